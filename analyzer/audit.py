@@ -1,0 +1,119 @@
+"""The one composition: captures in, audited connections out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from .capture import open_inputs, read_capture
+from .errors import InputError
+from .judge import RuleBook
+from .limits import DEFAULT_LIMITS, Limits
+from .model import Capture, Connection, Summary
+from .rules import RULES, resolve
+from .segments import SegmentDecoder
+from .tracker import DEFAULT_PORTS, Tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from os import PathLike
+
+__all__ = ["DEFAULT_PORTS", "Audit", "Options", "audit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to audit by. ``profile``: None chooses one for each connection. ``select`` and ``ignore`` name rules."""
+
+    profile: str | None = None
+    ports: frozenset[int] = DEFAULT_PORTS
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    decoder: Literal["raw", "scapy"] = "raw"
+    limits: Limits = DEFAULT_LIMITS
+
+    def rules(self) -> frozenset[str]:
+        """Ids of the rules in force. Raises UsageError for a name that means no rule."""
+        chosen = resolve(self.select) if self.select else frozenset(RULES)
+        return chosen - resolve(self.ignore)
+
+
+class Audit:
+    """One run over any number of inputs, which may continue one another.
+
+    ``summary`` and ``captures`` are up to date at each step; ``unreadable`` has one line for each input that could not
+    be read at all.
+    """
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options or Options()
+        self.summary = Summary()
+        self.captures: list[Capture] = []
+        self.unreadable: list[str] = []
+        limits = self.options.limits
+        self.tracker = Tracker(
+            RuleBook(self.options.rules(), limits),
+            ports=self.options.ports,
+            profile=self.options.profile,
+            limits=limits,
+        )
+
+    def run(
+        self, paths: Sequence[str | PathLike[str]], progress: Callable[[int, int | None], None] | None = None
+    ) -> Iterator[Capture | Connection]:
+        """Read ``paths`` in order; yields each connection as it ends and each capture when it has been read.
+
+        ``progress`` takes (bytes read, bytes in all or None). A connection may go on from one input to the next.
+        """
+        tracker = self.tracker
+        decoder = SegmentDecoder(tracker.segment, self.options.decoder)
+        for source in open_inputs(paths):
+            try:
+                for _ in read_capture(source, decoder, progress):
+                    tracker.digits = source.digits
+                    yield from self._finished()
+            except InputError as error:
+                self.unreadable.append(str(error))
+                source.capture.problems = [f"{error.what}: {error.hint}"]
+            self.captures.append(source.capture)
+            yield source.capture
+        tracker.close()
+        yield from self._finished()
+
+    def _finished(self) -> Iterator[Connection]:
+        """Hand out what has ended since the last time."""
+        tracker = self.tracker
+        tracker.sweep()
+        while tracker.done:
+            connection = tracker.done.popleft()
+            self._count(connection)
+            yield connection
+
+    def _count(self, connection: Connection) -> None:
+        summary = self.summary
+        summary.connections += 1
+        summary.messages += len(connection.messages)
+        for finding in connection.findings:
+            summary.findings[finding.severity] += 1
+            summary.rules[finding.rule] = summary.rules.get(finding.rule, 0) + 1
+
+
+def audit(
+    *paths: str | PathLike[str],
+    profile: str | None = None,
+    ports: frozenset[int] = DEFAULT_PORTS,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+) -> Iterator[Connection]:
+    """Audit captures (files, directories, "-" for standard input); yields each connection with its findings.
+
+    Raises InputError for the first input that cannot be read at all, UsageError for a rule that does not exist.
+    """
+    run = Audit(Options(profile, ports, tuple(select), tuple(ignore)))
+    for item in run.run(paths):
+        if isinstance(item, Connection):
+            yield item
+        elif run.unreadable:
+            what, _, rest = run.unreadable[0].partition(": ")
+            where, _, hint = rest.partition(": ")
+            raise InputError(what, where, hint)

@@ -1,0 +1,291 @@
+"""Mail data on its way to the receiver: where it ends, what is stored, and which octets break the 7-bit rule."""
+
+# Theory
+# ------
+# RFC 5321 §4.1.1.4 ends mail data with CRLF "." CRLF and nothing else. The reader takes segments as they come and must
+# find that mark across their borders, so it keeps back the bytes that could still become part of it (at most four);
+# whatever it passes on never splits a CRLF and always has the line end in front of a leading dot. The first line is
+# treated as if a CRLF stood before it, so that "." CRLF alone is an empty message.
+#
+# A message is megabytes, its bytes are rarely wrong. Everything is therefore decided by whole-block operations of C
+# speed (find, count, isascii, replace), and an exact offset is only looked for in a block that failed a cheap test.
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+__all__ = ["Content", "Spot"]
+
+_END = b"\r\n.\r\n"
+_EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
+_NUL = re.compile(rb"\x00")
+_EIGHT_BIT = re.compile(rb"[\x80-\xff]")
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+_BARE_CR = re.compile(rb"\r(?!\n)")
+# A lone dot between line ends that a lenient receiver may take for the end: the ends of SMTP smuggling.
+_LOOKALIKE = re.compile(rb"(?:\r\n|\n|\r)\x00*\.\x00*(?:\r\n|\n|\r)")
+_LOOKALIKE_TAIL = 16
+
+
+@dataclass(slots=True)
+class Spot:
+    """The first place of something in the content and how often it stands there; ``offset`` of the client's stream."""
+
+    offset: int
+    frame: int
+    time_ns: int
+    count: int
+
+
+class Content:
+    """The content of one message: DATA up to its end mark, or BDAT chunks joined.
+
+    ``size``: octets as the receiver stores them (dot-stuffing removed, end mark not counted). ``lines``: LFs in it.
+    ``ascii``: no byte above 127 so far. Spots are None where there is nothing to report.
+    """
+
+    __slots__ = (
+        "_back",
+        "_carry",
+        "_hash",
+        "_header",
+        "_header_limit",
+        "_in_header",
+        "_position",
+        "_virtual",
+        "ascii",
+        "bare_cr",
+        "bare_lf",
+        "body_8bit",
+        "chunked",
+        "complete",
+        "cut",
+        "frame",
+        "header_8bit",
+        "lines",
+        "lookalike",
+        "missing",
+        "nul",
+        "offset",
+        "since_lookalike",
+        "size",
+        "time_ns",
+    )
+
+    def __init__(self, offset: int, frame: int, time_ns: int, *, chunked: bool, header_limit: int) -> None:
+        self.offset = offset
+        self.frame = frame
+        self.time_ns = time_ns
+        self.chunked = chunked
+        self.size = 0
+        self.lines = 0
+        self.missing = 0
+        self.complete = False
+        self.cut = False  # ended where only the server saw an end
+        self.ascii = True
+        self.header_8bit: Spot | None = None
+        self.body_8bit: Spot | None = None
+        self.nul: Spot | None = None
+        self.bare_lf: Spot | None = None
+        self.bare_cr: Spot | None = None
+        self.lookalike: Spot | None = None
+        self.since_lookalike = b""  # raw bytes behind the first look-alike of the end of data
+        self._carry = b"" if chunked else b"\r\n"
+        self._virtual = 0 if chunked else 2  # bytes at the front of _carry that were never sent
+        self._position = offset  # stream offset of the first real byte of _carry
+        self._hash = hashlib.sha256()
+        self._header = bytearray()
+        self._header_limit = header_limit
+        self._in_header = True
+        self._back = b"\r\n"  # the last bytes passed on, for what may stand across blocks
+
+    # -- feeding ---------------------------------------------------------------------------------------------------
+
+    def feed(self, data: bytes, frame: int, time_ns: int) -> int:
+        """Take DATA bytes; return how many belong to the message with its end mark, -1: all, and it has not ended."""
+        carry = self._carry
+        block = carry + data
+        end = block.find(_END)
+        if end >= 0:
+            self._carry = b""
+            self._pass(block[: end + 2], frame, time_ns)
+            self.complete = True
+            return end + len(_END) - len(carry)
+        keep = _unfinished(block)
+        self._carry = block[len(block) - keep :] if keep else b""
+        if len(block) > keep:
+            self._pass(block[: len(block) - keep] if keep else block, frame, time_ns)
+        return -1
+
+    def feed_chunk(self, data: bytes, frame: int, time_ns: int) -> None:
+        """Take octets of a BDAT chunk (RFC 3030 §2): no stuffing, no end mark; they are stored as they are."""
+        block = self._carry + data
+        keep = 1 if block.endswith(b"\r") else 0
+        self._carry = b"\r" if keep else b""
+        self._pass(block[:-1] if keep else block, frame, time_ns)
+
+    def lose(self, length: int) -> None:
+        """``length`` octets of the content are not in the capture."""
+        self.flush()
+        self.missing += length
+        self.size += length
+        self._position += length
+        self._back = b""
+
+    def flush(self) -> None:
+        """No more bytes come: what was kept back is content."""
+        if self._carry:
+            carry, self._carry = self._carry, b""
+            self._pass(carry, self.frame, self.time_ns)
+
+    def end_early(self) -> bytes:
+        """The server took a look-alike for the end of data. Return what was sent behind it; it is no content."""
+        if self.lookalike is None:
+            self._carry = self._carry[:2]
+        self.flush()
+        rest = self.since_lookalike
+        self.size -= len(rest)
+        self.cut = self.complete = True
+        return rest
+
+    def move_to(self, offset: int) -> None:
+        """The next chunk begins at ``offset`` of the client's stream (the BDAT line between is no content)."""
+        self._position = offset - len(self._carry)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    @property
+    def end_offset(self) -> int:
+        """Offset in the client's stream behind the last byte that was judged."""
+        return self._position
+
+    @property
+    def sha256(self) -> str | None:
+        """Of the content as stored; None where bytes of it are missing."""
+        return None if self.missing or self.cut else self._hash.hexdigest()
+
+    @property
+    def header(self) -> bytes:
+        """The header section so far, at most the limit's bytes, without the empty line."""
+        return bytes(self._header)
+
+    def field(self, name: bytes) -> bytes | None:
+        """Body of the first header field ``name``, unfolded; None where there is none (RFC 5322 §2.2)."""
+        found = re.search(
+            rb"(?:\A|\n)" + re.escape(name) + rb"[ \t]*:[ \t]*((?:[^\n]*)(?:\n[ \t][^\n]*)*)",
+            self._header,
+            re.IGNORECASE,
+        )
+        if found is None:
+            return None
+        return re.sub(rb"\r?\n[ \t]+", b" ", found[1]).rstrip(b"\r\n \t")
+
+    def ends_like(self) -> bool:
+        """Whether what was sent so far ends with a look-alike of the end of data."""
+        if self.lookalike is not None and not self.since_lookalike:
+            return True
+        return self._carry == b"\r\n.\r"
+
+    # -- judging ---------------------------------------------------------------------------------------------------
+
+    def _pass(self, block: bytes, frame: int, time_ns: int) -> None:
+        """Take a block that splits no CRLF and has the line end before each leading dot."""
+        virtual = self._virtual
+        if not self.chunked and b"\r\n." in block:
+            stored = block.replace(b"\r\n.", b"\r\n")[virtual:]
+        else:
+            stored = block[virtual:] if virtual else block
+        if virtual:
+            self._virtual = 0
+            block = block[virtual:]
+        self.size += len(stored)
+        self._hash.update(stored)
+        newlines = block.count(b"\n")
+        self.lines += newlines
+        position = self._position
+        self._position = position + len(block)
+        if self._in_header:
+            self._head(stored, block, position, frame, time_ns)
+        elif not block.isascii():
+            self.ascii = False
+            self.body_8bit = _found(self.body_8bit, _EIGHT_BIT, block, position, frame, time_ns)
+        pairs = block.count(b"\r\n")
+        returns = block.count(b"\r")
+        if b"\0" in block or newlines != pairs or returns != pairs or self.lookalike is not None:
+            self._odd(block, position, frame, time_ns)
+        elif self.bare_lf is not None or self.bare_cr is not None or self.nul is not None:
+            self._look_alike(block[:_LOOKALIKE_TAIL], position, frame, time_ns)
+        self._back = (
+            (self._back + block)[-_LOOKALIKE_TAIL:] if len(block) < _LOOKALIKE_TAIL else block[-_LOOKALIKE_TAIL:]
+        )
+
+    def _head(self, stored: bytes, block: bytes, position: int, frame: int, time_ns: int) -> None:
+        """While the empty line behind the header has not come (RFC 5322 §2.1)."""
+        header = self._header
+        known = len(header)
+        header += stored
+        start = max(0, known - 4)
+        if known == 0 and header[:2] == b"\r\n":
+            end, behind = 0, 2
+        else:
+            found = _EMPTY_LINE.search(header, start)
+            end, behind = (found.start(), found.end()) if found else (-1, -1)
+        if end < 0:
+            if len(header) > self._header_limit > 0:
+                del header[self._header_limit :]
+                self._in_header = False
+            split = len(block)
+        else:
+            split = max(0, min(len(block), len(block) - (len(header) - behind)))
+            del header[end:]
+            self._in_header = False
+        if not block.isascii():
+            self.ascii = False
+            self.header_8bit = _found(self.header_8bit, _EIGHT_BIT, block[:split], position, frame, time_ns)
+            self.body_8bit = _found(self.body_8bit, _EIGHT_BIT, block[split:], position + split, frame, time_ns)
+
+    def _odd(self, block: bytes, position: int, frame: int, time_ns: int) -> None:
+        """A block with NULs or line ends that are not CRLF, or behind a look-alike of the end: look closely."""
+        if b"\0" in block:
+            self.nul = _found(self.nul, _NUL, block, position, frame, time_ns)
+        self.bare_lf = _found(self.bare_lf, _BARE_LF, block, position, frame, time_ns)
+        self.bare_cr = _found(self.bare_cr, _BARE_CR, block, position, frame, time_ns)
+        if self.lookalike is None:
+            self._look_alike(block, position, frame, time_ns)
+        elif len(self.since_lookalike) < self._header_limit:
+            self.since_lookalike += block
+
+    def _look_alike(self, block: bytes, position: int, frame: int, time_ns: int) -> None:
+        """A dot between line ends of which one is wrong, also across the border of two blocks."""
+        back = self._back
+        found = None if self.chunked else _LOOKALIKE.search(back + block)
+        if found is not None:
+            self.lookalike = Spot(position + found.start() - len(back), frame, time_ns, 1)
+            self.since_lookalike = (back + block)[found.end() :]
+
+
+def _unfinished(block: bytes) -> int:
+    """How many bytes at the end of ``block`` may be the beginning of the end mark."""
+    last = block[-1:]
+    if last not in (b"\r", b"\n", b"."):
+        return 0
+    for length in (4, 3, 2, 1):
+        if block.endswith(_END[:length]):
+            return length
+    return 0
+
+
+def _found(
+    known: Spot | None, pattern: re.Pattern[bytes], block: bytes, position: int, frame: int, time_ns: int
+) -> Spot | None:
+    """``known`` with what ``pattern`` finds in ``block`` added."""
+    first = pattern.search(block)
+    if first is None:
+        return known
+    count = sum(1 for _ in pattern.finditer(block))
+    if known is None:
+        return Spot(position + first.start(), frame, time_ns, count)
+    known.count += count
+    return known

@@ -1,0 +1,145 @@
+"""What stands between the bytes and the rules: one command with its reply and the state on either side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..dissectors.commands import Command
+    from ..dissectors.replies import Reply
+    from .content import Content
+    from .states import Act, State
+
+__all__ = ["Exchange", "Mark", "Transaction"]
+
+
+class Mark:
+    """Facts about an exchange that rules ask for, as bits, so that clean traffic is told by one number being 0."""
+
+    EIGHT_BIT = 1 << 0  # a byte above 127 in the client's line
+    NUL = 1 << 1  # a NUL in the client's line
+    BARE_LF = 1 << 2  # LF without CR in the client's line or at its end
+    BARE_CR = 1 << 3  # CR without LF in the client's line
+    DEVIATION = 1 << 4  # the dissector found the client's line malformed
+    REPLY_EIGHT_BIT = 1 << 5
+    REPLY_DEVIATION = 1 << 6
+    CLIENT_ORDER = 1 << 7  # out of order as far as the client could know
+    SERVER_ORDER = 1 << 8  # out of order in the state the server answered in
+    REFUSED_503 = 1 << 9  # the reply is 503
+    HONOURED = 1 << 10  # the server took a bare CR or LF for the end of the line
+    EMPTY_TRANSACTION = 1 << 11  # mail data accepted without an accepted recipient
+    TEXT_AS_COMMANDS = 1 << 13  # mail data sent although DATA was refused; stands on its first line
+    CONTENT_UTF8 = 1 << 14  # stands on the end of mail data: a header that SMTPUTF8 declares to be UTF-8 is not ASCII
+
+
+class Transaction:
+    """A mail transaction: what MAIL said and what became of it (RFC 5321 §3.3)."""
+
+    __slots__ = ("accepted", "content", "mail", "recipients", "reply_code", "session_known", "state")
+
+    def __init__(self, mail: Exchange, state: State) -> None:
+        self.mail = mail
+        self.state = state  # as the client saw it at MAIL; its keywords decide what may follow
+        self.recipients: list[Exchange] = []
+        self.accepted = 0  # recipients that got 25y
+        self.content: Content | None = None
+        self.reply_code: int | None = None
+        self.session_known = True  # False where replies to RCPT are missing from the capture
+
+    @property
+    def parameters(self) -> dict[str, bytes | None]:
+        """Parameters of MAIL in upper case with their values."""
+        command = self.mail.command
+        return {} if command is None else command.parameters
+
+    @property
+    def body(self) -> str | None:
+        """Value of the BODY parameter in upper case (RFC 6152 §2, RFC 3030 §3); None where it was not given."""
+        value = self.parameters.get("BODY")
+        return None if value is None else value.decode("latin-1").upper()
+
+    @property
+    def smtputf8(self) -> bool:
+        """Whether MAIL carried SMTPUTF8 (RFC 6531 §3.4)."""
+        return "SMTPUTF8" in self.parameters
+
+
+class Exchange:
+    """Something that the client sent and the reply it got.
+
+    ``act`` says what it is; ``command`` is None for the end of mail data, a line of an AUTH exchange and a reply
+    that answers nothing. Offsets and lengths are bytes of that side's stream; ``reply`` is None until it comes.
+    """
+
+    __slots__ = (
+        "act",
+        "after",
+        "before",
+        "breaks",
+        "command",
+        "content",
+        "doubted",
+        "due",
+        "end",
+        "finding",
+        "frame",
+        "hope",
+        "length",
+        "marks",
+        "offset",
+        "opens",
+        "raw",
+        "reply",
+        "reply_end",
+        "reply_frame",
+        "reply_offset",
+        "reply_time_ns",
+        "reply_turn",
+        "server_breaks",
+        "state",
+        "sure",
+        "time_ns",
+        "transaction",
+        "turn",
+    )
+
+    def __init__(self, act: Act, command: Command | None, turn: int, offset: int, frame: int, time_ns: int) -> None:
+        self.act = act
+        self.command = command
+        self.turn = turn
+        self.offset = offset
+        self.frame = frame
+        self.time_ns = time_ns
+        self.length = 0
+        self.raw = b""  # the line as sent, without its end
+        self.end = b"\r\n"  # what ended the line
+        self.marks = 0
+        self.state: State | None = None  # as the client could know it when it sent
+        self.hope: State | None = None  # what followed if it succeeded
+        self.before: State | None = None  # the server's, when it answered
+        self.after: State | None = None
+        self.breaks: str | None = None  # sequence rule broken in the client's view
+        self.server_breaks: str | None = None  # and in the server's
+        self.transaction: Transaction | None = None
+        self.opens: Transaction | None = None  # the transaction that this MAIL opens if it is accepted
+        self.content: Content | None = None
+        self.finding = -1  # index of its first finding, -1: none
+        self.due = 1  # replies still to come; LMTP gives one for each recipient (RFC 2033 §4.2)
+        self.sure = True
+        self.doubted = False  # bytes were lost between it and its reply
+        self.reply: Reply | None = None
+        self.reply_turn = -1
+        self.reply_offset = 0
+        self.reply_end = -1  # offset behind the reply, -1 while it is due
+        self.reply_frame = 0
+        self.reply_time_ns = 0
+
+    @property
+    def code(self) -> int:
+        """Code of the reply, 0 where none was seen."""
+        return 0 if self.reply is None else self.reply.code
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the reply is 2yz or 3yz."""
+        return self.reply is not None and 200 <= self.reply.code < 400

@@ -1,0 +1,67 @@
+"""Every bound of the audit in one place: what it protects, why it has this value.
+
+0 switches a limit off. Reaching one never stops the audit: it is said in the report (a capture's ``problems`` or a
+connection's ``notes``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["DEFAULT_LIMITS", "Limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds with their defaults. Sizes are bytes, times are seconds of capture time, counts are plain numbers."""
+
+    loss_proof_frames: int = 8
+    """Frames of a connection to wait, once a peer has acknowledged bytes that were not captured, before they count as
+    lost by the capture. Two taps on one cable skew by one or two frames; receive queues of a NIC by a few more."""
+
+    held_bytes: int = 1 << 20
+    """Bytes of one direction held back behind a hole. Above the largest receive window usual for mail (1 MiB)."""
+
+    held_segments: int = 2048
+    """Segments of one direction held back behind a hole: bounds the work for tiny segments."""
+
+    connections: int = 200_000
+    """Connections followed at once; the longest idle ones are closed first. At about 1.2 KB each: 240 MB."""
+
+    idle_seconds: int = 7200
+    """A connection without a segment for so long is closed. RFC 5321 §4.5.3.2 asks for 10 minutes at most."""
+
+    handshakes: int = 65_536
+    """SYNs remembered until their connection carries data: bounds what a SYN flood can fill."""
+
+    closed_connections: int = 16_384
+    """Closed connections remembered, so that a late retransmission does not open a ghost."""
+
+    sniffed_bytes: int = 4096
+    """Bytes of one direction looked at to tell whether a connection carries SMTP. Longer than any preamble of a proxy
+    and than a command line (RFC 5321 §4.5.3.1.4: 512)."""
+
+    line_bytes: int = 65_536
+    """A line of command or reply that is longer is judged by its first bytes. RFC 4954 §4 allows 12288 for AUTH, the
+    longest that any RFC asks for."""
+
+    reply_bytes: int = 1 << 20
+    """A reply of many lines that is longer is taken as ended. A HELP or EHLO reply has a few KB."""
+
+    undecided_bytes: int = 1 << 20
+    """Client bytes held back while only the reply to DATA or AUTH can say what they are."""
+
+    header_bytes: int = 1 << 18
+    """Message header kept to read its fields. Large mail providers cut off at 64 to 256 KB."""
+
+    outstanding: int = 10_000
+    """Commands without a reply that are kept for pairing. A pipelining client has a window's worth: some hundred."""
+
+    turns: int = 200_000
+    """Turns kept for the dialogue of one connection."""
+
+    findings_per_rule: int = 1000
+    """Findings of one rule kept for one connection; further ones are counted."""
+
+
+DEFAULT_LIMITS = Limits()

@@ -1,0 +1,251 @@
+"""What a report is made of: the typed objects that ``audit()`` yields and every writer takes in.
+
+They are the contract with the outside (docs/report.schema.json is generated from them), so a field changes its meaning
+only together with ``SCHEMA``. Everything is plain data: text from the wire is already printable (``dissectors.text``),
+times are already RFC 3339 in UTC, offsets and lengths are bytes of one side's TCP stream.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+__all__ = [
+    "SCHEMA",
+    "AuthTurn",
+    "Capture",
+    "CommandTurn",
+    "Connection",
+    "Endpoint",
+    "Finding",
+    "Gap",
+    "GapTurn",
+    "Generator",
+    "MalformedTurn",
+    "Message",
+    "MessageTurn",
+    "Predicted",
+    "Recipient",
+    "ReplyTurn",
+    "Report",
+    "Severity",
+    "Side",
+    "Summary",
+    "TlsTurn",
+    "Turn",
+]
+
+SCHEMA = 1
+
+Side = Literal["client", "server", "path"]
+Severity = Literal["error", "warning", "info"]
+Certainty = Literal["certain", "indeterminate"]
+Predicted = Literal["accept", "503", "500", "501", "502", "504", "530", "unknown"]
+
+
+class Generator(Struct):
+    """The program that wrote the report."""
+
+    name: str = "smtpwire"
+    version: str = ""
+
+
+class Capture(Struct):
+    """One input: what was read, and what is wrong with it. ``bytes`` counts captured octets of all frames."""
+
+    path: str
+    format: str = ""
+    link_types: list[str] = field(default_factory=list)
+    frames: int = 0
+    bytes: int = 0
+    first: str | None = None
+    last: str | None = None
+    problems: list[str] = field(default_factory=list)
+
+
+class Endpoint(Struct, frozen=True):
+    """One end of a TCP connection."""
+
+    address: str
+    port: int
+
+
+class Gap(Struct):
+    """Bytes of one side that the capture lacks. ``frame`` is the one that proves the loss."""
+
+    side: Side
+    offset: int
+    length: int
+    frame: int
+
+
+class ReplyTurn(Struct, tag_field="kind", tag="reply"):
+    """One whole reply, however many lines. ``answers``: index in the dialogue of the turn it answers."""
+
+    side: Side
+    code: int
+    lines: list[str]
+    enhanced: str | None
+    answers: int | None
+    frame: int
+    time: str
+    offset: int
+
+
+class CommandTurn(Struct, tag_field="kind", tag="command"):
+    """One command line. ``predicted``: what a server that follows the RFC answers in the state that it is in."""
+
+    side: Side
+    verb: str | None
+    argument: str | None
+    predicted: Predicted
+    frame: int
+    time: str
+    offset: int
+
+
+class AuthTurn(Struct, tag_field="kind", tag="auth"):
+    """One client line of an AUTH exchange (RFC 4954 §4). Its content is never kept; ``length`` counts its bytes."""
+
+    side: Side
+    length: int
+    frame: int
+    time: str
+    offset: int
+
+
+class MessageTurn(Struct, tag_field="kind", tag="message"):
+    """Mail data after DATA, or one BDAT chunk (``chunked``).
+
+    ``size``: bytes as the receiver stores them: dot-stuffing removed, the end-of-data marker not counted.
+    """
+
+    side: Side
+    size: int
+    lines: int
+    chunked: bool
+    complete: bool
+    frame: int
+    time: str
+    offset: int
+
+
+class TlsTurn(Struct, tag_field="kind", tag="tls"):
+    """The TLS handshake begins; what follows on both sides is opaque."""
+
+    side: Side
+    frame: int
+    time: str
+    offset: int
+
+
+class GapTurn(Struct, tag_field="kind", tag="gap"):
+    """``length`` bytes of this side are missing from the capture here."""
+
+    side: Side
+    length: int
+    frame: int
+    time: str
+    offset: int
+
+
+class MalformedTurn(Struct, tag_field="kind", tag="malformed"):
+    """A server line that is no reply (RFC 5321 §4.2): it answers nothing."""
+
+    side: Side
+    text: str
+    frame: int
+    time: str
+    offset: int
+
+
+Turn = ReplyTurn | CommandTurn | AuthTurn | MessageTurn | TlsTurn | GapTurn | MalformedTurn
+
+
+class Recipient(Struct):
+    """One RCPT of a transaction; ``code``: the reply to it, None where none was seen."""
+
+    address: str
+    code: int | None
+
+
+class Message(Struct, rename={"from_": "from"}):
+    """One mail transaction that reached its content. ``code``: the final reply, None where none was seen.
+
+    ``sha256`` is of the content as the receiver stores it, None where bytes of it are missing.
+    """
+
+    from_: str | None
+    recipients: list[Recipient]
+    size: int
+    code: int | None
+    subject: str | None
+    message_id: str | None
+    sha256: str | None
+    complete: bool
+
+
+class Finding(Struct):
+    """One breach of one rule by one side.
+
+    ``turn``: index in the dialogue, None where it concerns the whole connection. ``caused_by``: index in the
+    connection's findings of the one that this only follows from.
+    """
+
+    rule: str
+    name: str
+    severity: Severity
+    side: Side
+    certainty: Certainty
+    message: str
+    reference: str
+    turn: int | None
+    caused_by: int | None
+    frame: int
+    time: str
+    offset: int
+    length: int
+    evidence: str
+    count: int = 1
+
+
+class Connection(Struct):
+    """One TCP connection that carries SMTP. Byte counts are of TCP payload, gaps included."""
+
+    id: int
+    client: Endpoint
+    server: Endpoint
+    protocol: Literal["smtp", "lmtp"]
+    profile: str
+    tls: Literal["none", "starttls", "implicit"]
+    opening: Literal["handshake", "midstream"]
+    closing: Literal["fin", "rst", "open"]
+    started: str
+    ended: str
+    client_bytes: int
+    server_bytes: int
+    gaps: list[Gap]
+    dialogue: list[Turn]
+    messages: list[Message]
+    findings: list[Finding]
+    notes: list[str] = field(default_factory=list)
+
+
+class Summary(Struct):
+    """Counts over the whole run. ``rules``: findings per rule id."""
+
+    connections: int = 0
+    messages: int = 0
+    findings: dict[str, int] = field(default_factory=lambda: {"error": 0, "warning": 0, "info": 0})
+    rules: dict[str, int] = field(default_factory=dict)
+
+
+class Report(Struct):
+    """What ``--format json`` prints."""
+
+    schema: int
+    generator: Generator
+    captures: list[Capture]
+    connections: list[Connection]
+    summary: Summary

@@ -1,0 +1,171 @@
+"""Classic pcap files: both byte orders, micro- and nanoseconds, and Kuznetzov's longer record headers."""
+
+# Theory
+# ------
+# A file is a header of 24 bytes and records: seconds, fraction, captured length, original length (32 bits each), then
+# the frame (https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap). Nothing marks where a record begins, so damage
+# ends the reading. The loop is explained in `readers`.
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from .network import EXTENSIONS, TUNNEL_PROTOCOLS
+from .readers import Order, Plain, Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .segments import SegmentDecoder
+    from .windows import Window
+
+__all__ = ["FILE_HEADER", "MAGICS", "PcapReader"]
+
+FILE_HEADER = 24
+
+_SECOND: Final = 1_000_000_000
+
+
+class _Layout(NamedTuple):
+    """What the magic number tells. ``unit``: nanoseconds of one tick; ``head``: bytes of a record header."""
+
+    order: Order
+    unit: int
+    digits: int
+    head: int
+
+
+MAGICS: dict[bytes, _Layout] = {
+    magic.to_bytes(4, order): _Layout(order, unit, digits, head)
+    for order in ("little", "big")
+    for magic, unit, digits, head in (
+        (0xA1B2C3D4, 1000, 6, 16),
+        (0xA1B23C4D, 1, 9, 16),
+        (0xA1B2CD34, 1000, 6, 24),  # interface, protocol and packet type behind the usual fields
+    )
+}
+
+
+class PcapReader(Reader):
+    """Reads a classic pcap file, whose ``FILE_HEADER`` bytes must be in the window."""
+
+    format = "pcap"
+
+    def __init__(self, window: Window) -> None:
+        super().__init__(window)
+        self._layout = MAGICS[window.data[:4]]
+        self.digits = self._layout.digits
+        # The upper half holds the length of the frame check sequence and reserved bits.
+        self._link_type = int.from_bytes(window.data[20:24], self._layout.order) & 0xFFFF
+        self._saw_link_type(self._link_type)
+
+    def _account(self, frames: int, used: int, first: int | None, last: int) -> None:
+        """Take over the counts of one block that held at least one record."""
+        self.octets += used - (frames - self.frames) * self._layout.head
+        self.frames = frames
+        if self.first_ns is None:
+            self.first_ns = first
+        self.last_ns = last
+
+    def run(self, decoder: SegmentDecoder) -> Iterator[None]:  # noqa: C901, PLR0912, PLR0915  see readers
+        order, unit, _, head = self._layout
+        link_type = self._link_type
+        # seconds, fraction, captured length
+        plain = Plain.of(decoder, link_type, order, f"3I{head - 12}x")
+        record, segment, segment_6, to_ip = plain[:4]
+        ipv4, ipv6, fragmented, tunnel_ports, tunnel_port_bytes, ports, port_bytes = plain[4:]
+        to_tcp, to_tcp_6, to_flow, to_seq, to_flags = to_ip + 20, to_ip + 40, to_ip + 12, to_ip + 24, to_ip + 33
+        least, least_6 = to_ip - head + 40, to_ip - head + 60
+        header = Struct("<4I" if order == "little" else ">4I").unpack_from
+        tunnels, extensions = TUNNEL_PROTOCOLS, EXTENSIONS
+        sink, other, ignored, frame = decoder.sink, decoder.other, decoder.ignored, decoder.frame
+
+        window = self.window
+        number = calls = 0
+        second = base = -1
+        at = FILE_HEADER
+        while True:
+            data, size = window.data, window.size
+            last_header = size - head
+            start, before = at, number
+            behind = last = at
+            while at <= last_header:
+                seconds, fraction, captured, kind, version, offset, protocol, source, target = record(data, at)
+                behind = at + head + captured
+                if behind > size:
+                    break
+                number += 1
+                last = at
+                if kind == ipv4 and version == 0x45 and captured >= least and not offset & fragmented:
+                    if protocol == 6:
+                        if ports is None or source in ports or target in ports:
+                            total, flow, seq, ack, words, flags = segment(data, at)
+                            begin = at + to_tcp + (words >> 2 & 60)
+                            end = at + to_ip + total
+                            if begin <= end <= behind and words >= 0x50:
+                                if seconds != second:
+                                    second, base = seconds, seconds * _SECOND
+                                sink(flow, seq, ack, flags, data[begin:end], 0, number, base + fraction * unit)
+                                at = behind
+                                continue
+                        elif other is None or (
+                            data[at + to_flow : at + to_seq] in ignored and not data[at + to_flags] & 2
+                        ):
+                            at = behind
+                            continue
+                        else:
+                            total, flow, seq, ack, words, flags = segment(data, at)
+                            begin = at + to_tcp + (words >> 2 & 60)
+                            end = at + to_ip + total
+                            if begin <= end <= behind and words >= 0x50:
+                                if begin < end or flags & 2:
+                                    time_ns = seconds * _SECOND + fraction * unit
+                                    other(flow, seq, ack, flags, data[begin:end], 0, number, time_ns)
+                                at = behind
+                                continue
+                    elif protocol == 17:
+                        if target not in tunnel_ports:
+                            at = behind
+                            continue
+                    elif protocol not in tunnels:
+                        at = behind
+                        continue
+                elif kind == ipv6 and captured >= least_6 and version >> 4 == 6:
+                    total, protocol, flow, seq, ack, words, flags = segment_6(data, at)
+                    if protocol == 6:
+                        if ports is None or flow[32:34] in port_bytes or flow[34:] in port_bytes:
+                            begin = at + to_tcp_6 + (words >> 2 & 60)
+                            end = at + to_tcp_6 + total
+                            if begin <= end <= behind and words >= 0x50:
+                                if seconds != second:
+                                    second, base = seconds, seconds * _SECOND
+                                sink(flow, seq, ack, flags, data[begin:end], 0, number, base + fraction * unit)
+                                at = behind
+                                continue
+                        elif other is None or (flow in ignored and not flags & 2):
+                            at = behind
+                            continue
+                    elif protocol == 17:
+                        if flow[34:] not in tunnel_port_bytes:
+                            at = behind
+                            continue
+                    elif protocol not in tunnels and protocol not in extensions:
+                        at = behind
+                        continue
+                calls += 1
+                begin = at + head
+                original = header(data, at)[3]
+                frame(link_type, seconds * _SECOND + fraction * unit, data[begin:behind], original, number)
+                at = behind
+            if number > before:
+                seconds, fraction, _, _ = header(data, start)
+                first = seconds * _SECOND + fraction * unit
+                seconds, fraction, _, _ = header(data, last)
+                self._account(number, at - start, first, seconds * _SECOND + fraction * unit)
+                decoder.tally.fast += number - before - calls
+                calls = 0
+            yield
+            if not self._next_block(at, head if at > last_header else behind - at, "record", head):
+                return
+            at = 0

@@ -1,0 +1,127 @@
+"""What the readers of all capture formats have in common: where they stand, what they saw, what was wrong."""
+
+# Theory of the hot loops in `pcap` and `pcapng`
+# ---------------------------------------------
+# They are the innermost loops of the whole program, so each is one function without calls: a call costs a tenth of a
+# microsecond, and a million frames are usual.
+#
+# - `record` takes the record header and all that decides whether the frame is plain IPv4 + TCP. It is in the byte order
+#   of the file, so numbers of the network come out swapped in a little-endian one; `Plain` holds what they are compared
+#   with, swapped as well. `segment` and `segment_6`, in network order, take what a segment is made of.
+# - They reach up to 120 bytes beyond the start of a record; the window is padded for that. A frame too short to hold
+#   what they read is told by its length and goes the other way.
+# - What is not plain goes to `SegmentDecoder.frame`, which knows everything. The loop never decides that a frame is
+#   odd; it only knows what is not. Where no frame may be plain (other link layers, the Scapy lane), it looks for
+#   EtherTypes that do not exist.
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import Struct, calcsize
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+from .links import EN10MB, FIXED
+from .network import TUNNEL_PORTS
+from .windows import MAX_RECORD, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .segments import SegmentDecoder
+
+__all__ = ["Order", "Plain", "Reader"]
+
+Order = Literal["little", "big"]
+
+
+_Unpack = Callable[[bytes, int], tuple[Any, ...]]
+
+
+class Plain(NamedTuple):
+    """What a hot loop reads frames of one link type with, and what it compares with. ``ip``: where IP begins."""
+
+    record: _Unpack
+    segment: _Unpack
+    segment_6: _Unpack
+    ip: int
+    ipv4: int
+    ipv6: int
+    fragmented: int
+    tunnel_ports: frozenset[int]
+    tunnel_port_bytes: frozenset[bytes]
+    ports: frozenset[int] | None
+    port_bytes: frozenset[bytes]
+
+    @classmethod
+    def of(cls, decoder: SegmentDecoder, link_type: int, order: Order, header: str) -> Plain:
+        """For frames behind a record header of the struct format ``header``, in a file of this byte order."""
+        known = decoder.raw and link_type in FIXED
+        kind, packet = FIXED[link_type if known else EN10MB]
+        head = calcsize("=" + header)
+        ip = head + packet
+
+        def seen(value: int) -> int:
+            return int.from_bytes(value.to_bytes(2, "big"), order)
+
+        ports = decoder.ports
+        return cls(
+            # header | EtherType, version and length of header, flags and offset, protocol, source port, target port
+            Struct(f"{'<' if order == 'little' else '>'}{header}{kind}xH{packet - kind - 2}xB5xHxB10xHH").unpack_from,
+            # total length, flow, sequence number, acknowledgment number, data offset, flags
+            Struct(f"!{ip}x2xH8x12sIIBB").unpack_from,
+            # payload length, next header, the same
+            Struct(f"!{ip}x4xHBx36sIIBB").unpack_from,
+            ip,
+            seen(0x0800) if known else -1,
+            seen(0x86DD) if known else -1,
+            seen(0x3FFF),  # RFC 791 §3.1: more fragments, or an offset
+            frozenset(map(seen, TUNNEL_PORTS)),
+            frozenset(port.to_bytes(2, "big") for port in TUNNEL_PORTS),
+            None if ports is None else frozenset(map(seen, ports)),
+            frozenset(port.to_bytes(2, "big") for port in ports or ()),
+        )
+
+
+class Reader:
+    """Reads one capture. Its attributes are right after each block.
+
+    ``frames``: records so far, as Wireshark numbers them. ``octets``: captured bytes in them. ``first_ns`` and
+    ``last_ns``: times of the first and the last frame that have one. ``digits``: decimals of a second that the times
+    are good for. ``link_types``: in order of appearance. ``problems``: what is damaged, one sentence each.
+    """
+
+    format: ClassVar[str]
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self.frames = 0
+        self.octets = 0
+        self.first_ns: int | None = None
+        self.last_ns: int | None = None
+        self.digits = 6
+        self.link_types: list[int] = []
+        self.problems: list[str] = []
+
+    def run(self, decoder: SegmentDecoder) -> Iterator[None]:
+        """Read to the end, or to the damage; yields after each block, so that the caller can take out what is ready."""
+        raise NotImplementedError
+
+    def _saw_link_type(self, link_type: int) -> None:
+        if link_type not in self.link_types:
+            self.link_types.append(link_type)
+
+    def _next_block(self, used: int, need: int, what: str, head: int = 0) -> bool:
+        """Move the window behind ``used`` bytes, to where ``need`` bytes of a record are. False ends the reading.
+
+        ``head``: those of them that its own length does not count.
+        """
+        window = self.window
+        at = window.base + used
+        if need > MAX_RECORD:
+            self.problems.append(f"the {what} at byte {at} claims {need - head} bytes: damaged from there on")
+            return False
+        if window.advance(used, need) and window.size >= need:
+            return True
+        if window.size and not window.fault:
+            self.problems.append(f"the last {what} is cut short at byte {window.base + window.size}")
+        return False

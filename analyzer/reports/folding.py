@@ -1,0 +1,99 @@
+"""What can be said once: findings that only follow from another, equal findings, connections that are alike."""
+
+# A broken client breaks the same rule in each of its connections, and one wrong command draws a row of others behind
+# it. The text report shows each thing once, with its consequences below it, and counts the rest. Nothing is dropped:
+# JSON and NDJSON hold every finding.
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..model import Connection, Finding
+
+__all__ = ["MAX_GROUPS", "Fold", "Group", "alike", "fold"]
+
+# Kinds of connections with findings that are told apart in one report. Memory grows with kinds, not with connections.
+MAX_GROUPS = 500
+# Findings of one rule and side in one place that are shown in full before the rest is counted.
+SHOWN_ALIKE = 3
+# Ids of connections that are alike, as far as they are named.
+NAMED_IDS = 6
+
+
+@dataclass(slots=True)
+class Fold:
+    """A finding, the equal ones behind it, and what follows from all of them."""
+
+    finding: Finding
+    again: list[Finding] = field(default_factory=list)
+    follows: list[Fold] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Group:
+    """Connections between the same hosts with the same findings; the first stands for all."""
+
+    first: Connection
+    count: int = 1
+    ids: list[int] = field(default_factory=list)
+
+    def add(self, connection: Connection) -> None:
+        """Count one more."""
+        self.count += 1
+        if len(self.ids) < NAMED_IDS:
+            self.ids.append(connection.id)
+
+
+def alike(connection: Connection) -> tuple[object, ...]:
+    """Two connections with an equal value have nothing different to say but frames, times and evidence."""
+    client, server = connection.client, connection.server
+    findings = tuple((f.rule, f.side, f.severity, f.certainty, f.caused_by) for f in connection.findings)
+    return client.address, server, connection.tls, findings
+
+
+def fold(findings: Sequence[Finding]) -> list[Fold]:
+    """``findings`` of one connection: root causes in order of frames, below each all that follows from it."""
+    # A chain of causes is as long as a hostile client wants; its first link is of interest, so one level is kept.
+    roots = list(range(len(findings)))
+    members: dict[int, list[int]] = {}
+    for index, finding in enumerate(findings):
+        cause = finding.caused_by
+        # A cause behind its consequence cannot be; such a finding is a root of its own rather than lost.
+        if cause is not None and 0 <= cause < index:
+            roots[index] = roots[cause]
+            members.setdefault(roots[index], []).append(index)
+    top = [index for index, root in enumerate(roots) if index == root]
+    folds, home = _equal(findings, top)
+    below: dict[int, list[int]] = {}
+    for root, indexes in members.items():
+        below.setdefault(home[root], []).extend(indexes)
+    for number, indexes in below.items():
+        folds[number].follows, _ = _equal(findings, indexes)
+    return folds
+
+
+def _equal(findings: Sequence[Finding], indexes: Sequence[int]) -> tuple[list[Fold], dict[int, int]]:
+    """Fold equal findings among ``indexes``; also tells in which fold each index went."""
+    folds: list[Fold] = []
+    home: dict[int, int] = {}
+    said: dict[tuple[object, ...], int] = {}
+    shown: dict[tuple[object, ...], list[int]] = {}
+    for index in sorted(indexes, key=lambda i: (findings[i].frame, findings[i].offset, i)):
+        finding = findings[index]
+        kind = (finding.rule, finding.side, finding.certainty)
+        number = said.get((*kind, finding.message))
+        before = shown.setdefault(kind, [])
+        if number is None and len(before) >= SHOWN_ALIKE:
+            number = before[-1]
+        if number is None:
+            number = said[*kind, finding.message] = len(folds)
+            before.append(number)
+            folds.append(Fold(finding))
+        else:
+            folds[number].again.append(finding)
+        home[index] = number
+    return folds, home

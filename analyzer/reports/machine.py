@@ -1,0 +1,90 @@
+"""The report for programs: one JSON document, or one JSON object a line as soon as each is known."""
+
+# A run may end 20,000 connections of 13 turns, so a connection is encoded by one call into msgspec. The first field
+# `type` of a line is spliced in front of the encoded object, which costs two slices and no second set of types that
+# could drift from the model. JSON keeps every connection in its encoded form (a tenth of what the objects take), since
+# its lists stand behind one another; NDJSON keeps nothing.
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..model import SCHEMA, Capture, Connection, Generator, Summary
+
+if TYPE_CHECKING:
+    from .output import Output
+
+__all__ = ["JsonWriter", "NdjsonWriter"]
+
+_BARE_FIELDS = tuple(f for f in Connection.__struct_fields__ if f != "findings")
+_bare_values = attrgetter(*_BARE_FIELDS)
+_BareConnection: Any = msgspec.defstruct("_BareConnection", _BARE_FIELDS)
+
+
+class _Document(msgspec.Struct):
+    """``model.Report`` with its connections already encoded."""
+
+    schema: int
+    generator: Generator
+    captures: list[Capture]
+    connections: list[msgspec.Raw]
+    summary: Summary
+
+
+class JsonWriter:
+    """One document when the run is over: captures in order of reading, connections in order of their ids."""
+
+    streams = False
+
+    def __init__(self, output: Output, version: str) -> None:
+        self._output = output
+        self._generator = Generator(version=version)
+        self._encode = msgspec.json.Encoder().encode
+        self._captures: list[Capture] = []
+        self._connections: list[tuple[int, bytes]] = []
+
+    def capture(self, capture: Capture) -> None:
+        """Keep it."""
+        self._captures.append(capture)
+
+    def connection(self, connection: Connection) -> None:
+        """Keep its encoded form."""
+        self._connections.append((connection.id, self._encode(connection)))
+
+    def finish(self, summary: Summary) -> None:
+        """Write the document."""
+        self._connections.sort()
+        connections = [msgspec.Raw(encoded) for _, encoded in self._connections]
+        document = _Document(SCHEMA, self._generator, self._captures, connections, summary)
+        self._output.write(self._encode(document) + b"\n")
+
+
+class NdjsonWriter:
+    """A line for each capture, connection (without findings) and finding at once, and the summary at the end."""
+
+    streams = True
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._encode = msgspec.json.Encoder().encode
+
+    def capture(self, capture: Capture) -> None:
+        """Write its line."""
+        self._output.write(b'{"type":"capture",' + self._encode(capture)[1:] + b"\n")
+
+    def connection(self, connection: Connection) -> None:
+        """Write its line and those of its findings, in one piece."""
+        encode = self._encode
+        bare = _BareConnection(*_bare_values(connection))
+        text = b'{"type":"connection",' + encode(bare)[1:] + b"\n"
+        if connection.findings:
+            start = b'{"type":"finding","connection":%d,' % connection.id
+            text += b"".join([start + encode(finding)[1:] + b"\n" for finding in connection.findings])
+        self._output.write(text)
+
+    def finish(self, summary: Summary) -> None:
+        """Write the summary's line."""
+        self._output.write(b'{"type":"summary",' + self._encode(summary)[1:] + b"\n")

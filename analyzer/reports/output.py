@@ -1,0 +1,120 @@
+"""Where a report goes: a byte stream, and what it can show (width, colour, characters)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING, BinaryIO, NoReturn, Protocol
+
+if TYPE_CHECKING:
+    from ..model import Capture, Connection, Summary
+
+__all__ = ["Output", "OutputError", "Writer", "plural"]
+
+# A terminal may be of any width; text stays readable between these.
+MIN_WIDTH = 40
+MAX_WIDTH = 120
+# Of a file or a pipe, which have none. COLUMNS overrides it.
+FILE_WIDTH = 100
+
+# Used where the output's encoding lacks the character.
+_ASCII = str.maketrans({"→": ">", "←": "<", "│": "|", "└": "`", "─": "-", "…": "...", "§": "section ", "·": "-"})
+
+
+class OutputError(Exception):
+    """The report could not be written; the text is one line that says where and why."""
+
+
+class Writer(Protocol):
+    """Takes the items of a run in the order in which they become known; ``streams``: and writes them at once."""
+
+    streams: bool
+
+    def capture(self, capture: Capture) -> None:
+        """An input was read to its end."""
+
+    def connection(self, connection: Connection) -> None:
+        """A connection ended."""
+
+    def finish(self, summary: Summary) -> None:
+        """The run is over, or was interrupted."""
+
+
+class Output:
+    """A byte stream and what is at the other end of it.
+
+    ``live`` is true for a pipe, a socket or a terminal: someone may be waiting, so that each item is flushed.
+    """
+
+    def __init__(self, stream: BinaryIO, *, name: str = "standard output", encoding: str = "utf-8") -> None:
+        self._name = name
+        self._stream = stream
+        self.encoding = encoding
+        self.terminal = stream.isatty()
+        self.live = self.terminal or not _is_regular(stream)
+        self.colour = _wants_colour(self.terminal)
+        columns = shutil.get_terminal_size((FILE_WIDTH, 24)).columns
+        self.width = min(max(columns, MIN_WIDTH), MAX_WIDTH)
+        self._plain_ascii = not _can_encode("→←│└─…§·", encoding)
+
+    def write(self, data: bytes) -> None:
+        """Write all of one item. Raises ``BrokenPipeError`` where nobody reads any more, else ``OutputError``."""
+        try:
+            self._stream.write(data)
+            if self.live:
+                self._stream.flush()
+        except OSError as error:
+            self._failed(error)
+
+    def text(self, text: str) -> None:
+        """Write ``text``; what the encoding lacks is replaced by ASCII of the same meaning, else escaped."""
+        if self._plain_ascii:
+            text = text.translate(_ASCII)
+        self.write(text.encode(self.encoding, "backslashreplace"))
+
+    def flush(self) -> None:
+        """Write what is still held back. Raises as ``write`` does."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._failed(error)
+
+    def _failed(self, error: OSError) -> NoReturn:
+        # The interpreter flushes standard output once more when it ends, and would complain once more.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise error
+        raise OutputError(f"cannot write ({error.strerror}): {self._name}: name another file with -o") from error
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """``1 frame``, ``1,204 frames``."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _is_regular(stream: BinaryIO) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        # No descriptor behind it (a buffer in memory): nobody waits for it.
+        return True
+
+
+def _wants_colour(terminal: bool) -> bool:
+    """The common conventions: https://no-color.org, FORCE_COLOR, and dumb terminals."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return terminal and os.environ.get("TERM") != "dumb"
+
+
+def _can_encode(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True

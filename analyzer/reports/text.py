@@ -1,0 +1,242 @@
+"""The report for people: how good the captures are, then each connection's findings with their causes first."""
+
+# "No findings" is worth something only where the capture holds the whole conversation, so the report opens with what
+# the captures lack. Everything is printed at the end of the run; until then only one connection of each kind is kept,
+# without its dialogue.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from .folding import MAX_GROUPS, Fold, Group, alike, fold
+from .output import Output, plural
+from .spans import SEVERITY_STYLE, SIDE_STYLE, Line, clip, paint, wrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..model import Capture, Connection, Endpoint, Finding, Summary
+
+__all__ = ["TextWriter", "address", "heading", "when"]
+
+# Captures that are named one by one; a directory of rotated files may hold thousands.
+NAMED_CAPTURES = 12
+# Frames named for findings that are folded into one.
+NAMED_FRAMES = 8
+
+
+class TextWriter:
+    """Collects one connection of each kind and prints when the run is over."""
+
+    streams = False
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._captures: list[Capture] = []
+        self._groups: dict[tuple[object, ...], Group] = {}
+        self._unlisted = 0
+        self._names: dict[str, str] = {}
+        self._quality = _Quality()
+
+    def capture(self, capture: Capture) -> None:
+        """Keep it."""
+        self._captures.append(capture)
+
+    def connection(self, connection: Connection) -> None:
+        """Count it; keep it only if it is the first of its kind."""
+        self._quality.count(connection)
+        if not connection.findings:
+            return
+        for finding in connection.findings:
+            self._names[finding.rule] = finding.name
+        kind = alike(connection)
+        group = self._groups.get(kind)
+        if group is not None:
+            group.add(connection)
+        elif len(self._groups) < MAX_GROUPS:
+            self._groups[kind] = Group(replace(connection, dialogue=[], messages=[]))
+        else:
+            self._unlisted += 1
+
+    def finish(self, summary: Summary) -> None:
+        """Print the report."""
+        paint(self._output, self._lines(summary))
+
+    def _lines(self, summary: Summary) -> Iterator[Line]:
+        yield from _captures(self._captures)
+        yield from self._quality.lines(self._output.width, summary.connections)
+        for group in sorted(self._groups.values(), key=lambda group: group.first.id):
+            yield []
+            yield from _connection(group, self._output.width)
+        if self._unlisted:
+            yield []
+            yield [("dim", f"Not listed: {plural(self._unlisted, 'more connection')} with findings of other kinds.")]
+        yield []
+        yield from _summary(summary, self._names)
+
+
+class _Quality:
+    """How much of the conversations the captures hold."""
+
+    def __init__(self) -> None:
+        self.whole = self.one_sided = self.gaps = self.lost = self.midstream = self.encrypted = 0
+
+    def count(self, connection: Connection) -> None:
+        one_sided = not connection.client_bytes or not connection.server_bytes
+        midstream = connection.opening == "midstream"
+        encrypted = connection.tls != "none"
+        self.one_sided += one_sided
+        self.midstream += midstream
+        self.encrypted += encrypted
+        self.gaps += bool(connection.gaps)
+        self.lost += sum(gap.length for gap in connection.gaps)
+        self.whole += not (one_sided or midstream or encrypted or connection.gaps)
+
+    def lines(self, width: int, connections: int) -> Iterator[Line]:
+        if not connections:
+            yield [("bold", "No SMTP seen")]
+            yield from wrapped("Is it on another port? --port takes a list of them.", width, "  ")
+            return
+        yield [("bold", plural(connections, "connection"))]
+        lacks = [
+            (self.one_sided, "with one side only"),
+            (self.gaps, f"with gaps ({plural(self.lost, 'byte')} not captured)"),
+            (self.midstream, "already open when the capture began"),
+            (self.encrypted, "encrypted (all of it, or from STARTTLS on)"),
+        ]
+        if self.whole == connections:
+            yield [("", "  all seen whole and in clear text")]
+            return
+        yield [("", f"  {self.whole:,} seen whole and in clear text")]
+        for count, what in lacks:
+            if count:
+                yield [("yellow", f"  {count:,} {what}")]
+
+
+def _captures(captures: Sequence[Capture]) -> Iterator[Line]:
+    if len(captures) > NAMED_CAPTURES:
+        frames, size = sum(c.frames for c in captures), sum(c.bytes for c in captures)
+        yield [("bold", f"{plural(len(captures), 'capture')}: {plural(frames, 'frame')}, {plural(size, 'byte')}")]
+    for number, capture in enumerate(captures):
+        # Beyond the first few only those are named that have something wrong.
+        if number < NAMED_CAPTURES or capture.problems:
+            links = "+".join(capture.link_types)
+            seen = f"{capture.format} {links}, {plural(capture.frames, 'frame')}, {plural(capture.bytes, 'byte')}"
+            yield [("bold", capture.path), ("", f": {seen}")]
+            if capture.first and capture.last:
+                yield [("dim", f"  {when(capture.first)} to {when(capture.last)} UTC")]
+        for problem in capture.problems:
+            yield [("yellow", f"  ! {problem}")]
+
+
+def heading(connection: Connection) -> Line:
+    """The line that opens a connection's part of the report."""
+    return [
+        ("bold", f"#{connection.id} "),
+        (SIDE_STYLE["client"], address(connection.client)),
+        ("", " → "),
+        (SIDE_STYLE["server"], address(connection.server)),
+        ("", f" {connection.profile}"),
+    ]
+
+
+def address(end: Endpoint) -> str:
+    """``192.0.2.1:25``, ``[2001:db8::1]:25``."""
+    return f"[{end.address}]:{end.port}" if ":" in end.address else f"{end.address}:{end.port}"
+
+
+def when(time: str) -> str:
+    """RFC 3339 time as people read it, to the second."""
+    return time[:19].replace("T", " ")
+
+
+def _connection(group: Group, width: int) -> Iterator[Line]:
+    connection = group.first
+    yield heading(connection)
+    if group.count > 1:
+        named = ", ".join(f"#{number}" for number in group.ids)
+        more = group.count - 1 - len(group.ids)
+        rest = f" and {more:,} more" if more else ""
+        others = "connection has" if group.count == 2 else "connections have"
+        yield from wrapped(f"{group.count - 1:,} more {others} the same findings: {named}{rest}", width, "  ", "dim")
+    for note in connection.notes:
+        yield from wrapped(note, width, "    ", "yellow", first="  ! ")
+    for one in fold(connection.findings):
+        yield []
+        yield from _fold(one, width, "  ")
+
+
+def _fold(one: Fold, width: int, indent: str) -> Iterator[Line]:
+    finding = one.finding
+    yield [("", indent), *_label(finding), ("dim", f"  {_place(finding)}")]
+    if finding.evidence:
+        bar = f"{indent}  │ "
+        yield [("dim", bar), ("", clip(finding.evidence, width - len(bar)))]
+    yield from wrapped(finding.message, width, indent + "  ")
+    yield from wrapped(_remarks(finding), width, indent + "  ", "dim")
+    if one.again:
+        frames = ", ".join(str(f.frame) for f in one.again[:NAMED_FRAMES])
+        rest = f" and {len(one.again) - NAMED_FRAMES:,} more" if len(one.again) > NAMED_FRAMES else ""
+        word = "frame" if len(one.again) == 1 else "frames"
+        yield from wrapped(
+            f"The same {_times(len(one.again))} more: {word} {frames}{rest}", width, indent + "  ", "dim"
+        )
+    for consequence in one.follows:
+        yield from _consequence(consequence, width, indent + "  ")
+
+
+def _consequence(one: Fold, width: int, indent: str) -> Iterator[Line]:
+    """In short: its cause, which stands above it, is what has to be mended."""
+    finding = one.finding
+    again = f", {_times(len(one.again))} more" if one.again else ""
+    yield [("", f"{indent}└ "), *_label(finding), ("dim", f"  {_place(finding)}{again}")]
+    yield from wrapped(finding.message, width, indent + "    ")
+    yield from wrapped(_remarks(finding), width, indent + "    ", "dim")
+
+
+def _label(finding: Finding) -> Line:
+    style = SEVERITY_STYLE[finding.severity]
+    return [
+        (style, f"{finding.severity} {finding.rule}"),
+        ("", f" {finding.name} ("),
+        (SIDE_STYLE[finding.side], finding.side),
+        ("", ")"),
+    ]
+
+
+def _place(finding: Finding) -> str:
+    return f"frame {finding.frame}, byte {finding.offset:,}"
+
+
+def _remarks(finding: Finding) -> str:
+    remarks = [finding.reference] if finding.reference else []
+    if finding.count > 1:
+        remarks.append(f"{finding.count:,} times")
+    if finding.certainty == "indeterminate":
+        remarks.append("not certain: the capture leaves it open")
+    return " · ".join(remarks)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
+def _summary(summary: Summary, names: dict[str, str]) -> Iterator[Line]:
+    seen = f"{plural(summary.connections, 'connection')} and {plural(summary.messages, 'message')}"
+    counts = summary.findings
+    if not any(counts.values()):
+        yield [("bold green", "No findings"), ("", f" in {seen}.")]
+        return
+    yield [
+        (SEVERITY_STYLE["error"], plural(counts["error"], "error")),
+        ("", ", "),
+        (SEVERITY_STYLE["warning"], plural(counts["warning"], "warning")),
+        ("", " and "),
+        (SEVERITY_STYLE["info"], f"{counts['info']:,} info"),
+        ("", f" in {seen}:"),
+    ]
+    width = max(map(len, names.values()), default=0)
+    for rule, count in sorted(summary.rules.items(), key=lambda item: (-item[1], item[0])):
+        yield [("", f"  {rule} {names.get(rule, ''):{width}} {count:>6,}")]

@@ -1,0 +1,38 @@
+"""The rule book: every rule by id, and how a user's selection names them."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from . import octets, sequence, transport
+from .registry import Ended, Evidence, OnContent, OnExchange, Rule, declared
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["RULES", "Ended", "Evidence", "OnContent", "OnExchange", "Rule", "resolve"]
+
+_FAMILIES = (sequence, octets, transport)  # importing a family declares its rules
+
+RULES: Mapping[str, Rule] = MappingProxyType({r.id: r for r in declared()})
+
+
+def resolve(selectors: Sequence[str]) -> frozenset[str]:
+    """Ids of all rules that ``selectors`` name: by id, by the beginning of an id (SEQ, BIT2), or by name.
+
+    Raises UsageError, with the nearest name there is, for a selector that names none.
+    """
+    found: set[str] = set()
+    for selector in selectors:
+        wanted = selector.strip()
+        ids = {r.id for r in RULES.values() if r.name == wanted.lower() or (wanted and r.id.startswith(wanted.upper()))}
+        if not ids:
+            names = [*RULES, *(r.name for r in RULES.values())]
+            near = get_close_matches(wanted.upper(), names, 1, 0.5) or get_close_matches(wanted.lower(), names, 1, 0.5)
+            hint = f"did you mean {near[0]}?" if near else "give ids (SEQ101), beginnings of ids (SEQ) or names"
+            raise UsageError("no such rule", wanted, hint)
+        found |= ids
+    return frozenset(found)

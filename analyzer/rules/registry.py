@@ -1,0 +1,157 @@
+"""What a rule is, how it is declared, and when it is asked."""
+
+# Theory
+# ------
+# A rule is a function with a declaration. The declaration holds every fact about it (id, name, severity, side at fault,
+# RFC section, when to ask it); the docstring's first line is its title and the rest its explanation. Nothing about a
+# rule is written down anywhere else: `smtpwire rule`, the documentation and the reports all read the registry.
+#
+# `on` says what must have happened for the rule to be worth asking. Triggers are data, so that the judge can work out
+# once for each kind of exchange which rules it concerns: clean traffic concerns nearly none, and costs one look-up.
+# The function then yields an Evidence for each breach; a rule never keeps state of its own.
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from ..conversation import Conversation
+    from ..exchange import Exchange
+    from ..model import Severity, Side
+    from ..states import Act
+
+__all__ = ["Ended", "Evidence", "OnContent", "OnExchange", "Rule", "Trigger", "rule"]
+
+_ID = re.compile(r"[A-Z]{3}[0-9]{3}")
+_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+class OnExchange(NamedTuple):
+    """Ask about an answered command (or one that never will be) if every condition that is given holds.
+
+    ``marks``: any of these ``Mark`` bits. ``breaks``: sequence rule that the client broke. ``acts``: one of these.
+    """
+
+    marks: int = 0
+    breaks: frozenset[str] = frozenset()
+    acts: frozenset[Act] = frozenset()
+
+    def fits(self, x: Exchange) -> bool:
+        """Whether ``x`` concerns the rule."""
+        if self.marks and not self.marks & x.marks:
+            return False
+        if self.breaks and x.breaks not in self.breaks:
+            return False
+        return not self.acts or x.act in self.acts
+
+
+class OnContent(NamedTuple):
+    """Ask about a complete message."""
+
+
+class Ended(NamedTuple):
+    """Ask once, when the connection is over. The exchange is the last one, or None."""
+
+
+Trigger = OnExchange | OnContent | Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One breach. What is None is taken from the exchange: its line, its side, its frame.
+
+    ``reply``: the breach is in the reply, not in the command. ``caused_by``: exchanges
+    whose finding this follows from; the first that has one counts.
+    """
+
+    message: str
+    reply: bool = False
+    offset: int | None = None
+    length: int | None = None
+    frame: int | None = None
+    time_ns: int | None = None
+    evidence: str | None = None
+    side: Side | None = None
+    severity: Severity | None = None
+    certain: bool | None = None
+    caused_by: tuple[Exchange | None, ...] = ()
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule as declared. ``severities``: those that differ from ``severity`` in a profile; "off" silences it there."""
+
+    id: str
+    name: str
+    severity: Severity
+    side: Side
+    reference: str
+    title: str
+    explanation: str
+    on: Trigger
+    check: Callable[[Exchange, Conversation], Iterator[Evidence]]
+    severities: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def family(self) -> str:
+        """The letters of its id."""
+        return self.id[:3]
+
+    def severity_in(self, profile: str) -> str:
+        """Severity in ``profile``, "off" where it does not apply."""
+        return dict(self.severities).get(profile, self.severity)
+
+
+_DECLARED: dict[str, Rule] = {}
+
+
+def rule(
+    rule_id: str,
+    name: str,
+    severity: Severity,
+    side: Side,
+    reference: str,
+    *,
+    on: Trigger,
+    severities: dict[str, str] | None = None,
+) -> Callable[
+    [Callable[[Exchange, Conversation], Iterator[Evidence]]], Callable[[Exchange, Conversation], Iterator[Evidence]]
+]:
+    """Declare a rule. Raises ValueError for an id or name that is malformed or taken, or a missing docstring."""
+
+    def declare(
+        check: Callable[[Exchange, Conversation], Iterator[Evidence]],
+    ) -> Callable[[Exchange, Conversation], Iterator[Evidence]]:
+        title, _, explanation = inspect.cleandoc(check.__doc__ or "").partition("\n")
+        if not title:
+            raise ValueError(f"{rule_id} has no docstring: it is the rule's documentation")
+        if not _ID.fullmatch(rule_id) or not _NAME.fullmatch(name):
+            raise ValueError(f"{rule_id} {name}: ids are like SEQ101, names like mail-before-hello")
+        if any(rule_id == known.id or name == known.name for known in _DECLARED.values()):
+            raise ValueError(f"{rule_id} {name}: the id or the name is taken")
+        _DECLARED[rule_id] = Rule(
+            rule_id,
+            name,
+            severity,
+            side,
+            reference,
+            title.rstrip("."),
+            explanation.strip(),
+            on,
+            check,
+            tuple((severities or {}).items()),
+        )
+        return check
+
+    return declare
+
+
+def declared() -> Iterable[Rule]:
+    """All rules declared so far, by id."""
+    return sorted(_DECLARED.values(), key=lambda r: r.id)

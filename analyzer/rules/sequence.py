@@ -1,0 +1,440 @@
+"""SEQ: the order of commands, whose fault a 503 is, and what a server must not accept."""
+
+# Whether a command is out of order is decided by the table in states.py; these rules say what that means. All of them
+# keep silent while the state is a guess (after lost bytes, in mid-stream, with one direction only).
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..exchange import Mark
+from ..offers import missing_offer
+from ..states import Act, Phase
+from .registry import Evidence, OnExchange, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..conversation import Conversation
+    from ..exchange import Exchange
+
+__all__: list[str] = []
+
+
+def _breaks(*ids: str) -> OnExchange:
+    return OnExchange(marks=Mark.CLIENT_ORDER, breaks=frozenset(ids))
+
+
+def _verb(x: Exchange) -> str:
+    return "a command" if x.command is None or x.command.name is None else x.command.name
+
+
+def _answer(x: Exchange) -> str:
+    """How the server answered, for the end of a message."""
+    if x.reply is None:
+        return "no reply is in the capture"
+    if x.code == 503:
+        return "the server's 503 is right"
+    if x.accepted:
+        return f"the server accepted it with {x.code}"
+    return f"the server refused it with {x.code}"
+
+
+def _because(refused: Exchange | None, what: str) -> str:
+    if refused is None or refused.reply is None:
+        return ""
+    return f" The {what} in frame {refused.frame} had been refused with {refused.code}, so it opened nothing."
+
+
+_TURNED_AWAY = frozenset({Phase.TURNED_AWAY, Phase.CLOSING})
+
+
+def _served(x: Exchange) -> bool:
+    """G8: after a greeting of 554 or 521 the order of commands is nobody's fault."""
+    return x.before is None or x.before.phase not in _TURNED_AWAY
+
+
+@rule("SEQ101", "mail-before-hello", "error", "client", "RFC 5321 §4.1.1.1, §4.1.4", on=_breaks("SEQ101"))
+def mail_before_hello(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Mail transaction started before any accepted EHLO or HELO.
+
+    A client opens its session with EHLO (or HELO) and may begin a mail transaction once that was accepted. After a TLS
+    handshake the session starts anew, and the hello must come again (RFC 3207 §4.2). The server has to answer 503.
+    Fix the client: send EHLO first, and again after STARTTLS.
+    """
+    if not _served(x):
+        return
+    refused = talk.refused_hello
+    why = ""
+    if refused is not None and refused.reply is not None:
+        why = f" The {_verb(refused)} in frame {refused.frame} was refused with {refused.code}."
+    yield Evidence(
+        f"{_verb(x)} was sent although no EHLO or HELO had been accepted; {_answer(x)}.{why}",
+        caused_by=(refused, talk.order_fault),
+    )
+
+
+@rule("SEQ102", "nested-mail", "error", "client", "RFC 5321 §4.1.4", on=_breaks("SEQ102"))
+def nested_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """MAIL sent while a transaction is already open.
+
+    A transaction that MAIL opened ends with the reply to the end of data, with RSET, EHLO, HELO or QUIT. Until then a
+    second MAIL must be refused with 503. Fix the client: send RSET to give a transaction up.
+    """
+    state = x.state
+    if state is None or (state.data_refused and x.code != 503):
+        return  # whether a refused DATA ends the transaction is left open; here the server took it so
+    opened = getattr(state.transaction, "mail", None)
+    where = f" that MAIL in frame {opened.frame} had opened" if opened is not None else ""
+    yield Evidence(f"{_verb(x)} was sent inside the transaction{where}; {_answer(x)}.")
+
+
+@rule("SEQ103", "rcpt-before-mail", "error", "client", "RFC 5321 §3.3, §4.1.4", on=_breaks("SEQ103"))
+def rcpt_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """RCPT without an open transaction.
+
+    RCPT names recipients for the transaction that an accepted MAIL opened. Behind a MAIL that was refused, once the
+    client could see that, or after the end of a transaction it is out of order, and the reply is 503.
+    """
+    if _served(x):
+        refused = talk.refused_mail
+        yield Evidence(
+            f"RCPT was sent though no MAIL had opened a transaction; {_answer(x)}.{_because(refused, 'MAIL')}",
+            caused_by=(refused, talk.order_fault),
+        )
+
+
+@rule("SEQ104", "data-before-mail", "error", "client", "RFC 5321 §3.3, §4.1.4", on=_breaks("SEQ104"))
+def data_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """DATA, BDAT or BURL without an open transaction.
+
+    Mail data belongs to a transaction with a reverse-path and at least one recipient. Without MAIL the reply is 503.
+    """
+    if _served(x):
+        refused = talk.refused_mail
+        yield Evidence(
+            f"{_verb(x)} was sent though no MAIL had opened a transaction; {_answer(x)}.{_because(refused, 'MAIL')}",
+            caused_by=(refused, talk.order_fault),
+        )
+
+
+@rule(
+    "SEQ105",
+    "data-without-recipient",
+    "warning",
+    "client",
+    "RFC 5321 §3.3, §4.1.4; RFC 2033 §4.2",
+    on=_breaks("SEQ105"),
+)
+def data_without_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """DATA, BDAT or BURL although no recipient was accepted.
+
+    The client had seen that every RCPT was refused, or had sent none, and went on to the mail data; the reply is 503 or
+    554. In one pipelined group with RCPT this is allowed, for then the client could not know (RFC 2920 §3.1).
+    """
+    refused = talk.refused_rcpt
+    why = f" The RCPT in frame {refused.frame} was refused with {refused.code}." if refused is not None else ""
+    answer = "the refusal is right" if x.code in {503, 554} else _answer(x)
+    yield Evidence(f"{_verb(x)} was sent though no recipient had been accepted; {answer}.{why}", caused_by=(refused,))
+
+
+@rule("SEQ106", "data-bdat-mixed", "error", "client", "RFC 3030 §2", on=_breaks("SEQ106"))
+def data_bdat_mixed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """DATA and BDAT mixed in one transaction.
+
+    A transaction carries its mail data either by DATA or by BDAT. DATA behind a BDAT must be refused with 503.
+    """
+    yield Evidence(f"DATA was sent in a transaction that had begun with BDAT; {_answer(x)}.")
+
+
+@rule("SEQ107", "bdat-after-last", "error", "client", "RFC 3030 §2", on=_breaks("SEQ107"))
+def bdat_after_last(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """BDAT sent after BDAT LAST of the same transaction.
+
+    LAST ends the mail data and with it the transaction; another chunk needs a new MAIL. The reply is 503.
+    """
+    yield Evidence(f"BDAT was sent behind BDAT LAST without a new MAIL; {_answer(x)}.")
+
+
+@rule("SEQ108", "bdat-after-failed-bdat", "error", "client", "RFC 3030 §2", on=_breaks("SEQ108"))
+def bdat_after_failed_bdat(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """More BDAT chunks after a chunk was refused.
+
+    A refused chunk leaves the transaction indeterminate: the client must send RSET before anything else. Chunks that
+    were already on their way in a pipelined group are excused.
+    """
+    yield Evidence(f"{_verb(x)} was sent though a chunk had been refused and no RSET came between; {_answer(x)}.")
+
+
+@rule(
+    "SEQ109",
+    "envelope-command-inside-bdat",
+    "error",
+    "client",
+    "RFC 3030 §2; RFC 5321 §4.1.4",
+    on=_breaks("SEQ109"),
+)
+def envelope_command_inside_bdat(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """RCPT, AUTH or STARTTLS between BDAT chunks.
+
+    Once the first chunk was sent the envelope is closed, and neither identity nor channel may change until LAST.
+    """
+    yield Evidence(f"{_verb(x)} was sent between BDAT chunks; {_answer(x)}.")
+
+
+@rule(
+    "SEQ110",
+    "data-with-binarymime",
+    "error",
+    "client",
+    "RFC 3030 §3",
+    on=_breaks("SEQ110"),
+)
+def data_with_binarymime(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """DATA used for a BODY=BINARYMIME transaction.
+
+    Binary content has no lines and no end mark that could not also stand inside it; it can only be sent by BDAT. The
+    server must refuse DATA with 503.
+    """
+    yield Evidence(f"DATA was sent in a transaction declared BODY=BINARYMIME, which needs BDAT; {_answer(x)}.")
+
+
+@rule("SEQ111", "auth-inside-transaction", "error", "client", "RFC 4954 §4", on=_breaks("SEQ111"))
+def auth_inside_transaction(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """AUTH during a mail transaction.
+
+    AUTH is not permitted between MAIL and the end of the transaction; the reply is 503. Authenticate before MAIL.
+    """
+    yield Evidence(f"AUTH was sent inside a mail transaction; {_answer(x)}.")
+
+
+@rule("SEQ112", "auth-after-auth", "error", "client", "RFC 4954 §4", on=_breaks("SEQ112"))
+def auth_after_auth(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Second AUTH after a successful one.
+
+    A session is authenticated at most once; after a 235 every further AUTH must be refused with 503.
+    """
+    yield Evidence(f"AUTH was sent again though the session was authenticated already; {_answer(x)}.")
+
+
+@rule(
+    "SEQ113",
+    "content-without-354",
+    "error",
+    "client",
+    "RFC 5321 §3.3",
+    on=OnExchange(marks=Mark.TEXT_AS_COMMANDS),
+)
+def content_without_354(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Message text sent although DATA was not answered 354.
+
+    Only 354 asks for the mail data. A client that sends it after a refusal has its header lines taken for commands.
+    """
+    yield Evidence("the message was sent line by line though DATA had been refused: the server reads it as commands.")
+
+
+@rule(
+    "SEQ114",
+    "command-after-quit",
+    "error",
+    "client",
+    "RFC 5321 §4.1.4, §4.1.1.10",
+    on=_breaks("SEQ114"),
+)
+def command_after_quit(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Client keeps talking after QUIT.
+
+    QUIT ends the session: nothing may follow it but the close of the connection.
+    """
+    if x.before is None or x.before.phase is Phase.QUIT:
+        yield Evidence(f"{_verb(x)} was sent behind QUIT.")
+
+
+@rule(
+    "SEQ116",
+    "tls-inside-tls",
+    "error",
+    "client",
+    "RFC 3207 §4.2",
+    on=_breaks("SEQ116"),
+)
+def tls_inside_tls(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """STARTTLS while TLS is already active.
+
+    Inside TLS a server does not offer STARTTLS and a client must not ask for it; the reply is 503.
+    """
+    yield Evidence(f"STARTTLS was sent inside TLS; {_answer(x)}.")
+
+
+@rule(
+    "SEQ117",
+    "wrong-hello-verb",
+    "error",
+    "client",
+    "RFC 2033 §4.1",
+    on=OnExchange(acts=frozenset({Act.EHLO, Act.HELO})),
+)
+def wrong_hello_verb(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """LHLO sent to an SMTP server, or EHLO or HELO to an LMTP server.
+
+    LMTP is told from SMTP by its hello: LHLO takes the place of EHLO and HELO, and neither protocol knows the other's.
+    """
+    assert x.command is not None
+    lmtp = talk.profile == "lmtp"
+    if (x.command.verb == b"LHLO") != lmtp:
+        kind = "an LMTP" if lmtp else "an SMTP"
+        yield Evidence(f"{_verb(x)} was sent to {kind} server; {_answer(x)}.")
+
+
+_ORDER = frozenset(
+    {
+        *("SEQ101", "SEQ102", "SEQ103", "SEQ104", "SEQ106", "SEQ107"),
+        *("SEQ108", "SEQ109", "SEQ110", "SEQ111", "SEQ112", "SEQ116"),
+    }
+)
+
+
+def _out_of_order(x: Exchange) -> bool:
+    return x.breaks in _ORDER and _served(x)
+
+
+_ORDER_TRIGGER = OnExchange(marks=Mark.CLIENT_ORDER, breaks=_ORDER)
+
+
+@rule(
+    "SEQ120",
+    "out-of-order-accepted",
+    "error",
+    "server",
+    "RFC 5321 §3.3, §4.1.4; RFC 3030 §2; RFC 4954 §4",
+    on=_ORDER_TRIGGER,
+)
+def out_of_order_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Server accepted a command that the state forbids.
+
+    A command out of order must be refused with 503. This server took it, so its state is no longer what the RFC says;
+    the audit follows the server from here on.
+    """
+    if _out_of_order(x) and x.accepted and not _skips_refused_data(x):
+        yield Evidence(f"{_verb(x)} was out of order and answered {x.code}; 503 was due.", reply=True, caused_by=(x,))
+
+
+@rule("SEQ121", "out-of-order-wrong-code", "warning", "server", "RFC 5321 §4.1.4, §4.3.2", on=_ORDER_TRIGGER)
+def out_of_order_wrong_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Out-of-order command refused with a code other than 503.
+
+    503 tells a client that its order of commands is wrong; another code makes it look for the fault elsewhere.
+    """
+    if not _out_of_order(x) or x.reply is None or x.code < 400 or x.code == 503 or _excused(x):
+        return
+    yield Evidence(
+        f"{_verb(x)} was out of order and refused with {x.code}; 503 would have named the reason.",
+        reply=True,
+        caused_by=(x,),
+    )
+
+
+def _skips_refused_data(x: Exchange) -> bool:
+    return x.breaks == "SEQ102" and x.state is not None and x.state.data_refused
+
+
+def _excused(x: Exchange) -> bool:
+    """Codes that have a reason of their own even for a command out of order."""
+    code = x.code
+    if code in {421, 530, 538, 455, 555, 500, 502} or _skips_refused_data(x):
+        return True
+    if code == 501 and x.marks & (Mark.DEVIATION | Mark.EIGHT_BIT | Mark.NUL):
+        return True
+    if code == 554 and x.act in {Act.DATA, Act.BDAT, Act.LAST}:
+        return True
+    return code == 550 and x.reply is not None and (x.reply.enhanced or "").startswith("5.7.")
+
+
+@rule(
+    "SEQ122",
+    "empty-transaction-accepted",
+    "warning",
+    "server",
+    "RFC 2920 §3.2(3); RFC 5321 §3.3; RFC 2033 §4.2",
+    on=OnExchange(marks=Mark.EMPTY_TRANSACTION),
+    severities={"lmtp": "error"},
+)
+def empty_transaction_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """DATA answered 354 although no recipient is valid.
+
+    A server that accepts mail data for nobody makes the client send it in vain; it should answer 503 or 554, and in
+    LMTP it must answer 503.
+    """
+    before = x.before
+    if before is None or not before.sure or before.phase is not Phase.MAIL:
+        return
+    if x.transaction is not None and x.transaction.session_known:
+        yield Evidence(f"{_verb(x)} was answered {x.code} though no recipient had been accepted.", reply=True)
+
+
+@rule(
+    "SEQ123",
+    "spurious-503",
+    "warning",
+    "server",
+    "RFC 5321 §4.1.4, §4.2.3",
+    on=OnExchange(marks=Mark.REFUSED_503),
+)
+def spurious_503(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """503 to a command that was in order.
+
+    By all that both sides said on this connection the command was due. Either the server lost track of the session, or
+    it hides another reason (policy, a missing login) behind a code that speaks of order.
+    """
+    if x.command is None or x.act is Act.FREE or x.act is Act.RSET or not _in_order(x, talk):
+        return
+    talk.disputed |= _HELLO if x.act in _HELLO else {x.act}
+    yield Evidence(f"{_verb(x)} was in order, yet the server answered 503.", reply=True)
+
+
+_HELLO = frozenset({Act.EHLO, Act.HELO})
+_RECIPIENT_LIMIT = frozenset({452, 552})
+_OPEN = frozenset({Act.STARTTLS, Act.ETRN, Act.XCLIENT})
+
+
+def _in_order(x: Exchange, talk: Conversation) -> bool:
+    """Whether nothing in view excuses a 503 (the "must not fire" list of SEQ123)."""
+    before = x.before
+    if before is None or not before.sure or talk.midstream or talk.record.gaps or not x.sure:
+        return False
+    if x.server_breaks is not None or x.breaks is not None or before.phase in {*_TURNED_AWAY, Phase.QUIT}:
+        return False
+    if before.data_refused or before.phase is Phase.BROKEN or _blamed(x):
+        return False
+    if x.act in _OPEN and before.phase in {Phase.MAIL, Phase.RCPT}:
+        return False
+    if x.act in {Act.DATA, Act.RCPT} and talk.refused_rcpt is not None and talk.refused_rcpt.code in _RECIPIENT_LIMIT:
+        return False
+    policy = x.reply is not None and ".7." in (x.reply.enhanced or "")
+    return not (policy and x.act in {Act.MAIL, Act.RCPT})
+
+
+def _blamed(x: Exchange) -> bool:
+    """G6: the line itself has a fault, so the server may answer it as it likes."""
+    if x.marks & (Mark.DEVIATION | Mark.EIGHT_BIT | Mark.NUL | Mark.BARE_CR | Mark.BARE_LF):
+        return True
+    return x.length > 512 or (x.before is not None and missing_offer(x, x.before.hello) is not None)
+
+
+@rule(
+    "SEQ124",
+    "session-free-command-503",
+    "warning",
+    "server",
+    "RFC 5321 §4.1.4",
+    on=OnExchange(marks=Mark.REFUSED_503, acts=frozenset({Act.FREE, Act.RSET})),
+)
+def session_free_command_503(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """NOOP, HELP, EXPN, VRFY or RSET refused with 503.
+
+    These five may be used at any time in a session, before the hello too, so their order can never be wrong.
+    """
+    before = x.before
+    if before is None or before.phase in {*_TURNED_AWAY, Phase.QUIT} or _blamed(x):
+        return
+    yield Evidence(f"{_verb(x)} may come at any time, yet the server answered 503.", reply=True)

@@ -1,0 +1,91 @@
+"""One audit from its inputs into a writer, and the exit status that it ends with."""
+
+from __future__ import annotations
+
+import sys
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING
+
+from .errors import display_path
+from .model import Capture, Summary
+from .reports.progress import Bar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .audit import Audit
+    from .reports.output import Output, Writer
+
+__all__ = ["FailOn", "Status", "notice", "run"]
+
+
+class Status(IntEnum):
+    """Exit status of every command."""
+
+    CLEAN = 0
+    FINDINGS = 1
+    USAGE = 2
+    UNREADABLE = 3
+    INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+class FailOn(StrEnum):
+    """The least severity that makes the exit status 1; itself included."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+    NEVER = "never"
+
+
+_COUNTED: dict[FailOn, tuple[str, ...]] = {
+    FailOn.ERROR: ("error",),
+    FailOn.WARNING: ("error", "warning"),
+    FailOn.INFO: ("error", "warning", "info"),
+    FailOn.NEVER: (),
+}
+
+
+def notice(text: str) -> None:
+    """One line on standard error."""
+    print(f"smtpwire: {display_path(text)}", file=sys.stderr)
+
+
+def run(
+    audit: Audit, paths: Sequence[str], writer: Writer, output: Output, fail_on: FailOn, *, called: str | None = None
+) -> Status:
+    """Read ``paths`` and write what is found. Ctrl-C ends the reading; what is known by then is reported.
+
+    ``called``: what captures are called in the report, if not by their paths. A reader that has gone (``| head``)
+    ends the run quietly, with the status of what was found so far. Raises ``OutputError`` where the report cannot be
+    written.
+    """
+    bar = Bar(wanted=not (output.terminal and writer.streams))
+    interrupted = False
+    try:
+        try:
+            for item in audit.run(paths, bar):
+                if isinstance(item, Capture):
+                    item.path = called or display_path(item.path)
+                    writer.capture(item)
+                else:
+                    writer.connection(item)
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            bar.close()
+        writer.finish(audit.summary)
+        output.flush()
+    except BrokenPipeError:
+        return _found(audit.summary, fail_on)
+    for line in audit.unreadable:
+        notice(line)
+    if interrupted:
+        notice("interrupted: the report holds what was read until then")
+        return Status.INTERRUPTED
+    return Status.UNREADABLE if audit.unreadable else _found(audit.summary, fail_on)
+
+
+def _found(summary: Summary, fail_on: FailOn) -> Status:
+    found = any(summary.findings.get(severity) for severity in _COUNTED[fail_on])
+    return Status.FINDINGS if found else Status.CLEAN

@@ -1,0 +1,156 @@
+"""Frames by Scapy's own dissection: tunnels of all kinds, and the reference that the raw lane is held against."""
+
+# Theory
+# ------
+# Scapy is asked what follows what, and for the fields of IP and TCP. It is not asked for lengths and contents: a
+# layer's payload depends on the length fields of everything around it, which offload and hostile senders set to
+# anything. So the place of each layer in the frame is added up from the sizes of the headers before it, and payloads
+# are cut out of the frame by the innermost IP header, exactly as in the raw lane.
+#
+# What Scapy leaves closed and we know: 0x9100 and 0x9200 as VLAN tags, loopback headers in the byte order of another
+# machine, and IPv6 packets whose length is 0 because of offload.
+#
+# A TCP header that an ICMP error quotes is a TCPerror below an IPerror to Scapy; it is no segment.
+#
+# Importing this module imports Scapy's layers (about 0.3 s): only `segments` does, at the first frame that needs it.
+
+from __future__ import annotations
+
+from socket import AF_INET, AF_INET6, inet_pton
+
+from scapy.contrib import mpls  # noqa: F401  binds MPLS to Ethernet and GRE
+from scapy.layers import vxlan  # noqa: F401  binds VXLAN to UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror
+from scapy.layers.inet6 import IPerror6, IPv6, IPv6ExtHdrFragment, _IPv6ExtHdr
+from scapy.layers.l2 import CookedLinux, CookedLinuxV2, Dot1Q, Ether
+from scapy.layers.ppp import HDLC, PPP, PPPoE
+from scapy.packet import NoPayload, Packet, Raw
+
+from .links import IPV4, LINKS, OTHER, VLAN_TYPES
+from .network import EXTENSIONS, TCP_HEADER, TUNNEL_PORTS, Found, Fragment, Verdict
+
+__all__ = ["decode"]
+
+_ROOTS: dict[int, type[Packet]] = {
+    1: Ether,
+    9: PPP,
+    50: HDLC,
+    51: PPPoE,
+    113: CookedLinux,
+    228: IP,
+    229: IPv6,
+    276: CookedLinuxV2,
+}
+_TAGGED = (Ether, Dot1Q, CookedLinux)
+_LAYERS = 64  # headers around a segment that are gone through; each costs a copy of the frame, and five are many
+_QUOTED = (ICMP, IPerror, IPerror6)
+
+
+def decode(link_type: int, data: bytes, length: int) -> Found:
+    """As ``network.decode``, for everything that Scapy can open. Raises nothing."""
+    root, at = _root(link_type, data)
+    if root is None:
+        return Verdict.OTHER
+    try:
+        return _Walk(data, max(length, len(data))).run(root, at)
+    except Exception:  # Scapy promises nothing for hostile bytes; a frame with IP in it is counted as undecodable
+        return Verdict.OTHER if LINKS[link_type](data)[0] == OTHER else Verdict.BROKEN
+
+
+def _root(link_type: int, data: bytes) -> tuple[type[Packet] | None, int]:
+    if link_type in _ROOTS:
+        return _ROOTS[link_type], 0
+    network, at = LINKS[link_type](data)  # a family or a version nibble: nothing to dissect
+    if network == OTHER:
+        return None, 0
+    return (IP if network == IPV4 else IPv6), at
+
+
+class _Walk:
+    """One frame, layer by layer; ``ip`` is the innermost network header so far."""
+
+    def __init__(self, data: bytes, length: int) -> None:
+        self.data = data
+        self.length = length
+        self.ip: Packet | None = None
+        self.addresses = b""
+        self.end = 0
+
+    def run(self, root: type[Packet], at: int) -> Found:
+        layer: Packet = root(self.data[at:])
+        outer: Packet | None = None
+        for _ in range(_LAYERS):
+            if isinstance(layer, NoPayload):
+                break
+            if type(layer) is TCP:
+                return self._segment(layer, at)
+            if isinstance(layer, _QUOTED) or (type(layer) is UDP and layer.dport not in TUNNEL_PORTS):
+                return Verdict.OTHER
+            if isinstance(layer, IP | IPv6 | IPv6ExtHdrFragment):
+                found = self._network(layer, at)
+                if found is not None:
+                    return found
+                if isinstance(layer, IPv6) and not layer.plen:
+                    # Scapy takes 0 by its word: once more, with the longest length there is.
+                    layer = IPv6(self.data[at : at + 4] + b"\xff\xff" + self.data[at + 6 :])
+            elif isinstance(layer, Raw):
+                if not isinstance(outer, _TAGGED) or _kind(outer) not in VLAN_TYPES:
+                    break
+                layer = Dot1Q(self.data[at:])
+            at += len(layer.raw_packet_cache or b"")
+            outer, layer = layer, layer.payload
+        return Verdict.BROKEN if _announces_more(outer) else Verdict.OTHER
+
+    def _network(self, layer: Packet, at: int) -> Found | None:
+        """Note an IP header. Gives back what ends the walk: a fragment, or a header that cannot be."""
+        if isinstance(layer, IPv6ExtHdrFragment):
+            if not layer.offset and not layer.m:
+                return None
+            body = at + 8
+            if self.end < body:
+                return Verdict.BROKEN
+            return self._fragment(layer.nh, layer.id, layer.offset * 8, bool(layer.m), body)
+        self.ip = layer
+        if isinstance(layer, IPv6):
+            if layer.version != 6:
+                return Verdict.BROKEN
+            self.addresses = inet_pton(AF_INET6, layer.src) + inet_pton(AF_INET6, layer.dst)
+            self.end = at + 40 + layer.plen if layer.plen else self.length
+            return None
+        if layer.version != 4 or layer.ihl < 5:
+            return Verdict.BROKEN
+        self.addresses = inet_pton(AF_INET, layer.src) + inet_pton(AF_INET, layer.dst)
+        self.end = at + layer.len if layer.len else self.length
+        if not layer.frag and not layer.flags.MF:
+            return None
+        body = at + layer.ihl * 4
+        if self.end < body:
+            return Verdict.BROKEN
+        return self._fragment(layer.proto, layer.id, layer.frag * 8, bool(layer.flags.MF), body)
+
+    def _fragment(self, protocol: int, identification: int, offset: int, more: bool, body: int) -> Fragment:
+        data = self.data[body : self.end]
+        return Fragment(self.addresses, protocol, identification, offset, more, data, self.end - body)
+
+    def _segment(self, tcp: Packet, at: int) -> Found:
+        captured = len(self.data)
+        start = at + tcp.dataofs * 4
+        if self.ip is None or captured < at + TCP_HEADER or tcp.dataofs < 5 or start > self.end:
+            return Verdict.BROKEN
+        flow = self.addresses + tcp.sport.to_bytes(2, "big") + tcp.dport.to_bytes(2, "big")
+        missing = self.end - max(start, captured) if self.end > captured else 0
+        return flow, tcp.seq, tcp.ack, int(tcp.flags) & 0xFF, self.data[start : self.end], missing
+
+
+def _announces_more(layer: Packet | None) -> bool:
+    """Whether the last layer that could be opened says that IP or TCP follows, which then is broken."""
+    if isinstance(layer, IP):
+        return bool(layer.proto == 6)
+    if isinstance(layer, IPv6 | _IPv6ExtHdr):
+        return layer.nh == 6 or layer.nh in EXTENSIONS
+    return isinstance(layer, _TAGGED) and _kind(layer) in (0x0800, 0x86DD)
+
+
+def _kind(layer: Packet) -> int:
+    value: int = layer.proto if isinstance(layer, CookedLinux) else layer.type
+    return value

@@ -1,0 +1,169 @@
+"""From frames to TCP segments: which lane decodes a frame, and where its segment goes."""
+
+# Theory
+# ------
+# Three roads give the same segments; a differential test holds them together:
+#
+# 1. the loops in `pcap` and `pcapng`, which take plain Ethernet + IP + TCP out of a block of records without a call per
+#    header. What they do not know they hand to
+# 2. `SegmentDecoder.frame`: the raw lane (`links`, `network`), for every link layer, IP options, fragments. What it
+#    declines, tunnels, goes to
+# 3. the Scapy lane, about 50 times slower, which is imported when the first frame needs it. With decoder="scapy" it
+#    gets every frame: that is the reference.
+#
+# Where only some ports are wanted, segments of other ports are thinned out here, so that a consumer that looks at
+# connections on any port for SMTP sees what starts them and what they carry. `ignored` is how it says that it has seen
+# enough of one; only a SYN, which begins a new connection, is then still shown.
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import Struct
+from typing import Literal
+
+from .fragments import Defragmenter
+from .links import LINKS, RAW, link_name
+from .network import Found, Fragment, SegmentFields, Verdict
+from .network import decode as decode_raw
+
+__all__ = ["DecodeTally", "SegmentDecoder", "SegmentSink"]
+
+SegmentSink = Callable[[bytes, int, int, int, bytes, int, int, int], None]
+"""Takes (flow, seq, ack, flags, payload, missing, frame, time_ns), by position.
+
+``flow``: source address, destination address, source port and destination port as they stand in the headers (12 bytes
+for IPv4, 36 for IPv6). ``flags``: the low 8 flag bits (FIN 1, SYN 2, RST 4, PSH 8, ACK 16). ``missing``: bytes that
+follow ``payload`` in this segment and were not captured. ``frame``: number in its file, from 1. ``time_ns``:
+nanoseconds since 1970. Every segment comes, bare ACKs too.
+"""
+
+_SYN = 2
+_DEPTH = 8  # datagrams that may be made of fragments inside one another; tunnels in tunnels need two or three
+
+_ipv4_header = Struct("!BxHHHBBH8s").pack
+_ipv6_header = Struct("!IHBB32s").pack
+
+
+class DecodeTally:
+    """What happened to the frames of one capture: how many took which road, how many could not be decoded."""
+
+    def __init__(self) -> None:
+        self.fast = 0
+        self.raw = 0
+        self.scapy = 0
+        self.undecodable = 0
+        self.first_undecodable = 0
+        self.unknown_links: dict[int, int] = {}
+
+    def undecoded(self, number: int) -> None:
+        """Count a frame whose headers are cut or contradict themselves."""
+        self.undecodable += 1
+        self.first_undecodable = self.first_undecodable or number
+
+
+class SegmentDecoder:
+    """Takes frames, calls ``sink`` for each TCP segment.
+
+    ``ports``: None passes all segments to ``sink``. Otherwise those from or to other ports go to ``other`` where they
+    are a SYN or carry data, and their flow is not in ``ignored``; where ``other`` is None they are dropped.
+
+    One decoder serves all inputs of a run, since connections and fragmented datagrams may go on from file to file;
+    ``tally`` is set anew for each.
+    """
+
+    def __init__(
+        self,
+        sink: SegmentSink,
+        decoder: Literal["raw", "scapy"] = "raw",
+        ports: frozenset[int] | None = None,
+        other: SegmentSink | None = None,
+    ) -> None:
+        self.sink = sink
+        self.other = other
+        self.ports = ports
+        self.raw = decoder == "raw"
+        self.ignored: set[bytes] = set()
+        self.tally = DecodeTally()
+        self.fragments = Defragmenter()
+        self._wanted = None if ports is None else frozenset(port.to_bytes(2, "big") for port in ports)
+        self._scapy: Callable[[int, bytes, int], Found] | None = None
+
+    def frame(self, link_type: int, time_ns: int, data: bytes, original_length: int, number: int) -> None:
+        """Decode one frame. ``original_length``: its bytes on the wire. Raises only what the sinks raise."""
+        if link_type not in LINKS:
+            links = self.tally.unknown_links
+            links[link_type] = links.get(link_type, 0) + 1
+            return
+        found = decode_raw(link_type, data, original_length) if self.raw else Verdict.DECLINED
+        if found is Verdict.DECLINED:
+            self.tally.scapy += 1
+            found = self._dissect(link_type, data, original_length)
+        else:
+            self.tally.raw += 1
+        if isinstance(found, tuple):
+            self._deliver(found, number, time_ns)
+        else:
+            self._not_segment(found, number, time_ns)
+
+    def _dissect(self, link_type: int, data: bytes, length: int) -> Found:
+        if self._scapy is None:
+            from .scapy_lane import decode  # noqa: PLC0415  0.3 s, and most captures never need it
+
+            self._scapy = decode
+        return self._scapy(link_type, data, length)
+
+    def _not_segment(self, found: Found, number: int, time_ns: int) -> None:
+        for _ in range(_DEPTH):
+            if not isinstance(found, Fragment):
+                break
+            whole = self.fragments.add(found, time_ns)
+            if whole is None:
+                return
+            packet = _packet(found.addresses, *whole)
+            length = len(packet) + whole[1]
+            found = decode_raw(RAW, packet, length) if self.raw else Verdict.DECLINED
+            if found is Verdict.DECLINED:
+                found = self._dissect(RAW, packet, length)
+        if isinstance(found, tuple):
+            self._deliver(found, number, time_ns)
+        elif found is not Verdict.OTHER:
+            self.tally.undecoded(number)
+
+    def _deliver(self, found: SegmentFields, number: int, time_ns: int) -> None:
+        if self._wanted is None:
+            self.sink(*found, number, time_ns)
+            return
+        flow, _, _, flags, payload, missing = found
+        if flow[-4:-2] in self._wanted or flow[-2:] in self._wanted:
+            self.sink(*found, number, time_ns)
+        elif self.other is not None and (flags & _SYN or ((payload or missing) and flow not in self.ignored)):
+            self.other(*found, number, time_ns)
+
+    def problems(self) -> list[str]:
+        """What to say about the frames decoded since ``tally`` was set, in plain sentences."""
+        said = [
+            f"link type {link_name(link)} is not supported: {_count(frames, 'frame was', 'frames were')} not decoded"
+            for link, frames in self.tally.unknown_links.items()
+        ]
+        if self.tally.undecodable:
+            said.append(
+                f"{_count(self.tally.undecodable, 'frame', 'frames')} could not be decoded, their headers are cut or "
+                f"damaged (the first is frame {self.tally.first_undecodable})"
+            )
+        lost = self.fragments.dropped + self.fragments.unfinished()
+        self.fragments.dropped = 0
+        if lost:
+            said.append(f"{_count(lost, 'fragmented datagram', 'fragmented datagrams')} never became whole")
+        return said
+
+
+def _packet(addresses: bytes, content: bytes, missing: int, protocol: int) -> bytes:
+    """A whole IP packet around what was in fragments. Its headers hold what decoding needs, no more."""
+    length = len(content) + missing
+    if len(addresses) == 8:
+        return _ipv4_header(0x45, 20 + length, 0, 0, 64, protocol, 0, addresses) + content
+    return _ipv6_header(6 << 28, length, protocol, 64, addresses) + content
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

@@ -1,0 +1,153 @@
+"""The server's bytes, cut into whole replies (RFC 5321 §4.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from ..dissectors.replies import Reply, begins_reply, parse_reply
+
+if TYPE_CHECKING:
+    from .limits import Limits
+
+__all__ = ["ServerHandler", "ServerReader"]
+
+
+class ServerHandler(Protocol):
+    """Who is told what was read. Offsets are of the server's stream."""
+
+    def reply(self, reply: Reply, offset: int, end: int, frame: int, time_ns: int) -> None:
+        """One whole reply, however many lines."""
+
+    def malformed(self, line: bytes, offset: int, frame: int, time_ns: int) -> None:
+        """A line that is no reply and belongs to none."""
+
+    def tls_begins(self, side: Literal["client", "server"], offset: int, frame: int, time_ns: int) -> None:
+        """A TLS record stands where a line should begin."""
+
+
+class ServerReader:
+    """Feed it the server's stream in order; it tells ``handler`` what it read.
+
+    Unlike the client's, a line of the server also ends at a bare LF: clients accept that, so the dialogue goes on.
+    """
+
+    __slots__ = (
+        "_frame",
+        "_handler",
+        "_limits",
+        "_lines",
+        "_offset",
+        "_partial",
+        "_parts",
+        "_size",
+        "_time_ns",
+        "after_gap",
+        "expect_tls",
+        "opaque",
+    )
+
+    def __init__(self, handler: ServerHandler, limits: Limits) -> None:
+        self.opaque = False
+        self.expect_tls = False
+        self.after_gap = False
+        self._handler = handler
+        self._limits = limits
+        self._lines: list[bytes] = []  # lines of a reply that goes on
+        self._parts: list[bytes] = []  # the beginning of a line
+        self._partial = 0  # bytes in _parts
+        self._size = 0  # bytes in _lines
+        self._offset = 0  # where the reply, or else the line, begins
+        self._frame = 0
+        self._time_ns = 0
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a reply has begun and not ended."""
+        return bool(self._lines or self._parts)
+
+    def feed(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
+        """Take the next bytes of the stream."""
+        if self.opaque:
+            return
+        if not self._parts and not self._lines:
+            if data[0] < 0x18 and self._is_tls(data, offset, frame, time_ns):
+                return
+            # Nearly always: one whole reply of one line.
+            if data.endswith(b"\n") and data[3:4] == b" " and data.count(b"\n") == 1 and begins_reply(data):
+                self.after_gap = False
+                self._handler.reply(parse_reply(data), offset, offset + len(data), frame, time_ns)
+                return
+        start = 0
+        while True:
+            end = data.find(b"\n", start) + 1
+            if not end:
+                break
+            if self._parts:
+                line = b"".join(self._parts) + data[start:end]
+                self._parts, self._partial = [], 0
+            else:
+                line = data[start:end]
+                if not self._lines:
+                    self._offset, self._frame, self._time_ns = offset + start, frame, time_ns
+            start = end
+            self._line(line, offset + end)
+            if self.opaque:
+                return
+            if start < len(data) and data[start] < 0x18 and not self._lines:
+                if self._is_tls(data[start:], offset + start, frame, time_ns):
+                    return
+        if start < len(data):
+            self._keep(data[start:] if start else data, offset + start, frame, time_ns)
+
+    def gap(self) -> None:
+        """Bytes are missing here: what was begun cannot be finished."""
+        self._lines = []
+        self._parts = []
+        self._partial = self._size = 0
+        self.after_gap = True
+
+    def end_unfinished(self) -> bool:
+        """Take what has begun for a whole reply: the client went on as if it were. False: it is no reply."""
+        line = b"".join(self._parts)
+        raw = b"".join(self._lines) + line
+        if not begins_reply(raw):
+            return False
+        offset, frame, time_ns = self._offset, self._frame, self._time_ns
+        self._lines, self._parts, self._partial, self._size = [], [], 0, 0
+        self._handler.reply(parse_reply(raw), offset, offset + len(raw), frame, time_ns)
+        return True
+
+    def _line(self, line: bytes, end: int) -> None:
+        if begins_reply(line):
+            self.after_gap = False
+            self._lines.append(line)
+            self._size += len(line)
+            if line[3:4] == b"-" and not self._size > self._limits.reply_bytes > 0:
+                return
+            raw = b"".join(self._lines) if len(self._lines) > 1 else line
+            self._lines, self._size = [], 0
+            self._handler.reply(parse_reply(raw), self._offset, end, self._frame, self._time_ns)
+        elif self.after_gap:
+            return  # the rest of a line whose beginning was lost
+        elif self._lines:
+            self._lines.append(line)
+            self._size += len(line)
+        else:
+            self._handler.malformed(line, self._offset, self._frame, self._time_ns)
+
+    def _keep(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
+        if not self._parts and not self._lines:
+            self._offset, self._frame, self._time_ns = offset, frame, time_ns
+        limit = self._limits.line_bytes
+        if limit and self._partial + len(data) > limit:
+            data = data[: max(0, limit - self._partial)]  # judged by its first bytes
+        if data:
+            self._parts.append(data)
+            self._partial += len(data)
+
+    def _is_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> bool:
+        if not (0x14 <= data[0] <= 0x17 and (data[1:2] == b"\x03" or (self.expect_tls and len(data) == 1))):
+            return False
+        self.opaque = True
+        self._handler.tls_begins("server", offset, frame, time_ns)
+        return True

@@ -1,0 +1,350 @@
+"""The state machine of an SMTP session (RFC 5321 §4.1.4 and the extensions) as one table."""
+
+# Theory
+# ------
+# Everything that decides in which order commands may come stands in this file; code elsewhere only fires the table.
+#
+# A mail program that gets an illegal command refuses it. An auditor must go on: it notes the breach and then follows
+# what the server did, for that is the state the session is really in. So each cell of the table says two things:
+# which rule the command breaks here (None: legal), and where each class of reply leads, for illegal commands too.
+# A class that a cell does not name leaves the state as it is.
+#
+# Two views are held of one session. The *server's* state is advanced reply by reply: it is what the server was in when
+# it answered. The *client's* state is what the client could know when it sent: all replies visible to it applied, all
+# commands still without a visible reply presumed to succeed. A command is the client's fault only if it is illegal in
+# that hopeful state: MAIL, RCPT, DATA in one pipelined group are innocent even when MAIL is then refused, and the 503
+# to RCPT is right as well. Both views use the same table; `advance(state, ..., code=None)` is the hopeful step.
+#
+# `sure` is False where lost bytes or a start in mid-stream leave the state a guess: rules that need it keep silent.
+# An accepted hello, RSET or MAIL makes it sure again; only an accepted EHLO tells the keywords (`Hello.keywords`).
+#
+# An AUTH exchange is no phase: while it lasts the client can only answer challenges, and it ends where it began.
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "ACTS",
+    "NO_KEYWORDS",
+    "START",
+    "TABLE",
+    "Act",
+    "Hello",
+    "Phase",
+    "State",
+    "Step",
+    "advance",
+    "broken_rule",
+    "unsure",
+]
+
+
+class Phase(IntEnum):
+    """Where a session stands between two commands."""
+
+    CONNECTED = 0  # the greeting has not been seen
+    GREETED = 1  # 220 seen, no hello accepted
+    READY = 2  # hello accepted, no transaction
+    MAIL = 3  # MAIL accepted, no recipient yet
+    RCPT = 4  # at least one recipient accepted
+    CONTENT = 5  # 354 seen, mail data flows
+    CHUNKS = 6  # BDAT or BURL accepted, LAST not seen
+    BROKEN = 7  # a chunk was refused: RFC 3030 §2 leaves only RSET, a hello and QUIT
+    TLS = 8  # 220 to STARTTLS seen, the handshake is due
+    QUIT = 9  # QUIT accepted
+    TURNED_AWAY = 10  # greeting 554 or 521 (RFC 5321 §3.1, RFC 7504): only QUIT is of use
+    CLOSING = 11  # 421: the server is about to close (RFC 5321 §3.8)
+
+
+class Act(IntEnum):
+    """What a command, or anything else that is answered, does to the session."""
+
+    EHLO = 0
+    HELO = 1
+    MAIL = 2
+    RCPT = 3
+    DATA = 4
+    BDAT = 5
+    LAST = 6  # BDAT LAST, BURL LAST
+    BURL = 7
+    RSET = 8
+    FREE = 9  # VRFY EXPN HELP NOOP: legal at any time (RFC 5321 §4.1.4)
+    AUTH = 10
+    STARTTLS = 11
+    ETRN = 12
+    XCLIENT = 13
+    TURN = 14
+    QUIT = 15
+    OTHER = 16  # a verb that nobody registered, or none
+    END = 17  # the end of mail data
+    ANSWER = 18  # a line of an AUTH exchange
+    GREETING = 19  # nothing was sent: the server speaks first (RFC 5321 §3.1)
+    NOTHING = 20  # nothing that the server could answer
+
+
+ACTS: Mapping[bytes, Act] = {
+    b"EHLO": Act.EHLO,
+    b"LHLO": Act.EHLO,
+    b"HELO": Act.HELO,
+    b"MAIL": Act.MAIL,
+    b"SEND": Act.MAIL,
+    b"SOML": Act.MAIL,
+    b"SAML": Act.MAIL,
+    b"RCPT": Act.RCPT,
+    b"DATA": Act.DATA,
+    b"BDAT": Act.BDAT,
+    b"BURL": Act.BURL,
+    b"RSET": Act.RSET,
+    b"VRFY": Act.FREE,
+    b"EXPN": Act.FREE,
+    b"HELP": Act.FREE,
+    b"NOOP": Act.FREE,
+    b"AUTH": Act.AUTH,
+    b"STARTTLS": Act.STARTTLS,
+    b"ETRN": Act.ETRN,
+    b"ATRN": Act.ETRN,
+    b"XCLIENT": Act.XCLIENT,
+    b"TURN": Act.TURN,
+    b"QUIT": Act.QUIT,
+}
+
+
+class Step(NamedTuple):
+    """One cell: the rule that the command breaks, and the next phase for 2yz, 3yz and 4yz/5yz (None: unchanged)."""
+
+    breaks: str | None = None
+    done: Phase | None = None
+    more: Phase | None = None
+    refused: Phase | None = None
+
+
+_P = Phase
+_HELLO = Step(done=_P.READY)
+_QUIT = Step(done=_P.QUIT)
+_RESET = Step(done=_P.READY)
+_LEGAL = Step()
+_TLS = Step(done=_P.TLS)
+_XCLIENT = Step(done=_P.GREETED)
+_NO_MAIL = {Act.RCPT: Step("SEQ103", done=_P.RCPT), Act.DATA: Step("SEQ104", more=_P.CONTENT)}
+_NO_MAIL_CHUNKS = {
+    Act.BDAT: Step("SEQ104", done=_P.CHUNKS),
+    Act.LAST: Step("SEQ104", done=_P.READY),
+    Act.BURL: Step("SEQ104", done=_P.CHUNKS),
+}
+_NESTED = Step("SEQ102", done=_P.MAIL)
+
+# What is the same in every phase between greeting and QUIT.
+_ANYWHERE = {
+    Act.EHLO: _HELLO,
+    Act.HELO: _HELLO,
+    Act.RSET: _LEGAL,
+    Act.FREE: _LEGAL,
+    Act.ETRN: _LEGAL,
+    Act.XCLIENT: _XCLIENT,
+    Act.TURN: _LEGAL,
+    Act.QUIT: _QUIT,
+    Act.OTHER: _LEGAL,
+    Act.END: Step(done=_P.READY, refused=_P.READY),  # whatever the reply, the buffers are cleared (§4.1.1.4)
+    Act.ANSWER: _LEGAL,
+    Act.GREETING: _LEGAL,
+    Act.NOTHING: _LEGAL,
+    Act.AUTH: _LEGAL,
+    Act.STARTTLS: _TLS,
+}
+
+_GREETED = {**_ANYWHERE, **_NO_MAIL, **_NO_MAIL_CHUNKS, Act.MAIL: Step("SEQ101", done=_P.MAIL)}
+
+TABLE: Mapping[Phase, Mapping[Act, Step]] = {
+    # Before the greeting a client can only hope for 220, so it is judged as if that had come (SEC618 has the rest).
+    _P.CONNECTED: _GREETED,
+    _P.GREETED: _GREETED,
+    _P.READY: {**_ANYWHERE, **_NO_MAIL, **_NO_MAIL_CHUNKS, Act.MAIL: Step(done=_P.MAIL)},
+    _P.MAIL: {
+        **_ANYWHERE,
+        Act.MAIL: _NESTED,
+        Act.RCPT: Step(done=_P.RCPT),
+        Act.DATA: Step("SEQ105", more=_P.CONTENT),
+        Act.BDAT: Step("SEQ105", done=_P.CHUNKS),
+        Act.LAST: Step("SEQ105", done=_P.READY),
+        Act.BURL: Step("SEQ105", done=_P.CHUNKS),
+        Act.RSET: _RESET,
+        Act.AUTH: Step("SEQ111"),
+    },
+    _P.RCPT: {
+        **_ANYWHERE,
+        Act.MAIL: _NESTED,
+        Act.RCPT: _LEGAL,
+        Act.DATA: Step(more=_P.CONTENT),
+        Act.BDAT: Step(done=_P.CHUNKS, refused=_P.BROKEN),
+        Act.LAST: Step(done=_P.READY, refused=_P.BROKEN),
+        Act.BURL: Step(done=_P.CHUNKS, refused=_P.BROKEN),
+        Act.RSET: _RESET,
+        Act.AUTH: Step("SEQ111"),
+    },
+    _P.CHUNKS: {
+        **_ANYWHERE,
+        Act.MAIL: _NESTED,
+        Act.RCPT: Step("SEQ109"),
+        Act.DATA: Step("SEQ106", more=_P.CONTENT, refused=_P.BROKEN),
+        Act.BDAT: Step(refused=_P.BROKEN),
+        Act.LAST: Step(done=_P.READY, refused=_P.BROKEN),
+        Act.BURL: Step(refused=_P.BROKEN),
+        Act.RSET: _RESET,
+        Act.AUTH: Step("SEQ109"),
+        Act.STARTTLS: Step("SEQ109", done=_P.TLS),
+    },
+    _P.BROKEN: {
+        **_ANYWHERE,
+        Act.MAIL: _NESTED,
+        Act.RCPT: Step("SEQ109"),
+        Act.DATA: Step("SEQ106", more=_P.CONTENT),
+        Act.BDAT: Step("SEQ108", done=_P.CHUNKS),
+        Act.LAST: Step("SEQ108", done=_P.READY),
+        Act.BURL: Step("SEQ108", done=_P.CHUNKS),
+        Act.RSET: _RESET,
+        Act.AUTH: Step("SEQ109"),
+        Act.STARTTLS: Step("SEQ109", done=_P.TLS),
+    },
+    _P.CONTENT: {**_GREETED, **_ANYWHERE, Act.MAIL: _NESTED},
+    _P.TLS: _GREETED,
+    _P.QUIT: dict.fromkeys(Act, Step("SEQ114")),
+    _P.TURNED_AWAY: {**dict.fromkeys(Act, _LEGAL), Act.QUIT: _QUIT},
+    _P.CLOSING: {**dict.fromkeys(Act, _LEGAL), Act.QUIT: _QUIT},
+}
+
+
+class Hello(NamedTuple):
+    """What the last accepted hello told, and what was added to it since.
+
+    ``keywords``: EHLO keyword -> parameters, in upper case; empty after HELO; None where the reply was not seen.
+    """
+
+    verb: bytes | None = None
+    keywords: Mapping[str, tuple[str, ...]] | None = None
+    authenticated: bool = False
+    secure: bool = False
+
+    def lists(self, keyword: str) -> bool:
+        """Whether ``keyword`` was offered for certain."""
+        return self.keywords is not None and keyword in self.keywords
+
+
+class State(NamedTuple):
+    """One view of the session. ``transaction`` is whatever object the caller gave to the MAIL that opened it."""
+
+    phase: Phase
+    hello: Hello
+    transaction: object | None = None
+    after_last: bool = False  # a BDAT LAST ended the transaction and no MAIL came since (SEQ107)
+    data_refused: bool = False  # DATA was refused: RFC 5321 is silent on whether the transaction is still open
+    sure: bool = True
+
+
+NO_KEYWORDS: Mapping[str, tuple[str, ...]] = {}
+START = State(Phase.CONNECTED, Hello(keywords=NO_KEYWORDS))
+
+
+def unsure(state: State) -> State:
+    """The state after bytes were lost: a guess, with unknown keywords."""
+    return State(state.phase, Hello(None, None, secure=state.hello.secure), state.transaction, sure=False)
+
+
+def broken_rule(state: State, act: Act) -> str | None:
+    """Id of the sequence rule that ``act`` breaks in ``state``; None where it is legal."""
+    rule = TABLE[state.phase][act].breaks
+    if rule is None:
+        if act is Act.AUTH and state.hello.authenticated and state.phase is Phase.READY:
+            return "SEQ112"
+        if act is Act.STARTTLS and state.hello.secure and state.phase is not Phase.CONTENT:
+            return "SEQ116"
+    elif rule == "SEQ104" and state.after_last and act in {Act.BDAT, Act.LAST}:
+        return "SEQ107"
+    return rule
+
+
+def advance(
+    state: State,
+    act: Act,
+    code: int | None,
+    *,
+    verb: bytes = b"",
+    transaction: object | None = None,
+    keywords: Mapping[str, tuple[str, ...]] | None = None,
+) -> State:
+    """The state after ``act`` was answered ``code``; None: no reply visible yet, success is presumed.
+
+    ``transaction``: for MAIL, the object to remember. ``keywords``: for EHLO, what the reply lists; None: unknown.
+    """
+    if code == 421:
+        return state._replace(phase=Phase.CLOSING)
+    step = TABLE[state.phase][act]
+    if code is None:
+        success = step.more if step.done is None else step.done
+        target = success
+        accepted = True
+    elif 200 <= code < 300:
+        target, accepted = step.done, True
+    elif 300 <= code < 400:
+        target, accepted = step.more, False
+    else:
+        if act is Act.DATA and code >= 400 and state.phase in {Phase.MAIL, Phase.RCPT}:
+            return state._replace(data_refused=True)
+        target, accepted = step.refused, False
+    if act in _CHANGES_MORE:
+        return _special(state, act, code, target, accepted, verb, transaction, keywords)
+    if target is None or target is state.phase:
+        return state
+    return State(target, state.hello, state.transaction, state.after_last, state.data_refused, state.sure)
+
+
+_CHANGES_MORE = frozenset(
+    {Act.EHLO, Act.HELO, Act.MAIL, Act.RSET, Act.LAST, Act.END, Act.AUTH, Act.ANSWER, Act.STARTTLS, Act.XCLIENT}
+)
+
+
+def _special(  # noqa: PLR0911 - one return for each row of the table
+    state: State,
+    act: Act,
+    code: int | None,
+    target: Phase | None,
+    accepted: bool,
+    verb: bytes,
+    transaction: object | None,
+    keywords: Mapping[str, tuple[str, ...]] | None,
+) -> State:
+    """The steps that change more than the phase."""
+    hello = state.hello
+    if act in {Act.AUTH, Act.ANSWER}:
+        if accepted and code in {None, 235}:
+            return state._replace(hello=hello._replace(authenticated=True))
+        return state
+    if act is Act.END:
+        return State(Phase.READY, hello, sure=state.sure) if target is not None else state
+    if not accepted or (target is None and act is not Act.RSET):
+        return state if target is None else state._replace(phase=target)
+    match act:
+        case Act.EHLO | Act.HELO:
+            if state.phase in {Phase.QUIT, Phase.TURNED_AWAY, Phase.CLOSING}:
+                return state
+            listed = NO_KEYWORDS if act is Act.HELO else keywords
+            if code is None and act is Act.EHLO:
+                listed = hello.keywords  # not seen yet: what the client may still count on
+            return State(Phase.READY, Hello(verb, listed, hello.authenticated, hello.secure))
+        case Act.MAIL:
+            return State(Phase.MAIL, hello, transaction)
+        case Act.RSET:
+            if target is None and state.sure:
+                return state._replace(after_last=False, data_refused=False)
+            return State(Phase.READY, hello)
+        case Act.LAST:
+            return State(Phase.READY, hello, None, True, sure=state.sure)
+        case Act.XCLIENT if code != 220:
+            return state
+        case _:  # XCLIENT 220: a new greeting; STARTTLS: the handshake comes first
+            assert target is not None
+            return State(target, hello, sure=state.sure)

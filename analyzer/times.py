@@ -1,0 +1,26 @@
+"""Times of frames as text: RFC 3339, always UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+__all__ = ["format_time"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# RFC 3339 §5.6 has four digits for the year, so what a damaged file claims beyond them is shown as the nearest bound.
+_FIRST = -62_135_596_800_000_000_000
+_LAST = 253_402_300_799_999_999_999
+
+
+def format_time(ns: int, digits: int) -> str:
+    """Nanoseconds since 1970 as ``2026-01-02T03:04:05.123456Z``, cut (never rounded) to ``digits`` decimals (0-9)."""
+    second, fraction = divmod(min(max(ns, _FIRST), _LAST), 1_000_000_000)
+    if not digits:
+        return f"{_second(second)}Z"
+    return f"{_second(second)}.{fraction // 10 ** (9 - digits):0{digits}d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")

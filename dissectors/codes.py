@@ -1,0 +1,215 @@
+"""Reply codes: what their digits and each of them mean, and which ones each command may get."""
+
+# "May get" is what the RFC's own table lists (RFC 821 §4.3, RFC 5321 §4.3.2 with the RFCs of extensions), plus what
+# servers commonly answer for reasons of policy and what is tolerated because clients cope with it. RFC 5321 calls its
+# list the usual replies, not the only ones.
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = [
+    "ALWAYS_ALLOWED",
+    "COMMAND_CODES",
+    "CONTENT",
+    "GREETING",
+    "INSIDE_TLS",
+    "KNOWN_CODES",
+    "RFC821_CODES",
+    "STATUS_CLASSES",
+    "STATUS_SUBJECTS",
+    "UNAUTHENTICATED_EXEMPT",
+    "UNKNOWN_COMMAND",
+    "CommandCodes",
+    "ReplyCode",
+    "allowed_codes",
+    "describe_code",
+    "describe_status",
+]
+
+# RFC 5321 §4.2.1, first digit
+_SEVERITY = {
+    2: "success",
+    3: "go on, more is expected",
+    4: "refused for now, try again",
+    5: "refused for good",
+}
+
+# RFC 5321 §4.2.1, second digit; the RFC leaves 3 and 4 unspecified, and AUTH took 3 (RFC 4954 §6)
+_SUBJECT = {
+    0: "syntax",
+    1: "information",
+    2: "connection",
+    3: "authentication",
+    5: "mail system",
+}
+
+
+class ReplyCode(NamedTuple):
+    """A code that some specification defines. ``rfc821``: whether it was in RFC 821 §4.2.2 already."""
+
+    meaning: str
+    reference: str
+    rfc821: bool = False
+
+
+_SMTP = "RFC 5321 §4.2.3"
+_AUTH = "RFC 4954 §6"
+_ETRN = "RFC 1985 §5.2"
+
+KNOWN_CODES: dict[int, ReplyCode] = {
+    211: ReplyCode("status of the system, or help", _SMTP, True),
+    214: ReplyCode("help for a human reader", _SMTP, True),
+    220: ReplyCode("ready to serve", _SMTP, True),
+    221: ReplyCode("closing the connection", _SMTP, True),
+    235: ReplyCode("authenticated", _AUTH),
+    250: ReplyCode("done", _SMTP, True),
+    251: ReplyCode("recipient is elsewhere, will forward", _SMTP, True),
+    252: ReplyCode("cannot verify, but will try to deliver", _SMTP),
+    253: ReplyCode("messages for that host are being sent", _ETRN),
+    334: ReplyCode("SASL challenge, or waiting for a response", "RFC 4954 §4"),
+    354: ReplyCode("send the message, end it with a lone dot", _SMTP, True),
+    421: ReplyCode("service not available, closing the connection", _SMTP, True),
+    432: ReplyCode("password has to be changed first", _AUTH),
+    450: ReplyCode("mailbox busy or held back by policy", _SMTP, True),
+    451: ReplyCode("error while processing", _SMTP, True),
+    452: ReplyCode("not enough storage, or too many recipients", _SMTP, True),
+    453: ReplyCode("no mail is waiting", "RFC 2645 §5.2.2"),
+    454: ReplyCode("TLS or authentication not available now", "RFC 3207 §4, RFC 4954 §6"),
+    455: ReplyCode("parameters cannot be honoured now", _SMTP),
+    458: ReplyCode("cannot queue messages for that host", _ETRN),
+    459: ReplyCode("that host is not allowed", _ETRN),
+    500: ReplyCode("command not recognised, or line too long", _SMTP, True),
+    501: ReplyCode("bad argument or parameter", _SMTP, True),
+    502: ReplyCode("command not implemented", _SMTP, True),
+    503: ReplyCode("commands out of order", _SMTP, True),
+    504: ReplyCode("argument not implemented", _SMTP, True),
+    521: ReplyCode("host takes no mail", "RFC 7504 §3"),
+    523: ReplyCode("message would exceed the receiver's limit", "RFC 4468 §3.4"),
+    525: ReplyCode("account is disabled", "RFC 4468 §3.4"),
+    530: ReplyCode("authentication or TLS is required first", "RFC 4954 §6, RFC 3207 §4"),
+    534: ReplyCode("mechanism is too weak", _AUTH),
+    535: ReplyCode("credentials are not valid", _AUTH),
+    538: ReplyCode("mechanism needs encryption", "RFC 2554 §6"),
+    550: ReplyCode("no such mailbox, no access, or refused by policy", _SMTP, True),
+    551: ReplyCode("recipient is elsewhere, try there", _SMTP, True),
+    552: ReplyCode("over the storage or size limit", _SMTP, True),
+    553: ReplyCode("mailbox name not allowed", _SMTP, True),
+    554: ReplyCode("transaction failed, or no service here", _SMTP, True),
+    555: ReplyCode("parameter not recognised", _SMTP),
+    556: ReplyCode("domain takes no mail", "RFC 7504 §4"),
+}
+
+# RFC 821 §4.2.2
+RFC821_CODES: frozenset[int] = frozenset(code for code, known in KNOWN_CODES.items() if known.rfc821)
+
+
+class CommandCodes(NamedTuple):
+    """What a command may get: by RFC 821 §4.3, and by RFC 5321 §4.3.2 with the extensions. None: RFC has no such
+    command. 421, 500 and 501 go with everything (ALWAYS_ALLOWED) and 503 is judged by the order of commands."""
+
+    rfc821: frozenset[int] | None
+    rfc5321: frozenset[int]
+
+
+def _codes(rfc821: str | None, rfc5321: str) -> CommandCodes:
+    old = None if rfc821 is None else frozenset(map(int, rfc821.split()))
+    return CommandCodes(old, frozenset(map(int, rfc5321.split())))
+
+
+# Names of rows that are no verbs.
+GREETING = "(connection)"
+CONTENT = "(content)"  # end of data, and BDAT with LAST
+UNKNOWN_COMMAND = "(unknown)"
+
+_MAIL = "250 552 451 452 550 553 503 455 555 450 554 530"
+_RCPT = "250 251 550 551 552 553 450 451 452 503"
+_CONTENT = "250 552 554 451 452 450 550 556"
+
+COMMAND_CODES: dict[str, CommandCodes] = {
+    GREETING: _codes("220 421", "220 554 421 521"),
+    "HELO": _codes("250 500 501 504 421", "250 504 550 502"),
+    "EHLO": _codes(None, "250 504 550 502"),
+    "LHLO": _codes(None, "250 504 550 502"),
+    "MAIL": _codes("250 552 451 452 500 501 421", _MAIL),
+    "SEND": _codes("250 552 451 452 500 501 502 421", _MAIL + " 502"),
+    "SOML": _codes("250 552 451 452 500 501 502 421", _MAIL + " 502"),
+    "SAML": _codes("250 552 451 452 500 501 502 421", _MAIL + " 502"),
+    "RCPT": _codes(_RCPT + " 500 501 421", _RCPT + " 455 555 554 556 530"),
+    "DATA": _codes("354 451 554 500 501 503 421", "354 503 554 450 550 451 452 530"),
+    CONTENT: _codes("250 552 554 451 452", _CONTENT),
+    "BDAT": _codes(None, _CONTENT + " 503"),
+    "BURL": _codes(None, _CONTENT + " 502 503 504"),
+    "RSET": _codes("250 500 501 504 421", "250"),
+    "VRFY": _codes("250 251 550 551 553 500 501 502 504 421", "250 251 252 550 551 553 502 504 450 451"),
+    "EXPN": _codes("250 550 500 501 502 504 421", "250 252 550 500 502 504"),
+    "HELP": _codes("211 214 500 501 502 504 421", "211 214 502 504"),
+    "NOOP": _codes("250 500 421", "250"),
+    "QUIT": _codes("221 500", "221"),
+    "TURN": _codes("250 502 500 503", "250 502"),
+    "STARTTLS": _codes(None, "220 501 454 502 503 554"),
+    "AUTH": _codes(None, "334 235 432 454 500 501 503 504 530 534 535 538 421"),
+    "ETRN": _codes(None, "250 251 252 253 458 459 500 501 530"),
+    "ATRN": _codes(None, "250 453 450 451 502 503 530"),
+    UNKNOWN_COMMAND: _codes("500", "500 502 501 550"),
+}
+
+ALWAYS_ALLOWED: frozenset[int] = frozenset({421, 500, 501})
+
+# RFC 3207 §4.1: inside TLS, to anything, where the server finds the security insufficient.
+INSIDE_TLS: frozenset[int] = frozenset({554})
+
+# RFC 4954 §6, RFC 3207 §4: where AUTH or STARTTLS is listed, 530 goes with every command but these.
+UNAUTHENTICATED_EXEMPT: frozenset[str] = frozenset({"EHLO", "LHLO", "HELO", "NOOP", "QUIT", "RSET", "AUTH", "STARTTLS"})
+
+# RFC 2033 §4.2: the reply after the content stands for one recipient, so it may be what RCPT gets.
+_LMTP_CONTENT = COMMAND_CODES[CONTENT].rfc5321 | COMMAND_CODES["RCPT"].rfc5321
+
+
+def allowed_codes(command: str, *, rfc821: bool = False, lmtp: bool = False) -> frozenset[int] | None:
+    """Codes that go with ``command`` (a verb in upper case, or a row's name above), those of ALWAYS_ALLOWED included.
+
+    None where nothing is said: private commands, and commands that RFC 821 does not know where ``rfc821`` is asked.
+    """
+    if command.startswith("X"):
+        return None
+    row = COMMAND_CODES.get(command, COMMAND_CODES[UNKNOWN_COMMAND])
+    codes = row.rfc821 if rfc821 else row.rfc5321
+    if lmtp and command == CONTENT:
+        codes = _LMTP_CONTENT
+    return None if codes is None else codes | ALWAYS_ALLOWED
+
+
+def describe_code(code: int) -> str:
+    """One line on a reply code for a reader: "550: refused for good, mail system: no such mailbox, ..."."""
+    severity = _SEVERITY.get(code // 100)
+    if severity is None or code // 10 % 10 > 5:
+        return f"{code}: no SMTP reply code (RFC 5321 §4.2)"
+    subject = _SUBJECT.get(code // 10 % 10, "unspecified")
+    known = KNOWN_CODES.get(code)
+    if known is None:
+        return f"{code}: {severity}, {subject}: defined by no specification"
+    return f"{code}: {severity}, {subject}: {known.meaning} ({known.reference})"
+
+
+# RFC 3463 §3.1
+STATUS_CLASSES: dict[int, str] = {2: "success", 4: "persistent transient failure", 5: "permanent failure"}
+
+# RFC 3463 §3.2
+STATUS_SUBJECTS: dict[int, str] = {
+    0: "other or undefined",
+    1: "addressing",
+    2: "mailbox",
+    3: "mail system",
+    4: "network and routing",
+    5: "mail delivery protocol",
+    6: "message content or media",
+    7: "security or policy",
+}
+
+
+def describe_status(status: str) -> str:
+    """One line on an enhanced status code such as "5.1.1" (RFC 3463 §2), as the parser of replies gives it."""
+    status_class, subject, _ = (int(number) for number in status.split("."))
+    about = STATUS_SUBJECTS.get(subject, "subject not defined")
+    return f"{status}: {STATUS_CLASSES.get(status_class, 'class not defined')}, {about}"

@@ -1,0 +1,137 @@
+"""Construct classes for line grammars: one regular expression a production, parsing and building.
+
+The only door to the ``construct`` package: what leaves here is typed.
+"""
+
+# Why not construct's own Struct of bytes and terminators? It takes some 60 µs for a line where one regular expression
+# takes 1 µs, its NullTerminated cannot find CRLF at an odd offset, and a failed Optional costs an exception. So a
+# production is one expression with named groups; a group that has an inner grammar is handed to that grammar.
+#
+# Building renders the fields and then matches the result against the same expression. Each field must come back from
+# its own group, so that neither an illegal value nor one that slips into its neighbour is ever built.
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from construct import Construct, ConstructError, Container, ListContainer, SizeofError
+from construct.core import stream_read_entire, stream_write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import BinaryIO
+
+__all__ = ["Grammar", "RegexStruct", "Separated", "SyntaxFault"]
+
+Parts = dict[str, bytes | None]
+
+
+class SyntaxFault(ConstructError):  # type: ignore[misc]  # construct carries no types
+    """Bytes that the production does not match, or fields that it cannot write."""
+
+
+class Grammar(Construct):  # type: ignore[misc]  # construct carries no types
+    """A production over a bounded run of bytes.
+
+    ``fromdata`` and ``todata`` work without streams and are what our own code calls; ``parse`` and ``build`` of
+    construct work as for any other construct, taking all that is left of the stream.
+    """
+
+    def fromdata(self, data: bytes) -> Any:
+        """What ``data`` says. Raises SyntaxFault when it is not this production."""
+        raise NotImplementedError
+
+    def todata(self, obj: Any) -> bytes:
+        """The bytes of ``obj``. Raises SyntaxFault when they would not parse back to it."""
+        raise NotImplementedError
+
+    def check(self, data: bytes) -> bool:
+        """Whether ``data`` is this production."""
+        try:
+            self.fromdata(data)
+        except SyntaxFault:
+            return False
+        return True
+
+    def _parse(self, stream: BinaryIO, context: Any, path: str) -> Any:
+        return self.fromdata(stream_read_entire(stream, path))
+
+    def _build(self, obj: Any, stream: BinaryIO, context: Any, path: str) -> Any:
+        data = self.todata(obj)
+        stream_write(stream, data, len(data), path)
+        return obj
+
+    def _sizeof(self, context: Any, path: str) -> int:
+        raise SizeofError("length depends on the text", path=path)
+
+
+class RegexStruct(Grammar):
+    """A production as one expression; ``fields`` maps its named groups to inner grammars (None: bytes as they are).
+
+    ``render`` writes the fields, already bytes, in their order; a field that is absent is None. Groups of the pattern
+    that are not in ``fields`` are for readers of ``fullmatch`` only.
+    """
+
+    def __init__(
+        self,
+        pattern: bytes,
+        render: Callable[[Parts], bytes],
+        **fields: Grammar | None,
+    ) -> None:
+        super().__init__()
+        self.pattern = pattern
+        self.render = render
+        self.fields = fields
+
+    @cached_property
+    def fullmatch(self) -> Callable[..., re.Match[bytes] | None]:
+        """``fullmatch`` of the compiled pattern. Compiled at first use: all of them together take 40 ms."""
+        return re.compile(self.pattern, re.DOTALL).fullmatch
+
+    def fromdata(self, data: bytes) -> Container:
+        match = self.fullmatch(data)
+        if match is None:
+            raise SyntaxFault(f"{self.name or 'the production'} does not match")
+        return self.frommatch(match)
+
+    def frommatch(self, match: re.Match[bytes]) -> Container:
+        """The fields of a match that somebody already has."""
+        fields = Container()
+        for name, inner in self.fields.items():
+            value = match[name]
+            fields[name] = value if inner is None or value is None else inner.fromdata(value)
+        return fields
+
+    def todata(self, obj: Mapping[str, Any]) -> bytes:
+        parts: Parts = {}
+        for name, inner in self.fields.items():
+            value = obj.get(name)
+            parts[name] = value if inner is None or value is None else inner.todata(value)
+        data = self.render(parts)
+        match = self.fullmatch(data)
+        if match is None or any(part is not None and match[name] != part for name, part in parts.items()):
+            raise SyntaxFault(f"{self.name or 'the production'} cannot be written with these fields")
+        return data
+
+    def check(self, data: bytes) -> bool:
+        return self.fullmatch(data) is not None
+
+
+class Separated(Grammar):
+    """Items each with ``separator`` in front, as in ``*(SP esmtp-param)``: a list, possibly empty."""
+
+    def __init__(self, item: Grammar, separator: bytes) -> None:
+        super().__init__()
+        self.item = item
+        self.separator = separator
+
+    def fromdata(self, data: bytes) -> ListContainer:
+        first, *items = data.split(self.separator)
+        if first:
+            raise SyntaxFault("an item without its separator")
+        return ListContainer(self.item.fromdata(item) for item in items)
+
+    def todata(self, obj: Sequence[Any]) -> bytes:
+        return b"".join(self.separator + self.item.todata(item) for item in obj)

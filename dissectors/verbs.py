@@ -1,0 +1,73 @@
+"""The table of SMTP verbs: the one list from which everything that depends on a verb is derived."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+__all__ = ["VERBS", "Argument", "Verb", "describe_verb"]
+
+
+class Argument(StrEnum):
+    """Form of what follows a verb."""
+
+    NONE = "none"
+    HELLO = "hello"  # a domain or an address literal
+    REVERSE_PATH = "reverse-path"  # FROM:<...> and mail-parameters
+    FORWARD_PATH = "forward-path"  # TO:<...> and rcpt-parameters
+    STRING = "string"  # some text, required
+    OPTIONAL = "optional"  # some text, or none
+    TEXT = "text"  # free text in which blanks mean themselves, or none
+    CHUNK = "chunk"  # chunk-size and perhaps LAST
+    MECHANISM = "mechanism"  # SASL mechanism and perhaps an initial response
+
+
+class Verb(NamedTuple):
+    """One verb. ``keyword``: the EHLO keyword that must have been listed before it is used, None where none is."""
+
+    name: str
+    argument: Argument
+    reference: str
+    keyword: str | None
+    meaning: str
+
+
+_TABLE = (
+    Verb("HELO", Argument.HELLO, "RFC 5321 §4.1.1.1", None, "greets the server without asking for extensions"),
+    Verb("EHLO", Argument.HELLO, "RFC 5321 §4.1.1.1", None, "greets the server and asks what it supports"),
+    Verb("LHLO", Argument.HELLO, "RFC 2033 §4.1", None, "greets an LMTP server and asks what it supports"),
+    Verb("MAIL", Argument.REVERSE_PATH, "RFC 5321 §4.1.1.2", None, "opens a transaction and names the sender"),
+    Verb("SEND", Argument.REVERSE_PATH, "RFC 821 §3.4", None, "opens a delivery to a terminal (obsolete)"),
+    Verb("SOML", Argument.REVERSE_PATH, "RFC 821 §3.4", None, "opens a delivery to a terminal, else a mailbox"),
+    Verb("SAML", Argument.REVERSE_PATH, "RFC 821 §3.4", None, "opens a delivery to a terminal and a mailbox"),
+    Verb("RCPT", Argument.FORWARD_PATH, "RFC 5321 §4.1.1.3", None, "adds one recipient to the transaction"),
+    Verb("DATA", Argument.NONE, "RFC 5321 §4.1.1.4", None, "announces the message, which a lone dot ends"),
+    Verb("BDAT", Argument.CHUNK, "RFC 3030 §2", "CHUNKING", "sends one chunk of the message, of a stated size"),
+    Verb("BURL", Argument.STRING, "RFC 4468 §3", "BURL", "adds to the message what a URL points at"),
+    Verb("RSET", Argument.NONE, "RFC 5321 §4.1.1.5", None, "drops the transaction"),
+    Verb("VRFY", Argument.STRING, "RFC 5321 §4.1.1.6", None, "asks whether a mailbox exists"),
+    Verb("EXPN", Argument.STRING, "RFC 5321 §4.1.1.7", None, "asks who is on a mailing list"),
+    Verb("HELP", Argument.TEXT, "RFC 5321 §4.1.1.8", None, "asks for help"),
+    Verb("NOOP", Argument.TEXT, "RFC 5321 §4.1.1.9", None, "does nothing but ask for a reply"),
+    Verb("QUIT", Argument.NONE, "RFC 5321 §4.1.1.10", None, "asks the server to close the connection"),
+    Verb("TURN", Argument.NONE, "RFC 821 §3.8", None, "asks to swap the roles of client and server (obsolete)"),
+    Verb("STARTTLS", Argument.NONE, "RFC 3207 §4", "STARTTLS", "asks to go on inside TLS"),
+    Verb("AUTH", Argument.MECHANISM, "RFC 4954 §4", "AUTH", "begins to authenticate the client"),
+    Verb("ETRN", Argument.STRING, "RFC 1985 §5", "ETRN", "asks the server to send what it holds for a host"),
+    Verb("ATRN", Argument.OPTIONAL, "RFC 2645 §5", "ATRN", "asks an authenticated server to swap roles"),
+    Verb("XCLIENT", Argument.TEXT, "Postfix XCLIENT", "XCLIENT", "overrides what the server knows of the client"),
+    Verb("XFORWARD", Argument.TEXT, "Postfix XFORWARD", "XFORWARD", "passes on whom the message came from"),
+)
+
+# Keyed by the verb in upper case, as it stands on the wire.
+VERBS: dict[bytes, Verb] = {verb.name.encode(): verb for verb in _TABLE}
+
+
+def describe_verb(name: str) -> str:
+    """One line on the verb ``name`` (any case) for a reader, with its RFC section."""
+    verb = VERBS.get(name.upper().encode("ascii", "replace"))
+    if verb is not None:
+        return f"{verb.name} {verb.meaning} ({verb.reference})"
+    if name[:1] in {"X", "x"}:
+        return f"{name} is a private command (RFC 5321 §4.1.5)"
+    return f"{name} is no registered command (RFC 5321 §4.2.4)"

@@ -1,0 +1,101 @@
+"""The dialogue as a person reads it."""
+
+from __future__ import annotations
+
+import pytest
+from handmade import capture, connection, every_turn, finding, lines_of, output, summary_of
+
+from smtpwire.analyzer.model import CommandTurn, Connection, ReplyTurn
+from smtpwire.analyzer.reports.dialogue import DialogueWriter
+
+
+def shown(*connections: Connection, only: int | None = None, width: int = 100) -> list[str]:
+    out, stream = output(width)
+    writer = DialogueWriter(out, only)
+    for one in connections:
+        writer.connection(one)
+    writer.finish(summary_of(*connections))
+    return lines_of(stream)
+
+
+def test_both_sides_stand_in_order_with_frame_time_and_direction() -> None:
+    lines = shown(connection(1, []))
+    assert "      4    0.004000 ← 220 mx.example ESMTP" in lines
+    assert "      6    0.006000 → MAIL FROM:<a@a.example>" in lines
+    assert lines.index("      4    0.004000 ← 220 mx.example ESMTP") < lines.index(
+        "      6    0.006000 → MAIL FROM:<a@a.example>"
+    )
+
+
+def test_a_finding_stands_under_the_line_that_it_is_about() -> None:
+    lines = shown(connection(1, [finding(turn=1), finding("SEQ120", turn=2, caused_by=0, side="server", frame=8)]))
+    mail = lines.index("      6    0.006000 → MAIL FROM:<a@a.example>")
+    assert lines[mail + 1].strip() == "error SEQ101 mail-before-hello (client)"
+    reply = lines.index("      8    0.008000 ← 250 2.1.0 Ok")
+    assert "error SEQ120" in lines[reply + 2]
+    assert "(Follows from SEQ101 in frame 6.)" in " ".join(line.strip() for line in lines[reply + 3 : reply + 5])
+
+
+def test_prediction_and_reply_are_held_against_each_other() -> None:
+    lines = [line.strip() for line in shown(connection(1, []))]
+    assert lines[lines.index("8    0.008000 ← 250 2.1.0 Ok") + 1] == "predicted: 503"
+    assert lines[lines.index("503 identified") + 1] == "predicted: accepted, as EHLO was in order"
+
+
+@pytest.mark.parametrize(
+    ("predicted", "code"), [("accept", 250), ("accept", 550), ("503", 503), ("unknown", 503), ("500", 500)]
+)
+def test_a_reply_as_predicted_is_left_alone(predicted: str, code: int) -> None:
+    one = connection(1, [])
+    command = CommandTurn("client", "RCPT", "TO:<b@b.example>", predicted, 5, one.started, 0)  # type: ignore[arg-type]
+    one.dialogue = [command, ReplyTurn("server", code, ["x"], None, 0, 6, one.started, 0)]
+    assert not any("predicted" in line for line in shown(one))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "← 503-Already",
+        "  503 identified",
+        "→ (an empty line)",
+        "← what?",
+        "→ (a line of the AUTH exchange, 26 bytes, not shown)",
+        "→ (message: 1,200 bytes, 30 lines)",
+        "→ (BDAT chunk: 50 bytes, 2 lines, incomplete)",
+        "→ (1,460 bytes not captured)",
+        "→ (TLS handshake: what follows is encrypted)",
+    ],
+)
+def test_every_kind_of_turn_is_shown(text: str) -> None:
+    assert any(line.endswith(text) for line in shown(connection(1, [])))
+
+
+def test_messages_are_told_with_their_fate() -> None:
+    text = " ".join(line.strip() for line in shown(connection(1, [])))
+    assert "message 1: from <a@a.example> to <b@b.example> (250), <c@b.example> (no reply seen)" in text
+    assert 'accepted (250), subject "hello"' in text
+
+
+def test_only_the_connection_that_was_asked_for() -> None:
+    lines = shown(connection(1), connection(2), connection(3), only=2)
+    assert [line for line in lines if line.startswith("#")] == ["#2 192.0.2.1:43212 → [2001:db8::2]:25 rfc5321"]
+
+
+def test_a_hostile_line_is_cut() -> None:
+    one = connection(1, [])
+    one.dialogue = [CommandTurn("client", "NOOP", "x" * 60_000, "accept", 5, one.started, 0)]
+    lines = shown(one, width=80)
+    assert len(lines) < 20
+    assert max(map(len, lines)) <= 100
+    assert any("more characters" in line for line in lines)
+
+
+def test_a_capture_with_a_problem_is_named() -> None:
+    out, stream = output()
+    DialogueWriter(out).capture(capture(problems=["cut short at byte 7"]))
+    DialogueWriter(out).capture(capture())
+    assert lines_of(stream) == ["a.pcap: cut short at byte 7"]
+
+
+def test_the_handmade_dialogue_holds_every_kind_of_turn() -> None:
+    assert len({type(turn) for turn in every_turn()}) == 7

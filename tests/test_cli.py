@@ -1,0 +1,331 @@
+"""The command as a user meets it: what it prints where, and the status that it ends with."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smtpwire import __version__
+
+DEMO = Path(str(resources.files("smtpwire.samples") / "demo.pcap"))
+
+
+def smtpwire(
+    *arguments: str | Path, stdin: bytes | None = None, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "smtpwire", *map(str, arguments)],
+        input=stdin,
+        stdin=None if stdin is not None else subprocess.DEVNULL,
+        capture_output=True,
+        env={**os.environ, "COLUMNS": "100", **environment},
+        check=False,
+        timeout=60,
+    )
+
+
+def document(*arguments: str | Path, stdin: bytes | None = None) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(smtpwire("audit", *arguments, "--format", "json", stdin=stdin).stdout)
+    return report
+
+
+def only_line(run: subprocess.CompletedProcess[bytes]) -> str:
+    (line,) = run.stderr.decode().splitlines()
+    return line
+
+
+class TestUse:
+    def test_the_version(self) -> None:
+        run = smtpwire("--version")
+        assert (run.stdout, run.returncode) == (f"smtpwire {__version__}\n".encode(), 0)
+
+    def test_without_arguments_it_explains_itself(self) -> None:
+        run = smtpwire()
+        assert run.returncode == 2
+        assert b"audit" in run.stdout
+        assert not run.stderr
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            (["frob"], "frob"),
+            (["audit"], "PATH"),
+            (["audit", "--frob", "x.pcap"], "--frob"),
+            (["audit", "--format", "xml", "x.pcap"], "'text', 'json', 'ndjson'"),
+            (["audit", "--profile", "x400", "x.pcap"], "x400"),
+            (["audit", "--port", "smtp", "x.pcap"], "--port smtp"),
+            (["audit", "--port", "25,70000", "x.pcap"], "--port 70000"),
+            (["audit", "--fail-on", "often", "x.pcap"], "often"),
+            (["audit", "--select", "SEQ101x", str(DEMO)], "SEQ101"),
+            (["audit", "--ignore", "mail-before-helo", str(DEMO)], "mail-before-hello"),
+            (["audit", "-o", "/nowhere/at/all", str(DEMO)], "/nowhere/at/all"),
+            (["show", "--connection", "99", str(DEMO)], "99"),
+        ],
+    )
+    def test_wrong_use_is_one_line_that_names_the_word(self, arguments: list[str], says: str) -> None:
+        run = smtpwire(*arguments)
+        assert run.returncode == 2
+        line = only_line(run)
+        assert line.startswith("smtpwire: ")
+        assert says in line
+
+    def test_help_tells_the_exit_statuses(self) -> None:
+        text = smtpwire("audit", "--help").stdout.decode()
+        for number in ("0", "1", "2", "3", "130"):
+            assert f" {number}" in text[text.index("Exit status") :]
+
+
+class TestAudit:
+    def test_json_is_one_document_and_nothing_else(self) -> None:
+        run = smtpwire("audit", DEMO, "--format", "json")
+        report = json.loads(run.stdout)
+        assert not run.stderr
+        assert run.returncode == 1
+        assert report["generator"] == {"name": "smtpwire", "version": __version__}
+        assert report["captures"][0]["path"] == str(DEMO)
+        assert report["captures"][0]["frames"] == 135
+        assert report["summary"]["connections"] == len(report["connections"]) == 6
+
+    def test_the_summary_counts_what_the_report_holds(self) -> None:
+        report = document(DEMO)
+        found = [finding for one in report["connections"] for finding in one["findings"]]
+        assert found
+        assert report["summary"]["rules"] == Counter(finding["rule"] for finding in found)
+        severities = Counter(finding["severity"] for finding in found)
+        assert report["summary"]["findings"] == {name: severities[name] for name in ("error", "warning", "info")}
+        assert report["summary"]["messages"] == sum(len(one["messages"]) for one in report["connections"])
+
+    def test_references_inside_a_report_point_at_something(self) -> None:
+        for one in document(DEMO)["connections"]:
+            turns, found = one["dialogue"], one["findings"]
+            for turn in turns:
+                if turn["kind"] == "reply" and turn["answers"] is not None:
+                    assert turns[turn["answers"]]["side"] == "client"
+            for finding in found:
+                assert finding["turn"] is None or finding["turn"] < len(turns)
+                assert finding["caused_by"] is None or finding["caused_by"] < len(found)
+
+    def test_ndjson_says_the_same(self) -> None:
+        lines = [json.loads(line) for line in smtpwire("audit", DEMO, "--format", "ndjson").stdout.splitlines()]
+        report = document(DEMO)
+        kinds = Counter(line["type"] for line in lines)
+        assert kinds["connection"] == 6
+        assert kinds["capture"] == kinds["summary"] == 1
+        assert kinds["finding"] == sum(report["summary"]["findings"].values())
+        assert lines[-1] == {"type": "summary", **report["summary"]}
+        by_id = {one["id"]: one for one in report["connections"]}
+        for line in lines:
+            if line["type"] == "connection":
+                assert line["dialogue"] == by_id[line["id"]]["dialogue"]
+
+    def test_the_same_from_a_path_an_option_a_pipe_and_a_gzip_file(self, tmp_path: Path) -> None:
+        zipped = tmp_path / "demo.pcap.gz"
+        zipped.write_bytes(gzip.compress(DEMO.read_bytes()))
+        plain = document(DEMO)["connections"]
+        assert document("-r", DEMO)["connections"] == plain
+        assert document("-", stdin=DEMO.read_bytes())["connections"] == plain
+        assert document(zipped)["connections"] == plain
+        assert document(tmp_path)["connections"] == plain
+
+    def test_scapy_decodes_to_the_same(self) -> None:
+        assert document(DEMO, "--decoder", "scapy")["connections"] == document(DEMO)["connections"]
+
+    def test_a_report_in_a_file(self, tmp_path: Path) -> None:
+        target = tmp_path / "report.json"
+        run = smtpwire("audit", DEMO, "--format", "json", "-o", target)
+        assert (run.stdout, run.stderr, run.returncode) == (b"", b"", 1)
+        assert json.loads(target.read_bytes()) == document(DEMO)
+
+    def test_a_capture_is_never_overwritten(self, tmp_path: Path) -> None:
+        copy = tmp_path / "demo.pcap"
+        shutil.copy(DEMO, copy)
+        run = smtpwire("audit", copy, "-o", copy)
+        assert run.returncode == 2
+        assert copy.read_bytes() == DEMO.read_bytes()
+
+    def test_select_and_ignore(self) -> None:
+        assert set(document(DEMO, "--select", "SEQ")["summary"]["rules"]) == {
+            rule for rule in document(DEMO)["summary"]["rules"] if rule.startswith("SEQ")
+        }
+        assert "SEQ101" not in document(DEMO, "--ignore", "mail-before-hello,BIT")["summary"]["rules"]
+
+    def test_a_profile_for_all(self) -> None:
+        assert {one["profile"] for one in document(DEMO, "--profile", "rfc821")["connections"]} == {"rfc821"}
+
+    def test_text_is_plain_where_it_is_no_terminal(self) -> None:
+        run = smtpwire("audit", DEMO)
+        assert b"\x1b" not in run.stdout
+        assert b"SEQ101" in run.stdout
+
+    def test_an_ascii_locale_is_served(self) -> None:
+        run = smtpwire("audit", DEMO, PYTHONIOENCODING="ascii")
+        assert run.returncode == 1
+        assert run.stdout.isascii()
+
+
+class TestStatus:
+    @pytest.mark.parametrize(
+        ("select", "fail_on", "status"),
+        [
+            ("SEQ101", "error", 1),
+            ("SEQ101", "never", 0),
+            ("SEC610", "error", 0),
+            ("SEC610", "warning", 1),
+            ("SEC606", "warning", 0),
+            ("SEC606", "info", 1),
+            ("LEN", "info", 0),
+        ],
+    )
+    def test_fail_on_is_inclusive(self, select: str, fail_on: str, status: int) -> None:
+        # In the demo: SEQ101 is an error, SEC610 a warning, SEC606 an info, and no length is wrong.
+        run = smtpwire("audit", DEMO, "--select", select, "--fail-on", fail_on, "--format", "ndjson")
+        assert run.returncode == status
+
+    @pytest.mark.parametrize("format_", ["text", "json", "ndjson"])
+    def test_an_unreadable_input_is_told_and_the_others_are_read(self, format_: str, tmp_path: Path) -> None:
+        (tmp_path / "empty.pcap").touch()
+        (tmp_path / "notes.txt").write_text("no capture")
+        missing = tmp_path / "missing.pcap"
+        run = smtpwire("audit", missing, tmp_path / "empty.pcap", DEMO, tmp_path / "notes.txt", "--format", format_)
+        assert run.returncode == 3
+        told = run.stderr.decode().splitlines()
+        assert len(told) == 3
+        assert all(line.startswith("smtpwire: ") for line in told)
+        for name in ("missing.pcap", "empty.pcap", "notes.txt"):
+            assert sum(name in line for line in told) == 1
+        assert b"SEQ101" in run.stdout
+
+    def test_a_damaged_input_is_read_up_to_the_damage(self, tmp_path: Path) -> None:
+        cut = tmp_path / "cut.pcap"
+        cut.write_bytes(DEMO.read_bytes()[:-40])
+        run = smtpwire("audit", cut, "--format", "json")
+        assert run.returncode == 1
+        (capture,) = json.loads(run.stdout)["captures"]
+        assert capture["frames"] >= 134
+        assert len(capture["problems"]) == 1
+
+    def test_hostile_file_names_reach_no_terminal(self, tmp_path: Path) -> None:
+        hostile = tmp_path / "a\x1b[31m\u202e\n.pcap"
+        shutil.copy(DEMO, hostile)
+        undecodable = os.fsencode(tmp_path) + b"/\xff.pcap"
+        shutil.copy(DEMO, undecodable)
+        for format_ in ("text", "json", "ndjson"):
+            run = smtpwire("audit", hostile, os.fsdecode(undecodable), "--format", format_)
+            assert run.returncode == 1, run.stderr
+            assert b"\x1b" not in run.stdout
+            assert "\u202e" not in run.stdout.decode()
+            assert b"xff.pcap" in run.stdout
+
+    @pytest.mark.parametrize("format_", ["text", "json", "ndjson"])
+    def test_a_reader_that_goes_away_is_no_error(self, format_: str) -> None:
+        command = [sys.executable, "-m", "smtpwire", "audit", str(DEMO), "--format", format_]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.close()
+            assert process.stderr.read() == b""
+        assert process.returncode in {0, 1}
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+    @pytest.mark.parametrize("format_", ["text", "json", "ndjson"])
+    def test_a_full_disk_is_one_line(self, format_: str) -> None:
+        with Path("/dev/full").open("wb") as full:
+            run = subprocess.run(
+                [sys.executable, "-m", "smtpwire", "audit", str(DEMO), "--format", format_],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
+        assert run.returncode == 2
+        assert run.stderr.decode().splitlines() == [
+            "smtpwire: cannot write (No space left on device): standard output: name another file with -o"
+        ]
+
+    def test_interrupted_it_reports_what_it_has_read(self) -> None:
+        command = [sys.executable, "-m", "smtpwire", "audit", "-", "--format", "ndjson"]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdin.write(DEMO.read_bytes())
+            process.stdin.flush()
+            first = json.loads(process.stdout.readline())
+            assert first["type"] == "connection"
+            process.send_signal(signal.SIGINT)
+            lines = [json.loads(line) for line in process.stdout.read().splitlines()]
+            told = process.stderr.read().decode()
+            process.stdin.close()
+        assert process.returncode == 130
+        assert lines[-1]["type"] == "summary"
+        assert lines[-1]["connections"] == 6
+        assert "Traceback" not in told
+
+
+class TestShow:
+    def test_both_sides_and_the_findings(self) -> None:
+        run = smtpwire("show", DEMO)
+        text = run.stdout.decode()
+        assert run.returncode == 0
+        assert text.count("\n#") + text.startswith("#") == 6
+        assert "→ RCPT TO:<user@dst.example>" in text
+        assert "← 503 5.0.0 Need MAIL before RCPT" in text
+        assert "error SEQ103 rcpt-before-mail (client)" in text
+
+    def test_one_connection(self) -> None:
+        text = smtpwire("show", DEMO, "--connection", "3").stdout.decode()
+        assert text.startswith("#3 ")
+        assert text.count("#") == 1
+
+
+class TestDemo:
+    def test_it_shows_findings_and_succeeds(self) -> None:
+        run = smtpwire("demo")
+        text = run.stdout.decode()
+        assert run.returncode == 0
+        assert text.startswith("samples/demo.pcap: pcap EN10MB, 135 frames")
+        for rule in ("SEQ101", "SEQ103", "SEQ120", "BIT205", "BIT207"):
+            assert rule in text
+
+    def test_it_goes_the_same_road_as_any_capture(self) -> None:
+        demo = json.loads(smtpwire("demo", "--format", "json").stdout)
+        report = document(DEMO)
+        assert demo["captures"][0].pop("path") == "samples/demo.pcap"
+        report["captures"][0].pop("path")
+        assert demo == report
+
+
+class TestStartUp:
+    def loaded(self, *arguments: str) -> set[str]:
+        code = (
+            "import sys; from smtpwire.analyzer.cli import main\n"
+            f"sys.argv = ['smtpwire', *{list(arguments)!r}]\n"
+            "try: main()\n"
+            "except SystemExit: pass\n"
+            "print(*sys.modules, file=sys.stderr)"
+        )
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert run.stdout
+        return set(run.stderr.split())
+
+    def test_the_version_loads_nothing_heavy(self) -> None:
+        loaded = self.loaded("--version")
+        assert "smtpwire.analyzer.cli" in loaded
+        assert not loaded & {"rich", "scapy", "construct", "smtpwire.analyzer.audit"}
+
+    @pytest.mark.parametrize("format_", ["text", "json", "ndjson"])
+    def test_an_audit_in_the_fast_lane_loads_neither_rich_nor_scapy(self, format_: str) -> None:
+        loaded = self.loaded("audit", str(DEMO), "--format", format_)
+        assert "smtpwire.analyzer.audit" in loaded
+        assert not loaded & {"rich", "scapy", "scapy.all"}

@@ -1,0 +1,57 @@
+"""What a wheel holds: a package missing from pyproject.toml works in the tree and is absent from the wheel."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import smtpwire
+
+pytestmark = pytest.mark.tree
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+def test_every_directory_with_an_init_is_packaged() -> None:
+    found = {"smtpwire"}
+    for top in ("analyzer", "dissectors", "samples"):
+        for init in (ROOT / top).rglob("__init__.py"):
+            found.add(".".join(["smtpwire", *init.parent.relative_to(ROOT).parts]))
+    assert len(found) > 4
+    assert sorted(PYPROJECT["tool"]["setuptools"]["packages"]) == sorted(found)
+
+
+def test_directories_of_modules_are_packages() -> None:
+    for top in ("analyzer", "dissectors", "samples"):
+        for module in (ROOT / top).rglob("*.py"):
+            assert (module.parent / "__init__.py").is_file(), f"{module.parent} has modules but is no package"
+
+
+def test_each_top_directory_is_mapped_where_the_links_point() -> None:
+    mapped = PYPROJECT["tool"]["setuptools"]["package-dir"]
+    for package, directory in mapped.items():
+        assert (ROOT / directory / "__init__.py").is_file()
+        link = ROOT / "src" / Path(*package.split("."))
+        assert link.resolve() == (ROOT / directory).resolve()
+
+
+def test_the_files_that_go_along_exist() -> None:
+    data = PYPROJECT["tool"]["setuptools"]["package-data"]
+    mapped = PYPROJECT["tool"]["setuptools"]["package-dir"]
+    for package, names in data.items():
+        for name in names:
+            assert (ROOT / mapped[package] / name).is_file()
+
+
+def test_the_licence_is_the_one_that_is_declared() -> None:
+    assert PYPROJECT["project"]["license"] == "GPL-2.0-or-later"
+    text = (ROOT / "LICENSE").read_text("utf-8")
+    assert "GNU GENERAL PUBLIC LICENSE" in text
+    assert "Version 2, June 1991" in text
+
+
+def test_the_changelog_knows_the_version() -> None:
+    assert f"## [{smtpwire.__version__}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")

@@ -153,16 +153,8 @@ class Conversation:
                 reader.cut_bare()
             self._peer_heard = max(self._peer_heard, seen)
             seen = -1
-        if reader.mode is Mode.HOLD and self._lost_replies and seen >= self._lost_until:
-            # The reply that decides was lost, but the client has seen it: what it does now tells.
-            if parse_command(data.partition(b"\r\n")[0]).verb in _STRONG:
-                self._drop_lost()
-                reader.release(Mode.COMMAND)
-            else:
-                self._release_as_presumed()
-                self._drop_lost()
-        elif self._lost_replies and seen >= self._lost_until:
-            self._drop_lost()
+        if self._lost_replies and seen >= self._lost_until:
+            self._pass_lost_replies(data)
         reader.feed(data, offset, frame, time_ns, seen)
 
     def server(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int = -1) -> None:
@@ -178,7 +170,7 @@ class Conversation:
                 return
             self._server.gap()
             self.greeted = True
-            self._lost_replies = bool(self._due)
+            self._lost_replies = bool(self._due) or bool(self._reader.partial)
             self._lost_until = offset + length
             self._doubt()
             return
@@ -503,6 +495,7 @@ class Conversation:
         else:  # the end mark was among the missing bytes
             content.flush()
             self._skipping = True
+            self._doubt()  # commands may have followed it there
         self.content_end(content, -1)
         x = self._due.popleft()
         if lookalike:
@@ -521,6 +514,20 @@ class Conversation:
             x.before = x.after = self.state
             self._tell(x)
         self._doubt()
+
+    def _pass_lost_replies(self, data: bytes) -> None:
+        """The client has seen the replies that the capture lacks, and goes on with ``data``: what it does now tells."""
+        reader = self._reader
+        if not self._due and reader.mode <= Mode.ANSWER:
+            reader.cut_bare()
+        if reader.mode is not Mode.HOLD:
+            self._drop_lost()
+        elif parse_command(data.partition(b"\r\n")[0]).verb in _STRONG:
+            self._drop_lost()
+            reader.release(Mode.COMMAND)
+        else:
+            self._release_as_presumed()
+            self._drop_lost()
 
     def _drop_lost(self) -> None:
         """The client goes on: all that was due before was answered in the gap."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
 from .errors import display_path
 from .model import Capture, Summary
+from .interrupt import interruptible
+from .model import Capture
 from .reports.progress import Bar
 
 if TYPE_CHECKING:
@@ -62,18 +65,22 @@ def run(
     """
     bar = Bar(wanted=not (output.terminal and writer.streams))
     interrupted = False
+
+    def take(items: Iterable[Capture | Connection]) -> None:
+        for item in items:
+            if isinstance(item, Capture):
+                item.path = called or display_path(item.path)
+                writer.capture(item)
+            else:
+                writer.connection(item)
+
     try:
-        try:
-            for item in audit.run(paths, bar):
-                if isinstance(item, Capture):
-                    item.path = called or display_path(item.path)
-                    writer.capture(item)
-                else:
-                    writer.connection(item)
-        except KeyboardInterrupt:
-            interrupted = True
-        finally:
-            bar.close()
+        with closing(bar), interruptible(bar) as progress:
+            try:
+                take(audit.run(paths, progress))
+            except KeyboardInterrupt:
+                interrupted = True
+                take(_rest(audit))
         writer.finish(audit.summary)
         output.flush()
     except BrokenPipeError:
@@ -84,6 +91,12 @@ def run(
         notice("interrupted: the report holds what was read until then")
         return Status.INTERRUPTED
     return Status.UNREADABLE if audit.unreadable else _found(audit.summary, fail_on)
+
+
+def _rest(audit: Audit) -> Iterator[Connection]:
+    """Connections that were still open, or not yet handed out, when the reading was interrupted."""
+    audit.tracker.close()
+    yield from audit._finished()
 
 
 def _found(summary: Summary, fail_on: FailOn) -> Status:

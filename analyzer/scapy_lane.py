@@ -67,17 +67,16 @@ def _root(link_type: int, data: bytes) -> tuple[type[Packet] | None, int]:
 
 
 class _Walk:
-    """One frame, layer by layer; ``ip`` is the innermost network header so far."""
+    """One frame, layer by layer; ``addresses`` and ``end`` are those of the innermost IP header so far."""
 
     def __init__(self, data: bytes, length: int) -> None:
         self.data = data
         self.length = length
-        self.ip: Packet | None = None
         self.addresses = b""
         self.end = 0
 
     def run(self, root: type[Packet], at: int) -> Found:
-        layer: Packet = root(self.data[at:])
+        layer = self._open(root, at)
         outer: Packet | None = None
         for _ in range(_LAYERS):
             if isinstance(layer, NoPayload):
@@ -91,15 +90,21 @@ class _Walk:
                 if found is not None:
                     return found
                 if isinstance(layer, IPv6) and not layer.plen:
-                    # Scapy takes 0 by its word: once more, with the longest length there is.
-                    layer = IPv6(self.data[at : at + 4] + b"\xff\xff" + self.data[at + 6 :])
+                    layer = self._open(IPv6, at)
             elif isinstance(layer, Raw):
-                if not isinstance(outer, _TAGGED) or _kind(outer) not in VLAN_TYPES:
+                if outer is None or (unopened := _unopened(outer, self.data[at : at + 6])) is None:
                     break
-                layer = Dot1Q(self.data[at:])
+                layer = self._open(unopened, at)
+                continue
             at += len(layer.raw_packet_cache or b"")
             outer, layer = layer, layer.payload
         return Verdict.BROKEN if _announces_more(outer) else Verdict.OTHER
+
+    def _open(self, layer: type[Packet], at: int) -> Packet:
+        data = self.data[at:]
+        if layer is IPv6 and data[4:6] == b"\0\0":  # Scapy takes a length of 0 by its word
+            data = data[:4] + b"\xff\xff" + data[6:]
+        return layer(data)
 
     def _network(self, layer: Packet, at: int) -> Found | None:
         """Note an IP header. Gives back what ends the walk: a fragment, or a header that cannot be."""
@@ -110,12 +115,12 @@ class _Walk:
             if self.end < body:
                 return Verdict.BROKEN
             return self._fragment(layer.nh, layer.id, layer.offset * 8, bool(layer.m), body)
-        self.ip = layer
         if isinstance(layer, IPv6):
             if layer.version != 6:
                 return Verdict.BROKEN
             self.addresses = inet_pton(AF_INET6, layer.src) + inet_pton(AF_INET6, layer.dst)
-            self.end = at + 40 + layer.plen if layer.plen else self.length
+            length = int.from_bytes(self.data[at + 4 : at + 6], "big")
+            self.end = at + 40 + length if length else self.length
             return None
         if layer.version != 4 or layer.ihl < 5:
             return Verdict.BROKEN
@@ -135,11 +140,21 @@ class _Walk:
     def _segment(self, tcp: Packet, at: int) -> Found:
         captured = len(self.data)
         start = at + tcp.dataofs * 4
-        if self.ip is None or captured < at + TCP_HEADER or tcp.dataofs < 5 or start > self.end:
+        if not self.addresses or captured < at + TCP_HEADER or tcp.dataofs < 5 or start > self.end:
             return Verdict.BROKEN
         flow = self.addresses + tcp.sport.to_bytes(2, "big") + tcp.dport.to_bytes(2, "big")
         missing = self.end - max(start, captured) if self.end > captured else 0
         return flow, tcp.seq, tcp.ack, int(tcp.flags) & 0xFF, self.data[start : self.end], missing
+
+
+def _unopened(outer: Packet, start: bytes) -> type[Packet] | None:
+    """What Scapy did not open behind ``outer``, though we know how. ``start``: its first bytes."""
+    if isinstance(outer, _TAGGED):
+        if _kind(outer) in VLAN_TYPES:
+            return Dot1Q
+        if _kind(outer) == 0x86DD and start[4:] == b"\0\0":
+            return IPv6
+    return None
 
 
 def _announces_more(layer: Packet | None) -> bool:

@@ -77,12 +77,11 @@ _NOBODY = _Nobody()
 
 
 class _Held(NamedTuple):
-    """A segment behind a hole. ``end`` counts the captured bytes only."""
+    """A segment behind a hole."""
 
     start: int
     end: int
     payload: bytes
-    missing: int
     needs: int
     frame: int
     time_ns: int
@@ -285,7 +284,7 @@ class Reassembler:
             stream = self._syn(stream, key, seq, flags, frame, time_ns)
             seq = (seq + 1) & _M32
         if stream is None:
-            if not payload or key in self._closed:
+            if key in self._closed or not (payload or missing or self._carried(key, seq, ack)):
                 return
             stream = self._open(key, frame, time_ns)
         flow = stream.flow
@@ -322,7 +321,10 @@ class Reassembler:
             self._end(flow, "", time_ns, stream, frame)
             return
         if payload or missing:
-            self._payload(stream, start, payload, missing, needs, frame, time_ns)
+            self._payload(stream, start, payload, needs, frame, time_ns)
+            if missing and not peer.seen and stream.offset < stream.top and not stream.held:
+                # With one direction captured no ACK will tell that these bytes came through, so they are lost now.
+                self._lost(stream, stream.top - stream.offset, frame, time_ns)
         if flags & FIN and stream.fin < 0 and end < stream.offset + _SANE_AHEAD:
             stream.fin = end
             stream.top = min(stream.top, end)
@@ -351,6 +353,14 @@ class Reassembler:
             self._handshakes[key] = (seq, frame, time_ns, bool(flags & ACK))
         return None
 
+    def _carried(self, key: bytes, seq: int, ack: int) -> bool:
+        """Whether a segment without data shows that its connection carried some, of which nothing was captured."""
+        mine, theirs = self._handshakes.get(key), self._handshakes.get(_reversed(key))
+        if mine is None or theirs is None:
+            return False
+        # SYN and FIN take a number each
+        return any(2 < (now - isn) & _M32 < _SANE_AHEAD for now, isn in ((seq, mine[0]), (ack, theirs[0])))
+
     def _open(self, key: bytes, frame: int, time_ns: int) -> Stream:
         """First payload of a connection: make its two streams from what the handshake told."""
         back = _reversed(key)
@@ -371,9 +381,7 @@ class Reassembler:
         self._accept(flow)
         return stream
 
-    def _payload(
-        self, stream: Stream, start: int, payload: bytes, missing: int, needs: int, frame: int, time_ns: int
-    ) -> None:
+    def _payload(self, stream: Stream, start: int, payload: bytes, needs: int, frame: int, time_ns: int) -> None:
         """Put bytes in order: old ones are compared and dropped, later ones held."""
         offset = stream.offset
         if start < offset:
@@ -382,36 +390,24 @@ class Reassembler:
                 self._compare(stream, start, payload[:known], frame, time_ns)
             payload = payload[known:]
             if not payload:
-                if (
-                    start + known + missing > offset
-                ):  # what was cut off begins before what is known: only the rest lacks
-                    self._lost(stream, start + known + missing - offset, frame, time_ns)
-                    self._drain(stream)
                 return
             start = offset
-        if stream.fin >= 0 and start >= stream.fin:
+        if (stream.fin >= 0 and start >= stream.fin) or start >= offset + _SANE_AHEAD:
             return
-        if start > offset:
-            if start < offset + _SANE_AHEAD:
-                self._hold(stream, _Held(start, start + len(payload), payload, missing, needs, frame, time_ns))
-            return
-        if stream.held and start + len(payload) > stream.held[0].start:
-            self._hold(stream, _Held(start, start + len(payload), payload, missing, needs, frame, time_ns))
+        if start > offset or (stream.held and start + len(payload) > stream.held[0].start):
+            self._hold(stream, _Held(start, start + len(payload), payload, needs, frame, time_ns))
         else:
-            self._take(stream, payload, missing, needs, frame, time_ns)
+            self._take(stream, payload, needs, frame, time_ns)
         self._drain(stream)
 
-    def _take(self, stream: Stream, payload: bytes, missing: int, needs: int, frame: int, time_ns: int) -> None:
+    def _take(self, stream: Stream, payload: bytes, needs: int, frame: int, time_ns: int) -> None:
         """The next bytes of a stream."""
-        if payload:
-            offset = stream.offset
-            stream.next = (stream.next + len(payload)) & _M32
-            stream.offset = offset + len(payload)
-            stream.recent.append(payload)
-            _trim(stream.recent)
-            self._emit(stream, _Queued("data", needs, payload, offset, len(payload), frame, time_ns))
-        if missing:
-            self._lost(stream, missing, frame, time_ns)
+        offset = stream.offset
+        stream.next = (stream.next + len(payload)) & _M32
+        stream.offset = offset + len(payload)
+        stream.recent.append(payload)
+        _trim(stream.recent)
+        self._emit(stream, _Queued("data", needs, payload, offset, len(payload), frame, time_ns))
 
     def _lost(self, stream: Stream, length: int, frame: int, time_ns: int) -> None:
         """``length`` bytes at the present offset are not in the capture."""
@@ -426,7 +422,7 @@ class Reassembler:
         """Keep a later segment; where it overlaps what is held already, the first bytes win."""
         held = stream.held
         index = bisect_left(held, new.start, key=lambda h: h.start)
-        if index and held[index - 1].end + held[index - 1].missing > new.start:
+        if index and held[index - 1].end > new.start:
             index -= 1
         start, payload = new.start, new.payload
         pieces: list[_Held] = []
@@ -434,16 +430,15 @@ class Reassembler:
             one = held[index]
             if start < one.start:
                 cut = one.start - start
-                pieces.append(new._replace(start=start, end=one.start, payload=payload[:cut], missing=0))
+                pieces.append(new._replace(start=start, end=one.start, payload=payload[:cut]))
                 payload, start = payload[cut:], one.start
             common = max(0, min(one.end - start, len(payload)))
             probe = len(new.payload) == 1 and start == one.end - 1  # a keep-alive: its byte is garbage
             if common and not probe and one.payload[start - one.start : start - one.start + common] != payload[:common]:
                 self._conflict(stream, start, new.frame, new.time_ns)
-            skip = max(common, min(one.end + one.missing - start, len(payload)))
-            payload, start = payload[skip:], start + skip
+            payload, start = payload[common:], start + common
             index += 1
-        if payload or (new.missing and not pieces):
+        if payload:
             pieces.append(new._replace(start=start, end=start + len(payload), payload=payload))
         for piece in pieces:
             held.insert(bisect_left(held, piece.start, key=lambda h: h.start), piece)
@@ -456,9 +451,8 @@ class Reassembler:
             one = held.pop(0)
             stream.held_bytes -= len(one.payload)
             skip = stream.offset - one.start
-            if skip < len(one.payload) + one.missing:
-                lacking = one.missing - max(0, skip - len(one.payload))
-                self._take(stream, one.payload[skip:], lacking, one.needs, one.frame, one.time_ns)
+            if skip < len(one.payload):
+                self._take(stream, one.payload[skip:], one.needs, one.frame, one.time_ns)
         if stream.fin >= 0 and stream.offset >= stream.fin and held:
             held.clear()
             stream.held_bytes = 0

@@ -205,6 +205,8 @@ class Candidate:
                 undecided = True
                 continue
             verdict = judge_heads(*rest, smtp_port=self._smtp_port, over=over or full)
+            if over and self._smtp_port and not any(rest) and self._events:
+                verdict = Verdict.SMTP  # all of it was lost: that is worth a line in the report
             if verdict is Verdict.SMTP:
                 self._hand_on(client, skip)
                 return True

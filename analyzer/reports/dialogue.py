@@ -31,6 +31,8 @@ __all__ = ["DialogueWriter"]
 
 # Columns in front of what was said: frame, seconds since the start, arrow.
 MARGIN = 7 + 1 + 11 + 3
+# RFC 5321 §3.3 gives a server that has no recipient the choice; the model names the first.
+_PREDICTED_TOO: dict[str | None, tuple[str, ...]] = {"DATA": ("554",), "BDAT": ("554",)}
 # A line of command or reply is shown as far as this many lines of text; a hostile one has 60,000 characters.
 SHOWN_LINES = 6
 
@@ -124,14 +126,16 @@ def _said(turn: Turn, room: int) -> Iterator[str]:
 
 
 def _broken(text: str, room: int) -> Iterator[str]:
-    """``text`` in lines of ``room`` columns, cut anywhere: bytes of the wire are not prose."""
+    """``text`` in lines of at most ``room`` columns, cut behind blanks where there are any; nothing is left out."""
     room = max(room, 20)
-    yield text[:room]
-    for line in range(1, SHOWN_LINES):
-        if len(text) > line * room:
-            yield text[line * room : (line + 1) * room]
-    if len(text) > SHOWN_LINES * room:
-        yield f"… {len(text) - SHOWN_LINES * room:,} more characters"
+    for _ in range(SHOWN_LINES):
+        if len(text) <= room:
+            yield text
+            return
+        cut = text.rfind(" ", 1, room) + 1 or room
+        yield text[:cut]
+        text = text[cut:]
+    yield f"… {len(text):,} more characters"
 
 
 def _unlike_predicted(reply: ReplyTurn, dialogue: Sequence[Turn]) -> Iterator[Line]:
@@ -139,12 +143,11 @@ def _unlike_predicted(reply: ReplyTurn, dialogue: Sequence[Turn]) -> Iterator[Li
     command = dialogue[reply.answers] if reply.answers is not None and reply.answers < len(dialogue) else None
     if not isinstance(command, CommandTurn) or command.predicted == "unknown":
         return
-    accepted = reply.code < 400
     if command.predicted == "accept":
         # A refusal for reasons of its own (a mailbox, a policy, a size) is the server's right; disorder was not there.
         if reply.code in {500, 502, 503}:
             yield [("", " " * MARGIN), ("yellow", f"predicted: accepted, as {command.verb} was in order")]
-    elif accepted or str(reply.code) != command.predicted:
+    elif str(reply.code) not in {command.predicted, *_PREDICTED_TOO.get(command.verb, ())}:
         yield [("", " " * MARGIN), ("yellow", f"predicted: {command.predicted}")]
 
 

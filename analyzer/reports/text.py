@@ -122,13 +122,18 @@ def _captures(captures: Sequence[Capture]) -> Iterator[Line]:
     for number, capture in enumerate(captures):
         # Beyond the first few only those are named that have something wrong.
         if number < NAMED_CAPTURES or capture.problems:
-            links = "+".join(capture.link_types)
-            seen = f"{capture.format} {links}, {plural(capture.frames, 'frame')}, {plural(capture.bytes, 'byte')}"
-            yield [("bold", capture.path), ("", f": {seen}")]
+            yield [("bold", capture.path), ("", f": {_seen(capture)}")]
             if capture.first and capture.last:
                 yield [("dim", f"  {when(capture.first)} to {when(capture.last)} UTC")]
         for problem in capture.problems:
             yield [("yellow", f"  ! {problem}")]
+
+
+def _seen(capture: Capture) -> str:
+    if not capture.format:
+        return "not read"
+    kind = " ".join([capture.format, "+".join(capture.link_types)]).rstrip()
+    return f"{kind}, {plural(capture.frames, 'frame')}, {plural(capture.bytes, 'byte')}"
 
 
 def heading(connection: Connection) -> Line:
@@ -212,8 +217,8 @@ def _place(finding: Finding) -> str:
 
 def _remarks(finding: Finding) -> str:
     remarks = [finding.reference] if finding.reference else []
-    if finding.count > 1:
-        remarks.append(f"{finding.count:,} times")
+    if finding.count > 1 and " times" not in finding.message:
+        remarks.append(f"in {finding.count:,} places")
     if finding.certainty == "indeterminate":
         remarks.append("not certain: the capture leaves it open")
     return " · ".join(remarks)

@@ -99,7 +99,7 @@ def test_the_summary_counts_by_severity_and_rule() -> None:
     assert lines[-2].split()[0] == "RPL408"
 
 
-@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("width", [72, 80, 120])
 def test_lines_keep_to_the_width(width: int) -> None:
     long = finding(evidence="RCPT TO:<" + "a" * 3000, message="a word " * 40, name="a")
     lines = printed(

@@ -49,6 +49,7 @@ class Content:
     __slots__ = (
         "_back",
         "_carry",
+        "_fresh",
         "_hash",
         "_header",
         "_header_limit",
@@ -93,6 +94,7 @@ class Content:
         self.lookalike: Spot | None = None
         self.since_lookalike = b""  # raw bytes behind the first look-alike of the end of data
         self._carry = b"" if chunked else b"\r\n"
+        self._fresh = not chunked  # no byte has come
         self._virtual = 0 if chunked else 2  # bytes at the front of _carry that were never sent
         self._position = offset  # stream offset of the first real byte of _carry
         self._hash = hashlib.sha256()
@@ -106,6 +108,9 @@ class Content:
     def feed(self, data: bytes, frame: int, time_ns: int) -> int:
         """Take DATA bytes; return how many belong to the message with its end mark, -1: all, and it has not ended."""
         carry = self._carry
+        if self._fresh:
+            self._fresh = False
+            self.frame, self.time_ns = frame, time_ns
         block = carry + data
         end = block.find(_END)
         if end >= 0:

@@ -2,70 +2,56 @@
 
 # Theory
 # ------
-# The conversation gets both streams in causal order and knows nothing of frames, files or rules. It keeps three things:
+# The conversation gets both streams in causal order and knows nothing of frames, files or rules. The readers cut the
+# bytes (client.py, server.py), the session pairs and keeps the state (session.py), the dialogue shows it (dialogue.py);
+# here they are brought together, and the three things are decided that need all of them:
 #
-# * `_due`: what the client sent and the server still has to answer. Replies pair with it strictly in order (RFC 2920
-#   §3.1), whatever was pipelined, unknown or malformed.
-# * `state`: the server's state, advanced by each reply (states.py), and `_window`: the commands whose replies the client
-#   could not have seen when it sent its last byte, by its ACK number. The client is judged by the state before that
-#   window with all of the window presumed to succeed.
-# * `dialogue`: the turns as the report shows them.
-#
-# A reply that answers nothing due may still be explained: the client ended a line with a bare LF and the server took it
-# (`cut_bare`), or the server took a look-alike for the end of mail data. Then we follow the server, for only so can what
-# comes next be understood; the rules say whose fault it was.
-#
-# When bytes are missing the conversation does not guess. The state becomes unsure, lines of the client count only from
-# the next well-formed command on, and replies pair again when it is certain what they answer.
+# * What the client's bytes are behind DATA, AUTH, STARTTLS and BDAT, once the reply says so.
+# * What a reply means that answers nothing due. The client may have ended a line with a bare LF and the server taken
+#   it, or the server took a look-alike for the end of mail data. Then we follow the server, for only so can what comes next
+#   be understood; the rules say whose fault it was.
+# * What still holds after bytes were lost. Nothing is guessed: the state becomes unsure, lines of the client count only
+#   from the next well-formed command on, and replies pair again when it is certain what they answer.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from ..dissectors.commands import DeviationKind, is_base64, parse_command
-from ..dissectors.text import printable
-from . import model
 from .client import ClientReader, Mode
 from .content import Content
+from .dialogue import Dialogue
 from .exchange import Exchange, Mark, Transaction
 from .predict import predict
 from .server import ServerReader
-from .states import (
-    ACTS,
-    NO_KEYWORDS,
-    START,
-    Act,
-    Hello,
-    Phase,
-    State,
-    advance,
-    broken_rule,
-    unsure,
-)
+from .session import Session
+from .states import ACTS, NO_KEYWORDS, Act, Hello, Phase, State, advance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..dissectors.commands import Command
     from ..dissectors.replies import Reply
+    from . import model
     from .limits import Limits
 
 __all__ = ["Conversation", "Judge"]
 
-MAX_CHUNK = (1 << 63) - 1  # a larger BDAT size cannot be meant (catalogue, SEC613)
-MAX_HOPES = 256  # commands in flight for which the hopeful state is worked out again after a refusal
+MAX_CHUNK = (1 << 63) - 1  # a larger BDAT size cannot be meant (RFC 3030 §2 knows no limit, computers do)
+
+MAX_TEXT = 1000  # lines of it; who sends more than that as commands is told so without its end
 
 _HELD_BACK = frozenset({Act.DATA, Act.AUTH, Act.STARTTLS})
+_DECIDING = frozenset({*_HELD_BACK, Act.ANSWER})
+_CHUNKS = frozenset({Act.BDAT, Act.LAST})
+_HELLOS = frozenset({b"EHLO", b"HELO", b"LHLO"})
+_STRONG = frozenset({*_HELLOS, b"MAIL", b"RCPT", b"DATA", b"QUIT", b"RSET", b"STARTTLS", b"BDAT"})
 _ONLY_ANSWERS = {
     354: frozenset({Act.DATA}),
     334: frozenset({Act.AUTH, Act.ANSWER}),
     235: frozenset({Act.AUTH, Act.ANSWER}),
 }
-_CHUNKS = frozenset({Act.BDAT, Act.LAST})
-_CONTENT_ACTS = frozenset({Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
-_HELLOS = frozenset({b"EHLO", b"HELO", b"LHLO"})
-_STRONG = frozenset({b"EHLO", b"HELO", b"LHLO", b"MAIL", b"RCPT", b"DATA", b"QUIT", b"RSET", b"STARTTLS", b"BDAT"})
+_TLS_HELLO = (0x16, 0x80)  # a TLS handshake record, or an SSLv2-style hello
 
 
 class Judge(Protocol):
@@ -75,7 +61,7 @@ class Judge(Protocol):
         """``x`` is answered, or never will be."""
 
     def content(self, x: Exchange, talk: Conversation) -> None:
-        """The content of ``x.transaction`` is over; ``x`` is the exchange that ended it."""
+        """The content of ``x`` is over; ``x`` is what ended it."""
 
     def ended(self, talk: Conversation) -> None:
         """Nothing more comes."""
@@ -94,52 +80,34 @@ class Conversation:
         profile_fixed: bool = False,
     ) -> None:
         self.record = record
-        self.dialogue = record.dialogue
         self.findings = record.findings
-        self.limits = limits
-        self.judge = judge
         self.profile = record.profile
-        self.state = START
-        self.greeted = False
         self.midstream = record.opening == "midstream"
+        self.session = Session(midstream=self.midstream)
+        self.time = clock
+        self.greeted = self.midstream
         self.client_seen = False
         self.server_seen = False
         self.counts: dict[str, int] = {}  # findings by rule, unlisted ones too
-        self.last_ns = 0
-        self.disputed: set[Act] = set()  # what the server called out of order though it was not (SEQ123)
         self.conflicts: list[tuple[model.Side, int, int, int]] = []
-        self.refused_hello: Exchange | None = None  # what explains that the session got no further
-        self.refused_mail: Exchange | None = None
-        self.refused_rcpt: Exchange | None = None
-        self.order_fault: Exchange | None = None
         self.injected: Exchange | None = None  # the STARTTLS behind which plain text was injected
-        self.time = clock
+        self._judge = judge
+        self._limits = limits
         self._profile_fixed = profile_fixed
-        self._due: deque[Exchange] = deque()
-        self._window: deque[Exchange] = deque()
-        self._base = START
+        self._dialogue = Dialogue(record, limits, clock)
         self._reader = ClientReader(self, limits)
         self._server = ServerReader(self, limits)
         self._skipping = self.midstream  # client lines count only from the next command that is certainly one
         self._spoken = False  # a reply came since skipping began
-        self._lost_replies = False
+        self._lost_replies = False  # some of what is due was answered in a gap
+        self._lost_until = 0  # and that gap ends here
         self._presuming = False  # no reply can come any more
-        self._chunk: Exchange | None = None
-        self._bare: deque[Exchange] = deque()
-        self._text: Exchange | None = None  # first line of text sent although DATA was refused
-        self._chunk_turn = -1
-        self._data_refused: Exchange | None = None
-        self._rest: tuple[bytes, int, int, int] | None = (
-            None  # client bytes behind an end of data that only the server saw
-        )
-        self._lost_until = 0
         self._peer_heard = -1
-        self._replied = False
-        self._full = False
+        self._chunk: Exchange | None = None
+        self._chunk_turn = -1
+        self._text: list[Exchange] = []  # lines that may be mail data sent although DATA was refused
+        self._rest: tuple[bytes, int, int, int] | None = None  # behind an end of data that only the server saw
         self._tls_seen = False
-        if self.midstream:
-            self.state = self._base = State(Phase.READY, Hello(None, None), sure=False)
-            self.greeted = True
 
     # -- from the streams ------------------------------------------------------------------------------------------
 
@@ -164,41 +132,27 @@ class Conversation:
 
     def gap(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
         """``length`` bytes of ``side`` are missing from the capture at ``offset``."""
-        self._note_gap(side, offset, length, frame, time_ns)
+        self._dialogue.gap(side, offset, length, frame, time_ns)
         if side == "server":
-            if self._server.opaque:
-                return
-            self._server.gap()
-            self.greeted = True
-            self._lost_replies = bool(self._due) or bool(self._reader.partial)
-            self._lost_until = offset + length
-            self._doubt()
-            return
-        if self._reader.mode is Mode.OPAQUE:
+            if not self._server.opaque:
+                self._server.gap()
+                self.greeted = True
+                self._lost_replies = bool(self.session.due) or bool(self._reader.partial)
+                self._lost_until = offset + length
+                self.session.doubt()
             return
         mode = self._reader.mode
+        if mode is Mode.OPAQUE:
+            return
         inside = mode is Mode.CONTENT or (mode is Mode.CHUNK and length <= self._reader.chunk_left)
         self._reader.gap(length)
         if inside:
             return
         if mode is Mode.HOLD:
             self._reader.discard_held()
-        self._doubt()
+        self.session.doubt()
         self._skipping = True
         self._spoken = True  # segments are lost whole: what follows mostly begins with a line
-
-    def _note_gap(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
-        """List the gap; what adjoins the last one of this side belongs to it."""
-        last = next((g for g in reversed(self.record.gaps) if g.side == side), None)
-        if last is not None and last.offset + last.length == offset:
-            last.length += length
-            turn = self.dialogue[-1] if self.dialogue else None
-            if isinstance(turn, model.GapTurn) and turn.side == side:
-                turn.length += length
-                return
-        else:
-            self.record.gaps.append(model.Gap(side, offset, length, frame))
-        self._add(model.GapTurn(side, length, frame, self.time(time_ns), offset))
 
     def closed(self, side: model.Side, how: str, frame: int, time_ns: int) -> None:
         """``side`` ended its stream."""
@@ -215,33 +169,24 @@ class Conversation:
         if self._server.unfinished:
             self._server.end_unfinished()
         self._end_content()
-        for x in self._due:
+        self._end_text()
+        due = self.session.due
+        while due:
+            x = due.popleft()
             if x.before is None:
-                x.before = self.state
+                x.before = self.session.state
                 self._predict(x)
-            self._tell(x)
-        self._due.clear()
-        self._window.clear()
-        self.judge.ended(self)
+            self._settle(x)
+        self._judge.ended(self)
         self.record.profile = self.profile
         if self.profile == "lmtp":
             self.record.protocol = "lmtp"
         return self.record
 
-    # -- for the rules ---------------------------------------------------------------------------------------------
-
     @property
     def certain(self) -> bool:
         """Whether both sides are in view: otherwise a finding may have an excuse that was not captured."""
         return self.client_seen and self.server_seen
-
-    def shown(self, x: Exchange) -> str:
-        """The line as evidence, without secrets."""
-        if x.command is None:
-            return ""
-        if x.command.verb == b"AUTH" and x.command.argument is not None:
-            return f"AUTH {_shown(x.command, x.command.argument)}"
-        return printable(x.raw[:200])
 
     # -- from the readers ------------------------------------------------------------------------------------------
 
@@ -255,27 +200,14 @@ class Conversation:
         act = ACTS.get(command.verb, Act.OTHER)
         if act in {Act.BDAT, Act.BURL} and command.last:
             act = Act.LAST
-        x = Exchange(act, command, len(self.dialogue), offset, frame, time_ns)
-        x.length = length
-        x.end = end
-        x.raw = raw
-        marks = 0
+        turn = self._dialogue.command(command, frame, time_ns, offset)
+        x = Exchange(act, command, turn, offset, frame, time_ns)
+        x.line(raw, end, length)
         if command.deviations:
-            marks = Mark.DEVIATION
-        if not raw.isascii():
-            marks |= Mark.EIGHT_BIT
-        if end != b"\r\n" or b"\n" in raw:
-            marks |= Mark.BARE_LF if end != b"\r" else Mark.BARE_CR
-        if b"\r" in raw:
-            marks |= Mark.BARE_CR
-        if b"\0" in raw:
-            marks |= Mark.NUL
-        x.marks = marks
-        argument = command.argument
-        shown = None if argument is None else _shown(command, argument)
-        self._add(model.CommandTurn("client", command.name, shown, "unknown", frame, self.time(time_ns), offset))
+            x.marks |= Mark.DEVIATION
         self._sent(x, seen)
-        self._follow_text(x)
+        if self._text or self.session.causes.data is not None:
+            self._follow_text(x, command)
         if act in _HELD_BACK:
             self._reader.mode = Mode.HOLD
             if self._presuming:
@@ -286,21 +218,15 @@ class Conversation:
     def answer_line(
         self, raw: bytes, end: bytes, offset: int, length: int, frame: int, time_ns: int, seen: int
     ) -> None:
-        """A line that answers a challenge (RFC 4954 §4). Its content is judged here and not kept."""
+        """A line that answers a challenge (RFC 4954 §4)."""
         if self._presuming and parse_command(raw).verb in _STRONG:
             self._reader.mode = Mode.COMMAND
             self.command_line(raw, end, offset, length, frame, time_ns, seen)
             return
-        x = Exchange(Act.ANSWER, None, len(self.dialogue), offset, frame, time_ns)
-        x.length = length
-        x.end = end
-        if end != b"\r\n" or b"\n" in raw:
-            x.marks |= Mark.BARE_LF
-        if b"\r" in raw:
-            x.marks |= Mark.BARE_CR
+        x = Exchange(Act.ANSWER, None, self._dialogue.answer(length, frame, time_ns, offset), offset, frame, time_ns)
+        x.line(raw, end, length)
         if raw not in (b"", b"*") and not is_base64(raw):
             x.marks |= Mark.DEVIATION
-        self._add(model.AuthTurn("client", length, frame, self.time(time_ns), offset))
         self._sent(x, seen)
         self._reader.mode = Mode.HOLD
         if self._presuming:
@@ -308,15 +234,15 @@ class Conversation:
 
     def content_end(self, content: Content, seen: int) -> None:
         """The end mark of mail data was read, or taken for read."""
-        x = Exchange(Act.END, None, len(self.dialogue), content.offset, content.frame, content.time_ns)
+        turn = self._dialogue.message(content, complete=content.complete)
+        x = Exchange(Act.END, None, turn, content.offset, content.frame, content.time_ns)
         x.content = content
-        transaction = self.state.transaction
+        transaction = self.session.state.transaction
         if isinstance(transaction, Transaction):
             x.transaction = transaction
             transaction.content = content
             if self.profile == "lmtp":
                 x.due = max(1, transaction.accepted)
-        self._add_message(content, content.offset, content.size, content.lines, content.complete)
         self._sent(x, seen)
 
     def chunk_end(self, seen: int) -> None:
@@ -324,32 +250,28 @@ class Conversation:
         x, self._chunk = self._chunk, None
         if x is None or x.content is None:
             return
-        content = x.content
         if x.act is Act.LAST:
-            content.flush()
-            content.complete = not content.missing
-        turn = self.dialogue[self._chunk_turn]
-        if isinstance(turn, model.MessageTurn):
-            turn.complete = True
-            turn.lines = content.lines - turn.lines
+            x.content.flush()
+            x.content.complete = not x.content.missing
+        self._dialogue.end_chunk(self._chunk_turn, x.content)
         if x.act is Act.LAST and x.reply_end >= 0:
             self._content_over(x)
 
     def undecided(self) -> None:
         """Too much waits for one reply: take the likely one."""
         self.record.notes.append(
-            f"more than {self.limits.undecided_bytes} bytes waited for one reply: they were read as if it had come"
+            f"more than {self._limits.undecided_bytes} bytes waited for one reply: they were read as if it had come"
         )
         self._lost_replies = True
-        self._doubt()
+        self.session.doubt()
         self._release_as_presumed()
 
     def tls_begins(self, side: model.Side, offset: int, frame: int, time_ns: int) -> None:
         """A TLS record stands where a line should begin: what follows is opaque."""
         if not self._tls_seen:
             self._tls_seen = True
-            self.record.tls = "starttls" if self._replied or self.midstream else "implicit"
-            self._add(model.TlsTurn(side, frame, self.time(time_ns), offset))
+            self.record.tls = "starttls" if self._spoken or self.midstream else "implicit"
+            self._dialogue.tls(side, frame, time_ns, offset)
         if side == "client":
             self._server.expect_tls = True
         else:
@@ -357,122 +279,60 @@ class Conversation:
             self._reader.mode = Mode.OPAQUE
 
     def malformed(self, line: bytes, offset: int, frame: int, time_ns: int) -> None:
-        """A server line that is no reply: it answers nothing (catalogue, section 2)."""
-        text = printable(line.rstrip(b"\r\n"))
-        self._add(model.MalformedTurn("server", text, frame, self.time(time_ns), offset))
+        """A server line that is no reply: it answers nothing."""
+        self._dialogue.malformed(line, frame, time_ns, offset)
 
     def reply(self, reply: Reply, offset: int, end: int, frame: int, time_ns: int) -> None:
         """One whole reply of the server: find what it answers and go on from there."""
-        self._spoken = self._replied = True
+        self._spoken = True
+        session = self.session
         x = self._answered(reply)
-        answers = x.turn if x is not None and x.turn >= 0 else None
-        turn = len(self.dialogue)
-        self._add(
-            model.ReplyTurn(
-                "server", reply.code, reply.lines, reply.enhanced, answers, frame, self.time(time_ns), offset
-            )
-        )
+        turn = self._dialogue.reply(reply, -1 if x is None else x.turn, frame, time_ns, offset)
         if x is None:
             x = Exchange(Act.NOTHING, None, -1, offset, frame, time_ns)
-            x.before = self.state
+            x.before = session.state
             if reply.code == 421:
-                self.state = advance(self.state, Act.OTHER, 421)
-        x.sure = x.sure and self.client_seen and (self.state.sure or x.act is Act.GREETING)
-        if reply.deviations:
-            x.marks |= Mark.REPLY_DEVIATION
-            if not reply.ascii:
-                x.marks |= Mark.REPLY_EIGHT_BIT
-        if x.reply is None or (x.reply.code >= 400 and reply.code < 400):
-            x.reply = reply
-            x.reply_turn, x.reply_offset, x.reply_frame, x.reply_time_ns = turn, offset, frame, time_ns
-        x.due -= 1
-        x.reply_end = end if x.due <= 0 else -1
+                session.restart(advance(session.state, Act.OTHER, 421))
+        x.sure = x.sure and self.client_seen and (session.state.sure or x.act is Act.GREETING)
+        x.answer(reply, turn, offset, end, frame, time_ns)
         if x.act is Act.GREETING:
-            self._greet(x, reply)
+            session.greeted(x, reply.code)
         elif x.act is not Act.NOTHING:
-            self._apply(x, reply)
+            session.answered(x, reply)
+            if x.command is not None:
+                self._predict(x)
+            if x.due <= 0:
+                self._go_on(x, reply.code)
         if x.due <= 0:
-            self._tell(x)
-            if x.act is Act.END or (x.act is Act.LAST and x is not self._chunk):
-                self._content_over(x)
+            self._settle(x)
 
     # -- pairing ---------------------------------------------------------------------------------------------------
 
     def _sent(self, x: Exchange, seen: int) -> None:
-        """Something that will be answered: what could the client know when it sent it?"""
-        window = self._window
-        if window:
-            base = self._base
-            stale = False
-            while window and window[0].reply_end >= 0 and (seen < 0 or window[0].reply_end <= seen):
-                first = window.popleft()
-                assert first.after is not None
-                base = first.after
-                stale = stale or first.hope not in (None, base)
-            self._base = base
-            state = self._hope(window, base, stale=stale) if window else self.state
-        else:
-            state = self.state
-        if not window:
-            self._base = self.state
-        x.state = state
-        x.sure = state.sure
-        if x.act is Act.MAIL:
-            x.opens = Transaction(x, state)
-        if state.sure:
-            x.breaks = broken_rule(state, x.act)
-            if x.act is Act.DATA and x.breaks is None and _binary(state):
-                x.breaks = "SEQ110"
-            if x.breaks is not None:
-                x.marks |= Mark.CLIENT_ORDER
-        window.append(x)
-        due = self._due
-        due.append(x)
-        if len(due) > self.limits.outstanding > 0:
-            lost = due.popleft()
-            lost.reply_end = 0
-            lost.after = lost.before = self.state
-            self._tell(lost)
-            self._doubt()
-        if self._server.unfinished and len(due) == 2 and seen >= 0:
-            self._end_reply_that_hangs(due[0])
-
-    def _hope(self, window: deque[Exchange], base: State, *, stale: bool) -> State:
-        """The state if all that is in flight succeeds."""
-        last = window[-1]
-        if not stale and last.state is not None:
-            if last.hope is None:
-                last.hope = _hopeful(last.state, last)
-            return last.hope
-        if len(window) > MAX_HOPES:
-            return unsure(base)
-        state = base
-        for one in window:
-            one.hope = state = _hopeful(state, one)
-        return state
+        session = self.session
+        session.sent(x, seen)
+        if len(session.due) > self._limits.outstanding > 0:
+            self._give_up(1)
+            session.doubt()
+        if self._server.unfinished and len(session.due) == 2 and seen >= 0:
+            self._end_reply_that_hangs(session.due[0])
 
     def _answered(self, reply: Reply) -> Exchange | None:
         """What ``reply`` answers; None: nothing."""
         if not self.greeted:
             self.greeted = True
             return Exchange(Act.GREETING, None, -1, 0, 0, 0)
-        due = self._due
-        if due and reply.code in _ONLY_ANSWERS and len(due) > 1:
+        due = self.session.due
+        if len(due) > 1 and reply.code in _ONLY_ANSWERS:
             self._skip_to(_ONLY_ANSWERS[reply.code])
         if due:
             if self._lost_replies and len(due) > 1:
                 return None  # some of these were answered in the gap, but nobody knows which
             self._lost_replies = False
-            first = due[0]
-            if first.due <= 1:
-                due.popleft()
-            return first
-        if self._bare:
-            return self._bare.popleft()
-        mode = self._reader.mode
-        if mode is Mode.CONTENT:
+            return due[0] if due[0].due > 1 else due.popleft()
+        if self._reader.mode is Mode.CONTENT:
             return self._answer_to_content(reply)
-        if mode <= Mode.ANSWER and reply.code != 421 and self._reader.cut_bare() and due:
+        if self._reader.mode <= Mode.ANSWER and reply.code != 421 and self._reader.cut_bare() and due:
             first = due.popleft()
             first.marks |= Mark.HONOURED
             return first
@@ -495,9 +355,9 @@ class Conversation:
         else:  # the end mark was among the missing bytes
             content.flush()
             self._skipping = True
-            self._doubt()  # commands may have followed it there
+            self.session.doubt()  # commands may have followed it there
         self.content_end(content, -1)
-        x = self._due.popleft()
+        x = self.session.due.popleft()
         if lookalike:
             x.marks |= Mark.HONOURED
         return x
@@ -505,179 +365,114 @@ class Conversation:
     def _skip_to(self, acts: frozenset[Act]) -> None:
         """The code belongs to one kind of command only. Where that is not first in line, the server never answered
         what stands before it, or answered in a way that is no reply: there the pairing starts anew."""
-        due = self._due
-        if due[0].act in acts or not any(x.act in acts for x in due):
-            return
-        while due[0].act not in acts:
-            x = due.popleft()
-            x.reply_end = 0
-            x.before = x.after = self.state
-            self._tell(x)
-        self._doubt()
+        place = next((n for n, x in enumerate(self.session.due) if x.act in acts), 0)
+        if place:
+            self._give_up(place)
+            self.session.doubt()
 
     def _pass_lost_replies(self, data: bytes) -> None:
         """The client has seen the replies that the capture lacks, and goes on with ``data``: what it does now tells."""
-        reader = self._reader
-        if not self._due and reader.mode <= Mode.ANSWER:
+        reader, due = self._reader, self.session.due
+        if not due and reader.mode <= Mode.ANSWER:
             reader.cut_bare()
+        self._lost_replies = False
         if reader.mode is not Mode.HOLD:
-            self._drop_lost()
+            self._give_up(len(due))
         elif parse_command(data.partition(b"\r\n")[0]).verb in _STRONG:
-            self._drop_lost()
+            self._give_up(len(due))
             reader.release(Mode.COMMAND)
         else:
             self._release_as_presumed()
-            self._drop_lost()
+            self._give_up(len(due))
 
-    def _drop_lost(self) -> None:
-        """The client goes on: all that was due before was answered in the gap."""
-        self._lost_replies = False
-        for x in self._due:
-            x.reply_end = 0
-            x.before = x.after = self.state
+    def _give_up(self, count: int) -> None:
+        for x in self.session.give_up(count):
             x.sure = False
-            self._tell(x)
-        self._due.clear()
-        self._window.clear()
-        self._base = self.state
+            self._settle(x)
 
     def _end_reply_that_hangs(self, x: Exchange) -> None:
         """The client sent its next command though the reply to its last has not ended, without being allowed to
         pipeline: it must have taken what came for the whole reply, so the next line begins another."""
-        if x.act is Act.EHLO or not self.state.hello.lists("PIPELINING"):
-            second = self._due.pop()
+        if x.act is Act.EHLO or not self.session.state.hello.lists("PIPELINING"):
+            second = self.session.due.pop()
             self._server.end_unfinished()
-            self._due.append(second)
-
-    def _predict(self, x: Exchange) -> None:
-        turn = self.dialogue[x.turn] if 0 <= x.turn < len(self.dialogue) else None
-        if x.command is not None and isinstance(turn, model.CommandTurn):
-            turn.predicted = predict(x, self.profile, self.disputed)
+            self.session.due.append(second)
 
     # -- outcome ---------------------------------------------------------------------------------------------------
 
-    def _greet(self, x: Exchange, reply: Reply) -> None:
-        """RFC 5321 §3.1: 220, or the server turns the client away."""
-        x.before = self.state
-        code = reply.code
-        if code == 421:
-            phase = Phase.CLOSING
-        elif code >= 400:
-            phase = Phase.TURNED_AWAY
-        else:
-            phase = Phase.GREETED
-        self.state = x.after = self.state._replace(phase=phase)
-        if not self._window:
-            self._base = self.state
+    def _predict(self, x: Exchange) -> None:
+        if x.command is not None:
+            self._dialogue.predicted(x, predict(x, self.profile, self.session.causes.disputed))
 
-    def _apply(self, x: Exchange, reply: Reply) -> None:
-        """Advance the server's state by a reply and let the client's bytes go on."""
-        state = self.state
-        code = reply.code
-        act = x.act
-        if x.before is None:
-            x.before = state
-            if state.sure:
-                x.server_breaks = x.breaks if state is x.state else broken_rule(state, act)
-                if act is Act.DATA and x.server_breaks is None and _binary(state):
-                    x.server_breaks = "SEQ110"
-            if x.server_breaks is not None:
-                x.marks |= Mark.SERVER_ORDER
-            if x.command is not None:
-                self._predict(x)
-        if code == 503:
-            x.marks |= Mark.REFUSED_503
-        if x.due > 1:
+    def _settle(self, x: Exchange) -> None:
+        """``x`` has its reply, or will never have one."""
+        if x in self._text:
+            return  # judged when it is clear what it is
+        self._judge.exchange(x, self)
+        if x.act is Act.END or (x.act is Act.LAST and x is not self._chunk):
+            self._content_over(x)
+
+    def _content_over(self, x: Exchange) -> None:
+        """A message is complete and answered: list it, and let the rules look at it."""
+        content = x.content
+        if content is None:
             return
-        keywords = None
-        if act is Act.EHLO and 200 <= code < 300:
-            keywords = reply.keywords()
-        verb = b"" if x.command is None else x.command.verb
-        self.state = x.after = advance(state, act, code, verb=verb, transaction=x.opens, keywords=keywords)
-        if x.doubted:
-            self.state = x.after = unsure(self.state)  # perhaps another command was answered: no ground to stand on
-        if x.transaction is None and isinstance(state.transaction, Transaction):
-            x.transaction = state.transaction
-        self._remember(x, code)
-        if act in _HELD_BACK or act is Act.ANSWER:
+        self._dialogue.deliver(x, content)
+        if content.header_8bit is not None and x.transaction is not None and x.transaction.smtputf8:
+            x.marks = Mark.CONTENT_UTF8
+            self._judge.exchange(x, self)
+        self._judge.content(x, self)
+
+    def _go_on(self, x: Exchange, code: int) -> None:
+        """The reply is known: let the client's bytes go on."""
+        act, reader, session = x.act, self._reader, self.session
+        if act in _DECIDING:
             self._decide_held(x, code)
-        elif act in _CHUNKS and self._reader.mode is Mode.HOLD and not self._due:
-            self._skipping = self._skipping or (code >= 400 and bool(self._reader.held))
-            self._reader.release(Mode.COMMAND)
+        elif act in _CHUNKS and reader.mode is Mode.HOLD and not session.due:
+            self._skipping = self._skipping or (code >= 400 and bool(reader.held))
+            reader.release(Mode.COMMAND)
+        elif act in {Act.EHLO, Act.HELO} and code < 300:
+            self._choose_profile(x)
         elif act is Act.XCLIENT and code == 220:
-            self.state = self.state._replace(hello=Hello(keywords=NO_KEYWORDS, secure=state.hello.secure))
+            hello = Hello(keywords=NO_KEYWORDS, secure=session.state.hello.secure)
+            session.restart(session.state._replace(hello=hello))
         elif act is Act.TURN and code == 250:
             self._stop("decoding stopped: TURN was accepted, the two sides change roles (RFC 821 §3.8)")
-        rest = self._rest
+        rest, self._rest = self._rest, None
         if rest is not None:
-            self._rest = None
-            self._reader.feed(*rest, -1)
-
-    def _remember(self, x: Exchange, code: int) -> None:
-        """Keep what later findings need to name their cause."""
-        act = x.act
-        if act is Act.RCPT:
-            transaction = x.transaction
-            if transaction is not None:
-                transaction.recipients.append(x)
-                if 250 <= code < 260:
-                    transaction.accepted += 1
-                else:
-                    self.refused_rcpt = x
-        elif act is Act.MAIL:
-            if code < 300:
-                x.transaction = x.opens
-                self.refused_mail = self.refused_rcpt = self.order_fault = None
-            else:
-                self.refused_mail = x
-        elif act in {Act.EHLO, Act.HELO}:
-            if code < 300:
-                self.refused_hello = self.refused_mail = self.refused_rcpt = self.order_fault = None
-                self._choose_profile(x)
-            else:
-                self.refused_hello = x
-        elif act in {Act.END, Act.RSET} and code < 300:
-            self.refused_mail = self.refused_rcpt = self.order_fault = None
-        elif act is Act.DATA and code >= 400:
-            self._data_refused = x
-        if act in _CONTENT_ACTS and code < 400 and x.transaction is not None and not x.transaction.accepted:
-            x.marks |= Mark.EMPTY_TRANSACTION
+            reader.feed(*rest, -1)
 
     def _choose_profile(self, x: Exchange) -> None:
-        """The first accepted hello tells SMTP from LMTP (catalogue, section 6)."""
-        if self._profile_fixed or x.command is None:
-            return
-        if x.command.verb == b"LHLO":
-            self.profile = "lmtp"
-        elif self.profile == "lmtp":
-            self.profile = "rfc5321"
+        """The first accepted hello tells SMTP from LMTP."""
+        if not self._profile_fixed and x.command is not None:
+            if x.command.verb == b"LHLO":
+                self.profile = "lmtp"
+            elif self.profile == "lmtp":
+                self.profile = "rfc5321"
 
     def _decide_held(self, x: Exchange, code: int) -> None:
         """The reply that says what the held bytes of the client are."""
         reader = self._reader
-        if reader.mode is not Mode.HOLD:
+        if reader.mode is not Mode.HOLD or any(one.act in _DECIDING for one in self.session.due):
             return
-        if any(one.act in _HELD_BACK or one.act is Act.ANSWER for one in self._due):
-            return  # another such command is due behind this one
         if x.act is Act.DATA and 300 <= code < 400:
             self._begin_content(x)
         elif x.act in {Act.AUTH, Act.ANSWER} and 300 <= code < 400:
             reader.release(Mode.ANSWER)
         elif x.act is Act.STARTTLS and 200 <= code < 300:
             held = reader.held
-            if held and held[0] not in (0x16, 0x80):
+            if held and held[0] not in _TLS_HELLO:
                 reader.discard_held()
                 self.injected = x
             self._server.expect_tls = True
-            self.state = State(Phase.GREETED, Hello(keywords=NO_KEYWORDS, secure=True))
+            self.session.restart(State(Phase.GREETED, Hello(keywords=NO_KEYWORDS, secure=True)))
             reader.release(Mode.TLS_DUE)
         else:
             reader.release(Mode.COMMAND)
 
     def _begin_content(self, x: Exchange) -> None:
-        offset = x.offset + x.length
-        limit = self.limits.header_bytes
-        self._reader.content = Content(offset, x.frame, x.time_ns, chunked=False, header_limit=limit)
+        limit = self._limits.header_bytes
+        self._reader.content = Content(x.offset + x.length, x.frame, x.time_ns, chunked=False, header_limit=limit)
         self._reader.release(Mode.CONTENT)
 
     def _begin_chunk(self, x: Exchange, command: Command, offset: int, frame: int, time_ns: int) -> None:
@@ -693,69 +488,62 @@ class Conversation:
         transaction = x.state.transaction
         content = transaction.content if isinstance(transaction, Transaction) else None
         if content is None or content.complete or not content.chunked:
-            content = Content(offset, frame, time_ns, chunked=True, header_limit=self.limits.header_bytes)
+            content = Content(offset, frame, time_ns, chunked=True, header_limit=self._limits.header_bytes)
             if isinstance(transaction, Transaction):
                 transaction.content = content
         content.move_to(offset)
         x.content = content
         self._chunk = x
-        self._chunk_turn = len(self.dialogue)
-        self._add(model.MessageTurn("client", size, content.lines, True, False, frame, self.time(time_ns), offset))
+        self._chunk_turn = self._dialogue.chunk(content, size, frame, time_ns, offset)
         self._reader.content = content
         self._reader.chunk_left = size
-        self._reader.mode = Mode.CHUNK
+        self._reader.mode = Mode.CHUNK if size else Mode.COMMAND
         if not size:
-            self._reader.mode = Mode.COMMAND
             self.chunk_end(-1)
 
-    def _content_over(self, x: Exchange) -> None:
-        """A message is complete and answered: list it, and let the rules look at it."""
-        content = x.content
+    def _end_content(self) -> None:
+        """The connection ended inside a message."""
+        content = self._reader.content
         if content is None:
             return
-        transaction = x.transaction
-        sender: str | None = None
-        recipients: list[model.Recipient] = []
-        if transaction is not None:
-            transaction.reply_code = x.code or None
-            sender = _mailbox(transaction.mail)
-            recipients = [model.Recipient(_mailbox(r) or "", r.code or None) for r in transaction.recipients]
-        subject, message_id = content.field(b"Subject"), content.field(b"Message-ID")
-        self.record.messages.append(
-            model.Message(
-                sender,
-                recipients,
-                content.size,
-                x.code or None,
-                None if subject is None else printable(subject),
-                None if message_id is None else printable(message_id),
-                content.sha256,
-                content.complete,
-            )
-        )
-        if content.header_8bit is not None and transaction is not None and transaction.smtputf8:
-            x.marks |= Mark.CONTENT_UTF8
-            self.judge.exchange(x, self)
-        self.judge.content(x, self)
+        if self._reader.mode is Mode.CONTENT:
+            content.flush()
+            if content.size:
+                self._dialogue.message(content, complete=False)
+        elif self._reader.mode is Mode.CHUNK:
+            self._dialogue.end_chunk(self._chunk_turn, content, self._reader.chunk_left)
 
-    def _tell(self, x: Exchange) -> None:
-        self.judge.exchange(x, self)
+    def _follow_text(self, x: Exchange, command: Command) -> None:
+        """Mail data sent as if DATA had been accepted (SEQ113): header-like lines up to a lone dot."""
+        causes = self.session.causes
+        refused, causes.data = causes.data, None
+        if self._text:
+            self._text.append(x)
+            if x.raw == b".":
+                self._text[0].marks |= Mark.TEXT_AS_COMMANDS
+                for line in self._text:
+                    line.marks |= Mark.SKIPPED
+                self._end_text()
+            elif len(self._text) > MAX_TEXT or (command.spec is not None and not command.deviations):
+                self._end_text()
+        elif refused is not None and self.session.in_view(refused) and command.spec is None and b":" in x.raw:
+            name = x.raw.partition(b":")[0]
+            if name and all(33 <= byte <= 126 for byte in name):
+                self._text = [x]
 
-    # -- doubt -----------------------------------------------------------------------------------------------------
+    def _end_text(self) -> None:
+        lines, self._text = self._text, []
+        for x in lines:
+            if x.reply_end >= 0:
+                self._judge.exchange(x, self)
 
-    def _doubt(self) -> None:
-        """Bytes were lost that the state may depend on."""
-        self.state = unsure(self.state)
-        for x in self._due:
-            x.doubted = True
-        for x in self._window:
-            x.hope = None
-            x.sure = False
-            x.breaks = None
-            x.marks &= ~Mark.CLIENT_ORDER
-        self._base = unsure(self._base)
-        if isinstance(self.state.transaction, Transaction):
-            self.state.transaction.session_known = False
+    def _stop(self, why: str) -> None:
+        self.record.notes.append(why)
+        self._reader.discard_held()
+        self._reader.mode = Mode.OPAQUE
+        self._server.opaque = True
+
+    # -- without certainty -----------------------------------------------------------------------------------------
 
     def _resumes(self, command: Command, raw: bytes) -> bool:
         """While skipping: whether this line is a command for certain. Mail data may quote one, so it must be
@@ -776,15 +564,11 @@ class Conversation:
         if self._reader.mode is Mode.HOLD:
             self._release_as_presumed()
         if self._reader.mode <= Mode.ANSWER and not self.server_seen:
-            while self._begins_verb(self._reader.partial) and self._reader.cut_bare(verbs=True):
+            while _begins_verb(self._reader.partial) and self._reader.cut_bare(verbs=True):
                 pass
 
-    @staticmethod
-    def _begins_verb(line: bytes) -> bool:
-        return parse_command(line.split(b"\n", 1)[0].rstrip(b"\r")).spec is not None
-
     def _release_as_presumed(self) -> None:
-        last = next((x for x in reversed(self._due) if x.act in _HELD_BACK or x.act is Act.ANSWER), None)
+        last = next((x for x in reversed(self.session.due) if x.act in _DECIDING), None)
         if last is None:
             self._reader.release(Mode.COMMAND)
         elif last.act is Act.DATA:
@@ -796,82 +580,6 @@ class Conversation:
         else:
             self._reader.release(Mode.ANSWER)
 
-    def _end_content(self) -> None:
-        """The connection ended inside a message."""
-        content = self._reader.content
-        if content is None or self._reader.mode not in {Mode.CONTENT, Mode.CHUNK}:
-            return
-        if self._reader.mode is Mode.CONTENT:
-            content.flush()
-            if content.size:
-                self._add_message(content, content.offset, content.size, content.lines, complete=False)
-        else:
-            turn = self.dialogue[self._chunk_turn]
-            if isinstance(turn, model.MessageTurn):
-                turn.size -= self._reader.chunk_left
-                turn.lines = content.lines - turn.lines
 
-    def _follow_text(self, x: Exchange) -> None:
-        """Mail data sent as if DATA had been accepted (SEQ113): header-like lines up to a lone dot."""
-        command = x.command
-        assert command is not None
-        refused, self._data_refused = self._data_refused, None
-        if self._text is not None:
-            if x.raw == b".":
-                self._text.marks = Mark.TEXT_AS_COMMANDS
-                self.judge.exchange(self._text, self)
-                self._text = None
-            elif command.spec is not None and not command.deviations:
-                self._text = None
-        elif refused is not None and refused not in self._window and command.spec is None and b":" in x.raw:
-            name = x.raw.partition(b":")[0]
-            if name and all(33 <= byte <= 126 for byte in name):
-                self._text = x
-
-    def _stop(self, why: str) -> None:
-        self.record.notes.append(why)
-        self._reader.discard_held()
-        self._reader.mode = Mode.OPAQUE
-        self._server.opaque = True
-
-    # -- dialogue --------------------------------------------------------------------------------------------------
-
-    def _add(self, turn: model.Turn) -> None:
-        limit = self.limits.turns
-        if limit and len(self.dialogue) >= limit:
-            if len(self.dialogue) == limit and not self._full:
-                self._full = True
-                self.record.notes.append(f"the dialogue is shown up to turn {limit}; the audit went on")
-            return
-        self.dialogue.append(turn)
-
-    def _add_message(self, content: Content, offset: int, size: int, lines: int, complete: bool) -> None:
-        time = self.time(content.time_ns)
-        self._add(model.MessageTurn("client", size, lines, False, complete, content.frame, time, offset))
-
-
-def _binary(state: State) -> bool:
-    """Whether the open transaction was declared BODY=BINARYMIME (RFC 3030 §3)."""
-    transaction = state.transaction
-    return isinstance(transaction, Transaction) and transaction.body == "BINARYMIME"
-
-
-def _hopeful(state: State, x: Exchange) -> State:
-    """The state if ``x`` succeeds."""
-    verb = b"" if x.command is None else x.command.verb
-    return advance(state, x.act, None, verb=verb, transaction=x.opens)
-
-
-def _shown(command: Command, argument: bytes) -> str:
-    """The argument as the report shows it: no secret of an AUTH command."""
-    if command.verb == b"AUTH":
-        mechanism, _, initial = argument.partition(b" ")
-        if initial.strip() not in (b"", b"="):
-            return f"{printable(mechanism)} [{len(initial)} bytes not shown]"
-    return printable(argument)
-
-
-def _mailbox(x: Exchange) -> str | None:
-    """Address of a MAIL or RCPT without brackets and route; "" is the null path."""
-    path = None if x.command is None else x.command.path
-    return None if path is None else printable(path.address)
+def _begins_verb(line: bytes) -> bool:
+    return parse_command(line.split(b"\n", 1)[0].rstrip(b"\r")).spec is not None

@@ -29,6 +29,7 @@ class Mark:
     HONOURED = 1 << 10  # the server took a bare CR or LF for the end of the line
     EMPTY_TRANSACTION = 1 << 11  # mail data accepted without an accepted recipient
     TEXT_AS_COMMANDS = 1 << 13  # mail data sent although DATA was refused; stands on its first line
+    SKIPPED = 1 << 12  # a line of mail data that was sent as if it were commands: no command at all
     CONTENT_UTF8 = 1 << 14  # stands on the end of mail data: a header that SMTPUTF8 declares to be UTF-8 is not ASCII
 
 
@@ -75,6 +76,7 @@ class Exchange:
         "act",
         "after",
         "before",
+        "behind",
         "breaks",
         "command",
         "content",
@@ -120,6 +122,7 @@ class Exchange:
         self.after: State | None = None
         self.breaks: str | None = None  # sequence rule broken in the client's view
         self.server_breaks: str | None = None  # and in the server's
+        self.behind: Exchange | None = None  # what was still unanswered, as far as the client could know, when it sent
         self.transaction: Transaction | None = None
         self.opens: Transaction | None = None  # the transaction that this MAIL opens if it is accepted
         self.content: Content | None = None
@@ -133,6 +136,34 @@ class Exchange:
         self.reply_end = -1  # offset behind the reply, -1 while it is due
         self.reply_frame = 0
         self.reply_time_ns = 0
+
+    def line(self, raw: bytes, end: bytes, length: int) -> None:
+        """What was sent is a line: ``raw`` without ``end``, ``length`` bytes in all. Marks what its bytes show."""
+        self.raw = raw
+        self.end = end
+        self.length = length
+        marks = 0
+        if end != b"\r\n" or not raw.isascii() or b"\n" in raw or b"\r" in raw or b"\0" in raw:
+            marks |= 0 if raw.isascii() else Mark.EIGHT_BIT
+            marks |= Mark.NUL if b"\0" in raw else 0
+            marks |= Mark.BARE_LF if b"\n" in raw or end == b"\n" else 0
+            marks |= Mark.BARE_CR if b"\r" in raw or end == b"\r" else 0
+        self.marks |= marks
+
+    def answer(self, reply: Reply, turn: int, offset: int, end: int, frame: int, time_ns: int) -> None:
+        """A reply came. Of several (LMTP) the first that accepts stands for all."""
+        if reply.deviations:
+            self.marks |= Mark.REPLY_DEVIATION
+            if not reply.ascii:
+                self.marks |= Mark.REPLY_EIGHT_BIT
+        if self.reply is None or self.reply.code >= 400 > reply.code:
+            self.reply = reply
+            self.reply_turn = turn
+            self.reply_offset = offset
+            self.reply_frame = frame
+            self.reply_time_ns = time_ns
+        self.due -= 1
+        self.reply_end = end if self.due <= 0 else -1
 
     @property
     def code(self) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from ..dissectors.text import printable
 from . import model
+from .dialogue import shown
 from .rules import RULES, Ended, OnContent, OnExchange
 
 if TYPE_CHECKING:
@@ -58,8 +59,10 @@ class RuleBook:
             self._ask(self._ended, None, talk)
 
     def _ask(self, rules: Iterable[Rule], x: Exchange | None, talk: Conversation) -> None:
-        for rule in rules:
-            for evidence in rule.check(cast("Exchange", x), talk):
+        fired = [(rule, evidence) for rule in rules for evidence in rule.check(cast("Exchange", x), talk)]
+        hidden = frozenset[str]().union(*(rule.hides for rule, _ in fired)) if len(fired) > 1 else frozenset()
+        for rule, evidence in fired:
+            if rule.id not in hidden:
                 self._note(rule, evidence, x, talk)
 
     def _note(self, rule: Rule, evidence: Evidence, x: Exchange | None, talk: Conversation) -> None:
@@ -97,13 +100,13 @@ class RuleBook:
         talk.findings.append(finding)
         if x is not None and x.finding < 0:
             x.finding = index
-            if x.breaks is not None and talk.order_fault is None:
-                talk.order_fault = x
+            if x.breaks is not None and talk.session.causes.order is None:
+                talk.session.causes.order = x
 
 
 def _place(finding: model.Finding, evidence: Evidence, x: Exchange | None, talk: Conversation) -> None:
     """Where the breach is: what the evidence leaves open comes from the command or the reply."""
-    offset, length, frame, time_ns, text = 0, 0, 0, talk.last_ns, ""
+    offset, length, frame, time_ns, text = 0, 0, 0, 0, ""
     if x is not None and (evidence.reply or x.act.name in {"GREETING", "NOTHING"}):
         offset, frame, time_ns = x.reply_offset, x.reply_frame, x.reply_time_ns
         finding.turn = x.reply_turn
@@ -113,7 +116,7 @@ def _place(finding: model.Finding, evidence: Evidence, x: Exchange | None, talk:
     elif x is not None:
         offset, length, frame, time_ns = x.offset, x.length, x.frame, x.time_ns
         finding.turn = x.turn
-        text = talk.shown(x)[:MAX_EVIDENCE]
+        text = shown(x)[:MAX_EVIDENCE]
     finding.offset = offset if evidence.offset is None else evidence.offset
     finding.length = length if evidence.length is None else evidence.length
     finding.frame = frame if evidence.frame is None else evidence.frame

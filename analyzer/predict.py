@@ -40,7 +40,9 @@ _OPEN_IN_TRANSACTION = frozenset({Act.STARTTLS, Act.ETRN, Act.XCLIENT})
 _TRANSACTION = frozenset({Phase.MAIL, Phase.RCPT})
 
 
-def predict(x: Exchange, profile: str, disputed: Container[Act] = ()) -> Predicted:
+def predict(  # noqa: PLR0911 - one return for each reason
+    x: Exchange, profile: str, disputed: Container[Act] = ()
+) -> Predicted:
     """The reply due to ``x`` in ``x.before``: "accept" or a code (RFC 5321 §4.3.2, §4.2.4).
 
     ``disputed``: what this server has called out of order before though it was not. Its idea of the session evidently

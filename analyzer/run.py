@@ -8,15 +8,15 @@ from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
 from .errors import display_path
-from .model import Capture, Summary
 from .interrupt import interruptible
 from .model import Capture
 from .reports.progress import Bar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from .audit import Audit
+    from .model import Connection, Summary
     from .reports.output import Output, Writer
 
 __all__ = ["FailOn", "Status", "notice", "run"]

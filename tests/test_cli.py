@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from importlib import resources
 from pathlib import Path
@@ -218,10 +219,10 @@ class TestStatus:
     def test_hostile_file_names_reach_no_terminal(self, tmp_path: Path) -> None:
         hostile = tmp_path / "a\x1b[31m\u202e\n.pcap"
         shutil.copy(DEMO, hostile)
-        undecodable = os.fsencode(tmp_path) + b"/\xff.pcap"
+        undecodable = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.pcap")
         shutil.copy(DEMO, undecodable)
         for format_ in ("text", "json", "ndjson"):
-            run = smtpwire("audit", hostile, os.fsdecode(undecodable), "--format", format_)
+            run = smtpwire("audit", hostile, undecodable, "--format", format_)
             assert run.returncode == 1, run.stderr
             assert b"\x1b" not in run.stdout
             assert "\u202e" not in run.stdout.decode()
@@ -252,25 +253,29 @@ class TestStatus:
             "smtpwire: cannot write (No space left on device): standard output: name another file with -o"
         ]
 
-    def test_interrupted_it_reports_what_it_has_read(self) -> None:
+    @pytest.mark.parametrize(("size", "connections", "closing"), [(None, 6, "fin"), (1500, 1, "open")])
+    def test_interrupted_it_reports_what_it_has_read(self, size: int | None, connections: int, closing: str) -> None:
         command = [sys.executable, "-m", "smtpwire", "audit", "-", "--format", "ndjson"]
         pipe = subprocess.PIPE
         with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
             assert process.stdin is not None
             assert process.stdout is not None
             assert process.stderr is not None
-            process.stdin.write(DEMO.read_bytes())
+            process.stdin.write(DEMO.read_bytes()[:size])
             process.stdin.flush()
-            first = json.loads(process.stdout.readline())
-            assert first["type"] == "connection"
+            if size is None:
+                assert json.loads(process.stdout.readline())["type"] == "connection"
+                connections -= 1
+            else:
+                time.sleep(1.5)  # until it waits for more
             process.send_signal(signal.SIGINT)
             lines = [json.loads(line) for line in process.stdout.read().splitlines()]
             told = process.stderr.read().decode()
             process.stdin.close()
         assert process.returncode == 130
         assert lines[-1]["type"] == "summary"
-        assert lines[-1]["connections"] == 6
-        assert "Traceback" not in told
+        assert [line["closing"] for line in lines if line["type"] == "connection"] == [closing] * connections
+        assert told == "smtpwire: interrupted: the report holds what was read until then\n"
 
 
 class TestShow:

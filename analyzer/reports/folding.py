@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
     from ..model import Connection, Finding
 
-__all__ = ["MAX_GROUPS", "Fold", "Group", "alike", "fold"]
+__all__ = ["MAX_GROUPS", "MAX_HOSTS", "Fold", "Group", "alike", "fold"]
 
 # Kinds of connections with findings that are told apart in one report. Memory grows with kinds, not with connections.
 MAX_GROUPS = 500
 # Findings of one rule and side in one place that are shown in full before the rest is counted.
 SHOWN_ALIKE = 3
+# Hosts that are counted in one group; from there on it is "at least".
+MAX_HOSTS = 256
 # Ids of connections that are alike, as far as they are named.
 NAMED_IDS = 6
 
@@ -35,24 +37,32 @@ class Fold:
 
 @dataclass(slots=True)
 class Group:
-    """Connections between the same hosts with the same findings; the first stands for all."""
+    """Connections with the same findings, between whichever hosts; the first stands for all."""
 
     first: Connection
     count: int = 1
     ids: list[int] = field(default_factory=list)
+    clients: set[str] = field(default_factory=set)
+    servers: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.clients.add(self.first.client.address)
+        self.servers.add(self.first.server.address)
 
     def add(self, connection: Connection) -> None:
         """Count one more."""
         self.count += 1
         if len(self.ids) < NAMED_IDS:
             self.ids.append(connection.id)
+        for hosts, end in ((self.clients, connection.client), (self.servers, connection.server)):
+            if len(hosts) < MAX_HOSTS:
+                hosts.add(end.address)
 
 
 def alike(connection: Connection) -> tuple[object, ...]:
-    """Two connections with an equal value have nothing different to say but frames, times and evidence."""
-    client, server = connection.client, connection.server
+    """Two connections with an equal value have nothing different to say but hosts, frames, times and evidence."""
     findings = tuple((f.rule, f.side, f.severity, f.certainty, f.caused_by) for f in connection.findings)
-    return client.address, server, connection.tls, findings
+    return connection.profile, connection.tls, findings
 
 
 def fold(findings: Sequence[Finding]) -> list[Fold]:

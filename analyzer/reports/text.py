@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from .folding import MAX_GROUPS, Fold, Group, alike, fold
+from .folding import MAX_GROUPS, MAX_HOSTS, Fold, Group, alike, fold
 from .output import Output, plural
 from .spans import SEVERITY_STYLE, SIDE_STYLE, Line, clip, paint, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ..model import Capture, Connection, Endpoint, Finding, Summary
+    from ..model import Capture, Connection, Endpoint, Finding, Severity, Summary
 
 __all__ = ["TextWriter", "address", "heading", "when"]
 
@@ -25,6 +25,8 @@ __all__ = ["TextWriter", "address", "heading", "when"]
 NAMED_CAPTURES = 12
 # Frames named for findings that are folded into one.
 NAMED_FRAMES = 8
+# With their plurals.
+_SEVERITIES: tuple[tuple[Severity, str], ...] = (("error", "errors"), ("warning", "warnings"), ("info", "info"))
 
 
 class TextWriter:
@@ -161,16 +163,25 @@ def _connection(group: Group, width: int) -> Iterator[Line]:
     connection = group.first
     yield heading(connection)
     if group.count > 1:
-        named = ", ".join(f"#{number}" for number in group.ids)
-        more = group.count - 1 - len(group.ids)
-        rest = f" and {more:,} more" if more else ""
-        others = "connection has" if group.count == 2 else "connections have"
-        yield from wrapped(f"{group.count - 1:,} more {others} the same findings: {named}{rest}", width, "  ", "dim")
+        yield from wrapped(_others(group), width, "  ", "dim")
     for note in connection.notes:
         yield from wrapped(note, width, "    ", "yellow", first="  ! ")
     for one in fold(connection.findings):
         yield []
         yield from _fold(one, width, "  ")
+
+
+def _others(group: Group) -> str:
+    named = ", ".join(f"#{number}" for number in group.ids)
+    more = group.count - 1 - len(group.ids)
+    rest = f" and {more:,} more" if more else ""
+    has = "has" if group.count == 2 else "have"
+    hosts = f"in all {_hosts(group.clients, 'client')} and {_hosts(group.servers, 'server')}"
+    return f"{plural(group.count - 1, 'more connection')} {has} the same findings ({hosts}): {named}{rest}"
+
+
+def _hosts(hosts: set[str], word: str) -> str:
+    return ("at least " if len(hosts) == MAX_HOSTS else "") + plural(len(hosts), word)
 
 
 def _fold(one: Fold, width: int, indent: str) -> Iterator[Line]:
@@ -234,14 +245,11 @@ def _summary(summary: Summary, names: dict[str, str]) -> Iterator[Line]:
     if not any(counts.values()):
         yield [("bold green", "No findings"), ("", f" in {seen}.")]
         return
-    yield [
-        (SEVERITY_STYLE["error"], plural(counts["error"], "error")),
-        ("", ", "),
-        (SEVERITY_STYLE["warning"], plural(counts["warning"], "warning")),
-        ("", " and "),
-        (SEVERITY_STYLE["info"], f"{counts['info']:,} info"),
-        ("", f" in {seen}:"),
-    ]
+    error, warning, info = (
+        (SEVERITY_STYLE[severity] if counts[severity] else "dim", plural(counts[severity], severity, many))
+        for severity, many in _SEVERITIES
+    )
+    yield [error, ("", ", "), warning, ("", " and "), info, ("", f" in {seen}:")]
     width = max(map(len, names.values()), default=0)
     for rule, count in sorted(summary.rules.items(), key=lambda item: (-item[1], item[0])):
         yield [("", f"  {rule} {names.get(rule, ''):{width}} {count:>6,}")]

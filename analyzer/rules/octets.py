@@ -1,8 +1,8 @@
 """BIT: the 7-bit rule, the repertoire of characters, and line ends."""
 
-# RFC 821 and RFC 5321 §2.4 agree: seven-bit characters, the high bit zero. 8BITMIME lifts that for the body of a message
-# and for nothing else; SMTPUTF8 for addresses and header fields, if they are UTF-8; BINARYMIME for content sent by BDAT.
-# Which of these was negotiated decides between the rules, so they ask what the server had listed when MAIL was sent.
+# RFC 821 and RFC 5321 §2.4 agree: seven-bit characters, the high bit zero. 8BITMIME lifts that for a message's body and
+# for nothing else; SMTPUTF8 for addresses and header fields, if they are UTF-8; BINARYMIME for BDAT content. Which
+# of these was negotiated decides between the rules, so they ask what the server had listed when MAIL was sent.
 
 from __future__ import annotations
 
@@ -325,7 +325,7 @@ def eight_bit_body_undeclared(x: Exchange, talk: Conversation) -> Iterator[Evide
     if _body(x, talk) == "BIT207" and x.content is not None and x.content.body_8bit is not None:
         spot = x.content.body_8bit
         yield _spot(
-            f"the body holds bytes above 127{_times(spot.count)}, and MAIL lacks BODY=8BITMIME, which the server offers.",
+            f"the body holds bytes above 127{_times(spot.count)}, and MAIL lacks BODY=8BITMIME, which was offered.",
             spot,
         )
 

@@ -34,16 +34,17 @@ _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 class OnExchange(NamedTuple):
     """Ask about an answered command (or one that never will be) if every condition that is given holds.
 
-    ``marks``: any of these ``Mark`` bits. ``breaks``: sequence rule that the client broke. ``acts``: one of these.
+    ``marks``: any of these ``Mark`` bits, ``unless``: none of these. ``breaks``: sequence rule that the client broke. ``acts``: one of these.
     """
 
     marks: int = 0
     breaks: frozenset[str] = frozenset()
     acts: frozenset[Act] = frozenset()
+    unless: int = 0
 
     def fits(self, x: Exchange) -> bool:
         """Whether ``x`` concerns the rule."""
-        if self.marks and not self.marks & x.marks:
+        if (self.marks and not self.marks & x.marks) or self.unless & x.marks:
             return False
         if self.breaks and x.breaks not in self.breaks:
             return False
@@ -85,7 +86,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule as declared. ``severities``: those that differ from ``severity`` in a profile; "off" silences it there."""
+    """A rule as declared. ``severities``: those that differ from ``severity`` in a profile; "off" silences it there.
+    ``hides``: rules that say less about the same bytes, not reported beside this one."""
 
     id: str
     name: str
@@ -97,6 +99,7 @@ class Rule:
     on: Trigger
     check: Callable[[Exchange, Conversation], Iterator[Evidence]]
     severities: tuple[tuple[str, str], ...] = ()
+    hides: frozenset[str] = frozenset()
 
     @property
     def family(self) -> str:
@@ -120,6 +123,7 @@ def rule(
     *,
     on: Trigger,
     severities: dict[str, str] | None = None,
+    hides: tuple[str, ...] = (),
 ) -> Callable[
     [Callable[[Exchange, Conversation], Iterator[Evidence]]], Callable[[Exchange, Conversation], Iterator[Evidence]]
 ]:
@@ -146,6 +150,7 @@ def rule(
             on,
             check,
             tuple((severities or {}).items()),
+            frozenset(hides),
         )
         return check
 

@@ -64,13 +64,13 @@ def mail_before_hello(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     if not _served(x):
         return
-    refused = talk.refused_hello
+    refused = talk.session.causes.hello
     why = ""
     if refused is not None and refused.reply is not None:
         why = f" The {_verb(refused)} in frame {refused.frame} was refused with {refused.code}."
     yield Evidence(
         f"{_verb(x)} was sent although no EHLO or HELO had been accepted; {_answer(x)}.{why}",
-        caused_by=(refused, talk.order_fault),
+        caused_by=(refused, talk.session.causes.order),
     )
 
 
@@ -97,10 +97,10 @@ def rcpt_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     client could see that, or after the end of a transaction it is out of order, and the reply is 503.
     """
     if _served(x):
-        refused = talk.refused_mail
+        refused = talk.session.causes.mail
         yield Evidence(
             f"RCPT was sent though no MAIL had opened a transaction; {_answer(x)}.{_because(refused, 'MAIL')}",
-            caused_by=(refused, talk.order_fault),
+            caused_by=(refused, talk.session.causes.order),
         )
 
 
@@ -111,10 +111,10 @@ def data_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     Mail data belongs to a transaction with a reverse-path and at least one recipient. Without MAIL the reply is 503.
     """
     if _served(x):
-        refused = talk.refused_mail
+        refused = talk.session.causes.mail
         yield Evidence(
             f"{_verb(x)} was sent though no MAIL had opened a transaction; {_answer(x)}.{_because(refused, 'MAIL')}",
-            caused_by=(refused, talk.order_fault),
+            caused_by=(refused, talk.session.causes.order),
         )
 
 
@@ -132,7 +132,7 @@ def data_without_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence
     The client had seen that every RCPT was refused, or had sent none, and went on to the mail data; the reply is 503 or
     554. In one pipelined group with RCPT this is allowed, for then the client could not know (RFC 2920 §3.1).
     """
-    refused = talk.refused_rcpt
+    refused = talk.session.causes.rcpt
     why = f" The RCPT in frame {refused.frame} was refused with {refused.code}." if refused is not None else ""
     answer = "the refusal is right" if x.code in {503, 554} else _answer(x)
     yield Evidence(f"{_verb(x)} was sent though no recipient had been accepted; {answer}.{why}", caused_by=(refused,))
@@ -388,7 +388,7 @@ def spurious_503(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     if x.command is None or x.act is Act.FREE or x.act is Act.RSET or not _in_order(x, talk):
         return
-    talk.disputed |= _HELLO if x.act in _HELLO else {x.act}
+    talk.session.causes.disputed |= _HELLO if x.act in _HELLO else {x.act}
     yield Evidence(f"{_verb(x)} was in order, yet the server answered 503.", reply=True)
 
 
@@ -408,7 +408,11 @@ def _in_order(x: Exchange, talk: Conversation) -> bool:
         return False
     if x.act in _OPEN and before.phase in {Phase.MAIL, Phase.RCPT}:
         return False
-    if x.act in {Act.DATA, Act.RCPT} and talk.refused_rcpt is not None and talk.refused_rcpt.code in _RECIPIENT_LIMIT:
+    if (
+        x.act in {Act.DATA, Act.RCPT}
+        and talk.session.causes.rcpt is not None
+        and talk.session.causes.rcpt.code in _RECIPIENT_LIMIT
+    ):
         return False
     policy = x.reply is not None and ".7." in (x.reply.enhanced or "")
     return not (policy and x.act in {Act.MAIL, Act.RCPT})

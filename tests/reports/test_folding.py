@@ -75,3 +75,4 @@ def test_a_group_counts_all_and_names_a_few() -> None:
         group.add(connection(number))
     assert group.count == 101
     assert group.ids == [2, 3, 4, 5, 6, 7]
+    assert (group.clients, group.servers) == ({"192.0.2.1"}, {"2001:db8::2"})

@@ -74,7 +74,9 @@ def test_equal_findings_are_counted_with_their_frames() -> None:
 def test_alike_connections_are_said_once() -> None:
     lines = printed(*(connection(number) for number in range(1, 1001)))
     assert sum("SEQ101" in line for line in lines) == 2
-    assert "  999 more connections have the same findings: #2, #3, #4, #5, #6, #7 and 993 more" in lines
+    text = " ".join(line.strip() for line in lines)
+    assert "999 more connections have the same findings (in all 1 client and 1 server): #2, #3, #4, #5, #6, #7" in text
+    assert "and 993 more" in text
     assert any(line.split() == ["SEQ101", "mail-before-hello", "1,000"] for line in lines)
 
 

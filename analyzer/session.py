@@ -1,0 +1,205 @@
+"""The session behind the dialogue: what is in flight, in which state the server is, and what the client could know."""
+
+# Theory
+# ------
+# `due` holds what the client sent and the server still has to answer; replies pair with it strictly in order (RFC 2920
+# §3.1), whatever was pipelined, unknown or malformed. `state` is the server's, advanced by each reply.
+#
+# `_window` holds the commands whose replies the client could not have seen when it sent its last byte, judged by its
+# ACK number. The client is judged by the state in front of that window (`_base`) with all of the window presumed to
+# succeed. In lockstep the window is empty whenever a command is sent, and both views are the same object.
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from .exchange import Exchange, Mark, Transaction
+from .states import START, Act, Hello, Phase, State, advance, broken_rule, unsure
+
+if TYPE_CHECKING:
+    from ..dissectors.replies import Reply
+
+__all__ = ["Causes", "Session"]
+
+MAX_HOPES = 256  # commands in flight for which the hopeful state is worked out again after a refusal
+
+_CONTENT_ACTS = frozenset({Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
+
+
+class Causes:
+    """What explains that a session got no further; later findings name it. Each is None where nothing is in the way.
+
+    ``order``: the first command out of order since the last one that set things right. ``disputed``: what the server
+    called out of order though it was not (SEQ123).
+    """
+
+    __slots__ = ("data", "disputed", "hello", "mail", "order", "rcpt")
+
+    def __init__(self) -> None:
+        self.hello: Exchange | None = None
+        self.mail: Exchange | None = None
+        self.rcpt: Exchange | None = None
+        self.data: Exchange | None = None
+        self.order: Exchange | None = None
+        self.disputed: set[Act] = set()
+
+    def remember(self, x: Exchange, code: int) -> None:
+        """``x`` was answered."""
+        act, refused = x.act, code >= 400
+        if act in {Act.EHLO, Act.HELO}:
+            self.hello = x if refused else None
+        elif act is Act.MAIL:
+            self.mail = x if refused else None
+        elif act is Act.RCPT:
+            self.rcpt = x if refused else self.rcpt
+        elif act is Act.DATA:
+            self.data = x if refused else None
+        if not refused and act in _FRESH_START:
+            self.mail = self.rcpt = self.order = None
+
+
+_FRESH_START = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.END, Act.RSET})
+
+
+class Session:
+    """Pairs what was sent with what was answered and holds both views of the state."""
+
+    def __init__(self, *, midstream: bool) -> None:
+        self.state = State(Phase.READY, Hello(), sure=False) if midstream else START
+        self.due: deque[Exchange] = deque()
+        self.causes = Causes()
+        self._window: deque[Exchange] = deque()
+        self._base = self.state
+
+    def sent(self, x: Exchange, seen: int) -> None:
+        """Something that will be answered: what could the client know when it sent it?
+
+        ``seen``: bytes of the server that the client had acknowledged, -1: everything so far.
+        """
+        window = self._window
+        state = self.state
+        if window:
+            stale = False
+            while window and window[0].reply_end >= 0 and (seen < 0 or window[0].reply_end <= seen):
+                first = window.popleft()
+                assert first.after is not None
+                self._base = first.after
+                stale = stale or first.hope not in (None, first.after)
+            if window:
+                x.behind = window[-1]
+                state = self._hope(stale=stale)
+        if not window:
+            self._base = state
+        x.state = state
+        x.sure = state.sure
+        if x.act is Act.MAIL:
+            x.opens = Transaction(x, state)
+        if state.sure:
+            x.breaks = _broken(state, x.act)
+            if x.breaks is not None:
+                x.marks |= Mark.CLIENT_ORDER
+        window.append(x)
+        self.due.append(x)
+
+    def in_view(self, x: Exchange) -> bool:
+        """Whether the client had seen the reply to ``x`` when it sent its last command."""
+        return x not in self._window
+
+    def answered(self, x: Exchange, reply: Reply) -> State:
+        """``x`` got its reply (or one of several): advance. Returns the state in which the server answered."""
+        state, act, code = self.state, x.act, reply.code
+        if x.before is None:
+            x.before = state
+            if state.sure:
+                x.server_breaks = x.breaks if state is x.state else _broken(state, act)
+                if x.server_breaks is not None:
+                    x.marks |= Mark.SERVER_ORDER
+        if code == 503:
+            x.marks |= Mark.REFUSED_503
+        if x.due > 0:
+            return state
+        keywords = reply.keywords() if act is Act.EHLO and 200 <= code < 300 else None
+        verb = b"" if x.command is None else x.command.verb
+        after = advance(state, act, code, verb=verb, transaction=x.opens, keywords=keywords)
+        if x.doubted:
+            after = unsure(after)  # perhaps another command was answered: no ground to stand on
+        self.state = x.after = after
+        transaction = x.opens if act is Act.MAIL and code < 300 else state.transaction
+        if x.transaction is None and isinstance(transaction, Transaction):
+            x.transaction = transaction
+        if x.transaction is not None:
+            if act is Act.RCPT:
+                x.transaction.recipients.append(x)
+                x.transaction.accepted += 250 <= code < 260
+            elif act in _CONTENT_ACTS and code < 400 and not x.transaction.accepted:
+                x.marks |= Mark.EMPTY_TRANSACTION
+        self.causes.remember(x, code)
+        return state
+
+    def greeted(self, x: Exchange, code: int) -> None:
+        """The greeting came (RFC 5321 §3.1): 220, or the server turns the client away."""
+        x.before = self.state
+        phase = Phase.CLOSING if code == 421 else Phase.TURNED_AWAY if code >= 400 else Phase.GREETED
+        self.restart(self.state._replace(phase=phase))
+        x.after = self.state
+
+    def restart(self, state: State) -> None:
+        """The server's state changed by something else than a command."""
+        self.state = state
+        if not self._window:
+            self._base = state
+
+    def doubt(self) -> None:
+        """Bytes were lost that the state may depend on."""
+        self.state = unsure(self.state)
+        self._base = unsure(self._base)
+        for x in self.due:
+            x.doubted = True
+        for x in self._window:
+            x.hope = None
+            x.sure = False
+            x.breaks = None
+            x.marks &= ~Mark.CLIENT_ORDER
+        if isinstance(self.state.transaction, Transaction):
+            self.state.transaction.session_known = False
+
+    def give_up(self, count: int) -> list[Exchange]:
+        """The oldest ``count`` of what is due will never be answered in view; returns them."""
+        lost = [self.due.popleft() for _ in range(count)]
+        for x in lost:
+            x.reply_end = 0
+            x.before = x.after = self.state
+        if not self.due:
+            self._window.clear()
+            self._base = self.state
+        return lost
+
+    def _hope(self, *, stale: bool) -> State:
+        """The state if all that is in flight succeeds."""
+        last = self._window[-1]
+        if not stale and last.state is not None:
+            if last.hope is None:
+                last.hope = _hopeful(last.state, last)
+            return last.hope
+        state = self._base
+        if len(self._window) > MAX_HOPES:
+            return unsure(state)
+        for one in self._window:
+            one.hope = state = _hopeful(state, one)
+        return state
+
+
+def _broken(state: State, act: Act) -> str | None:
+    """The rule of order that ``act`` breaks, what only the transaction can tell included."""
+    rule = broken_rule(state, act)
+    transaction = state.transaction
+    if rule is None and act is Act.DATA and isinstance(transaction, Transaction) and transaction.body == "BINARYMIME":
+        return "SEQ110"  # RFC 3030 §3: no end mark could be told from the content
+    return rule
+
+
+def _hopeful(state: State, x: Exchange) -> State:
+    """The state if ``x`` succeeds."""
+    verb = b"" if x.command is None else x.command.verb
+    return advance(state, x.act, None, verb=verb, transaction=x.opens)

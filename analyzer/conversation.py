@@ -8,8 +8,8 @@
 #
 # * What the client's bytes are behind DATA, AUTH, STARTTLS and BDAT, once the reply says so.
 # * What a reply means that answers nothing due. The client may have ended a line with a bare LF and the server taken
-#   it, or the server took a look-alike for the end of mail data. Then we follow the server, for only so can what comes next
-#   be understood; the rules say whose fault it was.
+#   it, or the server took a look-alike for the end of mail data. Then we follow the server, for only so can what comes
+#   next be understood; the rules say whose fault it was.
 # * What still holds after bytes were lost. Nothing is guessed: the state becomes unsure, lines of the client count only
 #   from the next well-formed command on, and replies pair again when it is certain what they answer.
 

@@ -93,9 +93,9 @@ class ServerReader:
             self._line(line, offset + end)
             if self.opaque:
                 return
-            if start < len(data) and data[start] < 0x18 and not self._lines:
-                if self._is_tls(data[start:], offset + start, frame, time_ns):
-                    return
+            binary = start < len(data) and data[start] < 0x18 and not self._lines
+            if binary and self._is_tls(data[start:], offset + start, frame, time_ns):
+                return
         if start < len(data):
             self._keep(data[start:] if start else data, offset + start, frame, time_ns)
 

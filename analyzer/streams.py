@@ -299,19 +299,7 @@ class Reassembler:
         start = stream.at(seq)
         if flags & RST and not stream.offset - 1 <= start <= stream.offset + _RST_WINDOW:
             return
-        needs = -1
-        if flags & ACK and peer.next < 0:
-            # Nothing of the peer is captured; that its ACK number grows still tells that it spoke.
-            if peer.base < 0:
-                peer.base = ack
-            needs = (ack - peer.base) & _M32
-        elif flags & ACK:
-            needs = peer.at(ack)
-            if needs > peer.fin >= 0:
-                needs = peer.fin  # the FIN takes a number of its own
-            if peer.acked < needs < peer.offset + _SANE_AHEAD:
-                peer.acked = needs
-                peer.top = max(peer.top, needs)
+        needs = self._acknowledge(peer, ack) if flags & ACK else -1
         end = start + len(payload) + missing
         if end > stream.fin >= 0:
             end = stream.fin
@@ -331,6 +319,22 @@ class Reassembler:
             stream.acked = min(stream.acked, end)
         self._reach_fin(stream, needs, frame, time_ns)
         self._settle(flow, frame, time_ns)
+
+    @staticmethod
+    def _acknowledge(peer: Stream, ack: int) -> int:
+        """How many bytes of ``peer`` the sender of a segment had seen, by its ACK number."""
+        if peer.next < 0:
+            # Nothing of the peer is captured; that the number grows still tells that it spoke.
+            if peer.base < 0:
+                peer.base = ack
+            return (ack - peer.base) & _M32
+        needs = peer.at(ack)
+        if needs > peer.fin >= 0:
+            needs = peer.fin  # the FIN takes a number of its own
+        if peer.acked < needs < peer.offset + _SANE_AHEAD:
+            peer.acked = needs
+            peer.top = max(peer.top, needs)
+        return needs
 
     def _syn(self, stream: Stream | None, key: bytes, seq: int, flags: int, frame: int, time_ns: int) -> Stream | None:
         """Remember the handshake; a SYN with another number ends the connection that held the ports."""

@@ -36,7 +36,7 @@ FLOORS: list[tuple[str, ...]] = [
     # from bytes to exchanges
     ("analyzer.detect", "analyzer.states", "analyzer.content"),
     ("analyzer.client", "analyzer.server"),
-    ("analyzer.exchange", "analyzer.offers", "analyzer.predict"),
+    ("analyzer.exchange", "analyzer.offers", "analyzer.predict", "analyzer.session", "analyzer.dialogue"),
     ("analyzer.conversation",),
     ("analyzer.tracker",),
     # from exchanges to findings

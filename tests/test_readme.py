@@ -18,6 +18,8 @@ pytestmark = pytest.mark.tree
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+if not README.exists():
+    pytest.skip("needs the source tree", allow_module_level=True)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 

@@ -14,6 +14,8 @@ from smtpwire import Audit, Connection
 pytestmark = pytest.mark.tree
 
 SAMPLES = Path(__file__).parents[1] / "samples"
+if not SAMPLES.exists():
+    pytest.skip("needs the source tree", allow_module_level=True)
 EXPECTED: dict[str, list[str]] = json.loads((SAMPLES / "expected.json").read_text("utf-8"))
 
 

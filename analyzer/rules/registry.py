@@ -34,7 +34,8 @@ _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 class OnExchange(NamedTuple):
     """Ask about an answered command (or one that never will be) if every condition that is given holds.
 
-    ``marks``: any of these ``Mark`` bits, ``unless``: none of these. ``breaks``: sequence rule that the client broke. ``acts``: one of these.
+    ``marks``: any of these ``Mark`` bits, ``unless``: none of these. ``breaks``: sequence rule that the client broke.
+    ``acts``: one of these.
     """
 
     marks: int = 0

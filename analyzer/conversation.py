@@ -301,6 +301,7 @@ class Conversation:
             session.answered(x, reply)
             if x.command is not None:
                 self._predict(x)
+                session.dispute(x)
             if x.due <= 0:
                 self._go_on(x, reply.code)
         if x.due <= 0:

@@ -59,6 +59,7 @@ class Causes:
             self.mail = self.rcpt = self.order = None
 
 
+_HELLOS = frozenset({Act.EHLO, Act.HELO})
 _FRESH_START = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.END, Act.RSET})
 
 
@@ -136,6 +137,11 @@ class Session:
                 x.marks |= Mark.EMPTY_TRANSACTION
         self.causes.remember(x, code)
         return state
+
+    def dispute(self, x: Exchange) -> None:
+        """Remember that the server calls ``x`` out of order, where it was not."""
+        if x.marks & Mark.REFUSED_503 and x.before is not None and x.before.sure and x.server_breaks is None:
+            self.causes.disputed |= _HELLOS if x.act in _HELLOS else {x.act}
 
     def greeted(self, x: Exchange, code: int) -> None:
         """The greeting came (RFC 5321 §3.1): 220, or the server turns the client away."""

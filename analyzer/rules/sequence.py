@@ -388,11 +388,9 @@ def spurious_503(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     if x.command is None or x.act is Act.FREE or x.act is Act.RSET or not _in_order(x, talk):
         return
-    talk.session.causes.disputed |= _HELLO if x.act in _HELLO else {x.act}
     yield Evidence(f"{_verb(x)} was in order, yet the server answered 503.", reply=True)
 
 
-_HELLO = frozenset({Act.EHLO, Act.HELO})
 _RECIPIENT_LIMIT = frozenset({452, 552})
 _OPEN = frozenset({Act.STARTTLS, Act.ETRN, Act.XCLIENT})
 

@@ -181,6 +181,7 @@ def test_a_reading_that_is_broken_off_leaves_what_is_known(tmp_path: Path) -> No
     assert source.capture.first == "2026-01-02T03:04:05.123456Z"
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")  # noqa: PTH112
 def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     (tmp_path / "a.pcap").write_bytes(one(0))
     (tmp_path / "b.pcap").write_bytes(b"none")

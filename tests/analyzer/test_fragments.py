@@ -46,6 +46,16 @@ def test_fragments_in_a_tunnel_are_joined(lane: Lane) -> None:
 
 
 @pytest.mark.parametrize("lane", ["raw", "scapy"])
+def test_fragments_of_packets_that_hold_fragments(lane: Lane) -> None:
+    frames = [
+        ethernet(outer)
+        for number, inner in enumerate(ipv4_fragments(SEGMENT, 512))
+        for outer in ipv4_fragments(inner, 256, protocol=4, identification=100 + number)
+    ]
+    assert decode(frames, lane) == [(PAYLOAD, 0, len(frames))]
+
+
+@pytest.mark.parametrize("lane", ["raw", "scapy"])
 def test_padding_behind_a_fragment_is_no_part_of_it(lane: Lane) -> None:
     frames = [ethernet(packet) + b"PAD" for packet in ipv4_fragments(SEGMENT, 512)]
     assert decode(frames, lane) == [(PAYLOAD, 0, 3)]

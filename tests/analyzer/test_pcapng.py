@@ -205,6 +205,10 @@ DAMAGED = {
         GOOD + block(6, struct.pack("<5I", 0, 0, 0, 1000, 1000) + FRAME),
         f"the block at byte {END} is damaged: not read from there on",
     ),
+    "frame that reaches into the length behind it": (
+        GOOD + block(6, struct.pack("<5I", 0, 0, 0, len(FRAME) + 4, len(FRAME) + 4) + FRAME),
+        f"the block at byte {END} is damaged: not read from there on",
+    ),
     "lengths that differ": (
         GOOD + block(5, bytes(12))[:-4] + b"\x20\0\0\0",
         f"the block at byte {END} is damaged: not read from there on",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import struct
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -79,15 +79,12 @@ def one_by_one(frames: list[Record], lane: Any) -> list[Seen]:
 
 
 def through_file(data: bytes, kind: type[PcapReader | PcapngReader], block: int) -> list[Seen]:
-    fd = os.memfd_create("capture")
-    try:
-        os.write(fd, data)
-        os.lseek(fd, 0, os.SEEK_SET)
-        window = FileWindow(fd, block)
+    with tempfile.TemporaryFile(buffering=0) as file:
+        file.write(data)
+        file.seek(0)
+        window = FileWindow(file.fileno(), block)
         window.advance(0, FILE_HEADER)
         return run(kind(window))
-    finally:
-        os.close(fd)
 
 
 def through_pipe(data: bytes, kind: type[PcapReader | PcapngReader], block: int) -> list[Seen]:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import gzip
-import os
+import tempfile
 import zlib
 from typing import TYPE_CHECKING
 
@@ -56,13 +56,10 @@ def test_a_stream_is_read_whole_whatever_its_pieces(block: int, sizes: list[int]
 
 @given(st.integers(1, 2000), STEPS)
 def test_a_file_is_read_whole_whatever_the_block(block: int, steps: list[int]) -> None:
-    fd = os.memfd_create("capture")
-    try:
-        os.write(fd, DATA)
-        os.lseek(fd, 0, os.SEEK_SET)
-        assert walk(FileWindow(fd, block), steps) == DATA
-    finally:
-        os.close(fd)
+    with tempfile.TemporaryFile(buffering=0) as file:
+        file.write(DATA)
+        file.seek(0)
+        assert walk(FileWindow(file.fileno(), block), steps) == DATA
 
 
 def test_behind_the_data_there_are_zeros_for_structs_to_run_into(tmp_path: Path) -> None:

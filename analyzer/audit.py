@@ -71,16 +71,20 @@ class Audit:
             try:
                 for _ in read_capture(source, decoder, progress):
                     tracker.digits = source.digits
-                    yield from self._finished()
+                    yield from self.finished()
             except InputError as error:
                 self.unreadable.append(str(error))
                 source.capture.problems = [f"{error.what}: {error.hint}"]
             self.captures.append(source.capture)
             yield source.capture
-        tracker.close()
-        yield from self._finished()
+        yield from self.close()
 
-    def _finished(self) -> Iterator[Connection]:
+    def close(self) -> Iterator[Connection]:
+        """No more comes: what was still open."""
+        self.tracker.close()
+        yield from self.finished()
+
+    def finished(self) -> Iterator[Connection]:
         """Hand out what has ended since the last time."""
         tracker = self.tracker
         tracker.sweep()

@@ -96,7 +96,7 @@ def run(
 def _rest(audit: Audit) -> Iterator[Connection]:
     """Connections that were still open, or not yet handed out, when the reading was interrupted."""
     audit.tracker.close()
-    yield from audit._finished()
+    yield from audit.finished()
 
 
 def _found(summary: Summary, fail_on: FailOn) -> Status:

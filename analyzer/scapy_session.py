@@ -1,0 +1,104 @@
+"""``SMTPSession``: the audit as a session of Scapy's ``sniff``."""
+
+# Theory
+# ------
+# A Scapy session is asked by sniff() for what to hand to the user: its `recv(source)` may read the source as it likes
+# and yield any object. So for a capture file this session does not wait for Scapy to dissect packet by packet: it reads
+# the file itself, by the same lanes as the command line, and yields connections as they end. Any other source (packets
+# in a list, an open socket, a file object) gives packets, whose original bytes go the same way from there on.
+#
+# What is behind it is one Audit, so a connection is reported the same whichever door its bytes came through.
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scapy.config import conf
+from scapy.error import log_runtime
+from scapy.sessions import DefaultSession
+from scapy.utils import RawPcapReader
+
+from .audit import Audit, Options
+from .model import Connection
+from .segments import SegmentDecoder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["AuditedConnection", "SMTPSession"]
+
+
+class AuditedConnection:
+    """What ``sniff`` gets: a finished connection. ``sniffed_on`` is set by Scapy to where it came from."""
+
+    __slots__ = ("connection", "sniffed_on")
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.sniffed_on: object = None
+
+    def summary(self) -> str:
+        """One line: the ends and the rules that were broken."""
+        c = self.connection
+        rules = ", ".join(sorted({f.rule for f in c.findings})) or "no findings"
+        ends = f"{c.client.address}:{c.client.port} > {c.server.address}:{c.server.port}"
+        return f"{c.protocol.upper()} {ends} {len(c.messages)} messages, {rules}"
+
+    def __repr__(self) -> str:
+        return f"<{self.summary()}>"
+
+
+class SMTPSession(DefaultSession):
+    """``sniff(offline=…, session=SMTPSession())`` yields an ``AuditedConnection`` for each SMTP connection.
+
+    ``options``: as for ``Audit``. After live sniffing, or to end early, ``close()`` returns what is still open.
+    """
+
+    def __init__(self, options: Options | None = None) -> None:
+        super().__init__()
+        self.audit = Audit(options)
+        tracker = self.audit.tracker
+        self._decoder = SegmentDecoder(tracker.segment, self.audit.options.decoder)
+        self._frames: dict[int, int] = {}  # frames of each source so far
+
+    def recv(self, sock: Any) -> Iterator[AuditedConnection]:  # type: ignore[override]  # sniff takes any object
+        """Called by ``sniff`` whenever ``sock`` has something; raises EOFError at its end."""
+        path = getattr(sock, "filename", None)
+        if isinstance(sock, RawPcapReader) and isinstance(path, str) and Path(path).is_file():
+            yield from self._file(path)
+            raise EOFError
+        try:
+            packet = sock.recv()
+        except EOFError:
+            yield from self.close()
+            raise
+        if packet is not None:
+            yield from self._packet(sock, packet)
+
+    def close(self) -> list[AuditedConnection]:
+        """No more comes: what was still open."""
+        return [AuditedConnection(c) for c in self.audit.close()]
+
+    def _file(self, path: str) -> Iterator[AuditedConnection]:
+        told = len(self.audit.unreadable)
+        for item in self.audit.run([path]):
+            if isinstance(item, Connection):
+                yield AuditedConnection(item)
+            else:
+                for problem in item.problems:
+                    log_runtime.warning("%s: %s", item.path, problem)
+        for line in self.audit.unreadable[told:]:
+            log_runtime.warning("%s", line)
+
+    def _packet(self, sock: Any, packet: Any) -> Iterator[AuditedConnection]:
+        number = self._frames[id(sock)] = self._frames.get(id(sock), 0) + 1
+        link = conf.l2types.layer2num.get(type(packet))
+        if link is None:
+            log_runtime.warning("SMTPSession: packet %d is a %s, which has no link type", number, type(packet).__name__)
+            return
+        data = packet.original or bytes(packet)
+        length = max(getattr(packet, "wirelen", None) or 0, len(data))
+        self._decoder.frame(link, int(packet.time * 1_000_000_000), data, length, number)
+        for connection in self.audit.finished():
+            yield AuditedConnection(connection)

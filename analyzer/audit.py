@@ -50,6 +50,7 @@ class Audit:
         self.summary = Summary()
         self.captures: list[Capture] = []
         self.unreadable: list[str] = []
+        self._reading: Capture | None = None
         limits = self.options.limits
         self.tracker = Tracker(
             RuleBook(self.options.rules(), limits),
@@ -68,6 +69,7 @@ class Audit:
         tracker = self.tracker
         decoder = SegmentDecoder(tracker.segment, self.options.decoder)
         for source in open_inputs(paths):
+            self._reading = source.capture
             try:
                 for _ in read_capture(source, decoder, progress):
                     tracker.digits = source.digits
@@ -75,8 +77,17 @@ class Audit:
             except InputError as error:
                 self.unreadable.append(str(error))
                 source.capture.problems = [f"{error.what}: {error.hint}"]
+            self._reading = None
             self.captures.append(source.capture)
             yield source.capture
+        yield from self.close()
+
+    def stop(self) -> Iterator[Capture | Connection]:
+        """The reading was broken off: the input that was being read, as far as it was, and what was still open."""
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            self.captures.append(reading)
+            yield reading
         yield from self.close()
 
     def close(self) -> Iterator[Connection]:

@@ -409,6 +409,8 @@ class Conversation:
         """``x`` has its reply, or will never have one."""
         if x in self._text:
             return  # judged when it is clear what it is
+        if not self.server_seen:
+            x.without_order()
         self._judge.exchange(x, self)
         if x.act is Act.END or (x.act is Act.LAST and x is not self._chunk):
             self._content_over(x)

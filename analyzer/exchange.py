@@ -150,6 +150,11 @@ class Exchange:
             marks |= Mark.BARE_CR if b"\r" in raw or end == b"\r" else 0
         self.marks |= marks
 
+    def without_order(self) -> None:
+        """Whether it was in order cannot be told after all."""
+        self.breaks = None
+        self.marks &= ~Mark.CLIENT_ORDER
+
     def answer(self, reply: Reply, turn: int, offset: int, end: int, frame: int, time_ns: int) -> None:
         """A reply came. Of several (LMTP) the first that accepts stands for all."""
         if reply.deviations:

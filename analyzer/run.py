@@ -13,7 +13,7 @@ from .model import Capture
 from .reports.progress import Bar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from .audit import Audit
     from .model import Connection, Summary
@@ -80,7 +80,7 @@ def run(
                 take(audit.run(paths, progress))
             except KeyboardInterrupt:
                 interrupted = True
-                take(_rest(audit))
+                take(audit.stop())
         writer.finish(audit.summary)
         output.flush()
     except BrokenPipeError:
@@ -91,12 +91,6 @@ def run(
         notice("interrupted: the report holds what was read until then")
         return Status.INTERRUPTED
     return Status.UNREADABLE if audit.unreadable else _found(audit.summary, fail_on)
-
-
-def _rest(audit: Audit) -> Iterator[Connection]:
-    """Connections that were still open, or not yet handed out, when the reading was interrupted."""
-    audit.tracker.close()
-    yield from audit.finished()
 
 
 def _found(summary: Summary, fail_on: FailOn) -> Status:

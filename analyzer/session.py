@@ -165,8 +165,7 @@ class Session:
         for x in self._window:
             x.hope = None
             x.sure = False
-            x.breaks = None
-            x.marks &= ~Mark.CLIENT_ORDER
+            x.without_order()
         if isinstance(self.state.transaction, Transaction):
             self.state.transaction.session_known = False
 
@@ -206,6 +205,8 @@ def _broken(state: State, act: Act) -> str | None:
 
 
 def _hopeful(state: State, x: Exchange) -> State:
-    """The state if ``x`` succeeds."""
+    """The state if ``x`` succeeds; what is out of order cannot be hoped to."""
+    if x.breaks is not None:
+        return state
     verb = b"" if x.command is None else x.command.verb
     return advance(state, x.act, None, verb=verb, transaction=x.opens)

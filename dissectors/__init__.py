@@ -1,1 +1,4 @@
-"""Grammar of SMTP as construct expressions: each production parses and builds. Knows bytes, never files, flows or findings."""
+"""Grammar of SMTP as construct expressions: each production parses and builds.
+
+Knows bytes, never files, flows or findings.
+"""

@@ -43,6 +43,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.rules.*",),
     ("analyzer.judge",),
     ("analyzer.audit",),
+    ("analyzer.scapy_session",),
     # from findings to people and programs
     ("analyzer.reports.*",),
     ("analyzer.interrupt", "analyzer.run"),

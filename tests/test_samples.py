@@ -31,20 +31,7 @@ def told(path: Path) -> list[str]:
     return sorted(found, key=lambda line: int(line.split()[1].rstrip(":")))
 
 
-# What the audit is known to get wrong; the day it is right, the test says so.
-KNOWN_WRONG = {"one-sided": "with one direction only the order of commands cannot be judged, yet it is"}
-
-
-def samples() -> list[object]:
-    return [
-        pytest.param(name, marks=pytest.mark.xfail(reason=KNOWN_WRONG[name], strict=True))
-        if name in KNOWN_WRONG
-        else name
-        for name in sorted(EXPECTED)
-    ]
-
-
-@pytest.mark.parametrize("name", samples())
+@pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_findings(name: str) -> None:
     assert sorted(told(SAMPLES / f"{name}.pcap")) == sorted(EXPECTED[name])
 

@@ -102,7 +102,7 @@ def eight_bit_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if wrong:
         where = "" if never or not perhaps else ", in an address, though the server does not offer SMTPUTF8"
         yield Evidence(
-            f"the command holds the byte 0x{x.raw[wrong[0]]:02x}{where}{_times(len(wrong))}; commands are 7-bit ASCII.",
+            f"The command holds the byte 0x{x.raw[wrong[0]]:02x}{where}{_times(len(wrong))}; commands are 7-bit ASCII.",
             offset=x.offset + wrong[0],
             length=1,
             certain=None if never or known else False,
@@ -129,7 +129,7 @@ def utf8_address_undeclared(x: Exchange, talk: Conversation) -> Iterator[Evidenc
     perhaps = _high_bytes(x)[1]
     if perhaps:
         yield Evidence(
-            "the address is not ASCII, and SMTPUTF8 was offered but not asked for.",
+            "The address is not ASCII, and SMTPUTF8 was offered but not asked for.",
             offset=x.offset + perhaps[0],
             length=1,
             count=len(perhaps),
@@ -159,7 +159,7 @@ def invalid_utf8(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         except UnicodeDecodeError as wrong:
             line = content.header[: wrong.start].count(b"\n") + 1
             yield Evidence(
-                f"the message header is declared UTF-8, but line {line} of it is not.",
+                f"The message header is declared UTF-8, but line {line} of it is not.",
                 offset=content.header_8bit.offset,
                 length=content.header_8bit.count,
                 frame=content.header_8bit.frame,
@@ -174,7 +174,7 @@ def invalid_utf8(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
             x.raw[start:end].decode("utf-8")
         except UnicodeDecodeError as wrong:
             yield Evidence(
-                f"the byte 0x{x.raw[start + wrong.start]:02x} in the address does not belong to UTF-8.",
+                f"The byte 0x{x.raw[start + wrong.start]:02x} in the address does not belong to UTF-8.",
                 offset=x.offset + start + wrong.start,
                 length=wrong.end - wrong.start,
             )
@@ -205,7 +205,7 @@ def eight_bit_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if not permitted:
         at = [m.start() for m in _HIGH.finditer(reply.raw)]
         yield Evidence(
-            f"the reply holds the byte 0x{reply.raw[at[0]]:02x}{_times(len(at))}; replies are 7-bit ASCII.",
+            f"The reply holds the byte 0x{reply.raw[at[0]]:02x}{_times(len(at))}; replies are 7-bit ASCII.",
             reply=True,
             offset=x.reply_offset + at[0],
             length=1,
@@ -267,7 +267,7 @@ def eight_bit_in_header(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     spot = content.header_8bit
     field = _line_at(content.header, first.start()) if first else ""
     yield _spot(
-        f"the message header holds bytes above 127{_times(spot.count)} and the transaction is not declared SMTPUTF8.",
+        f"The message header holds bytes above 127{_times(spot.count)} and the transaction is not declared SMTPUTF8.",
         spot,
         field,
     )
@@ -305,7 +305,7 @@ def eight_bit_body_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evid
     if _body(x, talk) == "BIT206" and x.content is not None and x.content.body_8bit is not None:
         spot = x.content.body_8bit
         yield _spot(
-            f"the body holds bytes above 127{_times(spot.count)}, and the server does not offer 8BITMIME.", spot
+            f"The body holds bytes above 127{_times(spot.count)}, and the server does not offer 8BITMIME.", spot
         )
 
 
@@ -325,7 +325,7 @@ def eight_bit_body_undeclared(x: Exchange, talk: Conversation) -> Iterator[Evide
     if _body(x, talk) == "BIT207" and x.content is not None and x.content.body_8bit is not None:
         spot = x.content.body_8bit
         yield _spot(
-            f"the body holds bytes above 127{_times(spot.count)}, and MAIL lacks BODY=8BITMIME, which was offered.",
+            f"The body holds bytes above 127{_times(spot.count)}, and MAIL lacks BODY=8BITMIME, which was offered.",
             spot,
         )
 
@@ -338,7 +338,7 @@ def eight_bit_body_declared_7bit(x: Exchange, talk: Conversation) -> Iterator[Ev
     """
     if _body(x, talk) == "BIT208" and x.content is not None and x.content.body_8bit is not None:
         spot = x.content.body_8bit
-        yield _spot(f"the body holds bytes above 127{_times(spot.count)}, though MAIL said BODY=7BIT.", spot)
+        yield _spot(f"The body holds bytes above 127{_times(spot.count)}, though MAIL said BODY=7BIT.", spot)
 
 
 @rule(
@@ -355,7 +355,7 @@ def bom_before_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     A command line begins with its verb. The mark is what text editors put in front of a file of commands.
     """
     if x.raw.startswith(_BOM):
-        yield Evidence("the line begins with a UTF-8 byte order mark (EF BB BF).", offset=x.offset, length=3)
+        yield Evidence("The line begins with a UTF-8 byte order mark (EF BB BF).", offset=x.offset, length=3)
 
 
 @rule(
@@ -372,7 +372,7 @@ def nul_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     No production of the grammar holds a NUL, and programs written in C end their strings there.
     """
     count = x.raw.count(b"\0")
-    yield Evidence(f"the command holds a NUL byte{_times(count)}.", offset=x.offset + x.raw.index(b"\0"), length=1)
+    yield Evidence(f"The command holds a NUL byte{_times(count)}.", offset=x.offset + x.raw.index(b"\0"), length=1)
 
 
 @rule(
@@ -390,7 +390,7 @@ def nul_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     content = _whole(x)
     if content is not None and content.nul is not None and not _binary(x):
-        yield _spot(f"the message holds a NUL byte{_times(content.nul.count)}.", content.nul)
+        yield _spot(f"The message holds a NUL byte{_times(content.nul.count)}.", content.nul)
 
 
 @rule("BIT214", "eight-bit-not-mime", "warning", "client", "RFC 5321 §2.4; RFC 6152 §3", on=OnContent())
@@ -420,7 +420,7 @@ def bare_lf_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     found = _BARE_LF.search(x.raw)
     at = found.start() if found else x.length - 1
     where = "inside the line" if found else "instead of CRLF at its end"
-    yield Evidence(f"a bare LF stands {where}.", offset=x.offset + at, length=1)
+    yield Evidence(f"A bare LF stands {where}.", offset=x.offset + at, length=1)
 
 
 @rule("BIT222", "bare-cr-in-command", "error", "client", "RFC 5321 §2.3.8", on=OnExchange(marks=Mark.BARE_CR))
@@ -432,7 +432,7 @@ def bare_cr_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     found = _BARE_CR.search(x.raw)
     at = found.start() if found else x.length - 1
     where = "inside the line" if found else "instead of CRLF at its end"
-    yield Evidence(f"a bare CR stands {where}.", offset=x.offset + at, length=1)
+    yield Evidence(f"A bare CR stands {where}.", offset=x.offset + at, length=1)
 
 
 @rule(
@@ -450,7 +450,7 @@ def bare_lf_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     content = _whole(x)
     if content is not None and content.bare_lf is not None and not _binary(x):
-        yield _spot(f"the message holds LF without CR{_times(content.bare_lf.count)}.", content.bare_lf)
+        yield _spot(f"The message holds LF without CR{_times(content.bare_lf.count)}.", content.bare_lf)
 
 
 @rule("BIT224", "bare-cr-in-content", "error", "client", "RFC 5321 §2.3.8", on=OnContent())
@@ -461,7 +461,7 @@ def bare_cr_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     content = _whole(x)
     if content is not None and content.bare_cr is not None and not _binary(x):
-        yield _spot(f"the message holds CR without LF{_times(content.bare_cr.count)}.", content.bare_cr)
+        yield _spot(f"The message holds CR without LF{_times(content.bare_cr.count)}.", content.bare_cr)
 
 
 @rule(
@@ -481,7 +481,7 @@ def bare_newline_honoured(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     if x.act is Act.END:
         return  # the end of mail data has a rule of its own
     kind = "CR" if x.end == b"\r" else "LF"
-    yield Evidence(f"the server answered a line that had ended with a bare {kind}.", reply=True, caused_by=(x,))
+    yield Evidence(f"The server answered a line that had ended with a bare {kind}.", reply=True, caused_by=(x,))
 
 
 @rule(
@@ -502,7 +502,7 @@ def bare_newline_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     wrong = [d for d in x.reply.deviations if d.kind is DeviationKind.BARE_NEWLINE]
     if wrong:
         yield Evidence(
-            f"the reply holds a bare LF or CR{_times(len(wrong))}.",
+            f"The reply holds a bare LF or CR{_times(len(wrong))}.",
             reply=True,
             offset=x.reply_offset + wrong[0].at,
             length=1,

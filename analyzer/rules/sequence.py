@@ -230,7 +230,7 @@ def content_without_354(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     Only 354 asks for the mail data. A client that sends it after a refusal has its header lines taken for commands.
     """
-    yield Evidence("the message was sent line by line though DATA had been refused: the server reads it as commands.")
+    yield Evidence("The message was sent line by line though DATA had been refused: the server reads it as commands.")
 
 
 @rule(

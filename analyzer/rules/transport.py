@@ -31,7 +31,7 @@ def conflicting_retransmission(x: Exchange | None, talk: Conversation) -> Iterat
     """
     for side, offset, frame, time_ns in talk.conflicts:
         yield Evidence(
-            f"bytes of the {side} were sent again with other content; the first copy counts here.",
+            f"Bytes of the {side} were sent again with other content; the first copy counts here.",
             offset=offset,
             length=1,
             frame=frame,

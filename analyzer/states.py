@@ -294,6 +294,8 @@ def advance(
     else:
         if act is Act.DATA and code >= 400 and state.phase in {Phase.MAIL, Phase.RCPT}:
             return state._replace(data_refused=True)
+        if act in _CHUNK_KEYWORDS and _never_offered(state, act):
+            return state  # to this server it was no chunk but an unknown command
         target, accepted = step.refused, False
     if act in _CHANGES_MORE:
         return _special(state, act, code, target, accepted, verb, transaction, keywords)
@@ -305,6 +307,18 @@ def advance(
 _CHANGES_MORE = frozenset(
     {Act.EHLO, Act.HELO, Act.MAIL, Act.RSET, Act.LAST, Act.END, Act.AUTH, Act.ANSWER, Act.STARTTLS, Act.XCLIENT}
 )
+
+
+def _never_offered(state: State, act: Act) -> bool:
+    keywords = state.hello.keywords
+    return keywords is not None and _CHUNK_KEYWORDS[act].isdisjoint(keywords)
+
+
+_CHUNK_KEYWORDS = {
+    Act.BDAT: frozenset({"CHUNKING"}),
+    Act.LAST: frozenset({"CHUNKING", "BURL"}),
+    Act.BURL: frozenset({"BURL"}),
+}
 
 
 def _special(  # noqa: PLR0911 - one return for each row of the table

@@ -9,14 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..dissectors.commands import DeviationKind
+from .exchange import Mark
 from .offers import command_keyword, missing_offer
 from .states import Act, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
+    from ..dissectors.commands import Command
     from .exchange import Exchange
     from .model import Predicted
+    from .states import State
 
 __all__ = ["predict"]
 
@@ -52,6 +55,8 @@ def predict(  # noqa: PLR0911 - one return for each reason
     assert state is not None
     assert command is not None
     phase = state.phase
+    if _is_plain(x, state, command, profile) and not disputed:
+        return "accept"
     if phase is Phase.TURNED_AWAY:
         return "accept" if act is Act.QUIT else "503"  # RFC 5321 §3.1
     if not state.sure and act not in _ALWAYS:
@@ -75,6 +80,22 @@ def predict(  # noqa: PLR0911 - one return for each reason
     ):
         return "unknown"
     return _by_form(x, profile)
+
+
+def _is_plain(x: Exchange, state: State, command: Command, profile: str) -> bool:
+    """Nearly every command: well-formed, of the base protocol, in order, without anything that an option decides."""
+    return (
+        x.server_breaks is None
+        and x.act in _PLAIN
+        and state.phase <= Phase.CHUNKS
+        and state.sure
+        and not state.data_refused
+        and not command.deviations
+        and not x.marks & Mark.EIGHT_BIT
+        and profile == "rfc5321"
+        and command.verb in _PLAIN_VERBS
+        and (command.argument is None or b" " not in command.argument)
+    )
 
 
 def _by_form(x: Exchange, profile: str) -> Predicted:
@@ -107,5 +128,7 @@ def _not_offered(x: Exchange) -> bool:
     return keyword is not None and not x.before.hello.lists(keyword)
 
 
+_PLAIN = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.RCPT, Act.DATA, Act.RSET, Act.QUIT})
+_PLAIN_VERBS = frozenset({b"EHLO", b"HELO", b"MAIL", b"RCPT", b"DATA", b"RSET", b"QUIT"})
 _ALWAYS = frozenset({Act.EHLO, Act.HELO, Act.RSET, Act.FREE, Act.QUIT, Act.OTHER})
 _AFTER_REFUSED_DATA = frozenset({Act.MAIL, Act.RCPT, Act.DATA, Act.BDAT, Act.LAST, Act.BURL})

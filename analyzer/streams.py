@@ -506,6 +506,11 @@ class Reassembler:
     def _settle(self, flow: Flow, frame: int, time_ns: int) -> None:
         """After each segment of the slow road: deliver, declare what is proven lost, see whether it is over."""
         a, b = flow.a, flow.b
+        if not flow.busy and a.top <= a.offset and b.top <= b.offset and not (a.queue or b.queue or a.held or b.held):
+            flow.busy = a.fin >= 0 or b.fin >= 0
+            if a.finished and b.finished:
+                self._end(flow, "", time_ns)
+            return
         self._pump(flow, force=False)
         for stream in (a, b):
             self._judge_hole(stream, frame, time_ns)

@@ -47,7 +47,8 @@ class Tracker:
         self._profile = profile
         self._limits = limits
         self._last_id = 0
-        self._last_time = (-1, "")
+        self._second = -1
+        self._prefix = ""  # that second as text
 
     def close(self) -> None:
         """The last source ended: finish every connection."""
@@ -59,12 +60,13 @@ class Tracker:
 
     def clock(self, time_ns: int) -> str:
         """A time as the report shows it."""
-        last = self._last_time
-        if last[0] == time_ns:
-            return last[1]
-        text = format_time(time_ns, self.digits)
-        self._last_time = (time_ns, text)
-        return text
+        second, fraction = divmod(time_ns, 1_000_000_000)
+        if second != self._second:
+            self._second = second
+            self._prefix = format_time(time_ns, 0)[:-1]
+        if self.digits == 6:
+            return f"{self._prefix}.{fraction // 1000:06d}Z"
+        return f"{self._prefix}.{fraction:09d}Z" if self.digits == 9 else format_time(time_ns, self.digits)
 
     def _accept(self, flow: Flow) -> None:
         Candidate(self, flow, self._ports, self._limits)
@@ -138,6 +140,9 @@ class Attached:
         self._tracker.done.append(self._talk.finish())
 
 
+_GREETS = frozenset({b"220 ", b"220-"})
+
+
 class Candidate:
     """Listener of a flow that may carry SMTP: keeps what comes until the first bytes tell, then hands it on."""
 
@@ -163,6 +168,11 @@ class Candidate:
         self._data(self._flow.b, payload, offset, frame, time_ns, seen)
 
     def _data(self, stream: Stream, payload: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        flow = self._flow
+        if self._smtp_port and not self._events and stream is flow.b and flow.handshake and payload[:4] in _GREETS:
+            self._tracker.begin(flow, flow.a)  # what nearly every connection begins with needs no second look
+            stream.deliver(payload, offset, frame, time_ns, seen)
+            return
         self._events.append(("data", stream, (payload, offset, frame, time_ns, seen)))
         if len(self._heads[stream]) < self._limits.sniffed_bytes or not self._limits.sniffed_bytes:
             self._heads[stream] += payload

@@ -12,18 +12,25 @@ from .limits import DEFAULT_LIMITS, Limits
 from .model import Capture, Connection, Summary
 from .rules import RULES, resolve
 from .segments import SegmentDecoder
+from .suppress import drop
 from .tracker import DEFAULT_PORTS, Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from os import PathLike
 
+    from .baseline import Baseline
+    from .suppress import Peer
+
 __all__ = ["DEFAULT_PORTS", "Audit", "Options", "audit"]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to audit by. ``profile``: None chooses one for each connection. ``select`` and ``ignore`` name rules."""
+    """What to audit by. ``profile``: None chooses one for each connection. ``select`` and ``ignore`` name rules.
+
+    ``peers``: rules left out between certain hosts; ``baseline``: known findings, left out and counted.
+    """
 
     profile: str | None = None
     ports: frozenset[int] = DEFAULT_PORTS
@@ -31,6 +38,8 @@ class Options:
     ignore: tuple[str, ...] = ()
     decoder: Literal["raw", "scapy"] = "raw"
     limits: Limits = DEFAULT_LIMITS
+    peers: tuple[Peer, ...] = ()
+    baseline: Baseline | None = None
 
     def rules(self) -> frozenset[str]:
         """Ids of the rules in force. Raises UsageError for a name that means no rule."""
@@ -101,8 +110,19 @@ class Audit:
         tracker.sweep()
         while tracker.done:
             connection = tracker.done.popleft()
+            if connection.findings:
+                self._suppress(connection)
             self._count(connection)
             yield connection
+
+    def _suppress(self, connection: Connection) -> None:
+        options = self.options
+        ignore = frozenset[str]().union(*(peer.ignore for peer in options.peers if peer.fits(connection)))
+        if ignore:
+            drop(connection, lambda finding: finding.rule in ignore)
+        baseline = options.baseline
+        if baseline is not None:
+            self.summary.suppressed += drop(connection, lambda finding: baseline.knows(finding, connection))
 
     def _count(self, connection: Connection) -> None:
         summary = self.summary

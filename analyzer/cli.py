@@ -7,23 +7,14 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
-from enum import StrEnum
-from importlib import resources
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import Annotated
 
 import typer
 
 from .._version import __version__
+from .commands import audit, baseline, config, rules
 from .errors import UsageError
-from .run import FailOn, Status, notice
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .audit import Audit
-    from .reports.output import Output, Writer
+from .run import Status, notice
 
 __all__ = ["app", "main"]
 
@@ -35,68 +26,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-
-class Format(StrEnum):
-    """Forms of a report."""
-
-    TEXT = "text"
-    JSON = "json"
-    NDJSON = "ndjson"
-
-
-class Profile(StrEnum):
-    """Rule sets; without one it is chosen for each connection."""
-
-    RFC5321 = "rfc5321"
-    RFC821 = "rfc821"
-    SUBMISSION = "submission"
-    LMTP = "lmtp"
-
-
-class Decoder(StrEnum):
-    """Who takes frames apart down to TCP."""
-
-    RAW = "raw"
-    SCAPY = "scapy"
-
-
-Paths = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="PATH", help="Captures (pcap, pcapng, also gzipped), directories of them, or - for standard input."
-    ),
-]
-Read = Annotated[list[str] | None, typer.Option("-r", "--read", metavar="PATH", help="The same as PATH.")]
-FormatOption = Annotated[
-    Format,
-    typer.Option(
-        "--format",
-        help="json holds the whole report in memory; ndjson prints each connection as it ends, in constant memory.",
-    ),
-]
-ProfileOption = Annotated[
-    Profile | None, typer.Option(help="Judge by these rules; else chosen for each connection by what it does.")
-]
-Ports = Annotated[
-    list[str] | None,
-    typer.Option("--port", metavar="N[,N...]", help="Server ports of SMTP; elsewhere it is recognised by content."),
-]
-Select = Annotated[
-    list[str] | None,
-    typer.Option("--select", metavar="RULE[,...]", help="Only these rules: ids, prefixes of ids, or names."),
-]
-Ignore = Annotated[
-    list[str] | None, typer.Option("--ignore", metavar="RULE[,...]", help="Not these rules; wins over --select.")
-]
-FailOption = Annotated[
-    FailOn, typer.Option("--fail-on", help="Exit with 1 if a finding is of this severity or a higher one.")
-]
-DecoderOption = Annotated[
-    Decoder, typer.Option("--decoder", help="raw is fast; scapy sends every frame through Scapy's own dissection.")
-]
-OutputOption = Annotated[
-    str | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report there, not to standard output.")
-]
+app.command(
+    epilog="Exit status: 0 nothing found at or above --fail-on, 1 something found, 2 wrong use, 3 an input could not "
+    "be read at all (the others are reported), 130 interrupted (what was read is reported)."
+)(audit.audit)
+app.command()(audit.show)
+app.command()(audit.demo)
+app.command()(rules.rule)
+app.command()(config.config)
+app.add_typer(baseline.group, name="baseline")
 
 
 def _version(wanted: bool) -> None:
@@ -112,139 +50,6 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-@app.command(
-    epilog="Exit status: 0 nothing found at or above --fail-on, 1 something found, 2 wrong use, 3 an input could not "
-    "be read at all (the others are reported), 130 interrupted (what was read is reported)."
-)
-def audit(
-    paths: Paths = None,
-    read: Read = None,
-    format_: FormatOption = Format.TEXT,
-    profile: ProfileOption = None,
-    port: Ports = None,
-    select: Select = None,
-    ignore: Ignore = None,
-    fail_on: FailOption = FailOn.ERROR,
-    decoder: DecoderOption = Decoder.RAW,
-    output: OutputOption = None,
-) -> int:
-    """Report every breach of the RFCs in captures: rule, side at fault, frame, byte, evidence."""
-    from .run import run  # noqa: PLC0415
-
-    inputs = _inputs(paths, read)
-    audit = _audit(profile, port, select, ignore, decoder)
-    with _destination(output, inputs) as stream:
-        out = _output(stream, output)
-        return run(audit, inputs, _writer(format_, out), out, fail_on)
-
-
-@app.command()
-def show(
-    paths: Paths = None,
-    read: Read = None,
-    connection: Annotated[int | None, typer.Option(metavar="N", help="Only the connection with this number.")] = None,
-    profile: ProfileOption = None,
-    port: Ports = None,
-    decoder: DecoderOption = Decoder.RAW,
-) -> int:
-    """Print the dialogue of each connection, with every finding under the line that it is about."""
-    from .reports.dialogue import DialogueWriter  # noqa: PLC0415
-    from .run import run  # noqa: PLC0415
-
-    inputs = _inputs(paths, read)
-    out = _output(sys.stdout.buffer)
-    writer = DialogueWriter(out, connection)
-    status = run(_audit(profile, port, None, None, decoder), inputs, writer, out, FailOn.NEVER)
-    if status == Status.CLEAN and connection is not None and not writer.found:
-        raise UsageError("no such connection", f"--connection {connection}", "smtpwire audit names their numbers")
-    return status
-
-
-@app.command()
-def demo(format_: FormatOption = Format.TEXT) -> int:
-    """Audit the sample capture that comes with smtpwire. The exit status is 0 whatever is found."""
-    from .run import run  # noqa: PLC0415
-
-    out = _output(sys.stdout.buffer)
-    with resources.as_file(resources.files("smtpwire.samples") / "demo.pcap") as path:
-        called = "samples/demo.pcap"
-        return run(_audit(), [str(path)], _writer(format_, out), out, FailOn.NEVER, called=called)
-
-
-def _inputs(paths: list[str] | None, read: list[str] | None) -> list[str]:
-    inputs = [*(read or ()), *(paths or ())]
-    if not inputs:
-        raise UsageError("nothing to read", "no PATH is given", "name files, directories, or - for standard input")
-    return inputs
-
-
-def _audit(
-    profile: Profile | None = None,
-    port: list[str] | None = None,
-    select: list[str] | None = None,
-    ignore: list[str] | None = None,
-    decoder: Decoder = Decoder.RAW,
-) -> Audit:
-    from .audit import DEFAULT_PORTS, Audit, Options  # noqa: PLC0415
-
-    options = Options(
-        profile=profile and profile.value,
-        ports=_ports(port) if port else DEFAULT_PORTS,
-        select=_words(select),
-        ignore=_words(ignore),
-        decoder=decoder.value,
-    )
-    return Audit(options)
-
-
-def _words(values: list[str] | None) -> tuple[str, ...]:
-    return tuple(word.strip() for value in values or () for word in value.split(",") if word.strip())
-
-
-def _ports(values: list[str]) -> frozenset[int]:
-    ports = set()
-    for word in _words(values):
-        if not (word.isascii() and word.isdigit() and 0 < int(word[:6]) < 65536):
-            raise UsageError("no such port", f"--port {word}", "give numbers from 1 to 65535, commas between them")
-        ports.add(int(word))
-    return frozenset(ports)
-
-
-def _writer(format_: Format, out: Output) -> Writer:
-    if format_ is Format.TEXT:
-        from .reports.text import TextWriter  # noqa: PLC0415
-
-        return TextWriter(out)
-    from .reports.machine import JsonWriter, NdjsonWriter  # noqa: PLC0415
-
-    return JsonWriter(out, __version__) if format_ is Format.JSON else NdjsonWriter(out)
-
-
-def _output(stream: BinaryIO, name: str | None = None) -> Output:
-    from .reports.output import Output  # noqa: PLC0415
-
-    if name is not None:
-        return Output(stream, name=name)
-    return Output(stream, encoding=sys.stdout.encoding)
-
-
-@contextmanager
-def _destination(output: str | None, inputs: list[str]) -> Iterator[BinaryIO]:
-    """The report's file, or standard output. Opened before anything is read, so that a wrong name costs nothing."""
-    if output is None:
-        yield sys.stdout.buffer
-        return
-    path = Path(output)
-    if any(name != "-" and path.exists() and Path(name).exists() and path.samefile(name) for name in inputs):
-        raise UsageError("the report would overwrite a capture", output, "name another file with -o")
-    try:
-        stream = path.open("wb")
-    except OSError as error:
-        raise UsageError(f"cannot write ({error.strerror})", output, "name another file with -o") from error
-    with stream:
-        yield stream
 
 
 def main() -> None:

@@ -56,6 +56,9 @@ class ClientHandler(Protocol):
     def tls_begins(self, side: Literal["client", "server"], offset: int, frame: int, time_ns: int) -> None:
         """A TLS record stands where a line should begin."""
 
+    def no_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
+        """Plain text stands where the TLS handshake was due."""
+
     def undecided(self) -> None:
         """Too much is held: presume the reply that is due."""
 
@@ -78,12 +81,14 @@ class ClientReader:
         "chunk_left",
         "content",
         "mode",
+        "position",
     )
 
     def __init__(self, handler: ClientHandler, limits: Limits) -> None:
         self.mode = Mode.COMMAND
         self.content: Content | None = None
         self.chunk_left = 0
+        self.position = 0  # offset behind everything that came
         self._handler = handler
         self._limits = limits
         self._parts: list[bytes] = []  # the beginning of a line whose end has not come
@@ -108,8 +113,29 @@ class ClientReader:
         """The first bytes that wait for a reply, at most a segment's worth."""
         return self._held[0][0] if self._held else b""
 
+    @property
+    def held_size(self) -> int:
+        """How many bytes wait for a reply."""
+        return self._held_bytes
+
+    @property
+    def held_place(self) -> tuple[int, int, int]:
+        """Offset, frame and time of the first byte that waits."""
+        return self._held[0][1:4] if self._held else (0, 0, 0)
+
+    @property
+    def unfinished(self) -> tuple[int, int, int, int]:
+        """Length, offset, frame and time of the line whose end has not come."""
+        return self._size + self._dropped, self._offset, self._frame, self._time_ns
+
+    @property
+    def held_seen(self) -> int:
+        """How many bytes of the server the client had seen when it sent the first of them, -1: unknown."""
+        return self._held[0][4] if self._held else -1
+
     def feed(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
         """Take the next bytes of the stream."""
+        self.position = offset + len(data)
         while data:
             mode = self.mode
             if mode <= Mode.ANSWER:
@@ -132,6 +158,7 @@ class ClientReader:
                     self._handler.tls_begins("client", offset, frame, time_ns)
                     return
                 self.mode = Mode.COMMAND
+                self._handler.no_tls(data, offset, frame, time_ns)
                 used = 0
             else:
                 return
@@ -141,6 +168,7 @@ class ClientReader:
     def gap(self, length: int) -> None:
         """``length`` bytes are missing here. Mail data and chunks go on behind them, a line does not."""
         self._forget_line()
+        self.position += length
         if self.content is not None and self.mode is Mode.CONTENT:
             self.content.lose(length)
         elif self.mode is Mode.CHUNK:

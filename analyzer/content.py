@@ -14,11 +14,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections import deque
 
-__all__ = ["Content", "Spot"]
+from .header import HeaderReport, read_header
+from .meter import LineMeter, Spot
+from .mime import EncodingFault, MimeBody
+
+__all__ = ["Content", "Flaw", "Spot"]
 
 _END = b"\r\n.\r\n"
+# A dot that begins a line of more than itself and was not doubled; what may pass for the end of data is none of these.
+_LONE_DOT = re.compile(rb"(?<=\r\n)\.(?=[^.\r\n\x00])")
 _EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
 _NUL = re.compile(rb"\x00")
 _EIGHT_BIT = re.compile(rb"[\x80-\xff]")
@@ -27,16 +33,21 @@ _BARE_CR = re.compile(rb"\r(?!\n)")
 # A lone dot between line ends that a lenient receiver may take for the end: the ends of SMTP smuggling.
 _LOOKALIKE = re.compile(rb"(?:\r\n|\n|\r)\x00*\.\x00*(?:\r\n|\n|\r)")
 _LOOKALIKE_TAIL = 16
+_SEGMENTS = _LOOKALIKE_TAIL + len(_END)  # in the worst case each byte that is looked back at came in one of its own
 
 
-@dataclass(slots=True)
-class Spot:
-    """The first place of something in the content and how often it stands there; ``offset`` of the client's stream."""
+class Flaw:
+    """What may be wrong with the form of a message, as bits: rules name those that they are about."""
 
-    offset: int
-    frame: int
-    time_ns: int
-    count: int
+    LONG_LINE = 1 << 0
+    LONE_DOT = 1 << 1
+    EMPTY = 1 << 2
+    NO_DATE = 1 << 3
+    NO_FROM = 1 << 4
+    REPEATED_FIELD = 1 << 5
+    MALFORMED_HEADER = 1 << 6
+    BAD_DATE = 1 << 7
+    BAD_ENCODING = 1 << 8
 
 
 class Content:
@@ -52,9 +63,15 @@ class Content:
         "_fresh",
         "_hash",
         "_header",
+        "_header_cut",
         "_header_limit",
+        "_header_parts",
         "_in_header",
+        "_meter",
+        "_mime",
         "_position",
+        "_report",
+        "_segments",
         "_virtual",
         "ascii",
         "bare_cr",
@@ -65,8 +82,11 @@ class Content:
         "cut",
         "frame",
         "header_8bit",
+        "header_ends_in_crlf",
         "lines",
+        "lone_dot",
         "lookalike",
+        "lookalike_form",
         "missing",
         "nul",
         "offset",
@@ -91,7 +111,10 @@ class Content:
         self.nul: Spot | None = None
         self.bare_lf: Spot | None = None
         self.bare_cr: Spot | None = None
+        self.lone_dot: Spot | None = None
         self.lookalike: Spot | None = None
+        self.lookalike_form = b""  # its bytes
+        self.header_ends_in_crlf = False  # the last line of the header does, where the empty line behind it was seen
         self.since_lookalike = b""  # raw bytes behind the first look-alike of the end of data
         self._carry = b"" if chunked else b"\r\n"
         self._fresh = not chunked  # no byte has come
@@ -100,8 +123,14 @@ class Content:
         self._hash = hashlib.sha256()
         self._header = bytearray()
         self._header_limit = header_limit
+        self._header_cut = False  # it was longer than the limit
+        self._header_parts: list[tuple[int, int, int, int]] = []  # bytes of it before a block, and where that came
         self._in_header = True
+        self._report: HeaderReport | None = None
+        self._mime: MimeBody | None = None
+        self._meter = LineMeter(stuffed=not chunked)
         self._back = b"\r\n"  # the last bytes passed on, for what may stand across blocks
+        self._segments: deque[tuple[int, int, int]] = deque(maxlen=_SEGMENTS)  # (offset, frame, time) of the last ones
 
     # -- feeding ---------------------------------------------------------------------------------------------------
 
@@ -111,6 +140,7 @@ class Content:
         if self._fresh:
             self._fresh = False
             self.frame, self.time_ns = frame, time_ns
+        self._segments.append((self._position + len(carry) - self._virtual, frame, time_ns))
         block = carry + data
         end = block.find(_END)
         if end >= 0:
@@ -126,6 +156,7 @@ class Content:
 
     def feed_chunk(self, data: bytes, frame: int, time_ns: int) -> None:
         """Take octets of a BDAT chunk (RFC 3030 §2): no stuffing, no end mark; they are stored as they are."""
+        self._segments.append((self._position + len(self._carry), frame, time_ns))
         block = self._carry + data
         keep = 1 if block.endswith(b"\r") else 0
         self._carry = b"\r" if keep else b""
@@ -172,6 +203,62 @@ class Content:
         return None if self.missing or self.cut else self._hash.hexdigest()
 
     @property
+    def flaws(self) -> int:
+        """What may be wrong with the form of the message, as ``Flaw`` bits; 0 where it did not arrive whole."""
+        if self.missing or not self.complete:
+            return 0
+        if not self.size:
+            return Flaw.EMPTY
+        flaws = 0
+        if self._meter.first is not None:
+            flaws |= Flaw.LONG_LINE
+        if self.lone_dot is not None:
+            flaws |= Flaw.LONE_DOT
+        if self._mime is not None:
+            self._mime.finish()
+            if self._mime.fault is not None:
+                flaws |= Flaw.BAD_ENCODING
+        report = self.report
+        if report is not None:
+            flaws |= 0 if report.has_date else Flaw.NO_DATE
+            flaws |= 0 if report.has_from else Flaw.NO_FROM
+            flaws |= 0 if report.repeated is None else Flaw.REPEATED_FIELD
+            flaws |= 0 if report.malformed is None else Flaw.MALFORMED_HEADER
+            flaws |= 0 if report.bad_date is None else Flaw.BAD_DATE
+        return flaws
+
+    @property
+    def report(self) -> HeaderReport | None:
+        """What the header section holds; None where it is too long to be kept."""
+        if self._report is None and not self._header_cut:
+            self._report = read_header(bytes(self._header))
+        return self._report
+
+    @property
+    def long_line(self) -> Spot | None:
+        """The first line that is longer than 1000 octets."""
+        return self._meter.first
+
+    @property
+    def longest(self) -> int:
+        """Octets of the longest such line, 0 where there is none."""
+        return self._meter.longest
+
+    @property
+    def encoding_fault(self) -> EncodingFault | None:
+        """The first thing in the body that MIME cannot decode."""
+        return None if self._mime is None else self._mime.fault
+
+    def place_in_header(self, at: int) -> tuple[int, int, int]:
+        """Offset, frame and time of the byte ``at`` of the header section."""
+        known = (0, self.offset, self.frame, self.time_ns)
+        for part in self._header_parts:
+            if part[0] > at:
+                break
+            known = part
+        return known[1] + at - known[0], known[2], known[3]
+
+    @property
     def header(self) -> bytes:
         """The header section so far, at most the limit's bytes, without the empty line."""
         return bytes(self._header)
@@ -200,6 +287,7 @@ class Content:
         virtual = self._virtual
         if not self.chunked and b"\r\n." in block:
             stored = block.replace(b"\r\n.", b"\r\n")[virtual:]
+            self.lone_dot = _found(self.lone_dot, _LONE_DOT, block, self._position - virtual, frame, time_ns)
         else:
             stored = block[virtual:] if virtual else block
         if virtual:
@@ -213,15 +301,19 @@ class Content:
         self._position = position + len(block)
         if self._in_header:
             self._head(stored, block, position, frame, time_ns)
-        elif not block.isascii():
-            self.ascii = False
-            self.body_8bit = _found(self.body_8bit, _EIGHT_BIT, block, position, frame, time_ns)
+        else:
+            if not block.isascii():
+                self.ascii = False
+                self.body_8bit = _found(self.body_8bit, _EIGHT_BIT, block, position, frame, time_ns)
+            if self._mime is not None and self._mime.watched:
+                self._mime.feed(block, position, frame, time_ns)
+        self._meter.feed(block, position, frame, time_ns)
         pairs = block.count(b"\r\n")
         returns = block.count(b"\r")
         if b"\0" in block or newlines != pairs or returns != pairs or self.lookalike is not None:
             self._odd(block, position, frame, time_ns)
         elif self.bare_lf is not None or self.bare_cr is not None or self.nul is not None:
-            self._look_alike(block[:_LOOKALIKE_TAIL], position, frame, time_ns)
+            self._look_alike(block, position, frame, time_ns, within=_LOOKALIKE_TAIL)
         self._back = (
             (self._back + block)[-_LOOKALIKE_TAIL:] if len(block) < _LOOKALIKE_TAIL else block[-_LOOKALIKE_TAIL:]
         )
@@ -230,6 +322,7 @@ class Content:
         """While the empty line behind the header has not come (RFC 5322 §2.1)."""
         header = self._header
         known = len(header)
+        self._header_parts.append((known, position, frame, time_ns))
         header += stored
         start = max(0, known - 4)
         if known == 0 and header[:2] == b"\r\n":
@@ -237,15 +330,25 @@ class Content:
         else:
             found = _EMPTY_LINE.search(header, start)
             end, behind = (found.start(), found.end()) if found else (-1, -1)
+            self.header_ends_in_crlf = found is not None and found[0].startswith(b"\r")
         if end < 0:
             if len(header) > self._header_limit > 0:
                 del header[self._header_limit :]
                 self._in_header = False
+                self._header_cut = True
             split = len(block)
         else:
-            split = max(0, min(len(block), len(block) - (len(header) - behind)))
+            body = len(header) - behind
+            if len(stored) < len(block):  # stuffed dots: count those of the body too
+                body += len(block) - len(stored) - _stuffed(header[known:end])
+            split = max(0, min(len(block), len(block) - body))
             del header[end:]
             self._in_header = False
+            report = self._report = read_header(bytes(header))
+            if report.mime:
+                self._mime = MimeBody(report.mime, (position + split, frame, time_ns))
+                if self._mime.watched and split < len(block):
+                    self._mime.feed(block[split:], position + split, frame, time_ns)
         if not block.isascii():
             self.ascii = False
             self.header_8bit = _found(self.header_8bit, _EIGHT_BIT, block[:split], position, frame, time_ns)
@@ -256,19 +359,37 @@ class Content:
         if b"\0" in block:
             self.nul = _found(self.nul, _NUL, block, position, frame, time_ns)
         self.bare_lf = _found(self.bare_lf, _BARE_LF, block, position, frame, time_ns)
-        self.bare_cr = _found(self.bare_cr, _BARE_CR, block, position, frame, time_ns)
+        known = self.bare_cr
+        self.bare_cr = _found(known, _BARE_CR, block, position, frame, time_ns)
+        if known is None and self.bare_cr is not None:
+            self._place(self.bare_cr)
         if self.lookalike is None:
             self._look_alike(block, position, frame, time_ns)
         elif len(self.since_lookalike) < self._header_limit:
             self.since_lookalike += block
 
-    def _look_alike(self, block: bytes, position: int, frame: int, time_ns: int) -> None:
-        """A dot between line ends of which one is wrong, also across the border of two blocks."""
+    def _look_alike(self, block: bytes, position: int, frame: int, time_ns: int, *, within: int | None = None) -> None:
+        """A dot between line ends of which one is wrong, also across the border of two blocks. ``within``: bytes of
+        the block in which it can end."""
         back = self._back
-        found = None if self.chunked else _LOOKALIKE.search(back + block)
+        found = None if self.chunked else _LOOKALIKE.search(back + block[:within])
         if found is not None:
+            self.lookalike_form = found[0]
             self.lookalike = Spot(position + found.start() - len(back), frame, time_ns, 1)
+            self._place(self.lookalike)
             self.since_lookalike = (back + block)[found.end() :]
+
+    def _place(self, spot: Spot) -> None:
+        """Give ``spot`` the frame that it came in: an earlier one where its bytes were kept back."""
+        for offset, frame, time_ns in reversed(self._segments):
+            if offset <= spot.offset:
+                spot.frame, spot.time_ns = frame, time_ns
+                return
+
+
+def _stuffed(header: bytearray) -> int:
+    """How many lines of the header begin with a dot: each had one more when it was sent."""
+    return (b"\n" + header).count(b"\n.") if b"." in header else 0
 
 
 def _unfinished(block: bytes) -> int:

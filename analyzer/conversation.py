@@ -18,7 +18,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from ..dissectors.commands import DeviationKind, is_base64, parse_command
+from ..dissectors.replies import parse_reply
 from .client import ClientReader, Mode
+from .closing import PAUSE_NS, Course
 from .content import Content
 from .dialogue import Dialogue
 from .exchange import Exchange, Mark, Transaction
@@ -26,6 +28,8 @@ from .predict import predict
 from .server import ServerReader
 from .session import Session
 from .states import ACTS, NO_KEYWORDS, Act, Hello, Phase, State, advance
+from .usage import Usage, judged
+from .watch import Injection, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,11 +38,13 @@ if TYPE_CHECKING:
     from ..dissectors.replies import Reply
     from . import model
     from .limits import Limits
+    from .servers import Servers
 
 __all__ = ["Conversation", "Judge"]
 
 MAX_CHUNK = (1 << 63) - 1  # a larger BDAT size cannot be meant (RFC 3030 §2 knows no limit, computers do)
 
+MAX_ENDLESS = 2047  # bytes of a line without an end that are no attack yet (RFC 5321 §4.5.3.1.4 has 512)
 MAX_TEXT = 1000  # lines of it; who sends more than that as commands is told so without its end
 
 _HELD_BACK = frozenset({Act.DATA, Act.AUTH, Act.STARTTLS})
@@ -51,11 +57,19 @@ _ONLY_ANSWERS = {
     334: frozenset({Act.AUTH, Act.ANSWER}),
     235: frozenset({Act.AUTH, Act.ANSWER}),
 }
+_WATCHED = frozenset({Act.MAIL, Act.RCPT, Act.AUTH, *_CHUNKS})
+_ODD_END = Mark.HONOURED | Mark.BARE_LF | Mark.BARE_CR
+_FAREWELLS = frozenset({221, 421})
+_ENDS_MESSAGE = frozenset({Act.END, Act.LAST})
+SMTP_PORT = 25
+_ODD_LINE = Mark.DEVIATION | Mark.BARE_LF | Mark.BARE_CR
 _TLS_HELLO = (0x16, 0x80)  # a TLS handshake record, or an SSLv2-style hello
 
 
 class Judge(Protocol):
-    """Who holds the rules against what happened."""
+    """Who holds the rules against what happened. ``servers``: what was seen of them in other connections."""
+
+    servers: Servers
 
     def exchange(self, x: Exchange, talk: Conversation) -> None:
         """``x`` is answered, or never will be."""
@@ -83,7 +97,7 @@ class Conversation:
         self.findings = record.findings
         self.profile = record.profile
         self.midstream = record.opening == "midstream"
-        self.session = Session(midstream=self.midstream)
+        self.session = Session(midstream=self.midstream, extensions=self.profile != "rfc821")
         self.time = clock
         self.greeted = self.midstream
         self.client_seen = False
@@ -91,8 +105,12 @@ class Conversation:
         self.counts: dict[str, int] = {}  # findings by rule, unlisted ones too
         self.conflicts: list[tuple[model.Side, int, int, int]] = []
         self.injected: Exchange | None = None  # the STARTTLS behind which plain text was injected
-        self._judge = judge
-        self._limits = limits
+        self.judge = judge
+        self.watch = Watch(limits)
+        self.course = Course()
+        self.astray = False  # the server takes for commands what is none: a reply may answer what nobody can tell
+        self._usage = Usage()
+        self.limits = limits
         self._profile_fixed = profile_fixed
         self._dialogue = Dialogue(record, limits, clock)
         self._reader = ClientReader(self, limits)
@@ -108,13 +126,20 @@ class Conversation:
         self._text: list[Exchange] = []  # lines that may be mail data sent although DATA was refused
         self._rest: tuple[bytes, int, int, int] | None = None  # behind an end of data that only the server saw
         self._tls_seen = False
+        self._tls_place = (-1, 0, 0, 0)  # turn, offset, frame and time of the client's first TLS record
+        self._inside_from = -1  # turn behind which the dialogue is inside TLS, where that was decrypted
+        self._last: Exchange | None = None  # what was answered last
+        self._unjudged: Exchange | None = None  # a message with a look-alike end: what comes next tells more of it
 
     # -- from the streams ------------------------------------------------------------------------------------------
 
     def client(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int = -1) -> None:
         """Bytes of the client. ``seen``: bytes of the server that it had acknowledged, -1: unknown."""
         self.client_seen = True
-        reader = self._reader
+        reader, course = self._reader, self.course
+        if time_ns - course.client_ns > PAUSE_NS:
+            course.paused(reader, offset, frame, time_ns)
+        course.client_ns = time_ns
         if not self.server_seen:
             # One direction only: that the server's stream grew between two segments is all that shows an answer.
             if seen > self._peer_heard and reader.mode is Mode.COMMAND:
@@ -128,6 +153,7 @@ class Conversation:
     def server(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int = -1) -> None:
         """Bytes of the server. ``seen`` as for the client."""
         self.server_seen = True
+        self.course.server_ns = time_ns
         self._server.feed(data, offset, frame, time_ns)
 
     def gap(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
@@ -135,6 +161,7 @@ class Conversation:
         self._dialogue.gap(side, offset, length, frame, time_ns)
         if side == "server":
             if not self._server.opaque:
+                self.course.lose(side, offset, length, frame, time_ns)
                 self._server.gap()
                 self.greeted = True
                 self._lost_replies = bool(self.session.due) or bool(self._reader.partial)
@@ -144,6 +171,7 @@ class Conversation:
         mode = self._reader.mode
         if mode is Mode.OPAQUE:
             return
+        self.course.lose(side, offset, length, frame, time_ns)
         inside = mode is Mode.CONTENT or (mode is Mode.CHUNK and length <= self._reader.chunk_left)
         self._reader.gap(length)
         if inside:
@@ -154,8 +182,14 @@ class Conversation:
         self._skipping = True
         self._spoken = True  # segments are lost whole: what follows mostly begins with a line
 
-    def closed(self, side: model.Side, how: str, frame: int, time_ns: int) -> None:
-        """``side`` ended its stream."""
+    def closed(self, side: model.Side, how: str, frame: int, time_ns: int, seen: int = -1) -> None:
+        """``side`` ended its stream. ``seen``: bytes of the other side that it had acknowledged, -1: unknown."""
+        course = self.course
+        if course.client_ns and self._reader.partial:
+            course.paused(self._reader, 0, frame, time_ns)
+        closing = course.close(side, how, frame, time_ns, self.session.due, seen)
+        if closing is not None and side == "server" and how == "fin" and closing.waiting:
+            self._left_unanswered(closing.waiting[0])
         if how == "rst" or self.record.closing == "open":
             self.record.closing = "rst" if how == "rst" else "fin"
 
@@ -165,10 +199,17 @@ class Conversation:
 
     def finish(self) -> model.Connection:
         """Nothing more comes: settle what is open and return the report of this connection."""
+        reader, course = self._reader, self.course
+        course.hanging = self._server.hanging
+        if reader.mode in {Mode.CONTENT, Mode.CHUNK}:
+            course.inside = reader.content
+        if reader.partial.strip().upper() == b"QUIT":
+            course.quit_sent = True  # without its line end; there are rules for that
         self._presume()
-        if self._server.unfinished:
-            self._server.end_unfinished()
+        if self._unjudged is not None:
+            self._judge_content()
         self._end_content()
+        self._end_line()
         self._end_text()
         due = self.session.due
         while due:
@@ -177,11 +218,24 @@ class Conversation:
                 x.before = self.session.state
                 self._predict(x)
             self._settle(x)
-        self._judge.ended(self)
+        self.judge.ended(self)
         self.record.profile = self.profile
         if self.profile == "lmtp":
             self.record.protocol = "lmtp"
+            if self.record.server.port == SMTP_PORT:
+                self.record.notes.append("LMTP on port 25, which is SMTP's (RFC 2033 §5)")
         return self.record
+
+    @property
+    def uneventful(self) -> bool:
+        """Whether the connection ran and ended as it should: nothing is left to ask about it as a whole."""
+        return (
+            self.session.state.phase is Phase.QUIT
+            and self.course.quiet
+            and not self.midstream
+            and not self.conflicts
+            and self.certain
+        )
 
     @property
     def certain(self) -> bool:
@@ -205,7 +259,13 @@ class Conversation:
         x.line(raw, end, length)
         if command.deviations:
             x.marks |= Mark.DEVIATION
+            x.deviations = judged(x)
         self._sent(x, seen)
+        if act in _WATCHED or x.marks & _ODD_LINE or self.watch.in_foreign_header:
+            self.watch.command(x)
+            self.astray = self.astray or b"\n" in raw or b"\r" in raw
+        if not self.greeted and not self.server_seen:
+            x.marks |= Mark.EARLY
         if self._text or self.session.causes.data is not None:
             self._follow_text(x, command)
         if act in _HELD_BACK:
@@ -214,6 +274,8 @@ class Conversation:
                 self._presume()
         elif act in _CHUNKS:
             self._begin_chunk(x, command, offset + length, frame, time_ns)
+        elif act is Act.QUIT:
+            self.course.quit_sent = True
 
     def answer_line(
         self, raw: bytes, end: bytes, offset: int, length: int, frame: int, time_ns: int, seen: int
@@ -228,6 +290,7 @@ class Conversation:
         if raw not in (b"", b"*") and not is_base64(raw):
             x.marks |= Mark.DEVIATION
         self._sent(x, seen)
+        self.watch.answer(x)
         self._reader.mode = Mode.HOLD
         if self._presuming:
             self._presume()
@@ -260,7 +323,7 @@ class Conversation:
     def undecided(self) -> None:
         """Too much waits for one reply: take the likely one."""
         self.record.notes.append(
-            f"more than {self._limits.undecided_bytes} bytes waited for one reply: they were read as if it had come"
+            f"more than {self.limits.undecided_bytes} bytes waited for one reply: they were read as if it had come"
         )
         self._lost_replies = True
         self.session.doubt()
@@ -271,16 +334,56 @@ class Conversation:
         if not self._tls_seen:
             self._tls_seen = True
             self.record.tls = "starttls" if self._spoken or self.midstream else "implicit"
-            self._dialogue.tls(side, frame, time_ns, offset)
+            turn = self._dialogue.tls(side, frame, time_ns, offset)
+            if side == "client":
+                self._tls_place = turn, offset, frame, time_ns
+                if self._spoken and self.session.state.sure and not self.session.state.hello.secure:
+                    self._unwanted_tls()
+        if side == "server":
+            self.watch.upgrading = False
         if side == "client":
             self._server.expect_tls = True
         else:
             self._reader.discard_held()
             self._reader.mode = Mode.OPAQUE
 
+    def no_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
+        """Plain text of the client stands where the TLS handshake was due."""
+        self.watch.upgrading = False
+        line, end, _ = data.partition(b"\r\n")
+        self._event(Mark.NO_TLS, len(self.record.dialogue) if end else -1, offset, frame, time_ns, line)
+
+    def secured(self, offset: int, frame: int, time_ns: int) -> None:
+        """The TLS handshake succeeded; what is fed from here on was decrypted. The session starts anew (RFC 3207 §4.2).
+
+        For who can decrypt. Offsets go on from ``offset`` as the caller counts them.
+        """
+        if not self._tls_seen:
+            self._tls_seen = True
+            self.record.tls = "starttls" if self._spoken or self.midstream else "implicit"
+            self._dialogue.tls("client", frame, time_ns, offset)
+        self._inside_from = len(self.record.dialogue)
+        self.watch.upgrading = False
+        session = self.session
+        if session.state.phase is not Phase.CONNECTED:
+            session.restart(self._inside_tls())
+        else:
+            session.restart(session.state._replace(hello=Hello(keywords=NO_KEYWORDS, secure=True)))
+        self._reader.discard_held()
+        self._reader.mode = Mode.COMMAND
+        self._server.opaque = self._server.expect_tls = False
+
     def malformed(self, line: bytes, offset: int, frame: int, time_ns: int) -> None:
         """A server line that is no reply: it answers nothing."""
-        self._dialogue.malformed(line, frame, time_ns, offset)
+        turn = self._dialogue.malformed(line, frame, time_ns, offset)
+        if self.watch.upgrading:
+            self._event(Mark.BEHIND_220, turn, offset, frame, time_ns, line)
+        elif self._last is not None or not self.midstream:
+            x = Exchange(Act.NOTHING, None, -1, offset, frame, time_ns)
+            x.before = self.session.state
+            x.marks = Mark.MALFORMED_REPLY | Mark.EXPLAINED
+            x.answer(parse_reply(line), turn, offset, offset + len(line), frame, time_ns)
+            self._settle(x)
 
     def reply(self, reply: Reply, offset: int, end: int, frame: int, time_ns: int) -> None:
         """One whole reply of the server: find what it answers and go on from there."""
@@ -291,19 +394,33 @@ class Conversation:
         if x is None:
             x = Exchange(Act.NOTHING, None, -1, offset, frame, time_ns)
             x.before = session.state
+            self._unasked(x, reply)
+            if self._has_reason():
+                x.marks |= Mark.EXPLAINED
             if reply.code == 421:
                 session.restart(advance(session.state, Act.OTHER, 421))
+            elif reply.code == 354 and not session.state.sure and self._reader.mode is Mode.COMMAND:
+                self._begin_content(self._reader.position, frame, time_ns)  # its DATA was lost
         x.sure = x.sure and self.client_seen and (session.state.sure or x.act is Act.GREETING)
         x.answer(reply, turn, offset, end, frame, time_ns)
         if x.act is Act.GREETING:
+            self.watch.greeting = x
+            if self._tls_place[2] and self._inside_from < 0:
+                self._unwanted_tls()
             session.greeted(x, reply.code)
-        elif x.act is not Act.NOTHING:
+        elif x.act is Act.NOTHING:
+            if self.profile == "lmtp" and self._last is not None and self._last.act in _ENDS_MESSAGE:
+                x.marks |= Mark.RECIPIENT_REPLIES
+        else:
             session.answered(x, reply)
             if x.command is not None:
                 self._predict(x)
                 session.dispute(x)
+            self._last = x
             if x.due <= 0:
                 self._go_on(x, reply.code)
+        if reply.code in _FAREWELLS:
+            self.course.part(x, reply.code, time_ns, asked=x.act is not Act.NOTHING)
         if x.due <= 0:
             self._settle(x)
 
@@ -311,10 +428,15 @@ class Conversation:
 
     def _sent(self, x: Exchange, seen: int) -> None:
         session = self.session
+        if self._unjudged is not None:
+            self._judge_content()
         session.sent(x, seen)
-        if len(session.due) > self._limits.outstanding > 0:
-            self._give_up(1)
-            session.doubt()
+        self._usage.sent(x, one_sided=not self.server_seen)
+        if len(session.due) > self.limits.unanswered_commands > 0:
+            x.marks |= Mark.FLOOD
+            if len(session.due) > self.limits.outstanding > 0:
+                self._give_up(1)
+                session.doubt()
         if self._server.unfinished and len(session.due) == 2 and seen >= 0:
             self._end_reply_that_hangs(session.due[0])
 
@@ -326,6 +448,8 @@ class Conversation:
         due = self.session.due
         if len(due) > 1 and reply.code in _ONLY_ANSWERS:
             self._skip_to(_ONLY_ANSWERS[reply.code])
+        if due and self.profile == "lmtp":
+            self._count_replies(reply)
         if due:
             if self._lost_replies and len(due) > 1:
                 return None  # some of these were answered in the gap, but nobody knows which
@@ -338,6 +462,43 @@ class Conversation:
             first.marks |= Mark.HONOURED
             return first
         return None
+
+    def _count_replies(self, reply: Reply) -> None:
+        """How many replies an LMTP server owes for the message that is first in line (RFC 2033 §4.2, §4.3)."""
+        due, state = self.session.due, self.session.state
+        first = due[0]
+        if first.act is Act.LAST and first.reply is None and state.phase in {Phase.RCPT, Phase.CHUNKS}:
+            transaction = state.transaction
+            first.due = max(1, transaction.accepted) if isinstance(transaction, Transaction) else 1
+        if reply.code == 421:
+            first.due = 1  # it ends the series
+        elif reply.code == 221 and first.reply is not None and any(x.act is Act.QUIT for x in due):
+            self._cut_series(due.popleft())
+
+    def _cut_series(self, x: Exchange) -> None:
+        """The server went on before it had given one reply for each recipient."""
+        assert x.reply is not None
+        x.lacking, x.due = x.due, 0
+        x.reply_end = x.reply_offset + len(x.reply.raw)
+        x.marks |= Mark.RECIPIENT_REPLIES
+        self.session.answered(x, x.reply)
+        self._go_on(x, x.code)
+        self._settle(x)
+
+    def _left_unanswered(self, x: Exchange) -> None:
+        """The server closed in an orderly way, having received ``x`` and not answered it."""
+        if x.reply is not None:
+            x.lacking = x.due
+            x.marks |= Mark.RECIPIENT_REPLIES
+        elif self._server.hanging is None and not self._lost_replies and x is not self._chunk:
+            x.marks |= Mark.UNANSWERED
+
+    def _has_reason(self) -> bool:
+        """Whether a reply that answers nothing due may answer something that is no command to us."""
+        reader, last = self._reader, self._last
+        if self.astray or self.session.due or reader.partial or reader.mode > Mode.ANSWER:
+            return True
+        return last is not None and (last.act is Act.STARTTLS or bool(last.marks & _ODD_END))
 
     def _answer_to_content(self, reply: Reply) -> Exchange | None:
         """A reply while mail data flows: did the server see an end where there is none for us?"""
@@ -411,7 +572,7 @@ class Conversation:
             return  # judged when it is clear what it is
         if not self.server_seen:
             x.without_order()
-        self._judge.exchange(x, self)
+        self.judge.exchange(x, self)
         if x.act is Act.END or (x.act is Act.LAST and x is not self._chunk):
             self._content_over(x)
 
@@ -421,14 +582,62 @@ class Conversation:
         if content is None:
             return
         self._dialogue.deliver(x, content)
+        self.astray = self.astray or content.lookalike is not None
         if content.header_8bit is not None and x.transaction is not None and x.transaction.smtputf8:
-            x.marks = Mark.CONTENT_UTF8
-            self._judge.exchange(x, self)
-        self._judge.content(x, self)
+            x.marks = Mark.CONTENT_UTF8 | (x.marks & Mark.HONOURED)
+            self.judge.exchange(x, self)
+        if content.lookalike is None or x.marks & Mark.HONOURED or self._presuming:
+            self.judge.content(x, self)
+        else:
+            self._unjudged = x
+
+    def _judge_content(self) -> None:
+        """What the server made of a look-alike end is known as far as it ever will be."""
+        x, self._unjudged = self._unjudged, None
+        assert x is not None
+        self.judge.content(x, self)
+        self.watch.beyond, self.watch.beyond_count = None, 0
+
+    def _inside_tls(self) -> State:
+        """The state behind a TLS handshake: what was known is forgotten (RFC 3207 §4.2), except who the client is where
+        TLS itself told that."""
+        login, known = self.watch.login, self.session.state.hello.authenticated
+        external = known and login is not None and login.mechanism == "EXTERNAL"
+        return State(Phase.GREETED, Hello(keywords=NO_KEYWORDS, authenticated=external, secure=True))
+
+    def _unasked(self, x: Exchange, reply: Reply) -> None:
+        """A reply that answers nothing due: is there a reason for it?"""
+        if reply.code == 421:
+            return
+        if self.watch.upgrading:
+            x.marks |= Mark.BEHIND_220
+        elif self._unjudged is not None:
+            self.watch.answered_beyond(x)
+        elif self.injected is not None and self._inside_from >= 0:
+            turns = self.record.dialogue[self._inside_from :]
+            if all(turn.side == "server" for turn in turns):
+                x.marks |= Mark.INSIDE_FIRST
+
+    def _unwanted_tls(self) -> None:
+        """The client began TLS where the server speaks in the clear."""
+        self.watch.foreign = "TLS"
+        self._event(Mark.FOREIGN, *self._tls_place)
+
+    def _event(self, mark: int, turn: int, offset: int, frame: int, time_ns: int, line: bytes = b"") -> None:
+        """Something happened that is neither command nor reply: let the rules look at it."""
+        x = Exchange(Act.EVENT, parse_command(line) if line else None, turn, offset, frame, time_ns)
+        x.raw = line
+        x.length = len(line)
+        x.marks = mark
+        x.before = x.state = self.session.state
+        x.sure = x.before.sure
+        self.judge.exchange(x, self)
 
     def _go_on(self, x: Exchange, code: int) -> None:
         """The reply is known: let the client's bytes go on."""
         act, reader, session = x.act, self._reader, self.session
+        if act in _CHUNKS and code >= 400 and x.before is not None and not x.before.hello.lists("CHUNKING"):
+            self.astray = True  # the octets of the chunk, which the server takes for commands
         if act in _DECIDING:
             self._decide_held(x, code)
         elif act in _CHUNKS and reader.mode is Mode.HOLD and not session.due:
@@ -436,9 +645,16 @@ class Conversation:
             reader.release(Mode.COMMAND)
         elif act in {Act.EHLO, Act.HELO} and code < 300:
             self._choose_profile(x)
+            if not session.state.hello.secure and session.state.hello.keywords:
+                self.watch.hello(x, session.state.hello.keywords)
         elif act is Act.XCLIENT and code == 220:
             hello = Hello(keywords=NO_KEYWORDS, secure=session.state.hello.secure)
             session.restart(session.state._replace(hello=hello))
+        elif act is Act.RCPT:
+            if code >= 550:
+                self.watch.probed(x, code)
+        elif act is Act.FREE:
+            self.watch.probed(x, code)
         elif act is Act.TURN and code == 250:
             self._stop("decoding stopped: TURN was accepted, the two sides change roles (RFC 821 §3.8)")
         rest, self._rest = self._rest, None
@@ -459,23 +675,31 @@ class Conversation:
         if reader.mode is not Mode.HOLD or any(one.act in _DECIDING for one in self.session.due):
             return
         if x.act is Act.DATA and 300 <= code < 400:
-            self._begin_content(x)
+            if reader.held and 0 <= reader.held_seen < x.reply_end:
+                x.marks |= Mark.HASTY_TEXT
+            self._begin_content(x.offset + x.length, x.frame, x.time_ns)
         elif x.act in {Act.AUTH, Act.ANSWER} and 300 <= code < 400:
             reader.release(Mode.ANSWER)
         elif x.act is Act.STARTTLS and 200 <= code < 300:
             held = reader.held
             if held and held[0] not in _TLS_HELLO:
+                line = held.partition(b"\r\n")[0]
+                self.watch.injection = Injection(line, reader.held_size, *reader.held_place)
                 reader.discard_held()
                 self.injected = x
-            self._server.expect_tls = True
-            self.session.restart(State(Phase.GREETED, Hello(keywords=NO_KEYWORDS, secure=True)))
+                x.marks |= Mark.INJECTED
+            self._server.expect_tls = self.watch.upgrading = True
+            self.session.restart(self._inside_tls())
             reader.release(Mode.TLS_DUE)
         else:
+            if x.act is Act.STARTTLS and reader.held:
+                x.marks |= Mark.INJECTED
             reader.release(Mode.COMMAND)
 
-    def _begin_content(self, x: Exchange) -> None:
-        limit = self._limits.header_bytes
-        self._reader.content = Content(x.offset + x.length, x.frame, x.time_ns, chunked=False, header_limit=limit)
+    def _begin_content(self, offset: int, frame: int, time_ns: int) -> None:
+        limit = self.limits.header_bytes
+        self._reader.content = Content(offset, frame, time_ns, chunked=False, header_limit=limit)
+        self._skipping = False
         self._reader.release(Mode.CONTENT)
 
     def _begin_chunk(self, x: Exchange, command: Command, offset: int, frame: int, time_ns: int) -> None:
@@ -491,9 +715,10 @@ class Conversation:
         transaction = x.state.transaction
         content = transaction.content if isinstance(transaction, Transaction) else None
         if content is None or content.complete or not content.chunked:
-            content = Content(offset, frame, time_ns, chunked=True, header_limit=self._limits.header_bytes)
+            content = Content(offset, frame, time_ns, chunked=True, header_limit=self.limits.header_bytes)
             if isinstance(transaction, Transaction):
                 transaction.content = content
+        self._usage.chunk(x, size)
         content.move_to(offset)
         x.content = content
         self._chunk = x
@@ -511,10 +736,19 @@ class Conversation:
             return
         if self._reader.mode is Mode.CONTENT:
             content.flush()
-            if content.size:
-                self._dialogue.message(content, complete=False)
+            turn = self._dialogue.message(content, complete=False) if content.size else -1
+            if content.lookalike is not None:
+                x = Exchange(Act.EVENT, None, turn, content.offset, content.frame, content.time_ns)
+                x.content = content
+                self.judge.content(x, self)
         elif self._reader.mode is Mode.CHUNK:
             self._dialogue.end_chunk(self._chunk_turn, content, self._reader.chunk_left)
+
+    def _end_line(self) -> None:
+        """The connection ended inside a line."""
+        length, offset, frame, time_ns = self._reader.unfinished
+        if self._reader.mode is Mode.COMMAND and length > MAX_ENDLESS and not self._skipping:
+            self._event(Mark.ENDLESS, -1, offset, frame, time_ns, self._reader.partial[:MAX_ENDLESS])
 
     def _follow_text(self, x: Exchange, command: Command) -> None:
         """Mail data sent as if DATA had been accepted (SEQ113): header-like lines up to a lone dot."""
@@ -538,10 +772,11 @@ class Conversation:
         lines, self._text = self._text, []
         for x in lines:
             if x.reply_end >= 0:
-                self._judge.exchange(x, self)
+                self.judge.exchange(x, self)
 
     def _stop(self, why: str) -> None:
         self.record.notes.append(why)
+        self.course.stopped = why
         self._reader.discard_held()
         self._reader.mode = Mode.OPAQUE
         self._server.opaque = True
@@ -575,7 +810,7 @@ class Conversation:
         if last is None:
             self._reader.release(Mode.COMMAND)
         elif last.act is Act.DATA:
-            self._begin_content(last)
+            self._begin_content(last.offset + last.length, last.frame, last.time_ns)
         elif last.act is Act.STARTTLS:
             self._reader.release(Mode.TLS_DUE)
         elif last.act is Act.AUTH and last.command is not None and last.command.initial is not None:

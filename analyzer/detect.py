@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-__all__ = ["Verdict", "judge_heads", "preamble"]
+__all__ = ["Verdict", "judge_heads", "other_protocol", "preamble"]
 
 
 class Verdict(Enum):
@@ -28,12 +28,19 @@ class Verdict(Enum):
 _REPLY = re.compile(rb"[2-5][0-9][0-9](?:[ -]|\r?\n)")
 _BEGINNING_REPLY = re.compile(rb"[2-5](?:[0-9](?:[0-9])?)?\r?")
 _GREETING = re.compile(rb"(?:220|421|521|554)[ -]")
-_NAMES_SMTP = re.compile(rb"[0-9]{3}[ -][^\n]*(?:SMTP|LMTP)", re.IGNORECASE)
+_NAMES_SMTP = re.compile(rb"^[0-9]{3}[ -][^\n]*(?:SMTP|LMTP)", re.IGNORECASE | re.MULTILINE)
+_STATUS = re.compile(rb"^([245])[0-9]{2}[ -]\1\.[0-9]{1,3}\.[0-9]{1,3} ", re.MULTILINE)  # RFC 2034: of SMTP only
 _HELLO = re.compile(rb"(?:EHLO|HELO|LHLO)(?:[ \t\r\n])", re.IGNORECASE)
 _ENVELOPE = re.compile(rb"(?:MAIL FROM:|RCPT TO:|STARTTLS\r?\n)", re.IGNORECASE)
 _VERB_LINE = re.compile(
     rb"(?:\A|\n)(?:EHLO|HELO|LHLO|MAIL FROM|RCPT TO|DATA\r?\n|QUIT\r?\n|RSET\r?\n|STARTTLS\r?\n|AUTH |BDAT [0-9])",
     re.IGNORECASE,
+)
+_OTHER_CLIENT = (
+    ("HTTP", re.compile(rb"[A-Za-z]{2,20} [^ ]+ HTTP/[0-9]")),
+    ("SIP", re.compile(rb"[A-Z]{2,20} [^ ]+ (?:SIP|RTSP)/[0-9]")),
+    ("SSH", re.compile(rb"SSH-[12]\.")),
+    ("FTP or IRC", re.compile(rb"(?:USER|NICK) [^ ]")),
 )
 _OTHER_SERVER = (b"HTTP/", b"SSH-", b"+OK", b"* OK", b"* PREAUTH", b"* BYE", b"RFB ", b":", b"<")
 _MAY_BEGIN = (b"EHLO", b"HELO", b"LHLO", b"MAIL FROM:", b"RCPT TO:", b"STARTTLS")
@@ -84,12 +91,21 @@ def _on_any_port(client: bytes, server: bytes, *, over: bool) -> Verdict:
         if _ENVELOPE.match(client):
             return Verdict.SMTP if _REPLY.match(server) else (Verdict.OTHER if over else Verdict.UNDECIDED)
         if over or not any(verb.startswith(client.upper()) for verb in _MAY_BEGIN):
-            named = _GREETING.match(server) and _NAMES_SMTP.match(server)
+            named = _GREETING.match(server) and _NAMES_SMTP.search(server)
             return Verdict.SMTP if named else Verdict.OTHER
         return Verdict.UNDECIDED
-    if _GREETING.match(server) and b"\n" in server and _NAMES_SMTP.match(server):
+    if (
+        _GREETING.match(server)
+        and b"\n" in server
+        and (_NAMES_SMTP.search(server) or (over and _STATUS.search(server)))
+    ):
         return Verdict.SMTP
     return Verdict.OTHER if over else Verdict.UNDECIDED
+
+
+def other_protocol(line: bytes) -> str | None:
+    """The protocol that a client's first line speaks, where it is plainly another one than SMTP."""
+    return next((name for name, pattern in _OTHER_CLIENT if pattern.match(line)), None)
 
 
 def preamble(client: bytes, server: bytes) -> tuple[int, int] | None:

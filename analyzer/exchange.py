@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..dissectors.commands import Command
+    from ..dissectors.deviations import Deviation
     from ..dissectors.replies import Reply
     from .content import Content
     from .states import Act, State
 
-__all__ = ["Exchange", "Mark", "Transaction"]
+__all__ = ["MAX_REPLY_LINE", "Exchange", "Mark", "Transaction"]
+
+MAX_REPLY_LINE = 512  # octets of a reply line with its CRLF (RFC 5321 §4.5.3.1.5)
 
 
 class Mark:
@@ -31,18 +34,71 @@ class Mark:
     TEXT_AS_COMMANDS = 1 << 13  # mail data sent although DATA was refused; stands on its first line
     SKIPPED = 1 << 12  # a line of mail data that was sent as if it were commands: no command at all
     CONTENT_UTF8 = 1 << 14  # stands on the end of mail data: a header that SMTPUTF8 declares to be UTF-8 is not ASCII
+    NOT_OFFERED = 1 << 15  # a command, mechanism or parameter that the server's EHLO reply does not list
+    HASTY = 1 << 16  # sent before a reply that had to be waited for (RFC 5321 §4.3.1, RFC 2920 §3.1)
+    HASTY_TEXT = 1 << 17  # stands on DATA: mail data was sent before the reply to it
+    BEHIND_STARTTLS = 1 << 18  # in one group with STARTTLS: what was injected, or would have been, and STARTTLS itself
+    OVER_SIZE = 1 << 19  # more octets declared or sent than the server's SIZE allows
+    OVER_LIMIT = 1 << 20  # more MAIL or RCPT commands than the server's LIMITS allow
+    OVER_DOMAINS = 1 << 21  # more domains of recipients than they allow
+    REQUIRETLS_CLEAR = 1 << 22  # REQUIRETLS asked for outside TLS
+    INCONSISTENT_OFFER = 1 << 23  # an EHLO reply lists what must not stand in it together, or not here
+    NOT_IMPLEMENTED = 1 << 24  # the reply is 500 or 502
+    RECIPIENT_LIMIT = 1 << 25  # RCPT was refused as one recipient too many
+    SOURCE_ROUTE = 1 << 26  # something like a source route in MAIL or RCPT
+    OBSOLETE = 1 << 27  # SEND, SOML or SAML
+    LONG_LINE = 1 << 28  # the client's line is longer than its limit
+    LONG_PATH = 1 << 29  # the path or name may be longer than its limit
+    LONG_REPLY = 1 << 30  # longer than one reply line may be
+    INJECTED = 1 << 34  # stands on a STARTTLS behind which plain text had been sent before it was answered
+    NO_TLS = 1 << 35  # plain text of the client where the TLS handshake was due
+    BEHIND_220 = 1 << 36  # plain text of the server behind its 220 to STARTTLS
+    INSIDE_FIRST = 1 << 37  # a reply inside TLS before any command came there, though some had been injected
+    EXPOSED = 1 << 38  # MAIL or AUTH in the clear though STARTTLS is listed
+    CLEAR_PASSWORD = 1 << 39  # an AUTH line outside TLS that carries a password or token as it is
+    CLEAR_OFFER = 1 << 40  # an EHLO reply outside TLS that offers PLAIN or LOGIN
+    FOREIGN = 1 << 41  # the client speaks another protocol
+    HIDDEN_COMMAND = 1 << 42  # a verb behind a bare CR or LF of the line
+    EARLY = 1 << 43  # sent before the greeting
+    HARVEST = 1 << 44  # the last of so many that addresses are being looked for
+    ROUTED_RECIPIENT = 1 << 45  # a recipient that may be in a form for relaying
+    HUGE_CHUNK = 1 << 46  # a BDAT size that overflows 32 bits
+    FLOOD = 1 << 47  # sent when too many commands were in flight
+    BEYOND_END = 1 << 48  # a reply to what stands behind a look-alike of the end of data
+    MASKED = 1 << 50  # an EHLO reply with a keyword that looks like STARTTLS overwritten
+    ENDLESS = 1 << 49  # a command line whose end never came
+    UNANSWERED = 1 << 52  # the first that the server had received and left without a reply when it closed
+    AFTER_421 = 1 << 53  # answered after the server had announced that it closes
+    ODD_STATUS = 1 << 54  # the reply may lack the enhanced status code that was promised, or have a wrong one
+    EXPLAINED = 1 << 55  # a reply that nothing asked for, though not without reason
+    RECIPIENT_REPLIES = 1 << 56  # LMTP: not one reply for each recipient behind the message
+    MALFORMED_REPLY = 1 << 57  # a line of the server that is no reply
 
 
 class Transaction:
     """A mail transaction: what MAIL said and what became of it (RFC 5321 §3.3)."""
 
-    __slots__ = ("accepted", "content", "mail", "recipients", "reply_code", "session_known", "state")
+    __slots__ = (
+        "accepted",
+        "asked",
+        "chunked",
+        "content",
+        "mail",
+        "oversize",
+        "recipients",
+        "reply_code",
+        "session_known",
+        "state",
+    )
 
     def __init__(self, mail: Exchange, state: State) -> None:
         self.mail = mail
         self.state = state  # as the client saw it at MAIL; its keywords decide what may follow
         self.recipients: list[Exchange] = []
         self.accepted = 0  # recipients that got 25y
+        self.asked = 0  # RCPT commands sent; counted where the server announced limits (RFC 9422)
+        self.chunked = 0  # octets that its BDAT commands announced
+        self.oversize = False  # it was noticed to exceed the server's SIZE
         self.content: Content | None = None
         self.reply_code: int | None = None
         self.session_known = True  # False where replies to RCPT are missing from the capture
@@ -80,12 +136,14 @@ class Exchange:
         "breaks",
         "command",
         "content",
+        "deviations",
         "doubted",
         "due",
         "end",
         "finding",
         "frame",
         "hope",
+        "lacking",
         "length",
         "marks",
         "offset",
@@ -126,8 +184,10 @@ class Exchange:
         self.transaction: Transaction | None = None
         self.opens: Transaction | None = None  # the transaction that this MAIL opens if it is accepted
         self.content: Content | None = None
+        self.deviations: tuple[Deviation, ...] = ()  # of the command, as far as it can be judged
         self.finding = -1  # index of its first finding, -1: none
         self.due = 1  # replies still to come; LMTP gives one for each recipient (RFC 2033 §4.2)
+        self.lacking = 0  # of those, how many never came though the server went on
         self.sure = True
         self.doubted = False  # bytes were lost between it and its reply
         self.reply: Reply | None = None
@@ -161,6 +221,8 @@ class Exchange:
             self.marks |= Mark.REPLY_DEVIATION
             if not reply.ascii:
                 self.marks |= Mark.REPLY_EIGHT_BIT
+        if len(reply.raw) > MAX_REPLY_LINE:
+            self.marks |= Mark.LONG_REPLY
         if self.reply is None or self.reply.code >= 400 > reply.code:
             self.reply = reply
             self.reply_turn = turn
@@ -169,6 +231,11 @@ class Exchange:
             self.reply_time_ns = time_ns
         self.due -= 1
         self.reply_end = end if self.due <= 0 else -1
+
+    @property
+    def name(self) -> str:
+        """The verb for a message, printable."""
+        return "A command" if self.command is None or self.command.name is None else self.command.name
 
     @property
     def code(self) -> int:

@@ -1,7 +1,7 @@
 """Holds the rules against what happened and writes down the findings."""
 
 # Which rules an exchange concerns follows from four facts about it (what it is, its marks, the rule of order that it
-# breaks, the profile). That is worked out once for each combination that occurs and remembered, so that an exchange
+# breaks, the code of its reply). That is worked out once for each combination that occurs and remembered, so that an exchange
 # without a fault costs one look-up.
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from ..dissectors.text import printable
 from . import model
 from .dialogue import shown
 from .rules import RULES, Ended, OnContent, OnExchange
+from .servers import Servers
+from .states import Act
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,14 +35,18 @@ class RuleBook:
     def __init__(self, ids: Iterable[str], limits: Limits) -> None:
         rules = [RULES[i] for i in sorted(ids)]
         self._limits = limits
+        self.servers = Servers(limits)
         self._exchange = [r for r in rules if isinstance(r.on, OnExchange)]
         self._content = [r for r in rules if isinstance(r.on, OnContent)]
+        self._partial = [r for r in rules if isinstance(r.on, OnContent) and r.on.partial]
         self._ended = [r for r in rules if isinstance(r.on, Ended)]
-        self._concerned: dict[tuple[int, int, str | None], tuple[Rule, ...]] = {}
+        self._concerned: dict[tuple[int, int, str | None, int], tuple[Rule, ...]] = {}
+        self._flawed: dict[int, tuple[Rule, ...]] = {}
 
     def exchange(self, x: Exchange, talk: Conversation) -> None:
         """``x`` is answered, or never will be."""
-        key = (x.act, x.marks, x.breaks)
+        reply = x.reply
+        key = (x.act, x.marks, x.breaks, 0 if reply is None else reply.code)
         rules = self._concerned.get(key)
         if rules is None:
             rules = tuple(r for r in self._exchange if cast("OnExchange", r.on).fits(x))
@@ -50,17 +56,28 @@ class RuleBook:
             self._ask(rules, x, talk)
 
     def content(self, x: Exchange, talk: Conversation) -> None:
-        """A message is complete and answered."""
-        self._ask(self._content, x, talk)
+        """A message is complete and answered; or, where ``x`` is an EVENT, its end never came."""
+        if x.act is Act.EVENT:
+            self._ask(self._partial, x, talk)
+            return
+        flaws = 0 if x.content is None else x.content.flaws
+        rules = self._flawed.get(flaws)
+        if rules is None:
+            rules = tuple(r for r in self._content if cast("OnContent", r.on).fits(flaws))
+            self._flawed[flaws] = rules
+        if rules:
+            self._ask(rules, x, talk)
 
     def ended(self, talk: Conversation) -> None:
         """The connection is over."""
-        if talk.conflicts:
+        if not talk.uneventful:
             self._ask(self._ended, None, talk)
 
     def _ask(self, rules: Iterable[Rule], x: Exchange | None, talk: Conversation) -> None:
         fired = [(rule, evidence) for rule in rules for evidence in rule.check(cast("Exchange", x), talk)]
         hidden = frozenset[str]().union(*(rule.hides for rule, _ in fired)) if len(fired) > 1 else frozenset()
+        if x is None and fired:  # at the end of a connection all that was found before counts
+            hidden = hidden.union(*(RULES[name].hides for name in talk.counts))
         for rule, evidence in fired:
             if rule.id not in hidden:
                 self._note(rule, evidence, x, talk)
@@ -109,13 +126,13 @@ def _place(finding: model.Finding, evidence: Evidence, x: Exchange | None, talk:
     offset, length, frame, time_ns, text = 0, 0, 0, 0, ""
     if x is not None and (evidence.reply or x.act.name in {"GREETING", "NOTHING"}):
         offset, frame, time_ns = x.reply_offset, x.reply_frame, x.reply_time_ns
-        finding.turn = x.reply_turn
+        finding.turn = x.reply_turn if x.reply_turn >= 0 else None
         if x.reply is not None:
             length = len(x.reply.raw)
             text = printable(x.reply.raw.split(b"\n", 1)[0].rstrip(b"\r")[:MAX_EVIDENCE])
     elif x is not None:
         offset, length, frame, time_ns = x.offset, x.length, x.frame, x.time_ns
-        finding.turn = x.turn
+        finding.turn = x.turn if x.turn >= 0 else None
         text = shown(x)[:MAX_EVIDENCE]
     finding.offset = offset if evidence.offset is None else evidence.offset
     finding.length = length if evidence.length is None else evidence.length

@@ -60,6 +60,19 @@ class Limits:
     turns: int = 200_000
     """Turns kept for the dialogue of one connection."""
 
+    harvest_probes: int = 10
+    """VRFY and EXPN commands, or recipients that do not exist, in one session before it counts as a search for
+    addresses. A mailing list with dead subscribers has a few."""
+
+    unanswered_commands: int = 500
+    """Commands in flight at once that are noticed as a flood. A window of 64 KB holds more, no honest group does."""
+
+    remembered_servers: int = 16_384
+    """Servers, each as seen from one client network, of which it is remembered that they offered STARTTLS: 8 MB."""
+
+    server_memory_seconds: int = 86_400
+    """How long such an offer counts. Within a day, an offer that is gone is rather hidden than withdrawn."""
+
     findings_per_rule: int = 1000
     """Findings of one rule kept for one connection; further ones are counted."""
 

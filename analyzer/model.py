@@ -233,12 +233,13 @@ class Connection(Struct):
 
 
 class Summary(Struct):
-    """Counts over the whole run. ``rules``: findings per rule id."""
+    """Counts over the whole run. ``rules``: findings per rule id. ``suppressed``: further ones, known to the baseline."""
 
     connections: int = 0
     messages: int = 0
     findings: dict[str, int] = field(default_factory=lambda: {"error": 0, "warning": 0, "info": 0})
     rules: dict[str, int] = field(default_factory=dict)
+    suppressed: int = 0
 
 
 class Report(Struct):

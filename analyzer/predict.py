@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..dissectors.commands import DeviationKind
 from .exchange import Mark
-from .offers import command_keyword, missing_offer
+from .offers import command_keyword, mechanisms, missing_offer
 from .states import Act, Phase
 
 if TYPE_CHECKING:
@@ -114,8 +114,7 @@ def _by_form(x: Exchange, profile: str) -> Predicted:
         return "accept" if state.hello.lists(command.verb.decode("ascii")) else "unknown"
     if act is Act.MAIL and profile == "submission" and not state.hello.authenticated:
         return "530"  # RFC 6409 §4.3
-    offered = (state.hello.keywords or {}).get("AUTH", ())
-    if act is Act.AUTH and command.mechanism is not None and command.mechanism not in offered:
+    if act is Act.AUTH and command.mechanism is not None and command.mechanism not in mechanisms(state.hello):
         return "504"  # RFC 4954 §4
     return "accept"
 

@@ -85,6 +85,8 @@ def run(
         output.flush()
     except BrokenPipeError:
         return _found(audit.summary, fail_on)
+    if audit.options.baseline is not None:
+        notice(audit.options.baseline.told())
     for line in audit.unreadable:
         notice(line)
     if interrupted:

@@ -65,6 +65,11 @@ class ServerReader:
         """Whether a reply has begun and not ended."""
         return bool(self._lines or self._parts)
 
+    @property
+    def hanging(self) -> tuple[bytes, int, int, int] | None:
+        """A reply of which at least one line has come, but not the last: its bytes, offset, frame and time."""
+        return (b"".join(self._lines), self._offset, self._frame, self._time_ns) if self._lines else None
+
     def feed(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
         """Take the next bytes of the stream."""
         if self.opaque:

@@ -14,8 +14,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from .answers import odd_status
 from .exchange import Exchange, Mark, Transaction
-from .states import START, Act, Hello, Phase, State, advance, broken_rule, unsure
+from .offers import contradicts
+from .states import NO_KEYWORDS, START, Act, Hello, Phase, State, advance, broken_rule, unsure
 
 if TYPE_CHECKING:
     from ..dissectors.replies import Reply
@@ -24,6 +26,11 @@ __all__ = ["Causes", "Session"]
 
 MAX_HOPES = 256  # commands in flight for which the hopeful state is worked out again after a refusal
 
+_ENDS_GROUP = frozenset(
+    {Act.EHLO, Act.HELO, Act.DATA, Act.FREE, Act.TURN, Act.ETRN, Act.AUTH, Act.ANSWER, Act.LAST, Act.STARTTLS}
+)  # some of these may only stand last in a pipelined group; the rule looks closer
+_TOO_MANY = frozenset({"4.5.3", "5.5.3"})  # RFC 3463 §3.6: too many recipients
+_OF_CODE = {500: Mark.NOT_IMPLEMENTED, 502: Mark.NOT_IMPLEMENTED, 503: Mark.REFUSED_503}
 _CONTENT_ACTS = frozenset({Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
 
 
@@ -34,13 +41,14 @@ class Causes:
     called out of order though it was not (SEQ123).
     """
 
-    __slots__ = ("data", "disputed", "hello", "mail", "order", "rcpt")
+    __slots__ = ("data", "disputed", "hello", "mail", "order", "rcpt", "starttls")
 
     def __init__(self) -> None:
         self.hello: Exchange | None = None
         self.mail: Exchange | None = None
         self.rcpt: Exchange | None = None
         self.data: Exchange | None = None
+        self.starttls: Exchange | None = None
         self.order: Exchange | None = None
         self.disputed: set[Act] = set()
 
@@ -55,6 +63,8 @@ class Causes:
             self.rcpt = x if refused else self.rcpt
         elif act is Act.DATA:
             self.data = x if refused else None
+        elif act is Act.STARTTLS:
+            self.starttls = x if refused else None
         if not refused and act in _FRESH_START:
             self.mail = self.rcpt = self.order = None
 
@@ -66,7 +76,10 @@ _FRESH_START = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.END, Act.RSET})
 class Session:
     """Pairs what was sent with what was answered and holds both views of the state."""
 
-    def __init__(self, *, midstream: bool) -> None:
+    def __init__(self, *, midstream: bool, extensions: bool = True) -> None:
+        """``extensions``: False holds both sides to RFC 821, which knows of none: whatever EHLO lists counts for
+        nothing."""
+        self._extensions = extensions
         self.state = State(Phase.READY, Hello(), sure=False) if midstream else START
         self.due: deque[Exchange] = deque()
         self.causes = Causes()
@@ -90,6 +103,12 @@ class Session:
             if window:
                 x.behind = window[-1]
                 state = self._hope(stale=stale)
+                if (
+                    x.behind.act in _ENDS_GROUP
+                    or x.behind.marks & Mark.BEHIND_STARTTLS
+                    or not state.hello.lists("PIPELINING")
+                ):
+                    self._hurried(x, x.behind)
         if not window:
             self._base = state
         x.state = state
@@ -102,6 +121,14 @@ class Session:
                 x.marks |= Mark.CLIENT_ORDER
         window.append(x)
         self.due.append(x)
+
+    def _hurried(self, x: Exchange, ahead: Exchange) -> None:
+        """``x`` was sent though the client had to wait for the reply to ``ahead``, as it seems."""
+        if ahead.act is Act.STARTTLS or ahead.marks & Mark.BEHIND_STARTTLS:
+            ahead.marks |= Mark.BEHIND_STARTTLS
+            x.marks |= Mark.BEHIND_STARTTLS
+        elif x.act is not Act.END and self.state.phase is not Phase.CONNECTED:
+            x.marks |= Mark.HASTY
 
     def in_view(self, x: Exchange) -> bool:
         """Whether the client had seen the reply to ``x`` when it sent its last command."""
@@ -116,11 +143,19 @@ class Session:
                 x.server_breaks = x.breaks if state is x.state else _broken(state, act)
                 if x.server_breaks is not None:
                     x.marks |= Mark.SERVER_ORDER
-        if code == 503:
-            x.marks |= Mark.REFUSED_503
+        x.marks |= _OF_CODE.get(code, 0)
+        if state.phase is Phase.CLOSING:
+            x.marks |= Mark.AFTER_421
+        listed = state.hello.keywords
+        if listed and "ENHANCEDSTATUSCODES" in listed and odd_status(reply):
+            x.marks |= Mark.ODD_STATUS
         if x.due > 0:
             return state
-        keywords = reply.keywords() if act is Act.EHLO and 200 <= code < 300 else None
+        keywords = None
+        if act is Act.EHLO and 200 <= code < 300:
+            keywords = reply.keywords() if self._extensions else NO_KEYWORDS
+            if keywords and contradicts(keywords, secure=state.hello.secure):
+                x.marks |= Mark.INCONSISTENT_OFFER
         verb = b"" if x.command is None else x.command.verb
         after = advance(state, act, code, verb=verb, transaction=x.opens, keywords=keywords)
         if x.doubted:
@@ -133,6 +168,8 @@ class Session:
             if act is Act.RCPT:
                 x.transaction.recipients.append(x)
                 x.transaction.accepted += 250 <= code < 260
+                if code >= 400 and reply.enhanced in _TOO_MANY:
+                    x.marks |= Mark.RECIPIENT_LIMIT
             elif act in _CONTENT_ACTS and code < 400 and not x.transaction.accepted:
                 x.marks |= Mark.EMPTY_TRANSACTION
         self.causes.remember(x, code)

@@ -85,6 +85,7 @@ class Act(IntEnum):
     ANSWER = 18  # a line of an AUTH exchange
     GREETING = 19  # nothing was sent: the server speaks first (RFC 5321 §3.1)
     NOTHING = 20  # nothing that the server could answer
+    EVENT = 21  # no command and no reply, but something that a rule is asked about
 
 
 ACTS: Mapping[bytes, Act] = {
@@ -153,6 +154,7 @@ _ANYWHERE = {
     Act.ANSWER: _LEGAL,
     Act.GREETING: _LEGAL,
     Act.NOTHING: _LEGAL,
+    Act.EVENT: _LEGAL,
     Act.AUTH: _LEGAL,
     Act.STARTTLS: _TLS,
 }
@@ -294,8 +296,11 @@ def advance(
     else:
         if act is Act.DATA and code >= 400 and state.phase in {Phase.MAIL, Phase.RCPT}:
             return state._replace(data_refused=True)
-        if act in _CHUNK_KEYWORDS and _never_offered(state, act):
-            return state  # to this server it was no chunk but an unknown command
+        if act in _CHUNK_KEYWORDS:
+            if state.hello.keywords is None:
+                return unsure(state)
+            if _CHUNK_KEYWORDS[act].isdisjoint(state.hello.keywords):
+                return state  # to this server it was no chunk but an unknown command
         target, accepted = step.refused, False
     if act in _CHANGES_MORE:
         return _special(state, act, code, target, accepted, verb, transaction, keywords)
@@ -307,11 +312,6 @@ def advance(
 _CHANGES_MORE = frozenset(
     {Act.EHLO, Act.HELO, Act.MAIL, Act.RSET, Act.LAST, Act.END, Act.AUTH, Act.ANSWER, Act.STARTTLS, Act.XCLIENT}
 )
-
-
-def _never_offered(state: State, act: Act) -> bool:
-    keywords = state.hello.keywords
-    return keywords is not None and _CHUNK_KEYWORDS[act].isdisjoint(keywords)
 
 
 _CHUNK_KEYWORDS = {

@@ -390,7 +390,7 @@ class Reassembler:
         offset = stream.offset
         if start < offset:
             known = min(offset - start, len(payload))
-            if len(payload) > 1 or start < offset - 1:  # one byte before the next: a keep-alive, its byte is garbage
+            if not _is_probe(payload, start, offset):
                 self._compare(stream, start, payload[:known], frame, time_ns)
             payload = payload[known:]
             if not payload:
@@ -437,7 +437,7 @@ class Reassembler:
                 pieces.append(new._replace(start=start, end=one.start, payload=payload[:cut]))
                 payload, start = payload[cut:], one.start
             common = max(0, min(one.end - start, len(payload)))
-            probe = len(new.payload) == 1 and start == one.end - 1  # a keep-alive: its byte is garbage
+            probe = _is_probe(new.payload, start, one.end)
             if common and not probe and one.payload[start - one.start : start - one.start + common] != payload[:common]:
                 self._conflict(stream, start, new.frame, new.time_ns)
             payload, start = payload[common:], start + common
@@ -602,6 +602,11 @@ class Reassembler:
     @staticmethod
     def _conflict(stream: Stream, offset: int, frame: int, time_ns: int) -> None:
         stream.flow.listener.conflict(stream, offset, frame, time_ns)
+
+
+def _is_probe(payload: bytes, start: int, end: int) -> bool:
+    """Whether it is a keep-alive: one byte at the last offset sent, or a zero that came late. Its value is garbage."""
+    return len(payload) == 1 and (start == end - 1 or payload == b"\0")
 
 
 def _trim(recent: list[bytes]) -> None:

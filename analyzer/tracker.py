@@ -123,7 +123,7 @@ class Attached:
 
     def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int) -> None:
         """See ``streams.Listener``."""
-        self._talk.closed(self._side(stream), how, frame, time_ns)
+        self._talk.closed(self._side(stream), how, frame, time_ns, stream.peer.acked)
 
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
         """See ``streams.Listener``."""
@@ -134,6 +134,7 @@ class Attached:
         record = self._talk.record
         if why:
             record.notes.append(why)
+        self._talk.course.captured = self._client.seen and self._client.peer.seen
         record.client_bytes = self._client.offset
         record.server_bytes = self._client.peer.offset
         record.ended = self._tracker.clock(self._flow.last_ns)

@@ -27,26 +27,32 @@ FLOORS: list[tuple[str, ...]] = [
     ("dissectors.arguments", "dissectors.malformed"),
     ("dissectors.commands", "dissectors.replies"),
     # from files to bytes in order: knows no SMTP
-    ("analyzer", "analyzer.errors", "analyzer.limits", "analyzer.times", "analyzer.model"),
+    ("analyzer", "analyzer.errors", "analyzer.limits", "analyzer.times", "analyzer.model", "analyzer.choices"),
     ("analyzer.windows", "analyzer.links"),
     ("analyzer.network", "analyzer.fragments", "analyzer.scapy_lane", "analyzer.segments"),
     ("analyzer.readers", "analyzer.pcap", "analyzer.pcapng"),
     ("analyzer.capture",),
     ("analyzer.streams",),
     # from bytes to exchanges
-    ("analyzer.detect", "analyzer.states", "analyzer.content"),
+    ("analyzer.detect", "analyzer.states", "analyzer.content", "analyzer.endings"),
     ("analyzer.client", "analyzer.server"),
-    ("analyzer.exchange", "analyzer.offers", "analyzer.predict", "analyzer.session", "analyzer.dialogue"),
+    (
+        *("analyzer.exchange", "analyzer.offers", "analyzer.predict", "analyzer.usage"),
+        *("analyzer.session", "analyzer.dialogue", "analyzer.watch", "analyzer.servers"),
+    ),
     ("analyzer.conversation",),
     ("analyzer.tracker",),
     # from exchanges to findings
     ("analyzer.rules.*",),
-    ("analyzer.judge",),
+    ("analyzer.judge", "analyzer.plugins"),
+    ("analyzer.suppress", "analyzer.baseline"),
     ("analyzer.audit",),
     ("analyzer.scapy_session",),
     # from findings to people and programs
     ("analyzer.reports.*",),
     ("analyzer.interrupt", "analyzer.run"),
+    ("analyzer.config",),
+    ("analyzer.commands.*",),
     ("analyzer.cli",),
 ]
 

@@ -3,21 +3,56 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from . import octets, sequence, transport
-from .registry import Ended, Evidence, OnContent, OnExchange, Rule, declared
+from . import (
+    commands,
+    extensions,
+    lengths,
+    octets,
+    security_login,
+    security_probes,
+    security_smuggling,
+    security_tls,
+    sequence,
+    transport,
+)
+from .examples import Example, example_ids, example_of, readable
+from .registry import RULES, Ended, Evidence, OnContent, OnExchange, Rule, all_or_none, amend, rule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-__all__ = ["RULES", "Ended", "Evidence", "OnContent", "OnExchange", "Rule", "resolve"]
+__all__ = [
+    "RULES",
+    "Ended",
+    "Evidence",
+    "Example",
+    "OnContent",
+    "OnExchange",
+    "Rule",
+    "all_or_none",
+    "amend",
+    "example_ids",
+    "example_of",
+    "readable",
+    "resolve",
+    "rule",
+]
 
-_FAMILIES = (sequence, octets, transport)  # importing a family declares its rules
-
-RULES: Mapping[str, Rule] = MappingProxyType({r.id: r for r in declared()})
+_FAMILIES = (  # importing a family declares its rules
+    sequence,
+    octets,
+    transport,
+    commands,
+    extensions,
+    lengths,
+    security_login,
+    security_probes,
+    security_smuggling,
+    security_tls,
+)
 
 
 def resolve(selectors: Sequence[str]) -> frozenset[str]:

@@ -14,18 +14,22 @@ from __future__ import annotations
 
 import inspect
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..answers import is_usual
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from ..conversation import Conversation
     from ..exchange import Exchange
     from ..model import Severity, Side
     from ..states import Act
 
-__all__ = ["Ended", "Evidence", "OnContent", "OnExchange", "Rule", "Trigger", "rule"]
+__all__ = ["RULES", "Ended", "Evidence", "OnContent", "OnExchange", "Rule", "Trigger", "all_or_none", "amend", "rule"]
 
 _ID = re.compile(r"[A-Z]{3}[0-9]{3}")
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -35,16 +39,20 @@ class OnExchange(NamedTuple):
     """Ask about an answered command (or one that never will be) if every condition that is given holds.
 
     ``marks``: any of these ``Mark`` bits, ``unless``: none of these. ``breaks``: sequence rule that the client broke.
-    ``acts``: one of these.
+    ``acts``: one of these. ``codes``: the reply has one of these. ``unusual``: it is not the success that was due.
     """
 
     marks: int = 0
     breaks: frozenset[str] = frozenset()
     acts: frozenset[Act] = frozenset()
     unless: int = 0
+    codes: frozenset[int] = frozenset()
+    unusual: bool = False
 
     def fits(self, x: Exchange) -> bool:
         """Whether ``x`` concerns the rule."""
+        if (self.codes and x.code not in self.codes) or (self.unusual and (not x.code or is_usual(x.act, x.code))):
+            return False
         if (self.marks and not self.marks & x.marks) or self.unless & x.marks:
             return False
         if self.breaks and x.breaks not in self.breaks:
@@ -53,7 +61,15 @@ class OnExchange(NamedTuple):
 
 
 class OnContent(NamedTuple):
-    """Ask about a complete message."""
+    """Ask about a complete message; ``partial``: also about mail data whose end never came (``x.act`` is EVENT).
+    ``flaws``: any of these ``Flaw`` bits."""
+
+    partial: bool = False
+    flaws: int = 0
+
+    def fits(self, flaws: int) -> bool:
+        """Whether a message with ``flaws`` concerns the rule."""
+        return not self.flaws or bool(self.flaws & flaws)
 
 
 class Ended(NamedTuple):
@@ -114,6 +130,9 @@ class Rule:
 
 _DECLARED: dict[str, Rule] = {}
 
+RULES: Mapping[str, Rule] = MappingProxyType(_DECLARED)
+"""All rules declared so far, by id."""
+
 
 def rule(
     rule_id: str,
@@ -158,6 +177,20 @@ def rule(
     return declare
 
 
-def declared() -> Iterable[Rule]:
-    """All rules declared so far, by id."""
-    return sorted(_DECLARED.values(), key=lambda r: r.id)
+@contextmanager
+def all_or_none() -> Iterator[None]:
+    """Rules declared inside stay declared only if nothing is raised there."""
+    before = dict(_DECLARED)
+    try:
+        yield
+    except BaseException:
+        _DECLARED.clear()
+        _DECLARED.update(before)
+        raise
+
+
+def amend(changed: Rule) -> None:
+    """Put ``changed`` in the place of the declared rule with its id. Raises ValueError if there is none."""
+    if changed.id not in _DECLARED:
+        raise ValueError(f"{changed.id} is not declared")
+    _DECLARED[changed.id] = changed

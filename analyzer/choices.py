@@ -1,0 +1,31 @@
+"""Words that both options and the configuration choose from. Light: ``--version`` loads this module too."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["Decoder", "Form", "Profile"]
+
+
+class Form(StrEnum):
+    """Forms of a report."""
+
+    TEXT = "text"
+    JSON = "json"
+    NDJSON = "ndjson"
+
+
+class Profile(StrEnum):
+    """Rule sets; without one it is chosen for each connection."""
+
+    RFC5321 = "rfc5321"
+    RFC821 = "rfc821"
+    SUBMISSION = "submission"
+    LMTP = "lmtp"
+
+
+class Decoder(StrEnum):
+    """Who takes frames apart down to TCP."""
+
+    RAW = "raw"
+    SCAPY = "scapy"

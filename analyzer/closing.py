@@ -1,0 +1,148 @@
+"""How a connection went on and ended: pauses, what was lost, the first farewell, and what was open at the first FIN."""
+
+# Two clocks run here, the last byte of either side, and they cost one comparison for each segment of the client. All
+# else is noted when it happens, which is rarely; rules ask for it once the connection is over.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from .client import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from . import model
+    from .client import ClientReader
+    from .content import Content
+    from .exchange import Exchange
+
+__all__ = ["PAUSE_NS", "Closing", "Course", "Drip", "Farewell"]
+
+SECOND = 1_000_000_000
+PAUSE_NS = SECOND  # a client that is silent for longer may be one that drips
+SLOW_LINE_NS = 300 * SECOND  # RFC 5321 §4.5.3.2: no command has to be waited for longer
+SLOW_DATA_NS = 180 * SECOND  # RFC 5321 §4.5.3.2.5: between two blocks of mail data
+
+
+class Closing(NamedTuple):
+    """The first FIN or RST of a connection.
+
+    ``client_idle_ns``: since the last byte of the client, ``waited_ns``: since the last byte of either side.
+    ``waiting``: what the client had sent, the server received and not answered, in order.
+    """
+
+    side: model.Side
+    how: str
+    frame: int
+    time_ns: int
+    client_idle_ns: int
+    waited_ns: int
+    waiting: tuple[Exchange, ...]
+
+
+class Farewell(NamedTuple):
+    """The first 221 or 421. ``idle_ns``: how long the client had been silent, -1 where it waited for a reply."""
+
+    x: Exchange
+    code: int
+    idle_ns: int
+
+
+class Drip(NamedTuple):
+    """Something that the client sent so slowly that it tied up the server. ``line``: a command line, else mail data."""
+
+    line: bool
+    ns: int
+    offset: int
+    frame: int
+    time_ns: int
+
+
+class Course:
+    """Facts about one connection as a whole; times are nanoseconds since 1970, 0 where there is none yet."""
+
+    __slots__ = (
+        "captured",
+        "client_ns",
+        "closing",
+        "drip",
+        "farewell",
+        "first_gap",
+        "hanging",
+        "inside",
+        "lost",
+        "quit_sent",
+        "server_ns",
+        "started",
+        "stopped",
+    )
+
+    def __init__(self) -> None:
+        self.client_ns = 0  # last byte of the client
+        self.server_ns = 0
+        self.started = (0, 0)  # frame and time of the first byte
+        self.captured: bool | None = None  # segments of both directions are in the capture; None: not told
+        self.lost = {"client": 0, "server": 0}  # missing bytes that would have been read
+        self.first_gap: tuple[int, int, int] | None = None  # offset, frame and time
+        self.stopped: str | None = None  # why decoding stopped before the end
+        self.drip: Drip | None = None
+        self.quit_sent = False
+        self.farewell: Farewell | None = None
+        self.closing: Closing | None = None
+        self.inside: Content | None = None  # mail data whose end had not come when all was over
+        self.hanging: tuple[bytes, int, int, int] | None = None  # a reply whose last line never came
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing noteworthy happened, apart from how it ended."""
+        return (
+            self.drip is None
+            and self.first_gap is None
+            and self.stopped is None
+            and self.hanging is None
+            and self.captured is not False
+        )
+
+    def paused(self, reader: ClientReader, offset: int, frame: int, time_ns: int) -> None:
+        """The client goes on, at ``offset``, after a pause of more than PAUSE_NS."""
+        if self.drip is not None or not self.client_ns:
+            return
+        length, began, first_frame, since_ns = reader.unfinished
+        if reader.mode is Mode.COMMAND and length:
+            if time_ns - since_ns >= SLOW_LINE_NS:
+                self.drip = Drip(True, time_ns - since_ns, began, first_frame, since_ns)
+        elif reader.mode in (Mode.CONTENT, Mode.CHUNK) and reader.content is not None and reader.content.size:
+            if time_ns - self.client_ns > SLOW_DATA_NS:
+                self.drip = Drip(False, time_ns - self.client_ns, offset, frame, time_ns)
+
+    def lose(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
+        """``length`` bytes of ``side`` that would have been read are not in the capture."""
+        self.lost[side] += length
+        if self.first_gap is None:
+            self.first_gap = (offset, frame, time_ns)
+
+    def part(self, x: Exchange, code: int, time_ns: int, *, asked: bool) -> None:
+        """The server said 221 or 421; ``asked``: it answered something."""
+        if self.farewell is None:
+            idle = -1 if asked or not self.client_ns else time_ns - self.client_ns
+            self.farewell = Farewell(x, code, idle)
+
+    def close(
+        self, side: model.Side, how: str, frame: int, time_ns: int, due: Iterable[Exchange], seen: int
+    ) -> Closing | None:
+        """``side`` ended its stream. ``seen``: bytes of the other that it had acknowledged, -1: unknown. Returns what
+        is noted, if it is the first end."""
+        if self.closing is not None:
+            return None
+        received = tuple(x for x in due if side == "client" or seen < 0 or _end(x) <= seen)
+        last = max(self.client_ns, self.server_ns)
+        client_idle = time_ns - self.client_ns if self.client_ns else -1
+        self.closing = Closing(side, how, frame, time_ns, client_idle, time_ns - last, received)
+        return self.closing
+
+
+def _end(x: Exchange) -> int:
+    """Offset behind the last byte of what was sent."""
+    end = x.offset + x.length
+    return end if x.content is None else max(end, x.content.end_offset)

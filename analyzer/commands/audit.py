@@ -1,0 +1,108 @@
+"""``smtpwire audit``, ``show`` and ``demo``: what captures hold."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Annotated
+
+import typer
+
+from ..choices import Decoder, Form
+from ..errors import UsageError
+from ..run import FailOn, Status
+from .options import (
+    BaselineOption,
+    ConfigOption,
+    DecoderOption,
+    FailOption,
+    FormatOption,
+    Ignore,
+    NoConfigOption,
+    OutputOption,
+    Paths,
+    Ports,
+    ProfileOption,
+    Read,
+    Select,
+    configured,
+    destination,
+    inputs_of,
+    options_of,
+    output_to,
+    writer_of,
+)
+
+__all__ = ["audit", "demo", "show"]
+
+
+def audit(
+    paths: Paths = None,
+    read: Read = None,
+    format_: FormatOption = None,
+    profile: ProfileOption = None,
+    port: Ports = None,
+    select: Select = None,
+    ignore: Ignore = None,
+    fail_on: FailOption = None,
+    baseline: BaselineOption = None,
+    decoder: DecoderOption = Decoder.RAW,
+    output: OutputOption = None,
+    config: ConfigOption = None,
+    no_config: NoConfigOption = False,
+) -> int:
+    """Report every breach of the RFCs in captures: rule, side at fault, frame, byte, evidence."""
+    from ..audit import Audit  # noqa: PLC0415
+    from ..run import run  # noqa: PLC0415
+
+    inputs = inputs_of(paths, read)
+    settings = configured(config, no_config)
+    options = options_of(
+        settings,
+        profile=profile,
+        port=port,
+        select=select,
+        ignore=ignore,
+        decoder=decoder,
+        baseline=baseline if baseline is not None else settings.baseline,
+    )
+    audit = Audit(options)
+    with destination(output, inputs) as stream:
+        out = output_to(stream, output)
+        writer = writer_of(format_ or Form(settings.format), out)
+        return run(audit, inputs, writer, out, fail_on or FailOn(settings.fail_on))
+
+
+def show(
+    paths: Paths = None,
+    read: Read = None,
+    connection: Annotated[int | None, typer.Option(metavar="N", help="Only the connection with this number.")] = None,
+    profile: ProfileOption = None,
+    port: Ports = None,
+    decoder: DecoderOption = Decoder.RAW,
+    config: ConfigOption = None,
+    no_config: NoConfigOption = False,
+) -> int:
+    """Print the dialogue of each connection, with every finding under the line that it is about."""
+    from ..audit import Audit  # noqa: PLC0415
+    from ..reports.dialogue import DialogueWriter  # noqa: PLC0415
+    from ..run import run  # noqa: PLC0415
+
+    inputs = inputs_of(paths, read)
+    options = options_of(configured(config, no_config), profile=profile, port=port, decoder=decoder)
+    out = output_to()
+    writer = DialogueWriter(out, connection)
+    status = run(Audit(options), inputs, writer, out, FailOn.NEVER)
+    if status == Status.CLEAN and connection is not None and not writer.found:
+        raise UsageError("no such connection", f"--connection {connection}", "smtpwire audit names their numbers")
+    return status
+
+
+def demo(format_: FormatOption = None) -> int:
+    """Audit the sample capture that comes with smtpwire. The exit status is 0 whatever is found."""
+    from ..audit import Audit  # noqa: PLC0415
+    from ..run import run  # noqa: PLC0415
+
+    out = output_to()
+    with resources.as_file(resources.files("smtpwire.samples") / "demo.pcap") as path:
+        writer = writer_of(format_ or Form.TEXT, out)
+        return run(Audit(), [str(path)], writer, out, FailOn.NEVER, called="samples/demo.pcap")

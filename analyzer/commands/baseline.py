@@ -1,0 +1,92 @@
+"""``smtpwire baseline write``: today's findings are known from now on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..choices import Decoder
+from ..run import FailOn, Status, notice
+from .options import (
+    ConfigOption,
+    DecoderOption,
+    Ignore,
+    NoConfigOption,
+    Ports,
+    ProfileOption,
+    Select,
+    configured,
+    options_of,
+    output_to,
+)
+
+if TYPE_CHECKING:
+    from ..baseline import Entry
+    from ..model import Capture, Connection, Summary
+
+__all__ = ["group"]
+
+group = typer.Typer(help="Findings that are known, and are left out of later audits.", rich_markup_mode=None)
+
+
+@group.callback()
+def _group() -> None:
+    # Typer makes a group of one command into that command unless the group has a function of its own.
+    pass
+
+
+@group.command()
+def write(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The baseline; an older one there is replaced.")],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Captures, as audit takes them.")],
+    profile: ProfileOption = None,
+    port: Ports = None,
+    select: Select = None,
+    ignore: Ignore = None,
+    decoder: DecoderOption = Decoder.RAW,
+    config: ConfigOption = None,
+    no_config: NoConfigOption = False,
+) -> int:
+    """Write what audit finds in PATH to FILE, for audit --baseline FILE.
+
+    Nothing is written if an input cannot be read or the run is interrupted: what is missing would come back as new.
+    """
+    from ..audit import Audit  # noqa: PLC0415
+    from ..baseline import read_baseline, write_baseline  # noqa: PLC0415
+    from ..run import run  # noqa: PLC0415
+
+    settings = configured(config, no_config)
+    options = options_of(settings, profile=profile, port=port, select=select, ignore=ignore, decoder=decoder)
+    read_baseline(file, missing_ok=True)  # what is no baseline is not overwritten, and that is told before the work
+    collected = _Collector()
+    status = run(Audit(options), paths, collected, output_to(), FailOn.NEVER)
+    if status is not Status.CLEAN:
+        notice(f"the baseline is not written: {file}")
+        return status
+    count = write_baseline(file, collected.entries)
+    print(f"{collected.findings:,} findings in {count:,} entries: {file}")
+    return Status.CLEAN
+
+
+class _Collector:
+    """A writer that keeps the entries of all findings."""
+
+    streams = False
+
+    def __init__(self) -> None:
+        self.entries: set[Entry] = set()
+        self.findings = 0
+
+    def capture(self, capture: Capture) -> None:
+        """Nothing to keep."""
+
+    def connection(self, connection: Connection) -> None:
+        """Keep the entries of its findings."""
+        from ..baseline import entry  # noqa: PLC0415
+
+        self.findings += len(connection.findings)
+        self.entries.update(entry(finding, connection) for finding in connection.findings)
+
+    def finish(self, summary: Summary) -> None:
+        """The file is written by the command, once it is known that everything was read."""

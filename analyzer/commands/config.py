@@ -1,0 +1,85 @@
+"""``smtpwire config``: every setting in force here, and where it was made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import ConfigOption, NoConfigOption, configured, output_to
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..config import Config
+
+__all__ = ["config"]
+
+
+class ListForm(StrEnum):
+    """Forms of the list."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def config(
+    config: ConfigOption = None,
+    no_config: NoConfigOption = False,
+    format_: Annotated[ListForm, typer.Option("--format")] = ListForm.TEXT,
+) -> int:
+    """Print every setting with its value and its origin: file and line, or default.
+
+    The text is TOML that smtpwire.toml can hold.
+    """
+    settings = list(_settings(configured(config, no_config)))
+    out = output_to()
+    if format_ is ListForm.JSON:
+        rows = [{"name": name, "value": value, "origin": origin} for name, value, origin in settings]
+        out.text(json.dumps(rows, indent=1) + "\n")
+        return 0
+    out.text("".join(_lines(settings)))
+    return 0
+
+
+def _settings(config: Config) -> Iterator[tuple[str, object, str]]:
+    """Name, value (None: nothing is set) and origin."""
+    plain: dict[str, object] = {
+        "profile": config.profile,
+        "select": list(config.select),
+        "ignore": list(config.ignore),
+        "fail-on": config.fail_on,
+        "format": config.format,
+        "ports": list(config.ports),
+        "baseline": None if config.baseline is None else str(config.baseline),
+    }
+    for name, value in plain.items():
+        yield name, value, config.origin(name)
+    for name, value in asdict(config.limits).items():
+        written = f"limits.{name.replace('_', '-')}"
+        yield written, value, config.origin(written)
+    for peer in config.peers:
+        row: dict[str, object] = {"ignore": sorted(peer.ignore)}
+        row |= {side: str(net) for side, net in (("client", peer.client), ("server", peer.server)) if net is not None}
+        yield "per-peer", row, config.origin("per-peer")
+
+
+def _lines(settings: list[tuple[str, object, str]]) -> Iterator[str]:
+    table = ""
+    for name, value, origin in settings:
+        key = name
+        if name.startswith("limits."):
+            key = name.removeprefix("limits.")
+            if table != "limits":
+                table = "limits"
+                yield "\n[limits]\n"
+        if isinstance(value, dict):
+            yield f"\n[[per-peer]]  # {origin}\n"
+            yield from (f"{inner} = {json.dumps(what)}\n" for inner, what in value.items())
+        else:
+            # TOML has no word for nothing: what is not set stands there as a comment.
+            text = f"# {key} is not set" if value is None else f"{key} = {json.dumps(value)}"
+            yield f"{text:<40}  # {origin}\n"

@@ -1,0 +1,200 @@
+"""Options that several commands share, and what they mean together with the configuration file."""
+
+# The command line wins over the file, so an option that is not given has to be told from one that is: the default of
+# each is None, and the real default stands in `config.Config` and, for the help, beside the option.
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from ..._version import __version__
+from ..choices import Decoder, Form, Profile
+from ..errors import UsageError, display_path
+from ..run import FailOn, notice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..audit import Options
+    from ..config import Config
+    from ..reports.output import Output, Writer
+
+__all__ = [
+    "BaselineOption",
+    "ConfigOption",
+    "DecoderOption",
+    "FailOption",
+    "FormatOption",
+    "Ignore",
+    "NoConfigOption",
+    "OutputOption",
+    "Paths",
+    "Ports",
+    "ProfileOption",
+    "Read",
+    "Select",
+    "configured",
+    "destination",
+    "inputs_of",
+    "options_of",
+    "output_to",
+    "writer_of",
+]
+
+Paths = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PATH", help="Captures (pcap, pcapng, also gzipped), directories of them, or - for standard input."
+    ),
+]
+Read = Annotated[list[str] | None, typer.Option("-r", "--read", metavar="PATH", help="The same as PATH.")]
+FormatOption = Annotated[
+    Form | None,
+    typer.Option(
+        "--format",
+        show_default="text",
+        help="json holds the whole report in memory; ndjson prints each connection as it ends, in constant memory.",
+    ),
+]
+ProfileOption = Annotated[
+    Profile | None, typer.Option(help="Judge by these rules; else chosen for each connection by what it does.")
+]
+Ports = Annotated[
+    list[str] | None,
+    typer.Option("--port", metavar="N[,N...]", help="Server ports of SMTP; elsewhere it is recognised by content."),
+]
+Select = Annotated[
+    list[str] | None,
+    typer.Option("--select", metavar="RULE[,...]", help="Only these rules: ids, prefixes of ids, or names."),
+]
+Ignore = Annotated[
+    list[str] | None, typer.Option("--ignore", metavar="RULE[,...]", help="Not these rules; wins over --select.")
+]
+FailOption = Annotated[
+    FailOn | None,
+    typer.Option(
+        "--fail-on", show_default="error", help="Exit with 1 if a finding is of this severity or a higher one."
+    ),
+]
+DecoderOption = Annotated[
+    Decoder, typer.Option("--decoder", help="raw is fast; scapy sends every frame through Scapy's own dissection.")
+]
+OutputOption = Annotated[
+    str | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report there, not to standard output.")
+]
+BaselineOption = Annotated[
+    str | None,
+    typer.Option("--baseline", metavar="FILE", help="Leave out the findings that baseline write has put there."),
+]
+ConfigOption = Annotated[
+    str | None,
+    typer.Option("--config", metavar="FILE", help="Settings; else smtpwire.toml or pyproject.toml, from here upwards."),
+]
+NoConfigOption = Annotated[bool, typer.Option("--no-config", help="Read no configuration file.")]
+
+
+def configured(config: str | None, no_config: bool) -> Config:
+    """The settings of the file that holds here. Plugins come first, since settings may name their rules."""
+    from ..config import Config, find_config, read_config  # noqa: PLC0415
+    from ..plugins import load_plugins  # noqa: PLC0415
+
+    load_plugins(notice)
+    if no_config:
+        if config is not None:
+            raise UsageError("--config and --no-config together", display_path(config), "give one of them")
+        return Config()
+    path = Path(config) if config is not None else find_config(Path.cwd())
+    return Config() if path is None else read_config(path)
+
+
+def options_of(
+    config: Config,
+    *,
+    profile: Profile | None = None,
+    port: list[str] | None = None,
+    select: list[str] | None = None,
+    ignore: list[str] | None = None,
+    decoder: Decoder = Decoder.RAW,
+    baseline: str | Path | None = None,
+) -> Options:
+    """What to audit by: the file's settings, under those of the command line."""
+    from ..audit import DEFAULT_PORTS, Options  # noqa: PLC0415
+
+    known = None
+    if baseline is not None:
+        from ..baseline import read_baseline  # noqa: PLC0415
+
+        known = read_baseline(baseline)
+    return Options(
+        profile=profile.value if profile is not None else config.profile,
+        ports=_ports(port) if port else DEFAULT_PORTS | frozenset(config.ports),
+        select=_words(select) if select else config.select,
+        ignore=_words(ignore) if ignore else config.ignore,
+        decoder=decoder.value,
+        limits=config.limits,
+        peers=config.peers,
+        baseline=known,
+    )
+
+
+def inputs_of(paths: list[str] | None, read: list[str] | None) -> list[str]:
+    """What to read. Raises UsageError for nothing."""
+    inputs = [*(read or ()), *(paths or ())]
+    if not inputs:
+        raise UsageError("nothing to read", "no PATH is given", "name files, directories, or - for standard input")
+    return inputs
+
+
+def _words(values: list[str] | None) -> tuple[str, ...]:
+    return tuple(word.strip() for value in values or () for word in value.split(",") if word.strip())
+
+
+def _ports(values: list[str]) -> frozenset[int]:
+    ports = set()
+    for word in _words(values):
+        if not (word.isascii() and word.isdigit() and 0 < int(word[:6]) < 65536):
+            raise UsageError("no such port", f"--port {word}", "give numbers from 1 to 65535, commas between them")
+        ports.add(int(word))
+    return frozenset(ports)
+
+
+def writer_of(form: Form, out: Output) -> Writer:
+    """The writer of the report."""
+    if form is Form.TEXT:
+        from ..reports.text import TextWriter  # noqa: PLC0415
+
+        return TextWriter(out)
+    from ..reports.machine import JsonWriter, NdjsonWriter  # noqa: PLC0415
+
+    return JsonWriter(out, __version__) if form is Form.JSON else NdjsonWriter(out)
+
+
+def output_to(stream: BinaryIO | None = None, name: str | None = None) -> Output:
+    """The file ``stream`` with this name, or standard output."""
+    from ..reports.output import Output  # noqa: PLC0415
+
+    if name is not None and stream is not None:
+        return Output(stream, name=name)
+    return Output(sys.stdout.buffer if stream is None else stream, encoding=sys.stdout.encoding)
+
+
+@contextmanager
+def destination(output: str | None, inputs: list[str]) -> Iterator[BinaryIO]:
+    """The report's file, or standard output. Opened before anything is read, so that a wrong name costs nothing."""
+    if output is None:
+        yield sys.stdout.buffer
+        return
+    path = Path(output)
+    if any(name != "-" and path.exists() and Path(name).exists() and path.samefile(name) for name in inputs):
+        raise UsageError("the report would overwrite a capture", output, "name another file with -o")
+    try:
+        stream = path.open("wb")
+    except OSError as error:
+        raise UsageError(f"cannot write ({error.strerror})", output, "name another file with -o") from error
+    with stream:
+        yield stream

@@ -1,0 +1,293 @@
+"""The configuration file: what every run in a directory is to do, and where each value comes from."""
+
+# Theory
+# ------
+# The nearest `smtpwire.toml`, or `pyproject.toml` with a table [tool.smtpwire], from the working directory upwards
+# holds; files further up are not merged in, so that one file says it all. What the command line says wins over it.
+#
+# A setting that is spelled wrong and silently ignored makes an audit look clean, so every key and every value is
+# checked, and what is wrong is told with file and line. tomllib gives no positions: the line is found again by looking
+# for the key in the text, which can only be fooled by text that looks like TOML inside a string of several lines.
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from ipaddress import ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from .choices import Form, Profile
+from .errors import UsageError, display_path
+from .limits import DEFAULT_LIMITS, Limits
+from .rules import resolve
+from .run import FailOn
+from .suppress import Peer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from ipaddress import IPv4Network, IPv6Network
+
+__all__ = ["DEFAULT", "FILE_NAME", "Config", "find_config", "read_config"]
+
+FILE_NAME = "smtpwire.toml"
+PROJECT_FILE = "pyproject.toml"
+DEFAULT = "default"
+
+Key = str | int
+Place = tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings of a run; ``origins`` says of each setting that is not a default where it was made.
+
+    ``ports`` are further server ports of SMTP, beside the usual ones. ``baseline`` is
+    relative to the directory of the file that names it.
+    """
+
+    profile: str | None = None
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    fail_on: str = FailOn.ERROR.value
+    format: str = Form.TEXT.value
+    ports: tuple[int, ...] = ()
+    baseline: Path | None = None
+    peers: tuple[Peer, ...] = ()
+    limits: Limits = DEFAULT_LIMITS
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    def origin(self, name: str) -> str:
+        """Where the setting ``name`` (as the file spells it, limits as ``limits.NAME``) was made."""
+        return self.origins.get(name, DEFAULT)
+
+
+def find_config(start: Path) -> Path | None:
+    """The file that holds for the directory ``start``; None if there is none."""
+    for directory in (start, *start.parents):
+        own = directory / FILE_NAME
+        if own.is_file():
+            return own
+        project = directory / PROJECT_FILE
+        if project.is_file() and _mentions_us(project):
+            return project
+    return None
+
+
+def _mentions_us(project: Path) -> bool:
+    """Whether a table [tool.smtpwire] is there. A project file that is not ours to judge is passed over."""
+    try:
+        text = project.read_text("utf-8")
+        return "smtpwire" in text and "smtpwire" in tomllib.loads(text).get("tool", {})
+    except (OSError, ValueError):
+        return False
+
+
+def read_config(path: Path) -> Config:
+    """The settings in the file ``path``. Raises UsageError that names file and line for whatever is wrong there."""
+    return _Reader(path).read()
+
+
+class _WrongValue(Exception):
+    """A value is not what it should be; the text says what it should be."""
+
+
+class _Reader:
+    """One file, and the text to find lines in."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._name = display_path(path)
+        self._text = ""
+        self._lines: dict[Place, int] = {}
+        self._root: Place = ()
+        self._origins: dict[str, str] = {}
+
+    def read(self) -> Config:
+        try:
+            self._text = self._path.read_text("utf-8")
+        except OSError as error:
+            raise UsageError(
+                f"cannot read ({error.strerror})", self._name, "name another file with --config"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise UsageError("not UTF-8 text", self._name, "a configuration file is TOML") from error
+        try:
+            table: Any = tomllib.loads(self._text)
+        except tomllib.TOMLDecodeError as error:
+            what, _, where = str(error).partition(" (at line ")
+            line = where.partition(",")[0]
+            place = f"{self._name}:{line}" if line.isdigit() else self._name
+            raise UsageError("no TOML", place, what[:1].lower() + what[1:]) from error
+        self._lines = _lines(self._text)
+        if self._path.name == PROJECT_FILE:
+            self._root = ("tool", "smtpwire")
+            table = table.get("tool", {}).get("smtpwire", {})
+            if not isinstance(table, dict):
+                self._wrong((), "tool.smtpwire", "a table")
+        return self._config(table)
+
+    def _config(self, table: dict[str, Any]) -> Config:
+        self._check_keys(table, (), [*_SETTINGS, *_TABLES])
+        found: dict[str, Any] = {}
+        for name, value in table.items():
+            place = (name,)
+            if name == "limits":
+                found["limits"] = self._limits(value)
+            elif name == "per-peer":
+                found["peers"] = self._peers(value)
+            else:
+                found[name.replace("-", "_")] = self._value(name, place, value, _SETTINGS[name])
+            if name != "limits":
+                self._origins[name] = self._where(place)
+        if found.get("baseline") is not None:
+            found["baseline"] = self._path.parent / found["baseline"]
+        return Config(**found, origins=self._origins)
+
+    def _limits(self, table: object) -> Limits:
+        if not isinstance(table, dict):
+            self._wrong(("limits",), "limits", "a table of numbers")
+        names = [f.name.replace("_", "-") for f in fields(Limits)]
+        self._check_keys(table, ("limits",), names)
+        changed = {}
+        for name, value in table.items():
+            changed[name.replace("-", "_")] = self._value(name, ("limits", name), value, _count)
+            self._origins[f"limits.{name}"] = self._where(("limits", name))
+        return replace(DEFAULT_LIMITS, **changed)
+
+    def _peers(self, tables: object) -> tuple[Peer, ...]:
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            self._wrong(("per-peer",), "per-peer", "a list of tables: write [[per-peer]]")
+        return tuple(self._peer(table, ("per-peer", number)) for number, table in enumerate(tables))
+
+    def _peer(self, table: dict[str, Any], place: Place) -> Peer:
+        self._check_keys(table, place, _PEER)
+        values = {name: self._value(name, (*place, name), value, _PEER[name]) for name, value in table.items()}
+        if not values.get("ignore"):
+            self._fail("per-peer says nothing to ignore", place, 'add ignore = ["SEQ"], say')
+        if "client" not in values and "server" not in values:
+            self._fail("per-peer names no host", place, 'add client = "10.0.0.0/8", or server')
+        return Peer(values.get("client"), values.get("server"), resolve(values["ignore"]))
+
+    def _value(self, name: str, place: Place, value: object, read: Callable[[object], Any]) -> Any:
+        try:
+            return read(value)
+        except _WrongValue as error:
+            self._wrong(place, name, str(error))
+        except UsageError as error:
+            self._fail(f"{error.what} {error.where}", place, error.hint)
+
+    def _check_keys(self, table: Mapping[str, Any], place: Place, known: Iterable[str]) -> None:
+        known = list(known)
+        for name in table:
+            if name not in known:
+                near = get_close_matches(name.lower().replace("_", "-"), known, 1, 0.5)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+                self._fail(f"no such setting {name}", (*place, name), hint)
+
+    def _wrong(self, place: Place, name: str, expected: str) -> NoReturn:
+        self._fail(f"wrong value of {name}", place, f"it is {expected}")
+
+    def _fail(self, what: str, place: Place, hint: str) -> NoReturn:
+        raise UsageError(what, self._where(place), hint)
+
+    def _where(self, place: Place) -> str:
+        """``file:line``; the line of the nearest table around ``place`` where its own is not found."""
+        whole = (*self._root, *place)
+        for length in range(len(whole), 0, -1):
+            line = self._lines.get(whole[:length])
+            if line is not None:
+                return f"{self._name}:{line}"
+        return self._name
+
+
+_HEADER = re.compile(r"[ \t]*(\[\[?)([^\[\]]+)\]")
+_ASSIGNED = re.compile(r"[ \t]*([A-Za-z0-9_\-.\"' \t]+?)[ \t]*=")
+
+
+def _lines(text: str) -> dict[Place, int]:
+    """Lines, from 1, of the tables and keys of a TOML document; the elements of an array of tables are numbered."""
+    found: dict[Place, int] = {}
+    table: Place = ()
+    elements: dict[Place, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        header = _HEADER.match(line)
+        if header:
+            table = _path(header[2])
+            if header[1] == "[[":
+                elements[table] = elements.get(table, -1) + 1
+                found.setdefault(table, number)
+                table = (*table, elements[table])
+            found.setdefault(table, number)
+            continue
+        assigned = _ASSIGNED.match(line)
+        if assigned:
+            keys = _path(assigned[1])
+            for length in range(1, len(keys) + 1):
+                found.setdefault((*table, *keys[:length]), number)
+    return found
+
+
+def _path(dotted: str) -> Place:
+    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+
+
+# -- values: each takes what TOML gave, or raises _WrongValue with what it should have been ---------------------------
+
+
+def _choice(words: Iterable[str]) -> Callable[[object], str]:
+    allowed = list(words)
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in allowed:
+            raise _WrongValue(f"one of {', '.join(allowed)}")
+        return value
+
+    return read
+
+
+def _rules(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        raise _WrongValue('a list of rules: ["SEQ101", "BIT"]')
+    resolve(value)
+    return tuple(value)
+
+
+def _ports(value: object) -> tuple[int, ...]:
+    if not isinstance(value, list) or not all(type(port) is int and 0 < port < 65536 for port in value):
+        raise _WrongValue("a list of numbers from 1 to 65535")
+    return tuple(value)
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise _WrongValue("a number, 0 for no limit")
+    return value
+
+
+def _file(value: object) -> Path:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise _WrongValue("the name of a file")
+    return Path(value)
+
+
+def _network(value: object) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(value if isinstance(value, str) else "", strict=False)
+    except ValueError as error:
+        raise _WrongValue('an address or a network: "192.0.2.1", "10.0.0.0/8", "2001:db8::/32"') from error
+
+
+_SETTINGS: dict[str, Callable[[object], Any]] = {
+    "profile": _choice(Profile),
+    "select": _rules,
+    "ignore": _rules,
+    "fail-on": _choice(FailOn),
+    "format": _choice(Form),
+    "ports": _ports,
+    "baseline": _file,
+}
+_TABLES = ("per-peer", "limits")
+_PEER: dict[str, Callable[[object], Any]] = {"client": _network, "server": _network, "ignore": _rules}

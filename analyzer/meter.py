@@ -1,0 +1,75 @@
+"""How long the lines of mail data are, told at the speed of the blocks they come in."""
+
+# A line that is too long shows as a stretch of a thousand bytes without a line end. So the search goes in steps of as
+# much as a line may have and asks rfind() for an end in each: one call for a thousand bytes, however short the lines.
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["MAX_TEXT_LINE", "LineMeter", "Spot"]
+
+MAX_TEXT_LINE = 1000  # octets of a line with its CRLF, without the stuffed dot (RFC 5321 §4.5.3.1.6)
+
+
+@dataclass(slots=True)
+class Spot:
+    """The first place of something in the content and how often it stands there; ``offset`` of the client's stream."""
+
+    offset: int
+    frame: int
+    time_ns: int
+    count: int
+
+
+class LineMeter:
+    """Feed it mail data as sent. ``first`` is the first line that is too long, with the count of them, ``longest`` the
+    octets of the longest. A bare LF counts as an end here; there are rules of its own for it."""
+
+    __slots__ = ("_dotted", "_length", "_place", "_stuffed", "first", "longest")
+
+    def __init__(self, *, stuffed: bool) -> None:
+        """``stuffed``: a dot at the beginning of a line is not stored (RFC 5321 §4.5.2)."""
+        self.first: Spot | None = None
+        self.longest = 0
+        self._stuffed = stuffed
+        self._length = 0  # octets of the line that goes on
+        self._dotted = False  # it begins with a dot
+        self._place = (0, 0)  # frame and time where it began
+
+    def feed(self, block: bytes, position: int, frame: int, time_ns: int) -> None:
+        """Take the next bytes; ``position`` is their offset in the client's stream."""
+        total = len(block)
+        start = -self._length  # where the present line begins
+        while total - start > MAX_TEXT_LINE:
+            reach = max(start + MAX_TEXT_LINE, 0)
+            end = block.rfind(b"\n", max(start, 0), reach)
+            if end < 0:
+                end = block.find(b"\n", reach)
+                length = (total if end < 0 else end + 1) - start
+                dotted = self._dotted if start < 0 else block[start] == 0x2E
+                if self._stuffed and dotted:
+                    length -= 1
+                if length > MAX_TEXT_LINE:
+                    self._too_long(start, length, position, frame, time_ns)
+                if end < 0:
+                    break
+            start = end + 1
+        last = block.rfind(b"\n")
+        if last < 0:
+            self._dotted = self._dotted if self._length else block[:1] == b"."
+            self._length += total
+        else:
+            self._length = total - 1 - last
+            self._dotted = block[last + 1 : last + 2] == b"."
+            self._place = (frame, time_ns)
+
+    def _too_long(self, start: int, length: int, position: int, frame: int, time_ns: int) -> None:
+        """A line of ``length`` octets so far, which begins ``start`` octets into the block."""
+        self.longest = max(self.longest, length)
+        if start < 0:
+            frame, time_ns = self._place
+        if self.first is None:
+            self.first = Spot(position + start, frame, time_ns, 1)
+        elif -start <= MAX_TEXT_LINE:  # else it was counted when it became too long
+            self.first.count += 1

@@ -1,0 +1,87 @@
+"""Rules of third parties: installed distributions that name a module under the entry point group ``smtpwire.rules``."""
+
+# A plugin is other people's code inside an audit, so it can cost the audit nothing but its own rules: one that cannot
+# be imported, or takes an id that is taken, is left out whole; a rule that raises while it looks at a conversation is
+# left out from then on. Both are told once, by name. Rules of ours are not wrapped and cost what they always did.
+
+from __future__ import annotations
+
+import dataclasses
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from .rules import RULES, Evidence, all_or_none, amend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from importlib.metadata import EntryPoint
+
+    from .conversation import Conversation
+    from .exchange import Exchange
+    from .rules import Rule
+
+__all__ = ["GROUP", "load_plugins"]
+
+GROUP = "smtpwire.rules"
+
+_seen: set[tuple[str, str]] = set()
+
+
+def load_plugins(tell: Callable[[str], None]) -> tuple[str, ...]:
+    """Import every plugin, each once in a process; gives the ids of the rules that came.
+
+    ``tell`` gets one line for each plugin or rule that is left out, with its name and the reason.
+    """
+    before = set(RULES)
+    for point in sorted(entry_points(group=GROUP), key=lambda p: (_distribution(p), p.name)):
+        name = (_distribution(point), point.name)
+        if name not in _seen:
+            _seen.add(name)
+            _load(point, tell)
+    return tuple(sorted(set(RULES) - before))
+
+
+def _load(point: EntryPoint, tell: Callable[[str], None]) -> None:
+    known = set(RULES)
+    try:
+        with all_or_none():
+            point.load()
+    except (Exception, SystemExit) as error:
+        tell(f"plugin left out: {point.name} of {_distribution(point)}: {_reason(error)}")
+        return
+    for rule_id in set(RULES) - known:
+        rule = RULES[rule_id]
+        amend(dataclasses.replace(rule, check=_guarded(rule, f"{point.name} of {_distribution(point)}", tell)))
+
+
+def _guarded(
+    rule: Rule, origin: str, tell: Callable[[str], None]
+) -> Callable[[Exchange, Conversation], Iterator[Evidence]]:
+    """The function of ``rule``, which is never called again once it has raised or given anything but Evidence."""
+    check, broken = rule.check, False
+
+    def guarded(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+        nonlocal broken
+        if broken:
+            return
+        try:
+            found = list(check(x, talk))
+            wrong = next((one for one in found if not isinstance(one, Evidence)), None)
+            if wrong is not None:
+                raise TypeError(f"it gave {type(wrong).__name__}, not Evidence")
+        except Exception as error:
+            broken = True
+            tell(f"rule left out from here on: {rule.id} {rule.name} ({origin}): {_reason(error)}")
+            return
+        yield from found
+
+    return guarded
+
+
+def _distribution(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else "an unnamed distribution"
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

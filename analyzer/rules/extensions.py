@@ -1,0 +1,351 @@
+"""EXT: what a server offers in its EHLO reply is what a client may use, and what the server must then do."""
+
+# The client is held to the keywords that it could have seen when it sent; in the profile rfc821 there are none. Nothing
+# is said where the reply that lists them was not captured, or only one direction was.
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ..exchange import Mark
+from ..offers import (
+    announced_limit,
+    announced_size,
+    command_keyword,
+    mechanisms,
+    missing_command,
+    missing_parameters,
+)
+from ..states import Act
+from ..usage import judged_command
+from .registry import Evidence, OnExchange, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..conversation import Conversation
+    from ..exchange import Exchange
+    from ..states import Hello
+
+__all__: list[str] = []
+
+_NOT_OFFERED = OnExchange(marks=Mark.NOT_OFFERED, unless=Mark.SKIPPED)
+_EXTENDED = {"rfc821": "off"}  # RFC 821 knows no extensions
+_INCONSISTENT = OnExchange(marks=Mark.INCONSISTENT_OFFER)
+_ENDS_GROUP = frozenset({b"EHLO", b"LHLO", b"HELO", b"DATA", b"VRFY", b"EXPN", b"TURN", b"NOOP", b"ETRN", b"ATRN"})
+_ONE_ROUND = frozenset({"PLAIN", "EXTERNAL", "XOAUTH2", "OAUTHBEARER"})
+_IMPLEMENTED = frozenset(
+    {b"STARTTLS", b"AUTH", b"BDAT", b"ETRN", b"EXPN", b"HELP", b"VRFY"}
+    | {b"SEND", b"SOML", b"SAML", b"TURN", b"XCLIENT", b"XFORWARD"}
+)
+_FAULTY = (
+    Mark.DEVIATION
+    | Mark.EIGHT_BIT
+    | Mark.NUL
+    | Mark.BARE_LF
+    | Mark.BARE_CR
+    | Mark.LONG_LINE
+    | Mark.LONG_PATH
+    | Mark.NOT_OFFERED
+    | Mark.HASTY
+    | Mark.BEHIND_STARTTLS
+)
+
+
+def _hello(x: Exchange, talk: Conversation) -> Hello | None:
+    """What the client could know of the server's offer; None where that is not in the capture."""
+    if x.state is None or x.state.hello.keywords is None or not talk.certain:
+        return None
+    return x.state.hello
+
+
+def _answer(x: Exchange) -> str:
+    return "no reply is in the capture" if x.reply is None else f"the server answered {x.code}"
+
+
+@rule(
+    "EXT501",
+    "command-not-offered",
+    "error",
+    "client",
+    "RFC 5321 §2.2.1, §4.1.1.1; RFC 3207 §4; RFC 4954 §3; RFC 3030 §2; RFC 1985 §3; RFC 4468 §3",
+    on=_NOT_OFFERED,
+)
+def command_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Extension command used without its EHLO keyword.
+
+    A client may use an extension once the reply to its last EHLO lists it. HELO, a TLS handshake and a session without
+    a hello leave nothing to use. Fix the client: read the EHLO reply, and send EHLO again after STARTTLS.
+    """
+    hello, command = _hello(x, talk), x.command
+    if hello is None or command is None or x.breaks == "SEQ116":
+        return
+    keyword = missing_command(command, hello)
+    if keyword is None:
+        return
+    if hello.verb is None:
+        why = "no reply to EHLO had come"
+    elif hello.verb == b"HELO":
+        why = "the session was opened by HELO, which offers no extension"
+    else:
+        why = f"the server does not list {keyword}"
+    yield Evidence(f"{x.name} was sent, but {why}; {_answer(x)}.")
+
+
+@rule("EXT502", "parameter-not-offered", "error", "client", "RFC 5321 §4.1.1.3, §2.2.1, §4.1.1.11", on=_NOT_OFFERED)
+def parameter_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """MAIL or RCPT parameter of an extension that the server does not offer.
+
+    Each parameter belongs to an extension, and may be used if the reply to the last EHLO lists that. A server answers
+    555 to one that it does not know.
+    """
+    hello, command = _hello(x, talk), judged_command(x)
+    if hello is None or command is None or x.act not in {Act.MAIL, Act.RCPT}:
+        return
+    missing = missing_parameters(command, hello)
+    if missing:
+        found = re.search(rb" (" + re.escape(missing[0].encode("ascii")) + rb"(?:=[^ ]*)?)", x.raw, re.IGNORECASE)
+        yield Evidence(
+            f"{x.name} has {' and '.join(missing[:4])}, which the server does not offer; {_answer(x)}.",
+            offset=None if found is None else x.offset + found.start(1),
+            length=None if found is None else len(found[1]),
+            count=len(missing),
+        )
+
+
+@rule(
+    "EXT503",
+    "auth-mechanism-not-offered",
+    "warning",
+    "client",
+    "RFC 4954 §3, §4",
+    on=_NOT_OFFERED,
+    severities=_EXTENDED,
+)
+def auth_mechanism_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """AUTH mechanism is not in the advertised list.
+
+    The EHLO reply lists behind AUTH what the server takes; another mechanism is answered 504. Trying one that is not
+    listed gives away a password for nothing if it is PLAIN or LOGIN.
+    """
+    hello, command = _hello(x, talk), x.command
+    if hello is None or command is None or x.act is not Act.AUTH or not hello.lists("AUTH"):
+        return
+    offered = mechanisms(hello)
+    if command.mechanism is not None and command.mechanism not in offered:
+        listed = " ".join(sorted(offered)) or "none"
+        yield Evidence(f"AUTH asks for {command.mechanism}, but the server offers {listed}; {_answer(x)}.")
+
+
+@rule(
+    "EXT504",
+    "pipelining-not-offered",
+    "error",
+    "client",
+    "RFC 5321 §4.3.1; RFC 2920 §3",
+    on=OnExchange(marks=Mark.HASTY | Mark.HASTY_TEXT, unless=Mark.SKIPPED),
+)
+def pipelining_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Next command sent before the reply, without PIPELINING.
+
+    Unless the server lists PIPELINING the two sides speak in turn: the client waits for each reply. Programs that do
+    not wait are mostly spam bots, or send a script. "Before the reply" is judged by what the client had acknowledged.
+    """
+    hello = _hello(x, talk)
+    if hello is None or hello.lists("PIPELINING"):
+        return
+    if x.marks & Mark.HASTY and x.behind is not None:
+        yield Evidence(
+            f"{x.name} was sent before the reply to {_ahead(x.behind)} had come, and the server does not offer"
+            " PIPELINING."
+        )
+    if x.marks & Mark.HASTY_TEXT:
+        yield _hasty_text(x, "and the server does not offer PIPELINING")
+
+
+@rule(
+    "EXT505",
+    "pipelining-order",
+    "error",
+    "client",
+    "RFC 2920 §3.1; RFC 4954 §4",
+    on=OnExchange(marks=Mark.HASTY | Mark.HASTY_TEXT, unless=Mark.SKIPPED),
+    severities=_EXTENDED,
+)
+def pipelining_order(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Command that must end a pipelined group is followed by more.
+
+    A pipelined group ends with a command whose reply decides what may come next: EHLO, HELO, DATA, VRFY, EXPN, TURN,
+    NOOP, ETRN, a last BURL, or AUTH unless it is a mechanism of one round sent with its initial response. Here the
+    client went on without that reply.
+    """
+    hello = _hello(x, talk)
+    if hello is None or not hello.lists("PIPELINING"):
+        return
+    if x.marks & Mark.HASTY and x.behind is not None and _ends_group(x.behind):
+        yield Evidence(
+            f"{x.name} was sent before the reply to {_ahead(x.behind)}, which must be the last of a pipelined group."
+        )
+    if x.marks & Mark.HASTY_TEXT:
+        yield _hasty_text(x, "which must be the last of a pipelined group")
+
+
+def _ends_group(ahead: Exchange) -> bool:
+    if ahead.act is Act.ANSWER:
+        return True
+    command = ahead.command
+    if command is None:
+        return False
+    if ahead.act is Act.AUTH:
+        return command.mechanism not in _ONE_ROUND or command.initial is None
+    return command.verb in _ENDS_GROUP or (ahead.act is Act.LAST and command.verb == b"BURL")
+
+
+def _ahead(ahead: Exchange) -> str:
+    if ahead.command is not None:
+        return ahead.name if ahead.command.name is not None else "the line before it"
+    return "the message" if ahead.act is Act.END else "the AUTH line before it"
+
+
+def _hasty_text(x: Exchange, why: str) -> Evidence:
+    return Evidence(
+        f"Message text was sent before the reply to DATA, {why}.", offset=x.offset + x.length, length=0, evidence=""
+    )
+
+
+@rule(
+    "EXT506",
+    "size-over-maximum",
+    "warning",
+    "client",
+    "RFC 1870 §4, §6.1",
+    on=OnExchange(marks=Mark.OVER_SIZE, unless=Mark.SKIPPED),
+    severities=_EXTENDED,
+)
+def size_over_maximum(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Declared or sent size exceeds the advertised maximum.
+
+    The number behind SIZE in the EHLO reply is the largest message that the server takes, in octets. A client that
+    knows its message to be larger should return it rather than send it; the reply is 552.
+    """
+    transaction = x.opens or x.transaction
+    if transaction is None:
+        return
+    hello = transaction.state.hello
+    most = announced_size(hello)
+    if most is None or not talk.certain:
+        return
+    if x.act is Act.MAIL and x.command is not None:
+        size = (x.command.parameters.get("SIZE") or b"").decode("latin-1")
+        yield Evidence(f"MAIL declares {size} octets, but the server takes {most} at most; {_answer(x)}.")
+    elif x.act is Act.END and x.content is not None:
+        yield Evidence(f"The message has {x.content.size} octets, but the server takes {most} at most; {_answer(x)}.")
+    else:
+        yield Evidence(f"The chunks add up to more than the {most} octets that the server takes; {_answer(x)}.")
+
+
+def _listed(x: Exchange, talk: Conversation) -> frozenset[str]:
+    """Keywords of the EHLO reply that ``x`` got."""
+    known = x.reply is not None and x.accepted and talk.certain
+    return frozenset(x.reply.keywords()) if known and x.reply is not None else frozenset()
+
+
+@rule("EXT509", "smtputf8-without-8bitmime", "error", "server", "RFC 6531 §3.1", on=_INCONSISTENT, severities=_EXTENDED)
+def smtputf8_without_8bitmime(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """SMTPUTF8 offered without 8BITMIME.
+
+    A server that takes UTF-8 header fields must take 8-bit content too, and say so.
+    """
+    listed = _listed(x, talk)
+    if "SMTPUTF8" in listed and "8BITMIME" not in listed:
+        yield Evidence("The server offers SMTPUTF8 without 8BITMIME, which it depends on.", reply=True)
+
+
+@rule("EXT510", "binarymime-without-chunking", "error", "server", "RFC 3030 §3", on=_INCONSISTENT, severities=_EXTENDED)
+def binarymime_without_chunking(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """BINARYMIME offered without CHUNKING.
+
+    Binary content can only be sent by BDAT, so nobody can use the one without the other.
+    """
+    listed = _listed(x, talk)
+    if "BINARYMIME" in listed and "CHUNKING" not in listed:
+        yield Evidence("The server offers BINARYMIME without CHUNKING, which it depends on.", reply=True)
+
+
+@rule("EXT511", "starttls-readvertised", "error", "server", "RFC 3207 §4.2", on=_INCONSISTENT, severities=_EXTENDED)
+def starttls_readvertised(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """STARTTLS offered inside TLS.
+
+    Once TLS is up there is nothing left to start: the EHLO reply inside it must not list STARTTLS.
+    """
+    if x.before is not None and x.before.hello.secure and "STARTTLS" in _listed(x, talk):
+        yield Evidence("The server offers STARTTLS inside TLS.", reply=True)
+
+
+@rule(
+    "EXT512",
+    "offered-command-unimplemented",
+    "error",
+    "server",
+    "RFC 5321 §4.2.4",
+    on=OnExchange(marks=Mark.NOT_IMPLEMENTED, unless=_FAULTY | Mark.SKIPPED),
+    severities=_EXTENDED,
+)
+def offered_command_unimplemented(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Listed capability answered 500 or 502.
+
+    A server must not list in its EHLO reply what it does not implement: 500 and 502 say just that. A server that
+    implements a command but does not want to carry it out has other codes.
+    """
+    if x.command is None or x.before is None or x.command.verb not in _IMPLEMENTED or not (x.sure and talk.certain):
+        return
+    keyword = command_keyword(x.command.verb) or x.name
+    if x.before.hello.lists(keyword):
+        yield Evidence(f"The server lists {keyword}, but answered {x.code} to a well-formed {x.name}.", reply=True)
+
+
+@rule(
+    "EXT515",
+    "requiretls-in-clear",
+    "error",
+    "client",
+    "RFC 8689 §2",
+    on=OnExchange(marks=Mark.REQUIRETLS_CLEAR, unless=Mark.SKIPPED),
+    severities=_EXTENDED,
+)
+def requiretls_in_clear(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """REQUIRETLS parameter outside TLS.
+
+    REQUIRETLS asks that a message only travels inside TLS. The parameter may be given only inside TLS itself; here the
+    message was about to cross the first hop in the clear.
+    """
+    if _hello(x, talk) is not None:
+        yield Evidence(f"MAIL asks for REQUIRETLS on a connection without TLS; {_answer(x)}.")
+
+
+@rule(
+    "EXT516",
+    "limits-exceeded",
+    "warning",
+    "client",
+    "RFC 9422 §4",
+    on=OnExchange(marks=Mark.OVER_LIMIT | Mark.OVER_DOMAINS, unless=Mark.SKIPPED),
+    severities=_EXTENDED,
+)
+def limits_exceeded(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Client exceeds an announced LIMITS value.
+
+    LIMITS in the EHLO reply announces how many MAIL commands a session, how many RCPT commands a transaction, and how
+    many domains of recipients a session may have. A client that goes beyond is refused sooner or later.
+    """
+    hello = _hello(x, talk)
+    if hello is None:
+        return
+    names = []
+    if x.marks & Mark.OVER_LIMIT:
+        names.append("MAILMAX" if x.act is Act.MAIL else "RCPTMAX")
+    if x.marks & Mark.OVER_DOMAINS:
+        names.append("RCPTDOMAINMAX")
+    said = " and ".join(f"{name}={announced_limit(hello, name)}" for name in names)
+    yield Evidence(f"{x.name} goes beyond {said}, which the server had announced; {_answer(x)}.")

@@ -1,0 +1,58 @@
+"""What servers offered earlier in the same audit, so that an offer that vanishes is noticed (RFC 3207 §6)."""
+
+from __future__ import annotations
+
+from socket import AF_INET, AF_INET6, inet_pton
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from .limits import Limits
+
+__all__ = ["Offer", "Servers", "network"]
+
+
+class Offer(NamedTuple):
+    """An EHLO reply that listed STARTTLS: in which connection, when, in which frame."""
+
+    connection: int
+    time_ns: int
+    frame: int
+
+
+class Servers:
+    """Remembers, for each server as seen from each client network, the last offer of STARTTLS.
+
+    At most ``remembered_servers`` are kept, the one longest unseen goes first; an offer is worth
+    ``server_memory_seconds`` of capture time.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limit = limits.remembered_servers
+        self._life_ns = limits.server_memory_seconds * 10**9
+        self._offers: dict[tuple[str, ...], Offer] = {}
+
+    def __len__(self) -> int:
+        return len(self._offers)
+
+    def offered(self, key: tuple[str, ...], offer: Offer) -> None:
+        """``key`` (server, banner name, client network) offers STARTTLS."""
+        offers = self._offers
+        offers.pop(key, None)
+        offers[key] = offer
+        if len(offers) > self._limit > 0:
+            del offers[next(iter(offers))]
+
+    def last_offer(self, key: tuple[str, ...], time_ns: int) -> Offer | None:
+        """The last offer before ``time_ns`` that still counts."""
+        offer = self._offers.get(key)
+        if offer is None or offer.time_ns > time_ns:
+            return None
+        if time_ns - offer.time_ns > self._life_ns > 0:
+            del self._offers[key]
+            return None
+        return offer
+
+
+def network(address: str) -> str:
+    """The network of a client: its /24, or /64 in IPv6. Servers may rightly offer other things to other networks."""
+    return inet_pton(AF_INET6, address)[:8].hex() if ":" in address else inet_pton(AF_INET, address)[:3].hex()

@@ -1,0 +1,158 @@
+"""Configuration files: what is found, what it means, and what is said of what is wrong."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from smtpwire.analyzer.config import Config, find_config, read_config
+from smtpwire.analyzer.errors import UsageError
+from smtpwire.analyzer.limits import DEFAULT_LIMITS
+
+EVERYTHING = """\
+profile = "lmtp"
+select = ["SEQ", "bare-lf-in-command"]
+ignore = ["SEQ101"]
+fail-on = "warning"
+format = "json"
+ports = [2526, 10025]
+baseline = "known.json"
+
+[limits]
+line-bytes = 0
+idle-seconds = 60
+
+[[per-peer]]
+client = "10.0.0.1/8"
+ignore = ["BIT221"]
+
+[[per-peer]]
+server = "2001:db8::1"
+ignore = ["nested-mail"]
+"""
+
+
+def written(directory: Path, text: str, name: str = "smtpwire.toml") -> Path:
+    path = directory / name
+    path.write_text(text, "utf-8")
+    return path
+
+
+def complaint(directory: Path, text: str, name: str = "smtpwire.toml") -> str:
+    with pytest.raises(UsageError) as caught:
+        read_config(written(directory, text, name))
+    return str(caught.value).replace(f"{directory}/", "")
+
+
+class TestValues:
+    def test_everything_at_once(self, tmp_path: Path) -> None:
+        config = read_config(written(tmp_path, EVERYTHING))
+        assert (config.profile, config.fail_on, config.format) == ("lmtp", "warning", "json")
+        assert config.select == ("SEQ", "bare-lf-in-command")
+        assert config.ignore == ("SEQ101",)
+        assert config.ports == (2526, 10025)
+        assert config.baseline == tmp_path / "known.json"
+        assert (config.limits.line_bytes, config.limits.idle_seconds) == (0, 60)
+        assert config.limits.turns == DEFAULT_LIMITS.turns
+        first, second = config.peers
+        assert (first.client, first.server, first.ignore) == (ip_network("10.0.0.0/8"), None, {"BIT221"})
+        assert (second.client, second.server, second.ignore) == (None, ip_network("2001:db8::1"), {"SEQ102"})
+
+    def test_the_same_in_a_project_file(self, tmp_path: Path) -> None:
+        text = '[project]\nname = "x"\n\n[tool.smtpwire]\nprofile = "lmtp"\n[tool.smtpwire.limits]\nturns = 5\n'
+        config = read_config(written(tmp_path, text, "pyproject.toml"))
+        assert config.profile == "lmtp"
+        assert config.limits.turns == 5
+        assert config.origin("limits.turns") == f"{tmp_path}/pyproject.toml:7"
+
+    def test_an_empty_file_is_the_defaults(self, tmp_path: Path) -> None:
+        assert read_config(written(tmp_path, "")) == Config()
+
+    def test_each_setting_knows_its_line(self, tmp_path: Path) -> None:
+        path = written(tmp_path, EVERYTHING)
+        config = read_config(path)
+        lines = EVERYTHING.splitlines()
+        for name in ("profile", "select", "fail-on", "ports", "baseline"):
+            assert config.origin(name) == f"{path}:{next(n for n, t in enumerate(lines, 1) if t.startswith(name))}"
+        assert config.origin("limits.idle-seconds") == f"{path}:{lines.index('idle-seconds = 60') + 1}"
+        assert config.origin("limits.turns") == "default"
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ('\nprofil = "lmtp"', "no such setting profil: smtpwire.toml:2: did you mean profile?"),
+            ("fail_on = 1", "no such setting fail_on: smtpwire.toml:1: did you mean fail-on?"),
+            ("zzz = 1", "no such setting zzz: smtpwire.toml:1: there are profile, select"),
+            ('profile = "x400"', "wrong value of profile: smtpwire.toml:1: it is one of rfc5321, rfc821"),
+            ("profile = 5", "wrong value of profile: smtpwire.toml:1"),
+            ('select = "SEQ"', 'wrong value of select: smtpwire.toml:1: it is a list of rules: ["SEQ101", "BIT"]'),
+            ('# a\n\nignore = ["SEQ10l"]', "no such rule SEQ10l: smtpwire.toml:3: did you mean SEQ101?"),
+            ("ports = [0]", "wrong value of ports: smtpwire.toml:1: it is a list of numbers from 1 to 65535"),
+            ("ports = [true]", "wrong value of ports"),
+            ('baseline = ""', "wrong value of baseline: smtpwire.toml:1: it is the name of a file"),
+            ("[limits]\nline-byte = 1", "no such setting line-byte: smtpwire.toml:2: did you mean line-bytes?"),
+            ("[limits]\n\nline-bytes = -1", "wrong value of line-bytes: smtpwire.toml:3: it is a number"),
+            ("[limits]\nturns = 1.5", "wrong value of turns: smtpwire.toml:2"),
+            ("[limits]\nturns = true", "wrong value of turns: smtpwire.toml:2"),
+            ("limits = 5", "wrong value of limits: smtpwire.toml:1: it is a table of numbers"),
+            ('limits = {turns = "x"}', "wrong value of turns: smtpwire.toml:1"),
+            ("limits.turns = false", "wrong value of turns: smtpwire.toml:1"),
+            ("per-peer = 5", "wrong value of per-peer: smtpwire.toml:1: it is a list of tables: write [[per-peer]]"),
+            ('[per-peer]\nclient = "::"', "wrong value of per-peer: smtpwire.toml:1"),
+            ('[[per-peer]]\nclient = "::1"', "per-peer says nothing to ignore: smtpwire.toml:1"),
+            ('[[per-peer]]\nignore = ["SEQ"]', "per-peer names no host: smtpwire.toml:1"),
+            (
+                '[[per-peer]]\nclient = "::1"\nignore = ["SEQ"]\n[[per-peer]]\nclient = "mx"\nignore = ["SEQ"]',
+                "wrong value of client: smtpwire.toml:5: it is an address or a network",
+            ),
+            (
+                '[[per-peer]]\nclient = "::1"\nignore = ["SEQ"]\n[[per-peer]]\nclients = "::1"',
+                "no such setting clients: smtpwire.toml:5: did you mean client?",
+            ),
+            ("profile = \n", "no TOML: smtpwire.toml:1: invalid value"),
+        ],
+    )
+    def test_the_line_and_the_way_out_are_named(self, tmp_path: Path, text: str, said: str) -> None:
+        assert complaint(tmp_path, text).startswith(said)
+
+    def test_in_a_project_file_too(self, tmp_path: Path) -> None:
+        text = "[tool.other]\nselct = 1\n[tool.smtpwire]\nselct = []\n"
+        said = "no such setting selct: pyproject.toml:4: did you mean select?"
+        assert complaint(tmp_path, text, "pyproject.toml") == said
+
+    def test_bytes_that_are_no_text(self, tmp_path: Path) -> None:
+        path = tmp_path / "smtpwire.toml"
+        path.write_bytes(b"\xff\xfe")
+        with pytest.raises(UsageError, match="not UTF-8"):
+            read_config(path)
+
+    def test_a_file_that_is_not_there(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="No such file"):
+            read_config(tmp_path / "smtpwire.toml")
+
+
+class TestSearch:
+    def test_upwards_and_the_nearest_holds(self, tmp_path: Path) -> None:
+        inner = tmp_path / "a" / "b"
+        inner.mkdir(parents=True)
+        outer = written(tmp_path, "")
+        assert find_config(inner) == outer
+        nearer = written(inner.parent, "[tool.smtpwire]\n", "pyproject.toml")
+        assert find_config(inner) == nearer
+
+    def test_our_own_file_holds_before_the_project_s(self, tmp_path: Path) -> None:
+        written(tmp_path, "[tool.smtpwire]\n", "pyproject.toml")
+        own = written(tmp_path, "")
+        assert find_config(tmp_path) == own
+
+    @pytest.mark.parametrize("text", ["", '[project]\nname = "smtpwire"\n', "smtpwire = [\n"])
+    def test_project_files_that_do_not_speak_of_us_are_passed_over(self, tmp_path: Path, text: str) -> None:
+        outer = written(tmp_path, "")
+        inner = tmp_path / "a"
+        inner.mkdir()
+        written(inner, text, "pyproject.toml")
+        assert find_config(inner) == outer

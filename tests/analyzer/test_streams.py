@@ -1,0 +1,559 @@
+"""Both directions of a TCP connection come out whole, in order, once, and what is not there is said with its length."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from captures import ACK, CLIENT, FIN, PSH, RST, SERVER, SYN, flow
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
+from smtpwire.analyzer.streams import Flow, Reassembler, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SECOND = 1_000_000_000
+PROOF = DEFAULT_LIMITS.loss_proof_frames
+
+
+class Heard:
+    """Listens to one flow. ``log`` has the events of both directions in their order; offsets must join without a hole,
+    which holds for whatever segments come."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        self.bytes = {"C": b"", "S": b""}
+        self.log: list[tuple[Any, ...]] = []
+        self.gaps: list[tuple[str, int, int]] = []
+        self.conflicts: list[tuple[str, int]] = []
+        self.closed_by: list[tuple[str, str]] = []
+        self.finished: list[str] = []
+        self.frames: list[int] = []
+        self.seen: list[int] = []
+        self._next = {"C": 0, "S": 0}
+        flow.listener = self
+        flow.a.deliver = lambda *event: self._data("C", *event)
+        flow.b.deliver = lambda *event: self._data("S", *event)
+
+    def _side(self, stream: Stream) -> str:
+        return "C" if stream is self.flow.a else "S"
+
+    def _data(self, side: str, payload: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        assert payload
+        assert offset == self._next[side]
+        assert not self.finished
+        self._next[side] += len(payload)
+        self.bytes[side] += payload
+        self.log.append((side, payload))
+        self.frames.append(frame)
+        self.seen.append(seen)
+
+    def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None:
+        side = self._side(stream)
+        assert length > 0
+        assert offset == self._next[side]
+        self._next[side] += length
+        self.gaps.append((side, offset, length))
+        self.log.append((side, length))
+
+    def closed(self, stream: Stream, how: str, frame: int, time_ns: int) -> None:
+        self.closed_by.append((self._side(stream), how))
+
+    def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
+        self.conflicts.append((self._side(stream), offset))
+
+    def finish(self, why: str) -> None:
+        self.finished.append(why)
+
+
+class Net:
+    """Sends segments to a reassembler. Places are offsets behind the SYN, as a person counts them."""
+
+    def __init__(self, *, client: int = 1000, server: int = 5000, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.flows: list[Heard] = []
+        self.reassembler = Reassembler(lambda flow: self.flows.append(Heard(flow)), limits)
+        self.first = {"C": client, "S": server}
+        self.ports = (43210, 25)
+        self.frame = 0
+        self.time_ns = SECOND
+
+    @property
+    def heard(self) -> Heard:
+        return self.flows[-1]
+
+    def send(
+        self, side: str, at: int = 0, payload: bytes = b"", acks: int = 0, flags: int = ACK, missing: int = 0
+    ) -> Net:
+        """``at`` and ``acks`` count from the first byte behind the SYN of either side."""
+        self.frame += 1
+        self.time_ns += 1_000_000
+        peer = "S" if side == "C" else "C"
+        here, there = self.ports
+        key = flow(CLIENT, SERVER, here, there) if side == "C" else flow(SERVER, CLIENT, there, here)
+        seq = (self.first[side] + 1 + at) & 0xFFFFFFFF
+        ack = (self.first[peer] + 1 + acks) & 0xFFFFFFFF if flags & ACK else 0
+        self.reassembler.feed(key, seq, ack, flags, payload, missing, self.frame, self.time_ns)
+        return self
+
+    def client(self, at: int, payload: bytes = b"", acks: int = 0, flags: int = ACK, missing: int = 0) -> Net:
+        return self.send("C", at, payload, acks, flags, missing)
+
+    def server(self, at: int, payload: bytes = b"", acks: int = 0, flags: int = ACK, missing: int = 0) -> Net:
+        return self.send("S", at, payload, acks, flags, missing)
+
+    def handshake(self) -> Net:
+        self.client(-1, flags=SYN).server(-1, flags=SYN | ACK)
+        return self.client(0)
+
+    def idle(self, frames: int) -> Net:
+        """Frames of the connection that say nothing new."""
+        sent = self.heard.flow.b.offset
+        for _ in range(frames):
+            self.client(self.heard.flow.a.offset, acks=sent)
+        return self
+
+
+def open_net(**options: Any) -> Net:
+    return Net(**options).handshake()
+
+
+# -- in order, and not ------------------------------------------------------------------------------------------------
+
+
+def test_lockstep_is_delivered_at_once() -> None:
+    net = open_net().server(0, b"220 hi\r\n").client(0, b"QUIT\r\n", acks=8).server(8, b"221 bye\r\n", acks=6)
+    assert net.heard.log == [("S", b"220 hi\r\n"), ("C", b"QUIT\r\n"), ("S", b"221 bye\r\n")]
+    assert net.heard.frames == [4, 5, 6]
+    assert net.heard.flow.handshake
+    assert net.heard.flow.first_frame == 1
+
+
+def test_each_piece_says_how_much_of_the_peer_its_sender_had_seen() -> None:
+    net = open_net().server(0, b"220 hi\r\n").client(0, b"A", acks=4).client(1, b"B", acks=8)
+    assert net.heard.seen == [0, 4, 8]
+
+
+def test_segments_that_changed_places_are_put_back() -> None:
+    net = open_net().client(0, b"EHLO ").client(12, b"RSET\r\n").client(5, b"a.com\r\n")
+    assert net.heard.log == [("C", b"EHLO "), ("C", b"a.com\r\n"), ("C", b"RSET\r\n")]
+    assert net.heard.frames == [4, 6, 5]
+
+
+def test_the_last_of_many_may_come_first() -> None:
+    net = open_net()
+    for at in reversed(range(6)):
+        net.client(at, b"RSET\r\n"[at : at + 1])
+    assert net.heard.bytes["C"] == b"RSET\r\n"
+
+
+def test_a_retransmission_comes_once() -> None:
+    net = open_net().client(0, b"NOOP\r\n").client(0, b"NOOP\r\n").client(6, b"QUIT\r\n")
+    assert net.heard.bytes["C"] == b"NOOP\r\nQUIT\r\n"
+    assert net.heard.conflicts == []
+
+
+def test_a_retransmission_with_more_behind_it_adds_what_is_new() -> None:
+    net = open_net().client(0, b"NOOP\r\n").client(0, b"NOOP\r\nQUIT\r\n")
+    assert net.heard.log == [("C", b"NOOP\r\n"), ("C", b"QUIT\r\n")]
+
+
+def test_other_bytes_in_the_same_place_are_a_conflict_and_the_first_copy_wins() -> None:
+    net = open_net().client(0, b"RCPT TO:<a@x>\r\n").client(0, b"RCPT TO:<b@x>\r\n")
+    assert net.heard.bytes["C"] == b"RCPT TO:<a@x>\r\n"
+    assert net.heard.conflicts == [("C", 9)]
+
+
+def test_bytes_behind_a_hole_have_a_first_copy_too() -> None:
+    net = open_net().client(0, b"NO").client(4, b"\r\nQUIT").client(4, b"\r\nRSET").client(2, b"OP")
+    assert net.heard.bytes["C"] == b"NOOP\r\nQUIT"
+    assert net.heard.conflicts == [("C", 6)]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (2, 0, 1), (2, 1, 0), (1, 2, 0), (1, 0, 2)])
+def test_segments_that_overlap_fit_together(order: tuple[int, ...]) -> None:
+    whole = b"MAIL FROM:<a@x.example>\r\n"
+    pieces = [(0, whole[0:10]), (6, whole[6:18]), (12, whole[12:])]
+    net = open_net()
+    for index in order:
+        net.client(*pieces[index])
+    assert net.heard.bytes["C"] == whole
+    assert net.heard.conflicts == []
+
+
+def test_a_held_segment_may_cover_another_on_both_sides() -> None:
+    net = open_net().client(0, b"a").client(3, b"d").client(2, b"cde").client(1, b"b")
+    assert net.heard.bytes["C"] == b"abcde"
+
+
+# -- sequence numbers --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("before", range(0, 26))
+def test_numbers_begin_again_at_two_to_the_thirty_second(before: int) -> None:
+    net = open_net(client=(1 << 32) - 1 - before, server=(1 << 32) - 1 - before)
+    net.server(0, b"220 hi\r\n")
+    net.client(5, b"x\r\n", acks=8).client(0, b"EHLO ", acks=8).client(0, b"EHLO x\r\n", acks=8)
+    net.server(8, b"250 ok\r\n", acks=8).client(8, b"QUIT\r\n", acks=16).server(16, b"221 bye\r\n", acks=14)
+    net.server(25, flags=FIN | ACK, acks=14).client(14, flags=FIN | ACK, acks=26)
+    assert net.heard.bytes == {"C": b"EHLO x\r\nQUIT\r\n", "S": b"220 hi\r\n250 ok\r\n221 bye\r\n"}
+    assert net.heard.gaps == []
+    assert net.heard.conflicts == []
+    assert net.heard.closed_by == [("S", "fin"), ("C", "fin")]
+
+
+@pytest.mark.parametrize("before", range(0, 12))
+def test_a_loss_across_the_wrap_has_its_true_length(before: int) -> None:
+    net = open_net(client=(1 << 32) - 1 - before)
+    net.client(0, b"ab").client(8, b"cd").server(0, acks=10).idle(PROOF)
+    assert net.heard.gaps == [("C", 2, 6)]
+    assert net.heard.bytes["C"] == b"abcd"
+
+
+def test_a_number_farther_ahead_than_any_window_is_not_believed() -> None:
+    net = open_net().client(0, b"NOOP\r\n").client(1 << 31, b"forged").client((1 << 30) + 9, b"forged")
+    net.server(0, acks=1 << 30).client(6, b"QUIT\r\n").idle(3 * PROOF)
+    assert net.heard.bytes["C"] == b"NOOP\r\nQUIT\r\n"
+    assert net.heard.gaps == []
+
+
+# -- probes ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\0", b"x"])
+def test_a_keep_alive_is_no_data(garbage: bytes) -> None:
+    net = open_net().client(0, b"NOOP\r\n").client(5, garbage).client(5, garbage).client(6, b"QUIT\r\n")
+    assert net.heard.bytes["C"] == b"NOOP\r\nQUIT\r\n"
+    assert net.heard.conflicts == []
+
+
+def test_a_zero_window_probe_is_the_first_byte_of_what_comes_later() -> None:
+    net = open_net().client(0, b"NOOP\r\n").client(6, b"Q").client(6, b"Q").client(6, b"QUIT\r\n")
+    assert net.heard.bytes["C"] == b"NOOP\r\nQUIT\r\n"
+    assert net.heard.conflicts == []
+
+
+# -- the end -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_connection_is_over_when_both_sides_have_ended_it() -> None:
+    net = open_net().client(0, b"QUIT\r\n").server(0, b"221 bye\r\n", acks=6)
+    net.server(9, acks=6, flags=FIN | ACK)
+    assert net.heard.closed_by == [("S", "fin")]
+    assert not net.heard.finished
+    net.client(6, acks=10, flags=FIN | ACK)
+    assert net.heard.closed_by == [("S", "fin"), ("C", "fin")]
+    assert net.heard.finished == [""]
+    assert net.reassembler.open == 0
+
+
+def test_a_fin_with_data_comes_behind_the_data() -> None:
+    net = open_net().client(6, flags=FIN | ACK).client(0, b"QUIT\r\n")
+    assert net.heard.bytes["C"] == b"QUIT\r\n"
+    assert net.heard.closed_by == [("C", "fin")]
+
+
+def test_nothing_comes_behind_a_fin() -> None:
+    net = open_net().client(0, b"QUIT\r\n", flags=FIN | ACK).client(6, b"NOOP\r\n").client(7, b"NOOP\r\n")
+    assert net.heard.bytes["C"] == b"QUIT\r\n"
+
+
+def test_a_reset_ends_it_at_once() -> None:
+    net = open_net().client(0, b"DATA\r\n").server(0, flags=RST | ACK, acks=6)
+    assert net.heard.closed_by == [("S", "rst")]
+    assert net.heard.finished == [""]
+
+
+def test_a_reset_outside_the_window_is_ignored() -> None:
+    net = open_net().client(0, b"DATA\r\n").server(2_000_000, flags=RST).server(-9, flags=RST)
+    net.server(0, b"354 go\r\n", acks=6)
+    assert net.heard.closed_by == []
+    assert net.heard.bytes["S"] == b"354 go\r\n"
+
+
+def test_a_late_copy_of_a_closed_connection_opens_no_ghost() -> None:
+    net = open_net().client(0, b"QUIT\r\n").server(0, flags=RST | ACK, acks=6)
+    net.client(0, b"QUIT\r\n").client(-1, flags=SYN).server(-1, flags=SYN | ACK).client(0, b"QUIT\r\n")
+    assert len(net.flows) == 1
+
+
+def test_the_same_ports_begin_a_new_connection() -> None:
+    net = open_net().client(0, b"NOOP\r\n")
+    net.first = {"C": 77_000, "S": 99_000}
+    net.handshake().client(0, b"EHLO x\r\n")
+    first, second = net.flows
+    assert first.finished == ["the same addresses and ports began a new connection"]
+    assert second.bytes["C"] == b"EHLO x\r\n"
+    assert second.flow.handshake
+
+
+def test_the_same_ports_may_be_used_again_after_a_close() -> None:
+    net = open_net().client(0, b"QUIT\r\n", flags=FIN | ACK).server(0, flags=FIN | ACK, acks=7)
+    net.first = {"C": 77_000, "S": 99_000}
+    net.handshake().client(0, b"EHLO x\r\n")
+    assert [heard.bytes["C"] for heard in net.flows] == [b"QUIT\r\n", b"EHLO x\r\n"]
+
+
+def test_what_is_open_at_the_end_is_reported_oldest_first() -> None:
+    net = open_net().client(0, b"first")
+    net.ports = (43211, 25)
+    net.handshake().client(0, b"second").client(10, b"third")
+    ended: list[int] = []
+    for number, heard in enumerate(net.flows):
+        heard.finish = lambda why, number=number: ended.append(number)  # type: ignore[method-assign]
+    net.reassembler.close()
+    assert ended == [0, 1]
+    assert net.flows[1].gaps == [("C", 6, 4)]
+    assert net.flows[1].bytes["C"] == b"secondthird"
+
+
+# -- captures that lack something --------------------------------------------------------------------------------------
+
+
+def test_in_mid_stream_bytes_count_from_the_first_that_was_captured() -> None:
+    net = Net().client(500, b"RSET\r\n", acks=900).server(900, b"250 ok\r\n", acks=506)
+    assert net.heard.log == [("C", b"RSET\r\n"), ("S", b"250 ok\r\n")]
+    assert not net.heard.flow.handshake
+
+
+def test_one_direction_is_enough() -> None:
+    net = Net().client(-1, flags=SYN).client(0, b"EHLO x\r\n", acks=20).client(8, b"QUIT\r\n", acks=60)
+    assert net.heard.bytes["C"] == b"EHLO x\r\nQUIT\r\n"
+    assert net.heard.gaps == []
+    # the peer's numbers are known by nothing but the ACKs: how far they grew is what the client had seen
+    assert net.heard.seen[1] - net.heard.seen[0] == 40
+
+
+def test_an_ack_proves_a_loss_with_its_exact_place() -> None:
+    net = open_net().client(0, b"EHLO x\r\n").client(30, b"QUIT\r\n").server(0, acks=36)
+    net.idle(PROOF - 1)
+    assert net.heard.gaps == []  # another tap may still deliver it
+    net.idle(1)
+    assert net.heard.gaps == [("C", 8, 22)]
+    assert net.heard.log == [("C", b"EHLO x\r\n"), ("C", 22), ("C", b"QUIT\r\n")]
+
+
+def test_without_an_ack_a_hole_may_still_be_filled() -> None:
+    net = open_net().client(0, b"EHLO x\r\n").client(30, b"QUIT\r\n").idle(10 * PROOF)
+    assert net.heard.gaps == []
+    net.client(8, b"MAIL FROM:<a@x.y>  \r\n\r\n"[:22])
+    assert net.heard.gaps == []
+    assert net.heard.bytes["C"].endswith(b"QUIT\r\n")
+
+
+def test_the_last_bytes_may_be_lost_too() -> None:
+    net = open_net().client(0, b"EHLO x\r\n").server(0, b"250 ok\r\n", acks=14).idle(PROOF)
+    assert net.heard.gaps == [("C", 8, 6)]
+    assert net.heard.log == [("C", b"EHLO x\r\n"), ("C", 6), ("S", b"250 ok\r\n")]
+
+
+def test_one_byte_that_only_an_ack_speaks_of_is_a_fin() -> None:
+    net = open_net().client(0, b"QUIT\r\n").server(0, b"221 bye\r\n", acks=7).idle(PROOF)
+    assert net.heard.gaps == []
+    net.reassembler.close()
+    assert net.heard.gaps == []
+    assert net.heard.bytes["S"] == b"221 bye\r\n"
+
+
+def test_bytes_beyond_the_snap_length_are_a_gap() -> None:
+    net = open_net().client(0, b"Subject: x", missing=90).client(100, b"end\r\n").server(0, acks=105).idle(PROOF)
+    assert net.heard.log == [("C", b"Subject: x"), ("C", 90), ("C", b"end\r\n")]
+
+
+def test_with_one_direction_bytes_beyond_the_snap_length_are_a_gap_at_once() -> None:
+    net = Net().client(-1, flags=SYN).client(0, b"Subject: x", missing=90).client(100, b"end\r\n")
+    assert net.heard.log == [("C", b"Subject: x"), ("C", 90), ("C", b"end\r\n")]
+
+
+def test_another_copy_fills_what_the_snap_length_cut() -> None:
+    net = open_net().client(0, b"NOOP", missing=2).client(0, b"NOOP\r\n").server(0, acks=6).idle(PROOF)
+    assert net.heard.bytes["C"] == b"NOOP\r\n"
+    assert net.heard.gaps == []
+
+
+def test_a_conversation_of_which_all_data_was_lost_is_reported() -> None:
+    net = open_net().client(40, acks=60)
+    net.reassembler.close()
+    assert sorted(net.heard.gaps) == [("C", 0, 40), ("S", 0, 60)]
+
+
+def test_a_handshake_without_data_is_no_conversation() -> None:
+    net = open_net().client(0, acks=1, flags=FIN | ACK).server(1, acks=1, flags=FIN | ACK)
+    net.reassembler.close()
+    assert net.flows == []
+
+
+# -- causal order ------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_captured_before_its_question_waits_for_it() -> None:
+    net = open_net().server(0, b"220 hi\r\n").server(8, b"250 ok\r\n", acks=6).client(0, b"NOOP\r\n", acks=8)
+    assert net.heard.log == [("S", b"220 hi\r\n"), ("C", b"NOOP\r\n"), ("S", b"250 ok\r\n")]
+
+
+def test_two_taps_with_a_skew_are_put_in_the_order_in_which_it_happened() -> None:
+    net = open_net()
+    for n in range(3):
+        net.server(8 * n, b"250 ok\r\n", acks=6 * n)
+    for n in range(3):
+        net.client(6 * n, b"NOOP\r\n", acks=8 * (n + 1))
+    assert [side for side, _ in net.heard.log] == ["S", "C", "S", "C", "S", "C"]
+    assert net.heard.gaps == []
+
+
+def test_a_question_that_was_never_captured_keeps_its_answer_waiting_no_longer_than_the_proof_needs() -> None:
+    net = open_net().server(0, b"220 hi\r\n").server(8, b"250 ok\r\n", acks=6).idle(PROOF)
+    assert net.heard.log == [("S", b"220 hi\r\n"), ("C", 6), ("S", b"250 ok\r\n")]
+
+
+def test_acks_that_contradict_one_another_hold_up_nothing() -> None:
+    net = open_net().client(0, b"aa", acks=3).server(0, b"bbb", acks=2)
+    net.reassembler.close()
+    assert net.heard.bytes == {"C": b"aa", "S": b"bbb"}
+
+
+# -- limits ------------------------------------------------------------------------------------------------------------
+
+
+def test_too_many_bytes_behind_a_hole_are_waited_for_no_longer() -> None:
+    net = open_net(limits=Limits(held_bytes=100)).client(0, b"a").client(5, b"b" * 60)
+    assert net.heard.gaps == []
+    net.client(65, b"c" * 60)
+    assert net.heard.gaps == [("C", 1, 4)]
+    assert net.heard.bytes["C"] == b"a" + b"b" * 60 + b"c" * 60
+
+
+def test_too_many_segments_behind_a_hole_are_waited_for_no_longer() -> None:
+    net = open_net(limits=Limits(held_segments=10)).client(0, b"a")
+    for n in range(11):
+        net.client(10 + 2 * n, b"b")
+    assert net.heard.gaps[0] == ("C", 1, 9)
+
+
+def test_the_longest_idle_connections_go_first_where_there_are_too_many() -> None:
+    net = Net(limits=Limits(connections=10))
+    for n in range(12):
+        net.ports = (40000 + n, 25)
+        net.handshake().client(0, b"x")
+        net.reassembler.sweep()
+    assert net.reassembler.open <= 10
+    assert [heard.finished != [] for heard in net.flows[:2]] == [True, True]
+    assert "more than 10 connections" in net.flows[0].finished[0]
+    assert net.flows[-1].finished == []
+    assert net.reassembler.evicted == sum(heard.finished != [] for heard in net.flows)
+
+
+def test_an_idle_connection_is_closed() -> None:
+    net = open_net(limits=Limits(idle_seconds=600)).client(0, b"x")
+    net.ports = (43211, 25)
+    net.time_ns += 700 * SECOND
+    net.handshake().client(0, b"y")
+    net.reassembler.sweep()
+    first, second = net.flows
+    assert first.finished == ["followed no further: idle for more than 600 s"]
+    assert second.finished == []
+
+
+def test_a_syn_flood_fills_a_bounded_table() -> None:
+    net = Net(limits=Limits(handshakes=100))
+    for n in range(1000):
+        net.ports = (n, 25)
+        net.client(-1, flags=SYN)
+    assert len(net.reassembler._handshakes) <= 100
+    assert net.flows == []
+    net.ports = (999, 25)
+    net.server(-1, flags=SYN | ACK).client(0, b"EHLO x\r\n")
+    assert net.heard.flow.handshake
+
+
+def test_closed_connections_are_remembered_in_a_bounded_table() -> None:
+    net = Net(limits=Limits(closed_connections=10))
+    for n in range(100):
+        net.ports = (n, 25)
+        net.handshake().client(0, b"x").client(1, flags=RST)
+    assert len(net.flows) == 100
+    assert len(net.reassembler._closed) <= 20
+
+
+def test_what_is_ignored_is_followed_no_further() -> None:
+    net = open_net().client(0, b"GET / HTTP/1.1\r\n")
+    net.reassembler.ignore(net.heard.flow)
+    net.client(16, b"Host: x\r\n").server(0, b"HTTP/1.1 200\r\n", acks=25)
+    net.reassembler.close()
+    assert net.heard.bytes == {"C": b"GET / HTTP/1.1\r\n", "S": b""}
+    assert net.heard.finished == []
+
+
+# -- whatever comes ----------------------------------------------------------------------------------------------------
+
+turns = st.lists(st.tuples(st.sampled_from("CS"), st.binary(min_size=1, max_size=12)), min_size=1, max_size=8)
+numbers = st.integers(0, (1 << 32) - 1)
+REACH = PROOF - 2  # frames by which one may be late: a loss is believed only after more
+
+
+@given(turns, numbers, numbers, st.data())
+def test_any_segmentation_in_any_near_order_gives_the_same_bytes(
+    said: Sequence[tuple[str, bytes]], client: int, server: int, data: st.DataObject
+) -> None:
+    sent = {"C": 0, "S": 0}
+    frames: list[tuple[str, int, bytes, int]] = []
+    for side, text in said:
+        peer = "S" if side == "C" else "C"
+        at = 0
+        while at < len(text):
+            size = data.draw(st.integers(1, len(text) - at))
+            frames.append((side, sent[side], text[at : at + size], sent[peer]))
+            sent[side] += size
+            at += size
+    again = data.draw(st.lists(st.integers(0, len(frames) - 1), max_size=3))
+    due = [(n + data.draw(st.integers(0, REACH // 2)), n) for n in range(len(frames))]
+    due += [(n + data.draw(st.integers(0, REACH)), n) for n in again]
+    net = open_net(client=client, server=server)
+    for _, n in sorted(due):
+        net.send(*frames[n])
+    net.reassembler.close()
+    heard = net.heard
+    assert heard.bytes == {side: b"".join(text for who, text in said if who == side) for side in "CS"}
+    assert heard.gaps == []
+    assert heard.conflicts == []
+    happened = [side for side, _ in said]
+    in_turns = [side for n, (side, _) in enumerate(heard.log) if n == 0 or heard.log[n - 1][0] != side]
+    assert in_turns == [side for n, side in enumerate(happened) if n == 0 or happened[n - 1] != side]
+
+
+edges = st.one_of(st.integers(-20, 40), st.sampled_from([-(1 << 31), 1 << 31, 1 << 30, (1 << 30) + 1, 1 << 20]))
+any_segment = st.tuples(
+    st.sampled_from("CS"),
+    edges,
+    st.binary(max_size=12),
+    edges,
+    st.sampled_from([ACK, ACK, ACK, PSH | ACK, 0, SYN, SYN | ACK, FIN | ACK, FIN, RST, RST | ACK, SYN | FIN, 255]),
+    st.sampled_from([0, 0, 0, 5, 70000]),
+)
+
+
+@given(st.lists(any_segment, max_size=60), numbers, st.booleans(), st.integers(1, 4))
+def test_whatever_comes_nothing_is_raised_and_nothing_is_invented(
+    sent: Sequence[tuple[str, int, bytes, int, int, int]], first: int, greeted: bool, held: int
+) -> None:
+    limits = Limits(loss_proof_frames=2, held_bytes=20, held_segments=held, handshakes=1, closed_connections=1)
+    net = Net(client=first, server=first, limits=limits)
+    if greeted:
+        net.handshake()
+    for segment in sent:
+        net.send(*segment)
+        for heard in net.flows:
+            for stream in (heard.flow.a, heard.flow.b):
+                assert len(stream.held) <= held + 1
+                assert stream.held_bytes == sum(len(one.payload) for one in stream.held)
+    net.reassembler.close()
+    everything = {side: b"".join(payload for who, _, payload, *_ in sent if who == side) for side in "CS"}
+    for heard in net.flows:
+        assert len(heard.finished) == 1
+        for side, stream in (("C", heard.flow.a), ("S", heard.flow.b)):
+            assert set(heard.bytes[side]) <= set(everything["C"] + everything["S"])
+            whole = len(heard.bytes[side]) + sum(length for who, _, length in heard.gaps if who == side)
+            assert whole == stream.offset
+    assert net.reassembler.open == 0

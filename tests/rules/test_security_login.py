@@ -1,0 +1,106 @@
+"""Passwords in the clear, and servers that believe what they are told."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING
+
+import pytest
+from scripts import Script, hello, lines, play, rules, talk
+
+if TYPE_CHECKING:
+    from smtpwire.analyzer import model
+
+
+def security(script: Script, *, port: int = 25, profile: str | None = None) -> list[str]:
+    return [rule for rule in rules(script, port=port, profile=profile) if rule.startswith("SEC")]
+
+
+def base64(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+SECRET = "opensesame"
+USER, PASSWORD = base64("user"), base64(SECRET)
+PLAIN = base64(f"\0user\0{SECRET}")
+BEARER = base64(f"user=u@x.example\x01auth=Bearer {SECRET}\x01\x01")
+LOGIN = hello("AUTH LOGIN XOAUTH2 CRAM-MD5 GSSAPI")  # SEC610 comes with it
+
+EXCHANGES = {
+    "plain at once": ["C AUTH PLAIN " + PLAIN, "S 235 ok"],
+    "plain asked for": ["C AUTH PLAIN", "S 334 ", "C " + PLAIN, "S 535 no"],
+    "login": ["C AUTH LOGIN", "S 334 VXNlcm5hbWU6", "C " + USER, "S 334 UGFzc3dvcmQ6", "C " + PASSWORD, "S 235 ok"],
+    "login, name at once": ["C AUTH LOGIN " + USER, "S 334 UGFzc3dvcmQ6", "C " + PASSWORD, "S 235 ok"],
+    "token": ["C AUTH XOAUTH2 " + BEARER, "S 235 ok"],
+}
+LENGTHS = {"token": 11}
+
+
+def credentials(connection: model.Connection) -> list[model.Finding]:
+    return [f for f in connection.findings if f.rule == "SEC609"]
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_a_password_in_the_clear(name: str) -> None:
+    connection = play([*LOGIN, *lines(*EXCHANGES[name])])
+    (finding,) = credentials(connection)
+    assert (finding.severity, finding.side) == ("error", "client")
+    assert f"user name of {LENGTHS.get(name, 4)} bytes" in finding.message
+    assert ("valid" in finding.message) == (connection.dialogue[-1].code == 235)  # type: ignore[union-attr]
+    told = repr(connection)
+    assert not any(secret in told for secret in (SECRET, PLAIN, PASSWORD, USER, BEARER))
+
+
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        ["C AUTH LOGIN", "S 334 VXNlcm5hbWU6", "C *", "S 501 cancelled"],
+        ["C AUTH PLAIN =", "S 501 no"],
+        ["C AUTH PLAIN not!base64", "S 501 no"],
+        ["C AUTH CRAM-MD5", "S 334 PDFAbXg+", "C " + base64("user 0123456789abcdef"), "S 235 ok"],
+        ["C AUTH GSSAPI " + PASSWORD, "S 535 no"],
+    ],
+    ids=["cancelled", "empty", "not base64", "cram", "gssapi"],
+)
+def test_no_password_was_sent(exchange: list[str]) -> None:
+    assert credentials(play([*LOGIN, *lines(*exchange)])) == []
+
+
+def test_inside_tls_nobody_reads_along() -> None:
+    inside = [*hello("AUTH PLAIN")[1:], *lines("C AUTH PLAIN " + PLAIN, "S 235 ok")]
+    script = [*hello("STARTTLS"), *lines("C STARTTLS", "S 220 go"), ("TLS", ""), *inside]
+    assert [f.rule for f in talk(script).findings if f.rule.startswith("SEC")] == []
+
+
+def test_a_cancelled_exchange_is_told() -> None:
+    asked = ["C AUTH CRAM-MD5", "S 334 PDFAbXg+"]
+    assert security([*hello("AUTH CRAM-MD5"), *lines(*asked, "C *", "S 501 cancelled")]) == ["SEC628"]
+    assert security([*hello("AUTH CRAM-MD5"), *lines(*asked, "C dXNlcg==", "S 535 no")]) == []
+
+
+@pytest.mark.parametrize(("reply", "expected"), [("220 mx", ["SEC629"]), ("250 ok", ["SEC629"]), ("550 no", [])])
+def test_xclient(reply: str, expected: list[str]) -> None:
+    assert security([*hello("XCLIENT NAME ADDR"), *lines("C XCLIENT ADDR=192.0.2.9", f"S {reply}")]) == expected
+
+
+def test_xforward() -> None:
+    assert security([*hello("XFORWARD NAME"), *lines("C XFORWARD NAME=a.example", "S 250 ok")]) == ["SEC629"]
+    assert security([*hello("XFORWARD NAME"), *lines("C XFORWARD NAME=a.example", "S 501 no")]) == []
+
+
+MAIL = ["C MAIL FROM:<a@client.example>", "S 250 ok"]
+
+
+def test_submission_without_login() -> None:
+    assert security([*hello(), *lines(*MAIL)], port=587) == ["SEC634"]
+    assert security([*hello(), *lines("C MAIL FROM:<a@client.example>", "S 530 5.7.0 log in")], port=587) == []
+    logged_in = lines("C AUTH CRAM-MD5", "S 334 PDFAbXg+", "C dXNlcg==", "S 235 ok")
+    assert security([*hello("AUTH CRAM-MD5"), *logged_in, *lines(*MAIL)], port=587) == []
+    assert security([*hello(), *lines(*MAIL)]) == []
+
+
+def test_inside_tls_a_certificate_may_have_told_who_the_client_is() -> None:
+    inside = [*hello()[1:], *lines(*MAIL)]
+    script = [*hello("STARTTLS"), *lines("C STARTTLS", "S 220 go"), ("TLS", ""), *inside]
+    (finding,) = [f for f in talk(script, port=587).findings if f.rule == "SEC634"]
+    assert finding.certainty == "indeterminate"

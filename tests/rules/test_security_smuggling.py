@@ -1,0 +1,170 @@
+"""Text that one reader takes for data and another one for commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from scripts import MESSAGE, Script, by_byte, envelope, hello, lines, play, rules
+
+if TYPE_CHECKING:
+    from smtpwire.analyzer import model
+
+FORMS = {
+    "<LF>.<LF>": "\n.\n",
+    "<LF>.<CR><LF>": "\n.\r\n",
+    "<CR><LF>.<LF>": "\r\n.\n",
+    "<CR>.<CR>": "\r.\r",
+    "<CR>.<LF>": "\r.\n",
+    "<CR>.<CR><LF>": "\r.\r\n",
+    "<CR><LF>.<CR>": "\r\n.\r",
+    "<LF>.<CR>": "\n.\r",
+    "<CR><LF><NUL>.<CR><LF>": "\r\n\0.\r\n",
+}
+SMUGGLED = "MAIL FROM:<e@x.example>\r\nRCPT TO:<b@mx.example>\r\nDATA\r\nSubject: y\r\n\r\nboo"
+BEFORE: Script = [*hello("PIPELINING"), *envelope(), *lines("C DATA", "S 354 go")]
+QUIT = lines("C QUIT", "S 221 bye")
+
+
+def message(text: str, *replies: str) -> Script:
+    """A body of ``text``, sent whole with its end, and what the server answered in one segment."""
+    told = "".join(f"{reply}\r\n" for reply in replies)
+    return [*BEFORE, ("C", MESSAGE + text + "\r\n.\r\n"), ("S", told), *QUIT]
+
+
+def security(connection: model.Connection) -> list[str]:
+    return sorted({f.rule for f in connection.findings if f.rule.startswith("SEC")})
+
+
+def one(connection: model.Connection, rule: str) -> model.Finding:
+    (finding,) = [f for f in connection.findings if f.rule == rule]
+    return finding
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_look_alike_of_the_end_has_its_place_and_name(name: str, *, whole: bool) -> None:
+    script = message("x" + FORMS[name] + "yz", "250 queued")
+    connection = play(script, cut=None if whole else by_byte)
+    assert security(connection) == ["SEC612"]
+    finding = one(connection, "SEC612")
+    assert finding.message == f"{name} stands in the mail data; nothing shows that the server took it for the end."
+    sent = "".join(text for who, text in script if who == "C" and isinstance(text, str))
+    assert sent[finding.offset :].startswith(FORMS[name])
+    assert finding.length == len(FORMS[name])
+
+
+@pytest.mark.parametrize("text", ["x\r\n..\r\nyz", "x\r\n.y\r\nz", "x.\r\n", "x\n.y\nz"])
+def test_other_dots_are_no_end(text: str) -> None:
+    assert security(play(message(text, "250 queued"))) == []
+
+
+def test_octets_of_a_chunk_have_no_end_mark() -> None:
+    text = "Date: x\r\n\r\nx\n.\nMAIL FROM:<e@x.example>\r\n"
+    script = [*hello("CHUNKING"), *envelope(), ("C", f"BDAT {len(text)} LAST\r\n{text}"), *lines("S 250 ok")]
+    assert security(play(script)) == []
+
+
+def test_a_refusal_is_told() -> None:
+    finding = one(play(message("x\n.\nyz", "554 5.6.0 bare LF")), "SEC612")
+    assert finding.message.endswith("the server refused the message with 554.")
+
+
+def test_several_are_counted() -> None:
+    assert one(play(message("x\n.\ny\n.\n.\nz", "250 queued")), "SEC612").count == 3
+
+
+def test_one_direction_is_enough_for_the_look_alike() -> None:
+    script = [entry for entry in message("x\n.\n" + SMUGGLED, "250 queued") if entry[0] == "C"]
+    connection = play(script, onesided=True)
+    assert security(connection) == ["SEC612", "SEC614"]
+    assert one(connection, "SEC612").certainty == "indeterminate"
+
+
+@pytest.mark.parametrize("text", [SMUGGLED, SMUGGLED.replace("\r\n", "\n"), "RSET\r\nx", "hm\r\n" + SMUGGLED])
+def test_commands_behind_it(text: str) -> None:
+    assert security(play(message("x\r\n.\n" + text, "250 queued"))) == ["SEC612", "SEC614"]
+
+
+@pytest.mark.parametrize("text", ["x\r\n..\r\n" + SMUGGLED, "x\r\n" + SMUGGLED])
+def test_quoted_commands_without_a_look_alike_are_text(text: str) -> None:
+    assert security(play(message(text, "250 queued"))) == []
+
+
+def test_prose_behind_a_look_alike_is_no_command() -> None:
+    assert security(play(message("x\n.\nData are cheap.\r\nMail from: me", "250 queued"))) == ["SEC612"]
+
+
+def test_a_server_that_answers_more_than_was_due_obeyed() -> None:
+    replies = ["250 first", "250 sender ok", "250 recipient ok", "354 go", "250 second"]
+    connection = play(message("x\n.\n" + SMUGGLED, *replies))
+    assert security(connection) == ["SEC612", "SEC614", "SEC615"]
+    finding = one(connection, "SEC615")
+    assert (finding.side, finding.evidence) == ("server", "250 sender ok")
+    assert finding.message.startswith("The server gave 4 replies more than was due")
+    assert one(connection, "SEC612").message.endswith("the server took it for the end of the mail data.")
+    assert one(connection, "SEC614").message.endswith("the server obeyed them.")
+
+
+def test_a_server_that_answers_before_the_end_came() -> None:
+    script = [*BEFORE, ("C", MESSAGE + "x\r\n.\n"), *lines("S 250 queued"), *QUIT]
+    connection = play(script)
+    assert security(connection) == ["SEC612", "SEC615"]
+    assert "though <CR><LF>.<CR><LF> had not come" in one(connection, "SEC615").message
+
+
+def test_a_second_reply_without_a_look_alike_is_not_smuggling() -> None:
+    assert security(play(message("hello", "250 queued", "250 queued"))) == []
+
+
+def test_a_look_alike_that_nobody_answered() -> None:
+    connection = play([*BEFORE, ("C", MESSAGE + "x\n.\n"), ("FC", "")])
+    assert security(connection) == ["SEC612"]
+    assert "TCP903" not in {f.rule for f in connection.findings}
+
+
+@pytest.mark.parametrize("newline", ["\r", "\n", "\n\n"])
+def test_a_command_inside_a_command(newline: str) -> None:
+    script = [*hello(), ("C", f"NOOP x{newline}RSET\r\n"), *lines("S 501 no")]
+    finding = one(play(script), "SEC617")
+    assert finding.message.startswith(f"RSET stands behind a bare {'CR' if newline == chr(13) else 'LF'} inside")
+    assert finding.offset == len("EHLO client.example\r\nNOOP x")
+
+
+@pytest.mark.parametrize("line", ["NOOP a\nb", "NOOP a\nRSETTLE", "NOOP a RSET", "\nRSET"])
+def test_no_second_command(line: str) -> None:
+    assert "SEC617" not in rules([*hello(), ("C", f"{line}\r\n"), *lines("S 250 ok")])
+
+
+def mail(header: str) -> list[str]:
+    return [f.rule for f in play([*BEFORE, ("C", f"{header}\r\n.\r\n"), *lines("S 250 ok")]).findings]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r"])
+def test_a_field_behind_a_bare_newline(newline: str) -> None:
+    assert "SEC619" in mail(f"Subject: x{newline}Bcc: v@x.example\r\nFrom: a@x.example\r\n\r\nhello")
+    assert "SEC619" in mail(f"Subject: x{newline}Bcc: v@x.example\r\n\r\nhello")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Subject: x\nyz\r\nFrom: a@x.example\r\n\r\nhello",
+        "Subject: x\nFrom: a@x.example\n\nhello\r\nBcc: z",
+        "Subject: x\r\nFrom: a@x.example\r\n\r\nhello\nBcc: v@x.example\r\n",
+    ],
+    ids=["no field", "all lines end so", "in the body"],
+)
+def test_no_field_was_injected(header: str) -> None:
+    found = mail(header)
+    assert "BIT223" in found
+    assert "SEC619" not in found
+
+
+def test_the_place_of_an_injected_field() -> None:
+    header = "Received: x\r\nSubject: x\nBcc: v@x.example\r\nFrom: a@x.example\r\n\r\nhello\r\n.\r\n"
+    connection = play([*BEFORE, ("C", header), *lines("S 250 ok")])
+    finding = one(connection, "SEC619")
+    sent = "".join(text for who, text in BEFORE if who == "C" and isinstance(text, str))
+    assert finding.offset == len(sent) + header.index("\nBcc")
+    assert finding.evidence.startswith("Subject: x\\x0aBcc")

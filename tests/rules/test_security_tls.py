@@ -1,0 +1,228 @@
+"""The way into TLS: what is injected, stripped, vanished, and what goes in the clear."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from scripts import GREETING, Script, envelope, hello, lines, play, segments, talk
+
+from smtpwire.analyzer import model
+from smtpwire.analyzer.audit import Options
+from smtpwire.analyzer.judge import RuleBook
+from smtpwire.analyzer.limits import DEFAULT_LIMITS
+from smtpwire.analyzer.servers import Offer, Servers, network
+from smtpwire.analyzer.tracker import Tracker
+
+CLIENT_TLS = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03"
+SERVER_TLS = b"\x16\x03\x03\x00\x05\x02\x00\x00\x01\x03"
+OFFER = hello("STARTTLS")
+START = lines("C STARTTLS", "S 220 go")
+UPGRADED: Script = [*OFFER, *START, ("C", CLIENT_TLS), ("S", SERVER_TLS)]
+
+
+def security(connection: model.Connection) -> list[str]:
+    return sorted({f.rule for f in connection.findings if f.rule.startswith("SEC")})
+
+
+def heard(script: Script, port: int = 25, profile: str | None = None) -> list[str]:
+    return security(play(script, port=port, profile=profile))
+
+
+def one(connection: model.Connection, rule: str) -> model.Finding:
+    (finding,) = [f for f in connection.findings if f.rule == rule]
+    return finding
+
+
+def test_a_proper_upgrade_is_silent() -> None:
+    assert heard(UPGRADED) == []
+
+
+def test_bytes_behind_starttls_are_an_injection() -> None:
+    injected = ("C", b"STARTTLS\r\nRSET\r\nNOOP\r\n")
+    connection = play([*OFFER, injected, *lines("S 220 go"), ("C", CLIENT_TLS), ("S", SERVER_TLS)])
+    finding = one(connection, "SEC601")
+    assert (finding.severity, finding.side, finding.evidence) == ("error", "path", "RSET")
+    assert finding.message.startswith("12 bytes stood behind STARTTLS")
+    assert finding.offset == len("EHLO client.example\r\nSTARTTLS\r\n")
+    assert not [f for f in connection.findings if f.rule in {"EXT504", "EXT505"}]
+
+
+def test_a_login_that_was_injected_is_not_shown() -> None:
+    script = [*OFFER, ("C", b"STARTTLS\r\nAUTH PLAIN AGEAc2VjcmV0\r\n"), *lines("S 220 go"), ("C", CLIENT_TLS)]
+    assert "AGEA" not in repr(play(script))
+
+
+def test_an_early_handshake_is_no_injection() -> None:
+    assert heard([*OFFER, ("C", b"STARTTLS\r\n" + CLIENT_TLS), *lines("S 220 go"), ("S", SERVER_TLS)]) == []
+
+
+def test_bytes_behind_a_refused_starttls_are_pipelining() -> None:
+    script = [*OFFER, ("C", b"STARTTLS\r\nNOOP\r\n"), ("S", b"454 later\r\n250 ok\r\n"), *lines("C QUIT", "S 221 bye")]
+    assert "SEC601" not in heard(script)
+
+
+def test_plain_text_after_220() -> None:
+    plain = lines("C EHLO client.example", "S 250 mx.example", "C QUIT", "S 221 bye")
+    connection = play([*OFFER, *START, *plain])
+    assert security(connection) == ["SEC602"]
+    turn = connection.dialogue[one(connection, "SEC602").turn or 0]
+    assert isinstance(turn, model.CommandTurn)
+    assert turn.verb == "EHLO"
+
+
+def test_nothing_after_220_is_no_breach() -> None:
+    assert heard([*OFFER, *START, ("FC", "")]) == []
+
+
+INJECTED: Script = [*OFFER, ("C", b"STARTTLS\r\nNOOP\r\n"), *lines("S 220 go"), ("TLS", "")]
+INSIDE = lines("C EHLO client.example", "S 250 mx.example", "C QUIT", "S 221 bye")
+
+
+def test_an_injected_command_answered_inside_tls() -> None:
+    connection = talk([*INJECTED, *lines("S 250 ok"), *INSIDE])
+    assert security(connection) == ["SEC601", "SEC603"]
+    finding = one(connection, "SEC603")
+    assert finding.side == "server"
+    assert finding.caused_by is not None
+    assert connection.findings[finding.caused_by].rule == "SEC601"
+    assert "RPL411" not in {f.rule for f in connection.findings}
+
+
+def test_a_server_that_forgot_it_waits_for_the_client() -> None:
+    assert security(talk([*INJECTED, *INSIDE])) == ["SEC601"]
+
+
+def test_behind_the_handshake_the_session_is_new() -> None:
+    connection = talk([*OFFER, *START, ("TLS", ""), *lines("C MAIL FROM:<a@client.example>", "S 503 hello first")])
+    assert [f.rule for f in connection.findings] == ["SEQ101"]
+    assert connection.tls == "starttls"
+    assert [turn.side for turn in connection.dialogue if isinstance(turn, model.TlsTurn)] == ["client"]
+
+
+def test_decrypted_from_the_first_byte() -> None:
+    script: Script = [("TLS", ""), *hello("AUTH PLAIN"), *lines("C AUTH PLAIN AGEAYg==", "S 235 ok")]
+    connection = talk(script, port=465)
+    assert security(connection) == []
+    assert connection.tls == "implicit"
+
+
+@pytest.mark.parametrize("behind", [b"250 mx.example\r\n", b"junk\r\n"])
+def test_plain_text_behind_the_220(behind: bytes) -> None:
+    script = [*OFFER, *lines("C STARTTLS"), ("S", b"220 go\r\n" + behind), ("C", CLIENT_TLS), ("S", SERVER_TLS)]
+    connection = play(script)
+    assert security(connection) == ["SEC604"]
+    assert one(connection, "SEC604").side == "path"
+    assert "RPL411" not in {f.rule for f in connection.findings}
+
+
+def test_an_alert_behind_the_220_is_tls() -> None:
+    assert heard([*OFFER, *START, ("C", CLIENT_TLS), ("S", b"\x15\x03\x03\x00\x02\x02\x28")]) == []
+
+
+@pytest.mark.parametrize("keyword", ["XXXXXXXX", "XXXXXXXA", "XXXXXXXXA", "STARTTLX", "starttxx"])
+def test_a_masked_keyword(keyword: str) -> None:
+    assert heard(hello("8BITMIME", keyword)) == ["SEC605"]
+
+
+@pytest.mark.parametrize("keyword", ["XCLIENT NAME", "XXXX", "STARTXXX", "CHUNKING", "STARTTLS"])
+def test_an_honest_keyword(keyword: str) -> None:
+    assert heard(hello("8BITMIME", keyword)) == []
+
+
+MAIL = lines("C MAIL FROM:<a@client.example>", "S 250 ok")
+
+
+@pytest.mark.parametrize(("port", "severity"), [(25, "info"), (587, "warning")])
+def test_mail_in_the_clear_though_starttls_was_offered(port: int, severity: str) -> None:
+    connection = play([*OFFER, *MAIL, *lines("C RSET", "S 250 ok"), *MAIL], port=port)
+    assert one(connection, "SEC606").severity == severity
+
+
+def test_auth_in_the_clear_is_worse() -> None:
+    connection = play([*hello("STARTTLS", "AUTH CRAM-MD5"), *lines("C AUTH CRAM-MD5", "S 504 no")])
+    assert one(connection, "SEC606").severity == "warning"
+
+
+def test_mail_after_a_refused_starttls_names_it() -> None:
+    connection = play([*OFFER, *lines("C STARTTLS", "S 454 later"), *MAIL])
+    assert security(connection) == ["SEC606", "SEC607"]
+    assert "refused with 454" in one(connection, "SEC606").message
+
+
+def test_mail_without_an_offer_is_silent() -> None:
+    assert heard([*hello("8BITMIME"), *MAIL]) == []
+
+
+def test_an_argument_explains_the_refusal() -> None:
+    assert "SEC607" not in heard([*OFFER, *lines("C STARTTLS now", "S 501 no parameters")])
+
+
+@pytest.mark.parametrize(("port", "severity"), [(25, "warning"), (587, "error")])
+def test_passwords_offered_in_the_clear(port: int, severity: str) -> None:
+    finding = one(play(hello("AUTH CRAM-MD5 LOGIN"), port=port), "SEC610")
+    assert (finding.severity, finding.side) == (severity, "server")
+
+
+def test_mechanisms_that_hide_the_password_may_be_offered() -> None:
+    assert heard(hello("AUTH CRAM-MD5 SCRAM-SHA-256")) == []
+
+
+def test_clear_text_on_the_port_of_tls() -> None:
+    assert heard(hello(), port=465) == ["SEC631"]
+    assert heard(hello(), port=587) == []
+
+
+def together(scripts: list[Script], *, clients: list[int]) -> list[list[str]]:
+    """SEC633 for each of several connections in one audit, from clients whose third address byte is given."""
+    tracker = Tracker(RuleBook(Options(select=("SEC633",)).rules(), DEFAULT_LIMITS))
+    for number, (script, network_byte) in enumerate(zip(scripts, clients, strict=True)):
+        for segment in segments(script, client_port=40000 + number):
+            key = bytearray(segment.key)
+            at = 2 if key[-4:-2] != b"\0\x19" else 6
+            key[at] = network_byte
+            later = segment.time_ns + number * 10**9
+            tracker.segment(*segment._replace(key=bytes(key), time_ns=later))
+    tracker.close()
+    return [[f.rule for f in connection.findings] for connection in sorted(tracker.done, key=lambda c: c.id)]
+
+
+def test_an_offer_that_vanished() -> None:
+    assert together([OFFER, hello("8BITMIME")], clients=[7, 7]) == [[], ["SEC633"]]
+    assert together([hello("8BITMIME"), OFFER], clients=[7, 7]) == [[], []]
+
+
+def test_other_networks_and_other_servers_may_see_other_things() -> None:
+    assert together([OFFER, hello("8BITMIME")], clients=[7, 8]) == [[], []]
+    other = [("S", GREETING.replace("mx.example", "mx2.example")), *hello("8BITMIME")[1:]]
+    assert together([OFFER, other], clients=[7, 7]) == [[], []]
+
+
+def test_a_helo_lists_nothing() -> None:
+    assert together([OFFER, [("S", GREETING), *lines("C HELO client.example", "S 250 hi")]], clients=[7, 7]) == [[], []]
+
+
+def test_servers_are_remembered_within_bounds() -> None:
+    servers = Servers(replace(DEFAULT_LIMITS, remembered_servers=2, server_memory_seconds=60))
+    for number in range(5):
+        servers.offered((str(number),), Offer(number, number, 1))
+    assert len(servers) == 2
+    assert servers.last_offer(("0",), 10) is None
+    assert servers.last_offer(("4",), 10) == Offer(4, 4, 1)
+    assert servers.last_offer(("4",), 61 * 10**9) is None
+    assert len(servers) == 1
+
+
+def test_networks() -> None:
+    assert network("192.0.2.1") == network("192.0.2.200") != network("192.0.3.1")
+    assert network("2001:db8::1") == network("2001:db8::ffff:1") != network("2001:db8:0:1::1")
+
+
+def test_on_one_machine_nobody_listens_between() -> None:
+    script = [*hello("STARTTLS", "AUTH PLAIN"), *envelope()]
+    assert heard(script) == ["SEC606", "SEC610"]
+    tracker = Tracker(RuleBook(Options(select=("SEC",)).rules(), DEFAULT_LIMITS))
+    for segment in segments(script):
+        tracker.segment(*segment._replace(key=b"\x7f\0\0\1" * 2 + segment.key[-4:]))
+    tracker.close()
+    assert security(tracker.done[0]) == []

@@ -12,7 +12,7 @@ from .limits import DEFAULT_LIMITS, Limits
 from .model import Capture, Connection, Summary
 from .rules import RULES, resolve
 from .segments import SegmentDecoder
-from .suppress import drop
+from .suppress import agreed, drop
 from .tracker import DEFAULT_PORTS, Tracker
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ __all__ = ["DEFAULT_PORTS", "Audit", "Options", "audit"]
 class Options:
     """What to audit by. ``profile``: None chooses one for each connection. ``select`` and ``ignore`` name rules.
 
-    ``peers``: rules left out between certain hosts; ``baseline``: known findings, left out and counted.
+    ``peers``: rules left out between certain hosts; ``known_codes``: reply codes that no RFC defines and that are right
+    here; ``baseline``: known findings, left out and counted.
     """
 
     profile: str | None = None
@@ -39,6 +40,7 @@ class Options:
     decoder: Literal["raw", "scapy"] = "raw"
     limits: Limits = DEFAULT_LIMITS
     peers: tuple[Peer, ...] = ()
+    known_codes: frozenset[int] = frozenset()
     baseline: Baseline | None = None
 
     def rules(self) -> frozenset[str]:
@@ -120,6 +122,9 @@ class Audit:
         ignore = frozenset[str]().union(*(peer.ignore for peer in options.peers if peer.fits(connection)))
         if ignore:
             drop(connection, lambda finding: finding.rule in ignore)
+        codes = options.known_codes
+        if codes:
+            drop(connection, lambda finding: agreed(finding, connection, codes))
         baseline = options.baseline
         if baseline is not None:
             self.summary.suppressed += drop(connection, lambda finding: baseline.knows(finding, connection))

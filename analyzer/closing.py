@@ -22,6 +22,7 @@ __all__ = ["PAUSE_NS", "Closing", "Course", "Drip", "Farewell"]
 SECOND = 1_000_000_000
 PAUSE_NS = SECOND  # a client that is silent for longer may be one that drips
 SLOW_LINE_NS = 300 * SECOND  # RFC 5321 §4.5.3.2: no command has to be waited for longer
+_MAIL_DATA = frozenset({Mode.CONTENT, Mode.CHUNK})
 SLOW_DATA_NS = 180 * SECOND  # RFC 5321 §4.5.3.2.5: between two blocks of mail data
 
 
@@ -42,7 +43,7 @@ class Closing(NamedTuple):
 
 
 class Farewell(NamedTuple):
-    """The first 221 or 421. ``idle_ns``: how long the client had been silent, -1 where it waited for a reply."""
+    """The first 221, 421 or 521. ``idle_ns``: how long the client had been silent, -1 where it waited for a reply."""
 
     x: Exchange
     code: int
@@ -72,6 +73,7 @@ class Course:
         "hanging",
         "inside",
         "lost",
+        "opaque",
         "quit_sent",
         "server_ns",
         "started",
@@ -91,6 +93,7 @@ class Course:
         self.farewell: Farewell | None = None
         self.closing: Closing | None = None
         self.inside: Content | None = None  # mail data whose end had not come when all was over
+        self.opaque = False  # what came last could not be read
         self.hanging: tuple[bytes, int, int, int] | None = None  # a reply whose last line never came
 
     @property
@@ -104,6 +107,11 @@ class Course:
             and self.captured is not False
         )
 
+    def begin(self, frame: int, time_ns: int) -> None:
+        """The first byte of a side."""
+        if not self.started[0]:
+            self.started = (frame, time_ns)
+
     def paused(self, reader: ClientReader, offset: int, frame: int, time_ns: int) -> None:
         """The client goes on, at ``offset``, after a pause of more than PAUSE_NS."""
         if self.drip is not None or not self.client_ns:
@@ -112,9 +120,10 @@ class Course:
         if reader.mode is Mode.COMMAND and length:
             if time_ns - since_ns >= SLOW_LINE_NS:
                 self.drip = Drip(True, time_ns - since_ns, began, first_frame, since_ns)
-        elif reader.mode in (Mode.CONTENT, Mode.CHUNK) and reader.content is not None and reader.content.size:
-            if time_ns - self.client_ns > SLOW_DATA_NS:
-                self.drip = Drip(False, time_ns - self.client_ns, offset, frame, time_ns)
+            return
+        pause, content = time_ns - self.client_ns, reader.content
+        if pause > SLOW_DATA_NS and content is not None and content.size and reader.mode in _MAIL_DATA:
+            self.drip = Drip(False, pause, offset, frame, time_ns)
 
     def lose(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
         """``length`` bytes of ``side`` that would have been read are not in the capture."""
@@ -123,7 +132,7 @@ class Course:
             self.first_gap = (offset, frame, time_ns)
 
     def part(self, x: Exchange, code: int, time_ns: int, *, asked: bool) -> None:
-        """The server said 221 or 421; ``asked``: it answered something."""
+        """The server said that it closes; ``asked``: it answered something."""
         if self.farewell is None:
             idle = -1 if asked or not self.client_ns else time_ns - self.client_ns
             self.farewell = Farewell(x, code, idle)

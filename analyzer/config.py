@@ -12,15 +12,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
-from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .choices import Form, Profile
-from .errors import UsageError, display_path
+from .errors import UsageError, display_path, nearest
 from .limits import DEFAULT_LIMITS, Limits
 from .rules import resolve
 from .run import FailOn
@@ -55,6 +52,7 @@ class Config:
     format: str = Form.TEXT.value
     ports: tuple[int, ...] = ()
     baseline: Path | None = None
+    known_codes: tuple[int, ...] = ()
     peers: tuple[Peer, ...] = ()
     limits: Limits = DEFAULT_LIMITS
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -80,9 +78,15 @@ def _mentions_us(project: Path) -> bool:
     """Whether a table [tool.smtpwire] is there. A project file that is not ours to judge is passed over."""
     try:
         text = project.read_text("utf-8")
-        return "smtpwire" in text and "smtpwire" in tomllib.loads(text).get("tool", {})
+        return "tool" in text and "smtpwire" in text and "smtpwire" in _parsed(text).get("tool", {})
     except (OSError, ValueError):
         return False
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - most runs have no file, and do not pay for the parser
+
+    return tomllib.loads(text)
 
 
 def read_config(path: Path) -> Config:
@@ -115,8 +119,8 @@ class _Reader:
         except UnicodeDecodeError as error:
             raise UsageError("not UTF-8 text", self._name, "a configuration file is TOML") from error
         try:
-            table: Any = tomllib.loads(self._text)
-        except tomllib.TOMLDecodeError as error:
+            table: Any = _parsed(self._text)
+        except ValueError as error:
             what, _, where = str(error).partition(" (at line ")
             line = where.partition(",")[0]
             place = f"{self._name}:{line}" if line.isdigit() else self._name
@@ -183,8 +187,8 @@ class _Reader:
         known = list(known)
         for name in table:
             if name not in known:
-                near = get_close_matches(name.lower().replace("_", "-"), known, 1, 0.5)
-                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+                near = nearest(name.lower().replace("_", "-"), known)
+                hint = f"did you mean {near}?" if near else f"there are {', '.join(known)}"
                 self._fail(f"no such setting {name}", (*place, name), hint)
 
     def _wrong(self, place: Place, name: str, expected: str) -> NoReturn:
@@ -261,6 +265,13 @@ def _ports(value: object) -> tuple[int, ...]:
     return tuple(value)
 
 
+def _codes(value: object) -> tuple[int, ...]:
+    # RFC 5321 §4.2: what is outside these bounds is no reply code that a client could understand.
+    if not isinstance(value, list) or not all(type(code) is int and 200 <= code < 600 for code in value):
+        raise _WrongValue("a list of reply codes from 200 to 599")
+    return tuple(value)
+
+
 def _count(value: object) -> int:
     if type(value) is not int or value < 0:
         raise _WrongValue("a number, 0 for no limit")
@@ -274,6 +285,8 @@ def _file(value: object) -> Path:
 
 
 def _network(value: object) -> IPv4Network | IPv6Network:
+    from ipaddress import ip_network  # noqa: PLC0415 - only who names hosts pays for it
+
     try:
         return ip_network(value if isinstance(value, str) else "", strict=False)
     except ValueError as error:
@@ -287,6 +300,7 @@ _SETTINGS: dict[str, Callable[[object], Any]] = {
     "fail-on": _choice(FailOn),
     "format": _choice(Form),
     "ports": _ports,
+    "known-codes": _codes,
     "baseline": _file,
 }
 _TABLES = ("per-peer", "limits")

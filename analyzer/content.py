@@ -48,6 +48,8 @@ class Flaw:
     MALFORMED_HEADER = 1 << 6
     BAD_DATE = 1 << 7
     BAD_ENCODING = 1 << 8
+    LOOKALIKE = 1 << 9  # of the end of data
+    BARE_NEWLINE = 1 << 10
 
 
 class Content:
@@ -225,7 +227,9 @@ class Content:
             flaws |= 0 if report.repeated is None else Flaw.REPEATED_FIELD
             flaws |= 0 if report.malformed is None else Flaw.MALFORMED_HEADER
             flaws |= 0 if report.bad_date is None else Flaw.BAD_DATE
-        return flaws
+        if self.bare_lf is not None or self.bare_cr is not None:
+            flaws |= Flaw.BARE_NEWLINE
+        return flaws if self.lookalike is None else flaws | Flaw.LOOKALIKE
 
     @property
     def report(self) -> HeaderReport | None:

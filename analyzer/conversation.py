@@ -59,7 +59,7 @@ _ONLY_ANSWERS = {
 }
 _WATCHED = frozenset({Act.MAIL, Act.RCPT, Act.AUTH, *_CHUNKS})
 _ODD_END = Mark.HONOURED | Mark.BARE_LF | Mark.BARE_CR
-_FAREWELLS = frozenset({221, 421})
+_FAREWELLS = frozenset({221, 421, 521})  # RFC 7504 §3: behind 521 the server may close as well
 _ENDS_MESSAGE = frozenset({Act.END, Act.LAST})
 SMTP_PORT = 25
 _ODD_LINE = Mark.DEVIATION | Mark.BARE_LF | Mark.BARE_CR
@@ -128,15 +128,17 @@ class Conversation:
         self._tls_seen = False
         self._tls_place = (-1, 0, 0, 0)  # turn, offset, frame and time of the client's first TLS record
         self._inside_from = -1  # turn behind which the dialogue is inside TLS, where that was decrypted
-        self._last: Exchange | None = None  # what was answered last
+        self.last: Exchange | None = None  # what was answered last
         self._unjudged: Exchange | None = None  # a message with a look-alike end: what comes next tells more of it
 
     # -- from the streams ------------------------------------------------------------------------------------------
 
     def client(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int = -1) -> None:
         """Bytes of the client. ``seen``: bytes of the server that it had acknowledged, -1: unknown."""
-        self.client_seen = True
         reader, course = self._reader, self.course
+        if not self.client_seen:
+            self.client_seen = True
+            course.begin(frame, time_ns)
         if time_ns - course.client_ns > PAUSE_NS:
             course.paused(reader, offset, frame, time_ns)
         course.client_ns = time_ns
@@ -152,7 +154,9 @@ class Conversation:
 
     def server(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int = -1) -> None:
         """Bytes of the server. ``seen`` as for the client."""
-        self.server_seen = True
+        if not self.server_seen:
+            self.server_seen = True
+            self.course.begin(frame, time_ns)
         self.course.server_ns = time_ns
         self._server.feed(data, offset, frame, time_ns)
 
@@ -201,6 +205,7 @@ class Conversation:
         """Nothing more comes: settle what is open and return the report of this connection."""
         reader, course = self._reader, self.course
         course.hanging = self._server.hanging
+        course.opaque = reader.mode in {Mode.OPAQUE, Mode.TLS_DUE} or self._server.opaque
         if reader.mode in {Mode.CONTENT, Mode.CHUNK}:
             course.inside = reader.content
         if reader.partial.strip().upper() == b"QUIT":
@@ -378,7 +383,7 @@ class Conversation:
         turn = self._dialogue.malformed(line, frame, time_ns, offset)
         if self.watch.upgrading:
             self._event(Mark.BEHIND_220, turn, offset, frame, time_ns, line)
-        elif self._last is not None or not self.midstream:
+        elif self.last is not None or not self.midstream:
             x = Exchange(Act.NOTHING, None, -1, offset, frame, time_ns)
             x.before = self.session.state
             x.marks = Mark.MALFORMED_REPLY | Mark.EXPLAINED
@@ -409,14 +414,14 @@ class Conversation:
                 self._unwanted_tls()
             session.greeted(x, reply.code)
         elif x.act is Act.NOTHING:
-            if self.profile == "lmtp" and self._last is not None and self._last.act in _ENDS_MESSAGE:
+            if self.profile == "lmtp" and self.last is not None and self.last.act in _ENDS_MESSAGE:
                 x.marks |= Mark.RECIPIENT_REPLIES
         else:
             session.answered(x, reply)
             if x.command is not None:
                 self._predict(x)
                 session.dispute(x)
-            self._last = x
+            self.last = x
             if x.due <= 0:
                 self._go_on(x, reply.code)
         if reply.code in _FAREWELLS:

@@ -7,8 +7,13 @@ says what is wrong, where, and what to do about it, in one line.
 from __future__ import annotations
 
 import os
+from os.path import commonpath
+from typing import TYPE_CHECKING
 
-__all__ = ["InputError", "UsageError", "display_path"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["InputError", "UsageError", "display_path", "nearest"]
 
 
 def display_path(path: str | os.PathLike[str]) -> str:
@@ -24,6 +29,17 @@ def _escaped(code: int) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # how Python carries a byte that is not UTF-8 (PEP 383)
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def nearest(word: str, names: Sequence[str]) -> str | None:
+    """The one of ``names`` that somebody who typed ``word`` may have meant; None if none is near."""
+    from difflib import SequenceMatcher, get_close_matches  # noqa: PLC0415 - only mistakes pay for it
+
+    def distance(name: str) -> tuple[int, float, str]:
+        # Slips are rarely at the beginning of a word, and of equally near ids the first is the usual one.
+        return -len(commonpath([word, name])), -SequenceMatcher(None, name, word).ratio(), name
+
+    return min(get_close_matches(word, names, 12, 0.5), key=distance, default=None)
 
 
 class _OneLine(Exception):

@@ -1,8 +1,8 @@
 """Holds the rules against what happened and writes down the findings."""
 
 # Which rules an exchange concerns follows from four facts about it (what it is, its marks, the rule of order that it
-# breaks, the code of its reply). That is worked out once for each combination that occurs and remembered, so that an exchange
-# without a fault costs one look-up.
+# breaks, the code of its reply). That is worked out once for each combination that occurs and remembered, so that an
+# exchange without a fault costs one look-up.
 
 from __future__ import annotations
 

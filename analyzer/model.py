@@ -233,7 +233,7 @@ class Connection(Struct):
 
 
 class Summary(Struct):
-    """Counts over the whole run. ``rules``: findings per rule id. ``suppressed``: further ones, known to the baseline."""
+    """Counts over the whole run. ``rules``: findings per rule id. ``suppressed``: more, known to the baseline."""
 
     connections: int = 0
     messages: int = 0

@@ -3,11 +3,15 @@
 # A plugin is other people's code inside an audit, so it can cost the audit nothing but its own rules: one that cannot
 # be imported, or takes an id that is taken, is left out whole; a rule that raises while it looks at a conversation is
 # left out from then on. Both are told once, by name. Rules of ours are not wrapped and cost what they always did.
+#
+# importlib.metadata takes as long to import as a small audit, and hardly anybody has a plugin. So the files that it
+# would read are first searched for the name of our group, which takes a tenth of that.
 
 from __future__ import annotations
 
 import dataclasses
-from importlib.metadata import entry_points
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .rules import RULES, Evidence, all_or_none, amend
@@ -32,6 +36,10 @@ def load_plugins(tell: Callable[[str], None]) -> tuple[str, ...]:
 
     ``tell`` gets one line for each plugin or rule that is left out, with its name and the reason.
     """
+    if not _any_installed():
+        return ()
+    from importlib.metadata import entry_points  # noqa: PLC0415
+
     before = set(RULES)
     for point in sorted(entry_points(group=GROUP), key=lambda p: (_distribution(p), p.name)):
         name = (_distribution(point), point.name)
@@ -39,6 +47,28 @@ def load_plugins(tell: Callable[[str], None]) -> tuple[str, ...]:
             _seen.add(name)
             _load(point, tell)
     return tuple(sorted(set(RULES) - before))
+
+
+def _any_installed() -> bool:
+    """Whether some distribution may have an entry point of our group; False is certain."""
+    for entry in sys.path:
+        place = Path(entry)
+        if place.is_file():
+            return True  # an archive: not ours to open
+        try:
+            found = [path for path in place.iterdir() if path.suffix in {".dist-info", ".egg-info"}]
+            if any(_names_group(path / "entry_points.txt") for path in found):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _names_group(file: Path) -> bool:
+    try:
+        return GROUP.encode() in file.read_bytes()
+    except OSError:
+        return False
 
 
 def _load(point: EntryPoint, tell: Callable[[str], None]) -> None:

@@ -144,11 +144,7 @@ class Session:
                 if x.server_breaks is not None:
                     x.marks |= Mark.SERVER_ORDER
         x.marks |= _OF_CODE.get(code, 0)
-        if state.phase is Phase.CLOSING:
-            x.marks |= Mark.AFTER_421
-        listed = state.hello.keywords
-        if listed and "ENHANCEDSTATUSCODES" in listed and odd_status(reply):
-            x.marks |= Mark.ODD_STATUS
+        _mark_reply(x, state, reply)
         if x.due > 0:
             return state
         keywords = None
@@ -239,6 +235,14 @@ def _broken(state: State, act: Act) -> str | None:
     if rule is None and act is Act.DATA and isinstance(transaction, Transaction) and transaction.body == "BINARYMIME":
         return "SEQ110"  # RFC 3030 §3: no end mark could be told from the content
     return rule
+
+
+def _mark_reply(x: Exchange, state: State, reply: Reply) -> None:
+    if state.phase is Phase.CLOSING:
+        x.marks |= Mark.AFTER_421
+    listed = state.hello.keywords
+    if listed and "ENHANCEDSTATUSCODES" in listed and odd_status(reply):
+        x.marks |= Mark.ODD_STATUS
 
 
 def _hopeful(state: State, x: Exchange) -> State:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .model import ReplyTurn
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from ipaddress import IPv4Network, IPv6Network
@@ -13,7 +15,9 @@ if TYPE_CHECKING:
 
     Network = IPv4Network | IPv6Network
 
-__all__ = ["Peer", "drop"]
+__all__ = ["Peer", "agreed", "drop"]
+
+UNREGISTERED_CODE = "RPL409"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,14 @@ class Peer:
 
         ends = ((self.client, connection.client), (self.server, connection.server))
         return all(network is None or ip_address(end.address) in network for network, end in ends)
+
+
+def agreed(finding: Finding, connection: Connection, codes: frozenset[int]) -> bool:
+    """Whether ``finding`` only says that a reply code is unknown which is one of ``codes``: those are known here."""
+    if finding.rule != UNREGISTERED_CODE or finding.turn is None:
+        return False
+    turn = connection.dialogue[finding.turn]
+    return isinstance(turn, ReplyTurn) and turn.code in codes
 
 
 def drop(connection: Connection, unwanted: Callable[[Finding], bool]) -> int:

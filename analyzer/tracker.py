@@ -10,7 +10,8 @@ from . import model
 from .conversation import Conversation, Judge
 from .detect import Verdict, judge_heads, preamble
 from .limits import DEFAULT_LIMITS, Limits
-from .streams import Flow, Reassembler, Stream
+from .reassembler import Reassembler
+from .streams import Flow, Stream
 from .times import format_time
 
 __all__ = ["DEFAULT_PORTS", "PROFILE_OF_PORT", "Tracker", "endpoint"]

@@ -36,6 +36,9 @@ MAX_SIZE_DIGITS = 20  # RFC 1870 §3
 _SHORTEST_LONG = 65  # octets of the shortest name that may be too long: a local-part has 64 (RFC 5321 §4.5.3.1.1)
 _LONGEST_NAME = 255  # octets of a domain (RFC 5321 §4.5.3.1.2)
 _HELLOS = frozenset({Act.EHLO, Act.HELO})
+_PLAIN = frozenset({Act.DATA, Act.QUIT, Act.RSET, Act.TURN})  # nothing but their length could be wrong here
+# Bound once: reading a member from its class takes longer than the test that needs it.
+_MAIL, _RCPT, _END, _ANSWER, _FREE = Act.MAIL, Act.RCPT, Act.END, Act.ANSWER, Act.FREE
 _LOST_ENDS = Mark.BARE_LF | Mark.BARE_CR
 
 _bare = re.compile(rb"[\r\n]").search
@@ -76,18 +79,20 @@ class Usage:
     def sent(self, x: Exchange, *, one_sided: bool) -> None:
         """``x`` was sent: mark what it uses. ``one_sided``: no byte of the server is in the capture."""
         act, state = x.act, x.state
+        if act in _PLAIN and x.length <= MAX_LINE:
+            return
         assert state is not None
-        if act is Act.MAIL or act is Act.RCPT:
+        if act is _MAIL or act is _RCPT:
             self._envelope(x, state)
-        elif act is Act.END:
+        elif act is _END:
             _content(x)
-        elif act is Act.ANSWER:
+        elif act is _ANSWER:
             if x.length > MAX_AUTH_LINE:
                 x.marks |= Mark.LONG_LINE
         elif x.command is not None and x.command.spec is not None:
             if x.command.spec.keyword is not None:
                 _extension(x, x.command, state)
-            elif act is Act.FREE:
+            elif act is _FREE:
                 if len(x.raw) > _SHORTEST_LONG:
                     x.marks |= Mark.LONG_PATH
             elif act in _HELLOS and len(x.raw) > _LONGEST_NAME:
@@ -116,7 +121,7 @@ class Usage:
             x.marks |= Mark.LONG_PATH
         if command.parameters:
             _parameters(x, state)
-        mail = x.act is Act.MAIL
+        mail = x.act is _MAIL
         if mail:
             self._mails += 1
             if command.verb != b"MAIL":
@@ -165,7 +170,7 @@ def _parameters(x: Exchange, state: State) -> None:
         return
     if missing_parameters(command, hello):
         x.marks |= Mark.NOT_OFFERED
-    if x.act is not Act.MAIL:
+    if x.act is not _MAIL:
         return
     size = command.parameters.get("SIZE")
     if size is not None and size.isdigit() and len(size) <= MAX_SIZE_DIGITS:

@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 
 from smtpwire import __version__
+from smtpwire.analyzer.commands.options import options_of
+from smtpwire.analyzer.config import Config
 
 DEMO = Path(str(resources.files("smtpwire.samples") / "demo.pcap"))
 
@@ -334,3 +336,140 @@ class TestStartUp:
         loaded = self.loaded("audit", str(DEMO), "--format", format_)
         assert "smtpwire.analyzer.audit" in loaded
         assert not loaded & {"rich", "scapy", "scapy.all"}
+
+
+class TestRule:
+    def test_by_id_name_and_family(self) -> None:
+        by_id = smtpwire("rule", "SEQ101").stdout
+        assert by_id.startswith(b"SEQ101 mail-before-hello\n")
+        assert smtpwire("rule", "mail-before-hello").stdout == by_id
+        family = json.loads(smtpwire("rule", "SEQ", "--format", "json").stdout)
+        assert {rule["id"][:3] for rule in family} == {"SEQ"}
+        assert len(json.loads(smtpwire("rule", "--all", "--format", "json").stdout)) > len(family)
+        assert smtpwire("rule", "SEQ101", "--format", "markdown").stdout.startswith(b"### SEQ101 mail-before-hello\n")
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"), [(["rule", "SEQ10l"], "did you mean SEQ101?"), (["rule"], "nothing is named")]
+    )
+    def test_wrong_use_is_one_line(self, arguments: list[str], says: str) -> None:
+        run = smtpwire(*arguments)
+        assert run.returncode == 2
+        assert says in only_line(run)
+
+
+class TestConfiguration:
+    def settings(self, tmp_path: Path, text: str) -> Path:
+        path = tmp_path / "smtpwire.toml"
+        path.write_text(text, "utf-8")
+        return path
+
+    def test_the_file_sets_and_the_command_line_wins(self, tmp_path: Path) -> None:
+        path = self.settings(tmp_path, 'select = ["SEQ"]\nformat = "json"\nfail-on = "never"\nprofile = "lmtp"\n')
+        run = smtpwire("audit", DEMO, "--config", path)
+        report = json.loads(run.stdout)
+        assert run.returncode == 0
+        assert {rule[:3] for rule in report["summary"]["rules"]} == {"SEQ"}
+        assert {one["profile"] for one in report["connections"]} == {"lmtp"}
+        run = smtpwire(
+            *("audit", DEMO, "--config", path, "--select", "BIT", "--profile", "rfc5321"),
+            *("--fail-on", "error", "--format", "ndjson"),
+        )
+        assert run.returncode == 1
+        summary = json.loads(run.stdout.splitlines()[-1])
+        assert {rule[:3] for rule in summary["rules"]} == {"BIT"}
+
+    def test_it_is_found_from_the_working_directory(self, tmp_path: Path) -> None:
+        self.settings(tmp_path, 'profil = "lmtp"')
+        inner = tmp_path / "captures"
+        inner.mkdir()
+        command = [sys.executable, "-m", "smtpwire", "audit", str(DEMO)]
+        run = subprocess.run(command, cwd=inner, capture_output=True, text=True, check=False)
+        assert run.returncode == 2
+        assert run.stderr.strip().endswith("smtpwire.toml:1: did you mean profile?")
+        run = subprocess.run([*command, "--no-config"], cwd=inner, capture_output=True, text=True, check=False)
+        assert (run.returncode, run.stderr) == (1, "")
+
+    def test_limits_reach_the_audit(self, tmp_path: Path) -> None:
+        path = self.settings(tmp_path, "[limits]\nfindings-per-rule = 1\n")
+        report = document(DEMO, "--config", path, "--select", "BIT205,BIT207,SEQ")
+        assert (
+            max(
+                Counter(f["rule"] for f in one["findings"]).most_common(1)[0][1]
+                for one in report["connections"]
+                if one["findings"]
+            )
+            == 1
+        )
+
+    def test_ports_of_the_file_are_added_and_those_of_the_command_line_replace(self) -> None:
+        config = Config(ports=(2526,))
+        assert options_of(config).ports == {24, 25, 465, 587, 2525, 2526}
+        assert options_of(config, port=["26"]).ports == {26}
+
+    def test_peers(self, tmp_path: Path) -> None:
+        path = self.settings(tmp_path, '[[per-peer]]\nserver = "127.0.0.0/8"\nignore = ["SEQ", "BIT207"]\n')
+        report = document(DEMO, "--config", path, "--select", "SEQ,BIT")
+        assert set(report["summary"]["rules"]) == {"BIT205"}
+
+    def test_config_prints_what_it_would_read_again(self, tmp_path: Path) -> None:
+        path = self.settings(
+            tmp_path,
+            'fail-on = "info"\nbaseline = "b.json"\n[limits]\nturns = 7\n'
+            '[[per-peer]]\nclient = "10.0.0.1/8"\nignore = ["SEQ101"]\n',
+        )
+        run = smtpwire("config", "--config", path)
+        text = run.stdout.decode()
+        assert f'fail-on = "info"                          # {path}:1\n' in text
+        assert f"turns = 7                                 # {path}:4\n" in text
+        assert 'format = "text"                           # default\n' in text
+        again = tmp_path / "again.toml"
+        again.write_text(text, "utf-8")
+        rows = json.loads(smtpwire("config", "--config", again, "--format", "json").stdout)
+        first = json.loads(smtpwire("config", "--config", path, "--format", "json").stdout)
+        assert [(row["name"], row["value"]) for row in rows] == [(row["name"], row["value"]) for row in first]
+
+    def test_both_or_none_is_wrong_use(self, tmp_path: Path) -> None:
+        run = smtpwire("audit", DEMO, "--config", tmp_path / "x.toml", "--no-config")
+        assert run.returncode == 2
+        assert "--no-config" in only_line(run)
+
+
+class TestBaseline:
+    def test_what_is_known_is_left_out_and_counted(self, tmp_path: Path) -> None:
+        known = tmp_path / "known.json"
+        select = ("--select", "SEQ,BIT")
+        written = smtpwire("baseline", "write", known, DEMO, *select)
+        assert (written.returncode, written.stderr) == (0, b"")
+        total = sum(document(DEMO, *select)["summary"]["findings"].values())
+        assert written.stdout.startswith(f"{total} findings in ".encode())
+        run = smtpwire("audit", DEMO, "--baseline", known, "--format", "json", *select)
+        assert run.returncode == 0
+        assert only_line(run) == f"smtpwire: baseline: {total} known findings left out, 0 entries are stale"
+        summary = json.loads(run.stdout)["summary"]
+        assert summary["suppressed"] == total
+        assert summary["rules"] == {}
+
+    def test_what_is_new_shows_and_what_is_gone_is_stale(self, tmp_path: Path) -> None:
+        known = tmp_path / "known.json"
+        smtpwire("baseline", "write", known, DEMO, "--select", "SEQ101,SEQ120")
+        run = smtpwire("audit", DEMO, "--baseline", known, "--format", "json", "--select", "SEQ101,SEQ103")
+        assert json.loads(run.stdout)["summary"]["rules"] == {"SEQ103": 1}
+        assert only_line(run).endswith("1 known finding left out, 1 entry is stale")
+        assert run.returncode == 1
+
+    def test_it_is_not_written_over_a_capture_nor_from_half_of_the_inputs(self, tmp_path: Path) -> None:
+        copy = tmp_path / "demo.pcap"
+        shutil.copy(DEMO, copy)
+        run = smtpwire("baseline", "write", copy, DEMO)
+        assert run.returncode == 2
+        assert copy.read_bytes() == DEMO.read_bytes()
+        known = tmp_path / "known.json"
+        run = smtpwire("baseline", "write", known, DEMO, tmp_path / "missing.pcap")
+        assert run.returncode == 3
+        assert not known.exists()
+        assert b"not written" in run.stderr
+
+    def test_a_baseline_that_is_not_there_is_wrong_use(self, tmp_path: Path) -> None:
+        run = smtpwire("audit", DEMO, "--baseline", tmp_path / "none.json")
+        assert run.returncode == 2
+        assert "baseline write" in only_line(run)

@@ -32,13 +32,16 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.network", "analyzer.fragments", "analyzer.scapy_lane", "analyzer.segments"),
     ("analyzer.readers", "analyzer.pcap", "analyzer.pcapng"),
     ("analyzer.capture",),
-    ("analyzer.streams",),
+    ("analyzer.streams", "analyzer.causal", "analyzer.ordering", "analyzer.reassembler"),
     # from bytes to exchanges
+    ("analyzer.header", "analyzer.meter"),
+    ("analyzer.mime",),
     ("analyzer.detect", "analyzer.states", "analyzer.content", "analyzer.endings"),
     ("analyzer.client", "analyzer.server"),
     (
         *("analyzer.exchange", "analyzer.offers", "analyzer.predict", "analyzer.usage"),
         *("analyzer.session", "analyzer.dialogue", "analyzer.watch", "analyzer.servers"),
+        *("analyzer.answers", "analyzer.closing"),
     ),
     ("analyzer.conversation",),
     ("analyzer.tracker",),
@@ -62,8 +65,10 @@ STRANGERS = [
     ("analyzer.network", "dissectors.*"),
     ("analyzer.segments", "dissectors.*"),
     ("analyzer.capture", "dissectors.*"),
-    ("analyzer.streams", "dissectors.*"),  # bytes in order, of whatever protocol
+    ("analyzer.ordering", "dissectors.*"),  # bytes in order, of whatever protocol
+    ("analyzer.reassembler", "dissectors.*"),
     ("analyzer.rules.*", "analyzer.streams"),  # rules judge exchanges
+    ("analyzer.rules.*", "analyzer.reassembler"),
     ("analyzer.rules.*", "analyzer.tracker"),
     ("analyzer.reports.*", "analyzer.rules.?*"),  # rules are data to writers
     ("analyzer.reports.*", "analyzer.conversation"),

@@ -54,6 +54,7 @@ def _settings(config: Config) -> Iterator[tuple[str, object, str]]:
         "fail-on": config.fail_on,
         "format": config.format,
         "ports": list(config.ports),
+        "known-codes": list(config.known_codes),
         "baseline": None if config.baseline is None else str(config.baseline),
     }
     for name, value in plain.items():

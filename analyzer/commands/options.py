@@ -138,6 +138,7 @@ def options_of(
         decoder=decoder.value,
         limits=config.limits,
         peers=config.peers,
+        known_codes=frozenset(config.known_codes),
         baseline=known,
     )
 

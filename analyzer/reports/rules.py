@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from typing import TYPE_CHECKING
@@ -134,13 +135,13 @@ def as_markdown(rules: Iterable[Rule]) -> str:
 
 def _markdown(rule: Rule) -> Iterator[str]:
     yield f"### {rule.id} {rule.name}\n"
-    yield f"**{rule.title}**\n"
+    yield f"**{_literal(rule.title)}**\n"
     facts = [f"{rule.severity}, {rule.side}", *(f"{severity} in profile {p}" for p, severity in rule.severities)]
     if rule.reference:
         facts.append(rule.reference)
     yield " · ".join(facts) + "\n"
     for paragraph in _paragraphs(rule):
-        yield textwrap.fill(paragraph, 118, break_on_hyphens=False, break_long_words=False) + "\n"
+        yield textwrap.fill(_literal(paragraph), 118, break_on_hyphens=False, break_long_words=False) + "\n"
     for heading, script in _scripts(rule):
         yield f"{heading}:\n"
         yield "".join(f"    {line}\n" for line in script)
@@ -167,8 +168,14 @@ def document(rules: Iterable[Rule]) -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
+def _literal(text: str) -> str:
+    """Prose in which brackets and stars are themselves, not HTML or emphasis; code in backticks stays as it is."""
+    parts = text.split("`")
+    return "`".join(part if n % 2 else re.sub(r"([<*])", r"\\\1", part) for n, part in enumerate(parts))
+
+
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "\\<")
+    return _literal(text).replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -242,8 +242,9 @@ def _times(count: int) -> str:
 def _summary(summary: Summary, names: dict[str, str]) -> Iterator[Line]:
     seen = f"{plural(summary.connections, 'connection')} and {plural(summary.messages, 'message')}"
     counts = summary.findings
+    known = f" {plural(summary.suppressed, 'known finding')} left out." if summary.suppressed else ""
     if not any(counts.values()):
-        yield [("bold green", "No findings"), ("", f" in {seen}.")]
+        yield [("bold green", "No findings"), ("", f" in {seen}.{known}")]
         return
     error, warning, info = (
         (SEVERITY_STYLE[severity] if counts[severity] else "dim", plural(counts[severity], severity, many))
@@ -253,3 +254,5 @@ def _summary(summary: Summary, names: dict[str, str]) -> Iterator[Line]:
     width = max(map(len, names.values()), default=0)
     for rule, count in sorted(summary.rules.items(), key=lambda item: (-item[1], item[0])):
         yield [("", f"  {rule} {names.get(rule, ''):{width}} {count:>6,}")]
+    if known:
+        yield [("dim", known.lstrip())]

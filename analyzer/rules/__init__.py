@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
+from ..errors import UsageError, nearest
 from . import (
     commands,
     extensions,
     lengths,
+    messages,
     octets,
+    replies,
+    reply_codes,
     security_login,
     security_probes,
     security_smuggling,
     security_tls,
     sequence,
+    timing,
     transport,
 )
 from .examples import Example, example_ids, example_of, readable
@@ -52,6 +55,10 @@ _FAMILIES = (  # importing a family declares its rules
     security_probes,
     security_smuggling,
     security_tls,
+    replies,
+    reply_codes,
+    messages,
+    timing,
 )
 
 
@@ -66,8 +73,8 @@ def resolve(selectors: Sequence[str]) -> frozenset[str]:
         ids = {r.id for r in RULES.values() if r.name == wanted.lower() or (wanted and r.id.startswith(wanted.upper()))}
         if not ids:
             names = [*RULES, *(r.name for r in RULES.values())]
-            near = get_close_matches(wanted.upper(), names, 1, 0.5) or get_close_matches(wanted.lower(), names, 1, 0.5)
-            hint = f"did you mean {near[0]}?" if near else "give ids (SEQ101), beginnings of ids (SEQ) or names"
+            near = nearest(wanted.upper(), names) or nearest(wanted.lower(), names)
+            hint = f"did you mean {near}?" if near else "give ids (SEQ101), beginnings of ids (SEQ) or names"
             raise UsageError("no such rule", wanted, hint)
         found |= ids
     return frozenset(found)

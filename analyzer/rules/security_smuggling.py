@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ...dissectors.text import printable
+from ..content import Flaw
 from ..exchange import Mark
 from ..states import Act
 from ..watch import hidden_command
@@ -69,7 +70,7 @@ def _verdict(x: Exchange, talk: Conversation) -> str:
     "error",
     "client",
     "RFC 5321 §4.1.1.4, §2.3.8; CVE-2023-51764, CVE-2023-51765, CVE-2023-51766",
-    on=OnContent(partial=True),
+    on=OnContent(partial=True, flaws=Flaw.LOOKALIKE),
     hides=("MSG706", "TCP903"),
 )
 def smuggling_end_of_data(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
@@ -80,7 +81,7 @@ def smuggling_end_of_data(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     sender has to send all its line ends as CRLF and to stuff the dot.
     """
     content = x.content
-    if content is None or content.lookalike is None:
+    if content is None or content.lookalike is None or content.missing:
         return
     spot = content.lookalike
     count = 1 + len(_MORE.findall(content.since_lookalike))
@@ -102,7 +103,7 @@ def smuggling_end_of_data(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     "error",
     "client",
     "RFC 5321 §4.1.1.4; CVE-2023-51764, CVE-2023-51765, CVE-2023-51766",
-    on=OnContent(partial=True),
+    on=OnContent(partial=True, flaws=Flaw.LOOKALIKE),
 )
 def smuggled_commands(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Envelope commands behind a non-standard end of data.
@@ -111,7 +112,7 @@ def smuggled_commands(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     obeys it, so that a mail with a sender of the attacker's choice comes from the address of this client.
     """
     content = x.content
-    if content is None or content.lookalike is None or not content.since_lookalike:
+    if content is None or content.lookalike is None or content.missing or not content.since_lookalike:
         return
     text = _behind(content)
     if not _FIRST.match(text) and not (_MAIL.search(text) and _RCPT.search(text)):
@@ -135,7 +136,7 @@ def smuggled_commands(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "error",
     "server",
     "RFC 5321 §4.1.1.4, §2.3.8; CVE-2023-51764, CVE-2023-51765, CVE-2023-51766",
-    on=OnContent(),
+    on=OnContent(flaws=Flaw.LOOKALIKE),
 )
 def smuggling_honoured(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server ended the data at a non-standard sequence.
@@ -202,7 +203,7 @@ def newline_command_injection(x: Exchange, talk: Conversation) -> Iterator[Evide
     "error",
     "client",
     "RFC 5322 §2.2; RFC 5321 §2.3.8",
-    on=OnContent(),
+    on=OnContent(flaws=Flaw.BARE_NEWLINE),
 )
 def header_injection_newline(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Bare CR or LF in the header followed by a field name.

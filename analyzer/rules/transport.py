@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..closing import SECOND
+from ..states import Act, Phase
 from .registry import Ended, Evidence, rule
 
 if TYPE_CHECKING:
@@ -13,6 +15,103 @@ if TYPE_CHECKING:
     from ..exchange import Exchange
 
 __all__: list[str] = []
+
+_IMPLICIT_TLS_PORT = 465  # RFC 8314 §7.3: where nothing else is due
+_IDLE_ENOUGH = 300 * SECOND  # a server that closes after so long was patient (RFC 5321 §4.5.3.2.7)
+_OPEN = frozenset({Phase.GREETED, Phase.READY, Phase.MAIL, Phase.RCPT, Phase.CONTENT, Phase.CHUNKS, Phase.BROKEN})
+
+
+def _in_session(talk: Conversation) -> bool:
+    """Whether a session was open for certain when the connection ended, and in the clear."""
+    state = talk.session.state
+    if talk.last is not None and talk.last.act is Act.STARTTLS and talk.last.accepted:
+        return False  # what comes next is TLS or the end (RFC 3207 §4)
+    return talk.certain and state.sure and state.phase in _OPEN and not talk.course.opaque
+
+
+def _how(talk: Conversation) -> str:
+    closing = talk.course.closing
+    return "reset" if closing is not None and closing.how == "rst" else "closed"
+
+
+@rule("TCP901", "client-closed-without-quit", "warning", "client", "RFC 5321 §4.1.1.10, §3.8", on=Ended())
+def client_closed_without_quit(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
+    """Client ended the connection without QUIT.
+
+    A session ends with QUIT and 221, then both sides close. Scanners, and clients that gave up, just go. To go away
+    behind a 220 to STARTTLS, where TLS could not be set up, is right and not reported.
+    """
+    course = talk.course
+    closing = course.closing
+    if closing is None or closing.side != "client" or course.quit_sent or course.farewell is not None:
+        return
+    if _in_session(talk) and course.inside is None:
+        yield Evidence(
+            f"The client {_how(talk)} the connection in an open session without QUIT.",
+            offset=talk.record.client_bytes,
+            length=0,
+            frame=closing.frame,
+            time_ns=closing.time_ns,
+            evidence="",
+        )
+
+
+@rule(
+    "TCP902",
+    "server-closed-without-reason",
+    "error",
+    "server",
+    "RFC 5321 §3.8, §4.1.1.10, §4.1.1.5",
+    on=Ended(),
+)
+def server_closed_without_reason(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
+    """Server ended the connection without 221 or 421.
+
+    A server closes behind its 221 to QUIT, or says 421 (or 521, RFC 7504) first. It must not close because a command was unknown, or upon
+    RSET. A client cannot tell an end without a word from a crash.
+    """
+    course = talk.course
+    closing = course.closing
+    if closing is None or closing.side != "server" or course.farewell is not None or not _in_session(talk):
+        return
+    if closing.client_idle_ns >= _IDLE_ENOUGH:
+        return
+    yield Evidence(
+        f"The server {_how(talk)} the connection in an open session; it had said neither 221 nor 421.",
+        offset=talk.record.server_bytes,
+        length=0,
+        frame=closing.frame,
+        time_ns=closing.time_ns,
+        evidence="",
+    )
+
+
+@rule(
+    "TCP903",
+    "content-truncated",
+    "warning",
+    "client",
+    "RFC 5321 §4.1.1.10, §4.1.1.4; RFC 3030 §2",
+    on=Ended(),
+    hides=("TCP901",),
+)
+def content_truncated(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
+    """Connection ended inside message content.
+
+    The client went away before the end of its mail data. A server must not deliver such a message.
+    """
+    closing, content = talk.course.closing, talk.course.inside
+    if closing is None or closing.side != "client" or content is None or content.missing or not talk.certain:
+        return
+    if content.lookalike is None:  # else the client may have taken that for the end
+        yield Evidence(
+            f"The client {_how(talk)} the connection {content.size} bytes into its mail data, before the end.",
+            offset=content.offset,
+            length=talk.record.client_bytes - content.offset,
+            frame=closing.frame,
+            time_ns=closing.time_ns,
+            evidence="",
+        )
 
 
 @rule(
@@ -34,6 +133,40 @@ def conflicting_retransmission(x: Exchange | None, talk: Conversation) -> Iterat
             f"Bytes of the {side} were sent again with other content; the first copy counts here.",
             offset=offset,
             length=1,
+            frame=frame,
+            time_ns=time_ns,
+            evidence="",
+        )
+
+
+@rule("TCP906", "analysis-incomplete", "info", "path", "none", on=Ended())
+def analysis_incomplete(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
+    """Decoding was limited by the capture.
+
+    Where bytes are missing, the beginning was not captured, one direction only is there, or the rest cannot be decoded,
+    rules that would need what is not there keep silent. That silence says nothing about the session. TLS behind a
+    proper STARTTLS is not reported here; the summary counts it.
+    """
+    course, record = talk.course, talk.record
+    limits = []
+    if record.opening == "midstream":
+        limits.append("the capture begins in mid-connection")
+    one_way = not course.captured if course.captured is not None else not talk.certain
+    if one_way and talk.client_seen is not talk.server_seen:
+        limits.append(f"only the {'client' if talk.client_seen else 'server'}'s direction was captured")
+    limits += [f"{count} bytes of the {side} are missing" for side, count in course.lost.items() if count]
+    if course.stopped is not None:
+        limits.append(course.stopped)
+    elif record.tls == "implicit" and record.server.port != _IMPLICIT_TLS_PORT:
+        limits.append("the connection is encrypted from its first byte")
+    elif record.tls == "starttls" and not talk.session.state.hello.secure and talk.session.state.sure:
+        limits.append("encrypted data follows that STARTTLS did not announce")
+    if limits:
+        offset, frame, time_ns = course.first_gap or (0, *course.started)
+        yield Evidence(
+            f"Not all of this connection could be judged: {'; '.join(limits)}.",
+            offset=offset,
+            length=0,
             frame=frame,
             time_ns=time_ns,
             evidence="",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from smtpwire.analyzer.config import Config, find_config, read_config
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EVERYTHING = """\
 profile = "lmtp"
@@ -18,6 +21,7 @@ ignore = ["SEQ101"]
 fail-on = "warning"
 format = "json"
 ports = [2526, 10025]
+known-codes = [541]
 baseline = "known.json"
 
 [limits]
@@ -53,12 +57,13 @@ class TestValues:
         assert config.select == ("SEQ", "bare-lf-in-command")
         assert config.ignore == ("SEQ101",)
         assert config.ports == (2526, 10025)
+        assert config.known_codes == (541,)
         assert config.baseline == tmp_path / "known.json"
         assert (config.limits.line_bytes, config.limits.idle_seconds) == (0, 60)
         assert config.limits.turns == DEFAULT_LIMITS.turns
         first, second = config.peers
-        assert (first.client, first.server, first.ignore) == (ip_network("10.0.0.0/8"), None, {"BIT221"})
-        assert (second.client, second.server, second.ignore) == (None, ip_network("2001:db8::1"), {"SEQ102"})
+        assert (first.client, first.server, first.ignore) == (ip_network("10.0.0.0/8"), None, frozenset({"BIT221"}))
+        assert (second.client, second.server, second.ignore) == (None, ip_network("2001:db8::1"), frozenset({"SEQ102"}))
 
     def test_the_same_in_a_project_file(self, tmp_path: Path) -> None:
         text = '[project]\nname = "x"\n\n[tool.smtpwire]\nprofile = "lmtp"\n[tool.smtpwire.limits]\nturns = 5\n'
@@ -92,6 +97,7 @@ class TestMistakes:
             ('select = "SEQ"', 'wrong value of select: smtpwire.toml:1: it is a list of rules: ["SEQ101", "BIT"]'),
             ('# a\n\nignore = ["SEQ10l"]', "no such rule SEQ10l: smtpwire.toml:3: did you mean SEQ101?"),
             ("ports = [0]", "wrong value of ports: smtpwire.toml:1: it is a list of numbers from 1 to 65535"),
+            ("known-codes = [54]", "wrong value of known-codes: smtpwire.toml:1: it is a list of reply codes"),
             ("ports = [true]", "wrong value of ports"),
             ('baseline = ""', "wrong value of baseline: smtpwire.toml:1: it is the name of a file"),
             ("[limits]\nline-byte = 1", "no such setting line-byte: smtpwire.toml:2: did you mean line-bytes?"),

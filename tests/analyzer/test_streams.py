@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
-from smtpwire.analyzer.streams import Flow, Reassembler, Stream
+from smtpwire.analyzer.reassembler import Reassembler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from smtpwire.analyzer.streams import Flow, Stream
 
 SECOND = 1_000_000_000
 PROOF = DEFAULT_LIMITS.loss_proof_frames
@@ -28,9 +30,11 @@ class Heard:
         self.bytes = {"C": b"", "S": b""}
         self.log: list[tuple[Any, ...]] = []
         self.gaps: list[tuple[str, int, int]] = []
+        self.gap_frames: list[int] = []
         self.conflicts: list[tuple[str, int]] = []
         self.closed_by: list[tuple[str, str]] = []
         self.finished: list[str] = []
+        self.ended: list[int] = []  # first frames of flows in the order in which they ended
         self.frames: list[int] = []
         self.seen: list[int] = []
         self._next = {"C": 0, "S": 0}
@@ -56,7 +60,9 @@ class Heard:
         assert length > 0
         assert offset == self._next[side]
         self._next[side] += length
+        assert frame > 0
         self.gaps.append((side, offset, length))
+        self.gap_frames.append(frame)
         self.log.append((side, length))
 
     def closed(self, stream: Stream, how: str, frame: int, time_ns: int) -> None:
@@ -67,6 +73,7 @@ class Heard:
 
     def finish(self, why: str) -> None:
         self.finished.append(why)
+        self.ended.append(self.flow.first_frame)
 
 
 class Net:
@@ -109,10 +116,10 @@ class Net:
         return self.client(0)
 
     def idle(self, frames: int) -> Net:
-        """Frames of the connection that say nothing new."""
-        sent = self.heard.flow.b.offset
+        """Frames of the client that say nothing new; it has sent all that the server acknowledged."""
+        stream = self.heard.flow.a
         for _ in range(frames):
-            self.client(self.heard.flow.a.offset, acks=sent)
+            self.client(stream.top, acks=stream.peer.offset)
         return self
 
 
@@ -214,9 +221,50 @@ def test_a_loss_across_the_wrap_has_its_true_length(before: int) -> None:
 
 def test_a_number_farther_ahead_than_any_window_is_not_believed() -> None:
     net = open_net().client(0, b"NOOP\r\n").client(1 << 31, b"forged").client((1 << 30) + 9, b"forged")
-    net.server(0, acks=1 << 30).client(6, b"QUIT\r\n").idle(3 * PROOF)
+    net.server(0, acks=1 << 31).client(6, b"QUIT\r\n").idle(3 * PROOF)
     assert net.heard.bytes["C"] == b"NOOP\r\nQUIT\r\n"
     assert net.heard.gaps == []
+
+
+@pytest.mark.parametrize("claim", [7, 1000, 1 << 20, (1 << 30) + 2, 1 << 31])
+def test_a_forged_ack_takes_no_byte_from_the_audit(claim: int) -> None:
+    net = open_net().client(0, b"NOOP\r\n").server(0, b"250 ok\r\n", acks=claim)
+    for n in range(1, 20):
+        net.client(6 * n, b"NOOP\r\n", acks=8 * n).server(8 * n, b"250 ok\r\n", acks=6 * n + 6)
+    net.reassembler.close()
+    assert net.heard.gaps == []
+    assert net.heard.bytes == {"C": 20 * b"NOOP\r\n", "S": 20 * b"250 ok\r\n"}
+
+
+def test_a_forged_ack_does_not_keep_answers_waiting() -> None:
+    net = open_net().client(0, b"NOOP\r\n").server(0, b"250 ok\r\n", acks=1 << 20)
+    for n in range(1, PROOF + 2):
+        net.client(6 * n, b"NOOP\r\n", acks=8 * n).server(8 * n, b"250 ok\r\n", acks=6 * n + 6)
+    assert net.heard.bytes["S"] == (PROOF + 2) * b"250 ok\r\n"
+    assert not net.heard.flow.busy
+
+
+def test_a_forged_ack_is_forgotten_where_the_connection_ends() -> None:
+    net = open_net().client(0, b"NOOP\r\n").server(0, acks=1 << 20).server(0, b"250 ok\r\n", acks=6)
+    net.reassembler.close()
+    assert net.heard.gaps == []
+    assert net.heard.log == [("C", b"NOOP\r\n"), ("S", b"250 ok\r\n")]
+
+
+def test_a_tap_that_is_far_behind_loses_nothing_as_long_as_it_delivers() -> None:
+    net = open_net()
+    for n in range(5 * PROOF):
+        net.server(8 * n, b"250 ok\r\n", acks=6 * n)
+        if n >= PROOF // 2:
+            late = n - PROOF // 2
+            net.client(6 * late, b"NOOP\r\n", acks=8 * (late + 1))
+    assert net.heard.gaps == []
+    assert net.heard.log[:6] == [("S", b"250 ok\r\n"), ("C", b"NOOP\r\n")] * 3
+
+
+def test_a_segment_whose_bytes_were_all_cut_off_is_a_gap_only() -> None:
+    net = open_net().client(0, missing=6).client(6, b"QUIT\r\n").server(0, acks=12).idle(PROOF)
+    assert net.heard.log == [("C", 6), ("C", b"QUIT\r\n")]
 
 
 # -- probes ------------------------------------------------------------------------------------------------------------
@@ -300,12 +348,13 @@ def test_what_is_open_at_the_end_is_reported_oldest_first() -> None:
     net = open_net().client(0, b"first")
     net.ports = (43211, 25)
     net.handshake().client(0, b"second").client(10, b"third")
-    ended: list[int] = []
-    for number, heard in enumerate(net.flows):
-        heard.finish = lambda why, number=number: ended.append(number)  # type: ignore[method-assign]
+    order: list[int] = []
+    for heard in net.flows:
+        heard.ended = order
     net.reassembler.close()
-    assert ended == [0, 1]
+    assert order == [1, 5]  # first frames
     assert net.flows[1].gaps == [("C", 6, 4)]
+    assert net.flows[1].gap_frames == [9]
     assert net.flows[1].bytes["C"] == b"secondthird"
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 import pytest
 from handmade import connection, finding
 
-from smtpwire.analyzer.suppress import Network, Peer, drop
+from smtpwire.analyzer.suppress import Peer, agreed, drop
 
 
 def test_what_follows_from_a_dropped_finding_keeps_its_own_cause() -> None:
@@ -43,7 +43,13 @@ def test_both_ends_have_to_fit(client: str | None, server: str | None, fits: boo
     one.client = type(one.client)("192.0.2.1", 43210)
     one.server = type(one.server)("192.0.2.2", 25)
 
-    def network(text: str | None) -> Network | None:
+    def network(text: str | None) -> IPv4Network | IPv6Network | None:
         return None if text is None else ip_network(text)
 
     assert Peer(network(client), network(server), frozenset({"SEQ101"})).fits(one) is fits
+
+
+def test_a_code_that_is_known_here_is_no_finding() -> None:
+    one = connection(1, [finding("RPL409", turn=4), finding("RPL409", turn=2), finding("RPL409", turn=None), finding()])
+    codes = frozenset({503})
+    assert [agreed(f, one, codes) for f in one.findings] == [True, False, False, False]

@@ -1,0 +1,58 @@
+"""Which of two directions spoke first: a segment waits for what its sender had seen of the peer."""
+
+# Theory
+# ------
+# An ACK number says how much of the peer's stream the sender of a segment had. If that is more than was captured so
+# far, then the peer's bytes came first in truth, whatever the order of the capture, and ours wait for them. This puts
+# the two directions in causal order even where two taps are merged with a skew.
+#
+# Nothing waits for bytes that nobody is believed to have sent (`top`): a forged ACK holds up nothing.
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .streams import Flow, Queued, Stream
+
+__all__ = ["emit", "pump"]
+
+
+def emit(stream: Stream, item: Queued) -> None:
+    """What is next of ``stream``: hand it on, or keep it until the peer has come as far."""
+    if not stream.queue and _ready(stream.peer, item.needs):
+        _deliver(stream, item)
+        return
+    if stream.queue is None:
+        stream.queue = deque()
+    stream.queue.append(item)
+    stream.flow.busy = True
+
+
+def _ready(peer: Stream, needs: int) -> bool:
+    """Whether everything of ``peer`` that an ACK speaks of was delivered."""
+    sent = peer.sent
+    return needs <= sent or needs > peer.top or sent == peer.fin or peer.next < 0
+
+
+def _deliver(stream: Stream, item: Queued) -> None:
+    if item.kind == "data":
+        stream.deliver(item.payload, item.offset, item.frame, item.time_ns, item.needs)
+    elif item.kind == "gap":
+        stream.flow.listener.gap(stream, item.offset, item.length, item.frame, item.time_ns)
+    else:
+        stream.flow.listener.closed(stream, "fin", item.frame, item.time_ns)
+
+
+def pump(flow: Flow, *, force: bool) -> None:
+    """Deliver what waits no longer. ``force``: break a tie that honest ACK numbers cannot make."""
+    while True:
+        ready = [s for s in (flow.a, flow.b) if s.queue and _ready(s.peer, s.queue[0].needs)]
+        if not ready and force:
+            ready = [s for s in (flow.a, flow.b) if s.queue]
+        if not ready:
+            return
+        stream = min(ready, key=lambda s: s.queue[0].frame if s.queue else 0)
+        assert stream.queue
+        _deliver(stream, stream.queue.popleft())

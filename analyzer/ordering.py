@@ -1,0 +1,141 @@
+"""The bytes of one stream in order, each once."""
+
+# Theory
+# ------
+# Older bytes than the next are dropped. They are compared with what was delivered, as far back as that is kept: a
+# retransmission with other bytes is a conflict, and the first copy wins, as it did with most receivers. Later bytes are
+# held until the hole in front of them is filled, or declared lost.
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from .causal import emit
+from .streams import M32, SANE_AHEAD, Held, Queued, Stream
+
+__all__ = ["RECENT_BYTES", "RECENT_CHUNKS", "drain", "lose", "put", "reach_fin", "trim"]
+
+RECENT_BYTES = 4096  # kept of each stream to compare retransmissions with
+RECENT_CHUNKS = 8
+
+
+def put(stream: Stream, start: int, payload: bytes, needs: int, frame: int, time_ns: int) -> None:
+    """Bytes that begin at offset ``start``: old ones are compared and dropped, later ones held."""
+    if not payload:
+        return  # a snap length may cut all of it
+    offset = stream.offset
+    if start < offset:
+        known = min(offset - start, len(payload))
+        if not _is_probe(payload, start, offset):
+            _compare(stream, start, payload[:known], frame, time_ns)
+        payload = payload[known:]
+        if not payload:
+            return
+        start = offset
+    if (stream.fin >= 0 and start >= stream.fin) or start >= offset + SANE_AHEAD:
+        return
+    if start > offset or (stream.held and start + len(payload) > stream.held[0].start):
+        _hold(stream, Held(start, start + len(payload), payload, needs, frame, time_ns))
+    else:
+        _take(stream, payload, needs, frame, time_ns)
+    drain(stream)
+
+
+def _take(stream: Stream, payload: bytes, needs: int, frame: int, time_ns: int) -> None:
+    """The next bytes of a stream."""
+    offset = stream.offset
+    stream.next = (stream.next + len(payload)) & M32
+    stream.offset = offset + len(payload)
+    stream.recent.append(payload)
+    trim(stream.recent)
+    emit(stream, Queued("data", needs, payload, offset, len(payload), frame, time_ns))
+
+
+def lose(stream: Stream, length: int, frame: int, time_ns: int) -> None:
+    """``length`` bytes at the present offset are not in the capture."""
+    offset = stream.offset
+    stream.next = (stream.next + length) & M32
+    stream.offset = offset + length
+    stream.top = max(stream.top, stream.offset)
+    stream.recent.clear()
+    emit(stream, Queued("gap", -1, b"", offset, length, frame, time_ns))
+
+
+def _hold(stream: Stream, new: Held) -> None:
+    """Keep a later segment; where it overlaps what is held already, the first bytes win."""
+    held = stream.held
+    index = bisect_left(held, new.start, key=lambda h: h.start)
+    if index and held[index - 1].end > new.start:
+        index -= 1
+    start, payload = new.start, new.payload
+    pieces: list[Held] = []
+    while index < len(held) and payload and held[index].start < start + len(payload):
+        one = held[index]
+        if start < one.start:
+            cut = one.start - start
+            pieces.append(new._replace(start=start, end=one.start, payload=payload[:cut]))
+            payload, start = payload[cut:], one.start
+        common = max(0, min(one.end - start, len(payload)))
+        probe = _is_probe(new.payload, start, one.end)
+        first = one.payload[start - one.start : start - one.start + common]
+        if not probe and first != payload[:common]:
+            _conflict(stream, start, first, payload[:common], new.frame, new.time_ns)
+        payload, start = payload[common:], start + common
+        index += 1
+    if payload:
+        pieces.append(new._replace(start=start, end=start + len(payload), payload=payload))
+    for piece in pieces:
+        held.insert(bisect_left(held, piece.start, key=lambda h: h.start), piece)
+        stream.held_bytes += len(piece.payload)
+
+
+def drain(stream: Stream) -> None:
+    """Take what is held and now next."""
+    held = stream.held
+    while held and held[0].start <= stream.offset:
+        one = held.pop(0)
+        stream.held_bytes -= len(one.payload)
+        skip = stream.offset - one.start
+        if skip < len(one.payload):
+            _take(stream, one.payload[skip:], one.needs, one.frame, one.time_ns)
+    if stream.fin >= 0 and stream.offset >= stream.fin and held:
+        held.clear()
+        stream.held_bytes = 0
+
+
+def reach_fin(stream: Stream, needs: int, frame: int, time_ns: int) -> None:
+    """Report the end of the stream once, when all in front of it has come."""
+    if stream.fin >= 0 and stream.offset >= stream.fin and not stream.finished:
+        stream.finished = True
+        emit(stream, Queued("fin", needs, b"", stream.offset, 0, frame, time_ns))
+
+
+def _compare(stream: Stream, start: int, again: bytes, frame: int, time_ns: int) -> None:
+    """Hold a retransmission against the bytes that were delivered, as far back as they are kept."""
+    known = b"".join(stream.recent)
+    back = stream.offset - start
+    if back > len(known):
+        again = again[back - len(known) :]
+        back = len(known)
+    first = known[len(known) - back : len(known) - back + len(again)]
+    if first != again:
+        _conflict(stream, stream.offset - back, first, again, frame, time_ns)
+
+
+def _conflict(stream: Stream, offset: int, first: bytes, again: bytes, frame: int, time_ns: int) -> None:
+    """Report the first byte in which two copies of the bytes at ``offset`` differ."""
+    at = next(i for i, (x, y) in enumerate(zip(first, again, strict=True)) if x != y)
+    stream.flow.listener.conflict(stream, offset + at, frame, time_ns)
+
+
+def _is_probe(payload: bytes, start: int, end: int) -> bool:
+    """Whether it is a keep-alive: one byte at the last offset sent, or a zero that came late. Its value is garbage."""
+    return len(payload) == 1 and (start == end - 1 or payload == b"\0")
+
+
+def trim(recent: list[bytes]) -> None:
+    """Keep the last few KB of a stream."""
+    if len(recent[-1]) >= RECENT_BYTES:
+        recent[:] = [recent[-1][-RECENT_BYTES:]]
+    elif len(recent) > RECENT_CHUNKS:
+        del recent[: RECENT_CHUNKS // 2]

@@ -1,0 +1,370 @@
+"""TCP segments of any order in, both byte streams of each connection out, in the order in which they happened."""
+
+# Theory
+# ------
+# Bytes are lost by the capture if that is proven: by an ACK of the peer beyond what was captured, which stays
+# unexplained for `loss_proof_frames` further frames of the connection. A loss becomes a gap of exact length: no byte is
+# ever invented. A hole without such proof (the sender may still retransmit) is a gap only when the hold limits are
+# reached or the connection ends. One byte at the very end that only an ACK speaks of is a FIN that was not captured.
+#
+# Anybody can forge an ACK. So the proof is weighed anew whenever the sender shows by its sequence number that it has
+# come no farther, and it is withdrawn when the peer, in as many frames as would have proven it, acknowledges less.
+#
+# In lockstep nothing waits, and a segment costs one comparison of four numbers: the fast road at the top of feed().
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from .causal import pump
+from .limits import DEFAULT_LIMITS, Limits
+from .ordering import RECENT_BYTES, RECENT_CHUNKS, drain, lose, put, reach_fin, trim
+from .streams import HALF, M32, SANE_AHEAD, Flow, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Reassembler"]
+
+FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
+
+_RST_WINDOW = 1 << 20  # RFC 5961 §3.2: a RST outside the window is ignored; windows are unknown, so a usual maximum
+
+
+class _Nobody:
+    """Listens to a connection that is followed no further."""
+
+    def data(self, payload: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None: ...
+    def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None: ...
+    def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int) -> None: ...
+    def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None: ...
+    def finish(self, why: str) -> None: ...
+
+
+_NOBODY = _Nobody()
+
+
+class Reassembler:
+    """Feed it segments; for each connection with data it asks ``accept`` for listeners and reports to them.
+
+    ``accept(flow)`` is called at the first payload byte and must set ``listener`` and both streams' ``deliver``.
+    """
+
+    def __init__(self, accept: Callable[[Flow], None], limits: Limits = DEFAULT_LIMITS) -> None:
+        self._accept = accept
+        self._limits = limits
+        self._streams: dict[bytes, Stream] = {}
+        self._handshakes: dict[bytes, tuple[int, int, int, bool]] = {}  # key: (isn, frame, time, has ACK)
+        self._closed: dict[bytes, int | None] = {}  # key: isn
+        self._next_sweep = 0
+        self.evicted = 0
+        self.now_ns = 0  # latest time of a segment that the slow road saw: near enough for idle times
+
+    @property
+    def open(self) -> int:
+        """Connections followed now."""
+        return len(self._streams) // 2
+
+    def feed(
+        self,
+        key: bytes,
+        seq: int,
+        ack: int,
+        flags: int,
+        payload: bytes,
+        missing: int,
+        frame: int,
+        time_ns: int,
+    ) -> None:
+        """Take one segment.
+
+        ``key``: source and destination address, source and destination port as they stand in the headers.
+        ``missing``: payload bytes that were on the wire behind ``payload`` but not captured (snap length).
+        """
+        stream = self._streams.get(key)
+        if stream is not None and seq == stream.next and not flags & 7 and not missing:
+            flow = stream.flow
+            peer = stream.peer
+            behind = (peer.next - ack) & M32  # bytes of the peer in flight towards the sender
+            if behind < HALF and not flow.busy and peer.next >= 0:
+                flow.last_ns = time_ns
+                if payload:
+                    length = len(payload)
+                    offset = stream.offset
+                    stream.next = (seq + length) & M32
+                    stream.offset = stream.top = offset + length
+                    recent = stream.recent
+                    recent.append(payload)
+                    if length > RECENT_BYTES or len(recent) > RECENT_CHUNKS:
+                        trim(recent)
+                    stream.deliver(payload, offset, frame, time_ns, peer.offset - behind)
+                return
+        self._segment(stream, key, seq, ack, flags, payload, missing, frame, time_ns)
+
+    def close(self) -> None:
+        """The source ended: report what is still open, oldest first."""
+        for stream in list(self._streams.values()):
+            if self._streams.get(stream.key) is stream:
+                self._end(stream.flow, "", stream.flow.last_ns)
+        self._handshakes.clear()
+
+    def ignore(self, flow: Flow) -> None:
+        """Follow ``flow`` no further and report nothing of it: it carries something else."""
+        self._drop(flow)
+        flow.listener = _NOBODY
+        flow.a.deliver = flow.b.deliver = _NOBODY.data
+
+    def sweep(self) -> None:
+        """Close what was idle too long and what exceeds the number of connections. Cheap when called often."""
+        limits = self._limits
+        now_ns = self.now_ns
+        crowded = limits.connections and self.open > limits.connections
+        if now_ns < self._next_sweep and not crowded:
+            return
+        self._next_sweep = now_ns + 60_000_000_000
+        flows = {id(stream.flow): stream.flow for stream in self._streams.values()}
+        if limits.idle_seconds:
+            oldest = now_ns - limits.idle_seconds * 1_000_000_000
+            for flow in flows.values():
+                if flow.last_ns < oldest:
+                    self._evict(flow, f"followed no further: idle for more than {limits.idle_seconds} s")
+        if limits.connections and self.open > limits.connections:
+            alive = sorted((f for f in flows.values() if f.a.key in self._streams), key=lambda f: f.last_ns)
+            for flow in alive[: self.open - limits.connections + limits.connections // 10]:
+                self._evict(flow, f"followed no further: more than {limits.connections} connections were open")
+
+    # -- the slow road ---------------------------------------------------------------------------------------------
+
+    def _segment(
+        self,
+        stream: Stream | None,
+        key: bytes,
+        seq: int,
+        ack: int,
+        flags: int,
+        payload: bytes,
+        missing: int,
+        frame: int,
+        time_ns: int,
+    ) -> None:
+        self.now_ns = max(self.now_ns, time_ns)
+        if flags & SYN:
+            stream = self._syn(stream, key, seq, flags, frame, time_ns)
+            seq = (seq + 1) & M32
+        if stream is None:
+            if key in self._closed or not (payload or missing or self._carried(key, seq, ack)):
+                return
+            stream = self._open(key, frame, time_ns)
+        flow = stream.flow
+        flow.frames += 1
+        flow.last_ns = time_ns
+        peer = stream.peer
+        if stream.next < 0:
+            if not payload and not flags & SYN and not flow.handshake:
+                return  # in mid-stream a bare ACK may be a keep-alive: it does not tell where the stream stands
+            stream.next = seq
+        stream.seen = True
+        start = stream.at(seq)
+        if flags & RST and not stream.offset - 1 <= start <= stream.offset + _RST_WINDOW:
+            return
+        needs = self._acknowledge(peer, ack, frame) if flags & ACK else -1
+        end = self._reach(stream, start, start + len(payload) + missing, frame)
+        if flags & RST:
+            self._end(flow, "", time_ns, stream, frame)
+            return
+        if payload or missing:
+            put(stream, start, payload, needs, frame, time_ns)
+            if missing and not peer.seen and stream.offset < stream.top and not stream.held:
+                # With one direction captured no ACK will tell that these bytes came through, so they are lost now.
+                lose(stream, stream.top - stream.offset, frame, time_ns)
+        if flags & FIN and stream.fin < 0 and end < stream.offset + SANE_AHEAD:
+            stream.fin = end
+            stream.top = min(stream.top, end)
+            stream.acked = min(stream.acked, end)
+        reach_fin(stream, needs, frame, time_ns)
+        self._settle(flow, frame, time_ns)
+
+    @staticmethod
+    def _reach(stream: Stream, start: int, end: int, frame: int) -> int:
+        """Note how far the sender has come with a segment; returns where it ends, a FIN not counted."""
+        if start == stream.offset < stream.acked:
+            stream.proof_since = stream.flow.frames  # not as far as was acknowledged
+        if end > stream.fin >= 0:
+            end = stream.fin
+        if stream.top < end < stream.offset + SANE_AHEAD:
+            stream.top, stream.top_frame = end, frame
+        return end
+
+    def _acknowledge(self, peer: Stream, ack: int, frame: int) -> int:
+        """How many bytes of ``peer`` the sender of a segment had seen, by its ACK number."""
+        if peer.next < 0:
+            # Nothing of the peer is captured; that the number grows still tells that it spoke.
+            if peer.base < 0:
+                peer.base = ack
+            return (ack - peer.base) & M32
+        needs = peer.at(ack)
+        if needs > peer.fin >= 0:
+            needs = peer.fin  # the FIN takes a number of its own
+        if peer.acked <= needs < peer.offset + SANE_AHEAD:
+            peer.acked = needs
+            peer.doubts = 0
+            if peer.top < needs:
+                peer.top, peer.top_frame = needs, frame
+        elif needs <= peer.offset < peer.acked:
+            self._doubt(peer)
+        return needs
+
+    def _doubt(self, stream: Stream) -> None:
+        """The peer acknowledges less than it had before."""
+        stream.proof_since = stream.flow.frames
+        stream.doubts += 1
+        if stream.doubts >= self._limits.loss_proof_frames:
+            _withdraw(stream)
+
+    def _syn(self, stream: Stream | None, key: bytes, seq: int, flags: int, frame: int, time_ns: int) -> Stream | None:
+        """Remember the handshake; a SYN with another number ends the connection that held the ports."""
+        if stream is not None:
+            if stream.isn == seq:
+                return stream
+            if stream.isn is None and stream.next in (-1, (seq + 1) & M32):
+                stream.isn = seq
+                stream.flow.handshake = True
+                return stream
+            self._end(stream.flow, "the same addresses and ports began a new connection", time_ns)
+        if key in self._closed:
+            if self._closed[key] == seq:
+                return None  # a late copy
+            self._forget(key)
+        elif len(self._handshakes) >= self._limits.handshakes > 0:
+            del self._handshakes[next(iter(self._handshakes))]
+        known = self._handshakes.get(key)
+        if known is None or known[0] != seq:
+            self._handshakes[key] = (seq, frame, time_ns, bool(flags & ACK))
+        return None
+
+    def _carried(self, key: bytes, seq: int, ack: int) -> bool:
+        """Whether a segment without data shows that its connection carried some, of which nothing was captured."""
+        mine, theirs = self._handshakes.get(key), self._handshakes.get(_reversed(key))
+        if mine is None or theirs is None:
+            return False
+        # SYN and FIN take a number each
+        return any(2 < (now - isn) & M32 < SANE_AHEAD for now, isn in ((seq, mine[0]), (ack, theirs[0])))
+
+    def _open(self, key: bytes, frame: int, time_ns: int) -> Stream:
+        """First payload of a connection: make its two streams from what the handshake told."""
+        back = _reversed(key)
+        mine, theirs = self._handshakes.pop(key, None), self._handshakes.pop(back, None)
+        stream, peer = Stream(key), Stream(back)
+        for one, known in ((stream, mine), (peer, theirs)):
+            if known is not None:
+                one.isn = known[0]
+                one.next = (known[0] + 1) & M32
+                one.seen = True
+                if known[1] < frame:
+                    frame, time_ns = known[1], min(time_ns, known[2])
+        responder_first = (mine is not None and mine[3]) or (theirs is not None and not theirs[3])
+        flow = Flow(peer, stream, frame, time_ns) if responder_first else Flow(stream, peer, frame, time_ns)
+        flow.handshake = mine is not None or theirs is not None
+        self._streams[key] = stream
+        self._streams[back] = peer
+        self._accept(flow)
+        return stream
+
+    # -- losses and ends -------------------------------------------------------------------------------------------
+
+    def _settle(self, flow: Flow, frame: int, time_ns: int) -> None:
+        """After each segment of the slow road: deliver, declare what is proven lost, see whether it is over."""
+        a, b = flow.a, flow.b
+        if not flow.busy and a.top <= a.offset and b.top <= b.offset and not (a.queue or b.queue or a.held or b.held):
+            flow.busy = a.fin >= 0 or b.fin >= 0
+            if a.finished and b.finished:
+                self._end(flow, "", time_ns)
+            return
+        pump(flow, force=False)
+        for stream in (a, b):
+            self._judge_hole(stream, frame, time_ns)
+        if a.queue and b.queue and a.top <= a.offset and b.top <= b.offset:
+            pump(flow, force=True)
+        for stream in (a, b):
+            if stream.queue and len(stream.queue) > self._limits.held_segments > 0:
+                pump(flow, force=True)
+        flow.busy = bool(
+            a.queue or b.queue or a.held or b.held or a.top > a.offset or b.top > b.offset or a.fin >= 0 or b.fin >= 0
+        )
+        if a.finished and b.finished and not a.queue and not b.queue:
+            self._end(flow, "", time_ns)
+
+    def _judge_hole(self, stream: Stream, frame: int, time_ns: int) -> None:
+        """Declare a gap where the capture has lost bytes for certain, or where too much is held behind a hole."""
+        limits = self._limits
+        flow = stream.flow
+        while stream.top > stream.offset:
+            full = (stream.held_bytes > limits.held_bytes > 0) or (len(stream.held) > limits.held_segments > 0)
+            if not full:
+                if stream.acked <= stream.offset:
+                    return  # the sender may still retransmit
+                if stream.proof <= stream.offset:
+                    stream.proof, stream.proof_since = stream.acked, flow.frames
+                if flow.frames - stream.proof_since < limits.loss_proof_frames:
+                    return
+                if stream.proof == stream.top == stream.offset + 1 and stream.fin < 0:
+                    stream.fin = stream.top = stream.offset  # a FIN that was not captured, most likely
+                    pump(flow, force=False)
+                    return
+            until = stream.held[0].start if stream.held else stream.proof
+            if not full:
+                until = min(until, stream.proof)
+            lose(stream, until - stream.offset, frame, time_ns)
+            drain(stream)
+            reach_fin(stream, -1, frame, time_ns)
+            pump(flow, force=False)
+
+    def _end(self, flow: Flow, why: str, time_ns: int, reset: Stream | None = None, frame: int = 0) -> None:
+        """Deliver all that is left, holes as gaps, and forget the connection."""
+        for _ in range(2):  # a gap in one stream may set free the other
+            for stream in (flow.a, flow.b):
+                while stream.held:
+                    last = stream.held[0].frame
+                    lose(stream, stream.held[0].start - stream.offset, last, time_ns)
+                    drain(stream)
+                if stream.doubts:
+                    _withdraw(stream)
+                unseen_fin = stream.top == stream.offset + 1 and stream.fin < 0
+                if stream.top > stream.offset and stream.next >= 0 and not unseen_fin:
+                    lose(stream, stream.top - stream.offset, stream.top_frame, time_ns)
+                reach_fin(stream, -1, frame, time_ns)
+            pump(flow, force=True)
+        if reset is not None:
+            flow.listener.closed(reset, "rst", frame, time_ns)
+        self._drop(flow)
+        flow.listener.finish(why)
+
+    def _drop(self, flow: Flow) -> None:
+        for stream in (flow.a, flow.b):
+            self._streams.pop(stream.key, None)
+            self._closed.pop(stream.key, None)  # to its new place at the end
+            self._closed[stream.key] = stream.isn
+        limit = self._limits.closed_connections
+        while limit and len(self._closed) > 2 * limit:
+            del self._closed[next(iter(self._closed))]
+
+    def _evict(self, flow: Flow, why: str) -> None:
+        self.evicted += 1
+        self._end(flow, why, flow.last_ns)
+
+    def _forget(self, key: bytes) -> None:
+        self._closed.pop(key, None)
+        self._closed.pop(_reversed(key), None)
+
+
+def _withdraw(stream: Stream) -> None:
+    """Forget what an ACK claimed: only what was captured was sent."""
+    stream.doubts = stream.proof = 0
+    stream.acked = stream.offset
+    stream.top = max(stream.offset, stream.held[-1].end if stream.held else 0)
+
+
+def _reversed(key: bytes) -> bytes:
+    """The key of the other direction."""
+    half = (len(key) - 4) // 2
+    return key[half : 2 * half] + key[:half] + key[-2:] + key[-4:-2]

@@ -1,0 +1,325 @@
+"""RPL: the form of replies, and whether there is one reply for each command (RFC 5321 §4.2, §4.3.1)."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ...dissectors.abnf import ADDRESS_LITERAL, DOMAIN
+from ...dissectors.commands import is_base64
+from ...dissectors.deviations import DeviationKind
+from ...dissectors.keywords import KEYWORDS
+from ...dissectors.replies import parse_reply
+from ...dissectors.text import printable
+from ..exchange import Mark
+from ..states import Act
+from .registry import Ended, Evidence, OnExchange, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...dissectors.deviations import Deviation
+    from ..conversation import Conversation
+    from ..exchange import Exchange
+
+__all__: list[str] = []
+
+MAX_REMEMBERED = 256  # greetings and EHLO replies; a capture of one site has a handful
+
+_HOST = re.compile(rb"(?:" + DOMAIN + rb"|" + ADDRESS_LITERAL + rb")").fullmatch
+# RFC 5321 §4.1.1.1: ehlo-line = ehlo-keyword *( SP ehlo-param ); more blanks than one are let pass
+_EHLO_LINE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9-]*+(?: ++[!-~\x80-\xff]++)*+ *+").fullmatch
+_SUPPORTED = re.compile(rb"(?:NTLM|GSSAPI|GSS-SPNEGO) supported", re.IGNORECASE).fullmatch
+
+
+def _wrong(x: Exchange, kind: DeviationKind) -> list[Deviation]:
+    return [] if x.reply is None else [d for d in x.reply.deviations if d.kind is kind]
+
+
+def _at(x: Exchange, wrong: Deviation, message: str, count: int = 1) -> Evidence:
+    """Evidence at one line of the reply. What a line looks like is certain, whatever else the capture lacks."""
+    assert x.reply is not None
+    raw = x.reply.raw
+    start = raw.rfind(b"\n", 0, wrong.at) + 1
+    line = raw[start:].split(b"\n", 1)[0].rstrip(b"\r")
+    return Evidence(
+        message,
+        reply=True,
+        offset=x.reply_offset + wrong.at,
+        length=wrong.length,
+        evidence=printable(line[:160]),
+        certain=True,
+        count=count,
+    )
+
+
+_DEVIATES = OnExchange(marks=Mark.REPLY_DEVIATION)
+
+
+@rule("RPL401", "malformed-reply", "error", "server", "RFC 5321 §4.2", on=_DEVIATES)
+def malformed_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Server line is not a reply.
+
+    Each line of a reply begins with three digits and a space or hyphen. A client cannot tell what another line answers
+    and has to skip it or give up. Debug output and banners of middleboxes get into the stream in this way.
+    """
+    wrong = _wrong(x, DeviationKind.MALFORMED_LINE)
+    if wrong:
+        where = "inside a reply" if x.code else "where a reply was due"
+        yield _at(x, wrong[0], f"The server sent a line without a reply code {where}.", len(wrong))
+
+
+@rule(
+    "RPL402",
+    "reply-code-out-of-range",
+    "error",
+    "server",
+    "RFC 5321 §4.2, §4.3.2",
+    on=_DEVIATES,
+    hides=("RPL408", "RPL409", "RPL410"),
+)
+def reply_code_out_of_range(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Reply code outside 2yz-5yz, or second digit above 5.
+
+    The first digit tells a client what to do next (2 to 5 are defined), the second what it is about (0 to 5).
+    """
+    for wrong in _wrong(x, DeviationKind.CODE_OUT_OF_RANGE):
+        yield _at(x, wrong, f"{wrong.detail} is no reply code: the first digit is 2 to 5, the second 0 to 5.")
+
+
+@rule("RPL403", "multiline-code-mismatch", "error", "server", "RFC 5321 §4.2.1", on=_DEVIATES)
+def multiline_code_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Lines of one multi-line reply carry different codes.
+
+    A hyphen behind the code says that the reply goes on, and each of its lines repeats the code. The audit takes the
+    first; clients differ in which one they take.
+    """
+    wrong = _wrong(x, DeviationKind.CODE_MISMATCH)
+    if wrong:
+        yield _at(x, wrong[0], f"One reply carries different codes: {wrong[0].detail}.", len(wrong))
+
+
+@rule(
+    "RPL404",
+    "multiline-not-terminated",
+    "error",
+    "server",
+    "RFC 5321 §4.2.1",
+    on=Ended(),
+    hides=("RPL412",),
+)
+def multiline_not_terminated(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
+    """Multi-line reply never ends.
+
+    The server closed the connection behind a line that announced another one (a hyphen follows its code).
+    """
+    closing, hanging = talk.course.closing, talk.course.hanging
+    if closing is None or closing.side != "server" or hanging is None:
+        return
+    raw, offset, frame, time_ns = hanging
+    last = raw.rstrip(b"\r\n").rsplit(b"\n", 1)[-1]
+    yield Evidence(
+        f"The server closed the connection inside a reply: its last line, {printable(last[:60])}, announces another.",
+        offset=offset,
+        length=len(raw),
+        frame=frame,
+        time_ns=time_ns,
+        evidence=printable(last[:160]),
+    )
+
+
+@rule("RPL405", "bare-code", "info", "server", "RFC 5321 §4.2, §4.2.1; RFC 4954 §4", on=_DEVIATES)
+def bare_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Reply line without the space after the code.
+
+    A code may stand alone, but a server should send the space even if no text follows: some clients look for it.
+    """
+    for wrong in _wrong(x, DeviationKind.BARE_CODE):
+        yield _at(x, wrong, f"The reply ends right behind its code {x.code}; a space should follow.")
+
+
+@rule(
+    "RPL406",
+    "bad-greeting-name",
+    "warning",
+    "server",
+    "RFC 5321 §4.2, §4.3.1",
+    on=OnExchange(acts=frozenset({Act.GREETING}), codes=frozenset({220})),
+)
+def bad_greeting_name(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """220 greeting without host name as first word.
+
+    The greeting names the server: its domain, or an address literal, comes first. Asterisks in its place are the mark
+    of a firewall that rewrites SMTP and often hides extensions too.
+    """
+    if x.reply is not None and not talk.midstream:
+        word = x.reply.texts[0].split(b" ", 1)[0]
+        if not _is_host(word):
+            what = f"begins with {printable(word[:40])}, which is no host name" if word else "names no host"
+            yield Evidence(f"The greeting {what}.", reply=True)
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _is_host(word: bytes) -> bool:
+    return _HOST(word) is not None and word.isascii()
+
+
+_GREETINGS = {False: frozenset({220, 421, 521, 554}), True: frozenset({220, 421})}
+
+
+@rule(
+    "RPL407",
+    "bad-greeting-code",
+    "error",
+    "server",
+    "RFC 5321 §3.1, §4.3.2; RFC 7504 §3",
+    on=OnExchange(acts=frozenset({Act.GREETING}), unusual=True),
+)
+def bad_greeting_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Connection opened with a code other than 220, 421, 521 or 554.
+
+    A server opens with 220, or says with 554 (521 where it never takes mail) that it gives no service, or with 421 that
+    it is about to close.
+    """
+    if not talk.midstream and x.code not in _GREETINGS[talk.profile == "rfc821"]:
+        yield Evidence(f"The server opened with {x.code}; 220 was due, or 421, 521 or 554 to turn the client away.")
+
+
+@rule(
+    "RPL411",
+    "unsolicited-reply",
+    "error",
+    "server",
+    "RFC 5321 §4.3.1; RFC 2920 §3.2",
+    on=OnExchange(
+        acts=frozenset({Act.NOTHING}),
+        unless=Mark.EXPLAINED | Mark.BEHIND_220 | Mark.INSIDE_FIRST | Mark.BEYOND_END | Mark.RECIPIENT_REPLIES,
+    ),
+)
+def unsolicited_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Reply without an outstanding command.
+
+    Replies pair with commands in order, one for one. From a reply too many on, a client takes each for the answer to
+    another command than the server meant. Only 421 may come unasked.
+    """
+    if x.code == 421 or not x.sure or talk.midstream:
+        return
+    yield Evidence(f"The server sent {x.code} although it had answered everything the client had sent.", reply=True)
+
+
+@rule(
+    "RPL412",
+    "command-not-answered",
+    "error",
+    "server",
+    "RFC 821 §4.2; RFC 5321 §4.2",
+    on=OnExchange(marks=Mark.UNANSWERED, unless=Mark.SKIPPED | Mark.FOREIGN),
+)
+def command_not_answered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Server closed in an orderly way and left a command unanswered.
+
+    Every command gets exactly one reply. The server's FIN came behind the command, which it had acknowledged, without
+    any; a client then cannot know what became of it.
+    """
+    closing = talk.course.closing
+    if closing is None or not x.sure or talk.course.farewell is not None or any(talk.course.lost.values()):
+        return
+    if not talk.certain or (talk.last is not None and talk.last.act is Act.STARTTLS and talk.last.accepted):
+        return  # a server that waits for TLS answers nothing else
+    count = len(closing.waiting)
+    what = (
+        "The end of mail data" if x.act is Act.END else "A line of the AUTH exchange" if x.command is None else x.name
+    )
+    more = f", nor {count - 1} more behind it" if count > 1 else ""
+    yield Evidence(f"{what} was never answered{more}: the server closed the connection.", count=count)
+
+
+@rule(
+    "RPL413",
+    "extended-reply-to-helo",
+    "error",
+    "server",
+    "RFC 5321 §3.2",
+    on=OnExchange(acts=frozenset({Act.HELO}), codes=frozenset({250})),
+)
+def extended_reply_to_helo(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """HELO answered with an EHLO-style capability list.
+
+    A client that says HELO may know nothing of extensions, so a server must not list any to it.
+    """
+    if x.reply is None or len(x.reply.texts) < 2:
+        return
+    listed = [word for word in map(_first_word, x.reply.texts[1:]) if word in KEYWORDS]
+    if listed:
+        yield Evidence(f"The reply to HELO lists {', '.join(listed)}, as if the client had said EHLO.", reply=True)
+
+
+def _first_word(text: bytes) -> str:
+    return printable(text.split(b" ", 1)[0][:64].upper())
+
+
+_EHLO_ACCEPTED = OnExchange(acts=frozenset({Act.EHLO}), codes=frozenset({250}))
+
+
+@rule("RPL414", "bad-ehlo-line", "warning", "server", "RFC 5321 §4.1.1.1", on=_EHLO_ACCEPTED)
+def bad_ehlo_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """EHLO reply line does not match ehlo-line.
+
+    Behind the first line each line is one keyword of letters, digits and hyphens, and parameters after spaces. What
+    clients of the last century wanted, AUTH=LOGIN, is none; a server that sends it should send AUTH LOGIN beside it.
+    """
+    if x.reply is not None and len(x.reply.texts) > 1:
+        bad = _bad_ehlo_lines(x.reply.raw)
+        if bad:
+            at, text = bad[0]
+            what = printable(text[:60]) if text else "an empty line"
+            yield Evidence(
+                f"The EHLO reply lists {what}, which is no keyword with parameters.",
+                reply=True,
+                offset=x.reply_offset + at,
+                length=len(text) + 4,
+                evidence=printable(text[:160]),
+                count=len(bad),
+            )
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _bad_ehlo_lines(raw: bytes) -> tuple[tuple[int, bytes], ...]:
+    lines = parse_reply(raw).parts()[1:]
+    return tuple((line.at, line.text) for line in lines if line.code is not None and _EHLO_LINE(line.text) is None)
+
+
+@rule("RPL415", "keyword-in-ehlo-greeting", "error", "server", "RFC 5321 §4.1.1.1", on=_EHLO_ACCEPTED)
+def keyword_in_ehlo_greeting(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """Capability keyword on the first line of the EHLO reply.
+
+    The first line holds the server's name; clients read keywords from the second on, so this one is lost on them.
+    """
+    if x.reply is not None:
+        word = _first_word(x.reply.texts[0])
+        if word in KEYWORDS:
+            yield Evidence(f"The EHLO reply begins with the keyword {word} where the server's name is due.", reply=True)
+
+
+@rule(
+    "RPL421",
+    "bad-challenge",
+    "error",
+    "server",
+    "RFC 4954 §4",
+    on=OnExchange(acts=frozenset({Act.AUTH, Act.ANSWER}), codes=frozenset({334})),
+)
+def bad_challenge(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """334 text is not base64.
+
+    The text of a 334 reply is the challenge of the mechanism, encoded in base64, or nothing.
+    """
+    if x.reply is None:
+        return
+    text = x.reply.texts[0]
+    initial = x.command is not None and x.command.initial is None and _SUPPORTED(text) is not None
+    if not is_base64(text) and not initial:
+        yield Evidence(
+            "The challenge behind 334 is not base64.", reply=True, offset=x.reply_offset + 4, length=len(text)
+        )

@@ -1,0 +1,141 @@
+"""Rules of third parties: installed as a distribution with an entry point, used as any rule, left out when broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+DEMO = Path(str(resources.files("smtpwire.samples") / "demo.pcap"))
+TUTORIAL = Path(__file__).parents[2] / "docs" / "plugins.md"
+
+GOOD = '''
+from smtpwire.analyzer.rules import Evidence, OnExchange, rule
+from smtpwire.analyzer.states import Act
+
+@rule("XAA001", "xaa-quit", "info", "client", "house rules", on=OnExchange(acts=frozenset({Act.QUIT})))
+def quits(x, talk):
+    """QUIT seen."""
+    yield Evidence("There was a QUIT.")
+'''
+
+
+def install(site: Path, name: str, code: str) -> None:
+    """What an installer leaves behind."""
+    (site / f"{name}.py").write_text(code, "utf-8")
+    info = site / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", "utf-8")
+    (info / "entry_points.txt").write_text(f"[smtpwire.rules]\nhouse = {name}\n", "utf-8")
+
+
+def smtpwire(site: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "smtpwire", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(site), "COLUMNS": "100"},
+        cwd=site,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def rules_found(run: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    found: dict[str, int] = json.loads(run.stdout)["summary"]["rules"]
+    return found
+
+
+def test_its_rules_are_rules_like_any_other(tmp_path: Path) -> None:
+    install(tmp_path, "one", GOOD)
+    run = smtpwire(tmp_path, "audit", DEMO, "--format", "json", "--select", "XAA,SEQ103")
+    assert run.stderr == ""
+    assert rules_found(run)["XAA001"] >= 4
+    assert rules_found(run)["SEQ103"] == 1
+    assert "XAA001" in rules_found(smtpwire(tmp_path, "audit", DEMO, "--format", "json"))
+    ignored = smtpwire(tmp_path, "audit", DEMO, "--format", "json", "--ignore", "xaa-quit")
+    assert "XAA001" not in rules_found(ignored)
+    assert "QUIT seen." in smtpwire(tmp_path, "rule", "xaa-quit").stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("raise RuntimeError('no\\nluck')", "plugin left out: house of bad: RuntimeError: no luck"),
+        ("import sys; sys.exit(3)", "plugin left out: house of bad: SystemExit: 3"),
+        ("def (:", "plugin left out: house of bad: SyntaxError"),
+        (GOOD.replace("XAA001", "SEQ101"), "ValueError: SEQ101 xaa-quit: the id or the name is taken"),
+        (GOOD.replace("xaa-quit", "nested-mail"), "ValueError: XAA001 nested-mail: the id or the name is taken"),
+        (GOOD.replace('"""QUIT seen."""', ""), "XAA001 has no docstring"),
+        (GOOD + "\nraise KeyError('late')", "KeyError: 'late'"),
+    ],
+)
+def test_a_broken_plugin_is_named_and_left_out_whole(tmp_path: Path, code: str, said: str) -> None:
+    install(tmp_path, "bad", code)
+    run = smtpwire(tmp_path, "audit", DEMO, "--format", "json")
+    (line,) = run.stderr.splitlines()
+    assert line.startswith("smtpwire: plugin left out: house of bad: ")
+    assert said in line
+    assert "XAA001" not in rules_found(run)
+    assert rules_found(run)["SEQ101"] == 1
+    assert run.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("yield Evidence(x.nothing)", "AttributeError"),
+        ("yield 'a finding'", "TypeError: it gave str, not Evidence"),
+        ("return 5", "TypeError"),
+    ],
+)
+def test_a_rule_that_fails_is_not_asked_again(tmp_path: Path, body: str, said: str) -> None:
+    install(tmp_path, "bad", GOOD.replace('yield Evidence("There was a QUIT.")', body))
+    run = smtpwire(tmp_path, "audit", DEMO, "--format", "json")
+    (line,) = run.stderr.splitlines()
+    assert line.startswith("smtpwire: rule left out from here on: XAA001 xaa-quit (house of bad): ")
+    assert said in line
+    assert "XAA001" not in rules_found(run)
+    assert rules_found(run)["SEQ101"] == 1
+
+
+def test_one_broken_plugin_does_not_cost_the_others(tmp_path: Path) -> None:
+    install(tmp_path, "abad", "1/0")
+    install(tmp_path, "good", GOOD)
+    run = smtpwire(tmp_path, "audit", DEMO, "--format", "json")
+    assert len(run.stderr.splitlines()) == 1
+    assert "XAA001" in rules_found(run)
+
+
+def test_the_version_loads_none(tmp_path: Path) -> None:
+    install(tmp_path, "bad", "1/0")
+    run = smtpwire(tmp_path, "--version")
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.tree
+def test_the_tutorial_works(tmp_path: Path) -> None:
+    text = TUTORIAL.read_text("utf-8")
+    code, use = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    (project,) = re.findall(r"^```toml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    (points,) = tomllib.loads(project)["project"]["entry-points"].values()
+    assert points == {"acme": "acme_smtpwire"}
+    install(tmp_path, "acme_smtpwire", code)
+    run = smtpwire(tmp_path, "audit", DEMO, "--format", "json", "--select", "XAC")
+    assert run.stderr == ""
+    assert set(rules_found(run)) == {"XAC001"}
+    assert "MAIL accepted without a login." in smtpwire(tmp_path, "rule", "XAC001").stdout
+    ran = subprocess.run(
+        [sys.executable, "-c", use + "from smtpwire.analyzer.rules import RULES; print(*RULES)"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "XAC001" in ran.stdout.split()

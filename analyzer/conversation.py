@@ -500,7 +500,7 @@ class Conversation:
 
     def _has_reason(self) -> bool:
         """Whether a reply that answers nothing due may answer something that is no command to us."""
-        reader, last = self._reader, self._last
+        reader, last = self._reader, self.last
         if self.astray or self.session.due or reader.partial or reader.mode > Mode.ANSWER:
             return True
         return last is not None and (last.act is Act.STARTTLS or bool(last.marks & _ODD_END))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from socket import AF_INET, AF_INET6, inet_ntop
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import model
 from .conversation import Conversation, Judge
 from .detect import Verdict, judge_heads, preamble
 from .limits import DEFAULT_LIMITS, Limits
 from .reassembler import Reassembler
-from .streams import Flow, Stream
 from .times import format_time
+
+if TYPE_CHECKING:
+    from .streams import Flow, Stream
 
 __all__ = ["DEFAULT_PORTS", "PROFILE_OF_PORT", "Tracker", "endpoint"]
 

@@ -32,6 +32,7 @@ _BARE_LF = re.compile(rb"(?<!\r)\n")
 _BARE_CR = re.compile(rb"\r(?!\n)")
 # A lone dot between line ends that a lenient receiver may take for the end: the ends of SMTP smuggling.
 _LOOKALIKE = re.compile(rb"(?:\r\n|\n|\r)\x00*\.\x00*(?:\r\n|\n|\r)")
+_LOOKALIKE_END = re.compile(_LOOKALIKE.pattern + rb"\Z")
 _LOOKALIKE_TAIL = 16
 _SEGMENTS = _LOOKALIKE_TAIL + len(_END)  # in the worst case each byte that is looked back at came in one of its own
 
@@ -282,7 +283,7 @@ class Content:
         """Whether what was sent so far ends with a look-alike of the end of data."""
         if self.lookalike is not None and not self.since_lookalike:
             return True
-        return self._carry == b"\r\n.\r"
+        return _LOOKALIKE_END.search(self._back + self._carry) is not None
 
     # -- judging ---------------------------------------------------------------------------------------------------
 

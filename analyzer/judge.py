@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from ..dissectors.text import printable
 from . import model
 from .dialogue import shown
+from .exchange import Mark
 from .rules import RULES, Ended, OnContent, OnExchange
 from .servers import Servers
 from .states import Act
@@ -115,7 +116,7 @@ class RuleBook:
         )
         _place(finding, evidence, x, talk)
         talk.findings.append(finding)
-        if x is not None and x.finding < 0:
+        if x is not None and x.finding < 0 and (finding.side == "client" or x.marks & Mark.REFUSED_503):
             x.finding = index
             if x.breaks is not None and talk.session.causes.order is None:
                 talk.session.causes.order = x

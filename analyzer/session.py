@@ -127,7 +127,7 @@ class Session:
         if ahead.act is Act.STARTTLS or ahead.marks & Mark.BEHIND_STARTTLS:
             ahead.marks |= Mark.BEHIND_STARTTLS
             x.marks |= Mark.BEHIND_STARTTLS
-        elif x.act is not Act.END and self.state.phase is not Phase.CONNECTED:
+        elif x.act is not Act.END and self.state.phase is not Phase.CONNECTED and not ahead.doubted:
             x.marks |= Mark.HASTY
 
     def in_view(self, x: Exchange) -> bool:

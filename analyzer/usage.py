@@ -117,16 +117,17 @@ class Usage:
         assert command is not None
         if b"<@" in raw:
             x.marks |= Mark.SOURCE_ROUTE
-        if raw.rfind(b">") - raw.find(b"<") > _SHORTEST_LONG:
+        if len(raw) > _SHORTEST_LONG and raw.rfind(b">") - raw.find(b"<") > _SHORTEST_LONG:
             x.marks |= Mark.LONG_PATH
-        if command.parameters:
+        if raw.find(b">") + 1 < len(raw) and command.parameters:
             _parameters(x, state)
         mail = x.act is _MAIL
         if mail:
             self._mails += 1
             if command.verb != b"MAIL":
                 x.marks |= Mark.OBSOLETE
-        if state.hello.lists("LIMITS"):
+        keywords = state.hello.keywords
+        if keywords and "LIMITS" in keywords:
             self._limits(x, state, mail=mail)
 
     def _limits(self, x: Exchange, state: State, *, mail: bool) -> None:

@@ -96,6 +96,8 @@ def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterato
         if farewell.code != 421 or not said.sure or status in _OTHER_REASON:
             return
         idle, offset, frame, time_ns = farewell.idle_ns, said.reply_offset, said.reply_frame, said.reply_time_ns
+        if closing is not None and closing.side == "server":
+            idle = max(idle, closing.client_idle_ns)  # receive offload may show the 421 too early, the FIN it does not
     elif closing is not None and closing.side == "server" and not closing.waiting and talk.session.state.sure:
         idle, offset, frame, time_ns = closing.client_idle_ns, talk.record.server_bytes, closing.frame, closing.time_ns
     else:

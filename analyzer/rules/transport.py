@@ -67,8 +67,8 @@ def client_closed_without_quit(x: Exchange | None, talk: Conversation) -> Iterat
 def server_closed_without_reason(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     """Server ended the connection without 221 or 421.
 
-    A server closes behind its 221 to QUIT, or says 421 (or 521, RFC 7504) first. It must not close because a command was unknown, or upon
-    RSET. A client cannot tell an end without a word from a crash.
+    A server closes behind its 221 to QUIT, or says 421 (or 521, RFC 7504) first. It must not close because a command
+    was unknown, or upon RSET. A client cannot tell an end without a word from a crash.
     """
     course = talk.course
     closing = course.closing
@@ -170,4 +170,5 @@ def analysis_incomplete(x: Exchange | None, talk: Conversation) -> Iterator[Evid
             frame=frame,
             time_ns=time_ns,
             evidence="",
+            certain=True,
         )

@@ -116,7 +116,7 @@ class RuleBook:
         )
         _place(finding, evidence, x, talk)
         talk.findings.append(finding)
-        if x is not None and x.finding < 0 and (finding.side == "client" or x.marks & Mark.REFUSED_503):
+        if x is not None and x.finding < 0 and (finding.side != "server" or x.marks & Mark.REFUSED_503):
             x.finding = index
             if x.breaks is not None and talk.session.causes.order is None:
                 talk.session.causes.order = x

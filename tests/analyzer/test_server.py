@@ -1,0 +1,145 @@
+"""The server's bytes are cut into whole replies, whatever segments they come in and however wrong they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
+from smtpwire.analyzer.server import ServerReader
+
+if TYPE_CHECKING:
+    from smtpwire.dissectors.replies import Reply
+
+
+class Told:
+    """What a reader told."""
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.events: list[tuple[Any, ...]] = []
+        self.frames: list[int] = []
+        self.reader = ServerReader(self, limits)
+        self._sent = 0
+        self._frame = 0
+
+    def feed(self, *pieces: bytes) -> Told:
+        for piece in pieces:
+            self._frame += 1
+            self.reader.feed(piece, self._sent, self._frame, self._frame * 1000)
+            self._sent += len(piece)
+        return self
+
+    def reply(self, reply: Reply, offset: int, end: int, frame: int, time_ns: int) -> None:
+        self.events.append(("reply", reply.code, list(reply.lines), offset, end))
+        self.frames.append(frame)
+
+    def malformed(self, line: bytes, offset: int, frame: int, time_ns: int) -> None:
+        self.events.append(("malformed", line, offset))
+
+    def tls_begins(self, side: str, offset: int, frame: int, time_ns: int) -> None:
+        self.events.append(("tls", side, offset))
+
+
+EHLO = b"250-mx.example\r\n250-SIZE 1000\r\n250 HELP\r\n"
+
+
+def test_a_reply_of_one_line() -> None:
+    assert Told().feed(b"220 mx ESMTP\r\n").events == [("reply", 220, ["mx ESMTP"], 0, 14)]
+
+
+@pytest.mark.parametrize("at", range(1, len(EHLO)))
+def test_a_reply_of_many_lines_is_one_in_any_pieces(at: int) -> None:
+    told = Told().feed(EHLO[:at], EHLO[at:])
+    assert told.events == [("reply", 250, ["mx.example", "SIZE 1000", "HELP"], 0, len(EHLO))]
+    assert told.frames == [1]
+
+
+def test_several_replies_in_one_segment() -> None:
+    told = Told().feed(b"250 a\r\n" + EHLO + b"354 go\r\n")
+    assert [(event[1], event[3]) for event in told.events] == [(250, 0), (250, 7), (354, 7 + len(EHLO))]
+
+
+def test_a_reply_may_be_a_bare_code() -> None:
+    assert Told().feed(b"250\r\n").events == [("reply", 250, [""], 0, 5)]
+
+
+def test_a_bare_lf_ends_a_line_of_the_server_too() -> None:
+    assert [event[1] for event in Told().feed(b"250 a\n221 b\n").events] == [250, 221]
+
+
+def test_a_line_that_is_no_reply_is_told_as_such() -> None:
+    told = Told().feed(b"what?\r\n250 ok\r\n")
+    assert told.events == [("malformed", b"what?\r\n", 0), ("reply", 250, ["ok"], 7, 15)]
+
+
+def test_a_reply_that_hangs_can_be_ended() -> None:
+    told = Told().feed(b"250-a\r\n250-b\r\n")
+    assert told.events == []
+    assert told.reader.unfinished
+    assert told.reader.end_unfinished()
+    assert told.events == [("reply", 250, ["a", "b"], 0, 14)]
+    assert not told.reader.unfinished
+
+
+def test_what_is_no_reply_cannot_be_ended() -> None:
+    told = Told().feed(b"wh")
+    assert told.reader.unfinished
+    assert not told.reader.end_unfinished()
+
+
+def test_behind_a_gap_the_next_whole_line_counts() -> None:
+    told = Told().feed(b"250-mx\r\n250-SI")
+    told.reader.gap()
+    told.feed(b"NING\r\n250 HELP\r\n", b"221 bye\r\n")
+    assert [event[:3] for event in told.events] == [("reply", 250, ["HELP"]), ("reply", 221, ["bye"])]
+
+
+@pytest.mark.parametrize("pieces", [[b"\x16\x03\x03abc"], [b"\x15\x03\x01\0\x02\x02\x28"]])
+def test_a_tls_record_makes_the_rest_opaque(pieces: list[bytes]) -> None:
+    told = Told().feed(b"220 go\r\n", *pieces, b"250 ok\r\n")
+    assert told.events == [("reply", 220, ["go"], 0, 8), ("tls", "server", 8)]
+
+
+def test_a_tls_record_in_the_same_segment_as_the_reply() -> None:
+    assert Told().feed(b"220 go\r\n\x16\x03\x03abc").events[-1] == ("tls", "server", 8)
+
+
+def test_where_tls_is_expected_one_byte_of_it_is_enough() -> None:
+    told = Told().feed(b"220 go\r\n")
+    told.reader.expect_tls = True
+    assert told.feed(b"\x16", b"\x03\x03").events[-1] == ("tls", "server", 8)
+
+
+def test_a_reply_without_end_is_bounded() -> None:
+    told = Told(Limits(reply_bytes=1000))
+    for _ in range(100):
+        told.feed(b"250-" + 46 * b"x" + b"\r\n")
+    assert len(told.events) in {4, 5}
+    assert {event[1] for event in told.events} == {250}
+
+
+def test_a_line_without_end_is_bounded() -> None:
+    told = Told(Limits(line_bytes=1000)).feed(b"250 " + 600 * b"x", *(300 * [600 * b"y"]), b"\r\n221 bye\r\n")
+    first, second = told.events
+    assert (first[1], len(first[2][0])) == (250, 996)
+    assert second[1] == 221
+
+
+lines_of_text = st.lists(
+    st.sampled_from([b"\r\n", b"\r", b"\n", b"250", b"-", b" ", b"220 ok", b"x", b"\0", b"\xe9", b"999 a"]), max_size=30
+)
+
+
+@given(lines_of_text, st.data())
+def test_any_pieces_give_the_same_replies(parts: list[bytes], draw: st.DataObject) -> None:
+    text = b"".join(parts)
+    whole = Told().feed(*([text] if text else []))
+    pieces, at = [], 0
+    while at < len(text):
+        size = draw.draw(st.integers(1, 5))
+        pieces.append(text[at : at + size])
+        at += size
+    assert Told().feed(*pieces).events == whole.events

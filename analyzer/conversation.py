@@ -355,8 +355,12 @@ class Conversation:
     def no_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
         """Plain text of the client stands where the TLS handshake was due."""
         self.watch.upgrading = False
+        if self._presuming:
+            return  # nobody has seen the 220
         line, end, _ = data.partition(b"\r\n")
-        self._event(Mark.NO_TLS, len(self.record.dialogue) if end else -1, offset, frame, time_ns, line)
+        next_turn = len(self.record.dialogue)
+        shown = end and not self._skipping and not 0 < self.limits.turns <= next_turn
+        self._event(Mark.NO_TLS, next_turn if shown else -1, offset, frame, time_ns, line)
 
     def secured(self, offset: int, frame: int, time_ns: int) -> None:
         """The TLS handshake succeeded; what is fed from here on was decrypted. The session starts anew (RFC 3207 §4.2).

@@ -120,7 +120,7 @@ def preamble(client: bytes, server: bytes) -> tuple[int, int] | None:
     if client[:8].upper() == b"CONNECT ":
         ends = client.find(b"\r\n\r\n"), server.find(b"\r\n\r\n")
         return (ends[0] + 4, ends[1] + 4) if min(ends) >= 0 else None
-    if b"CONNECT ".startswith(client[:8].upper()) and client:
+    if client == b"\x04" or (client and b"CONNECT ".startswith(client[:8].upper())):
         return None
     return 0, 0
 

@@ -196,7 +196,7 @@ class Session:
         for x in self.due:
             x.doubted = True
         for x in self._window:
-            x.hope = None
+            x.hope = None if x.state is None else unsure(_hopeful(x.state, x))
             x.sure = False
             x.without_order()
         if isinstance(self.state.transaction, Transaction):

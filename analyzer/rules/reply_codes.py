@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 _GARBLED = Mark.EIGHT_BIT | Mark.NUL | Mark.BARE_LF | Mark.BARE_CR | Mark.SKIPPED | Mark.FOREIGN
+_HURRIED = Mark.HASTY | Mark.BEHIND_STARTTLS  # a server that did not offer pipelining may refuse to be hurried
 _FAULTY = (
     _GARBLED
+    | _HURRIED
     | Mark.DEVIATION
     | Mark.NOT_OFFERED
     | Mark.LONG_LINE
@@ -38,7 +40,6 @@ _FAULTY = (
     | Mark.CLIENT_ORDER
     | Mark.SERVER_ORDER
 )
-_HURRIED = Mark.HASTY | Mark.BEHIND_STARTTLS  # on what follows: the server may refuse to be hurried
 _NO_SERVICE = frozenset({Phase.TURNED_AWAY, Phase.CLOSING, Phase.QUIT})
 _POLICY = frozenset({450, 451, 550, 554})
 _NO_COMMAND = frozenset({Act.GREETING, Act.NOTHING, Act.EVENT})
@@ -136,7 +137,8 @@ def success_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidence
     codes = listed_codes(x, x.before.hello, talk.profile)
     if codes is None or code in codes:
         return
-    if code not in KNOWN_CODES and any(code // 100 == one // 100 for one in codes):
+    known = RFC821_CODES if talk.profile == "rfc821" else KNOWN_CODES
+    if code not in known and any(code // 100 == one // 100 for one in codes):
         return  # RPL409 says so, and the client does the right thing
     due = sorted(one for one in codes if one < 400)
     instead = f"; {' or '.join(map(str, due))} says success here" if due else "; a refusal is due"

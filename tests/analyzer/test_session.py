@@ -1,0 +1,213 @@
+"""Both views of a pipelined session: the client is judged by what it could know, the server by what it was in."""
+
+from __future__ import annotations
+
+import pytest
+
+from smtpwire.analyzer.exchange import Exchange, Mark
+from smtpwire.analyzer.session import MAX_HOPES, Session
+from smtpwire.analyzer.states import ACTS, Act, Phase
+from smtpwire.dissectors.commands import parse_command
+from smtpwire.dissectors.replies import parse_reply
+
+
+class Pipe:
+    """A session to which lines are sent and replies come; ``seen`` counts replies as the client does."""
+
+    def __init__(self, *keywords: str, midstream: bool = False) -> None:
+        self.session = Session(midstream=midstream)
+        self.ends = [0]  # offset behind the nth reply
+        if not midstream:
+            greeting = Exchange(Act.GREETING, None, -1, 0, 0, 0)
+            self.session.greeted(greeting, 220)
+            self.send("EHLO x")
+            self.reply("\r\n".join(["250-mx", *(f"250-{keyword}" for keyword in keywords), "250 HELP"]))
+
+    def send(self, line: str, seen: int = -1) -> Exchange:
+        """``seen``: how many of the replies had reached the client, -1: all."""
+        command = parse_command(line.encode())
+        act = ACTS.get(command.verb, Act.OTHER)
+        x = Exchange(Act.LAST if act is Act.BDAT and command.last else act, command, 0, 0, 0, 0)
+        self.session.sent(x, self.ends[-1] if seen < 0 else self.ends[seen])
+        return x
+
+    def reply(self, text: str) -> Exchange:
+        """The reply to the oldest command that has none."""
+        reply = parse_reply(text.encode() + b"\r\n")
+        x = self.session.due.popleft()
+        start = self.ends[-1]
+        self.ends.append(start + len(text) + 2)
+        x.answer(reply, 0, start, self.ends[-1], 0, 0)
+        self.session.answered(x, reply)
+        return x
+
+
+def breaks(*found: Exchange) -> list[tuple[str | None, str | None]]:
+    """The rules that the client broke, and that were broken as the server saw it."""
+    return [(x.breaks, x.server_breaks) for x in found]
+
+
+def test_in_lockstep_both_views_are_the_same() -> None:
+    pipe = Pipe()
+    for line, code in (("MAIL FROM:<a@x>", "250"), ("RCPT TO:<b@x>", "250"), ("DATA", "354")):
+        x = pipe.send(line)
+        pipe.reply(f"{code} ok")
+        assert x.state is x.before
+        assert x.behind is None
+    assert pipe.session.state.phase is Phase.CONTENT
+
+
+def test_what_is_pipelined_is_judged_by_what_it_hopes_for() -> None:
+    pipe = Pipe("PIPELINING")
+    mail, rcpt, data = (pipe.send(line) for line in ("MAIL FROM:<a@x>", "RCPT TO:<b@x>", "DATA"))
+    assert [x.state and x.state.phase for x in (mail, rcpt, data)] == [Phase.READY, Phase.MAIL, Phase.RCPT]
+    assert data.behind is rcpt
+    for code in ("250", "250", "354"):
+        pipe.reply(f"{code} ok")
+    assert breaks(mail, rcpt, data) == [(None, None)] * 3
+
+
+def test_a_refusal_that_the_client_could_not_see_is_not_its_fault() -> None:
+    pipe = Pipe("PIPELINING")
+    group = [pipe.send(line) for line in ("MAIL FROM:<a@x>", "RCPT TO:<b@x>", "DATA")]
+    for _ in group:
+        pipe.reply("550 no")
+    assert breaks(*group) == [(None, None), (None, "SEQ103"), (None, "SEQ104")]
+    assert group[1].marks & Mark.SERVER_ORDER
+    assert not group[1].marks & Mark.CLIENT_ORDER
+
+
+def test_once_it_had_seen_all_refusals_it_is() -> None:
+    pipe = Pipe("PIPELINING")
+    pipe.send("MAIL FROM:<a@x>")
+    pipe.send("RCPT TO:<b@x>")
+    pipe.reply("550 no")
+    hopeful = pipe.send("DATA")  # the RCPT in flight may still succeed, for all the client can know
+    pipe.reply("503 no")
+    wrong = pipe.send("RCPT TO:<c@x>")
+    assert hopeful.breaks is None
+    pipe.reply("503 no")
+    pipe.reply("503 no")
+    late = pipe.send("RCPT TO:<c@x>")
+    pipe.reply("503 no")
+    assert breaks(wrong, late) == [("SEQ103", "SEQ103")] * 2
+
+
+def test_what_was_acknowledged_and_not_what_was_captured_decides() -> None:
+    for seen, expected in ((1, None), (2, "SEQ103")):
+        pipe = Pipe("PIPELINING")
+        pipe.send("MAIL FROM:<a@x>")
+        pipe.reply("550 no")
+        rcpt = pipe.send("RCPT TO:<b@x>", seen=seen)
+        pipe.reply("503 no")
+        assert breaks(rcpt) == [(expected, "SEQ103")]
+
+
+def test_the_hope_is_folded_anew_when_a_reply_disappoints_it() -> None:
+    pipe = Pipe("PIPELINING")
+    pipe.send("MAIL FROM:<a@x>")
+    pipe.send("RSET")
+    pipe.reply("250 ok")
+    pipe.send("MAIL FROM:<b@x>", seen=2)
+    pipe.reply("250 reset")
+    pipe.reply("550 no")
+    rcpt = pipe.send("RCPT TO:<c@x>")
+    assert rcpt.state is not None
+    assert rcpt.state.phase is Phase.READY
+    assert rcpt.breaks == "SEQ103"
+
+
+def test_an_illegal_command_in_flight_is_not_hoped_to_succeed() -> None:
+    pipe = Pipe("PIPELINING")
+    first, second = pipe.send("RCPT TO:<b@x>"), pipe.send("DATA")
+    assert (first.breaks, second.breaks) == ("SEQ103", "SEQ104")
+
+
+def test_accepted_and_refused_recipients_are_counted() -> None:
+    pipe = Pipe()
+    mail = pipe.send("MAIL FROM:<a@x>")
+    pipe.reply("250 ok")
+    for code in (250, 550, 251, 450):
+        pipe.send("RCPT TO:<b@x>")
+        pipe.reply(f"{code} ok")
+    transaction = mail.opens
+    assert transaction is not None
+    assert [x.code for x in transaction.recipients] == [250, 550, 251, 450]
+    assert transaction.accepted == 2
+
+
+def test_mail_data_for_nobody_is_marked() -> None:
+    pipe = Pipe()
+    pipe.send("MAIL FROM:<a@x>")
+    pipe.reply("250 ok")
+    data = pipe.send("DATA")
+    pipe.reply("354 go")
+    assert data.breaks == "SEQ105"
+    assert data.marks & Mark.EMPTY_TRANSACTION
+
+
+def test_binary_content_cannot_be_sent_by_data() -> None:
+    pipe = Pipe("CHUNKING", "BINARYMIME")
+    pipe.send("MAIL FROM:<a@x> BODY=BINARYMIME")
+    pipe.reply("250 ok")
+    pipe.send("RCPT TO:<b@x>")
+    pipe.reply("250 ok")
+    assert pipe.send("DATA").breaks == "SEQ110"
+
+
+@pytest.mark.parametrize(("code", "phase"), [(220, Phase.GREETED), (554, Phase.TURNED_AWAY), (421, Phase.CLOSING)])
+def test_the_greeting_decides_whether_there_is_service(code: int, phase: Phase) -> None:
+    session = Session(midstream=False)
+    session.greeted(Exchange(Act.GREETING, None, -1, 0, 0, 0), code)
+    assert session.state.phase is phase
+
+
+def test_in_mid_stream_nothing_is_sure_until_a_hello() -> None:
+    pipe = Pipe(midstream=True)
+    rcpt = pipe.send("RCPT TO:<b@x>")
+    pipe.reply("250 ok")
+    assert (rcpt.breaks, rcpt.sure) == (None, False)
+    pipe.send("EHLO x")
+    pipe.reply("250 mx")
+    assert pipe.send("RCPT TO:<b@x>").breaks == "SEQ103"
+
+
+def test_after_a_loss_nothing_in_flight_is_judged_and_nothing_behind_it() -> None:
+    pipe = Pipe("PIPELINING")
+    early = pipe.send("RCPT TO:<b@x>")
+    assert early.marks & Mark.CLIENT_ORDER
+    pipe.session.doubt()
+    late = pipe.send("DATA")
+    assert (early.breaks, early.sure) == (None, False)
+    assert (late.breaks, late.sure) == (None, False)
+
+
+def test_what_will_never_be_answered_can_be_given_up() -> None:
+    pipe = Pipe("PIPELINING")
+    first, second = pipe.send("NOOP"), pipe.send("RSET")
+    assert pipe.session.give_up(1) == [first]
+    assert list(pipe.session.due) == [second]
+    assert first.after is pipe.session.state
+
+
+def test_what_the_server_wrongly_disputes_is_remembered() -> None:
+    pipe = Pipe()
+    mail = pipe.send("MAIL FROM:<a@x>")
+    pipe.reply("503 no")
+    pipe.session.dispute(mail)
+    assert pipe.session.causes.disputed == {Act.MAIL}
+    rcpt = pipe.send("RCPT TO:<b@x>")
+    pipe.reply("503 no")
+    pipe.session.dispute(rcpt)  # this one was out of order indeed
+    assert pipe.session.causes.disputed == {Act.MAIL}
+
+
+def test_a_long_queue_without_replies_costs_no_more_for_each_command() -> None:
+    pipe = Pipe("PIPELINING")
+    pipe.send("MAIL FROM:<a@x>")
+    sent = [pipe.send("RCPT TO:<b@x>") for _ in range(3 * MAX_HOPES)]
+    assert {x.breaks for x in sent} == {None}
+    pipe.reply("550 no")
+    after = pipe.send("RCPT TO:<c@x>")
+    assert after.breaks is None  # too many in flight to work out what could be hoped for
+    assert not after.sure

@@ -1,0 +1,169 @@
+"""TCP and TIM: how connections end, how long sides wait, and what could not be judged."""
+
+from __future__ import annotations
+
+import pytest
+from scripts import GREETING, MESSAGE, Script, connections, envelope, findings, hello, lines, rules, segments
+
+SECOND = 1_000_000_000
+FAMILY = ("TCP", "TIM")
+DATA = lines("C DATA", "S 354 go")
+BYE = lines("C QUIT", "S 221 bye")
+
+
+def ended(script: Script, **how: object) -> list[str]:
+    """Ids of TCP and TIM rules that fire."""
+    return rules(script, select=FAMILY, **how)  # type: ignore[arg-type]
+
+
+def paused(before: Script, seconds: float, after: Script, **how: object) -> list[str]:
+    """The same for ``before``, a pause and ``after``."""
+    whole = segments([*before, *after])
+    first = len(segments(before))
+    late = [one._replace(time_ns=one.time_ns + round(seconds * SECOND)) for one in whole[first:]]
+    (connection,) = connections([*whole[:first], *late], select=FAMILY, **how)  # type: ignore[arg-type]
+    return [finding.rule for finding in connection.findings]
+
+
+# -- who closed --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["FC", "RC"])
+def test_a_client_that_goes_without_quit(end: str) -> None:
+    (finding,) = findings([*hello(), *lines("C NOOP", "S 250 ok"), (end, "")], select=FAMILY)
+    assert (finding.rule, finding.side) == ("TCP901", "client")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [*hello(), *BYE, ("FC", ""), ("FS", "")],
+        [*hello(), ("C", "QUIT\r\n"), ("FC", "")],
+        [*hello(), ("C", "QUIT"), ("FC", "")],
+        [*hello(), ("C", "QUIT\n"), ("S", "221 bye\r\n"), ("FC", "")],
+        [*hello(), *envelope(), ("C", f"DATA\r\n{MESSAGE}.\r\nQUIT\r\n"), ("FC", ""), ("S", "354 go\r\n250 ok\r\n")],
+        [*hello(), *lines("C NOOP", "S 421 bye"), ("FC", "")],
+        [*hello("STARTTLS"), *lines("C STARTTLS", "S 220 go"), ("FC", "")],
+        [*lines("S 554 mx.example no"), ("FC", "")],
+        hello(),
+    ],
+)
+def test_ends_that_are_none_of_it(script: Script) -> None:
+    assert "TCP901" not in rules(script)
+    assert "TCP902" not in rules(script)
+
+
+@pytest.mark.parametrize("end", ["FS", "RS"])
+def test_a_server_that_goes_without_a_word(end: str) -> None:
+    assert ended([*hello(), *lines("C FOO", "S 500 what"), (end, "")]) == ["TCP902"]
+    assert ended([*hello(), *lines("C FOO", "S 421 enough"), (end, "")]) == []
+    assert ended([*hello(), *lines("C FOO", "S 500 what"), ("FC", ""), (end, "")]) == ["TCP901"]
+
+
+@pytest.mark.parametrize("end", ["FC", "RC"])
+def test_content_cut_off(end: str) -> None:
+    start = [*hello("CHUNKING"), *envelope()]
+    assert ended([*start, *DATA, ("C", MESSAGE), (end, "")]) == ["TCP903"]
+    assert ended([*start, *DATA, (end, "")]) == ["TCP903"]
+    assert ended([*start, ("C", "BDAT 100\r\nhello"), (end, "")]) == ["TCP903"]
+    assert ended([*start, *DATA, ("C", f"{MESSAGE}.\r\n"), ("S", "250 ok\r\n"), (end, "")]) == ["TCP901"]
+    assert "TCP903" not in rules([*start, *DATA, ("C", MESSAGE), ("FS", "")])
+    assert "TCP903" not in rules([*start, *DATA, ("C", MESSAGE), ("GC", "100"), ("C", "x"), (end, "")])
+
+
+# -- what could not be judged ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("script", "how", "what"),
+    [
+        ([*hello(), ("GC", "100"), *BYE], {}, "100 bytes of the client are missing"),
+        (lines("C NOOP", "S 250 ok"), {"midstream": True}, "begins in mid-connection"),
+        (lines("C EHLO c.example", "C QUIT"), {"onesided": True}, "only the client's direction"),
+        (lines("S 220 mx.example", "S 221 bye"), {"onesided": True}, "only the server's direction"),
+        ([*hello(), *lines("C TURN", "S 250 ok")], {}, "TURN was accepted"),
+    ],
+)
+def test_guards_are_named(script: Script, how: dict[str, bool], what: str) -> None:
+    (finding,) = findings(script, select=("TCP906",), **how)  # type: ignore[arg-type]
+    assert what in finding.message
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [*hello(), *BYE],
+        [("S", GREETING)],
+        [("S", GREETING), ("FC", "")],
+        [*hello("STARTTLS"), *lines("C STARTTLS", "S 220 go"), ("C", b"\x16\x03\x01\x00\x05hello")],
+        [
+            *hello("STARTTLS"),
+            *lines("C STARTTLS", "S 220 go"),
+            ("C", b"\x16\x03\x01\x00\x05hello"),
+            ("GC", "500"),  # nobody would have read it
+            ("C", b"\x17\x03\x03\x00\x05hello"),
+        ],
+    ],
+)
+def test_complete_sessions_and_starttls_are_no_news(script: Script) -> None:
+    assert "TCP906" not in rules(script)
+
+
+# -- time --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.1, []), (30, ["TIM801"]), (310, [])])
+def test_a_client_that_gives_up(seconds: float, expected: list[str]) -> None:
+    waiting = [*hello(), *lines("C MAIL FROM:<a@c.example>")]
+    assert [rule for rule in paused(waiting, seconds, [("FC", "")]) if rule != "TCP901"] == expected
+
+
+def test_patience_depends_on_the_command() -> None:
+    data = [*hello(), *envelope(), ("C", "DATA\r\n")]
+    assert "TIM801" in paused(data, 100, [("FC", "")])
+    assert "TIM801" not in paused(data, 130, [("FC", "")])
+    end = [*hello(), *envelope(), *DATA, ("C", f"{MESSAGE}.\r\n")]
+    assert "TIM801" in paused(end, 500, [("FC", "")])
+    assert "TIM801" not in paused(end, 610, [("FC", "")])
+
+
+def test_who_closed_first_matters() -> None:
+    waiting: Script = [*hello(), ("C", "NOOP\r\n")]
+    assert "TIM801" not in paused(waiting, 30, [("FS", ""), ("FC", "")])
+    assert "TIM801" not in paused([*hello(), ("C", "QUIT\r\n")], 30, [("FC", "")])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "end", "expected"),
+    [
+        (60, lines("S 421 4.4.2 mx.example timeout"), ["TIM802"]),
+        (60, lines("S 421 4.3.2 mx.example shutting down"), []),
+        (301, lines("S 421 4.4.2 mx.example timeout"), []),
+        (60, [("FS", "")], ["TCP902", "TIM802"]),
+        (301, [("FS", "")], []),
+        (0.1, [("FS", "")], ["TCP902"]),
+        (60, [("FC", "")], ["TCP901"]),
+    ],
+)
+def test_a_server_that_does_not_wait(seconds: float, end: Script, expected: list[str]) -> None:
+    assert sorted(paused(hello(), seconds, end)) == expected
+
+
+def test_a_server_that_has_had_enough() -> None:
+    refused = [*hello(), *lines(*["C FOO", "S 500 what"] * 10)]
+    assert "TIM802" not in paused(refused, 60, lines("S 421 mx.example enough"))
+    assert "TIM802" not in paused([*hello(), *lines("C NOOP")], 60, lines("S 421 mx.example busy"))
+
+
+def test_a_line_that_drips() -> None:
+    assert paused([*hello(), ("C", "NO")], 400, [("C", "OP\r\n"), ("S", "250 ok\r\n"), *BYE]) == ["TIM804"]
+    assert paused(hello(), 400, [*lines("C NOOP", "S 250 ok"), *BYE]) == []
+    assert paused([*hello(), ("C", "NO")], 200, [("C", "OP\r\n"), ("S", "250 ok\r\n"), *BYE]) == []
+
+
+def test_mail_data_that_drips_may_be_the_fault_of_a_full_window() -> None:
+    start = [*hello(), *envelope(), *DATA]
+    rest: Script = [("C", "x\r\n.\r\n"), ("S", "250 queued\r\n"), *BYE]
+    assert paused([*start, ("C", MESSAGE)], 200, rest) == ["TIM804"]
+    assert paused([*start, ("C", MESSAGE)], 170, rest) == []
+    assert paused(start, 200, [("C", MESSAGE), *rest]) == []

@@ -1,0 +1,150 @@
+"""Captures in, connections out: several files, flows across them, and what cannot be read beside what can."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from captures import Record, pcap, pcapng
+from scripts import at_random, envelope, hello, lines, play, records, segments
+
+from smtpwire.analyzer.audit import Audit, Options, audit
+from smtpwire.analyzer.errors import InputError, UsageError
+from smtpwire.analyzer.limits import Limits
+from smtpwire.analyzer.model import Capture, Connection
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scripts import Script
+
+WRONG: Script = [*hello(), *lines("C RCPT TO:<b@mx.example>", "S 503 MAIL first", "C QUIT", "S 221 bye", "FS ", "FC ")]
+RIGHT: Script = [*hello(), *envelope(), *lines("C QUIT", "S 221 bye", "FS ", "FC ")]
+
+
+def frames(script: Script, client_port: int = 43210) -> list[Record]:
+    return records(segments(script, client_port=client_port))
+
+
+def written(folder: Path, name: str, found: list[Record]) -> Path:
+    path = folder / name
+    path.write_bytes(pcapng(found) if name.endswith("ng") else pcap(found))
+    return path
+
+
+def rules(connection: Connection) -> list[str]:
+    return [finding.rule for finding in connection.findings if finding.rule.startswith("SEQ")]
+
+
+@pytest.mark.parametrize("name", ["a.pcap", "a.pcapng"])
+def test_one_file(tmp_path: Path, name: str) -> None:
+    (connection,) = audit(written(tmp_path, name, frames(WRONG)))
+    assert rules(connection) == ["SEQ103"]
+    assert (connection.client.port, connection.server.port) == (43210, 25)
+    assert (connection.opening, connection.closing) == ("handshake", "fin")
+    assert connection.findings[0].frame == 10
+
+
+def test_a_file_and_its_segments_give_one_report(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.pcap", records(segments(WRONG, cut=at_random(1))))
+    (connection,) = audit(path)
+    assert connection == play(WRONG, cut=at_random(1))
+
+
+def test_connections_are_numbered_and_come_as_they_end(tmp_path: Path) -> None:
+    first, second = frames(WRONG, 1111), frames(RIGHT, 2222)
+    path = written(tmp_path, "a.pcap", [*first[:-1], *second, first[-1]])
+    found = list(audit(path))
+    assert [(one.id, one.client.port) for one in found] == [(2, 2222), (1, 1111)]
+
+
+@pytest.mark.parametrize("at", [1, 4, 6, 9, 12])
+def test_a_connection_goes_on_in_the_next_file(tmp_path: Path, at: int) -> None:
+    whole = frames(WRONG)
+    paths = [written(tmp_path, "1.pcap", whole[:at]), written(tmp_path, "2.pcap", whole[at:])]
+    (connection,) = audit(*paths)
+    assert rules(connection) == ["SEQ103"]
+    assert connection.gaps == []
+    assert connection.findings[0].frame == (10 if at >= 10 else 10 - at)  # counted in its own file
+
+
+def test_a_folder_is_read_whole(tmp_path: Path) -> None:
+    written(tmp_path, "1.pcap", frames(WRONG, 1111))
+    written(tmp_path, "2.pcapng", frames(RIGHT, 2222))
+    assert sorted(one.client.port for one in audit(tmp_path)) == [1111, 2222]
+
+
+def test_what_cannot_be_read_is_said_and_the_rest_is_read(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.pcap"
+    bad.write_bytes(b"this is a text")
+    good = written(tmp_path, "good.pcap", frames(WRONG))
+    run = Audit()
+    items = list(run.run([bad, tmp_path / "missing.pcap", good]))
+    assert [type(item) for item in items].count(Connection) == 1
+    assert len(run.unreadable) == 2
+    assert [bool(capture.problems) for capture in run.captures] == [True, True, False]
+    assert run.summary.connections == 1
+
+
+def test_the_short_way_raises_what_cannot_be_read(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.pcap"
+    bad.write_bytes(b"this is a text")
+    with pytest.raises(InputError, match=r"bad\.pcap"):
+        list(audit(bad))
+
+
+def test_a_file_that_is_cut_short_is_read_up_to_the_cut(tmp_path: Path) -> None:
+    path = tmp_path / "cut.pcap"
+    path.write_bytes(pcap(frames(WRONG))[:-20])
+    run = Audit()
+    (connection,) = [item for item in run.run([path]) if isinstance(item, Connection)]
+    assert rules(connection) == ["SEQ103"]
+    assert run.captures[0].problems
+    assert run.unreadable == []
+
+
+def test_the_summary_counts_what_was_yielded(tmp_path: Path) -> None:
+    run = Audit(Options(select=("SEQ",)))
+    path = written(tmp_path, "a.pcap", [*frames(WRONG, 1111), *frames(WRONG, 2222), *frames(RIGHT, 3333)])
+    items = list(run.run([path]))
+    assert [type(item) for item in items].count(Capture) == 1
+    assert run.summary.connections == 3
+    assert run.summary.rules == {"SEQ103": 2}
+    assert run.summary.findings == {"error": 2, "warning": 0, "info": 0}
+
+
+def test_rules_can_be_chosen_and_left_out(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.pcap", frames(WRONG))
+    assert [f.rule for one in audit(path, select=["rcpt-before-mail"]) for f in one.findings] == ["SEQ103"]
+    assert [f.rule for one in audit(path, select=["SEQ"], ignore=["SEQ103"]) for f in one.findings] == []
+    with pytest.raises(UsageError, match="SEQ999"):
+        list(audit(path, select=["SEQ999"]))
+
+
+def test_ports_decide_what_needs_no_proof(tmp_path: Path) -> None:
+    script = lines("S 220 hi", "C NOOP", "S 250 ok")
+    path = written(tmp_path, "a.pcap", records(segments(script, port=9925)))
+    assert list(audit(path)) == []
+    assert len(list(audit(path, ports=frozenset({9925})))) == 1
+
+
+def test_an_interrupted_run_reports_what_it_had(tmp_path: Path) -> None:
+    first = frames(RIGHT, 1111)
+    path = written(tmp_path, "a.pcap", [*first, *frames(WRONG, 2222)[:-2]])
+    run = Audit()
+    items = run.run([path])
+    next(items)
+    stopped = list(run.stop())
+    assert [item.path for item in stopped if isinstance(item, Capture)] == [str(path)]
+    assert run.captures[0].frames > 0
+
+
+def test_a_flood_of_connections_is_bounded_and_all_are_reported(tmp_path: Path) -> None:
+    found = [frame for port in range(1000, 1060) for frame in frames(hello(), port)]
+    path = written(tmp_path, "a.pcap", found)
+    run = Audit(Options(limits=Limits(connections=10)))
+    reported = [item for item in run.run([path]) if isinstance(item, Connection)]
+    assert len(reported) == 60
+    assert all(one.dialogue for one in reported)
+    assert run.tracker.streams.evicted >= 50
+    assert run.tracker.streams.open == 0

@@ -26,6 +26,7 @@ _MAX_DEPTH = 32  # multiparts within each other
 _MAX_BOUNDARY = 70  # RFC 2046 §5.1.1
 
 _BLANKS = b" \t\r\n"
+_NOT_COUNTED = (b"\n", b"\r", b" ", b"\t", b".")
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/= \t\r\n]")
 _BEHIND_PADDING = re.compile(rb"=[= \t\r\n]*+[A-Za-z0-9+/]")
@@ -184,7 +185,8 @@ class MimeBody:
                 self._blame("base64 text goes on behind its padding", self._place(self._base + start + inside.start()))
                 return
             self._padded = self._padded or b"=" in odd
-        self._count += len(text.translate(None, _BLANKS + b"."))
+        # as many as are neither blanks nor stuffed dots; count() is faster than another translate()
+        self._count += len(text) - sum(map(text.count, _NOT_COUNTED))
 
     # -- parts -----------------------------------------------------------------------------------------------------
 

@@ -15,12 +15,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import deque
+from typing import Protocol
 
 from .header import HeaderReport, read_header
 from .meter import LineMeter, Spot
 from .mime import EncodingFault, MimeBody
 
-__all__ = ["Content", "Flaw", "Spot"]
+__all__ = ["Content", "ContentSink", "Flaw", "Spot"]
 
 _END = b"\r\n.\r\n"
 # A dot that begins a line of more than itself and was not doubled; what may pass for the end of data is none of these.
@@ -53,11 +54,26 @@ class Flaw:
     BARE_NEWLINE = 1 << 10
 
 
+class ContentSink(Protocol):
+    """Who takes the octets of one message as they pass."""
+
+    def take(self, stored: bytes, sent: bytes) -> None:
+        """The next octets, as the receiver stores them and as the client sent them (dots stuffed)."""
+
+    def lose(self, length: int) -> None:
+        """``length`` octets are not in the capture."""
+
+    def cut(self, size: int, kept_back: bytes) -> None:
+        """The server took a look-alike for the end of data: only the first ``size`` octets as stored are content, lost
+        ones counted. ``kept_back``: what the client sent last and was not handed over yet."""
+
+
 class Content:
     """The content of one message: DATA up to its end mark, or BDAT chunks joined.
 
     ``size``: octets as the receiver stores them (dot-stuffing removed, end mark not counted). ``lines``: LFs in it.
-    ``ascii``: no byte above 127 so far. Spots are None where there is nothing to report.
+    ``ascii``: no byte above 127 so far. Spots are None where there is nothing to report. ``sink``: who wants the
+    octets themselves.
     """
 
     __slots__ = (
@@ -75,6 +91,7 @@ class Content:
         "_position",
         "_report",
         "_segments",
+        "_stored_end",
         "_virtual",
         "ascii",
         "bare_cr",
@@ -94,6 +111,7 @@ class Content:
         "nul",
         "offset",
         "since_lookalike",
+        "sink",
         "size",
         "time_ns",
     )
@@ -119,6 +137,8 @@ class Content:
         self.lookalike_form = b""  # its bytes
         self.header_ends_in_crlf = False  # the last line of the header does, where the empty line behind it was seen
         self.since_lookalike = b""  # raw bytes behind the first look-alike of the end of data
+        self.sink: ContentSink | None = None
+        self._stored_end = 0  # octets of the content if that look-alike is its end
         self._carry = b"" if chunked else b"\r\n"
         self._fresh = not chunked  # no byte has come
         self._virtual = 0 if chunked else 2  # bytes at the front of _carry that were never sent
@@ -172,6 +192,8 @@ class Content:
         self.size += length
         self._position += length
         self._back = b""
+        if self.sink is not None:
+            self.sink.lose(length)
 
     def flush(self) -> None:
         """No more bytes come: what was kept back is content."""
@@ -181,13 +203,22 @@ class Content:
 
     def end_early(self) -> bytes:
         """The server took a look-alike for the end of data. Return what was sent behind it; it is no content."""
+        kept_back = b""
         if self.lookalike is None:
-            self._carry = self._carry[:2]
+            kept_back, self._carry = self._carry[2:], self._carry[:2]
         self.flush()
-        rest = self.since_lookalike
-        self.size -= len(rest)
+        if kept_back:  # CRLF "." CR: it might have become the true end
+            self.lookalike_form = b"\r\n" + kept_back
+            self.lookalike = Spot(self._position - 2, self.frame, self.time_ns, 1)
+            self._place(self.lookalike)
+            if self.bare_cr is None:
+                self.bare_cr = Spot(self._position + len(kept_back) - 1, self.lookalike.frame, self.lookalike.time_ns, 1)
+        elif self.lookalike is not None:
+            self.size = self._stored_end
+        if self.sink is not None:
+            self.sink.cut(self.size, kept_back)
         self.cut = self.complete = True
-        return rest
+        return self.since_lookalike
 
     def move_to(self, offset: int) -> None:
         """The next chunk begins at ``offset`` of the client's stream (the BDAT line between is no content)."""
@@ -300,6 +331,8 @@ class Content:
             block = block[virtual:]
         self.size += len(stored)
         self._hash.update(stored)
+        if self.sink is not None:
+            self.sink.take(stored, block)
         newlines = block.count(b"\n")
         self.lines += newlines
         position = self._position
@@ -383,13 +416,18 @@ class Content:
             self.lookalike = Spot(position + found.start() - len(back), frame, time_ns, 1)
             self._place(self.lookalike)
             self.since_lookalike = (back + block)[found.end() :]
+            behind = (back + block)[found.start() :]
+            line_end = 2 if behind[:2] == b"\r\n" else 1
+            self._stored_end = self.size + line_end - len(behind.replace(b"\r\n.", b"\r\n"))
+
+    def where(self, offset: int) -> tuple[int, int]:
+        """Frame and time of the segment that the byte at ``offset`` came in, of those that are remembered."""
+        segments = self._segments
+        return next((s[1:] for s in reversed(segments) if s[0] <= offset), (self.frame, self.time_ns))
 
     def _place(self, spot: Spot) -> None:
         """Give ``spot`` the frame that it came in: an earlier one where its bytes were kept back."""
-        for offset, frame, time_ns in reversed(self._segments):
-            if offset <= spot.offset:
-                spot.frame, spot.time_ns = frame, time_ns
-                return
+        spot.frame, spot.time_ns = self.where(spot.offset)
 
 
 def _stuffed(header: bytearray) -> int:

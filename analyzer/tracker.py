@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from . import model
 from .conversation import Conversation, Judge
 from .detect import Verdict, judge_heads, preamble
+from .dialogue import NO_DETAIL, Detail
 from .limits import DEFAULT_LIMITS, Limits
 from .reassembler import Reassembler
 from .times import format_time
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .conversation import ContentTap
     from .streams import Flow, Stream
 
 __all__ = ["DEFAULT_PORTS", "PROFILE_OF_PORT", "Tracker", "endpoint"]
@@ -40,7 +44,10 @@ class Tracker:
         ports: frozenset[int] = DEFAULT_PORTS,
         profile: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        detail: Detail = NO_DETAIL,
+        tap: Callable[[model.Connection], ContentTap] | None = None,
     ) -> None:
+        """``tap``: makes what takes the messages themselves of a connection that begins."""
         self.done: deque[model.Connection] = deque()
         self.digits = 6  # decimals of a second that the capture has
         self.streams = Reassembler(self._accept, limits)
@@ -49,6 +56,8 @@ class Tracker:
         self._ports = ports
         self._profile = profile
         self._limits = limits
+        self._detail = detail
+        self._tap = tap
         self._last_id = 0
         self._second = -1
         self._prefix = ""  # that second as text
@@ -98,8 +107,14 @@ class Tracker:
             messages=[],
             findings=[],
         )
-        talk = Conversation(record, self._judge, self._limits, self.clock, profile_fixed=self._profile is not None)
+        fixed = self._profile is not None
+        tap = None if self._tap is None else self._tap(record)
+        talk = Conversation(
+            record, self._judge, self._limits, self.clock, profile_fixed=fixed, detail=self._detail, tap=tap
+        )
         Attached(self, flow, client, talk)
+        if tap is not None:
+            client.deliver = tap.overhear(client.deliver)
         return talk
 
 

@@ -48,7 +48,7 @@ FLOORS: list[tuple[str, ...]] = [
         *("analyzer.answers", "analyzer.closing"),
     ),
     ("analyzer.conversation",),
-    ("analyzer.tracker",),
+    ("analyzer.tracker", "analyzer.ends"),
     # from exchanges to findings
     ("analyzer.rules.*",),
     ("analyzer.judge", "analyzer.plugins"),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from .baseline import Baseline
-    from .conversation import ContentTap
+    from .conversation import ContentTap, Judge
     from .suppress import Peer
 
 __all__ = ["DEFAULT_PORTS", "Audit", "Options", "audit"]
@@ -74,13 +74,16 @@ class Audit:
         limits = self.options.limits
         self._redacted = Redactor(self.options.redact)
         self.tracker = Tracker(
-            RuleBook(self.options.rules(), limits),
+            self._judge(),
             ports=self.options.ports,
             profile=self.options.profile,
             limits=limits,
             detail=Detail(secrets=self.options.redact is Redact.NONE, headers=self.options.headers),
             tap=self.options.tap,
         )
+
+    def _judge(self) -> Judge:
+        return RuleBook(self.options.rules(), self.options.limits)
 
     def run(
         self, paths: Sequence[str | PathLike[str]], progress: Callable[[int, int | None], None] | None = None

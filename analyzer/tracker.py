@@ -15,7 +15,7 @@ from .reassembler import Reassembler
 from .times import format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .conversation import ContentTap
     from .streams import Flow, Stream
@@ -69,6 +69,12 @@ class Tracker:
     def sweep(self) -> None:
         """Close what was idle too long or is too much, by the time of the capture."""
         self.streams.sweep()
+
+    def standing(self) -> Iterator[model.Connection]:
+        """Reports of the connections that are open, as they stand; they go on growing."""
+        for flow in self.streams.flows():
+            if isinstance(flow.listener, Attached):
+                yield flow.listener.standing()
 
     def clock(self, time_ns: int) -> str:
         """A time as the report shows it."""
@@ -149,14 +155,19 @@ class Attached:
 
     def finish(self, why: str) -> None:
         """See ``streams.Listener``."""
-        record = self._talk.record
+        record = self.standing()
         if why:
             record.notes.append(why)
         self._talk.course.captured = self._client.seen and self._client.peer.seen
+        self._tracker.done.append(self._talk.finish())
+
+    def standing(self) -> model.Connection:
+        """The report as it stands; it goes on growing."""
+        record = self._talk.record
         record.client_bytes = self._client.offset
         record.server_bytes = self._client.peer.offset
         record.ended = self._tracker.clock(self._flow.last_ns)
-        self._tracker.done.append(self._talk.finish())
+        return record
 
 
 _GREETS = frozenset({b"220 ", b"220-"})

@@ -164,6 +164,9 @@ class Gunzip:
                 self._next_member()
                 continue
             if self._at == len(self._packed) and not self._refill():
+                # Up to `count` bytes were asked for at a time, so zlib may still have some of what was there.
+                if out := self._inflate.decompress(b"", count):
+                    return out
                 self._end(f"the gzip data is cut short at byte {self._taken}")
                 break
             piece = self._packed[self._at : self._at + self._piece]

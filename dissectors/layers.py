@@ -20,12 +20,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from scapy.config import conf
-from scapy.fields import ConditionalField, Field, StrField
+from scapy.fields import ConditionalField, Field
 from scapy.packet import Packet
 
 from .arguments import ARGUMENTS, form_of
 from .commands import parse_command
 from .constructs import SyntaxFault
+from .layers_fields import Text, Texts, is_set
 from .layers_flow import TLS_RECORD, Flow, Flows, Kind, line_end, reply_end
 from .replies import REPLY, begins_reply, parse_reply
 from .text import printable
@@ -46,47 +47,10 @@ MAX_CHAIN = 100
 
 _SUMMARY = 72  # characters of a line in a summary
 
-_DIRECT = 2048  # bytes of mail data that repr() and show() print; the field itself holds all of them
-
-
-class _Text(StrField):
-    """Bytes or nothing; text becomes bytes as UTF-8."""
-
-    def any2i(self, pkt: Packet | None, x: Any) -> Any:
-        return x.encode() if isinstance(x, str) else x
-
-    def i2repr(self, pkt: Packet | None, x: Any) -> str:
-        if isinstance(x, bytes) and len(x) > _DIRECT:
-            return f"{x[:_DIRECT]!r}... ({len(x)} bytes)"
-        return repr(x)
-
-
-class _Texts(Field[list[bytes | None], bytes]):
-    """A list of bytes; one text becomes a list of its ``separator``-ed parts."""
-
-    __slots__ = ("separator",)
-    islist = 1
-
-    def __init__(self, name: str, separator: bytes) -> None:
-        super().__init__(name, [], fmt="s")
-        self.separator = separator
-
-    def any2i(self, pkt: Packet | None, x: Any) -> Any:
-        if isinstance(x, str):
-            x = x.encode()
-        if isinstance(x, bytes):
-            return x.split(self.separator) if x else []
-        return [part.encode() if isinstance(part, str) else part for part in x or ()]
-
-
-def _set(field: str) -> Callable[[Packet], bool]:
-    """Whether the field holds something. Asked of the field's store: reading the attribute asks for its condition."""
-    return lambda pkt: pkt.getfieldval(field) is not None
-
 
 def _with(*forms: Argument) -> Callable[[Packet], bool]:
     """Whether the command has an argument of one of these forms."""
-    return lambda pkt: not _set("argument")(pkt) and pkt.form in forms
+    return lambda pkt: not is_set("argument")(pkt) and pkt.form in forms
 
 
 class _Layer(Packet):
@@ -143,18 +107,18 @@ class SMTPCommand(_Layer):
 
     name = "SMTP command"
     fields_desc: ClassVar = [
-        _Text("verb", b"NOOP"),
-        ConditionalField(_Text("domain", None), _with(Argument.HELLO)),
-        ConditionalField(_Text("word", None), _with(Argument.REVERSE_PATH, Argument.FORWARD_PATH)),
-        ConditionalField(_Text("path", None), _with(Argument.REVERSE_PATH, Argument.FORWARD_PATH)),
-        ConditionalField(_Texts("parameters", b" "), _with(Argument.REVERSE_PATH, Argument.FORWARD_PATH)),
-        ConditionalField(_Text("size", None), _with(Argument.CHUNK)),
-        ConditionalField(_Text("last", None), _with(Argument.CHUNK)),
-        ConditionalField(_Text("mechanism", None), _with(Argument.MECHANISM)),
-        ConditionalField(_Text("initial", None), _with(Argument.MECHANISM)),
-        ConditionalField(_Text("text", None), _with(Argument.HELLO, Argument.STRING, Argument.OPTIONAL, Argument.TEXT)),
-        ConditionalField(_Text("argument", None), _set("argument")),
-        _Text("ending", b"\r\n"),
+        Text("verb", b"NOOP"),
+        ConditionalField(Text("domain", None), _with(Argument.HELLO)),
+        ConditionalField(Text("word", None), _with(Argument.REVERSE_PATH, Argument.FORWARD_PATH)),
+        ConditionalField(Text("path", None), _with(Argument.REVERSE_PATH, Argument.FORWARD_PATH)),
+        ConditionalField(Texts("parameters", b" "), _with(Argument.REVERSE_PATH, Argument.FORWARD_PATH)),
+        ConditionalField(Text("size", None), _with(Argument.CHUNK)),
+        ConditionalField(Text("last", None), _with(Argument.CHUNK)),
+        ConditionalField(Text("mechanism", None), _with(Argument.MECHANISM)),
+        ConditionalField(Text("initial", None), _with(Argument.MECHANISM)),
+        ConditionalField(Text("text", None), _with(Argument.HELLO, Argument.STRING, Argument.OPTIONAL, Argument.TEXT)),
+        ConditionalField(Text("argument", None), is_set("argument")),
+        Text("ending", b"\r\n"),
     ]
 
     @property
@@ -224,9 +188,9 @@ class SMTPReply(_Layer):
 
     name = "SMTP reply"
     fields_desc: ClassVar = [
-        ConditionalField(Field("code", 250, fmt="H"), lambda pkt: not _set("verbatim")(pkt)),
-        ConditionalField(_Texts("lines", b"\r\n"), lambda pkt: not _set("verbatim")(pkt)),
-        ConditionalField(_Text("verbatim", None), _set("verbatim")),
+        ConditionalField(Field("code", 250, fmt="H"), lambda pkt: not is_set("verbatim")(pkt)),
+        ConditionalField(Texts("lines", b"\r\n"), lambda pkt: not is_set("verbatim")(pkt)),
+        ConditionalField(Text("verbatim", None), is_set("verbatim")),
     ]
 
     @property
@@ -268,7 +232,7 @@ class SMTPMessage(_Layer):
     """
 
     name = "SMTP message"
-    fields_desc: ClassVar = [_Text("data", b""), _Text("end", b".\r\n")]
+    fields_desc: ClassVar = [Text("data", b""), Text("end", b".\r\n")]
 
     @classmethod
     def of(cls, content: bytes) -> SMTPMessage:
@@ -307,7 +271,7 @@ class SMTPAuth(_Layer):
     """One line that the client sends in an AUTH exchange (RFC 4954 §4): base64, or ``*`` to cancel it."""
 
     name = "SMTP auth"
-    fields_desc: ClassVar = [_Text("response", b"*"), _Text("ending", b"\r\n")]
+    fields_desc: ClassVar = [Text("response", b"*"), Text("ending", b"\r\n")]
 
     def _read(self, data: bytes) -> int:
         stop, ending = line_end(data)

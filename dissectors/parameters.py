@@ -54,8 +54,8 @@ _VALUES = {
     b"NOTIFY": rb"(?i:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*)",
     # RFC 3461 §4.4: xtext
     b"ENVID": XTEXT,
-    # RFC 3461 §4.2: addr-type ";" xtext
-    b"ORCPT": ATOM + rb";" + XTEXT,
+    # RFC 3461 §4.2: addr-type ";" xtext; an atom may hold "=", but no esmtp-value may (RFC 5321 §4.1.2)
+    b"ORCPT": rb"(?!.*=)" + ATOM + rb";" + XTEXT,
     # RFC 4954 §5:   xtext
     b"AUTH": XTEXT,
     # RFC 2852 §4:   by-time ";" by-mode [by-trace], and a time above zero where the mode is "R"

@@ -83,8 +83,9 @@ def parts(data: bytes) -> None:
     _shown(printable(text))
     parse_path(text)
     parse_user(text)
-    found, wrong = scan_parameters(text, 0, len(text))
-    _deviations(tuple(sorted(wrong, key=lambda one: one.at)), len(text))
+    end = len(text.rstrip(b" \t"))  # blanks at the end of a line are judged before
+    found, wrong = scan_parameters(text, 0, end)
+    _deviations(tuple(sorted(wrong, key=lambda one: one.at)), end)
     for keyword in found:
         _shown(keyword)
     assert xtext_decode(xtext_encode(text)) == text

@@ -181,13 +181,6 @@ def learning(data: bytes) -> None:
     assert msgspec.json.encode(_track(data, learn=True)) == once
 
 
-class _Quiet:
-    """Takes what a reader of the client tells."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_: None
-
-
 def conversation(data: bytes) -> None:
     """Both sides of a dialogue as bytes: however they are cut, mail data and lines stay what they are."""
     take = Material(data)
@@ -226,13 +219,17 @@ def _pieces(data: bytes, sizes: bytes) -> Iterator[bytes]:
 
 
 class _Lines:
-    """Notes what a reader of the client tells, but for the frames."""
+    """Notes what a reader of the client tells, but for the frames, and of a line no more than its limit."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
         self.told: list[tuple[Any, ...]] = []
+        self._limit = limit
 
     def __getattr__(self, name: str) -> Any:
-        return lambda *event: self.told.append((name, *event[:4]))
+        return lambda *event: self.told.append((name, *(self._cut(one) for one in event[:4])))
+
+    def _cut(self, value: Any) -> Any:
+        return value[: self._limit or None] if isinstance(value, bytes) else value
 
 
 def client(data: bytes) -> None:
@@ -243,7 +240,7 @@ def client(data: bytes) -> None:
     text = take.rest()
     told = []
     for cut in (sizes, b"\xff"):
-        handler = _Lines()
+        handler = _Lines(limits.line_bytes)
         reader = ClientReader(handler, limits)
         reader.mode, reader.chunk_left = mode, 9
         at = 0

@@ -26,7 +26,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("dissectors.paths", "dissectors.parameters"),
     ("dissectors.arguments", "dissectors.malformed"),
     ("dissectors.commands", "dissectors.replies"),
-    ("dissectors.layers_flow",),
+    ("dissectors.layers_flow", "dissectors.layers_fields"),
     ("dissectors.layers",),
     ("dissectors.scapy_ext",),
     # from files to bytes in order: knows no SMTP

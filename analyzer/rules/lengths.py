@@ -28,7 +28,7 @@ MIN_RECIPIENTS = 100  # RFC 5321 §4.5.3.1.8
     "warning",
     "client",
     "RFC 5321 §4.5.3.1.4, §4.5.3.1",
-    on=OnExchange(marks=Mark.LONG_LINE, unless=Mark.SKIPPED),
+    on=OnExchange(marks=Mark.LONG_LINE | Mark.ENDLESS, unless=Mark.SKIPPED),
 )
 def command_line_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Command line longer than the limit.
@@ -40,7 +40,8 @@ def command_line_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]
         return
     limit = line_limit(judged_command(x) or x.command, x.state.hello if talk.server_seen else None)
     if x.length > limit:
-        yield Evidence(f"The command line has {x.length} octets; here {limit} are allowed.")
+        least = "at least " if x.marks & Mark.ENDLESS else ""
+        yield Evidence(f"The command line has {least}{x.length} octets; here {limit} are allowed.")
 
 
 @rule(

@@ -25,6 +25,7 @@ __all__: list[str] = []
 
 _BOM = b"\xef\xbb\xbf"
 _HIGH = re.compile(rb"[\x80-\xff]")
+_TELNET = re.compile(rb"\xff[\xf0-\xfe]")  # IAC and a command (RFC 854)
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _BARE_CR = re.compile(rb"\r(?!\n)")
 _PATH = re.compile(rb"[ \t]*(?:FROM|TO)[ \t]*:[ \t]*(?:<[^>]*>?|[^ \t]*)", re.IGNORECASE)
@@ -97,6 +98,8 @@ def eight_bit_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         wrong = sorted(never + perhaps)
     if wrong:
         where = "" if never or not perhaps else ", in an address, though the server does not offer SMTPUTF8"
+        if _TELNET.match(x.raw):
+            where = ", with which Telnet begins to negotiate"
         yield Evidence(
             f"The command holds the byte 0x{x.raw[wrong[0]]:02x}{where}{times(len(wrong))}; commands are 7-bit ASCII.",
             offset=x.offset + wrong[0],
@@ -205,6 +208,7 @@ def eight_bit_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
             reply=True,
             offset=x.reply_offset + at[0],
             length=1,
+            certain=True if x.act is Act.GREETING and not talk.midstream else None,
             count=len(at),
         )
 

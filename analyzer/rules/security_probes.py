@@ -243,9 +243,9 @@ def command_overflow_attempt(x: Exchange, talk: Conversation) -> Iterator[Eviden
     if x.act is Act.ANSWER or x.command is None:
         return
     limit = LONG_ARGUMENTS if x.command.verb in _LONG_VERBS else GROSS_LINE
-    if x.act is Act.EVENT:
+    if x.act is Act.EVENT and x.command.verb not in _LONG_VERBS:
         yield Evidence(f"{x.name} began a line that reached {GROSS_LINE} bytes and more without a CRLF.")
-    elif x.length > limit:
+    elif x.act is not Act.EVENT and x.length > limit:
         yield Evidence(f"The line of {x.name} has {x.length} bytes; {limit} would be far too many already.")
 
 

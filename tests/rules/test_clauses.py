@@ -126,6 +126,9 @@ SECURITY: dict[str, tuple[Script, str]] = {
         [("C", "EHLO"), ("S", GREETING), ("C", " x.example\r\n"), OFFERED[-1], *QUIT],
         "SEC618",
     ),
+    "a line without an end": ([*OFFERED, ("C", "NOOP " + "x" * 3000)], "LEN001 SEC626"),
+    "which AUTH may have": ([*hello("AUTH PLAIN"), ("C", "AUTH PLAIN " + "QUFB" * 700)], "LEN001 SEC610"),
+    "a terminal asks first": ([("C", "\xff\xfb\x1f"), ("S", "521 go away\r\n"), ("C", "\r\n"), FIN_S], "BIT201 SEC618"),
     "a handshake and no TLS": ([("S", GREETING), ("C", HELLO)], "SEC616"),
     "the percent hack with a short name": (
         [*OFFERED, *FROM, *lines("C RCPT TO:<b%y@mx.example>", "S 550 no", "C RSET", "S 250 OK"), *QUIT],

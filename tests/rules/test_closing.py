@@ -149,6 +149,12 @@ def test_a_server_that_does_not_wait(seconds: float, end: Script, expected: list
     assert sorted(paused(hello(), seconds, end)) == expected
 
 
+def test_a_server_that_does_not_wait_for_the_rest_of_a_message() -> None:
+    start = [*hello(), *envelope(), *DATA, ("C", MESSAGE)]
+    assert paused(start, 60, lines("S 421 4.4.2 mx.example timeout")) == ["TIM802"]
+    assert paused(start, 301, lines("S 421 4.4.2 mx.example timeout")) == []
+
+
 def test_a_server_that_has_had_enough() -> None:
     refused = [*hello(), *lines(*["C FOO", "S 500 what"] * 10)]
     assert "TIM802" not in paused(refused, 60, lines("S 421 mx.example enough"))

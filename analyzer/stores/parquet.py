@@ -1,0 +1,191 @@
+"""The store for data science: a directory of Parquet files, one for each table and run."""
+
+# Theory
+# ------
+# DIR/findings/20261123T160558Z-1f3a9c.parquet holds the findings of one run. Programs that read Parquet take all files
+# of a directory as one table, so a run is added by adding files and taken out by removing them. Files are written under
+# another name and renamed when the run is over. Rows wait until they fill a row group: that bounds the memory, and a
+# row group is what readers skip or read as a whole.
+
+from __future__ import annotations
+
+import secrets
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ..._version import __version__
+from ..errors import UsageError, display_path
+from ..reports.output import OutputError
+from ..times import format_time, parse_time
+from .tables import TABLES, capture_row, connection_rows, run_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from ..model import Capture, Connection, Summary
+    from .tables import Cell, Row, Table
+
+__all__ = ["GROUP_ROWS", "ParquetWriter", "read_rows", "written"]
+
+GROUP_ROWS = 50_000
+_MAX_NS = (1 << 63) - 1
+_HINT = "name another directory with -o"
+
+
+class ParquetWriter:
+    """Writes one run into ``directory``. Raises OSError."""
+
+    streams = False
+
+    def __init__(self, directory: Path) -> None:
+        now = datetime.now(UTC)
+        # Runs are told apart by when they began, in nanoseconds, since nobody counts them.
+        self._run = int(now.timestamp() * 1_000_000) * 1000 + secrets.randbelow(1000)
+        self._started = now.isoformat(timespec="seconds").replace("+00:00", "Z")
+        self._name = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        self._files = {name: _File(directory / name, self._name, table) for name, table in TABLES.items()}
+        self._captures = 0
+        self._reading = 1
+
+    def capture(self, capture: Capture) -> None:
+        """An input was read to its end."""
+        self._captures += 1
+        self._files["captures"].add([capture_row(self._run, self._captures, capture)])
+        self._reading = self._captures + 1
+
+    def connection(self, connection: Connection) -> None:
+        """Add its rows."""
+        # What is still open when the last input ends is told of the input behind it, which there is not.
+        for name, rows in connection_rows(self._run, self._reading, connection).items():
+            self._files[name].add(rows)
+
+    def finish(self, summary: Summary) -> None:
+        """The run is whole: its files get their names."""
+        finished = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self._files["runs"].add([run_row(self._run, __version__, self._started, finished, summary)])
+        for file in self._files.values():
+            file.close()
+        for file in self._files.values():
+            file.place()
+
+    def discard(self) -> None:
+        """Remove what has not got its name."""
+        for file in self._files.values():
+            file.discard()
+
+
+class _File:
+    """One table of one run."""
+
+    def __init__(self, directory: Path, name: str, table: Table) -> None:
+        self._table = table
+        self._path = directory / f"{name}.parquet"
+        self._new = directory / f".{name}.tmp"
+        self._rows: list[Row] = []
+        self._writer: Any = None
+        directory.mkdir(parents=True, exist_ok=True)
+        self._stream = self._new.open("xb")
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Keep ``rows``; a full row group is written."""
+        self._rows.extend(rows)
+        if len(self._rows) >= GROUP_ROWS:
+            self._write()
+
+    def close(self) -> None:
+        """Write the rest."""
+        self._write()
+        self._writer.close()
+        self._stream.close()
+
+    def place(self) -> None:
+        """Give the file its name."""
+        self._new.replace(self._path)
+
+    def discard(self) -> None:
+        """Remove what has not got its name."""
+        self._stream.close()
+        self._new.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        import pyarrow  # noqa: PLC0415
+        from pyarrow import parquet  # noqa: PLC0415
+
+        rows, self._rows = self._rows, []
+        types = {
+            "text": pyarrow.string(),
+            "integer": pyarrow.int64(),
+            "boolean": pyarrow.bool_(),
+            "time": pyarrow.timestamp("ns", "UTC"),
+        }
+        columns = self._table.columns
+        schema = pyarrow.schema([(column.name, types[column.kind]) for column in columns])
+        if self._writer is None:
+            self._writer = parquet.ParquetWriter(self._stream, schema)
+        values = [
+            [_nanoseconds(row[n]) if column.kind == "time" else row[n] for row in rows]
+            for n, column in enumerate(columns)
+        ]
+        arrays = [pyarrow.array(cells, types[column.kind]) for cells, column in zip(values, columns, strict=True)]
+        self._writer.write_table(pyarrow.table(arrays, schema=schema), row_group_size=GROUP_ROWS)
+
+
+def _nanoseconds(time: Cell) -> int | None:
+    """A time of the report; one that lies behind the year 2262 has no place in the file."""
+    value = parse_time(time) if isinstance(time, str) else None
+    return value if value is None or abs(value) <= _MAX_NS else None
+
+
+@contextmanager
+def written(path: Path) -> Iterator[ParquetWriter]:
+    """A writer that adds its run to the directory ``path``; after an exception nothing of it is left.
+
+    Raises UsageError where there is no such directory, OutputError where it cannot be written.
+    """
+    where = display_path(path)
+    try:
+        writer = ParquetWriter(path)
+    except OSError as error:
+        raise UsageError(f"cannot write ({error.strerror or error})", where, _HINT) from error
+    try:
+        yield writer
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise OutputError(f"cannot write ({error.strerror or error}): {where}: {_HINT}") from error
+    finally:
+        writer.discard()
+
+
+def read_rows(directory: Path, table: Table) -> Iterator[Row]:
+    """The rows of ``table``, of every run in ``directory``. Raises OSError, and UsageError where they do not fit."""
+    from pyarrow import ArrowInvalid, parquet  # noqa: PLC0415
+
+    names = [column.name for column in table.columns]
+    times = [number for number, column in enumerate(table.columns) if column.kind == "time"]
+    for path in sorted((directory / table.name).glob("*.parquet")):
+        try:
+            with parquet.ParquetFile(path) as file:
+                missing = sorted(set(names) - set(file.schema_arrow.names))
+                if missing:
+                    raise UsageError(f"the column {missing[0]} is missing", display_path(path), "audit into a new store")
+                for batch in file.iter_batches(columns=names):
+                    yield from _rows(batch, names, times)
+        except ArrowInvalid as error:
+            raise UsageError("not a Parquet file", display_path(path), "remove it from the store") from error
+
+
+def _rows(batch: Any, names: list[str], times: list[int]) -> Iterator[Row]:
+    import pyarrow  # noqa: PLC0415
+
+    columns: list[list[Any]] = []
+    for number, name in enumerate(names):
+        cells = batch.column(name)
+        if number in times:
+            known = cells.cast(pyarrow.int64()).to_pylist()
+            columns.append([None if ns is None else format_time(ns, 9 if ns % 1000 else 6) for ns in known])
+        else:
+            columns.append(cells.to_pylist())
+    yield from zip(*columns, strict=True)

@@ -1,0 +1,194 @@
+"""The store in one file: a SQLite database to which each run is added."""
+
+# Theory
+# ------
+# Rows are committed every so many connections, so that a long run can be looked at while it goes on; a run that has not
+# finished has no `finished`. One that fails is taken out again. The journal is SQLite's plain one: a database that is
+# one file can be copied and mailed, and there is one writer.
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..._version import __version__
+from ..errors import UsageError, display_path
+from ..reports.output import OutputError
+from .tables import TABLES, capture_row, connection_rows, run_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..model import Capture, Connection, Summary
+    from .tables import Row, Table
+
+__all__ = ["APPLICATION", "VERSION", "SqliteWriter", "create", "insert", "opened", "statements", "written"]
+
+APPLICATION = 0x534D5457  # "SMTW", which file(1) and SQLite's tools show
+VERSION = 1  # of the tables
+COMMIT_EVERY = 500  # connections
+
+_TYPES = {"text": "TEXT", "integer": "INTEGER", "boolean": "INTEGER", "time": "TEXT"}
+
+
+class SqliteWriter:
+    """Adds one run to a database that has the tables. Its methods raise sqlite3.Error."""
+
+    streams = False
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._insert = {name: insert(table) for name, table in TABLES.items()}
+        (last,) = database.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()
+        self.run: int = last + 1
+        self._started = _now()
+        self._captures = 0
+        self._reading = 1  # number of the capture that is being read
+        self._uncommitted = 0
+        self._add("runs", [run_row(self.run, __version__, self._started, None, None)])
+        database.commit()
+
+    def capture(self, capture: Capture) -> None:
+        """An input was read to its end."""
+        self._captures += 1
+        self._add("captures", [capture_row(self.run, self._captures, capture)])
+        self._reading = self._captures + 1
+
+    def connection(self, connection: Connection) -> None:
+        """Add its rows."""
+        for name, rows in connection_rows(self.run, self._reading, connection).items():
+            self._add(name, rows)
+        self._uncommitted += 1
+        if self._uncommitted >= COMMIT_EVERY:
+            self._uncommitted = 0
+            self._database.commit()
+
+    def finish(self, summary: Summary) -> None:
+        """The run is whole."""
+        # What was still open when the last input ended belongs to that input.
+        change = "UPDATE connections SET capture = ? WHERE run = ? AND capture > ?"
+        self._database.execute(change, (self._captures or None, self.run, self._captures))
+        self._database.execute("DELETE FROM runs WHERE run = ?", (self.run,))
+        self._add("runs", [run_row(self.run, __version__, self._started, _now(), summary)])
+        self._database.commit()
+
+    def undo(self) -> None:
+        """Take the run out again."""
+        self._database.rollback()
+        for name in TABLES:
+            self._database.execute(f"DELETE FROM {name} WHERE run = ?", (self.run,))
+        self._database.commit()
+
+    def _add(self, name: str, rows: Sequence[Row]) -> None:
+        self._database.executemany(self._insert[name], rows)
+
+
+def statements() -> Iterator[str]:
+    """What makes the tables."""
+    for table in TABLES.values():
+        yield _create(table)
+        for name in table.indexed:
+            yield f"CREATE INDEX {table.name}_{name} ON {table.name} ({name})"
+
+
+def _create(table: Table) -> str:
+    columns = [f"  {column.name} {_TYPES[column.kind]}" for column in table.columns]
+    keys = ", ".join(column.name for column in table.columns[: table.key])
+    columns.append(f"  PRIMARY KEY ({keys})")
+    columns.extend(
+        f"  FOREIGN KEY ({columns_of}) REFERENCES {other} ({columns_of})"
+        for other, columns_of in _REFERENCES.get(table.name, ())
+    )
+    return f"CREATE TABLE {table.name} (\n" + ",\n".join(columns) + "\n) WITHOUT ROWID"
+
+
+_OF_CONNECTION = ("connections", "run, connection")
+_REFERENCES = {
+    "captures": (("runs", "run"),),
+    "connections": (("runs", "run"),),
+    "turns": (_OF_CONNECTION,),
+    "messages": (_OF_CONNECTION,),
+    "recipients": (("messages", "run, connection, message"),),
+    "findings": (_OF_CONNECTION,),
+}
+
+
+def insert(table: Table) -> str:
+    """The statement that adds a row."""
+    return f"INSERT INTO {table.name} VALUES ({', '.join('?' * len(table.columns))})"
+
+
+def create(database: sqlite3.Connection) -> None:
+    """Make the tables in an empty database."""
+    for statement in statements():
+        database.execute(statement)
+    database.execute(f"PRAGMA application_id = {APPLICATION}")
+    database.execute(f"PRAGMA user_version = {VERSION}")
+    database.commit()
+
+
+def opened(path: Path, *, new: bool = False) -> sqlite3.Connection:
+    """The database ``path``, for reading only; with ``new`` for writing, and made if it is not there.
+
+    Raises UsageError for what is no database of ours, or one of another version.
+    """
+    where = display_path(path)
+    try:
+        mode = "rwc" if new else "ro"
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True)
+    except (sqlite3.Error, ValueError) as error:
+        raise UsageError(f"cannot open the database ({error})", where, "name another file") from error
+    try:
+        (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if new and not tables:
+            create(database)
+        (application,) = database.execute("PRAGMA application_id").fetchone()
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+    except sqlite3.Error as error:
+        database.close()
+        raise UsageError(f"not to be used as a database ({error})", where, "name another file") from error
+    if application != APPLICATION:
+        database.close()
+        raise UsageError("not a database of smtpwire", where, "name another file")
+    if version != VERSION:
+        database.close()
+        hint = "audit into a new file, or use the smtpwire that made it"
+        raise UsageError(f"a database of version {version}, this smtpwire has {VERSION}", where, hint)
+    return database
+
+
+@contextmanager
+def written(path: Path) -> Iterator[SqliteWriter]:
+    """A writer that adds its run to the database ``path``; after an exception the database is as it was.
+
+    Raises UsageError for what cannot be such a database, OutputError where it cannot be written.
+    """
+    database = opened(path, new=True)
+    writer = None
+    try:
+        writer = SqliteWriter(database)
+        yield writer
+        database.commit()
+    except BaseException as error:
+        if writer is not None:
+            _undo(writer)
+        if isinstance(error, sqlite3.Error):
+            raise OutputError(f"cannot write ({error}): {display_path(path)}: name another file with -o") from error
+        raise
+    finally:
+        database.close()
+
+
+def _undo(writer: SqliteWriter) -> None:
+    try:
+        writer.undo()
+    except sqlite3.Error:
+        # The disk is full, or the file is gone: what was committed stays, as a run that has not finished.
+        return
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,191 @@
+"""The tables that every store has, and the rows that a connection makes in them."""
+
+# A store is for questions that nobody has thought of, so it holds what the report holds, under the report's names
+# (docs/report.schema.json). What a list is there is a table of its own here, or, where nobody would join on it, one
+# text with its items on lines. `run` and the numbers of the report make the keys: `turn` and `caused_by` of a finding
+# mean the same as there.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple, assert_never
+
+from ..model import AuthTurn, CommandTurn, GapTurn, MalformedTurn, MessageTurn, ReplyTurn, TlsTurn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..model import Capture, Connection, Summary, Turn
+
+__all__ = ["TABLES", "Cell", "Column", "Row", "Table", "capture_row", "connection_rows", "run_row"]
+
+Cell = str | int | bool | None
+Row = tuple[Cell, ...]
+Kind = Literal["text", "integer", "boolean", "time"]
+
+
+class Column(NamedTuple):
+    """``kind``: ``time`` is a text of the report's form (RFC 3339, UTC), or a point in time where the store has such."""
+
+    name: str
+    kind: Kind
+
+
+class Table(NamedTuple):
+    """``key``: how many of its first columns are the key. ``indexed``: columns that are searched for."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: int
+    indexed: tuple[str, ...] = ()
+
+
+def _columns(text: str) -> tuple[Column, ...]:
+    """Of words such as ``code:integer``; without a kind it is text."""
+    kinds: dict[str, Kind] = {"": "text", "integer": "integer", "boolean": "boolean", "time": "time"}
+    parts = (word.partition(":") for word in text.split())
+    return tuple(Column(name, kinds[kind]) for name, _, kind in parts)
+
+
+_PLACE = "frame:integer time:time offset:integer"
+
+_ALL = (
+    Table(
+        "runs",
+        _columns(
+            "run:integer version started:time finished:time connections:integer messages:integer errors:integer "
+            "warnings:integer info:integer suppressed:integer"
+        ),
+        1,
+    ),
+    Table(
+        "captures",
+        _columns(
+            "run:integer capture:integer path format link_types frames:integer bytes:integer first:time last:time problems"
+        ),
+        2,
+    ),
+    Table(
+        "connections",
+        _columns(
+            "run:integer connection:integer capture:integer client_address client_port:integer server_address "
+            "server_port:integer protocol profile tls opening closing started:time ended:time client_bytes:integer "
+            "server_bytes:integer missing_bytes:integer notes"
+        ),
+        2,
+        ("client_address", "server_address"),
+    ),
+    Table(
+        "turns",
+        _columns(
+            f"run:integer connection:integer turn:integer kind side {_PLACE} verb argument predicted code:integer enhanced "
+            "text answers:integer length:integer size:integer lines:integer chunked:boolean complete:boolean"
+        ),
+        3,
+    ),
+    Table(
+        "messages",
+        _columns(
+            "run:integer connection:integer message:integer sender size:integer code:integer subject message_id sha256 "
+            "complete:boolean"
+        ),
+        3,
+        ("sender", "sha256"),
+    ),
+    Table(
+        "recipients",
+        _columns("run:integer connection:integer message:integer recipient:integer address code:integer"),
+        4,
+        ("address",),
+    ),
+    Table(
+        "findings",
+        _columns(
+            "run:integer connection:integer finding:integer rule name severity side certainty message reference "
+            f"turn:integer caused_by:integer {_PLACE} length:integer evidence count:integer"
+        ),
+        3,
+        ("rule",),
+    ),
+)
+
+TABLES: dict[str, Table] = {table.name: table for table in _ALL}
+"""Every table by its name, referred-to ones before those that refer to them."""
+
+
+def run_row(run: int, version: str, started: str, finished: str | None, summary: Summary | None) -> Row:
+    """The row of a run; without ``summary`` it has not finished."""
+    if summary is None:
+        return (run, version, started, finished, None, None, None, None, None, None)
+    counts = summary.findings
+    found = (counts.get("error", 0), counts.get("warning", 0), counts.get("info", 0))
+    return (run, version, started, finished, summary.connections, summary.messages, *found, summary.suppressed)
+
+
+def capture_row(run: int, number: int, one: Capture) -> Row:
+    """The row of a capture."""
+    links, problems = "\n".join(one.link_types), "\n".join(one.problems)
+    return (run, number, one.path, one.format, links, one.frames, one.bytes, one.first, one.last, problems)
+
+
+def connection_rows(run: int, capture: int, one: Connection) -> dict[str, list[Row]]:
+    """The rows of a connection, by table. ``capture``: the one that was being read when it ended."""
+    key = (run, one.id)
+    client, server = one.client, one.server
+    ends = (client.address, client.port, server.address, server.port)
+    kind = (one.protocol, one.profile, one.tls, one.opening, one.closing)
+    missing = sum(gap.length for gap in one.gaps)
+    times = (one.started, one.ended)
+    rows: dict[str, list[Row]] = {
+        "connections": [
+            (*key, capture, *ends, *kind, *times, one.client_bytes, one.server_bytes, missing, "\n".join(one.notes))
+        ],
+        "turns": [(*key, number, *_turn(turn)) for number, turn in enumerate(one.dialogue)],
+    }
+    if one.messages:
+        rows["messages"] = [
+            (*key, number, m.from_, m.size, m.code, m.subject, m.message_id, m.sha256, m.complete)
+            for number, m in enumerate(one.messages)
+        ]
+        rows["recipients"] = list(_recipients(key, one))
+    if one.findings:
+        rows["findings"] = [
+            (
+                *(*key, number, f.rule, f.name, f.severity, f.side, f.certainty, f.message, f.reference),
+                *(f.turn, f.caused_by, f.frame, f.time, f.offset, f.length, f.evidence, f.count),
+            )
+            for number, f in enumerate(one.findings)
+        ]
+    return rows
+
+
+def _recipients(key: tuple[int, int], one: Connection) -> Iterator[Row]:
+    for number, message in enumerate(one.messages):
+        for place, recipient in enumerate(message.recipients):
+            yield (*key, number, place, recipient.address, recipient.code)
+
+
+_NONE_8 = (None,) * 8
+
+
+def _turn(turn: Turn) -> Row:
+    place = (turn.frame, turn.time, turn.offset)
+    match turn:
+        case ReplyTurn():
+            text = "\n".join(turn.lines)
+            said: Row = (None, None, None, turn.code, turn.enhanced, text, turn.answers, None, None, None, None, None)
+            return ("reply", turn.side, *place, *said)
+        case CommandTurn():
+            return ("command", turn.side, *place, turn.verb, turn.argument, turn.predicted, *_NONE_8, None)
+        case MessageTurn():
+            return ("message", turn.side, *place, *_NONE_8, turn.size, turn.lines, turn.chunked, turn.complete)
+        case GapTurn():
+            return ("gap", turn.side, *place, *_NONE_8[1:], turn.length, None, None, None, None)
+        case AuthTurn():
+            text_only = (None, None, None, None, None, turn.text, None, turn.length, None, None, None, None)
+            return ("auth", turn.side, *place, *text_only)
+        case TlsTurn():
+            return ("tls", turn.side, *place, *_NONE_8, None, None, None, None)
+        case MalformedTurn():
+            return ("malformed", turn.side, *place, None, None, None, None, None, turn.text, *_NONE_8[2:])
+        case _:
+            assert_never(turn)

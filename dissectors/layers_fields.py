@@ -1,0 +1,55 @@
+"""Kinds of fields that the Scapy packets are made of: text that may be absent, and lists of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scapy.fields import Field, StrField
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scapy.packet import Packet
+
+__all__ = ["Text", "Texts", "is_set"]
+
+MAX_SHOWN = 2048
+"""Bytes of one field that repr() and show() print: mail data may be long. The field itself holds all of them."""
+
+
+class Text(StrField):
+    """Bytes or nothing; text becomes bytes as UTF-8."""
+
+    def any2i(self, pkt: Packet | None, x: Any) -> Any:
+        """What is kept of what somebody sets."""
+        return x.encode() if isinstance(x, str) else x
+
+    def i2repr(self, pkt: Packet | None, x: Any) -> str:
+        """What is printed."""
+        if isinstance(x, bytes) and len(x) > MAX_SHOWN:
+            return f"{x[:MAX_SHOWN]!r}... ({len(x)} bytes)"
+        return repr(x)
+
+
+class Texts(Field[list[bytes | None], bytes]):
+    """A list of bytes; one text becomes a list of its ``separator``-ed parts."""
+
+    __slots__ = ("separator",)
+    islist = 1
+
+    def __init__(self, name: str, separator: bytes) -> None:
+        super().__init__(name, [], fmt="s")
+        self.separator = separator
+
+    def any2i(self, pkt: Packet | None, x: Any) -> Any:
+        """What is kept of what somebody sets."""
+        if isinstance(x, str):
+            x = x.encode()
+        if isinstance(x, bytes):
+            return x.split(self.separator) if x else []
+        return [part.encode() if isinstance(part, str) else part for part in x or ()]
+
+
+def is_set(field: str) -> Callable[[Packet], bool]:
+    """Whether the field holds something. Asked of the field's store: reading the attribute asks for its condition."""
+    return lambda pkt: pkt.getfieldval(field) is not None

@@ -1,0 +1,137 @@
+"""EVE: the fields and types of Suricata, and what its own tests expect of the same captures."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from handmade import connection, finding, lines_of
+from scripts import MESSAGE, envelope, hello, lines
+from written import capture_of, written
+
+from smtpwire.analyzer.choices import Form, Redact
+from smtpwire.analyzer.reports.siem.eve import GID, EveWriter, signature_id, timestamp
+from smtpwire.analyzer.rules import RULES
+
+CAPTURES = Path(__file__).parents[4] / "shared" / "captures" / "suricata-verify"
+DEMO = Path(__file__).parents[3] / "samples" / "demo.pcap"
+
+# Names and types in Suricata's etc/schema.json of October 2026, as far as they are used; it allows no others.
+TOP: dict[str, type] = {
+    **dict.fromkeys(("timestamp", "event_type", "src_ip", "dest_ip", "proto", "pkt_src", "community_id"), str),
+    **dict.fromkeys(("app_proto", "direction"), str),
+    **dict.fromkeys(("flow_id", "pcap_cnt", "src_port", "dest_port", "ip_v", "tx_id"), int),
+    **dict.fromkeys(("alert", "smtp", "email", "flow"), dict),
+}
+ALERT: dict[str, type] = {
+    **dict.fromkeys(("action", "category", "signature"), str),
+    **dict.fromkeys(("gid", "signature_id", "rev", "severity"), int),
+    "references": list,
+    "metadata": dict,
+}
+SMTP: dict[str, type] = {"helo": str, "mail_from": str, "rcpt_to": list}
+EMAIL: dict[str, type] = {
+    **dict.fromkeys(("status", "from", "subject", "message_id", "date", "x_mailer"), str),
+    **dict.fromkeys(("to", "cc", "received"), list),
+}
+FLOW: dict[str, type] = {"start": str, "src_ip": str, "dest_ip": str, "src_port": int, "dest_port": int}
+TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d+[+-]\d+")
+
+
+def events(capture: Path, where: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in written(capture, Form.EVE, where, redact=Redact.NONE).splitlines()]
+
+
+def fits(value: dict[str, Any], table: dict[str, type]) -> None:
+    for name, inner in value.items():
+        assert type(inner) is table[name], name
+        assert inner or inner == 0, f"{name} is empty"
+
+
+def test_names_and_types_are_suricatas(tmp_path: Path) -> None:
+    found = events(DEMO, tmp_path)
+    assert {event["event_type"] for event in found} == {"alert", "smtp"}
+    for event in found:
+        fits(event, TOP)
+        assert TIMESTAMP.fullmatch(event["timestamp"])
+        for name, table in (("alert", ALERT), ("smtp", SMTP), ("email", EMAIL), ("flow", FLOW)):
+            fits(event.get(name, {}), table)
+        for values in event.get("alert", {}).get("metadata", {}).values():
+            assert all(isinstance(value, str) for value in values)
+
+
+def test_suricatas_schema(tmp_path: Path) -> None:
+    """SURICATA_SCHEMA: the path of etc/schema.json in a copy of Suricata."""
+    path = os.environ.get("SURICATA_SCHEMA")
+    if not path:
+        pytest.skip("SURICATA_SCHEMA names no file")
+    import jsonschema  # noqa: PLC0415
+
+    schema = json.loads(Path(path).read_text("utf-8"))
+    checker = jsonschema.validators.validator_for(schema)(schema)
+    for event in events(DEMO, tmp_path):
+        checker.validate(event)
+
+
+def test_an_alert_names_frame_rule_and_direction() -> None:
+    one = connection(findings=[finding(side="server", frame=12)])
+    alert = json.loads(lines_of(EveWriter, one)[-1])
+    assert (alert["pcap_cnt"], alert["direction"], alert["src_port"]) == (12, "to_client", one.server.port)
+    assert alert["alert"]["gid"] == GID
+    assert alert["alert"]["severity"] == 1
+    assert alert["alert"]["metadata"]["rule"] == ["SEQ101"]
+
+
+def test_every_rule_has_an_id_of_its_own() -> None:
+    assert len({signature_id(rule) for rule in RULES}) == len(RULES)
+    assert all(0 < signature_id(rule) < 1 << 32 for rule in RULES)
+
+
+def test_times_have_six_decimals() -> None:
+    assert timestamp("2026-01-02T03:04:05Z") == "2026-01-02T03:04:05.000000+0000"
+    assert timestamp("2026-01-02T03:04:05.123456789Z") == "2026-01-02T03:04:05.123456+0000"
+
+
+def test_a_mail_is_a_transaction(tmp_path: Path) -> None:
+    mail = [*envelope(), *lines("C DATA", "S 354 go"), ("C", MESSAGE + ".\r\n"), *lines("S 250 ok")]
+    script = [*hello(), *mail, *mail, *lines("C QUIT", "S 221 bye")]
+    found = [one for one in events(capture_of(tmp_path / "x.pcap", script), tmp_path) if one["event_type"] == "smtp"]
+    assert [one["tx_id"] for one in found] == [0, 1]
+    assert found[1]["smtp"]["mail_from"] == "<a@client.example>"
+    assert found[1]["email"]["subject"] == "test"
+
+
+# What the test.yaml files of suricata-verify expect: of each smtp event the envelope and the header.
+EXPECTED: dict[str, list[tuple[str, list[str] | None, str | None, list[str] | None]]] = {
+    "smtp-bdat-last-next-mail": [
+        ("<alice@example.com>", ["<bob@example.com>"], None, None),
+        ("<bob@example.com>", ["<alice@example.com>"], "bob@example.com", ["alice@example.com"]),
+    ],
+    "smtp-ehlo-reset": [
+        ("<alice@example.com>", None, None, None),
+        ("<bob@example.com>", ["<alice@example.com>"], "bob@example.com", ["alice@example.com"]),
+    ],
+    "smtp-pipelined-rset-after-complete": [
+        ("<alice@example.com>", ["<bob@example.com>"], "alice@example.com", ["bob@example.com"]),
+        ("<bob@example.com>", ["<alice@example.com>"], "bob@example.com", ["alice@example.com"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_transactions_of_suricatas_own_tests(name: str, tmp_path: Path) -> None:
+    path = CAPTURES / f"{name}.pcap"
+    if not path.exists():
+        pytest.skip("the captures of Suricata's tests are not here")
+    found = [event for event in events(path, tmp_path) if event["event_type"] == "smtp"]
+    assert [event["tx_id"] for event in found] == list(range(len(EXPECTED[name])))
+    for event, (sender, recipients, from_, to) in zip(found, EXPECTED[name], strict=True):
+        assert event["smtp"].get("mail_from") == sender
+        assert event["smtp"].get("rcpt_to") == recipients
+        if from_ is not None:  # Suricata parses no header of a BDAT message
+            assert (event["email"]["from"], event["email"]["to"]) == (from_, to)
+            assert event["email"]["status"] == "PARSE_DONE"

@@ -36,7 +36,7 @@ class _Nobody:
 
     def data(self, payload: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None: ...
     def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None: ...
-    def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int) -> None: ...
+    def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int, acked: int) -> None: ...
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None: ...
     def finish(self, why: str) -> None: ...
 
@@ -152,7 +152,9 @@ class Reassembler:
             stream = self._syn(stream, key, seq, flags, frame, time_ns)
             seq = (seq + 1) & M32
         if stream is None:
-            if key in self._closed or not (payload or missing or self._carried(key, seq, ack)):
+            if not (payload or missing) and (flags & SYN or not self._carried(key, seq, ack)):
+                return
+            if key in self._closed:
                 return
             stream = self._open(key, frame, time_ns)
         flow = stream.flow
@@ -244,11 +246,12 @@ class Reassembler:
 
     def _carried(self, key: bytes, seq: int, ack: int) -> bool:
         """Whether a segment without data shows that its connection carried some, of which nothing was captured."""
-        mine, theirs = self._handshakes.get(key), self._handshakes.get(_reversed(key))
+        mine = self._handshakes.get(key)
+        theirs = None if mine is None else self._handshakes.get(_reversed(key))
         if mine is None or theirs is None:
             return False
         # SYN and FIN take a number each
-        return any(2 < (now - isn) & M32 < SANE_AHEAD for now, isn in ((seq, mine[0]), (ack, theirs[0])))
+        return 2 < (seq - mine[0]) & M32 < SANE_AHEAD or 2 < (ack - theirs[0]) & M32 < SANE_AHEAD
 
     def _open(self, key: bytes, frame: int, time_ns: int) -> Stream:
         """First payload of a connection: make its two streams from what the handshake told."""
@@ -321,7 +324,8 @@ class Reassembler:
 
     def _end(self, flow: Flow, why: str, time_ns: int, reset: Stream | None = None, frame: int = 0) -> None:
         """Deliver all that is left, holes as gaps, and forget the connection."""
-        for _ in range(2):  # a gap in one stream may set free the other
+        rounds = 0 if flow.a.settled and flow.b.settled else 2  # a gap in one stream may set free the other
+        for _ in range(rounds):
             for stream in (flow.a, flow.b):
                 while stream.held:
                     last = stream.held[0].frame
@@ -335,7 +339,7 @@ class Reassembler:
                 reach_fin(stream, -1, frame, time_ns)
             pump(flow, force=True)
         if reset is not None:
-            flow.listener.closed(reset, "rst", frame, time_ns)
+            flow.listener.closed(reset, "rst", frame, time_ns, reset.peer.acked)
         self._drop(flow)
         flow.listener.finish(why)
 
@@ -366,5 +370,6 @@ def _withdraw(stream: Stream) -> None:
 
 def _reversed(key: bytes) -> bytes:
     """The key of the other direction."""
-    half = (len(key) - 4) // 2
-    return key[half : 2 * half] + key[:half] + key[-2:] + key[-4:-2]
+    if len(key) == 12:
+        return key[4:8] + key[:4] + key[10:] + key[8:10]
+    return key[16:32] + key[:16] + key[34:] + key[32:34]

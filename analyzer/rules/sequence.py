@@ -54,7 +54,7 @@ def _served(x: Exchange) -> bool:
     return x.before is None or x.before.phase not in _TURNED_AWAY
 
 
-@rule("SEQ101", "mail-before-hello", "error", "client", "RFC 5321 §4.1.1.1, §4.1.4", on=_breaks("SEQ101"))
+@rule("SEQ101", "mail-before-hello", "error", "client", "RFC 5321 §4.1.1.1, §4.1.4", on=_breaks("SEQ101"), formal=True)
 def mail_before_hello(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Mail transaction started before any accepted EHLO or HELO.
 
@@ -74,7 +74,7 @@ def mail_before_hello(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     )
 
 
-@rule("SEQ102", "nested-mail", "error", "client", "RFC 5321 §4.1.4", on=_breaks("SEQ102"))
+@rule("SEQ102", "nested-mail", "error", "client", "RFC 5321 §4.1.4", on=_breaks("SEQ102"), formal=True)
 def nested_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """MAIL sent while a transaction is already open.
 
@@ -89,7 +89,7 @@ def nested_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     yield Evidence(f"{_verb(x)} was sent inside the transaction{where}; {_answer(x)}.")
 
 
-@rule("SEQ103", "rcpt-before-mail", "error", "client", "RFC 5321 §3.3, §4.1.4", on=_breaks("SEQ103"))
+@rule("SEQ103", "rcpt-before-mail", "error", "client", "RFC 5321 §3.3, §4.1.4", on=_breaks("SEQ103"), formal=True)
 def rcpt_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """RCPT without an open transaction.
 
@@ -104,7 +104,7 @@ def rcpt_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         )
 
 
-@rule("SEQ104", "data-before-mail", "error", "client", "RFC 5321 §3.3, §4.1.4", on=_breaks("SEQ104"))
+@rule("SEQ104", "data-before-mail", "error", "client", "RFC 5321 §3.3, §4.1.4", on=_breaks("SEQ104"), formal=True)
 def data_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """DATA, BDAT or BURL without an open transaction.
 
@@ -125,6 +125,7 @@ def data_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "client",
     "RFC 5321 §3.3, §4.1.4; RFC 2033 §4.2",
     on=_breaks("SEQ105"),
+    formal=True,
 )
 def data_without_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """DATA, BDAT or BURL although no recipient was accepted.
@@ -138,7 +139,7 @@ def data_without_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence
     yield Evidence(f"{_verb(x)} was sent though no recipient had been accepted; {answer}.{why}", caused_by=(refused,))
 
 
-@rule("SEQ106", "data-bdat-mixed", "error", "client", "RFC 3030 §2", on=_breaks("SEQ106"))
+@rule("SEQ106", "data-bdat-mixed", "error", "client", "RFC 3030 §2", on=_breaks("SEQ106"), formal=True)
 def data_bdat_mixed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """DATA and BDAT mixed in one transaction.
 
@@ -273,6 +274,7 @@ def tls_inside_tls(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "client",
     "RFC 2033 §4.1",
     on=OnExchange(acts=frozenset({Act.EHLO, Act.HELO})),
+    formal=True,
 )
 def wrong_hello_verb(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """LHLO sent to an SMTP server, or EHLO or HELO to an LMTP server.
@@ -308,6 +310,7 @@ _ORDER_TRIGGER = OnExchange(marks=Mark.CLIENT_ORDER, breaks=_ORDER)
     "server",
     "RFC 5321 §3.3, §4.1.4; RFC 3030 §2; RFC 4954 §4",
     on=_ORDER_TRIGGER,
+    formal=True,
 )
 def out_of_order_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server accepted a command that the state forbids.
@@ -319,7 +322,9 @@ def out_of_order_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]
         yield Evidence(f"{_verb(x)} was out of order and answered {x.code}; 503 was due.", reply=True, caused_by=(x,))
 
 
-@rule("SEQ121", "out-of-order-wrong-code", "warning", "server", "RFC 5321 §4.1.4, §4.3.2", on=_ORDER_TRIGGER)
+@rule(
+    "SEQ121", "out-of-order-wrong-code", "warning", "server", "RFC 5321 §4.1.4, §4.3.2", on=_ORDER_TRIGGER, formal=True
+)
 def out_of_order_wrong_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Out-of-order command refused with a code other than 503.
 
@@ -379,6 +384,7 @@ def empty_transaction_accepted(x: Exchange, talk: Conversation) -> Iterator[Evid
     "server",
     "RFC 5321 §4.1.4, §4.2.3",
     on=OnExchange(marks=Mark.REFUSED_503),
+    formal=True,
 )
 def spurious_503(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """503 to a command that was in order.

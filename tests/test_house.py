@@ -44,6 +44,10 @@ FLOORS: list[tuple[str, ...]] = [
         *("analyzer.answers", "analyzer.closing"),
     ),
     ("analyzer.conversation",),
+    # what was judged once and comes again
+    ("analyzer.steps", "analyzer.endpoints"),
+    ("analyzer.pattern", "analyzer.beaten"),
+    ("analyzer.listeners",),
     ("analyzer.tracker",),
     # from exchanges to findings
     ("analyzer.rules.*",),

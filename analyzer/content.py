@@ -216,6 +216,12 @@ class Content:
         return self._position
 
     @property
+    def reach(self) -> tuple[int, int]:
+        """Offset in the client's stream behind all that came, the end mark included, and the time of the last of it."""
+        offset = self._position + len(self._carry) - self._virtual + self._pending
+        return offset + len(_END) - 2 if self.complete else offset, self._segments[-1][2]
+
+    @property
     def sha256(self) -> str | None:
         """Of the content as stored; None where bytes of it are missing."""
         return None if self.missing or self.cut else self._hash.hexdigest()

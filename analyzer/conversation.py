@@ -171,6 +171,11 @@ class Conversation:
         self.course.server_ns = time_ns
         self._server.feed(data, offset, frame, time_ns)
 
+    def mail(self, content: Content, seen: int) -> None:
+        """Mail data of the client that were read before, instead of their bytes. ``seen`` as for ``client``."""
+        _, self.course.client_ns = content.reach
+        self._reader.take(content, seen)
+
     def gap(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
         """``length`` bytes of ``side`` are missing from the capture at ``offset``."""
         self._dialogue.gap(side, offset, length, frame, time_ns)

@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Attached", "Candidate", "Host", "Scout", "Walker"]
 
-MAX_KEPT = 65_536  # bytes kept of a dialogue on a known way; a longer one is judged from there on
 MAX_STEPS = 512
 MAX_MEMO = 4096  # segments whose step is remembered
 MAX_MEMO_BYTES = 160
@@ -97,6 +96,10 @@ class Attached:
 
     def _side(self, stream: Stream) -> Literal["client", "server"]:
         return "client" if stream is self._client else "server"
+
+    def mail(self, content: Content, seen: int) -> None:
+        """Mail data that were read before, instead of their bytes."""
+        self.talk.mail(content, seen)
 
     def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None:
         """See ``streams.Listener``."""
@@ -155,7 +158,7 @@ class Scout(Attached):
             self._stop()
         elif reads == MAIL_DATA and content is not None:
             if content.complete:
-                self._mail(content, data, offset, frame, time_ns)
+                self._mail_ended(content, data, offset, frame, time_ns)
         elif reads == LINES:
             told = not reader.partial and not reader.held_size and reader.mode not in _UNTOLD
             name = CLIENT[data] if told else None
@@ -163,9 +166,16 @@ class Scout(Attached):
         else:
             self._note(False, tls_step(data) if reads == TLS else None, step)
 
-    def _mail(self, content: Content, data: bytes, offset: int, frame: int, time_ns: int) -> None:
+    def mail(self, content: Content, seen: int) -> None:
+        """See ``Attached.mail``."""
+        end, self._client_ns = content.reach
+        super().mail(content, seen)
+        if content.complete:
+            self._mail_ended(content, b"", end, content.frame, self._client_ns)
+
+    def _mail_ended(self, content: Content, data: bytes, offset: int, frame: int, time_ns: int) -> None:
         """The end of ``content`` stands in ``data``, perhaps with commands behind it."""
-        used = content.end_offset + 3 - offset  # the dot and the line end behind it
+        used = content.reach[0] - offset
         step: Step = ("client", b"", content.offset, content.frame, content.time_ns, content)
         room = self._place.room
         name = content_step(content) if content.size <= room else None
@@ -264,7 +274,7 @@ def _first_of_reply(steps: list[Step]) -> Step:
 _UNTOLD = frozenset({Mode.CHUNK, Mode.ANSWER})
 _Said = tuple[Literal["client", "server"], bytes, int, int, int, None]
 _End = tuple[Literal["fin", "rst"], int, int, int]
-_Event = _Said | tuple[Literal["client", "server"], bytes, int, int, int, _End]
+_Event = tuple[Literal["client", "server"], bytes, int, int, int, "Content | _End | None"]
 _ENDS = {(side, how): f"\0{side} {how}".encode() for side in ("client", "server") for how in ("fin", "rst")}
 
 
@@ -283,7 +293,6 @@ class Walker:
         "_number",
         "_place",
         "_server",
-        "_size",
         "_slow",
         "_steps",
         "_tails",
@@ -301,7 +310,6 @@ class Walker:
         self._client_ns = flow.started_ns
         self._slow = False  # the client was silent for a second
         self._content: Content | None = None
-        self._size = 0  # bytes kept of mail data
         self._steps: list[Step] = []
         self._kept: list[_Event] = []
         self._tails: dict[str, _Event] = {}  # the last encrypted segment of either side
@@ -321,38 +329,34 @@ class Walker:
             self._tails.pop("client", None)
             self._tails["client"] = step
             return
+        usual = seen == self._heard and idle < SLOW_DATA_NS
+        if usual and reads == MAIL_DATA:
+            if not self._mail(data, offset, frame, time_ns):
+                self._leave(seen)
+            return
         self._kept.append(step)
-        if seen == self._heard and idle < SLOW_DATA_NS:
-            if reads == LINES:
-                name = CLIENT[data]
-                ahead = place.ways.get(name)
-                if ahead is not None and fits(name, data, place.room):
-                    self._steps.append(step)
-                    self._place = ahead
-                    return
-            elif reads == MAIL_DATA:
-                if self._mail(data, offset, frame, time_ns):
-                    return
-            elif reads == TLS:
-                ahead = place.ways.get(tls_step(data))
-                if ahead is not None:
-                    self._steps.append(step)
-                    self._place = ahead
-                    return
+        if usual:
+            name = CLIENT[data] if reads == LINES else tls_step(data) if reads == TLS else None
+            ahead = place.ways.get(name)
+            if ahead is not None and fits(name, data, place.room):
+                self._steps.append(step)
+                self._place = ahead
+                return
         self._leave(seen)
 
     def _mail(self, data: bytes, offset: int, frame: int, time_ns: int) -> bool:
         """Whether these bytes of a message, and what stands behind it, lead on."""
         content = self._content
         if content is None:
-            content = self._content = Content(
-                offset, frame, time_ns, chunked=False, header_limit=self._host.limits.header_bytes
-            )
+            limit = self._host.limits.header_bytes
+            content = self._content = Content(offset, frame, time_ns, chunked=False, header_limit=limit)
+            self._kept.append(("client", b"", offset, frame, time_ns, content))
         used = content.feed(data, frame, time_ns)
         if used < 0:
-            self._size += len(data)
-            return self._size <= MAX_KEPT
+            return True
         self._content = None
+        if used < len(data):
+            self._kept.append(("client", data[used:], offset + used, frame, time_ns, None))
         ahead = self._place.ways.get(content_step(content))
         if ahead is None or content.size > self._place.room:
             return False
@@ -406,7 +410,7 @@ class Walker:
         """Judge what came so far, and what comes. ``seen``: of the last event."""
         flow, kept = self._flow, self._kept
         if self._steps:
-            self._host.begin(flow, self._client, self._number, self._kind)
+            attached = self._host.begin(flow, self._client, self._number, self._kind)
         else:
             Candidate(self._host, flow, self._kind, smtp_port=True)
         self._flush_tails()
@@ -414,8 +418,10 @@ class Walker:
         last = len(kept) - 1
         for number, (side, data, offset, frame, time_ns, end) in enumerate(kept):
             stream = self._client if side == "client" else self._server
-            if end is not None:
+            if isinstance(end, tuple):
                 flow.listener.closed(stream, *end)
+            elif end is not None:
+                attached.mail(end, seen if number == last else heard)
             elif side == "client":
                 stream.deliver(data, offset, frame, time_ns, seen if number == last else heard)
             else:

@@ -56,6 +56,7 @@ class Reassembler:
         self._streams: dict[bytes, Stream] = {}
         self._handshakes: dict[bytes, tuple[int, int, int, bool]] = {}  # key: (isn, frame, time, has ACK)
         self._closed: dict[bytes, int | None] = {}  # key: isn
+        self.ignored: set[bytes] = set()  # of these, what carries something else: sources may leave it out
         self._next_sweep = 0
         self.evicted = 0
         self.now_ns = 0  # latest time of a segment that the slow road saw: near enough for idle times
@@ -111,13 +112,17 @@ class Reassembler:
     def ignore(self, flow: Flow) -> None:
         """Follow ``flow`` no further and report nothing of it: it carries something else."""
         self._drop(flow)
+        self.ignored |= {flow.a.key, flow.b.key}
         flow.listener = _NOBODY
         flow.a.deliver = flow.b.deliver = _NOBODY.data
 
-    def sweep(self) -> None:
-        """Close what was idle too long and what exceeds the number of connections. Cheap when called often."""
+    def sweep(self, now_ns: int = 0) -> None:
+        """Close what was idle too long and what exceeds the number of connections. Cheap when called often.
+
+        ``now_ns``: the time of the capture, where the source knows it better.
+        """
         limits = self._limits
-        now_ns = self.now_ns
+        now_ns = self.now_ns = max(self.now_ns, now_ns)
         crowded = limits.connections and self.open > limits.connections
         if now_ns < self._next_sweep and not crowded:
             return
@@ -350,15 +355,18 @@ class Reassembler:
             self._closed[stream.key] = stream.isn
         limit = self._limits.closed_connections
         while limit and len(self._closed) > 2 * limit:
-            del self._closed[next(iter(self._closed))]
+            oldest = next(iter(self._closed))
+            del self._closed[oldest]
+            self.ignored.discard(oldest)
 
     def _evict(self, flow: Flow, why: str) -> None:
         self.evicted += 1
         self._end(flow, why, flow.last_ns)
 
     def _forget(self, key: bytes) -> None:
-        self._closed.pop(key, None)
-        self._closed.pop(_reversed(key), None)
+        for one in (key, _reversed(key)):
+            self._closed.pop(one, None)
+            self.ignored.discard(one)
 
 
 def _withdraw(stream: Stream) -> None:

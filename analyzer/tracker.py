@@ -55,9 +55,9 @@ class Tracker:
         """The last source ended: finish every connection."""
         self.streams.close()
 
-    def sweep(self) -> None:
-        """Close what was idle too long or is too much, by the time of the capture."""
-        self.streams.sweep()
+    def sweep(self, now_ns: int = 0) -> None:
+        """Close what was idle too long or is too much, by the time of the capture; ``now_ns`` as far as it is known."""
+        self.streams.sweep(now_ns)
 
     def clock(self, time_ns: int) -> str:
         """A time as the report shows it."""

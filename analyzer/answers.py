@@ -81,4 +81,6 @@ def odd_status(reply: Reply) -> bool:
     status, first = reply.enhanced, reply.code // 100
     if first == 3:
         return False
-    return status is None or ord(status[0]) - 48 != first or len(reply.texts) > 1
+    if status is None or ord(status[0]) - 48 != first or len(reply.texts) > 1:
+        return True
+    return len(status) == len(reply.texts[0])  # RFC 2034 §3: a space follows it always

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from .capture import open_inputs, read_capture
+from .choices import Redact
+from .dialogue import Detail
 from .errors import InputError
 from .judge import RuleBook
 from .limits import DEFAULT_LIMITS, Limits
 from .model import Capture, Connection, Summary
+from .redact.redactor import Redactor
 from .rules import RULES, resolve
 from .segments import SegmentDecoder
 from .suppress import agreed, drop
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from .baseline import Baseline
+    from .conversation import ContentTap
     from .suppress import Peer
 
 __all__ = ["DEFAULT_PORTS", "Audit", "Options", "audit"]
@@ -30,7 +34,9 @@ class Options:
     """What to audit by. ``profile``: None chooses one for each connection. ``select`` and ``ignore`` name rules.
 
     ``peers``: rules left out between certain hosts; ``known_codes``: reply codes that no RFC defines and that are right
-    here; ``baseline``: known findings, left out and counted.
+    here; ``baseline``: known findings, left out and counted. ``redact``: what is not told of the traffic; ``headers``:
+    whether messages come with more of their headers. ``tap``: makes what takes the messages themselves of a connection
+    that begins.
     """
 
     profile: str | None = None
@@ -42,6 +48,9 @@ class Options:
     peers: tuple[Peer, ...] = ()
     known_codes: frozenset[int] = frozenset()
     baseline: Baseline | None = None
+    redact: Redact = Redact.SECRETS
+    headers: bool = False
+    tap: Callable[[Connection], ContentTap] | None = None
 
     def rules(self) -> frozenset[str]:
         """Ids of the rules in force. Raises UsageError for a name that means no rule."""
@@ -63,11 +72,14 @@ class Audit:
         self.unreadable: list[str] = []
         self._reading: Capture | None = None
         limits = self.options.limits
+        self._redacted = Redactor(self.options.redact)
         self.tracker = Tracker(
             RuleBook(self.options.rules(), limits),
             ports=self.options.ports,
             profile=self.options.profile,
             limits=limits,
+            detail=Detail(secrets=self.options.redact is Redact.NONE, headers=self.options.headers),
+            tap=self.options.tap,
         )
 
     def run(
@@ -115,7 +127,7 @@ class Audit:
             if connection.findings:
                 self._suppress(connection)
             self._count(connection)
-            yield connection
+            yield self._redacted(connection)
 
     def _suppress(self, connection: Connection) -> None:
         options = self.options

@@ -90,6 +90,7 @@ def _shape(finding: Finding, connection: Connection) -> str:
         if verb.upper() == "AUTH":  # which mechanism it was is the point of what is wrong with it
             kept, more, argument = argument.partition(" ")
             kept += more
+            argument = "*" if argument else ""  # shown or not, it is a secret
         return f"{verb.upper()}{blank}{kept.upper()}{_words(argument)}"
     return ""  # of the connection as a whole, or bytes of no known meaning
 

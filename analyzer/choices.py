@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["Decoder", "Form", "Profile"]
+__all__ = ["Decoder", "Form", "Profile", "Redact"]
 
 
 class Form(StrEnum):
@@ -13,6 +13,14 @@ class Form(StrEnum):
     TEXT = "text"
     JSON = "json"
     NDJSON = "ndjson"
+    HTML = "html"
+    MARKDOWN = "markdown"
+    SARIF = "sarif"
+    JUNIT = "junit"
+    GITHUB = "github"
+    EVE = "eve"
+    ECS = "ecs"
+    ZEEK = "zeek"
 
 
 class Profile(StrEnum):
@@ -22,6 +30,14 @@ class Profile(StrEnum):
     RFC821 = "rfc821"
     SUBMISSION = "submission"
     LMTP = "lmtp"
+
+
+class Redact(StrEnum):
+    """What a report does not tell."""
+
+    NONE = "none"
+    SECRETS = "secrets"
+    PII = "pii"
 
 
 class Decoder(StrEnum):

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
-from .commands import audit, baseline, config, rules
+from .commands import annotate, audit, baseline, config, extract, rules, wireshark
 from .errors import UsageError
 from .run import Status, notice
 
@@ -32,9 +32,12 @@ app.command(
 )(audit.audit)
 app.command()(audit.show)
 app.command()(audit.demo)
+app.command()(annotate.annotate)
+app.command()(extract.extract)
 app.command()(rules.rule)
 app.command()(config.config)
 app.add_typer(baseline.group, name="baseline")
+app.add_typer(wireshark.group, name="wireshark")
 
 
 def _version(wanted: bool) -> None:

@@ -76,6 +76,7 @@ class Course:
         "opaque",
         "quit_sent",
         "server_ns",
+        "server_tls",
         "started",
         "stopped",
     )
@@ -83,6 +84,7 @@ class Course:
     def __init__(self) -> None:
         self.client_ns = 0  # last byte of the client
         self.server_ns = 0
+        self.server_tls = False  # the server sent TLS records
         self.started = (0, 0)  # frame and time of the first byte
         self.captured: bool | None = None  # segments of both directions are in the capture; None: not told
         self.lost = {"client": 0, "server": 0}  # missing bytes that would have been read

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .choices import Form, Profile
+from .choices import Form, Profile, Redact
 from .errors import UsageError, display_path, nearest
 from .limits import DEFAULT_LIMITS, Limits
 from .rules import resolve
@@ -50,6 +50,7 @@ class Config:
     ignore: tuple[str, ...] = ()
     fail_on: str = FailOn.ERROR.value
     format: str = Form.TEXT.value
+    redact: str = Redact.SECRETS.value
     ports: tuple[int, ...] = ()
     baseline: Path | None = None
     known_codes: tuple[int, ...] = ()
@@ -299,6 +300,7 @@ _SETTINGS: dict[str, Callable[[object], Any]] = {
     "ignore": _rules,
     "fail-on": _choice(FailOn),
     "format": _choice(Form),
+    "redact": _choice(Redact),
     "ports": _ports,
     "known-codes": _codes,
     "baseline": _file,

@@ -16,12 +16,13 @@ import hashlib
 import re
 from bisect import bisect_right
 from operator import itemgetter
+from typing import Protocol
 
 from .header import HeaderReport, on_one_line, read_header
 from .meter import LineMeter, Spot
 from .mime import EncodingFault, MimeBody
 
-__all__ = ["Content", "Flaw", "Spot"]
+__all__ = ["Content", "ContentSink", "Flaw", "Spot"]
 
 _END = b"\r\n.\r\n"
 # A dot that begins a line of more than itself and was not doubled; what may pass for the end of data is none of these.
@@ -59,11 +60,26 @@ class Flaw:
     EIGHT_BIT_BODY = 1 << 13
 
 
+class ContentSink(Protocol):
+    """Who takes the octets of one message as they pass."""
+
+    def take(self, stored: bytes, sent: bytes) -> None:
+        """The next octets, as the receiver stores them and as the client sent them (dots stuffed)."""
+
+    def lose(self, length: int) -> None:
+        """``length`` octets are not in the capture."""
+
+    def cut(self, size: int, kept_back: bytes) -> None:
+        """The server took a look-alike for the end of data: only the first ``size`` octets as stored are content, lost
+        ones counted. ``kept_back``: what the client sent last and was not handed over yet."""
+
+
 class Content:
     """The content of one message: DATA up to its end mark, or BDAT chunks joined.
 
     ``size``: octets as the receiver stores them (dot-stuffing removed, end mark not counted). ``lines``: LFs in it.
-    ``ascii``: no byte above 127 so far. Spots are None where there is nothing to report.
+    ``ascii``: no byte above 127 so far. Spots are None where there is nothing to report. ``sink``: who wants the
+    octets themselves.
     """
 
     # Defaults stand on the class, not in every instance: most messages never change most of them.
@@ -90,6 +106,8 @@ class Content:
     _mime: MimeBody | None = None
     _pending = 0  # bytes in _parts
     _tail = b""  # the last of them, where the end mark may begin
+    sink: ContentSink | None = None
+    _stored_end = 0  # octets of the content if that look-alike is its end
 
     def __init__(self, offset: int, frame: int, time_ns: int, *, chunked: bool, header_limit: int) -> None:
         self.offset = offset
@@ -104,7 +122,7 @@ class Content:
         self._hash = hashlib.sha256()
         self._header_limit = header_limit
         self._header_parts: list[tuple[int, int, int, int]] = []  # bytes of it before a block, and where that came
-        self._meter = LineMeter(self._where, stuffed=not chunked)
+        self._meter = LineMeter(self.where, stuffed=not chunked)
         self._back = b"\r\n"  # the last bytes passed on, for what may stand across blocks
         self._segments: list[tuple[int, int, int]] = []  # (offset, frame, time) of those judged next and the last ones
 
@@ -178,6 +196,8 @@ class Content:
         self.size += length
         self._position += length
         self._back = b""
+        if self.sink is not None:
+            self.sink.lose(length)
 
     def flush(self) -> None:
         """No more bytes come: what was kept back is content."""
@@ -190,13 +210,23 @@ class Content:
     def end_early(self) -> bytes:
         """The server took a look-alike for the end of data. Return what was sent behind it; it is no content."""
         self.settle()
+        kept_back = b""
         if self.lookalike is None:
-            self._carry = self._carry[:2]
+            kept_back, self._carry = self._carry[2:], self._carry[:2]
         self.flush()
-        rest = self.since_lookalike
-        self.size -= len(rest)
+        if kept_back:  # CRLF "." CR: it might have become the true end
+            self.lookalike_form = b"\r\n" + kept_back
+            self.lookalike = Spot(self._position - 2, *self.where(self._position - 2), 1)
+            if self.bare_cr is None:
+                self.bare_cr = Spot(
+                    self._position + len(kept_back) - 1, self.lookalike.frame, self.lookalike.time_ns, 1
+                )
+        elif self.lookalike is not None:
+            self.size = self._stored_end
+        if self.sink is not None:
+            self.sink.cut(self.size, kept_back)
         self.cut = self.complete = True
-        return rest
+        return self.since_lookalike
 
     def move_to(self, offset: int) -> None:
         """The next chunk begins at ``offset`` of the client's stream (the BDAT line between is no content)."""
@@ -337,6 +367,8 @@ class Content:
         length = len(block)
         self.size += len(stored)
         self._hash.update(stored)
+        if self.sink is not None:
+            self.sink.take(stored, block)
         newlines = block.count(b"\n")
         self.lines += newlines
         position = self._position
@@ -420,12 +452,15 @@ class Content:
         if found is not None:
             self.lookalike_form = found[0]
             place = position + found.start() - len(back)
-            self.lookalike = Spot(place, *self._where(place), 1)
+            self.lookalike = Spot(place, *self.where(place), 1)
             self.since_lookalike = (back + block)[found.end() :]
+            behind = (back + block)[found.start() :]
+            line_end = 2 if behind[:2] == b"\r\n" else 1
+            self._stored_end = self.size + line_end - len(behind.replace(b"\r\n.", b"\r\n"))
 
-    def _where(self, offset: int) -> tuple[int, int]:
+    def where(self, offset: int) -> tuple[int, int]:
         """Frame and time of the segment that the byte at ``offset`` came in, of those that are remembered."""
-        segments = self._segments
+        segments = self._segments or [(self.offset, self.frame, self.time_ns)]
         _, frame, time_ns = segments[max(0, bisect_right(segments, offset, key=_offset) - 1)]
         return frame, time_ns
 
@@ -437,7 +472,7 @@ class Content:
         count = sum(1 for _ in pattern.finditer(block))
         if known is None:
             place = position + first.start()
-            return Spot(place, *self._where(place), count)
+            return Spot(place, *self.where(place), count)
         known.count += count
         return known
 

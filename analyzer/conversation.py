@@ -21,12 +21,12 @@ from ..dissectors.commands import DeviationKind, is_base64, parse_command
 from ..dissectors.replies import parse_reply
 from .client import ClientReader, Mode
 from .closing import PAUSE_NS, Course
-from .content import Content
-from .dialogue import Dialogue
+from .content import Content, ContentSink
+from .dialogue import NO_DETAIL, Detail, Dialogue
 from .exchange import Exchange, Mark, Transaction
 from .predict import predict
 from .server import ServerReader
-from .session import Session
+from .session import Session, mark_reply
 from .states import ACTS, NO_KEYWORDS, Act, Hello, Phase, State, advance
 from .usage import Usage, judged
 from .watch import Injection, Watch
@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from . import model
     from .limits import Limits
     from .servers import Servers
+    from .streams import Deliver
 
-__all__ = ["Conversation", "Judge"]
+__all__ = ["ContentTap", "Conversation", "Judge"]
 
 MAX_CHUNK = (1 << 63) - 1  # a larger BDAT size cannot be meant (RFC 3030 §2 knows no limit, computers do)
 
@@ -57,6 +58,8 @@ _ONLY_ANSWERS = {
     334: frozenset({Act.AUTH, Act.ANSWER}),
     235: frozenset({Act.AUTH, Act.ANSWER}),
 }
+_QUITS = frozenset({Act.QUIT})
+_LAYERED = frozenset({"GSSAPI", "DIGEST-MD5"})  # mechanisms that may encrypt what follows
 _WATCHED = frozenset({Act.MAIL, Act.RCPT, Act.AUTH, *_CHUNKS})
 _ODD_END = Mark.HONOURED | Mark.BARE_LF | Mark.BARE_CR
 _FAREWELLS = frozenset({221, 421, 521})  # RFC 7504 §3: behind 521 the server may close as well
@@ -91,6 +94,20 @@ class Judge(Protocol):
         """Nothing more comes."""
 
 
+class ContentTap(Protocol):
+    """Who wants the messages of one connection themselves, not only what is wrong with them."""
+
+    def begin(self, content: Content, transaction: object) -> ContentSink:
+        """Mail data begin; their octets go to what this returns. ``transaction``: the open one, None if none is known.
+        BDAT chunks that no LAST follows begin and are never over."""
+
+    def over(self, content: Content, x: Exchange) -> None:
+        """``content`` is answered, or never will be. ``x``: what ended it, or an event where the end was not seen."""
+
+    def overhear(self, deliver: Deliver) -> Deliver:
+        """What is to take the client's stream in the place of ``deliver``, which has to be handed all of it."""
+
+
 class Conversation:
     """Feed it ``client`` and ``server`` in causal order; ``finish`` returns the connection with its findings."""
 
@@ -102,6 +119,8 @@ class Conversation:
         clock: Callable[[int], str],
         *,
         profile_fixed: bool = False,
+        detail: Detail = NO_DETAIL,
+        tap: ContentTap | None = None,
     ) -> None:
         self.record = record
         self.findings = record.findings
@@ -119,20 +138,26 @@ class Conversation:
         self.watch = Watch(limits)
         self.course = Course()
         self.astray = False  # the server takes for commands what is none: a reply may answer what nobody can tell
-        self._usage = Usage()
+        self._usage = Usage(self.profile)
         self.limits = limits
         self._profile_fixed = profile_fixed
-        self._dialogue = Dialogue(record, limits, clock)
+        self._tap = tap
+        self._dialogue = Dialogue(record, limits, clock, detail)
         self._reader = ClientReader(self, limits)
         self._server = ServerReader(self, limits)
         self._skipping = self.midstream  # client lines count only from the next command that is certainly one
-        self._spoken = False  # a reply came since skipping began
+        self._spoken = False  # a reply came since skipping began, or what comes begins with a line
+        self._replied = False  # a reply came, and no line of the client since
+        self._early = False  # the client's first byte came before the server's
+        self._layer_due = False  # what the client sends next may be no SMTP any more
+        self._ended_early = False  # the server refused the message before its end
         self._lost_replies = False  # some of what is due was answered in a gap
         self._lost_until = 0  # and that gap ends here
         self._presuming = False  # no reply can come any more
         self._peer_heard = -1
         self._chunk: Exchange | None = None
         self._chunk_turn = -1
+        self._overtaken: Exchange | None = None  # its reply had begun and not ended when the client sent more
         self._text: list[Exchange] = []  # lines that may be mail data sent although DATA was refused
         self._rest: tuple[bytes, int, int, int] | None = None  # behind an end of data that only the server saw
         self._tls_seen = False
@@ -149,7 +174,12 @@ class Conversation:
         reader, course = self._reader, self.course
         if not self.client_seen:
             self.client_seen = True
+            self._early = not self.greeted and not self.server_seen
             course.begin(frame, time_ns)
+        if self._layer_due:
+            self._layer_due = False
+            if data[0] == 0:  # RFC 4422 §3.7: four octets of length come first, and no buffer has 16 MB
+                self._stop(f"decoding stopped: {self._login_name()} has put on a security layer (RFC 4422 §3.7)")
         if time_ns - course.client_ns > PAUSE_NS:
             course.paused(reader, offset, frame, time_ns)
         course.client_ns = time_ns
@@ -169,6 +199,8 @@ class Conversation:
             self.server_seen = True
             self.course.begin(frame, time_ns)
         self.course.server_ns = time_ns
+        if self._overtaken is not None:
+            self._end_reply_that_hangs(data)
         self._server.feed(data, offset, frame, time_ns)
 
     def mail(self, content: Content, seen: int) -> None:
@@ -201,6 +233,7 @@ class Conversation:
         self.session.doubt()
         self._skipping = True
         self._spoken = True  # segments are lost whole: what follows mostly begins with a line
+        self._replied = False
 
     def closed(self, side: model.Side, how: str, frame: int, time_ns: int, seen: int = -1) -> None:
         """``side`` ended its stream. ``seen``: bytes of the other side that it had acknowledged, -1: unknown."""
@@ -290,8 +323,9 @@ class Conversation:
         if act in _WATCHED or x.marks & _ODD_LINE or self.watch.in_foreign_header:
             self.watch.command(x)
             self.astray = self.astray or b"\n" in raw or b"\r" in raw
-        if not self.greeted and not self.server_seen:
+        if self._early or (not self.greeted and not self.server_seen):
             x.marks |= Mark.EARLY
+            self._early = False
         if self._text or self.session.causes.data is not None:
             self._follow_text(x, command)
         if act in _HELD_BACK:
@@ -311,7 +345,8 @@ class Conversation:
             self._reader.mode = Mode.COMMAND
             self.command_line(raw, end, offset, length, frame, time_ns, seen)
             return
-        x = Exchange(Act.ANSWER, None, self._dialogue.answer(length, frame, time_ns, offset), offset, frame, time_ns)
+        turn = self._dialogue.answer(raw, length, frame, time_ns, offset)
+        x = Exchange(Act.ANSWER, None, turn, offset, frame, time_ns)
         x.line(raw, end, length)
         if raw not in (b"", b"*") and not is_base64(raw):
             x.marks |= Mark.DEVIATION
@@ -367,6 +402,7 @@ class Conversation:
                 if self._spoken and self.session.state.sure and not self.session.state.hello.secure:
                     self._unwanted_tls()
         if side == "server":
+            self.course.server_tls = True
             self.watch.upgrading = False
         if side == "client":
             self._server.expect_tls = True
@@ -377,8 +413,9 @@ class Conversation:
     def no_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
         """Plain text of the client stands where the TLS handshake was due."""
         self.watch.upgrading = False
-        if self._presuming:
-            return  # nobody has seen the 220
+        if self._presuming or self._skipping:
+            return  # nobody has seen the 220, or what came first behind it
+        self.watch.tls_lacking = True
         line, end, _ = data.partition(b"\r\n")
         next_turn = len(self.record.dialogue)
         shown = end and not self._skipping and not 0 < self.limits.turns <= next_turn
@@ -418,7 +455,7 @@ class Conversation:
 
     def reply(self, reply: Reply, offset: int, end: int, frame: int, time_ns: int) -> None:
         """One whole reply of the server: find what it answers and go on from there."""
-        self._spoken = True
+        self._spoken = self._replied = True
         session = self.session
         x = self._answered(reply)
         turn = self._dialogue.reply(reply, -1 if x is None else x.turn, frame, time_ns, offset)
@@ -426,6 +463,7 @@ class Conversation:
             x = Exchange(Act.NOTHING, None, -1, offset, frame, time_ns)
             x.before = session.state
             self._unasked(x, reply)
+            mark_reply(x, session.state, reply)
             if self._has_reason():
                 x.marks |= Mark.EXPLAINED
             if reply.code == 421:
@@ -469,7 +507,7 @@ class Conversation:
                 self._give_up(1)
                 session.doubt()
         if self._server.unfinished and len(session.due) == 2 and seen >= 0:
-            self._end_reply_that_hangs(session.due[0])
+            self._overtaken = session.due[0]
 
     def _answered(self, reply: Reply) -> Exchange | None:
         """What ``reply`` answers; None: nothing."""
@@ -479,6 +517,10 @@ class Conversation:
         due = self.session.due
         if len(due) > 1 and reply.code in _ONLY_ANSWERS:
             self._skip_to(_ONLY_ANSWERS[reply.code])
+        elif self._ended_early and due:
+            self._ended_early = False
+            if reply.code == 221 and due[0].act is Act.END:
+                self._skip_to(_QUITS)  # it had answered the message already
         if due and self.profile == "lmtp":
             self._count_replies(reply)
         if due:
@@ -527,9 +569,12 @@ class Conversation:
     def _has_reason(self) -> bool:
         """Whether a reply that answers nothing due may answer something that is no command to us."""
         reader, last = self._reader, self.last
-        if self.astray or self.session.due or reader.partial or reader.mode > Mode.ANSWER:
+        if self.astray or self.session.due or reader.partial or reader.mode > Mode.CONTENT:
             return True
-        return last is not None and (last.act is Act.STARTTLS or bool(last.marks & _ODD_END))
+        if last is None or reader.mode is Mode.CONTENT:
+            return False
+        upgraded = last.act is Act.STARTTLS and last.accepted and self._inside_from < 0
+        return upgraded or bool(last.marks & _ODD_END)
 
     def _answer_to_content(self, reply: Reply) -> Exchange | None:
         """A reply while mail data flows: did the server see an end where there is none for us?"""
@@ -584,13 +629,16 @@ class Conversation:
             x.sure = False
             self._settle(x)
 
-    def _end_reply_that_hangs(self, x: Exchange) -> None:
-        """The client sent its next command though the reply to its last has not ended, without being allowed to
-        pipeline: it must have taken what came for the whole reply, so the next line begins another."""
+    def _end_reply_that_hangs(self, data: bytes) -> None:
+        """The client sent its next command though the reply to its last had not ended, without being allowed to pipeline.
+        If ``data`` does not end as many replies as are due, what came before was the whole of the first."""
+        x, due, self._overtaken = self._overtaken, self.session.due, None
+        if not due or x is not due[0] or self._server.ends(data) >= len(due):
+            return
         if x.act is Act.EHLO or not self.session.state.hello.lists("PIPELINING"):
-            second = self.session.due.pop()
+            later = [due.pop() for _ in range(len(due) - 1)]
             self._server.end_unfinished()
-            self.session.due.append(second)
+            due.extend(reversed(later))
 
     # -- outcome ---------------------------------------------------------------------------------------------------
 
@@ -613,7 +661,11 @@ class Conversation:
         content = x.content
         if content is None:
             return
+        if x.transaction is not None and x.transaction.referred:
+            content.missing += 1  # what BURL pointed at
         self._dialogue.deliver(x, content)
+        if self._tap is not None:
+            self._tap.over(content, x)
         self.astray = self.astray or content.lookalike is not None
         if content.header_8bit is not None and x.transaction is not None and x.transaction.smtputf8:
             x.marks = Mark.CONTENT_UTF8 | (x.marks & Mark.HONOURED)
@@ -639,10 +691,12 @@ class Conversation:
 
     def _unasked(self, x: Exchange, reply: Reply) -> None:
         """A reply that answers nothing due: is there a reason for it?"""
-        if reply.code == 421:
-            return
         if self.watch.upgrading:
             x.marks |= Mark.BEHIND_220
+        elif reply.code == 421:
+            return
+        elif self._reader.mode is Mode.CONTENT:
+            self._ended_early = reply.code >= 400
         elif self._unjudged is not None:
             self.watch.answered_beyond(x)
         elif self.injected is not None and self._inside_from >= 0:
@@ -655,12 +709,14 @@ class Conversation:
         self.watch.foreign = "TLS"
         self._event(Mark.FOREIGN, *self._tls_place)
 
-    def _event(self, mark: int, turn: int, offset: int, frame: int, time_ns: int, line: bytes = b"") -> None:
+    def _event(
+        self, mark: int, turn: int, offset: int, frame: int, time_ns: int, line: bytes = b"", breaks: str | None = None
+    ) -> None:
         """Something happened that is neither command nor reply: let the rules look at it."""
         x = Exchange(Act.EVENT, parse_command(line) if line else None, turn, offset, frame, time_ns)
         x.raw = line
         x.length = len(line)
-        x.marks = mark
+        x.marks, x.breaks = mark, breaks
         x.before = x.state = self.session.state
         x.sure = x.before.sure
         self.judge.exchange(x, self)
@@ -671,9 +727,11 @@ class Conversation:
         if act in _CHUNKS and code >= 400 and x.before is not None and not x.before.hello.lists("CHUNKING"):
             self.astray = True  # the octets of the chunk, which the server takes for commands
         if act in _DECIDING:
+            self._layer_due = code == 235 and self._login_name() in _LAYERED
             self._decide_held(x, code)
         elif act in _CHUNKS and reader.mode is Mode.HOLD and not session.due:
-            self._skipping = self._skipping or (code >= 400 and bool(reader.held))
+            if code >= 400 and reader.held:
+                self._skipping = self.astray = True
             reader.release(Mode.COMMAND)
         elif act in {Act.EHLO, Act.HELO} and code < 300:
             self._choose_profile(x)
@@ -692,6 +750,9 @@ class Conversation:
         rest, self._rest = self._rest, None
         if rest is not None:
             reader.feed(*rest, -1)
+
+    def _login_name(self) -> str:
+        return "" if self.watch.login is None else self.watch.login.mechanism
 
     def _choose_profile(self, x: Exchange) -> None:
         """The first accepted hello tells SMTP from LMTP."""
@@ -712,7 +773,7 @@ class Conversation:
             self._begin_content(x.offset + x.length, x.frame, x.time_ns)
         elif x.act in {Act.AUTH, Act.ANSWER} and 300 <= code < 400:
             reader.release(Mode.ANSWER)
-        elif x.act is Act.STARTTLS and 200 <= code < 300:
+        elif x.act is Act.STARTTLS and code == 220:
             held = reader.held
             if held and held[0] not in _TLS_HELLO:
                 line = held.partition(b"\r\n")[0]
@@ -730,7 +791,9 @@ class Conversation:
 
     def _begin_content(self, offset: int, frame: int, time_ns: int) -> None:
         limit = self.limits.header_bytes
-        self._reader.content = Content(offset, frame, time_ns, chunked=False, header_limit=limit)
+        content = self._reader.content = Content(offset, frame, time_ns, chunked=False, header_limit=limit)
+        if self._tap is not None:
+            content.sink = self._tap.begin(content, self.session.state.transaction)
         self._skipping = False
         self._reader.release(Mode.CONTENT)
 
@@ -750,6 +813,8 @@ class Conversation:
             content = Content(offset, frame, time_ns, chunked=True, header_limit=self.limits.header_bytes)
             if isinstance(transaction, Transaction):
                 transaction.content = content
+            if self._tap is not None:
+                content.sink = self._tap.begin(content, transaction)
         self._usage.chunk(x, size)
         content.move_to(offset)
         x.content = content
@@ -769,18 +834,28 @@ class Conversation:
         if self._reader.mode is Mode.CONTENT:
             content.flush()
             turn = self._dialogue.message(content, complete=False) if content.size else -1
+            x = Exchange(Act.EVENT, None, turn, content.offset, content.frame, content.time_ns)
+            x.content = content
             if content.lookalike is not None:
-                x = Exchange(Act.EVENT, None, turn, content.offset, content.frame, content.time_ns)
-                x.content = content
                 self.judge.content(x, self)
+            if self._tap is not None:
+                self._tap.over(content, x)
         elif self._reader.mode is Mode.CHUNK:
             self._dialogue.end_chunk(self._chunk_turn, content, self._reader.chunk_left)
 
     def _end_line(self) -> None:
         """The connection ended inside a line."""
         length, offset, frame, time_ns = self._reader.unfinished
-        if self._reader.mode is Mode.COMMAND and length > MAX_ENDLESS and not self._skipping:
-            self._event(Mark.ENDLESS, -1, offset, frame, time_ns, self._reader.partial[:MAX_ENDLESS])
+        if not length or self._reader.mode > Mode.ANSWER or self._skipping:
+            return
+        line, session = self._reader.partial, self.session
+        marks = Mark.ENDLESS if length > MAX_ENDLESS and self._reader.mode is Mode.COMMAND else 0
+        marks |= (Mark.BARE_LF if b"\n" in line else 0) | (Mark.BARE_CR if b"\r" in line[:-1] else 0)
+        quitting = session.state.phase is Phase.QUIT or any(x.act is Act.QUIT for x in session.due)
+        if quitting and not 0x14 <= line[0] <= 0x17:  # TLS may say farewell too
+            marks |= Mark.CLIENT_ORDER
+        if marks:
+            self._event(marks, -1, offset, frame, time_ns, line[:MAX_ENDLESS], breaks="SEQ114" if quitting else None)
 
     def _follow_text(self, x: Exchange, command: Command) -> None:
         """Mail data sent as if DATA had been accepted (SEQ113): header-like lines up to a lone dot."""
@@ -793,7 +868,7 @@ class Conversation:
                 for line in self._text:
                     line.marks |= Mark.SKIPPED
                 self._end_text()
-            elif len(self._text) > MAX_TEXT or (command.spec is not None and not command.deviations):
+            elif len(self._text) > MAX_TEXT or (command.verb in _STRONG and not command.deviations):
                 self._end_text()
         elif refused is not None and self.session.in_view(refused) and command.spec is None and b":" in x.raw:
             name = x.raw.partition(b":")[0]
@@ -821,11 +896,11 @@ class Conversation:
         if raw == b".":
             self._spoken = True  # the end of mail data, most likely: a command comes next
             return False
-        certain = command.spec is not None and (not command.deviations or command.verb in _HELLOS)
+        certain = command.spec is not None and (not command.deviations or command.verb in _HELLOS or self._replied)
         if certain and (self._spoken or (command.verb in _STRONG and command.verb == raw[: len(command.verb)])):
             self._skipping = False
             return True
-        self._spoken = False
+        self._spoken = self._replied = False
         return False
 
     def _presume(self) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..dissectors.text import printable
 from . import model
@@ -16,21 +17,35 @@ if TYPE_CHECKING:
     from .exchange import Exchange
     from .limits import Limits
 
-__all__ = ["Dialogue", "mailbox", "shown"]
+__all__ = ["NO_DETAIL", "Detail", "Dialogue", "mailbox", "shown"]
 
 MAX_SHOWN = 200  # bytes of a line that are quoted as evidence
+MAX_RECEIVED = 32  # Received fields of one message; real mail has some ten
+
+
+class Detail(NamedTuple):
+    """What is written down only if asked for: ``secrets`` of AUTH exchanges, ``headers`` of messages."""
+
+    secrets: bool = False
+    headers: bool = False
+
+
+NO_DETAIL = Detail()
 
 
 class Dialogue:
     """Writes the turns of one connection into its record. Methods that add a turn return its index, -1: not kept."""
 
-    __slots__ = ("_full", "_limit", "_record", "_turns", "time")
+    __slots__ = ("_detail", "_full", "_limit", "_record", "_turns", "time")
 
-    def __init__(self, record: model.Connection, limits: Limits, clock: Callable[[int], str]) -> None:
+    def __init__(
+        self, record: model.Connection, limits: Limits, clock: Callable[[int], str], detail: Detail = NO_DETAIL
+    ) -> None:
         self._record = record
         self._turns = record.dialogue
         self._limit = limits.turns
         self._full = False
+        self._detail = detail
         self.time = clock
 
     def _add(self, turn: model.Turn) -> int:
@@ -46,7 +61,7 @@ class Dialogue:
     def command(self, command: Command, frame: int, time_ns: int, offset: int) -> int:
         """A command line."""
         argument = command.argument
-        text = None if argument is None else shown_argument(command, argument)
+        text = None if argument is None else shown_argument(command, argument, secrets=self._detail.secrets)
         return self._add(model.CommandTurn("client", command.name, text, "unknown", frame, self.time(time_ns), offset))
 
     def predicted(self, x: Exchange, predicted: model.Predicted) -> None:
@@ -55,9 +70,10 @@ class Dialogue:
         if isinstance(turn, model.CommandTurn):
             turn.predicted = predicted
 
-    def answer(self, length: int, frame: int, time_ns: int, offset: int) -> int:
+    def answer(self, raw: bytes, length: int, frame: int, time_ns: int, offset: int) -> int:
         """A line of an AUTH exchange."""
-        return self._add(model.AuthTurn("client", length, frame, self.time(time_ns), offset))
+        text = printable(raw) if self._detail.secrets else None
+        return self._add(model.AuthTurn("client", length, frame, self.time(time_ns), offset, text))
 
     def reply(self, reply: Reply, answers: int, frame: int, time_ns: int, offset: int) -> int:
         """A whole reply. ``answers``: index of a turn, -1: none."""
@@ -131,13 +147,44 @@ class Dialogue:
                 None if message_id is None else printable(message_id),
                 content.sha256,
                 content.complete,
+                _header(content) if self._detail.headers else None,
             )
         )
 
 
-def shown_argument(command: Command, argument: bytes) -> str:
-    """The argument as the report shows it: no secret of an AUTH command."""
-    if command.verb == b"AUTH":
+_RECEIVED = re.compile(rb"(?:\A|\n)Received[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
+
+
+def _header(content: Content) -> model.Header:
+    """What monitors log of a header beside subject and message id."""
+
+    def text(*names: bytes) -> str | None:
+        for name in names:
+            value = content.field(name)
+            if value is not None:
+                return printable(value)
+        return None
+
+    received = [
+        printable(b" ".join(part.strip() for part in found[1].split(b"\n")))
+        for found, _ in zip(_RECEIVED.finditer(content.header), range(MAX_RECEIVED), strict=False)
+    ]
+    return model.Header(
+        text(b"Date"),
+        text(b"From"),
+        text(b"To"),
+        text(b"Cc"),
+        text(b"Reply-To"),
+        text(b"In-Reply-To"),
+        text(b"User-Agent", b"X-Mailer", b"X-User-Agent"),
+        text(b"X-Originating-IP"),
+        received,
+    )
+
+
+def shown_argument(command: Command, argument: bytes, *, secrets: bool = False) -> str:
+    """The argument as the report shows it: no secret of an AUTH command, unless ``secrets`` are asked for."""
+    if command.verb == b"AUTH" and not secrets:
         mechanism, _, initial = argument.partition(b" ")
         if initial.strip() not in (b"", b"="):
             return f"{printable(mechanism)} [{len(initial)} bytes not shown]"

@@ -6,17 +6,25 @@
 # and each difference is a way to show one reader a message and another one commands. What six kinds of reader do is
 # written down here as one regular expression each, over the content as the client sent it, dots still stuffed. They
 # are models of how a reader finds its line ends, not of the whole program; all of them run in linear time.
+#
+# Mail data may be megabytes in pieces of any size, and only the bytes that can still become a mark are kept. A mark at
+# the very end of what has come is not believed until more shows that it ends there: a dot and a CR may go on with LF.
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-__all__ = ["READERS", "Ending", "Reader", "differs", "endings"]
+__all__ = ["READERS", "EndFinder", "Ending", "Reader", "differs", "endings"]
+
+MAX_CRS = 1000  # between a dot and its LF; who sends more tries the patience of readers, not their rules
 
 
 class Reader(NamedTuple):
-    """A kind of reader. ``rule`` says in one line what it takes for the end."""
+    """A kind of reader. ``rule`` says in one line what it takes for the end.
+
+    Its pattern begins at the dot and looks back at what stands before it.
+    """
 
     name: str
     rule: str
@@ -34,48 +42,93 @@ class Ending(NamedTuple):
     mark: bytes
 
 
-_ANY_LINE_END = re.compile(rb"(?:\A|(?<=[\r\n]))\.(?:\r\n|\r|\n)")
-_EMPTY_LINE = re.compile(rb"(?:\A|\n)\r?\n")
+_ANY_LINE_END = re.compile(rb"(?<=[\r\n])\.(?:\r\n|\r|\n)")
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
+_LF_ENDS = re.compile(rb"(?<=\n)\.\r{0,%d}+\n" % MAX_CRS)
 
 READERS = (
-    Reader("strict", "CRLF . CRLF and nothing else (RFC 5321 §4.1.1.4)", re.compile(rb"(?:\A|(?<=\r\n))\.\r\n")),
-    Reader(
-        "Postfix, lenient",
-        "a dot alone on a line that LF ends, whatever CRs stand before it",
-        re.compile(rb"(?:\A|(?<=\n))\.\r*+\n"),
-    ),
+    Reader("strict", "CRLF . CRLF and nothing else (RFC 5321 §4.1.1.4)", re.compile(rb"(?<=\r\n)\.\r\n")),
+    Reader("Postfix, lenient", "a dot alone on a line that LF ends, whatever CRs stand before it", _LF_ENDS),
     Reader("Zeek", "a dot alone between CRLF, LF or CR", _ANY_LINE_END),
     Reader(
         "Suricata",
         "in the header a dot alone on a line that LF ends, in the body also between CRs",
-        re.compile(rb"(?:\A|(?<=\n))\.\r?\n"),
+        re.compile(rb"(?<=\n)\.\r?\n"),
         _ANY_LINE_END,
     ),
-    Reader("Snort", "LF . LF, with any CRs before the second LF", re.compile(rb"(?:\A|(?<=\n))\.\r*+\n")),
+    Reader("Snort", "LF . LF, with any CRs before the second LF", _LF_ENDS),
     Reader(
         "Arkime",
         "a dot alone between CRs, each with or without LF; a bare LF ends no line",
-        re.compile(rb"(?:\A|(?<=\r\n)|(?<=\r))\.\r(?:\n|(?=[^\n]))"),
+        re.compile(rb"(?:(?<=\r\n)|(?<=\r))\.\r(?:\n|(?=[^\n]))"),
     ),
 )
+
+# The command line before the content ended with CRLF, so the first line of the content begins like any other.
+_BEFORE = b"\r\n"
+_UNFINISHED = re.compile(rb"\.\r{0,%d}\Z" % (MAX_CRS + 1))
+
+
+class EndFinder:
+    """Feed it mail data as the client sent them; ``endings`` is the first end that each reader has seen so far."""
+
+    def __init__(self) -> None:
+        self.endings = [Ending(reader.name, -1, -1, b"") for reader in READERS]
+        self._missing = set(range(len(READERS)))
+        self._kept = _BEFORE
+        self._known = len(_BEFORE)  # bytes of it in which every mark was looked for already
+        self._position = -len(_BEFORE)  # of its first byte in the content
+        self._header = -1  # where the body begins, -1: not known yet
+
+    @property
+    def settled(self) -> bool:
+        """Whether every reader has seen an end."""
+        return not self._missing
+
+    def feed(self, data: bytes) -> list[int]:
+        """Take the next bytes. Returns which readers (by their place in READERS) saw their end in them."""
+        return self._search(self._kept + data, over=False)
+
+    def close(self) -> list[int]:
+        """No more comes: what stands at the end counts as it is."""
+        return self._search(self._kept, over=True)
+
+    def _search(self, text: bytes, *, over: bool) -> list[int]:
+        unfinished = None if over else _UNFINISHED.search(text, max(self._known, len(text) - MAX_CRS - 2))
+        stop = len(text) if unfinished is None else unfinished.start()
+        if self._header < 0:
+            empty = _EMPTY_LINE.search(text, max(0, self._known - 2))
+            if empty is not None:
+                self._header = self._position + empty.end()
+        found = [number for number in sorted(self._missing) if self._first(number, text, stop)]
+        self._missing.difference_update(found)
+        start = max(0, stop - 2)
+        self._kept, self._known = text[start:], stop - start
+        self._position += start
+        return found
+
+    def _first(self, number: int, text: bytes, stop: int) -> bool:
+        """Look for the first mark of this reader that begins before ``stop``."""
+        reader, known = READERS[number], self._known
+        header = len(text) if self._header < 0 else max(known, self._header - self._position)
+        match = reader.pattern.search(text, known)
+        if reader.body_pattern is not None and (match is None or match.start() >= header):
+            match = reader.body_pattern.search(text, header)
+        if match is None or match.start() >= stop:
+            return False
+        at, end = (self._position + place for place in match.span())
+        self.endings[number] = Ending(reader.name, at, end, match[0])
+        return True
 
 
 def endings(content: bytes) -> tuple[Ending, ...]:
     """The first end that each reader sees in ``content``: all that the client sent behind the 354, as it sent it."""
-    empty = _EMPTY_LINE.search(content)
-    header = len(content) if empty is None else empty.end()
-    return tuple(_first(reader, content, header) for reader in READERS)
+    finder = EndFinder()
+    finder.feed(content)
+    finder.close()
+    return tuple(finder.endings)
 
 
-def differs(found: tuple[Ending, ...]) -> bool:
+def differs(found: tuple[Ending, ...] | list[Ending]) -> bool:
     """Whether the readers disagree about the end."""
     return len({ending.end for ending in found}) > 1
-
-
-def _first(reader: Reader, content: bytes, header: int) -> Ending:
-    match = reader.pattern.search(content)
-    if reader.body_pattern is not None and (match is None or match.start() >= header):
-        match = reader.body_pattern.search(content, header)
-    if match is None:
-        return Ending(reader.name, -1, -1, b"")
-    return Ending(reader.name, match.start(), match.end(), match[0])

@@ -86,6 +86,7 @@ class Transaction:
         "mail",
         "oversize",
         "recipients",
+        "referred",
         "reply_code",
         "session_known",
         "state",
@@ -100,6 +101,7 @@ class Transaction:
         self.chunked = 0  # octets that its BDAT commands announced
         self.oversize = False  # it was noticed to exceed the server's SIZE
         self.content: Content | None = None
+        self.referred = False  # BURL added octets that are in no capture (RFC 4468)
         self.reply_code: int | None = None
         self.session_known = True  # False where replies to RCPT are missing from the capture
 

@@ -28,6 +28,7 @@ _NAMES = re.compile(
 )
 _MIME = frozenset({b"mime-version", b"content-type", b"content-transfer-encoding"})
 _FOLDS = re.compile(rb"\r?\n[ \t]+")
+_BARE_LF = re.compile(rb"(?<!\r)\n")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 
 
@@ -54,7 +55,12 @@ class HeaderReport(NamedTuple):
 
 
 def read_header(header: bytes) -> HeaderReport:
-    """Read a whole header section, given without the empty line behind it. Any bytes are taken."""
+    """Read a whole header section, given without the empty line behind it. Any bytes are taken.
+
+    Lines end with CRLF (RFC 5322 §2.1); in a section without any CRLF, which some client wrote so, with LF.
+    """
+    if b"\r\n" in header and header.count(b"\n") != header.count(b"\r\n"):
+        header = _BARE_LF.sub(b" ", header)
     first: dict[bytes, re.Match[bytes]] = {}
     mime: dict[bytes, bytes] = {}
     again: list[re.Match[bytes]] = []

@@ -123,7 +123,11 @@ class MimeBody:
         at = 0
         while at < cut and self.watched:
             end, behind, level, last = self._delimiter(data, at, cut)
-            self._text(data, at, end)
+            depth = len(self._delimiters)
+            used = self._text(data, at, end)
+            if len(self._delimiters) > depth:
+                at = used  # a multipart within: its delimiters come first
+                continue
             if level < 0:
                 break
             self._end_leaf()
@@ -151,8 +155,8 @@ class MimeBody:
                 at = data.find(delimiter, at + 1, best[0])
         return best
 
-    def _text(self, data: bytes, start: int, stop: int) -> None:
-        """What stands between two delimiters, or a piece of it."""
+    def _text(self, data: bytes, start: int, stop: int) -> int:
+        """What stands between two delimiters, or a piece of it. Returns where its body begins."""
         header = self._header
         if header is not None:
             known = len(header)
@@ -161,12 +165,12 @@ class MimeBody:
             if found is None:
                 if len(header) > _MAX_PART_HEADER:
                     self._header = None
-                return
+                return stop
             self._header = None
             start += found.end() - known
             self._part(read_header(bytes(header[: found.start()])).mime, self._base + start)
         if start >= stop or not self.watched:
-            return
+            return start
         if self._encoding == b"base64":
             self._base64(data[start:stop], start)
         elif self._encoding == b"quoted-printable":
@@ -176,6 +180,7 @@ class MimeBody:
                     'quoted-printable text holds "=" without two hexadecimal digits',
                     self._place(self._base + wrong.start()),
                 )
+        return start
 
     def _base64(self, text: bytes, start: int) -> None:
         odd = text.translate(None, _ALPHABET + _BLANKS)

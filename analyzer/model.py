@@ -22,6 +22,7 @@ __all__ = [
     "Gap",
     "GapTurn",
     "Generator",
+    "Header",
     "MalformedTurn",
     "Message",
     "MessageTurn",
@@ -106,13 +107,17 @@ class CommandTurn(Struct, tag_field="kind", tag="command"):
 
 
 class AuthTurn(Struct, tag_field="kind", tag="auth"):
-    """One client line of an AUTH exchange (RFC 4954 §4). Its content is never kept; ``length`` counts its bytes."""
+    """One client line of an AUTH exchange (RFC 4954 §4); ``length`` counts its bytes.
+
+    ``text``: what it said; None unless secrets were asked for.
+    """
 
     side: Side
     length: int
     frame: int
     time: str
     offset: int
+    text: str | None = None
 
 
 class MessageTurn(Struct, tag_field="kind", tag="message"):
@@ -170,10 +175,25 @@ class Recipient(Struct):
     code: int | None
 
 
+class Header(Struct):
+    """Fields of a message's header, unfolded; None where there is none. ``received``: the topmost, newest, first."""
+
+    date: str | None = None
+    from_: str | None = field(default=None, name="from")
+    to: str | None = None
+    cc: str | None = None
+    reply_to: str | None = None
+    in_reply_to: str | None = None
+    user_agent: str | None = None
+    x_originating_ip: str | None = None
+    received: list[str] = field(default_factory=list)
+
+
 class Message(Struct, rename={"from_": "from"}):
     """One mail transaction that reached its content. ``code``: the final reply, None where none was seen.
 
-    ``sha256`` is of the content as the receiver stores it, None where bytes of it are missing.
+    ``sha256`` is of the content as the receiver stores it, None where bytes of it are missing. ``header``: more of its
+    header, where the form of the report has a place for it.
     """
 
     from_: str | None
@@ -184,6 +204,7 @@ class Message(Struct, rename={"from_": "from"}):
     message_id: str | None
     sha256: str | None
     complete: bool
+    header: Header | None = None
 
 
 class Finding(Struct):

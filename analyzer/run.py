@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from .audit import Audit
     from .model import Connection, Summary
+    from .reports.fanout import Flushed
     from .reports.output import Output, Writer
 
-__all__ = ["FailOn", "Status", "notice", "run"]
+__all__ = ["COUNTED", "FailOn", "Status", "notice", "run"]
 
 
 class Status(IntEnum):
@@ -41,12 +42,13 @@ class FailOn(StrEnum):
     NEVER = "never"
 
 
-_COUNTED: dict[FailOn, tuple[str, ...]] = {
+COUNTED: dict[FailOn, tuple[str, ...]] = {
     FailOn.ERROR: ("error",),
     FailOn.WARNING: ("error", "warning"),
     FailOn.INFO: ("error", "warning", "info"),
     FailOn.NEVER: (),
 }
+"""The severities that make the exit status 1."""
 
 
 def notice(text: str) -> None:
@@ -55,7 +57,13 @@ def notice(text: str) -> None:
 
 
 def run(
-    audit: Audit, paths: Sequence[str], writer: Writer, output: Output, fail_on: FailOn, *, called: str | None = None
+    audit: Audit,
+    paths: Sequence[str],
+    writer: Writer,
+    output: Output | Flushed,
+    fail_on: FailOn,
+    *,
+    called: str | None = None,
 ) -> Status:
     """Read ``paths`` and write what is found. Ctrl-C ends the reading; what is known by then is reported.
 
@@ -96,5 +104,5 @@ def run(
 
 
 def _found(summary: Summary, fail_on: FailOn) -> Status:
-    found = any(summary.findings.get(severity) for severity in _COUNTED[fail_on])
+    found = any(summary.findings.get(severity) for severity in COUNTED[fail_on])
     return Status.FINDINGS if found else Status.CLEAN

@@ -62,8 +62,8 @@ class ServerReader:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a reply has begun and not ended."""
-        return bool(self._lines or self._parts)
+        """Whether a reply has begun and stops, for now, behind a line that announces another."""
+        return bool(self._lines) and not self._parts
 
     @property
     def hanging(self) -> tuple[bytes, int, int, int] | None:
@@ -103,6 +103,11 @@ class ServerReader:
                 return
         if start < len(data):
             self._keep(data[start:] if start else data, offset + start, frame, time_ns)
+
+    def ends(self, data: bytes) -> int:
+        """How many replies would end in ``data``, were it fed next."""
+        lines = (b"".join(self._parts) + data).split(b"\n")[:-1]
+        return sum(begins_reply(line + b"\n") and line[3:4] != b"-" for line in lines)
 
     def gap(self) -> None:
         """Bytes are missing here: what was begun cannot be finished."""

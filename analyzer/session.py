@@ -22,7 +22,7 @@ from .states import NO_KEYWORDS, START, Act, Hello, Phase, State, advance, broke
 if TYPE_CHECKING:
     from ..dissectors.replies import Reply
 
-__all__ = ["Causes", "Session"]
+__all__ = ["Causes", "Session", "mark_reply"]
 
 MAX_HOPES = 256  # commands in flight for which the hopeful state is worked out again after a refusal
 
@@ -62,7 +62,7 @@ class Causes:
         elif act is Act.RCPT:
             self.rcpt = x if refused else self.rcpt
         elif act is Act.DATA:
-            self.data = x if refused else None
+            self.data = None if 300 <= code < 400 else x
         elif act is Act.STARTTLS:
             self.starttls = x if refused else None
         if not refused and act in _FRESH_START:
@@ -144,7 +144,7 @@ class Session:
                 if x.server_breaks is not None:
                     x.marks |= Mark.SERVER_ORDER
         x.marks |= _OF_CODE.get(code, 0)
-        _mark_reply(x, state, reply)
+        mark_reply(x, state, reply)
         if x.due > 0:
             return state
         keywords = None
@@ -168,6 +168,8 @@ class Session:
                     x.marks |= Mark.RECIPIENT_LIMIT
             elif act in _CONTENT_ACTS and code < 400 and not x.transaction.accepted:
                 x.marks |= Mark.EMPTY_TRANSACTION
+            if act is Act.BURL and code < 400:
+                x.transaction.referred = True
         self.causes.remember(x, code)
         return state
 
@@ -237,7 +239,8 @@ def _broken(state: State, act: Act) -> str | None:
     return rule
 
 
-def _mark_reply(x: Exchange, state: State, reply: Reply) -> None:
+def mark_reply(x: Exchange, state: State, reply: Reply) -> None:
+    """Mark what ``reply``, given in ``state``, may have wrong whatever it answers."""
     if state.phase is Phase.CLOSING:
         x.marks |= Mark.AFTER_421
     listed = state.hello.keywords

@@ -346,7 +346,7 @@ def _special(  # noqa: PLR0911 - one return for each row of the table
             if state.phase in {Phase.QUIT, Phase.TURNED_AWAY, Phase.CLOSING}:
                 return state
             listed = NO_KEYWORDS if act is Act.HELO else keywords
-            if code is None and act is Act.EHLO:
+            if code is None:
                 listed = hello.keywords  # not seen yet: what the client may still count on
             return State(Phase.READY, Hello(verb, listed, hello.authenticated, hello.secure))
         case Act.MAIL:
@@ -358,6 +358,8 @@ def _special(  # noqa: PLR0911 - one return for each row of the table
         case Act.LAST:
             return State(Phase.READY, hello, None, True, sure=state.sure)
         case Act.XCLIENT if code != 220:
+            return state
+        case Act.STARTTLS if code not in {None, 220}:
             return state
         case _:  # XCLIENT 220: a new greeting; STARTTLS: the handshake comes first
             assert target is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-__all__ = ["format_time"]
+__all__ = ["format_time", "parse_time"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # RFC 3339 §5.6 has four digits for the year, so what a damaged file claims beyond them is shown as the nearest bound.
@@ -19,6 +19,18 @@ def format_time(ns: int, digits: int) -> str:
     if not digits:
         return f"{_second(second)}Z"
     return f"{_second(second)}.{fraction // 10 ** (9 - digits):0{digits}d}Z"
+
+
+def parse_time(text: str) -> int:
+    """The reverse: nanoseconds since 1970 of what ``format_time`` wrote."""
+    second, _, fraction = text.removesuffix("Z").partition(".")
+    return _whole(second) * 1_000_000_000 + int(f"{fraction:0<9}")
+
+
+@lru_cache(maxsize=1024)
+def _whole(second: str) -> int:
+    since = datetime.strptime(second, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC) - _EPOCH
+    return since.days * 86_400 + since.seconds
 
 
 @lru_cache(maxsize=1024)

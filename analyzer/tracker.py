@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from . import model
 from .beaten import Ways
 from .conversation import Conversation, Judge
+from .dialogue import NO_DETAIL, Detail
 from .endpoints import endpoint
 from .limits import DEFAULT_LIMITS, Limits
 from .listeners import Attached, Candidate, Scout, Walker
@@ -15,6 +16,9 @@ from .reassembler import Reassembler
 from .times import format_time
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .conversation import ContentTap
     from .streams import Flow, Stream
 
 __all__ = ["DEFAULT_PORTS", "PROFILE_OF_PORT", "Tracker"]
@@ -33,9 +37,12 @@ class Tracker:
         ports: frozenset[int] = DEFAULT_PORTS,
         profile: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        detail: Detail = NO_DETAIL,
+        tap: Callable[[model.Connection], ContentTap] | None = None,
         learn: bool = True,
     ) -> None:
-        """``learn``: False judges each connection in full, as if it were the first of its kind."""
+        """``tap``: makes what takes the messages themselves of a connection that begins. ``learn``: False judges each
+        connection in full, as if it were the first of its kind; so does whoever wants more of it than the report."""
         self.done: deque[model.Connection] = deque()
         self.digits = 6  # decimals of a second that the capture has
         self.streams = Reassembler(self._accept, limits)
@@ -46,7 +53,9 @@ class Tracker:
         self._judge = judge
         self._port_bytes = frozenset(port.to_bytes(2, "big") for port in ports)
         self._profile = profile
-        self._learn = learn
+        self._detail = detail
+        self._tap = tap
+        self._learn = learn and detail == NO_DETAIL and tap is None
         self._last_id = 0
         self._second_ns = -1_000_000_000
         self._prefix = ""  # that second as text
@@ -122,8 +131,17 @@ class Tracker:
         ``number``: what it is called already. ``kind``: of the ways that it may be learned for, None: none.
         """
         record = self.record(flow, client, number or self.next_id())
-        talk = Conversation(record, self._judge, self.limits, self.clock, profile_fixed=self._profile is not None)
-        return Attached(self, flow, client, talk) if kind is None else Scout(self, flow, client, talk, kind)
+        fixed = self._profile is not None
+        tap = None if self._tap is None else self._tap(record)
+        talk = Conversation(
+            record, self._judge, self.limits, self.clock, profile_fixed=fixed, detail=self._detail, tap=tap
+        )
+        if kind is not None:
+            return Scout(self, flow, client, talk, kind)
+        attached = Attached(self, flow, client, talk)
+        if tap is not None:
+            client.deliver = tap.overhear(client.deliver)
+        return attached
 
 
 def _is_loopback(key: bytes) -> bool:

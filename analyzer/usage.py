@@ -35,6 +35,7 @@ MAX_SIZE_DIGITS = 20  # RFC 1870 §3
 
 _SHORTEST_LONG = 65  # octets of the shortest name that may be too long: a local-part has 64 (RFC 5321 §4.5.3.1.1)
 _LONGEST_NAME = 255  # octets of a domain (RFC 5321 §4.5.3.1.2)
+_LONGEST_NAME_821 = 64  # RFC 821 §4.5.3
 _HELLOS = frozenset({Act.EHLO, Act.HELO})
 _PLAIN = frozenset({Act.DATA, Act.QUIT, Act.RSET, Act.TURN})  # nothing but their length could be wrong here
 # Bound once: reading a member from its class takes longer than the test that needs it.
@@ -70,9 +71,10 @@ def judged(x: Exchange) -> tuple[Deviation, ...]:
 class Usage:
     """What one client has used of the limits that hold for a whole session (RFC 9422)."""
 
-    __slots__ = ("_domains", "_mails")
+    __slots__ = ("_domains", "_longest_name", "_mails")
 
-    def __init__(self) -> None:
+    def __init__(self, profile: str) -> None:
+        self._longest_name = _LONGEST_NAME_821 if profile == "rfc821" else _LONGEST_NAME
         self._mails = 0
         self._domains: set[bytes] | None = None
 
@@ -93,9 +95,9 @@ class Usage:
             if x.command.spec.keyword is not None:
                 _extension(x, x.command, state)
             elif act is _FREE:
-                if len(x.raw) > _SHORTEST_LONG:
+                if len(x.raw) > _SHORTEST_LONG and x.command.verb == b"VRFY":
                     x.marks |= Mark.LONG_PATH
-            elif act in _HELLOS and len(x.raw) > _LONGEST_NAME:
+            elif act in _HELLOS and len(x.raw) > self._longest_name:
                 x.marks |= Mark.LONG_PATH
         if x.length > MAX_LINE and x.command is not None:
             command = judged_command(x) or x.command

@@ -10,7 +10,6 @@ import binascii
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..dissectors.commands import is_base64
 from ..dissectors.verbs import VERBS
 from .detect import other_protocol
 from .exchange import Exchange, Mark
@@ -35,6 +34,7 @@ _HUGE_CHUNK = 1 << 31  # what a signed 32-bit integer no longer holds
 
 # A mechanism that sends a password or a token as it is: the line that carries it, the initial response being line 1.
 _SECRET_LINE = {"PLAIN": 1, "LOGIN": 2, "XOAUTH2": 1, "OAUTHBEARER": 1}
+_NO_SECRET = frozenset({b"", b"=", b"*"})
 _USER_FIELD = re.compile(rb"(?:user=|n,a=)([^\x01,]*)")
 
 # A verb behind a bare CR or LF, where the text goes on like a command.
@@ -67,7 +67,7 @@ class Login:
         text = _decoded(line)
         if self.mechanism == "LOGIN" and self.lines == 1:
             self.user_length = len(text)
-        if _SECRET_LINE.get(self.mechanism) != self.lines or not line or not is_base64(line):
+        if _SECRET_LINE.get(self.mechanism) != self.lines or line in _NO_SECRET:
             return False
         if self.mechanism == "PLAIN" and text.count(b"\0") == 2:
             self.user_length = len(text.split(b"\0")[1])
@@ -92,6 +92,7 @@ class Watch:
         "in_foreign_header",
         "injection",
         "login",
+        "tls_lacking",
         "upgrading",
     )
 
@@ -105,6 +106,7 @@ class Watch:
         self.harvest = ""  # what was used to look for addresses, once that is plain
         self.injection: Injection | None = None
         self.login: Login | None = None  # the last AUTH exchange
+        self.tls_lacking = False  # the client went on in plain text behind that 220
         self.upgrading = False  # 220 to STARTTLS was sent and no TLS seen of the server
         self.beyond: Exchange | None = None  # the first reply to what stands behind a look-alike of the end of data
         self.beyond_count = 0
@@ -134,7 +136,7 @@ class Watch:
 
     def hello(self, x: Exchange, keywords: Mapping[str, tuple[str, ...]]) -> None:
         """An EHLO reply outside TLS lists ``keywords``."""
-        if "AUTH" in keywords and not _PASSWORDS.isdisjoint(keywords["AUTH"]):
+        if "AUTH" in keywords and not _PASSWORDS.isdisjoint(name.upper() for name in keywords["AUTH"]):
             x.marks |= Mark.CLEAR_OFFER
         if "STARTTLS" not in keywords and any(map(is_masked, keywords)):
             x.marks |= Mark.MASKED

@@ -122,7 +122,7 @@ GREETING = "(connection)"
 CONTENT = "(content)"  # end of data, and BDAT with LAST
 UNKNOWN_COMMAND = "(unknown)"
 
-_MAIL = "250 552 451 452 550 553 503 455 555 450 554 530"
+_MAIL = "250 552 451 452 550 553 503 455 555 450 554 530 454"  # 454: RFC 3207 §4, where TLS is wanted first
 _RCPT = "250 251 550 551 552 553 450 451 452 503"
 _CONTENT = "250 552 554 451 452 450 550 556"
 
@@ -135,8 +135,8 @@ COMMAND_CODES: dict[str, CommandCodes] = {
     "SEND": _codes("250 552 451 452 500 501 502 421", _MAIL + " 502"),
     "SOML": _codes("250 552 451 452 500 501 502 421", _MAIL + " 502"),
     "SAML": _codes("250 552 451 452 500 501 502 421", _MAIL + " 502"),
-    "RCPT": _codes(_RCPT + " 500 501 421", _RCPT + " 455 555 554 556 530"),
-    "DATA": _codes("354 451 554 500 501 503 421", "354 503 554 450 550 451 452 530"),
+    "RCPT": _codes(_RCPT + " 500 501 421", _RCPT + " 455 555 554 556 530 454"),
+    "DATA": _codes("354 451 554 500 501 503 421", "354 503 554 450 550 451 452 530 454"),
     CONTENT: _codes("250 552 554 451 452", _CONTENT),
     "BDAT": _codes(None, _CONTENT + " 503"),
     "BURL": _codes(None, _CONTENT + " 502 503 504"),

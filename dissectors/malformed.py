@@ -176,7 +176,8 @@ def _end_of_path(raw: bytes, start: int, end: int) -> int:
     return start if match is None else match.end()
 
 
-_closing = re.compile(rb'<(?:[^">]++|"(?:[^"\\]++|\\.)*")*>', re.DOTALL).match
+# With the brackets that are too many: they are part of the fault.
+_closing = re.compile(rb'<(?:[^">]++|"(?:[^"\\]++|\\.)*")*>++', re.DOTALL).match
 
 
 def read_malformed(raw: bytes) -> Reading:

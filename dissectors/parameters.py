@@ -71,6 +71,7 @@ _VALUES = {
 # RFC 6531 §3.4, RFC 8689 §2: keywords that take no value.
 _FLAGS = frozenset({b"SMTPUTF8", b"REQUIRETLS"})
 
+_hold = re.compile(rb"(?<= )HOLD(?:FOR|UNTIL)\b", re.IGNORECASE).search
 _is_keyword = re.compile(ESMTP_KEYWORD).fullmatch
 
 
@@ -120,7 +121,9 @@ def scan_parameters(raw: bytes, start: int, end: int) -> tuple[dict[str, bytes |
     if "HOLDFOR" in found and "HOLDUNTIL" in found:
         # RFC 4865 §4: one of the two
         kind = DeviationKind.BAD_PARAMETER_VALUE
-        wrong.setdefault(kind, Deviation(kind, start, end - start, "HOLDFOR together with HOLDUNTIL"))
+        match = _hold(raw, start, end)
+        first_of_both = start if match is None else match.start()
+        wrong.setdefault(kind, Deviation(kind, first_of_both, end - first_of_both, "HOLDFOR together with HOLDUNTIL"))
     return found, tuple(wrong.values())
 
 

@@ -278,6 +278,7 @@ def talk(
         record, _book(select, limits), limits, lambda ns: format_time(ns, 6), profile_fixed=profile is not None
     )
     shown = next(who for who, _ in script if who in {"C", "S"}) if onesided else "CS"
+    conversation.course.captured = not onesided
     divide = cut or by(_SEGMENT_SIZE)
     offset = {"C": 0, "S": 0}
     frame = 0

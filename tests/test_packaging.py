@@ -46,6 +46,15 @@ def test_the_files_that_go_along_exist() -> None:
             assert (ROOT / mapped[package] / name).is_file()
 
 
+def test_every_file_that_is_no_module_goes_along() -> None:
+    data = PYPROJECT["tool"]["setuptools"]["package-data"]
+    mapped = PYPROJECT["tool"]["setuptools"]["package-dir"]
+    listed = {ROOT / mapped[package] / name for package, names in data.items() for name in names}
+    for top in ("analyzer", "dissectors"):
+        found = {path for path in (ROOT / top).rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
+        assert found <= listed, "package-data in pyproject.toml lacks some"
+
+
 def test_the_licence_is_the_one_that_is_declared() -> None:
     assert PYPROJECT["project"]["license"] == "GPL-2.0-or-later"
     text = (ROOT / "LICENSE").read_text("utf-8")

@@ -9,9 +9,10 @@ import typer
 
 from ..choices import Decoder, Form
 from ..errors import UsageError
-from ..run import FailOn, Status
+from ..run import COUNTED, FailOn, Status
 from .options import (
     BaselineOption,
+    ConciseOption,
     ConfigOption,
     DecoderOption,
     FailOption,
@@ -23,13 +24,13 @@ from .options import (
     Ports,
     ProfileOption,
     Read,
+    RedactOption,
     Select,
+    ZeekJsonOption,
     configured,
-    destination,
     inputs_of,
     options_of,
     output_to,
-    writer_of,
 )
 
 __all__ = ["audit", "demo", "show"]
@@ -39,6 +40,7 @@ def audit(
     paths: Paths = None,
     read: Read = None,
     format_: FormatOption = None,
+    concise: ConciseOption = False,
     profile: ProfileOption = None,
     port: Ports = None,
     select: Select = None,
@@ -47,15 +49,20 @@ def audit(
     baseline: BaselineOption = None,
     decoder: DecoderOption = Decoder.RAW,
     output: OutputOption = None,
+    redact: RedactOption = None,
+    zeek_json: ZeekJsonOption = False,
     config: ConfigOption = None,
     no_config: NoConfigOption = False,
 ) -> int:
     """Report every breach of the RFCs in captures: rule, side at fault, frame, byte, evidence."""
     from ..audit import Audit  # noqa: PLC0415
+    from ..reports.formats import FORMATS, Style  # noqa: PLC0415
     from ..run import run  # noqa: PLC0415
+    from .outputs import destinations, opened  # noqa: PLC0415
 
     inputs = inputs_of(paths, read)
     settings = configured(config, no_config)
+    wanted = destinations(output or (), format_, Form(settings.format))
     options = options_of(
         settings,
         profile=profile,
@@ -64,12 +71,14 @@ def audit(
         ignore=ignore,
         decoder=decoder,
         baseline=baseline if baseline is not None else settings.baseline,
+        redact=redact,
+        headers=any(FORMATS[one.form].headers for one in wanted),
     )
     audit = Audit(options)
-    with destination(output, inputs) as stream:
-        out = output_to(stream, output)
-        writer = writer_of(format_ or Form(settings.format), out)
-        return run(audit, inputs, writer, out, fail_on or FailOn(settings.fail_on))
+    failing = fail_on or FailOn(settings.fail_on)
+    style = Style(concise=concise, zeek_json=zeek_json, failing=COUNTED[failing])
+    with opened(wanted, inputs, style) as (writer, out):
+        return run(audit, inputs, writer, out, failing)
 
 
 def show(
@@ -79,6 +88,7 @@ def show(
     profile: ProfileOption = None,
     port: Ports = None,
     decoder: DecoderOption = Decoder.RAW,
+    redact: RedactOption = None,
     config: ConfigOption = None,
     no_config: NoConfigOption = False,
 ) -> int:
@@ -88,7 +98,7 @@ def show(
     from ..run import run  # noqa: PLC0415
 
     inputs = inputs_of(paths, read)
-    options = options_of(configured(config, no_config), profile=profile, port=port, decoder=decoder)
+    options = options_of(configured(config, no_config), profile=profile, port=port, decoder=decoder, redact=redact)
     out = output_to()
     writer = DialogueWriter(out, connection)
     status = run(Audit(options), inputs, writer, out, FailOn.NEVER)
@@ -101,8 +111,10 @@ def demo(format_: FormatOption = None) -> int:
     """Audit the sample capture that comes with smtpwire. The exit status is 0 whatever is found."""
     from ..audit import Audit  # noqa: PLC0415
     from ..run import run  # noqa: PLC0415
+    from .outputs import destinations, opened  # noqa: PLC0415
 
-    out = output_to()
-    with resources.as_file(resources.files("smtpwire.samples") / "demo.pcap") as path:
-        writer = writer_of(format_ or Form.TEXT, out)
+    with (
+        opened(destinations((), format_, Form.TEXT), ()) as (writer, out),
+        resources.as_file(resources.files("smtpwire.samples") / "demo.pcap") as path,
+    ):
         return run(Audit(), [str(path)], writer, out, FailOn.NEVER, called="samples/demo.pcap")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..choices import Decoder
+from ..choices import Decoder, Redact
 from ..run import FailOn, Status, notice
 from .options import (
     ConfigOption,
@@ -57,7 +57,16 @@ def write(
     from ..run import run  # noqa: PLC0415
 
     settings = configured(config, no_config)
-    options = options_of(settings, profile=profile, port=port, select=select, ignore=ignore, decoder=decoder)
+    # An entry has no names in it, and is made from what was said.
+    options = options_of(
+        settings,
+        profile=profile,
+        port=port,
+        select=select,
+        ignore=ignore,
+        decoder=decoder,
+        redact=Redact.NONE,
+    )
     read_baseline(file, missing_ok=True)  # what is no baseline is not overwritten, and that is told before the work
     collected = _Collector()
     status = run(Audit(options), paths, collected, output_to(), FailOn.NEVER)

@@ -53,6 +53,7 @@ def _settings(config: Config) -> Iterator[tuple[str, object, str]]:
         "ignore": list(config.ignore),
         "fail-on": config.fail_on,
         "format": config.format,
+        "redact": config.redact,
         "ports": list(config.ports),
         "known-codes": list(config.known_codes),
         "baseline": None if config.baseline is None else str(config.baseline),

@@ -6,26 +6,23 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..._version import __version__
-from ..choices import Decoder, Form, Profile
+from ..choices import Decoder, Form, Profile, Redact
 from ..errors import UsageError, display_path
 from ..run import FailOn, notice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ..audit import Options
     from ..config import Config
-    from ..reports.output import Output, Writer
+    from ..reports.output import Output
 
 __all__ = [
     "BaselineOption",
+    "ConciseOption",
     "ConfigOption",
     "DecoderOption",
     "FailOption",
@@ -37,13 +34,13 @@ __all__ = [
     "Ports",
     "ProfileOption",
     "Read",
+    "RedactOption",
     "Select",
+    "ZeekJsonOption",
     "configured",
-    "destination",
     "inputs_of",
     "options_of",
     "output_to",
-    "writer_of",
 ]
 
 Paths = Annotated[
@@ -58,7 +55,7 @@ FormatOption = Annotated[
     typer.Option(
         "--format",
         show_default="text",
-        help="json holds the whole report in memory; ndjson prints each connection as it ends, in constant memory.",
+        help="Form of the report: see docs/formats.md. ndjson, eve, ecs and zeek print each connection as it ends.",
     ),
 ]
 ProfileOption = Annotated[
@@ -84,8 +81,30 @@ FailOption = Annotated[
 DecoderOption = Annotated[
     Decoder, typer.Option("--decoder", help="raw is fast; scapy sends every frame through Scapy's own dissection.")
 ]
+ConciseOption = Annotated[
+    bool, typer.Option("--concise", help="Text with one line for each finding: CAPTURE:FRAME: SEVERITY RULE SIDE.")
+]
 OutputOption = Annotated[
-    str | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report there, not to standard output.")
+    list[str] | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="[FORMAT:]FILE",
+        help="Write a report there, not to standard output; several times for several reports. Without FORMAT it "
+        "is that of --format, or what the name stands for: report.html.",
+    ),
+]
+RedactOption = Annotated[
+    Redact | None,
+    typer.Option(
+        "--redact",
+        show_default="secrets",
+        help="What reports do not tell: passwords and text of messages; with pii also mailboxes, subjects, message "
+        "ids, names and addresses of clients.",
+    ),
+]
+ZeekJsonOption = Annotated[
+    bool, typer.Option("--zeek-json", help="With --format zeek: JSON lines rather than tab-separated text.")
 ]
 BaselineOption = Annotated[
     str | None,
@@ -121,6 +140,8 @@ def options_of(
     ignore: list[str] | None = None,
     decoder: Decoder = Decoder.RAW,
     baseline: str | Path | None = None,
+    redact: Redact | None = None,
+    headers: bool = False,
 ) -> Options:
     """What to audit by: the file's settings, under those of the command line."""
     from ..audit import DEFAULT_PORTS, Options  # noqa: PLC0415
@@ -140,6 +161,8 @@ def options_of(
         peers=config.peers,
         known_codes=frozenset(config.known_codes),
         baseline=known,
+        redact=redact or Redact(config.redact),
+        headers=headers,
     )
 
 
@@ -164,38 +187,8 @@ def _ports(values: list[str]) -> frozenset[int]:
     return frozenset(ports)
 
 
-def writer_of(form: Form, out: Output) -> Writer:
-    """The writer of the report."""
-    if form is Form.TEXT:
-        from ..reports.text import TextWriter  # noqa: PLC0415
-
-        return TextWriter(out)
-    from ..reports.machine import JsonWriter, NdjsonWriter  # noqa: PLC0415
-
-    return JsonWriter(out, __version__) if form is Form.JSON else NdjsonWriter(out)
-
-
-def output_to(stream: BinaryIO | None = None, name: str | None = None) -> Output:
-    """The file ``stream`` with this name, or standard output."""
+def output_to() -> Output:
+    """Standard output."""
     from ..reports.output import Output  # noqa: PLC0415
 
-    if name is not None and stream is not None:
-        return Output(stream, name=name)
-    return Output(sys.stdout.buffer if stream is None else stream, encoding=sys.stdout.encoding)
-
-
-@contextmanager
-def destination(output: str | None, inputs: list[str]) -> Iterator[BinaryIO]:
-    """The report's file, or standard output. Opened before anything is read, so that a wrong name costs nothing."""
-    if output is None:
-        yield sys.stdout.buffer
-        return
-    path = Path(output)
-    if any(name != "-" and path.exists() and Path(name).exists() and path.samefile(name) for name in inputs):
-        raise UsageError("the report would overwrite a capture", output, "name another file with -o")
-    try:
-        stream = path.open("wb")
-    except OSError as error:
-        raise UsageError(f"cannot write ({error.strerror})", output, "name another file with -o") from error
-    with stream:
-        yield stream
+    return Output(sys.stdout.buffer, encoding=sys.stdout.encoding)

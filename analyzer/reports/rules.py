@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..rules import Rule
     from .output import Output
 
-__all__ = ["FAMILIES", "as_json", "as_markdown", "as_text", "document"]
+__all__ = ["FAMILIES", "as_json", "as_markdown", "as_text", "document", "paragraphs", "scripts"]
 
 FAMILIES = {
     "SEQ": "Order of commands and replies",
@@ -68,10 +68,10 @@ def _text(rules: Sequence[Rule], width: int) -> Iterator[Line]:
             yield [("", f"  {severity} in profile {profile}")]
         if rule.reference:
             yield from wrapped(rule.reference, width, "  ", "dim")
-        for paragraph in _paragraphs(rule):
+        for paragraph in paragraphs(rule):
             yield []
             yield from wrapped(paragraph, width, "  ")
-        for heading, script in _scripts(rule):
+        for heading, script in scripts(rule):
             yield []
             yield [("bold", f"  {heading}:")]
             for line in script:
@@ -82,11 +82,13 @@ def _style(line: str) -> str:
     return SIDE_STYLE["client"] if line[:1] == "C" else SIDE_STYLE["server"] if line[:1] == "S" else "dim"
 
 
-def _paragraphs(rule: Rule) -> list[str]:
+def paragraphs(rule: Rule) -> list[str]:
+    """Its explanation, each paragraph on one line."""
     return [" ".join(part.split()) for part in rule.explanation.split("\n\n") if part.strip()]
 
 
-def _scripts(rule: Rule) -> Iterator[tuple[str, list[str]]]:
+def scripts(rule: Rule) -> Iterator[tuple[str, list[str]]]:
+    """Its examples, each with a heading: the dialogue that breaks it and the nearest that does not."""
     example = example_of(rule.id)
     if example is None:
         return
@@ -115,7 +117,7 @@ def _facts(rule: Rule) -> dict[str, object]:
         "severities": dict(rule.severities),
         "side": rule.side,
         "reference": rule.reference,
-        "explanation": "\n\n".join(_paragraphs(rule)),
+        "explanation": "\n\n".join(paragraphs(rule)),
         "hides": sorted(rule.hides),
         "example": None
         if example is None
@@ -140,9 +142,9 @@ def _markdown(rule: Rule) -> Iterator[str]:
     if rule.reference:
         facts.append(rule.reference)
     yield " · ".join(facts) + "\n"
-    for paragraph in _paragraphs(rule):
+    for paragraph in paragraphs(rule):
         yield textwrap.fill(_literal(paragraph), 118, break_on_hyphens=False, break_long_words=False) + "\n"
-    for heading, script in _scripts(rule):
+    for heading, script in scripts(rule):
         yield f"{heading}:\n"
         yield "".join(f"    {line}\n" for line in script)
 

@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from ..model import Severity, Side
     from .output import Output
 
-__all__ = ["SEVERITY_STYLE", "SIDE_STYLE", "Line", "Span", "clip", "paint", "wrapped"]
+__all__ = ["SEVERITIES", "SEVERITY_STYLE", "SIDE_STYLE", "Line", "Span", "clip", "paint", "wrapped"]
 
 # A style, in Rich's words ("" for none), and the text that has it.
 Span = tuple[str, str]
 Line = list[Span]
 
+# Worst first, with their plurals.
+SEVERITIES: tuple[tuple[Severity, str], ...] = (("error", "errors"), ("warning", "warnings"), ("info", "info"))
 SEVERITY_STYLE: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 SIDE_STYLE: dict[Side, str] = {"client": "blue", "server": "magenta", "path": "cyan"}
 

@@ -12,12 +12,14 @@ from msgspec.structs import replace
 
 from .folding import MAX_GROUPS, MAX_HOSTS, Fold, Group, alike, fold
 from .output import Output, plural
-from .spans import SEVERITY_STYLE, SIDE_STYLE, Line, clip, paint, wrapped
+from .quality import Quality, read
+from .spans import SEVERITIES, SEVERITY_STYLE, SIDE_STYLE, Line, clip, paint, wrapped
+from .turns import place, remarks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ..model import Capture, Connection, Endpoint, Finding, Severity, Summary
+    from ..model import Capture, Connection, Endpoint, Finding, Summary
 
 __all__ = ["TextWriter", "address", "heading", "when"]
 
@@ -25,8 +27,6 @@ __all__ = ["TextWriter", "address", "heading", "when"]
 NAMED_CAPTURES = 12
 # Frames named for findings that are folded into one.
 NAMED_FRAMES = 8
-# With their plurals.
-_SEVERITIES: tuple[tuple[Severity, str], ...] = (("error", "errors"), ("warning", "warnings"), ("info", "info"))
 
 
 class TextWriter:
@@ -40,7 +40,7 @@ class TextWriter:
         self._groups: dict[tuple[object, ...], Group] = {}
         self._unlisted = 0
         self._names: dict[str, str] = {}
-        self._quality = _Quality()
+        self._quality = Quality()
 
     def capture(self, capture: Capture) -> None:
         """Keep it."""
@@ -68,7 +68,7 @@ class TextWriter:
 
     def _lines(self, summary: Summary) -> Iterator[Line]:
         yield from _captures(self._captures)
-        yield from self._quality.lines(self._output.width, summary.connections)
+        yield from _quality(self._quality, self._output.width)
         for group in sorted(self._groups.values(), key=lambda group: group.first.id):
             yield []
             yield from _connection(group, self._output.width)
@@ -79,42 +79,18 @@ class TextWriter:
         yield from _summary(summary, self._names)
 
 
-class _Quality:
-    """How much of the conversations the captures hold."""
-
-    def __init__(self) -> None:
-        self.whole = self.one_sided = self.gaps = self.lost = self.midstream = self.encrypted = 0
-
-    def count(self, connection: Connection) -> None:
-        one_sided = not connection.client_bytes or not connection.server_bytes
-        midstream = connection.opening == "midstream"
-        encrypted = connection.tls != "none"
-        self.one_sided += one_sided
-        self.midstream += midstream
-        self.encrypted += encrypted
-        self.gaps += bool(connection.gaps)
-        self.lost += sum(gap.length for gap in connection.gaps)
-        self.whole += not (one_sided or midstream or encrypted or connection.gaps)
-
-    def lines(self, width: int, connections: int) -> Iterator[Line]:
-        if not connections:
-            yield [("bold", "No SMTP seen")]
-            yield from wrapped("Is it on another port? --port takes a list of them.", width, "  ")
-            return
-        yield [("bold", plural(connections, "connection"))]
-        lacks = [
-            (self.one_sided, "with one side only"),
-            (self.gaps, f"with gaps ({plural(self.lost, 'byte')} not captured)"),
-            (self.midstream, "already open when the capture began"),
-            (self.encrypted, "encrypted (all of it, or from STARTTLS on)"),
-        ]
-        if self.whole == connections:
-            yield [("", "  all seen whole and in clear text")]
-            return
-        yield [("", f"  {self.whole:,} seen whole and in clear text")]
-        for count, what in lacks:
-            if count:
-                yield [("yellow", f"  {count:,} {what}")]
+def _quality(quality: Quality, width: int) -> Iterator[Line]:
+    if not quality.connections:
+        yield [("bold", "No SMTP seen")]
+        yield from wrapped("Is it on another port? --port takes a list of them.", width, "  ")
+        return
+    yield [("bold", plural(quality.connections, "connection"))]
+    if quality.whole == quality.connections:
+        yield [("", "  all seen whole and in clear text")]
+        return
+    yield [("", f"  {quality.whole:,} seen whole and in clear text")]
+    for count, what in quality.lacking():
+        yield [("yellow", f"  {count:,} {what}")]
 
 
 def _captures(captures: Sequence[Capture]) -> Iterator[Line]:
@@ -124,18 +100,11 @@ def _captures(captures: Sequence[Capture]) -> Iterator[Line]:
     for number, capture in enumerate(captures):
         # Beyond the first few only those are named that have something wrong.
         if number < NAMED_CAPTURES or capture.problems:
-            yield [("bold", capture.path), ("", f": {_seen(capture)}")]
+            yield [("bold", capture.path), ("", f": {read(capture)}")]
             if capture.first and capture.last:
                 yield [("dim", f"  {when(capture.first)} to {when(capture.last)} UTC")]
         for problem in capture.problems:
             yield [("yellow", f"  ! {problem}")]
-
-
-def _seen(capture: Capture) -> str:
-    if not capture.format:
-        return "not read"
-    kind = " ".join([capture.format, "+".join(capture.link_types)]).rstrip()
-    return f"{kind}, {plural(capture.frames, 'frame')}, {plural(capture.bytes, 'byte')}"
 
 
 def heading(connection: Connection) -> Line:
@@ -186,12 +155,12 @@ def _hosts(hosts: set[str], word: str) -> str:
 
 def _fold(one: Fold, width: int, indent: str) -> Iterator[Line]:
     finding = one.finding
-    yield [("", indent), *_label(finding), ("dim", f"  {_place(finding)}")]
+    yield [("", indent), *_label(finding), ("dim", f"  {place(finding)}")]
     if finding.evidence:
         bar = f"{indent}  │ "
         yield [("dim", bar), ("", clip(finding.evidence, width - len(bar)))]
     yield from wrapped(finding.message, width, indent + "  ")
-    yield from wrapped(_remarks(finding), width, indent + "  ", "dim")
+    yield from wrapped(" · ".join(remarks(finding)), width, indent + "  ", "dim")
     if one.again:
         frames = ", ".join(str(f.frame) for f in one.again[:NAMED_FRAMES])
         rest = f" and {len(one.again) - NAMED_FRAMES:,} more" if len(one.again) > NAMED_FRAMES else ""
@@ -207,9 +176,9 @@ def _consequence(one: Fold, width: int, indent: str) -> Iterator[Line]:
     """In short: its cause, which stands above it, is what has to be mended."""
     finding = one.finding
     again = f", {_times(len(one.again))} more" if one.again else ""
-    yield [("", f"{indent}└ "), *_label(finding), ("dim", f"  {_place(finding)}{again}")]
+    yield [("", f"{indent}└ "), *_label(finding), ("dim", f"  {place(finding)}{again}")]
     yield from wrapped(finding.message, width, indent + "    ")
-    yield from wrapped(_remarks(finding), width, indent + "    ", "dim")
+    yield from wrapped(" · ".join(remarks(finding)), width, indent + "    ", "dim")
 
 
 def _label(finding: Finding) -> Line:
@@ -220,19 +189,6 @@ def _label(finding: Finding) -> Line:
         (SIDE_STYLE[finding.side], finding.side),
         ("", ")"),
     ]
-
-
-def _place(finding: Finding) -> str:
-    return f"frame {finding.frame}, byte {finding.offset:,}"
-
-
-def _remarks(finding: Finding) -> str:
-    remarks = [finding.reference] if finding.reference else []
-    if finding.count > 1 and " times" not in finding.message:
-        remarks.append(f"in {finding.count:,} places")
-    if finding.certainty == "indeterminate":
-        remarks.append("not certain: the capture leaves it open")
-    return " · ".join(remarks)
 
 
 def _times(count: int) -> str:
@@ -248,7 +204,7 @@ def _summary(summary: Summary, names: dict[str, str]) -> Iterator[Line]:
         return
     error, warning, info = (
         (SEVERITY_STYLE[severity] if counts[severity] else "dim", plural(counts[severity], severity, many))
-        for severity, many in _SEVERITIES
+        for severity, many in SEVERITIES
     )
     yield [error, ("", ", "), warning, ("", " and "), info, ("", f" in {seen}:")]
     width = max(map(len, names.values()), default=0)

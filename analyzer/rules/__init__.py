@@ -10,7 +10,8 @@ from . import (
     extensions,
     lengths,
     messages,
-    octets,
+    octets_content,
+    octets_lines,
     replies,
     reply_codes,
     security_login,
@@ -18,6 +19,7 @@ from . import (
     security_smuggling,
     security_tls,
     sequence,
+    sequence_replies,
     timing,
     transport,
 )
@@ -46,7 +48,9 @@ __all__ = [
 
 _FAMILIES = (  # importing a family declares its rules
     sequence,
-    octets,
+    sequence_replies,
+    octets_lines,
+    octets_content,
     transport,
     commands,
     extensions,

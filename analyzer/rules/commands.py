@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...dissectors.deviations import Deviation, DeviationKind, quoted
 from ...dissectors.keywords import keyword_for
+from ...dissectors.parameters import is_legal_value
 from ..exchange import Mark
 from ..states import Act
 from ..usage import judged_command
@@ -145,9 +146,15 @@ def bad_parameter_value(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     for d in _deviations(x, DeviationKind.BAD_PARAMETER_VALUE):
         text = x.raw[d.at : d.at + d.length]
         word, _, value = text.strip(b" ").partition(b"=")
-        needed = keyword_for(word.decode("latin-1").upper(), value)
-        if keywords is None or needed in keywords:
+        if keywords is None or keyword_for(word.decode("latin-1").upper(), value) in keywords:
             yield _at(x, d, f'{x.name} has a parameter with an illegal value: "{quoted(text.strip(b" "))}".')
+            return
+        command = judged_command(x)
+        for name, given in () if command is None else command.parameters.items():  # the deviation is the first of them
+            if keyword_for(name, given) in keywords and not is_legal_value(name.encode("ascii"), given):
+                text = name.encode("ascii") + (b"" if given is None else b"=" + given)
+                yield Evidence(f'{x.name} has a parameter with an illegal value: "{quoted(text)}".')
+                return
 
 
 @rule("CMD309", "duplicate-parameter", "error", "client", "RFC 1870 §6; RFC 6152 §3; RFC 5321 §4.1.2", on=_MALFORMED)

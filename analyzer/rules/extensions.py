@@ -19,6 +19,7 @@ from ..offers import (
 )
 from ..states import Act
 from ..usage import judged_command
+from .blame import at_fault
 from .registry import Evidence, OnExchange, rule
 
 if TYPE_CHECKING:
@@ -38,18 +39,6 @@ _ONE_ROUND = frozenset({"PLAIN", "EXTERNAL", "XOAUTH2", "OAUTHBEARER"})
 _IMPLEMENTED = frozenset(
     {b"STARTTLS", b"AUTH", b"BDAT", b"ETRN", b"EXPN", b"HELP", b"VRFY"}
     | {b"SEND", b"SOML", b"SAML", b"TURN", b"XCLIENT", b"XFORWARD"}
-)
-_FAULTY = (
-    Mark.DEVIATION
-    | Mark.EIGHT_BIT
-    | Mark.NUL
-    | Mark.BARE_LF
-    | Mark.BARE_CR
-    | Mark.LONG_LINE
-    | Mark.LONG_PATH
-    | Mark.NOT_OFFERED
-    | Mark.HASTY
-    | Mark.BEHIND_STARTTLS
 )
 
 
@@ -281,7 +270,7 @@ def starttls_readvertised(x: Exchange, talk: Conversation) -> Iterator[Evidence]
 
     Once TLS is up there is nothing left to start: the EHLO reply inside it must not list STARTTLS.
     """
-    if x.before is not None and x.before.hello.secure and "STARTTLS" in _listed(x, talk):
+    if x.before is not None and x.before.hello.secure and not talk.watch.tls_lacking and "STARTTLS" in _listed(x, talk):
         yield Evidence("The server offers STARTTLS inside TLS.", reply=True)
 
 
@@ -291,7 +280,7 @@ def starttls_readvertised(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     "error",
     "server",
     "RFC 5321 §4.2.4",
-    on=OnExchange(marks=Mark.NOT_IMPLEMENTED, unless=_FAULTY | Mark.SKIPPED),
+    on=OnExchange(marks=Mark.NOT_IMPLEMENTED, unless=Mark.HASTY | Mark.BEHIND_STARTTLS | Mark.SKIPPED),
     severities=_EXTENDED,
 )
 def offered_command_unimplemented(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
@@ -302,6 +291,8 @@ def offered_command_unimplemented(x: Exchange, talk: Conversation) -> Iterator[E
     """
     if x.command is None or x.before is None or x.command.verb not in _IMPLEMENTED or not (x.sure and talk.certain):
         return
+    if at_fault(x, talk) and not x.marks & Mark.OBSOLETE:
+        return  # SEND and its like are discouraged, but who lists them has to know them
     keyword = command_keyword(x.command.verb) or x.name
     if x.before.hello.lists(keyword):
         yield Evidence(f"The server lists {keyword}, but answered {x.code} to a well-formed {x.name}.", reply=True)

@@ -8,21 +8,17 @@ from ..exchange import MAX_REPLY_LINE, Mark
 from ..offers import announced_limit, line_limit
 from ..states import Act
 from ..usage import MAX_AUTH_LINE, judged_command
+from .blame import too_long
 from .registry import Evidence, OnExchange, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...dissectors.paths import Path
     from ..conversation import Conversation
     from ..exchange import Exchange
 
 __all__: list[str] = []
 
-MAX_LOCAL_PART = 64  # RFC 5321 §4.5.3.1.1
-MAX_DOMAIN = 255  # RFC 5321 §4.5.3.1.2
-MAX_DOMAIN_821 = 64  # RFC 821 §4.5.3
-MAX_PATH = 256  # with its brackets, RFC 5321 §4.5.3.1.3
 MIN_RECIPIENTS = 100  # RFC 5321 §4.5.3.1.8
 
 
@@ -91,30 +87,9 @@ def path_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     A local-part has 64 octets at most, a domain 255 (64 in RFC 821), a path with its brackets 256. Longer ones may be
     refused with 501, and some hops will.
     """
-    for what, octets, limit in _too_long(x, MAX_DOMAIN_821 if talk.profile == "rfc821" else MAX_DOMAIN):
+    for what, octets, limit in too_long(x, talk):
         yield Evidence(f"The {what} in {x.name} has {octets} octets; {limit} are allowed.")
         return
-
-
-def _too_long(x: Exchange, most: int) -> Iterator[tuple[str, int, int]]:
-    """What is too long, its octets and its limit. Text that is no path, or no name, has no such limit."""
-    command = judged_command(x)
-    if command is None or x.length - len(x.end) > len(x.raw):
-        return
-    if x.act in {Act.EHLO, Act.HELO}:
-        name = command.hello_name
-        if name is not None and len(name) > most:
-            yield "name of the client", len(name), most
-        return
-    path: Path | None = command.path
-    if path is None:
-        return
-    if path.local is not None and len(path.local) > MAX_LOCAL_PART:
-        yield "local-part", len(path.local), MAX_LOCAL_PART
-    if path.domain is not None and len(path.domain) > most:
-        yield "domain", len(path.domain), most
-    if len(path.raw) > MAX_PATH:
-        yield "path", len(path.raw), MAX_PATH
 
 
 @rule(

@@ -166,7 +166,7 @@ def _is_host(word: bytes) -> bool:
     return _HOST(word) is not None and word.isascii()
 
 
-_GREETINGS = {False: frozenset({220, 421, 521, 554}), True: frozenset({220, 421})}
+_GREETINGS = frozenset({220, 421, 521, 554})
 
 
 @rule(
@@ -183,7 +183,7 @@ def bad_greeting_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     A server opens with 220, or says with 554 (521 where it never takes mail) that it gives no service, or with 421 that
     it is about to close.
     """
-    if not talk.midstream and x.code not in _GREETINGS[talk.profile == "rfc821"]:
+    if not talk.midstream and x.code not in _GREETINGS:
         yield Evidence(f"The server opened with {x.code}; 220 was due, or 421, 521 or 554 to turn the client away.")
 
 
@@ -298,7 +298,7 @@ def keyword_in_ehlo_greeting(x: Exchange, talk: Conversation) -> Iterator[Eviden
 
     The first line holds the server's name; clients read keywords from the second on, so this one is lost on them.
     """
-    if x.reply is not None:
+    if x.reply is not None and x.sure:  # behind a gap it need not be the first line
         word = _first_word(x.reply.texts[0])
         if word in KEYWORDS:
             yield Evidence(f"The EHLO reply begins with the keyword {word} where the server's name is due.", reply=True)

@@ -28,7 +28,8 @@ __all__: list[str] = []
 
 _GARBLED = Mark.EIGHT_BIT | Mark.NUL | Mark.BARE_LF | Mark.BARE_CR | Mark.SKIPPED | Mark.FOREIGN
 _HURRIED = Mark.HASTY | Mark.BEHIND_STARTTLS  # a server that did not offer pipelining may refuse to be hurried
-_FAULTY = (
+_ORDER = Mark.CLIENT_ORDER | Mark.SERVER_ORDER
+_MALFORMED = (
     _GARBLED
     | _HURRIED
     | Mark.DEVIATION
@@ -37,9 +38,8 @@ _FAULTY = (
     | Mark.LONG_PATH
     | Mark.OVER_SIZE
     | Mark.OVER_LIMIT
-    | Mark.CLIENT_ORDER
-    | Mark.SERVER_ORDER
 )
+_FAULTY = _MALFORMED | _ORDER
 _NO_SERVICE = frozenset({Phase.TURNED_AWAY, Phase.CLOSING, Phase.QUIT})
 _POLICY = frozenset({450, 451, 550, 554})
 _NO_COMMAND = frozenset({Act.GREETING, Act.NOTHING, Act.EVENT})
@@ -60,6 +60,11 @@ def _judged(x: Exchange, talk: Conversation) -> bool:
     )
 
 
+def _lacks_recipient(x: Exchange) -> bool:
+    """Whether it is mail data though no recipient had been accepted, and nothing else was out of order."""
+    return "SEQ105" in {x.breaks, x.server_breaks} <= {"SEQ105", None}
+
+
 def _what(x: Exchange) -> str:
     if x.act is Act.END:
         return "the end of mail data"
@@ -73,8 +78,8 @@ def _what(x: Exchange) -> str:
     "code-not-listed-for-command",
     "warning",
     "server",
-    "RFC 5321 §4.3.2; RFC 821 §4.3",
-    on=OnExchange(unusual=True, unless=_FAULTY),
+    "RFC 5321 §4.3.2; RFC 821 §4.3; RFC 2033 §4.2",
+    on=OnExchange(unusual=True, unless=_MALFORMED),
 )
 def code_not_listed_for_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Known reply code that the table does not list for this command.
@@ -83,7 +88,13 @@ def code_not_listed_for_command(x: Exchange, talk: Conversation) -> Iterator[Evi
     servers commonly answer for reasons of policy is not reported.
     """
     code = x.code
+    if x.act is Act.GREETING and code == 554 and talk.profile == "rfc821":
+        yield Evidence(f"{code} is no greeting of RFC 821, which has 220 and 421.", reply=True)
     if code < 400 or code == 503 or not _judged(x, talk) or x.before is None:
+        return
+    if x.marks & _ORDER:
+        if code == 554 and talk.profile == "lmtp" and _lacks_recipient(x):
+            yield Evidence(f"{x.name} had no accepted recipient; LMTP has 503 for that, not {code}.", reply=True)
         return
     keyword = None if x.command is None or x.command.spec is None else x.command.spec.keyword
     if code in {500, 502} and keyword is not None and x.before.hello.lists(keyword):
@@ -114,8 +125,10 @@ def unregistered_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     known = RFC821_CODES if talk.profile == "rfc821" else KNOWN_CODES
     private = x.command is not None and x.command.verb.startswith(b"X")
-    if x.act not in _NO_COMMAND and x.code not in known and not private:
-        yield Evidence(f"{x.code}, in answer to {_what(x)}, is defined by no specification of SMTP.", reply=True)
+    if x.act is Act.EVENT or not x.code or x.code in known or private:
+        return
+    to = "" if x.act in _NO_COMMAND else f", in answer to {_what(x)},"
+    yield Evidence(f"{x.code}{to} is defined by no specification of SMTP.", reply=True)
 
 
 @rule(
@@ -139,9 +152,6 @@ def success_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidence
     codes = listed_codes(x, x.before.hello, talk.profile)
     if codes is None or code in codes:
         return
-    known = RFC821_CODES if talk.profile == "rfc821" else KNOWN_CODES
-    if code not in known and any(code // 100 == one // 100 for one in codes):
-        return  # RPL409 says so, and the client does the right thing
     due = sorted(one for one in codes if one < 400)
     instead = f"; {' or '.join(map(str, due))} says success here" if due else "; a refusal is due"
     yield Evidence(f"{code} cannot answer {_what(x)}{instead}.", reply=True)
@@ -238,7 +248,7 @@ def lmtp_reply_count(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
 # -- enhanced status codes ---------------------------------------------------------------------------------------------
 
-_STATUS = re.compile(rb"(" + EXTENDED_STATUS + rb")(?: |\Z)").match
+_STATUS = re.compile(EXTENDED_STATUS + rb" ").match
 _LIKE_STATUS = re.compile(rb"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9])").match
 _ODD_STATUS = OnExchange(marks=Mark.ODD_STATUS)
 _HELLOS = frozenset({Act.EHLO, Act.HELO})
@@ -287,13 +297,17 @@ def enhanced_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidenc
 def enhanced_code_missing(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Enhanced code missing or malformed although offered.
 
-    A server that lists ENHANCEDSTATUSCODES puts one in front of the text of each line of each 2yz, 4yz and 5yz reply,
-    those to the greeting and the hello excepted. Its numbers have no superfluous zeros.
+    A server that lists ENHANCEDSTATUSCODES puts one, and a space, in front of the text of each line of each 2yz, 4yz
+    and 5yz reply, those to the greeting and the hello excepted. Its numbers have no superfluous zeros.
     """
     wrong = [line for line in _lines(x) if _STATUS(line.text) is None]
     if wrong:
         like = _LIKE_STATUS(wrong[0].text)
-        what = f"begins with {like[0].decode()}, which is no status code" if like else "has no status code"
+        what = "has no status code"
+        if like is not None and like[0] == wrong[0].text and wrong[0].enhanced is not None:
+            what = f"ends right behind its status code {wrong[0].enhanced}; a space must follow"
+        elif like is not None:
+            what = f"begins with {like[0].decode()}, which is no status code"
         yield _at(x, wrong[0], f"The reply {x.code} {what}, though the server offers ENHANCEDSTATUSCODES.", len(wrong))
 
 

@@ -26,7 +26,7 @@ MAX_CHUNK = (1 << 63) - 1
 
 # Ways to write "deliver to that other host" into a local-part: user%host, host!user, "user@host".
 _RELAYED = (
-    re.compile(rb"%[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+\.?\Z"),
+    re.compile(rb"%[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*+\.?\Z"),
     re.compile(rb"\A[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*!."),
     re.compile(rb'\A".*@.*"\Z', re.DOTALL),
 )

@@ -28,9 +28,7 @@ __all__: list[str] = []
 _NAMES = {"\r": "<CR>", "\n": "<LF>", "\0": "<NUL>"}
 _LINE_ENDS = re.compile(rb"\r\n|\r|\n")
 _MORE = re.compile(rb"(?:\r\n|\n|\r)\x00*\.\x00*(?=\r\n|\n|\r)")
-_FIRST = re.compile(
-    rb"(?:MAIL FROM:|RCPT TO:|(?:EHLO|HELO|LHLO)(?: |\n)|(?:RSET|DATA|QUIT)[ \t]*\n|BDAT +[0-9])", re.IGNORECASE
-)
+_FIRST = re.compile(rb"(?:MAIL FROM:|RCPT TO:|(?:EHLO|HELO)(?: |\n)|(?:RSET|DATA)[ \t]*\n|BDAT +[0-9])", re.IGNORECASE)
 _MAIL = re.compile(rb"^MAIL FROM:", re.IGNORECASE | re.MULTILINE)
 _RCPT = re.compile(rb"^RCPT TO:", re.IGNORECASE | re.MULTILINE)
 _COMMAND = re.compile(rb"^(MAIL FROM|RCPT TO|EHLO|HELO|LHLO|RSET|DATA|BDAT|QUIT)\b", re.IGNORECASE | re.MULTILINE)
@@ -71,7 +69,7 @@ def _verdict(x: Exchange, talk: Conversation) -> str:
     "client",
     "RFC 5321 §4.1.1.4, §2.3.8; CVE-2023-51764, CVE-2023-51765, CVE-2023-51766",
     on=OnContent(partial=True, flaws=Flaw.LOOKALIKE),
-    hides=("MSG706", "TCP903"),
+    hides=("TCP903",),
 )
 def smuggling_end_of_data(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Non-standard end-of-data sequence inside DATA content.

@@ -244,7 +244,8 @@ def cleartext_auth_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence
     """
     if on_loopback(talk) or x.after is None:
         return
-    names = [name for name in ("PLAIN", "LOGIN") if name in (x.after.hello.keywords or {}).get("AUTH", ())]
+    listed = {name.upper() for name in (x.after.hello.keywords or {}).get("AUTH", ())}
+    names = [name for name in ("PLAIN", "LOGIN") if name in listed]
     both = " although STARTTLS is offered too" if x.after.hello.lists("STARTTLS") else ""
     yield Evidence(f"The server offers AUTH {' and '.join(names)} outside TLS{both}.", reply=True)
 

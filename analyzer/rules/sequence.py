@@ -1,14 +1,14 @@
-"""SEQ: the order of commands, whose fault a 503 is, and what a server must not accept."""
+"""SEQ: commands of the client that are out of order."""
 
-# Whether a command is out of order is decided by the table in states.py; these rules say what that means. All of them
-# keep silent while the state is a guess (after lost bytes, in mid-stream, with one direction only).
+# Whether a command is out of order is decided by the table in states.py; these rules say what that means. The client is
+# judged by what it could know when it sent. All of them keep silent while the state is a guess (after lost bytes, in
+# mid-stream, with one direction only). What the server made of it is in sequence_replies.py.
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ..exchange import Mark
-from ..offers import missing_offer
 from ..states import Act, Phase
 from .registry import Evidence, OnExchange, rule
 
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from ..conversation import Conversation
     from ..exchange import Exchange
 
-__all__: list[str] = []
+__all__ = ["TURNED_AWAY", "ended_by_last", "served", "verb_of"]
 
 
 def _breaks(*ids: str) -> OnExchange:
     return OnExchange(marks=Mark.CLIENT_ORDER, breaks=frozenset(ids))
 
 
-def _verb(x: Exchange) -> str:
+def verb_of(x: Exchange) -> str:
+    """The verb for a message."""
     return "a command" if x.command is None or x.command.name is None else x.command.name
 
 
@@ -46,12 +47,22 @@ def _because(refused: Exchange | None, what: str) -> str:
     return f" The {what} in frame {refused.frame} had been refused with {refused.code}, so it opened nothing."
 
 
-_TURNED_AWAY = frozenset({Phase.TURNED_AWAY, Phase.CLOSING})
+TURNED_AWAY = frozenset({Phase.TURNED_AWAY, Phase.CLOSING})
 
 
-def _served(x: Exchange) -> bool:
-    """G8: after a greeting of 554 or 521 the order of commands is nobody's fault."""
-    return x.before is None or x.before.phase not in _TURNED_AWAY
+def ended_by_last(x: Exchange) -> bool:
+    """Whether the transaction that MAIL would be nested in had its BDAT LAST, which the server refused. RFC 3030 §2
+    wants RSET behind a failed BDAT; but the message is over, as behind a refused end of data."""
+    state = x.state
+    if x.breaks != "SEQ102" or state is None or state.phase is not Phase.BROKEN:
+        return False
+    content = getattr(state.transaction, "content", None)
+    return content is not None and content.complete
+
+
+def served(x: Exchange) -> bool:
+    """after a greeting of 554 or 521 the order of commands is nobody's fault."""
+    return x.before is None or x.before.phase not in TURNED_AWAY
 
 
 @rule("SEQ101", "mail-before-hello", "error", "client", "RFC 5321 §4.1.1.1, §4.1.4", on=_breaks("SEQ101"), formal=True)
@@ -62,14 +73,14 @@ def mail_before_hello(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     handshake the session starts anew, and the hello must come again (RFC 3207 §4.2). The server has to answer 503.
     Fix the client: send EHLO first, and again after STARTTLS.
     """
-    if not _served(x):
-        return
+    if not served(x) or (talk.watch.tls_lacking and x.accepted):
+        return  # the 220 to STARTTLS led to no handshake, and the server has forgotten nothing
     refused = talk.session.causes.hello
     why = ""
     if refused is not None and refused.reply is not None:
-        why = f" The {_verb(refused)} in frame {refused.frame} was refused with {refused.code}."
+        why = f" The {verb_of(refused)} in frame {refused.frame} was refused with {refused.code}."
     yield Evidence(
-        f"{_verb(x)} was sent although no EHLO or HELO had been accepted; {_answer(x)}.{why}",
+        f"{verb_of(x)} was sent although no EHLO or HELO had been accepted; {_answer(x)}.{why}",
         caused_by=(refused, talk.session.causes.order),
     )
 
@@ -82,11 +93,13 @@ def nested_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     second MAIL must be refused with 503. Fix the client: send RSET to give a transaction up.
     """
     state = x.state
-    if state is None or (state.data_refused and x.code != 503):
+    if state is None or (state.data_refused and x.code != 503) or ended_by_last(x):
         return  # whether a refused DATA ends the transaction is left open; here the server took it so
+    if x.reply is not None and x.before is not None and x.before.sure and x.server_breaks is None:
+        return  # in one group with the MAIL before it, which was refused
     opened = getattr(state.transaction, "mail", None)
     where = f" that MAIL in frame {opened.frame} had opened" if opened is not None else ""
-    yield Evidence(f"{_verb(x)} was sent inside the transaction{where}; {_answer(x)}.")
+    yield Evidence(f"{verb_of(x)} was sent inside the transaction{where}; {_answer(x)}.")
 
 
 @rule("SEQ103", "rcpt-before-mail", "error", "client", "RFC 5321 §3.3, §4.1.4", on=_breaks("SEQ103"), formal=True)
@@ -96,7 +109,7 @@ def rcpt_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     RCPT names recipients for the transaction that an accepted MAIL opened. Behind a MAIL that was refused, once the
     client could see that, or after the end of a transaction it is out of order, and the reply is 503.
     """
-    if _served(x):
+    if served(x):
         refused = talk.session.causes.mail
         yield Evidence(
             f"RCPT was sent though no MAIL had opened a transaction; {_answer(x)}.{_because(refused, 'MAIL')}",
@@ -110,10 +123,10 @@ def data_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     Mail data belongs to a transaction with a reverse-path and at least one recipient. Without MAIL the reply is 503.
     """
-    if _served(x):
+    if served(x):
         refused = talk.session.causes.mail
         yield Evidence(
-            f"{_verb(x)} was sent though no MAIL had opened a transaction; {_answer(x)}.{_because(refused, 'MAIL')}",
+            f"{verb_of(x)} was sent though no MAIL had opened a transaction; {_answer(x)}.{_because(refused, 'MAIL')}",
             caused_by=(refused, talk.session.causes.order),
         )
 
@@ -133,10 +146,12 @@ def data_without_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence
     The client had seen that every RCPT was refused, or had sent none, and went on to the mail data; the reply is 503 or
     554. In one pipelined group with RCPT this is allowed, for then the client could not know (RFC 2920 §3.1).
     """
+    if x.behind is not None:
+        return  # sent while replies were outstanding
     refused = talk.session.causes.rcpt
     why = f" The RCPT in frame {refused.frame} was refused with {refused.code}." if refused is not None else ""
     answer = "the refusal is right" if x.code in {503, 554} else _answer(x)
-    yield Evidence(f"{_verb(x)} was sent though no recipient had been accepted; {answer}.{why}", caused_by=(refused,))
+    yield Evidence(f"{verb_of(x)} was sent though no recipient had been accepted; {answer}.{why}", caused_by=(refused,))
 
 
 @rule("SEQ106", "data-bdat-mixed", "error", "client", "RFC 3030 §2", on=_breaks("SEQ106"), formal=True)
@@ -164,7 +179,7 @@ def bdat_after_failed_bdat(x: Exchange, talk: Conversation) -> Iterator[Evidence
     A refused chunk leaves the transaction indeterminate: the client must send RSET before anything else. Chunks that
     were already on their way in a pipelined group are excused.
     """
-    yield Evidence(f"{_verb(x)} was sent though a chunk had been refused and no RSET came between; {_answer(x)}.")
+    yield Evidence(f"{verb_of(x)} was sent though a chunk had been refused and no RSET came between; {_answer(x)}.")
 
 
 @rule(
@@ -180,7 +195,7 @@ def envelope_command_inside_bdat(x: Exchange, talk: Conversation) -> Iterator[Ev
 
     Once the first chunk was sent the envelope is closed, and neither identity nor channel may change until LAST.
     """
-    yield Evidence(f"{_verb(x)} was sent between BDAT chunks; {_answer(x)}.")
+    yield Evidence(f"{verb_of(x)} was sent between BDAT chunks; {_answer(x)}.")
 
 
 @rule(
@@ -247,8 +262,10 @@ def command_after_quit(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     QUIT ends the session: nothing may follow it but the close of the connection.
     """
-    if x.before is None or x.before.phase is Phase.QUIT:
-        yield Evidence(f"{_verb(x)} was sent behind QUIT.")
+    if x.act is Act.EVENT:
+        yield Evidence("The client sent more behind QUIT, though no whole line.")
+    elif x.before is None or x.before.phase is Phase.QUIT:
+        yield Evidence(f"{verb_of(x)} was sent behind QUIT.")
 
 
 @rule(
@@ -285,164 +302,4 @@ def wrong_hello_verb(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     lmtp = talk.profile == "lmtp"
     if (x.command.verb == b"LHLO") != lmtp:
         kind = "an LMTP" if lmtp else "an SMTP"
-        yield Evidence(f"{_verb(x)} was sent to {kind} server; {_answer(x)}.")
-
-
-_ORDER = frozenset(
-    {
-        *("SEQ101", "SEQ102", "SEQ103", "SEQ104", "SEQ106", "SEQ107"),
-        *("SEQ108", "SEQ109", "SEQ110", "SEQ111", "SEQ112", "SEQ116"),
-    }
-)
-
-
-def _out_of_order(x: Exchange) -> bool:
-    return x.breaks in _ORDER and _served(x)
-
-
-_ORDER_TRIGGER = OnExchange(marks=Mark.CLIENT_ORDER, breaks=_ORDER)
-
-
-@rule(
-    "SEQ120",
-    "out-of-order-accepted",
-    "error",
-    "server",
-    "RFC 5321 §3.3, §4.1.4; RFC 3030 §2; RFC 4954 §4",
-    on=_ORDER_TRIGGER,
-    formal=True,
-)
-def out_of_order_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Server accepted a command that the state forbids.
-
-    A command out of order must be refused with 503. This server took it, so its state is no longer what the RFC says;
-    the audit follows the server from here on.
-    """
-    if _out_of_order(x) and x.accepted and not _skips_refused_data(x):
-        yield Evidence(f"{_verb(x)} was out of order and answered {x.code}; 503 was due.", reply=True, caused_by=(x,))
-
-
-@rule(
-    "SEQ121", "out-of-order-wrong-code", "warning", "server", "RFC 5321 §4.1.4, §4.3.2", on=_ORDER_TRIGGER, formal=True
-)
-def out_of_order_wrong_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Out-of-order command refused with a code other than 503.
-
-    503 tells a client that its order of commands is wrong; another code makes it look for the fault elsewhere.
-    """
-    if not _out_of_order(x) or x.reply is None or x.code < 400 or x.code == 503 or _excused(x):
-        return
-    yield Evidence(
-        f"{_verb(x)} was out of order and refused with {x.code}; 503 would have named the reason.",
-        reply=True,
-        caused_by=(x,),
-    )
-
-
-def _skips_refused_data(x: Exchange) -> bool:
-    return x.breaks == "SEQ102" and x.state is not None and x.state.data_refused
-
-
-def _excused(x: Exchange) -> bool:
-    """Codes that have a reason of their own even for a command out of order."""
-    code = x.code
-    if code in {421, 530, 538, 455, 555, 500, 502} or _skips_refused_data(x):
-        return True
-    if code == 501 and x.marks & (Mark.DEVIATION | Mark.EIGHT_BIT | Mark.NUL):
-        return True
-    if code == 554 and x.act in {Act.DATA, Act.BDAT, Act.LAST}:
-        return True
-    return code == 550 and x.reply is not None and (x.reply.enhanced or "").startswith("5.7.")
-
-
-@rule(
-    "SEQ122",
-    "empty-transaction-accepted",
-    "warning",
-    "server",
-    "RFC 2920 §3.2(3); RFC 5321 §3.3; RFC 2033 §4.2",
-    on=OnExchange(marks=Mark.EMPTY_TRANSACTION),
-    severities={"lmtp": "error"},
-)
-def empty_transaction_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """DATA answered 354 although no recipient is valid.
-
-    A server that accepts mail data for nobody makes the client send it in vain; it should answer 503 or 554, and in
-    LMTP it must answer 503.
-    """
-    before = x.before
-    if before is None or not before.sure or before.phase is not Phase.MAIL:
-        return
-    if x.transaction is not None and x.transaction.session_known:
-        yield Evidence(f"{_verb(x)} was answered {x.code} though no recipient had been accepted.", reply=True)
-
-
-@rule(
-    "SEQ123",
-    "spurious-503",
-    "warning",
-    "server",
-    "RFC 5321 §4.1.4, §4.2.3",
-    on=OnExchange(marks=Mark.REFUSED_503),
-    formal=True,
-)
-def spurious_503(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """503 to a command that was in order.
-
-    By all that both sides said on this connection the command was due. Either the server lost track of the session, or
-    it hides another reason (policy, a missing login) behind a code that speaks of order.
-    """
-    if x.command is None or x.act is Act.FREE or x.act is Act.RSET or not _in_order(x, talk):
-        return
-    yield Evidence(f"{_verb(x)} was in order, yet the server answered 503.", reply=True)
-
-
-_RECIPIENT_LIMIT = frozenset({452, 552})
-_OPEN = frozenset({Act.STARTTLS, Act.ETRN, Act.XCLIENT})
-
-
-def _in_order(x: Exchange, talk: Conversation) -> bool:
-    """Whether nothing in view excuses a 503 (the "must not fire" list of SEQ123)."""
-    before = x.before
-    if before is None or not before.sure or talk.midstream or talk.record.gaps or not x.sure:
-        return False
-    if x.server_breaks is not None or x.breaks is not None or before.phase in {*_TURNED_AWAY, Phase.QUIT}:
-        return False
-    if before.data_refused or before.phase is Phase.BROKEN or _blamed(x):
-        return False
-    if x.act in _OPEN and before.phase in {Phase.MAIL, Phase.RCPT}:
-        return False
-    if (
-        x.act in {Act.DATA, Act.RCPT}
-        and talk.session.causes.rcpt is not None
-        and talk.session.causes.rcpt.code in _RECIPIENT_LIMIT
-    ):
-        return False
-    policy = x.reply is not None and ".7." in (x.reply.enhanced or "")
-    return not (policy and x.act in {Act.MAIL, Act.RCPT})
-
-
-def _blamed(x: Exchange) -> bool:
-    """G6: the line itself has a fault, so the server may answer it as it likes."""
-    if x.marks & (Mark.DEVIATION | Mark.EIGHT_BIT | Mark.NUL | Mark.BARE_CR | Mark.BARE_LF):
-        return True
-    return x.length > 512 or (x.before is not None and missing_offer(x, x.before.hello) is not None)
-
-
-@rule(
-    "SEQ124",
-    "session-free-command-503",
-    "warning",
-    "server",
-    "RFC 5321 §4.1.4",
-    on=OnExchange(marks=Mark.REFUSED_503, acts=frozenset({Act.FREE, Act.RSET})),
-)
-def session_free_command_503(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """NOOP, HELP, EXPN, VRFY or RSET refused with 503.
-
-    These five may be used at any time in a session, before the hello too, so their order can never be wrong.
-    """
-    before = x.before
-    if before is None or before.phase in {*_TURNED_AWAY, Phase.QUIT} or _blamed(x):
-        return
-    yield Evidence(f"{_verb(x)} may come at any time, yet the server answered 503.", reply=True)
+        yield Evidence(f"{verb_of(x)} was sent to {kind} server; {_answer(x)}.")

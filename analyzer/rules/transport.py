@@ -18,15 +18,23 @@ __all__: list[str] = []
 
 _IMPLICIT_TLS_PORT = 465  # RFC 8314 §7.3: where nothing else is due
 _IDLE_ENOUGH = 300 * SECOND  # a server that closes after so long was patient (RFC 5321 §4.5.3.2.7)
+_FAREWELLS = frozenset({b"221", b"421", b"521"})
 _OPEN = frozenset({Phase.GREETED, Phase.READY, Phase.MAIL, Phase.RCPT, Phase.CONTENT, Phase.CHUNKS, Phase.BROKEN})
 
 
 def _in_session(talk: Conversation) -> bool:
     """Whether a session was open for certain when the connection ended, and in the clear."""
-    state = talk.session.state
+    state, course = talk.session.state, talk.course
     if talk.last is not None and talk.last.act is Act.STARTTLS and talk.last.accepted:
         return False  # what comes next is TLS or the end (RFC 3207 §4)
-    return talk.certain and state.sure and state.phase in _OPEN and not talk.course.opaque
+    both = talk.certain if course.captured is None else course.captured  # a side may be in view and say nothing
+    return both and state.sure and state.phase in _OPEN and not course.opaque and talk.server_seen
+
+
+def _said_farewell(talk: Conversation) -> bool:
+    """Whether the server had said that it closes, be it in a reply that never ended."""
+    hanging = talk.course.hanging
+    return talk.course.farewell is not None or (hanging is not None and hanging[0][:3] in _FAREWELLS)
 
 
 def _how(talk: Conversation) -> str:
@@ -53,6 +61,7 @@ def client_closed_without_quit(x: Exchange | None, talk: Conversation) -> Iterat
             frame=closing.frame,
             time_ns=closing.time_ns,
             evidence="",
+            certain=True,
         )
 
 
@@ -72,7 +81,7 @@ def server_closed_without_reason(x: Exchange | None, talk: Conversation) -> Iter
     """
     course = talk.course
     closing = course.closing
-    if closing is None or closing.side != "server" or course.farewell is not None or not _in_session(talk):
+    if closing is None or closing.side != "server" or _said_farewell(talk) or not _in_session(talk):
         return
     if closing.client_idle_ns >= _IDLE_ENOUGH:
         return
@@ -83,6 +92,7 @@ def server_closed_without_reason(x: Exchange | None, talk: Conversation) -> Iter
         frame=closing.frame,
         time_ns=closing.time_ns,
         evidence="",
+        certain=True,
     )
 
 
@@ -139,7 +149,7 @@ def conflicting_retransmission(x: Exchange | None, talk: Conversation) -> Iterat
         )
 
 
-@rule("TCP906", "analysis-incomplete", "info", "path", "none", on=Ended())
+@rule("TCP906", "analysis-incomplete", "info", "path", "", on=Ended())
 def analysis_incomplete(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     """Decoding was limited by the capture.
 
@@ -159,7 +169,12 @@ def analysis_incomplete(x: Exchange | None, talk: Conversation) -> Iterator[Evid
         limits.append(course.stopped)
     elif record.tls == "implicit" and record.server.port != _IMPLICIT_TLS_PORT:
         limits.append("the connection is encrypted from its first byte")
-    elif record.tls == "starttls" and not talk.session.state.hello.secure and talk.session.state.sure:
+    elif (
+        record.tls == "starttls"
+        and course.server_tls
+        and not talk.session.state.hello.secure
+        and talk.session.state.sure
+    ):
         limits.append("encrypted data follows that STARTTLS did not announce")
     if limits:
         offset, frame, time_ns = course.first_gap or (0, *course.started)

@@ -1,12 +1,12 @@
 """smtpwire: who broke which rule of SMTP, at which byte of which frame.
 
 ``from smtpwire import audit`` and iterate: ``for connection in audit("a.pcap"): ...``. Names are imported when they are
-first used, so that ``import smtpwire`` costs next to nothing.
+first used, so that ``import smtpwire`` costs next to nothing. Scapy finds its extension here: ``scapy_ext``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .analyzer.audit import Audit, Options, audit
     from .analyzer.errors import InputError, UsageError
     from .analyzer.model import Capture, Connection, Finding, Message, Report, Summary, Turn
+    from .analyzer.scapy_session import SMTPSession
 
 __all__ = [
     "Audit",
@@ -24,11 +25,13 @@ __all__ = [
     "Message",
     "Options",
     "Report",
+    "SMTPSession",
     "Summary",
     "Turn",
     "UsageError",
     "__version__",
     "audit",
+    "scapy_ext",
 ]
 
 _HOMES = {
@@ -44,6 +47,7 @@ _HOMES = {
     "Report": "model",
     "Summary": "model",
     "Turn": "model",
+    "SMTPSession": "scapy_session",
 }
 
 
@@ -60,3 +64,12 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def scapy_ext(ext: Any) -> None:
+    """Called by Scapy's ``conf.exts.load("smtpwire")``: binds the layers, and makes them ``scapy.layers.smtp``."""
+    from pathlib import Path  # noqa: PLC0415
+
+    from .dissectors.scapy_ext import register  # noqa: PLC0415
+
+    register(ext, Path(__file__).with_name("scapy_smtp.py"), __version__)

@@ -243,7 +243,7 @@ def test_what_stands_behind_a_lookalike_can_be_taken_back(pieces: list[bytes]) -
     assert one.complete
     assert one.cut
     assert one.sha256 is None
-    assert one.size == len(b"a: b\r\n\r\nhi\n.\n")
+    assert one.size == len(b"a: b\r\n\r\nhi\n")
 
 
 @pytest.mark.parametrize("tail", [b"\r\n.\r", b"\n.\n", b"\n.\r\n", b"\r.\r\n"])

@@ -86,8 +86,19 @@ def test_a_reply_that_hangs_can_be_ended() -> None:
 
 def test_what_is_no_reply_cannot_be_ended() -> None:
     told = Told().feed(b"wh")
-    assert told.reader.unfinished
+    assert not told.reader.unfinished
     assert not told.reader.end_unfinished()
+
+
+def test_a_reply_stops_short_only_at_the_end_of_a_line() -> None:
+    told = Told().feed(b"250-mx\r\n250-SI")
+    assert not told.reader.unfinished
+    assert told.feed(b"ZE\r\n").reader.unfinished
+
+
+def test_how_many_replies_would_end() -> None:
+    reader = Told().feed(b"250-mx\r\n25").reader
+    assert [reader.ends(data) for data in (b"0 ok", b"0 ok\r\n", b"0-a\r\n250 b\r\n250 c\r\n")] == [0, 1, 2]
 
 
 def test_behind_a_gap_the_next_whole_line_counts() -> None:

@@ -108,7 +108,8 @@ def test_illegal_values(keyword: bytes, value: bytes | None) -> None:
         (b"SIZE=1", [(DeviationKind.BAD_PARAMETER_SYNTAX, 0, 6)]),
         (b"\tSIZE=1", [(DeviationKind.BAD_PARAMETER_SYNTAX, 0, 7)]),
         (b" SIZE=1  BODY=7BIT", [(DeviationKind.STRAY_WHITESPACE, 8, 1)]),
-        (b" HOLDFOR=1 HOLDUNTIL=x", [(DeviationKind.BAD_PARAMETER_VALUE, 0, 22)]),
+        (b" HOLDFOR=1 HOLDUNTIL=x", [(DeviationKind.BAD_PARAMETER_VALUE, 1, 21)]),
+        (b" SIZE=1 HOLDUNTIL=x HOLDFOR=1", [(DeviationKind.BAD_PARAMETER_VALUE, 8, 21)]),
         (b" SIZE=a BODY=b", [(DeviationKind.BAD_PARAMETER_VALUE, 1, 6)]),
     ],
 )

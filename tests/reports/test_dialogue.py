@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from handmade import capture, connection, every_turn, finding, lines_of, output, summary_of
 
-from smtpwire.analyzer.model import CommandTurn, Connection, ReplyTurn
+from smtpwire.analyzer.model import CommandTurn, Connection, MessageTurn, ReplyTurn
 from smtpwire.analyzer.reports.dialogue import DialogueWriter
 
 
@@ -33,13 +33,32 @@ def test_a_finding_stands_under_the_line_that_it_is_about() -> None:
     assert lines[mail + 1].strip() == "error SEQ101 mail-before-hello (client)"
     reply = lines.index("      8    0.008000 ← 250 2.1.0 Ok")
     assert "error SEQ120" in lines[reply + 2]
-    assert "(Follows from SEQ101 in frame 6.)" in " ".join(line.strip() for line in lines[reply + 3 : reply + 5])
+    assert "(Follows from SEQ101 in frame 6.)" in " ".join(line.strip() for line in lines[reply + 3 : reply + 6])
 
 
 def test_prediction_and_reply_are_held_against_each_other() -> None:
     lines = [line.strip() for line in shown(connection(1, []))]
     assert lines[lines.index("8    0.008000 ← 250 2.1.0 Ok") + 1] == "predicted: 503"
     assert lines[lines.index("503 identified") + 1] == "predicted: accepted, as EHLO was in order"
+
+
+def test_a_reply_that_does_not_stand_below_its_command_names_it() -> None:
+    one = connection(1, [])
+    one.dialogue = [
+        *(CommandTurn("client", verb, None, "accept", 5, one.started, 0) for verb in ("MAIL", "RCPT")),
+        *(ReplyTurn("server", 250, ["ok"], None, n, 6, one.started, 0) for n in (0, 1, None)),
+        CommandTurn("client", "BDAT", "5 LAST", "accept", 7, one.started, 0),
+        MessageTurn("client", 5, 1, True, True, 7, one.started, 0),
+        ReplyTurn("server", 250, ["done"], None, 5, 8, one.started, 0),
+    ]
+    replies = [line.partition("←")[2].strip() for line in shown(one) if "←" in line]
+    assert replies == ["250 ok  (to MAIL)", "250 ok  (to RCPT)", "250 ok  (to no command)", "250 done"]
+
+
+def test_bytes_that_the_line_does_not_show_are_quoted() -> None:
+    lines = [line.strip() for line in shown(connection(1, [finding(turn=8, evidence="a\\x0ab"), finding(turn=1)]))]
+    assert lines.count("│ a\\x0ab") == 1
+    assert "│ MAIL FROM:<a@a.example>" not in lines
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""BIT: the 7-bit rule, the repertoire of characters, and line ends."""
+"""BIT: the 7-bit rule, NUL and line ends in command lines and replies."""
 
-# RFC 821 and RFC 5321 §2.4 agree: seven-bit characters, the high bit zero. 8BITMIME lifts that for a message's body and
-# for nothing else; SMTPUTF8 for addresses and header fields, if they are UTF-8; BINARYMIME for BDAT content. Which
-# of these was negotiated decides between the rules, so they ask what the server had listed when MAIL was sent.
+# RFC 821 and RFC 5321 §2.4 agree: seven-bit characters, the high bit zero. In a line only an address, or the value of a
+# parameter, may be UTF-8, and only where SMTPUTF8 was offered and asked for. What stands in a line of an AUTH exchange
+# is base64 or not (CMD314); only its end is judged here.
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ import re
 from typing import TYPE_CHECKING
 
 from ...dissectors.commands import DeviationKind
-from ...dissectors.text import printable
-from ..content import Flaw
 from ..exchange import Mark, Transaction
 from ..states import Act
-from .registry import Evidence, OnContent, OnExchange, rule
+from .octets_content import line_at, times
+from .registry import Evidence, OnExchange, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..content import Content, Spot
     from ..conversation import Conversation
     from ..exchange import Exchange
 
@@ -31,11 +29,7 @@ _BARE_LF = re.compile(rb"(?<!\r)\n")
 _BARE_CR = re.compile(rb"\r(?!\n)")
 _PATH = re.compile(rb"[ \t]*(?:FROM|TO)[ \t]*:[ \t]*(?:<[^>]*>?|[^ \t]*)", re.IGNORECASE)
 _VALUE = re.compile(rb"=[^ \t]*")
-_MIME_VERSION = b"MIME-Version"
-
-
-def _times(count: int) -> str:
-    return "" if count == 1 else f" ({count} times)"
+_COMMANDS = frozenset(Act) - {Act.ANSWER}
 
 
 # -- command lines -------------------------------------------------------------------------------------------------
@@ -85,7 +79,7 @@ def _high_bytes(x: Exchange) -> tuple[list[int], list[int]]:
     "error",
     "client",
     "RFC 5321 §2.4; RFC 821 §2, App. A; RFC 6531 §3.7.1",
-    on=OnExchange(marks=Mark.EIGHT_BIT),
+    on=OnExchange(marks=Mark.EIGHT_BIT, acts=_COMMANDS),
 )
 def eight_bit_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Byte above 0x7F in a command line.
@@ -98,12 +92,13 @@ def eight_bit_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     wrong = list(never)
     listed = hello is not None and hello.lists("SMTPUTF8")
     known = hello is not None and hello.keywords is not None and talk.server_seen
-    if perhaps and not listed and (known or not talk.server_seen):
+    allowed = listed or (not known and (talk.server_seen or _declares_utf8(x)))  # asked for, so perhaps it was offered
+    if perhaps and not allowed:
         wrong = sorted(never + perhaps)
     if wrong:
         where = "" if never or not perhaps else ", in an address, though the server does not offer SMTPUTF8"
         yield Evidence(
-            f"The command holds the byte 0x{x.raw[wrong[0]]:02x}{where}{_times(len(wrong))}; commands are 7-bit ASCII.",
+            f"The command holds the byte 0x{x.raw[wrong[0]]:02x}{where}{times(len(wrong))}; commands are 7-bit ASCII.",
             offset=x.offset + wrong[0],
             length=1,
             certain=None if never or known else False,
@@ -153,7 +148,7 @@ def invalid_utf8(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     if x.marks & Mark.CONTENT_UTF8:
         content = x.content
-        if content is None or content.header_8bit is None or content.missing:
+        if content is None or content.header_8bit is None or content.missing or talk.profile == "rfc821":
             return
         try:
             content.header.decode("utf-8")
@@ -165,7 +160,7 @@ def invalid_utf8(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
                 length=content.header_8bit.count,
                 frame=content.header_8bit.frame,
                 time_ns=content.header_8bit.time_ns,
-                evidence=_line_at(content.header, wrong.start),
+                evidence=line_at(content.header, wrong.start),
             )
         return
     if x.state is None or not x.state.hello.lists("SMTPUTF8") or not _declares_utf8(x):
@@ -203,154 +198,15 @@ def eight_bit_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         permitted = _declares_utf8(x) and reply.code // 10 in {25, 55}
     else:
         permitted = reply.code in {251, 551} and x.transaction is not None and x.transaction.smtputf8
-    if not permitted:
+    if not permitted or talk.profile == "rfc821":
         at = [m.start() for m in _HIGH.finditer(reply.raw)]
         yield Evidence(
-            f"The reply holds the byte 0x{reply.raw[at[0]]:02x}{_times(len(at))}; replies are 7-bit ASCII.",
+            f"The reply holds the byte 0x{reply.raw[at[0]]:02x}{times(len(at))}; replies are 7-bit ASCII.",
             reply=True,
             offset=x.reply_offset + at[0],
             length=1,
             count=len(at),
         )
-
-
-# -- message content -----------------------------------------------------------------------------------------------
-
-
-def _spot(message: str, spot: Spot, evidence: str = "") -> Evidence:
-    return Evidence(
-        message,
-        offset=spot.offset,
-        length=1,
-        frame=spot.frame,
-        time_ns=spot.time_ns,
-        evidence=evidence,
-        count=spot.count,
-    )
-
-
-def _whole(x: Exchange) -> Content | None:
-    """The content, where all of it was captured (G9)."""
-    return x.content if x.content is not None and not x.content.missing else None
-
-
-def _line_at(header: bytes, at: int) -> str:
-    start = header.rfind(b"\n", 0, at) + 1
-    end = header.find(b"\n", at)
-    return printable(header[start : end if end >= 0 else len(header)].rstrip(b"\r")[:100])
-
-
-def _binary(x: Exchange) -> bool:
-    """BODY=BINARYMIME sent by BDAT: no octet and no line end is wrong."""
-    return (
-        x.content is not None and x.content.chunked and x.transaction is not None and x.transaction.body == "BINARYMIME"
-    )
-
-
-@rule(
-    "BIT205",
-    "eight-bit-in-header",
-    "error",
-    "client",
-    "RFC 5321 §2.4; RFC 5322 §2.2; RFC 6531 §3.2",
-    on=OnContent(flaws=Flaw.EIGHT_BIT_HEADER),
-    formal=True,
-)
-def eight_bit_in_header(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Byte above 0x7F in the message header without SMTPUTF8.
-
-    Header fields are ASCII; 8BITMIME does not change that. Other characters need encoded words (RFC 2047), or a
-    transaction declared SMTPUTF8.
-    """
-    content = _whole(x)
-    if content is None or content.header_8bit is None or x.transaction is None or x.transaction.smtputf8:
-        return
-    first = _HIGH.search(content.header)
-    spot = content.header_8bit
-    field = _line_at(content.header, first.start()) if first else ""
-    yield _spot(
-        f"The message header holds bytes above 127{_times(spot.count)} and the transaction is not declared SMTPUTF8.",
-        spot,
-        field,
-    )
-
-
-def _body(x: Exchange, talk: Conversation) -> str | None:
-    """Which of BIT206, BIT207, BIT208 an 8-bit body breaks; None: none, or it cannot be told."""
-    content, transaction = _whole(x), x.transaction
-    if content is None or content.body_8bit is None or transaction is None:
-        return None
-    hello = transaction.state.hello
-    body = transaction.body
-    if talk.profile == "rfc821":
-        return "BIT206"
-    if hello.keywords is None or (body == "BINARYMIME" and hello.lists("BINARYMIME")):
-        return None
-    if not hello.lists("8BITMIME"):
-        return "BIT206"
-    return {None: "BIT207", "7BIT": "BIT208"}.get(body)
-
-
-@rule(
-    "BIT206",
-    "eight-bit-body-not-offered",
-    "error",
-    "client",
-    "RFC 6152 §3; RFC 5321 §2.4; RFC 821 §4.5.2, App. A",
-    on=OnContent(flaws=Flaw.EIGHT_BIT_BODY),
-    formal=True,
-)
-def eight_bit_body_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """8-bit body to a server that does not offer 8BITMIME.
-
-    The client must convert the body to seven bits (quoted-printable or base64) or return the message.
-    """
-    if _body(x, talk) == "BIT206" and x.content is not None and x.content.body_8bit is not None:
-        spot = x.content.body_8bit
-        yield _spot(
-            f"The body holds bytes above 127{_times(spot.count)}, and the server does not offer 8BITMIME.", spot
-        )
-
-
-@rule(
-    "BIT207",
-    "eight-bit-body-undeclared",
-    "error",
-    "client",
-    "RFC 6152 §3; RFC 5321 §2.4",
-    on=OnContent(flaws=Flaw.EIGHT_BIT_BODY),
-    formal=True,
-)
-def eight_bit_body_undeclared(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """8-bit body without BODY=8BITMIME although the server offers it.
-
-    The server would take the body as it is, but the client has to say so: BODY=8BITMIME on MAIL.
-    """
-    if _body(x, talk) == "BIT207" and x.content is not None and x.content.body_8bit is not None:
-        spot = x.content.body_8bit
-        yield _spot(
-            f"The body holds bytes above 127{_times(spot.count)}, and MAIL lacks BODY=8BITMIME, which was offered.",
-            spot,
-        )
-
-
-@rule(
-    "BIT208",
-    "eight-bit-body-declared-7bit",
-    "error",
-    "client",
-    "RFC 6152 §3",
-    on=OnContent(flaws=Flaw.EIGHT_BIT_BODY),
-    formal=True,
-)
-def eight_bit_body_declared_7bit(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """8-bit body in a transaction declared BODY=7BIT.
-
-    The declaration is a promise that a server may rely on when it hands the message to a 7-bit neighbour.
-    """
-    if _body(x, talk) == "BIT208" and x.content is not None and x.content.body_8bit is not None:
-        spot = x.content.body_8bit
-        yield _spot(f"The body holds bytes above 127{_times(spot.count)}, though MAIL said BODY=7BIT.", spot)
 
 
 @rule(
@@ -376,7 +232,7 @@ def bom_before_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "error",
     "client",
     "RFC 5321 §4.1.2, §2.3.8",
-    on=OnExchange(marks=Mark.NUL),
+    on=OnExchange(marks=Mark.NUL, acts=_COMMANDS),
 )
 def nul_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """NUL byte in a command line.
@@ -384,49 +240,7 @@ def nul_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     No production of the grammar holds a NUL, and programs written in C end their strings there.
     """
     count = x.raw.count(b"\0")
-    yield Evidence(f"The command holds a NUL byte{_times(count)}.", offset=x.offset + x.raw.index(b"\0"), length=1)
-
-
-@rule(
-    "BIT213",
-    "nul-in-content",
-    "warning",
-    "client",
-    "RFC 5321 §4.1.1.4; RFC 5322 §4; RFC 2045 §2.7, §2.8",
-    on=OnContent(flaws=Flaw.NUL),
-    formal=True,
-)
-def nul_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """NUL byte in message content.
-
-    Neither 7bit nor 8bit content may hold NUL; only BODY=BINARYMIME sent by BDAT may.
-    """
-    content = _whole(x)
-    if content is not None and content.nul is not None and not _binary(x):
-        yield _spot(f"The message holds a NUL byte{_times(content.nul.count)}.", content.nul)
-
-
-@rule(
-    "BIT214",
-    "eight-bit-not-mime",
-    "warning",
-    "client",
-    "RFC 5321 §2.4; RFC 6152 §3",
-    on=OnContent(flaws=Flaw.EIGHT_BIT_BODY),
-    formal=True,
-)
-def eight_bit_not_mime(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """BODY=8BITMIME with 8-bit text that is not MIME.
-
-    The extension carries MIME messages; without MIME-Version nobody can know what the bytes above 127 mean.
-    """
-    content = _whole(x)
-    if content is None or content.body_8bit is None or x.transaction is None:
-        return
-    if x.transaction.body in {"8BITMIME", "BINARYMIME"} and content.field(_MIME_VERSION) is None:
-        yield _spot(
-            f"MAIL said BODY={x.transaction.body}, but the message has no MIME-Version field.", content.body_8bit
-        )
+    yield Evidence(f"The command holds a NUL byte{times(count)}.", offset=x.offset + x.raw.index(b"\0"), length=1)
 
 
 # -- line ends -----------------------------------------------------------------------------------------------------
@@ -454,44 +268,6 @@ def bare_cr_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     at = found.start() if found else x.length - 1
     where = "inside the line" if found else "instead of CRLF at its end"
     yield Evidence(f"A bare CR stands {where}.", offset=x.offset + at, length=1)
-
-
-@rule(
-    "BIT223",
-    "bare-lf-in-content",
-    "error",
-    "client",
-    "RFC 5321 §2.3.8, §4.1.1.4",
-    on=OnContent(flaws=Flaw.BARE_NEWLINE),
-    formal=True,
-)
-def bare_lf_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """LF without CR in message content.
-
-    Text lines end with CRLF. A bare LF is what SMTP smuggling is made of: receivers differ in whether it ends a line.
-    """
-    content = _whole(x)
-    if content is not None and content.bare_lf is not None and not _binary(x):
-        yield _spot(f"The message holds LF without CR{_times(content.bare_lf.count)}.", content.bare_lf)
-
-
-@rule(
-    "BIT224",
-    "bare-cr-in-content",
-    "error",
-    "client",
-    "RFC 5321 §2.3.8",
-    on=OnContent(flaws=Flaw.BARE_NEWLINE),
-    formal=True,
-)
-def bare_cr_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """CR without LF in message content.
-
-    Text lines end with CRLF, and CR may not be sent alone.
-    """
-    content = _whole(x)
-    if content is not None and content.bare_cr is not None and not _binary(x):
-        yield _spot(f"The message holds CR without LF{_times(content.bare_cr.count)}.", content.bare_cr)
 
 
 @rule(
@@ -532,7 +308,7 @@ def bare_newline_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     wrong = [d for d in x.reply.deviations if d.kind is DeviationKind.BARE_NEWLINE]
     if wrong:
         yield Evidence(
-            f"The reply holds a bare LF or CR{_times(len(wrong))}.",
+            f"The reply holds a bare LF or CR{times(len(wrong))}.",
             reply=True,
             offset=x.reply_offset + wrong[0].at,
             length=1,

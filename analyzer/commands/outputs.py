@@ -1,0 +1,156 @@
+"""Where reports go: ``--format`` and ``--output`` together, opened before anything is read."""
+
+# Theory
+# ------
+# Each -o is one report: FORMAT:PATH says it all, a bare PATH takes the format of --format, or what its suffix stands
+# for. Standard output gets the format of --format, unless -o is there and --format is not, or served a bare PATH.
+# So `-o r.html` writes a page and prints nothing, `--format json -o r.json` does the same with JSON, and
+# `--format github -o sarif:r.sarif` does two things.
+#
+# Everything that can be wrong with that is told before the first byte is read: a run may take hours.
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..choices import Form
+from ..errors import UsageError, display_path, nearest
+from ..files import replacing, same_file
+from ..reports.fanout import FanOut, Flushed
+from ..reports.formats import FORMATS, Format, Style, guessed
+from ..reports.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from ..reports.output import Writer
+
+__all__ = ["Destination", "destinations", "opened"]
+
+STDOUT = "-"
+DEFAULT_STYLE = Style()
+_NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_]+):(.*)", re.DOTALL)  # one letter is a drive of Windows
+
+
+class Destination(NamedTuple):
+    """One report: its format, and its path; None is standard output."""
+
+    form: Form
+    path: str | None
+
+
+def destinations(outputs: Sequence[str], given: Form | None, default: Form) -> list[Destination]:
+    """What is to be written. ``outputs``: the values of -o; ``given``: --format; ``default``: the format without it.
+
+    Raises UsageError for a format that there is not, and for two reports in one place.
+    """
+    found: list[Destination] = []
+    served = False
+    for value in outputs:
+        named = _NAMED.fullmatch(value)
+        if named:
+            form, path = _form(named[1], value), named[2]
+        else:
+            form, path = _form_of(value, given, default), value
+            served = served or form is given
+        if not path:
+            raise UsageError("no file is named", f"-o {display_path(value)}", "write -o FORMAT:PATH")
+        found.append(Destination(form, None if path == STDOUT else path))
+    if not outputs or (given is not None and not served):
+        found.append(Destination(given or default, None))
+    _check_apart(found)
+    return found
+
+
+def _form(name: str, value: str) -> Form:
+    try:
+        return Form(name.lower())
+    except ValueError:
+        near = nearest(name.lower(), [form.value for form in Form])
+        hint = f"did you mean {near}?" if near else f"there are {', '.join(Form)}; a file of that name is ./{value}"
+        raise UsageError("no such format", display_path(name), display_path(hint)) from None
+
+
+def _form_of(path: str, given: Form | None, default: Form) -> Form:
+    """The format of a path that comes without one."""
+    guess = guessed(Path(path)) if path != STDOUT else None
+    if given is None:
+        return guess or default
+    fits = guess is None or Path(path).suffix.lower() in FORMATS[given].suffixes
+    return given if fits else guess or given
+
+
+def _check_apart(found: Sequence[Destination]) -> None:
+    names = [STDOUT if one.path is None else os.path.realpath(one.path) for one in found]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            where = "standard output" if name == STDOUT else display_path(found[number].path or "")
+            raise UsageError("two reports in one place", where, "give each a file of its own with -o FORMAT:PATH")
+
+
+@contextmanager
+def opened(
+    found: Sequence[Destination], inputs: Sequence[str], style: Style = DEFAULT_STYLE
+) -> Iterator[tuple[Writer, Flushed]]:
+    """The writer of all these reports, and its outputs. Files appear when the block ends without an exception.
+
+    Raises UsageError for what cannot be written, for a missing extra, for a report that would overwrite an input, and
+    for a style of a format that is not among them.
+    """
+    _check_style(found, style)
+    for one in found:
+        FORMATS[one.form].check()
+        if one.path is not None and any(name != STDOUT and same_file(name, one.path) for name in inputs):
+            raise UsageError(
+                "the report would overwrite a capture", display_path(one.path), "name another file with -o"
+            )
+    with ExitStack() as stack:
+        writers: list[Writer] = []
+        outputs: list[Output] = []
+        on_terminal = False
+        for form, path in found:
+            chosen = FORMATS[form]
+            place = None if path is None else _place(chosen, path, style)
+            if place is not None:
+                writers.append(stack.enter_context(place))
+                continue
+            output = _output(chosen, path, stack)
+            assert chosen.stream is not None
+            writers.append(chosen.stream(output, style))
+            outputs.append(output)
+            on_terminal = on_terminal or (output.terminal and writers[-1].streams)
+        writer = writers[0] if len(writers) == 1 else FanOut(writers, streams=on_terminal)
+        yield writer, Flushed(outputs)
+
+
+def _check_style(found: Sequence[Destination], style: Style) -> None:
+    for asked, option, form in ((style.concise, "--concise", Form.TEXT), (style.zeek_json, "--zeek-json", Form.ZEEK)):
+        if asked and all(one.form is not form for one in found):
+            where = f"--format {found[0].form.value}"
+            raise UsageError(
+                f"{option} is a form of {form.value}", where, f"add --format {form.value}, or leave it out"
+            )
+
+
+def _place(chosen: Format, path: str, style: Style) -> AbstractContextManager[Writer] | None:
+    """Where ``path`` is no stream, the context manager that opens it."""
+    if chosen.place is None:
+        return None
+    directory = path.endswith(("/", os.sep)) or Path(path).is_dir() or not Path(path).suffix
+    return chosen.place(Path(path), style) if chosen.stream is None or directory else None
+
+
+def _output(chosen: Format, path: str | None, stack: ExitStack) -> Output:
+    if chosen.stream is None:
+        raise UsageError(
+            f"{chosen.form.value} is no text to print", "standard output", f"add -o FILE{chosen.suffixes[0]}"
+        )
+    if path is None:
+        return Output(sys.stdout.buffer, encoding=sys.stdout.encoding)
+    return Output(stack.enter_context(replacing(path)), name=display_path(path))

@@ -1,0 +1,92 @@
+"""The attachments of a message, listed by the standard library's parser; nothing of them is opened or run."""
+
+# Theory
+# ------
+# The parser is made for mail, not for attacks: its work grows with lines times the depth of multiparts, and with the
+# square of a Content-Type. So a message is looked over first, in linear time, and one that would be too much work is
+# left alone, which is told. The policy is the one that keeps headers as text (compat32): it never raises on defects
+# and has no grammar to get lost in.
+
+from __future__ import annotations
+
+import hashlib
+import re
+from email import policy
+from email.parser import BytesParser
+from typing import TYPE_CHECKING
+
+from ..errors import display_path
+from .envelope import Attachment
+
+if TYPE_CHECKING:
+    from email.message import Message
+
+__all__ = ["MAX_LISTED", "attachments_of"]
+
+MAX_LISTED = 1 << 25  # octets of a message; larger ones would take ten times that in memory
+MAX_WORK = 20_000_000  # lines times nested parts: some seconds
+MAX_NESTED = 200  # multipart and message headers, so that the parser's recursion stays far from Python's limit
+MAX_FIELD = 2048  # octets of a Content-Type or Content-Disposition with its continuation lines
+MAX_PARTS = 1000
+MAX_NAME = 255  # characters of a name that are told
+
+# The parser ends lines at CR, LF and CRLF alike.
+_NESTING = re.compile(rb"(?:\A|[\r\n])content-type[ \t]*:\s*(?:multipart|message)/", re.IGNORECASE)
+_FIELD = re.compile(
+    rb"(?:\A|[\r\n])content-(?:type|disposition)[ \t]*:[^\r\n]*(?:(?:\r\n|\r|\n)[ \t][^\r\n]*)*", re.IGNORECASE
+)
+
+
+def attachments_of(data: bytes) -> list[Attachment]:
+    """What is attached to the message ``data``. Raises ValueError, saying why, where it is not to be listed."""
+    _look_over(data)
+    try:
+        message = BytesParser(policy=policy.compat32).parsebytes(data)
+        return [_attachment(part) for part in _parts(message) if _is_attached(part)]
+    except RecursionError:
+        raise ValueError("its parts are nested too deeply") from None
+    except Exception as error:  # whatever a hostile message does to the parser, the other messages are extracted
+        raise ValueError(f"Python's parser gave up ({type(error).__name__})") from error
+
+
+def _look_over(data: bytes) -> None:
+    if len(data) > MAX_LISTED:
+        raise ValueError(f"the message is larger than {MAX_LISTED:,} octets")
+    nested = sum(1 for _ in _NESTING.finditer(data))
+    if nested > MAX_NESTED or nested * data.count(b"\n") > MAX_WORK:
+        raise ValueError(f"it has {nested:,} multipart or message headers")
+    longest = max((len(found[0]) for found in _FIELD.finditer(data)), default=0)
+    if longest > MAX_FIELD:
+        raise ValueError(f"a header field that describes a part has {longest:,} octets")
+
+
+def _parts(message: Message) -> list[Message]:
+    parts: list[Message] = []
+    waiting = [message]
+    while waiting:
+        part = waiting.pop()
+        parts.append(part)
+        if len(parts) > MAX_PARTS:
+            raise ValueError(f"it has more than {MAX_PARTS:,} parts")
+        payload = part.get_payload()
+        if isinstance(payload, list):
+            waiting.extend(one for one in reversed(payload) if hasattr(one, "get_payload"))
+    return parts
+
+
+def _is_attached(part: Message) -> bool:
+    kind = part.get_content_maintype()
+    if kind == "multipart":
+        return False
+    return part.get_content_disposition() == "attachment" or part.get_filename() is not None or kind != "text"
+
+
+def _attachment(part: Message) -> Attachment:
+    name = part.get_filename()
+    told = None if name is None else display_path(str(name)[:MAX_NAME])
+    kind = display_path(part.get_content_type()[:MAX_NAME])
+    content = None if part.is_multipart() else part.get_payload(decode=True)
+    if not isinstance(content, bytes):
+        return Attachment(kind, told, None, None, None, None)
+    digests = (hashlib.new(name, content, usedforsecurity=False).hexdigest() for name in ("md5", "sha1", "sha256"))
+    return Attachment(kind, told, len(content), *digests)

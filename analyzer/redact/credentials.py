@@ -1,0 +1,172 @@
+"""Credentials and text of messages in a connection: hidden wherever they stand, echoes of them too."""
+
+# Every command and reply of every connection passes here, and nearly none of them holds a secret. So the first look at
+# a turn is one search for words that go with secrets, and only a connection where something was hidden is looked at
+# again, for echoes.
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ..model import AuthTurn, CommandTurn, MalformedTurn, MessageTurn, ReplyTurn
+from .hiding import Hider, hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ..model import Connection, Finding, Turn
+
+__all__ = ["VERBS", "hide_secrets"]
+
+# Verbs whose lines are commands whatever came before them.
+VERBS = frozenset(
+    (
+        *(
+            "HELO",
+            "EHLO",
+            "LHLO",
+            "MAIL",
+            "SEND",
+            "SOML",
+            "SAML",
+            "RCPT",
+            "DATA",
+            "BDAT",
+            "BURL",
+            "RSET",
+            "VRFY",
+            "EXPN",
+        ),
+        *("HELP", "NOOP", "QUIT", "TURN", "STARTTLS", "AUTH", "ETRN", "ATRN", "XCLIENT", "XFORWARD", "XEXCH50"),
+    )
+)
+_PASSWORD_VERBS = frozenset(("PASS", "APOP", "LOGIN", "XAUTH", "AUTHINFO", "AUTHENTICATE"))
+_XCLIENT_LOGIN = re.compile(r"((?:^|[ \t])LOGIN=)(\S+)", re.IGNORECASE)
+# Challenges that hold nothing: none, and those of AUTH LOGIN ("Username:", "Password:", "User Name").
+_PROMPTS = frozenset(
+    ("", "VXNlcm5hbWU6", "UGFzc3dvcmQ6", "VXNlciBOYW1lAA==", "UGFzc3dvcmQA", "VXNlcm5hbWU=", "UGFzc3dvcmQ=")
+)
+# Of a message only header fields are quoted, the dots that look like its end, and commands that are smuggled in it.
+_QUOTABLE = re.compile(
+    r"[!-9;-~]{1,76}[ \t]*:|(?:HELO|EHLO|LHLO|MAIL|RCPT|DATA|BDAT|RSET|QUIT|AUTH|STARTTLS|VRFY|NOOP)\b"
+    r"|(?:\\x[0-9a-f]{2}|[. ])*$",
+    re.IGNORECASE,
+)
+
+
+def hide_secrets(connection: Connection) -> None:
+    """Credentials and text of messages, wherever they stand."""
+    hider = Hider()
+    stray = _hide_in_commands(connection.dialogue, hider)
+    _hide_in_replies(connection.dialogue, hider, stray)
+    for finding in connection.findings:
+        _hide_in_finding(finding, connection.dialogue, hider, stray)
+    if hider.words:
+        echo = re.compile("|".join(map(re.escape, sorted(hider.words, key=len, reverse=True))), re.IGNORECASE)
+        _each_quotation(connection, lambda text: echo.sub(lambda found: hidden(found[0]), text))
+
+
+def _hide_in_commands(dialogue: Iterable[Turn], hider: Hider) -> set[int]:
+    """Gives the turns whose lines were no commands: answers to a challenge that never came, text of a message."""
+    stray: set[int] = set()
+    astray = False  # a line that is no command is then what AUTH or DATA had announced
+    for index, turn in enumerate(dialogue):
+        if isinstance(turn, CommandTurn):
+            verb, argument = turn.verb or "", turn.argument or ""
+            if verb in VERBS:
+                if verb in {"XCLIENT", "XFORWARD"}:
+                    turn.argument = _XCLIENT_LOGIN.sub(lambda found: found[1] + hider.hide(found[2]), argument)
+                elif verb == "AUTH":
+                    turn.argument = hider.credentials("", argument) if argument else turn.argument
+                elif argument:
+                    turn.argument = hider.client(f"{verb} {argument}")[len(verb) + 1 :]
+                astray = verb in {"AUTH", "DATA", "BDAT"}
+            elif astray or _like_an_answer(verb, argument):
+                stray.add(index)
+                turn.verb, turn.argument = None, hider.hide(f"{verb} {argument}".strip())
+            else:
+                _hide_in_unknown(turn, verb, argument, hider)
+        elif isinstance(turn, AuthTurn | MessageTurn):
+            astray = isinstance(turn, AuthTurn)
+    return stray
+
+
+def _hide_in_unknown(turn: CommandTurn, verb: str, argument: str, hider: Hider) -> None:
+    """A line that is no command of SMTP: of another protocol, or misspelled."""
+    if verb in _PASSWORD_VERBS:
+        turn.argument = hider.hide(argument) if argument else turn.argument
+        return
+    whole = f"{verb} {argument}".strip()
+    shown = hider.client(whole)
+    if shown == whole:
+        return
+    if verb and shown.startswith(verb):
+        turn.argument = shown[len(verb) :].lstrip() or None
+    else:
+        turn.verb, turn.argument = None, shown
+
+
+def _like_an_answer(verb: str, argument: str) -> bool:
+    """Whether a line of one word looks like base64, as where the capture begins inside an AUTH exchange.
+
+    A verb is in upper case by now, so that its digits and its padding have to tell.
+    """
+    if argument or len(verb) < 8 or len(verb) % 4 or not verb.strip("=+/").replace("+", "").replace("/", "").isalnum():
+        return False
+    return verb.endswith("=") or (len(verb) >= 12 and any(c.isdigit() for c in verb))
+
+
+def _hide_in_replies(dialogue: list[Turn], hider: Hider, stray: set[int]) -> None:
+    for turn in dialogue:
+        if isinstance(turn, ReplyTurn):
+            if turn.code == 334:
+                turn.lines = [text if text.strip() in _PROMPTS else hider.hide(text) for text in turn.lines]
+                continue
+            about = turn.answers
+            if about is not None and (about in stray or _is_login(dialogue[about])):
+                turn.lines = [hider.echoed(text) for text in turn.lines]
+        elif isinstance(turn, MalformedTurn):
+            turn.text = hider.client(turn.text)
+
+
+def _is_login(turn: Turn) -> bool:
+    return isinstance(turn, AuthTurn) or (isinstance(turn, CommandTurn) and turn.verb == "AUTH")
+
+
+def _hide_in_finding(finding: Finding, dialogue: list[Turn], hider: Hider, stray: set[int]) -> None:
+    text = finding.evidence
+    if not text:
+        return
+    turn = dialogue[finding.turn] if finding.turn is not None and finding.turn < len(dialogue) else None
+    if isinstance(turn, MessageTurn):
+        finding.evidence = hider.client(text) if _QUOTABLE.match(text) else hidden(text)
+    elif finding.turn in stray or (isinstance(turn, AuthTurn) and text != "*"):
+        finding.evidence = hider.hide(text)
+    elif isinstance(turn, ReplyTurn):
+        if turn.code == 334:
+            finding.evidence = " ".join([text[:3], *turn.lines[:1]]).rstrip()
+        elif turn.answers is not None and (turn.answers in stray or _is_login(dialogue[turn.answers])):
+            finding.evidence = hider.echoed(text)
+    elif isinstance(turn, CommandTurn) and turn.verb in {"XCLIENT", "XFORWARD"}:
+        finding.evidence = _XCLIENT_LOGIN.sub(lambda found: found[1] + hider.hide(found[2]), text)
+    elif isinstance(turn, CommandTurn) and turn.verb in _PASSWORD_VERBS:
+        verb, blank, argument = text.partition(" ")
+        finding.evidence = verb + blank + (hider.hide(argument) if argument else "")
+    else:
+        finding.evidence = hider.client(text)
+
+
+def _each_quotation(connection: Connection, change: Callable[[str], str]) -> None:
+    """Change every text of the server and of findings; those of the client were looked at one by one."""
+    for turn in connection.dialogue:
+        if isinstance(turn, ReplyTurn):
+            turn.lines = [change(text) for text in turn.lines]
+        elif isinstance(turn, MalformedTurn):
+            turn.text = change(turn.text)
+        elif isinstance(turn, CommandTurn) and turn.verb not in VERBS and turn.argument:
+            turn.argument = change(turn.argument)
+    for finding in connection.findings:
+        finding.evidence = change(finding.evidence)
+        finding.message = change(finding.message)
+    connection.notes = [change(note) for note in connection.notes]

@@ -1,0 +1,123 @@
+"""Names of people in a connection: pseudonyms in their place."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ..model import AuthTurn, CommandTurn, Endpoint, MalformedTurn, MessageTurn, ReplyTurn
+from .credentials import VERBS
+from .hiding import hidden
+from .pseudonyms import Told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..model import Connection, Finding, Header, Turn
+    from .pseudonyms import Pseudonyms
+
+__all__ = ["hide_people"]
+
+MAX_FIELD = 8192  # characters of a field of addresses that are searched
+_FIELD = re.compile(r"([!-9;-~]{1,76}[ \t]*:)(.*)", re.DOTALL)
+
+
+def hide_people(connection: Connection, pseudonyms: Pseudonyms) -> None:
+    """Mailboxes, subjects, message ids, names and addresses of clients: pseudonyms in their place."""
+    told = Told()
+    _tell(connection, pseudonyms, told)
+    pattern = told.pattern()
+
+    def change(text: str) -> str:
+        text = pseudonyms.mailboxes(text)
+        return pattern.sub(told.replaced, text) if pattern is not None else text
+
+    connection.client = Endpoint(pseudonyms.address(connection.client.address), connection.client.port)
+    dialogue = connection.dialogue
+    for turn in dialogue:
+        if isinstance(turn, CommandTurn):
+            if turn.argument:
+                turn.argument = change(turn.argument)
+            if turn.verb not in VERBS and turn.verb:
+                turn.verb = change(turn.verb)
+        elif isinstance(turn, ReplyTurn):
+            asked = dialogue[turn.answers] if turn.answers is not None and turn.answers < len(dialogue) else None
+            names = isinstance(asked, CommandTurn) and asked.verb in {"VRFY", "EXPN", "AUTH"}
+            if names or isinstance(asked, AuthTurn):
+                turn.lines = [hidden(text) if text else text for text in turn.lines]
+            else:
+                turn.lines = [change(text) for text in turn.lines]
+        elif isinstance(turn, MalformedTurn):
+            turn.text = change(turn.text)
+    for message in connection.messages:
+        message.from_ = _address(message.from_, pseudonyms)
+        for recipient in message.recipients:
+            recipient.address = _address(recipient.address, pseudonyms) or ""
+        message.subject = pseudonyms.of("subject", message.subject) if message.subject else message.subject
+        message.message_id = pseudonyms.message_id(message.message_id) if message.message_id else message.message_id
+        if message.header is not None:
+            _hide_in_header(message.header, pseudonyms)
+    for finding in connection.findings:
+        _hide_people_in_finding(finding, dialogue, change)
+    connection.notes = [change(note) for note in connection.notes]
+
+
+_MAILBOX = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,256}@[A-Za-z0-9.-]{1,255}")
+
+
+def _hide_in_header(header: Header, pseudonyms: Pseudonyms) -> None:
+    """Addresses under pseudonyms, without the names beside them; the way that the message took is left out."""
+
+    def mailboxes(text: str | None) -> str | None:
+        return None if text is None else ", ".join(map(pseudonyms.mailboxes, _MAILBOX.findall(text[:MAX_FIELD])))
+
+    header.from_, header.to, header.cc = map(mailboxes, (header.from_, header.to, header.cc))
+    header.reply_to = mailboxes(header.reply_to)
+    header.in_reply_to = None if header.in_reply_to is None else pseudonyms.message_id(header.in_reply_to)
+    header.x_originating_ip = None
+    header.received = []
+
+
+def _address(address: str | None, pseudonyms: Pseudonyms) -> str | None:
+    if not address:
+        return address
+    return pseudonyms.mailboxes(address) if "@" in address else pseudonyms.of("user", address)
+
+
+def _tell(connection: Connection, pseudonyms: Pseudonyms, told: Told) -> None:
+    """What this connection calls people and their machines."""
+    address = connection.client.address
+    told.add(address, pseudonyms.address(address))
+    for turn in connection.dialogue:
+        if not isinstance(turn, CommandTurn) or not turn.argument:
+            continue
+        if turn.verb in {"EHLO", "HELO", "LHLO"}:
+            name = turn.argument.strip()
+            told.add(name, pseudonyms.of("host", name))
+            told.add(name.strip("[]"), pseudonyms.of("host", name.strip("[]")))
+        elif turn.verb in {"MAIL", "RCPT", "SEND", "SOML", "SAML"}:
+            path = turn.argument.partition(":")[2].strip().partition(" ")[0].strip("<>")
+            local = path.rpartition("@")[0] or path
+            told.add(local, pseudonyms.of("user", local.strip('"')))
+        elif turn.verb in {"VRFY", "EXPN"}:
+            for word in turn.argument.strip("<>").split():
+                local = word.strip("<>").partition("@")[0]
+                told.add(local, pseudonyms.of("user", local))
+        elif turn.verb in {"XCLIENT", "XFORWARD"}:
+            for name, _, value in (word.partition("=") for word in turn.argument.split()):
+                if name.upper() in {"NAME", "ADDR", "HELO", "LOGIN", "IDENT"}:
+                    kind = "user" if name.upper() in {"LOGIN", "IDENT"} else "host"
+                    told.add(value, pseudonyms.of(kind, value))
+
+
+def _hide_people_in_finding(finding: Finding, dialogue: list[Turn], change: Callable[[str], str]) -> None:
+    turn = dialogue[finding.turn] if finding.turn is not None and finding.turn < len(dialogue) else None
+    field = _FIELD.match(finding.evidence)
+    if isinstance(turn, MessageTurn) and field:
+        value = field[2].strip()
+        finding.evidence = f"{field[1]} {hidden(value)}" if value else field[1]
+    elif isinstance(turn, ReplyTurn) and finding.evidence and turn.lines and turn.lines[0].startswith("["):
+        finding.evidence = f"{turn.code:03} {turn.lines[0]}"
+    else:
+        finding.evidence = change(finding.evidence)
+    finding.message = change(finding.message)

@@ -1,0 +1,165 @@
+"""The registry of formats: how each is written, and where it can go."""
+
+# `--format`, `--output`, the configuration and the help all read this table. A format is written to a stream (standard
+# output or a file that appears when it is whole), or at a place: a database that is appended to, a directory of several
+# files. A place is a context manager, since what it holds must be whole, or as it was before, however the run ends.
+# Every writer is imported when it is made: a run loads one format, `--help` none.
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..._version import __version__
+from ..choices import Form
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from .output import Output, Writer
+
+    Stream = Callable[[Output, "Style"], Writer]
+    Place = Callable[[Path, "Style"], AbstractContextManager[Writer]]
+
+__all__ = ["FORMATS", "Format", "Style", "guessed"]
+
+
+class Style(NamedTuple):
+    """What else is asked of the formats that have a choice. ``concise``: text of one line for each finding;
+    ``zeek_json``: Zeek's logs as JSON; ``failing``: the severities that make the run fail."""
+
+    concise: bool = False
+    zeek_json: bool = False
+    failing: tuple[str, ...] = ("error",)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One form of a report. ``stream`` writes it to an output, ``place`` at a path; it has one of them, or both.
+
+    ``suffixes``: what its files are called; the first is its own. ``module`` and ``extra``: what it needs that is not
+    always installed, and the extra of smtpwire that brings it. ``headers``: it shows more fields of messages' headers.
+    """
+
+    form: Form
+    suffixes: tuple[str, ...]
+    stream: Stream | None = None
+    place: Place | None = None
+    module: str | None = None
+    extra: str | None = None
+    headers: bool = False
+
+    def check(self) -> None:
+        """Raises UsageError where something is not installed that the format needs."""
+        if self.module is not None and find_spec(self.module) is None:
+            hint = f"pip install 'smtpwire[{self.extra}]'"
+            raise UsageError(f"{self.module} is not installed", f"--format {self.form.value}", hint)
+
+
+# -- one function for each format, so that each is imported only where it is wanted -----------------------------------
+
+
+def _text(output: Output, style: Style) -> Writer:
+    if style.concise:
+        from .concise import ConciseWriter  # noqa: PLC0415
+
+        return ConciseWriter(output)
+    from .text import TextWriter  # noqa: PLC0415
+
+    return TextWriter(output)
+
+
+def _json(output: Output, style: Style) -> Writer:
+    from .machine import JsonWriter  # noqa: PLC0415
+
+    return JsonWriter(output, __version__)
+
+
+def _ndjson(output: Output, style: Style) -> Writer:
+    from .machine import NdjsonWriter  # noqa: PLC0415
+
+    return NdjsonWriter(output)
+
+
+def _html(output: Output, style: Style) -> Writer:
+    from .html.writer import HtmlWriter  # noqa: PLC0415
+
+    return HtmlWriter(output, __version__)
+
+
+def _markdown(output: Output, style: Style) -> Writer:
+    from .markdown import MarkdownWriter  # noqa: PLC0415
+
+    return MarkdownWriter(output)
+
+
+def _sarif(output: Output, style: Style) -> Writer:
+    from .sarif import SarifWriter  # noqa: PLC0415
+
+    return SarifWriter(output, __version__)
+
+
+def _junit(output: Output, style: Style) -> Writer:
+    from .junit import JunitWriter  # noqa: PLC0415
+
+    return JunitWriter(output, style.failing)
+
+
+def _github(output: Output, style: Style) -> Writer:
+    from .github import GithubWriter  # noqa: PLC0415
+
+    return GithubWriter(output)
+
+
+def _eve(output: Output, style: Style) -> Writer:
+    from .siem.eve import EveWriter  # noqa: PLC0415
+
+    return EveWriter(output)
+
+
+def _ecs(output: Output, style: Style) -> Writer:
+    from .siem.ecs import EcsWriter  # noqa: PLC0415
+
+    return EcsWriter(output, __version__)
+
+
+def _zeek(output: Output, style: Style) -> Writer:
+    from .siem.zeek import ZeekWriter  # noqa: PLC0415
+
+    return ZeekWriter(output, output if style.zeek_json else None, as_json=style.zeek_json)
+
+
+def _zeek_logs(path: Path, style: Style) -> AbstractContextManager[Writer]:
+    from .siem.zeek import zeek_directory  # noqa: PLC0415
+
+    return zeek_directory(path, as_json=style.zeek_json)
+
+
+_ALL = (
+    Format(Form.TEXT, (".txt", ".log"), _text),
+    Format(Form.JSON, (".json",), _json),
+    Format(Form.NDJSON, (".ndjson", ".jsonl", ".json"), _ndjson),
+    Format(Form.HTML, (".html", ".htm"), _html),
+    Format(Form.MARKDOWN, (".md", ".markdown"), _markdown),
+    Format(Form.SARIF, (".sarif", ".json"), _sarif),
+    Format(Form.JUNIT, (".xml",), _junit),
+    Format(Form.GITHUB, (".txt",), _github),
+    Format(Form.EVE, (".json", ".ndjson", ".jsonl", ".log"), _eve, headers=True),
+    Format(Form.ECS, (".json", ".ndjson", ".jsonl", ".log"), _ecs, headers=True),
+    Format(Form.ZEEK, (".log", ".json", ".ndjson", ".jsonl"), _zeek, _zeek_logs, headers=True),
+)
+
+FORMATS: dict[Form, Format] = {one.form: one for one in _ALL}
+"""Every format by its name."""
+
+# What a name says by itself. The others (.json of SARIF, say) go with a format that is named beside it.
+_GUESSES = {suffix: one.form for one in reversed(_ALL) for suffix in one.suffixes if suffix not in {".txt", ".log"}}
+
+
+def guessed(path: Path) -> Form | None:
+    """The format that the name of a file stands for; None if it could be any."""
+    return _GUESSES.get(path.suffix.lower())

@@ -1,0 +1,84 @@
+"""Annotations of GitHub Actions: workflow commands that the runner makes into notes on a pull request."""
+
+# Of one step GitHub shows ten annotations of each level and leaves out the rest without a word, so that the worst come
+# first, what only follows from another finding is left out, and the last line counts them all. A line that does not
+# begin with `::` is not a command: nothing else that is printed here begins so.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .output import Output, plural
+from .text import address
+from .turns import place, remarks
+
+if TYPE_CHECKING:
+    from ..model import Capture, Connection, Finding, Severity, Summary
+
+__all__ = ["GithubWriter"]
+
+_COMMAND: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "notice"}
+# Of each severity. GitHub shows 50 of a whole job.
+MAX_SHOWN = 50
+
+
+class GithubWriter:
+    """Collects the first of each severity and writes when the run is over."""
+
+    streams = False
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._captures: list[Capture] = []
+        self._found: dict[Severity, list[tuple[str, str]]] = {"error": [], "warning": [], "info": []}
+        self._more = 0
+
+    def capture(self, capture: Capture) -> None:
+        """Keep it."""
+        self._captures.append(capture)
+
+    def connection(self, connection: Connection) -> None:
+        """Keep what its findings come to."""
+        for finding in connection.findings:
+            if finding.caused_by is None:
+                found = self._found[finding.severity]
+                if len(found) < MAX_SHOWN:
+                    found.append((f"{finding.rule} {finding.name}", _message(finding, connection)))
+                else:
+                    self._more += 1
+
+    def finish(self, summary: Summary) -> None:
+        """Write the commands."""
+        # Which of several captures a connection is in nobody can tell: it may go on from one to the next.
+        file = f"file={_property(self._captures[0].path)}," if len(self._captures) == 1 else ""
+        lines = [
+            f"::{_COMMAND[severity]} {file}title={_property(title)}::{_data(message)}"
+            for severity, found in self._found.items()
+            for title, message in found
+        ]
+        for capture in self._captures:
+            lines += [f"::warning title=capture::{_data(f'{capture.path}: {problem}')}" for problem in capture.problems]
+        if self._more:
+            lines.append(f"::notice title=smtpwire::{self._more:,} more findings are not annotated")
+        counts = ", ".join(plural(summary.findings[s], s, "info" if s == "info" else None) for s in self._found)
+        seen = f"{plural(summary.connections, 'connection')} and {plural(summary.messages, 'message')}"
+        lines.append(f"{counts} in {seen}")
+        self._output.write("".join(line + "\n" for line in lines).encode("utf-8", "backslashreplace"))
+
+
+def _message(finding: Finding, connection: Connection) -> str:
+    ends = f"{address(connection.client)} > {address(connection.server)}"
+    lines = [f"{finding.message} ({finding.side}, {place(finding)}, connection {connection.id} {ends})"]
+    if finding.evidence:
+        lines.append(finding.evidence)
+    return "\n".join([*lines, " · ".join(remarks(finding))]).rstrip()
+
+
+def _data(text: str) -> str:
+    """The part behind the second ``::``, in which a line end would end the command."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    """A value before it, which a comma or a colon would end."""
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

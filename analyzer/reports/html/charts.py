@@ -1,0 +1,113 @@
+"""Geometry of the charts: numbers in, positions in per cent out, so that a chart fits a phone and a desk alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...times import format_time
+from ..output import plural
+from .tally import SEVERITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .tally import Counts, Slot, Timeline
+
+__all__ = ["Column", "Piece", "TimeChart", "span", "stack", "time_chart"]
+
+# Height of the columns in CSS pixels; widths are per cent of whatever there is.
+HEIGHT = 120
+# What is there is seen: one finding beside ten thousand is still a line.
+LEAST_HEIGHT, LEAST_WIDTH = 2.0, 0.8
+
+
+class Piece(NamedTuple):
+    """A rectangle of one severity. Along its axis: where it begins and how long it is."""
+
+    severity: str
+    start: float
+    length: float
+
+
+class Column(NamedTuple):
+    """One bar of the timeline: place and width in per cent, pieces in pixels from the top."""
+
+    x: float
+    width: float
+    pieces: list[Piece]
+    label: str
+    when: str
+    connections: int
+    counts: Counts
+
+
+class TimeChart(NamedTuple):
+    """Findings over time. ``most``: findings of the highest bar. ``first``, ``last``: ends of the axis."""
+
+    columns: list[Column]
+    most: int
+    each: str
+    first: str
+    last: str
+    height: int = HEIGHT
+
+
+def stack(counts: Counts, most: int) -> list[Piece]:
+    """A bar of severities beside others, of which the longest stands for ``most``; in per cent."""
+    pieces, start = [], 0.0
+    for severity in SEVERITIES:
+        if counts[severity]:
+            length = max(100 * counts[severity] / most, LEAST_WIDTH)
+            length = min(length, 100 - start)
+            pieces.append(Piece(severity, round(start, 2), round(length, 2)))
+            start += length
+    return pieces
+
+
+def time_chart(timeline: Timeline) -> TimeChart | None:
+    """Findings over time; None where there are none, or no time to speak of."""
+    slots = timeline.slots()
+    most = max((sum(slot.counts.values()) for slot in slots), default=0)
+    if not most or len(slots) < 2:
+        return None
+    digits = 3 if timeline.width < 1_000_000_000 else 0
+    step = 100 / len(slots)
+    columns = [_column(slot, number * step, step, most, digits) for number, slot in enumerate(slots) if _any(slot)]
+    end = slots[-1].start + timeline.width
+    return TimeChart(columns, most, span(timeline.width), _clock(slots[0].start, digits), _clock(end, digits))
+
+
+def _any(slot: Slot) -> bool:
+    return bool(slot.connections or any(slot.counts.values()))
+
+
+def _column(slot: Slot, x: float, step: float, most: int, digits: int) -> Column:
+    pieces: list[Piece] = []
+    top = float(HEIGHT)
+    for severity in SEVERITIES:
+        if slot.counts[severity]:
+            length = max(HEIGHT * slot.counts[severity] / most, LEAST_HEIGHT)
+            top = max(top - length, 0.0)
+            pieces.append(Piece(severity, round(top, 1), round(length, 1)))
+    when = _clock(slot.start, digits)
+    said = [f"{count:,} {severity}" for severity, count in slot.counts.items() if count] or ["no findings"]
+    label = f"{when}: {', '.join(said)}, {plural(slot.connections, 'connection')} begun"
+    gap = min(step * 0.15, 0.3)
+    return Column(round(x + gap / 2, 3), round(step - gap, 3), pieces, label, when, slot.connections, slot.counts)
+
+
+def _clock(ns: int, digits: int) -> str:
+    return format_time(ns, digits).replace("T", " ").removesuffix("Z")
+
+
+def span(ns: int) -> str:
+    """A width of the timeline in words."""
+    units: Sequence[tuple[int, str]] = (
+        (86_400 * 10**9, "day"),
+        (3600 * 10**9, "hour"),
+        (60 * 10**9, "minute"),
+        (10**9, "second"),
+        (10**6, "millisecond"),
+    )
+    size, name = next((unit for unit in units if ns >= unit[0] and not ns % unit[0]), units[-1])
+    return plural(ns // size, name)

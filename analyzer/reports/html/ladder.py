@@ -1,0 +1,235 @@
+"""One connection as a ladder: rows between the lifelines of client and server, each with the findings about it."""
+
+# The rows are what the template draws, and all that is kept of a connection: a dialogue has up to 200,000 turns of up
+# to 64 KB, the page shows the beginning, the end, and what lies around findings. Text stays text (it wraps on a phone,
+# and can be searched, selected and read aloud); only arrows and marks are drawn.
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from ...model import CommandTurn, GapTurn, ReplyTurn, TlsTurn
+from ...times import parse_time
+from ..output import plural
+from ..quality import lacks
+from ..turns import Prediction, belongs_to, kind, message_parts, place, prediction, quotation, remarks, said
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ...model import Connection, Endpoint, Finding, Severity, Side, Turn
+
+__all__ = ["Ladder", "Note", "Row", "ladder"]
+
+# Rows of one ladder; of a longer dialogue the first, the last, and those around findings.
+MAX_ROWS = 100
+FIRST_ROWS, LAST_ROWS, ROWS_BEFORE, ROWS_BEHIND = 20, 5, 2, 1
+# Of one turn; an EHLO reply has up to twenty lines, a hostile line 60,000 characters.
+MAX_LINES, MAX_CHARACTERS = 24, 1200
+# Findings shown for one connection, messages and notes listed below it, frames named in its display filter.
+MAX_FINDINGS, MAX_MESSAGES, MAX_NOTES, MAX_FRAMES = 100, 10, 10, 20
+MAX_TEXT = 400
+# Silence that the ladder points out. RFC 5321 §4.5.3.2 counts in minutes; what a user notices, in seconds.
+PAUSE_NS = 1_000_000_000
+
+
+@dataclass(slots=True)
+class Note:
+    """A finding as the page shows it. ``number``: its index in the connection, for links."""
+
+    number: int
+    rule: str
+    name: str
+    severity: Severity
+    side: Side
+    message: str
+    place: str
+    remarks: list[str]
+    evidence: str
+    cause: str
+    cause_number: int | None
+
+
+@dataclass(slots=True)
+class Row:
+    """One turn, or (``kind`` "left-out") a run of turns that is not shown.
+
+    ``lines``: what was said; ``more``: what of it is not shown. ``answers``: the command that a reply belongs to, where
+    it is not the turn right above. ``group``: place in a pipelined group. ``secured``: inside TLS.
+    """
+
+    kind: str
+    side: Side
+    lines: list[str]
+    frame: int = 0
+    seconds: str = ""
+    more: str = ""
+    pause: str = ""
+    answers: str = ""
+    group: str = ""
+    group_size: int = 0
+    secured: bool = False
+    prediction: Prediction | None = None
+    notes: list[Note] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Ladder:
+    """One connection. ``notes``: findings about the connection as a whole. ``rules``: all rules that fired in it."""
+
+    id: int
+    client: Endpoint
+    server: Endpoint
+    profile: str
+    tls: str
+    opening: str
+    closing: str
+    started: str
+    client_bytes: int
+    server_bytes: int
+    lacks: list[str]
+    remarks: list[str]
+    rows: list[Row]
+    notes: list[Note]
+    rules: list[str]
+    messages: list[str]
+    more_messages: int
+    more_findings: int
+    frames: list[int]
+
+
+def ladder(connection: Connection) -> Ladder:
+    """The rows of ``connection``, as many as the page shows."""
+    dialogue = connection.dialogue
+    findings = connection.findings
+    about: dict[int | None, list[Note]] = {}
+    # Causes stand before what follows from them, so the first findings hold the most.
+    for number, finding in enumerate(findings[:MAX_FINDINGS]):
+        at = finding.turn if finding.turn is not None and 0 <= finding.turn < len(dialogue) else None
+        about.setdefault(at, []).append(_note(number, finding, findings, dialogue[at] if at is not None else None))
+    frames = sorted({finding.frame for finding in findings})
+    return Ladder(
+        id=connection.id,
+        client=connection.client,
+        server=connection.server,
+        profile=connection.profile,
+        tls=connection.tls,
+        opening=connection.opening,
+        closing=connection.closing,
+        started=connection.started,
+        client_bytes=connection.client_bytes,
+        server_bytes=connection.server_bytes,
+        lacks=lacks(connection),
+        remarks=[_cut(note) for note in connection.notes[:MAX_NOTES]],
+        rows=list(_rows(connection, about)),
+        notes=about.get(None, []),
+        rules=sorted({finding.rule for finding in findings}),
+        messages=[_cut(", ".join(message_parts(message))) for message in connection.messages[:MAX_MESSAGES]],
+        more_messages=max(len(connection.messages) - MAX_MESSAGES, 0),
+        more_findings=max(len(findings) - MAX_FINDINGS, 0),
+        frames=frames[:MAX_FRAMES],
+    )
+
+
+def _note(number: int, finding: Finding, findings: Sequence[Finding], turn: Turn | None) -> Note:
+    cause = finding.caused_by
+    known = cause is not None and 0 <= cause < len(findings)
+    return Note(
+        number=number,
+        rule=finding.rule,
+        name=finding.name,
+        severity=finding.severity,
+        side=finding.side,
+        message=_cut(finding.message),
+        place=place(finding),
+        remarks=remarks(finding),
+        evidence=_cut(quotation(finding, turn)),
+        cause=f"{findings[cause].rule} in frame {findings[cause].frame}" if known and cause is not None else "",
+        cause_number=cause if known and cause is not None and cause < MAX_FINDINGS else None,
+    )
+
+
+def _rows(connection: Connection, about: dict[int | None, list[Note]]) -> Iterator[Row]:
+    dialogue = connection.dialogue
+    groups = _groups(dialogue) if connection.client_bytes and connection.server_bytes else {}
+    start = before = parse_time(connection.started)
+    tls_from = next((n for n, turn in enumerate(dialogue) if isinstance(turn, TlsTurn)), len(dialogue))
+    shown = _shown(len(dialogue), [at for at in about if at is not None])
+    previous = -1
+    for index in shown:
+        if index > previous + 1:
+            yield Row("left-out", "path", [f"{plural(index - previous - 1, 'turn')} not shown"])
+            before = parse_time(dialogue[index - 1].time)
+        turn = dialogue[index]
+        now = parse_time(turn.time)
+        group, size = groups.get(index, ("", 0))
+        row = Row(kind(turn), turn.side, [], turn.frame, f"{(now - start) / 1e9:.6f}", group=group, group_size=size)
+        row.lines, row.more = _bounded(said(turn))
+        row.pause = f"{(now - before) / 1e9:.1f} s" if now - before >= PAUSE_NS else ""
+        row.secured = index > tls_from
+        row.notes = about.get(index, [])
+        if isinstance(turn, ReplyTurn):
+            row.prediction = prediction(turn, dialogue)
+            row.answers = belongs_to(index, dialogue)
+        yield row
+        previous, before = index, now
+    if previous + 1 < len(dialogue):
+        yield Row("left-out", "path", [f"{plural(len(dialogue) - previous - 1, 'turn')} not shown"])
+
+
+def _shown(turns: int, at: Sequence[int]) -> list[int]:
+    if turns <= MAX_ROWS:
+        return list(range(turns))
+    wanted = {*range(FIRST_ROWS), *range(turns - LAST_ROWS, turns)}
+    for index in sorted(at):
+        around = range(max(index - ROWS_BEFORE, 0), min(index + ROWS_BEHIND + 1, turns))
+        if len(wanted | set(around)) > MAX_ROWS:
+            break
+        wanted |= set(around)
+    # Where findings leave room, the beginning takes it: a ladder is read from the top.
+    further = (index for index in range(FIRST_ROWS, turns) if index not in wanted)
+    return sorted(wanted.union(islice(further, MAX_ROWS - len(wanted))))
+
+
+def _groups(dialogue: Sequence[Turn]) -> dict[int, tuple[str, int]]:
+    """Place of each client turn in a pipelined group (RFC 2920): lines sent without waiting for a reply."""
+    groups: dict[int, tuple[str, int]] = {}
+    run: list[int] = []
+    for index, turn in enumerate(dialogue):
+        if turn.side == "client" and not isinstance(turn, GapTurn | TlsTurn):
+            run.append(index)
+            continue
+        groups.update(_group(run, dialogue))
+        run = []
+    groups.update(_group(run, dialogue))
+    return groups
+
+
+def _group(run: Sequence[int], dialogue: Sequence[Turn]) -> Iterator[tuple[int, tuple[str, int]]]:
+    # A BDAT and its chunk are one command; only further commands make a group.
+    commands = sum(isinstance(dialogue[index], CommandTurn) for index in run)
+    if commands < 2:
+        return
+    for index in run:
+        place = "first" if index == run[0] else "last" if index == run[-1] else "middle"
+        yield index, (place, commands)
+
+
+def _bounded(lines: Sequence[str]) -> tuple[list[str], str]:
+    shown: list[str] = []
+    room = MAX_CHARACTERS
+    for number, line in enumerate(lines):
+        if number == MAX_LINES or room <= 0:
+            return shown, f"{plural(len(lines) - number, 'more line')}"
+        if len(line) > room:
+            left = sum(map(len, lines[number:])) - room
+            return [*shown, line[:room]], f"{plural(left, 'more character')}"
+        shown.append(line)
+        room -= len(line)
+    return shown, ""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"

@@ -1,0 +1,80 @@
+"""The page from its parts: templates, one style sheet and one script, under a policy that allows these and no other."""
+
+# What a capture holds is hostile, and a report is mailed on and opened in a browser. Three walls: Jinja's autoescaping
+# is on for every template; whatever is printed goes through `visible`, so that no character can hide or reorder text;
+# and the policy allows one style sheet and one script, by their hashes, and no request to anywhere. So the templates
+# have no style attributes and no event handlers: what varies is drawn with SVG's own attributes.
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from ...errors import display_path
+from ..output import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jinja2 import Environment
+
+__all__ = ["render", "visible"]
+
+
+def render(**values: object) -> Iterator[str]:
+    """The page in pieces, in order; ``values`` are what report.html.jinja uses."""
+    style, script = _part("style.css"), _part("enhance.js")
+    policy = "; ".join(
+        [
+            "default-src 'none'",
+            f"style-src '{_hash(style)}'",
+            f"script-src '{_hash(script)}'",
+            "img-src data:",  # the page's own icon
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+    from markupsafe import Markup  # noqa: PLC0415
+
+    template = _environment().get_template("report.html.jinja")
+    return template.generate(style=Markup(style), script=Markup(script), policy=policy, **values)
+
+
+def visible(value: object) -> object:
+    """Text with every character that has no glyph (controls, reordering, zero width) as an escape; others as they are.
+
+    What is markup already (the output of a macro) has been through here piece by piece.
+    """
+    if isinstance(value, str) and not value.isprintable() and not hasattr(value, "__html__"):
+        return display_path(value)
+    return value
+
+
+def _part(name: str) -> str:
+    return (resources.files(__package__) / name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@cache
+def _environment() -> Environment:
+    # Nothing but this writer needs Jinja, and importing it takes as long as a small audit.
+    from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415
+
+    environment = Environment(
+        loader=FunctionLoader(_part),
+        autoescape=True,
+        finalize=visible,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = lambda count: f"{count:,}"
+    environment.filters["plural"] = plural
+    environment.filters["code_parts"] = lambda text: text.split("`")
+    return environment

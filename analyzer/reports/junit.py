@@ -1,0 +1,120 @@
+"""JUnit XML, for build servers: a suite for each connection, in it a case for each rule that found something."""
+
+# The format has no standard; what is written here is the part that all readers have in common. A finding at a severity
+# that makes the run fail is a failure, any other stands in the output of a case that passes, so that the build server
+# and the exit status agree.
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape, quoteattr
+
+from ..times import parse_time
+from .text import address
+from .turns import place, remarks
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from ..model import Capture, Connection, Finding, Summary
+    from .output import Output
+
+__all__ = ["JunitWriter"]
+
+# What XML 1.0 cannot hold, not even as a reference (§2.2).
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class JunitWriter:
+    """A suite as soon as its connection has ended. ``failing``: severities that are failures."""
+
+    streams = True
+
+    def __init__(self, output: Output, failing: Collection[str]) -> None:
+        self._output = output
+        self._failing = failing
+        self._begun = False
+
+    def capture(self, capture: Capture) -> None:
+        """A suite of one case: was it read?"""
+        problems = "\n".join(capture.problems)
+        case = _case("read", capture.path, [_element("system-out", problems)] if problems else [])
+        self._suite(f"capture {capture.path}", capture.first, [case], 0, 0.0)
+
+    def connection(self, connection: Connection) -> None:
+        """Write its suite."""
+        where = f"{address(connection.client)} > {address(connection.server)}"
+        by_rule: dict[str, list[Finding]] = {}
+        for finding in connection.findings:
+            by_rule.setdefault(finding.rule, []).append(finding)
+        cases = [_case(f"{rule} {found[0].name}", where, self._outcome(found)) for rule, found in by_rule.items()]
+        failures = sum(any(self._fails(finding) for finding in found) for found in by_rule.values())
+        if not cases:
+            cases = [_case("no finding", where, [])]
+        seconds = (parse_time(connection.ended) - parse_time(connection.started)) / 1e9
+        self._suite(f"connection {connection.id} {where}", connection.started, cases, failures, seconds)
+
+    def finish(self, summary: Summary) -> None:
+        """Close the document."""
+        self._begin()
+        self._output.write(b"</testsuites>\n")
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._output.write(b'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="smtpwire">\n')
+
+    def _suite(self, name: str, began: str | None, cases: list[str], failures: int, seconds: float) -> None:
+        self._begin()
+        stamp = f" timestamp={_attribute(began[:19])}" if began else ""
+        counts = f'tests="{len(cases)}" failures="{failures}" errors="0" skipped="0" time="{max(seconds, 0):.6f}"'
+        text = f"<testsuite name={_attribute(name)} {counts}{stamp}>\n{''.join(cases)}</testsuite>\n"
+        self._output.write(text.encode("utf-8", "backslashreplace"))
+
+    def _fails(self, finding: Finding) -> bool:
+        return finding.severity in self._failing
+
+    def _outcome(self, found: list[Finding]) -> Iterator[str]:
+        failing = [finding for finding in found if self._fails(finding)]
+        others = [finding for finding in found if not self._fails(finding)]
+        if failing:
+            attributes = f"message={_attribute(failing[0].message)} type={_attribute(failing[0].severity)}"
+            yield f"<failure {attributes}>{_text(_told(failing))}</failure>"
+        if others:
+            yield _element("system-out", _told(others))
+
+
+def _told(found: list[Finding]) -> str:
+    return "\n".join(line for finding in found for line in _lines(finding))
+
+
+def _lines(finding: Finding) -> Iterator[str]:
+    yield f"{finding.severity} {finding.rule} {finding.name} ({finding.side}) {place(finding)}"
+    if finding.evidence:
+        yield f"  | {finding.evidence}"
+    yield f"  {finding.message}"
+    yield f"  {' · '.join(remarks(finding))}"
+
+
+def _case(name: str, of: str, content: Iterator[str] | list[str]) -> str:
+    inner = "".join(content)
+    opening = f"<testcase name={_attribute(name)} classname={_attribute(of)}"
+    return f"{opening}>{inner}</testcase>\n" if inner else f"{opening}/>\n"
+
+
+def _element(name: str, text: str) -> str:
+    return f"<{name}>{_text(text)}</{name}>"
+
+
+def _text(text: str) -> str:
+    return escape(_FORBIDDEN.sub(_shown, text))
+
+
+def _attribute(text: str) -> str:
+    # Line ends in an attribute would be read as blanks.
+    return quoteattr(_FORBIDDEN.sub(_shown, text), {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
+
+
+def _shown(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")

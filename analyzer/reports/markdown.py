@@ -1,0 +1,196 @@
+"""The report as Markdown for a ticket or a pull request: what was seen, what was found, and where."""
+
+# What comes from the wire must stay text: no markup, no link, no mention of somebody's account. Backslashes do not
+# protect against everything that the common renderers make of plain text (addresses and URLs become links, @names and
+# #numbers too), and code spans do. So quoted bytes stand in code spans, and of a sentence each word does that holds
+# anything but letters, digits and plain punctuation. Which also reads well: those words are addresses and commands.
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from .folding import Fold, Group, alike, fold
+from .output import Output, plural
+from .quality import Quality, read
+from .spans import SEVERITIES
+from .text import address, when
+from .turns import place, remarks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..model import Capture, Connection, Finding, Summary
+
+__all__ = ["MarkdownWriter", "code", "prose"]
+
+# A comment on the usual forges may have 65,536 characters; what comes behind the connections needs a few.
+MAX_CHARACTERS = 64_000
+MAX_GROUPS, MAX_FOLDS, MAX_CAPTURES = 100, 20, 20
+# Characters of one quotation or sentence.
+MAX_TEXT = 300
+# Words that mean nothing to any renderer.
+_PLAIN = re.compile(r"[\"'(§]*(?:[A-Za-z0-9§](?:[A-Za-z0-9.,:;=/%'+-]*[A-Za-z0-9%])?)?[\"')]*[.,:;?!]?[\")]*|[-–·…]")
+_LINKED = re.compile(r"://|www\.|gh-[0-9]", re.IGNORECASE)
+# What would begin a list where a line begins.
+_BULLET = re.compile(r"[-–·…]|[0-9]+[.)]")
+_TICKS = re.compile("`+")
+
+
+class MarkdownWriter:
+    """Collects one connection of each kind and writes when the run is over."""
+
+    streams = False
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._captures: list[Capture] = []
+        self._quality = Quality()
+        self._groups: dict[tuple[object, ...], Group] = {}
+        self._unlisted = 0
+        self._names: dict[str, str] = {}
+
+    def capture(self, capture: Capture) -> None:
+        """Keep it."""
+        self._captures.append(capture)
+
+    def connection(self, connection: Connection) -> None:
+        """Count it; keep it only if it is the first of its kind."""
+        self._quality.count(connection)
+        if not connection.findings:
+            return
+        for finding in connection.findings:
+            self._names[finding.rule] = finding.name
+        kind = alike(connection)
+        group = self._groups.get(kind)
+        if group is not None:
+            group.add(connection)
+        elif len(self._groups) < MAX_GROUPS:
+            self._groups[kind] = Group(replace(connection, dialogue=[], messages=[]))
+        else:
+            self._unlisted += 1
+
+    def finish(self, summary: Summary) -> None:
+        """Write the report."""
+        parts = ["".join(line + "\n" for line in self._top(summary))]
+        unlisted = self._unlisted
+        room = MAX_CHARACTERS - len(parts[0])
+        for group in sorted(self._groups.values(), key=lambda group: group.first.id):
+            part = "".join(line + "\n" for line in _connection(group))
+            room -= len(part)
+            if room >= 0:
+                parts.append(part)
+            else:
+                unlisted += group.count
+        if unlisted:
+            parts.append(f"\nNot listed: {plural(unlisted, 'more connection')} with findings of other kinds.\n")
+        self._output.text("".join(parts))
+
+    def _top(self, summary: Summary) -> Iterator[str]:
+        counts = ", ".join(plural(summary.findings[one], one, many) for one, many in SEVERITIES)
+        yield "## SMTP audit"
+        yield ""
+        yield f"**{counts}** in {_seen(summary)}."
+        yield ""
+        yield from self._seen()
+        if summary.suppressed:
+            yield ""
+            yield f"{plural(summary.suppressed, 'known finding')} left out."
+        if summary.rules:
+            yield ""
+            yield from self._rules(summary)
+
+    def _seen(self) -> Iterator[str]:
+        yield "| capture | read | from | to (UTC) |"
+        yield "|---|---|---|---|"
+        for capture in self._captures[:MAX_CAPTURES]:
+            times = [when(time) if time else "" for time in (capture.first, capture.last)]
+            yield f"| {' | '.join([_cell(capture.path), read(capture), *times])} |"
+        if len(self._captures) > MAX_CAPTURES:
+            yield f"| {len(self._captures) - MAX_CAPTURES:,} more | | | |"
+        yield ""
+        for capture in [c for c in self._captures if c.problems][:MAX_CAPTURES]:
+            for problem in capture.problems:
+                yield f"- **!** {code(capture.path)}: {prose(problem)}"
+        quality = self._quality
+        if not quality.connections:
+            yield "- **!** No SMTP seen. Is it on another port? `--port` takes a list of them."
+        elif quality.whole == quality.connections:
+            yield "- All connections were seen whole and in clear text."
+        else:
+            yield f"- {quality.whole:,} of {plural(quality.connections, 'connection')} seen whole and in clear text"
+            yield from (f"- **!** {count:,} {what}" for count, what in quality.lacking())
+
+    def _rules(self, summary: Summary) -> Iterator[str]:
+        yield "| rule | | findings |"
+        yield "|---|---|---:|"
+        for rule, count in sorted(summary.rules.items(), key=lambda item: (-item[1], item[0])):
+            yield f"| {rule} | {self._names.get(rule, '')} | {count:,} |"
+
+
+def code(text: str) -> str:
+    """``text`` as a code span: within it nothing is markup. Backticks of its own are fenced by more."""
+    shown = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
+    if not shown.strip():
+        return f"`{shown or ' '}`"
+    longest = max((len(ticks) for ticks in _TICKS.findall(shown)), default=0)
+    fence = "`" * (longest + 1)
+    # One blank at each end is taken off again by the reader; it keeps backticks apart, and blanks that are meant.
+    pad = " " if longest or shown[0] == " " == shown[-1] else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def prose(text: str) -> str:
+    """A sentence in which words that could be markup, a link or a mention are code spans."""
+    shown = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
+    words = [word if _PLAIN.fullmatch(word) and not _LINKED.search(word) else code(word) for word in shown.split()]
+    if words and _BULLET.fullmatch(words[0]):
+        words[0] = code(words[0])
+    return " ".join(words)
+
+
+def _cell(text: str) -> str:
+    """A code span in a table, where a bar would end the cell even within code."""
+    return code(text).replace("|", "\\|")
+
+
+def _seen(summary: Summary) -> str:
+    return f"{plural(summary.connections, 'connection')} and {plural(summary.messages, 'message')}"
+
+
+def _connection(group: Group) -> Iterator[str]:
+    connection = group.first
+    client, server = code(address(connection.client)), code(address(connection.server))
+    yield ""
+    yield f"### Connection {connection.id}: {client} → {server}"
+    yield ""
+    others = f", {plural(group.count - 1, 'more connection')} with the same findings" if group.count > 1 else ""
+    yield f"{connection.profile}, begun {when(connection.started)} UTC{others}"
+    yield ""
+    for note in connection.notes[:MAX_FOLDS]:
+        yield f"- **!** {prose(note)}"
+    folds = fold(connection.findings)
+    for one in folds[:MAX_FOLDS]:
+        yield from _fold(one, "")
+    if len(folds) > MAX_FOLDS:
+        yield f"- {plural(len(folds) - MAX_FOLDS, 'more finding')} of this connection"
+
+
+def _fold(one: Fold, indent: str) -> Iterator[str]:
+    finding = one.finding
+    again = f" and {plural(len(one.again), 'more')}" if one.again else ""
+    yield f"{indent}- {_label(finding)}, {place(finding)}{again}  "
+    said = [prose(finding.message), *map(prose, remarks(finding))]
+    if finding.evidence:
+        yield f"{indent}  {code(finding.evidence)}  "
+    yield f"{indent}  {said[0]}" + (f" ({'; '.join(said[1:])})" if said[1:] else "")
+    for consequence in one.follows[:MAX_FOLDS]:
+        yield from _fold(consequence, indent + "  ")
+    if len(one.follows) > MAX_FOLDS:
+        yield f"{indent}  - {plural(len(one.follows) - MAX_FOLDS, 'more finding')} that follow from it"
+
+
+def _label(finding: Finding) -> str:
+    return f"**{finding.severity} {finding.rule}** {finding.name} ({finding.side})"

@@ -1,0 +1,63 @@
+"""How much of the conversations the captures hold: "no findings" is worth as much as what was seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .output import plural
+
+if TYPE_CHECKING:
+    from ..model import Capture, Connection
+
+__all__ = ["Quality", "lacks", "read"]
+
+
+class Quality:
+    """Counts over the connections of a run."""
+
+    def __init__(self) -> None:
+        self.connections = self.whole = self.one_sided = self.gaps = self.lost = self.midstream = self.encrypted = 0
+
+    def count(self, connection: Connection) -> None:
+        """Take one more into account."""
+        one_sided = not connection.client_bytes or not connection.server_bytes
+        midstream = connection.opening == "midstream"
+        encrypted = connection.tls != "none"
+        self.connections += 1
+        self.one_sided += one_sided
+        self.midstream += midstream
+        self.encrypted += encrypted
+        if connection.gaps:
+            self.gaps += 1
+            self.lost += sum(gap.length for gap in connection.gaps)
+        self.whole += not (one_sided or midstream or encrypted or connection.gaps)
+
+    def lacking(self) -> list[tuple[int, str]]:
+        """How many connections lack what; a connection may lack several things, and what none lacks is left out."""
+        lacks = [
+            (self.one_sided, "with one side only"),
+            (self.gaps, f"with gaps ({plural(self.lost, 'byte')} not captured)"),
+            (self.midstream, "already open when the capture began"),
+            (self.encrypted, "encrypted (all of it, or from STARTTLS on)"),
+        ]
+        return [(count, what) for count, what in lacks if count]
+
+
+def lacks(connection: Connection) -> list[str]:
+    """The same of one connection, in a few words each."""
+    words = []
+    if not connection.client_bytes or not connection.server_bytes:
+        words.append("one side only")
+    if connection.gaps:
+        words.append(f"{plural(sum(gap.length for gap in connection.gaps), 'byte')} not captured")
+    if connection.opening == "midstream":
+        words.append("already open when the capture began")
+    return words
+
+
+def read(capture: Capture) -> str:
+    """What was read of a capture: ``pcap EN10MB, 135 frames, 15,913 bytes``."""
+    if not capture.format:
+        return "not read"
+    kind = " ".join([capture.format, "+".join(capture.link_types)]).rstrip()
+    return f"{kind}, {plural(capture.frames, 'frame')}, {plural(capture.bytes, 'byte')}"

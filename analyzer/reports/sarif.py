@@ -1,0 +1,228 @@
+"""SARIF 2.1.0 (OASIS), for code scanning and whatever else shows the findings of linters."""
+
+# SARIF points at lines of text files, and a capture has none. So the report carries a transcript of the connections
+# with findings, embedded as the contents of an artifact, and each result points at the line of the turn that it is
+# about. All rules are declared, also those that found nothing: "ran and found nothing" is a result too.
+#
+# The fingerprint is the baseline's: the same breach in another run has the same, whatever ports, times and names were.
+# GitHub takes results with one fingerprint for one alert, so that it gets a second one that counts them.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+
+from ..baseline import fingerprint
+from ..rules import RULES
+from .rules import FAMILIES, paragraphs, scripts
+from .text import address
+from .transcript import Transcript
+
+if TYPE_CHECKING:
+    from ..model import Capture, Connection, Finding, Severity, Summary
+    from ..rules import Rule
+    from .output import Output
+
+__all__ = ["SarifWriter"]
+
+SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+TRANSCRIPT = "smtp-transcript.txt"
+# GitHub takes 25,000 results of a run, and 10 MB of gzipped text.
+MAX_RESULTS = 25_000
+MAX_TRANSCRIPT = 8_000_000
+_LEVEL: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "note"}
+# How GitHub rates alerts that are tagged `security`, in the numbers of CVSS.
+_SECURITY: dict[Severity, str] = {"error": "7.5", "warning": "5.0", "info": "2.0"}
+
+
+class SarifWriter:
+    """One document when the run is over; results are kept in their encoded form."""
+
+    streams = False
+
+    def __init__(self, output: Output, version: str) -> None:
+        self._output = output
+        self._version = version
+        self._encode = msgspec.json.Encoder().encode
+        self._captures: list[Capture] = []
+        self._results: list[msgspec.Raw] = []
+        self._left_out = 0
+        self._transcript = Transcript(MAX_TRANSCRIPT)
+        self._index = {rule_id: number for number, rule_id in enumerate(sorted(RULES))}
+        self._occurrences: dict[str, int] = {}
+
+    def capture(self, capture: Capture) -> None:
+        """Keep it."""
+        self._captures.append(capture)
+
+    def connection(self, connection: Connection) -> None:
+        """Keep what its findings come to."""
+        if not connection.findings:
+            return
+        room = MAX_RESULTS - len(self._results)
+        self._left_out += max(len(connection.findings) - room, 0)
+        lines = self._transcript.add(connection) if room > 0 else None
+        for finding in connection.findings[: max(room, 0)]:
+            self._results.append(msgspec.Raw(self._encode(self._result(finding, connection, lines))))
+
+    def finish(self, summary: Summary) -> None:
+        """Write the document."""
+        document = {"$schema": SCHEMA_URI, "version": "2.1.0", "runs": [self._run(summary)]}
+        self._output.write(self._encode(document) + b"\n")
+
+    def _run(self, summary: Summary) -> dict[str, Any]:
+        driver = {
+            "name": "smtpwire",
+            "version": self._version,
+            "semanticVersion": self._version,
+            "rules": [_declared(RULES[rule_id]) for rule_id in sorted(RULES)],
+        }
+        transcript = {
+            "location": {"uri": TRANSCRIPT},
+            "mimeType": "text/plain",
+            "encoding": "UTF-8",
+            "contents": {"text": self._transcript.text()},
+        }
+        return {
+            "tool": {"driver": driver},
+            "columnKind": "unicodeCodePoints",
+            "invocations": [
+                {"executionSuccessful": True, "toolExecutionNotifications": list(self._notifications(summary))}
+            ],
+            "artifacts": [transcript, *map(_artifact, self._captures)],
+            "results": self._results,
+            "properties": {
+                "connections": summary.connections,
+                "messages": summary.messages,
+                "findings": dict(summary.findings),
+            },
+        }
+
+    def _notifications(self, summary: Summary) -> list[dict[str, Any]]:
+        found = [
+            {
+                "level": "warning",
+                "message": {"text": problem},
+                "locations": [{"physicalLocation": {"artifactLocation": {"uri": _uri(capture.path), "index": number}}}],
+            }
+            for number, capture in enumerate(self._captures, 1)
+            for problem in capture.problems
+        ]
+        told = (
+            (self._left_out, f"{self._left_out:,} findings are left out: the report holds the first {MAX_RESULTS:,}."),
+            (
+                self._transcript.left_out,
+                f"The transcript lacks {self._transcript.left_out:,} connections: their findings stand at its line 1.",
+            ),
+            (summary.suppressed, f"{summary.suppressed:,} findings that the baseline knows are left out."),
+        )
+        return found + [{"level": "note", "message": {"text": text}} for count, text in told if count]
+
+    def _result(self, finding: Finding, connection: Connection, lines: list[int] | None) -> dict[str, Any]:
+        known = fingerprint(finding, connection)
+        count = self._occurrences[known] = self._occurrences.get(known, 0) + 1
+        text = finding.message
+        if finding.certainty == "indeterminate":
+            text += " (Not certain: the capture leaves it open.)"
+        result: dict[str, Any] = {
+            "ruleId": finding.rule,
+            "ruleIndex": self._index.get(finding.rule, -1),
+            "kind": "fail",
+            "level": _LEVEL[finding.severity],
+            "message": {"text": text},
+            "locations": [self._location(finding, connection, lines)],
+            "partialFingerprints": {
+                "smtpwire/v1": known,
+                "primaryLocationLineHash": f"{known[:16]}:{count}",
+            },
+            "occurrenceCount": max(finding.count, 1),
+            "properties": {
+                "name": finding.name,
+                "side": finding.side,
+                "certainty": finding.certainty,
+                "reference": finding.reference,
+                "connection": connection.id,
+                "frame": finding.frame,
+                "offset": finding.offset,
+                "length": finding.length,
+                "time": finding.time,
+                "evidence": finding.evidence,
+            },
+        }
+        cause = finding.caused_by
+        if cause is not None and 0 <= cause < len(connection.findings):
+            why = connection.findings[cause]
+            related = self._location(why, connection, lines)
+            related["id"] = 1
+            related["message"] = {"text": f"follows from {why.rule}: {why.message}"}
+            result["relatedLocations"] = [related]
+        return result
+
+    def _location(self, finding: Finding, connection: Connection, lines: list[int] | None) -> dict[str, Any]:
+        region: dict[str, Any] = {"startLine": 1}
+        if lines is not None:
+            turn = finding.turn
+            number = lines[turn] if turn is not None and 0 <= turn < len(lines) - 1 else lines[-1]
+            region = {"startLine": number, "snippet": {"text": self._transcript.line(number)}}
+        ends = f"{address(connection.client)} > {address(connection.server)}"
+        return {
+            "physicalLocation": {"artifactLocation": {"uri": TRANSCRIPT, "index": 0}, "region": region},
+            "logicalLocations": [
+                {
+                    "name": f"frame {finding.frame}",
+                    "fullyQualifiedName": f"{ends} frame {finding.frame}",
+                    "kind": "frame",
+                }
+            ],
+        }
+
+
+def _declared(rule: Rule) -> dict[str, Any]:
+    tags = [FAMILIES.get(rule.family, rule.family), rule.side]
+    properties: dict[str, Any] = {"tags": tags, "precision": "very-high"}
+    properties["problem.severity"] = "recommendation" if rule.severity == "info" else rule.severity
+    if rule.family == "SEC":
+        tags.append("security")
+        properties["security-severity"] = _SECURITY[rule.severity]
+    text, markdown = _help(rule)
+    return {
+        "id": rule.id,
+        "name": rule.name,
+        "shortDescription": {"text": f"{rule.title}."},
+        "fullDescription": {"text": " ".join(paragraphs(rule)) or f"{rule.title}."},
+        "help": {"text": text, "markdown": markdown},
+        "defaultConfiguration": {"level": _LEVEL[rule.severity]},
+        "properties": properties,
+    }
+
+
+def _help(rule: Rule) -> tuple[str, str]:
+    """The same as text and as Markdown."""
+    text, markdown = [f"{rule.title}."], [f"**{rule.title}.**"]
+    if rule.reference:
+        text.append(rule.reference)
+        markdown.append(rule.reference)
+    text += paragraphs(rule)
+    markdown += paragraphs(rule)
+    for heading, script in scripts(rule):
+        text.append("\n".join([f"{heading}:", *(f"  {line}" for line in script)]))
+        markdown.append("\n".join([f"{heading}:", "", *(f"    {line}" for line in script)]))
+    return "\n\n".join(text), "\n\n".join(markdown)
+
+
+def _artifact(capture: Capture) -> dict[str, Any]:
+    return {
+        "location": {"uri": _uri(capture.path)},
+        "roles": ["analysisTarget"],
+        "mimeType": "application/vnd.tcpdump.pcap",
+        "properties": {"frames": capture.frames, "bytes": capture.bytes, "format": capture.format},
+    }
+
+
+def _uri(path: str) -> str:
+    """A path as a URI reference (RFC 3986): relative stays relative."""
+    if path.startswith("/"):
+        return "file://" + quote(path)
+    return quote(path) or "stdin"

@@ -1,0 +1,174 @@
+"""The Elastic Common Schema: one document a line, for each finding an alert, for each mail an event."""
+
+# Names and types are those of ECS (https://www.elastic.co/guide/en/ecs/current), which has fields for mail and none for
+# SMTP; what it has none for stands under `smtpwire.`, as custom fields should stand under one name. Objects are nested
+# rather than dotted: Elasticsearch takes both, other readers only these.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ...rules import RULES
+from .identity import address_family, community_id, uid
+from .mails import addresses, mails
+
+if TYPE_CHECKING:
+    from ...model import Capture, Connection, Endpoint, Finding, Severity, Summary
+    from ..output import Output
+    from .mails import Mail
+
+__all__ = ["ECS_VERSION", "EcsWriter"]
+
+ECS_VERSION = "8.17.0"
+# event.severity is a number of the source's own; here, as in syslog, a small one is bad (RFC 5424 §6.2.1).
+_SEVERITY: dict[Severity, int] = {"error": 3, "warning": 4, "info": 6}
+
+
+class EcsWriter:
+    """One document a line, those of a connection when it has ended."""
+
+    streams = True
+
+    def __init__(self, output: Output, version: str) -> None:
+        self._output = output
+        self._observer = {"type": "sensor", "vendor": "smtpwire", "product": "smtpwire", "version": version}
+        self._encode = msgspec.json.Encoder().encode
+
+    def capture(self, capture: Capture) -> None:
+        """ECS has no event for it."""
+
+    def connection(self, connection: Connection) -> None:
+        """Write its documents."""
+        common: dict[str, Any] = {
+            "ecs": {"version": ECS_VERSION},
+            "observer": self._observer,
+            "client": _end(connection.client),
+            "server": _end(connection.server),
+            "network": {
+                "transport": "tcp",
+                "protocol": "smtp",
+                "type": f"ipv{address_family(connection)}",
+                "community_id": community_id(connection),
+            },
+        }
+        documents = [_mail(connection, mail) for mail in mails(connection) if mail.enveloped]
+        documents += [_finding(connection, finding) for finding in connection.findings]
+        if documents:
+            self._output.write(b"".join([self._encode(_bare(common | one)) + b"\n" for one in documents]))
+
+    def finish(self, summary: Summary) -> None:
+        """Nothing is held back."""
+
+
+def _end(end: Endpoint) -> dict[str, Any]:
+    return {"address": end.address, "ip": end.address, "port": end.port}
+
+
+def _bare(document: dict[str, Any]) -> dict[str, Any]:
+    """``document`` without what is not known."""
+    found = {}
+    for name, value in document.items():
+        kept = _bare(value) if isinstance(value, dict) else value
+        if kept is not None and kept not in ([], {}):
+            found[name] = kept
+    return found
+
+
+def _finding(connection: Connection, finding: Finding) -> dict[str, Any]:
+    rule = RULES.get(finding.rule)
+    cause = finding.caused_by
+    source, target = connection.client, connection.server
+    if finding.side == "server":
+        source, target = target, source
+    return {
+        "@timestamp": finding.time,
+        "message": finding.message,
+        "event": {
+            "kind": "alert",
+            "category": ["network"],
+            "type": ["protocol", "info"],
+            "module": "smtpwire",
+            "dataset": "smtpwire.finding",
+            "provider": "smtpwire",
+            "code": finding.rule,
+            "action": finding.name,
+            "severity": _SEVERITY[finding.severity],
+        },
+        "log": {"level": finding.severity},
+        "rule": {
+            "id": finding.rule,
+            "name": finding.name,
+            "description": rule.title if rule else None,
+            "category": finding.rule[:3],
+            "ruleset": "smtpwire",
+        },
+        "source": _end(source),
+        "destination": _end(target),
+        "smtpwire": {
+            "connection": {"id": connection.id, "uid": uid(connection), "profile": connection.profile},
+            "finding": {
+                "side": finding.side,
+                "certainty": finding.certainty,
+                "rfc": finding.reference or None,
+                "evidence": finding.evidence or None,
+                "frame": finding.frame,
+                "offset": finding.offset,
+                "length": finding.length,
+                "count": finding.count,
+                "follows_from": connection.findings[cause].rule if cause is not None else None,
+            },
+        },
+    }
+
+
+def _mail(connection: Connection, mail: Mail) -> dict[str, Any]:
+    message = mail.message
+    header = message.header if message else None
+    outcome = "unknown" if mail.code is None else "success" if mail.code < 400 else "failure"
+    return {
+        "@timestamp": mail.started,
+        "event": {
+            "kind": "event",
+            "category": ["email", "network"],
+            "type": ["info", "protocol"],
+            "module": "smtpwire",
+            "dataset": "smtpwire.mail",
+            "provider": "smtpwire",
+            "outcome": outcome,
+            "start": mail.started,
+        },
+        "source": _end(connection.client),
+        "destination": _end(connection.server),
+        "email": {
+            "from": {"address": _mailboxes(header.from_ if header else None)},
+            "to": {"address": _mailboxes(header.to if header else None)},
+            "cc": {"address": _mailboxes(header.cc if header else None)},
+            "reply_to": {"address": _mailboxes(header.reply_to if header else None)},
+            "subject": message.subject if message else None,
+            "message_id": message.message_id.strip("<>") if message and message.message_id else None,
+            "x_mailer": header.user_agent if header else None,
+        },
+        "smtpwire": {
+            "connection": {"id": connection.id, "uid": uid(connection), "profile": connection.profile},
+            "mail": {
+                "helo": mail.helo,
+                "reverse_path": mail.sender,
+                "forward_paths": mail.recipients,
+                "depth": mail.depth,
+                "code": mail.code,
+                "last_reply": mail.last_reply,
+                "tls": mail.tls,
+                "size": message.size if message else None,
+                "sha256": message.sha256 if message else None,
+                "complete": message.complete if message else None,
+                "date": header.date if header else None,
+            },
+        },
+    }
+
+
+def _mailboxes(field: str | None) -> list[str]:
+    """The addresses in a header field, without the names beside them."""
+    return [one.rpartition("<")[2].partition(">")[0].strip() if "<" in one else one for one in addresses(field)]

@@ -1,0 +1,165 @@
+"""Suricata's EVE: an event of type ``alert`` for each finding, one of type ``smtp`` for each mail."""
+
+# Field names and types are those of Suricata's etc/schema.json, which allows no others; what EVE has no field for goes
+# into alert.metadata, which is open, as strings in lists, as rule metadata is logged. Rules have ids of their own
+# generator (gid 5321), so that no signature of Suricata or of a rule set has the same pair.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from .identity import address_family, community_id, flow_id
+from .mails import addresses, mails
+
+if TYPE_CHECKING:
+    from ...model import Capture, Connection, Finding, Severity, Summary
+    from ..output import Output
+    from .mails import Mail
+
+__all__ = ["GID", "EveWriter", "signature_id", "timestamp"]
+
+GID = 5321
+# Suricata counts from the worst on.
+_SEVERITY: dict[Severity, int] = {"error": 1, "warning": 2, "info": 3}
+_CATEGORY = "Generic Protocol Command Decode"
+
+
+def signature_id(rule: str) -> int:
+    """The rule's id as a number: its letters as digits of base 26, and behind them its three digits."""
+    letters = 0
+    for letter in rule[:3]:
+        letters = letters * 26 + ord(letter) - ord("A")
+    return letters * 1000 + int(rule[3:])
+
+
+class EveWriter:
+    """One event a line, those of a connection when it has ended. Events of mails come before those of findings."""
+
+    streams = True
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._encode = msgspec.json.Encoder().encode
+
+    def capture(self, capture: Capture) -> None:
+        """EVE has no event for it."""
+
+    def connection(self, connection: Connection) -> None:
+        """Write its events."""
+        events = [_smtp(connection, mail, number) for number, mail in enumerate(mails(connection)) if _logged(mail)]
+        events += [_alert(connection, finding) for finding in connection.findings]
+        if events:
+            self._output.write(b"".join([self._encode(event) + b"\n" for event in events]))
+
+    def finish(self, summary: Summary) -> None:
+        """Nothing is held back."""
+
+
+def _logged(mail: Mail) -> bool:
+    return mail.enveloped or mail.helo is not None
+
+
+def _common(connection: Connection, kind: str, time: str, frame: int, *, from_server: bool) -> dict[str, Any]:
+    source, target = connection.client, connection.server
+    if from_server:
+        source, target = target, source
+    return {
+        "timestamp": timestamp(time),
+        "flow_id": flow_id(connection),
+        "pcap_cnt": frame,
+        "event_type": kind,
+        "src_ip": source.address,
+        "src_port": source.port,
+        "dest_ip": target.address,
+        "dest_port": target.port,
+        "proto": "TCP",
+        "ip_v": address_family(connection),
+        "pkt_src": "wire/pcap",
+        "community_id": community_id(connection),
+    }
+
+
+def timestamp(time: str) -> str:
+    """RFC 3339 with the letter Z as EVE writes it: six decimals and ``+0000``."""
+    whole, _, fraction = time.removesuffix("Z").partition(".")
+    return f"{whole}.{fraction[:6]:0<6}+0000"
+
+
+def _alert(connection: Connection, finding: Finding) -> dict[str, Any]:
+    cause = finding.caused_by
+    metadata = {
+        "rule": [finding.rule],
+        "name": [finding.name],
+        "side": [finding.side],
+        "certainty": [finding.certainty],
+        "message": [finding.message],
+        "evidence": [finding.evidence] if finding.evidence else None,
+        "offset": [str(finding.offset)],
+        "length": [str(finding.length)],
+        "count": [str(finding.count)],
+        "follows_from": [connection.findings[cause].rule] if cause is not None else None,
+    }
+    from_server = finding.side == "server"
+    event = _common(connection, "alert", finding.time, finding.frame, from_server=from_server)
+    event["alert"] = {
+        "action": "allowed",
+        "gid": GID,
+        "signature_id": signature_id(finding.rule),
+        "rev": 1,
+        "signature": f"smtpwire {finding.rule} {finding.name}",
+        "category": _CATEGORY,
+        "severity": _SEVERITY[finding.severity],
+        "references": [finding.reference] if finding.reference else None,
+        "metadata": {name: value for name, value in metadata.items() if value is not None},
+    }
+    if event["alert"]["references"] is None:
+        del event["alert"]["references"]
+    event["app_proto"] = "smtp"
+    event["direction"] = "to_client" if from_server else "to_server"
+    event["flow"] = {
+        "start": timestamp(connection.started),
+        "src_ip": connection.client.address,
+        "dest_ip": connection.server.address,
+        "src_port": connection.client.port,
+        "dest_port": connection.server.port,
+    }
+    return event
+
+
+def _smtp(connection: Connection, mail: Mail, number: int) -> dict[str, Any]:
+    event = _common(connection, "smtp", mail.started, mail.frame, from_server=False)
+    event["tx_id"] = number
+    event["smtp"] = {
+        name: value
+        for name, value in {
+            "helo": mail.helo,
+            "mail_from": None if mail.sender is None else f"<{mail.sender}>",
+            "rcpt_to": [f"<{address}>" for address in mail.recipients] or None,
+        }.items()
+        if value is not None
+    }
+    email = _email(mail)
+    if email:
+        event["email"] = email
+    return event
+
+
+def _email(mail: Mail) -> dict[str, Any]:
+    message = mail.message
+    if message is None:
+        return {}
+    header = message.header
+    fields: dict[str, Any] = {"status": "PARSE_DONE" if message.complete else "BODY_STARTED"}
+    if header is not None:
+        fields["from"] = header.from_
+        fields["to"] = addresses(header.to)
+        fields["cc"] = addresses(header.cc)
+    fields["subject"] = message.subject
+    fields["message_id"] = message.message_id
+    if header is not None:
+        fields["date"] = header.date
+        fields["x_mailer"] = header.user_agent
+        fields["received"] = header.received
+    return {name: value for name, value in fields.items() if value}

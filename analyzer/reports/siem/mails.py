@@ -1,0 +1,175 @@
+"""A connection as network monitors log it: a record for each mail, or attempt at one, with its envelope and header."""
+
+# Zeek and Suricata log a mail when it is over, with what was said since the last one. What ends it is the reply to its
+# content; else the next MAIL, RSET or greeting, whatever the server says of them; else the end of the connection. That
+# differs from the model's messages, which are only those that reached their content.
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ...model import CommandTurn, MessageTurn, ReplyTurn, TlsTurn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...model import Connection, Message, Turn
+
+__all__ = ["Mail", "addresses", "mails"]
+
+_GREETINGS = frozenset(("HELO", "EHLO", "LHLO"))
+_SENDERS = frozenset(("MAIL", "SEND", "SOML", "SAML"))
+
+
+@dataclass(slots=True)
+class Mail:
+    """One record. ``depth``: 1 for the first mail of the connection, one more behind each that was answered.
+
+    ``path`` and ``recipients`` are the addresses of the envelope, without brackets; None where no MAIL was seen.
+    ``last_reply``: code and text of the last line of the last reply. ``frame``: of the command that opened it.
+    """
+
+    depth: int
+    started: str
+    frame: int
+    helo: str | None = None
+    sender: str | None = None
+    recipients: list[str] = field(default_factory=list)
+    message: Message | None = None
+    code: int | None = None
+    last_reply: str | None = None
+    tls: bool = False
+
+    @property
+    def enveloped(self) -> bool:
+        """Whether there is more of it than a greeting."""
+        return self.sender is not None or bool(self.recipients) or self.message is not None
+
+
+def mails(connection: Connection) -> Iterator[Mail]:
+    """The records of a connection, in order; also one of a connection that greeted only, or went on to TLS."""
+    return _Walk(connection).records()
+
+
+def addresses(field: str | None) -> list[str]:
+    """The list in a header field, cut at commas outside of quotes (RFC 5322 §3.4)."""
+    parts, quoted, start = [], False, 0
+    text = field or ""
+    for at, char in enumerate(text):
+        if char == '"' and text[at - 1 : at] != "\\":
+            quoted = not quoted
+        elif char == "," and not quoted:
+            parts.append(text[start:at].strip())
+            start = at + 1
+    return [part for part in (*parts, text[start:].strip()) if part]
+
+
+class _Walk:
+    """Goes through the dialogue."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._depth = 1
+        self._helo: str | None = None
+        self._current: Mail | None = None
+        self._over = False  # nothing more belongs to the current one but replies
+        self._next_message = 0
+        self._size = 0
+        self._content: int | None = None  # index of the turn that ended the content
+
+    def records(self) -> Iterator[Mail]:
+        for index, turn in enumerate(self._connection.dialogue):
+            if isinstance(turn, CommandTurn):
+                yield from self._command(turn)
+            elif isinstance(turn, MessageTurn):
+                self._record(turn)
+                # The octets of the chunks of one message make its size.
+                self._size = turn.size + (self._size if turn.chunked else 0)
+                self._take_message()
+                self._content = index
+            elif isinstance(turn, ReplyTurn):
+                yield from self._reply(turn)
+            elif isinstance(turn, TlsTurn):
+                self._record(turn).tls = True
+        if self._current is not None:
+            yield self._current
+
+    def _record(self, turn: Turn) -> Mail:
+        if self._current is None:
+            self._current = Mail(self._depth, turn.time, turn.frame, self._helo)
+            self._over = False
+            self._content = None
+            self._size = 0
+        return self._current
+
+    def _command(self, turn: CommandTurn) -> Iterator[Mail]:
+        verb = turn.verb or ""
+        current = self._current
+        envelope = verb in _SENDERS or verb == "RCPT"
+        if current is not None and current.enveloped:
+            # A second MAIL opens a second mail, whatever the server makes of it.
+            if (verb in _SENDERS and (current.sender is not None or self._over)) or (envelope and self._over):
+                yield current
+                self._current = None
+            elif verb == "RSET" or verb in _GREETINGS:
+                self._over = True
+        if verb in _GREETINGS:
+            self._helo = turn.argument
+            if self._current is None or not self._current.enveloped:
+                self._record(turn).helo = self._helo
+        elif envelope:
+            record = self._record(turn)
+            address = _address(turn.argument)
+            if verb == "RCPT" and address:
+                record.recipients.append(address)
+            elif verb != "RCPT" and address is not None:
+                record.sender = address
+
+    def _take_message(self) -> None:
+        """The next of the model's messages that is as long as this one."""
+        messages = self._connection.messages
+        for number in range(self._next_message, len(messages)):
+            if messages[number].size == self._size:
+                assert self._current is not None
+                self._current.message = messages[number]
+                self._next_message = number + 1
+                return
+
+    def _reply(self, turn: ReplyTurn) -> Iterator[Mail]:
+        current = self._current
+        if current is None:
+            if turn.answers is None or self._connection.dialogue[turn.answers].side == "server":
+                self._record(turn).last_reply = _last_line(turn)  # the greeting
+            return
+        current.last_reply = _last_line(turn)
+        if self._content is not None and turn.answers is not None and turn.answers >= self._content:
+            answered = self._connection.dialogue[turn.answers]
+            if current.message is None and isinstance(answered, MessageTurn) and answered.chunked:
+                return  # of one chunk of several
+            if isinstance(answered, MessageTurn):
+                current.code = turn.code
+                self._depth += 1
+                yield current
+                self._current = None
+
+
+def _last_line(reply: ReplyTurn) -> str:
+    return f"{reply.code} {reply.lines[-1] if reply.lines else ''}".rstrip()
+
+
+def _address(argument: str | None) -> str | None:
+    """The address of MAIL or RCPT: what stands in the brackets, without a source route; None where there is none."""
+    _, colon, rest = (argument or "").partition(":")
+    if not colon:
+        return None
+    rest = rest.strip()
+    if rest.startswith("<"):
+        path, closed, _ = rest[1:].rpartition(">") if '"' in rest else rest[1:].partition(">")
+        if not closed and '"' not in rest:
+            path = rest[1:].partition(" ")[0]
+    else:
+        path = rest.partition(" ")[0]
+    if path.startswith("@") and ":" in path:
+        path = path.partition(":")[2]
+    return path.strip()

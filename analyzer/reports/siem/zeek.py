@@ -1,0 +1,214 @@
+"""Zeek's ``smtp.log``, and ``smtp_audit.log`` of the same make with the findings."""
+
+# The columns of smtp.log are those of Zeek's base/protocols/smtp, in its order, less `fuids`: there are no files here.
+# Of the Received fields the lowest, the oldest one, is Zeek's first; the path begins with the two ends of this
+# connection and goes on with one address of each Received field, from the top. A log of tabs holds one kind of row, so
+# that standard output gets the audit; as JSON, where each line says of which log it is, both.
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack, contextmanager
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from ...errors import UsageError, display_path
+from ...files import replacing
+from ..output import Output
+from .identity import community_id, uid
+from .mails import addresses, mails
+from .zeeklog import Column, ZeekLog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ...model import Capture, Connection, Finding, Summary
+    from .mails import Mail
+    from .zeeklog import Value
+
+__all__ = ["AUDIT_COLUMNS", "SMTP_COLUMNS", "ZeekWriter", "zeek_directory"]
+
+_CONNECTION = (
+    Column("ts", "time"),
+    Column("uid", "string"),
+    Column("id.orig_h", "addr"),
+    Column("id.orig_p", "port"),
+    Column("id.resp_h", "addr"),
+    Column("id.resp_p", "port"),
+)
+SMTP_COLUMNS = (
+    *_CONNECTION,
+    Column("trans_depth", "count"),
+    Column("helo", "string"),
+    Column("mailfrom", "string"),
+    Column("rcptto", "set[string]"),
+    Column("date", "string"),
+    Column("from", "string"),
+    Column("to", "set[string]"),
+    Column("cc", "set[string]"),
+    Column("reply_to", "string"),
+    Column("msg_id", "string"),
+    Column("in_reply_to", "string"),
+    Column("subject", "string"),
+    Column("x_originating_ip", "addr"),
+    Column("first_received", "string"),
+    Column("second_received", "string"),
+    Column("last_reply", "string"),
+    Column("path", "vector[addr]"),
+    Column("user_agent", "string"),
+    Column("tls", "bool"),
+)
+AUDIT_COLUMNS = (
+    *_CONNECTION,
+    Column("community_id", "string"),
+    Column("rule", "string"),
+    Column("name", "string"),
+    Column("severity", "string"),
+    Column("side", "string"),
+    Column("certain", "bool"),
+    Column("message", "string"),
+    Column("reference", "string"),
+    Column("evidence", "string"),
+    Column("frame", "count"),
+    Column("offset", "count"),
+    Column("length", "count"),
+    Column("times", "count"),
+    Column("follows_from", "string"),
+)
+
+# An address in brackets or between blanks, as Zeek wants it in a Received field.
+_WRAPPED = re.compile(
+    r"(?:(?<=\[)[0-9A-Fa-f:.]{2,45}(?=\])|(?<=\()[0-9A-Fa-f:.]{2,45}(?=\))|(?<= )[0-9A-Fa-f:.]{2,45}(?= ))"
+)
+_ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
+
+
+class ZeekWriter:
+    """Writes rows as connections end. ``smtp``: where its log goes, None: nowhere."""
+
+    streams = True
+
+    def __init__(self, audit: Output, smtp: Output | None, *, as_json: bool) -> None:
+        self._audit = ZeekLog(audit, "smtp_audit", AUDIT_COLUMNS, as_json=as_json)
+        self._smtp = None if smtp is None else ZeekLog(smtp, "smtp", SMTP_COLUMNS, as_json=as_json)
+
+    def capture(self, capture: Capture) -> None:
+        """Zeek has no row for it."""
+
+    def connection(self, connection: Connection) -> None:
+        """Write its rows."""
+        end: dict[str, Value] = {
+            "uid": uid(connection),
+            "id.orig_h": connection.client.address,
+            "id.orig_p": connection.client.port,
+            "id.resp_h": connection.server.address,
+            "id.resp_p": connection.server.port,
+        }
+        if self._smtp is not None:
+            records = [end | _mail(connection, mail) for mail in mails(connection) if mail.enveloped or mail.tls]
+            if records:
+                self._smtp.rows(records)
+        if connection.findings:
+            end["community_id"] = community_id(connection)
+            self._audit.rows([end | _finding(connection, finding) for finding in connection.findings])
+
+    def finish(self, summary: Summary) -> None:
+        """Close both."""
+        self._audit.close()
+        if self._smtp is not None:
+            self._smtp.close()
+
+
+@contextmanager
+def zeek_directory(path: Path, *, as_json: bool) -> Iterator[ZeekWriter]:
+    """Both logs in the directory ``path``, which is made if it is not there; they appear when they are whole."""
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write ({error.strerror})", display_path(path), "name a directory with -o") from error
+    with ExitStack() as stack:
+        audit, smtp = (
+            Output(stack.enter_context(replacing(path / name)), name=display_path(path / name))
+            for name in ("smtp_audit.log", "smtp.log")
+        )
+        yield ZeekWriter(audit, smtp, as_json=as_json)
+
+
+def _finding(connection: Connection, finding: Finding) -> dict[str, Value]:
+    cause = finding.caused_by
+    return {
+        "ts": finding.time,
+        "rule": finding.rule,
+        "name": finding.name,
+        "severity": finding.severity,
+        "side": finding.side,
+        "certain": finding.certainty == "certain",
+        "message": finding.message,
+        "reference": finding.reference or None,
+        "evidence": finding.evidence or None,
+        "frame": finding.frame,
+        "offset": finding.offset,
+        "length": finding.length,
+        "times": finding.count,
+        "follows_from": connection.findings[cause].rule if cause is not None else None,
+    }
+
+
+def _mail(connection: Connection, mail: Mail) -> dict[str, Value]:
+    path = [connection.server.address, connection.client.address]
+    row: dict[str, Value] = {
+        "ts": mail.started,
+        "trans_depth": mail.depth,
+        "helo": mail.helo,
+        "mailfrom": mail.sender or None,
+        "rcptto": list(dict.fromkeys(mail.recipients)) or None,
+        "last_reply": mail.last_reply,
+        "path": path,
+        "tls": mail.tls,
+    }
+    message = mail.message
+    if message is None:
+        return row
+    row |= {"msg_id": message.message_id, "subject": message.subject}
+    header = message.header
+    if header is None:
+        return row
+    received = header.received
+    for text in received:
+        ip = _passed(text)
+        if ip is not None and ip != path[-1]:
+            path.append(ip)
+    return row | {
+        "date": header.date,
+        "from": header.from_,
+        "to": _set(header.to),
+        "cc": _set(header.cc),
+        "reply_to": header.reply_to,
+        "in_reply_to": header.in_reply_to,
+        "x_originating_ip": next(iter(_valid(_ADDRESS.findall(header.x_originating_ip or ""))), None),
+        "first_received": received[-1] if received else None,
+        "second_received": received[-2] if len(received) > 1 else None,
+        "user_agent": header.user_agent,
+    }
+
+
+def _set(field: str | None) -> list[str] | None:
+    """The addresses of a field, with the names beside them, each once."""
+    return list(dict.fromkeys(one for one in addresses(field) if "@" in one)) or None
+
+
+def _passed(received: str) -> str | None:
+    """The host that a Received field is about: the second address in it, for the first is what it called itself."""
+    found = _valid(_WRAPPED.findall(received))
+    return found[1] if len(found) > 1 else found[0] if found else None
+
+
+def _valid(texts: list[str]) -> list[str]:
+    found = []
+    for text in texts:
+        try:
+            found.append(str(ip_address(text)))
+        except ValueError:
+            continue
+    return found

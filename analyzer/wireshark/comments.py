@@ -1,0 +1,92 @@
+"""Findings as packet comments: one line each, which the Lua post-dissector takes apart again."""
+
+# Theory
+# ------
+# The line is `smtpwire: error SEQ101 client: message (RFC 5321 §4.1.4)`: severity, rule, side, message, reference.
+# People read it in Wireshark, `smtpwire.lua` makes fields of it: its form changes in both places or in none.
+#
+# Between the two passes of `annotate` the comments wait here, in the order of frames. The texts go to a file as soon as
+# they are many: what is kept for each finding are two numbers.
+
+from __future__ import annotations
+
+import tempfile
+from array import array
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..model import Finding
+
+__all__ = ["MAX_COMMENT", "Comments", "comment"]
+
+MAX_COMMENT = 1000
+"""Characters of one comment. The longest message of a rule that comes along has some 300."""
+
+MAX_ON_FRAME = 500
+"""Comments on one frame: they have to fit into one block, and no reader wants more."""
+
+_IN_MEMORY = 8 << 20  # bytes of text that are not worth a file
+
+
+def comment(finding: Finding, findings: Sequence[Finding], *, late: bool = False) -> str:
+    """The finding in one line. ``findings``: those of its connection, which its cause is one of.
+
+    ``late``: it stands on another frame than its own.
+    """
+    said = f"in frame {finding.frame}: {finding.message}" if late else finding.message
+    if finding.certainty == "indeterminate":
+        said = f"not certain: {said}"
+    if finding.count > 1 and " times" not in finding.message:
+        said += f" In {finding.count:,} places."
+    if finding.caused_by is not None:
+        cause = findings[finding.caused_by]
+        said += f" Follows from {cause.rule} in frame {cause.frame}."
+    head = f"smtpwire: {finding.severity} {finding.rule} {finding.side}: "
+    tail = f" ({finding.reference})" if finding.reference else ""
+    room = MAX_COMMENT - len(head) - len(tail)
+    said = "".join(c if c.isprintable() else " " for c in said)
+    return head + (said if len(said) <= room else said[: room - 3] + "...") + tail
+
+
+class Comments:
+    """Comments by frame, added in any order. ``close`` it when they are written."""
+
+    def __init__(self) -> None:
+        self._frames = array("Q")
+        self._places = array("Q")
+        self._texts = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  closed by close()
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def close(self) -> None:
+        """Drop them."""
+        self._texts.close()
+
+    def add(self, frame: int, text: str) -> None:
+        """Put one line on ``frame``."""
+        self._frames.append(frame)
+        self._places.append(self._texts.tell())
+        self._texts.write(text.encode() + b"\n")
+
+    def by_frame(self) -> Iterator[tuple[int, list[str]]]:
+        """Frames in order, each with its comments in the order in which they were added. Nothing is added any more."""
+        order = sorted(range(len(self)), key=self._frames.__getitem__)
+        for frame, indexes in groupby(order, key=self._frames.__getitem__):
+            texts: list[str] = []
+            more = 0
+            for index in indexes:
+                if len(texts) < MAX_ON_FRAME:
+                    texts.append(self._text(index))
+                else:
+                    more += 1
+            if more:
+                texts.append(f"smtpwire: {more:,} more findings on this frame")
+            yield frame, texts
+
+    def _text(self, index: int) -> str:
+        self._texts.seek(self._places[index])
+        return self._texts.readline()[:-1].decode()

@@ -1,0 +1,41 @@
+"""Choices made from the bytes that a fuzzer gives: what a target builds its input of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Material"]
+
+_Item = TypeVar("_Item")
+
+
+class Material:
+    """Takes bytes from the front. At the end every number is 0 and every text empty, so a target needs no length."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def __bool__(self) -> bool:
+        return self._at < len(self._data)
+
+    def text(self, length: int) -> bytes:
+        """The next bytes, fewer at the end."""
+        start = self._at
+        self._at = min(start + length, len(self._data))
+        return self._data[start : self._at]
+
+    def rest(self) -> bytes:
+        """All that is left."""
+        return self.text(len(self._data))
+
+    def number(self, width: int = 1) -> int:
+        """An unsigned number of ``width`` bytes."""
+        return int.from_bytes(self.text(width), "big")
+
+    def choice(self, items: Sequence[_Item]) -> _Item:
+        """One of up to 256 items, by one byte."""
+        return items[self.number() % len(items)]

@@ -1,0 +1,90 @@
+"""One line a finding, each with the capture in which its frame is."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from captures import pcap
+from handmade import at, capture, connection, finding, lines_of, output, summary_of
+
+from smtpwire.analyzer.cli import app
+from smtpwire.analyzer.errors import UsageError
+from smtpwire.analyzer.model import Capture
+from smtpwire.analyzer.reports import concise
+from smtpwire.analyzer.reports.concise import ConciseWriter
+
+if TYPE_CHECKING:
+    from smtpwire.analyzer.model import Connection
+
+
+def printed(*items: Capture | Connection) -> list[str]:
+    out, stream = output()
+    writer = ConciseWriter(out)
+    connections = []
+    for item in items:
+        if isinstance(item, Capture):
+            writer.capture(item)
+        else:
+            writer.connection(item)
+            connections.append(item)
+    writer.finish(summary_of(*connections))
+    return lines_of(stream)
+
+
+def test_a_line_holds_capture_frame_rule_side_and_message() -> None:
+    lines = printed(connection(1, [finding(frame=13)]), capture())
+    assert lines[0] == "a.pcap:13: error SEQ101 client: MAIL came before any EHLO or HELO was accepted"
+    assert lines[1] == "1 error, 0 warnings, 0 info in 1 connection and 1 message."
+    assert len(lines) == 2
+
+
+def test_each_finding_is_named_after_the_capture_that_holds_its_frame() -> None:
+    first, second = capture("1.pcap"), capture("2.pcap")
+    first.first, first.last, second.first, second.last = at(0), at(99), at(100), at(200)
+    over = connection(2, [finding(frame=50), finding(frame=150)])
+    lines = printed(connection(1, [finding(frame=7)]), first, over, second, connection(3, [finding(frame=160)]))
+    assert [line.split(" ")[0] for line in lines[:4]] == ["1.pcap:7:", "1.pcap:50:", "2.pcap:150:", "2.pcap:160:"]
+
+
+def test_what_the_captures_lack_is_said() -> None:
+    lines = printed(connection(1, [], server_bytes=0), capture(problems=["cut short at byte 7"]))
+    assert lines == [
+        "a.pcap: cut short at byte 7",
+        "No findings in 1 connection and 1 message.",
+        "Not all was seen whole and in clear text: 1 with one side only.",
+    ]
+
+
+def test_no_smtp_is_not_called_clean() -> None:
+    assert printed(capture()) == ["No SMTP seen."]
+
+
+def test_many_findings_wait_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concise, "HELD_BYTES", 1000)
+    lines = printed(*(connection(n, [finding(frame=n)]) for n in range(1, 3001)), capture())
+    assert [line.split(":")[1] for line in lines[:-1]] == [str(n) for n in range(1, 3001)]
+
+
+@pytest.mark.tree
+def test_the_documentation_shows_what_is_printed() -> None:
+    root = Path(__file__).parents[2]
+    (block,) = re.findall(r"^```console\n(.*?)^```$", (root / "docs/report.md").read_text("utf-8"), re.DOTALL | re.M)
+    command, _, expected = block.removeprefix("$ smtpwire ").partition("\n")
+    main = [sys.executable, "-c", "from smtpwire.analyzer.cli import main; main()"]
+    done = subprocess.run([*main, *command.split()], cwd=root, capture_output=True, check=False)
+    assert done.stdout.decode("utf-8") == expected
+    assert done.returncode == 1
+
+
+def test_it_is_an_option_of_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "empty.pcap"
+    path.write_bytes(pcap([]))
+    app(["audit", str(path), "--no-config", "--concise"], standalone_mode=False)
+    assert capsys.readouterr().out == "No SMTP seen.\n"
+    with pytest.raises(UsageError, match="--concise is a form of text: --format json"):
+        app(["audit", str(path), "--no-config", "--concise", "--format", "json"], standalone_mode=False)

@@ -1,0 +1,221 @@
+"""Comments in a capture that goes on: on their own frame while it waits, on the last one afterwards."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from captures import Conversation, pcap
+
+from smtpwire.analyzer.audit import Options
+from smtpwire.analyzer.errors import UsageError
+from smtpwire.analyzer.model import Connection, Endpoint, Finding
+from smtpwire.analyzer.wireshark import live
+from smtpwire.analyzer.wireshark.blocks import Block
+from smtpwire.analyzer.wireshark.live import Held, capture, capture_command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SEQ = Options(select=("SEQ101",))
+
+
+def talk() -> Conversation:
+    """SEQ101 is on frame 5, and certain when frame 6 has been seen."""
+    said = Conversation().open().server(b"220 mx.example ESMTP\r\n").client(b"MAIL FROM:<a@b.example>\r\n")
+    said.server(b"503 5.5.1 hello first\r\n").client(b"EHLO c.example\r\n").server(b"250 mx.example\r\n")
+    return said.close()
+
+
+def packets(data: bytes) -> list[bytes]:
+    """Bodies of the enhanced packet blocks of a little-endian capture."""
+    found, at = [], 0
+    while at < len(data):
+        kind, length = (int.from_bytes(data[at + i : at + i + 4], "little") for i in (0, 4))
+        if kind == 6:
+            found.append(data[at + 8 : at + length - 4])
+        at += length
+    assert at == len(data)
+    return found
+
+
+def commented(data: bytes) -> dict[int, str]:
+    """Comments by frame, none of which has two here."""
+    found = {}
+    for number, body in enumerate(packets(data), 1):
+        at = body.find(b"smtpwire: ")
+        if at >= 0:
+            found[number] = body[at : body.find(b"\0", at)].decode()
+    return found
+
+
+def program(script: str, *data: bytes, folder: Path) -> list[str]:
+    """A program that writes pieces of a capture; ``script`` says when."""
+    names = []
+    for number, piece in enumerate(data):
+        (folder / str(number)).write_bytes(piece)
+        names.append(str(folder / str(number)))
+    begin = (
+        "import sys, time\ndef put(n):\n sys.stdout.buffer.write(open(sys.argv[n], 'rb').read())\n sys.stdout.flush()\n"
+    )
+    return [sys.executable, "-c", begin + script, *names]
+
+
+def test_a_finding_is_on_its_own_frame(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    capture(program("put(1)", pcap(talk().records), folder=tmp_path), out, SEQ)
+    assert len(packets(out.getvalue())) == len(talk().records)
+    found = commented(out.getvalue())
+    assert found.keys() == {5}
+    assert found[5].startswith("smtpwire: error SEQ101 client: MAIL was sent although")
+
+
+def test_a_finding_that_comes_late_names_its_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live.Held.__init__, "__defaults__", (0.05,))
+    whole = pcap(talk().records)
+    cut = len(pcap(talk().records[:5]))
+    out = io.BytesIO()
+    capture(program("put(1); time.sleep(0.5); put(2)", whole[:cut], whole[cut:], folder=tmp_path), out, SEQ)
+    found = commented(out.getvalue())
+    assert found.keys() == {6}
+    assert found[6].startswith("smtpwire: error SEQ101 client: in frame 5: MAIL was sent although")
+
+
+class Pipe(io.RawIOBase):
+    """A stream that says when it was written to."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.times: list[float] = []
+
+    def write(self, data: Any) -> int:
+        self.data += bytes(data)
+        self.times.append(time.monotonic())
+        return len(data)
+
+
+def test_frames_come_while_the_capture_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live.Held.__init__, "__defaults__", (0.05,))
+    whole = pcap(talk().records)
+    cut = len(pcap(talk().records[:5]))
+    out = Pipe()
+    capture(program("put(1); time.sleep(1); put(2)", whole[:cut], whole[cut:], folder=tmp_path), out, SEQ)  # type: ignore[arg-type]
+    assert out.times[-1] - out.times[5] > 0.5
+
+
+def test_a_reader_that_has_gone_ends_it_quietly(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb", 0) as out:
+        start = time.monotonic()
+        capture(program("put(1); time.sleep(30)", pcap(talk().records), folder=tmp_path), out, SEQ)
+        assert time.monotonic() - start < 20
+
+
+def test_being_told_to_stop_keeps_what_was_captured(tmp_path: Path) -> None:
+    """As Wireshark stops an extcap."""
+    out = tmp_path / "out.pcapng"
+    command = program("put(1); time.sleep(30)", pcap(talk().records), folder=tmp_path)
+    code = (
+        "import sys; from smtpwire.analyzer.wireshark.live import capture; from smtpwire import Options\n"
+        f"with open({str(out)!r}, 'wb', 0) as stream: capture({command!r}, stream, Options())"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        deadline = time.monotonic() + 20
+        while not (out.exists() and out.stat().st_size > 500) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert len(packets(out.read_bytes())) == len(talk().records)
+
+
+def test_why_nothing_was_captured_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"(?s)^nothing was captured: .*: no such device$"):
+        capture(program("sys.exit('no such\\ndevice')", folder=tmp_path), io.BytesIO(), SEQ)
+
+
+def test_handlers_are_put_back(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    capture(program("put(1)", pcap(talk().records), folder=tmp_path), io.BytesIO(), SEQ)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+# -- the queue --------------------------------------------------------------------------------------------------------
+
+
+def blocks(count: int, size: int = 32) -> Iterator[Block]:
+    raw = b"\x06\0\0\0" + size.to_bytes(4, "little") + bytes(size - 12) + size.to_bytes(4, "little")
+    return (Block(raw, "little", number, raw) for number in range(1, count + 1))
+
+
+def heard(held: Held, frame: int) -> None:
+    finding = Finding("SEQ101", "x", "error", "client", "certain", "m", "", None, None, frame, "", 0, 0, "")
+    client, server = Endpoint("192.0.2.1", 43210), Endpoint("192.0.2.2", 25)
+    held.heard(
+        finding,
+        Connection(
+            id=1,
+            client=client,
+            server=server,
+            protocol="smtp",
+            profile="rfc5321",
+            tls="none",
+            opening="handshake",
+            closing="open",
+            started="",
+            ended="",
+            client_bytes=0,
+            server_bytes=0,
+            gaps=[],
+            dialogue=[],
+            messages=[],
+            findings=[finding],
+        ),
+    )
+
+
+def test_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "HOLD_BYTES", 3200)
+    out = io.BytesIO()
+    held = Held(out, 1000)
+    for block in blocks(150):
+        held.add(block)
+    assert len(out.getvalue()) == 50 * 32
+    heard(held, 50)  # has gone
+    heard(held, 51)  # is the next
+    held.close()
+    assert commented(out.getvalue()) == {51: "smtpwire: error SEQ101 client: m", 150: LATE}
+
+
+LATE = "smtpwire: error SEQ101 client: in frame 50: m"
+
+
+def test_a_finding_without_any_frame_left_is_counted() -> None:
+    held = Held(io.BytesIO(), 0)
+    for block in blocks(3):
+        held.add(block)
+    held.let_go()
+    assert held.patience() is None
+    heard(held, 2)
+    assert held.lost == 1
+
+
+def test_programs_to_capture_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {"dumpcap": "/usr/bin/dumpcap", "tcpdump": "/usr/bin/tcpdump"}
+    monkeypatch.setattr(shutil, "which", there.get)
+    assert capture_command("lo", "tcp port 25") == [
+        *("/usr/bin/dumpcap", "-P", "-q", "-i", "lo", "-w", "-", "-f", "tcp port 25")
+    ]
+    del there["dumpcap"]
+    assert capture_command("lo", "")[0] == "/usr/bin/tcpdump"
+    there.clear()
+    with pytest.raises(UsageError, match="install dumpcap"):
+        capture_command("lo", "")

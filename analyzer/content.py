@@ -216,11 +216,10 @@ class Content:
         self.flush()
         if kept_back:  # CRLF "." CR: it might have become the true end
             self.lookalike_form = b"\r\n" + kept_back
-            self.lookalike = Spot(self._position - 2, *self.where(self._position - 2), 1)
+            spot = self.lookalike = Spot(self._position - 2, *self.where(self._position - 2), 1)
             if self.bare_cr is None:
-                self.bare_cr = Spot(
-                    self._position + len(kept_back) - 1, self.lookalike.frame, self.lookalike.time_ns, 1
-                )
+                place = spot.offset + len(self.lookalike_form) - 1
+                self.bare_cr = Spot(place, *self.where(place), 1)
         elif self.lookalike is not None:
             self.size = self._stored_end
         if self.sink is not None:

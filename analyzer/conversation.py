@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from ..dissectors.commands import DeviationKind, is_base64, parse_command
-from ..dissectors.replies import parse_reply
+from ..dissectors.replies import begins_reply, parse_reply
 from .client import ClientReader, Mode
 from .closing import PAUSE_NS, Course
 from .content import Content, ContentSink
@@ -97,7 +97,7 @@ class Judge(Protocol):
 class ContentTap(Protocol):
     """Who wants the messages of one connection themselves, not only what is wrong with them."""
 
-    def begin(self, content: Content, transaction: object) -> ContentSink:
+    def begin(self, content: Content, transaction: object) -> ContentSink | None:
         """Mail data begin; their octets go to what this returns. ``transaction``: the open one, None if none is known.
         BDAT chunks that no LAST follows begin and are never over."""
 
@@ -157,6 +157,7 @@ class Conversation:
         self._peer_heard = -1
         self._chunk: Exchange | None = None
         self._chunk_turn = -1
+        self._unended = False  # the line that the server had begun when the client sent more may lack its end
         self._overtaken: Exchange | None = None  # its reply had begun and not ended when the client sent more
         self._text: list[Exchange] = []  # lines that may be mail data sent although DATA was refused
         self._rest: tuple[bytes, int, int, int] | None = None  # behind an end of data that only the server saw
@@ -201,6 +202,9 @@ class Conversation:
         self.course.server_ns = time_ns
         if self._overtaken is not None:
             self._end_reply_that_hangs(data)
+        elif self._unended and data[:1].isdigit() and begins_reply(data.partition(b"\n")[0] + b"\n"):
+            self.session.doubt()  # two replies in one line: which of them answers what?
+        self._unended = False
         self._server.feed(data, offset, frame, time_ns)
 
     def mail(self, content: Content, seen: int) -> None:
@@ -508,6 +512,7 @@ class Conversation:
                 session.doubt()
         if self._server.unfinished and len(session.due) == 2 and seen >= 0:
             self._overtaken = session.due[0]
+        self._unended = self._server.mid_line and seen >= 0
 
     def _answered(self, reply: Reply) -> Exchange | None:
         """What ``reply`` answers; None: nothing."""
@@ -638,6 +643,7 @@ class Conversation:
         if x.act is Act.EHLO or not self.session.state.hello.lists("PIPELINING"):
             later = [due.pop() for _ in range(len(due) - 1)]
             self._server.end_unfinished()
+            later[-1].sure = False  # who hurried whom is open
             due.extend(reversed(later))
 
     # -- outcome ---------------------------------------------------------------------------------------------------

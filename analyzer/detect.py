@@ -43,6 +43,7 @@ _OTHER_CLIENT = (
     ("FTP or IRC", re.compile(rb"(?:USER|NICK) [^ ]")),
 )
 _OTHER_SERVER = (b"HTTP/", b"SSH-", b"+OK", b"* OK", b"* PREAUTH", b"* BYE", b"RFB ", b":", b"<")
+_TELNET = b"\xff"  # IAC (RFC 854): a terminal that asks first, and takes SMTP for another remote login
 _MAY_BEGIN = (b"EHLO", b"HELO", b"LHLO", b"MAIL FROM:", b"RCPT TO:", b"STARTTLS")
 _TEXT = re.compile(rb"[\t\r\n -~\x80-\xff\x00]*")
 
@@ -77,7 +78,7 @@ def _on_smtp_port(client: bytes, server: bytes, *, over: bool) -> Verdict:
         return Verdict.UNDECIDED
     if server:
         return Verdict.SMTP if _mostly_text(server) else Verdict.OTHER
-    if over or (client and not _mostly_text(client)):
+    if over or (client and not _mostly_text(client) and not client.startswith(_TELNET)):
         return Verdict.OTHER
     return Verdict.UNDECIDED
 

@@ -166,7 +166,7 @@ def _header(content: Content) -> model.Header:
         return None
 
     received = [
-        printable(b" ".join(part.strip() for part in found[1].split(b"\n")))
+        printable(found[1].replace(b"\r\n", b"").replace(b"\n", b"").strip())
         for found, _ in zip(_RECEIVED.finditer(content.header), range(MAX_RECEIVED), strict=False)
     ]
     return model.Header(

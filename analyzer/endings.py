@@ -34,12 +34,14 @@ class Reader(NamedTuple):
 
 class Ending(NamedTuple):
     """What one reader takes. ``at``: offset of the dot, ``end``: of the first byte behind the mark, both in the
-    content and -1 where this reader sees no end; ``mark``: the bytes from the dot on."""
+    content and -1 where this reader sees no end; ``mark``: the bytes from the dot on, ``before``: the line end in front
+    of it."""
 
     reader: str
     at: int
     end: int
     mark: bytes
+    before: bytes = b""
 
 
 _ANY_LINE_END = re.compile(rb"(?<=[\r\n])\.(?:\r\n|\r|\n)")
@@ -89,6 +91,11 @@ class EndFinder:
         """Take the next bytes. Returns which readers (by their place in READERS) saw their end in them."""
         return self._search(self._kept + data, over=False)
 
+    def skip(self, length: int) -> None:
+        """``length`` bytes are missing here: no mark is seen across them."""
+        self._position += len(self._kept) + length
+        self._kept, self._known = b"", 0
+
     def close(self) -> list[int]:
         """No more comes: what stands at the end counts as it is."""
         return self._search(self._kept, over=True)
@@ -117,7 +124,9 @@ class EndFinder:
         if match is None or match.start() >= stop:
             return False
         at, end = (self._position + place for place in match.span())
-        self.endings[number] = Ending(reader.name, at, end, match[0])
+        before = text[max(0, match.start() - 2) : match.start()]
+        before = before if before == b"\r\n" else before[-1:]
+        self.endings[number] = Ending(reader.name, at, end, match[0], before)
         return True
 
 

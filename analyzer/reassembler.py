@@ -66,6 +66,17 @@ class Reassembler:
         """Connections followed now."""
         return len(self._streams) // 2
 
+    def flows(self) -> list[Flow]:
+        """The connections followed now, the oldest first."""
+        return [stream.flow for stream in self._streams.values() if stream is stream.flow.a]
+
+    def clock_set(self, by_ns: int) -> None:
+        """The clock that stamps segments was set by so much: what is idle is so by the new time."""
+        self.now_ns += by_ns
+        self._next_sweep += by_ns
+        for flow in self.flows():
+            flow.last_ns += by_ns
+
     def feed(
         self,
         key: bytes,

@@ -66,6 +66,11 @@ class ServerReader:
         return bool(self._lines) and not self._parts
 
     @property
+    def mid_line(self) -> bool:
+        """Whether the end of a line has not come."""
+        return bool(self._parts)
+
+    @property
     def hanging(self) -> tuple[bytes, int, int, int] | None:
         """A reply of which at least one line has come, but not the last: its bytes, offset, frame and time."""
         return (b"".join(self._lines), self._offset, self._frame, self._time_ns) if self._lines else None

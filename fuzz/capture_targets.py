@@ -18,7 +18,7 @@ from smtpwire.analyzer.readers import Reader
 from smtpwire.analyzer.segments import SegmentDecoder
 from smtpwire.analyzer.windows import FileWindow, Gunzip, StreamWindow, Window
 
-__all__ = ["frame", "gunzip", "pcap", "pcapng"]
+__all__ = ["frame", "gunzip", "memory", "pcap", "pcapng"]
 
 _PORTS = (None, frozenset({25, 587}))
 _HEADS = sorted(MAGICS)
@@ -52,7 +52,7 @@ def _read(kind: type[Reader], data: bytes, ports: frozenset[int] | None, block: 
     stream = StreamWindow(io.BytesIO(data).read, block)
     stream.advance(0, FILE_HEADER)
     pieces = _Seen(stream, kind, ports)
-    with tempfile.TemporaryFile(dir=_memory()) as file:
+    with tempfile.TemporaryFile(dir=memory()) as file:
         file.write(data)
         file.flush()
         os.lseek(file.fileno(), 0, os.SEEK_SET)
@@ -63,7 +63,7 @@ def _read(kind: type[Reader], data: bytes, ports: frozenset[int] | None, block: 
     assert pieces.segments == whole.segments
 
 
-def _memory() -> str | None:
+def memory() -> str | None:
     """Where a temporary file costs no disk."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 

@@ -52,7 +52,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.steps", "analyzer.endpoints"),
     ("analyzer.pattern", "analyzer.beaten"),
     ("analyzer.listeners",),
-    ("analyzer.tracker",),
+    ("analyzer.tracker", "analyzer.ends"),
     # from exchanges to findings
     ("analyzer.rules.*",),
     ("analyzer.judge", "analyzer.plugins"),

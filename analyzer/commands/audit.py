@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import resources
 from typing import Annotated
 
@@ -85,6 +86,12 @@ def show(
     paths: Paths = None,
     read: Read = None,
     connection: Annotated[int | None, typer.Option(metavar="N", help="Only the connection with this number.")] = None,
+    end_of_data: Annotated[
+        bool, typer.Option("--end-of-data", help="Instead: where each kind of reader sees the end of each message.")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="With --end-of-data: also messages about whose end all of them agree.")
+    ] = False,
     profile: ProfileOption = None,
     port: Ports = None,
     decoder: DecoderOption = Decoder.RAW,
@@ -95,12 +102,18 @@ def show(
     """Print the dialogue of each connection, with every finding under the line that it is about."""
     from ..audit import Audit  # noqa: PLC0415
     from ..reports.dialogue import DialogueWriter  # noqa: PLC0415
+    from ..reports.ends import EndsWriter  # noqa: PLC0415
     from ..run import run  # noqa: PLC0415
 
     inputs = inputs_of(paths, read)
+    if everything and not end_of_data:
+        raise UsageError("--all belongs to --end-of-data", "smtpwire show", "add it, or leave --all out")
     options = options_of(configured(config, no_config), profile=profile, port=port, decoder=decoder, redact=redact)
     out = output_to()
-    writer = DialogueWriter(out, connection)
+    writer: DialogueWriter | EndsWriter = DialogueWriter(out, connection)
+    if end_of_data:
+        writer = EndsWriter(out, connection, everything=everything, redact=options.redact)
+        options = replace(options, tap=writer.tap)
     status = run(Audit(options), inputs, writer, out, FailOn.NEVER)
     if status == Status.CLEAN and connection is not None and not writer.found:
         raise UsageError("no such connection", f"--connection {connection}", "smtpwire audit names their numbers")

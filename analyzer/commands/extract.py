@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..choices import Decoder
+from ..choices import Decoder, Redact
 from ..run import FailOn
 from .options import (
     ConfigOption,
@@ -66,6 +66,7 @@ def extract(
     folder = Folder(output, force=force)
     try:
         writer = ExtractWriter(out, folder, max_size)
-        return run(Audit(replace(options, tap=writer.tap)), inputs, writer, out, FailOn.NEVER)
+        options = replace(options, tap=writer.tap, redact=Redact.NONE)
+        return run(Audit(options), inputs, writer, out, FailOn.NEVER)
     finally:
         folder.close()

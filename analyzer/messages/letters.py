@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from ..ends import answered_beyond
 from ..times import format_time
 from .envelope import Envelope, Hole, envelope_of
 
@@ -35,6 +36,7 @@ class Letter:
         self.transaction = transaction
         self.turn = turn
         self.spill = spill
+        self.ended: Exchange | None = None
         self.truncated = False
         self._limit = limit
         self._gaps: list[tuple[int, int]] = []  # octets before it, missing ones not counted, and its length
@@ -85,7 +87,8 @@ class LetterTap:
     def begin(self, content: Content, transaction: object) -> Letter:
         """See ``ContentTap``."""
         if len(self._open) >= OPEN:
-            self._hand_on(self._open.pop(0), None)
+            letter = self._open.pop(0)
+            self._hand_on(letter, letter.ended)
         turn = len(self._record.dialogue) - 1
         letter = Letter(content, transaction, turn, self._spills.begin(), self._limit)
         self._open.append(letter)
@@ -95,6 +98,9 @@ class LetterTap:
         """See ``ContentTap``."""
         for letter in self._open:
             if letter.content is content:
+                if content.lookalike is not None and not content.cut:
+                    letter.ended = x  # what the server made of the look-alike shows in its next replies
+                    return
                 self._open.remove(letter)
                 self._hand_on(letter, x)
                 return
@@ -106,7 +112,8 @@ class LetterTap:
     def finish(self) -> None:
         """The connection is over: so is what never ended."""
         while self._open:
-            self._hand_on(self._open.pop(0), None)
+            letter = self._open.pop(0)
+            self._hand_on(letter, letter.ended)
 
     def _hand_on(self, letter: Letter, x: Exchange | None) -> None:
         content = letter.content
@@ -125,4 +132,9 @@ class LetterTap:
         envelope.missing = letter.holes
         if content.cut:
             envelope.notes.append("the server took a look-alike for the end of the mail data; so does this file")
+        elif content.lookalike is not None and x is not None and answered_beyond(self._record, x.turn):
+            envelope.notes.append(
+                "the server took a look-alike for the end of the mail data, and what stands behind it for commands: "
+                "it stored less than this file holds, and perhaps another message"
+            )
         self._keep(envelope, letter.spill)

@@ -142,6 +142,9 @@ def _hide_in_finding(finding: Finding, dialogue: list[Turn], hider: Hider, stray
     if isinstance(turn, MessageTurn):
         finding.evidence = hider.client(text) if _QUOTABLE.match(text) else hidden(text)
     elif finding.turn in stray or (isinstance(turn, AuthTurn) and text != "*"):
+        word = text.partition(" ")[0]
+        if word.isalnum():  # rules name what they took for a verb, and a short one is not remembered
+            finding.message = re.sub(rf"\b{word}\b", hidden(word), finding.message, flags=re.IGNORECASE)
         finding.evidence = hider.hide(text)
     elif isinstance(turn, ReplyTurn):
         if turn.code == 334:

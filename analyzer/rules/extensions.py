@@ -75,6 +75,8 @@ def command_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         return
     if hello.verb is None:
         why = "no reply to EHLO had come"
+        if hello.secure:
+            why += " since the handshake, which makes a server forget the one before (RFC 3207 §4.2)"
     elif hello.verb == b"HELO":
         why = "the session was opened by HELO, which offers no extension"
     else:
@@ -147,7 +149,7 @@ def pipelining_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence
         return
     if x.marks & Mark.HASTY and x.behind is not None:
         yield Evidence(
-            f"{x.name} was sent before the reply to {_ahead(x.behind)} had come, and the server does not offer"
+            f"{_sent(x)} before the reply to {_ahead(x.behind)} had come{_came(x)}, and the server does not offer"
             " PIPELINING."
         )
     if x.marks & Mark.HASTY_TEXT:
@@ -176,10 +178,24 @@ def pipelining_order(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         return
     if x.marks & Mark.HASTY and x.behind is not None and _ends_group(x.behind):
         yield Evidence(
-            f"{x.name} was sent before the reply to {_ahead(x.behind)}, which must be the last of a pipelined group."
+            f"{_sent(x)} before the reply to {_ahead(x.behind)} had come{_came(x)}; {_ahead(x.behind)} must be the last"
+            " of a pipelined group."
         )
     if x.marks & Mark.HASTY_TEXT:
         yield _hasty_text(x, "which must be the last of a pipelined group")
+
+
+def _sent(x: Exchange) -> str:
+    known = x.command is None or x.command.spec is not None or x.command.verb.startswith(b"X")
+    return f"{x.name} was sent" if known else "A line that is no command was sent"
+
+
+def _came(x: Exchange) -> str:
+    """How much later the reply came that was not waited for."""
+    ahead = x.behind
+    if ahead is None or ahead.reply is None or ahead.reply_time_ns < x.time_ns:
+        return ""
+    return f" ({(ahead.reply_time_ns - x.time_ns) / 1e6:.1f} ms later, in frame {ahead.reply_frame})"
 
 
 def _ends_group(ahead: Exchange) -> bool:

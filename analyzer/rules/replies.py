@@ -158,7 +158,7 @@ def bad_greeting_name(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         word = x.reply.texts[0].split(b" ", 1)[0]
         if not _is_host(word):
             what = f"begins with {printable(word[:40])}, which is no host name" if word else "names no host"
-            yield Evidence(f"The greeting {what}.", reply=True)
+            yield Evidence(f"The greeting {what}.", reply=True, certain=True)
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)
@@ -184,7 +184,9 @@ def bad_greeting_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     it is about to close.
     """
     if not talk.midstream and x.code not in _GREETINGS:
-        yield Evidence(f"The server opened with {x.code}; 220 was due, or 421, 521 or 554 to turn the client away.")
+        yield Evidence(
+            f"The server opened with {x.code}; 220 was due, or 421, 521 or 554 to turn the client away.", certain=True
+        )
 
 
 @rule(

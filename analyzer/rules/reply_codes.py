@@ -89,7 +89,7 @@ def code_not_listed_for_command(x: Exchange, talk: Conversation) -> Iterator[Evi
     """
     code = x.code
     if x.act is Act.GREETING and code == 554 and talk.profile == "rfc821":
-        yield Evidence(f"{code} is no greeting of RFC 821, which has 220 and 421.", reply=True)
+        yield Evidence(f"{code} is no greeting of RFC 821, which has 220 and 421.", reply=True, certain=True)
     if code < 400 or code == 503 or not _judged(x, talk) or x.before is None:
         return
     if x.marks & _ORDER:
@@ -128,7 +128,8 @@ def unregistered_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if x.act is Act.EVENT or not x.code or x.code in known or private:
         return
     to = "" if x.act in _NO_COMMAND else f", in answer to {_what(x)},"
-    yield Evidence(f"{x.code}{to} is defined by no specification of SMTP.", reply=True)
+    certain = True if x.act is Act.GREETING and not talk.midstream else None
+    yield Evidence(f"{x.code}{to} is defined by no specification of SMTP.", reply=True, certain=certain)
 
 
 @rule(

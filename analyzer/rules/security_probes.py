@@ -72,7 +72,10 @@ def cross_protocol_request(x: Exchange, talk: Conversation) -> Iterator[Evidence
     protocol = talk.watch.foreign or "another protocol"
     if protocol == "TLS":
         if talk.record.server.port != IMPLICIT_TLS_PORT:
-            yield Evidence("The client began a TLS handshake on a port where the server speaks in plain text.")
+            yield Evidence(
+                "The client began a TLS handshake on a port where the server speaks in plain text: TLS comes first on "
+                f"port {IMPLICIT_TLS_PORT}, and here after STARTTLS."
+            )
         return
     yield Evidence(f"The client spoke {protocol} to an SMTP server, which answered {x.code or 'nothing'}.")
 

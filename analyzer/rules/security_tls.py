@@ -272,7 +272,7 @@ def cleartext_on_tls_port(x: Exchange, talk: Conversation) -> Iterator[Evidence]
         and before is not None
         and not before.hello.secure
     ):
-        yield Evidence("The server greeted in plain text on port 465, where TLS comes first.", reply=True)
+        yield Evidence("The server greeted in plain text on port 465, where TLS comes first.", reply=True, certain=True)
 
 
 @rule(

@@ -44,7 +44,8 @@ def _answer(x: Exchange) -> str:
 def _because(refused: Exchange | None, what: str) -> str:
     if refused is None or refused.reply is None:
         return ""
-    return f" The {what} in frame {refused.frame} had been refused with {refused.code}, so it opened nothing."
+    asks = ", which asks for AUTH or STARTTLS first" if refused.code == 530 else ""
+    return f" The {what} in frame {refused.frame} had been refused with {refused.code}{asks}, so it opened nothing."
 
 
 TURNED_AWAY = frozenset({Phase.TURNED_AWAY, Phase.CLOSING})
@@ -99,7 +100,8 @@ def nested_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         return  # in one group with the MAIL before it, which was refused
     opened = getattr(state.transaction, "mail", None)
     where = f" that MAIL in frame {opened.frame} had opened" if opened is not None else ""
-    yield Evidence(f"{verb_of(x)} was sent inside the transaction{where}; {_answer(x)}.")
+    kept = " DATA had been refused, which leaves the transaction open: RSET ends it." if state.data_refused else ""
+    yield Evidence(f"{verb_of(x)} was sent inside the transaction{where}; {_answer(x)}.{kept}")
 
 
 @rule("SEQ103", "rcpt-before-mail", "error", "client", "RFC 5321 §3.3, §4.1.4", on=_breaks("SEQ103"), formal=True)

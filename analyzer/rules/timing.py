@@ -26,7 +26,9 @@ _USUAL_PATIENCE = 300
 _SERVER_PATIENCE = 300  # RFC 5321 §4.5.3.2.7
 _TOO_MANY_REFUSALS = 10  # 5yz replies behind which a server may have had enough of a client
 _OTHER_REASON = frozenset({"4.3.2", "4.7.0"})  # shutting down; policy
-_SERVED = frozenset({Phase.GREETED, Phase.READY, Phase.MAIL, Phase.RCPT, Phase.CHUNKS, Phase.BROKEN, Phase.CLOSING})
+_SERVED = frozenset(
+    (Phase.GREETED, Phase.READY, Phase.MAIL, Phase.RCPT, Phase.CONTENT, Phase.CHUNKS, Phase.BROKEN, Phase.CLOSING)
+)
 
 
 def _seconds(ns: int) -> str:
@@ -81,14 +83,14 @@ def client_gave_up_early(x: Exchange | None, talk: Conversation) -> Iterator[Evi
 def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     """Server drops an idle client in under 5 minutes.
 
-    A server waits five minutes at least for the next command. One that is shutting down, or has had enough of a client
+    A server waits five minutes at least for what comes next. One that is shutting down, or has had enough of a client
     that it refused ten times, is excused.
     """
     course = talk.course
     closing, farewell = course.closing, course.farewell
     if course.quit_sent or not talk.certain or talk.session.state.phase not in _SERVED:
         return
-    if any(course.lost.values()) or course.opaque or course.inside is not None:
+    if any(course.lost.values()) or course.opaque:
         return
     if farewell is not None:
         said = farewell.x
@@ -102,9 +104,10 @@ def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterato
         idle, offset, frame, time_ns = closing.client_idle_ns, talk.record.server_bytes, closing.frame, closing.time_ns
     else:
         return
+    where = "" if course.inside is None else " inside its mail data"
     if SECOND <= idle < _SERVER_PATIENCE * SECOND and not _fed_up(talk):
         yield Evidence(
-            f"The server closed after the client had been silent for {_seconds(idle)}; "
+            f"The server closed after the client had been silent for {_seconds(idle)}{where}; "
             f"it has to wait {_SERVER_PATIENCE} s at least.",
             offset=offset,
             length=0,

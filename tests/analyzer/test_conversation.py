@@ -461,7 +461,7 @@ def essence(connection: Connection) -> tuple[object, ...]:
             f.rule,
             f.side,
             f.certainty,
-            re.sub(r"frame [0-9]+", "a frame", f.message),
+            re.sub(r"frame [0-9]+|[0-9.]+ ms", "then", f.message),
             f.offset,
             f.length,
             f.turn,

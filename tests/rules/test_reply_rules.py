@@ -73,7 +73,8 @@ def test_greeting_codes() -> None:
     assert rpl([("S", "450 come back later\r\n"), *BYE]) == ["RPL407"]
     for code in (554, 521, 421):
         assert rpl([("S", f"{code} mx.example no\r\n"), ("FS", "")]) == []
-    assert rpl([("S", "554 mx.example no\r\n"), *BYE], profile="rfc821") == ["RPL407"]
+    assert rpl([("S", "554 mx.example no\r\n"), *BYE], profile="rfc821") == ["RPL408"]
+    assert rpl([("S", "541 mx.example no\r\n"), *BYE]) == ["RPL407", "RPL409"]
 
 
 def test_a_list_of_keywords_for_helo() -> None:
@@ -205,7 +206,7 @@ def test_codes(command: str, code: int, expected: list[str]) -> None:
 def test_codes_of_rfc_821() -> None:
     start = [("S", GREETING), *lines("C HELO c.example", "S 250 mx.example")]
     assert rpl([*start, *lines("C MAIL FROM:<a@c.example>", "S 550 no")], profile="rfc821") == ["RPL408"]
-    assert rpl([*start, *lines("C VRFY b", "S 252 perhaps")], profile="rfc821") == ["RPL409"]
+    assert rpl([*start, *lines("C VRFY b", "S 252 perhaps")], profile="rfc821") == ["RPL409", "RPL410"]
 
 
 def test_reasons_of_policy_and_login() -> None:

@@ -76,10 +76,10 @@ class _Walk:
         self._over = False  # nothing more belongs to the current one but replies
         self._next_message = 0
         self._size = 0
-        self._content: int | None = None  # index of the turn that ended the content
+        self._content = False  # the current one has reached its content
 
     def records(self) -> Iterator[Mail]:
-        for index, turn in enumerate(self._connection.dialogue):
+        for turn in self._connection.dialogue:
             if isinstance(turn, CommandTurn):
                 yield from self._command(turn)
             elif isinstance(turn, MessageTurn):
@@ -87,7 +87,7 @@ class _Walk:
                 # The octets of the chunks of one message make its size.
                 self._size = turn.size + (self._size if turn.chunked else 0)
                 self._take_message()
-                self._content = index
+                self._content = True
             elif isinstance(turn, ReplyTurn):
                 yield from self._reply(turn)
             elif isinstance(turn, TlsTurn):
@@ -99,7 +99,7 @@ class _Walk:
         if self._current is None:
             self._current = Mail(self._depth, turn.time, turn.frame, self._helo)
             self._over = False
-            self._content = None
+            self._content = False
             self._size = 0
         return self._current
 
@@ -108,8 +108,8 @@ class _Walk:
         current = self._current
         envelope = verb in _SENDERS or verb == "RCPT"
         if current is not None and current.enveloped:
-            # A second MAIL opens a second mail, whatever the server makes of it.
-            if (verb in _SENDERS and (current.sender is not None or self._over)) or (envelope and self._over):
+            # A MAIL opens another mail, whatever the server makes of it.
+            if verb in _SENDERS or (envelope and self._over):
                 yield current
                 self._current = None
             elif verb == "RSET" or verb in _GREETINGS:
@@ -143,15 +143,17 @@ class _Walk:
                 self._record(turn).last_reply = _last_line(turn)  # the greeting
             return
         current.last_reply = _last_line(turn)
-        if self._content is not None and turn.answers is not None and turn.answers >= self._content:
-            answered = self._connection.dialogue[turn.answers]
-            if current.message is None and isinstance(answered, MessageTurn) and answered.chunked:
-                return  # of one chunk of several
-            if isinstance(answered, MessageTurn):
-                current.code = turn.code
-                self._depth += 1
-                yield current
-                self._current = None
+        answered = None if turn.answers is None else self._connection.dialogue[turn.answers]
+        if self._content and (_is_last(answered) or (isinstance(answered, MessageTurn) and not answered.chunked)):
+            current.code = turn.code
+            self._depth += 1
+            yield current
+            self._current = None
+
+
+def _is_last(turn: Turn | None) -> bool:
+    """Whether it is the BDAT command with the last chunk (RFC 3030 §2)."""
+    return isinstance(turn, CommandTurn) and turn.verb == "BDAT" and (turn.argument or "").upper().endswith(" LAST")
 
 
 def _last_line(reply: ReplyTurn) -> str:

@@ -1,0 +1,126 @@
+"""The first inputs of every target, all of our own making: ``python seeds.py DIRECTORY`` writes them there."""
+
+# Samples of the project and captures that tests make by hand are the beginning of the targets that read files; the
+# targets of the streams get dialogues in the form that they read (see `stream_targets.segments`).
+
+from __future__ import annotations
+
+import gzip
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "tests"), str(Path(__file__).parent)]
+
+from captures import (  # noqa: E402  found there only now
+    Conversation,
+    Record,
+    enhanced,
+    ethernet,
+    interface,
+    ipv4,
+    ipv4_fragments,
+    ipv6,
+    ipv6_fragments,
+    pcap,
+    pcapng,
+    section,
+    simple,
+    superseded,
+    tcp,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["seeds", "write"]
+
+_COMMANDS = (
+    *(b"EHLO client.example", b"EHLO [192.0.2.1]", b"HELO [IPv6:2001:db8::1]", b"MAIL FROM:<> SIZE=100 BODY=8BITMIME"),
+    *(b"MAIL FROM:<@a.example,@b.example:c@d.example> RET=HDRS ENVID=a+2Bb", b"RCPT TO:<Postmaster>", b"BDAT 10 LAST"),
+    *(b'RCPT TO:<"a b"@x.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;a@b', b"AUTH PLAIN AGEAYg==", b"VRFY a SMTPUTF8"),
+    *(b"rcpt to: <a@b>", b"DATA \t", b"\xef\xbb\xbfQUIT", b"XCLIENT NAME=a", b"MAIL FROM:<a@b> BY=10;R MT-PRIORITY=3"),
+)
+_REPLIES = (
+    *(b"250 2.1.0 ok\r\n", b"250-mx\r\n250-SIZE 10\r\n250 AUTH=LOGIN PLAIN\r\n", b"250\r\n", b"554-a\n554 b\r\n"),
+    *(b"250-a\r\n251 b\r\n", b"999 x\r\n", b"hello\r\n", b"421 4.3.2 \xff\r\n"),
+)
+_PARTS = (b"a.b@c.example", b"<a@b.example>", b"<@x:a@b>", b" SIZE=1 FOO", b"SIZE 10 20", b"<Postmaster>", b"<>")
+_MAIL = (1, 11, 3, 14, 2, 15, 2, 16, 4, 22, 2, 21, 10)  # lines of `stream_targets`, server and client in turns
+
+
+def _talk() -> Conversation:
+    talk = Conversation().open().server(b"220 mx ESMTP\r\n").client(b"EHLO c.example\r\n")
+    talk.server(b"250-mx\r\n250 PIPELINING\r\n").client(b"MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n")
+    talk.server(b"250 ok\r\n250 ok\r\n354 go\r\n").client(b"Subject: x\r\n\r\n\xe9\n.\r\nx\r\n.\r\nQUIT\r\n")
+    return talk.server(b"250 ok\r\n221 bye\r\n").close()
+
+
+def _captures() -> Iterator[bytes]:
+    """Whole files."""
+    records = _talk().records
+    segment = tcp(40_000, 25, b"QUIT\r\n" * 20)
+    odd: list[Record | bytes] = [ethernet(part) for part in ipv4_fragments(segment, 64) + ipv6_fragments(segment, 64)]
+    odd += [Record(records[8].data[:60], original=len(records[8].data)), ethernet(ipv6(segment), tags=(0x8100,))]
+    odd.append(ethernet(ipv4(ipv4(segment), protocol=4)))
+    yield pcap(records)
+    yield pcap(odd)
+    yield pcap(records, order=">", magic=0xA1B23C4D)
+    yield pcap([ipv4(segment)], link_type=101)
+    yield pcapng(records)
+    yield section(">") + interface(order=">", resolution=9) + enhanced(records[4], order=">") + section() + interface(
+        snaplen=60
+    ) + simple(records[3]) + superseded(records[5]) + interface(offset=5, resolution=0x8A) + enhanced(records[6], 1)
+    for path in sorted((ROOT / "samples").glob("*.pcap")):
+        if path.stat().st_size < 4096:
+            yield path.read_bytes()
+
+
+def _dialogues() -> Iterator[bytes]:
+    """Choices of a target of the streams: limits, then one segment after the other."""
+    start = b"\0" + bytes((0, 11, 0, 0, 0)) + bytes((1, 12, 0, 0, 0)) + bytes((0, 0, 0, 0, 0))
+    mail = b"".join(bytes((n % 2 == 0, 0, 0, 0, line)) for n, line in enumerate(_MAIL))
+    yield start + mail + bytes((0, 13, 0, 0, 0)) + bytes((1, 13, 0, 0, 0))
+    yield (start + mail)[1:].join((b"\2", b"")) + bytes((0, 14, 0, 0, 0))
+    yield b"\0" + mail
+    yield b"\1" + start[1:] + mail + bytes((4, 11, 0, 0, 0, 5, 12, 0, 0, 0)) + mail.replace(b"\0\0\0\0", b"\4\0\0\0")
+    for extra in range(20, 47):
+        yield start + mail[:20] + bytes((0, 0, 0, 0, extra, 1, 0, 0, 0, extra, 0, 0, 0, 2, 210)) + b"freetext"
+
+
+def seeds() -> dict[str, list[bytes]]:
+    """Inputs by the name of their target."""
+    files = list(_captures())
+    dialogues = list(_dialogues())
+    talks = [bytes((0, *(byte for n, line in enumerate(_MAIL) for byte in (n % 2 == 0, line)))), b"\2" + dialogues[2]]
+    whole = [b"\x08" + data for data in (*files, gzip.compress(files[0], mtime=0))]  # 8: no magic number is put in front
+    return {
+        "pcap": [b"\0\0\4\0" + data[4:] for data in files if data[:1] != b"\n"],
+        "pcapng": [b"\1\0\x40" + data[4:] for data in files if data[:1] == b"\n"],
+        "gunzip": [b"\7\0\x40" + gzip.compress(b"smtp" * 50, mtime=0) + gzip.compress(files[0], mtime=0) + b"\0\0"],
+        "frame": [bytes((1, 0)) + record.data for record in _talk().records[:6]]
+        + [bytes((1, 0)) + ethernet(part) for part in ipv6_fragments(tcp(1, 25, b"x" * 90), 64)],
+        "command": list(_COMMANDS),
+        "reply": list(_REPLIES),
+        "parts": [bytes((n % 5,)) + text for n, text in enumerate(_PARTS * 5)],
+        "reassembler": dialogues,
+        "tracker": dialogues,
+        "learning": dialogues,
+        "client": [b"\0abcd\0" + b"".join(line + b"\r\n" for line in _COMMANDS), b"\2abcd\2" + b"x" * 20 + b"\r\nQUIT\r\n"],
+        "conversation": talks,
+        "audit": whole,
+        "lanes": whole,
+    }
+
+
+def write(place: Path) -> None:
+    """A directory of files for each target."""
+    for name, texts in seeds().items():
+        (place / name).mkdir(parents=True, exist_ok=True)
+        for number, text in enumerate(texts):
+            (place / name / f"seed-{number:03d}").write_bytes(text)
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

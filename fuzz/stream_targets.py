@@ -1,0 +1,256 @@
+"""Targets of the streams: segments of a few connections, most of them nearly right, into the reassembler and the tracker."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from material import Material
+
+from smtpwire.analyzer.client import ClientReader, Mode
+from smtpwire.analyzer.conversation import Conversation
+from smtpwire.analyzer.judge import RuleBook
+from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
+from smtpwire.analyzer.model import Connection, Endpoint
+from smtpwire.analyzer.reassembler import Reassembler
+from smtpwire.analyzer.rules import RULES
+from smtpwire.analyzer.tracker import Tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from smtpwire.analyzer.streams import Flow, Stream
+
+__all__ = ["Segment", "check", "conversation", "learning", "reassembler", "segments", "tracker"]
+
+Segment = tuple[bytes, int, int, int, bytes, int, int, int]
+
+_M32 = 0xFFFFFFFF
+_FIN, _SYN, _RST, _PSH, _ACK = 1, 2, 4, 8, 16
+_FLAGS = (*[_ACK] * 10, _PSH | _ACK, _SYN, _SYN | _ACK, _FIN | _ACK, _RST, _RST | _ACK, 0, 255)
+_NEAR = (*[0] * 12, 1, -1, 5, -5, 1460, -1460, 1 << 20, 1 << 30, -(1 << 30), 1 << 31)
+_MISSING = (*[0] * 12, 1, 100, 70_000)
+_STEPS = (*[1_000_000] * 10, 0, -1_000_000, 1_000_000_000, 400_000_000_000, 8_000_000_000_000, 1 << 60)
+_LINES = (
+    *(b"220 mx ESMTP\r\n", b"250 ok\r\n", b"250-mx\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 STARTTLS\r\n", b"354 go\r\n"),
+    *(b"334 VXNlcm5hbWU6\r\n", b"235 ok\r\n", b"503 no\r\n", b"550-5.1.1 no\r\n", b"421 bye\r\n", b"221 bye\r\n"),
+    *(b"EHLO c.example\r\n", b"HELO c\r\n", b"LHLO c\r\n", b"MAIL FROM:<a@x.example>\r\n", b"RCPT TO:<b@y.example>\r\n"),
+    *(b"DATA\r\n", b"BDAT 5\r\nabcde", b"BDAT 18446744073709551616 LAST\r\n", b"BURL x LAST\r\n", b"RSET\r\n", b"QUIT\r\n"),
+    *(b"Subject: x\r\n\r\nhello\r\n.\r\n", b"\r\n.\n", b"\n.\r\n", b".\r\n", b"\0.\0\r\n", b"AUTH LOGIN\r\n", b"YQ==\r\n"),
+    *(b"AUTH PLAIN AGEAYg==\r\n", b"STARTTLS\r\n", b"\x16\x03\x01\x00\x05hello", b"VRFY a\r\n", b"GET / HTTP/1.1\r\n"),
+    *(b"NOOP\n", b"X\r", b"250", b" ok\r\n", b"\r\n", b"\n", b"250-\xff\r\n", b"A" * 2000, b"From: a@b.example\r\n"),
+    *(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n", b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", b"221 2.0.0 a\r\n"),
+)
+_SMALL = Limits(
+    *(2, 64, 3, 2, 5, 1, 1, 8, 24, 40, 16, 32, 3, 6, 2, 4, 2, 60, 2),
+)
+_LIMITS = (DEFAULT_LIMITS, DEFAULT_LIMITS, _SMALL, replace(_SMALL, outstanding=0, unanswered_commands=0, turns=0))
+_SEGMENTS = 400  # of one input, so that each stays quick
+
+
+def segments(take: Material) -> Iterator[Segment]:
+    """Segments of at most four connections. Numbers are those that are due, or near them, or any."""
+    following: dict[bytes, int] = {}
+    time_ns = 1_700_000_000_000_000_000
+    for frame in range(1, _SEGMENTS):
+        if not take:
+            return
+        who = take.number()
+        client, server = b"\xc0\x00\x02\x01", b"\xc0\x00\x02" + bytes((2 + (who >> 1 & 1),))
+        port, other = 40_000 + (who >> 2 & 1), (25, 25, 587, 9999)[who >> 3 & 3]
+        to_server = not who & 1
+        ends = (client, server, port, other) if to_server else (server, client, other, port)
+        key = ends[0] + ends[1] + ends[2].to_bytes(2, "big") + ends[3].to_bytes(2, "big")
+        back = ends[1] + ends[0] + ends[3].to_bytes(2, "big") + ends[2].to_bytes(2, "big")
+        flags = take.choice(_FLAGS)
+        seq = following.setdefault(key, 4_294_967_000 if who & 32 else 1000) + take.choice(_NEAR)
+        ack = following.get(back, 0) + take.choice(_NEAR)
+        size = take.number()
+        payload = b"" if not size else take.text(size - 200) if size > 200 else _LINES[size % len(_LINES)]
+        missing = take.choice(_MISSING) if who & 64 else 0
+        if seq == following[key]:
+            following[key] += len(payload) + missing + bool(flags & _SYN) + bool(flags & _FIN)
+        time_ns = max(0, time_ns + (take.choice(_STEPS) if who & 128 else 1_000_000)) & (1 << 63) - 1
+        yield key, seq & _M32, ack & _M32, flags, payload, missing, frame, time_ns
+
+
+class _Heard:
+    """Listens to a flow: what comes must join, byte by byte."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.at = {flow.a: 0, flow.b: 0}
+        self.over = 0
+        flow.listener = self
+        flow.a.deliver = lambda *event: self._data(flow.a, *event)
+        flow.b.deliver = lambda *event: self._data(flow.b, *event)
+
+    def _data(self, stream: Stream, payload: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        assert payload
+        assert not self.over
+        assert offset == self.at[stream]
+        self.at[stream] += len(payload)
+
+    def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None:
+        assert length > 0
+        assert offset == self.at[stream]
+        self.at[stream] += length
+
+    def closed(self, stream: Stream, how: Literal["fin", "rst"], *_: int) -> None:
+        assert how in {"fin", "rst"}
+
+    def conflict(self, stream: Stream, offset: int, *_: Any) -> None:
+        assert offset >= 0
+
+    def finish(self, why: str) -> None:
+        self.over += 1
+
+
+def reassembler(data: bytes) -> None:
+    """Whatever comes, bytes are delivered once and in order, and little is held."""
+    take = Material(data)
+    limits = take.choice(_LIMITS)
+    heard: list[_Heard] = []
+    flows: list[Flow] = []
+
+    def accept(flow: Flow) -> None:
+        heard.append(_Heard(flow))
+        flows.append(flow)
+
+    streams = Reassembler(accept, limits)
+    for segment in segments(take):
+        streams.feed(*segment)
+        for flow in flows[-4:]:
+            for stream in (flow.a, flow.b):
+                assert stream.held_bytes == sum(len(one.payload) for one in stream.held)
+                assert len(stream.held) <= limits.held_segments + 1 or not limits.held_segments
+        if segment[6] % 16 == 0:
+            streams.sweep()
+    streams.close()
+    assert streams.open == 0
+    assert all(one.over == 1 for one in heard)
+
+
+def check(connection: Connection) -> None:
+    """What every report of a connection keeps to."""
+    encoded = msgspec.json.encode(connection).decode("utf-8")
+    assert encoded.isprintable()
+    assert "\\u" not in encoded, "a control character"
+    assert "\\n" not in encoded, "a line end"
+    turns, findings = len(connection.dialogue), len(connection.findings)
+    assert connection.client_bytes >= 0
+    assert connection.server_bytes >= 0
+    for number, finding in enumerate(connection.findings):
+        assert finding.caused_by is None or 0 <= finding.caused_by < findings
+        assert finding.caused_by != number
+        assert finding.turn is None or 0 <= finding.turn < turns
+        assert finding.offset >= 0
+        assert finding.length >= 0
+    for gap in connection.gaps:
+        assert gap.length > 0
+
+
+_LEARNS = "learn" in inspect.signature(Tracker).parameters
+
+
+def _track(data: bytes, **options: Any) -> list[Connection]:
+    take = Material(data)
+    limits = take.choice(_LIMITS)
+    tracking = Tracker(RuleBook(RULES, limits), limits=limits, **options)
+    for segment in segments(take):
+        tracking.segment(*segment)
+        if segment[6] % 16 == 0:
+            tracking.sweep()
+    tracking.close()
+    return list(tracking.done)
+
+
+def tracker(data: bytes) -> None:
+    """Whole connections: each report is sound."""
+    for connection in _track(data):
+        check(connection)
+
+
+def learning(data: bytes) -> None:
+    """What was learned from one connection changes nothing in the report of the next. The same bytes come three times,
+    so that there is something to learn from."""
+    if not _LEARNS:
+        return
+    once = msgspec.json.encode(_track(data, learn=False))
+    assert msgspec.json.encode(_track(data, learn=True)) == once
+
+
+class _Quiet:
+    """Takes what a reader of the client tells."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: None
+
+
+def conversation(data: bytes) -> None:
+    """Both sides of a dialogue as bytes: however they are cut, mail data and lines stay what they are."""
+    take = Material(data)
+    limits = take.choice(_LIMITS)
+    record = Connection(
+        *(1, Endpoint("192.0.2.1", 40_000), Endpoint("192.0.2.2", 25), "smtp", "rfc5321", "none", "handshake", "open"),
+        *("", "", 0, 0, [], [], [], []),
+    )
+    talk = Conversation(record, RuleBook(RULES, limits), limits, str)
+    at = {"client": 0, "server": 0}
+    for frame in range(1, _SEGMENTS):
+        if not take:
+            break
+        what, size = take.number(), take.number()
+        side: Literal["client", "server"] = "server" if what & 1 else "client"
+        if what >> 1 & 15 == 15:
+            talk.gap(side, at[side], 1 + size, frame, frame * 10**6)
+            at[side] += 1 + size
+            continue
+        payload = take.text(size - 200) if size > 200 else _LINES[size % len(_LINES)]
+        if payload:
+            seen = -1 if what & 64 else at["client" if side == "server" else "server"]
+            (talk.server if what & 1 else talk.client)(payload, at[side], frame, frame * 10**6, seen)
+            at[side] += len(payload)
+    record.client_bytes, record.server_bytes = at["client"], at["server"]
+    check(talk.finish())
+
+
+def _pieces(data: bytes, sizes: bytes) -> Iterator[bytes]:
+    at = number = 0
+    while at < len(data):
+        size = 1 + (sizes[number % len(sizes)] if sizes else 0)
+        yield data[at : at + size]
+        at += size
+        number += 1
+
+
+class _Lines:
+    """Notes what a reader of the client tells, but for the frames."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *event: self.told.append((name, *event[:4]))
+
+
+def client(data: bytes) -> None:
+    """However the client's bytes are cut, its lines are the same."""
+    take = Material(data)
+    limits = take.choice(_LIMITS)
+    sizes, mode = take.text(4), take.choice((Mode.COMMAND, Mode.ANSWER, Mode.CHUNK, Mode.HOLD))
+    text = take.rest()
+    told = []
+    for cut in (sizes, b"\xff"):
+        handler = _Lines()
+        reader = ClientReader(handler, limits)
+        reader.mode, reader.chunk_left = mode, 9
+        at = 0
+        for piece in _pieces(text, cut):
+            reader.feed(piece, at, 1, 1, 0)
+            at += len(piece)
+        if mode is Mode.HOLD:
+            reader.release(Mode.COMMAND)
+        told.append([event for event in handler.told if event[0] != "undecided"])
+    assert told[0] == told[1]

@@ -1,0 +1,98 @@
+"""What every registered writer makes of a capture, as one text to search in."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+from captures import pcap
+from scripts import Script, records, segments
+
+from smtpwire.analyzer.audit import Audit, Options
+from smtpwire.analyzer.choices import Form, Redact
+from smtpwire.analyzer.commands.outputs import Destination, opened
+from smtpwire.analyzer.errors import UsageError
+from smtpwire.analyzer.reports.formats import FORMATS, Style
+from smtpwire.analyzer.run import FailOn, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["STYLES", "capture_of", "everything", "forms_of_secret", "written"]
+
+DEFAULT = Style()
+STYLES: list[tuple[Form, Style]] = [
+    *((form, Style()) for form in FORMATS),
+    (Form.TEXT, Style(concise=True)),
+    (Form.ZEEK, Style(zeek_json=True)),
+    (Form.JUNIT, Style(failing=("error", "warning", "info"))),
+]
+"""Every format, and the other styles of those that have several."""
+
+
+def capture_of(path: Path, script: Script, *, port: int = 25, midstream: bool = False) -> Path:
+    """The script as a capture file."""
+    path.write_bytes(pcap(records(segments(script, port=port, midstream=midstream))))
+    return path
+
+
+def written(capture: Path, form: Form, where: Path, *, style: Style = DEFAULT, redact: Redact = Redact.SECRETS) -> str:
+    """What the writer of ``form`` makes of it, whatever files that are."""
+    try:
+        FORMATS[form].check()
+    except UsageError as error:
+        pytest.skip(str(error))
+    suffix = "" if FORMATS[form].place is not None else FORMATS[form].suffixes[0]
+    target = where / f"report-{form.value}{suffix}"
+    audit = Audit(Options(redact=redact, headers=FORMATS[form].headers))
+    with opened([Destination(form, str(target))], [str(capture)], style) as (writer, output):
+        run(audit, [str(capture)], writer, output, FailOn.NEVER)
+    files = sorted(target.rglob("*")) if target.is_dir() else [target]
+    return "\n".join(_text(file) for file in files if file.is_file())
+
+
+def _text(file: Path) -> str:
+    if file.suffix == ".parquet":
+        import pyarrow.parquet  # noqa: PLC0415
+
+        return json.dumps(pyarrow.parquet.read_table(file).to_pylist(), default=str)
+    if file.suffix == ".sarif":
+        # The rules are declared with their examples, in which addresses of documentation stand.
+        document: dict[str, Any] = json.loads(file.read_bytes())
+        del document["runs"][0]["tool"]["driver"]["rules"]
+        return json.dumps(document)
+    return file.read_bytes().decode("utf-8", "backslashreplace")
+
+
+def everything(capture: Path, where: Path, redact: Redact) -> dict[str, str]:
+    """What each style of each format says."""
+    return {
+        f"{form.value} {style}": written(capture, form, where, style=style, redact=redact) for form, style in STYLES
+    }
+
+
+def forms_of_secret(secret: str) -> set[str]:
+    """``secret`` in each encoding in which it could stand in a report, in lower case."""
+    raw = secret.encode()
+    forms = {
+        secret,
+        quote(secret),
+        raw.hex(),
+        " ".join(f"{byte:02x}" for byte in raw),
+        "".join(f"\\x{byte:02x}" for byte in raw),
+        "".join(f"%{byte:02x}" for byte in raw),
+        json.dumps(secret)[1:-1],
+        json.dumps(json.dumps(secret))[3:-3],
+        html.escape(secret),
+        "".join(f"\\u{byte:04x}" for byte in raw),
+        secret.swapcase(),
+        secret[::-1],
+    }
+    for shift in range(3):  # wherever it stands within other text that is encoded together with it
+        coded = base64.b64encode(b"\0" * shift + raw).decode()
+        forms.add(coded[(0, 2, 3)[shift] : len(coded) - (4 if coded.endswith("=") else 0)])
+    return {form.lower() for form in forms if len(form) >= 5}

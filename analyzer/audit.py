@@ -93,13 +93,13 @@ class Audit:
         ``progress`` takes (bytes read, bytes in all or None). A connection may go on from one input to the next.
         """
         tracker = self.tracker
-        decoder = SegmentDecoder(tracker.segment, self.options.decoder)
+        decoder = SegmentDecoder(tracker.segment, self.options.decoder, self.options.ports, tracker.streams.ignored)
         for source in open_inputs(paths):
             self._reading = source.capture
             try:
-                for _ in read_capture(source, decoder, progress):
+                for now_ns in read_capture(source, decoder, progress):
                     tracker.digits = source.digits
-                    yield from self.finished()
+                    yield from self.finished(now_ns)
             except InputError as error:
                 self.unreadable.append(str(error))
                 source.capture.problems = [f"{error.what}: {error.hint}"]
@@ -121,10 +121,10 @@ class Audit:
         self.tracker.close()
         yield from self.finished()
 
-    def finished(self) -> Iterator[Connection]:
-        """Hand out what has ended since the last time."""
+    def finished(self, now_ns: int = 0) -> Iterator[Connection]:
+        """Hand out what has ended since the last time. ``now_ns``: the time of the capture, if it is known."""
         tracker = self.tracker
-        tracker.sweep()
+        tracker.sweep(now_ns)
         while tracker.done:
             connection = tracker.done.popleft()
             if connection.findings:

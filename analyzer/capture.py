@@ -201,8 +201,9 @@ def _regular(place: str) -> os.stat_result | None:
     return status if stat.S_ISREG(status.st_mode) else None
 
 
-def read_capture(source: Source, decoder: SegmentDecoder, progress: Progress | None = None) -> Generator[None]:
-    """Read one input into ``decoder``; yields after each block (about 1 MB, less from a pipe).
+def read_capture(source: Source, decoder: SegmentDecoder, progress: Progress | None = None) -> Generator[int]:
+    """Read one input into ``decoder``; yields the time of the last frame, in ns, after each block (about 1 MB, less
+    from a pipe).
 
     ``source.capture`` is brought up to date before each yield, and holds the problems at the end, also where the
     reading is broken off. Raises ``InputError`` at the first step where the input cannot be read at all.
@@ -216,7 +217,7 @@ def read_capture(source: Source, decoder: SegmentDecoder, progress: Progress | N
                 _update(source, reader)
                 if progress is not None:
                     progress(opened.packed.base + opened.packed.size, opened.total)
-                yield
+                yield reader.last_ns or 0
         finally:
             _update(source, reader)
             faults = (opened.packed.fault, opened.gunzip.fault if opened.gunzip else None)

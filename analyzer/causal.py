@@ -42,7 +42,7 @@ def _deliver(stream: Stream, item: Queued) -> None:
     elif item.kind == "gap":
         stream.flow.listener.gap(stream, item.offset, item.length, item.frame, item.time_ns)
     else:
-        stream.flow.listener.closed(stream, "fin", item.frame, item.time_ns)
+        stream.flow.listener.closed(stream, "fin", item.frame, item.time_ns, stream.peer.acked)
 
 
 def pump(flow: Flow, *, force: bool) -> None:

@@ -21,6 +21,9 @@ class Form(StrEnum):
     EVE = "eve"
     ECS = "ecs"
     ZEEK = "zeek"
+    CSV = "csv"
+    SQLITE = "sqlite"
+    PARQUET = "parquet"
 
 
 class Profile(StrEnum):

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
-from .commands import annotate, audit, baseline, config, extract, rules, wireshark
+from .commands import annotate, audit, baseline, config, extract, query, rules, wireshark
 from .errors import UsageError
 from .run import Status, notice
 
@@ -34,6 +34,7 @@ app.command()(audit.show)
 app.command()(audit.demo)
 app.command()(annotate.annotate)
 app.command()(extract.extract)
+app.command()(query.query)
 app.command()(rules.rule)
 app.command()(config.config)
 app.add_typer(baseline.group, name="baseline")

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import deque
+from bisect import bisect_right
+from operator import itemgetter
 from typing import Protocol
 
-from .header import HeaderReport, read_header
+from .header import HeaderReport, on_one_line, read_header
 from .meter import LineMeter, Spot
 from .mime import EncodingFault, MimeBody
 
@@ -35,6 +36,8 @@ _BARE_CR = re.compile(rb"\r(?!\n)")
 _LOOKALIKE = re.compile(rb"(?:\r\n|\n|\r)\x00*\.\x00*(?:\r\n|\n|\r)")
 _LOOKALIKE_END = re.compile(_LOOKALIKE.pattern + rb"\Z")
 _LOOKALIKE_TAIL = 16
+BATCH = 16_384  # bytes of a body that are judged at once
+MAX_PARTS = 256  # segments that these may come in
 _SEGMENTS = _LOOKALIKE_TAIL + len(_END)  # in the worst case each byte that is looked back at came in one of its own
 
 
@@ -52,6 +55,9 @@ class Flaw:
     BAD_ENCODING = 1 << 8
     LOOKALIKE = 1 << 9  # of the end of data
     BARE_NEWLINE = 1 << 10
+    NUL = 1 << 11
+    EIGHT_BIT_HEADER = 1 << 12
+    EIGHT_BIT_BODY = 1 << 13
 
 
 class ContentSink(Protocol):
@@ -76,114 +82,112 @@ class Content:
     octets themselves.
     """
 
-    __slots__ = (
-        "_back",
-        "_carry",
-        "_fresh",
-        "_hash",
-        "_header",
-        "_header_cut",
-        "_header_limit",
-        "_header_parts",
-        "_in_header",
-        "_meter",
-        "_mime",
-        "_position",
-        "_report",
-        "_segments",
-        "_stored_end",
-        "_virtual",
-        "ascii",
-        "bare_cr",
-        "bare_lf",
-        "body_8bit",
-        "chunked",
-        "complete",
-        "cut",
-        "frame",
-        "header_8bit",
-        "header_ends_in_crlf",
-        "lines",
-        "lone_dot",
-        "lookalike",
-        "lookalike_form",
-        "missing",
-        "nul",
-        "offset",
-        "since_lookalike",
-        "sink",
-        "size",
-        "time_ns",
-    )
+    # Defaults stand on the class, not in every instance: most messages never change most of them.
+    size = 0
+    lines = 0
+    missing = 0
+    complete = False
+    cut = False  # ended where only the server saw an end
+    ascii = True
+    header_8bit: Spot | None = None
+    body_8bit: Spot | None = None
+    nul: Spot | None = None
+    bare_lf: Spot | None = None
+    bare_cr: Spot | None = None
+    lone_dot: Spot | None = None
+    lookalike: Spot | None = None
+    lookalike_form = b""  # its bytes
+    header_ends_in_crlf = False  # the last line of the header does, where the empty line behind it was seen
+    since_lookalike = b""  # raw bytes behind the first look-alike of the end of data
+    _header: bytes | bytearray = b""
+    _header_cut = False  # it was longer than the limit
+    _in_header = True
+    _report: HeaderReport | None = None
+    _mime: MimeBody | None = None
+    _pending = 0  # bytes in _parts
+    _tail = b""  # the last of them, where the end mark may begin
+    sink: ContentSink | None = None
+    _stored_end = 0  # octets of the content if that look-alike is its end
 
     def __init__(self, offset: int, frame: int, time_ns: int, *, chunked: bool, header_limit: int) -> None:
         self.offset = offset
         self.frame = frame
         self.time_ns = time_ns
         self.chunked = chunked
-        self.size = 0
-        self.lines = 0
-        self.missing = 0
-        self.complete = False
-        self.cut = False  # ended where only the server saw an end
-        self.ascii = True
-        self.header_8bit: Spot | None = None
-        self.body_8bit: Spot | None = None
-        self.nul: Spot | None = None
-        self.bare_lf: Spot | None = None
-        self.bare_cr: Spot | None = None
-        self.lone_dot: Spot | None = None
-        self.lookalike: Spot | None = None
-        self.lookalike_form = b""  # its bytes
-        self.header_ends_in_crlf = False  # the last line of the header does, where the empty line behind it was seen
-        self.since_lookalike = b""  # raw bytes behind the first look-alike of the end of data
-        self.sink: ContentSink | None = None
-        self._stored_end = 0  # octets of the content if that look-alike is its end
+        self._parts: list[bytes] = []  # segments of the body that wait to be judged together
         self._carry = b"" if chunked else b"\r\n"
         self._fresh = not chunked  # no byte has come
         self._virtual = 0 if chunked else 2  # bytes at the front of _carry that were never sent
         self._position = offset  # stream offset of the first real byte of _carry
         self._hash = hashlib.sha256()
-        self._header = bytearray()
         self._header_limit = header_limit
-        self._header_cut = False  # it was longer than the limit
         self._header_parts: list[tuple[int, int, int, int]] = []  # bytes of it before a block, and where that came
-        self._in_header = True
-        self._report: HeaderReport | None = None
-        self._mime: MimeBody | None = None
-        self._meter = LineMeter(stuffed=not chunked)
+        self._meter = LineMeter(self.where, stuffed=not chunked)
         self._back = b"\r\n"  # the last bytes passed on, for what may stand across blocks
-        self._segments: deque[tuple[int, int, int]] = deque(maxlen=_SEGMENTS)  # (offset, frame, time) of the last ones
+        self._segments: list[tuple[int, int, int]] = []  # (offset, frame, time) of those judged next and the last ones
 
     # -- feeding ---------------------------------------------------------------------------------------------------
 
     def feed(self, data: bytes, frame: int, time_ns: int) -> int:
         """Take DATA bytes; return how many belong to the message with its end mark, -1: all, and it has not ended."""
-        carry = self._carry
         if self._fresh:
             self._fresh = False
             self.frame, self.time_ns = frame, time_ns
-        self._segments.append((self._position + len(carry) - self._virtual, frame, time_ns))
-        block = carry + data
+        pending = self._pending
+        self._segments.append((self._position + len(self._carry) + pending - self._virtual, frame, time_ns))
+        if not self._in_header:
+            self._parts.append(data)
+            self._pending = pending = pending + len(data)
+            tail = self._tail
+            self._tail = data[-4:] if len(data) > 4 else (tail + data)[-4:]
+            if _END not in data and _END not in tail + data[:4]:
+                if pending >= BATCH or len(self._parts) >= MAX_PARTS:
+                    self.settle()
+                return -1
+            data_length = len(data)
+            block = self._joined()
+        else:
+            data_length = len(data)
+            block = self._carry + data
         end = block.find(_END)
         if end >= 0:
             self._carry = b""
             self._pass(block[: end + 2], frame, time_ns)
             self.complete = True
-            return end + len(_END) - len(carry)
-        keep = _unfinished(block)
-        self._carry = block[len(block) - keep :] if keep else b""
-        if len(block) > keep:
-            self._pass(block[: len(block) - keep] if keep else block, frame, time_ns)
+            return end + len(_END) - (len(block) - data_length)
+        self._keep_back(block, frame, time_ns)
         return -1
 
     def feed_chunk(self, data: bytes, frame: int, time_ns: int) -> None:
         """Take octets of a BDAT chunk (RFC 3030 §2): no stuffing, no end mark; they are stored as they are."""
-        self._segments.append((self._position + len(self._carry), frame, time_ns))
-        block = self._carry + data
-        keep = 1 if block.endswith(b"\r") else 0
-        self._carry = b"\r" if keep else b""
-        self._pass(block[:-1] if keep else block, frame, time_ns)
+        self._segments.append((self._position + len(self._carry) + self._pending, frame, time_ns))
+        self._parts.append(data)
+        self._pending += len(data)
+        if self._in_header or self._pending >= BATCH or len(self._parts) >= MAX_PARTS:
+            self.settle()
+
+    def settle(self) -> None:
+        """Judge what has come: until then what is known of the body may lag behind by some segments."""
+        if self._parts:
+            _, frame, time_ns = self._segments[-1]
+            block = self._joined()
+            if self.chunked:
+                self._carry = b"\r" if block.endswith(b"\r") else b""
+                self._pass(block[:-1] if self._carry else block, frame, time_ns)
+            else:
+                self._keep_back(block, frame, time_ns)
+
+    def _joined(self) -> bytes:
+        block = b"".join((self._carry, *self._parts))
+        self._parts, self._pending = [], 0
+        return block
+
+    def _keep_back(self, block: bytes, frame: int, time_ns: int) -> None:
+        """Pass on all of ``block`` but what may be the beginning of the end mark."""
+        keep = _unfinished(block)
+        self._carry = self._tail = block[len(block) - keep :] if keep else b""
+        if len(block) > keep:
+            self._pass(block[: len(block) - keep] if keep else block, frame, time_ns)
 
     def lose(self, length: int) -> None:
         """``length`` octets of the content are not in the capture."""
@@ -197,22 +201,25 @@ class Content:
 
     def flush(self) -> None:
         """No more bytes come: what was kept back is content."""
+        self.settle()
+        self._tail = b""
         if self._carry:
             carry, self._carry = self._carry, b""
             self._pass(carry, self.frame, self.time_ns)
 
     def end_early(self) -> bytes:
         """The server took a look-alike for the end of data. Return what was sent behind it; it is no content."""
+        self.settle()
         kept_back = b""
         if self.lookalike is None:
             kept_back, self._carry = self._carry[2:], self._carry[:2]
         self.flush()
         if kept_back:  # CRLF "." CR: it might have become the true end
             self.lookalike_form = b"\r\n" + kept_back
-            spot = self.lookalike = Spot(self._position - 2, self.frame, self.time_ns, 1)
-            self._place(spot)
+            spot = self.lookalike = Spot(self._position - 2, *self.where(self._position - 2), 1)
             if self.bare_cr is None:
-                self.bare_cr = Spot(spot.offset + len(self.lookalike_form) - 1, spot.frame, spot.time_ns, 1)
+                place = spot.offset + len(self.lookalike_form) - 1
+                self.bare_cr = Spot(place, *self.where(place), 1)
         elif self.lookalike is not None:
             self.size = self._stored_end
         if self.sink is not None:
@@ -222,7 +229,13 @@ class Content:
 
     def move_to(self, offset: int) -> None:
         """The next chunk begins at ``offset`` of the client's stream (the BDAT line between is no content)."""
+        self.settle()
         self._position = offset - len(self._carry)
+
+    @property
+    def begun(self) -> bool:
+        """Whether any byte has come."""
+        return bool(self.size or self._pending)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -230,6 +243,12 @@ class Content:
     def end_offset(self) -> int:
         """Offset in the client's stream behind the last byte that was judged."""
         return self._position
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Offset in the client's stream behind all that came, the end mark included, and the time of the last of it."""
+        offset = self._position + len(self._carry) - self._virtual + self._pending
+        return offset + len(_END) - 2 if self.complete else offset, self._segments[-1][2]
 
     @property
     def sha256(self) -> str | None:
@@ -261,6 +280,11 @@ class Content:
             flaws |= 0 if report.bad_date is None else Flaw.BAD_DATE
         if self.bare_lf is not None or self.bare_cr is not None:
             flaws |= Flaw.BARE_NEWLINE
+        if self.nul is not None:
+            flaws |= Flaw.NUL
+        if not self.ascii:
+            flaws |= 0 if self.header_8bit is None else Flaw.EIGHT_BIT_HEADER
+            flaws |= 0 if self.body_8bit is None else Flaw.EIGHT_BIT_BODY
         return flaws if self.lookalike is None else flaws | Flaw.LOOKALIKE
 
     @property
@@ -308,7 +332,17 @@ class Content:
         )
         if found is None:
             return None
-        return re.sub(rb"\r?\n[ \t]+", b" ", found[1]).rstrip(b"\r\n \t")
+        return on_one_line(found[1])
+
+    @property
+    def subject(self) -> bytes | None:
+        """Body of the Subject field."""
+        return self.field(b"Subject") if self.report is None else self.report.subject
+
+    @property
+    def message_id(self) -> bytes | None:
+        """Body of the Message-ID field."""
+        return self.field(b"Message-ID") if self.report is None else self.report.message_id
 
     def ends_like(self) -> bool:
         """Whether what was sent so far ends with a look-alike of the end of data."""
@@ -323,12 +357,13 @@ class Content:
         virtual = self._virtual
         if not self.chunked and b"\r\n." in block:
             stored = block.replace(b"\r\n.", b"\r\n")[virtual:]
-            self.lone_dot = _found(self.lone_dot, _LONE_DOT, block, self._position - virtual, frame, time_ns)
+            self.lone_dot = self._found(self.lone_dot, _LONE_DOT, block, self._position - virtual)
         else:
             stored = block[virtual:] if virtual else block
         if virtual:
             self._virtual = 0
             block = block[virtual:]
+        length = len(block)
         self.size += len(stored)
         self._hash.update(stored)
         if self.sink is not None:
@@ -336,85 +371,87 @@ class Content:
         newlines = block.count(b"\n")
         self.lines += newlines
         position = self._position
-        self._position = position + len(block)
+        self._position = position + length
+        clean = newlines == block.count(b"\r\n") == block.count(b"\r") and b"\0" not in block
         if self._in_header:
-            self._head(stored, block, position, frame, time_ns)
+            self._head(stored, block, position, frame, time_ns, clean=clean)
         else:
             if not block.isascii():
                 self.ascii = False
-                self.body_8bit = _found(self.body_8bit, _EIGHT_BIT, block, position, frame, time_ns)
+                self.body_8bit = self._found(self.body_8bit, _EIGHT_BIT, block, position)
             if self._mime is not None and self._mime.watched:
-                self._mime.feed(block, position, frame, time_ns)
-        self._meter.feed(block, position, frame, time_ns)
-        pairs = block.count(b"\r\n")
-        returns = block.count(b"\r")
-        if b"\0" in block or newlines != pairs or returns != pairs or self.lookalike is not None:
-            self._odd(block, position, frame, time_ns)
+                self._mime.feed(block, position, self._segments)
+        self._meter.feed(block, position)
+        if not clean or self.lookalike is not None:
+            self._odd(block, position)
         elif self.bare_lf is not None or self.bare_cr is not None or self.nul is not None:
-            self._look_alike(block, position, frame, time_ns, within=_LOOKALIKE_TAIL)
-        self._back = (
-            (self._back + block)[-_LOOKALIKE_TAIL:] if len(block) < _LOOKALIKE_TAIL else block[-_LOOKALIKE_TAIL:]
-        )
+            self._look_alike(block, position, within=_LOOKALIKE_TAIL)
+        self._back = block[-_LOOKALIKE_TAIL:] if length >= _LOOKALIKE_TAIL else (self._back + block)[-_LOOKALIKE_TAIL:]
+        if len(self._segments) > _SEGMENTS:
+            del self._segments[:-_SEGMENTS]
 
-    def _head(self, stored: bytes, block: bytes, position: int, frame: int, time_ns: int) -> None:
+    def _head(self, stored: bytes, block: bytes, position: int, frame: int, time_ns: int, *, clean: bool) -> None:
         """While the empty line behind the header has not come (RFC 5322 §2.1)."""
-        header = self._header
-        known = len(header)
+        known = len(self._header)
         self._header_parts.append((known, position, frame, time_ns))
-        header += stored
-        start = max(0, known - 4)
+        header: bytes | bytearray = stored
+        if known:
+            header = self._header = self._header if isinstance(self._header, bytearray) else bytearray(self._header)
+            header += stored
         if known == 0 and header[:2] == b"\r\n":
             end, behind = 0, 2
+        elif clean and known == 0:
+            end = header.find(b"\r\n\r\n")
+            behind = end + 4
+            self.header_ends_in_crlf = end >= 0
         else:
-            found = _EMPTY_LINE.search(header, start)
+            found = _EMPTY_LINE.search(header, max(0, known - 4))
             end, behind = (found.start(), found.end()) if found else (-1, -1)
             self.header_ends_in_crlf = found is not None and found[0].startswith(b"\r")
         if end < 0:
             if len(header) > self._header_limit > 0:
-                del header[self._header_limit :]
+                header = bytes(header[: self._header_limit])
                 self._in_header = False
                 self._header_cut = True
+            self._header = header
             split = len(block)
         else:
             body = len(header) - behind
+            self._header = header = bytes(header[:end])
             if len(stored) < len(block):  # stuffed dots: count those of the body too
-                body += len(block) - len(stored) - _stuffed(header[known:end])
+                body += len(block) - len(stored) - _stuffed(header[known:])
             split = max(0, min(len(block), len(block) - body))
-            del header[end:]
             self._in_header = False
-            report = self._report = read_header(bytes(header))
+            report = self._report = read_header(header)
             if report.mime:
                 self._mime = MimeBody(report.mime, (position + split, frame, time_ns))
                 if self._mime.watched and split < len(block):
-                    self._mime.feed(block[split:], position + split, frame, time_ns)
+                    self._mime.feed(block[split:], position + split, self._segments)
         if not block.isascii():
             self.ascii = False
-            self.header_8bit = _found(self.header_8bit, _EIGHT_BIT, block[:split], position, frame, time_ns)
-            self.body_8bit = _found(self.body_8bit, _EIGHT_BIT, block[split:], position + split, frame, time_ns)
+            self.header_8bit = self._found(self.header_8bit, _EIGHT_BIT, block[:split], position)
+            self.body_8bit = self._found(self.body_8bit, _EIGHT_BIT, block[split:], position + split)
 
-    def _odd(self, block: bytes, position: int, frame: int, time_ns: int) -> None:
+    def _odd(self, block: bytes, position: int) -> None:
         """A block with NULs or line ends that are not CRLF, or behind a look-alike of the end: look closely."""
         if b"\0" in block:
-            self.nul = _found(self.nul, _NUL, block, position, frame, time_ns)
-        self.bare_lf = _found(self.bare_lf, _BARE_LF, block, position, frame, time_ns)
-        known = self.bare_cr
-        self.bare_cr = _found(known, _BARE_CR, block, position, frame, time_ns)
-        if known is None and self.bare_cr is not None:
-            self._place(self.bare_cr)
+            self.nul = self._found(self.nul, _NUL, block, position)
+        self.bare_lf = self._found(self.bare_lf, _BARE_LF, block, position)
+        self.bare_cr = self._found(self.bare_cr, _BARE_CR, block, position)
         if self.lookalike is None:
-            self._look_alike(block, position, frame, time_ns)
+            self._look_alike(block, position)
         elif len(self.since_lookalike) < self._header_limit:
             self.since_lookalike += block
 
-    def _look_alike(self, block: bytes, position: int, frame: int, time_ns: int, *, within: int | None = None) -> None:
+    def _look_alike(self, block: bytes, position: int, *, within: int | None = None) -> None:
         """A dot between line ends of which one is wrong, also across the border of two blocks. ``within``: bytes of
         the block in which it can end."""
         back = self._back
         found = None if self.chunked else _LOOKALIKE.search(back + block[:within])
         if found is not None:
             self.lookalike_form = found[0]
-            self.lookalike = Spot(position + found.start() - len(back), frame, time_ns, 1)
-            self._place(self.lookalike)
+            place = position + found.start() - len(back)
+            self.lookalike = Spot(place, *self.where(place), 1)
             self.since_lookalike = (back + block)[found.end() :]
             behind = (back + block)[found.start() :]
             line_end = 2 if behind[:2] == b"\r\n" else 1
@@ -422,15 +459,27 @@ class Content:
 
     def where(self, offset: int) -> tuple[int, int]:
         """Frame and time of the segment that the byte at ``offset`` came in, of those that are remembered."""
-        segments = self._segments
-        return next((s[1:] for s in reversed(segments) if s[0] <= offset), (self.frame, self.time_ns))
+        segments = self._segments or [(self.offset, self.frame, self.time_ns)]
+        _, frame, time_ns = segments[max(0, bisect_right(segments, offset, key=_offset) - 1)]
+        return frame, time_ns
 
-    def _place(self, spot: Spot) -> None:
-        """Give ``spot`` the frame that it came in: an earlier one where its bytes were kept back."""
-        spot.frame, spot.time_ns = self.where(spot.offset)
+    def _found(self, known: Spot | None, pattern: re.Pattern[bytes], block: bytes, position: int) -> Spot | None:
+        """``known`` with what ``pattern`` finds in ``block`` added."""
+        first = pattern.search(block)
+        if first is None:
+            return known
+        count = sum(1 for _ in pattern.finditer(block))
+        if known is None:
+            place = position + first.start()
+            return Spot(place, *self.where(place), count)
+        known.count += count
+        return known
 
 
-def _stuffed(header: bytearray) -> int:
+_offset = itemgetter(0)
+
+
+def _stuffed(header: bytes) -> int:
     """How many lines of the header begin with a dot: each had one more when it was sent."""
     return (b"\n" + header).count(b"\n.") if b"." in header else 0
 
@@ -444,17 +493,3 @@ def _unfinished(block: bytes) -> int:
         if block.endswith(_END[:length]):
             return length
     return 0
-
-
-def _found(
-    known: Spot | None, pattern: re.Pattern[bytes], block: bytes, position: int, frame: int, time_ns: int
-) -> Spot | None:
-    """``known`` with what ``pattern`` finds in ``block`` added."""
-    first = pattern.search(block)
-    if first is None:
-        return known
-    count = sum(1 for _ in pattern.finditer(block))
-    if known is None:
-        return Spot(position + first.start(), frame, time_ns, count)
-    known.count += count
-    return known

@@ -32,7 +32,7 @@ from .usage import Usage, judged
 from .watch import Injection, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..dissectors.commands import Command
     from ..dissectors.replies import Reply
@@ -67,6 +67,16 @@ _ENDS_MESSAGE = frozenset({Act.END, Act.LAST})
 SMTP_PORT = 25
 _ODD_LINE = Mark.DEVIATION | Mark.BARE_LF | Mark.BARE_CR
 _TLS_HELLO = (0x16, 0x80)  # a TLS handshake record, or an SSLv2-style hello
+
+
+class Judged(Protocol):
+    """A rule, as far as conversations remember it. ``formal``: it does not look at text that varies freely; ``own``:
+    it is one of ours."""
+
+    @property
+    def formal(self) -> bool: ...
+    @property
+    def own(self) -> bool: ...
 
 
 class Judge(Protocol):
@@ -155,6 +165,7 @@ class Conversation:
         self._tls_place = (-1, 0, 0, 0)  # turn, offset, frame and time of the client's first TLS record
         self._inside_from = -1  # turn behind which the dialogue is inside TLS, where that was decrypted
         self.last: Exchange | None = None  # what was answered last
+        self.asked: list[tuple[Sequence[Judged], Exchange | None]] | None = None  # who was asked of what; None: unkept
         self._unjudged: Exchange | None = None  # a message with a look-alike end: what comes next tells more of it
 
     # -- from the streams ------------------------------------------------------------------------------------------
@@ -195,6 +206,11 @@ class Conversation:
             self.session.doubt()  # two replies in one line: which of them answers what?
         self._unended = False
         self._server.feed(data, offset, frame, time_ns)
+
+    def mail(self, content: Content, seen: int) -> None:
+        """Mail data of the client that were read before, instead of their bytes. ``seen`` as for ``client``."""
+        _, self.course.client_ns = content.reach
+        self._reader.take(content, seen)
 
     def gap(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
         """``length`` bytes of ``side`` are missing from the capture at ``offset``."""
@@ -280,6 +296,11 @@ class Conversation:
         )
 
     @property
+    def readers(self) -> tuple[ClientReader, ServerReader]:
+        """Who reads the bytes of either side."""
+        return self._reader, self._server
+
+    @property
     def certain(self) -> bool:
         """Whether both sides are in view: otherwise a finding may have an excuse that was not captured."""
         return self.client_seen and self.server_seen
@@ -357,6 +378,7 @@ class Conversation:
         x, self._chunk = self._chunk, None
         if x is None or x.content is None:
             return
+        x.content.settle()
         if x.act is Act.LAST:
             x.content.flush()
             x.content.complete = not x.content.missing
@@ -563,6 +585,7 @@ class Conversation:
         """A reply while mail data flows: did the server see an end where there is none for us?"""
         content = self._reader.content
         assert content is not None
+        content.settle()
         lookalike = content.ends_like() or (content.lookalike is not None and 200 <= reply.code < 300)
         if reply.code == 421 or not (lookalike or content.missing):
             return None

@@ -136,7 +136,7 @@ class Dialogue:
         if transaction is not None:
             sender = mailbox(transaction.mail)
             recipients = [model.Recipient(mailbox(r) or "", r.code or None) for r in transaction.recipients]
-        subject, message_id = content.field(b"Subject"), content.field(b"Message-ID")
+        subject, message_id = content.subject, content.message_id
         self._record.messages.append(
             model.Message(
                 sender,

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..dissectors.text import printable
 
-__all__ = ["HeaderFault", "HeaderReport", "date_fault", "read_header"]
+__all__ = ["HeaderFault", "HeaderReport", "date_fault", "on_one_line", "read_header"]
 
 MAX_QUOTED = 100  # bytes of a header line that are shown as evidence
 
@@ -26,6 +27,7 @@ _NAMES = re.compile(
     re.IGNORECASE,
 )
 _MIME = frozenset({b"mime-version", b"content-type", b"content-transfer-encoding"})
+_FOLDS = re.compile(rb"\r?\n[ \t]+")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 
@@ -48,6 +50,8 @@ class HeaderReport(NamedTuple):
     malformed: HeaderFault | None
     bad_date: HeaderFault | None
     mime: dict[bytes, bytes]
+    subject: bytes | None
+    message_id: bytes | None
 
 
 def read_header(header: bytes) -> HeaderReport:
@@ -80,12 +84,29 @@ def read_header(header: bytes) -> HeaderReport:
             at = first[b"date"].start()
             bad_date = HeaderFault(at, 1, _line(header, at), wrong)
     malformed = None if _WELL_FORMED(header) else _malformed(header)
-    return HeaderReport(b"date" in first, b"from" in first, repeated, malformed, bad_date, mime)
+    subject, message_id = first.get(b"subject"), first.get(b"message-id")
+    return HeaderReport(
+        b"date" in first,
+        b"from" in first,
+        repeated,
+        malformed,
+        bad_date,
+        mime,
+        None if subject is None else on_one_line(subject[2]),
+        None if message_id is None else on_one_line(message_id[2]),
+    )
 
 
 def unfolded(value: bytes) -> bytes:
     """A field body on one line, without the white space around it (RFC 5322 §2.2.3)."""
-    return _FOLD.sub(b"", value).strip(b" \t\r\n")
+    value = value.strip(b" \t\r\n")
+    return _FOLD.sub(b"", value) if b"\n" in value else value
+
+
+def on_one_line(value: bytes) -> bytes:
+    """A field body for people: each fold with its white space is one space."""
+    value = value.strip(b" \t\r\n")
+    return _FOLDS.sub(b" ", value) if b"\n" in value else value
 
 
 def _line(header: bytes, at: int) -> str:
@@ -127,9 +148,11 @@ _DATE = re.compile(
     rb"(?:[+-](?P<zone>[0-9]{4})|[A-Za-z]{1,9})[ \t]*+",
     re.IGNORECASE,
 ).fullmatch
+MAX_DATES = 1024  # Date fields remembered: many messages are sent in one second
 MAX_COMMENTS = 16  # nested comments that are taken out of a date
 
 
+@lru_cache(maxsize=MAX_DATES)
 def date_fault(value: bytes) -> str | None:
     """What is wrong with the body of a Date field (RFC 5322 §3.3, §4.3); None: nothing."""
     for _ in range(MAX_COMMENTS):

@@ -17,7 +17,7 @@ from .servers import Servers
 from .states import Act
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from .conversation import Conversation
     from .exchange import Exchange
@@ -74,7 +74,9 @@ class RuleBook:
         if not talk.uneventful:
             self._ask(self._ended, None, talk)
 
-    def _ask(self, rules: Iterable[Rule], x: Exchange | None, talk: Conversation) -> None:
+    def _ask(self, rules: Sequence[Rule], x: Exchange | None, talk: Conversation) -> None:
+        if talk.asked is not None:
+            talk.asked.append((rules, x))
         fired = [(rule, evidence) for rule in rules for evidence in rule.check(cast("Exchange", x), talk)]
         hidden = frozenset[str]().union(*(rule.hides for rule, _ in fired)) if len(fired) > 1 else frozenset()
         if x is None and fired:  # at the end of a connection all that was found before counts

@@ -6,6 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["MAX_TEXT_LINE", "LineMeter", "Spot"]
 
@@ -26,10 +30,12 @@ class LineMeter:
     """Feed it mail data as sent. ``first`` is the first line that is too long, with the count of them, ``longest`` the
     octets of the longest. A bare LF counts as an end here; there are rules of its own for it."""
 
-    __slots__ = ("_dotted", "_length", "_place", "_stuffed", "first", "longest")
+    __slots__ = ("_dotted", "_length", "_place", "_stuffed", "_where", "first", "longest")
 
-    def __init__(self, *, stuffed: bool) -> None:
-        """``stuffed``: a dot at the beginning of a line is not stored (RFC 5321 §4.5.2)."""
+    def __init__(self, where: Callable[[int], tuple[int, int]], *, stuffed: bool) -> None:
+        """``where``: frame and time of an offset of the block that is being fed, or a few bytes before. ``stuffed``: a
+        dot at the beginning of a line is not stored (RFC 5321 §4.5.2)."""
+        self._where = where
         self.first: Spot | None = None
         self.longest = 0
         self._stuffed = stuffed
@@ -37,7 +43,7 @@ class LineMeter:
         self._dotted = False  # it begins with a dot
         self._place = (0, 0)  # frame and time where it began
 
-    def feed(self, block: bytes, position: int, frame: int, time_ns: int) -> None:
+    def feed(self, block: bytes, position: int) -> None:
         """Take the next bytes; ``position`` is their offset in the client's stream."""
         total = len(block)
         start = -self._length  # where the present line begins
@@ -51,7 +57,7 @@ class LineMeter:
                 if self._stuffed and dotted:
                     length -= 1
                 if length > MAX_TEXT_LINE:
-                    self._too_long(start, length, position, frame, time_ns)
+                    self._too_long(start, length, position)
                 if end < 0:
                     break
             start = end + 1
@@ -62,14 +68,13 @@ class LineMeter:
         else:
             self._length = total - 1 - last
             self._dotted = block[last + 1 : last + 2] == b"."
-            self._place = (frame, time_ns)
+            self._place = self._where(position + last + 1 if self._length else position + last)
 
-    def _too_long(self, start: int, length: int, position: int, frame: int, time_ns: int) -> None:
+    def _too_long(self, start: int, length: int, position: int) -> None:
         """A line of ``length`` octets so far, which begins ``start`` octets into the block."""
         self.longest = max(self.longest, length)
-        if start < 0:
-            frame, time_ns = self._place
         if self.first is None:
+            frame, time_ns = self._place if start < 0 else self._where(position + start)
             self.first = Spot(position + start, frame, time_ns, 1)
         elif -start <= MAX_TEXT_LINE:  # else it was counted when it became too long
             self.first.count += 1

@@ -14,9 +14,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from typing import NamedTuple
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 from .header import read_header
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["EncodingFault", "MimeBody"]
 
@@ -88,9 +92,14 @@ class MimeBody:
         """Whether there is anything to look for in what comes."""
         return self.fault is None and bool(self._delimiters or self._encoding)
 
-    def feed(self, block: bytes, offset: int, frame: int, time_ns: int) -> None:
-        """Take the next bytes; ``offset`` in the client's stream."""
-        self._places.append((self._total, offset, frame, time_ns))
+    def feed(self, block: bytes, offset: int, segments: Sequence[tuple[int, int, int]]) -> None:
+        """Take the next bytes; ``offset`` in the client's stream. ``segments``: offset, frame and time of what they
+        came in, in order; there may be earlier ones."""
+        first = max(0, bisect_right(segments, offset, key=itemgetter(0)) - 1)
+        self._places.append((self._total, offset, *segments[first][1:]))
+        for start, frame, time_ns in segments[first + 1 :]:
+            if start < offset + len(block):
+                self._places.append((self._total + start - offset, start, frame, time_ns))
         self._total += len(block)
         self._blocks.append(block)
         self._batch += len(block)

@@ -234,11 +234,12 @@ class PcapngReader(Reader):
         interface = self._interfaces[index]
         link_type, unit, shift = interface.link_type, interface.unit, interface.offset
         record, segment, segment_6, to_ip = interface.plain[:4]
-        ipv4, ipv6, fragmented, tunnel_ports, tunnel_port_bytes, ports, port_bytes = interface.plain[4:]
-        to_tcp, to_tcp_6, to_flow, to_seq, to_flags = to_ip + 20, to_ip + 40, to_ip + 12, to_ip + 24, to_ip + 33
+        ipv4, ipv6, fragmented, tunnel_ports, tunnel_port_bytes, ports = interface.plain[4:]
+        to_tcp, to_flow, to_seq, to_flags = to_ip + 20, to_ip + 12, to_ip + 24, to_ip + 33
+        to_tcp_6, to_flow_6, to_next = to_ip + 40, to_ip + 8, to_ip + 6
         least, least_6 = to_tcp - 8, to_tcp_6 - 8  # a TCP header more, the block's 28 bytes less
         tunnels, extensions = TUNNEL_PROTOCOLS, EXTENSIONS
-        sink, other, ignored, frame = decoder.sink, decoder.other, decoder.ignored, decoder.frame
+        sink, ignored, frame = decoder.sink, decoder.ignored, decoder.frame
 
         data, size = self.window.data, self.window.size
         number, octets, calls, last = self.frames, 0, 0, -1
@@ -256,27 +257,21 @@ class PcapngReader(Reader):
             stop = at + 28 + captured
             if kind == ipv4 and version == 0x45 and captured >= least and not offset & fragmented:
                 if protocol == 6:
-                    if ports is None or source in ports or target in ports:
-                        total, flow, seq, ack, words, flags = segment(data, at)
-                        begin = at + to_tcp + (words >> 2 & 60)
-                        end = at + to_ip + total
-                        if begin <= end <= stop and words >= 0x50:
-                            sink(flow, seq, ack, flags, data[begin:end], 0, number, (high << 32 | low) * unit + shift)
-                            at = behind
-                            continue
-                    elif other is None or (data[at + to_flow : at + to_seq] in ignored and not data[at + to_flags] & 2):
+                    if (
+                        source not in ports
+                        and target not in ports
+                        and data[at + to_flow : at + to_seq] in ignored
+                        and not data[at + to_flags] & 2
+                    ):
                         at = behind
                         continue
-                    else:
-                        total, flow, seq, ack, words, flags = segment(data, at)
-                        begin = at + to_tcp + (words >> 2 & 60)
-                        end = at + to_ip + total
-                        if begin <= end <= stop and words >= 0x50:
-                            if begin < end or flags & 2:
-                                time_ns = (high << 32 | low) * unit + shift
-                                other(flow, seq, ack, flags, data[begin:end], 0, number, time_ns)
-                            at = behind
-                            continue
+                    total, flow, seq, ack, words, flags = segment(data, at)
+                    begin = at + to_tcp + (words >> 2 & 60)
+                    end = at + to_ip + total
+                    if begin <= end <= stop and words >= 0x50:
+                        sink(flow, seq, ack, flags, data[begin:end], 0, number, (high << 32 | low) * unit + shift)
+                        at = behind
+                        continue
                 elif protocol == 17:
                     if target not in tunnel_ports:
                         at = behind
@@ -285,20 +280,20 @@ class PcapngReader(Reader):
                     at = behind
                     continue
             elif kind == ipv6 and captured >= least_6 and version >> 4 == 6:
-                total, protocol, flow, seq, ack, words, flags = segment_6(data, at)
+                protocol = data[at + to_next]
                 if protocol == 6:
-                    if ports is None or flow[32:34] in port_bytes or flow[34:] in port_bytes:
-                        begin = at + to_tcp_6 + (words >> 2 & 60)
-                        end = at + to_tcp_6 + total
-                        if begin <= end <= stop and words >= 0x50:
-                            sink(flow, seq, ack, flags, data[begin:end], 0, number, (high << 32 | low) * unit + shift)
-                            at = behind
-                            continue
-                    elif other is None or (flow in ignored and not flags & 2):
+                    if data[at + to_flow_6 : at + to_tcp_6 + 4] in ignored and not data[at + to_tcp_6 + 13] & 2:
+                        at = behind
+                        continue
+                    total, flow, seq, ack, words, flags = segment_6(data, at)
+                    begin = at + to_tcp_6 + (words >> 2 & 60)
+                    end = at + to_tcp_6 + total
+                    if begin <= end <= stop and words >= 0x50:
+                        sink(flow, seq, ack, flags, data[begin:end], 0, number, (high << 32 | low) * unit + shift)
                         at = behind
                         continue
                 elif protocol == 17:
-                    if flow[34:] not in tunnel_port_bytes:
+                    if data[at + to_tcp_6 + 2 : at + to_tcp_6 + 4] not in tunnel_port_bytes:
                         at = behind
                         continue
                 elif protocol not in tunnels and protocol not in extensions:

@@ -36,7 +36,7 @@ class _Nobody:
 
     def data(self, payload: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None: ...
     def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None: ...
-    def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int) -> None: ...
+    def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int, acked: int) -> None: ...
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None: ...
     def finish(self, why: str) -> None: ...
 
@@ -56,6 +56,7 @@ class Reassembler:
         self._streams: dict[bytes, Stream] = {}
         self._handshakes: dict[bytes, tuple[int, int, int, bool]] = {}  # key: (isn, frame, time, has ACK)
         self._closed: dict[bytes, int | None] = {}  # key: isn
+        self.ignored: set[bytes] = set()  # of these, what carries something else: sources may leave it out
         self._next_sweep = 0
         self.evicted = 0
         self.now_ns = 0  # latest time of a segment that the slow road saw: near enough for idle times
@@ -122,13 +123,17 @@ class Reassembler:
     def ignore(self, flow: Flow) -> None:
         """Follow ``flow`` no further and report nothing of it: it carries something else."""
         self._drop(flow)
+        self.ignored |= {flow.a.key, flow.b.key}
         flow.listener = _NOBODY
         flow.a.deliver = flow.b.deliver = _NOBODY.data
 
-    def sweep(self) -> None:
-        """Close what was idle too long and what exceeds the number of connections. Cheap when called often."""
+    def sweep(self, now_ns: int = 0) -> None:
+        """Close what was idle too long and what exceeds the number of connections. Cheap when called often.
+
+        ``now_ns``: the time of the capture, where the source knows it better.
+        """
         limits = self._limits
-        now_ns = self.now_ns
+        now_ns = self.now_ns = max(self.now_ns, now_ns)
         crowded = limits.connections and self.open > limits.connections
         if now_ns < self._next_sweep and not crowded:
             return
@@ -163,7 +168,9 @@ class Reassembler:
             stream = self._syn(stream, key, seq, flags, frame, time_ns)
             seq = (seq + 1) & M32
         if stream is None:
-            if key in self._closed or not (payload or missing or self._carried(key, seq, ack)):
+            if not (payload or missing) and (flags & SYN or not self._carried(key, seq, ack)):
+                return
+            if key in self._closed:
                 return
             stream = self._open(key, frame, time_ns)
         flow = stream.flow
@@ -255,11 +262,12 @@ class Reassembler:
 
     def _carried(self, key: bytes, seq: int, ack: int) -> bool:
         """Whether a segment without data shows that its connection carried some, of which nothing was captured."""
-        mine, theirs = self._handshakes.get(key), self._handshakes.get(_reversed(key))
+        mine = self._handshakes.get(key)
+        theirs = None if mine is None else self._handshakes.get(_reversed(key))
         if mine is None or theirs is None:
             return False
         # SYN and FIN take a number each
-        return any(2 < (now - isn) & M32 < SANE_AHEAD for now, isn in ((seq, mine[0]), (ack, theirs[0])))
+        return 2 < (seq - mine[0]) & M32 < SANE_AHEAD or 2 < (ack - theirs[0]) & M32 < SANE_AHEAD
 
     def _open(self, key: bytes, frame: int, time_ns: int) -> Stream:
         """First payload of a connection: make its two streams from what the handshake told."""
@@ -332,7 +340,8 @@ class Reassembler:
 
     def _end(self, flow: Flow, why: str, time_ns: int, reset: Stream | None = None, frame: int = 0) -> None:
         """Deliver all that is left, holes as gaps, and forget the connection."""
-        for _ in range(2):  # a gap in one stream may set free the other
+        rounds = 0 if flow.a.settled and flow.b.settled else 2  # a gap in one stream may set free the other
+        for _ in range(rounds):
             for stream in (flow.a, flow.b):
                 while stream.held:
                     last = stream.held[0].frame
@@ -346,7 +355,7 @@ class Reassembler:
                 reach_fin(stream, -1, frame, time_ns)
             pump(flow, force=True)
         if reset is not None:
-            flow.listener.closed(reset, "rst", frame, time_ns)
+            flow.listener.closed(reset, "rst", frame, time_ns, reset.peer.acked)
         self._drop(flow)
         flow.listener.finish(why)
 
@@ -357,15 +366,18 @@ class Reassembler:
             self._closed[stream.key] = stream.isn
         limit = self._limits.closed_connections
         while limit and len(self._closed) > 2 * limit:
-            del self._closed[next(iter(self._closed))]
+            oldest = next(iter(self._closed))
+            del self._closed[oldest]
+            self.ignored.discard(oldest)
 
     def _evict(self, flow: Flow, why: str) -> None:
         self.evicted += 1
         self._end(flow, why, flow.last_ns)
 
     def _forget(self, key: bytes) -> None:
-        self._closed.pop(key, None)
-        self._closed.pop(_reversed(key), None)
+        for one in (key, _reversed(key)):
+            self._closed.pop(one, None)
+            self.ignored.discard(one)
 
 
 def _withdraw(stream: Stream) -> None:
@@ -377,5 +389,6 @@ def _withdraw(stream: Stream) -> None:
 
 def _reversed(key: bytes) -> bytes:
     """The key of the other direction."""
-    half = (len(key) - 4) // 2
-    return key[half : 2 * half] + key[:half] + key[-2:] + key[-4:-2]
+    if len(key) == 12:
+        return key[4:8] + key[:4] + key[10:] + key[8:10]
+    return key[16:32] + key[:16] + key[34:] + key[32:34]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from .exchange import Exchange
     from .limits import Limits
+    from .model import Endpoint
 
-__all__ = ["Offer", "Servers", "network"]
+__all__ = ["Offer", "PlainOffer", "Servers", "network", "plain_offer"]
 
 
 class Offer(NamedTuple):
@@ -53,6 +56,32 @@ class Servers:
         return offer
 
 
+class PlainOffer(NamedTuple):
+    """What an EHLO reply outside TLS offers: the server's name in its greeting, the client's verb, and whether STARTTLS
+    is listed."""
+
+    banner: str
+    verb: str
+    listed: bool
+
+    def key(self, server: Endpoint, client: str) -> tuple[str, ...]:
+        """What the offer is remembered by, with the addresses of both."""
+        return server.address, str(server.port), self.banner, self.verb, network(client)
+
+
+def plain_offer(x: Exchange, greeting: Exchange | None) -> PlainOffer | None:
+    """What the reply to the EHLO ``x`` offers; None: nothing that could be compared with other connections."""
+    after = x.after
+    if after is None or greeting is None or greeting.reply is None or not x.accepted or x.command is None:
+        return None
+    hello = after.hello
+    if not after.sure or hello.secure or hello.authenticated or not hello.keywords:
+        return None
+    words = greeting.reply.lines[0].split(" ", 1) if greeting.reply.lines else [""]
+    return PlainOffer(words[0], x.command.name or "", "STARTTLS" in hello.keywords)
+
+
+@lru_cache(maxsize=4096)
 def network(address: str) -> str:
     """The network of a client: its /24, or /64 in IPv6. Servers may rightly offer other things to other networks."""
     return inet_pton(AF_INET6, address)[:8].hex() if ":" in address else inet_pton(AF_INET, address)[:3].hex()

@@ -38,7 +38,7 @@ class Listener(Protocol):
     def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None:
         """``length`` bytes of ``stream`` at ``offset`` are not in the capture."""
 
-    def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int) -> None:
+    def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int, acked: int) -> None:
         """The sender of ``stream`` ended it."""
 
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
@@ -126,6 +126,13 @@ class Stream:
         """Offset at which sequence number ``number`` stands."""
         ahead = (number - self.next) & M32
         return self.offset + (ahead if ahead < HALF else ahead - M32 - 1)
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything that is known to have been sent was delivered."""
+        if self.held or self.queue or self.doubts or self.top > self.offset:
+            return False
+        return self.fin < 0 or self.finished
 
     @property
     def sent(self) -> int:

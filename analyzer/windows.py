@@ -90,10 +90,10 @@ class FileWindow(Window):
             return False
         self.base += used
         wanted = max(self._block, need)
-        chunk = self._read(wanted)
-        self.ended = len(chunk) < wanted
-        self.data = chunk + _ZEROS
-        self.size = len(chunk)
+        chunk = self._read(wanted + PAD)  # what is read ahead pads this block and is read again with the next
+        self.ended = len(chunk) < wanted + PAD
+        self.data = chunk + _ZEROS if self.ended else chunk
+        self.size = len(chunk) if self.ended else wanted
         return self.size > left
 
     def _read(self, wanted: int) -> bytes:

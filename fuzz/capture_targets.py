@@ -10,8 +10,8 @@ import zlib
 from material import Material
 
 from smtpwire.analyzer.links import LINKS
-from smtpwire.analyzer.network import decode as decode_raw
 from smtpwire.analyzer.network import Fragment, Verdict
+from smtpwire.analyzer.network import decode as decode_raw
 from smtpwire.analyzer.pcap import FILE_HEADER, MAGICS, PcapReader
 from smtpwire.analyzer.pcapng import MAGIC, PcapngReader
 from smtpwire.analyzer.readers import Reader
@@ -65,7 +65,7 @@ def _read(kind: type[Reader], data: bytes, ports: frozenset[int] | None, block: 
 
 def memory() -> str | None:
     """Where a temporary file costs no disk."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  a place of the system, not a name
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def pcap(data: bytes) -> None:

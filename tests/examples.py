@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from smtpwire.analyzer import model
     from smtpwire.analyzer.conversation import Conversation
+    from smtpwire.analyzer.listeners import Attached
     from smtpwire.analyzer.streams import Flow, Stream
 
 __all__ = ["played"]
@@ -50,9 +51,10 @@ class Overheard(Tracker):
 
     talk: Conversation | None = None
 
-    def begin(self, flow: Flow, client: Stream) -> Conversation:
-        self.talk = super().begin(flow, client)
-        return self.talk
+    def begin(self, flow: Flow, client: Stream, number: int = 0, kind: object = None) -> Attached:
+        attached = super().begin(flow, client, number, kind)
+        self.talk = attached.talk
+        return attached
 
 
 class Player:
@@ -119,7 +121,7 @@ class Player:
 
 def played(script: Iterable[str], *, profile: str | None, port: int) -> list[model.Connection]:
     """The audited connections of ``script``, all rules on."""
-    tracker = Overheard(RuleBook(Options().rules(), DEFAULT_LIMITS), profile=profile)
+    tracker = Overheard(RuleBook(Options().rules(), DEFAULT_LIMITS), profile=profile, learn=False)
     player = Player(tracker, port)
     player.play(script)
     tracker.close()

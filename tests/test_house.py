@@ -48,6 +48,10 @@ FLOORS: list[tuple[str, ...]] = [
         *("analyzer.answers", "analyzer.closing"),
     ),
     ("analyzer.conversation",),
+    # what was judged once and comes again
+    ("analyzer.steps", "analyzer.endpoints"),
+    ("analyzer.pattern", "analyzer.beaten"),
+    ("analyzer.listeners",),
     ("analyzer.tracker", "analyzer.ends"),
     # from exchanges to findings
     ("analyzer.rules.*",),

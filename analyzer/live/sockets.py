@@ -79,7 +79,7 @@ class RingSocket(SuperSocket):
     @staticmethod
     def select(sockets: Sequence[SuperSocket], remain: float | None = None) -> list[SuperSocket]:
         """Those of ``sockets`` that have something, after ``remain`` seconds at most."""
-        ready = [one for one in sockets if isinstance(one, RingSocket) and one._waiting]  # noqa: SLF001
+        ready = [one for one in sockets if isinstance(one, RingSocket) and one._waiting]
         return ready or SuperSocket.select(list(sockets), remain)
 
     def close(self) -> None:

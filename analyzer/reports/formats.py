@@ -139,6 +139,12 @@ def _zeek_logs(path: Path, style: Style) -> AbstractContextManager[Writer]:
     return zeek_directory(path, as_json=style.zeek_json)
 
 
+def _csv(output: Output, style: Style) -> Writer:
+    from .csv_ import CsvWriter  # noqa: PLC0415
+
+    return CsvWriter(output)
+
+
 _ALL = (
     Format(Form.TEXT, (".txt", ".log"), _text),
     Format(Form.JSON, (".json",), _json),

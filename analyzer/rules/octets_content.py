@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ...dissectors.text import printable
+from ..content import Flaw
 from .registry import Evidence, OnContent, rule
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def _binary(x: Exchange) -> bool:
     "error",
     "client",
     "RFC 5321 §2.4; RFC 5322 §2.2; RFC 6531 §3.2",
-    on=OnContent(),
+    on=OnContent(flaws=Flaw.EIGHT_BIT_HEADER),
+    formal=True,
 )
 def eight_bit_in_header(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Byte above 0x7F in the message header without SMTPUTF8.
@@ -112,7 +114,8 @@ def _body(x: Exchange, talk: Conversation) -> str | None:
     "error",
     "client",
     "RFC 6152 §3; RFC 5321 §2.4; RFC 821 §4.5.2, App. A",
-    on=OnContent(),
+    on=OnContent(flaws=Flaw.EIGHT_BIT_BODY),
+    formal=True,
 )
 def eight_bit_body_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """8-bit body to a server that does not offer 8BITMIME.
@@ -130,7 +133,8 @@ def eight_bit_body_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evid
     "error",
     "client",
     "RFC 6152 §3; RFC 5321 §2.4",
-    on=OnContent(),
+    on=OnContent(flaws=Flaw.EIGHT_BIT_BODY),
+    formal=True,
 )
 def eight_bit_body_undeclared(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """8-bit body without BODY=8BITMIME although the server offers it.
@@ -145,7 +149,15 @@ def eight_bit_body_undeclared(x: Exchange, talk: Conversation) -> Iterator[Evide
         )
 
 
-@rule("BIT208", "eight-bit-body-declared-7bit", "error", "client", "RFC 6152 §3", on=OnContent())
+@rule(
+    "BIT208",
+    "eight-bit-body-declared-7bit",
+    "error",
+    "client",
+    "RFC 6152 §3",
+    on=OnContent(flaws=Flaw.EIGHT_BIT_BODY),
+    formal=True,
+)
 def eight_bit_body_declared_7bit(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """8-bit body in a transaction declared BODY=7BIT.
 
@@ -162,7 +174,8 @@ def eight_bit_body_declared_7bit(x: Exchange, talk: Conversation) -> Iterator[Ev
     "warning",
     "client",
     "RFC 5321 §4.1.1.4; RFC 5322 §4; RFC 2045 §2.7, §2.8",
-    on=OnContent(),
+    on=OnContent(flaws=Flaw.NUL),
+    formal=True,
 )
 def nul_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """NUL byte in message content.
@@ -174,7 +187,15 @@ def nul_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         yield _spot(f"The message holds a NUL byte{times(content.nul.count)}.", content.nul)
 
 
-@rule("BIT214", "eight-bit-not-mime", "warning", "client", "RFC 5321 §2.4; RFC 6152 §3", on=OnContent())
+@rule(
+    "BIT214",
+    "eight-bit-not-mime",
+    "warning",
+    "client",
+    "RFC 5321 §2.4; RFC 6152 §3",
+    on=OnContent(flaws=Flaw.EIGHT_BIT_BODY),
+    formal=True,
+)
 def eight_bit_not_mime(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """BODY=8BITMIME with 8-bit text that is not MIME.
 
@@ -195,7 +216,8 @@ def eight_bit_not_mime(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "error",
     "client",
     "RFC 5321 §2.3.8, §4.1.1.4",
-    on=OnContent(partial=True),
+    on=OnContent(partial=True, flaws=Flaw.BARE_NEWLINE),
+    formal=True,
 )
 def bare_lf_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """LF without CR in message content.
@@ -207,7 +229,15 @@ def bare_lf_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         yield _spot(f"The message holds LF without CR{times(content.bare_lf.count)}.", content.bare_lf)
 
 
-@rule("BIT224", "bare-cr-in-content", "error", "client", "RFC 5321 §2.3.8", on=OnContent(partial=True))
+@rule(
+    "BIT224",
+    "bare-cr-in-content",
+    "error",
+    "client",
+    "RFC 5321 §2.3.8",
+    on=OnContent(partial=True, flaws=Flaw.BARE_NEWLINE),
+    formal=True,
+)
 def bare_cr_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """CR without LF in message content.
 

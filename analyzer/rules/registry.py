@@ -104,7 +104,9 @@ class Evidence:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A rule as declared. ``severities``: those that differ from ``severity`` in a profile; "off" silences it there.
-    ``hides``: rules that say less about the same bytes, not reported beside this one."""
+    ``hides``: rules that say less about the same bytes, not reported beside this one. ``formal``: it looks at forms,
+    codes and what was negotiated, not at text that varies freely (mailboxes, names in hellos, what stands behind a
+    code), so that a dialogue about which it was asked can stand for others."""
 
     id: str
     name: str
@@ -117,6 +119,12 @@ class Rule:
     check: Callable[[Exchange, Conversation], Iterator[Evidence]]
     severities: tuple[tuple[str, str], ...] = ()
     hides: frozenset[str] = frozenset()
+    formal: bool = False
+
+    @property
+    def own(self) -> bool:
+        """Whether it came with smtpwire."""
+        return self.check.__module__.startswith(__package__ + ".")
 
     @property
     def family(self) -> str:
@@ -144,6 +152,7 @@ def rule(
     on: Trigger,
     severities: dict[str, str] | None = None,
     hides: tuple[str, ...] = (),
+    formal: bool = False,
 ) -> Callable[
     [Callable[[Exchange, Conversation], Iterator[Evidence]]], Callable[[Exchange, Conversation], Iterator[Evidence]]
 ]:
@@ -171,6 +180,7 @@ def rule(
             check,
             tuple((severities or {}).items()),
             frozenset(hides),
+            formal,
         )
         return check
 

@@ -90,6 +90,7 @@ def xclient_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "RFC 6409 §4.3",
     on=OnExchange(acts=frozenset({Act.MAIL})),
     severities={"rfc5321": "off", "rfc821": "off", "lmtp": "off"},
+    formal=True,
 )
 def submission_unauthenticated(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Submission server accepts mail without authentication.

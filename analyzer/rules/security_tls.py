@@ -12,7 +12,7 @@ from ...dissectors.commands import parse_command
 from ...dissectors.text import printable
 from ..dialogue import shown_argument
 from ..exchange import Mark
-from ..servers import Offer, network
+from ..servers import Offer, plain_offer
 from ..states import Act, Phase
 from ..watch import is_masked
 from .registry import Evidence, OnExchange, rule
@@ -181,6 +181,7 @@ def starttls_keyword_mangled(x: Exchange, talk: Conversation) -> Iterator[Eviden
     "RFC 3207 §4; RFC 8314 §3.3",
     on=OnExchange(marks=Mark.EXPOSED),
     severities={"submission": "warning", "lmtp": "off"},
+    formal=True,
 )
 def starttls_unused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Mail or AUTH in the clear although STARTTLS was offered.
@@ -209,6 +210,7 @@ def starttls_unused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "server",
     "RFC 3207 §4",
     on=OnExchange(acts=frozenset({Act.STARTTLS}), unless=Mark.INJECTED),
+    formal=True,
 )
 def starttls_refused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server refuses the STARTTLS it offered.
@@ -232,6 +234,7 @@ def starttls_refused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "RFC 4954 §4, §9; RFC 8314 §4.1",
     on=OnExchange(marks=Mark.CLEAR_OFFER),
     severities={"submission": "error", "lmtp": "off"},
+    formal=True,
 )
 def cleartext_auth_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Password mechanisms offered without TLS.
@@ -254,6 +257,7 @@ def cleartext_auth_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence
     "server",
     "RFC 8314 §3.3, §7.3",
     on=OnExchange(acts=frozenset({Act.GREETING})),
+    formal=True,
 )
 def cleartext_on_tls_port(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Clear text greeting on the implicit-TLS port.
@@ -278,6 +282,7 @@ def cleartext_on_tls_port(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     "path",
     "RFC 3207 §6; RFC 8314 §3",
     on=OnExchange(acts=frozenset({Act.EHLO})),
+    formal=True,
 )
 def starttls_vanished(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """STARTTLS offered earlier by the same server endpoint, missing now.
@@ -285,17 +290,12 @@ def starttls_vanished(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     The same server, with the same name in its greeting, offered STARTTLS to the same network in another connection of
     this capture. If its set-up did not change, somebody on the path takes the keyword out.
     """
-    after, greeting = x.after, talk.watch.greeting
-    if after is None or greeting is None or greeting.reply is None or not x.accepted or x.command is None:
+    plain = plain_offer(x, talk.watch.greeting)
+    if plain is None or on_loopback(talk):
         return
-    hello = after.hello
-    if not after.sure or hello.secure or hello.authenticated or not hello.keywords or on_loopback(talk):
-        return
-    words = greeting.reply.lines[0].split(" ", 1) if greeting.reply.lines else [""]
-    server = talk.record.server
-    key = (server.address, str(server.port), words[0], x.command.name or "", network(talk.record.client.address))
+    key = plain.key(talk.record.server, talk.record.client.address)
     servers = talk.judge.servers
-    if "STARTTLS" in hello.keywords:
+    if plain.listed:
         servers.offered(key, Offer(talk.record.id, x.reply_time_ns, x.reply_frame))
         return
     offer = servers.last_offer(key, x.reply_time_ns)

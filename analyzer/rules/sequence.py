@@ -66,7 +66,7 @@ def served(x: Exchange) -> bool:
     return x.before is None or x.before.phase not in TURNED_AWAY
 
 
-@rule("SEQ101", "mail-before-hello", "error", "client", "RFC 5321 §4.1.1.1, §4.1.4", on=_breaks("SEQ101"))
+@rule("SEQ101", "mail-before-hello", "error", "client", "RFC 5321 §4.1.1.1, §4.1.4", on=_breaks("SEQ101"), formal=True)
 def mail_before_hello(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Mail transaction started before any accepted EHLO or HELO.
 
@@ -86,7 +86,7 @@ def mail_before_hello(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     )
 
 
-@rule("SEQ102", "nested-mail", "error", "client", "RFC 5321 §4.1.4", on=_breaks("SEQ102"))
+@rule("SEQ102", "nested-mail", "error", "client", "RFC 5321 §4.1.4", on=_breaks("SEQ102"), formal=True)
 def nested_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """MAIL sent while a transaction is already open.
 
@@ -104,7 +104,7 @@ def nested_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     yield Evidence(f"{verb_of(x)} was sent inside the transaction{where}; {_answer(x)}.{kept}")
 
 
-@rule("SEQ103", "rcpt-before-mail", "error", "client", "RFC 5321 §3.3, §4.1.4", on=_breaks("SEQ103"))
+@rule("SEQ103", "rcpt-before-mail", "error", "client", "RFC 5321 §3.3, §4.1.4", on=_breaks("SEQ103"), formal=True)
 def rcpt_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """RCPT without an open transaction.
 
@@ -119,7 +119,7 @@ def rcpt_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         )
 
 
-@rule("SEQ104", "data-before-mail", "error", "client", "RFC 5321 §3.3, §4.1.4", on=_breaks("SEQ104"))
+@rule("SEQ104", "data-before-mail", "error", "client", "RFC 5321 §3.3, §4.1.4", on=_breaks("SEQ104"), formal=True)
 def data_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """DATA, BDAT or BURL without an open transaction.
 
@@ -140,6 +140,7 @@ def data_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "client",
     "RFC 5321 §3.3, §4.1.4; RFC 2033 §4.2",
     on=_breaks("SEQ105"),
+    formal=True,
 )
 def data_without_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """DATA, BDAT or BURL although no recipient was accepted.
@@ -155,7 +156,7 @@ def data_without_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence
     yield Evidence(f"{verb_of(x)} was sent though no recipient had been accepted; {answer}.{why}", caused_by=(refused,))
 
 
-@rule("SEQ106", "data-bdat-mixed", "error", "client", "RFC 3030 §2", on=_breaks("SEQ106"))
+@rule("SEQ106", "data-bdat-mixed", "error", "client", "RFC 3030 §2", on=_breaks("SEQ106"), formal=True)
 def data_bdat_mixed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """DATA and BDAT mixed in one transaction.
 
@@ -292,8 +293,9 @@ def tls_inside_tls(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "client",
     "RFC 2033 §4.1",
     on=OnExchange(acts=frozenset({Act.EHLO, Act.HELO})),
+    formal=True,
 )
-def wrong_helloverb_of(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+def wrong_hello_verb(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """LHLO sent to an SMTP server, or EHLO or HELO to an LMTP server.
 
     LMTP is told from SMTP by its hello: LHLO takes the place of EHLO and HELO, and neither protocol knows the other's.

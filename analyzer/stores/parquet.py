@@ -47,19 +47,19 @@ class ParquetWriter:
         self._name = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         self._files = {name: _File(directory / name, self._name, table) for name, table in TABLES.items()}
         self._captures = 0
-        self._reading = 1
+        self._beyond = False  # connections ended since the last input did
 
     def capture(self, capture: Capture) -> None:
         """An input was read to its end."""
         self._captures += 1
+        self._beyond = False
         self._files["captures"].add([capture_row(self._run, self._captures, capture)])
-        self._reading = self._captures + 1
 
     def connection(self, connection: Connection) -> None:
         """Add its rows."""
-        # What is still open when the last input ends is told of the input behind it, which there is not.
-        for name, rows in connection_rows(self._run, self._reading, connection).items():
+        for name, rows in connection_rows(self._run, self._captures + 1, connection).items():
             self._files[name].add(rows)
+        self._beyond = True
 
     def finish(self, summary: Summary) -> None:
         """The run is whole: its files get their names."""
@@ -67,6 +67,8 @@ class ParquetWriter:
         self._files["runs"].add([run_row(self._run, __version__, self._started, finished, summary)])
         for file in self._files.values():
             file.close()
+        if self._beyond:
+            self._files["connections"].clamp("capture", self._captures)
         for file in self._files.values():
             file.place()
 
@@ -99,6 +101,21 @@ class _File:
         self._write()
         self._writer.close()
         self._stream.close()
+
+    def clamp(self, name: str, most: int) -> None:
+        """Let no number in the column ``name`` be greater than ``most``: what was still open when the last input ended
+        belongs to that input, and not to the one behind it, which was not there."""
+        import pyarrow  # noqa: PLC0415
+        from pyarrow import compute, parquet  # noqa: PLC0415
+
+        written, self._new = self._new, self._new.with_suffix(".tmp2")
+        with parquet.ParquetFile(written) as old, parquet.ParquetWriter(self._new, old.schema_arrow) as new:
+            column = old.schema_arrow.get_field_index(name)
+            for batch in old.iter_batches(GROUP_ROWS):
+                table = pyarrow.Table.from_batches([batch])
+                clamped = compute.min_element_wise(table.column(name), pyarrow.scalar(most, pyarrow.int64()))
+                new.write_table(table.set_column(column, table.schema.field(name), clamped))
+        written.unlink()
 
     def place(self) -> None:
         """Give the file its name."""

@@ -46,7 +46,6 @@ class SqliteWriter:
         self.run: int = last + 1
         self._started = _now()
         self._captures = 0
-        self._reading = 1  # number of the capture that is being read
         self._uncommitted = 0
         self._add("runs", [run_row(self.run, __version__, self._started, None, None)])
         database.commit()
@@ -55,11 +54,10 @@ class SqliteWriter:
         """An input was read to its end."""
         self._captures += 1
         self._add("captures", [capture_row(self.run, self._captures, capture)])
-        self._reading = self._captures + 1
 
     def connection(self, connection: Connection) -> None:
         """Add its rows."""
-        for name, rows in connection_rows(self.run, self._reading, connection).items():
+        for name, rows in connection_rows(self.run, self._captures + 1, connection).items():
             self._add(name, rows)
         self._uncommitted += 1
         if self._uncommitted >= COMMIT_EVERY:

@@ -221,6 +221,7 @@ def test_offsets_of_a_second_chunk_are_those_of_the_stream() -> None:
     one.feed_chunk(b"a: b\r\n\r\n", 1, 0)
     one.move_to(OFFSET + 25)
     one.feed_chunk(b"x\0", 2, 0)
+    one.settle()
     assert spot(one.nul) == (26, 2, 1)
 
 

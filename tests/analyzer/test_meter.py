@@ -11,11 +11,18 @@ from smtpwire.analyzer.meter import MAX_TEXT_LINE, LineMeter
 
 
 def measured(data: bytes, cuts: list[int], *, stuffed: bool = True) -> LineMeter:
-    meter = LineMeter(stuffed=stuffed)
+    came: list[tuple[int, int]] = []  # where each block begins, and its frame
+
+    def where(offset: int) -> tuple[int, int]:
+        frame = max(frame for start, frame in came if start <= offset)
+        return frame, frame * 10
+
+    meter = LineMeter(where, stuffed=stuffed)
     edges = [0, *sorted(cut for cut in cuts if 0 < cut < len(data)), len(data)]
     for frame, (start, end) in enumerate(pairwise(edges), 1):
         if start < end:
-            meter.feed(data[start:end], 100 + start, frame, frame * 10)
+            came.append((100 + start, frame))
+            meter.feed(data[start:end], 100 + start)
     return meter
 
 

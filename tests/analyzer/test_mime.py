@@ -22,7 +22,7 @@ def watched(head: dict[bytes, bytes], body: bytes, size: int = 0) -> EncodingFau
     """The fault of ``body``, fed in blocks of ``size`` bytes; its offsets begin at 1000, its frames at 1."""
     mime = MimeBody(head, (1000, 1, 0))
     for frame, at in enumerate(range(0, len(body), size or len(body) or 1), 1):
-        mime.feed(body[at : at + (size or len(body))], 1000 + at, frame, frame)
+        mime.feed(body[at : at + (size or len(body))], 1000 + at, [(1000 + at, frame, frame)])
     mime.finish()
     return mime.fault
 

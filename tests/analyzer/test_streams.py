@@ -65,7 +65,7 @@ class Heard:
         self.gap_frames.append(frame)
         self.log.append((side, length))
 
-    def closed(self, stream: Stream, how: str, frame: int, time_ns: int) -> None:
+    def closed(self, stream: Stream, how: str, frame: int, time_ns: int, acked: int) -> None:
         self.closed_by.append((self._side(stream), how))
 
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:

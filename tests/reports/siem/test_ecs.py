@@ -15,11 +15,43 @@ from smtpwire.analyzer.choices import Form
 DEMO = Path(__file__).parents[3] / "samples" / "demo.pcap"
 
 # Types in the schema's generated/csv/fields.csv; where a field may hold several values, a list is one of them.
-KEYWORDS = """ecs.version observer.type observer.vendor observer.product observer.version client.address server.address
-    source.address destination.address network.transport network.protocol network.type network.community_id event.kind
-    event.category event.type event.module event.dataset event.provider event.code event.action event.outcome log.level
-    rule.id rule.name rule.description rule.category rule.ruleset email.from.address email.to.address email.cc.address
-    email.reply_to.address email.subject email.message_id email.x_mailer""".split()
+KEYWORDS = (
+    "ecs.version",
+    "observer.type",
+    "observer.vendor",
+    "observer.product",
+    "observer.version",
+    "client.address",
+    "server.address",
+    "source.address",
+    "destination.address",
+    "network.transport",
+    "network.protocol",
+    "network.type",
+    "network.community_id",
+    "event.kind",
+    "event.category",
+    "event.type",
+    "event.module",
+    "event.dataset",
+    "event.provider",
+    "event.code",
+    "event.action",
+    "event.outcome",
+    "log.level",
+    "rule.id",
+    "rule.name",
+    "rule.description",
+    "rule.category",
+    "rule.ruleset",
+    "email.from.address",
+    "email.to.address",
+    "email.cc.address",
+    "email.reply_to.address",
+    "email.subject",
+    "email.message_id",
+    "email.x_mailer",
+)
 TYPES: dict[str, str] = {
     "@timestamp": "date",
     "message": "match_only_text",

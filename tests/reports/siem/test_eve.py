@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from handmade import connection, finding, lines_of
+from handmade import connection, finding, lines_of, output
 from scripts import MESSAGE, envelope, hello, lines
 from written import capture_of, written
 
@@ -79,7 +79,9 @@ def test_suricatas_schema(tmp_path: Path) -> None:
 
 def test_an_alert_names_frame_rule_and_direction() -> None:
     one = connection(findings=[finding(side="server", frame=12)])
-    alert = json.loads(lines_of(EveWriter, one)[-1])
+    out, stream = output()
+    EveWriter(out).connection(one)
+    alert = json.loads(lines_of(stream)[-1])
     assert (alert["pcap_cnt"], alert["direction"], alert["src_port"]) == (12, "to_client", one.server.port)
     assert alert["alert"]["gid"] == GID
     assert alert["alert"]["severity"] == 1

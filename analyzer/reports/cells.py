@@ -1,0 +1,70 @@
+"""Rows of cells as text: CSV that spreadsheets may open, tables for the terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from ..errors import display_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["csv_lines", "table_lines"]
+
+# What makes a spreadsheet take a text for a formula, and what it strips before it looks.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+MEASURED = 1000  # rows that the widths of a table are made for
+WIDEST = 60  # columns of one cell
+
+Value = object
+
+
+def csv_lines(rows: Iterable[Sequence[Value]]) -> Iterator[str]:
+    """Lines of RFC 4180. A text that a spreadsheet would calculate gets an apostrophe in front."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\r\n")
+    for row in rows:
+        writer.writerow([_harmless(cell) for cell in row])
+        yield stream.getvalue()
+        stream.seek(0)
+        stream.truncate()
+
+
+def _harmless(cell: Value) -> Value:
+    if isinstance(cell, bytes):
+        cell = cell.hex()
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def table_lines(columns: Sequence[str], rows: Iterator[Sequence[Value]]) -> Iterator[str]:
+    """A table with its heads; as wide as its first rows need, and no cell wider than WIDEST."""
+    head = [_shown(name) for name in columns]
+    first = [row for row, _ in zip(rows, range(MEASURED), strict=False)]
+    numbers = [all(isinstance(row[n], int | float | None) for row in first) for n in range(len(head))]
+    shown = [[_shown(cell) for cell in row] for row in first]
+    widths = [min(WIDEST, max(map(len, column))) for column in zip(head, *shown, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        fitted = (_clip(cell, width) for cell, width in zip(cells, widths, strict=True))
+        aligned = (
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(fitted, widths, numbers, strict=True)
+        )
+        return "  ".join(aligned).rstrip() + "\n"
+
+    yield line(head)
+    yield line(["─" * width for width in widths])
+    yield from map(line, shown)
+    yield from (line([_shown(cell) for cell in row]) for row in rows)
+
+
+def _shown(cell: Value) -> str:
+    if cell is None:
+        return ""
+    return cell.hex() if isinstance(cell, bytes) else display_path(str(cell).replace("\n", " ⏎ "))
+
+
+def _clip(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

@@ -1,0 +1,93 @@
+"""One SELECT over a store: nothing can be changed, and a long one can be broken off."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError, display_path
+from .sqlite import create, insert
+from .tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["Answer", "ask", "loaded", "temporary"]
+
+# Reading, calculating, and WITH RECURSIVE; neither ATTACH nor PRAGMA nor anything that writes.
+_ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
+_STEPS = 100_000  # of SQLite's machine between two looks at Ctrl-C: some milliseconds
+_LOAD = 10_000  # rows at once
+_HINT = "smtpwire query --schema lists the tables"
+
+Value = str | int | float | bytes | None
+
+
+class Answer:
+    """Names of the columns, and the rows as they are asked for. Going through them raises UsageError."""
+
+    def __init__(self, cursor: sqlite3.Cursor, sql: str) -> None:
+        self.columns: list[str] = [column[0] for column in cursor.description]
+        self._cursor = cursor
+        self._sql = sql
+
+    def rows(self) -> Iterator[tuple[Value, ...]]:
+        """Each row once."""
+        try:
+            yield from self._cursor
+        except sqlite3.Error as error:
+            raise _failed(error, self._sql) from error
+
+
+def ask(database: sqlite3.Connection, sql: str) -> Answer:
+    """The answer to ``sql``. Raises UsageError for what is no SELECT, and what SQLite does not understand."""
+    database.set_authorizer(_authorize)
+    # Called from inside SQLite's machine, it lets Python see Ctrl-C, which then ends the statement.
+    database.set_progress_handler(lambda: 0, _STEPS)
+    try:
+        cursor = database.execute(sql)
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        raise _failed(error, sql) from error
+    if cursor.description is None:
+        raise UsageError("no question", display_path(sql), "write a SELECT")
+    return Answer(cursor, sql)
+
+
+def temporary() -> sqlite3.Connection:
+    """An empty store that is gone when it is closed: in memory while it is small, then on disk."""
+    database = sqlite3.connect("")
+    create(database)
+    return database
+
+
+def loaded(directory: Path) -> sqlite3.Connection:
+    """A temporary store with everything that is in a directory of Parquet files. Raises UsageError."""
+    from .parquet import read_rows  # noqa: PLC0415
+
+    if not (directory / "runs").is_dir():
+        raise UsageError("no store of smtpwire", display_path(directory), "name what audit --output parquet:DIR has made")
+    database = temporary()
+    try:
+        for table in TABLES.values():
+            statement = insert(table)
+            rows = read_rows(directory, table)
+            while part := [row for row, _ in zip(rows, range(_LOAD), strict=False)]:
+                database.executemany(statement, part)
+        database.commit()
+    except (OSError, sqlite3.Error) as error:
+        database.close()
+        raise UsageError(f"cannot read the store ({error})", display_path(directory), "audit into a new one") from error
+    return database
+
+
+def _authorize(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    allowed = action in _ALLOWED and not (action == sqlite3.SQLITE_FUNCTION and second == "load_extension")
+    return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
+
+
+def _failed(error: Exception, sql: str) -> UsageError:
+    what = str(error)
+    if "not authorized" in what or "prohibited" in what:
+        return UsageError("only SELECT is allowed", display_path(sql), _HINT)
+    return UsageError(f"the query fails ({display_path(what)})", display_path(sql), _HINT)

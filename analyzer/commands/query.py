@@ -101,13 +101,18 @@ def query(
 
 def _audited(database: sqlite3.Connection, options: Options, paths: list[str]) -> Status:
     """Fill ``database`` from captures."""
+    from sqlite3 import Error as SqliteError  # noqa: PLC0415
+
     from ..audit import Audit  # noqa: PLC0415
-    from ..reports.output import Output  # noqa: PLC0415
+    from ..reports.output import Output, OutputError  # noqa: PLC0415
     from ..run import run  # noqa: PLC0415
     from ..stores.sqlite import SqliteWriter  # noqa: PLC0415
 
     nothing = Output(BytesIO(), name="nothing")
-    return run(Audit(options), paths, SqliteWriter(database), nothing, FailOn.NEVER)
+    try:
+        return run(Audit(options), paths, SqliteWriter(database), nothing, FailOn.NEVER)
+    except SqliteError as error:
+        raise OutputError(f"cannot write ({error}): temporary files: set SQLITE_TMPDIR to a larger place") from error
 
 
 def _told(answer: Answer, shape: Shape) -> Iterator[str]:

@@ -117,6 +117,8 @@ class LiveAudit(Audit):
         """The clock was set by so much: of connections that are open, nothing is said about times any more."""
         self.tracker.streams.clock_set(by_ns)
         for record in self.tracker.standing():
+            if record.id in self._unclocked:
+                continue
             self._unclocked.add(record.id)
             record.notes.append(f"the clock was set by {by_ns / _NS:+.1f} s meanwhile: times are not judged")
 

@@ -16,8 +16,8 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import mmap
-import select
 import socket
 from struct import Struct
 from typing import NamedTuple
@@ -53,6 +53,9 @@ _V3 = 2
 _ALL_PROTOCOLS = 3  # ETH_P_ALL
 _ETHERNET, _LOOPBACK, _NO_HEADER = 1, 772, 65534  # ARPHRD of linux/if_arp.h
 _OURS = 1  # TP_STATUS_USER
+
+_GET_FLAGS, _UP = 0x8913, 1  # SIOCGIFFLAGS, IFF_UP
+_flags = Struct("=16xH").unpack_from
 
 _block_head = Struct("=8xIIII").unpack_from  # status, frames, first frame, bytes used
 _statistics = Struct("=III").unpack_from
@@ -198,11 +201,18 @@ class Ring:
             return "the interface is down"
         return errno.errorcode.get(number, str(number)) if number else None
 
-    def wait(self, seconds: float) -> bool:
-        """Wait for a block, ``seconds`` at most. True if there may be one."""
-        poller = select.poll()
-        poller.register(self.socket, select.POLLIN | select.POLLERR)
-        return bool(poller.poll(seconds * 1000))
+    @property
+    def up(self) -> bool:
+        """Whether the interface is there, is the one that the socket is bound to, and is up."""
+        if self.interface == ANY:
+            return True
+        try:
+            if socket.if_nametoindex(self.interface) != self.index:
+                return False
+            answer = fcntl.ioctl(self.socket, _GET_FLAGS, Struct("=16sH22x").pack(self.interface.encode(), 0))
+        except OSError:
+            return False
+        return bool(_flags(answer)[0] & _UP)
 
     def statistics(self) -> Statistics:
         """What came and what was lost."""

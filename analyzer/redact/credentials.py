@@ -58,19 +58,25 @@ _QUOTABLE = re.compile(
 def hide_secrets(connection: Connection) -> None:
     """Credentials and text of messages, wherever they stand."""
     hider = Hider()
-    stray = _hide_in_commands(connection.dialogue, hider)
+    stray, texts = _hide_in_commands(connection.dialogue, hider)
     _hide_in_replies(connection.dialogue, hider, stray)
     for finding in connection.findings:
-        _hide_in_finding(finding, connection.dialogue, hider, stray)
+        if finding.turn in texts:
+            word, _, rest = finding.evidence.partition(" ")
+            finding.evidence = f"{word} {hidden(rest)}" if rest else word
+        else:
+            _hide_in_finding(finding, connection.dialogue, hider, stray)
     if hider.words:
         echo = re.compile("|".join(map(re.escape, sorted(hider.words, key=len, reverse=True))), re.IGNORECASE)
         _each_quotation(connection, lambda text: echo.sub(lambda found: hidden(found[0]), text))
 
 
-def _hide_in_commands(dialogue: Iterable[Turn], hider: Hider) -> set[int]:
-    """Gives the turns whose lines were no commands: answers to a challenge that never came, text of a message."""
+def _hide_in_commands(dialogue: Iterable[Turn], hider: Hider) -> tuple[set[int], set[int]]:
+    """Gives the turns whose lines were answers to a challenge that never came, and those that were text of a message,
+    sent as if DATA had been accepted. Of that the first word stays: the server took it for a verb."""
     stray: set[int] = set()
-    astray = False  # a line that is no command is then what AUTH or DATA had announced
+    texts: set[int] = set()
+    astray = ""  # a line that is no command is then what AUTH or DATA had announced
     for index, turn in enumerate(dialogue):
         if isinstance(turn, CommandTurn):
             verb, argument = turn.verb or "", turn.argument or ""
@@ -81,15 +87,18 @@ def _hide_in_commands(dialogue: Iterable[Turn], hider: Hider) -> set[int]:
                     turn.argument = hider.credentials("", argument) if argument else turn.argument
                 elif argument:
                     turn.argument = hider.client(f"{verb} {argument}")[len(verb) + 1 :]
-                astray = verb in {"AUTH", "DATA", "BDAT"}
+                astray = verb if verb in {"AUTH", "DATA", "BDAT"} else ""
+            elif astray in {"DATA", "BDAT"}:
+                turn.argument = hidden(argument) if argument else turn.argument
+                texts.add(index)
             elif astray or _like_an_answer(verb, argument):
                 stray.add(index)
                 turn.verb, turn.argument = None, hider.hide(f"{verb} {argument}".strip())
             else:
                 _hide_in_unknown(turn, verb, argument, hider)
         elif isinstance(turn, AuthTurn | MessageTurn):
-            astray = isinstance(turn, AuthTurn)
-    return stray
+            astray = "AUTH" if isinstance(turn, AuthTurn) else ""
+    return stray, texts
 
 
 def _hide_in_unknown(turn: CommandTurn, verb: str, argument: str, hider: Hider) -> None:

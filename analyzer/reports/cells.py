@@ -63,7 +63,7 @@ def table_lines(columns: Sequence[str], rows: Iterator[Sequence[Value]]) -> Iter
 def _shown(cell: Value) -> str:
     if cell is None:
         return ""
-    return cell.hex() if isinstance(cell, bytes) else display_path(str(cell).replace("\n", " ⏎ "))
+    return cell.hex() if isinstance(cell, bytes) else display_path(str(cell).replace("\n", "\\n"))
 
 
 def _clip(text: str, width: int) -> str:

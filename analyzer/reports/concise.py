@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .output import Output
     from .spans import Line
 
-__all__ = ["ConciseWriter"]
+__all__ = ["ConciseWriter", "summed_up"]
 
 # Findings of one capture that wait in memory; more wait in a temporary file.
 HELD_BYTES = 1 << 20
@@ -62,7 +62,7 @@ class ConciseWriter:
         """Print what was still open, and the summary."""
         self._print()
         self._waiting.close()
-        paint(self._output, self._summary(summary))
+        paint(self._output, summed_up(self._quality, summary))
 
     def _print(self) -> None:
         lines: list[Line] = []
@@ -88,22 +88,23 @@ class ConciseWriter:
                 return path
         return self._captures[-1][0] if self._captures else "-"
 
-    def _summary(self, summary: Summary) -> Iterator[Line]:
-        quality = self._quality
-        if not quality.connections:
-            yield [("bold", "No SMTP seen.")]
-            return
-        counts = summary.findings
-        seen = f"in {plural(summary.connections, 'connection')} and {plural(summary.messages, 'message')}"
-        known = f" {plural(summary.suppressed, 'known finding')} left out." if summary.suppressed else ""
-        if any(counts.values()):
-            found = ", ".join(plural(counts[severity], severity, many) for severity, many in SEVERITIES)
-            yield [("bold", found), ("", f" {seen}.{known}")]
-        else:
-            yield [("bold green", "No findings"), ("", f" {seen}.{known}")]
-        lacking = ", ".join(f"{count:,} {what}" for count, what in quality.lacking())
-        if lacking:
-            yield [("yellow", f"Not all was seen whole and in clear text: {lacking}.")]
+
+def summed_up(quality: Quality, summary: Summary) -> Iterator[Line]:
+    """The counts of a whole run, and what its captures lacked."""
+    if not quality.connections:
+        yield [("bold", "No SMTP seen.")]
+        return
+    counts = summary.findings
+    seen = f"in {plural(summary.connections, 'connection')} and {plural(summary.messages, 'message')}"
+    known = f" {plural(summary.suppressed, 'known finding')} left out." if summary.suppressed else ""
+    if any(counts.values()):
+        found = ", ".join(plural(counts[severity], severity, many) for severity, many in SEVERITIES)
+        yield [("bold", found), ("", f" {seen}.{known}")]
+    else:
+        yield [("bold green", "No findings"), ("", f" {seen}.{known}")]
+    lacking = ", ".join(f"{count:,} {what}" for count, what in quality.lacking())
+    if lacking:
+        yield [("yellow", f"Not all was seen whole and in clear text: {lacking}.")]
 
 
 class _Short(msgspec.Struct, array_like=True):

@@ -145,6 +145,18 @@ def _csv(output: Output, style: Style) -> Writer:
     return CsvWriter(output)
 
 
+def _sqlite(path: Path, style: Style) -> AbstractContextManager[Writer]:
+    from ..stores.sqlite import written  # noqa: PLC0415
+
+    return written(path)
+
+
+def _parquet(path: Path, style: Style) -> AbstractContextManager[Writer]:
+    from ..stores.parquet import written  # noqa: PLC0415
+
+    return written(path)
+
+
 _ALL = (
     Format(Form.TEXT, (".txt", ".log"), _text),
     Format(Form.JSON, (".json",), _json),
@@ -157,6 +169,9 @@ _ALL = (
     Format(Form.EVE, (".json", ".ndjson", ".jsonl", ".log"), _eve, headers=True),
     Format(Form.ECS, (".json", ".ndjson", ".jsonl", ".log"), _ecs, headers=True),
     Format(Form.ZEEK, (".log", ".json", ".ndjson", ".jsonl"), _zeek, _zeek_logs, headers=True),
+    Format(Form.CSV, (".csv",), _csv),
+    Format(Form.SQLITE, (".db", ".sqlite", ".sqlite3"), place=_sqlite),
+    Format(Form.PARQUET, (".parquet",), place=_parquet, module="pyarrow", extra="parquet"),
 )
 
 FORMATS: dict[Form, Format] = {one.form: one for one in _ALL}

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GROUP_ROWS", "ParquetWriter", "read_rows", "written"]
 
-GROUP_ROWS = 50_000
+GROUP_ROWS = 25_000
 _MAX_NS = (1 << 63) - 1
 _HINT = "name another directory with -o"
 
@@ -187,7 +187,9 @@ def read_rows(directory: Path, table: Table) -> Iterator[Row]:
             with parquet.ParquetFile(path) as file:
                 missing = sorted(set(names) - set(file.schema_arrow.names))
                 if missing:
-                    raise UsageError(f"the column {missing[0]} is missing", display_path(path), "audit into a new store")
+                    raise UsageError(
+                        f"the column {missing[0]} is missing", display_path(path), "audit into a new store"
+                    )
                 for batch in file.iter_batches(columns=names):
                     yield from _rows(batch, names, times)
         except ArrowInvalid as error:

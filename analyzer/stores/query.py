@@ -66,7 +66,9 @@ def loaded(directory: Path) -> sqlite3.Connection:
     from .parquet import read_rows  # noqa: PLC0415
 
     if not (directory / "runs").is_dir():
-        raise UsageError("no store of smtpwire", display_path(directory), "name what audit --output parquet:DIR has made")
+        raise UsageError(
+            "no store of smtpwire", display_path(directory), "name what audit --output parquet:DIR has made"
+        )
     database = temporary()
     try:
         for table in TABLES.values():

@@ -11,7 +11,6 @@ from __future__ import annotations
 import sqlite3
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..._version import __version__
@@ -21,6 +20,7 @@ from .tables import TABLES, capture_row, connection_rows, run_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from ..model import Capture, Connection, Summary
     from .tables import Row, Table

@@ -24,7 +24,7 @@ Kind = Literal["text", "integer", "boolean", "time"]
 
 
 class Column(NamedTuple):
-    """``kind``: ``time`` is a text of the report's form (RFC 3339, UTC), or a point in time where the store has such."""
+    """``kind``: ``time`` is a text as in the report (RFC 3339, UTC), or a point in time where the store has such."""
 
     name: str
     kind: Kind
@@ -60,7 +60,8 @@ _ALL = (
     Table(
         "captures",
         _columns(
-            "run:integer capture:integer path format link_types frames:integer bytes:integer first:time last:time problems"
+            "run:integer capture:integer path format link_types frames:integer bytes:integer first:time last:time "
+            "problems"
         ),
         2,
     ),
@@ -77,8 +78,8 @@ _ALL = (
     Table(
         "turns",
         _columns(
-            f"run:integer connection:integer turn:integer kind side {_PLACE} verb argument predicted code:integer enhanced "
-            "text answers:integer length:integer size:integer lines:integer chunked:boolean complete:boolean"
+            f"run:integer connection:integer turn:integer kind side {_PLACE} verb argument predicted code:integer "
+            "enhanced text answers:integer length:integer size:integer lines:integer chunked:boolean complete:boolean"
         ),
         3,
     ),

@@ -49,7 +49,6 @@ KEYWORDS = (
     "email.cc.address",
     "email.reply_to.address",
     "email.subject",
-    "email.message_id",
     "email.x_mailer",
 )
 TYPES: dict[str, str] = {
@@ -57,6 +56,7 @@ TYPES: dict[str, str] = {
     "message": "match_only_text",
     "event.start": "date",
     "event.severity": "long",
+    "email.message_id": "wildcard",
     **dict.fromkeys(("client.ip", "server.ip", "source.ip", "destination.ip"), "ip"),
     **dict.fromkeys(("client.port", "server.port", "source.port", "destination.port"), "long"),
     **dict.fromkeys(KEYWORDS, "keyword"),

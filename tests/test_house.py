@@ -55,7 +55,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.tracker", "analyzer.ends"),
     # from exchanges to findings
     ("analyzer.rules.*",),
-    ("analyzer.judge", "analyzer.plugins"),
+    ("analyzer.judge", "analyzer.listening", "analyzer.plugins"),
     ("analyzer.suppress", "analyzer.baseline"),
     ("analyzer.redact.*",),
     ("analyzer.audit",),
@@ -68,6 +68,21 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.wireshark", "analyzer.wireshark.blocks", "analyzer.wireshark.comments"),
     ("analyzer.annotate",),
     ("analyzer.wireshark.live", "analyzer.wireshark.extcap", "analyzer.wireshark.install"),
+    # from interfaces: what needs a socket, then what is told
+    (
+        "analyzer.live",
+        "analyzer.live.filters",
+        "analyzer.live.privileges",
+        "analyzer.live.signals",
+        "analyzer.live.clock",
+    ),
+    ("analyzer.live.ring",),
+    ("analyzer.live.frames",),
+    ("analyzer.live.record", "analyzer.live.sockets"),
+    ("analyzer.live.source", "analyzer.live.fallback", "analyzer.live.watch", "analyzer.live.early"),
+    ("analyzer.live.sinks",),
+    ("analyzer.live.lines", "analyzer.live.syslog", "analyzer.live.metrics", "analyzer.live.screen"),
+    ("analyzer.live.loop",),
     ("analyzer.commands.*",),
     ("analyzer.cli",),
 ]

@@ -83,7 +83,7 @@ class LiveAudit(Audit):
         return self._listening
 
     def change(self, options: Options) -> None:
-        """Go on by other rules, suppressions and redaction. Ports and limits stay. Raises UsageError, changing nothing."""
+        """Go on by other rules and redaction; ports and limits stay. Raises UsageError, and changes nothing then."""
         book = RuleBook(options.rules(), self.options.limits)
         if options.redact is not self.options.redact:
             self._redacted = Redactor(options.redact)

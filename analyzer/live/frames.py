@@ -2,11 +2,11 @@
 
 # Theory
 # ------
-# `decode` is to the ring what the loops in `pcap` and `pcapng` are to files, and goes by the same rule: it takes what is
-# plain IP and TCP without a call per header, and hands everything else to `SegmentDecoder.frame`. It is simpler than
-# they are in one respect: the kernel puts the network header at the same place behind each packet header, whatever the
-# link layer is, and says beside it what the EtherType is, the outer VLAN tag taken off. Where one of the two is not as
-# expected, the frame goes the other way.
+# `decode` is to the ring what the loops in `pcap` and `pcapng` are to files, and goes by the same rule: it takes what
+# is plain IP and TCP without a call per header, and hands everything else to `SegmentDecoder.frame`. It is simpler in
+# one respect: the kernel puts the network header at the same place behind each packet header, whatever the link layer
+# is, and says beside it what the EtherType is, the outer VLAN tag taken off. Where one of the two is not as expected,
+# the frame goes the other way.
 
 from __future__ import annotations
 

@@ -62,11 +62,11 @@ _statistics = Struct("=III").unpack_from
 
 
 class Block(NamedTuple):
-    """Frames as the kernel wrote them: ``count`` of them, the first at ``first`` in ``data``."""
+    """Frames as the kernel wrote them: ``frames`` of them, the first at ``first`` in ``data``."""
 
     data: bytes
     first: int
-    count: int
+    frames: int
 
 
 class Statistics(NamedTuple):
@@ -81,8 +81,8 @@ class Ring:
 
     ``ports``: server ports whose frames are wanted; ``expression``: instead of them, a filter of libpcap's language,
     "" for everything. ``size``: bytes of the ring; where the kernel has not so much, the ring is smaller.
-    ``promiscuous``: take frames for other hosts too. Raises UsageError, in one line, where there is no such interface or
-    no right to capture on it.
+    ``promiscuous``: take frames for other hosts too. Raises UsageError, in one line, where there is no such interface
+    or no right to capture on it.
     """
 
     def __init__(

@@ -59,7 +59,7 @@ class RingSocket(SuperSocket):
             return Decoded(0, 0, 0, 0)
         return decode(block, decoder, number, self.ring.link_type, twice=self.ring.twice)
 
-    def recv_raw(self, x: int = 0) -> tuple[Any, bytes | None, float | None]:  # type: ignore[override]
+    def recv_raw(self, x: int = 0) -> tuple[Any, bytes | None, float | None]:
         """Layer, bytes and time of the next frame; None for each if none is there."""
         if not self._waiting:
             block = self._take()
@@ -79,7 +79,7 @@ class RingSocket(SuperSocket):
     @staticmethod
     def select(sockets: Sequence[SuperSocket], remain: float | None = None) -> list[SuperSocket]:
         """Those of ``sockets`` that have something, after ``remain`` seconds at most."""
-        ready = [one for one in sockets if isinstance(one, RingSocket) and one._waiting]
+        ready: list[SuperSocket] = [one for one in sockets if isinstance(one, RingSocket) and one._waiting]
         return ready or SuperSocket.select(list(sockets), remain)
 
     def close(self) -> None:

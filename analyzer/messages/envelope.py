@@ -23,6 +23,7 @@ __all__ = ["Answer", "Attachment", "Envelope", "Fate", "Forward", "Hole", "envel
 
 Fate = Literal["accepted", "refused", "unknown"]
 LOOKED_BACK = 10_000  # turns in front of a message in which its envelope is looked for
+HELLO_WITHIN = 10  # turns in which the client says whether it speaks LMTP
 
 
 class Answer(Struct):
@@ -98,15 +99,17 @@ def envelope_of(record: Connection, x: Exchange | None, transaction: object, tur
     ``transaction``: the one that was open when it began; ``turn``: the last of the dialogue then.
     """
     envelope = Envelope(
-        connection=record.id, client=record.client, server=record.server, protocol=record.protocol, fate=_fate(x)
+        connection=record.id, client=record.client, server=record.server, protocol=_protocol(record), fate=_fate(x)
     )
-    own = None if x is None else x.transaction or (None if x.state is None else x.state.transaction)
-    for known in (own, transaction):
-        if isinstance(known, Transaction) and known.mail.command is not None:
-            _from_transaction(envelope, record, known)
+    known = (
+        [transaction] if x is None else [x.transaction, transaction, None if x.state is None else x.state.transaction]
+    )
+    for one in known:
+        if isinstance(one, Transaction) and (one.recipients or (x is not None and one is x.transaction)):
+            _from_transaction(envelope, record, one)
             break
     else:
-        _from_dialogue(envelope, record.dialogue[max(0, turn - LOOKED_BACK) : turn + 1])
+        _from_dialogue(envelope, record.dialogue, turn)
     if x is not None and x.turn >= 0:
         envelope.replies = [
             _answer(reply)
@@ -114,6 +117,13 @@ def envelope_of(record: Connection, x: Exchange | None, transaction: object, tur
             if isinstance(reply, ReplyTurn) and reply.answers == x.turn
         ]
     return envelope
+
+
+def _protocol(record: Connection) -> str:
+    """As the report will say once the connection is over."""
+    first = record.dialogue[:HELLO_WITHIN]
+    lmtp = record.profile == "lmtp" or any(isinstance(turn, CommandTurn) and turn.verb == "LHLO" for turn in first)
+    return "lmtp" if lmtp else record.protocol
 
 
 def _fate(x: Exchange | None) -> Fate:
@@ -132,19 +142,21 @@ def _from_transaction(envelope: Envelope, record: Connection, transaction: Trans
     ]
 
 
-def _from_dialogue(envelope: Envelope, turns: list[Turn]) -> None:
+def _from_dialogue(envelope: Envelope, dialogue: list[Turn], turn: int) -> None:
     """What the client asked for, from the last MAIL on."""
-    commands = [turn for turn in turns if isinstance(turn, CommandTurn)]
-    starts = [number for number, turn in enumerate(commands) if turn.verb == "MAIL"]
-    if not starts:
-        return
-    for turn in commands[starts[-1] :]:
-        address, parameters = _read(turn.argument or "")
-        if turn.verb == "MAIL":
+    for place in range(turn, max(-1, turn - LOOKED_BACK), -1):
+        command = dialogue[place]
+        if not isinstance(command, CommandTurn) or command.verb not in {"MAIL", "RCPT"}:
+            continue
+        address, parameters = _read(command.argument or "")
+        if command.verb == "MAIL":
             envelope.from_, envelope.parameters = address, parameters
-        elif turn.verb == "RCPT" and address is not None:
+            break
+        if address is not None:
             envelope.recipients.append(Forward(address, parameters))
-    envelope.notes.append("the envelope is told from the client's commands only")
+    envelope.recipients.reverse()
+    if envelope.recipients or envelope.from_ is not None:
+        envelope.notes.append("the envelope is told from the client's commands only")
 
 
 def _read(argument: str) -> tuple[str | None, dict[str, str | None]]:

@@ -18,7 +18,7 @@ import msgspec
 
 from ..errors import UsageError, display_path
 from ..reports.output import OutputError
-from .attachments import MAX_LISTED, attachments_of
+from .attachments import MAX_LISTED, Unlisted, attachments_of
 from .spill import Spills
 
 if TYPE_CHECKING:
@@ -91,5 +91,5 @@ def _list_attachments(envelope: Envelope, spill: Spill) -> None:
         return
     try:
         envelope.attachments = attachments_of(b"".join(spill.chunks()))
-    except ValueError as error:
+    except Unlisted as error:
         envelope.notes.append(f"attachments are not listed: {error}")

@@ -31,7 +31,7 @@ _MECHANISM = re.compile(
     r"|XYMCOOKIE(?:B64)?)(?![A-Z0-9+/=])",
     re.IGNORECASE,
 )
-_ONE_CASE = re.compile(r"(?:[A-Z]{2,20}|[a-z]{2,20})(?![A-Za-z0-9+/=])")
+_ONE_CASE = re.compile(r"(?:[A-Z][A-Z_-]{1,19}|[a-z][a-z_-]{1,19})(?![A-Za-z0-9+/=])")
 
 _GAP = r"(?:[ \t:=,;\"'<(]|\\x[0-9a-f]{2})"
 # AUTH and what follows it; a host or a mailbox of that name has other punctuation behind it.

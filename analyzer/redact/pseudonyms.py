@@ -115,7 +115,7 @@ class Told:
             return None
         longest_first = sorted(self._names, key=len, reverse=True)
         return re.compile(
-            rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, longest_first))})(?![A-Za-z0-9])", re.IGNORECASE
+            rf"(?<![A-Za-z0-9@])(?:{'|'.join(map(re.escape, longest_first))})(?![A-Za-z0-9])", re.IGNORECASE
         )
 
     def replaced(self, found: re.Match[str]) -> str:

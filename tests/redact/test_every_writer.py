@@ -106,7 +106,7 @@ SCRIPTS: dict[str, Script] = {
     "text behind a refused DATA": [
         *OFFERS,
         *lines("C DATA", "S 503 no"),
-        *lines(f"C {BODY} {PASSWORD}", f"S 500 unknown {BODY}", f"C {PASSWORD}", "S 500 what", "C .", "S 500 what"),
+        *lines(f"C Dear {BODY} {PASSWORD}", "S 500 unknown", f"C use {PASSWORD}", "S 500 what", "C .", "S 500 what"),
         *BYE,
     ],
     "malformed server line": [

@@ -27,8 +27,8 @@ DEMO = Path(__file__).parents[2] / "samples" / "demo.pcap"
 def document(*connections: Connection, captures: list[Capture] | None = None) -> dict[str, Any]:
     out, stream = output()
     writer = SarifWriter(out, "1.2.3")
-    for one in captures or [capture()]:
-        writer.capture(one)
+    for seen in captures or [capture()]:
+        writer.capture(seen)
     for one in connections:
         writer.connection(one)
     writer.finish(summary_of(*connections))

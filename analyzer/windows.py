@@ -164,11 +164,8 @@ class Gunzip:
                 self._next_member()
                 continue
             if self._at == len(self._packed) and not self._refill():
-                # Up to `count` bytes were asked for at a time, so zlib may still have some of what was there.
-                if out := self._inflate.decompress(b"", count):
-                    return out
                 self._end(f"the gzip data is cut short at byte {self._taken}")
-                break
+                return self._kept_back(count)
             piece = self._packed[self._at : self._at + self._piece]
             saved = self._inflate.copy()
             try:
@@ -184,6 +181,13 @@ class Gunzip:
             if out:
                 return out
         return b""
+
+    def _kept_back(self, count: int) -> bytes:
+        """What zlib has unpacked of the last byte and not given out yet, since no more than ``count`` was asked for."""
+        try:
+            return self._inflate.decompress(b"", count)
+        except zlib.error:
+            return b""
 
     def _next_member(self) -> None:
         """Get ready for another member, or for the end: a clean one, or bytes that are no gzip."""

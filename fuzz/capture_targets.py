@@ -20,7 +20,7 @@ from smtpwire.analyzer.windows import FileWindow, Gunzip, StreamWindow, Window
 
 __all__ = ["frame", "gunzip", "memory", "pcap", "pcapng"]
 
-_PORTS = (None, frozenset({25, 587}))
+_PORTS = (frozenset[int](), frozenset({25, 587}))
 _HEADS = sorted(MAGICS)
 _SENTENCE = 200  # characters that a problem may take
 _PROBLEMS = 64
@@ -29,9 +29,9 @@ _PROBLEMS = 64
 class _Seen:
     """Everything that a reader and its decoder told."""
 
-    def __init__(self, window: Window, kind: type[Reader], ports: frozenset[int] | None) -> None:
+    def __init__(self, window: Window, kind: type[Reader], ports: frozenset[int]) -> None:
         self.segments: list[tuple[object, ...]] = []
-        decoder = SegmentDecoder(self._segment, ports=ports, other=self._segment)
+        decoder = SegmentDecoder(self._segment, ports=ports)
         reader = kind(window)
         for _ in reader.run(decoder):
             assert reader.frames >= 0
@@ -47,7 +47,7 @@ class _Seen:
         self.segments.append(segment)
 
 
-def _read(kind: type[Reader], data: bytes, ports: frozenset[int] | None, block: int) -> None:
+def _read(kind: type[Reader], data: bytes, ports: frozenset[int], block: int) -> None:
     """However the bytes come, in pieces of any size or from a file, the reader sees the same."""
     stream = StreamWindow(io.BytesIO(data).read, block)
     stream.advance(0, FILE_HEADER)

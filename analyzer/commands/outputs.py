@@ -160,7 +160,8 @@ def _place(chosen: Format, path: str, style: Style) -> AbstractContextManager[Wr
     if chosen.place is None:
         return None
     real = Path(path)
-    directory = path.endswith(("/", os.sep)) or real.is_dir() or not (real.suffix or real.exists())
+    named_file = real.suffix.lower() in chosen.suffixes or real.exists()
+    directory = path.endswith(("/", os.sep)) or real.is_dir() or not named_file
     return chosen.place(Path(path), style) if chosen.stream is None or directory else None
 
 

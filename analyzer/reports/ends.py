@@ -99,7 +99,7 @@ def _row(one: Seen, width: int, redact: Redact) -> Line:
     if ending.end < 0:
         return [("", name), ("dim", f"{'':>{2 * PLACE}}  sees no end")]
     place = f"{one.frame:>{PLACE}}{one.offset:>{PLACE}}  "
-    mark = f"{named(ending.before + ending.mark):<{MARK}}"
+    mark = f"{named(ending.before + ending.mark):<{MARK - 2}}  "
     behind = _shown(one.line, redact)
     room = width - len(name) - len(place) - len(mark)
     return [("", name), ("dim", place), ("", mark), (SIDE_STYLE["client"], clip(behind, room) if behind else "")]

@@ -66,6 +66,8 @@ def said(turn: Turn) -> list[str]:
         case CommandTurn():
             words = (turn.verb or "", turn.argument)
             return [" ".join(word for word in words if word is not None) or "(an empty line)"]
+        case AuthTurn(text=str(text)):
+            return [text]
         case AuthTurn():
             return [f"(a line of the AUTH exchange, {plural(turn.length, 'byte')}, not shown)"]
         case MessageTurn():

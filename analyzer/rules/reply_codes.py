@@ -15,6 +15,7 @@ from ...dissectors.text import printable
 from ..answers import listed_codes
 from ..exchange import Mark
 from ..states import Act, Phase
+from .blame import at_fault
 from .registry import Evidence, OnExchange, rule
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ _MALFORMED = (
     | Mark.DEVIATION
     | Mark.NOT_OFFERED
     | Mark.LONG_LINE
-    | Mark.LONG_PATH
     | Mark.OVER_SIZE
     | Mark.OVER_LIMIT
 )
@@ -103,7 +103,7 @@ def code_not_listed_for_command(x: Exchange, talk: Conversation) -> Iterator[Evi
         return  # it says itself that the reason is policy
     codes = listed_codes(x, x.before.hello, talk.profile)
     known = RFC821_CODES if talk.profile == "rfc821" else KNOWN_CODES
-    if codes is not None and code in known and code not in codes:
+    if codes is not None and code in known and code not in codes and not at_fault(x, talk):
         yield Evidence(f"{code} is no usual reply to {_what(x)} ({describe_code(code)}).", reply=True)
 
 
@@ -193,7 +193,9 @@ def required_command_refused(x: Exchange, talk: Conversation) -> Iterator[Eviden
     HELO, MAIL, RCPT, DATA, RSET, NOOP and QUIT are the least that every server implements, so a well-formed one is
     never unknown (500) or not implemented (502). A server that does not want it has other codes.
     """
-    if x.command is not None and x.command.verb in _REQUIRED and _judged(x, talk):
+    if talk.profile == "lmtp" and x.act is Act.HELO:
+        return  # there it is no command at all (RFC 2033 §4.1)
+    if x.command is not None and x.command.verb in _REQUIRED and _judged(x, talk) and not at_fault(x, talk):
         word = "unknown" if x.code == 500 else "not implemented"
         yield Evidence(f"{x.name} is well-formed, and the server calls it {word} ({x.code}).", reply=True)
 

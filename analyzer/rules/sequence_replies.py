@@ -147,8 +147,8 @@ def _in_order(x: Exchange, talk: Conversation) -> bool:
         return False
     if before.data_refused or before.phase is Phase.BROKEN or at_fault(x, talk):
         return False
-    if x.act is Act.OTHER and x.command is not None and x.command.verb.startswith(b"X"):
-        return False  # nobody knows when a private command is in order
+    if x.act is Act.TURN or (x.act is Act.OTHER and x.command is not None and x.command.verb.startswith(b"X")):
+        return False  # nobody knows when a private command is in order, and TURN never is
     if x.act in _OPEN and before.phase in {Phase.MAIL, Phase.RCPT}:
         return False
     if x.act in {Act.DATA, Act.RCPT} and _too_many(x):

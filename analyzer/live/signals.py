@@ -1,0 +1,67 @@
+"""Signals, noted where they strike and acted on between two blocks."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+
+__all__ = ["Signals"]
+
+
+class Signals:
+    """While the ``with`` block lasts: SIGINT and SIGTERM set ``stop``, SIGUSR1 ``snapshot``, SIGHUP ``reload``.
+
+    ``fileno`` becomes readable with each, so that a waiting loop wakes up. A second SIGINT is raised at once, as
+    KeyboardInterrupt, for a loop that does not come round.
+    """
+
+    def __init__(self) -> None:
+        self.stop = self.snapshot = self.reload = False
+        self._read, self._write = os.pipe()
+        for end in (self._read, self._write):
+            os.set_blocking(end, False)
+        self._before: dict[int, object] = {}
+        self._wakeup = -1
+
+    def __enter__(self) -> Self:
+        wanted = {"SIGINT": self._stop, "SIGTERM": self._stop, "SIGUSR1": self._snapshot, "SIGHUP": self._reload}
+        for name, handler in wanted.items():
+            number = getattr(signal, name, None)  # other systems have not all of them
+            if number is not None:
+                self._before[number] = signal.signal(number, handler)
+        self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        signal.set_wakeup_fd(self._wakeup)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # as it was given to us
+        os.close(self._read)
+        os.close(self._write)
+
+    def fileno(self) -> int:
+        """For select and poll."""
+        return self._read
+
+    def drain(self) -> None:
+        """Forget what woke the loop up; the flags stay."""
+        with suppress(BlockingIOError):
+            os.read(self._read, 4096)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        if self.stop and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.stop = True
+
+    def _snapshot(self, number: int, frame: FrameType | None) -> None:
+        self.snapshot = True
+
+    def _reload(self, number: int, frame: FrameType | None) -> None:
+        self.reload = True

@@ -1,0 +1,67 @@
+"""Ends are found in whatever pieces mail data come, as in one piece."""
+
+from __future__ import annotations
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from smtpwire.analyzer.endings import READERS, EndFinder, Ending, endings
+
+PIECE = st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"\n.\n", b".\r", b"\r\n\r\n", b"a", b"\0", b"a: b\r\n"])
+
+
+@given(st.lists(PIECE, max_size=60))
+@example([b".", b"\r", b"\r", b"\n"])
+@example([b"\n", b"\r", b"\n", b".", b"\r", b"a"])
+def test_any_pieces_give_what_the_whole_gives(pieces: list[bytes]) -> None:
+    finder = EndFinder()
+    told: list[int] = []
+    for piece in pieces:
+        told += finder.feed(piece)
+    told += finder.close()
+    assert tuple(finder.endings) == endings(b"".join(pieces))
+    assert sorted(told) == [n for n, ending in enumerate(finder.endings) if ending.end >= 0]
+
+
+def found(finder: EndFinder) -> dict[str, Ending]:
+    return {ending.reader: ending for ending in finder.endings if ending.end >= 0}
+
+
+def test_a_mark_that_may_go_on_is_not_believed_at_once() -> None:
+    finder = EndFinder()
+    assert finder.feed(b"a: b\r\n\r\nx\r\n.\r") == []
+    told = [READERS[number].name for number in finder.feed(b"M")]
+    assert told == ["Zeek", "Suricata", "Arkime"]
+    assert found(finder)["Zeek"].mark == b".\r"
+    assert found(finder)["Zeek"].before == b"\r\n"
+
+
+def test_no_mark_is_seen_across_missing_bytes() -> None:
+    finder = EndFinder()
+    finder.feed(b"x\r\n")
+    finder.skip(10)
+    finder.feed(b".\r\n")
+    finder.close()
+    assert not found(finder)
+
+
+def test_offsets_count_missing_bytes() -> None:
+    finder = EndFinder()
+    finder.feed(b"x\r\n")
+    finder.skip(10)
+    finder.feed(b"y\r\n.\r\n")
+    finder.close()
+    assert {ending.at for ending in finder.endings} == {16}
+
+
+def test_what_is_kept_is_bounded_however_many_crs_come() -> None:
+    finder = EndFinder()
+    finder.feed(b"x\n.")
+    for _ in range(100):
+        finder.feed(b"\r" * 100)
+    finder.feed(b"\n")
+    finder.close()
+    assert "Postfix, lenient" not in found(finder)
+    lenient = EndFinder()
+    lenient.feed(b"x\n." + b"\r" * 900 + b"\n")
+    assert found(lenient)["Postfix, lenient"].at == 2

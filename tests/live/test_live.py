@@ -1,0 +1,577 @@
+"""``smtpwire live`` on interfaces of a namespace: what is sent is found, as it would be in a capture of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from captures import ACK, FIN, PSH, SYN, Conversation, ethernet, ipv4, ipv4_fragments, tcp
+from netns import Live, Namespace, frames_of, needs_namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = needs_namespace
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+@pytest.fixture(scope="module")
+def space() -> Iterator[Namespace]:
+    with Namespace() as one:
+        yield one
+
+
+def talk(port: int = 43210, *, quit: bool = True) -> Conversation:
+    """MAIL before EHLO, accepted: SEQ101 for the client, SEQ120 for the server."""
+    one = Conversation(port).open()
+    one.server(b"220 mx.example ESMTP\r\n").client(b"MAIL FROM:<a@client.example>\r\n").server(b"250 ok\r\n")
+    return one.client(b"QUIT\r\n").server(b"221 bye\r\n").close() if quit else one
+
+
+def rules(items: list[dict[str, Any]]) -> list[str]:
+    return sorted(item["rule"] for item in items)
+
+
+def audited(path: Path, *arguments: str) -> dict[str, list[dict[str, Any]]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "smtpwire", "audit", "--no-config", "--format", "ndjson", str(path), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found: dict[str, list[dict[str, Any]]] = {"finding": [], "connection": [], "capture": [], "summary": []}
+    for line in done.stdout.splitlines():
+        item = json.loads(line)
+        found[item.pop("type")].append(item)
+    return found
+
+
+@pytest.fixture
+def public(tmp_path: Path) -> Path:
+    """A directory where nobody may write, with parents through which it may pass."""
+    place = tmp_path / "written"
+    place.mkdir()
+    place.chmod(0o777)
+    for parent in place.parents:
+        if parent.stat().st_uid == os.getuid() and not parent.stat().st_mode & 0o001:
+            parent.chmod(parent.stat().st_mode | 0o011)
+    return place
+
+
+class TestFindings:
+    def test_they_equal_those_of_the_capture_that_was_written(self, space: Namespace, public: Path) -> None:
+        path = public / "all.pcapng"
+        with Live(space, "-i", "v1", "--write", str(path)) as live:
+            live.started()
+            for sample in sorted(SAMPLES.glob("*.pcap")):
+                space.send(frames_of(sample))
+            time.sleep(0.3)
+            assert live.stop() == 0
+        later = audited(path)
+        assert len(later["finding"]) > 20
+        told = live.items("finding")
+        for finding in told:
+            assert finding.pop("client")["address"]
+            assert finding.pop("server")["address"]
+
+        def order(finding: dict[str, Any]) -> tuple[Any, ...]:
+            return finding["connection"], finding["frame"], finding["rule"], finding["offset"]
+
+        assert sorted(told, key=order) == sorted(later["finding"], key=order)
+        by_id = {one["id"]: one for one in live.items("connection")}
+        assert by_id == {one["id"]: one for one in later["connection"]}
+        assert live.items("summary") == later["summary"]
+        (captured,), (read,) = live.items("capture"), later["capture"]
+        assert captured["frames"] == read["frames"] == sum(len(frames_of(one)) for one in SAMPLES.glob("*.pcap"))
+        assert captured["problems"] == []
+
+    def test_a_finding_is_told_while_its_connection_is_open(self, space: Namespace) -> None:
+        with Live(space, "-i", "v1") as live:
+            live.started()
+            space.send(record.data for record in talk(quit=False).records)
+            first = json.loads(live.line("SEQ101"))
+            second = json.loads(live.line("SEQ120"))
+            assert first["type"] == "finding"
+            assert (first["connection"], first["client"]["port"], first["frame"]) == (1, 43210, 5)
+            assert second["caused_by"] == 0
+            assert not live.items("connection")
+            live.stop()
+        assert len(live.items("finding")) == 2 + len(rules(live.items("finding"))[2:])
+        assert rules(live.items("finding")).count("SEQ101") == 1
+        (connection,) = live.items("connection")
+        assert connection["id"] == 1
+        assert connection["closing"] == "open"
+
+    def test_it_is_told_within_three_tenths_of_a_second(self, space: Namespace) -> None:
+        with Live(space, "-i", "v1") as live:
+            live.started()
+            for number in range(20):
+                space.send(record.data for record in talk(44000 + number, quit=False).records)
+                finding = json.loads(live.line("SEQ101"))
+                seen = time.time()
+                then = time.mktime(time.strptime(finding["time"][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone
+                assert seen - (then + float("0" + finding["time"][19:-1])) < 1.0  # a busy machine is not what is tested
+
+    def test_text_is_one_line_each_and_a_summary(self, space: Namespace) -> None:
+        with Live(space, "-i", "v1", form="text") as live:
+            live.started()
+            space.send(record.data for record in talk().records)
+            line = live.line("SEQ101")
+            assert "v1:5: error SEQ101 client: MAIL was sent although no EHLO" in line
+            assert "(#1 192.0.2.1:43210" in line
+            assert live.stop() == 0
+        assert live.lines[-1].startswith("2 errors, 0 warnings, 0 info in 1 connection and 0 messages.")
+
+    def test_fail_on_makes_the_status(self, space: Namespace) -> None:
+        with Live(space, "-i", "v1", "--fail-on", "error") as live:
+            live.started()
+            space.send(record.data for record in talk().records)
+            live.line('"connection"')
+            assert live.stop(signal.SIGTERM) == 1
+
+    def test_select_and_redaction_hold_for_what_is_told_early(self, space: Namespace) -> None:
+        one = Conversation().open().server(b"220 mx ESMTP\r\n").client(b"AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n")
+        one.server(b"503 no\r\n").client(b"AUTHH PLAIN AGFsaWNlAHNlY3JldA==\r\n").server(b"500 no\r\n")
+        with Live(space, "-i", "v1", "--ignore", "SEQ101") as live:
+            live.started()
+            space.send(record.data for record in one.records)
+            live.line('"finding"')
+            live.stop()
+        assert "AGFsaWNlAHNlY3JldA" not in "".join(live.lines)
+        assert "SEQ101" not in rules(live.items("finding"))
+
+
+class TestWhatPasses:
+    """Nothing that belongs to a connection is lost by the filter, and nothing is seen twice."""
+
+    @pytest.mark.parametrize(
+        "tags", [(0x8100,), (0x88A8, 0x8100), (0x8100, 0x8100, 0x8100)], ids=["one", "two", "three"]
+    )
+    def test_behind_vlan_tags(self, space: Namespace, public: Path, tags: tuple[int, ...]) -> None:
+        path = public / "vlan.pcapng"
+        frames = [record.data for record in talk().records]
+        with Live(space, "-i", "v1", "--write", str(path)) as live:
+            live.started()
+            space.send(frame[:12] + ethernet(frame[14:], tags=tags)[12:] for frame in frames)
+            live.line('"connection"')
+            live.stop()
+        assert {"SEQ101", "SEQ120"} <= set(rules(live.items("finding")))
+        (capture,) = live.items("capture")
+        assert capture["frames"] == len(frames)
+        # The tags that the kernel took out are in the file again.
+        written = path.read_bytes()
+        assert all(frame[:12] + ethernet(frame[14:], tags=tags)[12:] in written for frame in frames)
+
+    def test_in_fragments(self, space: Namespace) -> None:
+        one = talk()
+        frames = []
+        for record in one.records:
+            segment = record.data[34:]
+            around = record.data[:14], record.data[14:34]
+            pieces = ipv4_fragments(segment, 16)
+            addresses = around[1][12:20]
+            frames += [around[0] + piece[:12] + addresses + piece[20:] for piece in pieces]
+        with Live(space, "-i", "v1") as live:
+            live.started()
+            space.send(frames)
+            live.line('"connection"')
+            live.stop()
+        assert {"SEQ101", "SEQ120"} <= set(rules(live.items("finding")))
+        assert live.items("capture")[0]["frames"] == len(frames) > len(one.records)
+
+    def test_other_ports_are_left_to_the_kernel(self, space: Namespace) -> None:
+        with Live(space, "-i", "v1", "--port", "26") as live:
+            live.started()
+            space.send(record.data for record in talk().records)
+            space.send(record.data for record in Conversation(server_port=26).open().server(b"220 mx\r\n").records)
+            time.sleep(0.3)
+            live.stop()
+        assert live.items("capture")[0]["frames"] == 4
+
+    def test_a_filter_of_libpcap(self, space: Namespace) -> None:
+        with Live(space, "-i", "v1", "--bpf", "tcp port 43211") as live:
+            live.started()
+            space.send(record.data for record in talk(43210).records)
+            space.send(record.data for record in talk(43211).records)
+            live.line('"connection"')
+            live.stop()
+        assert [one["client"]["port"] for one in live.items("connection")] == [43211]
+
+    def test_no_filter_at_all(self, space: Namespace) -> None:
+        with Live(space, "-i", "v1", "--bpf", "") as live:
+            live.started()
+            space.send(record.data for record in Conversation(server_port=4025).open().records)
+            space.send(
+                record.data
+                for record in Conversation(server_port=4025)
+                .open()
+                .server(b"220 mx ESMTP\r\n")
+                .client(b"EHLO c.example\r\n")
+                .server(b"250 mx\r\n")
+                .client(b"QUIT\r\n")
+                .server(b"221 bye\r\n")
+                .close()
+                .records
+            )
+            live.line('"connection"')
+            live.stop()
+        assert live.items("connection")[0]["server"]["port"] == 4025
+
+    @pytest.mark.parametrize("name", ["lo", "any"])
+    def test_loopback_is_not_seen_twice(self, space: Namespace, name: str) -> None:
+        with Live(space, "-i", name, "--write", "/dev/null") as live:
+            live.started()
+            space.command(sys.executable, "-c", _SERVE)
+            live.line('"connection"')
+            live.stop()
+        (capture,) = live.items("capture")
+        assert 8 <= capture["frames"] <= 20  # of a connection with four lines; twice would be more
+        assert capture["link_types"] == (["EN10MB"] if name == "lo" else ["LINUX_SLL"])
+        assert {"SEQ101", "SEQ120"} <= set(rules(live.items("finding")))
+        assert live.items("connection")[0]["gaps"] == []
+
+    def test_several_interfaces(self, space: Namespace) -> None:
+        with Live(space, "-i", "v1", "-i", "lo") as live:
+            live.started()
+            space.send(record.data for record in talk().records)
+            space.command(sys.executable, "-c", _SERVE)
+            live.line('"connection"')
+            live.line('"connection"')
+            live.stop()
+        assert {one["client"]["address"] for one in live.items("connection")} == {"192.0.2.1", "127.0.0.1"}
+
+    def test_an_interface_without_link_layer(self, space: Namespace) -> None:
+        script = (
+            "import fcntl, os, struct, subprocess, sys\n"
+            "tun = os.open('/dev/net/tun', os.O_RDWR)\n"
+            "fcntl.ioctl(tun, 0x400454CA, struct.pack('16sH22x', b'tun7', 0x1001))\n"
+            "subprocess.run(['ip', 'link', 'set', 'tun7', 'up'], check=True)\n"
+            "print('up', flush=True)\n"
+            "data = sys.stdin.buffer.read()\n"
+            "at = 0\n"
+            "while at < len(data):\n"
+            "    size = struct.unpack_from('=I', data, at)[0]\n"
+            "    os.write(tun, data[at + 4 : at + 4 + size])\n"
+            "    at += 4 + size\n"
+        )
+        if not Path("/dev/net/tun").exists():
+            pytest.skip("needs /dev/net/tun")
+        command = space.inside(sys.executable, "-c", script)
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as tun:
+            assert tun.stdin is not None
+            assert tun.stdout is not None
+            assert tun.stdout.readline() == b"up\n"
+            with Live(space, "-i", "tun7") as live:
+                live.started()
+                packets = [record.data[14:] for record in talk().records]
+                tun.stdin.write(b"".join(struct.pack("=I", len(one)) + one for one in packets))
+                tun.stdin.close()
+                live.line('"connection"')
+                live.stop()
+        assert live.items("capture")[0]["link_types"] == ["RAW"]
+        assert {"SEQ101", "SEQ120"} <= set(rules(live.items("finding")))
+
+
+_SERVE = """
+import socket, threading
+door = socket.create_server(("127.0.0.1", 25))
+def serve():
+    one, _ = door.accept()
+    lines = one.makefile("rwb", 0)
+    lines.write(b"220 mx.example ESMTP\\r\\n")
+    lines.readline(); lines.write(b"250 ok\\r\\n")
+    lines.readline(); lines.write(b"221 bye\\r\\n")
+    one.close()
+threading.Thread(target=serve).start()
+client = socket.create_connection(("127.0.0.1", 25))
+lines = client.makefile("rwb", 0)
+lines.readline(); lines.write(b"MAIL FROM:<a@client.example>\\r\\n")
+lines.readline(); lines.write(b"QUIT\\r\\n")
+lines.readline(); client.close()
+"""
+
+
+class TestEnds:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal_ends_it_with_a_summary(self, space: Namespace, number: signal.Signals) -> None:
+        with Live(space, "-i", "v1") as live:
+            live.started()
+            space.send(record.data for record in talk(quit=False).records)
+            assert live.stop(number) == 0  # at once: what the kernel still holds is waited for
+        assert live.items("summary")[0]["connections"] == 1
+        assert json.loads(live.lines[-1])["type"] == "summary"
+
+    def test_after_so_many_frames(self, space: Namespace) -> None:
+        with Live(space, "-i", "v1", "--count", "5") as live:
+            live.started()
+            space.send(record.data for record in talk().records)
+            assert live.wait() == 0
+        assert live.items("capture")[0]["frames"] == 5
+
+    def test_after_so_many_seconds(self, space: Namespace) -> None:
+        with Live(space, "-i", "v1", "--duration", "1", form="text") as live:
+            live.started()
+            assert live.wait(10) == 0
+        assert live.lines[-1] == "No SMTP seen.\n"
+
+    def test_when_nobody_reads_any_more(self, space: Namespace) -> None:
+        with Live(space, "-i", "v1") as live:
+            live.started()
+            assert live.process.stdout is not None
+            space.send(record.data for record in talk(1025).records)
+            live.line('"connection"')
+            os.close(os.dup(live.process.stdout.fileno()))
+            live.process.stdout.detach().close()  # type: ignore[union-attr]
+            for port in range(1026, 1030):
+                space.send(record.data for record in talk(port).records)
+                time.sleep(0.1)
+            assert live.process.wait(10) == 0
+            assert not [line for line in live.said if "Traceback" in line]
+
+
+class TestSignals:
+    def test_open_connections_are_told_as_they_stand(self, space: Namespace) -> None:
+        with Live(space, "-i", "v1") as live:
+            live.started()
+            space.send(record.data for record in talk(quit=False).records)
+            live.line("SEQ120")
+            live.signal(signal.SIGUSR1)
+            standing = json.loads(live.line('"open"'))
+            assert standing["type"] == "open"
+            assert (standing["id"], standing["client_bytes"], standing["findings"]) == (1, 30, 2)
+            assert [turn["kind"] for turn in standing["dialogue"]] == ["reply", "command", "reply"]
+            space.send(record.data for record in talk().records[-6:])  # and goes on
+            live.line('"connection"')
+            live.stop()
+        assert rules(live.items("finding")).count("SEQ101") == 1
+
+    def test_every_so_many_seconds(self, space: Namespace) -> None:
+        with Live(space, "-i", "v1", "--snapshot", "0.2", form="text") as live:
+            live.started()
+            space.send(record.data for record in talk(quit=False).records)
+            live.line("1 open connection")
+            assert "30 and 30 bytes, 0 messages, 2 findings" in live.line("#1 ")
+            live.line("1 open connection")
+
+    def test_the_configuration_is_read_again_and_flows_are_kept(self, space: Namespace, public: Path) -> None:
+        config = public / "smtpwire.toml"
+        config.write_text('ignore = ["SEQ101", "SEQ120"]\n', "utf-8")
+        command = ["nsenter", f"--net=/run/netns/{space.name}", sys.executable, "-m", "smtpwire", "live", "-i", "v1"]
+        with Live(space, "-i", "v1") as live:
+            live.process.kill()
+            live.process.wait()
+        with subprocess.Popen(
+            [*command, "--format", "ndjson", "--config", str(config)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert "capturing" in process.stderr.readline()
+            one = talk(quit=False)
+            space.send(record.data for record in one.records)
+            time.sleep(0.3)
+            config.write_text('select = ["SEQ"\n', "utf-8")
+            process.send_signal(signal.SIGHUP)
+            assert "the configuration stays as it was" in process.stderr.readline()
+            config.write_text('select = ["SEQ"]\n', "utf-8")
+            process.send_signal(signal.SIGHUP)
+            assert "the configuration was read again" in process.stderr.readline()
+            count = len(one.records)
+            one.client(b"DATA\r\n").server(b"354 go on\r\n")
+            space.send(record.data for record in one.records[count:])
+            time.sleep(0.3)
+            process.terminate()
+            out, _ = process.communicate(timeout=20)
+        items = [json.loads(line) for line in out.splitlines()]
+        (connection,) = (item for item in items if item["type"] == "connection")
+        assert len(connection["dialogue"]) == 5
+        found = [item["rule"] for item in items if item["type"] == "finding"]
+        assert found
+        assert not {"SEQ101", "SEQ120"} & set(found[:1])
+        assert all(rule.startswith("SEQ") for rule in found)
+
+
+class TestInterfaces:
+    def test_one_that_goes_down_and_comes_back(self, space: Namespace) -> None:
+        with Live(space, "-i", "v1") as live:
+            live.started()
+            space.ip("link", "set", "v1", "down")
+            live.hear("v1: the interface is down: waiting for it")
+            space.ip("link", "set", "v1", "up")
+            live.hear("v1: the interface is up again")
+            space.send(record.data for record in talk().records)
+            live.line('"connection"')
+
+    def test_one_that_is_made_anew(self) -> None:
+        with Namespace() as own, Live(own, "-i", "v1") as live:
+            live.started()
+            own.ip("link", "del", "v0")
+            live.hear("v1: the interface is down: waiting for it")
+            own.pair()
+            live.hear("v1: the interface is up again")
+            own.send(record.data for record in talk().records)
+            live.line('"connection"')
+
+    def test_one_that_does_not_exist(self, space: Namespace) -> None:
+        with Live(space, "-i", "nix0") as live:
+            assert live.wait() == 2
+        assert live.said == ["smtpwire: no such interface: nix0: there are lo, v1, v0, any\n"] or live.said[
+            0
+        ].startswith("smtpwire: no such interface: nix0: there are ")
+        assert len(live.said) == 1
+
+    def test_a_filter_that_is_none(self, space: Namespace) -> None:
+        with Live(space, "-i", "lo", "--bpf", "tcp port") as live:
+            assert live.wait() == 2
+        assert len(live.said) == 1
+        assert live.said[0].startswith("smtpwire: no capture filter: --bpf tcp port: ")
+
+
+class TestRights:
+    def test_they_are_given_back(self, space: Namespace) -> None:
+        with Live(space, "-i", "v1", env={"SUDO_UID": "", "SUDO_GID": ""}) as live:
+            live.started()
+            status = dict(
+                line.split(":\t", 1)
+                for line in Path(f"/proc/{live.process.pid}/status").read_text("utf-8").splitlines()
+                if ":\t" in line
+            )
+        assert set(status["Uid"].split()) == set(status["Gid"].split()) == {"65534"}
+        assert status["Groups"].strip() == ""
+        assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {"0" * 16}
+        assert status["NoNewPrivs"] == "1"
+
+    def test_who_called_sudo_is_who_it_becomes(self, space: Namespace) -> None:
+        with Live(space, "-i", "v1", env={"SUDO_UID": "1", "SUDO_GID": "1"}) as live:
+            live.started()
+            status = Path(f"/proc/{live.process.pid}/status").read_text("utf-8")
+        assert "Uid:\t1\t1\t1\t1" in status
+
+    def test_capabilities_without_root_are_given_back_too(self, space: Namespace) -> None:
+        words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        words += ["--inh-caps=+net_raw", "--ambient-caps=+net_raw", "--bounding-set=-all,+net_raw"]
+        command = [*space.inside(*words), sys.executable, "-m", "smtpwire", "live", "-i", "v1", "--no-config"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+            assert process.stderr is not None
+            assert "capturing on v1" in process.stderr.readline()
+            status = Path(f"/proc/{process.pid}/status").read_text("utf-8")
+            process.terminate()
+        assert [line.split()[1] for line in status.splitlines() if line.startswith(("CapPrm", "CapEff", "CapAmb"))] == [
+            "0" * 16
+        ] * 3
+
+    def test_without_any_it_says_what_helps(self, space: Namespace) -> None:
+        words = space.inside("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable)
+        done = subprocess.run(
+            [*words, "-m", "smtpwire", "live", "-i", "v1"], capture_output=True, text=True, check=False, cwd="/"
+        )
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert done.stderr.startswith("smtpwire: no right to capture: v1: run it with sudo")
+        assert "CAP_NET_RAW" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+class TestLosses:
+    def test_the_kernels_drops_are_counted_and_blamed_on_nobody(self, space: Namespace) -> None:
+        frames = []
+        for port in range(2000, 3000):
+            one = Conversation(port).open().server(b"220 mx.example ESMTP\r\n").client(b"EHLO c.example\r\n")
+            one.server(b"250 mx.example\r\n").client(b"MAIL FROM:<a@c.example>\r\n").server(b"250 ok\r\n")
+            one.client(b"RCPT TO:<b@mx.example>\r\n").server(b"250 ok\r\n").client(b"DATA\r\n").server(b"354 go\r\n")
+            one.client(
+                b"From: <a@c.example>\r\nDate: Mon, 5 Jan 2026 10:00:00 +0000\r\n\r\n" + b"x" * 70 + b"\r\n.\r\n"
+            )
+            one.server(b"250 ok\r\n").client(b"QUIT\r\n").server(b"221 bye\r\n").close()
+            frames.append([record.data for record in one.records])
+        # Turn by turn, so that what is lost is a piece of every connection.
+        turns = [frame for turn in zip(*frames, strict=True) for frame in turn]
+        with Live(space, "-i", "v1", "--buffer", "1") as live:
+            live.started()
+            live.signal(signal.SIGSTOP)
+            space.send(turns)
+            live.signal(signal.SIGCONT)
+            line = live.hear("the kernel dropped", 30)
+            assert line.startswith("smtpwire: v1: the kernel dropped ")
+            space.send([frame for turn in list(zip(*frames, strict=True))[-3:] for frame in turn], pause=0.0001)
+            time.sleep(1)
+            live.stop()
+        (capture,) = live.items("capture")
+        (problem,) = capture["problems"]
+        words = problem.split()
+        dropped, passed = int(words[4].replace(",", "")), int(words[6].replace(",", ""))
+        assert capture["frames"] + dropped == passed == len(turns) + 3 * len(frames)
+        found = live.items("finding")
+        assert live.items("connection")
+        assert not [one for one in found if one["side"] != "path" and one["certainty"] == "certain"]
+        assert not {one["side"] for one in found} - {"path"}
+
+
+class TestWriting:
+    def test_a_ring_of_files(self, space: Namespace, public: Path) -> None:
+        with Live(space, "-i", "v1", "--write", str(public / "mail.pcapng"), "--ring", "4KBx3") as live:
+            live.started()
+            for port in range(5000, 5020):
+                space.send(record.data for record in talk(port).records)
+                time.sleep(0.06)
+            time.sleep(0.3)
+            live.stop()
+        files = sorted(public.iterdir())
+        assert len(files) == 3
+        assert all(one.name.startswith("mail_000") and one.suffix == ".pcapng" for one in files)
+        assert all(one.stat().st_mode & 0o777 == 0o600 for one in files)
+        later = audited(public)
+        assert {one["rule"] for one in later["finding"]} >= {"SEQ101", "SEQ120"}
+        assert all(not one["problems"] for one in later["capture"])
+
+    def test_where_the_new_user_may_not_write(self, space: Namespace, tmp_path: Path) -> None:
+        closed = tmp_path / "closed"
+        closed.mkdir(mode=0o700)
+        with Live(space, "-i", "v1", "--write", str(closed / "mail.pcapng")) as live:
+            assert live.wait() == 2
+        assert live.said[-1].startswith("smtpwire: cannot write (Permission denied)")
+
+
+def _segment(seq: int, ack: int, flags: int, payload: bytes = b"") -> bytes:
+    return ethernet(ipv4(tcp(40000, 25, payload, seq=seq, ack=ack, flags=flags)))
+
+
+def test_frames_that_are_none_do_not_stop_it(space: Namespace) -> None:
+    hostile = [
+        b"\xff" * 14,
+        ethernet(b"\x45" + bytes(19)),
+        ethernet(b"\x60" + bytes(39)),
+        ethernet(b"\x00" * 60, 0x8847),
+        _segment(1, 1, SYN | FIN | PSH | ACK, b"\0" * 40)[:50],
+        ethernet(ipv4(tcp(40000, 25, b"x"), total=9000)),
+        ethernet(ipv4(b"\0" * 8, protocol=47)),
+    ]
+    with Live(space, "-i", "v1", "--bpf", "") as live:
+        live.started()
+        space.send(hostile)
+        space.send(record.data for record in talk().records)
+        live.line('"connection"')
+        assert live.stop() == 0
+    assert {"SEQ101", "SEQ120"} <= set(rules(live.items("finding")))
+
+
+def test_nothing_else_of_the_namespace_is_touched(space: Namespace) -> None:
+    with Live(space, "-i", "v1", "-p") as live:
+        live.started()
+        done = subprocess.run(
+            ["ip", "-n", space.name, "-d", "link", "show", "v1"], capture_output=True, text=True, check=True
+        )
+        assert "promiscuity 0" in done.stdout
+    assert socket.gethostname()

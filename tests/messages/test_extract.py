@@ -1,0 +1,431 @@
+"""``smtpwire extract``: messages byte by byte, beside what is known of their way; nothing hostile gets out of DIR."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import smtplib
+import stat
+import subprocess
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from captures import pcap
+from scripts import MESSAGE, Script, connections, envelope, hello, lines, records, segments
+
+from smtpwire.analyzer.cli import app
+from smtpwire.analyzer.errors import UsageError
+from smtpwire.analyzer.messages import spill as spill_module
+from smtpwire.analyzer.messages.envelope import Envelope
+from smtpwire.analyzer.messages.folder import Folder
+from smtpwire.analyzer.reports.output import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+Extracted = list[tuple[dict[str, Any], bytes]]
+
+
+def extracted(target: Path) -> Extracted:
+    """Sidecars with their messages, in order of their numbers."""
+    found = [json.loads(path.read_bytes()) for path in target.rglob("*.json")]
+    found.sort(key=lambda one: str(one["file"]).rpartition("/")[2])
+    return [(one, (target / one["file"]).read_bytes()) for one in found]
+
+
+def extract(tmp_path: Path, script: Script, *options: str, onesided: bool = False, port: int = 25) -> Extracted:
+    capture, target = tmp_path / "c.pcap", tmp_path / "mail"
+    capture.write_bytes(pcap(records(segments(script, onesided=onesided, port=port))))
+    assert app(["extract", str(capture), "-o", str(target), "--no-config", *options], standalone_mode=False) == 0
+    return extracted(target)
+
+
+def mail(content: str | bytes = MESSAGE, end: str = "S 250 ok", mark: bytes = b".\r\n") -> Script:
+    data = content.encode() if isinstance(content, str) else content
+    return [*hello(), *envelope(), *lines("C DATA", "S 354 go"), ("C", data + mark), *lines(end, "C QUIT", "S 221 bye")]
+
+
+# -- the octets -------------------------------------------------------------------------------------------------------
+
+
+def test_a_message_is_there_byte_by_byte_and_has_the_digest_of_the_report(tmp_path: Path) -> None:
+    script = mail()
+    ((sidecar, data),) = extract(tmp_path, script)
+    (connection,) = connections(segments(script))
+    assert data == MESSAGE.encode()
+    assert sidecar["sha256"] == hashlib.sha256(data).hexdigest() == connection.messages[0].sha256
+    assert (sidecar["size"], sidecar["octets"]) == (len(data), len(data))
+    assert sidecar["complete"]
+    assert not sidecar["truncated"]
+    assert sidecar["file"].startswith("accepted/000001-" + sidecar["sha256"][:12])
+
+
+class FakeServer:
+    """A socket for smtplib: takes what the client sends, answers from a list, remembers both."""
+
+    def __init__(self, replies: list[bytes]) -> None:
+        self._replies = replies
+        self.script: list[tuple[str, bytes | str]] = []
+        self._answers = BytesIO()
+
+    def answer(self) -> None:
+        reply = self._replies.pop(0)
+        at = self._answers.tell()
+        self._answers.seek(0, 2)
+        self._answers.write(reply)
+        self._answers.seek(at)
+        self.script.append(("S", reply))
+
+    def sendall(self, data: bytes) -> None:
+        self.script.append(("C", data))
+        self.answer()
+
+    def makefile(self, mode: str) -> BytesIO:
+        return self._answers
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_what_smtplib_sends_comes_out_as_the_email_package_wrote_it(tmp_path: Path) -> None:
+    message = EmailMessage(policy=policy.SMTP)
+    message["From"], message["To"], message["Subject"] = "a@client.example", "b@mx.example", "dots"
+    message.set_content("one\n.\n..two\n.three\nlast\n")
+    message.add_attachment(b"\0\1\2" * 500, maintype="application", subtype="octet-stream", filename="x.bin")
+    written = message.as_bytes()  # which also settles the boundary
+    server = FakeServer(
+        [b"220 mx\r\n", b"250 mx\r\n", *[b"250 ok\r\n"] * 2, b"354 go\r\n", b"250 ok\r\n", b"221 bye\r\n"]
+    )
+    server.answer()
+    client = smtplib.SMTP(local_hostname="client.example")
+    client.sock = server  # type: ignore[assignment]
+    client.getreply()
+    client.send_message(message)
+    client.quit()
+    ((sidecar, data),) = extract(tmp_path, server.script)
+    assert data == written
+    back = message_from_bytes(data, policy=policy.default)
+    body = back.get_body()
+    assert body is not None
+    assert body.get_content().replace("\r\n", "\n") == "one\n.\n..two\n.three\nlast\n"
+    (attached,) = sidecar["attachments"]
+    assert attached["name"] == "x.bin"
+    assert attached["sha256"] == hashlib.sha256(b"\0\1\2" * 500).hexdigest()
+
+
+def test_chunks_are_joined(tmp_path: Path) -> None:
+    script = [
+        *hello("CHUNKING"),
+        *envelope(),
+        *lines("C BDAT 11"),
+        ("C", "Subject: x\r"),
+        *lines("S 250 ok", "C BDAT 6 LAST"),
+        ("C", "\n\r\n.hi"),
+        *lines("S 250 ok", "C QUIT", "S 221 bye"),
+    ]
+    ((sidecar, data),) = extract(tmp_path, script)
+    assert data == b"Subject: x\r\n\r\n.hi"
+    assert sidecar["chunked"]
+    assert sidecar["complete"]
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark")
+@pytest.mark.parametrize("name", ["postfix--mail-before-ehlo", "postfix--clean-esmtp", "sendmail--rcpt-before-mail"])
+def test_tshark_exports_the_same_octets(name: str, tmp_path: Path) -> None:
+    capture = SAMPLES / f"{name}.pcap"
+    if not capture.exists():
+        pytest.skip("needs the source tree")
+    objects = tmp_path / "objects"
+    subprocess.run(
+        ["tshark", "-Q", "-r", capture, "--export-objects", f"imf,{objects}"], check=True, capture_output=True
+    )
+    (exported,) = objects.iterdir()
+    target = tmp_path / "mail"
+    assert app(["extract", str(capture), "-o", str(target), "--no-config"], standalone_mode=False) == 0
+    ((_, data),) = extracted(target)
+    # tshark leaves the stuffed dots in (RFC 5321 §4.5.2).
+    assert exported.read_bytes() == data.replace(b"\r\n.", b"\r\n..")
+
+
+# -- what is not whole ------------------------------------------------------------------------------------------------
+
+
+def test_a_gap_leaves_what_is_there_and_says_where_it_lacks(tmp_path: Path) -> None:
+    script = [
+        *hello(),
+        *envelope(),
+        *lines("C DATA", "S 354 go"),
+        ("C", "Subject: x\r\n\r\nfirst"),
+        ("GC", "1000"),
+        ("C", "last\r\n.\r\n"),
+        *lines("S 250 ok", "C QUIT", "S 221 bye"),
+    ]
+    ((sidecar, data),) = extract(tmp_path, script)
+    assert data == b"Subject: x\r\n\r\nfirstlast\r\n"
+    assert sidecar["missing"] == [{"offset": 19, "length": 1000}]
+    assert sidecar["size"] == len(data) + 1000
+    assert not sidecar["complete"]
+    assert sidecar["file"].endswith("-partial.eml")
+
+
+def test_a_message_that_never_ended_is_of_unknown_fate(tmp_path: Path) -> None:
+    script = [*hello(), *envelope(), *lines("C DATA", "S 354 go"), ("C", "Subject: x\r\n\r\nfirst\r\n."), ("RC", "")]
+    ((sidecar, data),) = extract(tmp_path, script)
+    assert data == b"Subject: x\r\n\r\nfirst\r\n"  # the dot is stuffing, or the beginning of the end
+    assert sidecar["file"].startswith("unknown/")
+    assert sidecar["file"].endswith("-partial.eml")
+    assert sidecar["from"] == "a@client.example"
+
+
+def test_chunks_thrown_away_by_rset_are_of_unknown_fate_too(tmp_path: Path) -> None:
+    script = [
+        *hello("CHUNKING"),
+        *envelope(),
+        *lines("C BDAT 5"),
+        ("C", "a: b\r"),
+        *lines("S 250 ok", "C RSET", "S 250 ok"),
+    ]
+    ((sidecar, data),) = extract(tmp_path, [*script, *envelope(), *lines("C QUIT", "S 221 bye")])
+    assert data == b"a: b\r"
+    assert (sidecar["fate"], sidecar["complete"]) == ("unknown", False)
+
+
+def test_a_limit_cuts_off_and_says_so(tmp_path: Path) -> None:
+    ((sidecar, data),) = extract(tmp_path, mail(), "--max-size", "20")
+    assert data == MESSAGE.encode()[:20]
+    assert (sidecar["truncated"], sidecar["octets"], sidecar["size"]) == (True, 20, len(MESSAGE))
+    assert sidecar["file"].endswith("-partial.eml")
+
+
+def test_an_end_that_only_the_server_saw_is_the_end(tmp_path: Path) -> None:
+    script = [
+        *hello(),
+        *envelope(),
+        *lines("C DATA", "S 354 go"),
+        ("C", "Subject: one\r\n\r\nhi\n.\nMAIL FROM:<e@x.example>\r\n"),
+        *lines("S 250 stored", "S 250 ok", "C RCPT TO:<b@mx.example>", "S 250 ok", "C DATA", "S 354 go"),
+        ("C", "Subject: two\r\n\r\nsmuggled\r\n.\r\n"),
+        *lines("S 250 stored", "C QUIT", "S 221 bye"),
+    ]
+    (one, first), (two, second) = extract(tmp_path, script)
+    assert first == b"Subject: one\r\n\r\nhi\n"
+    assert second == b"Subject: two\r\n\r\nsmuggled\r\n"
+    assert one["from"] == "a@client.example"
+    assert two["from"] == "e@x.example"
+    assert "look-alike" in one["notes"][0]
+
+
+def test_a_message_that_the_server_took_for_two_says_so(tmp_path: Path) -> None:
+    content = "Subject: one\r\n\r\nhi\n.\nMAIL FROM:<e@x.example>\r\n"
+    script = mail(content)
+    replies = lines("S 250 stored", "S 250 sender ok")
+    script = [*script[:-3], *replies, *script[-2:]]
+    ((sidecar, data),) = extract(tmp_path, script)
+    assert data == content.encode()
+    assert "stored less" in sidecar["notes"][0]
+
+
+# -- the envelope -----------------------------------------------------------------------------------------------------
+
+
+def test_the_envelope_has_each_path_with_its_parameters_and_reply(tmp_path: Path) -> None:
+    script = [
+        *hello("SIZE", "DSN"),
+        *lines(
+            "C MAIL FROM:<a@client.example> SIZE=100 RET=HDRS",
+            "S 250 2.1.0 ok",
+            "C RCPT TO:<b@mx.example> NOTIFY=NEVER",
+            "S 250 ok",
+            "C RCPT TO:<nobody@mx.example>",
+            "S 550 5.1.1 no such user",
+            "C DATA",
+            "S 354 go",
+        ),
+        ("C", MESSAGE + ".\r\n"),
+        *lines("S 250 2.0.0 queued as 1", "C QUIT", "S 221 bye"),
+    ]
+    ((sidecar, _),) = extract(tmp_path, script)
+    assert sidecar["from"] == "a@client.example"
+    assert sidecar["parameters"] == {"SIZE": "100", "RET": "HDRS"}
+    assert [(one["address"], one["reply"]["code"]) for one in sidecar["recipients"]] == [
+        ("b@mx.example", 250),
+        ("nobody@mx.example", 550),
+    ]
+    assert sidecar["recipients"][0]["parameters"] == {"NOTIFY": "NEVER"}
+    assert [(one["code"], one["lines"]) for one in sidecar["replies"]] == [(250, ["2.0.0 queued as 1"])]
+    assert sidecar["client"]["address"] == "192.0.2.1"
+
+
+def test_a_refused_message_is_not_among_the_accepted(tmp_path: Path) -> None:
+    ((sidecar, data),) = extract(tmp_path, mail(end="S 554 spam"))
+    assert sidecar["file"].startswith("refused/")
+    assert sidecar["fate"] == "refused"
+    assert data == MESSAGE.encode()
+    assert not list((tmp_path / "mail" / "accepted").iterdir())
+
+
+def test_what_nobody_saw_answered_is_unknown_and_its_envelope_is_the_clients_word(tmp_path: Path) -> None:
+    script = [entry for entry in mail() if entry[0] == "C"]
+    ((sidecar, data),) = extract(tmp_path, script, onesided=True)
+    assert data == MESSAGE.encode()
+    assert sidecar["file"].startswith("unknown/")
+    assert sidecar["from"] == "a@client.example"
+    assert [(one["address"], one["reply"]) for one in sidecar["recipients"]] == [("b@mx.example", None)]
+
+
+def test_lmtp_has_a_reply_for_each_recipient(tmp_path: Path) -> None:
+    script = [
+        *lines("S 220 mx LMTP", "C LHLO c.example", "S 250 mx", "C MAIL FROM:<>", "S 250 ok"),
+        *lines("C RCPT TO:<a@mx.example>", "S 250 ok", "C RCPT TO:<b@mx.example>", "S 250 ok", "C DATA", "S 354 go"),
+        ("C", MESSAGE + ".\r\n"),
+        *lines("S 250 stored", "S 452 full", "C QUIT", "S 221 bye"),
+    ]
+    ((sidecar, _),) = extract(tmp_path, script, port=24)
+    assert sidecar["protocol"] == "lmtp"
+    assert sidecar["from"] == ""
+    assert [one["code"] for one in sidecar["replies"]] == [250, 452]
+    assert sidecar["fate"] == "accepted"
+
+
+def test_pipelined_messages_keep_their_envelopes(tmp_path: Path) -> None:
+    def group(n: int) -> str:
+        return f"MAIL FROM:<{n}@c.example>\r\nRCPT TO:<r{n}@mx.example>\r\nDATA\r\n"
+
+    script = [
+        *hello("PIPELINING"),
+        ("C", group(1)),
+        *lines("S 250 ok", "S 250 ok", "S 354 go"),
+        ("C", "Subject: 1\r\n\r\n.\r\n" + group(2)),
+        *lines("S 250 one", "S 250 ok", "S 250 ok", "S 354 go"),
+        ("C", "Subject: 2\r\n\r\n.\r\nQUIT\r\n"),
+        *lines("S 550 two", "S 221 bye"),
+    ]
+    found = {sidecar["from"]: (sidecar["fate"], data) for sidecar, data in extract(tmp_path, script)}
+    assert found == {
+        "1@c.example": ("accepted", b"Subject: 1\r\n\r\n"),
+        "2@c.example": ("refused", b"Subject: 2\r\n\r\n"),
+    }
+
+
+# -- the directory ----------------------------------------------------------------------------------------------------
+
+
+def test_nothing_from_the_wire_is_in_a_name_and_nobody_else_may_read(tmp_path: Path) -> None:
+    hostile = MESSAGE.replace("test", "../../../etc/passwd") + 'X: y; filename="../../x"\r\n'
+    extract(tmp_path, mail(hostile))
+    files = [path for path in (tmp_path / "mail").rglob("*") if path.is_file()]
+    assert len(files) == 2
+    for path in files:
+        assert path.parent.name == "accepted"
+        assert set(path.stem) <= set("0123456789abcdef-")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_directory_with_files_is_left_alone_without_force(tmp_path: Path) -> None:
+    target = tmp_path / "mail"
+    target.mkdir()
+    (target / "letter.txt").write_text("mine")
+    with pytest.raises(UsageError, match="not empty"):
+        Folder(str(target))
+    assert [path.name for path in target.iterdir()] == ["letter.txt"]
+
+
+def test_with_force_numbers_go_on_and_nothing_is_overwritten(tmp_path: Path) -> None:
+    extract(tmp_path, mail())
+    before = {path: path.read_bytes() for path in (tmp_path / "mail").rglob("*") if path.is_file()}
+    found = extract(tmp_path, mail(), "--force")
+    assert [one["file"][9:16] for one, _ in found] == ["000001-", "000002-"]
+    assert all(path.read_bytes() == data for path, data in before.items())
+
+
+def test_a_link_in_place_of_a_directory_is_refused(tmp_path: Path) -> None:
+    target, elsewhere = tmp_path / "mail", tmp_path / "elsewhere"
+    target.mkdir()
+    elsewhere.mkdir()
+    (target / "accepted").symlink_to(elsewhere)
+    with pytest.raises(UsageError, match="a link stands"):
+        Folder(str(target), force=True)
+    assert not list(elsewhere.iterdir())
+
+
+def test_a_file_in_place_of_the_directory_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "mail").write_text("x")
+    with pytest.raises(UsageError, match=r"cannot write .*: .*mail: name another"):
+        Folder(str(tmp_path / "mail"))
+
+
+# -- on the way -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
+    def bounds(one: int, together: int) -> None:
+        monkeypatch.setattr(spill_module, "WAITING_BYTES", one)
+        monkeypatch.setattr(spill_module, "ALL_WAITING_BYTES", together)
+
+    return bounds
+
+
+def test_large_messages_go_by_way_of_a_file_and_leave_nothing_else(
+    tmp_path: Path, small: Callable[[int, int], None]
+) -> None:
+    small(1000, 1 << 20)
+    big = MESSAGE + "x" * 70 + "\r\n" + ("y" * 70 + "\r\n") * 500
+    ((_, data),) = extract(tmp_path, mail(big))
+    assert data == big.encode()
+    assert not list((tmp_path / "mail").glob(".smtpwire*"))
+
+
+def test_a_message_on_disk_can_be_cut_too(tmp_path: Path, small: Callable[[int, int], None]) -> None:
+    small(100, 1 << 20)
+    head = "Subject: x\r\n\r\n" + ("y" * 70 + "\r\n") * 100
+    script = [*hello(), *envelope(), *lines("C DATA", "S 354 go"), ("C", head + "\n.\nMAIL FROM:<e@x.example>\r\n")]
+    ((_, data),) = extract(tmp_path, [*script, *lines("S 250 stored", "S 250 ok", "C QUIT", "S 221 bye")])
+    assert data == head.encode() + b"\n"
+
+
+def test_all_that_waits_in_memory_is_bounded(tmp_path: Path, small: Callable[[int, int], None]) -> None:
+    small(1000, 2500)
+    spills = spill_module.Spills(tmp_path)
+    many = [spills.begin() for _ in range(10)]
+    for _ in range(3):
+        for one in many:
+            one.append(b"x" * 300)
+            assert spills.waiting <= 2500
+    assert all(b"".join(one.chunks()) == b"x" * 900 for one in many)
+    spills.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_somebody_put_there_is_not_written_to(tmp_path: Path, small: Callable[[int, int], None]) -> None:
+    small(10, 1 << 20)
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    spill = spill_module.Spills(tmp_path).begin()
+    spill.append(b"x" * 20)
+    (part,) = tmp_path.glob(".smtpwire*")
+    part.unlink()
+    part.symlink_to(victim)
+    with pytest.raises(OSError, match=r".*"):
+        spill.append(b"y" * 20)
+    part.unlink()
+    part.hardlink_to(victim)
+    with pytest.raises(FileExistsError):
+        spill.append(b"y" * 20)
+    assert victim.read_bytes() == b"mine"
+
+
+def test_a_disk_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path / "mail"))
+    spill = folder.spills.begin()
+    spill.append(b"x")
+    shutil.rmtree(tmp_path / "mail")
+    with pytest.raises(OutputError, match=r"cannot write \(No such file"):
+        folder.keep(Envelope(), spill)

@@ -1,0 +1,68 @@
+"""CSV: Python's reader gets the findings back, and no spreadsheet finds a formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+from io import BytesIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scripts import connections, hello, lines, segments
+
+from smtpwire.analyzer.model import Summary
+from smtpwire.analyzer.reports.cells import csv_lines, table_lines
+from smtpwire.analyzer.reports.csv_ import COLUMNS, CsvWriter
+from smtpwire.analyzer.reports.output import Output
+
+SCRIPT = [*hello(), *lines("C RCPT TO:<b@mx.example>", "S 503 no", 'C =cmd|"x", y', "S 500 no", "C QUIT", "S 221 bye")]
+
+
+def test_every_finding_comes_back_through_pythons_reader() -> None:
+    (connection,) = connections(segments(SCRIPT))
+    stream = BytesIO()
+    writer = CsvWriter(Output(stream))
+    writer.connection(connection)
+    writer.finish(Summary())
+    data = stream.getvalue().decode()
+    assert data.count("\r\n") == data.count("\n") == len(connection.findings) + 1
+    rows = list(csv.DictReader(io.StringIO(data), strict=True))
+    assert [(row["rule"], int(row["frame"]), int(row["offset"]), row["side"]) for row in rows] == [
+        (f.rule, f.frame, f.offset, f.side) for f in connection.findings
+    ]
+    assert {row["connection"] for row in rows} == {"1"}
+    assert any(row["evidence"].startswith("'=") for row in rows)
+
+
+def test_without_findings_there_are_the_names_of_the_columns() -> None:
+    stream = BytesIO()
+    CsvWriter(Output(stream)).finish(Summary())
+    assert stream.getvalue().decode().rstrip("\r\n").split(",") == list(COLUMNS)
+
+
+@given(st.lists(st.lists(st.text(max_size=8), min_size=2, max_size=2), max_size=5))
+def test_texts_come_back_but_for_the_apostrophe(rows: list[list[str]]) -> None:
+    text = "".join(csv_lines(rows))
+    back = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    assert [[cell.removeprefix("'") for cell in row] for row in back] == [
+        [cell.removeprefix("'") for cell in row] for row in rows
+    ]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "＝1"])
+def test_no_text_begins_like_a_formula(text: str) -> None:
+    ((cell,),) = csv.reader(io.StringIO("".join(csv_lines([[text]])), newline=""))
+    assert cell == "'" + text
+
+
+def test_numbers_stay_numbers() -> None:
+    assert "".join(csv_lines([[-1, None, 2.5]])) == "-1,,2.5\r\n"
+
+
+def test_a_table_is_aligned_and_harmless() -> None:
+    lines = list(table_lines(["n", "text"], iter([(1, "a\x1b[2J\nb"), (20, "x" * 100), (None, b"\xff")])))
+    assert lines[0].rstrip() == " n  text"
+    assert lines[2] == " 1  a\\x1b[2J\\nb\n"
+    assert lines[3].endswith("…\n")
+    assert lines[4] == "    ff\n"

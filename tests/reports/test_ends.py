@@ -1,0 +1,186 @@
+"""``smtpwire show --end-of-data``: what each reader takes for the end, and what the server did."""
+
+from __future__ import annotations
+
+import re
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import pytest
+from captures import pcap
+from scripts import MESSAGE, Script, by_byte, envelope, hello, lines, records, segments
+
+from smtpwire.analyzer.audit import Audit, Options
+from smtpwire.analyzer.choices import Redact
+from smtpwire.analyzer.cli import app
+from smtpwire.analyzer.errors import UsageError
+from smtpwire.analyzer.model import Capture
+from smtpwire.analyzer.reports.ends import EndsWriter, named
+from smtpwire.analyzer.reports.output import Output
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scripts import Cut
+
+SMUGGLED = "MAIL FROM:<e@x.example>"
+
+
+def shown(
+    tmp_path: Path,
+    script: Script,
+    *,
+    everything: bool = False,
+    redact: Redact = Redact.SECRETS,
+    cut: Cut | None = None,
+    only: int | None = None,
+) -> str:
+    path = tmp_path / "c.pcap"
+    path.write_bytes(pcap(records(segments(script, cut=cut))))
+    stream = BytesIO()
+    writer = EndsWriter(Output(stream), only, everything=everything, redact=redact)
+    audit = Audit(Options(tap=writer.tap, redact=redact))
+    for item in audit.run([path]):
+        writer.capture(item) if isinstance(item, Capture) else writer.connection(item)
+    writer.finish(audit.summary)
+    return stream.getvalue().decode()
+
+
+def ends(text: str) -> dict[str, tuple[int, str, str]]:
+    """Of each reader: byte, mark, what stands behind."""
+    rows = re.findall(
+        r"^    (strict|Postfix, lenient|Zeek|Suricata|Snort|Arkime) +\d+ +(\d+)  (\S+) *(.*)$", text, re.M
+    )
+    return {name: (int(at), mark, behind) for name, at, mark, behind in rows}
+
+
+def mail(content: str, *replies: str) -> Script:
+    return [
+        *hello("PIPELINING"),
+        *envelope(),
+        *lines("C DATA", "S 354 go"),
+        ("C", content + "\r\n.\r\n"),
+        *lines(*(f"S {reply}" for reply in replies), "C QUIT", "S 221 bye"),
+    ]
+
+
+def text_with(mark: str) -> str:
+    return f"Subject: x\r\n\r\nhi{mark}{SMUGGLED}\r\nRCPT TO:<b@mx.example>"
+
+
+def offset_of_content() -> int:
+    sent = [text for who, text in [*hello("PIPELINING"), *envelope(), *lines("C DATA")] if who == "C"]
+    return sum(map(len, sent))
+
+
+@pytest.mark.parametrize("cut", [None, by_byte])
+def test_readers_that_disagree_are_shown_with_place_mark_and_what_follows(tmp_path: Path, cut: Cut | None) -> None:
+    text = shown(tmp_path, mail(text_with("\n.\n"), "250 ok"), cut=cut)
+    found = ends(text)
+    start, content = offset_of_content(), text_with("\n.\n")
+    assert found["Zeek"] == (start + content.index("."), "<LF>.<LF>", SMUGGLED)
+    assert found["Postfix, lenient"] == found["Suricata"] == found["Snort"] == found["Zeek"]
+    assert found["strict"] == found["Arkime"] == (start + len(content) + 2, "<CR><LF>.<CR><LF>", "")
+    assert "accepted the message, and nothing shows that it took a look-alike for the end" in text
+    assert "readers disagree about the end of 1" in text
+
+
+@pytest.mark.parametrize(
+    ("mark", "lenient"),
+    [
+        ("\r.\r", {"Zeek", "Suricata", "Arkime"}),
+        ("\r\n.\r", {"Zeek", "Suricata", "Arkime"}),
+        ("\r\n.\n", {"Postfix, lenient", "Zeek", "Suricata", "Snort"}),
+        ("\r\n.\r\r\n", {"Postfix, lenient", "Zeek", "Suricata", "Snort", "Arkime"}),
+    ],
+    ids=repr,
+)
+def test_the_command_is_behind_the_mark_for_those_who_take_it(tmp_path: Path, mark: str, lenient: set[str]) -> None:
+    found = ends(shown(tmp_path, mail(text_with(mark), "250 ok")))
+    assert {name for name, (_, _, behind) in found.items() if behind == SMUGGLED} == lenient
+
+
+def test_plain_messages_are_counted_and_shown_only_if_asked_for(tmp_path: Path) -> None:
+    script = mail(MESSAGE.rstrip(), "250 ok")
+    assert shown(tmp_path, script) == "1 message sent with DATA: every reader sees the same end.\n"
+    text = shown(tmp_path, script, everything=True)
+    assert len(set(ends(text).values())) == 1
+    assert len(ends(text)) == 6
+    assert "The server accepted the message." in text
+
+
+def test_a_server_that_answers_more_than_it_was_asked_has_taken_the_look_alike(tmp_path: Path) -> None:
+    text = shown(tmp_path, mail(text_with("\n.\n"), "250 stored", "250 sender ok", "250 rcpt ok"))
+    assert "took <LF>.<LF> for the end" in text
+
+
+def test_a_server_that_refused_and_one_that_was_not_seen_are_told_apart(tmp_path: Path) -> None:
+    assert "refused the message with 550" in shown(tmp_path, mail(text_with("\n.\n"), "550 bare newline"))
+    unseen = [*mail(text_with("\n.\n"))[:-2], ("RC", "")]
+    assert "did what is not in the capture" in shown(tmp_path, unseen)
+
+
+@pytest.mark.parametrize("mark", ["\n.\n", "\r\n.\r"])
+def test_where_the_server_ended_early_strict_readers_go_on_to_the_next_real_end(tmp_path: Path, mark: str) -> None:
+    first = f"Subject: x\r\n\r\nhi{mark}"
+    second = f"{SMUGGLED}\r\n"
+    third = "Subject: y\r\n\r\nother\r\n.\r\n"
+    script = [
+        *hello(),
+        *envelope(),
+        *lines("C DATA", "S 354 go"),
+        ("C", first),
+        *lines("S 250 stored"),
+        ("C", second),
+        *lines("S 250 ok", "C RCPT TO:<b@mx.example>", "S 250 ok", "C DATA", "S 354 go"),
+        ("C", third),
+        *lines("S 250 stored", "C QUIT", "S 221 bye"),
+    ]
+    text = shown(tmp_path, script)
+    found = ends(text)
+    between = len("RCPT TO:<b@mx.example>\r\nDATA\r\n")
+    assert found["strict"][0] == offset_of_content() + len(first + second) + between + len(third) - 3
+    assert found["Zeek"] == (offset_of_content() + first.index("."), named(mark.encode()), SMUGGLED)
+    assert f"took {named(mark.encode())} for the end" in text
+    assert "2 messages sent with DATA: readers disagree about the end of 1" in text
+
+
+def test_missing_bytes_are_told(tmp_path: Path) -> None:
+    script = [
+        *hello(),
+        *envelope(),
+        *lines("C DATA", "S 354 go"),
+        ("C", text_with("\n.\n")),
+        ("GC", "100"),
+        ("C", "more\r\n.\r\n"),
+        *lines("S 250 ok", "C QUIT", "S 221 bye"),
+    ]
+    assert "not in the capture" in shown(tmp_path, script)
+
+
+def test_text_of_a_message_is_told_only_without_redaction(tmp_path: Path) -> None:
+    script = mail("Subject: x\r\n\r\nhi\n.\nmy secret is 42", "250 ok")
+    assert "42" not in shown(tmp_path, script)
+    assert ends(shown(tmp_path, script))["Zeek"][2] == "(15 bytes of text)"
+    assert ends(shown(tmp_path, script, redact=Redact.NONE))["Zeek"][2] == "my secret is 42"
+    assert ends(shown(tmp_path, mail(text_with("\n.\n"), "250 ok"), redact=Redact.PII))["Zeek"][2] == "MAIL"
+    login = mail("Subject: x\r\n\r\nhi\n.\nAUTH PLAIN AGEAYg==", "250 ok")
+    assert ends(shown(tmp_path, login))["Zeek"][2] == "AUTH"
+
+
+def test_hostile_text_cannot_move_a_cursor(tmp_path: Path) -> None:
+    text = shown(tmp_path, mail("a: b\r\n\r\nhi\n.\n\x1b[2Jx", "250 ok"), redact=Redact.NONE)
+    assert "\x1b" not in text
+
+
+def test_a_connection_is_chosen_by_number(tmp_path: Path) -> None:
+    assert "No message" in shown(tmp_path, mail(text_with("\n.\n"), "250 ok"), only=2)
+
+
+def test_marks_are_named_and_runs_are_counted() -> None:
+    assert named(b"\r\n.\r\r\r\r\n") == "<CR><LF>.<CR>×4<LF>"
+
+
+def test_all_without_end_of_data_is_one_line() -> None:
+    with pytest.raises(UsageError, match="--all belongs to --end-of-data"):
+        app(["show", "x.pcap", "--all"], standalone_mode=False)

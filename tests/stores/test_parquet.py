@@ -1,0 +1,119 @@
+"""The Parquet store, as pyarrow reads it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from captures import pcap
+from scripts import hello, lines, records, segments
+
+from smtpwire.analyzer.cli import app
+from smtpwire.analyzer.errors import UsageError
+from smtpwire.analyzer.reports.formats import FORMATS, Format
+from smtpwire.analyzer.stores import parquet as store
+from smtpwire.analyzer.stores.query import loaded
+from smtpwire.analyzer.stores.tables import TABLES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+parquet = pytest.importorskip("pyarrow.parquet")
+
+SCRIPT = [*hello(), *lines("C RCPT TO:<b@mx.example>", "S 503 no", "C QUIT", "S 221 bye"), ("FC", ""), ("FS", "")]
+
+
+def table(directory: Path, name: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = parquet.read_table(directory / name).to_pylist()
+    return rows
+
+
+def audit(tmp_path: Path, target: Path, *scripts: Any) -> None:
+    paths = []
+    for number, script in enumerate(scripts or (SCRIPT,)):
+        path = tmp_path / f"{number}.pcap"
+        path.write_bytes(pcap(records(segments(script, port=25 + 2500 * number))))
+        paths.append(str(path))
+    status = app(["audit", *paths, "-o", f"parquet:{target}", "--no-config"], standalone_mode=False)
+    assert status in {0, 1}
+
+
+def test_pyarrow_reads_each_table_with_its_types(tmp_path: Path) -> None:
+    target = tmp_path / "store"
+    audit(tmp_path, target)
+    assert {path.name for path in target.iterdir()} == set(TABLES)
+    (connection,) = table(target, "connections")
+    assert (connection["client_address"], connection["server_port"]) == ("192.0.2.1", 25)
+    assert isinstance(connection["started"], datetime)
+    assert connection["started"].tzinfo is not None
+    assert connection["started"].astimezone(UTC).isoformat().startswith("2026-01-02T03:04:05")
+    assert [row["rule"] for row in table(target, "findings")] == ["SEQ103"]
+    assert [row["verb"] for row in table(target, "turns") if row["kind"] == "command"] == ["EHLO", "RCPT", "QUIT"]
+    (run,) = table(target, "runs")
+    assert run["connections"] == 1
+
+
+def test_runs_are_added_as_files_and_leave_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "store"
+    audit(tmp_path, target)
+    audit(tmp_path, target)
+    names = [path.name for path in (target / "turns").iterdir()]
+    assert len(names) == 2
+    assert all(re.fullmatch(r"[0-9TZ]+-[0-9a-f]{6}\.parquet", name) for name in names)
+    assert len({row["run"] for row in table(target, "connections")}) == 2
+
+
+def test_row_groups_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "GROUP_ROWS", 4)
+    target = tmp_path / "store"
+    audit(tmp_path, target, SCRIPT, SCRIPT)
+    (path,) = (target / "turns").iterdir()
+    groups = parquet.ParquetFile(path).metadata
+    assert groups.num_row_groups > 2
+    assert all(groups.row_group(n).num_rows <= 4 for n in range(groups.num_row_groups))
+
+
+def test_what_is_open_at_the_end_belongs_to_the_last_capture(tmp_path: Path) -> None:
+    target = tmp_path / "store"
+    audit(tmp_path, target, SCRIPT, hello())
+    told = {(row["server_port"], row["capture"]) for row in table(target, "connections")}
+    assert told == {(25, 1), (2525, 2)}
+
+
+def test_a_run_that_fails_leaves_no_file(tmp_path: Path) -> None:
+    target = tmp_path / "store"
+
+    def fail() -> None:
+        raise KeyError("ours")
+
+    with pytest.raises(KeyError), store.written(target):
+        fail()
+    assert not [path for path in target.rglob("*") if path.is_file()]
+
+
+def test_the_store_can_be_asked_like_the_database(tmp_path: Path) -> None:
+    target = tmp_path / "store"
+    audit(tmp_path, target)
+    database = loaded(target)
+    assert database.execute("SELECT rule FROM findings").fetchall() == [("SEQ103",)]
+    (started,) = database.execute("SELECT started FROM connections").fetchone()
+    assert re.fullmatch(r"2026-01-02T03:04:05\.[0-9]{6}Z", started)
+    database.close()
+
+
+def test_a_directory_that_is_no_store_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no store of smtpwire"):
+        loaded(tmp_path)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "x.parquet").write_text("no parquet at all")
+    with pytest.raises(UsageError, match="not a Parquet file"):
+        loaded(tmp_path)
+
+
+def test_without_pyarrow_the_line_says_what_to_install() -> None:
+    known = next(one for form, one in FORMATS.items() if form.value == "parquet")
+    absent = Format(known.form, known.suffixes, place=known.place, module="pyarrow_is_not_here", extra=known.extra)
+    with pytest.raises(UsageError, match=r"pip install 'smtpwire\[parquet\]'"):
+        absent.check()

@@ -1,0 +1,153 @@
+"""``smtpwire query``: answers in each form, nothing changed, one line for what cannot be."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+from captures import pcap
+from scripts import hello, lines, records, segments
+
+from smtpwire.analyzer.cli import app
+from smtpwire.analyzer.errors import UsageError
+from smtpwire.analyzer.stores.query import ask, temporary
+from smtpwire.analyzer.stores.sqlite import opened
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCRIPT = [*hello(), *lines("C RCPT TO:<b@mx.example>", "S 503 no", "C QUIT", "S 221 bye")]
+RULES = "SELECT rule, count(*) AS times FROM findings GROUP BY rule"
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> Path:
+    path = tmp_path / "c.pcap"
+    path.write_bytes(pcap(records(segments(SCRIPT))))
+    return path
+
+
+@pytest.fixture
+def database(tmp_path: Path, capture: Path) -> Path:
+    path = tmp_path / "audit.db"
+    app(["audit", str(capture), "-o", str(path), "--no-config"], standalone_mode=False)
+    return path
+
+
+def query(capfd: pytest.CaptureFixture[str], *words: str) -> str:
+    capfd.readouterr()
+    assert app(["query", *words, "--no-config"], standalone_mode=False) == 0
+    return capfd.readouterr().out
+
+
+def test_captures_can_be_asked_directly(capfd: pytest.CaptureFixture[str], capture: Path) -> None:
+    assert query(capfd, RULES, str(capture)) == "rule,times\r\nSEQ103,1\r\n"
+
+
+def test_a_store_gives_the_same_answer(capfd: pytest.CaptureFixture[str], capture: Path, database: Path) -> None:
+    assert query(capfd, RULES, "--db", str(database)) == query(capfd, RULES, str(capture))
+
+
+def test_the_forms_hold_the_same(capfd: pytest.CaptureFixture[str], capture: Path) -> None:
+    sql = "SELECT verb, frame, enhanced FROM turns WHERE kind = 'command' ORDER BY turn"
+    as_csv = list(csv.DictReader(io.StringIO(query(capfd, sql, str(capture), "--format", "csv"))))
+    as_json = json.loads(query(capfd, sql, str(capture), "--format", "json"))
+    as_lines = [json.loads(line) for line in query(capfd, sql, str(capture), "--format", "ndjson").splitlines()]
+    assert [row["verb"] for row in as_json] == ["EHLO", "RCPT", "QUIT"]
+    assert as_json == as_lines
+    assert [{**row, "frame": int(row["frame"]), "enhanced": row["enhanced"] or None} for row in as_csv] == as_json
+    table = query(capfd, sql, str(capture), "--format", "table").splitlines()
+    assert table[0].split() == ["verb", "frame", "enhanced"]
+    assert len(table) == 2 + 3
+
+
+def test_an_empty_answer_is_valid_in_each_form(capfd: pytest.CaptureFixture[str], capture: Path) -> None:
+    sql = "SELECT rule FROM findings WHERE rule = 'none'"
+    assert query(capfd, sql, str(capture), "--format", "csv") == "rule\r\n"
+    assert json.loads(query(capfd, sql, str(capture), "--format", "json")) == []
+    assert query(capfd, sql, str(capture), "--format", "ndjson") == ""
+
+
+def test_values_that_json_lacks_are_told_somehow(capfd: pytest.CaptureFixture[str], capture: Path) -> None:
+    sql = "SELECT 9e999 AS big, x'00ff' AS raw, NULL AS none"
+    assert json.loads(query(capfd, sql, str(capture), "--format", "json")) == [
+        {"big": None, "raw": "00ff", "none": None}
+    ]
+
+
+def test_the_schema_is_what_sqlite_makes_tables_of(capfd: pytest.CaptureFixture[str]) -> None:
+    fresh = sqlite3.connect(":memory:")
+    fresh.executescript(query(capfd, "--schema"))
+    names = {name for (name,) in fresh.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert names == {"runs", "captures", "connections", "turns", "messages", "recipients", "findings"}
+    fresh.close()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM findings",
+        "DROP TABLE findings",
+        "INSERT INTO runs (run) VALUES (9)",
+        "ATTACH 'x.db' AS x",
+        "PRAGMA user_version = 5",
+        "VACUUM INTO 'x.db'",
+        "CREATE TEMP TABLE t (x)",
+        "SELECT load_extension('x')",
+        "BEGIN",
+    ],
+)
+def test_nothing_but_select_is_done(sql: str, tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = database.read_bytes()
+    with pytest.raises(UsageError):
+        app(["query", sql, "--db", str(database), "--no-config"], standalone_mode=False)
+    assert database.read_bytes() == before
+    assert not (tmp_path / "x.db").exists()
+    fresh = temporary()
+    with pytest.raises(UsageError):
+        ask(fresh, sql)
+    fresh.close()
+
+
+def test_a_database_that_cannot_be_written_can_be_asked(capfd: pytest.CaptureFixture[str], database: Path) -> None:
+    database.chmod(0o400)
+    assert "SEQ103" in query(capfd, RULES, "--db", str(database))
+
+
+def test_a_reader_cannot_write(database: Path) -> None:
+    reading = opened(database)
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reading.execute("DELETE FROM runs")
+    reading.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["SELECT no_such FROM findings", "--db", "DB"], "no such column: no_such"),
+        (["SELECT 1; SELECT 2", "--db", "DB"], "one statement at a time"),
+        (["", "--db", "DB"], "no question"),
+        (["SELECT 1"], "nothing to ask"),
+        (["SELECT 1", "c.pcap", "--db", "DB"], "a store and captures"),
+        ([], "no question"),
+        (["SELECT 1", "--db", "missing.db"], "missing.db"),
+    ],
+)
+def test_what_cannot_be_answered_is_one_line(words: list[str], what: str, database: Path) -> None:
+    with pytest.raises(UsageError, match=what) as caught:
+        app(["query", *(word.replace("DB", str(database)) for word in words), "--no-config"], standalone_mode=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_secrets_are_in_no_temporary_store(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "auth.pcap"
+    script = [*hello("AUTH PLAIN"), *lines("C AUTH PLAIN AGhhbnMAZ2VoZWlt", "S 235 ok", "C QUIT", "S 221 bye")]
+    path.write_bytes(pcap(records(segments(script))))
+    everything = query(capfd, "SELECT * FROM turns", str(path)) + query(capfd, "SELECT * FROM findings", str(path))
+    assert "AGhhbnMAZ2VoZWlt" not in everything
+    assert "AUTH" in everything

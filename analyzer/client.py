@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -62,6 +63,9 @@ class ClientHandler(Protocol):
     def undecided(self) -> None:
         """Too much is held: presume the reply that is due."""
 
+    def long_line(self) -> None:
+        """A line is longer than the limit: only its first bytes will be told."""
+
 
 class ClientReader:
     """Feed it the client's stream in order; it tells ``handler`` what it read."""
@@ -98,7 +102,7 @@ class ClientReader:
         self._offset = 0  # where that line begins
         self._frame = 0
         self._time_ns = 0
-        self._held: list[tuple[bytes, int, int, int, int]] = []
+        self._held: deque[tuple[bytes, int, int, int, int]] = deque()
         self._held_bytes = 0
 
     @property
@@ -192,13 +196,16 @@ class ClientReader:
     def release(self, mode: Mode) -> None:
         """The reply is known: go on in ``mode`` with what was held."""
         self.mode = mode
-        held, self._held = self._held, []
-        self._held_bytes = 0
-        for index, chunk in enumerate(held):
+        held, self._held = self._held, deque()
+        size, self._held_bytes = self._held_bytes, 0
+        while held:
+            chunk = held.popleft()
+            size -= len(chunk[0])
             self.feed(*chunk)
             if self.mode is Mode.HOLD:  # the held bytes held another such command
-                self._held += held[index + 1 :]
-                self._held_bytes = sum(len(h[0]) for h in self._held)
+                held.extendleft(reversed(self._held))
+                self._held = held
+                self._held_bytes += size
                 return
 
     def discard_held(self) -> int:
@@ -244,7 +251,7 @@ class ClientReader:
         while start < total:
             parts = self._parts
             first = parts[0][0] if parts else data[start]
-            if first == _HANDSHAKE and (self.partial + data[start : start + 2])[1:2] == b"\x03":
+            if first == _HANDSHAKE and (self.partial[:2] + data[start : start + 2])[1:2] == b"\x03":
                 at = (self._offset, self._frame, self._time_ns) if parts else (offset + start, frame, time_ns)
                 self._forget_line()
                 self.mode = Mode.OPAQUE
@@ -298,6 +305,8 @@ class ClientReader:
         self._cr = data[-1] == 0x0D
         limit = self._limits.line_bytes
         if limit and self._size + len(data) > limit:
+            if not self._dropped:
+                self._handler.long_line()
             self._dropped += self._size + len(data) - limit
             data = data[: limit - self._size]
         if data:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["RuleBook"]
 
 MAX_REMEMBERED = 4096  # combinations; a session without tricks shows some thirty
+MAX_ASKED = 512  # times that the rules are asked in one connection from which others may be told
 MAX_EVIDENCE = 160  # bytes quoted
 
 
@@ -77,6 +78,8 @@ class RuleBook:
     def _ask(self, rules: Sequence[Rule], x: Exchange | None, talk: Conversation) -> None:
         if talk.asked is not None:
             talk.asked.append((rules, x))
+            if len(talk.asked) > MAX_ASKED:
+                talk.asked = None  # a way of so many surprises is not worth learning
         fired = [(rule, evidence) for rule in rules for evidence in rule.check(cast("Exchange", x), talk)]
         hidden = frozenset[str]().union(*(rule.hides for rule, _ in fired)) if len(fired) > 1 else frozenset()
         if x is None and fired:  # at the end of a connection all that was found before counts

@@ -259,7 +259,7 @@ class Scout(Attached):
         """See ``streams.Listener``."""
         super().finish(why)
         trail, talk = self._trail, self.talk
-        if trail is None or why or not (talk.client_seen and talk.server_seen):
+        if trail is None or talk.asked is None or why or not (talk.client_seen and talk.server_seen):
             return
         if self._slow and not talk.uneventful:
             return

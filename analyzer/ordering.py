@@ -67,23 +67,24 @@ def _hold(stream: Stream, new: Held) -> None:
     index = bisect_left(held, new.start, key=lambda h: h.start)
     if index and held[index - 1].end > new.start:
         index -= 1
-    start, payload = new.start, new.payload
+    start, at, payload = new.start, 0, new.payload  # `at`: where in `payload` the offset `start` is
     pieces: list[Held] = []
-    while index < len(held) and payload and held[index].start < start + len(payload):
+    told = False
+    while index < len(held) and start < new.end and held[index].start < new.end:
         one = held[index]
         if start < one.start:
-            cut = one.start - start
-            pieces.append(new._replace(start=start, end=one.start, payload=payload[:cut]))
-            payload, start = payload[cut:], one.start
-        common = max(0, min(one.end - start, len(payload)))
-        probe = _is_probe(new.payload, start, one.end)
+            cut = at + one.start - start
+            pieces.append(new._replace(start=start, end=one.start, payload=payload[at:cut]))
+            start, at = one.start, cut
+        common = max(0, min(one.end, new.end) - start)
         first = one.payload[start - one.start : start - one.start + common]
-        if not probe and first != payload[:common]:
-            _conflict(stream, start, first, payload[:common], new.frame, new.time_ns)
-        payload, start = payload[common:], start + common
+        if not told and not payload.startswith(first, at) and not _is_probe(payload, start, one.end):
+            told = True  # once for a segment says it, and endless overlaps stay cheap
+            _conflict(stream, start, first, payload[at : at + common], new.frame, new.time_ns)
+        start, at = start + common, at + common
         index += 1
-    if payload:
-        pieces.append(new._replace(start=start, end=start + len(payload), payload=payload))
+    if start < new.end:
+        pieces.append(new._replace(start=start, payload=payload[at:]))
     for piece in pieces:
         held.insert(bisect_left(held, piece.start, key=lambda h: h.start), piece)
         stream.held_bytes += len(piece.payload)

@@ -24,6 +24,12 @@ class ServerHandler(Protocol):
     def tls_begins(self, side: Literal["client", "server"], offset: int, frame: int, time_ns: int) -> None:
         """A TLS record stands where a line should begin."""
 
+    def long_line(self) -> None:
+        """A line is longer than the limit: only its first bytes will be told."""
+
+    def long_reply(self) -> None:
+        """A reply is longer than the limit: it counts as ended."""
+
 
 class ServerReader:
     """Feed it the server's stream in order; it tells ``handler`` what it read.
@@ -137,7 +143,7 @@ class ServerReader:
             self.after_gap = False
             self._lines.append(line)
             self._size += len(line)
-            if line[3:4] == b"-" and not self._size > self._limits.reply_bytes > 0:
+            if line[3:4] == b"-" and not self._full():
                 return
             raw = b"".join(self._lines) if len(self._lines) > 1 else line
             self._lines, self._size = [], 0
@@ -147,14 +153,24 @@ class ServerReader:
         elif self._lines:
             self._lines.append(line)
             self._size += len(line)
+            if self._full():
+                self.end_unfinished()
         else:
             self._handler.malformed(line, self._offset, self._frame, self._time_ns)
+
+    def _full(self) -> bool:
+        """Whether the reply has become too long to wait for its end."""
+        if not self._size > self._limits.reply_bytes > 0:
+            return False
+        self._handler.long_reply()
+        return True
 
     def _keep(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
         if not self._parts and not self._lines:
             self._offset, self._frame, self._time_ns = offset, frame, time_ns
         limit = self._limits.line_bytes
         if limit and self._partial + len(data) > limit:
+            self._handler.long_line()
             data = data[: max(0, limit - self._partial)]  # judged by its first bytes
         if data:
             self._parts.append(data)

@@ -195,12 +195,17 @@ class Session:
         """Bytes were lost that the state may depend on."""
         self.state = unsure(self.state)
         self._base = unsure(self._base)
-        for x in self.due:
-            x.doubted = True
-        for x in self._window:
+        # What stands in front of one that is in doubt already was put in doubt with it, or before.
+        for x in reversed(self._window):
+            if x.doubted and not x.sure and x.hope is not None and not x.hope.sure:
+                break
             x.hope = None if x.state is None else unsure(_hopeful(x.state, x))
             x.sure = False
             x.without_order()
+        for x in reversed(self.due):
+            if x.doubted:
+                break
+            x.doubted = True
         if isinstance(self.state.transaction, Transaction):
             self.state.transaction.session_known = False
 

@@ -85,7 +85,7 @@ def pcapng(data: bytes) -> None:
 def gunzip(data: bytes) -> None:
     """What zlib unpacks in one go comes out, of the first member at least, in pieces no larger than asked for."""
     take = Material(data)
-    piece, count = 1 + take.number(), 1 + take.number(2)
+    piece, count = 1 + take.number(), 1024 + take.number(2)
     packed = take.rest()
     if take.number():
         packed = b"\x1f\x8b" + packed

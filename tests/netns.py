@@ -1,6 +1,6 @@
 """A network of its own for a test: a namespace with a pair of interfaces, and ``smtpwire live`` watching in it.
 
-What is sent into ``v0`` comes out of ``v1``. Needs root and ``ip`` (iproute2); ``needs_namespace`` marks the tests that do.
+What is sent into ``v0`` comes out of ``v1``. Needs root and ``ip`` (iproute2); ``needs_namespace`` skips where that lacks.
 """
 
 from __future__ import annotations
@@ -137,12 +137,17 @@ class Live:
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
+        for thread in self._threads:
+            thread.join(5)
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
 
     def started(self) -> Self:
         self.hear("capturing on")
         return self
 
-    def hear(self, words: str, seconds: float = 20) -> str:
+    def hear(self, words: str, seconds: float = 10) -> str:
         """Wait until ``words`` are said on standard error."""
         end = monotonic() + seconds
         while True:
@@ -154,7 +159,7 @@ class Live:
             if words in line:
                 return line
 
-    def line(self, words: str, seconds: float = 20) -> str:
+    def line(self, words: str, seconds: float = 10) -> str:
         """Wait for the next line of standard output with ``words`` in it."""
         end = monotonic() + seconds
         while True:

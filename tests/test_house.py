@@ -47,6 +47,7 @@ FLOORS: list[tuple[str, ...]] = [
         *("analyzer.session", "analyzer.dialogue", "analyzer.watch", "analyzer.servers"),
         *("analyzer.answers", "analyzer.closing"),
     ),
+    ("analyzer.conversations.*",),
     ("analyzer.conversation",),
     # what was judged once and comes again
     ("analyzer.steps", "analyzer.endpoints"),

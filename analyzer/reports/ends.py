@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EndsWriter"]
 
-READER, PLACE, MARK = 18, 9, 19  # columns
+READER, FRAME, BYTE, MARK = 17, 6, 7, 19  # columns
 # What stands behind these is no secret; AUTH is not among them.
 _HARMLESS = frozenset({b"EHLO", b"HELO", b"LHLO", b"MAIL", b"RCPT", b"DATA", b"BDAT", b"RSET", b"NOOP", b"QUIT"})
 _NAMES = {0x0D: "<CR>", 0x0A: "<LF>", 0: "<NUL>"}
@@ -83,7 +83,7 @@ class EndsWriter:
 def _lines(views: list[EndView], width: int, redact: Redact) -> Iterator[Line]:
     for view in views:
         yield [("bold", f"  message in frame {view.frame}, from byte {view.offset} on")]
-        head = f"{'reader':<{READER}}{'frame':>{PLACE}}{'byte':>{PLACE}}  {'end':<{MARK}}what stands behind it"
+        head = f"{'reader':<{READER}}{'frame':>{FRAME}} {'byte':>{BYTE}}  {'end':<{MARK}}what stands behind it"
         yield [("dim", f"    {head}")]
         for one in view.seen:
             yield _row(one, width, redact)
@@ -97,8 +97,8 @@ def _row(one: Seen, width: int, redact: Redact) -> Line:
     ending = one.ending
     name = f"    {ending.reader:<{READER}}"
     if ending.end < 0:
-        return [("", name), ("dim", f"{'':>{2 * PLACE}}  sees no end")]
-    place = f"{one.frame:>{PLACE}}{one.offset:>{PLACE}}  "
+        return [("", name), ("dim", f"{'':>{FRAME + 1 + BYTE}}  sees no end")]
+    place = f"{one.frame:>{FRAME}} {one.offset:>{BYTE}}  "
     mark = f"{named(ending.before + ending.mark):<{MARK - 2}}  "
     behind = _shown(one.line, redact)
     room = width - len(name) - len(place) - len(mark)

@@ -38,9 +38,14 @@ class JunitWriter:
 
     def capture(self, capture: Capture) -> None:
         """A suite of one case: was it read?"""
-        problems = "\n".join(capture.problems)
-        case = _case("read", capture.path, [_element("system-out", problems)] if problems else [])
-        self._suite(f"capture {capture.path}", capture.first, [case], 0, 0.0)
+        content, errors = [], 0
+        if capture.problems and not capture.frames:  # it ends the run with status 3
+            errors = 1
+            content = [f"<error message={_attribute(capture.problems[0])} type={_attribute('unreadable')}/>"]
+        elif capture.problems:
+            content = [_element("system-out", "\n".join(capture.problems))]
+        case = _case("read", capture.path, content)
+        self._suite(f"capture {capture.path}", capture.first, [case], 0, 0.0, errors)
 
     def connection(self, connection: Connection) -> None:
         """Write its suite."""
@@ -65,10 +70,13 @@ class JunitWriter:
             self._begun = True
             self._output.write(b'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="smtpwire">\n')
 
-    def _suite(self, name: str, began: str | None, cases: list[str], failures: int, seconds: float) -> None:
+    def _suite(
+        self, name: str, began: str | None, cases: list[str], failures: int, seconds: float, errors: int = 0
+    ) -> None:
         self._begin()
         stamp = f" timestamp={_attribute(began[:19])}" if began else ""
-        counts = f'tests="{len(cases)}" failures="{failures}" errors="0" skipped="0" time="{max(seconds, 0):.6f}"'
+        counts = f'tests="{len(cases)}" failures="{failures}" errors="{errors}" skipped="0"'
+        counts += f' time="{max(seconds, 0):.6f}"'
         text = f"<testsuite name={_attribute(name)} {counts}{stamp}>\n{''.join(cases)}</testsuite>\n"
         self._output.write(text.encode("utf-8", "backslashreplace"))
 

@@ -72,6 +72,20 @@ def test_what_xml_cannot_hold_is_shown() -> None:
     assert failure.get("message") == "a\\x00b\\x1bc\\ufffe]]>"
 
 
+def test_a_capture_that_cannot_be_read_is_an_error() -> None:
+    out, stream = output()
+    writer = JunitWriter(out, ())
+    seen = capture()
+    seen.frames, seen.problems = 0, ["no capture file: name another one"]
+    writer.capture(seen)
+    writer.finish(summary_of())
+    found = ElementTree.fromstring(stream.getvalue())
+    assert found[0].get("errors") == "1"
+    error = found.find(".//error")
+    assert error is not None
+    assert error.get("message") == "no capture file: name another one"
+
+
 def test_an_empty_run_is_a_document() -> None:
     out, stream = output()
     JunitWriter(out, ()).finish(summary_of())

@@ -1,0 +1,79 @@
+"""The tutorials on messages and stores: their commands are run one after the other, and say what the pages show.
+
+A line ``...`` stands for any lines. ``python tests/test_docs_commands.py`` writes the output of today into the pages.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.tree
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "docs" / name for name in ("extract.md", "stores.md")]
+if not all(page.exists() for page in PAGES):
+    pytest.skip("needs the source tree", allow_module_level=True)
+BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def shown(block: str) -> list[tuple[str, str]]:
+    """Commands of a console block, each with the output that is shown below it."""
+    parts = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)
+    assert not parts[0], "a console block begins with a command"
+    return list(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def output_of(command: str, where: Path) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {
+        **os.environ,
+        **{"PATH": path, "COLUMNS": "88", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8", "LC_ALL": "C.UTF-8"},
+    }
+    run = subprocess.run(
+        ["sh", "-c", command], cwd=where, env=environment, capture_output=True, stdin=subprocess.DEVNULL, check=False
+    )
+    return (run.stdout + run.stderr).decode()
+
+
+def same(expected: str, got: str) -> bool:
+    literal = re.sub(r"([\[\]*?])", r"[\1]", expected)
+    return fnmatchcase(got, re.sub(r"^\.\.\.\n", "*", literal, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_tutorial_goes_as_it_says(page: Path, tmp_path: Path) -> None:
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+    commands = [pair for block in BLOCK.findall(page.read_text("utf-8")) for pair in shown(block)]
+    assert len(commands) > 3
+    for command, expected in commands:
+        got = output_of(command, tmp_path)
+        assert same(expected, got), f"{command}\n{got}"
+
+
+def main() -> None:
+    """Bring the shown output up to date, but for blocks that leave something out."""
+    for page in PAGES:
+        with tempfile.TemporaryDirectory() as name:
+            where = Path(name)
+            (where / "samples").symlink_to(ROOT / "samples")
+
+            def current(match: re.Match[str], where: Path = where) -> str:
+                new = ""
+                for command, old in shown(match[1]):
+                    got = output_of(command, where)
+                    new += f"$ {command}\n{old if '...' in old.splitlines() else got}"
+                return f"```console\n{new}```"
+
+            page.write_text(BLOCK.sub(current, page.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -10,11 +10,15 @@
 # Anybody can forge an ACK. So the proof is weighed anew whenever the sender shows by its sequence number that it has
 # come no farther, and it is withdrawn when the peer, in as many frames as would have proven it, acknowledges less.
 #
+# A RST counts at once if it has the number that is expected. One that is only near may be forged: its receiver asks
+# again (RFC 5961 §3.2), and it counts if its sender says nothing more.
+#
 # In lockstep nothing waits, and a segment costs one comparison of four numbers: the fast road at the top of feed().
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal
 
 from .causal import pump
 from .limits import DEFAULT_LIMITS, Limits
@@ -28,7 +32,7 @@ __all__ = ["Reassembler"]
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 
-_RST_WINDOW = 1 << 20  # RFC 5961 §3.2: a RST outside the window is ignored; windows are unknown, so a usual maximum
+_RST_WINDOW = 1 << 20  # windows are unknown, so a usual maximum
 
 
 class _Nobody:
@@ -59,6 +63,7 @@ class Reassembler:
         self.ignored: set[bytes] = set()  # of these, what carries something else: sources may leave it out
         self._next_sweep = 0
         self.evicted = 0
+        self.forgotten = 0  # handshakes given up, so that what follows them looks like mid-stream
         self.now_ns = 0  # latest time of a segment that the slow road saw: near enough for idle times
 
     @property
@@ -183,8 +188,13 @@ class Reassembler:
             stream.next = seq
         stream.seen = True
         start = stream.at(seq)
-        if flags & RST and not stream.offset - 1 <= start <= stream.offset + _RST_WINDOW:
+        if flags & RST and not _ends_here(stream, start):
+            if stream.offset - 1 <= start <= stream.offset + _RST_WINDOW:
+                flow.reset = stream, frame, time_ns
+                flow.busy = True
             return
+        if flow.reset is not None and flow.reset[0] is stream:
+            flow.reset = None  # it was not the sender's: that goes on
         needs = self._acknowledge(peer, ack, frame) if flags & ACK else -1
         end = self._reach(stream, start, start + len(payload) + missing, frame)
         if flags & RST:
@@ -254,7 +264,7 @@ class Reassembler:
                 return None  # a late copy
             self._forget(key)
         elif len(self._handshakes) >= self._limits.handshakes > 0:
-            del self._handshakes[next(iter(self._handshakes))]
+            self.forgotten += _drop_oldest(self._handshakes)
         known = self._handshakes.get(key)
         if known is None or known[0] != seq:
             self._handshakes[key] = (seq, frame, time_ns, bool(flags & ACK))
@@ -295,7 +305,7 @@ class Reassembler:
         """After each segment of the slow road: deliver, declare what is proven lost, see whether it is over."""
         a, b = flow.a, flow.b
         if not flow.busy and a.top <= a.offset and b.top <= b.offset and not (a.queue or b.queue or a.held or b.held):
-            flow.busy = a.fin >= 0 or b.fin >= 0
+            flow.busy = a.fin >= 0 or b.fin >= 0 or flow.reset is not None
             if a.finished and b.finished:
                 self._end(flow, "", time_ns)
             return
@@ -310,6 +320,7 @@ class Reassembler:
         flow.busy = bool(
             a.queue or b.queue or a.held or b.held or a.top > a.offset or b.top > b.offset or a.fin >= 0 or b.fin >= 0
         )
+        flow.busy = flow.busy or flow.reset is not None
         if a.finished and b.finished and not a.queue and not b.queue:
             self._end(flow, "", time_ns)
 
@@ -354,6 +365,8 @@ class Reassembler:
                     lose(stream, stream.top - stream.offset, stream.top_frame, time_ns)
                 reach_fin(stream, -1, frame, time_ns)
             pump(flow, force=True)
+        if reset is None and flow.reset is not None:
+            reset, frame, time_ns = flow.reset
         if reset is not None:
             flow.listener.closed(reset, "rst", frame, time_ns, reset.peer.acked)
         self._drop(flow)
@@ -364,11 +377,8 @@ class Reassembler:
             self._streams.pop(stream.key, None)
             self._closed.pop(stream.key, None)  # to its new place at the end
             self._closed[stream.key] = stream.isn
-        limit = self._limits.closed_connections
-        while limit and len(self._closed) > 2 * limit:
-            oldest = next(iter(self._closed))
-            del self._closed[oldest]
-            self.ignored.discard(oldest)
+        if len(self._closed) > 2 * self._limits.closed_connections > 0:
+            _drop_oldest(self._closed, self.ignored)
 
     def _evict(self, flow: Flow, why: str) -> None:
         self.evicted += 1
@@ -378,6 +388,23 @@ class Reassembler:
         for one in (key, _reversed(key)):
             self._closed.pop(one, None)
             self.ignored.discard(one)
+
+
+def _ends_here(stream: Stream, start: int) -> bool:
+    """Whether a RST at offset ``start`` has exactly the number that its receiver expects (RFC 5961 §3.2): what follows
+    the last byte or the FIN, or, where the capture lacks bytes, what the peer has acknowledged."""
+    return start in {stream.offset, stream.top, stream.acked} or start == stream.fin + 1 > 0
+
+
+def _drop_oldest(table: dict[bytes, Any], also: set[bytes] | None = None) -> int:
+    """Drop an eighth of ``table``, and those keys from ``also``; returns how many. One at a time would cost a walk over
+    all the places that were dropped before."""
+    oldest = list(islice(table, len(table) // 8 + 1))
+    for key in oldest:
+        del table[key]
+    if also is not None:
+        also.difference_update(oldest)
+    return len(oldest)
 
 
 def _withdraw(stream: Stream) -> None:

@@ -143,7 +143,7 @@ class Stream:
 class Flow:
     """A connection: two streams and who listens."""
 
-    __slots__ = ("a", "b", "busy", "first_frame", "frames", "handshake", "last_ns", "listener", "started_ns")
+    __slots__ = ("a", "b", "busy", "first_frame", "frames", "handshake", "last_ns", "listener", "reset", "started_ns")
 
     listener: Listener
 
@@ -153,6 +153,7 @@ class Flow:
         a.peer, b.peer = b, a
         a.flow = b.flow = self
         self.busy = False  # something waits: the slow road is needed
+        self.reset: tuple[Stream, int, int] | None = None  # who sent a RST that may be forged; its frame and time
         self.frames = 0
         self.handshake = False
         self.first_frame = frame

@@ -69,7 +69,8 @@ class TestMeaning:
     def test_each_output_is_one_report(
         self, outputs: Sequence[str], given: str | None, found: list[tuple[str, str | None]]
     ) -> None:
-        assert destinations(outputs, Form(given) if given else None, Form.TEXT) == [Destination(Form(f), p) for f, p in found]
+        wanted = [Destination(Form(form), path) for form, path in found]
+        assert destinations(outputs, Form(given) if given else None, Form.TEXT) == wanted
 
     @pytest.mark.parametrize(
         ("outputs", "says"),

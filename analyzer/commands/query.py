@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..choices import Decoder
-from ..errors import UsageError
+from ..errors import UsageError, display_path
 from ..run import FailOn, Status
 from .options import (
     ConfigOption,
@@ -71,7 +71,7 @@ def query(
     The exit status is 0 whatever the answer is.
     """
     from ..stores.query import ask, loaded, temporary  # noqa: PLC0415
-    from ..stores.sqlite import opened, statements  # noqa: PLC0415
+    from ..stores.sqlite import is_database, opened, statements  # noqa: PLC0415
 
     out = output_to()
     if schema:
@@ -83,6 +83,9 @@ def query(
     if db is not None:
         database, status = (loaded(Path(db)) if Path(db).is_dir() else opened(Path(db))), Status.CLEAN
     else:
+        for path in paths or ():
+            if is_database(Path(path)):
+                raise UsageError("a database, and no capture", display_path(path), "name it with --db")
         options = options_of(configured(config, no_config), profile=profile, port=port, decoder=decoder, redact=redact)
         database = temporary()
         status = _audited(database, options, paths or [])

@@ -63,7 +63,7 @@ class Contents(Ground):
 
     def undecided(self) -> None:
         """Too much waits for one reply: take the likely one."""
-        self.record.notes.append(
+        self._note(
             f"more than {self.limits.undecided_bytes} bytes waited for one reply: they were read as if it had come"
         )
         self._lost_replies = True

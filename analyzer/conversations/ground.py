@@ -69,6 +69,7 @@ class Ground:
         self._spoken = False  # a reply came since skipping began, or what comes begins with a line
         self._replied = False  # a reply came, and no line of the client since
         self._early = False  # the client's first byte came before the server's
+        self._hello_after_login: Exchange | None = None
         self._layer_due = False  # what the client sends next may be no SMTP any more
         self._ended_early = False  # the server refused the message before its end
         self._lost_replies = False  # some of what is due was answered in a gap
@@ -195,6 +196,14 @@ class Ground:
         for x in self.session.give_up(count):
             x.sure = False
             self._settle(x)
+
+    def long_line(self) -> None:
+        """A line of either side is longer than the limit."""
+        self._note(f"a line is longer than {self.limits.line_bytes} bytes: only these were looked at")
+
+    def long_reply(self) -> None:
+        """A reply is longer than the limit."""
+        self._note(f"a reply is longer than {self.limits.reply_bytes} bytes: it was read as several")
 
     def _note(self, text: str) -> None:
         """Say something about the whole connection, once."""

@@ -237,6 +237,8 @@ class Pairing(Contents):
     def _go_on(self, x: Exchange, code: int) -> None:
         """The reply is known: let the client's bytes go on."""
         act, reader, session = x.act, self._reader, self.session
+        if code == 530 and self._hello_after_login is not None:
+            self._login_forgotten(x, self._hello_after_login)
         if act in CHUNKS and code >= 400 and x.before is not None and not x.before.hello.lists("CHUNKING"):
             self.astray = True  # the octets of the chunk, which the server takes for commands
         if act in DECIDING:
@@ -248,6 +250,8 @@ class Pairing(Contents):
             reader.release(Mode.COMMAND)
         elif act in {Act.EHLO, Act.HELO} and code < 300:
             self._choose_profile(x)
+            if x.before is not None and x.before.hello.authenticated:
+                self._hello_after_login = x
             if not session.state.hello.secure and session.state.hello.keywords:
                 self.watch.hello(x, session.state.hello.keywords)
         elif act is Act.XCLIENT and code == 220:
@@ -263,6 +267,14 @@ class Pairing(Contents):
         rest, self._rest = self._rest, None
         if rest is not None:
             reader.feed(*rest, -1)
+
+    def _login_forgotten(self, x: Exchange, hello: Exchange) -> None:
+        """The server asks for a login that it had accepted. RFC 4954 §4 lets a session have one only, and keeps it."""
+        if x.before is not None and x.before.hello.authenticated:
+            self._note(
+                f"{x.name} in frame {x.frame} was refused with 530 although the client had logged in: this server "
+                f"forgets a login at the next {hello.name} (frame {hello.frame}); RFC 4954 asks for no second one"
+            )
 
     def _login_name(self) -> str:
         return "" if self.watch.login is None else self.watch.login.mechanism

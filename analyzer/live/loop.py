@@ -107,9 +107,9 @@ class Loop:
 
     def _take(self) -> int:
         left = None if self._frames is None else self._frames - self._decoded
+        self._audit.tracker.digits = self._source.digits
         taken = self._source.take(self._decoder, left)
         self._decoded += taken
-        self._audit.tracker.digits = self._source.digits
         if taken:
             self._tell(self._audit.news())
         self._captures()

@@ -75,6 +75,8 @@ def _dialogue(connection: Connection, width: int) -> Iterator[Line]:
         expected = prediction(turn, connection.dialogue) if isinstance(turn, ReplyTurn) else None
         if expected is not None and expected.state == "broken":
             yield [("", " " * MARGIN), ("yellow", expected.text)]
+        elif expected is not None and expected.text != "as predicted" and expected.state == "kept":
+            yield [("", " " * MARGIN), ("dim", expected.text)]
         yield from _findings(below.get(index, ()), turn, connection.findings, width, " " * MARGIN)
     yield from _findings(below.get(None, ()), None, connection.findings, width, "  ")
     for number, message in enumerate(connection.messages, 1):

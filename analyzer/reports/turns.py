@@ -122,8 +122,9 @@ def prediction(reply: ReplyTurn, dialogue: Sequence[Turn]) -> Prediction | None:
         if reply.code in {500, 502, 503}:
             return Prediction("broken", f"predicted: accepted, as {command.verb or 'the line'} was in order")
         return Prediction("refused", "in order, refused")
-    if str(reply.code) in {command.predicted, *_PREDICTED_TOO.get(command.verb, ())}:
-        return Prediction("kept", "as predicted")
+    due = (command.predicted, *(_PREDICTED_TOO.get(command.verb, ()) if command.predicted == "503" else ()))
+    if str(reply.code) in due:
+        return Prediction("kept", f"as predicted: {' or '.join(due)} was due")
     return Prediction("broken", f"predicted: {command.predicted}")
 
 

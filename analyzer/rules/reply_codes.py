@@ -207,7 +207,7 @@ def ehlo_unsupported(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     Servers have had to accept EHLO since 2001. Without it no extension can be used; the client goes on with HELO.
     """
-    if x.command is not None and x.command.verb == b"EHLO" and _judged(x, talk):
+    if x.command is not None and x.command.verb == b"EHLO" and _judged(x, talk) and not at_fault(x, talk):
         yield Evidence(f"The server refused a well-formed EHLO with {x.code}.", reply=True)
 
 

@@ -37,6 +37,7 @@ class Answer:
         try:
             yield from self._cursor
         except sqlite3.Error as error:
+            _check_interrupted(error)
             raise _failed(error, self._sql) from error
 
 
@@ -48,6 +49,7 @@ def ask(database: sqlite3.Connection, sql: str) -> Answer:
     try:
         cursor = database.execute(sql)
     except (sqlite3.Error, sqlite3.Warning) as error:
+        _check_interrupted(error)
         raise _failed(error, sql) from error
     if cursor.description is None:
         raise UsageError("no question", display_path(sql), "write a SELECT")
@@ -86,6 +88,11 @@ def loaded(directory: Path) -> sqlite3.Connection:
 def _authorize(action: int, first: str | None, second: str | None, *_: str | None) -> int:
     allowed = action in _ALLOWED and not (action == sqlite3.SQLITE_FUNCTION and second == "load_extension")
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
+
+
+def _check_interrupted(error: Exception) -> None:
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+        raise KeyboardInterrupt from error  # SQLite tells its own tale of the one that Python had
 
 
 def _failed(error: Exception, sql: str) -> UsageError:

@@ -25,12 +25,24 @@ if TYPE_CHECKING:
     from ..model import Capture, Connection, Summary
     from .tables import Row, Table
 
-__all__ = ["APPLICATION", "VERSION", "SqliteWriter", "create", "insert", "opened", "statements", "written"]
+__all__ = [
+    "APPLICATION",
+    "VERSION",
+    "SqliteWriter",
+    "create",
+    "insert",
+    "is_database",
+    "opened",
+    "statements",
+    "written",
+]
 
 APPLICATION = 0x534D5457  # "SMTW", which file(1) and SQLite's tools show
 VERSION = 1  # of the tables
 COMMIT_EVERY = 500  # connections
+PATIENCE_SECONDS = 5.0  # with another program that writes
 
+_MAGIC = b"SQLite format 3\0"
 _TYPES = {"text": "TEXT", "integer": "INTEGER", "boolean": "INTEGER", "time": "TEXT"}
 
 
@@ -136,7 +148,7 @@ def opened(path: Path, *, new: bool = False) -> sqlite3.Connection:
     where = display_path(path)
     try:
         mode = "rwc" if new else "ro"
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True)
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=PATIENCE_SECONDS)
     except (sqlite3.Error, ValueError) as error:
         raise UsageError(f"cannot open the database ({error})", where, "name another file") from error
     try:
@@ -147,6 +159,8 @@ def opened(path: Path, *, new: bool = False) -> sqlite3.Connection:
         (version,) = database.execute("PRAGMA user_version").fetchone()
     except sqlite3.Error as error:
         database.close()
+        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            raise UsageError("another program writes to the database", where, "try again when it is done") from error
         raise UsageError(f"not to be used as a database ({error})", where, "name another file") from error
     if application != APPLICATION:
         database.close()
@@ -156,6 +170,17 @@ def opened(path: Path, *, new: bool = False) -> sqlite3.Connection:
         hint = "audit into a new file, or use the smtpwire that made it"
         raise UsageError(f"a database of version {version}, this smtpwire has {VERSION}", where, hint)
     return database
+
+
+def is_database(path: Path) -> bool:
+    """Whether the file ``path`` begins like a SQLite database."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as stream:
+            return stream.read(len(_MAGIC)) == _MAGIC
+    except (OSError, ValueError):
+        return False
 
 
 @contextmanager

@@ -23,6 +23,7 @@ class Told:
         self.events: list[tuple[Any, ...]] = []
         self.modes = modes or {}
         self.frames: list[int] = []
+        self.long_lines = 0
         self.lengths: list[int] = []
         self.reader = ClientReader(self, limits)
         self._sent = 0
@@ -70,6 +71,9 @@ class Told:
     def undecided(self) -> None:
         self.events.append(("undecided",))
         self.reader.release(Mode.COMMAND)
+
+    def long_line(self) -> None:
+        self.long_lines += 1
 
     @property
     def commands(self) -> list[bytes]:

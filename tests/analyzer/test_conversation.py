@@ -544,3 +544,18 @@ def test_whatever_is_said_it_is_audited_to_the_end(
         assert finding.turn is None or 0 <= finding.turn < len(connection.dialogue)
         assert finding.caused_by is None or 0 <= finding.caused_by < len(connection.findings)
         assert 0 <= finding.offset <= max(connection.client_bytes, connection.server_bytes)
+
+
+def test_a_login_that_the_server_forgets_is_explained() -> None:
+    offer = ("S", "250-mx\r\n250 AUTH PLAIN\r\n")
+    script = [
+        *lines("S 220 mx ESMTP", "C EHLO a.example"),
+        offer,
+        *lines("C AUTH PLAIN", "S 334 ", "C AGEAYg==", "S 235 ok", "C EHLO a.example"),
+        offer,
+        *lines("C MAIL FROM:<a@b.example>", "S 530 5.7.0 login", "C QUIT", "S 221 bye"),
+    ]
+    (note,) = play(script).notes
+    assert "forgets a login at the next EHLO" in note
+    first = [*script[:3], *script[-4:]]
+    assert not play(first).notes

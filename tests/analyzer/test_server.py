@@ -21,6 +21,7 @@ class Told:
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.events: list[tuple[Any, ...]] = []
         self.frames: list[int] = []
+        self.limits_hit: list[str] = []
         self.reader = ServerReader(self, limits)
         self._sent = 0
         self._frame = 0
@@ -41,6 +42,12 @@ class Told:
 
     def tls_begins(self, side: str, offset: int, frame: int, time_ns: int) -> None:
         self.events.append(("tls", side, offset))
+
+    def long_line(self) -> None:
+        self.limits_hit.append("line")
+
+    def long_reply(self) -> None:
+        self.limits_hit.append("reply")
 
 
 EHLO = b"250-mx.example\r\n250-SIZE 1000\r\n250 HELP\r\n"

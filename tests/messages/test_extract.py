@@ -8,6 +8,7 @@ import shutil
 import smtplib
 import stat
 import subprocess
+from collections import Counter
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from io import BytesIO
@@ -18,11 +19,13 @@ import pytest
 from captures import pcap
 from scripts import MESSAGE, Script, connections, envelope, hello, lines, records, segments
 
+from smtpwire.analyzer.audit import Audit
 from smtpwire.analyzer.cli import app
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.messages import spill as spill_module
 from smtpwire.analyzer.messages.envelope import Envelope
 from smtpwire.analyzer.messages.folder import Folder
+from smtpwire.analyzer.model import Connection
 from smtpwire.analyzer.reports.output import OutputError
 
 if TYPE_CHECKING:
@@ -429,3 +432,23 @@ def test_a_disk_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "mail")
     with pytest.raises(OutputError, match=r"cannot write \(No such file"):
         folder.keep(Envelope(), spill)
+
+
+LAB = Path(__file__).parents[3] / "shared" / "lab" / "captures"
+
+
+@pytest.mark.skipif(not LAB.is_dir(), reason="needs the captures of the laboratory")
+def test_every_digest_of_the_report_is_that_of_a_file(tmp_path: Path) -> None:
+    paths = [str(path) for path in sorted(LAB.glob("*.pcap"))[::6]]
+    target = tmp_path / "mail"
+    assert app(["extract", *paths, "-o", str(target), "--no-config"], standalone_mode=False) == 0
+    found = extracted(target)
+    reported = Counter(
+        (item.id, message.sha256)
+        for item in Audit().run(paths)
+        if isinstance(item, Connection)
+        for message in item.messages
+        if message.sha256 is not None
+    )
+    assert sum(reported.values()) > 20
+    assert not reported - Counter((sidecar["connection"], hashlib.sha256(data).hexdigest()) for sidecar, data in found)

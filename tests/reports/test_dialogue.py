@@ -61,14 +61,25 @@ def test_bytes_that_the_line_does_not_show_are_quoted() -> None:
     assert "│ MAIL FROM:<a@a.example>" not in lines
 
 
-@pytest.mark.parametrize(
-    ("predicted", "code"), [("accept", 250), ("accept", 550), ("503", 503), ("unknown", 503), ("500", 500)]
-)
-def test_a_reply_as_predicted_is_left_alone(predicted: str, code: int) -> None:
+def predictions(verb: str, predicted: str, code: int) -> list[str]:
+    """What is said of a prediction below the reply ``code``."""
     one = connection(1, [])
-    command = CommandTurn("client", "RCPT", "TO:<b@b.example>", predicted, 5, one.started, 0)  # type: ignore[arg-type]
+    command = CommandTurn("client", verb, "TO:<b@b.example>", predicted, 5, one.started, 0)  # type: ignore[arg-type]
     one.dialogue = [command, ReplyTurn("server", code, ["x"], None, 0, 6, one.started, 0)]
-    assert not any("predicted" in line for line in shown(one))
+    return [line.strip() for line in shown(one) if "predicted" in line]
+
+
+@pytest.mark.parametrize(("predicted", "code"), [("accept", 250), ("accept", 550), ("unknown", 503)])
+def test_an_ordinary_reply_is_left_alone(predicted: str, code: int) -> None:
+    assert predictions("RCPT", predicted, code) == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "predicted", "code", "due"),
+    [("RCPT", "503", 503, "503"), ("RCPT", "500", 500, "500"), ("DATA", "503", 554, "503 or 554")],
+)
+def test_a_refusal_that_was_due_is_called_right(verb: str, predicted: str, code: int, due: str) -> None:
+    assert predictions(verb, predicted, code) == [f"as predicted: {due} was due"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from captures import pcap
-from scripts import MESSAGE, Script, by_byte, envelope, hello, lines, records, segments
+from scripts import MESSAGE, Script, by, by_byte, envelope, hello, lines, records, segments
 
 from smtpwire.analyzer.audit import Audit, Options
 from smtpwire.analyzer.choices import Redact
@@ -98,6 +98,20 @@ def test_readers_that_disagree_are_shown_with_place_mark_and_what_follows(tmp_pa
 def test_the_command_is_behind_the_mark_for_those_who_take_it(tmp_path: Path, mark: str, lenient: set[str]) -> None:
     found = ends(shown(tmp_path, mail(text_with(mark), "250 ok")))
     assert {name for name, (_, _, behind) in found.items() if behind == SMUGGLED} == lenient
+
+
+@pytest.mark.parametrize("size", [1, 7, 1400])
+def test_the_frame_is_the_one_that_holds_the_dot(tmp_path: Path, size: int) -> None:
+    body = "Subject: x\r\n\r\n" + ("y" * 70 + "\r\n") * 500 + text_with("\n.\n") + ("\r\n" + "z" * 70) * 300
+    script = mail(body, "250 ok")
+    text = shown(tmp_path, script, cut=by(size))
+    places = re.findall(r"^    (?:strict|Zeek) +(\d+) +(\d+)", text, re.M)
+    sent = [one for one in segments(script, cut=by(size)) if one.payload and one.key[-2:] == b"\0\x19"]
+    first = sent[0].seq
+    for frame, offset in places:
+        (holding,) = (s for s in sent if s.seq <= first + int(offset) < s.seq + len(s.payload))
+        assert holding.frame == int(frame)
+    assert len(places) == 2
 
 
 def test_plain_messages_are_counted_and_shown_only_if_asked_for(tmp_path: Path) -> None:

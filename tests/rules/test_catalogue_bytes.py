@@ -95,6 +95,7 @@ LINES: list[tuple[str, Script, list[str]]] = [
     # lengths
     ("EHLO 255", session(f"C EHLO {domain(255)}", "S 250 mx.example"), []),
     ("EHLO 256", session(f"C EHLO {domain(256)}", "S 250 mx.example"), ["LEN004"]),
+    ("EHLO 256, 502", session(f"C EHLO {domain(256)}", "S 502 no"), ["LEN004"]),
     ("path 256", session(f"C MAIL FROM:<a@{domain(252)}>", "S 250 ok"), []),
     ("path 257", session(f"C MAIL FROM:<a@{domain(253)}>", "S 501 no"), ["LEN004"]),
     ("local-part 64", session(f"C VRFY <{'a' * 64}@x.example>", "S 252 ok"), []),

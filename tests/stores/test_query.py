@@ -5,7 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
 import sqlite3
+import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -136,6 +140,7 @@ def test_a_reader_cannot_write(database: Path) -> None:
         (["SELECT 1", "c.pcap", "--db", "DB"], "a store and captures"),
         ([], "no question"),
         (["SELECT 1", "--db", "missing.db"], "missing.db"),
+        (["SELECT 1", "DB"], "a database, and no capture: .*: name it with --db"),
     ],
 )
 def test_what_cannot_be_answered_is_one_line(words: list[str], what: str, database: Path) -> None:
@@ -151,3 +156,14 @@ def test_secrets_are_in_no_temporary_store(capfd: pytest.CaptureFixture[str], tm
     everything = query(capfd, "SELECT * FROM turns", str(path)) + query(capfd, "SELECT * FROM findings", str(path))
     assert "AGhhbnMAZ2VoZWlt" not in everything
     assert "AUTH" in everything
+
+
+def test_ctrl_c_ends_a_question_that_has_no_end(database: Path) -> None:
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+    command = [sys.executable, "-m", "smtpwire", "query", endless, "--db", str(database), "--no-config"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b"Traceback" not in told

@@ -194,3 +194,25 @@ def test_audit_writes_it(tmp_path: Path, capture: Path) -> None:
 def test_an_unwritable_place_is_one_line(tmp_path: Path, capture: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot open the database|not to be used"):
         app(["audit", str(capture), "-o", f"sqlite:{tmp_path}/no/such/a.db", "--no-config"], standalone_mode=False)
+
+
+@pytest.mark.parametrize("size", ["9223372036854775807", "99999999999999999999999", "4294967296"])
+def test_numbers_of_any_size_have_a_place_or_are_none(tmp_path: Path, size: str) -> None:
+    path, capture = tmp_path / "a.db", tmp_path / "c.pcap"
+    script = [*hello("CHUNKING"), *envelope(), *lines(f"C BDAT {size} LAST"), ("C", "abc"), ("RC", "")]
+    capture.write_bytes(pcap(records(segments(script))))
+    store(path, capture)
+    (row,) = rows(path, "SELECT argument FROM turns WHERE verb = 'BDAT'")
+    assert row["argument"] == f"{size} LAST"
+
+
+def test_while_another_program_writes_one_line_says_so(
+    tmp_path: Path, capture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.db"
+    store(path, capture)
+    monkeypatch.setattr(sqlite, "PATIENCE_SECONDS", 0.1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(UsageError, match="another program writes to the database"):
+            opened(path, new=True)

@@ -394,37 +394,6 @@ def test_a_message_on_disk_can_be_cut_too(tmp_path: Path, small: Callable[[int, 
     assert data == head.encode() + b"\n"
 
 
-def test_all_that_waits_in_memory_is_bounded(tmp_path: Path, small: Callable[[int, int], None]) -> None:
-    small(1000, 2500)
-    spills = spill_module.Spills(tmp_path)
-    many = [spills.begin() for _ in range(10)]
-    for _ in range(3):
-        for one in many:
-            one.append(b"x" * 300)
-            assert spills.waiting <= 2500
-    assert all(b"".join(one.chunks()) == b"x" * 900 for one in many)
-    spills.close()
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_file_that_somebody_put_there_is_not_written_to(tmp_path: Path, small: Callable[[int, int], None]) -> None:
-    small(10, 1 << 20)
-    victim = tmp_path / "victim"
-    victim.write_bytes(b"mine")
-    spill = spill_module.Spills(tmp_path).begin()
-    spill.append(b"x" * 20)
-    (part,) = tmp_path.glob(".smtpwire*")
-    part.unlink()
-    part.symlink_to(victim)
-    with pytest.raises(OSError, match=r".*"):
-        spill.append(b"y" * 20)
-    part.unlink()
-    part.hardlink_to(victim)
-    with pytest.raises(FileExistsError):
-        spill.append(b"y" * 20)
-    assert victim.read_bytes() == b"mine"
-
-
 def test_a_disk_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     folder = Folder(str(tmp_path / "mail"))
     spill = folder.spills.begin()

@@ -145,6 +145,7 @@ class Exchange:
         "finding",
         "frame",
         "hope",
+        "in_flight",
         "lacking",
         "length",
         "marks",
@@ -192,6 +193,7 @@ class Exchange:
         self.lacking = 0  # of those, how many never came though the server went on
         self.sure = True
         self.doubted = False  # bytes were lost between it and its reply
+        self.in_flight = False  # the client had not seen its reply yet when it sent its last command
         self.reply: Reply | None = None
         self.reply_turn = -1
         self.reply_offset = 0

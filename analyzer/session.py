@@ -97,6 +97,7 @@ class Session:
             stale = False
             while window and window[0].reply_end >= 0 and (seen < 0 or window[0].reply_end <= seen):
                 first = window.popleft()
+                first.in_flight = False
                 assert first.after is not None
                 self._base = first.after
                 stale = stale or first.hope not in (None, first.after)
@@ -120,6 +121,7 @@ class Session:
             if x.breaks is not None:
                 x.marks |= Mark.CLIENT_ORDER
         window.append(x)
+        x.in_flight = True
         self.due.append(x)
 
     def _hurried(self, x: Exchange, ahead: Exchange) -> None:
@@ -132,7 +134,7 @@ class Session:
 
     def in_view(self, x: Exchange) -> bool:
         """Whether the client had seen the reply to ``x`` when it sent its last command."""
-        return x not in self._window
+        return not x.in_flight
 
     def answered(self, x: Exchange, reply: Reply) -> State:
         """``x`` got its reply (or one of several): advance. Returns the state in which the server answered."""
@@ -216,6 +218,8 @@ class Session:
             x.reply_end = 0
             x.before = x.after = self.state
         if not self.due:
+            for x in self._window:
+                x.in_flight = False
             self._window.clear()
             self._base = self.state
         return lost

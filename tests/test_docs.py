@@ -31,7 +31,18 @@ def test_the_example_configuration_is_one_and_sets_everything(tmp_path: Path) ->
     path = tmp_path / "smtpwire.toml"
     path.write_text(text, "utf-8")
     config = read_config(path)
-    plain = ("profile", "select", "ignore", "fail-on", "format", "redact", "ports", "known-codes", "baseline", "per-peer")
+    plain = (
+        "profile",
+        "select",
+        "ignore",
+        "fail-on",
+        "format",
+        "redact",
+        "ports",
+        "known-codes",
+        "baseline",
+        "per-peer",
+    )
     assert [name for name in plain if config.origin(name) == "default"] == []
     assert config.limits.connections == 50_000
 

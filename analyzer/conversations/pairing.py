@@ -249,11 +249,7 @@ class Pairing(Contents):
                 self._skipping = self.astray = True
             reader.release(Mode.COMMAND)
         elif act in {Act.EHLO, Act.HELO} and code < 300:
-            self._choose_profile(x)
-            if x.before is not None and x.before.hello.authenticated:
-                self._hello_after_login = x
-            if not session.state.hello.secure and session.state.hello.keywords:
-                self.watch.hello(x, session.state.hello.keywords)
+            self._greet_back(x)
         elif act is Act.XCLIENT and code == 220:
             hello = Hello(keywords=NO_KEYWORDS, secure=session.state.hello.secure)
             session.restart(session.state._replace(hello=hello))
@@ -279,8 +275,13 @@ class Pairing(Contents):
     def _login_name(self) -> str:
         return "" if self.watch.login is None else self.watch.login.mechanism
 
-    def _choose_profile(self, x: Exchange) -> None:
-        """The first accepted hello tells SMTP from LMTP."""
+    def _greet_back(self, x: Exchange) -> None:
+        """A hello was accepted; the first one tells SMTP from LMTP."""
+        hello = self.session.state.hello
+        if x.before is not None and x.before.hello.authenticated:
+            self._hello_after_login = x
+        if not hello.secure and hello.keywords:
+            self.watch.hello(x, hello.keywords)
         if not self._profile_fixed and x.command is not None:
             if x.command.verb == b"LHLO":
                 self.profile = "lmtp"

@@ -263,6 +263,5 @@ def command_flood(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     A client that pipelines sends a group and reads the replies. One that sends hundreds of commands and reads nothing
     fills the buffers of the server, or could not care less for its answers. The limit is a setting.
     """
-    lost = any(gap.side == "server" for gap in talk.record.gaps)
-    if "SEC630" not in talk.counts and talk.server_seen and not lost:
+    if "SEC630" not in talk.counts and talk.server_seen and not talk.course.lost["server"]:
         yield Evidence(f"When {x.name} was sent, more than {talk.limits.unanswered_commands} commands were unanswered.")

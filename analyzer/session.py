@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Causes", "Session", "mark_reply"]
 
+MAX_UNSEEN = 20_000  # commands whose replies a client that acknowledges nothing may have in flight
 MAX_HOPES = 256  # commands in flight for which the hopeful state is worked out again after a refusal
 
 _ENDS_GROUP = frozenset(
@@ -95,9 +96,12 @@ class Session:
         state = self.state
         if window:
             stale = False
-            while window and window[0].reply_end >= 0 and (seen < 0 or window[0].reply_end <= seen):
+            crowded = len(window) > MAX_UNSEEN
+            while window and window[0].reply_end >= 0 and (seen < 0 or window[0].reply_end <= seen or crowded):
                 first = window.popleft()
                 first.in_flight = False
+                first.behind = None  # it is judged; each would keep alive all before it
+                crowded = len(window) > MAX_UNSEEN
                 assert first.after is not None
                 self._base = first.after
                 stale = stale or first.hope not in (None, first.after)

@@ -23,12 +23,14 @@ from .options import (
     configured,
     options_of,
     output_to,
+    settings_of,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..audit import Options
+    from ..config import Config
     from ..live.sinks import Sink
     from ..live.source import Source
     from ..reports.output import Output
@@ -112,8 +114,7 @@ def live(
     if watch is not None and (write is not None or bpf is not None):
         raise UsageError("only what is captured can be filtered and written", "--watch", "leave --bpf and --write out")
 
-    def read() -> Options:
-        settings = configured(config, no_config)
+    def read(settings: Config) -> Options:
         return options_of(
             settings,
             profile=profile,
@@ -124,23 +125,30 @@ def live(
             redact=redact,
         )
 
-    options = read()
+    options = read(configured(config, no_config))
     audit = LiveAudit(options)
     out = output_to()
     with ExitStack() as stack:
-        if watch is not None:
-            source = _directory(watch)
-        else:
-            source = _interfaces(interface or [], options, bpf, buffer << 20, not no_promiscuous, write, ring, user)
-        sinks: list[Sink] = [_sink(format_, out, lambda: source.name, plain=plain, stack=stack)]
+        # Everything is imported and checked while there are rights: who we become may not be allowed to read Python.
+        told: list[Metrics | Syslog] = []
         if metrics is not None:
             from ..live.metrics import Metrics  # noqa: PLC0415
 
-            sinks.append(stack.enter_context(Metrics(metrics)))
+            told.append(Metrics(metrics))
         if syslog is not None:
             from ..live.syslog import Syslog  # noqa: PLC0415
 
-            sinks.append(stack.enter_context(Syslog(syslog)))
+            told.append(Syslog(syslog))
+        screen = format_ is LiveForm.TEXT and out.terminal and not plain
+        lines = _lines(format_, out, lambda: source.name, screen=screen)
+        source: Source
+        if watch is not None:
+            source = _directory(watch)
+        else:
+            promiscuous = not no_promiscuous
+            source = _interfaces(interface or [], options, bpf, buffer << 20, promiscuous, write, ring, user)
+        sinks: list[Sink] = [stack.enter_context(lines) if isinstance(lines, Screen) else lines]
+        sinks += [stack.enter_context(one) for one in told]
         signals = stack.enter_context(Signals())
         loop = Loop(
             source,
@@ -150,7 +158,7 @@ def live(
             seconds=duration,
             frames=count,
             snapshot_seconds=snapshot,
-            reload=read,
+            reload=lambda: read(settings_of(config, no_config)),
         )
         try:
             loop.run()
@@ -202,13 +210,15 @@ def _interfaces(
     return source
 
 
-def _sink(form: LiveForm, out: Output, name: Callable[[], str], *, plain: bool, stack: ExitStack) -> Sink:
-    from ..live.lines import JsonLines, TextLines  # noqa: PLC0415
-
+def _lines(form: LiveForm, out: Output, name: Callable[[], str], *, screen: bool) -> JsonLines | TextLines | Screen:
     if form is LiveForm.NDJSON:
+        from ..live.lines import JsonLines  # noqa: PLC0415
+
         return JsonLines(out)
-    if out.terminal and not plain:
+    if screen:
         from ..live.screen import Screen  # noqa: PLC0415
 
-        return stack.enter_context(Screen(out, name))
+        return Screen(out, name)
+    from ..live.lines import TextLines  # noqa: PLC0415
+
     return TextLines(out, name)

@@ -41,6 +41,7 @@ __all__ = [
     "inputs_of",
     "options_of",
     "output_to",
+    "settings_of",
 ]
 
 Paths = Annotated[
@@ -119,10 +120,16 @@ NoConfigOption = Annotated[bool, typer.Option("--no-config", help="Read no confi
 
 def configured(config: str | None, no_config: bool) -> Config:
     """The settings of the file that holds here. Plugins come first, since settings may name their rules."""
-    from ..config import Config, find_config, read_config  # noqa: PLC0415
     from ..plugins import load_plugins  # noqa: PLC0415
 
     load_plugins(notice)
+    return settings_of(config, no_config)
+
+
+def settings_of(config: str | None, no_config: bool) -> Config:
+    """The settings of the file that holds here, where plugins have been loaded."""
+    from ..config import Config, find_config, read_config  # noqa: PLC0415
+
     if no_config:
         if config is not None:
             raise UsageError("--config and --no-config together", display_path(config), "give one of them")

@@ -62,8 +62,10 @@ class Audit:
     """One run over any number of inputs, which may continue one another.
 
     ``summary`` and ``captures`` are up to date at each step; ``unreadable`` has one line for each input that could not
-    be read at all.
+    be read at all. ``early``: whether findings are wanted of connections that are still open.
     """
+
+    early = False
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options or Options()
@@ -80,6 +82,7 @@ class Audit:
             limits=limits,
             detail=Detail(secrets=self.options.redact is Redact.NONE, headers=self.options.headers),
             tap=self.options.tap,
+            early=self.early,
         )
 
     def _judge(self) -> Judge:
@@ -93,7 +96,9 @@ class Audit:
         ``progress`` takes (bytes read, bytes in all or None). A connection may go on from one input to the next.
         """
         tracker = self.tracker
-        decoder = SegmentDecoder(tracker.segment, self.options.decoder, self.options.ports, tracker.streams.ignored)
+        decoder = SegmentDecoder(
+            tracker.segment, self.options.decoder, self.options.ports, tracker.streams.ignored, self.options.limits
+        )
         for source in open_inputs(paths):
             self._reading = source.capture
             try:
@@ -103,6 +108,7 @@ class Audit:
             except InputError as error:
                 self.unreadable.append(str(error))
                 source.capture.problems = [f"{error.what}: {error.hint}"]
+            source.capture.problems += tracker.problems()
             self._reading = None
             self.captures.append(source.capture)
             yield source.capture

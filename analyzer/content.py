@@ -100,7 +100,7 @@ class Content:
     header_ends_in_crlf = False  # the last line of the header does, where the empty line behind it was seen
     since_lookalike = b""  # raw bytes behind the first look-alike of the end of data
     _header: bytes | bytearray = b""
-    _header_cut = False  # it was longer than the limit
+    header_cut = False  # it was longer than the limit
     _in_header = True
     _report: HeaderReport | None = None
     _mime: MimeBody | None = None
@@ -216,7 +216,8 @@ class Content:
         self.flush()
         if kept_back:  # CRLF "." CR: it might have become the true end
             self.lookalike_form = b"\r\n" + kept_back
-            spot = self.lookalike = Spot(self._position - 2, *self.where(self._position - 2), 1)
+            place = max(0, self._position - 2)
+            spot = self.lookalike = Spot(place, *self.where(place), 1)
             if self.bare_cr is None:
                 place = spot.offset + len(self.lookalike_form) - 1
                 self.bare_cr = Spot(place, *self.where(place), 1)
@@ -290,7 +291,7 @@ class Content:
     @property
     def report(self) -> HeaderReport | None:
         """What the header section holds; None where it is too long to be kept."""
-        if self._report is None and not self._header_cut:
+        if self._report is None and not self.header_cut:
             self._report = read_header(bytes(self._header))
         return self._report
 
@@ -412,7 +413,7 @@ class Content:
             if len(header) > self._header_limit > 0:
                 header = bytes(header[: self._header_limit])
                 self._in_header = False
-                self._header_cut = True
+                self.header_cut = True
             self._header = header
             split = len(block)
         else:
@@ -450,7 +451,7 @@ class Content:
         found = None if self.chunked else _LOOKALIKE.search(back + block[:within])
         if found is not None:
             self.lookalike_form = found[0]
-            place = position + found.start() - len(back)
+            place = max(0, position + found.start() - len(back))  # the CRLF of DATA may not have been captured
             self.lookalike = Spot(place, *self.where(place), 1)
             self.since_lookalike = (back + block)[found.end() :]
             behind = (back + block)[found.start() :]

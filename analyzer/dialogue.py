@@ -36,7 +36,7 @@ NO_DETAIL = Detail()
 class Dialogue:
     """Writes the turns of one connection into its record. Methods that add a turn return its index, -1: not kept."""
 
-    __slots__ = ("_detail", "_full", "_limit", "_record", "_turns", "time")
+    __slots__ = ("_detail", "_full", "_header_note", "_limit", "_record", "_turns", "time")
 
     def __init__(
         self, record: model.Connection, limits: Limits, clock: Callable[[int], str], detail: Detail = NO_DETAIL
@@ -45,6 +45,7 @@ class Dialogue:
         self._turns = record.dialogue
         self._limit = limits.turns
         self._full = False
+        self._header_note = f"a message header is longer than {limits.header_bytes} bytes: its fields are not known"
         self._detail = detail
         self.time = clock
 
@@ -137,6 +138,9 @@ class Dialogue:
             sender = mailbox(transaction.mail)
             recipients = [model.Recipient(mailbox(r) or "", r.code or None) for r in transaction.recipients]
         subject, message_id = content.subject, content.message_id
+        notes = self._record.notes
+        if content.header_cut and self._header_note not in notes:
+            notes.append(self._header_note)
         self._record.messages.append(
             model.Message(
                 sender,

@@ -18,16 +18,12 @@ from bisect import bisect_right
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from .limits import DEFAULT_LIMITS, Limits
+
 if TYPE_CHECKING:
     from .network import Fragment
 
-__all__ = ["HELD_BYTES", "HELD_SECONDS", "LARGEST", "REPEAT_SECONDS", "Defragmenter"]
-
-HELD_SECONDS = 30
-"""Capture time that a datagram may take to become whole. What Linux waits for IPv4; RFC 8200 §4.5 allows 60."""
-
-HELD_BYTES = 4 << 20
-"""Bytes of all datagrams held at once, counting what a piece costs beside its bytes. What Linux allows for a host."""
+__all__ = ["LARGEST", "REPEAT_SECONDS", "Defragmenter"]
 
 REPEAT_SECONDS = 1
 """How long a whole datagram is remembered, to know copies of its fragments. Mirror ports copy within milliseconds; a
@@ -93,9 +89,14 @@ class _Datagram:
 
 
 class Defragmenter:
-    """``add`` fragments in capture order, get whole datagrams. ``dropped`` counts datagrams given up."""
+    """``add`` fragments in capture order, get whole datagrams. ``dropped`` counts datagrams given up.
 
-    def __init__(self) -> None:
+    What a piece costs beside its bytes counts for the limit ``fragment_bytes``.
+    """
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._most = limits.fragment_bytes
+        self._patience_ns = limits.fragment_seconds * _SECOND
         self._waiting: OrderedDict[_Key, _Datagram] = OrderedDict()
         self._done: OrderedDict[_Key, tuple[int, bytes]] = OrderedDict()
         self._held = 0
@@ -131,7 +132,7 @@ class Defragmenter:
             del self._waiting[key]
             self._done[key] = time_ns, content
             self._held += len(content) + _PIECE_COST - datagram.cost
-        while self._held > HELD_BYTES:
+        while self._held > self._most > 0:
             if self._done:
                 self._forget_done(next(iter(self._done)))
             else:
@@ -154,7 +155,7 @@ class Defragmenter:
             self._forget_done(key)
         while self._waiting:
             key, datagram = next(iter(self._waiting.items()))
-            if now - datagram.since <= HELD_SECONDS * _SECOND:
+            if not now - datagram.since > self._patience_ns > 0:
                 break
             self._give_up(key)
 

@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for a place where nothing is half done."""
+"""Ctrl-C and SIGTERM that wait for a place where nothing is half done."""
 
 # Python raises KeyboardInterrupt between any two instructions, so that it would mostly strike while a segment is being
 # worked in, and what is reported afterwards could not be trusted. Here the first Ctrl-C is only noted, and raised when
@@ -26,7 +26,8 @@ PATIENCE_SECONDS = 2.0
 
 @contextmanager
 def interruptible(progress: Progress) -> Iterator[Progress]:
-    """``progress`` made to raise KeyboardInterrupt once Ctrl-C was pressed; the signal's handling is put back after."""
+    """``progress`` made to raise KeyboardInterrupt once Ctrl-C was pressed or SIGTERM came; their handling is put back
+    after."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield progress
         return
@@ -47,10 +48,11 @@ def interruptible(progress: Progress) -> Iterator[Progress]:
             raise KeyboardInterrupt
         progress(done, total)
 
-    before = signal.signal(signal.SIGINT, note), signal.signal(signal.SIGALRM, give_up)
+    handlers = {signal.SIGINT: note, signal.SIGTERM: note, signal.SIGALRM: give_up}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield between_blocks
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGINT, before[0])
-        signal.signal(signal.SIGALRM, before[1])
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -15,6 +15,19 @@ __all__ = ["DEFAULT_LIMITS", "Limits"]
 class Limits:
     """Bounds with their defaults. Sizes are bytes, times are seconds of capture time, counts are plain numbers."""
 
+    record_bytes: int = 1 << 21
+    """Longest record of a capture file that is believed. The largest real frames are 512 KiB (Linux BIG TCP); a length
+    above four times that is damage, and no memory is asked for on its word."""
+
+    interfaces: int = 65_536
+    """Interfaces described in one section of a pcapng file: as many as 16 bits name. About 200 bytes each."""
+
+    fragment_bytes: int = 4 << 20
+    """Bytes of all fragmented IP datagrams held at once. What Linux allows for a host."""
+
+    fragment_seconds: int = 30
+    """Time that a fragmented datagram may take to become whole. What Linux waits for IPv4; RFC 8200 §4.5 allows 60."""
+
     loss_proof_frames: int = 8
     """Frames of a connection to wait, once a peer has acknowledged bytes that were not captured, before they count as
     lost by the capture. Two taps on one cable skew by one or two frames; receive queues of a NIC by a few more."""

@@ -63,6 +63,7 @@ class Host(Protocol):
     ways: Ways
     servers: Servers
     limits: Limits
+    early: bool
 
     def clock(self, time_ns: int) -> str:
         """A time as the report shows it."""
@@ -119,6 +120,7 @@ class Attached:
         if why:
             record.notes.append(why)
         self.talk.course.captured = self._client.seen and self._client.peer.seen
+        self.talk.overlaps = {"client": self._client.overlap, "server": self._client.peer.overlap}
         self._host.done.append(self.talk.finish())
 
     def standing(self) -> model.Connection:
@@ -160,7 +162,7 @@ class Scout(Attached):
         talk.client(data, offset, frame, time_ns, seen)
         step: Step = ("client", data, offset, frame, time_ns, None)
         if seen != self._heard:
-            self._stop()
+            self.stop()
         elif reads == MAIL_DATA and content is not None:
             if content.complete:
                 self._mail_ended(content, data, offset, frame, time_ns)
@@ -190,7 +192,7 @@ class Scout(Attached):
         self._note(False, name, step, Place(LINES, REPLY, room))
         rest = data[used:]
         if not fits(CLIENT[rest], rest, room):
-            self._stop()
+            self.stop()
         self._note(False, CLIENT[rest] if used > 0 else None, ("client", rest, offset + used, frame, time_ns, None))
 
     def _from_server(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
@@ -207,13 +209,13 @@ class Scout(Attached):
         if x is not None and x is not last and x.act in HELLOS:
             self._place.offer = plain_offer(x, talk.watch.greeting)
             if self._trail is not None and x.reply_frame != _first_of_reply(self._steps)[3]:
-                self._stop()
+                self.stop()
 
     def _at(self, time_ns: int) -> None:
         idle = time_ns - self._client_ns
         self._slow = self._slow or idle >= SECOND
         if idle >= SLOW_DATA_NS:
-            self._stop()
+            self.stop()
 
     def _note(self, of_server: bool, name: bytes | None, step: Step, place: Place | None = None) -> None:
         trail = self._trail
@@ -221,13 +223,13 @@ class Scout(Attached):
             return
         place = place or look_around(self.talk)
         if name is None or len(trail) >= MAX_STEPS:
-            self._stop()
+            self.stop()
             return
         trail.append((of_server, name, place))
         self._steps.append(step)
         self._place = place
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         """This way is not for others."""
         self._trail = None
         self._steps = []
@@ -237,7 +239,7 @@ class Scout(Attached):
 
     def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None:
         """See ``streams.Listener``."""
-        self._stop()
+        self.stop()
         super().gap(stream, offset, length, frame, time_ns)
 
     def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int, acked: int) -> None:
@@ -247,12 +249,12 @@ class Scout(Attached):
         side = self._side(stream)
         name = _ENDS[side, how]
         if side == "server" and acked < self.talk.readers[0].position:
-            self._stop()
+            self.stop()
         self._note(False, name, (side, b"", -1, frame, time_ns, None))
 
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
         """See ``streams.Listener``."""
-        self._stop()
+        self.stop()
         super().conflict(stream, offset, frame, time_ns)
 
     def finish(self, why: str) -> None:
@@ -261,7 +263,7 @@ class Scout(Attached):
         trail, talk = self._trail, self.talk
         if trail is None or talk.asked is None or why or not (talk.client_seen and talk.server_seen):
             return
-        if self._slow and not talk.uneventful:
+        if (self._slow and not talk.uneventful) or (self._host.early and talk.findings):
             return
         pattern = learned(talk, self._steps, [name for _, name, _ in trail])
         if pattern is not None:

@@ -17,6 +17,7 @@ __all__ = ["RECENT_BYTES", "RECENT_CHUNKS", "drain", "lose", "put", "reach_fin",
 
 RECENT_BYTES = 4096  # kept of each stream to compare retransmissions with
 RECENT_CHUNKS = 8
+AHEAD_SEGMENTS = 32  # kept behind a hole as they came, to tell what other receivers make of their overlaps
 
 
 def put(stream: Stream, start: int, payload: bytes, needs: int, frame: int, time_ns: int) -> None:
@@ -64,6 +65,10 @@ def lose(stream: Stream, length: int, frame: int, time_ns: int) -> None:
 def _hold(stream: Stream, new: Held) -> None:
     """Keep a later segment; where it overlaps what is held already, the first bytes win."""
     held = stream.held
+    if not held or stream.ahead is None:
+        stream.ahead = []
+    if len(stream.ahead) < AHEAD_SEGMENTS:
+        stream.ahead.append((new.start, new.payload))
     index = bisect_left(held, new.start, key=lambda h: h.start)
     if index and held[index - 1].end > new.start:
         index -= 1
@@ -80,7 +85,9 @@ def _hold(stream: Stream, new: Held) -> None:
         first = one.payload[start - one.start : start - one.start + common]
         if not told and not payload.startswith(first, at) and not _is_probe(payload, start, one.end):
             told = True  # once for a segment says it, and endless overlaps stay cheap
-            _conflict(stream, start, first, payload[at : at + common], new.frame, new.time_ns)
+            place = _conflict(stream, start, first, payload[at : at + common], new.frame, new.time_ns)
+            if stream.overlap is None:
+                stream.overlap = place, list(stream.ahead)
         start, at = start + common, at + common
         index += 1
     if start < new.end:
@@ -123,10 +130,11 @@ def _compare(stream: Stream, start: int, again: bytes, frame: int, time_ns: int)
         _conflict(stream, stream.offset - back, first, again, frame, time_ns)
 
 
-def _conflict(stream: Stream, offset: int, first: bytes, again: bytes, frame: int, time_ns: int) -> None:
-    """Report the first byte in which two copies of the bytes at ``offset`` differ."""
+def _conflict(stream: Stream, offset: int, first: bytes, again: bytes, frame: int, time_ns: int) -> int:
+    """Report the first byte in which two copies of the bytes at ``offset`` differ; returns its offset."""
     at = next(i for i, (x, y) in enumerate(zip(first, again, strict=True)) if x != y)
     stream.flow.listener.conflict(stream, offset + at, frame, time_ns)
+    return offset + at
 
 
 def _is_probe(payload: bytes, start: int, end: int) -> bool:

@@ -71,6 +71,7 @@ class PcapReader(Reader):
     def run(self, decoder: SegmentDecoder) -> Iterator[None]:  # noqa: C901, PLR0912, PLR0915  see readers
         order, unit, _, head = self._layout
         link_type = self._link_type
+        self.longest = decoder.limits.record_bytes
         # seconds, fraction, captured length
         plain = Plain.of(decoder, link_type, order, f"3I{head - 12}x")
         record, segment, segment_6, to_ip = plain[:4]

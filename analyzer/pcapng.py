@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from .links import FIXED
 from .network import EXTENSIONS, TUNNEL_PROTOCOLS
 from .readers import Order, Plain, Reader
-from .windows import MAX_RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,11 +83,14 @@ class PcapngReader(Reader):
         super().__init__(window)
         self._order: Order = "little"
         self._interfaces: list[_Interface] = []
+        self._plain: dict[tuple[int, Order], Plain] = {}
         self._time_ns = 0
         self._unknown_interfaces = 0
+        self._left_out = 0  # interfaces beyond the limit
 
     def run(self, decoder: SegmentDecoder) -> Iterator[None]:
         window = self.window
+        self.longest = decoder.limits.record_bytes
         at = 0
         while True:
             at, need = self._blocks(decoder, at)
@@ -95,7 +98,7 @@ class PcapngReader(Reader):
             if not need:
                 break
             kind = self._number(at, 4)
-            if need > MAX_RECORD and kind not in _KEPT:
+            if need > self.longest > 0 and kind not in _KEPT:
                 self.frames += kind in _NUMBERED
                 if not window.skip(at + need):
                     self.problems.append(f"the last block is cut short at byte {window.base + window.size}")
@@ -103,6 +106,8 @@ class PcapngReader(Reader):
             elif not self._next_block(at, need, "block"):
                 break
             at = 0
+        if self._left_out:
+            self.problems.append(f"interfaces beyond the limit of a section, not known: {self._left_out}")
         if self._unknown_interfaces:
             self.problems.append(
                 f"packets of an interface that is not described, not decoded: {self._unknown_interfaces}"
@@ -182,7 +187,13 @@ class PcapngReader(Reader):
             option += 4 + size + -size % 4
         link_type = self._number(at + 8, 2)
         interface = _Interface(link_type, self._number(at + 12, 4), resolution, offset)
-        interface.plain = Plain.of(decoder, link_type if interface.unit else -1, self._order, _HEADER)
+        known = link_type if interface.unit and link_type in FIXED else -1, self._order
+        if known not in self._plain:
+            self._plain[known] = Plain.of(decoder, *known, _HEADER)
+        interface.plain = self._plain[known]
+        if len(self._interfaces) == decoder.limits.interfaces > 0:
+            self._left_out += 1
+            return True
         self._interfaces.append(interface)
         self._saw_link_type(link_type)
         self.digits = max(self.digits, interface.digits)

@@ -34,6 +34,8 @@ __all__ = ["Order", "Plain", "Reader"]
 Order = Literal["little", "big"]
 
 
+MAX_LINK_TYPES = 64  # of one capture that are named: merged files have a handful
+
 _Unpack = Callable[[bytes, int], tuple[Any, ...]]
 
 
@@ -84,7 +86,7 @@ class Reader:
 
     ``frames``: records so far, as Wireshark numbers them. ``octets``: captured bytes in them. ``first_ns`` and
     ``last_ns``: times of the first and the last frame that have one. ``digits``: decimals of a second that the times
-    are good for. ``link_types``: in order of appearance. ``problems``: what is damaged, one sentence each.
+    are good for. ``link_types``: the first in order of appearance. ``problems``: what is damaged, one sentence each.
     """
 
     format: ClassVar[str]
@@ -98,13 +100,14 @@ class Reader:
         self.digits = 6
         self.link_types: list[int] = []
         self.problems: list[str] = []
+        self.longest = MAX_RECORD
 
     def run(self, decoder: SegmentDecoder) -> Iterator[None]:
         """Read to the end, or to the damage; yields after each block, so that the caller can take out what is ready."""
         raise NotImplementedError
 
     def _saw_link_type(self, link_type: int) -> None:
-        if link_type not in self.link_types:
+        if len(self.link_types) < MAX_LINK_TYPES and link_type not in self.link_types:
             self.link_types.append(link_type)
 
     def _next_block(self, used: int, need: int, what: str, head: int = 0) -> bool:
@@ -114,7 +117,7 @@ class Reader:
         """
         window = self.window
         at = window.base + used
-        if need > MAX_RECORD:
+        if need > self.longest > 0:
             self.problems.append(f"the {what} at byte {at} claims {need - head} bytes: damaged from there on")
             return False
         if window.advance(used, need) and window.size >= need:

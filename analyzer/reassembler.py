@@ -11,7 +11,8 @@
 # come no farther, and it is withdrawn when the peer, in as many frames as would have proven it, acknowledges less.
 #
 # A RST counts at once if it has the number that is expected. One that is only near may be forged: its receiver asks
-# again (RFC 5961 §3.2), and it counts if its sender says nothing more.
+# again (RFC 5961 §3.2), and it counts if its sender says nothing more. A SYN to an open connection ends that only when
+# it is answered, or followed by what comes next (RFC 5961 §4.2).
 #
 # In lockstep nothing waits, and a segment costs one comparison of four numbers: the fast road at the top of feed().
 
@@ -154,6 +155,14 @@ class Reassembler:
             for flow in alive[: self.open - limits.connections + limits.connections // 10]:
                 self._evict(flow, f"followed no further: more than {limits.connections} connections were open")
 
+    def problems(self) -> list[str]:
+        """What limits did to connections of which nothing else tells, since this was last asked; in plain sentences."""
+        forgotten, self.forgotten = self.forgotten, 0
+        if not forgotten:
+            return []
+        limit = self._limits.handshakes
+        return [f"more than {limit} handshakes waited for their connection's first bytes: {forgotten} were forgotten"]
+
     # -- the slow road ---------------------------------------------------------------------------------------------
 
     def _segment(
@@ -170,14 +179,19 @@ class Reassembler:
     ) -> None:
         self.now_ns = max(self.now_ns, time_ns)
         if flags & SYN:
-            stream = self._syn(stream, key, seq, flags, frame, time_ns)
+            stream = self._syn(stream, key, seq, ack, flags, frame, time_ns)
             seq = (seq + 1) & M32
+            if stream is None and key in self._streams:
+                return  # whose connection goes on, for now
+        elif stream is not None and key in self._handshakes and self._follows_syn(stream, key, seq):
+            self._replace(stream, key, time_ns)
+            stream = None
         if stream is None:
             if not (payload or missing) and (flags & SYN or not self._carried(key, seq, ack)):
                 return
             if key in self._closed:
                 return
-            stream = self._open(key, frame, time_ns)
+            stream = self._open(key, seq, frame, time_ns)
         flow = stream.flow
         flow.frames += 1
         flow.last_ns = time_ns
@@ -188,13 +202,8 @@ class Reassembler:
             stream.next = seq
         stream.seen = True
         start = stream.at(seq)
-        if flags & RST and not _ends_here(stream, start):
-            if stream.offset - 1 <= start <= stream.offset + _RST_WINDOW:
-                flow.reset = stream, frame, time_ns
-                flow.busy = True
+        if (flags & RST or flow.reset is not None) and _is_doubtful(stream, start, flags, frame, time_ns):
             return
-        if flow.reset is not None and flow.reset[0] is stream:
-            flow.reset = None  # it was not the sender's: that goes on
         needs = self._acknowledge(peer, ack, frame) if flags & ACK else -1
         end = self._reach(stream, start, start + len(payload) + missing, frame)
         if flags & RST:
@@ -249,16 +258,21 @@ class Reassembler:
         if stream.doubts >= self._limits.loss_proof_frames:
             _withdraw(stream)
 
-    def _syn(self, stream: Stream | None, key: bytes, seq: int, flags: int, frame: int, time_ns: int) -> Stream | None:
-        """Remember the handshake; a SYN with another number ends the connection that held the ports."""
+    def _syn(
+        self, stream: Stream | None, key: bytes, seq: int, ack: int, flags: int, frame: int, time_ns: int
+    ) -> Stream | None:
+        """Remember the handshake; one that is answered ends the connection that held the ports."""
+        back = _reversed(key)
+        mine = self._handshakes.get(back) if flags & ACK else None
         if stream is not None:
-            if stream.isn == seq:
+            if mine is not None and (ack - mine[0]) & M32 == 1:
+                self._replace(stream, key, time_ns)
+            elif stream.isn == seq:
                 return stream
-            if stream.isn is None and stream.next in (-1, (seq + 1) & M32):
+            elif stream.isn is None and stream.next in (-1, (seq + 1) & M32):
                 stream.isn = seq
                 stream.flow.handshake = True
                 return stream
-            self._end(stream.flow, "the same addresses and ports began a new connection", time_ns)
         if key in self._closed:
             if self._closed[key] == seq:
                 return None  # a late copy
@@ -266,9 +280,26 @@ class Reassembler:
         elif len(self._handshakes) >= self._limits.handshakes > 0:
             self.forgotten += _drop_oldest(self._handshakes)
         known = self._handshakes.get(key)
-        if known is None or known[0] != seq:
+        if known is None or (known[0] != seq and not (not flags & ACK and self._is_answered(back))):
             self._handshakes[key] = (seq, frame, time_ns, bool(flags & ACK))
+        if mine is not None and mine[0] != (ack - 1) & M32:
+            self._handshakes[back] = ((ack - 1) & M32, *mine[1:])  # the answer tells which SYN was the peer's
         return None
+
+    def _follows_syn(self, stream: Stream, key: bytes, seq: int) -> bool:
+        """Whether a segment is the next behind a SYN of another connection on these ports."""
+        return seq != stream.next and (seq - self._handshakes[key][0]) & M32 == 1
+
+    def _is_answered(self, back: bytes) -> bool:
+        """Whether the SYN of the other direction than ``back`` had an answer: a later one with another number is then
+        forged, or will have an answer of its own."""
+        theirs = self._handshakes.get(back)
+        return theirs is not None and theirs[3]
+
+    def _replace(self, stream: Stream, key: bytes, time_ns: int) -> None:
+        """Another connection holds the ports now."""
+        self._end(stream.flow, "the same addresses and ports began a new connection", time_ns)
+        self._forget(key)
 
     def _carried(self, key: bytes, seq: int, ack: int) -> bool:
         """Whether a segment without data shows that its connection carried some, of which nothing was captured."""
@@ -279,10 +310,12 @@ class Reassembler:
         # SYN and FIN take a number each
         return 2 < (seq - mine[0]) & M32 < SANE_AHEAD or 2 < (ack - theirs[0]) & M32 < SANE_AHEAD
 
-    def _open(self, key: bytes, frame: int, time_ns: int) -> Stream:
+    def _open(self, key: bytes, seq: int, frame: int, time_ns: int) -> Stream:
         """First payload of a connection: make its two streams from what the handshake told."""
         back = _reversed(key)
         mine, theirs = self._handshakes.pop(key, None), self._handshakes.pop(back, None)
+        if mine is not None and (seq - mine[0] - 1) & M32 >= SANE_AHEAD:
+            mine = None  # the SYN of somebody else
         stream, peer = Stream(key), Stream(back)
         for one, known in ((stream, mine), (peer, theirs)):
             if known is not None:
@@ -394,6 +427,20 @@ def _ends_here(stream: Stream, start: int) -> bool:
     """Whether a RST at offset ``start`` has exactly the number that its receiver expects (RFC 5961 §3.2): what follows
     the last byte or the FIN, or, where the capture lacks bytes, what the peer has acknowledged."""
     return start in {stream.offset, stream.top, stream.acked} or start == stream.fin + 1 > 0
+
+
+def _is_doubtful(stream: Stream, start: int, flags: int, frame: int, time_ns: int) -> bool:
+    """Whether a segment at offset ``start`` is a RST that has not the number expected. Near it, it may be the end all
+    the same, so it is noted; other segments of the same sender prove that it was not."""
+    flow = stream.flow
+    if not flags & RST or _ends_here(stream, start):
+        if flow.reset is not None and flow.reset[0] is stream:
+            flow.reset = None
+        return False
+    if stream.offset - 1 <= start <= stream.offset + _RST_WINDOW:
+        flow.reset = stream, frame, time_ns
+        flow.busy = True
+    return True
 
 
 def _drop_oldest(table: dict[bytes, Any], also: set[bytes] | None = None) -> int:

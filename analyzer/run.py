@@ -30,7 +30,7 @@ class Status(IntEnum):
     FINDINGS = 1
     USAGE = 2
     UNREADABLE = 3
-    INTERRUPTED = 130  # 128 + SIGINT, as shells count
+    INTERRUPTED = 130  # 128 + SIGINT, as shells count; for SIGTERM too
 
 
 class FailOn(StrEnum):

@@ -17,10 +17,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from struct import Struct
 from typing import Literal
 
 from .fragments import Defragmenter
+from .limits import DEFAULT_LIMITS, Limits
 from .links import LINKS, RAW, link_name
 from .network import Found, Fragment, SegmentFields, Verdict
 from .network import decode as decode_raw
@@ -37,6 +39,7 @@ nanoseconds since 1970. Every segment comes, bare ACKs too.
 """
 
 _SYN = 2
+_LINKS_NAMED = 8  # link types that cannot be decoded and are named each; a real capture has one or two
 _DEPTH = 8  # datagrams that may be made of fragments inside one another; tunnels in tunnels need two or three
 
 _ipv4_header = Struct("!BxHHHBBH8s").pack
@@ -76,13 +79,15 @@ class SegmentDecoder:
         decoder: Literal["raw", "scapy"] = "raw",
         ports: frozenset[int] = frozenset(),
         ignored: set[bytes] | None = None,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.sink = sink
         self.ports = ports
         self.raw = decoder == "raw"
         self.ignored: set[bytes] = set() if ignored is None else ignored
         self.tally = DecodeTally()
-        self.fragments = Defragmenter()
+        self.limits = limits
+        self.fragments = Defragmenter(limits)
         self._scapy: Callable[[int, bytes, int], Found] | None = None
 
     def frame(self, link_type: int, time_ns: int, data: bytes, original_length: int, number: int) -> None:
@@ -134,8 +139,11 @@ class SegmentDecoder:
         """What to say about the frames decoded since ``tally`` was set, in plain sentences."""
         said = [
             f"link type {link_name(link)} is not supported: {_count(frames, 'frame was', 'frames were')} not decoded"
-            for link, frames in self.tally.unknown_links.items()
+            for link, frames in islice(self.tally.unknown_links.items(), _LINKS_NAMED)
         ]
+        more = list(islice(self.tally.unknown_links.values(), _LINKS_NAMED, None))
+        if more:
+            said.append(f"{len(more)} more link types are not supported: {sum(more)} frames were not decoded")
         if self.tally.undecodable:
             said.append(
                 f"{_count(self.tally.undecodable, 'frame', 'frames')} could not be decoded, their headers are cut or "

@@ -76,6 +76,7 @@ class Stream:
 
     __slots__ = (
         "acked",
+        "ahead",
         "base",
         "deliver",
         "doubts",
@@ -88,6 +89,7 @@ class Stream:
         "key",
         "next",
         "offset",
+        "overlap",
         "peer",
         "proof",
         "proof_since",
@@ -120,6 +122,12 @@ class Stream:
         self.recent: list[bytes] = []
         self.held: list[Held] = []
         self.held_bytes = 0
+        self.ahead: list[tuple[int, bytes]] | None = (
+            None  # the segments behind the present hole, as they came: the first few
+        )
+        self.overlap: tuple[int, list[tuple[int, bytes]]] | None = (
+            None  # first offset in which they differed; those segments
+        )
         self.queue: deque[Queued] | None = None
 
     def at(self, number: int) -> int:

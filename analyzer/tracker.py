@@ -40,9 +40,11 @@ class Tracker:
         detail: Detail = NO_DETAIL,
         tap: Callable[[model.Connection], ContentTap] | None = None,
         learn: bool = True,
+        early: bool = False,
     ) -> None:
         """``tap``: makes what takes the messages themselves of a connection that begins. ``learn``: False judges each
-        connection in full, as if it were the first of its kind; so does whoever wants more of it than the report."""
+        connection in full, as if it were the first of its kind; so does whoever wants more of it than the report.
+        ``early``: findings are told before a connection ends, so only ways without any are learned."""
         self.done: deque[model.Connection] = deque()
         self.digits = 6  # decimals of a second that the capture has
         self.streams = Reassembler(self._accept, limits)
@@ -56,6 +58,7 @@ class Tracker:
         self._detail = detail
         self._tap = tap
         self._learn = learn and detail == NO_DETAIL and tap is None
+        self.early = early
         self._last_id = 0
         self._second_ns = -1_000_000_000
         self._prefix = ""  # that second as text
@@ -76,6 +79,10 @@ class Tracker:
             if isinstance(flow.listener, Attached):
                 yield flow.listener.standing()
 
+    def problems(self) -> list[str]:
+        """What to say of the segments since this was last asked, in plain sentences."""
+        return self.streams.problems()
+
     def clock(self, time_ns: int) -> str:
         """A time as the report shows it."""
         fraction = time_ns - self._second_ns
@@ -90,6 +97,15 @@ class Tracker:
     def ignore(self, flow: Flow) -> None:
         """``flow`` carries something else."""
         self.streams.ignore(flow)
+
+    def forget_ways(self) -> None:
+        """What was learned, and is being learned, was judged by other rules than those that hold from now on."""
+        self.ways = Ways()
+        for flow in self.streams.flows():
+            if isinstance(flow.listener, Walker):
+                flow.listener.leave()
+            if isinstance(flow.listener, Scout):
+                flow.listener.stop()
 
     def next_id(self) -> int:
         """The number of a new connection."""

@@ -18,6 +18,8 @@ import os
 import zlib
 from typing import TYPE_CHECKING
 
+from .limits import DEFAULT_LIMITS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,9 +28,8 @@ __all__ = ["BLOCK", "GZIP_MAGIC", "MAX_RECORD", "PAD", "FileWindow", "Gunzip", "
 BLOCK = 1 << 20
 """Bytes to ask for at a time: large enough that the work per block does not count, small beside the 80 MB budget."""
 
-MAX_RECORD = 1 << 21
-"""Longest record that is believed, in bytes. The largest real frames are 512 KiB (Linux BIG TCP); a length above four
-times that is damage, and no memory is asked for on its word."""
+MAX_RECORD = DEFAULT_LIMITS.record_bytes
+"""Longest record that is believed, in bytes, where no other limit is set."""
 
 PAD = 128
 """Zero bytes behind the real ones, so that a struct of fixed size can be taken where the last short record begins."""

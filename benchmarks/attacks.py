@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import gzip
 import struct
-from collections.abc import Callable, Iterable
 from itertools import count
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 __all__ = ["ATTACKS", "Attack"]
 
@@ -73,7 +75,9 @@ class _File:
 class _Talk:
     """One connection in a file. ``c`` and ``s`` send bytes of either side, cut into segments."""
 
-    def __init__(self, file: _File | None = None, port: int = 40_000, first: int = 1000, source: bytes = _CLIENT) -> None:
+    def __init__(
+        self, file: _File | None = None, port: int = 40_000, first: int = 1000, source: bytes = _CLIENT
+    ) -> None:
         self.file = file or _File()
         self._ends = source, _SERVER, port, 25
         self.seq = {"c": first, "s": 5000}
@@ -81,7 +85,7 @@ class _Talk:
         self.send("s", SYN | ACK)
 
     def send(self, side: str, flags: int, payload: bytes = b"", ahead: int = 0, acks: int = 0) -> None:
-        """One segment, ``ahead`` of its place, its ACK ``acks`` beyond what the peer sent; takes its numbers if ahead is 0."""
+        """One segment, ``ahead`` of its place (0: it takes that), its ACK ``acks`` beyond what the peer sent."""
         source, target, port, other = self._ends
         ends = (source, target, port, other) if side == "c" else (target, source, other, port)
         peer = "s" if side == "c" else "c"
@@ -371,7 +375,14 @@ def _nuls(n: int) -> bytes:
 
 @attack("a header without end", "KB", 500)
 def _header(n: int) -> bytes:
-    return _Talk().data().c(b"Received: from a by b\r\n\tfor c\r\n" * (n * 33), 28_000).c(b"\r\n.\r\n").s(b"250 ok\r\n").over()
+    return (
+        _Talk()
+        .data()
+        .c(b"Received: from a by b\r\n\tfor c\r\n" * (n * 33), 28_000)
+        .c(b"\r\n.\r\n")
+        .s(b"250 ok\r\n")
+        .over()
+    )
 
 
 @attack("MIME parts without end", "KB", 500)
@@ -393,7 +404,15 @@ def _bdat_small(n: int) -> bytes:
 
 @attack("an AUTH line without end", "KB", 1_000)
 def _auth_line(n: int) -> bytes:
-    return _Talk().hello().c(b"AUTH LOGIN\r\n").s(b"334 VXNlcm5hbWU6\r\n").c(b"A" * (n << 10) + b"\r\n").s(b"535 no\r\n").over()
+    return (
+        _Talk()
+        .hello()
+        .c(b"AUTH LOGIN\r\n")
+        .s(b"334 VXNlcm5hbWU6\r\n")
+        .c(b"A" * (n << 10) + b"\r\n")
+        .s(b"535 no\r\n")
+        .over()
+    )
 
 
 @attack("an AUTH exchange without end", "lines", 6_000)
@@ -445,7 +464,12 @@ def _tunnels(n: int) -> bytes:
     file = _File()
     inner = b""
     for depth in range(30):
-        inner = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(inner), 0, 0, 64, 4 if depth else 6, 0) + _CLIENT + _SERVER + inner
+        inner = (
+            struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(inner), 0, 0, 64, 4 if depth else 6, 0)
+            + _CLIENT
+            + _SERVER
+            + inner
+        )
     for _ in range(n):
         file.frame(bytes(12) + b"\x08\x00" + inner)
     return file.done()

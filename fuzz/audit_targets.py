@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import msgspec
 from capture_targets import memory
@@ -12,32 +12,30 @@ from material import Material
 from stream_targets import check
 
 from smtpwire.analyzer.audit import Audit, Options
-from smtpwire.analyzer.model import Capture, Connection
+from smtpwire.analyzer.model import Capture, Connection, Summary
 from smtpwire.analyzer.pcap import MAGICS
 from smtpwire.analyzer.reports.formats import FORMATS, Style
 from smtpwire.analyzer.reports.output import Output
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 __all__ = ["audit", "lanes"]
 
+_LANES: tuple[Literal["raw", "scapy"], ...] = ("raw", "scapy")
 _HEADS = (*sorted(MAGICS), b"\x0a\x0d\x0d\x0a", b"\x1f\x8b", b"")
 
 
-def _items(data: bytes, decoder: Literal["raw", "scapy"] = "raw") -> Iterator[Capture | Connection | Any]:
-    """What an audit of these bytes yields, and its summary at last."""
+def _audited(data: bytes, decoder: Literal["raw", "scapy"] = "raw") -> tuple[list[Capture | Connection], Summary]:
+    """What an audit of these bytes yields."""
     take = Material(data)
     content = take.choice(_HEADS) + take.rest()
     with tempfile.NamedTemporaryFile(dir=memory()) as file:
         file.write(content)
         file.flush()
         run = Audit(Options(decoder=decoder))
-        for item in run.run([file.name]):
-            if isinstance(item, Capture):
-                item.path = "capture"
-            yield item
-        yield run.summary
+        items = list(run.run([file.name]))
+    for item in items:
+        if isinstance(item, Capture):
+            item.path = "capture"
+    return items, run.summary
 
 
 _BIDI = "".join(map(chr, (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x9B, 0x1B, 0x7F)))
@@ -45,8 +43,7 @@ _BIDI = "".join(map(chr, (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range
 
 def audit(data: bytes) -> None:
     """Every writer takes whatever the audit found, and writes nothing that moves a cursor or hides itself."""
-    items = list(_items(data))
-    summary = items.pop()
+    items, summary = _audited(data)
     for item in items:
         if isinstance(item, Connection):
             check(item)
@@ -56,7 +53,10 @@ def audit(data: bytes) -> None:
         stream = io.BytesIO()
         writer = chosen.stream(Output(stream), Style())
         for item in items:
-            (writer.capture if isinstance(item, Capture) else writer.connection)(item)  # type: ignore[arg-type]
+            if isinstance(item, Capture):
+                writer.capture(item)
+            else:
+                writer.connection(item)
         writer.finish(summary)
         written = stream.getvalue().decode("utf-8")
         assert written.isprintable() or not set(written) & {*map(chr, range(9)), *map(chr, range(14, 32)), *_BIDI}, form
@@ -64,5 +64,6 @@ def audit(data: bytes) -> None:
 
 def lanes(data: bytes) -> None:
     """Scapy's lane and the raw lane give one report, but for what could not be decoded."""
-    raw, scapy = ([item for item in _items(data, lane) if isinstance(item, Connection)] for lane in ("raw", "scapy"))
-    assert msgspec.json.encode(raw) == msgspec.json.encode(scapy)
+    reports = [[item for item in _audited(data, lane)[0] if isinstance(item, Connection)] for lane in _LANES]
+    raw, scapy = map(msgspec.json.encode, reports)
+    assert raw == scapy

@@ -6,6 +6,7 @@ import io
 import os
 import tempfile
 import zlib
+from typing import TYPE_CHECKING
 
 from material import Material
 
@@ -14,9 +15,11 @@ from smtpwire.analyzer.network import Fragment, Verdict
 from smtpwire.analyzer.network import decode as decode_raw
 from smtpwire.analyzer.pcap import FILE_HEADER, MAGICS, PcapReader
 from smtpwire.analyzer.pcapng import MAGIC, PcapngReader
-from smtpwire.analyzer.readers import Reader
 from smtpwire.analyzer.segments import SegmentDecoder
 from smtpwire.analyzer.windows import FileWindow, Gunzip, StreamWindow, Window
+
+if TYPE_CHECKING:
+    from smtpwire.analyzer.readers import Reader
 
 __all__ = ["frame", "gunzip", "memory", "pcap", "pcapng"]
 
@@ -89,7 +92,8 @@ def gunzip(data: bytes) -> None:
     packed = take.rest()
     if take.number():
         packed = b"\x1f\x8b" + packed
-    unpacked = Gunzip(io.BytesIO(packed).read if piece == 1 else lambda n, f=io.BytesIO(packed): f.read(min(n, piece)))
+    source = io.BytesIO(packed)
+    unpacked = Gunzip(lambda most: source.read(most if piece == 1 else min(most, piece)))
     got = b""
     while len(got) < 1 << 20 and (part := unpacked(count)):
         assert len(part) <= count

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from construct import ConstructError
 from material import Material
 
 from smtpwire.dissectors.arguments import COMMAND
 from smtpwire.dissectors.commands import parse_command
-from smtpwire.dissectors.deviations import Deviation
 from smtpwire.dissectors.parameters import PARAMETERS, scan_parameters, xtext_decode, xtext_encode
 from smtpwire.dissectors.paths import FORWARD_PATH, MAILBOX, REVERSE_PATH, parse_path, parse_user
 from smtpwire.dissectors.replies import EHLO_LINE, REPLY, begins_reply, parse_reply
 from smtpwire.dissectors.text import printable
+
+if TYPE_CHECKING:
+    from smtpwire.dissectors.deviations import Deviation
 
 __all__ = ["command", "parts", "reply"]
 

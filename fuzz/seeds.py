@@ -69,9 +69,17 @@ def _captures() -> Iterator[bytes]:
     yield pcap(records, order=">", magic=0xA1B23C4D)
     yield pcap([ipv4(segment)], link_type=101)
     yield pcapng(records)
-    yield section(">") + interface(order=">", resolution=9) + enhanced(records[4], order=">") + section() + interface(
-        snaplen=60
-    ) + simple(records[3]) + superseded(records[5]) + interface(offset=5, resolution=0x8A) + enhanced(records[6], 1)
+    yield (
+        section(">")
+        + interface(order=">", resolution=9)
+        + enhanced(records[4], order=">")
+        + section()
+        + interface(snaplen=60)
+        + simple(records[3])
+        + superseded(records[5])
+        + interface(offset=5, resolution=0x8A)
+        + enhanced(records[6], 1)
+    )
     for path in sorted((ROOT / "samples").glob("*.pcap")):
         if path.stat().st_size < 4096:
             yield path.read_bytes()
@@ -94,7 +102,9 @@ def seeds() -> dict[str, list[bytes]]:
     files = list(_captures())
     dialogues = list(_dialogues())
     talks = [bytes((0, *(byte for n, line in enumerate(_MAIL) for byte in (n % 2 == 0, line)))), b"\2" + dialogues[2]]
-    whole = [b"\x08" + data for data in (*files, gzip.compress(files[0], mtime=0))]  # 8: no magic number is put in front
+    whole = [
+        b"\x08" + data for data in (*files, gzip.compress(files[0], mtime=0))
+    ]  # 8: no magic number is put in front
     return {
         "pcap": [b"\0\0\4\0" + data[4:] for data in files if data[:1] != b"\n"],
         "pcapng": [b"\1\0\x40" + data[4:] for data in files if data[:1] == b"\n"],
@@ -107,7 +117,10 @@ def seeds() -> dict[str, list[bytes]]:
         "reassembler": dialogues,
         "tracker": dialogues,
         "learning": dialogues,
-        "client": [b"\0abcd\0" + b"".join(line + b"\r\n" for line in _COMMANDS), b"\2abcd\2" + b"x" * 20 + b"\r\nQUIT\r\n"],
+        "client": [
+            b"\0abcd\0" + b"".join(line + b"\r\n" for line in _COMMANDS),
+            b"\2abcd\2" + b"x" * 20 + b"\r\nQUIT\r\n",
+        ],
         "conversation": talks,
         "audit": whole,
         "lanes": whole,

@@ -1,4 +1,4 @@
-"""Targets of the streams: segments of a few connections, most of them nearly right, into the reassembler and the tracker."""
+"""Targets of the streams: segments of a few connections, most of them nearly right, and what both sides say in them."""
 
 from __future__ import annotations
 
@@ -34,14 +34,44 @@ _NEAR = (*[0] * 12, 1, -1, 5, -5, 1460, -1460, 1 << 20, 1 << 30, -(1 << 30), 1 <
 _MISSING = (*[0] * 12, 1, 100, 70_000)
 _STEPS = (*[1_000_000] * 10, 0, -1_000_000, 1_000_000_000, 400_000_000_000, 8_000_000_000_000, 1 << 60)
 _LINES = (
-    *(b"220 mx ESMTP\r\n", b"250 ok\r\n", b"250-mx\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 STARTTLS\r\n", b"354 go\r\n"),
+    *(
+        b"220 mx ESMTP\r\n",
+        b"250 ok\r\n",
+        b"250-mx\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 STARTTLS\r\n",
+        b"354 go\r\n",
+    ),
     *(b"334 VXNlcm5hbWU6\r\n", b"235 ok\r\n", b"503 no\r\n", b"550-5.1.1 no\r\n", b"421 bye\r\n", b"221 bye\r\n"),
-    *(b"EHLO c.example\r\n", b"HELO c\r\n", b"LHLO c\r\n", b"MAIL FROM:<a@x.example>\r\n", b"RCPT TO:<b@y.example>\r\n"),
-    *(b"DATA\r\n", b"BDAT 5\r\nabcde", b"BDAT 18446744073709551616 LAST\r\n", b"BURL x LAST\r\n", b"RSET\r\n", b"QUIT\r\n"),
-    *(b"Subject: x\r\n\r\nhello\r\n.\r\n", b"\r\n.\n", b"\n.\r\n", b".\r\n", b"\0.\0\r\n", b"AUTH LOGIN\r\n", b"YQ==\r\n"),
+    *(
+        b"EHLO c.example\r\n",
+        b"HELO c\r\n",
+        b"LHLO c\r\n",
+        b"MAIL FROM:<a@x.example>\r\n",
+        b"RCPT TO:<b@y.example>\r\n",
+    ),
+    *(
+        b"DATA\r\n",
+        b"BDAT 5\r\nabcde",
+        b"BDAT 18446744073709551616 LAST\r\n",
+        b"BURL x LAST\r\n",
+        b"RSET\r\n",
+        b"QUIT\r\n",
+    ),
+    *(
+        b"Subject: x\r\n\r\nhello\r\n.\r\n",
+        b"\r\n.\n",
+        b"\n.\r\n",
+        b".\r\n",
+        b"\0.\0\r\n",
+        b"AUTH LOGIN\r\n",
+        b"YQ==\r\n",
+    ),
     *(b"AUTH PLAIN AGEAYg==\r\n", b"STARTTLS\r\n", b"\x16\x03\x01\x00\x05hello", b"VRFY a\r\n", b"GET / HTTP/1.1\r\n"),
     *(b"NOOP\n", b"X\r", b"250", b" ok\r\n", b"\r\n", b"\n", b"250-\xff\r\n", b"A" * 2000, b"From: a@b.example\r\n"),
-    *(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n", b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", b"221 2.0.0 a\r\n"),
+    *(
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n",
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
+        b"221 2.0.0 a\r\n",
+    ),
 )
 _SMALL = Limits(
     *(2, 64, 3, 2, 5, 1, 1, 8, 24, 40, 16, 32, 3, 6, 2, 4, 2, 60, 2),

@@ -1,6 +1,6 @@
 """A network of its own for a test: a namespace with a pair of interfaces, and ``smtpwire live`` watching in it.
 
-What is sent into ``v0`` comes out of ``v1``. Needs root and ``ip`` (iproute2); ``needs_namespace`` skips where that lacks.
+What is sent into ``v0`` comes out of ``v1``. Needs root and ``ip`` (iproute2): ``needs_namespace`` marks the tests.
 """
 
 from __future__ import annotations

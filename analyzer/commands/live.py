@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import socket
-from contextlib import ExitStack
+from contextlib import closing
 from enum import StrEnum
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,15 +29,17 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ..audit import Options
     from ..config import Config
+    from ..live.fallback import ScapySource
     from ..live.sinks import Sink
-    from ..live.source import Source
+    from ..live.source import Interfaces, Source
     from ..reports.output import Output
 
 __all__ = ["live"]
+
+# What the audit imports only where it meets something: tunnels, settings, hosts, a name that is spelled wrong.
+_LATER = ("..scapy_lane", "tomllib", "ipaddress", "difflib")
 
 
 class LiveForm(StrEnum):
@@ -104,8 +108,9 @@ def live(
     """
     from ..live.early import LiveAudit  # noqa: PLC0415
     from ..live.loop import Loop  # noqa: PLC0415
+    from ..live.record import rotation  # noqa: PLC0415
     from ..live.signals import Signals  # noqa: PLC0415
-    from ..live.sinks import Several  # noqa: PLC0415
+    from ..live.watch import Directory  # noqa: PLC0415
 
     if (watch is None) is (not interface):
         raise UsageError("nothing to watch", "live", "name an interface with -i, or a directory with --watch")
@@ -127,33 +132,22 @@ def live(
 
     options = read(configured(config, no_config))
     audit = LiveAudit(options)
-    out = output_to()
-    with ExitStack() as stack:
-        # Everything is imported and checked while there are rights: who we become may not be allowed to read Python.
-        told: list[Metrics | Syslog] = []
-        if metrics is not None:
-            from ..live.metrics import Metrics  # noqa: PLC0415
-
-            told.append(Metrics(metrics))
-        if syslog is not None:
-            from ..live.syslog import Syslog  # noqa: PLC0415
-
-            told.append(Syslog(syslog))
-        screen = format_ is LiveForm.TEXT and out.terminal and not plain
-        lines = _lines(format_, out, lambda: source.name, screen=screen)
-        source: Source
-        if watch is not None:
-            source = _directory(watch)
-        else:
-            promiscuous = not no_promiscuous
-            source = _interfaces(interface or [], options, bpf, buffer << 20, promiscuous, write, ring, user)
-        sinks: list[Sink] = [stack.enter_context(lines) if isinstance(lines, Screen) else lines]
-        sinks += [stack.enter_context(one) for one in told]
-        signals = stack.enter_context(Signals())
+    # All is imported while there are rights: who we become may not be allowed to read Python.
+    sink = _sink(format_, output_to(), metrics, syslog, plain=plain)
+    if watch is not None:
+        source: Source = Directory(watch)
+    else:
+        files = None if ring is None else rotation(ring)
+        source = _interfaces(interface or [], options.ports, bpf, buffer << 20, not no_promiscuous, user)
+        if write is not None:
+            source.record_to(write, files)
+    gc.freeze()  # what is loaded now stays: the collector, which runs all the time, need not look at it again
+    with closing(sink), Signals() as signals:
+        sink.open()
         loop = Loop(
             source,
             audit,
-            sinks[0] if len(sinks) == 1 else Several(sinks),
+            sink,
             signals,
             seconds=duration,
             frames=count,
@@ -169,56 +163,47 @@ def live(
     return found(audit.summary, fail_on)
 
 
-def _directory(path: str) -> Source:
-    from ..live.watch import Directory  # noqa: PLC0415
-
-    return Directory(path)
-
-
 def _interfaces(
-    names: list[str],
-    options: Options,
-    bpf: str | None,
-    size: int,
-    promiscuous: bool,
-    write: str | None,
-    ring: str | None,
-    user: str | None,
-) -> Source:
-    """Open what needs rights, give them back, and open what needs none."""
+    names: list[str], ports: frozenset[int], bpf: str | None, size: int, promiscuous: bool, user: str | None
+) -> Interfaces | ScapySource:
+    """Open what needs rights, and give these back."""
+    from ..live.fallback import ScapySource  # noqa: PLC0415
     from ..live.privileges import drop, target  # noqa: PLC0415
-    from ..live.record import Recorder, rotation  # noqa: PLC0415
 
-    files = None if ring is None else rotation(ring)
     who = target(user)
     if not hasattr(socket, "AF_PACKET"):
-        from ..live.fallback import ScapySource  # noqa: PLC0415
-
-        if write is not None:
-            raise UsageError("no ring to write from on this system", "--write", "capture with tcpdump -w beside it")
-        return ScapySource(names, options.ports, bpf, promiscuous=promiscuous)
-    from .. import scapy_lane  # noqa: F401, PLC0415  tunnels need it, and who we become may not be allowed to read it
-    from ..live.ring import BLOCK_BYTES  # noqa: PLC0415
+        slow = ScapySource(names, ports, bpf, promiscuous=promiscuous)
+        drop(who)
+        return slow
+    for name in _LATER:
+        import_module(name, __package__)
     from ..live.source import Interfaces  # noqa: PLC0415
 
-    source = Interfaces(names, options.ports, bpf, size=size, promiscuous=promiscuous)
+    source = Interfaces(names, ports, bpf, size=size, promiscuous=promiscuous)
     drop(who)
-    notice(f"capturing on {source.name}: ring of {sum(one.blocks for one in source.rings) * BLOCK_BYTES >> 20} MB")
-    if write is not None:
-        links = [(one.interface, one.link_type) for one in source.rings]
-        source.record = Recorder(write, links, files)
+    notice(f"capturing on {source.name}: ring of {source.size >> 20} MB")
     return source
 
 
-def _lines(form: LiveForm, out: Output, name: Callable[[], str], *, screen: bool) -> JsonLines | TextLines | Screen:
-    if form is LiveForm.NDJSON:
-        from ..live.lines import JsonLines  # noqa: PLC0415
+def _sink(form: LiveForm, out: Output, metrics: str | None, syslog: str | None, *, plain: bool) -> Sink:
+    from ..live.lines import JsonLines, TextLines  # noqa: PLC0415
+    from ..live.sinks import Several  # noqa: PLC0415
 
-        return JsonLines(out)
-    if screen:
+    sinks: list[Sink]
+    if form is LiveForm.NDJSON:
+        sinks = [JsonLines(out)]
+    elif out.terminal and not plain:
         from ..live.screen import Screen  # noqa: PLC0415
 
-        return Screen(out, name)
-    from ..live.lines import TextLines  # noqa: PLC0415
+        sinks = [Screen(out)]
+    else:
+        sinks = [TextLines(out)]
+    if metrics is not None:
+        from ..live.metrics import Metrics  # noqa: PLC0415
 
-    return TextLines(out, name)
+        sinks.append(Metrics(metrics))
+    if syslog is not None:
+        from ..live.syslog import Syslog  # noqa: PLC0415
+
+        sinks.append(Syslog(syslog))
+    return sinks[0] if len(sinks) == 1 else Several(sinks)

@@ -53,6 +53,7 @@ class Ground:
         self.server_seen = False
         self.counts: dict[str, int] = {}  # findings by rule, unlisted ones too
         self.conflicts: list[tuple[model.Side, int, int, int]] = []
+        self.overlaps: dict[model.Side, tuple[int, list[tuple[int, bytes]]] | None] = {}  # segments of the first ones
         self.injected: Exchange | None = None  # the STARTTLS behind which plain text was injected
         self.judge = judge
         self.watch = Watch(limits)
@@ -118,12 +119,10 @@ class Ground:
         self._usage.sent(x, one_sided=not self.server_seen)
         if len(session.due) > self.limits.unanswered_commands > 0:
             x.marks |= Mark.FLOOD
-            if len(session.due) > self.limits.outstanding > 0:
-                self._note(
-                    f"more than {self.limits.outstanding} commands waited for replies: the oldest are not paired"
-                )
-                self._give_up(max(1, self.limits.outstanding // 10))  # many at once: what is left is then in doubt
-                session.doubt()
+        if len(session.due) > self.limits.outstanding > 0:
+            self._note(f"more than {self.limits.outstanding} commands waited for replies: the oldest are not paired")
+            self._give_up(max(1, self.limits.outstanding // 10))  # many at once: what is left is then in doubt
+            session.doubt()
         if self._server.unfinished and len(session.due) == 2 and seen >= 0:
             self._overtaken = session.due[0]
         self._unended = self._server.mid_line and seen >= 0

@@ -71,6 +71,8 @@ class _Sieve:
 class LiveAudit(Audit):
     """An audit that is asked for ``news`` after each block of frames."""
 
+    early = True
+
     def __init__(self, options: Options) -> None:
         self._touched: dict[int, Connection] = {}
         self._sieves: dict[int, _Sieve] = {}
@@ -89,6 +91,7 @@ class LiveAudit(Audit):
             self._redacted = Redactor(options.redact)
         self.options = options
         self._listening.change(book)
+        self.tracker.forget_ways()
 
     def news(self) -> Iterator[News]:
         """What has become known since the last time: connections that ended, then findings of open ones."""

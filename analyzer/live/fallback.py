@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..segments import SegmentDecoder
+    from .record import Rotation
 
 __all__ = ["ScapySource"]
 
@@ -52,6 +53,12 @@ class ScapySource:
             except Exception as error:  # Scapy's own, libpcap's and the system's errors all end here
                 said = " ".join(str(error).split()) or type(error).__name__
                 raise UsageError("cannot capture", display_path(name), said) from error
+
+    def record_to(self, path: str, ring: Rotation | None) -> None:
+        """Raises UsageError: what Scapy has taken apart is not written."""
+        raise UsageError(
+            "nothing is written on this system", f"--write {display_path(path)}", "use tcpdump -w for that"
+        )
 
     def files(self) -> Sequence[int]:
         """See ``Source``."""

@@ -14,14 +14,14 @@ from ..reports.quality import Quality
 from ..reports.spans import SEVERITY_STYLE, SIDE_STYLE, paint
 from ..reports.text import address
 from ..run import notice
+from .sinks import Sink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ..model import Capture, Finding, Summary
     from ..reports.output import Output
     from ..reports.spans import Line
-    from .sinks import Totals
 
 __all__ = ["JsonLines", "TextLines", "one_line"]
 
@@ -40,17 +40,21 @@ def one_line(finding: Finding, connection: Connection, name: str) -> Line:
     ]
 
 
-class TextLines:
-    """A line for each finding at once, and a summary at the end. ``name``: gives what is being read."""
+class TextLines(Sink):
+    """A line for each finding at once, and a summary at the end."""
 
-    def __init__(self, output: Output, name: Callable[[], str]) -> None:
+    def __init__(self, output: Output) -> None:
         self._output = output
-        self._name = name
+        self._name = "-"
         self._quality = Quality()
+
+    def reading(self, name: str) -> None:
+        """See ``Sink``."""
+        self._name = name
 
     def finding(self, finding: Finding, connection: Connection) -> None:
         """See ``Sink``."""
-        paint(self._output, [one_line(finding, connection, self._name())])
+        paint(self._output, [one_line(finding, connection, self._name)])
 
     def ended(self, connection: Connection) -> None:
         """Count it."""
@@ -71,9 +75,6 @@ class TextLines:
         """On standard error, where it is in no program's way."""
         notice(text)
 
-    def tick(self, totals: Totals) -> None:
-        """Nothing to show."""
-
     def capture(self, capture: Capture) -> None:
         """What was read, and what is wrong with it."""
         read = f": {plural(capture.frames, 'frame')}, {plural(capture.bytes, 'byte')}"
@@ -91,7 +92,7 @@ _bare_values = attrgetter(*_BARE_FIELDS)
 _Bare: Any = msgspec.defstruct("_Bare", _BARE_FIELDS)
 
 
-class JsonLines:
+class JsonLines(Sink):
     """The lines of ``audit --format ndjson``, findings before the connection that they are in.
 
     A finding also names both ends, since its connection's line comes only when that ends. Connections that are open are
@@ -123,9 +124,6 @@ class JsonLines:
     def notice(self, text: str) -> None:
         """On standard error."""
         notice(text)
-
-    def tick(self, totals: Totals) -> None:
-        """Nothing to show."""
 
     def capture(self, capture: Capture) -> None:
         """See ``Sink``."""

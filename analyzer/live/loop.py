@@ -63,9 +63,11 @@ class Loop:
         self._snapshot_seconds = snapshot_seconds
         self._reload = reload
         self._clock = clock or Clock()
-        self._decoder = SegmentDecoder(audit.tracker.segment, audit.options.decoder)
+        streams, options = audit.tracker.streams, audit.options
+        self._decoder = SegmentDecoder(audit.tracker.segment, options.decoder, options.ports, streams.ignored)
         self._decoded = 0
         now = monotonic()
+        self._name = ""
         self._end = None if seconds is None else now + seconds
         self._tick_at = now
         self._look_at = now + _LOOK_SECONDS
@@ -110,6 +112,9 @@ class Loop:
         self._audit.tracker.digits = self._source.digits
         taken = self._source.take(self._decoder, left)
         self._decoded += taken
+        if self._source.name != self._name:
+            self._name = self._source.name
+            self._sink.reading(self._name)
         if taken:
             self._tell(self._audit.news())
         self._captures()
@@ -163,7 +168,7 @@ class Loop:
             return
         try:
             self._audit.change(self._reload())
-        except UsageError as error:
+        except (UsageError, OSError) as error:
             self._sink.notice(f"{error}; the configuration stays as it was")
         else:
             self._sink.notice("the configuration was read again")

@@ -15,9 +15,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import mmap
+import os
 import socket
 from struct import Struct
 from typing import NamedTuple
@@ -175,12 +177,22 @@ class Ring:
     def bind(self) -> None:
         """Begin; or begin again, on an interface of the same name. Needs no right beyond the open socket."""
         self.index = self.find()
-        name = "" if self.interface == ANY else self.interface
-        self.socket.bind((name, _ALL_PROTOCOLS))
-        if self._promiscuous and name:
+        if self.interface == ANY:
+            self._bind_to_all()
+            return
+        self.socket.bind((self.interface, _ALL_PROTOCOLS))
+        if self._promiscuous:
             self.socket.setsockopt(
                 _SOL_PACKET, _ADD_MEMBERSHIP, Struct("=iHH8s").pack(self.index, _PROMISCUOUS, 0, bytes(8))
             )
+
+    def _bind_to_all(self) -> None:
+        """What Python's bind cannot say: interface 0."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        place = Struct("=HHiHBB8s").pack(socket.AF_PACKET, socket.htons(_ALL_PROTOCOLS), 0, 0, 0, 0, bytes(8))
+        if libc.bind(self.socket.fileno(), place, len(place)):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
 
     def take(self) -> Block | None:
         """The next block, if the kernel has handed one over. The room is the kernel's again at once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -14,16 +14,15 @@ from rich.text import Text
 from ..reports.output import plural
 from ..reports.spans import SEVERITIES, SEVERITY_STYLE
 from .lines import TextLines, one_line
+from .sinks import Sink, Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from types import TracebackType
+    from collections.abc import Sequence
 
     from rich.console import RenderableType
 
     from ..model import Capture, Connection, Finding, Severity, Summary
     from ..reports.output import Output
-    from .sinks import Totals
 
 __all__ = ["Screen"]
 
@@ -34,12 +33,12 @@ _HOSTS = 10_000  # hosts counted; beyond, those with one finding make room
 _OVER_SECONDS = 2.0  # rates are of the last so many
 
 
-class Screen:
-    """A ``Sink``. ``name``: gives what is being watched; ``console``: where to draw, if not on standard output."""
+class Screen(Sink):
+    """``console``: where to draw, if not on standard output."""
 
-    def __init__(self, output: Output, name: Callable[[], str], console: Console | None = None) -> None:
-        self._name = name
-        self._lines = TextLines(output, name)
+    def __init__(self, output: Output, console: Console | None = None) -> None:
+        self._name = "-"
+        self._lines = TextLines(output)
         self._live = Live(console=console or Console(), auto_refresh=False, transient=True)
         self._rules: dict[str, tuple[str, Severity, int]] = {}
         self._hosts: dict[str, int] = {}
@@ -47,14 +46,18 @@ class Screen:
         self._notices: deque[str] = deque(maxlen=_NOTICES)
         self._past: deque[tuple[float, Totals]] = deque()
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
+        """Begin to draw."""
         self._live.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Leave the terminal as it was."""
         self._live.stop()
+
+    def reading(self, name: str) -> None:
+        """See ``Sink``."""
+        self._name = name
+        self._lines.reading(name)
 
     def finding(self, finding: Finding, connection: Connection) -> None:
         """Count it, and keep it as the latest."""
@@ -65,7 +68,7 @@ class Screen:
         if len(self._hosts) > _HOSTS:
             self._hosts = {host: count for host, count in self._hosts.items() if count > 1}
         self._latest.append(
-            Text.assemble(*((text, style) for style, text in one_line(finding, connection, self._name())))
+            Text.assemble(*((text, style) for style, text in one_line(finding, connection, self._name)))
         )
 
     def ended(self, connection: Connection) -> None:
@@ -105,7 +108,7 @@ class Screen:
         octets = (totals.octets - before.octets) / seconds
         head = Table.grid(padding=(0, 2))
         head.add_row(
-            Text(self._name(), "bold"),
+            Text(self._name, "bold"),
             f"{rate:,.0f} frames/s",
             f"{octets * 8 / 1e6:,.1f} Mbit/s",
             f"{totals.open:,} open",

@@ -1,8 +1,8 @@
-"""Where the news of a live audit go: what every such place is told, and several places as one."""
+"""Where the news of a live audit go: what every such place may be told, and several places as one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,21 @@ class Totals(NamedTuple):
     summary: Summary
 
 
-class Sink(Protocol):
-    """Takes news in the order in which they become known. Raises BrokenPipeError where nobody reads any more."""
+class Sink:
+    """Takes news in the order in which they become known, each method those that it is named for; here, none.
+
+    Whatever it imports or checks it does when it is made. What it needs to work, it opens in ``open``, which is called
+    when this process has given up its rights. Raises BrokenPipeError where nobody reads any more.
+    """
+
+    def open(self) -> None:
+        """The run begins. Raises UsageError where the place cannot be used."""
+
+    def close(self) -> None:
+        """The run is over, however it ended."""
+
+    def reading(self, name: str) -> None:
+        """Frames come from there from now on: interfaces, or a file."""
 
     def finding(self, finding: Finding, connection: Connection) -> None:
         """A rule was broken. ``connection`` may be a view of one that goes on."""
@@ -44,14 +57,29 @@ class Sink(Protocol):
         """A source, or one file of it, was read to its end."""
 
     def finish(self, summary: Summary) -> None:
-        """The run is over."""
+        """Nothing more comes."""
 
 
-class Several:
-    """Several places as one; the going of the first, which the user looks at, is told."""
+class Several(Sink):
+    """Several places as one."""
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = sinks
+
+    def open(self) -> None:
+        """See ``Sink``."""
+        for sink in self._sinks:
+            sink.open()
+
+    def close(self) -> None:
+        """See ``Sink``."""
+        for sink in self._sinks:
+            sink.close()
+
+    def reading(self, name: str) -> None:
+        """See ``Sink``."""
+        for sink in self._sinks:
+            sink.reading(name)
 
     def finding(self, finding: Finding, connection: Connection) -> None:
         """See ``Sink``."""

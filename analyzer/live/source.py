@@ -9,13 +9,14 @@ from ..links import link_name
 from ..model import Capture
 from ..times import format_time
 from .frames import decode, frames
-from .ring import DEFAULT_BYTES, Ring
+from .record import Recorder
+from .ring import BLOCK_BYTES, DEFAULT_BYTES, Ring
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ..segments import SegmentDecoder
-    from .record import Recorder
+    from .record import Rotation
 
 __all__ = ["Interfaces", "Source"]
 
@@ -52,7 +53,7 @@ class Source(Protocol):
 
 
 class Interfaces:
-    """Rings of one or several interfaces. ``record``: where every frame is written, if anywhere."""
+    """Rings of one or several interfaces. ``size``: bytes of each; afterwards, of all that the kernel gave."""
 
     digits = _DIGITS
     finished = False
@@ -76,13 +77,18 @@ class Interfaces:
                 ring.close()
             raise
         self.name = "+".join(ring.interface for ring in self.rings)
-        self.record: Recorder | None = None
+        self.size = sum(ring.blocks for ring in self.rings) * BLOCK_BYTES
+        self._record: Recorder | None = None
         self.captures: list[Capture] = []
         links = list(dict.fromkeys(link_name(ring.link_type) for ring in self.rings))
         self._capture = Capture(self.name, "live", links)
         self._first_ns = self._last_ns = 0
         self._up = {ring.interface: True for ring in self.rings}
         self._dropped = 0
+
+    def record_to(self, path: str, ring: Rotation | None) -> None:
+        """Write every frame to ``path``, or to the files of a ring. Raises UsageError where that cannot be."""
+        self._record = Recorder(path, [(one.interface, one.link_type) for one in self.rings], ring)
 
     def files(self) -> Sequence[int]:
         """See ``Source``."""
@@ -98,8 +104,8 @@ class Interfaces:
                 continue
             if limit is not None:
                 block = block._replace(frames=max(0, min(block.frames, limit - capture.frames + before)))
-            if self.record is not None:
-                self.record.add(number, frames(block, ring.link_type, twice=ring.twice))
+            if self._record is not None:
+                self._record.add(number, frames(block, ring.link_type, twice=ring.twice))
             done = decode(block, decoder, capture.frames, ring.link_type, twice=ring.twice)
             capture.frames += done.frames
             capture.bytes += done.octets
@@ -152,10 +158,10 @@ class Interfaces:
                     f"{ring.interface}: the kernel dropped {dropped:,} of {frames_:,} frames: the ring was full"
                 )
         capture.problems += decoder.problems()
-        if self.record is not None:
-            self.record.close([ring.statistics() for ring in self.rings])
-            if self.record.fault is not None:
-                capture.problems.append(self.record.fault)
+        if self._record is not None:
+            self._record.close([ring.statistics() for ring in self.rings])
+            if self._record.fault is not None:
+                capture.problems.append(self._record.fault)
         self.captures.append(capture)
         for ring in self.rings:
             ring.close()

@@ -9,16 +9,14 @@ import os
 import socket
 from ipaddress import ip_address
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import UsageError, display_path
 from ..reports.text import address
+from .sinks import Sink
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import TracebackType
-
-    from ..model import Capture, Connection, Finding, Summary
+    from ..model import Connection, Finding, Summary
     from .sinks import Totals
 
 __all__ = ["Address", "Syslog", "parse_address"]
@@ -51,8 +49,8 @@ def parse_address(text: str, option: str) -> Address:
         raise UsageError("no address", f"{option} {display_path(text)}", "write 127.0.0.1:514 or [::1]:514") from None
 
 
-class Syslog:
-    """A ``Sink``. ``target``: the path of a local socket, ``udp:ADDRESS:PORT`` or ``tcp:ADDRESS:PORT``."""
+class Syslog(Sink):
+    """``target``: the path of a local socket, ``udp:ADDRESS:PORT`` or ``tcp:ADDRESS:PORT``."""
 
     def __init__(self, target: str) -> None:
         kind, colon, rest = target.partition(":")
@@ -71,19 +69,18 @@ class Syslog:
         self._waiting = bytearray()
         self.lost = 0
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
+        """Connect. Raises UsageError where nobody listens."""
         try:
             self._connect()
         except OSError as error:
             where = self._target if isinstance(self._target, str) else "{}:{}".format(*self._target)
             raise UsageError(f"no syslog ({error.strerror})", display_path(where), "is it listening there?") from error
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Send what is still in the buffer, if that does not take long."""
         if self._socket is not None:
-            self._socket.settimeout(1.0)  # what is still in the buffer may have a moment
+            self._socket.settimeout(1.0)
             self._push()
             if self._socket is not None:
                 self._socket.close()
@@ -105,12 +102,6 @@ class Syslog:
         text += f" message={_quoted(finding.message)} evidence={_quoted(finding.evidence)}"
         self._send(_SEVERITIES[finding.severity], finding.time, finding.rule, text)
 
-    def ended(self, connection: Connection) -> None:
-        """No message."""
-
-    def standing(self, connections: Sequence[Connection], time: str) -> None:
-        """No message."""
-
     def notice(self, text: str) -> None:
         """One message."""
         self._send(_NOTICE, "-", "capture", text)
@@ -118,9 +109,6 @@ class Syslog:
     def tick(self, totals: Totals) -> None:
         """Send what is still in the buffer."""
         self._push()
-
-    def capture(self, capture: Capture) -> None:
-        """No message."""
 
     def finish(self, summary: Summary) -> None:
         """Counts of the run."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..closing import SECOND
+from ..overlaps import Copy, described
 from ..states import Act, Phase
 from .registry import Ended, Evidence, rule
 
@@ -136,11 +137,16 @@ def conflicting_retransmission(x: Exchange | None, talk: Conversation) -> Iterat
     """Same sequence range sent twice with different bytes.
 
     TCP repeats bytes as they were. Other bytes in the same place mean a broken middlebox, or somebody who wants the
-    auditor and the receiver to read different things. The first copy is what this report shows.
+    auditor and the receiver to read different things. The first copy is what this report shows. Where the copies stood
+    behind a hole, the first finding of a side says what five kinds of receivers make of them.
     """
     for side, offset, frame, time_ns in talk.conflicts:
+        overlap = talk.overlaps.get(side)
+        differ = ""
+        if overlap is not None and overlap[0] == offset:
+            differ = described([Copy(*one) for one in overlap[1]], offset)
         yield Evidence(
-            f"Bytes of the {side} were sent again with other content; the first copy counts here.",
+            f"Bytes of the {side} were sent again with other content; the first copy counts here. {differ}".rstrip(),
             offset=offset,
             length=1,
             frame=frame,

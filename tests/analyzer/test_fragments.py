@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from readback import collector, read
 
-from smtpwire.analyzer.fragments import HELD_BYTES, HELD_SECONDS, LARGEST, REPEAT_SECONDS, Defragmenter
+from smtpwire.analyzer.fragments import LARGEST, REPEAT_SECONDS, Defragmenter
+from smtpwire.analyzer.limits import DEFAULT_LIMITS
 from smtpwire.analyzer.network import Fragment
 
 PAYLOAD = bytes(range(256)) * 4
@@ -130,7 +131,7 @@ def test_a_datagram_that_does_not_become_whole_is_given_up_and_told() -> None:
     seen, decoder = collector()
     first, *_, last = (ethernet(packet) for packet in ipv4_fragments(SEGMENT, 256))
     decoder.frame(1, 0, first, len(first), 1)
-    decoder.frame(1, (HELD_SECONDS + 1) * SECOND, last, len(last), 2)
+    decoder.frame(1, (DEFAULT_LIMITS.fragment_seconds + 1) * SECOND, last, len(last), 2)
     assert seen == []
     assert decoder.problems() == ["2 fragmented datagrams never became whole"]
     assert decoder.problems() == []  # told once
@@ -139,7 +140,7 @@ def test_a_datagram_that_does_not_become_whole_is_given_up_and_told() -> None:
 def test_old_pieces_do_not_get_into_a_new_datagram() -> None:
     fragments = Defragmenter()
     fragments.add(piece(0, b"oldoldol"), 0)
-    assert fragments.add(piece(8, b"newnewne", more=False), (HELD_SECONDS + 1) * SECOND) is None
+    assert fragments.add(piece(8, b"newnewne", more=False), (DEFAULT_LIMITS.fragment_seconds + 1) * SECOND) is None
     assert fragments.dropped == 1
 
 
@@ -158,7 +159,7 @@ def test_memory_is_bounded_whatever_comes() -> None:
     for identification in range(65_536):
         fragments.add(piece(8, b"x" * 1400, identification=identification), 0)
     assert fragments.dropped + fragments.unfinished() == 65_536
-    assert fragments.dropped > 65_536 - HELD_BYTES // 1400
+    assert fragments.dropped > 65_536 - DEFAULT_LIMITS.fragment_bytes // 1400
 
 
 def test_a_fragment_that_reaches_beyond_the_largest_datagram_is_refused() -> None:

@@ -321,6 +321,74 @@ def test_a_reset_outside_the_window_is_ignored() -> None:
     assert net.heard.bytes["S"] == b"354 go\r\n"
 
 
+@pytest.mark.parametrize("place", [1, 500, 60_000, -1])
+def test_a_reset_near_the_place_may_be_forged_and_does_not_end_what_goes_on(place: int) -> None:
+    net = open_net().client(0, b"DATA\r\n").server(place, flags=RST).server(0, b"354 go\r\n", acks=6)
+    assert net.heard.bytes["S"] == b"354 go\r\n"
+    net.reassembler.close()
+    assert net.heard.closed_by == []
+
+
+def test_a_reset_near_the_place_counts_if_its_sender_says_nothing_more() -> None:
+    net = open_net().client(0, b"DATA\r\n").server(9, flags=RST).client(6, b"more")
+    net.reassembler.close()
+    assert net.heard.closed_by == [("S", "rst")]
+    assert net.heard.bytes["C"] == b"DATA\r\nmore"
+
+
+def test_a_reset_behind_a_hole_of_the_capture_has_the_number_that_was_acknowledged() -> None:
+    """The server's 8 bytes are lost; the client acknowledged them, so that is what it expects next."""
+    net = open_net().client(0, b"DATA\r\n", acks=8).server(8, flags=RST)
+    assert net.heard.closed_by == [("S", "rst")]
+    assert net.heard.gaps == [("S", 0, 8)]
+
+
+def test_a_reset_behind_a_fin_takes_the_next_number() -> None:
+    net = open_net().client(0, b"QUIT\r\n", flags=FIN | ACK).client(7, flags=RST)
+    assert net.heard.closed_by == [("C", "fin"), ("C", "rst")]
+
+
+@pytest.mark.parametrize("flags", [SYN, SYN | ACK])
+@pytest.mark.parametrize("side", ["C", "S"])
+def test_a_forged_syn_ends_nothing_and_hides_nothing(side: str, flags: int) -> None:
+    net = open_net().server(0, b"220 hi\r\n").client(0, b"NOOP\r\n", acks=8)
+    net.send(side, 123_456_789, flags=flags, acks=987_654)
+    net.server(8, b"250 ok\r\n", acks=6).client(6, b"QUIT\r\n", acks=16)
+    net.reassembler.close()
+    assert len(net.flows) == 1
+    assert net.heard.bytes == {"C": b"NOOP\r\nQUIT\r\n", "S": b"220 hi\r\n250 ok\r\n"}
+    assert net.heard.gaps == []
+
+
+@pytest.mark.parametrize("when", [1, 2, 3])
+def test_a_forged_syn_in_the_handshake_hides_nothing(when: int) -> None:
+    net = Net()
+    for number, (side, flags) in enumerate([("C", SYN), ("S", SYN | ACK), ("C", ACK)], 1):
+        net.send(side, 0 if flags == ACK else -1, flags=flags)
+        if number == when:
+            net.client(55_555_555, flags=SYN)
+    net.server(0, b"220 hi\r\n").client(0, b"QUIT\r\n", acks=8)
+    net.reassembler.close()
+    (heard,) = net.flows
+    assert heard.bytes == {"C": b"QUIT\r\n", "S": b"220 hi\r\n"}
+    assert heard.gaps == []
+
+
+def test_where_one_direction_is_captured_a_new_connection_begins_with_what_follows_its_syn() -> None:
+    net = Net().client(-1, flags=SYN).client(0, b"NOOP\r\n")
+    net.first["C"] = 77_000
+    net.client(-1, flags=SYN).client(0).client(0, b"QUIT\r\n")
+    assert [heard.bytes["C"] for heard in net.flows] == [b"NOOP\r\n", b"QUIT\r\n"]
+
+
+def test_conflicts_of_one_segment_are_told_once() -> None:
+    net = open_net()
+    for place in range(1, 200, 2):
+        net.client(place, b"x")
+    net.client(0, b"y" * 201)
+    assert net.heard.conflicts == [("C", 1)]
+
+
 def test_a_late_copy_of_a_closed_connection_opens_no_ghost() -> None:
     net = open_net().client(0, b"QUIT\r\n").server(0, flags=RST | ACK, acks=6)
     net.client(0, b"QUIT\r\n").client(-1, flags=SYN).server(-1, flags=SYN | ACK).client(0, b"QUIT\r\n")

@@ -1,0 +1,239 @@
+"""Findings of connections that are open: each told once, as it would have been told at the end."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from captures import START, Conversation
+from netns import frames_of
+
+from smtpwire.analyzer.audit import Audit, Options
+from smtpwire.analyzer.baseline import Baseline, entry
+from smtpwire.analyzer.choices import Redact
+from smtpwire.analyzer.errors import UsageError
+from smtpwire.analyzer.live.early import LiveAudit
+from smtpwire.analyzer.model import Connection, Finding
+from smtpwire.analyzer.segments import SegmentDecoder
+from smtpwire.analyzer.suppress import Peer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.pcap"))
+TEN_MINUTES = 600_000_000_000
+
+
+class Run:
+    """Feeds frames, and keeps what was told of each connection."""
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.audit = LiveAudit(options or Options())
+        self.told: dict[int, list[Finding]] = {}
+        self.ended: dict[int, Connection] = {}
+        self._decoder = SegmentDecoder(self.audit.tracker.segment)
+        self._number = 0
+
+    def feed(self, frames: Iterable[bytes], time_ns: int = START, every: int = 1) -> Run:
+        for count, frame in enumerate(frames, 1):
+            self._number += 1
+            self._decoder.frame(1, time_ns + self._number * 1000, frame, len(frame), self._number)
+            if count % every == 0:
+                self.take()
+        return self
+
+    def take(self) -> None:
+        for connection, findings, ended in self.audit.news():
+            self.told.setdefault(connection.id, []).extend(findings)
+            if ended:
+                self.ended[connection.id] = connection
+
+    def close(self) -> Run:
+        for connection, findings, _ in self.audit.last_news():
+            self.told.setdefault(connection.id, []).extend(findings)
+            self.ended[connection.id] = connection
+        return self
+
+    @property
+    def rules(self) -> list[str]:
+        return [finding.rule for findings in self.told.values() for finding in findings]
+
+
+def frames(talk: Conversation) -> list[bytes]:
+    return [record.data for record in talk.records]
+
+
+def wrong() -> Conversation:
+    one = Conversation().open().server(b"220 mx.example ESMTP\r\n").client(b"MAIL FROM:<a@client.example>\r\n")
+    return one.server(b"250 ok\r\n")
+
+
+@pytest.mark.parametrize("redact", list(Redact))
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_what_is_told_is_what_a_connection_has_at_its_end(sample: Path, redact: Redact) -> None:
+    live = Run(Options(redact=redact)).feed(frames_of(sample)).close()
+    for number, connection in live.ended.items():
+        expected = connection.findings
+        if redact is Redact.PII:  # pseudonyms of what is told late may know more names
+            expected = [msgspec.structs.replace(one, message="", evidence="") for one in expected]
+            told = [msgspec.structs.replace(one, message="", evidence="") for one in live.told[number]]
+            assert told == expected
+        else:
+            assert live.told[number] == expected
+
+
+@pytest.mark.parametrize("every", [1, 7, 10_000])
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_connections_are_those_of_an_audit(sample: Path, every: int) -> None:
+    live = Run().feed(frames_of(sample), every=every).close()
+    plain = Audit()
+    decoder = SegmentDecoder(plain.tracker.segment)
+    for number, frame in enumerate(frames_of(sample), 1):
+        decoder.frame(1, START + number * 1000, frame, len(frame), number)
+    expected = {connection.id: connection for connection in plain.close()}
+    assert {n: msgspec.to_builtins(c) for n, c in live.ended.items()} == {
+        n: msgspec.to_builtins(c) for n, c in expected.items()
+    }
+    assert live.audit.summary == plain.summary
+
+
+def test_a_finding_is_told_with_the_frame_that_shows_it() -> None:
+    live = Run()
+    told = [len(live.rules) for frame in frames(wrong()) if live.feed([frame])]
+    assert told == [0, 0, 0, 0, 0, 2]
+
+
+class TestRepeatedDialogues:
+    """What is known already is judged only once, which must not make anything late."""
+
+    def test_a_finding_is_early_however_often_it_was_seen(self) -> None:
+        live = Run()
+        for port in range(2000, 2010):
+            one = Conversation(port).open().server(b"220 mx.example ESMTP\r\n")
+            one.client(b"MAIL FROM:<a@client.example>\r\n").server(b"250 ok\r\n")
+            live.feed(frames(one))
+            assert live.rules.count("SEQ101") == port - 1999
+            count = len(one.records)
+            live.feed(frames(one.client(b"QUIT\r\n").server(b"221 bye\r\n").close())[count:])
+            assert len(live.ended) == port - 1999
+            assert live.rules.count("SEQ101") == port - 1999
+
+    def test_rules_that_are_new_hold_for_dialogues_that_are_known(self) -> None:
+        live = Run(Options(select=("BIT",)))
+        talks = [wrong_until_the_end(port) for port in range(2000, 2020)]
+        for one in talks[:10]:
+            live.feed(frames(one))
+        live.feed(frames(talks[10])[:4])
+        live.audit.change(Options(select=("SEQ",)))
+        live.feed(frames(talks[10])[4:])
+        for one in talks[11:]:
+            live.feed(frames(one))
+        assert live.rules.count("SEQ101") == 10
+
+
+def wrong_until_the_end(port: int) -> Conversation:
+    one = Conversation(port).open().server(b"220 mx.example ESMTP\r\n").client(b"MAIL FROM:<a@client.example>\r\n")
+    return one.server(b"250 ok\r\n").client(b"QUIT\r\n").server(b"221 bye\r\n").close()
+
+
+class TestSuppression:
+    def test_a_cause_that_is_not_wanted_leaves_no_hole(self) -> None:
+        live = Run(Options(peers=(Peer(ip_network("192.0.2.1"), None, frozenset({"SEQ101"})),)))
+        live.feed(frames(wrong())).close()
+        assert live.rules[0] == "SEQ120"
+        assert live.told[1][0].caused_by is None
+        assert live.told[1] == live.ended[1].findings
+
+    def test_what_the_baseline_knows_is_counted_once(self) -> None:
+        first = Run(Options(redact=Redact.NONE)).feed(frames(wrong())).close()
+        known = Baseline([entry(first.ended[1].findings[0], first.ended[1])])
+        live = Run(Options(baseline=known)).feed(frames(wrong())).close()
+        assert "SEQ101" not in live.rules
+        assert live.audit.summary.suppressed == 1
+
+
+class TestStanding:
+    def test_a_view_does_not_change_what_it_shows(self) -> None:
+        login = wrong().client(b"AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n").server(b"535 no\r\n")
+        watched = Run(Options(redact=Redact.PII))
+        for frame in frames(login):
+            watched.feed([frame])
+            for view in watched.audit.standing():
+                assert "AGFsaWNl" not in str(view)
+                assert "a@client.example" not in str(view.dialogue)
+        watched.close()
+        unwatched = Run(Options(redact=Redact.PII)).feed(frames(login)).close()
+        one, other = watched.ended[1], unwatched.ended[1]
+        assert [type(turn) for turn in one.dialogue] == [type(turn) for turn in other.dialogue]
+        assert [finding.rule for finding in one.findings] == [finding.rule for finding in other.findings]
+
+    def test_a_long_dialogue_is_shown_by_its_ends(self) -> None:
+        one = Conversation().open().server(b"220 mx\r\n").client(b"EHLO c.example\r\n").server(b"250 mx\r\n")
+        for _ in range(600):
+            one.client(b"NOOP\r\n").server(b"250 ok\r\n")
+        one.client(b"MAIL FROM:<a@c.example>\r\n").server(b"503 no\r\n")
+        live = Run().feed(frames(one))
+        (view,) = live.audit.standing()
+        assert len(view.dialogue) == 500
+        (finding,) = (one for one in live.told[1] if one.rule == "SEQ123")
+        assert finding.turn == 1204
+        assert live.close().told[1] == live.ended[1].findings
+
+
+class TestChange:
+    def test_other_rules_hold_for_connections_that_are_open(self) -> None:
+        live = Run(Options(select=("BIT",)))
+        one = wrong()
+        live.feed(frames(one))
+        assert live.rules == []
+        count = len(one.records)
+        live.audit.change(Options(select=("SEQ",)))
+        live.feed(frames(one.client(b"DATA\r\n").server(b"354 go\r\n"))[count:])
+        assert live.rules
+        assert all(rule.startswith("SEQ") for rule in live.rules)
+
+    def test_a_rule_that_does_not_exist_changes_nothing(self) -> None:
+        live = Run()
+        with pytest.raises(UsageError):
+            live.audit.change(Options(select=("NIX",)))
+        assert set(live.feed(frames(wrong())).rules) >= {"SEQ101"}
+
+
+class TestClock:
+    @pytest.mark.parametrize("by", [TEN_MINUTES * 20, -TEN_MINUTES * 20])
+    def test_a_step_makes_nobody_idle(self, by: int) -> None:
+        one = Conversation().open().server(b"220 mx.example ESMTP\r\n").client(b"EHLO c.example\r\n")
+        live = Run().feed(frames(one))
+        live.audit.clock_set(by)
+        count = len(one.records)
+        one.server(b"250 mx.example\r\n").client(b"QUIT\r\n").server(b"221 bye\r\n").close()
+        live.feed(frames(one)[count:], START + by)
+        assert list(live.ended) == [1]
+        (note,) = live.ended[1].notes
+        assert note == f"the clock was set by {by / 1e9:+.1f} s meanwhile: times are not judged"
+        assert live.rules == []
+
+    def test_without_it_the_step_would_be_taken_for_time(self) -> None:
+        one = Conversation().open().server(b"220 mx.example ESMTP\r\n").client(b"EHLO c.example\r\n")
+        live = Run().feed(frames(one))
+        count = len(one.records)
+        one.server(b"250 mx.example\r\n")
+        live.feed(frames(one)[count:], START + TEN_MINUTES * 20)
+        other = Conversation(port=50000).open().server(b"220 mx\r\n")
+        live.feed(frames(other), START + TEN_MINUTES * 40)
+        assert "idle for more than" in live.ended[1].notes[0]
+
+
+def test_nothing_is_remembered_of_connections_that_have_ended() -> None:
+    live = Run()
+    for port in range(1024, 1124):
+        one = Conversation(port).open().server(b"220 mx\r\n").client(b"MAIL FROM:<a@b.example>\r\n")
+        one.server(b"250 ok\r\n")
+        live.feed(frames(one.client(b"QUIT\r\n").server(b"221 bye\r\n").close()))
+    assert len(live.ended) == 100
+    assert not live.audit._touched
+    assert not live.audit._sieves
+    assert not live.audit._unclocked

@@ -12,12 +12,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from bisect import bisect_right
 from operator import itemgetter
 from typing import Protocol
 
+from .digest import Digest
 from .header import HeaderReport, on_one_line, read_header
 from .meter import LineMeter, Spot
 from .mime import EncodingFault, MimeBody
@@ -119,7 +119,7 @@ class Content:
         self._fresh = not chunked  # no byte has come
         self._virtual = 0 if chunked else 2  # bytes at the front of _carry that were never sent
         self._position = offset  # stream offset of the first real byte of _carry
-        self._hash = hashlib.sha256()
+        self._hash = Digest()
         self._header_limit = header_limit
         self._header_parts: list[tuple[int, int, int, int]] = []  # bytes of it before a block, and where that came
         self._meter = LineMeter(self.where, stuffed=not chunked)
@@ -140,7 +140,7 @@ class Content:
             self._pending = pending = pending + len(data)
             tail = self._tail
             self._tail = data[-4:] if len(data) > 4 else (tail + data)[-4:]
-            if _END not in data and _END not in tail + data[:4]:
+            if (b"." not in data or _END not in data) and _END not in tail + data[:4]:
                 if pending >= BATCH or len(self._parts) >= MAX_PARTS:
                     self.settle()
                 return -1
@@ -356,7 +356,7 @@ class Content:
     def _pass(self, block: bytes, frame: int, time_ns: int) -> None:
         """Take a block that splits no CRLF and has the line end before each leading dot."""
         virtual = self._virtual
-        if not self.chunked and b"\r\n." in block:
+        if not self.chunked and b"." in block and b"\r\n." in block:
             stored = block.replace(b"\r\n.", b"\r\n")[virtual:]
             self.lone_dot = self._found(self.lone_dot, _LONE_DOT, block, self._position - virtual)
         else:
@@ -373,7 +373,9 @@ class Content:
         self.lines += newlines
         position = self._position
         self._position = position + length
-        clean = newlines == block.count(b"\r\n") == block.count(b"\r") and b"\0" not in block
+        # as many CRs as LFs, and splitting at either gives no more lines than that: all of them are pairs
+        clean = newlines == block.count(b"\r") and b"\0" not in block
+        clean = clean and len(block.splitlines()) == newlines + (not block.endswith((b"\n", b"\r")))
         if self._in_header:
             self._head(stored, block, position, frame, time_ns, clean=clean)
         else:

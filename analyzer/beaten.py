@@ -12,6 +12,7 @@
 # A way is not learned where that would be a guess:
 # * a rule was asked about text that varies, unless it is declared to look at the form only;
 # * a rule from elsewhere was asked about anything;
+# * a finding tells of more than the dialogue: times, frames, addresses, other connections;
 # * the report says something whose place or text no step explains;
 # * bytes were lost, held back, sent twice with other content, or sent before an answer was seen;
 # * times could matter: a pause of a second where the end of the connection is judged, of three minutes anywhere.
@@ -202,7 +203,7 @@ def look_around(talk: Conversation) -> Place:
 def learned(talk: Conversation, steps: Sequence[Step], names: Sequence[bytes]) -> Pattern | None:
     """The pattern of a conversation that is over, if nothing in it hung on what varies."""
     for rules, x in talk.asked or ():
-        if not all(rule.own for rule in rules):
+        if not all(rule.own for rule in rules) or any(rule.individual and rule.id in talk.counts for rule in rules):
             return None
         if x is not None and not all(rule.formal for rule in rules) and _hangs_on_text(x, steps, names):
             return None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["RuleBook"]
 
 MAX_REMEMBERED = 4096  # combinations; a session without tricks shows some thirty
-MAX_ASKED = 512  # times that the rules are asked in one connection from which others may be told
+MAX_ASKED = 128  # times that the rules are asked in one connection from which others may be told
 MAX_EVIDENCE = 160  # bytes quoted
 
 

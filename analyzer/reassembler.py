@@ -33,6 +33,7 @@ __all__ = ["Reassembler"]
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 
+_LEAP_NS = 60_000_000_000
 _RST_WINDOW = 1 << 20  # windows are unknown, so a usual maximum
 
 
@@ -63,6 +64,7 @@ class Reassembler:
         self._closed: dict[bytes, int | None] = {}  # key: isn
         self.ignored: set[bytes] = set()  # of these, what carries something else: sources may leave it out
         self._next_sweep = 0
+        self._leap_ns = 0  # a time far ahead that nothing has confirmed
         self.evicted = 0
         self.forgotten = 0  # handshakes given up, so that what follows them looks like mid-stream
         self.now_ns = 0  # latest time of a segment that the slow road saw: near enough for idle times
@@ -139,7 +141,8 @@ class Reassembler:
         ``now_ns``: the time of the capture, where the source knows it better.
         """
         limits = self._limits
-        now_ns = self.now_ns = max(self.now_ns, now_ns)
+        self._tick(now_ns)
+        now_ns = self.now_ns
         crowded = limits.connections and self.open > limits.connections
         if now_ns < self._next_sweep and not crowded:
             return
@@ -154,6 +157,16 @@ class Reassembler:
             alive = sorted((f for f in flows.values() if f.a.key in self._streams), key=lambda f: f.last_ns)
             for flow in alive[: self.open - limits.connections + limits.connections // 10]:
                 self._evict(flow, f"followed no further: more than {limits.connections} connections were open")
+
+    def _tick(self, time_ns: int) -> None:
+        """Move the clock on. One damaged time must not make everything look idle, so a leap is believed only when
+        another segment comes as far."""
+        if time_ns - self.now_ns <= _LEAP_NS:
+            self.now_ns = max(self.now_ns, time_ns)
+        else:
+            if time_ns >= self._leap_ns > 0:
+                self.now_ns = max(self.now_ns, self._leap_ns)
+            self._leap_ns = time_ns
 
     def problems(self) -> list[str]:
         """What limits did to connections of which nothing else tells, since this was last asked; in plain sentences."""
@@ -177,7 +190,7 @@ class Reassembler:
         frame: int,
         time_ns: int,
     ) -> None:
-        self.now_ns = max(self.now_ns, time_ns)
+        self._tick(time_ns)
         if flags & SYN:
             stream = self._syn(stream, key, seq, ack, flags, frame, time_ns)
             seq = (seq + 1) & M32
@@ -314,8 +327,8 @@ class Reassembler:
         """First payload of a connection: make its two streams from what the handshake told."""
         back = _reversed(key)
         mine, theirs = self._handshakes.pop(key, None), self._handshakes.pop(back, None)
-        if mine is not None and (seq - mine[0] - 1) & M32 >= SANE_AHEAD:
-            mine = None  # the SYN of somebody else
+        if mine is not None and (seq - mine[0]) & M32 >= SANE_AHEAD:
+            mine = None  # the SYN of somebody else; a keep-alive may stand in the place of the SYN itself
         stream, peer = Stream(key), Stream(back)
         for one, known in ((stream, mine), (peer, theirs)):
             if known is not None:

@@ -47,7 +47,7 @@ def big(tmp_path: Path) -> Path:
     """A capture with more findings than a pipe holds."""
     wrong = [*hello(), *lines("C FOO \x1b[31m", "S 500 \x07what") * 20]
     path = tmp_path / "big.pcap"
-    path.write_bytes(pcap([record for port in range(400) for record in records(segments(wrong, port=10_000 + port))]))
+    path.write_bytes(pcap([record for port in range(150) for record in records(segments(wrong, port=10_000 + port))]))
     return path
 
 
@@ -131,7 +131,7 @@ def test_who_stops_it_gets_what_was_read(number: signal.Signals, form: str, big:
     assert "Traceback" not in told
     objects = [json.loads(line) for line in out.splitlines()]
     summary = objects[0]["summary"] if form == "json" else objects[-1]
-    assert summary["connections"] > 50
+    assert summary["connections"] > 20
 
 
 def test_two_runs_at_once_do_not_disturb_each_other(big: Path, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_two_runs_at_once_do_not_disturb_each_other(big: Path, tmp_path: Path) -
     for run in runs:
         _, told = run.communicate()
         assert run.returncode in {0, 1}, told
-    assert json.loads(target.read_text())["summary"]["connections"] == 400
+    assert json.loads(target.read_text())["summary"]["connections"] == 150
     assert [path.name for path in tmp_path.iterdir() if path != big] == ["r.json"]
 
 

@@ -74,6 +74,7 @@ class Syslog(Sink):
         try:
             self._connect()
         except OSError as error:
+            self._close()
             where = self._target if isinstance(self._target, str) else "{}:{}".format(*self._target)
             raise UsageError(f"no syslog ({error.strerror})", display_path(where), "is it listening there?") from error
 

@@ -137,6 +137,7 @@ def auth_mechanism_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evid
     "RFC 5321 §4.3.1; RFC 2920 §3",
     on=OnExchange(marks=Mark.HASTY | Mark.HASTY_TEXT, unless=Mark.SKIPPED),
     formal=True,
+    individual=True,
 )
 def pipelining_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Next command sent before the reply, without PIPELINING.
@@ -165,6 +166,7 @@ def pipelining_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence
     on=OnExchange(marks=Mark.HASTY | Mark.HASTY_TEXT, unless=Mark.SKIPPED),
     severities=_EXTENDED,
     formal=True,
+    individual=True,
 )
 def pipelining_order(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Command that must end a pipelined group is followed by more.

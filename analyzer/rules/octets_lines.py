@@ -201,8 +201,8 @@ def eight_bit_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         permitted = _declares_utf8(x) and reply.code // 10 in {25, 55}
     else:
         permitted = reply.code in {251, 551} and x.transaction is not None and x.transaction.smtputf8
-    if not permitted or talk.profile == "rfc821":
-        at = [m.start() for m in _HIGH.finditer(reply.raw)]
+    at = [m.start() for m in _HIGH.finditer(reply.raw)]  # none where another reply of several (LMTP) has them
+    if at and (not permitted or talk.profile == "rfc821"):
         yield Evidence(
             f"The reply holds the byte 0x{reply.raw[at[0]]:02x}{times(len(at))}; replies are 7-bit ASCII.",
             reply=True,

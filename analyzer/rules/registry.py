@@ -106,7 +106,9 @@ class Rule:
     """A rule as declared. ``severities``: those that differ from ``severity`` in a profile; "off" silences it there.
     ``hides``: rules that say less about the same bytes, not reported beside this one. ``formal``: it looks at forms,
     codes and what was negotiated, not at text that varies freely (mailboxes, names in hellos, what stands behind a
-    code), so that a dialogue about which it was asked can stand for others."""
+    code), so that a dialogue about which it was asked can stand for others. ``individual``: what it finds depends on
+    more than the dialogue or its message names it (times, frames, addresses, other connections), so that a dialogue in
+    which it found something stands for no other."""
 
     id: str
     name: str
@@ -120,6 +122,7 @@ class Rule:
     severities: tuple[tuple[str, str], ...] = ()
     hides: frozenset[str] = frozenset()
     formal: bool = False
+    individual: bool = False
 
     @property
     def own(self) -> bool:
@@ -153,6 +156,7 @@ def rule(
     severities: dict[str, str] | None = None,
     hides: tuple[str, ...] = (),
     formal: bool = False,
+    individual: bool = False,
 ) -> Callable[
     [Callable[[Exchange, Conversation], Iterator[Evidence]]], Callable[[Exchange, Conversation], Iterator[Evidence]]
 ]:
@@ -181,6 +185,7 @@ def rule(
             tuple((severities or {}).items()),
             frozenset(hides),
             formal,
+            individual,
         )
         return check
 

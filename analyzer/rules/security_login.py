@@ -65,6 +65,7 @@ def auth_cancelled(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "server",
     "Postfix XCLIENT, XFORWARD; RFC 5321 §4.1.5",
     on=OnExchange(acts=frozenset({Act.XCLIENT, Act.OTHER})),
+    individual=True,
 )
 def xclient_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server lets the client override its identity.

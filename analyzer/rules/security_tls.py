@@ -283,6 +283,7 @@ def cleartext_on_tls_port(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     "RFC 3207 §6; RFC 8314 §3",
     on=OnExchange(acts=frozenset({Act.EHLO})),
     formal=True,
+    individual=True,
 )
 def starttls_vanished(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """STARTTLS offered earlier by the same server endpoint, missing now.

@@ -374,6 +374,12 @@ def test_a_forged_syn_in_the_handshake_hides_nothing(when: int) -> None:
     assert heard.gaps == []
 
 
+def test_a_keep_alive_may_come_before_all_data() -> None:
+    net = open_net().server(-1, b"\0").server(0, b"220 hi\r\n")
+    assert net.heard.bytes["S"] == b"220 hi\r\n"
+    assert net.heard.flow.handshake
+
+
 def test_where_one_direction_is_captured_a_new_connection_begins_with_what_follows_its_syn() -> None:
     net = Net().client(-1, flags=SYN).client(0, b"NOOP\r\n")
     net.first["C"] = 77_000
@@ -571,6 +577,18 @@ def test_an_idle_connection_is_closed() -> None:
     first, second = net.flows
     assert first.finished == ["followed no further: idle for more than 600 s"]
     assert second.finished == []
+
+
+@pytest.mark.parametrize("years", [1, 30])
+def test_one_damaged_time_makes_no_connection_idle(years: int) -> None:
+    net = open_net(limits=Limits(idle_seconds=600)).client(0, b"x")
+    net.reassembler.feed(flow(CLIENT, SERVER, 5, 6), 1, 1, ACK, b"x", 0, 9, years * 365 * 86_400 * SECOND)
+    net.reassembler.sweep()
+    net.client(1, b"y")
+    net.reassembler.sweep()
+    net.reassembler.close()
+    assert net.flows[0].finished == [""]
+    assert net.flows[0].bytes["C"] == b"xy"
 
 
 def test_a_syn_flood_fills_a_bounded_table() -> None:

@@ -16,12 +16,13 @@ from smtpwire.analyzer.baseline import Baseline, entry
 from smtpwire.analyzer.choices import Redact
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.live.early import LiveAudit
-from smtpwire.analyzer.model import Connection, Finding
 from smtpwire.analyzer.segments import SegmentDecoder
 from smtpwire.analyzer.suppress import Peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from smtpwire.analyzer.model import Connection, Finding
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.pcap"))
 TEN_MINUTES = 600_000_000_000

@@ -1,0 +1,386 @@
+"""Where news go: syslog, metrics, the screen; and the clock, users, and sizes of a ring."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pwd
+import re
+import signal
+import socket
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from captures import START, Conversation, ethernet, ipv4, ipv4_fragments, tcp
+
+from smtpwire.analyzer.errors import UsageError
+from smtpwire.analyzer.live.clock import Clock
+from smtpwire.analyzer.live.filters import program_for_ports
+from smtpwire.analyzer.live.frames import Frame
+from smtpwire.analyzer.live.lines import JsonLines, TextLines
+from smtpwire.analyzer.live.metrics import Metrics
+from smtpwire.analyzer.live.privileges import target
+from smtpwire.analyzer.live.record import Recorder, Rotation, rotation
+from smtpwire.analyzer.live.ring import Statistics
+from smtpwire.analyzer.live.signals import Signals
+from smtpwire.analyzer.live.sinks import Several, Sink, Totals
+from smtpwire.analyzer.live.syslog import Address, Syslog, parse_address
+from smtpwire.analyzer.model import Summary
+from smtpwire.analyzer.reports.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from smtpwire.analyzer.model import Connection, Finding
+
+from scripts import connections, lines, segments
+
+
+@pytest.fixture
+def news() -> tuple[Finding, Connection]:
+    (connection,) = connections(segments(lines("S 220 mx ESMTP", "C MAIL FROM:<a@c.example>", "S 250 ok")))
+    return connection.findings[0], connection
+
+
+class TestSyslog:
+    FORM = re.compile(rb"<(\d+)>1 (\S+) (\S+) smtpwire (\d+) (\S+) - (.*)", re.DOTALL)
+
+    def test_a_datagram_is_a_message_of_rfc_5424(self, news: tuple[Finding, Connection], tmp_path: Path) -> None:
+        place = str(tmp_path / "log")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+            log.bind(place)
+            log.settimeout(5)
+            sink = Syslog(place)
+            sink.open()
+            sink.finding(*news)
+            sink.close()
+            found = self.FORM.fullmatch(log.recv(4096))
+        assert found is not None
+        priority, stamp, host, process, kind, text = (part.decode() for part in found.groups())
+        assert int(priority) == 2 * 8 + 3  # mail system, error
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", stamp)
+        assert host
+        assert int(process) == os.getpid()
+        assert kind == news[0].rule == "SEQ101"
+        assert "rule=SEQ101 name=mail-before-hello severity=error side=client" in text
+        assert "client=192.0.2.1:43210 server=192.0.2.2:25" in text
+
+    def test_nanoseconds_are_cut_to_what_it_allows(self, news: tuple[Finding, Connection], tmp_path: Path) -> None:
+        news[0].time = "2026-01-02T03:04:05.123456789Z"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as log:
+            log.bind(("127.0.0.1", 0))
+            log.settimeout(5)
+            sink = Syslog(f"udp:127.0.0.1:{log.getsockname()[1]}")
+            sink.open()
+            sink.finding(*news)
+            assert b" 2026-01-02T03:04:05.123456Z " in log.recv(4096)
+            sink.close()
+
+    def test_a_stream_counts_octets(self, news: tuple[Finding, Connection]) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as door:
+            sink = Syslog(f"tcp:127.0.0.1:{door.getsockname()[1]}")
+            sink.open()
+            other, _ = door.accept()
+            for _ in range(3):
+                sink.finding(*news)
+            sink.finish(Summary())
+            sink.close()
+            with other:
+                data = b"".join(iter(lambda: other.recv(65536), b""))
+        count = 0
+        while data:
+            size, _, data = data.partition(b" ")
+            assert self.FORM.fullmatch(data[: int(size)])
+            data = data[int(size) :]
+            count += 1
+        assert count == 4
+
+    def test_a_server_that_reads_nothing_holds_up_nobody(self, news: tuple[Finding, Connection]) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as door:
+            sink = Syslog(f"tcp:127.0.0.1:{door.getsockname()[1]}")
+            sink.open()
+            other, _ = door.accept()
+            while not sink.lost:
+                sink.finding(*news)
+            other.close()
+            for _ in range(3):
+                sink.finding(*news)
+            sink.tick(Totals(0, 0, 0, 0, Summary()))
+            sink.close()
+
+    @pytest.mark.parametrize("target_", ["udp:nix:514", "udp:1.2.3.4", "tcp:1.2.3.4:0", "log", "tls:1.2.3.4:5"])
+    def test_what_it_does_not_understand(self, target_: str) -> None:
+        with pytest.raises(UsageError):
+            Syslog(target_)
+
+    def test_where_nobody_listens(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="no syslog"):
+            Syslog(str(tmp_path / "nix")).open()
+
+    def test_addresses(self) -> None:
+        assert parse_address("[::1]:514", "--syslog") == Address("::1", 514)
+        assert parse_address("localhost:514", "--syslog") == parse_address(":514", "--syslog")
+
+
+def test_metrics_over_http(news: tuple[Finding, Connection]) -> None:
+    pytest.importorskip("prometheus_client")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    metrics = Metrics(f"127.0.0.1:{port}")
+    metrics.open()
+    try:
+        metrics.finding(*news)
+        metrics.finding(*news)
+        metrics.tick(Totals(123, 4567, 8, 9, Summary(connections=10)))
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+    finally:
+        metrics.close()
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert values["smtpwire_frames_total"] == "123.0"
+    assert values["smtpwire_dropped_frames_total"] == "8.0"
+    assert values["smtpwire_open_connections"] == "9.0"
+    assert values['smtpwire_findings_total{rule="SEQ101",severity="error",side="client"}'] == "2.0"
+
+
+def test_the_screen_shows_rates_rules_hosts_and_the_latest(news: tuple[Finding, Connection]) -> None:
+    console = pytest.importorskip("rich.console")
+    from smtpwire.analyzer.live.screen import Screen  # noqa: PLC0415
+
+    shown = io.StringIO()
+    screen = Screen(
+        Output(io.BytesIO()), console.Console(file=shown, force_terminal=True, width=140, height=40, color_system=None)
+    )
+    screen.open()
+    screen.reading("eth0")
+    news[0].message = "[bold]no markup[/bold]"
+    for _ in range(3):
+        screen.finding(*news)
+    screen.notice("eth0: the kernel dropped 7 frames")
+    screen.tick(Totals(100, 1000, 7, 2, Summary()))
+    screen.finish(Summary())
+    screen.close()
+    text = shown.getvalue()
+    for words in (
+        "eth0",
+        "2 open",
+        "7 dropped",
+        "3 errors",
+        "mail-before-hello",
+        "192.0.2.1",
+        "[bold]no markup",
+        "dropped 7",
+    ):
+        assert words in text, words
+
+
+def test_several_sinks_are_all_told(news: tuple[Finding, Connection]) -> None:
+    first, second = io.BytesIO(), io.BytesIO()
+    both: Sink = Several([TextLines(Output(first)), JsonLines(Output(second))])
+    both.open()
+    both.reading("eth0")
+    both.finding(*news)
+    both.ended(news[1])
+    both.standing([news[1]], "2026-01-02T03:04:05.000000Z")
+    both.tick(Totals(0, 0, 0, 0, Summary()))
+    both.finish(Summary(connections=1))
+    both.close()
+    assert b"eth0:6: error SEQ101" in first.getvalue()
+    assert [json.loads(line)["type"] for line in second.getvalue().splitlines()] == [
+        *("finding", "connection", "open", "summary")
+    ]
+
+
+class TestClock:
+    def test_a_step_is_told_once(self) -> None:
+        wall, steady = [1_000_000_000_000], [5_000_000_000]
+        clock = Clock(lambda: wall[0], lambda: steady[0])
+        assert clock.step() == 0
+        wall[0] += 10_000_000_000
+        steady[0] += 10_000_000_000
+        assert clock.step() == 0
+        wall[0] -= 3_600_000_000_000
+        assert clock.step() == -3_600_000_000_000
+        assert clock.step() == 0
+
+    def test_slewing_is_no_step(self) -> None:
+        wall, steady = [START], [0]
+        clock = Clock(lambda: wall[0], lambda: steady[0])
+        for _ in range(1000):
+            wall[0] += 1_000_500_000
+            steady[0] += 1_000_000_000
+            assert clock.step() == 0
+
+
+class TestUsers:
+    @pytest.fixture(autouse=True)
+    def _as_root(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+        monkeypatch.delenv("SUDO_UID", raising=False)
+
+    def test_nobody_unless_told_otherwise(self) -> None:
+        nobody = pwd.getpwnam("nobody")
+        assert target() == (nobody.pw_uid, nobody.pw_gid, [])
+
+    def test_who_called_sudo(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        daemon = pwd.getpwnam("daemon")
+        monkeypatch.setenv("SUDO_UID", str(daemon.pw_uid))
+        found = target()
+        assert found is not None
+        assert found[:2] == (daemon.pw_uid, daemon.pw_gid)
+
+    def test_root_under_sudo_is_nobody(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SUDO_UID", "0")
+        assert target() == (pwd.getpwnam("nobody").pw_uid, pwd.getpwnam("nobody").pw_gid, [])
+
+    def test_one_that_does_not_exist(self) -> None:
+        with pytest.raises(UsageError, match="no such user"):
+            target("nix-nix-nix")
+
+    def test_only_root_can_become_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "geteuid", lambda: 1000)
+        assert target() is None
+        with pytest.raises(UsageError):
+            target("nobody")
+
+
+class TestRecorder:
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [("100MBx10", (100_000_000, 10)), ("5kx2", (5000, 2)), ("1gbX3", (10**9, 3)), ("4096x1", (4096, 1))],
+    )
+    def test_sizes(self, text: str, expected: tuple[int, int]) -> None:
+        assert rotation(text) == expected
+
+    @pytest.mark.parametrize("text", ["", "x", "100MB", "100MBx0", "1x1", "-5kx2", "5tbx2", "5kx2x2"])
+    def test_sizes_that_are_none(self, text: str) -> None:
+        with pytest.raises(UsageError, match="no size of a ring"):
+            rotation(text)
+
+    def test_only_the_latest_files_stay(self, tmp_path: Path) -> None:
+        recorder = Recorder(str(tmp_path / "mail"), [("eth0", 1)], Rotation(5000, 2))
+        for number in range(50):
+            recorder.add(0, [Frame(START + number, bytes([number]) * 500, 500)])
+        recorder.close([Statistics(50, 3)])
+        names = sorted(path.name for path in tmp_path.iterdir())
+        assert len(names) == 2
+        assert re.fullmatch(r"mail_\d{5}_\d{14}\.pcapng", names[-1])
+        assert bytes([49]) * 500 in (tmp_path / names[-1]).read_bytes()
+
+    def test_a_full_disk_is_told_and_survived(self, tmp_path: Path) -> None:
+        if not Path("/dev/full").exists():
+            pytest.skip("needs /dev/full")
+        recorder = Recorder(str(tmp_path / "mail.pcapng"), [("eth0", 1)])
+        assert recorder._file is not None
+        recorder._file.close()
+        with open("/dev/full", "wb", buffering=0) as recorder._file:  # noqa: PTH123
+            recorder.add(0, [Frame(START, b"x" * 60, 60)])
+            assert recorder.fault is not None
+            assert recorder.fault.startswith("cannot write (No space left on device): ")
+            recorder.add(0, [Frame(START, b"x" * 60, 60)])
+            recorder.close()
+
+    def test_a_file_that_cannot_be_made(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="cannot write"):
+            Recorder(str(tmp_path / "nix" / "mail.pcapng"), [("eth0", 1)])
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs these signals")
+def test_signals_set_flags_and_are_put_back() -> None:
+    before = signal.getsignal(signal.SIGUSR1)
+    with Signals() as signals:
+        for number in (signal.SIGUSR1, signal.SIGHUP, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+        assert (signals.snapshot, signals.reload, signals.stop) == (True, True, True)
+        assert os.read(signals.fileno(), 10)
+        signals.drain()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGUSR1) is before
+
+
+# -- the filter, run by hand as the kernel runs it ---------------------------------------------------------------------
+
+
+def _run(program: bytes, frame: bytes, *, tagged_by_kernel: bool = False) -> int:
+    """What classic BPF with the kernel's offsets returns for an Ethernet frame."""
+    start = 18 if tagged_by_kernel else 14
+    network = frame[start:]
+    kind = int.from_bytes(frame[start - 2 : start], "big")
+    acc = x = at = steps = 0
+    while True:
+        steps += 1
+        assert steps < 5000
+        code, jt, jf, k = (
+            int.from_bytes(program[at * 8 : at * 8 + 2], "little"),
+            program[at * 8 + 2],
+            program[at * 8 + 3],
+            int.from_bytes(program[at * 8 + 4 : at * 8 + 8], "little"),
+        )
+        at += 1
+        if code in {0x20, 0x28, 0x30, 0x48}:
+            if k == 0xFFFFF000:
+                acc = kind
+                continue
+            offset = k - 0xFFF00000 + (x if code == 0x48 else 0)
+            size = {0x20: 4, 0x28: 2, 0x30: 1, 0x48: 2}[code]
+            if offset + size > len(network):
+                return 0  # as the kernel does beyond the end
+            acc = int.from_bytes(network[offset : offset + size], "big")
+        elif code == 0x54:
+            acc &= k
+        elif code == 0x64:
+            acc <<= k
+        elif code == 0x07:
+            x = acc
+        elif code == 0x15:
+            at += jt if acc == k else jf
+        elif code == 0x45:
+            at += jt if acc & k else jf
+        elif code == 0x05:
+            at += k
+        else:
+            assert code == 0x06
+            return k
+
+
+def _frames() -> Iterator[tuple[str, bytes, bool]]:
+    one, other = ipv4(tcp(43210, 25, b"x")), ipv4(tcp(43210, 80, b"x"))
+    yield "to the port", ethernet(one), True
+    yield "from the port", ethernet(ipv4(tcp(587, 40000))), True
+    yield "another port", ethernet(other), False
+    yield "with options", ethernet(ipv4(tcp(43210, 25), options=bytes(8))), True
+    yield "options that look like the port", ethernet(ipv4(tcp(43210, 80), options=b"\0\x19" * 4)), False
+    yield "UDP", ethernet(ipv4(tcp(43210, 25), protocol=17)), False
+    yield "ARP", ethernet(bytes(28), 0x0806), False
+    first, *rest = (ethernet(piece) for piece in ipv4_fragments(tcp(43210, 25, b"x" * 100), 40))
+    yield "the first fragment", first, True
+    for piece in rest:
+        yield "a later fragment", piece, True
+    for tags in ([0x8100], [0x88A8, 0x8100], [0x9100]):
+        yield "tagged", ethernet(one, tags=tags), True
+        yield "tagged, another port", ethernet(other, tags=tags), False
+
+
+@pytest.mark.parametrize(("frame", "wanted"), [pytest.param(f, w, id=n) for n, f, w in _frames()])
+def test_the_filter(frame: bytes, wanted: bool) -> None:
+    program = program_for_ports({25, 587})
+    assert bool(_run(program, frame)) is wanted
+
+
+def test_the_filter_stays_within_what_the_kernel_takes() -> None:
+    many = program_for_ports(range(1, 129))
+    assert len(many) // 8 <= 4096
+    frame = ethernet(ipv4(tcp(43210, 100)), tags=[0x8100, 0x8100])
+    assert _run(many, frame)
+    # More ports than fit: TCP of all ports.
+    assert _run(program_for_ports(range(1, 5000)), ethernet(ipv4(tcp(43210, 9999))))
+
+
+def test_a_conversation_passes_whole() -> None:
+    program = program_for_ports({25})
+    talk = Conversation().open().server(b"220 mx\r\n").client(b"QUIT\r\n").server(b"221 bye\r\n").close()
+    assert all(_run(program, record.data) for record in talk.records)

@@ -1,0 +1,165 @@
+"""``--watch``: files of a directory, each once, in order of time, when they are finished."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from captures import START, Conversation, Record, pcap, pcapng
+
+from smtpwire.analyzer.audit import Options
+from smtpwire.analyzer.errors import UsageError
+from smtpwire.analyzer.live.early import LiveAudit
+from smtpwire.analyzer.live.watch import Directory
+from smtpwire.analyzer.segments import SegmentDecoder
+
+if TYPE_CHECKING:
+    from smtpwire.analyzer.model import Connection
+
+QUIET = 0.3
+SECOND = 1_000_000_000
+
+
+def talk(port: int = 43210, start_ns: int = START) -> list[Record]:
+    one = Conversation(port, start_ns=start_ns).open().server(b"220 mx.example ESMTP\r\n")
+    one.client(b"MAIL FROM:<a@client.example>\r\n").server(b"250 ok\r\n").client(b"QUIT\r\n").server(b"221 bye\r\n")
+    return one.close().records
+
+
+class Watched:
+    """A directory with its audit, asked by hand."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.source = Directory(str(path), quiet_seconds=QUIET)
+        self.audit = LiveAudit(Options())
+        self._decoder = SegmentDecoder(self.audit.tracker.segment)
+        self.read: list[str] = []
+        self.notices: list[str] = []
+        self.ended: list[Connection] = []
+
+    def __call__(self, seconds: float = 1.2) -> list[str]:
+        """Look for so long; the names of the files that were read since the beginning."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if not self.source.take(self._decoder):
+                time.sleep(0.02)
+            self.ended += [news.connection for news in self.audit.news() if news.ended]
+            self.notices += self.source.look()
+            self.read += [Path(capture.path).name for capture in self.source.captures]
+            self.source.captures.clear()
+        return self.read
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Watched:
+    return Watched(tmp_path)
+
+
+def test_in_order_of_time_whatever_they_are_called(watched: Watched) -> None:
+    for name, place in (("c", 0), ("a", 1), ("b", 2)):
+        records = talk(40000 + place, START + place * 60 * SECOND)
+        (watched.path / f"{name}.pcap").write_bytes(pcap(records))
+    assert watched() == ["c.pcap", "a.pcap", "b.pcap"]
+    assert watched(0.8) == ["c.pcap", "a.pcap", "b.pcap"]
+    assert len(watched.ended) == 3
+
+
+def test_a_connection_goes_on_from_file_to_file(watched: Watched) -> None:
+    records = talk()
+    for number in range(3):
+        (watched.path / f"part{number}.pcapng").write_bytes(pcapng(records[number * 4 : number * 4 + 4]))
+    watched()
+    (connection,) = watched.ended
+    assert len(connection.dialogue) == 5
+    assert connection.gaps == []
+
+
+def test_the_newest_waits_until_it_no_longer_grows(watched: Watched) -> None:
+    records = talk()
+    whole = pcap(records)
+    place = watched.path / "growing.pcap"
+    for cut in range(100, len(whole), 120):
+        place.write_bytes(whole[:cut])
+        assert watched(QUIET / 2) == []
+    place.write_bytes(whole)
+    assert watched() == ["growing.pcap"]
+    assert len(watched.ended) == 1
+    assert watched.notices == []
+
+
+def test_one_that_is_not_the_newest_is_read_as_soon_as_it_rests(watched: Watched) -> None:
+    watched.source._quiet = 60
+    (watched.path / "old.pcap").write_bytes(pcap(talk()))
+    (watched.path / "new.pcap").write_bytes(pcap(talk(start_ns=START + SECOND)))
+    assert watched(1.6) == ["old.pcap"]
+
+
+def test_a_name_that_is_used_again_is_another_file(watched: Watched) -> None:
+    place = watched.path / "mail.pcap0"
+    place.write_bytes(pcap(talk()))
+    assert watched() == ["mail.pcap0"]
+    place.write_bytes(pcap(talk(50000, START + 60 * SECOND)))
+    assert watched() == ["mail.pcap0", "mail.pcap0"]
+    assert [connection.client.port for connection in watched.ended] == [43210, 50000]
+
+
+def test_a_packed_copy_is_not_read_again(watched: Watched) -> None:
+    place = watched.path / "mail.pcap"
+    place.write_bytes(pcap(talk()))
+    assert watched() == ["mail.pcap"]
+    (watched.path / "mail.pcap.gz").write_bytes(gzip.compress(place.read_bytes()))
+    place.unlink()
+    assert watched() == ["mail.pcap"]
+
+
+def test_what_grows_after_it_was_read_is_told(watched: Watched) -> None:
+    records = talk()
+    place = watched.path / "mail.pcap"
+    place.write_bytes(pcap(records[:6]))
+    assert watched() == ["mail.pcap"]
+    place.write_bytes(pcap(records))
+    assert watched() == ["mail.pcap"]
+    (notice,) = watched.notices
+    assert "it grew after it had been read" in notice
+
+
+def test_what_is_no_capture_is_told_once_if_it_claims_to_be(watched: Watched) -> None:
+    (watched.path / "notes.txt").write_text("hello", "utf-8")
+    (watched.path / "broken.pcap").write_text("hello", "utf-8")
+    (watched.path / ".hidden.pcap").write_bytes(pcap(talk()))
+    assert watched(2) == []
+    (notice,) = watched.notices
+    assert "broken.pcap" in notice
+
+
+def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such directory"):
+        Directory(str(tmp_path / "nix"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_the_command(tmp_path: Path) -> None:
+    (tmp_path / "first.pcap").write_bytes(pcap(talk()))
+    (tmp_path / "second.pcap").write_bytes(pcap(talk(50000, START + SECOND)))
+    words = [sys.executable, "-m", "smtpwire", "live", "--watch", str(tmp_path), "--format", "ndjson", "--no-config"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        items: list[dict[str, Any]] = []
+        while not (items and items[-1]["type"] == "capture"):
+            items.append(json.loads(process.stdout.readline()))
+        os.kill(process.pid, signal.SIGTERM)
+        out, err = process.communicate(timeout=20)
+    items += map(json.loads, out.splitlines())
+    assert process.returncode == 0, err
+    assert [item["type"] for item in items] == ["finding", "finding", "connection", "capture", "summary"]
+    assert items[3]["path"].endswith("first.pcap")
+    assert items[-1]["connections"] == 1  # the second is the newest, and might still grow

@@ -102,8 +102,7 @@ class Audit:
         for source in open_inputs(paths):
             self._reading = source.capture
             try:
-                for now_ns in read_capture(source, decoder, progress):
-                    tracker.digits = source.digits
+                for now_ns in read_capture(source, decoder, progress, tracker.set_digits):
                     yield from self.finished(now_ns)
             except InputError as error:
                 self.unreadable.append(str(error))

@@ -65,7 +65,7 @@ LINES, MAIL_DATA, TLS, OPAQUE, NOWHERE = range(5)
 
 
 class Names(dict[bytes, "bytes | None"]):
-    """Steps by the bytes of a segment. What was asked for is remembered, since most of it comes again."""
+    """Steps by the bytes of a segment. What is one is remembered, since most of it comes again; a login is none."""
 
     def __init__(self, step: Callable[[bytes], bytes | None]) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class Names(dict[bytes, "bytes | None"]):
 
     def __missing__(self, data: bytes) -> bytes | None:
         name = self._step(data)
-        if len(data) <= MAX_MEMO_BYTES:
+        if name is not None and len(data) <= MAX_MEMO_BYTES:
             if len(self) >= MAX_MEMO:
                 self.clear()
             self[data] = name

@@ -201,17 +201,26 @@ def _regular(place: str) -> os.stat_result | None:
     return status if stat.S_ISREG(status.st_mode) else None
 
 
-def read_capture(source: Source, decoder: SegmentDecoder, progress: Progress | None = None) -> Generator[int]:
+def read_capture(
+    source: Source,
+    decoder: SegmentDecoder,
+    progress: Progress | None = None,
+    on_digits: Callable[[int], None] | None = None,
+) -> Generator[int]:
     """Read one input into ``decoder``; yields the time of the last frame, in ns, after each block (about 1 MB, less
     from a pipe).
 
     ``source.capture`` is brought up to date before each yield, and holds the problems at the end, also where the
-    reading is broken off. Raises ``InputError`` at the first step where the input cannot be read at all.
+    reading is broken off. ``on_digits`` is told how many decimals the times have, before it matters. Raises
+    ``InputError`` at the first step where the input cannot be read at all.
     """
     with source.open() as opened:
         reader, capture = opened.reader, source.capture
         capture.format = reader.format
         decoder.tally = DecodeTally()
+        if on_digits is not None:
+            reader.on_digits = on_digits
+            on_digits(reader.digits)
         try:
             for _ in reader.run(decoder):
                 _update(source, reader)

@@ -196,7 +196,9 @@ class PcapngReader(Reader):
             return True
         self._interfaces.append(interface)
         self._saw_link_type(link_type)
-        self.digits = max(self.digits, interface.digits)
+        if interface.digits > self.digits:
+            self.digits = interface.digits
+            self.on_digits(self.digits)
         return True
 
     def _simple(self, decoder: SegmentDecoder, at: int, length: int) -> bool:

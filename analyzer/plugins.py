@@ -53,9 +53,9 @@ def _any_installed() -> bool:
     """Whether some distribution may have an entry point of our group; False is certain."""
     for entry in sys.path:
         place = Path(entry)
-        if place.is_file():
-            return True  # an archive: not ours to open
         try:
+            if place.is_file():
+                return True  # an archive: not ours to open
             found = [path for path in place.iterdir() if path.suffix in {".dist-info", ".egg-info"}]
             if any(_names_group(path / "entry_points.txt") for path in found):
                 return True

@@ -81,12 +81,17 @@ class Plain(NamedTuple):
         )
 
 
+def _nobody(digits: int) -> None:
+    pass
+
+
 class Reader:
     """Reads one capture. Its attributes are right after each block.
 
     ``frames``: records so far, as Wireshark numbers them. ``octets``: captured bytes in them. ``first_ns`` and
     ``last_ns``: times of the first and the last frame that have one. ``digits``: decimals of a second that the times
-    are good for. ``link_types``: the first in order of appearance. ``problems``: what is damaged, one sentence each.
+    are good for; ``on_digits`` is told when that changes. ``link_types``: the first in order of appearance.
+    ``problems``: what is damaged, one sentence each.
     """
 
     format: ClassVar[str]
@@ -98,6 +103,7 @@ class Reader:
         self.first_ns: int | None = None
         self.last_ns: int | None = None
         self.digits = 6
+        self.on_digits: Callable[[int], None] = _nobody
         self.link_types: list[int] = []
         self.problems: list[str] = []
         self.longest = MAX_RECORD

@@ -67,6 +67,10 @@ class Tracker:
         """The last source ended: finish every connection."""
         self.streams.close()
 
+    def set_digits(self, digits: int) -> None:
+        """From here on times have so many decimals of a second."""
+        self.digits = digits
+
     def sweep(self, now_ns: int = 0) -> None:
         """Close what was idle too long or is too much, by the time of the capture; ``now_ns`` as far as it is known."""
         self.streams.sweep(now_ns)

@@ -148,3 +148,12 @@ def test_a_flood_of_connections_is_bounded_and_all_are_reported(tmp_path: Path) 
     assert all(one.dialogue for one in reported)
     assert run.tracker.streams.evicted >= 50
     assert run.tracker.streams.open == 0
+
+
+@pytest.mark.parametrize(("magic", "decimals"), [(0xA1B2C3D4, 6), (0xA1B23C4D, 9)])
+def test_times_are_as_exact_as_those_of_the_capture(tmp_path: Path, magic: int, decimals: int) -> None:
+    path = tmp_path / "one.pcap"
+    path.write_bytes(pcap(frames(lines("S 220 mx ESMTP", "C QUIT", "S 221 bye")), magic=magic))
+    (connection,) = (item for item in Audit().run([path]) if isinstance(item, Connection))
+    shown = [connection.started, *(turn.time for turn in connection.dialogue)]
+    assert {len(time.partition(".")[2]) - 1 for time in shown} == {decimals}

@@ -8,7 +8,7 @@ import pytest
 from repeats import MINUTE, SECOND, compared, dialogue, played
 from scripts import GREETING, MESSAGE, envelope, hello, lines
 
-from smtpwire.analyzer import beaten
+from smtpwire.analyzer import beaten, model
 from smtpwire.analyzer.beaten import CLIENT, MAX_PLACES, Place, Ways, fits
 from smtpwire.analyzer.rules import RULES, Evidence, OnExchange, registry, rule
 from smtpwire.analyzer.states import Act
@@ -47,7 +47,7 @@ def test_its_report_names_its_own_ends_times_mailboxes_and_texts() -> None:
     assert last.started != reports.connections[1].started
     (message,) = last.messages
     assert (message.from_, message.subject, message.code) == ("zoe@home.example", "q", 250)
-    assert any("as 99" in line for turn in last.dialogue for line in getattr(turn, "lines", []))
+    assert [turn.lines for turn in last.dialogue if isinstance(turn, model.ReplyTurn)][-2] == ["as 99"]
 
 
 def test_findings_are_told_too() -> None:
@@ -63,8 +63,7 @@ def test_two_that_differ_in_anything_that_counts_make_no_way() -> None:
     assert found(WHOLE, refused, WHOLE, refused) == 0
 
 
-def test_a_rule_from_elsewhere_is_asked_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_DECLARED", registry._DECLARED)
+def test_a_rule_from_elsewhere_is_asked_every_time() -> None:
     asked = 0
 
     def about_rcpt(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
@@ -153,11 +152,14 @@ def test_ways_are_bounded() -> None:
     (root,) = pattern._roots.values()
     while root.pattern is None:
         (root,) = [*root.ways.values(), *root.replies.values()]
+    most = 0
     for number in range(MAX_PLACES):
         trail = [(False, b"NOOP %d\r\n" % number, Place(0, None)), (False, b"QUIT\r\n", Place(0, None))]
         ways.learn(25, trail, root.pattern)
-        assert len(names(ways)) <= MAX_PLACES + 2
-    assert ways._places <= MAX_PLACES + 2
+        most = max(most, ways._places)
+        if number % 1000 == 0:
+            assert len(names(ways)) <= MAX_PLACES + 2
+    assert MAX_PLACES < most <= MAX_PLACES + 2
 
 
 def test_what_is_remembered_of_segments_is_bounded() -> None:

@@ -62,7 +62,8 @@ class Audit:
     """One run over any number of inputs, which may continue one another.
 
     ``summary`` and ``captures`` are up to date at each step; ``unreadable`` has one line for each input that could not
-    be read at all. ``early``: whether findings are wanted of connections that are still open.
+    be read at all; ``roads``: frames that the hot loops, the raw lane and Scapy decoded. ``early``: whether findings are
+    wanted of connections that are still open.
     """
 
     early = False
@@ -72,6 +73,7 @@ class Audit:
         self.summary = Summary()
         self.captures: list[Capture] = []
         self.unreadable: list[str] = []
+        self.roads = (0, 0, 0)
         self._reading: Capture | None = None
         limits = self.options.limits
         self._redacted = Redactor(self.options.redact)
@@ -108,6 +110,9 @@ class Audit:
                 self.unreadable.append(str(error))
                 source.capture.problems = [f"{error.what}: {error.hint}"]
             source.capture.problems += tracker.problems()
+            tally = decoder.tally
+            fast, raw, scapy = self.roads
+            self.roads = (fast + tally.fast, raw + tally.raw, scapy + tally.scapy)
             self._reading = None
             self.captures.append(source.capture)
             yield source.capture

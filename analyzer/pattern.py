@@ -212,6 +212,8 @@ class _Maker:
 
     def fault(self, finding: model.Finding) -> _Fault:
         """A finding."""
+        if " frame " in finding.message:
+            raise _Unexplained  # of this capture
         at, place = self._place(finding)
         step = self._frame(finding, at)
         length: int | None = finding.length

@@ -60,6 +60,7 @@ class Tracker:
         self._learn = learn and detail == NO_DETAIL and tap is None
         self.early = early
         self._last_id = 0
+        self.judged = 0  # connections that were given to a conversation
         self._second_ns = -1_000_000_000
         self._prefix = ""  # that second as text
 
@@ -158,6 +159,7 @@ class Tracker:
 
         ``number``: what it is called already. ``kind``: of the ways that it may be learned for, None: none.
         """
+        self.judged += 1
         record = self.record(flow, client, number or self.next_id())
         fixed = self._profile is not None
         tap = None if self._tap is None else self._tap(record)

@@ -22,7 +22,7 @@ from smtpwire.analyzer.limits import DEFAULT_LIMITS
 from smtpwire.analyzer.tracker import Tracker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from scripts import Script
 

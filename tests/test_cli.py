@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections import Counter
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -46,6 +49,16 @@ def document(*arguments: str | Path, stdin: bytes | None = None) -> dict[str, An
 def only_line(run: subprocess.CompletedProcess[bytes]) -> str:
     (line,) = run.stderr.decode().splitlines()
     return line
+
+
+def until_read(pipe: IO[bytes]) -> None:
+    """Wait until whoever reads the pipe has taken all that was written, and a little more, so that it works on it."""
+    for _ in range(600):
+        (waiting,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))
+        if not waiting:
+            break
+        time.sleep(0.1)
+    time.sleep(0.5)
 
 
 class TestUse:
@@ -269,7 +282,7 @@ class TestStatus:
                 assert json.loads(process.stdout.readline())["type"] == "connection"
                 connections -= 1
             else:
-                time.sleep(1.5)  # until it waits for more
+                until_read(process.stdin)
             process.send_signal(signal.SIGINT)
             lines = [json.loads(line) for line in process.stdout.read().splitlines()]
             told = process.stderr.read().decode()

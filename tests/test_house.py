@@ -64,7 +64,7 @@ FLOORS: list[tuple[str, ...]] = [
     # from findings to people and programs
     ("analyzer.reports.*", "analyzer.stores.*"),
     ("analyzer.messages.*",),
-    ("analyzer.interrupt", "analyzer.run"),
+    ("analyzer.interrupt", "analyzer.run", "analyzer.stats"),
     ("analyzer.config",),
     ("analyzer.wireshark", "analyzer.wireshark.blocks", "analyzer.wireshark.comments"),
     ("analyzer.annotate",),

@@ -10,7 +10,7 @@ import typer
 
 from ..choices import Decoder, Form
 from ..errors import UsageError
-from ..run import COUNTED, FailOn, Status
+from ..run import COUNTED, FailOn, Status, notice
 from .options import (
     BaselineOption,
     ConciseOption,
@@ -27,6 +27,7 @@ from .options import (
     Read,
     RedactOption,
     Select,
+    StatsOption,
     ZeekJsonOption,
     configured,
     inputs_of,
@@ -52,6 +53,7 @@ def audit(
     output: OutputOption = None,
     redact: RedactOption = None,
     zeek_json: ZeekJsonOption = False,
+    stats: StatsOption = False,
     config: ConfigOption = None,
     no_config: NoConfigOption = False,
 ) -> int:
@@ -61,6 +63,11 @@ def audit(
     from ..run import run  # noqa: PLC0415
     from .outputs import destinations, opened  # noqa: PLC0415
 
+    clocks = None
+    if stats:
+        from ..stats import Stats  # noqa: PLC0415
+
+        clocks = Stats()
     inputs = inputs_of(paths, read)
     settings = configured(config, no_config)
     wanted = destinations(output or (), format_, Form(settings.format))
@@ -79,7 +86,10 @@ def audit(
     failing = fail_on or FailOn(settings.fail_on)
     style = Style(concise=concise, zeek_json=zeek_json, failing=COUNTED[failing])
     with opened(wanted, inputs, style) as (writer, out):
-        return run(audit, inputs, writer, out, failing)
+        status = run(audit, inputs, writer if clocks is None else clocks.around(writer), out, failing)
+    for line in clocks.told(audit) if clocks is not None else ():
+        notice(line)
+    return status
 
 
 def show(

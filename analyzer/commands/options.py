@@ -36,6 +36,7 @@ __all__ = [
     "Read",
     "RedactOption",
     "Select",
+    "StatsOption",
     "ZeekJsonOption",
     "configured",
     "inputs_of",
@@ -103,6 +104,9 @@ RedactOption = Annotated[
         help="What reports do not tell: passwords and text of messages; with pii also mailboxes, subjects, message "
         "ids, names and addresses of clients.",
     ),
+]
+StatsOption = Annotated[
+    bool, typer.Option("--stats", help="Say on standard error how fast it was, and what took the time.")
 ]
 ZeekJsonOption = Annotated[
     bool, typer.Option("--zeek-json", help="With --format zeek: JSON lines rather than tab-separated text.")

@@ -15,12 +15,16 @@ __all__ = ["ContentTap", "Judge", "Judged"]
 
 class Judged(Protocol):
     """A rule, as far as conversations remember it. ``formal``: it does not look at text that varies freely; ``own``:
-    it is one of ours."""
+    it is one of ours; ``individual``: what it finds in one dialogue stands for no other."""
 
+    @property
+    def id(self) -> str: ...
     @property
     def formal(self) -> bool: ...
     @property
     def own(self) -> bool: ...
+    @property
+    def individual(self) -> bool: ...
 
 
 class Judge(Protocol):

@@ -107,8 +107,8 @@ class Rule:
     ``hides``: rules that say less about the same bytes, not reported beside this one. ``formal``: it looks at forms,
     codes and what was negotiated, not at text that varies freely (mailboxes, names in hellos, what stands behind a
     code), so that a dialogue about which it was asked can stand for others. ``individual``: what it finds depends on
-    more than the dialogue or its message names it (times, frames, addresses, other connections), so that a dialogue in
-    which it found something stands for no other."""
+    more than the dialogue, or its message names that (times, addresses, other connections), so that a dialogue in which
+    it found something stands for no other."""
 
     id: str
     name: str

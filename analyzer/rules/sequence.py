@@ -141,7 +141,6 @@ def data_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "RFC 5321 §3.3, §4.1.4; RFC 2033 §4.2",
     on=_breaks("SEQ105"),
     formal=True,
-    individual=True,
 )
 def data_without_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """DATA, BDAT or BURL although no recipient was accepted.

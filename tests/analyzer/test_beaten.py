@@ -37,7 +37,10 @@ def test_the_third_of_its_kind_is_told_from_two() -> None:
 
 def test_its_report_names_its_own_ends_times_mailboxes_and_texts() -> None:
     other = [
-        (who, str(text).replace("a@client", "zoe@home").replace("queued", "as 99").replace("Subject: test", "Subject: q"))
+        (
+            who,
+            str(text).replace("a@client", "zoe@home").replace("queued", "as 99").replace("Subject: test", "Subject: q"),
+        )
         for who, text in WHOLE
     ]
     reports = compared([*dialogue(WHOLE), *dialogue(WHOLE, 1), *dialogue(other, 2)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from repeats import played
@@ -104,13 +106,15 @@ def test_what_no_step_explains_makes_no_pattern() -> None:
     noted = Noted(segments(WHOLE))
     assert noted.pattern(copy(noted.record)) is not None
     record = copy(noted.record)
-    record.gaps.append(model.Gap("client", 5, 5, 9, "2026-01-02T03:04:05.123456Z"))
+    record.gaps.append(model.Gap("client", 5, 5, 9))
     assert noted.pattern(record) is None
-    for change in ({"frame": 9999}, {"offset": 99_999}, {"time": "2020-01-01T00:00:00.000000Z"}):
+    moved: tuple[dict[str, Any], ...] = ({"frame": 9999}, {"offset": 99_999}, {"time": "2020-01-01T00:00:00.000000Z"})
+    other: tuple[dict[str, Any], ...] = ({"size": 1}, {"complete": False}, {"sha256": None})
+    for change in moved:
         record = copy(noted.record)
         record.dialogue[2] = msgspec.structs.replace(record.dialogue[2], **change)
         assert noted.pattern(record) is None, change
-    for change in ({"size": 1}, {"complete": False}, {"sha256": None}):
+    for change in other:
         record = copy(noted.record)
         record.messages[0] = msgspec.structs.replace(record.messages[0], **change)
         assert noted.pattern(record) is None, change
@@ -126,7 +130,7 @@ def test_a_mailbox_that_stands_in_no_line_makes_no_pattern() -> None:
 def test_the_place_of_a_finding_moves_with_the_text_in_front_of_it() -> None:
     """The second line of a group begins later where the mailbox in the first is longer."""
     group = [*hello(), ("C", "MAIL FROM:<a@client.example>\r\nFOO\r\n"), ("S", "250 ok\r\n500 what\r\n"), *END]
-    longer = [(who, text.replace("<a@", "<a.much.longer.name@")) for who, text in group]
+    longer = [(who, str(text).replace("<a@", "<a.much.longer.name@")) for who, text in group]
     reports = [played(segments(script), learn=False).connections[0] for script in (group, longer)]
     places = [{f.offset for f in one.findings if f.evidence == "FOO"} for one in reports]
     assert places[0]
@@ -135,5 +139,3 @@ def test_the_place_of_a_finding_moves_with_the_text_in_front_of_it() -> None:
     if pattern is not None:
         assert two.written(pattern).findings == two.record.findings
     assert {place + len("a.much.longer.name") - 1 for place in places[0]} == places[1]
-
-

@@ -104,9 +104,16 @@ def test_codes_status_codes_and_odd_bytes_do(one: bytes, other: bytes) -> None:
 
 
 def test_a_greeting_is_the_name_and_the_word_behind_it() -> None:
-    assert greeting_step(b"220 mx.example ESMTP Postfix\r\n") == greeting_step(b"220 mx.example ESMTP at your service\r\n")
+    assert greeting_step(b"220 mx.example ESMTP Postfix\r\n") == greeting_step(
+        b"220 mx.example ESMTP at your service\r\n"
+    )
     known = greeting_step(b"220 mx.example ESMTP\r\n")
-    for other in (b"220 other.example ESMTP\r\n", b"220 mx.example SMTP\r\n", b"220-mx.example ESMTP\r\n", b"554 no\r\n"):
+    for other in (
+        b"220 other.example ESMTP\r\n",
+        b"220 mx.example SMTP\r\n",
+        b"220-mx.example ESMTP\r\n",
+        b"554 no\r\n",
+    ):
         assert greeting_step(other) != known
 
 

@@ -1,0 +1,81 @@
+"""What a run took: frames a second, which road they went, what was judged in full, seconds and memory."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .audit import Audit
+    from .model import Capture, Connection, Summary
+    from .reports.output import Writer
+
+__all__ = ["Stats"]
+
+
+class Stats:
+    """The clocks of one run, from now on."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self.writing = 0.0
+
+    def around(self, writer: Writer) -> Writer:
+        """``writer``, with the time that it takes."""
+        return _Timed(writer, self)
+
+    def told(self, audit: Audit) -> Iterator[str]:
+        """Lines for a person, when the run is over."""
+        seconds = time.perf_counter() - self._started
+        frames = sum(capture.frames for capture in audit.captures)
+        size = sum(capture.bytes for capture in audit.captures)
+        rate = frames / seconds if seconds else 0.0
+        yield f"{frames:,} frames, {size / 1e6:,.1f} MB in {seconds:.2f} s: {rate:,.0f} frames a second"
+        fast, raw, scapy = audit.roads
+        decoded = fast + raw + scapy or 1
+        shares = zip(("hot loop", "raw lane", "Scapy"), (fast, raw, scapy), strict=True)
+        yield "decoded by " + ", ".join(f"{name} {100 * part / decoded:.1f} %" for name, part in shares)
+        judged = min(audit.tracker.judged, audit.summary.connections)
+        told = audit.summary.connections - judged
+        yield f"{audit.summary.connections:,} connections: {judged:,} judged in full, {told:,} on beaten ways"
+        yield f"{seconds - self.writing:.2f} s reading and judging, {self.writing:.2f} s writing"
+        peak = _peak_mb()
+        if peak is not None:
+            yield f"peak memory {peak:,.0f} MB"
+
+
+class _Timed:
+    """A writer with a clock."""
+
+    def __init__(self, writer: Writer, stats: Stats) -> None:
+        self.streams = writer.streams
+        self._writer = writer
+        self._stats = stats
+
+    def capture(self, capture: Capture) -> None:
+        started = time.perf_counter()
+        self._writer.capture(capture)
+        self._stats.writing += time.perf_counter() - started
+
+    def connection(self, connection: Connection) -> None:
+        started = time.perf_counter()
+        self._writer.connection(connection)
+        self._stats.writing += time.perf_counter() - started
+
+    def finish(self, summary: Summary) -> None:
+        started = time.perf_counter()
+        self._writer.finish(summary)
+        self._stats.writing += time.perf_counter() - started
+
+
+def _peak_mb() -> float | None:
+    """The most memory that the process had; None where the system does not say."""
+    try:
+        import resource  # noqa: PLC0415  there is none on Windows
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)

@@ -62,8 +62,8 @@ class Audit:
     """One run over any number of inputs, which may continue one another.
 
     ``summary`` and ``captures`` are up to date at each step; ``unreadable`` has one line for each input that could not
-    be read at all; ``roads``: frames that the hot loops, the raw lane and Scapy decoded. ``early``: whether findings are
-    wanted of connections that are still open.
+    be read at all; ``roads``: frames that the hot loops, the raw lane and Scapy decoded. ``early``: whether findings
+    are wanted of connections that are still open.
     """
 
     early = False
@@ -109,10 +109,10 @@ class Audit:
             except InputError as error:
                 self.unreadable.append(str(error))
                 source.capture.problems = [f"{error.what}: {error.hint}"]
+            else:
+                tally, (fast, raw, scapy) = decoder.tally, self.roads
+                self.roads = (fast + tally.fast, raw + tally.raw, scapy + tally.scapy)
             source.capture.problems += tracker.problems()
-            tally = decoder.tally
-            fast, raw, scapy = self.roads
-            self.roads = (fast + tally.fast, raw + tally.raw, scapy + tally.scapy)
             self._reading = None
             self.captures.append(source.capture)
             yield source.capture

@@ -61,6 +61,7 @@ def main() -> None:
     """Run the command line and end the process with its status."""
     from .reports.output import OutputError  # noqa: PLC0415
 
+    _spare(sys.argv[1:2])
     try:
         status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
         if len(sys.argv) == 1:
@@ -74,6 +75,14 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         status = Status.INTERRUPTED
     sys.exit(int(status or Status.CLEAN))
+
+
+def _spare(first: list[str]) -> None:
+    """Leave to Typer only the command that ``first`` names: it works out the options of all that it knows, at once."""
+    commands = [c for c in app.registered_commands if c.callback is not None and [c.callback.__name__] == first]
+    groups = [group for group in app.registered_groups if [group.name] == first]
+    if commands or groups:
+        app.registered_commands, app.registered_groups = commands, groups
 
 
 # Click's UsageError, wherever the installed Typer keeps its Click: some versions carry their own copy.

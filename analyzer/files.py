@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +34,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             new, stream = None, real.open("wb")
         else:
             # Not made from the name, to which the file system may leave no room for more.
-            new = real.with_name(f".smtpwire-{secrets.token_hex(6)}.tmp")
+            new = real.with_name(f".smtpwire-{os.urandom(6).hex()}.tmp")
             stream = os.fdopen(os.open(new, _FLAGS, 0o666), "wb")
     except (OSError, ValueError, RuntimeError) as error:  # a NUL in the name, a loop of links
         raise UsageError(f"cannot write ({_reason(error)})", display_path(path), _HINT) from error

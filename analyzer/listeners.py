@@ -41,6 +41,7 @@ from .servers import Offer, PlainOffer, plain_offer
 
 if TYPE_CHECKING:
     from collections import deque
+    from collections.abc import Sequence
 
     from . import model
     from .conversation import Conversation
@@ -52,8 +53,6 @@ if TYPE_CHECKING:
 __all__ = ["Attached", "Candidate", "Host", "Scout", "Walker"]
 
 MAX_STEPS = 512
-MAX_MEMO = 4096  # segments whose step is remembered
-MAX_MEMO_BYTES = 160
 
 
 class Host(Protocol):
@@ -67,6 +66,9 @@ class Host(Protocol):
 
     def clock(self, time_ns: int) -> str:
         """A time as the report shows it."""
+
+    def clocks(self, times_ns: Sequence[int]) -> list[str]:
+        """The same of many times."""
 
     def next_id(self) -> int:
         """The number of a new connection."""
@@ -319,7 +321,7 @@ class Walker:
         self._content: Content | None = None
         self._steps: list[Step] = []
         self._kept: list[_Event] = []
-        self._tails: dict[str, _Event] = {}  # the last encrypted segment of either side
+        self._tails: dict[str, _Event] | None = None  # the last encrypted segment of either side
         flow.a.deliver = self._from_client
         flow.b.deliver = self._from_server
         flow.listener = self
@@ -333,8 +335,7 @@ class Walker:
             self._slow = True
         step: _Said = ("client", data, offset, frame, time_ns, None)
         if reads == OPAQUE:
-            self._tails.pop("client", None)
-            self._tails["client"] = step
+            self._encrypted(step)
             return
         usual = seen == self._heard and idle < SLOW_DATA_NS
         if usual and reads == MAIL_DATA:
@@ -389,8 +390,7 @@ class Walker:
         if idle >= SECOND:
             self._slow = True
         if names is None:
-            self._tails.pop("server", None)
-            self._tails["server"] = step
+            self._encrypted(step)
             return
         self._kept.append(step)
         ahead = place.replies.get(names[data])
@@ -435,9 +435,17 @@ class Walker:
                 heard = offset + len(data)
                 stream.deliver(data, offset, frame, time_ns, -1)
 
+    def _encrypted(self, said: _Said) -> None:
+        tails = self._tails
+        if tails is None:
+            tails = self._tails = {}
+        tails.pop(said[0], None)
+        tails[said[0]] = said
+
     def _flush_tails(self) -> None:
-        self._kept += self._tails.values()
-        self._tails = {}
+        if self._tails is not None:
+            self._kept += self._tails.values()
+            self._tails = None
 
     def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None:
         """See ``streams.Listener``."""
@@ -477,7 +485,7 @@ class Walker:
         record.client_bytes = self._client.offset
         record.server_bytes = self._server.offset
         record.ended = host.clock(flow.last_ns)
-        write(pattern, self._steps, record, host.clock)
+        write(pattern, self._steps, record, host.clocks)
         host.done.append(record)
 
 

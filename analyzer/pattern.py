@@ -261,12 +261,15 @@ def _says(line: bytes, verb: str | None, argument: str) -> bool:
     return line[4:5] == b" " and line[:4].decode("latin-1").upper() == verb and line[5:].decode("latin-1") == argument
 
 
-def write(pattern: Pattern, steps: Sequence[Step], record: model.Connection, clock: Callable[[int], str]) -> None:
-    """Fill ``record``, which knows its ends and its bytes, as ``pattern`` says."""
+def write(
+    pattern: Pattern, steps: Sequence[Step], record: model.Connection, clocks: Callable[[Sequence[int]], list[str]]
+) -> None:
+    """Fill ``record``, which knows its ends and its bytes, as ``pattern`` says. ``clocks``: times as the report shows
+    them."""
     record.protocol, record.profile, record.tls, record.closing = pattern[:4]
     if pattern.notes:
         record.notes.extend(pattern.notes)
-    times = [clock(step[4]) for step in steps]
+    times = clocks([step[4] for step in steps])
     lines = {index: steps[index][1].split(b"\r\n") for index in pattern.many}
     add = record.dialogue.append
     for kind, index, place, varied, what, rest, more, answers in pattern.turns:

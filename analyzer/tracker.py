@@ -16,7 +16,7 @@ from .reassembler import Reassembler
 from .times import format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from .conversation import ContentTap
     from .streams import Flow, Stream
@@ -98,6 +98,19 @@ class Tracker:
         if self.digits == 6:
             return f"{self._prefix}.{fraction // 1000:06d}Z"
         return f"{self._prefix}.{fraction:09d}Z" if self.digits == 9 else format_time(time_ns, self.digits)
+
+    def clocks(self, times_ns: Sequence[int]) -> list[str]:
+        """The same of many times, of which most lie in one second."""
+        clock = self.clock
+        if self.digits != 6 or not times_ns:
+            return [clock(time_ns) for time_ns in times_ns]
+        clock(times_ns[0])
+        second, prefix = self._second_ns, self._prefix
+        after = second + 1_000_000_000
+        return [
+            f"{prefix}.{(time_ns - second) // 1000:06d}Z" if second <= time_ns < after else clock(time_ns)
+            for time_ns in times_ns
+        ]
 
     def ignore(self, flow: Flow) -> None:
         """``flow`` carries something else."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib import resources
 from typing import Annotated
 
 import typer
@@ -132,6 +131,8 @@ def show(
 
 def demo(format_: FormatOption = None) -> int:
     """Audit the sample capture that comes with smtpwire. The exit status is 0 whatever is found."""
+    from importlib import resources  # noqa: PLC0415
+
     from ..audit import Audit  # noqa: PLC0415
     from ..run import run  # noqa: PLC0415
     from .outputs import destinations, opened  # noqa: PLC0415

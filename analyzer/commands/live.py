@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import socket
 from contextlib import closing
 from enum import StrEnum
 from importlib import import_module
@@ -167,6 +166,8 @@ def _interfaces(
     names: list[str], ports: frozenset[int], bpf: str | None, size: int, promiscuous: bool, user: str | None
 ) -> Interfaces | ScapySource:
     """Open what needs rights, and give these back."""
+    import socket  # noqa: PLC0415
+
     from ..live.fallback import ScapySource  # noqa: PLC0415
     from ..live.privileges import drop, target  # noqa: PLC0415
 

@@ -76,7 +76,7 @@ def _parts(message: Message) -> list[Message]:
             raise Unlisted(f"it has more than {MAX_PARTS:,} parts")
         payload = part.get_payload()
         if isinstance(payload, list):
-            waiting.extend(one for one in reversed(payload) if hasattr(one, "get_payload"))
+            waiting.extend(one for one in reversed(payload) if not isinstance(one, str))
     return parts
 
 

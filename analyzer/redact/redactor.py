@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from ..choices import Redact
 from .credentials import hide_secrets
-from .people import hide_people
-from .pseudonyms import Pseudonyms
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..model import Connection
 
 __all__ = ["Redactor"]
@@ -20,13 +20,22 @@ class Redactor:
 
     def __init__(self, level: Redact = Redact.SECRETS, key: bytes | None = None) -> None:
         self.level = level
-        self._pseudonyms = Pseudonyms(key)
+        self._hide_people = _people(key) if level is Redact.PII else None
 
     def __call__(self, connection: Connection) -> Connection:
         """``connection``, without what is not to be told."""
         if self.level is Redact.NONE:
             return connection
         hide_secrets(connection)
-        if self.level is Redact.PII:
-            hide_people(connection, self._pseudonyms)
+        if self._hide_people is not None:
+            self._hide_people(connection)
         return connection
+
+
+def _people(key: bytes | None) -> Callable[[Connection], None]:
+    """What takes people's names out, with pseudonyms of its own."""
+    from .people import hide_people  # noqa: PLC0415  with the cryptography, which few audits need
+    from .pseudonyms import Pseudonyms  # noqa: PLC0415
+
+    pseudonyms = Pseudonyms(key)
+    return lambda connection: hide_people(connection, pseudonyms)

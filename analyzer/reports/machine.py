@@ -21,7 +21,7 @@ __all__ = ["JsonWriter", "NdjsonWriter"]
 
 _BARE_FIELDS = tuple(f for f in Connection.__struct_fields__ if f != "findings")
 _bare_values = attrgetter(*_BARE_FIELDS)
-_BareConnection: Any = msgspec.defstruct("_BareConnection", _BARE_FIELDS)
+_BareConnection: Any = msgspec.defstruct("_BareConnection", _BARE_FIELDS, tag_field="type", tag="connection", gc=False)
 
 
 class _Document(msgspec.Struct):
@@ -79,7 +79,7 @@ class NdjsonWriter:
         """Write its line and those of its findings, in one piece."""
         encode = self._encode
         bare = _BareConnection(*_bare_values(connection))
-        text = b'{"type":"connection",' + encode(bare)[1:] + b"\n"
+        text = encode(bare) + b"\n"
         if connection.findings:
             start = b'{"type":"finding","connection":%d,' % connection.id
             text += b"".join([start + encode(finding)[1:] + b"\n" for finding in connection.findings])

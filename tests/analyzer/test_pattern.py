@@ -45,7 +45,7 @@ class Noted:
         empty = msgspec.structs.replace(
             self.record, dialogue=[], messages=[], findings=[], notes=[], tls="none", closing="open"
         )
-        write(pattern, self.steps, empty, self.tracker.clock)
+        write(pattern, self.steps, empty, self.tracker.clocks)
         return empty
 
 

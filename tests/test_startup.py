@@ -1,0 +1,122 @@
+"""Start-up is part of every answer: what small uses of the command load, and what they leave alone."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+DEMO = Path(str(resources.files("smtpwire.samples") / "demo.pcap"))
+AUDIT = ("audit", str(DEMO), "--format", "ndjson", "--no-config")
+
+# Each takes longer to load than a small audit, or is wanted by one option, format or command only.
+HEAVY = {
+    *(
+        "scapy",
+        "rich",
+        "jinja2",
+        "markupsafe",
+        "pydantic",
+        "pyarrow",
+        "numpy",
+        "sqlite3",
+        "xml",
+        "http",
+        "urllib.request",
+    ),
+    *(
+        "asyncio",
+        "multiprocessing",
+        "concurrent",
+        "ssl",
+        "email",
+        "tomllib",
+        "ipaddress",
+        "hmac",
+        "secrets",
+        "tempfile",
+    ),
+    *("importlib.metadata", "logging", "unittest", "statistics", "zoneinfo", "prometheus_client", "cryptography"),
+}
+RARE = {
+    *("scapy_lane", "scapy_session", "baseline", "annotate", "ends", "endings", "redact.people"),
+    *("redact.pseudonyms", "reports.text", "reports.html", "reports.sarif", "reports.rules", "stats", "stores"),
+    *("live", "messages", "wireshark", "stores.sqlite", "stores.parquet"),
+}
+
+
+def modules(*arguments: str) -> set[str]:
+    """What a fresh interpreter has loaded when the command is over, beyond what Python itself loads.
+
+    Modules that the installation of the tests' environment loads at every start do not count.
+    """
+    code = (
+        "import runpy, sys; before = set(sys.modules); sys.argv = sys.argv[1:]\n"
+        "try: runpy.run_module('smtpwire', run_name='__main__')\n"
+        "except SystemExit: print(*(set(sys.modules) - before), file=sys.stderr)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, "smtpwire", *arguments], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(run.stderr.splitlines()[-1].split())
+
+
+def ours(loaded: set[str]) -> set[str]:
+    return {name.removeprefix("smtpwire.analyzer.") for name in loaded if name.startswith("smtpwire.analyzer.")}
+
+
+@pytest.mark.parametrize("arguments", [("--version",), AUDIT])
+def test_nothing_heavy_is_loaded(arguments: tuple[str, ...]) -> None:
+    loaded = modules(*arguments)
+    assert "typer" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_the_version_needs_neither_grammar_nor_audit() -> None:
+    loaded = modules("--version")
+    assert "construct" not in loaded
+    assert not {name for name in loaded if name.startswith("smtpwire.dissectors")}
+    assert not ours(loaded) & {"audit", "tracker", "rules", "conversation", "capture", "config", "judge"}
+
+
+def test_an_audit_loads_what_it_is_made_of_and_no_more() -> None:
+    loaded = ours(modules(*AUDIT))
+    assert {"audit", "pcap", "tracker", "listeners", "rules.sequence", "reports.machine"} <= loaded
+    assert loaded & RARE == set()
+
+
+def test_the_command_line_knows_every_command_all_the_same() -> None:
+    """Typer is left with the command that is wanted; the others are there for who asks."""
+    said = subprocess.run(
+        [sys.executable, "-m", "smtpwire", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    for name in ("audit", "show", "demo", "live", "annotate", "extract", "query", "rule", "config", "baseline"):
+        assert f"\n  {name} " in said
+    assert (
+        "Did you mean 'audit'"
+        in subprocess.run(
+            [sys.executable, "-m", "smtpwire", "audi"], capture_output=True, text=True, check=False
+        ).stderr
+    )
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not here")
+def test_a_small_capture_is_answered_as_fast_as_by_tshark() -> None:
+    """With half as much again to spare, since machines have moods."""
+    commands = (
+        [sys.executable, "-m", "smtpwire", *AUDIT],
+        ["tshark", "-n", "-r", str(DEMO), "-Y", "smtp", "-T", "fields", "-e", "smtp.req.command"],
+    )
+    took: tuple[list[float], list[float]] = ([], [])
+    for _ in range(7):
+        for command, seconds in zip(commands, took, strict=True):
+            started = time.perf_counter()
+            subprocess.run(command, capture_output=True, check=False, timeout=60)
+            seconds.append(time.perf_counter() - started)
+    assert statistics.median(took[0]) < 1.5 * statistics.median(took[1])

@@ -128,7 +128,8 @@ class Audit:
 
     def close(self) -> Iterator[Connection]:
         """No more comes: what was still open."""
-        self.tracker.close()
+        for _ in self.tracker.ending():
+            yield from self.finished()
         yield from self.finished()
 
     def finished(self, now_ns: int = 0) -> Iterator[Connection]:

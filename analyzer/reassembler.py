@@ -27,7 +27,7 @@ from .ordering import RECENT_BYTES, RECENT_CHUNKS, drain, lose, put, reach_fin, 
 from .streams import HALF, M32, SANE_AHEAD, Flow, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Reassembler"]
 
@@ -122,10 +122,16 @@ class Reassembler:
         self._segment(stream, key, seq, ack, flags, payload, missing, frame, time_ns)
 
     def close(self) -> None:
-        """The source ended: report what is still open, oldest first."""
+        """The source ended: report what is still open."""
+        for _ in self.ending():
+            pass
+
+    def ending(self) -> Iterator[None]:
+        """The same, the oldest first, one at each step."""
         for stream in list(self._streams.values()):
             if self._streams.get(stream.key) is stream:
                 self._end(stream.flow, "", stream.flow.last_ns)
+                yield
         self._handshakes.clear()
 
     def ignore(self, flow: Flow) -> None:

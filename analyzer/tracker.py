@@ -66,7 +66,12 @@ class Tracker:
 
     def close(self) -> None:
         """The last source ended: finish every connection."""
-        self.streams.close()
+        for _ in self.ending():
+            pass
+
+    def ending(self) -> Iterator[None]:
+        """The same step by step, so that who takes from ``done`` meanwhile need not hold all that was open at once."""
+        return self.streams.ending()
 
     def set_digits(self, digits: int) -> None:
         """From here on times have so many decimals of a second."""

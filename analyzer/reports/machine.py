@@ -1,9 +1,9 @@
 """The report for programs: one JSON document, or one JSON object a line as soon as each is known."""
 
 # A run may end 20,000 connections of 13 turns, so a connection is encoded by one call into msgspec. The first field
-# `type` of a line is spliced in front of the encoded object, which costs two slices and no second set of types that
-# could drift from the model. JSON keeps every connection in its encoded form (a tenth of what the objects take), since
-# its lists stand behind one another; NDJSON keeps nothing.
+# `type` of its line is the tag of a struct that is made from the model's; that of a finding is spliced in front. So
+# there is no second set of types that could drift from the model. JSON keeps every connection in its encoded form (a
+# tenth of what the objects take), since its lists stand behind one another; NDJSON keeps nothing.
 
 from __future__ import annotations
 

@@ -1,0 +1,217 @@
+"""Times smtpwire beside its peers, round by round in one run, and writes the tables of docs/performance.md."""
+
+# Whole processes from start to end, in seconds of processor time (user and system, all processes of a command
+# together), which others on the machine disturb least; on an idle one it is the time that one process takes. A ratio
+# is that of two runs of one round, a figure in the tables the median over all rounds. Machines change their mood by
+# the minute, so ratios within a round are all that is compared. Memory is the most that any process of the command
+# had. What is too slow for a whole capture gets the first frames of it, and its time is multiplied.
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import os
+import platform
+import shlex
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from traffic import CAPTURES, first_frames, make
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "performance.md"
+SLICE = 8_000  # frames for who is slow
+FIELDS = (
+    "-Y smtp -T fields -e frame.number -e tcp.stream -e smtp.req.command -e smtp.req.parameter -e smtp.response.code "
+    "-e smtp.rsp.parameter"
+)
+PEERS = {
+    "tshark -T fields": f"tshark -n -r {{path}} {FIELDS}",
+    "tshark -z expert,smtp": "tshark -n -q -r {path} -z expert,smtp",
+    "tcpdump | tshark": f"tcpdump -r {{path}} -w - tcp port 25 2>/dev/null | tshark -n -r - {FIELDS}",
+    "tcpflow": "folder=$(mktemp -d); tcpflow -o $folder -r {path} port 25; rm -rf $folder",
+}
+GOALS = {
+    ("small", "tshark -T fields"): 6,
+    ("small", "tshark -z expert,smtp"): 2,
+    ("small", "tcpflow"): 1,
+    ("unique", "tshark -T fields"): 6,
+    ("unique", "tshark -z expert,smtp"): 2,
+    ("unique", "tcpflow"): 1,
+    ("pipelined", "tshark -T fields"): 3,
+    ("big", "tshark -T fields"): 5,
+    ("big", "tshark -z expert,smtp"): 2.5,
+    ("mixed", "tshark -T fields"): 50,
+    ("mixed", "tcpdump | tshark"): 1.5,
+}
+STAGES = {
+    "reading frames": ("pcap", "pcapng", "readers", "windows", "segments", "network", "capture", "links"),
+    "streams in order": ("reassembler", "streams", "ordering", "causal"),
+    "steps of beaten ways": ("listeners", "beaten", "steps"),
+    "messages": ("content", "header", "meter", "mime", "digest"),
+    "reports of beaten ways": ("pattern", "tracker", "endpoints", "times"),
+    "redaction": ("hiding", "credentials", "redactor", "people"),
+    "writing": ("machine", "output", "run", "progress", "audit", "interrupt"),
+}
+
+
+class Run(NamedTuple):
+    """One command: processor time, and the most memory of one process."""
+
+    seconds: float
+    megabytes: float
+
+
+def timed(command: str) -> Run:
+    """Run a line of shell to its end."""
+    process = subprocess.Popen(["sh", "-c", command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if os.waitstatus_to_exitcode(status) not in {0, 1}:
+        raise SystemExit(f"failed: {command}")
+    return Run(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def ours(path: Path) -> str:
+    """The audit as it is compared: every rule, a line for each connection."""
+    return shlex.join([sys.executable, "-m", "smtpwire", "audit", str(path), "--format", "ndjson", "--no-config"])
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------
+
+
+def compared(paths: dict[str, Path], names: list[str], rounds: int) -> list[str]:
+    """The table of ratios."""
+    lines = [
+        "| capture | smtpwire | " + " | ".join(peer.replace("|", "\\|") for peer in PEERS) + " |",
+        "|---|--:|" + "--:|" * len(PEERS),
+    ]
+    for name in names:
+        path = paths[name]
+        timed(f"cat {path} >/dev/null")
+        mine: list[Run] = []
+        peers: dict[str, list[Run]] = {peer: [] for peer in PEERS}
+        for number in range(rounds):
+            mine.append(timed(ours(path)))
+            for peer, command in PEERS.items():
+                if name != "mixed" or peer != "tshark -T fields" or number == 0:  # a minute each
+                    peers[peer].append(timed(command.format(path=path)))
+        cells = [f"{statistics.median(r.seconds for r in mine):.2f} s, {max(r.megabytes for r in mine):.0f} MB"]
+        for peer, runs in peers.items():
+            ratio = statistics.median(run.seconds / own.seconds for run, own in zip(runs, mine, strict=False))
+            goal = GOALS.get((name, peer))
+            short = " (goal " + f"{goal:g})" if goal is not None and ratio < goal else ""
+            cells.append(f"{ratio:.2f} ×{short}, {max(run.megabytes for run in runs):.0f} MB")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        print(lines[-1], flush=True)
+    return lines
+
+
+def slow_ones(path: Path, rounds: int) -> list[str]:
+    """The table of the libraries, over the first frames of ``path``, with the time for all of it worked out."""
+    frames = int(subprocess.check_output(["capinfos", "-TrcM", str(path)]).split(b"\t")[1])
+    lines = ["| | measured | for all of it | times smtpwire |", "|---|--:|--:|--:|"]
+    own = statistics.median(timed(ours(path)).seconds for _ in range(rounds))
+    with tempfile.TemporaryDirectory() as folder:
+        part = Path(folder) / "slice.pcap"
+        first_frames(path, SLICE, part)
+        for peer, what, number in (("dpkt", path, frames), ("pyshark", part, SLICE), ("scapy", part, SLICE)):
+            command = [sys.executable, str(ROOT / "benchmarks" / "slow_peers.py"), peer, str(what)]
+            seconds = timed(shlex.join(command)).seconds
+            whole = seconds * frames / number
+            lines.append(f"| {peer} | {number:,} frames in {seconds:.1f} s | {whole:.0f} s | {whole / own:.1f} × |")
+            print(lines[-1], flush=True)
+    return lines
+
+
+def profile(path: Path) -> list[str]:
+    """Where the time goes, by samples of py-spy: microseconds for each frame and for each turn of a dialogue."""
+    if shutil.which("py-spy", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") is None:
+        return ["py-spy is not installed: no profile."]
+    spy = str(Path(sys.executable).parent / "py-spy")
+    spy = spy if Path(spy).exists() else "py-spy"
+    report = subprocess.run(shlex.split(ours(path)), capture_output=True, check=False).stdout
+    frames = turns = 0
+    for item in map(json.loads, report.splitlines()):
+        frames += item["frames"] if item["type"] == "capture" else 0
+        turns += len(item["dialogue"]) if item["type"] == "connection" else 0
+    seconds = timed(ours(path)).seconds
+    with tempfile.NamedTemporaryFile() as raw:
+        command = f"{spy} record -r 400 -f raw -o {raw.name} -- {ours(path)}"
+        timed(command)
+        samples = Path(raw.name).read_text("utf-8").splitlines()
+    found: collections.Counter[str] = collections.Counter()
+    for line in samples:
+        stack, _, count = line.rpartition(" ")
+        found[_stage(stack.split(";"))] += int(count)
+    lines = ["| | share | µs a frame | µs a turn |", "|---|--:|--:|--:|"]
+    for stage, times in found.most_common():
+        part = times / found.total()
+        micros = part * seconds * 1e6
+        lines.append(f"| {stage} | {100 * part:.0f} % | {micros / frames:.2f} | {micros / turns:.2f} |")
+    micros = seconds * 1e6
+    lines.append(f"| all: {frames:,} frames, {turns:,} turns | 100 % | {micros / frames:.2f} | {micros / turns:.2f} |")
+    return lines
+
+
+def _stage(stack: list[str]) -> str:
+    """The stage that the innermost of our functions in ``stack`` belongs to."""
+    if any("importlib" in frame for frame in stack):
+        return "start-up"
+    for frame in reversed(stack):
+        if "smtpwire" in frame:
+            module = frame.partition("(")[2].partition(".py")[0].rpartition("/")[2]
+            return next((stage for stage, names in STAGES.items() if module in names), "judging in full")
+    return "start-up"
+
+
+# -- the page ----------------------------------------------------------------------------------------------------------
+
+
+def put(page: str, name: str, lines: list[str]) -> str:
+    """``page`` with ``lines`` between the marks of ``name``."""
+    start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    before, _, rest = page.partition(start)
+    _, _, after = rest.partition(end)
+    return before + start + "\n" + "\n".join(lines) + "\n\n" + end + after
+
+
+def main() -> None:
+    """Make what is missing, run, write."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--only", default=",".join(CAPTURES), help="captures, with commas between them")
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "smtpwire-benchmarks"
+    options.add_argument("--folder", type=Path, default=cache, help="where the captures are made and kept (1.3 GB)")
+    options.add_argument("--dry", action="store_true", help="print, and leave docs/performance.md as it is")
+    given = options.parse_args()
+    missing = [p for p in ("tshark", "tcpdump", "tcpflow", "editcap", "capinfos") if shutil.which(p) is None]
+    if missing:
+        raise SystemExit(f"missing: {', '.join(missing)}: install tshark, tcpdump and tcpflow")
+    paths = make(given.folder)
+    version = subprocess.check_output(["tshark", "-v"], text=True, stderr=subprocess.DEVNULL).split()[2].rstrip(".")
+    about = [
+        f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} processors, {platform.system()}, CPython "
+        f"{platform.python_version()}, tshark {version}, {given.rounds} rounds."
+    ]
+    blocks = {"machine": about, "table": compared(paths, given.only.split(","), given.rounds)}
+    blocks["libraries"] = slow_ones(paths["small"], given.rounds)
+    for name in ("small", "pipelined", "big", "mixed"):
+        blocks[f"profile of {name}"] = profile(paths[name])
+    for name, lines in blocks.items():
+        print(f"\n{name}\n" + "\n".join(lines))
+    if not given.dry:
+        page = PAGE.read_text("utf-8")
+        for name, lines in blocks.items():
+            page = put(page, name, lines)
+        PAGE.write_text(page, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Memory does not grow with the capture, and little with the connections that are open."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from captures import Record, pcap, pcap_record
+from scripts import MESSAGE, Segment, envelope, hello, lines, records, segments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell the peak")
+
+HELLO = hello("PIPELINING", "SIZE 100000")
+WHOLE = [*HELLO, *envelope(), *lines("C DATA", "S 354 go"), ("C", MESSAGE + ".\r\n"), *lines("S 250 queued")]
+WHOLE += lines("C QUIT", "S 221 bye", "FC", "FS")
+
+PEAK = """
+import os, sys
+from smtpwire.analyzer.audit import Audit
+for _ in Audit().run([sys.argv[1]]):
+    pass
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+def write(path: Path, *parts: tuple[Iterable[int], list[Segment]]) -> Path:
+    """For each part the connection from as many clients, one millisecond after the other."""
+    with path.open("wb") as file:
+        file.write(pcap([]))
+        for numbers, sent in parts:
+            made = records(sent)
+            places = [
+                26 if one.key.startswith(bytes((192, 0, 2, 1))) else 30 for one in sent
+            ]  # of the client's address
+            for number in numbers:
+                address = bytes((10, *number.to_bytes(3, "big")))
+                for record, at in zip(made, places, strict=True):
+                    frame = record.data[:at] + address + record.data[at + 4 :]
+                    file.write(pcap_record(Record(frame, record.time_ns + number * 1_000_000)))
+    return path
+
+
+def peak_mb(path: Path) -> float:
+    run = subprocess.run([sys.executable, "-W", "ignore", "-c", PEAK, path], capture_output=True, text=True, check=True)
+    return int(run.stdout) / 1024
+
+
+def test_twice_the_capture_takes_no_more(tmp_path: Path) -> None:
+    sent = segments(WHOLE)
+    once, twice = (peak_mb(write(tmp_path / f"{n}.pcap", (range(n), sent))) for n in (1500, 3000))
+    assert twice < once + 2
+
+
+def test_what_stands_open_costs_little(tmp_path: Path) -> None:
+    """The greeting and a hello were said, and then nothing; others have gone on from there."""
+    known, sent = (range(10), segments([*HELLO, *lines("C QUIT", "S 221 bye", "FC", "FS")])), segments(HELLO)
+    few, many = (peak_mb(write(tmp_path / f"{n}.pcap", known, (range(10, n), sent))) for n in (1010, 11_010))
+    assert (many - few) / 10_000 * 1024 < 3.2  # KB each

@@ -250,10 +250,10 @@ class TestFiles:
         assert len(names(tmp_path)) == 1
 
     def test_a_link_put_in_the_way_is_not_followed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("smtpwire.analyzer.files.secrets.token_hex", lambda _: "guessed")
+        monkeypatch.setattr("smtpwire.analyzer.files.os.urandom", bytes)
         victim = tmp_path / "victim"
         victim.write_text("precious")
-        (tmp_path / ".smtpwire-guessed.tmp").symlink_to(victim)
+        (tmp_path / f".smtpwire-{bytes(6).hex()}.tmp").symlink_to(victim)
         with pytest.raises(UsageError, match="cannot write"), replacing(tmp_path / "r") as stream:
             stream.write(b"x")
         assert victim.read_text() == "precious"

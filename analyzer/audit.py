@@ -13,6 +13,7 @@ from .judge import RuleBook
 from .limits import DEFAULT_LIMITS, Limits
 from .model import Capture, Connection, Summary
 from .redact.redactor import Redactor
+from .repeat import Repeat
 from .rules import RULES, resolve
 from .segments import SegmentDecoder
 from .suppress import agreed, drop
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from .baseline import Baseline
     from .conversation import ContentTap, Judge
+    from .model import Finding
     from .suppress import Peer
 
 __all__ = ["DEFAULT_PORTS", "Audit", "Options", "audit"]
@@ -75,6 +77,7 @@ class Audit:
         self.unreadable: list[str] = []
         self.roads = (0, 0, 0)
         self._reading: Capture | None = None
+        self._teller: Callable[[Repeat, Redactor], bool] | None = None
         limits = self.options.limits
         self._redacted = Redactor(self.options.redact)
         self.tracker = Tracker(
@@ -91,21 +94,32 @@ class Audit:
         return RuleBook(self.options.rules(), self.options.limits)
 
     def run(
-        self, paths: Sequence[str | PathLike[str]], progress: Callable[[int, int | None], None] | None = None
+        self,
+        paths: Sequence[str | PathLike[str]],
+        progress: Callable[[int, int | None], None] | None = None,
+        settled: Callable[[], None] | None = None,
     ) -> Iterator[Capture | Connection]:
         """Read ``paths`` in order; yields each connection as it ends and each capture when it has been read.
 
-        ``progress`` takes (bytes read, bytes in all or None). A connection may go on from one input to the next.
+        ``progress`` takes (bytes read, bytes in all or None) and ``settled`` is called after each block of input: what
+        was yielded until then is all that is known. A connection may go on from one input to the next.
         """
         tracker = self.tracker
         decoder = SegmentDecoder(
-            tracker.segment, self.options.decoder, self.options.ports, tracker.streams.ignored, self.options.limits
+            tracker.segment,
+            self.options.decoder,
+            self.options.ports,
+            tracker.streams.ignored,
+            self.options.limits,
+            tracker.gathered,
         )
         for source in open_inputs(paths):
             self._reading = source.capture
             try:
                 for now_ns in read_capture(source, decoder, progress, tracker.set_digits):
                     yield from self.finished(now_ns)
+                    if settled is not None:
+                        settled()
             except InputError as error:
                 self.unreadable.append(str(error))
                 source.capture.problems = [f"{error.what}: {error.hint}"]
@@ -136,12 +150,33 @@ class Audit:
         """Hand out what has ended since the last time. ``now_ns``: the time of the capture, if it is known."""
         tracker = self.tracker
         tracker.sweep(now_ns)
-        while tracker.done:
-            connection = tracker.done.popleft()
+        while tracker.ended:
+            connection = tracker.ended.popleft()
+            if isinstance(connection, Repeat):
+                if self._tell(connection):
+                    continue
+                connection = connection.connection()
             if connection.findings:
                 self._suppress(connection)
             self._count(connection)
             yield self._redacted(connection)
+
+    def tell_repeats(self, teller: Callable[[Repeat, Redactor], bool]) -> None:
+        """Ask ``teller`` first where a connection is one of many alike: whether it has written it as such."""
+        self._teller = teller
+
+    def _tell(self, repeat: Repeat) -> bool:
+        """Whether somebody wrote ``repeat`` from its pattern."""
+        options, pattern, teller = self.options, repeat.pattern, self._teller
+        if pattern.faults and (options.peers or options.known_codes or options.baseline is not None):
+            return False  # findings may be left out
+        if teller is None or not teller(repeat, self._redacted):
+            return False
+        self.summary.connections += 1
+        self.summary.messages += len(pattern.letters)
+        for fault in pattern.faults:
+            self._count_finding(fault.finding)
+        return True
 
     def _suppress(self, connection: Connection) -> None:
         options = self.options
@@ -160,8 +195,12 @@ class Audit:
         summary.connections += 1
         summary.messages += len(connection.messages)
         for finding in connection.findings:
-            summary.findings[finding.severity] += 1
-            summary.rules[finding.rule] = summary.rules.get(finding.rule, 0) + 1
+            self._count_finding(finding)
+
+    def _count_finding(self, finding: Finding) -> None:
+        summary = self.summary
+        summary.findings[finding.severity] += 1
+        summary.rules[finding.rule] = summary.rules.get(finding.rule, 0) + 1
 
 
 def audit(

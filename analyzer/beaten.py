@@ -6,8 +6,8 @@
 # it spoke; hardly ever from addresses, times and frames. And nearly all connections of a capture say the same as
 # others. So a dialogue is judged in full (`conversation`) until two connections took the same steps (`steps`) and their
 # reports agreed in everything but text that varies, places and times. From then on the way is beaten: a connection
-# that goes it to its end gets its report from the pattern. At the first step that is not known, all that was kept is
-# given to a conversation, and nothing is lost but a little time (`listeners`).
+# that goes it to its end gets its report from the pattern (`walker`). Where a step is not known, all of the connection
+# is judged in full, and nothing is lost but a little time.
 #
 # A way is not learned where that would be a guess:
 # * a rule was asked about text that varies, unless it is declared to look at the form only;
@@ -23,18 +23,18 @@ import re
 from typing import TYPE_CHECKING
 
 from .client import Mode
-from .content import Flaw
+from .content import Content, Flaw
 from .offers import announced_size
 from .pattern import derive
-from .states import Act
+from .states import Act, Phase
 from .steps import MAX_STEP, SMALL_SIZE, client_step, greeting_step, hello_step, is_varied, reply_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .content import Content
     from .conversation import Conversation
     from .exchange import Exchange
+    from .letter import Letter
     from .pattern import Pattern, Step
     from .servers import PlainOffer
 
@@ -50,6 +50,7 @@ __all__ = [
     "Place",
     "Ways",
     "content_step",
+    "first_of_reply",
     "fits",
     "learned",
     "look_around",
@@ -85,22 +86,36 @@ class Place:
 
     ``client`` is one of the ways to read above; ``server`` names the step of what the server says next, None: it is
     encrypted. ``room``: octets that a message may have, where a step tells no sizes. ``offer``: an EHLO reply led here,
-    see ``servers.PlainOffer``. ``pattern``: the report of a dialogue that ends here; ``beaten``: two connections agreed
-    on it; ``steep``: two did not.
+    see ``servers.PlainOffer``. ``opening``: no hello was accepted yet. ``pattern``: the report of a dialogue that ends
+    here; ``beaten``: two connections agreed on it; ``steep``: two did not.
     """
 
-    __slots__ = ("beaten", "client", "offer", "pattern", "replies", "room", "server", "steep", "ways")
+    __slots__ = (
+        "beaten",
+        "client",
+        "offer",
+        "opening",
+        "pattern",
+        "replies",
+        "room",
+        "server",
+        "steep",
+        "template",
+        "ways",
+    )
 
-    def __init__(self, client: int, server: Names | None, room: int = SMALL_SIZE) -> None:
+    def __init__(self, client: int, server: Names | None, room: int = SMALL_SIZE, *, opening: bool = False) -> None:
         self.client = client
         self.server = server
         self.room = room
+        self.opening = opening
         self.offer: PlainOffer | None = None
         self.ways: dict[bytes | None, Place] = {}  # by the steps of the client, and by ends
         self.replies: dict[bytes | None, Place] = {}  # by the steps of the server
         self.pattern: Pattern | None = None
         self.beaten = False
         self.steep = False
+        self.template: object = None  # whoever writes reports may keep one here
 
 
 class Ways:
@@ -114,7 +129,7 @@ class Ways:
         """Where dialogues of ``kind`` begin."""
         place = self._roots.get(kind)
         if place is None:
-            place = self._roots[kind] = Place(LINES, _GREETING)
+            place = self._roots[kind] = Place(LINES, _GREETING, opening=True)
         return place
 
     def learn(self, kind: object, trail: Sequence[tuple[bool, bytes, Place]], pattern: Pattern) -> None:
@@ -138,6 +153,14 @@ class Ways:
             here.beaten, here.steep = False, True
 
 
+def first_of_reply(steps: Sequence[Step]) -> Step:
+    """The first of the steps of the server that the last one belongs to."""
+    number = len(steps) - 1
+    while number and steps[number - 1][0] == "server":
+        number -= 1
+    return steps[number]
+
+
 def fits(name: bytes | None, data: bytes, room: int) -> bool:
     """Whether no number behind SIZE in ``data``, whose step is ``name``, is more than ``room``."""
     if room >= SMALL_SIZE or name is None or b"=\0" not in name:
@@ -148,15 +171,24 @@ def fits(name: bytes | None, data: bytes, room: int) -> bool:
 _SIZES = re.compile(rb"(?i: SIZE)=([0-9]{1,7})(?=[ \r])").findall
 
 
-def content_step(content: Content) -> bytes | None:
+def content_step(content: Content | Letter) -> bytes | None:
     """The step that a whole message is: what is wrong with it, where no more than that counts. None: none."""
-    if not content.complete or content.cut or content.missing or content.size >= SMALL_SIZE:
+    if content.size >= SMALL_SIZE or (isinstance(content, Content) and not _is_whole(content)):
         return None
-    flaws = content.flaws
-    return None if flaws & ~_PLAIN_FLAWS else b"\0mail %d" % flaws
+    return _MAIL_STEPS.get(content.flaws)
 
 
-_PLAIN_FLAWS = Flaw.NO_DATE | Flaw.NO_FROM | Flaw.EMPTY | Flaw.EIGHT_BIT_BODY
+def _is_whole(content: Content) -> bool:
+    return content.complete and not content.cut and not content.missing
+
+
+_MAIL_STEPS = {
+    a | b | c | d: b"\0mail %d" % (a | b | c | d)
+    for a in (0, Flaw.NO_DATE)
+    for b in (0, Flaw.NO_FROM)
+    for c in (0, Flaw.EMPTY)
+    for d in (0, Flaw.EIGHT_BIT_BODY)
+}
 
 
 def tls_step(data: bytes) -> bytes | None:
@@ -177,6 +209,7 @@ REPLY = Names(reply_step)
 
 _READS = {Mode.COMMAND: LINES, Mode.CONTENT: MAIL_DATA, Mode.TLS_DUE: TLS, Mode.OPAQUE: OPAQUE}
 _FREE_TEXT = frozenset({Act.MAIL, Act.RCPT, Act.DATA, Act.END, Act.RSET, Act.QUIT})
+_OPENING = frozenset({Phase.CONNECTED, Phase.GREETED})
 HELLOS = frozenset({Act.EHLO, Act.HELO})
 
 
@@ -197,7 +230,8 @@ def look_around(talk: Conversation) -> Place:
         names = _HELLO
     most = announced_size(talk.session.state.hello)
     room = SMALL_SIZE if most is None else min(most, SMALL_SIZE)
-    return Place(_READS.get(reader.mode, NOWHERE), names, room)
+    opening = talk.session.state.phase in _OPENING
+    return Place(_READS.get(reader.mode, NOWHERE), names, room, opening=opening)
 
 
 def learned(talk: Conversation, steps: Sequence[Step], names: Sequence[bytes]) -> Pattern | None:

@@ -169,15 +169,6 @@ class ClientReader:
             data = data[used:]
             offset += used
 
-    def take(self, content: Content, seen: int) -> None:
-        """Go on with mail data that somebody else has read so far."""
-        assert self.mode is Mode.CONTENT
-        self.position, _ = content.reach
-        self.content = content
-        if content.complete:
-            self.content, self.mode = None, Mode.COMMAND
-            self._handler.content_end(content, seen)
-
     def gap(self, length: int) -> None:
         """``length`` bytes are missing here. Mail data and chunks go on behind them, a line does not."""
         self._forget_line()

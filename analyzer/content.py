@@ -122,7 +122,7 @@ class Content:
         self._hash = Digest()
         self._header_limit = header_limit
         self._header_parts: list[tuple[int, int, int, int]] = []  # bytes of it before a block, and where that came
-        self._meter = LineMeter(self.where, stuffed=not chunked)
+        self._meter = LineMeter(stuffed=not chunked)
         self._back = b"\r\n"  # the last bytes passed on, for what may stand across blocks
         self._segments: list[tuple[int, int, int]] = []  # (offset, frame, time) of those judged next and the last ones
 
@@ -384,7 +384,7 @@ class Content:
                 self.body_8bit = self._found(self.body_8bit, _EIGHT_BIT, block, position)
             if self._mime is not None and self._mime.watched:
                 self._mime.feed(block, position, self._segments)
-        self._meter.feed(block, position)
+        self._meter.feed(block, position, self.where)
         if not clean or self.lookalike is not None:
             self._odd(block, position)
         elif self.bare_lf is not None or self.bare_cr is not None or self.nul is not None:

@@ -30,7 +30,6 @@ from .usage import judged
 
 if TYPE_CHECKING:
     from . import model
-    from .content import Content
 
 __all__ = ["ContentTap", "Conversation", "Judge"]
 
@@ -79,11 +78,6 @@ class Conversation(Pairing):
             self.session.doubt()  # two replies in one line: which of them answers what?
         self._unended = False
         self._server.feed(data, offset, frame, time_ns)
-
-    def mail(self, content: Content, seen: int) -> None:
-        """Mail data of the client that were read before, instead of their bytes. ``seen`` as for ``client``."""
-        _, self.course.client_ns = content.reach
-        self._reader.take(content, seen)
 
     def gap(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
         """``length`` bytes of ``side`` are missing from the capture at ``offset``."""

@@ -7,7 +7,7 @@ from socket import AF_INET, AF_INET6, inet_ntop
 
 from .model import Endpoint
 
-__all__ = ["endpoint"]
+__all__ = ["endpoint", "ends"]
 
 MAX_REMEMBERED = 4096  # servers and their ports: they come again
 
@@ -23,6 +23,18 @@ def endpoint(key: bytes, *, source: bool) -> Endpoint:
 def _end(end: bytes) -> Endpoint:
     family = AF_INET if len(end) == 6 else AF_INET6
     return Endpoint(inet_ntop(family, end[:-2]), int.from_bytes(end[-2:], "big"))
+
+
+def ends(key: bytes) -> tuple[tuple[bytes, int], tuple[bytes, int]]:
+    """Both ends of a flow key, source and destination, as address in ASCII and port."""
+    half = (len(key) - 4) // 2
+    source, target = int.from_bytes(key[-4:-2], "big"), int.from_bytes(key[-2:], "big")
+    return (_address(key[:half]), source), (_address(key[half:-4]), target)
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _address(packed: bytes) -> bytes:
+    return inet_ntop(AF_INET if len(packed) == 4 else AF_INET6, packed).encode()
 
 
 _server = lru_cache(maxsize=MAX_REMEMBERED)(_end)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..dissectors.text import printable
 
-__all__ = ["HeaderFault", "HeaderReport", "date_fault", "on_one_line", "read_header"]
+__all__ = ["HeaderFault", "HeaderReport", "date_fault", "on_one_line", "plain_fields", "read_header"]
 
 MAX_QUOTED = 100  # bytes of a header line that are shown as evidence
 
@@ -95,6 +95,25 @@ def read_header(header: bytes) -> HeaderReport:
         None if subject is None else on_one_line(subject[2]),
         None if message_id is None else on_one_line(message_id[2]),
     )
+
+
+def plain_fields(header: bytes) -> dict[bytes, bytes] | None:
+    """Bodies of the fields that are looked at, by lower name, of a section with CRLF throughout that has nothing wrong
+    with it and nothing that tells how to decode the body. None: it is not so plain."""
+    if not _WELL_FORMED(header):
+        return None
+    found = _NAMES.findall(b"\n" + header)
+    fields = {name.lower(): value for name, value in found}
+    if len(fields) != len(found) or (not _MIME.isdisjoint(fields) and _is_encoded(fields)):
+        return None
+    sent = fields.get(b"date")
+    return fields if sent is None or date_fault(unfolded(sent)) is None else None
+
+
+def _is_encoded(fields: dict[bytes, bytes]) -> bool:
+    """Whether the body may consist of parts, or of anything but the text itself."""
+    kind, encoding = fields.get(b"content-type", b""), fields.get(b"content-transfer-encoding", b"7bit")
+    return unfolded(kind)[:4].lower() != b"text" or unfolded(encoding).lower() not in {b"7bit", b"8bit"}
 
 
 def unfolded(value: bytes) -> bytes:

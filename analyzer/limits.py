@@ -51,6 +51,10 @@ class Limits:
     closed_connections: int = 16_384
     """Closed connections remembered, so that a late retransmission does not open a ghost."""
 
+    gathered_bytes: int = 1 << 24
+    """Bytes of connections that are looked at only when they end. Beyond it they are judged as they go on, which takes
+    longer; the report is the same, so that it says nothing of this limit."""
+
     sniffed_bytes: int = 4096
     """Bytes of one direction looked at to tell whether a connection carries SMTP. Longer than any preamble of a proxy
     and than a command line (RFC 5321 §4.5.3.1.4: 512)."""

@@ -30,12 +30,11 @@ class LineMeter:
     """Feed it mail data as sent. ``first`` is the first line that is too long, with the count of them, ``longest`` the
     octets of the longest. A bare LF counts as an end here; there are rules of its own for it."""
 
-    __slots__ = ("_dotted", "_length", "_place", "_stuffed", "_where", "first", "longest")
+    __slots__ = ("_dotted", "_length", "_place", "_stuffed", "first", "longest")
 
-    def __init__(self, where: Callable[[int], tuple[int, int]], *, stuffed: bool) -> None:
-        """``where``: frame and time of an offset of the block that is being fed, or a few bytes before. ``stuffed``: a
+    def __init__(self, *, stuffed: bool) -> None:
+        """``stuffed``: a
         dot at the beginning of a line is not stored (RFC 5321 §4.5.2)."""
-        self._where = where
         self.first: Spot | None = None
         self.longest = 0
         self._stuffed = stuffed
@@ -43,8 +42,9 @@ class LineMeter:
         self._dotted = False  # it begins with a dot
         self._place = (0, 0)  # frame and time where it began
 
-    def feed(self, block: bytes, position: int) -> None:
-        """Take the next bytes; ``position`` is their offset in the client's stream."""
+    def feed(self, block: bytes, position: int, where: Callable[[int], tuple[int, int]]) -> None:
+        """Take the next bytes; ``position`` is their offset in the client's stream. ``where``: frame and time of an
+        offset in them, or a few bytes before."""
         total = len(block)
         start = -self._length  # where the present line begins
         while total - start > MAX_TEXT_LINE:
@@ -57,7 +57,7 @@ class LineMeter:
                 if self._stuffed and dotted:
                     length -= 1
                 if length > MAX_TEXT_LINE:
-                    self._too_long(start, length, position)
+                    self._too_long(start, length, position, where)
                 if end < 0:
                     break
             start = end + 1
@@ -68,13 +68,13 @@ class LineMeter:
         else:
             self._length = total - 1 - last
             self._dotted = block[last + 1 : last + 2] == b"."
-            self._place = self._where(position + last + 1 if self._length else position + last)
+            self._place = where(position + last + 1 if self._length else position + last)
 
-    def _too_long(self, start: int, length: int, position: int) -> None:
+    def _too_long(self, start: int, length: int, position: int, where: Callable[[int], tuple[int, int]]) -> None:
         """A line of ``length`` octets so far, which begins ``start`` octets into the block."""
         self.longest = max(self.longest, length)
         if self.first is None:
-            frame, time_ns = self._place if start < 0 else self._where(position + start)
+            frame, time_ns = self._place if start < 0 else where(position + start)
             self.first = Spot(position + start, frame, time_ns, 1)
         elif -start <= MAX_TEXT_LINE:  # else it was counted when it became too long
             self.first.count += 1

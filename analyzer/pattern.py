@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from .content import Content
+    from .letter import Letter
 
 __all__ = ["Pattern", "Step", "derive", "write"]
 
@@ -26,7 +27,7 @@ MAX_EVIDENCE = 160  # bytes of a line that a finding quotes
 _COMMAND, _REPLY, _MESSAGE, _TLS = range(4)
 _NO_STEP = -1
 
-Step = tuple[Literal["client", "server"], bytes, int, int, int, "Content | None"]
+Step = tuple[Literal["client", "server"], bytes, int, int, int, "Content | Letter | None"]
 """One step as it was taken: side, bytes, offset, frame, time in ns, and the content where it is mail data. The bytes
 are empty for mail data and for the end of a stream. A plain tuple, for a hundred thousand are made in a second."""
 

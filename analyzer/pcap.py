@@ -81,7 +81,7 @@ class PcapReader(Reader):
         least, least_6 = to_ip - head + 40, to_ip - head + 60
         header = Struct("<4I" if order == "little" else ">4I").unpack_from
         tunnels, extensions = TUNNEL_PROTOCOLS, EXTENSIONS
-        sink, ignored, frame = decoder.sink, decoder.ignored, decoder.frame
+        sink, gathered, ignored, frame = decoder.sink, decoder.gathered, decoder.ignored, decoder.frame
 
         window = self.window
         number = calls = 0
@@ -115,7 +115,11 @@ class PcapReader(Reader):
                         if begin <= end <= behind and words >= 0x50:
                             if seconds != second:
                                 second, base = seconds, seconds * _SECOND
-                            sink(flow, seq, ack, flags, data[begin:end], 0, number, base + fraction * unit)
+                            add = gathered(flow)
+                            if add is None or flags & 0x17 != 0x10:
+                                sink(flow, seq, ack, flags, data[begin:end], 0, number, base + fraction * unit)
+                            else:
+                                add((flow, seq, ack, flags, data[begin:end], number, base + fraction * unit))
                             at = behind
                             continue
                     elif protocol == 17:
@@ -137,7 +141,11 @@ class PcapReader(Reader):
                         if begin <= end <= behind and words >= 0x50:
                             if seconds != second:
                                 second, base = seconds, seconds * _SECOND
-                            sink(flow, seq, ack, flags, data[begin:end], 0, number, base + fraction * unit)
+                            add = gathered(flow)
+                            if add is None or flags & 0x17 != 0x10:
+                                sink(flow, seq, ack, flags, data[begin:end], 0, number, base + fraction * unit)
+                            else:
+                                add((flow, seq, ack, flags, data[begin:end], number, base + fraction * unit))
                             at = behind
                             continue
                     elif protocol == 17:

@@ -10,6 +10,7 @@
 #   with, swapped as well. `segment` and `segment_6`, in network order, take what a segment is made of.
 # - They reach up to 120 bytes beyond the start of a record; the window is padded for that. A frame too short to hold
 #   what they read is told by its length and goes the other way.
+# - The segments of a connection that is gathered as a whole are put on its list here, without a call of the sink.
 # - What is not plain goes to `SegmentDecoder.frame`, which knows everything. The loop never decides that a frame is
 #   odd; it only knows what is not. Where no frame may be plain (other link layers, the Scapy lane), it looks for
 #   EtherTypes that do not exist.

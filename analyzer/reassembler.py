@@ -27,7 +27,7 @@ from .ordering import RECENT_BYTES, RECENT_CHUNKS, drain, lose, put, reach_fin, 
 from .streams import HALF, M32, SANE_AHEAD, Flow, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 __all__ = ["Reassembler"]
 
@@ -123,16 +123,31 @@ class Reassembler:
 
     def close(self) -> None:
         """The source ended: report what is still open."""
-        for _ in self.ending():
-            pass
-
-    def ending(self) -> Iterator[None]:
-        """The same, the oldest first, one at each step."""
-        for stream in list(self._streams.values()):
-            if self._streams.get(stream.key) is stream:
-                self._end(stream.flow, "", stream.flow.last_ns)
-                yield
+        for flow in self.flows():
+            self.finish(flow)
         self._handshakes.clear()
+
+    def finish(self, flow: Flow) -> None:
+        """Nothing more comes of ``flow``."""
+        if self._streams.get(flow.a.key) is flow.a:
+            self._end(flow, "", flow.last_ns)
+
+    def answered(self, key: bytes, ack: int) -> tuple[bytes, int, int, int, bytes, int, int] | None:
+        """The SYN that a segment with SYN and ACK of ``key`` answers, as (key, sequence number, 0, flags, b"", frame,
+        time), if nothing else is known between the two. It is forgotten here: somebody else follows the connection."""
+        back = _reversed(key)
+        syn = self._handshakes.get(back)
+        if syn is None or syn[3] or (ack - syn[0]) & M32 != 1:
+            return None
+        if key in self._streams or back in self._streams or key in self._handshakes or key in self._closed:
+            return None
+        del self._handshakes[back]
+        return back, syn[0], 0, SYN, b"", syn[1], syn[2]
+
+    def ended(self, client: bytes, server: bytes, isn: tuple[int, int]) -> None:
+        """A connection that somebody else followed is over: what comes late of it is nothing new."""
+        self._close(client, isn[0])
+        self._close(server, isn[1])
 
     def ignore(self, flow: Flow) -> None:
         """Follow ``flow`` no further and report nothing of it: it carries something else."""
@@ -427,8 +442,11 @@ class Reassembler:
     def _drop(self, flow: Flow) -> None:
         for stream in (flow.a, flow.b):
             self._streams.pop(stream.key, None)
-            self._closed.pop(stream.key, None)  # to its new place at the end
-            self._closed[stream.key] = stream.isn
+            self._close(stream.key, stream.isn)
+
+    def _close(self, key: bytes, isn: int | None) -> None:
+        self._closed.pop(key, None)  # to its new place at the end
+        self._closed[key] = isn
         if len(self._closed) > 2 * self._limits.closed_connections > 0:
             _drop_oldest(self._closed, self.ignored)
 

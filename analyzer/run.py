@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from contextlib import closing
 from enum import IntEnum, StrEnum
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from .errors import display_path
 from .interrupt import interruptible
 from .model import Capture
+from .reports.output import Repeats
 from .reports.progress import Bar
 
 if TYPE_CHECKING:
@@ -71,8 +73,15 @@ def run(
     ends the run quietly, with the status of what was found so far. Raises ``OutputError`` where the report cannot be
     written.
     """
+    if isinstance(writer, Repeats):
+        audit.tell_repeats(writer.repeat)
+    output.patient = True
     bar = Bar(wanted=not (output.terminal and writer.streams))
     interrupted = False
+    # Little of what an audit makes is garbage in a circle, and much of it is kept for a while: the collector's own
+    # pace would have it look at everything again and again, for a quarter of the time of a run.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
     def take(items: Iterable[Capture | Connection]) -> None:
         for item in items:
@@ -85,7 +94,7 @@ def run(
     try:
         with closing(bar), interruptible(bar) as progress:
             try:
-                take(audit.run(paths, progress))
+                take(audit.run(paths, progress, output.settle))
             except KeyboardInterrupt:
                 interrupted = True
                 take(audit.stop())

@@ -27,7 +27,7 @@ from .links import LINKS, RAW, link_name
 from .network import Found, Fragment, SegmentFields, Verdict
 from .network import decode as decode_raw
 
-__all__ = ["DecodeTally", "SegmentDecoder", "SegmentSink"]
+__all__ = ["PLAIN", "PLAIN_BITS", "DecodeTally", "Gathered", "Held", "SegmentDecoder", "SegmentSink", "nobody"]
 
 SegmentSink = Callable[[bytes, int, int, int, bytes, int, int, int], None]
 """Takes (flow, seq, ack, flags, payload, missing, frame, time_ns), by position.
@@ -37,6 +37,20 @@ for IPv4, 36 for IPv6). ``flags``: the low 8 flag bits (FIN 1, SYN 2, RST 4, PSH
 follow ``payload`` in this segment and were not captured. ``frame``: number in its file, from 1. ``time_ns``:
 nanoseconds since 1970. Every segment comes, bare ACKs too.
 """
+
+Held = tuple[bytes, int, int, int, bytes, int, int]
+"""A segment of which all was captured: (flow, seq, ack, flags, payload, frame, time_ns)."""
+
+Gathered = Callable[[bytes], Callable[[Held], None] | None]
+"""Tells by the flow who takes its segments where they are plain (``PLAIN``) and whole, None: the sink, as ever."""
+
+PLAIN_BITS, PLAIN = 0x17, 0x10
+"""Of FIN, SYN, RST and ACK a plain segment has ACK and no other."""
+
+
+def nobody(flow: bytes) -> None:
+    """A ``Gathered`` where nothing is gathered."""
+
 
 _SYN = 2
 _LINKS_NAMED = 8  # link types that cannot be decoded and are named each; a real capture has one or two
@@ -80,8 +94,10 @@ class SegmentDecoder:
         ports: frozenset[int] = frozenset(),
         ignored: set[bytes] | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        gathered: Gathered = nobody,
     ) -> None:
         self.sink = sink
+        self.gathered = gathered
         self.ports = ports
         self.raw = decoder == "raw"
         self.ignored: set[bytes] = set() if ignored is None else ignored

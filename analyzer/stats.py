@@ -6,11 +6,15 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from .reports.output import Repeats
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .audit import Audit
     from .model import Capture, Connection, Summary
+    from .redact.redactor import Redactor
+    from .repeat import Repeat
     from .reports.output import Writer
 
 __all__ = ["Stats"]
@@ -64,6 +68,12 @@ class _Timed:
         started = time.perf_counter()
         self._writer.connection(connection)
         self._stats.writing += time.perf_counter() - started
+
+    def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
+        started = time.perf_counter()
+        written = isinstance(self._writer, Repeats) and self._writer.repeat(repeat, redactor)
+        self._stats.writing += time.perf_counter() - started
+        return written
 
     def finish(self, summary: Summary) -> None:
         started = time.perf_counter()

@@ -17,10 +17,13 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["MAX_STEP", "SMALL_SIZE", "client_step", "greeting_step", "hello_step", "is_varied", "reply_step"]
+__all__ = ["ENDS", "MAX_STEP", "SMALL_SIZE", "client_step", "greeting_step", "hello_step", "is_varied", "reply_step"]
 
 MAX_STEP = 2048  # bytes of a segment that is compared; the longest EHLO replies have some 600
 SMALL_SIZE = 10_000_000  # every number behind SIZE that is replaced is below this
+
+ENDS = {(side, how): f"\0{side} {how}".encode() for side in ("client", "server") for how in ("fin", "rst")}
+"""Names of the steps that end a stream."""
 
 _LOCAL = rb"(?=[^@\r\n]{1,60}@)[A-Za-z0-9_=+-]++(?:\.[A-Za-z0-9_=+-]++)*+"
 _DOMAIN = rb"(?=[A-Za-z0-9.-]{1,63}[>\r])(?:[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*+\.)++[A-Za-z]{2,20}"

@@ -151,7 +151,10 @@ class Stream:
 class Flow:
     """A connection: two streams and who listens."""
 
-    __slots__ = ("a", "b", "busy", "first_frame", "frames", "handshake", "last_ns", "listener", "reset", "started_ns")
+    __slots__ = (
+        *("a", "b", "busy", "first_frame", "frames", "handshake", "last_ns", "listener", "number", "reset"),
+        "started_ns",
+    )
 
     listener: Listener
 
@@ -163,6 +166,7 @@ class Flow:
         self.busy = False  # something waits: the slow road is needed
         self.reset: tuple[Stream, int, int] | None = None  # who sent a RST that may be forged; its frame and time
         self.frames = 0
+        self.number = 0  # what it is called in the report, where that was settled before
         self.handshake = False
         self.first_frame = frame
         self.started_ns = self.last_ns = time_ns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from . import model
@@ -10,16 +11,22 @@ from .beaten import Ways
 from .conversation import Conversation, Judge
 from .dialogue import NO_DETAIL, Detail
 from .endpoints import endpoint
+from .gather import Gatherer
 from .limits import DEFAULT_LIMITS, Limits
-from .listeners import Attached, Candidate, Scout, Walker
+from .listeners import Attached, Candidate
 from .reassembler import Reassembler
+from .repeat import Repeat
+from .scout import Scout
+from .segments import SegmentSink, nobody
+from .streams import Flow
 from .times import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from .conversation import ContentTap
-    from .streams import Flow, Stream
+    from .streams import Stream
+    from .walker import Walker
 
 __all__ = ["DEFAULT_PORTS", "PROFILE_OF_PORT", "Tracker"]
 
@@ -28,7 +35,7 @@ PROFILE_OF_PORT = {587: "submission", 465: "submission", 24: "lmtp"}
 
 
 class Tracker:
-    """Feed it segments; finished connections gather in ``done``, in the order in which they end."""
+    """Feed it segments; finished connections gather in ``ended``, in the order in which they end."""
 
     def __init__(
         self,
@@ -45,10 +52,9 @@ class Tracker:
         """``tap``: makes what takes the messages themselves of a connection that begins. ``learn``: False judges each
         connection in full, as if it were the first of its kind; so does whoever wants more of it than the report.
         ``early``: findings are told before a connection ends, so only ways without any are learned."""
-        self.done: deque[model.Connection] = deque()
+        self.ended: deque[model.Connection | Repeat] = deque()
         self.digits = 6  # decimals of a second that the capture has
         self.streams = Reassembler(self._accept, limits)
-        self.segment = self.streams.feed
         self.limits = limits
         self.servers = judge.servers
         self.ways = Ways()
@@ -57,8 +63,11 @@ class Tracker:
         self._profile = profile
         self._detail = detail
         self._tap = tap
-        self._learn = learn and detail == NO_DETAIL and tap is None
         self.early = early
+        learns = learn and detail == NO_DETAIL and tap is None
+        self._gatherer = Gatherer(self, self.streams) if learns else None
+        self.segment: SegmentSink = self.streams.feed if self._gatherer is None else self._gatherer.segment
+        self.gathered = nobody if self._gatherer is None else self._gatherer.gathered
         self._last_id = 0
         self.judged = 0  # connections that were given to a conversation
         self._second_ns = -1_000_000_000
@@ -70,8 +79,24 @@ class Tracker:
             pass
 
     def ending(self) -> Iterator[None]:
-        """The same step by step, so that who takes from ``done`` meanwhile need not hold all that was open at once."""
-        return self.streams.ending()
+        """The same step by step, so that who takes from ``ended`` meanwhile need not hold all that was open at once."""
+        gatherer, streams = self._gatherer, self.streams
+        left: list[tuple[int, int, Flow | Walker]] = [(f.started_ns, f.first_frame, f) for f in streams.flows()]
+        if gatherer is not None:
+            left += [(syn[6], syn[5], walker) for walker in gatherer.walkers() for syn in walker.handshake[:1]]
+        left.sort(key=itemgetter(0, 1))
+        for _, _, one in left:
+            if isinstance(one, Flow):
+                streams.finish(one)
+            elif gatherer is not None:
+                gatherer.close(one)
+            yield
+        streams.close()
+
+    @property
+    def done(self) -> list[model.Connection]:
+        """The reports of those that ended and were not taken yet."""
+        return [one.connection() if isinstance(one, Repeat) else one for one in self.ended]
 
     def set_digits(self, digits: int) -> None:
         """From here on times have so many decimals of a second."""
@@ -79,13 +104,14 @@ class Tracker:
 
     def sweep(self, now_ns: int = 0) -> None:
         """Close what was idle too long or is too much, by the time of the capture; ``now_ns`` as far as it is known."""
+        if self._gatherer is not None:
+            self._gatherer.sweep(now_ns)
         self.streams.sweep(now_ns)
 
     def standing(self) -> Iterator[model.Connection]:
         """Reports of the connections that are open, as they stand; they go on growing."""
+        self._release()
         for flow in self.streams.flows():
-            if isinstance(flow.listener, Walker):
-                flow.listener.leave()
             if isinstance(flow.listener, Attached):
                 yield flow.listener.standing()
 
@@ -123,44 +149,59 @@ class Tracker:
 
     def forget_ways(self) -> None:
         """What was learned, and is being learned, was judged by other rules than those that hold from now on."""
+        self._release()
         self.ways = Ways()
         for flow in self.streams.flows():
-            if isinstance(flow.listener, Walker):
-                flow.listener.leave()
             if isinstance(flow.listener, Scout):
                 flow.listener.stop()
+
+    def clock_set(self, by_ns: int) -> None:
+        """The clock that stamps segments was set by so much."""
+        self._release()
+        self.streams.clock_set(by_ns)
+
+    def _release(self) -> None:
+        """Whatever is gathered is judged now."""
+        if self._gatherer is not None:
+            self._gatherer.release()
 
     def next_id(self) -> int:
         """The number of a new connection."""
         self._last_id += 1
         return self._last_id
 
+    def kind(self, server: bytes) -> object:
+        """See ``gather.Leader``: connections of one port, on one machine or between two, are judged alike."""
+        return (server[-4:-2], _is_loopback(server)) if server[-4:-2] in self._port_bytes else None
+
+    def take(self, repeat: Repeat) -> None:
+        """See ``gather.Leader``."""
+        self.ended.append(repeat)
+
     def _accept(self, flow: Flow) -> None:
         from_port, to_port = flow.a.key[-4:-2], flow.a.key[-2:]
         ports = self._port_bytes
+        if self._gatherer is not None:
+            flow.number = self._gatherer.number
         if flow.handshake:
-            smtp = to_port in ports
-            kind = (to_port, _is_loopback(flow.b.key)) if smtp and self._learn else None
-            if kind is not None:
-                Walker(self, flow, kind, self.ways.root(kind))
-            else:
-                Candidate(self, flow, None, smtp_port=smtp)
+            kind = None if self._gatherer is None else self.kind(flow.b.key)
+            Candidate(self, flow, kind, smtp_port=to_port in ports)
         else:
             swapped = from_port in ports and to_port not in ports
             Candidate(self, flow, None, smtp_port=swapped or to_port in ports, swapped=swapped)
 
-    def record(self, flow: Flow, client: Stream, number: int) -> model.Connection:
-        """A report with nothing in it yet."""
-        server_end = endpoint(client.key, source=False)
-        started = self.clock(flow.started_ns)
+    def record(self, client: bytes, number: int, started_ns: int, *, handshake: bool) -> model.Connection:
+        """See ``repeat.Guide``."""
+        server_end = endpoint(client, source=False)
+        started = self.clock(started_ns)
         return model.Connection(
             id=number,
-            client=endpoint(client.key, source=True),
+            client=endpoint(client, source=True),
             server=server_end,
             protocol="smtp",
             profile=self._profile or PROFILE_OF_PORT.get(server_end.port, "rfc5321"),
             tls="none",
-            opening="handshake" if flow.handshake else "midstream",
+            opening="handshake" if handshake else "midstream",
             closing="open",
             started=started,
             ended=started,
@@ -172,13 +213,14 @@ class Tracker:
             findings=[],
         )
 
-    def begin(self, flow: Flow, client: Stream, number: int = 0, kind: object = None) -> Attached:
+    def begin(self, flow: Flow, client: Stream, kind: object = None) -> Attached:
         """``flow`` carries SMTP and ``client`` is the client's direction: let a conversation judge it.
 
-        ``number``: what it is called already. ``kind``: of the ways that it may be learned for, None: none.
+        ``kind``: of the ways that it may be learned for, None: none.
         """
         self.judged += 1
-        record = self.record(flow, client, number or self.next_id())
+        number = flow.number or self.next_id()
+        record = self.record(client.key, number, flow.started_ns, handshake=flow.handshake)
         fixed = self._profile is not None
         tap = None if self._tap is None else self._tap(record)
         talk = Conversation(

@@ -51,8 +51,8 @@ class Overheard(Tracker):
 
     talk: Conversation | None = None
 
-    def begin(self, flow: Flow, client: Stream, number: int = 0, kind: object = None) -> Attached:
-        attached = super().begin(flow, client, number, kind)
+    def begin(self, flow: Flow, client: Stream, kind: object = None) -> Attached:
+        attached = super().begin(flow, client, kind)
         self.talk = attached.talk
         return attached
 

@@ -50,9 +50,10 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.conversations.*",),
     ("analyzer.conversation",),
     # what was judged once and comes again
-    ("analyzer.steps", "analyzer.endpoints"),
-    ("analyzer.pattern", "analyzer.beaten"),
-    ("analyzer.listeners",),
+    ("analyzer.letter", "analyzer.steps", "analyzer.endpoints"),
+    ("analyzer.pattern", "analyzer.beaten", "analyzer.repeat"),
+    ("analyzer.template", "analyzer.walker", "analyzer.listeners"),
+    ("analyzer.gather", "analyzer.scout"),
     ("analyzer.tracker", "analyzer.ends"),
     # from exchanges to findings
     ("analyzer.rules.*",),

@@ -118,7 +118,7 @@ class LiveAudit(Audit):
 
     def clock_set(self, by_ns: int) -> None:
         """The clock was set by so much: of connections that are open, nothing is said about times any more."""
-        self.tracker.streams.clock_set(by_ns)
+        self.tracker.clock_set(by_ns)
         for record in self.tracker.standing():
             if record.id in self._unclocked:
                 continue

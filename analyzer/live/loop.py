@@ -64,7 +64,10 @@ class Loop:
         self._reload = reload
         self._clock = clock or Clock()
         streams, options = audit.tracker.streams, audit.options
-        self._decoder = SegmentDecoder(audit.tracker.segment, options.decoder, options.ports, streams.ignored)
+        tracker = audit.tracker
+        self._decoder = SegmentDecoder(
+            tracker.segment, options.decoder, options.ports, streams.ignored, gathered=tracker.gathered
+        )
         self._decoded = 0
         now = monotonic()
         self._name = ""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..model import Connection, Finding, Turn
 
-__all__ = ["VERBS", "hide_secrets"]
+__all__ = ["VERBS", "hide_secrets", "is_plain_octets"]
 
 # Verbs whose lines are commands whatever came before them.
 VERBS = frozenset(
@@ -43,7 +43,9 @@ VERBS = frozenset(
 )
 _PASSWORD_VERBS = frozenset(("PASS", "APOP", "LOGIN", "XAUTH", "AUTHINFO", "AUTHENTICATE"))
 # Nearly every argument: a mailbox or a host name in which no secret has room.
-_plain = re.compile(r"(?:FROM:<|TO:<)?[A-Za-z0-9._+-]{1,15}(?:@[A-Za-z0-9.-]{1,60}>|\.[A-Za-z0-9.-]{1,60})").fullmatch
+_PLAIN = r"(?:FROM:<|TO:<)?[A-Za-z0-9._+-]{1,15}(?:@[A-Za-z0-9.-]{1,60}>|\.[A-Za-z0-9.-]{1,60})"
+_is_plain = re.compile(_PLAIN).fullmatch
+is_plain_octets = re.compile(_PLAIN.encode()).fullmatch
 _XCLIENT_LOGIN = re.compile(r"((?:^|[ \t])LOGIN=)(\S+)", re.IGNORECASE)
 # Challenges that hold nothing: none, and those of AUTH LOGIN ("Username:", "Password:", "User Name").
 _PROMPTS = frozenset(
@@ -87,7 +89,7 @@ def _hide_in_commands(dialogue: Iterable[Turn], hider: Hider) -> tuple[set[int],
                     turn.argument = _XCLIENT_LOGIN.sub(lambda found: found[1] + hider.hide(found[2]), argument)
                 elif verb == "AUTH":
                     turn.argument = hider.credentials("", argument) if argument else turn.argument
-                elif argument and not _plain(argument):
+                elif argument and not _is_plain(argument):
                     turn.argument = hider.client(f"{verb} {argument}")[len(verb) + 1 :]
                 astray = verb if verb in {"AUTH", "DATA", "BDAT"} else ""
             elif astray in {"DATA", "BDAT"}:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..choices import Redact
-from .credentials import hide_secrets
+from .credentials import hide_secrets, is_plain_octets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,13 @@ class Redactor:
     def __init__(self, level: Redact = Redact.SECRETS, key: bytes | None = None) -> None:
         self.level = level
         self._hide_people = _people(key) if level is Redact.PII else None
+
+    @property
+    def leaves(self) -> Callable[[bytes], object]:
+        """Tells of an argument of a command whether it certainly stays as it is."""
+        if self.level is Redact.SECRETS:
+            return is_plain_octets
+        return (lambda _: True) if self.level is Redact.NONE else (lambda _: False)
 
     def __call__(self, connection: Connection) -> Connection:
         """``connection``, without what is not to be told."""

@@ -19,6 +19,12 @@ class Flushed:
     def __init__(self, outputs: Sequence[Output]) -> None:
         self._outputs = outputs
         self.terminal = any(output.terminal for output in outputs)
+        self.patient = False
+
+    def settle(self) -> None:
+        """See ``Output.settle``."""
+        for output in self._outputs:
+            output.settle()
 
     def flush(self) -> None:
         """Write what is still held back. Raises as ``Output.flush`` does."""

@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..model import SCHEMA, Capture, Connection, Generator, Summary
+from ..template import Template, template
 
 if TYPE_CHECKING:
+    from ..redact.redactor import Redactor
+    from ..repeat import Repeat
     from .output import Output
 
 __all__ = ["JsonWriter", "NdjsonWriter"]
 
+_NO_TEMPLATE = object()
 _BARE_FIELDS = tuple(f for f in Connection.__struct_fields__ if f != "findings")
 _bare_values = attrgetter(*_BARE_FIELDS)
 _BareConnection: Any = msgspec.defstruct("_BareConnection", _BARE_FIELDS, tag_field="type", tag="connection", gc=False)
@@ -77,13 +81,29 @@ class NdjsonWriter:
 
     def connection(self, connection: Connection) -> None:
         """Write its line and those of its findings, in one piece."""
+        self._output.write(self._lines(connection))
+
+    def _lines(self, connection: Connection) -> bytes:
         encode = self._encode
         bare = _BareConnection(*_bare_values(connection))
         text = encode(bare) + b"\n"
         if connection.findings:
             start = b'{"type":"finding","connection":%d,' % connection.id
             text += b"".join([start + encode(finding)[1:] + b"\n" for finding in connection.findings])
+        return text
+
+    def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
+        """Write the lines of a connection that is one of many alike from their template. False: there is none."""
+        place = repeat.place
+        if place.template is None:
+            place.template = template(repeat, lambda one: self._lines(redactor(one)), redactor.leaves) or _NO_TEMPLATE
+        if not isinstance(place.template, Template):
+            return False
+        text = place.template.fill(repeat)
+        if text is None:
+            return False
         self._output.write(text)
+        return True
 
     def finish(self, summary: Summary) -> None:
         """Write the summary's line."""

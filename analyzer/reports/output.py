@@ -6,10 +6,12 @@ import os
 import shutil
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING, BinaryIO, NoReturn, Protocol
+from typing import TYPE_CHECKING, BinaryIO, NoReturn, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from ..model import Capture, Connection, Summary
+    from ..redact.redactor import Redactor
+    from ..repeat import Repeat
 
 __all__ = ["Output", "OutputError", "Writer", "plural"]
 
@@ -42,10 +44,19 @@ class Writer(Protocol):
         """The run is over, or was interrupted."""
 
 
+@runtime_checkable
+class Repeats(Protocol):
+    """A writer that has a shorter way for connections that are many alike."""
+
+    def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
+        """Whether it was written; False: make the connection, and give me that."""
+
+
 class Output:
     """A byte stream and what is at the other end of it.
 
-    ``live`` is true for a pipe, a socket or a terminal: someone may be waiting, so that each item is flushed.
+    ``live`` is true for a pipe, a socket or a terminal: someone may be waiting, so that each item is flushed; or, where
+    ``patient`` was set, when ``settle`` is called.
     """
 
     def __init__(self, stream: BinaryIO, *, name: str = "standard output", encoding: str = "utf-8") -> None:
@@ -54,6 +65,7 @@ class Output:
         self.encoding = encoding
         self.terminal = stream.isatty()
         self.live = self.terminal or not _is_regular(stream)
+        self.patient = False
         self.colour = _wants_colour(self.terminal)
         columns = shutil.get_terminal_size((FILE_WIDTH, 24)).columns
         self.width = min(max(columns, MIN_WIDTH), MAX_WIDTH)
@@ -63,10 +75,15 @@ class Output:
         """Write all of one item. Raises ``BrokenPipeError`` where nobody reads any more, else ``OutputError``."""
         try:
             self._stream.write(data)
-            if self.live:
+            if self.live and not self.patient:
                 self._stream.flush()
         except OSError as error:
             self._failed(error)
+
+    def settle(self) -> None:
+        """All that is known for now was written: let them have it who wait for it. Raises as ``write`` does."""
+        if self.live:
+            self.flush()
 
     def text(self, text: str) -> None:
         """Write ``text``; what the encoding lacks is replaced by ASCII of the same meaning, else escaped."""

@@ -192,7 +192,7 @@ def capture(command: Sequence[str], stream: BinaryIO, options: Options) -> None:
                 held.add(block)
                 if block.frame is not None:
                     decoder.frame(*block.frame, block.number)
-                    tracker.done.clear()
+                    tracker.ended.clear()
                     if block.number % _SWEEP_FRAMES == 0:
                         tracker.sweep()
             tracker.close()

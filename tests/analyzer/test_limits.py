@@ -130,7 +130,7 @@ REACHED: dict[str, tuple[int, Scene, str]] = {
 
 # What these bound is memory of what is over or of what may come; a report has no place where it would show, and nothing
 # in it is missing: a copy that comes later than that is a connection of its own, an offer is not compared.
-SILENT = {"closed_connections", "sniffed_bytes", "remembered_servers", "server_memory_seconds"}
+SILENT = {"closed_connections", "gathered_bytes", "sniffed_bytes", "remembered_servers", "server_memory_seconds"}
 
 
 def report(path: Path, capture: bytes, limits: Limits) -> str:

@@ -17,12 +17,12 @@ def measured(data: bytes, cuts: list[int], *, stuffed: bool = True) -> LineMeter
         frame = max(frame for start, frame in came if start <= offset)
         return frame, frame * 10
 
-    meter = LineMeter(where, stuffed=stuffed)
+    meter = LineMeter(stuffed=stuffed)
     edges = [0, *sorted(cut for cut in cuts if 0 < cut < len(data)), len(data)]
     for frame, (start, end) in enumerate(pairwise(edges), 1):
         if start < end:
             came.append((100 + start, frame))
-            meter.feed(data[start:end], 100 + start)
+            meter.feed(data[start:end], 100 + start, where)
     return meter
 
 

@@ -13,8 +13,8 @@ from smtpwire.analyzer import model
 from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.judge import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
-from smtpwire.analyzer.listeners import Scout
 from smtpwire.analyzer.pattern import Pattern, Step, derive, write
+from smtpwire.analyzer.scout import Scout
 from smtpwire.analyzer.tracker import Tracker
 
 MAIL = [*envelope(), *lines("C DATA", "S 354 go"), ("C", MESSAGE + ".\r\n"), *lines("S 250 queued")]

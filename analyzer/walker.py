@@ -1,0 +1,315 @@
+"""A whole connection held against the beaten ways: what plain TCP it is, and where its dialogue leads."""
+
+# Theory
+# ------
+# A walker is the list of a connection's segments as they came. `walk` goes on from where it stopped and takes only what
+# is as plain as it can be: every segment the next of its stream, every client segment sent when all that the server had
+# said was seen, every step on a way that is known. Then there is nothing that a reassembler or a conversation could
+# add, and `finish` has the report. At the first thing that is not so plain it says False, and whoever holds the walker
+# gives all of its segments to the reassembler, as if nobody had looked at them before.
+#
+# Numbers of TCP are 32 bits and wrap; an offset is the distance from the first byte of its stream (RFC 9293 §3.4). A
+# connection of 4 GiB is not held that long.
+
+from __future__ import annotations
+
+from itertools import islice
+from struct import Struct
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from .beaten import CLIENT, LINES, MAIL_DATA, OPAQUE, TLS, Place, content_step, first_of_reply, fits, tls_step
+from .closing import SECOND, SLOW_DATA_NS
+from .content import Content
+from .endpoints import endpoint
+from .letter import Letter, letter
+from .repeat import Repeat
+from .segments import Held
+from .servers import Offer, PlainOffer
+from .steps import ENDS, SMALL_SIZE
+from .streams import HALF, M32
+
+if TYPE_CHECKING:
+    from .pattern import Step
+    from .repeat import Guide
+
+__all__ = ["Keeper", "Walker"]
+
+_FIN, _RST, _ACK = 1, 4, 16
+_ENDED = _FIN | _RST
+
+# Of a packed segment: whether it is the client's, numbers, flags, length of the payload, frame, time.
+_layout = Struct("<?IIBIQq")
+_HEAD = _layout.size
+_head, _heads = _layout.pack, _layout.iter_unpack
+
+
+class Keeper(Protocol):
+    """Whoever holds walkers."""
+
+    def went_on(self, walker: Walker) -> None:
+        """``walker`` has come to something that may not wait."""
+
+    def woken(self, walker: Walker, held: Held) -> None:
+        """A segment came for ``walker``, which is packed."""
+
+
+class Walker(list[Held]):
+    """The segments of one connection behind its ``handshake``, and how far they lead.
+
+    ``client``, ``server``: keys of both streams. ``number``: of the connection, 0 until the server has said something.
+    ``half``: key of the stream that ended, while the other goes on. ``seen``, ``weight``, ``rests``: how many segments
+    there were when it was last looked at, the bytes that they held, and how often there were no more since.
+    """
+
+    __slots__ = (
+        "_at",
+        "_client_ns",
+        "_content",
+        "_fins",
+        "_guide",
+        "_heard",
+        "_keeper",
+        "_last_ns",
+        "_place",
+        "_said",
+        "_slow",
+        "_steps",
+        "client",
+        "half",
+        "handshake",
+        "kind",
+        "number",
+        "over",
+        "packed",
+        "rests",
+        "seen",
+        "server",
+        "weight",
+    )
+
+    def __init__(self, guide: Guide, keeper: Keeper, kind: object, handshake: tuple[Held, Held]) -> None:
+        """``handshake``: the SYN and its answer. Call ``restart`` next."""
+        self._guide = guide
+        self._keeper = keeper
+        self.kind = kind
+        self.handshake = handshake
+        self.client, self.server = handshake[0][0], handshake[1][0]
+        self.number = 0
+        self.half: bytes | None = None
+        self.over = self.packed = False
+        self.seen = self.weight = self.rests = 0
+
+    def restart(self, root: Place) -> None:
+        """Nothing was looked at yet. ``root``: where dialogues of this kind begin."""
+        syn, answer = self.handshake
+        self._at = 0
+        self._place = root
+        self._said, self._heard = syn[1] + 1 & M32, answer[1] + 1 & M32  # next numbers of client and server
+        self._client_ns = syn[6]
+        self._slow = False  # the client was silent for a second
+        self._content: Content | None = None
+        self._steps: list[Step] = []
+        self._fins = (0, 0)
+
+    # -- gathering -------------------------------------------------------------------------------------------------
+
+    def opened(self, held: Held) -> None:
+        """Takes a segment before a hello was accepted: what the server says is looked at once."""
+        self.append(held)
+        if held[4] and held[0] == self.server:
+            self._keeper.went_on(self)
+
+    def woken(self, held: Held) -> None:
+        """Takes a segment while packed."""
+        self._keeper.woken(self, held)
+
+    @property
+    def opening(self) -> bool:
+        """Whether no hello was accepted yet."""
+        return self._place.opening
+
+    @property
+    def last_ns(self) -> int:
+        """Time of the last segment."""
+        return self._last_ns if self.packed else self[-1][6] if self else self.handshake[1][6]
+
+    def pack(self) -> None:
+        """Nothing was said for a while: keep the segments in as few bytes as they have, and nothing else."""
+        self._last_ns = self.last_ns
+        heads = [
+            _head(key == self.client, seq, ack, flags, len(payload), frame, time_ns)
+            for key, seq, ack, flags, payload, frame, time_ns in self
+        ]
+        whole = b"".join((*heads, *(held[4] for held in self)))
+        self.restart(self._place)
+        self.packed = True
+        self[:] = [(whole, len(heads), 0, 0, b"", 0, 0)]
+
+    def unpack(self, root: Place) -> None:
+        """Have the segments again; none was looked at."""
+        ((whole, count, *_),) = self
+        at = count * _HEAD
+        segments = []
+        for client, seq, ack, flags, length, frame, time_ns in _heads(whole[:at]):
+            payload = whole[at : at + length]
+            at += length
+            segments.append((self.client if client else self.server, seq, ack, flags, payload, frame, time_ns))
+        self[:] = segments
+        self.packed = False
+        self.seen = self.rests = 0
+        self.restart(root)
+
+    # -- walking ---------------------------------------------------------------------------------------------------
+
+    def walk(self) -> bool:  # noqa: C901, PLR0911, PLR0912, PLR0915  one loop: calls cost more
+        """Go on with the segments that came. False: they are not plain, or lead to nothing that is known."""
+        client, place, steps, content = self.client, self._place, self._steps, self._content
+        said, heard, silent_since = self._said, self._heard, self._client_ns
+        first, first_heard = self.handshake[0][1] + 1, self.handshake[1][1] + 1
+        ended, ended_there = self._fins
+        for key, seq, ack, flags, payload, frame, time_ns in islice(self, self._at, None):
+            if key == client:
+                if seq != said or (heard - ack & M32 >= HALF and flags & _ACK):
+                    return False
+                if payload:
+                    idle = time_ns - silent_since
+                    silent_since = time_ns
+                    if idle >= SECOND:
+                        self._slow = True
+                    if ended:
+                        return False
+                    said = seq + len(payload) & M32
+                    reads = place.client
+                    if reads == LINES:
+                        if ack != heard or idle >= SLOW_DATA_NS:
+                            return False
+                        ahead = place.ways.get(CLIENT[payload])
+                        if ahead is None or (
+                            place.room < SMALL_SIZE and not fits(CLIENT[payload], payload, place.room)
+                        ):
+                            return False
+                        steps.append(("client", payload, seq - first & M32, frame, time_ns, None))
+                        place = ahead
+                    elif reads == MAIL_DATA:
+                        if ack != heard or idle >= SLOW_DATA_NS:
+                            return False
+                        ahead = self._mail(place, content, payload, seq - first & M32, frame, time_ns)
+                        if ahead is None:
+                            return False
+                        place, content = ahead, self._content
+                    elif reads == TLS:
+                        ahead = place.ways.get(tls_step(payload))
+                        if ack != heard or idle >= SLOW_DATA_NS or ahead is None:
+                            return False
+                        steps.append(("client", payload, seq - first & M32, frame, time_ns, None))
+                        place = ahead
+                    elif reads != OPAQUE:
+                        return False
+            else:
+                if seq != heard or (said - ack & M32 >= HALF and flags & _ACK):
+                    return False
+                if payload:
+                    idle = time_ns - silent_since
+                    if idle >= SECOND:
+                        self._slow = True
+                    if ended_there:
+                        return False
+                    heard = seq + len(payload) & M32
+                    names = place.server
+                    if names is not None:
+                        ahead = place.replies.get(names[payload])
+                        if ahead is None or content is not None or idle >= SLOW_DATA_NS:
+                            return False
+                        self.number = self.number or self._guide.next_id()
+                        steps.append(("server", payload, seq - first_heard & M32, frame, time_ns, None))
+                        place = ahead
+                        if ahead.offer is not None and not self._usual(ahead.offer):
+                            return False
+            if flags & _ENDED:
+                side: Literal["client", "server"] = "client" if key == client else "server"
+                # A server that ends has seen all that the client said, or it is another story.
+                if content is not None or (side == "server" and not (flags & _ACK and ack == said)):
+                    return False
+                ahead = self._ends(place, side, flags, frame, time_ns, time_ns - silent_since)
+                if ahead is None:
+                    return False
+                place = ahead
+                if flags & _RST:
+                    break
+                if side == "client":
+                    said, ended = said + 1 & M32, 1
+                else:
+                    heard, ended_there = heard + 1 & M32, 1
+        self._at = len(self)
+        self._place, self._client_ns = place, silent_since
+        self._said, self._heard, self._fins = said, heard, (ended, ended_there)
+        return True
+
+    def _ends(
+        self, place: Place, side: Literal["client", "server"], flags: int, frame: int, time_ns: int, idle_ns: int
+    ) -> Place | None:
+        """Where the end of a stream leads."""
+        if idle_ns >= SECOND:
+            self._slow = True
+        ahead = place.ways.get(ENDS[side, "rst" if flags & _RST else "fin"])
+        if ahead is not None and idle_ns < SLOW_DATA_NS:
+            self._steps.append((side, b"", -1, frame, time_ns, None))
+            return ahead
+        return None
+
+    def _mail(
+        self, place: Place, content: Content | None, data: bytes, offset: int, frame: int, time_ns: int
+    ) -> Place | None:
+        """Take mail data, and what stands behind its end. ``_content`` is then the message that goes on, if any."""
+        if content is None:
+            limit = self._guide.limits.header_bytes
+            whole = letter(data, offset, frame, time_ns, limit)
+            if whole is not None:
+                return self._mail_ended(place, whole[0], data[whole[1] :], offset + whole[1], frame, time_ns)
+            content = self._content = Content(offset, frame, time_ns, chunked=False, header_limit=limit)
+        used = content.feed(data, frame, time_ns)
+        if used < 0:
+            return place
+        self._content = None
+        return self._mail_ended(place, content, data[used:], offset + used, frame, time_ns)
+
+    def _mail_ended(
+        self, place: Place, content: Content | Letter, rest: bytes, offset: int, frame: int, time_ns: int
+    ) -> Place | None:
+        """Where a message leads, and ``rest``, which stands behind it in the last segment."""
+        ahead = place.ways.get(content_step(content))
+        if ahead is None or content.size > place.room:
+            return None
+        self._steps.append(("client", b"", content.offset, content.frame, content.time_ns, content))
+        if not rest:
+            return ahead
+        name = CLIENT[rest]
+        further = ahead.ways.get(name)
+        if further is None or not fits(name, rest, ahead.room):
+            return None
+        self._steps.append(("client", rest, offset, frame, time_ns, None))
+        return further
+
+    def _usual(self, offer: PlainOffer) -> bool:
+        """Whether the server offers what it offered before."""
+        _, _, _, frame, time_ns, _ = first_of_reply(self._steps)
+        servers = self._guide.servers
+        key = offer.key(endpoint(self.client, source=False), endpoint(self.client, source=True).address)
+        if offer.listed:
+            servers.offered(key, Offer(self.number, time_ns, frame))
+            return True
+        return servers.last_offer(key, time_ns) is None
+
+    def finish(self) -> Repeat | None:
+        """Nothing more comes: the report, if all of it was known and two connections agreed on it."""
+        if not self.walk():
+            return None
+        place = self._place
+        pattern = place.pattern
+        if pattern is None or not place.beaten or self._content is not None or (self._slow and not pattern.calm):
+            return None
+        (_, isn, _, _, _, _, started_ns), (_, isn_there, *_) = self.handshake
+        octets = self._said - isn - 1 - self._fins[0] & M32, self._heard - isn_there - 1 - self._fins[1] & M32
+        times = started_ns, self.last_ns
+        steps, self._steps = self._steps, []
+        return Repeat(self._guide, place, pattern, steps, self.number, self.client, times, octets)

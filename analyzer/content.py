@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from hashlib import sha256
 from operator import itemgetter
 from typing import Protocol
 
-from .digest import Digest
 from .header import HeaderReport, on_one_line, read_header
 from .meter import LineMeter, Spot
 from .mime import EncodingFault, MimeBody
@@ -119,7 +119,7 @@ class Content:
         self._fresh = not chunked  # no byte has come
         self._virtual = 0 if chunked else 2  # bytes at the front of _carry that were never sent
         self._position = offset  # stream offset of the first real byte of _carry
-        self._hash = Digest()
+        self._hash = sha256()
         self._header_limit = header_limit
         self._header_parts: list[tuple[int, int, int, int]] = []  # bytes of it before a block, and where that came
         self._meter = LineMeter(stuffed=not chunked)

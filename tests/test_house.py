@@ -38,7 +38,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.capture",),
     ("analyzer.streams", "analyzer.causal", "analyzer.ordering", "analyzer.reassembler"),
     # from bytes to exchanges
-    ("analyzer.header", "analyzer.meter", "analyzer.digest", "analyzer.overlaps"),
+    ("analyzer.header", "analyzer.meter", "analyzer.overlaps"),
     ("analyzer.mime",),
     ("analyzer.detect", "analyzer.states", "analyzer.content", "analyzer.endings"),
     ("analyzer.client", "analyzer.server"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from .capture import open_inputs, read_capture
 from .choices import Redact
@@ -16,6 +16,7 @@ from .redact.redactor import Redactor
 from .repeat import Repeat
 from .rules import RULES, resolve
 from .segments import SegmentDecoder
+from .shares import Places
 from .suppress import agreed, drop
 from .tracker import DEFAULT_PORTS, Tracker
 
@@ -26,9 +27,18 @@ if TYPE_CHECKING:
     from .baseline import Baseline
     from .conversation import ContentTap, Judge
     from .model import Finding
+    from .shares import Share
     from .suppress import Peer
 
-__all__ = ["DEFAULT_PORTS", "Audit", "Options", "audit"]
+__all__ = ["DEFAULT_PORTS", "Audit", "Options", "Repeats", "audit"]
+
+
+@runtime_checkable
+class Repeats(Protocol):
+    """A writer that has a shorter way for connections that are many alike."""
+
+    def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
+        """Whether it was written; False: make the connection, and give me that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +80,10 @@ class Audit:
 
     early = False
 
-    def __init__(self, options: Options | None = None) -> None:
+    def __init__(self, options: Options | None = None, share: Share | None = None) -> None:
+        """``share``: of the connections; None: all of them."""
         self.options = options or Options()
+        self._share = share
         self.summary = Summary()
         self.captures: list[Capture] = []
         self.unreadable: list[str] = []
@@ -89,6 +101,13 @@ class Audit:
             tap=self.options.tap,
             early=self.early,
         )
+        if share is not None:
+            self.tracker.places = Places()
+
+    @property
+    def judged(self) -> int:
+        """Connections that were judged in full."""
+        return self.tracker.judged
 
     def _judge(self) -> Judge:
         return RuleBook(self.options.rules(), self.options.limits)
@@ -105,14 +124,13 @@ class Audit:
         was yielded until then is all that is known. A connection may go on from one input to the next.
         """
         tracker = self.tracker
-        decoder = SegmentDecoder(
-            tracker.segment,
-            self.options.decoder,
-            self.options.ports,
-            tracker.streams.ignored,
-            self.options.limits,
-            tracker.gathered,
-        )
+        sink, ports, ignored = tracker.segment, self.options.ports, tracker.streams.ignored
+        if self._share is not None and tracker.places is not None:
+            sink, ports = (
+                self._share.door(sink, ignored, tracker.places),
+                frozenset(),
+            )  # there may be others on any port
+        decoder = SegmentDecoder(sink, self.options.decoder, ports, ignored, self.options.limits, tracker.gathered)
         for source in open_inputs(paths):
             self._reading = source.capture
             try:
@@ -161,9 +179,11 @@ class Audit:
             self._count(connection)
             yield self._redacted(connection)
 
-    def tell_repeats(self, teller: Callable[[Repeat, Redactor], bool]) -> None:
-        """Ask ``teller`` first where a connection is one of many alike: whether it has written it as such."""
-        self._teller = teller
+    def attach(self, writer: object) -> None:
+        """``writer`` will take what comes. If it has a shorter way for connections that are many alike, it is asked
+        first."""
+        if isinstance(writer, Repeats):
+            self._teller = writer.repeat
 
     def _tell(self, repeat: Repeat) -> bool:
         """Whether somebody wrote ``repeat`` from its pattern."""

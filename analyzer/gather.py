@@ -10,17 +10,19 @@
 # What may not wait does not:
 # * the first steps, up to the reply to the hello, are walked as they come: there servers offer TLS, and what they offer
 #   is compared between connections. Who is not on a known way by then goes to the reassembler at once;
-# * memory: a connection is looked at again after some blocks of the capture. What has become large is given up, and so
+# * memory: connections are looked at again after each block of the capture. What has become large is given up, and so
 #   is everything beyond `gathered_bytes` in all; what said nothing since is packed into one string of bytes;
+# * a dialogue that is not known: it is judged as it goes on. But its segments are kept as well, so that it can be set
+#   aside while nothing is said: a conversation takes ten times the memory of its segments;
 # * findings that are wanted early: then the walk goes on at every block, and a way has no findings as far as it leads.
 #
 # A SYN alone is the reassembler's to remember, so a flood of them fills nothing here.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Protocol, cast
 
+from .packed import Packed
 from .repeat import Guide
 from .segments import PLAIN, PLAIN_BITS, Held
 from .walker import Walker
@@ -33,12 +35,14 @@ if TYPE_CHECKING:
     from .reassembler import Reassembler
     from .repeat import Repeat
     from .segments import SegmentSink
+    from .shares import Places
 
 __all__ = ["Gatherer", "Leader"]
 
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 
-PATIENCE = 4  # blocks of the capture after which a connection is looked at again
+RESTS = 2  # blocks of the capture after which a connection that said nothing is set aside; one, where many are open
+MANY = 1000
 MAX_SEGMENTS = 1024  # of one connection that are kept beyond that
 MAX_BYTES = 1 << 18  # and their bytes
 
@@ -48,11 +52,12 @@ class Leader(Guide, Protocol):
 
     ways: Ways
     early: bool
+    places: Places | None
 
     def kind(self, server: bytes) -> object:
         """Of which ways a connection may be that ``server`` is the server's stream of; None: of none."""
 
-    def take(self, repeat: Repeat) -> None:
+    def take(self, one: Repeat) -> None:
         """A connection ended on a beaten way."""
 
 
@@ -66,12 +71,10 @@ class Gatherer:
         self._leader = leader
         self._streams = streams
         self._held: dict[bytes, Callable[[Held], None]] = {}  # by both keys: what takes the segments of a walker
-        self._young: deque[Walker] = deque()  # in the order in which they are looked at again
-        self._dated: deque[int] = deque()  # the blocks in which that will be
-        self._block = 0
+        self._young: list[Walker] = []  # what is looked at again after each block
         self._weight = 0  # bytes in walkers that were kept beyond that
+        self._followed = 0  # walkers that are followed
         self._next_sweep = 0
-        self._patience = 1 if leader.early else PATIENCE
         self.number = 0
         self.gathered = self._held.get
         self.segment = self._door()
@@ -88,7 +91,7 @@ class Gatherer:
                 if flags & PLAIN_BITS == PLAIN and not missing:
                     add((key, seq, ack, flags, payload, frame, time_ns))
                 else:
-                    odd(_walker(add), key, seq, ack, flags, payload, missing, frame, time_ns)
+                    odd(_whose(add), key, seq, ack, flags, payload, missing, frame, time_ns)
             elif flags & PLAIN_BITS == _SYN | _ACK:
                 begin(key, seq, ack, flags, payload, missing, frame, time_ns)
             else:
@@ -99,7 +102,7 @@ class Gatherer:
     @property
     def open(self) -> int:
         """Connections that are gathered now."""
-        return len(self._held) // 2
+        return len(self._held) // 2 - self._followed
 
     def _begin(
         self, key: bytes, seq: int, ack: int, flags: int, payload: bytes, missing: int, frame: int, time_ns: int
@@ -111,29 +114,39 @@ class Gatherer:
             self._streams.feed(key, seq, ack, flags, payload, missing, frame, time_ns)
             return
         walker = Walker(self._leader, self, kind, (syn, (key, seq, ack, flags, payload, frame, time_ns)))
-        walker.restart(self._leader.ways.root(kind))
-        self._held[walker.client] = self._held[key] = walker.opened
-        self._watch(walker)
+        self._hold(walker)
 
     def went_on(self, walker: Walker) -> None:
         """See ``walker.Keeper``."""
+        if self._leader.places is not None:
+            self._leader.places.here = (walker[-1][5], 0)
         if not walker.walk():
-            self._give_up(walker)
+            self._give_up(walker, follow=not self._leader.early)
         elif not walker.opening:
             self._held[walker.client] = self._held[walker.server] = walker.append
 
-    def woken(self, walker: Walker, held: Held) -> None:
-        """See ``walker.Keeper``."""
-        self._unpack(walker)
+    def _hold(self, walker: Walker) -> None:
+        walker.restart(self._leader.ways.root(walker.kind))
+        self._held[walker.client] = self._held[walker.server] = walker.opened
+        self._young.append(walker)
+
+    def woken(self, packed: Packed, held: Held) -> None:
+        """See ``packed.Waker``."""
+        self._unpack(packed)
         add = self._held.get(held[0])
         if add is not None:
             add(held)
         else:
-            self._streams.feed(*held[:5], 0, *held[5:])
+            self.follow(held)
+
+    def follow(self, held: Held) -> None:
+        """See ``walker.Keeper``."""
+        key, seq, ack, flags, payload, frame, time_ns = held
+        self._streams.feed(key, seq, ack, flags, payload, 0, frame, time_ns)
 
     def _odd(
         self,
-        walker: Walker,
+        held: Walker | Packed,
         key: bytes,
         seq: int,
         ack: int,
@@ -144,14 +157,16 @@ class Gatherer:
         time_ns: int,
     ) -> None:
         """A segment that ends a stream, or does not belong into a plain connection."""
+        walker = held if isinstance(held, Walker) else self._unpack(held)
         how = flags & PLAIN_BITS
-        plain = not missing and walker.half != key and how in {_FIN | _ACK, _RST | _ACK, _RST}
-        if not plain:
-            self._give_up(walker)
+        if not walker.over:
+            if walker.followed:
+                self._forget(walker)
+            elif missing or walker.half == key or how not in {_FIN | _ACK, _RST | _ACK, _RST}:
+                self._give_up(walker)
+        if walker.over:
             self._streams.feed(key, seq, ack, flags, payload, missing, frame, time_ns)
             return
-        if walker.packed:
-            walker.unpack(self._leader.ways.root(walker.kind))
         walker.append((key, seq, ack, flags, payload, frame, time_ns))
         if how == _FIN | _ACK and walker.half is None:
             walker.half = key
@@ -167,58 +182,54 @@ class Gatherer:
         self._forget(walker)
         (_, isn, *_), (_, isn_there, *_) = walker.handshake
         self._streams.ended(walker.client, walker.server, (isn, isn_there))
-        walker.clear()
         self._leader.take(repeat)
 
     def _forget(self, walker: Walker) -> None:
         del self._held[walker.client], self._held[walker.server]
         self._weight -= walker.weight
+        self._followed -= walker.followed
         walker.over = True
-
-    def _give_up(self, walker: Walker) -> None:
-        """It is not plain, or not known: let the reassembler have all of it."""
-        if walker.packed:
-            walker.unpack(self._leader.ways.root(walker.kind))
-        self._forget(walker)
-        feed = self._streams.feed
-        self.number = walker.number
-        for key, seq, ack, flags, payload, frame, time_ns in (*walker.handshake, *walker):
-            feed(key, seq, ack, flags, payload, 0, frame, time_ns)
-        self.number = 0
         walker.clear()
+
+    def _give_up(self, walker: Walker, *, follow: bool = False) -> None:
+        """It is not plain, or not known: let the reassembler have all of it. ``follow``: and all that comes, but keep
+        it too."""
+        self.number = walker.number
+        for held in (*walker.handshake, *walker):
+            self.follow(held)
+        self.number = 0
+        if follow:
+            walker.followed = True
+            self._followed += 1
+            self._held[walker.client] = self._held[walker.server] = walker.follow
+        else:
+            self._forget(walker)
 
     # -- what may not wait -----------------------------------------------------------------------------------------
 
     def sweep(self, now_ns: int) -> None:
         """A block of the capture is over; ``now_ns`` is its time, if it is known. Comes before that of the streams."""
-        self._block += 1
-        young, dated, limits = self._young, self._dated, self._leader.limits
-        while dated and dated[0] <= self._block:
-            dated.popleft()
-            walker = young.popleft()
-            if not walker.over:
-                self._look_again(walker)
+        limits = self._leader.limits
+        young, self._young = self._young, []
+        for young_one in young:
+            if not young_one.over:
+                self._look_again(young_one)
         if now_ns >= self._next_sweep:
             self._next_sweep = now_ns + 60_000_000_000
             oldest = now_ns - limits.idle_seconds * 1_000_000_000
-            for walker in self.walkers():
-                if walker.last_ns < oldest and limits.idle_seconds:
-                    self._give_up(walker)
+            for one in self.all():
+                if one.last_ns < oldest and limits.idle_seconds:
+                    self._give_up(self._unpacked(one))
         if self.open + self._streams.open > limits.connections > 0:
             self.release()
-
-    def _watch(self, walker: Walker) -> None:
-        self._young.append(walker)
-        self._dated.append(self._block + self._patience)
 
     def _look_again(self, walker: Walker) -> None:
         if len(walker) == walker.seen:
             walker.rests += 1
-            if walker.rests * self._patience >= PATIENCE:
-                self._held[walker.client] = self._held[walker.server] = walker.woken
-                walker.pack()
+            if walker.rests >= RESTS or len(self._young) > MANY:
+                self._set_aside(walker)
             else:
-                self._watch(walker)
+                self._young.append(walker)
             return
         weight = sum(len(held[4]) for held in walker)
         self._weight += weight - walker.weight
@@ -226,35 +237,68 @@ class Gatherer:
         large = (
             len(walker) > MAX_SEGMENTS or weight > MAX_BYTES or self._weight > self._leader.limits.gathered_bytes > 0
         )
-        if large or (self._leader.early and not walker.walk()):
+        if large and walker.followed:
+            self._forget(walker)
+        elif large or (self._leader.early and not walker.walk()):
             self._give_up(walker)
         else:
-            self._watch(walker)
+            self._young.append(walker)
 
-    def _unpack(self, walker: Walker) -> None:
-        """A connection that was packed goes on: what is known of it is found again."""
-        walker.unpack(self._leader.ways.root(walker.kind))
-        self._held[walker.client] = self._held[walker.server] = walker.opened
-        self._watch(walker)
-        if len(walker):
+    def _set_aside(self, walker: Walker) -> None:
+        """Nothing was said for a while: keep what was in as few bytes as it has."""
+        if walker.followed:
+            number = self._streams.let_go(walker.client)
+            if number is None:
+                self._forget(walker)
+                return
+            walker.number = walker.number or number
+            walker.followed = False
+            self._followed -= 1
+        packed = Packed(walker, self)
+        walker.over = True
+        walker.clear()
+        self._held[packed.client] = self._held[packed.server] = packed.woken
+
+    def _unpack(self, packed: Packed) -> Walker:
+        """A connection that was packed goes on: what is known of it is found again, if all of it still is."""
+        walker = self._unpacked(packed)
+        self._hold(walker)
+        if walker:
             self.went_on(walker)
+        return walker
 
-    def walkers(self) -> list[Walker]:
-        """The connections that are gathered, the first to be answered first."""
-        return [walker for key, add in self._held.items() if (walker := _walker(add)).client == key]
+    def _unpacked(self, one: Walker | Packed) -> Walker:
+        if isinstance(one, Walker):
+            return one
+        syn, answer, *segments = one.segments()
+        walker = Walker(self._leader, self, one.kind, (syn, answer))
+        walker.number = one.number
+        walker.restart(self._leader.ways.root(walker.kind))
+        walker.extend(segments)
+        return walker
+
+    def all(self) -> list[Walker | Packed]:
+        """The connections that are gathered and not followed."""
+        return [
+            one
+            for key, add in self._held.items()
+            if (one := _whose(add)).client == key and not (isinstance(one, Walker) and one.followed)
+        ]
 
     def release(self) -> None:
         """Let the reassembler have everything."""
-        for walker in self.walkers():
-            self._give_up(walker)
+        for one in self.all():
+            self._give_up(self._unpacked(one))
 
-    def close(self, walker: Walker) -> None:
-        """The capture is over, and ``walker`` was still open."""
-        if walker.packed:
-            walker.unpack(self._leader.ways.root(walker.kind))
-        self._end(walker)
+    def settle(self) -> None:
+        """The capture is over: nothing is set aside any more."""
+        self._young.clear()
+
+    def close(self, one: Walker | Packed) -> None:
+        """The capture is over, and this was still open."""
+        self._end(self._unpacked(one))
 
 
-def _walker(add: Callable[[Held], None]) -> Walker:
+def _whose(add: Callable[[Held], None]) -> Walker | Packed:
     """Whose method ``add`` is."""
-    return cast("Walker", cast("MethodType", add).__self__)
+    return cast("Walker | Packed", cast("MethodType", add).__self__)

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from .detect import Verdict, judge_heads, preamble
 
 if TYPE_CHECKING:
-    from collections import deque
-
     from . import model
     from .beaten import Ways
     from .conversation import Conversation
@@ -31,7 +29,6 @@ __all__ = ["Attached", "Candidate", "Host"]
 class Host(Protocol):
     """The tracker, as listeners know it."""
 
-    ended: deque[model.Connection | Repeat]
     ways: Ways
     servers: Servers
     limits: Limits
@@ -39,6 +36,9 @@ class Host(Protocol):
 
     def clock(self, time_ns: int) -> str:
         """A time as the report shows it."""
+
+    def take(self, one: model.Connection | Repeat) -> None:
+        """The report of a connection that ended."""
 
     def begin(self, flow: Flow, client: Stream, kind: object = None) -> Attached:
         """``flow`` carries SMTP: let a conversation judge it. ``kind``: of the ways that it may be learned for."""
@@ -83,7 +83,12 @@ class Attached:
             record.notes.append(why)
         self.talk.course.captured = self._client.seen and self._client.peer.seen
         self.talk.overlaps = {"client": self._client.overlap, "server": self._client.peer.overlap}
-        self._host.ended.append(self.talk.finish())
+        self._host.take(self.talk.finish())
+        self.talk.part()
+
+    def let_go(self) -> None:
+        """See ``streams.Listener``."""
+        self.talk.part()
 
     def standing(self) -> model.Connection:
         """The report as it stands; it goes on growing."""
@@ -141,6 +146,9 @@ class Candidate:
         """See ``streams.Listener``."""
         if self._decide(over=True):
             self._flow.listener.finish(why)
+
+    def let_go(self) -> None:
+        """See ``streams.Listener``."""
 
     def _decide(self, *, over: bool) -> bool:
         """Whether it is SMTP; False also while that is open."""

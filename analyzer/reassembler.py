@@ -45,6 +45,7 @@ class _Nobody:
     def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int, acked: int) -> None: ...
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None: ...
     def finish(self, why: str) -> None: ...
+    def let_go(self) -> None: ...
 
 
 _NOBODY = _Nobody()
@@ -124,13 +125,14 @@ class Reassembler:
     def close(self) -> None:
         """The source ended: report what is still open."""
         for flow in self.flows():
-            self.finish(flow)
+            self.finish(flow.a.key)
         self._handshakes.clear()
 
-    def finish(self, flow: Flow) -> None:
-        """Nothing more comes of ``flow``."""
-        if self._streams.get(flow.a.key) is flow.a:
-            self._end(flow, "", flow.last_ns)
+    def finish(self, key: bytes) -> None:
+        """Nothing more comes of the connection, if any, that ``key`` is a stream of."""
+        stream = self._streams.get(key)
+        if stream is not None:
+            self._end(stream.flow, "", stream.flow.last_ns)
 
     def answered(self, key: bytes, ack: int) -> tuple[bytes, int, int, int, bytes, int, int] | None:
         """The SYN that a segment with SYN and ACK of ``key`` answers, as (key, sequence number, 0, flags, b"", frame,
@@ -144,6 +146,22 @@ class Reassembler:
         del self._handshakes[back]
         return back, syn[0], 0, SYN, b"", syn[1], syn[2]
 
+    def let_go(self, client: bytes) -> int | None:
+        """Forget the connection, which will be fed again from the beginning if it goes on; returns its number. None:
+        it is not followed here, or not as plain as that takes."""
+        stream = self._streams.get(client)
+        if stream is None or stream.flow.a is not stream:
+            return None
+        flow, peer = stream.flow, stream.peer
+        plain = stream.settled and peer.settled and stream.fin < 0 and peer.fin < 0
+        if flow.busy or not plain or stream.overlap or peer.overlap:
+            return None
+        del self._streams[client], self._streams[peer.key]
+        flow.listener.let_go()
+        _part(flow)
+        del stream.peer, peer.peer
+        return flow.number
+
     def ended(self, client: bytes, server: bytes, isn: tuple[int, int]) -> None:
         """A connection that somebody else followed is over: what comes late of it is nothing new."""
         self._close(client, isn[0])
@@ -153,8 +171,7 @@ class Reassembler:
         """Follow ``flow`` no further and report nothing of it: it carries something else."""
         self._drop(flow)
         self.ignored |= {flow.a.key, flow.b.key}
-        flow.listener = _NOBODY
-        flow.a.deliver = flow.b.deliver = _NOBODY.data
+        _part(flow)
 
     def sweep(self, now_ns: int = 0) -> None:
         """Close what was idle too long and what exceeds the number of connections. Cheap when called often.
@@ -438,6 +455,7 @@ class Reassembler:
             flow.listener.closed(reset, "rst", frame, time_ns, reset.peer.acked)
         self._drop(flow)
         flow.listener.finish(why)
+        _part(flow)  # what judged it is in a circle with it, and circles stay until the collector comes by
 
     def _drop(self, flow: Flow) -> None:
         for stream in (flow.a, flow.b):
@@ -458,6 +476,13 @@ class Reassembler:
         for one in (key, _reversed(key)):
             self._closed.pop(one, None)
             self.ignored.discard(one)
+
+
+def _part(flow: Flow) -> None:
+    """Nobody listens to ``flow`` any more."""
+    flow.listener = _NOBODY
+    flow.a.deliver = flow.b.deliver = _NOBODY.data
+    flow.a.recent, flow.b.recent = [], []
 
 
 def _ends_here(stream: Stream, start: int) -> bool:

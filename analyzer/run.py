@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from .errors import display_path
 from .interrupt import interruptible
 from .model import Capture
-from .reports.output import Repeats
 from .reports.progress import Bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .audit import Audit
+    from .jobs import SharedAudit
     from .model import Connection, Summary
     from .reports.fanout import Flushed
     from .reports.output import Output, Writer
@@ -59,7 +59,7 @@ def notice(text: str) -> None:
 
 
 def run(
-    audit: Audit,
+    audit: Audit | SharedAudit,
     paths: Sequence[str],
     writer: Writer,
     output: Output | Flushed,
@@ -73,15 +73,14 @@ def run(
     ends the run quietly, with the status of what was found so far. Raises ``OutputError`` where the report cannot be
     written.
     """
-    if isinstance(writer, Repeats):
-        audit.tell_repeats(writer.repeat)
-    output.patient = True
+    audit.attach(writer)
+    output.be_patient()
     bar = Bar(wanted=not (output.terminal and writer.streams))
     interrupted = False
     # Little of what an audit makes is garbage in a circle, and much of it is kept for a while: the collector's own
     # pace would have it look at everything again and again, for a quarter of the time of a run.
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(50_000, 10, 10)
 
     def take(items: Iterable[Capture | Connection]) -> None:
         for item in items:

@@ -33,12 +33,15 @@ class Servers:
         self._limit = limits.remembered_servers
         self._life_ns = limits.server_memory_seconds * 10**9
         self._offers: dict[tuple[str, ...], Offer] = {}
+        self.asked: set[tuple[tuple[str, ...], bool]] | None = None  # who offered and who did not, if that is noted
 
     def __len__(self) -> int:
         return len(self._offers)
 
     def offered(self, key: tuple[str, ...], offer: Offer) -> None:
         """``key`` (server, banner name, client network) offers STARTTLS."""
+        if self.asked is not None:
+            self.asked.add((key, True))
         offers = self._offers
         offers.pop(key, None)
         offers[key] = offer
@@ -47,6 +50,8 @@ class Servers:
 
     def last_offer(self, key: tuple[str, ...], time_ns: int) -> Offer | None:
         """The last offer before ``time_ns`` that still counts."""
+        if self.asked is not None:
+            self.asked.add((key, False))
         offer = self._offers.get(key)
         if offer is None or offer.time_ns > time_ns:
             return None

@@ -6,12 +6,14 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from .reports.output import Repeats
+from .audit import Repeats
+from .jobs import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .audit import Audit
+    from .jobs import SharedAudit
     from .model import Capture, Connection, Summary
     from .redact.redactor import Redactor
     from .repeat import Repeat
@@ -31,7 +33,7 @@ class Stats:
         """``writer``, with the time that it takes."""
         return _Timed(writer, self)
 
-    def told(self, audit: Audit) -> Iterator[str]:
+    def told(self, audit: Audit | SharedAudit) -> Iterator[str]:
         """Lines for a person, when the run is over."""
         seconds = time.perf_counter() - self._started
         frames = sum(capture.frames for capture in audit.captures)
@@ -42,7 +44,7 @@ class Stats:
         decoded = fast + raw + scapy or 1
         shares = zip(("hot loop", "raw lane", "Scapy"), (fast, raw, scapy), strict=True)
         yield "decoded by " + ", ".join(f"{name} {100 * part / decoded:.1f} %" for name, part in shares)
-        judged = min(audit.tracker.judged, audit.summary.connections)
+        judged = min(audit.judged, audit.summary.connections)
         told = audit.summary.connections - judged
         yield f"{audit.summary.connections:,} connections: {judged:,} judged in full, {told:,} on beaten ways"
         yield f"{seconds - self.writing:.2f} s reading and judging, {self.writing:.2f} s writing"
@@ -67,6 +69,12 @@ class _Timed:
     def connection(self, connection: Connection) -> None:
         started = time.perf_counter()
         self._writer.connection(connection)
+        self._stats.writing += time.perf_counter() - started
+
+    def put(self, lines: bytes) -> None:
+        started = time.perf_counter()
+        if isinstance(self._writer, Lines):
+            self._writer.put(lines)
         self._stats.writing += time.perf_counter() - started
 
     def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:

@@ -47,6 +47,9 @@ class Listener(Protocol):
     def finish(self, why: str) -> None:
         """Nothing more comes. ``why``: "" or a sentence for the reader (evicted, port reused)."""
 
+    def let_go(self) -> None:
+        """Forget it all, and report nothing: it will be told anew."""
+
 
 class Held(NamedTuple):
     """A segment behind a hole."""
@@ -170,3 +173,8 @@ class Flow:
         self.handshake = False
         self.first_frame = frame
         self.started_ns = self.last_ns = time_ns
+
+    @property
+    def started(self) -> tuple[int, int]:
+        """Time and frame of its first segment."""
+        return self.started_ns, self.first_frame

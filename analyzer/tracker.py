@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from operator import itemgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from . import model
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from .conversation import ContentTap
+    from .packed import Packed
+    from .shares import Places
     from .streams import Stream
     from .walker import Walker
 
@@ -64,6 +66,7 @@ class Tracker:
         self._detail = detail
         self._tap = tap
         self.early = early
+        self.places: Places | None = None
         learns = learn and detail == NO_DETAIL and tap is None
         self._gatherer = Gatherer(self, self.streams) if learns else None
         self.segment: SegmentSink = self.streams.feed if self._gatherer is None else self._gatherer.segment
@@ -81,15 +84,20 @@ class Tracker:
     def ending(self) -> Iterator[None]:
         """The same step by step, so that who takes from ``ended`` meanwhile need not hold all that was open at once."""
         gatherer, streams = self._gatherer, self.streams
-        left: list[tuple[int, int, Flow | Walker]] = [(f.started_ns, f.first_frame, f) for f in streams.flows()]
+        left: list[Flow | Walker | Packed] = [*streams.flows()]
         if gatherer is not None:
-            left += [(syn[6], syn[5], walker) for walker in gatherer.walkers() for syn in walker.handshake[:1]]
-        left.sort(key=itemgetter(0, 1))
-        for _, _, one in left:
+            gatherer.settle()
+            left += gatherer.all()
+        left.sort(key=attrgetter("started"), reverse=True)
+        while left:
+            one = left.pop()
+            if self.places is not None:
+                self.places.here = one.started
             if isinstance(one, Flow):
-                streams.finish(one)
+                streams.finish(one.a.key)
             elif gatherer is not None:
                 gatherer.close(one)
+                streams.finish(one.client)
             yield
         streams.close()
 
@@ -167,6 +175,8 @@ class Tracker:
 
     def next_id(self) -> int:
         """The number of a new connection."""
+        if self.places is not None:
+            self.places.begun.append(self.places.here)
         self._last_id += 1
         return self._last_id
 
@@ -174,9 +184,11 @@ class Tracker:
         """See ``gather.Leader``: connections of one port, on one machine or between two, are judged alike."""
         return (server[-4:-2], _is_loopback(server)) if server[-4:-2] in self._port_bytes else None
 
-    def take(self, repeat: Repeat) -> None:
-        """See ``gather.Leader``."""
-        self.ended.append(repeat)
+    def take(self, one: model.Connection | Repeat) -> None:
+        """A connection ended."""
+        if self.places is not None:
+            self.places.ended.append(self.places.here)
+        self.ended.append(one)
 
     def _accept(self, flow: Flow) -> None:
         from_port, to_port = flow.a.key[-4:-2], flow.a.key[-2:]
@@ -219,7 +231,7 @@ class Tracker:
         ``kind``: of the ways that it may be learned for, None: none.
         """
         self.judged += 1
-        number = flow.number or self.next_id()
+        number = flow.number = flow.number or self.next_id()
         record = self.record(client.key, number, flow.started_ns, handshake=flow.handshake)
         fixed = self._profile is not None
         tap = None if self._tap is None else self._tap(record)

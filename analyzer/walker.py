@@ -14,7 +14,6 @@
 from __future__ import annotations
 
 from itertools import islice
-from struct import Struct
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from .beaten import CLIENT, LINES, MAIL_DATA, OPAQUE, TLS, Place, content_step, first_of_reply, fits, tls_step
@@ -37,11 +36,6 @@ __all__ = ["Keeper", "Walker"]
 _FIN, _RST, _ACK = 1, 4, 16
 _ENDED = _FIN | _RST
 
-# Of a packed segment: whether it is the client's, numbers, flags, length of the payload, frame, time.
-_layout = Struct("<?IIBIQq")
-_HEAD = _layout.size
-_head, _heads = _layout.pack, _layout.iter_unpack
-
 
 class Keeper(Protocol):
     """Whoever holds walkers."""
@@ -49,16 +43,17 @@ class Keeper(Protocol):
     def went_on(self, walker: Walker) -> None:
         """``walker`` has come to something that may not wait."""
 
-    def woken(self, walker: Walker, held: Held) -> None:
-        """A segment came for ``walker``, which is packed."""
+    def follow(self, held: Held) -> None:
+        """A segment came that is for the reassembler too."""
 
 
 class Walker(list[Held]):
     """The segments of one connection behind its ``handshake``, and how far they lead.
 
     ``client``, ``server``: keys of both streams. ``number``: of the connection, 0 until the server has said something.
-    ``half``: key of the stream that ended, while the other goes on. ``seen``, ``weight``, ``rests``: how many segments
-    there were when it was last looked at, the bytes that they held, and how often there were no more since.
+    ``half``: key of the stream that ended, while the other goes on. ``followed``: the reassembler has the segments too.
+    ``over``: nobody asks for it any more. ``seen``, ``weight``, ``rests``: how many segments there were when it was
+    last looked at, the bytes that they held, and how often there were no more since.
     """
 
     __slots__ = (
@@ -69,18 +64,17 @@ class Walker(list[Held]):
         "_guide",
         "_heard",
         "_keeper",
-        "_last_ns",
         "_place",
         "_said",
         "_slow",
         "_steps",
         "client",
+        "followed",
         "half",
         "handshake",
         "kind",
         "number",
         "over",
-        "packed",
         "rests",
         "seen",
         "server",
@@ -96,7 +90,7 @@ class Walker(list[Held]):
         self.client, self.server = handshake[0][0], handshake[1][0]
         self.number = 0
         self.half: bytes | None = None
-        self.over = self.packed = False
+        self.over = self.followed = False
         self.seen = self.weight = self.rests = 0
 
     def restart(self, root: Place) -> None:
@@ -119,9 +113,10 @@ class Walker(list[Held]):
         if held[4] and held[0] == self.server:
             self._keeper.went_on(self)
 
-    def woken(self, held: Held) -> None:
-        """Takes a segment while packed."""
-        self._keeper.woken(self, held)
+    def follow(self, held: Held) -> None:
+        """Takes a segment while the reassembler follows the connection as well."""
+        self.append(held)
+        self._keeper.follow(held)
 
     @property
     def opening(self) -> bool:
@@ -131,33 +126,12 @@ class Walker(list[Held]):
     @property
     def last_ns(self) -> int:
         """Time of the last segment."""
-        return self._last_ns if self.packed else self[-1][6] if self else self.handshake[1][6]
+        return self[-1][6] if self else self.handshake[1][6]
 
-    def pack(self) -> None:
-        """Nothing was said for a while: keep the segments in as few bytes as they have, and nothing else."""
-        self._last_ns = self.last_ns
-        heads = [
-            _head(key == self.client, seq, ack, flags, len(payload), frame, time_ns)
-            for key, seq, ack, flags, payload, frame, time_ns in self
-        ]
-        whole = b"".join((*heads, *(held[4] for held in self)))
-        self.restart(self._place)
-        self.packed = True
-        self[:] = [(whole, len(heads), 0, 0, b"", 0, 0)]
-
-    def unpack(self, root: Place) -> None:
-        """Have the segments again; none was looked at."""
-        ((whole, count, *_),) = self
-        at = count * _HEAD
-        segments = []
-        for client, seq, ack, flags, length, frame, time_ns in _heads(whole[:at]):
-            payload = whole[at : at + length]
-            at += length
-            segments.append((self.client if client else self.server, seq, ack, flags, payload, frame, time_ns))
-        self[:] = segments
-        self.packed = False
-        self.seen = self.rests = 0
-        self.restart(root)
+    @property
+    def started(self) -> tuple[int, int]:
+        """Time and frame of the SYN."""
+        return self.handshake[0][6], self.handshake[0][5]
 
     # -- walking ---------------------------------------------------------------------------------------------------
 

@@ -133,6 +133,9 @@ class _Heard:
     def conflict(self, stream: Stream, offset: int, *_: Any) -> None:
         assert offset >= 0
 
+    def let_go(self) -> None:
+        """Never asked for: nobody gathers here."""
+
     def finish(self, why: str) -> None:
         self.over += 1
 

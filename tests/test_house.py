@@ -33,7 +33,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer", "analyzer.errors", "analyzer.limits", "analyzer.times", "analyzer.model", "analyzer.choices"),
     ("analyzer.files",),
     ("analyzer.windows", "analyzer.links"),
-    ("analyzer.network", "analyzer.fragments", "analyzer.scapy_lane", "analyzer.segments"),
+    ("analyzer.network", "analyzer.fragments", "analyzer.scapy_lane", "analyzer.segments", "analyzer.shares"),
     ("analyzer.readers", "analyzer.pcap", "analyzer.pcapng"),
     ("analyzer.capture",),
     ("analyzer.streams", "analyzer.causal", "analyzer.ordering", "analyzer.reassembler"),
@@ -52,7 +52,7 @@ FLOORS: list[tuple[str, ...]] = [
     # what was judged once and comes again
     ("analyzer.letter", "analyzer.steps", "analyzer.endpoints"),
     ("analyzer.pattern", "analyzer.beaten", "analyzer.repeat"),
-    ("analyzer.template", "analyzer.walker", "analyzer.listeners"),
+    ("analyzer.template", "analyzer.walker", "analyzer.packed", "analyzer.listeners"),
     ("analyzer.gather", "analyzer.scout"),
     ("analyzer.tracker", "analyzer.ends"),
     # from exchanges to findings
@@ -65,7 +65,7 @@ FLOORS: list[tuple[str, ...]] = [
     # from findings to people and programs
     ("analyzer.reports.*", "analyzer.stores.*"),
     ("analyzer.messages.*",),
-    ("analyzer.interrupt", "analyzer.run", "analyzer.stats"),
+    ("analyzer.jobs", "analyzer.interrupt", "analyzer.run", "analyzer.stats"),
     ("analyzer.config",),
     ("analyzer.wireshark", "analyzer.wireshark.blocks", "analyzer.wireshark.comments"),
     ("analyzer.annotate",),

@@ -18,6 +18,7 @@ from .options import (
     FailOption,
     FormatOption,
     Ignore,
+    JobsOption,
     NoConfigOption,
     OutputOption,
     Paths,
@@ -53,6 +54,7 @@ def audit(
     redact: RedactOption = None,
     zeek_json: ZeekJsonOption = False,
     stats: StatsOption = False,
+    jobs: JobsOption = None,
     config: ConfigOption = None,
     no_config: NoConfigOption = False,
 ) -> int:
@@ -81,7 +83,14 @@ def audit(
         redact=redact,
         headers=any(FORMATS[one.form].headers for one in wanted),
     )
-    audit = Audit(options)
+    shares = 1
+    if [one.form for one in wanted] == [Form.NDJSON]:
+        from ..jobs import SharedAudit, worth_sharing  # noqa: PLC0415
+
+        shares = worth_sharing(options, inputs) if jobs is None else jobs
+    elif (jobs or 1) > 1:
+        raise UsageError("--jobs belongs to ndjson", f"--jobs {jobs}", "add --format ndjson, or leave it out")
+    audit = SharedAudit(options, shares) if shares > 1 else Audit(options)
     failing = fail_on or FailOn(settings.fail_on)
     style = Style(concise=concise, zeek_json=zeek_json, failing=COUNTED[failing])
     with opened(wanted, inputs, style) as (writer, out):

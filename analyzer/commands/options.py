@@ -28,6 +28,7 @@ __all__ = [
     "FailOption",
     "FormatOption",
     "Ignore",
+    "JobsOption",
     "NoConfigOption",
     "OutputOption",
     "Paths",
@@ -107,6 +108,17 @@ RedactOption = Annotated[
 ]
 StatsOption = Annotated[
     bool, typer.Option("--stats", help="Say on standard error how fast it was, and what took the time.")
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=1,
+        max=64,
+        metavar="N",
+        help="With --format ndjson: processes that share the work. Chosen by the size and kind of the captures.",
+    ),
 ]
 ZeekJsonOption = Annotated[
     bool, typer.Option("--zeek-json", help="With --format zeek: JSON lines rather than tab-separated text.")

@@ -101,6 +101,10 @@ class Ground:
             and self.certain
         )
 
+    def part(self) -> None:
+        """It is finished, and nothing more comes: leave the readers, who know it, and be no circle with them."""
+        del self._reader, self._server
+
     @property
     def readers(self) -> tuple[ClientReader, ServerReader]:
         """Who reads the bytes of either side."""

@@ -19,7 +19,11 @@ class Flushed:
     def __init__(self, outputs: Sequence[Output]) -> None:
         self._outputs = outputs
         self.terminal = any(output.terminal for output in outputs)
-        self.patient = False
+
+    def be_patient(self) -> None:
+        """See ``Output.be_patient``."""
+        for output in self._outputs:
+            output.be_patient()
 
     def settle(self) -> None:
         """See ``Output.settle``."""

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -66,12 +66,16 @@ class JsonWriter:
         self._output.write(self._encode(document) + b"\n")
 
 
+class _Target(Protocol):
+    def write(self, data: bytes) -> None: ...
+
+
 class NdjsonWriter:
     """A line for each capture, connection (without findings) and finding at once, and the summary at the end."""
 
     streams = True
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: _Target) -> None:
         self._output = output
         self._encode = msgspec.json.Encoder().encode
 
@@ -91,6 +95,10 @@ class NdjsonWriter:
             start = b'{"type":"finding","connection":%d,' % connection.id
             text += b"".join([start + encode(finding)[1:] + b"\n" for finding in connection.findings])
         return text
+
+    def put(self, lines: bytes) -> None:
+        """Write lines that another writer of this kind made."""
+        self._output.write(lines)
 
     def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
         """Write the lines of a connection that is one of many alike from their template. False: there is none."""

@@ -6,12 +6,10 @@ import os
 import shutil
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING, BinaryIO, NoReturn, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, BinaryIO, NoReturn, Protocol
 
 if TYPE_CHECKING:
     from ..model import Capture, Connection, Summary
-    from ..redact.redactor import Redactor
-    from ..repeat import Repeat
 
 __all__ = ["Output", "OutputError", "Writer", "plural"]
 
@@ -44,19 +42,11 @@ class Writer(Protocol):
         """The run is over, or was interrupted."""
 
 
-@runtime_checkable
-class Repeats(Protocol):
-    """A writer that has a shorter way for connections that are many alike."""
-
-    def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
-        """Whether it was written; False: make the connection, and give me that."""
-
-
 class Output:
     """A byte stream and what is at the other end of it.
 
-    ``live`` is true for a pipe, a socket or a terminal: someone may be waiting, so that each item is flushed; or, where
-    ``patient`` was set, when ``settle`` is called.
+    ``live`` is true for a pipe, a socket or a terminal: someone may be waiting, so that each item is flushed; behind
+    ``be_patient``, when ``settle`` is called.
     """
 
     def __init__(self, stream: BinaryIO, *, name: str = "standard output", encoding: str = "utf-8") -> None:
@@ -65,7 +55,7 @@ class Output:
         self.encoding = encoding
         self.terminal = stream.isatty()
         self.live = self.terminal or not _is_regular(stream)
-        self.patient = False
+        self._patient = False
         self.colour = _wants_colour(self.terminal)
         columns = shutil.get_terminal_size((FILE_WIDTH, 24)).columns
         self.width = min(max(columns, MIN_WIDTH), MAX_WIDTH)
@@ -75,10 +65,14 @@ class Output:
         """Write all of one item. Raises ``BrokenPipeError`` where nobody reads any more, else ``OutputError``."""
         try:
             self._stream.write(data)
-            if self.live and not self.patient:
+            if self.live and not self._patient:
                 self._stream.flush()
         except OSError as error:
             self._failed(error)
+
+    def be_patient(self) -> None:
+        """From now on ``settle`` is called whenever there will be nothing to write for a while."""
+        self._patient = True
 
     def settle(self) -> None:
         """All that is known for now was written: let them have it who wait for it. Raises as ``write`` does."""

@@ -132,8 +132,9 @@ class Ways:
             place = self._roots[kind] = Place(LINES, _GREETING, opening=True)
         return place
 
-    def learn(self, kind: object, trail: Sequence[tuple[bool, bytes, Place]], pattern: Pattern) -> None:
-        """A dialogue took the steps of ``trail`` (of the server, name, where it led) and ended as ``pattern``."""
+    def learn(self, kind: object, trail: Sequence[tuple[bool, bytes, Place]], pattern: Pattern | None) -> None:
+        """A dialogue took the steps of ``trail`` (of the server, name, where it led) and ended as ``pattern``; None: it
+        has not ended, so that others can only wait at that place."""
         if self._places > MAX_PLACES:
             self._roots.clear()
             self._places = 0
@@ -145,6 +146,8 @@ class Ways:
                 ahead = ways[name] = place
                 self._places += 1
             here = ahead
+        if pattern is None:
+            return
         if here.pattern is None:
             here.pattern = pattern
         elif here.pattern == pattern:

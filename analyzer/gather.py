@@ -74,7 +74,6 @@ class Gatherer:
         self._young: list[Walker] = []  # what is looked at again after each block
         self._weight = 0  # bytes in walkers that were kept beyond that
         self._followed = 0  # walkers that are followed
-        self._next_sweep = 0
         self.number = 0
         self.gathered = self._held.get
         self.segment = self._door()
@@ -207,20 +206,19 @@ class Gatherer:
 
     # -- what may not wait -----------------------------------------------------------------------------------------
 
-    def sweep(self, now_ns: int) -> None:
-        """A block of the capture is over; ``now_ns`` is its time, if it is known. Comes before that of the streams."""
-        limits = self._leader.limits
+    def sweep(self) -> None:
+        """A block of the capture is over. Comes before the sweep of the streams, which this hands to what is too much."""
+        streams, limits = self._streams, self._leader.limits
         young, self._young = self._young, []
         for young_one in young:
             if not young_one.over:
                 self._look_again(young_one)
-        if now_ns >= self._next_sweep:
-            self._next_sweep = now_ns + 60_000_000_000
-            oldest = now_ns - limits.idle_seconds * 1_000_000_000
+        if streams.due:
+            oldest = streams.now_ns - limits.idle_seconds * 1_000_000_000
             for one in self.all():
                 if one.last_ns < oldest and limits.idle_seconds:
                     self._give_up(self._unpacked(one))
-        if self.open + self._streams.open > limits.connections > 0:
+        if self.open + streams.open > limits.connections > 0:
             self.release()
 
     def _look_again(self, walker: Walker) -> None:

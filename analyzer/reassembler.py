@@ -173,16 +173,17 @@ class Reassembler:
         self.ignored |= {flow.a.key, flow.b.key}
         _part(flow)
 
-    def sweep(self, now_ns: int = 0) -> None:
-        """Close what was idle too long and what exceeds the number of connections. Cheap when called often.
+    @property
+    def due(self) -> bool:
+        """Whether the next sweep will look for what was idle too long."""
+        return self.now_ns >= self._next_sweep
 
-        ``now_ns``: the time of the capture, where the source knows it better.
-        """
+    def sweep(self) -> None:
+        """Close what was idle too long and what exceeds the number of connections. Cheap when called often."""
         limits = self._limits
-        self._tick(now_ns)
         now_ns = self.now_ns
         crowded = limits.connections and self.open > limits.connections
-        if now_ns < self._next_sweep and not crowded:
+        if not self.due and not crowded:
             return
         self._next_sweep = now_ns + 60_000_000_000
         flows = {id(stream.flow): stream.flow for stream in self._streams.values()}
@@ -196,8 +197,8 @@ class Reassembler:
             for flow in alive[: self.open - limits.connections + limits.connections // 10]:
                 self._evict(flow, f"followed no further: more than {limits.connections} connections were open")
 
-    def _tick(self, time_ns: int) -> None:
-        """Move the clock on. One damaged time must not make everything look idle, so a leap is believed only when
+    def tick(self, time_ns: int) -> None:
+        """Move ``now_ns`` on, to the time of a segment or of a block. One damaged time must not make everything look idle, so a leap is believed only when
         another segment comes as far."""
         if time_ns - self.now_ns <= _LEAP_NS:
             self.now_ns = max(self.now_ns, time_ns)
@@ -228,7 +229,7 @@ class Reassembler:
         frame: int,
         time_ns: int,
     ) -> None:
-        self._tick(time_ns)
+        self.tick(time_ns)
         if flags & SYN:
             stream = self._syn(stream, key, seq, ack, flags, frame, time_ns)
             seq = (seq + 1) & M32

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .audit import Audit
-    from .jobs import SharedAudit
+    from .jobs.shared import SharedAudit
     from .model import Connection, Summary
     from .reports.fanout import Flushed
     from .reports.output import Output, Writer

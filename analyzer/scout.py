@@ -156,6 +156,12 @@ class Scout(Attached):
         self.stop()
         super().conflict(stream, offset, frame, time_ns)
 
+    def let_go(self) -> None:
+        """See ``streams.Listener``. Others that come as far need not be judged before they go on, or end."""
+        if self._trail is not None and not (self._host.early and self.talk.findings):
+            self._host.ways.learn(self._kind, self._trail, None)
+        super().let_go()
+
     def finish(self, why: str) -> None:
         """See ``streams.Listener``."""
         super().finish(why)

@@ -43,8 +43,10 @@ class Share(NamedTuple):
 
     def owns(self, key: bytes) -> bool:
         """Whether a flow is of this share, in whichever direction ``key`` has it."""
+        half = (len(key) - 4) // 2
+        hosts = int.from_bytes(key[:half], "big") ^ int.from_bytes(key[half:-4], "big")
         ports = int.from_bytes(key[-4:-2], "big") ^ int.from_bytes(key[-2:], "big")
-        return (ports * 0x9E3779B1 >> 16 & 0xFFFF) % self.of == self.mine
+        return ((hosts ^ ports) * 0x9E3779B1 >> 16 & 0xFFFF) % self.of == self.mine
 
     def door(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
         """``sink`` for the segments of this share; flows of others come into ``ignored``."""

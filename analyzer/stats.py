@@ -7,13 +7,13 @@ import time
 from typing import TYPE_CHECKING
 
 from .audit import Repeats
-from .jobs import Lines
+from .jobs.shared import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .audit import Audit
-    from .jobs import SharedAudit
+    from .jobs.shared import SharedAudit
     from .model import Capture, Connection, Summary
     from .redact.redactor import Redactor
     from .repeat import Repeat

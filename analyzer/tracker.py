@@ -112,9 +112,10 @@ class Tracker:
 
     def sweep(self, now_ns: int = 0) -> None:
         """Close what was idle too long or is too much, by the time of the capture; ``now_ns`` as far as it is known."""
+        self.streams.tick(now_ns)
         if self._gatherer is not None:
-            self._gatherer.sweep(now_ns)
-        self.streams.sweep(now_ns)
+            self._gatherer.sweep()
+        self.streams.sweep()
 
     def standing(self) -> Iterator[model.Connection]:
         """Reports of the connections that are open, as they stand; they go on growing."""

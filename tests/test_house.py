@@ -65,7 +65,8 @@ FLOORS: list[tuple[str, ...]] = [
     # from findings to people and programs
     ("analyzer.reports.*", "analyzer.stores.*"),
     ("analyzer.messages.*",),
-    ("analyzer.jobs", "analyzer.interrupt", "analyzer.run", "analyzer.stats"),
+    ("analyzer.jobs.*",),
+    ("analyzer.interrupt", "analyzer.run", "analyzer.stats"),
     ("analyzer.config",),
     ("analyzer.wireshark", "analyzer.wireshark.blocks", "analyzer.wireshark.comments"),
     ("analyzer.annotate",),

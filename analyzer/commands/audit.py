@@ -85,12 +85,16 @@ def audit(
     )
     shares = 1
     if [one.form for one in wanted] == [Form.NDJSON]:
-        from ..jobs import SharedAudit, worth_sharing  # noqa: PLC0415
+        from ..jobs.worth import worth_sharing  # noqa: PLC0415
 
         shares = worth_sharing(options, inputs) if jobs is None else jobs
     elif (jobs or 1) > 1:
         raise UsageError("--jobs belongs to ndjson", f"--jobs {jobs}", "add --format ndjson, or leave it out")
-    audit = SharedAudit(options, shares) if shares > 1 else Audit(options)
+    audit: Audit | SharedAudit = Audit(options)
+    if shares > 1:
+        from ..jobs.shared import SharedAudit  # noqa: PLC0415
+
+        audit = SharedAudit(options, shares)
     failing = fail_on or FailOn(settings.fail_on)
     style = Style(concise=concise, zeek_json=zeek_json, failing=COUNTED[failing])
     with opened(wanted, inputs, style) as (writer, out):

@@ -18,46 +18,33 @@
 from __future__ import annotations
 
 import gc
-import marshal
 import os
 import signal
-import stat
 from contextlib import suppress
 from functools import partial
 from heapq import merge
-from pathlib import Path
-from struct import Struct
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from msgspec import json
 
-from .audit import Audit
-from .capture import STDIN, Source
-from .errors import InputError
-from .model import Capture, Connection, Summary
-from .reports.machine import NdjsonWriter
-from .segments import SegmentDecoder
-from .shares import Place, Places, Share
+from ..audit import Audit
+from ..model import Capture, Connection, Summary
+from ..shares import Share
+from .hands import Alone, Hand, Message
+from .worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from types import FrameType
 
-    from .audit import Options
-    from .redact.redactor import Redactor
-    from .repeat import Repeat
+    from ..audit import Options
+    from ..redact.redactor import Redactor
+    from ..repeat import Repeat
+    from ..shares import Place
 
-__all__ = ["SharedAudit", "worth_sharing"]
-
-SMALL = 8 << 20  # bytes of all inputs below which a second process takes longer to start than it saves
-DENSE = 0.3  # share of frames on ports of SMTP from which on the work on them is most of it
-MANY = 256  # connections open at the end that are handed over at once
-MAX_JOBS = 4  # that are worth it without being asked for: this process has to keep up with them
+__all__ = ["Lines", "SharedAudit"]
 
 _BEGIN = b'{"type":"connection","id":'
 _FINDING = b'{"type":"finding","connection":'
-_length = Struct("=Q")
-_COMPARES = frozenset({"SEC633"})  # rules whose findings name another connection
 
 
 @runtime_checkable
@@ -71,179 +58,6 @@ class Lines(Protocol):
         """See ``audit.Repeats``."""
 
 
-def worth_sharing(options: Options, paths: Sequence[str]) -> int:
-    """How many processes these inputs are worth: 1, or as many as there are cores for."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    if cores < 2 or not hasattr(os, "fork") or options.decoder != "raw" or options.baseline is not None:
-        return 1
-    try:
-        states = [Path(path).stat() for path in paths if path != STDIN]
-    except OSError:
-        return 1
-    if len(states) < len(paths) or not all(stat.S_ISREG(state.st_mode) for state in states):
-        return 1
-    if sum(state.st_size for state in states) < SMALL or not _is_dense(paths[0], options.ports):
-        return 1
-    return min(cores, MAX_JOBS)
-
-
-def _is_dense(path: str, ports: frozenset[int]) -> bool:
-    """Whether most of what the input begins with is mail."""
-    found = 0
-
-    def sink(
-        key: bytes, seq: int, ack: int, flags: int, payload: bytes, missing: int, frame: int, time_ns: int
-    ) -> None:
-        nonlocal found
-        sides = int.from_bytes(key[-4:-2], "big"), int.from_bytes(key[-2:], "big")
-        found += not ports.isdisjoint(sides)
-
-    try:
-        with Source(path).open(1 << 18) as opened:
-            for _ in opened.reader.run(SegmentDecoder(sink, ports=ports)):
-                return found > DENSE * opened.reader.frames
-    except InputError:
-        pass
-    return False
-
-
-class _Alone(Exception):
-    """One process has to do it."""
-
-
-class _Worker:
-    """What a forked process does: an audit whose lines go into a pipe."""
-
-    def __init__(self, options: Options, paths: Sequence[str], share: Share, pipe: int) -> None:
-        self._paths = paths
-        self._pipe = pipe
-        self._audit = Audit(options, share)
-        self._places = self._audit.tracker.places = Places()
-        self._items: list[bytes] = []
-        self._marks = (0, 0)  # how much had begun and ended when the block was read
-        self._read: tuple[int, int | None] = 0, None
-        self._stop = False
-
-    def run(self) -> None:
-        """Send a message for each block and each capture, some for what is open at the end, and a last one."""
-        audit, tracker = self._audit, self._audit.tracker
-        writer = NdjsonWriter(self)
-        audit.attach(writer)
-        tracker.servers.asked = set()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # comes to all of them, and is the first process's to hear
-        signal.signal(signal.SIGTERM, self._asked_to_stop)
-
-        def take(items: Iterator[Capture | Connection]) -> None:
-            for item in items:
-                if isinstance(item, Capture):
-                    self._send("capture", json.encode(item))
-                    continue
-                writer.connection(item)
-                if any(finding.rule in _COMPARES for finding in item.findings):
-                    raise _Alone
-
-        try:
-            try:
-                take(audit.run(self._paths, self._progress, self._settled))
-            except KeyboardInterrupt:
-                take(audit.stop())
-            if audit.unreadable or tracker.streams.evicted:
-                raise _Alone
-        except _Alone:
-            self._send("alone", None)
-        else:
-            self._send("end", (json.encode(audit.summary), audit.roads, audit.judged))
-
-    def write(self, data: bytes) -> None:
-        """Take the lines of one connection."""
-        self._items.append(data)
-        if self._places.here[1] and len(self._items) >= MANY:
-            self._send("open", None)
-
-    def _asked_to_stop(self, signum: int, frame: FrameType | None) -> None:
-        self._stop = True
-
-    def _progress(self, read: int, total: int | None) -> None:
-        if self._stop:
-            raise KeyboardInterrupt
-        self._read = read, total
-        self._marks = len(self._places.begun), len(self._places.ended)
-
-    def _settled(self) -> None:
-        if self._marks != (len(self._places.begun), len(self._places.ended)):
-            raise _Alone  # something was given up behind the block: the order of that depends on all that is open
-        self._send("block", self._read)
-
-    def _send(self, kind: str, more: Any) -> None:
-        places, servers = self._places, self._audit.tracker.servers
-        ends = list(zip(places.ended, self._items, strict=True))
-        message = marshal.dumps((kind, more, places.begun, ends, list(servers.asked or ())))
-        places.begun, places.ended, self._items, servers.asked = [], [], [], set()
-        data = memoryview(_length.pack(len(message)) + message)
-        while data:
-            data = data[os.write(self._pipe, data) :]
-
-
-class _Message(NamedTuple):
-    """From the worker number ``hand``. ``begun``: places at which connections got numbers; ``ends``: where they ended,
-    and their lines; ``offers``: servers that were found to offer STARTTLS, or not to."""
-
-    hand: int
-    kind: str
-    more: Any
-    begun: list[Place]
-    ends: list[tuple[Place, bytes]]
-    offers: list[tuple[tuple[str, ...], bool]]
-
-
-class _Hand:
-    """A worker as this process sees it. ``numbers``: of its connections, by those that it gave them, less one."""
-
-    def __init__(self, run: Callable[[int], None], others: Sequence[_Hand]) -> None:
-        self._number = len(others)
-        self.pipe: BinaryIO
-        source, target = os.pipe()
-        self.pid = os.fork()
-        if not self.pid:
-            status = 1
-            try:
-                os.close(source)
-                for other in others:
-                    other.pipe.close()
-                run(target)
-                status = 0
-            finally:
-                os._exit(status)  # nothing of the first process is this one's to flush or to take down
-        os.close(target)
-        self.pipe = os.fdopen(source, "rb", 1 << 20)
-        self.numbers: list[int] = []
-
-    def next(self) -> _Message:
-        """Its next message. Raises ``_Alone`` if it has died."""
-        head = self.pipe.read(_length.size)
-        body = self.pipe.read(_length.unpack(head)[0]) if len(head) == _length.size else b""
-        if not body:
-            raise _Alone
-        message = _Message(self._number, *marshal.loads(body))
-        if message.kind == "alone":
-            raise _Alone
-        return message
-
-    def until(self, kind: str) -> tuple[list[_Message], _Message]:
-        """Its messages up to the first of ``kind``, and that one. Raises ``_Alone``."""
-        messages: list[_Message] = []
-        while (message := self.next()).kind != kind:
-            messages.append(message)
-        return messages, message
-
-    def end(self) -> None:
-        """It is wanted no longer."""
-        self.pipe.close()
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-
-
 class SharedAudit:
     """An audit as ``run.run`` knows it, in ``jobs`` processes. Its writer must be one of ``Lines``."""
 
@@ -255,7 +69,7 @@ class SharedAudit:
         self.roads = (0, 0, 0)
         self.judged = 0
         self._jobs = jobs
-        self._hands: list[_Hand] = []
+        self._hands: list[Hand] = []
         self._alone: Audit | None = None  # which goes on where this one could not
         self._writer: Lines | None = None
         self._numbers = 0
@@ -278,9 +92,9 @@ class SharedAudit:
         try:
             for number in range(self._jobs):
                 share = Share(number, self._jobs)
-                self._hands.append(_Hand(partial(_work, self.options, paths, share), self._hands))
+                self._hands.append(Hand(partial(_work, self.options, paths, share), self._hands))
             yield from self._merged(progress, settled)
-        except _Alone:
+        except Alone:
             self._end()
             yield from self._again(paths, progress, settled)
         except KeyboardInterrupt:
@@ -298,7 +112,7 @@ class SharedAudit:
             return
         for hand in self._hands:
             os.kill(hand.pid, signal.SIGTERM)
-        with suppress(_Alone):  # nothing more can be had then
+        with suppress(Alone):  # nothing more can be had then
             rest = [hand.until("capture") for hand in self._hands]
             self._put([message for messages, _ in rest for message in messages])
             yield self._captured(rest[0][1])
@@ -308,7 +122,7 @@ class SharedAudit:
     def _merged(
         self, progress: Callable[[int, int | None], None] | None, settled: Callable[[], None] | None
     ) -> Iterator[Capture]:
-        """What the workers send, in the order of one process. Raises ``_Alone``."""
+        """What the workers send, in the order of one process. Raises ``Alone``."""
         while True:
             messages = [hand.next() for hand in self._hands]
             kinds = {message.kind for message in messages}
@@ -316,7 +130,7 @@ class SharedAudit:
                 self._put_open(messages)
                 return
             if len(kinds) > 1:
-                raise _Alone  # the file grows while it is read
+                raise Alone  # the file grows while it is read
             self._put(messages)
             if kinds == {"capture"}:
                 yield self._captured(messages[0])
@@ -326,11 +140,11 @@ class SharedAudit:
             if progress is not None:
                 progress(*messages[0].more)
 
-    def _captured(self, message: _Message) -> Capture:
+    def _captured(self, message: Message) -> Capture:
         self.captures.append(json.decode(message.more, type=Capture))
         return self.captures[-1]
 
-    def _put(self, messages: Sequence[_Message]) -> None:
+    def _put(self, messages: Sequence[Message]) -> None:
         """Write what ended in a block, one message of each worker."""
         self._compare(messages)
         for _, hand in sorted((place, message.hand) for message in messages for place in message.begun):
@@ -341,14 +155,14 @@ class SharedAudit:
         ):
             self._write(hand, lines)
 
-    def _put_open(self, first: Sequence[_Message | None]) -> None:
+    def _put_open(self, first: Sequence[Message | None]) -> None:
         """Write what was open at the end: of that there may be much, so it comes in many messages."""
         for _, hand, lines in merge(
             *(self._left(hand, message) for hand, message in zip(self._hands, first, strict=True))
         ):
             self._write(hand, lines)
 
-    def _left(self, hand: _Hand, message: _Message | None) -> Iterator[tuple[Place, int, bytes]]:
+    def _left(self, hand: Hand, message: Message | None) -> Iterator[tuple[Place, int, bytes]]:
         while message is None or message.kind == "open":
             if message is not None:
                 self._compare([message])
@@ -375,14 +189,14 @@ class SharedAudit:
         self._writer.put(_BEGIN + number + first + line_end + findings)
         self._written += 1
 
-    def _compare(self, messages: Sequence[_Message]) -> None:
-        """Raise ``_Alone`` where one worker saw an offer of TLS that another one missed."""
+    def _compare(self, messages: Sequence[Message]) -> None:
+        """Raise ``Alone`` where one worker saw an offer of TLS that another one missed."""
         for message in messages:
             for server, offered in message.offers:
                 without, with_it = self._offers.setdefault(server, (set(), set()))
                 (with_it if offered else without).add(message.hand)
                 if without and with_it and len(without | with_it) > 1:
-                    raise _Alone
+                    raise Alone
 
     def _add(self, summary: Summary) -> None:
         ours = self.summary
@@ -449,4 +263,4 @@ class _Rest:
 
 
 def _work(options: Options, paths: Sequence[str], share: Share, pipe: int) -> None:
-    _Worker(options, paths, share, pipe).run()
+    Worker(options, paths, share, pipe).run()

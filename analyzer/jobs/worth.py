@@ -1,0 +1,59 @@
+"""Whether captures are worth more than one process."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..capture import STDIN, Source
+from ..errors import InputError
+from ..segments import SegmentDecoder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..audit import Options
+
+__all__ = ["worth_sharing"]
+
+SMALL = 8 << 20  # bytes of all inputs below which a second process takes longer to start than it saves
+DENSE = 0.3  # share of frames on ports of SMTP from which on the work on them is most of it
+MAX_JOBS = 4  # without being asked for: the first process has to keep up with all others
+
+
+def worth_sharing(options: Options, paths: Sequence[str]) -> int:
+    """How many processes these inputs are worth: 1, or as many as there are cores for."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    if cores < 2 or not hasattr(os, "fork") or options.decoder != "raw" or options.baseline is not None:
+        return 1
+    try:
+        states = [Path(path).stat() for path in paths if path != STDIN]
+    except OSError:
+        return 1
+    if len(states) < len(paths) or not all(stat.S_ISREG(state.st_mode) for state in states):
+        return 1
+    if sum(state.st_size for state in states) < SMALL or not _is_dense(paths[0], options.ports):
+        return 1
+    return min(cores, MAX_JOBS)
+
+
+def _is_dense(path: str, ports: frozenset[int]) -> bool:
+    """Whether most of what the input begins with is mail."""
+    found = 0
+
+    def sink(
+        key: bytes, seq: int, ack: int, flags: int, payload: bytes, missing: int, frame: int, time_ns: int
+    ) -> None:
+        nonlocal found
+        sides = int.from_bytes(key[-4:-2], "big"), int.from_bytes(key[-2:], "big")
+        found += not ports.isdisjoint(sides)
+
+    try:
+        with Source(path).open(1 << 18) as opened:
+            for _ in opened.reader.run(SegmentDecoder(sink, ports=ports)):
+                return found > DENSE * opened.reader.frames
+    except InputError:
+        pass
+    return False

@@ -1,0 +1,177 @@
+"""Connections that are gathered: what is plain is told at the end, what is not goes to the reassembler as it came."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from captures import ACK, FIN, PSH, RST, SYN
+from repeats import dialogue, told
+from scripts import MESSAGE, Segment, envelope, hello, lines
+
+from smtpwire.analyzer.audit import Options
+from smtpwire.analyzer.judge import RuleBook
+from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
+from smtpwire.analyzer.tracker import Tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+END = lines("C QUIT", "S 221 bye", "FC", "FS")
+MAIL = [*envelope(), *lines("C DATA", "S 354 go"), ("C", MESSAGE + ".\r\n"), *lines("S 250 queued")]
+WHOLE = [*hello("PIPELINING", "SIZE 2000"), *MAIL, *END]
+
+
+def tracker(*, learn: bool = True, limits: Limits = DEFAULT_LIMITS) -> Tracker:
+    return Tracker(RuleBook(Options().rules(), limits), learn=learn, limits=limits)
+
+
+def feed(to: Tracker, sent: Iterable[Segment]) -> None:
+    for one in sent:
+        to.segment(*one)
+
+
+def reports(sent: list[Segment], every: int = 0, limits: Limits = DEFAULT_LIMITS) -> list[bytes]:
+    """What is reported of the segments, with a sweep after so many of them; the same without any gathering."""
+    found = []
+    for learn in (True, False):
+        to = tracker(learn=learn, limits=limits)
+        for number, one in enumerate(sent, 1):
+            to.segment(*one)
+            if every and number % every == 0:
+                to.sweep(one.time_ns)
+        to.close()
+        found.append(told(sorted(to.done, key=lambda connection: connection.id)))
+    assert found[0] == found[1]
+    return found[0]
+
+
+def known() -> list[Segment]:
+    return [one for number in range(2) for one in dialogue(WHOLE, number)]
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 5, 8, 13])
+def test_what_is_set_aside_goes_on_as_if_nothing_had_been(every: int) -> None:
+    """With a sweep after every few segments connections are packed and unpacked all the time."""
+    assert len(reports([*known(), *dialogue(WHOLE, 2), *dialogue(WHOLE[:-4], 3)], every)) == 4
+
+
+@pytest.mark.parametrize("place", range(3, 24))
+def test_a_pause_of_many_blocks_at_any_place_changes_nothing(place: int) -> None:
+    plain, full = tracker(), tracker(learn=False)
+    sent = [*known(), *dialogue(WHOLE, 2)]
+    at = len(sent) - len(dialogue(WHOLE, 2)) + place
+    for to in (plain, full):
+        feed(to, sent[:at])
+        for _ in range(5):
+            to.sweep()
+        feed(to, sent[at:])
+        to.close()
+    assert told(plain.done) == told(full.done)
+    assert plain.judged == 2
+
+
+def test_what_nobody_knows_is_set_aside_too_and_told_once() -> None:
+    to = tracker()
+    begun = [dialogue(hello("PIPELINING"), number) for number in range(6)]
+    for sent in begun:
+        feed(to, sent)
+        for _ in range(4):
+            to.sweep()
+    assert to.streams.open == 0
+    assert to.judged < 6, "those that come as far as another one are not judged before they go on"
+    to.close()
+    assert [(c.id, c.closing, len(c.dialogue)) for c in to.done] == [(n, "open", 3) for n in range(1, 7)]
+
+
+def test_findings_of_what_was_set_aside_are_told_once() -> None:
+    script = [*hello(), *lines("C RCPT TO:<b@mx.example>", "S 503 no"), *END]
+    sent = dialogue(script)
+    for place in range(4, len(sent)):
+        to = tracker()
+        feed(to, sent[:place])
+        for _ in range(4):
+            to.sweep()
+        feed(to, sent[place:])
+        to.close()
+        (connection,) = to.done
+        assert [f.rule for f in connection.findings] == ["SEQ103"], place
+
+
+def test_a_connection_that_is_too_large_is_given_up() -> None:
+    body = MESSAGE + "".join(f"line {number}\r\n" for number in range(200_000)) + ".\r\n"
+    long = [*hello(), *envelope(), *lines("C DATA", "S 354 go"), ("C", body), *lines("S 250 ok"), *END]
+    assert len(reports([*known(), *dialogue(long, 2)], every=50)) == 3
+
+
+def test_the_bound_for_all_of_them_gives_up_what_is_beyond() -> None:
+    sent = [one for number in range(2, 12) for one in dialogue(WHOLE[:-4], number)]
+    assert len(reports([*known(), *sent], every=4, limits=Limits(gathered_bytes=1))) == 12
+    assert len(reports([*known(), *sent], every=4, limits=Limits(gathered_bytes=0))) == 12
+
+
+def test_idle_connections_are_closed_in_time() -> None:
+    limits = Limits(idle_seconds=60)
+    to = tracker(limits=limits)
+    feed(to, [*known(), *dialogue(WHOLE[:-4], 2)])
+    now = dialogue(WHOLE, 2)[-1].time_ns
+    to.sweep(now + 30 * 10**9)
+    to.sweep(now + 10_000 * 10**9)
+    assert len(to.ended) == 2, "one time far ahead may be damaged"
+    to.sweep(now + 10_001 * 10**9)
+    assert [note for c in to.done for note in c.notes] == ["followed no further: idle for more than 60 s"]
+
+
+def test_too_many_at_once_are_given_up_by_age() -> None:
+    limits = Limits(connections=5)
+    to = tracker(limits=limits)
+    feed(to, known())
+    feed(to, [one for number in range(2, 10) for one in dialogue(WHOLE[:-4], number)])
+    to.sweep()
+    assert sum("more than 5 connections" in note for c in to.done for note in c.notes) >= 3
+    to.close()
+    assert len(to.done) == 10
+
+
+def odd(change: Callable[[list[Segment]], list[Segment]]) -> None:
+    """What is changed in the third connection changes the report as it does without gathering."""
+    assert reports([*known(), *change(dialogue(WHOLE, 2)), *dialogue(WHOLE, 3)])
+
+
+@pytest.mark.parametrize("place", range(1, 27))
+@pytest.mark.parametrize("flags", [SYN, SYN | ACK, RST, RST | ACK, FIN | ACK, PSH, 0])
+def test_odd_flags_at_any_place(place: int, flags: int) -> None:
+    odd(lambda sent: [*sent[:place], sent[place]._replace(flags=flags), *sent[place + 1 :]])
+
+
+@pytest.mark.parametrize("place", range(1, 27))
+@pytest.mark.parametrize("by", [-1, 1, 1 << 16, 1 << 31])
+def test_other_numbers_at_any_place(place: int, by: int) -> None:
+    odd(lambda sent: [*sent[:place], sent[place]._replace(seq=sent[place].seq + by & 0xFFFFFFFF), *sent[place + 1 :]])
+    odd(lambda sent: [*sent[:place], sent[place]._replace(ack=sent[place].ack + by & 0xFFFFFFFF), *sent[place + 1 :]])
+
+
+@pytest.mark.parametrize("place", range(1, 27))
+def test_lost_and_repeated_segments_at_any_place(place: int) -> None:
+    odd(lambda sent: [*sent[:place], *sent[place + 1 :]])
+    odd(lambda sent: [*sent[: place + 1], sent[place], *sent[place + 1 :]])
+    odd(lambda sent: [*sent[: place - 1], sent[place], sent[place - 1], *sent[place + 1 :]])
+
+
+def test_data_with_the_fin_and_behind_it() -> None:
+    def with_fin(sent: list[Segment]) -> list[Segment]:
+        at = next(n for n, one in enumerate(sent) if one.payload.startswith(b"221"))
+        return [*sent[:at], sent[at]._replace(flags=sent[at].flags | FIN), *sent[at + 1 :]]
+
+    odd(with_fin)
+    odd(lambda sent: [*sent, sent[-1]._replace(flags=ACK | PSH, payload=b"MAIL\r\n", seq=sent[-1].seq + 1)])
+
+
+def test_the_ports_may_be_used_again_at_once() -> None:
+    first, second = dialogue(WHOLE, 2), dialogue(WHOLE, 2)
+    moved = [
+        one._replace(seq=one.seq + 77_777, ack=one.ack + 77_777 if one.flags & ACK else 0, frame=one.frame + 90_000)
+        for one in second
+    ]
+    assert len(reports([*known(), *first, *moved])) == 4
+    assert len(reports([*known(), *first[:12], *moved])) == 4

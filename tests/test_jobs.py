@@ -1,0 +1,205 @@
+"""Several processes over one capture write what one process writes, byte by byte."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from captures import pcap
+from repeats import dialogue
+from scripts import MESSAGE, envelope, hello, lines, records
+
+from smtpwire.analyzer.audit import Audit, Options
+from smtpwire.analyzer.jobs import worth
+from smtpwire.analyzer.jobs.hands import Hand
+from smtpwire.analyzer.jobs.shared import SharedAudit
+from smtpwire.analyzer.limits import Limits
+from smtpwire.analyzer.reports.machine import NdjsonWriter
+from smtpwire.analyzer.reports.output import Output
+from smtpwire.analyzer.run import FailOn, run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scripts import Script
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+
+END = lines("C QUIT", "S 221 bye", "FC", "FS")
+MAIL = [*envelope(), *lines("C DATA", "S 354 go"), ("C", MESSAGE + ".\r\n"), *lines("S 250 queued")]
+WHOLE = [*hello("PIPELINING", "SIZE 2000"), *MAIL, *END]
+WRONG = [*hello(), *lines("C RCPT TO:<b@mx.example>", "S 503 no"), *END]
+SAMPLES = sorted((Path(__file__).parents[1] / "samples").glob("*.pcap*"))
+SHARED = sorted((Path(__file__).parents[2] / "shared" / "captures").glob("*/*.pcap*"))
+
+
+def written(paths: Sequence[str | Path], jobs: int, options: Options | None = None) -> bytes:
+    """The report of so many processes; the summary's counts by rule are compared without their order."""
+    buffer = BytesIO()
+    output = Output(buffer)
+    options = options or Options()
+    audit = SharedAudit(options, jobs) if jobs > 1 else Audit(options)
+    run(audit, list(map(str, paths)), NdjsonWriter(output), output, FailOn.NEVER)
+    return buffer.getvalue()
+
+
+def same(paths: Sequence[str | Path], options: Options | None = None) -> bytes:
+    alone = written(paths, 1, options)
+    for jobs in (2, 3):
+        assert written(paths, jobs, options).splitlines()[:-1] == alone.splitlines()[:-1]
+    return alone
+
+
+def capture(path: Path, *scripts: Script, open_last: int = 0) -> Path:
+    """Connections one after the other, the last few side by side."""
+    sent = [
+        one for number, script in enumerate(scripts[: len(scripts) - open_last]) for one in dialogue(script, number)
+    ]
+    side = [dialogue(s, n) for n, s in enumerate(scripts)][len(scripts) - open_last :]
+    sent += [talk[at] for at in range(max(map(len, side), default=0)) for talk in side if at < len(talk)]
+    path.write_bytes(pcap(records(sent)))
+    return path
+
+
+def test_all_samples_at_once() -> None:
+    assert len(same(SAMPLES).splitlines()) > 50
+
+
+@pytest.mark.skipif(not SHARED, reason="the captures of others are not here")
+def test_captures_of_others() -> None:
+    for path in SHARED:
+        same([path])
+
+
+def test_connections_side_by_side_and_open_at_the_end(tmp_path: Path) -> None:
+    scripts = [*[WHOLE] * 6, WRONG, WHOLE, WRONG, *[WHOLE] * 5, *[WHOLE[:-4]] * 5]
+    path = capture(tmp_path / "a.pcap", *scripts, open_last=9)
+    found = same([path])
+    assert found.count(b'"type":"connection"') == 19
+    assert found.count(b'"type":"finding"') == 2
+
+
+def test_connections_that_go_on_in_the_next_file(tmp_path: Path) -> None:
+    sent = records([one for number in range(9) for one in dialogue(WHOLE, number)])
+    paths = []
+    for number in range(5):
+        paths.append(tmp_path / f"{number}.pcap")
+        paths[-1].write_bytes(pcap(sent[number * len(sent) // 5 : (number + 1) * len(sent) // 5]))
+    assert same(paths).count(b'"type":"connection"') == 9
+
+
+def vanished(tmp_path: Path) -> Path:
+    """A server that offers STARTTLS until it does not."""
+    return capture(tmp_path / "a.pcap", *[[*hello("STARTTLS"), *END]] * 8, *[[*hello("PIPELINING"), *END]] * 3)
+
+
+def test_what_only_one_process_can_tell_is_told_by_one(tmp_path: Path) -> None:
+    assert same([vanished(tmp_path)]).count(b'"SEC633"') >= 3
+
+
+def test_limits_for_all_that_is_open_hold_for_all_processes(tmp_path: Path) -> None:
+    path = capture(tmp_path / "a.pcap", *[WHOLE[:-4]] * 30)
+    found = same([path], Options(limits=Limits(connections=10, idle_seconds=300)))
+    assert b"followed no further" in found
+
+
+def test_what_cannot_be_read_is_said_as_ever(tmp_path: Path) -> None:
+    (tmp_path / "no.pcap").write_bytes(b"nothing that is a capture")
+    same([SAMPLES[0], tmp_path / "no.pcap", tmp_path / "missing.pcap", SAMPLES[1]])
+    (tmp_path / "cut.pcap").write_bytes(SAMPLES[0].read_bytes()[:-7])
+    assert b"cut short" in same([tmp_path / "cut.pcap"])
+
+
+def test_a_process_that_dies_is_missed_by_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = capture(tmp_path / "a.pcap", *[WHOLE] * 20)
+    alone = written([path], 1)
+    taken = Hand.next
+
+    def next_of_the_dead(self: Hand) -> object:
+        os.kill(self.pid, signal.SIGKILL)
+        return taken(self)
+
+    monkeypatch.setattr(Hand, "next", next_of_the_dead)
+    assert written([path], 2) == alone
+
+
+def smtpwire(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "smtpwire", "audit", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=False, timeout=60)
+
+
+def test_the_option(tmp_path: Path) -> None:
+    path = capture(tmp_path / "a.pcap", *[WHOLE] * 4)
+    two, one = (smtpwire(path, "--format", "ndjson", "--jobs", jobs) for jobs in ("2", "1"))
+    assert (two.returncode, two.stdout) == (one.returncode, one.stdout)
+    other = smtpwire(path, "--jobs", "2")
+    assert other.returncode == 2
+    assert b"--jobs belongs to ndjson" in other.stderr
+
+
+def test_a_reader_that_goes_ends_all_of_them(tmp_path: Path) -> None:
+    path = capture(tmp_path / "a.pcap", *[WHOLE] * 300)
+    command = f"{sys.executable} -m smtpwire audit {path} --format ndjson --jobs 3 | head -1"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False, timeout=60)
+    assert done.stdout.count(b"\n") == 1
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_they_report_what_was_read(tmp_path: Path, signum: signal.Signals) -> None:
+    path = capture(tmp_path / "a.pcap", *[WHOLE] * 40)
+    once = path.read_bytes()[24:]
+    with path.open("ab") as file:
+        file.write(once * 40)  # several blocks
+    command = [sys.executable, "-m", "smtpwire", "audit", str(path), "--format", "ndjson", "--jobs", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(signum)
+        rest, errors = process.communicate(timeout=60)
+    assert first.startswith(b'{"type":"connection","id":1,')
+    assert rest.splitlines()[-1].startswith(b'{"type":"summary"')
+    assert process.returncode in {0, 130}  # it may have been over already
+    assert process.returncode == 0 or b"interrupted" in errors
+
+
+def test_none_of_them_is_left_behind(tmp_path: Path) -> None:
+    same([capture(tmp_path / "a.pcap", *[WHOLE] * 4)])
+    time.sleep(0.05)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+class TestWorth:
+    @pytest.fixture(autouse=True)
+    def _two_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+        monkeypatch.setattr(worth, "SMALL", 1000)
+
+    def test_much_mail_is(self, tmp_path: Path) -> None:
+        assert worth.worth_sharing(Options(), [str(capture(tmp_path / "a.pcap", WHOLE))]) == 2
+
+    def test_other_traffic_is_not(self, tmp_path: Path) -> None:
+        sent = [one for number in range(9) for one in dialogue(WHOLE, number, port=443)]
+        (tmp_path / "a.pcap").write_bytes(pcap(records(sent)))
+        assert worth.worth_sharing(Options(), [str(tmp_path / "a.pcap")]) == 1
+
+    def test_little_is_not(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(worth, "SMALL", 1 << 20)
+        assert worth.worth_sharing(Options(), [str(capture(tmp_path / "a.pcap", WHOLE))]) == 1
+
+    def test_standard_input_missing_files_and_damage_are_not(self, tmp_path: Path) -> None:
+        (tmp_path / "no.pcap").write_bytes(b"x" * 5000)
+        for path in ("-", str(tmp_path / "none"), str(tmp_path / "no.pcap"), str(tmp_path)):
+            assert worth.worth_sharing(Options(), [path]) == 1
+
+    def test_the_reference_decoder_is_not(self, tmp_path: Path) -> None:
+        path = str(capture(tmp_path / "a.pcap", WHOLE))
+        assert worth.worth_sharing(Options(decoder="scapy"), [path]) == 1

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,8 +36,7 @@ class Style(NamedTuple):
     failing: tuple[str, ...] = ("error",)
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """One form of a report. ``stream`` writes it to an output, ``place`` at a path; it has one of them, or both.
 
     ``suffixes``: what its files are called; the first is its own. ``module`` and ``extra``: what it needs that is not

@@ -17,6 +17,7 @@ from .rules import RULES, resolve
 from .segments import SegmentDecoder
 from .suppress import agreed, drop
 from .tracker import DEFAULT_PORTS, Tracker
+from .whereabouts import Whereabouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -75,6 +76,7 @@ class Audit:
         self.unreadable: list[str] = []
         self.roads = (0, 0, 0)
         self._reading: Capture | None = None
+        self._whereabouts = Whereabouts()
         limits = self.options.limits
         self._redacted = Redactor(self.options.redact)
         self.tracker = Tracker(
@@ -103,6 +105,7 @@ class Audit:
         )
         for source in open_inputs(paths):
             self._reading = source.capture
+            self._whereabouts.begin(source.capture.path, tracker.streams.flows(), tracker.clock)
             try:
                 for now_ns in read_capture(source, decoder, progress, tracker.set_digits):
                     yield from self.finished(now_ns)
@@ -141,6 +144,7 @@ class Audit:
             if connection.findings:
                 self._suppress(connection)
             self._count(connection)
+            connection.captures = self._whereabouts.of(connection)
             yield self._redacted(connection)
 
     def _suppress(self, connection: Connection) -> None:

@@ -80,6 +80,9 @@ def run(
                 item.path = called or display_path(item.path)
                 writer.capture(item)
             else:
+                if called is not None:
+                    for part in item.captures:
+                        part.path = called
                 writer.connection(item)
 
     try:

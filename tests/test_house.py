@@ -53,7 +53,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.steps", "analyzer.endpoints"),
     ("analyzer.pattern", "analyzer.beaten"),
     ("analyzer.listeners",),
-    ("analyzer.tracker", "analyzer.ends"),
+    ("analyzer.tracker", "analyzer.ends", "analyzer.whereabouts"),
     # from exchanges to findings
     ("analyzer.rules.*",),
     ("analyzer.judge", "analyzer.listening", "analyzer.plugins"),

@@ -38,6 +38,7 @@ __all__ = [
     "Select",
     "StatsOption",
     "ZeekJsonOption",
+    "are_several",
     "configured",
     "inputs_of",
     "options_of",
@@ -183,6 +184,11 @@ def inputs_of(paths: list[str] | None, read: list[str] | None) -> list[str]:
     if not inputs:
         raise UsageError("nothing to read", "no PATH is given", "name files, directories, or - for standard input")
     return inputs
+
+
+def are_several(inputs: list[str]) -> bool:
+    """Whether more than one capture may be read."""
+    return len(inputs) > 1 or any(Path(name).is_dir() for name in inputs)
 
 
 def _words(values: list[str] | None) -> tuple[str, ...]:

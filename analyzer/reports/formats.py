@@ -29,11 +29,13 @@ __all__ = ["FORMATS", "Format", "Style", "guessed"]
 
 class Style(NamedTuple):
     """What else is asked of the formats that have a choice. ``concise``: text of one line for each finding;
-    ``zeek_json``: Zeek's logs as JSON; ``failing``: the severities that make the run fail."""
+    ``zeek_json``: Zeek's logs as JSON; ``failing``: the severities that make the run fail; ``several``: more
+    than one capture may be read."""
 
     concise: bool = False
     zeek_json: bool = False
     failing: tuple[str, ...] = ("error",)
+    several: bool = False
 
 
 class Format(NamedTuple):
@@ -104,7 +106,7 @@ def _sarif(output: Output, style: Style) -> Writer:
 def _junit(output: Output, style: Style) -> Writer:
     from .junit import JunitWriter  # noqa: PLC0415
 
-    return JunitWriter(output, style.failing)
+    return JunitWriter(output, style.failing, several=style.several)
 
 
 def _github(output: Output, style: Style) -> Writer:

@@ -68,7 +68,6 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.config",),
     ("analyzer.wireshark", "analyzer.wireshark.blocks", "analyzer.wireshark.comments"),
     ("analyzer.annotate",),
-    ("analyzer.wireshark.live", "analyzer.wireshark.extcap", "analyzer.wireshark.install"),
     # from interfaces: what needs a socket, then what is told
     (
         "analyzer.live",
@@ -81,7 +80,8 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.live.frames",),
     ("analyzer.live.record", "analyzer.live.sockets"),
     ("analyzer.live.source", "analyzer.live.fallback", "analyzer.live.watch", "analyzer.live.early"),
-    ("analyzer.live.sinks",),
+    ("analyzer.live.sinks", "analyzer.wireshark.live"),
+    ("analyzer.wireshark.extcap", "analyzer.wireshark.install"),
     ("analyzer.live.lines", "analyzer.live.syslog", "analyzer.live.metrics", "analyzer.live.screen"),
     ("analyzer.live.loop",),
     ("analyzer.commands.*",),

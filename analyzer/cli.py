@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 
 from .._version import __version__
@@ -26,6 +27,8 @@ def main() -> None:
         print(f"smtpwire {__version__}")
         return
     gc.set_threshold(YOUNG)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that files that are half written are taken away
     try:
         status = _run(words)
     except KeyboardInterrupt:  # while modules were loaded; a run ends with a report and this status itself

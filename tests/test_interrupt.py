@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
+from importlib import resources
+from pathlib import Path
 
 import pytest
+
+DEMO = Path(str(resources.files("smtpwire.samples") / "demo.pcap"))
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no such timers")
 
@@ -134,3 +139,41 @@ last.update(block)
 print(struck, last.hexdigest() == hashlib.sha256(block).hexdigest())
 """
     assert printed(code) == ["10000", "True"]
+
+
+def test_terminated_while_it_writes_it_leaves_no_file_behind(tmp_path: Path) -> None:
+    """Also where the reading is over, or has not begun."""
+    code = f"""
+import sys
+from smtpwire.analyzer.cli import main
+from smtpwire.analyzer.reports.machine import JsonWriter
+def finish(self, summary):
+    for _ in range(2):
+        signal.raise_signal(signal.SIGTERM)
+JsonWriter.finish = finish
+sys.argv = ["smtpwire", "audit", {str(DEMO)!r}, "-o", {str(tmp_path / "r.json")!r}]
+sys.stderr = sys.stdout
+main()
+"""
+    words = [sys.executable, "-c", BEGIN + code]
+    run = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert run.returncode == 130
+    assert run.stdout.splitlines()[0] == "smtpwire: interrupted: the report is not whole, and no file holds it"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interrupted_while_it_writes_it_writes_to_the_end(tmp_path: Path) -> None:
+    code = f"""
+import sys
+from smtpwire.analyzer.cli import main
+from smtpwire.analyzer.reports.machine import JsonWriter
+finish = JsonWriter.finish
+def finish_(self, summary):
+    signal.raise_signal(signal.SIGINT)
+    finish(self, summary)
+JsonWriter.finish = finish_
+sys.argv = ["smtpwire", "audit", {str(DEMO)!r}, "-o", {str(tmp_path / "r.json")!r}, "--fail-on", "never"]
+main()
+"""
+    assert printed(code) == []
+    assert len(json.loads((tmp_path / "r.json").read_bytes())["connections"]) == 6

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 
@@ -53,14 +54,16 @@ def _run(words: list[str]) -> int:
         notice(str(error))
         return Status.USAGE
     except command_line_error as error:
-        notice(_one_line(error))
+        notice(_one_line(error, words))
         return Status.USAGE
     except (KeyboardInterrupt, typer.Abort):
         return Status.INTERRUPTED
     return int(status or Status.CLEAN) if words else Status.USAGE
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: Exception, words: list[str]) -> str:
+    if words and os.path.exists(words[0]) and "No such command" in str(error):  # noqa: PTH110  spares a module
+        return f"no command before the file: {words[0]}: write smtpwire audit {words[0]}"
     format_message = getattr(error, "format_message", lambda: str(error))
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "smtpwire"

@@ -332,6 +332,12 @@ class TestDemo:
         assert but_for_the_path(demo) == but_for_the_path(document(DEMO))
 
 
+def test_a_capture_without_a_command_is_answered_with_the_command() -> None:
+    run = smtpwire(DEMO)
+    assert run.returncode == 2
+    assert only_line(run).endswith(f": write smtpwire audit {DEMO}")
+
+
 class TestStartUp:
     def loaded(self, *arguments: str) -> set[str]:
         code = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib import resources
@@ -114,3 +115,17 @@ def test_the_command_line_knows_every_command_all_the_same() -> None:
             [sys.executable, "-m", "smtpwire", "audi"], capture_output=True, text=True, check=False
         ).stderr
     )
+
+
+def test_the_list_of_commands_fits_a_terminal() -> None:
+    for words in ((), ("wireshark",), ("baseline",)):
+        said = subprocess.run(
+            [sys.executable, "-m", "smtpwire", *words, "--help"],
+            env={**os.environ, "COLUMNS": "80"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        commands = said.partition("\nCommands:\n")[2].splitlines()
+        assert commands
+        assert not [line for line in commands if line.endswith("...") or not line.startswith("  ")]

@@ -49,7 +49,7 @@ __all__ = [
 Paths = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="PATH", help="Captures (pcap, pcapng, also gzipped), directories of them, or - for standard input."
+        metavar="PATH...", help="Captures (pcap, pcapng, also gzipped), directories of them, or - for standard input."
     ),
 ]
 Read = Annotated[list[str] | None, typer.Option("-r", "--read", metavar="PATH", help="The same as PATH.")]
@@ -57,8 +57,9 @@ FormatOption = Annotated[
     Form | None,
     typer.Option(
         "--format",
+        metavar="FORM",
         show_default="text",
-        help="Form of the report: see docs/formats.md. ndjson, eve, ecs and zeek print each connection as it ends.",
+        help=f"Form of the report: {', '.join(Form)}; docs/formats.md has more of each.",
     ),
 ]
 ProfileOption = Annotated[

@@ -14,17 +14,18 @@ from ..._version import __version__
 
 __all__ = ["command_line"]
 
-# The module beside this one that holds a command of that name, in the order of the help.
+# In the order of the help: the module beside this one that holds a command, and what the list of commands says of it,
+# in no more than 65 characters, for which a terminal of 80 columns has room.
 _COMMANDS = {
-    "audit": "audit",
-    "show": "audit",
-    "demo": "audit",
-    "live": "live",
-    "annotate": "annotate",
-    "extract": "extract",
-    "query": "query",
-    "rule": "rules",
-    "config": "config",
+    "audit": ("audit", "Report every breach of the RFCs in captures."),
+    "show": ("audit", "Print what both sides said, with each finding in its place."),
+    "demo": ("audit", "Audit the sample capture that comes with smtpwire."),
+    "live": ("live", "Watch interfaces: report each breach when it happens."),
+    "annotate": ("annotate", "Copy a capture, with each finding as a comment on its packet."),
+    "extract": ("extract", "Write each message into a file, byte by byte."),
+    "query": ("query", "Ask a store, or captures, in SQL."),
+    "rule": ("rules", "Explain rules, with dialogues that break them and that do not."),
+    "config": ("config", "Print every setting with its value and its origin."),
 }
 _GROUPS = ("baseline", "wireshark")
 _EPILOGS = {
@@ -48,7 +49,8 @@ def command_line(first: str | None = None) -> typer.Typer:
         if name in _GROUPS:
             tree.add_typer(_module(name).group, name=name)
         else:
-            tree.command(epilog=_EPILOGS.get(name))(getattr(_module(_COMMANDS[name]), name))
+            module, short = _COMMANDS[name]
+            tree.command(short_help=short, epilog=_EPILOGS.get(name))(getattr(_module(module), name))
     return tree
 
 
@@ -64,7 +66,7 @@ def _version(wanted: bool) -> None:
 
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("-V", "--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     pass

@@ -53,8 +53,8 @@ class DialogueWriter:
 
 def _dialogue(connection: Connection, width: int, *, several: bool) -> Iterator[Line]:
     parts = connection.captures
-    yield heading(connection, several=several)
-    yield [("dim", "  " + circumstances(connection))]
+    yield from heading(connection, width, several=several)
+    yield from wrapped(circumstances(connection), width, "  ", "dim")
     for note in connection.notes:
         yield from wrapped(note, width, "    ", "yellow", first="  ! ")
     yield []
@@ -69,7 +69,7 @@ def _dialogue(connection: Connection, width: int, *, several: bool) -> Iterator[
         part = part_of(parts, turn.time)
         if part is not here and part is not None:
             here = part
-            yield [("dim", f"        goes on in {part.path}")]
+            yield from wrapped(f"goes on in {part.path}", width, " " * 8, "dim")
         arrow = "→" if turn.side == "client" else "←"
         seconds = (parse_time(turn.time) - start) / 1e9
         margin = f"{turn.frame:>7} {seconds:>11.6f} {arrow} "

@@ -69,8 +69,8 @@ class EndsWriter:
         self._messages += tap.messages
         self._differing += sum(view.differs for view in views)
         if views:
-            top = heading(connection, several=self._several)
-            paint(self._output, [top, [], *_lines(views, self._output.width, self._redact)])
+            top = heading(connection, self._output.width, several=self._several)
+            paint(self._output, [*top, [], *_lines(views, self._output.width, self._redact)])
 
     def finish(self, summary: Summary) -> None:
         """Say how many there were."""

@@ -68,7 +68,11 @@ class TextWriter:
 
     def _lines(self, summary: Summary) -> Iterator[Line]:
         yield from _captures(self._captures)
+        if self._captures and all(capture.problems and not capture.frames for capture in self._captures):
+            return  # nothing was read, and why is said
         yield from _quality(self._quality, self._output.width)
+        if not self._quality.connections:
+            return
         for group in sorted(self._groups.values(), key=lambda group: group.first.id):
             yield []
             yield from _connection(group, self._output.width, several=len(self._captures) > 1)
@@ -107,16 +111,17 @@ def _captures(captures: Sequence[Capture]) -> Iterator[Line]:
             yield [("yellow", f"  ! {problem}")]
 
 
-def heading(connection: Connection, *, several: bool) -> Line:
-    """The line that opens a connection's part of the report. ``several``: captures were read."""
-    return [
+def heading(connection: Connection, width: int, *, several: bool) -> Iterator[Line]:
+    """What opens a connection's part of the report. ``several``: captures were read, so that it says which."""
+    yield [
         ("bold", f"#{connection.id} "),
         (SIDE_STYLE["client"], address(connection.client)),
         ("", " → "),
         (SIDE_STYLE["server"], address(connection.server)),
         ("", f" {connection.profile}"),
-        ("dim", f"  {where(connection.captures)}" if several and connection.captures else ""),
     ]
+    if several:
+        yield from wrapped(where(connection.captures), width, "  ", "dim")
 
 
 def address(end: Endpoint) -> str:
@@ -131,7 +136,7 @@ def when(time: str) -> str:
 
 def _connection(group: Group, width: int, *, several: bool) -> Iterator[Line]:
     connection = group.first
-    yield heading(connection, several=several)
+    yield from heading(connection, width, several=several)
     if group.count > 1:
         yield from wrapped(_others(group), width, "  ", "dim")
     for note in connection.notes:

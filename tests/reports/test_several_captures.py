@@ -47,9 +47,9 @@ def told(folder: Path, *words: str) -> str:
 
 def test_text_names_it_beside_the_connection_and_where_it_goes_on_beside_the_frame(folder: Path) -> None:
     text = told(folder, "audit", "a.pcap", "b.pcap", "--select", "SEQ")
-    assert re.search(r"^#1 .* rfc5321  in a\.pcap$", text, re.MULTILINE)
+    assert re.search(r"^#1 .* rfc5321\n  in a\.pcap$", text, re.MULTILINE)
     assert re.search(r"SEQ103 .*  frame 10, byte 21$", text, re.MULTILINE)
-    assert re.search(r"^#2 .* rfc5321  in a\.pcap, then b\.pcap$", text, re.MULTILINE)
+    assert re.search(r"^#2 .* rfc5321\n  in a\.pcap, then b\.pcap$", text, re.MULTILINE)
     assert re.search(r"SEQ103 .*  frame 29 of a\.pcap, byte 21$", text, re.MULTILINE)
     assert re.search(r"SEQ120 .*  frame 5 of b\.pcap, byte 54$", text, re.MULTILINE)
 

@@ -19,6 +19,7 @@ from .segments import SegmentDecoder
 from .shares import Places
 from .suppress import agreed, drop
 from .tracker import DEFAULT_PORTS, Tracker
+from .whereabouts import Whereabouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -79,6 +80,7 @@ class Audit:
     """
 
     early = False
+    learns = True
 
     def __init__(self, options: Options | None = None, share: Share | None = None) -> None:
         """``share``: of the connections; None: all of them."""
@@ -90,6 +92,7 @@ class Audit:
         self.roads = (0, 0, 0)
         self._reading: Capture | None = None
         self._teller: Callable[[Repeat, Redactor], bool] | None = None
+        self._whereabouts = Whereabouts()
         limits = self.options.limits
         self._redacted = Redactor(self.options.redact)
         self.tracker = Tracker(
@@ -100,6 +103,7 @@ class Audit:
             detail=Detail(secrets=self.options.redact is Redact.NONE, headers=self.options.headers),
             tap=self.options.tap,
             early=self.early,
+            learn=self.learns,
         )
         if share is not None:
             self.tracker.places = Places()
@@ -126,13 +130,12 @@ class Audit:
         tracker = self.tracker
         sink, ports, ignored = tracker.segment, self.options.ports, tracker.streams.ignored
         if self._share is not None and tracker.places is not None:
-            sink, ports = (
-                self._share.door(sink, ignored, tracker.places),
-                frozenset(),
-            )  # there may be others on any port
+            # those of other shares are on the same ports
+            sink, ports = self._share.door(sink, ignored, tracker.places), frozenset()
         decoder = SegmentDecoder(sink, self.options.decoder, ports, ignored, self.options.limits, tracker.gathered)
         for source in open_inputs(paths):
             self._reading = source.capture
+            self._whereabouts.begin(source.capture.path, tracker.under_way(), tracker.clock)
             try:
                 for now_ns in read_capture(source, decoder, progress, tracker.set_digits):
                     yield from self.finished(now_ns)
@@ -164,10 +167,12 @@ class Audit:
             yield from self.finished()
         yield from self.finished()
 
-    def finished(self, now_ns: int = 0) -> Iterator[Connection]:
-        """Hand out what has ended since the last time. ``now_ns``: the time of the capture, if it is known."""
+    def finished(self, now_ns: int = 0, *, block: bool = True) -> Iterator[Connection]:
+        """Hand out what has ended since the last time. ``now_ns``: the time of the capture, if it is known. ``block``:
+        so much has come since that it is time to look at all that is open."""
         tracker = self.tracker
-        tracker.sweep(now_ns)
+        if block:
+            tracker.sweep(now_ns)
         while tracker.ended:
             connection = tracker.ended.popleft()
             if isinstance(connection, Repeat):
@@ -177,6 +182,7 @@ class Audit:
             if connection.findings:
                 self._suppress(connection)
             self._count(connection)
+            connection.captures = self._whereabouts.of(connection)
             yield self._redacted(connection)
 
     def attach(self, writer: object) -> None:
@@ -190,7 +196,8 @@ class Audit:
         options, pattern, teller = self.options, repeat.pattern, self._teller
         if pattern.faults and (options.peers or options.known_codes or options.baseline is not None):
             return False  # findings may be left out
-        if teller is None or not teller(repeat, self._redacted):
+        repeat.capture = self._whereabouts.whole(repeat.client)
+        if teller is None or repeat.capture is None or not teller(repeat, self._redacted):
             return False
         self.summary.connections += 1
         self.summary.messages += len(pattern.letters)

@@ -115,7 +115,9 @@ class Place:
         self.pattern: Pattern | None = None
         self.beaten = False
         self.steep = False
-        self.template: object = None  # whoever writes reports may keep one here
+        self.template: tuple[object, object] | None = (
+            None  # of what is written of connections in a capture: that, and it
+        )
 
 
 class Ways:

@@ -1,95 +1,69 @@
-"""The command line: options in, a report out, and an exit status."""
+"""The command ``smtpwire``: words in, and the exit status of the process."""
 
-# Start-up is part of every answer, so whatever a command does not need is imported inside it: `--version` loads neither
-# the grammar nor the audit, and no format but text on a terminal loads Rich. Errors of use are one line that says what,
-# where and what to do; a traceback is always a bug of ours.
+# Start-up is part of every answer, so whatever a command does not need is imported inside it: `--version` loads next to
+# nothing, a command no other one, and no format but text on a terminal loads Rich. Errors of use are one line that says
+# what, where and what to do; a traceback is always a bug of ours.
 
 from __future__ import annotations
 
+import gc
+import os
+import signal
 import sys
-from typing import Annotated
-
-import typer
 
 from .._version import __version__
-from .commands import annotate, audit, baseline, config, extract, live, query, rules, wireshark
-from .errors import UsageError
-from .run import Status, notice
 
-__all__ = ["app", "main"]
+__all__ = ["main"]
 
-app = typer.Typer(
-    name="smtpwire",
-    help="Audit SMTP on the wire: who broke which RFC rule, at which byte of which frame.",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-app.command(
-    epilog="Exit status: 0 nothing found at or above --fail-on, 1 something found, 2 wrong use, 3 an input could not "
-    "be read at all (the others are reported), 130 interrupted (what was read is reported)."
-)(audit.audit)
-app.command()(audit.show)
-app.command()(audit.demo)
-app.command()(live.live)
-app.command()(annotate.annotate)
-app.command()(extract.extract)
-app.command()(query.query)
-app.command()(rules.rule)
-app.command()(config.config)
-app.add_typer(baseline.group, name="baseline")
-app.add_typer(wireshark.group, name="wireshark")
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(f"smtpwire {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
-) -> None:
-    pass
+# Objects that are made until the collector looks for dead cycles among them. Python's 700 would make it look a hundred
+# times while modules are loaded, whose objects all stay.
+YOUNG = 10_000
+INTERRUPTED = 130  # as in run.Status, which may not be loaded yet
 
 
 def main() -> None:
     """Run the command line and end the process with its status."""
-    from .reports.output import OutputError  # noqa: PLC0415
-
-    _spare(sys.argv[1:2])
+    words = sys.argv[1:]
+    if words == ["--version"]:  # also an option like any other, but scripts ask for nothing else
+        print(f"smtpwire {__version__}")
+        return
+    gc.set_threshold(YOUNG)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that files that are half written are taken away
     try:
-        status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
-        if len(sys.argv) == 1:
-            status = Status.USAGE
+        status = _run(words)
+    except KeyboardInterrupt:  # while modules were loaded; a run ends with a report and this status itself
+        status = INTERRUPTED
+    gc.freeze()  # all that is left goes with the process: the interpreter need not look through it for cycles
+    sys.exit(status)
+
+
+def _run(words: list[str]) -> int:
+    import typer  # noqa: PLC0415
+
+    from .commands.tree import command_line  # noqa: PLC0415
+    from .errors import UsageError  # noqa: PLC0415
+    from .reports.output import OutputError  # noqa: PLC0415
+    from .run import Status, notice  # noqa: PLC0415
+
+    # Click's UsageError, wherever the installed Typer keeps its Click: some versions carry their own copy.
+    command_line_error: type[Exception] = typer.BadParameter.__bases__[0]
+    try:
+        status = command_line(words[0] if words else None)(words or ["--help"], standalone_mode=False)
     except (UsageError, OutputError) as error:
         notice(str(error))
-        status = Status.USAGE
-    except _CommandLineError as error:
-        notice(_one_line(error))
-        status = Status.USAGE
+        return Status.USAGE
+    except command_line_error as error:
+        notice(_one_line(error, words))
+        return Status.USAGE
     except (KeyboardInterrupt, typer.Abort):
-        status = Status.INTERRUPTED
-    sys.exit(int(status or Status.CLEAN))
+        return Status.INTERRUPTED
+    return int(status or Status.CLEAN) if words else Status.USAGE
 
 
-def _spare(first: list[str]) -> None:
-    """Leave to Typer only the command that ``first`` names: it works out the options of all that it knows, at once."""
-    commands = [c for c in app.registered_commands if c.callback is not None and [c.callback.__name__] == first]
-    groups = [group for group in app.registered_groups if [group.name] == first]
-    if commands or groups:
-        app.registered_commands, app.registered_groups = commands, groups
-
-
-# Click's UsageError, wherever the installed Typer keeps its Click: some versions carry their own copy.
-_CommandLineError: type[Exception] = typer.BadParameter.__bases__[0]
-
-
-def _one_line(error: Exception) -> str:
+def _one_line(error: Exception, words: list[str]) -> str:
+    if words and os.path.exists(words[0]) and "No such command" in str(error):  # noqa: PTH110  spares a module
+        return f"no command before the file: {words[0]}: write smtpwire audit {words[0]}"
     format_message = getattr(error, "format_message", lambda: str(error))
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "smtpwire"

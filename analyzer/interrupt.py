@@ -3,14 +3,19 @@
 # Python raises KeyboardInterrupt between any two instructions, so that it would mostly strike while a segment is being
 # worked in, and what is reported afterwards could not be trusted. Here the first Ctrl-C is only noted, and raised when
 # the reader has finished a block, which takes milliseconds. A reader that waits for input finishes nothing: a timer
-# then raises it inside the waiting call, where nothing is half done either. A second Ctrl-C is raised at once.
+# then raises it inside the waiting call, where nothing is half done either. It is raised once: what follows is the
+# report of what was read, which may take longer than any patience. A second Ctrl-C is raised at once.
+#
+# The timer beats all the time, for a signal that comes between Python's last look for signals and the system call that
+# waits wakes nobody: Python learns of it when the call returns, which may be never.
 
 from __future__ import annotations
 
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from time import monotonic
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["interruptible"]
 
-# Longer than any block takes, also in Scapy's lane.
-PATIENCE_SECONDS = 2.0
+PATIENCE_SECONDS = 2.0  # longer than any block takes, also in Scapy's lane
+BEAT_SECONDS = 0.5
 
 
 @contextmanager
@@ -31,25 +36,31 @@ def interruptible(progress: Progress) -> Iterator[Progress]:
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield progress
         return
-    asked = False
+    asked_at = -1.0
+    raised = False
 
     def note(signum: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+        nonlocal asked_at
+        if asked_at >= 0:
             raise KeyboardInterrupt
-        asked = True
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS)
+        asked_at = monotonic()
 
-    def give_up(signum: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
+    def beat(signum: int, frame: FrameType | None) -> None:
+        nonlocal raised
+        if asked_at >= 0 and not raised and monotonic() - asked_at >= PATIENCE_SECONDS:
+            raised = True
+            raise KeyboardInterrupt
 
     def between_blocks(done: int, total: int | None) -> None:
-        if asked:
+        nonlocal raised
+        if asked_at >= 0:
+            raised = True
             raise KeyboardInterrupt
         progress(done, total)
 
-    handlers = {signal.SIGINT: note, signal.SIGTERM: note, signal.SIGALRM: give_up}
+    handlers = {signal.SIGINT: note, signal.SIGTERM: note, signal.SIGALRM: beat}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    signal.setitimer(signal.ITIMER_REAL, BEAT_SECONDS, BEAT_SECONDS)
     try:
         yield between_blocks
     finally:

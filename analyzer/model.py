@@ -26,6 +26,7 @@ __all__ = [
     "MalformedTurn",
     "Message",
     "MessageTurn",
+    "Part",
     "Predicted",
     "Recipient",
     "ReplyTurn",
@@ -231,8 +232,19 @@ class Finding(Struct):
     count: int = 1
 
 
+class Part(Struct):
+    """What of a connection lies in one capture. ``capture``: index in the report's captures; ``path``: its path there;
+    ``last``: time of the connection's last frame in it. A frame number is of the first part whose ``last`` is not
+    before the time that stands beside the number."""
+
+    capture: int
+    path: str
+    last: str
+
+
 class Connection(Struct):
-    """One TCP connection that carries SMTP. Byte counts are of TCP payload, gaps included."""
+    """One TCP connection that carries SMTP. Byte counts are of TCP payload, gaps included. ``captures``: where its
+    frames are, in the order of reading; nothing where they come from no capture."""
 
     id: int
     client: Endpoint
@@ -251,6 +263,7 @@ class Connection(Struct):
     messages: list[Message]
     findings: list[Finding]
     notes: list[str] = field(default_factory=list)
+    captures: list[Part] = field(default_factory=list)
 
 
 class Summary(Struct):

@@ -105,6 +105,7 @@ def _guarded(
             return
         yield from found
 
+    guarded.__doc__ = check.__doc__  # which explains the rule
     return guarded
 
 

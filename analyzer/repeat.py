@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from .model import Part
 from .pattern import write
 
 if TYPE_CHECKING:
@@ -36,9 +37,21 @@ class Guide(Protocol):
 
 
 class Repeat:
-    """One connection as its pattern and its steps. ``octets``: that the client and the server sent."""
+    """One connection as its pattern and its steps. ``octets``: that the client and the server sent. ``capture``: number
+    and path of the one that all of it lies in, where that is known."""
 
-    __slots__ = ("client", "ended_ns", "guide", "number", "octets", "pattern", "place", "started_ns", "steps")
+    __slots__ = (
+        "capture",
+        "client",
+        "ended_ns",
+        "guide",
+        "number",
+        "octets",
+        "pattern",
+        "place",
+        "started_ns",
+        "steps",
+    )
 
     def __init__(
         self,
@@ -60,11 +73,18 @@ class Repeat:
         self.client = client
         self.started_ns, self.ended_ns = times_ns
         self.octets = octets
+        self.capture: tuple[int, str] | None = None
 
     def connection(self) -> model.Connection:
         """The report."""
         record = self.guide.record(self.client, self.number, self.started_ns, handshake=True)
         record.client_bytes, record.server_bytes = self.octets
         (record.ended,) = self.guide.clocks([self.ended_ns])
+        self.place_in_capture(record)
         write(self.pattern, self.steps, record, self.guide.clocks)
         return record
+
+    def place_in_capture(self, record: model.Connection) -> None:
+        """Say in ``record`` in which capture it lies."""
+        if self.capture is not None:
+            record.captures = [Part(*self.capture, record.ended)]

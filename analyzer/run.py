@@ -67,13 +67,15 @@ def run(
     *,
     called: str | None = None,
 ) -> Status:
-    """Read ``paths`` and write what is found. Ctrl-C ends the reading; what is known by then is reported.
+    """Read ``paths`` and write what is found. Ctrl-C ends the reading; what is known by then is reported. The next one,
+    or one while the report is written that has not been written two seconds later, is raised.
 
     ``called``: what captures are called in the report, if not by their paths. A reader that has gone (``| head``)
     ends the run quietly, with the status of what was found so far. Raises ``OutputError`` where the report cannot be
     written.
     """
-    audit.attach(writer)
+    if called is None:
+        audit.attach(writer)  # else captures are called by other names in each connection
     output.be_patient()
     bar = Bar(wanted=not (output.terminal and writer.streams))
     interrupted = False
@@ -88,19 +90,26 @@ def run(
                 item.path = called or display_path(item.path)
                 writer.capture(item)
             else:
+                if called is not None:
+                    for part in item.captures:
+                        part.path = called
                 writer.connection(item)
 
     try:
-        with closing(bar), interruptible(bar) as progress:
-            try:
-                take(audit.run(paths, progress, output.settle))
-            except KeyboardInterrupt:
-                interrupted = True
-                take(audit.stop())
-        writer.finish(audit.summary)
-        output.flush()
+        with interruptible(bar) as progress:
+            with closing(bar):
+                try:
+                    take(audit.run(paths, progress, output.settle))
+                except KeyboardInterrupt:
+                    interrupted = True
+                    take(audit.stop())
+            writer.finish(audit.summary)
+            output.flush()
     except BrokenPipeError:
         return found(audit.summary, fail_on)
+    except KeyboardInterrupt:
+        notice("interrupted: the report is not whole, and no file holds it")
+        raise
     if audit.options.baseline is not None:
         notice(audit.options.baseline.told())
     for line in audit.unreadable:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["AuditedConnection", "SMTPSession"]
 
 
+BLOCK_PACKETS = 1000  # that come one by one until all that is open is looked at
+
+
 class AuditedConnection:
     """What ``sniff`` gets: a finished connection. ``sniffed_on`` is set by Scapy to where it came from."""
 
@@ -105,5 +108,5 @@ class SMTPSession(DefaultSession):
         data = packet.original or bytes(packet)
         length = max(getattr(packet, "wirelen", None) or 0, len(data))
         self._decoder.frame(link, int(packet.time * 1_000_000_000), data, length, number)
-        for connection in self.audit.finished():
+        for connection in self.audit.finished(block=number % BLOCK_PACKETS == 0):
             yield AuditedConnection(connection)

@@ -242,6 +242,7 @@ def template(
     record.server = Endpoint(marks.word(_OWN, _SERVER), marks.number(_OWN, _SERVER_PORT))
     record.started, record.ended = marks.word(_TIME, 0), marks.word(_TIME, 1)
     record.client_bytes, record.server_bytes = marks.number(_OWN, _SENT), marks.number(_OWN, _HEARD)
+    repeat.place_in_capture(record)
     write(pattern, steps, record, lambda times: [marks.word(_TIME, at + 2) for at in times])
 
     places: list[int] = []

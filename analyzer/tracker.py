@@ -117,6 +117,13 @@ class Tracker:
             self._gatherer.sweep()
         self.streams.sweep()
 
+    def under_way(self) -> Iterator[tuple[bytes, int, int]]:
+        """Each connection that is open: the key of a flow, and the times of its first and its last frame."""
+        for flow in self.streams.flows():
+            yield flow.a.key, flow.started_ns, flow.last_ns
+        for one in self._gatherer.all() if self._gatherer is not None else ():
+            yield one.client, one.started[0], one.last_ns
+
     def standing(self) -> Iterator[model.Connection]:
         """Reports of the connections that are open, as they stand; they go on growing."""
         self._release()

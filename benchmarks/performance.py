@@ -28,6 +28,7 @@ from traffic import CAPTURES, first_frames, make
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
 SLICE = 8_000  # frames for who is slow
+STARTS = 15  # rounds of what takes a tenth of a second
 FIELDS = (
     "-Y smtp -T fields -e frame.number -e tcp.stream -e smtp.req.command -e smtp.req.parameter -e smtp.response.code "
     "-e smtp.rsp.parameter"
@@ -110,6 +111,26 @@ def compared(paths: dict[str, Path], names: list[str], rounds: int) -> list[str]
             cells.append(f"{ratio:.2f} ×{short}, {max(run.megabytes for run in runs):.0f} MB")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
         print(lines[-1], flush=True)
+    return lines
+
+
+def starts(rounds: int) -> list[str]:
+    """The table of start-up: small uses of the command, beside tshark's and an empty program of Python."""
+    command = shlex.quote(str(Path(sys.executable).parent / "smtpwire"))
+    demo = shlex.quote(str(ROOT / "samples" / "demo.pcap"))
+    asked = {
+        "`python -c pass`": f"{shlex.quote(sys.executable)} -c pass",
+        "`smtpwire --version`": f"{command} --version",
+        "`smtpwire audit demo.pcap --format ndjson`": f"{command} audit {demo} --format ndjson",
+        "`tshark -n -q -r demo.pcap -z expert,smtp`": f"tshark -n -q -r {demo} -z expert,smtp",
+    }
+    runs: dict[str, list[float]] = {what: [] for what in asked}
+    for _ in range(rounds):
+        for what, line in asked.items():
+            runs[what].append(timed(f"exec {line}").seconds)
+    lines = ["| | |", "|---|--:|"]
+    lines += [f"| {what} | {1000 * statistics.median(seconds):.0f} ms |" for what, seconds in runs.items()]
+    print(*lines, sep="\n", flush=True)
     return lines
 
 
@@ -201,6 +222,7 @@ def main() -> None:
         f"{platform.python_version()}, tshark {version}, {given.rounds} rounds."
     ]
     blocks = {"machine": about, "table": compared(paths, given.only.split(","), given.rounds)}
+    blocks["start-up"] = starts(STARTS)
     blocks["libraries"] = slow_ones(paths["small"], given.rounds)
     for name in ("small", "pipelined", "big", "mixed"):
         blocks[f"profile of {name}"] = profile(paths[name])

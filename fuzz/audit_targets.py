@@ -33,8 +33,8 @@ def _audited(data: bytes, decoder: Literal["raw", "scapy"] = "raw") -> tuple[lis
         run = Audit(Options(decoder=decoder))
         items = list(run.run([file.name]))
     for item in items:
-        if isinstance(item, Capture):
-            item.path = "capture"
+        for named in [item] if isinstance(item, Capture) else item.captures:
+            named.path = "capture"
     return items, run.summary
 
 

@@ -16,6 +16,7 @@ from smtpwire.analyzer.model import (
     MalformedTurn,
     Message,
     MessageTurn,
+    Part,
     Recipient,
     ReplyTurn,
     Severity,
@@ -87,7 +88,12 @@ def every_turn() -> list[Turn]:
 
 
 def connection(
-    number: int = 1, findings: list[Finding] | None = None, *, gaps: list[Gap] | None = None, server_bytes: int = 433
+    number: int = 1,
+    findings: list[Finding] | None = None,
+    *,
+    gaps: list[Gap] | None = None,
+    server_bytes: int = 433,
+    paths: tuple[str, ...] = ("a.pcap",),
 ) -> Connection:
     return Connection(
         id=number,
@@ -117,6 +123,7 @@ def connection(
             )
         ],
         findings=findings if findings is not None else [finding()],
+        captures=[Part(number, path, at(99 + 100 * number)) for number, path in enumerate(paths)],
     )
 
 

@@ -46,6 +46,13 @@ def document(*arguments: str | Path, stdin: bytes | None = None) -> dict[str, An
     return report
 
 
+def but_for_the_path(report: dict[str, Any]) -> list[Any]:
+    """The connections, and what was read of the one capture."""
+    for place in [*report["captures"], *(part for one in report["connections"] for part in one["captures"])]:
+        del place["path"]
+    return [report["connections"], report["summary"]]
+
+
 def only_line(run: subprocess.CompletedProcess[bytes]) -> str:
     (line,) = run.stderr.decode().splitlines()
     return line
@@ -148,11 +155,11 @@ class TestAudit:
     def test_the_same_from_a_path_an_option_a_pipe_and_a_gzip_file(self, tmp_path: Path) -> None:
         zipped = tmp_path / "demo.pcap.gz"
         zipped.write_bytes(gzip.compress(DEMO.read_bytes()))
-        plain = document(DEMO)["connections"]
-        assert document("-r", DEMO)["connections"] == plain
-        assert document("-", stdin=DEMO.read_bytes())["connections"] == plain
-        assert document(zipped)["connections"] == plain
-        assert document(tmp_path)["connections"] == plain
+        plain = but_for_the_path(document(DEMO))
+        assert but_for_the_path(document("-r", DEMO)) == plain
+        assert but_for_the_path(document("-", stdin=DEMO.read_bytes())) == plain
+        assert but_for_the_path(document(zipped)) == plain
+        assert but_for_the_path(document(tmp_path)) == plain
 
     def test_scapy_decodes_to_the_same(self) -> None:
         assert document(DEMO, "--decoder", "scapy")["connections"] == document(DEMO)["connections"]
@@ -320,10 +327,15 @@ class TestDemo:
 
     def test_it_goes_the_same_road_as_any_capture(self) -> None:
         demo = json.loads(smtpwire("demo", "--format", "json").stdout)
-        report = document(DEMO)
-        assert demo["captures"][0].pop("path") == "samples/demo.pcap"
-        report["captures"][0].pop("path")
-        assert demo == report
+        assert demo["captures"][0]["path"] == "samples/demo.pcap"
+        assert {part["path"] for one in demo["connections"] for part in one["captures"]} == {"samples/demo.pcap"}
+        assert but_for_the_path(demo) == but_for_the_path(document(DEMO))
+
+
+def test_a_capture_without_a_command_is_answered_with_the_command() -> None:
+    run = smtpwire(DEMO)
+    assert run.returncode == 2
+    assert only_line(run).endswith(f": write smtpwire audit {DEMO}")
 
 
 class TestStartUp:

@@ -54,7 +54,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.pattern", "analyzer.beaten", "analyzer.repeat"),
     ("analyzer.template", "analyzer.walker", "analyzer.packed", "analyzer.listeners"),
     ("analyzer.gather", "analyzer.scout"),
-    ("analyzer.tracker", "analyzer.ends"),
+    ("analyzer.tracker", "analyzer.ends", "analyzer.whereabouts"),
     # from exchanges to findings
     ("analyzer.rules.*",),
     ("analyzer.judge", "analyzer.listening", "analyzer.plugins"),
@@ -70,7 +70,6 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.config",),
     ("analyzer.wireshark", "analyzer.wireshark.blocks", "analyzer.wireshark.comments"),
     ("analyzer.annotate",),
-    ("analyzer.wireshark.live", "analyzer.wireshark.extcap", "analyzer.wireshark.install"),
     # from interfaces: what needs a socket, then what is told
     (
         "analyzer.live",
@@ -83,7 +82,8 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.live.frames",),
     ("analyzer.live.record", "analyzer.live.sockets"),
     ("analyzer.live.source", "analyzer.live.fallback", "analyzer.live.watch", "analyzer.live.early"),
-    ("analyzer.live.sinks",),
+    ("analyzer.live.sinks", "analyzer.wireshark.live"),
+    ("analyzer.wireshark.extcap", "analyzer.wireshark.install"),
     ("analyzer.live.lines", "analyzer.live.syslog", "analyzer.live.metrics", "analyzer.live.screen"),
     ("analyzer.live.loop",),
     ("analyzer.commands.*",),

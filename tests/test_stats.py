@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from captures import Record, ethernet, ipv4, pcap, tcp
 from repeats import dialogue
 from scripts import envelope, hello, lines, records
@@ -41,6 +42,20 @@ def test_it_tells_frames_roads_ways_seconds_and_memory() -> None:
     assert re.search(r"[0-9.]+ s reading and judging, [0-9.]+ s writing", said)
     peak = re.search(r"peak memory ([0-9]+) MB", said)
     assert peak is None or 15 < int(peak[1]) < 200
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="elsewhere the system does not tell them apart")
+def test_the_memory_of_who_started_it_is_not_told() -> None:
+    """A build server of 400 MB, say, that runs the audit."""
+    parent = (
+        "import subprocess, sys; large = b'x' * 400_000_000\n"
+        "sys.exit(subprocess.run([sys.executable, '-m', 'smtpwire', *sys.argv[1:]]).returncode)"
+    )
+    command = [sys.executable, "-c", parent, "audit", str(DEMO), "--fail-on", "never", "--stats"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    peak = re.search(r"peak memory ([0-9]+) MB", run.stderr)
+    assert peak is not None
+    assert 15 < int(peak[1]) < 200
 
 
 def test_without_it_nothing_is_said() -> None:

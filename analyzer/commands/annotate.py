@@ -23,6 +23,7 @@ from .options import (
     NoConfigOption,
     Ports,
     ProfileOption,
+    RedactOption,
     Select,
     configured,
     options_of,
@@ -42,6 +43,7 @@ def annotate(
     ignore: Ignore = None,
     baseline: BaselineOption = None,
     decoder: DecoderOption = Decoder.RAW,
+    redact: RedactOption = None,
     config: ConfigOption = None,
     no_config: NoConfigOption = False,
 ) -> int:
@@ -60,6 +62,7 @@ def annotate(
         ignore=ignore,
         decoder=decoder,
         baseline=baseline if baseline is not None else settings.baseline,
+        redact=redact,
     )
     to_stdout = output == "-"
     if not to_stdout and Path(path).exists() and Path(output).exists() and Path(path).samefile(output):

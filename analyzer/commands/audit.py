@@ -29,6 +29,7 @@ from .options import (
     Select,
     StatsOption,
     ZeekJsonOption,
+    are_several,
     configured,
     inputs_of,
     options_of,
@@ -96,7 +97,7 @@ def audit(
 
         audit = SharedAudit(options, shares)
     failing = fail_on or FailOn(settings.fail_on)
-    style = Style(concise=concise, zeek_json=zeek_json, failing=COUNTED[failing])
+    style = Style(concise=concise, zeek_json=zeek_json, failing=COUNTED[failing], several=are_several(inputs))
     with opened(wanted, inputs, style) as (writer, out):
         status = run(audit, inputs, writer if clocks is None else clocks.around(writer), out, failing)
     for line in clocks.told(audit) if clocks is not None else ():
@@ -131,10 +132,10 @@ def show(
     if everything and not end_of_data:
         raise UsageError("--all belongs to --end-of-data", "smtpwire show", "add it, or leave --all out")
     options = options_of(configured(config, no_config), profile=profile, port=port, decoder=decoder, redact=redact)
-    out = output_to()
-    writer: DialogueWriter | EndsWriter = DialogueWriter(out, connection)
+    out, several = output_to(), are_several(inputs)
+    writer: DialogueWriter | EndsWriter = DialogueWriter(out, connection, several=several)
     if end_of_data:
-        writer = EndsWriter(out, connection, everything=everything, redact=options.redact)
+        writer = EndsWriter(out, connection, everything=everything, redact=options.redact, several=several)
         options = replace(options, tap=writer.tap)
     status = run(Audit(options), inputs, writer, out, FailOn.NEVER)
     if status == Status.CLEAN and connection is not None and not writer.found:

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = ["group"]
 
-group = typer.Typer(help="Findings that are known, and are left out of later audits.", rich_markup_mode=None)
+group = typer.Typer(
+    help="Findings that are known, and are left out of later audits.",
+    short_help="Know today's findings, so that later audits leave them out.",
+    rich_markup_mode=None,
+)
 
 
 @group.callback()
@@ -39,7 +43,7 @@ def _group() -> None:
 @group.command()
 def write(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The baseline; an older one there is replaced.")],
-    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Captures, as audit takes them.")],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Captures, as audit takes them.")],
     profile: ProfileOption = None,
     port: Ports = None,
     select: Select = None,

@@ -39,6 +39,7 @@ __all__ = [
     "Select",
     "StatsOption",
     "ZeekJsonOption",
+    "are_several",
     "configured",
     "inputs_of",
     "options_of",
@@ -49,7 +50,7 @@ __all__ = [
 Paths = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="PATH", help="Captures (pcap, pcapng, also gzipped), directories of them, or - for standard input."
+        metavar="PATH...", help="Captures (pcap, pcapng, also gzipped), directories of them, or - for standard input."
     ),
 ]
 Read = Annotated[list[str] | None, typer.Option("-r", "--read", metavar="PATH", help="The same as PATH.")]
@@ -57,8 +58,9 @@ FormatOption = Annotated[
     Form | None,
     typer.Option(
         "--format",
+        metavar="FORM",
         show_default="text",
-        help="Form of the report: see docs/formats.md. ndjson, eve, ecs and zeek print each connection as it ends.",
+        help=f"Form of the report: {', '.join(Form)}; docs/formats.md has more of each.",
     ),
 ]
 ProfileOption = Annotated[
@@ -195,6 +197,11 @@ def inputs_of(paths: list[str] | None, read: list[str] | None) -> list[str]:
     if not inputs:
         raise UsageError("nothing to read", "no PATH is given", "name files, directories, or - for standard input")
     return inputs
+
+
+def are_several(inputs: list[str]) -> bool:
+    """Whether more than one capture may be read."""
+    return len(inputs) > 1 or any(Path(name).is_dir() for name in inputs)
 
 
 def _words(values: list[str] | None) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ class Shape(StrEnum):
 def query(
     sql: Annotated[str | None, typer.Argument(metavar="SELECT", help="One statement of SQLite's SQL.")] = None,
     paths: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATH]", help="Captures to audit for this one question.")
+        list[str] | None, typer.Argument(metavar="PATH...", help="Captures to audit for this one question.")
     ] = None,
     db: Annotated[
         str | None,

@@ -24,7 +24,7 @@ class RuleForm(StrEnum):
 
 def rule(
     rules: Annotated[
-        list[str] | None, typer.Argument(metavar="RULE", help="Ids (SEQ101), prefixes of ids (SEQ), or names.")
+        list[str] | None, typer.Argument(metavar="RULE...", help="Ids (SEQ101), prefixes of ids (SEQ), or names.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every rule, those of plugins too.")] = False,
     format_: Annotated[RuleForm, typer.Option("--format")] = RuleForm.TEXT,

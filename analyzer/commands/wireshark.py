@@ -11,11 +11,12 @@ __all__ = ["group"]
 
 group = typer.Typer(
     help="Findings inside Wireshark: an interface that captures with them, and fields made of them.",
+    short_help="Bring findings into Wireshark.",
     rich_markup_mode=None,
 )
 
 
-@group.command()
+@group.command(short_help="Put both into your own Wireshark folders.")
 def install() -> int:
     """Put the extcap and the Lua post-dissector into your own Wireshark folders."""
     from ..wireshark.install import install  # noqa: PLC0415

@@ -40,11 +40,14 @@ _NS = 1_000_000_000
 
 
 class News(NamedTuple):
-    """Findings of ``connection`` that were not told yet. ``ended``: it is whole, else only a view of it."""
+    """Findings of ``connection`` that were not told yet. ``ended``: it is whole, else only a view of it. ``known``: all
+    its findings until now, of which ``caused_by`` is the index. They have not been redacted: rule and frame of a cause
+    may be told, no text."""
 
     connection: Connection
     findings: list[Finding]
     ended: bool
+    known: list[Finding]
 
 
 class _Sieve:
@@ -93,9 +96,10 @@ class LiveAudit(Audit):
         self._listening.change(book)
         self.tracker.forget_ways()
 
-    def news(self) -> Iterator[News]:
-        """What has become known since the last time: connections that ended, then findings of open ones."""
-        for connection in self.finished():
+    def news(self, *, block: bool = True) -> Iterator[News]:
+        """What has become known since the last time: connections that ended, then findings of open ones. ``block``: see
+        ``finished``."""
+        for connection in self.finished(block=block):
             yield self._end(connection)
         touched, self._touched = self._touched, {}
         for record in touched.values():
@@ -104,7 +108,7 @@ class LiveAudit(Audit):
             if fresh:
                 sieve.told = len(sieve.kept)
                 view = self._view(record, fresh)
-                yield News(view, view.findings, ended=False)
+                yield News(view, view.findings, ended=False, known=sieve.kept)
 
     def last_news(self) -> Iterator[News]:
         """No more comes: what was still open."""
@@ -129,7 +133,8 @@ class LiveAudit(Audit):
         sieve = self._sieves.pop(connection.id, None)
         self._touched.pop(connection.id, None)
         self._unclocked.discard(connection.id)
-        return News(connection, connection.findings[sieve.told if sieve else 0 :], ended=True)
+        fresh = connection.findings[sieve.told if sieve else 0 :]
+        return News(connection, fresh, ended=True, known=connection.findings)
 
     def _suppress(self, connection: Connection) -> None:
         connection.findings = self._look(connection).kept

@@ -184,11 +184,11 @@ class Loop:
 
     def _tell(self, news: Iterable[News]) -> None:
         sink = self._sink
-        for connection, findings, ended in news:
-            for finding in findings:
-                sink.finding(finding, connection)
-            if ended:
-                sink.ended(connection)
+        for one in news:
+            for finding in one.findings:
+                sink.finding(finding, one.connection)
+            if one.ended:
+                sink.ended(one.connection)
 
     def _captures(self) -> None:
         captures = self._source.captures

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .cells import csv_lines
+from .turns import part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +18,7 @@ __all__ = ["COLUMNS", "CsvWriter"]
 COLUMNS = (
     *("connection", "client_address", "client_port", "server_address", "server_port", "protocol", "rule", "name"),
     *("severity", "side", "certainty", "frame", "time", "offset", "length", "count", "message", "reference"),
-    *("evidence", "finding", "caused_by"),
+    *("evidence", "finding", "caused_by", "capture"),
 )
 
 
@@ -49,7 +50,9 @@ def _rows(connection: Connection) -> Iterator[tuple[object, ...]]:
     client, server = connection.client, connection.server
     ends = (client.address, client.port, server.address, server.port)
     for number, f in enumerate(connection.findings):
+        part = part_of(connection.captures, f.time)
         yield (
             *(connection.id, *ends, connection.protocol, f.rule, f.name, f.severity, f.side, f.certainty, f.frame),
             *(f.time, f.offset, f.length, f.count, f.message, f.reference, f.evidence, number, f.caused_by),
+            part.path if part is not None else None,
         )

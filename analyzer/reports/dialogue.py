@@ -8,7 +8,7 @@ from ..model import Capture, Connection, Finding, ReplyTurn, Summary
 from ..times import parse_time
 from .spans import SEVERITY_STYLE, SIDE_STYLE, Line, clip, paint, wrapped
 from .text import heading
-from .turns import belongs_to, circumstances, message_parts, prediction, quotation, said
+from .turns import belongs_to, circumstances, frame, message_parts, part_of, prediction, quotation, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,12 +25,13 @@ SHOWN_LINES = 6
 
 
 class DialogueWriter:
-    """Prints each connection as soon as it has ended."""
+    """Prints each connection as soon as it has ended. ``several``: more than one capture is read."""
 
     streams = True
 
-    def __init__(self, output: Output, only: int | None = None) -> None:
+    def __init__(self, output: Output, only: int | None = None, *, several: bool = False) -> None:
         self._output = output
+        self._several = several
         self._only = only
         self.found = False
 
@@ -44,15 +45,16 @@ class DialogueWriter:
         """Print it."""
         if self._only in {None, connection.id}:
             self.found = True
-            paint(self._output, _dialogue(connection, self._output.width))
+            paint(self._output, _dialogue(connection, self._output.width, several=self._several))
 
     def finish(self, summary: Summary) -> None:
         """Nothing is left to say."""
 
 
-def _dialogue(connection: Connection, width: int) -> Iterator[Line]:
-    yield heading(connection)
-    yield [("dim", "  " + circumstances(connection))]
+def _dialogue(connection: Connection, width: int, *, several: bool) -> Iterator[Line]:
+    parts = connection.captures
+    yield from heading(connection, width, several=several)
+    yield from wrapped(circumstances(connection), width, "  ", "dim")
     for note in connection.notes:
         yield from wrapped(note, width, "    ", "yellow", first="  ! ")
     yield []
@@ -62,7 +64,12 @@ def _dialogue(connection: Connection, width: int) -> Iterator[Line]:
         at = finding.turn if finding.turn is not None and finding.turn < turns else None
         below.setdefault(at, []).append(finding)
     start = parse_time(connection.started)
+    here = part_of(parts, connection.started)
     for index, turn in enumerate(connection.dialogue):
+        part = part_of(parts, turn.time)
+        if part is not here and part is not None:
+            here = part
+            yield from wrapped(f"goes on in {part.path}", width, " " * 8, "dim")
         arrow = "→" if turn.side == "client" else "←"
         seconds = (parse_time(turn.time) - start) / 1e9
         margin = f"{turn.frame:>7} {seconds:>11.6f} {arrow} "
@@ -77,8 +84,8 @@ def _dialogue(connection: Connection, width: int) -> Iterator[Line]:
             yield [("", " " * MARGIN), ("yellow", expected.text)]
         elif expected is not None and expected.text != "as predicted" and expected.state == "kept":
             yield [("", " " * MARGIN), ("dim", expected.text)]
-        yield from _findings(below.get(index, ()), turn, connection.findings, width, " " * MARGIN)
-    yield from _findings(below.get(None, ()), None, connection.findings, width, "  ")
+        yield from _findings(below.get(index, ()), turn, connection, width, " " * MARGIN)
+    yield from _findings(below.get(None, ()), None, connection, width, "  ")
     for number, message in enumerate(connection.messages, 1):
         told = ", ".join(message_parts(message))
         yield from wrapped(f"message {number}: {told}", width, "    ", first="  ")
@@ -99,7 +106,7 @@ def _broken(text: str, room: int) -> Iterator[str]:
 
 
 def _findings(
-    findings: Sequence[Finding], turn: Turn | None, everything: Sequence[Finding], width: int, indent: str
+    findings: Sequence[Finding], turn: Turn | None, connection: Connection, width: int, indent: str
 ) -> Iterator[Line]:
     for finding in findings:
         yield [
@@ -114,8 +121,9 @@ def _findings(
             yield [("dim", f"{indent}  │ "), ("", clip(quoted, width - len(indent) - 4))]
         remarks = [finding.message]
         cause = finding.caused_by
-        if cause is not None and 0 <= cause < len(everything):
-            remarks.append(f"(Follows from {everything[cause].rule} in frame {everything[cause].frame}.)")
+        if cause is not None and 0 <= cause < len(connection.findings):
+            why = connection.findings[cause]
+            remarks.append(f"(Follows from {why.rule} in frame {frame(why, connection.captures)}.)")
         if finding.certainty == "indeterminate":
             remarks.append("(Not certain: the capture leaves it open.)")
         yield from wrapped(" ".join(remarks), width, indent + "  ")

@@ -36,8 +36,11 @@ class EndsWriter:
 
     streams = True
 
-    def __init__(self, output: Output, only: int | None, *, everything: bool, redact: Redact) -> None:
+    def __init__(
+        self, output: Output, only: int | None, *, everything: bool, redact: Redact, several: bool = False
+    ) -> None:
         self.found = False
+        self._several = several
         self._redact = redact
         self._output = output
         self._only = only
@@ -66,7 +69,8 @@ class EndsWriter:
         self._messages += tap.messages
         self._differing += sum(view.differs for view in views)
         if views:
-            paint(self._output, [heading(connection), [], *_lines(views, self._output.width, self._redact)])
+            top = heading(connection, self._output.width, several=self._several)
+            paint(self._output, [*top, [], *_lines(views, self._output.width, self._redact)])
 
     def finish(self, summary: Summary) -> None:
         """Say how many there were."""

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,15 +29,16 @@ __all__ = ["FORMATS", "Format", "Style", "guessed"]
 
 class Style(NamedTuple):
     """What else is asked of the formats that have a choice. ``concise``: text of one line for each finding;
-    ``zeek_json``: Zeek's logs as JSON; ``failing``: the severities that make the run fail."""
+    ``zeek_json``: Zeek's logs as JSON; ``failing``: the severities that make the run fail; ``several``: more
+    than one capture may be read."""
 
     concise: bool = False
     zeek_json: bool = False
     failing: tuple[str, ...] = ("error",)
+    several: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """One form of a report. ``stream`` writes it to an output, ``place`` at a path; it has one of them, or both.
 
     ``suffixes``: what its files are called; the first is its own. ``module`` and ``extra``: what it needs that is not
@@ -106,7 +106,7 @@ def _sarif(output: Output, style: Style) -> Writer:
 def _junit(output: Output, style: Style) -> Writer:
     from .junit import JunitWriter  # noqa: PLC0415
 
-    return JunitWriter(output, style.failing)
+    return JunitWriter(output, style.failing, several=style.several)
 
 
 def _github(output: Output, style: Style) -> Writer:

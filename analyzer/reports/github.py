@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .output import Output, plural
 from .text import address
-from .turns import place, remarks
+from .turns import part_of, place, remarks
 
 if TYPE_CHECKING:
     from ..model import Capture, Connection, Finding, Severity, Summary
@@ -30,7 +30,7 @@ class GithubWriter:
     def __init__(self, output: Output) -> None:
         self._output = output
         self._captures: list[Capture] = []
-        self._found: dict[Severity, list[tuple[str, str]]] = {"error": [], "warning": [], "info": []}
+        self._found: dict[Severity, list[tuple[str, str, str]]] = {"error": [], "warning": [], "info": []}
         self._more = 0
 
     def capture(self, capture: Capture) -> None:
@@ -43,18 +43,18 @@ class GithubWriter:
             if finding.caused_by is None:
                 found = self._found[finding.severity]
                 if len(found) < MAX_SHOWN:
-                    found.append((f"{finding.rule} {finding.name}", _message(finding, connection)))
+                    part = part_of(connection.captures, finding.time)
+                    file = f"file={_property(part.path)}," if part is not None else ""
+                    found.append((file, f"{finding.rule} {finding.name}", _message(finding, connection)))
                 else:
                     self._more += 1
 
     def finish(self, summary: Summary) -> None:
         """Write the commands."""
-        # Which of several captures a connection is in nobody can tell: it may go on from one to the next.
-        file = f"file={_property(self._captures[0].path)}," if len(self._captures) == 1 else ""
         lines = [
             f"::{_COMMAND[severity]} {file}title={_property(title)}::{_data(message)}"
             for severity, found in self._found.items()
-            for title, message in found
+            for file, title, message in found
         ]
         for capture in self._captures:
             lines += [f"::warning title=capture::{_data(f'{capture.path}: {problem}')}" for problem in capture.problems]
@@ -68,7 +68,9 @@ class GithubWriter:
 
 def _message(finding: Finding, connection: Connection) -> str:
     ends = f"{address(connection.client)} > {address(connection.server)}"
-    lines = [f"{finding.message} ({finding.side}, {place(finding)}, connection {connection.id} {ends})"]
+    lines = [
+        f"{finding.message} ({finding.side}, {place(finding, connection.captures)}, connection {connection.id} {ends})"
+    ]
     if finding.evidence:
         lines.append(finding.evidence)
     return "\n".join([*lines, " · ".join(remarks(finding))]).rstrip()

@@ -12,12 +12,12 @@ from xml.sax.saxutils import escape, quoteattr
 
 from ..times import parse_time
 from .text import address
-from .turns import place, remarks
+from .turns import place, remarks, where
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
-    from ..model import Capture, Connection, Finding, Summary
+    from ..model import Capture, Connection, Finding, Part, Summary
     from .output import Output
 
 __all__ = ["JunitWriter"]
@@ -27,12 +27,14 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 class JunitWriter:
-    """A suite as soon as its connection has ended. ``failing``: severities that are failures."""
+    """A suite as soon as its connection has ended. ``failing``: severities that are failures; ``several``: captures
+    are read."""
 
     streams = True
 
-    def __init__(self, output: Output, failing: Collection[str]) -> None:
+    def __init__(self, output: Output, failing: Collection[str], *, several: bool = False) -> None:
         self._output = output
+        self._several = several
         self._failing = failing
         self._begun = False
 
@@ -49,16 +51,18 @@ class JunitWriter:
 
     def connection(self, connection: Connection) -> None:
         """Write its suite."""
-        where = f"{address(connection.client)} > {address(connection.server)}"
+        ends = f"{address(connection.client)} > {address(connection.server)}"
+        parts = connection.captures
         by_rule: dict[str, list[Finding]] = {}
         for finding in connection.findings:
             by_rule.setdefault(finding.rule, []).append(finding)
-        cases = [_case(f"{rule} {found[0].name}", where, self._outcome(found)) for rule, found in by_rule.items()]
+        cases = [_case(f"{rule} {found[0].name}", ends, self._outcome(found, parts)) for rule, found in by_rule.items()]
         failures = sum(any(self._fails(finding) for finding in found) for found in by_rule.values())
         if not cases:
-            cases = [_case("no finding", where, [])]
+            cases = [_case("no finding", ends, [])]
         seconds = (parse_time(connection.ended) - parse_time(connection.started)) / 1e9
-        self._suite(f"connection {connection.id} {where}", connection.started, cases, failures, seconds)
+        lies = f" {where(parts)}" if self._several and parts else ""
+        self._suite(f"connection {connection.id} {ends}{lies}", connection.started, cases, failures, seconds)
 
     def finish(self, summary: Summary) -> None:
         """Close the document."""
@@ -83,22 +87,22 @@ class JunitWriter:
     def _fails(self, finding: Finding) -> bool:
         return finding.severity in self._failing
 
-    def _outcome(self, found: list[Finding]) -> Iterator[str]:
+    def _outcome(self, found: list[Finding], parts: Sequence[Part]) -> Iterator[str]:
         failing = [finding for finding in found if self._fails(finding)]
         others = [finding for finding in found if not self._fails(finding)]
         if failing:
             attributes = f"message={_attribute(failing[0].message)} type={_attribute(failing[0].severity)}"
-            yield f"<failure {attributes}>{_text(_told(failing))}</failure>"
+            yield f"<failure {attributes}>{_text(_told(failing, parts))}</failure>"
         if others:
-            yield _element("system-out", _told(others))
+            yield _element("system-out", _told(others, parts))
 
 
-def _told(found: list[Finding]) -> str:
-    return "\n".join(line for finding in found for line in _lines(finding))
+def _told(found: list[Finding], parts: Sequence[Part]) -> str:
+    return "\n".join(line for finding in found for line in _lines(finding, parts))
 
 
-def _lines(finding: Finding) -> Iterator[str]:
-    yield f"{finding.severity} {finding.rule} {finding.name} ({finding.side}) {place(finding)}"
+def _lines(finding: Finding, parts: Sequence[Part]) -> Iterator[str]:
+    yield f"{finding.severity} {finding.rule} {finding.name} ({finding.side}) {place(finding, parts)}"
     if finding.evidence:
         yield f"  | {finding.evidence}"
     yield f"  {finding.message}"

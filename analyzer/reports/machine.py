@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["JsonWriter", "NdjsonWriter"]
 
-_NO_TEMPLATE = object()
 _BARE_FIELDS = tuple(f for f in Connection.__struct_fields__ if f != "findings")
 _bare_values = attrgetter(*_BARE_FIELDS)
 _BareConnection: Any = msgspec.defstruct("_BareConnection", _BARE_FIELDS, tag_field="type", tag="connection", gc=False)
@@ -103,11 +102,11 @@ class NdjsonWriter:
     def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
         """Write the lines of a connection that is one of many alike from their template. False: there is none."""
         place = repeat.place
-        if place.template is None:
-            place.template = template(repeat, lambda one: self._lines(redactor(one)), redactor.leaves) or _NO_TEMPLATE
-        if not isinstance(place.template, Template):
-            return False
-        text = place.template.fill(repeat)
+        if place.template is None or place.template[0] != repeat.capture:
+            made = template(repeat, lambda one: self._lines(redactor(one)), redactor.leaves)
+            place.template = repeat.capture, made
+        filled = place.template[1]
+        text = filled.fill(repeat) if isinstance(filled, Template) else None
         if text is None:
             return False
         self._output.write(text)

@@ -17,12 +17,12 @@ from .output import Output, plural
 from .quality import Quality, read
 from .spans import SEVERITIES
 from .text import address, when
-from .turns import place, remarks
+from .turns import place, remarks, where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from ..model import Capture, Connection, Finding, Summary
+    from ..model import Capture, Connection, Finding, Part, Summary
 
 __all__ = ["MarkdownWriter", "code", "prose"]
 
@@ -78,7 +78,8 @@ class MarkdownWriter:
         unlisted = self._unlisted
         room = MAX_CHARACTERS - len(parts[0])
         for group in sorted(self._groups.values(), key=lambda group: group.first.id):
-            part = "".join(line + "\n" for line in _connection(group))
+            several = len(self._captures) > 1
+            part = "".join(line + "\n" for line in _connection(group, several=several))
             room -= len(part)
             if room >= 0:
                 parts.append(part)
@@ -160,34 +161,35 @@ def _seen(summary: Summary) -> str:
     return f"{plural(summary.connections, 'connection')} and {plural(summary.messages, 'message')}"
 
 
-def _connection(group: Group) -> Iterator[str]:
+def _connection(group: Group, *, several: bool) -> Iterator[str]:
     connection = group.first
     client, server = code(address(connection.client)), code(address(connection.server))
     yield ""
     yield f"### Connection {connection.id}: {client} → {server}"
     yield ""
     others = f", {plural(group.count - 1, 'more connection')} with the same findings" if group.count > 1 else ""
-    yield f"{connection.profile}, begun {when(connection.started)} UTC{others}"
+    lies = f", {prose(where(connection.captures))}" if several and connection.captures else ""
+    yield f"{connection.profile}, begun {when(connection.started)} UTC{lies}{others}"
     yield ""
     for note in connection.notes[:MAX_FOLDS]:
         yield f"- **!** {prose(note)}"
     folds = fold(connection.findings)
     for one in folds[:MAX_FOLDS]:
-        yield from _fold(one, "")
+        yield from _fold(one, connection.captures, "")
     if len(folds) > MAX_FOLDS:
         yield f"- {plural(len(folds) - MAX_FOLDS, 'more finding')} of this connection"
 
 
-def _fold(one: Fold, indent: str) -> Iterator[str]:
+def _fold(one: Fold, parts: Sequence[Part], indent: str) -> Iterator[str]:
     finding = one.finding
     again = f" and {plural(len(one.again), 'more')}" if one.again else ""
-    yield f"{indent}- {_label(finding)}, {place(finding)}{again}  "
+    yield f"{indent}- {_label(finding)}, {prose(place(finding, parts))}{again}  "
     said = [prose(finding.message), *map(prose, remarks(finding))]
     if finding.evidence:
         yield f"{indent}  {code(finding.evidence)}  "
     yield f"{indent}  {said[0]}" + (f" ({'; '.join(said[1:])})" if said[1:] else "")
     for consequence in one.follows[:MAX_FOLDS]:
-        yield from _fold(consequence, indent + "  ")
+        yield from _fold(consequence, parts, indent + "  ")
     if len(one.follows) > MAX_FOLDS:
         yield f"{indent}  - {plural(len(one.follows) - MAX_FOLDS, 'more finding')} that follow from it"
 

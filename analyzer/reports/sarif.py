@@ -19,6 +19,7 @@ from ..rules import RULES
 from .rules import FAMILIES, paragraphs, scripts
 from .text import address
 from .transcript import Transcript
+from .turns import part_of
 
 if TYPE_CHECKING:
     from ..model import Capture, Connection, Finding, Severity, Summary
@@ -144,6 +145,7 @@ class SarifWriter:
                 "certainty": finding.certainty,
                 "reference": finding.reference,
                 "connection": connection.id,
+                "capture": None if (part := part_of(connection.captures, finding.time)) is None else part.path,
                 "frame": finding.frame,
                 "offset": finding.offset,
                 "length": finding.length,

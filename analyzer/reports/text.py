@@ -14,12 +14,12 @@ from .folding import MAX_GROUPS, MAX_HOSTS, Fold, Group, alike, fold
 from .output import Output, plural
 from .quality import Quality, read
 from .spans import SEVERITIES, SEVERITY_STYLE, SIDE_STYLE, Line, clip, paint, wrapped
-from .turns import place, remarks
+from .turns import frame, place, remarks, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ..model import Capture, Connection, Endpoint, Finding, Summary
+    from ..model import Capture, Connection, Endpoint, Finding, Part, Summary
 
 __all__ = ["TextWriter", "address", "heading", "when"]
 
@@ -68,10 +68,14 @@ class TextWriter:
 
     def _lines(self, summary: Summary) -> Iterator[Line]:
         yield from _captures(self._captures)
+        if self._captures and all(capture.problems and not capture.frames for capture in self._captures):
+            return  # nothing was read, and why is said
         yield from _quality(self._quality, self._output.width)
+        if not self._quality.connections:
+            return
         for group in sorted(self._groups.values(), key=lambda group: group.first.id):
             yield []
-            yield from _connection(group, self._output.width)
+            yield from _connection(group, self._output.width, several=len(self._captures) > 1)
         if self._unlisted:
             yield []
             yield [("dim", f"Not listed: {plural(self._unlisted, 'more connection')} with findings of other kinds.")]
@@ -107,15 +111,17 @@ def _captures(captures: Sequence[Capture]) -> Iterator[Line]:
             yield [("yellow", f"  ! {problem}")]
 
 
-def heading(connection: Connection) -> Line:
-    """The line that opens a connection's part of the report."""
-    return [
+def heading(connection: Connection, width: int, *, several: bool) -> Iterator[Line]:
+    """What opens a connection's part of the report. ``several``: captures were read, so that it says which."""
+    yield [
         ("bold", f"#{connection.id} "),
         (SIDE_STYLE["client"], address(connection.client)),
         ("", " → "),
         (SIDE_STYLE["server"], address(connection.server)),
         ("", f" {connection.profile}"),
     ]
+    if several:
+        yield from wrapped(where(connection.captures), width, "  ", "dim")
 
 
 def address(end: Endpoint) -> str:
@@ -128,16 +134,16 @@ def when(time: str) -> str:
     return time[:19].replace("T", " ")
 
 
-def _connection(group: Group, width: int) -> Iterator[Line]:
+def _connection(group: Group, width: int, *, several: bool) -> Iterator[Line]:
     connection = group.first
-    yield heading(connection)
+    yield from heading(connection, width, several=several)
     if group.count > 1:
         yield from wrapped(_others(group), width, "  ", "dim")
     for note in connection.notes:
         yield from wrapped(note, width, "    ", "yellow", first="  ! ")
     for one in fold(connection.findings):
         yield []
-        yield from _fold(one, width, "  ")
+        yield from _fold(one, connection.captures, width, "  ")
 
 
 def _others(group: Group) -> str:
@@ -153,30 +159,30 @@ def _hosts(hosts: set[str], word: str) -> str:
     return ("at least " if len(hosts) == MAX_HOSTS else "") + plural(len(hosts), word)
 
 
-def _fold(one: Fold, width: int, indent: str) -> Iterator[Line]:
+def _fold(one: Fold, parts: Sequence[Part], width: int, indent: str) -> Iterator[Line]:
     finding = one.finding
-    yield [("", indent), *_label(finding), ("dim", f"  {place(finding)}")]
+    yield [("", indent), *_label(finding), ("dim", f"  {place(finding, parts)}")]
     if finding.evidence:
         bar = f"{indent}  │ "
         yield [("dim", bar), ("", clip(finding.evidence, width - len(bar)))]
     yield from wrapped(finding.message, width, indent + "  ")
     yield from wrapped(" · ".join(remarks(finding)), width, indent + "  ", "dim")
     if one.again:
-        frames = ", ".join(str(f.frame) for f in one.again[:NAMED_FRAMES])
+        frames = ", ".join(frame(f, parts) for f in one.again[:NAMED_FRAMES])
         rest = f" and {len(one.again) - NAMED_FRAMES:,} more" if len(one.again) > NAMED_FRAMES else ""
         word = "frame" if len(one.again) == 1 else "frames"
         yield from wrapped(
             f"The same {_times(len(one.again))} more: {word} {frames}{rest}", width, indent + "  ", "dim"
         )
     for consequence in one.follows:
-        yield from _consequence(consequence, width, indent + "  ")
+        yield from _consequence(consequence, parts, width, indent + "  ")
 
 
-def _consequence(one: Fold, width: int, indent: str) -> Iterator[Line]:
+def _consequence(one: Fold, parts: Sequence[Part], width: int, indent: str) -> Iterator[Line]:
     """In short: its cause, which stands above it, is what has to be mended."""
     finding = one.finding
     again = f", {_times(len(one.again))} more" if one.again else ""
-    yield [("", f"{indent}└ "), *_label(finding), ("dim", f"  {place(finding)}{again}")]
+    yield [("", f"{indent}└ "), *_label(finding), ("dim", f"  {place(finding, parts)}{again}")]
     yield from wrapped(finding.message, width, indent + "    ")
     yield from wrapped(" · ".join(remarks(finding)), width, indent + "    ", "dim")
 

@@ -16,10 +16,12 @@ from ..model import (
     MalformedTurn,
     Message,
     MessageTurn,
+    Part,
     ReplyTurn,
     TlsTurn,
     Turn,
 )
+from ..times import parse_time
 from .output import plural
 
 if TYPE_CHECKING:
@@ -31,13 +33,16 @@ __all__ = [
     "belongs_to",
     "circumstances",
     "fate",
+    "frame",
     "kind",
     "message_parts",
+    "part_of",
     "place",
     "prediction",
     "quotation",
     "remarks",
     "said",
+    "where",
 ]
 
 # RFC 5321 §3.3 gives a server that has no recipient the choice; the model names the first.
@@ -157,9 +162,28 @@ def fate(code: int | None) -> str:
     return f"accepted ({code})" if code < 400 else f"refused ({code})"
 
 
-def place(finding: Finding) -> str:
-    """Where a finding is: frame as Wireshark counts, byte of its side's stream."""
-    return f"frame {finding.frame}, byte {finding.offset:,}"
+def part_of(parts: Sequence[Part], time: str) -> Part | None:
+    """In which of the ``parts`` of a connection a frame with this ``time`` is; None where that is not known."""
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    at = parse_time(time)
+    return next((part for part in parts if at <= parse_time(part.last)), parts[-1])
+
+
+def frame(of: Finding, parts: Sequence[Part]) -> str:
+    """Its number, as Wireshark counts; with its capture where the connection goes on from one to the next."""
+    part = part_of(parts, of.time) if len(parts) > 1 else None
+    return f"{of.frame}" if part is None else f"{of.frame} of {part.path}"
+
+
+def place(finding: Finding, parts: Sequence[Part]) -> str:
+    """Where a finding is: frame, and byte of its side's stream. ``parts``: of its connection."""
+    return f"frame {frame(finding, parts)}, byte {finding.offset:,}"
+
+
+def where(parts: Sequence[Part]) -> str:
+    """The captures that a connection is in: ``in a.pcap, then b.pcap``. "" where none is known."""
+    return f"in {', then '.join(part.path for part in parts)}" if parts else ""
 
 
 def quotation(finding: Finding, turn: Turn | None) -> str:

@@ -26,9 +26,8 @@ They are data beside the rules: ``smtpwire rule`` and the documentation show the
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,8 +40,7 @@ _LOST = re.compile(r"G([CS]) ([0-9]+)")
 _SIDES = {"C": "client", "S": "server"}
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(NamedTuple):
     """Both scripts, shared lines put in; ``port`` of the server, and a profile where that does not choose it."""
 
     fires: tuple[str, ...]

@@ -12,10 +12,10 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import cleandoc
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -115,14 +115,26 @@ class Rule:
     severity: Severity
     side: Side
     reference: str
-    title: str
-    explanation: str
     on: Trigger
     check: Callable[[Exchange, Conversation], Iterator[Evidence]]
     severities: tuple[tuple[str, str], ...] = ()
     hides: frozenset[str] = frozenset()
     formal: bool = False
     individual: bool = False
+
+    @property
+    def title(self) -> str:
+        """The first line of its documentation, without the full stop."""
+        return self._documentation()[0].rstrip(".")
+
+    @property
+    def explanation(self) -> str:
+        """The rest of its documentation."""
+        return self._documentation()[2].strip()
+
+    def _documentation(self) -> tuple[str, str, str]:
+        # Taken out of the docstring only for who shows it: an audit has a hundred and fifty rules and explains none.
+        return cleandoc(self.check.__doc__ or "").partition("\n")
 
     @property
     def own(self) -> bool:
@@ -165,8 +177,7 @@ def rule(
     def declare(
         check: Callable[[Exchange, Conversation], Iterator[Evidence]],
     ) -> Callable[[Exchange, Conversation], Iterator[Evidence]]:
-        title, _, explanation = inspect.cleandoc(check.__doc__ or "").partition("\n")
-        if not title:
+        if not (check.__doc__ or "").strip():
             raise ValueError(f"{rule_id} has no docstring: it is the rule's documentation")
         if not _ID.fullmatch(rule_id) or not _NAME.fullmatch(name):
             raise ValueError(f"{rule_id} {name}: ids are like SEQ101, names like mail-before-hello")
@@ -178,8 +189,6 @@ def rule(
             severity,
             side,
             reference,
-            title.rstrip("."),
-            explanation.strip(),
             on,
             check,
             tuple((severities or {}).items()),

@@ -8,7 +8,8 @@
 # frame that is still there becomes that frame's comment. One that comes later is put on the frame that brought it, and
 # names the frame that it means.
 #
-# Findings are heard of when they are made: `Listening` stands between the conversations and the rules.
+# Findings are heard of when they are made, and pass the redaction that every report passes: `live.early`. A comment
+# stays in the capture for whoever gets it, also where the packets are cut short later.
 
 from __future__ import annotations
 
@@ -24,26 +25,22 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ..._version import __version__
 from ..errors import UsageError
-from ..judge import RuleBook
+from ..live.early import LiveAudit
 from ..pcap import FILE_HEADER
 from ..segments import SegmentDecoder
-from ..tracker import Tracker
 from ..windows import StreamWindow
 from .blocks import commented, pcap_blocks
 from .comments import MAX_ON_FRAME, comment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from ..audit import Options
-    from ..conversation import Conversation
-    from ..exchange import Exchange
-    from ..model import Connection, Finding
+    from ..live.early import News
+    from ..model import Finding
     from .blocks import Block
 
-    Heard = Callable[[Finding, Connection], None]
-
-__all__ = ["HOLD_SECONDS", "Held", "Listening", "capture", "capture_command"]
+__all__ = ["HOLD_SECONDS", "Held", "capture", "capture_command"]
 
 HOLD_SECONDS = 0.5
 """How long a block waits for its comments. A reply takes some milliseconds, over the ocean 200; who looks at Wireshark
@@ -55,38 +52,13 @@ HOLD_BYTES = 16 << 20
 _STOPS = (signal.SIGTERM, signal.SIGINT)  # by Wireshark, or by Ctrl-C in tshark: what was captured is still written
 
 _PIECE = 1 << 16  # bytes read at a time: what a pipe holds
-_SWEEP_FRAMES = 4096  # frames between two looks for idle connections
+_BLOCK_FRAMES = 1000  # after which all that is open is looked at
 
 
-class Listening:
-    """A judge that tells of each finding when it is made."""
+class _FrameByFrame(LiveAudit):
+    """Each finding is wanted with its frame, so nothing is gathered."""
 
-    def __init__(self, book: RuleBook, heard: Heard) -> None:
-        self.servers = book.servers
-        self._book = book
-        self._heard = heard
-
-    def exchange(self, x: Exchange, talk: Conversation) -> None:
-        """See ``conversation.Judge``."""
-        before = len(talk.findings)
-        self._book.exchange(x, talk)
-        self._tell(talk, before)
-
-    def content(self, x: Exchange, talk: Conversation) -> None:
-        """See ``conversation.Judge``."""
-        before = len(talk.findings)
-        self._book.content(x, talk)
-        self._tell(talk, before)
-
-    def ended(self, talk: Conversation) -> None:
-        """See ``conversation.Judge``."""
-        before = len(talk.findings)
-        self._book.ended(talk)
-        self._tell(talk, before)
-
-    def _tell(self, talk: Conversation, before: int) -> None:
-        for finding in talk.findings[before:]:
-            self._heard(finding, talk.record)
+    learns = False
 
 
 class Held:
@@ -110,8 +82,8 @@ class Held:
         while self._bytes > HOLD_BYTES:
             self._write()
 
-    def heard(self, finding: Finding, connection: Connection) -> None:
-        """Put ``finding`` on its frame, or on the last one if that has gone."""
+    def heard(self, finding: Finding, known: Sequence[Finding]) -> None:
+        """Put ``finding`` on its frame, or on the last one if that has gone. ``known``: what its cause is one of."""
         if not self._queue:
             self.lost += 1
             return
@@ -119,7 +91,7 @@ class Held:
         there = first <= finding.frame <= last
         _, texts, _ = self._queue[finding.frame - first if there else -1]
         if len(texts) < MAX_ON_FRAME:
-            texts.append(comment(finding, connection.findings, late=not there))
+            texts.append(comment(finding, known, late=not there))
 
     def patience(self) -> float | None:
         """Seconds until the first block has to go; None where none waits."""
@@ -150,6 +122,12 @@ class Held:
         self._stream.write(raw)
 
 
+def _tell(news: Iterable[News], held: Held) -> None:
+    for one in news:
+        for finding in one.findings:
+            held.heard(finding, one.known)
+
+
 def capture_command(interface: str, capture_filter: str) -> list[str]:
     """The program that captures into its standard output, as pcap. Raises UsageError where there is none."""
     dumpcap = shutil.which("dumpcap")
@@ -167,9 +145,8 @@ def capture(command: Sequence[str], stream: BinaryIO, options: Options) -> None:
     Raises UsageError with the program's own words where it captured nothing.
     """
     held = Held(stream)
-    judge = Listening(RuleBook(options.rules(), options.limits), held.heard)
-    tracker = Tracker(judge, ports=options.ports, profile=options.profile, limits=options.limits)
-    decoder = SegmentDecoder(tracker.segment, options.decoder)
+    audit = _FrameByFrame(options)
+    decoder = SegmentDecoder(audit.tracker.segment, options.decoder)
     with (
         tempfile.TemporaryFile() as words,
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words) as child,
@@ -192,10 +169,8 @@ def capture(command: Sequence[str], stream: BinaryIO, options: Options) -> None:
                 held.add(block)
                 if block.frame is not None:
                     decoder.frame(*block.frame, block.number)
-                    tracker.ended.clear()
-                    if block.number % _SWEEP_FRAMES == 0:
-                        tracker.sweep()
-            tracker.close()
+                    _tell(audit.news(block=block.number % _BLOCK_FRAMES == 0), held)
+            _tell(audit.last_news(), held)
             held.close()
         except BrokenPipeError:
             pass

@@ -58,6 +58,7 @@ def test_its_rules_are_rules_like_any_other(tmp_path: Path) -> None:
     assert run.stderr == ""
     assert rules_found(run)["XAA001"] >= 4
     assert rules_found(run)["SEQ103"] == 1
+    assert "QUIT seen." in smtpwire(tmp_path, "rule", "XAA001").stdout
     assert "XAA001" in rules_found(smtpwire(tmp_path, "audit", DEMO, "--format", "json"))
     ignored = smtpwire(tmp_path, "audit", DEMO, "--format", "json", "--ignore", "xaa-quit")
     assert "XAA001" not in rules_found(ignored)

@@ -47,15 +47,15 @@ class Run:
         return self
 
     def take(self) -> None:
-        for connection, findings, ended in self.audit.news():
-            self.told.setdefault(connection.id, []).extend(findings)
-            if ended:
-                self.ended[connection.id] = connection
+        for one in self.audit.news():
+            self.told.setdefault(one.connection.id, []).extend(one.findings)
+            if one.ended:
+                self.ended[one.connection.id] = one.connection
 
     def close(self) -> Run:
-        for connection, findings, _ in self.audit.last_news():
-            self.told.setdefault(connection.id, []).extend(findings)
-            self.ended[connection.id] = connection
+        for one in self.audit.last_news():
+            self.told.setdefault(one.connection.id, []).extend(one.findings)
+            self.ended[one.connection.id] = one.connection
         return self
 
     @property

@@ -20,7 +20,7 @@ from captures import pcap
 from scripts import MESSAGE, Script, connections, envelope, hello, lines, records, segments
 
 from smtpwire.analyzer.audit import Audit
-from smtpwire.analyzer.cli import app
+from smtpwire.analyzer.commands.tree import command_line
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.messages import spill as spill_module
 from smtpwire.analyzer.messages.envelope import Envelope
@@ -46,7 +46,10 @@ def extracted(target: Path) -> Extracted:
 def extract(tmp_path: Path, script: Script, *options: str, onesided: bool = False, port: int = 25) -> Extracted:
     capture, target = tmp_path / "c.pcap", tmp_path / "mail"
     capture.write_bytes(pcap(records(segments(script, onesided=onesided, port=port))))
-    assert app(["extract", str(capture), "-o", str(target), "--no-config", *options], standalone_mode=False) == 0
+    assert (
+        command_line()(["extract", str(capture), "-o", str(target), "--no-config", *options], standalone_mode=False)
+        == 0
+    )
     return extracted(target)
 
 
@@ -151,7 +154,7 @@ def test_tshark_exports_the_same_octets(name: str, tmp_path: Path) -> None:
     )
     (exported,) = objects.iterdir()
     target = tmp_path / "mail"
-    assert app(["extract", str(capture), "-o", str(target), "--no-config"], standalone_mode=False) == 0
+    assert command_line()(["extract", str(capture), "-o", str(target), "--no-config"], standalone_mode=False) == 0
     ((_, data),) = extracted(target)
     # tshark leaves the stuffed dots in (RFC 5321 §4.5.2).
     assert exported.read_bytes() == data.replace(b"\r\n.", b"\r\n..")
@@ -410,7 +413,7 @@ LAB = Path(__file__).parents[3] / "shared" / "lab" / "captures"
 def test_every_digest_of_the_report_is_that_of_a_file(tmp_path: Path) -> None:
     paths = [str(path) for path in sorted(LAB.glob("*.pcap"))[::6]]
     target = tmp_path / "mail"
-    assert app(["extract", *paths, "-o", str(target), "--no-config"], standalone_mode=False) == 0
+    assert command_line()(["extract", *paths, "-o", str(target), "--no-config"], standalone_mode=False) == 0
     found = extracted(target)
     reported = Counter(
         (item.id, message.sha256)

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from captures import pcap
-from handmade import at, capture, connection, finding, lines_of, output, summary_of
+from handmade import capture, connection, finding, lines_of, output, summary_of
 
-from smtpwire.analyzer.cli import app
+from smtpwire.analyzer.commands.tree import command_line
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.model import Capture
-from smtpwire.analyzer.reports import concise
 from smtpwire.analyzer.reports.concise import ConciseWriter
 
 if TYPE_CHECKING:
@@ -44,11 +43,13 @@ def test_a_line_holds_capture_frame_rule_side_and_message() -> None:
 
 
 def test_each_finding_is_named_after_the_capture_that_holds_its_frame() -> None:
-    first, second = capture("1.pcap"), capture("2.pcap")
-    first.first, first.last, second.first, second.last = at(0), at(99), at(100), at(200)
-    over = connection(2, [finding(frame=50), finding(frame=150)])
-    lines = printed(connection(1, [finding(frame=7)]), first, over, second, connection(3, [finding(frame=160)]))
-    assert [line.split(" ")[0] for line in lines[:4]] == ["1.pcap:7:", "1.pcap:50:", "2.pcap:150:", "2.pcap:160:"]
+    over = connection(2, [finding(frame=50), finding(frame=150)], paths=("1.pcap", "2.pcap"))
+    lines = printed(connection(1, [finding(frame=7)], paths=("1.pcap",)), over)
+    assert [line.split(" ")[0] for line in lines[:3]] == ["1.pcap:7:", "1.pcap:50:", "2.pcap:150:"]
+
+
+def test_where_there_is_no_capture_a_dash_stands() -> None:
+    assert printed(connection(1, paths=()))[0].startswith("-:6: error SEQ101")
 
 
 def test_what_the_captures_lack_is_said() -> None:
@@ -62,12 +63,6 @@ def test_what_the_captures_lack_is_said() -> None:
 
 def test_no_smtp_is_not_called_clean() -> None:
     assert printed(capture()) == ["No SMTP seen."]
-
-
-def test_many_findings_wait_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concise, "HELD_BYTES", 1000)
-    lines = printed(*(connection(n, [finding(frame=n)]) for n in range(1, 3001)), capture())
-    assert [line.split(":")[1] for line in lines[:-1]] == [str(n) for n in range(1, 3001)]
 
 
 @pytest.mark.tree
@@ -84,7 +79,7 @@ def test_the_documentation_shows_what_is_printed() -> None:
 def test_it_is_an_option_of_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "empty.pcap"
     path.write_bytes(pcap([]))
-    app(["audit", str(path), "--no-config", "--concise"], standalone_mode=False)
+    command_line()(["audit", str(path), "--no-config", "--concise"], standalone_mode=False)
     assert capsys.readouterr().out == "No SMTP seen.\n"
     with pytest.raises(UsageError, match="--concise is a form of text: --format json"):
-        app(["audit", str(path), "--no-config", "--concise", "--format", "json"], standalone_mode=False)
+        command_line()(["audit", str(path), "--no-config", "--concise", "--format", "json"], standalone_mode=False)

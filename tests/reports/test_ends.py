@@ -12,7 +12,7 @@ from scripts import MESSAGE, Script, by, by_byte, envelope, hello, lines, record
 
 from smtpwire.analyzer.audit import Audit, Options
 from smtpwire.analyzer.choices import Redact
-from smtpwire.analyzer.cli import app
+from smtpwire.analyzer.commands.tree import command_line
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.model import Capture
 from smtpwire.analyzer.reports.ends import EndsWriter, named
@@ -197,4 +197,4 @@ def test_marks_are_named_and_runs_are_counted() -> None:
 
 def test_all_without_end_of_data_is_one_line() -> None:
     with pytest.raises(UsageError, match="--all belongs to --end-of-data"):
-        app(["show", "x.pcap", "--all"], standalone_mode=False)
+        command_line()(["show", "x.pcap", "--all"], standalone_mode=False)

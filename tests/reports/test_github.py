@@ -18,15 +18,12 @@ if TYPE_CHECKING:
 _COMMAND = re.compile(r"::(?P<name>[a-z]+)(?: (?P<properties>[^:]*))?::(?P<data>.*)")
 
 
-def text_of(*connections: Connection, paths: tuple[str, ...] = ("a.pcap",)) -> str:
+def text_of(*connections: Connection) -> str:
     out, stream = output()
     writer = GithubWriter(out)
     for one in connections:
         writer.connection(one)
-    for path in paths:
-        seen = capture()
-        seen.path = path
-        writer.capture(seen)
+    writer.capture(capture())
     writer.finish(summary_of(*connections))
     return stream.getvalue().decode()
 
@@ -69,12 +66,12 @@ def test_no_text_ends_a_command_or_begins_another(text: str) -> None:
 
 
 def test_a_path_with_colon_and_comma() -> None:
-    ((_, properties, _),) = commands(text_of(connection(findings=[finding()]), paths=("a,b:c%.pcap",)))
+    ((_, properties, _),) = commands(text_of(connection(findings=[finding()], paths=("a,b:c%.pcap",))))
     assert properties["file"] == "a,b:c%.pcap"
 
 
-def test_of_several_captures_none_is_named() -> None:
-    ((_, properties, _),) = commands(text_of(connection(findings=[finding()]), paths=("a.pcap", "b.pcap")))
+def test_where_there_is_no_capture_none_is_named() -> None:
+    ((_, properties, _),) = commands(text_of(connection(findings=[finding()], paths=())))
     assert "file" not in properties
 
 

@@ -120,3 +120,9 @@ def test_an_output_without_our_characters_gets_ascii(encoding: str) -> None:
     lines = printed(connection(1), encoding=encoding)
     assert "#1 192.0.2.1:43211 > [2001:db8::2]:25 rfc5321" in lines
     assert any("RFC 5321 section 4.1.4" in line for line in lines)
+
+
+def test_where_nothing_was_read_nothing_is_said_to_be_clean() -> None:
+    unread = Capture("a.pcap", problems=["no such file: check the path"])
+    assert printed(captures=[unread]) == ["a.pcap: not read", "  ! no such file: check the path"]
+    assert "No SMTP seen" in printed(captures=[unread, capture()])

@@ -146,6 +146,20 @@ def test_it_survives_editcap_and_a_second_time(tmp_path: Path) -> None:
     assert comments_seen(edited) == comments_seen(copy)
 
 
+@pytest.mark.parametrize(("words", "shown"), [((), False), (("--redact", "none"), True)])
+def test_no_comment_tells_a_secret(tmp_path: Path, words: tuple[str, ...], shown: bool) -> None:
+    """The response to a challenge that never came is taken for a command, and rules name it."""
+    said = Conversation().open().server(b"220 mx.example ESMTP\r\n").client(b"EHLO a.example\r\n")
+    said.server(b"250-mx.example\r\n250 AUTH LOGIN\r\n").client(b"AUTH LOGIN\r\n").server(b"504 not that one\r\n")
+    said.client(b"Y29ycmVjdGhvcnNl\r\n").server(b"500 unknown\r\n").client(b"QUIT\r\n").server(b"221 bye\r\n")
+    path, copy = tmp_path / "a.pcap", tmp_path / "a.pcapng"
+    path.write_bytes(pcap(said.close().records))
+    run(path, "-o", copy, *words)
+    texts = [piece.partition(b"\0")[0] for piece in copy.read_bytes().split(b"smtpwire: ")[1:]]
+    assert texts
+    assert any(b"y29ycmvjdghvcnnl" in text.lower() for text in texts) is shown
+
+
 def test_a_comment_says_what_the_report_says(tmp_path: Path) -> None:
     data = annotated(tmp_path, pcapng(talk().records), "SEQ")
     assert data.count(b"smtpwire: ") == 1

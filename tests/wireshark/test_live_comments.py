@@ -15,8 +15,9 @@ import pytest
 from captures import Conversation, pcap
 
 from smtpwire.analyzer.audit import Options
+from smtpwire.analyzer.choices import Redact
 from smtpwire.analyzer.errors import UsageError
-from smtpwire.analyzer.model import Connection, Endpoint, Finding
+from smtpwire.analyzer.model import Finding
 from smtpwire.analyzer.wireshark import live
 from smtpwire.analyzer.wireshark.blocks import Block
 from smtpwire.analyzer.wireshark.live import Held, capture, capture_command
@@ -89,6 +90,30 @@ def test_a_finding_that_comes_late_names_its_frame(tmp_path: Path, monkeypatch: 
     assert found[6].startswith("smtpwire: error SEQ101 client: in frame 5: MAIL was sent although")
 
 
+def test_what_follows_names_its_cause(tmp_path: Path) -> None:
+    said = Conversation().open().server(b"220 mx.example ESMTP\r\n").client(b"MAIL FROM:<a@b.example>\r\n")
+    said.server(b"250 ok\r\n").client(b"QUIT\r\n").server(b"221 bye\r\n")
+    out = io.BytesIO()
+    capture(program("put(1)", pcap(said.close().records), folder=tmp_path), out, Options(select=("SEQ",)))
+    found = commented(out.getvalue())
+    assert found.keys() == {5, 6}
+    assert "SEQ120 server" in found[6]
+    assert "Follows from SEQ101 in frame 5." in found[6]
+
+
+@pytest.mark.parametrize(("redact", "shown"), [(Redact.SECRETS, False), (Redact.NONE, True)])
+def test_no_comment_tells_a_secret(tmp_path: Path, redact: Redact, shown: bool) -> None:
+    """The response to a challenge that never came is taken for a command, and rules name it."""
+    said = Conversation().open().server(b"220 mx.example ESMTP\r\n").client(b"EHLO a.example\r\n")
+    said.server(b"250-mx.example\r\n250 AUTH LOGIN\r\n").client(b"AUTH LOGIN\r\n").server(b"504 not that one\r\n")
+    said.client(b"Y29ycmVjdGhvcnNl\r\n").server(b"500 unknown\r\n").client(b"QUIT\r\n").server(b"221 bye\r\n")
+    out = io.BytesIO()
+    capture(program("put(1)", pcap(said.close().records), folder=tmp_path), out, Options(redact=redact))
+    texts = "\n".join(commented(out.getvalue()).values())
+    assert "smtpwire: " in texts
+    assert ("y29ycmvjdghvcnnl" in texts.lower()) is shown
+
+
 class Pipe(io.RawIOBase):
     """A stream that says when it was written to."""
 
@@ -158,28 +183,7 @@ def blocks(count: int, size: int = 32) -> Iterator[Block]:
 
 def heard(held: Held, frame: int) -> None:
     finding = Finding("SEQ101", "x", "error", "client", "certain", "m", "", None, None, frame, "", 0, 0, "")
-    client, server = Endpoint("192.0.2.1", 43210), Endpoint("192.0.2.2", 25)
-    held.heard(
-        finding,
-        Connection(
-            id=1,
-            client=client,
-            server=server,
-            protocol="smtp",
-            profile="rfc5321",
-            tls="none",
-            opening="handshake",
-            closing="open",
-            started="",
-            ended="",
-            client_bytes=0,
-            server_bytes=0,
-            gaps=[],
-            dialogue=[],
-            messages=[],
-            findings=[finding],
-        ),
-    )
+    held.heard(finding, [finding])
 
 
 def test_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

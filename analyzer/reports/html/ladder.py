@@ -14,12 +14,25 @@ from ...model import CommandTurn, GapTurn, ReplyTurn, TlsTurn
 from ...times import parse_time
 from ..output import plural
 from ..quality import lacks
-from ..turns import Prediction, belongs_to, kind, message_parts, place, prediction, quotation, remarks, said
+from ..turns import (
+    Prediction,
+    belongs_to,
+    frame,
+    kind,
+    message_parts,
+    part_of,
+    place,
+    prediction,
+    quotation,
+    remarks,
+    said,
+    where,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ...model import Connection, Endpoint, Finding, Severity, Side, Turn
+    from ...model import Connection, Endpoint, Severity, Side, Turn
 
 __all__ = ["Ladder", "Note", "Row", "ladder"]
 
@@ -54,7 +67,7 @@ class Note:
 
 @dataclass(slots=True)
 class Row:
-    """One turn, or (``kind`` "left-out") a run of turns that is not shown.
+    """One turn, or (``kind`` "left-out") what is said between turns: some are not shown, another capture begins.
 
     ``lines``: what was said; ``more``: what of it is not shown. ``answers``: the command that a reply belongs to, where
     it is not the turn right above. ``group``: place in a pipelined group. ``secured``: inside TLS.
@@ -77,7 +90,8 @@ class Row:
 
 @dataclass(slots=True)
 class Ladder:
-    """One connection. ``notes``: findings about the connection as a whole. ``rules``: all rules that fired in it."""
+    """One connection. ``notes``: findings about the connection as a whole. ``rules``: all rules that fired in it.
+    ``where``: the captures that it is in; ``frames``: of findings, by the path of their capture."""
 
     id: int
     client: Endpoint
@@ -97,7 +111,8 @@ class Ladder:
     messages: list[str]
     more_messages: int
     more_findings: int
-    frames: list[int]
+    where: str
+    frames: list[tuple[str, list[int]]]
 
 
 def ladder(connection: Connection) -> Ladder:
@@ -108,8 +123,7 @@ def ladder(connection: Connection) -> Ladder:
     # Causes stand before what follows from them, so the first findings hold the most.
     for number, finding in enumerate(findings[:MAX_FINDINGS]):
         at = finding.turn if finding.turn is not None and 0 <= finding.turn < len(dialogue) else None
-        about.setdefault(at, []).append(_note(number, finding, findings, dialogue[at] if at is not None else None))
-    frames = sorted({finding.frame for finding in findings})
+        about.setdefault(at, []).append(_note(number, connection, dialogue[at] if at is not None else None))
     return Ladder(
         id=connection.id,
         client=connection.client,
@@ -129,11 +143,22 @@ def ladder(connection: Connection) -> Ladder:
         messages=[_cut(", ".join(message_parts(message))) for message in connection.messages[:MAX_MESSAGES]],
         more_messages=max(len(connection.messages) - MAX_MESSAGES, 0),
         more_findings=max(len(findings) - MAX_FINDINGS, 0),
-        frames=frames[:MAX_FRAMES],
+        where=where(connection.captures),
+        frames=_frames(connection),
     )
 
 
-def _note(number: int, finding: Finding, findings: Sequence[Finding], turn: Turn | None) -> Note:
+def _frames(connection: Connection) -> list[tuple[str, list[int]]]:
+    found: dict[str, set[int]] = {}
+    for finding in connection.findings:
+        part = part_of(connection.captures, finding.time)
+        found.setdefault(part.path if part is not None else "", set()).add(finding.frame)
+    return [(path, sorted(frames)[:MAX_FRAMES]) for path, frames in found.items()]
+
+
+def _note(number: int, connection: Connection, turn: Turn | None) -> Note:
+    findings, parts = connection.findings, connection.captures
+    finding = findings[number]
     cause = finding.caused_by
     known = cause is not None and 0 <= cause < len(findings)
     return Note(
@@ -143,10 +168,10 @@ def _note(number: int, finding: Finding, findings: Sequence[Finding], turn: Turn
         severity=finding.severity,
         side=finding.side,
         message=_cut(finding.message),
-        place=place(finding),
+        place=place(finding, parts),
         remarks=remarks(finding),
         evidence=_cut(quotation(finding, turn)),
-        cause=f"{findings[cause].rule} in frame {findings[cause].frame}" if known and cause is not None else "",
+        cause=f"{findings[cause].rule} in frame {frame(findings[cause], parts)}" if known and cause is not None else "",
         cause_number=cause if known and cause is not None and cause < MAX_FINDINGS else None,
     )
 
@@ -158,12 +183,17 @@ def _rows(connection: Connection, about: dict[int | None, list[Note]]) -> Iterat
     tls_from = next((n for n, turn in enumerate(dialogue) if isinstance(turn, TlsTurn)), len(dialogue))
     shown = _shown(len(dialogue), [at for at in about if at is not None])
     previous = -1
+    here = part_of(connection.captures, connection.started)
     for index in shown:
         if index > previous + 1:
             yield Row("left-out", "path", [f"{plural(index - previous - 1, 'turn')} not shown"])
             before = parse_time(dialogue[index - 1].time)
         turn = dialogue[index]
         now = parse_time(turn.time)
+        part = part_of(connection.captures, turn.time)
+        if part is not None and part is not here:
+            here = part
+            yield Row("left-out", "path", [f"goes on in {part.path}"])
         group, size = groups.get(index, ("", 0))
         row = Row(kind(turn), turn.side, [], turn.frame, f"{(now - start) / 1e9:.6f}", group=group, group_size=size)
         row.lines, row.more = _bounded(said(turn))

@@ -65,6 +65,7 @@ class HtmlWriter:
             "version": self._version,
             "title": self._title(),
             "captures": [(c, read(c)) for c in self._named_captures()],
+            "several": len(self._captures) > 1,
             "unnamed": len(self._captures) - len(self._named_captures()),
             "frames": sum(c.frames for c in self._captures),
             "bytes": sum(c.bytes for c in self._captures),

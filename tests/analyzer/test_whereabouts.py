@@ -1,0 +1,90 @@
+"""A frame number and the capture that it is of, also where a connection goes on from one capture to the next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from captures import Record, pcap
+from scripts import envelope, hello, lines, records, segments
+
+from smtpwire.analyzer.audit import Audit, audit
+from smtpwire.analyzer.model import Connection
+from smtpwire.analyzer.reports.turns import part_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scripts import Script
+
+WRONG: Script = [*hello(), *lines("C RCPT TO:<b@mx.example>", "S 503 MAIL first", "C QUIT", "S 221 bye", "FS ", "FC ")]
+SECOND = 1_000_000_000
+RIGHT: Script = [*hello(), *envelope(), *lines("C QUIT", "S 221 bye", "FS ", "FC ")]
+
+
+def frames(script: Script, port: int = 43210, *, later: int = 0) -> list[Record]:
+    return [
+        record._replace(time_ns=record.time_ns + later * SECOND)
+        for record in records(segments(script, client_port=port))
+    ]
+
+
+def audited(folder: Path, *captures: list[Record]) -> list[Connection]:
+    paths = []
+    for number, found in enumerate(captures):
+        paths.append(folder / f"{number}.pcap")
+        paths[-1].write_bytes(pcap(found))
+    return list(audit(*paths))
+
+
+def numbers(connection: Connection) -> list[int]:
+    return [part.capture for part in connection.captures]
+
+
+def test_a_connection_names_its_capture(tmp_path: Path) -> None:
+    first, second = audited(tmp_path, frames(WRONG, 1111), frames(RIGHT, 2222, later=60))
+    assert (numbers(first), numbers(second)) == ([0], [1])
+    assert [part.path for part in second.captures] == [str(tmp_path / "1.pcap")]
+    assert second.captures[0].last == second.ended
+
+
+@pytest.mark.parametrize("at", range(1, 14))
+def test_each_frame_is_in_the_capture_that_holds_it(tmp_path: Path, at: int) -> None:
+    whole = frames(WRONG)
+    (connection,) = audited(tmp_path, whole[:at], whole[at:])
+    (alone,) = audited(tmp_path, whole)
+    for item, same in zip(
+        [*connection.dialogue, *connection.findings], [*alone.dialogue, *alone.findings], strict=True
+    ):
+        part = part_of(connection.captures, item.time)
+        assert part is not None
+        assert item.frame + (at if part.path.endswith("1.pcap") else 0) == same.frame
+
+
+def test_a_connection_that_is_open_and_silent_lies_where_it_spoke(tmp_path: Path) -> None:
+    silent, other = frames(WRONG, 1111)[:9], frames(RIGHT, 2222, later=60)
+    found = {one.client.port: one for one in audited(tmp_path, silent, other, frames(RIGHT, 3333, later=90))}
+    assert {port: numbers(one) for port, one in found.items()} == {1111: [0], 2222: [1], 3333: [2]}
+
+
+def test_a_connection_passes_over_a_capture_in_which_it_was_silent(tmp_path: Path) -> None:
+    whole = frames(WRONG, 1111)
+    rest = [record._replace(time_ns=record.time_ns + 90 * SECOND) for record in whole[9:]]
+    found = audited(tmp_path, whole[:9], frames(RIGHT, 2222, later=60), rest)
+    assert {one.client.port: numbers(one) for one in found} == {2222: [1], 1111: [0, 2]}
+
+
+def test_ports_that_are_used_again_are_another_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = frames(WRONG)[:9]
+    monkeypatch.setattr("scripts._FIRST", {"C": 70_000, "S": 90_000})
+    first, second = audited(tmp_path, before, frames(RIGHT, later=60))
+    assert (numbers(first), numbers(second)) == ([0], [1])
+
+
+def test_a_capture_that_cannot_be_read_has_a_number_too(tmp_path: Path) -> None:
+    good = tmp_path / "good.pcap"
+    good.write_bytes(pcap(frames(WRONG)))
+    run = Audit()
+    (connection,) = (item for item in run.run([tmp_path / "missing.pcap", good]) if isinstance(item, Connection))
+    (part,) = connection.captures
+    assert run.captures[part.capture].path == part.path == str(good)

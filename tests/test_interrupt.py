@@ -1,0 +1,179 @@
+"""Ctrl-C is raised where nothing is half done, once, and is never lost."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+DEMO = Path(str(resources.files("smtpwire.samples") / "demo.pcap"))
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no such timers")
+
+BEGIN = """
+import os, signal, threading, time
+from smtpwire.analyzer import interrupt
+from smtpwire.analyzer.interrupt import interruptible
+interrupt.PATIENCE_SECONDS, interrupt.BEAT_SECONDS = 0.2, 0.05
+signal.signal(signal.SIGINT, signal.default_int_handler)
+told = []
+def progress(done, total): told.append(done)
+"""
+
+
+def printed(code: str) -> list[str]:
+    """What a process of its own says: signals are for the main thread only. One that hangs is a failure."""
+    run = subprocess.run([sys.executable, "-c", BEGIN + code], capture_output=True, text=True, check=False, timeout=60)
+    assert run.stderr == ""
+    return run.stdout.split()
+
+
+def test_it_waits_for_the_end_of_a_block() -> None:
+    code = """
+with interruptible(progress) as step:
+    try:
+        signal.raise_signal(signal.SIGINT)
+        print("working")
+        step(1, None)
+    except KeyboardInterrupt:
+        print("stopped")
+print(*told, "over")
+"""
+    assert printed(code) == ["working", "stopped", "over"]
+
+
+def test_a_reader_that_waits_is_woken() -> None:
+    code = """
+pipe = os.pipe()
+with interruptible(progress):
+    try:
+        signal.raise_signal(signal.SIGTERM)
+        os.read(pipe[0], 1)
+    except KeyboardInterrupt:
+        print("stopped")
+"""
+    assert printed(code) == ["stopped"]
+
+
+def test_a_signal_that_wakes_nobody_is_noticed_all_the_same() -> None:
+    """One that another thread receives does not end the read of the main one, as does not one that comes just before
+    it."""
+    code = """
+pipe = os.pipe()
+def other():
+    time.sleep(0.1)
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+with interruptible(progress):
+    try:
+        threading.Thread(target=other, daemon=True).start()
+        os.read(pipe[0], 1)
+    except KeyboardInterrupt:
+        print("stopped")
+"""
+    assert printed(code) == ["stopped"]
+
+
+def test_the_report_that_follows_may_take_its_time() -> None:
+    code = """
+with interruptible(progress) as step:
+    try:
+        signal.raise_signal(signal.SIGINT)
+        step(1, None)
+    except KeyboardInterrupt:
+        time.sleep(0.5)
+        print("reported")
+"""
+    assert printed(code) == ["reported"]
+
+
+def test_a_second_one_is_raised_at_once() -> None:
+    code = """
+with interruptible(progress) as step:
+    try:
+        signal.raise_signal(signal.SIGINT)
+        print("first")
+        signal.raise_signal(signal.SIGINT)
+        print("never")
+    except KeyboardInterrupt:
+        print("second")
+"""
+    assert printed(code) == ["first", "second"]
+
+
+def test_everything_is_put_back() -> None:
+    code = """
+numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+before = [signal.getsignal(number) for number in numbers]
+with interruptible(progress) as step:
+    step(1, None)
+print(before == [signal.getsignal(number) for number in numbers], signal.getitimer(signal.ITIMER_REAL)[0], *told)
+"""
+    assert printed(code) == ["True", "0.0", "1"]
+
+
+def test_digests_are_there_wherever_it_struck() -> None:
+    """Ten thousand times within the code that hands blocks to another thread."""
+    code = """
+import hashlib
+from smtpwire.analyzer.digest import LARGE, Digest
+block = b"x" * LARGE
+def strike(*_): raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, strike)
+struck = 0
+for number in range(10_000):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 1e-6 + number % 100 * 1e-6)
+        one = Digest()
+        while True:
+            one.update(block)
+            one.hexdigest()
+    except KeyboardInterrupt:
+        struck += 1
+last = Digest()
+last.update(block)
+print(struck, last.hexdigest() == hashlib.sha256(block).hexdigest())
+"""
+    assert printed(code) == ["10000", "True"]
+
+
+def test_terminated_while_it_writes_it_leaves_no_file_behind(tmp_path: Path) -> None:
+    """Also where the reading is over, or has not begun."""
+    code = f"""
+import sys
+from smtpwire.analyzer.cli import main
+from smtpwire.analyzer.reports.machine import JsonWriter
+def finish(self, summary):
+    for _ in range(2):
+        signal.raise_signal(signal.SIGTERM)
+JsonWriter.finish = finish
+sys.argv = ["smtpwire", "audit", {str(DEMO)!r}, "-o", {str(tmp_path / "r.json")!r}]
+sys.stderr = sys.stdout
+main()
+"""
+    words = [sys.executable, "-c", BEGIN + code]
+    run = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert run.returncode == 130
+    assert run.stdout.splitlines()[0] == "smtpwire: interrupted: the report is not whole, and no file holds it"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interrupted_while_it_writes_it_writes_to_the_end(tmp_path: Path) -> None:
+    code = f"""
+import sys
+from smtpwire.analyzer.cli import main
+from smtpwire.analyzer.reports.machine import JsonWriter
+finish = JsonWriter.finish
+def finish_(self, summary):
+    signal.raise_signal(signal.SIGINT)
+    finish(self, summary)
+JsonWriter.finish = finish_
+sys.argv = ["smtpwire", "audit", {str(DEMO)!r}, "-o", {str(tmp_path / "r.json")!r}, "--fail-on", "never"]
+main()
+"""
+    assert printed(code) == []
+    assert len(json.loads((tmp_path / "r.json").read_bytes())["connections"]) == 6

@@ -196,8 +196,8 @@ class Audit:
         options, pattern, teller = self.options, repeat.pattern, self._teller
         if pattern.faults and (options.peers or options.known_codes or options.baseline is not None):
             return False  # findings may be left out
-        repeat.capture = self._whereabouts.whole(repeat.client)
-        if teller is None or repeat.capture is None or not teller(repeat, self._redacted):
+        repeat.capture = self._whereabouts.here
+        if teller is None or self._whereabouts.began_before(repeat.client) or not teller(repeat, self._redacted):
             return False
         self.summary.connections += 1
         self.summary.messages += len(pattern.letters)

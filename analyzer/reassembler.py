@@ -198,7 +198,9 @@ class Reassembler:
                 self._evict(flow, f"followed no further: more than {limits.connections} connections were open")
 
     def tick(self, time_ns: int) -> None:
-        """Move ``now_ns`` on, to the time of a segment or of a block. One damaged time must not make everything look idle, so a leap is believed only when
+        """Move ``now_ns`` on, to the time of a segment or of a block.
+
+        One damaged time must not make everything look idle, so a leap is believed only when
         another segment comes as far."""
         if time_ns - self.now_ns <= _LEAP_NS:
             self.now_ns = max(self.now_ns, time_ns)

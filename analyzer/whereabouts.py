@@ -39,12 +39,14 @@ class Whereabouts:
         self._number += 1
         self._path = path
 
-    def whole(self, key: bytes) -> tuple[int, str] | None:
-        """The capture, its number and path, if all of a connection that ends now lies in it; ``key``: of its flow. None:
-        it does not, or there is none."""
-        if self._number < 0 or (self._noted and _ends(key) in self._noted):
-            return None
-        return self._number, self._path
+    @property
+    def here(self) -> tuple[int, str] | None:
+        """The capture, its number and path; None: there is none."""
+        return None if self._number < 0 else (self._number, self._path)
+
+    def began_before(self, key: bytes) -> bool:
+        """Whether a connection that ends now may have begun in an earlier capture; ``key``: of its flow."""
+        return bool(self._noted) and _ends(key) in self._noted
 
     def _note(
         self, key: bytes, started_ns: int, last_ns: int, clock: Callable[[int], str]

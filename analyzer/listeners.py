@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .pattern import Step
     from .servers import Servers
-    from .streams import Flow, Stream
+    from .streams import Flow, How, Stream
 
 __all__ = ["Attached", "Candidate", "Host", "Scout", "Walker"]
 
@@ -108,7 +108,7 @@ class Attached:
         """See ``streams.Listener``."""
         self.talk.gap(self._side(stream), offset, length, frame, time_ns)
 
-    def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int, acked: int) -> None:
+    def closed(self, stream: Stream, how: How, frame: int, time_ns: int, acked: int) -> None:
         """See ``streams.Listener``."""
         self.talk.closed(self._side(stream), how, frame, time_ns, acked)
 
@@ -244,7 +244,7 @@ class Scout(Attached):
         self.stop()
         super().gap(stream, offset, length, frame, time_ns)
 
-    def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int, acked: int) -> None:
+    def closed(self, stream: Stream, how: How, frame: int, time_ns: int, acked: int) -> None:
         """See ``streams.Listener``."""
         self._at(time_ns)
         super().closed(stream, how, frame, time_ns, acked)
@@ -282,9 +282,9 @@ def _first_of_reply(steps: list[Step]) -> Step:
 
 _UNTOLD = frozenset({Mode.CHUNK, Mode.ANSWER})
 _Said = tuple[Literal["client", "server"], bytes, int, int, int, None]
-_End = tuple[Literal["fin", "rst"], int, int, int]
+_End = tuple["How", int, int, int]
 _Event = tuple[Literal["client", "server"], bytes, int, int, int, "Content | _End | None"]
-_ENDS = {(side, how): f"\0{side} {how}".encode() for side in ("client", "server") for how in ("fin", "rst")}
+_ENDS = {(side, how): f"\0{side} {how}".encode() for side in ("client", "server") for how in ("fin", "rst", "unseen")}
 
 
 class Walker:
@@ -452,7 +452,7 @@ class Walker:
         self.leave()
         self._flow.listener.gap(stream, offset, length, frame, time_ns)
 
-    def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int, acked: int) -> None:
+    def closed(self, stream: Stream, how: How, frame: int, time_ns: int, acked: int) -> None:
         """See ``streams.Listener``."""
         self._flush_tails()
         side: Literal["client", "server"] = "client" if stream is self._client else "server"
@@ -524,7 +524,7 @@ class Candidate:
         """See ``streams.Listener``."""
         self._events.append(("gap", stream, (offset, length, frame, time_ns)))
 
-    def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int, acked: int) -> None:
+    def closed(self, stream: Stream, how: How, frame: int, time_ns: int, acked: int) -> None:
         """See ``streams.Listener``."""
         self._events.append(("closed", stream, (how, frame, time_ns, acked)))
 

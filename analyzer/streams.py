@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections import deque
 
-__all__ = ["HALF", "M32", "SANE_AHEAD", "Deliver", "Flow", "Held", "Listener", "Queued", "Stream"]
+__all__ = ["HALF", "M32", "SANE_AHEAD", "Deliver", "Flow", "Held", "How", "Listener", "Queued", "Reset", "Stream"]
 
 M32 = 0xFFFFFFFF
 HALF = 0x80000000
 SANE_AHEAD = 1 << 30  # RFC 7323 §2.3: the largest window; a number farther ahead is forged or of another connection
+
+How = Literal["fin", "rst", "unseen"]
 
 Deliver = Callable[[bytes, int, int, int, int], None]
 """Takes (payload, offset, frame, time_ns, seen); ``seen``: bytes of the peer that the sender had acknowledged; -1:
@@ -38,8 +40,8 @@ class Listener(Protocol):
     def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None:
         """``length`` bytes of ``stream`` at ``offset`` are not in the capture."""
 
-    def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int, acked: int) -> None:
-        """The sender of ``stream`` ended it."""
+    def closed(self, stream: Stream, how: How, frame: int, time_ns: int, acked: int) -> None:
+        """The sender of ``stream`` ended it. "unseen": by a FIN that was not captured, as the peer's last ACK tells."""
 
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
         """Bytes at ``offset`` were sent again with other content; the first copy was used."""
@@ -60,13 +62,24 @@ class Held(NamedTuple):
 
 
 class Queued(NamedTuple):
-    """Something in order of its own stream that waits for the peer. ``kind``: "data", "gap" or "fin"."""
+    """Something in order of its own stream that waits for the peer. ``kind``: "data", "gap", "fin" or "unseen"."""
 
     kind: str
     needs: int
     payload: bytes
     offset: int
     length: int
+    frame: int
+    time_ns: int
+
+
+class Reset(NamedTuple):
+    """A RST that counts if nothing of its sender follows. ``start``: offset at which its number stands; ``ack``: the
+    number that it acknowledges, -1: none."""
+
+    stream: Stream
+    start: int
+    ack: int
     frame: int
     time_ns: int
 
@@ -81,6 +94,7 @@ class Stream:
         "deliver",
         "doubts",
         "fin",
+        "fin_said",
         "finished",
         "flow",
         "held",
@@ -96,6 +110,7 @@ class Stream:
         "queue",
         "recent",
         "seen",
+        "told",
         "top",
         "top_frame",
     )
@@ -107,7 +122,8 @@ class Stream:
     def __init__(self, key: bytes) -> None:
         self.key = key
         self.isn: int | None = None
-        self.base = -1  # the first ACK number for this stream, where nothing of it is captured
+        self.base = -1  # the first ACK number for this stream: where its own SYN was lost, it begins there or before
+        self.told = False  # whether its SYN, or the ACK that the peer's carries, tells where it begins
         self.next = -1  # -1: nothing known of this direction yet
         self.offset = 0  # bytes received without a hole in front of them
         self.top = 0  # offset up to which bytes were sent for certain
@@ -117,6 +133,7 @@ class Stream:
         self.proof_since = 0  # frame count of the flow at that time
         self.doubts = 0  # frames of the peer since then that acknowledged no more than was captured
         self.fin = -1  # offset of the FIN
+        self.fin_said = -1, 0, 0  # what its sender had acknowledged with it, its frame (0: not captured) and its time
         self.finished = False
         self.seen = False  # a segment of this direction is in the capture
         self.recent: list[bytes] = []
@@ -161,7 +178,7 @@ class Flow:
         a.peer, b.peer = b, a
         a.flow = b.flow = self
         self.busy = False  # something waits: the slow road is needed
-        self.reset: tuple[Stream, int, int] | None = None  # who sent a RST that may be forged; its frame and time
+        self.reset: Reset | None = None  # one that may be forged
         self.frames = 0
         self.handshake = False
         self.first_frame = frame

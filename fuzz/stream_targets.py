@@ -21,7 +21,7 @@ from smtpwire.analyzer.tracker import Tracker
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from smtpwire.analyzer.streams import Flow, Stream
+    from smtpwire.analyzer.streams import Flow, How, Stream
 
 __all__ = ["Segment", "check", "conversation", "learning", "reassembler", "segments", "tracker"]
 
@@ -127,7 +127,7 @@ class _Heard:
         assert offset == self.at[stream]
         self.at[stream] += length
 
-    def closed(self, stream: Stream, how: Literal["fin", "rst"], *_: int) -> None:
+    def closed(self, stream: Stream, how: How, *_: int) -> None:
         assert how in {"fin", "rst"}
 
     def conflict(self, stream: Stream, offset: int, *_: Any) -> None:

@@ -49,6 +49,7 @@ class Ground:
         self.session = Session(midstream=self.midstream, extensions=self.profile != "rfc821")
         self.time = clock
         self.greeted = self.midstream
+        self.beheaded = False  # the server's SYN was lost, and with it perhaps what came first
         self.client_seen = False
         self.server_seen = False
         self.counts: dict[str, int] = {}  # findings by rule, unlisted ones too

@@ -14,7 +14,7 @@ from ...dissectors.replies import parse_reply
 from ..client import Mode
 from ..exchange import Exchange, Mark, Transaction
 from ..session import mark_reply
-from ..states import NO_KEYWORDS, Act, Hello, Phase, advance
+from ..states import NO_KEYWORDS, Act, Hello, Phase, advance, unsure
 from ..watch import Injection
 from .contents import DECIDING, STRONG, Contents
 
@@ -33,6 +33,7 @@ _QUITS = frozenset({Act.QUIT})
 _LAYERED = frozenset({"GSSAPI", "DIGEST-MD5"})  # mechanisms that may encrypt what follows
 _ODD_END = Mark.HONOURED | Mark.BARE_LF | Mark.BARE_CR
 _FAREWELLS = frozenset({221, 421, 521})  # RFC 7504 §3: behind 521 the server may close as well
+_GREETINGS = frozenset({220, 421, 521, 554})
 _ENDS_MESSAGE = frozenset({Act.END, Act.LAST})
 _TLS_HELLO = (0x16, 0x80)  # a TLS handshake record, or an SSLv2-style hello
 
@@ -96,7 +97,9 @@ class Pairing(Contents):
         """What ``reply`` answers; None: nothing."""
         if not self.greeted:
             self.greeted = True
-            return Exchange(Act.GREETING, None, -1, 0, 0, 0)
+            if not self.beheaded or reply.code in _GREETINGS:
+                return Exchange(Act.GREETING, None, -1, 0, 0, 0)
+            self.session.restart(unsure(self.session.state))
         due = self.session.due
         if len(due) > 1 and reply.code in _ONLY_ANSWERS:
             self._skip_to(_ONLY_ANSWERS[reply.code])

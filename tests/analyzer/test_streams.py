@@ -343,6 +343,20 @@ def test_a_reset_behind_a_hole_of_the_capture_has_the_number_that_was_acknowledg
     assert net.heard.gaps == [("S", 0, 8)]
 
 
+def test_a_reset_beyond_a_hole_that_nothing_else_speaks_of_tells_what_was_lost() -> None:
+    net = open_net().client(0, b"DATA\r\n").server(0, b"354 go\r\n", acks=6).client(706, acks=28, flags=RST | ACK)
+    assert net.heard.closed_by == []  # it may be forged
+    net.reassembler.close()
+    assert sorted(net.heard.gaps) == [("C", 6, 700), ("S", 8, 20)]
+    assert net.heard.closed_by == [("C", "rst")]
+
+
+def test_what_a_forged_reset_says_is_forgotten() -> None:
+    net = open_net().client(0, b"DATA\r\n").client(706, flags=RST).client(6, b"more")
+    net.reassembler.close()
+    assert net.heard.gaps == []
+
+
 def test_a_reset_behind_a_fin_takes_the_next_number() -> None:
     net = open_net().client(0, b"QUIT\r\n", flags=FIN | ACK).client(7, flags=RST)
     assert net.heard.closed_by == [("C", "fin"), ("C", "rst")]
@@ -478,6 +492,47 @@ def test_one_byte_that_only_an_ack_speaks_of_is_a_fin() -> None:
     net.reassembler.close()
     assert net.heard.gaps == []
     assert net.heard.bytes["S"] == b"221 bye\r\n"
+    assert net.heard.closed_by == [("C", "unseen")]
+
+
+def test_a_fin_that_was_not_captured_comes_before_the_one_that_acknowledges_it() -> None:
+    net = open_net().client(0, b"QUIT\r\n").server(0, flags=FIN | ACK, acks=7)
+    net.reassembler.close()
+    assert net.heard.closed_by == [("C", "unseen"), ("S", "fin")]
+
+
+def test_ends_behind_a_hole_keep_their_order() -> None:
+    """The server's first 8 bytes are lost; its FIN came behind the client's, which it acknowledges."""
+    net = open_net().client(0, b"QUIT\r\n", acks=8).server(8, b"221 bye\r\n", acks=6)
+    net.client(6, flags=FIN | ACK, acks=17).server(17, flags=FIN | ACK, acks=7)
+    net.reassembler.close()
+    assert net.heard.gaps == [("S", 0, 8)]
+    assert net.heard.closed_by == [("C", "fin"), ("S", "fin")]
+
+
+def test_where_the_syn_of_the_server_was_lost_the_client_tells_its_beginning() -> None:
+    net = Net().client(-1, flags=SYN).client(0).client(0, b"EHLO x\r\n", acks=22).server(22, b"250 mx\r\n", acks=8)
+    net.reassembler.close()
+    assert net.heard.gaps == [("S", 0, 22)]
+
+
+def test_where_the_syn_of_the_client_was_lost_the_server_tells_its_beginning() -> None:
+    net = Net().server(-1, flags=SYN | ACK).server(0, b"220 hi\r\n").client(8, b"QUIT\r\n", acks=8)
+    net.reassembler.close()
+    assert net.heard.gaps == [("C", 0, 8)]
+
+
+def test_a_gap_is_told_in_the_pieces_that_the_peer_answered() -> None:
+    net = open_net().server(0, b"220 hi\r\n").server(8, b"354 go\r\n", acks=6).client(30, b".\r\n", acks=16)
+    net.reassembler.close()
+    assert net.heard.log[1:] == [("C", 6), ("S", b"354 go\r\n"), ("C", 24), ("C", b".\r\n")]
+
+
+def test_in_those_too_that_were_themselves_behind_a_hole() -> None:
+    """Lost: DATA of the client in front of the answer, and a reply of the server in front of that."""
+    net = open_net().server(0, b"220 hi\r\n").server(18, b"354 go\r\n", acks=6).client(30, b".\r\n", acks=26)
+    net.reassembler.close()
+    assert net.heard.log[1:] == [("C", 6), ("S", 10), ("S", b"354 go\r\n"), ("C", 24), ("C", b".\r\n")]
 
 
 def test_bytes_beyond_the_snap_length_are_a_gap() -> None:

@@ -38,7 +38,7 @@ def emit(stream: Stream, item: Queued) -> None:
 def _ready(peer: Stream, needs: int) -> bool:
     """Whether everything of ``peer`` that an ACK speaks of was delivered."""
     if needs == peer.fin + 1 > 0:  # found to be an ACK of the FIN later
-        return peer.finished and not peer.queue
+        return (peer.finished or peer.fin_guessed) and not peer.queue
     sent = peer.sent
     return needs <= sent or needs > peer.top or sent == peer.fin or peer.next < 0
 

@@ -78,6 +78,7 @@ class Conversation(Pairing):
         elif self._unended and data[:1].isdigit() and begins_reply(data.partition(b"\n")[0] + b"\n"):
             self.session.doubt()  # two replies in one line: which of them answers what?
         self._unended = False
+        self._answers_unseen = seen > self._reader.position
         self._server.feed(data, offset, frame, time_ns)
 
     def mail(self, content: Content, seen: int) -> None:
@@ -111,6 +112,7 @@ class Conversation(Pairing):
         self._skipping = True
         self._spoken = True  # segments are lost whole: what follows mostly begins with a line
         self._replied = False
+        self._passed = True
 
     def closed(self, side: model.Side, how: str, frame: int, time_ns: int, seen: int = -1) -> None:
         """``side`` ended its stream, ``how``: see ``streams``. ``seen``: bytes of the other side that it had

@@ -13,7 +13,18 @@ from bisect import bisect_left
 from .causal import emit
 from .streams import M32, SANE_AHEAD, Held, Queued, Stream
 
-__all__ = ["RECENT_BYTES", "RECENT_CHUNKS", "drain", "end_unseen", "lose", "put", "reach_fin", "trim"]
+__all__ = [
+    "RECENT_BYTES",
+    "RECENT_CHUNKS",
+    "drain",
+    "guess_fin",
+    "lose",
+    "put",
+    "reach_fin",
+    "reach_guessed_fin",
+    "revoke_fin",
+    "trim",
+]
 
 RECENT_BYTES = 4096  # kept of each stream to compare retransmissions with
 RECENT_CHUNKS = 8
@@ -113,20 +124,34 @@ def drain(stream: Stream) -> None:
 
 def reach_fin(stream: Stream) -> None:
     """Report the end of the stream once, when all in front of it has come."""
-    if stream.fin >= 0 and stream.offset >= stream.fin and not stream.finished:
+    if stream.fin >= 0 and stream.offset >= stream.fin and not stream.finished and not stream.fin_guessed:
         stream.finished = True
         needs, frame, time_ns = stream.fin_said
         emit(stream, Queued("fin", needs, b"", stream.offset, 0, frame, time_ns))
 
 
-def end_unseen(stream: Stream, time_ns: int) -> bool:
+def guess_fin(stream: Stream) -> bool:
     """Where the peer acknowledged one byte more than there is, that is a FIN which was not captured, most likely."""
     if stream.top != stream.offset + 1 or stream.fin >= 0:
         return False
     stream.fin = stream.top = stream.offset
-    stream.finished = True
-    emit(stream, Queued("unseen", -1, b"", stream.offset, 0, stream.top_frame, time_ns))
+    stream.fin_guessed = True
     return True
+
+
+def reach_guessed_fin(stream: Stream, time_ns: int) -> None:
+    """Report the end that was not captured: the peer ends too, so nothing more comes."""
+    if stream.fin_guessed and not stream.finished:
+        stream.finished = True
+        emit(stream, Queued("unseen", -1, b"", stream.offset, 0, stream.top_frame, time_ns))
+
+
+def revoke_fin(stream: Stream, end: int) -> None:
+    """The sender goes on up to offset ``end``: what was taken for a FIN was a byte."""
+    if end > stream.fin:
+        stream.fin = -1
+        stream.fin_guessed = stream.finished = False
+        stream.top = max(stream.top, stream.acked)
 
 
 def _compare(stream: Stream, start: int, again: bytes, frame: int, time_ns: int) -> None:

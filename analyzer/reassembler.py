@@ -24,7 +24,18 @@ from typing import TYPE_CHECKING, Any
 
 from .causal import pump
 from .limits import DEFAULT_LIMITS, Limits
-from .ordering import RECENT_BYTES, RECENT_CHUNKS, drain, end_unseen, lose, put, reach_fin, trim
+from .ordering import (
+    RECENT_BYTES,
+    RECENT_CHUNKS,
+    drain,
+    guess_fin,
+    lose,
+    put,
+    reach_fin,
+    reach_guessed_fin,
+    revoke_fin,
+    trim,
+)
 from .resets import RST, WINDOW, is_doubtful
 from .streams import HALF, M32, SANE_AHEAD, Flow, Stream
 
@@ -229,6 +240,8 @@ class Reassembler:
         if (flags & RST or flow.reset is not None) and is_doubtful(stream, start, flags, ack, frame, time_ns):
             return
         needs = self._acknowledge(peer, ack, frame) if flags & ACK else -1
+        if stream.fin_guessed:
+            revoke_fin(stream, start + len(payload) + missing)
         end = self._reach(stream, start, start + len(payload) + missing, frame)
         if flags & RST:
             self._end(flow, "", time_ns, stream, frame)
@@ -238,9 +251,11 @@ class Reassembler:
             if missing and not peer.seen and stream.offset < stream.top and not stream.held:
                 # With one direction captured no ACK will tell that these bytes came through, so they are lost now.
                 lose(stream, stream.top - stream.offset, frame, time_ns)
-        if flags & FIN and stream.fin < 0 and end < stream.offset + SANE_AHEAD:
+        if flags & FIN and (stream.fin < 0 or stream.fin_guessed) and end < stream.offset + SANE_AHEAD:
             stream.fin = end
             stream.fin_said = needs, frame, time_ns
+            stream.fin_guessed = False
+            reach_guessed_fin(peer, time_ns)
             stream.top = min(stream.top, end)
             stream.acked = min(stream.acked, end)
         reach_fin(stream)
@@ -401,7 +416,9 @@ class Reassembler:
                     stream.proof, stream.proof_since = stream.acked, flow.frames
                 if flow.frames - stream.proof_since < limits.loss_proof_frames:
                     return
-                if stream.proof == stream.top and end_unseen(stream, time_ns):
+                if stream.proof == stream.top and guess_fin(stream):
+                    if stream.peer.fin >= 0:
+                        reach_guessed_fin(stream, time_ns)
                     pump(flow, force=False)
                     return
             until = stream.held[0].start if stream.held else stream.proof
@@ -427,9 +444,10 @@ class Reassembler:
                     pump(flow, force=False)  # what the peer answered comes before the next hole
                 if stream.doubts:
                     _withdraw(stream)
-                if stream.top > stream.offset and stream.next >= 0 and not end_unseen(stream, time_ns):
+                if stream.top > stream.offset and stream.next >= 0 and not guess_fin(stream):
                     lose(stream, stream.top - stream.offset, stream.top_frame, time_ns)
                 reach_fin(stream)
+                reach_guessed_fin(stream, time_ns)
             pump(flow, force=True)
         if reset is not None:
             flow.listener.closed(reset, "rst", frame, time_ns, reset.peer.acked)

@@ -94,6 +94,7 @@ class Stream:
         "deliver",
         "doubts",
         "fin",
+        "fin_guessed",
         "fin_said",
         "finished",
         "flow",
@@ -133,7 +134,8 @@ class Stream:
         self.proof_since = 0  # frame count of the flow at that time
         self.doubts = 0  # frames of the peer since then that acknowledged no more than was captured
         self.fin = -1  # offset of the FIN
-        self.fin_said = -1, 0, 0  # what its sender had acknowledged with it, its frame (0: not captured) and its time
+        self.fin_said = -1, 0, 0  # what its sender had acknowledged with it, its frame and its time
+        self.fin_guessed = False  # it was not captured, and may yet turn out to be a lost byte
         self.finished = False
         self.seen = False  # a segment of this direction is in the capture
         self.recent: list[bytes] = []

@@ -68,6 +68,9 @@ class Ground:
         self._reader = ClientReader(cast("ClientHandler", self), limits)  # the layers above make it one
         self._server = ServerReader(cast("ServerHandler", self), limits)
         self._skipping = self.midstream  # client lines count only from the next command that is certainly one
+        self._passed = False  # something of the client was lost or skipped, and no reply came since
+        self._adrift = False  # what was skipped may be answered yet: replies need not pair with what came behind it
+        self._answers_unseen = False  # the server has more of the client than was captured, or its FIN
         self._spoken = False  # a reply came since skipping began, or what comes begins with a line
         self._replied = False  # a reply came, and no line of the client since
         self._early = False  # the client's first byte came before the server's
@@ -117,6 +120,8 @@ class Ground:
         if self._unjudged is not None:
             self._judge_content()
         session.sent(x, seen)
+        if self._adrift:
+            x.doubted, x.sure = True, False
         self._usage.sent(x, one_sided=not self.server_seen)
         if len(session.due) > self.limits.unanswered_commands > 0:
             x.marks |= Mark.FLOOD

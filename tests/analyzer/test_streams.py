@@ -495,6 +495,16 @@ def test_one_byte_that_only_an_ack_speaks_of_is_a_fin() -> None:
     assert net.heard.closed_by == [("C", "unseen")]
 
 
+def test_one_byte_that_only_an_ack_speaks_of_is_a_byte_where_more_follows() -> None:
+    net = open_net().client(0, b"QUIT\r").server(0, b"221 bye\r\n", acks=6).idle(PROOF)
+    assert net.heard.bytes["S"] == b"221 bye\r\n"
+    net.client(6, b"NOOP\r\n", acks=9).server(9, acks=12)
+    net.reassembler.close()
+    assert net.heard.gaps == [("C", 5, 1)]
+    assert net.heard.bytes["C"] == b"QUIT\rNOOP\r\n"
+    assert net.heard.closed_by == []
+
+
 def test_a_fin_that_was_not_captured_comes_before_the_one_that_acknowledges_it() -> None:
     net = open_net().client(0, b"QUIT\r\n").server(0, flags=FIN | ACK, acks=7)
     net.reassembler.close()

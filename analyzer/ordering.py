@@ -23,6 +23,7 @@ __all__ = [
     "reach_fin",
     "reach_guessed_fin",
     "revoke_fin",
+    "take_fin",
     "trim",
 ]
 
@@ -120,6 +121,18 @@ def drain(stream: Stream) -> None:
     if stream.fin >= 0 and stream.offset >= stream.fin and held:
         held.clear()
         stream.held_bytes = 0
+
+
+def take_fin(stream: Stream, end: int, needs: int, frame: int, time_ns: int) -> None:
+    """The sender ends at offset ``end``."""
+    if stream.fin >= 0 and not stream.fin_guessed:
+        return
+    stream.fin = end
+    stream.fin_said = needs, frame, time_ns
+    stream.fin_guessed = False
+    stream.top = min(stream.top, end)
+    stream.acked = min(stream.acked, end)
+    reach_guessed_fin(stream.peer, time_ns)
 
 
 def reach_fin(stream: Stream) -> None:

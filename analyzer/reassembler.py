@@ -34,9 +34,10 @@ from .ordering import (
     reach_fin,
     reach_guessed_fin,
     revoke_fin,
+    take_fin,
     trim,
 )
-from .resets import RST, WINDOW, is_doubtful
+from .resets import RST, is_doubtful
 from .streams import HALF, M32, SANE_AHEAD, Flow, Stream
 
 if TYPE_CHECKING:
@@ -233,8 +234,7 @@ class Reassembler:
         if stream.next < 0:
             if not payload and not flags & SYN and not flow.handshake:
                 return  # in mid-stream a bare ACK may be a keep-alive: it does not tell where the stream stands
-            known = stream.base >= 0 and (seq - stream.base) & M32 < WINDOW
-            stream.next = stream.base if known else seq
+            stream.begin(seq)
         stream.seen = True
         start = stream.at(seq)
         if (flags & RST or flow.reset is not None) and is_doubtful(stream, start, flags, ack, frame, time_ns):
@@ -251,13 +251,8 @@ class Reassembler:
             if missing and not peer.seen and stream.offset < stream.top and not stream.held:
                 # With one direction captured no ACK will tell that these bytes came through, so they are lost now.
                 lose(stream, stream.top - stream.offset, frame, time_ns)
-        if flags & FIN and (stream.fin < 0 or stream.fin_guessed) and end < stream.offset + SANE_AHEAD:
-            stream.fin = end
-            stream.fin_said = needs, frame, time_ns
-            stream.fin_guessed = False
-            reach_guessed_fin(peer, time_ns)
-            stream.top = min(stream.top, end)
-            stream.acked = min(stream.acked, end)
+        if flags & FIN and end < stream.offset + SANE_AHEAD:
+            take_fin(stream, end, needs, frame, time_ns)
         reach_fin(stream)
         self._settle(flow, frame, time_ns)
 

@@ -11,16 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .streams import Reset
+from .streams import WINDOW, Reset
 
 if TYPE_CHECKING:
     from .streams import Stream
 
-__all__ = ["RST", "WINDOW", "is_doubtful"]
+__all__ = ["RST", "is_doubtful"]
 
 RST, ACK = 0x04, 0x10
-
-WINDOW = 1 << 20  # windows are unknown, so a usual maximum
 
 
 def _ends_here(stream: Stream, start: int) -> bool:

@@ -21,10 +21,24 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections import deque
 
-__all__ = ["HALF", "M32", "SANE_AHEAD", "Deliver", "Flow", "Held", "How", "Listener", "Queued", "Reset", "Stream"]
+__all__ = [
+    "HALF",
+    "M32",
+    "SANE_AHEAD",
+    "WINDOW",
+    "Deliver",
+    "Flow",
+    "Held",
+    "How",
+    "Listener",
+    "Queued",
+    "Reset",
+    "Stream",
+]
 
 M32 = 0xFFFFFFFF
 HALF = 0x80000000
+WINDOW = 1 << 20  # windows are unknown, so a usual maximum
 SANE_AHEAD = 1 << 30  # RFC 7323 §2.3: the largest window; a number farther ahead is forged or of another connection
 
 How = Literal["fin", "rst", "unseen"]
@@ -148,6 +162,11 @@ class Stream:
             None  # first offset in which they differed; those segments
         )
         self.queue: deque[Queued] | None = None
+
+    def begin(self, seq: int) -> None:
+        """Its first segment has come: with it, or with what the peer had acknowledged before, it begins."""
+        known = self.base >= 0 and (seq - self.base) & M32 < WINDOW
+        self.next = self.base if known else seq
 
     def at(self, number: int) -> int:
         """Offset at which sequence number ``number`` stands."""

@@ -22,7 +22,6 @@ __all__ = [
     "put",
     "reach_fin",
     "reach_guessed_fin",
-    "revoke_fin",
     "take_fin",
     "trim",
 ]
@@ -36,6 +35,8 @@ def put(stream: Stream, start: int, payload: bytes, needs: int, frame: int, time
     """Bytes that begin at offset ``start``: old ones are compared and dropped, later ones held."""
     if not payload:
         return  # a snap length may cut all of it
+    if stream.fin_guessed:
+        _revoke_fin(stream, start + len(payload))
     offset = stream.offset
     if start < offset:
         known = min(offset - start, len(payload))
@@ -52,6 +53,14 @@ def put(stream: Stream, start: int, payload: bytes, needs: int, frame: int, time
     else:
         _take(stream, payload, needs, frame, time_ns)
     drain(stream)
+
+
+def _revoke_fin(stream: Stream, end: int) -> None:
+    """The sender goes on up to offset ``end``: what was taken for a FIN was a byte."""
+    if end > stream.fin:
+        stream.fin = -1
+        stream.fin_guessed = stream.finished = False
+        stream.top = max(end, stream.acked)
 
 
 def _take(stream: Stream, payload: bytes, needs: int, frame: int, time_ns: int) -> None:
@@ -157,14 +166,6 @@ def reach_guessed_fin(stream: Stream, time_ns: int) -> None:
     if stream.fin_guessed and not stream.finished:
         stream.finished = True
         emit(stream, Queued("unseen", -1, b"", stream.offset, 0, stream.top_frame, time_ns))
-
-
-def revoke_fin(stream: Stream, end: int) -> None:
-    """The sender goes on up to offset ``end``: what was taken for a FIN was a byte."""
-    if end > stream.fin:
-        stream.fin = -1
-        stream.fin_guessed = stream.finished = False
-        stream.top = max(stream.top, stream.acked)
 
 
 def _compare(stream: Stream, start: int, again: bytes, frame: int, time_ns: int) -> None:

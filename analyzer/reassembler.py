@@ -33,7 +33,6 @@ from .ordering import (
     put,
     reach_fin,
     reach_guessed_fin,
-    revoke_fin,
     take_fin,
     trim,
 )
@@ -240,8 +239,6 @@ class Reassembler:
         if (flags & RST or flow.reset is not None) and is_doubtful(stream, start, flags, ack, frame, time_ns):
             return
         needs = self._acknowledge(peer, ack, frame) if flags & ACK else -1
-        if stream.fin_guessed:
-            revoke_fin(stream, start + len(payload) + missing)
         end = self._reach(stream, start, start + len(payload) + missing, frame)
         if flags & RST:
             self._end(flow, "", time_ns, stream, frame)

@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from .streams import PIECE
+
 if TYPE_CHECKING:
     from .streams import Flow, How, Queued, Stream
 
@@ -32,6 +34,7 @@ def emit(stream: Stream, item: Queued) -> None:
     if stream.queue is None:
         stream.queue = deque()
     stream.queue.append(item)
+    stream.flow.kept.grown += len(item.payload) + PIECE
     stream.flow.busy = True
 
 

@@ -116,6 +116,10 @@ class Attached:
         """See ``streams.Listener``."""
         self.talk.conflict(self._side(stream), offset, frame, time_ns)
 
+    def weight(self) -> int:
+        """See ``streams.Listener``."""
+        return self.talk.weight
+
     def finish(self, why: str) -> None:
         """See ``streams.Listener``."""
         record = self.standing()
@@ -361,6 +365,8 @@ class Walker:
             self._kept.append(("client", b"", offset, frame, time_ns, content))
         used = content.feed(data, frame, time_ns)
         if used < 0:
+            if content.in_header:
+                self._flow.kept.grown += len(data)
             return True
         self._content = None
         if used < len(data):
@@ -473,6 +479,10 @@ class Walker:
         self.leave()
         self._flow.listener.conflict(stream, offset, frame, time_ns)
 
+    def weight(self) -> int:
+        """See ``streams.Listener``."""
+        return sum(len(event[1]) for event in self._kept) + (0 if self._content is None else self._content.weight)
+
     def finish(self, why: str) -> None:
         """See ``streams.Listener``."""
         place, host, flow = self._place, self._host, self._flow
@@ -531,6 +541,10 @@ class Candidate:
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
         """See ``streams.Listener``."""
         self._events.append(("conflict", stream, (offset, frame, time_ns)))
+
+    def weight(self) -> int:
+        """See ``streams.Listener``."""
+        return sum(map(len, self._heads.values())) + sum(len(e[0]) for kind, _, e in self._events if kind == "data")
 
     def finish(self, why: str) -> None:
         """See ``streams.Listener``."""

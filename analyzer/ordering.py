@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from .causal import emit
-from .streams import M32, SANE_AHEAD, Held, Queued, Stream
+from .streams import M32, PIECE, SANE_AHEAD, Held, Queued, Stream
 
 __all__ = [
     "RECENT_BYTES",
@@ -116,6 +116,7 @@ def _hold(stream: Stream, new: Held) -> None:
     for piece in pieces:
         held.insert(bisect_left(held, piece.start, key=lambda h: h.start), piece)
         stream.held_bytes += len(piece.payload)
+        stream.flow.kept.grown += len(piece.payload) + PIECE
 
 
 def drain(stream: Stream) -> None:

@@ -36,8 +36,9 @@ from .ordering import (
     take_fin,
     trim,
 )
+from .pressure import EACH, FLOW, heaviest, weight
 from .resets import RST, is_doubtful
-from .streams import HALF, M32, SANE_AHEAD, Flow, Stream
+from .streams import HALF, M32, SANE_AHEAD, Flow, Kept, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,6 +59,9 @@ class _Nobody:
     def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None: ...
     def closed(self, stream: Stream, how: How, frame: int, time_ns: int, acked: int) -> None: ...
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None: ...
+    def weight(self) -> int:
+        return 0
+
     def finish(self, why: str) -> None: ...
 
 
@@ -80,6 +84,9 @@ class Reassembler:
         self.ignored: set[bytes] = set()  # of these, what carries something else: sources may leave it out
         self._next_sweep = 0
         self._leap_ns = 0  # a time far ahead that nothing has confirmed
+        self.kept = Kept()
+        self._free = limits.all_held_bytes  # bytes that may be kept before all are weighed
+        self.relieved = 0  # connections whose holes were waited for no longer, for what all held together
         self.evicted = 0
         self.forgotten = 0  # handshakes given up, so that what follows them looks like mid-stream
         self.now_ns = 0  # latest time of a segment that the slow road saw: near enough for idle times
@@ -163,6 +170,8 @@ class Reassembler:
         """
         limits = self._limits
         self._tick(now_ns)
+        if self.kept.grown > self._free and limits.all_held_bytes:
+            self._weigh()
         now_ns = self.now_ns
         crowded = limits.connections and self.open > limits.connections
         if now_ns < self._next_sweep and not crowded:
@@ -179,6 +188,32 @@ class Reassembler:
             for flow in alive[: self.open - limits.connections + limits.connections // 10]:
                 self._evict(flow, f"followed no further: more than {limits.connections} connections were open")
 
+    def _weigh(self) -> None:
+        """All connections together may hold too much back: relieve those that hold most."""
+        limit = self._limits.all_held_bytes
+        total, chosen = heaviest(self.flows(), limit)
+        for flow in chosen:
+            before = weight(flow)
+            self.relieved += 1
+            self._relieve(flow)
+            total += weight(flow) - before
+            if total > limit // 2 and weight(flow) > before // 2 and flow.a.key in self._streams:
+                total -= weight(flow)
+                self._evict(flow, f"followed no further: all connections together held back more than {limit} bytes")
+        self.kept.grown = 0
+        self._free = max(limit // 8, limit - total, EACH * self.open)
+
+    def _relieve(self, flow: Flow) -> None:
+        """Wait no longer for what is missing of ``flow``."""
+        for stream in (flow.a, flow.b):
+            while stream.held:
+                one = stream.held[0]
+                lose(stream, one.start - stream.offset, one.frame, flow.last_ns)
+                drain(stream)
+                reach_fin(stream)
+            pump(flow, force=True)
+            stream.recent.clear()
+
     def _tick(self, time_ns: int) -> None:
         """Move the clock on. One damaged time must not make everything look idle, so a leap is believed only when
         another segment comes as far."""
@@ -192,10 +227,15 @@ class Reassembler:
     def problems(self) -> list[str]:
         """What limits did to connections of which nothing else tells, since this was last asked; in plain sentences."""
         forgotten, self.forgotten = self.forgotten, 0
-        if not forgotten:
-            return []
-        limit = self._limits.handshakes
-        return [f"more than {limit} handshakes waited for their connection's first bytes: {forgotten} were forgotten"]
+        relieved, self.relieved = self.relieved, 0
+        limits, said = self._limits, []
+        if forgotten:
+            waited = f"more than {limits.handshakes} handshakes waited for their connection's first bytes"
+            said.append(f"{waited}: {forgotten} were forgotten")
+        if relieved:
+            held = f"all connections together held back more than {limits.all_held_bytes} bytes"
+            said.append(f"{held}: what {relieved} waited for was taken for lost")
+        return said
 
     # -- the slow road ---------------------------------------------------------------------------------------------
 
@@ -354,7 +394,9 @@ class Reassembler:
             mine = None  # the SYN of somebody else; a keep-alive may stand in the place of the SYN itself
         stream, peer = Stream(key), Stream(back)
         responder_first = (mine is not None and mine[3]) or (theirs is not None and not theirs[3])
-        flow = Flow(peer, stream, frame, time_ns) if responder_first else Flow(stream, peer, frame, time_ns)
+        one, other = (peer, stream) if responder_first else (stream, peer)
+        flow = Flow(one, other, frame, time_ns, self.kept)
+        self.kept.grown += FLOW
         for one, known in ((stream, mine), (peer, theirs)):
             if known is not None:
                 one.isn = known[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from ..dissectors.replies import Reply, begins_reply, parse_reply
+from .streams import PIECE
 
 if TYPE_CHECKING:
     from .limits import Limits
@@ -29,6 +30,9 @@ class ServerHandler(Protocol):
 
     def long_reply(self) -> None:
         """A reply is longer than the limit: it counts as ended."""
+
+    def keeps(self, count: int) -> None:
+        """So many bytes are kept for later."""
 
 
 class ServerReader:
@@ -75,6 +79,11 @@ class ServerReader:
     def mid_line(self) -> bool:
         """Whether the end of a line has not come."""
         return bool(self._parts)
+
+    @property
+    def weight(self) -> int:
+        """Bytes that are kept, about."""
+        return self._size + self._partial + PIECE * (len(self._lines) + len(self._parts))
 
     @property
     def hanging(self) -> tuple[bytes, int, int, int] | None:
@@ -144,6 +153,7 @@ class ServerReader:
             self._lines.append(line)
             self._size += len(line)
             if line[3:4] == b"-" and not self._full():
+                self._handler.keeps(len(line) + PIECE)
                 return
             raw = b"".join(self._lines) if len(self._lines) > 1 else line
             self._lines, self._size = [], 0
@@ -153,6 +163,7 @@ class ServerReader:
         elif self._lines:
             self._lines.append(line)
             self._size += len(line)
+            self._handler.keeps(len(line) + PIECE)
             if self._full():
                 self.end_unfinished()
         else:
@@ -175,6 +186,7 @@ class ServerReader:
         if data:
             self._parts.append(data)
             self._partial += len(data)
+            self._handler.keeps(len(data) + PIECE)
 
     def _is_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> bool:
         if not (0x14 <= data[0] <= 0x17 and (data[1:2] == b"\x03" or (self.expect_tls and len(data) == 1))):

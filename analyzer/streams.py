@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 __all__ = [
     "HALF",
     "M32",
+    "PIECE",
     "SANE_AHEAD",
     "WINDOW",
     "Deliver",
     "Flow",
     "Held",
     "How",
+    "Kept",
     "Listener",
     "Queued",
     "Reset",
@@ -42,6 +44,8 @@ WINDOW = 1 << 20  # windows are unknown, so a usual maximum
 SANE_AHEAD = 1 << 30  # RFC 7323 §2.3: the largest window; a number farther ahead is forged or of another connection
 
 How = Literal["fin", "rst", "unseen"]
+
+PIECE = 200  # bytes that a piece that is kept costs beside its own
 
 Deliver = Callable[[bytes, int, int, int, int], None]
 """Takes (payload, offset, frame, time_ns, seen); ``seen``: bytes of the peer that the sender had acknowledged; -1:
@@ -59,6 +63,9 @@ class Listener(Protocol):
 
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
         """Bytes at ``offset`` were sent again with other content; the first copy was used."""
+
+    def weight(self) -> int:
+        """Bytes that it keeps of what came, about."""
 
     def finish(self, why: str) -> None:
         """Nothing more comes. ``why``: "" or a sentence for the reader (evicted, port reused)."""
@@ -186,18 +193,40 @@ class Stream:
         return self.queue[0].offset if self.queue else self.offset
 
 
+class Kept:
+    """Counts what was ever kept of any connection; see pressure.py."""
+
+    __slots__ = ("grown",)
+
+    def __init__(self) -> None:
+        self.grown = 0  # bytes since all were weighed
+
+
 class Flow:
     """A connection: two streams and who listens."""
 
-    __slots__ = ("a", "b", "busy", "first_frame", "frames", "handshake", "last_ns", "listener", "reset", "started_ns")
+    __slots__ = (
+        "a",
+        "b",
+        "busy",
+        "first_frame",
+        "frames",
+        "handshake",
+        "kept",
+        "last_ns",
+        "listener",
+        "reset",
+        "started_ns",
+    )
 
     listener: Listener
 
-    def __init__(self, a: Stream, b: Stream, frame: int, time_ns: int) -> None:
+    def __init__(self, a: Stream, b: Stream, frame: int, time_ns: int, kept: Kept) -> None:
         self.a = a  # who sent the SYN, else who was seen first
         self.b = b
         a.peer, b.peer = b, a
         a.flow = b.flow = self
+        self.kept = kept
         self.busy = False  # something waits: the slow road is needed
         self.reset: Reset | None = None  # one that may be forged
         self.frames = 0

@@ -184,6 +184,7 @@ class Tracker:
         talk = Conversation(
             record, self._judge, self.limits, self.clock, profile_fixed=fixed, detail=self._detail, tap=tap
         )
+        talk.kept = flow.kept
         if flow.handshake and not client.peer.told:
             talk.beheaded = True
         elif kind is not None:

@@ -176,6 +176,24 @@ def _hole(n: int) -> bytes:
     return talk.over()
 
 
+@attack("holes in many connections", "connections", 250)
+def _holes_in_many(n: int) -> bytes:
+    file = _File()
+    talks = [_Talk(file, port=1024 + number % 60_000, source=_address(number)).hello() for number in range(n)]
+    for talk in talks:
+        for place in range(70):
+            talk.send("c", ACK, b"x" * _SEGMENT, ahead=1 + place * _SEGMENT)
+    return file.done()
+
+
+@attack("halves of lines in many connections", "connections", 400)
+def _halves_in_many(n: int) -> bytes:
+    file = _File()
+    for number in range(n):
+        _Talk(file, port=1024 + number % 60_000, source=_address(number)).hello().c(b"x" * 60_000)
+    return file.done()
+
+
 @attack("endless reordering", "segments", 12_000)
 def _reordering(n: int) -> bytes:
     talk = _Talk().data()

@@ -133,6 +133,9 @@ class _Heard:
     def conflict(self, stream: Stream, offset: int, *_: Any) -> None:
         assert offset >= 0
 
+    def weight(self) -> int:
+        return 0
+
     def finish(self, why: str) -> None:
         self.over += 1
 

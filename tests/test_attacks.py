@@ -28,6 +28,7 @@ else:
 LIMITS = replace(
     DEFAULT_LIMITS,
     held_segments=20,
+    all_held_bytes=100_000,
     connections=50,
     handshakes=20,
     closed_connections=20,

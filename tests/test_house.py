@@ -36,7 +36,14 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.network", "analyzer.fragments", "analyzer.scapy_lane", "analyzer.segments"),
     ("analyzer.readers", "analyzer.pcap", "analyzer.pcapng"),
     ("analyzer.capture",),
-    ("analyzer.streams", "analyzer.causal", "analyzer.ordering", "analyzer.resets", "analyzer.reassembler"),
+    (
+        "analyzer.streams",
+        "analyzer.causal",
+        "analyzer.ordering",
+        "analyzer.resets",
+        "analyzer.pressure",
+        "analyzer.reassembler",
+    ),
     # from bytes to exchanges
     ("analyzer.header", "analyzer.meter", "analyzer.digest", "analyzer.overlaps"),
     ("analyzer.mime",),

@@ -13,6 +13,7 @@ from ..predict import predict
 from ..server import ServerReader
 from ..session import Session
 from ..states import NO_KEYWORDS, Act, Hello, Phase, State
+from ..streams import Kept
 from ..usage import Usage
 from ..watch import Watch
 
@@ -49,6 +50,7 @@ class Ground:
         self.session = Session(midstream=self.midstream, extensions=self.profile != "rfc821")
         self.time = clock
         self.greeted = self.midstream
+        self.kept = Kept()  # counts what is kept of all connections, where there are more
         self.beheaded = False  # the server's SYN was lost, and with it perhaps what came first
         self.client_seen = False
         self.server_seen = False
@@ -201,6 +203,15 @@ class Ground:
         for x in self.session.give_up(count):
             x.sure = False
             self._settle(x)
+
+    def keeps(self, count: int) -> None:
+        """A reader keeps so many bytes for later."""
+        self.kept.grown += count
+
+    @property
+    def weight(self) -> int:
+        """Bytes that its readers keep, about."""
+        return self._reader.weight + self._server.weight
 
     def long_line(self) -> None:
         """A line of either side is longer than the limit."""

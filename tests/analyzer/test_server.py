@@ -22,6 +22,7 @@ class Told:
         self.events: list[tuple[Any, ...]] = []
         self.frames: list[int] = []
         self.limits_hit: list[str] = []
+        self.kept = 0
         self.reader = ServerReader(self, limits)
         self._sent = 0
         self._frame = 0
@@ -45,6 +46,9 @@ class Told:
 
     def long_line(self) -> None:
         self.limits_hit.append("line")
+
+    def keeps(self, count: int) -> None:
+        self.kept += count
 
     def long_reply(self) -> None:
         self.limits_hit.append("reply")

@@ -71,6 +71,9 @@ class Heard:
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
         self.conflicts.append((self._side(stream), offset))
 
+    def weight(self) -> int:
+        return 0
+
     def finish(self, why: str) -> None:
         self.finished.append(why)
         self.ended.append(self.flow.first_frame)

@@ -66,7 +66,8 @@ class Limits:
     longest that any RFC asks for."""
 
     reply_bytes: int = 1 << 20
-    """A reply of many lines that is longer is taken as ended. A HELP or EHLO reply has a few KB."""
+    """A reply of many lines that is longer is taken as ended, and lines without a code behind that are left out. A HELP
+    or EHLO reply has a few KB."""
 
     undecided_bytes: int = 1 << 20
     """Client bytes held back while only the reply to DATA or AUTH can say what they are."""

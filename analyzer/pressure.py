@@ -35,7 +35,7 @@ def weight(flow: Flow) -> int:
 def _held(stream: Stream) -> int:
     total = sum(map(len, stream.recent))
     if stream.held:
-        total += stream.held_bytes + PIECE * len(stream.held)
+        total += 2 * stream.held_bytes + PIECE * len(stream.held)
     if stream.queue:
         total += sum(len(item.payload) + PIECE for item in stream.queue)
     return total

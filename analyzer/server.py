@@ -47,6 +47,7 @@ class ServerReader:
         "_limits",
         "_lines",
         "_offset",
+        "_overlong",
         "_partial",
         "_parts",
         "_size",
@@ -66,6 +67,7 @@ class ServerReader:
         self._parts: list[bytes] = []  # the beginning of a line
         self._partial = 0  # bytes in _parts
         self._size = 0  # bytes in _lines
+        self._overlong = False  # a reply was ended for its length, and what came since has no code
         self._offset = 0  # where the reply, or else the line, begins
         self._frame = 0
         self._time_ns = 0
@@ -99,7 +101,7 @@ class ServerReader:
                 return
             # Nearly always: one whole reply of one line.
             if data.endswith(b"\n") and data[3:4] == b" " and data.count(b"\n") == 1 and begins_reply(data):
-                self.after_gap = False
+                self.after_gap = self._overlong = False
                 self._handler.reply(parse_reply(data), offset, offset + len(data), frame, time_ns)
                 return
         start = 0
@@ -149,7 +151,7 @@ class ServerReader:
 
     def _line(self, line: bytes, end: int) -> None:
         if begins_reply(line):
-            self.after_gap = False
+            self.after_gap = self._overlong = False
             self._lines.append(line)
             self._size += len(line)
             if line[3:4] == b"-" and not self._full():
@@ -158,13 +160,14 @@ class ServerReader:
             raw = b"".join(self._lines) if len(self._lines) > 1 else line
             self._lines, self._size = [], 0
             self._handler.reply(parse_reply(raw), self._offset, end, self._frame, self._time_ns)
-        elif self.after_gap:
-            return  # the rest of a line whose beginning was lost
+        elif self.after_gap or self._overlong:
+            return  # the rest of a line whose beginning was lost, or of a reply that was too long
         elif self._lines:
             self._lines.append(line)
             self._size += len(line)
             self._handler.keeps(len(line) + PIECE)
             if self._full():
+                self._overlong = True
                 self.end_unfinished()
         else:
             self._handler.malformed(line, self._offset, self._frame, self._time_ns)

@@ -35,6 +35,7 @@ __all__ = [
     "Listener",
     "Queued",
     "Reset",
+    "Run",
     "Stream",
 ]
 
@@ -80,6 +81,13 @@ class Held(NamedTuple):
     needs: int
     frame: int
     time_ns: int
+
+
+class Run(NamedTuple):
+    """Bytes behind a hole without a hole among them."""
+
+    start: int
+    payload: bytearray
 
 
 class Queued(NamedTuple):
@@ -131,6 +139,7 @@ class Stream:
         "proof_since",
         "queue",
         "recent",
+        "runs",
         "seen",
         "told",
         "top",
@@ -161,6 +170,7 @@ class Stream:
         self.seen = False  # a segment of this direction is in the capture
         self.recent: list[bytes] = []
         self.held: list[Held] = []
+        self.runs: list[Run] = []  # the same bytes, joined
         self.held_bytes = 0
         self.ahead: list[tuple[int, bytes]] | None = (
             None  # the segments behind the present hole, as they came: the first few

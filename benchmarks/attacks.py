@@ -212,7 +212,7 @@ def _conflicts(n: int) -> bytes:
     return talk.over()
 
 
-@attack("overlaps behind a hole", "segments", 2_000)
+@attack("overlaps behind a hole", "segments", 4_000)
 def _overlaps(n: int) -> bytes:
     talk = _Talk().data()
     for number in range(n):
@@ -293,12 +293,12 @@ def _server_line(n: int) -> bytes:
     return _Talk().s(b"220 " + b"A" * (n << 10)).over()
 
 
-@attack("a reply without end", "lines", 80_000)
+@attack("a reply without end", "lines", 100_000)
 def _reply(n: int) -> bytes:
     return _Talk().s(b"220-mx.example\r\n" * n).over()
 
 
-@attack("lines without a code inside a reply", "lines", 60_000)
+@attack("lines without a code inside a reply", "lines", 100_000)
 def _reply_garbage(n: int) -> bytes:
     return _Talk().s(b"220-mx.example\r\n" + b"and so on and so on\r\n" * n).over()
 
@@ -477,7 +477,7 @@ def _same_fragment(n: int) -> bytes:
     return file.done()
 
 
-@attack("packets in packets in packets", "frames", 400)
+@attack("packets in packets in packets", "frames", 6_000)
 def _tunnels(n: int) -> bytes:
     file = _File()
     inner = b""

@@ -219,7 +219,8 @@ class Ground:
 
     def long_reply(self) -> None:
         """A reply is longer than the limit."""
-        self._note(f"a reply is longer than {self.limits.reply_bytes} bytes: it was read as several")
+        limit = self.limits.reply_bytes
+        self._note(f"a reply is longer than {limit} bytes: it was read as several, lines without a code left out")
 
     def _note(self, text: str) -> None:
         """Say something about the whole connection, once."""

@@ -143,6 +143,14 @@ def test_a_reply_without_end_is_bounded() -> None:
     assert {event[1] for event in told.events} == {250}
 
 
+def test_lines_without_a_code_are_left_out_behind_a_reply_that_was_too_long() -> None:
+    told = Told(Limits(reply_bytes=1000)).feed(
+        b"250-x\r\n", *(100 * [b"no code at all\r\n"]), b"250 y\r\n", b"what?\r\n"
+    )
+    assert [event[0] for event in told.events] == ["reply", "reply", "malformed"]
+    assert told.limits_hit
+
+
 def test_a_line_without_end_is_bounded() -> None:
     told = Told(Limits(line_bytes=1000)).feed(b"250 " + 600 * b"x", *(300 * [600 * b"y"]), b"\r\n221 bye\r\n")
     first, second = told.events

@@ -737,6 +737,25 @@ any_segment = st.tuples(
 )
 
 
+@given(st.lists(st.tuples(st.integers(1, 40), st.binary(min_size=2, max_size=25)), max_size=25))
+def test_behind_a_hole_the_first_copy_of_each_byte_wins_however_they_overlap(
+    sent: Sequence[tuple[int, bytes]],
+) -> None:
+    net, first, differ = open_net(), {0: 0}, 0
+    for place, payload in sent:
+        net.client(place, payload)
+        differ += any(first.get(at, byte) != byte for at, byte in enumerate(payload, place))
+        for at, byte in enumerate(payload, place):
+            first.setdefault(at, byte)
+        assert sorted(at for at in first if at) == [
+            at for one in net.flows[0].flow.a.held for at in range(one.start, one.end)
+        ]
+    net.client(0, b"\0")
+    end = next(at for at in range(80) if at not in first)
+    assert net.heard.bytes["C"][:end] == bytes(first.get(at, 0) for at in range(end))
+    assert len(net.heard.conflicts) == differ
+
+
 @given(st.lists(any_segment, max_size=60), numbers, st.booleans(), st.integers(1, 4))
 def test_whatever_comes_nothing_is_raised_and_nothing_is_invented(
     sent: Sequence[tuple[str, int, bytes, int, int, int]], first: int, greeted: bool, held: int

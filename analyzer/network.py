@@ -47,6 +47,7 @@ _TUNNEL_PORTS = frozenset(port.to_bytes(2, "big") for port in TUNNEL_PORTS)
 _TCP, _UDP, _IPV4, _IPV6, _GRE = 6, 17, 4, 41, 47
 _IN_IP = frozenset((_IPV4, _IPV6))
 _IN_GRE = {b"\x08\x00": _IPV4, b"\x86\xdd": _IPV6}  # RFC 2784 §2.4
+_FEW = 4  # behind so many, Scapy is not asked
 DEPTH = 32  # IP headers around a segment that are gone through
 _FRAGMENT = 44
 # What may stand between the IPv6 header and TCP: hop-by-hop options, routing header, fragment header, destination
@@ -168,15 +169,16 @@ def _tcp(data: bytes, at: int, end: int, addresses: bytes) -> SegmentFields | Ve
 
 
 def _tunnel(protocol: int, data: bytes, at: int, length: int, depth: int) -> Found:
+    unopened = _DECLINED if depth < _FEW else _NO_TCP
     if protocol == _UDP:
-        return _DECLINED if data[at + 2 : at + 4] in _TUNNEL_PORTS else _NO_TCP
+        return unopened if data[at + 2 : at + 4] in _TUNNEL_PORTS else _NO_TCP
     if protocol == _GRE:
         flags, kind = data[at : at + 2], data[at + 2 : at + 4]
         if flags != b"\0\0" or kind not in _IN_GRE:
-            return _DECLINED
+            return unopened
         protocol, at = _IN_GRE[kind], at + 4
     if protocol not in _IN_IP:
-        return _DECLINED if protocol in TUNNEL_PROTOCOLS else _NO_TCP
+        return unopened if protocol in TUNNEL_PROTOCOLS else _NO_TCP
     if depth == DEPTH or len(data) < at + (20 if protocol == _IPV4 else 40):
         return _NO_TCP
     return (_ipv4 if protocol == _IPV4 else _ipv6)(data, at, length, depth + 1)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.tree
 
 if (Path(__file__).parents[1] / "benchmarks").is_dir():
+    import tricks  # noqa: F401  more of them
     from attacks import ATTACKS
 else:
     ATTACKS = []

@@ -90,6 +90,8 @@ def _hold(stream: Stream, new: Held) -> None:
         stream.ahead = []
     if len(stream.ahead) < AHEAD_SEGMENTS:
         stream.ahead.append((new.start, new.payload))
+    if stream.runs is None:
+        stream.runs = []
     runs, start, payload = stream.runs, new.start, new.payload
     first = bisect_left(runs, start, key=lambda run: run.start)
     if first and _end(runs[first - 1]) >= start:
@@ -145,7 +147,7 @@ def drain(stream: Stream) -> None:
         stream.runs.pop(0)  # all of it, for it has no hole
     if stream.fin >= 0 and stream.offset >= stream.fin and held:
         held.clear()
-        stream.runs.clear()
+        stream.runs = None
         stream.held_bytes = 0
 
 

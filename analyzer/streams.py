@@ -170,7 +170,7 @@ class Stream:
         self.seen = False  # a segment of this direction is in the capture
         self.recent: list[bytes] = []
         self.held: list[Held] = []
-        self.runs: list[Run] = []  # the same bytes, joined
+        self.runs: list[Run] | None = None  # the same bytes, joined
         self.held_bytes = 0
         self.ahead: list[tuple[int, bytes]] | None = (
             None  # the segments behind the present hole, as they came: the first few

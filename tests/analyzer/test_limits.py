@@ -165,6 +165,7 @@ def test_zero_switches_it_off(name: str, tmp_path: Path) -> None:
     again = report(tmp_path / "a.pcap", scene(), limited(name, 0))
     if name not in {"fragment_bytes", "fragment_seconds"}:  # at the end of a file they did not become whole anyhow
         assert words not in again
+        assert "more than 0 " not in again
 
 
 def test_every_limit_is_here() -> None:

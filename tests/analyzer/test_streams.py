@@ -435,6 +435,34 @@ def test_the_same_ports_may_be_used_again_after_a_close() -> None:
     assert [heard.bytes["C"] for heard in net.flows] == [b"QUIT\r\n", b"EHLO x\r\n"]
 
 
+def test_data_of_a_syn_stand_behind_it() -> None:
+    """TCP Fast Open (RFC 7413)."""
+    net = Net().client(-1, b"EHLO x\r\n", flags=SYN).server(-1, flags=SYN | ACK, acks=8)
+    net.client(8, b"QUIT\r\n").server(0, b"220 hi\r\n", acks=14)
+    assert net.heard.bytes == {"C": b"EHLO x\r\nQUIT\r\n", "S": b"220 hi\r\n"}
+    assert net.heard.flow.handshake
+
+
+def test_a_syn_may_come_behind_the_first_data() -> None:
+    net = Net().server(0, b"220 hi\r\n", flags=0).client(-1, flags=SYN).client(0, b"QUIT\r\n", acks=8)
+    (heard,) = net.flows
+    assert heard.flow.handshake
+    assert heard.bytes == {"C": b"220 hi\r\n", "S": b"QUIT\r\n"}  # who is the client is for others to tell
+
+
+@pytest.mark.parametrize("first", [0, 0x10000000, 0x7FFFFFF0, 0xE0000000, 0xFFFFFFFF])
+def test_a_handshake_is_known_whatever_its_numbers(first: int) -> None:
+    net = open_net(client=first, server=first ^ 0x80000000).server(0, b"220 hi\r\n").client(0, b"QUIT\r\n", acks=8)
+    flow = net.heard.flow
+    assert (flow.handshake, flow.a.isn, flow.b.isn) == (True, first, first ^ 0x80000000)
+
+
+def test_two_sides_that_say_nothing_end_too() -> None:
+    net = open_net().client(0, b"QUIT\r\n").server(0, acks=6, flags=FIN | ACK).client(6, acks=1, flags=FIN | ACK)
+    assert net.heard.closed_by == [("S", "fin"), ("C", "fin")]
+    assert net.heard.finished == [""]
+
+
 def test_what_is_open_at_the_end_is_reported_oldest_first() -> None:
     net = open_net().client(0, b"first")
     net.ports = (43211, 25)
@@ -570,6 +598,15 @@ def test_a_conversation_of_which_all_data_was_lost_is_reported() -> None:
     assert sorted(net.heard.gaps) == [("C", 0, 40), ("S", 0, 60)]
 
 
+@pytest.mark.parametrize(("sent", "acked"), [(2, 0), (0, 2)])
+def test_two_bytes_are_enough_for_that(sent: int, acked: int) -> None:
+    """One would be a FIN."""
+    net = open_net().client(sent, acks=acked)
+    net.reassembler.close()
+    assert net.heard.gaps == [("C", 0, 2) if sent else ("S", 0, 2)]
+    assert open_net().client(sent // 2, acks=acked // 2).flows == []
+
+
 def test_a_handshake_without_data_is_no_conversation() -> None:
     net = open_net().client(0, acks=1, flags=FIN | ACK).server(1, acks=1, flags=FIN | ACK)
     net.reassembler.close()
@@ -608,6 +645,22 @@ def test_acks_that_contradict_one_another_hold_up_nothing() -> None:
 # -- limits ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("again", "told"), [(b"X", True), (b"\0", False), (b"a", False)], ids=["another byte", "NUL", "the same"]
+)
+@pytest.mark.parametrize("behind", [0, 1], ids=["in order", "behind a hole"])
+def test_a_single_byte_in_the_middle_is_no_keep_alive_unless_it_is_a_nul(again: bytes, told: bool, behind: int) -> None:
+    net = open_net().client(behind, b"aaaaaaaa").client(behind + 3, again)
+    assert net.heard.conflicts == ([("C", behind + 3)] if told else [])
+
+
+def test_segments_of_one_hole_are_not_told_of_another() -> None:
+    """What other receivers make of overlaps needs those of the hole in which they differ, and no others."""
+    net = open_net().client(4, b"aaaa").client(0, b"bbbb").client(10, b"cccc").client(9, b"cXXc").client(8, b"d")
+    assert net.heard.conflicts == [("C", 10)]
+    assert net.heard.flow.a.overlap == (10, [(10, b"cccc"), (9, b"cXXc")])
+
+
 def test_too_many_bytes_behind_a_hole_are_waited_for_no_longer() -> None:
     net = open_net(limits=Limits(held_bytes=100)).client(0, b"a").client(5, b"b" * 60)
     assert net.heard.gaps == []
@@ -621,6 +674,24 @@ def test_too_many_segments_behind_a_hole_are_waited_for_no_longer() -> None:
     for n in range(11):
         net.client(10 + 2 * n, b"b")
     assert net.heard.gaps[0] == ("C", 1, 9)
+
+
+def test_as_many_go_as_are_too_many_and_a_tenth() -> None:
+    net = Net(limits=Limits(connections=50))
+    for n in range(60):
+        net.ports = (40_000 + n, 25)
+        net.handshake().client(0, b"x")
+    net.reassembler.sweep()
+    assert net.reassembler.open == 45
+
+
+def test_what_was_ignored_is_not_remembered_for_ever() -> None:
+    net = Net(limits=Limits(closed_connections=10))
+    for n in range(200):
+        net.ports = (40_000 + n, 25)
+        net.handshake().client(0, b"x")
+        net.reassembler.ignore(net.heard.flow)
+    assert 10 <= len(net.reassembler.ignored) <= 22
 
 
 def test_the_longest_idle_connections_go_first_where_there_are_too_many() -> None:

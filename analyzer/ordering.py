@@ -23,6 +23,7 @@ __all__ = [
     "put",
     "reach_fin",
     "reach_guessed_fin",
+    "revoke_fin",
     "take_fin",
     "trim",
 ]
@@ -36,8 +37,6 @@ def put(stream: Stream, start: int, payload: bytes, needs: int, frame: int, time
     """Bytes that begin at offset ``start``: old ones are compared and dropped, later ones held."""
     if not payload:
         return  # a snap length may cut all of it
-    if stream.fin_guessed:
-        _revoke_fin(stream, start + len(payload))
     offset = stream.offset
     if start < offset:
         known = min(offset - start, len(payload))
@@ -54,14 +53,6 @@ def put(stream: Stream, start: int, payload: bytes, needs: int, frame: int, time
     else:
         _take(stream, payload, needs, frame, time_ns)
     drain(stream)
-
-
-def _revoke_fin(stream: Stream, end: int) -> None:
-    """The sender goes on up to offset ``end``: what was taken for a FIN was a byte."""
-    if end > stream.fin:
-        stream.fin = -1
-        stream.fin_guessed = stream.finished = False
-        stream.top = max(end, stream.acked)
 
 
 def _take(stream: Stream, payload: bytes, needs: int, frame: int, time_ns: int) -> None:
@@ -137,18 +128,15 @@ def _end(run: Run) -> int:
 def drain(stream: Stream) -> None:
     """Take what is held and now next."""
     held = stream.held
-    while held and held[0].start <= stream.offset:
+    while held and held[0].start <= stream.offset and not 0 <= stream.fin <= stream.offset:
         one = held.pop(0)
         stream.held_bytes -= len(one.payload)
         skip = stream.offset - one.start
-        if skip < len(one.payload):
-            _take(stream, one.payload[skip:], one.needs, one.frame, one.time_ns)
+        payload = one.payload[skip : stream.fin - one.start if stream.fin >= 0 else None]
+        if payload:
+            _take(stream, payload, one.needs, one.frame, one.time_ns)
     while stream.runs and stream.runs[0].start < stream.offset:
         stream.runs.pop(0)  # all of it, for it has no hole
-    if stream.fin >= 0 and stream.offset >= stream.fin and held:
-        held.clear()
-        stream.runs = None
-        stream.held_bytes = 0
 
 
 def take_fin(stream: Stream, end: int, needs: int, frame: int, time_ns: int) -> None:
@@ -167,6 +155,7 @@ def reach_fin(stream: Stream) -> None:
     """Report the end of the stream once, when all in front of it has come."""
     if stream.fin >= 0 and stream.offset >= stream.fin and not stream.finished and not stream.fin_guessed:
         stream.finished = True
+        stream.held, stream.runs, stream.held_bytes = [], None, 0  # nothing comes behind it
         needs, frame, time_ns = stream.fin_said
         emit(stream, Queued("fin", needs, b"", stream.offset, 0, frame, time_ns))
 
@@ -185,6 +174,14 @@ def reach_guessed_fin(stream: Stream, time_ns: int) -> None:
     if stream.fin_guessed and not stream.finished:
         stream.finished = True
         emit(stream, Queued("unseen", -1, b"", stream.offset, 0, stream.top_frame, time_ns))
+
+
+def revoke_fin(stream: Stream, end: int) -> None:
+    """The sender goes on up to offset ``end``: what was taken for a FIN was a byte."""
+    if end > stream.fin:
+        stream.fin = -1
+        stream.fin_guessed = stream.finished = False
+        stream.top = max(end, stream.acked)
 
 
 def _compare(stream: Stream, start: int, again: bytes, frame: int, time_ns: int) -> None:

@@ -33,6 +33,7 @@ from .ordering import (
     put,
     reach_fin,
     reach_guessed_fin,
+    revoke_fin,
     take_fin,
     trim,
 )
@@ -283,13 +284,13 @@ class Reassembler:
         if flags & RST:
             self._end(flow, "", time_ns, stream, frame)
             return
+        if flags & FIN and end < stream.offset + SANE_AHEAD:
+            take_fin(stream, end, needs, frame, time_ns)
         if payload or missing:
             put(stream, start, payload, needs, frame, time_ns)
             if missing and not peer.seen and stream.offset < stream.top and not stream.held:
                 # With one direction captured no ACK will tell that these bytes came through, so they are lost now.
                 lose(stream, stream.top - stream.offset, frame, time_ns)
-        if flags & FIN and end < stream.offset + SANE_AHEAD:
-            take_fin(stream, end, needs, frame, time_ns)
         reach_fin(stream)
         self._settle(flow, frame, time_ns)
 
@@ -298,6 +299,8 @@ class Reassembler:
         """Note how far the sender has come with a segment; returns where it ends, a FIN not counted."""
         if start == stream.offset < stream.acked:
             stream.proof_since = stream.flow.frames  # not as far as was acknowledged
+        if stream.fin_guessed and end > start:
+            revoke_fin(stream, end)
         if end > stream.fin >= 0:
             end = stream.fin
         if stream.top < end < stream.offset + SANE_AHEAD:

@@ -661,6 +661,38 @@ def test_segments_of_one_hole_are_not_told_of_another() -> None:
     assert net.heard.flow.a.overlap == (10, [(10, b"cccc"), (9, b"cXXc")])
 
 
+def test_what_comes_of_a_gap_too_late_is_not_compared_with_what_stood_in_front_of_it() -> None:
+    net = open_net().client(0, b"EHLO x\r\n").client(30, b"QUIT\r\n").server(0, acks=36).idle(PROOF)
+    assert net.heard.gaps == [("C", 8, 22)]
+    net.client(8, b"MAIL FROM:<a@x.y>  \r\n\r\n"[:22])
+    assert net.heard.conflicts == []
+
+
+def test_what_is_held_beyond_the_end_is_dropped_with_it() -> None:
+    net = open_net().client(20, b"beyond").client(6, b"NO").client(0, b"QUIT\r\n", flags=FIN | ACK)
+    stream = net.heard.flow.a
+    assert (stream.held, stream.held_bytes, stream.runs) == ([], 0, None)
+    assert net.heard.bytes["C"] == b"QUIT\r\n"
+    net.server(0, acks=7, flags=FIN | ACK)
+    assert net.heard.finished == [""]
+
+
+def test_of_what_is_held_across_the_end_only_the_front_counts() -> None:
+    net = open_net().client(4, b"\r\nbeyond").client(6, flags=FIN | ACK).client(0, b"QUIT")
+    assert net.heard.bytes["C"] == b"QUIT\r\n"
+    assert net.heard.closed_by == [("C", "fin")]
+
+
+def test_an_ack_that_is_withdrawn_leaves_what_is_held() -> None:
+    net = open_net().client(10, b"held").server(0, acks=500)
+    for _ in range(PROOF):
+        net.server(0, acks=0)
+    assert net.heard.flow.a.top == 14
+    assert net.heard.gaps == []
+    net.client(0, b"0123456789")
+    assert net.heard.bytes["C"] == b"0123456789held"
+
+
 def test_too_many_bytes_behind_a_hole_are_waited_for_no_longer() -> None:
     net = open_net(limits=Limits(held_bytes=100)).client(0, b"a").client(5, b"b" * 60)
     assert net.heard.gaps == []

@@ -94,3 +94,30 @@ def test_a_refusal_of_data_is_remembered_whatever_its_code(code: int) -> None:
     within = START._replace(phase=Phase.RCPT, hello=Hello(b"EHLO"))
     assert advance(within, Act.DATA, code).data_refused
     assert not advance(within, Act.DATA, 354).data_refused
+
+
+def test_why_a_command_was_not_on_offer() -> None:
+    etrn = lines("C ETRN mx.example", "S 458 no")
+    helo = lines("S 220 mx.example ESMTP", "C HELO client.example", "S 250 mx.example")
+    assert "the session was opened by HELO" in one([*helo, *etrn], "EXT501")[2]
+    assert "the server does not list ETRN" in one([*hello(), *etrn], "EXT501")[2]
+    none = one([*lines("S 220 mx.example ESMTP"), *etrn], "EXT501")[2]
+    assert "no reply to EHLO had come" in none
+    assert "handshake" not in none
+
+
+def test_what_was_sent_too_early_has_its_name_and_how_early_it_was() -> None:
+    named = [*hello(), ("C", "NOOP\r\nRSET\r\n"), ("S", "250 ok\r\n250 ok\r\n")]
+    assert one(named, "EXT504")[2].startswith("RSET was sent before")
+    nobody = [*hello(), ("C", "NOOP\r\nFOO\r\n"), ("S", "250 ok\r\n500 what\r\n")]
+    assert one(nobody, "EXT504")[2].startswith("A line that is no command was sent before")
+    early = [("C", "EHLO client.example\r\n"), *lines("S 220 mx.example ESMTP", "S 250 mx.example")]
+    found = [f.message for f in findings(early) if f.rule == "SEC618"]
+    assert found == ["EHLO was sent 2.0 ms before the greeting 220 came."]
+
+
+def test_which_limit_was_passed() -> None:
+    twice = [*hello("LIMITS RCPTMAX=1"), *envelope(), *lines("C RCPT TO:<c@mx.example>", "S 250 ok")]
+    assert "beyond RCPTMAX=1," in one(twice, "EXT516")[2]
+    domains = [*hello("LIMITS RCPTDOMAINMAX=1"), *envelope(), *lines("C RCPT TO:<c@mx2.example>", "S 250 ok")]
+    assert "beyond RCPTDOMAINMAX=1," in one(domains, "EXT516")[2]

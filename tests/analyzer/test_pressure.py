@@ -124,6 +124,8 @@ def test_what_was_relieved_goes_on_behind_its_holes() -> None:
         tracker.segment(*one)
     tracker.sweep()
     assert tracker.streams.evicted == 0
+    (flow,) = tracker.streams.flows()
+    assert (flow.a.held, flow.a.recent) == ([], [])
     for one in sent[behind:]:
         tracker.segment(*one)
     tracker.close()

@@ -656,9 +656,9 @@ def test_a_single_byte_in_the_middle_is_no_keep_alive_unless_it_is_a_nul(again: 
 
 def test_segments_of_one_hole_are_not_told_of_another() -> None:
     """What other receivers make of overlaps needs those of the hole in which they differ, and no others."""
-    net = open_net().client(4, b"aaaa").client(0, b"bbbb").client(10, b"cccc").client(9, b"cXXc").client(8, b"d")
-    assert net.heard.conflicts == [("C", 10)]
-    assert net.heard.flow.a.overlap == (10, [(10, b"cccc"), (9, b"cXXc")])
+    net = open_net().client(4, b"aaaa").client(0, b"bbbb").client(10, b"cccc").client(9, b"ccXc").client(8, b"d")
+    assert net.heard.conflicts == [("C", 11)]
+    assert net.heard.flow.a.overlap == (11, [(10, b"cccc"), (9, b"ccXc")])
 
 
 def test_what_comes_of_a_gap_too_late_is_not_compared_with_what_stood_in_front_of_it() -> None:

@@ -82,9 +82,17 @@ def test_a_bad_greeting_is_certain_also_with_one_direction() -> None:
     assert found.certainty == "certain"
 
 
+def test_a_keyword_in_the_place_of_the_name_stands_in_the_reply() -> None:
+    script = [*lines("S 220 mx.example ESMTP", "C EHLO client.example"), ("S", "250-PIPELINING\r\n250 SIZE 1\r\n")]
+    found = next(f for f in findings(script) if "begins with the keyword" in f.message)
+    assert (found.side, found.offset) == ("server", len("220 mx.example ESMTP\r\n"))
+
+
 def test_3yz_accepts_nothing_but_data_and_auth() -> None:
     within = START._replace(phase=Phase.MAIL, hello=Hello(b"EHLO"), transaction=object())
     assert advance(within, Act.RSET, 354) == within
+    refused = within._replace(data_refused=True)
+    assert advance(refused, Act.RSET, 354) == refused
     assert advance(within, Act.MAIL, 354, transaction=object()) == within
     assert advance(within, Act.AUTH, 334) == within
 
@@ -109,6 +117,7 @@ def test_why_a_command_was_not_on_offer() -> None:
 def test_what_was_sent_too_early_has_its_name_and_how_early_it_was() -> None:
     named = [*hello(), ("C", "NOOP\r\nRSET\r\n"), ("S", "250 ok\r\n250 ok\r\n")]
     assert one(named, "EXT504")[2].startswith("RSET was sent before")
+    assert "had come (2.0 ms later, in frame 12)" in one(named, "EXT504")[2]
     nobody = [*hello(), ("C", "NOOP\r\nFOO\r\n"), ("S", "250 ok\r\n500 what\r\n")]
     assert one(nobody, "EXT504")[2].startswith("A line that is no command was sent before")
     early = [("C", "EHLO client.example\r\n"), *lines("S 220 mx.example ESMTP", "S 250 mx.example")]

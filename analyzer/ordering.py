@@ -148,14 +148,16 @@ def take_fin(stream: Stream, end: int, needs: int, frame: int, time_ns: int) -> 
     stream.fin_guessed = False
     stream.top = min(stream.top, end)
     stream.acked = min(stream.acked, end)
-    reach_guessed_fin(stream.peer, time_ns)
+    if stream.peer.fin_guessed:
+        reach_guessed_fin(stream.peer, time_ns)
 
 
 def reach_fin(stream: Stream) -> None:
     """Report the end of the stream once, when all in front of it has come."""
     if stream.fin >= 0 and stream.offset >= stream.fin and not stream.finished and not stream.fin_guessed:
         stream.finished = True
-        stream.held, stream.runs, stream.held_bytes = [], None, 0  # nothing comes behind it
+        if stream.held:  # nothing comes behind it
+            stream.held, stream.runs, stream.held_bytes = [], None, 0
         needs, frame, time_ns = stream.fin_said
         emit(stream, Queued("fin", needs, b"", stream.offset, 0, frame, time_ns))
 

@@ -542,6 +542,14 @@ def test_a_fin_that_was_not_captured_comes_before_the_one_that_acknowledges_it()
     assert net.heard.closed_by == [("C", "unseen"), ("S", "fin")]
 
 
+def test_nor_does_it_come_late_where_the_peer_ends_long_after_it() -> None:
+    net = open_net().client(0, b"QUIT\r\n").server(0, b"221 bye\r\n", acks=7).idle(PROOF)
+    assert net.heard.closed_by == []  # it may be a byte
+    net.server(9, flags=FIN | ACK, acks=7)
+    assert net.heard.closed_by == [("C", "unseen"), ("S", "fin")]
+    assert net.heard.finished == [""]
+
+
 def test_ends_behind_a_hole_keep_their_order() -> None:
     """The server's first 8 bytes are lost; its FIN came behind the client's, which it acknowledges."""
     net = open_net().client(0, b"QUIT\r\n", acks=8).server(8, b"221 bye\r\n", acks=6)

@@ -16,6 +16,8 @@ from collections import deque
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from .streams import PIECE
+
 if TYPE_CHECKING:
     from .content import Content
     from .limits import Limits
@@ -65,6 +67,9 @@ class ClientHandler(Protocol):
 
     def long_line(self) -> None:
         """A line is longer than the limit: only its first bytes will be told."""
+
+    def keeps(self, count: int) -> None:
+        """So many bytes are kept for later."""
 
 
 class ClientReader:
@@ -123,6 +128,13 @@ class ClientReader:
         return self._held_bytes
 
     @property
+    def weight(self) -> int:
+        """Bytes that are kept, about."""
+        pieces = len(self._held) + len(self._parts)
+        own = self._held_bytes + self._size + PIECE * pieces
+        return own if self.content is None else own + self.content.weight
+
+    @property
     def held_place(self) -> tuple[int, int, int]:
         """Offset, frame and time of the first byte that waits."""
         return self._held[0][1:4] if self._held else (0, 0, 0)
@@ -148,6 +160,8 @@ class ClientReader:
                 assert self.content is not None
                 used = self.content.feed(data, frame, time_ns)
                 if used < 0:
+                    if self.content.in_header:
+                        self._handler.keeps(len(data))
                     return
                 content, self.content, self.mode = self.content, None, Mode.COMMAND
                 self._handler.content_end(content, seen)
@@ -283,6 +297,8 @@ class ClientReader:
         used = min(self.chunk_left, len(data))
         if self.content is not None and used:
             self.content.feed_chunk(data[:used] if used < len(data) else data, frame, time_ns)
+            if self.content.in_header:
+                self._handler.keeps(used)
         self.chunk_left -= used
         if not self.chunk_left:
             self.mode = Mode.COMMAND
@@ -303,6 +319,7 @@ class ClientReader:
         if data:
             self._parts.append(data)
             self._size += len(data)
+            self._handler.keeps(len(data) + PIECE)
 
     def _forget_line(self) -> None:
         self._parts = []
@@ -312,6 +329,7 @@ class ClientReader:
     def _hold(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
         self._held.append((data, offset, frame, time_ns, seen))
         self._held_bytes += len(data)
+        self._handler.keeps(len(data) + PIECE)
         if self._held_bytes > self._limits.undecided_bytes > 0:
             self._handler.undecided()
 

@@ -27,8 +27,9 @@ SLOW_DATA_NS = 180 * SECOND  # RFC 5321 §4.5.3.2.5: between two blocks of mail 
 
 
 class Closing(NamedTuple):
-    """The first FIN or RST of a connection.
+    """The first FIN or RST of a connection. ``how``: as ``streams.How`` says.
 
+    ``first``: no end of the other side was lost in front of it.
     ``client_idle_ns``: since the last byte of the client, ``waited_ns``: since the last byte of either side.
     ``waiting``: what the client had sent, the server received and not answered, in order.
     """
@@ -40,6 +41,12 @@ class Closing(NamedTuple):
     client_idle_ns: int
     waited_ns: int
     waiting: tuple[Exchange, ...]
+    first: bool
+
+    @property
+    def certain(self) -> bool:
+        """Whether this is who closed; else it is the likely reading of an ACK, and its time is not known."""
+        return self.first and self.how != "unseen"
 
 
 class Farewell(NamedTuple):
@@ -73,6 +80,7 @@ class Course:
         "hanging",
         "inside",
         "lost",
+        "lost_to",
         "opaque",
         "quit_sent",
         "server_ns",
@@ -88,6 +96,7 @@ class Course:
         self.started = (0, 0)  # frame and time of the first byte
         self.captured: bool | None = None  # segments of both directions are in the capture; None: not told
         self.lost = {"client": 0, "server": 0}  # missing bytes that would have been read
+        self.lost_to = -1  # and up to where, of the client
         self.first_gap: tuple[int, int, int] | None = None  # offset, frame and time
         self.stopped: str | None = None  # why decoding stopped before the end
         self.drip: Drip | None = None
@@ -130,6 +139,8 @@ class Course:
     def lose(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
         """``length`` bytes of ``side`` that would have been read are not in the capture."""
         self.lost[side] += length
+        if side == "client":
+            self.lost_to = offset + length
         if self.first_gap is None:
             self.first_gap = (offset, frame, time_ns)
 
@@ -140,16 +151,16 @@ class Course:
             self.farewell = Farewell(x, code, idle)
 
     def close(
-        self, side: model.Side, how: str, frame: int, time_ns: int, due: Iterable[Exchange], seen: int
+        self, side: model.Side, how: str, frame: int, time_ns: int, due: Iterable[Exchange], seen: int, other: int
     ) -> Closing | None:
-        """``side`` ended its stream. ``seen``: bytes of the other that it had acknowledged, -1: unknown. Returns what
-        is noted, if it is the first end."""
+        """``side`` ended its stream. ``seen``: bytes of the other that it had acknowledged, -1: unknown. ``other``:
+        how many there were. Returns what is noted, if it is the first end."""
         if self.closing is not None:
             return None
         received = tuple(x for x in due if side == "client" or seen < 0 or _end(x) <= seen)
         last = max(self.client_ns, self.server_ns)
         client_idle = time_ns - self.client_ns if self.client_ns else -1
-        self.closing = Closing(side, how, frame, time_ns, client_idle, time_ns - last, received)
+        self.closing = Closing(side, how, frame, time_ns, client_idle, time_ns - last, received, other != self.lost_to)
         return self.closing
 
 

@@ -320,6 +320,16 @@ class Content:
         return known[1] + at - known[0], known[2], known[3]
 
     @property
+    def in_header(self) -> bool:
+        """Whether the empty line behind the header section has not come."""
+        return self._in_header
+
+    @property
+    def weight(self) -> int:
+        """Bytes that are kept, about."""
+        return len(self._header) + self._pending + 32 * len(self._header_parts)
+
+    @property
     def header(self) -> bytes:
         """The header section so far, at most the limit's bytes, without the empty line."""
         return bytes(self._header)

@@ -47,7 +47,7 @@ class Conversation(Pairing):
         reader, course = self._reader, self.course
         if not self.client_seen:
             self.client_seen = True
-            self._early = not self.greeted and not self.server_seen
+            self._early = not (self.greeted or self.server_seen or self.beheaded)
             course.begin(frame, time_ns)
         if self._layer_due:
             self._layer_due = False
@@ -77,6 +77,7 @@ class Conversation(Pairing):
         elif self._unended and data[:1].isdigit() and begins_reply(data.partition(b"\n")[0] + b"\n"):
             self.session.doubt()  # two replies in one line: which of them answers what?
         self._unended = False
+        self._answers_unseen = seen > self._reader.position
         self._server.feed(data, offset, frame, time_ns)
 
     def gap(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
@@ -105,13 +106,16 @@ class Conversation(Pairing):
         self._skipping = True
         self._spoken = True  # segments are lost whole: what follows mostly begins with a line
         self._replied = False
+        self._passed = True
 
     def closed(self, side: model.Side, how: str, frame: int, time_ns: int, seen: int = -1) -> None:
-        """``side`` ended its stream. ``seen``: bytes of the other side that it had acknowledged, -1: unknown."""
+        """``side`` ended its stream, ``how``: see ``streams``. ``seen``: bytes of the other side that it had
+        acknowledged, -1: unknown."""
         course = self.course
         if course.client_ns and self._reader.partial:
             course.paused(self._reader, 0, frame, time_ns)
-        closing = course.close(side, how, frame, time_ns, self.session.due, seen)
+        other = self._reader.position if side == "server" else -2
+        closing = course.close(side, how, frame, time_ns, self.session.due, seen, other)
         if closing is not None and side == "server" and how == "fin" and closing.waiting:
             self._left_unanswered(closing.waiting[0])
         if how == "rst" or self.record.closing == "open":
@@ -173,7 +177,7 @@ class Conversation(Pairing):
         if act in _WATCHED or x.marks & _ODD_LINE or self.watch.in_foreign_header:
             self.watch.command(x)
             self.astray = self.astray or b"\n" in raw or b"\r" in raw
-        if self._early or (not self.greeted and not self.server_seen):
+        if self._early or not (self.greeted or self.server_seen or self.beheaded):
             x.marks |= Mark.EARLY
             self._early = False
         if self._text or self.session.causes.data is not None:

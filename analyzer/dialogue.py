@@ -36,7 +36,7 @@ NO_DETAIL = Detail()
 class Dialogue:
     """Writes the turns of one connection into its record. Methods that add a turn return its index, -1: not kept."""
 
-    __slots__ = ("_detail", "_full", "_header_note", "_limit", "_record", "_turns", "time")
+    __slots__ = ("_detail", "_full", "_header_note", "_last_gaps", "_limit", "_record", "_turns", "time")
 
     def __init__(
         self, record: model.Connection, limits: Limits, clock: Callable[[int], str], detail: Detail = NO_DETAIL
@@ -45,6 +45,7 @@ class Dialogue:
         self._turns = record.dialogue
         self._limit = limits.turns
         self._full = False
+        self._last_gaps: dict[model.Side, model.Gap] = {}
         self._header_note = f"a message header is longer than {limits.header_bytes} bytes: its fields are not known"
         self._detail = detail
         self.time = clock
@@ -118,8 +119,7 @@ class Dialogue:
 
     def gap(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
         """Missing bytes; what adjoins the last gap of this side belongs to it."""
-        gaps = self._record.gaps
-        last = next((g for g in reversed(gaps) if g.side == side), None)
+        last = self._last_gaps.get(side)
         if last is not None and last.offset + last.length == offset:
             last.length += length
             turn = self._turns[-1] if self._turns else None
@@ -127,7 +127,8 @@ class Dialogue:
                 turn.length += length
                 return
         else:
-            gaps.append(model.Gap(side, offset, length, frame))
+            gap = self._last_gaps[side] = model.Gap(side, offset, length, frame)
+            self._record.gaps.append(gap)
         self._add(model.GapTurn(side, length, frame, self.time(time_ns), offset))
 
     def deliver(self, x: Exchange, content: Content) -> None:

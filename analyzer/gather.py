@@ -207,7 +207,7 @@ class Gatherer:
     # -- what may not wait -----------------------------------------------------------------------------------------
 
     def sweep(self) -> None:
-        """A block of the capture is over. Comes before the sweep of the streams, which this hands to what is too much."""
+        """A block of the capture is over. Comes before the sweep of the streams, which get what is too much."""
         streams, limits = self._streams, self._leader.limits
         young, self._young = self._young, []
         for young_one in young:

@@ -38,6 +38,12 @@ class Limits:
     held_segments: int = 2048
     """Segments of one direction held back behind a hole: bounds the work for tiny segments."""
 
+    all_held_bytes: int = 256 << 20
+    """Bytes held back over all connections: behind holes, for the peer, and as halves of lines, replies and headers.
+    Hundreds of honest connections have a hole or a half at the same time, each of some KB; what is above belongs to an
+    attack. Holes of the connections that hold most are then waited for no longer, and if that does not help they are
+    followed no further. An eighth more may be held for a moment, or 4 KB for each connection."""
+
     connections: int = 200_000
     """Connections followed at once; the longest idle ones are closed first. One that said hello takes 2.6 KB
     where others went on from there, 12 KB where it is the first of its kind."""
@@ -64,7 +70,8 @@ class Limits:
     longest that any RFC asks for."""
 
     reply_bytes: int = 1 << 20
-    """A reply of many lines that is longer is taken as ended. A HELP or EHLO reply has a few KB."""
+    """A reply of many lines that is longer is taken as ended, and lines without a code behind that are left out. A HELP
+    or EHLO reply has a few KB."""
 
     undecided_bytes: int = 1 << 20
     """Client bytes held back while only the reply to DATA or AUTH can say what they are."""

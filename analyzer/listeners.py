@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .repeat import Repeat
     from .servers import Servers
-    from .streams import Flow, Stream
+    from .streams import Flow, How, Stream
 
 __all__ = ["Attached", "Candidate", "Host"]
 
@@ -68,13 +68,17 @@ class Attached:
         """See ``streams.Listener``."""
         self.talk.gap(self._side(stream), offset, length, frame, time_ns)
 
-    def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int, acked: int) -> None:
+    def closed(self, stream: Stream, how: How, frame: int, time_ns: int, acked: int) -> None:
         """See ``streams.Listener``."""
         self.talk.closed(self._side(stream), how, frame, time_ns, acked)
 
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
         """See ``streams.Listener``."""
         self.talk.conflict(self._side(stream), offset, frame, time_ns)
+
+    def weight(self) -> int:
+        """See ``streams.Listener``."""
+        return self.talk.weight
 
     def finish(self, why: str) -> None:
         """See ``streams.Listener``."""
@@ -134,13 +138,17 @@ class Candidate:
         """See ``streams.Listener``."""
         self._events.append(("gap", stream, (offset, length, frame, time_ns)))
 
-    def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int, acked: int) -> None:
+    def closed(self, stream: Stream, how: How, frame: int, time_ns: int, acked: int) -> None:
         """See ``streams.Listener``."""
         self._events.append(("closed", stream, (how, frame, time_ns, acked)))
 
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
         """See ``streams.Listener``."""
         self._events.append(("conflict", stream, (offset, frame, time_ns)))
+
+    def weight(self) -> int:
+        """See ``streams.Listener``."""
+        return sum(map(len, self._heads.values())) + sum(len(e[0]) for kind, _, e in self._events if kind == "data")
 
     def finish(self, why: str) -> None:
         """See ``streams.Listener``."""

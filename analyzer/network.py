@@ -11,7 +11,8 @@
 # Checksums are not looked at: with offload, a host's own packets are captured before the card fills them in.
 #
 # What is neither a segment nor a fragment is OTHER (no TCP in it), BROKEN (it says it is TCP or IP, but the headers are
-# cut or contradict themselves) or DECLINED (a tunnel: Scapy's to open).
+# cut or contradict themselves) or DECLINED (a tunnel: Scapy's to open). IP in IP and plain GRE are opened here: they
+# can be nested, and Scapy needs a thousand times as long for each header, which an attacker would like.
 
 from __future__ import annotations
 
@@ -23,6 +24,7 @@ from typing import Final
 from .links import IPV4, IPV6, LINKS, OTHER
 
 __all__ = [
+    "DEPTH",
     "EXTENSIONS",
     "TCP_HEADER",
     "TUNNEL_PORTS",
@@ -42,7 +44,11 @@ TUNNEL_PROTOCOLS = frozenset((4, 41, 47, 137))
 TUNNEL_PORTS = frozenset((4754, 4789, 4790, 6635, 8472))
 _TUNNEL_PORTS = frozenset(port.to_bytes(2, "big") for port in TUNNEL_PORTS)
 
-_TCP, _UDP = 6, 17
+_TCP, _UDP, _IPV4, _IPV6, _GRE = 6, 17, 4, 41, 47
+_IN_IP = frozenset((_IPV4, _IPV6))
+_IN_GRE = {b"\x08\x00": _IPV4, b"\x86\xdd": _IPV6}  # RFC 2784 §2.4
+_FEW = 4  # behind so many, Scapy is not asked
+DEPTH = 32  # IP headers around a segment that are gone through
 _FRAGMENT = 44
 # What may stand between the IPv6 header and TCP: hop-by-hop options, routing header, fragment header, destination
 # options (RFC 8200 §4.3 to 4.6)
@@ -96,13 +102,13 @@ def decode(link_type: int, data: bytes, length: int) -> Found:
     """
     network, at = LINKS[link_type](data)
     if network == IPV4:
-        return _ipv4(data, at, max(length, len(data)))
+        return _ipv4(data, at, max(length, len(data)), 0)
     if network == IPV6:
-        return _ipv6(data, at, max(length, len(data)))
+        return _ipv6(data, at, max(length, len(data)), 0)
     return _NO_TCP if network == OTHER else _DECLINED
 
 
-def _ipv4(data: bytes, at: int, length: int) -> Found:
+def _ipv4(data: bytes, at: int, length: int, depth: int) -> Found:
     if len(data) < at + 20:
         return _BROKEN
     version, total, identification, fragment, protocol = _ipv4_header(data, at)
@@ -124,10 +130,10 @@ def _ipv4(data: bytes, at: int, length: int) -> Found:
         )
     if protocol == _TCP:
         return _tcp(data, body, end, data[at + 12 : at + 20])
-    return _tunnel(protocol, data, body)
+    return _tunnel(protocol, data, body, length, depth)
 
 
-def _ipv6(data: bytes, at: int, length: int) -> Found:
+def _ipv6(data: bytes, at: int, length: int, depth: int) -> Found:
     body = at + 40
     if len(data) < body or data[at] >> 4 != 6:
         return _BROKEN
@@ -135,7 +141,7 @@ def _ipv6(data: bytes, at: int, length: int) -> Found:
     end = body + total if total else length
     while following != _TCP:
         if following not in EXTENSIONS:
-            return _tunnel(following, data, body)
+            return _tunnel(following, data, body, length, depth)
         if min(len(data), end) < body + 8:
             return _BROKEN
         if following == _FRAGMENT:
@@ -162,7 +168,17 @@ def _tcp(data: bytes, at: int, end: int, addresses: bytes) -> SegmentFields | Ve
     return addresses + data[at : at + 4], seq, ack, flags, data[start:end], missing
 
 
-def _tunnel(protocol: int, data: bytes, at: int) -> Verdict:
+def _tunnel(protocol: int, data: bytes, at: int, length: int, depth: int) -> Found:
+    unopened = _DECLINED if depth < _FEW else _NO_TCP
     if protocol == _UDP:
-        return _DECLINED if data[at + 2 : at + 4] in _TUNNEL_PORTS else _NO_TCP
-    return _DECLINED if protocol in TUNNEL_PROTOCOLS else _NO_TCP
+        return unopened if data[at + 2 : at + 4] in _TUNNEL_PORTS else _NO_TCP
+    if protocol == _GRE:
+        flags, kind = data[at : at + 2], data[at + 2 : at + 4]
+        if flags != b"\0\0" or kind not in _IN_GRE:
+            return unopened
+        protocol, at = _IN_GRE[kind], at + 4
+    if protocol not in _IN_IP:
+        return unopened if protocol in TUNNEL_PROTOCOLS else _NO_TCP
+    if depth == DEPTH or len(data) < at + (20 if protocol == _IPV4 else 40):
+        return _NO_TCP
+    return (_ipv4 if protocol == _IPV4 else _ipv6)(data, at, length, depth + 1)

@@ -4,16 +4,29 @@
 # ------
 # Older bytes than the next are dropped. They are compared with what was delivered, as far back as that is kept: a
 # retransmission with other bytes is a conflict, and the first copy wins, as it did with most receivers. Later bytes are
-# held until the hole in front of them is filled, or declared lost.
+# held until the hole in front of them is filled, or declared lost: as pieces, each with the frame that brought it, and
+# once more as runs without a hole, so that a segment over a thousand pieces is compared with one run.
 
 from __future__ import annotations
 
 from bisect import bisect_left
 
 from .causal import emit
-from .streams import M32, SANE_AHEAD, Held, Queued, Stream
+from .streams import M32, PIECE, SANE_AHEAD, Held, Queued, Run, Stream
 
-__all__ = ["RECENT_BYTES", "RECENT_CHUNKS", "drain", "lose", "put", "reach_fin", "trim"]
+__all__ = [
+    "RECENT_BYTES",
+    "RECENT_CHUNKS",
+    "drain",
+    "guess_fin",
+    "lose",
+    "put",
+    "reach_fin",
+    "reach_guessed_fin",
+    "revoke_fin",
+    "take_fin",
+    "trim",
+]
 
 RECENT_BYTES = 4096  # kept of each stream to compare retransmissions with
 RECENT_CHUNKS = 8
@@ -64,58 +77,113 @@ def lose(stream: Stream, length: int, frame: int, time_ns: int) -> None:
 
 def _hold(stream: Stream, new: Held) -> None:
     """Keep a later segment; where it overlaps what is held already, the first bytes win."""
-    held = stream.held
-    if not held or stream.ahead is None:
+    if not stream.held or stream.ahead is None:
         stream.ahead = []
     if len(stream.ahead) < AHEAD_SEGMENTS:
         stream.ahead.append((new.start, new.payload))
-    index = bisect_left(held, new.start, key=lambda h: h.start)
-    if index and held[index - 1].end > new.start:
-        index -= 1
-    start, at, payload = new.start, 0, new.payload  # `at`: where in `payload` the offset `start` is
-    pieces: list[Held] = []
+    if stream.runs is None:
+        stream.runs = []
+    runs, start, payload = stream.runs, new.start, new.payload
+    first = bisect_left(runs, start, key=lambda run: run.start)
+    if first and _end(runs[first - 1]) >= start:
+        first -= 1
+    behind = first
+    fresh = Run(start, bytearray())
     told = False
-    while index < len(held) and start < new.end and held[index].start < new.end:
-        one = held[index]
-        if start < one.start:
-            cut = at + one.start - start
-            pieces.append(new._replace(start=start, end=one.start, payload=payload[at:cut]))
-            start, at = one.start, cut
-        common = max(0, min(one.end, new.end) - start)
-        first = one.payload[start - one.start : start - one.start + common]
-        if not told and not payload.startswith(first, at) and not _is_probe(payload, start, one.end):
-            told = True  # once for a segment says it, and endless overlaps stay cheap
-            place = _conflict(stream, start, first, payload[at : at + common], new.frame, new.time_ns)
+    while behind < len(runs) and runs[behind].start <= new.end:
+        run = runs[behind]
+        if run.start <= start:
+            fresh = run  # grows in its place
+        else:
+            _fill(stream, fresh, new, run.start)
+            fresh.payload.extend(run.payload)
+        low, high = max(run.start, start), min(_end(run), new.end)
+        known = bytes(run.payload[low - run.start : high - run.start])
+        if not told and not payload.startswith(known, low - start) and not _is_probe(payload, start, _end(run)):
+            told = True  # once for a segment says it
+            place = _conflict(stream, low, known, payload[low - start : high - start], new.frame, new.time_ns)
             if stream.overlap is None:
                 stream.overlap = place, list(stream.ahead)
-        start, at = start + common, at + common
-        index += 1
-    if start < new.end:
-        pieces.append(new._replace(start=start, payload=payload[at:]))
-    for piece in pieces:
-        held.insert(bisect_left(held, piece.start, key=lambda h: h.start), piece)
-        stream.held_bytes += len(piece.payload)
+        behind += 1
+    _fill(stream, fresh, new, new.end)
+    runs[first:behind] = [fresh]
+
+
+def _fill(stream: Stream, run: Run, new: Held, until: int) -> None:
+    """Bytes of ``new`` from the end of ``run`` up to offset ``until``."""
+    start = _end(run)
+    if start >= until:
+        return
+    piece = new._replace(start=start, end=until, payload=new.payload[start - new.start : until - new.start])
+    stream.held.insert(bisect_left(stream.held, start, key=lambda held: held.start), piece)
+    stream.held_bytes += len(piece.payload)
+    stream.flow.kept.grown += 2 * len(piece.payload) + PIECE
+    run.payload.extend(piece.payload)
+
+
+def _end(run: Run) -> int:
+    return run.start + len(run.payload)
 
 
 def drain(stream: Stream) -> None:
     """Take what is held and now next."""
     held = stream.held
-    while held and held[0].start <= stream.offset:
+    while held and held[0].start <= stream.offset and not 0 <= stream.fin <= stream.offset:
         one = held.pop(0)
         stream.held_bytes -= len(one.payload)
         skip = stream.offset - one.start
-        if skip < len(one.payload):
-            _take(stream, one.payload[skip:], one.needs, one.frame, one.time_ns)
-    if stream.fin >= 0 and stream.offset >= stream.fin and held:
-        held.clear()
-        stream.held_bytes = 0
+        payload = one.payload[skip : stream.fin - one.start if stream.fin >= 0 else None]
+        if payload:
+            _take(stream, payload, one.needs, one.frame, one.time_ns)
+    while stream.runs and stream.runs[0].start < stream.offset:
+        stream.runs.pop(0)  # all of it, for it has no hole
 
 
-def reach_fin(stream: Stream, needs: int, frame: int, time_ns: int) -> None:
+def take_fin(stream: Stream, end: int, needs: int, frame: int, time_ns: int) -> None:
+    """The sender ends at offset ``end``."""
+    if stream.fin >= 0 and not stream.fin_guessed:
+        return
+    stream.fin = end
+    stream.fin_said = needs, frame, time_ns
+    stream.fin_guessed = False
+    stream.top = min(stream.top, end)
+    stream.acked = min(stream.acked, end)
+    if stream.peer.fin_guessed:
+        reach_guessed_fin(stream.peer, time_ns)
+
+
+def reach_fin(stream: Stream) -> None:
     """Report the end of the stream once, when all in front of it has come."""
-    if stream.fin >= 0 and stream.offset >= stream.fin and not stream.finished:
+    if stream.fin >= 0 and stream.offset >= stream.fin and not stream.finished and not stream.fin_guessed:
         stream.finished = True
+        if stream.held:  # nothing comes behind it
+            stream.held, stream.runs, stream.held_bytes = [], None, 0
+        needs, frame, time_ns = stream.fin_said
         emit(stream, Queued("fin", needs, b"", stream.offset, 0, frame, time_ns))
+
+
+def guess_fin(stream: Stream) -> bool:
+    """Where the peer acknowledged one byte more than there is, that is a FIN which was not captured, most likely."""
+    if stream.top != stream.offset + 1 or stream.fin >= 0:
+        return False
+    stream.fin = stream.top = stream.offset
+    stream.fin_guessed = True
+    return True
+
+
+def reach_guessed_fin(stream: Stream, time_ns: int) -> None:
+    """Report the end that was not captured: the peer ends too, so nothing more comes."""
+    if stream.fin_guessed and not stream.finished:
+        stream.finished = True
+        emit(stream, Queued("unseen", -1, b"", stream.offset, 0, stream.top_frame, time_ns))
+
+
+def revoke_fin(stream: Stream, end: int) -> None:
+    """The sender goes on up to offset ``end``: what was taken for a FIN was a byte."""
+    if end > stream.fin:
+        stream.fin = -1
+        stream.fin_guessed = stream.finished = False
+        stream.top = max(end, stream.acked)
 
 
 def _compare(stream: Stream, start: int, again: bytes, frame: int, time_ns: int) -> None:

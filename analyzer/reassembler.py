@@ -10,31 +10,47 @@
 # Anybody can forge an ACK. So the proof is weighed anew whenever the sender shows by its sequence number that it has
 # come no farther, and it is withdrawn when the peer, in as many frames as would have proven it, acknowledges less.
 #
-# A RST counts at once if it has the number that is expected. One that is only near may be forged: its receiver asks
-# again (RFC 5961 §3.2), and it counts if its sender says nothing more. A SYN to an open connection ends that only when
-# it is answered, or followed by what comes next (RFC 5961 §4.2).
+# A RST that has not the number that is expected counts only if its sender says nothing more (resets.py). A SYN to an
+# open connection ends that only when it is answered, or followed by what comes next (RFC 5961 §4.2).
+#
+# Where a stream begins, its SYN tells; where that was lost, what the peer's handshake acknowledged.
 #
 # In lockstep nothing waits, and a segment costs one comparison of four numbers: the fast road at the top of feed().
 
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from .causal import pump
 from .limits import DEFAULT_LIMITS, Limits
-from .ordering import RECENT_BYTES, RECENT_CHUNKS, drain, lose, put, reach_fin, trim
-from .streams import HALF, M32, SANE_AHEAD, Flow, Stream
+from .ordering import (
+    RECENT_BYTES,
+    RECENT_CHUNKS,
+    drain,
+    guess_fin,
+    lose,
+    put,
+    reach_fin,
+    reach_guessed_fin,
+    revoke_fin,
+    take_fin,
+    trim,
+)
+from .pressure import EACH, FLOW, heaviest, weight
+from .resets import RST, is_doubtful
+from .streams import HALF, M32, SANE_AHEAD, Flow, Kept, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .streams import How, Reset
+
 __all__ = ["Reassembler"]
 
-FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
+FIN, SYN, ACK = 0x01, 0x02, 0x10
 
 _LEAP_NS = 60_000_000_000
-_RST_WINDOW = 1 << 20  # windows are unknown, so a usual maximum
 
 
 class _Nobody:
@@ -42,8 +58,11 @@ class _Nobody:
 
     def data(self, payload: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None: ...
     def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None: ...
-    def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int, acked: int) -> None: ...
+    def closed(self, stream: Stream, how: How, frame: int, time_ns: int, acked: int) -> None: ...
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None: ...
+    def weight(self) -> int:
+        return 0
+
     def finish(self, why: str) -> None: ...
     def let_go(self) -> None: ...
 
@@ -61,11 +80,15 @@ class Reassembler:
         self._accept = accept
         self._limits = limits
         self._streams: dict[bytes, Stream] = {}
-        self._handshakes: dict[bytes, tuple[int, int, int, bool]] = {}  # key: (isn, frame, time, has ACK)
+        self._handshakes: dict[bytes, tuple[int, int, int, bool, int]] = {}
+        # key: (isn, frame, time, has ACK, what it or the ACK behind it acknowledges, -1: nothing)
         self._closed: dict[bytes, int | None] = {}  # key: isn
         self.ignored: set[bytes] = set()  # of these, what carries something else: sources may leave it out
         self._next_sweep = 0
         self._leap_ns = 0  # a time far ahead that nothing has confirmed
+        self.kept = Kept()
+        self._free = limits.all_held_bytes  # bytes that may be kept before all are weighed
+        self.relieved = 0  # connections whose holes were waited for no longer, for what all held together
         self.evicted = 0
         self.forgotten = 0  # handshakes given up, so that what follows them looks like mid-stream
         self.now_ns = 0  # latest time of a segment that the slow road saw: near enough for idle times
@@ -181,6 +204,8 @@ class Reassembler:
     def sweep(self) -> None:
         """Close what was idle too long and what exceeds the number of connections. Cheap when called often."""
         limits = self._limits
+        if self.kept.grown > self._free and limits.all_held_bytes:
+            self._weigh()
         now_ns = self.now_ns
         crowded = limits.connections and self.open > limits.connections
         if not self.due and not crowded:
@@ -197,6 +222,32 @@ class Reassembler:
             for flow in alive[: self.open - limits.connections + limits.connections // 10]:
                 self._evict(flow, f"followed no further: more than {limits.connections} connections were open")
 
+    def _weigh(self) -> None:
+        """All connections together may hold too much back: relieve those that hold most."""
+        limit = self._limits.all_held_bytes
+        total, chosen = heaviest(self.flows(), limit)
+        for flow in chosen:
+            before = weight(flow)
+            self.relieved += 1
+            self._relieve(flow)
+            total += weight(flow) - before
+            if total > limit // 2 and weight(flow) > before // 2 and flow.a.key in self._streams:
+                total -= weight(flow)
+                self._evict(flow, f"followed no further: all connections together held back more than {limit} bytes")
+        self.kept.grown = 0
+        self._free = max(limit // 8, limit - total, EACH * self.open)
+
+    def _relieve(self, flow: Flow) -> None:
+        """Wait no longer for what is missing of ``flow``."""
+        for stream in (flow.a, flow.b):
+            while stream.held:
+                one = stream.held[0]
+                lose(stream, one.start - stream.offset, one.frame, flow.last_ns)
+                drain(stream)
+                reach_fin(stream)
+            pump(flow, force=True)
+            stream.recent.clear()
+
     def tick(self, time_ns: int) -> None:
         """Move ``now_ns`` on, to the time of a segment or of a block.
 
@@ -212,10 +263,15 @@ class Reassembler:
     def problems(self) -> list[str]:
         """What limits did to connections of which nothing else tells, since this was last asked; in plain sentences."""
         forgotten, self.forgotten = self.forgotten, 0
-        if not forgotten:
-            return []
-        limit = self._limits.handshakes
-        return [f"more than {limit} handshakes waited for their connection's first bytes: {forgotten} were forgotten"]
+        relieved, self.relieved = self.relieved, 0
+        limits, said = self._limits, []
+        if forgotten:
+            waited = f"more than {limits.handshakes} handshakes waited for their connection's first bytes"
+            said.append(f"{waited}: {forgotten} were forgotten")
+        if relieved:
+            held = f"all connections together held back more than {limits.all_held_bytes} bytes"
+            said.append(f"{held}: what {relieved} waited for was taken for lost")
+        return said
 
     # -- the slow road ---------------------------------------------------------------------------------------------
 
@@ -253,26 +309,24 @@ class Reassembler:
         if stream.next < 0:
             if not payload and not flags & SYN and not flow.handshake:
                 return  # in mid-stream a bare ACK may be a keep-alive: it does not tell where the stream stands
-            stream.next = seq
+            stream.begin(seq)
         stream.seen = True
         start = stream.at(seq)
-        if (flags & RST or flow.reset is not None) and _is_doubtful(stream, start, flags, frame, time_ns):
+        if (flags & RST or flow.reset is not None) and is_doubtful(stream, start, flags, ack, frame, time_ns):
             return
         needs = self._acknowledge(peer, ack, frame) if flags & ACK else -1
         end = self._reach(stream, start, start + len(payload) + missing, frame)
         if flags & RST:
             self._end(flow, "", time_ns, stream, frame)
             return
+        if flags & FIN and end < stream.offset + SANE_AHEAD:
+            take_fin(stream, end, needs, frame, time_ns)
         if payload or missing:
             put(stream, start, payload, needs, frame, time_ns)
             if missing and not peer.seen and stream.offset < stream.top and not stream.held:
                 # With one direction captured no ACK will tell that these bytes came through, so they are lost now.
                 lose(stream, stream.top - stream.offset, frame, time_ns)
-        if flags & FIN and stream.fin < 0 and end < stream.offset + SANE_AHEAD:
-            stream.fin = end
-            stream.top = min(stream.top, end)
-            stream.acked = min(stream.acked, end)
-        reach_fin(stream, needs, frame, time_ns)
+        reach_fin(stream)
         self._settle(flow, frame, time_ns)
 
     @staticmethod
@@ -280,6 +334,8 @@ class Reassembler:
         """Note how far the sender has come with a segment; returns where it ends, a FIN not counted."""
         if start == stream.offset < stream.acked:
             stream.proof_since = stream.flow.frames  # not as far as was acknowledged
+        if stream.fin_guessed and end > start:
+            revoke_fin(stream, end)
         if end > stream.fin >= 0:
             end = stream.fin
         if stream.top < end < stream.offset + SANE_AHEAD:
@@ -325,7 +381,7 @@ class Reassembler:
                 return stream
             elif stream.isn is None and stream.next in (-1, (seq + 1) & M32):
                 stream.isn = seq
-                stream.flow.handshake = True
+                stream.told = stream.flow.handshake = True
                 return stream
         if key in self._closed:
             if self._closed[key] == seq:
@@ -335,7 +391,7 @@ class Reassembler:
             self.forgotten += _drop_oldest(self._handshakes)
         known = self._handshakes.get(key)
         if known is None or (known[0] != seq and not (not flags & ACK and self._is_answered(back))):
-            self._handshakes[key] = (seq, frame, time_ns, bool(flags & ACK))
+            self._handshakes[key] = (seq, frame, time_ns, bool(flags & ACK), ack if flags & ACK else -1)
         if mine is not None and mine[0] != (ack - 1) & M32:
             self._handshakes[back] = ((ack - 1) & M32, *mine[1:])  # the answer tells which SYN was the peer's
         return None
@@ -358,8 +414,12 @@ class Reassembler:
     def _carried(self, key: bytes, seq: int, ack: int) -> bool:
         """Whether a segment without data shows that its connection carried some, of which nothing was captured."""
         mine = self._handshakes.get(key)
-        theirs = None if mine is None else self._handshakes.get(_reversed(key))
-        if mine is None or theirs is None:
+        if mine is None:
+            return False
+        theirs = self._handshakes.get(_reversed(key))
+        if theirs is None:
+            if mine[4] < 0 and (seq - mine[0]) & M32 == 1:
+                self._handshakes[key] = (*mine[:4], ack)  # the SYN of the peer was lost: this tells its number
             return False
         # SYN and FIN take a number each
         return 2 < (seq - mine[0]) & M32 < SANE_AHEAD or 2 < (ack - theirs[0]) & M32 < SANE_AHEAD
@@ -371,15 +431,19 @@ class Reassembler:
         if mine is not None and (seq - mine[0]) & M32 >= SANE_AHEAD:
             mine = None  # the SYN of somebody else; a keep-alive may stand in the place of the SYN itself
         stream, peer = Stream(key), Stream(back)
+        responder_first = (mine is not None and mine[3]) or (theirs is not None and not theirs[3])
+        one, other = (peer, stream) if responder_first else (stream, peer)
+        flow = Flow(one, other, frame, time_ns, self.kept)
+        self.kept.grown += FLOW
         for one, known in ((stream, mine), (peer, theirs)):
             if known is not None:
                 one.isn = known[0]
                 one.next = (known[0] + 1) & M32
-                one.seen = True
-                if known[1] < frame:
-                    frame, time_ns = known[1], min(time_ns, known[2])
-        responder_first = (mine is not None and mine[3]) or (theirs is not None and not theirs[3])
-        flow = Flow(peer, stream, frame, time_ns) if responder_first else Flow(stream, peer, frame, time_ns)
+                one.seen = one.told = True
+                one.peer.base = known[4]
+                one.peer.told = one.peer.told or known[3]
+                if known[1] < flow.first_frame:
+                    flow.first_frame, flow.started_ns = known[1], min(flow.started_ns, known[2])
         flow.handshake = mine is not None or theirs is not None
         self._streams[key] = stream
         self._streams[back] = peer
@@ -424,8 +488,9 @@ class Reassembler:
                     stream.proof, stream.proof_since = stream.acked, flow.frames
                 if flow.frames - stream.proof_since < limits.loss_proof_frames:
                     return
-                if stream.proof == stream.top == stream.offset + 1 and stream.fin < 0:
-                    stream.fin = stream.top = stream.offset  # a FIN that was not captured, most likely
+                if stream.proof == stream.top and guess_fin(stream):
+                    if stream.peer.fin >= 0:
+                        reach_guessed_fin(stream, time_ns)
                     pump(flow, force=False)
                     return
             until = stream.held[0].start if stream.held else stream.proof
@@ -433,11 +498,13 @@ class Reassembler:
                 until = min(until, stream.proof)
             lose(stream, until - stream.offset, frame, time_ns)
             drain(stream)
-            reach_fin(stream, -1, frame, time_ns)
+            reach_fin(stream)
             pump(flow, force=False)
 
     def _end(self, flow: Flow, why: str, time_ns: int, reset: Stream | None = None, frame: int = 0) -> None:
         """Deliver all that is left, holes as gaps, and forget the connection."""
+        if reset is None and flow.reset is not None:
+            reset, frame, time_ns = self._believe(flow.reset)
         rounds = 0 if flow.a.settled and flow.b.settled else 2  # a gap in one stream may set free the other
         for _ in range(rounds):
             for stream in (flow.a, flow.b):
@@ -445,20 +512,28 @@ class Reassembler:
                     last = stream.held[0].frame
                     lose(stream, stream.held[0].start - stream.offset, last, time_ns)
                     drain(stream)
+                    reach_fin(stream)
+                    pump(flow, force=False)  # what the peer answered comes before the next hole
                 if stream.doubts:
                     _withdraw(stream)
-                unseen_fin = stream.top == stream.offset + 1 and stream.fin < 0
-                if stream.top > stream.offset and stream.next >= 0 and not unseen_fin:
+                if stream.top > stream.offset and stream.next >= 0 and not guess_fin(stream):
                     lose(stream, stream.top - stream.offset, stream.top_frame, time_ns)
-                reach_fin(stream, -1, frame, time_ns)
+                reach_fin(stream)
+                reach_guessed_fin(stream, time_ns)
             pump(flow, force=True)
-        if reset is None and flow.reset is not None:
-            reset, frame, time_ns = flow.reset
         if reset is not None:
             flow.listener.closed(reset, "rst", frame, time_ns, reset.peer.acked)
         self._drop(flow)
         flow.listener.finish(why)
         _part(flow)  # what judged it is in a circle with it, and circles stay until the collector comes by
+
+    def _believe(self, reset: Reset) -> tuple[Stream, int, int]:
+        """Nothing of its sender came behind a RST: it was the end, and what it says holds."""
+        stream, start, ack, frame, time_ns = reset
+        if ack >= 0:
+            self._acknowledge(stream.peer, ack, frame)
+        self._reach(stream, start, start, frame)
+        return stream, frame, time_ns
 
     def _drop(self, flow: Flow) -> None:
         for stream in (flow.a, flow.b):
@@ -486,26 +561,6 @@ def _part(flow: Flow) -> None:
     flow.listener = _NOBODY
     flow.a.deliver = flow.b.deliver = _NOBODY.data
     flow.a.recent, flow.b.recent = [], []
-
-
-def _ends_here(stream: Stream, start: int) -> bool:
-    """Whether a RST at offset ``start`` has exactly the number that its receiver expects (RFC 5961 §3.2): what follows
-    the last byte or the FIN, or, where the capture lacks bytes, what the peer has acknowledged."""
-    return start in {stream.offset, stream.top, stream.acked} or start == stream.fin + 1 > 0
-
-
-def _is_doubtful(stream: Stream, start: int, flags: int, frame: int, time_ns: int) -> bool:
-    """Whether a segment at offset ``start`` is a RST that has not the number expected. Near it, it may be the end all
-    the same, so it is noted; other segments of the same sender prove that it was not."""
-    flow = stream.flow
-    if not flags & RST or _ends_here(stream, start):
-        if flow.reset is not None and flow.reset[0] is stream:
-            flow.reset = None
-        return False
-    if stream.offset - 1 <= start <= stream.offset + _RST_WINDOW:
-        flow.reset = stream, frame, time_ns
-        flow.busy = True
-    return True
 
 
 def _drop_oldest(table: dict[bytes, Any], also: set[bytes] | None = None) -> int:

@@ -22,7 +22,7 @@ from scapy.contrib import mpls  # noqa: F401  binds MPLS to Ethernet and GRE
 from scapy.layers import vxlan  # noqa: F401  binds VXLAN to UDP
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror
 from scapy.layers.inet6 import IPerror6, IPv6, IPv6ExtHdrFragment, _IPv6ExtHdr
-from scapy.layers.l2 import CookedLinux, CookedLinuxV2, Dot1Q, Ether
+from scapy.layers.l2 import GRE, CookedLinux, CookedLinuxV2, Dot1Q, Ether
 from scapy.layers.ppp import HDLC, PPP, PPPoE
 from scapy.packet import NoPayload, Packet, Raw
 
@@ -42,7 +42,8 @@ _ROOTS: dict[int, type[Packet]] = {
     276: CookedLinuxV2,
 }
 _TAGGED = (Ether, Dot1Q, CookedLinux)
-_LAYERS = 64  # headers around a segment that are gone through; each costs a copy of the frame, and five are many
+_LAYERS = 64  # headers around a segment that are gone through; five are many
+_HEADERS = 256  # bytes for all of them. Scapy opens what it gets at once, 0.1 ms a header: an attacker would send many
 _QUOTED = (ICMP, IPerror, IPerror6)
 
 
@@ -101,7 +102,7 @@ class _Walk:
         return Verdict.BROKEN if _announces_more(outer) else Verdict.OTHER
 
     def _open(self, layer: type[Packet], at: int) -> Packet:
-        data = self.data[at:]
+        data = self.data[at : at + _HEADERS]
         if layer is IPv6 and data[4:6] == b"\0\0":  # Scapy takes a length of 0 by its word
             data = data[:4] + b"\xff\xff" + data[6:]
         return layer(data)
@@ -149,12 +150,19 @@ class _Walk:
 
 def _unopened(outer: Packet, start: bytes) -> type[Packet] | None:
     """What Scapy did not open behind ``outer``, though we know how. ``start``: its first bytes."""
-    if isinstance(outer, _TAGGED):
-        if _kind(outer) in VLAN_TYPES:
-            return Dot1Q
-        if _kind(outer) == 0x86DD and start[4:] == b"\0\0":
-            return IPv6
-    return None
+    if isinstance(outer, _TAGGED) and _kind(outer) in VLAN_TYPES:
+        return Dot1Q
+    return IPv6 if start[4:] == b"\0\0" and _holds_ipv6(outer) else None
+
+
+def _holds_ipv6(layer: Packet) -> bool:
+    if isinstance(layer, IP):
+        return bool(layer.proto == 41)
+    if isinstance(layer, IPv6 | _IPv6ExtHdr):
+        return bool(layer.nh == 41)
+    if isinstance(layer, GRE):
+        return bool(layer.proto == 0x86DD)
+    return isinstance(layer, _TAGGED) and _kind(layer) == 0x86DD
 
 
 def _announces_more(layer: Packet | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from .beaten import (
     CLIENT,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .conversation import Conversation
     from .listeners import Host
     from .pattern import Step
-    from .streams import Flow, Stream
+    from .streams import Flow, How, Stream
 
 __all__ = ["Scout"]
 
@@ -141,7 +141,7 @@ class Scout(Attached):
         self.stop()
         super().gap(stream, offset, length, frame, time_ns)
 
-    def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int, acked: int) -> None:
+    def closed(self, stream: Stream, how: How, frame: int, time_ns: int, acked: int) -> None:
         """See ``streams.Listener``."""
         self._at(time_ns)
         super().closed(stream, how, frame, time_ns, acked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from ..dissectors.replies import Reply, begins_reply, parse_reply
+from .streams import PIECE
 
 if TYPE_CHECKING:
     from .limits import Limits
@@ -30,6 +31,9 @@ class ServerHandler(Protocol):
     def long_reply(self) -> None:
         """A reply is longer than the limit: it counts as ended."""
 
+    def keeps(self, count: int) -> None:
+        """So many bytes are kept for later."""
+
 
 class ServerReader:
     """Feed it the server's stream in order; it tells ``handler`` what it read.
@@ -43,6 +47,7 @@ class ServerReader:
         "_limits",
         "_lines",
         "_offset",
+        "_overlong",
         "_partial",
         "_parts",
         "_size",
@@ -62,6 +67,7 @@ class ServerReader:
         self._parts: list[bytes] = []  # the beginning of a line
         self._partial = 0  # bytes in _parts
         self._size = 0  # bytes in _lines
+        self._overlong = False  # a reply was ended for its length, and what came since has no code
         self._offset = 0  # where the reply, or else the line, begins
         self._frame = 0
         self._time_ns = 0
@@ -77,6 +83,11 @@ class ServerReader:
         return bool(self._parts)
 
     @property
+    def weight(self) -> int:
+        """Bytes that are kept, about."""
+        return self._size + self._partial + PIECE * (len(self._lines) + len(self._parts))
+
+    @property
     def hanging(self) -> tuple[bytes, int, int, int] | None:
         """A reply of which at least one line has come, but not the last: its bytes, offset, frame and time."""
         return (b"".join(self._lines), self._offset, self._frame, self._time_ns) if self._lines else None
@@ -90,7 +101,7 @@ class ServerReader:
                 return
             # Nearly always: one whole reply of one line.
             if data.endswith(b"\n") and data[3:4] == b" " and data.count(b"\n") == 1 and begins_reply(data):
-                self.after_gap = False
+                self.after_gap = self._overlong = False
                 self._handler.reply(parse_reply(data), offset, offset + len(data), frame, time_ns)
                 return
         start = 0
@@ -140,20 +151,23 @@ class ServerReader:
 
     def _line(self, line: bytes, end: int) -> None:
         if begins_reply(line):
-            self.after_gap = False
+            self.after_gap = self._overlong = False
             self._lines.append(line)
             self._size += len(line)
             if line[3:4] == b"-" and not self._full():
+                self._handler.keeps(len(line) + PIECE)
                 return
             raw = b"".join(self._lines) if len(self._lines) > 1 else line
             self._lines, self._size = [], 0
             self._handler.reply(parse_reply(raw), self._offset, end, self._frame, self._time_ns)
-        elif self.after_gap:
-            return  # the rest of a line whose beginning was lost
+        elif self.after_gap or self._overlong:
+            return  # the rest of a line whose beginning was lost, or of a reply that was too long
         elif self._lines:
             self._lines.append(line)
             self._size += len(line)
+            self._handler.keeps(len(line) + PIECE)
             if self._full():
+                self._overlong = True
                 self.end_unfinished()
         else:
             self._handler.malformed(line, self._offset, self._frame, self._time_ns)
@@ -175,6 +189,7 @@ class ServerReader:
         if data:
             self._parts.append(data)
             self._partial += len(data)
+            self._handler.keeps(len(data) + PIECE)
 
     def _is_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> bool:
         if not (0x14 <= data[0] <= 0x17 and (data[1:2] == b"\x03" or (self.expect_tls and len(data) == 1))):

@@ -22,7 +22,7 @@ __all__ = ["ENDS", "MAX_STEP", "SMALL_SIZE", "client_step", "greeting_step", "he
 MAX_STEP = 2048  # bytes of a segment that is compared; the longest EHLO replies have some 600
 SMALL_SIZE = 10_000_000  # every number behind SIZE that is replaced is below this
 
-ENDS = {(side, how): f"\0{side} {how}".encode() for side in ("client", "server") for how in ("fin", "rst")}
+ENDS = {(side, how): f"\0{side} {how}".encode() for side in ("client", "server") for how in ("fin", "rst", "unseen")}
 """Names of the steps that end a stream."""
 
 _LOCAL = rb"(?=[^@\r\n]{1,60}@)[A-Za-z0-9_=+-]++(?:\.[A-Za-z0-9_=+-]++)*+"

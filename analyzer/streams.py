@@ -21,11 +21,32 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections import deque
 
-__all__ = ["HALF", "M32", "SANE_AHEAD", "Deliver", "Flow", "Held", "Listener", "Queued", "Stream"]
+__all__ = [
+    "HALF",
+    "M32",
+    "PIECE",
+    "SANE_AHEAD",
+    "WINDOW",
+    "Deliver",
+    "Flow",
+    "Held",
+    "How",
+    "Kept",
+    "Listener",
+    "Queued",
+    "Reset",
+    "Run",
+    "Stream",
+]
 
 M32 = 0xFFFFFFFF
 HALF = 0x80000000
+WINDOW = 1 << 20  # windows are unknown, so a usual maximum
 SANE_AHEAD = 1 << 30  # RFC 7323 §2.3: the largest window; a number farther ahead is forged or of another connection
+
+How = Literal["fin", "rst", "unseen"]
+
+PIECE = 200  # bytes that a piece that is kept costs beside its own
 
 Deliver = Callable[[bytes, int, int, int, int], None]
 """Takes (payload, offset, frame, time_ns, seen); ``seen``: bytes of the peer that the sender had acknowledged; -1:
@@ -38,11 +59,14 @@ class Listener(Protocol):
     def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None:
         """``length`` bytes of ``stream`` at ``offset`` are not in the capture."""
 
-    def closed(self, stream: Stream, how: Literal["fin", "rst"], frame: int, time_ns: int, acked: int) -> None:
-        """The sender of ``stream`` ended it."""
+    def closed(self, stream: Stream, how: How, frame: int, time_ns: int, acked: int) -> None:
+        """The sender of ``stream`` ended it. "unseen": by a FIN that was not captured, as the peer's last ACK tells."""
 
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
         """Bytes at ``offset`` were sent again with other content; the first copy was used."""
+
+    def weight(self) -> int:
+        """Bytes that it keeps of what came, about."""
 
     def finish(self, why: str) -> None:
         """Nothing more comes. ``why``: "" or a sentence for the reader (evicted, port reused)."""
@@ -62,14 +86,32 @@ class Held(NamedTuple):
     time_ns: int
 
 
+class Run(NamedTuple):
+    """Bytes behind a hole without a hole among them."""
+
+    start: int
+    payload: bytearray
+
+
 class Queued(NamedTuple):
-    """Something in order of its own stream that waits for the peer. ``kind``: "data", "gap" or "fin"."""
+    """Something in order of its own stream that waits for the peer. ``kind``: "data", "gap", "fin" or "unseen"."""
 
     kind: str
     needs: int
     payload: bytes
     offset: int
     length: int
+    frame: int
+    time_ns: int
+
+
+class Reset(NamedTuple):
+    """A RST that counts if nothing of its sender follows. ``start``: offset at which its number stands; ``ack``: the
+    number that it acknowledges, -1: none."""
+
+    stream: Stream
+    start: int
+    ack: int
     frame: int
     time_ns: int
 
@@ -84,6 +126,8 @@ class Stream:
         "deliver",
         "doubts",
         "fin",
+        "fin_guessed",
+        "fin_said",
         "finished",
         "flow",
         "held",
@@ -98,7 +142,9 @@ class Stream:
         "proof_since",
         "queue",
         "recent",
+        "runs",
         "seen",
+        "told",
         "top",
         "top_frame",
     )
@@ -110,7 +156,8 @@ class Stream:
     def __init__(self, key: bytes) -> None:
         self.key = key
         self.isn: int | None = None
-        self.base = -1  # the first ACK number for this stream, where nothing of it is captured
+        self.base = -1  # the first ACK number for this stream: where its own SYN was lost, it begins there or before
+        self.told = False  # whether its SYN, or the ACK that the peer's carries, tells where it begins
         self.next = -1  # -1: nothing known of this direction yet
         self.offset = 0  # bytes received without a hole in front of them
         self.top = 0  # offset up to which bytes were sent for certain
@@ -120,10 +167,13 @@ class Stream:
         self.proof_since = 0  # frame count of the flow at that time
         self.doubts = 0  # frames of the peer since then that acknowledged no more than was captured
         self.fin = -1  # offset of the FIN
+        self.fin_said = -1, 0, 0  # what its sender had acknowledged with it, its frame and its time
+        self.fin_guessed = False  # it was not captured, and may yet turn out to be a lost byte
         self.finished = False
         self.seen = False  # a segment of this direction is in the capture
         self.recent: list[bytes] = []
         self.held: list[Held] = []
+        self.runs: list[Run] | None = None  # the same bytes, joined
         self.held_bytes = 0
         self.ahead: list[tuple[int, bytes]] | None = (
             None  # the segments behind the present hole, as they came: the first few
@@ -132,6 +182,11 @@ class Stream:
             None  # first offset in which they differed; those segments
         )
         self.queue: deque[Queued] | None = None
+
+    def begin(self, seq: int) -> None:
+        """Its first segment has come: with it, or with what the peer had acknowledged before, it begins."""
+        known = self.base >= 0 and (seq - self.base) & M32 < WINDOW
+        self.next = self.base if known else seq
 
     def at(self, number: int) -> int:
         """Offset at which sequence number ``number`` stands."""
@@ -151,23 +206,43 @@ class Stream:
         return self.queue[0].offset if self.queue else self.offset
 
 
+class Kept:
+    """Counts what was ever kept of any connection; see pressure.py."""
+
+    __slots__ = ("grown",)
+
+    def __init__(self) -> None:
+        self.grown = 0  # bytes since all were weighed
+
+
 class Flow:
     """A connection: two streams and who listens."""
 
     __slots__ = (
-        *("a", "b", "busy", "first_frame", "frames", "handshake", "last_ns", "listener", "number", "reset"),
+        "a",
+        "b",
+        "busy",
+        "first_frame",
+        "frames",
+        "handshake",
+        "kept",
+        "last_ns",
+        "listener",
+        "number",
+        "reset",
         "started_ns",
     )
 
     listener: Listener
 
-    def __init__(self, a: Stream, b: Stream, frame: int, time_ns: int) -> None:
+    def __init__(self, a: Stream, b: Stream, frame: int, time_ns: int, kept: Kept) -> None:
         self.a = a  # who sent the SYN, else who was seen first
         self.b = b
         a.peer, b.peer = b, a
         a.flow = b.flow = self
+        self.kept = kept
         self.busy = False  # something waits: the slow road is needed
-        self.reset: tuple[Stream, int, int] | None = None  # who sent a RST that may be forged; its frame and time
+        self.reset: Reset | None = None  # one that may be forged
         self.frames = 0
         self.number = 0  # what it is called in the report, where that was settled before
         self.handshake = False

@@ -246,7 +246,10 @@ class Tracker:
         talk = Conversation(
             record, self._judge, self.limits, self.clock, profile_fixed=fixed, detail=self._detail, tap=tap
         )
-        if kind is not None:
+        talk.kept = flow.kept
+        if flow.handshake and not client.peer.told:
+            talk.beheaded = True
+        elif kind is not None:
             return Scout(self, flow, client, talk, kind)
         attached = Attached(self, flow, client, talk)
         if tap is not None:

@@ -16,6 +16,7 @@ from math import log2
 from pathlib import Path
 from typing import NamedTuple
 
+import tricks  # noqa: F401  more of ATTACKS
 from attacks import ATTACKS, Attack
 
 ROOT = Path(__file__).parents[1]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.tree
 
 if (Path(__file__).parents[1] / "benchmarks").is_dir():
+    import tricks  # noqa: F401  more of them
     from attacks import ATTACKS
 else:
     ATTACKS = []
@@ -28,6 +29,7 @@ else:
 LIMITS = replace(
     DEFAULT_LIMITS,
     held_segments=20,
+    all_held_bytes=100_000,
     connections=50,
     handshakes=20,
     closed_connections=20,

@@ -36,7 +36,14 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.network", "analyzer.fragments", "analyzer.scapy_lane", "analyzer.segments", "analyzer.shares"),
     ("analyzer.readers", "analyzer.pcap", "analyzer.pcapng"),
     ("analyzer.capture",),
-    ("analyzer.streams", "analyzer.causal", "analyzer.ordering", "analyzer.reassembler"),
+    (
+        "analyzer.streams",
+        "analyzer.causal",
+        "analyzer.ordering",
+        "analyzer.resets",
+        "analyzer.pressure",
+        "analyzer.reassembler",
+    ),
     # from bytes to exchanges
     ("analyzer.header", "analyzer.meter", "analyzer.overlaps"),
     ("analyzer.mime",),

@@ -165,8 +165,10 @@ class Contents(Ground):
         certain = command.spec is not None and (not command.deviations or command.verb in _HELLOS or self._replied)
         if certain and (self._spoken or (command.verb in STRONG and command.verb == raw[: len(command.verb)])):
             self._skipping = False
+            self._adrift = self._passed
             return True
         self._spoken = self._replied = False
+        self._passed = True
         return False
 
     def _presume(self) -> None:

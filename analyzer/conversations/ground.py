@@ -13,6 +13,7 @@ from ..predict import predict
 from ..server import ServerReader
 from ..session import Session
 from ..states import NO_KEYWORDS, Act, Hello, Phase, State
+from ..streams import Kept
 from ..usage import Usage
 from ..watch import Watch
 
@@ -49,6 +50,8 @@ class Ground:
         self.session = Session(midstream=self.midstream, extensions=self.profile != "rfc821")
         self.time = clock
         self.greeted = self.midstream
+        self.kept = Kept()  # counts what is kept of all connections, where there are more
+        self.beheaded = False  # the server's SYN was lost, and with it perhaps what came first
         self.client_seen = False
         self.server_seen = False
         self.counts: dict[str, int] = {}  # findings by rule, unlisted ones too
@@ -67,6 +70,9 @@ class Ground:
         self._reader = ClientReader(cast("ClientHandler", self), limits)  # the layers above make it one
         self._server = ServerReader(cast("ServerHandler", self), limits)
         self._skipping = self.midstream  # client lines count only from the next command that is certainly one
+        self._passed = False  # something of the client was lost or skipped, and no reply came since
+        self._adrift = False  # what was skipped may be answered yet: replies need not pair with what came behind it
+        self._answers_unseen = False  # the server has more of the client than was captured, or its FIN
         self._spoken = False  # a reply came since skipping began, or what comes begins with a line
         self._replied = False  # a reply came, and no line of the client since
         self._early = False  # the client's first byte came before the server's
@@ -120,6 +126,8 @@ class Ground:
         if self._unjudged is not None:
             self._judge_content()
         session.sent(x, seen)
+        if self._adrift:
+            x.doubted, x.sure = True, False
         self._usage.sent(x, one_sided=not self.server_seen)
         if len(session.due) > self.limits.unanswered_commands > 0:
             x.marks |= Mark.FLOOD
@@ -200,13 +208,23 @@ class Ground:
             x.sure = False
             self._settle(x)
 
+    def keeps(self, count: int) -> None:
+        """A reader keeps so many bytes for later."""
+        self.kept.grown += count
+
+    @property
+    def weight(self) -> int:
+        """Bytes that its readers keep, about."""
+        return self._reader.weight + self._server.weight
+
     def long_line(self) -> None:
         """A line of either side is longer than the limit."""
         self._note(f"a line is longer than {self.limits.line_bytes} bytes: only these were looked at")
 
     def long_reply(self) -> None:
         """A reply is longer than the limit."""
-        self._note(f"a reply is longer than {self.limits.reply_bytes} bytes: it was read as several")
+        limit = self.limits.reply_bytes
+        self._note(f"a reply is longer than {limit} bytes: it was read as several, lines without a code left out")
 
     def _note(self, text: str) -> None:
         """Say something about the whole connection, once."""

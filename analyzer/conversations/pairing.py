@@ -14,7 +14,7 @@ from ...dissectors.replies import parse_reply
 from ..client import Mode
 from ..exchange import Exchange, Mark, Transaction
 from ..session import mark_reply
-from ..states import NO_KEYWORDS, Act, Hello, Phase, advance
+from ..states import NO_KEYWORDS, Act, Hello, Phase, advance, unsure
 from ..watch import Injection
 from .contents import DECIDING, STRONG, Contents
 
@@ -33,6 +33,7 @@ _QUITS = frozenset({Act.QUIT})
 _LAYERED = frozenset({"GSSAPI", "DIGEST-MD5"})  # mechanisms that may encrypt what follows
 _ODD_END = Mark.HONOURED | Mark.BARE_LF | Mark.BARE_CR
 _FAREWELLS = frozenset({221, 421, 521})  # RFC 7504 §3: behind 521 the server may close as well
+_GREETINGS = frozenset({220, 421, 521, 554})
 _ENDS_MESSAGE = frozenset({Act.END, Act.LAST})
 _TLS_HELLO = (0x16, 0x80)  # a TLS handshake record, or an SSLv2-style hello
 
@@ -55,6 +56,7 @@ class Pairing(Contents):
     def reply(self, reply: Reply, offset: int, end: int, frame: int, time_ns: int) -> None:
         """One whole reply of the server: find what it answers and go on from there."""
         self._spoken = self._replied = True
+        self._passed = False
         session = self.session
         x = self._answered(reply)
         turn = self._dialogue.reply(reply, -1 if x is None else x.turn, frame, time_ns, offset)
@@ -86,6 +88,7 @@ class Pairing(Contents):
                 session.dispute(x)
             self.last = x
             if x.due <= 0:
+                self._adrift = self._adrift and bool(session.due)
                 self._go_on(x, reply.code)
         if reply.code in _FAREWELLS:
             self.course.part(x, reply.code, time_ns, asked=x.act is not Act.NOTHING)
@@ -96,9 +99,13 @@ class Pairing(Contents):
         """What ``reply`` answers; None: nothing."""
         if not self.greeted:
             self.greeted = True
-            return Exchange(Act.GREETING, None, -1, 0, 0, 0)
+            if not self.beheaded or reply.code in _GREETINGS:
+                return Exchange(Act.GREETING, None, -1, 0, 0, 0)
+            self.session.restart(unsure(self.session.state))
         due = self.session.due
-        if len(due) > 1 and reply.code in _ONLY_ANSWERS:
+        if reply.code == 354 and due and due[0].doubted and all(x.act is not Act.DATA for x in due):
+            self._give_up(len(due))  # what they got was lost, and so was the DATA that this answers
+        elif len(due) > 1 and reply.code in _ONLY_ANSWERS:
             self._skip_to(_ONLY_ANSWERS[reply.code])
         elif self._ended_early and due:
             self._ended_early = False
@@ -116,6 +123,7 @@ class Pairing(Contents):
         if self._reader.mode <= Mode.ANSWER and reply.code != 421 and self._reader.cut_bare() and due:
             first = due.popleft()
             first.marks |= Mark.HONOURED
+            first.sure = first.sure and not self._answers_unseen  # that may be the LF
             return first
         return None
 

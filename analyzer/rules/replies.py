@@ -126,6 +126,7 @@ def multiline_not_terminated(x: Exchange | None, talk: Conversation) -> Iterator
         frame=frame,
         time_ns=time_ns,
         evidence=printable(last[:160]),
+        certain=closing.certain and talk.certain,
     )
 
 

@@ -54,7 +54,7 @@ def client_gave_up_early(x: Exchange | None, talk: Conversation) -> Iterator[Evi
     closing = course.closing
     if closing is None or closing.side != "client" or course.quit_sent or course.farewell is not None:
         return
-    if not closing.waiting or not talk.certain or any(course.lost.values()):
+    if not closing.waiting or not closing.certain or not talk.certain or any(course.lost.values()):
         return
     first = closing.waiting[0]
     patience = _PATIENCE.get(first.act, _USUAL_PATIENCE)
@@ -100,7 +100,13 @@ def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterato
         idle, offset, frame, time_ns = farewell.idle_ns, said.reply_offset, said.reply_frame, said.reply_time_ns
         if closing is not None and closing.side == "server":
             idle = max(idle, closing.client_idle_ns)  # receive offload may show the 421 too early, the FIN it does not
-    elif closing is not None and closing.side == "server" and not closing.waiting and talk.session.state.sure:
+    elif (
+        closing is not None
+        and closing.certain
+        and closing.side == "server"
+        and not closing.waiting
+        and talk.session.state.sure
+    ):
         idle, offset, frame, time_ns = closing.client_idle_ns, talk.record.server_bytes, closing.frame, closing.time_ns
     else:
         return

@@ -62,7 +62,7 @@ def client_closed_without_quit(x: Exchange | None, talk: Conversation) -> Iterat
             frame=closing.frame,
             time_ns=closing.time_ns,
             evidence="",
-            certain=True,
+            certain=closing.certain,
         )
 
 
@@ -93,7 +93,7 @@ def server_closed_without_reason(x: Exchange | None, talk: Conversation) -> Iter
         frame=closing.frame,
         time_ns=closing.time_ns,
         evidence="",
-        certain=True,
+        certain=closing.certain,
     )
 
 
@@ -122,6 +122,7 @@ def content_truncated(x: Exchange | None, talk: Conversation) -> Iterator[Eviden
             frame=closing.frame,
             time_ns=closing.time_ns,
             evidence="",
+            certain=closing.certain and talk.session.state.sure,  # else its DATA may have been lost, and more
         )
 
 

@@ -26,6 +26,7 @@ class Told:
         self.long_lines = 0
         self.lengths: list[int] = []
         self.reader = ClientReader(self, limits)
+        self.kept = 0
         self._sent = 0
         self._frame = 0
 
@@ -35,6 +36,9 @@ class Told:
             self.reader.feed(piece, self._sent, self._frame, self._frame * 1000, seen)
             self._sent += len(piece)
         return self
+
+    def keeps(self, count: int) -> None:
+        self.kept += count
 
     def command_line(
         self, raw: bytes, end: bytes, offset: int, length: int, frame: int, time_ns: int, seen: int

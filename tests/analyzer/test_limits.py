@@ -106,6 +106,7 @@ REACHED: dict[str, tuple[int, Scene, str]] = {
     "loss_proof_frames": (2, lost_replies, "8 bytes of the server are missing"),
     "held_bytes": (1000, lambda: holes(30, 100), "1 bytes of the client are missing"),
     "held_segments": (5, lambda: holes(30, 100), "1 bytes of the client are missing"),
+    "all_held_bytes": (1000, lambda: holes(30, 100), "together held back more than 1000 bytes: what 1 waited for"),
     "connections": (5, lambda: many(30), "followed no further: more than 5 connections were open"),
     "idle_seconds": (60, idle, "followed no further: idle for more than 60 s"),
     "handshakes": (5, lambda: syns(30), "more than 5 handshakes waited for their connection's first bytes"),
@@ -164,6 +165,7 @@ def test_zero_switches_it_off(name: str, tmp_path: Path) -> None:
     again = report(tmp_path / "a.pcap", scene(), limited(name, 0))
     if name not in {"fragment_bytes", "fragment_seconds"}:  # at the end of a file they did not become whole anyhow
         assert words not in again
+        assert "more than 0 " not in again
 
 
 def test_every_limit_is_here() -> None:

@@ -25,6 +25,7 @@ from captures import (
 from readback import Seen, collector, read, segment_of
 
 from smtpwire.analyzer.links import link_name
+from smtpwire.analyzer.network import DEPTH
 
 SEGMENT = tcp(43210, 25, b"QUIT\r\n", seq=7, ack=9)
 FOUR, SIX = ipv4(SEGMENT), ipv6(SEGMENT)
@@ -87,16 +88,22 @@ PLAIN = {
 OUTER = ("198.51.100.1", "198.51.100.2")
 OUTER6 = ("2001:db8:f::1", "2001:db8:f::2")
 
-TUNNELS = {
+# Packets in packets, which can be nested.
+NESTED = {
     "GRE": ethernet(ipv4(b"\0\0\x08\0" + FOUR, *OUTER, protocol=47)),
-    "GRE with key and sequence number": ethernet(
-        ipv4(b"\x30\0\x08\0" + struct.pack("!II", 99, 1) + FOUR, *OUTER, protocol=47)
-    ),
-    "Ethernet in GRE": ethernet(ipv4(b"\0\0\x65\x58" + ethernet(FOUR), *OUTER, protocol=47)),
     "GRE over IPv6": ethernet(ipv6(b"\0\0\x08\0" + FOUR, *OUTER6, following=47)),
     "IPv4 in IPv4": ethernet(ipv4(FOUR, *OUTER, protocol=4)),
     "IPv4 in IPv6": ethernet(ipv6(FOUR, *OUTER6, following=4)),
     "IPv4 in IPv4 in VLAN": ethernet(ipv4(FOUR, *OUTER, protocol=4), tags=[0x8100]),
+    "IPv4 in GRE in IPv4 in IPv4": ethernet(
+        ipv4(ipv4(b"\0\0\x08\0" + ipv4(FOUR, *OUTER, protocol=4), *OUTER, protocol=47), *OUTER, protocol=4)
+    ),
+}
+TUNNELS = {
+    "GRE with key and sequence number": ethernet(
+        ipv4(b"\x30\0\x08\0" + struct.pack("!II", 99, 1) + FOUR, *OUTER, protocol=47)
+    ),
+    "Ethernet in GRE": ethernet(ipv4(b"\0\0\x65\x58" + ethernet(FOUR), *OUTER, protocol=47)),
     "VXLAN": ethernet(ipv4(udp(50000, 4789, b"\x08" + bytes(7) + ethernet(FOUR)), *OUTER, protocol=17)),
     "VXLAN over IPv6": ethernet(ipv6(udp(50000, 4789, b"\x08" + bytes(7) + ethernet(FOUR)), *OUTER6, following=17)),
     "VXLAN, Linux port": ethernet(ipv4(udp(50000, 8472, b"\x08" + bytes(7) + ethernet(FOUR)), *OUTER, protocol=17)),
@@ -143,6 +150,30 @@ def test_they_need_no_scapy(name: str) -> None:
     _, decoder = collector()
     decoder.frame(link_type, 0, frame, len(frame), 1)
     assert (decoder.tally.raw, decoder.tally.scapy) == (1, 0)
+
+
+@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("padding", [b"", b"\r\nRSET\r\n"])
+@pytest.mark.parametrize("name", NESTED)
+def test_packets_in_packets(name: str, padding: bytes, lane: Literal["raw", "scapy"]) -> None:
+    assert segment_of(1, NESTED[name] + padding, lane=lane) == expected(FLOW4)
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_they_need_no_scapy_either(name: str) -> None:
+    _, decoder = collector()
+    decoder.frame(1, 0, NESTED[name], len(NESTED[name]), 1)
+    assert (decoder.tally.raw, decoder.tally.scapy) == (1, 0)
+
+
+@pytest.mark.parametrize(("depth", "found"), [(DEPTH, 1), (DEPTH + 1, 0)])
+def test_packets_in_packets_have_a_bottom(depth: int, found: int) -> None:
+    packet = FOUR
+    for _ in range(depth):
+        packet = ipv4(packet, *OUTER, protocol=4)
+    seen, decoder = collector()
+    decoder.frame(1, 0, ethernet(packet), len(packet) + 14, 1)
+    assert len(seen) == found
 
 
 @pytest.mark.parametrize("padding", [b"", b"\r\nRSET\r\n"])

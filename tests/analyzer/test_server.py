@@ -22,6 +22,7 @@ class Told:
         self.events: list[tuple[Any, ...]] = []
         self.frames: list[int] = []
         self.limits_hit: list[str] = []
+        self.kept = 0
         self.reader = ServerReader(self, limits)
         self._sent = 0
         self._frame = 0
@@ -45,6 +46,9 @@ class Told:
 
     def long_line(self) -> None:
         self.limits_hit.append("line")
+
+    def keeps(self, count: int) -> None:
+        self.kept += count
 
     def long_reply(self) -> None:
         self.limits_hit.append("reply")
@@ -137,6 +141,14 @@ def test_a_reply_without_end_is_bounded() -> None:
         told.feed(b"250-" + 46 * b"x" + b"\r\n")
     assert len(told.events) in {4, 5}
     assert {event[1] for event in told.events} == {250}
+
+
+def test_lines_without_a_code_are_left_out_behind_a_reply_that_was_too_long() -> None:
+    told = Told(Limits(reply_bytes=1000)).feed(
+        b"250-x\r\n", *(100 * [b"no code at all\r\n"]), b"250 y\r\n", b"what?\r\n"
+    )
+    assert [event[0] for event in told.events] == ["reply", "reply", "malformed"]
+    assert told.limits_hit
 
 
 def test_a_line_without_end_is_bounded() -> None:

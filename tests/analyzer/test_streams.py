@@ -74,6 +74,9 @@ class Heard:
     def let_go(self) -> None:
         """Nobody gathers here."""
 
+    def weight(self) -> int:
+        return 0
+
     def finish(self, why: str) -> None:
         self.finished.append(why)
         self.ended.append(self.flow.first_frame)
@@ -346,6 +349,20 @@ def test_a_reset_behind_a_hole_of_the_capture_has_the_number_that_was_acknowledg
     assert net.heard.gaps == [("S", 0, 8)]
 
 
+def test_a_reset_beyond_a_hole_that_nothing_else_speaks_of_tells_what_was_lost() -> None:
+    net = open_net().client(0, b"DATA\r\n").server(0, b"354 go\r\n", acks=6).client(706, acks=28, flags=RST | ACK)
+    assert net.heard.closed_by == []  # it may be forged
+    net.reassembler.close()
+    assert sorted(net.heard.gaps) == [("C", 6, 700), ("S", 8, 20)]
+    assert net.heard.closed_by == [("C", "rst")]
+
+
+def test_what_a_forged_reset_says_is_forgotten() -> None:
+    net = open_net().client(0, b"DATA\r\n").client(706, flags=RST).client(6, b"more")
+    net.reassembler.close()
+    assert net.heard.gaps == []
+
+
 def test_a_reset_behind_a_fin_takes_the_next_number() -> None:
     net = open_net().client(0, b"QUIT\r\n", flags=FIN | ACK).client(7, flags=RST)
     assert net.heard.closed_by == [("C", "fin"), ("C", "rst")]
@@ -421,6 +438,34 @@ def test_the_same_ports_may_be_used_again_after_a_close() -> None:
     assert [heard.bytes["C"] for heard in net.flows] == [b"QUIT\r\n", b"EHLO x\r\n"]
 
 
+def test_data_of_a_syn_stand_behind_it() -> None:
+    """TCP Fast Open (RFC 7413)."""
+    net = Net().client(-1, b"EHLO x\r\n", flags=SYN).server(-1, flags=SYN | ACK, acks=8)
+    net.client(8, b"QUIT\r\n").server(0, b"220 hi\r\n", acks=14)
+    assert net.heard.bytes == {"C": b"EHLO x\r\nQUIT\r\n", "S": b"220 hi\r\n"}
+    assert net.heard.flow.handshake
+
+
+def test_a_syn_may_come_behind_the_first_data() -> None:
+    net = Net().server(0, b"220 hi\r\n", flags=0).client(-1, flags=SYN).client(0, b"QUIT\r\n", acks=8)
+    (heard,) = net.flows
+    assert heard.flow.handshake
+    assert heard.bytes == {"C": b"220 hi\r\n", "S": b"QUIT\r\n"}  # who is the client is for others to tell
+
+
+@pytest.mark.parametrize("first", [0, 0x10000000, 0x7FFFFFF0, 0xE0000000, 0xFFFFFFFF])
+def test_a_handshake_is_known_whatever_its_numbers(first: int) -> None:
+    net = open_net(client=first, server=first ^ 0x80000000).server(0, b"220 hi\r\n").client(0, b"QUIT\r\n", acks=8)
+    flow = net.heard.flow
+    assert (flow.handshake, flow.a.isn, flow.b.isn) == (True, first, first ^ 0x80000000)
+
+
+def test_two_sides_that_say_nothing_end_too() -> None:
+    net = open_net().client(0, b"QUIT\r\n").server(0, acks=6, flags=FIN | ACK).client(6, acks=1, flags=FIN | ACK)
+    assert net.heard.closed_by == [("S", "fin"), ("C", "fin")]
+    assert net.heard.finished == [""]
+
+
 def test_what_is_open_at_the_end_is_reported_oldest_first() -> None:
     net = open_net().client(0, b"first")
     net.ports = (43211, 25)
@@ -481,6 +526,65 @@ def test_one_byte_that_only_an_ack_speaks_of_is_a_fin() -> None:
     net.reassembler.close()
     assert net.heard.gaps == []
     assert net.heard.bytes["S"] == b"221 bye\r\n"
+    assert net.heard.closed_by == [("C", "unseen")]
+
+
+def test_one_byte_that_only_an_ack_speaks_of_is_a_byte_where_more_follows() -> None:
+    net = open_net().client(0, b"QUIT\r").server(0, b"221 bye\r\n", acks=6).idle(PROOF)
+    assert net.heard.bytes["S"] == b"221 bye\r\n"
+    net.client(6, b"NOOP\r\n", acks=9).server(9, acks=12)
+    net.reassembler.close()
+    assert net.heard.gaps == [("C", 5, 1)]
+    assert net.heard.bytes["C"] == b"QUIT\rNOOP\r\n"
+    assert net.heard.closed_by == []
+
+
+def test_a_fin_that_was_not_captured_comes_before_the_one_that_acknowledges_it() -> None:
+    net = open_net().client(0, b"QUIT\r\n").server(0, flags=FIN | ACK, acks=7)
+    net.reassembler.close()
+    assert net.heard.closed_by == [("C", "unseen"), ("S", "fin")]
+
+
+def test_nor_does_it_come_late_where_the_peer_ends_long_after_it() -> None:
+    net = open_net().client(0, b"QUIT\r\n").server(0, b"221 bye\r\n", acks=7).idle(PROOF)
+    assert net.heard.closed_by == []  # it may be a byte
+    net.server(9, flags=FIN | ACK, acks=7)
+    assert net.heard.closed_by == [("C", "unseen"), ("S", "fin")]
+    assert net.heard.finished == [""]
+
+
+def test_ends_behind_a_hole_keep_their_order() -> None:
+    """The server's first 8 bytes are lost; its FIN came behind the client's, which it acknowledges."""
+    net = open_net().client(0, b"QUIT\r\n", acks=8).server(8, b"221 bye\r\n", acks=6)
+    net.client(6, flags=FIN | ACK, acks=17).server(17, flags=FIN | ACK, acks=7)
+    net.reassembler.close()
+    assert net.heard.gaps == [("S", 0, 8)]
+    assert net.heard.closed_by == [("C", "fin"), ("S", "fin")]
+
+
+def test_where_the_syn_of_the_server_was_lost_the_client_tells_its_beginning() -> None:
+    net = Net().client(-1, flags=SYN).client(0).client(0, b"EHLO x\r\n", acks=22).server(22, b"250 mx\r\n", acks=8)
+    net.reassembler.close()
+    assert net.heard.gaps == [("S", 0, 22)]
+
+
+def test_where_the_syn_of_the_client_was_lost_the_server_tells_its_beginning() -> None:
+    net = Net().server(-1, flags=SYN | ACK).server(0, b"220 hi\r\n").client(8, b"QUIT\r\n", acks=8)
+    net.reassembler.close()
+    assert net.heard.gaps == [("C", 0, 8)]
+
+
+def test_a_gap_is_told_in_the_pieces_that_the_peer_answered() -> None:
+    net = open_net().server(0, b"220 hi\r\n").server(8, b"354 go\r\n", acks=6).client(30, b".\r\n", acks=16)
+    net.reassembler.close()
+    assert net.heard.log[1:] == [("C", 6), ("S", b"354 go\r\n"), ("C", 24), ("C", b".\r\n")]
+
+
+def test_in_those_too_that_were_themselves_behind_a_hole() -> None:
+    """Lost: DATA of the client in front of the answer, and a reply of the server in front of that."""
+    net = open_net().server(0, b"220 hi\r\n").server(18, b"354 go\r\n", acks=6).client(30, b".\r\n", acks=26)
+    net.reassembler.close()
+    assert net.heard.log[1:] == [("C", 6), ("S", 10), ("S", b"354 go\r\n"), ("C", 24), ("C", b".\r\n")]
 
 
 def test_bytes_beyond_the_snap_length_are_a_gap() -> None:
@@ -503,6 +607,15 @@ def test_a_conversation_of_which_all_data_was_lost_is_reported() -> None:
     net = open_net().client(40, acks=60)
     net.reassembler.close()
     assert sorted(net.heard.gaps) == [("C", 0, 40), ("S", 0, 60)]
+
+
+@pytest.mark.parametrize(("sent", "acked"), [(2, 0), (0, 2)])
+def test_two_bytes_are_enough_for_that(sent: int, acked: int) -> None:
+    """One would be a FIN."""
+    net = open_net().client(sent, acks=acked)
+    net.reassembler.close()
+    assert net.heard.gaps == [("C", 0, 2) if sent else ("S", 0, 2)]
+    assert open_net().client(sent // 2, acks=acked // 2).flows == []
 
 
 def test_a_handshake_without_data_is_no_conversation() -> None:
@@ -543,6 +656,54 @@ def test_acks_that_contradict_one_another_hold_up_nothing() -> None:
 # -- limits ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("again", "told"), [(b"X", True), (b"\0", False), (b"a", False)], ids=["another byte", "NUL", "the same"]
+)
+@pytest.mark.parametrize("behind", [0, 1], ids=["in order", "behind a hole"])
+def test_a_single_byte_in_the_middle_is_no_keep_alive_unless_it_is_a_nul(again: bytes, told: bool, behind: int) -> None:
+    net = open_net().client(behind, b"aaaaaaaa").client(behind + 3, again)
+    assert net.heard.conflicts == ([("C", behind + 3)] if told else [])
+
+
+def test_segments_of_one_hole_are_not_told_of_another() -> None:
+    """What other receivers make of overlaps needs those of the hole in which they differ, and no others."""
+    net = open_net().client(4, b"aaaa").client(0, b"bbbb").client(10, b"cccc").client(9, b"ccXc").client(8, b"d")
+    assert net.heard.conflicts == [("C", 11)]
+    assert net.heard.flow.a.overlap == (11, [(10, b"cccc"), (9, b"ccXc")])
+
+
+def test_what_comes_of_a_gap_too_late_is_not_compared_with_what_stood_in_front_of_it() -> None:
+    net = open_net().client(0, b"EHLO x\r\n").client(30, b"QUIT\r\n").server(0, acks=36).idle(PROOF)
+    assert net.heard.gaps == [("C", 8, 22)]
+    net.client(8, b"MAIL FROM:<a@x.y>  \r\n\r\n"[:22])
+    assert net.heard.conflicts == []
+
+
+def test_what_is_held_beyond_the_end_is_dropped_with_it() -> None:
+    net = open_net().client(20, b"beyond").client(6, b"NO").client(0, b"QUIT\r\n", flags=FIN | ACK)
+    stream = net.heard.flow.a
+    assert (stream.held, stream.held_bytes, stream.runs) == ([], 0, None)
+    assert net.heard.bytes["C"] == b"QUIT\r\n"
+    net.server(0, acks=7, flags=FIN | ACK)
+    assert net.heard.finished == [""]
+
+
+def test_of_what_is_held_across_the_end_only_the_front_counts() -> None:
+    net = open_net().client(4, b"\r\nbeyond").client(6, flags=FIN | ACK).client(0, b"QUIT")
+    assert net.heard.bytes["C"] == b"QUIT\r\n"
+    assert net.heard.closed_by == [("C", "fin")]
+
+
+def test_an_ack_that_is_withdrawn_leaves_what_is_held() -> None:
+    net = open_net().client(10, b"held").server(0, acks=500)
+    for _ in range(PROOF):
+        net.server(0, acks=0)
+    assert net.heard.flow.a.top == 14
+    assert net.heard.gaps == []
+    net.client(0, b"0123456789")
+    assert net.heard.bytes["C"] == b"0123456789held"
+
+
 def test_too_many_bytes_behind_a_hole_are_waited_for_no_longer() -> None:
     net = open_net(limits=Limits(held_bytes=100)).client(0, b"a").client(5, b"b" * 60)
     assert net.heard.gaps == []
@@ -556,6 +717,24 @@ def test_too_many_segments_behind_a_hole_are_waited_for_no_longer() -> None:
     for n in range(11):
         net.client(10 + 2 * n, b"b")
     assert net.heard.gaps[0] == ("C", 1, 9)
+
+
+def test_as_many_go_as_are_too_many_and_a_tenth() -> None:
+    net = Net(limits=Limits(connections=50))
+    for n in range(60):
+        net.ports = (40_000 + n, 25)
+        net.handshake().client(0, b"x")
+    net.reassembler.sweep()
+    assert net.reassembler.open == 45
+
+
+def test_what_was_ignored_is_not_remembered_for_ever() -> None:
+    net = Net(limits=Limits(closed_connections=10))
+    for n in range(200):
+        net.ports = (40_000 + n, 25)
+        net.handshake().client(0, b"x")
+        net.reassembler.ignore(net.heard.flow)
+    assert 10 <= len(net.reassembler.ignored) <= 22
 
 
 def test_the_longest_idle_connections_go_first_where_there_are_too_many() -> None:
@@ -670,6 +849,25 @@ any_segment = st.tuples(
     st.sampled_from([ACK, ACK, ACK, PSH | ACK, 0, SYN, SYN | ACK, FIN | ACK, FIN, RST, RST | ACK, SYN | FIN, 255]),
     st.sampled_from([0, 0, 0, 5, 70000]),
 )
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.binary(min_size=2, max_size=25)), max_size=25))
+def test_behind_a_hole_the_first_copy_of_each_byte_wins_however_they_overlap(
+    sent: Sequence[tuple[int, bytes]],
+) -> None:
+    net, first, differ = open_net(), {0: 0}, 0
+    for place, payload in sent:
+        net.client(place, payload)
+        differ += any(first.get(at, byte) != byte for at, byte in enumerate(payload, place))
+        for at, byte in enumerate(payload, place):
+            first.setdefault(at, byte)
+        assert sorted(at for at in first if at) == [
+            at for one in net.flows[0].flow.a.held for at in range(one.start, one.end)
+        ]
+    net.client(0, b"\0")
+    end = next(at for at in range(80) if at not in first)
+    assert net.heard.bytes["C"][:end] == bytes(first.get(at, 0) for at in range(end))
+    assert len(net.heard.conflicts) == differ
 
 
 @given(st.lists(any_segment, max_size=60), numbers, st.booleans(), st.integers(1, 4))

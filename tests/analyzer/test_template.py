@@ -144,7 +144,7 @@ def test_redaction_is_that_of_all_reports(level: Redact) -> None:
         for connection in audit.close():
             writer.connection(connection)
         assert writer.filled == 0
-        assert b"a@client.example" not in b"".join(written.lines)
+        assert b"<a@client.example>" not in b"".join(written.lines)
     else:
         assert both(short, Options(redact=level)) == (2 if level is Redact.SECRETS else 0)
 

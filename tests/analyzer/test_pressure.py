@@ -1,0 +1,145 @@
+"""What all connections together hold back is bounded, whatever it is, and the report says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from scripts import MESSAGE, Segment, by, connections, envelope, hello, lines, segments
+
+from smtpwire.analyzer import model
+from smtpwire.analyzer.audit import Options
+from smtpwire.analyzer.judge import RuleBook
+from smtpwire.analyzer.limits import DEFAULT_LIMITS
+from smtpwire.analyzer.pressure import weight
+from smtpwire.analyzer.tracker import Tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+LIMIT = 1 << 20
+LIMITS = replace(DEFAULT_LIMITS, all_held_bytes=LIMIT)
+GREETED = hello("PIPELINING", "CHUNKING")
+TEXT = "X-Field: of a header that never ends\r\n" * 1000
+
+
+def behind_a_hole(port: int) -> list[Segment]:
+    """The byte in front of them never comes, and nobody acknowledges them."""
+    sent = segments([*GREETED, ("C", "N"), ("C", "x" * 40_000)], client_port=port)
+    lost = next(at for at, one in enumerate(sent) if one.payload == b"N")
+    return [*sent[:lost], *(one for one in sent[lost + 1 :] if len(one.payload) > 1)]
+
+
+def for_the_peer(port: int) -> list[Segment]:
+    """What the server says comes behind what the client said, as its ACKs say, and that never comes."""
+    script = [*GREETED, ("C", "x" * 40_000), ("S", "250-ok\r\n" * 5000)]
+    sent = segments(script, client_port=port, cut=by(10_000))
+    return [one for one in sent if len(one.payload) < 1000 or one.key[-2:] != b"\0\x19"]
+
+
+def played(*script: tuple[str, str | bytes]) -> Callable[[int], list[Segment]]:
+    return lambda port: segments([*GREETED, *script], client_port=port)
+
+
+HELD: dict[str, Callable[[int], list[Segment]]] = {
+    "behind a hole": behind_a_hole,
+    "for the peer": for_the_peer,
+    "half a line of the client": played(("C", "X" * 40_000)),
+    "half a line of the server": played(("S", "X" * 40_000)),
+    "half a reply": played(("C", "HELP\r\n"), ("S", "214-text\r\n" * 4000)),
+    "behind DATA": played(*envelope(), ("C", "DATA\r\n" + "x" * 40_000)),
+    "half a header": played(*envelope(), *lines("C DATA", "S 354 go"), ("C", TEXT)),
+    "half a header, in a chunk": played(*envelope(), ("C", f"BDAT {len(TEXT)} LAST\r\n{TEXT[:-1]}")),
+    "the first bytes of what may be SMTP": lambda port: segments(
+        [("S", "220 " + "x" * 4000)], port=9999, client_port=port
+    ),
+}
+
+
+def held(tracker: Tracker) -> int:
+    return sum(map(weight, tracker.streams.flows()))
+
+
+def followed(kinds: Iterable[Callable[[int], list[Segment]]], count: int) -> tuple[Tracker, int]:
+    """Plays as many connections of each kind; returns the most that was held between two sweeps."""
+    tracker, most, frame = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS), 0, 0
+    for make in kinds:
+        for number in range(count):
+            for one in make(20_000 + number):
+                frame += 1
+                tracker.segment(*one._replace(frame=frame))
+            tracker.sweep()
+            most = max(most, held(tracker))
+    return tracker, most
+
+
+@pytest.mark.parametrize("kind", HELD)
+def test_what_is_held_does_not_grow_with_the_connections(kind: str) -> None:
+    tracker, most = followed([HELD[kind]], 3 * LIMIT // (4000 if "first" in kind else 40_000))
+    # The first bytes of a connection are counted by their usual size.
+    assert LIMIT // 2 < most < (LIMIT * 2 if "first" in kind else LIMIT * 5 // 4)
+    told = [note for one in tracker.done for note in one.notes] + tracker.problems()
+    assert any(f"all connections together held back more than {LIMIT} bytes" in one for one in told)
+
+
+def test_without_the_limit_it_does() -> None:
+    limits = replace(LIMITS, all_held_bytes=0)
+    tracker = Tracker(RuleBook(Options().rules(), limits), limits=limits)
+    for number in range(80):
+        for one in behind_a_hole(20_000 + number):
+            tracker.segment(*one)
+        tracker.sweep()
+    assert held(tracker) > 2 * LIMIT
+    assert tracker.problems() == []
+
+
+def test_those_that_hold_little_are_left_alone() -> None:
+    """Half a command waits while others attack; its other half is still understood."""
+    tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS)
+    quiet = segments([*GREETED, ("C", "VRFY po"), ("C", "stmaster\r\n"), ("S", "252 who knows\r\n")], client_port=999)
+    half = next(at for at, one in enumerate(quiet) if one.payload == b"VRFY po") + 1
+    for one in quiet[:half]:
+        tracker.segment(*one)
+    for number in range(80):
+        for one in HELD["half a line of the client"](20_000 + number):
+            tracker.segment(*one)
+        tracker.sweep()
+    assert tracker.streams.evicted
+    for one in quiet[half:]:
+        tracker.segment(*one)
+    tracker.close()
+    (report,) = (one for one in tracker.done if one.client.port == 999)
+    assert [turn.verb for turn in report.dialogue if isinstance(turn, model.CommandTurn)] == ["EHLO", "VRFY"]
+    assert report.notes == []
+
+
+def test_what_was_relieved_goes_on_behind_its_holes() -> None:
+    script = [*GREETED, ("C", "N"), ("C", "OOP\r\n" * 2000), *lines("S 250 ok", "C QUIT", "S 221 bye")]
+    sent = segments(script, client_port=999)
+    lost = next(at for at, one in enumerate(sent) if one.payload == b"N")
+    behind = next(at for at, one in enumerate(sent) if one.payload == b"250 ok\r\n")
+    tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=replace(LIMITS, all_held_bytes=4000))
+    for one in [*sent[:lost], *(one for one in sent[lost + 1 : behind] if one.payload)]:
+        tracker.segment(*one)
+    tracker.sweep()
+    assert tracker.streams.evicted == 0
+    (flow,) = tracker.streams.flows()
+    assert (flow.a.held, flow.a.recent) == ([], [])
+    for one in sent[behind:]:
+        tracker.segment(*one)
+    tracker.close()
+    (report,) = tracker.done
+    assert [(gap.side, gap.offset, gap.length) for gap in report.gaps] == [("client", 21, 1)]
+    assert isinstance(report.dialogue[-1], model.ReplyTurn)
+
+
+def test_plain_traffic_is_never_weighed() -> None:
+    """Nothing of it is kept, so nothing grows but by the connections themselves."""
+    script = [*GREETED, *envelope(), *lines("C DATA", "S 354 go"), ("C", MESSAGE + "text\r\n" * 9000 + ".\r\n")]
+    sent = segments([*script, *lines("S 250 ok", "C QUIT", "S 221 bye"), ("FC", ""), ("FS", "")])
+    tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS)
+    for one in sent:
+        tracker.segment(*one)
+    assert tracker.streams.kept.grown < 10_000
+    assert connections(sent)[0].findings == []

@@ -1,5 +1,7 @@
 """What all connections together hold back is bounded, whatever it is, and the report says so."""
 
+# The trackers here learn nothing, since what is gathered has a bound of its own.
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -63,7 +65,7 @@ def held(tracker: Tracker) -> int:
 
 def followed(kinds: Iterable[Callable[[int], list[Segment]]], count: int) -> tuple[Tracker, int]:
     """Plays as many connections of each kind; returns the most that was held between two sweeps."""
-    tracker, most, frame = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS), 0, 0
+    tracker, most, frame = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS, learn=False), 0, 0
     for make in kinds:
         for number in range(count):
             for one in make(20_000 + number):
@@ -85,7 +87,7 @@ def test_what_is_held_does_not_grow_with_the_connections(kind: str) -> None:
 
 def test_without_the_limit_it_does() -> None:
     limits = replace(LIMITS, all_held_bytes=0)
-    tracker = Tracker(RuleBook(Options().rules(), limits), limits=limits)
+    tracker = Tracker(RuleBook(Options().rules(), limits), limits=limits, learn=False)
     for number in range(80):
         for one in behind_a_hole(20_000 + number):
             tracker.segment(*one)
@@ -96,7 +98,7 @@ def test_without_the_limit_it_does() -> None:
 
 def test_those_that_hold_little_are_left_alone() -> None:
     """Half a command waits while others attack; its other half is still understood."""
-    tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS)
+    tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS, learn=False)
     quiet = segments([*GREETED, ("C", "VRFY po"), ("C", "stmaster\r\n"), ("S", "252 who knows\r\n")], client_port=999)
     half = next(at for at, one in enumerate(quiet) if one.payload == b"VRFY po") + 1
     for one in quiet[:half]:
@@ -119,7 +121,7 @@ def test_what_was_relieved_goes_on_behind_its_holes() -> None:
     sent = segments(script, client_port=999)
     lost = next(at for at, one in enumerate(sent) if one.payload == b"N")
     behind = next(at for at, one in enumerate(sent) if one.payload == b"250 ok\r\n")
-    tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=replace(LIMITS, all_held_bytes=4000))
+    tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=replace(LIMITS, all_held_bytes=4000), learn=False)
     for one in [*sent[:lost], *(one for one in sent[lost + 1 : behind] if one.payload)]:
         tracker.segment(*one)
     tracker.sweep()
@@ -138,7 +140,7 @@ def test_plain_traffic_is_never_weighed() -> None:
     """Nothing of it is kept, so nothing grows but by the connections themselves."""
     script = [*GREETED, *envelope(), *lines("C DATA", "S 354 go"), ("C", MESSAGE + "text\r\n" * 9000 + ".\r\n")]
     sent = segments([*script, *lines("S 250 ok", "C QUIT", "S 221 bye"), ("FC", ""), ("FS", "")])
-    tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS)
+    tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS, learn=False)
     for one in sent:
         tracker.segment(*one)
     assert tracker.streams.kept.grown < 10_000

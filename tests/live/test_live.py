@@ -10,7 +10,7 @@ import struct
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -380,12 +380,16 @@ class TestSignals:
         with Live(space, "-i", "v1") as live:
             live.process.kill()
             live.process.wait()
-        with subprocess.Popen(
-            [*command, "--format", "ndjson", "--config", str(config)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
+        with (
+            subprocess.Popen(
+                [*command, "--format", "ndjson", "--config", str(config)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as process,
+            ExitStack() as stack,
+        ):
+            stack.callback(process.kill)  # or a failure would wait for its end, which never comes
             assert process.stdout is not None
             assert process.stderr is not None
             assert "capturing" in process.stderr.readline()

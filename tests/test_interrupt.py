@@ -116,31 +116,6 @@ print(before == [signal.getsignal(number) for number in numbers], signal.getitim
     assert printed(code) == ["True", "0.0", "1"]
 
 
-def test_digests_are_there_wherever_it_struck() -> None:
-    """Ten thousand times within the code that hands blocks to another thread."""
-    code = """
-import hashlib
-from smtpwire.analyzer.digest import LARGE, Digest
-block = b"x" * LARGE
-def strike(*_): raise KeyboardInterrupt
-signal.signal(signal.SIGALRM, strike)
-struck = 0
-for number in range(10_000):
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 1e-6 + number % 100 * 1e-6)
-        one = Digest()
-        while True:
-            one.update(block)
-            one.hexdigest()
-    except KeyboardInterrupt:
-        struck += 1
-last = Digest()
-last.update(block)
-print(struck, last.hexdigest() == hashlib.sha256(block).hexdigest())
-"""
-    assert printed(code) == ["10000", "True"]
-
-
 def test_terminated_while_it_writes_it_leaves_no_file_behind(tmp_path: Path) -> None:
     """Also where the reading is over, or has not begun."""
     code = f"""

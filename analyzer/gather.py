@@ -119,7 +119,7 @@ class Gatherer:
         """See ``walker.Keeper``."""
         if self._leader.places is not None:
             self._leader.places.here = (walker[-1][5], 0)
-        if not walker.walk():
+        if not walker.walk() or not walker.number:  # a client that speaks first has no number yet, and may get one now
             self._give_up(walker, follow=not self._leader.early)
         elif not walker.opening:
             self._held[walker.client] = self._held[walker.server] = walker.append

@@ -108,9 +108,10 @@ class Walker(list[Held]):
     # -- gathering -------------------------------------------------------------------------------------------------
 
     def opened(self, held: Held) -> None:
-        """Takes a segment before a hello was accepted: what the server says is looked at once."""
+        """Takes a segment before a hello was accepted: what the server says is looked at at once, and whoever speaks
+        first."""
         self.append(held)
-        if held[4] and held[0] == self.server:
+        if held[4] and (held[0] == self.server or not self.number):
             self._keeper.went_on(self)
 
     def follow(self, held: Held) -> None:

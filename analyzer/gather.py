@@ -261,7 +261,7 @@ class Gatherer:
         """A connection that was packed goes on: what is known of it is found again, if all of it still is."""
         walker = self._unpacked(packed)
         self._hold(walker)
-        if walker:
+        if any(held[4] for held in walker):
             self.went_on(walker)
         return walker
 

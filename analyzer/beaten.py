@@ -54,6 +54,7 @@ __all__ = [
     "fits",
     "learned",
     "look_around",
+    "spot_step",
     "tls_step",
 ]
 
@@ -181,6 +182,16 @@ def content_step(content: Content | Letter) -> bytes | None:
     if content.size >= SMALL_SIZE or (isinstance(content, Content) and not _is_whole(content)):
         return None
     return _MAIL_STEPS.get(content.flaws)
+
+
+def spot_step(content: Content | Letter) -> bytes | None:
+    """The step that a message with bytes above 127 is where a rule tells of them: where the first is, and how many."""
+    if not isinstance(content, Content) or content_step(content) is None:
+        return None
+    spot = content.body_8bit
+    if spot is None or spot.frame != content.frame:
+        return None
+    return b"\0mail %d %d %d" % (content.flaws, spot.offset - content.offset, spot.count)
 
 
 def _is_whole(content: Content) -> bool:

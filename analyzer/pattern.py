@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from ..dissectors.text import printable
 from . import model
-from .steps import is_varied
+from .steps import is_varied, spot_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -122,12 +122,15 @@ class _Maker:
         self._record = record
         self._steps = steps
         self._varied = [is_varied(name) for name in names]
+        self._spots = [spot_in(name) for name in names]
         self._clock = clock
 
     def _locate(self, side: str, offset: int) -> tuple[int, int]:
         """Step and place of a byte of ``side``."""
         for index, (whose, data, start, _, _, content) in enumerate(self._steps):
             rel = offset - start
+            if content is not None and 0 < rel == self._spots[index]:
+                return index, rel
             if whose != side or not (0 <= rel < len(data) or (rel == 0 and content is not None)):
                 continue
             if not self._varied[index]:

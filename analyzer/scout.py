@@ -18,6 +18,7 @@ from .beaten import (
     fits,
     learned,
     look_around,
+    spot_step,
     tls_step,
 )
 from .client import Mode
@@ -171,8 +172,19 @@ class Scout(Attached):
         if (self._slow and not talk.uneventful) or (self._host.early and talk.findings):
             return
         pattern = learned(talk, self._steps, [name for _, name, _ in trail])
+        if pattern is None:
+            trail = self._with_spots(trail)
+            pattern = learned(talk, self._steps, [name for _, name, _ in trail])
         if pattern is not None:
             self._host.ways.learn(self._kind, trail, pattern)
+
+    def _with_spots(self, trail: list[tuple[bool, bytes, Place]]) -> list[tuple[bool, bytes, Place]]:
+        """``trail`` with messages as what they are where a rule tells of their bytes above 127."""
+        found = []
+        for (of_server, name, place), (*_, content) in zip(trail, self._steps, strict=True):
+            spot = None if content is None else spot_step(content)
+            found.append((of_server, spot or name, place))
+        return found
 
 
 _UNTOLD = frozenset({Mode.CHUNK, Mode.ANSWER})

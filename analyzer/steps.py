@@ -17,7 +17,17 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["ENDS", "MAX_STEP", "SMALL_SIZE", "client_step", "greeting_step", "hello_step", "is_varied", "reply_step"]
+__all__ = [
+    "ENDS",
+    "MAX_STEP",
+    "SMALL_SIZE",
+    "client_step",
+    "greeting_step",
+    "hello_step",
+    "is_varied",
+    "reply_step",
+    "spot_in",
+]
 
 MAX_STEP = 2048  # bytes of a segment that is compared; the longest EHLO replies have some 600
 SMALL_SIZE = 10_000_000  # every number behind SIZE that is replaced is below this
@@ -43,6 +53,12 @@ def _without_mailbox(found: re.Match[bytes]) -> bytes:
     if hello is not None:
         return hello + b"\0"
     return found[1] + b"\0>" + (b"" if found[2] is None else found[2] + b"\0")
+
+
+def spot_in(step: bytes) -> int:
+    """Bytes in front of what a step of mail data tells of, see ``beaten.spot_step``; -1: it tells of none."""
+    parts = step.split(b" ")
+    return int(parts[2]) if step.startswith(b"\0mail ") and len(parts) == 4 else -1
 
 
 def is_varied(step: bytes) -> bool:

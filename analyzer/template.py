@@ -51,6 +51,8 @@ _MARKS = re.compile(
 _OWN, _FRAME, _OFFSET, _TIME = range(4)
 _INSIDE, _LINE, _ARGUMENT, _TEXT, _MAILBOX = range(4, 9)
 _CONTENT = _SIZE, _LINES, _HASH, _SUBJECT, _MESSAGE_ID = range(9, 14)
+_ARGUMENT_IN, _TEXT_IN = 14, 15  # the same in a segment of several lines
+_IN_GROUP = frozenset({_LINE, _MAILBOX, _ARGUMENT_IN, _TEXT_IN})
 _NUMBER_OWN, _CLIENT, _CLIENT_PORT, _SERVER, _SERVER_PORT, _SENT, _HEARD = range(7)
 _FACTS = 7
 
@@ -59,7 +61,7 @@ _SECOND = f"[{_TOKEN}]".encode()  # its second, where that is the same for all
 _SECOND_NS = 1_000_000_000
 _FORMATS = {
     _TIME: _INSTANT.decode(),
-    **dict.fromkeys((_ARGUMENT, _TEXT, _MAILBOX, _HASH, _SUBJECT, _MESSAGE_ID), "%b"),
+    **dict.fromkeys((_ARGUMENT, _ARGUMENT_IN, _TEXT, _TEXT_IN, _MAILBOX, _HASH, _SUBJECT, _MESSAGE_ID), "%b"),
 }
 
 
@@ -119,19 +121,8 @@ class Template:
     """``fill`` it with a connection of the way that it was made for."""
 
     __slots__ = (
-        *(
-            "_any_second",
-            "_arguments",
-            "_contents",
-            "_digits",
-            "_one_second",
-            "_pick",
-            "_plain",
-            "_replies",
-            "_second",
-            "_special",
-        ),
-        "_text",
+        *("_any_second", "_arguments", "_contents", "_digits", "_groups", "_one_second", "_pick", "_plain", "_replies"),
+        *("_second", "_special", "_text"),
     )
 
     def __init__(
@@ -155,6 +146,8 @@ class Template:
         self._replies = [one.step for one in extra if one.kind == _TEXT]
         self._special = [one for one in extra if one.kind not in {_ARGUMENT, _TEXT, *_CONTENT}]
         self._contents = sorted({one.step for one in extra if one.kind in _CONTENT})
+        grouped = [one for one in self._special if one.kind in _IN_GROUP and (one.line or one.kind != _MAILBOX)]
+        self._groups = {one.step for one in grouped}  # steps of several lines
         self._plain = plain
         self._digits = digits
 
@@ -185,14 +178,25 @@ class Template:
         pool += words
         for step in self._contents:
             pool += _of_content(contents[step])
+        lines = {step: said[step].split(b"\r\n") for step in self._groups}
         for kind, step, line in self._special:
             if kind == _INSIDE:
                 pool.append(offsets[step] + line)
             elif kind == _LINE:
-                pool.append(offsets[step] + sum(map(len, said[step].split(b"\r\n")[:line])) + 2 * line)
+                pool.append(offsets[step] + sum(map(len, lines[step][:line])) + 2 * line)
             else:
-                data = said[step].split(b"\r\n")[line] if line else said[step]
-                pool.append(data[data.index(b"<") + 1 : data.index(b">")])
+                data = lines[step][line] if step in lines else said[step]
+                if kind == _MAILBOX:
+                    data = data[data.index(b"<") + 1 : data.index(b">")]
+                elif kind == _ARGUMENT_IN:
+                    data = data[5:]
+                    if b'"' in data or b"\\" in data or not self._plain(data):
+                        return None
+                else:
+                    data = data[4:]
+                    if b'"' in data or b"\\" in data:
+                        return None
+                pool.append(data)
         return text % self._pick(pool)
 
     def _in_second(self, guide: Guide, second: int) -> bytes:
@@ -255,6 +259,8 @@ def template(
         if found is None:
             return match[0]
         one, more = found
+        if one.kind in {_ARGUMENT, _TEXT} and one.step in cuts and cuts[one.step]:
+            one = one._replace(kind=_ARGUMENT_IN if one.kind == _ARGUMENT else _TEXT_IN)
         if more:
             line = cuts.get(one.step, {}).get(more)
             one = _Blank(_INSIDE, one.step, more) if line is None else _Blank(_LINE, one.step, line)
@@ -263,9 +269,6 @@ def template(
         return _FORMATS.get(one.kind, "%d") if one.kind != _OWN or one.step not in {_CLIENT, _SERVER} else "%b"
 
     text = _MARKS.sub(blank, long_way(record).decode().replace("%", "%%")).encode()
-    words = [one for one in extra if one.kind in {_ARGUMENT, _TEXT}]
-    if any(repeat.steps[one.step][1].count(b"\n") > 1 for one in words):
-        return None  # a group of commands that vary
     letters = {one.step for one in extra if one.kind in _CONTENT}
     order = sorted({*extra, *(_Blank(kind, step) for step in letters for kind in _CONTENT)}, key=_rank)
     moved = {behind + at: behind + order.index(one) for one, at in extra.items()}

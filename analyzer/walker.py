@@ -16,7 +16,19 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from .beaten import CLIENT, LINES, MAIL_DATA, OPAQUE, TLS, Place, content_step, first_of_reply, fits, tls_step
+from .beaten import (
+    CLIENT,
+    LINES,
+    MAIL_DATA,
+    OPAQUE,
+    TLS,
+    Place,
+    content_step,
+    first_of_reply,
+    fits,
+    spot_step,
+    tls_step,
+)
 from .closing import SECOND, SLOW_DATA_NS
 from .content import Content
 from .endpoints import endpoint
@@ -252,7 +264,7 @@ class Walker(list[Held]):
         self, place: Place, content: Content | Letter, rest: bytes, offset: int, frame: int, time_ns: int
     ) -> Place | None:
         """Where a message leads, and ``rest``, which stands behind it in the last segment."""
-        ahead = place.ways.get(content_step(content))
+        ahead = place.ways.get(content_step(content)) or place.ways.get(spot_step(content))
         if ahead is None or content.size > place.room:
             return None
         self._steps.append(("client", b"", content.offset, content.frame, content.time_ns, content))

@@ -175,3 +175,24 @@ def test_the_ports_may_be_used_again_at_once() -> None:
     ]
     assert len(reports([*known(), *first, *moved])) == 4
     assert len(reports([*known(), *first[:12], *moved])) == 4
+
+
+def eight(text: str) -> list[tuple[str, bytes | str]]:
+    return [(who, str(line).replace("hello", text)) for who, line in WHOLE]
+
+
+def test_where_a_rule_tells_of_bytes_in_a_message_it_must_be_the_same_place() -> None:
+    """BIT206 and the like name the first byte above 127 and say how many there are."""
+    here, there, more = eight("h\xe9llo"), eight("he\xe9lo"), eight("h\xe9l\xe9o")
+    judged = []
+    for last in (here, there, more):
+        to = tracker()
+        feed(to, [one for number, script in enumerate([here, here, last]) for one in dialogue(script, number)])
+        to.close()
+        full = tracker(learn=False)
+        feed(full, [one for number, script in enumerate([here, here, last]) for one in dialogue(script, number)])
+        full.close()
+        assert told(to.done) == told(full.done)
+        assert all(connection.findings for connection in to.done)
+        judged.append(to.judged)
+    assert judged == [2, 3, 3]

@@ -82,8 +82,12 @@ def test_the_third_and_the_fourth_are_filled_in(script: Script) -> None:
     assert both(four(script)) == 2
 
 
-def test_a_group_of_commands_goes_the_long_way() -> None:
-    assert both(four(GROUP)) == 0
+def test_a_group_of_commands_is_filled_in_line_by_line() -> None:
+    assert both(four(GROUP)) == 2
+    other = [(who, str(text).replace("a@client", "somebody@else").replace("fine", "as 1234 %d")) for who, text in GROUP]
+    assert both(four(GROUP, other)) == 2
+    quoted = [(who, str(text).replace("fine", 'as "1"')) for who, text in GROUP]
+    assert both(four(GROUP, quoted)) == 1
 
 
 def changed(old: str, new: str) -> Script:

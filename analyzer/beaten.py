@@ -88,12 +88,14 @@ class Place:
     ``client`` is one of the ways to read above; ``server`` names the step of what the server says next, None: it is
     encrypted. ``room``: octets that a message may have, where a step tells no sizes. ``offer``: an EHLO reply led here,
     see ``servers.PlainOffer``. ``opening``: no hello was accepted yet. ``pattern``: the report of a dialogue that ends
-    here; ``beaten``: two connections agreed on it; ``steep``: two did not.
+    here; ``beaten``: two connections agreed on it; ``steep``: two did not. ``faulty``: whoever comes as far has broken
+    a rule on the way.
     """
 
     __slots__ = (
         "beaten",
         "client",
+        "faulty",
         "offer",
         "opening",
         "pattern",
@@ -110,6 +112,7 @@ class Place:
         self.server = server
         self.room = room
         self.opening = opening
+        self.faulty = False
         self.offer: PlainOffer | None = None
         self.ways: dict[bytes | None, Place] = {}  # by the steps of the client, and by ends
         self.replies: dict[bytes | None, Place] = {}  # by the steps of the server
@@ -142,13 +145,15 @@ class Ways:
             self._roots.clear()
             self._places = 0
         here = self.root(kind)
-        for of_server, name, place in trail:
+        first_fault = min((fault.step for fault in pattern.faults), default=len(trail)) if pattern else len(trail)
+        for number, (of_server, name, place) in enumerate(trail):
             ways = here.replies if of_server else here.ways
             ahead = ways.get(name)
             if ahead is None:
                 ahead = ways[name] = place
                 self._places += 1
             here = ahead
+            here.faulty = here.faulty or number >= first_fault
         if pattern is None:
             return
         if here.pattern is None:

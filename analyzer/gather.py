@@ -14,7 +14,7 @@
 #   is everything beyond `gathered_bytes` in all; what said nothing since is packed into one string of bytes;
 # * a dialogue that is not known: it is judged as it goes on. But its segments are kept as well, so that it can be set
 #   aside while nothing is said: a conversation takes ten times the memory of its segments;
-# * findings that are wanted early: then the walk goes on at every block, and a way has no findings as far as it leads.
+# * findings that are wanted early: then the walk goes on at every block, and where the way has one it is given up.
 #
 # A SYN alone is the reassembler's to remember, so a flood of them fills nothing here.
 
@@ -237,7 +237,7 @@ class Gatherer:
         )
         if large and walker.followed:
             self._forget(walker)
-        elif large or (self._leader.early and not walker.walk()):
+        elif large or (self._leader.early and (not walker.walk() or walker.faulty)):
             self._give_up(walker)
         else:
             self._young.append(walker)

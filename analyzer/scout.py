@@ -169,7 +169,7 @@ class Scout(Attached):
         trail, talk = self._trail, self.talk
         if trail is None or talk.asked is None or why or not (talk.client_seen and talk.server_seen):
             return
-        if (self._slow and not talk.uneventful) or (self._host.early and talk.findings):
+        if self._slow and not talk.uneventful:
             return
         pattern = learned(talk, self._steps, [name for _, name, _ in trail])
         if pattern is None:

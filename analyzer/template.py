@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .pattern import Step
     from .repeat import Guide, Repeat
 
-__all__ = ["Template", "template"]
+__all__ = ["Template", "filled", "template"]
 
 _ROOM = 20  # bits for what may be added to a marked number
 _BASE = 1 << 60 | int.from_bytes(os.urandom(2), "big") << 43
@@ -274,6 +274,16 @@ def template(
     moved = {behind + at: behind + order.index(one) for one, at in extra.items()}
     made = Template(text, [moved.get(at, at) for at in places], order, plain, repeat.guide.digits)
     return made if made.fill(repeat) in (None, long_way(repeat.connection())) else None
+
+
+def filled(repeat: Repeat, long_way: Callable[[Connection], bytes], plain: Callable[[bytes], object]) -> bytes | None:
+    """The text for ``repeat`` from the template of its way, which is made when it is first asked for; None: the long
+    way has to be gone. ``long_way``, ``plain``: as for ``template``, and the same each time."""
+    place = repeat.place
+    if place.template is None or place.template[0] != repeat.capture:
+        place.template = repeat.capture, template(repeat, long_way, plain)
+    made = place.template[1]
+    return made.fill(repeat) if isinstance(made, Template) else None
 
 
 def _marked(repeat: Repeat, marks: _Marks) -> tuple[list[Step], dict[int, dict[int, int]]]:

@@ -110,6 +110,11 @@ class Tracker:
         """From here on times have so many decimals of a second."""
         self.digits = digits
 
+    @property
+    def open(self) -> int:
+        """Connections that go on."""
+        return self.streams.open + (0 if self._gatherer is None else self._gatherer.open)
+
     def sweep(self, now_ns: int = 0) -> None:
         """Close what was idle too long or is too much, by the time of the capture; ``now_ns`` as far as it is known."""
         self.streams.tick(now_ns)

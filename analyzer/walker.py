@@ -137,6 +137,11 @@ class Walker(list[Held]):
         return self._place.opening
 
     @property
+    def faulty(self) -> bool:
+        """Whether a rule was broken, as far as it was walked."""
+        return self._place.faulty
+
+    @property
     def last_ns(self) -> int:
         """Time of the last segment."""
         return self[-1][6] if self else self.handshake[1][6]

@@ -140,6 +140,7 @@ def live(
         source = _interfaces(interface or [], options.ports, bpf, buffer << 20, not no_promiscuous, user)
         if write is not None:
             source.record_to(write, files)
+    audit.attach(sink)
     gc.freeze()  # what is loaded now stays: the collector, which runs all the time, need not look at it again
     with closing(sink), Signals() as signals:
         sink.open()

@@ -14,12 +14,15 @@ from ..reports.quality import Quality
 from ..reports.spans import SEVERITY_STYLE, SIDE_STYLE, paint
 from ..reports.text import address
 from ..run import notice
+from ..template import filled
 from .sinks import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..model import Capture, Finding, Summary
+    from ..redact.redactor import Redactor
+    from ..repeat import Repeat
     from ..reports.output import Output
     from ..reports.spans import Line
 
@@ -110,10 +113,20 @@ class JsonLines(Sink):
         start = b'{"type":"finding","connection":%d,' % connection.id
         self._output.write(start + ends + encode(finding)[1:] + b"\n")
 
+    def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
+        """See ``audit.Repeats``. One with findings has lines in another order."""
+        text = None if repeat.pattern.faults else filled(repeat, lambda one: self._line(redactor(one)), redactor.leaves)
+        if text is not None:
+            self._output.write(text)
+        return text is not None
+
     def ended(self, connection: Connection) -> None:
         """See ``Sink``."""
+        self._output.write(self._line(connection))
+
+    def _line(self, connection: Connection) -> bytes:
         bare = self._encode(_Bare(*_bare_values(connection)))
-        self._output.write(b'{"type":"connection",' + bare[1:] + b"\n")
+        return b'{"type":"connection",' + bare[1:] + b"\n"
 
     def standing(self, connections: Sequence[Connection], time: str) -> None:
         """See ``Sink``."""

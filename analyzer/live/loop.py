@@ -149,7 +149,7 @@ class Loop:
         if now >= self._tick_at:
             self._tick_at = now + _TICK_SECONDS
             frames, octets, dropped = self._source.counts()
-            self._sink.tick(Totals(frames, octets, dropped, self._audit.tracker.streams.open, self._audit.summary))
+            self._sink.tick(Totals(frames, octets, dropped, self._audit.tracker.open, self._audit.summary))
 
     def _look(self) -> None:
         """What is due every second."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from ..model import SCHEMA, Capture, Connection, Generator, Summary
-from ..template import Template, template
+from ..template import filled
 
 if TYPE_CHECKING:
     from ..redact.redactor import Redactor
@@ -101,12 +101,7 @@ class NdjsonWriter:
 
     def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
         """Write the lines of a connection that is one of many alike from their template. False: there is none."""
-        place = repeat.place
-        if place.template is None or place.template[0] != repeat.capture:
-            made = template(repeat, lambda one: self._lines(redactor(one)), redactor.leaves)
-            place.template = repeat.capture, made
-        filled = place.template[1]
-        text = filled.fill(repeat) if isinstance(filled, Template) else None
+        text = filled(repeat, lambda one: self._lines(redactor(one)), redactor.leaves)
         if text is None:
             return False
         self._output.write(text)

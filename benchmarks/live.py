@@ -1,0 +1,139 @@
+"""What is lost on an interface at a given rate: smtpwire beside tshark and Scapy, into the table of docs/live.md."""
+
+# A pair of virtual interfaces in a network namespace of its own; tcpreplay sends a capture into one at an even rate,
+# the reader sits at the other. smtpwire is tied to one processor, with every rule on. What it finds must be what an
+# audit of the capture finds, which is compared by rule. Needs root, tcpreplay and tshark.
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from performance import put
+from traffic import make
+
+PAGE = Path(__file__).parents[1] / "docs" / "live.md"
+SPACE = "smtpwire-live"
+INSIDE = ["ip", "netns", "exec", SPACE]
+SETTLE = 1.5  # seconds until a reader surely listens
+PATIENCE = 120  # seconds for one that has fallen behind
+SMTPWIRE = [sys.executable, "-m", "smtpwire", "live", "-i", "v1", "--format", "ndjson", "--no-config"]
+TSHARK = shlex.split("tshark -n -l -i v1 -f 'tcp port 25' -Y smtp -T fields -e frame.number -e smtp.req.command")
+SCAPY = """
+import signal, sys
+from scapy.all import TCPSession, sniff
+frames = 0
+def count(packet):
+    global frames
+    frames += 1
+signal.signal(signal.SIGINT, lambda *_: (print(frames, flush=True), sys.exit()))
+sniff(iface="v1", filter="tcp port 25", session=TCPSession, store=False, prn=count)
+"""
+
+
+def space() -> None:
+    """The namespace, made anew."""
+    subprocess.run(["ip", "netns", "del", SPACE], check=False, capture_output=True)
+    for command in (
+        f"ip netns add {SPACE}",
+        f"ip netns exec {SPACE} ip link add v0 type veth peer name v1",
+        f"ip netns exec {SPACE} sysctl -qw net.ipv6.conf.all.disable_ipv6=1",
+        f"ip netns exec {SPACE} ip link set v0 up",
+        f"ip netns exec {SPACE} ip link set v1 up",
+    ):
+        subprocess.run(command.split(), check=True)
+
+
+def offered(command: list[str], capture: Path, rate: int, seconds: float) -> tuple[bytes, bytes, float, float]:
+    """Run a reader while ``capture`` is sent; returns what it said on both outputs, how many seconds it was behind at
+    the end, and its processor time."""
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as words:
+        reader = subprocess.Popen([*INSIDE, *command], stdout=said, stderr=words)
+        time.sleep(SETTLE)
+        send = f"tcpreplay -q -i v0 --pps={rate} --preload-pcap --duration={seconds} {capture}"
+        subprocess.run([*INSIDE, *send.split()], check=True, capture_output=True)
+        time.sleep(0.3)
+        sent = time.perf_counter()
+        reader.send_signal(signal.SIGINT)
+        _, _, usage = os.wait4(reader.pid, 0)
+        behind = time.perf_counter() - sent
+        said.seek(0)
+        words.seek(0)
+        return said.read(), words.read(), behind, usage.ru_utime + usage.ru_stime
+
+
+def findings(lines: bytes) -> collections.Counter[str]:
+    """How often each rule was broken."""
+    return collections.Counter(one["rule"] for one in map(json.loads, lines.splitlines()) if one["type"] == "finding")
+
+
+def row(name: str, seen: str, behind: float, busy: float) -> str:
+    """A row of the table."""
+    return f"| {name} | {seen} | {behind:.1f} s | {busy:.1f} s |"
+
+
+def measured(capture: Path, rate: int) -> list[str]:
+    """The rows for one capture."""
+    frames = int(subprocess.check_output(["capinfos", "-TrcM", str(capture)]).split(b"\t")[1])
+    audit = [sys.executable, "-m", "smtpwire", "audit", str(capture), "--format", "ndjson", "--no-config"]
+    whole = subprocess.run(audit, capture_output=True, check=False).stdout
+    sessions = whole.count(b'"type":"connection"')
+    what = f"{rate:,} frames/s for {frames / rate:.0f} s"
+    said, _, behind, busy = offered(["taskset", "-c", "0", *SMTPWIRE], capture, rate, PATIENCE)
+    took = next(one for one in map(json.loads, said.splitlines()) if one["type"] == "capture")
+    same = "the same findings" if findings(said) == findings(whole) else "OTHER FINDINGS"
+    found = said.count(b'"type":"connection"')
+    seen = f"{took['frames']:,} of {frames:,} frames, {found:,} of {sessions:,} sessions, {same}"
+    rows = [row(f"{what}: `smtpwire live` on one processor", seen, behind, busy)]
+    _, words, behind, busy = offered(TSHARK, capture, rate, PATIENCE)
+    lost = re.search(rb"(\d+) packets? dropped", words)
+    took_in = re.search(rb"(\d+) packets? captured", words)
+    kept = int(took_in[1]) if took_in else 0
+    rows.append(
+        row(f"{what}: `tshark -Y smtp -T fields`", f"{kept:,}, dropped {int(lost[1]) if lost else 0:,}", behind, busy)
+    )
+    said, _, behind, busy = offered([sys.executable, "-c", SCAPY], capture, rate, PATIENCE)
+    packets = int(said or b"0")
+    rows.append(
+        row(f"{what}: Scapy `sniff`, TCPSession", f"{packets:,} of {frames:,} ({packets / frames:.1%})", behind, busy)
+    )
+    return rows
+
+
+def main() -> None:
+    """Make what is missing, run, write."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--rate", type=int, default=100_000, help="frames a second")
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "smtpwire-benchmarks"
+    options.add_argument("--folder", type=Path, default=cache, help="where the captures are made and kept")
+    options.add_argument("--dry", action="store_true", help="print, and leave docs/live.md as it is")
+    given = options.parse_args()
+    missing = [p for p in ("tcpreplay", "tshark", "capinfos", "taskset") if shutil.which(p) is None]
+    if missing:
+        raise SystemExit(f"missing: {', '.join(missing)}: install tcpreplay, tshark and util-linux")
+    paths = make(given.folder)
+    lines = ["| offered | seen | behind at the end | processor time |", "|---|---|--:|--:|"]
+    space()
+    try:
+        for name in ("small", "pipelined"):
+            lines += measured(paths[name], given.rate)
+            print(*lines[-3:], sep="\n", flush=True)
+    finally:
+        subprocess.run(["ip", "netns", "del", SPACE], check=False)
+    if not given.dry:
+        PAGE.write_text(put(PAGE.read_text("utf-8"), "measured", lines), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

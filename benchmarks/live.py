@@ -27,7 +27,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "live.md"
 SPACE = "smtpwire-live"
 INSIDE = ["ip", "netns", "exec", SPACE]
 SETTLE = 1.5  # seconds until a reader surely listens
-PATIENCE = 120  # seconds for one that has fallen behind
+LINGER = 3  # seconds that a reader has for what it has not looked at yet; smtpwire knows when it has seen all
 SMTPWIRE = [sys.executable, "-m", "smtpwire", "live", "-i", "v1", "--format", "ndjson", "--no-config"]
 TSHARK = shlex.split("tshark -n -l -i v1 -f 'tcp port 25' -Y smtp -T fields -e frame.number -e smtp.req.command")
 SCAPY = """
@@ -55,18 +55,22 @@ def space() -> None:
         subprocess.run(command.split(), check=True)
 
 
-def offered(command: list[str], capture: Path, rate: int, seconds: float) -> tuple[bytes, bytes, float, float]:
+def offered(command: list[str], capture: Path, rate: int) -> tuple[bytes, bytes, float, float]:
     """Run a reader while ``capture`` is sent; returns what it said on both outputs, how many seconds it was behind at
     the end, and its processor time."""
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as words:
         reader = subprocess.Popen([*INSIDE, *command], stdout=said, stderr=words)
         time.sleep(SETTLE)
-        send = f"tcpreplay -q -i v0 --pps={rate} --preload-pcap --duration={seconds} {capture}"
+        send = f"tcpreplay -q -i v0 --pps={rate} --preload-pcap {capture}"
         subprocess.run([*INSIDE, *send.split()], check=True, capture_output=True)
-        time.sleep(0.3)
         sent = time.perf_counter()
-        reader.send_signal(signal.SIGINT)
-        _, _, usage = os.wait4(reader.pid, 0)
+        while not (ended := os.wait4(reader.pid, os.WNOHANG))[0]:
+            if time.perf_counter() > sent + LINGER:
+                reader.send_signal(signal.SIGINT)
+                ended = os.wait4(reader.pid, 0)
+                break
+            time.sleep(0.01)
+        usage = ended[2]
         behind = time.perf_counter() - sent
         said.seek(0)
         words.seek(0)
@@ -90,20 +94,25 @@ def measured(capture: Path, rate: int) -> list[str]:
     whole = subprocess.run(audit, capture_output=True, check=False).stdout
     sessions = whole.count(b'"type":"connection"')
     what = f"{rate:,} frames/s for {frames / rate:.0f} s"
-    said, _, behind, busy = offered(["taskset", "-c", "0", *SMTPWIRE], capture, rate, PATIENCE)
+    said, _, behind, busy = offered(["taskset", "-c", "0", *SMTPWIRE, "--count", str(frames)], capture, rate)
     took = next(one for one in map(json.loads, said.splitlines()) if one["type"] == "capture")
     same = "the same findings" if findings(said) == findings(whole) else "OTHER FINDINGS"
     found = said.count(b'"type":"connection"')
     seen = f"{took['frames']:,} of {frames:,} frames, {found:,} of {sessions:,} sessions, {same}"
     rows = [row(f"{what}: `smtpwire live` on one processor", seen, behind, busy)]
-    _, words, behind, busy = offered(TSHARK, capture, rate, PATIENCE)
+    _, words, behind, busy = offered(TSHARK, capture, rate)
     lost = re.search(rb"(\d+) packets? dropped", words)
     took_in = re.search(rb"(\d+) packets? captured", words)
     kept = int(took_in[1]) if took_in else 0
     rows.append(
-        row(f"{what}: `tshark -Y smtp -T fields`", f"{kept:,}, dropped {int(lost[1]) if lost else 0:,}", behind, busy)
+        row(
+            f"{what}: `tshark -Y smtp -T fields`",
+            f"{kept:,} lines, {int(lost[1]) if lost else 0:,} frames dropped",
+            behind,
+            busy,
+        )
     )
-    said, _, behind, busy = offered([sys.executable, "-c", SCAPY], capture, rate, PATIENCE)
+    said, _, behind, busy = offered([sys.executable, "-c", SCAPY], capture, rate)
     packets = int(said or b"0")
     rows.append(
         row(f"{what}: Scapy `sniff`, TCPSession", f"{packets:,} of {frames:,} ({packets / frames:.1%})", behind, busy)

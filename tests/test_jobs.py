@@ -181,7 +181,13 @@ class TestWorth:
     @pytest.fixture(autouse=True)
     def _two_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+        monkeypatch.setattr(os, "getloadavg", lambda: (0.9, 3.0, 3.0), raising=False)
         monkeypatch.setattr(worth, "SMALL", 1000)
+
+    def test_a_busy_machine_gets_no_more_to_do(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = str(capture(tmp_path / "a.pcap", WHOLE))
+        monkeypatch.setattr(os, "getloadavg", lambda: (1.9, 0.0, 0.0))
+        assert worth.worth_sharing(Options(), [path]) == 1
 
     def test_much_mail_is(self, tmp_path: Path) -> None:
         assert worth.worth_sharing(Options(), [str(capture(tmp_path / "a.pcap", WHOLE))]) == 2

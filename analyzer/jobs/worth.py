@@ -21,10 +21,11 @@ __all__ = ["worth_sharing"]
 SMALL = 8 << 20  # bytes of all inputs below which a second process takes longer to start than it saves
 DENSE = 0.3  # share of frames on ports of SMTP from which on the work on them is most of it
 MAX_JOBS = 4  # without being asked for: the first process has to keep up with all others
+SPARE = 1.5  # what was busy in the last minute may have been this command's own kind, one after the other
 
 
 def worth_sharing(options: Options, paths: Sequence[str]) -> int:
-    """How many processes these inputs are worth: 1, or as many as there are cores for."""
+    """How many processes these inputs are worth: 1, or as many as there are cores that nobody uses."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     if cores < 2 or not hasattr(os, "fork") or options.decoder != "raw" or options.baseline is not None:
         return 1
@@ -36,7 +37,8 @@ def worth_sharing(options: Options, paths: Sequence[str]) -> int:
         return 1
     if sum(state.st_size for state in states) < SMALL or not _is_dense(paths[0], options.ports):
         return 1
-    return min(cores, MAX_JOBS)
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return max(1, min(cores, MAX_JOBS, int(cores - busy + SPARE)))
 
 
 def _is_dense(path: str, ports: frozenset[int]) -> bool:

@@ -43,7 +43,10 @@ VERBS = frozenset(
 )
 _PASSWORD_VERBS = frozenset(("PASS", "APOP", "LOGIN", "XAUTH", "AUTHINFO", "AUTHENTICATE"))
 # Nearly every argument: a mailbox or a host name in which no secret has room.
-_PLAIN = r"(?:FROM:<|TO:<)?[A-Za-z0-9._+-]{1,15}(?:@[A-Za-z0-9.-]{1,60}>|\.[A-Za-z0-9.-]{1,60})"
+_PLAIN = (
+    r"(?:FROM:<|TO:<)?[A-Za-z0-9._+-]{1,15}"
+    r"(?:@[A-Za-z0-9.-]{1,60}>(?: SIZE=[0-9]{1,9}| BODY=(?:7BIT|8BITMIME)| SMTPUTF8){0,3}|\.[A-Za-z0-9.-]{1,60})"
+)
 _is_plain = re.compile(_PLAIN).fullmatch
 is_plain_octets = re.compile(_PLAIN.encode()).fullmatch
 _XCLIENT_LOGIN = re.compile(r"((?:^|[ \t])LOGIN=)(\S+)", re.IGNORECASE)

@@ -20,6 +20,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol, cast
 
 from .packed import Packed
@@ -45,6 +46,7 @@ RESTS = 2  # blocks of the capture after which a connection that said nothing is
 MANY = 1000
 MAX_SEGMENTS = 1024  # of one connection that are kept beyond that
 MAX_BYTES = 1 << 18  # and their bytes
+MAX_PACKED = 1 << 13  # bytes of one that is set aside; a conversation that waits takes no more than that
 
 
 class Leader(Guide, Protocol):
@@ -72,7 +74,7 @@ class Gatherer:
         self._streams = streams
         self._held: dict[bytes, Callable[[Held], None]] = {}  # by both keys: what takes the segments of a walker
         self._young: list[Walker] = []  # what is looked at again after each block
-        self._weight = 0  # bytes in walkers that were kept beyond that
+        self._weight = 0  # bytes in walkers that are looked at after each block
         self._followed = 0  # walkers that are followed
         self.number = 0
         self.gathered = self._held.get
@@ -229,12 +231,12 @@ class Gatherer:
             else:
                 self._young.append(walker)
             return
-        weight = sum(len(held[4]) for held in walker)
-        self._weight += weight - walker.weight
-        walker.weight, walker.seen, walker.rests = weight, len(walker), 0
-        large = (
-            len(walker) > MAX_SEGMENTS or weight > MAX_BYTES or self._weight > self._leader.limits.gathered_bytes > 0
-        )
+        grown = sum(len(held[4]) for held in islice(walker, walker.seen, None))
+        self._weight += grown
+        walker.weight += grown
+        walker.seen, walker.rests = len(walker), 0
+        large = len(walker) > MAX_SEGMENTS or walker.weight > MAX_BYTES
+        large = large or self._weight > self._leader.limits.gathered_bytes > 0
         if large and walker.followed:
             self._forget(walker)
         elif large or (self._leader.early and (not walker.walk() or walker.faulty)):
@@ -243,7 +245,13 @@ class Gatherer:
             self._young.append(walker)
 
     def _set_aside(self, walker: Walker) -> None:
-        """Nothing was said for a while: keep what was in as few bytes as it has."""
+        """Nothing was said for a while: keep what was in as few bytes as it has, if those are few."""
+        if walker.weight > MAX_PACKED:
+            if walker.followed:
+                self._forget(walker)
+            else:
+                self._give_up(walker)
+            return
         if walker.followed:
             number = self._streams.let_go(walker.client)
             if number is None:
@@ -253,6 +261,7 @@ class Gatherer:
             walker.followed = False
             self._followed -= 1
         packed = Packed(walker, self)
+        self._weight -= walker.weight
         walker.over = True
         walker.clear()
         self._held[packed.client] = self._held[packed.server] = packed.woken

@@ -110,6 +110,21 @@ def test_the_bound_for_all_of_them_gives_up_what_is_beyond() -> None:
     assert len(reports([*known(), *sent], every=4, limits=Limits(gathered_bytes=0))) == 12
 
 
+def test_much_that_was_said_before_a_pause_is_not_kept() -> None:
+    """A conversation that waits takes less."""
+    body = MESSAGE + "".join(f"line {number}\r\n" for number in range(2000))
+    long = [*hello(), *envelope(), *lines("C DATA", "S 354 go"), ("C", body)]
+    to = tracker()
+    feed(to, [*known(), *dialogue(long, 2), *dialogue(WHOLE[:-4], 3)])
+    for _ in range(5):
+        to.sweep()
+    assert to.streams.open == 1
+    assert to.open == 2
+    to.close()
+    assert [len(c.dialogue) for c in to.done] == [13, 13, 10, 11]
+    assert len(reports([*known(), *dialogue(long, 2)], every=7)) == 3
+
+
 def test_idle_connections_are_closed_in_time() -> None:
     limits = Limits(idle_seconds=60)
     to = tracker(limits=limits)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from .packed import Packed
 from .repeat import Guide
-from .segments import PLAIN, PLAIN_BITS, Held
+from .segments import PLAIN, PLAIN_BITS, WholeSegment
 from .walker import Walker
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ class Gatherer:
     def __init__(self, leader: Leader, streams: Reassembler) -> None:
         self._leader = leader
         self._streams = streams
-        self._held: dict[bytes, Callable[[Held], None]] = {}  # by both keys: what takes the segments of a walker
+        self._held: dict[
+            bytes, Callable[[WholeSegment], None]
+        ] = {}  # by both keys: what takes the segments of a walker
         self._young: list[Walker] = []  # what is looked at again after each block
         self._weight = 0  # bytes in walkers that are looked at after each block
         self._followed = 0  # walkers that are followed
@@ -131,7 +133,7 @@ class Gatherer:
         self._held[walker.client] = self._held[walker.server] = walker.opened
         self._young.append(walker)
 
-    def woken(self, packed: Packed, held: Held) -> None:
+    def woken(self, packed: Packed, held: WholeSegment) -> None:
         """See ``packed.Waker``."""
         self._unpack(packed)
         add = self._held.get(held[0])
@@ -140,7 +142,7 @@ class Gatherer:
         else:
             self.follow(held)
 
-    def follow(self, held: Held) -> None:
+    def follow(self, held: WholeSegment) -> None:
         """See ``walker.Keeper``."""
         key, seq, ack, flags, payload, frame, time_ns = held
         self._streams.feed(key, seq, ack, flags, payload, 0, frame, time_ns)
@@ -306,6 +308,6 @@ class Gatherer:
         self._end(self._unpacked(one))
 
 
-def _whose(add: Callable[[Held], None]) -> Walker | Packed:
+def _whose(add: Callable[[WholeSegment], None]) -> Walker | Packed:
     """Whose method ``add`` is."""
     return cast("Walker | Packed", cast("MethodType", add).__self__)

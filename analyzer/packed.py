@@ -9,7 +9,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from .segments import Held
+    from .segments import WholeSegment
     from .walker import Walker
 
 __all__ = ["Packed"]
@@ -24,7 +24,7 @@ _COUNT = 4  # bytes in front, that say how many there are
 class Waker(Protocol):
     """Whoever holds what is packed."""
 
-    def woken(self, packed: Packed, held: Held) -> None:
+    def woken(self, packed: Packed, held: WholeSegment) -> None:
         """A segment came for ``packed``."""
 
 
@@ -44,15 +44,15 @@ class Packed:
         ]
         self._whole = b"".join((len(heads).to_bytes(_COUNT, "big"), *heads, *(held[4] for held in segments)))
 
-    def woken(self, held: Held) -> None:
+    def woken(self, held: WholeSegment) -> None:
         """Takes a segment."""
         self._waker.woken(self, held)
 
-    def segments(self) -> list[Held]:
+    def segments(self) -> list[WholeSegment]:
         """The segments as they came; the first two are the handshake."""
         whole = self._whole
         at = self._end
-        segments: list[Held] = []
+        segments: list[WholeSegment] = []
         for client, seq, ack, flags, length, frame, time_ns in _unpack(whole[_COUNT:at]):
             payload = whole[at : at + length]
             at += length

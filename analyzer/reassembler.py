@@ -19,10 +19,10 @@
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .causal import pump
+from .handshakes import ACK, SYN, Handshakes, drop_oldest
 from .limits import DEFAULT_LIMITS, Limits
 from .ordering import (
     RECENT_BYTES,
@@ -39,16 +39,17 @@ from .ordering import (
 )
 from .pressure import EACH, FLOW, heaviest, weight
 from .resets import RST, is_doubtful
-from .streams import HALF, M32, SANE_AHEAD, Flow, Kept, Stream
+from .streams import HALF, M32, SANE_AHEAD, Flow, Kept, Stream, reversed_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .segments import WholeSegment
     from .streams import How, Reset
 
 __all__ = ["Reassembler"]
 
-FIN, SYN, ACK = 0x01, 0x02, 0x10
+FIN = 0x01
 
 _LEAP_NS = 60_000_000_000
 
@@ -80,7 +81,7 @@ class Reassembler:
         self._accept = accept
         self._limits = limits
         self._streams: dict[bytes, Stream] = {}
-        self._handshakes: dict[bytes, tuple[int, int, int, bool, int]] = {}
+        self._handshakes = Handshakes(limits.handshakes)
         # key: (isn, frame, time, has ACK, what it or the ACK behind it acknowledges, -1: nothing)
         self._closed: dict[bytes, int | None] = {}  # key: isn
         self.ignored: set[bytes] = set()  # of these, what carries something else: sources may leave it out
@@ -90,7 +91,6 @@ class Reassembler:
         self._free = limits.all_held_bytes  # bytes that may be kept before all are weighed
         self.relieved = 0  # connections whose holes were waited for no longer, for what all held together
         self.evicted = 0
-        self.forgotten = 0  # handshakes given up, so that what follows them looks like mid-stream
         self.now_ns = 0  # latest time of a segment that the slow road saw: near enough for idle times
 
     @property
@@ -157,17 +157,12 @@ class Reassembler:
         if stream is not None:
             self._end(stream.flow, "", stream.flow.last_ns)
 
-    def answered(self, key: bytes, ack: int) -> tuple[bytes, int, int, int, bytes, int, int] | None:
-        """The SYN that a segment with SYN and ACK of ``key`` answers, as (key, sequence number, 0, flags, b"", frame,
-        time), if nothing else is known between the two. It is forgotten here: somebody else follows the connection."""
-        back = _reversed(key)
-        syn = self._handshakes.get(back)
-        if syn is None or syn[3] or (ack - syn[0]) & M32 != 1:
+    def answered(self, key: bytes, ack: int) -> WholeSegment | None:
+        """The SYN that a segment with SYN and ACK of ``key`` answers, if nothing else is known between the two. It is
+        forgotten here: somebody else follows the connection."""
+        if key in self._streams or key in self._closed:
             return None
-        if key in self._streams or back in self._streams or key in self._handshakes or key in self._closed:
-            return None
-        del self._handshakes[back]
-        return back, syn[0], 0, SYN, b"", syn[1], syn[2]
+        return self._handshakes.hand_over(key, ack)
 
     def let_go(self, client: bytes) -> int | None:
         """Forget the connection, which will be fed again from the beginning if it goes on; returns its number. None:
@@ -262,7 +257,7 @@ class Reassembler:
 
     def problems(self) -> list[str]:
         """What limits did to connections of which nothing else tells, since this was last asked; in plain sentences."""
-        forgotten, self.forgotten = self.forgotten, 0
+        forgotten, self._handshakes.forgotten = self._handshakes.forgotten, 0
         relieved, self.relieved = self.relieved, 0
         limits, said = self._limits, []
         if forgotten:
@@ -293,11 +288,11 @@ class Reassembler:
             seq = (seq + 1) & M32
             if stream is None and key in self._streams:
                 return  # whose connection goes on, for now
-        elif stream is not None and key in self._handshakes and self._follows_syn(stream, key, seq):
+        elif stream is not None and seq != stream.next and self._handshakes.follows(key, seq):
             self._replace(stream, key, time_ns)
             stream = None
         if stream is None:
-            if not (payload or missing) and (flags & SYN or not self._carried(key, seq, ack)):
+            if not (payload or missing) and (flags & SYN or not self._handshakes.carried(key, seq, ack)):
                 return
             if key in self._closed:
                 return
@@ -372,10 +367,8 @@ class Reassembler:
         self, stream: Stream | None, key: bytes, seq: int, ack: int, flags: int, frame: int, time_ns: int
     ) -> Stream | None:
         """Remember the handshake; one that is answered ends the connection that held the ports."""
-        back = _reversed(key)
-        mine = self._handshakes.get(back) if flags & ACK else None
         if stream is not None:
-            if mine is not None and (ack - mine[0]) & M32 == 1:
+            if flags & ACK and self._handshakes.answers(key, ack):
                 self._replace(stream, key, time_ns)
             elif stream.isn == seq:
                 return stream
@@ -387,66 +380,36 @@ class Reassembler:
             if self._closed[key] == seq:
                 return None  # a late copy
             self._forget(key)
-        elif len(self._handshakes) >= self._limits.handshakes > 0:
-            self.forgotten += _drop_oldest(self._handshakes)
-        known = self._handshakes.get(key)
-        if known is None or (known[0] != seq and not (not flags & ACK and self._is_answered(back))):
-            self._handshakes[key] = (seq, frame, time_ns, bool(flags & ACK), ack if flags & ACK else -1)
-        if mine is not None and mine[0] != (ack - 1) & M32:
-            self._handshakes[back] = ((ack - 1) & M32, *mine[1:])  # the answer tells which SYN was the peer's
+        else:
+            self._handshakes.make_room()
+        self._handshakes.note(key, seq, ack, flags, frame, time_ns)
         return None
-
-    def _follows_syn(self, stream: Stream, key: bytes, seq: int) -> bool:
-        """Whether a segment is the next behind a SYN of another connection on these ports."""
-        return seq != stream.next and (seq - self._handshakes[key][0]) & M32 == 1
-
-    def _is_answered(self, back: bytes) -> bool:
-        """Whether the SYN of the other direction than ``back`` had an answer: a later one with another number is then
-        forged, or will have an answer of its own."""
-        theirs = self._handshakes.get(back)
-        return theirs is not None and theirs[3]
 
     def _replace(self, stream: Stream, key: bytes, time_ns: int) -> None:
         """Another connection holds the ports now."""
         self._end(stream.flow, "the same addresses and ports began a new connection", time_ns)
         self._forget(key)
 
-    def _carried(self, key: bytes, seq: int, ack: int) -> bool:
-        """Whether a segment without data shows that its connection carried some, of which nothing was captured."""
-        mine = self._handshakes.get(key)
-        if mine is None:
-            return False
-        theirs = self._handshakes.get(_reversed(key))
-        if theirs is None:
-            if mine[4] < 0 and (seq - mine[0]) & M32 == 1:
-                self._handshakes[key] = (*mine[:4], ack)  # the SYN of the peer was lost: this tells its number
-            return False
-        # SYN and FIN take a number each
-        return 2 < (seq - mine[0]) & M32 < SANE_AHEAD or 2 < (ack - theirs[0]) & M32 < SANE_AHEAD
-
     def _open(self, key: bytes, seq: int, frame: int, time_ns: int) -> Stream:
         """First payload of a connection: make its two streams from what the handshake told."""
-        back = _reversed(key)
-        mine, theirs = self._handshakes.pop(key, None), self._handshakes.pop(back, None)
-        if mine is not None and (seq - mine[0]) & M32 >= SANE_AHEAD:
-            mine = None  # the SYN of somebody else; a keep-alive may stand in the place of the SYN itself
-        stream, peer = Stream(key), Stream(back)
-        responder_first = (mine is not None and mine[3]) or (theirs is not None and not theirs[3])
+        mine, theirs = self._handshakes.take(key, seq)
+        stream, peer = Stream(key), Stream(reversed_key(key))
+        responder_first = (mine is not None and mine.answers) or (theirs is not None and not theirs.answers)
         one, other = (peer, stream) if responder_first else (stream, peer)
         flow = Flow(one, other, frame, time_ns, self.kept)
         self.kept.grown += FLOW
         for one, known in ((stream, mine), (peer, theirs)):
             if known is not None:
-                one.isn = known[0]
-                one.next = (known[0] + 1) & M32
+                one.isn = known.isn
+                one.next = (known.isn + 1) & M32
                 one.seen = one.told = True
-                one.peer.base = known[4]
-                one.peer.told = one.peer.told or known[3]
-                if known[1] < flow.first_frame:
-                    flow.first_frame, flow.started_ns = known[1], min(flow.started_ns, known[2])
+                one.peer.base = known.acked
+                one.peer.told = one.peer.told or known.answers
+                if known.frame < flow.first_frame:
+                    flow.first_frame, flow.started_ns = known.frame, min(flow.started_ns, known.time_ns)
         flow.handshake = mine is not None or theirs is not None
         self._streams[key] = stream
-        self._streams[back] = peer
+        self._streams[peer.key] = peer
         self._accept(flow)
         return stream
 
@@ -544,14 +507,14 @@ class Reassembler:
         self._closed.pop(key, None)  # to its new place at the end
         self._closed[key] = isn
         if len(self._closed) > 2 * self._limits.closed_connections > 0:
-            _drop_oldest(self._closed, self.ignored)
+            drop_oldest(self._closed, self.ignored)
 
     def _evict(self, flow: Flow, why: str) -> None:
         self.evicted += 1
         self._end(flow, why, flow.last_ns)
 
     def _forget(self, key: bytes) -> None:
-        for one in (key, _reversed(key)):
+        for one in (key, reversed_key(key)):
             self._closed.pop(one, None)
             self.ignored.discard(one)
 
@@ -563,26 +526,8 @@ def _part(flow: Flow) -> None:
     flow.a.recent, flow.b.recent = [], []
 
 
-def _drop_oldest(table: dict[bytes, Any], also: set[bytes] | None = None) -> int:
-    """Drop an eighth of ``table``, and those keys from ``also``; returns how many. One at a time would cost a walk over
-    all the places that were dropped before."""
-    oldest = list(islice(table, len(table) // 8 + 1))
-    for key in oldest:
-        del table[key]
-    if also is not None:
-        also.difference_update(oldest)
-    return len(oldest)
-
-
 def _withdraw(stream: Stream) -> None:
     """Forget what an ACK claimed: only what was captured was sent."""
     stream.doubts = stream.proof = 0
     stream.acked = stream.offset
     stream.top = max(stream.offset, stream.held[-1].end if stream.held else 0)
-
-
-def _reversed(key: bytes) -> bytes:
-    """The key of the other direction."""
-    if len(key) == 12:
-        return key[4:8] + key[:4] + key[10:] + key[8:10]
-    return key[16:32] + key[:16] + key[34:] + key[32:34]

@@ -27,7 +27,7 @@ from .links import LINKS, RAW, link_name
 from .network import Found, Fragment, SegmentFields, Verdict
 from .network import decode as decode_raw
 
-__all__ = ["PLAIN", "PLAIN_BITS", "DecodeTally", "Gathered", "Held", "SegmentDecoder", "SegmentSink", "nobody"]
+__all__ = ["PLAIN", "PLAIN_BITS", "DecodeTally", "Gathered", "SegmentDecoder", "SegmentSink", "WholeSegment", "nobody"]
 
 SegmentSink = Callable[[bytes, int, int, int, bytes, int, int, int], None]
 """Takes (flow, seq, ack, flags, payload, missing, frame, time_ns), by position.
@@ -38,10 +38,10 @@ follow ``payload`` in this segment and were not captured. ``frame``: number in i
 nanoseconds since 1970. Every segment comes, bare ACKs too.
 """
 
-Held = tuple[bytes, int, int, int, bytes, int, int]
+WholeSegment = tuple[bytes, int, int, int, bytes, int, int]
 """A segment of which all was captured: (flow, seq, ack, flags, payload, frame, time_ns)."""
 
-Gathered = Callable[[bytes], Callable[[Held], None] | None]
+Gathered = Callable[[bytes], Callable[[WholeSegment], None] | None]
 """Tells by the flow who takes its segments where they are plain (``PLAIN``) and whole, None: the sink, as ever."""
 
 PLAIN_BITS, PLAIN = 0x17, 0x10

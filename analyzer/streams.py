@@ -37,6 +37,7 @@ __all__ = [
     "Reset",
     "Run",
     "Stream",
+    "reversed_key",
 ]
 
 M32 = 0xFFFFFFFF
@@ -253,3 +254,10 @@ class Flow:
     def started(self) -> tuple[int, int]:
         """Time and frame of its first segment."""
         return self.started_ns, self.first_frame
+
+
+def reversed_key(key: bytes) -> bytes:
+    """The key of the other direction."""
+    if len(key) == 12:
+        return key[4:8] + key[:4] + key[10:] + key[8:10]
+    return key[16:32] + key[:16] + key[34:] + key[32:34]

@@ -34,7 +34,7 @@ from .content import Content
 from .endpoints import endpoint
 from .letter import Letter, letter
 from .repeat import Repeat
-from .segments import Held
+from .segments import WholeSegment
 from .servers import Offer, PlainOffer
 from .steps import ENDS, SMALL_SIZE
 from .streams import HALF, M32
@@ -55,11 +55,11 @@ class Keeper(Protocol):
     def went_on(self, walker: Walker) -> None:
         """``walker`` has come to something that may not wait."""
 
-    def follow(self, held: Held) -> None:
+    def follow(self, held: WholeSegment) -> None:
         """A segment came that is for the reassembler too."""
 
 
-class Walker(list[Held]):
+class Walker(list[WholeSegment]):
     """The segments of one connection behind its ``handshake``, and how far they lead.
 
     ``client``, ``server``: keys of both streams. ``number``: of the connection, 0 until the server has said something.
@@ -93,7 +93,9 @@ class Walker(list[Held]):
         "weight",
     )
 
-    def __init__(self, guide: Guide, keeper: Keeper, kind: object, handshake: tuple[Held, Held]) -> None:
+    def __init__(
+        self, guide: Guide, keeper: Keeper, kind: object, handshake: tuple[WholeSegment, WholeSegment]
+    ) -> None:
         """``handshake``: the SYN and its answer. Call ``restart`` next."""
         self._guide = guide
         self._keeper = keeper
@@ -119,14 +121,14 @@ class Walker(list[Held]):
 
     # -- gathering -------------------------------------------------------------------------------------------------
 
-    def opened(self, held: Held) -> None:
+    def opened(self, held: WholeSegment) -> None:
         """Takes a segment before a hello was accepted: what the server says is looked at at once, and whoever speaks
         first."""
         self.append(held)
         if held[4] and (held[0] == self.server or not self.number):
             self._keeper.went_on(self)
 
-    def follow(self, held: Held) -> None:
+    def follow(self, held: WholeSegment) -> None:
         """Takes a segment while the reassembler follows the connection as well."""
         self.append(held)
         self._keeper.follow(held)

@@ -42,6 +42,7 @@ FLOORS: list[tuple[str, ...]] = [
         "analyzer.ordering",
         "analyzer.resets",
         "analyzer.pressure",
+        "analyzer.handshakes",
         "analyzer.reassembler",
     ),
     # from bytes to exchanges

@@ -128,7 +128,7 @@ class _Heard:
         self.at[stream] += length
 
     def closed(self, stream: Stream, how: How, *_: int) -> None:
-        assert how in {"fin", "rst"}
+        assert how in {"fin", "rst", "unseen"}
 
     def conflict(self, stream: Stream, offset: int, *_: Any) -> None:
         assert offset >= 0

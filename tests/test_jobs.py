@@ -130,6 +130,17 @@ def test_a_process_that_dies_is_missed_by_nobody(tmp_path: Path, monkeypatch: py
     assert written([path], 2) == alone
 
 
+def test_a_system_without_room_for_them_gets_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = capture(tmp_path / "a.pcap", *[WHOLE] * 4)
+    alone = written([path], 1)
+
+    def full() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", full)
+    assert written([path], 3) == alone
+
+
 def smtpwire(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "smtpwire", "audit", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, check=False, timeout=60)

@@ -48,13 +48,21 @@ def packed(
 
 
 class Hand:
-    """A worker as this process sees it. ``numbers``: of its connections, by those that it gave them, less one."""
+    """A worker as this process sees it. ``numbers``: of its connections, by those that it gave them, less one.
+
+    Raises OSError where the system gives no process.
+    """
 
     def __init__(self, run: Callable[[int], None], others: Sequence[Hand]) -> None:
         self._number = len(others)
         self.pipe: BinaryIO
         source, target = os.pipe()
-        self.pid = os.fork()
+        try:
+            self.pid = os.fork()
+        except OSError:
+            os.close(source)
+            os.close(target)
+            raise
         if not self.pid:
             status = 1
             try:

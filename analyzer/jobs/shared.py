@@ -17,7 +17,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 from contextlib import suppress
@@ -88,11 +87,8 @@ class SharedAudit:
         settled: Callable[[], None] | None = None,
     ) -> Iterator[Capture | Connection]:
         """See ``Audit.run``; only captures are yielded, connections have been written."""
-        gc.freeze()  # so that no collection writes to memory that the processes have in common
         try:
-            for number in range(self._jobs):
-                share = Share(number, self._jobs)
-                self._hands.append(Hand(partial(_work, self.options, paths, share), self._hands))
+            self._begin(paths)
             yield from self._merged(progress, settled)
         except Alone:
             self._end()
@@ -103,6 +99,15 @@ class SharedAudit:
             self._end()
             raise
         self._end()
+
+    def _begin(self, paths: Sequence[str]) -> None:
+        """Fork the workers. Raises ``Alone`` where the system has no room for them."""
+        try:
+            for number in range(self._jobs):
+                share = Share(number, self._jobs)
+                self._hands.append(Hand(partial(_work, self.options, paths, share), self._hands))
+        except OSError:
+            raise Alone from None
 
     def stop(self) -> Iterator[Capture | Connection]:
         """See ``Audit.stop``."""

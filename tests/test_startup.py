@@ -33,7 +33,6 @@ HEAVY = {
         "ssl",
         "email",
         "tomllib",
-        "ipaddress",
         "hmac",
         "secrets",
         "tempfile",

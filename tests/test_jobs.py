@@ -190,15 +190,18 @@ def test_none_of_them_is_left_behind(tmp_path: Path) -> None:
 
 class TestWorth:
     @pytest.fixture(autouse=True)
-    def _two_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _two_cores(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
-        monkeypatch.setattr(os, "getloadavg", lambda: (0.9, 3.0, 3.0), raising=False)
+        (tmp_path / "load").write_text("9.90 3.00 3.00 1/99 4711\n")
+        monkeypatch.setattr(worth, "_LOAD", tmp_path / "load")
         monkeypatch.setattr(worth, "SMALL", 1000)
 
     def test_a_busy_machine_gets_no_more_to_do(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = str(capture(tmp_path / "a.pcap", WHOLE))
-        monkeypatch.setattr(os, "getloadavg", lambda: (1.9, 0.0, 0.0))
+        (tmp_path / "load").write_text("0.00 0.00 0.00 2/99 4711\n")
         assert worth.worth_sharing(Options(), [path]) == 1
+        (tmp_path / "load").unlink()
+        assert worth.worth_sharing(Options(), [path]) == 2
 
     def test_much_mail_is(self, tmp_path: Path) -> None:
         assert worth.worth_sharing(Options(), [str(capture(tmp_path / "a.pcap", WHOLE))]) == 2

@@ -21,7 +21,7 @@ __all__ = ["worth_sharing"]
 SMALL = 8 << 20  # bytes of all inputs below which a second process takes longer to start than it saves
 DENSE = 0.3  # share of frames on ports of SMTP from which on the work on them is most of it
 MAX_JOBS = 4  # without being asked for: the first process has to keep up with all others
-SPARE = 1.5  # what was busy in the last minute may have been this command's own kind, one after the other
+_LOAD = Path("/proc/loadavg")  # proc_loadavg(5)
 
 
 def worth_sharing(options: Options, paths: Sequence[str]) -> int:
@@ -37,8 +37,16 @@ def worth_sharing(options: Options, paths: Sequence[str]) -> int:
         return 1
     if sum(state.st_size for state in states) < SMALL or not _is_dense(paths[0], options.ports):
         return 1
-    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    return max(1, min(cores, MAX_JOBS, int(cores - busy + SPARE)))
+    return max(1, min(MAX_JOBS, cores - _busy()))
+
+
+def _busy() -> int:
+    """Processes beside this one that want to run now; 0 where the system does not say. What was busy a minute ago may
+    have been this command's own kind, one after the other."""
+    try:
+        return int(_LOAD.read_text("ascii").split()[3].partition("/")[0]) - 1
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _is_dense(path: str, ports: frozenset[int]) -> bool:

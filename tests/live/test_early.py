@@ -164,7 +164,7 @@ class TestStanding:
             watched.feed([frame])
             for view in watched.audit.standing():
                 assert "AGFsaWNl" not in str(view)
-                assert "a@client.example" not in str(view.dialogue)
+                assert "<a@client.example>" not in str(view.dialogue)
         watched.close()
         unwatched = Run(Options(redact=Redact.PII)).feed(frames(login)).close()
         one, other = watched.ended[1], unwatched.ended[1]

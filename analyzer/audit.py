@@ -128,11 +128,10 @@ class Audit:
         was yielded until then is all that is known. A connection may go on from one input to the next.
         """
         tracker = self.tracker
-        sink, ports, ignored = tracker.segment, self.options.ports, tracker.streams.ignored
+        sink, ignored = tracker.segment, tracker.streams.ignored
         if self._share is not None and tracker.places is not None:
-            # those of other shares are on the same ports
-            sink, ports = self._share.door(sink, ignored, tracker.places), frozenset()
-        decoder = SegmentDecoder(sink, self.options.decoder, ports, ignored, self.options.limits, tracker.gathered)
+            sink = self._share.door(sink, ignored, tracker.places)
+        decoder = SegmentDecoder(sink, self.options.decoder, ignored, self.options.limits, tracker.gathered)
         for source in open_inputs(paths):
             self._reading = source.capture
             self._whereabouts.begin(source.capture.path, tracker.under_way(), tracker.clock)

@@ -173,6 +173,8 @@ class Gatherer:
         walker.append((key, seq, ack, flags, payload, frame, time_ns))
         if how == _FIN | _ACK and walker.half is None:
             walker.half = key
+            if payload and not walker.number:
+                self.went_on(walker)  # the first words may be the last
         else:
             self._end(walker)
 

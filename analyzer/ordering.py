@@ -46,7 +46,7 @@ def put(stream: Stream, start: int, payload: bytes, needs: int, frame: int, time
         if not payload:
             return
         start = offset
-    if (stream.fin >= 0 and start >= stream.fin) or start >= offset + SANE_AHEAD:
+    if (stream.fin >= 0 and start >= stream.fin) or start + len(payload) >= offset + SANE_AHEAD:
         return
     if start > offset or (stream.held and start + len(payload) > stream.held[0].start):
         _hold(stream, Held(start, start + len(payload), payload, needs, frame, time_ns))

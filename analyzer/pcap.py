@@ -75,9 +75,8 @@ class PcapReader(Reader):
         # seconds, fraction, captured length
         plain = Plain.of(decoder, link_type, order, f"3I{head - 12}x")
         record, segment, segment_6, to_ip = plain[:4]
-        ipv4, ipv6, fragmented, tunnel_ports, tunnel_port_bytes, ports = plain[4:]
-        to_tcp, to_flow, to_seq, to_flags = to_ip + 20, to_ip + 12, to_ip + 24, to_ip + 33
-        to_tcp_6, to_flow_6, to_next = to_ip + 40, to_ip + 8, to_ip + 6
+        ipv4, ipv6, fragmented, tunnel_ports = plain[4:]
+        to_tcp, to_tcp_6, to_flow_6, to_next = to_ip + 20, to_ip + 40, to_ip + 8, to_ip + 6
         least, least_6 = to_ip - head + 40, to_ip - head + 60
         header = Struct("<4I" if order == "little" else ">4I").unpack_from
         tunnels, extensions = TUNNEL_PROTOCOLS, EXTENSIONS
@@ -93,7 +92,7 @@ class PcapReader(Reader):
             start, before = at, number
             behind = last = at
             while at <= last_header:
-                seconds, fraction, captured, kind, version, offset, protocol, source, target = record(data, at)
+                seconds, fraction, captured, kind, version, offset, protocol, flow, flags = record(data, at)
                 behind = at + head + captured
                 if behind > size:
                     break
@@ -101,15 +100,10 @@ class PcapReader(Reader):
                 last = at
                 if kind == ipv4 and version == 0x45 and captured >= least and not offset & fragmented:
                     if protocol == 6:
-                        if (
-                            source not in ports
-                            and target not in ports
-                            and data[at + to_flow : at + to_seq] in ignored
-                            and not data[at + to_flags] & 2
-                        ):
+                        if flow in ignored and not flags & 2:
                             at = behind
                             continue
-                        total, flow, seq, ack, words, flags = segment(data, at)
+                        total, seq, ack, words = segment(data, at)
                         begin = at + to_tcp + (words >> 2 & 60)
                         end = at + to_ip + total
                         if begin <= end <= behind and words >= 0x50:
@@ -123,7 +117,7 @@ class PcapReader(Reader):
                             at = behind
                             continue
                     elif protocol == 17:
-                        if target not in tunnel_ports:
+                        if flow[10:] not in tunnel_ports:
                             at = behind
                             continue
                     elif protocol not in tunnels:
@@ -149,7 +143,7 @@ class PcapReader(Reader):
                             at = behind
                             continue
                     elif protocol == 17:
-                        if data[at + to_tcp_6 + 2 : at + to_tcp_6 + 4] not in tunnel_port_bytes:
+                        if data[at + to_tcp_6 + 2 : at + to_tcp_6 + 4] not in tunnel_ports:
                             at = behind
                             continue
                     elif protocol not in tunnels and protocol not in extensions:

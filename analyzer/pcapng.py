@@ -247,9 +247,8 @@ class PcapngReader(Reader):
         interface = self._interfaces[index]
         link_type, unit, shift = interface.link_type, interface.unit, interface.offset
         record, segment, segment_6, to_ip = interface.plain[:4]
-        ipv4, ipv6, fragmented, tunnel_ports, tunnel_port_bytes, ports = interface.plain[4:]
-        to_tcp, to_flow, to_seq, to_flags = to_ip + 20, to_ip + 12, to_ip + 24, to_ip + 33
-        to_tcp_6, to_flow_6, to_next = to_ip + 40, to_ip + 8, to_ip + 6
+        ipv4, ipv6, fragmented, tunnel_ports = interface.plain[4:]
+        to_tcp, to_tcp_6, to_flow_6, to_next = to_ip + 20, to_ip + 40, to_ip + 8, to_ip + 6
         least, least_6 = to_tcp - 8, to_tcp_6 - 8  # a TCP header more, the block's 28 bytes less
         tunnels, extensions = TUNNEL_PROTOCOLS, EXTENSIONS
         sink, gathered, ignored, frame = decoder.sink, decoder.gathered, decoder.ignored, decoder.frame
@@ -258,9 +257,7 @@ class PcapngReader(Reader):
         number, octets, calls, last = self.frames, 0, 0, -1
         last_header = size - 32
         while at <= last_header:
-            block, length, which, high, low, captured, kind, version, offset, protocol, source, target = record(
-                data, at
-            )
+            block, length, which, high, low, captured, kind, version, offset, protocol, flow, flags = record(data, at)
             behind = at + length
             if block != _ENHANCED or which != index or behind > size or captured + 32 > length or length & 3:
                 break
@@ -270,15 +267,10 @@ class PcapngReader(Reader):
             stop = at + 28 + captured
             if kind == ipv4 and version == 0x45 and captured >= least and not offset & fragmented:
                 if protocol == 6:
-                    if (
-                        source not in ports
-                        and target not in ports
-                        and data[at + to_flow : at + to_seq] in ignored
-                        and not data[at + to_flags] & 2
-                    ):
+                    if flow in ignored and not flags & 2:
                         at = behind
                         continue
-                    total, flow, seq, ack, words, flags = segment(data, at)
+                    total, seq, ack, words = segment(data, at)
                     begin = at + to_tcp + (words >> 2 & 60)
                     end = at + to_ip + total
                     if begin <= end <= stop and words >= 0x50:
@@ -290,7 +282,7 @@ class PcapngReader(Reader):
                         at = behind
                         continue
                 elif protocol == 17:
-                    if target not in tunnel_ports:
+                    if flow[10:] not in tunnel_ports:
                         at = behind
                         continue
                 elif protocol not in tunnels:
@@ -314,7 +306,7 @@ class PcapngReader(Reader):
                         at = behind
                         continue
                 elif protocol == 17:
-                    if data[at + to_tcp_6 + 2 : at + to_tcp_6 + 4] not in tunnel_port_bytes:
+                    if data[at + to_tcp_6 + 2 : at + to_tcp_6 + 4] not in tunnel_ports:
                         at = behind
                         continue
                 elif protocol not in tunnels and protocol not in extensions:

@@ -50,9 +50,7 @@ class Plain(NamedTuple):
     ipv4: int
     ipv6: int
     fragmented: int
-    tunnel_ports: frozenset[int]
-    tunnel_port_bytes: frozenset[bytes]
-    ports: frozenset[int]
+    tunnel_ports: frozenset[bytes]
 
     @classmethod
     def of(cls, decoder: SegmentDecoder, link_type: int, order: Order, header: str) -> Plain:
@@ -66,19 +64,19 @@ class Plain(NamedTuple):
             return int.from_bytes(value.to_bytes(2, "big"), order)
 
         return cls(
-            # header | EtherType, version and length of header, flags and offset, protocol, source port, target port
-            Struct(f"{'<' if order == 'little' else '>'}{header}{kind}xH{packet - kind - 2}xB5xHxB10xHH").unpack_from,
-            # total length, flow, sequence number, acknowledgment number, data offset, flags
-            Struct(f"!{ip}x2xH8x12sIIBB").unpack_from,
-            # payload length, the same
+            # header | EtherType, version and length of header, flags and offset, protocol, flow, flags
+            Struct(
+                f"{'<' if order == 'little' else '>'}{header}{kind}xH{packet - kind - 2}xB5xHxB2x12s9xB"
+            ).unpack_from,
+            # total length, sequence number, acknowledgment number, data offset
+            Struct(f"!{ip}x2xH20xIIB").unpack_from,
+            # payload length, flow, sequence number, acknowledgment number, data offset, flags
             Struct(f"!{ip}x4xH2x36sIIBB").unpack_from,
             ip,
             seen(0x0800) if known else -1,
             seen(0x86DD) if known else -1,
             seen(0x3FFF),  # RFC 791 §3.1: more fragments, or an offset
-            frozenset(map(seen, TUNNEL_PORTS)),
             frozenset(port.to_bytes(2, "big") for port in TUNNEL_PORTS),
-            frozenset(map(seen, decoder.ports)),
         )
 
 

@@ -8,7 +8,8 @@
 # are cut out of the frame by the innermost IP header, exactly as in the raw lane.
 #
 # What Scapy leaves closed and we know: 0x9100 and 0x9200 as VLAN tags, loopback headers in the byte order of another
-# machine, and IPv6 packets whose length is 0 because of offload.
+# machine, and IPv6 packets whose length is 0 because of offload. A routing header is as long as it says (RFC 8200
+# §4.4), also where that is no whole number of addresses.
 #
 # A TCP header that an ICMP error quotes is a TCPerror below an IPerror to Scapy; it is no segment.
 #
@@ -21,7 +22,14 @@ from socket import AF_INET, AF_INET6, inet_pton
 from scapy.contrib import mpls  # noqa: F401  binds MPLS to Ethernet and GRE
 from scapy.layers import vxlan  # noqa: F401  binds VXLAN to UDP
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror
-from scapy.layers.inet6 import IPerror6, IPv6, IPv6ExtHdrFragment, _IPv6ExtHdr
+from scapy.layers.inet6 import (
+    IPerror6,
+    IPv6,
+    IPv6ExtHdrFragment,
+    IPv6ExtHdrRouting,
+    IPv6ExtHdrSegmentRouting,
+    _IPv6ExtHdr,
+)
 from scapy.layers.l2 import GRE, CookedLinux, CookedLinuxV2, Dot1Q, Ether
 from scapy.layers.ppp import HDLC, PPP, PPPoE
 from scapy.packet import NoPayload, Packet, Raw
@@ -44,6 +52,7 @@ _ROOTS: dict[int, type[Packet]] = {
 _TAGGED = (Ether, Dot1Q, CookedLinux)
 _LAYERS = 64  # headers around a segment that are gone through; five are many
 _HEADERS = 256  # bytes for all of them. Scapy opens what it gets at once, 0.1 ms a header: an attacker would send many
+_ROUTING = (IPv6ExtHdrRouting, IPv6ExtHdrSegmentRouting)
 _QUOTED = (ICMP, IPerror, IPerror6)
 
 
@@ -97,7 +106,12 @@ class _Walk:
                     break
                 layer = self._open(unopened, at)
                 continue
-            at += len(layer.raw_packet_cache or b"")
+            size = len(layer.raw_packet_cache or b"")
+            if isinstance(layer, _ROUTING) and size != 8 * layer.len + 8:
+                at += 8 * layer.len + 8
+                outer, layer = layer, self._open(layer.guess_payload_class(b""), at)  # type: ignore[no-untyped-call]
+                continue
+            at += size
             outer, layer = layer, layer.payload
         return Verdict.BROKEN if _announces_more(outer) else Verdict.OTHER
 

@@ -81,7 +81,7 @@ class SegmentDecoder:
     """Takes frames, calls ``sink`` for each TCP segment.
 
     Segments of flows in ``ignored`` (keys of both directions, kept by the consumer) may be left out, unless they begin
-    a connection. ``ports``: on these there is nothing to ignore, so the hot loops need not look.
+    a connection.
 
     One decoder serves all inputs of a run, since connections and fragmented datagrams may go on from file to file;
     ``tally`` is set anew for each.
@@ -91,14 +91,12 @@ class SegmentDecoder:
         self,
         sink: SegmentSink,
         decoder: Literal["raw", "scapy"] = "raw",
-        ports: frozenset[int] = frozenset(),
         ignored: set[bytes] | None = None,
         limits: Limits = DEFAULT_LIMITS,
         gathered: Gathered = nobody,
     ) -> None:
         self.sink = sink
         self.gathered = gathered
-        self.ports = ports
         self.raw = decoder == "raw"
         self.ignored: set[bytes] = set() if ignored is None else ignored
         self.tally = DecodeTally()

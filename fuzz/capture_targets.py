@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["frame", "gunzip", "memory", "pcap", "pcapng"]
 
-_PORTS = (frozenset[int](), frozenset({25, 587}))
 _HEADS = sorted(MAGICS)
 _SENTENCE = 200  # characters that a problem may take
 _PROBLEMS = 64
@@ -32,9 +31,9 @@ _PROBLEMS = 64
 class _Seen:
     """Everything that a reader and its decoder told."""
 
-    def __init__(self, window: Window, kind: type[Reader], ports: frozenset[int]) -> None:
+    def __init__(self, window: Window, kind: type[Reader]) -> None:
         self.segments: list[tuple[object, ...]] = []
-        decoder = SegmentDecoder(self._segment, ports=ports)
+        decoder = SegmentDecoder(self._segment)
         reader = kind(window)
         for _ in reader.run(decoder):
             assert reader.frames >= 0
@@ -50,18 +49,18 @@ class _Seen:
         self.segments.append(segment)
 
 
-def _read(kind: type[Reader], data: bytes, ports: frozenset[int], block: int) -> None:
+def _read(kind: type[Reader], data: bytes, block: int) -> None:
     """However the bytes come, in pieces of any size or from a file, the reader sees the same."""
     stream = StreamWindow(io.BytesIO(data).read, block)
     stream.advance(0, FILE_HEADER)
-    pieces = _Seen(stream, kind, ports)
+    pieces = _Seen(stream, kind)
     with tempfile.TemporaryFile(dir=memory()) as file:
         file.write(data)
         file.flush()
         os.lseek(file.fileno(), 0, os.SEEK_SET)
         window = FileWindow(file.fileno())
         window.advance(0, FILE_HEADER)
-        whole = _Seen(window, kind, ports)
+        whole = _Seen(window, kind)
     assert pieces.facts == whole.facts
     assert pieces.segments == whole.segments
 
@@ -72,17 +71,17 @@ def memory() -> str | None:
 
 
 def pcap(data: bytes) -> None:
-    """The first byte chooses magic number and ports, so that no time is lost on files that are no pcap."""
+    """The first byte chooses the magic number, so that no time is lost on files that are no pcap."""
     take = Material(data)
-    head, ports, block = take.choice(_HEADS), take.choice(_PORTS), 1 + take.number(2)
-    _read(PcapReader, (head + take.rest()).ljust(FILE_HEADER, b"\0"), ports, block)
+    head, block = take.choice(_HEADS), 1 + take.number(2)
+    _read(PcapReader, (head + take.rest()).ljust(FILE_HEADER, b"\0"), block)
 
 
 def pcapng(data: bytes) -> None:
     """As ``pcap``."""
     take = Material(data)
-    ports, block = take.choice(_PORTS), 1 + take.number(2)
-    _read(PcapngReader, (MAGIC + take.rest()).ljust(FILE_HEADER, b"\0"), ports, block)
+    block = 1 + take.number(2)
+    _read(PcapngReader, (MAGIC + take.rest()).ljust(FILE_HEADER, b"\0"), block)
 
 
 def gunzip(data: bytes) -> None:

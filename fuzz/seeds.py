@@ -106,8 +106,8 @@ def seeds() -> dict[str, list[bytes]]:
         b"\x08" + data for data in (*files, gzip.compress(files[0], mtime=0))
     ]  # 8: no magic number is put in front
     return {
-        "pcap": [b"\0\0\4\0" + data[4:] for data in files if data[:1] != b"\n"],
-        "pcapng": [b"\1\0\x40" + data[4:] for data in files if data[:1] == b"\n"],
+        "pcap": [b"\0\4\0" + data[4:] for data in files if data[:1] != b"\n"],
+        "pcapng": [b"\0\x40" + data[4:] for data in files if data[:1] == b"\n"],
         "gunzip": [b"\7\0\x40" + gzip.compress(b"smtp" * 50, mtime=0) + gzip.compress(files[0], mtime=0) + b"\0\0"],
         "frame": [bytes((1, 0)) + record.data for record in _talk().records[:6]]
         + [bytes((1, 0)) + ethernet(part) for part in ipv6_fragments(tcp(1, 25, b"x" * 90), 64)],

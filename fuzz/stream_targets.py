@@ -74,7 +74,27 @@ _LINES = (
     ),
 )
 _SMALL = Limits(
-    *(2, 64, 3, 2, 5, 1, 1, 8, 24, 40, 16, 32, 3, 6, 2, 4, 2, 60, 2),
+    loss_proof_frames=3,
+    held_bytes=64,
+    held_segments=3,
+    all_held_bytes=200,
+    connections=2,
+    idle_seconds=5,
+    handshakes=1,
+    closed_connections=1,
+    gathered_bytes=40,
+    sniffed_bytes=8,
+    line_bytes=24,
+    reply_bytes=40,
+    undecided_bytes=16,
+    header_bytes=32,
+    outstanding=3,
+    turns=6,
+    harvest_probes=2,
+    unanswered_commands=4,
+    remembered_servers=2,
+    server_memory_seconds=60,
+    findings_per_rule=2,
 )
 _LIMITS = (DEFAULT_LIMITS, DEFAULT_LIMITS, _SMALL, replace(_SMALL, outstanding=0, unanswered_commands=0, turns=0))
 _SEGMENTS = 400  # of one input, so that each stays quick

@@ -62,7 +62,7 @@ def _is_dense(path: str, ports: frozenset[int]) -> bool:
 
     try:
         with Source(path).open(1 << 18) as opened:
-            for _ in opened.reader.run(SegmentDecoder(sink, ports=ports)):
+            for _ in opened.reader.run(SegmentDecoder(sink)):
                 return found > DENSE * opened.reader.frames
     except InputError:
         pass

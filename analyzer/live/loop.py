@@ -65,9 +65,7 @@ class Loop:
         self._clock = clock or Clock()
         streams, options = audit.tracker.streams, audit.options
         tracker = audit.tracker
-        self._decoder = SegmentDecoder(
-            tracker.segment, options.decoder, options.ports, streams.ignored, gathered=tracker.gathered
-        )
+        self._decoder = SegmentDecoder(tracker.segment, options.decoder, streams.ignored, gathered=tracker.gathered)
         self._decoded = 0
         now = monotonic()
         self._name = ""

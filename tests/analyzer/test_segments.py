@@ -66,7 +66,7 @@ ROADS: dict[str, Any] = {
 def shown(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Shown]:
     """Runs a decoder over ``talk`` on one road; what its sink was shown."""
 
-    def run(packet: Callable[[bytes], bytes], ports: frozenset[int], ignored: frozenset[tuple[int, int]]) -> Shown:
+    def run(packet: Callable[[bytes], bytes], ignored: frozenset[tuple[int, int]]) -> Shown:
         seen: Shown = []
 
         def take(flow: bytes, seq: int, ack: int, flags: int, payload: bytes, *rest: int) -> None:
@@ -75,7 +75,7 @@ def shown(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Shown
             if (source, target) in ignored:
                 decoder.ignored.add(flow)
 
-        decoder = SegmentDecoder(take, ports=ports)
+        decoder = SegmentDecoder(take)
         path = tmp_path / "talk"
         path.write_bytes(ROADS[request.param](talk(packet)))
         for source in open_inputs([path]):
@@ -87,16 +87,14 @@ def shown(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Shown
 
 
 @pytest.mark.parametrize("packet", [ipv4, ipv6])
-@pytest.mark.parametrize("ports", [frozenset(), frozenset({25, 587})])
-def test_everything_goes_to_the_sink(shown: Any, packet: Any, ports: frozenset[int]) -> None:
-    assert shown(packet, ports, frozenset()) == MAIL_AND_WEB
+def test_everything_goes_to_the_sink(shown: Any, packet: Any) -> None:
+    assert shown(packet, frozenset()) == MAIL_AND_WEB
 
 
 @pytest.mark.parametrize("packet", [ipv4, ipv6])
-@pytest.mark.parametrize("ports", [frozenset(), frozenset({25, 587})])
-def test_an_ignored_flow_shows_only_a_new_connection(shown: Any, packet: Any, ports: frozenset[int]) -> None:
+def test_an_ignored_flow_shows_only_a_new_connection(shown: Any, packet: Any) -> None:
     wanted = [one for one in MAIL_AND_WEB if one[:2] != (2222, 80) or one[2] & SYN]
-    assert shown(packet, ports, frozenset({(2222, 80)})) == wanted
+    assert shown(packet, frozenset({(2222, 80)})) == wanted
 
 
 def test_what_a_sink_raises_is_not_swallowed() -> None:

@@ -8,8 +8,8 @@
 # are cut out of the frame by the innermost IP header, exactly as in the raw lane.
 #
 # What Scapy leaves closed and we know: 0x9100 and 0x9200 as VLAN tags, loopback headers in the byte order of another
-# machine, and IPv6 packets whose length is 0 because of offload. A routing header is as long as it says (RFC 8200
-# §4.4), also where that is no whole number of addresses.
+# machine, and IPv6 packets whose length is 0 because of offload. Extension headers are as long as they say
+# (RFC 8200 §4.2), also a routing header that holds no whole number of addresses.
 #
 # A TCP header that an ICMP error quotes is a TCPerror below an IPerror to Scapy; it is no segment.
 #
@@ -25,7 +25,9 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror
 from scapy.layers.inet6 import (
     IPerror6,
     IPv6,
+    IPv6ExtHdrDestOpt,
     IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop,
     IPv6ExtHdrRouting,
     IPv6ExtHdrSegmentRouting,
     _IPv6ExtHdr,
@@ -52,7 +54,8 @@ _ROOTS: dict[int, type[Packet]] = {
 _TAGGED = (Ether, Dot1Q, CookedLinux)
 _LAYERS = 64  # headers around a segment that are gone through; five are many
 _HEADERS = 256  # bytes for all of them. Scapy opens what it gets at once, 0.1 ms a header: an attacker would send many
-_ROUTING = (IPv6ExtHdrRouting, IPv6ExtHdrSegmentRouting)
+_EDGE = 64  # bytes that the longest header has to be read whole
+_OF_LENGTH = (IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, IPv6ExtHdrSegmentRouting)
 _QUOTED = (ICMP, IPerror, IPerror6)
 
 
@@ -84,6 +87,7 @@ class _Walk:
         self.length = length
         self.addresses = b""
         self.end = 0
+        self.opened = 0  # what Scapy has not seen begins there
 
     def run(self, root: type[Packet], at: int) -> Found:
         layer = self._open(root, at)
@@ -107,16 +111,16 @@ class _Walk:
                 layer = self._open(unopened, at)
                 continue
             size = len(layer.raw_packet_cache or b"")
-            if isinstance(layer, _ROUTING) and size != 8 * layer.len + 8:
-                at += 8 * layer.len + 8
-                outer, layer = layer, self._open(layer.guess_payload_class(b""), at)  # type: ignore[no-untyped-call]
-                continue
-            at += size
+            told = 8 * layer.len + 8 if isinstance(layer, _OF_LENGTH) else size
+            at += told
             outer, layer = layer, layer.payload
+            if told != size or at + _EDGE > self.opened:
+                layer = self._open(outer.guess_payload_class(self.data[at : at + _EDGE]), at)
         return Verdict.BROKEN if _announces_more(outer) else Verdict.OTHER
 
     def _open(self, layer: type[Packet], at: int) -> Packet:
         data = self.data[at : at + _HEADERS]
+        self.opened = at + _HEADERS if at + _HEADERS < len(self.data) else len(self.data) + _EDGE
         if layer is IPv6 and data[4:6] == b"\0\0":  # Scapy takes a length of 0 by its word
             data = data[:4] + b"\xff\xff" + data[6:]
         return layer(data)

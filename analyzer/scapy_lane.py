@@ -8,8 +8,8 @@
 # are cut out of the frame by the innermost IP header, exactly as in the raw lane.
 #
 # What Scapy leaves closed and we know: 0x9100 and 0x9200 as VLAN tags, loopback headers in the byte order of another
-# machine, and IPv6 packets whose length is 0 because of offload. Extension headers are as long as they say
-# (RFC 8200 §4.2), also a routing header that holds no whole number of addresses.
+# machine, and IP packets for which the length around them (0 because of offload, or anything) leaves no room. Extension
+# headers are as long as they say (RFC 8200 §4.2), also a routing header that holds no whole number of addresses.
 #
 # A TCP header that an ICMP error quotes is a TCPerror below an IPerror to Scapy; it is no segment.
 #
@@ -52,6 +52,8 @@ _ROOTS: dict[int, type[Packet]] = {
     276: CookedLinuxV2,
 }
 _TAGGED = (Ether, Dot1Q, CookedLinux)
+_IN_IP: dict[int, type[Packet]] = {4: IP, 41: IPv6}
+_ETHER_TYPES: dict[int, type[Packet]] = {0x0800: IP, 0x86DD: IPv6, **dict.fromkeys(VLAN_TYPES, Dot1Q)}
 _LAYERS = 64  # headers around a segment that are gone through; five are many
 _HEADERS = 256  # bytes for all of them. Scapy opens what it gets at once, 0.1 ms a header: an attacker would send many
 _EDGE = 64  # bytes that the longest header has to be read whole
@@ -106,7 +108,7 @@ class _Walk:
                 if isinstance(layer, IPv6) and not layer.plen:
                     layer = self._open(IPv6, at)
             elif isinstance(layer, Raw):
-                if outer is None or (unopened := _unopened(outer, self.data[at : at + 6])) is None:
+                if outer is None or (unopened := _unopened(outer)) is None:
                     break
                 layer = self._open(unopened, at)
                 continue
@@ -166,21 +168,15 @@ class _Walk:
         return flow, tcp.seq, tcp.ack, int(tcp.flags) & 0xFF, self.data[start : self.end], missing
 
 
-def _unopened(outer: Packet, start: bytes) -> type[Packet] | None:
-    """What Scapy did not open behind ``outer``, though we know how. ``start``: its first bytes."""
-    if isinstance(outer, _TAGGED) and _kind(outer) in VLAN_TYPES:
-        return Dot1Q
-    return IPv6 if start[4:] == b"\0\0" and _holds_ipv6(outer) else None
-
-
-def _holds_ipv6(layer: Packet) -> bool:
-    if isinstance(layer, IP):
-        return bool(layer.proto == 41)
-    if isinstance(layer, IPv6 | _IPv6ExtHdr):
-        return bool(layer.nh == 41)
-    if isinstance(layer, GRE):
-        return bool(layer.proto == 0x86DD)
-    return isinstance(layer, _TAGGED) and _kind(layer) == 0x86DD
+def _unopened(outer: Packet) -> type[Packet] | None:
+    """What Scapy did not open behind ``outer``, though we know how."""
+    if isinstance(outer, IP):
+        return _IN_IP.get(outer.proto)
+    if isinstance(outer, IPv6 | _IPv6ExtHdr):
+        return _IN_IP.get(outer.nh)
+    if isinstance(outer, GRE):
+        return _ETHER_TYPES.get(outer.proto)
+    return _ETHER_TYPES.get(_kind(outer)) if isinstance(outer, _TAGGED) else None
 
 
 def _announces_more(layer: Packet | None) -> bool:

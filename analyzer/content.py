@@ -105,7 +105,7 @@ class Content:
     _report: HeaderReport | None = None
     _mime: MimeBody | None = None
     _pending = 0  # bytes in _parts
-    _tail = b""  # the last of them, where the end mark may begin
+    _dotted = True  # the dot of the end mark may stand in the last bytes that came
     sink: ContentSink | None = None
     _stored_end = 0  # octets of the content if that look-alike is its end
 
@@ -138,9 +138,11 @@ class Content:
         if not self._in_header:
             self._parts.append(data)
             self._pending = pending = pending + len(data)
-            tail = self._tail
-            self._tail = data[-4:] if len(data) > 4 else (tail + data)[-4:]
-            if (b"." not in data or _END not in data) and _END not in tail + data[:4]:
+            ends = False
+            if self._dotted or b"." in data:
+                self._dotted = b"." in data[-4:] or len(data) < 4
+                ends = _END in data or _END in self._tail() + data[:4]
+            if not ends:
                 if pending >= BATCH or len(self._parts) >= MAX_PARTS:
                     self.settle()
                 return -1
@@ -177,6 +179,11 @@ class Content:
             else:
                 self._keep_back(block, frame, time_ns)
 
+    def _tail(self) -> bytes:
+        """The last bytes before those that came just now, where the end mark may begin."""
+        last = self._parts[-len(_END) : -1]
+        return (b"".join(last) if len(last) == len(_END) - 1 else b"".join((self._carry, *last)))[-len(_END) + 1 :]
+
     def _joined(self) -> bytes:
         block = b"".join((self._carry, *self._parts))
         self._parts, self._pending = [], 0
@@ -185,7 +192,7 @@ class Content:
     def _keep_back(self, block: bytes, frame: int, time_ns: int) -> None:
         """Pass on all of ``block`` but what may be the beginning of the end mark."""
         keep = _unfinished(block)
-        self._carry = self._tail = block[len(block) - keep :] if keep else b""
+        self._carry = block[len(block) - keep :] if keep else b""
         if len(block) > keep:
             self._pass(block[: len(block) - keep] if keep else block, frame, time_ns)
 
@@ -202,7 +209,6 @@ class Content:
     def flush(self) -> None:
         """No more bytes come: what was kept back is content."""
         self.settle()
-        self._tail = b""
         if self._carry:
             carry, self._carry = self._carry, b""
             self._pass(carry, self.frame, self.time_ns)
@@ -379,13 +385,12 @@ class Content:
         self._hash.update(stored)
         if self.sink is not None:
             self.sink.take(stored, block)
-        newlines = block.count(b"\n")
-        self.lines += newlines
         position = self._position
         self._position = position + length
-        # as many CRs as LFs, and splitting at either gives no more lines than that: all of them are pairs
-        clean = newlines == block.count(b"\r") and b"\0" not in block
-        clean = clean and len(block.splitlines()) == newlines + (not block.endswith((b"\n", b"\r")))
+        # every break is a pair where there are twice as many CRs and LFs as breaks
+        breaks = len(block.splitlines()) - (block[-1:] not in b"\r\n")
+        clean = length - len(block.translate(None, b"\r\n")) == 2 * breaks and b"\0" not in block
+        self.lines += breaks if clean else block.count(b"\n")
         if self._in_header:
             self._head(stored, block, position, frame, time_ns, clean=clean)
         else:

@@ -61,9 +61,9 @@ def letter(data: bytes, offset: int, frame: int, time_ns: int, header_limit: int
     if end < 0 or data[:1] == b".":
         return None
     stored = data[: end + 2]
-    lines = stored.count(b"\n")
-    # as many CRs as LFs, and splitting at either gives no more lines than that: all of them are pairs
-    if stored.count(b"\r") != lines or b"\0" in stored or not stored.isascii() or len(stored.splitlines()) != lines:
+    lines = len(stored.splitlines())
+    # every break is a pair where there are twice as many CRs and LFs as breaks
+    if end + 2 - len(stored.translate(None, b"\r\n")) != 2 * lines or b"\0" in stored or not stored.isascii():
         return None
     split = stored.find(b"\r\n\r\n")
     if b"\r\n." in stored or split < 0 or stored[:2] == b"\r\n" or split > header_limit > 0:

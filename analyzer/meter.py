@@ -46,12 +46,13 @@ class LineMeter:
         """Take the next bytes; ``position`` is their offset in the client's stream. ``where``: frame and time of an
         offset in them, or a few bytes before."""
         total = len(block)
-        start = -self._length  # where the present line begins
-        while total - start > MAX_TEXT_LINE:
-            reach = max(start + MAX_TEXT_LINE, 0)
-            end = block.rfind(b"\n", max(start, 0), reach)
+        rfind = block.rfind
+        start, known = -self._length, 0  # where the present line begins, and its first byte that is in this block
+        reach = start + MAX_TEXT_LINE
+        while reach < total:
+            end = rfind(b"\n", known, reach) if reach > 0 else -1
             if end < 0:
-                end = block.find(b"\n", reach)
+                end = block.find(b"\n", max(reach, 0))
                 length = (total if end < 0 else end + 1) - start
                 dotted = self._dotted if start < 0 else block[start] == 0x2E
                 if self._stuffed and dotted:
@@ -60,7 +61,8 @@ class LineMeter:
                     self._too_long(start, length, position, where)
                 if end < 0:
                     break
-            start = end + 1
+            start = known = end + 1
+            reach = start + MAX_TEXT_LINE
         last = block.rfind(b"\n")
         if last < 0:
             self._dotted = self._dotted if self._length else block[:1] == b"."

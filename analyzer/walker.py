@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from .beaten import (
@@ -36,10 +36,13 @@ from .letter import Letter, letter
 from .repeat import Repeat
 from .segments import WholeSegment
 from .servers import Offer, PlainOffer
+from .shuffled import straightened
 from .steps import ENDS, SMALL_SIZE
 from .streams import HALF, M32
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .pattern import Step
     from .repeat import Guide
 
@@ -47,6 +50,7 @@ __all__ = ["Keeper", "Walker"]
 
 _FIN, _RST, _ACK = 1, 4, 16
 _ENDED = _FIN | _RST
+MAX_SHUFFLES = 64  # of one walk: each goes over the list
 
 
 class Keeper(Protocol):
@@ -161,80 +165,96 @@ class Walker(list[WholeSegment]):
         said, heard, silent_since = self._said, self._heard, self._client_ns
         first, first_heard = self.handshake[0][1] + 1, self.handshake[1][1] + 1
         ended, ended_there = self._fins
-        for key, seq, ack, flags, payload, frame, time_ns in islice(self, self._at, None):
-            if key == client:
-                if seq != said or (heard - ack & M32 >= HALF and flags & _ACK):
-                    return False
-                if payload:
-                    idle = time_ns - silent_since
-                    silent_since = time_ns
-                    if idle >= SECOND:
-                        self._slow = True
-                    if ended:
+        segments: Iterator[WholeSegment] | None = islice(self, self._at, None)
+        at, shuffles = len(self), 0
+        while segments is not None:
+            rest, segments = segments, None
+            for key, seq, ack, flags, payload, frame, time_ns in rest:
+                if key == client:
+                    if seq != said and payload and content is not None and shuffles < MAX_SHUFFLES:
+                        shuffles += 1
+                        here = next(n for n, one in enumerate(self) if one[5] == frame and one[1] == seq)
+                        straight = straightened(self, here, client, said, heard, self._guide.limits)
+                        if straight is None:
+                            return False
+                        pieces, at = straight
+                        if at > here:
+                            segments, at = chain(pieces, islice(self, at, None)), len(self)
+                        break
+                    if seq != said or (heard - ack & M32 >= HALF and flags & _ACK):
                         return False
-                    said = seq + len(payload) & M32
-                    reads = place.client
-                    if reads == LINES:
-                        if ack != heard or idle >= SLOW_DATA_NS:
+                    if payload:
+                        idle = time_ns - silent_since
+                        silent_since = time_ns
+                        if idle >= SECOND:
+                            self._slow = True
+                        if ended:
                             return False
-                        ahead = place.ways.get(CLIENT[payload])
-                        if ahead is None or (
-                            place.room < SMALL_SIZE and not fits(CLIENT[payload], payload, place.room)
-                        ):
+                        said = seq + len(payload) & M32
+                        reads = place.client
+                        if reads == LINES:
+                            if ack != heard or idle >= SLOW_DATA_NS:
+                                return False
+                            ahead = place.ways.get(CLIENT[payload])
+                            if ahead is None or (
+                                place.room < SMALL_SIZE and not fits(CLIENT[payload], payload, place.room)
+                            ):
+                                return False
+                            steps.append(("client", payload, seq - first & M32, frame, time_ns, None))
+                            place = ahead
+                        elif reads == MAIL_DATA:
+                            if ack != heard or idle >= SLOW_DATA_NS:
+                                return False
+                            used = 0 if content is None else content.feed(payload, frame, time_ns)
+                            if used >= 0:
+                                ahead = self._mail(place, used, payload, seq - first & M32, frame, time_ns)
+                                if ahead is None:
+                                    return False
+                                place, content = ahead, self._content
+                        elif reads == TLS:
+                            ahead = place.ways.get(tls_step(payload))
+                            if ack != heard or idle >= SLOW_DATA_NS or ahead is None:
+                                return False
+                            steps.append(("client", payload, seq - first & M32, frame, time_ns, None))
+                            place = ahead
+                        elif reads != OPAQUE:
                             return False
-                        steps.append(("client", payload, seq - first & M32, frame, time_ns, None))
-                        place = ahead
-                    elif reads == MAIL_DATA:
-                        if ack != heard or idle >= SLOW_DATA_NS:
-                            return False
-                        ahead = self._mail(place, content, payload, seq - first & M32, frame, time_ns)
-                        if ahead is None:
-                            return False
-                        place, content = ahead, self._content
-                    elif reads == TLS:
-                        ahead = place.ways.get(tls_step(payload))
-                        if ack != heard or idle >= SLOW_DATA_NS or ahead is None:
-                            return False
-                        steps.append(("client", payload, seq - first & M32, frame, time_ns, None))
-                        place = ahead
-                    elif reads != OPAQUE:
-                        return False
-            else:
-                if seq != heard or (said - ack & M32 >= HALF and flags & _ACK):
-                    return False
-                if payload:
-                    idle = time_ns - silent_since
-                    if idle >= SECOND:
-                        self._slow = True
-                    if ended_there:
-                        return False
-                    heard = seq + len(payload) & M32
-                    names = place.server
-                    if names is not None:
-                        ahead = place.replies.get(names[payload])
-                        if ahead is None or content is not None or idle >= SLOW_DATA_NS:
-                            return False
-                        self.number = self.number or self._guide.next_id()
-                        steps.append(("server", payload, seq - first_heard & M32, frame, time_ns, None))
-                        place = ahead
-                        if ahead.offer is not None and not self._usual(ahead.offer):
-                            return False
-            if flags & _ENDED:
-                side: Literal["client", "server"] = "client" if key == client else "server"
-                # A server that ends has seen all that the client said, or it is another story.
-                if content is not None or (side == "server" and not (flags & _ACK and ack == said)):
-                    return False
-                ahead = self._ends(place, side, flags, frame, time_ns, time_ns - silent_since)
-                if ahead is None:
-                    return False
-                place = ahead
-                if flags & _RST:
-                    break
-                if side == "client":
-                    said, ended = said + 1 & M32, 1
                 else:
-                    heard, ended_there = heard + 1 & M32, 1
-        self._at = len(self)
+                    if seq != heard or (said - ack & M32 >= HALF and flags & _ACK):
+                        return False
+                    if payload:
+                        idle = time_ns - silent_since
+                        if idle >= SECOND:
+                            self._slow = True
+                        if ended_there:
+                            return False
+                        heard = seq + len(payload) & M32
+                        names = place.server
+                        if names is not None:
+                            ahead = place.replies.get(names[payload])
+                            if ahead is None or content is not None or idle >= SLOW_DATA_NS:
+                                return False
+                            self.number = self.number or self._guide.next_id()
+                            steps.append(("server", payload, seq - first_heard & M32, frame, time_ns, None))
+                            place = ahead
+                            if ahead.offer is not None and not self._usual(ahead.offer):
+                                return False
+                if flags & _ENDED:
+                    side: Literal["client", "server"] = "client" if key == client else "server"
+                    # A server that ends has seen all that the client said, or it is another story.
+                    if content is not None or (side == "server" and not (flags & _ACK and ack == said)):
+                        return False
+                    ahead = self._ends(place, side, flags, frame, time_ns, time_ns - silent_since)
+                    if ahead is None:
+                        return False
+                    place = ahead
+                    if flags & _RST:
+                        break
+                    if side == "client":
+                        said, ended = said + 1 & M32, 1
+                    else:
+                        heard, ended_there = heard + 1 & M32, 1
+        self._at = at
         self._place, self._client_ns = place, silent_since
         self._said, self._heard, self._fins = said, heard, (ended, ended_there)
         return True
@@ -251,19 +271,19 @@ class Walker(list[WholeSegment]):
             return ahead
         return None
 
-    def _mail(
-        self, place: Place, content: Content | None, data: bytes, offset: int, frame: int, time_ns: int
-    ) -> Place | None:
-        """Take mail data, and what stands behind its end. ``_content`` is then the message that goes on, if any."""
+    def _mail(self, place: Place, used: int, data: bytes, offset: int, frame: int, time_ns: int) -> Place | None:
+        """Take mail data that begins a message, or of which ``used`` bytes end the present one. ``_content`` is then
+        the message that goes on, if any."""
+        content = self._content
         if content is None:
             limit = self._guide.limits.header_bytes
             whole = letter(data, offset, frame, time_ns, limit)
             if whole is not None:
                 return self._mail_ended(place, whole[0], data[whole[1] :], offset + whole[1], frame, time_ns)
             content = self._content = Content(offset, frame, time_ns, chunked=False, header_limit=limit)
-        used = content.feed(data, frame, time_ns)
-        if used < 0:
-            return place
+            used = content.feed(data, frame, time_ns)
+            if used < 0:
+                return place
         self._content = None
         return self._mail_ended(place, content, data[used:], offset + used, frame, time_ns)
 

@@ -58,7 +58,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.conversations.*",),
     ("analyzer.conversation",),
     # what was judged once and comes again
-    ("analyzer.letter", "analyzer.steps", "analyzer.endpoints"),
+    ("analyzer.letter", "analyzer.steps", "analyzer.endpoints", "analyzer.shuffled"),
     ("analyzer.pattern", "analyzer.beaten", "analyzer.repeat"),
     ("analyzer.template", "analyzer.walker", "analyzer.packed", "analyzer.listeners"),
     ("analyzer.gather", "analyzer.scout"),

@@ -123,6 +123,8 @@ class Gatherer:
         """See ``walker.Keeper``."""
         if self._leader.places is not None:
             self._leader.places.here = (walker[-1][5], 0)
+        if walker.greets():
+            return
         if not walker.walk() or not walker.number:  # a client that speaks first has no number yet, and may get one now
             self._give_up(walker, follow=not self._leader.early)
         elif not walker.opening:

@@ -157,6 +157,19 @@ class Walker(list[WholeSegment]):
         """Time and frame of the SYN."""
         return self.handshake[0][6], self.handshake[0][5]
 
+    def greets(self) -> bool:
+        """Whether the last segment is the server's first, with words that are known: there is no more to see in it."""
+        _, seq, _, _, payload, _, _ = self[-1]
+        place = self._place
+        if self.number or seq != self._heard or len(self) > 2 or place.server is None:
+            return False
+        if len(self) == 2 and (self[0][0] != self.client or self[0][1] != self._said or self[0][4]):
+            return False
+        if self[-1][0] != self.server or place.server[payload] not in place.replies:
+            return False
+        self.number = self._guide.next_id()
+        return True
+
     # -- walking ---------------------------------------------------------------------------------------------------
 
     def walk(self) -> bool:  # noqa: C901, PLR0911, PLR0912, PLR0915  one loop: calls cost more
@@ -181,7 +194,7 @@ class Walker(list[WholeSegment]):
                         if at > here:
                             segments, at = chain(pieces, islice(self, at, None)), len(self)
                         break
-                    if seq != said or (heard - ack & M32 >= HALF and flags & _ACK):
+                    if seq != said or (ack != heard and heard - ack & M32 >= HALF and flags & _ACK):
                         return False
                     if payload:
                         idle = time_ns - silent_since
@@ -220,7 +233,7 @@ class Walker(list[WholeSegment]):
                         elif reads != OPAQUE:
                             return False
                 else:
-                    if seq != heard or (said - ack & M32 >= HALF and flags & _ACK):
+                    if seq != heard or (ack != said and said - ack & M32 >= HALF and flags & _ACK):
                         return False
                     if payload:
                         idle = time_ns - silent_since

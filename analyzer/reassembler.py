@@ -2,13 +2,7 @@
 
 # Theory
 # ------
-# Bytes are lost by the capture if that is proven: by an ACK of the peer beyond what was captured, which stays
-# unexplained for `loss_proof_frames` further frames of the connection. A loss becomes a gap of exact length: no byte is
-# ever invented. A hole without such proof (the sender may still retransmit) is a gap only when the hold limits are
-# reached or the connection ends. One byte at the very end that only an ACK speaks of is a FIN that was not captured.
-#
-# Anybody can forge an ACK. So the proof is weighed anew whenever the sender shows by its sequence number that it has
-# come no farther, and it is withdrawn when the peer, in as many frames as would have proven it, acknowledges less.
+# What an ACK proves to be lost becomes a gap (losses.py).
 #
 # A RST that has not the number that is expected counts only if its sender says nothing more (resets.py). A SYN to an
 # open connection ends that only when it is answered, or followed by what comes next (RFC 5961 §4.2).
@@ -24,6 +18,7 @@ from typing import TYPE_CHECKING
 from .causal import pump
 from .handshakes import ACK, SYN, Handshakes, drop_oldest
 from .limits import DEFAULT_LIMITS, Limits
+from .losses import acknowledged, judge_hole, reached, withdraw
 from .ordering import (
     RECENT_BYTES,
     RECENT_CHUNKS,
@@ -33,7 +28,6 @@ from .ordering import (
     put,
     reach_fin,
     reach_guessed_fin,
-    revoke_fin,
     take_fin,
     trim,
 )
@@ -309,8 +303,8 @@ class Reassembler:
         start = stream.at(seq)
         if (flags & RST or flow.reset is not None) and is_doubtful(stream, start, flags, ack, frame, time_ns):
             return
-        needs = self._acknowledge(peer, ack, frame) if flags & ACK else -1
-        end = self._reach(stream, start, start + len(payload) + missing, frame)
+        needs = acknowledged(peer, ack, frame, self._limits) if flags & ACK else -1
+        end = reached(stream, start, start + len(payload) + missing, frame)
         if flags & RST:
             self._end(flow, "", time_ns, stream, frame)
             return
@@ -323,45 +317,6 @@ class Reassembler:
                 lose(stream, stream.top - stream.offset, frame, time_ns)
         reach_fin(stream)
         self._settle(flow, frame, time_ns)
-
-    @staticmethod
-    def _reach(stream: Stream, start: int, end: int, frame: int) -> int:
-        """Note how far the sender has come with a segment; returns where it ends, a FIN not counted."""
-        if start == stream.offset < stream.acked:
-            stream.proof_since = stream.flow.frames  # not as far as was acknowledged
-        if stream.fin_guessed and end > start:
-            revoke_fin(stream, end)
-        if end > stream.fin >= 0:
-            end = stream.fin
-        if stream.top < end < stream.offset + SANE_AHEAD:
-            stream.top, stream.top_frame = end, frame
-        return end
-
-    def _acknowledge(self, peer: Stream, ack: int, frame: int) -> int:
-        """How many bytes of ``peer`` the sender of a segment had seen, by its ACK number."""
-        if peer.next < 0:
-            # Nothing of the peer is captured; that the number grows still tells that it spoke.
-            if peer.base < 0:
-                peer.base = ack
-            return (ack - peer.base) & M32
-        needs = peer.at(ack)
-        if needs > peer.fin >= 0:
-            needs = peer.fin  # the FIN takes a number of its own
-        if peer.acked <= needs < peer.offset + SANE_AHEAD:
-            peer.acked = needs
-            peer.doubts = 0
-            if peer.top < needs:
-                peer.top, peer.top_frame = needs, frame
-        elif needs <= peer.offset < peer.acked:
-            self._doubt(peer)
-        return needs
-
-    def _doubt(self, stream: Stream) -> None:
-        """The peer acknowledges less than it had before."""
-        stream.proof_since = stream.flow.frames
-        stream.doubts += 1
-        if stream.doubts >= self._limits.loss_proof_frames:
-            _withdraw(stream)
 
     def _syn(
         self, stream: Stream | None, key: bytes, seq: int, ack: int, flags: int, frame: int, time_ns: int
@@ -425,7 +380,7 @@ class Reassembler:
             return
         pump(flow, force=False)
         for stream in (a, b):
-            self._judge_hole(stream, frame, time_ns)
+            judge_hole(stream, self._limits, frame, time_ns)
         if a.queue and b.queue and a.top <= a.offset and b.top <= b.offset:
             pump(flow, force=True)
         for stream in (a, b):
@@ -437,32 +392,6 @@ class Reassembler:
         flow.busy = flow.busy or flow.reset is not None
         if a.finished and b.finished and not a.queue and not b.queue:
             self._end(flow, "", time_ns)
-
-    def _judge_hole(self, stream: Stream, frame: int, time_ns: int) -> None:
-        """Declare a gap where the capture has lost bytes for certain, or where too much is held behind a hole."""
-        limits = self._limits
-        flow = stream.flow
-        while stream.top > stream.offset:
-            full = (stream.held_bytes > limits.held_bytes > 0) or (len(stream.held) > limits.held_segments > 0)
-            if not full:
-                if stream.acked <= stream.offset:
-                    return  # the sender may still retransmit
-                if stream.proof <= stream.offset:
-                    stream.proof, stream.proof_since = stream.acked, flow.frames
-                if flow.frames - stream.proof_since < limits.loss_proof_frames:
-                    return
-                if stream.proof == stream.top and guess_fin(stream):
-                    if stream.peer.fin >= 0:
-                        reach_guessed_fin(stream, time_ns)
-                    pump(flow, force=False)
-                    return
-            until = stream.held[0].start if stream.held else stream.proof
-            if not full:
-                until = min(until, stream.proof)
-            lose(stream, until - stream.offset, frame, time_ns)
-            drain(stream)
-            reach_fin(stream)
-            pump(flow, force=False)
 
     def _end(self, flow: Flow, why: str, time_ns: int, reset: Stream | None = None, frame: int = 0) -> None:
         """Deliver all that is left, holes as gaps, and forget the connection."""
@@ -478,7 +407,7 @@ class Reassembler:
                     reach_fin(stream)
                     pump(flow, force=False)  # what the peer answered comes before the next hole
                 if stream.doubts:
-                    _withdraw(stream)
+                    withdraw(stream)
                 if stream.top > stream.offset and stream.next >= 0 and not guess_fin(stream):
                     lose(stream, stream.top - stream.offset, stream.top_frame, time_ns)
                 reach_fin(stream)
@@ -494,8 +423,8 @@ class Reassembler:
         """Nothing of its sender came behind a RST: it was the end, and what it says holds."""
         stream, start, ack, frame, time_ns = reset
         if ack >= 0:
-            self._acknowledge(stream.peer, ack, frame)
-        self._reach(stream, start, start, frame)
+            acknowledged(stream.peer, ack, frame, self._limits)
+        reached(stream, start, start, frame)
         return stream, frame, time_ns
 
     def _drop(self, flow: Flow) -> None:
@@ -524,10 +453,3 @@ def _part(flow: Flow) -> None:
     flow.listener = _NOBODY
     flow.a.deliver = flow.b.deliver = _NOBODY.data
     flow.a.recent, flow.b.recent = [], []
-
-
-def _withdraw(stream: Stream) -> None:
-    """Forget what an ACK claimed: only what was captured was sent."""
-    stream.doubts = stream.proof = 0
-    stream.acked = stream.offset
-    stream.top = max(stream.offset, stream.held[-1].end if stream.held else 0)

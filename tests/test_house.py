@@ -40,6 +40,7 @@ FLOORS: list[tuple[str, ...]] = [
         "analyzer.streams",
         "analyzer.causal",
         "analyzer.ordering",
+        "analyzer.losses",
         "analyzer.resets",
         "analyzer.pressure",
         "analyzer.handshakes",

@@ -23,7 +23,8 @@ import re
 from typing import TYPE_CHECKING
 
 from .client import Mode
-from .content import Content, Flaw
+from .content import Content
+from .mailtext import Flaw
 from .offers import announced_size
 from .pattern import derive
 from .states import Act, Phase

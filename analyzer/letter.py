@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from .content import Flaw
 from .header import on_one_line, plain_fields
+from .mailtext import Flaw
 from .meter import MAX_TEXT_LINE
 
 __all__ = ["Letter", "letter"]

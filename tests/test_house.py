@@ -49,6 +49,7 @@ FLOORS: list[tuple[str, ...]] = [
     # from bytes to exchanges
     ("analyzer.header", "analyzer.meter", "analyzer.overlaps"),
     ("analyzer.mime",),
+    ("analyzer.mailtext",),
     ("analyzer.detect", "analyzer.states", "analyzer.content", "analyzer.endings"),
     ("analyzer.client", "analyzer.server"),
     (

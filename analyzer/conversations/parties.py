@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from ..content import Content, ContentSink
+    from ..content import Content
     from ..exchange import Exchange
+    from ..mailtext import ContentSink
     from ..servers import Servers
     from ..streams import Deliver
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..content import Flaw
+from ..mailtext import Flaw
 from ..states import Act
 from .registry import Evidence, OnContent, rule
 

@@ -10,15 +10,16 @@ import re
 from typing import TYPE_CHECKING
 
 from ...dissectors.text import printable
-from ..content import Flaw
+from ..mailtext import Flaw
 from .registry import Evidence, OnContent, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..content import Content, Spot
+    from ..content import Content
     from ..conversation import Conversation
     from ..exchange import Exchange
+    from ..meter import Spot
 
 __all__ = ["line_at", "times"]
 

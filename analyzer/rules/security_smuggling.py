@@ -10,8 +10,8 @@ import re
 from typing import TYPE_CHECKING
 
 from ...dissectors.text import printable
-from ..content import Flaw
 from ..exchange import Mark
+from ..mailtext import Flaw
 from ..states import Act
 from ..watch import hidden_command
 from .registry import Evidence, OnContent, OnExchange, rule

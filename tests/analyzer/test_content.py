@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.content import Content, Spot
+from smtpwire.analyzer.content import Content
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from smtpwire.analyzer.meter import Spot
 
 END = b".\r\n"
 OFFSET = 100  # of the content in the client's stream

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Alone", "Hand", "Message", "packed"]
 
 _length = Struct("=Q")
+_PIPE = 1 << 20  # bytes that a worker can leave behind and go on: about what it has to say of one block of a capture
 
 
 class Alone(Exception):
@@ -47,6 +48,14 @@ def packed(
     return _length.pack(len(body)) + body
 
 
+def _widen(pipe: int) -> None:
+    """Let more than the usual 64 KB wait in ``pipe``, where the system can do that."""
+    with suppress(ImportError, AttributeError, OSError):
+        import fcntl  # noqa: PLC0415  not on every system
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
+
+
 class Hand:
     """A worker as this process sees it. ``numbers``: of its connections, by those that it gave them, less one.
 
@@ -57,6 +66,7 @@ class Hand:
         self._number = len(others)
         self.pipe: BinaryIO
         source, target = os.pipe()
+        _widen(target)
         try:
             self.pid = os.fork()
         except OSError:

@@ -174,8 +174,9 @@ class TestFiles:
         assert target.read_text() == "old"
         assert names(tmp_path) == ["r.json"]
 
-    def test_a_reader_that_has_gone_does_not_stop_the_other_report(self, tmp_path: Path) -> None:
-        command = [sys.executable, "-m", "smtpwire", "audit", "-", "-o", "json:r.json", "--format", "ndjson"]
+    @pytest.mark.parametrize("more", [[], ["--select", "SEQ101"]], ids=["more than a buffer", "a few lines"])
+    def test_a_reader_that_has_gone_does_not_stop_the_other_report(self, tmp_path: Path, more: list[str]) -> None:
+        command = [sys.executable, "-m", "smtpwire", "audit", "-", "-o", "json:r.json", "--format", "ndjson", *more]
         with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdin is not None
             assert process.stdout is not None

@@ -188,10 +188,13 @@ class SharedAudit:
             self._numbers += 1  # it was told to be SMTP at the very end
             numbers.append(self._numbers)
         number = b"%d" % numbers[int(own) - 1]
-        first, line_end, findings = lines[len(_BEGIN) + len(own) :].partition(b"\n")
-        findings = findings.replace(_FINDING + own + b",", _FINDING + number + b",")
         assert self._writer is not None
-        self._writer.put(_BEGIN + number + first + line_end + findings)
+        rest = lines[len(_BEGIN) + len(own) :]
+        if rest.find(b"\n") < len(rest) - 1:
+            first, line_end, findings = rest.partition(b"\n")
+            rest = first + line_end + findings.replace(_FINDING + own + b",", _FINDING + number + b",")
+        self._writer.put(_BEGIN + number)
+        self._writer.put(rest)
         self._written += 1
 
     def _compare(self, messages: Sequence[Message]) -> None:

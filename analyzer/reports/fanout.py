@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -12,12 +12,15 @@ if TYPE_CHECKING:
 
 __all__ = ["FanOut", "Flushed"]
 
+_Item = TypeVar("_Item")
+
 
 class Flushed:
-    """The outputs of several writers as one. ``terminal``: one of them is."""
+    """The outputs of several writers as one. ``terminal``: one of them is. One whose reader has gone is left out from
+    then on; the last one's going is told."""
 
     def __init__(self, outputs: Sequence[Output]) -> None:
-        self._outputs = outputs
+        self._outputs = list(outputs)
         self.terminal = any(output.terminal for output in outputs)
 
     def be_patient(self) -> None:
@@ -27,13 +30,11 @@ class Flushed:
 
     def settle(self) -> None:
         """See ``Output.settle``."""
-        for output in self._outputs:
-            output.settle()
+        _each(self._outputs, lambda output: output.settle())
 
     def flush(self) -> None:
         """Write what is still held back. Raises as ``Output.flush`` does."""
-        for output in self._outputs:
-            output.flush()
+        _each(self._outputs, lambda output: output.flush())
 
 
 class FanOut:
@@ -48,21 +49,23 @@ class FanOut:
 
     def capture(self, capture: Capture) -> None:
         """Hand it on."""
-        self._each(lambda writer: writer.capture(capture))
+        _each(self._writers, lambda writer: writer.capture(capture))
 
     def connection(self, connection: Connection) -> None:
         """Hand it on."""
-        self._each(lambda writer: writer.connection(connection))
+        _each(self._writers, lambda writer: writer.connection(connection))
 
     def finish(self, summary: Summary) -> None:
         """Hand it on."""
-        self._each(lambda writer: writer.finish(summary))
+        _each(self._writers, lambda writer: writer.finish(summary))
 
-    def _each(self, call: Callable[[Writer], None]) -> None:
-        for writer in list(self._writers):
-            try:
-                call(writer)
-            except BrokenPipeError:
-                self._writers.remove(writer)
-                if not self._writers:
-                    raise
+
+def _each(those: list[_Item], call: Callable[[_Item], None]) -> None:
+    """Call for each of them, without those whose reader has gone; raises where that was the last."""
+    for one in list(those):
+        try:
+            call(one)
+        except BrokenPipeError:
+            those.remove(one)
+            if not those:
+                raise

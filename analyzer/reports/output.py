@@ -18,6 +18,7 @@ MIN_WIDTH = 40
 MAX_WIDTH = 120
 # Of a file or a pipe, which have none. COLUMNS overrides it.
 FILE_WIDTH = 100
+_BLOCK = 1 << 18  # bytes that are handed over at once, where nobody waits for each item
 
 # Used where the output's encoding lacks the character.
 _ASCII = str.maketrans({"→": ">", "←": "<", "│": "|", "└": "`", "─": "-", "…": "...", "§": "section ", "·": "-"})
@@ -56,6 +57,8 @@ class Output:
         self.terminal = stream.isatty()
         self.live = self.terminal or not _is_regular(stream)
         self._patient = False
+        self._waiting: list[bytes] = []  # written, and not handed over yet
+        self._waits = 0  # bytes of it
         self.colour = _wants_colour(self.terminal)
         columns = shutil.get_terminal_size((FILE_WIDTH, 24)).columns
         self.width = min(max(columns, MIN_WIDTH), MAX_WIDTH)
@@ -63,10 +66,27 @@ class Output:
 
     def write(self, data: bytes) -> None:
         """Write all of one item. Raises ``BrokenPipeError`` where nobody reads any more, else ``OutputError``."""
+        if self._patient:
+            self._waiting.append(data)
+            self._waits += len(data)
+            if self._waits >= _BLOCK:
+                self._send()
+            return
         try:
             self._stream.write(data)
-            if self.live and not self._patient:
+            if self.live:
                 self._stream.flush()
+        except OSError as error:
+            self._failed(error)
+
+    def _send(self) -> None:
+        """Hand over in one piece what waits: a call of the system costs as much as to make a line."""
+        if not self._waiting:
+            return
+        data = b"".join(self._waiting)
+        self._waiting, self._waits = [], 0
+        try:
+            self._stream.write(data)
         except OSError as error:
             self._failed(error)
 
@@ -78,6 +98,8 @@ class Output:
         """All that is known for now was written: let them have it who wait for it. Raises as ``write`` does."""
         if self.live:
             self.flush()
+        else:
+            self._send()
 
     def text(self, text: str) -> None:
         """Write ``text``; what the encoding lacks is replaced by ASCII of the same meaning, else escaped."""
@@ -87,6 +109,7 @@ class Output:
 
     def flush(self) -> None:
         """Write what is still held back. Raises as ``write`` does."""
+        self._send()
         try:
             self._stream.flush()
         except OSError as error:

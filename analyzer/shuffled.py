@@ -37,49 +37,54 @@ def straightened(
     """
     held: dict[int, WholeSegment] = {}
     ordered: list[WholeSegment] = []
-    room = min((some for some in (limits.held_bytes, limits.all_held_bytes) if some), default=1 << 20) // _SHARE
-    places = (limits.held_segments or _FAR) // _SHARE
+    known: set[tuple[int, bytes]] | None = None  # what copies may be of
     for index in range(at, min(len(segments), at + _FAR)):
         one = segments[index]
         key, seq, ack, flags, payload, _, _ = one
-        if flags & _ENDS:
-            return None
         if key != client:
-            if payload or seq != heard or (said - ack & M32 >= HALF and flags & _ACK):
+            if payload or seq != heard or flags & _ENDS or (said - ack & M32 >= HALF and flags & _ACK):
                 return None
             continue
-        if not payload or ack != heard:
+        if not payload or ack != heard or flags & _ENDS:
             return None
         if seq == said:
             if not _fits(held, seq, len(payload)):
                 return None
-            ordered.append(one)
-            said = seq + len(payload) & M32
-            while said in held:
-                filled = held.pop(said)
-                ordered.append(filled)
-                said = said + len(filled[4]) & M32
+            said = _take(one, held, ordered)
         elif (seq - said & M32) < HALF:
             if not _fits(held, seq, len(payload)):
                 return None
             held[seq] = one
-            if len(held) > places or sum(len(other[4]) for other in held.values()) > room:
+            if _is_much(held, limits):
                 return None
-        elif not _copy(segments, index, one):
-            return None
+        else:
+            if known is None:
+                known = {(other[1], other[4]) for other in segments[max(0, at - _FAR) : index] if other[0] == client}
+            if (seq, payload) not in known:
+                return None
+        if known is not None:
+            known.add((seq, payload))
         if not held:
             return ordered, index + 1
     return None if len(segments) > at + _FAR else ([], at)
 
 
+def _take(one: WholeSegment, held: dict[int, WholeSegment], ordered: list[WholeSegment]) -> int:
+    """Put ``one`` and what is held and follows it to those in order; the number that is next."""
+    ordered.append(one)
+    said = one[1] + len(one[4]) & M32
+    while said in held:
+        ordered.append(held.pop(said))
+        said = said + len(ordered[-1][4]) & M32
+    return said
+
+
+def _is_much(held: dict[int, WholeSegment], limits: Limits) -> bool:
+    room = min((some for some in (limits.held_bytes, limits.all_held_bytes) if some), default=1 << 20) // _SHARE
+    places = (limits.held_segments or _FAR) // _SHARE
+    return len(held) > places or sum(len(one[4]) for one in held.values()) > room
+
+
 def _fits(held: dict[int, WholeSegment], seq: int, length: int) -> bool:
     """Whether a piece shares no byte with those that are held."""
     return all((other - seq & M32) >= length and (seq - other & M32) >= len(one[4]) for other, one in held.items())
-
-
-def _copy(segments: Sequence[WholeSegment], index: int, one: WholeSegment) -> bool:
-    """Whether the same bytes with the same number stand in front of ``index``."""
-    key, seq, _, _, payload, _, _ = one
-    return any(
-        key == other[0] and seq == other[1] and payload == other[4] for other in segments[max(0, index - _FAR) : index]
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING
 
 from ..capture import STDIN, Source
@@ -21,6 +22,7 @@ __all__ = ["worth_sharing"]
 SMALL = 8 << 20  # bytes of all inputs below which a second process takes longer to start than it saves
 DENSE = 0.3  # share of frames on ports of SMTP from which on the work on them is most of it
 MAX_JOBS = 4  # without being asked for: the first process has to keep up with all others
+LOOKS, BETWEEN = 5, 0.001  # at what is running, and seconds between them
 _LOAD = Path("/proc/loadavg")  # proc_loadavg(5)
 
 
@@ -42,11 +44,18 @@ def worth_sharing(options: Options, paths: Sequence[str]) -> int:
 
 def _busy() -> int:
     """Processes beside this one that want to run now; 0 where the system does not say. What was busy a minute ago may
-    have been this command's own kind, one after the other."""
-    try:
-        return int(_LOAD.read_text("ascii").split()[3].partition("/")[0]) - 1
-    except (OSError, ValueError, IndexError):
-        return 0
+    have been this command's own kind, one after the other; and what runs at one moment may be the system's own for a
+    moment, so there are several looks."""
+    busy: list[int] = []
+    for _ in range(LOOKS):
+        try:
+            busy.append(int(_LOAD.read_text("ascii").split()[3].partition("/")[0]) - 1)
+        except (OSError, ValueError, IndexError):
+            return 0
+        if not busy[-1]:
+            break
+        sleep(BETWEEN)
+    return min(busy)
 
 
 def _is_dense(path: str, ports: frozenset[int]) -> bool:

@@ -131,8 +131,8 @@ def early_recipient_limit(x: Exchange, talk: Conversation) -> Iterator[Evidence]
 def auth_line_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """AUTH continuation or challenge longer than 12288 octets.
 
-    The RFC sets no bound: it calls 12288 octets, CRLF included, enough for the mechanisms there are. A peer whose buffer
-    ends there cannot take more; a server then answers 500. The AUTH command itself is bound like any other command line.
+    The RFC sets no bound: it calls 12288 octets enough for the mechanisms there are. A peer whose buffer ends there
+    cannot take more; a server then answers 500. The AUTH command itself is bound like any other command line.
     """
     if x.act is Act.ANSWER and x.length > MAX_AUTH_LINE:
         yield Evidence(f"A line of the AUTH exchange has {x.length} octets; {MAX_AUTH_LINE} are held to be enough.")

@@ -19,6 +19,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from .causal import pump
@@ -209,11 +210,13 @@ class Reassembler:
         flows = {id(stream.flow): stream.flow for stream in self._streams.values()}
         if limits.idle_seconds:
             oldest = now_ns - limits.idle_seconds * 1_000_000_000
-            for flow in flows.values():
-                if flow.last_ns < oldest:
-                    self._evict(flow, f"followed no further: idle for more than {limits.idle_seconds} s")
+            idle = [flow for flow in flows.values() if flow.last_ns < oldest]
+            for flow in sorted(idle, key=attrgetter("started")):
+                self._evict(flow, f"followed no further: idle for more than {limits.idle_seconds} s")
         if limits.connections and self.open > limits.connections:
-            alive = sorted((f for f in flows.values() if f.a.key in self._streams), key=lambda f: f.last_ns)
+            alive = sorted(
+                (f for f in flows.values() if f.a.key in self._streams), key=attrgetter("last_ns", "started")
+            )
             for flow in alive[: self.open - limits.connections + limits.connections // 10]:
                 self._evict(flow, f"followed no further: more than {limits.connections} connections were open")
 

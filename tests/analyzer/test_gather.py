@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from captures import ACK, FIN, PSH, RST, SYN
-from repeats import dialogue, told
+from repeats import MINUTE, SECOND, dialogue, told
 from scripts import MESSAGE, Segment, envelope, hello, lines
 
 from smtpwire.analyzer.audit import Options
@@ -135,6 +135,20 @@ def test_idle_connections_are_closed_in_time() -> None:
     assert len(to.ended) == 2, "one time far ahead may be damaged"
     to.sweep(now + 10_001 * 10**9)
     assert [note for c in to.done for note in c.notes] == ["followed no further: idle for more than 60 s"]
+
+
+def test_connections_that_are_closed_together_are_told_in_the_order_in_which_they_began() -> None:
+    for learn in (True, False):
+        to = tracker(learn=learn, limits=Limits(idle_seconds=60))
+        feed(to, dialogue(WHOLE[:-4], 0)[:8])
+        for _ in range(4):
+            to.sweep()  # which sets it aside
+        beheaded = dialogue(WHOLE[:-4], 1)[3:]
+        feed(to, [one._replace(time_ns=one.time_ns - 10 * MINUTE + SECOND) for one in beheaded])
+        now = dialogue(WHOLE, 1)[-1].time_ns
+        to.sweep(now + 10_000 * 10**9)
+        to.sweep(now + 10_001 * 10**9)
+        assert [(c.id, c.opening) for c in to.done] == [(1, "handshake"), (2, "midstream")]
 
 
 def test_too_many_at_once_are_given_up_by_age() -> None:

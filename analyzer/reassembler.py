@@ -408,9 +408,10 @@ class Reassembler:
                 one.seen = one.told = True
                 one.peer.base = known.acked
                 one.peer.told = one.peer.told or known.answers
-                if known.frame < flow.first_frame:
-                    flow.first_frame, flow.started_ns = known.frame, min(flow.started_ns, known.time_ns)
-        flow.handshake = mine is not None or theirs is not None
+        syns = [known for known in (mine, theirs) if known is not None]
+        if syns:  # not by the numbers of their frames, which begin anew in every file, nor by times, which may go back
+            syn = min(syns, key=attrgetter("answers", "time_ns"))
+            flow.handshake, flow.first_frame, flow.started_ns = True, syn.frame, syn.time_ns
         self._streams[key] = stream
         self._streams[peer.key] = peer
         self._accept(flow)

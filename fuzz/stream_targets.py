@@ -97,6 +97,8 @@ _SMALL = Limits(
     findings_per_rule=2,
 )
 _LIMITS = (DEFAULT_LIMITS, DEFAULT_LIMITS, _SMALL, replace(_SMALL, outstanding=0, unanswered_commands=0, turns=0))
+# What many connections share holds less where some of them are gathered, so one that is gathered may be spared.
+_UNSHARED = tuple(replace(limits, handshakes=0) for limits in _LIMITS)
 _SEGMENTS = 400  # of one input, so that each stays quick
 _LAST = 2  # round of the target that plays its input again, in which other text comes where it means nothing
 
@@ -214,14 +216,14 @@ def check(connection: Connection) -> None:
 _LEARNS = "learn" in inspect.signature(Tracker).parameters
 
 
-def _track(data: bytes, rounds: int = 1, *, clock: bool = False, **options: Any) -> list[Connection]:
-    limits = Material(data).choice(_LIMITS)
+def _track(data: bytes, rounds: int = 1, *, compared: bool = False, **options: Any) -> list[Connection]:
+    limits = Material(data).choice(_UNSHARED if compared else _LIMITS)
     tracking = Tracker(RuleBook(RULES, limits), limits=limits, **options)
     for again in range(rounds):
         take = Material(data[1:])
         for segment in segments(take, again):
             tracking.segment(*segment)
-            for _ in range(2 * clock):  # a leap is believed when it is told again
+            for _ in range(2 * compared):  # a leap is believed when it is told again
                 tracking.streams.tick(segment[7])
             if segment[6] % 16 == 0:
                 tracking.sweep()
@@ -241,8 +243,8 @@ def learning(data: bytes) -> None:
     know who is idle (see ``Reassembler.now_ns``), so here the clock is set from outside."""
     if not _LEARNS:
         return
-    once = msgspec.json.encode(_track(data, _LAST + 1, clock=True, learn=False))
-    assert msgspec.json.encode(_track(data, _LAST + 1, clock=True, learn=True)) == once
+    once = msgspec.json.encode(_track(data, _LAST + 1, compared=True, learn=False))
+    assert msgspec.json.encode(_track(data, _LAST + 1, compared=True, learn=True)) == once
 
 
 def conversation(data: bytes) -> None:

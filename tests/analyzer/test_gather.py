@@ -125,6 +125,25 @@ def test_much_that_was_said_before_a_pause_is_not_kept() -> None:
     assert len(reports([*known(), *dialogue(long, 2)], every=7)) == 3
 
 
+@pytest.mark.parametrize("known", [0, 2])
+def test_an_offer_of_a_connection_that_was_set_aside_is_no_newer_for_that(known: int) -> None:
+    offering = [*hello("STARTTLS"), *MAIL, *END]
+    first, last = dialogue(offering, 2), dialogue([*hello("PIPELINING"), *MAIL, *END], 4)
+    said = []
+    for learn in (True, False):
+        to = tracker(learn=learn)
+        for number in range(known):
+            feed(to, dialogue(offering, number))
+        feed(to, first[:9])
+        for _ in range(4):
+            to.sweep()
+        feed(to, [*dialogue(offering, 3), *first[9:], *last])
+        to.close()
+        said.append(told(to.done))
+        assert f"in connection {known + 2} " in to.done[-1].findings[0].message
+    assert said[0] == said[1]
+
+
 def test_idle_connections_are_closed_in_time() -> None:
     limits = Limits(idle_seconds=60)
     to = tracker(limits=limits)

@@ -125,6 +125,25 @@ def test_much_that_was_said_before_a_pause_is_not_kept() -> None:
     assert len(reports([*known(), *dialogue(long, 2)], every=7)) == 3
 
 
+def test_one_that_is_set_aside_half_closed_ends_with_the_other_half() -> None:
+    for learn in (True, False):
+        to = tracker(learn=learn)
+        sent = dialogue(WHOLE, 2)
+        feed(to, [*known(), *sent[:-1]])
+        for _ in range(4):
+            to.sweep()
+        assert len(to.ended) == 2
+        feed(to, sent[-1:])
+        assert len(to.ended) == 3
+
+
+def test_what_the_client_acknowledged_before_a_syn_came_counts() -> None:
+    syn, answer, ack, *rest = dialogue(WHOLE)
+    early, forged = ack._replace(ack=ack.ack - 100), answer._replace(seq=answer.seq + 500)
+    (report,) = reports([syn, early, forged, *rest])
+    assert b'"gaps":[{"side":"server","offset":0,"length":100,' in report
+
+
 @pytest.mark.parametrize("known", [0, 2])
 def test_an_offer_of_a_connection_that_was_set_aside_is_no_newer_for_that(known: int) -> None:
     offering = [*hello("STARTTLS"), *MAIL, *END]

@@ -98,7 +98,7 @@ _SMALL = Limits(
 )
 _LIMITS = (DEFAULT_LIMITS, DEFAULT_LIMITS, _SMALL, replace(_SMALL, outstanding=0, unanswered_commands=0, turns=0))
 # What many connections share holds less where some of them are gathered, so one that is gathered may be spared.
-_UNSHARED = tuple(replace(limits, handshakes=0) for limits in _LIMITS)
+_UNSHARED = tuple(replace(limits, handshakes=0, all_held_bytes=0) for limits in _LIMITS)
 _SEGMENTS = 400  # of one input, so that each stays quick
 _LAST = 2  # round of the target that plays its input again, in which other text comes where it means nothing
 

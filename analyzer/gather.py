@@ -286,6 +286,7 @@ class Gatherer:
         syn, answer, *segments = one.segments()
         walker = Walker(self._leader, self, one.kind, (syn, answer))
         walker.number = one.number
+        walker.half = next((held[0] for held in segments if held[3] & _FIN), None)
         walker.restart(self._leader.ways.root(walker.kind))
         walker.extend(segments)
         return walker

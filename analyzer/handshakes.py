@@ -89,7 +89,7 @@ class Handshakes(dict[bytes, Handshake]):
         the two; somebody else follows the connection then, and it is forgotten here."""
         back = reversed_key(key)
         syn = self.get(back)
-        if syn is None or syn.answers or (ack - syn.isn) & M32 != 1 or key in self:
+        if syn is None or syn.answers or syn.acked >= 0 or (ack - syn.isn) & M32 != 1 or key in self:
             return None
         del self[back]
         return back, syn.isn, 0, SYN, b"", syn.frame, syn.time_ns

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from .causal import pump
@@ -203,11 +204,13 @@ class Reassembler:
         flows = {id(stream.flow): stream.flow for stream in self._streams.values()}
         if limits.idle_seconds:
             oldest = now_ns - limits.idle_seconds * 1_000_000_000
-            for flow in flows.values():
-                if flow.last_ns < oldest:
-                    self._evict(flow, f"followed no further: idle for more than {limits.idle_seconds} s")
+            idle = [flow for flow in flows.values() if flow.last_ns < oldest]
+            for flow in sorted(idle, key=attrgetter("started")):
+                self._evict(flow, f"followed no further: idle for more than {limits.idle_seconds} s")
         if limits.connections and self.open > limits.connections:
-            alive = sorted((f for f in flows.values() if f.a.key in self._streams), key=lambda f: f.last_ns)
+            alive = sorted(
+                (f for f in flows.values() if f.a.key in self._streams), key=attrgetter("last_ns", "started")
+            )
             for flow in alive[: self.open - limits.connections + limits.connections // 10]:
                 self._evict(flow, f"followed no further: more than {limits.connections} connections were open")
 
@@ -360,9 +363,10 @@ class Reassembler:
                 one.seen = one.told = True
                 one.peer.base = known.acked
                 one.peer.told = one.peer.told or known.answers
-                if known.frame < flow.first_frame:
-                    flow.first_frame, flow.started_ns = known.frame, min(flow.started_ns, known.time_ns)
-        flow.handshake = mine is not None or theirs is not None
+        syns = [known for known in (mine, theirs) if known is not None]
+        if syns:  # not by the numbers of their frames, which begin anew in every file, nor by times, which may go back
+            syn = min(syns, key=attrgetter("answers", "time_ns"))
+            flow.handshake, flow.first_frame, flow.started_ns = True, syn.frame, syn.time_ns
         self._streams[key] = stream
         self._streams[peer.key] = peer
         self._accept(flow)

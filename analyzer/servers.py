@@ -33,6 +33,7 @@ class Servers:
         self._limit = limits.remembered_servers
         self._life_ns = limits.server_memory_seconds * 10**9
         self._offers: dict[tuple[str, ...], Offer] = {}
+        self._newest = 0  # the highest number of a connection that told of an offer
         self.asked: set[tuple[tuple[str, ...], bool]] | None = None  # who offered and who did not, if that is noted
 
     def __len__(self) -> int:
@@ -43,6 +44,10 @@ class Servers:
         if self.asked is not None:
             self.asked.add((key, True))
         offers = self._offers
+        known = offers.get(key)
+        if known is not None and offer.connection <= self._newest and offer.time_ns <= known.time_ns:
+            return  # told again: its connection was set aside, or given up, and comes a second time
+        self._newest = max(self._newest, offer.connection)
         offers.pop(key, None)
         offers[key] = offer
         if len(offers) > self._limit > 0:

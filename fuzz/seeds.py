@@ -30,6 +30,7 @@ from captures import (  # noqa: E402  found there only now
     superseded,
     tcp,
 )
+from stream_targets import LINES  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,11 @@ _REPLIES = (
     *(b"250-a\r\n251 b\r\n", b"999 x\r\n", b"hello\r\n", b"421 4.3.2 \xff\r\n"),
 )
 _PARTS = (b"a.b@c.example", b"<a@b.example>", b"<@x:a@b>", b" SIZE=1 FOO", b"SIZE 10 20", b"<Postmaster>", b"<>")
-_MAIL = (1, 11, 3, 14, 2, 15, 2, 16, 4, 22, 2, 21, 10)  # lines of `stream_targets`, server and client in turns
+_MAIL = (  # server and client in turns
+    *(b"220 mx ESMTP\r\n", b"EHLO c.example\r\n", b"250-mx\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 STARTTLS\r\n"),
+    *(b"MAIL FROM:<a@x.example>\r\n", b"250 ok\r\n", b"RCPT TO:<b@y.example>\r\n", b"250 ok\r\n", b"DATA\r\n"),
+    *(b"354 go\r\n", b"Subject: x\r\n\r\nhello\r\n.\r\n", b"250 ok\r\n", b"QUIT\r\n", b"221 bye\r\n"),
+)
 
 
 def _talk() -> Conversation:
@@ -85,23 +90,44 @@ def _captures() -> Iterator[bytes]:
             yield path.read_bytes()
 
 
+def _line(text: bytes) -> int:
+    """The number by which targets of the streams take ``text``; 0 stands for no text, so the first line comes again."""
+    return LINES.index(text) or len(LINES)
+
+
+def _segment(who: int, flags: int = 0, text: bytes = b"") -> bytes:
+    """A segment with the numbers that are due: bit 0 of ``who`` for the server, bit 2 for another connection."""
+    return bytes((who, flags, 0, 0, _line(text) if text else 0))
+
+
 def _dialogues() -> Iterator[bytes]:
     """Choices of a target of the streams: limits, then one segment after the other."""
-    start = b"\0" + bytes((0, 11, 0, 0, 0)) + bytes((1, 12, 0, 0, 0)) + bytes((0, 0, 0, 0, 0))
-    mail = b"".join(bytes((n % 2 == 0, 0, 0, 0, line)) for n, line in enumerate(_MAIL))
-    yield start + mail + bytes((0, 13, 0, 0, 0)) + bytes((1, 13, 0, 0, 0))
-    yield (start + mail)[1:].join((b"\2", b"")) + bytes((0, 14, 0, 0, 0))
-    yield b"\0" + mail
-    yield b"\1" + start[1:] + mail + bytes((4, 11, 0, 0, 0, 5, 12, 0, 0, 0)) + mail.replace(b"\0\0\0\0", b"\4\0\0\0")
+
+    def opening(who: int = 0) -> bytes:
+        return _segment(who, 11) + _segment(who + 1, 12) + _segment(who)
+
+    def mail(who: int = 0) -> bytes:
+        return b"".join(_segment(who + (n % 2 == 0), 0, line) for n, line in enumerate(_MAIL))
+
+    def closing(who: int = 0, flags: int = 13) -> bytes:
+        return _segment(who, flags) + _segment(who + 1, flags)
+
+    yield b"\0" + opening() + mail() + closing()
+    yield b"\2" + opening() + mail() + closing(flags=14)
+    yield b"\0" + mail()
+    yield b"\1" + opening() + mail() + opening(4) + mail(4) + closing(4)
+    yield b"\0" + opening(8) + opening(4) + mail(4) + closing(4) + _segment(9, 0, _MAIL[0])  # one waits meanwhile
     for extra in range(20, 47):
-        yield start + mail[:20] + bytes((0, 0, 0, 0, extra, 1, 0, 0, 0, extra, 0, 0, 0, 2, 210)) + b"freetext"
+        other = bytes((0, 0, 0, 0, extra, 1, 0, 0, 0, extra, 0, 0, 0, 2, 210))
+        yield b"\0" + opening() + mail()[:20] + other + b"freetext"
 
 
 def seeds() -> dict[str, list[bytes]]:
     """Inputs by the name of their target."""
     files = list(_captures())
     dialogues = list(_dialogues())
-    talks = [bytes((0, *(byte for n, line in enumerate(_MAIL) for byte in (n % 2 == 0, line)))), b"\2" + dialogues[2]]
+    talk = bytes(byte for n, line in enumerate(_MAIL) for byte in (n % 2 == 0, _line(line)))
+    talks = [b"\0" + talk, b"\2" + talk]
     whole = [
         b"\x08" + data for data in (*files, gzip.compress(files[0], mtime=0))
     ]  # 8: no magic number is put in front

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from captures import ACK, FIN, PSH, RST, SYN
-from repeats import dialogue, told
+from repeats import MINUTE, SECOND, dialogue, told
 from scripts import MESSAGE, Segment, envelope, hello, lines
 
 from smtpwire.analyzer.audit import Options
@@ -125,6 +125,44 @@ def test_much_that_was_said_before_a_pause_is_not_kept() -> None:
     assert len(reports([*known(), *dialogue(long, 2)], every=7)) == 3
 
 
+def test_one_that_is_set_aside_half_closed_ends_with_the_other_half() -> None:
+    for learn in (True, False):
+        to = tracker(learn=learn)
+        sent = dialogue(WHOLE, 2)
+        feed(to, [*known(), *sent[:-1]])
+        for _ in range(4):
+            to.sweep()
+        assert len(to.ended) == 2
+        feed(to, sent[-1:])
+        assert len(to.ended) == 3
+
+
+def test_what_the_client_acknowledged_before_a_syn_came_counts() -> None:
+    syn, answer, ack, *rest = dialogue(WHOLE)
+    early, forged = ack._replace(ack=ack.ack - 100), answer._replace(seq=answer.seq + 500)
+    (report,) = reports([syn, early, forged, *rest])
+    assert b'"gaps":[{"side":"server","offset":0,"length":100,' in report
+
+
+@pytest.mark.parametrize("known", [0, 2])
+def test_an_offer_of_a_connection_that_was_set_aside_is_no_newer_for_that(known: int) -> None:
+    offering = [*hello("STARTTLS"), *MAIL, *END]
+    first, last = dialogue(offering, 2), dialogue([*hello("PIPELINING"), *MAIL, *END], 4)
+    said = []
+    for learn in (True, False):
+        to = tracker(learn=learn)
+        for number in range(known):
+            feed(to, dialogue(offering, number))
+        feed(to, first[:9])
+        for _ in range(4):
+            to.sweep()
+        feed(to, [*dialogue(offering, 3), *first[9:], *last])
+        to.close()
+        said.append(told(to.done))
+        assert f"in connection {known + 2} " in to.done[-1].findings[0].message
+    assert said[0] == said[1]
+
+
 def test_idle_connections_are_closed_in_time() -> None:
     limits = Limits(idle_seconds=60)
     to = tracker(limits=limits)
@@ -135,6 +173,20 @@ def test_idle_connections_are_closed_in_time() -> None:
     assert len(to.ended) == 2, "one time far ahead may be damaged"
     to.sweep(now + 10_001 * 10**9)
     assert [note for c in to.done for note in c.notes] == ["followed no further: idle for more than 60 s"]
+
+
+def test_connections_that_are_closed_together_are_told_in_the_order_in_which_they_began() -> None:
+    for learn in (True, False):
+        to = tracker(learn=learn, limits=Limits(idle_seconds=60))
+        feed(to, dialogue(WHOLE[:-4], 0)[:8])
+        for _ in range(4):
+            to.sweep()  # which sets it aside
+        beheaded = dialogue(WHOLE[:-4], 1)[3:]
+        feed(to, [one._replace(time_ns=one.time_ns - 10 * MINUTE + SECOND) for one in beheaded])
+        now = dialogue(WHOLE, 1)[-1].time_ns
+        to.sweep(now + 10_000 * 10**9)
+        to.sweep(now + 10_001 * 10**9)
+        assert [(c.id, c.opening) for c in to.done] == [(1, "handshake"), (2, "midstream")]
 
 
 def test_too_many_at_once_are_given_up_by_age() -> None:

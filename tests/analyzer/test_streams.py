@@ -144,6 +144,15 @@ def test_lockstep_is_delivered_at_once() -> None:
     assert net.heard.flow.first_frame == 1
 
 
+def test_a_connection_begins_with_its_syn_wherever_the_clock_was_set_to_and_a_file_ended() -> None:
+    net = Net().client(-1, flags=SYN)
+    net.time_ns -= SECOND // 2
+    net.server(-1, flags=SYN | ACK)
+    net.frame = 0
+    net.server(0, b"220 hi\r\n")
+    assert net.heard.flow.started == (SECOND + 1_000_000, 1)
+
+
 def test_each_piece_says_how_much_of_the_peer_its_sender_had_seen() -> None:
     net = open_net().server(0, b"220 hi\r\n").client(0, b"A", acks=4).client(1, b"B", acks=8)
     assert net.heard.seen == [0, 4, 8]

@@ -258,8 +258,10 @@ def look_around(talk: Conversation) -> Place:
 
 def learned(talk: Conversation, steps: Sequence[Step], names: Sequence[bytes]) -> Pattern | None:
     """The pattern of a conversation that is over, if nothing in it hung on what varies."""
+    if talk.individual:
+        return None
     for rules, x in talk.asked or ():
-        if not all(rule.own for rule in rules) or any(rule.individual and rule.id in talk.counts for rule in rules):
+        if not all(rule.own for rule in rules):
             return None
         if x is not None and not all(rule.formal for rule in rules) and _hangs_on_text(x, steps, names):
             return None

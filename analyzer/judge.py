@@ -92,6 +92,7 @@ class RuleBook:
         severity = evidence.severity or rule.severity_in(talk.profile)
         if severity == "off":
             return
+        talk.individual = talk.individual or rule.individual
         counts = talk.counts
         counts[rule.id] = counts.get(rule.id, 0) + 1
         limit = self._limits.findings_per_rule

@@ -90,9 +90,12 @@ class Attached:
         self._host.take(self.talk.finish())
         self.talk.part()
 
-    def let_go(self) -> None:
+    def let_go(self) -> bool:
         """See ``streams.Listener``."""
+        if self.talk.individual:
+            return False
         self.talk.part()
+        return True
 
     def standing(self) -> model.Connection:
         """The report as it stands; it goes on growing."""
@@ -155,8 +158,9 @@ class Candidate:
         if self._decide(over=True):
             self._flow.listener.finish(why)
 
-    def let_go(self) -> None:
+    def let_go(self) -> bool:
         """See ``streams.Listener``."""
+        return True
 
     def _decide(self, *, over: bool) -> bool:
         """Whether it is SMTP; False also while that is open."""

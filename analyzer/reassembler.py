@@ -60,7 +60,8 @@ class _Nobody:
         return 0
 
     def finish(self, why: str) -> None: ...
-    def let_go(self) -> None: ...
+    def let_go(self) -> bool:
+        return False
 
 
 _NOBODY = _Nobody()
@@ -167,10 +168,9 @@ class Reassembler:
             return None
         flow, peer = stream.flow, stream.peer
         plain = stream.settled and peer.settled and stream.fin < 0 and peer.fin < 0
-        if flow.busy or not plain or stream.overlap or peer.overlap:
+        if flow.busy or not plain or stream.overlap or peer.overlap or not flow.listener.let_go():
             return None
         del self._streams[client], self._streams[peer.key]
-        flow.listener.let_go()
         _part(flow)
         del stream.peer, peer.peer
         return flow.number

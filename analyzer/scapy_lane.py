@@ -4,12 +4,12 @@
 # ------
 # Scapy is asked what follows what, and for the fields of IP and TCP. It is not asked for lengths and contents: a
 # layer's payload depends on the length fields of everything around it, which offload and hostile senders set to
-# anything. So the place of each layer in the frame is added up from the sizes of the headers before it, and payloads
-# are cut out of the frame by the innermost IP header, exactly as in the raw lane.
+# anything. So Scapy gets one header at a time, its place in the frame is added up from the sizes of those before it,
+# and payloads are cut out of the frame by the innermost IP header, exactly as in the raw lane.
 #
 # What Scapy leaves closed and we know: 0x9100 and 0x9200 as VLAN tags, loopback headers in the byte order of another
-# machine, and IP packets for which the length around them (0 because of offload, or anything) leaves no room. Extension
-# headers are as long as they say (RFC 8200 §4.2), also a routing header that holds no whole number of addresses.
+# machine. Extension headers are as long as they say (RFC 8200 §4.2), also a routing header that holds no whole number
+# of addresses; their options are not shown to Scapy, which makes a packet of each.
 #
 # A TCP header that an ICMP error quotes is a TCPerror below an IPerror to Scapy; it is no segment.
 #
@@ -17,6 +17,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from socket import AF_INET, AF_INET6, inet_pton
 
 from scapy.contrib import mpls  # noqa: F401  binds MPLS to Ethernet and GRE
@@ -34,7 +35,7 @@ from scapy.layers.inet6 import (
 )
 from scapy.layers.l2 import GRE, CookedLinux, CookedLinuxV2, Dot1Q, Ether
 from scapy.layers.ppp import HDLC, PPP, PPPoE
-from scapy.packet import NoPayload, Packet, Raw
+from scapy.packet import Packet, Raw
 
 from .links import IPV4, LINKS, OTHER, VLAN_TYPES
 from .network import EXTENSIONS, TCP_HEADER, TUNNEL_PORTS, Found, Fragment, Verdict
@@ -52,11 +53,9 @@ _ROOTS: dict[int, type[Packet]] = {
     276: CookedLinuxV2,
 }
 _TAGGED = (Ether, Dot1Q, CookedLinux)
-_IN_IP: dict[int, type[Packet]] = {4: IP, 41: IPv6}
 _ETHER_TYPES: dict[int, type[Packet]] = {0x0800: IP, 0x86DD: IPv6, **dict.fromkeys(VLAN_TYPES, Dot1Q)}
 _LAYERS = 64  # headers around a segment that are gone through; five are many
-_HEADERS = 256  # bytes for all of them. Scapy opens what it gets at once, 0.1 ms a header: an attacker would send many
-_EDGE = 64  # bytes that the longest header has to be read whole
+_HEADER = 64  # bytes that the longest header has to be read whole
 _OF_LENGTH = (IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, IPv6ExtHdrSegmentRouting)
 _QUOTED = (ICMP, IPerror, IPerror6)
 
@@ -89,13 +88,15 @@ class _Walk:
         self.length = length
         self.addresses = b""
         self.end = 0
-        self.opened = 0  # what Scapy has not seen begins there
 
     def run(self, root: type[Packet], at: int) -> Found:
-        layer = self._open(root, at)
+        kind: type[Packet] | None = root
         outer: Packet | None = None
         for _ in range(_LAYERS):
-            if isinstance(layer, NoPayload):
+            if kind is Raw and outer is not None:
+                kind = _unopened(outer)
+            layer = None if kind is None else self._open(kind, at, outer)
+            if layer is None:
                 break
             if type(layer) is TCP:
                 return self._segment(layer, at)
@@ -105,27 +106,18 @@ class _Walk:
                 found = self._network(layer, at)
                 if found is not None:
                     return found
-                if isinstance(layer, IPv6) and not layer.plen:
-                    layer = self._open(IPv6, at)
-            elif isinstance(layer, Raw):
-                if outer is None or (unopened := _unopened(outer)) is None:
-                    break
-                layer = self._open(unopened, at)
-                continue
-            size = len(layer.raw_packet_cache or b"")
-            told = 8 * layer.len + 8 if isinstance(layer, _OF_LENGTH) else size
-            at += told
-            outer, layer = layer, layer.payload
-            if told != size or at + _EDGE > self.opened:
-                layer = self._open(outer.guess_payload_class(self.data[at : at + _EDGE]), at)
+            at += 8 * layer.len + 8 if isinstance(layer, _OF_LENGTH) else len(layer.raw_packet_cache or b"")
+            outer, kind = layer, layer.guess_payload_class(self.data[at : at + _HEADER])
         return Verdict.BROKEN if _announces_more(outer) else Verdict.OTHER
 
-    def _open(self, layer: type[Packet], at: int) -> Packet:
-        data = self.data[at : at + _HEADERS]
-        self.opened = at + _HEADERS if at + _HEADERS < len(self.data) else len(self.data) + _EDGE
-        if layer is IPv6 and data[4:6] == b"\0\0":  # Scapy takes a length of 0 by its word
-            data = data[:4] + b"\xff\xff" + data[6:]
-        return layer(data)
+    def _open(self, kind: type[Packet], at: int, outer: Packet | None) -> Packet | None:
+        """The header at ``at``. None: there is none."""
+        data = self.data[at : at + _HEADER]
+        if kind in _OF_LENGTH:
+            data = data[:2] + bytes(6)
+        with suppress(Exception):  # it is cut, or no header of its kind
+            return kind(data, stop_dissection_after=Packet, _underlayer=outer) if data else None
+        return None
 
     def _network(self, layer: Packet, at: int) -> Found | None:
         """Note an IP header. Gives back what ends the walk: a fragment, or a header that cannot be."""
@@ -170,10 +162,6 @@ class _Walk:
 
 def _unopened(outer: Packet) -> type[Packet] | None:
     """What Scapy did not open behind ``outer``, though we know how."""
-    if isinstance(outer, IP):
-        return _IN_IP.get(outer.proto)
-    if isinstance(outer, IPv6 | _IPv6ExtHdr):
-        return _IN_IP.get(outer.nh)
     if isinstance(outer, GRE):
         return _ETHER_TYPES.get(outer.proto)
     return _ETHER_TYPES.get(_kind(outer)) if isinstance(outer, _TAGGED) else None

@@ -157,11 +157,13 @@ class Scout(Attached):
         self.stop()
         super().conflict(stream, offset, frame, time_ns)
 
-    def let_go(self) -> None:
+    def let_go(self) -> bool:
         """See ``streams.Listener``. Others that come as far need not be judged before they go on, or end."""
-        if self._trail is not None and not (self._host.early and self.talk.findings):
-            self._host.ways.learn(self._kind, self._trail, None)
-        super().let_go()
+        trail = self._trail
+        gone = super().let_go()
+        if gone and trail is not None and not (self._host.early and self.talk.findings):
+            self._host.ways.learn(self._kind, trail, None)
+        return gone
 
     def finish(self, why: str) -> None:
         """See ``streams.Listener``."""

@@ -72,8 +72,8 @@ class Listener(Protocol):
     def finish(self, why: str) -> None:
         """Nothing more comes. ``why``: "" or a sentence for the reader (evicted, port reused)."""
 
-    def let_go(self) -> None:
-        """Forget it all, and report nothing: it will be told anew."""
+    def let_go(self) -> bool:
+        """Forget it all, and report nothing: it will be told anew. False: told anew it might not be the same."""
 
 
 class Held(NamedTuple):

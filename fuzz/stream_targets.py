@@ -159,8 +159,9 @@ class _Heard:
     def conflict(self, stream: Stream, offset: int, *_: Any) -> None:
         assert offset >= 0
 
-    def let_go(self) -> None:
+    def let_go(self) -> bool:
         """Never asked for: nobody gathers here."""
+        return False
 
     def weight(self) -> int:
         return 0

@@ -55,6 +55,7 @@ class Ground:
         self.client_seen = False
         self.server_seen = False
         self.counts: dict[str, int] = {}  # findings by rule, unlisted ones too
+        self.individual = False  # one of them is of a rule whose findings hang on more than the dialogue
         self.conflicts: list[tuple[model.Side, int, int, int]] = []
         self.overlaps: dict[model.Side, tuple[int, list[tuple[int, bytes]]] | None] = {}  # segments of the first ones
         self.injected: Exchange | None = None  # the STARTTLS behind which plain text was injected

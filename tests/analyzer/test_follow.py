@@ -81,8 +81,9 @@ class Said:
     def weight(self) -> int:
         return 0
 
-    def let_go(self) -> None:
+    def let_go(self) -> bool:
         """Nobody gathers here."""
+        return False
 
     def finish(self, why: str) -> None: ...
 

@@ -163,6 +163,18 @@ def test_an_offer_of_a_connection_that_was_set_aside_is_no_newer_for_that(known:
     assert said[0] == said[1]
 
 
+def test_what_an_offer_that_vanished_tells_of_a_connection_is_not_lost_when_it_waits() -> None:
+    offering = [*hello("STARTTLS"), *MAIL, *END]
+    without = dialogue([*hello("PIPELINING"), *MAIL, *END], 1)
+    for learn in (True, False):
+        to = tracker(learn=learn)
+        feed(to, [*dialogue(offering, 0), *without[:9]])
+        for _ in range(4):
+            to.sweep()
+        feed(to, [*dialogue(offering, 2), *without[9:]])
+        assert "SEC633" in {finding.rule for finding in to.done[-1].findings}
+
+
 def test_idle_connections_are_closed_in_time() -> None:
     limits = Limits(idle_seconds=60)
     to = tracker(limits=limits)

@@ -71,8 +71,9 @@ class Heard:
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
         self.conflicts.append((self._side(stream), offset))
 
-    def let_go(self) -> None:
+    def let_go(self) -> bool:
         """Nobody gathers here."""
+        return False
 
     def weight(self) -> int:
         return 0

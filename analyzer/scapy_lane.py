@@ -8,8 +8,8 @@
 # and payloads are cut out of the frame by the innermost IP header, exactly as in the raw lane.
 #
 # What Scapy leaves closed and we know: 0x9100 and 0x9200 as VLAN tags, loopback headers in the byte order of another
-# machine. Extension headers are as long as they say (RFC 8200 §4.2), also a routing header that holds no whole number
-# of addresses; their options are not shown to Scapy, which makes a packet of each.
+# machine. Options, and what extension headers hold, are not shown to Scapy: it makes a packet of each, and may fail at
+# them; those headers are as long as they say (RFC 791 §3.1, RFC 8200 §4.2).
 #
 # A TCP header that an ICMP error quotes is a TCPerror below an IPerror to Scapy; it is no segment.
 #
@@ -106,7 +106,7 @@ class _Walk:
                 found = self._network(layer, at)
                 if found is not None:
                     return found
-            at += 8 * layer.len + 8 if isinstance(layer, _OF_LENGTH) else len(layer.raw_packet_cache or b"")
+            at += _size(layer)
             outer, kind = layer, layer.guess_payload_class(self.data[at : at + _HEADER])
         return Verdict.BROKEN if _announces_more(outer) else Verdict.OTHER
 
@@ -115,6 +115,8 @@ class _Walk:
         data = self.data[at : at + _HEADER]
         if kind in _OF_LENGTH:
             data = data[:2] + bytes(6)
+        elif kind in (IP, TCP):
+            data = data[:20]
         with suppress(Exception):  # it is cut, or no header of its kind
             return kind(data, stop_dissection_after=Packet, _underlayer=outer) if data else None
         return None
@@ -158,6 +160,13 @@ class _Walk:
         flow = self.addresses + tcp.sport.to_bytes(2, "big") + tcp.dport.to_bytes(2, "big")
         missing = self.end - max(start, captured) if self.end > captured else 0
         return flow, tcp.seq, tcp.ack, int(tcp.flags) & 0xFF, self.data[start : self.end], missing
+
+
+def _size(layer: Packet) -> int:
+    """Bytes of a header, options included."""
+    if isinstance(layer, IP):
+        return int(layer.ihl) * 4
+    return 8 * int(layer.len) + 8 if isinstance(layer, _OF_LENGTH) else len(layer.raw_packet_cache or b"")
 
 
 def _unopened(outer: Packet) -> type[Packet] | None:

@@ -55,9 +55,18 @@ GOALS = {
 }
 STAGES = {
     "reading frames": ("pcap", "pcapng", "readers", "windows", "segments", "network", "capture", "links"),
-    "gathering, streams in order": ("gather", "packed", "reassembler", "streams", "ordering", "causal"),
+    "gathering, streams in order": (
+        "gather",
+        "packed",
+        "shuffled",
+        "reassembler",
+        "losses",
+        "streams",
+        "ordering",
+        "causal",
+    ),
     "steps of beaten ways": ("walker", "scout", "beaten", "steps"),
-    "messages": ("letter", "content", "header", "meter", "mime"),
+    "messages": ("letter", "content", "mailtext", "header", "meter", "mime"),
     "reports of beaten ways": ("template", "repeat", "pattern", "tracker", "endpoints", "times"),
     "redaction": ("hiding", "credentials", "redactor", "people"),
     "writing": ("machine", "output", "run", "progress", "audit", "interrupt"),

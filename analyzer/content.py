@@ -12,12 +12,12 @@
 
 from __future__ import annotations
 
+from .mailtext import END_OF_DATA as _END
 from .mailtext import LOOKALIKE_END, MailText
 from .meter import Spot
 
 __all__ = ["Content"]
 
-_END = b"\r\n.\r\n"
 BATCH = 16_384  # bytes of a body that are judged at once
 MAX_PARTS = 256  # segments that these may come in
 

@@ -12,12 +12,11 @@ from __future__ import annotations
 from hashlib import sha256
 
 from .header import on_one_line, plain_fields
+from .mailtext import END_OF_DATA as _END
 from .mailtext import Flaw
 from .meter import MAX_TEXT_LINE
 
 __all__ = ["Letter", "letter"]
-
-_END = b"\r\n.\r\n"
 
 
 class Letter:

@@ -20,7 +20,7 @@ from .header import HeaderReport, on_one_line, read_header
 from .meter import LineMeter, Spot
 from .mime import EncodingFault, MimeBody
 
-__all__ = ["LOOKALIKE_END", "ContentSink", "Flaw", "MailText"]
+__all__ = ["END_OF_DATA", "LOOKALIKE_END", "ContentSink", "Flaw", "MailText"]
 
 # A dot that begins a line of more than itself and was not doubled; what may pass for the end of data is none of these.
 _LONE_DOT = re.compile(rb"(?<=\r\n)\.(?=[^.\r\n\x00])")
@@ -33,8 +33,9 @@ _BARE_CR = re.compile(rb"\r(?!\n)")
 _LOOKALIKE = re.compile(rb"(?:\r\n|\n|\r)\x00*\.\x00*(?:\r\n|\n|\r)")
 LOOKALIKE_END = re.compile(_LOOKALIKE.pattern + rb"\Z")
 _LOOKALIKE_TAIL = 16
-_END_MARK = 5  # its bytes
-_SEGMENTS = _LOOKALIKE_TAIL + _END_MARK  # in the worst case each byte that is looked back at came in one of its own
+END_OF_DATA = b"\r\n.\r\n"  # RFC 5321 §4.1.1.4
+# In the worst case each byte that is looked back at came in a segment of its own.
+_SEGMENTS = _LOOKALIKE_TAIL + len(END_OF_DATA)
 
 
 class Flaw:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .baseline import Baseline
     from .conversation import ContentTap, Judge
     from .model import Finding
-    from .shares import Share
+    from .shares import Portion
     from .suppress import Peer
 
 __all__ = ["DEFAULT_PORTS", "Audit", "Options", "Repeats", "audit"]
@@ -74,15 +74,15 @@ class Options:
 class Audit:
     """One run over any number of inputs, which may continue one another.
 
-    ``summary`` and ``captures`` are up to date at each step; ``unreadable`` has one line for each input that could not
-    be read at all; ``roads``: frames that the hot loops, the raw lane and Scapy decoded. ``early``: whether findings
-    are wanted of connections that are still open.
+    ``summary`` and ``captures`` are up to date at each step, ``reading`` is the one that is being read; ``unreadable``
+    has one line for each input that could not be read at all; ``roads``: frames that the hot loops, the raw lane and
+    Scapy decoded; ``decoder``: of the run. ``early``: whether findings are wanted of connections that are still open.
     """
 
     early = False
     learns = True
 
-    def __init__(self, options: Options | None = None, share: Share | None = None) -> None:
+    def __init__(self, options: Options | None = None, share: Portion | None = None) -> None:
         """``share``: of the connections; None: all of them."""
         self.options = options or Options()
         self._share = share
@@ -90,7 +90,8 @@ class Audit:
         self.captures: list[Capture] = []
         self.unreadable: list[str] = []
         self.roads = (0, 0, 0)
-        self._reading: Capture | None = None
+        self.decoder: SegmentDecoder | None = None
+        self.reading: Capture | None = None
         self._teller: Callable[[Repeat, Redactor], bool] | None = None
         self._whereabouts = Whereabouts()
         limits = self.options.limits
@@ -132,12 +133,15 @@ class Audit:
         if self._share is not None and tracker.places is not None:
             sink = self._share.door(sink, ignored, tracker.places)
         decoder = SegmentDecoder(sink, self.options.decoder, ignored, self.options.limits, tracker.gathered)
+        self.decoder = decoder
+        tracker.streams.timed = True  # by the block: the same for all processes that share a capture
+        skip_to = 0 if self._share is None else self._share.skip_to
         for source in open_inputs(paths):
-            self._reading = source.capture
+            self.reading = source.capture
             self._whereabouts.begin(source.capture.path, tracker.under_way(), tracker.clock)
             try:
-                for now_ns in read_capture(source, decoder, progress, tracker.set_digits):
-                    yield from self.finished(now_ns)
+                for times in read_capture(source, decoder, progress, tracker.set_digits, skip_to):
+                    yield from self.finished(*times)
                     if settled is not None:
                         settled()
             except InputError as error:
@@ -147,14 +151,14 @@ class Audit:
                 tally, (fast, raw, scapy) = decoder.tally, self.roads
                 self.roads = (fast + tally.fast, raw + tally.raw, scapy + tally.scapy)
             source.capture.problems += tracker.problems()
-            self._reading = None
+            self.reading = None
             self.captures.append(source.capture)
             yield source.capture
         yield from self.close()
 
     def stop(self) -> Iterator[Capture | Connection]:
         """The reading was broken off: the input that was being read, as far as it was, and what was still open."""
-        reading, self._reading = self._reading, None
+        reading, self.reading = self.reading, None
         if reading is not None:
             self.captures.append(reading)
             yield reading
@@ -166,12 +170,12 @@ class Audit:
             yield from self.finished()
         yield from self.finished()
 
-    def finished(self, now_ns: int = 0, *, block: bool = True) -> Iterator[Connection]:
-        """Hand out what has ended since the last time. ``now_ns``: the time of the capture, if it is known. ``block``:
+    def finished(self, *times_ns: int, block: bool = True) -> Iterator[Connection]:
+        """Hand out what has ended since the last time. ``times_ns``: of the last frames, if they are known. ``block``:
         so much has come since that it is time to look at all that is open."""
         tracker = self.tracker
         if block:
-            tracker.sweep(now_ns)
+            tracker.sweep(*times_ns)
         while tracker.ended:
             connection = tracker.ended.popleft()
             if isinstance(connection, Repeat):

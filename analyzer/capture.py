@@ -206,16 +206,18 @@ def read_capture(
     decoder: SegmentDecoder,
     progress: Progress | None = None,
     on_digits: Callable[[int], None] | None = None,
-) -> Generator[int]:
-    """Read one input into ``decoder``; yields the time of the last frame, in ns, after each block (about 1 MB, less
-    from a pipe).
+    skip_to: int = 0,
+) -> Generator[tuple[int, int]]:
+    """Read one input into ``decoder``; yields the times of the last two frames, in ns, after each block (about 1 MB,
+    less from a pipe).
 
     ``source.capture`` is brought up to date before each yield, and holds the problems at the end, also where the
-    reading is broken off. ``on_digits`` is told how many decimals the times have, before it matters. Raises
-    ``InputError`` at the first step where the input cannot be read at all.
+    reading is broken off. ``on_digits`` is told how many decimals the times have, before it matters. ``skip_to``: see
+    ``Reader``. Raises ``InputError`` at the first step where the input cannot be read at all.
     """
-    with source.open() as opened:
+    with source.open(BLOCK) as opened:
         reader, capture = opened.reader, source.capture
+        reader.skip_to = skip_to
         capture.format = reader.format
         decoder.tally = DecodeTally()
         if on_digits is not None:
@@ -226,7 +228,7 @@ def read_capture(
                 _update(source, reader)
                 if progress is not None:
                     progress(opened.packed.base + opened.packed.size, opened.total)
-                yield reader.last_ns or 0
+                yield reader.prior_ns or 0, reader.last_ns or 0
         finally:
             _update(source, reader)
             faults = (opened.packed.fault, opened.gunzip.fault if opened.gunzip else None)

@@ -139,6 +139,12 @@ class Defragmenter:
                 self._give_up(next(iter(self._waiting)))
         return found
 
+    def settled(self, now_ns: int) -> bool:
+        """Whether none waits, and none was made whole of which a copy may follow."""
+        patience, repeat = self._patience_ns or now_ns, REPEAT_SECONDS * _SECOND
+        waits = any(now_ns - datagram.since <= patience for datagram in self._waiting.values())
+        return not waits and all(now_ns - since > repeat for since, _ in self._done.values())
+
     def unfinished(self) -> int:
         """Datagrams that wait for more and have not been counted by an earlier call."""
         waiting = [datagram for datagram in self._waiting.values() if not datagram.counted]

@@ -29,7 +29,7 @@ from .segments import PLAIN, PLAIN_BITS, WholeSegment
 from .walker import Walker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import MethodType
 
     from .beaten import Ways
@@ -107,6 +107,10 @@ class Gatherer:
         """Connections that are gathered now."""
         return len(self._held) // 2 - self._followed
 
+    def keys(self) -> Iterable[bytes]:
+        """Of both flows of each connection that is gathered."""
+        return self._held
+
     def _begin(
         self, key: bytes, seq: int, ack: int, flags: int, payload: bytes, missing: int, frame: int, time_ns: int
     ) -> None:
@@ -121,10 +125,15 @@ class Gatherer:
 
     def went_on(self, walker: Walker) -> None:
         """See ``walker.Keeper``."""
+        self._is_at(walker[-1])
+        if not walker.greets():
+            self._go_on(walker)
+
+    def _is_at(self, held: WholeSegment) -> None:
         if self._leader.places is not None:
-            self._leader.places.here = (walker[-1][5], 0)
-        if walker.greets():
-            return
+            self._leader.places.here = (held[5], 0)
+
+    def _go_on(self, walker: Walker) -> None:
         if not walker.walk() or not walker.number:  # a client that speaks first has no number yet, and may get one now
             self._give_up(walker, follow=not self._leader.early)
         elif not walker.opening:
@@ -137,15 +146,20 @@ class Gatherer:
 
     def woken(self, packed: Packed, held: WholeSegment) -> None:
         """See ``packed.Waker``."""
+        self._is_at(held)
         self._unpack(packed)
         add = self._held.get(held[0])
         if add is not None:
             add(held)
         else:
-            self.follow(held)
+            self._feed(held)
 
     def follow(self, held: WholeSegment) -> None:
         """See ``walker.Keeper``."""
+        self._is_at(held)
+        self._feed(held)
+
+    def _feed(self, held: WholeSegment) -> None:
         key, seq, ack, flags, payload, frame, time_ns = held
         self._streams.feed(key, seq, ack, flags, payload, 0, frame, time_ns)
 
@@ -203,7 +217,7 @@ class Gatherer:
         it too."""
         self.number = walker.number
         for held in (*walker.handshake, *walker):
-            self.follow(held)
+            self._feed(held)
         self.number = 0
         if follow:
             walker.followed = True
@@ -276,8 +290,8 @@ class Gatherer:
         """A connection that was packed goes on: what is known of it is found again, if all of it still is."""
         walker = self._unpacked(packed)
         self._hold(walker)
-        if any(held[4] for held in walker):
-            self.went_on(walker)
+        if any(held[4] for held in walker) and not walker.greets():
+            self._go_on(walker)
         return walker
 
     def _unpacked(self, one: Walker | Packed) -> Walker:

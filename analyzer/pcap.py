@@ -60,13 +60,15 @@ class PcapReader(Reader):
         self._link_type = int.from_bytes(window.data[20:24], self._layout.order) & 0xFFFF
         self._saw_link_type(self._link_type)
 
-    def _account(self, frames: int, used: int, first: int | None, last: int) -> None:
-        """Take over the counts of one block that held at least one record."""
+    def _account(self, frames: int, used: int, places: tuple[int, ...]) -> None:
+        """Take over the counts of one block that held at least one record. ``places``: where the first, the last but
+        one and the last begin, as far as there are so many; -1: there are not."""
         self.octets += used - (frames - self.frames) * self._layout.head
         self.frames = frames
-        if self.first_ns is None:
-            self.first_ns = first
-        self.last_ns = last
+        time = Struct("<2I" if self._layout.order == "little" else ">2I").unpack_from
+        for place in sorted({*places} - {-1}):
+            seconds, fraction = time(self.window.data, place)
+            self._saw_time(seconds * _SECOND + fraction * self._layout.unit)
 
     def run(self, decoder: SegmentDecoder) -> Iterator[None]:  # noqa: C901, PLR0912, PLR0915  see readers
         order, unit, _, head = self._layout
@@ -79,6 +81,7 @@ class PcapReader(Reader):
         to_tcp, to_tcp_6, to_flow_6, to_next = to_ip + 20, to_ip + 40, to_ip + 8, to_ip + 6
         least, least_6 = to_ip - head + 40, to_ip - head + 60
         header = Struct("<4I" if order == "little" else ">4I").unpack_from
+        length = Struct("<8xI" if order == "little" else ">8xI").unpack_from
         tunnels, extensions = TUNNEL_PROTOCOLS, EXTENSIONS
         sink, gathered, ignored, frame = decoder.sink, decoder.gathered, decoder.ignored, decoder.frame
 
@@ -90,14 +93,24 @@ class PcapReader(Reader):
             data, size = window.data, window.size
             last_header = size - head
             start, before = at, number
-            behind = last = at
-            while at <= last_header:
+            behind, prior, last = at, -1, -1
+            stop = last_header
+            if self._skips():
+                while at <= last_header:
+                    behind = at + head + length(data, at)[0]
+                    if behind > size:
+                        break
+                    number += 1
+                    prior, last = last, at
+                    at = behind
+                stop, calls = -1, number - before
+            while at <= stop:
                 seconds, fraction, captured, kind, version, offset, protocol, flow, flags = record(data, at)
                 behind = at + head + captured
                 if behind > size:
                     break
                 number += 1
-                last = at
+                prior, last = last, at
                 if kind == ipv4 and version == 0x45 and captured >= least and not offset & fragmented:
                     if protocol == 6:
                         if flow in ignored and not flags & 2:
@@ -155,10 +168,7 @@ class PcapReader(Reader):
                 frame(link_type, seconds * _SECOND + fraction * unit, data[begin:behind], original, number)
                 at = behind
             if number > before:
-                seconds, fraction, _, _ = header(data, start)
-                first = seconds * _SECOND + fraction * unit
-                seconds, fraction, _, _ = header(data, last)
-                self._account(number, at - start, first, seconds * _SECOND + fraction * unit)
+                self._account(number, at - start, (start, prior, last))
                 decoder.tally.fast += number - before - calls
                 calls = 0
             yield

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from .links import FIXED
@@ -84,15 +85,16 @@ class PcapngReader(Reader):
         self._order: Order = "little"
         self._interfaces: list[_Interface] = []
         self._plain: dict[tuple[int, Order], Plain] = {}
-        self._time_ns = 0
         self._unknown_interfaces = 0
         self._left_out = 0  # interfaces beyond the limit
+        self._skipping = False
 
     def run(self, decoder: SegmentDecoder) -> Iterator[None]:
         window = self.window
         self.longest = decoder.limits.record_bytes
         at = 0
         while True:
+            self._skipping = self._skips()
             at, need = self._blocks(decoder, at)
             yield
             if not need:
@@ -214,7 +216,8 @@ class PcapngReader(Reader):
         captured = min(original, interface.snaplen or original, length - 16)
         data = self.window.data[at + 12 : at + 12 + captured]
         self.octets += captured
-        decoder.frame(interface.link_type, self._time_ns, data, original, self.frames)
+        if not self._skipping:
+            decoder.frame(interface.link_type, self.last_ns or 0, data, original, self.frames)
         return True
 
     def _superseded(self, decoder: SegmentDecoder, at: int, length: int) -> bool:
@@ -231,13 +234,9 @@ class PcapngReader(Reader):
         self._saw_time(interface.nanoseconds(self._number(at + 12, 4) << 32 | self._number(at + 16, 4)))
         data = self.window.data[at + 28 : at + 28 + captured]
         self.octets += captured
-        decoder.frame(interface.link_type, self._time_ns, data, self._number(at + 24, 4), self.frames)
+        if not self._skipping:
+            decoder.frame(interface.link_type, self.last_ns or 0, data, self._number(at + 24, 4), self.frames)
         return True
-
-    def _saw_time(self, time_ns: int) -> None:
-        self._time_ns = self.last_ns = time_ns
-        if self.first_ns is None:
-            self.first_ns = time_ns
 
     def _packets(self, decoder: SegmentDecoder, at: int) -> int:  # noqa: C901, PLR0912, PLR0915  see readers
         """Take the run of whole enhanced packet blocks that begins here and is of one interface; where it ends."""
@@ -245,6 +244,8 @@ class PcapngReader(Reader):
         if index >= len(self._interfaces):
             return at
         interface = self._interfaces[index]
+        if self._skipping:
+            return self._count(at, index)
         link_type, unit, shift = interface.link_type, interface.unit, interface.offset
         record, segment, segment_6, to_ip = interface.plain[:4]
         ipv4, ipv6, fragmented, tunnel_ports = interface.plain[4:]
@@ -254,7 +255,7 @@ class PcapngReader(Reader):
         sink, gathered, ignored, frame = decoder.sink, decoder.gathered, decoder.ignored, decoder.frame
 
         data, size = self.window.data, self.window.size
-        number, octets, calls, last = self.frames, 0, 0, -1
+        number, octets, calls, prior, last = self.frames, 0, 0, -1, -1
         last_header = size - 32
         while at <= last_header:
             block, length, which, high, low, captured, kind, version, offset, protocol, flow, flags = record(data, at)
@@ -262,7 +263,7 @@ class PcapngReader(Reader):
             if block != _ENHANCED or which != index or behind > size or captured + 32 > length or length & 3:
                 break
             number += 1
-            last = at
+            prior, last = last, at
             octets += captured
             stop = at + 28 + captured
             if kind == ipv4 and version == 0x45 and captured >= least and not offset & fragmented:
@@ -318,9 +319,33 @@ class PcapngReader(Reader):
             at = behind
         if last >= 0:
             decoder.tally.fast += number - self.frames - calls
-            self.frames = number
-            self.octets += octets
-            for place in (first, last):
-                ticks = self._number(place + 12, 4) << 32 | self._number(place + 16, 4)
-                self._saw_time(interface.nanoseconds(ticks))
+            self._account(interface, number, octets, (first, prior, last))
         return at
+
+    def _count(self, at: int, index: int) -> int:
+        """The same where packets are only counted."""
+        first, prior, last, number, octets = at, -1, -1, self.frames, 0
+        data, size = self.window.data, self.window.size
+        header = Struct("<3I8xI" if self._order == "little" else ">3I8xI").unpack_from
+        last_header = size - 32
+        while at <= last_header:
+            block, length, which, captured = header(data, at)
+            behind = at + length
+            if block != _ENHANCED or which != index or behind > size or captured + 32 > length or length & 3:
+                break
+            number += 1
+            octets += captured
+            prior, last = last, at
+            at = behind
+        if last >= 0:
+            self._account(self._interfaces[index], number, octets, (first, prior, last))
+        return at
+
+    def _account(self, interface: _Interface, frames: int, octets: int, places: tuple[int, ...]) -> None:
+        """Take over the counts of a run of packets. ``places``: where the first, the last but one and the last begin,
+        as far as there are so many; -1: there are not."""
+        self.frames = frames
+        self.octets += octets
+        for place in sorted({*places} - {-1}):
+            ticks = self._number(place + 12, 4) << 32 | self._number(place + 16, 4)
+            self._saw_time(interface.nanoseconds(ticks))

@@ -87,10 +87,11 @@ def _nobody(digits: int) -> None:
 class Reader:
     """Reads one capture. Its attributes are right after each block.
 
-    ``frames``: records so far, as Wireshark numbers them. ``octets``: captured bytes in them. ``first_ns`` and
-    ``last_ns``: times of the first and the last frame that have one. ``digits``: decimals of a second that the times
-    are good for; ``on_digits`` is told when that changes. ``link_types``: the first in order of appearance.
-    ``problems``: what is damaged, one sentence each.
+    ``frames``: records so far, as Wireshark numbers them. ``octets``: captured bytes in them. ``first_ns``,
+    ``prior_ns`` and ``last_ns``: times of the first, the last but one and the last frame that have one. ``digits``:
+    decimals of a second that the times are good for; ``on_digits`` is told when that changes. ``link_types``: the
+    first in order of appearance. ``problems``: what is damaged, one sentence each. ``skip_to``: blocks are only
+    counted until one has ended at or behind this byte, since somebody else looks at what is in them.
     """
 
     format: ClassVar[str]
@@ -100,16 +101,31 @@ class Reader:
         self.frames = 0
         self.octets = 0
         self.first_ns: int | None = None
+        self.prior_ns: int | None = None
         self.last_ns: int | None = None
         self.digits = 6
         self.on_digits: Callable[[int], None] = _nobody
         self.link_types: list[int] = []
         self.problems: list[str] = []
         self.longest = MAX_RECORD
+        self.skip_to = 0
+        self._reached = 0  # where the last block ended
 
     def run(self, decoder: SegmentDecoder) -> Iterator[None]:
         """Read to the end, or to the damage; yields after each block, so that the caller can take out what is ready."""
         raise NotImplementedError
+
+    def _skips(self) -> bool:
+        """Whether the block in the window is to be counted only."""
+        skips = self._reached < self.skip_to
+        self._reached = self.window.base + self.window.size
+        return skips
+
+    def _saw_time(self, time_ns: int) -> None:
+        """The next frame whose time is looked at: of a block the first, the last but one and the last."""
+        if self.first_ns is None:
+            self.first_ns = time_ns
+        self.prior_ns, self.last_ns = self.last_ns, time_ns
 
     def _saw_link_type(self, link_type: int) -> None:
         if len(self.link_types) < MAX_LINK_TYPES and link_type not in self.link_types:

@@ -47,6 +47,7 @@ __all__ = ["Reassembler"]
 FIN = 0x01
 
 _LEAP_NS = 60_000_000_000
+_LATE_NS = 1_000_000_000  # that a SYN may be captured behind what follows it; later it begins something new
 
 
 class _Nobody:
@@ -87,7 +88,11 @@ class Reassembler:
         self._free = limits.all_held_bytes  # bytes that may be kept before all are weighed
         self.relieved = 0  # connections whose holes were waited for no longer, for what all held together
         self.evicted = 0
+        self.met = 0  # SYNs between addresses and ports that were seen in mid-stream before
         self.now_ns = 0  # latest time of a segment that the slow road saw: near enough for idle times
+        self.timed = False  # somebody else tells the time, with `tick`
+        self.giving_up: Flow | None = None
+        self.crowded = 0  # connections that were given up because too many were open
 
     @property
     def open(self) -> int:
@@ -97,6 +102,30 @@ class Reassembler:
     def flows(self) -> list[Flow]:
         """The connections followed now, the oldest first."""
         return [stream.flow for stream in self._streams.values() if stream is stream.flow.a]
+
+    def follows(self, key: bytes) -> bool:
+        """Whether the connection that ``key`` is a stream of is followed, or a SYN of it waits."""
+        return key in self._streams or key in self._handshakes or reversed_key(key) in self._handshakes
+
+    def known(self) -> tuple[set[bytes], list[bytes]]:
+        """Keys of both streams of all connections of which ``follows`` is true; and of those that are over."""
+        waiting = [*self._handshakes]
+        return {*self._streams, *waiting, *map(reversed_key, waiting)}, [*self._closed]
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is followed, and no SYN waits."""
+        return not self._streams and not self._handshakes
+
+    @property
+    def remembered(self) -> int:
+        """Streams of connections that are over, of which late copies are still known."""
+        return len(self._closed)
+
+    @property
+    def pressed(self) -> bool:
+        """Whether ``problems`` has something to say."""
+        return self.relieved > 0 or self._handshakes.forgotten > 0
 
     def clock_set(self, by_ns: int) -> None:
         """The clock that stamps segments was set by so much: what is idle is so by the new time."""
@@ -212,6 +241,7 @@ class Reassembler:
                 (f for f in flows.values() if f.a.key in self._streams), key=attrgetter("last_ns", "started")
             )
             for flow in alive[: self.open - limits.connections + limits.connections // 10]:
+                self.crowded += 1
                 self._evict(flow, f"followed no further: more than {limits.connections} connections were open")
 
     def _weigh(self) -> None:
@@ -279,7 +309,7 @@ class Reassembler:
         frame: int,
         time_ns: int,
     ) -> None:
-        self.tick(time_ns)
+        self._note_time(time_ns)
         if flags & SYN:
             stream = self._syn(stream, key, seq, ack, flags, frame, time_ns)
             seq = (seq + 1) & M32
@@ -299,7 +329,7 @@ class Reassembler:
         flow.last_ns = time_ns
         peer = stream.peer
         if stream.next < 0:
-            if not payload and not flags & SYN and not flow.handshake:
+            if not payload and not flags & (SYN | FIN) and not flow.handshake:
                 return  # in mid-stream a bare ACK may be a keep-alive: it does not tell where the stream stands
             stream.begin(seq)
         stream.seen = True
@@ -321,16 +351,25 @@ class Reassembler:
         reach_fin(stream)
         self._settle(flow, frame, time_ns)
 
+    def _note_time(self, time_ns: int) -> None:
+        if not self.timed:
+            self.tick(time_ns)
+
     def _syn(
         self, stream: Stream | None, key: bytes, seq: int, ack: int, flags: int, frame: int, time_ns: int
     ) -> Stream | None:
         """Remember the handshake; one that is answered ends the connection that held the ports."""
         if stream is not None:
+            self.met += not stream.flow.handshake
             if flags & ACK and self._handshakes.answers(key, ack):
                 self._replace(stream, key, time_ns)
             elif stream.isn == seq:
                 return stream
-            elif stream.isn is None and stream.next in (-1, (seq + 1) & M32):
+            elif (
+                stream.isn is None
+                and stream.next in (-1, (seq + 1) & M32)
+                and abs(time_ns - stream.flow.started_ns) <= _LATE_NS
+            ):
                 stream.isn = seq
                 stream.told = stream.flow.handshake = True
                 return stream
@@ -444,7 +483,9 @@ class Reassembler:
 
     def _evict(self, flow: Flow, why: str) -> None:
         self.evicted += 1
+        self.giving_up = flow
         self._end(flow, why, flow.last_ns)
+        self.giving_up = None
 
     def _forget(self, key: bytes) -> None:
         for one in (key, reversed_key(key)):

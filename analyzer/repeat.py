@@ -26,7 +26,7 @@ class Guide(Protocol):
     servers: Servers
     digits: int
 
-    def next_id(self) -> int:
+    def next_id(self, client: bytes, first_frame: int, *, handshake: bool = True) -> int:
         """The number of a new connection."""
 
     def record(self, client: bytes, number: int, started_ns: int, *, handshake: bool) -> model.Connection:

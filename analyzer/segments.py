@@ -70,11 +70,41 @@ class DecodeTally:
         self.undecodable = 0
         self.first_undecodable = 0
         self.unknown_links: dict[int, int] = {}
+        self.unfinished = 0  # datagrams that never became whole
 
     def undecoded(self, number: int) -> None:
         """Count a frame whose headers are cut or contradict themselves."""
         self.undecodable += 1
         self.first_undecodable = self.first_undecodable or number
+
+    def add(self, later: DecodeTally) -> None:
+        """Count what ``later`` did of frames behind these."""
+        self.fast += later.fast
+        self.raw += later.raw
+        self.scapy += later.scapy
+        self.undecodable += later.undecodable
+        self.first_undecodable = self.first_undecodable or later.first_undecodable
+        self.unfinished += later.unfinished
+        for link, frames in later.unknown_links.items():
+            self.unknown_links[link] = self.unknown_links.get(link, 0) + frames
+
+    def problems(self) -> list[str]:
+        """What to say about these frames, in plain sentences."""
+        said = [
+            f"link type {link_name(link)} is not supported: {_count(frames, 'frame was', 'frames were')} not decoded"
+            for link, frames in islice(self.unknown_links.items(), _LINKS_NAMED)
+        ]
+        more = list(islice(self.unknown_links.values(), _LINKS_NAMED, None))
+        if more:
+            said.append(f"{len(more)} more link types are not supported: {sum(more)} frames were not decoded")
+        if self.undecodable:
+            said.append(
+                f"{_count(self.undecodable, 'frame', 'frames')} could not be decoded, their headers are cut or "
+                f"damaged (the first is frame {self.first_undecodable})"
+            )
+        if self.unfinished:
+            said.append(f"{_count(self.unfinished, 'fragmented datagram', 'fragmented datagrams')} never became whole")
+        return said
 
 
 class SegmentDecoder:
@@ -149,25 +179,15 @@ class SegmentDecoder:
         if found[0] not in self.ignored or found[3] & _SYN:
             self.sink(*found, number, time_ns)
 
+    def settle(self) -> None:
+        """Count in ``tally`` which datagrams never became whole, as far as it is known now."""
+        self.tally.unfinished += self.fragments.dropped + self.fragments.unfinished()
+        self.fragments.dropped = 0
+
     def problems(self) -> list[str]:
         """What to say about the frames decoded since ``tally`` was set, in plain sentences."""
-        said = [
-            f"link type {link_name(link)} is not supported: {_count(frames, 'frame was', 'frames were')} not decoded"
-            for link, frames in islice(self.tally.unknown_links.items(), _LINKS_NAMED)
-        ]
-        more = list(islice(self.tally.unknown_links.values(), _LINKS_NAMED, None))
-        if more:
-            said.append(f"{len(more)} more link types are not supported: {sum(more)} frames were not decoded")
-        if self.tally.undecodable:
-            said.append(
-                f"{_count(self.tally.undecodable, 'frame', 'frames')} could not be decoded, their headers are cut or "
-                f"damaged (the first is frame {self.tally.first_undecodable})"
-            )
-        lost = self.fragments.dropped + self.fragments.unfinished()
-        self.fragments.dropped = 0
-        if lost:
-            said.append(f"{_count(lost, 'fragmented datagram', 'fragmented datagrams')} never became whole")
-        return said
+        self.settle()
+        return self.tally.problems()
 
 
 def _packet(addresses: bytes, content: bytes, missing: int, protocol: int) -> bytes:

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .audit import Repeats
-from .jobs.shared import Lines
+from .jobs.shared import Lines, SharedAudit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .audit import Audit
-    from .jobs.shared import SharedAudit
     from .model import Capture, Connection, Summary
     from .redact.redactor import Redactor
     from .repeat import Repeat
@@ -52,6 +51,8 @@ class Stats:
         told = audit.summary.connections - judged
         yield f"{audit.summary.connections:,} connections: {judged:,} judged in full, {told:,} on beaten ways"
         yield f"{seconds - self.writing:.2f} s reading and judging, {self.writing:.2f} s writing"
+        if isinstance(audit, SharedAudit) and audit.why_alone:
+            yield f"begun anew in one process: {audit.why_alone}"
         peak = _peak_mb()
         if peak is not None:
             yield f"peak memory {peak:,.0f} MB"

@@ -115,12 +115,22 @@ class Tracker:
         """Connections that go on."""
         return self.streams.open + (0 if self._gatherer is None else self._gatherer.open)
 
-    def sweep(self, now_ns: int = 0) -> None:
-        """Close what was idle too long or is too much, by the time of the capture; ``now_ns`` as far as it is known."""
-        self.streams.tick(now_ns)
+    def sweep(self, *times_ns: int) -> None:
+        """Close what was idle too long or is too much, by the time of the capture; ``times_ns``: of the last frames."""
+        for time_ns in times_ns:
+            self.streams.tick(time_ns)
         if self._gatherer is not None:
             self._gatherer.sweep()
         self.streams.sweep()
+
+    def follows(self, key: bytes) -> bool:
+        """Whether the connection that ``key`` is a flow of goes on, or began with a SYN and carried nothing yet."""
+        return self.streams.follows(key) or (self._gatherer is not None and self._gatherer.gathered(key) is not None)
+
+    def known(self) -> tuple[set[bytes], list[bytes]]:
+        """Keys of both flows of all connections of which ``follows`` is true; and of those that are over."""
+        going, over = self.streams.known()
+        return going.union(() if self._gatherer is None else self._gatherer.keys()), over
 
     def under_way(self) -> Iterator[tuple[bytes, int, int]]:
         """Each connection that is open: the key of a flow, and the times of its first and its last frame."""
@@ -186,10 +196,10 @@ class Tracker:
         if self._gatherer is not None:
             self._gatherer.release()
 
-    def next_id(self) -> int:
-        """The number of a new connection."""
+    def next_id(self, client: bytes, first_frame: int, *, handshake: bool = True) -> int:
+        """The number of a new connection. ``client``: a key of it."""
         if self.places is not None:
-            self.places.begun.append(self.places.here)
+            self.places.begun.append((self.places.here, client, first_frame, handshake))
         self._last_id += 1
         return self._last_id
 
@@ -200,7 +210,7 @@ class Tracker:
     def take(self, one: model.Connection | Repeat) -> None:
         """A connection ended."""
         if self.places is not None:
-            self.places.ended.append(self.places.here)
+            self.places.note_end(self.streams.giving_up)
         self.ended.append(one)
 
     def _accept(self, flow: Flow) -> None:
@@ -244,7 +254,9 @@ class Tracker:
         ``kind``: of the ways that it may be learned for, None: none.
         """
         self.judged += 1
-        number = flow.number = flow.number or self.next_id()
+        if not flow.number:
+            flow.number = self.next_id(client.key, flow.first_frame, handshake=flow.handshake)
+        number = flow.number
         record = self.record(client.key, number, flow.started_ns, handshake=flow.handshake)
         fixed = self._profile is not None
         tap = None if self._tap is None else self._tap(record)

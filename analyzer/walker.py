@@ -167,7 +167,7 @@ class Walker(list[WholeSegment]):
             return False
         if self[-1][0] != self.server or place.server[payload] not in place.replies:
             return False
-        self.number = self._guide.next_id()
+        self.number = self._guide.next_id(self.client, self.handshake[0][5])
         return True
 
     # -- walking ---------------------------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ class Walker(list[WholeSegment]):
                             ahead = place.replies.get(names[payload])
                             if ahead is None or content is not None or idle >= SLOW_DATA_NS:
                                 return False
-                            self.number = self.number or self._guide.next_id()
+                            self.number = self.number or self._guide.next_id(self.client, self.handshake[0][5])
                             steps.append(("server", payload, seq - first_heard & M32, frame, time_ns, None))
                             place = ahead
                             if ahead.offer is not None and not self._usual(ahead.offer):

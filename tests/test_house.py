@@ -33,7 +33,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer", "analyzer.errors", "analyzer.limits", "analyzer.times", "analyzer.model", "analyzer.choices"),
     ("analyzer.files",),
     ("analyzer.windows", "analyzer.links"),
-    ("analyzer.network", "analyzer.fragments", "analyzer.scapy_lane", "analyzer.segments", "analyzer.shares"),
+    ("analyzer.network", "analyzer.fragments", "analyzer.scapy_lane", "analyzer.segments"),
     ("analyzer.readers", "analyzer.pcap", "analyzer.pcapng"),
     ("analyzer.capture",),
     (
@@ -45,6 +45,8 @@ FLOORS: list[tuple[str, ...]] = [
         "analyzer.pressure",
         "analyzer.handshakes",
         "analyzer.reassembler",
+        "analyzer.shares",
+        "analyzer.halves",
     ),
     # from bytes to exchanges
     ("analyzer.header", "analyzer.meter", "analyzer.overlaps"),

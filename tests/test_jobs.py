@@ -206,10 +206,14 @@ class TestWorth:
     def test_much_mail_is(self, tmp_path: Path) -> None:
         assert worth.worth_sharing(Options(), [str(capture(tmp_path / "a.pcap", WHOLE))]) == 2
 
-    def test_other_traffic_is_not(self, tmp_path: Path) -> None:
+    def test_other_traffic_is_where_it_can_be_halved(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
         sent = [one for number in range(9) for one in dialogue(WHOLE, number, port=443)]
         (tmp_path / "a.pcap").write_bytes(pcap(records(sent)))
-        assert worth.worth_sharing(Options(), [str(tmp_path / "a.pcap")]) == 1
+        path = str(tmp_path / "a.pcap")
+        assert worth.worth_sharing(Options(), [path]) == 2
+        assert worth.worth_sharing(Options(), [path, path]) == 1
+        assert worth.worth_sharing(Options(), [str(capture(tmp_path / "b.pcap", WHOLE))]) == 4
 
     def test_little_is_not(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(worth, "SMALL", 1 << 20)

@@ -93,9 +93,12 @@ def audit(
         raise UsageError("--jobs belongs to ndjson", f"--jobs {jobs}", "add --format ndjson, or leave it out")
     audit: Audit | SharedAudit = Audit(options)
     if shares > 1:
+        from ..jobs.halved import HalvedAudit  # noqa: PLC0415
         from ..jobs.shared import SharedAudit  # noqa: PLC0415
+        from ..jobs.worth import middle  # noqa: PLC0415
 
-        audit = SharedAudit(options, shares)
+        cut = middle(options, inputs) if shares == 2 else None
+        audit = SharedAudit(options, shares) if cut is None else HalvedAudit(options, cut)
     failing = fail_on or FailOn(settings.fail_on)
     style = Style(concise=concise, zeek_json=zeek_json, failing=COUNTED[failing], several=are_several(inputs))
     with opened(wanted, inputs, style) as (writer, out):

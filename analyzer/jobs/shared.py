@@ -22,6 +22,7 @@ import signal
 from contextlib import suppress
 from functools import partial
 from heapq import merge
+from operator import itemgetter
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from msgspec import json
@@ -29,8 +30,8 @@ from msgspec import json
 from ..audit import Audit
 from ..model import Capture, Connection, Summary
 from ..shares import Share
-from .hands import Alone, Hand, Message
-from .worker import Worker
+from .hands import Alone, Hand, Message, Wire
+from .worker import OFFERS, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,12 +39,13 @@ if TYPE_CHECKING:
     from ..audit import Options
     from ..redact.redactor import Redactor
     from ..repeat import Repeat
-    from ..shares import Place
+    from ..shares import Begun, Place
 
 __all__ = ["Lines", "SharedAudit"]
 
 _BEGIN = b'{"type":"connection","id":'
 _FINDING = b'{"type":"finding","connection":'
+_place = itemgetter(0)
 
 
 @runtime_checkable
@@ -58,7 +60,8 @@ class Lines(Protocol):
 
 
 class SharedAudit:
-    """An audit as ``run.run`` knows it, in ``jobs`` processes. Its writer must be one of ``Lines``."""
+    """An audit as ``run.run`` knows it, in ``jobs`` processes. Its writer must be one of ``Lines``. ``why_alone``: why
+    it began anew in one, empty if it did not."""
 
     def __init__(self, options: Options, jobs: int) -> None:
         self.options = options
@@ -67,6 +70,7 @@ class SharedAudit:
         self.unreadable: list[str] = []
         self.roads = (0, 0, 0)
         self.judged = 0
+        self.why_alone = ""
         self._jobs = jobs
         self._hands: list[Hand] = []
         self._alone: Audit | None = None  # which goes on where this one could not
@@ -90,7 +94,8 @@ class SharedAudit:
         try:
             self._begin(paths)
             yield from self._merged(progress, settled)
-        except Alone:
+        except Alone as why:
+            self.why_alone = str(why)
             self._end()
             yield from self._again(paths, progress, settled)
         except KeyboardInterrupt:
@@ -106,8 +111,8 @@ class SharedAudit:
             for number in range(self._jobs):
                 share = Share(number, self._jobs)
                 self._hands.append(Hand(partial(_work, self.options, paths, share), self._hands))
-        except OSError:
-            raise Alone from None
+        except OSError as error:
+            raise Alone(f"no process: {error.strerror}") from None
 
     def stop(self) -> Iterator[Capture | Connection]:
         """See ``Audit.stop``."""
@@ -121,7 +126,7 @@ class SharedAudit:
             rest = [hand.until("capture") for hand in self._hands]
             self._put([message for messages, _ in rest for message in messages])
             yield self._captured(rest[0][1])
-            self._put_open([None] * len(self._hands))
+            self._put_open([self._left(hand) for hand in range(len(self._hands))])
         self._end()
 
     def _merged(
@@ -132,10 +137,10 @@ class SharedAudit:
             messages = [hand.next() for hand in self._hands]
             kinds = {message.kind for message in messages}
             if kinds <= {"open", "end"}:
-                self._put_open(messages)
+                self._put_open([self._left(message.hand, message) for message in messages])
                 return
             if len(kinds) > 1:
-                raise Alone  # the file grows while it is read
+                raise Alone("a file grew while it was read")
             self._put(messages)
             if kinds == {"capture"}:
                 yield self._captured(messages[0])
@@ -152,42 +157,66 @@ class SharedAudit:
     def _put(self, messages: Sequence[Message]) -> None:
         """Write what ended in a block, one message of each worker."""
         self._compare(messages)
-        for _, hand in sorted((place, message.hand) for message in messages for place in message.begun):
-            self._numbers += 1
-            self._hands[hand].numbers.append(self._numbers)
-        for _, hand, lines in sorted(
-            (place, message.hand, lines) for message in messages for place, lines in message.ends
-        ):
+        self._give_numbers(messages)
+        ends = [(*one, message.hand) for message in messages for one in message.ends]
+        ends.sort(key=_place)
+        for _, lines, hand in ends:
             self._write(hand, lines)
 
-    def _put_open(self, first: Sequence[Message | None]) -> None:
-        """Write what was open at the end: of that there may be much, so it comes in many messages."""
-        for _, hand, lines in merge(
-            *(self._left(hand, message) for hand, message in zip(self._hands, first, strict=True))
-        ):
+    def _give_numbers(self, messages: Sequence[Message]) -> None:
+        begun = [(*one, message.hand) for message in messages for one in message.begun]
+        begun.sort(key=_place)  # what has one place is in order
+        for place, key, first_frame, handshake, hand in begun:
+            self._count(hand, (place, key, first_frame, handshake))
+
+    def _count(self, hand: int, begun: Begun) -> None:
+        """Give a number to a connection of ``hand``."""
+        self._numbers += 1
+        self._hands[hand].numbers.append(self._numbers)
+
+    def _put_open(self, left: Sequence[Iterator[tuple[Place, int, bytes]]]) -> None:
+        """Write what was open at the end, of each worker what is ``left``: that may be much, so it comes in many
+        messages."""
+        for _, hand, lines in merge(*left):
             self._write(hand, lines)
 
-    def _left(self, hand: Hand, message: Message | None) -> Iterator[tuple[Place, int, bytes]]:
+    def _left(self, number: int, message: Message | None = None) -> Iterator[tuple[Place, int, bytes]]:
+        """What is open of a worker, of which ``message`` is the first."""
+        hand = self._hands[number]
         while message is None or message.kind == "open":
             if message is not None:
-                self._compare([message])
-                yield from ((place, message.hand, lines) for place, lines in message.ends)
+                yield from self._opened(hand, message)
             message = hand.next()
+        yield from self._opened(hand, message)
+        self._ended(message)
+
+    def _opened(self, hand: Hand, message: Message) -> Iterator[tuple[Place, int, bytes]]:
         self._compare([message])
+        hand.late += message.begun
         yield from ((place, message.hand, lines) for place, lines in message.ends)
+
+    def _ended(self, message: Message) -> None:
+        """The last message of a worker."""
         summary, roads, judged = message.more
         self._add(json.decode(summary, type=Summary))
-        self.roads = roads
         self.judged += judged
+        self._decoded(roads)
+
+    def _decoded(self, roads: tuple[int, int, int]) -> None:
+        """Take the roads of the frames of a worker."""
+        self.roads = roads  # all of them read all
 
     def _write(self, hand: int, lines: bytes) -> None:
         """Write the lines of a connection, with the number that it has among all of them."""
         numbers = self._hands[hand].numbers
         own = lines[len(_BEGIN) : lines.index(b",", len(_BEGIN))]
         if int(own) > len(numbers):
-            self._numbers += 1  # it was told to be SMTP at the very end
-            numbers.append(self._numbers)
-        number = b"%d" % numbers[int(own) - 1]
+            self._count(hand, self._hands[hand].late.popleft())  # it was told to be SMTP at the very end
+        given = numbers[int(own) - 1]
+        if not given:
+            self._leave_out(lines)
+            return
+        number = b"%d" % given
         assert self._writer is not None
         rest = lines[len(_BEGIN) + len(own) :]
         if rest.find(b"\n") < len(rest) - 1:
@@ -197,6 +226,10 @@ class SharedAudit:
         self._writer.put(rest)
         self._written += 1
 
+    def _leave_out(self, lines: bytes) -> None:
+        """These lines are of a connection that has no number."""
+        raise NotImplementedError
+
     def _compare(self, messages: Sequence[Message]) -> None:
         """Raise ``Alone`` where one worker saw an offer of TLS that another one missed."""
         for message in messages:
@@ -204,7 +237,7 @@ class SharedAudit:
                 without, with_it = self._offers.setdefault(server, (set(), set()))
                 (with_it if offered else without).add(message.hand)
                 if without and with_it and len(without | with_it) > 1:
-                    raise Alone
+                    raise Alone(OFFERS)
 
     def _add(self, summary: Summary) -> None:
         ours = self.summary
@@ -270,5 +303,5 @@ class _Rest:
         return self._writer.repeat(repeat, redactor)
 
 
-def _work(options: Options, paths: Sequence[str], share: Share, pipe: int) -> None:
-    Worker(options, paths, share, pipe).run()
+def _work(options: Options, paths: Sequence[str], share: Share, wire: Wire) -> None:
+    Worker(options, paths, share, wire).run()

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 from ..capture import STDIN, Source
 from ..errors import InputError
+from ..pcap import MAGICS
+from ..pcapng import MAGIC
+from ..rules import RULES
 from ..segments import SegmentDecoder
 
 if TYPE_CHECKING:
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..audit import Options
 
-__all__ = ["worth_sharing"]
+__all__ = ["middle", "worth_sharing"]
 
 SMALL = 8 << 20  # bytes of all inputs below which a second process takes longer to start than it saves
 DENSE = 0.3  # share of frames on ports of SMTP from which on the work on them is most of it
@@ -27,7 +30,8 @@ _LOAD = Path("/proc/loadavg")  # proc_loadavg(5)
 
 
 def worth_sharing(options: Options, paths: Sequence[str]) -> int:
-    """How many processes these inputs are worth: 1, or as many as there are cores that nobody uses."""
+    """How many processes these inputs are worth: 1, or as many as there are cores that nobody uses; no more than two
+    where they are not mostly mail."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     if cores < 2 or not hasattr(os, "fork") or options.decoder != "raw" or options.baseline is not None:
         return 1
@@ -37,9 +41,27 @@ def worth_sharing(options: Options, paths: Sequence[str]) -> int:
         return 1
     if len(states) < len(paths) or not all(stat.S_ISREG(state.st_mode) for state in states):
         return 1
-    if sum(state.st_size for state in states) < SMALL or not _is_dense(paths[0], options.ports):
+    if sum(state.st_size for state in states) < SMALL:
         return 1
-    return max(1, min(MAX_JOBS, cores - _busy()))
+    most = MAX_JOBS if _is_dense(paths[0], options.ports) else 1 if middle(options, paths) is None else 2
+    return max(1, min(most, cores - _busy())) if most > 1 else 1
+
+
+def middle(options: Options, paths: Sequence[str]) -> int | None:
+    """The byte at which two processes can divide the one input (`halved`); None: it has to be shared otherwise. What is
+    packed cannot be entered in the middle, and rules of others may want to see all connections."""
+    if len(paths) != 1 or options.baseline is not None or not all(RULES[rule].own for rule in options.rules()):
+        return None
+    path = Path(paths[0])
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return None  # a pipe would wait for somebody to write
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError:
+        return None
+    return status.st_size // 2 if start in MAGICS or start == MAGIC else None
 
 
 def _busy() -> int:

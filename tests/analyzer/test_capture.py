@@ -10,9 +10,25 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from captures import START, Conversation, Record, ethernet, ipv4, pcap, pcap_record, pcapng, tcp
+from captures import (
+    START,
+    Conversation,
+    Record,
+    enhanced,
+    ethernet,
+    interface,
+    ipv4,
+    pcap,
+    pcap_record,
+    pcapng,
+    section,
+    simple,
+    superseded,
+    tcp,
+)
 from readback import collector, read
 
+from smtpwire.analyzer import capture as capture_module
 from smtpwire.analyzer.capture import Source, open_inputs, read_capture
 from smtpwire.analyzer.errors import InputError
 
@@ -28,6 +44,29 @@ RECORDS = TALK.close().records
 def one(seconds: int, text: bytes = b"") -> bytes:
     """A capture of one frame, so many seconds after the start."""
     return pcap([Record(ethernet(ipv4(tcp(1, 25, text))), START + seconds * SECOND)])
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("make", [pcap, pcapng])
+def test_what_somebody_else_reads_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Any, order: str
+) -> None:
+    monkeypatch.setattr(capture_module, "BLOCK", 300)
+    data = make(RECORDS * 6, order=order)
+    if make is pcapng:  # packets of all kinds, and another section
+        data += section(">") + interface(order=">", resolution=9) + simple(RECORDS[0], order=">")
+        data += superseded(RECORDS[1], order=">") + enhanced(RECORDS[2], order=">") + data
+    (tmp_path / "a").write_bytes(data)
+    whole = read(tmp_path / "a")
+    for skip_to in range(0, len(data) + 400, 171):
+        seen, decoder = collector()
+        (source,) = open_inputs([tmp_path / "a"])
+        for _ in read_capture(source, decoder, skip_to=skip_to):
+            pass
+        assert source.capture == whole.capture
+        assert seen == whole.segments[len(whole.segments) - len(seen) :]
+        assert (len(seen) < len(whole.segments)) == (skip_to > 0)
+        assert bool(seen) == (skip_to < len(data) - 300)
 
 
 def refusal(path: Path | str) -> str:

@@ -499,6 +499,26 @@ def test_in_mid_stream_bytes_count_from_the_first_that_was_captured() -> None:
     assert not net.heard.flow.handshake
 
 
+def test_in_mid_stream_a_fin_tells_where_a_silent_side_stands() -> None:
+    net = Net().client(500, b"QUIT\r\n", acks=900).client(506, flags=FIN | ACK, acks=900)
+    net.server(900, acks=507)
+    assert net.heard.finished == []
+    net.server(900, flags=FIN | ACK, acks=507)
+    assert net.heard.closed_by == [("C", "fin"), ("S", "fin")]
+    assert net.heard.finished == [""]
+
+
+@pytest.mark.parametrize(("later", "flows"), [(SECOND // 2, 1), (2 * SECOND, 2)])
+def test_a_syn_behind_what_it_begins_is_of_it_only_for_a_moment(later: int, flows: int) -> None:
+    net = Net().server(0, b"220 hi\r\n")
+    net.time_ns += later
+    net.client(-1, flags=SYN)
+    net.first["S"] += 0 if flows == 1 else 70_000
+    net.server(-1, flags=SYN | ACK).client(0, b"QUIT\r\n")
+    assert len(net.flows) == flows
+    assert net.heard.flow.handshake
+
+
 def test_one_direction_is_enough() -> None:
     net = Net().client(-1, flags=SYN).client(0, b"EHLO x\r\n", acks=20).client(8, b"QUIT\r\n", acks=60)
     assert net.heard.bytes["C"] == b"EHLO x\r\nQUIT\r\n"

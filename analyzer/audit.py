@@ -134,7 +134,7 @@ class Audit:
             sink = self._share.door(sink, ignored, tracker.places)
         decoder = SegmentDecoder(sink, self.options.decoder, ignored, self.options.limits, tracker.gathered)
         self.decoder = decoder
-        tracker.streams.timed = True  # by the block: the same for all processes that share a capture
+        tracker.streams.clock.told = True
         skip_to = 0 if self._share is None else self._share.skip_to
         for source in open_inputs(paths):
             self.reading = source.capture

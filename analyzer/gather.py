@@ -235,8 +235,8 @@ class Gatherer:
         for young_one in young:
             if not young_one.over:
                 self._look_again(young_one)
-        if streams.due:
-            oldest = streams.now_ns - limits.idle_seconds * 1_000_000_000
+        if streams.clock.due:
+            oldest = streams.clock.now_ns - limits.idle_seconds * 1_000_000_000
             for one in self.all():
                 if one.last_ns < oldest and limits.idle_seconds:
                     self._give_up(self._unpacked(one))

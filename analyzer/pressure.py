@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .causal import pump
+from .ordering import drain, lose, reach_fin
 from .streams import PIECE
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from .streams import Flow, Stream
 
-__all__ = ["EACH", "FLOW", "heaviest", "weight"]
+__all__ = ["EACH", "FLOW", "heaviest", "relieve", "weight"]
 
 FLOW = 8192  # counted for a new connection: its first bytes, and the last ones, which are kept to compare copies with
 EACH = 4096  # bytes to grow, for each connection, before all are weighed again: else many would be weighed for few
@@ -56,3 +58,15 @@ def heaviest(flows: Iterable[Flow], limit: int) -> tuple[int, list[Flow]]:
         chosen.append(flow)
         left -= each
     return total, chosen
+
+
+def relieve(flow: Flow) -> None:
+    """Wait no longer for what is missing of ``flow``."""
+    for stream in (flow.a, flow.b):
+        while stream.held:
+            one = stream.held[0]
+            lose(stream, one.start - stream.offset, one.frame, flow.last_ns)
+            drain(stream)
+            reach_fin(stream)
+        pump(flow, force=True)
+        stream.recent.clear()

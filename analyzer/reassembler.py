@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from .causal import pump
 from .handshakes import ACK, SYN, Handshakes, drop_oldest
+from .idle import IdleClock
 from .limits import DEFAULT_LIMITS, Limits
 from .losses import acknowledged, judge_hole, reached, withdraw
 from .ordering import (
@@ -32,7 +33,7 @@ from .ordering import (
     take_fin,
     trim,
 )
-from .pressure import EACH, FLOW, heaviest, weight
+from .pressure import EACH, FLOW, heaviest, relieve, weight
 from .resets import RST, is_doubtful
 from .streams import HALF, M32, SANE_AHEAD, Flow, Kept, Stream, reversed_key
 
@@ -46,7 +47,6 @@ __all__ = ["Reassembler"]
 
 FIN = 0x01
 
-_LEAP_NS = 60_000_000_000
 _LATE_NS = 1_000_000_000  # that a SYN may be captured behind what follows it; later it begins something new
 
 
@@ -82,15 +82,12 @@ class Reassembler:
         # key: (isn, frame, time, has ACK, what it or the ACK behind it acknowledges, -1: nothing)
         self._closed: dict[bytes, int | None] = {}  # key: isn
         self.ignored: set[bytes] = set()  # of these, what carries something else: sources may leave it out
-        self._next_sweep = 0
-        self._leap_ns = 0  # a time far ahead that nothing has confirmed
+        self.clock = IdleClock()
         self.kept = Kept()
         self._free = limits.all_held_bytes  # bytes that may be kept before all are weighed
         self.relieved = 0  # connections whose holes were waited for no longer, for what all held together
         self.evicted = 0
         self.met = 0  # SYNs between addresses and ports that were seen in mid-stream before
-        self.now_ns = 0  # latest time of a segment that the slow road saw: near enough for idle times
-        self.timed = False  # somebody else tells the time, with `tick`
         self.giving_up: Flow | None = None
         self.crowded = 0  # connections that were given up because too many were open
 
@@ -129,8 +126,7 @@ class Reassembler:
 
     def clock_set(self, by_ns: int) -> None:
         """The clock that stamps segments was set by so much: what is idle is so by the new time."""
-        self.now_ns += by_ns
-        self._next_sweep += by_ns
+        self.clock.set_by(by_ns)
         for flow in self.flows():
             flow.last_ns += by_ns
 
@@ -215,24 +211,19 @@ class Reassembler:
         self.ignored |= {flow.a.key, flow.b.key}
         _part(flow)
 
-    @property
-    def due(self) -> bool:
-        """Whether the next sweep will look for what was idle too long."""
-        return self.now_ns >= self._next_sweep
-
     def sweep(self) -> None:
         """Close what was idle too long and what exceeds the number of connections. Cheap when called often."""
         limits = self._limits
         if self.kept.grown > self._free and limits.all_held_bytes:
             self._weigh()
-        now_ns = self.now_ns
+        clock = self.clock
         crowded = limits.connections and self.open > limits.connections
-        if not self.due and not crowded:
+        if not clock.due and not crowded:
             return
-        self._next_sweep = now_ns + 60_000_000_000
+        clock.looked()
         flows = {id(stream.flow): stream.flow for stream in self._streams.values()}
         if limits.idle_seconds:
-            oldest = now_ns - limits.idle_seconds * 1_000_000_000
+            oldest = clock.now_ns - limits.idle_seconds * 1_000_000_000
             idle = [flow for flow in flows.values() if flow.last_ns < oldest]
             for flow in sorted(idle, key=attrgetter("started")):
                 self._evict(flow, f"followed no further: idle for more than {limits.idle_seconds} s")
@@ -251,36 +242,13 @@ class Reassembler:
         for flow in chosen:
             before = weight(flow)
             self.relieved += 1
-            self._relieve(flow)
+            relieve(flow)
             total += weight(flow) - before
             if total > limit // 2 and weight(flow) > before // 2 and flow.a.key in self._streams:
                 total -= weight(flow)
                 self._evict(flow, f"followed no further: all connections together held back more than {limit} bytes")
         self.kept.grown = 0
         self._free = max(limit // 8, limit - total, EACH * self.open)
-
-    def _relieve(self, flow: Flow) -> None:
-        """Wait no longer for what is missing of ``flow``."""
-        for stream in (flow.a, flow.b):
-            while stream.held:
-                one = stream.held[0]
-                lose(stream, one.start - stream.offset, one.frame, flow.last_ns)
-                drain(stream)
-                reach_fin(stream)
-            pump(flow, force=True)
-            stream.recent.clear()
-
-    def tick(self, time_ns: int) -> None:
-        """Move ``now_ns`` on, to the time of a segment or of a block.
-
-        One damaged time must not make everything look idle, so a leap is believed only when
-        another segment comes as far."""
-        if time_ns - self.now_ns <= _LEAP_NS:
-            self.now_ns = max(self.now_ns, time_ns)
-        else:
-            if time_ns >= self._leap_ns > 0:
-                self.now_ns = max(self.now_ns, self._leap_ns)
-            self._leap_ns = time_ns
 
     def problems(self) -> list[str]:
         """What limits did to connections of which nothing else tells, since this was last asked; in plain sentences."""
@@ -309,7 +277,7 @@ class Reassembler:
         frame: int,
         time_ns: int,
     ) -> None:
-        self._note_time(time_ns)
+        self.clock.saw(time_ns)
         if flags & SYN:
             stream = self._syn(stream, key, seq, ack, flags, frame, time_ns)
             seq = (seq + 1) & M32
@@ -350,10 +318,6 @@ class Reassembler:
                 lose(stream, stream.top - stream.offset, frame, time_ns)
         reach_fin(stream)
         self._settle(flow, frame, time_ns)
-
-    def _note_time(self, time_ns: int) -> None:
-        if not self.timed:
-            self.tick(time_ns)
 
     def _syn(
         self, stream: Stream | None, key: bytes, seq: int, ack: int, flags: int, frame: int, time_ns: int

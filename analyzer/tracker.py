@@ -118,7 +118,7 @@ class Tracker:
     def sweep(self, *times_ns: int) -> None:
         """Close what was idle too long or is too much, by the time of the capture; ``times_ns``: of the last frames."""
         for time_ns in times_ns:
-            self.streams.tick(time_ns)
+            self.streams.clock.tick(time_ns)
         if self._gatherer is not None:
             self._gatherer.sweep()
         self.streams.sweep()

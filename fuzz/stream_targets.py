@@ -225,7 +225,7 @@ def _track(data: bytes, rounds: int = 1, *, compared: bool = False, **options: A
         for segment in segments(take, again):
             tracking.segment(*segment)
             for _ in range(2 * compared):  # a leap is believed when it is told again
-                tracking.streams.tick(segment[7])
+                tracking.streams.clock.tick(segment[7])
             if segment[6] % 16 == 0:
                 tracking.sweep()
     tracking.close()
@@ -241,7 +241,7 @@ def tracker(data: bytes) -> None:
 def learning(data: bytes) -> None:
     """What was learned from one connection changes nothing in the report of the next. The same bytes come three times,
     so that there is something to learn from. What is gathered tells the time by the block only, which is near enough to
-    know who is idle (see ``Reassembler.now_ns``), so here the clock is set from outside."""
+    know who is idle (see `analyzer.idle`), so here the clock is set from outside."""
     if not _LEARNS:
         return
     once = msgspec.json.encode(_track(data, _LAST + 1, compared=True, learn=False))

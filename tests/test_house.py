@@ -45,6 +45,7 @@ FLOORS: list[tuple[str, ...]] = [
         "analyzer.pressure",
         "analyzer.handshakes",
         "analyzer.reassembler",
+        "analyzer.idle",
         "analyzer.shares",
         "analyzer.halves",
     ),

@@ -80,7 +80,7 @@ class FirstWorker(_HalfWorker):
         decoder, capture = audit.decoder, audit.reading
         assert decoder is not None
         assert capture is not None
-        if not decoder.fragments.settled(tracker.streams.now_ns):
+        if not decoder.fragments.settled(tracker.streams.clock.now_ns):
             raise Alone("a datagram was in fragments where the capture was cut")
         decoder.settle()
         self._tally, self._frames = counts(decoder.tally), capture.frames

@@ -161,7 +161,7 @@ class Loop:
             self._audit.clock_set(by)
         # Idle connections end by the clock, also where nothing comes any more.
         streams = self._audit.tracker.streams
-        streams.now_ns = max(streams.now_ns, self._clock.now())
+        streams.clock.now_ns = max(streams.clock.now_ns, self._clock.now())
         self._tell(self._audit.news())
 
     def _read_again(self) -> None:

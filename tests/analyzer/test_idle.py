@@ -1,0 +1,67 @@
+"""What time it is in a capture: a damaged time is not believed, the time of a block is the same for all who read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from captures import START, Record, pcap, pcapng
+from repeats import dialogue
+from scripts import GREETING, hello, lines, records
+
+from smtpwire.analyzer.audit import Audit
+from smtpwire.analyzer.idle import IdleClock
+from smtpwire.analyzer.model import Connection
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOUR = 3600 * 1_000_000_000
+
+
+def test_one_damaged_time_is_not_believed() -> None:
+    clock = IdleClock()
+    for time_ns in (START, START, START + HOUR, START + 1, START + 2):
+        clock.tick(time_ns)
+    assert clock.now_ns == START + 2
+
+
+def test_a_leap_that_another_frame_confirms_is() -> None:
+    clock = IdleClock()
+    for time_ns in (START, START, START + HOUR, START + HOUR + 1):
+        clock.tick(time_ns)
+    assert clock.now_ns == START + HOUR
+
+
+def test_where_blocks_tell_the_time_segments_do_not() -> None:
+    clock = IdleClock()
+    clock.told = True
+    clock.saw(START)
+    assert clock.now_ns == 0
+
+
+def test_it_is_time_to_look_once_a_minute() -> None:
+    clock = IdleClock()
+    assert clock.due
+    clock.looked()
+    assert not clock.due
+    clock.tick(59_000_000_000)
+    assert not clock.due
+    clock.tick(60_000_000_000)
+    assert clock.due
+    clock.looked()
+    clock.set_by(-HOUR)  # and the next look too
+    assert not clock.due
+    clock.tick(clock.now_ns + 60_000_000_000)
+    assert clock.due
+
+
+@pytest.mark.parametrize("make", [pcap, pcapng])
+@pytest.mark.parametrize(("late", "idle"), [(0, False), (1, False), (2, True), (5, True)])
+def test_the_last_two_frames_of_a_file_tell_what_is_idle(tmp_path: Path, make: object, late: int, idle: bool) -> None:
+    talk = records(dialogue([("S", GREETING), *hello()[1:], *lines("C NOOP", "S 250 ok")]))
+    more = [Record(talk[-1].data[:30], talk[-1].time_ns + 3 * HOUR) for _ in range(late)]  # not even IP
+    (tmp_path / "a").write_bytes(make([*talk, *more]))  # type: ignore[operator]
+    audit = Audit()
+    (connection,) = (item for item in audit.run([tmp_path / "a"]) if isinstance(item, Connection))
+    assert ("idle for more than 7200 s" in str(connection.notes)) == idle

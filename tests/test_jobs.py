@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -163,20 +164,27 @@ def test_a_reader_that_goes_ends_all_of_them(tmp_path: Path) -> None:
     assert done.stderr == b""
 
 
+@pytest.mark.parametrize("jobs", ["2", "3"])
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_they_report_what_was_read(tmp_path: Path, signum: signal.Signals) -> None:
+def test_interrupted_they_report_what_was_read(tmp_path: Path, signum: signal.Signals, jobs: str) -> None:
     path = capture(tmp_path / "a.pcap", *[WHOLE] * 40)
     once = path.read_bytes()[24:]
     with path.open("ab") as file:
-        file.write(once * 40)  # several blocks
-    command = [sys.executable, "-m", "smtpwire", "audit", str(path), "--format", "ndjson", "--jobs", "2"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        first = process.stdout.readline()
+        file.write(once * 200)  # several blocks
+    command = [sys.executable, "-m", "smtpwire", "audit", str(path), "--format", "ndjson", "--jobs", jobs]
+    written = tmp_path / "report"
+    with written.open("wb") as to, subprocess.Popen(command, stdout=to, stderr=subprocess.PIPE) as process:
+        while not written.stat().st_size and process.poll() is None:
+            time.sleep(0.01)
         process.send_signal(signum)
-        rest, errors = process.communicate(timeout=60)
-    assert first.startswith(b'{"type":"connection","id":1,')
-    assert rest.splitlines()[-1].startswith(b'{"type":"summary"')
+        _, errors = process.communicate(timeout=60)
+    report = [json.loads(line) for line in written.read_bytes().splitlines()]
+    told = [one["id"] for one in report if one["type"] == "connection"]
+    assert sorted(told) == list(range(1, len(told) + 1))
+    assert report[-1]["type"] == "summary"
+    assert report[-1]["connections"] == len(told)
+    (read,) = (one for one in report if one["type"] == "capture")
+    assert read["frames"] > 20 * (len(told) - 1)
     assert process.returncode in {0, 130}  # it may have been over already
     assert process.returncode == 0 or b"interrupted" in errors
 

@@ -82,14 +82,11 @@ class HalvedAudit(SharedAudit):
             captures: dict[int, Message] = {}
             while going:
                 messages = [self._hands[number].next() for number in going]
-                for message in messages:
-                    if message.kind == "end":
-                        self._let_go(message)
-                        going.remove(message.hand)
-                    elif message.kind == "capture":
-                        captures[message.hand] = message
-                        going.remove(message.hand)
-                self._put([message for message in messages if message.hand in going])
+                if messages[0].kind == "end":
+                    self._let_go(messages.pop(0))
+                captures.update((message.hand, message) for message in messages if message.kind == "capture")
+                going = [message.hand for message in messages if message.kind != "capture"]
+                self._put(messages)
             yield self._captured(captures[max(captures)])
             self._put_open([self._left(number) for number in captures])
         self._end()

@@ -124,7 +124,7 @@ class SharedAudit:
             os.kill(hand.pid, signal.SIGTERM)
         with suppress(Alone):  # nothing more can be had then
             rest = [hand.until("capture") for hand in self._hands]
-            self._put([message for messages, _ in rest for message in messages])
+            self._put([message for messages, last in rest for message in (*messages, last)])
             yield self._captured(rest[0][1])
             self._put_open([self._left(hand) for hand in range(len(self._hands))])
         self._end()

@@ -70,6 +70,7 @@ class Worker:
             try:
                 take(audit.run(self._paths, self._progress, self.tell))
             except KeyboardInterrupt:
+                take(audit.finished(block=False))  # what ended in the last block
                 take(audit.stop())
             except Over:
                 pass

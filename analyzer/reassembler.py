@@ -38,7 +38,7 @@ from .resets import RST, is_doubtful
 from .streams import HALF, M32, SANE_AHEAD, Flow, Kept, Stream, reversed_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .segments import WholeSegment
     from .streams import How, Reset
@@ -108,6 +108,11 @@ class Reassembler:
         """Keys of both streams of all connections of which ``follows`` is true; and of those that are over."""
         waiting = [*self._handshakes]
         return {*self._streams, *waiting, *map(reversed_key, waiting)}, [*self._closed]
+
+    def waiting(self) -> Iterator[tuple[bytes, int, int]]:
+        """SYNs of connections that carried nothing yet: the key, and twice the time."""
+        for key, syn in self._handshakes.items():
+            yield key, syn.time_ns, syn.time_ns
 
     @property
     def idle(self) -> bool:

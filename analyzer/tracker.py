@@ -133,7 +133,9 @@ class Tracker:
         return going.union(() if self._gatherer is None else self._gatherer.keys()), over
 
     def under_way(self) -> Iterator[tuple[bytes, int, int]]:
-        """Each connection that is open: the key of a flow, and the times of its first and its last frame."""
+        """Each connection that is open: the key of a flow, and the times of its first and its last frame; SYNs that
+        wait for their connection are some too."""
+        yield from self.streams.waiting()
         for flow in self.streams.flows():
             yield flow.a.key, flow.started_ns, flow.last_ns
         for one in self._gatherer.all() if self._gatherer is not None else ():

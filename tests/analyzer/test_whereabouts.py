@@ -61,6 +61,27 @@ def test_each_frame_is_in_the_capture_that_holds_it(tmp_path: Path, at: int) -> 
         assert item.frame + (at if part.path.endswith("1.pcap") else 0) == same.frame
 
 
+@pytest.mark.parametrize("at", range(1, 14))
+def test_what_was_learned_does_not_change_where_a_connection_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    def talks() -> list[Connection]:
+        before = [frames(RIGHT, 1000 + number, later=number) for number in range(3)]
+        whole = frames(RIGHT, 4321, later=9)
+        return audited(tmp_path, [*sum(before, []), *whole[:at]], whole[at:])  # noqa: RUF017  a few
+
+    found = talks()
+    monkeypatch.setattr(Audit, "learns", False)
+    assert [numbers(one) for one in talks()] == [numbers(one) for one in found] == [[0], [0], [0], [0, 1]]
+
+
+def test_a_syn_that_was_never_answered_begins_nothing_later(tmp_path: Path) -> None:
+    sent = [one._replace(time_ns=one.time_ns + 600 * SECOND) for one in segments(RIGHT, client_port=1111)]
+    other = [one._replace(seq=one.seq + 7, ack=one.ack and one.ack + 7) for one in sent]  # another attempt
+    (connection,) = audited(tmp_path, frames(WRONG, 1111)[:1], records(other))
+    assert (connection.opening, numbers(connection)) == ("handshake", [1])
+
+
 def test_a_connection_that_is_open_and_silent_lies_where_it_spoke(tmp_path: Path) -> None:
     silent, other = frames(WRONG, 1111)[:9], frames(RIGHT, 2222, later=60)
     found = {one.client.port: one for one in audited(tmp_path, silent, other, frames(RIGHT, 3333, later=90))}

@@ -35,7 +35,7 @@ from stream_targets import LINES  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["seeds", "write"]
+__all__ = ["DIALOGUES", "TALK", "seeds", "write"]
 
 _COMMANDS = (
     *(b"EHLO client.example", b"EHLO [192.0.2.1]", b"HELO [IPv6:2001:db8::1]", b"MAIL FROM:<> SIZE=100 BODY=8BITMIME"),
@@ -122,12 +122,15 @@ def _dialogues() -> Iterator[bytes]:
         yield b"\0" + opening() + mail()[:20] + other + b"freetext"
 
 
+DIALOGUES = list(_dialogues())
+TALK = bytes(byte for n, line in enumerate(_MAIL) for byte in (n % 2 == 0, _line(line)))
+"""What both sides say in turns, as ``conversation`` reads it."""
+
+
 def seeds() -> dict[str, list[bytes]]:
     """Inputs by the name of their target."""
     files = list(_captures())
-    dialogues = list(_dialogues())
-    talk = bytes(byte for n, line in enumerate(_MAIL) for byte in (n % 2 == 0, _line(line)))
-    talks = [b"\0" + talk, b"\2" + talk]
+    talks = [b"\0" + TALK, b"\2" + TALK]
     whole = [
         b"\x08" + data for data in (*files, gzip.compress(files[0], mtime=0))
     ]  # 8: no magic number is put in front
@@ -140,9 +143,9 @@ def seeds() -> dict[str, list[bytes]]:
         "command": list(_COMMANDS),
         "reply": list(_REPLIES),
         "parts": [bytes((n % 5,)) + text for n, text in enumerate(_PARTS * 5)],
-        "reassembler": dialogues,
-        "tracker": dialogues,
-        "learning": dialogues,
+        "reassembler": DIALOGUES,
+        "tracker": DIALOGUES,
+        "learning": DIALOGUES,
         "client": [
             b"\0abcd\0" + b"".join(line + b"\r\n" for line in _COMMANDS),
             b"\2abcd\2" + b"x" * 20 + b"\r\nQUIT\r\n",

@@ -31,6 +31,10 @@ _M32 = 0xFFFFFFFF
 _FIN, _SYN, _RST, _PSH, _ACK = 1, 2, 4, 8, 16
 _FLAGS = (*[_ACK] * 10, _PSH | _ACK, _SYN, _SYN | _ACK, _FIN | _ACK, _RST, _RST | _ACK, 0, 255)
 _NEAR = (*[0] * 12, 1, -1, 5, -5, 1460, -1460, 1 << 20, 1 << 30, -(1 << 30), 1 << 31)
+# Instead of a number: a segment that begins where the last one did, comes behind the next one, or was not captured.
+_WAYS = {
+    number: way for at, way in enumerate(("again", "late", "lost")) for number in range(242 + 4 * at, 246 + 4 * at)
+}
 _MISSING = (*[0] * 12, 1, 100, 70_000)
 _STEPS = (*[1_000_000] * 10, 0, -1_000_000, 1_000_000_000, 400_000_000_000, 8_000_000_000_000, 1 << 60)
 LINES = (
@@ -104,9 +108,26 @@ _LAST = 2  # round of the target that plays its input again, in which other text
 
 
 def segments(take: Material, again: int = 0) -> Iterator[Segment]:
-    """Segments of at most four connections. Numbers are those that are due, or near them, or any. ``again``: the same
-    an hour later from other ports."""
+    """Segments of at most four connections. Numbers are those that are due, or near them, or any; some segments come
+    behind the next one, and some were not captured. ``again``: the same an hour later from other ports."""
+    late: Segment | None = None
+    for way, segment in _drawn(take, again):
+        if late is not None:
+            yield (*segment[:6], *late[6:])
+            yield (*late[:6], *segment[6:])
+            late = None
+        elif way == "late":
+            late = segment
+        elif way != "lost":
+            yield segment
+    if late is not None:
+        yield late
+
+
+def _drawn(take: Material, again: int) -> Iterator[tuple[str, Segment]]:
+    """Segments as they are sent, and what becomes of each."""
     following: dict[bytes, int] = {}
+    before: dict[bytes, int] = {}
     time_ns = 1_700_000_000_000_000_000 + again * 3_600_000_000_000
     for frame in range(1 + again * _SEGMENTS, (1 + again) * _SEGMENTS):
         if not take:
@@ -119,7 +140,13 @@ def segments(take: Material, again: int = 0) -> Iterator[Segment]:
         key = ends[0] + ends[1] + ends[2].to_bytes(2, "big") + ends[3].to_bytes(2, "big")
         back = ends[1] + ends[0] + ends[3].to_bytes(2, "big") + ends[2].to_bytes(2, "big")
         flags = take.choice(_FLAGS)
-        seq = following.setdefault(key, 4_294_967_000 if who & 32 else 1000) + take.choice(_NEAR)
+        way, seq = "", following.setdefault(key, 4_294_967_000 if who & 32 else 1000)
+        near = take.number()
+        if near in _WAYS:
+            way = _WAYS[near]
+            seq = before.get(key, seq) if way == "again" else seq
+        else:
+            seq += _NEAR[near % len(_NEAR)]
         ack = following.get(back, 0) + take.choice(_NEAR)
         size = take.number()
         payload = b"" if not size else take.text(size - 200) if size > 200 else LINES[size % len(LINES)]
@@ -127,9 +154,10 @@ def segments(take: Material, again: int = 0) -> Iterator[Segment]:
             payload = payload.replace(b"a@x.", b"someone@else.").replace(b" ok", b" fine")
         missing = take.choice(_MISSING) if who & 64 else 0
         if seq == following[key]:
+            before[key] = seq
             following[key] += len(payload) + missing + bool(flags & _SYN) + bool(flags & _FIN)
         time_ns = max(0, time_ns + (take.choice(_STEPS) if who & 128 else 1_000_000)) & (1 << 63) - 1
-        yield key, seq & _M32, ack & _M32, flags, payload, missing, frame, time_ns
+        yield way, (key, seq & _M32, ack & _M32, flags, payload, missing, frame, time_ns)
 
 
 class _Heard:

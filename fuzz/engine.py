@@ -16,7 +16,11 @@ if __name__ == "__main__":
         from targets import target
 
         run = target(name)
-    from mutators import cross, form, mutate
+        from mutators import cross, form, mutate
+        from seeds import seeds
+
+        for text in seeds()[name]:  # what a target imports when it runs is instrumented as well
+            run(text)
 
     known = form(name)
     if known is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+from copy import deepcopy
 from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -246,8 +248,11 @@ _LEARNS = "learn" in inspect.signature(Tracker).parameters
 
 
 def _track(data: bytes, rounds: int = 1, *, compared: bool = False, **options: Any) -> list[Connection]:
+    """All reports, and where the first byte asks for that, those of open connections on the way too."""
     limits = Material(data).choice(_UNSHARED if compared else _LIMITS)
-    tracking = Tracker(RuleBook(RULES, limits), limits=limits, **options)
+    tracking = Tracker(RuleBook(RULES, limits), limits=limits, early=bool(data[:1] > b"\x7f"), **options)
+    standing = bool(Material(data).number() & 64)
+    told: list[Connection] = []
     for again in range(rounds):
         take = Material(data[1:])
         for segment in segments(take, again):
@@ -256,8 +261,10 @@ def _track(data: bytes, rounds: int = 1, *, compared: bool = False, **options: A
                 tracking.streams.tick(segment[7])
             if segment[6] % 16 == 0:
                 tracking.sweep()
+                if standing and segment[6] % 64 == 0:
+                    told += sorted(map(deepcopy, tracking.standing()), key=attrgetter("id"))
     tracking.close()
-    return list(tracking.done)
+    return told + tracking.done
 
 
 def tracker(data: bytes) -> None:

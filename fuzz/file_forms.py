@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from captures import Conversation, Record, enhanced, ethernet, interface, ipv4, ipv6, pcap_record, section, simple, tcp
 from mutators import Form
-from stream_targets import LINES
+from spoken import LINES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

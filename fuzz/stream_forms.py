@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mutators import Form
 from seeds import DIALOGUES, TALK
-from stream_targets import LINES
+from spoken import LINES, NUMBERS, line
 
 if TYPE_CHECKING:
     from random import Random
@@ -29,8 +29,8 @@ def _text(rng: Random) -> tuple[int, bytes]:
     """The size field, and what comes with it: a line, part of some lines, or nothing."""
     kind = rng.randrange(8)
     if kind:
-        return (rng.randrange(1, len(LINES) + 1) if kind > 1 else 0), b""
-    text = b"".join(rng.choice(LINES)[:40] for _ in range(rng.randint(1, 3)))
+        return (rng.choice(NUMBERS) if kind > 1 else 0), b""
+    text = b"".join(line(rng.choice(NUMBERS))[:40] for _ in range(rng.randint(1, 3)))
     start = rng.randrange(len(text))
     text = text[start : start + rng.randint(1, 255 - _OWN)]
     return _OWN + len(text), text

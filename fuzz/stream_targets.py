@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from material import Material
+from spoken import line
 
 from smtpwire.analyzer.client import ClientReader, Mode
 from smtpwire.analyzer.conversation import Conversation
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from smtpwire.analyzer.streams import Flow, How, Stream
 
-__all__ = ["LINES", "Segment", "check", "conversation", "learning", "reassembler", "segments", "tracker"]
+__all__ = ["Segment", "check", "conversation", "learning", "reassembler", "segments", "tracker"]
 
 Segment = tuple[bytes, int, int, int, bytes, int, int, int]
 
@@ -39,46 +40,6 @@ _WAYS = {
 }
 _MISSING = (*[0] * 12, 1, 100, 70_000)
 _STEPS = (*[1_000_000] * 10, 0, -1_000_000, 1_000_000_000, 400_000_000_000, 8_000_000_000_000, 1 << 60)
-LINES = (
-    *(
-        b"220 mx ESMTP\r\n",
-        b"250 ok\r\n",
-        b"250-mx\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 STARTTLS\r\n",
-        b"354 go\r\n",
-    ),
-    *(b"334 VXNlcm5hbWU6\r\n", b"235 ok\r\n", b"503 no\r\n", b"550-5.1.1 no\r\n", b"421 bye\r\n", b"221 bye\r\n"),
-    *(
-        b"EHLO c.example\r\n",
-        b"HELO c\r\n",
-        b"LHLO c\r\n",
-        b"MAIL FROM:<a@x.example>\r\n",
-        b"RCPT TO:<b@y.example>\r\n",
-    ),
-    *(
-        b"DATA\r\n",
-        b"BDAT 5\r\nabcde",
-        b"BDAT 18446744073709551616 LAST\r\n",
-        b"BURL x LAST\r\n",
-        b"RSET\r\n",
-        b"QUIT\r\n",
-    ),
-    *(
-        b"Subject: x\r\n\r\nhello\r\n.\r\n",
-        b"\r\n.\n",
-        b"\n.\r\n",
-        b".\r\n",
-        b"\0.\0\r\n",
-        b"AUTH LOGIN\r\n",
-        b"YQ==\r\n",
-    ),
-    *(b"AUTH PLAIN AGEAYg==\r\n", b"STARTTLS\r\n", b"\x16\x03\x01\x00\x05hello", b"VRFY a\r\n", b"GET / HTTP/1.1\r\n"),
-    *(b"NOOP\n", b"X\r", b"250", b" ok\r\n", b"\r\n", b"\n", b"250-\xff\r\n", b"A" * 2000, b"From: a@b.example\r\n"),
-    *(
-        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n",
-        b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
-        b"221 2.0.0 a\r\n",
-    ),
-)
 _SMALL = Limits(
     loss_proof_frames=3,
     held_bytes=64,
@@ -151,7 +112,7 @@ def _drawn(take: Material, again: int) -> Iterator[tuple[str, Segment]]:
             seq += _NEAR[near % len(_NEAR)]
         ack = following.get(back, 0) + take.choice(_NEAR)
         size = take.number()
-        payload = b"" if not size else take.text(size - 200) if size > 200 else LINES[size % len(LINES)]
+        payload = b"" if not size else take.text(size - 200) if size > 200 else line(size)
         if again == _LAST:
             payload = payload.replace(b"a@x.", b"someone@else.").replace(b" ok", b" fine")
         missing = take.choice(_MISSING) if who & 64 else 0
@@ -302,7 +263,7 @@ def conversation(data: bytes) -> None:
             talk.gap(side, at[side], 1 + size, frame, frame * 10**6)
             at[side] += 1 + size
             continue
-        payload = take.text(size - 200) if size > 200 else LINES[size % len(LINES)]
+        payload = take.text(size - 200) if size > 200 else line(size)
         if payload:
             seen = -1 if what & 64 else at["client" if side == "server" else "server"]
             (talk.server if what & 1 else talk.client)(payload, at[side], frame, frame * 10**6, seen)

@@ -26,6 +26,7 @@ from .links import IPV4, IPV6, LINKS, OTHER
 __all__ = [
     "DEPTH",
     "EXTENSIONS",
+    "FEW",
     "TCP_HEADER",
     "TUNNEL_PORTS",
     "TUNNEL_PROTOCOLS",
@@ -47,7 +48,7 @@ _TUNNEL_PORTS = frozenset(port.to_bytes(2, "big") for port in TUNNEL_PORTS)
 _TCP, _UDP, _IPV4, _IPV6, _GRE = 6, 17, 4, 41, 47
 _IN_IP = frozenset((_IPV4, _IPV6))
 _IN_GRE = {b"\x08\x00": _IPV4, b"\x86\xdd": _IPV6}  # RFC 2784 §2.4
-_FEW = 4  # behind so many, Scapy is not asked
+FEW = 4  # behind more IP headers, nothing is opened that takes Scapy
 DEPTH = 32  # IP headers around a segment that are gone through
 _FRAGMENT = 44
 # What may stand between the IPv6 header and TCP: hop-by-hop options, routing header, fragment header, destination
@@ -169,7 +170,7 @@ def _tcp(data: bytes, at: int, end: int, addresses: bytes) -> SegmentFields | Ve
 
 
 def _tunnel(protocol: int, data: bytes, at: int, length: int, depth: int) -> Found:
-    unopened = _DECLINED if depth < _FEW else _NO_TCP
+    unopened = _DECLINED if depth < FEW else _NO_TCP
     if protocol == _UDP:
         return unopened if data[at + 2 : at + 4] in _TUNNEL_PORTS else _NO_TCP
     if protocol == _GRE:

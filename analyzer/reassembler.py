@@ -198,6 +198,8 @@ class Reassembler:
             return None
         flow, peer = stream.flow, stream.peer
         plain = stream.settled and peer.settled and stream.fin < 0 and peer.fin < 0
+        # Where a stray segment came first, its SYN counts as somebody else's, and it began later than told anew.
+        plain = plain and stream.isn is not None
         if flow.busy or not plain or stream.overlap or peer.overlap or not flow.listener.let_go():
             return None
         del self._streams[client], self._streams[peer.key]

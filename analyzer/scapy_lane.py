@@ -20,7 +20,7 @@ from __future__ import annotations
 from contextlib import suppress
 from socket import AF_INET, AF_INET6, inet_pton
 
-from scapy.contrib import mpls  # noqa: F401  binds MPLS to Ethernet and GRE
+from scapy.contrib.mpls import MPLS  # its import also binds MPLS to Ethernet and GRE
 from scapy.layers import vxlan  # noqa: F401  binds VXLAN to UDP
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror
 from scapy.layers.inet6 import (
@@ -38,7 +38,7 @@ from scapy.layers.ppp import HDLC, PPP, PPPoE
 from scapy.packet import Packet, Raw
 
 from .links import IPV4, LINKS, OTHER, VLAN_TYPES
-from .network import EXTENSIONS, TCP_HEADER, TUNNEL_PORTS, Found, Fragment, Verdict
+from .network import EXTENSIONS, FEW, TCP_HEADER, TUNNEL_PORTS, Found, Fragment, Verdict
 
 __all__ = ["decode"]
 
@@ -57,6 +57,7 @@ _ETHER_TYPES: dict[int, type[Packet]] = {0x0800: IP, 0x86DD: IPv6, **dict.fromke
 _LAYERS = 64  # headers around a segment that are gone through; five are many
 _HEADER = 64  # bytes that the longest header has to be read whole
 _OF_LENGTH = (IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, IPv6ExtHdrSegmentRouting)
+_IN_GRE = (0x0800, 0x86DD)
 _QUOTED = (ICMP, IPerror, IPerror6)
 
 
@@ -81,13 +82,15 @@ def _root(link_type: int, data: bytes) -> tuple[type[Packet] | None, int]:
 
 
 class _Walk:
-    """One frame, layer by layer; ``addresses`` and ``end`` are those of the innermost IP header so far."""
+    """One frame, layer by layer; ``addresses`` and ``end`` are those of the innermost IP header so far. ``depth``: how
+    many there were."""
 
     def __init__(self, data: bytes, length: int) -> None:
         self.data = data
         self.length = length
         self.addresses = b""
         self.end = 0
+        self.depth = 0
 
     def run(self, root: type[Packet], at: int) -> Found:
         kind: type[Packet] | None = root
@@ -101,6 +104,8 @@ class _Walk:
             if type(layer) is TCP:
                 return self._segment(layer, at)
             if isinstance(layer, _QUOTED) or (type(layer) is UDP and layer.dport not in TUNNEL_PORTS):
+                return Verdict.OTHER
+            if self.depth > FEW and self._is_tunnel(layer, at):
                 return Verdict.OTHER
             if isinstance(layer, IP | IPv6 | IPv6ExtHdrFragment):
                 found = self._network(layer, at)
@@ -121,6 +126,12 @@ class _Walk:
             return kind(data, stop_dissection_after=Packet, _underlayer=outer) if data else None
         return None
 
+    def _is_tunnel(self, layer: Packet, at: int) -> bool:
+        """Whether ``layer`` is one that the raw lane does not open."""
+        if isinstance(layer, GRE):
+            return self.data[at : at + 2] != b"\0\0" or layer.proto not in _IN_GRE
+        return isinstance(layer, MPLS | UDP)
+
     def _network(self, layer: Packet, at: int) -> Found | None:
         """Note an IP header. Gives back what ends the walk: a fragment, or a header that cannot be."""
         if isinstance(layer, IPv6ExtHdrFragment):
@@ -130,6 +141,7 @@ class _Walk:
             if self.end < body:
                 return Verdict.BROKEN
             return self._fragment(layer.nh, layer.id, layer.offset * 8, bool(layer.m), body)
+        self.depth += 1
         if isinstance(layer, IPv6):
             if layer.version != 6:
                 return Verdict.BROKEN

@@ -10,10 +10,30 @@ import atheris
 __all__: list[str] = []
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
+    sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tests")]
+    name = sys.argv.pop(1)
     with atheris.instrument_imports(include=["smtpwire"]):
         from targets import target
 
-        run = target(sys.argv.pop(1))
-    atheris.Setup(sys.argv, run)
+        run = target(name)
+        from mutators import cross, form, mutate
+        from seeds import seeds
+
+        for text in seeds()[name]:  # what a target imports when it runs is instrumented as well
+            run(text)
+
+    known = form(name)
+    if known is None:
+        atheris.Setup(sys.argv, run)
+    else:
+        shape = known
+
+        def mutated(data: bytes, max_size: int, seed: int) -> bytes:
+            """Half of them by form, half as they come."""
+            return mutate(data, max_size, seed >> 1, shape) if seed & 1 else bytes(atheris.Mutate(data, max_size))
+
+        def crossed(data: bytes, other: bytes, max_size: int, seed: int) -> bytes:
+            return cross(data, other, max_size, seed, shape)
+
+        atheris.Setup(sys.argv, run, custom_mutator=mutated, custom_crossover=crossed)
     atheris.Fuzz()

@@ -30,12 +30,12 @@ from captures import (  # noqa: E402  found there only now
     superseded,
     tcp,
 )
-from stream_targets import LINES  # noqa: E402
+from spoken import number_of  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["seeds", "write"]
+__all__ = ["DIALOGUES", "TALK", "seeds", "write"]
 
 _COMMANDS = (
     *(b"EHLO client.example", b"EHLO [192.0.2.1]", b"HELO [IPv6:2001:db8::1]", b"MAIL FROM:<> SIZE=100 BODY=8BITMIME"),
@@ -52,6 +52,61 @@ _MAIL = (  # server and client in turns
     *(b"220 mx ESMTP\r\n", b"EHLO c.example\r\n", b"250-mx\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 STARTTLS\r\n"),
     *(b"MAIL FROM:<a@x.example>\r\n", b"250 ok\r\n", b"RCPT TO:<b@y.example>\r\n", b"250 ok\r\n", b"DATA\r\n"),
     *(b"354 go\r\n", b"Subject: x\r\n\r\nhello\r\n.\r\n", b"250 ok\r\n", b"QUIT\r\n", b"221 bye\r\n"),
+)
+_AGAIN, _LATE = 242, 246  # what becomes of a segment; see `stream_targets`
+_DATE = b"Date: Mon, 2 Nov 2026 10:00:00 +0000\r\nFrom: a@x.example\r\n"
+_DATA = (b"DATA\r\n", b"354 go\r\n")
+_SPECIAL: tuple[tuple[bytes | str, ...], ...] = (  # messages in pieces, sizes, groups of commands, TLS, chunks
+    (*_MAIL[:7], *_DATA, _DATE + b"\r\nhel", b"lo\r\n", b"\r\n.\r\nQUIT\r\n", b"250 ok\r\n", b"221 bye\r\n"),
+    (
+        *_MAIL[:7],
+        *_DATA,
+        _DATE,
+        "late",
+        b"\r\n",
+        b"lo\r\n",
+        "again",
+        b"lo\r\n",
+        b".\r\n",
+        b"250 ok\r\n",
+    ),
+    (
+        *_MAIL[:7],
+        *_DATA,
+        _DATE + b"\r\n\xe9\r\n.\r\n",
+        b"250 ok\r\n",
+        *_MAIL[3:8],
+        b"354 go\r\n",
+        _DATE,
+        b"\r\n",
+        b".\r\n",
+    ),
+    (
+        *(
+            *_MAIL[:2],
+            b"250-mx\r\n250-PIPELINING\r\n250 SIZE 100\r\n",
+            b"MAIL FROM:<a@x.example> SIZE=50\r\n",
+            b"250 ok\r\n",
+        ),
+        *(b"RCPT TO:<b@y.example>\r\nDATA\r\n", b"250 ok\r\n354 go\r\n", _DATE + b"\r\nhello\r\n.\r\n", b"250 ok\r\n"),
+    ),
+    (
+        *(*_MAIL[:2], b"250-mx\r\n250 PIPELINING\r\n", b"MAIL FROM:<a@x.example>\r\nRCPT TO:<b@y.example>\r\nDATA\r\n"),
+        *(b"250 ok\r\n250 ok\r\n354 go\r\n", _DATE + b"\r\nhel", b"lo\r\n.\r\n", b"250 ok\r\n", b"RSET\r\nQUIT\r\n"),
+    ),
+    (
+        *(
+            *_MAIL[:3],
+            b"STARTTLS\r\n",
+            b"220 go ahead\r\n",
+            b"\x16\x03\x01\x00\x05hello",
+            "S",
+            b"\x16\x03\x03\x00\x05world",
+        ),
+        *(b"\x17\x03\x03\x00\x05again", "S", b"\x17\x03\x03\x00\x05again", b"\x15\x03\x03\x00\x02\1\0"),
+    ),
+    (*_MAIL[:2], b"250-mx\r\n250-SIZE 2000\r\n250 AUTH PLAIN LOGIN\r\n", b"AUTH PLAIN\r\n", b"334 \r\n", b"*\r\n"),
+    (*_MAIL[:7], b"BDAT 5\r\nabcde", b"250 ok\r\n", b"BDAT 10 LAST\r\n0123456789", b"250 ok\r\n", *_MAIL[-2:]),
 )
 
 
@@ -90,14 +145,9 @@ def _captures() -> Iterator[bytes]:
             yield path.read_bytes()
 
 
-def _line(text: bytes) -> int:
-    """The number by which targets of the streams take ``text``; 0 stands for no text, so the first line comes again."""
-    return LINES.index(text) or len(LINES)
-
-
 def _segment(who: int, flags: int = 0, text: bytes = b"") -> bytes:
     """A segment with the numbers that are due: bit 0 of ``who`` for the server, bit 2 for another connection."""
-    return bytes((who, flags, 0, 0, _line(text) if text else 0))
+    return bytes((who, flags, 0, 0, number_of(text) if text else 0))
 
 
 def _dialogues() -> Iterator[bytes]:
@@ -109,6 +159,21 @@ def _dialogues() -> Iterator[bytes]:
     def mail(who: int = 0) -> bytes:
         return b"".join(_segment(who + (n % 2 == 0), 0, line) for n, line in enumerate(_MAIL))
 
+    def said(turns: tuple[bytes | str, ...], who: int = 0) -> bytes:
+        """Lines, whose side their first bytes tell: "S" says that the next one is the server's all the same, "late" and
+        "again" what becomes of it in any connection but the first."""
+        segments, way = [], ""
+        for turn in turns:
+            if isinstance(turn, str):
+                way = turn
+                continue
+            of_server = way == "S" or (turn[:3].isdigit() and turn[3:4] in {b" ", b"-"})
+            near = {"late": _LATE, "again": _AGAIN}.get(way, 0) if who else 0
+            if way != "again" or who:
+                segments.append(bytes((who + of_server, 0, near, 0, number_of(turn))))
+            way = ""
+        return b"".join(segments)
+
     def closing(who: int = 0, flags: int = 13) -> bytes:
         return _segment(who, flags) + _segment(who + 1, flags)
 
@@ -117,17 +182,22 @@ def _dialogues() -> Iterator[bytes]:
     yield b"\0" + mail()
     yield b"\1" + opening() + mail() + opening(4) + mail(4) + closing(4)
     yield b"\0" + opening(8) + opening(4) + mail(4) + closing(4) + _segment(9, 0, _MAIL[0])  # one waits meanwhile
+    for special in _SPECIAL:
+        yield b"\0" + opening() + said(special) + closing() + opening(4) + said(special, 4) + closing(4)
     for extra in range(20, 47):
         other = bytes((0, 0, 0, 0, extra, 1, 0, 0, 0, extra, 0, 0, 0, 2, 210))
         yield b"\0" + opening() + mail()[:20] + other + b"freetext"
 
 
+DIALOGUES = list(_dialogues())
+TALK = bytes(byte for n, line in enumerate(_MAIL) for byte in (n % 2 == 0, number_of(line)))
+"""What both sides say in turns, as ``conversation`` reads it."""
+
+
 def seeds() -> dict[str, list[bytes]]:
     """Inputs by the name of their target."""
     files = list(_captures())
-    dialogues = list(_dialogues())
-    talk = bytes(byte for n, line in enumerate(_MAIL) for byte in (n % 2 == 0, _line(line)))
-    talks = [b"\0" + talk, b"\2" + talk]
+    talks = [b"\0" + TALK, b"\2" + TALK]
     whole = [
         b"\x08" + data for data in (*files, gzip.compress(files[0], mtime=0))
     ]  # 8: no magic number is put in front
@@ -140,9 +210,9 @@ def seeds() -> dict[str, list[bytes]]:
         "command": list(_COMMANDS),
         "reply": list(_REPLIES),
         "parts": [bytes((n % 5,)) + text for n, text in enumerate(_PARTS * 5)],
-        "reassembler": dialogues,
-        "tracker": dialogues,
-        "learning": dialogues,
+        "reassembler": DIALOGUES,
+        "tracker": DIALOGUES,
+        "learning": DIALOGUES,
         "client": [
             b"\0abcd\0" + b"".join(line + b"\r\n" for line in _COMMANDS),
             b"\2abcd\2" + b"x" * 20 + b"\r\nQUIT\r\n",

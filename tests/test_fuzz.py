@@ -11,13 +11,16 @@ pytestmark = pytest.mark.tree
 
 HOME = Path(__file__).parents[1] / "fuzz"
 if HOME.is_dir():
+    from material import Material
+    from mutators import FORMS, cross, form, join, mutate, split
     from seeds import seeds
+    from stream_targets import segments
     from targets import TARGETS, target
 
     CASES = [(name, f"seed {number}", text) for name, texts in seeds().items() for number, text in enumerate(texts)]
     CASES += [(path.parent.name, path.name, path.read_bytes()) for path in sorted((HOME / "found").glob("*/*"))]
 else:
-    CASES, TARGETS = [], {}
+    CASES, TARGETS, FORMS = [], {}, {}
 
 
 @pytest.mark.parametrize(("name", "text"), [pytest.param(c[0], c[2], id=f"{c[0]}: {c[1]}") for c in CASES])
@@ -33,3 +36,52 @@ def test_every_target_has_a_beginning(name: str) -> None:
 
 def test_the_script_that_runs_them_can_be_run() -> None:
     assert os.access(HOME / "run", os.X_OK)
+
+
+def _inputs(name: str) -> list[bytes]:
+    return [text for target_name, _, text in CASES if target_name == name][:5]
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_an_input_is_its_records(name: str) -> None:
+    shape = form(name)
+    assert shape is not None
+    for text in _inputs(name):
+        head, records = split(text, shape)
+        assert records
+        assert join(head, records, 1 << 20).startswith(text)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_mutation_has_a_limit_and_depends_on_nothing_but_its_seed(name: str) -> None:
+    shape = form(name)
+    assert shape is not None
+    for text in (b"", b"\0", *_inputs(name)):
+        for seed in range(50):
+            for most in (0, 1, 30, 4096):
+                assert len(mutate(text, most, seed, shape)) <= most
+                assert len(cross(text, text[::-1], most, seed, shape)) <= most
+            assert mutate(text, 4096, seed, shape) == mutate(text, 4096, seed, shape)
+        assert len({mutate(text, 4096, seed, shape) for seed in range(50)}) > 5
+
+
+@pytest.mark.parametrize("name", ["learning", "conversation"])
+def test_a_mutated_dialogue_is_a_dialogue(name: str) -> None:
+    shape = form(name)
+    assert shape is not None
+    text = _inputs(name)[0]
+    due = set(split(text, shape)[1])
+    left = [due.intersection(split(mutate(text, 4096, seed, shape), shape)[1]) for seed in range(50)]
+    assert sum(len(one) > len(due) / 2 for one in left) > len(left) / 2
+
+
+def test_segments_come_late_again_or_not_at_all() -> None:
+    def came(way: int) -> list[tuple[int, bytes]]:
+        first, odd, last = bytes((0, 0, 0, 0, 204)), bytes((0, 0, way, 0, 203)), bytes((0, 0, 0, 0, 202))
+        material = Material(first + b"abcd" + odd + b"efg" + last + b"hi")
+        return [(seq - 1000, payload) for _, seq, _, _, payload, *_ in segments(material)]
+
+    assert came(0) == [(0, b"abcd"), (4, b"efg"), (7, b"hi")]
+    assert came(242) == [(0, b"abcd"), (0, b"efg"), (4, b"hi")]
+    assert came(246) == [(0, b"abcd"), (7, b"hi"), (4, b"efg")]
+    assert came(250) == [(0, b"abcd"), (7, b"hi")]

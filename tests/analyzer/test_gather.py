@@ -201,6 +201,24 @@ def test_connections_that_are_closed_together_are_told_in_the_order_in_which_the
         assert [(c.id, c.opening) for c in to.done] == [(1, "handshake"), (2, "midstream")]
 
 
+def test_a_connection_whose_first_words_came_from_elsewhere_keeps_its_place_when_it_waits() -> None:
+    """Its SYN counts as somebody else's then, so it began when the server answered, behind another connection."""
+    found = []
+    for learn in (True, False):
+        to = tracker(learn=learn)
+        syn, *rest = dialogue(hello())
+        stray = rest[3]._replace(seq=rest[3].seq - (1 << 30) & 0xFFFFFFFF)
+        feed(to, [syn, *rest[:2], stray, *rest[2:]])
+        other = dialogue(hello(), 1)[3:]
+        feed(to, [one._replace(time_ns=syn.time_ns + number) for number, one in enumerate(other, 1)])
+        for _ in range(4):
+            to.sweep()  # which sets it aside, if that makes no difference
+        to.close()
+        found.append(told(to.done))
+        assert [connection.opening for connection in to.done] == ["midstream", "handshake"]
+    assert found[0] == found[1]
+
+
 def test_too_many_at_once_are_given_up_by_age() -> None:
     limits = Limits(connections=5)
     to = tracker(limits=limits)

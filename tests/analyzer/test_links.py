@@ -25,7 +25,7 @@ from captures import (
 from readback import Seen, collector, read, segment_of
 
 from smtpwire.analyzer.links import link_name
-from smtpwire.analyzer.network import DEPTH
+from smtpwire.analyzer.network import DEPTH, FEW
 
 SEGMENT = tcp(43210, 25, b"QUIT\r\n", seq=7, ack=9)
 FOUR, SIX = ipv4(SEGMENT), ipv6(SEGMENT)
@@ -172,6 +172,19 @@ def test_packets_in_packets_have_a_bottom(depth: int, found: int) -> None:
     for _ in range(depth):
         packet = ipv4(packet, *OUTER, protocol=4)
     seen, decoder = collector()
+    decoder.frame(1, 0, ethernet(packet), len(packet) + 14, 1)
+    assert len(seen) == found
+
+
+@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("name", ["GRE with key and sequence number", "VXLAN", "MPLS, two labels"])
+@pytest.mark.parametrize(("depth", "found"), [(FEW, 1), (FEW + 1, 0)])
+def test_tunnels_of_other_kinds_have_one_too(name: str, depth: int, found: int, lane: Literal["raw", "scapy"]) -> None:
+    is_mpls = name.startswith("MPLS")
+    packet = TUNNELS[name][14 if is_mpls else 34 :]
+    for number in range(depth):
+        packet = ipv4(packet, *OUTER, protocol=4 if number else 137 if is_mpls else TUNNELS[name][23])
+    seen, decoder = collector(lane)
     decoder.frame(1, 0, ethernet(packet), len(packet) + 14, 1)
     assert len(seen) == found
 

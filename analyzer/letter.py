@@ -60,8 +60,8 @@ def letter(data: bytes, offset: int, frame: int, time_ns: int, header_limit: int
     if end < 0 or data[:1] == b".":
         return None
     stored = data[: end + 2]
-    lines = len(stored.splitlines())
-    # every break is a pair where there are twice as many CRs and LFs as breaks
+    lines = stored.count(b"\r\n")
+    # no CR or LF stands alone where there are twice as many as pairs
     if end + 2 - len(stored.translate(None, b"\r\n")) != 2 * lines or b"\0" in stored or not stored.isascii():
         return None
     split = stored.find(b"\r\n\r\n")

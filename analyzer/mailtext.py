@@ -239,10 +239,10 @@ class MailText:
             self.sink.take(stored, block)
         position = self._position
         self._position = position + length
-        # every break is a pair where there are twice as many CRs and LFs as breaks
-        breaks = len(block.splitlines()) - (block[-1:] not in b"\r\n")
-        clean = length - len(block.translate(None, b"\r\n")) == 2 * breaks and b"\0" not in block
-        self.lines += breaks if clean else block.count(b"\n")
+        pairs = block.count(b"\r\n")
+        # no CR or LF stands alone where there are twice as many as pairs
+        clean = length - len(block.translate(None, b"\r\n")) == 2 * pairs and b"\0" not in block
+        self.lines += pairs if clean else block.count(b"\n")
         if self._in_header:
             self._head(stored, block, position, frame, time_ns, clean=clean)
         else:

@@ -18,7 +18,7 @@ from .meter import Spot
 
 __all__ = ["Content"]
 
-BATCH = 16_384  # bytes of a body that are judged at once
+BATCH = 65_536  # bytes of a body that are judged at once
 MAX_PARTS = 256  # segments that these may come in
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from hashlib import sha256
+from io import IncrementalNewlineDecoder
 from operator import itemgetter
 from typing import Protocol
 
@@ -114,6 +115,7 @@ class MailText:
         self._hash = sha256()
         self._header_limit = header_limit
         self._header_parts: list[tuple[int, int, int, int]] = []  # bytes of it before a block, and where that came
+        self._kinds = IncrementalNewlineDecoder(None, translate=False)
         self._meter = LineMeter(stuffed=not chunked)
         self._back = b"\r\n"  # the last bytes passed on, for what may stand across blocks
         self._segments: list[tuple[int, int, int]] = []  # (offset, frame, time) of those judged next and the last ones
@@ -239,10 +241,8 @@ class MailText:
             self.sink.take(stored, block)
         position = self._position
         self._position = position + length
-        pairs = block.count(b"\r\n")
-        # no CR or LF stands alone where there are twice as many as pairs
-        clean = length - len(block.translate(None, b"\r\n")) == 2 * pairs and b"\0" not in block
-        self.lines += pairs if clean else block.count(b"\n")
+        self.lines += block.count(b"\n")
+        clean = self._ends_in_pairs(block) and b"\0" not in block
         if self._in_header:
             self._head(stored, block, position, frame, time_ns, clean=clean)
         else:
@@ -259,6 +259,14 @@ class MailText:
         self._back = block[-_LOOKALIKE_TAIL:] if length >= _LOOKALIKE_TAIL else (self._back + block)[-_LOOKALIKE_TAIL:]
         if len(self._segments) > _SEGMENTS:
             del self._segments[:-_SEGMENTS]
+
+    def _ends_in_pairs(self, block: bytes) -> bool:
+        """Whether no CR or LF stands alone. Python's own reader of text notes which kinds of line ends it sees, faster
+        than anything else looks at each byte."""
+        kinds = self._kinds
+        kinds.reset()
+        kinds.decode(block.decode("latin-1"), final=True)
+        return kinds.newlines in (None, "\r\n")
 
     def _head(self, stored: bytes, block: bytes, position: int, frame: int, time_ns: int, *, clean: bool) -> None:
         """While the empty line behind the header has not come (RFC 5322 §2.1)."""

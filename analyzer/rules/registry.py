@@ -16,6 +16,7 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import cleandoc
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -152,6 +153,7 @@ class Rule:
 
 
 _DECLARED: dict[str, Rule] = {}
+_name = attrgetter("name")
 
 RULES: Mapping[str, Rule] = MappingProxyType(_DECLARED)
 """All rules declared so far, by id."""
@@ -181,7 +183,7 @@ def rule(
             raise ValueError(f"{rule_id} has no docstring: it is the rule's documentation")
         if not _ID.fullmatch(rule_id) or not _NAME.fullmatch(name):
             raise ValueError(f"{rule_id} {name}: ids are like SEQ101, names like mail-before-hello")
-        if any(rule_id == known.id or name == known.name for known in _DECLARED.values()):
+        if rule_id in _DECLARED or name in map(_name, _DECLARED.values()):
             raise ValueError(f"{rule_id} {name}: the id or the name is taken")
         _DECLARED[rule_id] = Rule(
             rule_id,

@@ -159,9 +159,9 @@ class Walker(list[WholeSegment]):
 
     def greets(self) -> bool:
         """Whether the last segment is the server's first, with words that are known: there is no more to see in it."""
-        _, seq, _, _, payload, _, _ = self[-1]
+        _, seq, ack, _, payload, _, _ = self[-1]
         place = self._place
-        if self.number or seq != self._heard or len(self) > 2 or place.server is None:
+        if self.number or seq != self._heard or ack != self._said or len(self) > 2 or place.server is None:
             return False
         if len(self) == 2 and (self[0][0] != self.client or self[0][1] != self._said or self[0][4]):
             return False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from captures import ACK, FIN, PSH, RST, SYN
 from repeats import MINUTE, SECOND, dialogue, told
-from scripts import MESSAGE, Segment, envelope, hello, lines
+from scripts import CLIENT_PORT, MESSAGE, Segment, envelope, hello, lines
 
 from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.judge import RuleBook
@@ -199,6 +199,22 @@ def test_connections_that_are_closed_together_are_told_in_the_order_in_which_the
         to.sweep(now + 10_000 * 10**9)
         to.sweep(now + 10_001 * 10**9)
         assert [(c.id, c.opening) for c in to.done] == [(1, "handshake"), (2, "midstream")]
+
+
+def test_first_words_that_acknowledge_what_was_not_captured_wait_for_it() -> None:
+    """So the connection gets its number when it ends, behind one that began later."""
+    found = []
+    for learn in (True, False):
+        to = tracker(learn=learn)
+        talks = [dialogue([*hello(), *END], number) for number in range(5)]
+        *handshake, words = talks[3][:4]
+        talks[3] = [*handshake, words._replace(ack=words.ack + 1)]
+        feed(to, [one for talk in talks for one in talk])
+        to.close()
+        found.append(told(to.done))
+        assert [connection.client.port - CLIENT_PORT for connection in to.done] == [0, 1, 2, 4, 3]
+        assert [connection.id for connection in to.done] == [1, 2, 3, 4, 5]
+    assert found[0] == found[1]
 
 
 def test_a_connection_whose_first_words_came_from_elsewhere_keeps_its_place_when_it_waits() -> None:

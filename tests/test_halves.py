@@ -286,10 +286,13 @@ def test_interrupted_they_report_what_was_read(tmp_path: Path, at: float) -> Non
 
 class TestMiddle:
     def test_of_one_capture_that_is_a_file(self, tmp_path: Path) -> None:
-        path = saved(tmp_path / "a.pcap", dialogue(WHOLE))
+        path = saved(tmp_path / "a.pcap", dialogue(OTHER, port=443))
         assert worth.middle(Options(), [str(path)]) == int(path.stat().st_size * worth.FIRST_HALF)
-        path.write_bytes(pcapng(records(dialogue(WHOLE))))
+        path.write_bytes(pcapng(records(dialogue(OTHER, port=443))))
         assert worth.middle(Options(), [str(path)]) == int(path.stat().st_size * worth.FIRST_HALF)
+
+    def test_not_of_what_is_mostly_mail(self, tmp_path: Path) -> None:
+        assert worth.middle(Options(), [str(saved(tmp_path / "a.pcap", dialogue(WHOLE)))]) is None
 
     def test_not_of_what_cannot_be_entered_there(self, tmp_path: Path) -> None:
         path = saved(tmp_path / "a.pcap", dialogue(WHOLE))

@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     from .shares import Portion
     from .suppress import Peer
 
-__all__ = ["DEFAULT_PORTS", "Audit", "Options", "Repeats", "audit"]
+__all__ = ["DEFAULT_PORTS", "Audit", "Options", "Repeats", "Roads", "audit", "summed"]
+
+
+Roads = tuple[int, int, int]
+"""Frames that the hot loops, the raw lane and Scapy decoded."""
 
 
 @runtime_checkable
@@ -148,8 +152,7 @@ class Audit:
                 self.unreadable.append(str(error))
                 source.capture.problems = [f"{error.what}: {error.hint}"]
             else:
-                tally, (fast, raw, scapy) = decoder.tally, self.roads
-                self.roads = (fast + tally.fast, raw + tally.raw, scapy + tally.scapy)
+                self.roads = summed(self.roads, decoder.tally.roads)
             source.capture.problems += tracker.problems()
             self.reading = None
             self.captures.append(source.capture)
@@ -231,6 +234,11 @@ class Audit:
         summary = self.summary
         summary.findings[finding.severity] += 1
         summary.rules[finding.rule] = summary.rules.get(finding.rule, 0) + 1
+
+
+def summed(some: Roads, more: Roads) -> Roads:
+    """Frames of both, by the road that they took."""
+    return some[0] + more[0], some[1] + more[1], some[2] + more[2]
 
 
 def audit(

@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .shares import Foreign
+from .streams import reversed_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,8 +63,7 @@ class FirstHalf:
         return segment
 
     def _release(self, own: set[bytes], key: bytes, here: Place) -> None:
-        half = (len(key) - 4) // 2
-        back = key[half:-4] + key[:half] + key[-2:] + key[-4:-2]
+        back = reversed_key(key)
         own -= {key, back}
         self.released += [(here, key), (here, back)]
 

@@ -79,7 +79,6 @@ class Reassembler:
         self._limits = limits
         self._streams: dict[bytes, Stream] = {}
         self._handshakes = Handshakes(limits.handshakes)
-        # key: (isn, frame, time, has ACK, what it or the ACK behind it acknowledges, -1: nothing)
         self._closed: dict[bytes, int | None] = {}  # key: isn
         self.ignored: set[bytes] = set()  # of these, what carries something else: sources may leave it out
         self.clock = IdleClock()

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 from struct import Struct
-from typing import Literal
+from typing import Any, Literal
 
 from .fragments import Defragmenter
 from .limits import DEFAULT_LIMITS, Limits
@@ -72,10 +72,22 @@ class DecodeTally:
         self.unknown_links: dict[int, int] = {}
         self.unfinished = 0  # datagrams that never became whole
 
+    @classmethod
+    def of(cls, counts: dict[str, Any]) -> DecodeTally:
+        """That whose ``vars`` are ``counts``."""
+        tally = cls()
+        vars(tally).update(counts)
+        return tally
+
     def undecoded(self, number: int) -> None:
         """Count a frame whose headers are cut or contradict themselves."""
         self.undecodable += 1
         self.first_undecodable = self.first_undecodable or number
+
+    @property
+    def roads(self) -> tuple[int, int, int]:
+        """Frames that the hot loops, the raw lane and Scapy decoded."""
+        return self.fast, self.raw, self.scapy
 
     def add(self, later: DecodeTally) -> None:
         """Count what ``later`` did of frames behind these."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import json
 
@@ -14,40 +14,43 @@ from .worker import Over, Worker
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..audit import Options
+    from ..audit import Options, Roads
     from ..model import Capture
+    from ..shares import Place
     from .hands import Wire
 
-__all__ = ["PRESSED", "FirstWorker", "SecondWorker", "Tally", "counts", "tally_of"]
+__all__ = ["PRESSED", "FirstWorker", "SecondWorker", "State"]
 
 PRESSED = "a limit for all connections was reached"
 _PORTS = "addresses and ports had a new connection while the one before went on"
 
-Tally = tuple[int, int, int, int, int, int, dict[int, int]]
-"""A ``DecodeTally`` as it is sent."""
 
+class State(NamedTuple):
+    """What a message "block" tells: how far it was ``read`` and of how much, how many connections are open, how many
+    streams of others that are over are remembered, how many connections had begun before some were given up, and keys
+    that are ``released`` (see ``FirstHalf``)."""
 
-def counts(tally: DecodeTally) -> Tally:
-    """What ``tally_of`` makes it again of."""
-    roads = tally.fast, tally.raw, tally.scapy
-    return (*roads, tally.undecodable, tally.first_undecodable, tally.unfinished, dict(tally.unknown_links))
-
-
-def tally_of(counts: Tally) -> DecodeTally:
-    """The ``DecodeTally`` that was sent."""
-    tally = DecodeTally()
-    tally.fast, tally.raw, tally.scapy, tally.undecodable, tally.first_undecodable, tally.unfinished = counts[:6]
-    tally.unknown_links = counts[6]
-    return tally
+    read: int
+    total: int | None
+    open: int
+    remembered: int
+    begun: int
+    released: list[tuple[Place, bytes]]
 
 
 class _HalfWorker(Worker):
-    """Messages "block" say where it is, how many connections are open, how many are remembered that are over, and how
-    many had begun before some were given up."""
+    def check(self) -> None:
+        """What depends on all that is open is not decided here."""
+        streams = self.audit.tracker.streams
+        if streams.pressed or streams.crowded:
+            raise Alone(PRESSED)
+        self.evicted = streams.evicted
 
-    def _state(self) -> tuple[int, int | None, int, int, int]:
+    def tell_state(self, released: list[tuple[Place, bytes]]) -> None:
+        """A block has been read."""
         tracker = self.audit.tracker
-        return (*self.read, tracker.open, tracker.streams.remembered, self.marks[0])
+        # A plain tuple, since marshal takes no other.
+        self.send("block", tuple(State(*self.read, tracker.open, tracker.streams.remembered, self.marks[0], released)))
 
 
 class FirstWorker(_HalfWorker):
@@ -58,21 +61,18 @@ class FirstWorker(_HalfWorker):
         self._half = FirstHalf()
         super().__init__(options, paths, self._half, wire)
         self._cut = cut
-        self._tally: Tally | None = None  # of the first half
+        self._tally: dict[str, Any] | None = None  # of the first half
         self._frames = 0  # in it
 
     def tell(self) -> None:
         """See ``Worker``."""
-        streams = self.audit.tracker.streams
-        if streams.pressed or streams.crowded:
-            raise Alone(PRESSED)
-        self.evicted = streams.evicted
+        self.check()
         if self._tally is None and self.read[0] >= self._cut:
             self._tell_cut()
         else:
             released, self._half.released = self._half.released, []
-            self.send("block", (*self._state(), released))
-        if self._tally is not None and streams.idle and not self.audit.tracker.open:
+            self.tell_state(released)
+        if self._tally is not None and self.audit.tracker.streams.idle and not self.audit.tracker.open:
             raise Over
 
     def _tell_cut(self) -> None:
@@ -83,7 +83,7 @@ class FirstWorker(_HalfWorker):
         if not decoder.fragments.settled(tracker.streams.clock.now_ns):
             raise Alone("a datagram was in fragments where the capture was cut")
         decoder.settle()
-        self._tally, self._frames = counts(decoder.tally), capture.frames
+        self._tally, self._frames = vars(decoder.tally).copy(), capture.frames
         own, over = tracker.known()
         self._half.narrow(own, tracker.follows)
         self.send("cut", (*self.read, list(own), over, self._tally))
@@ -94,9 +94,9 @@ class FirstWorker(_HalfWorker):
             raise Alone(_PORTS)
         super().send(kind, more)
 
-    def roads(self) -> tuple[int, int, int]:
+    def roads(self) -> Roads:
         """See ``Worker``."""
-        return super().roads() if self._tally is None else self._tally[:3]
+        return super().roads() if self._tally is None else DecodeTally.of(self._tally).roads
 
 
 class SecondWorker(_HalfWorker):
@@ -109,18 +109,15 @@ class SecondWorker(_HalfWorker):
 
     def tell(self) -> None:
         """See ``Worker``."""
-        streams = self.audit.tracker.streams
-        if streams.pressed or streams.crowded:
-            raise Alone(PRESSED)
-        if streams.met:
+        self.check()
+        if self.audit.tracker.streams.met:
             raise Alone(_PORTS)
-        self.evicted = streams.evicted
         skipped, self._before = self._before < self._cut, self.read[0]
         if not skipped:
-            self.send("block", (*self._state(), []))
+            self.tell_state([])
 
     def tell_capture(self, capture: Capture) -> None:
         """See ``Worker``."""
         decoder = self.audit.decoder
         assert decoder is not None
-        self.send("capture", (json.encode(capture), counts(decoder.tally)))
+        self.send("capture", (json.encode(capture), vars(decoder.tally)))

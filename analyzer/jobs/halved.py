@@ -25,19 +25,20 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import json
 
+from ..audit import summed
 from ..model import Capture
-from .half_workers import PRESSED, FirstWorker, SecondWorker, tally_of
+from ..segments import DecodeTally
+from .half_workers import PRESSED, FirstWorker, SecondWorker, State
 from .hands import Alone, Hand, spool
-from .shared import SharedAudit
+from .shared import SharedAudit, told
 from .worker import GIVEN_UP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ..audit import Options
+    from ..audit import Options, Roads
     from ..model import Connection
     from ..shares import Begun, Place
-    from .half_workers import Tally
     from .hands import Message
 
 __all__ = ["HalvedAudit"]
@@ -55,18 +56,15 @@ class HalvedAudit(SharedAudit):
         self._own: set[bytes] = set()  # keys of what the first process follows
         self._over: set[bytes] = set()  # of what was over when it stopped to look
         self._released: dict[bytes, Place] = {}
-        self._tally: Tally | None = None  # of the first half
+        self._tally: dict[str, Any] | None = None  # of the first half
         self._remembered = 0  # keys of both, of connections that were over then
         self._first_goes_on = True
 
-    def _begin(self, paths: Sequence[str]) -> None:
-        try:
-            self._hands.append(Hand(lambda wire: FirstWorker(self.options, paths, self._cut, wire).run(), []))
-            self._hands.append(
-                Hand(lambda wire: SecondWorker(self.options, paths, self._cut, wire).run(), self._hands, spool())
-            )
-        except OSError as error:
-            raise Alone(f"no process: {error.strerror}") from None
+    def _fork(self, paths: Sequence[str]) -> None:
+        self._hands.append(Hand(lambda wire: FirstWorker(self.options, paths, self._cut, wire).run(), []))
+        self._hands.append(
+            Hand(lambda wire: SecondWorker(self.options, paths, self._cut, wire).run(), self._hands, spool())
+        )
 
     def stop(self) -> Iterator[Capture | Connection]:
         """See ``Audit.stop``."""
@@ -105,7 +103,7 @@ class HalvedAudit(SharedAudit):
                 raise Alone("the file became shorter while it was read")
             else:
                 read = message.more[:2]
-            _told(read, progress, settled)
+            told(read, progress, settled)
         while True:
             messages = [second.next()]
             if self._first_goes_on:
@@ -117,7 +115,7 @@ class HalvedAudit(SharedAudit):
             self._put(messages)
             if messages[0].kind == "capture":
                 break
-            _told(messages[-1].more[:2], progress, settled)
+            told(messages[-1].more[:2], progress, settled)
         yield self._captured(messages[-1])
         self._put_open([self._left(message.hand) for message in messages])
 
@@ -129,18 +127,19 @@ class HalvedAudit(SharedAudit):
         self._own = set()
 
     def _give_numbers(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            if message.kind == "block" and message.hand == _FIRST:
-                self._released.update((key, place) for place, key in message.more[5])
-        blocks = [message.more for message in messages if message.kind == "block"] if self._tally is not None else []
-        most = self.options.limits.connections
-        self._remembered = sum(over for _, _, _, over, _, _ in blocks)
-        if sum(still_open for _, _, still_open, _, _, _ in blocks) > most > 0:
-            raise Alone(PRESSED)
-        for message in messages:
-            if message.kind == "block" and self._tally is not None and len(message.begun) > message.more[4]:
-                raise Alone(GIVEN_UP)  # and told to be SMTP only then: the order depends on all that is open
+        if self._tally is not None:
+            self._check([(message, State(*message.more)) for message in messages if message.kind == "block"])
         super()._give_numbers(messages)
+
+    def _check(self, blocks: Sequence[tuple[Message, State]]) -> None:
+        """What is known of both halves behind a block. Raises ``Alone``."""
+        self._remembered = sum(state.remembered for _, state in blocks)
+        if sum(state.open for _, state in blocks) > self.options.limits.connections > 0:
+            raise Alone(PRESSED)
+        for message, state in blocks:
+            self._released.update((key, place) for place, key in state.released)
+            if len(message.begun) > state.begun:
+                raise Alone(GIVEN_UP)  # and told to be SMTP only then: the order depends on all that is open
 
     def _count(self, hand: int, begun: Begun) -> None:
         if hand == _FIRST or self._is_new(*begun):
@@ -159,6 +158,12 @@ class HalvedAudit(SharedAudit):
             raise Alone(PRESSED)  # one process may not have remembered it
         return False
 
+    def _write_as(self, given: int, own: bytes, lines: bytes) -> None:
+        if given == _DROPPED:
+            self._leave_out(lines)
+        else:
+            super()._write_as(given, own, lines)
+
     def _leave_out(self, lines: bytes) -> None:
         """The summary that is still to come counts it."""
         connection, *findings = map(json.decode, lines.splitlines())
@@ -174,28 +179,17 @@ class HalvedAudit(SharedAudit):
         super()._ended(message)
         self.summary.rules = {rule: count for rule, count in self.summary.rules.items() if count}
 
-    def _decoded(self, roads: tuple[int, int, int]) -> None:
-        fast, raw, scapy = self.roads
-        self.roads = fast + roads[0], raw + roads[1], scapy + roads[2]
+    def _decoded(self, roads: Roads) -> None:
+        self.roads = summed(self.roads, roads)
 
     def _captured(self, message: Message) -> Capture:
         if self._tally is None:
             return super()._captured(message)
         encoded, later = message.more
         capture = json.decode(encoded, type=Capture)
-        tally, behind = tally_of(self._tally), tally_of(later)
+        tally, behind = DecodeTally.of(self._tally), DecodeTally.of(later)
         said = behind.problems()
         tally.add(behind)
         capture.problems[len(capture.problems) - len(said) :] = tally.problems()
         self.captures.append(capture)
         return capture
-
-
-def _told(
-    read: Sequence[Any], progress: Callable[[int, int | None], None] | None, settled: Callable[[], None] | None
-) -> None:
-    """A block was written."""
-    if settled is not None:
-        settled()
-    if progress is not None:
-        progress(*read)

@@ -23,7 +23,7 @@ from contextlib import suppress
 from functools import partial
 from heapq import merge
 from operator import itemgetter
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from msgspec import json
 
@@ -36,12 +36,12 @@ from .worker import OFFERS, Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ..audit import Options
+    from ..audit import Options, Roads
     from ..redact.redactor import Redactor
     from ..repeat import Repeat
     from ..shares import Begun, Place
 
-__all__ = ["Lines", "SharedAudit"]
+__all__ = ["Lines", "SharedAudit", "told"]
 
 _BEGIN = b'{"type":"connection","id":'
 _FINDING = b'{"type":"finding","connection":'
@@ -108,11 +108,14 @@ class SharedAudit:
     def _begin(self, paths: Sequence[str]) -> None:
         """Fork the workers. Raises ``Alone`` where the system has no room for them."""
         try:
-            for number in range(self._jobs):
-                share = Share(number, self._jobs)
-                self._hands.append(Hand(partial(_work, self.options, paths, share), self._hands))
+            self._fork(paths)
         except OSError as error:
             raise Alone(f"no process: {error.strerror}") from None
+
+    def _fork(self, paths: Sequence[str]) -> None:
+        for number in range(self._jobs):
+            share = Share(number, self._jobs)
+            self._hands.append(Hand(partial(_work, self.options, paths, share), self._hands))
 
     def stop(self) -> Iterator[Capture | Connection]:
         """See ``Audit.stop``."""
@@ -145,10 +148,7 @@ class SharedAudit:
             if kinds == {"capture"}:
                 yield self._captured(messages[0])
                 continue
-            if settled is not None:
-                settled()
-            if progress is not None:
-                progress(*messages[0].more)
+            told(messages[0].more, progress, settled)
 
     def _captured(self, message: Message) -> Capture:
         self.captures.append(json.decode(message.more, type=Capture))
@@ -202,7 +202,7 @@ class SharedAudit:
         self.judged += judged
         self._decoded(roads)
 
-    def _decoded(self, roads: tuple[int, int, int]) -> None:
+    def _decoded(self, roads: Roads) -> None:
         """Take the roads of the frames of a worker."""
         self.roads = roads  # all of them read all
 
@@ -212,10 +212,9 @@ class SharedAudit:
         own = lines[len(_BEGIN) : lines.index(b",", len(_BEGIN))]
         if int(own) > len(numbers):
             self._count(hand, self._hands[hand].late.popleft())  # it was told to be SMTP at the very end
-        given = numbers[int(own) - 1]
-        if not given:
-            self._leave_out(lines)
-            return
+        self._write_as(numbers[int(own) - 1], own, lines)
+
+    def _write_as(self, given: int, own: bytes, lines: bytes) -> None:
         number = b"%d" % given
         assert self._writer is not None
         rest = lines[len(_BEGIN) + len(own) :]
@@ -225,10 +224,6 @@ class SharedAudit:
         self._writer.put(_BEGIN + number)
         self._writer.put(rest)
         self._written += 1
-
-    def _leave_out(self, lines: bytes) -> None:
-        """These lines are of a connection that has no number."""
-        raise NotImplementedError
 
     def _compare(self, messages: Sequence[Message]) -> None:
         """Raise ``Alone`` where one worker saw an offer of TLS that another one missed."""
@@ -301,6 +296,16 @@ class _Rest:
             self._left -= 1
             return True
         return self._writer.repeat(repeat, redactor)
+
+
+def told(
+    read: Sequence[Any], progress: Callable[[int, int | None], None] | None, settled: Callable[[], None] | None
+) -> None:
+    """A block was written, ``read`` so far."""
+    if settled is not None:
+        settled()
+    if progress is not None:
+        progress(*read)
 
 
 def _work(options: Options, paths: Sequence[str], share: Share, wire: Wire) -> None:

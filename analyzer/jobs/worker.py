@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
 
-    from ..audit import Options
+    from ..audit import Options, Roads
     from ..shares import Portion
     from .hands import Wire
 
@@ -82,7 +82,7 @@ class Worker:
         except Alone as why:
             self._wire.send("alone", str(why))
 
-    def roads(self) -> tuple[int, int, int]:
+    def roads(self) -> Roads:
         """Of the frames that are this process's to count, see ``Audit``."""
         return self.audit.roads
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -72,7 +72,8 @@ def annotate(
         with (
             closing(bar),
             interruptible(bar) as progress,
-            nullcontext(sys.stdout.buffer) if to_stdout else replacing(output) as stream,
+            # With PYTHONUNBUFFERED, Python's own stream may take a part of what it is given.
+            open(sys.stdout.fileno(), "wb", closefd=False) if to_stdout else replacing(output) as stream,
         ):
             with closing(find_comments(path, options, progress)) as comments:
                 copied = annotate(path, comments, stream, progress)

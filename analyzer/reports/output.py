@@ -73,11 +73,17 @@ class Output:
                 self._send()
             return
         try:
-            self._stream.write(data)
+            self._write_all(data)
             if self.live:
                 self._stream.flush()
         except OSError as error:
             self._failed(error)
+
+    def _write_all(self, data: bytes) -> None:
+        """A stream without a buffer (PYTHONUNBUFFERED) may take a part: a signal ends a write into a full pipe."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._stream.write(rest) or 0 :]
 
     def _send(self) -> None:
         """Hand over in one piece what waits: a call of the system costs as much as to make a line."""
@@ -86,7 +92,7 @@ class Output:
         data = b"".join(self._waiting)
         self._waiting, self._waits = [], 0
         try:
-            self._stream.write(data)
+            self._write_all(data)
         except OSError as error:
             self._failed(error)
 

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from captures import pcap
 from handmade import capture, connection, summary_of
+from repeats import dialogue
+from scripts import hello, lines, records
 
 from smtpwire.analyzer.reports.output import Output, OutputError, plural
 from smtpwire.analyzer.reports.text import TextWriter
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 def painted(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
@@ -50,6 +61,38 @@ def test_a_pipe_is_flushed_and_a_file_is_not(tmp_path: Path) -> None:
         assert Output(pipe).live
     with (tmp_path / "report").open("wb") as file:
         assert not Output(file).live
+
+
+@pytest.mark.parametrize("patient", [False, True])
+def test_a_stream_that_takes_a_part_gets_the_rest(*, patient: bool) -> None:
+    class Narrow(io.BytesIO):
+        def write(self, data: Buffer, /) -> int:
+            return super().write(memoryview(data)[:1000])
+
+    stream = Narrow()
+    output = Output(stream)
+    if patient:
+        output.be_patient()
+    data = bytes(range(256)) * 2000
+    output.write(data)
+    output.write(b"end")
+    output.flush()
+    assert stream.getvalue() == data + b"end"
+
+
+def test_nothing_is_lost_in_a_pipe_without_a_buffer(tmp_path: Path) -> None:
+    """A signal ends a write into a full pipe, and one comes every half second."""
+    sent = [one for number in range(400) for one in dialogue([*hello(), *lines("C QUIT", "S 221 bye")], number)]
+    (tmp_path / "a.pcap").write_bytes(pcap(records(sent)))
+    command = [sys.executable, "-m", "smtpwire", "audit", str(tmp_path / "a.pcap"), "--format", "ndjson"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        time.sleep(3)  # nobody reads meanwhile
+        report = process.stdout.read()
+    assert len(report) > 1 << 18  # more than a pipe holds
+    kinds = [json.loads(line)["type"] for line in report.splitlines()]
+    assert kinds.count("connection") == 400
 
 
 def test_a_reader_that_has_gone_is_a_broken_pipe() -> None:

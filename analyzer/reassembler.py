@@ -86,7 +86,8 @@ class Reassembler:
         self._free = limits.all_held_bytes  # bytes that may be kept before all are weighed
         self.relieved = 0  # connections whose holes were waited for no longer, for what all held together
         self.evicted = 0
-        self.met = 0  # SYNs between addresses and ports that were seen in mid-stream before
+        self._met: set[bytes] = set()  # streams seen in mid-stream, to which a SYN came that nothing has answered
+        self.unclear = False  # something else came there: whose it is depends on what was before
         self.giving_up: Flow | None = None
         self.crowded = 0  # connections that were given up because too many were open
 
@@ -284,6 +285,7 @@ class Reassembler:
         time_ns: int,
     ) -> None:
         self.clock.saw(time_ns)
+        self.unclear = self.unclear or (key in self._met and not flags & SYN)
         if flags & SYN:
             stream = self._syn(stream, key, seq, ack, flags, frame, time_ns)
             seq = (seq + 1) & M32
@@ -330,7 +332,9 @@ class Reassembler:
     ) -> Stream | None:
         """Remember the handshake; one that is answered ends the connection that held the ports."""
         if stream is not None:
-            self.met += not stream.flow.handshake
+            if not stream.flow.handshake:
+                self._met |= {key, stream.peer.key}
+                stream.flow.busy = True  # what comes next takes the slow road
             if flags & ACK and self._handshakes.answers(key, ack):
                 self._replace(stream, key, time_ns)
             elif stream.isn == seq:
@@ -340,6 +344,7 @@ class Reassembler:
                 and stream.next in (-1, (seq + 1) & M32)
                 and abs(time_ns - stream.flow.started_ns) <= _LATE_NS
             ):
+                self.unclear = True
                 stream.isn = seq
                 stream.told = stream.flow.handshake = True
                 return stream
@@ -443,6 +448,7 @@ class Reassembler:
     def _drop(self, flow: Flow) -> None:
         for stream in (flow.a, flow.b):
             self._streams.pop(stream.key, None)
+            self._met.discard(stream.key)
             self._close(stream.key, stream.isn)
 
     def _close(self, key: bytes, isn: int | None) -> None:

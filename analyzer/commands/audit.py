@@ -84,20 +84,18 @@ def audit(
         redact=redact,
         headers=any(FORMATS[one.form].headers for one in wanted),
     )
-    shares = 1
+    shares, cut = 1, None
     if [one.form for one in wanted] == [Form.NDJSON]:
-        from ..jobs.worth import worth_sharing  # noqa: PLC0415
+        from ..jobs.worth import plan  # noqa: PLC0415
 
-        shares = worth_sharing(options, inputs) if jobs is None else jobs
+        shares, cut = plan(options, inputs, jobs)
     elif (jobs or 1) > 1:
         raise UsageError("--jobs belongs to ndjson", f"--jobs {jobs}", "add --format ndjson, or leave it out")
     audit: Audit | SharedAudit = Audit(options)
     if shares > 1:
         from ..jobs.halved import HalvedAudit  # noqa: PLC0415
         from ..jobs.shared import SharedAudit  # noqa: PLC0415
-        from ..jobs.worth import middle  # noqa: PLC0415
 
-        cut = middle(options, inputs) if shares == 2 else None
         audit = SharedAudit(options, shares) if cut is None else HalvedAudit(options, cut)
     failing = fail_on or FailOn(settings.fail_on)
     style = Style(concise=concise, zeek_json=zeek_json, failing=COUNTED[failing], several=are_several(inputs))

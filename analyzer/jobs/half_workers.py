@@ -110,7 +110,7 @@ class SecondWorker(_HalfWorker):
     def tell(self) -> None:
         """See ``Worker``."""
         self.check()
-        if self.audit.tracker.streams.met:
+        if self.audit.tracker.streams.unclear:
             raise Alone(_PORTS)
         skipped, self._before = self._before < self._cut, self.read[0]
         if not skipped:

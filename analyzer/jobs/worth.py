@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..audit import Options
 
-__all__ = ["middle", "worth_sharing"]
+__all__ = ["middle", "plan", "worth_sharing"]
 
 SMALL = 8 << 20  # bytes of all inputs below which a second process takes longer to start than it saves
 DENSE = 0.3  # share of frames on ports of SMTP from which on the work on them is most of it
@@ -30,19 +30,22 @@ LOOKS, BETWEEN = 5, 0.001  # at what is running, and seconds between them
 _LOAD = Path("/proc/loadavg")  # proc_loadavg(5)
 
 
+def plan(options: Options, paths: Sequence[str], jobs: int | None) -> tuple[int, int | None]:
+    """How many processes share these inputs, and the byte at which two of them cut the one input that there is; None:
+    they share its connections. ``jobs``: how many were asked for, None: as many as it is worth."""
+    if jobs is None:
+        jobs = worth_sharing(options, paths)
+    return jobs, middle(options, paths) if jobs == 2 else None
+
+
 def worth_sharing(options: Options, paths: Sequence[str]) -> int:
     """How many processes these inputs are worth: 1, or as many as there are cores that nobody uses; no more than two
     where they are not mostly mail."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     if cores < 2 or not hasattr(os, "fork") or options.decoder != "raw" or options.baseline is not None:
         return 1
-    try:
-        states = [Path(path).stat() for path in paths if path != STDIN]
-    except OSError:
-        return 1
-    if len(states) < len(paths) or not all(stat.S_ISREG(state.st_mode) for state in states):
-        return 1
-    if sum(state.st_size for state in states) < SMALL:
+    sizes = [_size(path) for path in paths]
+    if not all(sizes) or sum(sizes) < SMALL:
         return 1
     most = MAX_JOBS if _is_dense(paths[0], options.ports) else 1 if middle(options, paths) is None else 2
     return max(1, min(most, cores - _busy())) if most > 1 else 1
@@ -51,21 +54,26 @@ def worth_sharing(options: Options, paths: Sequence[str]) -> int:
 def middle(options: Options, paths: Sequence[str]) -> int | None:
     """The byte at which two processes can divide the one input (`halved`); None: it has to be shared otherwise. What is
     packed cannot be entered in the middle, and rules of others may want to see all connections."""
-    if len(paths) != 1 or options.baseline is not None or not all(RULES[rule].own for rule in options.rules()):
+    size = _size(paths[0])
+    if len(paths) != 1 or not size or options.baseline is not None:
         return None
-    path = Path(paths[0])
+    if not all(RULES[rule].own for rule in options.rules()):
+        return None
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            return None  # a pipe would wait for somebody to write
-        with path.open("rb") as file:
+        with Path(paths[0]).open("rb") as file:
             start = file.read(4)
     except OSError:
         return None
-    # Among many connections of mail, ports are too likely to come again that were in use at the cut.
-    if (start not in MAGICS and start != MAGIC) or _is_dense(paths[0], options.ports):
-        return None
-    return int(status.st_size * FIRST_HALF)
+    return int(size * FIRST_HALF) if start in MAGICS or start == MAGIC else None
+
+
+def _size(path: str) -> int:
+    """Bytes of a regular file; 0: it is none, or it is empty."""
+    try:
+        status = Path(path).stat() if path != STDIN else None
+    except OSError:
+        return 0
+    return status.st_size if status is not None and stat.S_ISREG(status.st_mode) else 0
 
 
 def _busy() -> int:

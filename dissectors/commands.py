@@ -10,10 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from construct import Container
-
 from .abnf import BASE64
-from .arguments import ARGUMENTS, COMMAND, MAY_BE_ABSENT, build_command, form_of
+from .arguments import ARGUMENTS, MAY_BE_ABSENT, form_of
 from .deviations import Deviation, DeviationKind
 from .malformed import read_malformed
 from .parameters import scan_parameters
@@ -22,14 +20,14 @@ from .text import printable
 from .verbs import VERBS, Argument, Verb
 
 if TYPE_CHECKING:
-    from .constructs import RegexStruct
+    from construct import Container
+
+    from .productions import Production
 
 __all__ = [
-    "COMMAND",
     "Command",
     "Deviation",
     "DeviationKind",
-    "build_command",
     "is_base64",
     "parse_command",
 ]
@@ -94,7 +92,9 @@ class Command:
 
     @property
     def fields(self) -> Container:
-        """The line as COMMAND parses it; of a line that COMMAND refuses, ``verb`` and ``argument`` as bytes."""
+        """The line as COMMAND (grammar.py) parses it; of one that it refuses, ``verb`` and ``argument`` as bytes."""
+        from .grammar import COMMAND, Container  # noqa: PLC0415  only for who looks
+
         end = len(self.raw) - len(self.argument or b"")
         verb = self.raw[:end].strip(b" \t")
         # Verbs in eight-bit characters are not judged here, but are no grammar either.
@@ -176,7 +176,7 @@ class _Way(NamedTuple):
     """What parse_command needs to know of a verb, in one look-up."""
 
     spec: Verb
-    production: RegexStruct | None
+    production: Production | None
     may_be_absent: bool
     has_path: bool
     is_repeated: bool

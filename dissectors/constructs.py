@@ -1,4 +1,4 @@
-"""Construct classes for line grammars: one regular expression a production, parsing and building.
+"""Construct classes for line grammars: what a production parses to, and is built from.
 
 The only door to the ``construct`` package: what leaves here is typed.
 """
@@ -12,20 +12,20 @@ The only door to the ``construct`` package: what leaves here is typed.
 
 from __future__ import annotations
 
-import re
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from construct import Construct, ConstructError, Container, ListContainer, SizeofError
 from construct.core import stream_read_entire, stream_write
 
+from .productions import Repeated
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import BinaryIO
 
-__all__ = ["Grammar", "RegexStruct", "Separated", "SyntaxFault"]
+    from .productions import Parts, Production
 
-Parts = dict[str, bytes | None]
+__all__ = ["Grammar", "RegexStruct", "Separated", "SyntaxFault"]
 
 
 class SyntaxFault(ConstructError):  # type: ignore[misc]  # construct carries no types
@@ -68,36 +68,17 @@ class Grammar(Construct):  # type: ignore[misc]  # construct carries no types
 
 
 class RegexStruct(Grammar):
-    """A production as one expression; ``fields`` maps its named groups to inner grammars (None: bytes as they are).
+    """A production, and constructs of those within it."""
 
-    ``render`` writes the fields, already bytes, in their order; a field that is absent is None. Groups of the pattern
-    that are not in ``fields`` are for readers of ``fullmatch`` only.
-    """
-
-    def __init__(
-        self,
-        pattern: bytes,
-        render: Callable[[Parts], bytes],
-        **fields: Grammar | None,
-    ) -> None:
+    def __init__(self, production: Production) -> None:
         super().__init__()
-        self.pattern = pattern
-        self.render = render
-        self.fields = fields
-
-    @cached_property
-    def fullmatch(self) -> Callable[..., re.Match[bytes] | None]:
-        """``fullmatch`` of the compiled pattern. Compiled at first use: all of them together take 40 ms."""
-        return re.compile(self.pattern, re.DOTALL).fullmatch
+        self.production = production
+        self.fields = {name: _inner(one) for name, one in production.fields.items()}
 
     def fromdata(self, data: bytes) -> Container:
-        match = self.fullmatch(data)
+        match = self.production.fullmatch(data)
         if match is None:
             raise SyntaxFault(f"{self.name or 'the production'} does not match")
-        return self.frommatch(match)
-
-    def frommatch(self, match: re.Match[bytes]) -> Container:
-        """The fields of a match that somebody already has."""
         fields = Container()
         for name, inner in self.fields.items():
             value = match[name]
@@ -109,14 +90,14 @@ class RegexStruct(Grammar):
         for name, inner in self.fields.items():
             value = obj.get(name)
             parts[name] = value if inner is None or value is None else inner.todata(value)
-        data = self.render(parts)
-        match = self.fullmatch(data)
+        data = self.production.render(parts)
+        match = self.production.fullmatch(data)
         if match is None or any(part is not None and match[name] != part for name, part in parts.items()):
             raise SyntaxFault(f"{self.name or 'the production'} cannot be written with these fields")
         return data
 
     def check(self, data: bytes) -> bool:
-        return self.fullmatch(data) is not None
+        return self.production.check(data)
 
 
 class Separated(Grammar):
@@ -135,3 +116,9 @@ class Separated(Grammar):
 
     def todata(self, obj: Sequence[Any]) -> bytes:
         return b"".join(self.separator + self.item.todata(item) for item in obj)
+
+
+def _inner(production: Production | Repeated | None) -> Grammar | None:
+    if isinstance(production, Repeated):
+        return Separated(RegexStruct(production.item), production.separator)
+    return None if production is None else RegexStruct(production)

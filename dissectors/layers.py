@@ -25,10 +25,10 @@ from scapy.packet import Packet
 
 from .arguments import ARGUMENTS, form_of
 from .commands import parse_command
-from .constructs import SyntaxFault
+from .grammar import REPLY, SyntaxFault
 from .layers_fields import Text, Texts, is_set
 from .layers_flow import TLS_RECORD, Flow, Flows, Kind, line_end, reply_end
-from .replies import REPLY, begins_reply, parse_reply
+from .replies import begins_reply, parse_reply
 from .text import printable
 from .verbs import VERBS, Argument
 

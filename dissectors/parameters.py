@@ -9,8 +9,8 @@ import re
 from typing import TYPE_CHECKING
 
 from .abnf import ATOM, DATE_TIME, ESMTP_KEYWORD, ESMTP_PARAM, XTEXT
-from .constructs import Parts, RegexStruct, Separated
 from .deviations import Deviation, DeviationKind, quoted
+from .productions import Parts, Production, Repeated
 from .text import printable
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def _render(parts: Parts) -> bytes:
 
 
 # RFC 5321 §4.1.2:  esmtp-param (see abnf.py). Fields: keyword, value (None where there is no "=").
-PARAMETER = RegexStruct(
+PARAMETER = Production(
     rb"(?=" + ESMTP_PARAM + rb"\Z)(?P<keyword>" + ESMTP_KEYWORD + rb")(?:=(?P<value>.*))?",
     _render,
     keyword=None,
@@ -40,7 +40,7 @@ PARAMETER = RegexStruct(
 )
 
 # RFC 5321 §4.1.1.2: [SP Mail-parameters];  §4.1.2: Mail-parameters = esmtp-param *(SP esmtp-param)
-PARAMETERS = Separated(PARAMETER, b" ")
+PARAMETERS = Repeated(PARAMETER, b" ")
 
 
 _VALUES = {

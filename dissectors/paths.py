@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from .abnf import ADDRESS_LITERAL, DOMAIN, LOCAL_PART
-from .constructs import Parts, RegexStruct
+from .productions import Parts, Production
 
 __all__ = [
     "FORWARD_PATH",
@@ -58,15 +58,15 @@ def _render_path(parts: Parts) -> bytes:
 
 
 # Fields: local, domain. Without brackets, as VRFY takes it.
-MAILBOX = RegexStruct(_MAILBOX, _render_mailbox, local=None, domain=None)
+MAILBOX = Production(_MAILBOX, _render_mailbox, local=None, domain=None)
 
 # RFC 5321 §4.1.2:  Reverse-path = Path / "<>"
 # Fields: route (b"@a,@b" or None), local, domain; all None in the null path.
-REVERSE_PATH = RegexStruct(rb"(?:" + _PATH + rb"|<>)", _render_path, route=None, local=None, domain=None)
+REVERSE_PATH = Production(rb"(?:" + _PATH + rb"|<>)", _render_path, route=None, local=None, domain=None)
 
 # RFC 5321 §4.1.1.3: "<Postmaster@" Domain ">" / "<Postmaster>" / Forward-path   ; Postmaster in any case
 # Fields: as above, and postmaster: that word as sent where it stands without a domain, else None.
-FORWARD_PATH = RegexStruct(
+FORWARD_PATH = Production(
     rb"(?:" + _PATH + rb"|<(?P<postmaster>[Pp][Oo][Ss][Tt][Mm][Aa][Ss][Tt][Ee][Rr])>)",
     _render_path,
     route=None,

@@ -7,102 +7,20 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
-from construct import Container, ListContainer
-
-from .abnf import ESMTP_KEYWORD, EXTENDED_STATUS, REPLY_CODE
-from .constructs import Grammar, Parts, RegexStruct, Separated, SyntaxFault
+from .abnf import EXTENDED_STATUS, REPLY_CODE
 from .deviations import Deviation, DeviationKind, quoted
 from .text import printable
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
 __all__ = [
-    "EHLO_LINE",
-    "REPLY",
-    "REPLY_LINE",
     "Deviation",
     "DeviationKind",
     "Reply",
     "ReplyLine",
     "begins_reply",
-    "build_reply",
     "parse_reply",
 ]
-
-
-def _render_line(parts: Parts) -> bytes:
-    return (parts["code"] or b"") + (parts["separator"] or b"") + (parts["text"] or b"") + b"\r\n"
-
-
-# RFC 5321 §4.2:  Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF
-# One line of it. Fields: code (three digits), separator (b" ", b"-", None for a bare code), text (None likewise).
-REPLY_LINE = RegexStruct(
-    rb"(?P<code>" + REPLY_CODE + rb")(?:(?P<separator>[ -])(?P<text>[^\r\n]*+))?\r\n",
-    _render_line,
-    code=None,
-    separator=None,
-    text=None,
-)
-
-
-class WholeReply(Grammar):
-    """A whole reply. Fields: ``code`` (a number) and ``texts``, of which the last is None where the code is bare."""
-
-    def fromdata(self, data: bytes) -> Container:
-        if not data.endswith(b"\n"):
-            raise SyntaxFault("no reply")
-        lines = [REPLY_LINE.fromdata(line + b"\n") for line in data[:-1].split(b"\n")]
-        if any(line.code != lines[0].code for line in lines):
-            raise SyntaxFault("the code changes within the reply")
-        *others, last = (line.separator == b"-" for line in lines)
-        if last or not all(others):
-            raise SyntaxFault("not one whole reply")
-        return Container(code=int(lines[0].code), texts=ListContainer(line.text for line in lines))
-
-    def todata(self, obj: Mapping[str, Any]) -> bytes:
-        code = b"%03d" % obj["code"]
-        *others, last = obj["texts"]
-        fields = [{"code": code, "separator": b"-", "text": text} for text in others]
-        fields.append({"code": code, "separator": None if last is None else b" ", "text": last})
-        return b"".join(REPLY_LINE.todata(line) for line in fields)
-
-
-REPLY = WholeReply()
-
-# RFC 5321 §4.1.1.1: ehlo-param = 1*(%d33-126)
-_EHLO_PARAM = rb"[!-~\x80-\xff]++"
-
-
-def _render_ehlo(parts: Parts) -> bytes:
-    return (parts["keyword"] or b"") + (parts["parameters"] or b"")
-
-
-# RFC 5321 §4.1.1.1: ehlo-line = ehlo-keyword *( SP ehlo-param )
-# The text of a line after the first of the reply to EHLO. Fields: keyword as sent, parameters (a list of {text}).
-EHLO_LINE = RegexStruct(
-    rb"(?P<keyword>" + ESMTP_KEYWORD + rb")(?P<parameters>(?: " + _EHLO_PARAM + rb")*)",
-    _render_ehlo,
-    keyword=None,
-    parameters=Separated(
-        RegexStruct(rb"(?P<text>" + _EHLO_PARAM + rb")", lambda parts: parts["text"] or b"", text=None), b" "
-    ),
-)
-
-
-def build_reply(code: int, lines: Sequence[bytes], enhanced: str | None = None) -> bytes:
-    """The whole reply with ``lines`` of text, each after ``enhanced`` if that is given (RFC 2034 §4 wants it on each).
-
-    Raises SyntaxFault for a code that is none, for no line at all, and for CR or LF in a line.
-    """
-    if not lines:
-        raise SyntaxFault("a reply has one line at least")
-    prefix = b"" if enhanced is None else enhanced.encode() + b" "
-    if prefix and not _leading_status(prefix):
-        raise SyntaxFault("no enhanced status code")
-    return REPLY.todata({"code": code, "texts": [prefix + line for line in lines]})
 
 
 class ReplyLine(NamedTuple):

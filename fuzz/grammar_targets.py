@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from construct import ConstructError
 from material import Material
 
-from smtpwire.dissectors.arguments import COMMAND
 from smtpwire.dissectors.commands import parse_command
-from smtpwire.dissectors.parameters import PARAMETERS, scan_parameters, xtext_decode, xtext_encode
-from smtpwire.dissectors.paths import FORWARD_PATH, MAILBOX, REVERSE_PATH, parse_path, parse_user
-from smtpwire.dissectors.replies import EHLO_LINE, REPLY, begins_reply, parse_reply
+from smtpwire.dissectors.grammar import COMMAND, EHLO_LINE, FORWARD_PATH, MAILBOX, PARAMETERS, REPLY, REVERSE_PATH
+from smtpwire.dissectors.parameters import scan_parameters, xtext_decode, xtext_encode
+from smtpwire.dissectors.paths import parse_path, parse_user
+from smtpwire.dissectors.replies import begins_reply, parse_reply
 from smtpwire.dissectors.text import printable
 
 if TYPE_CHECKING:

@@ -21,10 +21,11 @@ FLOORS: list[tuple[str, ...]] = [
     ("_version",),
     # the grammar: from atoms to whole lines
     ("dissectors", "dissectors.text"),
-    ("dissectors.abnf", "dissectors.constructs", "dissectors.deviations"),
+    ("dissectors.abnf", "dissectors.productions", "dissectors.constructs", "dissectors.deviations"),
     ("dissectors.verbs", "dissectors.codes", "dissectors.keywords"),
     ("dissectors.paths", "dissectors.parameters"),
     ("dissectors.arguments", "dissectors.malformed"),
+    ("dissectors.grammar",),
     ("dissectors.commands", "dissectors.replies"),
     ("dissectors.layers_flow", "dissectors.layers_fields"),
     ("dissectors.layers",),

@@ -46,6 +46,7 @@ HEAVY = {
         "zoneinfo",
         "prometheus_client",
         "cryptography",
+        "construct",
     ),
 }
 RARE = {

@@ -9,9 +9,9 @@ from construct import GreedyRange
 from hypothesis import given
 from strategies import command_fields
 
-from smtpwire.dissectors.commands import COMMAND, build_command, parse_command
-from smtpwire.dissectors.constructs import SyntaxFault
+from smtpwire.dissectors.commands import parse_command
 from smtpwire.dissectors.deviations import DeviationKind
+from smtpwire.dissectors.grammar import COMMAND, SyntaxFault, build_command
 
 # Deviations of what parameters say; COMMAND is about how they are written.
 MEANING = {DeviationKind.BAD_PARAMETER_VALUE, DeviationKind.DUPLICATE_PARAMETER}

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from strategies import hostile_lines
 
 from smtpwire.dissectors import commands
-from smtpwire.dissectors.commands import COMMAND, DeviationKind, is_base64, parse_command
+from smtpwire.dissectors.commands import DeviationKind, is_base64, parse_command
+from smtpwire.dissectors.grammar import COMMAND
 from smtpwire.dissectors.paths import Path
 from smtpwire.dissectors.verbs import VERBS
 

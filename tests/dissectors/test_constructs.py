@@ -8,13 +8,16 @@ import pytest
 from construct import Bytes, ConstructError, FixedSized, SizeofError, Struct
 
 from smtpwire.dissectors.constructs import RegexStruct, Separated, SyntaxFault
+from smtpwire.dissectors.productions import Production
 
-NUMBER = RegexStruct(rb"(?P<digits>[0-9]+)", lambda parts: parts["digits"] or b"", digits=None)
+NUMBER = RegexStruct(Production(rb"(?P<digits>[0-9]+)", lambda parts: parts["digits"] or b"", digits=None))
 PAIR = RegexStruct(
-    rb"(?P<left>[a-z]+)-(?P<right>[a-z0-9-]+)",
-    lambda parts: (parts["left"] or b"") + b"-" + (parts["right"] or b""),
-    left=None,
-    right=None,
+    Production(
+        rb"(?P<left>[a-z]+)-(?P<right>[a-z0-9-]+)",
+        lambda parts: (parts["left"] or b"") + b"-" + (parts["right"] or b""),
+        left=None,
+        right=None,
+    )
 )
 NUMBERS = Separated(NUMBER, b",")
 

@@ -9,10 +9,9 @@ from scapy.layers.inet import TCP
 from scapy.packet import Packet, Raw
 from strategies import command_fields, hostile_lines, replies
 
-from smtpwire.dissectors.arguments import build_command
 from smtpwire.dissectors.commands import parse_command
+from smtpwire.dissectors.grammar import build_command, build_reply
 from smtpwire.dissectors.layers import MAX_CHAIN, SMTP, SMTPAuth, SMTPCommand, SMTPMessage, SMTPReply
-from smtpwire.dissectors.replies import build_reply
 
 LAYERS = [SMTP, SMTPCommand, SMTPReply, SMTPMessage, SMTPAuth]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from .capture import open_inputs, read_capture
 from .choices import Redact
@@ -46,8 +47,7 @@ class Repeats(Protocol):
         """Whether it was written; False: make the connection, and give me that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """What to audit by. ``profile``: None chooses one for each connection. ``select`` and ``ignore`` name rules.
 
     ``peers``: rules left out between certain hosts; ``known_codes``: reply codes that no RFC defines and that are right

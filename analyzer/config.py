@@ -12,9 +12,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from .choices import Form, Profile, Redact
 from .errors import UsageError, display_path, nearest
@@ -37,8 +39,7 @@ Key = str | int
 Place = tuple[Key, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """The settings of a run; ``origins`` says of each setting that is not a default where it was made.
 
     ``ports`` are further server ports of SMTP, beside the usual ones. ``baseline`` is
@@ -154,7 +155,7 @@ class _Reader:
     def _limits(self, table: object) -> Limits:
         if not isinstance(table, dict):
             self._wrong(("limits",), "limits", "a table of numbers")
-        names = [f.name.replace("_", "-") for f in fields(Limits)]
+        names = [name.replace("_", "-") for name in Limits.__struct_fields__]
         self._check_keys(table, ("limits",), names)
         changed = {}
         for name, value in table.items():

@@ -6,13 +6,12 @@ connection's ``notes``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 __all__ = ["DEFAULT_LIMITS", "Limits"]
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Bounds with their defaults. Sizes are bytes, times are seconds of capture time, counts are plain numbers."""
 
     record_bytes: int = 1 << 21

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +17,7 @@ __all__ = ["MAX_TEXT_LINE", "LineMeter", "Spot"]
 MAX_TEXT_LINE = 1000  # octets of a line with its CRLF, without the stuffed dot (RFC 5321 §4.5.3.1.6)
 
 
-@dataclass(slots=True)
-class Spot:
+class Spot(Struct):
     """The first place of something in the content and how often it stands there; ``offset`` of the client's stream."""
 
     offset: int

@@ -16,10 +16,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from struct import Struct
 from typing import Final
+
+import msgspec
 
 from .links import IPV4, IPV6, LINKS, OTHER
 
@@ -59,8 +60,7 @@ SegmentFields = tuple[bytes, int, int, int, bytes, int]
 """(flow, seq, ack, flags, payload, missing), as a ``SegmentSink`` takes them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
+class Fragment(msgspec.Struct, frozen=True):
     """A part of an IP datagram. ``length``: bytes that it stands for; ``data`` is shorter where the capture cut it."""
 
     addresses: bytes

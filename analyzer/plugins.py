@@ -9,10 +9,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from .rules import RULES, Evidence, all_or_none, amend
 
@@ -81,7 +82,7 @@ def _load(point: EntryPoint, tell: Callable[[str], None]) -> None:
         return
     for rule_id in set(RULES) - known:
         rule = RULES[rule_id]
-        amend(dataclasses.replace(rule, check=_guarded(rule, f"{point.name} of {_distribution(point)}", tell)))
+        amend(replace(rule, check=_guarded(rule, f"{point.name} of {_distribution(point)}", tell)))
 
 
 def _guarded(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from .model import ReplyTurn
 
@@ -20,8 +21,7 @@ __all__ = ["Peer", "agreed", "drop"]
 UNREGISTERED_CODE = "RPL409"
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(Struct, frozen=True):
     """Rules, by id, that are not reported between ``client`` and ``server``; None stands for any host."""
 
     client: Network | None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from copy import deepcopy
-from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from material import Material
+from msgspec.structs import replace
 from spoken import line
 
 from smtpwire.analyzer.client import ClientReader, Mode

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from smtpwire.analyzer.audit import Audit, Options
 from smtpwire.analyzer.limits import DEFAULT_LIMITS

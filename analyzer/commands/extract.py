@@ -50,7 +50,7 @@ def extract(
 
     Messages go to DIR/accepted, DIR/refused or DIR/unknown, by what the server answered. Nothing is opened or run.
     """
-    from dataclasses import replace  # noqa: PLC0415
+    from msgspec.structs import replace  # noqa: PLC0415
 
     from ..audit import Audit  # noqa: PLC0415
     from ..errors import UsageError  # noqa: PLC0415

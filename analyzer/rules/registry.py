@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
-from inspect import cleandoc
 from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from ..answers import is_usual
 
@@ -80,8 +80,7 @@ class Ended(NamedTuple):
 Trigger = OnExchange | OnContent | Ended
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """One breach. What is None is taken from the exchange: its line, its side, its frame.
 
     ``reply``: the breach is in the reply, not in the command. ``caused_by``: exchanges
@@ -102,8 +101,7 @@ class Evidence:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A rule as declared. ``severities``: those that differ from ``severity`` in a profile; "off" silences it there.
     ``hides``: rules that say less about the same bytes, not reported beside this one. ``formal``: it looks at forms,
     codes and what was negotiated, not at text that varies freely (mailboxes, names in hellos, what stands behind a
@@ -135,6 +133,8 @@ class Rule:
 
     def _documentation(self) -> tuple[str, str, str]:
         # Taken out of the docstring only for who shows it: an audit has a hundred and fifty rules and explains none.
+        from inspect import cleandoc  # noqa: PLC0415
+
         return cleandoc(self.check.__doc__ or "").partition("\n")
 
     @property

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from scripts import MESSAGE, Segment, by, connections, envelope, hello, lines, segments
 
 from smtpwire.analyzer import model

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from scripts import GREETING, Script, hello, lines, play, rules, talk
 
 from smtpwire.analyzer.limits import DEFAULT_LIMITS

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from scripts import GREETING, Script, envelope, hello, lines, play, segments, talk
 
 from smtpwire.analyzer import model

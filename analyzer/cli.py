@@ -16,8 +16,8 @@ from .._version import __version__
 __all__ = ["main"]
 
 # Objects that are made until the collector looks for dead cycles among them. Python's 700 would make it look a hundred
-# times while modules are loaded, whose objects all stay.
-YOUNG = 10_000
+# times while modules are loaded, whose objects all stay, and later through connections that are still read.
+YOUNG = 50_000
 INTERRUPTED = 130  # as in run.Status, which may not be loaded yet
 
 

@@ -11,13 +11,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from ..dissectors.patterns import Pattern
 from .choices import Form, Profile, Redact
 from .errors import UsageError, display_path, nearest
 from .limits import DEFAULT_LIMITS, Limits
@@ -209,8 +209,8 @@ class _Reader:
         return self._name
 
 
-_HEADER = re.compile(r"[ \t]*(\[\[?)([^\[\]]+)\]")
-_ASSIGNED = re.compile(r"[ \t]*([A-Za-z0-9_\-.\"' \t]+?)[ \t]*=")
+_HEADER = Pattern(r"[ \t]*(\[\[?)([^\[\]]+)\]")
+_ASSIGNED = Pattern(r"[ \t]*([A-Za-z0-9_\-.\"' \t]+?)[ \t]*=")
 
 
 def _lines(text: str) -> dict[Place, int]:

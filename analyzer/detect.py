@@ -14,6 +14,8 @@ from __future__ import annotations
 import re
 from enum import Enum
 
+from ..dissectors.patterns import Pattern
+
 __all__ = ["Verdict", "judge_heads", "other_protocol", "preamble"]
 
 
@@ -25,27 +27,27 @@ class Verdict(Enum):
     UNDECIDED = "undecided"
 
 
-_REPLY = re.compile(rb"[2-5][0-9][0-9](?:[ -]|\r?\n)")
-_BEGINNING_REPLY = re.compile(rb"[2-5](?:[0-9](?:[0-9])?)?\r?")
-_GREETING = re.compile(rb"(?:220|421|521|554)[ -]")
-_NAMES_SMTP = re.compile(rb"^[0-9]{3}[ -][^\n]*(?:SMTP|LMTP)", re.IGNORECASE | re.MULTILINE)
-_STATUS = re.compile(rb"^([245])[0-9]{2}[ -]\1\.[0-9]{1,3}\.[0-9]{1,3} ", re.MULTILINE)  # RFC 2034: of SMTP only
-_HELLO = re.compile(rb"(?:EHLO|HELO|LHLO)(?:[ \t\r\n])", re.IGNORECASE)
-_ENVELOPE = re.compile(rb"(?:MAIL FROM:|RCPT TO:|STARTTLS\r?\n)", re.IGNORECASE)
-_VERB_LINE = re.compile(
+_REPLY = Pattern(rb"[2-5][0-9][0-9](?:[ -]|\r?\n)")
+_BEGINNING_REPLY = Pattern(rb"[2-5](?:[0-9](?:[0-9])?)?\r?")
+_GREETING = Pattern(rb"(?:220|421|521|554)[ -]")
+_NAMES_SMTP = Pattern(rb"^[0-9]{3}[ -][^\n]*(?:SMTP|LMTP)", re.IGNORECASE | re.MULTILINE)
+_STATUS = Pattern(rb"^([245])[0-9]{2}[ -]\1\.[0-9]{1,3}\.[0-9]{1,3} ", re.MULTILINE)  # RFC 2034: of SMTP only
+_HELLO = Pattern(rb"(?:EHLO|HELO|LHLO)(?:[ \t\r\n])", re.IGNORECASE)
+_ENVELOPE = Pattern(rb"(?:MAIL FROM:|RCPT TO:|STARTTLS\r?\n)", re.IGNORECASE)
+_VERB_LINE = Pattern(
     rb"(?:\A|\n)(?:EHLO|HELO|LHLO|MAIL FROM|RCPT TO|DATA\r?\n|QUIT\r?\n|RSET\r?\n|STARTTLS\r?\n|AUTH |BDAT [0-9])",
     re.IGNORECASE,
 )
 _OTHER_CLIENT = (
-    ("HTTP", re.compile(rb"[A-Za-z]{2,20} [^ ]+ HTTP/[0-9]")),
-    ("SIP", re.compile(rb"[A-Z]{2,20} [^ ]+ (?:SIP|RTSP)/[0-9]")),
-    ("SSH", re.compile(rb"SSH-[12]\.")),
-    ("FTP or IRC", re.compile(rb"(?:USER|NICK) [^ ]")),
+    ("HTTP", Pattern(rb"[A-Za-z]{2,20} [^ ]+ HTTP/[0-9]")),
+    ("SIP", Pattern(rb"[A-Z]{2,20} [^ ]+ (?:SIP|RTSP)/[0-9]")),
+    ("SSH", Pattern(rb"SSH-[12]\.")),
+    ("FTP or IRC", Pattern(rb"(?:USER|NICK) [^ ]")),
 )
 _OTHER_SERVER = (b"HTTP/", b"SSH-", b"+OK", b"* OK", b"* PREAUTH", b"* BYE", b"RFB ", b":", b"<")
 _TELNET = b"\xff"  # IAC (RFC 854): a terminal that asks first, and takes SMTP for another remote login
 _MAY_BEGIN = (b"EHLO", b"HELO", b"LHLO", b"MAIL FROM:", b"RCPT TO:", b"STARTTLS")
-_TEXT = re.compile(rb"[\t\r\n -~\x80-\xff\x00]*")
+_TEXT = Pattern(rb"[\t\r\n -~\x80-\xff\x00]*")
 
 
 def _is_tls(head: bytes) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from socket import AF_INET, AF_INET6, inet_pton
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -94,4 +93,8 @@ def plain_offer(x: Exchange, greeting: Exchange | None) -> PlainOffer | None:
 @lru_cache(maxsize=4096)
 def network(address: str) -> str:
     """The network of a client: its /24, or /64 in IPv6. Servers may rightly offer other things to other networks."""
-    return inet_pton(AF_INET6, address)[:8].hex() if ":" in address else inet_pton(AF_INET, address)[:3].hex()
+    if ":" not in address:
+        return address.rpartition(".")[0]
+    from socket import AF_INET6, inet_pton  # noqa: PLC0415  takes as long to load as fifty connections do
+
+    return inet_pton(AF_INET6, address)[:8].hex()

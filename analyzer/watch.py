@@ -10,6 +10,7 @@ import binascii
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..dissectors.patterns import Pattern
 from ..dissectors.verbs import VERBS
 from .detect import other_protocol
 from .exchange import Exchange, Mark
@@ -24,21 +25,21 @@ if TYPE_CHECKING:
 __all__ = ["Injection", "Login", "Watch", "hidden_command", "is_masked"]
 
 _PASSWORDS = frozenset({"PLAIN", "LOGIN"})
-_RUN = re.compile(r"([A-Z])\1{6}(?:[A-Z]|\1[A-Z])")
+_RUN = Pattern(r"([A-Z])\1{6}(?:[A-Z]|\1[A-Z])")
 _EXPOSED = frozenset({Act.MAIL, Act.AUTH})
 _CHUNKS = frozenset({Act.BDAT, Act.LAST})
 _NO_SUCH_USER = frozenset({550, 551, 553})
 _ASKED_FOR = frozenset({b"VRFY", b"EXPN"})
-_FIELD = re.compile(rb"[!-9;-~]+:")
+_FIELD = Pattern(rb"[!-9;-~]+:")
 _HUGE_CHUNK = 1 << 31  # what a signed 32-bit integer no longer holds
 
 # A mechanism that sends a password or a token as it is: the line that carries it, the initial response being line 1.
 _SECRET_LINE = {"PLAIN": 1, "LOGIN": 2, "XOAUTH2": 1, "OAUTHBEARER": 1}
 _NO_SECRET = frozenset({b"", b"=", b"*"})
-_USER_FIELD = re.compile(rb"(?:user=|n,a=)([^\x01,]*)")
+_USER_FIELD = Pattern(rb"(?:user=|n,a=)([^\x01,]*)")
 
 # A verb behind a bare CR or LF, where the text goes on like a command.
-_HIDDEN = re.compile(rb"[\r\n]+(" + rb"|".join(sorted(VERBS)) + rb")(?=[ :\r\n]|\Z)", re.IGNORECASE)
+_HIDDEN = Pattern(rb"[\r\n]+(" + rb"|".join(sorted(VERBS)) + rb")(?=[ :\r\n]|\Z)", re.IGNORECASE)
 
 
 class Injection(NamedTuple):

@@ -14,6 +14,7 @@ from .arguments import ARGUMENTS, MAY_BE_ABSENT
 from .deviations import Deviation, DeviationKind, quoted
 from .parameters import scan_parameters
 from .paths import Path, parse_path, parse_user
+from .patterns import Pattern
 from .verbs import VERBS, Argument, Verb
 
 __all__ = ["Reading", "read_malformed"]
@@ -21,16 +22,16 @@ __all__ = ["Reading", "read_malformed"]
 BOM = b"\xef\xbb\xbf"  # U+FEFF in UTF-8
 
 _BLANKS = b" \t"
-_split = re.compile(rb"([ \t]*+)([^ \t]*+)([ \t]*+)").match
-_after_token = re.compile(rb"[^ \t]++[ \t]*+").match
-_token = re.compile(rb"[^ \t]++").match
-_uneven = re.compile(rb"[ \t]{2,}|\t")
+_SPLIT = Pattern(rb"([ \t]*+)([^ \t]*+)([ \t]*+)")
+_AFTER_TOKEN = Pattern(rb"[^ \t]++[ \t]*+")
+_TOKEN = Pattern(rb"[^ \t]++")
+_UNEVEN = Pattern(rb"[ \t]{2,}|\t")
 _is_literal_or_domain = ARGUMENTS[Argument.HELLO].check
 
 # Where a colon belongs, with any blanks around it.
 _COLON = {
-    Argument.REVERSE_PATH: (b"FROM", re.compile(rb"[Ff][Rr][Oo][Mm]([ \t]*+)(:?)([ \t]*+)").match),
-    Argument.FORWARD_PATH: (b"TO", re.compile(rb"[Tt][Oo]([ \t]*+)(:?)([ \t]*+)").match),
+    Argument.REVERSE_PATH: (b"FROM", Pattern(rb"[Ff][Rr][Oo][Mm]([ \t]*+)(:?)([ \t]*+)")),
+    Argument.FORWARD_PATH: (b"TO", Pattern(rb"[Tt][Oo]([ \t]*+)(:?)([ \t]*+)")),
 }
 
 # A path whose only fault can be its address literal.
@@ -88,16 +89,16 @@ class _Judge:
 
     def even(self, start: int, end: int) -> bytes:
         """The argument with one space for each run of blanks; a deviation where that changes anything."""
-        match = _uneven.search(self.raw, start, end)
+        match = _UNEVEN.search(self.raw, start, end)
         if match is None:
             return self.raw[start:end]
         self.add(DeviationKind.STRAY_WHITESPACE, *match.span(), "TAB or several blanks between arguments")
         return re.sub(rb"[ \t]++", b" ", self.raw[start:end])
 
     def hello(self, start: int, end: int) -> None:
-        match = _token(self.raw, start, end)
+        match = _TOKEN.match(self.raw, start, end)
         stop = end if match is None else match.end()
-        blanks = _uneven.match(self.raw, stop, end)
+        blanks = _UNEVEN.match(self.raw, stop, end)
         if blanks is not None:
             self.add(DeviationKind.STRAY_WHITESPACE, *blanks.span(), "TAB or several blanks between arguments")
         if _is_literal_or_domain(self.raw[start:stop]):
@@ -107,8 +108,8 @@ class _Judge:
         self.quote(kind, start, stop)
 
     def word_and_path(self, form: Argument, start: int, end: int) -> None:
-        word, match_colon = _COLON[form]
-        colon = match_colon(self.raw, start, end)
+        word, pattern = _COLON[form]
+        colon = pattern.match(self.raw, start, end)
         if colon is None:
             self.add(DeviationKind.ARGUMENT_MISSING, start, end, word.decode("ascii") + ": is missing")
             return
@@ -159,7 +160,7 @@ class _Judge:
         argument = self.even(start, end)
         if not ARGUMENTS[Argument.MECHANISM].check(argument):
             # Its content may be a password typed in the clear: not quoted.
-            response = _after_token(self.raw, start, end)
+            response = _AFTER_TOKEN.match(self.raw, start, end)
             at = end if response is None else response.end()
             self.add(DeviationKind.BAD_AUTH_ENCODING, at, end, "the initial response is not base64")
 
@@ -167,17 +168,17 @@ class _Judge:
 def _end_of_path(raw: bytes, start: int, end: int) -> int:
     """Where the path that begins at ``start`` ends, quoted strings respected as long as they are closed."""
     if raw.startswith(b"<", start):
-        closing = _closing(raw, start, end)
+        closing = _CLOSING.match(raw, start, end)
         if closing is not None:
             return closing.end()
         at = raw.find(b">", start, end)
         return end if at < 0 else at + 1
-    match = _token(raw, start, end)
+    match = _TOKEN.match(raw, start, end)
     return start if match is None else match.end()
 
 
 # With the brackets that are too many: they are part of the fault.
-_closing = re.compile(rb'<(?:[^">]++|"(?:[^"\\]++|\\.)*")*>++', re.DOTALL).match
+_CLOSING = Pattern(rb'<(?:[^">]++|"(?:[^"\\]++|\\.)*")*>++', re.DOTALL)
 
 
 def read_malformed(raw: bytes) -> Reading:
@@ -187,7 +188,7 @@ def read_malformed(raw: bytes) -> Reading:
     if raw.startswith(BOM):
         start = len(BOM)
         judge.add(DeviationKind.BOM_BEFORE_COMMAND, 0, start, "UTF-8 byte order mark")
-    pieces = _split(raw, start)
+    pieces = _SPLIT.match(raw, start)
     if pieces is None or not pieces[2]:
         judge.add(DeviationKind.EMPTY_COMMAND, start, len(raw), "no verb")
         return _reading(judge, b"", None, None)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from .abnf import ATOM, DATE_TIME, ESMTP_KEYWORD, ESMTP_PARAM, XTEXT
 from .deviations import Deviation, DeviationKind, quoted
+from .patterns import Pattern
 from .productions import Parts, Production, Repeated
 from .text import printable
 
@@ -71,8 +72,8 @@ _VALUES = {
 # RFC 6531 §3.4, RFC 8689 §2: keywords that take no value.
 _FLAGS = frozenset({b"SMTPUTF8", b"REQUIRETLS"})
 
-_hold = re.compile(rb"(?<= )HOLD(?:FOR|UNTIL)\b", re.IGNORECASE).search
-_is_keyword = re.compile(ESMTP_KEYWORD).fullmatch
+_HOLD = Pattern(rb"(?<= )HOLD(?:FOR|UNTIL)\b", re.IGNORECASE)
+_KEYWORD = Pattern(ESMTP_KEYWORD)
 
 
 # Known keywords seen so far, with their names and compiled values: what the fast lane knows.
@@ -121,7 +122,7 @@ def scan_parameters(raw: bytes, start: int, end: int) -> tuple[dict[str, bytes |
     if "HOLDFOR" in found and "HOLDUNTIL" in found:
         # RFC 4865 §4: one of the two
         kind = DeviationKind.BAD_PARAMETER_VALUE
-        match = _hold(raw, start, end)
+        match = _HOLD.search(raw, start, end)
         first_of_both = start if match is None else match.start()
         wrong.setdefault(kind, Deviation(kind, first_of_both, end - first_of_both, "HOLDFOR together with HOLDUNTIL"))
     return found, tuple(wrong.values())
@@ -148,7 +149,7 @@ def _scan_one(token: bytes, found: dict[str, bytes | None]) -> Iterator[tuple[De
     value = rest if equals else None
     if not PARAMETER.check(token):
         yield DeviationKind.BAD_PARAMETER_SYNTAX, quoted(token)
-        if not _is_keyword(word):
+        if not _KEYWORD.fullmatch(word):
             return
     elif not is_legal_value(keyword, value):
         yield DeviationKind.BAD_PARAMETER_VALUE, quoted(token)
@@ -159,14 +160,14 @@ def _scan_one(token: bytes, found: dict[str, bytes | None]) -> Iterator[tuple[De
         found[name] = value
 
 
-_is_xtext = re.compile(XTEXT).fullmatch
-_HEXCHAR = re.compile(rb"\+([0-9A-F]{2})")
-_NOT_XCHAR = re.compile(rb"[^!-*,-<>-~]")
+_XTEXT = Pattern(XTEXT)
+_HEXCHAR = Pattern(rb"\+([0-9A-F]{2})")
+_NOT_XCHAR = Pattern(rb"[^!-*,-<>-~]")
 
 
 def xtext_decode(data: bytes) -> bytes:
     """The bytes that ``data`` stands for (RFC 3461 §4). Raises ValueError where it is no xtext."""
-    if not _is_xtext(data):
+    if not _XTEXT.fullmatch(data):
         raise ValueError("not xtext: " + printable(data))
     return _HEXCHAR.sub(lambda match: bytes.fromhex(match[1].decode("ascii")), data)
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS: list[tuple[str, ...]] = [
     ("_version",),
     # the grammar: from atoms to whole lines
-    ("dissectors", "dissectors.text"),
+    ("dissectors", "dissectors.text", "dissectors.patterns"),
     ("dissectors.abnf", "dissectors.productions", "dissectors.constructs", "dissectors.deviations"),
     ("dissectors.verbs", "dissectors.codes", "dissectors.keywords"),
     ("dissectors.paths", "dissectors.parameters"),

@@ -25,18 +25,19 @@ They are data beside the rules: ``smtpwire rule`` and the documentation show the
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+from ...dissectors.patterns import Pattern
+
 __all__ = ["Example", "example_ids", "example_of", "readable"]
 
-_REPEATED = re.compile(r"\{([0-9]+) (.)\}")
-_AGAIN = re.compile(r"([0-9]+) x ([CS]: .*)")
-_LOST = re.compile(r"G([CS]) ([0-9]+)")
+_REPEATED = Pattern(r"\{([0-9]+) (.)\}")
+_AGAIN = Pattern(r"([0-9]+) x ([CS]: .*)")
+_LOST = Pattern(r"G([CS]) ([0-9]+)")
 _SIDES = {"C": "client", "S": "server"}
 
 

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ...dissectors.commands import DeviationKind
+from ...dissectors.patterns import Pattern
 from ..exchange import Mark, Transaction
 from ..states import Act
 from .octets_content import line_at, times
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 _BOM = b"\xef\xbb\xbf"
-_HIGH = re.compile(rb"[\x80-\xff]")
-_TELNET = re.compile(rb"\xff[\xf0-\xfe]")  # IAC and a command (RFC 854)
-_BARE_LF = re.compile(rb"(?<!\r)\n")
-_BARE_CR = re.compile(rb"\r(?!\n)")
-_PATH = re.compile(rb"[ \t]*(?:FROM|TO)[ \t]*:[ \t]*(?:<[^>]*>?|[^ \t]*)", re.IGNORECASE)
-_VALUE = re.compile(rb"=[^ \t]*")
+_HIGH = Pattern(rb"[\x80-\xff]")
+_TELNET = Pattern(rb"\xff[\xf0-\xfe]")  # IAC and a command (RFC 854)
+_BARE_LF = Pattern(rb"(?<!\r)\n")
+_BARE_CR = Pattern(rb"\r(?!\n)")
+_PATH = Pattern(rb"[ \t]*(?:FROM|TO)[ \t]*:[ \t]*(?:<[^>]*>?|[^ \t]*)", re.IGNORECASE)
+_VALUE = Pattern(rb"=[^ \t]*")
 _COMMANDS = frozenset(Act) - {Act.ANSWER}
 
 

@@ -10,6 +10,7 @@ from ...dissectors.abnf import ADDRESS_LITERAL, DOMAIN
 from ...dissectors.commands import is_base64
 from ...dissectors.deviations import DeviationKind
 from ...dissectors.keywords import KEYWORDS
+from ...dissectors.patterns import Pattern
 from ...dissectors.replies import parse_reply
 from ...dissectors.text import printable
 from ..exchange import Mark
@@ -30,7 +31,7 @@ MAX_REMEMBERED = 256  # greetings and EHLO replies; a capture of one site has a 
 _HOST = re.compile(rb"(?:" + DOMAIN + rb"|" + ADDRESS_LITERAL + rb")").fullmatch
 # RFC 5321 §4.1.1.1: ehlo-line = ehlo-keyword *( SP ehlo-param ); more blanks than one are let pass
 _EHLO_LINE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9-]*+(?: ++[!-~\x80-\xff]++)*+ *+").fullmatch
-_SUPPORTED = re.compile(rb"(?:NTLM|GSSAPI|GSS-SPNEGO) supported", re.IGNORECASE).fullmatch
+_SUPPORTED = Pattern(rb"(?:NTLM|GSSAPI|GSS-SPNEGO) supported", re.IGNORECASE)
 
 
 def _wrong(x: Exchange, kind: DeviationKind) -> list[Deviation]:
@@ -323,7 +324,7 @@ def bad_challenge(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if x.reply is None:
         return
     text = x.reply.texts[0]
-    initial = x.command is not None and x.command.initial is None and _SUPPORTED(text) is not None
+    initial = x.command is not None and x.command.initial is None and _SUPPORTED.fullmatch(text) is not None
     if not is_base64(text) and not initial:
         yield Evidence(
             "The challenge behind 334 is not base64.", reply=True, offset=x.reply_offset + 4, length=len(text)

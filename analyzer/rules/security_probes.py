@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ...dissectors.patterns import Pattern
 from ...dissectors.text import printable
 from ..exchange import Mark
 from ..states import Act
@@ -26,9 +27,9 @@ MAX_CHUNK = (1 << 63) - 1
 
 # Ways to write "deliver to that other host" into a local-part: user%host, host!user, "user@host".
 _RELAYED = (
-    re.compile(rb"%[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*+\.?\Z"),
-    re.compile(rb"\A[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*!."),
-    re.compile(rb'\A".*@.*"\Z', re.DOTALL),
+    Pattern(rb"%[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*+\.?\Z"),
+    Pattern(rb"\A[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*!."),
+    Pattern(rb'\A".*@.*"\Z', re.DOTALL),
 )
 
 

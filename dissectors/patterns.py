@@ -1,0 +1,54 @@
+"""Regular expressions that are compiled when they are first asked."""
+
+# All of them together take a tenth of the time of a small audit to compile, and most look for what is rare.
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, AnyStr, Generic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["Pattern"]
+
+
+class Pattern(Generic[AnyStr]):
+    """What ``re.compile`` gives, as far as it is used here."""
+
+    def __init__(self, pattern: AnyStr, flags: int = 0) -> None:
+        self._pattern: AnyStr = pattern
+        self._flags = flags
+
+    @cached_property
+    def _compiled(self) -> re.Pattern[AnyStr]:
+        return re.compile(self._pattern, self._flags)
+
+    @cached_property
+    def search(self) -> Callable[..., re.Match[AnyStr] | None]:
+        return self._compiled.search
+
+    @cached_property
+    def match(self) -> Callable[..., re.Match[AnyStr] | None]:
+        return self._compiled.match
+
+    @cached_property
+    def fullmatch(self) -> Callable[..., re.Match[AnyStr] | None]:
+        return self._compiled.fullmatch
+
+    @cached_property
+    def finditer(self) -> Callable[..., Iterator[re.Match[AnyStr]]]:
+        return self._compiled.finditer
+
+    @cached_property
+    def findall(self) -> Callable[..., list[AnyStr]]:
+        return self._compiled.findall
+
+    @cached_property
+    def sub(self) -> Callable[..., AnyStr]:
+        return self._compiled.sub
+
+    @cached_property
+    def split(self) -> Callable[..., list[AnyStr]]:
+        return self._compiled.split

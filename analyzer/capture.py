@@ -9,7 +9,9 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from .errors import InputError, display_path
 from .links import link_name
@@ -49,7 +51,7 @@ _FOREIGN = (
 _CAPTURE_NAME = re.compile(r"\.(pcap(ng)?|p?cap|dmp)[0-9]*(\.gz)?$", re.IGNORECASE)
 
 
-class _Opened(NamedTuple):
+class _Opened(Struct, frozen=True):
     """An input that is a capture. ``packed``: the window over the file itself, which says how far reading is."""
 
     reader: Reader

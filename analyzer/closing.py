@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from .client import Mode
 
@@ -26,7 +28,7 @@ _MAIL_DATA = frozenset({Mode.CONTENT, Mode.CHUNK})
 SLOW_DATA_NS = 180 * SECOND  # RFC 5321 §4.5.3.2.5: between two blocks of mail data
 
 
-class Closing(NamedTuple):
+class Closing(Struct, frozen=True):
     """The first FIN or RST of a connection. ``how``: as ``streams.How`` says.
 
     ``first``: no end of the other side was lost in front of it.
@@ -49,7 +51,7 @@ class Closing(NamedTuple):
         return self.first and self.how != "unseen"
 
 
-class Farewell(NamedTuple):
+class Farewell(Struct, frozen=True):
     """The first 221, 421 or 521. ``idle_ns``: how long the client had been silent, -1 where it waited for a reply."""
 
     x: Exchange
@@ -57,7 +59,7 @@ class Farewell(NamedTuple):
     idle_ns: int
 
 
-class Drip(NamedTuple):
+class Drip(Struct, frozen=True):
     """Something that the client sent so slowly that it tied up the server. ``line``: a command line, else mail data."""
 
     line: bool

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from ..dissectors.text import printable
 from . import model
@@ -23,7 +25,7 @@ MAX_SHOWN = 200  # bytes of a line that are quoted as evidence
 MAX_RECEIVED = 32  # Received fields of one message; real mail has some ten
 
 
-class Detail(NamedTuple):
+class Detail(Struct, frozen=True):
     """What is written down only if asked for: ``secrets`` of AUTH exchanges, ``headers`` of messages."""
 
     secrets: bool = False

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from datetime import date
 from functools import lru_cache
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from ..dissectors.text import printable
 
@@ -32,7 +33,7 @@ _BARE_LF = re.compile(rb"(?<!\r)\n")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 
 
-class HeaderFault(NamedTuple):
+class HeaderFault(Struct, frozen=True):
     """Something wrong: ``at`` bytes into the header section, how often, and the line as printable text."""
 
     at: int
@@ -41,7 +42,7 @@ class HeaderFault(NamedTuple):
     what: str = ""
 
 
-class HeaderReport(NamedTuple):
+class HeaderReport(Struct, frozen=True):
     """What the section holds. ``repeated``: names that may stand once only. ``mime``: unfolded values by lower name."""
 
     has_date: bool

@@ -18,7 +18,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from ..dissectors.text import printable
 
@@ -27,7 +28,7 @@ __all__ = ["RECEIVERS", "Copy", "described", "read", "readings"]
 BEFORE, BEHIND = 24, 48  # bytes around a difference that are compared
 
 
-class Copy(NamedTuple):
+class Copy(Struct, frozen=True):
     """A segment's bytes and the offset at which they stand."""
 
     start: int

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .exchange import Exchange
     from .limits import Limits
     from .model import Endpoint
 
+from msgspec import Struct
+
 __all__ = ["Offer", "PlainOffer", "Servers", "network", "plain_offer"]
 
 
-class Offer(NamedTuple):
+class Offer(Struct, frozen=True):
     """An EHLO reply that listed STARTTLS: in which connection, when, in which frame."""
 
     connection: int
@@ -65,7 +67,7 @@ class Servers:
         return offer
 
 
-class PlainOffer(NamedTuple):
+class PlainOffer(Struct, frozen=True):
     """What an EHLO reply outside TLS offers: the server's name in its greeting, the client's verb, and whether STARTTLS
     is listed."""
 

@@ -11,13 +11,15 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .segments import SegmentSink
     from .streams import Flow
+
+from msgspec import Struct
 
 __all__ = ["Begun", "Foreign", "Place", "Places", "Portion", "Share"]
 
@@ -77,7 +79,7 @@ class Portion(Protocol):
         """``sink`` for the segments of this portion; flows of others come into ``ignored``."""
 
 
-class Share(NamedTuple):
+class Share(Struct, frozen=True):
     """Number ``mine`` (from 0) of so many shares."""
 
     mine: int

@@ -25,6 +25,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -115,7 +117,7 @@ ACTS: Mapping[bytes, Act] = {
 }
 
 
-class Step(NamedTuple):
+class Step(Struct, frozen=True):
     """One cell: the rule that the command breaks, and the next phase for 2yz, 3yz and 4yz/5yz (None: unchanged)."""
 
     breaks: str | None = None

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import binascii
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from ..dissectors.patterns import Pattern
 from ..dissectors.verbs import VERBS
@@ -42,7 +44,7 @@ _USER_FIELD = Pattern(rb"(?:user=|n,a=)([^\x01,]*)")
 _HIDDEN = Pattern(rb"[\r\n]+(" + rb"|".join(sorted(VERBS)) + rb")(?=[ :\r\n]|\Z)", re.IGNORECASE)
 
 
-class Injection(NamedTuple):
+class Injection(Struct, frozen=True):
     """Plain text behind STARTTLS: its first line, how many bytes it had, where it began."""
 
     line: bytes

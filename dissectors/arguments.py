@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .abnf import ADDRESS_LITERAL, BASE64, DOMAIN, ESMTP_PARAM
 from .parameters import PARAMETERS
-from .paths import FORWARD_PATH, REVERSE_PATH
+from .paths import COMMON_PATH, FORWARD_PATH, REVERSE_PATH
 from .productions import Parts, Production
 from .verbs import VERBS, Argument
 
@@ -40,6 +40,7 @@ ARGUMENTS: dict[Argument, Production] = {
     Argument.HELLO: Production(
         rb"(?P<name>" + DOMAIN + rb"|" + ADDRESS_LITERAL + rb")(?: (?P<text>" + _TEXT + rb"))?",
         _joined,
+        rb"(?P<name>" + DOMAIN + rb")(?: (?P<text>" + _TEXT + rb"))?",
         name=None,
         text=None,
     ),
@@ -47,6 +48,7 @@ ARGUMENTS: dict[Argument, Production] = {
     Argument.REVERSE_PATH: Production(
         rb"(?P<word>[Ff][Rr][Oo][Mm]:)(?P<path>" + REVERSE_PATH.pattern + rb")" + _PARAMETERS,
         _word_and_path(b"FROM:"),
+        rb"(?P<word>[Ff][Rr][Oo][Mm]:)(?P<path>" + COMMON_PATH + rb")" + _PARAMETERS,
         word=None,
         path=REVERSE_PATH,
         parameters=PARAMETERS,
@@ -56,6 +58,7 @@ ARGUMENTS: dict[Argument, Production] = {
     Argument.FORWARD_PATH: Production(
         rb"(?P<word>[Tt][Oo]:)(?P<path>" + FORWARD_PATH.pattern + rb")" + _PARAMETERS,
         _word_and_path(b"TO:"),
+        rb"(?P<word>[Tt][Oo]:)(?P<path>" + COMMON_PATH + rb")" + _PARAMETERS,
         word=None,
         path=FORWARD_PATH,
         parameters=PARAMETERS,

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from msgspec import Struct
 
 __all__ = [
     "ALWAYS_ALLOWED",
@@ -45,7 +45,7 @@ _SUBJECT = {
 }
 
 
-class ReplyCode(NamedTuple):
+class ReplyCode(Struct, frozen=True):
     """A code that some specification defines. ``rfc821``: whether it was in RFC 821 §4.2.2 already."""
 
     meaning: str
@@ -104,7 +104,7 @@ KNOWN_CODES: dict[int, ReplyCode] = {
 RFC821_CODES: frozenset[int] = frozenset(code for code, known in KNOWN_CODES.items() if known.rfc821)
 
 
-class CommandCodes(NamedTuple):
+class CommandCodes(Struct, frozen=True):
     """What a command may get: by RFC 821 §4.3, and by RFC 5321 §4.3.2 with the extensions. None: RFC has no such
     command. 421, 500 and 501 go with everything (ALWAYS_ALLOWED) and 503 is judged by the order of commands."""
 

@@ -6,7 +6,8 @@ A deviation is a fact about bytes. Which rule it breaks, and how bad that is, is
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from .text import printable
 
@@ -45,7 +46,7 @@ class DeviationKind(StrEnum):
     EIGHT_BIT = "eight-bit"
 
 
-class Deviation(NamedTuple):
+class Deviation(Struct, frozen=True):
     """One departure. ``at`` and ``length`` are bytes within the raw command line or reply; length 0 marks a place
     where something is missing. ``detail`` is printable text for a message."""
 

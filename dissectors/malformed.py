@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from .abnf import DOMAIN, LOCAL_PART
 from .arguments import ARGUMENTS, MAY_BE_ABSENT
@@ -45,7 +46,7 @@ _MISSING = {
 }
 
 
-class Reading(NamedTuple):
+class Reading(Struct, frozen=True):
     """What could be read of a malformed line; ``verb`` is empty where there is none."""
 
     verb: bytes

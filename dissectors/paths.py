@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-from .abnf import ADDRESS_LITERAL, DOMAIN, LOCAL_PART
+from msgspec import Struct
+
+from .abnf import ADDRESS_LITERAL, DOMAIN, DOT_STRING, LOCAL_PART
 from .productions import Parts, Production
 
 __all__ = [
+    "COMMON_PATH",
     "FORWARD_PATH",
     "MAILBOX",
     "REVERSE_PATH",
@@ -28,8 +30,11 @@ _ROUTE = rb"(?P<route>@" + DOMAIN + rb"(?:,@" + DOMAIN + rb")*)"
 # RFC 5321 §4.1.2:  Path = "<" [ A-d-l ":" ] Mailbox ">"
 _PATH = rb"<(?:" + _ROUTE + rb":)?" + _MAILBOX + rb">"
 
+# The same without route, quoted string and literal.
+COMMON_PATH = rb"<(?P<local>" + DOT_STRING + rb")@(?P<domain>" + DOMAIN + rb")>"
 
-class Path(NamedTuple):
+
+class Path(Struct, frozen=True):
     """A path as sent. ``route``: the domains of a source route, in order; ``local`` and ``domain`` are None in the
     null path, and ``domain`` alone in ``<Postmaster>``. Quoting and case are kept."""
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+from msgspec import Struct
 
 __all__ = ["Parts", "Production", "Repeated"]
 
@@ -21,22 +23,39 @@ class Production:
     """A production as one expression; ``fields`` maps its named groups to inner productions (None: bytes as they are).
 
     ``render`` writes the fields, already bytes, in their order; a field that is absent is None. Groups of the pattern
-    that are not in ``fields`` are for readers of ``fullmatch`` only.
+    that are not in ``fields`` are for readers of ``fullmatch`` only. ``common`` is the same for what nearly every line
+    is, without what is rare there: it is compiled in a third of the time, and mostly nothing else is needed. It has all
+    groups in ``fields``; others may be missing.
     """
 
     def __init__(
         self,
         pattern: bytes,
         render: Callable[[Parts], bytes],
+        common: bytes | None = None,
         **fields: Production | Repeated | None,
     ) -> None:
         self.pattern = pattern
         self.render = render
+        self.common = common
         self.fields = fields
 
     @cached_property
     def fullmatch(self) -> Callable[..., re.Match[bytes] | None]:
-        """``fullmatch`` of the compiled pattern. Compiled at first use: all of them together take 40 ms."""
+        """``fullmatch`` of the compiled pattern."""
+        if self.common is None:
+            return self._whole
+        common = re.compile(self.common, re.DOTALL).fullmatch
+
+        def either(data: bytes, start: int = 0) -> re.Match[bytes] | None:
+            found = common(data, start)
+            return found if found is not None else self._whole(data, start)
+
+        return either
+
+    @cached_property
+    def _whole(self) -> Callable[..., re.Match[bytes] | None]:
+        # Compiled at first use: all of them together take 40 ms.
         return re.compile(self.pattern, re.DOTALL).fullmatch
 
     def check(self, data: bytes) -> bool:
@@ -44,7 +63,7 @@ class Production:
         return self.fullmatch(data) is not None
 
 
-class Repeated(NamedTuple):
+class Repeated(Struct, frozen=True):
     """Items each with ``separator`` in front, as in ``*(SP esmtp-param)``."""
 
     item: Production

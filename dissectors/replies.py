@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from .abnf import EXTENDED_STATUS, REPLY_CODE
 from .deviations import Deviation, DeviationKind, quoted
@@ -23,7 +24,7 @@ __all__ = [
 ]
 
 
-class ReplyLine(NamedTuple):
+class ReplyLine(Struct, frozen=True):
     """One line of a reply. ``code``: None where the line is no reply line, all of it being ``text`` then.
     ``separator``: b" ", b"-" or b"". ``at``: offset in the reply. ``enhanced``: see Reply."""
 

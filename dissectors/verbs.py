@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+
+from msgspec import Struct
 
 __all__ = ["VERBS", "Argument", "Verb", "describe_verb"]
 
@@ -22,7 +23,7 @@ class Argument(StrEnum):
     MECHANISM = "mechanism"  # SASL mechanism and perhaps an initial response
 
 
-class Verb(NamedTuple):
+class Verb(Struct, frozen=True):
     """One verb. ``keyword``: the EHLO keyword that must have been listed before it is used, None where none is."""
 
     name: str

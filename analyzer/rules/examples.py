@@ -26,10 +26,13 @@ They are data beside the rules: ``smtpwire rule`` and the documentation show the
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+from msgspec import Struct
 
 from ...dissectors.patterns import Pattern
 
@@ -41,7 +44,7 @@ _LOST = Pattern(r"G([CS]) ([0-9]+)")
 _SIDES = {"C": "client", "S": "server"}
 
 
-class Example(NamedTuple):
+class Example(Struct, frozen=True):
     """Both scripts, shared lines put in; ``port`` of the server, and a profile where that does not choose it."""
 
     fires: tuple[str, ...]

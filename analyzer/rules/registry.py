@@ -16,7 +16,7 @@ import re
 from contextlib import contextmanager
 from operator import attrgetter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -36,7 +36,7 @@ _ID = re.compile(r"[A-Z]{3}[0-9]{3}")
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
-class OnExchange(NamedTuple):
+class OnExchange(Struct, frozen=True):
     """Ask about an answered command (or one that never will be) if every condition that is given holds.
 
     ``marks``: any of these ``Mark`` bits, ``unless``: none of these. ``breaks``: sequence rule that the client broke.
@@ -61,7 +61,7 @@ class OnExchange(NamedTuple):
         return not self.acts or x.act in self.acts
 
 
-class OnContent(NamedTuple):
+class OnContent(Struct, frozen=True):
     """Ask about a complete message; ``partial``: also about mail data whose end never came (``x.act`` is EVENT).
     ``flaws``: any of these ``Flaw`` bits."""
 
@@ -73,7 +73,7 @@ class OnContent(NamedTuple):
         return not self.flaws or bool(self.flaws & flaws)
 
 
-class Ended(NamedTuple):
+class Ended(Struct, frozen=True):
     """Ask once, when the connection is over. The exchange is the last one, or None."""
 
 

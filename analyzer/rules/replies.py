@@ -28,7 +28,8 @@ __all__: list[str] = []
 
 MAX_REMEMBERED = 256  # greetings and EHLO replies; a capture of one site has a handful
 
-_HOST = re.compile(rb"(?:" + DOMAIN + rb"|" + ADDRESS_LITERAL + rb")").fullmatch
+_DOMAIN = Pattern(DOMAIN)
+_LITERAL = Pattern(ADDRESS_LITERAL)
 # RFC 5321 §4.1.1.1: ehlo-line = ehlo-keyword *( SP ehlo-param ); more blanks than one are let pass
 _EHLO_LINE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9-]*+(?: ++[!-~\x80-\xff]++)*+ *+").fullmatch
 _SUPPORTED = Pattern(rb"(?:NTLM|GSSAPI|GSS-SPNEGO) supported", re.IGNORECASE)
@@ -165,7 +166,7 @@ def bad_greeting_name(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
 @lru_cache(maxsize=MAX_REMEMBERED)
 def _is_host(word: bytes) -> bool:
-    return _HOST(word) is not None and word.isascii()
+    return word.isascii() and (_DOMAIN.fullmatch(word) or _LITERAL.fullmatch(word)) is not None
 
 
 _GREETINGS = frozenset({220, 421, 521, 554})

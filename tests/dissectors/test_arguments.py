@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from construct import GreedyRange
 from hypothesis import given
+from hypothesis import strategies as st
 from strategies import command_fields
 
+from smtpwire.dissectors.arguments import ARGUMENTS, form_of
 from smtpwire.dissectors.commands import parse_command
 from smtpwire.dissectors.deviations import DeviationKind
 from smtpwire.dissectors.grammar import COMMAND, SyntaxFault, build_command
@@ -51,6 +54,23 @@ def test_fields_survive_building_and_parsing(fields: dict[str, Any]) -> None:
 )
 def test_lines_survive_parsing_and_building(line: bytes) -> None:
     assert build_command(COMMAND.parse(line)) == line
+
+
+@given(command_fields(), st.integers(0, 60), st.sampled_from([b"", b"x", b"[", b">", b'"', b" ", b":", b"@", b","]))
+def test_what_is_common_is_read_as_the_whole_production_reads_it(fields: dict[str, Any], at: int, odd: bytes) -> None:
+    line = build_command(fields)[:-2]
+    verb, space, argument = (line[:at] + odd + line[at:]).partition(b" ")
+    form = form_of(verb.upper())
+    production = None if form is None else ARGUMENTS.get(form)
+    if not space or production is None or production.common is None:
+        return
+    common = re.fullmatch(production.common, argument, re.DOTALL)
+    whole = re.fullmatch(production.pattern, argument, re.DOTALL)
+    if common is not None:
+        assert whole is not None
+        assert production.fields.keys() <= common.groupdict().keys()
+        assert common.groupdict().items() <= whole.groupdict().items()
+    assert (production.fullmatch(argument) is None) == (whole is None)
 
 
 def test_the_word_before_the_path_may_be_left_out() -> None:

@@ -39,24 +39,39 @@ def main() -> None:
 
 
 def _run(words: list[str]) -> int:
+    from .commands.table import called  # noqa: PLC0415
+    from .commands.words import plain  # noqa: PLC0415
+    from .errors import UsageError  # noqa: PLC0415
+    from .reports.output import OutputError  # noqa: PLC0415
+    from .run import Status, notice  # noqa: PLC0415
+
+    try:
+        command = called(words)
+        values = None if command is None else plain(command[0].call, command[1])
+        if command is not None and values is not None:
+            return command[0].call(**values)
+        return _by_typer(words)
+    except (UsageError, OutputError) as error:
+        notice(str(error))
+        return Status.USAGE
+    except KeyboardInterrupt:
+        return Status.INTERRUPTED
+
+
+def _by_typer(words: list[str]) -> int:
     import typer  # noqa: PLC0415
 
     from .commands.tree import command_line  # noqa: PLC0415
-    from .errors import UsageError  # noqa: PLC0415
-    from .reports.output import OutputError  # noqa: PLC0415
     from .run import Status, notice  # noqa: PLC0415
 
     # Click's UsageError, wherever the installed Typer keeps its Click: some versions carry their own copy.
     command_line_error: type[Exception] = typer.BadParameter.__bases__[0]
     try:
         status = command_line(words[0] if words else None)(words or ["--help"], standalone_mode=False)
-    except (UsageError, OutputError) as error:
-        notice(str(error))
-        return Status.USAGE
     except command_line_error as error:
         notice(_one_line(error, words))
         return Status.USAGE
-    except (KeyboardInterrupt, typer.Abort):
+    except typer.Abort:
         return Status.INTERRUPTED
     return int(status or Status.CLEAN) if words else Status.USAGE
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from socket import AF_INET, AF_INET6, inet_ntop
 
 from .model import Endpoint
 
@@ -21,8 +20,17 @@ def endpoint(key: bytes, *, source: bool) -> Endpoint:
 
 
 def _end(end: bytes) -> Endpoint:
-    family = AF_INET if len(end) == 6 else AF_INET6
-    return Endpoint(inet_ntop(family, end[:-2]), int.from_bytes(end[-2:], "big"))
+    return Endpoint(_text(end[:-2]), int.from_bytes(end[-2:], "big"))
+
+
+def _text(packed: bytes) -> str:
+    """An address as people write it (RFC 5952 §4)."""
+    if len(packed) == 4:
+        a, b, c, d = packed
+        return f"{a}.{b}.{c}.{d}"
+    from socket import AF_INET6, inet_ntop  # noqa: PLC0415  takes as long to load as fifty connections do
+
+    return inet_ntop(AF_INET6, packed)
 
 
 def ends(key: bytes) -> tuple[tuple[bytes, int], tuple[bytes, int]]:
@@ -34,7 +42,7 @@ def ends(key: bytes) -> tuple[tuple[bytes, int], tuple[bytes, int]]:
 
 @lru_cache(maxsize=MAX_REMEMBERED)
 def _address(packed: bytes) -> bytes:
-    return inet_ntop(AF_INET if len(packed) == 4 else AF_INET6, packed).encode()
+    return _text(packed).encode()
 
 
 _server = lru_cache(maxsize=MAX_REMEMBERED)(_end)

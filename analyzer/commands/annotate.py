@@ -7,8 +7,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from ..choices import Decoder
 from ..errors import InputError, UsageError, display_path
 from ..interrupt import interruptible
@@ -28,15 +26,14 @@ from .options import (
     configured,
     options_of,
 )
+from .words import Argument, Option
 
 __all__ = ["annotate"]
 
 
 def annotate(
-    path: Annotated[str, typer.Argument(metavar="PATH", help="One capture: pcap or pcapng, also gzipped.")],
-    output: Annotated[
-        str, typer.Option("-o", "--output", metavar="FILE", help="The copy, in pcapng; - is standard output.")
-    ],
+    path: Annotated[str, Argument(metavar="PATH", help="One capture: pcap or pcapng, also gzipped.")],
+    output: Annotated[str, Option("-o", "--output", metavar="FILE", help="The copy, in pcapng; - is standard output.")],
     profile: ProfileOption = None,
     port: Ports = None,
     select: Select = None,

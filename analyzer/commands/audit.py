@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
 from msgspec.structs import replace
 
 from ..choices import Decoder, Form
@@ -35,6 +34,7 @@ from .options import (
     options_of,
     output_to,
 )
+from .words import Option
 
 __all__ = ["audit", "demo", "show"]
 
@@ -109,12 +109,12 @@ def audit(
 def show(
     paths: Paths = None,
     read: Read = None,
-    connection: Annotated[int | None, typer.Option(metavar="N", help="Only the connection with this number.")] = None,
+    connection: Annotated[int | None, Option(metavar="N", help="Only the connection with this number.")] = None,
     end_of_data: Annotated[
-        bool, typer.Option("--end-of-data", help="Instead: where each kind of reader sees the end of each message.")
+        bool, Option("--end-of-data", help="Instead: where each kind of reader sees the end of each message.")
     ] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="With --end-of-data: also messages about whose end all of them agree.")
+        bool, Option("--all", help="With --end-of-data: also messages about whose end all of them agree.")
     ] = False,
     profile: ProfileOption = None,
     port: Ports = None,

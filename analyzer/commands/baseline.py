@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from ..choices import Decoder, Redact
 from ..run import FailOn, Status, notice
 from .options import (
@@ -20,6 +18,7 @@ from .options import (
     options_of,
     output_to,
 )
+from .words import Argument, Command, Group
 
 if TYPE_CHECKING:
     from ..baseline import Entry
@@ -27,23 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["group"]
 
-group = typer.Typer(
-    help="Findings that are known, and are left out of later audits.",
-    short_help="Know today's findings, so that later audits leave them out.",
-    rich_markup_mode=None,
-)
 
-
-@group.callback()
-def _group() -> None:
-    # Typer makes a group of one command into that command unless the group has a function of its own.
-    pass
-
-
-@group.command()
 def write(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The baseline; an older one there is replaced.")],
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Captures, as audit takes them.")],
+    file: Annotated[str, Argument(metavar="FILE", help="The baseline; an older one there is replaced.")],
+    paths: Annotated[list[str], Argument(metavar="PATH...", help="Captures, as audit takes them.")],
     profile: ProfileOption = None,
     port: Ports = None,
     select: Select = None,
@@ -103,3 +89,10 @@ class _Collector:
 
     def finish(self, summary: Summary) -> None:
         """The file is written by the command, once it is known that everything was read."""
+
+
+group = Group(
+    "Findings that are known, and are left out of later audits.",
+    "Know today's findings, so that later audits leave them out.",
+    {"write": Command(write)},
+)

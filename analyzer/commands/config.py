@@ -6,10 +6,10 @@ import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from msgspec.structs import asdict
 
 from .options import ConfigOption, NoConfigOption, configured, output_to
+from .words import Option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ class ListForm(StrEnum):
 def config(
     config: ConfigOption = None,
     no_config: NoConfigOption = False,
-    format_: Annotated[ListForm, typer.Option("--format")] = ListForm.TEXT,
+    format_: Annotated[ListForm, Option("--format")] = ListForm.TEXT,
 ) -> int:
     """Print every setting with its value and its origin: file and line, or default.
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from ..choices import Decoder, Redact
 from ..run import FailOn
 from .options import (
@@ -21,6 +19,7 @@ from .options import (
     options_of,
     output_to,
 )
+from .words import Option
 
 __all__ = ["extract"]
 
@@ -31,14 +30,14 @@ def extract(
     paths: Paths = None,
     read: Read = None,
     output: Annotated[
-        str, typer.Option("-o", "--output", metavar="DIR", help="The directory; made if it is not there.")
+        str, Option("-o", "--output", metavar="DIR", help="The directory; made if it is not there.")
     ] = "",
     max_size: Annotated[
         int,
-        typer.Option(min=0, metavar="BYTES", help="Cut larger messages off, and say so in their names; 0: never."),
+        Option(min=0, metavar="BYTES", help="Cut larger messages off, and say so in their names; 0: never."),
     ] = MAX_SIZE,
     force: Annotated[
-        bool, typer.Option("--force", help="Write into a directory that holds files; none of them is overwritten.")
+        bool, Option("--force", help="Write into a directory that holds files; none of them is overwritten.")
     ] = False,
     profile: ProfileOption = None,
     port: Ports = None,

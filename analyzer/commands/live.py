@@ -8,8 +8,6 @@ from enum import StrEnum
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from ..errors import UsageError
 from ..run import FailOn, Status, found, notice
 from .options import (
@@ -26,6 +24,7 @@ from .options import (
     output_to,
     settings_of,
 )
+from .words import Option
 
 if TYPE_CHECKING:
     from ..audit import Options
@@ -50,50 +49,50 @@ class LiveForm(StrEnum):
 
 def live(
     interface: Annotated[
-        list[str] | None, typer.Option("-i", "--interface", metavar="IFACE", help="Watch this one; any is all of them.")
+        list[str] | None, Option("-i", "--interface", metavar="IFACE", help="Watch this one; any is all of them.")
     ] = None,
     watch: Annotated[
-        str | None, typer.Option("--watch", metavar="DIR", help="Instead, the captures that appear in a directory.")
+        str | None, Option("--watch", metavar="DIR", help="Instead, the captures that appear in a directory.")
     ] = None,
-    format_: Annotated[LiveForm, typer.Option("--format", help="ndjson is one JSON object a line.")] = LiveForm.TEXT,
-    plain: Annotated[bool, typer.Option("--plain", help="Lines on a terminal too, no screen.")] = False,
+    format_: Annotated[LiveForm, Option("--format", help="ndjson is one JSON object a line.")] = LiveForm.TEXT,
+    plain: Annotated[bool, Option("--plain", help="Lines on a terminal too, no screen.")] = False,
     bpf: Annotated[
         str | None,
-        typer.Option("--bpf", metavar="EXPR", help="Capture what this filter takes, not --port; '' is everything."),
+        Option("--bpf", metavar="EXPR", help="Capture what this filter takes, not --port; '' is everything."),
     ] = None,
     port: Ports = None,
-    no_promiscuous: Annotated[bool, typer.Option("-p", "--no-promiscuous", help="Not what is for others.")] = False,
-    buffer: Annotated[int, typer.Option("--buffer", metavar="MB", min=1, help="Memory of the ring.")] = 64,
+    no_promiscuous: Annotated[bool, Option("-p", "--no-promiscuous", help="Not what is for others.")] = False,
+    buffer: Annotated[int, Option("--buffer", metavar="MB", min=1, help="Memory of the ring.")] = 64,
     write: Annotated[
-        str | None, typer.Option("-w", "--write", metavar="FILE", help="Write what is captured, as pcapng.")
+        str | None, Option("-w", "--write", metavar="FILE", help="Write what is captured, as pcapng.")
     ] = None,
     ring: Annotated[
-        str | None, typer.Option("--ring", metavar="SIZExN", help="Write the latest N files of SIZE: 100MBx10.")
+        str | None, Option("--ring", metavar="SIZExN", help="Write the latest N files of SIZE: 100MBx10.")
     ] = None,
     duration: Annotated[
-        float | None, typer.Option("--duration", metavar="S", min=0, help="End after so many seconds.")
+        float | None, Option("--duration", metavar="S", min=0, help="End after so many seconds.")
     ] = None,
-    count: Annotated[int | None, typer.Option("-c", "--count", metavar="N", min=1, help="End after N frames.")] = None,
+    count: Annotated[int | None, Option("-c", "--count", metavar="N", min=1, help="End after N frames.")] = None,
     snapshot: Annotated[
         float | None,
-        typer.Option("--snapshot", metavar="S", min=0.1, help="Tell open connections every S seconds."),
+        Option("--snapshot", metavar="S", min=0.1, help="Tell open connections every S seconds."),
     ] = None,
     user: Annotated[
         str | None,
-        typer.Option("--user", metavar="NAME", help="Who to be once capturing; else who called sudo, else nobody."),
+        Option("--user", metavar="NAME", help="Who to be once capturing; else who called sudo, else nobody."),
     ] = None,
     metrics: Annotated[
-        str | None, typer.Option("--metrics", metavar="ADDRESS:PORT", help="Counts for Prometheus, over HTTP.")
+        str | None, Option("--metrics", metavar="ADDRESS:PORT", help="Counts for Prometheus, over HTTP.")
     ] = None,
     syslog: Annotated[
         str | None,
-        typer.Option("--syslog", metavar="TARGET", help="Findings to /dev/log, udp:ADDRESS:PORT or tcp:ADDRESS:PORT."),
+        Option("--syslog", metavar="TARGET", help="Findings to /dev/log, udp:ADDRESS:PORT or tcp:ADDRESS:PORT."),
     ] = None,
     profile: ProfileOption = None,
     select: Select = None,
     ignore: Ignore = None,
     fail_on: Annotated[
-        FailOn, typer.Option("--fail-on", help="End with 1 if a finding was of this severity or a higher one.")
+        FailOn, Option("--fail-on", help="End with 1 if a finding was of this severity or a higher one.")
     ] = FailOn.NEVER,
     baseline: BaselineOption = None,
     redact: RedactOption = None,

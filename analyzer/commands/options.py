@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from ..choices import Decoder, Form, Profile, Redact
 from ..errors import UsageError, display_path
 from ..run import FailOn, notice
+from .words import Argument, Option
 
 if TYPE_CHECKING:
     from ..audit import Options
@@ -49,14 +48,14 @@ __all__ = [
 
 Paths = Annotated[
     list[str] | None,
-    typer.Argument(
+    Argument(
         metavar="PATH...", help="Captures (pcap, pcapng, also gzipped), directories of them, or - for standard input."
     ),
 ]
-Read = Annotated[list[str] | None, typer.Option("-r", "--read", metavar="PATH", help="The same as PATH.")]
+Read = Annotated[list[str] | None, Option("-r", "--read", metavar="PATH", help="The same as PATH.")]
 FormatOption = Annotated[
     Form | None,
-    typer.Option(
+    Option(
         "--format",
         metavar="FORM",
         show_default="text",
@@ -64,34 +63,32 @@ FormatOption = Annotated[
     ),
 ]
 ProfileOption = Annotated[
-    Profile | None, typer.Option(help="Judge by these rules; else chosen for each connection by what it does.")
+    Profile | None, Option(help="Judge by these rules; else chosen for each connection by what it does.")
 ]
 Ports = Annotated[
     list[str] | None,
-    typer.Option("--port", metavar="N[,N...]", help="Server ports of SMTP; elsewhere it is recognised by content."),
+    Option("--port", metavar="N[,N...]", help="Server ports of SMTP; elsewhere it is recognised by content."),
 ]
 Select = Annotated[
     list[str] | None,
-    typer.Option("--select", metavar="RULE[,...]", help="Only these rules: ids, prefixes of ids, or names."),
+    Option("--select", metavar="RULE[,...]", help="Only these rules: ids, prefixes of ids, or names."),
 ]
 Ignore = Annotated[
-    list[str] | None, typer.Option("--ignore", metavar="RULE[,...]", help="Not these rules; wins over --select.")
+    list[str] | None, Option("--ignore", metavar="RULE[,...]", help="Not these rules; wins over --select.")
 ]
 FailOption = Annotated[
     FailOn | None,
-    typer.Option(
-        "--fail-on", show_default="error", help="Exit with 1 if a finding is of this severity or a higher one."
-    ),
+    Option("--fail-on", show_default="error", help="Exit with 1 if a finding is of this severity or a higher one."),
 ]
 DecoderOption = Annotated[
-    Decoder, typer.Option("--decoder", help="raw is fast; scapy sends every frame through Scapy's own dissection.")
+    Decoder, Option("--decoder", help="raw is fast; scapy sends every frame through Scapy's own dissection.")
 ]
 ConciseOption = Annotated[
-    bool, typer.Option("--concise", help="Text with one line for each finding: CAPTURE:FRAME: SEVERITY RULE SIDE.")
+    bool, Option("--concise", help="Text with one line for each finding: CAPTURE:FRAME: SEVERITY RULE SIDE.")
 ]
 OutputOption = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "-o",
         "--output",
         metavar="[FORMAT:]FILE",
@@ -101,19 +98,17 @@ OutputOption = Annotated[
 ]
 RedactOption = Annotated[
     Redact | None,
-    typer.Option(
+    Option(
         "--redact",
         show_default="secrets",
         help="What reports do not tell: passwords and text of messages; with pii also mailboxes, subjects, message "
         "ids, names and addresses of clients.",
     ),
 ]
-StatsOption = Annotated[
-    bool, typer.Option("--stats", help="Say on standard error how fast it was, and what took the time.")
-]
+StatsOption = Annotated[bool, Option("--stats", help="Say on standard error how fast it was, and what took the time.")]
 JobsOption = Annotated[
     int | None,
-    typer.Option(
+    Option(
         "--jobs",
         "-j",
         min=1,
@@ -123,17 +118,17 @@ JobsOption = Annotated[
     ),
 ]
 ZeekJsonOption = Annotated[
-    bool, typer.Option("--zeek-json", help="With --format zeek: JSON lines rather than tab-separated text.")
+    bool, Option("--zeek-json", help="With --format zeek: JSON lines rather than tab-separated text.")
 ]
 BaselineOption = Annotated[
     str | None,
-    typer.Option("--baseline", metavar="FILE", help="Leave out the findings that baseline write has put there."),
+    Option("--baseline", metavar="FILE", help="Leave out the findings that baseline write has put there."),
 ]
 ConfigOption = Annotated[
     str | None,
-    typer.Option("--config", metavar="FILE", help="Settings; else smtpwire.toml or pyproject.toml, from here upwards."),
+    Option("--config", metavar="FILE", help="Settings; else smtpwire.toml or pyproject.toml, from here upwards."),
 ]
-NoConfigOption = Annotated[bool, typer.Option("--no-config", help="Read no configuration file.")]
+NoConfigOption = Annotated[bool, Option("--no-config", help="Read no configuration file.")]
 
 
 def configured(config: str | None, no_config: bool) -> Config:

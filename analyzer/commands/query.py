@@ -10,8 +10,6 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from ..choices import Decoder
 from ..errors import UsageError, display_path
 from ..run import FailOn, Status
@@ -26,6 +24,7 @@ from .options import (
     options_of,
     output_to,
 )
+from .words import Argument, Option
 
 if TYPE_CHECKING:
     import sqlite3
@@ -47,18 +46,18 @@ class Shape(StrEnum):
 
 
 def query(
-    sql: Annotated[str | None, typer.Argument(metavar="SELECT", help="One statement of SQLite's SQL.")] = None,
+    sql: Annotated[str | None, Argument(metavar="SELECT", help="One statement of SQLite's SQL.")] = None,
     paths: Annotated[
-        list[str] | None, typer.Argument(metavar="PATH...", help="Captures to audit for this one question.")
+        list[str] | None, Argument(metavar="PATH...", help="Captures to audit for this one question.")
     ] = None,
     db: Annotated[
         str | None,
-        typer.Option(metavar="STORE", help="What audit -o audit.db has made, or a directory of Parquet files."),
+        Option(metavar="STORE", help="What audit -o audit.db has made, or a directory of Parquet files."),
     ] = None,
     format_: Annotated[
-        Shape | None, typer.Option("--format", show_default="table on a terminal, else csv", help="Form of the answer.")
+        Shape | None, Option("--format", show_default="table on a terminal, else csv", help="Form of the answer.")
     ] = None,
-    schema: Annotated[bool, typer.Option("--schema", help="Print the tables and their columns.")] = False,
+    schema: Annotated[bool, Option("--schema", help="Print the tables and their columns.")] = False,
     profile: ProfileOption = None,
     port: Ports = None,
     decoder: DecoderOption = Decoder.RAW,

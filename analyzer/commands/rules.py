@@ -5,11 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-import typer
-
 from ..errors import UsageError
 from ..run import notice
 from .options import output_to
+from .words import Argument, Option
 
 __all__ = ["rule"]
 
@@ -24,10 +23,10 @@ class RuleForm(StrEnum):
 
 def rule(
     rules: Annotated[
-        list[str] | None, typer.Argument(metavar="RULE...", help="Ids (SEQ101), prefixes of ids (SEQ), or names.")
+        list[str] | None, Argument(metavar="RULE...", help="Ids (SEQ101), prefixes of ids (SEQ), or names.")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every rule, those of plugins too.")] = False,
-    format_: Annotated[RuleForm, typer.Option("--format")] = RuleForm.TEXT,
+    every: Annotated[bool, Option("--all", help="Every rule, those of plugins too.")] = False,
+    format_: Annotated[RuleForm, Option("--format")] = RuleForm.TEXT,
 ) -> int:
     """Explain rules: severity, side at fault, RFC section, a dialogue that breaks it and one that nearly does."""
     from ..plugins import load_plugins  # noqa: PLC0415

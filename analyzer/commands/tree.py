@@ -1,37 +1,26 @@
-"""All commands under one name, each imported when it is asked for."""
+"""The command line as Typer reads it: with help, completion, and a word for every mistake."""
 
 # Typer works out the options of every command that it knows, at once, so that it is told of no more than is wanted:
 # the one that the command line names; or all of them, for help and for names that are spelled wrong.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Annotated, Any
+import inspect
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import typer
 
 from ..._version import __version__
+from .table import NAMES, known
+from .words import Group, Option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .words import Command
 
 __all__ = ["command_line"]
-
-# In the order of the help: the module beside this one that holds a command, and what the list of commands says of it,
-# in no more than 65 characters, for which a terminal of 80 columns has room.
-_COMMANDS = {
-    "audit": ("audit", "Report every breach of the RFCs in captures."),
-    "show": ("audit", "Print what both sides said, with each finding in its place."),
-    "demo": ("audit", "Audit the sample capture that comes with smtpwire."),
-    "live": ("live", "Watch interfaces: report each breach when it happens."),
-    "annotate": ("annotate", "Copy a capture, with each finding as a comment on its packet."),
-    "extract": ("extract", "Write each message into a file, byte by byte."),
-    "query": ("query", "Ask a store, or captures, in SQL."),
-    "rule": ("rules", "Explain rules, with dialogues that break them and that do not."),
-    "config": ("config", "Print every setting with its value and its origin."),
-}
-_GROUPS = ("baseline", "wireshark")
-_EPILOGS = {
-    "audit": "Exit status: 0 nothing found at or above --fail-on, 1 something found, 2 wrong use, 3 an input could not "
-    "be read at all (the others are reported), 130 interrupted (what was read is reported)."
-}
 
 
 def command_line(first: str | None = None) -> typer.Typer:
@@ -44,18 +33,47 @@ def command_line(first: str | None = None) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    every = (*_COMMANDS, *_GROUPS)
-    for name in [first] if first in every else every:
-        if name in _GROUPS:
-            tree.add_typer(_module(name).group, name=name)
+    for name in [first] if first in NAMES else NAMES:
+        found = known(name)
+        if isinstance(found, Group):
+            # Typer makes a group of one command into that command unless the group has a function of its own.
+            group = typer.Typer(help=found.help, short_help=found.short, callback=_nothing, rich_markup_mode=None)
+            for within, command in found.commands.items():
+                _add(group, within, command)
+            tree.add_typer(group, name=name)
         else:
-            module, short = _COMMANDS[name]
-            tree.command(short_help=short, epilog=_EPILOGS.get(name))(getattr(_module(module), name))
+            _add(tree, name, found)
     return tree
 
 
-def _module(name: str) -> Any:
-    return import_module(f".{name}", __package__)
+def _add(tree: typer.Typer, name: str, command: Command) -> None:
+    tree.command(name, short_help=command.short, epilog=command.epilog)(_declared(command.call))
+
+
+def _declared(call: Callable[..., int]) -> Callable[..., int]:
+    """``call``, with its parameters declared as Typer wants it."""
+    hints = {name: _told(hint) for name, hint in get_type_hints(call, include_extras=True).items() if name != "return"}
+
+    @wraps(call)
+    def calling(**values: Any) -> int:
+        return call(**values)
+
+    signature = inspect.signature(call)
+    parameters = [one.replace(annotation=hints[name]) for name, one in signature.parameters.items()]
+    calling.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    calling.__annotations__ = hints
+    return calling
+
+
+def _told(hint: Any) -> Any:
+    meant, declared = get_args(hint)
+    if isinstance(declared, Option):
+        return Annotated[meant, typer.Option(*declared.names, **declared.told)]
+    return Annotated[meant, typer.Argument(**declared.told)]
+
+
+def _nothing() -> None:
+    pass
 
 
 def _version(wanted: bool) -> None:

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import typer
-
 from ..errors import display_path
 from ..run import Status, notice
+from .words import Command, Group
 
 __all__ = ["group"]
 
-group = typer.Typer(
-    help="Findings inside Wireshark: an interface that captures with them, and fields made of them.",
-    short_help="Bring findings into Wireshark.",
-    rich_markup_mode=None,
-)
 
-
-@group.command(short_help="Put both into your own Wireshark folders.")
 def install() -> int:
     """Put the extcap and the Lua post-dissector into your own Wireshark folders."""
     from ..wireshark.install import install  # noqa: PLC0415
@@ -26,7 +18,6 @@ def install() -> int:
     return _told()
 
 
-@group.command()
 def status() -> int:
     """Say what is installed, and whether tshark sees it. The exit status is 1 if something is missing."""
     from ..wireshark.install import State, places  # noqa: PLC0415
@@ -38,7 +29,6 @@ def status() -> int:
     return seen if all(state is State.INSTALLED for _, state in states) else Status.FINDINGS
 
 
-@group.command()
 def uninstall() -> int:
     """Take both away again."""
     from ..wireshark.install import uninstall  # noqa: PLC0415
@@ -62,3 +52,14 @@ def _told() -> Status:
     for what, here in seen.items():
         print(f"{what:<10} {'seen' if here else 'not seen'} by tshark")
     return Status.CLEAN if all(seen.values()) else Status.FINDINGS
+
+
+group = Group(
+    "Findings inside Wireshark: an interface that captures with them, and fields made of them.",
+    "Bring findings into Wireshark.",
+    {
+        "install": Command(install, "Put both into your own Wireshark folders."),
+        "status": Command(status),
+        "uninstall": Command(uninstall),
+    },
+)

@@ -48,14 +48,19 @@ def _run(words: list[str]) -> int:
     try:
         command = called(words)
         values = None if command is None else plain(command[0].call, command[1])
-        if command is not None and values is not None:
-            return command[0].call(**values)
-        return _by_typer(words)
+        if command is None or values is None:
+            return _by_typer(words)
+        status = command[0].call(**values)
+        sys.stdout.flush()
+        return status
     except (UsageError, OutputError) as error:
         notice(str(error))
         return Status.USAGE
     except KeyboardInterrupt:
         return Status.INTERRUPTED
+    except BrokenPipeError:  # whoever reads has enough: the end is silent, as Typer's is
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain of what is left
+        return 1
 
 
 def _by_typer(words: list[str]) -> int:

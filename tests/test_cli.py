@@ -498,3 +498,15 @@ class TestBaseline:
         run = smtpwire("audit", DEMO, "--baseline", tmp_path / "none.json")
         assert run.returncode == 2
         assert "baseline write" in only_line(run)
+
+
+@pytest.mark.parametrize("words", [["rule", "--all"], ["config"], ["rule", "--all", "--", "SEQ"]])
+def test_nobody_is_told_that_the_reader_has_gone(words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        run = subprocess.run(
+            [sys.executable, "-m", "smtpwire", *words], stdout=closed, stderr=subprocess.PIPE, check=False, timeout=60
+        )
+    assert run.stderr == b""
+    assert run.returncode == 1

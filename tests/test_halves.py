@@ -299,21 +299,27 @@ def test_interrupted_they_report_what_was_read(tmp_path: Path, at: float) -> Non
         os.waitpid(-1, os.WNOHANG)
 
 
-class TestMiddle:
-    def test_of_one_capture_that_is_a_file(self, tmp_path: Path) -> None:
+class TestWhereItIsCut:
+    def test_one_capture_that_is_a_file(self, tmp_path: Path) -> None:
         path = saved(tmp_path / "a.pcap", dialogue(WHOLE))
-        assert worth.middle(Options(), [str(path)]) == int(path.stat().st_size * worth.FIRST_HALF)
+        assert worth.plan(Options(), [str(path)], 2) == (2, int(path.stat().st_size * worth.DENSE_HALF))
         path.write_bytes(pcapng(records(dialogue(WHOLE))))
-        assert worth.middle(Options(), [str(path)]) == int(path.stat().st_size * worth.FIRST_HALF)
+        assert worth.plan(Options(), [str(path)], 2) == (2, int(path.stat().st_size * worth.DENSE_HALF))
+        assert worth.plan(Options(), [str(path)], 3) == (3, None)
+
+    def test_further_behind_where_there_is_little_mail(self, tmp_path: Path) -> None:
+        path = saved(tmp_path / "a.pcap", dialogue(WHOLE, port=443))
+        assert worth.plan(Options(), [str(path)], 2) == (2, int(path.stat().st_size * worth.HALF))
+        assert worth.HALF > worth.DENSE_HALF
 
     def test_not_of_what_cannot_be_entered_there(self, tmp_path: Path) -> None:
         path = saved(tmp_path / "a.pcap", dialogue(WHOLE))
         (tmp_path / "a.gz").write_bytes(b"\x1f\x8b" + bytes(100))
         os.mkfifo(tmp_path / "pipe")
         for paths in ([str(path)] * 2, ["-"], [str(tmp_path)]):
-            assert worth.middle(Options(), paths) is None
+            assert not worth.whole(Options(), paths)
         for name in ("a.gz", "pipe", "missing"):
-            assert worth.middle(Options(), [str(tmp_path / name)]) is None
+            assert not worth.whole(Options(), [str(tmp_path / name)])
 
 
 def mixture(draw: random.Random) -> Iterator[Segment]:

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
     from ..audit import Options
 
-__all__ = ["middle", "plan", "worth_sharing"]
+__all__ = ["plan", "whole", "worth_sharing"]
 
 SMALL = 8 << 20  # bytes of all inputs below which a second process takes longer to start than it saves
 DENSE = 0.3  # share of frames on ports of SMTP from which on the work on them is most of it
 MAX_JOBS = 4  # without being asked for: the first process has to keep up with all others
-FIRST_HALF = 0.52  # of the bytes, since who has the second one counts the frames of the first
+# The share of the bytes that is the first half. Who has the second one counts the frames of the first, while who puts
+# both together can write that one as it comes; where there is little to write, counting weighs more.
+DENSE_HALF, HALF = 0.5, 0.54
 LOOKS, BETWEEN = 5, 0.001  # at what is running, and seconds between them
 _LOAD = Path("/proc/loadavg")  # proc_loadavg(5)
 
@@ -35,7 +37,10 @@ def plan(options: Options, paths: Sequence[str], jobs: int | None) -> tuple[int,
     they share its connections. ``jobs``: how many were asked for, None: as many as it is worth."""
     if jobs is None:
         jobs = worth_sharing(options, paths)
-    return jobs, middle(options, paths) if jobs == 2 else None
+    size = whole(options, paths) if jobs == 2 else 0
+    if not size:
+        return jobs, None
+    return jobs, int(size * (DENSE_HALF if _is_dense(paths[0], options.ports) else HALF))
 
 
 def worth_sharing(options: Options, paths: Sequence[str]) -> int:
@@ -47,24 +52,26 @@ def worth_sharing(options: Options, paths: Sequence[str]) -> int:
     sizes = [_size(path) for path in paths]
     if not all(sizes) or sum(sizes) < SMALL:
         return 1
-    most = MAX_JOBS if _is_dense(paths[0], options.ports) else 1 if middle(options, paths) is None else 2
+    most = 2 if whole(options, paths) else 1
+    if (cores > most or most == 1) and _is_dense(paths[0], options.ports):
+        most = MAX_JOBS
     return max(1, min(most, cores - _busy())) if most > 1 else 1
 
 
-def middle(options: Options, paths: Sequence[str]) -> int | None:
-    """The byte at which two processes can divide the one input (`halved`); None: it has to be shared otherwise. What is
-    packed cannot be entered in the middle, and rules of others may want to see all connections."""
+def whole(options: Options, paths: Sequence[str]) -> int:
+    """Bytes of the one input that two processes can divide by place (`halved`); 0: it has to be shared otherwise. What
+    is packed cannot be entered in the middle, and rules of others may want to see all connections."""
     size = _size(paths[0])
     if len(paths) != 1 or not size or options.baseline is not None:
-        return None
+        return 0
     if not all(RULES[rule].own for rule in options.rules()):
-        return None
+        return 0
     try:
         with Path(paths[0]).open("rb") as file:
             start = file.read(4)
     except OSError:
-        return None
-    return int(size * FIRST_HALF) if start in MAGICS or start == MAGIC else None
+        return 0
+    return size if start in MAGICS or start == MAGIC else 0
 
 
 def _size(path: str) -> int:

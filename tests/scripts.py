@@ -31,8 +31,12 @@ from smtpwire.analyzer.tracker import PROFILE_OF_PORT, Tracker
 
 __all__ = [
     "CLIENT_PORT",
+    "END",
     "GREETING",
+    "MAIL",
     "MESSAGE",
+    "WHOLE",
+    "WRONG",
     "Cut",
     "Script",
     "Segment",
@@ -87,6 +91,19 @@ def envelope(parameters: str = "") -> list[tuple[str, bytes | str]]:
     """An accepted MAIL, to which ``parameters`` are added, and one accepted RCPT."""
     mail = f"MAIL FROM:<a@client.example> {parameters}".rstrip()
     return lines(f"C {mail}", "S 250 ok", "C RCPT TO:<b@mx.example>", "S 250 ok")
+
+
+END = lines("C QUIT", "S 221 bye", "FC", "FS")
+"""QUIT, and both sides close."""
+
+MAIL = [*envelope(), *lines("C DATA", "S 354 go"), ("C", MESSAGE + ".\r\n"), *lines("S 250 queued")]
+"""A transaction."""
+
+WHOLE = [*hello("PIPELINING", "SIZE 2000"), *MAIL, *END]
+"""A connection against which no rule has anything."""
+
+WRONG = [*hello(), *lines("C RCPT TO:<b@mx.example>", "S 503 no"), *END]
+"""RCPT without MAIL (SEQ103)."""
 
 
 def by(size: int) -> Cut:

@@ -16,7 +16,7 @@ from captures import START, Record, ethernet, ipv4, ipv4_fragments, pcap, pcapng
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from repeats import MINUTE, dialogue
-from scripts import MESSAGE, envelope, hello, lines, records, segments
+from scripts import END, MAIL, WHOLE, WRONG, hello, lines, records, segments
 
 from smtpwire.analyzer import capture as capture_module
 from smtpwire.analyzer.audit import Audit, Options
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 
-END = lines("C QUIT", "S 221 bye", "FC", "FS")
-MAIL = [*envelope(), *lines("C DATA", "S 354 go"), ("C", MESSAGE + ".\r\n"), *lines("S 250 queued")]
-WHOLE = [*hello("PIPELINING", "SIZE 2000"), *MAIL, *END]
-WRONG = [*hello(), *lines("C RCPT TO:<b@mx.example>", "S 503 no"), *END]
 OTHER = [*lines("C GET / HTTP/1.1", "S HTTP/1.1 200 OK", "FC", "FS")]
 SCRIPTS: list[Script] = [
     *[WHOLE] * 3,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from captures import pcap
 from repeats import dialogue
-from scripts import MESSAGE, envelope, hello, lines, records
+from scripts import END, WHOLE, WRONG, hello, records
 
 from smtpwire.analyzer.audit import Audit, Options
 from smtpwire.analyzer.jobs import worth
@@ -33,10 +33,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 
-END = lines("C QUIT", "S 221 bye", "FC", "FS")
-MAIL = [*envelope(), *lines("C DATA", "S 354 go"), ("C", MESSAGE + ".\r\n"), *lines("S 250 queued")]
-WHOLE = [*hello("PIPELINING", "SIZE 2000"), *MAIL, *END]
-WRONG = [*hello(), *lines("C RCPT TO:<b@mx.example>", "S 503 no"), *END]
 SAMPLES = sorted((Path(__file__).parents[1] / "samples").glob("*.pcap*"))
 SHARED = sorted((Path(__file__).parents[2] / "shared" / "captures").glob("*/*.pcap*"))
 

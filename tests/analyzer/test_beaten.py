@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from repeats import MINUTE, SECOND, compared, dialogue, played
-from scripts import GREETING, MESSAGE, envelope, hello, lines
+from scripts import END, GREETING, MAIL, hello, lines
 
 from smtpwire.analyzer import beaten, model
 from smtpwire.analyzer.beaten import CLIENT, MAX_PLACES, Place, Ways, fits
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from smtpwire.analyzer.conversation import Conversation
     from smtpwire.analyzer.exchange import Exchange
 
-END = lines("C QUIT", "S 221 bye", "FC", "FS")
-MAIL = [*envelope(), *lines("C DATA", "S 354 go"), ("C", MESSAGE + ".\r\n"), *lines("S 250 queued")]
 WHOLE = [*hello("PIPELINING", "SIZE 100000"), *MAIL, *END]
 
 

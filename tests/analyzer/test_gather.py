@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from captures import ACK, FIN, PSH, RST, SYN
 from repeats import MINUTE, SECOND, dialogue, told
-from scripts import CLIENT_PORT, MESSAGE, Segment, envelope, hello, lines
+from scripts import CLIENT_PORT, END, MAIL, MESSAGE, WHOLE, Segment, envelope, hello, lines
 
 from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.judge import RuleBook
@@ -16,10 +16,6 @@ from smtpwire.analyzer.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-END = lines("C QUIT", "S 221 bye", "FC", "FS")
-MAIL = [*envelope(), *lines("C DATA", "S 354 go"), ("C", MESSAGE + ".\r\n"), *lines("S 250 queued")]
-WHOLE = [*hello("PIPELINING", "SIZE 2000"), *MAIL, *END]
 
 
 def tracker(*, learn: bool = True, limits: Limits = DEFAULT_LIMITS) -> Tracker:

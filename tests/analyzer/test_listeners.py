@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from repeats import Reports, compared, dialogue
-from scripts import MESSAGE, Segment, envelope, hello, lines
+from scripts import END, MESSAGE, WHOLE, Segment, envelope, hello, lines
 
 from smtpwire.analyzer.scout import MAX_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-END = lines("C QUIT", "S 221 bye", "FC", "FS")
-DATA = [*lines("C DATA", "S 354 go"), ("C", MESSAGE + ".\r\n"), *lines("S 250 queued")]
-WHOLE = [*hello("PIPELINING", "SIZE 2000"), *envelope(), *DATA, *END]
 TLS = [
     *hello("STARTTLS"),
     *lines("C STARTTLS", "S 220 go"),

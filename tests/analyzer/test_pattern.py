@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from repeats import played
-from scripts import CLIENT_PORT, MESSAGE, Segment, envelope, hello, lines, segments
+from scripts import CLIENT_PORT, END, MAIL, MESSAGE, Segment, hello, segments
 
 from smtpwire.analyzer import model
 from smtpwire.analyzer.audit import Options
@@ -17,8 +17,6 @@ from smtpwire.analyzer.pattern import Pattern, Step, derive, write
 from smtpwire.analyzer.scout import Scout
 from smtpwire.analyzer.tracker import Tracker
 
-MAIL = [*envelope(), *lines("C DATA", "S 354 go"), ("C", MESSAGE + ".\r\n"), *lines("S 250 queued")]
-END = lines("C QUIT", "S 221 bye", "FC", "FS")
 WHOLE = [*hello("PIPELINING"), *MAIL, *END]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from repeats import dialogue
-from scripts import MESSAGE, envelope, hello, lines
+from scripts import END, MAIL, MESSAGE, WHOLE, hello, lines
 
 from smtpwire.analyzer.audit import Audit, Options
 from smtpwire.analyzer.choices import Redact
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from smtpwire.analyzer.redact.redactor import Redactor
     from smtpwire.analyzer.repeat import Repeat
 
-END = lines("C QUIT", "S 221 bye", "FC", "FS")
-MAIL = [*envelope(), *lines("C DATA", "S 354 go"), ("C", MESSAGE + ".\r\n"), *lines("S 250 queued")]
-WHOLE = [*hello("PIPELINING", "SIZE 2000"), *MAIL, *END]
 GROUP = [
     *hello("PIPELINING", "SIZE 2000"),
     ("C", "MAIL FROM:<a@client.example>\r\nRCPT TO:<b@mx.example>\r\nDATA\r\n"),

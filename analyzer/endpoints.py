@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from struct import Struct
 
 from .model import Endpoint
 
 __all__ = ["endpoint", "ends"]
+
+_ports = Struct(">HH").unpack_from
 
 MAX_REMEMBERED = 4096  # servers and their ports: they come again
 
@@ -36,7 +39,7 @@ def _text(packed: bytes) -> str:
 def ends(key: bytes) -> tuple[tuple[bytes, int], tuple[bytes, int]]:
     """Both ends of a flow key, source and destination, as address in ASCII and port."""
     half = (len(key) - 4) // 2
-    source, target = int.from_bytes(key[-4:-2], "big"), int.from_bytes(key[-2:], "big")
+    source, target = _ports(key, 2 * half)
     return (_address(key[:half]), source), (_address(key[half:-4]), target)
 
 

@@ -28,7 +28,7 @@ MAX_JOBS = 4  # without being asked for: the first process has to keep up with a
 # The share of the bytes that is the first half. Who has the second one counts the frames of the first, while who puts
 # both together can write that one as it comes; where there is little to write, counting weighs more.
 DENSE_HALF, HALF = 0.5, 0.54
-LOOKS, BETWEEN = 5, 0.001  # at what is running, and seconds between them
+LOOKS, BETWEEN = 20, 0.001  # at what is running, and seconds between them
 _LOAD = Path("/proc/loadavg")  # proc_loadavg(5)
 
 

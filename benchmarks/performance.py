@@ -238,7 +238,7 @@ def main() -> None:
     version = subprocess.check_output(["tshark", "-v"], text=True, stderr=subprocess.DEVNULL).split()[2].rstrip(".")
     about = [
         f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} processors, {platform.system()}, CPython "
-        f"{platform.python_version()}, tshark {version}, {given.rounds} rounds."
+        f"{platform.python_version()}, tshark {version}, rounds: {given.rounds}."
     ]
     blocks = {"machine": about, "table": compared(paths, given.only.split(","), given.rounds)}
     blocks["start-up"] = starts(STARTS)

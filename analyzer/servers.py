@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     from .exchange import Exchange
     from .limits import Limits
     from .model import Endpoint
-
-from msgspec import Struct
 
 __all__ = ["Offer", "PlainOffer", "Servers", "network", "plain_offer"]
 

@@ -13,13 +13,13 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .segments import SegmentSink
     from .streams import Flow
-
-from msgspec import Struct
 
 __all__ = ["Begun", "Foreign", "Place", "Places", "Portion", "Share"]
 

@@ -9,10 +9,10 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-from msgspec import Struct
 
 __all__ = ["Parts", "Production", "Repeated"]
 

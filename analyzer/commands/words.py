@@ -1,6 +1,6 @@
 """What commands take, as they declare it, and how plain command lines are read by that."""
 
-# Typer knows everything about command lines, and takes a third of the time of a small audit to be loaded. Nearly all
+# Typer knows everything about command lines, and takes a sixth of the time of a small audit to be loaded. Nearly all
 # command lines need nothing of that: known options in full, with values that are valid. Those are read here; whatever
 # is not plain (help, completion, mistakes, forms that are rare) is left to Typer, which is told the same declarations.
 # So nobody sees which of both it was, and tests hold them together.

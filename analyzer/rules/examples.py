@@ -28,13 +28,12 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
 from msgspec import Struct
 
 from ...dissectors.patterns import Pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["Example", "example_ids", "example_of", "readable"]
 

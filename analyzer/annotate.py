@@ -7,24 +7,23 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from .._version import __version__
 from .audit import Audit, Options
 from .capture import STDIN, Source
-from .errors import InputError, UsageError, display_path
+from .errors import UsageError, display_path
 from .model import Capture
 from .wireshark.blocks import commented, pcap_blocks, pcapng_blocks
 from .wireshark.comments import Comments, comment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     Progress = Callable[[int, int | None], None]
 
-__all__ = ["Copied", "annotate", "find_comments", "replacing"]
+__all__ = ["Copied", "annotate", "find_comments"]
 
 
 _NEVER = 1 << 64  # behind every frame
@@ -61,7 +60,7 @@ def find_comments(path: str, options: Options, progress: Progress | None = None)
             for finding in item.findings:
                 comments.add(finding.frame, comment(finding, item.findings))
         if audit.unreadable:
-            raise InputError(*audit.unreadable[0].split(": ", 2))
+            raise audit.unreadable[0]
         stack.pop_all()
     return comments
 
@@ -96,31 +95,3 @@ def annotate(path: str, comments: Comments, stream: BinaryIO, progress: Progress
     if wanted != _NEVER:
         left += len(texts) + sum(len(more) for _, more in upcoming)
     return Copied(len(comments), marked, left, [*filter(None, faults), *problems])
-
-
-@contextmanager
-def replacing(path: str) -> Iterator[BinaryIO]:
-    """A stream into the file ``path``, which appears, or is replaced, when all of it has been written.
-
-    Pipes and devices are written to as they are. Raises UsageError where that cannot be.
-    """
-    real = Path(path).resolve()
-    new = real.with_name(f".{real.name}.new") if not real.exists() or real.is_file() else real
-    try:
-        with new.open("wb") as stream:
-            yield stream
-        if new != real:
-            new.replace(real)
-    except OSError as error:
-        _remove(new, real)
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise UsageError(f"cannot write ({error.strerror})", display_path(path), "name another file with -o") from error
-    except BaseException:
-        _remove(new, real)
-        raise
-
-
-def _remove(new: Path, real: Path) -> None:
-    if new != real:
-        new.unlink(missing_ok=True)

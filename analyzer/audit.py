@@ -79,7 +79,7 @@ class Audit:
     """One run over any number of inputs, which may continue one another.
 
     ``summary`` and ``captures`` are up to date at each step, ``reading`` is the one that is being read; ``unreadable``
-    has one line for each input that could not be read at all; ``roads``: frames that the hot loops, the raw lane and
+    has one error for each input that could not be read at all; ``roads``: frames that the hot loops, the raw lane and
     Scapy decoded; ``decoder``: of the run. ``early``: whether findings are wanted of connections that are still open.
     """
 
@@ -92,7 +92,7 @@ class Audit:
         self._share = share
         self.summary = Summary()
         self.captures: list[Capture] = []
-        self.unreadable: list[str] = []
+        self.unreadable: list[InputError] = []
         self.roads = (0, 0, 0)
         self.decoder: SegmentDecoder | None = None
         self.reading: Capture | None = None
@@ -149,7 +149,7 @@ class Audit:
                     if settled is not None:
                         settled()
             except InputError as error:
-                self.unreadable.append(str(error))
+                self.unreadable.append(error)
                 source.capture.problems = [f"{error.what}: {error.hint}"]
             else:
                 self.roads = summed(self.roads, decoder.tally.roads)
@@ -257,6 +257,4 @@ def audit(
         if isinstance(item, Connection):
             yield item
         elif run.unreadable:
-            what, _, rest = run.unreadable[0].partition(": ")
-            where, _, hint = rest.partition(": ")
-            raise InputError(what, where, hint)
+            raise run.unreadable[0]

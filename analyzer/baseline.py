@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from .errors import UsageError, display_path
+from .files import replacing
 
 if TYPE_CHECKING:
     import os
@@ -165,11 +166,6 @@ def write_baseline(path: str | os.PathLike[str], entries: Iterable[Entry]) -> in
     read_baseline(path, missing_ok=True)
     lines = [_Line(*one) for one in sorted(set(entries))]
     text = msgspec.json.format(msgspec.json.encode(_File(SCHEMA, lines)), indent=1) + b"\n"
-    real = Path(path).resolve()
-    new = real.with_name(f".{real.name}.new")
-    try:
-        new.write_bytes(text)
-        new.replace(real)
-    except OSError as error:
-        raise UsageError(f"cannot write ({error.strerror})", display_path(path), "name another file") from error
+    with replacing(path) as stream:
+        stream.write(text)
     return len(lines)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["replacing", "same_file"]
 
-_HINT = "name another file with -o"
+_HINT = "name another file"
 # Created anew, whatever link somebody may have put there; its mode is what the user's umask says.
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
@@ -25,7 +25,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A stream into the file ``path``, which appears, or is replaced, when the block ends without an exception.
 
     After an exception nothing is left of it and an older file stays as it was. Pipes and devices are written to as
-    they are. Raises UsageError where the file cannot be opened or renamed.
+    they are. Raises UsageError where the file cannot be opened, written or renamed; BrokenPipeError stays as it is.
     """
     try:
         real = Path(path).resolve()
@@ -44,10 +44,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         if new is not None:
             if old is not None:
                 new.chmod(stat.S_IMODE(old.st_mode))
-            _rename(new, real, path)
-    except BaseException:
+            new.replace(real)
+    except BaseException as error:
         if new is not None:
             new.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+            raise UsageError(f"cannot write ({_reason(error)})", display_path(path), _HINT) from error
         raise
 
 
@@ -57,13 +59,6 @@ def same_file(path: str | os.PathLike[str], other: str | os.PathLike[str]) -> bo
         return Path(path).samefile(other)
     except (OSError, ValueError):
         return False
-
-
-def _rename(new: Path, real: Path, path: str | os.PathLike[str]) -> None:
-    try:
-        new.replace(real)
-    except OSError as error:
-        raise UsageError(f"cannot write ({_reason(error)})", display_path(path), _HINT) from error
 
 
 def _reason(error: Exception) -> str:

@@ -112,8 +112,8 @@ def run(
         raise
     if audit.options.baseline is not None:
         notice(audit.options.baseline.told())
-    for line in audit.unreadable:
-        notice(line)
+    for error in audit.unreadable:
+        notice(str(error))
     if interrupted:
         notice("interrupted: the report holds what was read until then")
         return Status.INTERRUPTED

@@ -96,8 +96,8 @@ class SMTPSession(DefaultSession):
             else:
                 for problem in item.problems:
                     log_runtime.warning("%s: %s", item.path, problem)
-        for line in self.audit.unreadable[told:]:
-            log_runtime.warning("%s", line)
+        for error in self.audit.unreadable[told:]:
+            log_runtime.warning("%s", error)
 
     def _packet(self, sock: Any, packet: Any) -> Iterator[AuditedConnection]:
         number = self._frames[id(sock)] = self._frames.get(id(sock), 0) + 1

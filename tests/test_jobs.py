@@ -18,7 +18,8 @@ from repeats import dialogue
 from scripts import END, WHOLE, WRONG, hello, records
 
 from smtpwire.analyzer.audit import Audit, Options
-from smtpwire.analyzer.jobs import worth
+from smtpwire.analyzer.choices import Form
+from smtpwire.analyzer.commands import audit as commands
 from smtpwire.analyzer.jobs.hands import Hand
 from smtpwire.analyzer.jobs.shared import SharedAudit
 from smtpwire.analyzer.limits import Limits
@@ -192,42 +193,19 @@ def test_none_of_them_is_left_behind(tmp_path: Path) -> None:
         os.waitpid(-1, os.WNOHANG)
 
 
-class TestWorth:
-    @pytest.fixture(autouse=True)
-    def _two_cores(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
-        (tmp_path / "load").write_text("9.90 3.00 3.00 1/99 4711\n")
-        monkeypatch.setattr(worth, "_LOAD", tmp_path / "load")
-        monkeypatch.setattr(worth, "SMALL", 1000)
+def test_no_run_uses_a_second_process_unless_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    path = capture(tmp_path / "a.pcap", *[WHOLE] * 40)
+    once = path.read_bytes()[24:]
+    with path.open("ab") as file:
+        file.write(once * (9_000_000 // len(once)))
 
-    def test_a_busy_machine_gets_no_more_to_do(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        path = str(capture(tmp_path / "a.pcap", WHOLE))
-        (tmp_path / "load").write_text("0.00 0.00 0.00 2/99 4711\n")
-        assert worth.worth_sharing(Options(), [path]) == 1
-        (tmp_path / "load").unlink()
-        assert worth.worth_sharing(Options(), [path]) == 2
+    def forked() -> int:
+        pytest.fail("a second process")
 
-    def test_much_mail_is(self, tmp_path: Path) -> None:
-        assert worth.worth_sharing(Options(), [str(capture(tmp_path / "a.pcap", WHOLE))]) == 2
-
-    def test_other_traffic_is_where_it_can_be_halved(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
-        sent = [one for number in range(9) for one in dialogue(WHOLE, number, port=443)]
-        (tmp_path / "a.pcap").write_bytes(pcap(records(sent)))
-        path = str(tmp_path / "a.pcap")
-        assert worth.worth_sharing(Options(), [path]) == 2
-        assert worth.worth_sharing(Options(), [path, path]) == 1
-        assert worth.worth_sharing(Options(), [str(capture(tmp_path / "b.pcap", WHOLE))]) == 4
-
-    def test_little_is_not(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(worth, "SMALL", 1 << 20)
-        assert worth.worth_sharing(Options(), [str(capture(tmp_path / "a.pcap", WHOLE))]) == 1
-
-    def test_standard_input_missing_files_and_damage_are_not(self, tmp_path: Path) -> None:
-        (tmp_path / "no.pcap").write_bytes(b"x" * 5000)
-        for path in ("-", str(tmp_path / "none"), str(tmp_path / "no.pcap"), str(tmp_path)):
-            assert worth.worth_sharing(Options(), [path]) == 1
-
-    def test_the_reference_decoder_is_not(self, tmp_path: Path) -> None:
-        path = str(capture(tmp_path / "a.pcap", WHOLE))
-        assert worth.worth_sharing(Options(decoder="scapy"), [path]) == 1
+    monkeypatch.setattr(os, "fork", forked)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    status = commands.audit([str(path)], format_=Form.NDJSON, no_config=True)
+    assert status == 0
+    assert capfdbinary.readouterr().out.count(b'"type":"connection"') >= 40

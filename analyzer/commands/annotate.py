@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
-from pathlib import Path
 from typing import Annotated
 
 from ..choices import Decoder
 from ..errors import InputError, UsageError, display_path
+from ..files import replacing, same_file
 from ..interrupt import interruptible
 from ..reports.output import plural
 from ..reports.progress import Bar
@@ -48,7 +48,7 @@ def annotate(
 
     The exit status is 0 if the copy was written, whatever was found.
     """
-    from ..annotate import annotate, find_comments, replacing  # noqa: PLC0415
+    from ..annotate import annotate, find_comments  # noqa: PLC0415
 
     settings = configured(config, no_config)
     options = options_of(
@@ -62,7 +62,7 @@ def annotate(
         redact=redact,
     )
     to_stdout = output == "-"
-    if not to_stdout and Path(path).exists() and Path(output).exists() and Path(path).samefile(output):
+    if not to_stdout and same_file(path, output):
         raise UsageError("the copy would overwrite the capture", display_path(output), "name another file with -o")
     bar = Bar(wanted=not to_stdout)
     try:

@@ -55,7 +55,7 @@ def audit(
     redact: RedactOption = None,
     zeek_json: ZeekJsonOption = False,
     stats: StatsOption = False,
-    jobs: JobsOption = None,
+    jobs: JobsOption = 1,
     config: ConfigOption = None,
     no_config: NoConfigOption = False,
 ) -> int:
@@ -84,19 +84,16 @@ def audit(
         redact=redact,
         headers=any(FORMATS[one.form].headers for one in wanted),
     )
-    shares, cut = 1, None
-    if [one.form for one in wanted] == [Form.NDJSON]:
-        from ..jobs.worth import plan  # noqa: PLC0415
-
-        shares, cut = plan(options, inputs, jobs)
-    elif (jobs or 1) > 1:
-        raise UsageError("--jobs belongs to ndjson", f"--jobs {jobs}", "add --format ndjson, or leave it out")
     audit: Audit | SharedAudit = Audit(options)
-    if shares > 1:
+    if jobs > 1:
         from ..jobs.halved import HalvedAudit  # noqa: PLC0415
         from ..jobs.shared import SharedAudit  # noqa: PLC0415
+        from ..jobs.worth import plan  # noqa: PLC0415
 
-        audit = SharedAudit(options, shares) if cut is None else HalvedAudit(options, cut)
+        if [one.form for one in wanted] != [Form.NDJSON]:
+            raise UsageError("--jobs belongs to ndjson", f"--jobs {jobs}", "add --format ndjson, or leave it out")
+        cut = plan(options, inputs, jobs)
+        audit = SharedAudit(options, jobs) if cut is None else HalvedAudit(options, cut)
     failing = fail_on or FailOn(settings.fail_on)
     style = Style(concise=concise, zeek_json=zeek_json, failing=COUNTED[failing], several=are_several(inputs))
     with opened(wanted, inputs, style) as (writer, out):

@@ -107,14 +107,14 @@ RedactOption = Annotated[
 ]
 StatsOption = Annotated[bool, Option("--stats", help="Say on standard error how fast it was, and what took the time.")]
 JobsOption = Annotated[
-    int | None,
+    int,
     Option(
         "--jobs",
         "-j",
         min=1,
         max=64,
         metavar="N",
-        help="With --format ndjson: processes that share the work. Chosen by the size and kind of the captures.",
+        help="With --format ndjson: processes that share the work.",
     ),
 ]
 ZeekJsonOption = Annotated[

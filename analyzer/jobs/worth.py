@@ -1,11 +1,9 @@
-"""Whether captures are worth more than one process."""
+"""How the processes that were asked for share the captures."""
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
-from time import sleep
 from typing import TYPE_CHECKING
 
 from ..capture import STDIN, Source
@@ -20,42 +18,20 @@ if TYPE_CHECKING:
 
     from ..audit import Options
 
-__all__ = ["plan", "whole", "worth_sharing"]
+__all__ = ["plan", "whole"]
 
-SMALL = 8 << 20  # bytes of all inputs below which a second process takes longer to start than it saves
 DENSE = 0.3  # share of frames on ports of SMTP from which on the work on them is most of it
-MAX_JOBS = 4  # without being asked for: the first process has to keep up with all others
 # The share of the bytes that is the first half. Who has the second one counts the frames of the first, while who puts
 # both together can write that one as it comes; where there is little to write, counting weighs more.
 DENSE_HALF, HALF = 0.5, 0.54
-LOOKS, BETWEEN = 20, 0.001  # at what is running, and seconds between them
-_LOAD = Path("/proc/loadavg")  # proc_loadavg(5)
 
 
-def plan(options: Options, paths: Sequence[str], jobs: int | None) -> tuple[int, int | None]:
-    """How many processes share these inputs, and the byte at which two of them cut the one input that there is; None:
-    they share its connections. ``jobs``: how many were asked for, None: as many as it is worth."""
-    if jobs is None:
-        jobs = worth_sharing(options, paths)
+def plan(options: Options, paths: Sequence[str], jobs: int) -> int | None:
+    """The byte at which two processes cut the one input that there is; None: so many ``jobs`` share its connections."""
     size = whole(options, paths) if jobs == 2 else 0
     if not size:
-        return jobs, None
-    return jobs, int(size * (DENSE_HALF if _is_dense(paths[0], options.ports) else HALF))
-
-
-def worth_sharing(options: Options, paths: Sequence[str]) -> int:
-    """How many processes these inputs are worth: 1, or as many as there are cores that nobody uses; no more than two
-    where they are not mostly mail."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    if cores < 2 or not hasattr(os, "fork") or options.decoder != "raw" or options.baseline is not None:
-        return 1
-    sizes = [_size(path) for path in paths]
-    if not all(sizes) or sum(sizes) < SMALL:
-        return 1
-    most = 2 if whole(options, paths) else 1
-    if (cores > most or most == 1) and _is_dense(paths[0], options.ports):
-        most = MAX_JOBS
-    return max(1, min(most, cores - _busy())) if most > 1 else 1
+        return None
+    return int(size * (DENSE_HALF if _is_dense(paths[0], options.ports) else HALF))
 
 
 def whole(options: Options, paths: Sequence[str]) -> int:
@@ -81,22 +57,6 @@ def _size(path: str) -> int:
     except OSError:
         return 0
     return status.st_size if status is not None and stat.S_ISREG(status.st_mode) else 0
-
-
-def _busy() -> int:
-    """Processes beside this one that want to run now; 0 where the system does not say. What was busy a minute ago may
-    have been this command's own kind, one after the other; and what runs at one moment may be the system's own for a
-    moment, so there are several looks."""
-    busy: list[int] = []
-    for _ in range(LOOKS):
-        try:
-            busy.append(int(_LOAD.read_text("ascii").split()[3].partition("/")[0]) - 1)
-        except (OSError, ValueError, IndexError):
-            return 0
-        if not busy[-1]:
-            break
-        sleep(BETWEEN)
-    return min(busy)
 
 
 def _is_dense(path: str, ports: frozenset[int]) -> bool:

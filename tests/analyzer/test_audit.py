@@ -8,6 +8,7 @@ import pytest
 from captures import Record, pcap, pcapng
 from scripts import at_random, envelope, hello, lines, play, records, segments
 
+from smtpwire.analyzer.annotate import find_comments
 from smtpwire.analyzer.audit import Audit, Options, audit
 from smtpwire.analyzer.errors import InputError, UsageError
 from smtpwire.analyzer.limits import Limits
@@ -93,6 +94,16 @@ def test_the_short_way_raises_what_cannot_be_read(tmp_path: Path) -> None:
     bad.write_bytes(b"this is a text")
     with pytest.raises(InputError, match=r"bad\.pcap"):
         list(audit(bad))
+
+
+@pytest.mark.parametrize("name", ["a: b.pcap", "a: b: c", "no such file: x"])
+def test_an_error_names_the_whole_path(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        list(audit(tmp_path / name))
+    assert (caught.value.what, caught.value.where) == ("no such file", str(tmp_path / name))
+    with pytest.raises(InputError) as caught:
+        find_comments(str(tmp_path / name), Options())
+    assert (caught.value.what, caught.value.where) == ("no such file", str(tmp_path / name))
 
 
 def test_a_file_that_is_cut_short_is_read_up_to_the_cut(tmp_path: Path) -> None:

@@ -121,6 +121,14 @@ class TestFile:
             write_baseline(capture, [])
         assert capture.read_bytes() == b"\xd4\xc3\xb2\xa1"
 
+    def test_a_link_put_in_the_way_is_not_followed(self, tmp_path: Path) -> None:
+        path, victim = tmp_path / "known.json", tmp_path / "victim"
+        victim.write_text("precious")
+        (tmp_path / ".known.json.new").symlink_to(victim)
+        write_baseline(path, self.entries())
+        assert victim.read_text() == "precious"
+        assert read_baseline(path).stale > 0
+
     @pytest.mark.parametrize(
         ("text", "said"),
         [

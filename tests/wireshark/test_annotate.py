@@ -335,6 +335,24 @@ def test_an_old_copy_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
     assert copy.read_bytes() == b"old"
 
 
+def test_a_link_put_in_the_way_is_not_followed(tmp_path: Path) -> None:
+    victim, source, copy = tmp_path / "victim", tmp_path / "in.pcap", tmp_path / "out.pcapng"
+    victim.write_text("precious")
+    source.write_bytes(pcap(talk().records))
+    (tmp_path / ".out.pcapng.new").symlink_to(victim)
+    run(source, "-o", copy)
+    assert victim.read_text() == "precious"
+    assert copy.read_bytes().startswith(b"\x0a\x0d\x0d\x0a")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    source = tmp_path / "in.pcap"
+    source.write_bytes(pcap(talk().records))
+    done = run(source, "-o", "/dev/full", expect=2)
+    assert done.stderr == b"smtpwire: cannot write (No space left on device): /dev/full: name another file\n"
+
+
 def test_the_copy_may_go_to_a_pipe(tmp_path: Path) -> None:
     source, copy = tmp_path / "in.pcap", tmp_path / "out.pcapng"
     source.write_bytes(pcap(talk().records))

@@ -6,31 +6,31 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from .capture import open_inputs, read_capture
-from .choices import Redact
-from .dialogue import Detail
+from .connections.capture_parts import Whereabouts
+from .connections.partition import Places
+from .connections.tracker import DEFAULT_PORTS, Tracker
+from .enums import Redact
 from .errors import InputError
-from .judge import RuleBook
+from .exchanges.turns import Detail
+from .fastpath.hit import Repeat
+from .findings.rulebook import RuleBook
+from .findings.suppress import agreed, drop
+from .frames.inputs import open_inputs, read_capture
 from .limits import DEFAULT_LIMITS, Limits
 from .model import Capture, Connection, Summary
 from .redact.redactor import Redactor
-from .repeat import Repeat
 from .rules import RULES, resolve
-from .segments import SegmentDecoder
-from .shares import Places
-from .suppress import agreed, drop
-from .tracker import DEFAULT_PORTS, Tracker
-from .whereabouts import Whereabouts
+from .segments.decoder import SegmentDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from os import PathLike
 
-    from .baseline import Baseline
-    from .conversation import ContentTap, Judge
+    from .connections.partition import Portion
+    from .exchanges.conversation import ContentTap, Judge
+    from .findings.baseline import Baseline
+    from .findings.suppress import Peer
     from .model import Finding
-    from .shares import Portion
-    from .suppress import Peer
 
 __all__ = ["DEFAULT_PORTS", "Audit", "Options", "Repeats", "Roads", "audit", "summed"]
 

@@ -39,10 +39,9 @@ def main() -> None:
 
 
 def _run(words: list[str]) -> int:
-    from .commands.table import called  # noqa: PLC0415
-    from .commands.words import plain  # noqa: PLC0415
-    from .errors import UsageError  # noqa: PLC0415
-    from .reports.output import OutputError  # noqa: PLC0415
+    from .commands.plain_parser import plain  # noqa: PLC0415
+    from .commands.registry import called  # noqa: PLC0415
+    from .errors import OutputError, UsageError  # noqa: PLC0415
     from .run import Status, notice  # noqa: PLC0415
 
     try:
@@ -66,7 +65,7 @@ def _run(words: list[str]) -> int:
 def _by_typer(words: list[str]) -> int:
     import typer  # noqa: PLC0415
 
-    from .commands.tree import command_line  # noqa: PLC0415
+    from .commands.typer_app import command_line  # noqa: PLC0415
     from .run import Status, notice  # noqa: PLC0415
 
     # Click's UsageError, wherever the installed Typer keeps its Click: some versions carry their own copy.

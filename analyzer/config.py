@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from ..dissectors.patterns import Pattern
-from .choices import Form, Profile, Redact
+from ..dissectors.lazy_regex import Pattern
+from .enums import Form, Profile, Redact
 from .errors import UsageError, display_path, nearest
+from .findings.suppress import Peer
 from .limits import DEFAULT_LIMITS, Limits
 from .rules import resolve
 from .run import FailOn
-from .suppress import Peer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["InputError", "UsageError", "display_path", "nearest"]
+__all__ = ["InputError", "OutputError", "UsageError", "display_path", "nearest"]
 
 
 def display_path(path: str | os.PathLike[str]) -> str:
@@ -61,3 +61,7 @@ class InputError(_OneLine):
 
 class UsageError(_OneLine):
     """A word on the command line or in the configuration that means nothing to us."""
+
+
+class OutputError(Exception):
+    """The report could not be written; the text is one line that says where and why."""

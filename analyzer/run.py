@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from .errors import display_path
 from .interrupt import interruptible
 from .model import Capture
-from .reports.progress import Bar
+from .reports.progress_bar import Bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .audit import Audit
-    from .jobs.shared import SharedAudit
     from .model import Connection, Summary
-    from .reports.fanout import Flushed
+    from .parallel.partitioned_audit import SharedAudit
+    from .reports.fan_out import Flushed
     from .reports.output import Output, Writer
 
 __all__ = ["COUNTED", "FailOn", "Status", "found", "notice", "run"]

@@ -21,7 +21,7 @@ from scapy.utils import RawPcapReader
 
 from .audit import Audit, Options
 from .model import Connection
-from .segments import SegmentDecoder
+from .segments.decoder import SegmentDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

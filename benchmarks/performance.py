@@ -54,22 +54,12 @@ GOALS = {
     ("mixed", "tcpdump | tshark"): 1.5,
 }
 STAGES = {
-    "reading frames": ("pcap", "pcapng", "readers", "windows", "segments", "network", "capture", "links"),
-    "gathering, streams in order": (
-        "gather",
-        "packed",
-        "shuffled",
-        "reassembler",
-        "losses",
-        "streams",
-        "ordering",
-        "causal",
-    ),
-    "steps of beaten ways": ("walker", "scout", "beaten", "steps"),
-    "messages": ("letter", "content", "mailtext", "header", "meter", "mime"),
-    "reports of beaten ways": ("template", "repeat", "pattern", "tracker", "endpoints", "times"),
-    "redaction": ("hiding", "credentials", "redactor", "people"),
-    "writing": ("machine", "output", "run", "progress", "audit", "interrupt"),
+    "reading frames": ("frames", "segments"),
+    "streams in order": ("streams", "connections"),
+    "dialogues that were seen before": ("fastpath",),
+    "messages": ("content",),
+    "redaction": ("redact",),
+    "writing": ("reports", "run", "audit", "interrupt", "timestamps"),
 }
 
 
@@ -206,8 +196,8 @@ def _stage(stack: list[str]) -> str:
         return "start-up"
     for frame in reversed(stack):
         if "smtpwire" in frame:
-            module = frame.partition("(")[2].partition(".py")[0].rpartition("/")[2]
-            return next((stage for stage, names in STAGES.items() if module in names), "judging in full")
+            folder = frame.partition("analyzer/")[2].partition("/")[0].partition(".py")[0]
+            return next((stage for stage, names in STAGES.items() if folder in names), "judging in full")
     return "start-up"
 
 

@@ -42,7 +42,7 @@ def child(path: str) -> None:
     """Audit ``path``; print seconds and peak memory."""
     from smtpwire.analyzer.audit import Audit  # noqa: PLC0415  the parent needs none of it
     from smtpwire.analyzer.model import Capture  # noqa: PLC0415
-    from smtpwire.analyzer.reports.machine import NdjsonWriter  # noqa: PLC0415
+    from smtpwire.analyzer.reports.json_ import NdjsonWriter  # noqa: PLC0415
     from smtpwire.analyzer.reports.output import Output  # noqa: PLC0415
 
     with Path(os.devnull).open("wb") as nowhere:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from .text import printable
+from .printable import printable
 
 __all__ = ["Deviation", "DeviationKind", "quoted"]
 

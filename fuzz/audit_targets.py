@@ -12,8 +12,8 @@ from material import Material
 from stream_targets import check
 
 from smtpwire.analyzer.audit import Audit, Options
+from smtpwire.analyzer.frames.pcap import MAGICS
 from smtpwire.analyzer.model import Capture, Connection, Summary
-from smtpwire.analyzer.pcap import MAGICS
 from smtpwire.analyzer.reports.formats import FORMATS, Style
 from smtpwire.analyzer.reports.output import Output
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from material import Material
 
-from smtpwire.analyzer.links import LINKS
-from smtpwire.analyzer.network import Fragment, Verdict
-from smtpwire.analyzer.network import decode as decode_raw
-from smtpwire.analyzer.pcap import FILE_HEADER, MAGICS, PcapReader
-from smtpwire.analyzer.pcapng import MAGIC, PcapngReader
-from smtpwire.analyzer.segments import SegmentDecoder
-from smtpwire.analyzer.windows import FileWindow, Gunzip, StreamWindow, Window
+from smtpwire.analyzer.frames.input_window import FileWindow, Gunzip, StreamWindow, Window
+from smtpwire.analyzer.frames.pcap import FILE_HEADER, MAGICS, PcapReader
+from smtpwire.analyzer.frames.pcapng import MAGIC, PcapngReader
+from smtpwire.analyzer.segments.decoder import SegmentDecoder
+from smtpwire.analyzer.segments.ip_tcp import Fragment, Verdict
+from smtpwire.analyzer.segments.ip_tcp import decode as decode_raw
+from smtpwire.analyzer.segments.link_layers import LINKS
 
 if TYPE_CHECKING:
-    from smtpwire.analyzer.readers import Reader
+    from smtpwire.analyzer.frames.reader import Reader
 
 __all__ = ["frame", "gunzip", "memory", "pcap", "pcapng"]
 
@@ -111,7 +111,7 @@ _LINK_TYPES = sorted(LINKS)
 
 def frame(data: bytes) -> None:
     """The raw lane and Scapy's find the same in a frame."""
-    from smtpwire.analyzer.scapy_lane import decode as decode_scapy  # noqa: PLC0415  only this target needs Scapy
+    from smtpwire.analyzer.segments.scapy_decoder import decode as decode_scapy  # noqa: PLC0415  only this target needs Scapy
 
     take = Material(data)
     link_type, extra = take.choice(_LINK_TYPES), take.choice((0, 0, 0, 40, 70_000))

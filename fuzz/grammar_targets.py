@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING
 from construct import ConstructError
 from material import Material
 
-from smtpwire.dissectors.commands import parse_command
-from smtpwire.dissectors.grammar import COMMAND, EHLO_LINE, FORWARD_PATH, MAILBOX, PARAMETERS, REPLY, REVERSE_PATH
-from smtpwire.dissectors.parameters import scan_parameters, xtext_decode, xtext_encode
-from smtpwire.dissectors.paths import parse_path, parse_user
-from smtpwire.dissectors.replies import begins_reply, parse_reply
-from smtpwire.dissectors.text import printable
+from smtpwire.dissectors.grammar.constructs import (
+    COMMAND,
+    EHLO_LINE,
+    FORWARD_PATH,
+    MAILBOX,
+    PARAMETERS,
+    REPLY,
+    REVERSE_PATH,
+)
+from smtpwire.dissectors.grammar.parameters import scan_parameters, xtext_decode, xtext_encode
+from smtpwire.dissectors.grammar.paths import parse_path, parse_user
+from smtpwire.dissectors.lines.commands import parse_command
+from smtpwire.dissectors.lines.replies import begins_reply, parse_reply
+from smtpwire.dissectors.printable import printable
 
 if TYPE_CHECKING:
     from smtpwire.dissectors.deviations import Deviation

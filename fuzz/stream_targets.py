@@ -12,19 +12,19 @@ from material import Material
 from msgspec.structs import replace
 from spoken import line
 
-from smtpwire.analyzer.client import ClientReader, Mode
-from smtpwire.analyzer.conversation import Conversation
-from smtpwire.analyzer.judge import RuleBook
+from smtpwire.analyzer.connections.tracker import Tracker
+from smtpwire.analyzer.exchanges.conversation import Conversation
+from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
+from smtpwire.analyzer.lines.client_reader import ClientReader, Mode
 from smtpwire.analyzer.model import Connection, Endpoint
-from smtpwire.analyzer.reassembler import Reassembler
 from smtpwire.analyzer.rules import RULES
-from smtpwire.analyzer.tracker import Tracker
+from smtpwire.analyzer.streams.reassembler import Reassembler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from smtpwire.analyzer.streams import Flow, How, Stream
+    from smtpwire.analyzer.streams.stream import Flow, How, Stream
 
 __all__ = ["Segment", "check", "conversation", "learning", "reassembler", "segments", "tracker"]
 

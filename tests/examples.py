@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from captures import ACK, CLIENT, FIN, PSH, RST, SERVER, START, SYN, flow
 
 from smtpwire.analyzer.audit import Options
-from smtpwire.analyzer.judge import RuleBook
+from smtpwire.analyzer.connections.tracker import Tracker
+from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
-from smtpwire.analyzer.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from smtpwire.analyzer import model
-    from smtpwire.analyzer.conversation import Conversation
-    from smtpwire.analyzer.listeners import Attached
-    from smtpwire.analyzer.streams import Flow, Stream
+    from smtpwire.analyzer.connections.listeners import Attached
+    from smtpwire.analyzer.exchanges.conversation import Conversation
+    from smtpwire.analyzer.streams.stream import Flow, Stream
 
 __all__ = ["played"]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from smtpwire.analyzer.capture import open_inputs, read_capture
-from smtpwire.analyzer.segments import SegmentDecoder
+from smtpwire.analyzer.frames.inputs import open_inputs, read_capture
+from smtpwire.analyzer.segments.decoder import SegmentDecoder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from smtpwire.analyzer.model import Capture
-    from smtpwire.analyzer.segments import DecodeTally
+    from smtpwire.analyzer.segments.decoder import DecodeTally
 
 __all__ = ["Read", "Seen", "collector", "read", "segment_of"]
 

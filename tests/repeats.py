@@ -17,9 +17,9 @@ import msgspec
 from scripts import CLIENT_PORT, Segment, segments
 
 from smtpwire.analyzer.audit import Options
-from smtpwire.analyzer.judge import RuleBook
+from smtpwire.analyzer.connections.tracker import Tracker
+from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
-from smtpwire.analyzer.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -23,11 +23,11 @@ from captures import ACK, CLIENT, FIN, PSH, RST, SERVER, START, SYN, Record, eth
 
 from smtpwire.analyzer import model
 from smtpwire.analyzer.audit import Options
-from smtpwire.analyzer.conversation import Conversation
-from smtpwire.analyzer.judge import RuleBook
+from smtpwire.analyzer.connections.tracker import PROFILE_OF_PORT, Tracker
+from smtpwire.analyzer.exchanges.conversation import Conversation
+from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
-from smtpwire.analyzer.times import format_time
-from smtpwire.analyzer.tracker import PROFILE_OF_PORT, Tracker
+from smtpwire.analyzer.timestamps import format_time
 
 __all__ = [
     "CLIENT_PORT",

@@ -12,10 +12,10 @@ import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.choices import Form, Redact
-from smtpwire.analyzer.commands import tree
-from smtpwire.analyzer.commands.table import NAMES, called, known
-from smtpwire.analyzer.commands.words import Argument, Command, Group, _kind, plain
+from smtpwire.analyzer.commands import typer_app as tree
+from smtpwire.analyzer.commands.plain_parser import Argument, Command, Group, _kind, plain
+from smtpwire.analyzer.commands.registry import NAMES, called, known
+from smtpwire.analyzer.enums import Form, Redact
 from smtpwire.analyzer.run import FailOn
 
 

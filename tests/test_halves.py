@@ -18,16 +18,17 @@ from hypothesis import strategies as st
 from repeats import MINUTE, dialogue
 from scripts import END, MAIL, WHOLE, WRONG, hello, lines, records, segments
 
-from smtpwire.analyzer import capture as capture_module
 from smtpwire.analyzer.audit import Audit, Options
-from smtpwire.analyzer.jobs import hands, worth
-from smtpwire.analyzer.jobs.half_workers import FirstWorker
-from smtpwire.analyzer.jobs.halved import HalvedAudit
+from smtpwire.analyzer.commands.run_stats import Stats
+from smtpwire.analyzer.frames import inputs as capture_module
 from smtpwire.analyzer.limits import Limits
-from smtpwire.analyzer.reports.machine import NdjsonWriter
+from smtpwire.analyzer.parallel import planning as worth
+from smtpwire.analyzer.parallel import processes as hands
+from smtpwire.analyzer.parallel.split_audit import HalvedAudit
+from smtpwire.analyzer.parallel.split_workers import FirstWorker
+from smtpwire.analyzer.reports.json_ import NdjsonWriter
 from smtpwire.analyzer.reports.output import Output
 from smtpwire.analyzer.run import FailOn, run
-from smtpwire.analyzer.stats import Stats
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

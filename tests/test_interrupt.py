@@ -121,7 +121,7 @@ def test_terminated_while_it_writes_it_leaves_no_file_behind(tmp_path: Path) -> 
     code = f"""
 import sys
 from smtpwire.analyzer.cli import main
-from smtpwire.analyzer.reports.machine import JsonWriter
+from smtpwire.analyzer.reports.json_ import JsonWriter
 def finish(self, summary):
     for _ in range(2):
         signal.raise_signal(signal.SIGTERM)
@@ -141,7 +141,7 @@ def test_interrupted_while_it_writes_it_writes_to_the_end(tmp_path: Path) -> Non
     code = f"""
 import sys
 from smtpwire.analyzer.cli import main
-from smtpwire.analyzer.reports.machine import JsonWriter
+from smtpwire.analyzer.reports.json_ import JsonWriter
 finish = JsonWriter.finish
 def finish_(self, summary):
     signal.raise_signal(signal.SIGINT)

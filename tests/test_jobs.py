@@ -18,12 +18,12 @@ from repeats import dialogue
 from scripts import END, WHOLE, WRONG, hello, records
 
 from smtpwire.analyzer.audit import Audit, Options
-from smtpwire.analyzer.choices import Form
 from smtpwire.analyzer.commands import audit as commands
-from smtpwire.analyzer.jobs.hands import Hand
-from smtpwire.analyzer.jobs.shared import SharedAudit
+from smtpwire.analyzer.enums import Form
 from smtpwire.analyzer.limits import Limits
-from smtpwire.analyzer.reports.machine import NdjsonWriter
+from smtpwire.analyzer.parallel.partitioned_audit import SharedAudit
+from smtpwire.analyzer.parallel.processes import Hand
+from smtpwire.analyzer.reports.json_ import NdjsonWriter
 from smtpwire.analyzer.reports.output import Output
 from smtpwire.analyzer.run import FailOn, run
 

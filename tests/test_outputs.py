@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from smtpwire.analyzer.choices import Form
+from smtpwire.analyzer.atomic_files import replacing
 from smtpwire.analyzer.commands.outputs import Destination, destinations, opened
+from smtpwire.analyzer.enums import Form
 from smtpwire.analyzer.errors import UsageError
-from smtpwire.analyzer.files import replacing
 from smtpwire.analyzer.reports.formats import FORMATS, Format, guessed
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ class TestFiles:
         assert len(names(tmp_path)) == 1
 
     def test_a_link_put_in_the_way_is_not_followed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("smtpwire.analyzer.files.os.urandom", bytes)
+        monkeypatch.setattr("smtpwire.analyzer.atomic_files.os.urandom", bytes)
         victim = tmp_path / "victim"
         victim.write_text("precious")
         (tmp_path / f".smtpwire-{bytes(6).hex()}.tmp").symlink_to(victim)

@@ -13,8 +13,8 @@ from captures import pcap
 from scripts import Script, records, segments
 
 from smtpwire.analyzer.audit import Audit, Options
-from smtpwire.analyzer.choices import Form, Redact
 from smtpwire.analyzer.commands.outputs import Destination, opened
+from smtpwire.analyzer.enums import Form, Redact
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.reports.formats import FORMATS, Style
 from smtpwire.analyzer.run import FailOn, run

@@ -6,12 +6,12 @@ import sys
 from contextlib import closing
 from typing import Annotated
 
-from ..choices import Decoder
+from ..atomic_files import replacing, same_file
+from ..enums import Decoder
 from ..errors import InputError, UsageError, display_path
-from ..files import replacing, same_file
 from ..interrupt import interruptible
 from ..reports.output import plural
-from ..reports.progress import Bar
+from ..reports.progress_bar import Bar
 from ..run import Status, notice
 from .options import (
     BaselineOption,
@@ -26,7 +26,7 @@ from .options import (
     configured,
     options_of,
 )
-from .words import Argument, Option
+from .plain_parser import Argument, Option
 
 __all__ = ["annotate"]
 
@@ -48,7 +48,7 @@ def annotate(
 
     The exit status is 0 if the copy was written, whatever was found.
     """
-    from ..annotate import annotate, find_comments  # noqa: PLC0415
+    from ..wireshark.annotate import annotate, find_comments  # noqa: PLC0415
 
     settings = configured(config, no_config)
     options = options_of(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec.structs import replace
 
-from ..choices import Decoder, Form
+from ..enums import Decoder, Form
 from ..errors import UsageError
 from ..run import COUNTED, FailOn, Status, notice
 from .options import (
@@ -34,7 +34,7 @@ from .options import (
     options_of,
     output_to,
 )
-from .words import Option
+from .plain_parser import Option
 
 __all__ = ["audit", "demo", "show"]
 
@@ -67,7 +67,7 @@ def audit(
 
     clocks = None
     if stats:
-        from ..stats import Stats  # noqa: PLC0415
+        from .run_stats import Stats  # noqa: PLC0415
 
         clocks = Stats()
     inputs = inputs_of(paths, read)
@@ -86,9 +86,9 @@ def audit(
     )
     audit: Audit | SharedAudit = Audit(options)
     if jobs > 1:
-        from ..jobs.halved import HalvedAudit  # noqa: PLC0415
-        from ..jobs.shared import SharedAudit  # noqa: PLC0415
-        from ..jobs.worth import plan  # noqa: PLC0415
+        from ..parallel.partitioned_audit import SharedAudit  # noqa: PLC0415
+        from ..parallel.planning import plan  # noqa: PLC0415
+        from ..parallel.split_audit import HalvedAudit  # noqa: PLC0415
 
         if [one.form for one in wanted] != [Form.NDJSON]:
             raise UsageError("--jobs belongs to ndjson", f"--jobs {jobs}", "add --format ndjson, or leave it out")
@@ -123,7 +123,7 @@ def show(
     """Print the dialogue of each connection, with every finding under the line that it is about."""
     from ..audit import Audit  # noqa: PLC0415
     from ..reports.dialogue import DialogueWriter  # noqa: PLC0415
-    from ..reports.ends import EndsWriter  # noqa: PLC0415
+    from ..reports.end_of_data import EndsWriter  # noqa: PLC0415
     from ..run import run  # noqa: PLC0415
 
     inputs = inputs_of(paths, read)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from ..choices import Decoder, Redact
+from ..enums import Decoder, Redact
 from ..run import FailOn, Status, notice
 from .options import (
     ConfigOption,
@@ -18,10 +18,10 @@ from .options import (
     options_of,
     output_to,
 )
-from .words import Argument, Command, Group
+from .plain_parser import Argument, Command, Group
 
 if TYPE_CHECKING:
-    from ..baseline import Entry
+    from ..findings.baseline import Entry
     from ..model import Capture, Connection, Summary
 
 __all__ = ["group"]
@@ -43,7 +43,7 @@ def write(
     Nothing is written if an input cannot be read or the run is interrupted: what is missing would come back as new.
     """
     from ..audit import Audit  # noqa: PLC0415
-    from ..baseline import read_baseline, write_baseline  # noqa: PLC0415
+    from ..findings.baseline import read_baseline, write_baseline  # noqa: PLC0415
     from ..run import run  # noqa: PLC0415
 
     settings = configured(config, no_config)
@@ -82,7 +82,7 @@ class _Collector:
 
     def connection(self, connection: Connection) -> None:
         """Keep the entries of its findings."""
-        from ..baseline import entry  # noqa: PLC0415
+        from ..findings.baseline import entry  # noqa: PLC0415
 
         self.findings += len(connection.findings)
         self.entries.update(entry(finding, connection) for finding in connection.findings)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec.structs import asdict
 
 from .options import ConfigOption, NoConfigOption, configured, output_to
-from .words import Option
+from .plain_parser import Option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ..choices import Decoder, Redact
+from ..enums import Decoder, Redact
 from ..run import FailOn
 from .options import (
     ConfigOption,
@@ -19,7 +19,7 @@ from .options import (
     options_of,
     output_to,
 )
-from .words import Option
+from .plain_parser import Option
 
 __all__ = ["extract"]
 
@@ -53,8 +53,8 @@ def extract(
 
     from ..audit import Audit  # noqa: PLC0415
     from ..errors import UsageError  # noqa: PLC0415
-    from ..messages.folder import Folder  # noqa: PLC0415
-    from ..messages.writer import ExtractWriter  # noqa: PLC0415
+    from ..extract.directory import Folder  # noqa: PLC0415
+    from ..extract.writer import ExtractWriter  # noqa: PLC0415
     from ..run import run  # noqa: PLC0415
 
     inputs = inputs_of(paths, read)

@@ -24,20 +24,20 @@ from .options import (
     output_to,
     settings_of,
 )
-from .words import Option
+from .plain_parser import Option
 
 if TYPE_CHECKING:
     from ..audit import Options
     from ..config import Config
-    from ..live.fallback import ScapySource
+    from ..live.interfaces import Interfaces, Source
+    from ..live.scapy_source import ScapySource
     from ..live.sinks import Sink
-    from ..live.source import Interfaces, Source
     from ..reports.output import Output
 
 __all__ = ["live"]
 
 # What the audit imports only where it meets something: tunnels, settings, hosts, a name that is spelled wrong.
-_LATER = ("..scapy_lane", "tomllib", "ipaddress", "difflib")
+_LATER = ("..segments.scapy_decoder", "tomllib", "ipaddress", "difflib")
 
 
 class LiveForm(StrEnum):
@@ -104,11 +104,11 @@ def live(
     Ctrl-C or SIGTERM ends the run with a summary; SIGUSR1 tells the connections that are open; SIGHUP reads the
     configuration again. Rights are given back once the interfaces are open.
     """
-    from ..live.early import LiveAudit  # noqa: PLC0415
-    from ..live.loop import Loop  # noqa: PLC0415
-    from ..live.record import rotation  # noqa: PLC0415
+    from ..live.directory_source import Directory  # noqa: PLC0415
+    from ..live.event_loop import Loop  # noqa: PLC0415
+    from ..live.live_audit import LiveAudit  # noqa: PLC0415
+    from ..live.recorder import rotation  # noqa: PLC0415
     from ..live.signals import Signals  # noqa: PLC0415
-    from ..live.watch import Directory  # noqa: PLC0415
 
     if (watch is None) is (not interface):
         raise UsageError("nothing to watch", "live", "name an interface with -i, or a directory with --watch")
@@ -168,8 +168,8 @@ def _interfaces(
     """Open what needs rights, and give these back."""
     import socket  # noqa: PLC0415
 
-    from ..live.fallback import ScapySource  # noqa: PLC0415
     from ..live.privileges import drop, target  # noqa: PLC0415
+    from ..live.scapy_source import ScapySource  # noqa: PLC0415
 
     who = target(user)
     if not hasattr(socket, "AF_PACKET"):
@@ -178,7 +178,7 @@ def _interfaces(
         return slow
     for name in _LATER:
         import_module(name, __package__)
-    from ..live.source import Interfaces  # noqa: PLC0415
+    from ..live.interfaces import Interfaces  # noqa: PLC0415
 
     source = Interfaces(names, ports, bpf, size=size, promiscuous=promiscuous)
     drop(who)
@@ -187,24 +187,24 @@ def _interfaces(
 
 
 def _sink(form: LiveForm, out: Output, metrics: str | None, syslog: str | None, *, plain: bool) -> Sink:
-    from ..live.lines import JsonLines, TextLines  # noqa: PLC0415
+    from ..live.line_sinks import JsonLines, TextLines  # noqa: PLC0415
     from ..live.sinks import Several  # noqa: PLC0415
 
     sinks: list[Sink]
     if form is LiveForm.NDJSON:
         sinks = [JsonLines(out)]
     elif out.terminal and not plain:
-        from ..live.screen import Screen  # noqa: PLC0415
+        from ..live.screen_sink import Screen  # noqa: PLC0415
 
         sinks = [Screen(out)]
     else:
         sinks = [TextLines(out)]
     if metrics is not None:
-        from ..live.metrics import Metrics  # noqa: PLC0415
+        from ..live.prometheus_sink import Metrics  # noqa: PLC0415
 
         sinks.append(Metrics(metrics))
     if syslog is not None:
-        from ..live.syslog import Syslog  # noqa: PLC0415
+        from ..live.syslog_sink import Syslog  # noqa: PLC0415
 
         sinks.append(Syslog(syslog))
     return sinks[0] if len(sinks) == 1 else Several(sinks)

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from ..choices import Decoder, Form, Profile, Redact
+from ..enums import Decoder, Form, Profile, Redact
 from ..errors import UsageError, display_path
 from ..run import FailOn, notice
-from .words import Argument, Option
+from .plain_parser import Argument, Option
 
 if TYPE_CHECKING:
     from ..audit import Options
@@ -133,7 +133,7 @@ NoConfigOption = Annotated[bool, Option("--no-config", help="Read no configurati
 
 def configured(config: str | None, no_config: bool) -> Config:
     """The settings of the file that holds here. Plugins come first, since settings may name their rules."""
-    from ..plugins import load_plugins  # noqa: PLC0415
+    from ..rules.plugins import load_plugins  # noqa: PLC0415
 
     load_plugins(notice)
     return settings_of(config, no_config)
@@ -168,7 +168,7 @@ def options_of(
 
     known = None
     if baseline is not None:
-        from ..baseline import read_baseline  # noqa: PLC0415
+        from ..findings.baseline import read_baseline  # noqa: PLC0415
 
         known = read_baseline(baseline)
     return Options(

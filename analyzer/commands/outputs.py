@@ -18,10 +18,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..choices import Form
+from ..atomic_files import replacing, same_file
+from ..enums import Form
 from ..errors import InputError, UsageError, display_path, nearest
-from ..files import replacing, same_file
-from ..reports.fanout import FanOut, Flushed
+from ..reports.fan_out import FanOut, Flushed
 from ..reports.formats import FORMATS, Format, Style, guessed
 from ..reports.output import Output
 
@@ -130,7 +130,7 @@ def opened(
 
 def _overwrites(path: str, name: str) -> bool:
     """Whether a report at ``path`` would take the place of the input ``name``, or of a capture in that folder."""
-    from ..capture import Source  # noqa: PLC0415
+    from ..frames.inputs import Source  # noqa: PLC0415
 
     if name == STDOUT:
         return False

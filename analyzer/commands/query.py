@@ -10,8 +10,8 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from ..choices import Decoder
-from ..errors import UsageError, display_path
+from ..enums import Decoder
+from ..errors import OutputError, UsageError, display_path
 from ..run import FailOn, Status
 from .options import (
     ConfigOption,
@@ -24,7 +24,7 @@ from .options import (
     options_of,
     output_to,
 )
-from .words import Argument, Option
+from .plain_parser import Argument, Option
 
 if TYPE_CHECKING:
     import sqlite3
@@ -106,7 +106,7 @@ def _audited(database: sqlite3.Connection, options: Options, paths: list[str]) -
     from sqlite3 import Error as SqliteError  # noqa: PLC0415
 
     from ..audit import Audit  # noqa: PLC0415
-    from ..reports.output import Output, OutputError  # noqa: PLC0415
+    from ..reports.output import Output  # noqa: PLC0415
     from ..run import run  # noqa: PLC0415
     from ..stores.sqlite import SqliteWriter  # noqa: PLC0415
 
@@ -119,7 +119,7 @@ def _audited(database: sqlite3.Connection, options: Options, paths: list[str]) -
 
 def _told(answer: Answer, shape: Shape) -> Iterator[str]:
     """The answer in pieces, each row as soon as it is there."""
-    from ..reports.cells import csv_lines, table_lines  # noqa: PLC0415
+    from ..reports.table_cells import csv_lines, table_lines  # noqa: PLC0415
 
     if shape is Shape.TABLE:
         yield from table_lines(answer.columns, answer.rows())

@@ -8,7 +8,7 @@ from typing import Annotated
 from ..errors import UsageError
 from ..run import notice
 from .options import output_to
-from .words import Argument, Option
+from .plain_parser import Argument, Option
 
 __all__ = ["rule"]
 
@@ -29,9 +29,9 @@ def rule(
     format_: Annotated[RuleForm, Option("--format")] = RuleForm.TEXT,
 ) -> int:
     """Explain rules: severity, side at fault, RFC section, a dialogue that breaks it and one that nearly does."""
-    from ..plugins import load_plugins  # noqa: PLC0415
-    from ..reports.rules import as_json, as_markdown, as_text  # noqa: PLC0415
+    from ..reports.rule_docs import as_json, as_markdown, as_text  # noqa: PLC0415
     from ..rules import RULES, resolve  # noqa: PLC0415
+    from ..rules.plugins import load_plugins  # noqa: PLC0415
 
     if not rules and not every:
         raise UsageError("no rule", "nothing is named", "give ids or names, or --all")

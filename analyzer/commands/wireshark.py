@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import display_path
 from ..run import Status, notice
-from .words import Command, Group
+from .plain_parser import Command, Group
 
 __all__ = ["group"]
 

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ..model import AuthTurn, CommandTurn, MalformedTurn, MessageTurn, ReplyTurn
-from .hiding import Hider, hidden
+from .secret_patterns import Hider, hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

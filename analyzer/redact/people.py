@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..model import AuthTurn, CommandTurn, Endpoint, MalformedTurn, MessageTurn, ReplyTurn
 from .credentials import VERBS
-from .hiding import hidden
 from .pseudonyms import Told
+from .secret_patterns import hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..choices import Redact
+from ..enums import Redact
 from .credentials import hide_secrets, is_plain_octets
 
 if TYPE_CHECKING:

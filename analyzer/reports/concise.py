@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .capture_quality import Quality
 from .output import plural
-from .quality import Quality
-from .spans import SEVERITIES, SEVERITY_STYLE, SIDE_STYLE, paint
-from .turns import part_of
+from .styled_text import SEVERITIES, SEVERITY_STYLE, SIDE_STYLE, paint
+from .wording import part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..model import Capture, Connection, Finding, Summary
     from .output import Output
-    from .spans import Line
+    from .styled_text import Line
 
 __all__ = ["ConciseWriter", "summed_up"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .cells import csv_lines
-from .turns import part_of
+from .table_cells import csv_lines
+from .wording import part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

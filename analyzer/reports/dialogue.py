@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..model import Capture, Connection, Finding, ReplyTurn, Summary
-from ..times import parse_time
-from .spans import SEVERITY_STYLE, SIDE_STYLE, Line, clip, paint, wrapped
+from ..timestamps import parse_time
+from .styled_text import SEVERITY_STYLE, SIDE_STYLE, Line, clip, paint, wrapped
 from .text import heading
-from .turns import belongs_to, circumstances, frame, message_parts, part_of, prediction, quotation, said
+from .wording import belongs_to, circumstances, frame, message_parts, part_of, prediction, quotation, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..._version import __version__
-from ..choices import Form
+from ..enums import Form
 from ..errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,13 +74,13 @@ def _text(output: Output, style: Style) -> Writer:
 
 
 def _json(output: Output, style: Style) -> Writer:
-    from .machine import JsonWriter  # noqa: PLC0415
+    from .json_ import JsonWriter  # noqa: PLC0415
 
     return JsonWriter(output, __version__)
 
 
 def _ndjson(output: Output, style: Style) -> Writer:
-    from .machine import NdjsonWriter  # noqa: PLC0415
+    from .json_ import NdjsonWriter  # noqa: PLC0415
 
     return NdjsonWriter(output)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .output import Output, plural
 from .text import address
-from .turns import part_of, place, remarks
+from .wording import part_of, place, remarks
 
 if TYPE_CHECKING:
     from ..model import Capture, Connection, Finding, Severity, Summary

@@ -10,9 +10,9 @@ import re
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
-from ..times import parse_time
+from ..timestamps import parse_time
 from .text import address
-from .turns import place, remarks, where
+from .wording import place, remarks, where
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

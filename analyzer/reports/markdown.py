@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from .folding import Fold, Group, alike, fold
+from .capture_quality import Quality, read
+from .grouping import Fold, Group, alike, fold
 from .output import Output, plural
-from .quality import Quality, read
-from .spans import SEVERITIES
+from .styled_text import SEVERITIES
 from .text import address, when
-from .turns import place, remarks, where
+from .wording import place, remarks, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

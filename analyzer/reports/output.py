@@ -8,10 +8,12 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, NoReturn, Protocol
 
+from ..errors import OutputError
+
 if TYPE_CHECKING:
     from ..model import Capture, Connection, Summary
 
-__all__ = ["Output", "OutputError", "Writer", "plural"]
+__all__ = ["Output", "Writer", "plural"]
 
 # A terminal may be of any width; text stays readable between these.
 MIN_WIDTH = 40
@@ -22,10 +24,6 @@ _BLOCK = 1 << 18  # bytes that are handed over at once, where nobody waits for e
 
 # Used where the output's encoding lacks the character.
 _ASCII = str.maketrans({"→": ">", "←": "<", "│": "|", "└": "`", "─": "-", "…": "...", "§": "section ", "·": "-"})
-
-
-class OutputError(Exception):
-    """The report could not be written; the text is one line that says where and why."""
 
 
 class Writer(Protocol):

@@ -14,12 +14,12 @@ from urllib.parse import quote
 
 import msgspec
 
-from ..baseline import fingerprint
+from ..findings.baseline import fingerprint
 from ..rules import RULES
-from .rules import FAMILIES, paragraphs, scripts
+from .rule_docs import FAMILIES, paragraphs, scripts
 from .text import address
 from .transcript import Transcript
-from .turns import part_of
+from .wording import part_of
 
 if TYPE_CHECKING:
     from ..model import Capture, Connection, Finding, Severity, Summary

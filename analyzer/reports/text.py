@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from .folding import MAX_GROUPS, MAX_HOSTS, Fold, Group, alike, fold
+from .capture_quality import Quality, read
+from .grouping import MAX_GROUPS, MAX_HOSTS, Fold, Group, alike, fold
 from .output import Output, plural
-from .quality import Quality, read
-from .spans import SEVERITIES, SEVERITY_STYLE, SIDE_STYLE, Line, clip, paint, wrapped
-from .turns import frame, place, remarks, where
+from .styled_text import SEVERITIES, SEVERITY_STYLE, SIDE_STYLE, Line, clip, paint, wrapped
+from .wording import frame, place, remarks, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..times import parse_time
+from ..timestamps import parse_time
 from .text import address
-from .turns import said
+from .wording import said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

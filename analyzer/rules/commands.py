@@ -9,18 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...dissectors.deviations import Deviation, DeviationKind, quoted
-from ...dissectors.keywords import keyword_for
-from ...dissectors.parameters import is_legal_value
-from ..exchange import Mark
-from ..states import Act
-from ..usage import judged_command
+from ...dissectors.grammar.parameters import is_legal_value
+from ...dissectors.tables.keywords import keyword_for
+from ..exchanges.command_marks import judged_command
+from ..exchanges.exchange import Mark
+from ..exchanges.state_table import Act
 from .registry import Evidence, OnExchange, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..conversation import Conversation
-    from ..exchange import Exchange
+    from ..exchanges.conversation import Conversation
+    from ..exchanges.exchange import Exchange
     from ..model import Severity
 
 __all__: list[str] = []

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from ...dissectors.patterns import Pattern
+from ...dissectors.lazy_regex import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ..exchange import Mark
-from ..offers import (
+from ..exchanges.command_marks import judged_command
+from ..exchanges.ehlo_offers import (
     announced_limit,
     announced_size,
     command_keyword,
@@ -17,17 +17,17 @@ from ..offers import (
     missing_command,
     missing_parameters,
 )
-from ..states import Act
-from ..usage import judged_command
-from .blame import at_fault
+from ..exchanges.exchange import Mark
+from ..exchanges.state_table import Act
+from .line_faults import at_fault
 from .registry import Evidence, OnExchange, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..conversation import Conversation
-    from ..exchange import Exchange
-    from ..states import Hello
+    from ..exchanges.conversation import Conversation
+    from ..exchanges.exchange import Exchange
+    from ..exchanges.state_table import Hello
 
 __all__: list[str] = []
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..exchange import MAX_REPLY_LINE, Mark
-from ..offers import announced_limit, line_limit
-from ..states import Act
-from ..usage import MAX_AUTH_LINE, judged_command
-from .blame import too_long
+from ..exchanges.command_marks import MAX_AUTH_LINE, judged_command
+from ..exchanges.ehlo_offers import announced_limit, line_limit
+from ..exchanges.exchange import MAX_REPLY_LINE, Mark
+from ..exchanges.state_table import Act
+from .line_faults import too_long
 from .registry import Evidence, OnExchange, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..conversation import Conversation
-    from ..exchange import Exchange
+    from ..exchanges.conversation import Conversation
+    from ..exchanges.exchange import Exchange
 
 __all__: list[str] = []
 

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..mailtext import Flaw
-from ..states import Act
+from ..content.octet_checks import Flaw
+from ..exchanges.state_table import Act
 from .registry import Evidence, OnContent, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..content import Content
-    from ..conversation import Conversation
-    from ..exchange import Exchange
-    from ..header import HeaderFault
+    from ..content.header import HeaderFault
+    from ..content.mail_data import Content
+    from ..exchanges.conversation import Conversation
+    from ..exchanges.exchange import Exchange
 
 __all__: list[str] = []
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ...dissectors.text import printable
-from ..mailtext import Flaw
+from ...dissectors.printable import printable
+from ..content.octet_checks import Flaw
 from .registry import Evidence, OnContent, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..content import Content
-    from ..conversation import Conversation
-    from ..exchange import Exchange
-    from ..meter import Spot
+    from ..content.line_lengths import Spot
+    from ..content.mail_data import Content
+    from ..exchanges.conversation import Conversation
+    from ..exchanges.exchange import Exchange
 
 __all__ = ["line_at", "times"]
 

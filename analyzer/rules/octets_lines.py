@@ -9,18 +9,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ...dissectors.commands import DeviationKind
-from ...dissectors.patterns import Pattern
-from ..exchange import Mark, Transaction
-from ..states import Act
+from ...dissectors.lazy_regex import Pattern
+from ...dissectors.lines.commands import DeviationKind
+from ..exchanges.exchange import Mark, Transaction
+from ..exchanges.state_table import Act
 from .octets_content import line_at, times
 from .registry import Evidence, OnExchange, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..conversation import Conversation
-    from ..exchange import Exchange
+    from ..exchanges.conversation import Conversation
+    from ..exchanges.exchange import Exchange
 
 __all__: list[str] = []
 

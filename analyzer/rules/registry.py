@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ..answers import is_usual
+from ..exchanges.expected_replies import is_usual
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from ..conversation import Conversation
-    from ..exchange import Exchange
+    from ..exchanges.conversation import Conversation
+    from ..exchanges.exchange import Exchange
+    from ..exchanges.state_table import Act
     from ..model import Severity, Side
-    from ..states import Act
 
 __all__ = ["RULES", "Ended", "Evidence", "OnContent", "OnExchange", "Rule", "Trigger", "all_or_none", "amend", "rule"]
 

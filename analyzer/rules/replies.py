@@ -6,23 +6,23 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ...dissectors.abnf import ADDRESS_LITERAL, DOMAIN
-from ...dissectors.commands import is_base64
 from ...dissectors.deviations import DeviationKind
-from ...dissectors.keywords import KEYWORDS
-from ...dissectors.patterns import Pattern
-from ...dissectors.replies import parse_reply
-from ...dissectors.text import printable
-from ..exchange import Mark
-from ..states import Act
+from ...dissectors.grammar.abnf import ADDRESS_LITERAL, DOMAIN
+from ...dissectors.lazy_regex import Pattern
+from ...dissectors.lines.commands import is_base64
+from ...dissectors.lines.replies import parse_reply
+from ...dissectors.printable import printable
+from ...dissectors.tables.keywords import KEYWORDS
+from ..exchanges.exchange import Mark
+from ..exchanges.state_table import Act
 from .registry import Ended, Evidence, OnExchange, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...dissectors.deviations import Deviation
-    from ..conversation import Conversation
-    from ..exchange import Exchange
+    from ..exchanges.conversation import Conversation
+    from ..exchanges.exchange import Exchange
 
 __all__: list[str] = []
 

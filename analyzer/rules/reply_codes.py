@@ -9,21 +9,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ...dissectors.abnf import EXTENDED_STATUS
-from ...dissectors.codes import KNOWN_CODES, RFC821_CODES, describe_code
-from ...dissectors.text import printable
-from ..answers import listed_codes
-from ..exchange import Mark
-from ..states import Act, Phase
-from .blame import at_fault
+from ...dissectors.grammar.abnf import EXTENDED_STATUS
+from ...dissectors.printable import printable
+from ...dissectors.tables.codes import KNOWN_CODES, RFC821_CODES, describe_code
+from ..exchanges.exchange import Mark
+from ..exchanges.expected_replies import listed_codes
+from ..exchanges.state_table import Act, Phase
+from .line_faults import at_fault
 from .registry import Evidence, OnExchange, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...dissectors.replies import ReplyLine
-    from ..conversation import Conversation
-    from ..exchange import Exchange
+    from ...dissectors.lines.replies import ReplyLine
+    from ..exchanges.conversation import Conversation
+    from ..exchanges.exchange import Exchange
 
 __all__: list[str] = []
 

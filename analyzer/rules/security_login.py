@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..exchange import Mark
-from ..states import Act
+from ..exchanges.exchange import Mark
+from ..exchanges.state_table import Act
 from .registry import Evidence, OnExchange, rule
 from .security_tls import on_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..conversation import Conversation
-    from ..exchange import Exchange
+    from ..exchanges.conversation import Conversation
+    from ..exchanges.exchange import Exchange
 
 __all__: list[str] = []
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ...dissectors.patterns import Pattern
-from ...dissectors.text import printable
-from ..exchange import Mark
-from ..states import Act
+from ...dissectors.lazy_regex import Pattern
+from ...dissectors.printable import printable
+from ..exchanges.exchange import Mark
+from ..exchanges.state_table import Act
 from .registry import Evidence, OnExchange, rule
 from .security_tls import IMPLICIT_TLS_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..conversation import Conversation
-    from ..exchange import Exchange
+    from ..exchanges.conversation import Conversation
+    from ..exchanges.exchange import Exchange
 
 __all__: list[str] = []
 

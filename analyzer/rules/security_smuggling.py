@@ -9,20 +9,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ...dissectors.patterns import Pattern
-from ...dissectors.text import printable
-from ..exchange import Mark
-from ..mailtext import Flaw
-from ..states import Act
-from ..watch import hidden_command
+from ...dissectors.lazy_regex import Pattern
+from ...dissectors.printable import printable
+from ..content.octet_checks import Flaw
+from ..exchanges.attack_marks import hidden_command
+from ..exchanges.exchange import Mark
+from ..exchanges.state_table import Act
 from .registry import Evidence, OnContent, OnExchange, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..content import Content
-    from ..conversation import Conversation
-    from ..exchange import Exchange
+    from ..content.mail_data import Content
+    from ..exchanges.conversation import Conversation
+    from ..exchanges.exchange import Exchange
 
 __all__: list[str] = []
 

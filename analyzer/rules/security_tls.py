@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...dissectors.commands import parse_command
-from ...dissectors.text import printable
-from ..dialogue import shown_argument
-from ..exchange import Mark
-from ..servers import Offer, plain_offer
-from ..states import Act, Phase
-from ..watch import is_masked
+from ...dissectors.lines.commands import parse_command
+from ...dissectors.printable import printable
+from ..exchanges.attack_marks import is_masked
+from ..exchanges.exchange import Mark
+from ..exchanges.starttls_history import Offer, plain_offer
+from ..exchanges.state_table import Act, Phase
+from ..exchanges.turns import shown_argument
 from .registry import Evidence, OnExchange, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..conversation import Conversation
-    from ..exchange import Exchange
+    from ..exchanges.conversation import Conversation
+    from ..exchanges.exchange import Exchange
 
 __all__: list[str] = []
 

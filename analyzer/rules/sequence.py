@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..exchange import Mark
-from ..states import Act, Phase
+from ..exchanges.exchange import Mark
+from ..exchanges.state_table import Act, Phase
 from .registry import Evidence, OnExchange, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..conversation import Conversation
-    from ..exchange import Exchange
+    from ..exchanges.conversation import Conversation
+    from ..exchanges.exchange import Exchange
 
 __all__ = ["TURNED_AWAY", "ended_by_last", "served", "verb_of"]
 

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..exchange import Mark
-from ..states import Act, Phase
-from .blame import at_fault
+from ..exchanges.exchange import Mark
+from ..exchanges.state_table import Act, Phase
+from .line_faults import at_fault
 from .registry import Evidence, OnExchange, rule
 from .sequence import TURNED_AWAY, ended_by_last, served, verb_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..conversation import Conversation
-    from ..exchange import Exchange
+    from ..exchanges.conversation import Conversation
+    from ..exchanges.exchange import Exchange
 
 __all__: list[str] = []
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..closing import SECOND
-from ..overlaps import Copy, described
-from ..states import Act, Phase
+from ..exchanges.lifecycle import SECOND
+from ..exchanges.state_table import Act, Phase
+from .overlap_policies import Copy, described
 from .registry import Ended, Evidence, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..conversation import Conversation
-    from ..exchange import Exchange
+    from ..exchanges.conversation import Conversation
+    from ..exchanges.exchange import Exchange
 
 __all__: list[str] = []
 

@@ -15,9 +15,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..._version import __version__
-from ..errors import UsageError, display_path
-from ..reports.output import OutputError
-from ..times import format_time, parse_time
+from ..errors import OutputError, UsageError, display_path
+from ..timestamps import format_time, parse_time
 from .tables import TABLES, capture_row, connection_rows, run_row
 
 if TYPE_CHECKING:

@@ -14,8 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..._version import __version__
-from ..errors import UsageError, display_path
-from ..reports.output import OutputError
+from ..errors import OutputError, UsageError, display_path
 from .tables import TABLES, capture_row, connection_rows, run_row
 
 if TYPE_CHECKING:

@@ -86,12 +86,12 @@ def _capture(asked: argparse.Namespace) -> int:
         options = _options(asked)
         with open(asked.fifo, "wb") as fifo:  # noqa: PTH123  a pipe by the name that was given
             if asked.replay:
-                from ..annotate import annotate, find_comments  # noqa: PLC0415
+                from .annotate import annotate, find_comments  # noqa: PLC0415
 
                 with closing(find_comments(asked.replay, options)) as comments:
                     annotate(asked.replay, comments, fifo)
             else:
-                from .live import capture, capture_command  # noqa: PLC0415
+                from .extcap_sink import capture, capture_command  # noqa: PLC0415
 
                 source = asked.source or _interfaces()[0]
                 capture(capture_command(source, asked.extcap_capture_filter), fifo, options)
@@ -109,7 +109,7 @@ def _capture(asked: argparse.Namespace) -> int:
 def _options(asked: argparse.Namespace) -> Options:
     from ..audit import DEFAULT_PORTS, Options  # noqa: PLC0415
     from ..errors import UsageError  # noqa: PLC0415
-    from ..plugins import load_plugins  # noqa: PLC0415
+    from ..rules.plugins import load_plugins  # noqa: PLC0415
     from ..run import notice  # noqa: PLC0415
 
     load_plugins(notice)

@@ -70,6 +70,6 @@ def scapy_ext(ext: Any) -> None:
     """Called by Scapy's ``conf.exts.load("smtpwire")``: binds the layers, and makes them ``scapy.layers.smtp``."""
     from pathlib import Path  # noqa: PLC0415
 
-    from .dissectors.scapy_ext import register  # noqa: PLC0415
+    from .dissectors.scapy_layers.extension import register  # noqa: PLC0415
 
     register(ext, Path(__file__).with_name("scapy_smtp.py"), __version__)

@@ -2,8 +2,8 @@
 
 # Scapy loads this file under a name of its own, so that imports cannot be relative here.
 
-from smtpwire.dissectors.layers import SMTP, SMTPAuth, SMTPCommand, SMTPMessage, SMTPReply
-from smtpwire.dissectors.scapy_ext import bind
+from smtpwire.dissectors.scapy_layers.extension import bind
+from smtpwire.dissectors.scapy_layers.layers import SMTP, SMTPAuth, SMTPCommand, SMTPMessage, SMTPReply
 
 __all__ = ["SMTP", "SMTPAuth", "SMTPCommand", "SMTPMessage", "SMTPReply"]
 

@@ -8,11 +8,11 @@ import pytest
 from captures import Record, pcap, pcapng
 from scripts import at_random, envelope, hello, lines, play, records, segments
 
-from smtpwire.analyzer.annotate import find_comments
 from smtpwire.analyzer.audit import Audit, Options, audit
 from smtpwire.analyzer.errors import InputError, UsageError
 from smtpwire.analyzer.limits import Limits
 from smtpwire.analyzer.model import Capture, Connection
+from smtpwire.analyzer.wireshark.annotate import find_comments
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from handmade import connection, finding
 
-from smtpwire.analyzer.baseline import Entry, entry, fingerprint, read_baseline, write_baseline
 from smtpwire.analyzer.errors import UsageError
+from smtpwire.analyzer.findings.baseline import Entry, entry, fingerprint, read_baseline, write_baseline
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,18 +8,19 @@ import pytest
 from repeats import MINUTE, SECOND, compared, dialogue, played
 from scripts import END, GREETING, MAIL, hello, lines
 
-from smtpwire.analyzer import beaten, model
-from smtpwire.analyzer.beaten import CLIENT, MAX_PLACES, Place, Ways, fits
+from smtpwire.analyzer import model
+from smtpwire.analyzer.exchanges.state_table import Act
+from smtpwire.analyzer.fastpath import trie as beaten
+from smtpwire.analyzer.fastpath.trie import CLIENT, MAX_PLACES, Place, Ways, fits
 from smtpwire.analyzer.rules import RULES, Evidence, OnExchange, registry, rule
-from smtpwire.analyzer.states import Act
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scripts import Script
 
-    from smtpwire.analyzer.conversation import Conversation
-    from smtpwire.analyzer.exchange import Exchange
+    from smtpwire.analyzer.exchanges.conversation import Conversation
+    from smtpwire.analyzer.exchanges.exchange import Exchange
 
 WHOLE = [*hello("PIPELINING", "SIZE 100000"), *MAIL, *END]
 

@@ -28,9 +28,9 @@ from captures import (
 )
 from readback import collector, read
 
-from smtpwire.analyzer import capture as capture_module
-from smtpwire.analyzer.capture import Source, open_inputs, read_capture
 from smtpwire.analyzer.errors import InputError
+from smtpwire.analyzer.frames import inputs as capture_module
+from smtpwire.analyzer.frames.inputs import Source, open_inputs, read_capture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -258,8 +258,8 @@ def test_a_named_pipe_is_read_as_its_data_arrives(tmp_path: Path) -> None:
 
 
 COUNT = """
-from smtpwire.analyzer.capture import open_inputs, read_capture
-from smtpwire.analyzer.segments import SegmentDecoder
+from smtpwire.analyzer.frames.inputs import open_inputs, read_capture
+from smtpwire.analyzer.segments.decoder import SegmentDecoder
 from smtpwire.analyzer.errors import InputError
 count = []
 for source in open_inputs(["-"]):

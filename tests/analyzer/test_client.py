@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.client import ClientReader, Mode
-from smtpwire.analyzer.content import Content
+from smtpwire.analyzer.content.mail_data import Content
 from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
+from smtpwire.analyzer.lines.client_reader import ClientReader, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.content import Content
+from smtpwire.analyzer.content.mail_data import Content
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from smtpwire.analyzer.meter import Spot
+    from smtpwire.analyzer.content.line_lengths import Spot
 
 END = b".\r\n"
 OFFSET = 100  # of the content in the client's stream

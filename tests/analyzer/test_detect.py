@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripts import GREETING, hello, lines, play, segments
 
-from smtpwire.analyzer.detect import Verdict, judge_heads, other_protocol, preamble
-from smtpwire.analyzer.judge import RuleBook
+from smtpwire.analyzer.connections.tracker import Tracker
+from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
-from smtpwire.analyzer.tracker import Tracker
+from smtpwire.analyzer.lines.protocol_detection import Verdict, judge_heads, other_protocol, preamble
 
 SMTP, OTHER, UNDECIDED = Verdict.SMTP, Verdict.OTHER, Verdict.UNDECIDED
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.endings import READERS, differs, endings
+from smtpwire.analyzer.content.end_of_data import READERS, differs, endings
 
 HEADER = b"Subject: x\r\n\r\n"
 END = b"\r\n.\r\n"

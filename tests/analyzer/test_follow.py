@@ -30,17 +30,17 @@ from scripts import (
     segments,
 )
 
-from smtpwire.analyzer.endpoints import endpoint
-from smtpwire.analyzer.overlaps import Copy
-from smtpwire.analyzer.overlaps import read as receive
-from smtpwire.analyzer.reassembler import Reassembler
+from smtpwire.analyzer.connections.endpoints import endpoint
+from smtpwire.analyzer.rules.overlap_policies import Copy
+from smtpwire.analyzer.rules.overlap_policies import read as receive
+from smtpwire.analyzer.streams.reassembler import Reassembler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from readback import Seen
 
-    from smtpwire.analyzer.streams import Flow, Stream
+    from smtpwire.analyzer.streams.stream import Flow, Stream
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.pcap*"))
 TSHARK = shutil.which("tshark")

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from readback import collector, read
 
-from smtpwire.analyzer.fragments import LARGEST, REPEAT_SECONDS, Defragmenter
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
-from smtpwire.analyzer.network import Fragment
-from smtpwire.analyzer.segments import DecodeTally
+from smtpwire.analyzer.segments.decoder import DecodeTally
+from smtpwire.analyzer.segments.defragment import LARGEST, REPEAT_SECONDS, Defragmenter
+from smtpwire.analyzer.segments.ip_tcp import Fragment
 
 PAYLOAD = bytes(range(256)) * 4
 SEGMENT = tcp(43210, 25, PAYLOAD, seq=7)

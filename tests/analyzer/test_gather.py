@@ -10,9 +10,9 @@ from repeats import MINUTE, SECOND, dialogue, told
 from scripts import CLIENT_PORT, END, MAIL, MESSAGE, WHOLE, Segment, envelope, hello, lines
 
 from smtpwire.analyzer.audit import Options
-from smtpwire.analyzer.judge import RuleBook
+from smtpwire.analyzer.connections.tracker import Tracker
+from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
-from smtpwire.analyzer.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

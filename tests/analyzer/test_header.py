@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.header import date_fault, read_header
+from smtpwire.analyzer.content.header import date_fault, read_header
 
 GOOD = b"Date: Mon, 2 Nov 2026 10:00:00 +0000\r\nFrom: a@client.example\r\nSubject: a\r\n folded line\r\n"
 

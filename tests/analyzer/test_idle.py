@@ -10,8 +10,8 @@ from repeats import dialogue
 from scripts import GREETING, hello, lines, records
 
 from smtpwire.analyzer.audit import Audit
-from smtpwire.analyzer.idle import IdleClock
 from smtpwire.analyzer.model import Connection
+from smtpwire.analyzer.streams.capture_clock import IdleClock
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scripts import MESSAGE
 
-from smtpwire.analyzer.beaten import content_step
-from smtpwire.analyzer.content import Content
-from smtpwire.analyzer.letter import letter
+from smtpwire.analyzer.content.mail_data import Content
+from smtpwire.analyzer.fastpath.small_message import letter
+from smtpwire.analyzer.fastpath.trie import content_step
 
 LIMIT = 1 << 18
 OFFSET = 200

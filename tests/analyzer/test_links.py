@@ -24,8 +24,8 @@ from captures import (
 )
 from readback import Seen, collector, read, segment_of
 
-from smtpwire.analyzer.links import link_name
-from smtpwire.analyzer.network import DEPTH, FEW
+from smtpwire.analyzer.segments.ip_tcp import DEPTH, FEW
+from smtpwire.analyzer.segments.link_layers import link_name
 
 SEGMENT = tcp(43210, 25, b"QUIT\r\n", seq=7, ack=9)
 FOUR, SIX = ipv4(SEGMENT), ipv6(SEGMENT)

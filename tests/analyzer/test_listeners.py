@@ -8,7 +8,7 @@ import pytest
 from repeats import Reports, compared, dialogue
 from scripts import END, MESSAGE, WHOLE, Segment, envelope, hello, lines
 
-from smtpwire.analyzer.scout import MAX_STEPS
+from smtpwire.analyzer.fastpath.recorder import MAX_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

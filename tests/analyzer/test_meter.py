@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.meter import MAX_TEXT_LINE, LineMeter
+from smtpwire.analyzer.content.line_lengths import MAX_TEXT_LINE, LineMeter
 
 
 def measured(data: bytes, cuts: list[int], *, stuffed: bool = True) -> LineMeter:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.mime import EncodingFault, MimeBody
+from smtpwire.analyzer.content.mime import EncodingFault, MimeBody
 
 VERSION = {b"mime-version": b"1.0"}
 

@@ -12,7 +12,7 @@ from scripts import hello, records, segments
 
 from smtpwire.analyzer.audit import audit
 from smtpwire.analyzer.model import CommandTurn
-from smtpwire.analyzer.overlaps import RECEIVERS, Copy, described, read, readings
+from smtpwire.analyzer.rules.overlap_policies import RECEIVERS, Copy, described, read, readings
 
 if TYPE_CHECKING:
     from pathlib import Path

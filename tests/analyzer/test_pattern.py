@@ -11,11 +11,11 @@ from scripts import CLIENT_PORT, END, MAIL, MESSAGE, Segment, hello, segments
 
 from smtpwire.analyzer import model
 from smtpwire.analyzer.audit import Options
-from smtpwire.analyzer.judge import RuleBook
+from smtpwire.analyzer.connections.tracker import Tracker
+from smtpwire.analyzer.fastpath.recorder import Scout
+from smtpwire.analyzer.fastpath.report_template import Pattern, Step, derive, write
+from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
-from smtpwire.analyzer.pattern import Pattern, Step, derive, write
-from smtpwire.analyzer.scout import Scout
-from smtpwire.analyzer.tracker import Tracker
 
 WHOLE = [*hello("PIPELINING"), *MAIL, *END]
 

@@ -18,7 +18,7 @@ TUTORIAL = Path(__file__).parents[2] / "docs" / "plugins.md"
 
 GOOD = '''
 from smtpwire.analyzer.rules import Evidence, OnExchange, rule
-from smtpwire.analyzer.states import Act
+from smtpwire.analyzer.exchanges.state_table import Act
 
 @rule("XAA001", "xaa-quit", "info", "client", "house rules", on=OnExchange(acts=frozenset({Act.QUIT})))
 def quits(x, talk):

@@ -12,10 +12,10 @@ from scripts import MESSAGE, Segment, by, connections, envelope, hello, lines, s
 
 from smtpwire.analyzer import model
 from smtpwire.analyzer.audit import Options
-from smtpwire.analyzer.judge import RuleBook
+from smtpwire.analyzer.connections.tracker import Tracker
+from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
-from smtpwire.analyzer.pressure import weight
-from smtpwire.analyzer.tracker import Tracker
+from smtpwire.analyzer.streams.memory_pressure import weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

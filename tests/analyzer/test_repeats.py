@@ -16,7 +16,7 @@ from readback import read
 from repeats import MINUTE, SECOND, again, compared, dialogue, played
 from scripts import GREETING, MESSAGE, Segment, envelope, hello, lines, segments
 
-from smtpwire.analyzer.judge import RuleBook
+from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
 from smtpwire.analyzer.rules import RULES, example_ids, example_of
 

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from readback import Seen, collector
 
-from smtpwire.analyzer.links import LINKS
-from smtpwire.analyzer.pcap import FILE_HEADER, PcapReader
-from smtpwire.analyzer.pcapng import PcapngReader
-from smtpwire.analyzer.windows import FileWindow, StreamWindow
+from smtpwire.analyzer.frames.input_window import FileWindow, StreamWindow
+from smtpwire.analyzer.frames.pcap import FILE_HEADER, PcapReader
+from smtpwire.analyzer.frames.pcapng import PcapngReader
+from smtpwire.analyzer.segments.link_layers import LINKS
 
 if TYPE_CHECKING:
-    from smtpwire.analyzer.readers import Reader
+    from smtpwire.analyzer.frames.reader import Reader
 
 ports = st.sampled_from([25, 80, 587, 4000, 43210, 4789])
 payloads = st.sampled_from([b"", b"", b"\r\n", b"QUIT\r\n", bytes(range(256))]) | st.binary(max_size=40)

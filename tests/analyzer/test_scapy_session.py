@@ -91,8 +91,8 @@ def test_packets_in_a_list(path: Path) -> None:
 
 def test_the_bytes_alone(path: Path) -> None:
     """No frame, no segment: what the two sides said is enough for the conversation."""
-    from smtpwire.analyzer.conversation import Conversation  # noqa: PLC0415
-    from smtpwire.analyzer.judge import RuleBook  # noqa: PLC0415
+    from smtpwire.analyzer.exchanges.conversation import Conversation  # noqa: PLC0415
+    from smtpwire.analyzer.findings.rulebook import RuleBook  # noqa: PLC0415
     from smtpwire.analyzer.limits import DEFAULT_LIMITS  # noqa: PLC0415
     from smtpwire.analyzer.rules import RULES  # noqa: PLC0415
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
-from smtpwire.analyzer.server import ServerReader
+from smtpwire.analyzer.lines.server_reader import ServerReader
 
 if TYPE_CHECKING:
-    from smtpwire.dissectors.replies import Reply
+    from smtpwire.dissectors.lines.replies import Reply
 
 
 class Told:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from smtpwire.analyzer.exchange import Exchange, Mark
-from smtpwire.analyzer.session import MAX_HOPES, Session
-from smtpwire.analyzer.states import ACTS, Act, Phase
-from smtpwire.dissectors.commands import parse_command
-from smtpwire.dissectors.replies import parse_reply
+from smtpwire.analyzer.exchanges.exchange import Exchange, Mark
+from smtpwire.analyzer.exchanges.session import MAX_HOPES, Session
+from smtpwire.analyzer.exchanges.state_table import ACTS, Act, Phase
+from smtpwire.dissectors.lines.commands import parse_command
+from smtpwire.dissectors.lines.replies import parse_reply
 
 
 class Pipe:

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from repeats import compared, dialogue
 from scripts import MESSAGE, envelope, hello, lines
 
+from smtpwire.analyzer.fastpath.resequence import straightened
 from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
-from smtpwire.analyzer.shuffled import straightened
 
 if TYPE_CHECKING:
     from scripts import Segment
 
-    from smtpwire.analyzer.segments import WholeSegment
+    from smtpwire.analyzer.segments.decoder import WholeSegment
 
 PARTS = [f"{n:02} {'x' * 60}\r\n" * 3 for n in range(10)]
 BEFORE = [*hello("SIZE 9000"), *envelope(), *lines("C DATA", "S 354 go")]

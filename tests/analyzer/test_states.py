@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.states import (
+from smtpwire.analyzer.exchanges.state_table import (
     ACTS,
     NO_KEYWORDS,
     START,

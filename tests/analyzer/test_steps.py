@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.steps import MAX_STEP, client_step, greeting_step, hello_step, is_varied, reply_step
+from smtpwire.analyzer.fastpath.tokens import MAX_STEP, client_step, greeting_step, hello_step, is_varied, reply_step
 
 
 @pytest.mark.parametrize(

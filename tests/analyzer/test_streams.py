@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
-from smtpwire.analyzer.reassembler import Reassembler
+from smtpwire.analyzer.streams.reassembler import Reassembler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from smtpwire.analyzer.streams import Flow, Stream
+    from smtpwire.analyzer.streams.stream import Flow, Stream
 
 SECOND = 1_000_000_000
 PROOF = DEFAULT_LIMITS.loss_proof_frames

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 import pytest
 from handmade import connection, finding
 
-from smtpwire.analyzer.suppress import Peer, agreed, drop
+from smtpwire.analyzer.findings.suppress import Peer, agreed, drop
 
 
 def test_what_follows_from_a_dropped_finding_keeps_its_own_cause() -> None:

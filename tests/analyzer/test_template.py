@@ -10,14 +10,14 @@ from repeats import dialogue
 from scripts import END, MAIL, MESSAGE, WHOLE, hello, lines
 
 from smtpwire.analyzer.audit import Audit, Options
-from smtpwire.analyzer.choices import Redact
-from smtpwire.analyzer.reports.machine import NdjsonWriter
+from smtpwire.analyzer.enums import Redact
+from smtpwire.analyzer.reports.json_ import NdjsonWriter
 
 if TYPE_CHECKING:
     from scripts import Script, Segment
 
+    from smtpwire.analyzer.fastpath.hit import Repeat
     from smtpwire.analyzer.redact.redactor import Redactor
-    from smtpwire.analyzer.repeat import Repeat
 
 GROUP = [
     *hello("PIPELINING", "SIZE 2000"),

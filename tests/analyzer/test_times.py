@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.times import format_time
+from smtpwire.analyzer.timestamps import format_time
 
 
 @pytest.mark.parametrize(

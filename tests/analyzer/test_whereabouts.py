@@ -10,7 +10,7 @@ from scripts import envelope, hello, lines, records, segments
 
 from smtpwire.analyzer.audit import Audit, audit
 from smtpwire.analyzer.model import Connection
-from smtpwire.analyzer.reports.turns import part_of
+from smtpwire.analyzer.reports.wording import part_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.windows import FileWindow, Gunzip, StreamWindow, Window
+from smtpwire.analyzer.frames.input_window import FileWindow, Gunzip, StreamWindow, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

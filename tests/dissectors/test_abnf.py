@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import address_literals, domains, local_parts
 
-from smtpwire.dissectors import abnf
+from smtpwire.dissectors.grammar import abnf
 
 
 def full(pattern: bytes, data: bytes) -> bool:

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import command_fields
 
-from smtpwire.dissectors.arguments import ARGUMENTS, form_of
-from smtpwire.dissectors.commands import parse_command
 from smtpwire.dissectors.deviations import DeviationKind
-from smtpwire.dissectors.grammar import COMMAND, SyntaxFault, build_command
+from smtpwire.dissectors.grammar.arguments import ARGUMENTS, form_of
+from smtpwire.dissectors.grammar.constructs import COMMAND, SyntaxFault, build_command
+from smtpwire.dissectors.lines.commands import parse_command
 
 # Deviations of what parameters say; COMMAND is about how they are written.
 MEANING = {DeviationKind.BAD_PARAMETER_VALUE, DeviationKind.DUPLICATE_PARAMETER}

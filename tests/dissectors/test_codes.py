@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smtpwire.dissectors.codes import (
+from smtpwire.dissectors.tables.codes import (
     CONTENT,
     GREETING,
     KNOWN_CODES,
@@ -14,7 +14,7 @@ from smtpwire.dissectors.codes import (
     describe_code,
     describe_status,
 )
-from smtpwire.dissectors.verbs import VERBS
+from smtpwire.dissectors.tables.verbs import VERBS
 
 
 def test_rfc_821_has_its_own_list() -> None:

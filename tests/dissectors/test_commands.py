@@ -7,11 +7,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import hostile_lines
 
-from smtpwire.dissectors import commands
-from smtpwire.dissectors.commands import DeviationKind, is_base64, parse_command
-from smtpwire.dissectors.grammar import COMMAND
-from smtpwire.dissectors.paths import Path
-from smtpwire.dissectors.verbs import VERBS
+from smtpwire.dissectors.grammar.constructs import COMMAND
+from smtpwire.dissectors.grammar.paths import Path
+from smtpwire.dissectors.lines import commands
+from smtpwire.dissectors.lines.commands import DeviationKind, is_base64, parse_command
+from smtpwire.dissectors.tables.verbs import VERBS
 
 
 @pytest.mark.parametrize(

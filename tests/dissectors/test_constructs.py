@@ -7,8 +7,8 @@ from io import BytesIO
 import pytest
 from construct import Bytes, ConstructError, FixedSized, SizeofError, Struct
 
-from smtpwire.dissectors.constructs import RegexStruct, Separated, SyntaxFault
-from smtpwire.dissectors.productions import Production
+from smtpwire.dissectors.grammar.construct_types import RegexStruct, Separated, SyntaxFault
+from smtpwire.dissectors.grammar.productions import Production
 
 NUMBER = RegexStruct(Production(rb"(?P<digits>[0-9]+)", lambda parts: parts["digits"] or b"", digits=None))
 PAIR = RegexStruct(

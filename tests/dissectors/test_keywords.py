@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smtpwire.dissectors.keywords import KEYWORDS, LINE_INCREMENTS, PARAMETER_KEYWORDS, keyword_for
+from smtpwire.dissectors.tables.keywords import KEYWORDS, LINE_INCREMENTS, PARAMETER_KEYWORDS, keyword_for
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from scapy.layers.inet import TCP
 from scapy.packet import Packet, Raw
 from strategies import command_fields, hostile_lines, replies
 
-from smtpwire.dissectors.commands import parse_command
-from smtpwire.dissectors.grammar import build_command, build_reply
-from smtpwire.dissectors.layers import MAX_CHAIN, SMTP, SMTPAuth, SMTPCommand, SMTPMessage, SMTPReply
+from smtpwire.dissectors.grammar.constructs import build_command, build_reply
+from smtpwire.dissectors.lines.commands import parse_command
+from smtpwire.dissectors.scapy_layers.layers import MAX_CHAIN, SMTP, SMTPAuth, SMTPCommand, SMTPMessage, SMTPReply
 
 LAYERS = [SMTP, SMTPCommand, SMTPReply, SMTPMessage, SMTPAuth]
 

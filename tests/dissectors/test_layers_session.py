@@ -19,9 +19,9 @@ from scapy.sendrecv import sniff
 from scapy.sessions import TCPSession
 
 from smtpwire import SMTPSession
-from smtpwire.dissectors.layers import SMTPAuth, SMTPCommand, SMTPMessage, SMTPReply
-from smtpwire.dissectors.layers_flow import FLOWS_LIMIT, MESSAGE_LIMIT, Flow, Flows, Kind
-from smtpwire.dissectors.scapy_ext import bind
+from smtpwire.dissectors.scapy_layers.extension import bind
+from smtpwire.dissectors.scapy_layers.flow import FLOWS_LIMIT, MESSAGE_LIMIT, Flow, Flows, Kind
+from smtpwire.dissectors.scapy_layers.layers import SMTPAuth, SMTPCommand, SMTPMessage, SMTPReply
 
 # What its loader takes, and what TCPSession makes of the end of a connection, are other things before that.
 since_scapy_2_7 = pytest.mark.skipif(
@@ -226,7 +226,7 @@ from scapy.layers.inet import IP, TCP
 packet = IP() / TCP() / SMTPCommand(verb="QUIT")
 assert packet[TCP].dport == 25
 assert IP(bytes(packet))[SMTPCommand].verb == b"QUIT"
-from smtpwire.dissectors.layers import SMTPCommand as same
+from smtpwire.dissectors.scapy_layers.layers import SMTPCommand as same
 assert same is SMTPCommand
 conf.exts.load("smtpwire")
 assert sum("SMTP" in str(upper) for _, upper in TCP.payload_guess) == 8

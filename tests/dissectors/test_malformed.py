@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from smtpwire.dissectors.commands import parse_command
 from smtpwire.dissectors.deviations import DeviationKind as Kind
+from smtpwire.dissectors.lines.commands import parse_command
 
 WELL_FORMED = [
     b"EHLO client.example",

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from strategies import parameter_lists
 
 from smtpwire.dissectors.deviations import DeviationKind
-from smtpwire.dissectors.grammar import PARAMETERS
-from smtpwire.dissectors.parameters import is_legal_value, scan_parameters, xtext_decode, xtext_encode
+from smtpwire.dissectors.grammar.constructs import PARAMETERS
+from smtpwire.dissectors.grammar.parameters import is_legal_value, scan_parameters, xtext_decode, xtext_encode
 
 LEGAL = [
     (b"SIZE", b"0"),

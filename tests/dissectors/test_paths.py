@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from strategies import paths
 
-from smtpwire.dissectors.grammar import FORWARD_PATH, REVERSE_PATH, SyntaxFault
-from smtpwire.dissectors.paths import Path, parse_path, parse_user
+from smtpwire.dissectors.grammar.constructs import FORWARD_PATH, REVERSE_PATH, SyntaxFault
+from smtpwire.dissectors.grammar.paths import Path, parse_path, parse_user
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from strategies import ehlo_lines, hostile_lines, replies
 
 from smtpwire.dissectors.deviations import DeviationKind as Kind
-from smtpwire.dissectors.grammar import EHLO_LINE, REPLY, SyntaxFault, build_reply
-from smtpwire.dissectors.replies import begins_reply, parse_reply
+from smtpwire.dissectors.grammar.constructs import EHLO_LINE, REPLY, SyntaxFault, build_reply
+from smtpwire.dissectors.lines.replies import begins_reply, parse_reply
 
 EHLO = b"250-mx.example greets you\r\n250-PIPELINING\r\n250-size 10240000\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME\r\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smtpwire.dissectors.verbs import VERBS, Argument, describe_verb
+from smtpwire.dissectors.tables.verbs import VERBS, Argument, describe_verb
 
 
 def test_the_table_has_every_verb_of_the_specifications() -> None:

@@ -12,12 +12,12 @@ from captures import START, Conversation
 from netns import frames_of
 
 from smtpwire.analyzer.audit import Audit, Options
-from smtpwire.analyzer.baseline import Baseline, entry
-from smtpwire.analyzer.choices import Redact
+from smtpwire.analyzer.enums import Redact
 from smtpwire.analyzer.errors import UsageError
-from smtpwire.analyzer.live.early import LiveAudit
-from smtpwire.analyzer.segments import SegmentDecoder
-from smtpwire.analyzer.suppress import Peer
+from smtpwire.analyzer.findings.baseline import Baseline, entry
+from smtpwire.analyzer.findings.suppress import Peer
+from smtpwire.analyzer.live.live_audit import LiveAudit
+from smtpwire.analyzer.segments.decoder import SegmentDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -20,7 +20,7 @@ pytestmark = needs_namespace
 _SCRIPT = """
 import json, sys
 from scapy.all import AsyncSniffer, TCP
-from smtpwire.analyzer.live.sockets import RingSocket
+from smtpwire.analyzer.live.scapy_socket import RingSocket
 from smtpwire.analyzer.scapy_session import SMTPSession
 {body}
 """
@@ -50,9 +50,9 @@ print(json.dumps([bytes(one).hex() for one in sniffer.results]))
 _FALLBACK = """
 import time
 from smtpwire.analyzer.audit import Options
-from smtpwire.analyzer.live.early import LiveAudit
-from smtpwire.analyzer.live.fallback import ScapySource
-from smtpwire.analyzer.segments import SegmentDecoder
+from smtpwire.analyzer.live.live_audit import LiveAudit
+from smtpwire.analyzer.live.scapy_source import ScapySource
+from smtpwire.analyzer.segments.decoder import SegmentDecoder
 source, audit = ScapySource(["v1"], frozenset({25})), LiveAudit(Options())
 decoder = SegmentDecoder(audit.tracker.segment)
 print("ready", flush=True)

@@ -17,17 +17,17 @@ import pytest
 from captures import START, Conversation, ethernet, ipv4, ipv4_fragments, tcp
 
 from smtpwire.analyzer.errors import UsageError
-from smtpwire.analyzer.live.clock import Clock
-from smtpwire.analyzer.live.filters import program_for_ports
-from smtpwire.analyzer.live.frames import Frame
-from smtpwire.analyzer.live.lines import JsonLines, TextLines
-from smtpwire.analyzer.live.metrics import Metrics
+from smtpwire.analyzer.live.bpf import program_for_ports
+from smtpwire.analyzer.live.line_sinks import JsonLines, TextLines
+from smtpwire.analyzer.live.packet_ring import Statistics
 from smtpwire.analyzer.live.privileges import target
-from smtpwire.analyzer.live.record import Recorder, Rotation, rotation
-from smtpwire.analyzer.live.ring import Statistics
+from smtpwire.analyzer.live.prometheus_sink import Metrics
+from smtpwire.analyzer.live.recorder import Recorder, Rotation, rotation
+from smtpwire.analyzer.live.ring_frames import Frame
 from smtpwire.analyzer.live.signals import Signals
 from smtpwire.analyzer.live.sinks import Several, Sink, Totals
-from smtpwire.analyzer.live.syslog import Address, Syslog, parse_address
+from smtpwire.analyzer.live.syslog_sink import Address, Syslog, parse_address
+from smtpwire.analyzer.live.wall_clock import Clock
 from smtpwire.analyzer.model import Summary
 from smtpwire.analyzer.reports.output import Output
 
@@ -148,7 +148,7 @@ def test_metrics_over_http(news: tuple[Finding, Connection]) -> None:
 
 def test_the_screen_shows_rates_rules_hosts_and_the_latest(news: tuple[Finding, Connection]) -> None:
     console = pytest.importorskip("rich.console")
-    from smtpwire.analyzer.live.screen import Screen  # noqa: PLC0415
+    from smtpwire.analyzer.live.screen_sink import Screen  # noqa: PLC0415
 
     shown = io.StringIO()
     screen = Screen(

@@ -17,9 +17,9 @@ from captures import START, Conversation, Record, pcap, pcapng
 
 from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.errors import UsageError
-from smtpwire.analyzer.live.early import LiveAudit
-from smtpwire.analyzer.live.watch import Directory
-from smtpwire.analyzer.segments import SegmentDecoder
+from smtpwire.analyzer.live.directory_source import Directory
+from smtpwire.analyzer.live.live_audit import LiveAudit
+from smtpwire.analyzer.segments.decoder import SegmentDecoder
 
 if TYPE_CHECKING:
     from smtpwire.analyzer.model import Connection

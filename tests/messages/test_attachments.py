@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.messages import attachments
-from smtpwire.analyzer.messages.attachments import Unlisted, attachments_of
+from smtpwire.analyzer.extract import attachments
+from smtpwire.analyzer.extract.attachments import Unlisted, attachments_of
 
 PDF = b"%PDF-1.4\n" + bytes(range(256)) * 20
 

@@ -20,13 +20,12 @@ from captures import pcap
 from scripts import MESSAGE, Script, connections, envelope, hello, lines, records, segments
 
 from smtpwire.analyzer.audit import Audit
-from smtpwire.analyzer.commands.tree import command_line
-from smtpwire.analyzer.errors import UsageError
-from smtpwire.analyzer.messages import spill as spill_module
-from smtpwire.analyzer.messages.envelope import Envelope
-from smtpwire.analyzer.messages.folder import Folder
+from smtpwire.analyzer.commands.typer_app import command_line
+from smtpwire.analyzer.errors import OutputError, UsageError
+from smtpwire.analyzer.extract import spooled_message as spill_module
+from smtpwire.analyzer.extract.directory import Folder
+from smtpwire.analyzer.extract.envelope import Envelope
 from smtpwire.analyzer.model import Connection
-from smtpwire.analyzer.reports.output import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from smtpwire.analyzer.messages import spill as spill_module
+from smtpwire.analyzer.extract import spooled_message as spill_module
 
 if TYPE_CHECKING:
     from pathlib import Path

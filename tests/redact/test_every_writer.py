@@ -9,7 +9,7 @@ import pytest
 from scripts import GREETING, Script, envelope, hello, lines
 from written import STYLES, capture_of, everything, forms_of_secret, written
 
-from smtpwire.analyzer.choices import Form, Redact
+from smtpwire.analyzer.enums import Form, Redact
 
 if TYPE_CHECKING:
     from pathlib import Path

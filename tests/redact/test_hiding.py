@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripts import envelope, hello, lines, play
 
-from smtpwire.analyzer.choices import Redact
+from smtpwire.analyzer.enums import Redact
 from smtpwire.analyzer.model import AuthTurn, CommandTurn, ReplyTurn
 from smtpwire.analyzer.redact.credentials import hide_secrets
-from smtpwire.analyzer.redact.hiding import Hider, hidden
 from smtpwire.analyzer.redact.redactor import Redactor
+from smtpwire.analyzer.redact.secret_patterns import Hider, hidden
 
 PLAIN = base64.b64encode(b"\0alice\0hunter22").decode()
 

@@ -12,7 +12,7 @@ import pytest
 from captures import pcap
 from handmade import capture, connection, finding, lines_of, output, summary_of
 
-from smtpwire.analyzer.commands.tree import command_line
+from smtpwire.analyzer.commands.typer_app import command_line
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.model import Capture
 from smtpwire.analyzer.reports.concise import ConciseWriter

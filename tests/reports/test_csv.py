@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scripts import connections, hello, lines, segments
 
 from smtpwire.analyzer.model import Summary
-from smtpwire.analyzer.reports.cells import csv_lines, table_lines
 from smtpwire.analyzer.reports.csv_ import COLUMNS, CsvWriter
 from smtpwire.analyzer.reports.output import Output
+from smtpwire.analyzer.reports.table_cells import csv_lines, table_lines
 
 SCRIPT = [*hello(), *lines("C RCPT TO:<b@mx.example>", "S 503 no", 'C =cmd|"x", y', "S 500 no", "C QUIT", "S 221 bye")]
 

@@ -11,11 +11,11 @@ from captures import pcap
 from scripts import MESSAGE, Script, by, by_byte, envelope, hello, lines, records, segments
 
 from smtpwire.analyzer.audit import Audit, Options
-from smtpwire.analyzer.choices import Redact
-from smtpwire.analyzer.commands.tree import command_line
+from smtpwire.analyzer.commands.typer_app import command_line
+from smtpwire.analyzer.enums import Redact
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.model import Capture
-from smtpwire.analyzer.reports.ends import EndsWriter, named
+from smtpwire.analyzer.reports.end_of_data import EndsWriter, named
 from smtpwire.analyzer.reports.output import Output
 
 if TYPE_CHECKING:

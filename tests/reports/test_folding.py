@@ -8,7 +8,7 @@ from handmade import connection, finding
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.reports.folding import SHOWN_ALIKE, Fold, Group, alike, fold
+from smtpwire.analyzer.reports.grouping import SHOWN_ALIKE, Fold, Group, alike, fold
 
 if TYPE_CHECKING:
     from smtpwire.analyzer.model import Finding

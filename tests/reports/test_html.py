@@ -18,8 +18,8 @@ from hostile import FILE_NAME, hostile_capture
 from smtpwire.analyzer.audit import Audit
 from smtpwire.analyzer.model import Capture, CommandTurn, Connection, Gap, ReplyTurn
 from smtpwire.analyzer.reports.html import HtmlWriter
-from smtpwire.analyzer.reports.html.chosen import MAX_CHOSEN
 from smtpwire.analyzer.reports.html.ladder import MAX_ROWS, ladder
+from smtpwire.analyzer.reports.html.selection import MAX_CHOSEN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -341,7 +341,7 @@ def test_a_long_reply_is_cut_and_says_so(lines: list[str]) -> None:
 @pytest.mark.parametrize("form", ["text", "ndjson", "markdown"])
 def test_no_other_format_pays_for_the_page(form: str) -> None:
     code = (
-        "import sys; from smtpwire.analyzer.commands.tree import command_line;"
+        "import sys; from smtpwire.analyzer.commands.typer_app import command_line;"
         f"command_line()(['demo', '--format', '{form}'], standalone_mode=False);"
         "print([name for name in ('jinja2', 'markupsafe') if name in sys.modules], file=sys.stderr)"
     )

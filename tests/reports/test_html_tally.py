@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtpwire.analyzer.reports.html.charts import HEIGHT, span, stack, time_chart
-from smtpwire.analyzer.reports.html.tally import MAX_HOSTS, MAX_SLOTS, NAMED_IDS, WIDTHS, Tally, Timeline
+from smtpwire.analyzer.reports.html.counts import MAX_HOSTS, MAX_SLOTS, NAMED_IDS, WIDTHS, Tally, Timeline
 
 if TYPE_CHECKING:
     from smtpwire.analyzer.model import Severity

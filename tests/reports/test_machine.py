@@ -9,7 +9,7 @@ import msgspec
 from handmade import capture, connection, finding, output, summary_of
 
 from smtpwire.analyzer.model import Report
-from smtpwire.analyzer.reports.machine import JsonWriter, NdjsonWriter
+from smtpwire.analyzer.reports.json_ import JsonWriter, NdjsonWriter
 
 TWO = [connection(1, [finding(), finding("SEQ120", caused_by=0)]), connection(2, [])]
 

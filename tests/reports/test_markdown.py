@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from smtpwire.analyzer.audit import Audit
 from smtpwire.analyzer.model import Capture, Gap
 from smtpwire.analyzer.reports.markdown import MarkdownWriter, code, prose
-from smtpwire.dissectors.text import printable
+from smtpwire.dissectors.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,8 @@ from handmade import capture, connection, summary_of
 from repeats import dialogue
 from scripts import hello, lines, records
 
-from smtpwire.analyzer.reports.output import Output, OutputError, plural
+from smtpwire.analyzer.errors import OutputError
+from smtpwire.analyzer.reports.output import Output, plural
 from smtpwire.analyzer.reports.text import TextWriter
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from handmade import lines_of, output
 
-from smtpwire.analyzer.reports.rules import FAMILIES, as_json, as_markdown, as_text, document
+from smtpwire.analyzer.reports.rule_docs import FAMILIES, as_json, as_markdown, as_text, document
 from smtpwire.analyzer.rules import RULES
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "rules.md"
@@ -17,7 +17,9 @@ OURS = [RULES[rule_id] for rule_id in sorted(RULES)]
 
 @pytest.mark.tree
 def test_the_published_document_is_current() -> None:
-    assert PUBLISHED.read_text("utf-8") == document(OURS), "python -m smtpwire.analyzer.reports.rules > docs/rules.md"
+    assert PUBLISHED.read_text("utf-8") == document(OURS), (
+        "python -m smtpwire.analyzer.reports.rule_docs > docs/rules.md"
+    )
 
 
 def test_the_document_names_every_rule_and_family() -> None:

@@ -12,8 +12,8 @@ from handmade import capture, connection, finding, output, summary_of
 from scripts import hello, lines, play
 from written import written
 
-from smtpwire.analyzer.baseline import fingerprint
-from smtpwire.analyzer.choices import Form
+from smtpwire.analyzer.enums import Form
+from smtpwire.analyzer.findings.baseline import fingerprint
 from smtpwire.analyzer.reports import sarif
 from smtpwire.analyzer.reports.sarif import SarifWriter
 from smtpwire.analyzer.rules import RULES

@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 from handmade import capture, connection, finding, output, summary_of
 
-from smtpwire.analyzer.reports.machine import JsonWriter
-from smtpwire.analyzer.reports.schema import report_schema, schema_text
+from smtpwire.analyzer.reports.json_ import JsonWriter
+from smtpwire.analyzer.reports.json_schema import report_schema, schema_text
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "report.schema.json"
 
@@ -30,7 +30,7 @@ def report() -> dict[str, Any]:
 @pytest.mark.tree
 def test_the_published_schema_is_current() -> None:
     assert PUBLISHED.read_text("utf-8") == schema_text(), (
-        "python -m smtpwire.analyzer.reports.schema > docs/report.schema.json"
+        "python -m smtpwire.analyzer.reports.json_schema > docs/report.schema.json"
     )
 
 

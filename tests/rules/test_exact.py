@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scripts import Script, envelope, findings, hello, lines, rules
 
-from smtpwire.analyzer.states import START, Act, Hello, Phase, advance
+from smtpwire.analyzer.exchanges.state_table import START, Act, Hello, Phase, advance
 
 AUTH = hello("AUTH LOGIN")
 

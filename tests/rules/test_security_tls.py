@@ -8,10 +8,10 @@ from scripts import GREETING, Script, envelope, hello, lines, play, segments, ta
 
 from smtpwire.analyzer import model
 from smtpwire.analyzer.audit import Options
-from smtpwire.analyzer.judge import RuleBook
+from smtpwire.analyzer.connections.tracker import Tracker
+from smtpwire.analyzer.exchanges.starttls_history import Offer, Servers, network
+from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
-from smtpwire.analyzer.servers import Offer, Servers, network
-from smtpwire.analyzer.tracker import Tracker
 
 CLIENT_TLS = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03"
 SERVER_TLS = b"\x16\x03\x03\x00\x05\x02\x00\x00\x01\x03"

@@ -10,7 +10,7 @@ import pytest
 from captures import pcap
 from scripts import hello, lines, records, segments
 
-from smtpwire.analyzer.commands.tree import command_line
+from smtpwire.analyzer.commands.typer_app import command_line
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.reports.formats import FORMATS, Format
 from smtpwire.analyzer.stores import parquet as store

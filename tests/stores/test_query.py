@@ -16,7 +16,7 @@ import pytest
 from captures import pcap
 from scripts import hello, lines, records, segments
 
-from smtpwire.analyzer.commands.tree import command_line
+from smtpwire.analyzer.commands.typer_app import command_line
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.stores.query import ask, temporary
 from smtpwire.analyzer.stores.sqlite import opened

@@ -13,7 +13,7 @@ from captures import pcap
 from scripts import MESSAGE, connections, envelope, hello, lines, records, segments
 
 from smtpwire.analyzer.audit import Audit
-from smtpwire.analyzer.commands.tree import command_line
+from smtpwire.analyzer.commands.typer_app import command_line
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.model import Capture, Connection
 from smtpwire.analyzer.stores import sqlite

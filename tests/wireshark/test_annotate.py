@@ -33,8 +33,8 @@ from captures import (
 )
 
 from smtpwire import audit
-from smtpwire.analyzer.annotate import annotate, find_comments
 from smtpwire.analyzer.audit import Options
+from smtpwire.analyzer.wireshark.annotate import annotate, find_comments
 from smtpwire.analyzer.wireshark.comments import comment
 
 if TYPE_CHECKING:

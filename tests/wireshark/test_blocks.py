@@ -12,12 +12,12 @@ from captures import Conversation, Record, block, enhanced, interface, option, p
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.capture import Source
+from smtpwire.analyzer.frames.input_window import MAX_RECORD, StreamWindow
+from smtpwire.analyzer.frames.inputs import Source
 from smtpwire.analyzer.model import Finding
-from smtpwire.analyzer.segments import SegmentDecoder
-from smtpwire.analyzer.windows import MAX_RECORD, StreamWindow
-from smtpwire.analyzer.wireshark.blocks import Block, commented, pcap_blocks, pcapng_blocks
+from smtpwire.analyzer.segments.decoder import SegmentDecoder
 from smtpwire.analyzer.wireshark.comments import MAX_COMMENT, MAX_ON_FRAME, Comments, comment
+from smtpwire.analyzer.wireshark.pcapng_blocks import Block, commented, pcap_blocks, pcapng_blocks
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,12 +15,12 @@ import pytest
 from captures import Conversation, pcap
 
 from smtpwire.analyzer.audit import Options
-from smtpwire.analyzer.choices import Redact
+from smtpwire.analyzer.enums import Redact
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.model import Finding
-from smtpwire.analyzer.wireshark import live
-from smtpwire.analyzer.wireshark.blocks import Block
-from smtpwire.analyzer.wireshark.live import Held, capture, capture_command
+from smtpwire.analyzer.wireshark import extcap_sink as live
+from smtpwire.analyzer.wireshark.extcap_sink import Held, capture, capture_command
+from smtpwire.analyzer.wireshark.pcapng_blocks import Block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,7 +150,7 @@ def test_being_told_to_stop_keeps_what_was_captured(tmp_path: Path) -> None:
     out = tmp_path / "out.pcapng"
     command = program("put(1); time.sleep(30)", pcap(talk().records), folder=tmp_path)
     code = (
-        "import sys; from smtpwire.analyzer.wireshark.live import capture; from smtpwire import Options\n"
+        "import sys; from smtpwire.analyzer.wireshark.extcap_sink import capture; from smtpwire import Options\n"
         f"with open({str(out)!r}, 'wb', 0) as stream: capture({command!r}, stream, Options())"
     )
     with subprocess.Popen([sys.executable, "-c", code]) as process:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...times import format_time
+from ...timestamps import format_time
 from ..output import plural
-from .tally import SEVERITIES
+from .counts import SEVERITIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .tally import Counts, Slot, Timeline
+    from .counts import Counts, Slot, Timeline
 
 __all__ = ["Column", "Piece", "TimeChart", "span", "stack", "time_chart"]
 

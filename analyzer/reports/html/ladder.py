@@ -11,10 +11,10 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ...model import CommandTurn, GapTurn, ReplyTurn, TlsTurn
-from ...times import parse_time
+from ...timestamps import parse_time
+from ..capture_quality import lacks
 from ..output import plural
-from ..quality import lacks
-from ..turns import (
+from ..wording import (
     Prediction,
     belongs_to,
     frame,

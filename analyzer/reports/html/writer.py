@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...rules import RULES
+from ..capture_quality import Quality, read
 from ..output import plural
-from ..quality import Quality, read
-from ..rules import FAMILIES, paragraphs, scripts
+from ..rule_docs import FAMILIES, paragraphs, scripts
 from .charts import stack, time_chart
-from .chosen import Chosen
+from .counts import SEVERITIES, Tally
 from .page import render
-from .tally import SEVERITIES, Tally
+from .selection import Chosen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...model import Capture, Connection, Summary
     from ..output import Output
-    from .chosen import Choice
-    from .tally import Host
+    from .counts import Host
+    from .selection import Choice
 
 __all__ = ["HtmlWriter"]
 

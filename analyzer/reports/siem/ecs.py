@@ -12,12 +12,12 @@ import msgspec
 
 from ...rules import RULES
 from .identity import address_family, community_id, uid
-from .mails import addresses, mails
+from .mail_records import addresses, mails
 
 if TYPE_CHECKING:
     from ...model import Capture, Connection, Endpoint, Finding, Severity, Summary
     from ..output import Output
-    from .mails import Mail
+    from .mail_records import Mail
 
 __all__ = ["ECS_VERSION", "EcsWriter"]
 

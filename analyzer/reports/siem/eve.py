@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .identity import address_family, community_id, flow_id
-from .mails import addresses, mails
+from .mail_records import addresses, mails
 
 if TYPE_CHECKING:
     from ...model import Capture, Connection, Finding, Severity, Summary
     from ..output import Output
-    from .mails import Mail
+    from .mail_records import Mail
 
 __all__ = ["GID", "EveWriter", "signature_id", "timestamp"]
 

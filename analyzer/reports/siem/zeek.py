@@ -12,20 +12,20 @@ from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from ...atomic_files import replacing
 from ...errors import UsageError, display_path
-from ...files import replacing
 from ..output import Output
 from .identity import community_id, uid
-from .mails import addresses, mails
-from .zeeklog import Column, ZeekLog
+from .mail_records import addresses, mails
+from .zeek_log import Column, ZeekLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from ...model import Capture, Connection, Finding, Summary
-    from .mails import Mail
-    from .zeeklog import Value
+    from .mail_records import Mail
+    from .zeek_log import Value
 
 __all__ = ["AUDIT_COLUMNS", "SMTP_COLUMNS", "ZeekWriter", "zeek_directory"]
 

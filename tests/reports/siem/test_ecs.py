@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from written import written
 
-from smtpwire.analyzer.choices import Form
+from smtpwire.analyzer.enums import Form
 
 DEMO = Path(__file__).parents[3] / "samples" / "demo.pcap"
 

@@ -13,7 +13,7 @@ from handmade import connection, finding, lines_of, output
 from scripts import MESSAGE, envelope, hello, lines
 from written import capture_of, written
 
-from smtpwire.analyzer.choices import Form, Redact
+from smtpwire.analyzer.enums import Form, Redact
 from smtpwire.analyzer.reports.siem.eve import GID, EveWriter, signature_id, timestamp
 from smtpwire.analyzer.rules import RULES
 

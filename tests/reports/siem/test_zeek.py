@@ -11,7 +11,7 @@ from captures import pcap
 from scripts import MESSAGE, Script, envelope, hello, lines, records, segments
 from written import capture_of, written
 
-from smtpwire.analyzer.choices import Form, Redact
+from smtpwire.analyzer.enums import Form, Redact
 from smtpwire.analyzer.reports.formats import Style
 
 HERE = Path(__file__).parent

@@ -1,0 +1,111 @@
+"""What a run took: frames a second, which road they went, what was judged in full, seconds and memory."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..audit import Repeats
+from ..parallel.partitioned_audit import Lines, SharedAudit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..audit import Audit
+    from ..fastpath.hit import Repeat
+    from ..model import Capture, Connection, Summary
+    from ..redact.redactor import Redactor
+    from ..reports.output import Writer
+
+__all__ = ["Stats"]
+
+_HIGH_WATER = re.compile(rb"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
+
+
+class Stats:
+    """The clocks of one run, from now on."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self.writing = 0.0
+
+    def around(self, writer: Writer) -> Writer:
+        """``writer``, with the time that it takes."""
+        return _Timed(writer, self)
+
+    def told(self, audit: Audit | SharedAudit) -> Iterator[str]:
+        """Lines for a person, when the run is over."""
+        seconds = time.perf_counter() - self._started
+        frames = sum(capture.frames for capture in audit.captures)
+        size = sum(capture.bytes for capture in audit.captures)
+        rate = frames / seconds if seconds else 0.0
+        yield f"{frames:,} frames, {size / 1e6:,.1f} MB in {seconds:.2f} s: {rate:,.0f} frames a second"
+        fast, raw, scapy = audit.roads
+        decoded = fast + raw + scapy or 1
+        shares = zip(("hot loop", "raw lane", "Scapy"), (fast, raw, scapy), strict=True)
+        yield "decoded by " + ", ".join(f"{name} {100 * part / decoded:.1f} %" for name, part in shares)
+        judged = min(audit.judged, audit.summary.connections)
+        told = audit.summary.connections - judged
+        yield f"{audit.summary.connections:,} connections: {judged:,} judged in full, {told:,} on beaten ways"
+        yield f"{seconds - self.writing:.2f} s reading and judging, {self.writing:.2f} s writing"
+        if isinstance(audit, SharedAudit) and audit.why_alone:
+            yield f"begun anew in one process: {audit.why_alone}"
+        peak = _peak_mb()
+        if peak is not None:
+            yield f"peak memory {peak:,.0f} MB"
+
+
+class _Timed:
+    """A writer with a clock."""
+
+    def __init__(self, writer: Writer, stats: Stats) -> None:
+        self.streams = writer.streams
+        self._writer = writer
+        self._stats = stats
+
+    def capture(self, capture: Capture) -> None:
+        started = time.perf_counter()
+        self._writer.capture(capture)
+        self._stats.writing += time.perf_counter() - started
+
+    def connection(self, connection: Connection) -> None:
+        started = time.perf_counter()
+        self._writer.connection(connection)
+        self._stats.writing += time.perf_counter() - started
+
+    def put(self, lines: bytes) -> None:
+        started = time.perf_counter()
+        if isinstance(self._writer, Lines):
+            self._writer.put(lines)
+        self._stats.writing += time.perf_counter() - started
+
+    def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
+        started = time.perf_counter()
+        written = isinstance(self._writer, Repeats) and self._writer.repeat(repeat, redactor)
+        self._stats.writing += time.perf_counter() - started
+        return written
+
+    def finish(self, summary: Summary) -> None:
+        started = time.perf_counter()
+        self._writer.finish(summary)
+        self._stats.writing += time.perf_counter() - started
+
+
+def _peak_mb() -> float | None:
+    """The most memory that the process had; None where the system does not say."""
+    # Linux hands ru_maxrss on from the process that started this one, so that a large parent would be told of.
+    try:
+        found = _HIGH_WATER.search(Path("/proc/self/status").read_bytes())
+    except OSError:
+        found = None
+    if found is not None:
+        return int(found[1]) / (1 << 10)
+    try:
+        import resource  # noqa: PLC0415  there is none on Windows
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)

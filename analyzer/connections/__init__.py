@@ -1,0 +1,1 @@
+"""Which connections there are, and who follows each."""

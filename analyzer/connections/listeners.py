@@ -1,0 +1,212 @@
+"""Who listens to a flow that the reassembler follows: first who finds out what it carries, then who judges it."""
+
+# Theory
+# ------
+# A flow goes from listener to listener, and each takes over all that came before it:
+#
+#   Candidate  -> gathers the first bytes, until they tell whether it is SMTP
+#   Attached  -> passes all on to a conversation
+#   Scout  -> (scout.py) the same, and notes the steps for others to find
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from ..lines.protocol_detection import Verdict, judge_heads, preamble
+
+if TYPE_CHECKING:
+    from .. import model
+    from ..exchanges.conversation import Conversation
+    from ..exchanges.starttls_history import Servers
+    from ..fastpath.hit import Repeat
+    from ..fastpath.trie import Ways
+    from ..limits import Limits
+    from ..streams.stream import Flow, How, Stream
+
+__all__ = ["Attached", "Candidate", "Host"]
+
+
+class Host(Protocol):
+    """The tracker, as listeners know it."""
+
+    ways: Ways
+    servers: Servers
+    limits: Limits
+    early: bool
+
+    def clock(self, time_ns: int) -> str:
+        """A time as the report shows it."""
+
+    def take(self, one: model.Connection | Repeat) -> None:
+        """The report of a connection that ended."""
+
+    def begin(self, flow: Flow, client: Stream, kind: object = None) -> Attached:
+        """``flow`` carries SMTP: let a conversation judge it. ``kind``: of the ways that it may be learned for."""
+
+    def ignore(self, flow: Flow) -> None:
+        """``flow`` carries something else."""
+
+
+class Attached:
+    """Listener of a flow whose conversation is known."""
+
+    __slots__ = ("_client", "_flow", "_host", "talk")
+
+    def __init__(self, host: Host, flow: Flow, client: Stream, talk: Conversation) -> None:
+        self._host = host
+        self._flow = flow
+        self._client = client
+        self.talk = talk
+        client.deliver = talk.client
+        client.peer.deliver = talk.server
+        flow.listener = self
+
+    def _side(self, stream: Stream) -> Literal["client", "server"]:
+        return "client" if stream is self._client else "server"
+
+    def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None:
+        """See ``streams.Listener``."""
+        self.talk.gap(self._side(stream), offset, length, frame, time_ns)
+
+    def closed(self, stream: Stream, how: How, frame: int, time_ns: int, acked: int) -> None:
+        """See ``streams.Listener``."""
+        self.talk.closed(self._side(stream), how, frame, time_ns, acked)
+
+    def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
+        """See ``streams.Listener``."""
+        self.talk.conflict(self._side(stream), offset, frame, time_ns)
+
+    def weight(self) -> int:
+        """See ``streams.Listener``."""
+        return self.talk.weight
+
+    def finish(self, why: str) -> None:
+        """See ``streams.Listener``."""
+        record = self.standing()
+        if why:
+            record.notes.append(why)
+        self.talk.course.captured = self._client.seen and self._client.peer.seen
+        self.talk.overlaps = {"client": self._client.overlap, "server": self._client.peer.overlap}
+        self._host.take(self.talk.finish())
+        self.talk.part()
+
+    def let_go(self) -> bool:
+        """See ``streams.Listener``."""
+        if self.talk.individual:
+            return False
+        self.talk.part()
+        return True
+
+    def standing(self) -> model.Connection:
+        """The report as it stands; it goes on growing."""
+        record = self.talk.record
+        record.client_bytes = self._client.offset
+        record.server_bytes = self._client.peer.offset
+        record.ended = self._host.clock(self._flow.last_ns)
+        return record
+
+
+class Candidate:
+    """Listener of a flow that may carry SMTP: keeps what comes until the first bytes tell, then hands it on."""
+
+    __slots__ = ("_events", "_flow", "_heads", "_host", "_kind", "_limits", "_smtp_port", "_swapped")
+
+    def __init__(self, host: Host, flow: Flow, kind: object, *, smtp_port: bool, swapped: bool = False) -> None:
+        """``smtp_port``: the port of the server is one of SMTP. ``swapped``: the server seems to be ``flow.a``."""
+        self._host = host
+        self._flow = flow
+        self._kind = kind
+        self._limits = host.limits
+        self._events: list[tuple[str, Stream, tuple[Any, ...]]] = []
+        self._heads = {flow.a: b"", flow.b: b""}
+        self._swapped = swapped
+        self._smtp_port = smtp_port
+        flow.listener = self
+        flow.a.deliver = self._deliver_a
+        flow.b.deliver = self._deliver_b
+
+    def _deliver_a(self, payload: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        self._data(self._flow.a, payload, offset, frame, time_ns, seen)
+
+    def _deliver_b(self, payload: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        self._data(self._flow.b, payload, offset, frame, time_ns, seen)
+
+    def _data(self, stream: Stream, payload: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        self._events.append(("data", stream, (payload, offset, frame, time_ns, seen)))
+        if len(self._heads[stream]) < self._limits.sniffed_bytes or not self._limits.sniffed_bytes:
+            self._heads[stream] += payload
+        self._decide(over=False)
+
+    def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None:
+        """See ``streams.Listener``."""
+        self._events.append(("gap", stream, (offset, length, frame, time_ns)))
+
+    def closed(self, stream: Stream, how: How, frame: int, time_ns: int, acked: int) -> None:
+        """See ``streams.Listener``."""
+        self._events.append(("closed", stream, (how, frame, time_ns, acked)))
+
+    def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
+        """See ``streams.Listener``."""
+        self._events.append(("conflict", stream, (offset, frame, time_ns)))
+
+    def weight(self) -> int:
+        """See ``streams.Listener``."""
+        return sum(map(len, self._heads.values())) + sum(len(e[0]) for kind, _, e in self._events if kind == "data")
+
+    def finish(self, why: str) -> None:
+        """See ``streams.Listener``."""
+        if self._decide(over=True):
+            self._flow.listener.finish(why)
+
+    def let_go(self) -> bool:
+        """See ``streams.Listener``."""
+        return True
+
+    def _decide(self, *, over: bool) -> bool:
+        """Whether it is SMTP; False also while that is open."""
+        flow = self._flow
+        first = flow.b if self._swapped else flow.a
+        orders = [(first, first.peer)]
+        if not flow.handshake and not self._smtp_port:
+            orders.append((first.peer, first))  # neither SYN nor port tells who is the client
+        full = any(len(head) >= self._limits.sniffed_bytes > 0 for head in self._heads.values())
+        undecided = False
+        for client, server in orders:
+            heads = self._heads[client], self._heads[server]
+            skip = (0, 0) if self._smtp_port else preamble(*heads)
+            if skip is None:
+                undecided = True
+                continue
+            rest = heads[0][skip[0] :], heads[1][skip[1] :]
+            if skip != (0, 0) and not any(rest):
+                undecided = True
+                continue
+            verdict = judge_heads(*rest, smtp_port=self._smtp_port, over=over or full)
+            if over and self._smtp_port and not any(rest) and self._events:
+                verdict = Verdict.SMTP  # all of it was lost: that is worth a line in the report
+            if verdict is Verdict.SMTP:
+                self._hand_on(client, skip)
+                return True
+            undecided = undecided or verdict is Verdict.UNDECIDED
+        if not over and (full or not undecided):
+            self._host.ignore(flow)
+        return False
+
+    def _hand_on(self, client: Stream, skip: tuple[int, int]) -> None:
+        flow, events = self._flow, self._events
+        left = {client: skip[0], client.peer: skip[1]}
+        # Where it took a second look the dialogue began later than its first step: no way for others.
+        followed = self._host.begin(flow, client, kind=self._kind if len(events) == 1 and skip == (0, 0) else None)
+        for kind, stream, event in events:
+            if kind == "data":
+                payload, offset, frame, time_ns, seen = event
+                cut = min(left[stream], len(payload))
+                left[stream] -= cut
+                if cut < len(payload):
+                    stream.deliver(payload[cut:], offset + cut, frame, time_ns, seen)
+            elif kind == "gap":
+                followed.gap(stream, *event)
+            elif kind == "closed":
+                followed.closed(stream, *event)
+            else:
+                followed.conflict(stream, *event)

@@ -1,0 +1,245 @@
+"""Can the body of a message be decoded? Transfer encodings and boundaries of MIME, watched while it flows."""
+
+# Theory
+# ------
+# Attachments are megabytes, so nothing here looks at single bytes of them. Blocks gather to a batch of some 32 KB;
+# delimiter lines are looked for with find(), and what stands between them is checked by translate() (base64) or by one
+# search (quoted-printable). Only a batch that fails such a test is looked at closely. A body that is neither multipart
+# nor encoded is never watched at all, and after its first fault no body is.
+#
+# Bytes are taken as sent, dots still stuffed: then offsets are those of the stream. A stuffed dot matters only for
+# base64, where it is skipped at the beginning of a line; delimiters begin with "-" and are never stuffed.
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...dissectors.lazy_regex import Pattern
+from .header import read_header
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["EncodingFault", "MimeBody"]
+
+_BATCH = 1 << 15
+_MAX_PART_HEADER = 1 << 16  # a longer header of a part is not read
+_MAX_DEPTH = 32  # multiparts within each other
+_MAX_BOUNDARY = 70  # RFC 2046 §5.1.1
+
+_BLANKS = b" \t\r\n"
+_NOT_COUNTED = (b"\n", b"\r", b" ", b"\t", b".")
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_NOT_BASE64 = Pattern(rb"[^A-Za-z0-9+/= \t\r\n]")
+_BEHIND_PADDING = Pattern(rb"=[= \t\r\n]*+[A-Za-z0-9+/]")
+# RFC 2045 §6.7: "=" and two hexadecimal digits, or a soft line break
+_BAD_ESCAPE = Pattern(rb"=(?![0-9A-Fa-f]{2}|[ \t]*+(?:\r?\n|\Z))")
+_EMPTY_LINE = Pattern(rb"(?:\A|\n)\r?\n")
+# RFC 2045 §5.1: parameter := attribute "=" value
+_BOUNDARY = Pattern(rb';[ \t]*+boundary[ \t]*+=[ \t]*+(?:"((?:[^"\\]|\\.)*+)"|([^ \t;]*+))', re.IGNORECASE)
+
+
+class EncodingFault(NamedTuple):
+    """The first thing that cannot be decoded. ``offset`` in the client's stream."""
+
+    what: str
+    offset: int
+    frame: int
+    time_ns: int
+
+
+class MimeBody:
+    """Feed it the body's bytes as they were sent; ``fault`` is the first thing wrong with their encoding."""
+
+    __slots__ = (
+        "_base",
+        "_batch",
+        "_blocks",
+        "_carry",
+        "_count",
+        "_delimiters",
+        "_encoding",
+        "_header",
+        "_leaf",
+        "_padded",
+        "_places",
+        "_total",
+        "fault",
+    )
+
+    def __init__(self, fields: dict[bytes, bytes], place: tuple[int, int, int]) -> None:
+        """``fields``: MIME fields of the message header. ``place``: offset, frame and time of its end."""
+        self.fault: EncodingFault | None = None
+        self._blocks: list[bytes] = []
+        self._batch = 0  # bytes in _blocks
+        self._carry = b""  # the line that goes on
+        self._base = 0  # bytes of the body in front of _carry
+        self._total = 0
+        self._places: list[tuple[int, int, int, int]] = [(0, *place)]  # bytes of the body before, and where that is
+        self._delimiters: list[bytes] = []
+        self._encoding = b""
+        self._header: bytearray | None = None  # of the part that begins
+        self._leaf = place  # where the part's body begins
+        self._count = 0  # characters of base64 in it
+        self._padded = False
+        if b"mime-version" in fields:
+            self._part(fields, 0)
+
+    @property
+    def watched(self) -> bool:
+        """Whether there is anything to look for in what comes."""
+        return self.fault is None and bool(self._delimiters or self._encoding)
+
+    def feed(self, block: bytes, offset: int, segments: Sequence[tuple[int, int, int]]) -> None:
+        """Take the next bytes; ``offset`` in the client's stream. ``segments``: offset, frame and time of what they
+        came in, in order; there may be earlier ones."""
+        first = max(0, bisect_right(segments, offset, key=itemgetter(0)) - 1)
+        self._places.append((self._total, offset, *segments[first][1:]))
+        for start, frame, time_ns in segments[first + 1 :]:
+            if start < offset + len(block):
+                self._places.append((self._total + start - offset, start, frame, time_ns))
+        self._total += len(block)
+        self._blocks.append(block)
+        self._batch += len(block)
+        if self._batch >= _BATCH:
+            self._work(over=False)
+
+    def finish(self) -> None:
+        """The body is complete."""
+        if self.watched:
+            self._work(over=True)
+            self._end_leaf()
+
+    # -- batches ---------------------------------------------------------------------------------------------------
+
+    def _work(self, *, over: bool) -> None:
+        data = self._carry + b"".join(self._blocks)
+        self._blocks, self._batch = [], 0
+        cut = len(data) if over else data.rfind(b"\n") + 1
+        if not cut and len(data) > 2 * _BATCH:
+            cut = len(data)  # no line is so long
+        at = 0
+        while at < cut and self.watched:
+            end, behind, level, last = self._delimiter(data, at, cut)
+            depth = len(self._delimiters)
+            used = self._text(data, at, end)
+            if len(self._delimiters) > depth:
+                at = used  # a multipart within: its delimiters come first
+                continue
+            if level < 0:
+                break
+            self._end_leaf()
+            del self._delimiters[level + (not last) :]
+            self._encoding = b""
+            self._header = None if last else bytearray()
+            at = behind
+        self._carry = data[cut:]
+        self._base += cut
+        keep = bisect_right(self._places, self._base, key=lambda place: place[0]) - 1
+        del self._places[:keep]
+
+    def _delimiter(self, data: bytes, start: int, stop: int) -> tuple[int, int, int, bool]:
+        """The next delimiter line (RFC 2046 §5.1.1): where it begins and ends, whose it is (-1: there is none), and
+        whether it is the last of its multipart."""
+        best = (stop, stop, -1, False)
+        for level, delimiter in enumerate(self._delimiters):
+            at = data.find(delimiter, start, best[0])
+            while at >= 0:
+                end = data.find(b"\n", at, stop) + 1 or stop
+                rest = data[at + len(delimiter) : end].rstrip(_BLANKS)
+                if rest in (b"", b"--") and (at == 0 or data[at - 1] == 0x0A):
+                    best = (at, end, level, bool(rest))
+                    break
+                at = data.find(delimiter, at + 1, best[0])
+        return best
+
+    def _text(self, data: bytes, start: int, stop: int) -> int:
+        """What stands between two delimiters, or a piece of it. Returns where its body begins."""
+        header = self._header
+        if header is not None:
+            known = len(header)
+            header += data[start:stop]
+            found = _EMPTY_LINE.search(header, max(0, known - 3))
+            if found is None:
+                if len(header) > _MAX_PART_HEADER:
+                    self._header = None
+                return stop
+            self._header = None
+            start += found.end() - known
+            self._part(read_header(bytes(header[: found.start()])).mime, self._base + start)
+        if start >= stop or not self.watched:
+            return start
+        if self._encoding == b"base64":
+            self._base64(data[start:stop], start)
+        elif self._encoding == b"quoted-printable":
+            wrong = _BAD_ESCAPE.search(data, start, stop)
+            if wrong is not None:
+                self._blame(
+                    'quoted-printable text holds "=" without two hexadecimal digits',
+                    self._place(self._base + wrong.start()),
+                )
+        return start
+
+    def _base64(self, text: bytes, start: int) -> None:
+        odd = text.translate(None, _ALPHABET + _BLANKS)
+        if odd.strip(b"="):
+            for wrong in _NOT_BASE64.finditer(text):
+                at = wrong.start()
+                stuffed = wrong[0] == b"." and text[at - 1 : at] in (b"", b"\n")
+                if not stuffed:
+                    self._blame(
+                        "base64 text holds a character outside its alphabet", self._place(self._base + start + at)
+                    )
+                    return
+        if odd or self._padded:
+            inside = _BEHIND_PADDING.search(b"=" + text if self._padded else text)
+            if inside is not None:
+                self._blame("base64 text goes on behind its padding", self._place(self._base + start + inside.start()))
+                return
+            self._padded = self._padded or b"=" in odd
+        # as many as are neither blanks nor stuffed dots; count() is faster than another translate()
+        self._count += len(text) - sum(map(text.count, _NOT_COUNTED))
+
+    # -- parts -----------------------------------------------------------------------------------------------------
+
+    def _part(self, fields: dict[bytes, bytes], at: int) -> None:
+        """A header was read, of the message or of a part; its body begins ``at``."""
+        self._encoding, self._leaf, self._count, self._padded = b"", self._place(at), 0, False
+        kind = fields.get(b"content-type", b"")
+        if kind[:10].lower() == b"multipart/":
+            self._multipart(kind)
+        else:
+            encoding = fields.get(b"content-transfer-encoding", b"").lower()
+            if encoding in {b"base64", b"quoted-printable"}:
+                self._encoding = encoding
+
+    def _multipart(self, kind: bytes) -> None:
+        found = _BOUNDARY.search(kind)
+        if found is None:
+            if b"boundary*" not in kind.lower():  # RFC 2231 §3: given in pieces, which nobody does
+                self._blame("a multipart has no boundary", self._leaf)
+            return
+        boundary = found[2] if found[1] is None else found[1].replace(b"\\", b"")
+        if not boundary or len(boundary) > _MAX_BOUNDARY:
+            self._blame(
+                f"the boundary of a multipart has {len(boundary)} characters; 1 to {_MAX_BOUNDARY} may be", self._leaf
+            )
+        elif len(self._delimiters) < _MAX_DEPTH:
+            self._delimiters.append(b"--" + boundary)
+
+    def _end_leaf(self) -> None:
+        if self._encoding == b"base64" and self._count % 4:
+            self._blame(f"base64 text has {self._count} characters, which is no multiple of four", self._leaf)
+
+    def _place(self, at: int) -> tuple[int, int, int]:
+        """Offset, frame and time of the body's byte ``at``."""
+        known = max(0, bisect_right(self._places, at, key=lambda place: place[0]) - 1)
+        before, offset, frame, time_ns = self._places[known]
+        return offset + at - before, frame, time_ns
+
+    def _blame(self, what: str, place: tuple[int, int, int]) -> None:
+        if self.fault is None:
+            self.fault = EncodingFault(what, *place)

@@ -1,0 +1,1 @@
+"""Commands with their replies, and the state on either side."""

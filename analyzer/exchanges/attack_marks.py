@@ -1,0 +1,214 @@
+"""What attacks look like, noticed while a conversation goes on: facts for the SEC rules, as marks on exchanges."""
+
+# These facts span more than one exchange (the second line of an AUTH LOGIN exchange is the password, the tenth refused
+# recipient makes a harvest), so a rule that sees one exchange at a time cannot find them. Nothing is judged here.
+# Secrets are looked at where they pass and not kept: what remains is the mechanism and the length of a user name.
+
+from __future__ import annotations
+
+import binascii
+import re
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from ...dissectors.lazy_regex import Pattern
+from ...dissectors.tables.verbs import VERBS
+from ..lines.protocol_detection import other_protocol
+from .exchange import Exchange, Mark
+from .state_table import Act
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..limits import Limits
+    from .state_table import Hello
+
+__all__ = ["Injection", "Login", "Watch", "hidden_command", "is_masked"]
+
+_PASSWORDS = frozenset({"PLAIN", "LOGIN"})
+_RUN = Pattern(r"([A-Z])\1{6}(?:[A-Z]|\1[A-Z])")
+_EXPOSED = frozenset({Act.MAIL, Act.AUTH})
+_CHUNKS = frozenset({Act.BDAT, Act.LAST})
+_NO_SUCH_USER = frozenset({550, 551, 553})
+_ASKED_FOR = frozenset({b"VRFY", b"EXPN"})
+_FIELD = Pattern(rb"[!-9;-~]+:")
+_HUGE_CHUNK = 1 << 31  # what a signed 32-bit integer no longer holds
+
+# A mechanism that sends a password or a token as it is: the line that carries it, the initial response being line 1.
+_SECRET_LINE = {"PLAIN": 1, "LOGIN": 2, "XOAUTH2": 1, "OAUTHBEARER": 1}
+_NO_SECRET = frozenset({b"", b"=", b"*"})
+_USER_FIELD = Pattern(rb"(?:user=|n,a=)([^\x01,]*)")
+
+# A verb behind a bare CR or LF, where the text goes on like a command.
+_HIDDEN = Pattern(rb"[\r\n]+(" + rb"|".join(sorted(VERBS)) + rb")(?=[ :\r\n]|\Z)", re.IGNORECASE)
+
+
+class Injection(Struct, frozen=True):
+    """Plain text behind STARTTLS: its first line, how many bytes it had, where it began."""
+
+    line: bytes
+    length: int
+    offset: int
+    frame: int
+    time_ns: int
+
+
+class Login:
+    """One AUTH exchange: ``mechanism``, lines of the client so far, and the user name's length in bytes, if known."""
+
+    __slots__ = ("lines", "mechanism", "user_length")
+
+    def __init__(self, mechanism: str) -> None:
+        self.mechanism = mechanism
+        self.lines = 0
+        self.user_length: int | None = None
+
+    def takes(self, line: bytes) -> bool:
+        """The client sent ``line`` (base64). Returns whether it carries a password or a token."""
+        self.lines += 1
+        text = _decoded(line)
+        if self.mechanism == "LOGIN" and self.lines == 1:
+            self.user_length = len(text)
+        if _SECRET_LINE.get(self.mechanism) != self.lines or line in _NO_SECRET:
+            return False
+        if self.mechanism == "PLAIN" and text.count(b"\0") == 2:
+            self.user_length = len(text.split(b"\0")[1])
+        elif self.mechanism in {"XOAUTH2", "OAUTHBEARER"}:
+            named = _USER_FIELD.search(text)
+            self.user_length = None if named is None else len(named[1])
+        return True
+
+
+class Watch:
+    """Marks exchanges of one connection, and holds what the marks alone do not tell."""
+
+    __slots__ = (
+        "_asked",
+        "_limit",
+        "_refused",
+        "beyond",
+        "beyond_count",
+        "foreign",
+        "greeting",
+        "harvest",
+        "in_foreign_header",
+        "injection",
+        "login",
+        "tls_lacking",
+        "upgrading",
+    )
+
+    def __init__(self, limits: Limits) -> None:
+        self._limit = limits.harvest_probes
+        self._asked = 0  # VRFY and EXPN
+        self._refused = 0  # recipients that do not exist
+        self.in_foreign_header = False  # the last line belonged to a request of another protocol
+        self.foreign: str | None = None  # that protocol
+        self.greeting: Exchange | None = None
+        self.harvest = ""  # what was used to look for addresses, once that is plain
+        self.injection: Injection | None = None
+        self.login: Login | None = None  # the last AUTH exchange
+        self.tls_lacking = False  # the client went on in plain text behind that 220
+        self.upgrading = False  # 220 to STARTTLS was sent and no TLS seen of the server
+        self.beyond: Exchange | None = None  # the first reply to what stands behind a look-alike of the end of data
+        self.beyond_count = 0
+
+    def command(self, x: Exchange) -> None:
+        """A command of any interest was sent: MAIL, RCPT, AUTH, BDAT, or one with a deviation or a bare CR or LF."""
+        command, act = x.command, x.act
+        assert command is not None
+        if act is Act.RCPT:
+            raw = x.raw
+            if b"%" in raw or b"!" in raw or raw.count(b"@") > 1:
+                x.marks |= Mark.ROUTED_RECIPIENT
+        elif act in _EXPOSED:
+            hello = None if x.state is None else x.state.hello
+            if hello is not None and not hello.secure and hello.lists("STARTTLS"):
+                x.marks |= Mark.EXPOSED
+            if act is Act.AUTH and command.mechanism is not None:
+                self.login = Login(command.mechanism)
+                if command.initial is not None:
+                    self._login_line(x, hello, command.initial)
+        elif act in _CHUNKS and (command.chunk_size or 0) >= _HUGE_CHUNK:
+            x.marks |= Mark.HUGE_CHUNK
+        if x.marks & (Mark.BARE_LF | Mark.BARE_CR) and x.end == b"\r\n" and hidden_command(x.raw) is not None:
+            x.marks |= Mark.HIDDEN_COMMAND
+        if command.spec is None or self.in_foreign_header:
+            self._foreign(x)
+
+    def hello(self, x: Exchange, keywords: Mapping[str, tuple[str, ...]]) -> None:
+        """An EHLO reply outside TLS lists ``keywords``."""
+        if "AUTH" in keywords and not _PASSWORDS.isdisjoint(name.upper() for name in keywords["AUTH"]):
+            x.marks |= Mark.CLEAR_OFFER
+        if "STARTTLS" not in keywords and any(map(is_masked, keywords)):
+            x.marks |= Mark.MASKED
+
+    def answer(self, x: Exchange) -> None:
+        """A line of an AUTH exchange was sent."""
+        if self.login is not None:
+            self._login_line(x, None if x.state is None else x.state.hello, x.raw)
+
+    def probed(self, x: Exchange, code: int) -> None:
+        """RCPT, or a command that is free at any time, was answered: is it one of many that look for addresses?"""
+        before = x.before
+        if before is None or not before.sure or before.hello.authenticated:
+            return
+        if x.act is Act.RCPT:
+            self._refused += code in _NO_SUCH_USER
+            many, what = self._refused == self._limit, f"RCPT, {self._refused} of them refused with {code}"
+        elif x.command is not None and x.command.verb in _ASKED_FOR:
+            self._asked += 1
+            many, what = self._asked == self._limit, f"VRFY or EXPN, {self._asked} of them"
+        else:
+            return
+        if many and not self.harvest:
+            self.harvest = what
+            x.marks |= Mark.HARVEST
+
+    def answered_beyond(self, x: Exchange) -> None:
+        """A reply came that answers nothing but what stands behind a look-alike of the end of data."""
+        x.marks |= Mark.BEYOND_END
+        self.beyond_count += 1
+        if self.beyond is None:
+            self.beyond = x
+
+    def _login_line(self, x: Exchange, hello: Hello | None, line: bytes) -> None:
+        assert self.login is not None
+        if self.login.takes(line) and hello is not None and not hello.secure:
+            x.marks |= Mark.CLEAR_PASSWORD
+
+    def _foreign(self, x: Exchange) -> None:
+        """Is it a request of another protocol, or a header line of one?"""
+        protocol = other_protocol(x.raw)
+        if protocol is not None:
+            x.marks = (x.marks | (Mark.FOREIGN if self.foreign is None else Mark.SKIPPED)) & ~Mark.HASTY
+            self.foreign = self.foreign or protocol
+            self.in_foreign_header = protocol == "HTTP"
+        elif self.in_foreign_header:
+            empty = not x.raw.strip()
+            self.in_foreign_header = bool(_FIELD.match(x.raw))
+            if empty or self.in_foreign_header:
+                x.marks = (x.marks | Mark.SKIPPED) & ~Mark.HASTY
+
+
+def is_masked(keyword: str) -> bool:
+    """Whether ``keyword`` (upper case) looks like STARTTLS overwritten by somebody on the way: one letter eight times,
+    the last one perhaps another, or STARTTLS with one or two other letters."""
+    if _RUN.fullmatch(keyword):
+        return True
+    same = sum(a == b for a, b in zip(keyword, "STARTTLS", strict=False))
+    return len(keyword) == len("STARTTLS") and 6 <= same < len("STARTTLS")
+
+
+def hidden_command(line: bytes) -> re.Match[bytes] | None:
+    """A verb behind a bare CR or LF of ``line`` (group 1), with a command before it."""
+    found = _HIDDEN.search(line)
+    return found if found is not None and line[: found.start()].strip() else None
+
+
+def _decoded(line: bytes) -> bytes:
+    try:
+        return binascii.a2b_base64(line)
+    except binascii.Error:
+        return b""

@@ -1,0 +1,246 @@
+"""The ground of a conversation: all that it remembers, and how what happened gets to the judge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from ...dissectors.lines.commands import parse_command
+from ..lines.client_reader import ClientReader, Mode
+from ..lines.server_reader import ServerReader
+from ..streams.stream import Kept
+from .attack_marks import Watch
+from .command_marks import Usage
+from .exchange import Exchange, Mark
+from .lifecycle import Course
+from .prediction import predict
+from .session import Session
+from .state_table import NO_KEYWORDS, Act, Hello, Phase, State
+from .turns import NO_DETAIL, Detail, Dialogue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .. import model
+    from ..limits import Limits
+    from ..lines.client_reader import ClientHandler
+    from ..lines.server_reader import ServerHandler
+    from .interfaces import ContentTap, Judge, Judged
+
+__all__ = ["Ground"]
+
+
+class Ground:
+    """State of one connection, and the end of each exchange: predicted, judged, listed."""
+
+    def __init__(
+        self,
+        record: model.Connection,
+        judge: Judge,
+        limits: Limits,
+        clock: Callable[[int], str],
+        *,
+        profile_fixed: bool = False,
+        detail: Detail = NO_DETAIL,
+        tap: ContentTap | None = None,
+    ) -> None:
+        self.record = record
+        self.findings = record.findings
+        self.profile = record.profile
+        self.midstream = record.opening == "midstream"
+        self.session = Session(midstream=self.midstream, extensions=self.profile != "rfc821")
+        self.time = clock
+        self.greeted = self.midstream
+        self.kept = Kept()  # counts what is kept of all connections, where there are more
+        self.beheaded = False  # the server's SYN was lost, and with it perhaps what came first
+        self.client_seen = False
+        self.server_seen = False
+        self.counts: dict[str, int] = {}  # findings by rule, unlisted ones too
+        self.individual = False  # one of them is of a rule whose findings hang on more than the dialogue
+        self.conflicts: list[tuple[model.Side, int, int, int]] = []
+        self.overlaps: dict[model.Side, tuple[int, list[tuple[int, bytes]]] | None] = {}  # segments of the first ones
+        self.injected: Exchange | None = None  # the STARTTLS behind which plain text was injected
+        self.judge = judge
+        self.watch = Watch(limits)
+        self.course = Course()
+        self.astray = False  # the server takes for commands what is none: a reply may answer what nobody can tell
+        self._usage = Usage(self.profile)
+        self.limits = limits
+        self._profile_fixed = profile_fixed
+        self._tap = tap
+        self._dialogue = Dialogue(record, limits, clock, detail)
+        self._reader = ClientReader(cast("ClientHandler", self), limits)  # the layers above make it one
+        self._server = ServerReader(cast("ServerHandler", self), limits)
+        self._skipping = self.midstream  # client lines count only from the next command that is certainly one
+        self._passed = False  # something of the client was lost or skipped, and no reply came since
+        self._adrift = False  # what was skipped may be answered yet: replies need not pair with what came behind it
+        self._answers_unseen = False  # the server has more of the client than was captured, or its FIN
+        self._spoken = False  # a reply came since skipping began, or what comes begins with a line
+        self._replied = False  # a reply came, and no line of the client since
+        self._early = False  # the client's first byte came before the server's
+        self._hello_after_login: Exchange | None = None
+        self._layer_due = False  # what the client sends next may be no SMTP any more
+        self._ended_early = False  # the server refused the message before its end
+        self._lost_replies = False  # some of what is due was answered in a gap
+        self._lost_until = 0  # and that gap ends here
+        self._presuming = False  # no reply can come any more
+        self._peer_heard = -1
+        self._chunk: Exchange | None = None
+        self._chunk_turn = -1
+        self._unended = False  # the line that the server had begun when the client sent more may lack its end
+        self._overtaken: Exchange | None = None  # its reply had begun and not ended when the client sent more
+        self._text: list[Exchange] = []  # lines that may be mail data sent although DATA was refused
+        self._rest: tuple[bytes, int, int, int] | None = None  # behind an end of data that only the server saw
+        self._tls_seen = False
+        self._tls_place = (-1, 0, 0, 0)  # turn, offset, frame and time of the client's first TLS record
+        self._inside_from = -1  # turn behind which the dialogue is inside TLS, where that was decrypted
+        self.last: Exchange | None = None  # what was answered last
+        self.asked: list[tuple[Sequence[Judged], Exchange | None]] | None = None  # who was asked of what; None: unkept
+        self._unjudged: Exchange | None = None  # a message with a look-alike end: what comes next tells more of it
+
+    @property
+    def uneventful(self) -> bool:
+        """Whether the connection ran and ended as it should: nothing is left to ask about it as a whole."""
+        return (
+            self.session.state.phase is Phase.QUIT
+            and self.course.quiet
+            and not self.midstream
+            and not self.conflicts
+            and self.certain
+        )
+
+    def part(self) -> None:
+        """It is finished, and nothing more comes: leave the readers, who know it, and be no circle with them."""
+        del self._reader, self._server
+
+    @property
+    def readers(self) -> tuple[ClientReader, ServerReader]:
+        """Who reads the bytes of either side."""
+        return self._reader, self._server
+
+    @property
+    def certain(self) -> bool:
+        """Whether both sides are in view: otherwise a finding may have an excuse that was not captured."""
+        return self.client_seen and self.server_seen
+
+    def _sent(self, x: Exchange, seen: int) -> None:
+        session = self.session
+        if self._unjudged is not None:
+            self._judge_content()
+        session.sent(x, seen)
+        if self._adrift:
+            x.doubted, x.sure = True, False
+        self._usage.sent(x, one_sided=not self.server_seen)
+        if len(session.due) > self.limits.unanswered_commands > 0:
+            x.marks |= Mark.FLOOD
+        if len(session.due) > self.limits.outstanding > 0:
+            self._note(f"more than {self.limits.outstanding} commands waited for replies: the oldest are not paired")
+            self._give_up(max(1, self.limits.outstanding // 10))  # many at once: what is left is then in doubt
+            session.doubt()
+        if self._server.unfinished and len(session.due) == 2 and seen >= 0:
+            self._overtaken = session.due[0]
+        self._unended = self._server.mid_line and seen >= 0
+
+    def _predict(self, x: Exchange) -> None:
+        if x.command is not None:
+            self._dialogue.predicted(x, predict(x, self.profile, self.session.causes.disputed))
+
+    def _settle(self, x: Exchange) -> None:
+        """``x`` has its reply, or will never have one."""
+        if x in self._text:
+            return  # judged when it is clear what it is
+        if not self.server_seen:
+            x.without_order()
+        self.judge.exchange(x, self)
+        if x.act is Act.END or (x.act is Act.LAST and x is not self._chunk):
+            self._content_over(x)
+
+    def _content_over(self, x: Exchange) -> None:
+        """A message is complete and answered: list it, and let the rules look at it."""
+        content = x.content
+        if content is None:
+            return
+        if x.transaction is not None and x.transaction.referred:
+            content.missing += 1  # what BURL pointed at
+        self._dialogue.deliver(x, content)
+        if self._tap is not None:
+            self._tap.over(content, x)
+        self.astray = self.astray or content.lookalike is not None
+        if content.header_8bit is not None and x.transaction is not None and x.transaction.smtputf8:
+            x.marks = Mark.CONTENT_UTF8 | (x.marks & Mark.HONOURED)
+            self.judge.exchange(x, self)
+        if content.lookalike is None or x.marks & Mark.HONOURED or self._presuming:
+            self.judge.content(x, self)
+        else:
+            self._unjudged = x
+
+    def _judge_content(self) -> None:
+        """What the server made of a look-alike end is known as far as it ever will be."""
+        x, self._unjudged = self._unjudged, None
+        assert x is not None
+        self.judge.content(x, self)
+        self.watch.beyond, self.watch.beyond_count = None, 0
+
+    def _inside_tls(self) -> State:
+        """The state behind a TLS handshake: what was known is forgotten (RFC 3207 §4.2), except who the client is where
+        TLS itself told that."""
+        login, known = self.watch.login, self.session.state.hello.authenticated
+        external = known and login is not None and login.mechanism == "EXTERNAL"
+        return State(Phase.GREETED, Hello(keywords=NO_KEYWORDS, authenticated=external, secure=True))
+
+    def _unwanted_tls(self) -> None:
+        """The client began TLS where the server speaks in the clear."""
+        self.watch.foreign = "TLS"
+        self._event(Mark.FOREIGN, *self._tls_place)
+
+    def _event(
+        self, mark: int, turn: int, offset: int, frame: int, time_ns: int, line: bytes = b"", breaks: str | None = None
+    ) -> None:
+        """Something happened that is neither command nor reply: let the rules look at it."""
+        x = Exchange(Act.EVENT, parse_command(line) if line else None, turn, offset, frame, time_ns)
+        x.raw = line
+        x.length = len(line)
+        x.marks, x.breaks = mark, breaks
+        x.before = x.state = self.session.state
+        x.sure = x.before.sure
+        self.judge.exchange(x, self)
+
+    def _give_up(self, count: int) -> None:
+        for x in self.session.give_up(count):
+            x.sure = False
+            self._settle(x)
+
+    def keeps(self, count: int) -> None:
+        """A reader keeps so many bytes for later."""
+        self.kept.grown += count
+
+    @property
+    def weight(self) -> int:
+        """Bytes that its readers keep, about."""
+        return self._reader.weight + self._server.weight
+
+    def long_line(self) -> None:
+        """A line of either side is longer than the limit."""
+        self._note(f"a line is longer than {self.limits.line_bytes} bytes: only these were looked at")
+
+    def long_reply(self) -> None:
+        """A reply is longer than the limit."""
+        limit = self.limits.reply_bytes
+        self._note(f"a reply is longer than {limit} bytes: it was read as several, lines without a code left out")
+
+    def _note(self, text: str) -> None:
+        """Say something about the whole connection, once."""
+        if text not in self.record.notes:
+            self.record.notes.append(text)
+
+    def _stop(self, why: str) -> None:
+        self.record.notes.append(why)
+        self.course.stopped = why
+        self._reader.discard_held()
+        self._reader.mode = Mode.OPAQUE
+        self._server.opaque = True
+
+    def _end_text(self) -> None:
+        lines, self._text = self._text, []
+        for x in lines:
+            if x.reply_end >= 0:
+                self.judge.exchange(x, self)

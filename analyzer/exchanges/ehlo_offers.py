@@ -1,0 +1,140 @@
+"""What an EHLO reply offers, and what a client uses without it: commands, parameters, sizes, limits (RFC 5321 §2.2.1).
+
+Keywords that are None were not captured: they say nothing against anybody.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...dissectors.tables.keywords import KEYWORDS, LINE_INCREMENTS, keyword_for
+from .state_table import Act
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...dissectors.lines.commands import Command
+    from .exchange import Exchange
+    from .state_table import Hello
+
+    Keywords = Mapping[str, tuple[str, ...]]
+
+__all__ = [
+    "announced_limit",
+    "announced_size",
+    "command_keyword",
+    "contradicts",
+    "line_limit",
+    "mechanisms",
+    "missing_command",
+    "missing_offer",
+    "missing_parameters",
+]
+
+MAX_LINE = 512  # octets of a command line with its CRLF, without extensions (RFC 5321 §4.5.3.1.4)
+MAX_DIGITS = 20  # of a number in an EHLO reply (RFC 1870 §3); longer ones are no number
+
+_COMMANDS = {
+    b"STARTTLS": "STARTTLS",
+    b"AUTH": "AUTH",
+    b"BDAT": "CHUNKING",
+    b"BURL": "BURL",
+    b"ETRN": "ETRN",
+    b"ATRN": "ATRN",
+    b"XCLIENT": "XCLIENT",
+    b"XFORWARD": "XFORWARD",
+}
+
+
+def command_keyword(verb: bytes) -> str | None:
+    """EHLO keyword without which ``verb`` must not be used; None: it belongs to the base protocol."""
+    return _COMMANDS.get(verb)
+
+
+def missing_command(command: Command, hello: Hello) -> str | None:
+    """The keyword that ``command`` needs and ``hello`` does not list; None: nothing is missing."""
+    keyword = _COMMANDS.get(command.verb)
+    return keyword if keyword is not None and hello.keywords is not None and keyword not in hello.keywords else None
+
+
+def mechanisms(hello: Hello) -> frozenset[str]:
+    """SASL mechanisms that ``hello`` lists, in upper case (RFC 4954 §3)."""
+    return frozenset(name.upper() for name in (hello.keywords or {}).get("AUTH", ()))
+
+
+def missing_parameters(command: Command, hello: Hello) -> list[str]:
+    """Parameters of MAIL or RCPT whose extension ``hello`` does not list.
+
+    A parameter that nobody registered may belong to a keyword that nobody registered either: where the server lists
+    one, it is not counted.
+    """
+    keywords = hello.keywords
+    if keywords is None:
+        return []
+    missing = []
+    for name, value in command.parameters.items():
+        needed = keyword_for(name, value)
+        if needed is None:
+            if name.replace("-", "").isalnum() and all(keyword in KEYWORDS for keyword in keywords):
+                missing.append(name)
+        elif needed not in keywords:
+            missing.append(name)
+    return missing
+
+
+def missing_offer(x: Exchange, hello: Hello) -> str | None:
+    """What ``x`` uses though ``hello`` did not offer it: a keyword, a parameter or "AUTH MECHANISM"; else None."""
+    command = x.command
+    if command is None or hello.keywords is None:
+        return None
+    keyword = _COMMANDS.get(command.verb)
+    if keyword is not None:
+        if keyword not in hello.keywords:
+            return keyword
+        if x.act is Act.AUTH and command.mechanism is not None and command.mechanism not in mechanisms(hello):
+            return f"AUTH {command.mechanism}"
+    if x.act in {Act.MAIL, Act.RCPT} and command.argument is not None and b" " in command.argument:
+        for name, value in command.parameters.items():
+            needed = keyword_for(name, value)
+            if needed is None or needed not in hello.keywords:
+                return name
+    return None
+
+
+def contradicts(keywords: Keywords, *, secure: bool) -> bool:
+    """Whether an EHLO reply lists a keyword without the one that it depends on, or STARTTLS inside TLS."""
+    return (
+        ("SMTPUTF8" in keywords and "8BITMIME" not in keywords)  # RFC 6531 §3.1
+        or ("BINARYMIME" in keywords and "CHUNKING" not in keywords)  # RFC 3030 §3
+        or (secure and "STARTTLS" in keywords)  # RFC 3207 §4.2
+    )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= MAX_DIGITS else None
+
+
+def announced_size(hello: Hello) -> int | None:
+    """Octets of the largest message that the server takes (RFC 1870 §4); None where it names no such number."""
+    values = (hello.keywords or {}).get("SIZE", ())
+    return (_number(values[0]) or None) if values else None
+
+
+def announced_limit(hello: Hello, name: str) -> int | None:
+    """Value of the limit ``name`` (MAILMAX, RCPTMAX, RCPTDOMAINMAX) that LIMITS announces (RFC 9422 §4), else None."""
+    for pair in (hello.keywords or {}).get("LIMITS", ()):
+        word, _, value = pair.partition("=")
+        if word.upper() == name:
+            return _number(value) or None
+    return None
+
+
+def line_limit(command: Command, hello: Hello | None) -> int:
+    """Octets, CRLF included, that the line of ``command`` may have (RFC 5321 §4.5.3.1.4).
+
+    ``hello``: what was offered; None, or unknown keywords: whatever could have been.
+    """
+    keywords = None if hello is None else hello.keywords
+    verb = "MAIL" if command.verb in {b"SEND", b"SOML", b"SAML"} else command.name or ""
+    increments = LINE_INCREMENTS.get(verb, {})
+    return MAX_LINE + sum(octets for name, octets in increments.items() if keywords is None or name in keywords)

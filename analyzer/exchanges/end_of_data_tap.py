@@ -1,0 +1,192 @@
+"""What six kinds of reader take for the end of each message, and what the server did: the tap behind
+``smtpwire show --end-of-data``."""
+
+# Theory
+# ------
+# A reader that is stricter than the server does not stop where the server did: it takes what follows for mail data. So
+# where the server took a look-alike for the end, the client's stream is followed beyond it, until every reader has
+# seen an end or the limit is reached.
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from ..content.end_of_data import EndFinder, Ending, differs
+from ..model import Connection, ReplyTurn
+
+if TYPE_CHECKING:
+    from ..content.mail_data import Content
+    from ..streams.stream import Deliver
+    from .exchange import Exchange
+
+__all__ = ["EndTap", "EndView", "Seen", "answered_beyond"]
+
+SHOWN = 200  # bytes of the line behind a mark
+FOLLOWED = 1 << 20  # bytes that are read behind an end that only the server saw
+
+Deed = Literal["ended there", "went on", "refused", "unknown"]
+
+
+@dataclass(slots=True)
+class Seen:
+    """The end that a reader sees: where its dot stands, and the first line behind the mark."""
+
+    ending: Ending
+    offset: int = -1  # in the client's stream
+    frame: int = 0
+    behind: bytearray = field(default_factory=bytearray)
+
+    @property
+    def line(self) -> bytes:
+        """The first line behind the mark."""
+        return bytes(self.behind).lstrip(b"\r\n").split(b"\n", 1)[0].split(b"\r", 1)[0]
+
+
+@dataclass(slots=True)
+class EndView:
+    """One message. ``deed``: what the server made of the first look-alike of the end, whose bytes are ``lookalike``;
+    ``code``: its reply, 0: not seen. ``whole``: every byte that was read is in the capture."""
+
+    offset: int
+    frame: int
+    seen: list[Seen]
+    lookalike: bytes = b""
+    deed: Deed = "unknown"
+    code: int = 0
+    whole: bool = True
+
+    @property
+    def differs(self) -> bool:
+        """Whether the readers disagree."""
+        return differs([one.ending for one in self.seen])
+
+
+class _Sink:
+    """Reads one message for all readers (a ``ContentSink``)."""
+
+    def __init__(self, content: Content) -> None:
+        self.content = content
+        self.view = EndView(content.offset, content.frame, [Seen(ending) for ending in EndFinder().endings])
+        self.turn = -1
+        self._finder = EndFinder()
+        self._read = 0  # bytes, missing ones counted
+        self._beyond = 0
+
+    def take(self, stored: bytes, sent: bytes) -> None:
+        """See ``ContentSink``."""
+        self._feed(sent, 0)
+
+    def lose(self, length: int) -> None:
+        """See ``ContentSink``."""
+        self._finder.skip(length)
+        self._read += length
+        self.view.whole = False
+
+    def cut(self, size: int, kept_back: bytes) -> None:
+        """See ``ContentSink``."""
+        self._feed(kept_back, 0)
+        self.view.lookalike = b"\r\n" + kept_back if kept_back else b""
+
+    def follow(self, data: bytes, offset: int, frame: int) -> bool:
+        """What the client sent behind an end that only the server saw. Returns whether more is wanted."""
+        if offset != self.content.offset + self._read:
+            return False  # something is missing
+        self._feed(data, frame)
+        self._beyond += len(data)
+        return not self._finder.settled and self._beyond < FOLLOWED
+
+    def over(self) -> None:
+        """Nothing more comes."""
+        if self.content.complete and not self.content.cut:
+            self._feed(b".\r\n", 0)
+        self._note(self._finder.close(), b"", 0)
+
+    def _feed(self, data: bytes, frame: int) -> None:
+        start = self._read
+        self._read += len(data)
+        for one in self.view.seen:
+            if one.offset >= 0 and len(one.behind) < SHOWN:
+                one.behind += data[: SHOWN - len(one.behind)]
+        self._note(self._finder.feed(data), data, start, frame)
+
+    def _note(self, found: list[int], data: bytes, start: int, frame: int = 0) -> None:
+        for number in found:
+            one = self.view.seen[number]
+            one.ending = self._finder.endings[number]
+            one.offset = self.content.offset + one.ending.at
+            one.frame = frame or self.content.where(one.offset)[0]
+            behind = max(0, one.ending.end - start)
+            one.behind += data[behind : behind + SHOWN]
+
+
+class EndTap:
+    """Reads the messages of one connection (a ``ContentTap``). ``everything``: those too whose end is plain."""
+
+    def __init__(self, record: Connection, *, everything: bool) -> None:
+        self.messages = 0
+        self._record = record
+        self._everything = everything
+        self._kept: list[_Sink] = []
+        self._following: _Sink | None = None
+
+    def begin(self, content: Content, transaction: object) -> _Sink | None:
+        """See ``ContentTap``. The end of BDAT chunks is counted, nobody looks for it."""
+        if content.chunked:
+            return None
+        self.messages += 1
+        return _Sink(content)
+
+    def over(self, content: Content, x: Exchange) -> None:
+        """See ``ContentTap``."""
+        sink = content.sink
+        if not isinstance(sink, _Sink):
+            return
+        if content.cut:
+            self._following = sink
+        else:
+            sink.over()
+        if not (self._everything or content.cut or sink.view.differs):
+            return
+        sink.turn = x.turn
+        sink.view.code = x.code
+        sink.view.frame = content.frame
+        sink.view.lookalike = sink.view.lookalike or content.lookalike_form
+        self._kept.append(sink)
+
+    def overhear(self, deliver: Deliver) -> Deliver:
+        """See ``ContentTap``."""
+
+        def heard(data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
+            if self._following is not None and not self._following.follow(data, offset, frame):
+                self._following = None
+            deliver(data, offset, frame, time_ns, seen)
+
+        return heard
+
+    def finish(self) -> list[EndView]:
+        """The connection is over: what there is to show of it."""
+        for sink in self._kept:
+            if sink.content.cut:
+                sink.over()
+            sink.view.deed = self._deed(sink)
+        return [sink.view for sink in self._kept]
+
+    def _deed(self, sink: _Sink) -> Deed:
+        if sink.content.cut or answered_beyond(self._record, sink.turn):
+            return "ended there"
+        code = sink.view.code
+        return "refused" if code >= 400 else "went on" if 200 <= code < 300 else "unknown"
+
+
+def answered_beyond(record: Connection, turn: int) -> bool:
+    """Whether the server answered more than the message ``turn`` of the dialogue, before the client said any more: it
+    took something inside the message for its end, and what stands behind for commands."""
+    if turn < 0:
+        return False
+    for later in record.dialogue[turn + 1 :]:
+        if later.side == "client":
+            return False
+        if isinstance(later, ReplyTurn) and later.answers is None and later.code != 421:
+            return True
+    return False

@@ -1,0 +1,93 @@
+"""Which replies go with what was sent: the success that is due, and every code that the RFCs list (RFC 5321 §4.3.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...dissectors.tables.codes import (
+    CONTENT,
+    GREETING,
+    INSIDE_TLS,
+    UNAUTHENTICATED_EXEMPT,
+    UNKNOWN_COMMAND,
+    allowed_codes,
+)
+from ...dissectors.tables.keywords import KEYWORDS
+from .state_table import Act
+
+if TYPE_CHECKING:
+    from ...dissectors.lines.replies import Reply
+    from .exchange import Exchange
+    from .state_table import Hello
+
+__all__ = ["is_usual", "listed_codes", "odd_status"]
+
+_OK = frozenset({250})
+_AUTH = frozenset({235, 334})
+_USUAL: dict[Act, frozenset[int]] = {
+    Act.GREETING: frozenset({220}),
+    Act.EHLO: _OK,
+    Act.HELO: _OK,
+    Act.MAIL: _OK,
+    Act.RCPT: _OK,
+    Act.DATA: frozenset({354}),
+    Act.END: _OK,
+    Act.BDAT: _OK,
+    Act.LAST: _OK,
+    Act.RSET: _OK,
+    Act.AUTH: _AUTH,
+    Act.ANSWER: _AUTH,
+    Act.STARTTLS: frozenset({220}),
+    Act.QUIT: frozenset({221}),
+}
+
+
+def is_usual(act: Act, code: int) -> bool:
+    """Whether ``code`` is the reply of success, about which there is nothing to ask. False where several may be."""
+    return code in _USUAL.get(act, ())
+
+
+def _row(x: Exchange) -> str | None:
+    """The row of the table of replies that ``x`` belongs to; None: nothing is said of it."""
+    command = x.command
+    if x.act is Act.GREETING:
+        return GREETING
+    if x.act is Act.ANSWER:
+        return "AUTH"
+    if x.act is Act.END:
+        return CONTENT
+    if command is None or command.name is None:
+        return None
+    if x.act is Act.LAST and command.verb == b"BDAT":
+        return CONTENT
+    if command.spec is None:
+        # a verb that an extension without a table of replies defines (VERB, ONEX) is not unknown
+        return None if command.name in KEYWORDS or command.name.startswith("X") else UNKNOWN_COMMAND
+    return command.name
+
+
+def listed_codes(x: Exchange, hello: Hello, profile: str) -> frozenset[int] | None:
+    """Codes that may answer ``x`` where ``hello`` is in force; None where nothing is said of them."""
+    row = _row(x)
+    if row is None:
+        return None
+    codes = allowed_codes(row, rfc821=profile == "rfc821", lmtp=profile == "lmtp")
+    if codes is None:
+        return None
+    if hello.secure:
+        codes |= INSIDE_TLS
+    if row not in UNAUTHENTICATED_EXEMPT and (hello.lists("AUTH") or hello.lists("STARTTLS")):
+        codes |= {530}
+    if profile == "submission":
+        codes |= {550, 554}  # RFC 6409 §4.1: refusals for reasons of policy
+    return codes
+
+
+def odd_status(reply: Reply) -> bool:
+    """Whether an enhanced status code may be missing or wrong (RFC 2034 §4); many lines need a closer look."""
+    status, first = reply.enhanced, reply.code // 100
+    if first == 3:
+        return False
+    if status is None or ord(status[0]) - 48 != first or len(reply.texts) > 1:
+        return True
+    return len(status) == len(reply.texts[0])  # RFC 2034 §3: a space follows it always

@@ -1,0 +1,172 @@
+"""How a connection went on and ended: pauses, what was lost, the first farewell, and what was open at the first FIN."""
+
+# Two clocks run here, the last byte of either side, and they cost one comparison for each segment of the client. All
+# else is noted when it happens, which is rarely; rules ask for it once the connection is over.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from ..lines.client_reader import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .. import model
+    from ..content.mail_data import Content
+    from ..lines.client_reader import ClientReader
+    from .exchange import Exchange
+
+__all__ = ["PAUSE_NS", "Closing", "Course", "Drip", "Farewell"]
+
+SECOND = 1_000_000_000
+PAUSE_NS = SECOND  # a client that is silent for longer may be one that drips
+SLOW_LINE_NS = 300 * SECOND  # RFC 5321 §4.5.3.2: no command has to be waited for longer
+_MAIL_DATA = frozenset({Mode.CONTENT, Mode.CHUNK})
+SLOW_DATA_NS = 180 * SECOND  # RFC 5321 §4.5.3.2.5: between two blocks of mail data
+
+
+class Closing(Struct, frozen=True):
+    """The first FIN or RST of a connection. ``how``: as ``streams.How`` says.
+
+    ``first``: no end of the other side was lost in front of it.
+    ``client_idle_ns``: since the last byte of the client, ``waited_ns``: since the last byte of either side.
+    ``waiting``: what the client had sent, the server received and not answered, in order.
+    """
+
+    side: model.Side
+    how: str
+    frame: int
+    time_ns: int
+    client_idle_ns: int
+    waited_ns: int
+    waiting: tuple[Exchange, ...]
+    first: bool
+
+    @property
+    def certain(self) -> bool:
+        """Whether this is who closed; else it is the likely reading of an ACK, and its time is not known."""
+        return self.first and self.how != "unseen"
+
+
+class Farewell(Struct, frozen=True):
+    """The first 221, 421 or 521. ``idle_ns``: how long the client had been silent, -1 where it waited for a reply."""
+
+    x: Exchange
+    code: int
+    idle_ns: int
+
+
+class Drip(Struct, frozen=True):
+    """Something that the client sent so slowly that it tied up the server. ``line``: a command line, else mail data."""
+
+    line: bool
+    ns: int
+    offset: int
+    frame: int
+    time_ns: int
+
+
+class Course:
+    """Facts about one connection as a whole; times are nanoseconds since 1970, 0 where there is none yet."""
+
+    __slots__ = (
+        "captured",
+        "client_ns",
+        "closing",
+        "drip",
+        "farewell",
+        "first_gap",
+        "hanging",
+        "inside",
+        "lost",
+        "lost_to",
+        "opaque",
+        "quit_sent",
+        "server_ns",
+        "server_tls",
+        "started",
+        "stopped",
+    )
+
+    def __init__(self) -> None:
+        self.client_ns = 0  # last byte of the client
+        self.server_ns = 0
+        self.server_tls = False  # the server sent TLS records
+        self.started = (0, 0)  # frame and time of the first byte
+        self.captured: bool | None = None  # segments of both directions are in the capture; None: not told
+        self.lost = {"client": 0, "server": 0}  # missing bytes that would have been read
+        self.lost_to = -1  # and up to where, of the client
+        self.first_gap: tuple[int, int, int] | None = None  # offset, frame and time
+        self.stopped: str | None = None  # why decoding stopped before the end
+        self.drip: Drip | None = None
+        self.quit_sent = False
+        self.farewell: Farewell | None = None
+        self.closing: Closing | None = None
+        self.inside: Content | None = None  # mail data whose end had not come when all was over
+        self.opaque = False  # what came last could not be read
+        self.hanging: tuple[bytes, int, int, int] | None = None  # a reply whose last line never came
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing noteworthy happened, apart from how it ended."""
+        return (
+            self.drip is None
+            and self.first_gap is None
+            and self.stopped is None
+            and self.hanging is None
+            and self.captured is not False
+        )
+
+    def begin(self, frame: int, time_ns: int) -> None:
+        """The first byte of a side."""
+        if not self.started[0]:
+            self.started = (frame, time_ns)
+
+    def paused(self, reader: ClientReader, offset: int, frame: int, time_ns: int) -> None:
+        """The client goes on, at ``offset``, after a pause of more than PAUSE_NS."""
+        if self.drip is not None or not self.client_ns:
+            return
+        length, began, first_frame, since_ns = reader.unfinished
+        if reader.mode is Mode.COMMAND and length:
+            if time_ns - since_ns >= SLOW_LINE_NS:
+                self.drip = Drip(True, time_ns - since_ns, began, first_frame, since_ns)
+            return
+        pause, content = time_ns - self.client_ns, reader.content
+        if pause > SLOW_DATA_NS and content is not None and content.begun and reader.mode in _MAIL_DATA:
+            self.drip = Drip(False, pause, offset, frame, time_ns)
+
+    def lose(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
+        """``length`` bytes of ``side`` that would have been read are not in the capture."""
+        self.lost[side] += length
+        if side == "client":
+            self.lost_to = offset + length
+        if self.first_gap is None:
+            self.first_gap = (offset, frame, time_ns)
+
+    def part(self, x: Exchange, code: int, time_ns: int, *, asked: bool) -> None:
+        """The server said that it closes; ``asked``: it answered something."""
+        if self.farewell is None:
+            idle = -1 if asked or not self.client_ns else time_ns - self.client_ns
+            self.farewell = Farewell(x, code, idle)
+
+    def close(
+        self, side: model.Side, how: str, frame: int, time_ns: int, due: Iterable[Exchange], seen: int, other: int
+    ) -> Closing | None:
+        """``side`` ended its stream. ``seen``: bytes of the other that it had acknowledged, -1: unknown. ``other``:
+        how many there were. Returns what is noted, if it is the first end."""
+        if self.closing is not None:
+            return None
+        received = tuple(x for x in due if side == "client" or seen < 0 or _end(x) <= seen)
+        last = max(self.client_ns, self.server_ns)
+        client_idle = time_ns - self.client_ns if self.client_ns else -1
+        self.closing = Closing(side, how, frame, time_ns, client_idle, time_ns - last, received, other != self.lost_to)
+        return self.closing
+
+
+def _end(x: Exchange) -> int:
+    """Offset behind the last byte of what was sent."""
+    end = x.offset + x.length
+    return end if x.content is None else max(end, x.content.end_offset)

@@ -1,0 +1,133 @@
+"""What a server that follows the RFC answers to a command in the state that it is in."""
+
+# The order of the tests is the order in which a server finds out: out of order (whatever the syntax), unknown verb,
+# syntax, missing permission. Where the RFC leaves the answer open, or the state is a guess, it is "unknown": a
+# prediction is only worth something if it is never a bluff.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...dissectors.lines.commands import DeviationKind
+from .ehlo_offers import command_keyword, mechanisms, missing_offer
+from .exchange import Mark
+from .state_table import Act, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from ...dissectors.lines.commands import Command
+    from ..model import Predicted
+    from .exchange import Exchange
+    from .state_table import State
+
+__all__ = ["predict"]
+
+_BAD_ARGUMENT = frozenset(
+    {
+        DeviationKind.BAD_HELLO_ARGUMENT,
+        DeviationKind.MALFORMED_PATH,
+        DeviationKind.SPACE_AROUND_COLON,
+        DeviationKind.NULL_RECIPIENT,
+        DeviationKind.BAD_PARAMETER_SYNTAX,
+        DeviationKind.BAD_PARAMETER_VALUE,
+        DeviationKind.DUPLICATE_PARAMETER,
+        DeviationKind.ARGUMENT_NOT_ALLOWED,
+        DeviationKind.ARGUMENT_MISSING,
+        DeviationKind.BAD_BDAT_SYNTAX,
+        DeviationKind.BAD_AUTH_ENCODING,
+        DeviationKind.BAD_ADDRESS_LITERAL,
+    }
+)
+_OPEN_IN_TRANSACTION = frozenset({Act.STARTTLS, Act.ETRN, Act.XCLIENT})
+_TRANSACTION = frozenset({Phase.MAIL, Phase.RCPT})
+
+
+def predict(  # noqa: PLR0911 - one return for each reason
+    x: Exchange, profile: str, disputed: Container[Act] = ()
+) -> Predicted:
+    """The reply due to ``x`` in ``x.before``: "accept" or a code (RFC 5321 §4.3.2, §4.2.4).
+
+    ``disputed``: what this server has called out of order before though it was not. Its idea of the session evidently
+    differs from the table, so what it does with the next one is open.
+    """
+    state, act, command = x.before, x.act, x.command
+    assert state is not None
+    assert command is not None
+    phase = state.phase
+    if _is_plain(x, state, command, profile) and not disputed:
+        return "accept"
+    if phase is Phase.TURNED_AWAY:
+        return "accept" if act is Act.QUIT else "503"  # RFC 5321 §3.1
+    if not state.sure and act not in _ALWAYS:
+        return "unknown"
+    if phase in {Phase.CLOSING, Phase.QUIT, Phase.CONTENT}:
+        return "unknown"
+    if state.data_refused and act in _AFTER_REFUSED_DATA:
+        return "unknown"  # RFC 5321 does not say whether a refused DATA ends the transaction
+    if x.server_breaks is not None and not _not_offered(x):
+        return "503"
+    if command.spec is None:
+        return "unknown" if command.verb.startswith(b"X") else "500"
+    if not command.raw.isascii() and not state.hello.lists("SMTPUTF8"):
+        return "500"  # RFC 5321 §2.4
+    if act is Act.AUTH and command.mechanism is not None and not _not_offered(x):
+        return _by_form(x, profile)
+    if (
+        act in disputed
+        or missing_offer(x, state.hello) is not None
+        or (act in _OPEN_IN_TRANSACTION and phase in _TRANSACTION)
+    ):
+        return "unknown"
+    return _by_form(x, profile)
+
+
+def _is_plain(x: Exchange, state: State, command: Command, profile: str) -> bool:
+    """Nearly every command: well-formed, of the base protocol, in order, without anything that an option decides."""
+    return (
+        x.server_breaks is None
+        and x.act in _PLAIN
+        and state.phase <= Phase.CHUNKS
+        and state.sure
+        and not state.data_refused
+        and not command.deviations
+        and not x.marks & Mark.EIGHT_BIT
+        and profile == "rfc5321"
+        and command.verb in _PLAIN_VERBS
+        and (command.argument is None or b" " not in command.argument)
+    )
+
+
+def _by_form(x: Exchange, profile: str) -> Predicted:
+    """The command may come here: is it well-formed, implemented, permitted?"""
+    state, act, command = x.before, x.act, x.command
+    assert state is not None
+    assert command is not None
+    wrong_hello = (command.verb == b"LHLO") != (profile == "lmtp") if act in {Act.EHLO, Act.HELO} else False
+    if wrong_hello:
+        return "500"  # RFC 2033 §4.1
+    if any(d.kind in _BAD_ARGUMENT for d in command.deviations):
+        return "501"
+    if act is Act.TURN:
+        return "502"  # RFC 5321 App. F.1
+    if act is Act.MAIL and command.verb != b"MAIL" and profile != "rfc821":
+        return "accept" if state.hello.lists(command.verb.decode("ascii")) else "unknown"
+    if act is Act.MAIL and profile == "submission" and not state.hello.authenticated:
+        return "530"  # RFC 6409 §4.3
+    if act is Act.AUTH and command.mechanism is not None and command.mechanism not in mechanisms(state.hello):
+        return "504"  # RFC 4954 §4
+    return "accept"
+
+
+def _not_offered(x: Exchange) -> bool:
+    """An extension's command that the current EHLO reply does not list: 500, 502 and 503 are all in use."""
+    assert x.command is not None
+    assert x.before is not None
+    keyword = command_keyword(x.command.verb)
+    return keyword is not None and not x.before.hello.lists(keyword)
+
+
+_PLAIN = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.RCPT, Act.DATA, Act.RSET, Act.QUIT})
+_PLAIN_VERBS = frozenset({b"EHLO", b"HELO", b"MAIL", b"RCPT", b"DATA", b"RSET", b"QUIT"})
+_ALWAYS = frozenset({Act.EHLO, Act.HELO, Act.RSET, Act.FREE, Act.QUIT, Act.OTHER})
+_AFTER_REFUSED_DATA = frozenset({Act.MAIL, Act.RCPT, Act.DATA, Act.BDAT, Act.LAST, Act.BURL})

@@ -1,0 +1,102 @@
+"""What servers offered earlier in the same audit, so that an offer that vanishes is noticed (RFC 3207 §6)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from ..limits import Limits
+    from ..model import Endpoint
+    from .exchange import Exchange
+
+__all__ = ["Offer", "PlainOffer", "Servers", "network", "plain_offer"]
+
+
+class Offer(Struct, frozen=True):
+    """An EHLO reply that listed STARTTLS: in which connection, when, in which frame."""
+
+    connection: int
+    time_ns: int
+    frame: int
+
+
+class Servers:
+    """Remembers, for each server as seen from each client network, the last offer of STARTTLS.
+
+    At most ``remembered_servers`` are kept, the one longest unseen goes first; an offer is worth
+    ``server_memory_seconds`` of capture time.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limit = limits.remembered_servers
+        self._life_ns = limits.server_memory_seconds * 10**9
+        self._offers: dict[tuple[str, ...], Offer] = {}
+        self._newest = 0  # the highest number of a connection that told of an offer
+        self.asked: set[tuple[tuple[str, ...], bool]] | None = None  # who offered and who did not, if that is noted
+
+    def __len__(self) -> int:
+        return len(self._offers)
+
+    def offered(self, key: tuple[str, ...], offer: Offer) -> None:
+        """``key`` (server, banner name, client network) offers STARTTLS."""
+        if self.asked is not None:
+            self.asked.add((key, True))
+        offers = self._offers
+        known = offers.get(key)
+        if known is not None and offer.connection <= self._newest and offer.time_ns <= known.time_ns:
+            return  # told again: its connection was set aside, or given up, and comes a second time
+        self._newest = max(self._newest, offer.connection)
+        offers.pop(key, None)
+        offers[key] = offer
+        if len(offers) > self._limit > 0:
+            del offers[next(iter(offers))]
+
+    def last_offer(self, key: tuple[str, ...], time_ns: int) -> Offer | None:
+        """The last offer before ``time_ns`` that still counts."""
+        if self.asked is not None:
+            self.asked.add((key, False))
+        offer = self._offers.get(key)
+        if offer is None or offer.time_ns > time_ns:
+            return None
+        if time_ns - offer.time_ns > self._life_ns > 0:
+            del self._offers[key]
+            return None
+        return offer
+
+
+class PlainOffer(Struct, frozen=True):
+    """What an EHLO reply outside TLS offers: the server's name in its greeting, the client's verb, and whether STARTTLS
+    is listed."""
+
+    banner: str
+    verb: str
+    listed: bool
+
+    def key(self, server: Endpoint, client: str) -> tuple[str, ...]:
+        """What the offer is remembered by, with the addresses of both."""
+        return server.address, str(server.port), self.banner, self.verb, network(client)
+
+
+def plain_offer(x: Exchange, greeting: Exchange | None) -> PlainOffer | None:
+    """What the reply to the EHLO ``x`` offers; None: nothing that could be compared with other connections."""
+    after = x.after
+    if after is None or greeting is None or greeting.reply is None or not x.accepted or x.command is None:
+        return None
+    hello = after.hello
+    if not after.sure or hello.secure or hello.authenticated or not hello.keywords:
+        return None
+    words = greeting.reply.lines[0].split(" ", 1) if greeting.reply.lines else [""]
+    return PlainOffer(words[0], x.command.name or "", "STARTTLS" in hello.keywords)
+
+
+@lru_cache(maxsize=4096)
+def network(address: str) -> str:
+    """The network of a client: its /24, or /64 in IPv6. Servers may rightly offer other things to other networks."""
+    if ":" not in address:
+        return address.rpartition(".")[0]
+    from socket import AF_INET6, inet_pton  # noqa: PLC0415  takes as long to load as fifty connections do
+
+    return inet_pton(AF_INET6, address)[:8].hex()

@@ -1,0 +1,183 @@
+"""What stands beside a message on its way: who sent it to whom, what each step was answered, and what became of it."""
+
+# The names of the fields are those of the report (docs/report.schema.json) where it has them. Envelopes are told from
+# the exchanges that the audit paired. Where there is no transaction, since only one direction was captured, the
+# commands in the dialogue say what was asked for, and nobody knows what was answered.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
+
+from ...dissectors.printable import printable
+from ..exchanges.exchange import Transaction
+from ..exchanges.turns import mailbox
+from ..model import CommandTurn, Connection, Endpoint, ReplyTurn
+
+if TYPE_CHECKING:
+    from ..exchanges.exchange import Exchange
+    from ..model import Turn
+
+__all__ = ["Answer", "Attachment", "Envelope", "Fate", "Forward", "Hole", "envelope_of"]
+
+Fate = Literal["accepted", "refused", "unknown"]
+LOOKED_BACK = 10_000  # turns in front of a message in which its envelope is looked for
+HELLO_WITHIN = 10  # turns in which the client says whether it speaks LMTP
+
+
+class Answer(Struct):
+    """One reply. ``lines`` are without the code."""
+
+    code: int
+    lines: list[str]
+    frame: int
+    time: str
+
+
+class Forward(Struct):
+    """A recipient: its forward-path, the parameters of RCPT, the reply (None: not seen)."""
+
+    address: str
+    parameters: dict[str, str | None] = field(default_factory=dict)
+    reply: Answer | None = None
+
+
+class Hole(Struct):
+    """``length`` octets are missing at ``offset`` of the file."""
+
+    offset: int
+    length: int
+
+
+class Attachment(Struct):
+    """A part of a message that is not its text. ``size`` and hashes are of the decoded content; None: it has none."""
+
+    type: str
+    name: str | None
+    size: int | None
+    md5: str | None
+    sha1: str | None
+    sha256: str | None
+
+
+class Envelope(Struct, rename={"from_": "from"}):
+    """The sidecar of a message.
+
+    ``from``: the reverse-path, "" being the null one. ``size``: octets as the receiver stores them; ``octets`` are in
+    the file, ``sha256`` is theirs. ``complete``: all of it, up to an end. ``truncated``: cut off by the limit.
+    ``replies``: to the message itself, one for each recipient in LMTP. ``attachments``: None where not listed.
+    """
+
+    file: str = ""
+    fate: Fate = "unknown"
+    complete: bool = False
+    truncated: bool = False
+    connection: int = 0
+    client: Endpoint | None = None
+    server: Endpoint | None = None
+    protocol: str = "smtp"
+    from_: str | None = None
+    parameters: dict[str, str | None] = field(default_factory=dict)
+    mail_reply: Answer | None = None
+    recipients: list[Forward] = field(default_factory=list)
+    chunked: bool = False
+    frame: int = 0
+    started: str = ""
+    replies: list[Answer] = field(default_factory=list)
+    size: int = 0
+    octets: int = 0
+    sha256: str = ""
+    missing: list[Hole] = field(default_factory=list)
+    attachments: list[Attachment] | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def envelope_of(record: Connection, x: Exchange | None, transaction: object, turn: int) -> Envelope:
+    """The envelope of a message that ``x`` ended, None if nothing did.
+
+    ``transaction``: the one that was open when it began; ``turn``: the last of the dialogue then.
+    """
+    envelope = Envelope(
+        connection=record.id, client=record.client, server=record.server, protocol=_protocol(record), fate=_fate(x)
+    )
+    known = (
+        [transaction] if x is None else [x.transaction, transaction, None if x.state is None else x.state.transaction]
+    )
+    for one in known:
+        if isinstance(one, Transaction) and (one.recipients or (x is not None and one is x.transaction)):
+            _from_transaction(envelope, record, one)
+            break
+    else:
+        _from_dialogue(envelope, record.dialogue, turn)
+    if x is not None and x.turn >= 0:
+        envelope.replies = [
+            _answer(reply)
+            for reply in record.dialogue[x.turn :]
+            if isinstance(reply, ReplyTurn) and reply.answers == x.turn
+        ]
+    return envelope
+
+
+def _protocol(record: Connection) -> str:
+    """As the report will say once the connection is over."""
+    first = record.dialogue[:HELLO_WITHIN]
+    lmtp = record.profile == "lmtp" or any(isinstance(turn, CommandTurn) and turn.verb == "LHLO" for turn in first)
+    return "lmtp" if lmtp else record.protocol
+
+
+def _fate(x: Exchange | None) -> Fate:
+    if x is None or x.doubted or not x.code:
+        return "unknown"
+    return "accepted" if 200 <= x.code < 300 else "refused" if x.code >= 400 else "unknown"
+
+
+def _from_transaction(envelope: Envelope, record: Connection, transaction: Transaction) -> None:
+    mail = transaction.mail
+    envelope.from_ = mailbox(mail)
+    envelope.parameters = _parameters(mail)
+    envelope.mail_reply = _reply_to(mail, record)
+    envelope.recipients = [
+        Forward(mailbox(rcpt) or "", _parameters(rcpt), _reply_to(rcpt, record)) for rcpt in transaction.recipients
+    ]
+
+
+def _from_dialogue(envelope: Envelope, dialogue: list[Turn], turn: int) -> None:
+    """What the client asked for, from the last MAIL on."""
+    for place in range(turn, max(-1, turn - LOOKED_BACK), -1):
+        command = dialogue[place]
+        if not isinstance(command, CommandTurn) or command.verb not in {"MAIL", "RCPT"}:
+            continue
+        address, parameters = _read(command.argument or "")
+        if command.verb == "MAIL":
+            envelope.from_, envelope.parameters = address, parameters
+            break
+        if address is not None:
+            envelope.recipients.append(Forward(address, parameters))
+    envelope.recipients.reverse()
+    if envelope.recipients or envelope.from_ is not None:
+        envelope.notes.append("the envelope is told from the client's commands only")
+
+
+def _read(argument: str) -> tuple[str | None, dict[str, str | None]]:
+    """Address and parameters of a MAIL or RCPT as the dialogue shows it."""
+    _, _, rest = argument.partition(":")
+    path, _, tail = rest.strip().partition(">")
+    if not path.startswith("<"):
+        return None, {}
+    pairs = (word.partition("=") for word in tail.split())
+    return path[1:], {name.upper(): value if equals else None for name, equals, value in pairs}
+
+
+def _parameters(x: Exchange) -> dict[str, str | None]:
+    given = {} if x.command is None else x.command.parameters
+    return {name: None if value is None else printable(value) for name, value in given.items()}
+
+
+def _reply_to(x: Exchange, record: Connection) -> Answer | None:
+    turn = record.dialogue[x.reply_turn] if x.reply is not None and x.reply_turn >= 0 else None
+    return _answer(turn) if isinstance(turn, ReplyTurn) else None
+
+
+def _answer(turn: ReplyTurn) -> Answer:
+    return Answer(turn.code, list(turn.lines), turn.frame, turn.time)

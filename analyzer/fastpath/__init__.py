@@ -1,0 +1,1 @@
+"""Dialogues that were judged before, reported without judging them again."""

@@ -1,0 +1,1 @@
+"""What rules found, and what of it is wanted."""

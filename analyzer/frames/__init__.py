@@ -1,0 +1,1 @@
+"""Capture files, pipes and directories, as frames."""

@@ -1,0 +1,247 @@
+"""From the paths a user names to captures that have been read: files, folders, standard input, gzip of any of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from ..errors import InputError, display_path
+from ..model import Capture
+from ..segments.decoder import DecodeTally, SegmentDecoder
+from ..segments.link_layers import link_name
+from ..timestamps import format_time
+from .input_window import BLOCK, GZIP_MAGIC, FileWindow, Gunzip, StreamWindow, Window
+from .pcap import FILE_HEADER, MAGICS, PcapReader
+from .pcapng import MAGIC, PcapngReader
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from .reader import Reader
+
+__all__ = ["STDIN", "Progress", "Source", "open_inputs", "read_capture"]
+
+STDIN = "-"
+
+Progress = Callable[[int, int | None], None]
+"""Takes (bytes of the input read so far, its size or None where that is not known)."""
+
+_PEEK = 1 << 16  # bytes: enough for the first frame of nearly every file
+
+_CONVERT = "convert it with editcap -F pcapng"
+_FOREIGN = (
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it first: zstd -d"),
+    (b"\xfd7zXZ\x00", "compressed with xz", "unpack it first: unxz"),
+    (b"BZh", "compressed with bzip2", "unpack it first: bunzip2"),
+    (b"\x04\x22\x4d\x18", "compressed with lz4", "unpack it first: lz4 -d"),
+    (b"PK\x03\x04", "a zip archive", "unpack it first: unzip"),
+    (b"snoop\x00\x00\x00", "a snoop capture", _CONVERT),
+    (b"TRSNIFF data", "a Sniffer capture", _CONVERT),
+    (b"GMBU", "a Network Monitor capture", _CONVERT),
+    (GZIP_MAGIC, "compressed twice", "unpack it first: gunzip"),
+)
+_CAPTURE_NAME = re.compile(r"\.(pcap(ng)?|p?cap|dmp)[0-9]*(\.gz)?$", re.IGNORECASE)
+
+
+class _Opened(Struct, frozen=True):
+    """An input that is a capture. ``packed``: the window over the file itself, which says how far reading is."""
+
+    reader: Reader
+    packed: Window
+    total: int | None
+    gunzip: Gunzip | None
+
+
+class Source:
+    """One input. ``read_capture`` fills ``capture``, block by block.
+
+    ``path`` is fit for display. ``digits``: decimals of a second that the capture's times are good for.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = os.fspath(path)
+        self.path = display_path(self._path)
+        self.capture = Capture(self.path)
+        self.digits = 6
+
+    @contextmanager
+    def open(self, block: int = BLOCK) -> Iterator[_Opened]:
+        """The input with its reader; raises ``InputError`` where there is no capture in it."""
+        fd = self._descriptor()
+        try:
+            status = os.fstat(fd)
+            if stat.S_ISDIR(status.st_mode):
+                raise InputError(
+                    "no captures in this folder", self.path, "name a folder that holds pcap or pcapng files"
+                )
+            regular = stat.S_ISREG(status.st_mode)
+            packed = FileWindow(fd, block) if regular else StreamWindow(lambda count: os.read(fd, count), block)
+            yield self._recognise(packed, block, status.st_size if regular else None)
+        finally:
+            if self._path != STDIN:
+                os.close(fd)
+
+    def _descriptor(self) -> int:
+        try:
+            if self._path != STDIN:
+                return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            if not os.isatty(fd := sys.stdin.fileno()):
+                return fd
+        except FileNotFoundError:
+            raise InputError("no such file", self.path, "check the path") from None
+        except PermissionError:
+            raise InputError("permission denied", self.path, "make the file readable for you") from None
+        except (OSError, ValueError, AttributeError) as error:  # sys.stdin may be closed (ValueError) or None
+            reason = getattr(error, "strerror", None) or "cannot be opened"
+            raise InputError(reason, self.path, "check the path") from None
+        raise InputError("nothing to read", "standard input", "pipe a capture into it: tcpdump -w - | smtpwire audit -")
+
+    def _recognise(self, packed: Window, block: int, total: int | None) -> _Opened:
+        """Look at the first bytes."""
+        packed.advance(0, FILE_HEADER)
+        if packed.fault:
+            raise InputError(packed.fault, self.path, "check the disk or the connection to it")
+        if not packed.size:
+            raise InputError("the file is empty", self.path, "capture again: nothing was written to it")
+        window, gunzip = packed, None
+        if packed.data.startswith(GZIP_MAGIC):
+            gunzip = Gunzip(lambda _: packed.take())
+            window = StreamWindow(gunzip, block)
+            window.advance(0, FILE_HEADER)
+        start = window.data[: min(window.size, FILE_HEADER)]
+        if start.startswith(MAGIC):
+            return _Opened(PcapngReader(window), packed, total, gunzip)
+        if start[:4] in MAGICS and len(start) == FILE_HEADER:
+            return _Opened(PcapReader(window), packed, total, gunzip)
+        if gunzip is not None and gunzip.fault:
+            raise InputError(gunzip.fault, self.path, "fetch the file again: no capture can be unpacked from it")
+        if start[:4] in MAGICS:
+            raise InputError(
+                "the file is too short", self.path, f"a pcap file begins with {FILE_HEADER} bytes of header"
+            )
+        for magic, what, hint in _FOREIGN:
+            if start.startswith(magic):
+                raise InputError(f"the file is {what}", self.path, hint)
+        raise InputError("not a capture", self.path, "pcap and pcapng can be read, gzip of them as well")
+
+    def first_time(self) -> int | None:
+        """Time of the first frame, None where none has one. Reads no more than it must. Raises ``InputError``."""
+        with self.open(_PEEK) as opened:
+            for _ in opened.reader.run(_Blind()):
+                if opened.reader.first_ns is not None:
+                    break
+            return opened.reader.first_ns
+
+
+class _Blind(SegmentDecoder):
+    """Decodes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda *_: None, decoder="scapy")  # which makes every frame come to frame()
+
+    def frame(self, link_type: int, time_ns: int, data: bytes, original_length: int, number: int) -> None:
+        pass
+
+
+def open_inputs(paths: Sequence[str | os.PathLike[str]]) -> Iterator[Source]:
+    """A source for each path, in the order given; a folder becomes the captures in it, in the order of their times.
+
+    Opens no file but to sort a folder, so what cannot be read is told by ``read_capture``, input by input.
+    """
+    for path in paths:
+        if os.fspath(path) != STDIN and Path(path).is_dir():
+            yield from _folder(path)
+        else:
+            yield Source(path)
+
+
+def _folder(path: str | os.PathLike[str]) -> Iterator[Source]:
+    """The captures below a folder by the time of their first frame; then by their own time, then by name.
+
+    Files are known by their content. One that is no capture is left out, unless its name says that it should be one.
+    Hidden files and folders are not looked at.
+    """
+    found: list[tuple[int, int, str, Source]] = []
+    unreadable: list[Source] = []
+    for folder, folders, names in os.walk(path, onerror=lambda error: unreadable.append(Source(error.filename))):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            place = os.path.join(folder, name)  # noqa: PTH118  os.walk speaks strings
+            status = _regular(place)
+            if status is None or name.startswith("."):
+                continue
+            source = Source(place)
+            try:
+                first = source.first_time()
+            except InputError:
+                if not _CAPTURE_NAME.search(name):
+                    continue
+                first = None
+            changed = status.st_mtime_ns
+            found.append((changed if first is None else first, changed, place, source))
+    found.sort(key=lambda item: item[:3])
+    yield from unreadable
+    yield from (source for _, _, _, source in found)
+    if not found and not unreadable:
+        yield Source(path)
+
+
+def _regular(place: str) -> os.stat_result | None:
+    """Status of a regular file, also behind a link; None for pipes, sockets, devices and broken links."""
+    try:
+        status = os.stat(place)  # noqa: PTH116
+    except OSError:
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None
+
+
+def read_capture(
+    source: Source,
+    decoder: SegmentDecoder,
+    progress: Progress | None = None,
+    on_digits: Callable[[int], None] | None = None,
+    skip_to: int = 0,
+) -> Generator[tuple[int, int]]:
+    """Read one input into ``decoder``; yields the times of the last two frames, in ns, after each block (about 1 MB,
+    less from a pipe).
+
+    ``source.capture`` is brought up to date before each yield, and holds the problems at the end, also where the
+    reading is broken off. ``on_digits`` is told how many decimals the times have, before it matters. ``skip_to``: see
+    ``Reader``. Raises ``InputError`` at the first step where the input cannot be read at all.
+    """
+    with source.open(BLOCK) as opened:
+        reader, capture = opened.reader, source.capture
+        reader.skip_to = skip_to
+        capture.format = reader.format
+        decoder.tally = DecodeTally()
+        if on_digits is not None:
+            reader.on_digits = on_digits
+            on_digits(reader.digits)
+        try:
+            for _ in reader.run(decoder):
+                _update(source, reader)
+                if progress is not None:
+                    progress(opened.packed.base + opened.packed.size, opened.total)
+                yield reader.prior_ns or 0, reader.last_ns or 0
+        finally:
+            _update(source, reader)
+            faults = (opened.packed.fault, opened.gunzip.fault if opened.gunzip else None)
+            capture.problems = [*filter(None, faults), *reader.problems, *decoder.problems()]
+
+
+def _update(source: Source, reader: Reader) -> None:
+    capture = source.capture
+    source.digits = reader.digits
+    capture.link_types = list(dict.fromkeys(map(link_name, reader.link_types)))
+    capture.frames = reader.frames
+    capture.bytes = reader.octets
+    capture.first = None if reader.first_ns is None else format_time(reader.first_ns, reader.digits)
+    capture.last = None if reader.last_ns is None else format_time(reader.last_ns, reader.digits)

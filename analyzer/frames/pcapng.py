@@ -1,0 +1,351 @@
+"""pcapng: sections of either byte order, several interfaces, and the three kinds of packet blocks there have been."""
+
+# Theory
+# ------
+# A file is a sequence of blocks: type, total length, body, total length again
+# (https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng). A section header sets the byte order and forgets the
+# interfaces of the section before; packets name an interface, which says their link type and the unit of their times.
+#
+# `_packets` takes a run of enhanced packet blocks, in a loop that is explained in `readers`; `_other` takes one block
+# of any other kind. Those that say nothing about packets are skipped, without being kept where they are long. The
+# second length of any block but an enhanced one is compared with the first: where they differ, the file is damaged.
+#
+# Frame numbers are Wireshark's: besides packets it numbers journal entries, system calls and custom blocks.
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+from ..segments.ip_tcp import EXTENSIONS, TUNNEL_PROTOCOLS
+from ..segments.link_layers import FIXED
+from .reader import Order, Plain, Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..segments.decoder import SegmentDecoder
+    from .input_window import Window
+
+__all__ = ["MAGIC", "PcapngReader"]
+
+MAGIC = b"\x0a\x0d\x0d\x0a"
+
+_SECTION: Final = 0x0A0D0D0A  # reads the same in both byte orders
+_INTERFACE: Final = 1
+_PACKET: Final = 2  # superseded by the enhanced one
+_SIMPLE: Final = 3
+_ENHANCED: Final = 6
+_NUMBERED: Final = frozenset((9, 0x204, 0xBAD, 0x40000BAD))
+_KEPT: Final = frozenset((_SECTION, _INTERFACE, _PACKET, _SIMPLE, _ENHANCED))
+
+_TIME_RESOLUTION: Final = 9  # options of an interface
+_TIME_OFFSET: Final = 14
+
+_ORDERS: Final[dict[bytes, Order]] = {b"\x4d\x3c\x2b\x1a": "little", b"\x1a\x2b\x3c\x4d": "big"}
+
+_SMALLEST: Final = 12  # a block without a body
+_SECOND: Final = 1_000_000_000
+
+_HEADER = "6I4x"  # of an enhanced packet block: type, total length, interface, time (high, low), captured length
+
+
+class _Interface:
+    """What an interface description says. ``unit``: nanoseconds of a tick, 0 where that is no whole number."""
+
+    __slots__ = ("digits", "link_type", "offset", "plain", "resolution", "snaplen", "unit")
+
+    plain: Plain
+
+    def __init__(self, link_type: int, snaplen: int, resolution: int, offset: int) -> None:
+        self.link_type = link_type
+        self.snaplen = snaplen
+        self.resolution = resolution
+        self.offset = offset * _SECOND
+        decimal = not resolution & 0x80
+        self.unit = 10 ** (9 - resolution) if decimal and resolution <= 9 else 0
+        self.digits = 6 if (resolution <= 6 if decimal else resolution & 0x7F < 20) else 9
+
+    def nanoseconds(self, ticks: int) -> int:
+        """Time of a packet. The resolution is a negative power of two where its bit 7 is set, else of ten."""
+        if self.unit:
+            return ticks * self.unit + self.offset
+        if self.resolution & 0x80:
+            return (ticks * _SECOND >> (self.resolution & 0x7F)) + self.offset
+        return ticks // int(10 ** (self.resolution - 9)) + self.offset
+
+
+class PcapngReader(Reader):
+    """Reads a pcapng file."""
+
+    format = "pcapng"
+
+    def __init__(self, window: Window) -> None:
+        super().__init__(window)
+        self._order: Order = "little"
+        self._interfaces: list[_Interface] = []
+        self._plain: dict[tuple[int, Order], Plain] = {}
+        self._unknown_interfaces = 0
+        self._left_out = 0  # interfaces beyond the limit
+        self._skipping = False
+
+    def run(self, decoder: SegmentDecoder) -> Iterator[None]:
+        window = self.window
+        self.longest = decoder.limits.record_bytes
+        at = 0
+        while True:
+            self._skipping = self._skips()
+            at, need = self._blocks(decoder, at)
+            yield
+            if not need:
+                break
+            kind = self._number(at, 4)
+            if need > self.longest > 0 and kind not in _KEPT:
+                self.frames += kind in _NUMBERED
+                if not window.skip(at + need):
+                    self.problems.append(f"the last block is cut short at byte {window.base + window.size}")
+                    break
+            elif not self._next_block(at, need, "block"):
+                break
+            at = 0
+        if self._left_out:
+            self.problems.append(f"interfaces beyond the limit of a section, not known: {self._left_out}")
+        if self._unknown_interfaces:
+            self.problems.append(
+                f"packets of an interface that is not described, not decoded: {self._unknown_interfaces}"
+            )
+
+    def _blocks(self, decoder: SegmentDecoder, at: int) -> tuple[int, int]:
+        """Take the whole blocks in the window: where the next one begins, and its length (0: the file is damaged)."""
+        size = self.window.size
+        while at + _SMALLEST <= size:
+            if self._number(at, 4) == _ENHANCED and (stop := self._packets(decoder, at)) > at:
+                at = stop
+                continue
+            length = self._length(at)
+            if not length or at + length > size:
+                return at, length
+            if self._number(at + length - 4, 4) != length or not self._other(decoder, at, length):
+                self._damaged(at)
+                return at, 0
+            at += length
+        return at, _SMALLEST
+
+    def _number(self, at: int, width: int) -> int:
+        return int.from_bytes(self.window.data[at : at + width], self._order)
+
+    def _damaged(self, at: int) -> None:
+        self.problems.append(f"the block at byte {self.window.base + at} is damaged: not read from there on")
+
+    def _length(self, at: int) -> int:
+        """Total length of the block, 0 where it cannot be. A section header first sets the byte order."""
+        if self._number(at, 4) == _SECTION:
+            magic = self.window.data[at + 8 : at + 12]
+            if magic not in _ORDERS:
+                self._damaged(at)
+                return 0
+            self._order = _ORDERS[magic]
+        length = self._number(at + 4, 4)
+        if length < _SMALLEST or length % 4:
+            self._damaged(at)
+            return 0
+        return length
+
+    def _other(self, decoder: SegmentDecoder, at: int, length: int) -> bool:
+        """Take one whole block that is not an enhanced packet. False: its contents do not fit into it."""
+        kind = self._number(at, 4)
+        if kind == _SECTION:
+            self._interfaces = []
+        elif kind == _INTERFACE:
+            return self._describe(decoder, at, length)
+        elif kind == _SIMPLE:
+            return self._simple(decoder, at, length)
+        elif kind == _PACKET:
+            return self._superseded(decoder, at, length)
+        elif kind == _ENHANCED:  # refused by `_packets`
+            if self._number(at + 8, 4) < len(self._interfaces):
+                return False
+            self.frames += 1
+            self._unknown_interfaces += 1
+        elif kind in _NUMBERED:
+            self.frames += 1
+        return True
+
+    def _describe(self, decoder: SegmentDecoder, at: int, length: int) -> bool:
+        """An interface: link type, snap length, options."""
+        if length < 20:
+            return False
+        resolution, offset = 6, 0
+        option, end = at + 16, at + length - 4
+        while option + 4 <= end:
+            code, size = self._number(option, 2), self._number(option + 2, 2)
+            value = self.window.data[option + 4 : option + 4 + size]
+            if code == _TIME_RESOLUTION and size == 1:
+                resolution = value[0]
+            elif code == _TIME_OFFSET and size == 8:
+                offset = int.from_bytes(value, self._order, signed=True)
+            elif code == 0:
+                break
+            option += 4 + size + -size % 4
+        link_type = self._number(at + 8, 2)
+        interface = _Interface(link_type, self._number(at + 12, 4), resolution, offset)
+        known = link_type if interface.unit and link_type in FIXED else -1, self._order
+        if known not in self._plain:
+            self._plain[known] = Plain.of(decoder, *known, _HEADER)
+        interface.plain = self._plain[known]
+        if len(self._interfaces) == decoder.limits.interfaces > 0:
+            self._left_out += 1
+            return True
+        self._interfaces.append(interface)
+        self._saw_link_type(link_type)
+        if interface.digits > self.digits:
+            self.digits = interface.digits
+            self.on_digits(self.digits)
+        return True
+
+    def _simple(self, decoder: SegmentDecoder, at: int, length: int) -> bool:
+        """A packet of the first interface that has no time: it is given the one of the packet before."""
+        if length < 16:
+            return False
+        self.frames += 1
+        if not self._interfaces:
+            self._unknown_interfaces += 1
+            return True
+        interface = self._interfaces[0]
+        original = self._number(at + 8, 4)
+        captured = min(original, interface.snaplen or original, length - 16)
+        data = self.window.data[at + 12 : at + 12 + captured]
+        self.octets += captured
+        if not self._skipping:
+            decoder.frame(interface.link_type, self.last_ns or 0, data, original, self.frames)
+        return True
+
+    def _superseded(self, decoder: SegmentDecoder, at: int, length: int) -> bool:
+        """A packet block as the format first had it: 16 bits for the interface, 16 for the count of drops."""
+        captured = self._number(at + 20, 4)
+        if length < 32 or captured > length - 32:
+            return False
+        self.frames += 1
+        index = self._number(at + 8, 2)
+        if index >= len(self._interfaces):
+            self._unknown_interfaces += 1
+            return True
+        interface = self._interfaces[index]
+        self._saw_time(interface.nanoseconds(self._number(at + 12, 4) << 32 | self._number(at + 16, 4)))
+        data = self.window.data[at + 28 : at + 28 + captured]
+        self.octets += captured
+        if not self._skipping:
+            decoder.frame(interface.link_type, self.last_ns or 0, data, self._number(at + 24, 4), self.frames)
+        return True
+
+    def _packets(self, decoder: SegmentDecoder, at: int) -> int:  # noqa: C901, PLR0912, PLR0915  see readers
+        """Take the run of whole enhanced packet blocks that begins here and is of one interface; where it ends."""
+        first, index = at, self._number(at + 8, 4)
+        if index >= len(self._interfaces):
+            return at
+        interface = self._interfaces[index]
+        if self._skipping:
+            return self._count(at, index)
+        link_type, unit, shift = interface.link_type, interface.unit, interface.offset
+        record, segment, segment_6, to_ip = interface.plain[:4]
+        ipv4, ipv6, fragmented, tunnel_ports = interface.plain[4:]
+        to_tcp, to_tcp_6, to_flow_6, to_next = to_ip + 20, to_ip + 40, to_ip + 8, to_ip + 6
+        least, least_6 = to_tcp - 8, to_tcp_6 - 8  # a TCP header more, the block's 28 bytes less
+        tunnels, extensions = TUNNEL_PROTOCOLS, EXTENSIONS
+        sink, gathered, ignored, frame = decoder.sink, decoder.gathered, decoder.ignored, decoder.frame
+
+        data, size = self.window.data, self.window.size
+        number, octets, calls, prior, last = self.frames, 0, 0, -1, -1
+        last_header = size - 32
+        while at <= last_header:
+            block, length, which, high, low, captured, kind, version, offset, protocol, flow, flags = record(data, at)
+            behind = at + length
+            if block != _ENHANCED or which != index or behind > size or captured + 32 > length or length & 3:
+                break
+            number += 1
+            prior, last = last, at
+            octets += captured
+            stop = at + 28 + captured
+            if kind == ipv4 and version == 0x45 and captured >= least and not offset & fragmented:
+                if protocol == 6:
+                    if flow in ignored and not flags & 2:
+                        at = behind
+                        continue
+                    total, seq, ack, words = segment(data, at)
+                    begin = at + to_tcp + (words >> 2 & 60)
+                    end = at + to_ip + total
+                    if begin <= end <= stop and words >= 0x50:
+                        add = gathered(flow)
+                        if add is None or flags & 0x17 != 0x10:
+                            sink(flow, seq, ack, flags, data[begin:end], 0, number, (high << 32 | low) * unit + shift)
+                        else:
+                            add((flow, seq, ack, flags, data[begin:end], number, (high << 32 | low) * unit + shift))
+                        at = behind
+                        continue
+                elif protocol == 17:
+                    if flow[10:] not in tunnel_ports:
+                        at = behind
+                        continue
+                elif protocol not in tunnels:
+                    at = behind
+                    continue
+            elif kind == ipv6 and captured >= least_6 and version >> 4 == 6:
+                protocol = data[at + to_next]
+                if protocol == 6:
+                    if data[at + to_flow_6 : at + to_tcp_6 + 4] in ignored and not data[at + to_tcp_6 + 13] & 2:
+                        at = behind
+                        continue
+                    total, flow, seq, ack, words, flags = segment_6(data, at)
+                    begin = at + to_tcp_6 + (words >> 2 & 60)
+                    end = at + to_tcp_6 + total
+                    if begin <= end <= stop and words >= 0x50:
+                        add = gathered(flow)
+                        if add is None or flags & 0x17 != 0x10:
+                            sink(flow, seq, ack, flags, data[begin:end], 0, number, (high << 32 | low) * unit + shift)
+                        else:
+                            add((flow, seq, ack, flags, data[begin:end], number, (high << 32 | low) * unit + shift))
+                        at = behind
+                        continue
+                elif protocol == 17:
+                    if data[at + to_tcp_6 + 2 : at + to_tcp_6 + 4] not in tunnel_ports:
+                        at = behind
+                        continue
+                elif protocol not in tunnels and protocol not in extensions:
+                    at = behind
+                    continue
+            calls += 1
+            original = self._number(at + 24, 4)
+            frame(link_type, interface.nanoseconds(high << 32 | low), data[at + 28 : stop], original, number)
+            at = behind
+        if last >= 0:
+            decoder.tally.fast += number - self.frames - calls
+            self._account(interface, number, octets, (first, prior, last))
+        return at
+
+    def _count(self, at: int, index: int) -> int:
+        """The same where packets are only counted."""
+        first, prior, last, number, octets = at, -1, -1, self.frames, 0
+        data, size = self.window.data, self.window.size
+        header = Struct("<3I8xI" if self._order == "little" else ">3I8xI").unpack_from
+        last_header = size - 32
+        while at <= last_header:
+            block, length, which, captured = header(data, at)
+            behind = at + length
+            if block != _ENHANCED or which != index or behind > size or captured + 32 > length or length & 3:
+                break
+            number += 1
+            octets += captured
+            prior, last = last, at
+            at = behind
+        if last >= 0:
+            self._account(self._interfaces[index], number, octets, (first, prior, last))
+        return at
+
+    def _account(self, interface: _Interface, frames: int, octets: int, places: tuple[int, ...]) -> None:
+        """Take over the counts of a run of packets. ``places``: where the first, the last but one and the last begin,
+        as far as there are so many; -1: there are not."""
+        self.frames = frames
+        self.octets += octets
+        for place in sorted({*places} - {-1}):
+            ticks = self._number(place + 12, 4) << 32 | self._number(place + 16, 4)
+            self._saw_time(interface.nanoseconds(ticks))

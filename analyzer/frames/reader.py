@@ -1,0 +1,148 @@
+"""What the readers of all capture formats have in common: where they stand, what they saw, what was wrong."""
+
+# Theory of the hot loops in `pcap` and `pcapng`
+# ---------------------------------------------
+# They are the innermost loops of the whole program, so each is one function without calls: a call costs a tenth of a
+# microsecond, and a million frames are usual.
+#
+# - `record` takes the record header and all that decides whether the frame is plain IPv4 + TCP. It is in the byte order
+#   of the file, so numbers of the network come out swapped in a little-endian one; `Plain` holds what they are compared
+#   with, swapped as well. `segment` and `segment_6`, in network order, take what a segment is made of.
+# - They reach up to 120 bytes beyond the start of a record; the window is padded for that. A frame too short to hold
+#   what they read is told by its length and goes the other way.
+# - The segments of a connection that is gathered as a whole are put on its list here, without a call of the sink.
+# - What is not plain goes to `SegmentDecoder.frame`, which knows everything. The loop never decides that a frame is
+#   odd; it only knows what is not. Where no frame may be plain (other link layers, the Scapy lane), it looks for
+#   EtherTypes that do not exist.
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import Struct, calcsize
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+from ..segments.ip_tcp import TUNNEL_PORTS
+from ..segments.link_layers import EN10MB, FIXED
+from .input_window import MAX_RECORD, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..segments.decoder import SegmentDecoder
+
+__all__ = ["Order", "Plain", "Reader"]
+
+Order = Literal["little", "big"]
+
+
+MAX_LINK_TYPES = 64  # of one capture that are named: merged files have a handful
+
+_Unpack = Callable[[bytes, int], tuple[Any, ...]]
+
+
+class Plain(NamedTuple):
+    """What a hot loop reads frames of one link type with, and what it compares with. ``ip``: where IP begins."""
+
+    record: _Unpack
+    segment: _Unpack
+    segment_6: _Unpack
+    ip: int
+    ipv4: int
+    ipv6: int
+    fragmented: int
+    tunnel_ports: frozenset[bytes]
+
+    @classmethod
+    def of(cls, decoder: SegmentDecoder, link_type: int, order: Order, header: str) -> Plain:
+        """For frames behind a record header of the struct format ``header``, in a file of this byte order."""
+        known = decoder.raw and link_type in FIXED
+        kind, packet = FIXED[link_type if known else EN10MB]
+        head = calcsize("=" + header)
+        ip = head + packet
+
+        def seen(value: int) -> int:
+            return int.from_bytes(value.to_bytes(2, "big"), order)
+
+        return cls(
+            # header | EtherType, version and length of header, flags and offset, protocol, flow, flags
+            Struct(
+                f"{'<' if order == 'little' else '>'}{header}{kind}xH{packet - kind - 2}xB5xHxB2x12s9xB"
+            ).unpack_from,
+            # total length, sequence number, acknowledgment number, data offset
+            Struct(f"!{ip}x2xH20xIIB").unpack_from,
+            # payload length, flow, sequence number, acknowledgment number, data offset, flags
+            Struct(f"!{ip}x4xH2x36sIIBB").unpack_from,
+            ip,
+            seen(0x0800) if known else -1,
+            seen(0x86DD) if known else -1,
+            seen(0x3FFF),  # RFC 791 §3.1: more fragments, or an offset
+            frozenset(port.to_bytes(2, "big") for port in TUNNEL_PORTS),
+        )
+
+
+def _nobody(digits: int) -> None:
+    pass
+
+
+class Reader:
+    """Reads one capture. Its attributes are right after each block.
+
+    ``frames``: records so far, as Wireshark numbers them. ``octets``: captured bytes in them. ``first_ns``,
+    ``prior_ns`` and ``last_ns``: times of the first, the last but one and the last frame that have one. ``digits``:
+    decimals of a second that the times are good for; ``on_digits`` is told when that changes. ``link_types``: the
+    first in order of appearance. ``problems``: what is damaged, one sentence each. ``skip_to``: blocks are only
+    counted until one has ended at or behind this byte, since somebody else looks at what is in them.
+    """
+
+    format: ClassVar[str]
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self.frames = 0
+        self.octets = 0
+        self.first_ns: int | None = None
+        self.prior_ns: int | None = None
+        self.last_ns: int | None = None
+        self.digits = 6
+        self.on_digits: Callable[[int], None] = _nobody
+        self.link_types: list[int] = []
+        self.problems: list[str] = []
+        self.longest = MAX_RECORD
+        self.skip_to = 0
+        self._reached = 0  # where the last block ended
+
+    def run(self, decoder: SegmentDecoder) -> Iterator[None]:
+        """Read to the end, or to the damage; yields after each block, so that the caller can take out what is ready."""
+        raise NotImplementedError
+
+    def _skips(self) -> bool:
+        """Whether the block in the window is to be counted only."""
+        skips = self._reached < self.skip_to
+        self._reached = self.window.base + self.window.size
+        return skips
+
+    def _saw_time(self, time_ns: int) -> None:
+        """The next frame whose time is looked at: of a block the first, the last but one and the last."""
+        if self.first_ns is None:
+            self.first_ns = time_ns
+        self.prior_ns, self.last_ns = self.last_ns, time_ns
+
+    def _saw_link_type(self, link_type: int) -> None:
+        if len(self.link_types) < MAX_LINK_TYPES and link_type not in self.link_types:
+            self.link_types.append(link_type)
+
+    def _next_block(self, used: int, need: int, what: str, head: int = 0) -> bool:
+        """Move the window behind ``used`` bytes, to where ``need`` bytes of a record are. False ends the reading.
+
+        ``head``: those of them that its own length does not count.
+        """
+        window = self.window
+        at = window.base + used
+        if need > self.longest > 0:
+            self.problems.append(f"the {what} at byte {at} claims {need - head} bytes: damaged from there on")
+            return False
+        if window.advance(used, need) and window.size >= need:
+            return True
+        if window.size and not window.fault:
+            self.problems.append(f"the last {what} is cut short at byte {window.base + window.size}")
+        return False

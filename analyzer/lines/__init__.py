@@ -1,0 +1,1 @@
+"""Bytes as lines, replies and mail data."""

@@ -1,0 +1,151 @@
+"""Does a TCP connection carry SMTP? Told from the port and the first bytes of both sides."""
+
+# Theory
+# ------
+# On a port of SMTP nearly everything counts as SMTP, also what is broken: that is what an auditor is for. Only what is
+# plainly another protocol, or neither text nor TLS, is left out. On any other port it is the other way round: FTP and
+# NNTP greet with "220" and "200" too, so the client's hello or a banner that names the protocol must confirm it.
+#
+# A proxy may stand in front (SOCKS 4 and 5, HTTP CONNECT). Its exchange has lengths of its own; it is stepped over, and
+# what comes behind is judged as on any port.
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+from ...dissectors.lazy_regex import Pattern
+
+__all__ = ["Verdict", "judge_heads", "other_protocol", "preamble"]
+
+
+class Verdict(Enum):
+    """What the first bytes say."""
+
+    SMTP = "smtp"
+    OTHER = "other"
+    UNDECIDED = "undecided"
+
+
+_REPLY = Pattern(rb"[2-5][0-9][0-9](?:[ -]|\r?\n)")
+_BEGINNING_REPLY = Pattern(rb"[2-5](?:[0-9](?:[0-9])?)?\r?")
+_GREETING = Pattern(rb"(?:220|421|521|554)[ -]")
+_NAMES_SMTP = Pattern(rb"^[0-9]{3}[ -][^\n]*(?:SMTP|LMTP)", re.IGNORECASE | re.MULTILINE)
+_STATUS = Pattern(rb"^([245])[0-9]{2}[ -]\1\.[0-9]{1,3}\.[0-9]{1,3} ", re.MULTILINE)  # RFC 2034: of SMTP only
+_HELLO = Pattern(rb"(?:EHLO|HELO|LHLO)(?:[ \t\r\n])", re.IGNORECASE)
+_ENVELOPE = Pattern(rb"(?:MAIL FROM:|RCPT TO:|STARTTLS\r?\n)", re.IGNORECASE)
+_VERB_LINE = Pattern(
+    rb"(?:\A|\n)(?:EHLO|HELO|LHLO|MAIL FROM|RCPT TO|DATA\r?\n|QUIT\r?\n|RSET\r?\n|STARTTLS\r?\n|AUTH |BDAT [0-9])",
+    re.IGNORECASE,
+)
+_OTHER_CLIENT = (
+    ("HTTP", Pattern(rb"[A-Za-z]{2,20} [^ ]+ HTTP/[0-9]")),
+    ("SIP", Pattern(rb"[A-Z]{2,20} [^ ]+ (?:SIP|RTSP)/[0-9]")),
+    ("SSH", Pattern(rb"SSH-[12]\.")),
+    ("FTP or IRC", Pattern(rb"(?:USER|NICK) [^ ]")),
+)
+_OTHER_SERVER = (b"HTTP/", b"SSH-", b"+OK", b"* OK", b"* PREAUTH", b"* BYE", b"RFB ", b":", b"<")
+_TELNET = b"\xff"  # IAC (RFC 854): a terminal that asks first, and takes SMTP for another remote login
+_MAY_BEGIN = (b"EHLO", b"HELO", b"LHLO", b"MAIL FROM:", b"RCPT TO:", b"STARTTLS")
+_TEXT = Pattern(rb"[\t\r\n -~\x80-\xff\x00]*")
+
+
+def _is_tls(head: bytes) -> bool:
+    return len(head) >= 2 and 0x14 <= head[0] <= 0x17 and head[1] == 3
+
+
+def _mostly_text(head: bytes) -> bool:
+    """Whether a person could have typed it: few bytes outside printable ASCII."""
+    odd = sum((byte < 0x20 and byte not in b"\t\r\n") or byte > 0x7E for byte in head[:256])
+    return odd * 4 <= min(len(head), 256)
+
+
+def judge_heads(client: bytes, server: bytes, *, smtp_port: bool, over: bool) -> Verdict:
+    """What the first bytes of both sides say. ``over``: no more will come."""
+    if smtp_port:
+        return _on_smtp_port(client, server, over=over)
+    return _on_any_port(client, server, over=over)
+
+
+def _on_smtp_port(client: bytes, server: bytes, *, over: bool) -> Verdict:
+    if server.startswith(_OTHER_SERVER):
+        return Verdict.OTHER
+    if _REPLY.match(server) or _is_tls(server) or _VERB_LINE.search(client):
+        return Verdict.SMTP
+    if not over and (len(server) == 1 or (len(client) == 1 and not server)):
+        return Verdict.UNDECIDED
+    if _is_tls(client):
+        return Verdict.SMTP if over or server else Verdict.UNDECIDED
+    if server and not over and (len(server) < 4 or b"\n" not in server) and _mostly_text(server):
+        return Verdict.UNDECIDED
+    if server:
+        return Verdict.SMTP if _mostly_text(server) else Verdict.OTHER
+    if over or (client and not _mostly_text(client) and not client.startswith(_TELNET)):
+        return Verdict.OTHER
+    return Verdict.UNDECIDED
+
+
+def _on_any_port(client: bytes, server: bytes, *, over: bool) -> Verdict:
+    if server and not (_REPLY.match(server) or (not over and _BEGINNING_REPLY.fullmatch(server))):
+        return Verdict.OTHER
+    if client:
+        if _HELLO.match(client):
+            return Verdict.SMTP if server or over else Verdict.UNDECIDED
+        if _ENVELOPE.match(client):
+            return Verdict.SMTP if _REPLY.match(server) else (Verdict.OTHER if over else Verdict.UNDECIDED)
+        if over or not any(verb.startswith(client.upper()) for verb in _MAY_BEGIN):
+            named = _GREETING.match(server) and _NAMES_SMTP.search(server)
+            return Verdict.SMTP if named else Verdict.OTHER
+        return Verdict.UNDECIDED
+    if (
+        _GREETING.match(server)
+        and b"\n" in server
+        and (_NAMES_SMTP.search(server) or (over and _STATUS.search(server)))
+    ):
+        return Verdict.SMTP
+    return Verdict.OTHER if over else Verdict.UNDECIDED
+
+
+def other_protocol(line: bytes) -> str | None:
+    """The protocol that a client's first line speaks, where it is plainly another one than SMTP."""
+    return next((name for name, pattern in _OTHER_CLIENT if pattern.match(line)), None)
+
+
+def preamble(client: bytes, server: bytes) -> tuple[int, int] | None:
+    """Lengths of a proxy's exchange in front of the dialogue: (client, server); None: not complete yet."""
+    if client[:1] == b"\x05":
+        return _socks5(client, server)
+    if client[:2] == b"\x04\x01":
+        end = client.find(b"\0", 8) + 1
+        if client[4:7] == b"\0\0\0" and end:
+            end = client.find(b"\0", end) + 1  # SOCKS 4a: a host name follows
+        return (end, 8) if end and len(server) >= 8 else None
+    if client[:8].upper() == b"CONNECT ":
+        ends = client.find(b"\r\n\r\n"), server.find(b"\r\n\r\n")
+        return (ends[0] + 4, ends[1] + 4) if min(ends) >= 0 else None
+    if client == b"\x04" or (client and b"CONNECT ".startswith(client[:8].upper())):
+        return None
+    return 0, 0
+
+
+def _socks5(client: bytes, server: bytes) -> tuple[int, int] | None:
+    """RFC 1928: method negotiation, perhaps a password (RFC 1929), request and reply."""
+    if len(client) < 2 or len(server) < 2:
+        return None
+    asked, told = 2 + client[1], 2
+    if server[1] == 2:
+        user = client[asked + 1] if len(client) > asked + 1 else None
+        if user is None or len(client) <= asked + 2 + user:
+            return None
+        asked += 3 + user + client[asked + 2 + user]
+        told += 2
+    lengths = []
+    for head, at in ((client, asked), (server, told)):
+        kind = head[at + 3 : at + 5]
+        if len(kind) < 2:
+            return None
+        address = {1: 4, 4: 16}.get(kind[0], 1 + kind[1])
+        lengths.append(at + 4 + address + 2)
+        if len(head) < lengths[-1]:
+            return None
+    return lengths[0], lengths[1]

@@ -1,0 +1,184 @@
+"""A directory into which another program writes captures: each is read once, when it is finished, in order of time."""
+
+# Theory
+# ------
+# dumpcap and tcpdump begin a new file when one is full; with a ring they remove old ones, or write over them under
+# their old name. So a file is known by the time of its first frame, whatever it is called (a copy that gzip has made of
+# it is the same one), and is finished when it no longer grows and a newer one is there. The newest is finished when it
+# has not grown for a while; if it grows after all, that is said, for the rest is not read.
+#
+# All files go into one audit, in order of time: a connection may go on from one to the next.
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..errors import InputError, UsageError, display_path
+from ..frames.inputs import Source as CaptureFile
+from ..frames.inputs import read_capture
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from ..model import Capture
+    from ..segments.decoder import SegmentDecoder
+
+__all__ = ["QUIET_SECONDS", "Directory"]
+
+QUIET_SECONDS = 10.0
+"""A newest file that has not grown for so long is finished. dumpcap writes what it has every second or so."""
+
+_SCAN_SECONDS = 0.5
+_REMEMBERED = 100_000  # files that have been read: a ring of some thousand at most, and copies of them
+_CAPTURE_NAME = re.compile(r"\.(pcap(ng)?|p?cap|dmp)[0-9]*(\.gz)?$", re.IGNORECASE)
+
+
+class _Seen(NamedTuple):
+    """A file as it was when it was last looked at. ``first_ns``: None where it has no frame yet."""
+
+    size: int
+    changed_ns: int
+    since: float
+    first_ns: int | None
+    problem: str
+
+
+class Directory:
+    """A ``Source`` of the captures below ``path``; hidden files and directories are left alone.
+
+    Raises UsageError where there is no such directory.
+    """
+
+    finished = False
+    moving = False
+
+    def __init__(self, path: str, quiet_seconds: float = QUIET_SECONDS) -> None:
+        if not os.path.isdir(path):  # noqa: PTH112  as a name, bytes that are no text included
+            raise UsageError("no such directory", display_path(path), "name the one that captures are written to")
+        self._path = path
+        self._quiet = quiet_seconds
+        self.name = display_path(path)
+        self.digits = 6
+        self.captures: list[Capture] = []
+        self._files: dict[str, _Seen] = {}
+        self._read: dict[int, str] = {}  # by the time of the first frame
+        self._ready: deque[tuple[int, str]] = deque()
+        self._reading: Generator[object] | None = None
+        self._file: CaptureFile | None = None
+        self._scan_at = 0.0
+        self._notices: list[str] = []
+        self._frames = self._octets = 0
+
+    def files(self) -> Sequence[int]:
+        """See ``Source``: nothing can be waited for."""
+        return ()
+
+    def take(self, decoder: SegmentDecoder, limit: int | None = None) -> int:
+        """See ``Source``: a block of the file that is being read, or of the next one."""
+        if self._reading is None and not self._open(decoder):
+            return 0
+        assert self._reading is not None
+        assert self._file is not None
+        capture, problem = self._file.capture, None
+        before = capture.frames
+        try:
+            next(self._reading)
+            over = False
+        except StopIteration:
+            over = True
+        except InputError as error:
+            over, problem = True, error
+        self.digits = self._file.digits
+        if over:
+            if problem is not None:
+                self._notices.append(str(problem))
+                capture.problems = [f"{problem.what}: {problem.hint}"]
+            self._frames += capture.frames
+            self._octets += capture.bytes
+            self.captures.append(capture)
+            self._reading = self._file = None
+            return max(1, capture.frames - before)  # there may be another file to go on with at once
+        return capture.frames - before
+
+    def look(self) -> Iterator[str]:
+        """See ``Source``: files that could not be read, or came too late."""
+        notices, self._notices = self._notices, []
+        yield from notices
+
+    def counts(self) -> tuple[int, int, int]:
+        """See ``Source``."""
+        now = None if self._file is None else self._file.capture
+        return self._frames + (now.frames if now else 0), self._octets + (now.bytes if now else 0), 0
+
+    def close(self, decoder: SegmentDecoder) -> None:
+        """See ``Source``."""
+        if self._reading is not None and self._file is not None:
+            self._reading.close()
+            self.captures.append(self._file.capture)
+            self._reading = self._file = None
+
+    # -- which file is next ----------------------------------------------------------------------------------------
+
+    def _open(self, decoder: SegmentDecoder) -> bool:
+        now = monotonic()
+        if not self._ready and now >= self._scan_at:
+            self._scan_at = now + _SCAN_SECONDS
+            self._scan(now)
+        if not self._ready:
+            return False
+        first, path = self._ready.popleft()
+        self._read[first] = path
+        if len(self._read) > _REMEMBERED:
+            del self._read[next(iter(self._read))]
+        self._file = CaptureFile(path)
+        self.name = self._file.path
+        self._reading = read_capture(self._file, decoder)
+        return True
+
+    def _scan(self, now: float) -> None:
+        """Look at every file; those that are finished and were not read become ready, in order of time."""
+        found: dict[str, _Seen] = {}
+        for folder, folders, names in os.walk(self._path):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            for name in names:
+                place = os.path.join(folder, name)  # noqa: PTH118  os.walk speaks strings
+                if not name.startswith(".") and (seen := self._look_at(place, now)) is not None:
+                    found[place] = seen
+        self._files = found
+        unread = sorted(
+            (seen.first_ns, place, seen)
+            for place, seen in found.items()
+            if seen.first_ns is not None and seen.first_ns not in self._read
+        )
+        ready: dict[int, str] = {}  # copies of one file share the time of their first frame
+        for first, place, seen in unread:
+            newest = first == unread[-1][0]
+            if now - seen.since >= (self._quiet if newest else _SCAN_SECONDS):
+                ready.setdefault(first, place)
+            else:
+                break  # what comes later in time waits for what is not finished
+        self._ready.extend(ready.items())
+
+    def _look_at(self, place: str, now: float) -> _Seen | None:
+        try:
+            status = os.stat(place)  # noqa: PTH116
+        except OSError:
+            return None  # removed meanwhile
+        before = self._files.get(place)
+        if before is not None and (before.size, before.changed_ns) == (status.st_size, status.st_mtime_ns):
+            if before.problem and now - before.since >= self._quiet and _CAPTURE_NAME.search(place):
+                self._notices.append(before.problem)
+                return before._replace(problem="")
+            return before
+        problem, first = "", None
+        try:
+            first = CaptureFile(place).first_time()
+        except InputError as error:
+            problem = str(error)  # or not yet written so far that it can be told
+        if first is not None and before is not None and before.first_ns == first and self._read.get(first) == place:
+            self._notices.append(f"{display_path(place)}: it grew after it had been read: the rest is not read")
+        return _Seen(status.st_size, status.st_mtime_ns, now, first, problem)

@@ -1,0 +1,194 @@
+"""The loop of a live audit: frames in, news out, and what has to happen on time or on a signal."""
+
+# Theory
+# ------
+# One thread does everything. The ring is the queue in front of it, so there is nothing to gain from a second one, and
+# nothing to lock. A turn of the loop takes one block of each interface (some thousand frames, tens of milliseconds at
+# most), tells the news that came of them, and looks whether it is time for something else. Only when nothing was there
+# does it wait. So a finding is told as soon as the kernel has handed its block over and those before it are done.
+
+from __future__ import annotations
+
+import select
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from ..segments.decoder import SegmentDecoder
+from ..timestamps import format_time
+from .sinks import Totals
+from .wall_clock import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ..audit import Options
+    from .interfaces import Source
+    from .live_audit import LiveAudit, News
+    from .signals import Signals
+    from .sinks import Sink
+
+__all__ = ["Loop"]
+
+_TICK_SECONDS = 0.25  # how often a screen is drawn anew: faster is restless
+_LOOK_SECONDS = 1.0  # how often interfaces are asked what they lost, and the clock whether it was set
+_DRAIN_SECONDS = 0.2  # the kernel keeps a block that is not full for up to 50 ms, and what is in it is wanted too
+
+
+class Loop:
+    """``run`` goes on until ``source`` has no more, a signal comes, or an end is reached that was asked for.
+
+    ``seconds`` and ``frames``: such an end; ``snapshot_seconds``: how often open connections are told; ``reload``:
+    gives the options after SIGHUP.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        audit: LiveAudit,
+        sink: Sink,
+        signals: Signals,
+        *,
+        seconds: float | None = None,
+        frames: int | None = None,
+        snapshot_seconds: float | None = None,
+        reload: Callable[[], Options] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._source = source
+        self._audit = audit
+        self._sink = sink
+        self._signals = signals
+        self._frames = frames
+        self._snapshot_seconds = snapshot_seconds
+        self._reload = reload
+        self._clock = clock or Clock()
+        streams, options = audit.tracker.streams, audit.options
+        tracker = audit.tracker
+        self._decoder = SegmentDecoder(tracker.segment, options.decoder, streams.ignored, gathered=tracker.gathered)
+        self._decoded = 0
+        now = monotonic()
+        self._name = ""
+        self._end = None if seconds is None else now + seconds
+        self._tick_at = now
+        self._look_at = now + _LOOK_SECONDS
+        self._snapshot_at = None if snapshot_seconds is None else now + snapshot_seconds
+
+    def run(self) -> None:
+        """The whole run, to the summary. Raises what the sink raises where nobody reads any more."""
+        poller = select.poll() if hasattr(select, "poll") else None
+        files = [*self._source.files(), self._signals.fileno()]
+        if poller is not None:
+            for file in files:
+                poller.register(file, select.POLLIN | select.POLLERR)
+        while not self._over():
+            taken = self._take()
+            self._on_time()
+            if taken:
+                continue
+            seconds = self._patience()
+            if poller is not None:
+                woken = poller.poll(seconds * 1000)
+            else:
+                woken = [(one, 0) for one in select.select(files, [], [], seconds)[0]]
+            if any(what & select.POLLERR for _, what in woken):
+                self._look()  # or poll would tell it again and again
+            self._signals.drain()
+        self._drain()
+        self._source.close(self._decoder)
+        self._captures()
+        self._tell(self._audit.last_news())
+        self._sink.finish(self._audit.summary)
+
+    def _over(self) -> bool:
+        return (
+            self._signals.stop
+            or self._source.finished
+            or (self._end is not None and monotonic() >= self._end)
+            or (self._frames is not None and self._decoded >= self._frames)
+        )
+
+    def _take(self) -> int:
+        left = None if self._frames is None else self._frames - self._decoded
+        self._audit.tracker.digits = self._source.digits
+        taken = self._source.take(self._decoder, left)
+        self._decoded += taken
+        if self._source.name != self._name:
+            self._name = self._source.name
+            self._sink.reading(self._name)
+        if taken:
+            self._tell(self._audit.news())
+        self._captures()
+        return taken
+
+    def _drain(self) -> None:
+        """What the kernel has not handed over yet when the end comes."""
+        if self._source.finished or not self._source.moving:
+            return
+        end = monotonic() + _DRAIN_SECONDS
+        while monotonic() < end and (self._frames is None or self._decoded < self._frames):
+            if not self._take():
+                select.select(self._source.files(), [], [], max(0.0, end - monotonic()))
+
+    def _on_time(self) -> None:
+        signals = self._signals
+        now = monotonic()
+        if now >= self._look_at:
+            self._look_at = now + _LOOK_SECONDS
+            self._look()
+        if signals.snapshot or (self._snapshot_at is not None and now >= self._snapshot_at):
+            signals.snapshot = False
+            if self._snapshot_seconds is not None:
+                self._snapshot_at = now + self._snapshot_seconds
+            self._sink.standing(list(self._audit.standing()), format_time(self._clock.now(), 6))
+        if signals.reload:
+            signals.reload = False
+            self._read_again()
+        if now >= self._tick_at:
+            self._tick_at = now + _TICK_SECONDS
+            frames, octets, dropped = self._source.counts()
+            self._sink.tick(Totals(frames, octets, dropped, self._audit.tracker.open, self._audit.summary))
+
+    def _look(self) -> None:
+        """What is due every second."""
+        for text in self._source.look():
+            self._sink.notice(text)
+        if not self._source.moving:
+            return
+        by = self._clock.step()
+        if by:
+            self._sink.notice(f"the clock was set by {by / 1e9:+.1f} s")
+            self._audit.clock_set(by)
+        # Idle connections end by the clock, also where nothing comes any more.
+        streams = self._audit.tracker.streams
+        streams.clock.now_ns = max(streams.clock.now_ns, self._clock.now())
+        self._tell(self._audit.news())
+
+    def _read_again(self) -> None:
+        if self._reload is None:
+            return
+        try:
+            self._audit.change(self._reload())
+        except (UsageError, OSError) as error:
+            self._sink.notice(f"{error}; the configuration stays as it was")
+        else:
+            self._sink.notice("the configuration was read again")
+
+    def _patience(self) -> float:
+        """Seconds until something is due."""
+        times = [self._tick_at, self._look_at]
+        times += [time for time in (self._end, self._snapshot_at) if time is not None]
+        return max(0.0, min(times) - monotonic())
+
+    def _tell(self, news: Iterable[News]) -> None:
+        sink = self._sink
+        for one in news:
+            for finding in one.findings:
+                sink.finding(finding, one.connection)
+            if one.ended:
+                sink.ended(one.connection)
+
+    def _captures(self) -> None:
+        captures = self._source.captures
+        while captures:
+            self._sink.capture(captures.pop(0))

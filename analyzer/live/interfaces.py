@@ -1,0 +1,167 @@
+"""Interfaces as one source of frames: numbered, counted, and watched for what the kernel loses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from ..errors import UsageError
+from ..model import Capture
+from ..segments.link_layers import link_name
+from ..timestamps import format_time
+from .packet_ring import BLOCK_BYTES, DEFAULT_BYTES, Ring
+from .recorder import Recorder
+from .ring_frames import decode, frames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from ..segments.decoder import SegmentDecoder
+    from .recorder import Rotation
+
+__all__ = ["Interfaces", "Source"]
+
+_DIGITS = 9
+
+
+class Source(Protocol):
+    """Where a live audit gets its frames. ``name``: for messages; ``digits``: decimals of a second of its times.
+
+    ``finished``: it will give nothing more. ``moving``: its clock is that of the machine, so that time goes on without
+    frames. ``captures``: those that are over; taken out by who reports them.
+    """
+
+    name: str
+    digits: int
+    finished: bool
+    moving: bool
+    captures: list[Capture]
+
+    def files(self) -> Sequence[int]:
+        """Descriptors that become readable when something is there."""
+
+    def take(self, decoder: SegmentDecoder, limit: int | None = None) -> int:
+        """Hand what is there to ``decoder``, ``limit`` frames at most, and soon return; how much it was."""
+
+    def look(self) -> Iterator[str]:
+        """To be called every second or so: what has changed, one line each."""
+
+    def counts(self) -> tuple[int, int, int]:
+        """Frames, captured bytes, and frames lost, since the beginning."""
+
+    def close(self, decoder: SegmentDecoder) -> None:
+        """No more is wanted: what was being read becomes one of ``captures``."""
+
+
+class Interfaces:
+    """Rings of one or several interfaces. ``size``: bytes of each; afterwards, of all that the kernel gave."""
+
+    digits = _DIGITS
+    finished = False
+    moving = True
+
+    def __init__(
+        self,
+        names: Iterable[str],
+        ports: frozenset[int],
+        expression: str | None = None,
+        *,
+        size: int = DEFAULT_BYTES,
+        promiscuous: bool = True,
+    ) -> None:
+        self.rings: list[Ring] = []
+        try:
+            for name in dict.fromkeys(names):
+                self.rings.append(Ring(name, ports, expression, size=size, promiscuous=promiscuous))
+        except BaseException:
+            for ring in self.rings:
+                ring.close()
+            raise
+        self.name = "+".join(ring.interface for ring in self.rings)
+        self.size = sum(ring.blocks for ring in self.rings) * BLOCK_BYTES
+        self._record: Recorder | None = None
+        self.captures: list[Capture] = []
+        links = list(dict.fromkeys(link_name(ring.link_type) for ring in self.rings))
+        self._capture = Capture(self.name, "live", links)
+        self._first_ns = self._last_ns = 0
+        self._up = {ring.interface: True for ring in self.rings}
+        self._dropped = 0
+
+    def record_to(self, path: str, ring: Rotation | None) -> None:
+        """Write every frame to ``path``, or to the files of a ring. Raises UsageError where that cannot be."""
+        self._record = Recorder(path, [(one.interface, one.link_type) for one in self.rings], ring)
+
+    def files(self) -> Sequence[int]:
+        """See ``Source``."""
+        return [ring.fileno() for ring in self.rings]
+
+    def take(self, decoder: SegmentDecoder, limit: int | None = None) -> int:
+        """See ``Source``: a block of each interface."""
+        capture = self._capture
+        before = capture.frames
+        for number, ring in enumerate(self.rings):
+            block = ring.take()
+            if block is None:
+                continue
+            if limit is not None:
+                block = block._replace(frames=max(0, min(block.frames, limit - capture.frames + before)))
+            if self._record is not None:
+                self._record.add(number, frames(block, ring.link_type, twice=ring.twice))
+            done = decode(block, decoder, capture.frames, ring.link_type, twice=ring.twice)
+            capture.frames += done.frames
+            capture.bytes += done.octets
+            self._first_ns = self._first_ns or done.first_ns
+            self._last_ns = done.last_ns or self._last_ns
+        return capture.frames - before
+
+    def look(self) -> Iterator[str]:
+        """See ``Source``: frames lost by the kernel, interfaces that went down or came back."""
+        for ring in self.rings:
+            fault, up, was_up = ring.fault(), ring.up, self._up[ring.interface]
+            if not up and not was_up:
+                up = self._come_back(ring)
+            self._up[ring.interface] = up
+            if was_up and not up:
+                yield f"{ring.interface}: the interface is down: waiting for it"
+            elif up and not was_up:
+                yield f"{ring.interface}: the interface is up again"
+            elif fault is not None and up:
+                yield f"{ring.interface}: {fault}, and up again"
+        _, _, dropped = self.counts()
+        if dropped > self._dropped:
+            yield f"{self.name}: the kernel dropped {dropped - self._dropped:,} frames, {dropped:,} since the start"
+            self._dropped = dropped
+
+    @staticmethod
+    def _come_back(ring: Ring) -> bool:
+        """An interface that was removed and made again has another number, and the socket has to be told."""
+        try:
+            if ring.find() != ring.index:
+                ring.bind()
+        except (OSError, UsageError):
+            return False  # not there yet
+        return ring.up
+
+    def counts(self) -> tuple[int, int, int]:
+        """See ``Source``."""
+        return self._capture.frames, self._capture.bytes, sum(ring.statistics().dropped for ring in self.rings)
+
+    def close(self, decoder: SegmentDecoder) -> None:
+        """See ``Source``."""
+        capture = self._capture
+        if self._first_ns:
+            capture.first = format_time(self._first_ns, _DIGITS)
+            capture.last = format_time(self._last_ns, _DIGITS)
+        for ring in self.rings:
+            frames_, dropped = ring.statistics()
+            if dropped:
+                capture.problems.append(
+                    f"{ring.interface}: the kernel dropped {dropped:,} of {frames_:,} frames: the ring was full"
+                )
+        capture.problems += decoder.problems()
+        if self._record is not None:
+            self._record.close([ring.statistics() for ring in self.rings])
+            if self._record.fault is not None:
+                capture.problems.append(self._record.fault)
+        self.captures.append(capture)
+        for ring in self.rings:
+            ring.close()

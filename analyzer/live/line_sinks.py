@@ -1,0 +1,148 @@
+"""News as lines: for people, one line a finding; for programs, one JSON object a line."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..fastpath.text_template import filled
+from ..model import Connection
+from ..reports.capture_quality import Quality
+from ..reports.concise import summed_up
+from ..reports.output import plural
+from ..reports.styled_text import SEVERITY_STYLE, SIDE_STYLE, paint
+from ..reports.text import address
+from ..run import notice
+from .sinks import Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..fastpath.hit import Repeat
+    from ..model import Capture, Finding, Summary
+    from ..redact.redactor import Redactor
+    from ..reports.output import Output
+    from ..reports.styled_text import Line
+
+__all__ = ["JsonLines", "TextLines", "one_line"]
+
+
+def one_line(finding: Finding, connection: Connection, name: str) -> Line:
+    """``eth0:9: error SEQ103 client: …``, as --concise has it, and the connection, since nothing stands around it."""
+    ends = f"#{connection.id} {address(connection.client)} → {address(connection.server)}"
+    return [
+        ("dim", f"{finding.time[11:23]} "),
+        ("bold", f"{name}:{finding.frame}: "),
+        (SEVERITY_STYLE[finding.severity], f"{finding.severity} {finding.rule}"),
+        ("", " "),
+        (SIDE_STYLE[finding.side], finding.side),
+        ("", f": {finding.message} "),
+        ("dim", f"({ends})"),
+    ]
+
+
+class TextLines(Sink):
+    """A line for each finding at once, and a summary at the end."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._name = "-"
+        self._quality = Quality()
+
+    def reading(self, name: str) -> None:
+        """See ``Sink``."""
+        self._name = name
+
+    def finding(self, finding: Finding, connection: Connection) -> None:
+        """See ``Sink``."""
+        paint(self._output, [one_line(finding, connection, self._name)])
+
+    def ended(self, connection: Connection) -> None:
+        """Count it."""
+        self._quality.count(connection)
+
+    def standing(self, connections: Sequence[Connection], time: str) -> None:
+        """See ``Sink``."""
+        lines: list[Line] = [[("bold", f"{time[11:19]} {plural(len(connections), 'open connection')}")]]
+        for one in connections:
+            ends = f"#{one.id} {address(one.client)} → {address(one.server)} {one.profile}"
+            said = f"since {one.started[11:19]}, last heard of {one.ended[11:19]}"
+            octets = f"{one.client_bytes:,} and {one.server_bytes:,} bytes"
+            counts = f"{plural(len(one.messages), 'message')}, {plural(len(one.findings), 'finding')}"
+            lines.append([("", f"  {ends}: "), ("dim", f"{said}, {octets}, {counts}")])
+        paint(self._output, lines)
+
+    def notice(self, text: str) -> None:
+        """On standard error, where it is in no program's way."""
+        notice(text)
+
+    def capture(self, capture: Capture) -> None:
+        """What was read, and what is wrong with it."""
+        read = f": {plural(capture.frames, 'frame')}, {plural(capture.bytes, 'byte')}"
+        paint(self._output, [[("bold", capture.path), ("", read)]])
+        paint(self._output, [[("bold", capture.path), ("yellow", f": {problem}")] for problem in capture.problems])
+
+    def finish(self, summary: Summary) -> None:
+        """See ``Sink``."""
+        paint(self._output, summed_up(self._quality, summary))
+        self._output.flush()
+
+
+_BARE_FIELDS = tuple(name for name in Connection.__struct_fields__ if name != "findings")
+_bare_values = attrgetter(*_BARE_FIELDS)
+_Bare: Any = msgspec.defstruct("_Bare", _BARE_FIELDS)
+
+
+class JsonLines(Sink):
+    """The lines of ``audit --format ndjson``, findings before the connection that they are in.
+
+    A finding also names both ends, since its connection's line comes only when that ends. Connections that are open are
+    lines of the type ``open``, with the number of findings told.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._encode = msgspec.json.Encoder().encode
+
+    def finding(self, finding: Finding, connection: Connection) -> None:
+        """See ``Sink``."""
+        encode = self._encode
+        ends = b'"client":%b,"server":%b,' % (encode(connection.client), encode(connection.server))
+        start = b'{"type":"finding","connection":%d,' % connection.id
+        self._output.write(start + ends + encode(finding)[1:] + b"\n")
+
+    def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
+        """See ``audit.Repeats``. One with findings has lines in another order."""
+        text = None if repeat.pattern.faults else filled(repeat, lambda one: self._line(redactor(one)), redactor.leaves)
+        if text is not None:
+            self._output.write(text)
+        return text is not None
+
+    def ended(self, connection: Connection) -> None:
+        """See ``Sink``."""
+        self._output.write(self._line(connection))
+
+    def _line(self, connection: Connection) -> bytes:
+        bare = self._encode(_Bare(*_bare_values(connection)))
+        return b'{"type":"connection",' + bare[1:] + b"\n"
+
+    def standing(self, connections: Sequence[Connection], time: str) -> None:
+        """See ``Sink``."""
+        start = b'{"type":"open","at":%b,"findings":%%d,' % self._encode(time)
+        lines = [start % len(one.findings) + self._encode(_Bare(*_bare_values(one)))[1:] + b"\n" for one in connections]
+        self._output.write(b"".join(lines))
+
+    def notice(self, text: str) -> None:
+        """On standard error."""
+        notice(text)
+
+    def capture(self, capture: Capture) -> None:
+        """See ``Sink``."""
+        self._output.write(b'{"type":"capture",' + self._encode(capture)[1:] + b"\n")
+
+    def finish(self, summary: Summary) -> None:
+        """See ``Sink``."""
+        self._output.write(b'{"type":"summary",' + self._encode(summary)[1:] + b"\n")
+        self._output.flush()

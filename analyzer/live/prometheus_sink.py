@@ -1,0 +1,91 @@
+"""Counts for Prometheus, over HTTP."""
+
+# The counts are worked out when they are asked for, in the thread of the HTTP server, from what the loop left here; the
+# loop itself does nothing but add one. Labels are rules and sides, whose number is fixed. Hosts are none: there may
+# be as many as an attacker likes.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from ..model import Summary
+from .sinks import Sink, Totals
+from .syslog_sink import parse_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from wsgiref.simple_server import WSGIServer
+
+    from prometheus_client.metrics_core import Metric
+
+    from ..model import Connection, Finding
+
+__all__ = ["Metrics"]
+
+
+class Metrics(Sink):
+    """Serves ``ADDRESS:PORT``. Raises UsageError where it cannot, or where the extra is not installed."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._address = parse_address(where, "--metrics")
+        self._findings: dict[tuple[str, str, str], int] = {}
+        self._totals = Totals(0, 0, 0, 0, Summary())
+        self._server: WSGIServer | None = None
+        try:
+            import prometheus_client  # noqa: PLC0415
+            from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415
+        except ImportError:
+            hint = "pip install 'smtpwire[metrics]'"
+            raise UsageError("prometheus-client is not installed", "--metrics", hint) from None
+        self._client = prometheus_client
+        self._families = CounterMetricFamily, GaugeMetricFamily
+
+    def open(self) -> None:
+        """Begin to serve."""
+        registry = self._client.CollectorRegistry()
+        registry.register(self)
+        try:
+            self._server, self._thread = self._client.start_http_server(
+                self._address.port, self._address.host, registry
+            )
+        except OSError as error:
+            where = f"--metrics {self._where}"
+            raise UsageError(f"cannot listen ({error.strerror})", where, "name another port") from error
+
+    def close(self) -> None:
+        """End it."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._thread.join()
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by prometheus-client whenever somebody asks."""
+        counter, gauge = self._families
+        totals = self._totals
+        counts = (
+            ("frames", "Frames captured", totals.frames),
+            ("bytes", "Bytes captured", totals.octets),
+            ("dropped_frames", "Frames that the kernel dropped, since the ring was full", totals.dropped),
+            ("connections", "SMTP connections that have ended", totals.summary.connections),
+            ("messages", "Messages in them", totals.summary.messages),
+            ("suppressed_findings", "Findings known to the baseline", totals.summary.suppressed),
+        )
+        for name, text, value in counts:
+            yield counter(f"smtpwire_{name}", text, value=value)
+        yield gauge("smtpwire_open_connections", "TCP connections followed now", value=totals.open)
+        found = counter("smtpwire_findings", "Breaches of the rules", labels=("rule", "severity", "side"))
+        for labels, count in dict(self._findings).items():
+            found.add_metric(labels, count)
+        yield found
+
+    def finding(self, finding: Finding, connection: Connection) -> None:
+        """Count it."""
+        key = finding.rule, finding.severity, finding.side
+        self._findings[key] = self._findings.get(key, 0) + 1
+
+    def tick(self, totals: Totals) -> None:
+        """Keep them."""
+        self._totals = totals

@@ -1,0 +1,164 @@
+"""What was captured, written as pcapng: one file, or a ring of the latest ones."""
+
+# A file of the ring is called like dumpcap's: mail_00001_20260102030405.pcapng. Captured mail is private, so files are
+# made for their owner only. A disk that is full ends the writing, never the audit.
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections import deque
+from pathlib import Path
+from struct import Struct
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from ..._version import __version__
+from ..errors import UsageError, display_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .packet_ring import Statistics
+    from .ring_frames import Frame
+
+__all__ = ["Recorder", "Rotation", "rotation"]
+
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+_enhanced = Struct("<IIIIIII").pack
+_block = Struct("<II").pack
+_SECTION, _INTERFACE, _ENHANCED, _STATISTICS = 0x0A0D0D0A, 1, 6, 5
+_USER_APPLICATION = 4  # options of a section; of an interface; of its statistics
+_NAME, _TIME_RESOLUTION = 2, 9
+_RECEIVED, _DROPPED = 4, 5
+_NANOSECONDS = 9
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+_ROTATION = re.compile(r"([0-9]{1,9})([kmg]?)b?x([0-9]{1,6})", re.IGNORECASE)
+_LEAST = 4096
+
+
+class Rotation(NamedTuple):
+    """A ring of ``files`` files of about ``size`` bytes."""
+
+    size: int
+    files: int
+
+
+def rotation(text: str) -> Rotation:
+    """``100MBx10``: a ring of ten files. Raises UsageError for anything else."""
+    found = _ROTATION.fullmatch(text.replace(" ", ""))
+    if found is not None:
+        size, files = int(found[1]) * _UNITS[found[2].lower()], int(found[3])
+        if size >= _LEAST and files:
+            return Rotation(size, files)
+    raise UsageError(
+        "no size of a ring", f"--ring {display_path(text)}", "write the size and number of files: 100MBx10"
+    )
+
+
+class Recorder:
+    """Writes frames of ``interfaces`` (names and link types) to ``path``. ``fault``: why it stopped, if it did.
+
+    Raises UsageError where the first file cannot be made.
+    """
+
+    def __init__(self, path: str, interfaces: Sequence[tuple[str, int]], ring: Rotation | None = None) -> None:
+        self._path = Path(path)
+        self._ring = ring
+        self._head = _section() + b"".join(_interface(name, link) for name, link in interfaces)
+        self._written = 0
+        self._number = 0
+        self._kept: deque[Path] = deque()
+        self._file: BinaryIO | None = None
+        self.fault: str | None = None
+        try:
+            self._file = self._next()
+        except OSError as error:
+            raise UsageError(
+                f"cannot write ({error.strerror})",
+                display_path(self._path),
+                "name a file that the user after the start may write (docs/live.md, --user)",
+            ) from error
+
+    def add(self, interface: int, frames: Iterable[Frame]) -> None:
+        """Write frames of the interface with this index."""
+        if self._file is None:
+            return
+        pieces: list[bytes] = []
+        size = 0
+        for time_ns, data, length in frames:
+            captured = len(data)
+            padding = -captured % 4
+            total = 32 + captured + padding
+            size += total
+            pieces += (
+                _enhanced(_ENHANCED, total, interface, time_ns >> 32, time_ns & 0xFFFFFFFF, captured, length),
+                data,
+                bytes(padding) + total.to_bytes(4, "little"),
+            )
+        try:
+            if self._ring is not None and self._written > len(self._head) and self._written + size > self._ring.size:
+                self._file.close()
+                self._file = self._next()
+            self._file.write(b"".join(pieces))
+            self._file.flush()  # so that whoever follows the file sees whole blocks
+            self._written += size
+        except OSError as error:
+            self._stop(error)
+
+    def close(self, statistics: Sequence[Statistics] = ()) -> None:
+        """End the last file, with what the kernel has counted."""
+        if self._file is None:
+            return
+        try:
+            self._file.write(b"".join(_counted(number, one) for number, one in enumerate(statistics)))
+            self._file.close()
+        except OSError as error:
+            self._stop(error)
+        self._file = None
+
+    def _stop(self, error: OSError) -> None:
+        self._file = None
+        self.fault = f"cannot write ({error.strerror}): {display_path(self._path)}: from then on nothing was written"
+
+    def _next(self) -> BinaryIO:
+        path = self._path
+        if self._ring is not None:
+            self._number += 1
+            now = time.strftime("%Y%m%d%H%M%S", time.gmtime())
+            path = path.with_name(f"{path.stem}_{self._number:05}_{now}{path.suffix or '.pcapng'}")
+            self._kept.append(path)
+            if len(self._kept) > self._ring.files:
+                self._kept.popleft().unlink(missing_ok=True)
+        file = os.fdopen(os.open(path, _FLAGS, 0o600), "wb")
+        file.write(self._head)
+        file.flush()
+        self._written = len(self._head)
+        return file
+
+
+def _option(code: int, value: bytes) -> bytes:
+    return code.to_bytes(2, "little") + len(value).to_bytes(2, "little") + value + bytes(-len(value) % 4)
+
+
+def _built(kind: int, body: bytes) -> bytes:
+    total = len(body) + 12
+    return _block(kind, total) + body + total.to_bytes(4, "little")
+
+
+def _section() -> bytes:
+    head = Struct("<IHHq").pack(0x1A2B3C4D, 1, 0, -1)
+    return _built(_SECTION, head + _option(_USER_APPLICATION, f"smtpwire {__version__}".encode()) + bytes(4))
+
+
+def _interface(name: str, link_type: int) -> bytes:
+    options = _option(_NAME, name.encode("utf-8", "replace")) + _option(_TIME_RESOLUTION, bytes([_NANOSECONDS]))
+    return _built(_INTERFACE, Struct("<HxxI").pack(link_type, 0) + options + bytes(4))
+
+
+def _counted(interface: int, one: Statistics) -> bytes:
+    now = time.time_ns()
+    counts = _option(_RECEIVED, one.frames.to_bytes(8, "little")) + _option(_DROPPED, one.dropped.to_bytes(8, "little"))
+    return _built(_STATISTICS, Struct("<III").pack(interface, now >> 32, now & 0xFFFFFFFF) + counts + bytes(4))

@@ -1,0 +1,89 @@
+"""``RingSocket``: the ring as a socket of Scapy's, for any ``sniff``."""
+
+# Scapy asks a socket for packets one by one, which is what makes its sniffing slow. A session that knows better may
+# take whole blocks with `hand_over`, and `SMTPSession` does: then no Packet object is made, and what sniff() gets are
+# connections. Every other session gets packets as from any socket, from the same ring.
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from scapy.config import conf
+from scapy.error import log_runtime
+from scapy.supersocket import SuperSocket
+
+from ..connections.tracker import DEFAULT_PORTS
+from .packet_ring import DEFAULT_BYTES, Ring
+from .ring_frames import Decoded, decode, frames
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..segments.decoder import SegmentDecoder
+    from .packet_ring import Block
+    from .ring_frames import Frame
+
+__all__ = ["RingSocket"]
+
+
+class RingSocket(SuperSocket):
+    """``sniff(opened_socket=RingSocket("eth0"), session=SMTPSession())``.
+
+    ``ports``, ``filter`` (libpcap's language, instead of ``ports``; "" for everything), ``size`` and ``promisc`` are
+    as for ``Ring``. Raises UsageError where there is no such interface, or no right to capture on it.
+    """
+
+    desc = "read frames from a ring shared with the kernel (AF_PACKET, TPACKET_V3)"
+
+    def __init__(
+        self,
+        iface: str | None = None,
+        ports: frozenset[int] = DEFAULT_PORTS,
+        filter: str | None = None,  # as Scapy's own sockets call it
+        size: int = DEFAULT_BYTES,
+        promisc: bool | None = None,
+    ) -> None:
+        wanted = conf.sniff_promisc if promisc is None else promisc
+        self.ring = Ring(str(iface or conf.iface), ports, filter, size=size, promiscuous=bool(wanted))
+        self.iface = self.ring.interface
+        self.ins = self.ring.socket
+        self.outs = None
+        self.LL = conf.l2types.num2layer[self.ring.link_type]
+        self._waiting: deque[Frame] = deque()
+
+    def hand_over(self, decoder: SegmentDecoder, number: int) -> Decoded:
+        """Hand the frames that are there to ``decoder``, numbered from ``number + 1``."""
+        block = self._take()
+        if block is None:
+            return Decoded(0, 0, 0, 0)
+        return decode(block, decoder, number, self.ring.link_type, twice=self.ring.twice)
+
+    def recv_raw(self, x: int = 0) -> tuple[Any, bytes | None, float | None]:
+        """Layer, bytes and time of the next frame; None for each if none is there."""
+        if not self._waiting:
+            block = self._take()
+            if block is not None:
+                self._waiting.extend(frames(block, self.ring.link_type, twice=self.ring.twice))
+        if not self._waiting:
+            return None, None, None
+        frame = self._waiting.popleft()
+        return self.LL, frame.data, frame.time_ns / 1_000_000_000
+
+    def _take(self) -> Block | None:
+        block = self.ring.take()
+        if block is None and (fault := self.ring.fault()):  # which would else be told, again and again, by select
+            log_runtime.warning("%s: %s", self.iface, fault)
+        return block
+
+    @staticmethod
+    def select(sockets: Sequence[SuperSocket], remain: float | None = None) -> list[SuperSocket]:
+        """Those of ``sockets`` that have something, after ``remain`` seconds at most."""
+        ready: list[SuperSocket] = [one for one in sockets if isinstance(one, RingSocket) and one._waiting]
+        return ready or SuperSocket.select(list(sockets), remain)
+
+    def close(self) -> None:
+        """Give the ring back."""
+        if not self.closed:
+            self.closed = True
+            self.ring.close()

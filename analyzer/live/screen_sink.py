@@ -1,0 +1,134 @@
+"""A screen for people who watch: rates, what was found most, and the latest findings."""
+
+from __future__ import annotations
+
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ..reports.output import plural
+from ..reports.styled_text import SEVERITIES, SEVERITY_STYLE
+from .line_sinks import TextLines, one_line
+from .sinks import Sink, Totals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+    from ..model import Capture, Connection, Finding, Severity, Summary
+    from ..reports.output import Output
+
+__all__ = ["Screen"]
+
+_LATEST = 12  # findings shown
+_NOTICES = 3
+_TOP = 8  # rules and hosts shown
+_HOSTS = 10_000  # hosts counted; beyond, those with one finding make room
+_OVER_SECONDS = 2.0  # rates are of the last so many
+
+
+class Screen(Sink):
+    """``console``: where to draw, if not on standard output."""
+
+    def __init__(self, output: Output, console: Console | None = None) -> None:
+        self._name = "-"
+        self._lines = TextLines(output)
+        self._live = Live(console=console or Console(), auto_refresh=False, transient=True)
+        self._rules: dict[str, tuple[str, Severity, int]] = {}
+        self._hosts: dict[str, int] = {}
+        self._latest: deque[Text] = deque(maxlen=_LATEST)
+        self._notices: deque[str] = deque(maxlen=_NOTICES)
+        self._past: deque[tuple[float, Totals]] = deque()
+
+    def open(self) -> None:
+        """Begin to draw."""
+        self._live.start()
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._live.stop()
+
+    def reading(self, name: str) -> None:
+        """See ``Sink``."""
+        self._name = name
+        self._lines.reading(name)
+
+    def finding(self, finding: Finding, connection: Connection) -> None:
+        """Count it, and keep it as the latest."""
+        _, _, count = self._rules.get(finding.rule, ("", "", 0))
+        self._rules[finding.rule] = finding.name, finding.severity, count + 1
+        end = connection.server if finding.side == "server" else connection.client
+        self._hosts[end.address] = self._hosts.get(end.address, 0) + 1
+        if len(self._hosts) > _HOSTS:
+            self._hosts = {host: count for host, count in self._hosts.items() if count > 1}
+        self._latest.append(
+            Text.assemble(*((text, style) for style, text in one_line(finding, connection, self._name)))
+        )
+
+    def ended(self, connection: Connection) -> None:
+        """Counted for the summary."""
+        self._lines.ended(connection)
+
+    def standing(self, connections: Sequence[Connection], time: str) -> None:
+        """Above the screen, where it stays."""
+        self._live.console.print(f"{time[11:19]} {plural(len(connections), 'open connection')}", highlight=False)
+
+    def notice(self, text: str) -> None:
+        """On the screen, and on standard error when the screen is gone."""
+        self._notices.append(text)
+
+    def tick(self, totals: Totals) -> None:
+        """Draw it anew."""
+        now = monotonic()
+        self._past.append((now, totals._replace(summary=totals.summary)))
+        while now - self._past[0][0] > _OVER_SECONDS and len(self._past) > 1:
+            self._past.popleft()
+        self._live.update(self._drawn(now, totals), refresh=True)
+
+    def capture(self, capture: Capture) -> None:
+        """Below the screen, at the end."""
+        self._live.stop()
+        self._lines.capture(capture)
+
+    def finish(self, summary: Summary) -> None:
+        """The summary stays when the screen is gone."""
+        self._live.stop()
+        self._lines.finish(summary)
+
+    def _drawn(self, now: float, totals: Totals) -> RenderableType:
+        then, before = self._past[0]
+        seconds = max(now - then, 0.001)
+        rate = (totals.frames - before.frames) / seconds
+        octets = (totals.octets - before.octets) / seconds
+        head = Table.grid(padding=(0, 2))
+        head.add_row(
+            Text(self._name, "bold"),
+            f"{rate:,.0f} frames/s",
+            f"{octets * 8 / 1e6:,.1f} Mbit/s",
+            f"{totals.open:,} open",
+            f"{totals.summary.connections:,} ended",
+            f"{totals.summary.messages:,} messages",
+            Text(f"{totals.dropped:,} dropped", "bold red" if totals.dropped else "dim"),
+        )
+        counts = Table.grid(padding=(0, 2))
+        for severity, many in SEVERITIES:
+            count = sum(n for _, kind, n in self._rules.values() if kind == severity)
+            counts.add_row(Text(plural(count, severity, many), SEVERITY_STYLE[severity] if count else "dim"))
+        rules, hosts = Table.grid(padding=(0, 1)), Table.grid(padding=(0, 1))
+        for rule, (name, severity, count) in sorted(self._rules.items(), key=lambda item: -item[1][2])[:_TOP]:
+            rules.add_row(Text(f"{count:>7,}"), Text(rule, SEVERITY_STYLE[severity]), Text(name))
+        for host, count in sorted(self._hosts.items(), key=lambda item: -item[1])[:_TOP]:
+            hosts.add_row(Text(f"{count:>7,}"), Text(host))
+        columns = Table.grid(padding=(0, 4))
+        columns.add_row(counts, rules, hosts)
+        latest = [Text("no findings yet", "dim")] if not self._latest else list(self._latest)
+        for line in latest:
+            line.no_wrap, line.overflow = True, "ellipsis"
+        notices = [Text(text, "yellow") for text in self._notices]
+        return Group(head, Text(), columns, Text(), *latest, *notices)

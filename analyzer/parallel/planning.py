@@ -1,0 +1,79 @@
+"""How the processes that were asked for share the captures."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from ..frames.inputs import STDIN, Source
+from ..frames.pcap import MAGICS
+from ..frames.pcapng import MAGIC
+from ..rules import RULES
+from ..segments.decoder import SegmentDecoder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..audit import Options
+
+__all__ = ["plan", "whole"]
+
+DENSE = 0.3  # share of frames on ports of SMTP from which on the work on them is most of it
+# The share of the bytes that is the first half. Who has the second one counts the frames of the first, while who puts
+# both together can write that one as it comes; where there is little to write, counting weighs more.
+DENSE_HALF, HALF = 0.5, 0.54
+
+
+def plan(options: Options, paths: Sequence[str], jobs: int) -> int | None:
+    """The byte at which two processes cut the one input that there is; None: so many ``jobs`` share its connections."""
+    size = whole(options, paths) if jobs == 2 else 0
+    if not size:
+        return None
+    return int(size * (DENSE_HALF if _is_dense(paths[0], options.ports) else HALF))
+
+
+def whole(options: Options, paths: Sequence[str]) -> int:
+    """Bytes of the one input that two processes can divide by place (`halved`); 0: it has to be shared otherwise. What
+    is packed cannot be entered in the middle, and rules of others may want to see all connections."""
+    size = _size(paths[0])
+    if len(paths) != 1 or not size or options.baseline is not None:
+        return 0
+    if not all(RULES[rule].own for rule in options.rules()):
+        return 0
+    try:
+        with Path(paths[0]).open("rb") as file:
+            start = file.read(4)
+    except OSError:
+        return 0
+    return size if start in MAGICS or start == MAGIC else 0
+
+
+def _size(path: str) -> int:
+    """Bytes of a regular file; 0: it is none, or it is empty."""
+    try:
+        status = Path(path).stat() if path != STDIN else None
+    except OSError:
+        return 0
+    return status.st_size if status is not None and stat.S_ISREG(status.st_mode) else 0
+
+
+def _is_dense(path: str, ports: frozenset[int]) -> bool:
+    """Whether most of what the input begins with is mail."""
+    found = 0
+
+    def sink(
+        key: bytes, seq: int, ack: int, flags: int, payload: bytes, missing: int, frame: int, time_ns: int
+    ) -> None:
+        nonlocal found
+        sides = int.from_bytes(key[-4:-2], "big"), int.from_bytes(key[-2:], "big")
+        found += not ports.isdisjoint(sides)
+
+    try:
+        with Source(path).open(1 << 18) as opened:
+            for _ in opened.reader.run(SegmentDecoder(sink)):
+                return found > DENSE * opened.reader.frames
+    except InputError:
+        pass
+    return False

@@ -1,0 +1,123 @@
+"""What the two processes do that have a half of one capture each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import json
+
+from ..connections.split import FirstHalf, SecondHalf
+from ..segments.decoder import DecodeTally
+from .processes import Alone
+from .worker import Over, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..audit import Options, Roads
+    from ..connections.partition import Place
+    from ..model import Capture
+    from .processes import Wire
+
+__all__ = ["PRESSED", "FirstWorker", "SecondWorker", "State"]
+
+PRESSED = "a limit for all connections was reached"
+_PORTS = "addresses and ports had a new connection while the one before went on"
+
+
+class State(NamedTuple):
+    """What a message "block" tells: how far it was ``read`` and of how much, how many connections are open, how many
+    streams of others that are over are remembered, how many connections had begun before some were given up, and keys
+    that are ``released`` (see ``FirstHalf``)."""
+
+    read: int
+    total: int | None
+    open: int
+    remembered: int
+    begun: int
+    released: list[tuple[Place, bytes]]
+
+
+class _HalfWorker(Worker):
+    def check(self) -> None:
+        """What depends on all that is open is not decided here."""
+        streams = self.audit.tracker.streams
+        if streams.pressed or streams.crowded:
+            raise Alone(PRESSED)
+        self.evicted = streams.evicted
+
+    def tell_state(self, released: list[tuple[Place, bytes]]) -> None:
+        """A block has been read."""
+        tracker = self.audit.tracker
+        # A plain tuple, since marshal takes no other.
+        self.send("block", tuple(State(*self.read, tracker.open, tracker.streams.remembered, self.marks[0], released)))
+
+
+class FirstWorker(_HalfWorker):
+    """Reads up to the cut, and behind it until its own connections are over. A message "cut" tells which these are, and
+    which were over before; "block", which of its own are released (see ``FirstHalf``)."""
+
+    def __init__(self, options: Options, paths: Sequence[str], cut: int, wire: Wire) -> None:
+        self._half = FirstHalf()
+        super().__init__(options, paths, self._half, wire)
+        self._cut = cut
+        self._tally: dict[str, Any] | None = None  # of the first half
+        self._frames = 0  # in it
+
+    def tell(self) -> None:
+        """See ``Worker``."""
+        self.check()
+        if self._tally is None and self.read[0] >= self._cut:
+            self._tell_cut()
+        else:
+            released, self._half.released = self._half.released, []
+            self.tell_state(released)
+        if self._tally is not None and self.audit.tracker.streams.idle and not self.audit.tracker.open:
+            raise Over
+
+    def _tell_cut(self) -> None:
+        audit, tracker = self.audit, self.audit.tracker
+        decoder, capture = audit.decoder, audit.reading
+        assert decoder is not None
+        assert capture is not None
+        if not decoder.fragments.settled(tracker.streams.clock.now_ns):
+            raise Alone("a datagram was in fragments where the capture was cut")
+        decoder.settle()
+        self._tally, self._frames = vars(decoder.tally).copy(), capture.frames
+        own, over = tracker.known()
+        self._half.narrow(own, tracker.follows)
+        self.send("cut", (*self.read, list(own), over, self._tally))
+
+    def send(self, kind: str, more: Any) -> None:
+        """See ``Worker``. Nothing begins here that the other one has to tell."""
+        if self._tally is not None and any(first > self._frames for _, _, first, _ in self.places.begun):
+            raise Alone(_PORTS)
+        super().send(kind, more)
+
+    def roads(self) -> Roads:
+        """See ``Worker``."""
+        return super().roads() if self._tally is None else DecodeTally.of(self._tally).roads
+
+
+class SecondWorker(_HalfWorker):
+    """Reads behind the cut. With "capture" comes what was decoded here."""
+
+    def __init__(self, options: Options, paths: Sequence[str], cut: int, wire: Wire) -> None:
+        super().__init__(options, paths, SecondHalf(cut), wire)
+        self._cut = cut
+        self._before = 0  # where the block before ended
+
+    def tell(self) -> None:
+        """See ``Worker``."""
+        self.check()
+        if self.audit.tracker.streams.unclear:
+            raise Alone(_PORTS)
+        skipped, self._before = self._before < self._cut, self.read[0]
+        if not skipped:
+            self.tell_state([])
+
+    def tell_capture(self, capture: Capture) -> None:
+        """See ``Worker``."""
+        decoder = self.audit.decoder
+        assert decoder is not None
+        self.send("capture", (json.encode(capture), vars(decoder.tally)))

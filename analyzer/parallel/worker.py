@@ -1,0 +1,127 @@
+"""What a process does that has a share of the connections: an audit whose lines go to the process that forked it."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Any
+
+from msgspec import json
+
+from ..audit import Audit
+from ..connections.partition import Places
+from ..model import Capture, Connection
+from ..reports.json_ import NdjsonWriter
+from .processes import Alone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
+
+    from ..audit import Options, Roads
+    from ..connections.partition import Portion
+    from .processes import Wire
+
+__all__ = ["GIVEN_UP", "OFFERS", "Over", "Worker"]
+
+MANY = 256  # connections open at the end that are handed over at once
+GIVEN_UP = "a connection was given up"
+OFFERS = "servers offered STARTTLS to some and not to others"
+_COMPARES = frozenset({"SEC633"})  # rules whose findings name another connection
+
+
+class Over(Exception):
+    """There is nothing left to do."""
+
+
+class Worker:
+    """What a forked process does. ``tell``: of a block that has been read; ``tell_capture``; both raise ``Alone``, or
+    ``Over``."""
+
+    def __init__(self, options: Options, paths: Sequence[str], portion: Portion, wire: Wire) -> None:
+        self._paths = paths
+        self._wire = wire
+        self.audit = Audit(options, portion)
+        self.places = self.audit.tracker.places = Places()
+        self._items: list[bytes] = []
+        self.marks = (0, 0)  # how much had begun and ended when the block was read
+        self.read: tuple[int, int | None] = 0, None
+        self.evicted = 0  # connections of which somebody else has taken care
+        self._stop = False
+
+    def run(self) -> None:
+        """Send a message for each block and each capture, some for what is open at the end, and a last one."""
+        audit, tracker = self.audit, self.audit.tracker
+        writer = NdjsonWriter(self)
+        audit.attach(writer)
+        tracker.servers.asked = set()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # comes to all of them, and is the first process's to hear
+        signal.signal(signal.SIGTERM, self._asked_to_stop)
+
+        def take(items: Iterator[Capture | Connection]) -> None:
+            for item in items:
+                if isinstance(item, Capture):
+                    self.tell_capture(item)
+                    continue
+                writer.connection(item)
+                if any(finding.rule in _COMPARES for finding in item.findings):
+                    raise Alone(OFFERS)
+
+        try:
+            try:
+                take(audit.run(self._paths, self._progress, self.tell))
+            except KeyboardInterrupt:
+                take(audit.finished(block=False))  # what ended in the last block
+                take(audit.stop())
+            except Over:
+                pass
+            if audit.unreadable:
+                raise Alone("an input cannot be read")
+            if tracker.streams.evicted > self.evicted:
+                raise Alone(GIVEN_UP)
+            self.send("end", (json.encode(audit.summary), self.roads(), audit.judged))
+        except Alone as why:
+            self._wire.send("alone", str(why))
+
+    def roads(self) -> Roads:
+        """Of the frames that are this process's to count, see ``Audit``."""
+        return self.audit.roads
+
+    def write(self, data: bytes) -> None:
+        """Take the lines of one connection."""
+        self._items.append(data)
+        if self.places.here[1] and len(self._items) >= MANY:
+            self.send("open", None)
+
+    def _asked_to_stop(self, signum: int, frame: FrameType | None) -> None:
+        self._stop = True
+
+    def _progress(self, read: int, total: int | None) -> None:
+        if self._stop:
+            raise KeyboardInterrupt
+        self.read = read, total
+        self.marks = len(self.places.begun), len(self.places.ended)
+        assert self.audit.reading is not None
+        self.places.block = self.audit.reading.frames
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether something was given up behind the block: the order of that depends on all that is open."""
+        return self.marks != (len(self.places.begun), len(self.places.ended))
+
+    def tell(self) -> None:
+        """A block has been read."""
+        if self.gave_up:
+            raise Alone(GIVEN_UP)
+        self.send("block", self.read)
+
+    def tell_capture(self, capture: Capture) -> None:
+        """A capture has been read."""
+        self.send("capture", json.encode(capture))
+
+    def send(self, kind: str, more: Any) -> None:
+        """Send a message with all that happened since the last."""
+        places, servers = self.places, self.audit.tracker.servers
+        ends = list(zip(places.ended, self._items, strict=True))
+        begun, places.begun, places.ended, self._items = places.begun, [], [], []
+        offers, servers.asked = list(servers.asked or ()), set()
+        self._wire.send(kind, more, begun, ends, offers)

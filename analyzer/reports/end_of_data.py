@@ -1,0 +1,146 @@
+"""``smtpwire show --end-of-data``: where each kind of reader sees the end of a message, and what the server did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...dissectors.lines.commands import parse_command
+from ...dissectors.printable import printable
+from ..enums import Redact
+from ..exchanges.end_of_data_tap import EndTap
+from .output import plural
+from .styled_text import SIDE_STYLE, Line, clip, paint, wrapped
+from .text import heading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..exchanges.end_of_data_tap import EndView, Seen
+    from ..model import Capture, Connection, Summary
+    from .output import Output
+
+__all__ = ["EndsWriter"]
+
+READER, FRAME, BYTE, MARK = 17, 6, 7, 19  # columns
+# What stands behind these is no secret; AUTH is not among them.
+_HARMLESS = frozenset({b"EHLO", b"HELO", b"LHLO", b"MAIL", b"RCPT", b"DATA", b"BDAT", b"RSET", b"NOOP", b"QUIT"})
+_NAMES = {0x0D: "<CR>", 0x0A: "<LF>", 0: "<NUL>"}
+
+
+class EndsWriter:
+    """Prints the messages of each connection when it has ended; ``tap`` is what the audit's options take.
+
+    ``everything``: those too about whose end all readers agree. ``only``: the number of the one connection. ``redact``:
+    what is not told of the lines behind a mark, which may be text of the message.
+    """
+
+    streams = True
+
+    def __init__(
+        self, output: Output, only: int | None, *, everything: bool, redact: Redact, several: bool = False
+    ) -> None:
+        self.found = False
+        self._several = several
+        self._redact = redact
+        self._output = output
+        self._only = only
+        self._everything = everything
+        self._taps: dict[int, EndTap] = {}
+        self._messages = 0
+        self._differing = 0
+
+    def tap(self, record: Connection) -> EndTap:
+        """Reads the messages of a connection that begins."""
+        tap = self._taps[record.id] = EndTap(record, everything=self._everything)
+        return tap
+
+    def capture(self, capture: Capture) -> None:
+        """Say what is wrong with it; else nothing."""
+        if capture.problems:
+            paint(self._output, [[("yellow", f"{capture.path}: {problem}")] for problem in capture.problems])
+
+    def connection(self, connection: Connection) -> None:
+        """Print what there is to show of it."""
+        tap = self._taps.pop(connection.id, None)
+        if tap is None or self._only not in {None, connection.id}:
+            return
+        self.found = True
+        views = tap.finish()
+        self._messages += tap.messages
+        self._differing += sum(view.differs for view in views)
+        if views:
+            top = heading(connection, self._output.width, several=self._several)
+            paint(self._output, [*top, [], *_lines(views, self._output.width, self._redact)])
+
+    def finish(self, summary: Summary) -> None:
+        """Say how many there were."""
+        total = f"{plural(self._messages, 'message')} sent with DATA"
+        if not self._messages:
+            told = "No message was sent with DATA."
+        elif not self._differing:
+            told = f"{total}: every reader sees the same end."
+        else:
+            told = f"{total}: readers disagree about the end of {self._differing:,}."
+        paint(self._output, wrapped(told, self._output.width, ""))
+
+
+def _lines(views: list[EndView], width: int, redact: Redact) -> Iterator[Line]:
+    for view in views:
+        yield [("bold", f"  message in frame {view.frame}, from byte {view.offset} on")]
+        head = f"{'reader':<{READER}}{'frame':>{FRAME}} {'byte':>{BYTE}}  {'end':<{MARK}}what stands behind it"
+        yield [("dim", f"    {head}")]
+        for one in view.seen:
+            yield _row(one, width, redact)
+        yield from _server(view, width)
+        if not view.whole:
+            yield from wrapped("Bytes of the message are not in the capture.", width, "    ", "yellow")
+        yield []
+
+
+def _row(one: Seen, width: int, redact: Redact) -> Line:
+    ending = one.ending
+    name = f"    {ending.reader:<{READER}}"
+    if ending.end < 0:
+        return [("", name), ("dim", f"{'':>{FRAME + 1 + BYTE}}  sees no end")]
+    place = f"{one.frame:>{FRAME}} {one.offset:>{BYTE}}  "
+    mark = f"{named(ending.before + ending.mark):<{MARK - 2}}  "
+    behind = _shown(one.line, redact)
+    room = width - len(name) - len(place) - len(mark)
+    return [("", name), ("dim", place), ("", mark), (SIDE_STYLE["client"], clip(behind, room) if behind else "")]
+
+
+def _shown(line: bytes, redact: Redact) -> str:
+    """A line as far as ``redact`` lets it be told: what is no command is text of the message."""
+    if redact is Redact.NONE or not line:
+        return printable(line)
+    command = parse_command(line)
+    if command.spec is None or command.name is None:
+        return f"({plural(len(line), 'byte')} of text)"
+    if redact is Redact.PII or command.verb not in _HARMLESS:
+        return command.name
+    return printable(line)
+
+
+def _server(view: EndView, width: int) -> Iterator[Line]:
+    mark = named(view.lookalike)
+    told = {
+        "ended there": f"took {mark or 'something else'} for the end, and what stands behind it for commands.",
+        "refused": f"refused the message with {view.code}.",
+        "unknown": "did what is not in the capture.",
+        "went on": "accepted the message, and nothing shows that it took a look-alike for the end."
+        if view.lookalike
+        else "accepted the message.",
+    }[view.deed]
+    yield from wrapped(f"The server {told}", width, "    ", SIDE_STYLE["server"])
+
+
+def named(mark: bytes) -> str:
+    """The bytes of a mark, the invisible ones by name; a run of the same only once, with its length."""
+    text = ""
+    at = 0
+    while at < len(mark):
+        run = len(mark) - len(mark[at:].lstrip(mark[at : at + 1])) - at
+        name = _NAMES.get(mark[at], chr(mark[at]))
+        text += name * run if run < 3 else f"{name}×{run}"
+        at += run
+    return text

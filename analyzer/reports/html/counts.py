@@ -1,0 +1,176 @@
+"""What the page counts over a whole run: findings by rule, by host and over time, in bounded memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...timestamps import parse_time
+
+if TYPE_CHECKING:
+    from ...model import Connection, Finding, Severity, Side
+
+__all__ = ["SEVERITIES", "Counts", "Host", "RuleTally", "Slot", "Tally", "Timeline"]
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+# Hosts of one role that are told apart. A scan of a whole network has more, with one connection each.
+MAX_HOSTS = 4096
+# Connections in which a rule fired, as far as they are named.
+NAMED_IDS = 12
+# Bars of the timeline. Each width is a multiple of the one before, so that bars can be joined when time goes on.
+MAX_SLOTS = 120
+_SECOND = 1_000_000_000
+_MINUTE, _HOUR, _DAY = 60 * _SECOND, 3600 * _SECOND, 86_400 * _SECOND
+WIDTHS = (
+    *(_SECOND // 1000, _SECOND // 100, _SECOND // 10, _SECOND, 5 * _SECOND, 10 * _SECOND, 30 * _SECOND),
+    *(_MINUTE, 5 * _MINUTE, 10 * _MINUTE, 30 * _MINUTE, _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR),
+    *(_DAY, 7 * _DAY, 28 * _DAY, 364 * _DAY, 3640 * _DAY, 36_400 * _DAY),
+)
+
+Counts = dict["Severity", int]
+
+
+def _none() -> Counts:
+    return dict.fromkeys(SEVERITIES, 0)
+
+
+@dataclass(slots=True)
+class RuleTally:
+    """One rule: how often, in how many connections, and the first of them."""
+
+    name: str
+    severity: Severity
+    sides: set[Side] = field(default_factory=set)
+    findings: int = 0
+    connections: int = 0
+    ids: list[int] = field(default_factory=list)
+    last: int | None = None
+
+
+@dataclass(slots=True)
+class Host:
+    """One host in one role, with the findings that are its fault."""
+
+    address: str
+    connections: int = 0
+    counts: Counts = field(default_factory=_none)
+
+
+class Slot(NamedTuple):
+    """One bar: nanoseconds since 1970 at its left edge, connections begun and findings in it."""
+
+    start: int
+    connections: int
+    counts: Counts
+
+
+class Timeline:
+    """Counts in slots of equal width, which grows with the span of time."""
+
+    def __init__(self) -> None:
+        self._level = 0
+        self._slots: dict[int, tuple[list[int], Counts]] = {}
+        self._low = self._high = 0
+
+    @property
+    def width(self) -> int:
+        """Nanoseconds of one slot."""
+        return WIDTHS[self._level]
+
+    def connection(self, ns: int) -> None:
+        """One more connection began."""
+        self._slot(ns)[0][0] += 1
+
+    def finding(self, ns: int, severity: Severity) -> None:
+        """One more finding."""
+        self._slot(ns)[1][severity] += 1
+
+    def slots(self) -> list[Slot]:
+        """From the first to the last, those without anything too."""
+        if not self._slots:
+            return []
+        nothing: tuple[list[int], Counts] = ([0], _none())
+        found = ((number, self._slots.get(number, nothing)) for number in range(self._low, self._high + 1))
+        return [Slot(number * self.width, connections[0], counts) for number, (connections, counts) in found]
+
+    def _slot(self, ns: int) -> tuple[list[int], Counts]:
+        number = ns // self.width
+        slot = self._slots.get(number)
+        if slot is None:
+            while not self._fits(ns // self.width):
+                self._join()
+            number = ns // self.width
+            slot = self._slots.setdefault(number, ([0], _none()))
+            self._low = min(number, *self._slots)
+            self._high = max(number, *self._slots)
+        return slot
+
+    def _fits(self, number: int) -> bool:
+        if not self._slots or self._level == len(WIDTHS) - 1:
+            return True
+        return max(number, self._high) - min(number, self._low) < MAX_SLOTS
+
+    def _join(self) -> None:
+        times = WIDTHS[self._level + 1] // self.width
+        self._level += 1
+        before, self._slots = self._slots, {}
+        for number, (connections, counts) in before.items():
+            joined = self._slots.setdefault(number // times, ([0], _none()))
+            joined[0][0] += connections[0]
+            for severity, count in counts.items():
+                joined[1][severity] += count
+        self._low, self._high = min(self._slots), max(self._slots)
+
+
+class Tally:
+    """All three, fed with connections as they end."""
+
+    def __init__(self) -> None:
+        self.rules: dict[str, RuleTally] = {}
+        self.hosts: dict[str, dict[str, Host]] = {"client": {}, "server": {}}
+        self.elsewhere: dict[str, int] = {"client": 0, "server": 0}
+        self.on_the_path = 0
+        self.timeline = Timeline()
+
+    def connection(self, connection: Connection) -> None:
+        """Count one more."""
+        self.timeline.connection(parse_time(connection.started))
+        sides = {
+            "client": self._host("client", connection.client.address),
+            "server": self._host("server", connection.server.address),
+        }
+        for host in sides.values():
+            if host is not None:
+                host.connections += 1
+        for finding in connection.findings:
+            self.timeline.finding(parse_time(finding.time), finding.severity)
+            self._rule(finding, connection.id)
+            if finding.side == "path":
+                self.on_the_path += 1
+                continue
+            at_fault = sides[finding.side]
+            if at_fault is not None:
+                at_fault.counts[finding.severity] += 1
+
+    def _host(self, role: str, address: str) -> Host | None:
+        hosts = self.hosts[role]
+        host = hosts.get(address)
+        if host is None and len(hosts) < MAX_HOSTS:
+            host = hosts[address] = Host(address)
+        elif host is None:
+            self.elsewhere[role] += 1
+        return host
+
+    def _rule(self, finding: Finding, connection: int) -> None:
+        tally = self.rules.get(finding.rule)
+        if tally is None:
+            tally = self.rules[finding.rule] = RuleTally(finding.name, finding.severity)
+        tally.findings += 1
+        tally.sides.add(finding.side)
+        # A rule may be an error in one profile and a warning in another: the page sorts by the worst.
+        tally.severity = min(tally.severity, finding.severity, key=SEVERITIES.index)
+        if tally.last != connection:
+            tally.last = connection
+            tally.connections += 1
+            if len(tally.ids) < NAMED_IDS:
+                tally.ids.append(connection)

@@ -1,0 +1,112 @@
+"""The report for programs: one JSON document, or one JSON object a line as soon as each is known."""
+
+# A run may end 20,000 connections of 13 turns, so a connection is encoded by one call into msgspec. The first field
+# `type` of its line is the tag of a struct that is made from the model's; that of a finding is spliced in front. So
+# there is no second set of types that could drift from the model. JSON keeps every connection in its encoded form (a
+# tenth of what the objects take), since its lists stand behind one another; NDJSON keeps nothing.
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from ..fastpath.text_template import filled
+from ..model import SCHEMA, Capture, Connection, Generator, Summary
+
+if TYPE_CHECKING:
+    from ..fastpath.hit import Repeat
+    from ..redact.redactor import Redactor
+    from .output import Output
+
+__all__ = ["JsonWriter", "NdjsonWriter"]
+
+_BARE_FIELDS = tuple(f for f in Connection.__struct_fields__ if f != "findings")
+_bare_values = attrgetter(*_BARE_FIELDS)
+_BareConnection: Any = msgspec.defstruct("_BareConnection", _BARE_FIELDS, tag_field="type", tag="connection", gc=False)
+
+
+class _Document(msgspec.Struct):
+    """``model.Report`` with its connections already encoded."""
+
+    schema: int
+    generator: Generator
+    captures: list[Capture]
+    connections: list[msgspec.Raw]
+    summary: Summary
+
+
+class JsonWriter:
+    """One document when the run is over: captures in order of reading, connections in order of their ids."""
+
+    streams = False
+
+    def __init__(self, output: Output, version: str) -> None:
+        self._output = output
+        self._generator = Generator(version=version)
+        self._encode = msgspec.json.Encoder().encode
+        self._captures: list[Capture] = []
+        self._connections: list[tuple[int, bytes]] = []
+
+    def capture(self, capture: Capture) -> None:
+        """Keep it."""
+        self._captures.append(capture)
+
+    def connection(self, connection: Connection) -> None:
+        """Keep its encoded form."""
+        self._connections.append((connection.id, self._encode(connection)))
+
+    def finish(self, summary: Summary) -> None:
+        """Write the document."""
+        self._connections.sort()
+        connections = [msgspec.Raw(encoded) for _, encoded in self._connections]
+        document = _Document(SCHEMA, self._generator, self._captures, connections, summary)
+        self._output.write(self._encode(document) + b"\n")
+
+
+class _Target(Protocol):
+    def write(self, data: bytes) -> None: ...
+
+
+class NdjsonWriter:
+    """A line for each capture, connection (without findings) and finding at once, and the summary at the end."""
+
+    streams = True
+
+    def __init__(self, output: _Target) -> None:
+        self._output = output
+        self._encode = msgspec.json.Encoder().encode
+
+    def capture(self, capture: Capture) -> None:
+        """Write its line."""
+        self._output.write(b'{"type":"capture",' + self._encode(capture)[1:] + b"\n")
+
+    def connection(self, connection: Connection) -> None:
+        """Write its line and those of its findings, in one piece."""
+        self._output.write(self._lines(connection))
+
+    def _lines(self, connection: Connection) -> bytes:
+        encode = self._encode
+        bare = _BareConnection(*_bare_values(connection))
+        text = encode(bare) + b"\n"
+        if connection.findings:
+            start = b'{"type":"finding","connection":%d,' % connection.id
+            text += b"".join([start + encode(finding)[1:] + b"\n" for finding in connection.findings])
+        return text
+
+    def put(self, lines: bytes) -> None:
+        """Write lines that another writer of this kind made."""
+        self._output.write(lines)
+
+    def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
+        """Write the lines of a connection that is one of many alike from their template. False: there is none."""
+        text = filled(repeat, lambda one: self._lines(redactor(one)), redactor.leaves)
+        if text is None:
+            return False
+        self._output.write(text)
+        return True
+
+    def finish(self, summary: Summary) -> None:
+        """Write the summary's line."""
+        self._output.write(b'{"type":"summary",' + self._encode(summary)[1:] + b"\n")

@@ -1,0 +1,34 @@
+"""The JSON Schema of the report, from the types themselves: ``python -m smtpwire.analyzer.reports.json_schema``."""
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+
+from ..model import SCHEMA, Report
+
+__all__ = ["report_schema", "schema_text"]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def report_schema() -> dict[str, object]:
+    """What ``--format json`` promises. Fields may be added within one ``SCHEMA``; none changes its meaning."""
+    (root,), definitions = msgspec.json.schema_components([Report], ref_template="#/$defs/{name}")
+    for definition in definitions.values():
+        # msgspec describes what it would take in, where a default excuses a missing field; a report holds them all.
+        properties = definition["properties"]
+        definition["required"] = list(properties)
+        for value in properties.values():
+            value.pop("default", None)
+    return {"$schema": DIALECT, "title": f"smtpwire report, schema {SCHEMA}", **root, "$defs": definitions}
+
+
+def schema_text() -> str:
+    """The schema as docs/report.schema.json holds it."""
+    return msgspec.json.format(msgspec.json.encode(report_schema()), indent=2).decode() + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema_text())

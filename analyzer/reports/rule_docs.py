@@ -1,0 +1,184 @@
+"""Rules explained for a terminal, as JSON, and as docs/rules.md (``-m smtpwire.analyzer.reports.rule_docs``)."""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..rules import RULES, example_of, readable
+from .styled_text import SEVERITY_STYLE, SIDE_STYLE, Line, paint, wrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from ..rules import Rule
+    from .output import Output
+
+__all__ = ["FAMILIES", "as_json", "as_markdown", "as_text", "document", "paragraphs", "scripts"]
+
+FAMILIES = {
+    "SEQ": "Order of commands and replies",
+    "BIT": "Bytes above 127, NUL, bare CR and LF",
+    "CMD": "Grammar of commands",
+    "RPL": "Replies",
+    "EXT": "What was offered",
+    "SEC": "Security",
+    "MSG": "Messages",
+    "TIM": "Time",
+    "TCP": "The connection and the capture",
+    "LEN": "Lengths",
+}
+
+_PREAMBLE = """\
+# Rules
+
+Generated from the rules themselves by `python -m smtpwire.analyzer.reports.rule_docs > docs/rules.md`;
+`smtpwire rule SEQ101` prints the same for one rule.
+
+An **error** breaks a MUST of an RFC or its grammar, a **warning** breaks a SHOULD or is a strong sign of an attack, an
+**info** is worth knowing. The side is who is at fault; `path` is a middlebox or the capture itself. A profile is a set
+of rules: of each connection it is chosen by what it does and by its port, or given with `--profile`.
+
+In the examples `C:` is a line of the client and `S:` one of the server, each with CRLF behind it unless a backslash
+ends it. `\\xNN` is a byte, `\\r` and `\\n` are CR and LF. Lines of one side that follow one another were sent without
+waiting for the other.
+"""
+
+
+def as_text(rules: Sequence[Rule], output: Output) -> None:
+    """Write the rules for people."""
+    paint(output, _text(rules, output.width))
+
+
+def _text(rules: Sequence[Rule], width: int) -> Iterator[Line]:
+    for number, rule in enumerate(rules):
+        if number:
+            yield []
+        yield [("bold", f"{rule.id} {rule.name}")]
+        yield from wrapped(f"{rule.title}.", width, "  ", "bold")
+        yield [
+            *[("", "  "), (SEVERITY_STYLE[rule.severity], rule.severity)],
+            *[("", ", fault of the "), (SIDE_STYLE[rule.side], rule.side)],
+        ]
+        for profile, severity in rule.severities:
+            yield [("", f"  {severity} in profile {profile}")]
+        if rule.reference:
+            yield from wrapped(rule.reference, width, "  ", "dim")
+        for paragraph in paragraphs(rule):
+            yield []
+            yield from wrapped(paragraph, width, "  ")
+        for heading, script in scripts(rule):
+            yield []
+            yield [("bold", f"  {heading}:")]
+            for line in script:
+                yield [(_style(line), f"    {line}")]
+
+
+def _style(line: str) -> str:
+    return SIDE_STYLE["client"] if line[:1] == "C" else SIDE_STYLE["server"] if line[:1] == "S" else "dim"
+
+
+def paragraphs(rule: Rule) -> list[str]:
+    """Its explanation, each paragraph on one line."""
+    return [" ".join(part.split()) for part in rule.explanation.split("\n\n") if part.strip()]
+
+
+def scripts(rule: Rule) -> Iterator[tuple[str, list[str]]]:
+    """Its examples, each with a heading: the dialogue that breaks it and the nearest that does not."""
+    example = example_of(rule.id)
+    if example is None:
+        return
+    where = "".join(
+        [
+            f", server port {example.port}" if example.port != 25 else "",
+            f", profile {example.profile}" if example.profile else "",
+        ]
+    )
+    yield f"Fires{where}", readable(example.fires)
+    yield f"Does not fire{where}", readable(example.silent)
+
+
+def as_json(rules: Iterable[Rule]) -> str:
+    """A JSON array with an object for each rule."""
+    return msgspec.json.format(msgspec.json.encode([_facts(rule) for rule in rules]), indent=1).decode() + "\n"
+
+
+def _facts(rule: Rule) -> dict[str, object]:
+    example = example_of(rule.id)
+    return {
+        "id": rule.id,
+        "name": rule.name,
+        "title": rule.title,
+        "severity": rule.severity,
+        "severities": dict(rule.severities),
+        "side": rule.side,
+        "reference": rule.reference,
+        "explanation": "\n\n".join(paragraphs(rule)),
+        "hides": sorted(rule.hides),
+        "example": None
+        if example is None
+        else {
+            "profile": example.profile,
+            "port": example.port,
+            "fires": list(example.fires),
+            "silent": list(example.silent),
+        },
+    }
+
+
+def as_markdown(rules: Iterable[Rule]) -> str:
+    """A section for each rule."""
+    return "\n".join(line for rule in rules for line in _markdown(rule))
+
+
+def _markdown(rule: Rule) -> Iterator[str]:
+    yield f"### {rule.id} {rule.name}\n"
+    yield f"**{_literal(rule.title)}**\n"
+    facts = [f"{rule.severity}, {rule.side}", *(f"{severity} in profile {p}" for p, severity in rule.severities)]
+    if rule.reference:
+        facts.append(rule.reference)
+    yield " · ".join(facts) + "\n"
+    for paragraph in paragraphs(rule):
+        yield textwrap.fill(_literal(paragraph), 118, break_on_hyphens=False, break_long_words=False) + "\n"
+    for heading, script in scripts(rule):
+        yield f"{heading}:\n"
+        yield "".join(f"    {line}\n" for line in script)
+
+
+def document(rules: Iterable[Rule]) -> str:
+    """The whole of docs/rules.md: a table of contents by family, then each rule."""
+    families: dict[str, list[Rule]] = {family: [] for family in FAMILIES}
+    for rule in sorted(rules, key=lambda r: r.id):
+        families.setdefault(rule.family, []).append(rule)
+    known = {family: members for family, members in families.items() if members}
+    parts = [_PREAMBLE]
+    for family, members in known.items():
+        parts.append(f"**{family}: {FAMILIES.get(family, 'other rules')}**\n")
+        parts.append("| rule | severity | side | |\n|---|---|---|---|")
+        parts += [
+            f"| [{rule.id}](#{rule.id.lower()}-{rule.name}) | {rule.severity} | {rule.side} | {_cell(rule.title)} |"
+            for rule in members
+        ]
+        parts.append("")
+    for family, members in known.items():
+        parts.append(f"## {family}: {FAMILIES.get(family, 'other rules')}\n")
+        parts.append(as_markdown(members))
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _literal(text: str) -> str:
+    """Prose in which brackets and stars are themselves, not HTML or emphasis; code in backticks stays as it is."""
+    parts = text.split("`")
+    return "`".join(part if n % 2 else re.sub(r"([<*])", r"\\\1", part) for n, part in enumerate(parts))
+
+
+def _cell(text: str) -> str:
+    return _literal(text).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document(RULES.values()))

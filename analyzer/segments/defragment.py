@@ -1,0 +1,174 @@
+"""IP fragments into whole datagrams (RFC 791 §3.2, RFC 8200 §4.5): bounded, ageing, gap-aware."""
+
+# Theory
+# ------
+# A datagram is a list of pieces that do not overlap, in order of their place. Where fragments overlap, the bytes that
+# came first stay; a later copy fills only what is still open. It is whole once the pieces cover it from 0 to the end
+# that its last fragment named.
+#
+# A fragment whose tail the snap length cut still covers its full length, so the datagram becomes whole; its content
+# then ends at the first cut, and the rest counts as missing.
+#
+# A whole datagram is remembered for a moment: on a mirror port that shows each frame twice, the second copies must not
+# open a datagram that never ends and that would take in fragments of a later one with the same identification.
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from ..limits import DEFAULT_LIMITS, Limits
+
+if TYPE_CHECKING:
+    from .ip_tcp import Fragment
+
+__all__ = ["LARGEST", "REPEAT_SECONDS", "Defragmenter"]
+
+REPEAT_SECONDS = 1
+"""How long a whole datagram is remembered, to know copies of its fragments. Mirror ports copy within milliseconds; a
+host uses an identification again after 65536 datagrams."""
+
+LARGEST = 65_535 - 20
+"""Payload that fits a datagram (RFC 791 §3.1); a fragment that reaches beyond it is an attack."""
+
+_PIECE_COST = 200  # of the Python objects for one piece, so that tiny fragments count for what they take
+_SECOND = 1_000_000_000
+
+
+_Key = tuple[bytes, int, int]
+
+
+class _Datagram:
+    """The pieces of one datagram so far."""
+
+    __slots__ = ("bodies", "cost", "counted", "covered", "ends", "protocol", "since", "starts", "total")
+
+    def __init__(self, since: int, protocol: int) -> None:
+        self.since = since
+        self.protocol = protocol
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        self.bodies: list[bytes] = []
+        self.covered = 0
+        self.total: int | None = None
+        self.cost = 0
+        self.counted = False
+
+    def add(self, start: int, end: int, body: bytes) -> None:
+        """Take what is still open between ``start`` and ``end``."""
+        i = bisect_right(self.starts, start)
+        at = max(start, self.ends[i - 1]) if i else start
+        while at < end:
+            stop = min(end, self.starts[i]) if i < len(self.starts) else end
+            if at < stop:
+                piece = body[at - start : stop - start]
+                self.starts.insert(i, at)
+                self.ends.insert(i, stop)
+                self.bodies.insert(i, piece)
+                self.covered += stop - at
+                self.cost += len(piece) + _PIECE_COST
+                i += 1
+            if i == len(self.ends):
+                break
+            at = max(at, self.ends[i])
+            i += 1
+
+    @property
+    def whole(self) -> bool:
+        return self.covered == self.total == self.ends[-1]
+
+    def content(self) -> bytes:
+        """The bytes up to the first that was not captured."""
+        bodies = []
+        for start, end, body in zip(self.starts, self.ends, self.bodies, strict=True):
+            bodies.append(body)
+            if len(body) < end - start:
+                break
+        return b"".join(bodies)
+
+
+class Defragmenter:
+    """``add`` fragments in capture order, get whole datagrams. ``dropped`` counts datagrams given up.
+
+    What a piece costs beside its bytes counts for the limit ``fragment_bytes``.
+    """
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._most = limits.fragment_bytes
+        self._patience_ns = limits.fragment_seconds * _SECOND
+        self._waiting: OrderedDict[_Key, _Datagram] = OrderedDict()
+        self._done: OrderedDict[_Key, tuple[int, bytes]] = OrderedDict()
+        self._held = 0
+        self.dropped = 0
+
+    def add(self, fragment: Fragment, time_ns: int) -> tuple[bytes, int, int] | None:
+        """Take one fragment; the datagram's (content, bytes missing at its end, protocol) where that makes it whole."""
+        self._age(time_ns)
+        end = fragment.offset + fragment.length
+        if end > LARGEST or not fragment.length:
+            return None
+        # IPv6 keys have no protocol: only the next header field of the first fragment counts (RFC 8200 §4.5).
+        key = (fragment.addresses, fragment.identification, fragment.protocol if len(fragment.addresses) == 8 else -1)
+        if key in self._done:
+            content = self._done[key][1]
+            if content[fragment.offset : fragment.offset + len(fragment.data)] == fragment.data:
+                return None
+            self._forget_done(key)
+        datagram = self._waiting.get(key)
+        if datagram is None:
+            datagram = self._waiting[key] = _Datagram(time_ns, fragment.protocol)
+        self._held -= datagram.cost
+        datagram.add(fragment.offset, end, fragment.data)
+        self._held += datagram.cost
+        if not fragment.offset:
+            datagram.protocol = fragment.protocol
+        if not fragment.more and datagram.total is None:
+            datagram.total = end
+        found = None
+        if datagram.whole:
+            content = datagram.content()
+            found = content, datagram.ends[-1] - len(content), datagram.protocol
+            del self._waiting[key]
+            self._done[key] = time_ns, content
+            self._held += len(content) + _PIECE_COST - datagram.cost
+        while self._held > self._most > 0:
+            if self._done:
+                self._forget_done(next(iter(self._done)))
+            else:
+                self._give_up(next(iter(self._waiting)))
+        return found
+
+    def settled(self, now_ns: int) -> bool:
+        """Whether none waits, and none was made whole of which a copy may follow."""
+        patience, repeat = self._patience_ns or now_ns, REPEAT_SECONDS * _SECOND
+        waits = any(now_ns - datagram.since <= patience for datagram in self._waiting.values())
+        return not waits and all(now_ns - since > repeat for since, _ in self._done.values())
+
+    def unfinished(self) -> int:
+        """Datagrams that wait for more and have not been counted by an earlier call."""
+        waiting = [datagram for datagram in self._waiting.values() if not datagram.counted]
+        for datagram in waiting:
+            datagram.counted = True
+        return len(waiting)
+
+    def _age(self, now: int) -> None:
+        """Drop what is too old. The oldest stand in front of each table, so this stops at once in most calls."""
+        while self._done:
+            key, (since, _) = next(iter(self._done.items()))
+            if now - since <= REPEAT_SECONDS * _SECOND:
+                break
+            self._forget_done(key)
+        while self._waiting:
+            key, datagram = next(iter(self._waiting.items()))
+            if not now - datagram.since > self._patience_ns > 0:
+                break
+            self._give_up(key)
+
+    def _forget_done(self, key: _Key) -> None:
+        self._held -= len(self._done.pop(key)[1]) + _PIECE_COST
+
+    def _give_up(self, key: _Key) -> None:
+        datagram = self._waiting.pop(key)
+        self._held -= datagram.cost
+        self.dropped += not datagram.counted

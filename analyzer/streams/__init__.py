@@ -1,0 +1,1 @@
+"""Segments as the bytes of each direction in order, or gaps."""

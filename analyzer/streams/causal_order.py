@@ -1,0 +1,82 @@
+"""Which of two directions spoke first: a segment waits for what its sender had seen of the peer."""
+
+# Theory
+# ------
+# An ACK number says how much of the peer's stream the sender of a segment had. If that is more than was captured so
+# far, then the peer's bytes came first in truth, whatever the order of the capture, and ours wait for them. This puts
+# the two directions in causal order even where two taps are merged with a skew.
+#
+# Nothing waits for bytes that nobody is believed to have sent (`top`): a forged ACK holds up nothing.
+#
+# Bytes that were lost in a row may have been said at different times. What the peer said in between tells where, so a
+# gap is handed on in pieces, each when its time has come.
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from .stream import PIECE
+
+if TYPE_CHECKING:
+    from .stream import Flow, How, Queued, Stream
+
+__all__ = ["emit", "pump"]
+
+
+def emit(stream: Stream, item: Queued) -> None:
+    """What is next of ``stream``: hand it on, or keep it until the peer has come as far."""
+    if not stream.queue and _ready(stream.peer, item.needs):
+        rest = _deliver(stream, item)
+        if rest is None:
+            return
+        item = rest
+    if stream.queue is None:
+        stream.queue = deque()
+    stream.queue.append(item)
+    stream.flow.kept.grown += len(item.payload) + PIECE
+    stream.flow.busy = True
+
+
+def _ready(peer: Stream, needs: int) -> bool:
+    """Whether everything of ``peer`` that an ACK speaks of was delivered."""
+    if needs == peer.fin + 1 > 0:  # found to be an ACK of the FIN later
+        return (peer.finished or peer.fin_guessed) and not peer.queue
+    sent = peer.sent
+    return needs <= sent or needs > peer.top or sent == peer.fin or peer.next < 0
+
+
+def _deliver(stream: Stream, item: Queued) -> Queued | None:
+    """Hand on ``item``; returns what of it has to wait: the part of a gap behind something of the peer."""
+    if item.kind == "data":
+        stream.deliver(item.payload, item.offset, item.frame, item.time_ns, item.needs)
+    elif item.kind == "gap":
+        peer = stream.peer
+        until, needs = (peer.queue[0].needs, -1) if peer.queue else (-1, -1)
+        if not peer.queue and peer.held:
+            until, needs = peer.held[0].needs, peer.held[0].end
+        length = until - item.offset
+        if not 0 < length < item.length:
+            length = item.length
+        stream.flow.listener.gap(stream, item.offset, length, item.frame, item.time_ns)
+        if length < item.length:
+            return item._replace(offset=item.offset + length, length=item.length - length, needs=needs)
+    else:
+        how: How = "fin" if item.kind == "fin" else "unseen"
+        stream.flow.listener.closed(stream, how, item.frame, item.time_ns, stream.peer.acked)
+    return None
+
+
+def pump(flow: Flow, *, force: bool) -> None:
+    """Deliver what waits no longer. ``force``: break a tie that honest ACK numbers cannot make."""
+    while True:
+        ready = [s for s in (flow.a, flow.b) if s.queue and _ready(s.peer, s.queue[0].needs)]
+        if not ready and force:
+            ready = [s for s in (flow.a, flow.b) if s.queue]
+        if not ready:
+            return
+        stream = min(ready, key=lambda s: s.queue[0].frame if s.queue else 0)
+        assert stream.queue
+        rest = _deliver(stream, stream.queue.popleft())
+        if rest is not None:
+            stream.queue.appendleft(rest)

@@ -1,0 +1,97 @@
+"""``smtpwire annotate``: a copy of a capture in which each finding is a comment on its packet."""
+
+# Two passes over the file: the audit, which puts comments aside by frame, and the copy, which meets the frames in
+# order. Neither keeps the capture. A finding may be known long after its frame has passed, so one pass could not do it.
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from ..._version import __version__
+from ..audit import Audit, Options
+from ..errors import UsageError, display_path
+from ..frames.inputs import STDIN, Source
+from ..model import Capture
+from .comments import Comments, comment
+from .pcapng_blocks import commented, pcap_blocks, pcapng_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Progress = Callable[[int, int | None], None]
+
+__all__ = ["Copied", "annotate", "find_comments"]
+
+
+_NEVER = 1 << 64  # behind every frame
+_NONE: tuple[int, list[str]] = (_NEVER, [])
+
+
+class Copied(NamedTuple):
+    """What the copy came to. ``frames``: those with comments; ``left``: findings on frames that were not copied."""
+
+    findings: int
+    frames: int
+    left: int
+    problems: list[str]
+
+
+def find_comments(path: str, options: Options, progress: Progress | None = None) -> Comments:
+    """The first pass. What it gives has to be closed.
+
+    Raises InputError where the file cannot be read, UsageError where ``path`` is no file.
+    """
+    if path == STDIN:
+        raise UsageError("annotate reads its input twice", "standard input", "save it to a file first")
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116  as capture.py does, without a Path
+            raise UsageError("annotate takes one capture file", display_path(path), "name a file")
+    except OSError:
+        pass  # opening it says what is the matter
+    audit = Audit(options)
+    with ExitStack() as stack:
+        comments = stack.enter_context(closing(Comments()))
+        for item in audit.run([path], progress):
+            if isinstance(item, Capture):
+                continue
+            for finding in item.findings:
+                comments.add(finding.frame, comment(finding, item.findings))
+        if audit.unreadable:
+            raise audit.unreadable[0]
+        stack.pop_all()
+    return comments
+
+
+def annotate(path: str, comments: Comments, stream: BinaryIO, progress: Progress | None = None) -> Copied:
+    """The second pass: ``path`` as pcapng into ``stream``. Raises InputError where it cannot be read any more."""
+    problems: list[str] = []
+    upcoming = comments.by_frame()
+    wanted, texts = next(upcoming, _NONE)
+    marked = left = reported = 0
+    with Source(path).open() as opened:
+        window = opened.reader.window
+        blocks = (
+            pcapng_blocks(window, problems, grows=bool(comments))
+            if opened.reader.format == "pcapng"
+            else pcap_blocks(window, problems, f"smtpwire {__version__}")
+        )
+        for block in blocks:
+            raw = block.raw
+            if block.number >= wanted and block.number:
+                if block.number == wanted and block.wide is not None:
+                    raw = commented(block.wide, block.order, texts)
+                    marked += 1
+                else:  # a frame without a number, or one that is no packet
+                    left += len(texts)
+                wanted, texts = next(upcoming, _NONE)
+            stream.write(raw)
+            if progress is not None and opened.packed.base != reported:
+                reported = opened.packed.base
+                progress(reported, opened.total)
+        faults = (opened.packed.fault, opened.gunzip.fault if opened.gunzip else None)
+    if wanted != _NEVER:
+        left += len(texts) + sum(len(more) for _, more in upcoming)
+    return Copied(len(comments), marked, left, [*filter(None, faults), *problems])

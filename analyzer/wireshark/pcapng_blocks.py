@@ -1,0 +1,266 @@
+"""Captures as pcapng blocks that can be written again: those of pcapng as they are, records of pcap as new ones."""
+
+# Theory
+# ------
+# The readers of the audit look for segments and skip everything else; here everything counts and nothing is decoded. A
+# block of pcapng is handed on byte for byte. The one that carries a comment gets another option behind those that it
+# has, and its two lengths are written anew.
+#
+# Three things cannot stay as they are once a comment is added. A section that states its length is given the value for
+# "not stated" (-1). A simple packet block has no room for options, so it becomes an enhanced one, with the time of the
+# packet before it on its interface, as there is no other. And a classic pcap file becomes a section with one interface.
+#
+# Frames are numbered as the readers number them, which is as Wireshark does. What a reader stops at as damage ends the
+# copy too, so that the result is whole.
+
+from __future__ import annotations
+
+from struct import Struct, pack
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ..frames.input_window import MAX_RECORD
+from ..frames.pcap import FILE_HEADER, MAGICS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..frames.input_window import Window
+    from ..frames.reader import Order
+
+__all__ = ["Block", "Frame", "commented", "pcap_blocks", "pcapng_blocks"]
+
+_SECTION: Final = 0x0A0D0D0A
+_BYTE_ORDER: Final = 0x1A2B3C4D
+_INTERFACE: Final = 1
+_PACKET: Final = 2
+_SIMPLE: Final = 3
+_ENHANCED: Final = 6
+_NUMBERED: Final = frozenset((_PACKET, _SIMPLE, _ENHANCED, 9, 0x204, 0xBAD, 0x40000BAD))
+
+_BOUNDED: Final = frozenset((_SECTION, _INTERFACE, _PACKET, _SIMPLE, _ENHANCED))  # never longer than MAX_RECORD
+_LEAST: Final = {_SECTION: 28, _INTERFACE: 20, _PACKET: 32, _SIMPLE: 16, _ENHANCED: 32}
+
+_COMMENT: Final = 1  # options
+_TIME_RESOLUTION: Final = 9
+_FCS_LENGTH: Final = 13
+
+_DATA: Final = 28  # where the frame begins in a packet block, enhanced or superseded
+
+_ORDERS: Final[dict[bytes, Order]] = {
+    _BYTE_ORDER.to_bytes(4, "little"): "little",
+    _BYTE_ORDER.to_bytes(4, "big"): "big",
+}
+
+
+class Frame(NamedTuple):
+    """What a decoder wants to know of a frame: as ``SegmentDecoder.frame`` takes it."""
+
+    link_type: int
+    time_ns: int
+    data: bytes
+    original_length: int
+
+
+class Block(NamedTuple):
+    """Bytes to write. ``number``: the frame that they are, 0 for none. ``wide``: the same with room for options."""
+
+    raw: bytes
+    order: Order
+    number: int = 0
+    wide: bytes | None = None
+    frame: Frame | None = None
+
+
+class _Walk:
+    """Goes over a window by whole pieces. ``problems``: why it ended early, where it did."""
+
+    def __init__(self, window: Window, problems: list[str]) -> None:
+        self.window = window
+        self.at = 0
+        self._problems = problems
+
+    def have(self, need: int, what: str) -> bool:
+        """Whether ``need`` bytes are there; what comes of the input is fetched."""
+        window = self.window
+        if window.size - self.at >= need:
+            return True
+        window.advance(self.at, need)
+        self.at = 0
+        if window.size >= need:
+            return True
+        if window.size and not window.fault:
+            self._problems.append(f"the last {what} is cut short at byte {window.base + window.size}: left out")
+        return False
+
+    def take(self, count: int) -> bytes:
+        """The next ``count`` bytes, which are there."""
+        start = self.at
+        self.at = start + count
+        return self.window.data[start : self.at]
+
+    def number(self, offset: int, order: Order, width: int = 4) -> int:
+        """A number that is there, ``offset`` bytes on."""
+        start = self.at + offset
+        return int.from_bytes(self.window.data[start : start + width], order)
+
+    def damaged(self, what: str) -> None:
+        """The copy ends here."""
+        self._problems.append(f"the {what} at byte {self.window.base + self.at} is damaged: not copied from there on")
+
+
+class _Section:
+    """What a section says about its simple packets. ``snaplen``: of its first interface, once that is described;
+    ``ticks``: the time of the last packet of that interface."""
+
+    def __init__(self, order: Order) -> None:
+        self.order: Order = order
+        self.snaplen: int | None = None
+        self.ticks = bytes(8)
+
+
+def pcapng_blocks(window: Window, problems: list[str], *, grows: bool) -> Iterator[Block]:
+    """The blocks of a pcapng file. ``grows``: comments will be added, so sections do not state their lengths."""
+    walk = _Walk(window, problems)
+    section = _Section("little")
+    number = 0
+    while walk.have(12, "block"):
+        if walk.number(0, "little") == _SECTION:
+            section = _Section(_ORDERS.get(walk.window.data[walk.at + 8 : walk.at + 12], "little"))
+        order = section.order
+        kind, length = walk.number(0, order), walk.number(4, order)
+        if not _can_be(walk, kind, length, order):
+            walk.damaged("block")
+            return
+        number += kind in _NUMBERED
+        if length > MAX_RECORD:
+            for piece in _long(walk, length):
+                yield Block(piece, order)
+            continue
+        if not walk.have(length, "block"):
+            return
+        if not _is_whole(walk, kind, length, order):
+            walk.damaged("block")
+            return
+        raw = walk.take(length)
+        if kind == _ENHANCED:
+            if raw[8:12] == b"\0\0\0\0":
+                section.ticks = raw[12:20]
+            yield Block(raw, order, number, raw)
+        elif kind == _PACKET:
+            yield Block(raw, order, number, raw)
+        elif kind == _SIMPLE:
+            yield Block(raw, order, number, _widened(raw, section))
+        else:
+            yield Block(_noted(raw, kind, section, grows=grows), order, number if kind in _NUMBERED else 0)
+
+
+def _can_be(walk: _Walk, kind: int, length: int, order: Order) -> bool:
+    """Whether the block that begins here can be one."""
+    if kind == _SECTION and walk.window.data[walk.at + 8 : walk.at + 12] not in _ORDERS:
+        return False
+    if length > MAX_RECORD and kind in _BOUNDED:
+        return False
+    return length >= _LEAST.get(kind, 12) and not length % 4
+
+
+def _is_whole(walk: _Walk, kind: int, length: int, order: Order) -> bool:
+    """Whether the block, all of which is there, fits together. The readers do not look at the second length of an
+    enhanced packet either."""
+    if kind != _ENHANCED and walk.number(length - 4, order) != length:
+        return False
+    return kind not in {_ENHANCED, _PACKET} or walk.number(20, order) + 32 <= length
+
+
+def _noted(raw: bytes, kind: int, section: _Section, *, grows: bool) -> bytes:
+    """A block that is no packet, as it is to be written."""
+    if kind == _INTERFACE and section.snaplen is None:
+        section.snaplen = int.from_bytes(raw[12:16], section.order)
+    if kind == _SECTION and grows:
+        return raw[:16] + b"\xff" * 8 + raw[24:]
+    return raw
+
+
+def _long(walk: _Walk, length: int) -> Iterator[bytes]:
+    """A block of ``length`` bytes by pieces, without keeping it."""
+    while length and walk.have(1, "block"):
+        piece = walk.take(min(length, walk.window.size - walk.at))
+        length -= len(piece)
+        yield piece
+
+
+def _widened(raw: bytes, section: _Section) -> bytes:
+    """A simple packet block as an enhanced one."""
+    order = section.order
+    original = int.from_bytes(raw[8:12], order)
+    captured = min(original, section.snaplen or original, len(raw) - 16)
+    lengths = captured.to_bytes(4, order) + original.to_bytes(4, order)
+    return _block(_ENHANCED, bytes(4) + section.ticks + lengths + _padded(raw[12 : 12 + captured]), order)
+
+
+def pcap_blocks(window: Window, problems: list[str], program: str) -> Iterator[Block]:
+    """A classic pcap file as pcapng, in its byte order: a section by ``program``, its interface, then the frames."""
+    walk = _Walk(window, problems)
+    if not walk.have(FILE_HEADER, "header"):
+        return
+    order, unit, digits, head = MAGICS[walk.window.data[:4]]
+    snaplen, link_type = walk.number(16, order), walk.number(20, order)
+    walk.take(FILE_HEADER)
+    options = b"" if digits == 6 else _option(_TIME_RESOLUTION, bytes((digits,)), order)
+    if link_type >> 26 & 1:  # the length of the frame check sequence is given, in words of 16 bits
+        options += _option(_FCS_LENGTH, bytes((link_type >> 28 << 1,)), order)
+    link_type &= 0xFFFF
+    mark = "<" if order == "little" else ">"
+    section = pack(mark + "IHHq", _BYTE_ORDER, 1, 0, -1) + _option(4, program.encode(), order) + bytes(4)
+    interface = pack(mark + "HHI", link_type, 0, snaplen) + (options + bytes(4) if options else b"")
+    yield Block(_block(_SECTION, section, order) + _block(_INTERFACE, interface, order), order)
+
+    record, packet = Struct(mark + "4I"), Struct(mark + "7I")
+    ticks_per_second = 10**digits
+    number = 0
+    while walk.have(head, "record"):
+        seconds, fraction, captured, original = record.unpack_from(walk.window.data, walk.at)
+        if captured > MAX_RECORD:
+            walk.damaged("record")
+            return
+        if not walk.have(head + captured, "record"):
+            return
+        data = walk.take(head + captured)[head:]
+        number += 1
+        time = seconds * ticks_per_second + fraction
+        length = captured + -captured % 4 + 32
+        front = packet.pack(_ENHANCED, length, 0, time >> 32 & 0xFFFFFFFF, time & 0xFFFFFFFF, captured, original)
+        raw = b"".join((front, data, bytes(-captured % 4), length.to_bytes(4, order)))
+        yield Block(raw, order, number, raw, Frame(link_type, time * unit, data, original))
+
+
+def commented(wide: bytes, order: Order, texts: Sequence[str]) -> bytes:
+    """A packet block with a comment for each of ``texts`` that it does not have yet, behind the options it has."""
+    captured = int.from_bytes(wide[20:24], order)
+    at, end = _DATA + captured + -captured % 4, len(wide) - 4
+    there = set()
+    while at + 4 <= end:
+        code, size = int.from_bytes(wide[at : at + 2], order), int.from_bytes(wide[at + 2 : at + 4], order)
+        behind = at + 4 + size + -size % 4
+        if code == 0 or behind > end:
+            break
+        if code == _COMMENT:
+            there.add(wide[at + 4 : at + 4 + size])
+        at = behind
+    values = [value for value in map(str.encode, texts) if value not in there]
+    if not values or at > end:
+        return wide
+    added = b"".join(_option(_COMMENT, value, order) for value in values)
+    return _block(int.from_bytes(wide[:4], order), wide[8:at] + added + (wide[at:end] or bytes(4)), order)
+
+
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 4)
+
+
+def _option(code: int, value: bytes, order: Order) -> bytes:
+    return code.to_bytes(2, order) + len(value).to_bytes(2, order) + _padded(value)
+
+
+def _block(kind: int, body: bytes, order: Order) -> bytes:
+    length = (len(body) + 12).to_bytes(4, order)
+    return kind.to_bytes(4, order) + length + body + length

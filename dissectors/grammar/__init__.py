@@ -1,0 +1,1 @@
+"""ABNF as regular expressions and constructs."""

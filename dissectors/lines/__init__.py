@@ -1,0 +1,1 @@
+"""Command lines and replies, read and judged."""

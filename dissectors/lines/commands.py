@@ -1,0 +1,245 @@
+"""One command line: its verb and argument, what it means, and every way in which it departs from the grammar."""
+
+# Hot path. A line is split at its first space, the verb looked up in the table, and one match of that verb's strict
+# production decides: if it matches, nothing is wrong, and fields are taken from the match only when someone looks.
+# All else goes to malformed.py. Short lines that clients repeat (DATA, RSET, EHLO and its name) are remembered whole;
+# those that carry addresses, sizes or secrets hardly come twice and never are.
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..deviations import Deviation, DeviationKind
+from ..grammar.abnf import BASE64
+from ..grammar.arguments import ARGUMENTS, MAY_BE_ABSENT, form_of
+from ..grammar.parameters import scan_parameters
+from ..grammar.paths import Path, parse_user, path_of
+from ..printable import printable
+from ..tables.verbs import VERBS, Argument, Verb
+from .malformed_commands import read_malformed
+
+if TYPE_CHECKING:
+    from construct import Container
+
+    from ..grammar.productions import Production
+
+__all__ = [
+    "Command",
+    "Deviation",
+    "DeviationKind",
+    "is_base64",
+    "parse_command",
+]
+
+_NO_PARAMETERS: dict[str, bytes | None] = {}
+
+_tokens = re.compile(rb"[ \t]+").split
+
+
+class Command:
+    """A command line as sent, without its line ending. Read-only; ``parse_command`` makes it.
+
+    ``verb``: the first token in upper case, b"" where the line has none. ``name``: the same, printable, or None.
+    ``spec``: its entry in the table, None where it is unknown. ``argument``: what follows the blanks after the verb, as
+    sent, None where there is nothing. ``deviations``: empty exactly where the line is well-formed, in order of offset.
+    """
+
+    __slots__ = ("_match", "_parameters", "_path", "argument", "deviations", "name", "raw", "spec", "verb")
+
+    def __init__(
+        self,
+        raw: bytes,
+        verb: bytes,
+        spec: Verb | None,
+        argument: bytes | None,
+        deviations: tuple[Deviation, ...] = (),
+        match: re.Match[bytes] | None = None,
+        path: Path | None = None,
+        parameters: dict[str, bytes | None] = _NO_PARAMETERS,
+    ) -> None:
+        self.raw = raw
+        self.verb = verb
+        self.spec = spec
+        self.argument = argument
+        self.deviations = deviations
+        self.name: str | None = spec.name if spec is not None else printable(verb) or None
+        self._match = match
+        self._path = path
+        self._parameters = parameters
+
+    def __repr__(self) -> str:
+        return f"<Command {printable(self.raw[:80])}>"
+
+    @property
+    def path(self) -> Path | None:
+        """The path of MAIL, RCPT, SEND, SOML, SAML, or whom VRFY and EXPN ask for; None where it cannot be read."""
+        if self._path is None:
+            if self._match is not None:
+                self._path = path_of(self._match, self._match["path"])
+            elif self.name in {"VRFY", "EXPN"} and self.argument is not None:
+                self._path = parse_user(_without_smtputf8(self.argument))
+        return self._path
+
+    @property
+    def parameters(self) -> dict[str, bytes | None]:
+        """Parameters of MAIL and RCPT (and SMTPUTF8 of VRFY and EXPN, RFC 6531 §3.7.4.2): keyword in upper case to its
+        value as sent, None where it has none. Of a keyword given twice, the first."""
+        if self.name in {"VRFY", "EXPN"} and self.argument is not None:
+            stripped = self.argument.rstrip(b" \t")
+            return {"SMTPUTF8": None} if _without_smtputf8(stripped) != stripped else _NO_PARAMETERS
+        return self._parameters
+
+    @property
+    def fields(self) -> Container:
+        """The line as COMMAND (grammar.py) parses it; of one that it refuses, ``verb`` and ``argument`` as bytes."""
+        from ..grammar.constructs import COMMAND, Container  # noqa: PLC0415  only for who looks
+
+        end = len(self.raw) - len(self.argument or b"")
+        verb = self.raw[:end].strip(b" \t")
+        # Verbs in eight-bit characters are not judged here, but are no grammar either.
+        if not self.deviations and form_of(self.verb) is not None:
+            return COMMAND.fields(verb, self.argument)
+        return Container(verb=verb, argument=self.argument)
+
+    @property
+    def hello_name(self) -> bytes | None:
+        """The first word after EHLO, HELO or LHLO, whether it is a domain or not."""
+        if self.spec is None or self.spec.argument is not Argument.HELLO or self.argument is None:
+            return None
+        return _tokens(self.argument, 1)[0]
+
+    @property
+    def chunk_size(self) -> int | None:
+        """Octets that BDAT announces (RFC 3030 §2); None where they are no decimal number, or for other verbs."""
+        if self.name != "BDAT" or self.argument is None:
+            return None
+        digits = _tokens(self.argument, 1)[0]
+        return _decimal(digits) if digits.isdigit() else None
+
+    @property
+    def last(self) -> bool:
+        """Whether BDAT or BURL says LAST (RFC 3030 §2, RFC 4468 §3)."""
+        if self.name not in {"BDAT", "BURL"} or self.argument is None:
+            return False
+        tokens = _tokens(self.argument, 2)
+        return len(tokens) > 1 and tokens[1].upper() == b"LAST"
+
+    @property
+    def mechanism(self) -> str | None:
+        """SASL mechanism that AUTH names, in upper case and printable."""
+        if self.name != "AUTH" or self.argument is None:
+            return None
+        return printable(_tokens(self.argument, 1)[0].upper())
+
+    @property
+    def initial(self) -> bytes | None:
+        """Initial response of AUTH as sent, ``=`` for an empty one; None where there is none (RFC 4954 §4)."""
+        if self.name != "AUTH" or self.argument is None:
+            return None
+        tokens: list[bytes] = _tokens(self.argument.rstrip(b" \t"), 1)
+        return tokens[1] if len(tokens) > 1 else None
+
+
+def _without_smtputf8(argument: bytes) -> bytes:
+    stripped = argument.rstrip(b" \t")
+    return stripped[:-9].rstrip(b" \t") if stripped[-9:].upper() == b" SMTPUTF8" else stripped
+
+
+MAX_CHUNK_DIGITS = 40  # beyond 2**128: whatever a peer computes with, it overflowed long ago
+
+
+def _decimal(digits: bytes) -> int:
+    """The number; of more digits than anybody can mean, the smallest number that has them, so that a line of ten
+    thousand digits costs nothing here and can still be printed (Python refuses more than 4300)."""
+    digits = digits.lstrip(b"0")
+    return int(digits or b"0") if len(digits) <= MAX_CHUNK_DIGITS else 10**MAX_CHUNK_DIGITS
+
+
+_is_base64 = re.compile(BASE64).fullmatch
+
+
+def is_base64(data: bytes) -> bool:
+    """Whether ``data`` is base64 as SASL wants it: whole groups of four, padding only at the end, no blanks (RFC 4954
+    §4). The empty string is."""
+    return _is_base64(data) is not None
+
+
+MAX_REMEMBERED = 1024  # lines; clients of one site send a handful, a scanner that sends thousands empties the store
+MAX_REMEMBERED_LINE = 64
+
+_PATHS = frozenset({Argument.REVERSE_PATH, Argument.FORWARD_PATH})
+_REPEATED = frozenset({Argument.NONE, Argument.HELLO, Argument.TEXT})
+
+
+class _Way(NamedTuple):
+    """What parse_command needs to know of a verb, in one look-up."""
+
+    spec: Verb
+    production: Production | None
+    may_be_absent: bool
+    has_path: bool
+    is_repeated: bool
+
+
+_WAYS = {
+    verb: _Way(
+        spec,
+        ARGUMENTS.get(spec.argument),
+        spec.argument in MAY_BE_ABSENT,
+        spec.argument in _PATHS,
+        spec.argument in _REPEATED,
+    )
+    for verb, spec in VERBS.items()
+}
+
+_remembered: dict[bytes, Command] = {}
+
+
+def parse_command(line: bytes) -> Command:
+    """Parse one command line, given without its line ending. Any bytes are taken; what is wrong with them becomes
+    ``deviations``. Bytes above 0x7F, NUL, bare CR and bare LF are wrong only where they break the grammar."""
+    command = _remembered.get(line)
+    if command is not None:
+        return command
+    space = line.find(b" ")
+    verb = (line if space < 0 else line[:space]).upper()
+    way = _WAYS.get(verb)
+    if way is None:
+        return _parse_malformed(line)
+    spec, production, may_be_absent, has_path, is_repeated = way
+    if space < 0:
+        if not may_be_absent:
+            return _parse_malformed(line)
+        command = Command(line, verb, spec, None)
+    else:
+        match = None if production is None else production.fullmatch(line, space + 1)
+        if match is None:
+            return _parse_malformed(line)
+        argument = line[space + 1 :]
+        if has_path:
+            start = match.end("path")
+            if start == len(line):
+                return Command(line, verb, spec, argument, (), match)
+            parameters, wrong = scan_parameters(line, start, len(line))
+            return Command(line, verb, spec, argument, wrong, match, None, parameters)
+        command = Command(line, verb, spec, argument)
+    if is_repeated and len(line) <= MAX_REMEMBERED_LINE:
+        if len(_remembered) >= MAX_REMEMBERED:
+            _remembered.clear()
+        _remembered[line] = command
+    return command
+
+
+def _parse_malformed(line: bytes) -> Command:
+    reading = read_malformed(line)
+    return Command(
+        line,
+        reading.verb,
+        reading.spec,
+        reading.argument,
+        reading.deviations,
+        None,
+        reading.path,
+        reading.parameters,
+    )

@@ -1,0 +1,224 @@
+"""Reading of command lines that the strict grammar refuses: what they mean nevertheless, and what is wrong."""
+
+# Called for the few lines that fail the one expression of their verb. Each kind of deviation is reported once a line,
+# at its first place, so that a hostile line yields a bounded list. What a lenient server would still understand
+# (a path without brackets, a blank after the colon) is read, since the session goes on from there.
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from ..deviations import Deviation, DeviationKind, quoted
+from ..grammar.abnf import DOMAIN, LOCAL_PART
+from ..grammar.arguments import ARGUMENTS, MAY_BE_ABSENT
+from ..grammar.parameters import scan_parameters
+from ..grammar.paths import Path, parse_path, parse_user
+from ..lazy_regex import Pattern
+from ..tables.verbs import VERBS, Argument, Verb
+
+__all__ = ["Reading", "read_malformed"]
+
+BOM = b"\xef\xbb\xbf"  # U+FEFF in UTF-8
+
+_BLANKS = b" \t"
+_SPLIT = Pattern(rb"([ \t]*+)([^ \t]*+)([ \t]*+)")
+_AFTER_TOKEN = Pattern(rb"[^ \t]++[ \t]*+")
+_TOKEN = Pattern(rb"[^ \t]++")
+_UNEVEN = Pattern(rb"[ \t]{2,}|\t")
+_is_literal_or_domain = ARGUMENTS[Argument.HELLO].check
+
+# Where a colon belongs, with any blanks around it.
+_COLON = {
+    Argument.REVERSE_PATH: (b"FROM", Pattern(rb"[Ff][Rr][Oo][Mm]([ \t]*+)(:?)([ \t]*+)")),
+    Argument.FORWARD_PATH: (b"TO", Pattern(rb"[Tt][Oo]([ \t]*+)(:?)([ \t]*+)")),
+}
+
+# A path whose only fault can be its address literal.
+_LOOSE_LITERAL = (
+    rb"<(?:@" + DOMAIN + rb"(?:,@" + DOMAIN + rb")*:)?(?P<local>" + LOCAL_PART + rb")@(?P<domain>\[[^ \t<>]*+)>"
+)
+
+_MISSING = {
+    Argument.HELLO: DeviationKind.BAD_HELLO_ARGUMENT,
+    Argument.CHUNK: DeviationKind.BAD_BDAT_SYNTAX,
+}
+
+
+class Reading(Struct, frozen=True):
+    """What could be read of a malformed line; ``verb`` is empty where there is none."""
+
+    verb: bytes
+    spec: Verb | None
+    argument: bytes | None
+    deviations: tuple[Deviation, ...]
+    path: Path | None
+    parameters: dict[str, bytes | None]
+
+
+class _Judge:
+    """Deviations of one line, the first of each kind, and the path and parameters found on the way."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        self.found: dict[DeviationKind, Deviation] = {}
+        self.path: Path | None = None
+        self.parameters: dict[str, bytes | None] = {}
+
+    def add(self, kind: DeviationKind, start: int, end: int, detail: str) -> None:
+        self.found.setdefault(kind, Deviation(kind, start, end - start, detail))
+
+    def quote(self, kind: DeviationKind, start: int, end: int) -> None:
+        self.add(kind, start, end, quoted(self.raw[start:end]) or "nothing")
+
+    def judge(self, form: Argument, start: int, end: int) -> None:
+        """Judge the argument ``raw[start:end]``, which is not empty and has no blanks around it."""
+        match form:
+            case Argument.NONE:
+                self.quote(DeviationKind.ARGUMENT_NOT_ALLOWED, start, end)
+            case Argument.HELLO:
+                self.hello(start, end)
+            case Argument.REVERSE_PATH | Argument.FORWARD_PATH:
+                self.word_and_path(form, start, end)
+            case Argument.CHUNK:
+                self.chunk(start, end)
+            case Argument.MECHANISM:
+                self.mechanism(start, end)
+            case Argument.STRING | Argument.OPTIONAL | Argument.TEXT:
+                pass  # free text: any byte will do
+
+    def even(self, start: int, end: int) -> bytes:
+        """The argument with one space for each run of blanks; a deviation where that changes anything."""
+        match = _UNEVEN.search(self.raw, start, end)
+        if match is None:
+            return self.raw[start:end]
+        self.add(DeviationKind.STRAY_WHITESPACE, *match.span(), "TAB or several blanks between arguments")
+        return re.sub(rb"[ \t]++", b" ", self.raw[start:end])
+
+    def hello(self, start: int, end: int) -> None:
+        match = _TOKEN.match(self.raw, start, end)
+        stop = end if match is None else match.end()
+        blanks = _UNEVEN.match(self.raw, stop, end)
+        if blanks is not None:
+            self.add(DeviationKind.STRAY_WHITESPACE, *blanks.span(), "TAB or several blanks between arguments")
+        if _is_literal_or_domain(self.raw[start:stop]):
+            return
+        bracketed = self.raw.startswith(b"[", start)
+        kind = DeviationKind.BAD_ADDRESS_LITERAL if bracketed else DeviationKind.BAD_HELLO_ARGUMENT
+        self.quote(kind, start, stop)
+
+    def word_and_path(self, form: Argument, start: int, end: int) -> None:
+        word, pattern = _COLON[form]
+        colon = pattern.match(self.raw, start, end)
+        if colon is None:
+            self.add(DeviationKind.ARGUMENT_MISSING, start, end, word.decode("ascii") + ": is missing")
+            return
+        if not colon[2]:
+            self.add(DeviationKind.MALFORMED_PATH, start, end, "no colon after " + word.decode("ascii"))
+            return
+        begin = colon.end()
+        stop = self.path_at(form, begin, end)
+        blanks = colon[1] or colon[3]
+        if blanks and self.path is not None and DeviationKind.MALFORMED_PATH not in self.found:
+            at = colon.start(1) if colon[1] else colon.start(3)
+            self.add(DeviationKind.SPACE_AROUND_COLON, at, at + len(blanks), "blank beside the colon")
+        if stop < end:
+            self.parameters, wrong = scan_parameters(self.raw, stop, end)
+            for deviation in wrong:
+                self.found.setdefault(deviation.kind, deviation)
+
+    def path_at(self, form: Argument, start: int, end: int) -> int:
+        """Judge the path that begins at ``start`` and return where it ends: ``end`` if that cannot be told."""
+        production = ARGUMENTS[form]
+        prefix = b"FROM:" if form is Argument.REVERSE_PATH else b"TO:"
+        stop = _end_of_path(self.raw, start, end)
+        text = self.raw[start:stop]
+        if production.check(prefix + text):
+            self.path = parse_path(text)
+        elif form is Argument.FORWARD_PATH and text == b"<>":
+            self.path = parse_path(text)
+            self.quote(DeviationKind.NULL_RECIPIENT, start, stop)
+        elif loose := re.fullmatch(_LOOSE_LITERAL, text, re.DOTALL):
+            route = text[1 : loose.start("local")].rstrip(b":")
+            hops = tuple(hop[1:] for hop in route.split(b",")) if route else ()
+            self.path = Path(text, hops, loose["local"], loose["domain"])
+            self.quote(DeviationKind.BAD_ADDRESS_LITERAL, start + loose.start("domain"), start + loose.end("domain"))
+        else:
+            self.quote(DeviationKind.MALFORMED_PATH, start, stop)
+            bare = parse_user(text)
+            if bare is not None and bare.domain is not None:
+                self.path = bare  # a mailbox that only lacks its brackets
+            elif not text.startswith(b"<") or not text.endswith(b">"):
+                return end
+        return stop
+
+    def chunk(self, start: int, end: int) -> None:
+        if not ARGUMENTS[Argument.CHUNK].check(self.even(start, end)):
+            self.quote(DeviationKind.BAD_BDAT_SYNTAX, start, end)
+
+    def mechanism(self, start: int, end: int) -> None:
+        argument = self.even(start, end)
+        if not ARGUMENTS[Argument.MECHANISM].check(argument):
+            # Its content may be a password typed in the clear: not quoted.
+            response = _AFTER_TOKEN.match(self.raw, start, end)
+            at = end if response is None else response.end()
+            self.add(DeviationKind.BAD_AUTH_ENCODING, at, end, "the initial response is not base64")
+
+
+def _end_of_path(raw: bytes, start: int, end: int) -> int:
+    """Where the path that begins at ``start`` ends, quoted strings respected as long as they are closed."""
+    if raw.startswith(b"<", start):
+        closing = _CLOSING.match(raw, start, end)
+        if closing is not None:
+            return closing.end()
+        at = raw.find(b">", start, end)
+        return end if at < 0 else at + 1
+    match = _TOKEN.match(raw, start, end)
+    return start if match is None else match.end()
+
+
+# With the brackets that are too many: they are part of the fault.
+_CLOSING = Pattern(rb'<(?:[^">]++|"(?:[^"\\]++|\\.)*")*>++', re.DOTALL)
+
+
+def read_malformed(raw: bytes) -> Reading:
+    """Read a command line that no strict production matches, or of which none is known. Never raises."""
+    judge = _Judge(raw)
+    start = 0
+    if raw.startswith(BOM):
+        start = len(BOM)
+        judge.add(DeviationKind.BOM_BEFORE_COMMAND, 0, start, "UTF-8 byte order mark")
+    pieces = _SPLIT.match(raw, start)
+    if pieces is None or not pieces[2]:
+        judge.add(DeviationKind.EMPTY_COMMAND, start, len(raw), "no verb")
+        return _reading(judge, b"", None, None)
+    if pieces[1]:
+        judge.add(DeviationKind.STRAY_WHITESPACE, *pieces.span(1), "blank before the verb")
+    verb = pieces[2].upper()
+    spec = VERBS.get(verb)
+    if spec is None and not verb.startswith(b"X") and verb.isascii():
+        judge.quote(DeviationKind.UNKNOWN_VERB, *pieces.span(2))
+    form = Argument.TEXT if spec is None else spec.argument
+    begin = pieces.end()
+    if begin == len(raw):
+        if pieces[3]:
+            judge.add(DeviationKind.STRAY_WHITESPACE, *pieces.span(3), "blank at the end of the line")
+        if form not in MAY_BE_ABSENT:
+            kind = _MISSING.get(form, DeviationKind.ARGUMENT_MISSING)
+            judge.add(kind, pieces.end(2), pieces.end(2), quoted(verb) + " without its argument")
+        return _reading(judge, verb, spec, None)
+    if pieces[3] != b" ":
+        judge.add(DeviationKind.STRAY_WHITESPACE, *pieces.span(3), "TAB or several blanks after the verb")
+    end = len(raw)
+    if form is not Argument.TEXT:
+        end = len(raw.rstrip(_BLANKS))
+        if end < len(raw):
+            judge.add(DeviationKind.STRAY_WHITESPACE, end, len(raw), "blank at the end of the line")
+    judge.judge(form, begin, end)
+    return _reading(judge, verb, spec, raw[begin:])
+
+
+def _reading(judge: _Judge, verb: bytes, spec: Verb | None, argument: bytes | None) -> Reading:
+    deviations = tuple(sorted(judge.found.values(), key=lambda deviation: (deviation.at, deviation.length)))
+    return Reading(verb, spec, argument, deviations, judge.path, judge.parameters)

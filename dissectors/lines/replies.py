@@ -1,0 +1,197 @@
+"""One whole reply: its code, its texts, and every way in which it departs from the grammar."""
+
+# Hot path. Servers repeat themselves: a reply that was seen before is not read again. One that was not takes one match
+# if it is well-formed and in ASCII, of one line or of many; only then are its lines looked at one by one.
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from msgspec import Struct
+
+from ..deviations import Deviation, DeviationKind, quoted
+from ..grammar.abnf import EXTENDED_STATUS, REPLY_CODE
+from ..printable import printable
+
+__all__ = [
+    "Deviation",
+    "DeviationKind",
+    "Reply",
+    "ReplyLine",
+    "begins_reply",
+    "parse_reply",
+]
+
+
+class ReplyLine(Struct, frozen=True):
+    """One line of a reply. ``code``: None where the line is no reply line, all of it being ``text`` then.
+    ``separator``: b" ", b"-" or b"". ``at``: offset in the reply. ``enhanced``: see Reply."""
+
+    code: int | None
+    separator: bytes
+    text: bytes
+    enhanced: str | None
+    at: int
+
+
+_leading_status = re.compile(rb"(" + EXTENDED_STATUS + rb")(?: |\Z)").match
+_begins = re.compile(rb"[0-9]{3}(?:[ \r\n-]|\Z)").match
+
+# Well-formed replies, bytes above 0x7F left out so that a match says ASCII too.
+_one_line = re.compile(rb"(" + REPLY_CODE + rb") ([^\r\n\x80-\xff]*+)\r\n").fullmatch
+_many_lines = re.compile(
+    rb"(" + REPLY_CODE + rb")-[^\r\n\x80-\xff]*+\r\n(?:\1-[^\r\n\x80-\xff]*+\r\n)*\1 [^\r\n\x80-\xff]*+\r\n"
+).fullmatch
+
+
+def begins_reply(line: bytes) -> bool:
+    """Whether ``line`` starts as each line of a reply does: three digits, then SP, "-" or the end of the line
+    (RFC 5321 §4.2)."""
+    return _begins(line) is not None
+
+
+def _enhanced(code: int, text: bytes) -> str | None:
+    # RFC 2034 §4: no status code goes with 3yz
+    if code // 100 not in {2, 4, 5}:
+        return None
+    match = _leading_status(text)
+    return None if match is None else match[1].decode("ascii")
+
+
+class Reply:
+    """A whole reply as sent. Read-only, and shared between equal replies; ``parse_reply`` makes it.
+
+    ``code``: that of the first line, 0 where that is no reply line. ``texts``: each line without code, separator and
+    line ending. ``enhanced``: status code ``c.s.d`` in front of the first text (RFC 2034, RFC 3463), None where there
+    is none or it has superfluous zeros, and for 3yz. ``ascii``: no byte above 0x7F. ``deviations``: empty where it is
+    well-formed, in order of offset.
+    """
+
+    __slots__ = ("_keywords", "_lines", "ascii", "code", "deviations", "enhanced", "raw", "texts")
+
+    def __init__(
+        self,
+        raw: bytes,
+        code: int,
+        texts: tuple[bytes, ...],
+        deviations: tuple[Deviation, ...] = (),
+        ascii_only: bool = True,
+    ) -> None:
+        self.raw = raw
+        self.code = code
+        self.texts = texts
+        self.enhanced = _enhanced(code, texts[0])
+        self.ascii = ascii_only
+        self.deviations = deviations
+        self._lines: list[str] | None = None
+        self._keywords: dict[str, tuple[str, ...]] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Reply {printable(self.raw[:80])}>"
+
+    @property
+    def lines(self) -> list[str]:
+        """``texts`` made printable. One list for all readers: not to be changed."""
+        if self._lines is None:
+            self._lines = [printable(text) for text in self.texts]
+        return self._lines
+
+    def keywords(self) -> dict[str, tuple[str, ...]]:
+        """What a reply to EHLO lists from its second line on: keyword in upper case to its parameters, printable.
+
+        A keyword listed twice has the parameters of both; the old form ``AUTH=LOGIN`` counts as AUTH. Not to be
+        changed.
+        """
+        if self._keywords is None:
+            self._keywords = _keywords(self)
+        return self._keywords
+
+    def parts(self) -> list[ReplyLine]:
+        """Each line with its own code, separator and status code."""
+        return list(_read_lines(self.raw))
+
+
+def _keywords(reply: Reply) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for line in _read_lines(reply.raw):
+        words = [word for word in line.text.split(b" ") if word]
+        if line.at == 0 or line.code is None or not words:
+            continue
+        keyword = words[0].upper()
+        if keyword.startswith(b"AUTH="):
+            keyword, words = b"AUTH", [b"", *([words[0][5:]] if len(words[0]) > 5 else []), *words[1:]]
+        name = printable(keyword)
+        earlier = found.get(name, ())
+        found[name] = earlier + tuple(word for word in map(printable, words[1:]) if word not in earlier)
+    return found
+
+
+_line = re.compile(rb"([0-9]{3})(?:([ -])(.*)|(\r.*)?)", re.DOTALL).fullmatch
+
+
+def _read_lines(raw: bytes) -> list[ReplyLine]:
+    """The lines of ``raw``, each ended by CRLF, a bare LF or the end."""
+    lines = []
+    at = 0
+    for whole in raw.removesuffix(b"\n").split(b"\n"):
+        content = whole.removesuffix(b"\r")
+        match = _line(content)
+        if match is None:
+            lines.append(ReplyLine(None, b"", content, None, at))
+        else:
+            code, text = int(match[1]), match[3] or match[4] or b""
+            lines.append(ReplyLine(code, match[2] or b"", text, _enhanced(code, text), at))
+        at += len(whole) + 1
+    return lines
+
+
+def _parse(raw: bytes) -> Reply:
+    match = _one_line(raw)
+    if match is not None:
+        return Reply(raw, int(match[1]), (match[2],))
+    match = _many_lines(raw)
+    if match is not None:
+        return Reply(raw, int(match[1]), tuple([line[4:] for line in raw[:-2].split(b"\r\n")]))
+    return _parse_malformed(raw)
+
+
+MAX_REMEMBERED_REPLY = 1024  # bytes; 4096 replies of usual length come to 2 MB, of this length to 10
+
+_parse_remembered = lru_cache(maxsize=4096)(_parse)
+
+
+def parse_reply(raw: bytes) -> Reply:
+    """Parse one whole reply: all its lines, with their line endings (CRLF or bare LF; the last may lack it). Any bytes
+    are taken; what is wrong with them becomes ``deviations``, each kind once a line."""
+    return _parse_remembered(raw) if len(raw) <= MAX_REMEMBERED_REPLY else _parse(raw)
+
+
+_eight_bit = re.compile(rb"[\x80-\xff]").search
+# A CR at the very end is no bare one: its LF may not have been captured.
+_bare_newline = re.compile(rb"(?<!\r)\n|\r(?![\n]|\Z)").search
+
+
+def _parse_malformed(raw: bytes) -> Reply:
+    lines = _read_lines(raw)
+    code = lines[0].code or 0
+    wrong: list[Deviation] = []
+    if lines[0].code is not None and not (2 <= code // 100 <= 5 and code // 10 % 10 <= 5):
+        wrong.append(Deviation(DeviationKind.CODE_OUT_OF_RANGE, 0, 3, f"{code:03d}"))
+    for line, after in zip(lines, [*(line.at for line in lines[1:]), len(raw)], strict=True):
+        if line.code is None:
+            wrong.append(Deviation(DeviationKind.MALFORMED_LINE, line.at, len(line.text), quoted(line.text)))
+        elif line.code != code and lines[0].code is not None:
+            wrong.append(Deviation(DeviationKind.CODE_MISMATCH, line.at, 3, f"{line.code:03d} after {code:03d}"))
+        bare = _bare_newline(raw, line.at, after)
+        if bare is not None:
+            detail = "LF without CR" if bare[0] == b"\n" else "CR without LF"
+            wrong.append(Deviation(DeviationKind.BARE_NEWLINE, bare.start(), 1, detail))
+        high = _eight_bit(raw, line.at, after)
+        if high is not None:
+            wrong.append(Deviation(DeviationKind.EIGHT_BIT, high.start(), 1, quoted(high[0])))
+    last = lines[-1]
+    if last.code is not None and not last.separator and not last.text and raw.endswith(b"\n"):
+        wrong.append(Deviation(DeviationKind.BARE_CODE, last.at, 3, f"{last.code:03d} without a space"))
+    wrong.sort(key=lambda deviation: deviation.at)
+    return Reply(raw, code, tuple(line.text for line in lines), tuple(wrong), raw.isascii())

@@ -1,0 +1,1 @@
+"""Scapy packets over the grammar."""

@@ -1,0 +1,200 @@
+"""What the bytes of a connection are, from both sides: commands, replies, mail data, AUTH responses, TLS."""
+
+# Theory
+# ------
+# Scapy's TCPSession hands over what one side has sent since the last packet was given out, in the order of the capture.
+# To tell mail data from commands, `Flow` pairs replies with commands in order, and so knows when 354, 334 and 220 open
+# another mode. After DATA, mail data is presumed at once, since with one side captured no reply ever comes; a refusal
+# takes the presumption back.
+#
+# This serves dissection in Scapy. It does not judge, knows no gaps, and follows well-meant traffic only: the audit has
+# its own conversation for everything else.
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict, deque
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from ..lines.commands import parse_command
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+__all__ = ["TLS_RECORD", "Flow", "Flows", "Kind", "line_end", "reply_end"]
+
+LINE_LIMIT = 65_536
+"""Bytes without a line end after which a command or reply is given out as it is; as the audit's ``line_bytes``."""
+
+MESSAGE_LIMIT = 1 << 20
+"""Mail data held back for its end, in bytes; what is longer comes in pieces. TCPSession copies all that is held at each
+segment, so that ten times as much would take a hundred times as long."""
+
+OUTSTANDING_LIMIT = 10_000
+"""Commands without a reply that are remembered, as in the audit."""
+
+FLOWS_LIMIT = 1024
+"""Connections remembered for one of Scapy's, of which there should be one."""
+
+# RFC 8446 §5.1: type (20 to 23), a version that begins with 3; RFC 5246 §6.2.1 likewise.
+TLS_RECORD = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]").match
+
+# RFC 5321 §4.2.1: the code is followed by "-" on every line but the last. Any other line ends a reply too.
+_whole_reply = re.compile(rb"(?:[0-9]{3}-[^\n]*+\n)*(?![0-9]{3}-)[^\n]*+\n").match
+
+
+class Kind(Enum):
+    """What a piece of the stream is. MESSAGE has its end mark, PIECE is mail data or a chunk without one."""
+
+    COMMAND = auto()
+    REPLY = auto()
+    MESSAGE = auto()
+    PIECE = auto()
+    AUTH = auto()
+    OPAQUE = auto()
+
+
+def line_end(data: bytes, at: int = 0) -> tuple[int, bytes]:
+    """Where the line at ``at`` ends, and by what: CRLF, LF, or nothing at the end of ``data``."""
+    feed = data.find(b"\n", at)
+    if feed < 0:
+        return len(data), b""
+    return feed + 1, b"\r\n" if feed > at and data[feed - 1] == 0x0D else b"\n"
+
+
+def reply_end(data: bytes, at: int = 0) -> int:
+    """Where the reply at ``at`` ends; 0 where it is not whole."""
+    match = _whole_reply(data, at)
+    return 0 if match is None else match.end()
+
+
+class _Mode(Enum):
+    COMMAND = auto()
+    DATA = auto()
+    AUTH = auto()
+    TLS = auto()
+
+
+class Flow:
+    """One connection: ``read`` takes what a side has sent so far and tells what of it is whole."""
+
+    __slots__ = ("_chunk", "_greeted", "_mode", "_outstanding")
+
+    def __init__(self) -> None:
+        self._mode = _Mode.COMMAND
+        self._greeted = False  # whether any reply has been seen
+        self._chunk = 0  # octets that BDAT has announced and that are still to come
+        self._outstanding: deque[str | None] = deque(maxlen=OUTSTANDING_LIMIT)
+
+    def read(self, data: bytes, *, server: bool, over: bool = False) -> tuple[list[tuple[Kind, bytes]], int]:
+        """Pieces in order and the bytes that they take up; the rest has to be shown again with what follows it.
+
+        ``over``: nothing follows.
+        """
+        step = self._server if server else self._client
+        pieces: list[tuple[Kind, bytes]] = []
+        at = 0
+        while at < len(data):
+            kind, stop = step(data, at, over)
+            if stop <= at:
+                break
+            pieces.append((kind, data[at:stop]))
+            at = stop
+        return pieces, at
+
+    def _client(self, data: bytes, at: int, over: bool) -> tuple[Kind, int]:
+        left = len(data) - at
+        if self._mode is _Mode.COMMAND and not self._chunk and TLS_RECORD(data, at):
+            self._mode = _Mode.TLS
+        if self._mode is _Mode.TLS:
+            return Kind.OPAQUE, len(data)
+        if self._chunk:
+            if left < min(self._chunk, MESSAGE_LIMIT) and not over:
+                return Kind.PIECE, at
+            taken = min(left, self._chunk)
+            self._chunk -= taken
+            return Kind.PIECE, at + taken
+        if self._mode is _Mode.DATA:
+            return self._mail(data, at, over)
+        stop, ending = line_end(data, at)
+        if not ending and not over and left <= LINE_LIMIT:
+            return Kind.COMMAND, at
+        line = data[at : stop - len(ending)]
+        if self._mode is _Mode.AUTH:
+            self._mode = _Mode.COMMAND
+            self._outstanding.append("AUTH")
+            return Kind.AUTH, stop
+        self._sent(line)
+        return Kind.COMMAND, stop
+
+    def _sent(self, line: bytes) -> None:
+        command = parse_command(line)
+        self._outstanding.append(command.name)
+        if command.name == "DATA":
+            self._mode = _Mode.DATA
+        elif command.name == "BDAT" and not command.deviations:
+            self._chunk = command.chunk_size or 0
+
+    def _mail(self, data: bytes, at: int, over: bool) -> tuple[Kind, int]:
+        """Mail data goes on at ``at``, which is the beginning of a line."""
+        found = data.find(b"\r\n.\r\n", at)
+        stop = at + 3 if data.startswith(b".\r\n", at) else found + 5 if found >= 0 else 0
+        if stop:
+            self._mode = _Mode.COMMAND
+            self._outstanding.append(None)
+            return Kind.MESSAGE, stop
+        if over:
+            return Kind.PIECE, len(data)
+        if len(data) - at <= MESSAGE_LIMIT:
+            return Kind.PIECE, at
+        # Cut behind a line, so that what is left begins one, or a byte before the end, which may be the CR of one.
+        return Kind.PIECE, data.rfind(b"\r\n", at) + 2 if data.find(b"\r\n", at) >= 0 else len(data) - 1
+
+    def _server(self, data: bytes, at: int, over: bool) -> tuple[Kind, int]:
+        if self._mode is _Mode.TLS or TLS_RECORD(data, at):
+            self._mode = _Mode.TLS
+            return Kind.OPAQUE, len(data)
+        stop = reply_end(data, at)
+        if not stop:
+            stop = len(data) if over or len(data) - at > LINE_LIMIT else at
+        if stop > at:
+            self._answered(data[at : at + 3])
+        return Kind.REPLY, stop
+
+    def _answered(self, code: bytes) -> None:
+        """A reply has come: pair it, and follow it into the mode that it opens."""
+        outstanding = self._outstanding
+        greeted, self._greeted = self._greeted, True
+        if not greeted and code == b"220" and "STARTTLS" not in outstanding:
+            return  # the greeting answers no command, though a client may have sent some before it (RFC 5321 §3.1)
+        # What only DATA or AUTH can get is the answer to it, whatever the server has left unanswered before.
+        only = {b"354": "DATA", b"334": "AUTH"}.get(code)
+        if only is not None and only in outstanding:
+            while outstanding[0] != only:
+                outstanding.popleft()
+        verb = outstanding.popleft() if outstanding else None
+        if code == b"334":
+            self._mode = _Mode.AUTH
+        elif verb == "DATA" and code != b"354" and self._mode is _Mode.DATA:
+            self._mode = _Mode.COMMAND
+        elif verb == "STARTTLS" and code == b"220":
+            self._mode = _Mode.TLS
+
+
+class Flows:
+    """Flows by what tells them apart; the one not used for longest is dropped where there are too many."""
+
+    def __init__(self) -> None:
+        self._flows: OrderedDict[Hashable, Flow] = OrderedDict()
+
+    def of(self, key: Hashable) -> Flow:
+        """The flow with this key, a new one if there is none."""
+        flow = self._flows.get(key)
+        if flow is None:
+            flow = self._flows[key] = Flow()
+            if len(self._flows) > FLOWS_LIMIT:
+                self._flows.popitem(last=False)
+        else:
+            self._flows.move_to_end(key)
+        return flow

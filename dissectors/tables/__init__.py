@@ -1,0 +1,1 @@
+"""Verbs, reply codes, EHLO keywords."""

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 
-SAMPLES = sorted((Path(__file__).parents[1] / "samples").glob("*.pcap*"))
-SHARED = sorted((Path(__file__).parents[2] / "shared" / "captures").glob("*/*.pcap*"))
+SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.pcap*"))
+SHARED = sorted((Path(__file__).parents[3] / "shared" / "captures").glob("*/*.pcap*"))
 
 
 def written(paths: Sequence[str | Path], jobs: int, options: Options | None = None) -> bytes:

@@ -49,8 +49,8 @@ SCRIPTS: list[Script] = [
     OTHER,
     lines("S 220 ftp", "C USER x", "S 331 password", "C PASS x", "S 230 ok", "C LIST", "S 150 here", "FC", "FS"),
 ]
-SAMPLES = sorted((Path(__file__).parents[1] / "samples").glob("*.pcap*"))
-SHARED = sorted((Path(__file__).parents[2] / "shared" / "captures").glob("*/*.pcap*"))
+SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.pcap*"))
+SHARED = sorted((Path(__file__).parents[3] / "shared" / "captures").glob("*/*.pcap*"))
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from readback import read
 
-SHARED = Path(__file__).parents[2] / ".." / "shared"
+SHARED = Path(__file__).parents[1] / ".." / "shared"
 MANGLE = SHARED / "tools" / "mangle.py"
 CLEAN = SHARED / "lab" / "captures" / "postfix--pipelined-two-mails.pcap"
 

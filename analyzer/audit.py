@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from .connections.capture_parts import Whereabouts
+from .connections.capture_parts import CaptureParts
 from .connections.partition import Places
 from .connections.tracker import DEFAULT_PORTS, Tracker
 from .enums import Redact
 from .errors import InputError
-from .exchanges.turns import Detail
+from .exchanges.turns import TurnDetail
 from .fastpath.hit import Repeat
 from .findings.rulebook import RuleBook
 from .findings.suppress import agreed, drop
@@ -97,7 +97,7 @@ class Audit:
         self.decoder: SegmentDecoder | None = None
         self.reading: Capture | None = None
         self._teller: Callable[[Repeat, Redactor], bool] | None = None
-        self._whereabouts = Whereabouts()
+        self._whereabouts = CaptureParts()
         limits = self.options.limits
         self._redacted = Redactor(self.options.redact)
         self.tracker = Tracker(
@@ -105,7 +105,7 @@ class Audit:
             ports=self.options.ports,
             profile=self.options.profile,
             limits=limits,
-            detail=Detail(secrets=self.options.redact is Redact.NONE, headers=self.options.headers),
+            detail=TurnDetail(secrets=self.options.redact is Redact.NONE, headers=self.options.headers),
             tap=self.options.tap,
             early=self.early,
             learn=self.learns,

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from ..dissectors.lazy_regex import Pattern
-from .enums import Form, Profile, Redact
+from ..dissectors.lazy_regex import LazyPattern
+from .enums import Profile, Redact, ReportFormat
 from .errors import UsageError, display_path, nearest
 from .findings.suppress import Peer
 from .limits import DEFAULT_LIMITS, Limits
@@ -50,7 +50,7 @@ class Config(Struct, frozen=True):
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     fail_on: str = FailOn.ERROR.value
-    format: str = Form.TEXT.value
+    format: str = ReportFormat.TEXT.value
     redact: str = Redact.SECRETS.value
     ports: tuple[int, ...] = ()
     baseline: Path | None = None
@@ -209,8 +209,8 @@ class _Reader:
         return self._name
 
 
-_HEADER = Pattern(r"[ \t]*(\[\[?)([^\[\]]+)\]")
-_ASSIGNED = Pattern(r"[ \t]*([A-Za-z0-9_\-.\"' \t]+?)[ \t]*=")
+_HEADER = LazyPattern(r"[ \t]*(\[\[?)([^\[\]]+)\]")
+_ASSIGNED = LazyPattern(r"[ \t]*([A-Za-z0-9_\-.\"' \t]+?)[ \t]*=")
 
 
 def _lines(text: str) -> dict[Place, int]:
@@ -300,7 +300,7 @@ _SETTINGS: dict[str, Callable[[object], Any]] = {
     "select": _rules,
     "ignore": _rules,
     "fail-on": _choice(FailOn),
-    "format": _choice(Form),
+    "format": _choice(ReportFormat),
     "redact": _choice(Redact),
     "ports": _ports,
     "known-codes": _codes,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["Decoder", "Form", "Profile", "Redact"]
+__all__ = ["Decoder", "Profile", "Redact", "ReportFormat"]
 
 
-class Form(StrEnum):
+class ReportFormat(StrEnum):
     """Forms of a report."""
 
     TEXT = "text"

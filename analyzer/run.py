@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .audit import Audit
     from .model import Connection, Summary
     from .parallel.partitioned_audit import SharedAudit
-    from .reports.fan_out import Flushed
+    from .reports.fan_out import JoinedOutputs
     from .reports.output import Output, Writer
 
 __all__ = ["COUNTED", "FailOn", "Status", "found", "notice", "run"]
@@ -62,7 +62,7 @@ def run(
     audit: Audit | SharedAudit,
     paths: Sequence[str],
     writer: Writer,
-    output: Output | Flushed,
+    output: Output | JoinedOutputs,
     fail_on: FailOn,
     *,
     called: str | None = None,

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, AnyStr, Generic
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Pattern"]
+__all__ = ["LazyPattern"]
 
 
-class Pattern(Generic[AnyStr]):
+class LazyPattern(Generic[AnyStr]):
     """What ``re.compile`` gives, as far as it is used here."""
 
     def __init__(self, pattern: AnyStr, flags: int = 0) -> None:

@@ -14,7 +14,7 @@ from smtpwire.analyzer.frames.input_window import FileWindow, Gunzip, StreamWind
 from smtpwire.analyzer.frames.pcap import FILE_HEADER, MAGICS, PcapReader
 from smtpwire.analyzer.frames.pcapng import MAGIC, PcapngReader
 from smtpwire.analyzer.segments.decoder import SegmentDecoder
-from smtpwire.analyzer.segments.ip_tcp import Fragment, Verdict
+from smtpwire.analyzer.segments.ip_tcp import Fragment, SkipReason
 from smtpwire.analyzer.segments.ip_tcp import decode as decode_raw
 from smtpwire.analyzer.segments.link_layers import LINKS
 
@@ -119,10 +119,10 @@ def frame(data: bytes) -> None:
     length = len(packet) + extra
     raw = decode_raw(link_type, packet, length)
     other = decode_scapy(link_type, packet, length)
-    if raw is Verdict.DECLINED:
+    if raw is SkipReason.DECLINED:
         return
-    assert isinstance(raw, Fragment | tuple | Verdict)
+    assert isinstance(raw, Fragment | tuple | SkipReason)
     # A frame without a segment may be OTHER for the one and BROKEN for the other: that only decides what is counted.
-    if isinstance(raw, Verdict) and isinstance(other, Verdict):
+    if isinstance(raw, SkipReason) and isinstance(other, SkipReason):
         return
     assert raw == other, f"{link_type}: {raw!r} is {other!r} to Scapy"

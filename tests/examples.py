@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from smtpwire.analyzer import model
-    from smtpwire.analyzer.connections.listeners import Attached
+    from smtpwire.analyzer.connections.listeners import AttachedListener
     from smtpwire.analyzer.exchanges.conversation import Conversation
     from smtpwire.analyzer.streams.stream import Flow, Stream
 
@@ -51,7 +51,7 @@ class Overheard(Tracker):
 
     talk: Conversation | None = None
 
-    def begin(self, flow: Flow, client: Stream, kind: object = None) -> Attached:
+    def begin(self, flow: Flow, client: Stream, kind: object = None) -> AttachedListener:
         attached = super().begin(flow, client, kind)
         self.talk = attached.talk
         return attached

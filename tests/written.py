@@ -14,7 +14,7 @@ from scripts import Script, records, segments
 
 from smtpwire.analyzer.audit import Audit, Options
 from smtpwire.analyzer.commands.outputs import Destination, opened
-from smtpwire.analyzer.enums import Form, Redact
+from smtpwire.analyzer.enums import Redact, ReportFormat
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.reports.formats import FORMATS, Style
 from smtpwire.analyzer.run import FailOn, run
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["STYLES", "capture_of", "everything", "forms_of_secret", "written"]
 
 DEFAULT = Style()
-STYLES: list[tuple[Form, Style]] = [
+STYLES: list[tuple[ReportFormat, Style]] = [
     *((form, Style()) for form in FORMATS),
-    (Form.TEXT, Style(concise=True)),
-    (Form.ZEEK, Style(zeek_json=True)),
-    (Form.JUNIT, Style(failing=("error", "warning", "info"))),
+    (ReportFormat.TEXT, Style(concise=True)),
+    (ReportFormat.ZEEK, Style(zeek_json=True)),
+    (ReportFormat.JUNIT, Style(failing=("error", "warning", "info"))),
 ]
 """Every format, and the other styles of those that have several."""
 
@@ -40,7 +40,9 @@ def capture_of(path: Path, script: Script, *, port: int = 25, midstream: bool = 
     return path
 
 
-def written(capture: Path, form: Form, where: Path, *, style: Style = DEFAULT, redact: Redact = Redact.SECRETS) -> str:
+def written(
+    capture: Path, form: ReportFormat, where: Path, *, style: Style = DEFAULT, redact: Redact = Redact.SECRETS
+) -> str:
     """What the writer of ``form`` makes of it, whatever files that are."""
     try:
         FORMATS[form].check()

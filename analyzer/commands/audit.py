@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec.structs import replace
 
-from ..enums import Decoder, Form
+from ..enums import Decoder, ReportFormat
 from ..errors import UsageError
 from ..run import COUNTED, FailOn, Status, notice
 from .options import (
@@ -72,7 +72,7 @@ def audit(
         clocks = Stats()
     inputs = inputs_of(paths, read)
     settings = configured(config, no_config)
-    wanted = destinations(output or (), format_, Form(settings.format))
+    wanted = destinations(output or (), format_, ReportFormat(settings.format))
     options = options_of(
         settings,
         profile=profile,
@@ -90,7 +90,7 @@ def audit(
         from ..parallel.planning import plan  # noqa: PLC0415
         from ..parallel.split_audit import HalvedAudit  # noqa: PLC0415
 
-        if [one.form for one in wanted] != [Form.NDJSON]:
+        if [one.form for one in wanted] != [ReportFormat.NDJSON]:
             raise UsageError("--jobs belongs to ndjson", f"--jobs {jobs}", "add --format ndjson, or leave it out")
         cut = plan(options, inputs, jobs)
         audit = SharedAudit(options, jobs) if cut is None else HalvedAudit(options, cut)
@@ -123,7 +123,7 @@ def show(
     """Print the dialogue of each connection, with every finding under the line that it is about."""
     from ..audit import Audit  # noqa: PLC0415
     from ..reports.dialogue import DialogueWriter  # noqa: PLC0415
-    from ..reports.end_of_data import EndsWriter  # noqa: PLC0415
+    from ..reports.end_of_data import EndOfDataWriter  # noqa: PLC0415
     from ..run import run  # noqa: PLC0415
 
     inputs = inputs_of(paths, read)
@@ -131,9 +131,9 @@ def show(
         raise UsageError("--all belongs to --end-of-data", "smtpwire show", "add it, or leave --all out")
     options = options_of(configured(config, no_config), profile=profile, port=port, decoder=decoder, redact=redact)
     out, several = output_to(), are_several(inputs)
-    writer: DialogueWriter | EndsWriter = DialogueWriter(out, connection, several=several)
+    writer: DialogueWriter | EndOfDataWriter = DialogueWriter(out, connection, several=several)
     if end_of_data:
-        writer = EndsWriter(out, connection, everything=everything, redact=options.redact, several=several)
+        writer = EndOfDataWriter(out, connection, everything=everything, redact=options.redact, several=several)
         options = replace(options, tap=writer.tap)
     status = run(Audit(options), inputs, writer, out, FailOn.NEVER)
     if status == Status.CLEAN and connection is not None and not writer.found:
@@ -150,7 +150,7 @@ def demo(format_: FormatOption = None) -> int:
     from .outputs import destinations, opened  # noqa: PLC0415
 
     with (
-        opened(destinations((), format_, Form.TEXT), ()) as (writer, out),
+        opened(destinations((), format_, ReportFormat.TEXT), ()) as (writer, out),
         resources.as_file(resources.files("smtpwire.samples") / "demo.pcap") as path,
     ):
         return run(Audit(), [str(path)], writer, out, FailOn.NEVER, called="samples/demo.pcap")

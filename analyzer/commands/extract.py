@@ -53,7 +53,7 @@ def extract(
 
     from ..audit import Audit  # noqa: PLC0415
     from ..errors import UsageError  # noqa: PLC0415
-    from ..extract.directory import Folder  # noqa: PLC0415
+    from ..extract.directory import MessageDirectory  # noqa: PLC0415
     from ..extract.writer import ExtractWriter  # noqa: PLC0415
     from ..run import run  # noqa: PLC0415
 
@@ -62,7 +62,7 @@ def extract(
         raise UsageError("no directory is named", "smtpwire extract", "add -o DIR")
     options = options_of(configured(config, no_config), profile=profile, port=port, decoder=decoder)
     out = output_to()
-    folder = Folder(output, force=force)
+    folder = MessageDirectory(output, force=force)
     try:
         writer = ExtractWriter(out, folder, max_size)
         options = replace(options, tap=writer.tap, redact=Redact.NONE)

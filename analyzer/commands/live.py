@@ -104,8 +104,8 @@ def live(
     Ctrl-C or SIGTERM ends the run with a summary; SIGUSR1 tells the connections that are open; SIGHUP reads the
     configuration again. Rights are given back once the interfaces are open.
     """
-    from ..live.directory_source import Directory  # noqa: PLC0415
-    from ..live.event_loop import Loop  # noqa: PLC0415
+    from ..live.directory_source import DirectorySource  # noqa: PLC0415
+    from ..live.event_loop import EventLoop  # noqa: PLC0415
     from ..live.live_audit import LiveAudit  # noqa: PLC0415
     from ..live.recorder import rotation  # noqa: PLC0415
     from ..live.signals import Signals  # noqa: PLC0415
@@ -133,7 +133,7 @@ def live(
     # All is imported while there are rights: who we become may not be allowed to read Python.
     sink = _sink(format_, output_to(), metrics, syslog, plain=plain)
     if watch is not None:
-        source: Source = Directory(watch)
+        source: Source = DirectorySource(watch)
     else:
         files = None if ring is None else rotation(ring)
         source = _interfaces(interface or [], options.ports, bpf, buffer << 20, not no_promiscuous, user)
@@ -143,7 +143,7 @@ def live(
     gc.freeze()  # what is loaded now stays: the collector, which runs all the time, need not look at it again
     with closing(sink), Signals() as signals:
         sink.open()
-        loop = Loop(
+        loop = EventLoop(
             source,
             audit,
             sink,
@@ -187,24 +187,24 @@ def _interfaces(
 
 
 def _sink(form: LiveForm, out: Output, metrics: str | None, syslog: str | None, *, plain: bool) -> Sink:
-    from ..live.line_sinks import JsonLines, TextLines  # noqa: PLC0415
-    from ..live.sinks import Several  # noqa: PLC0415
+    from ..live.line_sinks import JsonLinesSink, TextLinesSink  # noqa: PLC0415
+    from ..live.sinks import SinkGroup  # noqa: PLC0415
 
     sinks: list[Sink]
     if form is LiveForm.NDJSON:
-        sinks = [JsonLines(out)]
+        sinks = [JsonLinesSink(out)]
     elif out.terminal and not plain:
-        from ..live.screen_sink import Screen  # noqa: PLC0415
+        from ..live.screen_sink import ScreenSink  # noqa: PLC0415
 
-        sinks = [Screen(out)]
+        sinks = [ScreenSink(out)]
     else:
-        sinks = [TextLines(out)]
+        sinks = [TextLinesSink(out)]
     if metrics is not None:
-        from ..live.prometheus_sink import Metrics  # noqa: PLC0415
+        from ..live.prometheus_sink import PrometheusSink  # noqa: PLC0415
 
-        sinks.append(Metrics(metrics))
+        sinks.append(PrometheusSink(metrics))
     if syslog is not None:
-        from ..live.syslog_sink import Syslog  # noqa: PLC0415
+        from ..live.syslog_sink import SyslogSink  # noqa: PLC0415
 
-        sinks.append(Syslog(syslog))
-    return sinks[0] if len(sinks) == 1 else Several(sinks)
+        sinks.append(SyslogSink(syslog))
+    return sinks[0] if len(sinks) == 1 else SinkGroup(sinks)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from ..enums import Decoder, Form, Profile, Redact
+from ..enums import Decoder, Profile, Redact, ReportFormat
 from ..errors import UsageError, display_path
 from ..run import FailOn, notice
 from .plain_parser import Argument, Option
@@ -54,12 +54,12 @@ Paths = Annotated[
 ]
 Read = Annotated[list[str] | None, Option("-r", "--read", metavar="PATH", help="The same as PATH.")]
 FormatOption = Annotated[
-    Form | None,
+    ReportFormat | None,
     Option(
         "--format",
         metavar="FORM",
         show_default="text",
-        help=f"Form of the report: {', '.join(Form)}; docs/formats.md has more of each.",
+        help=f"Form of the report: {', '.join(ReportFormat)}; docs/formats.md has more of each.",
     ),
 ]
 ProfileOption = Annotated[

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..atomic_files import replacing, same_file
-from ..enums import Form
+from ..enums import ReportFormat
 from ..errors import InputError, UsageError, display_path, nearest
-from ..reports.fan_out import FanOut, Flushed
+from ..reports.fan_out import FanOut, JoinedOutputs
 from ..reports.formats import FORMATS, Format, Style, guessed
 from ..reports.output import Output
 
@@ -41,11 +41,11 @@ _NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_]+):(.*)", re.DOTALL)  # one letter is
 class Destination(NamedTuple):
     """One report: its format, and its path; None is standard output."""
 
-    form: Form
+    form: ReportFormat
     path: str | None
 
 
-def destinations(outputs: Sequence[str], given: Form | None, default: Form) -> list[Destination]:
+def destinations(outputs: Sequence[str], given: ReportFormat | None, default: ReportFormat) -> list[Destination]:
     """What is to be written. ``outputs``: the values of -o; ``given``: --format; ``default``: the format without it.
 
     Raises UsageError for a format that there is not, and for two reports in one place.
@@ -68,16 +68,20 @@ def destinations(outputs: Sequence[str], given: Form | None, default: Form) -> l
     return found
 
 
-def _form(name: str, value: str) -> Form:
+def _form(name: str, value: str) -> ReportFormat:
     try:
-        return Form(name.lower())
+        return ReportFormat(name.lower())
     except ValueError:
-        near = nearest(name.lower(), [form.value for form in Form])
-        hint = f"did you mean {near}?" if near else f"there are {', '.join(Form)}; a file of that name is ./{value}"
+        near = nearest(name.lower(), [form.value for form in ReportFormat])
+        hint = (
+            f"did you mean {near}?"
+            if near
+            else f"there are {', '.join(ReportFormat)}; a file of that name is ./{value}"
+        )
         raise UsageError("no such format", display_path(name), display_path(hint)) from None
 
 
-def _form_of(path: str, given: Form | None, default: Form) -> Form:
+def _form_of(path: str, given: ReportFormat | None, default: ReportFormat) -> ReportFormat:
     """The format of a path that comes without one."""
     guess = guessed(Path(path)) if path != STDOUT else None
     if given is None:
@@ -97,7 +101,7 @@ def _check_apart(found: Sequence[Destination]) -> None:
 @contextmanager
 def opened(
     found: Sequence[Destination], inputs: Sequence[str], style: Style = DEFAULT_STYLE
-) -> Iterator[tuple[Writer, Flushed]]:
+) -> Iterator[tuple[Writer, JoinedOutputs]]:
     """The writer of all these reports, and its outputs. Files appear when the block ends without an exception.
 
     Raises UsageError for what cannot be written, for a missing extra, for a report that would overwrite an input, and
@@ -125,7 +129,7 @@ def opened(
             outputs.append(output)
             on_terminal = on_terminal or (output.terminal and writers[-1].streams)
         writer = writers[0] if len(writers) == 1 else FanOut(writers, streams=on_terminal)
-        yield writer, Flushed(outputs)
+        yield writer, JoinedOutputs(outputs)
 
 
 def _overwrites(path: str, name: str) -> bool:
@@ -147,7 +151,10 @@ def _overwrites(path: str, name: str) -> bool:
 
 
 def _check_style(found: Sequence[Destination], style: Style) -> None:
-    for asked, option, form in ((style.concise, "--concise", Form.TEXT), (style.zeek_json, "--zeek-json", Form.ZEEK)):
+    for asked, option, form in (
+        (style.concise, "--concise", ReportFormat.TEXT),
+        (style.zeek_json, "--zeek-json", ReportFormat.ZEEK),
+    ):
         if asked and all(one.form is not form for one in found):
             where = f"--format {found[0].form.value}"
             raise UsageError(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..audit import Options
-    from ..stores.query import Answer
+    from ..stores.query import QueryResult
 
 __all__ = ["query"]
 
@@ -117,7 +117,7 @@ def _audited(database: sqlite3.Connection, options: Options, paths: list[str]) -
         raise OutputError(f"cannot write ({error}): temporary files: set SQLITE_TMPDIR to a larger place") from error
 
 
-def _told(answer: Answer, shape: Shape) -> Iterator[str]:
+def _told(answer: QueryResult, shape: Shape) -> Iterator[str]:
     """The answer in pieces, each row as soon as it is there."""
     from ..reports.table_cells import csv_lines, table_lines  # noqa: PLC0415
 

@@ -20,13 +20,13 @@ def install() -> int:
 
 def status() -> int:
     """Say what is installed, and whether tshark sees it. The exit status is 1 if something is missing."""
-    from ..wireshark.install import State, places  # noqa: PLC0415
+    from ..wireshark.install import FileState, places  # noqa: PLC0415
 
     states = [(place, place.state()) for place in places()]
     for place, state in states:
         print(f"{place.what:<10} {display_path(place.path)}: {state.value}")
     seen = _told()
-    return seen if all(state is State.INSTALLED for _, state in states) else Status.FINDINGS
+    return seen if all(state is FileState.INSTALLED for _, state in states) else Status.FINDINGS
 
 
 def uninstall() -> int:

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from ..model import Connection, Endpoint
 
-__all__ = ["Whereabouts"]
+__all__ = ["CaptureParts"]
 
 _Ends = frozenset["Endpoint"]
 UnderWay = tuple[bytes, int, int]
 """A connection that is open: the key of a flow, and the times of the first and the last frame in ns."""
 
 
-class Whereabouts:
+class CaptureParts:
     """Tell it of each capture that begins; ask it for the parts of each connection that has ended."""
 
     def __init__(self) -> None:

@@ -12,25 +12,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from ..lines.protocol_detection import Verdict, judge_heads, preamble
+from ..lines.protocol_detection import Detection, judge_heads, preamble
 
 if TYPE_CHECKING:
     from .. import model
     from ..exchanges.conversation import Conversation
-    from ..exchanges.starttls_history import Servers
+    from ..exchanges.starttls_history import StartTlsHistory
     from ..fastpath.hit import Repeat
     from ..fastpath.trie import Ways
     from ..limits import Limits
     from ..streams.stream import Flow, How, Stream
 
-__all__ = ["Attached", "Candidate", "Host"]
+__all__ = ["AttachedListener", "CandidateListener", "ListenerHost"]
 
 
-class Host(Protocol):
+class ListenerHost(Protocol):
     """The tracker, as listeners know it."""
 
     ways: Ways
-    servers: Servers
+    servers: StartTlsHistory
     limits: Limits
     early: bool
 
@@ -40,19 +40,19 @@ class Host(Protocol):
     def take(self, one: model.Connection | Repeat) -> None:
         """The report of a connection that ended."""
 
-    def begin(self, flow: Flow, client: Stream, kind: object = None) -> Attached:
+    def begin(self, flow: Flow, client: Stream, kind: object = None) -> AttachedListener:
         """``flow`` carries SMTP: let a conversation judge it. ``kind``: of the ways that it may be learned for."""
 
     def ignore(self, flow: Flow) -> None:
         """``flow`` carries something else."""
 
 
-class Attached:
+class AttachedListener:
     """Listener of a flow whose conversation is known."""
 
     __slots__ = ("_client", "_flow", "_host", "talk")
 
-    def __init__(self, host: Host, flow: Flow, client: Stream, talk: Conversation) -> None:
+    def __init__(self, host: ListenerHost, flow: Flow, client: Stream, talk: Conversation) -> None:
         self._host = host
         self._flow = flow
         self._client = client
@@ -106,12 +106,12 @@ class Attached:
         return record
 
 
-class Candidate:
+class CandidateListener:
     """Listener of a flow that may carry SMTP: keeps what comes until the first bytes tell, then hands it on."""
 
     __slots__ = ("_events", "_flow", "_heads", "_host", "_kind", "_limits", "_smtp_port", "_swapped")
 
-    def __init__(self, host: Host, flow: Flow, kind: object, *, smtp_port: bool, swapped: bool = False) -> None:
+    def __init__(self, host: ListenerHost, flow: Flow, kind: object, *, smtp_port: bool, swapped: bool = False) -> None:
         """``smtp_port``: the port of the server is one of SMTP. ``swapped``: the server seems to be ``flow.a``."""
         self._host = host
         self._flow = flow
@@ -183,11 +183,11 @@ class Candidate:
                 continue
             verdict = judge_heads(*rest, smtp_port=self._smtp_port, over=over or full)
             if over and self._smtp_port and not any(rest) and self._events:
-                verdict = Verdict.SMTP  # all of it was lost: that is worth a line in the report
-            if verdict is Verdict.SMTP:
+                verdict = Detection.SMTP  # all of it was lost: that is worth a line in the report
+            if verdict is Detection.SMTP:
                 self._hand_on(client, skip)
                 return True
-            undecided = undecided or verdict is Verdict.UNDECIDED
+            undecided = undecided or verdict is Detection.UNDECIDED
         if not over and (full or not undecided):
             self._host.ignore(flow)
         return False

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..segments.decoder import SegmentSink
     from ..streams.stream import Flow
 
-__all__ = ["Begun", "Foreign", "Place", "Places", "Portion", "Share"]
+__all__ = ["Begun", "ForeignFlows", "Place", "Places", "Portion", "Share"]
 
 MAX_FOREIGN = 65_536  # flows of others that are remembered; one that is forgotten is told again by its next segment
 
@@ -49,7 +49,7 @@ class Places:
         self.ended.append(self.here if given_up is None else (self.block, 1, *given_up.started))
 
 
-class Foreign:
+class ForeignFlows:
     """Flows that others follow; they come into ``ignored``."""
 
     def __init__(self, ignored: set[bytes]) -> None:
@@ -100,7 +100,7 @@ class Share(Struct, frozen=True):
     def door(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
         """See ``Portion``."""
         owns: Callable[[bytes], bool] = self.owns
-        leave = Foreign(ignored).add
+        leave = ForeignFlows(ignored).add
 
         def segment(
             key: bytes, seq: int, ack: int, flags: int, payload: bytes, missing: int, frame: int, time_ns: int

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..streams.stream import reversed_key
-from .partition import Foreign
+from .partition import ForeignFlows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ class FirstHalf:
 
     def door(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
         """``sink`` for what is followed; flows of the second half come into ``ignored``."""
-        leave = Foreign(ignored).add
+        leave = ForeignFlows(ignored).add
 
         def segment(
             key: bytes, seq: int, ack: int, flags: int, payload: bytes, missing: int, frame: int, time_ns: int

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import model
 from ..exchanges.conversation import Conversation, Judge
-from ..exchanges.turns import NO_DETAIL, Detail
+from ..exchanges.turns import NO_DETAIL, TurnDetail
 from ..fastpath.buffer import Gatherer
 from ..fastpath.hit import Repeat
 from ..fastpath.recorder import Scout
@@ -19,7 +19,7 @@ from ..streams.reassembler import Reassembler
 from ..streams.stream import Flow
 from ..timestamps import format_time
 from .endpoints import endpoint
-from .listeners import Attached, Candidate
+from .listeners import AttachedListener, CandidateListener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,7 +46,7 @@ class Tracker:
         ports: frozenset[int] = DEFAULT_PORTS,
         profile: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
-        detail: Detail = NO_DETAIL,
+        detail: TurnDetail = NO_DETAIL,
         tap: Callable[[model.Connection], ContentTap] | None = None,
         learn: bool = True,
         early: bool = False,
@@ -145,7 +145,7 @@ class Tracker:
         """Reports of the connections that are open, as they stand; they go on growing."""
         self._release()
         for flow in self.streams.flows():
-            if isinstance(flow.listener, Attached):
+            if isinstance(flow.listener, AttachedListener):
                 yield flow.listener.standing()
 
     def problems(self) -> list[str]:
@@ -222,10 +222,10 @@ class Tracker:
             flow.number = self._gatherer.number
         if flow.handshake:
             kind = None if self._gatherer is None else self.kind(flow.b.key)
-            Candidate(self, flow, kind, smtp_port=to_port in ports)
+            CandidateListener(self, flow, kind, smtp_port=to_port in ports)
         else:
             swapped = from_port in ports and to_port not in ports
-            Candidate(self, flow, None, smtp_port=swapped or to_port in ports, swapped=swapped)
+            CandidateListener(self, flow, None, smtp_port=swapped or to_port in ports, swapped=swapped)
 
     def record(self, client: bytes, number: int, started_ns: int, *, handshake: bool) -> model.Connection:
         """See ``repeat.Guide``."""
@@ -250,7 +250,7 @@ class Tracker:
             findings=[],
         )
 
-    def begin(self, flow: Flow, client: Stream, kind: object = None) -> Attached:
+    def begin(self, flow: Flow, client: Stream, kind: object = None) -> AttachedListener:
         """``flow`` carries SMTP and ``client`` is the client's direction: let a conversation judge it.
 
         ``kind``: of the ways that it may be learned for, None: none.
@@ -267,10 +267,10 @@ class Tracker:
         )
         talk.kept = flow.kept
         if flow.handshake and not client.peer.told:
-            talk.beheaded = True
+            talk.server_syn_missing = True
         elif kind is not None:
             return Scout(self, flow, client, talk, kind)
-        attached = Attached(self, flow, client, talk)
+        attached = AttachedListener(self, flow, client, talk)
         if tap is not None:
             client.deliver = tap.overhear(client.deliver)
         return attached

@@ -15,12 +15,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["READERS", "EndFinder", "Ending", "Reader", "differs", "endings"]
+__all__ = ["READERS", "EndFinder", "EndReader", "Ending", "differs", "endings"]
 
 MAX_CRS = 1000  # between a dot and its LF; who sends more tries the patience of readers, not their rules
 
 
-class Reader(NamedTuple):
+class EndReader(NamedTuple):
     """A kind of reader. ``rule`` says in one line what it takes for the end.
 
     Its pattern begins at the dot and looks back at what stands before it.
@@ -49,17 +49,17 @@ _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _LF_ENDS = re.compile(rb"(?<=\n)\.\r{0,%d}+\n" % MAX_CRS)
 
 READERS = (
-    Reader("strict", "CRLF . CRLF and nothing else (RFC 5321 §4.1.1.4)", re.compile(rb"(?<=\r\n)\.\r\n")),
-    Reader("Postfix, lenient", "a dot alone on a line that LF ends, whatever CRs stand before it", _LF_ENDS),
-    Reader("Zeek", "a dot alone between CRLF, LF or CR", _ANY_LINE_END),
-    Reader(
+    EndReader("strict", "CRLF . CRLF and nothing else (RFC 5321 §4.1.1.4)", re.compile(rb"(?<=\r\n)\.\r\n")),
+    EndReader("Postfix, lenient", "a dot alone on a line that LF ends, whatever CRs stand before it", _LF_ENDS),
+    EndReader("Zeek", "a dot alone between CRLF, LF or CR", _ANY_LINE_END),
+    EndReader(
         "Suricata",
         "in the header a dot alone on a line that LF ends, in the body also between CRs",
         re.compile(rb"(?<=\n)\.\r?\n"),
         _ANY_LINE_END,
     ),
-    Reader("Snort", "LF . LF, with any CRs before the second LF", _LF_ENDS),
-    Reader(
+    EndReader("Snort", "LF . LF, with any CRs before the second LF", _LF_ENDS),
+    EndReader(
         "Arkime",
         "a dot alone between CRs, each with or without LF; a bare LF ends no line",
         re.compile(rb"(?:(?<=\r\n)|(?<=\r))\.\r(?:\n|(?=[^\n]))"),

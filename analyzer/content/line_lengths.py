@@ -12,12 +12,12 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MAX_TEXT_LINE", "LineMeter", "Spot"]
+__all__ = ["MAX_TEXT_LINE", "LineMeter", "Occurrence"]
 
 MAX_TEXT_LINE = 1000  # octets of a line with its CRLF, without the stuffed dot (RFC 5321 §4.5.3.1.6)
 
 
-class Spot(Struct):
+class Occurrence(Struct):
     """The first place of something in the content and how often it stands there; ``offset`` of the client's stream."""
 
     offset: int
@@ -35,7 +35,7 @@ class LineMeter:
     def __init__(self, *, stuffed: bool) -> None:
         """``stuffed``: a
         dot at the beginning of a line is not stored (RFC 5321 §4.5.2)."""
-        self.first: Spot | None = None
+        self.first: Occurrence | None = None
         self.longest = 0
         self._stuffed = stuffed
         self._length = 0  # octets of the line that goes on
@@ -77,6 +77,6 @@ class LineMeter:
         self.longest = max(self.longest, length)
         if self.first is None:
             frame, time_ns = self._place if start < 0 else where(position + start)
-            self.first = Spot(position + start, frame, time_ns, 1)
+            self.first = Occurrence(position + start, frame, time_ns, 1)
         elif -start <= MAX_TEXT_LINE:  # else it was counted when it became too long
             self.first.count += 1

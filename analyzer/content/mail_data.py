@@ -12,9 +12,9 @@
 
 from __future__ import annotations
 
-from .line_lengths import Spot
+from .line_lengths import Occurrence
 from .octet_checks import END_OF_DATA as _END
-from .octet_checks import LOOKALIKE_END, MailText
+from .octet_checks import LOOKALIKE_END, OctetChecks
 
 __all__ = ["Content"]
 
@@ -22,7 +22,7 @@ BATCH = 65_536  # bytes of a body that are judged at once
 MAX_PARTS = 256  # segments that these may come in
 
 
-class Content(MailText):
+class Content(OctetChecks):
     """The content of one message: DATA up to its end mark, or BDAT chunks joined."""
 
     _pending = 0  # bytes in _parts
@@ -129,10 +129,10 @@ class Content(MailText):
         if kept_back:  # CRLF "." CR: it might have become the true end
             self.lookalike_form = b"\r\n" + kept_back
             place = max(0, self._position - 2)
-            spot = self.lookalike = Spot(place, *self.where(place), 1)
+            spot = self.lookalike = Occurrence(place, *self.where(place), 1)
             if self.bare_cr is None:
                 place = spot.offset + len(self.lookalike_form) - 1
-                self.bare_cr = Spot(place, *self.where(place), 1)
+                self.bare_cr = Occurrence(place, *self.where(place), 1)
         elif self.lookalike is not None:
             self.size = self._stored_end
         if self.sink is not None:

@@ -17,7 +17,7 @@ from bisect import bisect_right
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...dissectors.lazy_regex import Pattern
+from ...dissectors.lazy_regex import LazyPattern
 from .header import read_header
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ _MAX_BOUNDARY = 70  # RFC 2046 §5.1.1
 _BLANKS = b" \t\r\n"
 _NOT_COUNTED = (b"\n", b"\r", b" ", b"\t", b".")
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_NOT_BASE64 = Pattern(rb"[^A-Za-z0-9+/= \t\r\n]")
-_BEHIND_PADDING = Pattern(rb"=[= \t\r\n]*+[A-Za-z0-9+/]")
+_NOT_BASE64 = LazyPattern(rb"[^A-Za-z0-9+/= \t\r\n]")
+_BEHIND_PADDING = LazyPattern(rb"=[= \t\r\n]*+[A-Za-z0-9+/]")
 # RFC 2045 §6.7: "=" and two hexadecimal digits, or a soft line break
-_BAD_ESCAPE = Pattern(rb"=(?![0-9A-Fa-f]{2}|[ \t]*+(?:\r?\n|\Z))")
-_EMPTY_LINE = Pattern(rb"(?:\A|\n)\r?\n")
+_BAD_ESCAPE = LazyPattern(rb"=(?![0-9A-Fa-f]{2}|[ \t]*+(?:\r?\n|\Z))")
+_EMPTY_LINE = LazyPattern(rb"(?:\A|\n)\r?\n")
 # RFC 2045 §5.1: parameter := attribute "=" value
-_BOUNDARY = Pattern(rb';[ \t]*+boundary[ \t]*+=[ \t]*+(?:"((?:[^"\\]|\\.)*+)"|([^ \t;]*+))', re.IGNORECASE)
+_BOUNDARY = LazyPattern(rb';[ \t]*+boundary[ \t]*+=[ \t]*+(?:"((?:[^"\\]|\\.)*+)"|([^ \t;]*+))', re.IGNORECASE)
 
 
 class EncodingFault(NamedTuple):

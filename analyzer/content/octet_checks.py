@@ -18,10 +18,10 @@ from operator import itemgetter
 from typing import Protocol
 
 from .header import HeaderReport, on_one_line, read_header
-from .line_lengths import LineMeter, Spot
+from .line_lengths import LineMeter, Occurrence
 from .mime import EncodingFault, MimeBody
 
-__all__ = ["END_OF_DATA", "LOOKALIKE_END", "ContentSink", "Flaw", "MailText"]
+__all__ = ["END_OF_DATA", "LOOKALIKE_END", "ContentSink", "Flaw", "OctetChecks"]
 
 # A dot that begins a line of more than itself and was not doubled; what may pass for the end of data is none of these.
 _LONE_DOT = re.compile(rb"(?<=\r\n)\.(?=[^.\r\n\x00])")
@@ -72,7 +72,7 @@ class ContentSink(Protocol):
         ones counted. ``kept_back``: what the client sent last and was not handed over yet."""
 
 
-class MailText:
+class OctetChecks:
     """What is known of the content of one message.
 
     ``size``: octets as the receiver stores them (dot-stuffing removed, end mark not counted). ``lines``: LFs in it.
@@ -87,13 +87,13 @@ class MailText:
     complete = False
     cut = False  # ended where only the server saw an end
     ascii = True
-    header_8bit: Spot | None = None
-    body_8bit: Spot | None = None
-    nul: Spot | None = None
-    bare_lf: Spot | None = None
-    bare_cr: Spot | None = None
-    lone_dot: Spot | None = None
-    lookalike: Spot | None = None
+    header_8bit: Occurrence | None = None
+    body_8bit: Occurrence | None = None
+    nul: Occurrence | None = None
+    bare_lf: Occurrence | None = None
+    bare_cr: Occurrence | None = None
+    lone_dot: Occurrence | None = None
+    lookalike: Occurrence | None = None
     lookalike_form = b""  # its bytes
     header_ends_in_crlf = False  # the last line of the header does, where the empty line behind it was seen
     since_lookalike = b""  # raw bytes behind the first look-alike of the end of data
@@ -167,7 +167,7 @@ class MailText:
         return self._report
 
     @property
-    def long_line(self) -> Spot | None:
+    def long_line(self) -> Occurrence | None:
         """The first line that is longer than 1000 octets."""
         return self._meter.first
 
@@ -329,7 +329,7 @@ class MailText:
         if found is not None:
             self.lookalike_form = found[0]
             place = max(0, position + found.start() - len(back))  # the CRLF of DATA may not have been captured
-            self.lookalike = Spot(place, *self.where(place), 1)
+            self.lookalike = Occurrence(place, *self.where(place), 1)
             self.since_lookalike = (back + block)[found.end() :]
             behind = (back + block)[found.start() :]
             line_end = 2 if behind[:2] == b"\r\n" else 1
@@ -341,7 +341,9 @@ class MailText:
         _, frame, time_ns = segments[max(0, bisect_right(segments, offset, key=_offset) - 1)]
         return frame, time_ns
 
-    def _found(self, known: Spot | None, pattern: re.Pattern[bytes], block: bytes, position: int) -> Spot | None:
+    def _found(
+        self, known: Occurrence | None, pattern: re.Pattern[bytes], block: bytes, position: int
+    ) -> Occurrence | None:
         """``known`` with what ``pattern`` finds in ``block`` added."""
         first = pattern.search(block)
         if first is None:
@@ -349,7 +351,7 @@ class MailText:
         count = sum(1 for _ in pattern.finditer(block))
         if known is None:
             place = position + first.start()
-            return Spot(place, *self.where(place), count)
+            return Occurrence(place, *self.where(place), count)
         known.count += count
         return known
 

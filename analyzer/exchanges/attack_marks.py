@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ...dissectors.lazy_regex import Pattern
+from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.tables.verbs import VERBS
 from ..lines.protocol_detection import other_protocol
 from .exchange import Exchange, Mark
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from ..limits import Limits
     from .state_table import Hello
 
-__all__ = ["Injection", "Login", "Watch", "hidden_command", "is_masked"]
+__all__ = ["AttackMarks", "AuthExchange", "Injection", "hidden_command", "is_masked"]
 
 _PASSWORDS = frozenset({"PLAIN", "LOGIN"})
-_RUN = Pattern(r"([A-Z])\1{6}(?:[A-Z]|\1[A-Z])")
+_RUN = LazyPattern(r"([A-Z])\1{6}(?:[A-Z]|\1[A-Z])")
 _EXPOSED = frozenset({Act.MAIL, Act.AUTH})
 _CHUNKS = frozenset({Act.BDAT, Act.LAST})
 _NO_SUCH_USER = frozenset({550, 551, 553})
 _ASKED_FOR = frozenset({b"VRFY", b"EXPN"})
-_FIELD = Pattern(rb"[!-9;-~]+:")
+_FIELD = LazyPattern(rb"[!-9;-~]+:")
 _HUGE_CHUNK = 1 << 31  # what a signed 32-bit integer no longer holds
 
 # A mechanism that sends a password or a token as it is: the line that carries it, the initial response being line 1.
 _SECRET_LINE = {"PLAIN": 1, "LOGIN": 2, "XOAUTH2": 1, "OAUTHBEARER": 1}
 _NO_SECRET = frozenset({b"", b"=", b"*"})
-_USER_FIELD = Pattern(rb"(?:user=|n,a=)([^\x01,]*)")
+_USER_FIELD = LazyPattern(rb"(?:user=|n,a=)([^\x01,]*)")
 
 # A verb behind a bare CR or LF, where the text goes on like a command.
-_HIDDEN = Pattern(rb"[\r\n]+(" + rb"|".join(sorted(VERBS)) + rb")(?=[ :\r\n]|\Z)", re.IGNORECASE)
+_HIDDEN = LazyPattern(rb"[\r\n]+(" + rb"|".join(sorted(VERBS)) + rb")(?=[ :\r\n]|\Z)", re.IGNORECASE)
 
 
 class Injection(Struct, frozen=True):
@@ -54,7 +54,7 @@ class Injection(Struct, frozen=True):
     time_ns: int
 
 
-class Login:
+class AuthExchange:
     """One AUTH exchange: ``mechanism``, lines of the client so far, and the user name's length in bytes, if known."""
 
     __slots__ = ("lines", "mechanism", "user_length")
@@ -80,7 +80,7 @@ class Login:
         return True
 
 
-class Watch:
+class AttackMarks:
     """Marks exchanges of one connection, and holds what the marks alone do not tell."""
 
     __slots__ = (
@@ -108,7 +108,7 @@ class Watch:
         self.greeting: Exchange | None = None
         self.harvest = ""  # what was used to look for addresses, once that is plain
         self.injection: Injection | None = None
-        self.login: Login | None = None  # the last AUTH exchange
+        self.login: AuthExchange | None = None  # the last AUTH exchange
         self.tls_lacking = False  # the client went on in plain text behind that 220
         self.upgrading = False  # 220 to STARTTLS was sent and no TLS seen of the server
         self.beyond: Exchange | None = None  # the first reply to what stands behind a look-alike of the end of data
@@ -127,7 +127,7 @@ class Watch:
             if hello is not None and not hello.secure and hello.lists("STARTTLS"):
                 x.marks |= Mark.EXPOSED
             if act is Act.AUTH and command.mechanism is not None:
-                self.login = Login(command.mechanism)
+                self.login = AuthExchange(command.mechanism)
                 if command.initial is not None:
                     self._login_line(x, hello, command.initial)
         elif act in _CHUNKS and (command.chunk_size or 0) >= _HUGE_CHUNK:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .exchange import Exchange
     from .state_table import State
 
-__all__ = ["MAX_AUTH_LINE", "Usage", "judged", "judged_command"]
+__all__ = ["MAX_AUTH_LINE", "CommandMarks", "judged", "judged_command"]
 
 MAX_AUTH_LINE = 12288  # octets of a line of an AUTH exchange with its CRLF (RFC 4954 §4)
 MAX_DOMAINS = 10_000  # of recipients, remembered where the server limits them
@@ -68,7 +68,7 @@ def judged(x: Exchange) -> tuple[Deviation, ...]:
     return command.deviations
 
 
-class Usage:
+class CommandMarks:
     """What one client has used of the limits that hold for a whole session (RFC 9422)."""
 
     __slots__ = ("_domains", "_longest_name", "_mails")

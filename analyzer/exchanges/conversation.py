@@ -47,10 +47,10 @@ class Conversation(Pairing):
         reader, course = self._reader, self.course
         if not self.client_seen:
             self.client_seen = True
-            self._early = not (self.greeted or self.server_seen or self.beheaded)
+            self._early = not (self.greeted or self.server_seen or self.server_syn_missing)
             course.begin(frame, time_ns)
-        if self._layer_due:
-            self._layer_due = False
+        if self._sasl_layer_expected:
+            self._sasl_layer_expected = False
             if data[0] == 0:  # RFC 4422 §3.7: four octets of length come first, and no buffer has 16 MB
                 self._stop(f"decoding stopped: {self._login_name()} has put on a security layer (RFC 4422 §3.7)")
         if time_ns - course.client_ns > PAUSE_NS:
@@ -176,8 +176,8 @@ class Conversation(Pairing):
         self._sent(x, seen)
         if act in _WATCHED or x.marks & _ODD_LINE or self.watch.in_foreign_header:
             self.watch.command(x)
-            self.astray = self.astray or b"\n" in raw or b"\r" in raw
-        if self._early or not (self.greeted or self.server_seen or self.beheaded):
+            self.replies_unreliable = self.replies_unreliable or b"\n" in raw or b"\r" in raw
+        if self._early or not (self.greeted or self.server_seen or self.server_syn_missing):
             x.marks |= Mark.EARLY
             self._early = False
         if self._text or self.session.causes.data is not None:

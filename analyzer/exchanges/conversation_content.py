@@ -165,7 +165,7 @@ class Contents(Ground):
         certain = command.spec is not None and (not command.deviations or command.verb in _HELLOS or self._replied)
         if certain and (self._spoken or (command.verb in STRONG and command.verb == raw[: len(command.verb)])):
             self._skipping = False
-            self._adrift = self._passed
+            self._replies_may_be_old = self._passed
             return True
         self._spoken = self._replied = False
         self._passed = True

@@ -88,7 +88,7 @@ class Pairing(Contents):
                 session.dispute(x)
             self.last = x
             if x.due <= 0:
-                self._adrift = self._adrift and bool(session.due)
+                self._replies_may_be_old = self._replies_may_be_old and bool(session.due)
                 self._go_on(x, reply.code)
         if reply.code in _FAREWELLS:
             self.course.part(x, reply.code, time_ns, asked=x.act is not Act.NOTHING)
@@ -99,7 +99,7 @@ class Pairing(Contents):
         """What ``reply`` answers; None: nothing."""
         if not self.greeted:
             self.greeted = True
-            if not self.beheaded or reply.code in _GREETINGS:
+            if not self.server_syn_missing or reply.code in _GREETINGS:
                 return Exchange(Act.GREETING, None, -1, 0, 0, 0)
             self.session.restart(unsure(self.session.state))
         due = self.session.due
@@ -160,7 +160,7 @@ class Pairing(Contents):
     def _has_reason(self) -> bool:
         """Whether a reply that answers nothing due may answer something that is no command to us."""
         reader, last = self._reader, self.last
-        if self.astray or self.session.due or reader.partial or reader.mode > Mode.CONTENT:
+        if self.replies_unreliable or self.session.due or reader.partial or reader.mode > Mode.CONTENT:
             return True
         if last is None or reader.mode is Mode.CONTENT:
             return False
@@ -248,13 +248,13 @@ class Pairing(Contents):
         if code == 530 and self._hello_after_login is not None:
             self._login_forgotten(x, self._hello_after_login)
         if act in CHUNKS and code >= 400 and x.before is not None and not x.before.hello.lists("CHUNKING"):
-            self.astray = True  # the octets of the chunk, which the server takes for commands
+            self.replies_unreliable = True  # the octets of the chunk, which the server takes for commands
         if act in DECIDING:
-            self._layer_due = code == 235 and self._login_name() in _LAYERED
+            self._sasl_layer_expected = code == 235 and self._login_name() in _LAYERED
             self._decide_held(x, code)
         elif act in CHUNKS and reader.mode is Mode.HOLD and not session.due:
             if code >= 400 and reader.held:
-                self._skipping = self.astray = True
+                self._skipping = self.replies_unreliable = True
             reader.release(Mode.COMMAND)
         elif act in {Act.EHLO, Act.HELO} and code < 300:
             self._greet_back(x)

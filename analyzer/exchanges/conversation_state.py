@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, cast
 from ...dissectors.lines.commands import parse_command
 from ..lines.client_reader import ClientReader, Mode
 from ..lines.server_reader import ServerReader
-from ..streams.stream import Kept
-from .attack_marks import Watch
-from .command_marks import Usage
+from ..streams.stream import KeptCount
+from .attack_marks import AttackMarks
+from .command_marks import CommandMarks
 from .exchange import Exchange, Mark
-from .lifecycle import Course
+from .lifecycle import Lifecycle
 from .prediction import predict
 from .session import Session
 from .state_table import NO_KEYWORDS, Act, Hello, Phase, State
-from .turns import NO_DETAIL, Detail, Dialogue
+from .turns import NO_DETAIL, TurnDetail, TurnLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..limits import Limits
     from ..lines.client_reader import ClientHandler
     from ..lines.server_reader import ServerHandler
-    from .interfaces import ContentTap, Judge, Judged
+    from .interfaces import ContentTap, Judge, JudgedRule
 
 __all__ = ["Ground"]
 
@@ -40,7 +40,7 @@ class Ground:
         clock: Callable[[int], str],
         *,
         profile_fixed: bool = False,
-        detail: Detail = NO_DETAIL,
+        detail: TurnDetail = NO_DETAIL,
         tap: ContentTap | None = None,
     ) -> None:
         self.record = record
@@ -50,8 +50,8 @@ class Ground:
         self.session = Session(midstream=self.midstream, extensions=self.profile != "rfc821")
         self.time = clock
         self.greeted = self.midstream
-        self.kept = Kept()  # counts what is kept of all connections, where there are more
-        self.beheaded = False  # the server's SYN was lost, and with it perhaps what came first
+        self.kept = KeptCount()  # counts what is kept of all connections, where there are more
+        self.server_syn_missing = False  # the server's SYN was lost, and with it perhaps what came first
         self.client_seen = False
         self.server_seen = False
         self.counts: dict[str, int] = {}  # findings by rule, unlisted ones too
@@ -60,25 +60,29 @@ class Ground:
         self.overlaps: dict[model.Side, tuple[int, list[tuple[int, bytes]]] | None] = {}  # segments of the first ones
         self.injected: Exchange | None = None  # the STARTTLS behind which plain text was injected
         self.judge = judge
-        self.watch = Watch(limits)
-        self.course = Course()
-        self.astray = False  # the server takes for commands what is none: a reply may answer what nobody can tell
-        self._usage = Usage(self.profile)
+        self.watch = AttackMarks(limits)
+        self.course = Lifecycle()
+        self.replies_unreliable = (
+            False  # the server takes for commands what is none: a reply may answer what nobody can tell
+        )
+        self._usage = CommandMarks(self.profile)
         self.limits = limits
         self._profile_fixed = profile_fixed
         self._tap = tap
-        self._dialogue = Dialogue(record, limits, clock, detail)
+        self._dialogue = TurnLog(record, limits, clock, detail)
         self._reader = ClientReader(cast("ClientHandler", self), limits)  # the layers above make it one
         self._server = ServerReader(cast("ServerHandler", self), limits)
         self._skipping = self.midstream  # client lines count only from the next command that is certainly one
         self._passed = False  # something of the client was lost or skipped, and no reply came since
-        self._adrift = False  # what was skipped may be answered yet: replies need not pair with what came behind it
+        self._replies_may_be_old = (
+            False  # what was skipped may be answered yet: replies need not pair with what came behind it
+        )
         self._answers_unseen = False  # the server has more of the client than was captured, or its FIN
         self._spoken = False  # a reply came since skipping began, or what comes begins with a line
         self._replied = False  # a reply came, and no line of the client since
         self._early = False  # the client's first byte came before the server's
         self._hello_after_login: Exchange | None = None
-        self._layer_due = False  # what the client sends next may be no SMTP any more
+        self._sasl_layer_expected = False  # what the client sends next may be no SMTP any more
         self._ended_early = False  # the server refused the message before its end
         self._lost_replies = False  # some of what is due was answered in a gap
         self._lost_until = 0  # and that gap ends here
@@ -94,7 +98,9 @@ class Ground:
         self._tls_place = (-1, 0, 0, 0)  # turn, offset, frame and time of the client's first TLS record
         self._inside_from = -1  # turn behind which the dialogue is inside TLS, where that was decrypted
         self.last: Exchange | None = None  # what was answered last
-        self.asked: list[tuple[Sequence[Judged], Exchange | None]] | None = None  # who was asked of what; None: unkept
+        self.asked: list[tuple[Sequence[JudgedRule], Exchange | None]] | None = (
+            None  # who was asked of what; None: unkept
+        )
         self._unjudged: Exchange | None = None  # a message with a look-alike end: what comes next tells more of it
 
     @property
@@ -127,7 +133,7 @@ class Ground:
         if self._unjudged is not None:
             self._judge_content()
         session.sent(x, seen)
-        if self._adrift:
+        if self._replies_may_be_old:
             x.doubted, x.sure = True, False
         self._usage.sent(x, one_sided=not self.server_seen)
         if len(session.due) > self.limits.unanswered_commands > 0:
@@ -164,7 +170,7 @@ class Ground:
         self._dialogue.deliver(x, content)
         if self._tap is not None:
             self._tap.over(content, x)
-        self.astray = self.astray or content.lookalike is not None
+        self.replies_unreliable = self.replies_unreliable or content.lookalike is not None
         if content.header_8bit is not None and x.transaction is not None and x.transaction.smtputf8:
             x.marks = Mark.CONTENT_UTF8 | (x.marks & Mark.HONOURED)
             self.judge.exchange(x, self)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..streams.stream import Deliver
     from .exchange import Exchange
 
-__all__ = ["EndTap", "EndView", "Seen", "answered_beyond"]
+__all__ = ["EndTap", "EndView", "SeenEnd", "answered_beyond"]
 
 SHOWN = 200  # bytes of the line behind a mark
 FOLLOWED = 1 << 20  # bytes that are read behind an end that only the server saw
@@ -29,7 +29,7 @@ Deed = Literal["ended there", "went on", "refused", "unknown"]
 
 
 @dataclass(slots=True)
-class Seen:
+class SeenEnd:
     """The end that a reader sees: where its dot stands, and the first line behind the mark."""
 
     ending: Ending
@@ -50,7 +50,7 @@ class EndView:
 
     offset: int
     frame: int
-    seen: list[Seen]
+    seen: list[SeenEnd]
     lookalike: bytes = b""
     deed: Deed = "unknown"
     code: int = 0
@@ -67,7 +67,7 @@ class _Sink:
 
     def __init__(self, content: Content) -> None:
         self.content = content
-        self.view = EndView(content.offset, content.frame, [Seen(ending) for ending in EndFinder().endings])
+        self.view = EndView(content.offset, content.frame, [SeenEnd(ending) for ending in EndFinder().endings])
         self.turn = -1
         self._finder = EndFinder()
         self._read = 0  # bytes, missing ones counted

@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from ..content.octet_checks import ContentSink
     from ..streams.stream import Deliver
     from .exchange import Exchange
-    from .starttls_history import Servers
+    from .starttls_history import StartTlsHistory
 
-__all__ = ["ContentTap", "Judge", "Judged"]
+__all__ = ["ContentTap", "Judge", "JudgedRule"]
 
 
-class Judged(Protocol):
+class JudgedRule(Protocol):
     """A rule, as far as conversations remember it. ``formal``: it does not look at text that varies freely; ``own``:
     it is one of ours; ``individual``: what it finds in one dialogue stands for no other."""
 
@@ -32,7 +32,7 @@ class Judge(Protocol):
     """Who holds the rules against what happened. ``servers``: what was seen of them in other connections. ``talk`` is
     the ``Conversation``, which stands above this floor."""
 
-    servers: Servers
+    servers: StartTlsHistory
 
     def exchange(self, x: Exchange, talk: Any) -> None:
         """``x`` is answered, or never will be."""

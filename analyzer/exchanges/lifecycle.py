@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..lines.client_reader import ClientReader
     from .exchange import Exchange
 
-__all__ = ["PAUSE_NS", "Closing", "Course", "Drip", "Farewell"]
+__all__ = ["PAUSE_NS", "CloseNotice", "Closing", "Lifecycle", "SlowInput"]
 
 SECOND = 1_000_000_000
 PAUSE_NS = SECOND  # a client that is silent for longer may be one that drips
@@ -51,7 +51,7 @@ class Closing(Struct, frozen=True):
         return self.first and self.how != "unseen"
 
 
-class Farewell(Struct, frozen=True):
+class CloseNotice(Struct, frozen=True):
     """The first 221, 421 or 521. ``idle_ns``: how long the client had been silent, -1 where it waited for a reply."""
 
     x: Exchange
@@ -59,7 +59,7 @@ class Farewell(Struct, frozen=True):
     idle_ns: int
 
 
-class Drip(Struct, frozen=True):
+class SlowInput(Struct, frozen=True):
     """Something that the client sent so slowly that it tied up the server. ``line``: a command line, else mail data."""
 
     line: bool
@@ -69,7 +69,7 @@ class Drip(Struct, frozen=True):
     time_ns: int
 
 
-class Course:
+class Lifecycle:
     """Facts about one connection as a whole; times are nanoseconds since 1970, 0 where there is none yet."""
 
     __slots__ = (
@@ -101,9 +101,9 @@ class Course:
         self.lost_to = -1  # and up to where, of the client
         self.first_gap: tuple[int, int, int] | None = None  # offset, frame and time
         self.stopped: str | None = None  # why decoding stopped before the end
-        self.drip: Drip | None = None
+        self.drip: SlowInput | None = None
         self.quit_sent = False
-        self.farewell: Farewell | None = None
+        self.farewell: CloseNotice | None = None
         self.closing: Closing | None = None
         self.inside: Content | None = None  # mail data whose end had not come when all was over
         self.opaque = False  # what came last could not be read
@@ -132,11 +132,11 @@ class Course:
         length, began, first_frame, since_ns = reader.unfinished
         if reader.mode is Mode.COMMAND and length:
             if time_ns - since_ns >= SLOW_LINE_NS:
-                self.drip = Drip(True, time_ns - since_ns, began, first_frame, since_ns)
+                self.drip = SlowInput(True, time_ns - since_ns, began, first_frame, since_ns)
             return
         pause, content = time_ns - self.client_ns, reader.content
         if pause > SLOW_DATA_NS and content is not None and content.begun and reader.mode in _MAIL_DATA:
-            self.drip = Drip(False, pause, offset, frame, time_ns)
+            self.drip = SlowInput(False, pause, offset, frame, time_ns)
 
     def lose(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
         """``length`` bytes of ``side`` that would have been read are not in the capture."""
@@ -150,7 +150,7 @@ class Course:
         """The server said that it closes; ``asked``: it answered something."""
         if self.farewell is None:
             idle = -1 if asked or not self.client_ns else time_ns - self.client_ns
-            self.farewell = Farewell(x, code, idle)
+            self.farewell = CloseNotice(x, code, idle)
 
     def close(
         self, side: model.Side, how: str, frame: int, time_ns: int, due: Iterable[Exchange], seen: int, other: int

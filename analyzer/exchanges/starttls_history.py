@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from ..model import Endpoint
     from .exchange import Exchange
 
-__all__ = ["Offer", "PlainOffer", "Servers", "network", "plain_offer"]
+__all__ = ["ClearTextOffer", "StartTlsHistory", "StartTlsOffer", "network", "plain_offer"]
 
 
-class Offer(Struct, frozen=True):
+class StartTlsOffer(Struct, frozen=True):
     """An EHLO reply that listed STARTTLS: in which connection, when, in which frame."""
 
     connection: int
@@ -23,7 +23,7 @@ class Offer(Struct, frozen=True):
     frame: int
 
 
-class Servers:
+class StartTlsHistory:
     """Remembers, for each server as seen from each client network, the last offer of STARTTLS.
 
     At most ``remembered_servers`` are kept, the one longest unseen goes first; an offer is worth
@@ -33,14 +33,14 @@ class Servers:
     def __init__(self, limits: Limits) -> None:
         self._limit = limits.remembered_servers
         self._life_ns = limits.server_memory_seconds * 10**9
-        self._offers: dict[tuple[str, ...], Offer] = {}
+        self._offers: dict[tuple[str, ...], StartTlsOffer] = {}
         self._newest = 0  # the highest number of a connection that told of an offer
         self.asked: set[tuple[tuple[str, ...], bool]] | None = None  # who offered and who did not, if that is noted
 
     def __len__(self) -> int:
         return len(self._offers)
 
-    def offered(self, key: tuple[str, ...], offer: Offer) -> None:
+    def offered(self, key: tuple[str, ...], offer: StartTlsOffer) -> None:
         """``key`` (server, banner name, client network) offers STARTTLS."""
         if self.asked is not None:
             self.asked.add((key, True))
@@ -54,7 +54,7 @@ class Servers:
         if len(offers) > self._limit > 0:
             del offers[next(iter(offers))]
 
-    def last_offer(self, key: tuple[str, ...], time_ns: int) -> Offer | None:
+    def last_offer(self, key: tuple[str, ...], time_ns: int) -> StartTlsOffer | None:
         """The last offer before ``time_ns`` that still counts."""
         if self.asked is not None:
             self.asked.add((key, False))
@@ -67,7 +67,7 @@ class Servers:
         return offer
 
 
-class PlainOffer(Struct, frozen=True):
+class ClearTextOffer(Struct, frozen=True):
     """What an EHLO reply outside TLS offers: the server's name in its greeting, the client's verb, and whether STARTTLS
     is listed."""
 
@@ -80,7 +80,7 @@ class PlainOffer(Struct, frozen=True):
         return server.address, str(server.port), self.banner, self.verb, network(client)
 
 
-def plain_offer(x: Exchange, greeting: Exchange | None) -> PlainOffer | None:
+def plain_offer(x: Exchange, greeting: Exchange | None) -> ClearTextOffer | None:
     """What the reply to the EHLO ``x`` offers; None: nothing that could be compared with other connections."""
     after = x.after
     if after is None or greeting is None or greeting.reply is None or not x.accepted or x.command is None:
@@ -89,7 +89,7 @@ def plain_offer(x: Exchange, greeting: Exchange | None) -> PlainOffer | None:
     if not after.sure or hello.secure or hello.authenticated or not hello.keywords:
         return None
     words = greeting.reply.lines[0].split(" ", 1) if greeting.reply.lines else [""]
-    return PlainOffer(words[0], x.command.name or "", "STARTTLS" in hello.keywords)
+    return ClearTextOffer(words[0], x.command.name or "", "STARTTLS" in hello.keywords)
 
 
 @lru_cache(maxsize=4096)

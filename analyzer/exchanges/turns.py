@@ -19,29 +19,29 @@ if TYPE_CHECKING:
     from ..limits import Limits
     from .exchange import Exchange
 
-__all__ = ["NO_DETAIL", "Detail", "Dialogue", "mailbox", "shown"]
+__all__ = ["NO_DETAIL", "TurnDetail", "TurnLog", "mailbox", "shown"]
 
 MAX_SHOWN = 200  # bytes of a line that are quoted as evidence
 MAX_RECEIVED = 32  # Received fields of one message; real mail has some ten
 
 
-class Detail(Struct, frozen=True):
+class TurnDetail(Struct, frozen=True):
     """What is written down only if asked for: ``secrets`` of AUTH exchanges, ``headers`` of messages."""
 
     secrets: bool = False
     headers: bool = False
 
 
-NO_DETAIL = Detail()
+NO_DETAIL = TurnDetail()
 
 
-class Dialogue:
+class TurnLog:
     """Writes the turns of one connection into its record. Methods that add a turn return its index, -1: not kept."""
 
     __slots__ = ("_detail", "_full", "_header_note", "_last_gaps", "_limit", "_record", "_turns", "time")
 
     def __init__(
-        self, record: model.Connection, limits: Limits, clock: Callable[[int], str], detail: Detail = NO_DETAIL
+        self, record: model.Connection, limits: Limits, clock: Callable[[int], str], detail: TurnDetail = NO_DETAIL
     ) -> None:
         self._record = record
         self._turns = record.dialogue

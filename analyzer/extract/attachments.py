@@ -21,7 +21,7 @@ from .envelope import Attachment
 if TYPE_CHECKING:
     from email.message import Message
 
-__all__ = ["MAX_LISTED", "Unlisted", "attachments_of"]
+__all__ = ["MAX_LISTED", "AttachmentsUnlisted", "attachments_of"]
 
 MAX_LISTED = 1 << 25  # octets of a message; larger ones would take ten times that in memory
 MAX_WORK = 20_000_000  # lines times nested parts: some seconds
@@ -37,7 +37,7 @@ _FIELD = re.compile(
 )
 
 
-class Unlisted(Exception):
+class AttachmentsUnlisted(Exception):
     """The attachments are not listed; the text says why."""
 
 
@@ -47,23 +47,23 @@ def attachments_of(data: bytes) -> list[Attachment]:
     try:
         message = BytesParser(policy=policy.compat32).parsebytes(data)
         return [_attachment(part) for part in _parts(message) if _is_attached(part)]
-    except Unlisted:
+    except AttachmentsUnlisted:
         raise
     except RecursionError:
-        raise Unlisted("its parts are nested too deeply") from None
+        raise AttachmentsUnlisted("its parts are nested too deeply") from None
     except Exception as error:  # whatever a hostile message does to the parser, the other messages are extracted
-        raise Unlisted(f"Python's parser gave up ({type(error).__name__})") from error
+        raise AttachmentsUnlisted(f"Python's parser gave up ({type(error).__name__})") from error
 
 
 def _look_over(data: bytes) -> None:
     if len(data) > MAX_LISTED:
-        raise Unlisted(f"the message is larger than {MAX_LISTED:,} octets")
+        raise AttachmentsUnlisted(f"the message is larger than {MAX_LISTED:,} octets")
     nested = sum(1 for _ in _NESTING.finditer(data))
     if nested > MAX_NESTED or nested * data.count(b"\n") > MAX_WORK:
-        raise Unlisted(f"it has {nested:,} multipart or message headers")
+        raise AttachmentsUnlisted(f"it has {nested:,} multipart or message headers")
     longest = max((len(found[0]) for found in _FIELD.finditer(data)), default=0)
     if longest > MAX_FIELD:
-        raise Unlisted(f"a header field that describes a part has {longest:,} octets")
+        raise AttachmentsUnlisted(f"a header field that describes a part has {longest:,} octets")
 
 
 def _parts(message: Message) -> list[Message]:
@@ -73,7 +73,7 @@ def _parts(message: Message) -> list[Message]:
         part = waiting.pop()
         parts.append(part)
         if len(parts) > MAX_PARTS:
-            raise Unlisted(f"it has more than {MAX_PARTS:,} parts")
+            raise AttachmentsUnlisted(f"it has more than {MAX_PARTS:,} parts")
         payload = part.get_payload()
         if isinstance(payload, list):
             waiting.extend(one for one in reversed(payload) if not isinstance(one, str))

@@ -17,21 +17,21 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..errors import OutputError, UsageError, display_path
-from .attachments import MAX_LISTED, Unlisted, attachments_of
-from .spooled_message import Spills
+from .attachments import MAX_LISTED, AttachmentsUnlisted, attachments_of
+from .spooled_message import Spool
 
 if TYPE_CHECKING:
     from .envelope import Envelope
-    from .spooled_message import Spill
+    from .spooled_message import SpooledMessage
 
-__all__ = ["FATES", "Folder"]
+__all__ = ["FATES", "MessageDirectory"]
 
 FATES = ("accepted", "refused", "unknown")
 _NUMBERED = re.compile(r"([0-9]{6,18})-")
 _HINT = "name another directory with -o"
 
 
-class Folder:
+class MessageDirectory:
     """Where messages go. Raises UsageError for a directory that holds something, unless ``force``; OutputError later.
 
     With ``force`` nothing in it is overwritten: numbers go on from the last one there.
@@ -56,9 +56,9 @@ class Folder:
         except (OSError, ValueError) as error:  # ValueError: a NUL in the name
             reason = error.strerror if isinstance(error, OSError) else error
             raise UsageError(f"cannot write ({reason})", self.name, _HINT) from error
-        self.spills = Spills(self.path)
+        self.spills = Spool(self.path)
 
-    def keep(self, envelope: Envelope, spill: Spill) -> None:
+    def keep(self, envelope: Envelope, spill: SpooledMessage) -> None:
         """Write a message and its envelope. Raises OutputError."""
         try:
             digest = hashlib.sha256()
@@ -84,11 +84,11 @@ class Folder:
         self.spills.close()
 
 
-def _list_attachments(envelope: Envelope, spill: Spill) -> None:
+def _list_attachments(envelope: Envelope, spill: SpooledMessage) -> None:
     if spill.size > MAX_LISTED:
         envelope.notes.append(f"attachments are not listed: the message is larger than {MAX_LISTED:,} octets")
         return
     try:
         envelope.attachments = attachments_of(b"".join(spill.chunks()))
-    except Unlisted as error:
+    except AttachmentsUnlisted as error:
         envelope.notes.append(f"attachments are not listed: {error}")

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from ..exchanges.exchange import Exchange
     from ..model import Turn
 
-__all__ = ["Answer", "Attachment", "Envelope", "Fate", "Forward", "Hole", "envelope_of"]
+__all__ = ["Attachment", "Envelope", "EnvelopeRecipient", "EnvelopeReply", "Fate", "MissingOctets", "envelope_of"]
 
 Fate = Literal["accepted", "refused", "unknown"]
 LOOKED_BACK = 10_000  # turns in front of a message in which its envelope is looked for
 HELLO_WITHIN = 10  # turns in which the client says whether it speaks LMTP
 
 
-class Answer(Struct):
+class EnvelopeReply(Struct):
     """One reply. ``lines`` are without the code."""
 
     code: int
@@ -35,15 +35,15 @@ class Answer(Struct):
     time: str
 
 
-class Forward(Struct):
+class EnvelopeRecipient(Struct):
     """A recipient: its forward-path, the parameters of RCPT, the reply (None: not seen)."""
 
     address: str
     parameters: dict[str, str | None] = field(default_factory=dict)
-    reply: Answer | None = None
+    reply: EnvelopeReply | None = None
 
 
-class Hole(Struct):
+class MissingOctets(Struct):
     """``length`` octets are missing at ``offset`` of the file."""
 
     offset: int
@@ -79,16 +79,16 @@ class Envelope(Struct, rename={"from_": "from"}):
     protocol: str = "smtp"
     from_: str | None = None
     parameters: dict[str, str | None] = field(default_factory=dict)
-    mail_reply: Answer | None = None
-    recipients: list[Forward] = field(default_factory=list)
+    mail_reply: EnvelopeReply | None = None
+    recipients: list[EnvelopeRecipient] = field(default_factory=list)
     chunked: bool = False
     frame: int = 0
     started: str = ""
-    replies: list[Answer] = field(default_factory=list)
+    replies: list[EnvelopeReply] = field(default_factory=list)
     size: int = 0
     octets: int = 0
     sha256: str = ""
-    missing: list[Hole] = field(default_factory=list)
+    missing: list[MissingOctets] = field(default_factory=list)
     attachments: list[Attachment] | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -138,7 +138,8 @@ def _from_transaction(envelope: Envelope, record: Connection, transaction: Trans
     envelope.parameters = _parameters(mail)
     envelope.mail_reply = _reply_to(mail, record)
     envelope.recipients = [
-        Forward(mailbox(rcpt) or "", _parameters(rcpt), _reply_to(rcpt, record)) for rcpt in transaction.recipients
+        EnvelopeRecipient(mailbox(rcpt) or "", _parameters(rcpt), _reply_to(rcpt, record))
+        for rcpt in transaction.recipients
     ]
 
 
@@ -153,7 +154,7 @@ def _from_dialogue(envelope: Envelope, dialogue: list[Turn], turn: int) -> None:
             envelope.from_, envelope.parameters = address, parameters
             break
         if address is not None:
-            envelope.recipients.append(Forward(address, parameters))
+            envelope.recipients.append(EnvelopeRecipient(address, parameters))
     envelope.recipients.reverse()
     if envelope.recipients or envelope.from_ is not None:
         envelope.notes.append("the envelope is told from the client's commands only")
@@ -174,10 +175,10 @@ def _parameters(x: Exchange) -> dict[str, str | None]:
     return {name: None if value is None else printable(value) for name, value in given.items()}
 
 
-def _reply_to(x: Exchange, record: Connection) -> Answer | None:
+def _reply_to(x: Exchange, record: Connection) -> EnvelopeReply | None:
     turn = record.dialogue[x.reply_turn] if x.reply is not None and x.reply_turn >= 0 else None
     return _answer(turn) if isinstance(turn, ReplyTurn) else None
 
 
-def _answer(turn: ReplyTurn) -> Answer:
-    return Answer(turn.code, list(turn.lines), turn.frame, turn.time)
+def _answer(turn: ReplyTurn) -> EnvelopeReply:
+    return EnvelopeReply(turn.code, list(turn.lines), turn.frame, turn.time)

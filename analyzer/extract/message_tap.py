@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..exchanges.end_of_data_tap import answered_beyond
 from ..timestamps import format_time
-from .envelope import Envelope, Hole, envelope_of
+from .envelope import Envelope, MissingOctets, envelope_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from ..exchanges.exchange import Exchange
     from ..model import Connection
     from ..streams.stream import Deliver
-    from .spooled_message import Spill, Spills
+    from .spooled_message import Spool, SpooledMessage
 
-    Keep = Callable[[Envelope, Spill], None]
+    Keep = Callable[[Envelope, SpooledMessage], None]
 
-__all__ = ["Letter", "LetterTap"]
+__all__ = ["ExtractedMessage", "MessageTap"]
 
 # Messages of one connection that have begun and are not over: chunks that RSET threw away, or pipelined ones whose
 # replies are due. Beyond this the oldest counts as never ended.
@@ -28,10 +28,10 @@ OPEN = 256
 HOLES = 1000  # told of one message
 
 
-class Letter:
+class ExtractedMessage:
     """The octets of one message (a ``ContentSink``), at most ``limit`` of them, 0 being all."""
 
-    def __init__(self, content: Content, transaction: object, turn: int, spill: Spill, limit: int) -> None:
+    def __init__(self, content: Content, transaction: object, turn: int, spill: SpooledMessage, limit: int) -> None:
         self.content = content
         self.transaction = transaction
         self.turn = turn
@@ -69,28 +69,28 @@ class Letter:
         self.truncated = self.truncated and self._stored > self.spill.size
 
     @property
-    def holes(self) -> list[Hole]:
+    def holes(self) -> list[MissingOctets]:
         """What is missing of the octets that are there."""
-        return [Hole(offset, length) for offset, length in self._gaps if offset <= self.spill.size]
+        return [MissingOctets(offset, length) for offset, length in self._gaps if offset <= self.spill.size]
 
 
-class LetterTap:
+class MessageTap:
     """Takes the messages of one connection (a ``ContentTap``)."""
 
-    def __init__(self, record: Connection, spills: Spills, keep: Keep, limit: int) -> None:
+    def __init__(self, record: Connection, spills: Spool, keep: Keep, limit: int) -> None:
         self._record = record
         self._spills = spills
         self._keep = keep
         self._limit = limit
-        self._open: list[Letter] = []
+        self._open: list[ExtractedMessage] = []
 
-    def begin(self, content: Content, transaction: object) -> Letter:
+    def begin(self, content: Content, transaction: object) -> ExtractedMessage:
         """See ``ContentTap``."""
         if len(self._open) >= OPEN:
             letter = self._open.pop(0)
             self._hand_on(letter, letter.ended)
         turn = len(self._record.dialogue) - 1
-        letter = Letter(content, transaction, turn, self._spills.begin(), self._limit)
+        letter = ExtractedMessage(content, transaction, turn, self._spills.begin(), self._limit)
         self._open.append(letter)
         return letter
 
@@ -115,7 +115,7 @@ class LetterTap:
             letter = self._open.pop(0)
             self._hand_on(letter, letter.ended)
 
-    def _hand_on(self, letter: Letter, x: Exchange | None) -> None:
+    def _hand_on(self, letter: ExtractedMessage, x: Exchange | None) -> None:
         content = letter.content
         if x is None:
             content.flush()

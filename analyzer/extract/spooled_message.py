@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["FLAGS", "MODE", "Spill", "Spills"]
+__all__ = ["FLAGS", "MODE", "Spool", "SpooledMessage"]
 
 WAITING_BYTES = 1 << 16  # of one message in memory
 ALL_WAITING_BYTES = 1 << 25  # of all messages together
@@ -26,19 +26,19 @@ FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | ge
 _AGAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
-class Spills:
+class Spool:
     """All that are under way, with their files in ``directory``. Methods of both classes raise OSError."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._number = 0
-        self.open: set[Spill] = set()
+        self.open: set[SpooledMessage] = set()
         self.waiting = 0
 
-    def begin(self) -> Spill:
+    def begin(self) -> SpooledMessage:
         """One for a message that begins."""
         self._number += 1
-        spill = Spill(self, self._directory / f".smtpwire-{os.getpid()}-{self._number}.part")
+        spill = SpooledMessage(self, self._directory / f".smtpwire-{os.getpid()}-{self._number}.part")
         self.open.add(spill)
         return spill
 
@@ -53,12 +53,12 @@ class Spills:
             spill.discard()
 
 
-class Spill:
+class SpooledMessage:
     """The octets of one message; ``size`` is how many."""
 
     __slots__ = ("_all", "_file", "_parts", "_path", "_waiting", "size")
 
-    def __init__(self, everything: Spills, path: Path) -> None:
+    def __init__(self, everything: Spool, path: Path) -> None:
         self.size = 0
         self._all = everything
         self._path = path

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..reports.output import plural
-from .message_tap import LetterTap
+from .message_tap import MessageTap
 
 if TYPE_CHECKING:
     from ..model import Capture, Connection, Summary
     from ..reports.output import Output
-    from .directory import Folder
+    from .directory import MessageDirectory
     from .envelope import Envelope
-    from .spooled_message import Spill
+    from .spooled_message import SpooledMessage
 
 __all__ = ["ExtractWriter"]
 
@@ -24,16 +24,16 @@ class ExtractWriter:
 
     streams = True
 
-    def __init__(self, output: Output, folder: Folder, limit: int) -> None:
+    def __init__(self, output: Output, folder: MessageDirectory, limit: int) -> None:
         self._output = output
         self._folder = folder
         self._limit = limit
-        self._taps: dict[int, LetterTap] = {}
+        self._taps: dict[int, MessageTap] = {}
         self._problems = 0
 
-    def tap(self, record: Connection) -> LetterTap:
+    def tap(self, record: Connection) -> MessageTap:
         """Takes the messages of a connection that begins."""
-        tap = self._taps[record.id] = LetterTap(record, self._folder.spills, self._keep, self._limit)
+        tap = self._taps[record.id] = MessageTap(record, self._folder.spills, self._keep, self._limit)
         return tap
 
     def capture(self, capture: Capture) -> None:
@@ -54,7 +54,7 @@ class ExtractWriter:
         parts = ", ".join(f"{count:,} {fate}" for fate, count in counts.items() if count)
         self._output.text(f"{total}{f' ({parts})' if parts else ''}: {self._folder.name}\n")
 
-    def _keep(self, envelope: Envelope, spill: Spill) -> None:
+    def _keep(self, envelope: Envelope, spill: SpooledMessage) -> None:
         self._folder.keep(envelope, spill)
         to = ", ".join(f"<{one.address}>" for one in envelope.recipients[:SHOWN_RECIPIENTS])
         more = len(envelope.recipients) - SHOWN_RECIPIENTS

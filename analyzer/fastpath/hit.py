@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .. import model
-    from ..exchanges.starttls_history import Servers
+    from ..exchanges.starttls_history import StartTlsHistory
     from ..limits import Limits
     from .report_template import Pattern, Step
     from .trie import Place
@@ -23,7 +23,7 @@ class Guide(Protocol):
     """What is asked of whoever runs the audit by those who walk the ways, and by what they bring back."""
 
     limits: Limits
-    servers: Servers
+    servers: StartTlsHistory
     digits: int
 
     def next_id(self, client: bytes, first_frame: int, *, handshake: bool = True) -> int:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from ..connections.endpoints import endpoint
 from ..content.mail_data import Content
 from ..exchanges.lifecycle import SECOND, SLOW_DATA_NS
-from ..exchanges.starttls_history import Offer, PlainOffer
+from ..exchanges.starttls_history import ClearTextOffer, StartTlsOffer
 from ..segments.decoder import WholeSegment
 from ..streams.stream import HALF, M32
 from .hit import Repeat
@@ -305,13 +305,13 @@ class Walker(list[WholeSegment]):
         self._steps.append(("client", rest, offset, frame, time_ns, None))
         return further
 
-    def _usual(self, offer: PlainOffer) -> bool:
+    def _usual(self, offer: ClearTextOffer) -> bool:
         """Whether the server offers what it offered before."""
         _, _, _, frame, time_ns, _ = first_of_reply(self._steps)
         servers = self._guide.servers
         key = offer.key(endpoint(self.client, source=False), endpoint(self.client, source=True).address)
         if offer.listed:
-            servers.offered(key, Offer(self.number, time_ns, frame))
+            servers.offered(key, StartTlsOffer(self.number, time_ns, frame))
             return True
         return servers.last_offer(key, time_ns) is None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..connections.listeners import Attached
+from ..connections.listeners import AttachedListener
 from ..exchanges.lifecycle import SECOND, SLOW_DATA_NS
 from ..exchanges.starttls_history import plain_offer
 from ..lines.client_reader import Mode
@@ -28,7 +28,7 @@ from .trie import (
 )
 
 if TYPE_CHECKING:
-    from ..connections.listeners import Host
+    from ..connections.listeners import ListenerHost
     from ..content.mail_data import Content
     from ..exchanges.conversation import Conversation
     from ..streams.stream import Flow, How, Stream
@@ -39,12 +39,12 @@ __all__ = ["Scout"]
 MAX_STEPS = 512
 
 
-class Scout(Attached):
+class Scout(AttachedListener):
     """Notes the steps of a conversation; if it ends without a surprise, the way that it took is learned."""
 
     __slots__ = ("_client_ns", "_heard", "_kind", "_place", "_slow", "_steps", "_trail")
 
-    def __init__(self, host: Host, flow: Flow, client: Stream, talk: Conversation, kind: object) -> None:
+    def __init__(self, host: ListenerHost, flow: Flow, client: Stream, talk: Conversation, kind: object) -> None:
         super().__init__(host, flow, client, talk)
         self._kind = kind
         self._place = host.ways.root(kind)

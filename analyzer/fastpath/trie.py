@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
-    from ..exchanges.starttls_history import PlainOffer
+    from ..exchanges.starttls_history import ClearTextOffer
     from .report_template import Pattern, Step
     from .small_message import Letter
 
@@ -114,7 +114,7 @@ class Place:
         self.room = room
         self.opening = opening
         self.faulty = False
-        self.offer: PlainOffer | None = None
+        self.offer: ClearTextOffer | None = None
         self.ways: dict[bytes | None, Place] = {}  # by the steps of the client, and by ends
         self.replies: dict[bytes | None, Place] = {}  # by the steps of the server
         self.pattern: Pattern | None = None

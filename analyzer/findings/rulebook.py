@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from ...dissectors.printable import printable
 from .. import model
 from ..exchanges.exchange import Mark
-from ..exchanges.starttls_history import Servers
+from ..exchanges.starttls_history import StartTlsHistory
 from ..exchanges.state_table import Act
 from ..exchanges.turns import shown
 from ..rules import RULES, Ended, OnContent, OnExchange
@@ -37,7 +37,7 @@ class RuleBook:
     def __init__(self, ids: Iterable[str], limits: Limits) -> None:
         rules = [RULES[i] for i in sorted(ids)]
         self._limits = limits
-        self.servers = Servers(limits)
+        self.servers = StartTlsHistory(limits)
         self._exchange = [r for r in rules if isinstance(r.on, OnExchange)]
         self._content = [r for r in rules if isinstance(r.on, OnContent)]
         self._partial = [r for r in rules if isinstance(r.on, OnContent) and r.on.partial]

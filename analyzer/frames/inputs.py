@@ -51,7 +51,7 @@ _FOREIGN = (
 _CAPTURE_NAME = re.compile(r"\.(pcap(ng)?|p?cap|dmp)[0-9]*(\.gz)?$", re.IGNORECASE)
 
 
-class _Opened(Struct, frozen=True):
+class _OpenInput(Struct, frozen=True):
     """An input that is a capture. ``packed``: the window over the file itself, which says how far reading is."""
 
     reader: Reader
@@ -73,7 +73,7 @@ class Source:
         self.digits = 6
 
     @contextmanager
-    def open(self, block: int = BLOCK) -> Iterator[_Opened]:
+    def open(self, block: int = BLOCK) -> Iterator[_OpenInput]:
         """The input with its reader; raises ``InputError`` where there is no capture in it."""
         fd = self._descriptor()
         try:
@@ -104,7 +104,7 @@ class Source:
             raise InputError(reason, self.path, "check the path") from None
         raise InputError("nothing to read", "standard input", "pipe a capture into it: tcpdump -w - | smtpwire audit -")
 
-    def _recognise(self, packed: Window, block: int, total: int | None) -> _Opened:
+    def _recognise(self, packed: Window, block: int, total: int | None) -> _OpenInput:
         """Look at the first bytes."""
         packed.advance(0, FILE_HEADER)
         if packed.fault:
@@ -118,9 +118,9 @@ class Source:
             window.advance(0, FILE_HEADER)
         start = window.data[: min(window.size, FILE_HEADER)]
         if start.startswith(MAGIC):
-            return _Opened(PcapngReader(window), packed, total, gunzip)
+            return _OpenInput(PcapngReader(window), packed, total, gunzip)
         if start[:4] in MAGICS and len(start) == FILE_HEADER:
-            return _Opened(PcapReader(window), packed, total, gunzip)
+            return _OpenInput(PcapReader(window), packed, total, gunzip)
         if gunzip is not None and gunzip.fault:
             raise InputError(gunzip.fault, self.path, "fetch the file again: no capture can be unpacked from it")
         if start[:4] in MAGICS:
@@ -135,13 +135,13 @@ class Source:
     def first_time(self) -> int | None:
         """Time of the first frame, None where none has one. Reads no more than it must. Raises ``InputError``."""
         with self.open(_PEEK) as opened:
-            for _ in opened.reader.run(_Blind()):
+            for _ in opened.reader.run(_NoDecoding()):
                 if opened.reader.first_ns is not None:
                     break
             return opened.reader.first_ns
 
 
-class _Blind(SegmentDecoder):
+class _NoDecoding(SegmentDecoder):
     """Decodes nothing."""
 
     def __init__(self) -> None:

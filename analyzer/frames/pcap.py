@@ -12,7 +12,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..segments.ip_tcp import EXTENSIONS, TUNNEL_PROTOCOLS
-from .reader import Order, Plain, Reader
+from .reader import HotLoopLayout, Order, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ class PcapReader(Reader):
         link_type = self._link_type
         self.longest = decoder.limits.record_bytes
         # seconds, fraction, captured length
-        plain = Plain.of(decoder, link_type, order, f"3I{head - 12}x")
+        plain = HotLoopLayout.of(decoder, link_type, order, f"3I{head - 12}x")
         record, segment, segment_6, to_ip = plain[:4]
         ipv4, ipv6, fragmented, tunnel_ports = plain[4:]
         to_tcp, to_tcp_6, to_flow_6, to_next = to_ip + 20, to_ip + 40, to_ip + 8, to_ip + 6

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..segments.ip_tcp import EXTENSIONS, TUNNEL_PROTOCOLS
 from ..segments.link_layers import FIXED
-from .reader import Order, Plain, Reader
+from .reader import HotLoopLayout, Order, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ class _Interface:
 
     __slots__ = ("digits", "link_type", "offset", "plain", "resolution", "snaplen", "unit")
 
-    plain: Plain
+    plain: HotLoopLayout
 
     def __init__(self, link_type: int, snaplen: int, resolution: int, offset: int) -> None:
         self.link_type = link_type
@@ -84,7 +84,7 @@ class PcapngReader(Reader):
         super().__init__(window)
         self._order: Order = "little"
         self._interfaces: list[_Interface] = []
-        self._plain: dict[tuple[int, Order], Plain] = {}
+        self._plain: dict[tuple[int, Order], HotLoopLayout] = {}
         self._unknown_interfaces = 0
         self._left_out = 0  # interfaces beyond the limit
         self._skipping = False
@@ -191,7 +191,7 @@ class PcapngReader(Reader):
         interface = _Interface(link_type, self._number(at + 12, 4), resolution, offset)
         known = link_type if interface.unit and link_type in FIXED else -1, self._order
         if known not in self._plain:
-            self._plain[known] = Plain.of(decoder, *known, _HEADER)
+            self._plain[known] = HotLoopLayout.of(decoder, *known, _HEADER)
         interface.plain = self._plain[known]
         if len(self._interfaces) == decoder.limits.interfaces > 0:
             self._left_out += 1

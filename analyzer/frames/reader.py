@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ..segments.decoder import SegmentDecoder
 
-__all__ = ["Order", "Plain", "Reader"]
+__all__ = ["HotLoopLayout", "Order", "Reader"]
 
 Order = Literal["little", "big"]
 
@@ -40,7 +40,7 @@ MAX_LINK_TYPES = 64  # of one capture that are named: merged files have a handfu
 _Unpack = Callable[[bytes, int], tuple[Any, ...]]
 
 
-class Plain(NamedTuple):
+class HotLoopLayout(NamedTuple):
     """What a hot loop reads frames of one link type with, and what it compares with. ``ip``: where IP begins."""
 
     record: _Unpack
@@ -53,7 +53,7 @@ class Plain(NamedTuple):
     tunnel_ports: frozenset[bytes]
 
     @classmethod
-    def of(cls, decoder: SegmentDecoder, link_type: int, order: Order, header: str) -> Plain:
+    def of(cls, decoder: SegmentDecoder, link_type: int, order: Order, header: str) -> HotLoopLayout:
         """For frames behind a record header of the struct format ``header``, in a file of this byte order."""
         known = decoder.raw and link_type in FIXED
         kind, packet = FIXED[link_type if known else EN10MB]

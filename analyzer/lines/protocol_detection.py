@@ -14,12 +14,12 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from ...dissectors.lazy_regex import Pattern
+from ...dissectors.lazy_regex import LazyPattern
 
-__all__ = ["Verdict", "judge_heads", "other_protocol", "preamble"]
+__all__ = ["Detection", "judge_heads", "other_protocol", "preamble"]
 
 
-class Verdict(Enum):
+class Detection(Enum):
     """What the first bytes say."""
 
     SMTP = "smtp"
@@ -27,27 +27,27 @@ class Verdict(Enum):
     UNDECIDED = "undecided"
 
 
-_REPLY = Pattern(rb"[2-5][0-9][0-9](?:[ -]|\r?\n)")
-_BEGINNING_REPLY = Pattern(rb"[2-5](?:[0-9](?:[0-9])?)?\r?")
-_GREETING = Pattern(rb"(?:220|421|521|554)[ -]")
-_NAMES_SMTP = Pattern(rb"^[0-9]{3}[ -][^\n]*(?:SMTP|LMTP)", re.IGNORECASE | re.MULTILINE)
-_STATUS = Pattern(rb"^([245])[0-9]{2}[ -]\1\.[0-9]{1,3}\.[0-9]{1,3} ", re.MULTILINE)  # RFC 2034: of SMTP only
-_HELLO = Pattern(rb"(?:EHLO|HELO|LHLO)(?:[ \t\r\n])", re.IGNORECASE)
-_ENVELOPE = Pattern(rb"(?:MAIL FROM:|RCPT TO:|STARTTLS\r?\n)", re.IGNORECASE)
-_VERB_LINE = Pattern(
+_REPLY = LazyPattern(rb"[2-5][0-9][0-9](?:[ -]|\r?\n)")
+_BEGINNING_REPLY = LazyPattern(rb"[2-5](?:[0-9](?:[0-9])?)?\r?")
+_GREETING = LazyPattern(rb"(?:220|421|521|554)[ -]")
+_NAMES_SMTP = LazyPattern(rb"^[0-9]{3}[ -][^\n]*(?:SMTP|LMTP)", re.IGNORECASE | re.MULTILINE)
+_STATUS = LazyPattern(rb"^([245])[0-9]{2}[ -]\1\.[0-9]{1,3}\.[0-9]{1,3} ", re.MULTILINE)  # RFC 2034: of SMTP only
+_HELLO = LazyPattern(rb"(?:EHLO|HELO|LHLO)(?:[ \t\r\n])", re.IGNORECASE)
+_ENVELOPE = LazyPattern(rb"(?:MAIL FROM:|RCPT TO:|STARTTLS\r?\n)", re.IGNORECASE)
+_VERB_LINE = LazyPattern(
     rb"(?:\A|\n)(?:EHLO|HELO|LHLO|MAIL FROM|RCPT TO|DATA\r?\n|QUIT\r?\n|RSET\r?\n|STARTTLS\r?\n|AUTH |BDAT [0-9])",
     re.IGNORECASE,
 )
 _OTHER_CLIENT = (
-    ("HTTP", Pattern(rb"[A-Za-z]{2,20} [^ ]+ HTTP/[0-9]")),
-    ("SIP", Pattern(rb"[A-Z]{2,20} [^ ]+ (?:SIP|RTSP)/[0-9]")),
-    ("SSH", Pattern(rb"SSH-[12]\.")),
-    ("FTP or IRC", Pattern(rb"(?:USER|NICK) [^ ]")),
+    ("HTTP", LazyPattern(rb"[A-Za-z]{2,20} [^ ]+ HTTP/[0-9]")),
+    ("SIP", LazyPattern(rb"[A-Z]{2,20} [^ ]+ (?:SIP|RTSP)/[0-9]")),
+    ("SSH", LazyPattern(rb"SSH-[12]\.")),
+    ("FTP or IRC", LazyPattern(rb"(?:USER|NICK) [^ ]")),
 )
 _OTHER_SERVER = (b"HTTP/", b"SSH-", b"+OK", b"* OK", b"* PREAUTH", b"* BYE", b"RFB ", b":", b"<")
 _TELNET = b"\xff"  # IAC (RFC 854): a terminal that asks first, and takes SMTP for another remote login
 _MAY_BEGIN = (b"EHLO", b"HELO", b"LHLO", b"MAIL FROM:", b"RCPT TO:", b"STARTTLS")
-_TEXT = Pattern(rb"[\t\r\n -~\x80-\xff\x00]*")
+_TEXT = LazyPattern(rb"[\t\r\n -~\x80-\xff\x00]*")
 
 
 def _is_tls(head: bytes) -> bool:
@@ -60,50 +60,50 @@ def _mostly_text(head: bytes) -> bool:
     return odd * 4 <= min(len(head), 256)
 
 
-def judge_heads(client: bytes, server: bytes, *, smtp_port: bool, over: bool) -> Verdict:
+def judge_heads(client: bytes, server: bytes, *, smtp_port: bool, over: bool) -> Detection:
     """What the first bytes of both sides say. ``over``: no more will come."""
     if smtp_port:
         return _on_smtp_port(client, server, over=over)
     return _on_any_port(client, server, over=over)
 
 
-def _on_smtp_port(client: bytes, server: bytes, *, over: bool) -> Verdict:
+def _on_smtp_port(client: bytes, server: bytes, *, over: bool) -> Detection:
     if server.startswith(_OTHER_SERVER):
-        return Verdict.OTHER
+        return Detection.OTHER
     if _REPLY.match(server) or _is_tls(server) or _VERB_LINE.search(client):
-        return Verdict.SMTP
+        return Detection.SMTP
     if not over and (len(server) == 1 or (len(client) == 1 and not server)):
-        return Verdict.UNDECIDED
+        return Detection.UNDECIDED
     if _is_tls(client):
-        return Verdict.SMTP if over or server else Verdict.UNDECIDED
+        return Detection.SMTP if over or server else Detection.UNDECIDED
     if server and not over and (len(server) < 4 or b"\n" not in server) and _mostly_text(server):
-        return Verdict.UNDECIDED
+        return Detection.UNDECIDED
     if server:
-        return Verdict.SMTP if _mostly_text(server) else Verdict.OTHER
+        return Detection.SMTP if _mostly_text(server) else Detection.OTHER
     if over or (client and not _mostly_text(client) and not client.startswith(_TELNET)):
-        return Verdict.OTHER
-    return Verdict.UNDECIDED
+        return Detection.OTHER
+    return Detection.UNDECIDED
 
 
-def _on_any_port(client: bytes, server: bytes, *, over: bool) -> Verdict:
+def _on_any_port(client: bytes, server: bytes, *, over: bool) -> Detection:
     if server and not (_REPLY.match(server) or (not over and _BEGINNING_REPLY.fullmatch(server))):
-        return Verdict.OTHER
+        return Detection.OTHER
     if client:
         if _HELLO.match(client):
-            return Verdict.SMTP if server or over else Verdict.UNDECIDED
+            return Detection.SMTP if server or over else Detection.UNDECIDED
         if _ENVELOPE.match(client):
-            return Verdict.SMTP if _REPLY.match(server) else (Verdict.OTHER if over else Verdict.UNDECIDED)
+            return Detection.SMTP if _REPLY.match(server) else (Detection.OTHER if over else Detection.UNDECIDED)
         if over or not any(verb.startswith(client.upper()) for verb in _MAY_BEGIN):
             named = _GREETING.match(server) and _NAMES_SMTP.search(server)
-            return Verdict.SMTP if named else Verdict.OTHER
-        return Verdict.UNDECIDED
+            return Detection.SMTP if named else Detection.OTHER
+        return Detection.UNDECIDED
     if (
         _GREETING.match(server)
         and b"\n" in server
         and (_NAMES_SMTP.search(server) or (over and _STATUS.search(server)))
     ):
-        return Verdict.SMTP
-    return Verdict.OTHER if over else Verdict.UNDECIDED
+        return Detection.SMTP
+    return Detection.OTHER if over else Detection.UNDECIDED
 
 
 def other_protocol(line: bytes) -> str | None:

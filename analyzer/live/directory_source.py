@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..model import Capture
     from ..segments.decoder import SegmentDecoder
 
-__all__ = ["QUIET_SECONDS", "Directory"]
+__all__ = ["QUIET_SECONDS", "DirectorySource"]
 
 QUIET_SECONDS = 10.0
 """A newest file that has not grown for so long is finished. dumpcap writes what it has every second or so."""
@@ -47,7 +47,7 @@ class _Seen(NamedTuple):
     problem: str
 
 
-class Directory:
+class DirectorySource:
     """A ``Source`` of the captures below ``path``; hidden files and directories are left alone.
 
     Raises UsageError where there is no such directory.

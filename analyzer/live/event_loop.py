@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
     from ..audit import Options
     from .interfaces import Source
-    from .live_audit import LiveAudit, News
+    from .live_audit import LiveAudit, Update
     from .signals import Signals
     from .sinks import Sink
 
-__all__ = ["Loop"]
+__all__ = ["EventLoop"]
 
 _TICK_SECONDS = 0.25  # how often a screen is drawn anew: faster is restless
 _LOOK_SECONDS = 1.0  # how often interfaces are asked what they lost, and the clock whether it was set
 _DRAIN_SECONDS = 0.2  # the kernel keeps a block that is not full for up to 50 ms, and what is in it is wanted too
 
 
-class Loop:
+class EventLoop:
     """``run`` goes on until ``source`` has no more, a signal comes, or an end is reached that was asked for.
 
     ``seconds`` and ``frames``: such an end; ``snapshot_seconds``: how often open connections are told; ``reload``:
@@ -180,7 +180,7 @@ class Loop:
         times += [time for time in (self._end, self._snapshot_at) if time is not None]
         return max(0.0, min(times) - monotonic())
 
-    def _tell(self, news: Iterable[News]) -> None:
+    def _tell(self, news: Iterable[Update]) -> None:
         sink = self._sink
         for one in news:
             for finding in one.findings:

@@ -8,7 +8,7 @@ from ..errors import UsageError
 from ..model import Capture
 from ..segments.link_layers import link_name
 from ..timestamps import format_time
-from .packet_ring import BLOCK_BYTES, DEFAULT_BYTES, Ring
+from .packet_ring import BLOCK_BYTES, DEFAULT_BYTES, PacketRing
 from .recorder import Recorder
 from .ring_frames import decode, frames
 
@@ -68,10 +68,10 @@ class Interfaces:
         size: int = DEFAULT_BYTES,
         promiscuous: bool = True,
     ) -> None:
-        self.rings: list[Ring] = []
+        self.rings: list[PacketRing] = []
         try:
             for name in dict.fromkeys(names):
-                self.rings.append(Ring(name, ports, expression, size=size, promiscuous=promiscuous))
+                self.rings.append(PacketRing(name, ports, expression, size=size, promiscuous=promiscuous))
         except BaseException:
             for ring in self.rings:
                 ring.close()
@@ -132,7 +132,7 @@ class Interfaces:
             self._dropped = dropped
 
     @staticmethod
-    def _come_back(ring: Ring) -> bool:
+    def _come_back(ring: PacketRing) -> bool:
         """An interface that was removed and made again has another number, and the socket has to be told."""
         try:
             if ring.find() != ring.index:

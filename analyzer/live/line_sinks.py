@@ -9,7 +9,7 @@ import msgspec
 
 from ..fastpath.text_template import filled
 from ..model import Connection
-from ..reports.capture_quality import Quality
+from ..reports.capture_quality import CaptureQuality
 from ..reports.concise import summed_up
 from ..reports.output import plural
 from ..reports.styled_text import SEVERITY_STYLE, SIDE_STYLE, paint
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..reports.output import Output
     from ..reports.styled_text import Line
 
-__all__ = ["JsonLines", "TextLines", "one_line"]
+__all__ = ["JsonLinesSink", "TextLinesSink", "one_line"]
 
 
 def one_line(finding: Finding, connection: Connection, name: str) -> Line:
@@ -43,13 +43,13 @@ def one_line(finding: Finding, connection: Connection, name: str) -> Line:
     ]
 
 
-class TextLines(Sink):
+class TextLinesSink(Sink):
     """A line for each finding at once, and a summary at the end."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
         self._name = "-"
-        self._quality = Quality()
+        self._quality = CaptureQuality()
 
     def reading(self, name: str) -> None:
         """See ``Sink``."""
@@ -95,7 +95,7 @@ _bare_values = attrgetter(*_BARE_FIELDS)
 _Bare: Any = msgspec.defstruct("_Bare", _BARE_FIELDS)
 
 
-class JsonLines(Sink):
+class JsonLinesSink(Sink):
     """The lines of ``audit --format ndjson``, findings before the connection that they are in.
 
     A finding also names both ends, since its connection's line comes only when that ends. Connections that are open are

@@ -23,7 +23,7 @@ from ..findings.rulebook import RuleBook
 from ..findings.suppress import agreed
 from ..model import ReplyTurn
 from ..redact.redactor import Redactor
-from .notifying_judge import Listening
+from .notifying_judge import NotifyingJudge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from ..exchanges.conversation import Judge
     from ..model import Connection, Finding, Message, Turn
 
-__all__ = ["LiveAudit", "News"]
+__all__ = ["LiveAudit", "Update"]
 
 _FIRST_TURNS, _LAST_TURNS = 100, 400
 _TIMES = "TIM"  # the family of rules that compare times
 _NS = 1_000_000_000
 
 
-class News(NamedTuple):
+class Update(NamedTuple):
     """Findings of ``connection`` that were not told yet. ``ended``: it is whole, else only a view of it. ``known``: all
     its findings until now, of which ``caused_by`` is the index. They have not been redacted: rule and frame of a cause
     may be told, no text."""
@@ -50,7 +50,7 @@ class News(NamedTuple):
     known: list[Finding]
 
 
-class _Sieve:
+class _Reported:
     """What of one connection's findings is wanted, and how many of these have been told."""
 
     def __init__(self) -> None:
@@ -78,13 +78,13 @@ class LiveAudit(Audit):
 
     def __init__(self, options: Options) -> None:
         self._touched: dict[int, Connection] = {}
-        self._sieves: dict[int, _Sieve] = {}
+        self._sieves: dict[int, _Reported] = {}
         self._unclocked: set[int] = set()
         super().__init__(options)
 
     def _judge(self) -> Judge:
         book = RuleBook(self.options.rules(), self.options.limits)
-        self._listening = Listening(book, lambda _, record: self._touched.__setitem__(record.id, record))
+        self._listening = NotifyingJudge(book, lambda _, record: self._touched.__setitem__(record.id, record))
         return self._listening
 
     def change(self, options: Options) -> None:
@@ -96,7 +96,7 @@ class LiveAudit(Audit):
         self._listening.change(book)
         self.tracker.forget_ways()
 
-    def news(self, *, block: bool = True) -> Iterator[News]:
+    def news(self, *, block: bool = True) -> Iterator[Update]:
         """What has become known since the last time: connections that ended, then findings of open ones. ``block``: see
         ``finished``."""
         for connection in self.finished(block=block):
@@ -108,9 +108,9 @@ class LiveAudit(Audit):
             if fresh:
                 sieve.told = len(sieve.kept)
                 view = self._view(record, fresh)
-                yield News(view, view.findings, ended=False, known=sieve.kept)
+                yield Update(view, view.findings, ended=False, known=sieve.kept)
 
-    def last_news(self) -> Iterator[News]:
+    def last_news(self) -> Iterator[Update]:
         """No more comes: what was still open."""
         for connection in self.close():
             yield self._end(connection)
@@ -129,18 +129,18 @@ class LiveAudit(Audit):
             self._unclocked.add(record.id)
             record.notes.append(f"the clock was set by {by_ns / _NS:+.1f} s meanwhile: times are not judged")
 
-    def _end(self, connection: Connection) -> News:
+    def _end(self, connection: Connection) -> Update:
         sieve = self._sieves.pop(connection.id, None)
         self._touched.pop(connection.id, None)
         self._unclocked.discard(connection.id)
         fresh = connection.findings[sieve.told if sieve else 0 :]
-        return News(connection, fresh, ended=True, known=connection.findings)
+        return Update(connection, fresh, ended=True, known=connection.findings)
 
     def _suppress(self, connection: Connection) -> None:
         connection.findings = self._look(connection).kept
 
-    def _look(self, record: Connection) -> _Sieve:
-        sieve = self._sieves.setdefault(record.id, _Sieve())
+    def _look(self, record: Connection) -> _Reported:
+        sieve = self._sieves.setdefault(record.id, _Reported())
         sieve.look(record, self._unwanted(record))
         return sieve
 

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from ..findings.rulebook import RuleBook
     from ..model import Connection, Finding
 
-__all__ = ["Heard", "Listening"]
+__all__ = ["Heard", "NotifyingJudge"]
 
 Heard = Callable[["Finding", "Connection"], None]
 """Takes a finding and the connection that it is in, whose record is not complete yet."""
 
 
-class Listening:
+class NotifyingJudge:
     """Stands between the conversations and ``book``, which may be changed for another while they go on."""
 
     def __init__(self, book: RuleBook, heard: Heard) -> None:

@@ -28,7 +28,7 @@ from ..errors import UsageError, display_path
 from ..segments.link_layers import EN10MB
 from .bpf import attach, compile_expression, program_for_ports
 
-__all__ = ["ANY", "BLOCK_BYTES", "COOKED", "DEFAULT_BYTES", "RAW_IP", "Block", "Ring", "Statistics"]
+__all__ = ["ANY", "BLOCK_BYTES", "COOKED", "DEFAULT_BYTES", "RAW_IP", "PacketRing", "RingBlock", "RingStatistics"]
 
 ANY = "any"
 """The name that stands for all interfaces."""
@@ -63,7 +63,7 @@ _block_head = Struct("=8xIIII").unpack_from  # status, frames, first frame, byte
 _statistics = Struct("=III").unpack_from
 
 
-class Block(NamedTuple):
+class RingBlock(NamedTuple):
     """Frames as the kernel wrote them: ``frames`` of them, the first at ``first`` in ``data``."""
 
     data: bytes
@@ -71,14 +71,14 @@ class Block(NamedTuple):
     frames: int
 
 
-class Statistics(NamedTuple):
+class RingStatistics(NamedTuple):
     """Frames that passed the filter since the ring was opened, and how many of them found no room in it."""
 
     frames: int
     dropped: int
 
 
-class Ring:
+class PacketRing:
     """The frames of one interface.
 
     ``ports``: server ports whose frames are wanted; ``expression``: instead of them, a filter of libpcap's language,
@@ -194,7 +194,7 @@ class Ring:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
 
-    def take(self) -> Block | None:
+    def take(self) -> RingBlock | None:
         """The next block, if the kernel has handed one over. The room is the kernel's again at once."""
         memory = self._memory
         at = self._next * BLOCK_BYTES
@@ -204,7 +204,7 @@ class Ring:
         data = memory[at : at + used] + _PAD
         memory[at + 8 : at + 12] = b"\0\0\0\0"
         self._next = (self._next + 1) % self.blocks
-        return Block(data, first, count)
+        return RingBlock(data, first, count)
 
     def fault(self) -> str | None:
         """What the socket has to say since it was last asked, in a word or two: an interface that went down, say."""
@@ -226,12 +226,12 @@ class Ring:
             return False
         return bool(_flags(answer)[0] & _UP)
 
-    def statistics(self) -> Statistics:
+    def statistics(self) -> RingStatistics:
         """What came and what was lost."""
         frames, dropped, _ = _statistics(self.socket.getsockopt(_SOL_PACKET, _STATISTICS, 12))
         self._frames += frames  # the kernel counts anew after each question
         self._dropped += dropped
-        return Statistics(self._frames, self._dropped)
+        return RingStatistics(self._frames, self._dropped)
 
     def fileno(self) -> int:
         """For select and poll."""

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from ..model import Connection, Finding
 
-__all__ = ["Metrics"]
+__all__ = ["PrometheusSink"]
 
 
-class Metrics(Sink):
+class PrometheusSink(Sink):
     """Serves ``ADDRESS:PORT``. Raises UsageError where it cannot, or where the extra is not installed."""
 
     def __init__(self, where: str) -> None:

@@ -19,8 +19,8 @@ from ..errors import UsageError, display_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .packet_ring import Statistics
-    from .ring_frames import Frame
+    from .packet_ring import RingStatistics
+    from .ring_frames import RingFrame
 
 __all__ = ["Recorder", "Rotation", "rotation"]
 
@@ -82,7 +82,7 @@ class Recorder:
                 "name a file that the user after the start may write (docs/live.md, --user)",
             ) from error
 
-    def add(self, interface: int, frames: Iterable[Frame]) -> None:
+    def add(self, interface: int, frames: Iterable[RingFrame]) -> None:
         """Write frames of the interface with this index."""
         if self._file is None:
             return
@@ -108,7 +108,7 @@ class Recorder:
         except OSError as error:
             self._stop(error)
 
-    def close(self, statistics: Sequence[Statistics] = ()) -> None:
+    def close(self, statistics: Sequence[RingStatistics] = ()) -> None:
         """End the last file, with what the kernel has counted."""
         if self._file is None:
             return
@@ -158,7 +158,7 @@ def _interface(name: str, link_type: int) -> bytes:
     return _built(_INTERFACE, Struct("<HxxI").pack(link_type, 0) + options + bytes(4))
 
 
-def _counted(interface: int, one: Statistics) -> bytes:
+def _counted(interface: int, one: RingStatistics) -> bytes:
     now = time.time_ns()
     counts = _option(_RECEIVED, one.frames.to_bytes(8, "little")) + _option(_DROPPED, one.dropped.to_bytes(8, "little"))
     return _built(_STATISTICS, Struct("<III").pack(interface, now >> 32, now & 0xFFFFFFFF) + counts + bytes(4))

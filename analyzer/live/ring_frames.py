@@ -15,14 +15,14 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..segments.link_layers import RAW
-from .packet_ring import COOKED, Block
+from .packet_ring import COOKED, RingBlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..segments.decoder import SegmentDecoder
 
-__all__ = ["Decoded", "Frame", "decode", "frames"]
+__all__ = ["DecodedBlock", "RingFrame", "decode", "frames"]
 
 _SECOND = 1_000_000_000
 _TCP = 6
@@ -50,7 +50,7 @@ def _swapped(number: int) -> int:
 _IPV4, _IPV6, _FRAGMENTED = _swapped(0x0800), _swapped(0x86DD), _swapped(0x3FFF)
 
 
-class Decoded(NamedTuple):
+class DecodedBlock(NamedTuple):
     """What a block held: frames, captured bytes, times of the first and the last frame (0: none)."""
 
     frames: int
@@ -59,7 +59,7 @@ class Decoded(NamedTuple):
     last_ns: int
 
 
-class Frame(NamedTuple):
+class RingFrame(NamedTuple):
     """One frame as it was on the wire, VLAN tags restored. ``length``: its bytes there; ``data`` may hold fewer."""
 
     time_ns: int
@@ -67,7 +67,9 @@ class Frame(NamedTuple):
     length: int
 
 
-def decode(block: Block, decoder: SegmentDecoder, number: int, link_type: int, *, twice: bool = False) -> Decoded:
+def decode(
+    block: RingBlock, decoder: SegmentDecoder, number: int, link_type: int, *, twice: bool = False
+) -> DecodedBlock:
     """Hand every frame of ``block`` to ``decoder``, numbered from ``number + 1``.
 
     ``twice``: leave out what goes out on a loopback interface, since it also comes in. Raises only what sinks raise.
@@ -110,10 +112,10 @@ def decode(block: Block, decoder: SegmentDecoder, number: int, link_type: int, *
         one = _frame(data, at, link_type)
         frame(link_type, one.time_ns, one.data, one.length, number)
     decoder.tally.fast += number - start - calls
-    return Decoded(number - start, octets, first, time_ns)
+    return DecodedBlock(number - start, octets, first, time_ns)
 
 
-def frames(block: Block, link_type: int, *, twice: bool = False) -> Iterator[Frame]:
+def frames(block: RingBlock, link_type: int, *, twice: bool = False) -> Iterator[RingFrame]:
     """Every frame of ``block``, whole; ``twice`` as for ``decode``."""
     data, at, count = block
     step = 0
@@ -125,7 +127,7 @@ def frames(block: Block, link_type: int, *, twice: bool = False) -> Iterator[Fra
             yield _frame(data, at, link_type)
 
 
-def _frame(data: bytes, at: int, link_type: int) -> Frame:
+def _frame(data: bytes, at: int, link_type: int) -> RingFrame:
     _, seconds, fraction, captured, length, status, link, _, tag, kind, protocol, hardware, way, size, address = _whole(
         data, at
     )
@@ -137,4 +139,4 @@ def _frame(data: bytes, at: int, link_type: int) -> Frame:
         place = 14 if link_type == COOKED else 12
         octets = octets[:place] + _tag(kind if status & _TAG_KNOWN else 0x8100, tag & 0xFFFF) + octets[place:]
         length += 4
-    return Frame(seconds * _SECOND + fraction, octets, length)
+    return RingFrame(seconds * _SECOND + fraction, octets, length)

@@ -14,15 +14,15 @@ from scapy.error import log_runtime
 from scapy.supersocket import SuperSocket
 
 from ..connections.tracker import DEFAULT_PORTS
-from .packet_ring import DEFAULT_BYTES, Ring
-from .ring_frames import Decoded, decode, frames
+from .packet_ring import DEFAULT_BYTES, PacketRing
+from .ring_frames import DecodedBlock, decode, frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..segments.decoder import SegmentDecoder
-    from .packet_ring import Block
-    from .ring_frames import Frame
+    from .packet_ring import RingBlock
+    from .ring_frames import RingFrame
 
 __all__ = ["RingSocket"]
 
@@ -31,7 +31,7 @@ class RingSocket(SuperSocket):
     """``sniff(opened_socket=RingSocket("eth0"), session=SMTPSession())``.
 
     ``ports``, ``filter`` (libpcap's language, instead of ``ports``; "" for everything), ``size`` and ``promisc`` are
-    as for ``Ring``. Raises UsageError where there is no such interface, or no right to capture on it.
+    as for ``PacketRing``. Raises UsageError where there is no such interface, or no right to capture on it.
     """
 
     desc = "read frames from a ring shared with the kernel (AF_PACKET, TPACKET_V3)"
@@ -45,18 +45,18 @@ class RingSocket(SuperSocket):
         promisc: bool | None = None,
     ) -> None:
         wanted = conf.sniff_promisc if promisc is None else promisc
-        self.ring = Ring(str(iface or conf.iface), ports, filter, size=size, promiscuous=bool(wanted))
+        self.ring = PacketRing(str(iface or conf.iface), ports, filter, size=size, promiscuous=bool(wanted))
         self.iface = self.ring.interface
         self.ins = self.ring.socket
         self.outs = None
         self.LL = conf.l2types.num2layer[self.ring.link_type]
-        self._waiting: deque[Frame] = deque()
+        self._waiting: deque[RingFrame] = deque()
 
-    def hand_over(self, decoder: SegmentDecoder, number: int) -> Decoded:
+    def hand_over(self, decoder: SegmentDecoder, number: int) -> DecodedBlock:
         """Hand the frames that are there to ``decoder``, numbered from ``number + 1``."""
         block = self._take()
         if block is None:
-            return Decoded(0, 0, 0, 0)
+            return DecodedBlock(0, 0, 0, 0)
         return decode(block, decoder, number, self.ring.link_type, twice=self.ring.twice)
 
     def recv_raw(self, x: int = 0) -> tuple[Any, bytes | None, float | None]:
@@ -70,7 +70,7 @@ class RingSocket(SuperSocket):
         frame = self._waiting.popleft()
         return self.LL, frame.data, frame.time_ns / 1_000_000_000
 
-    def _take(self) -> Block | None:
+    def _take(self) -> RingBlock | None:
         block = self.ring.take()
         if block is None and (fault := self.ring.fault()):  # which would else be told, again and again, by select
             log_runtime.warning("%s: %s", self.iface, fault)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ..reports.output import plural
 from ..reports.styled_text import SEVERITIES, SEVERITY_STYLE
-from .line_sinks import TextLines, one_line
+from .line_sinks import TextLinesSink, one_line
 from .sinks import Sink, Totals
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..model import Capture, Connection, Finding, Severity, Summary
     from ..reports.output import Output
 
-__all__ = ["Screen"]
+__all__ = ["ScreenSink"]
 
 _LATEST = 12  # findings shown
 _NOTICES = 3
@@ -33,12 +33,12 @@ _HOSTS = 10_000  # hosts counted; beyond, those with one finding make room
 _OVER_SECONDS = 2.0  # rates are of the last so many
 
 
-class Screen(Sink):
+class ScreenSink(Sink):
     """``console``: where to draw, if not on standard output."""
 
     def __init__(self, output: Output, console: Console | None = None) -> None:
         self._name = "-"
-        self._lines = TextLines(output)
+        self._lines = TextLinesSink(output)
         self._live = Live(console=console or Console(), auto_refresh=False, transient=True)
         self._rules: dict[str, tuple[str, Severity, int]] = {}
         self._hosts: dict[str, int] = {}

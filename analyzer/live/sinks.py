@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from ..model import Capture, Connection, Finding, Summary
 
-__all__ = ["Several", "Sink", "Totals"]
+__all__ = ["Sink", "SinkGroup", "Totals"]
 
 
 class Totals(NamedTuple):
@@ -60,7 +60,7 @@ class Sink:
         """Nothing more comes."""
 
 
-class Several(Sink):
+class SinkGroup(Sink):
     """Several places as one."""
 
     def __init__(self, sinks: Sequence[Sink]) -> None:

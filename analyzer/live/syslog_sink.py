@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..model import Connection, Finding, Summary
     from .sinks import Totals
 
-__all__ = ["Address", "Syslog", "parse_address"]
+__all__ = ["NumericAddress", "SyslogSink", "parse_address"]
 
 _FACILITY = 2 << 3  # mail system
 _SEVERITIES = {"error": 3, "warning": 4, "info": 6}
@@ -29,14 +29,14 @@ _LONGEST = 2048  # bytes of a message that every receiver takes (RFC 5424 §6.1)
 _RETRY_SECONDS = 5.0
 
 
-class Address(NamedTuple):
+class NumericAddress(NamedTuple):
     """An address that needs no look-up, and a port."""
 
     host: str
     port: int
 
 
-def parse_address(text: str, option: str) -> Address:
+def parse_address(text: str, option: str) -> NumericAddress:
     """``192.0.2.1:514``, ``[2001:db8::1]:514``; ``localhost`` is 127.0.0.1. Raises UsageError for anything else."""
     host, _, port = text.rpartition(":")
     host = host.strip("[]")
@@ -44,17 +44,17 @@ def parse_address(text: str, option: str) -> Address:
     try:
         if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
             raise ValueError(port)
-        return Address(str(ip_address(host)), int(port))
+        return NumericAddress(str(ip_address(host)), int(port))
     except ValueError:
         raise UsageError("no address", f"{option} {display_path(text)}", "write 127.0.0.1:514 or [::1]:514") from None
 
 
-class Syslog(Sink):
+class SyslogSink(Sink):
     """``target``: the path of a local socket, ``udp:ADDRESS:PORT`` or ``tcp:ADDRESS:PORT``."""
 
     def __init__(self, target: str) -> None:
         kind, colon, rest = target.partition(":")
-        self._target: str | Address
+        self._target: str | NumericAddress
         if colon and kind in {"udp", "tcp"}:
             self._target = parse_address(rest, "--syslog")
             self._stream = kind == "tcp"

@@ -30,7 +30,7 @@ from msgspec import json
 from ..audit import Audit
 from ..connections.partition import Share
 from ..model import Capture, Connection, Summary
-from .processes import Alone, Hand, Message, Wire
+from .processes import Channel, Message, NeedsOneProcess, WorkerProcess
 from .worker import OFFERS, Worker
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class SharedAudit:
         self.judged = 0
         self.why_alone = ""
         self._jobs = jobs
-        self._hands: list[Hand] = []
+        self._hands: list[WorkerProcess] = []
         self._alone: Audit | None = None  # which goes on where this one could not
         self._writer: Lines | None = None
         self._numbers = 0
@@ -95,7 +95,7 @@ class SharedAudit:
         try:
             self._begin(paths)
             yield from self._merged(progress, settled)
-        except Alone as why:
+        except NeedsOneProcess as why:
             self.why_alone = str(why)
             self._end()
             yield from self._again(paths, progress, settled)
@@ -107,16 +107,16 @@ class SharedAudit:
         self._end()
 
     def _begin(self, paths: Sequence[str]) -> None:
-        """Fork the workers. Raises ``Alone`` where the system has no room for them."""
+        """Fork the workers. Raises ``NeedsOneProcess`` where the system has no room for them."""
         try:
             self._fork(paths)
         except OSError as error:
-            raise Alone(f"no process: {error.strerror}") from None
+            raise NeedsOneProcess(f"no process: {error.strerror}") from None
 
     def _fork(self, paths: Sequence[str]) -> None:
         for number in range(self._jobs):
             share = Share(number, self._jobs)
-            self._hands.append(Hand(partial(_work, self.options, paths, share), self._hands))
+            self._hands.append(WorkerProcess(partial(_work, self.options, paths, share), self._hands))
 
     def stop(self) -> Iterator[Capture | Connection]:
         """See ``Audit.stop``."""
@@ -126,7 +126,7 @@ class SharedAudit:
             return
         for hand in self._hands:
             os.kill(hand.pid, signal.SIGTERM)
-        with suppress(Alone):  # nothing more can be had then
+        with suppress(NeedsOneProcess):  # nothing more can be had then
             rest = [hand.until("capture") for hand in self._hands]
             self._put([message for messages, last in rest for message in (*messages, last)])
             yield self._captured(rest[0][1])
@@ -136,7 +136,7 @@ class SharedAudit:
     def _merged(
         self, progress: Callable[[int, int | None], None] | None, settled: Callable[[], None] | None
     ) -> Iterator[Capture]:
-        """What the workers send, in the order of one process. Raises ``Alone``."""
+        """What the workers send, in the order of one process. Raises ``NeedsOneProcess``."""
         while True:
             messages = [hand.next() for hand in self._hands]
             kinds = {message.kind for message in messages}
@@ -144,7 +144,7 @@ class SharedAudit:
                 self._put_open([self._left(message.hand, message) for message in messages])
                 return
             if len(kinds) > 1:
-                raise Alone("a file grew while it was read")
+                raise NeedsOneProcess("a file grew while it was read")
             self._put(messages)
             if kinds == {"capture"}:
                 yield self._captured(messages[0])
@@ -191,7 +191,7 @@ class SharedAudit:
         yield from self._opened(hand, message)
         self._ended(message)
 
-    def _opened(self, hand: Hand, message: Message) -> Iterator[tuple[Place, int, bytes]]:
+    def _opened(self, hand: WorkerProcess, message: Message) -> Iterator[tuple[Place, int, bytes]]:
         self._compare([message])
         hand.late += message.begun
         yield from ((place, message.hand, lines) for place, lines in message.ends)
@@ -230,13 +230,13 @@ class SharedAudit:
         self._writer.put(rest)
 
     def _compare(self, messages: Sequence[Message]) -> None:
-        """Raise ``Alone`` where one worker saw an offer of TLS that another one missed."""
+        """Raise ``NeedsOneProcess`` where one worker saw an offer of TLS that another one missed."""
         for message in messages:
             for server, offered in message.offers:
                 without, with_it = self._offers.setdefault(server, (set(), set()))
                 (with_it if offered else without).add(message.hand)
                 if without and with_it and len(without | with_it) > 1:
-                    raise Alone(OFFERS)
+                    raise NeedsOneProcess(OFFERS)
 
     def _add(self, summary: Summary) -> None:
         ours = self.summary
@@ -312,5 +312,5 @@ def told(
         progress(*read)
 
 
-def _work(options: Options, paths: Sequence[str], share: Share, wire: Wire) -> None:
+def _work(options: Options, paths: Sequence[str], share: Share, wire: Channel) -> None:
     Worker(options, paths, share, wire).run()

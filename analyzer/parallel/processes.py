@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..connections.partition import Begun, Place
 
-__all__ = ["Alone", "Hand", "Message", "Wire", "spool"]
+__all__ = ["Channel", "Message", "NeedsOneProcess", "WorkerProcess", "spool"]
 
 _length = Struct("=Q")
 _PIPE = 1 << 20  # bytes that a worker can leave behind and go on: about what it has to say of one block of a capture
@@ -24,7 +24,7 @@ _SPOOL = 1 << 28  # bytes that one can leave in a file beside it, and go on
 _SPOOLED = 1 << 63  # of a length: the message lies in that file
 
 
-class Alone(Exception):
+class NeedsOneProcess(Exception):
     """One process has to do it; says why."""
 
 
@@ -40,7 +40,7 @@ class Message(NamedTuple):
     offers: list[tuple[tuple[str, ...], bool]]
 
 
-class Wire:
+class Channel:
     """The worker's end: messages go into ``pipe``, or into the file ``spool`` as long as there is room. What went into
     the pipe waits there until it is read; a pipe holds little."""
 
@@ -89,14 +89,16 @@ def _widen(pipe: int) -> None:
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
 
 
-class Hand:
+class WorkerProcess:
     """A worker as this process sees it. ``numbers``: of its connections, by those that it gave them, less one;
     ``late``: those that got theirs when all was read, and have none here yet.
 
     ``spool``: where it may leave messages. Raises OSError where the system gives no process.
     """
 
-    def __init__(self, run: Callable[[Wire], None], others: Sequence[Hand], spool: IO[bytes] | None = None) -> None:
+    def __init__(
+        self, run: Callable[[Channel], None], others: Sequence[WorkerProcess], spool: IO[bytes] | None = None
+    ) -> None:
         self._number = len(others)
         self._spool = spool
         self._at = 0  # in it
@@ -115,7 +117,7 @@ class Hand:
                 os.close(source)
                 for other in others:
                     other.pipe.close()
-                run(Wire(target, None if spool is None else spool.fileno()))
+                run(Channel(target, None if spool is None else spool.fileno()))
                 status = 0
             finally:
                 os._exit(status)  # nothing of the first process is this one's to flush or to take down
@@ -125,15 +127,15 @@ class Hand:
         self.late: deque[Begun] = deque()
 
     def next(self) -> Message:
-        """Its next message. Raises ``Alone`` if it has died."""
+        """Its next message. Raises ``NeedsOneProcess`` if it has died."""
         head = self.pipe.read(_length.size)
         length = _length.unpack(head)[0] if len(head) == _length.size else 0
         body = self._spooled(length ^ _SPOOLED) if length & _SPOOLED else self.pipe.read(length)
         if not body:
-            raise Alone(f"process {self.pid} has died")
+            raise NeedsOneProcess(f"process {self.pid} has died")
         message = Message(self._number, *marshal.loads(body))
         if message.kind == "alone":
-            raise Alone(message.more)
+            raise NeedsOneProcess(message.more)
         return message
 
     def _spooled(self, length: int) -> bytes:
@@ -143,7 +145,7 @@ class Hand:
         return body if len(body) == length else b""
 
     def until(self, kind: str) -> tuple[list[Message], Message]:
-        """Its messages up to the first of ``kind``, and that one. Raises ``Alone``."""
+        """Its messages up to the first of ``kind``, and that one. Raises ``NeedsOneProcess``."""
         messages: list[Message] = []
         while (message := self.next()).kind != kind:
             messages.append(message)

@@ -29,8 +29,8 @@ from ..audit import summed
 from ..model import Capture
 from ..segments.decoder import DecodeTally
 from .partitioned_audit import SharedAudit, told
-from .processes import Alone, Hand, spool
-from .split_workers import PRESSED, FirstWorker, SecondWorker, State
+from .processes import NeedsOneProcess, WorkerProcess, spool
+from .split_workers import PRESSED, BlockState, FirstWorker, SecondWorker
 from .worker import GIVEN_UP
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ class HalvedAudit(SharedAudit):
         self._first_goes_on = True
 
     def _fork(self, paths: Sequence[str]) -> None:
-        self._hands.append(Hand(lambda wire: FirstWorker(self.options, paths, self._cut, wire).run(), []))
+        self._hands.append(WorkerProcess(lambda wire: FirstWorker(self.options, paths, self._cut, wire).run(), []))
         self._hands.append(
-            Hand(lambda wire: SecondWorker(self.options, paths, self._cut, wire).run(), self._hands, spool())
+            WorkerProcess(lambda wire: SecondWorker(self.options, paths, self._cut, wire).run(), self._hands, spool())
         )
 
     def stop(self) -> Iterator[Capture | Connection]:
@@ -76,7 +76,7 @@ class HalvedAudit(SharedAudit):
             going = [_FIRST]  # what the second one knows lies behind a gap
         for number in going:
             os.kill(self._hands[number].pid, signal.SIGTERM)
-        with suppress(Alone):  # nothing more can be had then
+        with suppress(NeedsOneProcess):  # nothing more can be had then
             captures: dict[int, Message] = {}
             while going:
                 messages = [self._hands[number].next() for number in going]
@@ -100,7 +100,7 @@ class HalvedAudit(SharedAudit):
                 *read, own, over, self._tally = message.more
                 self._own, self._over = set(own), set(over)
             elif message.kind != "block":
-                raise Alone("the file became shorter while it was read")
+                raise NeedsOneProcess("the file became shorter while it was read")
             else:
                 read = message.more[:2]
             told(read, progress, settled)
@@ -111,7 +111,7 @@ class HalvedAudit(SharedAudit):
                 if messages[0].kind == "end":
                     self._let_go(messages.pop(0))
             if len({message.kind for message in messages}) > 1:
-                raise Alone("the file grew while it was read")
+                raise NeedsOneProcess("the file grew while it was read")
             self._put(messages)
             if messages[0].kind == "capture":
                 break
@@ -128,18 +128,18 @@ class HalvedAudit(SharedAudit):
 
     def _give_numbers(self, messages: Sequence[Message]) -> None:
         if self._tally is not None:
-            self._check([(message, State(*message.more)) for message in messages if message.kind == "block"])
+            self._check([(message, BlockState(*message.more)) for message in messages if message.kind == "block"])
         super()._give_numbers(messages)
 
-    def _check(self, blocks: Sequence[tuple[Message, State]]) -> None:
-        """What is known of both halves behind a block. Raises ``Alone``."""
+    def _check(self, blocks: Sequence[tuple[Message, BlockState]]) -> None:
+        """What is known of both halves behind a block. Raises ``NeedsOneProcess``."""
         self._remembered = sum(state.remembered for _, state in blocks)
         if sum(state.open for _, state in blocks) > self.options.limits.connections > 0:
-            raise Alone(PRESSED)
+            raise NeedsOneProcess(PRESSED)
         for message, state in blocks:
             self._released.update((key, place) for place, key in state.released)
             if len(message.begun) > state.begun:
-                raise Alone(GIVEN_UP)  # and told to be SMTP only then: the order depends on all that is open
+                raise NeedsOneProcess(GIVEN_UP)  # and told to be SMTP only then: the order depends on all that is open
 
     def _count(self, hand: int, begun: Begun) -> None:
         if hand == _FIRST or self._is_new(*begun):
@@ -155,7 +155,7 @@ class HalvedAudit(SharedAudit):
         if handshake or key not in self._over:
             return True
         if self._remembered + len(self._over) > 2 * self.options.limits.closed_connections > 0:
-            raise Alone(PRESSED)  # one process may not have remembered it
+            raise NeedsOneProcess(PRESSED)  # one process may not have remembered it
         return False
 
     def _write_as(self, given: int, own: bytes, lines: bytes) -> None:

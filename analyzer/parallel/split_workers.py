@@ -8,8 +8,8 @@ from msgspec import json
 
 from ..connections.split import FirstHalf, SecondHalf
 from ..segments.decoder import DecodeTally
-from .processes import Alone
-from .worker import Over, Worker
+from .processes import NeedsOneProcess
+from .worker import NothingLeft, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from ..audit import Options, Roads
     from ..connections.partition import Place
     from ..model import Capture
-    from .processes import Wire
+    from .processes import Channel
 
-__all__ = ["PRESSED", "FirstWorker", "SecondWorker", "State"]
+__all__ = ["PRESSED", "BlockState", "FirstWorker", "SecondWorker"]
 
 PRESSED = "a limit for all connections was reached"
 _PORTS = "addresses and ports had a new connection while the one before went on"
 
 
-class State(NamedTuple):
+class BlockState(NamedTuple):
     """What a message "block" tells: how far it was ``read`` and of how much, how many connections are open, how many
     streams of others that are over are remembered, how many connections had begun before some were given up, and keys
     that are ``released`` (see ``FirstHalf``)."""
@@ -43,21 +43,23 @@ class _HalfWorker(Worker):
         """What depends on all that is open is not decided here."""
         streams = self.audit.tracker.streams
         if streams.pressed or streams.crowded:
-            raise Alone(PRESSED)
+            raise NeedsOneProcess(PRESSED)
         self.evicted = streams.evicted
 
     def tell_state(self, released: list[tuple[Place, bytes]]) -> None:
         """A block has been read."""
         tracker = self.audit.tracker
         # A plain tuple, since marshal takes no other.
-        self.send("block", tuple(State(*self.read, tracker.open, tracker.streams.remembered, self.marks[0], released)))
+        self.send(
+            "block", tuple(BlockState(*self.read, tracker.open, tracker.streams.remembered, self.marks[0], released))
+        )
 
 
 class FirstWorker(_HalfWorker):
     """Reads up to the cut, and behind it until its own connections are over. A message "cut" tells which these are, and
     which were over before; "block", which of its own are released (see ``FirstHalf``)."""
 
-    def __init__(self, options: Options, paths: Sequence[str], cut: int, wire: Wire) -> None:
+    def __init__(self, options: Options, paths: Sequence[str], cut: int, wire: Channel) -> None:
         self._half = FirstHalf()
         super().__init__(options, paths, self._half, wire)
         self._cut = cut
@@ -73,7 +75,7 @@ class FirstWorker(_HalfWorker):
             released, self._half.released = self._half.released, []
             self.tell_state(released)
         if self._tally is not None and self.audit.tracker.streams.idle and not self.audit.tracker.open:
-            raise Over
+            raise NothingLeft
 
     def _tell_cut(self) -> None:
         audit, tracker = self.audit, self.audit.tracker
@@ -81,7 +83,7 @@ class FirstWorker(_HalfWorker):
         assert decoder is not None
         assert capture is not None
         if not decoder.fragments.settled(tracker.streams.clock.now_ns):
-            raise Alone("a datagram was in fragments where the capture was cut")
+            raise NeedsOneProcess("a datagram was in fragments where the capture was cut")
         decoder.settle()
         self._tally, self._frames = vars(decoder.tally).copy(), capture.frames
         own, over = tracker.known()
@@ -91,7 +93,7 @@ class FirstWorker(_HalfWorker):
     def send(self, kind: str, more: Any) -> None:
         """See ``Worker``. Nothing begins here that the other one has to tell."""
         if self._tally is not None and any(first > self._frames for _, _, first, _ in self.places.begun):
-            raise Alone(_PORTS)
+            raise NeedsOneProcess(_PORTS)
         super().send(kind, more)
 
     def roads(self) -> Roads:
@@ -102,7 +104,7 @@ class FirstWorker(_HalfWorker):
 class SecondWorker(_HalfWorker):
     """Reads behind the cut. With "capture" comes what was decoded here."""
 
-    def __init__(self, options: Options, paths: Sequence[str], cut: int, wire: Wire) -> None:
+    def __init__(self, options: Options, paths: Sequence[str], cut: int, wire: Channel) -> None:
         super().__init__(options, paths, SecondHalf(cut), wire)
         self._cut = cut
         self._before = 0  # where the block before ended
@@ -111,7 +113,7 @@ class SecondWorker(_HalfWorker):
         """See ``Worker``."""
         self.check()
         if self.audit.tracker.streams.unclear:
-            raise Alone(_PORTS)
+            raise NeedsOneProcess(_PORTS)
         skipped, self._before = self._before < self._cut, self.read[0]
         if not skipped:
             self.tell_state([])

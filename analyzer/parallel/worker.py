@@ -11,7 +11,7 @@ from ..audit import Audit
 from ..connections.partition import Places
 from ..model import Capture, Connection
 from ..reports.json_ import NdjsonWriter
-from .processes import Alone
+from .processes import NeedsOneProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from ..audit import Options, Roads
     from ..connections.partition import Portion
-    from .processes import Wire
+    from .processes import Channel
 
-__all__ = ["GIVEN_UP", "OFFERS", "Over", "Worker"]
+__all__ = ["GIVEN_UP", "OFFERS", "NothingLeft", "Worker"]
 
 MANY = 256  # connections open at the end that are handed over at once
 GIVEN_UP = "a connection was given up"
@@ -29,15 +29,15 @@ OFFERS = "servers offered STARTTLS to some and not to others"
 _COMPARES = frozenset({"SEC633"})  # rules whose findings name another connection
 
 
-class Over(Exception):
+class NothingLeft(Exception):
     """There is nothing left to do."""
 
 
 class Worker:
-    """What a forked process does. ``tell``: of a block that has been read; ``tell_capture``; both raise ``Alone``, or
-    ``Over``."""
+    """What a forked process does. ``tell``: of a block that has been read; ``tell_capture``; both raise
+    ``NeedsOneProcess``, or ``NothingLeft``."""
 
-    def __init__(self, options: Options, paths: Sequence[str], portion: Portion, wire: Wire) -> None:
+    def __init__(self, options: Options, paths: Sequence[str], portion: Portion, wire: Channel) -> None:
         self._paths = paths
         self._wire = wire
         self.audit = Audit(options, portion)
@@ -64,7 +64,7 @@ class Worker:
                     continue
                 writer.connection(item)
                 if any(finding.rule in _COMPARES for finding in item.findings):
-                    raise Alone(OFFERS)
+                    raise NeedsOneProcess(OFFERS)
 
         try:
             try:
@@ -72,14 +72,14 @@ class Worker:
             except KeyboardInterrupt:
                 take(audit.finished(block=False))  # what ended in the last block
                 take(audit.stop())
-            except Over:
+            except NothingLeft:
                 pass
             if audit.unreadable:
-                raise Alone("an input cannot be read")
+                raise NeedsOneProcess("an input cannot be read")
             if tracker.streams.evicted > self.evicted:
-                raise Alone(GIVEN_UP)
+                raise NeedsOneProcess(GIVEN_UP)
             self.send("end", (json.encode(audit.summary), self.roads(), audit.judged))
-        except Alone as why:
+        except NeedsOneProcess as why:
             self._wire.send("alone", str(why))
 
     def roads(self) -> Roads:
@@ -111,7 +111,7 @@ class Worker:
     def tell(self) -> None:
         """A block has been read."""
         if self.gave_up:
-            raise Alone(GIVEN_UP)
+            raise NeedsOneProcess(GIVEN_UP)
         self.send("block", self.read)
 
     def tell_capture(self, capture: Capture) -> None:

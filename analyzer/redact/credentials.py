@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ..model import AuthTurn, CommandTurn, MalformedTurn, MessageTurn, ReplyTurn
-from .secret_patterns import Hider, hidden
+from .secret_patterns import SecretHider, hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -64,7 +64,7 @@ _QUOTABLE = re.compile(
 
 def hide_secrets(connection: Connection) -> None:
     """Credentials and text of messages, wherever they stand."""
-    hider = Hider()
+    hider = SecretHider()
     stray, texts = _hide_in_commands(connection.dialogue, hider)
     _hide_in_replies(connection.dialogue, hider, stray)
     for finding in connection.findings:
@@ -78,12 +78,12 @@ def hide_secrets(connection: Connection) -> None:
         _each_quotation(connection, lambda text: echo.sub(lambda found: hidden(found[0]), text))
 
 
-def _hide_in_commands(dialogue: Iterable[Turn], hider: Hider) -> tuple[set[int], set[int]]:
+def _hide_in_commands(dialogue: Iterable[Turn], hider: SecretHider) -> tuple[set[int], set[int]]:
     """Gives the turns whose lines were answers to a challenge that never came, and those that were text of a message,
     sent as if DATA had been accepted. Of that the first word stays: the server took it for a verb."""
     stray: set[int] = set()
     texts: set[int] = set()
-    astray = ""  # a line that is no command is then what AUTH or DATA had announced
+    replies_unreliable = ""  # a line that is no command is then what AUTH or DATA had announced
     for index, turn in enumerate(dialogue):
         if type(turn) is CommandTurn:  # isinstance takes twice as long, and every turn passes here
             verb, argument = turn.verb or "", turn.argument or ""
@@ -94,23 +94,23 @@ def _hide_in_commands(dialogue: Iterable[Turn], hider: Hider) -> tuple[set[int],
                     turn.argument = hider.credentials("", argument) if argument else turn.argument
                 elif argument and not _is_plain(argument):
                     turn.argument = hider.client(f"{verb} {argument}")[len(verb) + 1 :]
-                astray = verb if verb in {"AUTH", "DATA", "BDAT"} else ""
-            elif astray in {"DATA", "BDAT"}:
+                replies_unreliable = verb if verb in {"AUTH", "DATA", "BDAT"} else ""
+            elif replies_unreliable in {"DATA", "BDAT"}:
                 turn.argument = hidden(argument) if argument else turn.argument
                 texts.add(index)
-            elif astray or _like_an_answer(verb, argument):
+            elif replies_unreliable or _like_an_answer(verb, argument):
                 stray.add(index)
                 turn.verb, turn.argument = None, hider.hide(f"{verb} {argument}".strip())
             else:
                 _hide_in_unknown(turn, verb, argument, hider)
         elif type(turn) is AuthTurn:
-            astray = "AUTH"
+            replies_unreliable = "AUTH"
         elif type(turn) is MessageTurn:
-            astray = ""
+            replies_unreliable = ""
     return stray, texts
 
 
-def _hide_in_unknown(turn: CommandTurn, verb: str, argument: str, hider: Hider) -> None:
+def _hide_in_unknown(turn: CommandTurn, verb: str, argument: str, hider: SecretHider) -> None:
     """A line that is no command of SMTP: of another protocol, or misspelled."""
     if verb in _PASSWORD_VERBS:
         turn.argument = hider.hide(argument) if argument else turn.argument
@@ -135,7 +135,7 @@ def _like_an_answer(verb: str, argument: str) -> bool:
     return verb.endswith("=") or (len(verb) >= 12 and any(c.isdigit() for c in verb))
 
 
-def _hide_in_replies(dialogue: list[Turn], hider: Hider, stray: set[int]) -> None:
+def _hide_in_replies(dialogue: list[Turn], hider: SecretHider, stray: set[int]) -> None:
     logins = bool(stray) or any(_is_login(turn) for turn in dialogue)
     for turn in dialogue:
         if type(turn) is ReplyTurn:
@@ -153,7 +153,7 @@ def _is_login(turn: Turn) -> bool:
     return type(turn) is AuthTurn or (type(turn) is CommandTurn and turn.verb == "AUTH")
 
 
-def _hide_in_finding(finding: Finding, dialogue: list[Turn], hider: Hider, stray: set[int]) -> None:
+def _hide_in_finding(finding: Finding, dialogue: list[Turn], hider: SecretHider, stray: set[int]) -> None:
     text = finding.evidence
     if not text:
         return

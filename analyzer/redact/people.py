@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..model import AuthTurn, CommandTurn, Endpoint, MalformedTurn, MessageTurn, ReplyTurn
 from .credentials import VERBS
-from .pseudonyms import Told
+from .pseudonyms import KnownPeople
 from .secret_patterns import hidden
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _FIELD = re.compile(r"([!-9;-~]{1,76}[ \t]*:)(.*)", re.DOTALL)
 
 def hide_people(connection: Connection, pseudonyms: Pseudonyms) -> None:
     """Mailboxes, subjects, message ids, names and addresses of clients: pseudonyms in their place."""
-    told = Told()
+    told = KnownPeople()
     _tell(connection, pseudonyms, told)
     pattern = told.pattern()
 
@@ -84,7 +84,7 @@ def _address(address: str | None, pseudonyms: Pseudonyms) -> str | None:
     return pseudonyms.mailboxes(address) if "@" in address else pseudonyms.of("user", address)
 
 
-def _tell(connection: Connection, pseudonyms: Pseudonyms, told: Told) -> None:
+def _tell(connection: Connection, pseudonyms: Pseudonyms, told: KnownPeople) -> None:
     """What this connection calls people and their machines."""
     address = connection.client.address
     told.add(address, pseudonyms.address(address))

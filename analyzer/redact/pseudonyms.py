@@ -17,7 +17,7 @@ from hashlib import blake2s
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from secrets import token_bytes
 
-__all__ = ["Pseudonyms", "Told"]
+__all__ = ["KnownPeople", "Pseudonyms"]
 
 # A word of a local part, quoted or not, with the at sign behind it if it is one. Whole words are taken one after the
 # other, so that a long one is looked at once.
@@ -98,7 +98,7 @@ class Pseudonyms:
         ).digest()
 
 
-class Told:
+class KnownPeople:
     """What one connection has told of people: values to be replaced wherever they stand."""
 
     def __init__(self) -> None:

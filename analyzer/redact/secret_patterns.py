@@ -17,51 +17,51 @@ import re
 from base64 import b64decode
 from binascii import Error as NotBase64
 
-from ...dissectors.lazy_regex import Pattern
+from ...dissectors.lazy_regex import LazyPattern
 
-__all__ = ["Hider", "hidden"]
+__all__ = ["SecretHider", "hidden"]
 
-_ESCAPE = Pattern(r"\\x[0-9a-f]{2}")
-_SHOWN_MARK = Pattern(r"\[\d+ bytes? not shown\]")
+_ESCAPE = LazyPattern(r"\\x[0-9a-f]{2}")
+_SHOWN_MARK = LazyPattern(r"\[\d+ bytes? not shown\]")
 
 # Mechanism names of the IANA registry and of old servers. Another word behind AUTH may be a response whose mechanism
 # was left out, unless it is letters of one case, which base64 and good passwords are not.
-_MECHANISM = Pattern(
+_MECHANISM = LazyPattern(
     r"(?:PLAIN|LOGIN|CRAM-MD5|DIGEST-MD5|SCRAM-[A-Z0-9-]{1,16}|NTLM|MSN|GSSAPI|GSS-SPNEGO|GS2-[A-Z0-9-]{1,16}|XOAUTH2?"
     r"|OAUTHBEARER|OAUTH10A|EXTERNAL|ANONYMOUS|KERBEROS_V[45]|SKEY|OTP|SECURID|SXOVER-PLUS|EAP-AES128(?:-PLUS)?"
     r"|OPENID20|SAML20(?:EC)?|ECDSA-[A-Z0-9-]{1,16}|9798-[A-Z0-9-]{1,16}|PASSDSS-[A-Z0-9-]{1,16}|HT-[A-Z0-9-]{1,16}"
     r"|XYMCOOKIE(?:B64)?)(?![A-Z0-9+/=])",
     re.IGNORECASE,
 )
-_ONE_CASE = Pattern(r"(?:[A-Z][A-Z_-]{1,19}|[a-z][a-z_-]{1,19})(?![A-Za-z0-9+/=])")
+_ONE_CASE = LazyPattern(r"(?:[A-Z][A-Z_-]{1,19}|[a-z][a-z_-]{1,19})(?![A-Za-z0-9+/=])")
 
 _GAP = r"(?:[ \t:=,;\"'<(]|\\x[0-9a-f]{2})"
 # AUTH and what follows it; a host or a mailbox of that name has other punctuation behind it.
-_AUTH = Pattern(rf"(?<![A-Za-z0-9-])(X?AUTH(?:ENTICATE|INFO)?)({_GAP}+)(.*)", re.IGNORECASE | re.DOTALL)
-_AUTH_GLUED = Pattern(
+_AUTH = LazyPattern(rf"(?<![A-Za-z0-9-])(X?AUTH(?:ENTICATE|INFO)?)({_GAP}+)(.*)", re.IGNORECASE | re.DOTALL)
+_AUTH_GLUED = LazyPattern(
     rf"(?<![A-Za-z0-9-])(AUTH)((?:PLAIN|LOGIN|CRAM-MD5|XOAUTH2|OAUTHBEARER|NTLM){_GAP}+)(.*)", re.IGNORECASE | re.DOTALL
 )
 # A header of HTTP: all that follows.
-_REST_OF_LINE = Pattern(r"((?:authorization|cookie|x-api-key|x-auth-token)[ \t]*[:=][ \t]*)(.+)", re.IGNORECASE)
+_REST_OF_LINE = LazyPattern(r"((?:authorization|cookie|x-api-key|x-auth-token)[ \t]*[:=][ \t]*)(.+)", re.IGNORECASE)
 # A named value: as far as it goes.
-_NAMED = Pattern(
+_NAMED = LazyPattern(
     r"((?:passw(?:or)?d|passwd|passphrase|pwd|passwort|secret|token|api_?key|urlauth|bearer|basic)"
     r"[\"']?[ \t]*[=:][ \t]*[\"']?)([^\s&;\"'<>]+)",
     re.IGNORECASE,
 )
-_USERINFO = Pattern(r"(://[^\s/@:]{0,128}:)([^\s/@]{1,256})(?=@)")
+_USERINFO = LazyPattern(r"(://[^\s/@:]{0,128}:)([^\s/@]{1,256})(?=@)")
 # Commands of POP3, IMAP, FTP and NNTP with a password in them, at the beginning of a line or behind an IMAP tag.
-_LOGIN = Pattern(r"^((?:[A-Za-z0-9.]{1,12}[ \t]+)?(?:PASS|APOP|LOGIN)[ \t]+)(.+)", re.IGNORECASE)
-_ENCODED = Pattern(r"[A-Za-z0-9+/_-]{8,}={0,2}")
-_SEPARATORS = Pattern(r"(?:[=:&;,\"'<>]|\\x[0-9a-f]{2})+")
-_MAIL = Pattern(r"(?:MAIL|SEND|SAML|SOML)\b|FROM:", re.IGNORECASE)
+_LOGIN = LazyPattern(r"^((?:[A-Za-z0-9.]{1,12}[ \t]+)?(?:PASS|APOP|LOGIN)[ \t]+)(.+)", re.IGNORECASE)
+_ENCODED = LazyPattern(r"[A-Za-z0-9+/_-]{8,}={0,2}")
+_SEPARATORS = LazyPattern(r"(?:[=:&;,\"'<>]|\\x[0-9a-f]{2})+")
+_MAIL = LazyPattern(r"(?:MAIL|SEND|SAML|SOML)\b|FROM:", re.IGNORECASE)
 _HARMLESS = frozenset(
     ("plain", "login", "basic", "bearer", "password", "passwd", "username", "token", "secret", "oauth2", "internal")
 )
 MIN_WORD = 5  # shorter ones are in too many other words
 MAX_WORDS = 64
 MAX_MARK = 64  # characters of a text that the dialogue has shortened already
-_GUARD = Pattern(
+_GUARD = LazyPattern(
     r"auth|pass|pwd|secret|token|cookie|key|bearer|basic|login|://|[A-Za-z0-9+/]{16}|[A-Za-z0-9+/]{6}=", re.IGNORECASE
 )
 
@@ -72,7 +72,7 @@ def hidden(text: str) -> str:
     return f"[{count} {'byte' if count == 1 else 'bytes'} not shown]"
 
 
-class Hider:
+class SecretHider:
     """Hides secrets in the texts of one connection. ``words``: what was hidden, to be found where it is echoed."""
 
     def __init__(self) -> None:

@@ -9,10 +9,10 @@ from .output import plural
 if TYPE_CHECKING:
     from ..model import Capture, Connection
 
-__all__ = ["Quality", "lacks", "read"]
+__all__ = ["CaptureQuality", "lacks", "read"]
 
 
-class Quality:
+class CaptureQuality:
     """Counts over the connections of a run."""
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .capture_quality import Quality
+from .capture_quality import CaptureQuality
 from .output import plural
 from .styled_text import SEVERITIES, SEVERITY_STYLE, SIDE_STYLE, paint
 from .wording import part_of
@@ -26,7 +26,7 @@ class ConciseWriter:
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._quality = Quality()
+        self._quality = CaptureQuality()
 
     def capture(self, capture: Capture) -> None:
         """Say what is wrong with it."""
@@ -53,7 +53,7 @@ def _line(finding: Finding, connection: Connection) -> Line:
     ]
 
 
-def summed_up(quality: Quality, summary: Summary) -> Iterator[Line]:
+def summed_up(quality: CaptureQuality, summary: Summary) -> Iterator[Line]:
     """The counts of a whole run, and what its captures lacked."""
     if not quality.connections:
         yield [("bold", "No SMTP seen.")]

@@ -15,11 +15,11 @@ from .text import heading
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..exchanges.end_of_data_tap import EndView, Seen
+    from ..exchanges.end_of_data_tap import EndView, SeenEnd
     from ..model import Capture, Connection, Summary
     from .output import Output
 
-__all__ = ["EndsWriter"]
+__all__ = ["EndOfDataWriter"]
 
 READER, FRAME, BYTE, MARK = 17, 6, 7, 19  # columns
 # What stands behind these is no secret; AUTH is not among them.
@@ -27,7 +27,7 @@ _HARMLESS = frozenset({b"EHLO", b"HELO", b"LHLO", b"MAIL", b"RCPT", b"DATA", b"B
 _NAMES = {0x0D: "<CR>", 0x0A: "<LF>", 0: "<NUL>"}
 
 
-class EndsWriter:
+class EndOfDataWriter:
     """Prints the messages of each connection when it has ended; ``tap`` is what the audit's options take.
 
     ``everything``: those too about whose end all readers agree. ``only``: the number of the one connection. ``redact``:
@@ -97,7 +97,7 @@ def _lines(views: list[EndView], width: int, redact: Redact) -> Iterator[Line]:
         yield []
 
 
-def _row(one: Seen, width: int, redact: Redact) -> Line:
+def _row(one: SeenEnd, width: int, redact: Redact) -> Line:
     ending = one.ending
     name = f"    {ending.reader:<{READER}}"
     if ending.end < 0:

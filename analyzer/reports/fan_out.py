@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from ..model import Capture, Connection, Summary
     from .output import Output, Writer
 
-__all__ = ["FanOut", "Flushed"]
+__all__ = ["FanOut", "JoinedOutputs"]
 
 _Item = TypeVar("_Item")
 
 
-class Flushed:
+class JoinedOutputs:
     """The outputs of several writers as one. ``terminal``: one of them is. One whose reader has gone is left out from
     then on; the last one's going is told."""
 

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..._version import __version__
-from ..enums import Form
+from ..enums import ReportFormat
 from ..errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Format(NamedTuple):
     always installed, and the extra of smtpwire that brings it. ``headers``: it shows more fields of messages' headers.
     """
 
-    form: Form
+    form: ReportFormat
     suffixes: tuple[str, ...]
     stream: Stream | None = None
     place: Place | None = None
@@ -158,29 +158,29 @@ def _parquet(path: Path, style: Style) -> AbstractContextManager[Writer]:
 
 
 _ALL = (
-    Format(Form.TEXT, (".txt", ".log"), _text),
-    Format(Form.JSON, (".json",), _json),
-    Format(Form.NDJSON, (".ndjson", ".jsonl", ".json"), _ndjson),
-    Format(Form.HTML, (".html", ".htm"), _html),
-    Format(Form.MARKDOWN, (".md", ".markdown"), _markdown),
-    Format(Form.SARIF, (".sarif", ".json"), _sarif),
-    Format(Form.JUNIT, (".xml",), _junit),
-    Format(Form.GITHUB, (".txt",), _github),
-    Format(Form.EVE, (".json", ".ndjson", ".jsonl", ".log"), _eve, headers=True),
-    Format(Form.ECS, (".json", ".ndjson", ".jsonl", ".log"), _ecs, headers=True),
-    Format(Form.ZEEK, (".log", ".json", ".ndjson", ".jsonl"), _zeek, _zeek_logs, headers=True),
-    Format(Form.CSV, (".csv",), _csv),
-    Format(Form.SQLITE, (".db", ".sqlite", ".sqlite3"), place=_sqlite),
-    Format(Form.PARQUET, (".parquet",), place=_parquet, module="pyarrow", extra="parquet"),
+    Format(ReportFormat.TEXT, (".txt", ".log"), _text),
+    Format(ReportFormat.JSON, (".json",), _json),
+    Format(ReportFormat.NDJSON, (".ndjson", ".jsonl", ".json"), _ndjson),
+    Format(ReportFormat.HTML, (".html", ".htm"), _html),
+    Format(ReportFormat.MARKDOWN, (".md", ".markdown"), _markdown),
+    Format(ReportFormat.SARIF, (".sarif", ".json"), _sarif),
+    Format(ReportFormat.JUNIT, (".xml",), _junit),
+    Format(ReportFormat.GITHUB, (".txt",), _github),
+    Format(ReportFormat.EVE, (".json", ".ndjson", ".jsonl", ".log"), _eve, headers=True),
+    Format(ReportFormat.ECS, (".json", ".ndjson", ".jsonl", ".log"), _ecs, headers=True),
+    Format(ReportFormat.ZEEK, (".log", ".json", ".ndjson", ".jsonl"), _zeek, _zeek_logs, headers=True),
+    Format(ReportFormat.CSV, (".csv",), _csv),
+    Format(ReportFormat.SQLITE, (".db", ".sqlite", ".sqlite3"), place=_sqlite),
+    Format(ReportFormat.PARQUET, (".parquet",), place=_parquet, module="pyarrow", extra="parquet"),
 )
 
-FORMATS: dict[Form, Format] = {one.form: one for one in _ALL}
+FORMATS: dict[ReportFormat, Format] = {one.form: one for one in _ALL}
 """Every format by its name."""
 
 # What a name says by itself. The others (.json of SARIF, say) go with a format that is named beside it.
 _GUESSES = {suffix: one.form for one in reversed(_ALL) for suffix in one.suffixes if suffix not in {".txt", ".log"}}
 
 
-def guessed(path: Path) -> Form | None:
+def guessed(path: Path) -> ReportFormat | None:
     """The format that the name of a file stands for; None if it could be any."""
     return _GUESSES.get(path.suffix.lower())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..model import Connection, Finding
 
-__all__ = ["MAX_GROUPS", "MAX_HOSTS", "Fold", "Group", "alike", "fold"]
+__all__ = ["MAX_GROUPS", "MAX_HOSTS", "ConnectionGroup", "FoldedFinding", "alike", "fold"]
 
 # Kinds of connections with findings that are told apart in one report. Memory grows with kinds, not with connections.
 MAX_GROUPS = 500
@@ -27,16 +27,16 @@ NAMED_IDS = 6
 
 
 @dataclass(slots=True)
-class Fold:
+class FoldedFinding:
     """A finding, the equal ones behind it, and what follows from all of them."""
 
     finding: Finding
     again: list[Finding] = field(default_factory=list)
-    follows: list[Fold] = field(default_factory=list)
+    follows: list[FoldedFinding] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Group:
+class ConnectionGroup:
     """Connections with the same findings, between whichever hosts; the first stands for all."""
 
     first: Connection
@@ -65,7 +65,7 @@ def alike(connection: Connection) -> tuple[object, ...]:
     return connection.profile, connection.tls, findings
 
 
-def fold(findings: Sequence[Finding]) -> list[Fold]:
+def fold(findings: Sequence[Finding]) -> list[FoldedFinding]:
     """``findings`` of one connection: root causes in order of frames, below each all that follows from it."""
     # A chain of causes is as long as a hostile client wants; its first link is of interest, so one level is kept.
     roots = list(range(len(findings)))
@@ -86,9 +86,9 @@ def fold(findings: Sequence[Finding]) -> list[Fold]:
     return folds
 
 
-def _equal(findings: Sequence[Finding], indexes: Sequence[int]) -> tuple[list[Fold], dict[int, int]]:
+def _equal(findings: Sequence[Finding], indexes: Sequence[int]) -> tuple[list[FoldedFinding], dict[int, int]]:
     """Fold equal findings among ``indexes``; also tells in which fold each index went."""
-    folds: list[Fold] = []
+    folds: list[FoldedFinding] = []
     home: dict[int, int] = {}
     said: dict[tuple[object, ...], int] = {}
     shown: dict[tuple[object, ...], list[int]] = {}
@@ -102,7 +102,7 @@ def _equal(findings: Sequence[Finding], indexes: Sequence[int]) -> tuple[list[Fo
         if number is None:
             number = said[*kind, finding.message] = len(folds)
             before.append(number)
-            folds.append(Fold(finding))
+            folds.append(FoldedFinding(finding))
         else:
             folds[number].again.append(finding)
         home[index] = number

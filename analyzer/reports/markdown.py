@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from .capture_quality import Quality, read
-from .grouping import Fold, Group, alike, fold
+from .capture_quality import CaptureQuality, read
+from .grouping import ConnectionGroup, FoldedFinding, alike, fold
 from .output import Output, plural
 from .styled_text import SEVERITIES
 from .text import address, when
@@ -47,8 +47,8 @@ class MarkdownWriter:
     def __init__(self, output: Output) -> None:
         self._output = output
         self._captures: list[Capture] = []
-        self._quality = Quality()
-        self._groups: dict[tuple[object, ...], Group] = {}
+        self._quality = CaptureQuality()
+        self._groups: dict[tuple[object, ...], ConnectionGroup] = {}
         self._unlisted = 0
         self._names: dict[str, str] = {}
 
@@ -68,7 +68,7 @@ class MarkdownWriter:
         if group is not None:
             group.add(connection)
         elif len(self._groups) < MAX_GROUPS:
-            self._groups[kind] = Group(replace(connection, dialogue=[], messages=[]))
+            self._groups[kind] = ConnectionGroup(replace(connection, dialogue=[], messages=[]))
         else:
             self._unlisted += 1
 
@@ -161,7 +161,7 @@ def _seen(summary: Summary) -> str:
     return f"{plural(summary.connections, 'connection')} and {plural(summary.messages, 'message')}"
 
 
-def _connection(group: Group, *, several: bool) -> Iterator[str]:
+def _connection(group: ConnectionGroup, *, several: bool) -> Iterator[str]:
     connection = group.first
     client, server = code(address(connection.client)), code(address(connection.server))
     yield ""
@@ -180,7 +180,7 @@ def _connection(group: Group, *, several: bool) -> Iterator[str]:
         yield f"- {plural(len(folds) - MAX_FOLDS, 'more finding')} of this connection"
 
 
-def _fold(one: Fold, parts: Sequence[Part], indent: str) -> Iterator[str]:
+def _fold(one: FoldedFinding, parts: Sequence[Part], indent: str) -> Iterator[str]:
     finding = one.finding
     again = f" and {plural(len(one.again), 'more')}" if one.again else ""
     yield f"{indent}- {_label(finding)}, {prose(place(finding, parts))}{again}  "

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from .capture_quality import Quality, read
-from .grouping import MAX_GROUPS, MAX_HOSTS, Fold, Group, alike, fold
+from .capture_quality import CaptureQuality, read
+from .grouping import MAX_GROUPS, MAX_HOSTS, ConnectionGroup, FoldedFinding, alike, fold
 from .output import Output, plural
 from .styled_text import SEVERITIES, SEVERITY_STYLE, SIDE_STYLE, Line, clip, paint, wrapped
 from .wording import frame, place, remarks, where
@@ -37,10 +37,10 @@ class TextWriter:
     def __init__(self, output: Output) -> None:
         self._output = output
         self._captures: list[Capture] = []
-        self._groups: dict[tuple[object, ...], Group] = {}
+        self._groups: dict[tuple[object, ...], ConnectionGroup] = {}
         self._unlisted = 0
         self._names: dict[str, str] = {}
-        self._quality = Quality()
+        self._quality = CaptureQuality()
 
     def capture(self, capture: Capture) -> None:
         """Keep it."""
@@ -58,7 +58,7 @@ class TextWriter:
         if group is not None:
             group.add(connection)
         elif len(self._groups) < MAX_GROUPS:
-            self._groups[kind] = Group(replace(connection, dialogue=[], messages=[]))
+            self._groups[kind] = ConnectionGroup(replace(connection, dialogue=[], messages=[]))
         else:
             self._unlisted += 1
 
@@ -83,7 +83,7 @@ class TextWriter:
         yield from _summary(summary, self._names)
 
 
-def _quality(quality: Quality, width: int) -> Iterator[Line]:
+def _quality(quality: CaptureQuality, width: int) -> Iterator[Line]:
     if not quality.connections:
         yield [("bold", "No SMTP seen")]
         yield from wrapped("Is it on another port? --port takes a list of them.", width, "  ")
@@ -134,7 +134,7 @@ def when(time: str) -> str:
     return time[:19].replace("T", " ")
 
 
-def _connection(group: Group, width: int, *, several: bool) -> Iterator[Line]:
+def _connection(group: ConnectionGroup, width: int, *, several: bool) -> Iterator[Line]:
     connection = group.first
     yield from heading(connection, width, several=several)
     if group.count > 1:
@@ -146,7 +146,7 @@ def _connection(group: Group, width: int, *, several: bool) -> Iterator[Line]:
         yield from _fold(one, connection.captures, width, "  ")
 
 
-def _others(group: Group) -> str:
+def _others(group: ConnectionGroup) -> str:
     named = ", ".join(f"#{number}" for number in group.ids)
     more = group.count - 1 - len(group.ids)
     rest = f" and {more:,} more" if more else ""
@@ -159,7 +159,7 @@ def _hosts(hosts: set[str], word: str) -> str:
     return ("at least " if len(hosts) == MAX_HOSTS else "") + plural(len(hosts), word)
 
 
-def _fold(one: Fold, parts: Sequence[Part], width: int, indent: str) -> Iterator[Line]:
+def _fold(one: FoldedFinding, parts: Sequence[Part], width: int, indent: str) -> Iterator[Line]:
     finding = one.finding
     yield [("", indent), *_label(finding), ("dim", f"  {place(finding, parts)}")]
     if finding.evidence:
@@ -178,7 +178,7 @@ def _fold(one: Fold, parts: Sequence[Part], width: int, indent: str) -> Iterator
         yield from _consequence(consequence, parts, width, indent + "  ")
 
 
-def _consequence(one: Fold, parts: Sequence[Part], width: int, indent: str) -> Iterator[Line]:
+def _consequence(one: FoldedFinding, parts: Sequence[Part], width: int, indent: str) -> Iterator[Line]:
     """In short: its cause, which stands above it, is what has to be mended."""
     finding = one.finding
     again = f", {_times(len(one.again))} more" if one.again else ""

@@ -30,16 +30,16 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from ...dissectors.lazy_regex import Pattern
+from ...dissectors.lazy_regex import LazyPattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["Example", "example_ids", "example_of", "readable"]
 
-_REPEATED = Pattern(r"\{([0-9]+) (.)\}")
-_AGAIN = Pattern(r"([0-9]+) x ([CS]: .*)")
-_LOST = Pattern(r"G([CS]) ([0-9]+)")
+_REPEATED = LazyPattern(r"\{([0-9]+) (.)\}")
+_AGAIN = LazyPattern(r"([0-9]+) x ([CS]: .*)")
+_LOST = LazyPattern(r"G([CS]) ([0-9]+)")
 _SIDES = {"C": "client", "S": "server"}
 
 

@@ -16,7 +16,7 @@ from .registry import Evidence, OnContent, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..content.line_lengths import Spot
+    from ..content.line_lengths import Occurrence
     from ..content.mail_data import Content
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
@@ -39,7 +39,7 @@ def line_at(header: bytes, at: int) -> str:
     return printable(header[start : end if end >= 0 else len(header)].rstrip(b"\r")[:100])
 
 
-def _spot(message: str, spot: Spot, evidence: str = "") -> Evidence:
+def _spot(message: str, spot: Occurrence, evidence: str = "") -> Evidence:
     return Evidence(
         message,
         offset=spot.offset,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ...dissectors.lazy_regex import Pattern
+from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.lines.commands import DeviationKind
 from ..exchanges.exchange import Mark, Transaction
 from ..exchanges.state_table import Act
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 _BOM = b"\xef\xbb\xbf"
-_HIGH = Pattern(rb"[\x80-\xff]")
-_TELNET = Pattern(rb"\xff[\xf0-\xfe]")  # IAC and a command (RFC 854)
-_BARE_LF = Pattern(rb"(?<!\r)\n")
-_BARE_CR = Pattern(rb"\r(?!\n)")
-_PATH = Pattern(rb"[ \t]*(?:FROM|TO)[ \t]*:[ \t]*(?:<[^>]*>?|[^ \t]*)", re.IGNORECASE)
-_VALUE = Pattern(rb"=[^ \t]*")
+_HIGH = LazyPattern(rb"[\x80-\xff]")
+_TELNET = LazyPattern(rb"\xff[\xf0-\xfe]")  # IAC and a command (RFC 854)
+_BARE_LF = LazyPattern(rb"(?<!\r)\n")
+_BARE_CR = LazyPattern(rb"\r(?!\n)")
+_PATH = LazyPattern(rb"[ \t]*(?:FROM|TO)[ \t]*:[ \t]*(?:<[^>]*>?|[^ \t]*)", re.IGNORECASE)
+_VALUE = LazyPattern(rb"=[^ \t]*")
 _COMMANDS = frozenset(Act) - {Act.ANSWER}
 
 

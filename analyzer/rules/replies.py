@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...dissectors.deviations import DeviationKind
 from ...dissectors.grammar.abnf import ADDRESS_LITERAL, DOMAIN
-from ...dissectors.lazy_regex import Pattern
+from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.lines.commands import is_base64
 from ...dissectors.lines.replies import parse_reply
 from ...dissectors.printable import printable
@@ -28,11 +28,11 @@ __all__: list[str] = []
 
 MAX_REMEMBERED = 256  # greetings and EHLO replies; a capture of one site has a handful
 
-_DOMAIN = Pattern(DOMAIN)
-_LITERAL = Pattern(ADDRESS_LITERAL)
+_DOMAIN = LazyPattern(DOMAIN)
+_LITERAL = LazyPattern(ADDRESS_LITERAL)
 # RFC 5321 §4.1.1.1: ehlo-line = ehlo-keyword *( SP ehlo-param ); more blanks than one are let pass
 _EHLO_LINE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9-]*+(?: ++[!-~\x80-\xff]++)*+ *+").fullmatch
-_SUPPORTED = Pattern(rb"(?:NTLM|GSSAPI|GSS-SPNEGO) supported", re.IGNORECASE)
+_SUPPORTED = LazyPattern(rb"(?:NTLM|GSSAPI|GSS-SPNEGO) supported", re.IGNORECASE)
 
 
 def _wrong(x: Exchange, kind: DeviationKind) -> list[Deviation]:

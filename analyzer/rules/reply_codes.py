@@ -45,7 +45,7 @@ def _judged(x: Exchange, talk: Conversation) -> bool:
         and before.sure
         and x.sure
         and not x.doubted
-        and not talk.astray
+        and not talk.replies_unreliable
         and x.act not in _NO_COMMAND
         and before.phase not in _NO_SERVICE
         and not (talk.session.due and talk.session.due[0].marks & _HURRIED)

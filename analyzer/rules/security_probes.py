@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ...dissectors.lazy_regex import Pattern
+from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.printable import printable
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act
@@ -27,9 +27,9 @@ MAX_CHUNK = (1 << 63) - 1
 
 # Ways to write "deliver to that other host" into a local-part: user%host, host!user, "user@host".
 _RELAYED = (
-    Pattern(rb"%[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*+\.?\Z"),
-    Pattern(rb"\A[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*!."),
-    Pattern(rb'\A".*@.*"\Z', re.DOTALL),
+    LazyPattern(rb"%[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*+\.?\Z"),
+    LazyPattern(rb"\A[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*!."),
+    LazyPattern(rb'\A".*@.*"\Z', re.DOTALL),
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ...dissectors.lazy_regex import Pattern
+from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.printable import printable
 from ..content.octet_checks import Flaw
 from ..exchanges.attack_marks import hidden_command
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 _NAMES = {"\r": "<CR>", "\n": "<LF>", "\0": "<NUL>"}
-_LINE_ENDS = Pattern(rb"\r\n|\r|\n")
-_MORE = Pattern(rb"(?:\r\n|\n|\r)\x00*\.\x00*(?=\r\n|\n|\r)")
-_FIRST = Pattern(rb"(?:MAIL FROM:|RCPT TO:|(?:EHLO|HELO)(?: |\n)|(?:RSET|DATA)[ \t]*\n|BDAT +[0-9])", re.IGNORECASE)
-_MAIL = Pattern(rb"^MAIL FROM:", re.IGNORECASE | re.MULTILINE)
-_RCPT = Pattern(rb"^RCPT TO:", re.IGNORECASE | re.MULTILINE)
-_COMMAND = Pattern(rb"^(MAIL FROM|RCPT TO|EHLO|HELO|LHLO|RSET|DATA|BDAT|QUIT)\b", re.IGNORECASE | re.MULTILINE)
-_FIELD_BEHIND_LF = Pattern(rb"(?<!\r)\n([!-9;-~]+):")
-_FIELD_BEHIND_CR = Pattern(rb"\r(?!\n)([!-9;-~]+):")
+_LINE_ENDS = LazyPattern(rb"\r\n|\r|\n")
+_MORE = LazyPattern(rb"(?:\r\n|\n|\r)\x00*\.\x00*(?=\r\n|\n|\r)")
+_FIRST = LazyPattern(rb"(?:MAIL FROM:|RCPT TO:|(?:EHLO|HELO)(?: |\n)|(?:RSET|DATA)[ \t]*\n|BDAT +[0-9])", re.IGNORECASE)
+_MAIL = LazyPattern(rb"^MAIL FROM:", re.IGNORECASE | re.MULTILINE)
+_RCPT = LazyPattern(rb"^RCPT TO:", re.IGNORECASE | re.MULTILINE)
+_COMMAND = LazyPattern(rb"^(MAIL FROM|RCPT TO|EHLO|HELO|LHLO|RSET|DATA|BDAT|QUIT)\b", re.IGNORECASE | re.MULTILINE)
+_FIELD_BEHIND_LF = LazyPattern(rb"(?<!\r)\n([!-9;-~]+):")
+_FIELD_BEHIND_CR = LazyPattern(rb"\r(?!\n)([!-9;-~]+):")
 MAX_NAMED = 6
 
 

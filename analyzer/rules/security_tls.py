@@ -12,7 +12,7 @@ from ...dissectors.lines.commands import parse_command
 from ...dissectors.printable import printable
 from ..exchanges.attack_marks import is_masked
 from ..exchanges.exchange import Mark
-from ..exchanges.starttls_history import Offer, plain_offer
+from ..exchanges.starttls_history import StartTlsOffer, plain_offer
 from ..exchanges.state_table import Act, Phase
 from ..exchanges.turns import shown_argument
 from .registry import Evidence, OnExchange, rule
@@ -297,7 +297,7 @@ def starttls_vanished(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     key = plain.key(talk.record.server, talk.record.client.address)
     servers = talk.judge.servers
     if plain.listed:
-        servers.offered(key, Offer(talk.record.id, x.reply_time_ns, x.reply_frame))
+        servers.offered(key, StartTlsOffer(talk.record.id, x.reply_time_ns, x.reply_frame))
         return
     offer = servers.last_offer(key, x.reply_time_ns)
     if offer is not None and offer.connection != talk.record.id and "SEC633" not in talk.counts:

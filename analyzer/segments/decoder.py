@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 from ..limits import DEFAULT_LIMITS, Limits
 from .defragment import Defragmenter
-from .ip_tcp import Found, Fragment, SegmentFields, Verdict
+from .ip_tcp import Found, Fragment, SegmentFields, SkipReason
 from .ip_tcp import decode as decode_raw
 from .link_layers import LINKS, RAW, link_name
 
@@ -152,8 +152,8 @@ class SegmentDecoder:
             links = self.tally.unknown_links
             links[link_type] = links.get(link_type, 0) + 1
             return
-        found = decode_raw(link_type, data, original_length) if self.raw else Verdict.DECLINED
-        if found is Verdict.DECLINED:
+        found = decode_raw(link_type, data, original_length) if self.raw else SkipReason.DECLINED
+        if found is SkipReason.DECLINED:
             self.tally.scapy += 1
             found = self._dissect(link_type, data, original_length)
         else:
@@ -179,12 +179,12 @@ class SegmentDecoder:
                 return
             packet = _packet(found.addresses, *whole)
             length = len(packet) + whole[1]
-            found = decode_raw(RAW, packet, length) if self.raw else Verdict.DECLINED
-            if found is Verdict.DECLINED:
+            found = decode_raw(RAW, packet, length) if self.raw else SkipReason.DECLINED
+            if found is SkipReason.DECLINED:
                 found = self._dissect(RAW, packet, length)
         if isinstance(found, tuple):
             self._deliver(found, number, time_ns)
-        elif found is not Verdict.OTHER:
+        elif found is not SkipReason.OTHER:
             self.tally.undecoded(number)
 
     def _deliver(self, found: SegmentFields, number: int, time_ns: int) -> None:

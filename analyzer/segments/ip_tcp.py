@@ -34,7 +34,7 @@ __all__ = [
     "Found",
     "Fragment",
     "SegmentFields",
-    "Verdict",
+    "SkipReason",
     "decode",
 ]
 
@@ -72,7 +72,7 @@ class Fragment(msgspec.Struct, frozen=True):
     length: int
 
 
-class Verdict(Enum):
+class SkipReason(Enum):
     """Why a frame gives neither segment nor fragment."""
 
     OTHER = "other"
@@ -80,11 +80,11 @@ class Verdict(Enum):
     DECLINED = "declined"
 
 
-_NO_TCP: Final = Verdict.OTHER
-_BROKEN: Final = Verdict.BROKEN
-_DECLINED: Final = Verdict.DECLINED
+_NO_TCP: Final = SkipReason.OTHER
+_BROKEN: Final = SkipReason.BROKEN
+_DECLINED: Final = SkipReason.DECLINED
 
-Found = SegmentFields | Fragment | Verdict
+Found = SegmentFields | Fragment | SkipReason
 
 # RFC 791 §3.1: version and header length, total length, identification, flags and fragment offset, protocol
 _ipv4_header = Struct("!BxHHHxB").unpack_from
@@ -157,7 +157,7 @@ def _ipv6(data: bytes, at: int, length: int, depth: int) -> Found:
     return _tcp(data, body, end, data[at + 8 : at + 40])
 
 
-def _tcp(data: bytes, at: int, end: int, addresses: bytes) -> SegmentFields | Verdict:
+def _tcp(data: bytes, at: int, end: int, addresses: bytes) -> SegmentFields | SkipReason:
     captured = len(data)
     if captured < at + TCP_HEADER:
         return _BROKEN

@@ -37,7 +37,7 @@ from scapy.layers.l2 import GRE, CookedLinux, CookedLinuxV2, Dot1Q, Ether
 from scapy.layers.ppp import HDLC, PPP, PPPoE
 from scapy.packet import Packet, Raw
 
-from .ip_tcp import EXTENSIONS, FEW, TCP_HEADER, TUNNEL_PORTS, Found, Fragment, Verdict
+from .ip_tcp import EXTENSIONS, FEW, TCP_HEADER, TUNNEL_PORTS, Found, Fragment, SkipReason
 from .link_layers import IPV4, LINKS, OTHER, VLAN_TYPES
 
 __all__ = ["decode"]
@@ -65,11 +65,11 @@ def decode(link_type: int, data: bytes, length: int) -> Found:
     """As ``network.decode``, for everything that Scapy can open. Raises nothing."""
     root, at = _root(link_type, data)
     if root is None:
-        return Verdict.OTHER
+        return SkipReason.OTHER
     try:
         return _Walk(data, max(length, len(data))).run(root, at)
     except Exception:  # Scapy promises nothing for hostile bytes; a frame with IP in it is counted as undecodable
-        return Verdict.OTHER if LINKS[link_type](data)[0] == OTHER else Verdict.BROKEN
+        return SkipReason.OTHER if LINKS[link_type](data)[0] == OTHER else SkipReason.BROKEN
 
 
 def _root(link_type: int, data: bytes) -> tuple[type[Packet] | None, int]:
@@ -104,16 +104,16 @@ class _Walk:
             if type(layer) is TCP:
                 return self._segment(layer, at)
             if isinstance(layer, _QUOTED) or (type(layer) is UDP and layer.dport not in TUNNEL_PORTS):
-                return Verdict.OTHER
+                return SkipReason.OTHER
             if self.depth > FEW and self._is_tunnel(layer, at):
-                return Verdict.OTHER
+                return SkipReason.OTHER
             if isinstance(layer, IP | IPv6 | IPv6ExtHdrFragment):
                 found = self._network(layer, at)
                 if found is not None:
                     return found
             at += _size(layer)
             outer, kind = layer, layer.guess_payload_class(self.data[at : at + _HEADER])
-        return Verdict.BROKEN if _announces_more(outer) else Verdict.OTHER
+        return SkipReason.BROKEN if _announces_more(outer) else SkipReason.OTHER
 
     def _open(self, kind: type[Packet], at: int, outer: Packet | None) -> Packet | None:
         """The header at ``at``. None: there is none."""
@@ -139,25 +139,25 @@ class _Walk:
                 return None
             body = at + 8
             if self.end < body:
-                return Verdict.BROKEN
+                return SkipReason.BROKEN
             return self._fragment(layer.nh, layer.id, layer.offset * 8, bool(layer.m), body)
         self.depth += 1
         if isinstance(layer, IPv6):
             if layer.version != 6:
-                return Verdict.BROKEN
+                return SkipReason.BROKEN
             self.addresses = inet_pton(AF_INET6, layer.src) + inet_pton(AF_INET6, layer.dst)
             length = int.from_bytes(self.data[at + 4 : at + 6], "big")
             self.end = at + 40 + length if length else self.length
             return None
         if layer.version != 4 or layer.ihl < 5:
-            return Verdict.BROKEN
+            return SkipReason.BROKEN
         self.addresses = inet_pton(AF_INET, layer.src) + inet_pton(AF_INET, layer.dst)
         self.end = at + layer.len if layer.len else self.length
         if not layer.frag and not layer.flags.MF:
             return None
         body = at + layer.ihl * 4
         if self.end < body:
-            return Verdict.BROKEN
+            return SkipReason.BROKEN
         return self._fragment(layer.proto, layer.id, layer.frag * 8, bool(layer.flags.MF), body)
 
     def _fragment(self, protocol: int, identification: int, offset: int, more: bool, body: int) -> Fragment:
@@ -168,7 +168,7 @@ class _Walk:
         captured = len(self.data)
         start = at + tcp.dataofs * 4
         if not self.addresses or captured < at + TCP_HEADER or tcp.dataofs < 5 or start > self.end:
-            return Verdict.BROKEN
+            return SkipReason.BROKEN
         flow = self.addresses + tcp.sport.to_bytes(2, "big") + tcp.dport.to_bytes(2, "big")
         missing = self.end - max(start, captured) if self.end > captured else 0
         return flow, tcp.seq, tcp.ack, int(tcp.flags) & 0xFF, self.data[start : self.end], missing

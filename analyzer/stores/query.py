@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["Answer", "ask", "loaded", "temporary"]
+__all__ = ["QueryResult", "ask", "loaded", "temporary"]
 
 # Reading, calculating, and WITH RECURSIVE; neither ATTACH nor PRAGMA nor anything that writes.
 _ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
@@ -24,7 +24,7 @@ _HINT = "smtpwire query --schema lists the tables"
 Value = str | int | float | bytes | None
 
 
-class Answer:
+class QueryResult:
     """Names of the columns, and the rows as they are asked for. Going through them raises UsageError."""
 
     def __init__(self, cursor: sqlite3.Cursor, sql: str) -> None:
@@ -41,7 +41,7 @@ class Answer:
             raise _failed(error, self._sql) from error
 
 
-def ask(database: sqlite3.Connection, sql: str) -> Answer:
+def ask(database: sqlite3.Connection, sql: str) -> QueryResult:
     """The answer to ``sql``. Raises UsageError for what is no SELECT, and what SQLite does not understand."""
     database.set_authorizer(_authorize)
     # Called from inside SQLite's machine, it lets Python see Ctrl-C, which then ends the statement.
@@ -53,7 +53,7 @@ def ask(database: sqlite3.Connection, sql: str) -> Answer:
         raise _failed(error, sql) from error
     if cursor.description is None:
         raise UsageError("no question", display_path(sql), "write a SELECT")
-    return Answer(cursor, sql)
+    return QueryResult(cursor, sql)
 
 
 def temporary() -> sqlite3.Connection:

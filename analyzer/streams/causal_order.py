@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 from .stream import PIECE
 
 if TYPE_CHECKING:
-    from .stream import Flow, How, Queued, Stream
+    from .stream import Flow, How, QueuedEvent, Stream
 
 __all__ = ["emit", "pump"]
 
 
-def emit(stream: Stream, item: Queued) -> None:
+def emit(stream: Stream, item: QueuedEvent) -> None:
     """What is next of ``stream``: hand it on, or keep it until the peer has come as far."""
     if not stream.queue and _ready(stream.peer, item.needs):
         rest = _deliver(stream, item)
@@ -46,7 +46,7 @@ def _ready(peer: Stream, needs: int) -> bool:
     return needs <= sent or needs > peer.top or sent == peer.fin or peer.next < 0
 
 
-def _deliver(stream: Stream, item: Queued) -> Queued | None:
+def _deliver(stream: Stream, item: QueuedEvent) -> QueuedEvent | None:
     """Hand on ``item``; returns what of it has to wait: the part of a gap behind something of the peer."""
     if item.kind == "data":
         stream.deliver(item.payload, item.offset, item.frame, item.time_ns, item.needs)

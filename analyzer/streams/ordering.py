@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from .causal_order import emit
-from .stream import M32, PIECE, SANE_AHEAD, Held, Queued, Run, Stream
+from .stream import M32, PIECE, SANE_AHEAD, HeldRun, HeldSegment, QueuedEvent, Stream
 
 __all__ = [
     "RECENT_BYTES",
@@ -49,7 +49,7 @@ def put(stream: Stream, start: int, payload: bytes, needs: int, frame: int, time
     if (stream.fin >= 0 and start >= stream.fin) or start + len(payload) >= offset + SANE_AHEAD:
         return
     if start > offset or (stream.held and start + len(payload) > stream.held[0].start):
-        _hold(stream, Held(start, start + len(payload), payload, needs, frame, time_ns))
+        _hold(stream, HeldSegment(start, start + len(payload), payload, needs, frame, time_ns))
     else:
         _take(stream, payload, needs, frame, time_ns)
     drain(stream)
@@ -62,7 +62,7 @@ def _take(stream: Stream, payload: bytes, needs: int, frame: int, time_ns: int) 
     stream.offset = offset + len(payload)
     stream.recent.append(payload)
     trim(stream.recent)
-    emit(stream, Queued("data", needs, payload, offset, len(payload), frame, time_ns))
+    emit(stream, QueuedEvent("data", needs, payload, offset, len(payload), frame, time_ns))
 
 
 def lose(stream: Stream, length: int, frame: int, time_ns: int) -> None:
@@ -72,10 +72,10 @@ def lose(stream: Stream, length: int, frame: int, time_ns: int) -> None:
     stream.offset = offset + length
     stream.top = max(stream.top, stream.offset)
     stream.recent.clear()
-    emit(stream, Queued("gap", -1, b"", offset, length, frame, time_ns))
+    emit(stream, QueuedEvent("gap", -1, b"", offset, length, frame, time_ns))
 
 
-def _hold(stream: Stream, new: Held) -> None:
+def _hold(stream: Stream, new: HeldSegment) -> None:
     """Keep a later segment; where it overlaps what is held already, the first bytes win."""
     if not stream.held or stream.ahead is None:
         stream.ahead = []
@@ -88,7 +88,7 @@ def _hold(stream: Stream, new: Held) -> None:
     if first and _end(runs[first - 1]) >= start:
         first -= 1
     behind = first
-    fresh = Run(start, bytearray())
+    fresh = HeldRun(start, bytearray())
     told = False
     while behind < len(runs) and runs[behind].start <= new.end:
         run = runs[behind]
@@ -109,7 +109,7 @@ def _hold(stream: Stream, new: Held) -> None:
     runs[first:behind] = [fresh]
 
 
-def _fill(stream: Stream, run: Run, new: Held, until: int) -> None:
+def _fill(stream: Stream, run: HeldRun, new: HeldSegment, until: int) -> None:
     """Bytes of ``new`` from the end of ``run`` up to offset ``until``."""
     start = _end(run)
     if start >= until:
@@ -121,7 +121,7 @@ def _fill(stream: Stream, run: Run, new: Held, until: int) -> None:
     run.payload.extend(piece.payload)
 
 
-def _end(run: Run) -> int:
+def _end(run: HeldRun) -> int:
     return run.start + len(run.payload)
 
 
@@ -159,7 +159,7 @@ def reach_fin(stream: Stream) -> None:
         if stream.held:  # nothing comes behind it
             stream.held, stream.runs, stream.held_bytes = [], None, 0
         needs, frame, time_ns = stream.fin_said
-        emit(stream, Queued("fin", needs, b"", stream.offset, 0, frame, time_ns))
+        emit(stream, QueuedEvent("fin", needs, b"", stream.offset, 0, frame, time_ns))
 
 
 def guess_fin(stream: Stream) -> bool:
@@ -175,7 +175,7 @@ def reach_guessed_fin(stream: Stream, time_ns: int) -> None:
     """Report the end that was not captured: the peer ends too, so nothing more comes."""
     if stream.fin_guessed and not stream.finished:
         stream.finished = True
-        emit(stream, Queued("unseen", -1, b"", stream.offset, 0, stream.top_frame, time_ns))
+        emit(stream, QueuedEvent("unseen", -1, b"", stream.offset, 0, stream.top_frame, time_ns))
 
 
 def revoke_fin(stream: Stream, end: int) -> None:

@@ -35,7 +35,7 @@ from .ordering import (
     trim,
 )
 from .resets import RST, is_doubtful
-from .stream import HALF, M32, SANE_AHEAD, Flow, Kept, Stream, reversed_key
+from .stream import HALF, M32, SANE_AHEAD, Flow, KeptCount, Stream, reversed_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +50,7 @@ FIN = 0x01
 _LATE_NS = 1_000_000_000  # that a SYN may be captured behind what follows it; later it begins something new
 
 
-class _Nobody:
+class _IgnoringListener:
     """Listens to a connection that is followed no further."""
 
     def data(self, payload: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None: ...
@@ -65,7 +65,7 @@ class _Nobody:
         return False
 
 
-_NOBODY = _Nobody()
+_NOBODY = _IgnoringListener()
 
 
 class Reassembler:
@@ -82,7 +82,7 @@ class Reassembler:
         self._closed: dict[bytes, int | None] = {}  # key: isn
         self.ignored: set[bytes] = set()  # of these, what carries something else: sources may leave it out
         self.clock = IdleClock()
-        self.kept = Kept()
+        self.kept = KeptCount()
         self._free = limits.all_held_bytes  # bytes that may be kept before all are weighed
         self.relieved = 0  # connections whose holes were waited for no longer, for what all held together
         self.evicted = 0

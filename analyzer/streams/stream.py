@@ -29,13 +29,13 @@ __all__ = [
     "WINDOW",
     "Deliver",
     "Flow",
-    "Held",
+    "HeldRun",
+    "HeldSegment",
     "How",
-    "Kept",
+    "KeptCount",
     "Listener",
-    "Queued",
+    "QueuedEvent",
     "Reset",
-    "Run",
     "Stream",
     "reversed_key",
 ]
@@ -76,7 +76,7 @@ class Listener(Protocol):
         """Forget it all, and report nothing: it will be told anew. False: told anew it might not be the same."""
 
 
-class Held(NamedTuple):
+class HeldSegment(NamedTuple):
     """A segment behind a hole."""
 
     start: int
@@ -87,14 +87,14 @@ class Held(NamedTuple):
     time_ns: int
 
 
-class Run(NamedTuple):
+class HeldRun(NamedTuple):
     """Bytes behind a hole without a hole among them."""
 
     start: int
     payload: bytearray
 
 
-class Queued(NamedTuple):
+class QueuedEvent(NamedTuple):
     """Something in order of its own stream that waits for the peer. ``kind``: "data", "gap", "fin" or "unseen"."""
 
     kind: str
@@ -173,8 +173,8 @@ class Stream:
         self.finished = False
         self.seen = False  # a segment of this direction is in the capture
         self.recent: list[bytes] = []
-        self.held: list[Held] = []
-        self.runs: list[Run] | None = None  # the same bytes, joined
+        self.held: list[HeldSegment] = []
+        self.runs: list[HeldRun] | None = None  # the same bytes, joined
         self.held_bytes = 0
         self.ahead: list[tuple[int, bytes]] | None = (
             None  # the segments behind the present hole, as they came: the first few
@@ -182,7 +182,7 @@ class Stream:
         self.overlap: tuple[int, list[tuple[int, bytes]]] | None = (
             None  # first offset in which they differed; those segments
         )
-        self.queue: deque[Queued] | None = None
+        self.queue: deque[QueuedEvent] | None = None
 
     def begin(self, seq: int) -> None:
         """Its first segment has come: with it, or with what the peer had acknowledged before, it begins."""
@@ -207,7 +207,7 @@ class Stream:
         return self.queue[0].offset if self.queue else self.offset
 
 
-class Kept:
+class KeptCount:
     """Counts what was ever kept of any connection; see pressure.py."""
 
     __slots__ = ("grown",)
@@ -236,7 +236,7 @@ class Flow:
 
     listener: Listener
 
-    def __init__(self, a: Stream, b: Stream, frame: int, time_ns: int, kept: Kept) -> None:
+    def __init__(self, a: Stream, b: Stream, frame: int, time_ns: int, kept: KeptCount) -> None:
         self.a = a  # who sent the SYN, else who was seen first
         self.b = b
         a.peer, b.peer = b, a

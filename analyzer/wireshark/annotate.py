@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int | None], None]
 
-__all__ = ["Copied", "annotate", "find_comments"]
+__all__ = ["CopySummary", "annotate", "find_comments"]
 
 
 _NEVER = 1 << 64  # behind every frame
 _NONE: tuple[int, list[str]] = (_NEVER, [])
 
 
-class Copied(NamedTuple):
+class CopySummary(NamedTuple):
     """What the copy came to. ``frames``: those with comments; ``left``: findings on frames that were not copied."""
 
     findings: int
@@ -65,7 +65,7 @@ def find_comments(path: str, options: Options, progress: Progress | None = None)
     return comments
 
 
-def annotate(path: str, comments: Comments, stream: BinaryIO, progress: Progress | None = None) -> Copied:
+def annotate(path: str, comments: Comments, stream: BinaryIO, progress: Progress | None = None) -> CopySummary:
     """The second pass: ``path`` as pcapng into ``stream``. Raises InputError where it cannot be read any more."""
     problems: list[str] = []
     upcoming = comments.by_frame()
@@ -94,4 +94,4 @@ def annotate(path: str, comments: Comments, stream: BinaryIO, progress: Progress
         faults = (opened.packed.fault, opened.gunzip.fault if opened.gunzip else None)
     if wanted != _NEVER:
         left += len(texts) + sum(len(more) for _, more in upcoming)
-    return Copied(len(comments), marked, left, [*filter(None, faults), *problems])
+    return CopySummary(len(comments), marked, left, [*filter(None, faults), *problems])

@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ..audit import Options
-    from ..live.live_audit import News
+    from ..live.live_audit import Update
     from ..model import Finding
-    from .pcapng_blocks import Block
+    from .pcapng_blocks import OutputBlock
 
-__all__ = ["HOLD_SECONDS", "Held", "capture", "capture_command"]
+__all__ = ["HOLD_SECONDS", "HeldBlocks", "capture", "capture_command"]
 
 HOLD_SECONDS = 0.5
 """How long a block waits for its comments. A reply takes some milliseconds, over the ocean 200; who looks at Wireshark
@@ -61,17 +61,17 @@ class _FrameByFrame(LiveAudit):
     learns = False
 
 
-class Held:
+class HeldBlocks:
     """Blocks on their way into ``stream``, a while behind the capture."""
 
     def __init__(self, stream: BinaryIO, seconds: float = HOLD_SECONDS) -> None:
         self._stream = stream
         self._seconds = seconds
-        self._queue: deque[tuple[Block, list[str], float]] = deque()
+        self._queue: deque[tuple[OutputBlock, list[str], float]] = deque()
         self._bytes = 0
         self.lost = 0  # findings that came when no frame was left to carry them
 
-    def add(self, block: Block) -> None:
+    def add(self, block: OutputBlock) -> None:
         """The next block of the capture. One that is no frame waits for nothing, and pushes out what is before it."""
         if not block.number:
             self.close()
@@ -122,7 +122,7 @@ class Held:
         self._stream.write(raw)
 
 
-def _tell(news: Iterable[News], held: Held) -> None:
+def _tell(news: Iterable[Update], held: HeldBlocks) -> None:
     for one in news:
         for finding in one.findings:
             held.heard(finding, one.known)
@@ -144,7 +144,7 @@ def capture(command: Sequence[str], stream: BinaryIO, options: Options) -> None:
 
     Raises UsageError with the program's own words where it captured nothing.
     """
-    held = Held(stream)
+    held = HeldBlocks(stream)
     audit = _FrameByFrame(options)
     decoder = SegmentDecoder(audit.tracker.segment, options.decoder)
     with (

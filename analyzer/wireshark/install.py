@@ -25,14 +25,14 @@ from .extcap import INTERFACE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Place", "State", "folders", "install", "loaded", "places", "uninstall"]
+__all__ = ["FileState", "InstalledFile", "folders", "install", "loaded", "places", "uninstall"]
 
 _MARK = "smtpwire wireshark install"
 
 _PATIENCE = 60  # seconds for tshark, which runs every extcap there is
 
 
-class State(Enum):
+class FileState(Enum):
     """How a file stands."""
 
     INSTALLED = "installed"
@@ -41,22 +41,22 @@ class State(Enum):
     FOREIGN = "a file of somebody else"
 
 
-class Place(NamedTuple):
+class InstalledFile(NamedTuple):
     """One file: what it is, where it belongs, what is in it."""
 
     what: str
     path: Path
     content: str
 
-    def state(self) -> State:
+    def state(self) -> FileState:
         """How it stands there."""
         try:
             text = self.path.read_text("utf-8", "replace")
         except OSError:
-            return State.MISSING
+            return FileState.MISSING
         if text == self.content:
-            return State.INSTALLED
-        return State.OTHER if _MARK in text else State.FOREIGN
+            return FileState.INSTALLED
+        return FileState.OTHER if _MARK in text else FileState.FOREIGN
 
 
 def folders() -> dict[str, Path]:
@@ -69,7 +69,7 @@ def folders() -> dict[str, Path]:
     return found
 
 
-def places() -> list[Place]:
+def places() -> list[InstalledFile]:
     """The files to install for this user."""
     known = folders()
     config = known.get("Personal configuration", _config_home() / "wireshark")
@@ -77,15 +77,15 @@ def places() -> list[Place]:
     lua = known.get("Personal Lua Plugins", Path.home() / ".local/lib/wireshark/plugins")
     script = resources.files(__package__).joinpath("smtpwire.lua").read_text("utf-8")
     return [
-        Place("extcap", extcap / (f"{INTERFACE}.bat" if os.name == "nt" else INTERFACE), _launcher()),
-        Place("dissector", lua / "smtpwire.lua", script),
+        InstalledFile("extcap", extcap / (f"{INTERFACE}.bat" if os.name == "nt" else INTERFACE), _launcher()),
+        InstalledFile("dissector", lua / "smtpwire.lua", script),
     ]
 
 
-def install() -> Iterator[Place]:
+def install() -> Iterator[InstalledFile]:
     """Write the files; yields each when it is there. Raises UsageError where that cannot be."""
     for place in places():
-        if place.state() is State.FOREIGN:
+        if place.state() is FileState.FOREIGN:
             raise UsageError("a file of somebody else is in the way", display_path(place.path), "move it away")
         try:
             place.path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,10 +99,10 @@ def install() -> Iterator[Place]:
         yield place
 
 
-def uninstall() -> Iterator[Place]:
+def uninstall() -> Iterator[InstalledFile]:
     """Remove the files that are ours; yields each that was there. Raises UsageError where that cannot be."""
     for place in places():
-        if place.state() not in {State.INSTALLED, State.OTHER}:
+        if place.state() not in {FileState.INSTALLED, FileState.OTHER}:
             continue
         try:
             place.path.unlink()
@@ -114,7 +114,7 @@ def uninstall() -> Iterator[Place]:
 
 
 def loaded() -> dict[str, bool] | None:
-    """Whether tshark sees the extcap and the dissector, by ``Place.what``; None where there is no tshark."""
+    """Whether tshark sees the extcap and the dissector, by ``InstalledFile.what``; None where there is no tshark."""
     if shutil.which("tshark") is None:
         return None
     # A line of -D: the number and a full stop, the name, what it is called.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..frames.input_window import Window
     from ..frames.reader import Order
 
-__all__ = ["Block", "Frame", "commented", "pcap_blocks", "pcapng_blocks"]
+__all__ = ["DecoderFrame", "OutputBlock", "commented", "pcap_blocks", "pcapng_blocks"]
 
 _SECTION: Final = 0x0A0D0D0A
 _BYTE_ORDER: Final = 0x1A2B3C4D
@@ -52,7 +52,7 @@ _ORDERS: Final[dict[bytes, Order]] = {
 }
 
 
-class Frame(NamedTuple):
+class DecoderFrame(NamedTuple):
     """What a decoder wants to know of a frame: as ``SegmentDecoder.frame`` takes it."""
 
     link_type: int
@@ -61,17 +61,17 @@ class Frame(NamedTuple):
     original_length: int
 
 
-class Block(NamedTuple):
+class OutputBlock(NamedTuple):
     """Bytes to write. ``number``: the frame that they are, 0 for none. ``wide``: the same with room for options."""
 
     raw: bytes
     order: Order
     number: int = 0
     wide: bytes | None = None
-    frame: Frame | None = None
+    frame: DecoderFrame | None = None
 
 
-class _Walk:
+class _BlockWalk:
     """Goes over a window by whole pieces. ``problems``: why it ended early, where it did."""
 
     def __init__(self, window: Window, problems: list[str]) -> None:
@@ -118,9 +118,9 @@ class _Section:
         self.ticks = bytes(8)
 
 
-def pcapng_blocks(window: Window, problems: list[str], *, grows: bool) -> Iterator[Block]:
+def pcapng_blocks(window: Window, problems: list[str], *, grows: bool) -> Iterator[OutputBlock]:
     """The blocks of a pcapng file. ``grows``: comments will be added, so sections do not state their lengths."""
-    walk = _Walk(window, problems)
+    walk = _BlockWalk(window, problems)
     section = _Section("little")
     number = 0
     while walk.have(12, "block"):
@@ -134,7 +134,7 @@ def pcapng_blocks(window: Window, problems: list[str], *, grows: bool) -> Iterat
         number += kind in _NUMBERED
         if length > MAX_RECORD:
             for piece in _long(walk, length):
-                yield Block(piece, order)
+                yield OutputBlock(piece, order)
             continue
         if not walk.have(length, "block"):
             return
@@ -145,16 +145,16 @@ def pcapng_blocks(window: Window, problems: list[str], *, grows: bool) -> Iterat
         if kind == _ENHANCED:
             if raw[8:12] == b"\0\0\0\0":
                 section.ticks = raw[12:20]
-            yield Block(raw, order, number, raw)
+            yield OutputBlock(raw, order, number, raw)
         elif kind == _PACKET:
-            yield Block(raw, order, number, raw)
+            yield OutputBlock(raw, order, number, raw)
         elif kind == _SIMPLE:
-            yield Block(raw, order, number, _widened(raw, section))
+            yield OutputBlock(raw, order, number, _widened(raw, section))
         else:
-            yield Block(_noted(raw, kind, section, grows=grows), order, number if kind in _NUMBERED else 0)
+            yield OutputBlock(_noted(raw, kind, section, grows=grows), order, number if kind in _NUMBERED else 0)
 
 
-def _can_be(walk: _Walk, kind: int, length: int, order: Order) -> bool:
+def _can_be(walk: _BlockWalk, kind: int, length: int, order: Order) -> bool:
     """Whether the block that begins here can be one."""
     if kind == _SECTION and walk.window.data[walk.at + 8 : walk.at + 12] not in _ORDERS:
         return False
@@ -163,7 +163,7 @@ def _can_be(walk: _Walk, kind: int, length: int, order: Order) -> bool:
     return length >= _LEAST.get(kind, 12) and not length % 4
 
 
-def _is_whole(walk: _Walk, kind: int, length: int, order: Order) -> bool:
+def _is_whole(walk: _BlockWalk, kind: int, length: int, order: Order) -> bool:
     """Whether the block, all of which is there, fits together. The readers do not look at the second length of an
     enhanced packet either."""
     if kind != _ENHANCED and walk.number(length - 4, order) != length:
@@ -180,7 +180,7 @@ def _noted(raw: bytes, kind: int, section: _Section, *, grows: bool) -> bytes:
     return raw
 
 
-def _long(walk: _Walk, length: int) -> Iterator[bytes]:
+def _long(walk: _BlockWalk, length: int) -> Iterator[bytes]:
     """A block of ``length`` bytes by pieces, without keeping it."""
     while length and walk.have(1, "block"):
         piece = walk.take(min(length, walk.window.size - walk.at))
@@ -197,9 +197,9 @@ def _widened(raw: bytes, section: _Section) -> bytes:
     return _block(_ENHANCED, bytes(4) + section.ticks + lengths + _padded(raw[12 : 12 + captured]), order)
 
 
-def pcap_blocks(window: Window, problems: list[str], program: str) -> Iterator[Block]:
+def pcap_blocks(window: Window, problems: list[str], program: str) -> Iterator[OutputBlock]:
     """A classic pcap file as pcapng, in its byte order: a section by ``program``, its interface, then the frames."""
-    walk = _Walk(window, problems)
+    walk = _BlockWalk(window, problems)
     if not walk.have(FILE_HEADER, "header"):
         return
     order, unit, digits, head = MAGICS[walk.window.data[:4]]
@@ -212,7 +212,7 @@ def pcap_blocks(window: Window, problems: list[str], program: str) -> Iterator[B
     mark = "<" if order == "little" else ">"
     section = pack(mark + "IHHq", _BYTE_ORDER, 1, 0, -1) + _option(4, program.encode(), order) + bytes(4)
     interface = pack(mark + "HHI", link_type, 0, snaplen) + (options + bytes(4) if options else b"")
-    yield Block(_block(_SECTION, section, order) + _block(_INTERFACE, interface, order), order)
+    yield OutputBlock(_block(_SECTION, section, order) + _block(_INTERFACE, interface, order), order)
 
     record, packet = Struct(mark + "4I"), Struct(mark + "7I")
     ticks_per_second = 10**digits
@@ -230,7 +230,7 @@ def pcap_blocks(window: Window, problems: list[str], program: str) -> Iterator[B
         length = captured + -captured % 4 + 32
         front = packet.pack(_ENHANCED, length, 0, time >> 32 & 0xFFFFFFFF, time & 0xFFFFFFFF, captured, original)
         raw = b"".join((front, data, bytes(-captured % 4), length.to_bytes(4, order)))
-        yield Block(raw, order, number, raw, Frame(link_type, time * unit, data, original))
+        yield OutputBlock(raw, order, number, raw, DecoderFrame(link_type, time * unit, data, original))
 
 
 def commented(wide: bytes, order: Order, texts: Sequence[str]) -> bytes:

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ..deviations import Deviation, DeviationKind, quoted
-from ..lazy_regex import Pattern
+from ..lazy_regex import LazyPattern
 from ..printable import printable
 from .abnf import ATOM, DATE_TIME, ESMTP_KEYWORD, ESMTP_PARAM, XTEXT
 from .productions import Parts, Production, Repeated
@@ -72,8 +72,8 @@ _VALUES = {
 # RFC 6531 §3.4, RFC 8689 §2: keywords that take no value.
 _FLAGS = frozenset({b"SMTPUTF8", b"REQUIRETLS"})
 
-_HOLD = Pattern(rb"(?<= )HOLD(?:FOR|UNTIL)\b", re.IGNORECASE)
-_KEYWORD = Pattern(ESMTP_KEYWORD)
+_HOLD = LazyPattern(rb"(?<= )HOLD(?:FOR|UNTIL)\b", re.IGNORECASE)
+_KEYWORD = LazyPattern(ESMTP_KEYWORD)
 
 
 # Known keywords seen so far, with their names and compiled values: what the fast lane knows.
@@ -160,9 +160,9 @@ def _scan_one(token: bytes, found: dict[str, bytes | None]) -> Iterator[tuple[De
         found[name] = value
 
 
-_XTEXT = Pattern(XTEXT)
-_HEXCHAR = Pattern(rb"\+([0-9A-F]{2})")
-_NOT_XCHAR = Pattern(rb"[^!-*,-<>-~]")
+_XTEXT = LazyPattern(XTEXT)
+_HEXCHAR = LazyPattern(rb"\+([0-9A-F]{2})")
+_NOT_XCHAR = LazyPattern(rb"[^!-*,-<>-~]")
 
 
 def xtext_decode(data: bytes) -> bytes:

@@ -172,7 +172,7 @@ _PATHS = frozenset({Argument.REVERSE_PATH, Argument.FORWARD_PATH})
 _REPEATED = frozenset({Argument.NONE, Argument.HELLO, Argument.TEXT})
 
 
-class _Way(NamedTuple):
+class _VerbParser(NamedTuple):
     """What parse_command needs to know of a verb, in one look-up."""
 
     spec: Verb
@@ -183,7 +183,7 @@ class _Way(NamedTuple):
 
 
 _WAYS = {
-    verb: _Way(
+    verb: _VerbParser(
         spec,
         ARGUMENTS.get(spec.argument),
         spec.argument in MAY_BE_ABSENT,

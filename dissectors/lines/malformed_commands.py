@@ -15,7 +15,7 @@ from ..grammar.abnf import DOMAIN, LOCAL_PART
 from ..grammar.arguments import ARGUMENTS, MAY_BE_ABSENT
 from ..grammar.parameters import scan_parameters
 from ..grammar.paths import Path, parse_path, parse_user
-from ..lazy_regex import Pattern
+from ..lazy_regex import LazyPattern
 from ..tables.verbs import VERBS, Argument, Verb
 
 __all__ = ["Reading", "read_malformed"]
@@ -23,16 +23,16 @@ __all__ = ["Reading", "read_malformed"]
 BOM = b"\xef\xbb\xbf"  # U+FEFF in UTF-8
 
 _BLANKS = b" \t"
-_SPLIT = Pattern(rb"([ \t]*+)([^ \t]*+)([ \t]*+)")
-_AFTER_TOKEN = Pattern(rb"[^ \t]++[ \t]*+")
-_TOKEN = Pattern(rb"[^ \t]++")
-_UNEVEN = Pattern(rb"[ \t]{2,}|\t")
+_SPLIT = LazyPattern(rb"([ \t]*+)([^ \t]*+)([ \t]*+)")
+_AFTER_TOKEN = LazyPattern(rb"[^ \t]++[ \t]*+")
+_TOKEN = LazyPattern(rb"[^ \t]++")
+_UNEVEN = LazyPattern(rb"[ \t]{2,}|\t")
 _is_literal_or_domain = ARGUMENTS[Argument.HELLO].check
 
 # Where a colon belongs, with any blanks around it.
 _COLON = {
-    Argument.REVERSE_PATH: (b"FROM", Pattern(rb"[Ff][Rr][Oo][Mm]([ \t]*+)(:?)([ \t]*+)")),
-    Argument.FORWARD_PATH: (b"TO", Pattern(rb"[Tt][Oo]([ \t]*+)(:?)([ \t]*+)")),
+    Argument.REVERSE_PATH: (b"FROM", LazyPattern(rb"[Ff][Rr][Oo][Mm]([ \t]*+)(:?)([ \t]*+)")),
+    Argument.FORWARD_PATH: (b"TO", LazyPattern(rb"[Tt][Oo]([ \t]*+)(:?)([ \t]*+)")),
 }
 
 # A path whose only fault can be its address literal.
@@ -179,7 +179,7 @@ def _end_of_path(raw: bytes, start: int, end: int) -> int:
 
 
 # With the brackets that are too many: they are part of the fault.
-_CLOSING = Pattern(rb'<(?:[^">]++|"(?:[^"\\]++|\\.)*")*>++', re.DOTALL)
+_CLOSING = LazyPattern(rb'<(?:[^">]++|"(?:[^"\\]++|\\.)*")*>++', re.DOTALL)
 
 
 def read_malformed(raw: bytes) -> Reading:

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
     from scapy.packet import Packet
 
-__all__ = ["Text", "Texts", "is_set"]
+__all__ = ["BytesField", "BytesListField", "is_set"]
 
 MAX_SHOWN = 2048
 """Bytes of one field that repr() and show() print: mail data may be long. The field itself holds all of them."""
 
 
-class Text(StrField):
+class BytesField(StrField):
     """Bytes or nothing; text becomes bytes as UTF-8."""
 
     def any2i(self, pkt: Packet | None, x: Any) -> Any:
@@ -31,7 +31,7 @@ class Text(StrField):
         return repr(x)
 
 
-class Texts(Field[list[bytes | None], bytes]):
+class BytesListField(Field[list[bytes | None], bytes]):
     """A list of bytes; one text becomes a list of its ``separator``-ed parts."""
 
     __slots__ = ("separator",)

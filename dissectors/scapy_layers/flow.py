@@ -22,7 +22,7 @@ from ..lines.commands import parse_command
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-__all__ = ["TLS_RECORD", "Flow", "Flows", "Kind", "line_end", "reply_end"]
+__all__ = ["TLS_RECORD", "LayerFlow", "LayerFlows", "PieceKind", "line_end", "reply_end"]
 
 LINE_LIMIT = 65_536
 """Bytes without a line end after which a command or reply is given out as it is; as the audit's ``line_bytes``."""
@@ -44,7 +44,7 @@ TLS_RECORD = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]").match
 _whole_reply = re.compile(rb"(?:[0-9]{3}-[^\n]*+\n)*(?![0-9]{3}-)[^\n]*+\n").match
 
 
-class Kind(Enum):
+class PieceKind(Enum):
     """What a piece of the stream is. MESSAGE has its end mark, PIECE is mail data or a chunk without one."""
 
     COMMAND = auto()
@@ -76,7 +76,7 @@ class _Mode(Enum):
     TLS = auto()
 
 
-class Flow:
+class LayerFlow:
     """One connection: ``read`` takes what a side has sent so far and tells what of it is whole."""
 
     __slots__ = ("_chunk", "_greeted", "_mode", "_outstanding")
@@ -87,13 +87,13 @@ class Flow:
         self._chunk = 0  # octets that BDAT has announced and that are still to come
         self._outstanding: deque[str | None] = deque(maxlen=OUTSTANDING_LIMIT)
 
-    def read(self, data: bytes, *, server: bool, over: bool = False) -> tuple[list[tuple[Kind, bytes]], int]:
+    def read(self, data: bytes, *, server: bool, over: bool = False) -> tuple[list[tuple[PieceKind, bytes]], int]:
         """Pieces in order and the bytes that they take up; the rest has to be shown again with what follows it.
 
         ``over``: nothing follows.
         """
         step = self._server if server else self._client
-        pieces: list[tuple[Kind, bytes]] = []
+        pieces: list[tuple[PieceKind, bytes]] = []
         at = 0
         while at < len(data):
             kind, stop = step(data, at, over)
@@ -103,30 +103,30 @@ class Flow:
             at = stop
         return pieces, at
 
-    def _client(self, data: bytes, at: int, over: bool) -> tuple[Kind, int]:
+    def _client(self, data: bytes, at: int, over: bool) -> tuple[PieceKind, int]:
         left = len(data) - at
         if self._mode is _Mode.COMMAND and not self._chunk and TLS_RECORD(data, at):
             self._mode = _Mode.TLS
         if self._mode is _Mode.TLS:
-            return Kind.OPAQUE, len(data)
+            return PieceKind.OPAQUE, len(data)
         if self._chunk:
             if left < min(self._chunk, MESSAGE_LIMIT) and not over:
-                return Kind.PIECE, at
+                return PieceKind.PIECE, at
             taken = min(left, self._chunk)
             self._chunk -= taken
-            return Kind.PIECE, at + taken
+            return PieceKind.PIECE, at + taken
         if self._mode is _Mode.DATA:
             return self._mail(data, at, over)
         stop, ending = line_end(data, at)
         if not ending and not over and left <= LINE_LIMIT:
-            return Kind.COMMAND, at
+            return PieceKind.COMMAND, at
         line = data[at : stop - len(ending)]
         if self._mode is _Mode.AUTH:
             self._mode = _Mode.COMMAND
             self._outstanding.append("AUTH")
-            return Kind.AUTH, stop
+            return PieceKind.AUTH, stop
         self._sent(line)
-        return Kind.COMMAND, stop
+        return PieceKind.COMMAND, stop
 
     def _sent(self, line: bytes) -> None:
         command = parse_command(line)
@@ -136,31 +136,31 @@ class Flow:
         elif command.name == "BDAT" and not command.deviations:
             self._chunk = command.chunk_size or 0
 
-    def _mail(self, data: bytes, at: int, over: bool) -> tuple[Kind, int]:
+    def _mail(self, data: bytes, at: int, over: bool) -> tuple[PieceKind, int]:
         """Mail data goes on at ``at``, which is the beginning of a line."""
         found = data.find(b"\r\n.\r\n", at)
         stop = at + 3 if data.startswith(b".\r\n", at) else found + 5 if found >= 0 else 0
         if stop:
             self._mode = _Mode.COMMAND
             self._outstanding.append(None)
-            return Kind.MESSAGE, stop
+            return PieceKind.MESSAGE, stop
         if over:
-            return Kind.PIECE, len(data)
+            return PieceKind.PIECE, len(data)
         if len(data) - at <= MESSAGE_LIMIT:
-            return Kind.PIECE, at
+            return PieceKind.PIECE, at
         # Cut behind a line, so that what is left begins one, or a byte before the end, which may be the CR of one.
-        return Kind.PIECE, data.rfind(b"\r\n", at) + 2 if data.find(b"\r\n", at) >= 0 else len(data) - 1
+        return PieceKind.PIECE, data.rfind(b"\r\n", at) + 2 if data.find(b"\r\n", at) >= 0 else len(data) - 1
 
-    def _server(self, data: bytes, at: int, over: bool) -> tuple[Kind, int]:
+    def _server(self, data: bytes, at: int, over: bool) -> tuple[PieceKind, int]:
         if self._mode is _Mode.TLS or TLS_RECORD(data, at):
             self._mode = _Mode.TLS
-            return Kind.OPAQUE, len(data)
+            return PieceKind.OPAQUE, len(data)
         stop = reply_end(data, at)
         if not stop:
             stop = len(data) if over or len(data) - at > LINE_LIMIT else at
         if stop > at:
             self._answered(data[at : at + 3])
-        return Kind.REPLY, stop
+        return PieceKind.REPLY, stop
 
     def _answered(self, code: bytes) -> None:
         """A reply has come: pair it, and follow it into the mode that it opens."""
@@ -182,17 +182,17 @@ class Flow:
             self._mode = _Mode.TLS
 
 
-class Flows:
+class LayerFlows:
     """Flows by what tells them apart; the one not used for longest is dropped where there are too many."""
 
     def __init__(self) -> None:
-        self._flows: OrderedDict[Hashable, Flow] = OrderedDict()
+        self._flows: OrderedDict[Hashable, LayerFlow] = OrderedDict()
 
-    def of(self, key: Hashable) -> Flow:
+    def of(self, key: Hashable) -> LayerFlow:
         """The flow with this key, a new one if there is none."""
         flow = self._flows.get(key)
         if flow is None:
-            flow = self._flows[key] = Flow()
+            flow = self._flows[key] = LayerFlow()
             if len(self._flows) > FLOWS_LIMIT:
                 self._flows.popitem(last=False)
         else:

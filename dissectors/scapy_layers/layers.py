@@ -29,8 +29,8 @@ from ..lines.commands import parse_command
 from ..lines.replies import begins_reply, parse_reply
 from ..printable import printable
 from ..tables.verbs import VERBS, Argument
-from .fields import Text, Texts, is_set
-from .flow import TLS_RECORD, Flow, Flows, Kind, line_end, reply_end
+from .fields import BytesField, BytesListField, is_set
+from .flow import TLS_RECORD, LayerFlow, LayerFlows, PieceKind, line_end, reply_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,18 +107,20 @@ class SMTPCommand(_Layer):
 
     name = "SMTP command"
     fields_desc: ClassVar = [
-        Text("verb", b"NOOP"),
-        ConditionalField(Text("domain", None), _with(Argument.HELLO)),
-        ConditionalField(Text("word", None), _with(Argument.REVERSE_PATH, Argument.FORWARD_PATH)),
-        ConditionalField(Text("path", None), _with(Argument.REVERSE_PATH, Argument.FORWARD_PATH)),
-        ConditionalField(Texts("parameters", b" "), _with(Argument.REVERSE_PATH, Argument.FORWARD_PATH)),
-        ConditionalField(Text("size", None), _with(Argument.CHUNK)),
-        ConditionalField(Text("last", None), _with(Argument.CHUNK)),
-        ConditionalField(Text("mechanism", None), _with(Argument.MECHANISM)),
-        ConditionalField(Text("initial", None), _with(Argument.MECHANISM)),
-        ConditionalField(Text("text", None), _with(Argument.HELLO, Argument.STRING, Argument.OPTIONAL, Argument.TEXT)),
-        ConditionalField(Text("argument", None), is_set("argument")),
-        Text("ending", b"\r\n"),
+        BytesField("verb", b"NOOP"),
+        ConditionalField(BytesField("domain", None), _with(Argument.HELLO)),
+        ConditionalField(BytesField("word", None), _with(Argument.REVERSE_PATH, Argument.FORWARD_PATH)),
+        ConditionalField(BytesField("path", None), _with(Argument.REVERSE_PATH, Argument.FORWARD_PATH)),
+        ConditionalField(BytesListField("parameters", b" "), _with(Argument.REVERSE_PATH, Argument.FORWARD_PATH)),
+        ConditionalField(BytesField("size", None), _with(Argument.CHUNK)),
+        ConditionalField(BytesField("last", None), _with(Argument.CHUNK)),
+        ConditionalField(BytesField("mechanism", None), _with(Argument.MECHANISM)),
+        ConditionalField(BytesField("initial", None), _with(Argument.MECHANISM)),
+        ConditionalField(
+            BytesField("text", None), _with(Argument.HELLO, Argument.STRING, Argument.OPTIONAL, Argument.TEXT)
+        ),
+        ConditionalField(BytesField("argument", None), is_set("argument")),
+        BytesField("ending", b"\r\n"),
     ]
 
     @property
@@ -189,8 +191,8 @@ class SMTPReply(_Layer):
     name = "SMTP reply"
     fields_desc: ClassVar = [
         ConditionalField(Field("code", 250, fmt="H"), lambda pkt: not is_set("verbatim")(pkt)),
-        ConditionalField(Texts("lines", b"\r\n"), lambda pkt: not is_set("verbatim")(pkt)),
-        ConditionalField(Text("verbatim", None), is_set("verbatim")),
+        ConditionalField(BytesListField("lines", b"\r\n"), lambda pkt: not is_set("verbatim")(pkt)),
+        ConditionalField(BytesField("verbatim", None), is_set("verbatim")),
     ]
 
     @property
@@ -232,7 +234,7 @@ class SMTPMessage(_Layer):
     """
 
     name = "SMTP message"
-    fields_desc: ClassVar = [Text("data", b""), Text("end", b".\r\n")]
+    fields_desc: ClassVar = [BytesField("data", b""), BytesField("end", b".\r\n")]
 
     @classmethod
     def of(cls, content: bytes) -> SMTPMessage:
@@ -271,7 +273,7 @@ class SMTPAuth(_Layer):
     """One line that the client sends in an AUTH exchange (RFC 4954 §4): base64, or ``*`` to cancel it."""
 
     name = "SMTP auth"
-    fields_desc: ClassVar = [Text("response", b"*"), Text("ending", b"\r\n")]
+    fields_desc: ClassVar = [BytesField("response", b"*"), BytesField("ending", b"\r\n")]
 
     def _read(self, data: bytes) -> int:
         stop, ending = line_end(data)
@@ -358,12 +360,12 @@ def _from_server(tcp: Packet | None) -> bool | None:
     return None if from_port == to_port else from_port
 
 
-def _flow_of(packet: Packet | None, session: dict[str, Any]) -> tuple[Flow, bool | None]:
+def _flow_of(packet: Packet | None, session: dict[str, Any]) -> tuple[LayerFlow, bool | None]:
     """The connection of ``packet`` and whether its server speaks.
 
     Scapy's own key of a connection is the same for some that are not (it combines ports and addresses by XOR).
     """
-    flows: Flows = session.setdefault("smtpwire", Flows())
+    flows: LayerFlows = session.setdefault("smtpwire", LayerFlows())
     if packet is None:
         return flows.of(None), None
     tcp = packet["TCP"]
@@ -372,11 +374,11 @@ def _flow_of(packet: Packet | None, session: dict[str, Any]) -> tuple[Flow, bool
     return flows.of(frozenset(ends)), _from_server(tcp)
 
 
-def _packet(kind: Kind, piece: bytes) -> Packet:
-    if kind is Kind.OPAQUE:
+def _packet(kind: PieceKind, piece: bytes) -> Packet:
+    if kind is PieceKind.OPAQUE:
         return conf.raw_layer(piece)
-    if kind is Kind.MESSAGE:
+    if kind is PieceKind.MESSAGE:
         return SMTPMessage(data=piece[:-3], end=piece[-3:])
-    if kind is Kind.PIECE:
+    if kind is PieceKind.PIECE:
         return SMTPMessage(data=piece, end=b"")
-    return {Kind.COMMAND: SMTPCommand, Kind.REPLY: SMTPReply, Kind.AUTH: SMTPAuth}[kind](piece)
+    return {PieceKind.COMMAND: SMTPCommand, PieceKind.REPLY: SMTPReply, PieceKind.AUTH: SMTPAuth}[kind](piece)

@@ -17,7 +17,7 @@ import pytest
 
 from smtpwire.analyzer.atomic_files import replacing
 from smtpwire.analyzer.commands.outputs import Destination, destinations, opened
-from smtpwire.analyzer.enums import Form
+from smtpwire.analyzer.enums import ReportFormat
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.reports.formats import FORMATS, Format, guessed
 
@@ -69,8 +69,8 @@ class TestMeaning:
     def test_each_output_is_one_report(
         self, outputs: Sequence[str], given: str | None, found: list[tuple[str, str | None]]
     ) -> None:
-        wanted = [Destination(Form(form), path) for form, path in found]
-        assert destinations(outputs, Form(given) if given else None, Form.TEXT) == wanted
+        wanted = [Destination(ReportFormat(form), path) for form, path in found]
+        assert destinations(outputs, ReportFormat(given) if given else None, ReportFormat.TEXT) == wanted
 
     @pytest.mark.parametrize(
         ("outputs", "says"),
@@ -83,19 +83,19 @@ class TestMeaning:
     )
     def test_a_mistake_is_one_line(self, outputs: Sequence[str], says: str) -> None:
         with pytest.raises(UsageError) as caught:
-            destinations(outputs, None, Form.TEXT)
+            destinations(outputs, None, ReportFormat.TEXT)
         assert str(caught.value).startswith(says)
         assert "\n" not in str(caught.value)
 
     def test_a_report_in_the_file_of_a_link_is_the_same_place(self, tmp_path: Path) -> None:
         (tmp_path / "link.html").symlink_to(tmp_path / "a.html")
         with pytest.raises(UsageError, match="two reports in one place"):
-            destinations([str(tmp_path / "a.html"), str(tmp_path / "link.html")], None, Form.TEXT)
+            destinations([str(tmp_path / "a.html"), str(tmp_path / "link.html")], None, ReportFormat.TEXT)
 
 
 class TestRegistry:
     def test_every_name_has_a_writer(self) -> None:
-        assert list(FORMATS) == list(Form)
+        assert list(FORMATS) == list(ReportFormat)
         for form, chosen in FORMATS.items():
             assert chosen.form is form
             assert chosen.stream or chosen.place
@@ -106,17 +106,17 @@ class TestRegistry:
         [("a.HTML", "html"), ("a.sarif", "sarif"), ("a.json", "json"), ("a.jsonl", "ndjson"), ("a.md", "markdown")],
     )
     def test_names_of_files_stand_for_formats(self, name: str, form: str) -> None:
-        assert guessed(Path(name)) is Form(form)
+        assert guessed(Path(name)) is ReportFormat(form)
 
     def test_a_missing_extra_says_what_to_install(self) -> None:
         with pytest.raises(UsageError) as caught:
-            Format(Form.TEXT, (".x",), module="no_such_module_here", extra="parquet").check()
+            Format(ReportFormat.TEXT, (".x",), module="no_such_module_here", extra="parquet").check()
         assert str(caught.value).endswith("pip install 'smtpwire[parquet]'")
 
     @pytest.mark.parametrize("form", [form for form, chosen in FORMATS.items() if chosen.stream])
-    def test_a_format_loads_nothing_of_another(self, form: Form) -> None:
+    def test_a_format_loads_nothing_of_another(self, form: ReportFormat) -> None:
         heavy = {"jinja2", "pyarrow", "rich", "scapy", "sqlite3", "xml"}
-        allowed = {Form.HTML: {"jinja2"}, Form.JUNIT: {"xml"}}.get(form, set())
+        allowed = {ReportFormat.HTML: {"jinja2"}, ReportFormat.JUNIT: {"xml"}}.get(form, set())
         code = (
             "import sys; from smtpwire.analyzer.cli import main\n"
             f"sys.argv = ['smtpwire', 'audit', {str(DEMO)!r}, '--format', {form.value!r}, '-o', {os.devnull!r}]\n"
@@ -169,7 +169,7 @@ class TestFiles:
     def test_after_an_error_the_old_report_is_there(self, tmp_path: Path) -> None:
         target = tmp_path / "r.json"
         target.write_text("old")
-        with pytest.raises(RuntimeError), opened([Destination(Form.JSON, str(target))], []):
+        with pytest.raises(RuntimeError), opened([Destination(ReportFormat.JSON, str(target))], []):
             raise RuntimeError("a bug")
         assert target.read_text() == "old"
         assert names(tmp_path) == ["r.json"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from smtpwire.analyzer.commands import typer_app as tree
 from smtpwire.analyzer.commands.plain_parser import Argument, Command, Group, _kind, plain
 from smtpwire.analyzer.commands.registry import NAMES, called, known
-from smtpwire.analyzer.enums import Form, Redact
+from smtpwire.analyzer.enums import Redact, ReportFormat
 from smtpwire.analyzer.run import FailOn
 
 
@@ -100,7 +100,7 @@ def test_plain_words_mean_what_typer_takes_them_for(line: tuple[str, list[str]])
     ("line", "values"),
     [
         ("audit x.pcap", {"paths": ["x.pcap"]}),
-        ("audit - --format ndjson", {"paths": ["-"], "format_": Form.NDJSON}),
+        ("audit - --format ndjson", {"paths": ["-"], "format_": ReportFormat.NDJSON}),
         ("audit --read x.pcap -r y.pcap", {"read": ["x.pcap", "y.pcap"]}),
         (
             "audit x --fail-on=never --stats",

@@ -14,7 +14,7 @@ from smtpwire.analyzer.content.mail_data import Content
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from smtpwire.analyzer.content.line_lengths import Spot
+    from smtpwire.analyzer.content.line_lengths import Occurrence
 
 END = b".\r\n"
 OFFSET = 100  # of the content in the client's stream
@@ -155,7 +155,7 @@ def test_the_header_kept_is_bounded() -> None:
 # -- octets ------------------------------------------------------------------------------------------------------------
 
 
-def spot(found: Spot | None) -> tuple[int, int, int] | None:
+def spot(found: Occurrence | None) -> tuple[int, int, int] | None:
     return None if found is None else (found.offset - OFFSET, found.frame, found.count)
 
 

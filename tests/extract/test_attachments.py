@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtpwire.analyzer.extract import attachments
-from smtpwire.analyzer.extract.attachments import Unlisted, attachments_of
+from smtpwire.analyzer.extract.attachments import AttachmentsUnlisted, attachments_of
 
 PDF = b"%PDF-1.4\n" + bytes(range(256)) * 20
 
@@ -63,7 +63,7 @@ def test_a_name_cannot_move_a_cursor() -> None:
 
 @given(st.binary(max_size=300), st.sampled_from([b"", b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n"]))
 def test_no_bytes_raise_anything_else(data: bytes, before: bytes) -> None:
-    with suppress(Unlisted):
+    with suppress(AttachmentsUnlisted):
         assert isinstance(attachments_of(before + data), list)
 
 
@@ -84,14 +84,14 @@ def nested(depth: int) -> bytes:
 )
 def test_what_would_be_too_much_work_is_left_alone(data: bytes, why: str) -> None:
     start = time.process_time()
-    with pytest.raises(Unlisted, match=why):
+    with pytest.raises(AttachmentsUnlisted, match=why):
         attachments_of(data)
     assert time.process_time() - start < 5
 
 
 def test_a_large_message_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attachments, "MAX_LISTED", 100)
-    with pytest.raises(Unlisted, match="larger than 100 octets"):
+    with pytest.raises(AttachmentsUnlisted, match="larger than 100 octets"):
         attachments_of(b"x" * 101)
 
 

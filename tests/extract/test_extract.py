@@ -23,7 +23,7 @@ from smtpwire.analyzer.audit import Audit
 from smtpwire.analyzer.commands.typer_app import command_line
 from smtpwire.analyzer.errors import OutputError, UsageError
 from smtpwire.analyzer.extract import spooled_message as spill_module
-from smtpwire.analyzer.extract.directory import Folder
+from smtpwire.analyzer.extract.directory import MessageDirectory
 from smtpwire.analyzer.extract.envelope import Envelope
 from smtpwire.analyzer.model import Connection
 
@@ -338,7 +338,7 @@ def test_a_directory_with_files_is_left_alone_without_force(tmp_path: Path) -> N
     target.mkdir()
     (target / "letter.txt").write_text("mine")
     with pytest.raises(UsageError, match="not empty"):
-        Folder(str(target))
+        MessageDirectory(str(target))
     assert [path.name for path in target.iterdir()] == ["letter.txt"]
 
 
@@ -356,14 +356,14 @@ def test_a_link_in_place_of_a_directory_is_refused(tmp_path: Path) -> None:
     elsewhere.mkdir()
     (target / "accepted").symlink_to(elsewhere)
     with pytest.raises(UsageError, match="a link stands"):
-        Folder(str(target), force=True)
+        MessageDirectory(str(target), force=True)
     assert not list(elsewhere.iterdir())
 
 
 def test_a_file_in_place_of_the_directory_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "mail").write_text("x")
     with pytest.raises(UsageError, match=r"cannot write .*: .*mail: name another"):
-        Folder(str(tmp_path / "mail"))
+        MessageDirectory(str(tmp_path / "mail"))
 
 
 # -- on the way -------------------------------------------------------------------------------------------------------
@@ -397,7 +397,7 @@ def test_a_message_on_disk_can_be_cut_too(tmp_path: Path, small: Callable[[int, 
 
 
 def test_a_disk_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    folder = Folder(str(tmp_path / "mail"))
+    folder = MessageDirectory(str(tmp_path / "mail"))
     spill = folder.spills.begin()
     spill.append(b"x")
     shutil.rmtree(tmp_path / "mail")

@@ -19,7 +19,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_all_that_waits_in_memory_is_bounded(tmp_path: Path) -> None:
-    spills = spill_module.Spills(tmp_path)
+    spills = spill_module.Spool(tmp_path)
     many = [spills.begin() for _ in range(10)]
     for _ in range(3):
         for one in many:
@@ -33,7 +33,7 @@ def test_all_that_waits_in_memory_is_bounded(tmp_path: Path) -> None:
 def test_a_file_that_somebody_put_there_is_not_written_to(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_bytes(b"mine")
-    spill = spill_module.Spills(tmp_path).begin()
+    spill = spill_module.Spool(tmp_path).begin()
     spill.append(b"x" * 2000)
     (part,) = tmp_path.glob(".smtpwire*")
     part.unlink()
@@ -49,7 +49,7 @@ def test_a_file_that_somebody_put_there_is_not_written_to(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("size", [0, 10, 1500, 2999])
 def test_what_is_cut_off_is_gone_in_memory_and_on_disk(tmp_path: Path, size: int) -> None:
-    spills = spill_module.Spills(tmp_path)
+    spills = spill_module.Spool(tmp_path)
     for step in (10, 700):
         spill = spills.begin()
         for _ in range(3000 // step):

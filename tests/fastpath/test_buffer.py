@@ -189,8 +189,8 @@ def test_connections_that_are_closed_together_are_told_in_the_order_in_which_the
         feed(to, dialogue(WHOLE[:-4], 0)[:8])
         for _ in range(4):
             to.sweep()  # which sets it aside
-        beheaded = dialogue(WHOLE[:-4], 1)[3:]
-        feed(to, [one._replace(time_ns=one.time_ns - 10 * MINUTE + SECOND) for one in beheaded])
+        server_syn_missing = dialogue(WHOLE[:-4], 1)[3:]
+        feed(to, [one._replace(time_ns=one.time_ns - 10 * MINUTE + SECOND) for one in server_syn_missing])
         now = dialogue(WHOLE, 1)[-1].time_ns
         to.sweep(now + 10_000 * 10**9)
         to.sweep(now + 10_001 * 10**9)

@@ -10,16 +10,16 @@ from scripts import GREETING, hello, lines, play, segments
 from smtpwire.analyzer.connections.tracker import Tracker
 from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
-from smtpwire.analyzer.lines.protocol_detection import Verdict, judge_heads, other_protocol, preamble
+from smtpwire.analyzer.lines.protocol_detection import Detection, judge_heads, other_protocol, preamble
 
-SMTP, OTHER, UNDECIDED = Verdict.SMTP, Verdict.OTHER, Verdict.UNDECIDED
+SMTP, OTHER, UNDECIDED = Detection.SMTP, Detection.OTHER, Detection.UNDECIDED
 
 
-def on_port_25(client: bytes = b"", server: bytes = b"", *, over: bool = False) -> Verdict:
+def on_port_25(client: bytes = b"", server: bytes = b"", *, over: bool = False) -> Detection:
     return judge_heads(client, server, smtp_port=True, over=over)
 
 
-def elsewhere(client: bytes = b"", server: bytes = b"", *, over: bool = False) -> Verdict:
+def elsewhere(client: bytes = b"", server: bytes = b"", *, over: bool = False) -> Detection:
     return judge_heads(client, server, smtp_port=False, over=over)
 
 

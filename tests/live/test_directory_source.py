@@ -17,7 +17,7 @@ from captures import START, Conversation, Record, pcap, pcapng
 
 from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.errors import UsageError
-from smtpwire.analyzer.live.directory_source import Directory
+from smtpwire.analyzer.live.directory_source import DirectorySource
 from smtpwire.analyzer.live.live_audit import LiveAudit
 from smtpwire.analyzer.segments.decoder import SegmentDecoder
 
@@ -39,7 +39,7 @@ class Watched:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.source = Directory(str(path), quiet_seconds=QUIET)
+        self.source = DirectorySource(str(path), quiet_seconds=QUIET)
         self.audit = LiveAudit(Options())
         self._decoder = SegmentDecoder(self.audit.tracker.segment)
         self.read: list[str] = []
@@ -143,7 +143,7 @@ def test_what_is_no_capture_is_told_once_if_it_claims_to_be(watched: Watched) ->
 
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such directory"):
-        Directory(str(tmp_path / "nix"))
+        DirectorySource(str(tmp_path / "nix"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")

@@ -18,15 +18,15 @@ from captures import START, Conversation, ethernet, ipv4, ipv4_fragments, tcp
 
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.live.bpf import program_for_ports
-from smtpwire.analyzer.live.line_sinks import JsonLines, TextLines
-from smtpwire.analyzer.live.packet_ring import Statistics
+from smtpwire.analyzer.live.line_sinks import JsonLinesSink, TextLinesSink
+from smtpwire.analyzer.live.packet_ring import RingStatistics
 from smtpwire.analyzer.live.privileges import target
-from smtpwire.analyzer.live.prometheus_sink import Metrics
+from smtpwire.analyzer.live.prometheus_sink import PrometheusSink
 from smtpwire.analyzer.live.recorder import Recorder, Rotation, rotation
-from smtpwire.analyzer.live.ring_frames import Frame
+from smtpwire.analyzer.live.ring_frames import RingFrame
 from smtpwire.analyzer.live.signals import Signals
-from smtpwire.analyzer.live.sinks import Several, Sink, Totals
-from smtpwire.analyzer.live.syslog_sink import Address, Syslog, parse_address
+from smtpwire.analyzer.live.sinks import Sink, SinkGroup, Totals
+from smtpwire.analyzer.live.syslog_sink import NumericAddress, SyslogSink, parse_address
 from smtpwire.analyzer.live.wall_clock import Clock
 from smtpwire.analyzer.model import Summary
 from smtpwire.analyzer.reports.output import Output
@@ -53,7 +53,7 @@ class TestSyslog:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
             log.bind(place)
             log.settimeout(5)
-            sink = Syslog(place)
+            sink = SyslogSink(place)
             sink.open()
             sink.finding(*news)
             sink.close()
@@ -73,7 +73,7 @@ class TestSyslog:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as log:
             log.bind(("127.0.0.1", 0))
             log.settimeout(5)
-            sink = Syslog(f"udp:127.0.0.1:{log.getsockname()[1]}")
+            sink = SyslogSink(f"udp:127.0.0.1:{log.getsockname()[1]}")
             sink.open()
             sink.finding(*news)
             assert b" 2026-01-02T03:04:05.123456Z " in log.recv(4096)
@@ -81,7 +81,7 @@ class TestSyslog:
 
     def test_a_stream_counts_octets(self, news: tuple[Finding, Connection]) -> None:
         with socket.create_server(("127.0.0.1", 0)) as door:
-            sink = Syslog(f"tcp:127.0.0.1:{door.getsockname()[1]}")
+            sink = SyslogSink(f"tcp:127.0.0.1:{door.getsockname()[1]}")
             sink.open()
             other, _ = door.accept()
             for _ in range(3):
@@ -100,7 +100,7 @@ class TestSyslog:
 
     def test_a_server_that_reads_nothing_holds_up_nobody(self, news: tuple[Finding, Connection]) -> None:
         with socket.create_server(("127.0.0.1", 0)) as door:
-            sink = Syslog(f"tcp:127.0.0.1:{door.getsockname()[1]}")
+            sink = SyslogSink(f"tcp:127.0.0.1:{door.getsockname()[1]}")
             sink.open()
             other, _ = door.accept()
             while not sink.lost:
@@ -114,14 +114,14 @@ class TestSyslog:
     @pytest.mark.parametrize("target_", ["udp:nix:514", "udp:1.2.3.4", "tcp:1.2.3.4:0", "log", "tls:1.2.3.4:5"])
     def test_what_it_does_not_understand(self, target_: str) -> None:
         with pytest.raises(UsageError):
-            Syslog(target_)
+            SyslogSink(target_)
 
     def test_where_nobody_listens(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="no syslog"):
-            Syslog(str(tmp_path / "nix")).open()
+            SyslogSink(str(tmp_path / "nix")).open()
 
     def test_addresses(self) -> None:
-        assert parse_address("[::1]:514", "--syslog") == Address("::1", 514)
+        assert parse_address("[::1]:514", "--syslog") == NumericAddress("::1", 514)
         assert parse_address("localhost:514", "--syslog") == parse_address(":514", "--syslog")
 
 
@@ -129,7 +129,7 @@ def test_metrics_over_http(news: tuple[Finding, Connection]) -> None:
     pytest.importorskip("prometheus_client")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    metrics = Metrics(f"127.0.0.1:{port}")
+    metrics = PrometheusSink(f"127.0.0.1:{port}")
     metrics.open()
     try:
         metrics.finding(*news)
@@ -148,10 +148,10 @@ def test_metrics_over_http(news: tuple[Finding, Connection]) -> None:
 
 def test_the_screen_shows_rates_rules_hosts_and_the_latest(news: tuple[Finding, Connection]) -> None:
     console = pytest.importorskip("rich.console")
-    from smtpwire.analyzer.live.screen_sink import Screen  # noqa: PLC0415
+    from smtpwire.analyzer.live.screen_sink import ScreenSink  # noqa: PLC0415
 
     shown = io.StringIO()
-    screen = Screen(
+    screen = ScreenSink(
         Output(io.BytesIO()), console.Console(file=shown, force_terminal=True, width=140, height=40, color_system=None)
     )
     screen.open()
@@ -179,7 +179,7 @@ def test_the_screen_shows_rates_rules_hosts_and_the_latest(news: tuple[Finding, 
 
 def test_several_sinks_are_all_told(news: tuple[Finding, Connection]) -> None:
     first, second = io.BytesIO(), io.BytesIO()
-    both: Sink = Several([TextLines(Output(first)), JsonLines(Output(second))])
+    both: Sink = SinkGroup([TextLinesSink(Output(first)), JsonLinesSink(Output(second))])
     both.open()
     both.reading("eth0")
     both.finding(*news)
@@ -263,8 +263,8 @@ class TestRecorder:
     def test_only_the_latest_files_stay(self, tmp_path: Path) -> None:
         recorder = Recorder(str(tmp_path / "mail"), [("eth0", 1)], Rotation(5000, 2))
         for number in range(50):
-            recorder.add(0, [Frame(START + number, bytes([number]) * 500, 500)])
-        recorder.close([Statistics(50, 3)])
+            recorder.add(0, [RingFrame(START + number, bytes([number]) * 500, 500)])
+        recorder.close([RingStatistics(50, 3)])
         names = sorted(path.name for path in tmp_path.iterdir())
         assert len(names) == 2
         assert re.fullmatch(r"mail_\d{5}_\d{14}\.pcapng", names[-1])
@@ -277,10 +277,10 @@ class TestRecorder:
         assert recorder._file is not None
         recorder._file.close()
         with open("/dev/full", "wb", buffering=0) as recorder._file:  # noqa: PTH123
-            recorder.add(0, [Frame(START, b"x" * 60, 60)])
+            recorder.add(0, [RingFrame(START, b"x" * 60, 60)])
             assert recorder.fault is not None
             assert recorder.fault.startswith("cannot write (No space left on device): ")
-            recorder.add(0, [Frame(START, b"x" * 60, 60)])
+            recorder.add(0, [RingFrame(START, b"x" * 60, 60)])
             recorder.close()
 
     def test_a_file_that_cannot_be_made(self, tmp_path: Path) -> None:

@@ -19,10 +19,10 @@ from scripts import END, WHOLE, WRONG, hello, records
 
 from smtpwire.analyzer.audit import Audit, Options
 from smtpwire.analyzer.commands import audit as commands
-from smtpwire.analyzer.enums import Form
+from smtpwire.analyzer.enums import ReportFormat
 from smtpwire.analyzer.limits import Limits
 from smtpwire.analyzer.parallel.partitioned_audit import SharedAudit
-from smtpwire.analyzer.parallel.processes import Hand
+from smtpwire.analyzer.parallel.processes import WorkerProcess
 from smtpwire.analyzer.reports.json_ import NdjsonWriter
 from smtpwire.analyzer.reports.output import Output
 from smtpwire.analyzer.run import FailOn, run
@@ -118,13 +118,13 @@ def test_what_cannot_be_read_is_said_as_ever(tmp_path: Path) -> None:
 def test_a_process_that_dies_is_missed_by_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = capture(tmp_path / "a.pcap", *[WHOLE] * 20)
     alone = written([path], 1)
-    taken = Hand.next
+    taken = WorkerProcess.next
 
-    def next_of_the_dead(self: Hand) -> object:
+    def next_of_the_dead(self: WorkerProcess) -> object:
         os.kill(self.pid, signal.SIGKILL)
         return taken(self)
 
-    monkeypatch.setattr(Hand, "next", next_of_the_dead)
+    monkeypatch.setattr(WorkerProcess, "next", next_of_the_dead)
     assert written([path], 2) == alone
 
 
@@ -206,6 +206,6 @@ def test_no_run_uses_a_second_process_unless_asked(
 
     monkeypatch.setattr(os, "fork", forked)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
-    status = commands.audit([str(path)], format_=Form.NDJSON, no_config=True)
+    status = commands.audit([str(path)], format_=ReportFormat.NDJSON, no_config=True)
     assert status == 0
     assert capfdbinary.readouterr().out.count(b'"type":"connection"') >= 40

@@ -9,7 +9,7 @@ import pytest
 from scripts import GREETING, Script, envelope, hello, lines
 from written import STYLES, capture_of, everything, forms_of_secret, written
 
-from smtpwire.analyzer.enums import Form, Redact
+from smtpwire.analyzer.enums import Redact, ReportFormat
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,7 +141,7 @@ def test_a_capture_that_begins_inside_an_exchange(tmp_path: Path) -> None:
 def test_the_search_finds_what_is_not_hidden(tmp_path: Path) -> None:
     """The tests above prove nothing if a report without redaction has no secrets in it."""
     capture = capture_of(tmp_path / "x.pcap", SCRIPTS["exchange"])
-    text = written(capture, Form.JSON, tmp_path, redact=Redact.NONE)
+    text = written(capture, ReportFormat.JSON, tmp_path, redact=Redact.NONE)
     assert any(form in text.lower() for form in forms_of_secret(LOGIN[1]))
     assert f'"text":"{LOGIN[1]}"' in text
 
@@ -169,8 +169,8 @@ def test_no_name_in_any_report(tmp_path: Path) -> None:
         for name in wanted:
             for form in forms_of_secret(name):
                 assert form not in text.lower(), f"{which} tells {name} as {form}"
-    assert NAMES["subject"] in written(capture, Form.JSON, tmp_path, redact=Redact.SECRETS)
+    assert NAMES["subject"] in written(capture, ReportFormat.JSON, tmp_path, redact=Redact.SECRETS)
 
 
 def test_every_registered_format_is_searched() -> None:
-    assert {form for form, _ in STYLES} == set(Form)
+    assert {form for form, _ in STYLES} == set(ReportFormat)

@@ -15,7 +15,7 @@ from smtpwire.analyzer.enums import Redact
 from smtpwire.analyzer.model import AuthTurn, CommandTurn, ReplyTurn
 from smtpwire.analyzer.redact.credentials import hide_secrets
 from smtpwire.analyzer.redact.redactor import Redactor
-from smtpwire.analyzer.redact.secret_patterns import Hider, hidden
+from smtpwire.analyzer.redact.secret_patterns import SecretHider, hidden
 
 PLAIN = base64.b64encode(b"\0alice\0hunter22").decode()
 
@@ -38,7 +38,7 @@ PLAIN = base64.b64encode(b"\0alice\0hunter22").decode()
     ],
 )
 def test_a_secret_gives_way_to_its_length(text: str, shown: str) -> None:
-    assert Hider().client(text) == shown
+    assert SecretHider().client(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_a_secret_gives_way_to_its_length(text: str, shown: str) -> None:
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
-    assert Hider().client(text) == text
+    assert SecretHider().client(text) == text
 
 
 @given(st.text(string.ascii_letters + string.digits + "+/", min_size=6, max_size=60), st.sampled_from(["", "=", "=="]))
 def test_any_initial_response_is_hidden(secret: str, padding: str) -> None:
     for mechanism in ("PLAIN", "plain", "LOGIN", "SCRAM-SHA-256", "XOAUTH2"):
-        shown = Hider().client(f"AUTH {mechanism} {secret}{padding}")
+        shown = SecretHider().client(f"AUTH {mechanism} {secret}{padding}")
         assert secret not in shown
         assert mechanism in shown
 
@@ -82,7 +82,7 @@ def test_lengths_are_in_bytes_of_the_wire() -> None:
 def test_hostile_lines_take_linear_time(unit: str) -> None:
     def seconds(count: int) -> float:
         began = time.perf_counter()
-        Hider().client(unit * count)
+        SecretHider().client(unit * count)
         return time.perf_counter() - began
 
     seconds(100)

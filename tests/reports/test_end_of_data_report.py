@@ -15,7 +15,7 @@ from smtpwire.analyzer.commands.typer_app import command_line
 from smtpwire.analyzer.enums import Redact
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.model import Capture
-from smtpwire.analyzer.reports.end_of_data import EndsWriter, named
+from smtpwire.analyzer.reports.end_of_data import EndOfDataWriter, named
 from smtpwire.analyzer.reports.output import Output
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def shown(
     path = tmp_path / "c.pcap"
     path.write_bytes(pcap(records(segments(script, cut=cut))))
     stream = BytesIO()
-    writer = EndsWriter(Output(stream), only, everything=everything, redact=redact)
+    writer = EndOfDataWriter(Output(stream), only, everything=everything, redact=redact)
     audit = Audit(Options(tap=writer.tap, redact=redact))
     for item in audit.run([path]):
         writer.capture(item) if isinstance(item, Capture) else writer.connection(item)

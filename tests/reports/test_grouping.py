@@ -8,7 +8,7 @@ from handmade import connection, finding
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.reports.grouping import SHOWN_ALIKE, Fold, Group, alike, fold
+from smtpwire.analyzer.reports.grouping import SHOWN_ALIKE, ConnectionGroup, FoldedFinding, alike, fold
 
 if TYPE_CHECKING:
     from smtpwire.analyzer.model import Finding
@@ -22,7 +22,7 @@ findings = st.builds(
 )
 
 
-def everything(folds: list[Fold]) -> list[Finding]:
+def everything(folds: list[FoldedFinding]) -> list[Finding]:
     found = []
     for one in folds:
         found += [one.finding, *one.again, *everything(one.follows)]
@@ -70,7 +70,7 @@ def test_connections_with_the_same_faults_are_alike_whatever_their_frames() -> N
 
 
 def test_a_group_counts_all_and_names_a_few() -> None:
-    group = Group(connection(1))
+    group = ConnectionGroup(connection(1))
     for number in range(2, 102):
         group.add(connection(number))
     assert group.count == 101

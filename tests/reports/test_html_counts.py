@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtpwire.analyzer.reports.html.charts import HEIGHT, span, stack, time_chart
-from smtpwire.analyzer.reports.html.counts import MAX_HOSTS, MAX_SLOTS, NAMED_IDS, WIDTHS, Tally, Timeline
+from smtpwire.analyzer.reports.html.counts import MAX_HOSTS, MAX_SLOTS, NAMED_IDS, WIDTHS, PageCounts, Timeline
 
 if TYPE_CHECKING:
     from smtpwire.analyzer.model import Severity
@@ -86,7 +86,7 @@ def test_a_stack_never_leaves_its_bar_and_shows_the_smallest() -> None:
 
 
 def test_a_scan_of_a_whole_network_does_not_fill_memory() -> None:
-    counted = Tally()
+    counted = PageCounts()
     for number in range(MAX_HOSTS + 500):
         one = connection(number, [])
         one.client = type(one.client)(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 40000)
@@ -97,7 +97,7 @@ def test_a_scan_of_a_whole_network_does_not_fill_memory() -> None:
 
 
 def test_a_rule_counts_findings_and_connections() -> None:
-    counted = Tally()
+    counted = PageCounts()
     for number in range(1, 31):
         counted.connection(connection(number, [finding(), finding(), finding("CMD301", severity="warning")]))
     rule = counted.rules["SEQ101"]
@@ -106,7 +106,7 @@ def test_a_rule_counts_findings_and_connections() -> None:
 
 
 def test_a_rule_of_two_severities_counts_as_the_worse() -> None:
-    counted = Tally()
+    counted = PageCounts()
     counted.connection(
         connection(1, [finding(severity="info"), finding(severity="error"), finding(severity="warning")])
     )

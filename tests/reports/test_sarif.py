@@ -12,7 +12,7 @@ from handmade import capture, connection, finding, output, summary_of
 from scripts import hello, lines, play
 from written import written
 
-from smtpwire.analyzer.enums import Form
+from smtpwire.analyzer.enums import ReportFormat
 from smtpwire.analyzer.findings.baseline import fingerprint
 from smtpwire.analyzer.reports import sarif
 from smtpwire.analyzer.reports.sarif import SarifWriter
@@ -54,7 +54,7 @@ def schema() -> Any:
 
 
 def test_it_is_valid_by_the_schema(schema: Any, tmp_path: Path) -> None:
-    schema.validate(json.loads(written(DEMO, Form.SARIF, tmp_path)))
+    schema.validate(json.loads(written(DEMO, ReportFormat.SARIF, tmp_path)))
     schema.validate(document())
     bad = capture()
     bad.path, bad.problems = "/a b/ü%41.pcap", ["the last record is cut short"]
@@ -63,7 +63,7 @@ def test_it_is_valid_by_the_schema(schema: Any, tmp_path: Path) -> None:
 
 def test_sarif_tools_count_the_same(tmp_path: Path) -> None:
     loader = pytest.importorskip("sarif.loader")
-    written(DEMO, Form.SARIF, tmp_path)
+    written(DEMO, ReportFormat.SARIF, tmp_path)
     report = loader.load_sarif_file(str(tmp_path / "report-sarif.sarif")).get_report()
     counts = {severity: report.get_issue_count_for_severity(severity) for severity in ("error", "warning", "note")}
     assert counts == {"error": 5, "warning": 2, "note": 0}
@@ -91,7 +91,7 @@ def test_the_line_is_that_of_the_command() -> None:
 
 
 def test_lines_of_all_results_are_those_of_their_frames(tmp_path: Path) -> None:
-    (run,) = json.loads(written(DEMO, Form.SARIF, tmp_path))["runs"]
+    (run,) = json.loads(written(DEMO, ReportFormat.SARIF, tmp_path))["runs"]
     transcript = run["artifacts"][0]["contents"]["text"].splitlines()
     for result in run["results"]:
         line = transcript[result["locations"][0]["physicalLocation"]["region"]["startLine"] - 1]

@@ -9,7 +9,7 @@ from scripts import GREETING, Script, envelope, hello, lines, play, segments, ta
 from smtpwire.analyzer import model
 from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.connections.tracker import Tracker
-from smtpwire.analyzer.exchanges.starttls_history import Offer, Servers, network
+from smtpwire.analyzer.exchanges.starttls_history import StartTlsHistory, StartTlsOffer, network
 from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
 
@@ -202,12 +202,12 @@ def test_a_helo_lists_nothing() -> None:
 
 
 def test_servers_are_remembered_within_bounds() -> None:
-    servers = Servers(replace(DEFAULT_LIMITS, remembered_servers=2, server_memory_seconds=60))
+    servers = StartTlsHistory(replace(DEFAULT_LIMITS, remembered_servers=2, server_memory_seconds=60))
     for number in range(5):
-        servers.offered((str(number),), Offer(number, number, 1))
+        servers.offered((str(number),), StartTlsOffer(number, number, 1))
     assert len(servers) == 2
     assert servers.last_offer(("0",), 10) is None
-    assert servers.last_offer(("4",), 10) == Offer(4, 4, 1)
+    assert servers.last_offer(("4",), 10) == StartTlsOffer(4, 4, 1)
     assert servers.last_offer(("4",), 61 * 10**9) is None
     assert len(servers) == 1
 

@@ -19,8 +19,8 @@ from smtpwire.analyzer.enums import Redact
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.model import Finding
 from smtpwire.analyzer.wireshark import extcap_sink as live
-from smtpwire.analyzer.wireshark.extcap_sink import Held, capture, capture_command
-from smtpwire.analyzer.wireshark.pcapng_blocks import Block
+from smtpwire.analyzer.wireshark.extcap_sink import HeldBlocks, capture, capture_command
+from smtpwire.analyzer.wireshark.pcapng_blocks import OutputBlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +80,7 @@ def test_a_finding_is_on_its_own_frame(tmp_path: Path) -> None:
 
 
 def test_a_finding_that_comes_late_names_its_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live.Held.__init__, "__defaults__", (0.05,))
+    monkeypatch.setattr(live.HeldBlocks.__init__, "__defaults__", (0.05,))
     whole = pcap(talk().records)
     cut = len(pcap(talk().records[:5]))
     out = io.BytesIO()
@@ -128,7 +128,7 @@ class Pipe(io.RawIOBase):
 
 
 def test_frames_come_while_the_capture_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live.Held.__init__, "__defaults__", (0.05,))
+    monkeypatch.setattr(live.HeldBlocks.__init__, "__defaults__", (0.05,))
     whole = pcap(talk().records)
     cut = len(pcap(talk().records[:5]))
     out = Pipe()
@@ -176,12 +176,12 @@ def test_handlers_are_put_back(tmp_path: Path) -> None:
 # -- the queue --------------------------------------------------------------------------------------------------------
 
 
-def blocks(count: int, size: int = 32) -> Iterator[Block]:
+def blocks(count: int, size: int = 32) -> Iterator[OutputBlock]:
     raw = b"\x06\0\0\0" + size.to_bytes(4, "little") + bytes(size - 12) + size.to_bytes(4, "little")
-    return (Block(raw, "little", number, raw) for number in range(1, count + 1))
+    return (OutputBlock(raw, "little", number, raw) for number in range(1, count + 1))
 
 
-def heard(held: Held, frame: int) -> None:
+def heard(held: HeldBlocks, frame: int) -> None:
     finding = Finding("SEQ101", "x", "error", "client", "certain", "m", "", None, None, frame, "", 0, 0, "")
     held.heard(finding, [finding])
 
@@ -189,7 +189,7 @@ def heard(held: Held, frame: int) -> None:
 def test_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "HOLD_BYTES", 3200)
     out = io.BytesIO()
-    held = Held(out, 1000)
+    held = HeldBlocks(out, 1000)
     for block in blocks(150):
         held.add(block)
     assert len(out.getvalue()) == 50 * 32
@@ -203,7 +203,7 @@ LATE = "smtpwire: error SEQ101 client: in frame 50: m"
 
 
 def test_a_finding_without_any_frame_left_is_counted() -> None:
-    held = Held(io.BytesIO(), 0)
+    held = HeldBlocks(io.BytesIO(), 0)
     for block in blocks(3):
         held.add(block)
     held.let_go()

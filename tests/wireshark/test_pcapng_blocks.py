@@ -17,13 +17,13 @@ from smtpwire.analyzer.frames.inputs import Source
 from smtpwire.analyzer.model import Finding
 from smtpwire.analyzer.segments.decoder import SegmentDecoder
 from smtpwire.analyzer.wireshark.comments import MAX_COMMENT, MAX_ON_FRAME, Comments, comment
-from smtpwire.analyzer.wireshark.pcapng_blocks import Block, commented, pcap_blocks, pcapng_blocks
+from smtpwire.analyzer.wireshark.pcapng_blocks import OutputBlock, commented, pcap_blocks, pcapng_blocks
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def split(data: bytes, piece: int = 1 << 16, *, grows: bool = False) -> tuple[list[Block], list[str]]:
+def split(data: bytes, piece: int = 1 << 16, *, grows: bool = False) -> tuple[list[OutputBlock], list[str]]:
     """The blocks of a capture that comes in pieces."""
     stream = io.BytesIO(data)
     window = StreamWindow(lambda count: stream.read(min(count, piece)))

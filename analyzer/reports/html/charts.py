@@ -11,9 +11,9 @@ from .counts import SEVERITIES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .counts import Counts, Slot, Timeline
+    from .counts import Counts, Timeline, TimeSlot
 
-__all__ = ["Column", "Piece", "TimeChart", "span", "stack", "time_chart"]
+__all__ = ["BarPiece", "TimeChart", "TimelineBar", "span", "stack", "time_chart"]
 
 # Height of the columns in CSS pixels; widths are per cent of whatever there is.
 HEIGHT = 120
@@ -21,7 +21,7 @@ HEIGHT = 120
 LEAST_HEIGHT, LEAST_WIDTH = 2.0, 0.8
 
 
-class Piece(NamedTuple):
+class BarPiece(NamedTuple):
     """A rectangle of one severity. Along its axis: where it begins and how long it is."""
 
     severity: str
@@ -29,12 +29,12 @@ class Piece(NamedTuple):
     length: float
 
 
-class Column(NamedTuple):
+class TimelineBar(NamedTuple):
     """One bar of the timeline: place and width in per cent, pieces in pixels from the top."""
 
     x: float
     width: float
-    pieces: list[Piece]
+    pieces: list[BarPiece]
     label: str
     when: str
     connections: int
@@ -44,7 +44,7 @@ class Column(NamedTuple):
 class TimeChart(NamedTuple):
     """Findings over time. ``most``: findings of the highest bar. ``first``, ``last``: ends of the axis."""
 
-    columns: list[Column]
+    columns: list[TimelineBar]
     most: int
     each: str
     first: str
@@ -52,14 +52,14 @@ class TimeChart(NamedTuple):
     height: int = HEIGHT
 
 
-def stack(counts: Counts, most: int) -> list[Piece]:
+def stack(counts: Counts, most: int) -> list[BarPiece]:
     """A bar of severities beside others, of which the longest stands for ``most``; in per cent."""
     pieces, start = [], 0.0
     for severity in SEVERITIES:
         if counts[severity]:
             length = max(100 * counts[severity] / most, LEAST_WIDTH)
             length = min(length, 100 - start)
-            pieces.append(Piece(severity, round(start, 2), round(length, 2)))
+            pieces.append(BarPiece(severity, round(start, 2), round(length, 2)))
             start += length
     return pieces
 
@@ -77,23 +77,23 @@ def time_chart(timeline: Timeline) -> TimeChart | None:
     return TimeChart(columns, most, span(timeline.width), _clock(slots[0].start, digits), _clock(end, digits))
 
 
-def _any(slot: Slot) -> bool:
+def _any(slot: TimeSlot) -> bool:
     return bool(slot.connections or any(slot.counts.values()))
 
 
-def _column(slot: Slot, x: float, step: float, most: int, digits: int) -> Column:
-    pieces: list[Piece] = []
+def _column(slot: TimeSlot, x: float, step: float, most: int, digits: int) -> TimelineBar:
+    pieces: list[BarPiece] = []
     top = float(HEIGHT)
     for severity in SEVERITIES:
         if slot.counts[severity]:
             length = max(HEIGHT * slot.counts[severity] / most, LEAST_HEIGHT)
             top = max(top - length, 0.0)
-            pieces.append(Piece(severity, round(top, 1), round(length, 1)))
+            pieces.append(BarPiece(severity, round(top, 1), round(length, 1)))
     when = _clock(slot.start, digits)
     said = [f"{count:,} {severity}" for severity, count in slot.counts.items() if count] or ["no findings"]
     label = f"{when}: {', '.join(said)}, {plural(slot.connections, 'connection')} begun"
     gap = min(step * 0.15, 0.3)
-    return Column(round(x + gap / 2, 3), round(step - gap, 3), pieces, label, when, slot.connections, slot.counts)
+    return TimelineBar(round(x + gap / 2, 3), round(step - gap, 3), pieces, label, when, slot.connections, slot.counts)
 
 
 def _clock(ns: int, digits: int) -> str:

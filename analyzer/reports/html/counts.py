@@ -10,7 +10,7 @@ from ...timestamps import parse_time
 if TYPE_CHECKING:
     from ...model import Connection, Finding, Severity, Side
 
-__all__ = ["SEVERITIES", "Counts", "Host", "RuleTally", "Slot", "Tally", "Timeline"]
+__all__ = ["SEVERITIES", "Counts", "HostCounts", "PageCounts", "RuleCounts", "TimeSlot", "Timeline"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 # Hosts of one role that are told apart. A scan of a whole network has more, with one connection each.
@@ -35,7 +35,7 @@ def _none() -> Counts:
 
 
 @dataclass(slots=True)
-class RuleTally:
+class RuleCounts:
     """One rule: how often, in how many connections, and the first of them."""
 
     name: str
@@ -48,7 +48,7 @@ class RuleTally:
 
 
 @dataclass(slots=True)
-class Host:
+class HostCounts:
     """One host in one role, with the findings that are its fault."""
 
     address: str
@@ -56,7 +56,7 @@ class Host:
     counts: Counts = field(default_factory=_none)
 
 
-class Slot(NamedTuple):
+class TimeSlot(NamedTuple):
     """One bar: nanoseconds since 1970 at its left edge, connections begun and findings in it."""
 
     start: int
@@ -85,13 +85,13 @@ class Timeline:
         """One more finding."""
         self._slot(ns)[1][severity] += 1
 
-    def slots(self) -> list[Slot]:
+    def slots(self) -> list[TimeSlot]:
         """From the first to the last, those without anything too."""
         if not self._slots:
             return []
         nothing: tuple[list[int], Counts] = ([0], _none())
         found = ((number, self._slots.get(number, nothing)) for number in range(self._low, self._high + 1))
-        return [Slot(number * self.width, connections[0], counts) for number, (connections, counts) in found]
+        return [TimeSlot(number * self.width, connections[0], counts) for number, (connections, counts) in found]
 
     def _slot(self, ns: int) -> tuple[list[int], Counts]:
         number = ns // self.width
@@ -122,12 +122,12 @@ class Timeline:
         self._low, self._high = min(self._slots), max(self._slots)
 
 
-class Tally:
+class PageCounts:
     """All three, fed with connections as they end."""
 
     def __init__(self) -> None:
-        self.rules: dict[str, RuleTally] = {}
-        self.hosts: dict[str, dict[str, Host]] = {"client": {}, "server": {}}
+        self.rules: dict[str, RuleCounts] = {}
+        self.hosts: dict[str, dict[str, HostCounts]] = {"client": {}, "server": {}}
         self.elsewhere: dict[str, int] = {"client": 0, "server": 0}
         self.on_the_path = 0
         self.timeline = Timeline()
@@ -152,11 +152,11 @@ class Tally:
             if at_fault is not None:
                 at_fault.counts[finding.severity] += 1
 
-    def _host(self, role: str, address: str) -> Host | None:
+    def _host(self, role: str, address: str) -> HostCounts | None:
         hosts = self.hosts[role]
         host = hosts.get(address)
         if host is None and len(hosts) < MAX_HOSTS:
-            host = hosts[address] = Host(address)
+            host = hosts[address] = HostCounts(address)
         elif host is None:
             self.elsewhere[role] += 1
         return host
@@ -164,7 +164,7 @@ class Tally:
     def _rule(self, finding: Finding, connection: int) -> None:
         tally = self.rules.get(finding.rule)
         if tally is None:
-            tally = self.rules[finding.rule] = RuleTally(finding.name, finding.severity)
+            tally = self.rules[finding.rule] = RuleCounts(finding.name, finding.severity)
         tally.findings += 1
         tally.sides.add(finding.side)
         # A rule may be an error in one profile and a warning in another: the page sorts by the worst.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from ...model import Connection, Endpoint, Severity, Side, Turn
 
-__all__ = ["Ladder", "Note", "Row", "ladder"]
+__all__ = ["Ladder", "LadderFinding", "LadderRow", "ladder"]
 
 # Rows of one ladder; of a longer dialogue the first, the last, and those around findings.
 MAX_ROWS = 100
@@ -49,7 +49,7 @@ PAUSE_NS = 1_000_000_000
 
 
 @dataclass(slots=True)
-class Note:
+class LadderFinding:
     """A finding as the page shows it. ``number``: its index in the connection, for links."""
 
     number: int
@@ -66,7 +66,7 @@ class Note:
 
 
 @dataclass(slots=True)
-class Row:
+class LadderRow:
     """One turn, or (``kind`` "left-out") what is said between turns: some are not shown, another capture begins.
 
     ``lines``: what was said; ``more``: what of it is not shown. ``answers``: the command that a reply belongs to, where
@@ -85,7 +85,7 @@ class Row:
     group_size: int = 0
     secured: bool = False
     prediction: Prediction | None = None
-    notes: list[Note] = field(default_factory=list)
+    notes: list[LadderFinding] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -105,8 +105,8 @@ class Ladder:
     server_bytes: int
     lacks: list[str]
     remarks: list[str]
-    rows: list[Row]
-    notes: list[Note]
+    rows: list[LadderRow]
+    notes: list[LadderFinding]
     rules: list[str]
     messages: list[str]
     more_messages: int
@@ -119,7 +119,7 @@ def ladder(connection: Connection) -> Ladder:
     """The rows of ``connection``, as many as the page shows."""
     dialogue = connection.dialogue
     findings = connection.findings
-    about: dict[int | None, list[Note]] = {}
+    about: dict[int | None, list[LadderFinding]] = {}
     # Causes stand before what follows from them, so the first findings hold the most.
     for number, finding in enumerate(findings[:MAX_FINDINGS]):
         at = finding.turn if finding.turn is not None and 0 <= finding.turn < len(dialogue) else None
@@ -156,12 +156,12 @@ def _frames(connection: Connection) -> list[tuple[str, list[int]]]:
     return [(path, sorted(frames)[:MAX_FRAMES]) for path, frames in found.items()]
 
 
-def _note(number: int, connection: Connection, turn: Turn | None) -> Note:
+def _note(number: int, connection: Connection, turn: Turn | None) -> LadderFinding:
     findings, parts = connection.findings, connection.captures
     finding = findings[number]
     cause = finding.caused_by
     known = cause is not None and 0 <= cause < len(findings)
-    return Note(
+    return LadderFinding(
         number=number,
         rule=finding.rule,
         name=finding.name,
@@ -176,7 +176,7 @@ def _note(number: int, connection: Connection, turn: Turn | None) -> Note:
     )
 
 
-def _rows(connection: Connection, about: dict[int | None, list[Note]]) -> Iterator[Row]:
+def _rows(connection: Connection, about: dict[int | None, list[LadderFinding]]) -> Iterator[LadderRow]:
     dialogue = connection.dialogue
     groups = _groups(dialogue) if connection.client_bytes and connection.server_bytes else {}
     start = before = parse_time(connection.started)
@@ -186,16 +186,18 @@ def _rows(connection: Connection, about: dict[int | None, list[Note]]) -> Iterat
     here = part_of(connection.captures, connection.started)
     for index in shown:
         if index > previous + 1:
-            yield Row("left-out", "path", [f"{plural(index - previous - 1, 'turn')} not shown"])
+            yield LadderRow("left-out", "path", [f"{plural(index - previous - 1, 'turn')} not shown"])
             before = parse_time(dialogue[index - 1].time)
         turn = dialogue[index]
         now = parse_time(turn.time)
         part = part_of(connection.captures, turn.time)
         if part is not None and part is not here:
             here = part
-            yield Row("left-out", "path", [f"goes on in {part.path}"])
+            yield LadderRow("left-out", "path", [f"goes on in {part.path}"])
         group, size = groups.get(index, ("", 0))
-        row = Row(kind(turn), turn.side, [], turn.frame, f"{(now - start) / 1e9:.6f}", group=group, group_size=size)
+        row = LadderRow(
+            kind(turn), turn.side, [], turn.frame, f"{(now - start) / 1e9:.6f}", group=group, group_size=size
+        )
         row.lines, row.more = _bounded(said(turn))
         row.pause = f"{(now - before) / 1e9:.1f} s" if now - before >= PAUSE_NS else ""
         row.secured = index > tls_from
@@ -206,7 +208,7 @@ def _rows(connection: Connection, about: dict[int | None, list[Note]]) -> Iterat
         yield row
         previous, before = index, now
     if previous + 1 < len(dialogue):
-        yield Row("left-out", "path", [f"{plural(len(dialogue) - previous - 1, 'turn')} not shown"])
+        yield LadderRow("left-out", "path", [f"{plural(len(dialogue) - previous - 1, 'turn')} not shown"])
 
 
 def _shown(turns: int, at: Sequence[int]) -> list[int]:

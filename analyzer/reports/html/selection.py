@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ...model import Connection, Finding
 
-__all__ = ["MAX_CHOSEN", "Choice", "Chosen", "Kind"]
+__all__ = ["MAX_CHOSEN", "AlikeConnections", "ChosenConnection", "Selection"]
 
 # Connections shown in full.
 MAX_CHOSEN = 200
@@ -34,7 +34,7 @@ _Rank = tuple[int, ...]
 
 
 @dataclass(slots=True)
-class Kind:
+class AlikeConnections:
     """Connections with the same findings."""
 
     count: int = 0
@@ -42,13 +42,13 @@ class Kind:
 
 
 @dataclass(slots=True)
-class Choice:
+class ChosenConnection:
     """A connection to show. ``counts``: all its findings; ``roots``: those that do not only follow from another."""
 
     ladder: Ladder
     counts: Counts
     roots: Counts
-    kind: Kind | None
+    kind: AlikeConnections | None
 
     @property
     def worth(self) -> _Rank:
@@ -56,13 +56,13 @@ class Choice:
         return *(-self.roots[severity] for severity in SEVERITIES), self.ladder.id
 
 
-class Chosen:
+class Selection:
     """Takes connections as they end and keeps the most interesting."""
 
     def __init__(self, limit: int = MAX_CHOSEN) -> None:
         self._limit = limit
-        self._heap: list[tuple[_Rank, int, Choice]] = []
-        self._kinds: dict[tuple[object, ...], Kind] = {}
+        self._heap: list[tuple[_Rank, int, ChosenConnection]] = []
+        self._kinds: dict[tuple[object, ...], AlikeConnections] = {}
         self.connections = self.with_findings = 0
 
     def add(self, connection: Connection) -> None:
@@ -77,26 +77,26 @@ class Chosen:
         full = len(self._heap) >= self._limit
         if full and (not self._heap or rank <= self._heap[0][0]):
             return
-        choice = Choice(ladder(connection), _counts(connection.findings), roots, kind)
+        choice = ChosenConnection(ladder(connection), _counts(connection.findings), roots, kind)
         if full:
             heapreplace(self._heap, (rank, connection.id, choice))
         else:
             heappush(self._heap, (rank, connection.id, choice))
 
-    def __iter__(self) -> Iterator[Choice]:
+    def __iter__(self) -> Iterator[ChosenConnection]:
         return iter(sorted((choice for _, _, choice in self._heap), key=lambda choice: choice.worth))
 
     def __len__(self) -> int:
         return len(self._heap)
 
-    def _kind(self, connection: Connection) -> tuple[Kind | None, int]:
+    def _kind(self, connection: Connection) -> tuple[AlikeConnections | None, int]:
         """Its kind, and how many of it came before; None where there are too many kinds to tell."""
         key = alike(connection) if len(connection.findings) <= MAX_COMPARED else (connection.id,)
         kind = self._kinds.get(key)
         if kind is None:
             if len(self._kinds) >= MAX_KINDS:
                 return None, 0
-            kind = self._kinds[key] = Kind()
+            kind = self._kinds[key] = AlikeConnections()
         kind.count += 1
         if len(kind.ids) < NAMED_IDS:
             kind.ids.append(connection.id)

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...rules import RULES
-from ..capture_quality import Quality, read
+from ..capture_quality import CaptureQuality, read
 from ..output import plural
 from ..rule_docs import FAMILIES, paragraphs, scripts
 from .charts import stack, time_chart
-from .counts import SEVERITIES, Tally
+from .counts import SEVERITIES, PageCounts
 from .page import render
-from .selection import Chosen
+from .selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...model import Capture, Connection, Summary
     from ..output import Output
-    from .counts import Host
-    from .selection import Choice
+    from .counts import HostCounts
+    from .selection import ChosenConnection
 
 __all__ = ["HtmlWriter"]
 
@@ -40,9 +40,9 @@ class HtmlWriter:
         self._output = output
         self._version = version
         self._captures: list[Capture] = []
-        self._quality = Quality()
-        self._tally = Tally()
-        self._chosen = Chosen()
+        self._quality = CaptureQuality()
+        self._tally = PageCounts()
+        self._chosen = Selection()
 
     def capture(self, capture: Capture) -> None:
         """Keep it."""
@@ -147,11 +147,11 @@ class HtmlWriter:
         yield "smtpwire show --connection N prints any one of them, --format json holds all."
 
 
-def _worth(host: Host) -> tuple[int, ...]:
+def _worth(host: HostCounts) -> tuple[int, ...]:
     return *(host.counts[severity] for severity in SEVERITIES), host.connections
 
 
-def _within_bounds(choices: list[Choice]) -> Iterator[tuple[Choice, bool]]:
+def _within_bounds(choices: list[ChosenConnection]) -> Iterator[tuple[ChosenConnection, bool]]:
     """Each connection, and whether there is room for its rows."""
     room = MAX_PAGE_ROWS
     for choice in choices:

@@ -17,7 +17,7 @@ from .mail_records import addresses, mails
 if TYPE_CHECKING:
     from ...model import Capture, Connection, Endpoint, Finding, Severity, Summary
     from ..output import Output
-    from .mail_records import Mail
+    from .mail_records import MailRecord
 
 __all__ = ["ECS_VERSION", "EcsWriter"]
 
@@ -123,7 +123,7 @@ def _finding(connection: Connection, finding: Finding) -> dict[str, Any]:
     }
 
 
-def _mail(connection: Connection, mail: Mail) -> dict[str, Any]:
+def _mail(connection: Connection, mail: MailRecord) -> dict[str, Any]:
     message = mail.message
     header = message.header if message else None
     outcome = "unknown" if mail.code is None else "success" if mail.code < 400 else "failure"

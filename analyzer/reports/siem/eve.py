@@ -16,7 +16,7 @@ from .mail_records import addresses, mails
 if TYPE_CHECKING:
     from ...model import Capture, Connection, Finding, Severity, Summary
     from ..output import Output
-    from .mail_records import Mail
+    from .mail_records import MailRecord
 
 __all__ = ["GID", "EveWriter", "signature_id", "timestamp"]
 
@@ -57,7 +57,7 @@ class EveWriter:
         """Nothing is held back."""
 
 
-def _logged(mail: Mail) -> bool:
+def _logged(mail: MailRecord) -> bool:
     return mail.enveloped or mail.helo is not None
 
 
@@ -128,7 +128,7 @@ def _alert(connection: Connection, finding: Finding) -> dict[str, Any]:
     return event
 
 
-def _smtp(connection: Connection, mail: Mail, number: int) -> dict[str, Any]:
+def _smtp(connection: Connection, mail: MailRecord, number: int) -> dict[str, Any]:
     event = _common(connection, "smtp", mail.started, mail.frame, from_server=False)
     event["tx_id"] = number
     event["smtp"] = {
@@ -146,7 +146,7 @@ def _smtp(connection: Connection, mail: Mail, number: int) -> dict[str, Any]:
     return event
 
 
-def _email(mail: Mail) -> dict[str, Any]:
+def _email(mail: MailRecord) -> dict[str, Any]:
     message = mail.message
     if message is None:
         return {}

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from ...model import Connection, Message, Turn
 
-__all__ = ["Mail", "addresses", "mails"]
+__all__ = ["MailRecord", "addresses", "mails"]
 
 _GREETINGS = frozenset(("HELO", "EHLO", "LHLO"))
 _SENDERS = frozenset(("MAIL", "SEND", "SOML", "SAML"))
 
 
 @dataclass(slots=True)
-class Mail:
+class MailRecord:
     """One record. ``depth``: 1 for the first mail of the connection, one more behind each that was answered.
 
     ``path`` and ``recipients`` are the addresses of the envelope, without brackets; None where no MAIL was seen.
@@ -47,7 +47,7 @@ class Mail:
         return self.sender is not None or bool(self.recipients) or self.message is not None
 
 
-def mails(connection: Connection) -> Iterator[Mail]:
+def mails(connection: Connection) -> Iterator[MailRecord]:
     """The records of a connection, in order; also one of a connection that greeted only, or went on to TLS."""
     return _Walk(connection).records()
 
@@ -72,13 +72,13 @@ class _Walk:
         self._connection = connection
         self._depth = 1
         self._helo: str | None = None
-        self._current: Mail | None = None
+        self._current: MailRecord | None = None
         self._over = False  # nothing more belongs to the current one but replies
         self._next_message = 0
         self._size = 0
         self._content = False  # the current one has reached its content
 
-    def records(self) -> Iterator[Mail]:
+    def records(self) -> Iterator[MailRecord]:
         for turn in self._connection.dialogue:
             if isinstance(turn, CommandTurn):
                 yield from self._command(turn)
@@ -95,15 +95,15 @@ class _Walk:
         if self._current is not None:
             yield self._current
 
-    def _record(self, turn: Turn) -> Mail:
+    def _record(self, turn: Turn) -> MailRecord:
         if self._current is None:
-            self._current = Mail(self._depth, turn.time, turn.frame, self._helo)
+            self._current = MailRecord(self._depth, turn.time, turn.frame, self._helo)
             self._over = False
             self._content = False
             self._size = 0
         return self._current
 
-    def _command(self, turn: CommandTurn) -> Iterator[Mail]:
+    def _command(self, turn: CommandTurn) -> Iterator[MailRecord]:
         verb = turn.verb or ""
         current = self._current
         envelope = verb in _SENDERS or verb == "RCPT"
@@ -136,7 +136,7 @@ class _Walk:
                 self._next_message = number + 1
                 return
 
-    def _reply(self, turn: ReplyTurn) -> Iterator[Mail]:
+    def _reply(self, turn: ReplyTurn) -> Iterator[MailRecord]:
         current = self._current
         if current is None:
             if turn.answers is None or self._connection.dialogue[turn.answers].side == "server":

@@ -17,64 +17,64 @@ from ...errors import UsageError, display_path
 from ..output import Output
 from .identity import community_id, uid
 from .mail_records import addresses, mails
-from .zeek_log import Column, ZeekLog
+from .zeek_log import LogColumn, ZeekLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from ...model import Capture, Connection, Finding, Summary
-    from .mail_records import Mail
+    from .mail_records import MailRecord
     from .zeek_log import Value
 
 __all__ = ["AUDIT_COLUMNS", "SMTP_COLUMNS", "ZeekWriter", "zeek_directory"]
 
 _CONNECTION = (
-    Column("ts", "time"),
-    Column("uid", "string"),
-    Column("id.orig_h", "addr"),
-    Column("id.orig_p", "port"),
-    Column("id.resp_h", "addr"),
-    Column("id.resp_p", "port"),
+    LogColumn("ts", "time"),
+    LogColumn("uid", "string"),
+    LogColumn("id.orig_h", "addr"),
+    LogColumn("id.orig_p", "port"),
+    LogColumn("id.resp_h", "addr"),
+    LogColumn("id.resp_p", "port"),
 )
 SMTP_COLUMNS = (
     *_CONNECTION,
-    Column("trans_depth", "count"),
-    Column("helo", "string"),
-    Column("mailfrom", "string"),
-    Column("rcptto", "set[string]"),
-    Column("date", "string"),
-    Column("from", "string"),
-    Column("to", "set[string]"),
-    Column("cc", "set[string]"),
-    Column("reply_to", "string"),
-    Column("msg_id", "string"),
-    Column("in_reply_to", "string"),
-    Column("subject", "string"),
-    Column("x_originating_ip", "addr"),
-    Column("first_received", "string"),
-    Column("second_received", "string"),
-    Column("last_reply", "string"),
-    Column("path", "vector[addr]"),
-    Column("user_agent", "string"),
-    Column("tls", "bool"),
+    LogColumn("trans_depth", "count"),
+    LogColumn("helo", "string"),
+    LogColumn("mailfrom", "string"),
+    LogColumn("rcptto", "set[string]"),
+    LogColumn("date", "string"),
+    LogColumn("from", "string"),
+    LogColumn("to", "set[string]"),
+    LogColumn("cc", "set[string]"),
+    LogColumn("reply_to", "string"),
+    LogColumn("msg_id", "string"),
+    LogColumn("in_reply_to", "string"),
+    LogColumn("subject", "string"),
+    LogColumn("x_originating_ip", "addr"),
+    LogColumn("first_received", "string"),
+    LogColumn("second_received", "string"),
+    LogColumn("last_reply", "string"),
+    LogColumn("path", "vector[addr]"),
+    LogColumn("user_agent", "string"),
+    LogColumn("tls", "bool"),
 )
 AUDIT_COLUMNS = (
     *_CONNECTION,
-    Column("community_id", "string"),
-    Column("rule", "string"),
-    Column("name", "string"),
-    Column("severity", "string"),
-    Column("side", "string"),
-    Column("certain", "bool"),
-    Column("message", "string"),
-    Column("reference", "string"),
-    Column("evidence", "string"),
-    Column("frame", "count"),
-    Column("offset", "count"),
-    Column("length", "count"),
-    Column("times", "count"),
-    Column("follows_from", "string"),
+    LogColumn("community_id", "string"),
+    LogColumn("rule", "string"),
+    LogColumn("name", "string"),
+    LogColumn("severity", "string"),
+    LogColumn("side", "string"),
+    LogColumn("certain", "bool"),
+    LogColumn("message", "string"),
+    LogColumn("reference", "string"),
+    LogColumn("evidence", "string"),
+    LogColumn("frame", "count"),
+    LogColumn("offset", "count"),
+    LogColumn("length", "count"),
+    LogColumn("times", "count"),
+    LogColumn("follows_from", "string"),
 )
 
 # An address in brackets or between blanks, as Zeek wants it in a Received field.
@@ -155,7 +155,7 @@ def _finding(connection: Connection, finding: Finding) -> dict[str, Value]:
     }
 
 
-def _mail(connection: Connection, mail: Mail) -> dict[str, Value]:
+def _mail(connection: Connection, mail: MailRecord) -> dict[str, Value]:
     path = [connection.server.address, connection.client.address]
     row: dict[str, Value] = {
         "ts": mail.started,

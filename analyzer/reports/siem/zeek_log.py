@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..output import Output
 
-__all__ = ["Column", "ZeekLog"]
+__all__ = ["LogColumn", "ZeekLog"]
 
 Value = str | int | bool | list[str] | None
 
@@ -23,7 +23,7 @@ UNSET, EMPTY, SET_SEPARATOR = "-", "(empty)", ","
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-class Column(NamedTuple):
+class LogColumn(NamedTuple):
     """A column. ``kind`` is Zeek's type: time, string, addr, port, count, bool, set[string], vector[addr]."""
 
     name: str
@@ -33,7 +33,7 @@ class Column(NamedTuple):
 class ZeekLog:
     """One log. ``path`` is its name in Zeek; the header is written before the first row, or by ``close``."""
 
-    def __init__(self, output: Output, path: str, columns: Sequence[Column], *, as_json: bool) -> None:
+    def __init__(self, output: Output, path: str, columns: Sequence[LogColumn], *, as_json: bool) -> None:
         self._output = output
         self._path = path
         self._columns = columns

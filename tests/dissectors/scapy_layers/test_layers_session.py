@@ -20,7 +20,7 @@ from scapy.sessions import TCPSession
 
 from smtpwire import SMTPSession
 from smtpwire.dissectors.scapy_layers.extension import bind
-from smtpwire.dissectors.scapy_layers.flow import FLOWS_LIMIT, MESSAGE_LIMIT, Flow, Flows, Kind
+from smtpwire.dissectors.scapy_layers.flow import FLOWS_LIMIT, MESSAGE_LIMIT, LayerFlow, LayerFlows, PieceKind
 from smtpwire.dissectors.scapy_layers.layers import SMTPAuth, SMTPCommand, SMTPMessage, SMTPReply
 
 # What its loader takes, and what TCPSession makes of the end of a connection, are other things before that.
@@ -240,24 +240,27 @@ assert sum("SMTP" in str(upper) for _, upper in TCP.payload_guess) == 8
 
 
 def test_a_message_that_never_ends_comes_in_pieces() -> None:
-    flow = Flow()
+    flow = LayerFlow()
     flow.read(b"DATA\r\n", server=False)
     data = b"0123456789abcdef\r\n" * (MESSAGE_LIMIT // 18 + 1)
     pieces, used = flow.read(data + b".", server=False)
-    assert [kind for kind, _ in pieces] == [Kind.PIECE]
+    assert [kind for kind, _ in pieces] == [PieceKind.PIECE]
     assert used == len(data)
-    assert flow.read(b".\r\nQUIT\r\n", server=False)[0] == [(Kind.MESSAGE, b".\r\n"), (Kind.COMMAND, b"QUIT\r\n")]
+    assert flow.read(b".\r\nQUIT\r\n", server=False)[0] == [
+        (PieceKind.MESSAGE, b".\r\n"),
+        (PieceKind.COMMAND, b"QUIT\r\n"),
+    ]
 
 
 def test_a_line_that_never_ends_is_given_out() -> None:
     for server in (False, True):
-        pieces, used = Flow().read(b"2" * 100_000, server=server)
+        pieces, used = LayerFlow().read(b"2" * 100_000, server=server)
         assert used == 100_000
         assert len(pieces) == 1
 
 
 def test_connections_are_forgotten() -> None:
-    flows = Flows()
+    flows = LayerFlows()
     first = flows.of(0)
     for key in range(1, FLOWS_LIMIT + 1):
         flows.of(key)
@@ -266,7 +269,7 @@ def test_connections_are_forgotten() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.binary(max_size=30)), max_size=20))
 def test_no_byte_is_lost(parts: list[tuple[bool, bytes]]) -> None:
-    flow = Flow()
+    flow = LayerFlow()
     waiting = {False: b"", True: b""}
     given_out = {False: b"", True: b""}
     for server, data in [*parts, (False, b""), (True, b"")]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from written import written
 
-from smtpwire.analyzer.enums import Form
+from smtpwire.analyzer.enums import ReportFormat
 
 DEMO = Path(__file__).parents[3] / "samples" / "demo.pcap"
 
@@ -85,7 +85,7 @@ def flat(value: dict[str, Any], before: str = "") -> dict[str, Any]:
 
 @pytest.fixture
 def documents(tmp_path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in written(DEMO, Form.ECS, tmp_path).splitlines()]
+    return [json.loads(line) for line in written(DEMO, ReportFormat.ECS, tmp_path).splitlines()]
 
 
 def test_names_and_types_are_those_of_the_schema(documents: list[dict[str, Any]]) -> None:

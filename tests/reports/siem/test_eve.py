@@ -13,7 +13,7 @@ from handmade import connection, finding, lines_of, output
 from scripts import MESSAGE, envelope, hello, lines
 from written import capture_of, written
 
-from smtpwire.analyzer.enums import Form, Redact
+from smtpwire.analyzer.enums import Redact, ReportFormat
 from smtpwire.analyzer.reports.siem.eve import GID, EveWriter, signature_id, timestamp
 from smtpwire.analyzer.rules import RULES
 
@@ -43,7 +43,7 @@ TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d+[+-]\d+")
 
 
 def events(capture: Path, where: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in written(capture, Form.EVE, where, redact=Redact.NONE).splitlines()]
+    return [json.loads(line) for line in written(capture, ReportFormat.EVE, where, redact=Redact.NONE).splitlines()]
 
 
 def fits(value: dict[str, Any], table: dict[str, type]) -> None:

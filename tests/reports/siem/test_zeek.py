@@ -11,7 +11,7 @@ from captures import pcap
 from scripts import MESSAGE, Script, envelope, hello, lines, records, segments
 from written import capture_of, written
 
-from smtpwire.analyzer.enums import Form, Redact
+from smtpwire.analyzer.enums import Redact, ReportFormat
 from smtpwire.analyzer.reports.formats import Style
 
 HERE = Path(__file__).parent
@@ -49,7 +49,7 @@ def of(log: str, where: Path) -> str:
 def test_the_rows_of_zeeks_own_tests(name: str, tmp_path: Path) -> None:
     if not CAPTURES.exists():
         pytest.skip("the captures of Zeek's tests are not here")
-    written(CAPTURES / name, Form.ZEEK, tmp_path, redact=Redact.NONE)
+    written(CAPTURES / name, ReportFormat.ZEEK, tmp_path, redact=Redact.NONE)
 
     def order(row: dict[str, str]) -> tuple[str, ...]:
         return row["id.orig_h"], row["id.orig_p"]
@@ -68,7 +68,7 @@ def _hash(field: str, value: str) -> str:
 @pytest.mark.parametrize("log", ["smtp.log", "smtp_audit.log"])
 def test_zat_reads_it(log: str, tmp_path: Path) -> None:
     reader = pytest.importorskip("zat.zeek_log_reader")
-    written(capture_of(tmp_path / "x.pcap", TALK), Form.ZEEK, tmp_path)
+    written(capture_of(tmp_path / "x.pcap", TALK), ReportFormat.ZEEK, tmp_path)
     found = list(reader.ZeekLogReader(str(tmp_path / "report-zeek" / log)).readrows())
     assert found
     assert found[0]["id.orig_h"] == "192.0.2.1"
@@ -85,7 +85,7 @@ def test_zat_reads_it(log: str, tmp_path: Path) -> None:
 
 
 def test_both_logs_name_the_same_connection(tmp_path: Path) -> None:
-    written(capture_of(tmp_path / "x.pcap", TALK), Form.ZEEK, tmp_path)
+    written(capture_of(tmp_path / "x.pcap", TALK), ReportFormat.ZEEK, tmp_path)
     uids = {row["uid"] for log in ("smtp.log", "smtp_audit.log") for row in rows(of(log, tmp_path))}
     (uid,) = uids
     assert len(uid) == 18
@@ -93,7 +93,7 @@ def test_both_logs_name_the_same_connection(tmp_path: Path) -> None:
 
 
 def test_types_are_those_of_the_values(tmp_path: Path) -> None:
-    written(capture_of(tmp_path / "x.pcap", TALK), Form.ZEEK, tmp_path)
+    written(capture_of(tmp_path / "x.pcap", TALK), ReportFormat.ZEEK, tmp_path)
     for log in ("smtp.log", "smtp_audit.log"):
         text = of(log, tmp_path)
         types = next(line for line in text.splitlines() if line.startswith("#types")).split("\t")[1:]
@@ -113,7 +113,7 @@ def test_types_are_those_of_the_values(tmp_path: Path) -> None:
 
 def test_as_json_each_line_names_its_log(tmp_path: Path) -> None:
     capture = capture_of(tmp_path / "x.pcap", TALK)
-    text = written(capture, Form.ZEEK, tmp_path, style=Style(zeek_json=True))
+    text = written(capture, ReportFormat.ZEEK, tmp_path, style=Style(zeek_json=True))
     found = [json.loads(line) for line in text.splitlines() if line]
     assert {one["_path"] for one in found} == {"smtp", "smtp_audit"}
     mail = next(one for one in found if one["_path"] == "smtp")
@@ -128,7 +128,7 @@ def test_what_would_be_read_as_unset_is_escaped(tmp_path: Path) -> None:
         "To: b@mx.example", 'To: "b,c" <b@mx.example>, d@x'
     )
     script = [*hello(), *envelope(), *lines("C DATA", "S 354 go"), ("C", message + ".\r\n"), *lines("S 250 ok")]
-    written(capture_of(tmp_path / "x.pcap", script), Form.ZEEK, tmp_path)
+    written(capture_of(tmp_path / "x.pcap", script), ReportFormat.ZEEK, tmp_path)
     (row,) = rows(of("smtp.log", tmp_path))
     assert row["subject"] == "\\x2d"
     assert row["to"] == '"b\\x2cc" <b@mx.example>,d@x'
@@ -140,7 +140,7 @@ def test_each_mail_is_a_row_of_its_own(tmp_path: Path) -> None:
     script = [*hello(), *again, *refused, *again, *lines("C QUIT", "S 221 bye")]
     path = tmp_path / "x.pcap"
     path.write_bytes(pcap(records(segments(script))))
-    written(path, Form.ZEEK, tmp_path)
+    written(path, ReportFormat.ZEEK, tmp_path)
     found = [(row["trans_depth"], row["mailfrom"], row["last_reply"]) for row in rows(of("smtp.log", tmp_path))]
     assert found == [
         ("1", "a@client.example", "250 ok"),

@@ -4,49 +4,74 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
-from typing import Annotated
+from typing import TYPE_CHECKING
+
+import click
 
 from ..atomic_files import replacing, same_file
-from ..enums import Decoder
 from ..errors import InputError, UsageError, display_path
 from ..interrupt import interruptible
 from ..reports.output import plural
 from ..reports.progress_bar import Bar
 from ..run import Status, notice
+from .option_types import PATH
 from .options import (
-    BaselineOption,
-    ConfigOption,
-    DecoderOption,
-    Ignore,
-    NoConfigOption,
-    Ports,
-    ProfileOption,
-    RedactOption,
-    Select,
-    configured,
-    options_of,
+    baseline_option,
+    config_option,
+    decoder_option,
+    ignore_option,
+    no_config_option,
+    port_option,
+    profile_option,
+    redact_option,
+    select_option,
 )
-from .plain_parser import Argument, Option
+from .settings import configured, options_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..enums import Decoder, Profile, Redact
 
 __all__ = ["annotate"]
 
 
+@click.command(short_help="Copy a capture, with each finding as a comment on its packet.")
+@click.argument("path", type=PATH)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=PATH,
+    required=True,
+    help="The copy, in pcapng. - is standard output.",
+)
+@profile_option
+@port_option
+@select_option
+@ignore_option
+@baseline_option
+@decoder_option
+@redact_option
+@config_option
+@no_config_option
 def annotate(
-    path: Annotated[str, Argument(metavar="PATH", help="One capture: pcap or pcapng, also gzipped.")],
-    output: Annotated[str, Option("-o", "--output", metavar="FILE", help="The copy, in pcapng; - is standard output.")],
-    profile: ProfileOption = None,
-    port: Ports = None,
-    select: Select = None,
-    ignore: Ignore = None,
-    baseline: BaselineOption = None,
-    decoder: DecoderOption = Decoder.RAW,
-    redact: RedactOption = None,
-    config: ConfigOption = None,
-    no_config: NoConfigOption = False,
+    path: str,
+    output: str,
+    profile: Profile | None,
+    port: Sequence[str],
+    select: Sequence[str],
+    ignore: Sequence[str],
+    baseline: str | None,
+    decoder: Decoder,
+    redact: Redact | None,
+    config: str | None,
+    no_config: bool,
 ) -> int:
     """Copy a capture, with each finding as a comment on its packet, for Wireshark.
 
-    The exit status is 0 if the copy was written, whatever was found.
+    PATH is one capture: pcap or pcapng, also compressed with gzip. The exit status is 0 if the copy was written,
+    whatever was found.
     """
     from ..wireshark.annotate import annotate, find_comments  # noqa: PLC0415
 

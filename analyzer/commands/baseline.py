@@ -1,53 +1,71 @@
-"""``smtpwire baseline write``: today's findings are known from now on."""
+"""``smtpwire baseline write``: record today's findings as known."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from ..enums import Decoder, Redact
+import click
+
+from ..enums import Decoder, Profile, Redact
 from ..run import FailOn, Status, notice
+from .option_types import PATH
 from .options import (
-    ConfigOption,
-    DecoderOption,
-    Ignore,
-    NoConfigOption,
-    Ports,
-    ProfileOption,
-    Select,
-    configured,
-    options_of,
-    output_to,
+    config_option,
+    decoder_option,
+    ignore_option,
+    no_config_option,
+    port_option,
+    profile_option,
+    select_option,
 )
-from .plain_parser import Argument, Command, Group
+from .settings import configured, options_of, output_to
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..findings.baseline import Entry
     from ..model import Capture, Connection, Summary
 
-__all__ = ["group"]
+__all__ = ["baseline"]
 
 
+@click.group(short_help="Record today's findings, so that later audits leave them out.")
+def baseline() -> None:
+    """Record findings that are known. Later audits leave them out."""
+
+
+@baseline.command(short_help="Write the findings of captures to a file, for audit --baseline.")
+@click.argument("file", type=PATH)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PATH)
+@profile_option
+@port_option
+@select_option
+@ignore_option
+@decoder_option
+@config_option
+@no_config_option
 def write(
-    file: Annotated[str, Argument(metavar="FILE", help="The baseline; an older one there is replaced.")],
-    paths: Annotated[list[str], Argument(metavar="PATH...", help="Captures, as audit takes them.")],
-    profile: ProfileOption = None,
-    port: Ports = None,
-    select: Select = None,
-    ignore: Ignore = None,
-    decoder: DecoderOption = Decoder.RAW,
-    config: ConfigOption = None,
-    no_config: NoConfigOption = False,
+    file: str,
+    paths: Sequence[str],
+    profile: Profile | None,
+    port: Sequence[str],
+    select: Sequence[str],
+    ignore: Sequence[str],
+    decoder: Decoder,
+    config: str | None,
+    no_config: bool,
 ) -> int:
-    """Write what audit finds in PATH to FILE, for audit --baseline FILE.
+    """Write what audit finds in PATH to FILE, for audit --baseline FILE. An older baseline in FILE is replaced.
 
-    Nothing is written if an input cannot be read or the run is interrupted: what is missing would come back as new.
+    Nothing is written if an input cannot be read or the run is interrupted: findings that are missing from the
+    baseline would come back as new ones.
     """
     from ..audit import Audit  # noqa: PLC0415
     from ..findings.baseline import read_baseline, write_baseline  # noqa: PLC0415
     from ..run import run  # noqa: PLC0415
 
     settings = configured(config, no_config)
-    # An entry has no names in it, and is made from what was said.
+    # Entries are made from what was said on the wire, and hold no names.
     options = options_of(
         settings,
         profile=profile,
@@ -57,7 +75,9 @@ def write(
         decoder=decoder,
         redact=Redact.NONE,
     )
-    read_baseline(file, missing_ok=True)  # what is no baseline is not overwritten, and that is told before the work
+    read_baseline(
+        file, missing_ok=True
+    )  # a file that is not a baseline is not overwritten, and that is reported before the work
     collected = _Collector()
     status = run(Audit(options), paths, collected, output_to(), FailOn.NEVER)
     if status is not Status.CLEAN:
@@ -69,7 +89,7 @@ def write(
 
 
 class _Collector:
-    """A writer that keeps the entries of all findings."""
+    """A writer that collects the entries of all findings."""
 
     streams = False
 
@@ -78,21 +98,14 @@ class _Collector:
         self.findings = 0
 
     def capture(self, capture: Capture) -> None:
-        """Nothing to keep."""
+        """Collect nothing."""
 
     def connection(self, connection: Connection) -> None:
-        """Keep the entries of its findings."""
+        """Collect the entries of its findings."""
         from ..findings.baseline import entry  # noqa: PLC0415
 
         self.findings += len(connection.findings)
         self.entries.update(entry(finding, connection) for finding in connection.findings)
 
     def finish(self, summary: Summary) -> None:
-        """The file is written by the command, once it is known that everything was read."""
-
-
-group = Group(
-    "Findings that are known, and are left out of later audits.",
-    "Know today's findings, so that later audits leave them out.",
-    {"write": Command(write)},
-)
+        """Do nothing: the command writes the file when it knows that everything was read."""

@@ -1,15 +1,17 @@
-"""``smtpwire config``: every setting in force here, and where it was made."""
+"""``smtpwire config``: every setting that applies here, and its origin."""
 
 from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
+import click
 from msgspec.structs import asdict
 
-from .options import ConfigOption, NoConfigOption, configured, output_to
-from .plain_parser import Option
+from .option_types import EnumChoice
+from .options import config_option, no_config_option
+from .settings import configured, output_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,25 +21,27 @@ if TYPE_CHECKING:
 __all__ = ["config"]
 
 
-class ListForm(StrEnum):
-    """Forms of the list."""
+class ListFormat(StrEnum):
+    """Formats of the list."""
 
     TEXT = "text"
     JSON = "json"
 
 
-def config(
-    config: ConfigOption = None,
-    no_config: NoConfigOption = False,
-    format_: Annotated[ListForm, Option("--format")] = ListForm.TEXT,
-) -> int:
+@click.command(short_help="Print every setting with its value and its origin.")
+@config_option
+@no_config_option
+@click.option(
+    "--format", "format_", type=EnumChoice(ListFormat), default="text", show_default=True, help="Format of the list."
+)
+def config(config: str | None, no_config: bool, format_: ListFormat) -> int:
     """Print every setting with its value and its origin: file and line, or default.
 
     The text is TOML that smtpwire.toml can hold.
     """
     settings = list(_settings(configured(config, no_config)))
     out = output_to()
-    if format_ is ListForm.JSON:
+    if format_ is ListFormat.JSON:
         rows = [{"name": name, "value": value, "origin": origin} for name, value, origin in settings]
         out.text(json.dumps(rows, indent=1) + "\n")
         return 0
@@ -46,7 +50,7 @@ def config(
 
 
 def _settings(config: Config) -> Iterator[tuple[str, object, str]]:
-    """Name, value (None: nothing is set) and origin."""
+    """Yield name, value (None: not set) and origin of each setting."""
     plain: dict[str, object] = {
         "profile": config.profile,
         "select": list(config.select),
@@ -82,6 +86,6 @@ def _lines(settings: list[tuple[str, object, str]]) -> Iterator[str]:
             yield f"\n[[per-peer]]  # {origin}\n"
             yield from (f"{inner} = {json.dumps(what)}\n" for inner, what in value.items())
         else:
-            # TOML has no word for nothing: what is not set stands there as a comment.
+            # TOML has no null: a setting without a value is written as a comment.
             text = f"# {key} is not set" if value is None else f"{key} = {json.dumps(value)}"
             yield f"{text:<40}  # {origin}\n"

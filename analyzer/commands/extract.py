@@ -2,52 +2,74 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-from ..enums import Decoder, Redact
+import click
+
+from ..enums import Decoder, Profile, Redact
 from ..run import FailOn
+from .option_types import PATH
 from .options import (
-    ConfigOption,
-    DecoderOption,
-    NoConfigOption,
-    Paths,
-    Ports,
-    ProfileOption,
-    Read,
-    configured,
-    inputs_of,
-    options_of,
-    output_to,
+    config_option,
+    decoder_option,
+    no_config_option,
+    paths_argument,
+    port_option,
+    profile_option,
+    read_option,
 )
-from .plain_parser import Option
+from .settings import configured, inputs_of, options_of, output_to
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["extract"]
 
-MAX_SIZE = 100_000_000  # more than any large mail provider takes
+MAX_SIZE = 100_000_000  # bytes; more than any large mail provider accepts
 
 
+@click.command(short_help="Write each message into a file, byte by byte.")
+@paths_argument
+@read_option
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    type=PATH,
+    default="",
+    help="The directory for the messages. It is created if it does not exist.",
+)
+@click.option(
+    "--max-size",
+    metavar="BYTES",
+    type=click.IntRange(min=0),
+    default=MAX_SIZE,
+    show_default=True,
+    help="Truncate larger messages, and say so in their file names. 0: never.",
+)
+@click.option("--force", is_flag=True, help="Write into a directory that holds files. None of them is overwritten.")
+@profile_option
+@port_option
+@decoder_option
+@config_option
+@no_config_option
 def extract(
-    paths: Paths = None,
-    read: Read = None,
-    output: Annotated[
-        str, Option("-o", "--output", metavar="DIR", help="The directory; made if it is not there.")
-    ] = "",
-    max_size: Annotated[
-        int,
-        Option(min=0, metavar="BYTES", help="Cut larger messages off, and say so in their names; 0: never."),
-    ] = MAX_SIZE,
-    force: Annotated[
-        bool, Option("--force", help="Write into a directory that holds files; none of them is overwritten.")
-    ] = False,
-    profile: ProfileOption = None,
-    port: Ports = None,
-    decoder: DecoderOption = Decoder.RAW,
-    config: ConfigOption = None,
-    no_config: NoConfigOption = False,
+    paths: Sequence[str],
+    read: Sequence[str],
+    output: str,
+    max_size: int,
+    force: bool,
+    profile: Profile | None,
+    port: Sequence[str],
+    decoder: Decoder,
+    config: str | None,
+    no_config: bool,
 ) -> int:
     """Write each message as its receiver stores it, byte by byte, with its envelope beside it.
 
-    Messages go to DIR/accepted, DIR/refused or DIR/unknown, by what the server answered. Nothing is opened or run.
+    PATH is a capture (pcap or pcapng, also compressed with gzip), a directory of captures, or - for standard input.
+
+    Messages go to DIR/accepted, DIR/refused or DIR/unknown, by the server's reply. Nothing in them is opened or run.
     """
     from msgspec.structs import replace  # noqa: PLC0415
 
@@ -59,7 +81,7 @@ def extract(
 
     inputs = inputs_of(paths, read)
     if not output:
-        raise UsageError("no directory is named", "smtpwire extract", "add -o DIR")
+        raise UsageError("the directory is missing", "smtpwire extract", "add -o DIR")
     options = options_of(configured(config, no_config), profile=profile, port=port, decoder=decoder)
     out = output_to()
     folder = MessageDirectory(output, force=force)

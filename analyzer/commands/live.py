@@ -6,29 +6,31 @@ import gc
 from contextlib import closing
 from enum import StrEnum
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
+
+import click
 
 from ..errors import UsageError
 from ..run import FailOn, Status, found, notice
+from .option_types import PATH, EnumChoice
 from .options import (
-    BaselineOption,
-    ConfigOption,
-    Ignore,
-    NoConfigOption,
-    Ports,
-    ProfileOption,
-    RedactOption,
-    Select,
-    configured,
-    options_of,
-    output_to,
-    settings_of,
+    baseline_option,
+    config_option,
+    ignore_option,
+    no_config_option,
+    port_option,
+    profile_option,
+    redact_option,
+    select_option,
 )
-from .plain_parser import Option
+from .settings import configured, options_of, output_to, settings_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..audit import Options
     from ..config import Config
+    from ..enums import Profile, Redact
     from ..live.interfaces import Interfaces, Source
     from ..live.scapy_source import ScapySource
     from ..live.sinks import Sink
@@ -36,73 +38,102 @@ if TYPE_CHECKING:
 
 __all__ = ["live"]
 
-# What the audit imports only where it meets something: tunnels, settings, hosts, a name that is spelled wrong.
+# The audit imports these only when it needs them: for tunnels, settings, host names, a misspelled name.
 _LATER = ("..segments.scapy_decoder", "tomllib", "ipaddress", "difflib")
 
 
-class LiveForm(StrEnum):
-    """Forms of news."""
+class LiveFormat(StrEnum):
+    """Formats of what is reported live."""
 
     TEXT = "text"
     NDJSON = "ndjson"
 
 
+@click.command(short_help="Watch interfaces: report each breach when it happens.")
+@click.option(
+    "-i", "--interface", metavar="IFACE", multiple=True, help="Watch this interface. any: all interfaces. Repeatable."
+)
+@click.option("--watch", metavar="DIR", type=PATH, help="Watch a directory for new captures instead.")
+@click.option(
+    "--format",
+    "format_",
+    type=EnumChoice(LiveFormat),
+    default="text",
+    show_default=True,
+    help="Format of the report. ndjson: one JSON object on each line.",
+)
+@click.option("--plain", is_flag=True, help="Print lines on a terminal too, instead of a screen.")
+@click.option(
+    "--bpf", metavar="EXPR", help="Capture what this libpcap filter accepts, instead of --port. '': everything."
+)
+@port_option
+@click.option("-p", "--no-promiscuous", is_flag=True, help="Do not capture frames that are sent to other hosts.")
+@click.option(
+    "--buffer",
+    metavar="MB",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="Size of the kernel's packet ring.",
+)
+@click.option("-w", "--write", metavar="FILE", type=PATH, help="Write the captured frames to FILE, as pcapng.")
+@click.option("--ring", metavar="SIZExN", help="With --write: keep the latest N files of SIZE: 100MBx10.")
+@click.option("--duration", metavar="S", type=click.FloatRange(min=0), help="Stop after S seconds.")
+@click.option("-c", "--count", metavar="N", type=click.IntRange(min=1), help="Stop after N frames.")
+@click.option(
+    "--snapshot", metavar="S", type=click.FloatRange(min=0.1), help="Report open connections every S seconds."
+)
+@click.option(
+    "--user",
+    metavar="NAME",
+    help="User to become after the interfaces are open. Default: the user who called sudo, else nobody.",
+)
+@click.option("--metrics", metavar="ADDRESS:PORT", help="Serve counts for Prometheus over HTTP.")
+@click.option("--syslog", metavar="TARGET", help="Send findings to /dev/log, udp:ADDRESS:PORT or tcp:ADDRESS:PORT.")
+@profile_option
+@select_option
+@ignore_option
+@click.option(
+    "--fail-on",
+    type=EnumChoice(FailOn),
+    default="never",
+    show_default=True,
+    help="Exit with status 1 if a finding had this severity or a higher one.",
+)
+@baseline_option
+@redact_option
+@config_option
+@no_config_option
 def live(
-    interface: Annotated[
-        list[str] | None, Option("-i", "--interface", metavar="IFACE", help="Watch this one; any is all of them.")
-    ] = None,
-    watch: Annotated[
-        str | None, Option("--watch", metavar="DIR", help="Instead, the captures that appear in a directory.")
-    ] = None,
-    format_: Annotated[LiveForm, Option("--format", help="ndjson is one JSON object a line.")] = LiveForm.TEXT,
-    plain: Annotated[bool, Option("--plain", help="Lines on a terminal too, no screen.")] = False,
-    bpf: Annotated[
-        str | None,
-        Option("--bpf", metavar="EXPR", help="Capture what this filter takes, not --port; '' is everything."),
-    ] = None,
-    port: Ports = None,
-    no_promiscuous: Annotated[bool, Option("-p", "--no-promiscuous", help="Not what is for others.")] = False,
-    buffer: Annotated[int, Option("--buffer", metavar="MB", min=1, help="Memory of the ring.")] = 64,
-    write: Annotated[
-        str | None, Option("-w", "--write", metavar="FILE", help="Write what is captured, as pcapng.")
-    ] = None,
-    ring: Annotated[
-        str | None, Option("--ring", metavar="SIZExN", help="Write the latest N files of SIZE: 100MBx10.")
-    ] = None,
-    duration: Annotated[
-        float | None, Option("--duration", metavar="S", min=0, help="End after so many seconds.")
-    ] = None,
-    count: Annotated[int | None, Option("-c", "--count", metavar="N", min=1, help="End after N frames.")] = None,
-    snapshot: Annotated[
-        float | None,
-        Option("--snapshot", metavar="S", min=0.1, help="Tell open connections every S seconds."),
-    ] = None,
-    user: Annotated[
-        str | None,
-        Option("--user", metavar="NAME", help="Who to be once capturing; else who called sudo, else nobody."),
-    ] = None,
-    metrics: Annotated[
-        str | None, Option("--metrics", metavar="ADDRESS:PORT", help="Counts for Prometheus, over HTTP.")
-    ] = None,
-    syslog: Annotated[
-        str | None,
-        Option("--syslog", metavar="TARGET", help="Findings to /dev/log, udp:ADDRESS:PORT or tcp:ADDRESS:PORT."),
-    ] = None,
-    profile: ProfileOption = None,
-    select: Select = None,
-    ignore: Ignore = None,
-    fail_on: Annotated[
-        FailOn, Option("--fail-on", help="End with 1 if a finding was of this severity or a higher one.")
-    ] = FailOn.NEVER,
-    baseline: BaselineOption = None,
-    redact: RedactOption = None,
-    config: ConfigOption = None,
-    no_config: NoConfigOption = False,
+    interface: Sequence[str],
+    watch: str | None,
+    format_: LiveFormat,
+    plain: bool,
+    bpf: str | None,
+    port: Sequence[str],
+    no_promiscuous: bool,
+    buffer: int,
+    write: str | None,
+    ring: str | None,
+    duration: float | None,
+    count: int | None,
+    snapshot: float | None,
+    user: str | None,
+    metrics: str | None,
+    syslog: str | None,
+    profile: Profile | None,
+    select: Sequence[str],
+    ignore: Sequence[str],
+    fail_on: FailOn,
+    baseline: str | None,
+    redact: Redact | None,
+    config: str | None,
+    no_config: bool,
 ) -> int:
     """Watch interfaces: report each breach when it happens.
 
-    Ctrl-C or SIGTERM ends the run with a summary; SIGUSR1 tells the connections that are open; SIGHUP reads the
-    configuration again. Rights are given back once the interfaces are open.
+    Ctrl-C or SIGTERM ends the run with a summary. SIGUSR1 reports the open connections. SIGHUP reads the settings
+    again. Rights are given up after the interfaces are open.
     """
     from ..live.directory_source import DirectorySource  # noqa: PLC0415
     from ..live.event_loop import EventLoop  # noqa: PLC0415
@@ -115,7 +146,7 @@ def live(
     if ring is not None and write is None:
         raise UsageError("--ring without --write", f"--ring {ring}", "name the file with --write")
     if watch is not None and (write is not None or bpf is not None):
-        raise UsageError("only what is captured can be filtered and written", "--watch", "leave --bpf and --write out")
+        raise UsageError("--bpf and --write need an interface", "--watch", "remove --bpf and --write, or use -i")
 
     def read(settings: Config) -> Options:
         return options_of(
@@ -130,17 +161,17 @@ def live(
 
     options = read(configured(config, no_config))
     audit = LiveAudit(options)
-    # All is imported while there are rights: who we become may not be allowed to read Python.
+    # Everything is imported before rights are given up: the new user may not be allowed to read Python's files.
     sink = _sink(format_, output_to(), metrics, syslog, plain=plain)
     if watch is not None:
         source: Source = DirectorySource(watch)
     else:
         files = None if ring is None else rotation(ring)
-        source = _interfaces(interface or [], options.ports, bpf, buffer << 20, not no_promiscuous, user)
+        source = _interfaces(interface, options.ports, bpf, buffer << 20, not no_promiscuous, user)
         if write is not None:
             source.record_to(write, files)
     audit.attach(sink)
-    gc.freeze()  # what is loaded now stays: the collector, which runs all the time, need not look at it again
+    gc.freeze()  # these objects stay: the collector runs all the time and need not visit them
     with closing(sink), Signals() as signals:
         sink.open()
         loop = EventLoop(
@@ -163,9 +194,9 @@ def live(
 
 
 def _interfaces(
-    names: list[str], ports: frozenset[int], bpf: str | None, size: int, promiscuous: bool, user: str | None
+    names: Sequence[str], ports: frozenset[int], bpf: str | None, size: int, promiscuous: bool, user: str | None
 ) -> Interfaces | ScapySource:
-    """Open what needs rights, and give these back."""
+    """Open the interfaces, then give up the rights that this takes."""
     import socket  # noqa: PLC0415
 
     from ..live.privileges import drop, target  # noqa: PLC0415
@@ -186,12 +217,12 @@ def _interfaces(
     return source
 
 
-def _sink(form: LiveForm, out: Output, metrics: str | None, syslog: str | None, *, plain: bool) -> Sink:
+def _sink(form: LiveFormat, out: Output, metrics: str | None, syslog: str | None, *, plain: bool) -> Sink:
     from ..live.line_sinks import JsonLinesSink, TextLinesSink  # noqa: PLC0415
     from ..live.sinks import SinkGroup  # noqa: PLC0415
 
     sinks: list[Sink]
-    if form is LiveForm.NDJSON:
+    if form is LiveFormat.NDJSON:
         sinks = [JsonLinesSink(out)]
     elif out.terminal and not plain:
         from ..live.screen_sink import ScreenSink  # noqa: PLC0415

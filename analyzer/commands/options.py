@@ -1,219 +1,128 @@
-"""Options that several commands share, and what they mean together with the configuration file."""
+"""Options and arguments that several commands share, declared once."""
 
-# The command line wins over the file, so an option that is not given has to be told from one that is: the default of
-# each is None, and the real default stands in `config.Config` and, for the help, beside the option.
+# Each is a decorator of a command's function. Without the option the function gets None, or an empty tuple if the
+# option may be given several times; `settings.py` combines that with the configuration file. A default that is shown in
+# the help, and comes from the configuration file, is written out as ``show_default``.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+import click
 
 from ..enums import Decoder, Profile, Redact, ReportFormat
-from ..errors import UsageError, display_path
-from ..run import FailOn, notice
-from .plain_parser import Argument, Option
-
-if TYPE_CHECKING:
-    from ..audit import Options
-    from ..config import Config
-    from ..reports.output import Output
+from ..run import FailOn
+from .option_types import PATH, EnumChoice, complete_output, complete_rules
 
 __all__ = [
-    "BaselineOption",
-    "ConciseOption",
-    "ConfigOption",
-    "DecoderOption",
-    "FailOption",
-    "FormatOption",
-    "Ignore",
-    "JobsOption",
-    "NoConfigOption",
-    "OutputOption",
-    "Paths",
-    "Ports",
-    "ProfileOption",
-    "Read",
-    "RedactOption",
-    "Select",
-    "StatsOption",
-    "ZeekJsonOption",
-    "are_several",
-    "configured",
-    "inputs_of",
-    "options_of",
-    "output_to",
-    "settings_of",
+    "baseline_option",
+    "concise_option",
+    "config_option",
+    "decoder_option",
+    "fail_option",
+    "format_option",
+    "ignore_option",
+    "jobs_option",
+    "no_config_option",
+    "output_option",
+    "paths_argument",
+    "port_option",
+    "profile_option",
+    "read_option",
+    "redact_option",
+    "select_option",
+    "stats_option",
+    "zeek_json_option",
 ]
 
-Paths = Annotated[
-    list[str] | None,
-    Argument(
-        metavar="PATH...", help="Captures (pcap, pcapng, also gzipped), directories of them, or - for standard input."
-    ),
-]
-Read = Annotated[list[str] | None, Option("-r", "--read", metavar="PATH", help="The same as PATH.")]
-FormatOption = Annotated[
-    ReportFormat | None,
-    Option(
-        "--format",
-        metavar="FORM",
-        show_default="text",
-        help=f"Form of the report: {', '.join(ReportFormat)}; docs/formats.md has more of each.",
-    ),
-]
-ProfileOption = Annotated[
-    Profile | None, Option(help="Judge by these rules; else chosen for each connection by what it does.")
-]
-Ports = Annotated[
-    list[str] | None,
-    Option("--port", metavar="N[,N...]", help="Server ports of SMTP; elsewhere it is recognised by content."),
-]
-Select = Annotated[
-    list[str] | None,
-    Option("--select", metavar="RULE[,...]", help="Only these rules: ids, prefixes of ids, or names."),
-]
-Ignore = Annotated[
-    list[str] | None, Option("--ignore", metavar="RULE[,...]", help="Not these rules; wins over --select.")
-]
-FailOption = Annotated[
-    FailOn | None,
-    Option("--fail-on", show_default="error", help="Exit with 1 if a finding is of this severity or a higher one."),
-]
-DecoderOption = Annotated[
-    Decoder, Option("--decoder", help="raw is fast; scapy sends every frame through Scapy's own dissection.")
-]
-ConciseOption = Annotated[
-    bool, Option("--concise", help="Text with one line for each finding: CAPTURE:FRAME: SEVERITY RULE SIDE.")
-]
-OutputOption = Annotated[
-    list[str] | None,
-    Option(
-        "-o",
-        "--output",
-        metavar="[FORMAT:]FILE",
-        help="Write a report there, not to standard output; several times for several reports. Without FORMAT it "
-        "is that of --format, or what the name stands for: report.html.",
-    ),
-]
-RedactOption = Annotated[
-    Redact | None,
-    Option(
-        "--redact",
-        show_default="secrets",
-        help="What reports do not tell: passwords and text of messages; with pii also mailboxes, subjects, message "
-        "ids, names and addresses of clients.",
-    ),
-]
-StatsOption = Annotated[bool, Option("--stats", help="Say on standard error how fast it was, and what took the time.")]
-JobsOption = Annotated[
-    int,
-    Option(
-        "--jobs",
-        "-j",
-        min=1,
-        max=64,
-        metavar="N",
-        help="With --format ndjson: processes that share the work.",
-    ),
-]
-ZeekJsonOption = Annotated[
-    bool, Option("--zeek-json", help="With --format zeek: JSON lines rather than tab-separated text.")
-]
-BaselineOption = Annotated[
-    str | None,
-    Option("--baseline", metavar="FILE", help="Leave out the findings that baseline write has put there."),
-]
-ConfigOption = Annotated[
-    str | None,
-    Option("--config", metavar="FILE", help="Settings; else smtpwire.toml or pyproject.toml, from here upwards."),
-]
-NoConfigOption = Annotated[bool, Option("--no-config", help="Read no configuration file.")]
-
-
-def configured(config: str | None, no_config: bool) -> Config:
-    """The settings of the file that holds here. Plugins come first, since settings may name their rules."""
-    from ..rules.plugins import load_plugins  # noqa: PLC0415
-
-    load_plugins(notice)
-    return settings_of(config, no_config)
-
-
-def settings_of(config: str | None, no_config: bool) -> Config:
-    """The settings of the file that holds here, where plugins have been loaded."""
-    from ..config import Config, find_config, read_config  # noqa: PLC0415
-
-    if no_config:
-        if config is not None:
-            raise UsageError("--config and --no-config together", display_path(config), "give one of them")
-        return Config()
-    path = Path(config) if config is not None else find_config(Path.cwd())
-    return Config() if path is None else read_config(path)
-
-
-def options_of(
-    config: Config,
-    *,
-    profile: Profile | None = None,
-    port: list[str] | None = None,
-    select: list[str] | None = None,
-    ignore: list[str] | None = None,
-    decoder: Decoder = Decoder.RAW,
-    baseline: str | Path | None = None,
-    redact: Redact | None = None,
-    headers: bool = False,
-) -> Options:
-    """What to audit by: the file's settings, under those of the command line."""
-    from ..audit import DEFAULT_PORTS, Options  # noqa: PLC0415
-
-    known = None
-    if baseline is not None:
-        from ..findings.baseline import read_baseline  # noqa: PLC0415
-
-        known = read_baseline(baseline)
-    return Options(
-        profile=profile.value if profile is not None else config.profile,
-        ports=_ports(port) if port else DEFAULT_PORTS | frozenset(config.ports),
-        select=_words(select) if select else config.select,
-        ignore=_words(ignore) if ignore else config.ignore,
-        decoder=decoder.value,
-        limits=config.limits,
-        peers=config.peers,
-        known_codes=frozenset(config.known_codes),
-        baseline=known,
-        redact=redact or Redact(config.redact),
-        headers=headers,
-    )
-
-
-def inputs_of(paths: list[str] | None, read: list[str] | None) -> list[str]:
-    """What to read. Raises UsageError for nothing."""
-    inputs = [*(read or ()), *(paths or ())]
-    if not inputs:
-        raise UsageError("nothing to read", "no PATH is given", "name files, directories, or - for standard input")
-    return inputs
-
-
-def are_several(inputs: list[str]) -> bool:
-    """Whether more than one capture may be read."""
-    return len(inputs) > 1 or any(Path(name).is_dir() for name in inputs)
-
-
-def _words(values: list[str] | None) -> tuple[str, ...]:
-    return tuple(word.strip() for value in values or () for word in value.split(",") if word.strip())
-
-
-def _ports(values: list[str]) -> frozenset[int]:
-    ports = set()
-    for word in _words(values):
-        if not (word.isascii() and word.isdigit() and 0 < int(word[:6]) < 65536):
-            raise UsageError("no such port", f"--port {word}", "give numbers from 1 to 65535, commas between them")
-        ports.add(int(word))
-    return frozenset(ports)
-
-
-def output_to() -> Output:
-    """Standard output."""
-    from ..reports.output import Output  # noqa: PLC0415
-
-    return Output(sys.stdout.buffer, encoding=sys.stdout.encoding)
+paths_argument = click.argument("paths", metavar="[PATH]...", nargs=-1, type=PATH)
+read_option = click.option("-r", "--read", metavar="PATH", type=PATH, multiple=True, help="The same as PATH.")
+format_option = click.option(
+    "--format",
+    "format_",
+    metavar="FORMAT",
+    type=EnumChoice(ReportFormat),
+    show_default="text",
+    help=f"Format of the report: {', '.join(ReportFormat)}. docs/formats.md describes each.",
+)
+concise_option = click.option(
+    "--concise", is_flag=True, help="Text with one line for each finding: CAPTURE:FRAME: SEVERITY RULE SIDE."
+)
+profile_option = click.option(
+    "--profile",
+    type=EnumChoice(Profile),
+    help="Rules to judge by. Without it, each connection gets the profile that fits what it does.",
+)
+port_option = click.option(
+    "--port",
+    metavar="N[,N...]",
+    multiple=True,
+    help="TCP ports of SMTP servers. On other ports SMTP is recognised by its content.",
+)
+select_option = click.option(
+    "--select",
+    metavar="RULE[,...]",
+    multiple=True,
+    shell_complete=complete_rules,
+    help="Use only these rules: ids, prefixes of ids, or names.",
+)
+ignore_option = click.option(
+    "--ignore",
+    metavar="RULE[,...]",
+    multiple=True,
+    shell_complete=complete_rules,
+    help="Do not use these rules. Wins over --select.",
+)
+fail_option = click.option(
+    "--fail-on",
+    type=EnumChoice(FailOn),
+    show_default="error",
+    help="Exit with status 1 if a finding has this severity or a higher one.",
+)
+baseline_option = click.option(
+    "--baseline",
+    metavar="FILE",
+    type=PATH,
+    help="Leave out the findings that this file of `smtpwire baseline write` holds.",
+)
+decoder_option = click.option(
+    "--decoder",
+    type=EnumChoice(Decoder),
+    default=Decoder.RAW.value,
+    show_default=True,
+    help="raw is fast; scapy sends every frame through Scapy's own dissection.",
+)
+output_option = click.option(
+    "-o",
+    "--output",
+    metavar="[FORMAT:]FILE",
+    multiple=True,
+    shell_complete=complete_output,
+    help="Write a report to FILE instead of standard output. May be given several times. Without FORMAT, the suffix "
+    "of FILE or --format decides: report.html.",
+)
+redact_option = click.option(
+    "--redact",
+    type=EnumChoice(Redact),
+    show_default="secrets",
+    help="What reports hide. secrets: passwords and the text of messages. pii: also mailboxes, subjects, message ids, "
+    "names and addresses of clients.",
+)
+zeek_json_option = click.option(
+    "--zeek-json", is_flag=True, help="With --format zeek: JSON lines instead of tab-separated text."
+)
+stats_option = click.option("--stats", is_flag=True, help="Print speed, and what took the time, on standard error.")
+jobs_option = click.option(
+    "-j",
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="With --format ndjson: number of processes that share the work.",
+)
+config_option = click.option(
+    "--config",
+    metavar="FILE",
+    type=PATH,
+    help="Settings file. Without it: smtpwire.toml or pyproject.toml, in this folder or the nearest one above.",
+)
+no_config_option = click.option("--no-config", is_flag=True, help="Read no settings file.")

@@ -1,4 +1,4 @@
-"""``smtpwire query``: questions in SQL over a store, or over captures directly."""
+"""``smtpwire query``: SQL over a store, or over captures directly."""
 
 from __future__ import annotations
 
@@ -8,36 +8,29 @@ from enum import StrEnum
 from io import BytesIO
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from ..enums import Decoder
+import click
+
 from ..errors import OutputError, UsageError, display_path
 from ..run import FailOn, Status
-from .options import (
-    ConfigOption,
-    DecoderOption,
-    NoConfigOption,
-    Ports,
-    ProfileOption,
-    RedactOption,
-    configured,
-    options_of,
-    output_to,
-)
-from .plain_parser import Argument, Option
+from .option_types import PATH, EnumChoice
+from .options import config_option, decoder_option, no_config_option, port_option, profile_option, redact_option
+from .settings import configured, options_of, output_to
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..audit import Options
+    from ..enums import Decoder, Profile, Redact
     from ..stores.query import QueryResult
 
 __all__ = ["query"]
 
 
-class Shape(StrEnum):
-    """Forms of an answer."""
+class ResultFormat(StrEnum):
+    """Formats of a result."""
 
     TABLE = "table"
     CSV = "csv"
@@ -45,29 +38,47 @@ class Shape(StrEnum):
     NDJSON = "ndjson"
 
 
+@click.command(short_help="Ask a store, or captures, in SQL.")
+@click.argument("sql", metavar="[SELECT]", required=False)
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=PATH)
+@click.option(
+    "--db",
+    metavar="STORE",
+    type=PATH,
+    help="A database that `smtpwire audit -o audit.db` wrote, or a directory of Parquet files.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=EnumChoice(ResultFormat),
+    show_default="table on a terminal, else csv",
+    help="Format of the result.",
+)
+@click.option("--schema", is_flag=True, help="Print the tables and their columns.")
+@profile_option
+@port_option
+@decoder_option
+@redact_option
+@config_option
+@no_config_option
 def query(
-    sql: Annotated[str | None, Argument(metavar="SELECT", help="One statement of SQLite's SQL.")] = None,
-    paths: Annotated[
-        list[str] | None, Argument(metavar="PATH...", help="Captures to audit for this one question.")
-    ] = None,
-    db: Annotated[
-        str | None,
-        Option(metavar="STORE", help="What audit -o audit.db has made, or a directory of Parquet files."),
-    ] = None,
-    format_: Annotated[
-        Shape | None, Option("--format", show_default="table on a terminal, else csv", help="Form of the answer.")
-    ] = None,
-    schema: Annotated[bool, Option("--schema", help="Print the tables and their columns.")] = False,
-    profile: ProfileOption = None,
-    port: Ports = None,
-    decoder: DecoderOption = Decoder.RAW,
-    redact: RedactOption = None,
-    config: ConfigOption = None,
-    no_config: NoConfigOption = False,
+    sql: str | None,
+    paths: Sequence[str],
+    db: str | None,
+    format_: ResultFormat | None,
+    schema: bool,
+    profile: Profile | None,
+    port: Sequence[str],
+    decoder: Decoder,
+    redact: Redact | None,
+    config: str | None,
+    no_config: bool,
 ) -> int:
-    """Ask a store, or captures, in SQL. Nothing can be changed by it.
+    """Ask a store, or captures, in SQL. A query changes nothing.
 
-    The exit status is 0 whatever the answer is.
+    SELECT is one statement of SQLite's SQL. PATH is a capture that is audited for this query.
+
+    The exit status is 0 whatever the result is.
     """
     from ..stores.query import ask, loaded, temporary  # noqa: PLC0415
     from ..stores.sqlite import is_database, opened, statements  # noqa: PLC0415
@@ -77,23 +88,23 @@ def query(
         out.text("".join(f"{statement};\n" for statement in statements()))
         return Status.CLEAN
     if sql is None or (db is None) == (not paths):
-        what = "no question" if sql is None else "nothing to ask" if db is None else "a store and captures"
+        what = "SELECT is missing" if sql is None else "no store and no PATH" if db is None else "a store and captures"
         raise UsageError(what, "smtpwire query", 'write smtpwire query "select ..." PATH, or --db STORE for PATH')
     if db is not None:
         database, status = (loaded(Path(db)) if Path(db).is_dir() else opened(Path(db))), Status.CLEAN
     else:
-        for path in paths or ():
+        for path in paths:
             if is_database(Path(path)):
-                raise UsageError("a database, and no capture", display_path(path), "name it with --db")
+                raise UsageError("a database, not a capture", display_path(path), "name it with --db")
         options = options_of(configured(config, no_config), profile=profile, port=port, decoder=decoder, redact=redact)
         database = temporary()
-        status = _audited(database, options, paths or [])
+        status = _audited(database, options, paths)
     with closing(database):
         if status is Status.INTERRUPTED:
-            return status  # half of the captures would give an answer to another question
-        shape = format_ or (Shape.TABLE if out.terminal else Shape.CSV)
+            return status  # a result from half of the captures would be misleading
+        wanted = format_ or (ResultFormat.TABLE if out.terminal else ResultFormat.CSV)
         try:
-            for text in _told(ask(database, sql), shape):
+            for text in _lines(ask(database, sql), wanted):
                 out.text(text)
             out.flush()
         except BrokenPipeError:
@@ -101,8 +112,8 @@ def query(
     return status
 
 
-def _audited(database: sqlite3.Connection, options: Options, paths: list[str]) -> Status:
-    """Fill ``database`` from captures."""
+def _audited(database: sqlite3.Connection, options: Options, paths: Sequence[str]) -> Status:
+    """Audit captures into ``database``."""
     from sqlite3 import Error as SqliteError  # noqa: PLC0415
 
     from ..audit import Audit  # noqa: PLC0415
@@ -114,21 +125,21 @@ def _audited(database: sqlite3.Connection, options: Options, paths: list[str]) -
     try:
         return run(Audit(options), paths, SqliteWriter(database), nothing, FailOn.NEVER)
     except SqliteError as error:
-        raise OutputError(f"cannot write ({error}): temporary files: set SQLITE_TMPDIR to a larger place") from error
+        raise OutputError(f"cannot write ({error}): temporary files: set SQLITE_TMPDIR to a larger folder") from error
 
 
-def _told(answer: QueryResult, shape: Shape) -> Iterator[str]:
-    """The answer in pieces, each row as soon as it is there."""
+def _lines(result: QueryResult, wanted: ResultFormat) -> Iterator[str]:
+    """Yield the result in pieces, each row as soon as it is known."""
     from ..reports.table_cells import csv_lines, table_lines  # noqa: PLC0415
 
-    if shape is Shape.TABLE:
-        yield from table_lines(answer.columns, answer.rows())
-    elif shape is Shape.CSV:
-        yield from csv_lines([answer.columns])
-        yield from csv_lines(answer.rows())
+    if wanted is ResultFormat.TABLE:
+        yield from table_lines(result.columns, result.rows())
+    elif wanted is ResultFormat.CSV:
+        yield from csv_lines([result.columns])
+        yield from csv_lines(result.rows())
     else:
-        objects = (json.dumps(dict(zip(answer.columns, map(_plain, row), strict=True))) for row in answer.rows())
-        if shape is Shape.NDJSON:
+        objects = (json.dumps(dict(zip(result.columns, map(_plain, row), strict=True))) for row in result.rows())
+        if wanted is ResultFormat.NDJSON:
             yield from (f"{one}\n" for one in objects)
         else:
             before = "["
@@ -139,7 +150,7 @@ def _told(answer: QueryResult, shape: Shape) -> Iterator[str]:
 
 
 def _plain(value: object) -> object:
-    """A value that JSON has."""
+    """Return ``value`` as a value that JSON has."""
     if isinstance(value, bytes):
         return value.hex()
     return None if isinstance(value, float) and not isfinite(value) else value

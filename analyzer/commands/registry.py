@@ -1,50 +1,66 @@
-"""All commands under one name, each imported when it is asked for."""
+"""All commands under one name. Each is imported when it is called or listed."""
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 
-from .plain_parser import Command, Group
+import click
 
-__all__ = ["NAMES", "called", "known"]
+from ..._version import __version__
+from ..errors import UsageError, display_path, nearest
 
-# In the order of the help: the module beside this one that holds a command, and what the list of commands says of it,
-# in no more than 65 characters, for which a terminal of 80 columns has room.
-_COMMANDS = {
-    "audit": ("audit", "Report every breach of the RFCs in captures."),
-    "show": ("audit", "Print what both sides said, with each finding in its place."),
-    "demo": ("audit", "Audit the sample capture that comes with smtpwire."),
-    "live": ("live", "Watch interfaces: report each breach when it happens."),
-    "annotate": ("annotate", "Copy a capture, with each finding as a comment on its packet."),
-    "extract": ("extract", "Write each message into a file, byte by byte."),
-    "query": ("query", "Ask a store, or captures, in SQL."),
-    "rule": ("rules", "Explain rules, with dialogues that break them and that do not."),
-    "config": ("config", "Print every setting with its value and its origin."),
+__all__ = ["COMPLETE", "smtpwire"]
+
+COMPLETE = "_SMTPWIRE_COMPLETE"  # the environment variable through which a shell asks for completions
+
+# In the order of the help: the module in this folder that holds the command, or the group of commands.
+_MODULES = {
+    "audit": "audit",
+    "show": "audit",
+    "demo": "audit",
+    "live": "live",
+    "annotate": "annotate",
+    "extract": "extract",
+    "query": "query",
+    "rule": "rules",
+    "config": "config",
+    "baseline": "baseline",
+    "wireshark": "wireshark",
+    "completion": "completion",
 }
-_GROUPS = ("baseline", "wireshark")
-NAMES = (*_COMMANDS, *_GROUPS)
-_EPILOGS = {
-    "audit": "Exit status: 0 nothing found at or above --fail-on, 1 something found, 2 wrong use, 3 an input could not "
-    "be read at all (the others are reported), 130 interrupted (what was read is reported)."
-}
 
 
-def known(name: str) -> Command | Group:
-    """What ``name``, one of NAMES, stands for."""
-    if name in _GROUPS:
-        group: Group = import_module(f".{name}", __package__).group
-        return group
-    module, short = _COMMANDS[name]
-    return Command(getattr(import_module(f".{module}", __package__), name), short, _EPILOGS.get(name))
+class LazyGroup(click.Group):
+    """A group that imports the module of a command when the command is needed. Start-up is part of every answer."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, in the order of the help."""
+        return list(_MODULES)
 
-def called(words: list[str]) -> tuple[Command, list[str]] | None:
-    """The command that ``words`` begin with, and what is behind its name; None: they begin with none."""
-    if not words or words[0] not in NAMES:
-        return None
-    found, rest = known(words[0]), words[1:]
-    if isinstance(found, Group):
-        if not rest or rest[0] not in found.commands:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command ``cmd_name``; None if it does not exist."""
+        module = _MODULES.get(cmd_name)
+        if module is None:
             return None
-        return found.commands[rest[0]], rest[1:]
-    return found, rest
+        command: click.Command = getattr(import_module(f".{module}", __package__), cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that ``args`` start with. Raises UsageError, with a suggestion, if there is none."""
+        name = args[0]
+        if name not in _MODULES and not name.startswith("-") and not ctx.resilient_parsing:
+            if os.path.exists(name):  # noqa: PTH110  pathlib is not loaded yet
+                raise UsageError("the command is missing", display_path(name), f"write smtpwire audit {name}")
+            near = nearest(name, list(_MODULES))
+            hint = f"did you mean {near}?" if near else "smtpwire --help lists the commands"
+            raise UsageError("no such command", display_path(name), hint)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="smtpwire %(version)s")
+def smtpwire() -> None:
+    """Audit SMTP on the wire: who broke which RFC rule, at which byte of which frame."""

@@ -3,45 +3,58 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING
+
+import click
 
 from ..errors import UsageError
 from ..run import notice
-from .options import output_to
-from .plain_parser import Argument, Option
+from .option_types import EnumChoice, complete_rules
+from .settings import output_to
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["rule"]
 
 
-class RuleForm(StrEnum):
-    """Forms of the description."""
+class RuleFormat(StrEnum):
+    """Formats of the description."""
 
     TEXT = "text"
     JSON = "json"
     MARKDOWN = "markdown"
 
 
-def rule(
-    rules: Annotated[
-        list[str] | None, Argument(metavar="RULE...", help="Ids (SEQ101), prefixes of ids (SEQ), or names.")
-    ] = None,
-    every: Annotated[bool, Option("--all", help="Every rule, those of plugins too.")] = False,
-    format_: Annotated[RuleForm, Option("--format")] = RuleForm.TEXT,
-) -> int:
-    """Explain rules: severity, side at fault, RFC section, a dialogue that breaks it and one that nearly does."""
+@click.command(short_help="Explain rules, with dialogues that break them and that do not.")
+@click.argument("rules", metavar="[RULE]...", nargs=-1, shell_complete=complete_rules)
+@click.option("--all", "every", is_flag=True, help="Explain every rule, those of plugins too.")
+@click.option(
+    "--format",
+    "format_",
+    type=EnumChoice(RuleFormat),
+    default="text",
+    show_default=True,
+    help="Format of the description.",
+)
+def rule(rules: Sequence[str], every: bool, format_: RuleFormat) -> int:
+    """Explain rules: severity, side at fault, RFC section, a dialogue that breaks the rule and one that does not.
+
+    RULE is an id (SEQ101), a prefix of ids (SEQ), or a name (mail-before-hello).
+    """
     from ..reports.rule_docs import as_json, as_markdown, as_text  # noqa: PLC0415
     from ..rules import RULES, resolve  # noqa: PLC0415
     from ..rules.plugins import load_plugins  # noqa: PLC0415
 
     if not rules and not every:
-        raise UsageError("no rule", "nothing is named", "give ids or names, or --all")
+        raise UsageError("no rule is named", "smtpwire rule", "give ids or names, or --all")
     load_plugins(notice)
-    chosen = sorted(RULES if every else resolve(rules or ()))
+    chosen = sorted(RULES if every else resolve(rules))
     found = [RULES[rule_id] for rule_id in chosen]
     out = output_to()
-    if format_ is RuleForm.JSON:
+    if format_ is RuleFormat.JSON:
         out.text(as_json(found))
-    elif format_ is RuleForm.MARKDOWN:
+    elif format_ is RuleFormat.MARKDOWN:
         out.text(as_markdown(found))
     else:
         as_text(found, out)

@@ -1,4 +1,4 @@
-"""What a run took: frames a second, which road they went, what was judged in full, seconds and memory."""
+"""What a run took: frames per second, which decoder read them, what was judged in full, seconds and memory."""
 
 from __future__ import annotations
 
@@ -26,40 +26,40 @@ _HIGH_WATER = re.compile(rb"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 
 class Stats:
-    """The clocks of one run, from now on."""
+    """Clocks of one run, started when this is made."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
         self.writing = 0.0
 
     def around(self, writer: Writer) -> Writer:
-        """``writer``, with the time that it takes."""
+        """Return ``writer``, with its time measured."""
         return _Timed(writer, self)
 
-    def told(self, audit: Audit | SharedAudit) -> Iterator[str]:
-        """Lines for a person, when the run is over."""
+    def lines(self, audit: Audit | SharedAudit) -> Iterator[str]:
+        """Yield the statistics as lines for a person, after the run."""
         seconds = time.perf_counter() - self._started
         frames = sum(capture.frames for capture in audit.captures)
         size = sum(capture.bytes for capture in audit.captures)
         rate = frames / seconds if seconds else 0.0
-        yield f"{frames:,} frames, {size / 1e6:,.1f} MB in {seconds:.2f} s: {rate:,.0f} frames a second"
+        yield f"{frames:,} frames, {size / 1e6:,.1f} MB in {seconds:.2f} s: {rate:,.0f} frames per second"
         fast, raw, scapy = audit.roads
         decoded = fast + raw + scapy or 1
-        shares = zip(("hot loop", "raw lane", "Scapy"), (fast, raw, scapy), strict=True)
+        shares = zip(("hot loop", "raw decoder", "Scapy"), (fast, raw, scapy), strict=True)
         yield "decoded by " + ", ".join(f"{name} {100 * part / decoded:.1f} %" for name, part in shares)
         judged = min(audit.judged, audit.summary.connections)
-        told = audit.summary.connections - judged
-        yield f"{audit.summary.connections:,} connections: {judged:,} judged in full, {told:,} on beaten ways"
+        cached = audit.summary.connections - judged
+        yield f"{audit.summary.connections:,} connections: {judged:,} judged in full, {cached:,} from the verdict cache"
         yield f"{seconds - self.writing:.2f} s reading and judging, {self.writing:.2f} s writing"
         if isinstance(audit, SharedAudit) and audit.why_alone:
-            yield f"begun anew in one process: {audit.why_alone}"
+            yield f"restarted in one process: {audit.why_alone}"
         peak = _peak_mb()
         if peak is not None:
             yield f"peak memory {peak:,.0f} MB"
 
 
 class _Timed:
-    """A writer with a clock."""
+    """A writer whose time is measured."""
 
     def __init__(self, writer: Writer, stats: Stats) -> None:
         self.streams = writer.streams
@@ -95,8 +95,8 @@ class _Timed:
 
 
 def _peak_mb() -> float | None:
-    """The most memory that the process had; None where the system does not say."""
-    # Linux hands ru_maxrss on from the process that started this one, so that a large parent would be told of.
+    """Return the peak memory of the process in MB; None if the system does not report it."""
+    # On Linux ru_maxrss is inherited from the parent process, so a large parent would be reported.
     try:
         found = _HIGH_WATER.search(Path("/proc/self/status").read_bytes())
     except OSError:

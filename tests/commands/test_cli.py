@@ -21,7 +21,7 @@ from typing import IO, Any
 import pytest
 
 from smtpwire import __version__
-from smtpwire.analyzer.commands.options import options_of
+from smtpwire.analyzer.commands.settings import options_of
 from smtpwire.analyzer.config import Config
 
 DEMO = Path(str(resources.files("smtpwire.samples") / "demo.pcap"))
@@ -374,7 +374,7 @@ class TestRule:
         assert smtpwire("rule", "SEQ101", "--format", "markdown").stdout.startswith(b"### SEQ101 mail-before-hello\n")
 
     @pytest.mark.parametrize(
-        ("arguments", "says"), [(["rule", "SEQ10l"], "did you mean SEQ101?"), (["rule"], "nothing is named")]
+        ("arguments", "says"), [(["rule", "SEQ10l"], "did you mean SEQ101?"), (["rule"], "no rule is named")]
     )
     def test_wrong_use_is_one_line(self, arguments: list[str], says: str) -> None:
         run = smtpwire(*arguments)

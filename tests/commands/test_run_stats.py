@@ -34,18 +34,18 @@ def write(path: Path, frames: Iterable[Record | bytes]) -> Path:
     return path
 
 
-def test_it_tells_frames_roads_ways_seconds_and_memory() -> None:
+def test_it_reports_frames_decoders_cache_seconds_and_memory() -> None:
     said = stats(DEMO)
-    assert re.search(r"135 frames, 0\.0 MB in [0-9.]+ s: [0-9,]+ frames a second", said)
-    assert "decoded by hot loop 100.0 %, raw lane 0.0 %, Scapy 0.0 %" in said
-    assert "6 connections: 6 judged in full, 0 on beaten ways" in said
+    assert re.search(r"135 frames, 0\.0 MB in [0-9.]+ s: [0-9,]+ frames per second", said)
+    assert "decoded by hot loop 100.0 %, raw decoder 0.0 %, Scapy 0.0 %" in said
+    assert "6 connections: 6 judged in full, 0 from the verdict cache" in said
     assert re.search(r"[0-9.]+ s reading and judging, [0-9.]+ s writing", said)
     peak = re.search(r"peak memory ([0-9]+) MB", said)
     assert peak is None or 15 < int(peak[1]) < 200
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="elsewhere the system does not tell them apart")
-def test_the_memory_of_who_started_it_is_not_told() -> None:
+def test_the_memory_of_the_parent_process_is_not_counted() -> None:
     """A build server of 400 MB, say, that runs the audit."""
     parent = (
         "import subprocess, sys; large = b'x' * 400_000_000\n"
@@ -65,17 +65,19 @@ def test_without_it_nothing_is_said() -> None:
     assert run.stderr == ""
 
 
-def test_what_was_told_from_others_is_counted(tmp_path: Path) -> None:
+def test_connections_from_the_cache_are_counted(tmp_path: Path) -> None:
     sent = [one for number in range(5) for one in dialogue(SCRIPT, number)]
-    assert "5 connections: 2 judged in full, 3 on beaten ways" in stats(write(tmp_path / "five.pcap", records(sent)))
+    assert "5 connections: 2 judged in full, 3 from the verdict cache" in stats(
+        write(tmp_path / "five.pcap", records(sent))
+    )
 
 
-def test_the_share_of_the_slow_roads_is_told(tmp_path: Path) -> None:
+def test_the_share_of_each_decoder_is_reported(tmp_path: Path) -> None:
     plain = ethernet(ipv4(tcp(1, 25, b"x")))
     tagged = ethernet(ipv4(tcp(1, 25, b"x")), tags=(0x8100,))
     tunnel = ethernet(ipv4(b"\x20\0\x08\0\0\0\0\7" + ipv4(tcp(1, 25, b"x")), protocol=47))  # GRE with a key
     said = stats(write(tmp_path / "mixed.pcap", [plain] * 5 + [tagged] * 3 + [tunnel] * 2))
-    assert "decoded by hot loop 50.0 %, raw lane 30.0 %, Scapy 20.0 %" in said
+    assert "decoded by hot loop 50.0 %, raw decoder 30.0 %, Scapy 20.0 %" in said
 
 
 def test_an_input_that_cannot_be_read_adds_nothing(tmp_path: Path) -> None:

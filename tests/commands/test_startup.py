@@ -93,18 +93,17 @@ def test_nothing_heavy_is_loaded() -> None:
     assert loaded & HEAVY == set()
 
 
-def test_the_version_loads_next_to_nothing() -> None:
+def test_the_version_loads_no_command() -> None:
     loaded = modules("--version")
-    assert {name for name in loaded if name.startswith("smtpwire.")} == {
-        *("smtpwire._version", "smtpwire.analyzer", "smtpwire.analyzer.cli"),
-    }
-    assert not loaded & (HEAVY | {"typer", "msgspec", "construct", "inspect", "json", "dataclasses"})
+    assert {name for name in ours(loaded) if name.startswith("commands.")} == {"commands.registry"}
+    assert not loaded & HEAVY
 
 
 def test_a_command_loads_no_other_one() -> None:
     loaded = {name for name in ours(modules(*AUDIT)) if name.startswith("commands.")}
     assert loaded == {
-        *("commands.registry", "commands.plain_parser", "commands.audit", "commands.options", "commands.outputs"),
+        *("commands.registry", "commands.audit", "commands.options", "commands.option_types"),
+        *("commands.settings", "commands.outputs"),
     }
 
 
@@ -112,21 +111,6 @@ def test_an_audit_loads_what_it_is_made_of_and_no_more() -> None:
     loaded = ours(modules(*AUDIT))
     assert {"audit", "frames.pcap", "connections.tracker", "rules.sequence", "reports.json_"} <= loaded
     assert loaded & RARE == set()
-
-
-def test_the_command_line_knows_every_command_all_the_same() -> None:
-    """Typer is left with the command that is wanted; the others are there for who asks."""
-    said = subprocess.run(
-        [sys.executable, "-m", "smtpwire", "--help"], capture_output=True, text=True, check=True
-    ).stdout
-    for name in ("audit", "show", "demo", "live", "annotate", "extract", "query", "rule", "config", "baseline"):
-        assert f"\n  {name} " in said
-    assert (
-        "Did you mean 'audit'"
-        in subprocess.run(
-            [sys.executable, "-m", "smtpwire", "audi"], capture_output=True, text=True, check=False
-        ).stderr
-    )
 
 
 def test_the_list_of_commands_fits_a_terminal() -> None:

@@ -20,7 +20,7 @@ from captures import pcap
 from scripts import MESSAGE, Script, connections, envelope, hello, lines, records, segments
 
 from smtpwire.analyzer.audit import Audit
-from smtpwire.analyzer.commands.typer_app import command_line
+from smtpwire.analyzer.commands.registry import smtpwire as command_line
 from smtpwire.analyzer.errors import OutputError, UsageError
 from smtpwire.analyzer.extract import spooled_message as spill_module
 from smtpwire.analyzer.extract.directory import MessageDirectory
@@ -46,8 +46,7 @@ def extract(tmp_path: Path, script: Script, *options: str, onesided: bool = Fals
     capture, target = tmp_path / "c.pcap", tmp_path / "mail"
     capture.write_bytes(pcap(records(segments(script, onesided=onesided, port=port))))
     assert (
-        command_line()(["extract", str(capture), "-o", str(target), "--no-config", *options], standalone_mode=False)
-        == 0
+        command_line(["extract", str(capture), "-o", str(target), "--no-config", *options], standalone_mode=False) == 0
     )
     return extracted(target)
 
@@ -153,7 +152,7 @@ def test_tshark_exports_the_same_octets(name: str, tmp_path: Path) -> None:
     )
     (exported,) = objects.iterdir()
     target = tmp_path / "mail"
-    assert command_line()(["extract", str(capture), "-o", str(target), "--no-config"], standalone_mode=False) == 0
+    assert command_line(["extract", str(capture), "-o", str(target), "--no-config"], standalone_mode=False) == 0
     ((_, data),) = extracted(target)
     # tshark leaves the stuffed dots in (RFC 5321 §4.5.2).
     assert exported.read_bytes() == data.replace(b"\r\n.", b"\r\n..")
@@ -412,7 +411,7 @@ LAB = Path(__file__).parents[3] / "shared" / "lab" / "captures"
 def test_every_digest_of_the_report_is_that_of_a_file(tmp_path: Path) -> None:
     paths = [str(path) for path in sorted(LAB.glob("*.pcap"))[::6]]
     target = tmp_path / "mail"
-    assert command_line()(["extract", *paths, "-o", str(target), "--no-config"], standalone_mode=False) == 0
+    assert command_line(["extract", *paths, "-o", str(target), "--no-config"], standalone_mode=False) == 0
     found = extracted(target)
     reported = Counter(
         (item.id, message.sha256)

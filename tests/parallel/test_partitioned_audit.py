@@ -18,8 +18,7 @@ from repeats import dialogue
 from scripts import END, WHOLE, WRONG, hello, records
 
 from smtpwire.analyzer.audit import Audit, Options
-from smtpwire.analyzer.commands import audit as commands
-from smtpwire.analyzer.enums import ReportFormat
+from smtpwire.analyzer.commands.registry import smtpwire as command_line
 from smtpwire.analyzer.limits import Limits
 from smtpwire.analyzer.parallel.partitioned_audit import SharedAudit
 from smtpwire.analyzer.parallel.processes import WorkerProcess
@@ -150,7 +149,7 @@ def test_the_option(tmp_path: Path) -> None:
     assert (two.returncode, two.stdout) == (one.returncode, one.stdout)
     other = smtpwire(path, "--jobs", "2")
     assert other.returncode == 2
-    assert b"--jobs belongs to ndjson" in other.stderr
+    assert b"--jobs needs ndjson" in other.stderr
 
 
 def test_a_reader_that_goes_ends_all_of_them(tmp_path: Path) -> None:
@@ -206,6 +205,6 @@ def test_no_run_uses_a_second_process_unless_asked(
 
     monkeypatch.setattr(os, "fork", forked)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
-    status = commands.audit([str(path)], format_=ReportFormat.NDJSON, no_config=True)
+    status = command_line(["audit", str(path), "--format", "ndjson", "--no-config"], standalone_mode=False)
     assert status == 0
     assert capfdbinary.readouterr().out.count(b'"type":"connection"') >= 40

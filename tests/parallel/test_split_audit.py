@@ -129,7 +129,7 @@ def test_nothing_is_done_twice(tmp_path: Path) -> None:
     stats = Stats()
     written(audit, path)
     assert audit.judged < 12  # each process learns for itself
-    assert not any("anew" in line for line in stats.told(audit))
+    assert not any("anew" in line for line in stats.lines(audit))
 
 
 def test_ports_that_come_again_behind_the_cut(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from captures import pcap
 from handmade import capture, connection, finding, lines_of, output, summary_of
 
-from smtpwire.analyzer.commands.typer_app import command_line
+from smtpwire.analyzer.commands.registry import smtpwire as command_line
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.model import Capture
 from smtpwire.analyzer.reports.concise import ConciseWriter
@@ -79,7 +79,7 @@ def test_the_documentation_shows_what_is_printed() -> None:
 def test_it_is_an_option_of_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "empty.pcap"
     path.write_bytes(pcap([]))
-    command_line()(["audit", str(path), "--no-config", "--concise"], standalone_mode=False)
+    command_line(["audit", str(path), "--no-config", "--concise"], standalone_mode=False)
     assert capsys.readouterr().out == "No SMTP seen.\n"
     with pytest.raises(UsageError, match="--concise is a form of text: --format json"):
-        command_line()(["audit", str(path), "--no-config", "--concise", "--format", "json"], standalone_mode=False)
+        command_line(["audit", str(path), "--no-config", "--concise", "--format", "json"], standalone_mode=False)

@@ -11,7 +11,7 @@ from captures import pcap
 from scripts import MESSAGE, Script, by, by_byte, envelope, hello, lines, records, segments
 
 from smtpwire.analyzer.audit import Audit, Options
-from smtpwire.analyzer.commands.typer_app import command_line
+from smtpwire.analyzer.commands.registry import smtpwire as command_line
 from smtpwire.analyzer.enums import Redact
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.model import Capture
@@ -196,5 +196,5 @@ def test_marks_are_named_and_runs_are_counted() -> None:
 
 
 def test_all_without_end_of_data_is_one_line() -> None:
-    with pytest.raises(UsageError, match="--all belongs to --end-of-data"):
-        command_line()(["show", "x.pcap", "--all"], standalone_mode=False)
+    with pytest.raises(UsageError, match="--all needs --end-of-data"):
+        command_line(["show", "x.pcap", "--all"], standalone_mode=False)

@@ -341,8 +341,8 @@ def test_a_long_reply_is_cut_and_says_so(lines: list[str]) -> None:
 @pytest.mark.parametrize("form", ["text", "ndjson", "markdown"])
 def test_no_other_format_pays_for_the_page(form: str) -> None:
     code = (
-        "import sys; from smtpwire.analyzer.commands.typer_app import command_line;"
-        f"command_line()(['demo', '--format', '{form}'], standalone_mode=False);"
+        "import sys; from smtpwire.analyzer.commands.registry import smtpwire as command_line;"
+        f"command_line(['demo', '--format', '{form}'], standalone_mode=False);"
         "print([name for name in ('jinja2', 'markupsafe') if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,7 +10,7 @@ import pytest
 from captures import pcap
 from scripts import hello, lines, records, segments
 
-from smtpwire.analyzer.commands.typer_app import command_line
+from smtpwire.analyzer.commands.registry import smtpwire as command_line
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.reports.formats import FORMATS, Format
 from smtpwire.analyzer.stores import parquet as store
@@ -36,7 +36,7 @@ def audit(tmp_path: Path, target: Path, *scripts: Any) -> None:
         path = tmp_path / f"{number}.pcap"
         path.write_bytes(pcap(records(segments(script, port=25 + 2500 * number))))
         paths.append(str(path))
-    status = command_line()(["audit", *paths, "-o", f"parquet:{target}", "--no-config"], standalone_mode=False)
+    status = command_line(["audit", *paths, "-o", f"parquet:{target}", "--no-config"], standalone_mode=False)
     assert status in {0, 1}
 
 

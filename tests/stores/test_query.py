@@ -16,7 +16,7 @@ import pytest
 from captures import pcap
 from scripts import hello, lines, records, segments
 
-from smtpwire.analyzer.commands.typer_app import command_line
+from smtpwire.analyzer.commands.registry import smtpwire as command_line
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.stores.query import ask, temporary
 from smtpwire.analyzer.stores.sqlite import opened
@@ -38,13 +38,13 @@ def capture(tmp_path: Path) -> Path:
 @pytest.fixture
 def database(tmp_path: Path, capture: Path) -> Path:
     path = tmp_path / "audit.db"
-    command_line()(["audit", str(capture), "-o", str(path), "--no-config"], standalone_mode=False)
+    command_line(["audit", str(capture), "-o", str(path), "--no-config"], standalone_mode=False)
     return path
 
 
 def query(capfd: pytest.CaptureFixture[str], *words: str) -> str:
     capfd.readouterr()
-    assert command_line()(["query", *words, "--no-config"], standalone_mode=False) == 0
+    assert command_line(["query", *words, "--no-config"], standalone_mode=False) == 0
     return capfd.readouterr().out
 
 
@@ -109,7 +109,7 @@ def test_nothing_but_select_is_done(sql: str, tmp_path: Path, database: Path, mo
     monkeypatch.chdir(tmp_path)
     before = database.read_bytes()
     with pytest.raises(UsageError):
-        command_line()(["query", sql, "--db", str(database), "--no-config"], standalone_mode=False)
+        command_line(["query", sql, "--db", str(database), "--no-config"], standalone_mode=False)
     assert database.read_bytes() == before
     assert not (tmp_path / "x.db").exists()
     fresh = temporary()
@@ -136,16 +136,16 @@ def test_a_reader_cannot_write(database: Path) -> None:
         (["SELECT no_such FROM findings", "--db", "DB"], "no such column: no_such"),
         (["SELECT 1; SELECT 2", "--db", "DB"], "one statement at a time"),
         (["", "--db", "DB"], "no question"),
-        (["SELECT 1"], "nothing to ask"),
+        (["SELECT 1"], "no store and no PATH"),
         (["SELECT 1", "c.pcap", "--db", "DB"], "a store and captures"),
-        ([], "no question"),
+        ([], "SELECT is missing"),
         (["SELECT 1", "--db", "missing.db"], "missing.db"),
-        (["SELECT 1", "DB"], "a database, and no capture: .*: name it with --db"),
+        (["SELECT 1", "DB"], "a database, not a capture: .*: name it with --db"),
     ],
 )
 def test_what_cannot_be_answered_is_one_line(words: list[str], what: str, database: Path) -> None:
     with pytest.raises(UsageError, match=what) as caught:
-        command_line()(
+        command_line(
             ["query", *(word.replace("DB", str(database)) for word in words), "--no-config"], standalone_mode=False
         )
     assert "\n" not in str(caught.value)

@@ -13,7 +13,7 @@ from captures import pcap
 from scripts import MESSAGE, connections, envelope, hello, lines, records, segments
 
 from smtpwire.analyzer.audit import Audit
-from smtpwire.analyzer.commands.typer_app import command_line
+from smtpwire.analyzer.commands.registry import smtpwire as command_line
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.model import Capture, Connection
 from smtpwire.analyzer.stores import sqlite
@@ -186,14 +186,14 @@ def test_what_is_no_such_database_is_left_alone(tmp_path: Path) -> None:
 
 def test_audit_writes_it(tmp_path: Path, capture: Path) -> None:
     path = tmp_path / "audit.db"
-    assert command_line()(["audit", str(capture), "-o", str(path), "--no-config"], standalone_mode=False) == 1
+    assert command_line(["audit", str(capture), "-o", str(path), "--no-config"], standalone_mode=False) == 1
     assert rows(path, "SELECT rule FROM findings")
     assert path.read_bytes()[68:72] == b"SMTW"
 
 
 def test_an_unwritable_place_is_one_line(tmp_path: Path, capture: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot open the database|not to be used"):
-        command_line()(
+        command_line(
             ["audit", str(capture), "-o", f"sqlite:{tmp_path}/no/such/a.db", "--no-config"], standalone_mode=False
         )
 

@@ -1,0 +1,59 @@
+"""Types of option values: what is valid, how it is read, and how a shell completes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import click
+
+from ..enums import ReportFormat
+
+if TYPE_CHECKING:
+    from enum import StrEnum
+
+    from click.shell_completion import CompletionItem
+
+__all__ = ["PATH", "EnumChoice", "complete_output", "complete_rules"]
+
+PATH = click.Path(
+    readable=False
+)  # a word that shells complete as a file name; the audit itself opens it and reports errors
+
+Chosen = TypeVar("Chosen", bound="StrEnum")
+
+
+class EnumChoice(click.Choice[str], Generic[Chosen]):
+    """The values of a StrEnum. An option of this type gives a member of it."""
+
+    def __init__(self, kind: type[Chosen]) -> None:
+        super().__init__([member.value for member in kind])
+        self.kind = kind
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Chosen:
+        """Return the member with this value. Raises click.BadParameter if there is none."""
+        return self.kind(super().convert(value, param, ctx))
+
+
+def complete_rules(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the last of the comma-separated rules: ids and prefixes of ids, with the name of the rule as help."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+    from ..rules import RULES  # noqa: PLC0415
+
+    before, comma, word = incomplete.rpartition(",")
+    families = {rule_id[:3] for rule_id in RULES}
+    found = [CompletionItem(before + comma + family) for family in sorted(families) if family.startswith(word.upper())]
+    for rule_id, rule in sorted(RULES.items()):
+        if rule_id.startswith(word.upper()):
+            found.append(CompletionItem(before + comma + rule_id, help=rule.name))
+        elif word and rule.name.startswith(word.lower()):
+            found.append(CompletionItem(before + comma + rule.name, help=rule_id))
+    return found
+
+
+def complete_output(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete ``FORMAT:FILE``: formats, and file names."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+    formats = [CompletionItem(f"{name}:") for name in ReportFormat if f"{name}:".startswith(incomplete)]
+    return [*formats, CompletionItem(incomplete, type="file")]

@@ -1,0 +1,111 @@
+"""What the options mean together with the configuration file: settings, inputs, standard output."""
+
+# The command line wins over the file, so an option that is not given differs from one that is: the default of each is
+# None, or an empty tuple if it may be given several times. The real defaults are those of `config.Config`.
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..enums import Decoder, Profile, Redact
+from ..errors import UsageError, display_path
+from ..run import notice
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..audit import Options
+    from ..config import Config
+    from ..reports.output import Output
+
+__all__ = ["are_several", "configured", "inputs_of", "options_of", "output_to", "settings_of"]
+
+
+def configured(config: str | None, no_config: bool) -> Config:
+    """Load the plugins, then read the settings file. Settings may name rules of plugins."""
+    from ..rules.plugins import load_plugins  # noqa: PLC0415
+
+    load_plugins(notice)
+    return settings_of(config, no_config)
+
+
+def settings_of(config: str | None, no_config: bool) -> Config:
+    """Read the settings file that applies here. Plugins must have been loaded. Raises UsageError."""
+    from ..config import Config, find_config, read_config  # noqa: PLC0415
+
+    if no_config:
+        if config is not None:
+            raise UsageError("--config and --no-config together", display_path(config), "give one of them")
+        return Config()
+    path = Path(config) if config is not None else find_config(Path.cwd())
+    return Config() if path is None else read_config(path)
+
+
+def options_of(
+    config: Config,
+    *,
+    profile: Profile | None = None,
+    port: Sequence[str] = (),
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    decoder: Decoder = Decoder.RAW,
+    baseline: str | Path | None = None,
+    redact: Redact | None = None,
+    headers: bool = False,
+) -> Options:
+    """Combine the settings file with the command line, which wins. Raises UsageError."""
+    from ..audit import DEFAULT_PORTS, Options  # noqa: PLC0415
+
+    known = None
+    if baseline is not None:
+        from ..findings.baseline import read_baseline  # noqa: PLC0415
+
+        known = read_baseline(baseline)
+    return Options(
+        profile=profile.value if profile is not None else config.profile,
+        ports=_ports(port) if port else DEFAULT_PORTS | frozenset(config.ports),
+        select=_words(select) if select else config.select,
+        ignore=_words(ignore) if ignore else config.ignore,
+        decoder=decoder.value,
+        limits=config.limits,
+        peers=config.peers,
+        known_codes=frozenset(config.known_codes),
+        baseline=known,
+        redact=redact or Redact(config.redact),
+        headers=headers,
+    )
+
+
+def inputs_of(paths: Sequence[str], read: Sequence[str]) -> list[str]:
+    """Return the inputs of --read and PATH. Raises UsageError if there is none."""
+    inputs = [*read, *paths]
+    if not inputs:
+        raise UsageError("nothing to read", "no PATH is given", "name files, directories, or - for standard input")
+    return inputs
+
+
+def are_several(inputs: Sequence[str]) -> bool:
+    """Whether more than one capture may be read."""
+    return len(inputs) > 1 or any(Path(name).is_dir() for name in inputs)
+
+
+def _words(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(word.strip() for value in values for word in value.split(",") if word.strip())
+
+
+def _ports(values: Sequence[str]) -> frozenset[int]:
+    ports = set()
+    for word in _words(values):
+        if not (word.isascii() and word.isdigit() and 0 < int(word[:6]) < 65536):
+            raise UsageError("invalid port", f"--port {word}", "give numbers from 1 to 65535, separated by commas")
+        ports.add(int(word))
+    return frozenset(ports)
+
+
+def output_to() -> Output:
+    """Return standard output as an output of reports."""
+    from ..reports.output import Output  # noqa: PLC0415
+
+    return Output(sys.stdout.buffer, encoding=sys.stdout.encoding)

@@ -35,6 +35,7 @@ class RingSocket(SuperSocket):
     """
 
     desc = "read frames from a ring shared with the kernel (AF_PACKET, TPACKET_V3)"
+    closed = True  # until the ring is open: Scapy closes a socket whose making failed too
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class RingSocket(SuperSocket):
     ) -> None:
         wanted = conf.sniff_promisc if promisc is None else promisc
         self.ring = PacketRing(str(iface or conf.iface), ports, filter, size=size, promiscuous=bool(wanted))
+        self.closed = False
         self.iface = self.ring.interface
         self.ins = self.ring.socket
         self.outs = None

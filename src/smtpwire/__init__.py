@@ -1,69 +1,124 @@
 """smtpwire: who broke which rule of SMTP, at which byte of which frame.
 
-``from smtpwire import audit`` and iterate: ``for connection in audit("a.pcap"): ...``. Names are imported when they are
-first used, so that ``import smtpwire`` costs next to nothing. Scapy finds its extension here: ``scapy_ext``.
+``from smtpwire import audit`` and iterate: ``for connection in audit("a.pcap"): ...``. docs/api.md documents every name
+that is exported here, in ``smtpwire.plugin`` (rules of your own) and in ``smtpwire.dissectors`` (commands and replies).
+Everything else may move. Scapy finds its extension here: ``scapy_ext``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ._lazy import lazy_exports
 from ._version import __version__
 
 if TYPE_CHECKING:
     from .analyzer.audit import Audit, Options, audit
-    from .analyzer.errors import InputError, UsageError
-    from .analyzer.model import Capture, Connection, Finding, Message, Report, Summary, Turn
-    from .analyzer.scapy_session import SMTPSession
+    from .analyzer.enums import Redact
+    from .analyzer.errors import InputError, OutputError, UsageError
+    from .analyzer.findings.baseline import Baseline, read_baseline
+    from .analyzer.findings.suppress import Peer
+    from .analyzer.limits import Limits
+    from .analyzer.live.scapy_socket import RingSocket
+    from .analyzer.model import (
+        AuthTurn,
+        Capture,
+        CommandTurn,
+        Connection,
+        Endpoint,
+        Finding,
+        GapTurn,
+        MalformedTurn,
+        Message,
+        MessageTurn,
+        Recipient,
+        ReplyTurn,
+        Report,
+        Summary,
+        TlsTurn,
+        Turn,
+    )
+    from .analyzer.rules import RULES, Rule
+    from .analyzer.rules.plugins import load_plugins
+    from .analyzer.scapy_session import AuditedConnection, SMTPSession
 
 __all__ = [
+    "RULES",
     "Audit",
+    "AuditedConnection",
+    "AuthTurn",
+    "Baseline",
     "Capture",
+    "CommandTurn",
     "Connection",
+    "Endpoint",
     "Finding",
+    "GapTurn",
     "InputError",
+    "Limits",
+    "MalformedTurn",
     "Message",
+    "MessageTurn",
     "Options",
+    "OutputError",
+    "Peer",
+    "Recipient",
+    "Redact",
+    "ReplyTurn",
     "Report",
+    "RingSocket",
+    "Rule",
     "SMTPSession",
     "Summary",
+    "TlsTurn",
     "Turn",
     "UsageError",
     "__version__",
     "audit",
+    "load_plugins",
+    "read_baseline",
     "scapy_ext",
 ]
 
-_HOMES = {
-    "Audit": "audit",
-    "Options": "audit",
-    "audit": "audit",
-    "InputError": "errors",
-    "UsageError": "errors",
-    "Capture": "model",
-    "Connection": "model",
-    "Finding": "model",
-    "Message": "model",
-    "Report": "model",
-    "Summary": "model",
-    "Turn": "model",
-    "SMTPSession": "scapy_session",
-}
-
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'smtpwire' has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415
-
-    value: object = getattr(import_module(f".analyzer.{home}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+_MODEL = ".analyzer.model"
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "Audit": ".analyzer.audit",
+        "Options": ".analyzer.audit",
+        "audit": ".analyzer.audit",
+        "Redact": ".analyzer.enums",
+        "InputError": ".analyzer.errors",
+        "OutputError": ".analyzer.errors",
+        "UsageError": ".analyzer.errors",
+        "Baseline": ".analyzer.findings.baseline",
+        "read_baseline": ".analyzer.findings.baseline",
+        "Peer": ".analyzer.findings.suppress",
+        "Limits": ".analyzer.limits",
+        "RingSocket": ".analyzer.live.scapy_socket",
+        "AuthTurn": _MODEL,
+        "Capture": _MODEL,
+        "CommandTurn": _MODEL,
+        "Connection": _MODEL,
+        "Endpoint": _MODEL,
+        "Finding": _MODEL,
+        "GapTurn": _MODEL,
+        "MalformedTurn": _MODEL,
+        "Message": _MODEL,
+        "MessageTurn": _MODEL,
+        "Recipient": _MODEL,
+        "ReplyTurn": _MODEL,
+        "Report": _MODEL,
+        "Summary": _MODEL,
+        "TlsTurn": _MODEL,
+        "Turn": _MODEL,
+        "RULES": ".analyzer.rules",
+        "Rule": ".analyzer.rules",
+        "load_plugins": ".analyzer.rules.plugins",
+        "AuditedConnection": ".analyzer.scapy_session",
+        "SMTPSession": ".analyzer.scapy_session",
+    },
+)
 
 
 def scapy_ext(ext: Any) -> None:

@@ -2,8 +2,7 @@
 
 # Scapy loads this file under a name of its own, so that imports cannot be relative here.
 
-from smtpwire.dissectors.scapy_layers.extension import bind
-from smtpwire.dissectors.scapy_layers.layers import SMTP, SMTPAuth, SMTPCommand, SMTPMessage, SMTPReply
+from smtpwire.dissectors import SMTP, SMTPAuth, SMTPCommand, SMTPMessage, SMTPReply, bind
 
 __all__ = ["SMTP", "SMTPAuth", "SMTPCommand", "SMTPMessage", "SMTPReply"]
 

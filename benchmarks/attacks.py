@@ -100,8 +100,8 @@ class Talk:
         self.send("s", SYN | ACK)
 
     def send(self, side: str, flags: int, payload: bytes = b"", ahead: int = 0, acks: int = 0) -> None:
-        """Send one segment. Its sequence number is ``ahead`` bytes after the next one of the side (with 0, it is the next
-        one, which then advances); its ACK number is ``acks`` bytes after the last byte that the peer sent."""
+        """Send one segment. Its sequence number is ``ahead`` bytes after the next one of the side; 0 means the next
+        one, which then advances. Its ACK number is ``acks`` bytes after the last byte that the peer sent."""
         source, target, port, other = self._ends
         ends = (source, target, port, other) if side == "c" else (target, source, other, port)
         peer = "s" if side == "c" else "c"

@@ -2,8 +2,8 @@
 
 # Real traffic runs through the loopback interface of its own network namespace, with packets as small as on a wire (MTU
 # 1500, no segments joined by the kernel). smtp-source does not pipeline, so pipelined groups of commands as Postfix
-# sends them are generated here, with two faults in every tenth session. The noise is what most captures consist of: other
-# protocols over TCP and UDP, IPv4 and IPv6, with correct headers and random content.
+# sends them are generated here, with two faults in every tenth session. The noise is what most captures consist of:
+# other protocols over TCP and UDP, IPv4 and IPv6, with correct headers and random content.
 
 from __future__ import annotations
 

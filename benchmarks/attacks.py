@@ -1,7 +1,7 @@
-"""Attacks on an auditor as capture files, each of any size: what `robustness` measures and draws."""
+"""Attacks on an auditor as capture files of any size; `robustness` measures and draws them."""
 
-# Every attack is a function of a number to a file. Twice the number is about twice the file, so time over number shows
-# whether the audit is linear, and memory over number whether it is bounded.
+# Every attack is a function that returns a file for a number. Twice the number gives about twice the file. So time over
+# the number shows if the audit is linear, and memory over the number shows if it is bounded.
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SEGMENT = 1400
 
 
 class Attack(NamedTuple):
-    """``what`` is counted, ``base`` the smallest number; ``make`` gives the file of a number."""
+    """An attack: ``what`` is its unit, ``base`` its smallest number, and ``make`` returns the file for a number."""
 
     name: str
     what: str
@@ -48,7 +48,7 @@ ATTACKS: list[Attack] = []
 
 
 def attack(name: str, what: str, base: int) -> Callable[[Callable[[int], bytes]], Callable[[int], bytes]]:
-    """Puts a function into ``ATTACKS``."""
+    """Return a decorator that adds a function to ``ATTACKS``."""
 
     def declare(make: Callable[[int], bytes]) -> Callable[[int], bytes]:
         ATTACKS.append(Attack(name, what, base, make))
@@ -65,14 +65,14 @@ _PCAP = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 1)
 
 
 def packet(ends: tuple[bytes, bytes, int, int], seq: int, ack: int, flags: int, payload: bytes = b"") -> bytes:
-    """An Ethernet frame with a TCP segment; ``ends``: addresses and ports of source and target."""
+    """Return an Ethernet frame with a TCP segment. ``ends``: the addresses and ports of source and destination."""
     numbers = seq & _M32, ack & _M32
     ip = 0x45, 0, 40 + len(payload), 0, 0x4000, 64, 6, 0
     return _frame(bytes(12), 0x0800, *ip, *ends[:2], *ends[2:], *numbers, 0x50, flags, 65_535, 0, 0) + payload
 
 
 class File:
-    """A pcap file in the making: a frame every 10 microseconds."""
+    """A pcap file that is being built, with a frame every 10 microseconds."""
 
     def __init__(self) -> None:
         self._parts = [_PCAP]
@@ -88,7 +88,7 @@ class File:
 
 
 class Talk:
-    """One connection in a file. ``c`` and ``s`` send bytes of either side, cut into segments."""
+    """One connection in a file. ``c`` and ``s`` send bytes of the client and the server, cut into segments."""
 
     def __init__(
         self, file: File | None = None, port: int = 40_000, first: int = 1000, source: bytes = _CLIENT
@@ -100,7 +100,8 @@ class Talk:
         self.send("s", SYN | ACK)
 
     def send(self, side: str, flags: int, payload: bytes = b"", ahead: int = 0, acks: int = 0) -> None:
-        """One segment, ``ahead`` of its place (0: it takes that), its ACK ``acks`` beyond what the peer sent."""
+        """Send one segment. Its sequence number is ``ahead`` bytes after the next one of the side; 0 means the next
+        one, which then advances. Its ACK number is ``acks`` bytes after the last byte that the peer sent."""
         source, target, port, other = self._ends
         ends = (source, target, port, other) if side == "c" else (target, source, other, port)
         peer = "s" if side == "c" else "c"
@@ -183,16 +184,16 @@ def _far_ahead(n: int) -> bytes:
     return talk.over()
 
 
-@attack("a hole that is never filled", "segments", 12_000)
-def _hole(n: int) -> bytes:
+@attack("a gap that is never filled", "segments", 12_000)
+def _gap(n: int) -> bytes:
     talk = Talk().hello()
     for number in range(n):
         talk.send("c", ACK, b"x" * 100, ahead=10 + number * 100)
     return talk.over()
 
 
-@attack("holes in many connections", "connections", 250)
-def _holes_in_many(n: int) -> bytes:
+@attack("gaps in many connections", "connections", 250)
+def _gaps_in_many(n: int) -> bytes:
     file = File()
     talks = [Talk(file, port=1024 + number % 60_000, source=_address(number)).hello() for number in range(n)]
     for talk in talks:
@@ -201,8 +202,8 @@ def _holes_in_many(n: int) -> bytes:
     return file.done()
 
 
-@attack("halves of lines in many connections", "connections", 400)
-def _halves_in_many(n: int) -> bytes:
+@attack("incomplete lines in many connections", "connections", 400)
+def _incomplete_in_many(n: int) -> bytes:
     file = File()
     for number in range(n):
         Talk(file, port=1024 + number % 60_000, source=_address(number)).hello().c(b"x" * 60_000)
@@ -227,7 +228,7 @@ def _conflicts(n: int) -> bytes:
     return talk.over()
 
 
-@attack("overlaps behind a hole", "segments", 4_000)
+@attack("overlaps after a gap", "segments", 4_000)
 def _overlaps(n: int) -> bytes:
     talk = Talk().data()
     for number in range(n):
@@ -272,7 +273,7 @@ def _acks(n: int) -> bytes:
     return talk.over()
 
 
-@attack("answers that wait for an ACK to come true", "segments", 3_000)
+@attack("segments held for bytes that never arrive", "segments", 3_000)
 def _waiting(n: int) -> bytes:
     talk = Talk().data()
     for _ in range(n):
@@ -323,8 +324,8 @@ def _malformed(n: int) -> bytes:
     return Talk().s(b"hello there\r\n" * n).over()
 
 
-@attack("replies that nobody asked for", "replies", 12_000)
-def _unasked(n: int) -> bytes:
+@attack("replies without a command", "replies", 12_000)
+def _unexpected_replies(n: int) -> bytes:
     return Talk().hello().s(b"250 ok\r\n" * n).over()
 
 
@@ -338,7 +339,7 @@ def _pipelined_answered(n: int) -> bytes:
     return Talk().hello().c(b"RSET\r\n" * n).s(b"250 ok\r\n" * n).over()
 
 
-@attack("pipelined MAIL, answered 503 or 250 in turns", "commands", 6_000)
+@attack("pipelined MAIL, answered 503 and 250 alternately", "commands", 6_000)
 def _pipelined_mail(n: int) -> bytes:
     return Talk().hello().c(b"MAIL FROM:<a@b.example>\r\n" * n).s(b"503 no\r\n250 ok\r\n" * (n // 2)).over()
 
@@ -465,7 +466,7 @@ def _nul_commands(n: int) -> bytes:
 def _gaps(n: int) -> bytes:
     talk = Talk().hello()
     for _ in range(n):
-        talk.seq["s"] += 8  # a reply that the capture lacks
+        talk.seq["s"] += 8  # a reply that is missing from the capture
         for _ in range(10):
             talk.c(b"NOOP\r\n")
     return talk.over()
@@ -530,7 +531,7 @@ def _empty_records(n: int) -> bytes:
 
 
 def block(kind: int, body: bytes) -> bytes:
-    """A pcapng block."""
+    """Return a pcapng block."""
     return struct.pack("<II", kind, len(body) + 12) + body + struct.pack("<I", len(body) + 12)
 
 
@@ -539,7 +540,7 @@ _INTERFACE = block(1, struct.pack("<HHI", 1, 0, 0))
 
 
 def blocks(parts: Iterable[bytes]) -> bytes:
-    """A pcapng file with one section and one interface in front."""
+    """Return a pcapng file: one section, one interface, then ``parts``."""
     return _SECTION + _INTERFACE + b"".join(parts)
 
 
@@ -553,7 +554,7 @@ def _interfaces(n: int) -> bytes:
     return blocks([_INTERFACE] * n)
 
 
-@attack("interfaces of ever other link types", "interfaces", 4_000)
+@attack("interfaces with always new link types", "interfaces", 4_000)
 def _link_types(n: int) -> bytes:
     body = struct.pack("<III", 0, 0, 4) + struct.pack("<I", 4) + b"abcd"
     return blocks(
@@ -567,6 +568,6 @@ def _options(n: int) -> bytes:
     return blocks([block(1, struct.pack("<HHI", 1, 0, 0) + struct.pack("<HH", 1, 0) * 256)] * n)
 
 
-@attack("blocks that nobody knows", "blocks", 12_000)
+@attack("blocks of unknown types", "blocks", 12_000)
 def _unknown_blocks(n: int) -> bytes:
     return blocks(block(kind, b"abcd") for kind, _ in zip(count(0x1000), range(n), strict=False))

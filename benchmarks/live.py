@@ -1,8 +1,8 @@
-"""What is lost on an interface at a given rate: smtpwire beside tshark and Scapy, into the table of docs/live.md."""
+"""Measure frames that smtpwire, tshark and Scapy lose at a given rate; write the table of docs/live.md."""
 
-# A pair of virtual interfaces in a network namespace of its own; tcpreplay sends a capture into one at an even rate,
-# the reader sits at the other. smtpwire is tied to one processor, with every rule on. What it finds must be what an
-# audit of the capture finds, which is compared by rule. Needs root, tcpreplay and tshark.
+# There is a pair of virtual interfaces in a network namespace. tcpreplay sends a capture into one interface at an even
+# rate; the program under test reads the other one. smtpwire runs on one processor, with every rule on. It must find the
+# same as an audit of the capture, compared by rule. Needs root, tcpreplay and tshark.
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from traffic import make
 PAGE = Path(__file__).parents[1] / "docs" / "live.md"
 SPACE = "smtpwire-live"
 INSIDE = ["ip", "netns", "exec", SPACE]
-SETTLE = 1.5  # seconds until a reader surely listens
-LINGER = 3  # seconds that a reader has for what it has not looked at yet; smtpwire knows when it has seen all
+SETTLE = 1.5  # seconds until every reader listens
+LINGER = 3  # seconds that a reader gets for its waiting frames; smtpwire ends by itself after the last frame
 SMTPWIRE = [sys.executable, "-m", "smtpwire", "live", "-i", "v1", "--format", "ndjson", "--no-config"]
 TSHARK = shlex.split("tshark -n -l -i v1 -f 'tcp port 25' -Y smtp -T fields -e frame.number -e smtp.req.command")
 SCAPY = """
@@ -43,7 +43,7 @@ sniff(iface="v1", filter="tcp port 25", session=TCPSession, store=False, prn=cou
 
 
 def space() -> None:
-    """The namespace, made anew."""
+    """Create the namespace; remove an old one."""
     subprocess.run(["ip", "netns", "del", SPACE], check=False, capture_output=True)
     for command in (
         f"ip netns add {SPACE}",
@@ -56,10 +56,10 @@ def space() -> None:
 
 
 def offered(command: list[str], capture: Path, rate: int) -> tuple[bytes, bytes, float, float]:
-    """Run a reader while ``capture`` is sent; returns what it said on both outputs, how many seconds it was behind at
-    the end, and its processor time."""
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as words:
-        reader = subprocess.Popen([*INSIDE, *command], stdout=said, stderr=words)
+    """Run a reader while ``capture`` is sent. Return its standard output and standard error, the seconds that it needed
+    after the last frame was sent, and its processor time in seconds."""
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        reader = subprocess.Popen([*INSIDE, *command], stdout=output, stderr=errors)
         time.sleep(SETTLE)
         send = f"tcpreplay -q -i v0 --pps={rate} --preload-pcap {capture}"
         subprocess.run([*INSIDE, *send.split()], check=True, capture_output=True)
@@ -71,62 +71,62 @@ def offered(command: list[str], capture: Path, rate: int) -> tuple[bytes, bytes,
                 break
             time.sleep(0.01)
         usage = ended[2]
-        behind = time.perf_counter() - sent
-        said.seek(0)
-        words.seek(0)
-        return said.read(), words.read(), behind, usage.ru_utime + usage.ru_stime
+        delay = time.perf_counter() - sent
+        output.seek(0)
+        errors.seek(0)
+        return output.read(), errors.read(), delay, usage.ru_utime + usage.ru_stime
 
 
 def findings(lines: bytes) -> collections.Counter[str]:
-    """How often each rule was broken."""
+    """Return the number of findings of each rule."""
     return collections.Counter(one["rule"] for one in map(json.loads, lines.splitlines()) if one["type"] == "finding")
 
 
-def row(name: str, seen: str, behind: float, busy: float) -> str:
-    """A row of the table."""
-    return f"| {name} | {seen} | {behind:.1f} s | {busy:.1f} s |"
+def row(name: str, seen: str, delay: float, busy: float) -> str:
+    """Return a row of the table."""
+    return f"| {name} | {seen} | {delay:.1f} s | {busy:.1f} s |"
 
 
 def measured(capture: Path, rate: int) -> list[str]:
-    """The rows for one capture."""
+    """Return the rows for one capture."""
     frames = int(subprocess.check_output(["capinfos", "-TrcM", str(capture)]).split(b"\t")[1])
     audit = [sys.executable, "-m", "smtpwire", "audit", str(capture), "--format", "ndjson", "--no-config"]
     whole = subprocess.run(audit, capture_output=True, check=False).stdout
     sessions = whole.count(b'"type":"connection"')
     what = f"{rate:,} frames/s for {frames / rate:.0f} s"
-    said, _, behind, busy = offered(["taskset", "-c", "0", *SMTPWIRE, "--count", str(frames)], capture, rate)
-    took = next(one for one in map(json.loads, said.splitlines()) if one["type"] == "capture")
-    same = "the same findings" if findings(said) == findings(whole) else "OTHER FINDINGS"
-    found = said.count(b'"type":"connection"')
-    seen = f"{took['frames']:,} of {frames:,} frames, {found:,} of {sessions:,} sessions, {same}"
-    rows = [row(f"{what}: `smtpwire live` on one processor", seen, behind, busy)]
-    _, words, behind, busy = offered(TSHARK, capture, rate)
-    lost = re.search(rb"(\d+) packets? dropped", words)
-    took_in = re.search(rb"(\d+) packets? captured", words)
-    kept = int(took_in[1]) if took_in else 0
+    output, _, delay, busy = offered(["taskset", "-c", "0", *SMTPWIRE, "--count", str(frames)], capture, rate)
+    counted = next(one for one in map(json.loads, output.splitlines()) if one["type"] == "capture")
+    same = "the same findings" if findings(output) == findings(whole) else "OTHER FINDINGS"
+    found = output.count(b'"type":"connection"')
+    seen = f"{counted['frames']:,} of {frames:,} frames, {found:,} of {sessions:,} sessions, {same}"
+    rows = [row(f"{what}: `smtpwire live` on one processor", seen, delay, busy)]
+    _, errors, delay, busy = offered(TSHARK, capture, rate)
+    lost = re.search(rb"(\d+) packets? dropped", errors)
+    captured = re.search(rb"(\d+) packets? captured", errors)
+    kept = int(captured[1]) if captured else 0
     rows.append(
         row(
             f"{what}: `tshark -Y smtp -T fields`",
             f"{kept:,} lines, {int(lost[1]) if lost else 0:,} frames dropped",
-            behind,
+            delay,
             busy,
         )
     )
-    said, _, behind, busy = offered([sys.executable, "-c", SCAPY], capture, rate)
-    packets = int(said or b"0")
+    output, _, delay, busy = offered([sys.executable, "-c", SCAPY], capture, rate)
+    packets = int(output or b"0")
     rows.append(
-        row(f"{what}: Scapy `sniff`, TCPSession", f"{packets:,} of {frames:,} ({packets / frames:.1%})", behind, busy)
+        row(f"{what}: Scapy `sniff`, TCPSession", f"{packets:,} of {frames:,} ({packets / frames:.1%})", delay, busy)
     )
     return rows
 
 
 def main() -> None:
-    """Make what is missing, run, write."""
+    """Make the missing captures, run everything, and write the table."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--rate", type=int, default=100_000, help="frames a second")
+    options.add_argument("--rate", type=int, default=100_000, help="frames for each second")
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "smtpwire-benchmarks"
     options.add_argument("--folder", type=Path, default=cache, help="where the captures are made and kept")
-    options.add_argument("--dry", action="store_true", help="print, and leave docs/live.md as it is")
+    options.add_argument("--dry", action="store_true", help="only print, do not change docs/live.md")
     given = options.parse_args()
     missing = [p for p in ("tcpreplay", "tshark", "capinfos", "taskset") if shutil.which(p) is None]
     if missing:

@@ -1,10 +1,10 @@
-"""Times smtpwire beside its peers, round by round in one run, and writes the tables of docs/performance.md."""
+"""Measure smtpwire and other programs, round by round in one run, and write the tables of docs/performance.md."""
 
-# Whole commands from start to end, in seconds as a user waits for them; smtpwire as it is called without options, and
-# beside that in one process. A ratio is that of two runs of one round, a figure in the tables the median over all.
-# Machines change their mood by the minute, so ratios within a round are all that is compared. Memory is the most that
-# any process of the command had. What is too slow for a whole capture gets the first frames of it, and its time is
-# multiplied.
+# Whole commands are measured from start to end, in seconds that a user waits. smtpwire is called without options, and
+# also with --jobs 2. A ratio compares two runs of one round, and a number in the tables is the median over all rounds.
+# The speed of a machine changes within minutes, so only runs of the same round are compared. Memory is that of the
+# largest process of the command. Programs that are too slow for a whole capture get its first frames, and their time is
+# scaled.
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from traffic import CAPTURES, first_frames, make
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
-SLICE = 8_000  # frames for who is slow
-STARTS = 15  # rounds of what takes a tenth of a second
+SLICE = 8_000  # frames for the slow programs
+STARTS = 15  # rounds for commands that take a tenth of a second
 FIELDS = (
     "-Y smtp -T fields -e frame.number -e tcp.stream -e smtp.req.command -e smtp.req.parameter -e smtp.response.code "
     "-e smtp.rsp.parameter"
@@ -56,7 +56,7 @@ GOALS = {
 STAGES = {
     "reading frames": ("frames", "segments"),
     "streams in order": ("streams", "connections"),
-    "dialogues that were seen before": ("fastpath",),
+    "verdict cache": ("fastpath",),
     "messages": ("content",),
     "redaction": ("redact",),
     "writing": ("reports", "run", "audit", "interrupt", "timestamps"),
@@ -64,7 +64,7 @@ STAGES = {
 
 
 class Run(NamedTuple):
-    """One command: its time, that of all processors for it, and the most memory of one process."""
+    """One command: elapsed seconds, processor seconds, and the memory of its largest process in MB."""
 
     seconds: float
     busy: float
@@ -72,7 +72,7 @@ class Run(NamedTuple):
 
 
 def timed(command: str) -> Run:
-    """Run a line of shell to its end."""
+    """Run a shell command to its end."""
     started = time.perf_counter()
     process = subprocess.Popen(["sh", "-c", command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -82,7 +82,7 @@ def timed(command: str) -> Run:
 
 
 def ours(path: Path, *options: str) -> str:
-    """The audit as it is compared: every rule, a line for each connection."""
+    """Return the command of the audit that is compared: every rule, a line for each connection."""
     command = [sys.executable, "-m", "smtpwire", "audit", str(path), "--format", "ndjson", "--no-config", *options]
     return shlex.join(command)
 
@@ -91,7 +91,7 @@ def ours(path: Path, *options: str) -> str:
 
 
 def compared(paths: dict[str, Path], names: list[str], rounds: int) -> list[str]:
-    """The table of ratios."""
+    """Return the table of ratios."""
     lines = [
         "| capture | smtpwire | with --jobs 2 | " + " | ".join(peer.replace("|", "\\|") for peer in PEERS) + " |",
         "|---|--:|--:|" + "--:|" * len(PEERS),
@@ -106,7 +106,7 @@ def compared(paths: dict[str, Path], names: list[str], rounds: int) -> list[str]
             mine.append(timed(ours(path)))
             two.append(timed(ours(path, "--jobs", "2")))
             for peer, command in PEERS.items():
-                if name != "mixed" or peer != "tshark -T fields" or number == 0:  # a minute each
+                if name != "mixed" or peer != "tshark -T fields" or number == 0:  # it takes a minute
                     peers[peer].append(timed(command.format(path=path)))
         cells = [f"{statistics.median(r.seconds for r in mine):.2f} s, {max(r.megabytes for r in mine):.0f} MB"]
         cells.append(f"{statistics.median(r.seconds for r in two):.2f} s")
@@ -121,18 +121,18 @@ def compared(paths: dict[str, Path], names: list[str], rounds: int) -> list[str]
 
 
 def starts(rounds: int) -> list[str]:
-    """The table of start-up: small uses of the command, beside tshark's and an empty program of Python."""
+    """Return the table of start-up: small uses of the command, compared with tshark and an empty Python program."""
     command = shlex.quote(str(Path(sys.executable).parent / "smtpwire"))
     demo = shlex.quote(str(ROOT / "samples" / "demo.pcap"))
-    asked = {
+    commands = {
         "`python -c pass`": f"{shlex.quote(sys.executable)} -c pass",
         "`smtpwire --version`": f"{command} --version",
         "`smtpwire audit demo.pcap --format ndjson`": f"{command} audit {demo} --format ndjson",
         "`tshark -n -q -r demo.pcap -z expert,smtp`": f"tshark -n -q -r {demo} -z expert,smtp",
     }
-    runs: dict[str, list[float]] = {what: [] for what in asked}
+    runs: dict[str, list[float]] = {what: [] for what in commands}
     for _ in range(rounds):
-        for what, line in asked.items():
+        for what, line in commands.items():
             runs[what].append(timed(f"exec {line}").busy)
     lines = ["| | |", "|---|--:|"]
     lines += [f"| {what} | {1000 * statistics.median(seconds):.0f} ms |" for what, seconds in runs.items()]
@@ -141,7 +141,7 @@ def starts(rounds: int) -> list[str]:
 
 
 def slow_ones(path: Path, rounds: int) -> list[str]:
-    """The table of the libraries, over the first frames of ``path``, with the time for all of it worked out."""
+    """Return the table of the libraries: measured on the first frames of ``path``, scaled to all of its frames."""
     frames = int(subprocess.check_output(["capinfos", "-TrcM", str(path)]).split(b"\t")[1])
     lines = ["| | measured | for all of it | times smtpwire |", "|---|--:|--:|--:|"]
     own = statistics.median(timed(ours(path)).seconds for _ in range(rounds))
@@ -161,7 +161,7 @@ def slow_ones(path: Path, rounds: int) -> list[str]:
 
 
 def profile(path: Path) -> list[str]:
-    """Where the time goes, by samples of py-spy: microseconds for each frame and for each turn of a dialogue."""
+    """Return the table of a profile by py-spy: microseconds for each frame and for each turn of a dialogue."""
     if shutil.which("py-spy", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") is None:
         return ["py-spy is not installed: no profile."]
     spy = str(Path(sys.executable).parent / "py-spy")
@@ -182,16 +182,16 @@ def profile(path: Path) -> list[str]:
         found[_stage(stack.split(";"))] += int(count)
     lines = ["| | share | µs a frame | µs a turn |", "|---|--:|--:|--:|"]
     for stage, times in found.most_common():
-        part = times / found.total()
-        micros = part * seconds * 1e6
-        lines.append(f"| {stage} | {100 * part:.0f} % | {micros / frames:.2f} | {micros / turns:.2f} |")
+        share = times / found.total()
+        micros = share * seconds * 1e6
+        lines.append(f"| {stage} | {100 * share:.0f} % | {micros / frames:.2f} | {micros / turns:.2f} |")
     micros = seconds * 1e6
     lines.append(f"| all: {frames:,} frames, {turns:,} turns | 100 % | {micros / frames:.2f} | {micros / turns:.2f} |")
     return lines
 
 
 def _stage(stack: list[str]) -> str:
-    """The stage that the innermost of our functions in ``stack`` belongs to."""
+    """Return the stage of the innermost function of smtpwire in ``stack``."""
     if any("importlib" in frame for frame in stack):
         return "start-up"
     for frame in reversed(stack):
@@ -205,7 +205,7 @@ def _stage(stack: list[str]) -> str:
 
 
 def put(page: str, name: str, lines: list[str]) -> str:
-    """``page`` with ``lines`` between the marks of ``name``."""
+    """Return ``page`` with ``lines`` between the marks of ``name``."""
     start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
     before, _, rest = page.partition(start)
     _, _, after = rest.partition(end)
@@ -213,13 +213,13 @@ def put(page: str, name: str, lines: list[str]) -> str:
 
 
 def main() -> None:
-    """Make what is missing, run, write."""
+    """Make the missing captures, run everything, and write the page."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--only", default=",".join(CAPTURES), help="captures, with commas between them")
+    options.add_argument("--only", default=",".join(CAPTURES), help="captures, separated by commas")
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "smtpwire-benchmarks"
     options.add_argument("--folder", type=Path, default=cache, help="where the captures are made and kept (1.3 GB)")
-    options.add_argument("--dry", action="store_true", help="print, and leave docs/performance.md as it is")
+    options.add_argument("--dry", action="store_true", help="only print, do not change docs/performance.md")
     given = options.parse_args()
     missing = [p for p in ("tshark", "tcpdump", "tcpflow", "editcap", "capinfos") if shutil.which(p) is None]
     if missing:

@@ -1,8 +1,8 @@
-"""Time and memory against the size of each attack: ``python benchmarks/robustness.py`` draws docs/robustness.md."""
+"""Measure time and memory by the size of each attack; ``python benchmarks/robustness.py`` writes docs/robustness.md."""
 
-# Each attack is played at five sizes, each twice the one before, to a process of its own, which audits the file into
-# NDJSON. Time is processor time of the audit, memory the most that the process had. "Growth" is the slope between the
-# first and the last size in a plot of logarithms: 1 is a straight line through zero, below 1 is flatter.
+# Each attack is played at five sizes, each twice the one before. A new process audits each file and writes NDJSON. Time
+# is the processor time of the audit, memory the peak of the process. "Growth" is the slope between the first and the
+# last size in a log-log plot: 1 is linear, below 1 is less than linear.
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from math import log2
 from pathlib import Path
 from typing import NamedTuple
 
-import tricks  # noqa: F401  more of ATTACKS
+import tricks  # noqa: F401  adds more to ATTACKS
 from attacks import ATTACKS, Attack
 
 ROOT = Path(__file__).parents[1]
 DOUBLINGS = 4
 PATIENCE_SECONDS = 120
-STEEP = 1.25  # a growth above it is marked: timers and collections of garbage account for less
-SHORT_SECONDS = 0.02  # a time below it says nothing of a growth
+MARKED_GROWTH = 1.25  # a growth above this is marked; noise of timers and garbage collection is below it
+SHORT_SECONDS = 0.02  # a time below this is too short to compute a growth
 
 
 class Point(NamedTuple):
-    """One run."""
+    """One run of an attack: its size, the size of the file in MB, processor seconds, and peak memory in MB."""
 
     number: int
     file_mb: float
@@ -35,18 +35,18 @@ class Point(NamedTuple):
     peak_mb: float
 
 
-# -- one run, in a process of its own ---------------------------------------------------------------------------------
+# -- one run, in its own process --------------------------------------------------------------------------------------
 
 
 def child(path: str) -> None:
-    """Audit ``path``; print seconds and peak memory."""
-    from smtpwire.analyzer.audit import Audit  # noqa: PLC0415  the parent needs none of it
+    """Audit ``path``; print processor seconds and peak memory in MB."""
+    from smtpwire.analyzer.audit import Audit  # noqa: PLC0415  the parent needs no audit
     from smtpwire.analyzer.model import Capture  # noqa: PLC0415
     from smtpwire.analyzer.reports.json_ import NdjsonWriter  # noqa: PLC0415
     from smtpwire.analyzer.reports.output import Output  # noqa: PLC0415
 
-    with Path(os.devnull).open("wb") as nowhere:
-        writer = NdjsonWriter(Output(nowhere))
+    with Path(os.devnull).open("wb") as null:
+        writer = NdjsonWriter(Output(null))
         started = time.process_time()
         run = Audit()
         for item in run.run([path]):
@@ -55,18 +55,18 @@ def child(path: str) -> None:
             else:
                 writer.connection(item)
         writer.finish(run.summary)
-        took = time.process_time() - started
+        seconds = time.process_time() - started
     status = Path("/proc/self/status").read_text("ascii")
     peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-    print(took, peak / 1024)
+    print(seconds, peak / 1024)
 
 
 def played(attack: Attack, number: int) -> Point | None:
-    """The attack at one size; None where it takes too long."""
+    """Play the attack at one size; return None if it takes longer than PATIENCE_SECONDS."""
     with tempfile.NamedTemporaryFile(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as file:
         file.write(attack.make(number))
         file.flush()
-        size = os.path.getsize(file.name) / (1 << 20)  # noqa: PTH202  a name is what there is
+        size = os.path.getsize(file.name) / (1 << 20)  # noqa: PTH202  a temporary file has only a name
         command = [sys.executable, __file__, "--child", file.name]
         try:
             out = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS).stdout
@@ -77,7 +77,7 @@ def played(attack: Attack, number: int) -> Point | None:
 
 
 def growth(points: list[Point]) -> float | None:
-    """The slope of time over size, from the first size long enough to be measured; None where there is none."""
+    """Return the slope of time over size, for sizes that take SHORT_SECONDS or more; None if fewer than two do."""
     measured = [point for point in points if point.seconds >= SHORT_SECONDS]
     if len(measured) < 2:
         return None
@@ -85,7 +85,7 @@ def growth(points: list[Point]) -> float | None:
     return log2(last.seconds / first.seconds) / log2(last.number / first.number)
 
 
-# -- what is written --------------------------------------------------------------------------------------------------
+# -- output -----------------------------------------------------------------------------------------------------------
 
 _CELL_WIDTH, _CELL_HEIGHT, _COLUMNS = 220, 130, 4
 _PLOT = (34, 34, 204, 108)  # left, top, right, bottom of the plot in a cell
@@ -124,7 +124,7 @@ def _cell(attack: Attack, points: list[Point], column: int, row: int) -> str:
 
 
 def svg(results: list[tuple[Attack, list[Point]]]) -> str:
-    """Small charts of all attacks: time in blue and memory in orange over size, each from zero."""
+    """Return small charts of all attacks: time in blue and memory in orange over size, each from zero."""
     rows = -(-len(results) // _COLUMNS)
     width, height = _COLUMNS * _CELL_WIDTH, rows * _CELL_HEIGHT
     cells = [_cell(*one, n % _COLUMNS, n // _COLUMNS) for n, one in enumerate(results) if one[1]]
@@ -136,41 +136,41 @@ def svg(results: list[tuple[Attack, list[Point]]]) -> str:
 
 
 def table(results: list[tuple[Attack, list[Point]]]) -> str:
-    """One row an attack: first and last size."""
+    """Return a table with one row for each attack: its first and its last size."""
     rows = [
         "| attack | largest size | file | time | MB/s | memory at the first size | at the last | growth of time |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for attack, points in results:
         last, slope = points[-1], growth(points)
-        told = "too short" if slope is None else f"**{slope:.2f}**" if slope > STEEP else f"{slope:.2f}"
+        grown = "too short" if slope is None else f"**{slope:.2f}**" if slope > MARKED_GROWTH else f"{slope:.2f}"
         rows.append(
             f"| {attack.name} | {last.number:,} {attack.what} | {last.file_mb:.1f} MB | {last.seconds:.2f} s "
             f"| {last.file_mb / max(last.seconds, 0.001):.1f} | {points[0].peak_mb:.0f} MB | {last.peak_mb:.0f} MB "
-            f"| {told}{'' if len(points) > DOUBLINGS else ', larger ones took too long'} |"
+            f"| {grown}{'' if len(points) > DOUBLINGS else ', larger ones took too long'} |"
         )
     return "\n".join(rows)
 
 
 _PAGE = """# Attacks on the auditor
 
-What each attack costs, at five sizes, each twice the one before. Made by `python benchmarks/robustness.py`, which plays
-the attacks of [benchmarks/attacks.py](../benchmarks/attacks.py); nothing here is written by hand.
+The cost of each attack at five sizes, each twice the one before. `python benchmarks/robustness.py` makes this page: it
+plays the attacks of [benchmarks/attacks.py](../benchmarks/attacks.py). Nothing here is written by hand.
 
 {machine}
 
 ![Time and memory over the size of each attack](robustness.svg)
 
-Time (blue) and memory (orange) from zero: a straight line is what is wanted. In the table, growth 1.00 is linear; below
-it, a part of the cost does not grow. What is bounded by a setting ([limits](../analyzer/limits.py)) stops growing in
-memory where that is reached, which for the turns of one connection (200,000) is beyond most of these sizes.
+Time (blue) and memory (orange) start at zero; a straight line is the goal. In the table, growth 1.00 is linear; below
+1.00, a part of the cost does not grow. Memory that has a limit ([limits](../analyzer/limits.py)) stops growing when the
+limit is reached; for the turns of one connection (200,000) this is beyond most of these sizes.
 
 {table}
 """
 
 
 def main() -> None:
-    """Play all attacks, or those whose names hold a word of the command line (and then only print)."""
+    """Play all attacks. With words on the command line, play only attacks whose names contain one, and only print."""
     words = sys.argv[1:]
     results: list[tuple[Attack, list[Point]]] = []
     for attack in ATTACKS:

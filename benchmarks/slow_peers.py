@@ -1,4 +1,4 @@
-"""What people write in Python to see SMTP in a capture: ``python slow_peers.py dpkt|pyshark|scapy CAPTURE``."""
+"""Typical Python programs that read SMTP from a capture: ``python slow_peers.py dpkt|pyshark|scapy CAPTURE``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def with_dpkt(path: str) -> int:
-    """Payloads of port 25; dpkt puts no streams together."""
+    """Count line ends in the payloads of port 25; dpkt does not reassemble streams."""
     import dpkt  # noqa: PLC0415
 
     lines = 0
@@ -19,7 +19,7 @@ def with_dpkt(path: str) -> int:
 
 
 def with_pyshark(path: str) -> int:
-    """tshark's dissection, as objects."""
+    """Count the SMTP packets of tshark's dissection, as objects."""
     import pyshark  # noqa: PLC0415
 
     with pyshark.FileCapture(path, display_filter="smtp", keep_packets=False) as capture:
@@ -27,7 +27,7 @@ def with_pyshark(path: str) -> int:
 
 
 def with_scapy(path: str) -> int:
-    """Scapy's own session, which puts streams together."""
+    """Count the packets of Scapy's own session, which reassembles streams."""
     from scapy.layers import inet, inet6  # noqa: F401, PLC0415
     from scapy.sendrecv import sniff  # noqa: PLC0415
     from scapy.sessions import TCPSession  # noqa: PLC0415

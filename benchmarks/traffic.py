@@ -1,9 +1,9 @@
-"""The captures of the benchmark: real traffic of smtp-source and smtp-sink, and what has to be made by hand."""
+"""The captures of the benchmark: real traffic of smtp-source and smtp-sink, and generated traffic."""
 
-# Real traffic runs through the loopback of a network namespace of its own, whose packets are made as small as those of
-# a wire (MTU 1500, no segments put together by the kernel). smtp-source does not pipeline, so groups of commands as
-# Postfix sends them are written here, with a fault in every tenth session. The noise is what most of a capture is:
-# other protocols of TCP and UDP, IPv4 and IPv6, with right headers and random content.
+# Real traffic runs through the loopback interface of its own network namespace, with packets as small as on a wire (MTU
+# 1500, no segments joined by the kernel). smtp-source does not pipeline, so pipelined groups of commands as Postfix
+# sends them are generated here, with two faults in every tenth session. The noise is what most captures consist of:
+# other protocols over TCP and UDP, IPv4 and IPv6, with correct headers and random content.
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["CAPTURES", "first_frames", "frames_of", "make"]
 SPACE = "smtpwire-bench"
 SESSIONS = 20_000
 MIXED_FRAMES = 1_000_000
-SHARE = 20  # one frame in so many of the mix is SMTP
+SMTP_EVERY = 20  # one of this many frames in the mixed capture is SMTP
 NOISE_FLOWS = 500
 FILE_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)
 START = 1_780_000_000_000_000  # microseconds
@@ -33,7 +33,7 @@ CAPTURES = ("small", "unique", "pipelined", "big", "pcapng", "mixed")
 
 
 def make(folder: Path) -> dict[str, Path]:
-    """The captures in ``folder``, made where they are not there yet."""
+    """Return the paths of the captures in ``folder``; make those that do not exist."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = {name: folder / f"{name}.pcap" for name in CAPTURES}
     paths["pcapng"] = folder / "small.pcapng"
@@ -63,7 +63,7 @@ def _inside(*command: str) -> list[str]:
 
 
 def _real(path: Path, options: tuple[str, ...]) -> None:
-    """Capture what smtp-source sends with ``options``."""
+    """Capture the traffic of smtp-source with ``options``."""
     for program in ("ip", "tcpdump", "smtp-source", "smtp-sink"):
         if shutil.which(program) is None:
             raise SystemExit(f"{program} is missing: install iproute2, tcpdump and postfix")
@@ -93,11 +93,11 @@ def _real(path: Path, options: tuple[str, ...]) -> None:
     part.rename(path)
 
 
-# -- made by hand ------------------------------------------------------------------------------------------------------
+# -- generated traffic -------------------------------------------------------------------------------------------------
 
 
 def _ethernet_ip(source: bytes, target: bytes, protocol: int, body: bytes) -> bytes:
-    """A frame; the addresses say which IP it is."""
+    """Return an Ethernet frame, IPv6 if the addresses have 16 bytes, otherwise IPv4."""
     if len(source) == 16:
         head = struct.pack("!IHBB", 6 << 28, len(body), protocol, 64) + source + target
         return b"\2\0\0\0\0\1\2\0\0\0\0\2\x86\xdd" + head + body
@@ -110,7 +110,7 @@ def _record(frame: bytes, micros: int) -> bytes:
 
 
 class _Session:
-    """Frames of one TCP connection; every segment with data is acknowledged by the next one of the peer."""
+    """Frames of one TCP connection; the next segment of the peer acknowledges each segment with data."""
 
     def __init__(self, number: int) -> None:
         addresses = bytes((10, 1, number >> 8 & 255, number & 255)), bytes((192, 0, 2, 25))
@@ -130,11 +130,11 @@ class _Session:
 
 
 def _group(number: int) -> list[tuple[int, bytes]]:
-    """What both sides of a pipelining session say, in turn: 0 is the client."""
-    faulty = number % 10 == 0
-    date = b"" if faulty else b"Date: Mon, 2 Nov 2026 10:%02d:%02d +0000\r\n" % (number // 60 % 60, number % 60)
+    """Return what both sides of a pipelined session send, in order: 0 is the client."""
+    with_faults = number % 10 == 0
+    date = b"" if with_faults else b"Date: Mon, 2 Nov 2026 10:%02d:%02d +0000\r\n" % (number // 60 % 60, number % 60)
     header = date + b"From: a%d@client.example\r\nTo: b@mx.example\r\nSubject: number %d\r\n" % (number, number)
-    body = b"caf\xe9 " * 10 + b"\r\n" if faulty else b"Nothing is wrong with this line of the message.\r\n" * 15
+    body = b"caf\xe9 " * 10 + b"\r\n" if with_faults else b"Nothing is wrong with this line of the message.\r\n" * 15
     hello = b"250-mx.example\r\n250-PIPELINING\r\n250-SIZE 10240000\r\n250-ENHANCEDSTATUSCODES\r\n250 8BITMIME\r\n"
     group = b"MAIL FROM:<a%d@client.example> SIZE=%d\r\nRCPT TO:<b%d@mx.example>\r\nDATA\r\n"
     return [
@@ -149,7 +149,7 @@ def _group(number: int) -> list[tuple[int, bytes]]:
 
 
 def _pipelined(path: Path, _: Path) -> None:
-    """Sessions with groups of commands, some at a time."""
+    """Write sessions with groups of commands, 20 at the same time."""
 
     def frames(number: int) -> Iterator[bytes]:
         session = _Session(number)
@@ -163,19 +163,19 @@ def _pipelined(path: Path, _: Path) -> None:
         file.write(FILE_HEADER)
         micros = START
         for first in range(0, SESSIONS, 20):
-            beside = [frames(number) for number in range(first, first + 20)]
-            while beside:
-                for one in list(beside):
+            open_sessions = [frames(number) for number in range(first, first + 20)]
+            while open_sessions:
+                for one in list(open_sessions):
                     frame = next(one, None)
                     if frame is None:
-                        beside.remove(one)
+                        open_sessions.remove(one)
                         continue
                     micros += 40
                     file.write(_record(frame, micros))
 
 
 def frames_of(path: Path) -> Iterator[bytes]:
-    """The frames of a pcap file in this machine's byte order."""
+    """Yield the frames of a little-endian pcap file."""
     with path.open("rb") as file:
         file.read(24)
         while head := file.read(16):
@@ -183,7 +183,7 @@ def frames_of(path: Path) -> Iterator[bytes]:
 
 
 def first_frames(path: Path, number: int, to: Path) -> None:
-    """Copy the first frames of a capture."""
+    """Copy the first ``number`` frames of a capture."""
     with path.open("rb") as file, to.open("wb") as out:
         out.write(file.read(24))
         for _ in range(number):
@@ -192,7 +192,7 @@ def first_frames(path: Path, number: int, to: Path) -> None:
 
 
 def _mixed(path: Path, small: Path) -> None:
-    """A little SMTP in much of everything else."""
+    """Write a mix of noise with a little SMTP."""
     choice = random.Random(5321)
     content = os.urandom(1 << 16)
     noise = [_noise(choice, content, number) for number in range(NOISE_FLOWS)]
@@ -202,12 +202,12 @@ def _mixed(path: Path, small: Path) -> None:
         micros = START
         for number in range(MIXED_FRAMES):
             micros += choice.randrange(2, 30)
-            frame = next(smtp) if number % SHARE == 0 else next(noise[choice.randrange(NOISE_FLOWS)])
+            frame = next(smtp) if number % SMTP_EVERY == 0 else next(noise[choice.randrange(NOISE_FLOWS)])
             file.write(_record(frame, micros))
 
 
 def _noise(choice: random.Random, content: bytes, number: int) -> Iterator[bytes]:
-    """One flow without end: twice as much comes down as goes up."""
+    """Yield the frames of one endless flow: twice as many come from the server as from the client."""
     tcp = choice.random() < 0.7
     six = choice.random() < 0.2
     here = bytes(14) + struct.pack("!H", number) if six else struct.pack("!BBH", 10, 9, number)

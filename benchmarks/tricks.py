@@ -1,4 +1,4 @@
-"""More attacks, of the kinds that need a second look: odd numbers, odd headers, odd times, and patience."""
+"""More attacks: unusual sequence numbers, headers and times, and slow repetition."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BACK = _ENDS[1], _ENDS[0], 25, 40_000
 # -- TCP --------------------------------------------------------------------------------------------------------------
 
 
-@attack("SYNs of ever new numbers on one pair of ports", "SYNs", 12_000)
+@attack("SYNs with always new numbers on one pair of ports", "SYNs", 12_000)
 def _syns(n: int) -> bytes:
     talk = Talk().hello()
     for number in range(n):
@@ -25,7 +25,7 @@ def _syns(n: int) -> bytes:
     return talk.c(b"QUIT\r\n").s(b"221 bye\r\n").over()
 
 
-@attack("FINs at ever other places, with data", "FINs", 12_000)
+@attack("FINs at always new places, with data", "FINs", 12_000)
 def _fins(n: int) -> bytes:
     talk = Talk().data()
     for number in range(n):
@@ -42,7 +42,7 @@ def _urgent(n: int) -> bytes:
     return talk.over()
 
 
-@attack("a storm of ACKs", "ACKs", 25_000)
+@attack("a flood of ACKs", "ACKs", 25_000)
 def _acks(n: int) -> bytes:
     talk = Talk().hello()
     for number in range(n):
@@ -69,7 +69,7 @@ def _resets(n: int) -> bytes:
     return talk.over()
 
 
-@attack("gaps of one side, while the other never says a byte that is captured", "gaps", 6_000)
+@attack("gaps of one side, while no byte of the other side is captured", "gaps", 6_000)
 def _gaps(n: int) -> bytes:
     talk = Talk().hello()
     for _ in range(n):
@@ -80,7 +80,7 @@ def _gaps(n: int) -> bytes:
     return talk.over()
 
 
-@attack("one hole, and answers to every byte of it", "answers", 12_000)
+@attack("one gap, and answers to every byte of it", "answers", 12_000)
 def _answers(n: int) -> bytes:
     talk = Talk().hello()
     for number in range(n):
@@ -125,7 +125,7 @@ def _keywords(n: int) -> bytes:
     return talk.over()
 
 
-@attack("8-bit bytes in every place there is", "commands", 3_000)
+@attack("8-bit bytes in every place", "commands", 3_000)
 def _eight_bit(n: int) -> bytes:
     talk = Talk().hello()
     for _ in range(n):

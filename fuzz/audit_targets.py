@@ -1,4 +1,4 @@
-"""The whole road: the bytes of a capture in, a report of every form out; and both lanes beside one another."""
+"""Targets for whole audits: from the bytes of a capture to a report in every format, and with both decoders."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from smtpwire.analyzer.model import Capture, Connection, Summary
 from smtpwire.analyzer.reports.formats import FORMATS, Style
 from smtpwire.analyzer.reports.output import Output
 
-__all__ = ["audit", "lanes"]
+__all__ = ["audit", "decoders"]
 
-_LANES: tuple[Literal["raw", "scapy"], ...] = ("raw", "scapy")
+_DECODERS: tuple[Literal["raw", "scapy"], ...] = ("raw", "scapy")
 _HEADS = (*sorted(MAGICS), b"\x0a\x0d\x0d\x0a", b"\x1f\x8b", b"")
 
 
 def _audited(data: bytes, decoder: Literal["raw", "scapy"] = "raw") -> tuple[list[Capture | Connection], Summary]:
-    """What an audit of these bytes yields."""
+    """Return the items and the summary of an audit of these bytes."""
     take = Material(data)
     content = take.choice(_HEADS) + take.rest()
     with tempfile.NamedTemporaryFile(dir=memory()) as file:
@@ -42,7 +42,7 @@ _BIDI = "".join(map(chr, (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range
 
 
 def audit(data: bytes) -> None:
-    """Every writer takes whatever the audit found, and writes nothing that moves a cursor or hides itself."""
+    """Every writer accepts each result of the audit, and writes no character that moves a cursor or is invisible."""
     items, summary = _audited(data)
     for item in items:
         if isinstance(item, Connection):
@@ -62,8 +62,8 @@ def audit(data: bytes) -> None:
         assert written.isprintable() or not set(written) & {*map(chr, range(9)), *map(chr, range(14, 32)), *_BIDI}, form
 
 
-def lanes(data: bytes) -> None:
-    """Scapy's lane and the raw lane give one report, but for what could not be decoded."""
-    reports = [[item for item in _audited(data, lane)[0] if isinstance(item, Connection)] for lane in _LANES]
+def decoders(data: bytes) -> None:
+    """Scapy and the raw decoder give the same connections."""
+    reports = [[item for item in _audited(data, decoder)[0] if isinstance(item, Connection)] for decoder in _DECODERS]
     raw, scapy = map(msgspec.json.encode, reports)
     assert raw == scapy

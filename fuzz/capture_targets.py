@@ -1,4 +1,4 @@
-"""Targets below the streams: capture files, gzip, and frames in both lanes."""
+"""Targets below the streams: capture files, gzip, and frames in both decoders."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["frame", "gunzip", "memory", "pcap", "pcapng"]
 
 _HEADS = sorted(MAGICS)
-_SENTENCE = 200  # characters that a problem may take
+_PROBLEM_CHARACTERS = 200
 _PROBLEMS = 64
 
 
-class _Seen:
-    """Everything that a reader and its decoder told."""
+class _ReadResult:
+    """Everything that a reader and its decoder reported."""
 
     def __init__(self, window: Window, kind: type[Reader]) -> None:
         self.segments: list[tuple[object, ...]] = []
@@ -39,7 +39,7 @@ class _Seen:
             assert reader.frames >= 0
         problems = [*reader.problems, *decoder.problems()]
         assert len(problems) <= _PROBLEMS
-        assert all(len(problem) <= _SENTENCE and problem.isprintable() for problem in problems)
+        assert all(len(problem) <= _PROBLEM_CHARACTERS and problem.isprintable() for problem in problems)
         self.facts = (
             *(reader.frames, reader.octets, reader.first_ns, reader.last_ns, reader.digits, reader.link_types),
             problems,
@@ -50,67 +50,67 @@ class _Seen:
 
 
 def _read(kind: type[Reader], data: bytes, block: int) -> None:
-    """However the bytes come, in pieces of any size or from a file, the reader sees the same."""
+    """Check that a reader gives the same result for a stream in pieces of ``block`` bytes and for a file."""
     stream = StreamWindow(io.BytesIO(data).read, block)
     stream.advance(0, FILE_HEADER)
-    pieces = _Seen(stream, kind)
+    pieces = _ReadResult(stream, kind)
     with tempfile.TemporaryFile(dir=memory()) as file:
         file.write(data)
         file.flush()
         os.lseek(file.fileno(), 0, os.SEEK_SET)
         window = FileWindow(file.fileno())
         window.advance(0, FILE_HEADER)
-        whole = _Seen(window, kind)
+        whole = _ReadResult(window, kind)
     assert pieces.facts == whole.facts
     assert pieces.segments == whole.segments
 
 
 def memory() -> str | None:
-    """Where a temporary file costs no disk."""
+    """Return a directory in memory for temporary files; None if there is none."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def pcap(data: bytes) -> None:
-    """The first byte chooses the magic number, so that no time is lost on files that are no pcap."""
+    """The first byte selects the magic number, so that no time is lost on files that are not pcap."""
     take = Material(data)
     head, block = take.choice(_HEADS), 1 + take.number(2)
     _read(PcapReader, (head + take.rest()).ljust(FILE_HEADER, b"\0"), block)
 
 
 def pcapng(data: bytes) -> None:
-    """As ``pcap``."""
+    """The same as ``pcap``; all files start with the magic number of pcapng."""
     take = Material(data)
     block = 1 + take.number(2)
     _read(PcapngReader, (MAGIC + take.rest()).ljust(FILE_HEADER, b"\0"), block)
 
 
 def gunzip(data: bytes) -> None:
-    """What zlib unpacks in one go comes out, of the first member at least, in pieces no larger than asked for."""
+    """The output is that of zlib, at least for the first member, in pieces no larger than requested."""
     take = Material(data)
     piece, count = 1 + take.number(), 1024 + take.number(2)
-    packed = take.rest()
+    compressed = take.rest()
     if take.number():
-        packed = b"\x1f\x8b" + packed
-    source = io.BytesIO(packed)
-    unpacked = Gunzip(lambda most: source.read(most if piece == 1 else min(most, piece)))
+        compressed = b"\x1f\x8b" + compressed
+    source = io.BytesIO(compressed)
+    gunzip_read = Gunzip(lambda most: source.read(most if piece == 1 else min(most, piece)))
     got = b""
-    while len(got) < 1 << 20 and (part := unpacked(count)):
-        assert len(part) <= count
-        got += part
+    while len(got) < 1 << 20 and (output := gunzip_read(count)):
+        assert len(output) <= count
+        got += output
     inflate = zlib.decompressobj(wbits=31)
     try:
-        due = inflate.decompress(packed, 1 << 20)
+        expected = inflate.decompress(compressed, 1 << 20)
     except zlib.error:
         return
-    assert got[: len(due)] == due[: len(got)]
-    assert len(got) >= len(due) or len(got) >= 1 << 20
+    assert got[: len(expected)] == expected[: len(got)]
+    assert len(got) >= len(expected) or len(got) >= 1 << 20
 
 
 _LINK_TYPES = sorted(LINKS)
 
 
 def frame(data: bytes) -> None:
-    """The raw lane and Scapy's find the same in a frame."""
+    """The raw decoder and Scapy find the same in a frame."""
     from smtpwire.analyzer.segments.scapy_decoder import decode as decode_scapy  # noqa: PLC0415  only this target needs Scapy
 
     take = Material(data)
@@ -118,11 +118,11 @@ def frame(data: bytes) -> None:
     packet = take.rest()
     length = len(packet) + extra
     raw = decode_raw(link_type, packet, length)
-    other = decode_scapy(link_type, packet, length)
+    scapy = decode_scapy(link_type, packet, length)
     if raw is SkipReason.DECLINED:
         return
     assert isinstance(raw, Fragment | tuple | SkipReason)
-    # A frame without a segment may be OTHER for the one and BROKEN for the other: that only decides what is counted.
-    if isinstance(raw, SkipReason) and isinstance(other, SkipReason):
+    # A frame without a segment may be OTHER for one decoder and BROKEN for the other: that changes only a counter.
+    if isinstance(raw, SkipReason) and isinstance(scapy, SkipReason):
         return
-    assert raw == other, f"{link_type}: {raw!r} is {other!r} to Scapy"
+    assert raw == scapy, f"{link_type}: {raw!r} is {scapy!r} to Scapy"

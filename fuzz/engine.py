@@ -1,4 +1,4 @@
-"""One target under atheris: ``python engine.py TARGET [options of libFuzzer] CORPUS...``."""
+"""Run one target under atheris: ``python engine.py TARGET [options of libFuzzer] CORPUS...``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if __name__ == "__main__":
         from mutators import cross, form, mutate
         from seeds import seeds
 
-        for text in seeds()[name]:  # what a target imports when it runs is instrumented as well
+        for text in seeds()[name]:  # instruments also the modules that a target imports when it runs
             run(text)
 
     known = form(name)
@@ -29,7 +29,7 @@ if __name__ == "__main__":
         shape = known
 
         def mutated(data: bytes, max_size: int, seed: int) -> bytes:
-            """Half of them by form, half as they come."""
+            """Mutate by form for odd seeds, with libFuzzer for even ones."""
             return mutate(data, max_size, seed >> 1, shape) if seed & 1 else bytes(atheris.Mutate(data, max_size))
 
         def crossed(data: bytes, other: bytes, max_size: int, seed: int) -> bytes:

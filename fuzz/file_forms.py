@@ -1,4 +1,4 @@
-"""The forms of what targets of files read: frames with headers in one another, alone or in a capture."""
+"""The forms of the inputs of file targets: frames with nested headers, alone or in a capture."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ if TYPE_CHECKING:
 
 __all__ = ["CAPTURE", "FRAME", "PCAP", "PCAPNG"]
 
-_HEADERS = 90  # bytes of a frame in which its headers are, most likely
+_HEADERS = 90  # bytes at the start of a frame that most likely contain its headers
 _TAGS = (0x8100, 0x88A8, 0x9100)
 _ODD = (0, 1, 4, 5, 6, 17, 20, 41, 43, 44, 47, 50, 51, 59, 60, 64, 69, 96, 127, 128, 135, 254, 255)
 _PCAP_HEAD, _BLOCK = 16, 12
 
 
 def _packet(segment: bytes, rng: Random) -> bytes:
-    """IP headers, up to four, around a segment."""
-    packet, inside = segment, 6
+    """Return a segment inside up to four IP headers."""
+    packet, protocol = segment, 6
     for _ in range(rng.choice((1, 1, 1, 2, 3, 4))):
         kind = rng.randrange(8)
         if kind == 0:  # GRE, with or without key and sequence number
             flags = rng.choice((0, 0x2000, 0x3000, 0xB000))
             words = 4 * (flags >> 12 & 1) + 4 * (flags >> 13 & 1) + 4 * (flags >> 15)
-            ether = {4: 0x0800, 41: 0x86DD}.get(inside)
+            ether = {4: 0x0800, 41: 0x86DD}.get(protocol)
             if ether is not None:
-                packet, inside = struct.pack("!HH", flags, ether) + bytes(words) + packet, 47
+                packet, protocol = struct.pack("!HH", flags, ether) + bytes(words) + packet, 47
         if kind < 5:
             options = rng.choice((b"", b"", b"\1\1\1\0", b"\x94\4\0\0"))
-            packet, inside = ipv4(packet, protocol=inside, options=options), 4
+            packet, protocol = ipv4(packet, protocol=protocol, options=options), 4
             continue
         extensions = [
             (rng.choice((0, 43, 44, 60, 51, 135)), rng.choice((b"\0\1\4\0\0\0\0", b"\0\0\0\0\0\0\7", rng.randbytes(7))))
             for _ in range(rng.choice((0, 0, 1, 2)))
         ]
-        packet, inside = ipv6(packet, following=inside, extensions=extensions), 41
+        packet, protocol = ipv6(packet, following=protocol, extensions=extensions), 41
     return packet
 
 
 def _frame(rng: Random) -> bytes:
-    """An Ethernet frame of a segment, or of part of one."""
+    """Return an Ethernet frame with a segment."""
     text = rng.choice((b"", rng.choice(LINES)[:60]))
     ports = rng.choice(((43210, 25), (25, 43210)))
     segment = tcp(*ports, text, flags=rng.choice((16, 24, 2, 18, 17, 4)), options=rng.choice((b"", b"\2\4\5\xb4")))
@@ -58,7 +58,7 @@ def _wrapped(packet: bytes, rng: Random) -> bytes:
 
 
 def _changed_frame(frame: bytes, rng: Random) -> bytes:
-    """One field is odd, the frame is cut, padded or wrapped once more."""
+    """Return the frame with one unusual field, cut, padded or with one more IP header."""
     kind = rng.randrange(7)
     if kind == 3:
         return _frame(rng)
@@ -73,7 +73,7 @@ def _changed_frame(frame: bytes, rng: Random) -> bytes:
     return frame[:at] + bytes((value,)) + frame[at + 1 :]
 
 
-def _same(record: bytes, where: int) -> bytes:
+def _same(record: bytes, number: int) -> bytes:
     return record
 
 
@@ -85,7 +85,7 @@ FRAME = Form(lambda _: 2, lambda data, at: len(data) - at, _changed_frame, lambd
 
 
 def _talk(rng: Random) -> list[Record]:
-    """A connection in full, or some frames of anything."""
+    """Return the records of a whole connection, or some unrelated frames."""
     if rng.randrange(3):
         return [Record(_frame(rng)) for _ in range(rng.randint(1, 3))]
     talk = Conversation(port=rng.randint(40_000, 40_003)).open()
@@ -95,7 +95,7 @@ def _talk(rng: Random) -> list[Record]:
 
 
 def _changed(record: bytes, head: int, rng: Random) -> bytes:
-    """A byte of what describes the frame changes, or the frame does: it keeps the length that is told of it."""
+    """Change a byte of the record header, or change the frame; the frame keeps the length that the header states."""
     if rng.randrange(4):
         frame = record[head:]
         return record[:head] + _changed_frame(frame, rng)[: len(frame)].ljust(len(frame), b"\0")
@@ -104,14 +104,14 @@ def _changed(record: bytes, head: int, rng: Random) -> bytes:
 
 
 def _elsewhere(head: int) -> Callable[[bytes, int], bytes]:
-    """The client's address becomes another, in an Ethernet frame with nothing odd around IPv4."""
+    """Return a function that changes the client's address in a plain Ethernet frame with IPv4."""
 
-    def elsewhere(record: bytes, where: int) -> bytes:
+    def elsewhere(record: bytes, number: int) -> bytes:
         at = head + 14
         if record[head + 12 : at + 1] != b"\x08\0\x45" or len(record) < at + 20:
             return record
         place = at + 15 if record[at + 12 : at + 16] == b"\xc0\0\2\1" else at + 19
-        return record[:place] + bytes((record[place] ^ where & 14,)) + record[place + 1 :]
+        return record[:place] + bytes((record[place] ^ number & 14,)) + record[place + 1 :]
 
     return elsewhere
 
@@ -148,7 +148,7 @@ def _fresh_blocks(rng: Random) -> list[bytes]:
 
 
 PCAP = Form(lambda _: 23, _record_size, _changed_record, _fresh_records, _elsewhere(_PCAP_HEAD))
-"""See ``capture_targets.pcap``: one byte for the magic number and two for the block, then the rest of the head."""
+"""See ``capture_targets.pcap``: one byte for the magic number, two for the block size, then the rest of the header."""
 
 PCAPNG = Form(
     lambda data: 2 + _block_size(b"\n\r\r\n" + data[2:], 0) - 4,
@@ -157,7 +157,7 @@ PCAPNG = Form(
     _fresh_blocks,
     _elsewhere(28),
 )
-"""See ``capture_targets.pcapng``: two bytes for the block take the place of the type of the first one."""
+"""See ``capture_targets.pcapng``: two bytes for the block size replace the type of the first block."""
 
 
 def _is_pcapng(data: bytes) -> bool:
@@ -167,4 +167,4 @@ def _is_pcapng(data: bytes) -> bool:
 CAPTURE = Form(
     lambda data: 1 if _is_pcapng(data) else 25, _record_size, _changed_record, _fresh_records, _elsewhere(_PCAP_HEAD)
 )
-"""See ``audit_targets``: whole files behind one byte. Those in pcapng are the other target's."""
+"""See ``audit_targets``: one byte, then a whole file. A pcapng file is not cut into records."""

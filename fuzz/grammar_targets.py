@@ -1,4 +1,4 @@
-"""Targets of the grammar: lines of both sides, and that what parses builds back to the same bytes."""
+"""Targets of the grammar: lines of both sides; bytes that parse must build back to the same bytes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _shown(text: str | None) -> None:
 
 
 def _deviations(found: tuple[Deviation, ...], size: int) -> None:
-    """In order of their places, inside the bytes, fit for display."""
+    """Check that the deviations are sorted by place, inside the bytes, and printable."""
     places = [deviation.at for deviation in found]
     assert places == sorted(places)
     for deviation in found:
@@ -44,7 +44,7 @@ def _deviations(found: tuple[Deviation, ...], size: int) -> None:
 
 
 def command(data: bytes) -> None:
-    """One line in command position."""
+    """The input is one command line."""
     line = data.split(b"\r\n", 1)[0]
     found = parse_command(line)
     _deviations(found.deviations, len(line))
@@ -63,7 +63,7 @@ def command(data: bytes) -> None:
 
 
 def reply(data: bytes) -> None:
-    """A whole reply, or what a server sent in its place."""
+    """The input is a whole reply, or bytes that a server sent instead."""
     found = parse_reply(data)
     _deviations(found.deviations, len(data))
     assert begins_reply(data) or found.deviations
@@ -87,16 +87,16 @@ _PRODUCTIONS = (MAILBOX, REVERSE_PATH, FORWARD_PATH, PARAMETERS, EHLO_LINE)
 
 
 def parts(data: bytes) -> None:
-    """Paths, parameters and the text around them."""
+    """The input is a path, parameters, or text around them."""
     take = Material(data)
     production = take.choice(_PRODUCTIONS)
     text = take.rest()
     _shown(printable(text))
     parse_path(text)
     parse_user(text)
-    end = len(text.rstrip(b" \t"))  # blanks at the end of a line are judged before
+    end = len(text.rstrip(b" \t"))  # trailing blanks are checked before
     found, wrong = scan_parameters(text, 0, end)
-    _deviations(tuple(sorted(wrong, key=lambda one: one.at)), end)
+    _deviations(tuple(sorted(wrong, key=lambda deviation: deviation.at)), end)
     for keyword in found:
         _shown(keyword)
     assert xtext_decode(xtext_encode(text)) == text

@@ -1,4 +1,4 @@
-"""Choices made from the bytes that a fuzzer gives: what a target builds its input of."""
+"""Choices from the bytes of a fuzzer, of which a target builds its input."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Item = TypeVar("_Item")
 
 
 class Material:
-    """Takes bytes from the front. At the end every number is 0 and every text empty, so a target needs no length."""
+    """Reads bytes from the start. After the end numbers are 0 and texts are empty, so a target needs no length."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -23,19 +23,19 @@ class Material:
         return self._at < len(self._data)
 
     def text(self, length: int) -> bytes:
-        """The next bytes, fewer at the end."""
+        """Return the next ``length`` bytes, fewer at the end."""
         start = self._at
         self._at = min(start + length, len(self._data))
         return self._data[start : self._at]
 
     def rest(self) -> bytes:
-        """All that is left."""
+        """Return all remaining bytes."""
         return self.text(len(self._data))
 
     def number(self, width: int = 1) -> int:
-        """An unsigned number of ``width`` bytes."""
+        """Return an unsigned big-endian number of ``width`` bytes."""
         return int.from_bytes(self.text(width), "big")
 
     def choice(self, items: Sequence[_Item]) -> _Item:
-        """One of up to 256 items, by one byte."""
+        """Return one of up to 256 items, selected by one byte."""
         return items[self.number() % len(items)]

@@ -1,8 +1,8 @@
-"""Mutations that know the form of an input: whole records come, go, move and change, where libFuzzer changes bytes."""
+"""Mutations that know the form of an input: they add, remove, move and change whole records, not single bytes."""
 
-# A byte that is put into a dialogue shifts all that follows, and what was a connection is noise. So an input is taken
-# apart into a head and records (segments, turns of a talk, frames of a file, lines), some of these are changed, and it
-# is put together again. `engine.py` mixes this with the mutations of libFuzzer, which no form holds back.
+# If a byte is inserted into a dialogue, everything after it moves, and the input is no longer a connection. So an input
+# is split into a head and records (segments, turns of a dialogue, frames of a file, lines), some of these are changed,
+# and they are joined again. `engine.py` uses this together with the mutations of libFuzzer, which follow no form.
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ FORMS = {
     "pcap": ("file_forms", "PCAP"),
     "pcapng": ("file_forms", "PCAPNG"),
     "audit": ("file_forms", "CAPTURE"),
-    "lanes": ("file_forms", "CAPTURE"),
+    "decoders": ("file_forms", "CAPTURE"),
 }
-"""Targets whose input has a form, and where it is described."""
+"""Targets whose input has a form: module and attribute of the form."""
 
-_MOST = 24  # records of a stretch
-_FILLED = 300  # bytes to which a record that is cut short may be filled up
+_MOST = 24  # records in a range
+_FILLED = 300  # a truncated record is filled up to at most this many bytes
 
 
 class Form(NamedTuple):
-    """How the inputs of a target are built. ``head``: length of what stands in front of the records. ``size``: how many
-    bytes the record has that begins at a place. ``change``: a record with one field changed. ``fresh``: records that
-    make sense. ``elsewhere``: the record in another connection or from the other side, as a number says."""
+    """How the inputs of a target are built. ``head``: the number of bytes before the records. ``size``: the size of the
+    record that starts at a place. ``change``: a record with one field changed. ``fresh``: new valid records.
+    ``elsewhere``: the record in another connection or from the other side, selected by a number."""
 
     head: Callable[[bytes], int]
     size: Callable[[bytes, int], int]
@@ -46,7 +46,7 @@ class Form(NamedTuple):
 
 
 def form(name: str) -> Form | None:
-    """That of a target, if it has one."""
+    """Return the form of a target; None if it has none."""
     if name not in FORMS:
         return None
     module, attribute = FORMS[name]
@@ -55,7 +55,8 @@ def form(name: str) -> Form | None:
 
 
 def split(data: bytes, form: Form) -> tuple[bytes, list[bytes]]:
-    """Head and records. The last one is filled up with the zeros that a target finds behind the end, within reason."""
+    """Return head and records. Up to _FILLED bytes, the last record is filled with the zeros that a target reads after
+    the end."""
     records = []
     at = form.head(data)
     head = data[:at]
@@ -67,7 +68,7 @@ def split(data: bytes, form: Form) -> tuple[bytes, list[bytes]]:
 
 
 def join(head: bytes, records: list[bytes], max_size: int) -> bytes:
-    """As many of the records as there is room for."""
+    """Return the head and as many whole records as fit into ``max_size``."""
     whole = bytearray(head[:max_size])
     for record in records:
         if len(whole) + len(record) > max_size:
@@ -77,7 +78,7 @@ def join(head: bytes, records: list[bytes], max_size: int) -> bytes:
 
 
 def mutate(data: bytes, max_size: int, seed: int, form: Form) -> bytes:
-    """A few changes of ``data``, the same ones for the same ``seed``."""
+    """Return ``data`` with a few changes; the same ``seed`` gives the same changes."""
     rng = Random(seed)
     head, records = split(data, form)
     if head and not rng.randrange(20):
@@ -89,17 +90,17 @@ def mutate(data: bytes, max_size: int, seed: int, form: Form) -> bytes:
 
 
 def cross(data: bytes, other: bytes, max_size: int, seed: int, form: Form) -> bytes:
-    """``data`` with a stretch of ``other`` in it, or in the place of some of its own."""
+    """Return ``data`` with a range of records of ``other`` inserted, or in place of some of its own."""
     rng = Random(seed)
     head, records = split(data, form)
     _, others = split(other, form)
-    start, end = _stretch(records, rng)
-    low, high = _stretch(others, rng)
+    start, end = _range(records, rng)
+    low, high = _range(others, rng)
     records[start : rng.choice((start, end))] = others[low:high]
     return join(head, records, max_size)
 
 
-def _stretch(records: list[bytes], rng: Random) -> tuple[int, int]:
+def _range(records: list[bytes], rng: Random) -> tuple[int, int]:
     start = rng.randrange(len(records) + 1)
     return start, min(start + rng.choice((1, 1, 2, 3, rng.randint(1, _MOST))), len(records))
 
@@ -110,7 +111,7 @@ def _insert(records: list[bytes], rng: Random, form: Form) -> None:
 
 
 def _delete(records: list[bytes], rng: Random, _: Form) -> None:
-    start, end = _stretch(records, rng)
+    start, end = _range(records, rng)
     del records[start:end]
 
 
@@ -128,25 +129,25 @@ def _change(records: list[bytes], rng: Random, form: Form) -> None:
 
 
 def _repeat(records: list[bytes], rng: Random, form: Form) -> None:
-    """A stretch comes again, perhaps elsewhere."""
-    start, end = _stretch(records, rng)
-    where = rng.choice((0, 0, rng.randrange(256)))
-    again = [form.elsewhere(record, where) for record in records[start:end]]
+    """Repeat a range, perhaps in another connection."""
+    start, end = _range(records, rng)
+    number = rng.choice((0, 0, rng.randrange(256)))
+    copies = [form.elsewhere(record, number) for record in records[start:end]]
     at = rng.choice((end, len(records), rng.randrange(len(records) + 1)))
-    records[at:at] = again
+    records[at:at] = copies
 
 
 def _move(records: list[bytes], rng: Random, form: Form) -> None:
-    """A stretch belongs elsewhere."""
-    start, end = _stretch(records, rng)
-    where = rng.randrange(256)
-    records[start:end] = [form.elsewhere(record, where) for record in records[start:end]]
+    """Move a range to another connection, or to the other side."""
+    start, end = _range(records, rng)
+    number = rng.randrange(256)
+    records[start:end] = [form.elsewhere(record, number) for record in records[start:end]]
 
 
-def _mingle(records: list[bytes], rng: Random, form: Form) -> None:
-    """All of it happens elsewhere too, at the same time."""
-    where = rng.randrange(256) & ~1
-    records[:] = [one for record in records for one in (record, form.elsewhere(record, where))]
+def _duplicate_all(records: list[bytes], rng: Random, form: Form) -> None:
+    """Repeat every record in another connection, directly after the record."""
+    number = rng.randrange(256) & ~1
+    records[:] = [one for record in records for one in (record, form.elsewhere(record, number))]
 
 
-_OPERATIONS = (_insert, _insert, _delete, _swap, *[_change] * 4, _repeat, _move, _mingle)
+_OPERATIONS = (_insert, _insert, _delete, _swap, *[_change] * 4, _repeat, _move, _duplicate_all)

@@ -1,7 +1,7 @@
-"""The first inputs of every target, all of our own making: ``python seeds.py DIRECTORY`` writes them there."""
+"""The first inputs of every target, all made by this project: ``python seeds.py DIRECTORY`` writes them there."""
 
-# Samples of the project and captures that tests make by hand are the beginning of the targets that read files; the
-# targets of the streams get dialogues in the form that they read (see `stream_targets.segments`).
+# Targets that read files start with the samples of the project and with captures that the tests generate. Targets of
+# the streams start with dialogues in the form that they read (see `stream_targets.segments`).
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(Path(__file__).parent)]
 
-from captures import (  # noqa: E402  found there only now
+from captures import (  # noqa: E402  after the path is set
     Conversation,
     Record,
     enhanced,
@@ -48,12 +48,12 @@ _REPLIES = (
     *(b"250-a\r\n251 b\r\n", b"999 x\r\n", b"hello\r\n", b"421 4.3.2 \xff\r\n"),
 )
 _PARTS = (b"a.b@c.example", b"<a@b.example>", b"<@x:a@b>", b" SIZE=1 FOO", b"SIZE 10 20", b"<Postmaster>", b"<>")
-_MAIL = (  # server and client in turns
+_MAIL = (  # server and client alternate
     *(b"220 mx ESMTP\r\n", b"EHLO c.example\r\n", b"250-mx\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 STARTTLS\r\n"),
     *(b"MAIL FROM:<a@x.example>\r\n", b"250 ok\r\n", b"RCPT TO:<b@y.example>\r\n", b"250 ok\r\n", b"DATA\r\n"),
     *(b"354 go\r\n", b"Subject: x\r\n\r\nhello\r\n.\r\n", b"250 ok\r\n", b"QUIT\r\n", b"221 bye\r\n"),
 )
-_AGAIN, _LATE = 242, 246  # what becomes of a segment; see `stream_targets`
+_AGAIN, _LATE = 242, 246  # how a segment is delivered; see `stream_targets`
 _DATE = b"Date: Mon, 2 Nov 2026 10:00:00 +0000\r\nFrom: a@x.example\r\n"
 _DATA = (b"DATA\r\n", b"354 go\r\n")
 _SPECIAL: tuple[tuple[bytes | str, ...], ...] = (  # messages in pieces, sizes, groups of commands, TLS, chunks
@@ -118,7 +118,7 @@ def _talk() -> Conversation:
 
 
 def _captures() -> Iterator[bytes]:
-    """Whole files."""
+    """Yield whole capture files."""
     records = _talk().records
     segment = tcp(40_000, 25, b"QUIT\r\n" * 20)
     odd: list[Record | bytes] = [ethernet(part) for part in ipv4_fragments(segment, 64) + ipv6_fragments(segment, 64)]
@@ -146,12 +146,12 @@ def _captures() -> Iterator[bytes]:
 
 
 def _segment(who: int, flags: int = 0, text: bytes = b"") -> bytes:
-    """A segment with the numbers that are due: bit 0 of ``who`` for the server, bit 2 for another connection."""
+    """Return a segment with the expected numbers. Bit 0 of ``who``: the server; bit 2: another connection."""
     return bytes((who, flags, 0, 0, number_of(text) if text else 0))
 
 
 def _dialogues() -> Iterator[bytes]:
-    """Choices of a target of the streams: limits, then one segment after the other."""
+    """Yield inputs of the stream targets: limits, then one segment after another."""
 
     def opening(who: int = 0) -> bytes:
         return _segment(who, 11) + _segment(who + 1, 12) + _segment(who)
@@ -160,18 +160,18 @@ def _dialogues() -> Iterator[bytes]:
         return b"".join(_segment(who + (n % 2 == 0), 0, line) for n, line in enumerate(_MAIL))
 
     def said(turns: tuple[bytes | str, ...], who: int = 0) -> bytes:
-        """Lines, whose side their first bytes tell: "S" says that the next one is the server's all the same, "late" and
-        "again" what becomes of it in any connection but the first."""
-        segments, way = [], ""
+        """Return the lines as segments. The first bytes of a line show its side. A text in front of a line is a note:
+        "S" means a line of the server; "late" and "again" are its delivery in every connection except the first."""
+        segments, note = [], ""
         for turn in turns:
             if isinstance(turn, str):
-                way = turn
+                note = turn
                 continue
-            of_server = way == "S" or (turn[:3].isdigit() and turn[3:4] in {b" ", b"-"})
-            near = {"late": _LATE, "again": _AGAIN}.get(way, 0) if who else 0
-            if way != "again" or who:
-                segments.append(bytes((who + of_server, 0, near, 0, number_of(turn))))
-            way = ""
+            of_server = note == "S" or (turn[:3].isdigit() and turn[3:4] in {b" ", b"-"})
+            place = {"late": _LATE, "again": _AGAIN}.get(note, 0) if who else 0
+            if note != "again" or who:
+                segments.append(bytes((who + of_server, 0, place, 0, number_of(turn))))
+            note = ""
         return b"".join(segments)
 
     def closing(who: int = 0, flags: int = 13) -> bytes:
@@ -181,7 +181,7 @@ def _dialogues() -> Iterator[bytes]:
     yield b"\2" + opening() + mail() + closing(flags=14)
     yield b"\0" + mail()
     yield b"\1" + opening() + mail() + opening(4) + mail(4) + closing(4)
-    yield b"\0" + opening(8) + opening(4) + mail(4) + closing(4) + _segment(9, 0, _MAIL[0])  # one waits meanwhile
+    yield b"\0" + opening(8) + opening(4) + mail(4) + closing(4) + _segment(9, 0, _MAIL[0])  # one connection waits
     for special in _SPECIAL:
         yield b"\0" + opening() + said(special) + closing() + opening(4) + said(special, 4) + closing(4)
     for extra in range(20, 47):
@@ -191,16 +191,16 @@ def _dialogues() -> Iterator[bytes]:
 
 DIALOGUES = list(_dialogues())
 TALK = bytes(byte for n, line in enumerate(_MAIL) for byte in (n % 2 == 0, number_of(line)))
-"""What both sides say in turns, as ``conversation`` reads it."""
+"""The lines of both sides in order, in the form that ``conversation`` reads."""
 
 
 def seeds() -> dict[str, list[bytes]]:
-    """Inputs by the name of their target."""
+    """Return the inputs by the name of their target."""
     files = list(_captures())
     talks = [b"\0" + TALK, b"\2" + TALK]
     whole = [
         b"\x08" + data for data in (*files, gzip.compress(files[0], mtime=0))
-    ]  # 8: no magic number is put in front
+    ]  # 8: no magic number is added in front
     return {
         "pcap": [b"\0\4\0" + data[4:] for data in files if data[:1] != b"\n"],
         "pcapng": [b"\0\x40" + data[4:] for data in files if data[:1] == b"\n"],
@@ -219,16 +219,16 @@ def seeds() -> dict[str, list[bytes]]:
         ],
         "conversation": talks,
         "audit": whole,
-        "lanes": whole,
+        "decoders": whole,
     }
 
 
-def write(place: Path) -> None:
-    """A directory of files for each target."""
+def write(directory: Path) -> None:
+    """Write a directory of files for each target."""
     for name, texts in seeds().items():
-        (place / name).mkdir(parents=True, exist_ok=True)
+        (directory / name).mkdir(parents=True, exist_ok=True)
         for number, text in enumerate(texts):
-            (place / name / f"seed-{number:03d}").write_bytes(text)
+            (directory / name / f"seed-{number:03d}").write_bytes(text)
 
 
 if __name__ == "__main__":

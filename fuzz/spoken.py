@@ -1,6 +1,6 @@
-"""What both sides say: lines of SMTP, and parts of messages, by numbers that an input names them by."""
+"""The text of both sides: lines of SMTP and parts of messages. An input refers to them by number."""
 
-# Inputs that found something name lines by their numbers, so new ones are added behind the others.
+# Inputs that found a fault refer to lines by number, so new lines are added after the existing ones.
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ LINES = (
 _DATE = b"Date: Mon, 2 Nov 2026 10:00:00 +0000\r\nFrom: a@x.example\r\n"
 _MORE_FROM = 120
 _MORE = (
-    # a message in pieces, with what stands behind it
+    # a message in pieces, with the commands after it
     *(_DATE + b"\r\nhel", b"lo\r\n", b"lo\r\n.\r\n", b"\r\n.\r\nQUIT\r\n", b"\r\n.\r\nMAIL FROM:<a@x.example>\r\n"),
     *(b"caf\xc3\xa9\r\n", _DATE + b"\r\n\xe9\r\n.\r\n", _DATE + b"\r\nhello\r\n.\r\n", b"..x\r\n", _DATE),
     *(b"\r\n", b"\r\n.", b"\r", b".", b"\r\n.\r\nRSET\r\nMAIL FROM:<a@x.example> SIZE=50\r\n", b"x" * 90),
@@ -74,15 +74,15 @@ _MORE = (
     ),
 )
 NUMBERS = (*range(len(LINES) + 1), *range(_MORE_FROM, _MORE_FROM + len(_MORE)))
-"""All that stand for a line; 0 is none to most targets, and the first line comes again as ``len(LINES)``."""
+"""All numbers of lines. For most targets 0 means no line; the first line has the number ``len(LINES)`` too."""
 
 
 def line(number: int) -> bytes:
-    """What a number up to 200 stands for."""
+    """Return the line of a number up to 200."""
     place = number - _MORE_FROM
     return _MORE[place] if 0 <= place < len(_MORE) else LINES[number % len(LINES)]
 
 
 def number_of(text: bytes) -> int:
-    """The number that stands for ``text``, not 0."""
+    """Return the number of the line ``text``; never 0."""
     return LINES.index(text) or len(LINES) if text in LINES else _MORE_FROM + _MORE.index(text)

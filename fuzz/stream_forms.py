@@ -1,4 +1,4 @@
-"""The forms of what targets of the streams read: segments, turns of a talk, and lines of a client."""
+"""The forms of the inputs of stream targets: segments, turns of a dialogue, and lines of a client."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CLIENT", "SEGMENTS", "TURNS"]
 
-_OWN = 200  # a size above is the length of a text that follows
-_MISSING, _STEP = 64, 128  # bits of a segment's first byte: a byte follows
+_OWN = 200  # a size above this means that a text of (size - 200) bytes follows
+_MISSING, _STEP = 64, 128  # bits of a segment's first byte; each adds a byte at the end
 _WIDTH = 5
-_PLACES = (0, 0, 12, 13, 14, 15, 16, 17, 242, 243, 246, 247, 250, 251)  # near the number that is due; see `segments`
+_PLACES = (0, 0, 12, 13, 14, 15, 16, 17, 242, 243, 246, 247, 250, 251)  # near the expected number; see `segments`
 _CONNECTION = 0b111111
 _GAP = 30
 
@@ -26,7 +26,7 @@ def _one_byte(_: bytes) -> int:
 
 
 def _text(rng: Random) -> tuple[int, bytes]:
-    """The size field, and what comes with it: a line, part of some lines, or nothing."""
+    """Return the size field and the text after it: the number of a line, part of some lines, or nothing."""
     kind = rng.randrange(8)
     if kind:
         return (rng.choice(NUMBERS) if kind > 1 else 0), b""
@@ -45,7 +45,7 @@ def _segment_size(data: bytes, at: int) -> int:
 
 
 def _segment(who: int, fields: bytes | bytearray, text: tuple[int, bytes], rng: Random) -> bytes:
-    """``fields``: flags and both numbers."""
+    """Return the bytes of a segment; ``fields``: flags and both numbers."""
     extra = rng.randbytes(bool(who & _MISSING) + bool(who & _STEP))
     return bytes((who,)) + fields + bytes((text[0],)) + text[1] + extra
 
@@ -68,22 +68,22 @@ def _changed_segment(record: bytes, rng: Random) -> bytes:
 
 
 def _fresh_segments(rng: Random) -> list[bytes]:
-    """A dialogue, or one segment of what is due next."""
-    where = rng.choice((0, rng.randrange(64) & ~1))
+    """Return the segments of a dialogue, or one segment with the expected numbers."""
+    number = rng.choice((0, rng.randrange(64) & ~1))
     if not rng.randrange(4):
         data = rng.choice(DIALOGUES)
         records, at = [], 1
         while at < len(data):
             size = _segment_size(data, at)
-            records.append(_segment_elsewhere(data[at : at + size], where))
+            records.append(_segment_elsewhere(data[at : at + size], number))
             at += size
         return records
-    who = where | rng.randrange(2) | (rng.choice((0, 0, 0, _MISSING, _STEP)))
+    who = number | rng.randrange(2) | (rng.choice((0, 0, 0, _MISSING, _STEP)))
     return [_segment(who, bytes((rng.choice((0, 0, 0, rng.randrange(18))), 0, 0)), _text(rng), rng)]
 
 
-def _segment_elsewhere(record: bytes, where: int) -> bytes:
-    return bytes((record[0] ^ where & _CONNECTION,)) + record[1:]
+def _segment_elsewhere(record: bytes, number: int) -> bytes:
+    return bytes((record[0] ^ number & _CONNECTION,)) + record[1:]
 
 
 SEGMENTS = Form(_one_byte, _segment_size, _changed_segment, _fresh_segments, _segment_elsewhere)
@@ -98,17 +98,17 @@ def _turn_size(data: bytes, at: int) -> int:
     return 2 + (max(data[at + 1] - _OWN, 0) if at + 1 < len(data) and not gap else 0)
 
 
-def _turn(what: int, text: tuple[int, bytes]) -> bytes:
-    return bytes((what, text[0])) + text[1]
+def _turn(kind: int, text: tuple[int, bytes]) -> bytes:
+    return bytes((kind, text[0])) + text[1]
 
 
 def _changed_turn(record: bytes, rng: Random) -> bytes:
-    what, field = record[0], rng.randrange(6)
+    kind, field = record[0], rng.randrange(6)
     if field == 0:
-        return bytes((what ^ rng.choice((1, 64)),)) + record[1:]
+        return bytes((kind ^ rng.choice((1, 64)),)) + record[1:]
     if field == 1:
-        return bytes((what & 1 | _GAP, rng.choice((0, 1, 5, rng.randrange(256)))))
-    return _turn(what & ~_GAP, _text(rng))
+        return bytes((kind & 1 | _GAP, rng.choice((0, 1, 5, rng.randrange(256)))))
+    return _turn(kind & ~_GAP, _text(rng))
 
 
 def _fresh_turns(rng: Random) -> list[bytes]:
@@ -119,8 +119,8 @@ def _fresh_turns(rng: Random) -> list[bytes]:
     return [TALK[2 * n : 2 * n + 2] for n in range(start, min(end, len(TALK) // 2))]
 
 
-def _other_turn(record: bytes, where: int) -> bytes:
-    return bytes((record[0] ^ where & 65,)) + record[1:]
+def _other_turn(record: bytes, number: int) -> bytes:
+    return bytes((record[0] ^ number & 65,)) + record[1:]
 
 
 TURNS = Form(_one_byte, _turn_size, _changed_turn, _fresh_turns, _other_turn)

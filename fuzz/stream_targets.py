@@ -1,4 +1,4 @@
-"""Targets of the streams: segments of a few connections, most of them nearly right, and what both sides say in them."""
+"""Targets of the streams: segments of a few connections, most of them nearly right, with the text of both sides."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _M32 = 0xFFFFFFFF
 _FIN, _SYN, _RST, _PSH, _ACK = 1, 2, 4, 8, 16
 _FLAGS = (*[_ACK] * 10, _PSH | _ACK, _SYN, _SYN | _ACK, _FIN | _ACK, _RST, _RST | _ACK, 0, 255)
 _NEAR = (*[0] * 12, 1, -1, 5, -5, 1460, -1460, 1 << 20, 1 << 30, -(1 << 30), 1 << 31)
-# Instead of a number: a segment that begins where the last one did, comes behind the next one, or was not captured.
-_WAYS = {
-    number: way for at, way in enumerate(("again", "late", "lost")) for number in range(242 + 4 * at, 246 + 4 * at)
+# In place of an offset: the segment starts where the last one did, comes after the next one, or was not captured.
+_DELIVERIES = {
+    number: name for at, name in enumerate(("again", "late", "lost")) for number in range(242 + 4 * at, 246 + 4 * at)
 }
 _MISSING = (*[0] * 12, 1, 100, 70_000)
 _STEPS = (*[1_000_000] * 10, 0, -1_000_000, 1_000_000_000, 400_000_000_000, 8_000_000_000_000, 1 << 60)
@@ -64,67 +64,68 @@ _SMALL = Limits(
     findings_per_rule=2,
 )
 _LIMITS = (DEFAULT_LIMITS, DEFAULT_LIMITS, _SMALL, replace(_SMALL, outstanding=0, unanswered_commands=0, turns=0))
-# What many connections share holds less where some of them are gathered, so one that is gathered may be spared.
+# Limits for all connections together are reached later if some connections are buffered. So they are off if reports
+# are compared.
 _UNSHARED = tuple(replace(limits, handshakes=0, all_held_bytes=0) for limits in _LIMITS)
 _SEGMENTS = 400  # of one input, so that each stays quick
-_LAST = 2  # round of the target that plays its input again, in which other text comes where it means nothing
+_LAST = 2  # last round of the target that repeats its input; text without meaning is different in this round
 
 
-def segments(take: Material, again: int = 0) -> Iterator[Segment]:
-    """Segments of at most four connections. Numbers are those that are due, or near them, or any; some segments come
-    behind the next one, and some were not captured. ``again``: the same an hour later from other ports."""
+def segments(take: Material, repetition: int = 0) -> Iterator[Segment]:
+    """Yield segments of at most four connections. Numbers are the expected ones, or near them, or any. Some segments
+    come after the next one, and some are omitted. ``repetition``: the same so many hours later and from other ports."""
     late: Segment | None = None
-    for way, segment in _drawn(take, again):
+    for delivery, segment in _drawn(take, repetition):
         if late is not None:
             yield (*segment[:6], *late[6:])
             yield (*late[:6], *segment[6:])
             late = None
-        elif way == "late":
+        elif delivery == "late":
             late = segment
-        elif way != "lost":
+        elif delivery != "lost":
             yield segment
     if late is not None:
         yield late
 
 
-def _drawn(take: Material, again: int) -> Iterator[tuple[str, Segment]]:
-    """Segments as they are sent, and what becomes of each."""
+def _drawn(take: Material, repetition: int) -> Iterator[tuple[str, Segment]]:
+    """Yield segments in the order of sending, each with the name of its delivery."""
     following: dict[bytes, int] = {}
     before: dict[bytes, int] = {}
-    time_ns = 1_700_000_000_000_000_000 + again * 3_600_000_000_000
-    for frame in range(1 + again * _SEGMENTS, (1 + again) * _SEGMENTS):
+    time_ns = 1_700_000_000_000_000_000 + repetition * 3_600_000_000_000
+    for frame in range(1 + repetition * _SEGMENTS, (1 + repetition) * _SEGMENTS):
         if not take:
             return
         who = take.number()
         client, server = b"\xc0\x00\x02\x01", b"\xc0\x00\x02" + bytes((2 + (who >> 1 & 1),))
-        port, other = 40_000 + 2 * again + (who >> 2 & 1), (25, 25, 587, 9999)[who >> 3 & 3]
+        port, other = 40_000 + 2 * repetition + (who >> 2 & 1), (25, 25, 587, 9999)[who >> 3 & 3]
         to_server = not who & 1
         ends = (client, server, port, other) if to_server else (server, client, other, port)
         key = ends[0] + ends[1] + ends[2].to_bytes(2, "big") + ends[3].to_bytes(2, "big")
         back = ends[1] + ends[0] + ends[3].to_bytes(2, "big") + ends[2].to_bytes(2, "big")
         flags = take.choice(_FLAGS)
-        way, seq = "", following.setdefault(key, 4_294_967_000 if who & 32 else 1000)
-        near = take.number()
-        if near in _WAYS:
-            way = _WAYS[near]
-            seq = before.get(key, seq) if way == "again" else seq
+        delivery, seq = "", following.setdefault(key, 4_294_967_000 if who & 32 else 1000)
+        place = take.number()
+        if place in _DELIVERIES:
+            delivery = _DELIVERIES[place]
+            seq = before.get(key, seq) if delivery == "again" else seq
         else:
-            seq += _NEAR[near % len(_NEAR)]
+            seq += _NEAR[place % len(_NEAR)]
         ack = following.get(back, 0) + take.choice(_NEAR)
         size = take.number()
         payload = b"" if not size else take.text(size - 200) if size > 200 else line(size)
-        if again == _LAST:
+        if repetition == _LAST:
             payload = payload.replace(b"a@x.", b"someone@else.").replace(b" ok", b" fine")
         missing = take.choice(_MISSING) if who & 64 else 0
         if seq == following[key]:
             before[key] = seq
             following[key] += len(payload) + missing + bool(flags & _SYN) + bool(flags & _FIN)
         time_ns = max(0, time_ns + (take.choice(_STEPS) if who & 128 else 1_000_000)) & (1 << 63) - 1
-        yield way, (key, seq & _M32, ack & _M32, flags, payload, missing, frame, time_ns)
+        yield delivery, (key, seq & _M32, ack & _M32, flags, payload, missing, frame, time_ns)
 
 
-class _Heard:
-    """Listens to a flow: what comes must join, byte by byte."""
+class _FlowCheck:
+    """A listener of a flow: checks that delivered bytes and reported gaps follow each other exactly."""
 
     def __init__(self, flow: Flow) -> None:
         self.at = {flow.a: 0, flow.b: 0}
@@ -151,7 +152,7 @@ class _Heard:
         assert offset >= 0
 
     def let_go(self) -> bool:
-        """Never asked for: nobody gathers here."""
+        """Return False; never called here, since no connection is buffered."""
         return False
 
     def weight(self) -> int:
@@ -162,14 +163,14 @@ class _Heard:
 
 
 def reassembler(data: bytes) -> None:
-    """Whatever comes, bytes are delivered once and in order, and little is held."""
+    """Bytes are delivered once and in order, and little is held."""
     take = Material(data)
     limits = take.choice(_LIMITS)
-    heard: list[_Heard] = []
+    checks: list[_FlowCheck] = []
     flows: list[Flow] = []
 
     def accept(flow: Flow) -> None:
-        heard.append(_Heard(flow))
+        checks.append(_FlowCheck(flow))
         flows.append(flow)
 
     streams = Reassembler(accept, limits)
@@ -183,11 +184,11 @@ def reassembler(data: bytes) -> None:
             streams.sweep()
     streams.close()
     assert streams.open == 0
-    assert all(one.over == 1 for one in heard)
+    assert all(one.over == 1 for one in checks)
 
 
 def check(connection: Connection) -> None:
-    """What every report of a connection keeps to."""
+    """Check what must hold for every report of a connection."""
     encoded = msgspec.json.encode(connection).decode("utf-8")
     assert encoded.isprintable()
     assert "\\u" not in encoded, "a control character"
@@ -211,49 +212,49 @@ _LEARNS = "learn" in inspect.signature(Tracker).parameters
 def _track(
     data: bytes, rounds: int = 1, *, compared: bool = False, rules: Iterable[str] = RULES, **options: Any
 ) -> list[Connection]:
-    """All reports, and where the first byte asks for that, those of open connections on the way too."""
+    """Return all reports; if the first byte says so, also those of connections while they are open."""
     limits = Material(data).choice(_UNSHARED if compared else _LIMITS)
     tracking = Tracker(RuleBook(rules, limits), limits=limits, early=bool(data[:1] > b"\x7f"), **options)
     standing = bool(Material(data).number() & 64)
-    told: list[Connection] = []
-    for again in range(rounds):
+    reports: list[Connection] = []
+    for repetition in range(rounds):
         take = Material(data[1:])
-        for segment in segments(take, again):
+        for segment in segments(take, repetition):
             tracking.segment(*segment)
-            for _ in range(2 * compared):  # a leap is believed when it is told again
+            for _ in range(2 * compared):  # the clock believes a jump only if it is reported twice
                 tracking.streams.clock.tick(segment[7])
             if segment[6] % 16 == 0:
                 tracking.sweep()
                 if standing and segment[6] % 64 == 0:
-                    told += sorted(map(deepcopy, tracking.standing()), key=attrgetter("id"))
+                    reports += sorted(map(deepcopy, tracking.standing()), key=attrgetter("id"))
     tracking.close()
-    return told + tracking.done
+    return reports + tracking.done
 
 
 def tracker(data: bytes) -> None:
-    """Whole connections: each report is sound."""
+    """The input is whole connections; each report is sound."""
     for connection in _track(data):
         check(connection)
 
 
 def _in_turn(data: bytes) -> bool:
-    """Whether nothing was lost, or came before or after its turn."""
-    due: dict[bytes, int] = {}
+    """Whether no segment was lost or out of order."""
+    expected: dict[bytes, int] = {}
     for key, seq, ack, flags, payload, missing, *_ in segments(Material(data[1:])):
         back = key[4:8] + key[:4] + key[10:12] + key[8:10]
-        if missing or seq != due.setdefault(key, seq) or (flags & _ACK and ack != due.get(back, ack)):
+        if missing or seq != expected.setdefault(key, seq) or (flags & _ACK and ack != expected.get(back, ack)):
             return False
-        due[key] = (seq + len(payload) + bool(flags & _SYN) + bool(flags & _FIN)) & _M32
+        expected[key] = (seq + len(payload) + bool(flags & _SYN) + bool(flags & _FIN)) & _M32
     return True
 
 
 def learning(data: bytes) -> None:
-    """What was learned from one connection changes nothing in the report of the next. The same bytes come three times,
-    so that there is something to learn from. What is gathered tells the time by the block only, which is near enough to
-    know who is idle (see `analyzer.idle`), so here the clock is set from outside.
+    """What was learned from one connection does not change the report of the next. The same bytes come three times, so
+    that there is something to learn. Buffered connections know the time only by the block, which is exact enough to
+    find idle ones (see `analyzer.streams.capture_clock`), so this target sets the clock itself.
 
-    An offer of STARTTLS that waited for lost bytes is known to a connection that is told anew, and was not when it was
-    told first. So the rule that compares offers is left out where that may be."""
+    An offer of STARTTLS that waited for lost bytes is known when a connection is judged again, and was not known the
+    first time. So if segments were lost or out of order, the rule that compares offers may be omitted."""
     if not _LEARNS:
         return
     for rules in (RULES, [rule for rule in RULES if rule != "SEC633"]):
@@ -265,7 +266,7 @@ def learning(data: bytes) -> None:
 
 
 def conversation(data: bytes) -> None:
-    """Both sides of a dialogue as bytes: however they are cut, mail data and lines stay what they are."""
+    """The input is the bytes of both sides in turns, with gaps; the report is sound."""
     take = Material(data)
     limits = take.choice(_LIMITS)
     record = Connection(
@@ -277,16 +278,16 @@ def conversation(data: bytes) -> None:
     for frame in range(1, _SEGMENTS):
         if not take:
             break
-        what, size = take.number(), take.number()
-        side: Literal["client", "server"] = "server" if what & 1 else "client"
-        if what >> 1 & 15 == 15:
+        kind, size = take.number(), take.number()
+        side: Literal["client", "server"] = "server" if kind & 1 else "client"
+        if kind >> 1 & 15 == 15:
             talk.gap(side, at[side], 1 + size, frame, frame * 10**6)
             at[side] += 1 + size
             continue
         payload = take.text(size - 200) if size > 200 else line(size)
         if payload:
-            seen = -1 if what & 64 else at["client" if side == "server" else "server"]
-            (talk.server if what & 1 else talk.client)(payload, at[side], frame, frame * 10**6, seen)
+            seen = -1 if kind & 64 else at["client" if side == "server" else "server"]
+            (talk.server if kind & 1 else talk.client)(payload, at[side], frame, frame * 10**6, seen)
             at[side] += len(payload)
     record.client_bytes, record.server_bytes = at["client"], at["server"]
     check(talk.finish())
@@ -301,29 +302,29 @@ def _pieces(data: bytes, sizes: bytes) -> Iterator[bytes]:
         number += 1
 
 
-class _Lines:
-    """Notes what a reader of the client tells, but for the frames, and of a line no more than its limit."""
+class _Events:
+    """Records the events of a client reader without their frames, and each line only up to its limit."""
 
     def __init__(self, limit: int) -> None:
-        self.told: list[tuple[Any, ...]] = []
+        self.recorded: list[tuple[Any, ...]] = []
         self._limit = limit
 
     def __getattr__(self, name: str) -> Any:
-        return lambda *event: self.told.append((name, *(self._cut(one) for one in event[:4])))
+        return lambda *event: self.recorded.append((name, *(self._cut(one) for one in event[:4])))
 
     def _cut(self, value: Any) -> Any:
         return value[: self._limit or None] if isinstance(value, bytes) else value
 
 
 def client(data: bytes) -> None:
-    """However the client's bytes are cut, its lines are the same."""
+    """A client's lines do not depend on how its bytes are cut."""
     take = Material(data)
     limits = take.choice(_LIMITS)
     sizes, mode = take.text(4), take.choice((Mode.COMMAND, Mode.ANSWER, Mode.CHUNK, Mode.HOLD))
     text = take.rest()
-    told = []
+    results = []
     for cut in (sizes, b"\xff"):
-        handler = _Lines(limits.line_bytes)
+        handler = _Events(limits.line_bytes)
         reader = ClientReader(handler, limits)
         reader.mode, reader.chunk_left = mode, 9
         at = 0
@@ -332,5 +333,5 @@ def client(data: bytes) -> None:
             at += len(piece)
         if mode is Mode.HOLD:
             reader.release(Mode.COMMAND)
-        told.append([event for event in handler.told if event[0] not in {"undecided", "long_line", "keeps"}])
-    assert told[0] == told[1]
+        results.append([event for event in handler.recorded if event[0] not in {"undecided", "long_line", "keeps"}])
+    assert results[0] == results[1]

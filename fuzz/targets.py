@@ -1,4 +1,4 @@
-"""Every target by its name."""
+"""The targets by name."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ TARGETS = {
     "tracker": "stream_targets",
     "learning": "stream_targets",
     "audit": "audit_targets",
-    "lanes": "audit_targets",
+    "decoders": "audit_targets",
 }
-"""Names of the targets, and the module that has the function of that name."""
+"""For each target the module that has the function of that name."""
 
 
 def target(name: str) -> Callable[[bytes], None]:
-    """The function; only what it needs is imported, so that the others do not dilute its coverage."""
+    """Return the function of a target. Only its module is imported, so that the others do not dilute its coverage."""
     found: Callable[[bytes], None] = getattr(import_module(TARGETS[name]), name)
     return found

@@ -1,4 +1,4 @@
-"""What holds for all tests."""
+"""Settings for all tests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import signal
 
 
 def pytest_configure() -> None:
-    """Ctrl-C counts for whatever the tests start: a job in the background begins with it ignored, and hands that on."""
+    """Restore SIGINT, so that Ctrl-C works in programs that the tests start. A background job starts with SIGINT
+    ignored, and its children inherit this."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

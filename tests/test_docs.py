@@ -1,4 +1,4 @@
-"""What the pages in docs/ show is what happens. docs/rules.md and docs/plugins.md have tests beside their subjects."""
+"""The examples in docs/ are correct. The tests of docs/rules.md and docs/plugins.md are with the tests of the rules."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
 
 
-def test_the_example_configuration_is_one_and_sets_everything(tmp_path: Path) -> None:
+def test_the_example_configuration_is_valid_and_sets_everything(tmp_path: Path) -> None:
     (text,) = blocks(CONFIGURATION, "toml")
     path = tmp_path / "smtpwire.toml"
     path.write_text(text, "utf-8")
     config = read_config(path)
-    plain = (
+    settings = (
         "profile",
         "select",
         "ignore",
@@ -43,11 +43,11 @@ def test_the_example_configuration_is_one_and_sets_everything(tmp_path: Path) ->
         "baseline",
         "per-peer",
     )
-    assert [name for name in plain if config.origin(name) == "default"] == []
+    assert [name for name in settings if config.origin(name) == "default"] == []
     assert config.limits.connections == 50_000
 
 
-def test_the_output_that_is_shown_is_real() -> None:
+def test_the_shown_output_is_real() -> None:
     (block,) = blocks(CONFIGURATION, "console")
     command, _, expected = block.removeprefix("$ ").partition("\n")
     run = subprocess.run(
@@ -58,7 +58,7 @@ def test_the_output_that_is_shown_is_real() -> None:
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_every_link_has_a_target(page: Path) -> None:
     text = page.read_text("utf-8")
     headings = {re.sub(r"[^\w -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in text.splitlines()}
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text):

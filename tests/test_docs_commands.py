@@ -1,6 +1,6 @@
-"""The tutorials on messages and stores: their commands are run one after the other, and say what the pages show.
+"""The tutorials on messages and stores: their commands run one after another and print what the pages show.
 
-A line ``...`` stands for any lines. ``python tests/test_docs_commands.py`` writes the output of today into the pages.
+A line ``...`` matches any lines. ``python tests/test_docs_commands.py`` writes the current output into the pages.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 def shown(block: str) -> list[tuple[str, str]]:
-    """Commands of a console block, each with the output that is shown below it."""
+    """Return the commands of a console block, each with the output that is shown below it."""
     parts = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)
-    assert not parts[0], "a console block begins with a command"
+    assert not parts[0], "a console block must start with a command"
     return list(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def output_of(command: str, where: Path) -> str:
+def output_of(command: str, folder: Path) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {
         **os.environ,
         **{"PATH": path, "COLUMNS": "88", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8", "LC_ALL": "C.UTF-8"},
     }
     run = subprocess.run(
-        ["sh", "-c", command], cwd=where, env=environment, capture_output=True, stdin=subprocess.DEVNULL, check=False
+        ["sh", "-c", command], cwd=folder, env=environment, capture_output=True, stdin=subprocess.DEVNULL, check=False
     )
     return (run.stdout + run.stderr).decode()
 
@@ -49,7 +49,7 @@ def same(expected: str, got: str) -> bool:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_tutorial_goes_as_it_says(page: Path, tmp_path: Path) -> None:
+def test_the_commands_of_a_tutorial_print_what_it_shows(page: Path, tmp_path: Path) -> None:
     (tmp_path / "samples").symlink_to(ROOT / "samples")
     commands = [pair for block in BLOCK.findall(page.read_text("utf-8")) for pair in shown(block)]
     assert len(commands) > 3
@@ -59,16 +59,16 @@ def test_the_tutorial_goes_as_it_says(page: Path, tmp_path: Path) -> None:
 
 
 def main() -> None:
-    """Bring the shown output up to date, but for blocks that leave something out."""
+    """Update the shown output, except where ``...`` replaces a part of it."""
     for page in PAGES:
         with tempfile.TemporaryDirectory() as name:
-            where = Path(name)
-            (where / "samples").symlink_to(ROOT / "samples")
+            directory = Path(name)
+            (directory / "samples").symlink_to(ROOT / "samples")
 
-            def current(match: re.Match[str], where: Path = where) -> str:
+            def current(match: re.Match[str], directory: Path = directory) -> str:
                 new = ""
                 for command, old in shown(match[1]):
-                    got = output_of(command, where)
+                    got = output_of(command, directory)
                     new += f"$ {command}\n{old if '...' in old.splitlines() else got}"
                 return f"```console\n{new}```"
 

@@ -1,4 +1,4 @@
-"""docs/scapy.md, run as it stands: one session from top to bottom."""
+"""The examples in docs/scapy.md run as one session, from top to bottom."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGE = ROOT / "docs" / "scapy.md"
 if not PAGE.exists():
     pytest.skip("needs the source tree", allow_module_level=True)
 
-# In an interpreter of its own, since Scapy's layers stay bound.
+# A new interpreter, since Scapy's layers stay bound.
 RUN = """
 import doctest, re, sys
 text = open(sys.argv[1], encoding="utf-8").read()
@@ -27,6 +27,6 @@ sys.exit(result.failed > 0)
 """
 
 
-def test_the_tutorial_is_true() -> None:
+def test_the_examples_give_the_shown_output() -> None:
     run = subprocess.run([sys.executable, "-c", RUN, PAGE], cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr

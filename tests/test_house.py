@@ -1,4 +1,4 @@
-"""Imports go down only: the floors of the house, held over the source of both packages."""
+"""Imports go down only: the layers of both packages, checked in the source."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ pytestmark = pytest.mark.tree
 
 ROOT = Path(__file__).parents[1]
 
-# From the ground up, a row for each folder. A module imports from its own row or from rows below it; every module is in
-# exactly one. `x.*` stands for the modules of the package x and for x itself.
-FLOORS: list[tuple[str, ...]] = [
+# The lowest layer first, a row for each folder. A module imports only from its own row or from rows above it in this
+# table; every module is in exactly one row. `x.*` means the modules of the package x and x itself.
+LAYERS: list[tuple[str, ...]] = [
     ("_version", "_lazy"),
-    # the grammar: from atoms to whole lines
+    # the grammar, from atoms to whole lines
     ("dissectors.printable", "dissectors.lazy_regex", "dissectors.deviations"),
     ("dissectors.tables.*",),
     ("dissectors.grammar.*",),
     ("dissectors.lines.*",),
     ("dissectors.scapy_layers.*",),
-    ("dissectors",),  # what is public of all of them
-    # what all share
+    ("dissectors",),  # the public names of all of them
+    # what all folders share
     (
         *("analyzer", "analyzer.errors", "analyzer.limits", "analyzer.timestamps", "analyzer.model", "analyzer.enums"),
         *("analyzer.atomic_files", "analyzer.interrupt"),
     ),
-    # from files to bytes in order: knows no SMTP
+    # from files to bytes in order, without SMTP
     ("analyzer.segments.*",),
     ("analyzer.frames.*",),
     ("analyzer.streams.*",),
@@ -39,7 +39,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.content.*",),
     ("analyzer.lines.*",),
     ("analyzer.exchanges.*",),
-    # the verdict cache is a part of who follows a connection, until the core makes it needless
+    # until the core replaces the verdict cache, it and the connections import each other
     ("analyzer.connections.*", "analyzer.fastpath.*"),
     # from exchanges to findings
     ("analyzer.rules.*",),
@@ -47,7 +47,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.redact.*",),
     ("analyzer.audit",),
     ("analyzer.scapy_session",),
-    # from findings to people and programs
+    # from findings to reports, and the ways to run an audit
     ("analyzer.stores.*",),
     ("analyzer.reports.*",),
     ("analyzer.extract.*",),
@@ -60,18 +60,18 @@ FLOORS: list[tuple[str, ...]] = [
     ("analyzer.cli",),
 ]
 
-# What a floor alone does not forbid: the module on the left never imports the one on the right.
-STRANGERS = [
+# Imports that the order of the layers allows: the module on the left must never import the one on the right.
+FORBIDDEN = [
     ("analyzer.frames.*", "dissectors.*"),
     ("analyzer.segments.*", "dissectors.*"),
-    ("analyzer.streams.*", "dissectors.*"),  # bytes in order, of whatever protocol
+    ("analyzer.streams.*", "dissectors.*"),  # bytes in order, of any protocol
     ("analyzer.rules.*", "analyzer.streams.*"),  # rules judge exchanges
     ("analyzer.rules.*", "analyzer.connections.*"),
     ("analyzer.rules.*", "analyzer.frames.*"),
-    ("analyzer.reports.*", "analyzer.rules.?*"),  # rules are data to writers
+    ("analyzer.reports.*", "analyzer.rules.?*"),  # for writers, rules are data
     ("analyzer.reports.*", "analyzer.exchanges.conversation*"),
     ("analyzer.reports.*", "analyzer.audit"),
-    ("analyzer.parallel.*", "analyzer.live.*"),  # ways to run it know nothing of each other
+    ("analyzer.parallel.*", "analyzer.live.*"),  # ways to run an audit do not import each other
     ("analyzer.live.*", "analyzer.commands.*"),
 ]
 
@@ -80,14 +80,14 @@ def matches(module: str, pattern: str) -> bool:
     return fnmatchcase(module, pattern) or (pattern.endswith(".*") and module == pattern[:-2])
 
 
-def floor(module: str) -> int:
-    found = [number for number, names in enumerate(FLOORS) if any(matches(module, name) for name in names)]
-    assert len(found) == 1, f"{module} is on {len(found)} floors: give it one in FLOORS"
+def layer(module: str) -> int:
+    found = [number for number, names in enumerate(LAYERS) if any(matches(module, name) for name in names)]
+    assert len(found) == 1, f"{module} is in {len(found)} layers: it needs one row of LAYERS"
     return found[0]
 
 
 def sources() -> dict[str, Path]:
-    """Modules by name without the leading ``smtpwire.``; packages by the name of the package."""
+    """Return the file of each module, by its name without ``smtpwire.``; a package has the name of its directory."""
     found = {}
     for top in ("analyzer", "dissectors"):
         for path in sorted((ROOT / top).rglob("*.py")):
@@ -97,7 +97,7 @@ def sources() -> dict[str, Path]:
 
 
 def imports(module: str, path: Path, known: set[str]) -> set[str]:
-    """What ``module`` imports of ours, under TYPE_CHECKING and inside functions too."""
+    """Return the modules of this project that ``module`` imports, also under TYPE_CHECKING and inside functions."""
     package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
     found = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -121,23 +121,23 @@ def graph() -> dict[str, set[str]]:
     return {module: imports(module, path, known) for module, path in modules.items()}
 
 
-def test_every_module_is_on_one_floor() -> None:
+def test_every_module_is_in_one_layer() -> None:
     modules = sources()
     assert len(modules) > 20
     for module in modules:
-        floor(module)
+        layer(module)
 
 
-def test_the_floors_name_no_module_that_is_gone() -> None:
+def test_every_name_in_the_layers_matches_a_module() -> None:
     modules = {*sources(), "_version", "_lazy"}
-    gone = [name for names in FLOORS for name in names if not any(matches(module, name) for module in modules)]
-    assert not gone
+    unmatched = [name for names in LAYERS for name in names if not any(matches(module, name) for module in modules)]
+    assert not unmatched
 
 
 def test_imports_go_down() -> None:
     edges = [(module, other) for module, others in graph().items() for other in others]
     assert len(edges) > 40
-    upward = [f"{module} imports {other}" for module, other in edges if floor(other) > floor(module)]
+    upward = [f"{module} imports {other}" for module, other in edges if layer(other) > layer(module)]
     assert not upward
 
 
@@ -148,17 +148,17 @@ def test_imports_make_no_cycle() -> None:
         pytest.fail(" imports ".join(error.args[1]))
 
 
-@pytest.mark.parametrize(("pattern", "stranger"), STRANGERS)
-def test_strangers_stay_strangers(pattern: str, stranger: str) -> None:
-    graphed = graph()
-    assert any(matches(module, pattern) for module in graphed)
-    met = [
+@pytest.mark.parametrize(("pattern", "forbidden"), FORBIDDEN)
+def test_forbidden_imports_do_not_exist(pattern: str, forbidden: str) -> None:
+    edges = graph()
+    assert any(matches(module, pattern) for module in edges)
+    found = [
         f"{module} imports {other}"
-        for module, others in graphed.items()
+        for module, others in edges.items()
         for other in others
-        if matches(module, pattern) and matches(other, stranger)
+        if matches(module, pattern) and matches(other, forbidden)
     ]
-    assert not met
+    assert not found
 
 
 def test_the_test_sees_an_upward_import(tmp_path: Path) -> None:
@@ -166,22 +166,22 @@ def test_the_test_sees_an_upward_import(tmp_path: Path) -> None:
     planted.write_text("def f():\n    from ..analyzer.cli import main\n", "utf-8")
     (other,) = imports("dissectors.printable", planted, {"analyzer.cli"})
     assert other == "analyzer.cli"
-    assert floor(other) > floor("dissectors.printable")
+    assert layer(other) > layer("dissectors.printable")
 
 
 def loaded_by(statement: str) -> set[str]:
-    """Top-level packages, and modules of Scapy, that a fresh interpreter has loaded after ``statement``."""
+    """Return the top-level packages, and the modules of Scapy, that a new interpreter loads for ``statement``."""
     code = f"import sys; before = set(sys.modules); {statement}; print(*set(sys.modules) - before)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     return {name for name in out.split() if "." not in name or name.startswith("scapy.")}
 
 
-def test_importing_smtpwire_costs_nothing() -> None:
+def test_importing_smtpwire_loads_no_dependency() -> None:
     loaded = loaded_by("import smtpwire; assert smtpwire.__version__")
     assert "smtpwire" in loaded
     assert not loaded & {"scapy", "construct", "rich", "msgspec", "typer"}
 
 
-def test_the_public_names_are_there_when_asked_for() -> None:
+def test_the_public_names_can_be_imported() -> None:
     code = "import smtpwire; [getattr(smtpwire, name) for name in smtpwire.__all__]; from smtpwire import audit"
     assert "scapy.all" not in loaded_by(code)

@@ -1,6 +1,6 @@
-"""What README.md and samples/README.md show is what happens: commands are run, output is compared, Python is executed.
+"""The examples in README.md are correct: commands run, their output is compared, Python code is executed.
 
-A line ``...`` stands for any lines. ``python tests/test_readme.py`` writes the output of today into README.md.
+A line ``...`` matches any lines. ``python tests/test_readme.py`` writes the current output into README.md.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def blocks(language: str) -> list[str]:
 
 
 def shown(block: str) -> list[tuple[str, str]]:
-    """Commands of a console block, each with the output that is shown below it."""
+    """Return the commands of a console block, each with the output that is shown below it."""
     parts = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)
-    assert not parts[0], "a console block begins with a command"
+    assert not parts[0], "a console block must start with a command"
     return list(zip(parts[1::2], parts[2::2], strict=True))
 
 
@@ -51,7 +51,7 @@ def same(expected: str, got: str) -> bool:
 COMMANDS = [pair for block in blocks("console") for pair in shown(block)]
 
 
-def test_there_is_something_to_run() -> None:
+def test_the_page_has_examples() -> None:
     assert len(COMMANDS) > 4
     assert blocks("python")
     assert any(command == "smtpwire demo" for command, _ in COMMANDS)
@@ -72,7 +72,7 @@ def test_the_python_runs(code: str) -> None:
     assert run.stdout
 
 
-def test_files_that_are_linked_to_exist() -> None:
+def test_linked_files_exist() -> None:
     for name in ("README.md", "CONTRIBUTING.md", "samples/README.md"):
         text = (ROOT / name).read_text("utf-8")
         for target in re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", text):
@@ -80,7 +80,7 @@ def test_files_that_are_linked_to_exist() -> None:
 
 
 def main() -> None:
-    """Bring the shown output up to date, but for blocks that leave something out."""
+    """Update the shown output, except where ``...`` replaces a part of it."""
 
     def updated(command: str, old: str) -> str:
         return f"$ {command}\n{old if '...' in old.splitlines() else output_of(command)}"

@@ -17,8 +17,7 @@ DEMO = Path(str(resources.files("smtpwire.samples") / "demo.pcap"))
 TUTORIAL = Path(__file__).parents[2] / "docs" / "plugins.md"
 
 GOOD = '''
-from smtpwire.analyzer.rules import Evidence, OnExchange, rule
-from smtpwire.analyzer.exchanges.state_table import Act
+from smtpwire.plugin import Act, Evidence, OnExchange, rule
 
 @rule("XAA001", "xaa-quit", "info", "client", "house rules", on=OnExchange(acts=frozenset({Act.QUIT})))
 def quits(x, talk):
@@ -133,7 +132,7 @@ def test_the_tutorial_works(tmp_path: Path) -> None:
     assert set(rules_found(run)) == {"XAC001"}
     assert "MAIL accepted without a login." in smtpwire(tmp_path, "rule", "XAC001").stdout
     ran = subprocess.run(
-        [sys.executable, "-c", use + "from smtpwire.analyzer.rules import RULES; print(*RULES)"],
+        [sys.executable, "-c", use + "from smtpwire import RULES; print(*RULES)"],
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,

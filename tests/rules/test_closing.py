@@ -78,7 +78,7 @@ def test_content_cut_off(end: str) -> None:
     ("script", "how", "what"),
     [
         ([*hello(), ("GC", "100"), *BYE], {}, "100 bytes of the client are missing"),
-        (lines("C NOOP", "S 250 ok"), {"midstream": True}, "begins in mid-connection"),
+        (lines("C NOOP", "S 250 ok"), {"midstream": True}, "starts in the middle of the connection"),
         (lines("C EHLO c.example", "C QUIT"), {"onesided": True}, "only the client's direction"),
         (lines("S 220 mx.example", "S 221 bye"), {"onesided": True}, "only the server's direction"),
         ([*hello(), *lines("C TURN", "S 250 ok")], {}, "TURN was accepted"),

@@ -65,7 +65,7 @@ def test_a_parameter_needs_its_keyword(parameter: str, keyword: str) -> None:
 def test_several_missing_parameters_are_one_finding() -> None:
     (finding,) = findings(session("", "C MAIL FROM:<a@x.example> RET=HDRS SIZE=1", "S 555 no"), select=("EXT",))
     assert (finding.rule, finding.count, finding.length) == ("EXT502", 2, len("RET=HDRS"))
-    assert finding.message == "MAIL has RET and SIZE, which the server does not offer; the server answered 555."
+    assert finding.message == "MAIL uses RET and SIZE, which the server does not offer; the server answered 555."
 
 
 def test_what_the_capture_lacks_is_nobodys_fault() -> None:
@@ -151,7 +151,7 @@ def test_what_was_sent_counts_and_counts_once() -> None:
     assert rules([*hello(f"SIZE {size}"), *envelope(), *data]) == []
     (finding,) = findings([*hello(f"SIZE {size - 1}"), *envelope(), *data], select=("EXT",))
     assert finding.message == (
-        f"The message has {size} octets, but the server takes {size - 1} at most; the server answered 552."
+        f"The message has {size} octets, but the server accepts at most {size - 1}; the server answered 552."
     )
     assert rules([*hello(f"SIZE {size - 1}"), *envelope(f"SIZE={size}"), *data]) == ["EXT506"]
     chunks = [("C", "BDAT 6\r\nabc\r\n\n"), ("S", "250 ok\r\n"), ("C", "BDAT 5 LAST\r\nabc\r\n"), ("S", "552 no\r\n")]

@@ -30,7 +30,7 @@ def mail(octets: int) -> str:
 def test_extensions_make_the_line_of_mail_longer(keywords: tuple[str, ...], most: int) -> None:
     assert rules([*hello(*keywords), *lines(mail(most), "S 555 no")]) == []
     (finding,) = findings([*hello(*keywords), *lines(mail(most + 1), "S 500 no")], select=MINE)
-    assert finding.message == f"The command line has {most + 1} octets; here {most} are allowed."
+    assert finding.message == f"The command line has {most + 1} octets; at most {most} are allowed here."
 
 
 def test_the_line_of_another_command() -> None:

@@ -58,7 +58,7 @@ def test_receivers_that_agree_are_no_news() -> None:
 def test_a_difference_names_who_reads_what() -> None:
     said = described([Copy(10, b"RSET\r\n"), Copy(10, b"\x1bUIT\r\n")], 10)
     assert said == (
-        "Kinds of receivers differ in what they read. first and BSD and Windows: RSET\\x0d\\x0a; "
+        "Receivers differ in what they read. first and BSD and Windows: RSET\\x0d\\x0a; "
         "last and Linux: \\x1bUIT\\x0d\\x0a."
     )
 

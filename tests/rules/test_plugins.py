@@ -68,9 +68,9 @@ def test_its_rules_are_rules_like_any_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("raise RuntimeError('no\\nluck')", "plugin left out: house of bad: RuntimeError: no luck"),
-        ("import sys; sys.exit(3)", "plugin left out: house of bad: SystemExit: 3"),
-        ("def (:", "plugin left out: house of bad: SyntaxError"),
+        ("raise RuntimeError('no\\nluck')", "plugin skipped: house of bad: RuntimeError: no luck"),
+        ("import sys; sys.exit(3)", "plugin skipped: house of bad: SystemExit: 3"),
+        ("def (:", "plugin skipped: house of bad: SyntaxError"),
         (GOOD.replace("XAA001", "SEQ101"), "ValueError: SEQ101 xaa-quit: the id or the name is taken"),
         (GOOD.replace("xaa-quit", "nested-mail"), "ValueError: XAA001 nested-mail: the id or the name is taken"),
         (GOOD.replace('"""QUIT seen."""', ""), "XAA001 has no docstring"),
@@ -81,7 +81,7 @@ def test_a_broken_plugin_is_named_and_left_out_whole(tmp_path: Path, code: str, 
     install(tmp_path, "bad", code)
     run = smtpwire(tmp_path, "audit", DEMO, "--format", "json")
     (line,) = run.stderr.splitlines()
-    assert line.startswith("smtpwire: plugin left out: house of bad: ")
+    assert line.startswith("smtpwire: plugin skipped: house of bad: ")
     assert said in line
     assert "XAA001" not in rules_found(run)
     assert rules_found(run)["SEQ101"] == 1
@@ -92,7 +92,7 @@ def test_a_broken_plugin_is_named_and_left_out_whole(tmp_path: Path, code: str, 
     ("body", "said"),
     [
         ("yield Evidence(x.nothing)", "AttributeError"),
-        ("yield 'a finding'", "TypeError: it gave str, not Evidence"),
+        ("yield 'a finding'", "TypeError: it returned str, not Evidence"),
         ("return 5", "TypeError"),
     ],
 )
@@ -100,7 +100,7 @@ def test_a_rule_that_fails_is_not_asked_again(tmp_path: Path, body: str, said: s
     install(tmp_path, "bad", GOOD.replace('yield Evidence("There was a QUIT.")', body))
     run = smtpwire(tmp_path, "audit", DEMO, "--format", "json")
     (line,) = run.stderr.splitlines()
-    assert line.startswith("smtpwire: rule left out from here on: XAA001 xaa-quit (house of bad): ")
+    assert line.startswith("smtpwire: rule disabled: XAA001 xaa-quit (house of bad): ")
     assert said in line
     assert "XAA001" not in rules_found(run)
     assert rules_found(run)["SEQ101"] == 1

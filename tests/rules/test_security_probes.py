@@ -110,7 +110,7 @@ def test_a_search_for_addresses() -> None:
 
 def test_how_many_are_a_search_can_be_set() -> None:
     connection = play([*hello(), *vrfy(3)], limits=replace(DEFAULT_LIMITS, harvest_probes=3))
-    assert one(connection, "SEC620").message == "The client looks for addresses: VRFY or EXPN, 3 of them so far."
+    assert one(connection, "SEC620").message == "The client probes for valid addresses: VRFY or EXPN, 3 of them so far."
 
 
 LOGGED_IN = lines("C AUTH CRAM-MD5", "S 334 PDFAbXg+", "C dXNlcg==", "S 235 ok")

@@ -48,7 +48,7 @@ def test_a_look_alike_of_the_end_has_its_place_and_name(name: str, *, whole: boo
     connection = play(script, cut=None if whole else by_byte)
     assert security(connection) == ["SEC612"]
     finding = one(connection, "SEC612")
-    assert finding.message == f"{name} stands in the mail data; nothing shows that the server took it for the end."
+    assert finding.message == f"The mail data contains {name}; nothing shows that the server treated it as the end."
     sent = "".join(text for who, text in script if who == "C" and isinstance(text, str))
     assert sent[finding.offset :].startswith(FORMS[name])
     assert finding.length == len(FORMS[name])
@@ -101,16 +101,16 @@ def test_a_server_that_answers_more_than_was_due_obeyed() -> None:
     assert security(connection) == ["SEC612", "SEC614", "SEC615"]
     finding = one(connection, "SEC615")
     assert (finding.side, finding.evidence) == ("server", "250 sender ok")
-    assert finding.message.startswith("The server gave 4 replies more than was due")
-    assert one(connection, "SEC612").message.endswith("the server took it for the end of the mail data.")
-    assert one(connection, "SEC614").message.endswith("the server obeyed them.")
+    assert finding.message.startswith("The server sent 4 replies more than expected")
+    assert one(connection, "SEC612").message.endswith("the server treated it as the end of the mail data.")
+    assert one(connection, "SEC614").message.endswith("the server executed them.")
 
 
 def test_a_server_that_answers_before_the_end_came() -> None:
     script = [*BEFORE, ("C", MESSAGE + "x\r\n.\n"), *lines("S 250 queued"), *QUIT]
     connection = play(script)
     assert security(connection) == ["SEC612", "SEC615"]
-    assert "though <CR><LF>.<CR><LF> had not come" in one(connection, "SEC615").message
+    assert "before <CR><LF>.<CR><LF> arrived" in one(connection, "SEC615").message
 
 
 def test_a_second_reply_without_a_look_alike_is_not_smuggling() -> None:
@@ -127,7 +127,7 @@ def test_a_look_alike_that_nobody_answered() -> None:
 def test_a_command_inside_a_command(newline: str) -> None:
     script = [*hello(), ("C", f"NOOP x{newline}RSET\r\n"), *lines("S 501 no")]
     finding = one(play(script), "SEC617")
-    assert finding.message.startswith(f"RSET stands behind a bare {'CR' if newline == chr(13) else 'LF'} inside")
+    assert finding.message.startswith(f"RSET follows a bare {'CR' if newline == chr(13) else 'LF'} inside")
     assert finding.offset == len("EHLO client.example\r\nNOOP x")
 
 

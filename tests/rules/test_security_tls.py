@@ -42,7 +42,7 @@ def test_bytes_behind_starttls_are_an_injection() -> None:
     connection = play([*OFFER, injected, *lines("S 220 go"), ("C", CLIENT_TLS), ("S", SERVER_TLS)])
     finding = one(connection, "SEC601")
     assert (finding.severity, finding.side, finding.evidence) == ("error", "path", "RSET")
-    assert finding.message.startswith("12 bytes stood behind STARTTLS")
+    assert finding.message.startswith("12 bytes followed STARTTLS")
     assert finding.offset == len("EHLO client.example\r\nSTARTTLS\r\n")
     assert not [f for f in connection.findings if f.rule in {"EXT504", "EXT505"}]
 

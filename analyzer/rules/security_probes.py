@@ -45,7 +45,7 @@ def bdat_size_overflow(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """BDAT size that overflows integers.
 
     No message has so many octets. A server that computes with such a size in an integer with too few bits may read or
-    write outside its buffer. Fix the client: send the real size of the chunk. Servers must refuse such a size.
+    write outside its buffer. Fix the client: send the real size of the chunk. A server should refuse such a size.
     """
     size = 0 if x.command is None else x.command.chunk_size or 0
     digits = x.raw.split()[1].lstrip(b"0") if len(x.raw.split()) > 1 else b""
@@ -246,7 +246,7 @@ def command_overflow_attempt(x: Exchange, talk: Conversation) -> Iterator[Eviden
     """Command line far beyond the length limit.
 
     A command line has at most 512 octets, including CRLF, and somewhat more with some extensions. A line that is many
-    times longer may be an attempt to overflow a buffer. Fix the client: shorten the line. Servers must discard the
+    times longer may be an attempt to overflow a buffer. Fix the client: shorten the line. A server should discard the
     excess bytes and answer 500.
     """
     if x.act is Act.ANSWER or x.command is None:

@@ -129,7 +129,7 @@ def rcpt_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def data_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """DATA, BDAT or BURL without an open transaction.
 
-    Mail data belongs to a transaction with a reverse-path and at least one recipient. Without MAIL the server must
+    Mail data belongs to a transaction with a reverse-path and at least one recipient. Without MAIL the server should
     answer 503. Fix the client: send MAIL and RCPT first.
     """
     if served(x):
@@ -153,7 +153,7 @@ def data_without_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence
     """DATA, BDAT or BURL although no recipient was accepted.
 
     The client had seen that the server refused every RCPT, or it had sent none, and still sent the mail data command.
-    The server must answer 503 or 554. In one pipelined group with RCPT the command is allowed, because the client
+    The server should answer 503 or 554. In one pipelined group with RCPT the command is allowed, because the client
     cannot know the replies yet (RFC 2920 §3.1). Fix the client: send RSET or QUIT if no recipient was accepted.
     """
     if x.behind is not None:
@@ -300,7 +300,7 @@ def command_after_quit(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def tls_inside_tls(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """STARTTLS while TLS is already active.
 
-    Inside TLS a server does not offer STARTTLS, and a client must not send it. The server must answer 503. Fix the
+    Inside TLS a server does not offer STARTTLS, and a client must not send it. The server should answer 503. Fix the
     client: send STARTTLS only once.
     """
     yield Evidence(f"STARTTLS was sent inside TLS; {_answer(x)}.")

@@ -91,7 +91,7 @@ def many(reply: str, *keywords: str, accepted: int = 1) -> Script:
     return [*hello(*keywords), *envelope(), *lines(*more, "C RCPT TO:<c@mx.example>", f"S {reply}")]
 
 
-def test_a_server_takes_a_hundred_recipients() -> None:
+def test_a_server_must_accept_a_hundred_recipients() -> None:
     (finding,) = findings(many("452 4.5.3 too many", accepted=12), select=MINE)
     assert (finding.rule, finding.side) == ("LEN005", "server")
     assert "accepted 12" in finding.message

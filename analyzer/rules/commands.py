@@ -304,19 +304,24 @@ def stray_whitespace(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def bad_address_literal(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Malformed address literal.
 
-    In brackets stands an IPv4 address of four numbers up to 255, or IPv6: and an address, or another registered tag
-    with a colon. An IPv6 address without its tag is the usual mistake.
+    The brackets must contain an IPv4 address (four numbers up to 255), IPv6: and an IPv6 address, or another registered
+    tag and a colon. The most common error is an IPv6 address without its tag. Fix the client: write the address in one
+    of these forms.
     """
     for d in _deviations(x, DeviationKind.BAD_ADDRESS_LITERAL):
-        yield _at(x, d, f"{_part(x, d)} is no valid address literal.")
+        yield _at(
+            x,
+            d,
+            f"{_part(x, d)} is not a valid address literal; it must have the form [192.0.2.1] or [IPv6:2001:db8::1].",
+        )
 
 
 @rule("CMD318", "empty-command", "warning", "client", "RFC 5321 §4.1.1, §2.4", on=_MALFORMED)
 def empty_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Empty command line.
 
-    Each line in command position begins with a verb. An empty one mostly follows a chunk whose octets were counted
-    wrongly; the reply is 500.
+    Where a command is expected, each line must start with a verb. Most empty lines follow a chunk with a wrong number
+    of octets. The server should answer 500. Fix the client: count the octets of the chunk, and send no empty lines.
     """
     for d in _deviations(x, DeviationKind.EMPTY_COMMAND):
-        yield _at(x, d, "An empty line was sent where a command was due.")
+        yield _at(x, d, "The client sent an empty line in place of a command.")

@@ -88,7 +88,7 @@ def eight_bit_in_header(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     field = line_at(content.header, first.start()) if first else ""
     yield _spot(
         f"The message header contains bytes above 127{times(spot.count)}, "
-        "but the transaction is not declared SMTPUTF8.",
+        "but the transaction does not declare SMTPUTF8.",
         spot,
         field,
     )

@@ -136,8 +136,8 @@ def spurious_503(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """503 to a command that was in order.
 
     The dialogue shows that the command was in order. Either the server lost track of the session, or it has another
-    reason (policy, a missing login) and hides it behind the code for a bad sequence of commands. Fix the server: use
-    503 only for commands out of order.
+    reason (policy, a missing login) and does not use the code for that reason. Fix the server: use 503 only for
+    commands out of order.
     """
     if x.command is None or x.act is Act.FREE or x.act is Act.RSET or not _in_order(x, talk):
         return

@@ -130,7 +130,7 @@ def address_enumeration(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     yield Evidence(f"The client probes for valid addresses: {talk.watch.harvest} so far.")
 
 
-def _route(x: Exchange) -> str | None:
+def _routed_local_part(x: Exchange) -> str | None:
     """The local-part if it is written as an address to be relayed, else None."""
     path = None if x.command is None else x.command.path
     if path is None or path.local is None:
@@ -141,7 +141,7 @@ def _route(x: Exchange) -> str | None:
     return None
 
 
-def _stranger(x: Exchange) -> bool:
+def _is_unauthenticated(x: Exchange) -> bool:
     """Whether the session is known to be unauthenticated."""
     return x.before is not None and x.before.sure and not x.before.hello.authenticated
 
@@ -161,8 +161,8 @@ def relay_probe_address(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     The local-part names another host (user%host, host!user, "user@host"). Old gateways used this form for routing.
     Today it is used to search for open relays. Fix the client: send the plain address.
     """
-    local = _route(x)
-    if local is not None and _stranger(x):
+    local = _routed_local_part(x)
+    if local is not None and _is_unauthenticated(x):
         yield Evidence(f"The local-part {local} names another host, as in a test for open relays.")
 
 
@@ -182,11 +182,11 @@ def relay_probe_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     an open relay, but no proof: the address may be a local one in the same form. Fix the server: refuse such
     recipients.
     """
-    if not 250 <= x.code < 260 or not _stranger(x):
+    if not 250 <= x.code < 260 or not _is_unauthenticated(x):
         return
     path = None if x.command is None else x.command.path
     routed = path is not None and bool(path.route)
-    if routed or _route(x) is not None:
+    if routed or _routed_local_part(x) is not None:
         form = "a source route" if routed else "a local-part that names another host"
         yield Evidence(
             f"The server accepted a recipient with {form} ({x.code}) from a client that had not authenticated; "
@@ -210,7 +210,7 @@ def turn_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     TURN asks the server to swap roles and to send the mail that it stores for the domain that the client claims to be.
     Without authentication this diverts mail. ETRN and ATRN have replaced it. Fix the client: use one of them.
     """
-    if _stranger(x):
+    if _is_unauthenticated(x):
         answer = f"the server answered {x.code}" if x.reply is not None else "the capture contains no reply"
         yield Evidence(f"TURN was sent without authentication; {answer}.")
 
@@ -230,7 +230,7 @@ def turn_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     The server now sends the mail that it stores to a client with an unknown identity. Client and server swap roles, so
     decoding ends here. Fix the server: refuse TURN.
     """
-    if x.code == 250 and _stranger(x):
+    if x.code == 250 and _is_unauthenticated(x):
         yield Evidence("The server accepted TURN from a client that had not authenticated.", reply=True, caused_by=(x,))
 
 

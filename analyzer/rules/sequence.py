@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
 
-__all__ = ["TURNED_AWAY", "ended_by_last", "served", "verb_of"]
+__all__ = ["TURNED_AWAY", "ended_by_last", "order_is_judged", "verb_of"]
 
 
 def _breaks(*ids: str) -> OnExchange:
@@ -65,7 +65,7 @@ def ended_by_last(x: Exchange) -> bool:
     return content is not None and content.complete
 
 
-def served(x: Exchange) -> bool:
+def order_is_judged(x: Exchange) -> bool:
     """Whether the order of commands is judged: after a greeting of 554 or 521 neither side is at fault."""
     return x.before is None or x.before.phase not in TURNED_AWAY
 
@@ -78,7 +78,7 @@ def mail_before_hello(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     TLS handshake the session starts again from the beginning, and the client must repeat EHLO (RFC 3207 §4.2). The
     server must answer 503. Fix the client: send EHLO first, and again after STARTTLS.
     """
-    if not served(x) or (talk.watch.tls_lacking and x.accepted):
+    if not order_is_judged(x) or (talk.watch.tls_lacking and x.accepted):
         return  # no handshake followed the 220 to STARTTLS, so the server still knows its EHLO
     refused = talk.session.causes.hello
     why = ""
@@ -117,7 +117,7 @@ def rcpt_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     refused, if the client could already see the refusal, and after the end of a transaction. The server must answer
     503. Fix the client: send RCPT only after an accepted MAIL.
     """
-    if served(x):
+    if order_is_judged(x):
         refused = talk.session.causes.mail
         yield Evidence(
             f"RCPT was sent without an open transaction; {_answer(x)}.{_because(refused, 'MAIL')}",
@@ -132,7 +132,7 @@ def data_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     Mail data belongs to a transaction with a reverse-path and at least one recipient. Without MAIL the server should
     answer 503. Fix the client: send MAIL and RCPT first.
     """
-    if served(x):
+    if order_is_judged(x):
         refused = talk.session.causes.mail
         yield Evidence(
             f"{verb_of(x)} was sent without an open transaction; {_answer(x)}.{_because(refused, 'MAIL')}",

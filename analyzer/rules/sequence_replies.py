@@ -11,7 +11,7 @@ from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act, Phase
 from .line_faults import at_fault
 from .registry import Evidence, OnExchange, rule
-from .sequence import TURNED_AWAY, ended_by_last, served, verb_of
+from .sequence import TURNED_AWAY, ended_by_last, order_is_judged, verb_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ _ORDER = frozenset(
 def _out_of_order(x: Exchange) -> bool:
     """Whether the command was out of order for the client and for the server. In a pipelined group after a refused
     command it may be out of order for the client only."""
-    return x.breaks in _ORDER and x.server_breaks is not None and served(x) and not ended_by_last(x)
+    return x.breaks in _ORDER and x.server_breaks is not None and order_is_judged(x) and not ended_by_last(x)
 
 
 _ORDER_TRIGGER = OnExchange(marks=Mark.CLIENT_ORDER, breaks=_ORDER)

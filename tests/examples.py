@@ -1,4 +1,5 @@
-"""Plays the scripts of analyzer/rules/examples.toml as TCP segments; examples.py says how they are written."""
+"""Plays the scripts of analyzer/rules/examples.toml as TCP segments; analyzer/rules/examples.py describes their
+format."""
 
 from __future__ import annotations
 
@@ -46,8 +47,8 @@ def unfolded(entry: str) -> list[str]:
     return [line] * int(times) if times.isdigit() else [entry]
 
 
-class Overheard(Tracker):
-    """A tracker whose conversations can be told that TLS has begun, as who decrypts it would."""
+class DecryptingTracker(Tracker):
+    """A tracker that can report the start of TLS to its conversations, as a program that decrypts it would."""
 
     talk: Conversation | None = None
 
@@ -60,7 +61,7 @@ class Overheard(Tracker):
 class Player:
     """Sends the lines of a script between two hosts; each ``again`` is another connection."""
 
-    def __init__(self, tracker: Overheard, port: int) -> None:
+    def __init__(self, tracker: DecryptingTracker, port: int) -> None:
         self.tracker = tracker
         self.port = port
         self.time_ns = START
@@ -103,7 +104,7 @@ class Player:
                 self.line(*line.groups())
                 following = LINE.fullmatch(lines[number + 1]) if number + 1 < len(lines) else None
                 if following is None or following[1] != line[1]:
-                    self.send("S" if line[1] == "C" else "C", ACK)  # all of it arrived before the answer
+                    self.send("S" if line[1] == "C" else "C", ACK)  # everything arrived before the reply
             elif word in {"FC", "FS", "RC", "RS"}:
                 self.send(word[1], FLAGS[word[0]])
             elif word in {"GC", "GS"}:
@@ -120,8 +121,8 @@ class Player:
 
 
 def played(script: Iterable[str], *, profile: str | None, port: int) -> list[model.Connection]:
-    """The audited connections of ``script``, all rules on."""
-    tracker = Overheard(RuleBook(Options().rules(), DEFAULT_LIMITS), profile=profile, learn=False)
+    """The audited connections of ``script``, with all rules."""
+    tracker = DecryptingTracker(RuleBook(Options().rules(), DEFAULT_LIMITS), profile=profile, learn=False)
     player = Player(tracker, port)
     player.play(script)
     tracker.close()

@@ -1,16 +1,16 @@
 """Dialogues written as scripts, played to the tracker as TCP segments or to a conversation as bytes.
 
-A script is a list of (who, what) in the order in which it happened. Each entry had arrived before the next was sent, so
-several lines in one client entry are pipelined::
+A script is a list of (who, what) in the order of events. Each entry arrives before the next one is sent, so several
+lines in one client entry are pipelined::
 
     script = [("S", "220 mx ESMTP\\r\\n"), ("C", "QUIT\\r\\n"), ("S", "221 bye\\r\\n"), ("FS", "")]
     assert rules(script) == []
     assert rules([*hello("PIPELINING"), *lines("C NOOP", "S 250 ok")]) == []
 
-``who`` is ``C`` or ``S`` for bytes of the client or the server (text stands for latin-1), ``GC`` or ``GS`` with the
-decimal number of bytes that the capture lacks of it, ``FC``, ``FS``, ``RC``, ``RS`` for its FIN or RST, and ``TLS``
-where the TLS handshake succeeded and what follows was decrypted: ``talk`` tells the conversation, ``play`` sends
-nothing there, like a capture that was decrypted in place.
+``who`` is ``C`` or ``S`` for bytes of the client or the server (text is encoded as latin-1), ``GC`` or ``GS`` with the
+decimal number of bytes that are missing in the capture, and ``FC``, ``FS``, ``RC``, ``RS`` for a FIN or RST. After
+``TLS`` the lines inside TLS follow, decrypted: ``talk`` reports it to the conversation, ``play`` sends nothing there,
+like a capture that was decrypted before it was saved.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ __all__ = [
 
 Script = Sequence[tuple[str, bytes | str]]
 Cut = Callable[[bytes], Iterable[bytes]]
-"""How the bytes of one entry are divided into segments; without one it goes out in pieces of a usual segment's size."""
+"""How the bytes of one entry are divided into segments; by default into segments of a usual size."""
 
 CLIENT_PORT = 43210
 _SEGMENT_SIZE = 1400
@@ -68,14 +68,14 @@ MESSAGE = (
     "Date: Mon, 2 Nov 2026 10:00:00 +0000\r\nFrom: a@client.example\r\nTo: b@mx.example\r\nSubject: test\r\n"
     "Message-ID: <1@client.example>\r\n\r\nhello\r\n"
 )
-"""A message against which no rule has anything, without the end mark."""
+"""A message in which no rule finds anything, without the end mark."""
 
 
 # -- writing scripts ---------------------------------------------------------------------------------------------------
 
 
 def lines(*entries: str) -> list[tuple[str, bytes | str]]:
-    """Entries such as ``"C QUIT"``: who, a space, and the text, to which CRLF is added."""
+    """Entries such as ``"C QUIT"``: the side, a space, and the text, to which CRLF is added."""
     parts = (entry.partition(" ") for entry in entries)
     return [(who, text + "\r\n" if who in {"C", "S"} else text) for who, _, text in parts]
 
@@ -100,7 +100,7 @@ MAIL = [*envelope(), *lines("C DATA", "S 354 go"), ("C", MESSAGE + ".\r\n"), *li
 """A transaction."""
 
 WHOLE = [*hello("PIPELINING", "SIZE 2000"), *MAIL, *END]
-"""A connection against which no rule has anything."""
+"""A connection in which no rule finds anything."""
 
 WRONG = [*hello(), *lines("C RCPT TO:<b@mx.example>", "S 503 no"), *END]
 """RCPT without MAIL (SEQ103)."""
@@ -136,7 +136,7 @@ def _bytes(text: bytes | str) -> bytes:
 
 
 class Segment(NamedTuple):
-    """What ``Tracker.segment`` takes."""
+    """The arguments of ``Tracker.segment``."""
 
     key: bytes
     seq: int
@@ -149,7 +149,7 @@ class Segment(NamedTuple):
 
 
 class _Wire:
-    """Both ends of one TCP connection; ``sent`` is what a capture of it holds."""
+    """Both ends of one TCP connection; ``sent`` is what its capture contains."""
 
     def __init__(self, port: int, client_port: int, shown: Sequence[str], first: dict[str, int]) -> None:
         keys = flow(CLIENT, SERVER, client_port, port), flow(SERVER, CLIENT, port, client_port)
@@ -184,7 +184,7 @@ def segments(
 ) -> list[Segment]:
     """The script as TCP segments of one connection with handshake, each entry acknowledged by the peer.
 
-    ``onesided``: only the direction of the first entry is captured. ``midstream``: the capture began behind the
+    ``onesided``: only the direction of the first entry is captured. ``midstream``: the capture starts after the
     handshake. ``first``: initial sequence numbers of ``"C"`` and ``"S"``.
     """
     shown = next(who for who, _ in script if who in {"C", "S"}) if onesided else "CS"
@@ -252,7 +252,7 @@ def play(
     select: Sequence[str] = (),
     limits: Limits = DEFAULT_LIMITS,
 ) -> model.Connection:
-    """The script's connection, audited by way of TCP segments. ``select``: rules in force, by default all."""
+    """The script's connection, audited from TCP segments. ``select``: rules in force, by default all."""
     sent = segments(script, port=port, onesided=onesided, midstream=midstream, cut=cut)
     (connection,) = connections(sent, profile=profile, select=select, limits=limits)
     return connection
@@ -324,7 +324,7 @@ def talk(
     return conversation.finish()
 
 
-# -- what came out -----------------------------------------------------------------------------------------------------
+# -- the result --------------------------------------------------------------------------------------------------------
 
 
 def findings(
@@ -337,7 +337,7 @@ def findings(
     cut: Cut | None = None,
     select: Sequence[str] = (),
 ) -> list[model.Finding]:
-    """What the rules say of the script, played as segments."""
+    """The findings for the script, played as segments."""
     return play(
         script, profile=profile, port=port, onesided=onesided, midstream=midstream, cut=cut, select=select
     ).findings

@@ -1,4 +1,4 @@
-"""The rule book: every rule by id, and how a user's selection names them."""
+"""The rule book: all rules by id, and the selection of rules."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ __all__ = [
     "rule",
 ]
 
-_FAMILIES = (  # importing a family declares its rules
+_FAMILIES = (  # the import of a family declares its rules
     sequence,
     sequence_replies,
     octets_lines,
@@ -67,9 +67,9 @@ _FAMILIES = (  # importing a family declares its rules
 
 
 def resolve(selectors: Sequence[str]) -> frozenset[str]:
-    """Ids of all rules that ``selectors`` name: by id, by the beginning of an id (SEQ, BIT2), or by name.
+    """Return the ids of all rules that ``selectors`` name: by id, by the start of an id (SEQ, BIT2), or by name.
 
-    Raises UsageError, with the nearest name there is, for a selector that names none.
+    Raises UsageError, with the nearest known name, for a selector that matches no rule.
     """
     found: set[str] = set()
     for selector in selectors:
@@ -78,7 +78,7 @@ def resolve(selectors: Sequence[str]) -> frozenset[str]:
         if not ids:
             names = [*RULES, *(r.name for r in RULES.values())]
             near = nearest(wanted.upper(), names) or nearest(wanted.lower(), names)
-            hint = f"did you mean {near}?" if near else "give ids (SEQ101), beginnings of ids (SEQ) or names"
+            hint = f"did you mean {near}?" if near else "give ids (SEQ101), starts of ids (SEQ) or names"
             raise UsageError("no such rule", wanted, hint)
         found |= ids
     return frozenset(found)

@@ -1,8 +1,8 @@
 """CMD: the grammar of one command line."""
 
-# The dissector has found what is wrong and where; each rule here says which RFC a kind of deviation breaks and what
-# that means. A line with bare CR or LF in it is judged up to the first of them (`judged` in usage.py), and lines of
-# mail data that were sent as if they were commands (SEQ113) not at all.
+# The dissector finds each deviation and its position. Each rule here reports one kind of deviation with the RFC that it
+# breaks. A line with a bare CR or LF is judged up to the first one (`judged_command` in exchanges/command_marks.py).
+# Lines of mail data that were sent in place of commands (SEQ113) are not judged.
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def _deviations(x: Exchange, kind: DeviationKind) -> Iterator[Deviation]:
 
 
 def _ascii(x: Exchange, kind: DeviationKind) -> Iterator[Deviation]:
-    """As above, without what bytes above 127 bring about: BIT201 and BIT209 speak of them."""
+    """Return the deviations of this kind, without those that bytes above 127 cause; BIT201 and BIT209 report these."""
     for d in _deviations(x, kind):
-        spoilt = x.marks & Mark.EIGHT_BIT and (
+        caused_by_high_bytes = x.marks & Mark.EIGHT_BIT and (
             x.raw.startswith(_BOM)
             or (x.command is not None and not x.command.verb.isascii())
             or not x.raw[d.at : d.at + d.length].isascii()
         )
-        if not spoilt:
+        if not caused_by_high_bytes:
             yield d
 
 
@@ -58,70 +58,76 @@ def _part(x: Exchange, d: Deviation) -> str:
 def unknown_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Verb is neither registered nor an X- command.
 
-    A command is one that an RFC defines, or a private one whose name begins with X. Others are typing errors, probes of
-    another protocol, or the rest of something that the server did not read as the client meant it. The reply is 500.
+    The client sent a verb that no RFC defines and that is not a private one, whose name starts with X. Such lines are
+    typing errors, probes for another protocol, or text that the server did not read in the way the client meant it. The
+    server should answer 500. Fix the client: send only commands of SMTP and of the extensions that the server lists.
     """
     for d in _ascii(x, DeviationKind.UNKNOWN_VERB):
-        yield _at(x, d, f"{_part(x, d)} is no command: it is not registered and does not begin with X.")
+        yield _at(x, d, f"{_part(x, d)} is not a known command: it is not registered and does not start with X.")
 
 
 @rule("CMD302", "bad-hello-argument", "error", "client", "RFC 5321 §4.1.1.1, §4.1.2", on=_MALFORMED)
 def bad_hello_argument(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """EHLO, HELO or LHLO without a valid domain name.
 
-    The hello names the client: by its domain name (labels of letters, digits and inner hyphens, joined by dots) or, if
-    it has none, by its address in brackets. Underscores and a dot at the end are not part of that grammar.
-    Fix the client: give it a proper host name.
+    The argument of EHLO names the client. It must be a domain name (labels of letters, digits and inner hyphens,
+    separated by dots) or, for a client without a name, its address in square brackets. The grammar does not allow
+    underscores or a dot at the end. Fix the client: give it a valid host name.
     """
     for d in _ascii(x, DeviationKind.BAD_HELLO_ARGUMENT):
         if d.length:
             yield _at(x, d, f'{x.name} names the client "{_part(x, d)}", which is not a domain name.')
         else:
-            yield _at(x, d, f"{x.name} was sent without the name of the client.")
+            yield _at(
+                x, d, f"{x.name} was sent without the client's name; it needs a domain name or an address literal."
+            )
 
 
 @rule("CMD304", "malformed-path", "error", "client", "RFC 5321 §4.1.1.2, §4.1.1.3, §4.1.2", on=_MALFORMED)
 def malformed_path(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """MAIL or RCPT path does not follow the grammar.
 
-    A path is a mailbox in angle brackets, local-part@domain; only <> behind FROM: and <Postmaster> behind TO: have no
-    domain. A local-part with other characters than atoms have must be quoted. A submission server may complete an
-    address that lacks its domain (RFC 6409 §4.2); there this is a warning if the server accepted it.
+    A path is a mailbox in angle brackets, local-part@domain. Only <> after FROM: and <Postmaster> after TO: have no
+    domain. A local-part must be quoted if it contains characters that an atom cannot contain. A submission server may
+    complete an address without a domain (RFC 6409 §4.2); there the finding is a warning if the server accepted the
+    address. Fix the client: send complete addresses in angle brackets.
     """
     for d in _ascii(x, DeviationKind.MALFORMED_PATH):
         path = x.raw[d.at : d.at + d.length]
         completed = talk.profile == "submission" and x.accepted and b"@" not in path and path[:1] + path[-1:] == b"<>"
         text = f'"{_part(x, d)}"' if d.length else "An empty path"
-        yield _at(x, d, f"{text} is no valid path for {x.name}.", severity="warning" if completed else None)
+        yield _at(x, d, f"{text} is not a valid path for {x.name}.", severity="warning" if completed else None)
 
 
 @rule("CMD305", "space-around-colon", "error", "client", "RFC 5321 §3.3", on=_MALFORMED)
 def space_around_colon(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Blank before or after the colon in MAIL FROM: or RCPT TO:.
+    """White space before or after the colon in MAIL FROM: or RCPT TO:.
 
-    RFC 5321 names this breach: no space stands on either side of that colon. Many servers let it pass, strict ones
-    answer 501.
+    RFC 5321 names this error explicitly: no space is allowed on either side of the colon. Many servers accept the
+    command, strict ones answer 501. Fix the client: remove the space.
     """
     for d in _deviations(x, DeviationKind.SPACE_AROUND_COLON):
-        yield _at(x, d, f"{x.name} has a blank beside the colon, where none may stand.")
+        yield _at(x, d, f"{x.name} has white space before or after the colon, where none is allowed.")
 
 
 @rule("CMD306", "null-recipient", "error", "client", "RFC 5321 §4.1.1.3, §4.1.2", on=_MALFORMED)
 def null_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """RCPT with an empty path.
 
-    The null path belongs to MAIL, where it says that nobody wants a bounce. A recipient has to be named.
+    The null path <> is only valid in MAIL, where it means that no bounce message should be sent. RCPT must name a
+    recipient. Fix the client: do not send RCPT without an address.
     """
     for d in _deviations(x, DeviationKind.NULL_RECIPIENT):
-        yield _at(x, d, "RCPT names nobody: the null path <> is no forward-path.")
+        yield _at(x, d, "RCPT has the null path <>, which is not a forward-path; it must name a recipient.")
 
 
 @rule("CMD307", "bad-parameter-syntax", "error", "client", "RFC 5321 §4.1.2", on=_MALFORMED)
 def bad_parameter_syntax(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """MAIL or RCPT parameter does not follow the grammar.
 
-    A parameter is a keyword of letters, digits and hyphens, and perhaps "=" with a value that is not empty and holds no
-    blank, no control character and no other "=". One space stands before each.
+    A parameter is a keyword of letters, digits and hyphens. It may be followed by "=" and a value that is not empty and
+    contains no space, no control character and no other "=". One space comes before each parameter. Fix the client:
+    encode such characters (xtext, RFC 3461 §4) or omit the parameter.
     """
     for d in _ascii(x, DeviationKind.BAD_PARAMETER_SYNTAX):
         yield _at(x, d, f'{x.name} has a malformed parameter: "{_part(x, d)}".')
@@ -139,8 +145,9 @@ def bad_parameter_syntax(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def bad_parameter_value(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Known parameter with an illegal value.
 
-    The RFC of each extension says which values its parameters may have; a server that lists the extension answers 501
-    to another one. Where the server does not list it the parameter itself is wrong (EXT502), not its value.
+    The RFC of each extension defines the values of its parameters. A server that lists the extension answers 501 to any
+    other value. If the server does not list the extension, the parameter itself is wrong (EXT502), not its value. Fix
+    the client: send a value that the RFC of the extension allows.
     """
     keywords = x.state.hello.keywords if x.state is not None and talk.server_seen else None
     for d in _deviations(x, DeviationKind.BAD_PARAMETER_VALUE):
@@ -150,7 +157,7 @@ def bad_parameter_value(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
             yield _at(x, d, f'{x.name} has a parameter with an illegal value: "{quoted(text.strip(b" "))}".')
             return
         command = judged_command(x)
-        for name, given in () if command is None else command.parameters.items():  # the deviation is the first of them
+        for name, given in () if command is None else command.parameters.items():  # the deviation is at the first one
             if keyword_for(name, given) in keywords and not is_legal_value(name.encode("ascii"), given):
                 text = name.encode("ascii") + (b"" if given is None else b"=" + given)
                 yield Evidence(f'{x.name} has a parameter with an illegal value: "{quoted(text)}".')
@@ -161,7 +168,8 @@ def bad_parameter_value(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def duplicate_parameter(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Same parameter twice in one command.
 
-    A parameter is given at most once; with two values nobody can say which of them counts.
+    A parameter may be given only once. With two values it is not defined which one counts. Fix the client: send each
+    parameter once.
     """
     for d in _deviations(x, DeviationKind.DUPLICATE_PARAMETER):
         name = quoted(x.raw[d.at : d.at + d.length].partition(b"=")[0].upper())
@@ -179,7 +187,7 @@ def duplicate_parameter(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def argument_not_allowed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Argument on DATA, RSET, QUIT, TURN or STARTTLS.
 
-    These verbs stand alone on their line. The reply is 501.
+    These commands have no argument. The server should answer 501. Fix the client: send the verb alone on its line.
     """
     for d in _deviations(x, DeviationKind.ARGUMENT_NOT_ALLOWED):
         yield _at(x, d, f'{x.name} takes no argument, but "{_part(x, d)}" follows it.')
@@ -196,13 +204,13 @@ def argument_not_allowed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def argument_missing(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Required argument missing.
 
-    MAIL needs FROM: and a path, RCPT needs TO: and a path; VRFY and EXPN ask for somebody, AUTH names its mechanism,
-    ETRN a node and BURL a URL. The reply is 501.
+    MAIL needs FROM: and a path, and RCPT needs TO: and a path. VRFY and EXPN need a name, AUTH a mechanism, ETRN a node
+    and BURL a URL. The server should answer 501. Fix the client: send the argument.
     """
     for d in _deviations(x, DeviationKind.ARGUMENT_MISSING):
         word = {Act.MAIL: "FROM:", Act.RCPT: "TO:"}.get(x.act)
-        what = "the argument that it needs" if word is None else f"{word} and a path"
-        yield _at(x, d, f"{x.name} lacks {what}.")
+        missing = "its required argument" if word is None else f"{word} and a path"
+        yield _at(x, d, f"{x.name} was sent without {missing}.")
 
 
 @rule(
@@ -217,38 +225,44 @@ def argument_missing(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def source_route(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Source route in a path.
 
-    <@a,@b:user@c> asks for delivery by way of a and b. RFC 821 used that; today clients should not send it, and servers
-    may ignore or refuse it. It also tests relays.
+    A path like <@a,@b:user@c> requests delivery through the hosts a and b. RFC 821 used source routes. Today clients
+    should not send them, and servers may ignore or refuse them. Tests for open relays use them too. Fix the client:
+    send the plain address.
     """
     command = judged_command(x)
     if command is not None and command.path is not None and command.path.route:
         route = quoted(b",".join(b"@" + hop for hop in command.path.route))
-        yield Evidence(f"{x.name} asks for a source route by way of {route}.")
+        yield Evidence(f"The path of {x.name} has a source route through {route}.")
 
 
 @rule("CMD313", "bad-bdat-syntax", "error", "client", "RFC 3030 §2", on=_MALFORMED)
 def bad_bdat_syntax(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """BDAT arguments do not parse.
 
-    BDAT has a decimal number of octets and perhaps the word LAST. Without the number nobody knows where the chunk ends,
-    so a server that continues reads message text as commands.
+    BDAT has a decimal number of octets, optionally followed by the word LAST. Without the number the end of the chunk
+    is unknown, so a server that continues reads message text as commands. Fix the client: send the size of the chunk.
     """
     for d in _deviations(x, DeviationKind.BAD_BDAT_SYNTAX):
         if d.length:
-            yield _at(x, d, f'BDAT has "{_part(x, d)}" where a number of octets, and perhaps LAST, must stand.')
+            yield _at(
+                x,
+                d,
+                f'BDAT has the arguments "{_part(x, d)}"; it needs a number of octets and, for the last chunk, LAST.',
+            )
         else:
-            yield _at(x, d, "BDAT lacks the number of octets that follow it.")
+            yield _at(x, d, "BDAT was sent without the number of octets in the chunk.")
 
 
 @rule("CMD314", "bad-auth-encoding", "error", "client", "RFC 4954 §4", on=_MALFORMED)
 def bad_auth_encoding(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """AUTH initial response or continuation is not base64.
 
-    What the mechanism says travels as base64: whole groups of four characters, padding at the end. The initial response
-    may be "=" instead, and a later line "*" to give up. The reply is 501.
+    The data of the mechanism is encoded in base64: complete groups of four characters, with padding at the end. The
+    initial response may be "=" instead, and a later line may be "*" to cancel. The server should answer 501. Fix the
+    client: encode the response.
     """
     if x.act is Act.ANSWER:
-        if talk.server_seen:  # else it is a guess that a challenge came before
+        if talk.server_seen:  # otherwise it is not certain that a challenge came before
             yield Evidence(f"A line of the AUTH exchange ({x.length} bytes) is not base64.")
         return
     for d in _deviations(x, DeviationKind.BAD_AUTH_ENCODING):
@@ -267,41 +281,47 @@ def bad_auth_encoding(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def obsolete_send_family(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """SEND, SOML or SAML used.
 
-    These delivered to a user's terminal. RFC 5321 keeps their names and advises against them: a client uses MAIL. Where
-    the server lists the verb in its EHLO reply it is mentioned only.
+    These commands delivered messages to a user's terminal. RFC 5321 still lists them but advises against their use. If
+    the server lists the verb in its EHLO reply, the severity is only info. Fix the client: use MAIL.
     """
     listed = x.state is not None and x.state.hello.lists(x.name)
-    yield Evidence(f"{x.name} is obsolete: MAIL opens a transaction.", severity="info" if listed else None)
+    yield Evidence(f"{x.name} is obsolete; the client should use MAIL.", severity="info" if listed else None)
 
 
 @rule("CMD316", "stray-whitespace", "info", "client", "RFC 5321 §4.1.1, §2.4", on=_MALFORMED)
 def stray_whitespace(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Leading, trailing, repeated or TAB white space in a command line.
 
-    The verb begins the line, one space stands between two words, and none before the line end. Servers are told to
-    tolerate blanks at the end; for the others each does as it likes.
+    The verb starts the line, one space separates two words, and no space comes before the line end. Servers should
+    accept spaces at the end of the line; for the other cases the RFC does not say what a server does. Fix the client:
+    send single spaces between words only.
     """
     for d in _deviations(x, DeviationKind.STRAY_WHITESPACE):
-        yield _at(x, d, f"{x.name} has white space where none belongs: {d.detail}.")
+        yield _at(x, d, f"{x.name} has unexpected white space: {d.detail}.")
 
 
 @rule("CMD317", "bad-address-literal", "error", "client", "RFC 5321 §4.1.3", on=_MALFORMED)
 def bad_address_literal(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Malformed address literal.
 
-    In brackets stands an IPv4 address of four numbers up to 255, or IPv6: and an address, or another registered tag
-    with a colon. An IPv6 address without its tag is the usual mistake.
+    The brackets must contain an IPv4 address (four numbers up to 255), IPv6: and an IPv6 address, or another registered
+    tag and a colon. The most common error is an IPv6 address without its tag. Fix the client: write the address in one
+    of these forms.
     """
     for d in _deviations(x, DeviationKind.BAD_ADDRESS_LITERAL):
-        yield _at(x, d, f"{_part(x, d)} is no valid address literal.")
+        yield _at(
+            x,
+            d,
+            f"{_part(x, d)} is not a valid address literal; it must have the form [192.0.2.1] or [IPv6:2001:db8::1].",
+        )
 
 
 @rule("CMD318", "empty-command", "warning", "client", "RFC 5321 §4.1.1, §2.4", on=_MALFORMED)
 def empty_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Empty command line.
 
-    Each line in command position begins with a verb. An empty one mostly follows a chunk whose octets were counted
-    wrongly; the reply is 500.
+    Where a command is expected, each line must start with a verb. Most empty lines follow a chunk with a wrong number
+    of octets. The server should answer 500. Fix the client: count the octets of the chunk, and send no empty lines.
     """
     for d in _deviations(x, DeviationKind.EMPTY_COMMAND):
-        yield _at(x, d, "An empty line was sent where a command was due.")
+        yield _at(x, d, "The client sent an empty line in place of a command.")

@@ -1,4 +1,4 @@
-"""LEN: how long lines, names and lists may be (RFC 5321 §4.5.3.1)."""
+"""LEN: limits for the length of lines and names and for the number of recipients (RFC 5321 §4.5.3.1)."""
 
 from __future__ import annotations
 
@@ -33,15 +33,16 @@ MIN_RECIPIENTS = 100  # RFC 5321 §4.5.3.1.8
 def command_line_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Command line longer than the limit.
 
-    A command line has 512 octets at most, CRLF included. Extensions that the server lists make the lines of MAIL, RCPT
-    and a few others longer, each by what its parameters need. The reply to a longer line is 500.
+    A command line has at most 512 octets, including CRLF. Extensions that the server lists raise the limit for MAIL,
+    RCPT and a few other commands by the length of their parameters. The server should answer 500 to a longer line. Fix
+    the client: shorten the line.
     """
     if x.command is None or x.state is None:
         return
     limit = line_limit(judged_command(x) or x.command, x.state.hello if talk.server_seen else None)
     if x.length > limit:
         least = "at least " if x.marks & Mark.ENDLESS else ""
-        yield Evidence(f"The command line has {least}{x.length} octets; here {limit} are allowed.")
+        yield Evidence(f"The command line has {least}{x.length} octets; at most {limit} are allowed here.")
 
 
 @rule(
@@ -55,23 +56,24 @@ def command_line_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]
 def reply_line_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Reply line longer than 512 octets.
 
-    Each line of a reply has 512 octets at most, code and CRLF included; a server with more to say sends several lines.
+    Each line of a reply has at most 512 octets, including the code and CRLF. Fix the server: send a longer text in
+    several lines.
     """
     reply = x.reply
     if reply is None or reply.code == 334:
         return
-    at = 0
+    start = 0
     for line in reply.raw.split(b"\n"):
-        octets = min(len(line) + 1, len(reply.raw) - at)  # the last may lack its end
+        octets = min(len(line) + 1, len(reply.raw) - start)  # the last one may have no line end
         if octets > MAX_REPLY_LINE:
             yield Evidence(
-                f"A line of the reply has {octets} octets; {MAX_REPLY_LINE} are allowed.",
+                f"A line of the reply has {octets} octets; at most {MAX_REPLY_LINE} are allowed.",
                 reply=True,
-                offset=x.reply_offset + at,
+                offset=x.reply_offset + start,
                 length=octets,
             )
             return
-        at += octets
+        start += octets
 
 
 @rule(
@@ -85,11 +87,12 @@ def reply_line_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def path_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Path, local-part or domain beyond its limit.
 
-    A local-part has 64 octets at most, a domain 255 (64 in RFC 821), a path with its brackets 256. Longer ones may be
-    refused with 501, and some hops will.
+    A local-part has at most 64 octets, a domain 255 (64 in RFC 821), and a path with its brackets 256. A server may
+    refuse a longer one with 501, and a later server may do so even if this one accepts it. Fix the client: use a
+    shorter address.
     """
     for what, octets, limit in too_long(x, talk):
-        yield Evidence(f"The {what} in {x.name} has {octets} octets; {limit} are allowed.")
+        yield Evidence(f"The {what} in {x.name} has {octets} octets; at most {limit} are allowed.")
         return
 
 
@@ -104,8 +107,8 @@ def path_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def early_recipient_limit(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Recipient limit enforced below 100.
 
-    A server must take 100 recipients for one message. This one called the next too many when it had accepted fewer, and
-    had announced no smaller limit (RFC 9422).
+    A server must accept at least 100 recipients for one message. This one refused a recipient as one too many after
+    fewer than 100, and it had not announced a lower limit (RFC 9422). Fix the server: raise the limit.
     """
     transaction = x.transaction
     if transaction is None or not transaction.session_known or not talk.certain:
@@ -114,8 +117,8 @@ def early_recipient_limit(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     before = transaction.accepted
     if before < MIN_RECIPIENTS and (announced is None or announced >= MIN_RECIPIENTS):
         yield Evidence(
-            f"The server called this recipient one too many when it had accepted {before}; it must take"
-            f" {MIN_RECIPIENTS}.",
+            f"The server refused this recipient as one too many after it had accepted {before}; it must accept"
+            f" at least {MIN_RECIPIENTS}.",
             reply=True,
         )
 
@@ -131,14 +134,15 @@ def early_recipient_limit(x: Exchange, talk: Conversation) -> Iterator[Evidence]
 def auth_line_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """AUTH continuation or challenge longer than 12288 octets.
 
-    The RFC sets no bound: it calls 12288 octets enough for the mechanisms there are. A peer whose buffer ends there
-    cannot take more; a server then answers 500. The AUTH command itself is bound like any other command line.
+    RFC 4954 sets no limit; it considers 12288 octets sufficient for the known mechanisms. A peer with a buffer of this
+    size cannot process a longer line, and a server then answers 500. The AUTH command itself has the same limit as any
+    other command line. Fix the sender: shorten the line.
     """
     if x.act is Act.ANSWER and x.length > MAX_AUTH_LINE:
-        yield Evidence(f"A line of the AUTH exchange has {x.length} octets; {MAX_AUTH_LINE} are held to be enough.")
+        yield Evidence(f"A line of the AUTH exchange has {x.length} octets; {MAX_AUTH_LINE} are considered sufficient.")
     if x.reply is not None and x.code == 334 and len(x.reply.raw) > MAX_AUTH_LINE:
         yield Evidence(
-            f"The challenge has {len(x.reply.raw)} octets; {MAX_AUTH_LINE} are held to be enough.",
+            f"The challenge has {len(x.reply.raw)} octets; {MAX_AUTH_LINE} are considered sufficient.",
             reply=True,
             side="server",
             evidence="",

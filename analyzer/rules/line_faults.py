@@ -1,7 +1,7 @@
-"""Whether a command line has a fault of its own, so that a server may refuse it as it likes."""
+"""Whether a command line breaks a rule itself, so that a server may refuse it with any code."""
 
-# Who refuses a line because of its grammar, its bytes or its length may use any code for it: no rule calls such a reply
-# wrong. What counts is what the CMD, BIT and LEN rules and EXT501 to EXT503 would report, selected or not.
+# A server may refuse a line because of its grammar, its bytes or its length with any code, and no rule reports such a
+# reply. The line breaks a rule if the CMD, BIT and LEN rules or EXT501 to EXT503 would report it, selected or not.
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def routed(x: Exchange) -> bool:
 
 
 def too_long(x: Exchange, talk: Conversation) -> Iterator[tuple[str, int, int]]:
-    """What is too long in the path or name, its octets and its limit (RFC 5321 §4.5.3.1.1 to §4.5.3.1.3). Text that is
-    no path, or no name, has no such limit."""
+    """Yield the name of each part of the path or name that is too long, with its octets and its limit (RFC 5321
+    §4.5.3.1.1 to §4.5.3.1.3). Text that is not a path or name has no such limit."""
     command = judged_command(x)
     if command is None or x.length - len(x.end) > len(x.raw):
         return

@@ -1,7 +1,8 @@
 """MSG and LEN003: the form of the message itself (RFC 5322, RFC 2045), as far as the wire shows it."""
 
-# All of these judge a message that was captured whole. The client that sends it may only relay what it was given, so
-# most are warnings. What may be wrong is worked out once for each message (`Content.flaws`); clean ones call no rule.
+# These rules only judge messages that were captured completely. The client may only relay a message that it received,
+# so most of them are warnings. The possible flaws are computed once for each message (`Content.flaws`); a message
+# without flaws calls no rule.
 
 from __future__ import annotations
 
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-_NOT_IN_LMTP = {"lmtp": "off"}  # what is delivered locally was judged when it came in
+_NOT_IN_LMTP = {"lmtp": "off"}  # a message for local delivery was already judged when it arrived
 
 
 def _message(x: Exchange, talk: Conversation) -> Content | None:
-    """The message; None where the octets are none: a BDAT out of order, or one that the server does not know."""
+    """The message; None if the octets are not a message: a BDAT out of order, or one that the server does not know."""
     if x.act is not Act.LAST or x.accepted or x.before is None or not talk.server_seen:
         return x.content
     in_order = x.breaks is None and x.server_breaks is None
@@ -47,7 +48,7 @@ def _line(content: Content, fault: HeaderFault, message: str) -> Evidence:
 
 
 def _begin(content: Content, message: str) -> Evidence:
-    """Evidence at the beginning of the message."""
+    """Evidence at the start of the message."""
     offset, frame, time_ns = content.place_in_header(0)
     return Evidence(message, offset=offset, length=0, frame=frame, time_ns=time_ns, evidence="")
 
@@ -65,8 +66,8 @@ def _begin(content: Content, message: str) -> Evidence:
 def missing_date(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Message without Date field.
 
-    Every message has one Date field, written by who made the message. A submission server may add it (RFC 6409 §8.2),
-    other servers pass on what they got.
+    Every message has exactly one Date field, written by its author. A submission server may add it (RFC 6409 §8.2);
+    other servers pass the message on unchanged. Fix the program that creates the message: add the field.
     """
     content = _message(x, talk)
     if content is not None:
@@ -86,8 +87,8 @@ def missing_date(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def missing_from(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Message without From field.
 
-    Every message has one From field. Without it nobody is named as its author, and programs that sign or check
-    messages have nothing to go by.
+    Every message has exactly one From field. Without it the message has no author, and programs that sign or verify
+    messages cannot do so. Fix the program that creates the message: add the field.
     """
     content = _message(x, talk)
     if content is not None:
@@ -104,10 +105,11 @@ def missing_from(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     severities=_NOT_IN_LMTP,
 )
 def duplicate_field(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Field that may occur once occurs twice.
+    """Header field that may occur only once occurs again.
 
-    Date, From, Sender, Reply-To, To, Cc, Bcc, Message-ID, In-Reply-To, References and Subject stand once at most.
-    Programs differ in which one they show and which one they check, and that has been used to forge authors.
+    Date, From, Sender, Reply-To, To, Cc, Bcc, Message-ID, In-Reply-To, References and Subject may occur only once.
+    Programs differ in which of the fields they display and which they verify, and attackers have used that to forge
+    authors. Fix the program that creates the message: write each of these fields once.
     """
     content = _message(x, talk)
     fault = None if content is None or content.report is None else content.report.repeated
@@ -127,14 +129,15 @@ def duplicate_field(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def malformed_header_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Header line without field name, or with white space before the colon.
 
-    Up to the first empty line, each line is a name, a colon and a value, or continues the one before with white space
-    in front. Often the empty line behind the header was forgotten; an mbox "From " line does not belong there either.
+    Each line before the first empty line must be a name, a colon and a value, or start with white space and continue
+    the previous line. Often the empty line after the header is missing. An mbox "From " line is not a header field
+    either. Fix the program that creates the message: write valid fields, and an empty line after them.
     """
     content = _message(x, talk)
     fault = None if content is None or content.report is None else content.report.malformed
     if content is not None and fault is not None:
         more = "" if fault.times == 1 else f" ({fault.times} such lines)"
-        yield _line(content, fault, f"A line of the message header is no field: {fault.what}{more}.")
+        yield _line(content, fault, f"A line of the message header is not a valid field: {fault.what}{more}.")
 
 
 @rule(
@@ -148,14 +151,15 @@ def malformed_header_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     hides=("MSG701", "MSG702"),
 )
 def empty_message(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """End of data directly after DATA.
+    """Empty message: end of data directly after DATA.
 
-    The message has no byte, not even a header. Where no recipient had been accepted this is what a pipelining client
-    has to send (RFC 2920 §3.1), and not reported.
+    The message has no bytes, not even a header. If no recipient was accepted, a pipelining client has to send such a
+    message (RFC 2920 §3.1), and it is not reported. Fix the client: send a header, or abandon the transaction with
+    RSET.
     """
     content = _message(x, talk)
     if content is not None and x.transaction is not None and x.transaction.accepted:
-        yield _begin(content, "The message is empty: its end was sent right behind DATA or as BDAT 0 LAST.")
+        yield _begin(content, "The message is empty: the end of data came directly after DATA or as BDAT 0 LAST.")
 
 
 @rule(
@@ -169,15 +173,16 @@ def empty_message(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def dot_not_stuffed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Line starts with a single dot that is not the end.
 
-    The client doubles a dot at the beginning of a line, and the receiver takes one away. This client did not, so the
-    dot is lost, and a line that consists of one dot would end the message early.
+    The client must double a dot at the start of a line, and the receiver removes one. This client did not double it, so
+    the dot is lost. A line with a single dot only would end the message early. Fix the client: double a dot at the
+    start of each line.
     """
     content = _message(x, talk)
     spot = None if content is None else content.lone_dot
     if spot is not None:
-        lines = "a line begins" if spot.count == 1 else f"{spot.count} lines begin"
+        lines = "A line of the message starts" if spot.count == 1 else f"{spot.count} lines of the message start"
         yield Evidence(
-            f"In the message {lines} with a dot that was not doubled; the receiver takes it away.",
+            f"{lines} with a dot that was not doubled; the receiver removes it.",
             offset=spot.offset,
             length=1,
             frame=spot.frame,
@@ -197,15 +202,16 @@ def dot_not_stuffed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     severities=_NOT_IN_LMTP,
 )
 def bad_date(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Date field not parsable.
+    """Date field is not valid.
 
-    The date is day, month name, year, time and zone, as in "Mon, 2 Nov 2026 10:00:00 +0000"; years of two digits and
-    named zones are obsolete and still read. The day must exist, and be that day of the week.
+    The date consists of day, month name, year, time and zone, for example "Mon, 2 Nov 2026 10:00:00 +0000". Two-digit
+    years and named zones are obsolete but accepted. The day must exist and match the day of the week. Fix the program
+    that creates the message: write a valid date.
     """
     content = _message(x, talk)
     fault = None if content is None or content.report is None else content.report.bad_date
     if content is not None and fault is not None:
-        yield _line(content, fault, f"The Date field cannot be right: {fault.what}.")
+        yield _line(content, fault, f"The Date field is not valid: {fault.what}.")
 
 
 @rule(
@@ -220,8 +226,9 @@ def bad_date(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def bad_mime_encoding(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Transfer encoding or boundary not decodable.
 
-    Base64 has 64 letters in groups of four, quoted-printable two hexadecimal digits behind each "=", and a multipart a
-    boundary of 1 to 70 characters. Readers guess at anything else, each in its own way, and so do virus scanners.
+    Base64 uses 64 characters in groups of four, quoted-printable has two hexadecimal digits after each "=", and a
+    multipart has a boundary of 1 to 70 characters. Programs decode anything else in different ways, and so do virus
+    scanners. Fix the program that creates the message: encode the body correctly.
     """
     content = _message(x, talk)
     fault = None if content is None else content.encoding_fault
@@ -247,18 +254,18 @@ def bad_mime_encoding(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def text_line_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Message line longer than 1000 octets.
 
-    A line of mail data has 1000 octets at most, CRLF included and without a doubled dot. Servers cut longer ones, which
-    breaks signatures. Fix the client: fold the header, encode the body.
+    A line of mail data has at most 1000 octets, including CRLF and not counting a doubled dot. Servers cut longer
+    lines, which breaks signatures. Fix the client: fold the header, encode the body.
     """
     content, transaction = _message(x, talk), x.transaction
     if content is None or content.long_line is None:
         return
     if content.chunked and transaction is not None and transaction.body == "BINARYMIME":
-        return  # RFC 3030 §3: no lines at all
+        return  # RFC 3030 §3: binary content has no lines
     spot = content.long_line
     lines = "a line" if spot.count == 1 else f"{spot.count} lines"
     yield Evidence(
-        f"The message has {lines} of more than 1000 octets, the longest of {content.longest}.",
+        f"The message has {lines} of more than 1000 octets; the longest has {content.longest}.",
         offset=spot.offset,
         length=content.longest if spot.count == 1 else 0,
         frame=spot.frame,

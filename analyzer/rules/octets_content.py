@@ -1,8 +1,8 @@
-"""BIT: the 7-bit rule, NUL and line ends in messages."""
+"""BIT: bytes above 127, NUL and line ends in messages."""
 
-# 8BITMIME lifts the 7-bit rule for the body of a message and for nothing else; SMTPUTF8 for header fields, if they are
-# UTF-8; BINARYMIME for BDAT content. Which of them was negotiated decides between the rules, so they ask what the
-# server had listed when MAIL was sent.
+# 8BITMIME allows bytes above 127 in the body of a message only, SMTPUTF8 allows UTF-8 in header fields, and BINARYMIME
+# allows all bytes in BDAT content. The rules therefore depend on the keywords that the server had listed when MAIL was
+# sent.
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _MIME_VERSION = b"MIME-Version"
 
 
 def times(count: int) -> str:
-    """How often, for the end of a clause; nothing for once."""
+    """The number of occurrences, for the end of a clause; empty for one."""
     return "" if count == 1 else f" ({count} times)"
 
 
 def line_at(header: bytes, at: int) -> str:
-    """The line of ``header`` that holds the byte ``at``, printable and cut to what is worth showing."""
+    """The line of ``header`` that contains the byte ``at``, printable and cut to 100 bytes."""
     start = header.rfind(b"\n", 0, at) + 1
     end = header.find(b"\n", at)
     return printable(header[start : end if end >= 0 else len(header)].rstrip(b"\r")[:100])
@@ -52,12 +52,12 @@ def _spot(message: str, spot: Occurrence, evidence: str = "") -> Evidence:
 
 
 def _whole(x: Exchange) -> Content | None:
-    """The content, where all of it was captured (G9)."""
+    """The content, if all of it was captured."""
     return x.content if x.content is not None and not x.content.missing else None
 
 
 def _binary(x: Exchange) -> bool:
-    """BODY=BINARYMIME sent by BDAT: no octet and no line end is wrong."""
+    """Whether the content is BODY=BINARYMIME sent with BDAT: every octet and every line end is allowed."""
     return (
         x.content is not None and x.content.chunked and x.transaction is not None and x.transaction.body == "BINARYMIME"
     )
@@ -75,8 +75,8 @@ def _binary(x: Exchange) -> bool:
 def eight_bit_in_header(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Byte above 0x7F in the message header without SMTPUTF8.
 
-    Header fields are ASCII; 8BITMIME does not change that. Other characters need encoded words (RFC 2047), or a
-    transaction declared SMTPUTF8.
+    Header fields are ASCII, and 8BITMIME does not change that. Other characters need encoded words (RFC 2047) or a
+    transaction that declared SMTPUTF8. Fix the client: encode the field, or declare SMTPUTF8 if the server offers it.
     """
     content = _whole(x)
     if content is None or content.header_8bit is None or x.transaction is None:
@@ -87,14 +87,15 @@ def eight_bit_in_header(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     spot = content.header_8bit
     field = line_at(content.header, first.start()) if first else ""
     yield _spot(
-        f"The message header holds bytes above 127{times(spot.count)} and the transaction is not declared SMTPUTF8.",
+        f"The message header contains bytes above 127{times(spot.count)}, "
+        "but the transaction does not declare SMTPUTF8.",
         spot,
         field,
     )
 
 
 def _body(x: Exchange, talk: Conversation) -> str | None:
-    """Which of BIT206, BIT207, BIT208 an 8-bit body breaks; None: none, or it cannot be told."""
+    """Which of BIT206, BIT207 and BIT208 an 8-bit body breaks; None if it breaks none, or if that is not known."""
     content, transaction = _whole(x), x.transaction
     if content is None or content.body_8bit is None or transaction is None:
         return None
@@ -121,11 +122,14 @@ def _body(x: Exchange, talk: Conversation) -> str | None:
 def eight_bit_body_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """8-bit body to a server that does not offer 8BITMIME.
 
-    The client must convert the body to seven bits (quoted-printable or base64) or return the message.
+    The body contains bytes above 127, which are only allowed if the server offers 8BITMIME. Fix the client: convert the
+    body to seven bits (quoted-printable or base64) or return the message.
     """
     if _body(x, talk) == "BIT206" and x.content is not None and x.content.body_8bit is not None:
         spot = x.content.body_8bit
-        yield _spot(f"The body holds bytes above 127{times(spot.count)}, and the server does not offer 8BITMIME.", spot)
+        yield _spot(
+            f"The body contains bytes above 127{times(spot.count)}, but the server does not offer 8BITMIME.", spot
+        )
 
 
 @rule(
@@ -140,12 +144,13 @@ def eight_bit_body_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evid
 def eight_bit_body_undeclared(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """8-bit body without BODY=8BITMIME although the server offers it.
 
-    The server would take the body as it is, but the client has to say so: BODY=8BITMIME on MAIL.
+    The server accepts 8-bit bodies, but the client must declare them. Fix the client: send BODY=8BITMIME with MAIL.
     """
     if _body(x, talk) == "BIT207" and x.content is not None and x.content.body_8bit is not None:
         spot = x.content.body_8bit
         yield _spot(
-            f"The body holds bytes above 127{times(spot.count)}, and MAIL lacks BODY=8BITMIME, which was offered.",
+            f"The body contains bytes above 127{times(spot.count)}, but MAIL does not have BODY=8BITMIME, "
+            "which the server offers.",
             spot,
         )
 
@@ -162,11 +167,12 @@ def eight_bit_body_undeclared(x: Exchange, talk: Conversation) -> Iterator[Evide
 def eight_bit_body_declared_7bit(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """8-bit body in a transaction declared BODY=7BIT.
 
-    The declaration is a promise that a server may rely on when it hands the message to a 7-bit neighbour.
+    The body contains bytes above 127 although the client declared that it does not. The server may rely on the
+    declaration when it passes the message to a server without 8BITMIME. Fix the client: declare BODY=8BITMIME.
     """
     if _body(x, talk) == "BIT208" and x.content is not None and x.content.body_8bit is not None:
         spot = x.content.body_8bit
-        yield _spot(f"The body holds bytes above 127{times(spot.count)}, though MAIL said BODY=7BIT.", spot)
+        yield _spot(f"The body contains bytes above 127{times(spot.count)}, but MAIL declared BODY=7BIT.", spot)
 
 
 @rule(
@@ -181,11 +187,12 @@ def eight_bit_body_declared_7bit(x: Exchange, talk: Conversation) -> Iterator[Ev
 def nul_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """NUL byte in message content.
 
-    Neither 7bit nor 8bit content may hold NUL; only BODY=BINARYMIME sent by BDAT may.
+    7-bit and 8-bit content must not contain NUL. Only BODY=BINARYMIME content sent with BDAT may contain it. Fix the
+    client: encode the content (base64).
     """
     content = _whole(x)
     if content is not None and content.nul is not None and (not _binary(x) or talk.profile == "rfc821"):
-        yield _spot(f"The message holds a NUL byte{times(content.nul.count)}.", content.nul)
+        yield _spot(f"The message contains a NUL byte{times(content.nul.count)}.", content.nul)
 
 
 @rule(
@@ -200,14 +207,15 @@ def nul_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def eight_bit_not_mime(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """BODY=8BITMIME with 8-bit text that is not MIME.
 
-    The extension carries MIME messages; without MIME-Version nobody can know what the bytes above 127 mean.
+    8BITMIME is for MIME messages. Without a MIME-Version field the character set of the bytes above 127 is unknown. Fix
+    the client: add the MIME fields to the header.
     """
     content = _whole(x)
     if content is None or content.body_8bit is None or x.transaction is None:
         return
     if x.transaction.body in {"8BITMIME", "BINARYMIME"} and content.field(_MIME_VERSION) is None:
         yield _spot(
-            f"MAIL said BODY={x.transaction.body}, but the message has no MIME-Version field.", content.body_8bit
+            f"MAIL declared BODY={x.transaction.body}, but the message has no MIME-Version field.", content.body_8bit
         )
 
 
@@ -223,11 +231,12 @@ def eight_bit_not_mime(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def bare_lf_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """LF without CR in message content.
 
-    Text lines end with CRLF. A bare LF is what SMTP smuggling is made of: receivers differ in whether it ends a line.
+    Lines of mail data end with CRLF, and LF must not be sent alone. SMTP smuggling uses a bare LF, because servers
+    differ in whether they accept it as a line end. Fix the client: convert all line ends to CRLF.
     """
     content = _whole(x)
     if content is not None and content.bare_lf is not None and not _binary(x):
-        yield _spot(f"The message holds LF without CR{times(content.bare_lf.count)}.", content.bare_lf)
+        yield _spot(f"The message contains LF without CR{times(content.bare_lf.count)}.", content.bare_lf)
 
 
 @rule(
@@ -242,8 +251,8 @@ def bare_lf_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def bare_cr_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """CR without LF in message content.
 
-    Text lines end with CRLF, and CR may not be sent alone.
+    Lines of mail data end with CRLF, and CR must not be sent alone. Fix the client: convert all line ends to CRLF.
     """
     content = _whole(x)
     if content is not None and content.bare_cr is not None and not _binary(x):
-        yield _spot(f"The message holds CR without LF{times(content.bare_cr.count)}.", content.bare_cr)
+        yield _spot(f"The message contains CR without LF{times(content.bare_cr.count)}.", content.bare_cr)

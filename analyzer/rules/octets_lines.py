@@ -1,8 +1,8 @@
-"""BIT: the 7-bit rule, NUL and line ends in command lines and replies."""
+"""BIT: bytes above 127, NUL and line ends in command lines and replies."""
 
-# RFC 821 and RFC 5321 §2.4 agree: seven-bit characters, the high bit zero. In a line only an address, or the value of a
-# parameter, may be UTF-8, and only where SMTPUTF8 was offered and asked for. What stands in a line of an AUTH exchange
-# is base64 or not (CMD314); only its end is judged here.
+# RFC 821 and RFC 5321 §2.4 agree: characters have seven bits, the high bit is zero. In a line only an address or the
+# value of a parameter may be UTF-8, and only if SMTPUTF8 was offered and declared. The base64 in the lines of an AUTH
+# exchange is judged by CMD314; here only their line ends are judged.
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ _COMMANDS = frozenset(Act) - {Act.ANSWER}
 # -- command lines -------------------------------------------------------------------------------------------------
 
 
-def _utf8_places(x: Exchange) -> list[tuple[int, int]]:
-    """Spans of the line in which RFC 6531 §3.3 permits UTF-8: the path, values of parameters, whom VRFY asks for."""
+def _utf8_spans(x: Exchange) -> list[tuple[int, int]]:
+    """Return the spans of the line in which RFC 6531 §3.3 permits UTF-8: the path, values of parameters, the argument
+    of VRFY and EXPN."""
     command = x.command
     if command is None or command.argument is None:
         return []
@@ -50,13 +51,14 @@ def _utf8_places(x: Exchange) -> list[tuple[int, int]]:
     path = _PATH.match(command.argument)
     if path is None:
         return []
-    places = [(start, start + path.end())]
-    places += [(start + m.start(), start + m.end()) for m in _VALUE.finditer(command.argument, path.end())]
-    return places
+    spans = [(start, start + path.end())]
+    spans += [(start + m.start(), start + m.end()) for m in _VALUE.finditer(command.argument, path.end())]
+    return spans
 
 
 def _declares_utf8(x: Exchange) -> bool:
-    """Whether SMTPUTF8 was given for this command: on itself, or for RCPT on the MAIL of its transaction."""
+    """Whether the client declared SMTPUTF8 for this command: on the command itself, or for RCPT on the MAIL of its
+    transaction."""
     if x.command is not None and x.command.verb != b"RCPT":
         return "SMTPUTF8" in x.command.parameters
     transaction = x.transaction or (x.state.transaction if x.state is not None else None)
@@ -64,14 +66,15 @@ def _declares_utf8(x: Exchange) -> bool:
 
 
 def _high_bytes(x: Exchange) -> tuple[list[int], list[int]]:
-    """Offsets in the line of bytes above 127: where nothing permits them, and where SMTPUTF8 could."""
-    places = _utf8_places(x)
+    """Return the offsets of bytes above 127 in the line: those that are never permitted, and those that SMTPUTF8 could
+    permit."""
+    spans = _utf8_spans(x)
     never: list[int] = []
     perhaps: list[int] = []
     start = len(_BOM) if x.raw.startswith(_BOM) else 0
     for found in _HIGH.finditer(x.raw, start):
         at = found.start()
-        (perhaps if any(a <= at < b for a, b in places) else never).append(at)
+        (perhaps if any(a <= at < b for a, b in spans) else never).append(at)
     return never, perhaps
 
 
@@ -86,23 +89,25 @@ def _high_bytes(x: Exchange) -> tuple[list[int], list[int]]:
 def eight_bit_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Byte above 0x7F in a command line.
 
-    Commands are seven-bit ASCII. Only an address, or a parameter's value, may hold UTF-8, and only where the server
-    lists SMTPUTF8. Verbs, the name after EHLO and parameter keywords never may.
+    Commands are 7-bit ASCII. Only an address or the value of a parameter may contain UTF-8, and only if the server
+    lists SMTPUTF8. Verbs, the name after EHLO and parameter keywords never may. Fix the client: send ASCII, or convert
+    the domain to its ASCII form (A-labels).
     """
     never, perhaps = _high_bytes(x)
     hello = x.state.hello if x.state is not None else None
     wrong = list(never)
     listed = hello is not None and hello.lists("SMTPUTF8")
     known = hello is not None and hello.keywords is not None and talk.server_seen
-    allowed = listed or (not known and (talk.server_seen or _declares_utf8(x)))  # asked for, so perhaps it was offered
+    allowed = listed or (not known and (talk.server_seen or _declares_utf8(x)))  # declared, so it may have been offered
     if perhaps and not allowed:
         wrong = sorted(never + perhaps)
     if wrong:
-        where = "" if never or not perhaps else ", in an address, though the server does not offer SMTPUTF8"
+        where = "" if never or not perhaps else " in an address, although the server does not offer SMTPUTF8"
         if _TELNET.match(x.raw):
-            where = ", with which Telnet begins to negotiate"
+            where = ", the start of a Telnet negotiation"
         yield Evidence(
-            f"The command holds the byte 0x{x.raw[wrong[0]]:02x}{where}{times(len(wrong))}; commands are 7-bit ASCII.",
+            f"The command contains the byte 0x{x.raw[wrong[0]]:02x}{where}{times(len(wrong))}; "
+            "commands must be 7-bit ASCII.",
             offset=x.offset + wrong[0],
             length=1,
             certain=None if never or known else False,
@@ -119,17 +124,17 @@ def eight_bit_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     on=OnExchange(marks=Mark.EIGHT_BIT),
 )
 def utf8_address_undeclared(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Non-ASCII address but MAIL lacks the SMTPUTF8 parameter.
+    """Non-ASCII address without the SMTPUTF8 parameter.
 
-    The server offers SMTPUTF8, but the client has to ask for it: by the parameter SMTPUTF8 on MAIL, or on VRFY and EXPN
-    themselves.
+    The server offers SMTPUTF8, but the client must declare its use: with the parameter SMTPUTF8 on MAIL, or on VRFY and
+    EXPN themselves. Fix the client: add the parameter.
     """
     if x.state is None or not x.state.hello.lists("SMTPUTF8") or _declares_utf8(x):
         return
     perhaps = _high_bytes(x)[1]
     if perhaps:
         yield Evidence(
-            "The address is not ASCII, and SMTPUTF8 was offered but not asked for.",
+            "The address is not ASCII, but the client did not declare SMTPUTF8, which the server offers.",
             offset=x.offset + perhaps[0],
             length=1,
             count=len(perhaps),
@@ -147,8 +152,8 @@ def utf8_address_undeclared(x: Exchange, talk: Conversation) -> Iterator[Evidenc
 def invalid_utf8(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Bytes that are not UTF-8 where SMTPUTF8 permits UTF-8.
 
-    SMTPUTF8 permits UTF-8 in addresses and header fields, not any other character set: malformed, overlong and
-    surrogate sequences are out.
+    SMTPUTF8 permits UTF-8 in addresses and header fields, and no other character set. Malformed and overlong sequences
+    and surrogates are not valid UTF-8. Fix the client: convert the text to UTF-8.
     """
     if x.marks & Mark.CONTENT_UTF8:
         content = x.content
@@ -159,7 +164,7 @@ def invalid_utf8(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         except UnicodeDecodeError as wrong:
             line = content.header[: wrong.start].count(b"\n") + 1
             yield Evidence(
-                f"The message header is declared UTF-8, but line {line} of it is not.",
+                f"The message header is declared as UTF-8, but its line {line} is not valid UTF-8.",
                 offset=content.header_8bit.offset,
                 length=content.header_8bit.count,
                 frame=content.header_8bit.frame,
@@ -169,12 +174,12 @@ def invalid_utf8(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         return
     if x.state is None or not x.state.hello.lists("SMTPUTF8") or not _declares_utf8(x):
         return
-    for start, end in _utf8_places(x):
+    for start, end in _utf8_spans(x):
         try:
             x.raw[start:end].decode("utf-8")
         except UnicodeDecodeError as wrong:
             yield Evidence(
-                f"The byte 0x{x.raw[start + wrong.start]:02x} in the address does not belong to UTF-8.",
+                f"The address contains the byte 0x{x.raw[start + wrong.start]:02x}, which is not valid UTF-8 there.",
                 offset=x.offset + start + wrong.start,
                 length=wrong.end - wrong.start,
             )
@@ -192,8 +197,8 @@ def invalid_utf8(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def eight_bit_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Byte above 0x7F in a reply line.
 
-    Replies are seven-bit ASCII. UTF-8 may only stand in 251 and 551 within a transaction declared SMTPUTF8, and in
-    replies to VRFY and EXPN that asked for it.
+    Replies are 7-bit ASCII. UTF-8 is only allowed in 251 and 551 replies within a transaction that declared SMTPUTF8,
+    and in replies to VRFY and EXPN that declared it. Fix the server: send ASCII text.
     """
     reply = x.reply
     if reply is None:
@@ -202,10 +207,10 @@ def eight_bit_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         permitted = _declares_utf8(x) and reply.code // 10 in {25, 55}
     else:
         permitted = reply.code in {251, 551} and x.transaction is not None and x.transaction.smtputf8
-    at = [m.start() for m in _HIGH.finditer(reply.raw)]  # none where another reply of several (LMTP) has them
+    at = [m.start() for m in _HIGH.finditer(reply.raw)]  # empty if they are in another one of several replies (LMTP)
     if at and (not permitted or talk.profile == "rfc821"):
         yield Evidence(
-            f"The reply holds the byte 0x{reply.raw[at[0]]:02x}{times(len(at))}; replies are 7-bit ASCII.",
+            f"The reply contains the byte 0x{reply.raw[at[0]]:02x}{times(len(at))}; replies must be 7-bit ASCII.",
             reply=True,
             offset=x.reply_offset + at[0],
             length=1,
@@ -223,12 +228,15 @@ def eight_bit_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     on=OnExchange(marks=Mark.EIGHT_BIT),
 )
 def bom_before_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """UTF-8 byte order mark in front of a command.
+    """UTF-8 byte order mark before a command.
 
-    A command line begins with its verb. The mark is what text editors put in front of a file of commands.
+    A command line starts with its verb. This one starts with the mark that text editors write at the beginning of a
+    file. Fix the client: remove the mark from the file of commands.
     """
     if x.raw.startswith(_BOM):
-        yield Evidence("The line begins with a UTF-8 byte order mark (EF BB BF).", offset=x.offset, length=3)
+        yield Evidence(
+            "The line starts with a UTF-8 byte order mark (EF BB BF) instead of a verb.", offset=x.offset, length=3
+        )
 
 
 @rule(
@@ -242,10 +250,10 @@ def bom_before_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def nul_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """NUL byte in a command line.
 
-    No production of the grammar holds a NUL, and programs written in C end their strings there.
+    The grammar allows no NUL, and programs written in C end their strings there. Fix the client: do not send NUL.
     """
     count = x.raw.count(b"\0")
-    yield Evidence(f"The command holds a NUL byte{times(count)}.", offset=x.offset + x.raw.index(b"\0"), length=1)
+    yield Evidence(f"The command contains a NUL byte{times(count)}.", offset=x.offset + x.raw.index(b"\0"), length=1)
 
 
 # -- line ends -----------------------------------------------------------------------------------------------------
@@ -255,24 +263,24 @@ def nul_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def bare_lf_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """LF without CR in the command stream.
 
-    Lines end with CRLF and with nothing else; neither character may be sent alone.
+    Lines end with CRLF only, and a client must not send LF without CR. Fix the client: end each line with CRLF.
     """
     found = _BARE_LF.search(x.raw)
     at = found.start() if found else x.length - 1
-    where = "inside the line" if found else "instead of CRLF at its end"
-    yield Evidence(f"A bare LF stands {where}.", offset=x.offset + at, length=1)
+    where = "is inside the line" if found else "ends the line instead of CRLF"
+    yield Evidence(f"A bare LF {where}.", offset=x.offset + at, length=1)
 
 
 @rule("BIT222", "bare-cr-in-command", "error", "client", "RFC 5321 §2.3.8", on=OnExchange(marks=Mark.BARE_CR))
 def bare_cr_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """CR without LF in the command stream.
 
-    Lines end with CRLF and with nothing else; neither character may be sent alone.
+    Lines end with CRLF only, and a client must not send CR without LF. Fix the client: end each line with CRLF.
     """
     found = _BARE_CR.search(x.raw)
     at = found.start() if found else x.length - 1
-    where = "inside the line" if found else "instead of CRLF at its end"
-    yield Evidence(f"A bare CR stands {where}.", offset=x.offset + at, length=1)
+    where = "is inside the line" if found else "ends the line instead of CRLF"
+    yield Evidence(f"A bare CR {where}.", offset=x.offset + at, length=1)
 
 
 @rule(
@@ -284,15 +292,18 @@ def bare_cr_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     on=OnExchange(marks=Mark.HONOURED),
 )
 def bare_newline_honoured(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Server treats a bare LF or CR as end of a command.
+    """Server treats a bare LF or CR as the end of a command.
 
-    The line had not ended when the server answered it. A server that takes a bare LF for a line end can be made to see
-    commands that another one in the chain did not.
+    The server answered a line that had not ended with CRLF. If a server accepts a bare LF as a line end, an attacker
+    can make it see commands that another server on the path of the message did not see. Fix the server: accept only
+    CRLF as the end of a line.
     """
     if x.act is Act.END:
-        return  # the end of mail data has a rule of its own
+        return  # SEC615 judges the end of mail data
     kind = "CR" if x.end == b"\r" else "LF"
-    yield Evidence(f"The server answered a line that had ended with a bare {kind}.", reply=True, caused_by=(x,))
+    yield Evidence(
+        f"The server answered a line that ended with a bare {kind}; only CRLF ends a line.", reply=True, caused_by=(x,)
+    )
 
 
 @rule(
@@ -306,14 +317,15 @@ def bare_newline_honoured(x: Exchange, talk: Conversation) -> Iterator[Evidence]
 def bare_newline_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Bare LF or bare CR in the reply stream.
 
-    Reply lines end with CRLF too, and neither character may be sent alone.
+    Reply lines end with CRLF too, and a server must not send CR or LF alone. Fix the server: end each reply line with
+    CRLF.
     """
     if x.reply is None:
         return
     wrong = [d for d in x.reply.deviations if d.kind is DeviationKind.BARE_NEWLINE]
     if wrong:
         yield Evidence(
-            f"The reply holds a bare LF or CR{times(len(wrong))}.",
+            f"The reply contains a bare LF or CR{times(len(wrong))}.",
             reply=True,
             offset=x.reply_offset + wrong[0].at,
             length=1,

@@ -1,11 +1,12 @@
-"""Rules of third parties: installed distributions that name a module under the entry point group ``smtpwire.rules``."""
+"""Third-party rules: installed distributions that name a module under the entry point group ``smtpwire.rules``."""
 
-# A plugin is other people's code inside an audit, so it can cost the audit nothing but its own rules: one that cannot
-# be imported, or takes an id that is taken, is left out whole; a rule that raises while it looks at a conversation is
-# left out from then on. Both are told once, by name. Rules of ours are not wrapped and cost what they always did.
+# A plugin is third-party code inside an audit, so an error in it must affect only its own rules. A plugin that cannot
+# be imported, or that declares an id that already exists, is skipped completely. A rule that raises an exception is
+# disabled from then on. Both are reported once, by name. The rules of smtpwire itself are not wrapped, so they have no
+# extra cost.
 #
-# importlib.metadata takes as long to import as a small audit, and hardly anybody has a plugin. So the files that it
-# would read are first searched for the name of our group, which takes a tenth of that.
+# The import of importlib.metadata takes as long as a small audit, and few installations have a plugin. The files that
+# it would read are therefore first searched for the name of our group, which takes a tenth of that time.
 
 from __future__ import annotations
 
@@ -32,10 +33,10 @@ GROUP = "smtpwire.rules"
 _seen: set[tuple[str, str]] = set()
 
 
-def load_plugins(tell: Callable[[str], None]) -> tuple[str, ...]:
-    """Import every plugin, each once in a process; gives the ids of the rules that came.
+def load_plugins(report: Callable[[str], None]) -> tuple[str, ...]:
+    """Import each plugin once per process; return the ids of the new rules.
 
-    ``tell`` gets one line for each plugin or rule that is left out, with its name and the reason.
+    ``report`` gets one line for each plugin or rule that is skipped, with its name and the reason.
     """
     if not _any_installed():
         return ()
@@ -46,18 +47,18 @@ def load_plugins(tell: Callable[[str], None]) -> tuple[str, ...]:
         name = (_distribution(point), point.name)
         if name not in _seen:
             _seen.add(name)
-            _load(point, tell)
+            _load(point, report)
     return tuple(sorted(set(RULES) - before))
 
 
 def _any_installed() -> bool:
-    """Whether some distribution may have an entry point of our group; False is certain."""
+    """Whether a distribution may have an entry point in our group; False is certain."""
     for entry in sys.path:
-        place = Path(entry)
+        directory = Path(entry)
         try:
-            if place.is_file():
-                return True  # an archive: not ours to open
-            found = [path for path in place.iterdir() if path.suffix in {".dist-info", ".egg-info"}]
+            if directory.is_file():
+                return True  # an archive: not searched
+            found = [path for path in directory.iterdir() if path.suffix in {".dist-info", ".egg-info"}]
             if any(_names_group(path / "entry_points.txt") for path in found):
                 return True
         except OSError:
@@ -72,23 +73,23 @@ def _names_group(file: Path) -> bool:
         return False
 
 
-def _load(point: EntryPoint, tell: Callable[[str], None]) -> None:
+def _load(point: EntryPoint, report: Callable[[str], None]) -> None:
     known = set(RULES)
     try:
         with all_or_none():
             point.load()
     except (Exception, SystemExit) as error:
-        tell(f"plugin left out: {point.name} of {_distribution(point)}: {_reason(error)}")
+        report(f"plugin skipped: {point.name} of {_distribution(point)}: {_reason(error)}")
         return
     for rule_id in set(RULES) - known:
         rule = RULES[rule_id]
-        amend(replace(rule, check=_guarded(rule, f"{point.name} of {_distribution(point)}", tell)))
+        amend(replace(rule, check=_guarded(rule, f"{point.name} of {_distribution(point)}", report)))
 
 
 def _guarded(
-    rule: Rule, origin: str, tell: Callable[[str], None]
+    rule: Rule, origin: str, report: Callable[[str], None]
 ) -> Callable[[Exchange, Conversation], Iterator[Evidence]]:
-    """The function of ``rule``, which is never called again once it has raised or given anything but Evidence."""
+    """Wrap the function of ``rule``: it is not called again after it raised or returned anything but Evidence."""
     check, broken = rule.check, False
 
     def guarded(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
@@ -99,14 +100,14 @@ def _guarded(
             found = list(check(x, talk))
             wrong = next((one for one in found if not isinstance(one, Evidence)), None)
             if wrong is not None:
-                raise TypeError(f"it gave {type(wrong).__name__}, not Evidence")
+                raise TypeError(f"it returned {type(wrong).__name__}, not Evidence")
         except Exception as error:
             broken = True
-            tell(f"rule left out from here on: {rule.id} {rule.name} ({origin}): {_reason(error)}")
+            report(f"rule disabled: {rule.id} {rule.name} ({origin}): {_reason(error)}")
             return
         yield from found
 
-    guarded.__doc__ = check.__doc__  # which explains the rule
+    guarded.__doc__ = check.__doc__  # the documentation of the rule
     return guarded
 
 

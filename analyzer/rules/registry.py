@@ -1,14 +1,14 @@
-"""What a rule is, how it is declared, and when it is asked."""
+"""What a rule is, how it is declared, and when it is called."""
 
 # Theory
 # ------
-# A rule is a function with a declaration. The declaration holds every fact about it (id, name, severity, side at fault,
-# RFC section, when to ask it); the docstring's first line is its title and the rest its explanation. Nothing about a
-# rule is written down anywhere else: `smtpwire rule`, the documentation and the reports all read the registry.
+# A rule is a function with a declaration. The declaration contains every fact about it (id, name, severity, side at
+# fault, RFC section, when to call it). The first line of the docstring is its title, the rest its explanation. A rule
+# is described nowhere else: `smtpwire rule`, the documentation and the reports all read the registry.
 #
-# `on` says what must have happened for the rule to be worth asking. Triggers are data, so that the judge can work out
-# once for each kind of exchange which rules it concerns: clean traffic concerns nearly none, and costs one look-up.
-# The function then yields an Evidence for each breach; a rule never keeps state of its own.
+# `on` says when the rule is called. Triggers are data, so that the judge can compute once for each kind of exchange
+# which rules to call: for clean traffic nearly none, at the cost of one look-up. The function yields an Evidence for
+# each breach. A rule never keeps state of its own.
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 class OnExchange(Struct, frozen=True):
-    """Ask about an answered command (or one that never will be) if every condition that is given holds.
+    """Call the rule for a command with its reply (or one without a reply) if all given conditions are true.
 
-    ``marks``: any of these ``Mark`` bits, ``unless``: none of these. ``breaks``: sequence rule that the client broke.
-    ``acts``: one of these. ``codes``: the reply has one of these. ``unusual``: it is not the success that was due.
+    ``marks``: any of these ``Mark`` bits is set, ``unless``: none of these is. ``breaks``: the client broke one of
+    these sequence rules. ``acts``: it is one of these. ``codes``: the reply has one of these codes. ``unusual``: the
+    reply is not the expected success.
     """
 
     marks: int = 0
@@ -62,8 +63,8 @@ class OnExchange(Struct, frozen=True):
 
 
 class OnContent(Struct, frozen=True):
-    """Ask about a complete message; ``partial``: also about mail data whose end never came (``x.act`` is EVENT).
-    ``flaws``: any of these ``Flaw`` bits."""
+    """Call the rule for a complete message; with ``partial`` also for mail data whose end never arrived (``x.act`` is
+    EVENT). ``flaws``: any of these ``Flaw`` bits is set."""
 
     partial: bool = False
     flaws: int = 0
@@ -74,17 +75,18 @@ class OnContent(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True):
-    """Ask once, when the connection is over. The exchange is the last one, or None."""
+    """Call the rule once, at the end of the connection. The exchange is the last one, or None."""
 
 
 Trigger = OnExchange | OnContent | Ended
 
 
 class Evidence(Struct, frozen=True):
-    """One breach. What is None is taken from the exchange: its line, its side, its frame.
+    """One breach of a rule. A field that is None is taken from the exchange: its line, its side, its frame.
 
-    ``reply``: the breach is in the reply, not in the command. ``caused_by``: exchanges
-    whose finding this follows from; the first that has one counts.
+    ``reply``: the breach is in the reply, not in the command. ``offset`` and ``length`` are in bytes of the stream,
+    ``time_ns`` in nanoseconds. ``caused_by``: exchanges whose finding causes this one; the first one that has a finding
+    counts.
     """
 
     message: str
@@ -102,12 +104,12 @@ class Evidence(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """A rule as declared. ``severities``: those that differ from ``severity`` in a profile; "off" silences it there.
-    ``hides``: rules that say less about the same bytes, not reported beside this one. ``formal``: it looks at forms,
-    codes and what was negotiated, not at text that varies freely (mailboxes, names in hellos, what stands behind a
-    code), so that a dialogue about which it was asked can stand for others. ``individual``: what it finds depends on
-    more than the dialogue, or its message names that (times, addresses, other connections), so that a dialogue in which
-    it found something stands for no other."""
+    """A rule as declared. ``severities``: for each profile in which it differs from ``severity``; "off" disables the
+    rule there. ``hides``: rules that say less about the same bytes and are not reported beside this one. ``formal``:
+    the rule depends on forms, codes and what was negotiated, not on text that varies freely (mailboxes, names in EHLO,
+    text after a code), so a dialogue for which it was called can stand for others. ``individual``: what the rule finds
+    depends on more than the dialogue, or its message contains such data (times, addresses, other connections), so a
+    dialogue in which it found something stands for no other."""
 
     id: str
     name: str
@@ -132,23 +134,23 @@ class Rule(Struct, frozen=True):
         return self._documentation()[2].strip()
 
     def _documentation(self) -> tuple[str, str, str]:
-        # Taken out of the docstring only for who shows it: an audit has a hundred and fifty rules and explains none.
+        # Computed only when it is displayed: an audit has a hundred and fifty rules and explains none of them.
         from inspect import cleandoc  # noqa: PLC0415
 
         return cleandoc(self.check.__doc__ or "").partition("\n")
 
     @property
     def own(self) -> bool:
-        """Whether it came with smtpwire."""
+        """Whether the rule is part of smtpwire."""
         return self.check.__module__.startswith(__package__ + ".")
 
     @property
     def family(self) -> str:
-        """The letters of its id."""
+        """The first three characters of its id."""
         return self.id[:3]
 
     def severity_in(self, profile: str) -> str:
-        """Severity in ``profile``, "off" where it does not apply."""
+        """Severity in ``profile``; "off" if the rule does not apply there."""
         return dict(self.severities).get(profile, self.severity)
 
 
@@ -174,13 +176,13 @@ def rule(
 ) -> Callable[
     [Callable[[Exchange, Conversation], Iterator[Evidence]]], Callable[[Exchange, Conversation], Iterator[Evidence]]
 ]:
-    """Declare a rule. Raises ValueError for an id or name that is malformed or taken, or a missing docstring."""
+    """Declare a rule. Raises ValueError if the id or name is malformed or already used, or the docstring is missing."""
 
     def declare(
         check: Callable[[Exchange, Conversation], Iterator[Evidence]],
     ) -> Callable[[Exchange, Conversation], Iterator[Evidence]]:
         if not (check.__doc__ or "").strip():
-            raise ValueError(f"{rule_id} has no docstring: it is the rule's documentation")
+            raise ValueError(f"{rule_id} has no docstring, which is the rule's documentation")
         if not _ID.fullmatch(rule_id) or not _NAME.fullmatch(name):
             raise ValueError(f"{rule_id} {name}: ids are like SEQ101, names like mail-before-hello")
         if rule_id in _DECLARED or name in map(_name, _DECLARED.values()):
@@ -205,7 +207,7 @@ def rule(
 
 @contextmanager
 def all_or_none() -> Iterator[None]:
-    """Rules declared inside stay declared only if nothing is raised there."""
+    """Keep the rules that are declared inside only if no exception is raised there."""
     before = dict(_DECLARED)
     try:
         yield
@@ -216,7 +218,7 @@ def all_or_none() -> Iterator[None]:
 
 
 def amend(changed: Rule) -> None:
-    """Put ``changed`` in the place of the declared rule with its id. Raises ValueError if there is none."""
+    """Replace the declared rule that has the id of ``changed``. Raises ValueError if there is none."""
     if changed.id not in _DECLARED:
         raise ValueError(f"{changed.id} is not declared")
     _DECLARED[changed.id] = changed

@@ -1,4 +1,4 @@
-"""RPL: the form of replies, and whether there is one reply for each command (RFC 5321 §4.2, §4.3.1)."""
+"""RPL: the form of replies, and whether each command gets exactly one reply (RFC 5321 §4.2, §4.3.1)."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-MAX_REMEMBERED = 256  # greetings and EHLO replies; a capture of one site has a handful
+MAX_REMEMBERED = 256  # greetings and EHLO replies; a capture of one site has few different ones
 
 _DOMAIN = LazyPattern(DOMAIN)
 _LITERAL = LazyPattern(ADDRESS_LITERAL)
-# RFC 5321 §4.1.1.1: ehlo-line = ehlo-keyword *( SP ehlo-param ); more blanks than one are let pass
+# RFC 5321 §4.1.1.1: ehlo-line = ehlo-keyword *( SP ehlo-param ); several spaces are accepted
 _EHLO_LINE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9-]*+(?: ++[!-~\x80-\xff]++)*+ *+").fullmatch
 _SUPPORTED = LazyPattern(rb"(?:NTLM|GSSAPI|GSS-SPNEGO) supported", re.IGNORECASE)
 
@@ -40,7 +40,7 @@ def _wrong(x: Exchange, kind: DeviationKind) -> list[Deviation]:
 
 
 def _at(x: Exchange, wrong: Deviation, message: str, count: int = 1) -> Evidence:
-    """Evidence at one line of the reply. What a line looks like is certain, whatever else the capture lacks."""
+    """Evidence at one line of the reply. The form of a line is certain, whatever else the capture does not contain."""
     assert x.reply is not None
     raw = x.reply.raw
     start = raw.rfind(b"\n", 0, wrong.at) + 1
@@ -63,12 +63,13 @@ _DEVIATES = OnExchange(marks=Mark.REPLY_DEVIATION)
 def malformed_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server line is not a reply.
 
-    Each line of a reply begins with three digits and a space or hyphen. A client cannot tell what another line answers
-    and has to skip it or give up. Debug output and banners of middleboxes get into the stream in this way.
+    Each line of a reply starts with three digits and a space or hyphen. A client cannot know which command another line
+    answers, and must skip the line or give up. Such lines are often debug output or banners of middleboxes. Fix the
+    server: send only reply lines.
     """
     wrong = _wrong(x, DeviationKind.MALFORMED_LINE)
     if wrong:
-        where = "inside a reply" if x.code else "where a reply was due"
+        where = "inside a reply" if x.code else "where a reply was expected"
         yield _at(x, wrong[0], f"The server sent a line without a reply code {where}.", len(wrong))
 
 
@@ -84,22 +85,25 @@ def malformed_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def reply_code_out_of_range(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Reply code outside 2yz-5yz, or second digit above 5.
 
-    The first digit tells a client what to do next (2 to 5 are defined), the second what it is about (0 to 5).
+    The first digit says what the client should do next (2 to 5 are defined), the second digit gives the category of the
+    reply (0 to 5). Fix the server: use a code that RFC 5321 defines.
     """
     for wrong in _wrong(x, DeviationKind.CODE_OUT_OF_RANGE):
-        yield _at(x, wrong, f"{wrong.detail} is no reply code: the first digit is 2 to 5, the second 0 to 5.")
+        yield _at(
+            x, wrong, f"{wrong.detail} is not a valid reply code: the first digit must be 2 to 5, the second 0 to 5."
+        )
 
 
 @rule("RPL403", "multiline-code-mismatch", "error", "server", "RFC 5321 §4.2.1", on=_DEVIATES)
 def multiline_code_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Lines of one multi-line reply carry different codes.
 
-    A hyphen behind the code says that the reply goes on, and each of its lines repeats the code. The audit takes the
-    first; clients differ in which one they take.
+    A hyphen after the code means that the reply continues, and each of its lines must have the same code. The audit
+    uses the first code; clients differ in which one they use. Fix the server: repeat the code on each line.
     """
     wrong = _wrong(x, DeviationKind.CODE_MISMATCH)
     if wrong:
-        yield _at(x, wrong[0], f"One reply carries different codes: {wrong[0].detail}.", len(wrong))
+        yield _at(x, wrong[0], f"The lines of one reply have different codes: {wrong[0].detail}.", len(wrong))
 
 
 @rule(
@@ -114,7 +118,8 @@ def multiline_code_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidenc
 def multiline_not_terminated(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     """Multi-line reply never ends.
 
-    The server closed the connection behind a line that announced another one (a hyphen follows its code).
+    The server closed the connection after a line that announced another one (a hyphen follows its code). The last line
+    of a reply must have a space after the code. Fix the server: send the whole reply before it closes the connection.
     """
     closing, hanging = talk.course.closing, talk.course.hanging
     if closing is None or closing.side != "server" or hanging is None:
@@ -122,7 +127,8 @@ def multiline_not_terminated(x: Exchange | None, talk: Conversation) -> Iterator
     raw, offset, frame, time_ns = hanging
     last = raw.rstrip(b"\r\n").rsplit(b"\n", 1)[-1]
     yield Evidence(
-        f"The server closed the connection inside a reply: its last line, {printable(last[:60])}, announces another.",
+        f"The server closed the connection before the end of a reply; its last line, {printable(last[:60])}, "
+        "announces another line.",
         offset=offset,
         length=len(raw),
         frame=frame,
@@ -136,10 +142,11 @@ def multiline_not_terminated(x: Exchange | None, talk: Conversation) -> Iterator
 def bare_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Reply line without the space after the code.
 
-    A code may stand alone, but a server should send the space even if no text follows: some clients look for it.
+    A client must accept a code without text, but a server should send the space even if no text follows, because some
+    clients expect it. Fix the server: send the space.
     """
     for wrong in _wrong(x, DeviationKind.BARE_CODE):
-        yield _at(x, wrong, f"The reply ends right behind its code {x.code}; a space should follow.")
+        yield _at(x, wrong, f"The reply ends directly after its code {x.code}; a space should follow.")
 
 
 @rule(
@@ -154,13 +161,14 @@ def bare_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def bad_greeting_name(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """220 greeting without host name as first word.
 
-    The greeting names the server: its domain, or an address literal, comes first. Asterisks in its place are the mark
-    of a firewall that rewrites SMTP and often hides extensions too.
+    The greeting names the server: the first word must be its domain or an address literal. Asterisks in place of the
+    name come from a firewall that rewrites SMTP and often hides extensions too. Fix the server or the firewall: send
+    the name.
     """
     if x.reply is not None and not talk.midstream:
         word = x.reply.texts[0].split(b" ", 1)[0]
         if not _is_host(word):
-            what = f"begins with {printable(word[:40])}, which is no host name" if word else "names no host"
+            what = f"starts with {printable(word[:40])}, which is not a host name" if word else "does not name the host"
             yield Evidence(f"The greeting {what}.", reply=True, certain=True)
 
 
@@ -183,12 +191,14 @@ _GREETINGS = frozenset({220, 421, 521, 554})
 def bad_greeting_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Connection opened with a code other than 220, 421, 521 or 554.
 
-    A server opens with 220, or says with 554 (521 where it never takes mail) that it gives no service, or with 421 that
-    it is about to close.
+    A server opens the connection with 220. With 554 it says that it provides no service (521 if it never accepts mail),
+    and with 421 that it is about to close the connection. Fix the server: use one of these codes.
     """
     if not talk.midstream and x.code not in _GREETINGS:
         yield Evidence(
-            f"The server opened with {x.code}; 220 was due, or 421, 521 or 554 to turn the client away.", certain=True
+            f"The server opened the connection with {x.code}; it should have sent 220, "
+            "or 421, 521 or 554 to refuse service.",
+            certain=True,
         )
 
 
@@ -206,12 +216,12 @@ def bad_greeting_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def unsolicited_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Reply without an outstanding command.
 
-    Replies pair with commands in order, one for one. From a reply too many on, a client takes each for the answer to
-    another command than the server meant. Only 421 may come unasked.
+    Each command gets exactly one reply, in order. After one reply too many, a client assigns each further reply to the
+    wrong command. Only 421 may come without a command. Fix the server: send one reply for each command.
     """
     if x.code == 421 or not x.sure or talk.midstream:
         return
-    yield Evidence(f"The server sent {x.code} although it had answered everything the client had sent.", reply=True)
+    yield Evidence(f"The server sent {x.code} although it had already answered everything from the client.", reply=True)
 
 
 @rule(
@@ -225,8 +235,8 @@ def unsolicited_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def command_not_answered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server closed in an orderly way and left a command unanswered.
 
-    Every command gets exactly one reply. The server's FIN came behind the command, which it had acknowledged, without
-    any; a client then cannot know what became of it.
+    Every command gets exactly one reply. The server acknowledged the command and closed the connection with FIN without
+    a reply, so the client cannot know the result. Fix the server: answer each command, with 421 if it must close.
     """
     closing = talk.course.closing
     if closing is None or not x.sure or talk.course.farewell is not None or any(talk.course.lost.values()):
@@ -237,7 +247,7 @@ def command_not_answered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     what = (
         "The end of mail data" if x.act is Act.END else "A line of the AUTH exchange" if x.command is None else x.name
     )
-    more = f", nor {count - 1} more behind it" if count > 1 else ""
+    more = f", nor {count - 1} more after it" if count > 1 else ""
     yield Evidence(f"{what} was never answered{more}: the server closed the connection.", count=count)
 
 
@@ -253,13 +263,14 @@ def command_not_answered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def extended_reply_to_helo(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """HELO answered with an EHLO-style capability list.
 
-    A client that says HELO may know nothing of extensions, so a server must not list any to it.
+    A client that sends HELO may not know extensions, so a server must not list any in its reply. Fix the server: send
+    one line with its name.
     """
     if x.reply is None or len(x.reply.texts) < 2:
         return
     listed = [word for word in map(_first_word, x.reply.texts[1:]) if word in KEYWORDS]
     if listed:
-        yield Evidence(f"The reply to HELO lists {', '.join(listed)}, as if the client had said EHLO.", reply=True)
+        yield Evidence(f"The reply to HELO lists {', '.join(listed)}, as if the client had sent EHLO.", reply=True)
 
 
 def _first_word(text: bytes) -> str:
@@ -273,8 +284,9 @@ _EHLO_ACCEPTED = OnExchange(acts=frozenset({Act.EHLO}), codes=frozenset({250}))
 def bad_ehlo_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """EHLO reply line does not match ehlo-line.
 
-    Behind the first line each line is one keyword of letters, digits and hyphens, and parameters after spaces. What
-    clients of the last century wanted, AUTH=LOGIN, is none; a server that sends it should send AUTH LOGIN beside it.
+    Each line after the first one is a keyword of letters, digits and hyphens, optionally followed by parameters after
+    spaces. AUTH=LOGIN, which some very old clients expect, does not match this grammar; a server that sends it should
+    also send AUTH LOGIN. Fix the server: list keywords and parameters separated by spaces.
     """
     if x.reply is not None and len(x.reply.texts) > 1:
         bad = _bad_ehlo_lines(x.reply.raw)
@@ -282,7 +294,7 @@ def bad_ehlo_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
             at, text = bad[0]
             what = printable(text[:60]) if text else "an empty line"
             yield Evidence(
-                f"The EHLO reply lists {what}, which is no keyword with parameters.",
+                f"The EHLO reply lists {what}, which is not a keyword with optional parameters.",
                 reply=True,
                 offset=x.reply_offset + at,
                 length=len(text) + 4,
@@ -301,12 +313,15 @@ def _bad_ehlo_lines(raw: bytes) -> tuple[tuple[int, bytes], ...]:
 def keyword_in_ehlo_greeting(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Capability keyword on the first line of the EHLO reply.
 
-    The first line holds the server's name; clients read keywords from the second on, so this one is lost on them.
+    The first line contains the name of the server. Clients read keywords from the second line on, so they miss this
+    one. Fix the server: send its name on the first line.
     """
-    if x.reply is not None and x.sure:  # behind a gap it need not be the first line
+    if x.reply is not None and x.sure:  # after a gap it may not be the first line
         word = _first_word(x.reply.texts[0])
         if word in KEYWORDS:
-            yield Evidence(f"The EHLO reply begins with the keyword {word} where the server's name is due.", reply=True)
+            yield Evidence(
+                f"The EHLO reply starts with the keyword {word}; its first line should name the server.", reply=True
+            )
 
 
 @rule(
@@ -320,7 +335,8 @@ def keyword_in_ehlo_greeting(x: Exchange, talk: Conversation) -> Iterator[Eviden
 def bad_challenge(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """334 text is not base64.
 
-    The text of a 334 reply is the challenge of the mechanism, encoded in base64, or nothing.
+    The text of a 334 reply is the challenge of the mechanism, encoded in base64, or empty. Fix the server: encode the
+    challenge.
     """
     if x.reply is None:
         return
@@ -328,5 +344,5 @@ def bad_challenge(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     initial = x.command is not None and x.command.initial is None and _SUPPORTED.fullmatch(text) is not None
     if not is_base64(text) and not initial:
         yield Evidence(
-            "The challenge behind 334 is not base64.", reply=True, offset=x.reply_offset + 4, length=len(text)
+            "The challenge in the 334 reply is not base64.", reply=True, offset=x.reply_offset + 4, length=len(text)
         )

@@ -1,8 +1,8 @@
-"""RPL: which code answers which command, and enhanced status codes (RFC 5321 §4.3.2, RFC 2034)."""
+"""RPL: which codes answer which command, and enhanced status codes (RFC 5321 §4.3.2, RFC 2034)."""
 
-# RFC 5321 calls its table the usual replies, and clients cope with others: a refusal that it does not list is at most a
-# warning. The first digit is another matter, for a client acts on it. A line with a fault of its own may be answered
-# with any refusal (guard G6), and so may everything once the server has turned the client away.
+# RFC 5321 calls the codes in its table the usual replies, and clients can handle others: a refusal that it does not
+# list is at most a warning. The first digit is different, because a client acts on it. A server may use any refusal for
+# a line that breaks a rule itself, and for every command after a greeting that refused service.
 
 from __future__ import annotations
 
@@ -28,17 +28,19 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 _GARBLED = Mark.EIGHT_BIT | Mark.NUL | Mark.BARE_LF | Mark.BARE_CR | Mark.SKIPPED | Mark.FOREIGN
-_HURRIED = Mark.HASTY | Mark.BEHIND_STARTTLS  # a server that did not offer pipelining may refuse to be hurried
+_TOO_EARLY = Mark.HASTY | Mark.BEHIND_STARTTLS  # a server that does not offer PIPELINING may refuse such commands
 _ORDER = Mark.CLIENT_ORDER | Mark.SERVER_ORDER
-_MALFORMED = _GARBLED | _HURRIED | Mark.DEVIATION | Mark.NOT_OFFERED | Mark.LONG_LINE | Mark.OVER_SIZE | Mark.OVER_LIMIT
-_FAULTY = _MALFORMED | _ORDER
+_MALFORMED = (
+    _GARBLED | _TOO_EARLY | Mark.DEVIATION | Mark.NOT_OFFERED | Mark.LONG_LINE | Mark.OVER_SIZE | Mark.OVER_LIMIT
+)
+_NOT_JUDGED = _MALFORMED | _ORDER
 _NO_SERVICE = frozenset({Phase.TURNED_AWAY, Phase.CLOSING, Phase.QUIT})
 _POLICY = frozenset({450, 451, 550, 554})
 _NO_COMMAND = frozenset({Act.GREETING, Act.NOTHING, Act.EVENT})
 
 
 def _judged(x: Exchange, talk: Conversation) -> bool:
-    """Whether it is certain what the reply answers, and in which state."""
+    """Whether it is certain which command the reply answers, and in which state."""
     before = x.before
     return (
         before is not None
@@ -48,16 +50,17 @@ def _judged(x: Exchange, talk: Conversation) -> bool:
         and not talk.replies_unreliable
         and x.act not in _NO_COMMAND
         and before.phase not in _NO_SERVICE
-        and not (talk.session.due and talk.session.due[0].marks & _HURRIED)
+        and not (talk.session.due and talk.session.due[0].marks & _TOO_EARLY)
     )
 
 
-def _lacks_recipient(x: Exchange) -> bool:
-    """Whether it is mail data though no recipient had been accepted, and nothing else was out of order."""
+def _recipient_missing(x: Exchange) -> bool:
+    """Whether this is a mail data command without an accepted recipient, and nothing else was out of order."""
     return "SEQ105" in {x.breaks, x.server_breaks} <= {"SEQ105", None}
 
 
-def _what(x: Exchange) -> str:
+def _name(x: Exchange) -> str:
+    """The name of what the server answered, for a message."""
     if x.act is Act.END:
         return "the end of mail data"
     return (
@@ -74,29 +77,33 @@ def _what(x: Exchange) -> str:
     on=OnExchange(unusual=True, unless=_MALFORMED),
 )
 def code_not_listed_for_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Known reply code that the table does not list for this command.
+    """Known reply code that is not listed for this command.
 
-    A client knows the refusals that RFC 5321 lists for a command; for another it can only go by the first digit. What
-    servers commonly answer for reasons of policy is not reported.
+    A client knows the meaning of the refusals that RFC 5321 lists for a command. For any other code it can only use the
+    first digit. Codes that servers commonly use for policy reasons are not reported. Fix the server: use a code that is
+    listed for the command.
     """
     code = x.code
     if x.act is Act.GREETING and code == 554 and talk.profile == "rfc821":
-        yield Evidence(f"{code} is no greeting of RFC 821, which has 220 and 421.", reply=True, certain=True)
+        yield Evidence(f"{code} is not a greeting of RFC 821, which lists 220 and 421.", reply=True, certain=True)
     if code < 400 or code == 503 or not _judged(x, talk) or x.before is None:
         return
     if x.marks & _ORDER:
-        if code == 554 and talk.profile == "lmtp" and _lacks_recipient(x):
-            yield Evidence(f"{x.name} had no accepted recipient; LMTP has 503 for that, not {code}.", reply=True)
+        if code == 554 and talk.profile == "lmtp" and _recipient_missing(x):
+            yield Evidence(
+                f"The server answered {x.name} without an accepted recipient with {code}; in LMTP it must answer 503.",
+                reply=True,
+            )
         return
     keyword = None if x.command is None or x.command.spec is None else x.command.spec.keyword
     if code in {500, 502} and keyword is not None and x.before.hello.lists(keyword):
-        return  # EXT512 says so
+        return  # EXT512 reports this
     if code in _POLICY and x.reply is not None and (x.reply.enhanced or "")[1:3] == ".7":
-        return  # it says itself that the reason is policy
+        return  # its status code says that the reason is policy
     codes = listed_codes(x, x.before.hello, talk.profile)
     known = RFC821_CODES if talk.profile == "rfc821" else KNOWN_CODES
     if codes is not None and code in known and code not in codes and not at_fault(x, talk):
-        yield Evidence(f"{code} is no usual reply to {_what(x)} ({describe_code(code)}).", reply=True)
+        yield Evidence(f"{code} is not a usual reply to {_name(x)} ({describe_code(code)}).", reply=True)
 
 
 @rule(
@@ -112,16 +119,16 @@ def code_not_listed_for_command(x: Exchange, talk: Conversation) -> Iterator[Evi
 def unregistered_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Reply code not defined by any SMTP specification.
 
-    A client that does not know a code can only go by its first digit. In the profile rfc821 the codes of later
-    specifications count as unknown too.
+    A client that does not know a code can only use its first digit. In the profile rfc821 the codes of later
+    specifications count as unknown too. Fix the server: use a defined code.
     """
     known = RFC821_CODES if talk.profile == "rfc821" else KNOWN_CODES
     private = x.command is not None and x.command.verb.startswith(b"X")
     if x.act is Act.EVENT or not x.code or x.code in known or private:
         return
-    to = "" if x.act in _NO_COMMAND else f", in answer to {_what(x)},"
+    to = "" if x.act in _NO_COMMAND else f", the reply to {_name(x)},"
     certain = True if x.act is Act.GREETING and not talk.midstream else None
-    yield Evidence(f"{x.code}{to} is defined by no specification of SMTP.", reply=True, certain=certain)
+    yield Evidence(f"{x.code}{to} is not defined by any SMTP specification.", reply=True, certain=certain)
 
 
 @rule(
@@ -136,8 +143,9 @@ def unregistered_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def success_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """2yz or 3yz code that cannot belong to this command.
 
-    A client acts on success: behind 354 it sends its message, behind 334 it answers a challenge. A positive reply that
-    the command cannot have means that the two sides no longer agree on where they are.
+    A client acts on success: after 354 it sends the message, after 334 it answers a challenge. If the command cannot
+    have this positive reply, client and server no longer agree on the state of the session. Fix the server: answer with
+    a code that belongs to the command.
     """
     code = x.code
     if code >= 400 or not _judged(x, talk) or x.before is None:
@@ -145,9 +153,11 @@ def success_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidence
     codes = listed_codes(x, x.before.hello, talk.profile)
     if codes is None or code in codes:
         return
-    due = sorted(one for one in codes if one < 400)
-    instead = f"; {' or '.join(map(str, due))} says success here" if due else "; a refusal is due"
-    yield Evidence(f"{code} cannot answer {_what(x)}{instead}.", reply=True)
+    positive = sorted(one for one in codes if one < 400)
+    instead = (
+        f"; success would be {' or '.join(map(str, positive))}" if positive else "; the server should have refused it"
+    )
+    yield Evidence(f"{code} is not a valid reply to {_name(x)}{instead}.", reply=True)
 
 
 @rule(
@@ -159,12 +169,15 @@ def success_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidence
     on=OnExchange(marks=Mark.AFTER_421),
 )
 def reply_after_421(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Server goes on serving after 421.
+    """Server continues to serve after 421.
 
-    421 says that the server gives no more service and closes the connection. Whoever believed it has gone.
+    421 means that the server provides no more service and closes the connection. Clients that rely on it have already
+    closed the connection. Fix the server: close the connection after 421.
     """
     if x.accepted and not (x.act is Act.QUIT and x.code == 221) and x.sure and x.act not in _NO_COMMAND:
-        yield Evidence(f"The server had said 421, yet it answered {_what(x)} with {x.code}.", reply=True)
+        yield Evidence(
+            f"The server answered {_name(x)} with {x.code} after 421; it should have closed the connection.", reply=True
+        )
 
 
 _REQUIRED = frozenset({b"HELO", b"MAIL", b"RCPT", b"DATA", b"RSET", b"NOOP", b"QUIT"})
@@ -176,20 +189,24 @@ _REQUIRED = frozenset({b"HELO", b"MAIL", b"RCPT", b"DATA", b"RSET", b"NOOP", b"Q
     "error",
     "server",
     "RFC 5321 §4.5.1, §4.3.2, §4.2.4",
-    on=OnExchange(codes=frozenset({500, 502}), unless=_FAULTY),
+    on=OnExchange(codes=frozenset({500, 502}), unless=_NOT_JUDGED),
     hides=("RPL408",),
 )
 def required_command_refused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Mandatory command answered 500 or 502.
 
-    HELO, MAIL, RCPT, DATA, RSET, NOOP and QUIT are the least that every server implements, so a well-formed one is
-    never unknown (500) or not implemented (502). A server that does not want it has other codes.
+    Every server must implement HELO, MAIL, RCPT, DATA, RSET, NOOP and QUIT, so a well-formed one is never unknown (500)
+    or not implemented (502). Other codes exist for a server that refuses the command for another reason. Fix the
+    server: implement the command.
     """
     if talk.profile == "lmtp" and x.act is Act.HELO:
-        return  # there it is no command at all (RFC 2033 §4.1)
+        return  # LMTP has no HELO (RFC 2033 §4.1)
     if x.command is not None and x.command.verb in _REQUIRED and _judged(x, talk) and not at_fault(x, talk):
         word = "unknown" if x.code == 500 else "not implemented"
-        yield Evidence(f"{x.name} is well-formed, and the server calls it {word} ({x.code}).", reply=True)
+        yield Evidence(
+            f"The server refused a well-formed {x.name} as {word} ({x.code}); every server must implement it.",
+            reply=True,
+        )
 
 
 @rule(
@@ -198,14 +215,15 @@ def required_command_refused(x: Exchange, talk: Conversation) -> Iterator[Eviden
     "info",
     "server",
     "RFC 5321 §4.1.1.1, §2.2.1",
-    on=OnExchange(acts=frozenset({Act.EHLO}), codes=frozenset({500, 501, 502, 504}), unless=_FAULTY),
+    on=OnExchange(acts=frozenset({Act.EHLO}), codes=frozenset({500, 501, 502, 504}), unless=_NOT_JUDGED),
     severities={"rfc821": "off", "lmtp": "off"},
     hides=("RPL408",),
 )
 def ehlo_unsupported(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Server does not know EHLO.
+    """Server does not support EHLO.
 
-    Servers have had to accept EHLO since 2001. Without it no extension can be used; the client goes on with HELO.
+    Servers have had to accept EHLO since 2001. Without it no extension can be used, and the client continues with HELO.
+    Fix the server: implement EHLO.
     """
     if x.command is not None and x.command.verb == b"EHLO" and _judged(x, talk) and not at_fault(x, talk):
         yield Evidence(f"The server refused a well-formed EHLO with {x.code}.", reply=True)
@@ -225,18 +243,21 @@ def ehlo_unsupported(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def lmtp_reply_count(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Number of LMTP end-of-data replies differs from the accepted recipients.
 
-    Behind the message an LMTP server answers once for each recipient that it had accepted, in their order. With one
-    reply more or less a client takes the outcome of one recipient for that of another.
+    After the message an LMTP server must send one reply for each recipient that it accepted, in the same order. With
+    one reply too many or too few, a client assigns replies to the wrong recipients. Fix the server: send one reply for
+    each accepted recipient.
     """
     if talk.profile != "lmtp" or not x.sure:
         return
     if x.act is Act.NOTHING:
         if x.code != 421:
-            yield Evidence(f"{x.code} is one reply more than recipients were accepted.", reply=True)
+            yield Evidence(
+                f"{x.code} is one reply too many; there must be one for each accepted recipient.", reply=True
+            )
     elif x.lacking:
         accepted = 0 if x.transaction is None else x.transaction.accepted
         yield Evidence(
-            f"{accepted} recipients were accepted, and the message got {accepted - x.lacking} of {accepted} replies.",
+            f"{accepted} recipients were accepted, but the message got {accepted - x.lacking} of {accepted} replies.",
             reply=True,
         )
 
@@ -250,7 +271,7 @@ _HELLOS = frozenset({Act.EHLO, Act.HELO})
 
 
 def _lines(x: Exchange) -> list[ReplyLine]:
-    """Lines of the reply that must carry a status code (RFC 2034 §4)."""
+    """The lines of the reply that must have an enhanced status code (RFC 2034 §4)."""
     if x.reply is None or x.act in _HELLOS or x.act is Act.GREETING:
         return []
     return [line for line in x.reply.parts() if line.code is not None and line.code // 100 in {2, 4, 5}]
@@ -279,38 +300,44 @@ def _at(x: Exchange, line: ReplyLine, message: str, count: int = 1) -> Evidence:
 def enhanced_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Class of the enhanced code contradicts the reply code.
 
-    The first number of the status code says the same as the first digit of the reply: 2 success, 4 try again, 5 never.
-    Where they differ, one client retries what another returns.
+    The first number of the enhanced status code must have the same meaning as the first digit of the reply code: 2
+    success, 4 temporary failure, 5 permanent failure. If they differ, some clients retry a message that others return.
+    Fix the server: use the same class in both.
     """
     wrong = [line for line in _lines(x) if line.enhanced is not None and line.enhanced[0] != str(line.code)[0]]
     if wrong:
         first = wrong[0]
-        yield _at(x, first, f"The reply is {first.code}, its status code {first.enhanced}.", len(wrong))
+        yield _at(
+            x, first, f"The reply code is {first.code}, but its enhanced status code is {first.enhanced}.", len(wrong)
+        )
 
 
 @rule("RPL417", "enhanced-code-missing", "warning", "server", "RFC 2034 §4; RFC 3463 §2", on=_ODD_STATUS, formal=True)
 def enhanced_code_missing(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Enhanced code missing or malformed although offered.
 
-    A server that lists ENHANCEDSTATUSCODES puts one, and a space, in front of the text of each line of each 2yz, 4yz
-    and 5yz reply, those to the greeting and the hello excepted. Its numbers have no superfluous zeros.
+    A server that lists ENHANCEDSTATUSCODES must put an enhanced status code and a space before the text of each line of
+    each 2yz, 4yz and 5yz reply, except the greeting and the replies to EHLO and HELO. Its numbers have no leading
+    zeros. Fix the server: add the code, or do not list the keyword.
     """
     wrong = [line for line in _lines(x) if _STATUS(line.text) is None]
     if wrong:
         like = _LIKE_STATUS(wrong[0].text)
-        what = "has no status code"
+        problem = "has no enhanced status code"
         if like is not None and like[0] == wrong[0].text and wrong[0].enhanced is not None:
-            what = f"ends right behind its status code {wrong[0].enhanced}; a space must follow"
+            problem = f"ends directly after its status code {wrong[0].enhanced}, without a space"
         elif like is not None:
-            what = f"begins with {like[0].decode()}, which is no status code"
-        yield _at(x, wrong[0], f"The reply {x.code} {what}, though the server offers ENHANCEDSTATUSCODES.", len(wrong))
+            problem = f"starts with {like[0].decode()}, which is not a valid status code"
+        message = f"The reply {x.code} {problem}, although the server offers ENHANCEDSTATUSCODES."
+        yield _at(x, wrong[0], message, len(wrong))
 
 
 @rule("RPL418", "enhanced-code-inconsistent", "error", "server", "RFC 2034 §4", on=_ODD_STATUS, formal=True)
 def enhanced_code_inconsistent(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Enhanced code differs between lines of one reply.
 
-    All lines of a reply speak of one outcome, so they carry the same status code.
+    All lines of a reply describe one result, so they must have the same enhanced status code. Fix the server: repeat
+    the code on each line.
     """
     first: ReplyLine | None = None
     for line in _lines(x):
@@ -319,5 +346,7 @@ def enhanced_code_inconsistent(x: Exchange, talk: Conversation) -> Iterator[Evid
         if first is None:
             first = line
         elif line.enhanced != first.enhanced:
-            yield _at(x, line, f"One reply carries the status codes {first.enhanced} and {line.enhanced}.")
+            yield _at(
+                x, line, f"The lines of one reply have different status codes: {first.enhanced} and {line.enhanced}."
+            )
             return

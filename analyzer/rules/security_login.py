@@ -1,4 +1,4 @@
-"""SEC 609, 628, 629, 634: who proves to be whom, and who can read the proof."""
+"""SEC 609, 628, 629, 634: logins, and who can read the credentials."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ __all__: list[str] = []
 def cleartext_credentials(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Password sent in clear text.
 
-    PLAIN, LOGIN, XOAUTH2 and OAUTHBEARER send the password or token as it is; base64 hides nothing. Whoever captured
-    this can log in. The report never shows it. Fix the client: TLS first; and change the password.
+    PLAIN, LOGIN, XOAUTH2 and OAUTHBEARER send the password or token unencrypted; base64 does not protect it. Anyone who
+    can capture this traffic can log in. The report never shows the password or token. Fix the client: use TLS first,
+    and change the password.
     """
     login = talk.watch.login
     if login is None or not talk.server_seen:
@@ -39,7 +40,7 @@ def cleartext_credentials(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     user = f" for a user name of {login.user_length} bytes" if login.user_length else ""
     valid = ""
     if x.code == 235:
-        valid = f" The server accepted it: this {secret} is valid and has to be changed."
+        valid = f" The server accepted it: this {secret} is valid and must be changed."
     elif x.code >= 400:
         valid = f" The server refused it with {x.code}."
     yield Evidence(f"AUTH {login.mechanism} sent a {secret} in plain text{user}.{valid}")
@@ -49,13 +50,13 @@ def cleartext_credentials(x: Exchange, talk: Conversation) -> Iterator[Evidence]
 def auth_cancelled(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """AUTH exchange cancelled.
 
-    The client ended the exchange with "*", as it may. Some old servers had a hole there, so intrusion detection systems
-    report it, and so does this.
+    The client ended the exchange with "*", which is allowed. Some old servers had a vulnerability at this point, so
+    intrusion detection systems report it, and so does this rule. There is nothing to fix if the client is known.
     """
     if x.raw == b"*":
         login = talk.watch.login
         name = "" if login is None else f" {login.mechanism}"
-        yield Evidence(f"The client cancelled the AUTH{name} exchange with a lone asterisk.", evidence="*")
+        yield Evidence(f"The client cancelled the AUTH{name} exchange with a single asterisk.", evidence="*")
 
 
 @rule(
@@ -70,15 +71,16 @@ def auth_cancelled(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def xclient_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server lets the client override its identity.
 
-    After XCLIENT the server believes what the client says about its own address, name and login, and decides by that
-    who may relay; XFORWARD puts it into the log. Only a proxy that belongs to the server may have that right.
+    After XCLIENT the server trusts what the client claims about its own address, name and login, and decides by that
+    who may relay. After XFORWARD it writes these claims to its log. Fix the server: give this right only to a proxy
+    that belongs to it.
     """
     verb = b"" if x.command is None else x.command.verb
-    taken = x.code in {220, 250} if verb == b"XCLIENT" else x.code == 250 and verb == b"XFORWARD"
-    if taken and not on_loopback(talk):
+    accepted = x.code in {220, 250} if verb == b"XCLIENT" else x.code == 250 and verb == b"XFORWARD"
+    if accepted and not on_loopback(talk):
         yield Evidence(
-            f"The server accepted {x.name} with {x.code}: from here on it believes what "
-            f"{talk.record.client.address} says about who it is.",
+            f"The server accepted {x.name} with {x.code}; from now on it trusts what "
+            f"{talk.record.client.address} claims about its identity.",
             reply=True,
         )
 
@@ -96,8 +98,9 @@ def xclient_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def submission_unauthenticated(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Submission server accepts mail without authentication.
 
-    A submission server has to know who submits: it refuses MAIL with 530 until the client has authenticated. What it
-    knows by other means (a network of its own, a client certificate) cannot be seen here.
+    A submission server must know who submits a message, so it refuses MAIL with 530 until the client has authenticated.
+    A server may identify the client by other means (its own network, a client certificate), which the capture does not
+    show. Fix the server: require AUTH.
     """
     if talk.profile != "submission" or x.code != 250 or "SEC634" in talk.counts:
         return
@@ -105,7 +108,7 @@ def submission_unauthenticated(x: Exchange, talk: Conversation) -> Iterator[Evid
     if before is None or not before.sure or before.hello.authenticated or on_loopback(talk):
         return
     yield Evidence(
-        "The submission server accepted MAIL though the client had not authenticated.",
+        "The submission server accepted MAIL although the client had not authenticated.",
         reply=True,
         certain=False if before.hello.secure else None,  # TLS may have carried a client certificate
     )

@@ -1,4 +1,4 @@
-"""SEC 613, 616, 618, 620 to 626, 630: clients that are not what mail programs are."""
+"""SEC 613, 616, 618, 620 to 626, 630: clients that do not behave like mail programs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LONG_ARGUMENTS = 12288  # octets that AUTH, BURL, XCLIENT and XFORWARD may have 
 _LONG_VERBS = frozenset({b"AUTH", b"BURL", b"XCLIENT", b"XFORWARD"})
 MAX_CHUNK = (1 << 63) - 1
 
-# Ways to write "deliver to that other host" into a local-part: user%host, host!user, "user@host".
+# Forms of a local-part that names another host to relay to: user%host, host!user, "user@host".
 _RELAYED = (
     LazyPattern(rb"%[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*+\.?\Z"),
     LazyPattern(rb"\A[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*!."),
@@ -44,8 +44,8 @@ _RELAYED = (
 def bdat_size_overflow(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """BDAT size that overflows integers.
 
-    No message has that many octets. A program that computes with such a size in too few bits reads or writes where it
-    must not.
+    No message has so many octets. A server that computes with such a size in an integer with too few bits may read or
+    write outside its buffer. Fix the client: send the real size of the chunk. A server should refuse such a size.
     """
     size = 0 if x.command is None else x.command.chunk_size or 0
     digits = x.raw.split()[1].lstrip(b"0") if len(x.raw.split()) > 1 else b""
@@ -67,15 +67,16 @@ def bdat_size_overflow(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def cross_protocol_request(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """HTTP or another protocol spoken to an SMTP port.
 
-    A scanner, a client with the wrong port, or an attacker who makes a web browser or server send commands for him:
-    lines of the request that are SMTP commands are obeyed by a server that does not hang up.
+    The client is a scanner, a program with the wrong port, or a web browser or server that an attacker uses to send
+    commands. A server that does not close the connection executes those lines of the request that are SMTP commands.
+    Fix the client: use the right port. Fix the server: close the connection when it receives another protocol.
     """
     protocol = talk.watch.foreign or "another protocol"
     if protocol == "TLS":
         if talk.record.server.port != IMPLICIT_TLS_PORT:
             yield Evidence(
-                "The client began a TLS handshake on a port where the server speaks in plain text: TLS comes first on "
-                f"port {IMPLICIT_TLS_PORT}, and here after STARTTLS."
+                "The client started a TLS handshake on a port where the server speaks plain text. TLS comes first only "
+                f"on port {IMPLICIT_TLS_PORT}; here the client must send STARTTLS before it."
             )
         return
     yield Evidence(f"The client spoke {protocol} to an SMTP server, which answered {x.code or 'nothing'}.")
@@ -95,8 +96,9 @@ def cross_protocol_request(x: Exchange, talk: Conversation) -> Iterator[Evidence
 def early_talker(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Client sends before the greeting.
 
-    The server speaks first. Programs that send spam often do not wait, and so does who pushes commands through another
-    program; servers make use of that to tell them.
+    The server must speak first, and the client must wait for the greeting. Spam programs often do not wait, and neither
+    do attackers who send commands through another program, so some servers use this to detect them. Fix the client:
+    wait for the greeting.
     """
     greeting = talk.watch.greeting
     if "SEC618" in talk.counts or greeting is None or greeting.reply is None or talk.midstream:
@@ -104,7 +106,10 @@ def early_talker(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if talk.record.server.port == IMPLICIT_TLS_PORT:
         return
     early = (greeting.reply_time_ns - x.time_ns) / 1e6
-    yield Evidence(f"{x.name} was sent {early:.1f} ms before the greeting {greeting.code} came.")
+    yield Evidence(
+        f"{x.name} was sent {early:.1f} ms before the greeting {greeting.code} arrived; "
+        "the client should have waited for it."
+    )
 
 
 @rule(
@@ -119,14 +124,14 @@ def early_talker(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def address_enumeration(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """VRFY, EXPN or RCPT used to harvest addresses.
 
-    So many questions after addresses in one session, or so many recipients that do not exist, are how lists of valid
-    addresses are made. The limit is a setting.
+    The client sent many VRFY or EXPN commands in one session, or many recipients that do not exist. Attackers create
+    lists of valid addresses in this way. The limit is a setting. Fix the server: limit such commands for each client.
     """
-    yield Evidence(f"The client looks for addresses: {talk.watch.harvest} so far.")
+    yield Evidence(f"The client probes for valid addresses: {talk.watch.harvest} so far.")
 
 
-def _route(x: Exchange) -> str | None:
-    """How the recipient is written as one to be relayed; None: it is not."""
+def _routed_local_part(x: Exchange) -> str | None:
+    """The local-part if it is written as an address to be relayed, else None."""
     path = None if x.command is None else x.command.path
     if path is None or path.local is None:
         return None
@@ -136,8 +141,8 @@ def _route(x: Exchange) -> str | None:
     return None
 
 
-def _stranger(x: Exchange) -> bool:
-    """Whether the session is known not to be authenticated."""
+def _is_unauthenticated(x: Exchange) -> bool:
+    """Whether the session is known to be unauthenticated."""
     return x.before is not None and x.before.sure and not x.before.hello.authenticated
 
 
@@ -151,14 +156,14 @@ def _stranger(x: Exchange) -> bool:
     severities={"lmtp": "off"},
 )
 def relay_probe_address(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Recipient in a relay-test form.
+    """Recipient address in the form of a relay test.
 
-    The local-part names another host (user%host, host!user, "user@host"). Decades ago gateways used that; today it is
-    how open relays are looked for.
+    The local-part names another host (user%host, host!user, "user@host"). Old gateways used this form for routing.
+    Today it is used to search for open relays. Fix the client: send the plain address.
     """
-    local = _route(x)
-    if local is not None and _stranger(x):
-        yield Evidence(f"The local-part {local} names a further host, as tests for open relays do.")
+    local = _routed_local_part(x)
+    if local is not None and _is_unauthenticated(x):
+        yield Evidence(f"The local-part {local} names another host, as in a test for open relays.")
 
 
 @rule(
@@ -173,17 +178,18 @@ def relay_probe_address(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def relay_probe_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Relay-test recipient accepted without authentication.
 
-    The server took a recipient that names a further host from a client it does not know. That is a hint that it relays
-    for anybody, no proof: the address may be a local one that only looks so.
+    The server accepted a recipient that names another host from a client that had not authenticated. This is a sign of
+    an open relay, but no proof: the address may be a local one in the same form. Fix the server: refuse such
+    recipients.
     """
-    if not 250 <= x.code < 260 or not _stranger(x):
+    if not 250 <= x.code < 260 or not _is_unauthenticated(x):
         return
     path = None if x.command is None else x.command.path
     routed = path is not None and bool(path.route)
-    if routed or _route(x) is not None:
-        what = "a source route" if routed else "a local-part that names a further host"
+    if routed or _routed_local_part(x) is not None:
+        form = "a source route" if routed else "a local-part that names another host"
         yield Evidence(
-            f"The server accepted a recipient with {what} ({x.code}) from a client that had not authenticated; "
+            f"The server accepted a recipient with {form} ({x.code}) from a client that had not authenticated; "
             "it may be an open relay.",
             reply=True,
             caused_by=(x,),
@@ -201,11 +207,11 @@ def relay_probe_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def turn_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """TURN used.
 
-    TURN asks the server to swap roles and to hand out the mail it holds for whoever the client claims to be. Without
-    authentication that diverts mail; ETRN and ATRN have replaced it.
+    TURN asks the server to swap roles and to send the mail that it stores for the domain that the client claims to be.
+    Without authentication this diverts mail. ETRN and ATRN have replaced it. Fix the client: use one of them.
     """
-    if _stranger(x):
-        answer = f"the server answered {x.code}" if x.reply is not None else "no reply is in the capture"
+    if _is_unauthenticated(x):
+        answer = f"the server answered {x.code}" if x.reply is not None else "the capture contains no reply"
         yield Evidence(f"TURN was sent without authentication; {answer}.")
 
 
@@ -221,10 +227,10 @@ def turn_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def turn_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """TURN accepted from an unauthenticated client.
 
-    The server now sends the mail it holds to a client of which it knows nothing. The two sides change roles, so this
-    report ends here.
+    The server now sends the mail that it stores to a client with an unknown identity. Client and server swap roles, so
+    decoding ends here. Fix the server: refuse TURN.
     """
-    if x.code == 250 and _stranger(x):
+    if x.code == 250 and _is_unauthenticated(x):
         yield Evidence("The server accepted TURN from a client that had not authenticated.", reply=True, caused_by=(x,))
 
 
@@ -237,18 +243,19 @@ def turn_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     on=OnExchange(marks=Mark.LONG_LINE | Mark.ENDLESS),
 )
 def command_overflow_attempt(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Grossly over-long command line.
+    """Command line far beyond the length limit.
 
-    A command line has 512 octets, CRLF included, and a little more with some extensions. One that is many times longer
-    looks for a buffer that is too short.
+    A command line has at most 512 octets, including CRLF, and somewhat more with some extensions. A line that is many
+    times longer may be an attempt to overflow a buffer. Fix the client: shorten the line. A server should discard the
+    excess bytes and answer 500.
     """
     if x.act is Act.ANSWER or x.command is None:
         return
     limit = LONG_ARGUMENTS if x.command.verb in _LONG_VERBS else GROSS_LINE
     if x.act is Act.EVENT and x.command.verb not in _LONG_VERBS:
-        yield Evidence(f"{x.name} began a line that reached {GROSS_LINE} bytes and more without a CRLF.")
+        yield Evidence(f"{x.name} started a line of at least {GROSS_LINE} bytes without CRLF.")
     elif x.act is not Act.EVENT and x.length > limit:
-        yield Evidence(f"The line of {x.name} has {x.length} bytes; {limit} would be far too many already.")
+        yield Evidence(f"The {x.name} line has {x.length} bytes; even {limit} would be far too many.")
 
 
 @rule(
@@ -262,8 +269,11 @@ def command_overflow_attempt(x: Exchange, talk: Conversation) -> Iterator[Eviden
 def command_flood(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Excessive number of unanswered commands.
 
-    A client that pipelines sends a group and reads the replies. One that sends hundreds of commands and reads nothing
-    fills the buffers of the server, or could not care less for its answers. The limit is a setting.
+    A client with PIPELINING sends a group of commands and then reads the replies. A client that sends hundreds of
+    commands without reading the replies fills the buffers of the server, or ignores its replies. The limit is a
+    setting. Fix the client: read the replies to each group.
     """
     if "SEC630" not in talk.counts and talk.server_seen and not talk.course.lost["server"]:
-        yield Evidence(f"When {x.name} was sent, more than {talk.limits.unanswered_commands} commands were unanswered.")
+        yield Evidence(
+            f"The client sent {x.name} while more than {talk.limits.unanswered_commands} commands were unanswered."
+        )

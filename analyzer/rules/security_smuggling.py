@@ -1,8 +1,8 @@
-"""SEC 612, 614, 615, 617, 619: text that one reader takes for data and another one for commands."""
+"""SEC 612, 614, 615, 617, 619: text that one program reads as data and another as commands."""
 
-# Smuggling is judged in three steps that may each be there without the next: a look-alike of the end mark stands in the
-# mail data (SEC612), commands stand behind it (SEC614), a server took it for the end (SEC615). What the server did
-# shows in two ways: it answered before the real end came, or it answered more often than it was asked.
+# Smuggling is judged in three steps, and each may occur without the next: the mail data contains a look-alike of the
+# end mark (SEC612), commands follow it (SEC614), a server accepted it as the end (SEC615). There are two signs that the
+# server accepted it: it answered before the real end arrived, or it sent more replies than expected.
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ _FIRST = LazyPattern(rb"(?:MAIL FROM:|RCPT TO:|(?:EHLO|HELO)(?: |\n)|(?:RSET|DAT
 _MAIL = LazyPattern(rb"^MAIL FROM:", re.IGNORECASE | re.MULTILINE)
 _RCPT = LazyPattern(rb"^RCPT TO:", re.IGNORECASE | re.MULTILINE)
 _COMMAND = LazyPattern(rb"^(MAIL FROM|RCPT TO|EHLO|HELO|LHLO|RSET|DATA|BDAT|QUIT)\b", re.IGNORECASE | re.MULTILINE)
-_FIELD_BEHIND_LF = LazyPattern(rb"(?<!\r)\n([!-9;-~]+):")
-_FIELD_BEHIND_CR = LazyPattern(rb"\r(?!\n)([!-9;-~]+):")
+_FIELD_AFTER_LF = LazyPattern(rb"(?<!\r)\n([!-9;-~]+):")
+_FIELD_AFTER_CR = LazyPattern(rb"\r(?!\n)([!-9;-~]+):")
 MAX_NAMED = 6
 
 
 def _form(content: Content) -> str:
-    """The look-alike with its invisible bytes named."""
+    """The look-alike with names for its invisible bytes."""
     return "".join(_NAMES.get(char, char) for char in content.lookalike_form.decode("latin-1"))
 
 
-def _behind(content: Content) -> bytes:
-    """What stands behind the look-alike, with LF for every line end."""
+def _after_lookalike(content: Content) -> bytes:
+    """The bytes after the look-alike, with LF for every line end."""
     return _LINE_ENDS.sub(b"\n", content.since_lookalike)
 
 
@@ -53,14 +53,14 @@ def _honoured(x: Exchange, talk: Conversation) -> bool:
 
 
 def _verdict(x: Exchange, talk: Conversation) -> str:
-    """What the server made of it, for the end of a message."""
+    """How the server handled the look-alike, for the end of a message."""
     if _honoured(x, talk):
-        return "the server took it for the end of the mail data"
+        return "the server treated it as the end of the mail data"
     if x.code >= 400:
         return f"the server refused the message with {x.code}"
     if x.accepted:
-        return "nothing shows that the server took it for the end"
-    return "what the server made of it is not in the capture"
+        return "nothing shows that the server treated it as the end"
+    return "the capture does not show how the server treated it"
 
 
 @rule(
@@ -75,9 +75,9 @@ def _verdict(x: Exchange, talk: Conversation) -> str:
 def smuggling_end_of_data(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Non-standard end-of-data sequence inside DATA content.
 
-    Mail data end with CRLF "." CRLF and nothing else. A lone dot between other line ends is the end for some servers
-    and text for others; whoever sends it can show two servers on one road two different mails (SMTP smuggling). A
-    sender has to send all its line ends as CRLF and to stuff the dot.
+    Only CRLF "." CRLF ends the mail data. With other line ends around a single dot, some servers end the data there and
+    others read it as text. An attacker can use that to make two servers on the same path see two different messages
+    (SMTP smuggling). Fix the client: send all line ends as CRLF, and double a dot at the start of a line.
     """
     content = x.content
     if content is None or content.lookalike is None or content.missing:
@@ -86,7 +86,7 @@ def smuggling_end_of_data(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     count = 1 + len(_MORE.findall(content.since_lookalike))
     times = "" if count == 1 else f" ({count} times)"
     yield Evidence(
-        f"{_form(content)} stands in the mail data{times}; {_verdict(x, talk)}.",
+        f"The mail data contains {_form(content)}{times}; {_verdict(x, talk)}.",
         offset=spot.offset,
         length=len(content.lookalike_form),
         frame=spot.frame,
@@ -105,22 +105,23 @@ def smuggling_end_of_data(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     on=OnContent(partial=True, flaws=Flaw.LOOKALIKE),
 )
 def smuggled_commands(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Envelope commands behind a non-standard end of data.
+    """Envelope commands after a non-standard end of data.
 
-    Behind a look-alike of the end of data stands a second dialogue. A server that takes the look-alike for the end
-    obeys it, so that a mail with a sender of the attacker's choice comes from the address of this client.
+    A second dialogue follows a look-alike of the end of data. A server that accepts the look-alike as the end executes
+    these commands. It then accepts a message with a sender chosen by the attacker as if it came from this client. Fix
+    the client: send all line ends as CRLF, and double a dot at the start of a line.
     """
     content = x.content
     if content is None or content.lookalike is None or content.missing or not content.since_lookalike:
         return
-    text = _behind(content)
+    text = _after_lookalike(content)
     if not _FIRST.match(text) and not (_MAIL.search(text) and _RCPT.search(text)):
         return
     names = list(dict.fromkeys(m[1].upper().decode() for m in _COMMAND.finditer(text)))[:MAX_NAMED]
     spot = content.lookalike
-    verdict = "the server obeyed them" if _honoured(x, talk) else _verdict(x, talk)
+    verdict = "the server executed them" if _honoured(x, talk) else _verdict(x, talk)
     yield Evidence(
-        f"Behind {_form(content)} in the mail data stand commands ({', '.join(names)}); {verdict}.",
+        f"Commands ({', '.join(names)}) follow {_form(content)} in the mail data; {verdict}.",
         offset=spot.offset + len(content.lookalike_form),
         length=len(content.since_lookalike),
         frame=spot.frame,
@@ -140,15 +141,16 @@ def smuggled_commands(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def smuggling_honoured(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server ended the data at a non-standard sequence.
 
-    The server answered where no CRLF "." CRLF stood, or answered commands that stand behind a look-alike of it. It can
-    be sent mails whose senders its neighbours never saw. Fix the server: lines end with CRLF only.
+    The server answered before CRLF "." CRLF had arrived, or it answered commands that follow a look-alike of it. An
+    attacker can use that to send messages whose senders other servers on the path never saw. Fix the server: accept
+    only CRLF as the end of a line.
     """
     content, beyond = x.content, talk.watch.beyond
     if content is None or content.lookalike is None or x.act is not Act.END:
         return
     if x.marks & Mark.HONOURED:
         yield Evidence(
-            f"The server answered {x.code} behind {_form(content)}, though <CR><LF>.<CR><LF> had not come: "
+            f"The server answered {x.code} after {_form(content)}, before <CR><LF>.<CR><LF> arrived: "
             "it ended the mail data there.",
             reply=True,
         )
@@ -156,8 +158,8 @@ def smuggling_honoured(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         count = talk.watch.beyond_count
         more = "one reply more" if count == 1 else f"{count} replies more"
         yield Evidence(
-            f"The server gave {more} than was due, {beyond.code} first: it had ended the mail data at {_form(content)} "
-            "and obeyed what stands behind it.",
+            f"The server sent {more} than expected, {beyond.code} first: it ended the mail data at {_form(content)} "
+            "and executed the commands after it.",
             reply=True,
             offset=beyond.reply_offset,
             length=len(beyond.reply.raw),
@@ -179,8 +181,9 @@ def smuggling_honoured(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def newline_command_injection(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Bare CR or LF inside a command followed by another command.
 
-    An address from a form on a web page, say, was put into a command unchecked. A server that ends lines at a bare LF
-    or CR sees a second command there. Fix the client: refuse CR and LF in what it puts into commands.
+    A program probably put unchecked text into a command, for example an address from a web form. A server that ends
+    lines at a bare LF or CR sees a second command there. Fix the client: refuse CR and LF in text that it puts into
+    commands.
     """
     found = hidden_command(x.raw)
     if found is None:
@@ -188,8 +191,8 @@ def newline_command_injection(x: Exchange, talk: Conversation) -> Iterator[Evide
     verb = found[1].upper().decode()
     newline = "LF" if x.raw[found.start() : found.start() + 1] == b"\n" else "CR"
     yield Evidence(
-        f"{verb} stands behind a bare {newline} inside the line of another command: a lenient server takes it for a "
-        "command of its own.",
+        f"{verb} follows a bare {newline} inside the line of another command; a lenient server executes it as a "
+        "separate command.",
         offset=x.offset + found.start(),
         length=found.end() - found.start(),
         evidence=printable(x.raw[found.start() :][:100]),
@@ -207,17 +210,18 @@ def newline_command_injection(x: Exchange, talk: Conversation) -> Iterator[Evide
 def header_injection_newline(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Bare CR or LF in the header followed by a field name.
 
-    Text with a line end in it was put into a header field unchecked, and readers that end lines at a bare LF or CR see
-    a field of the attacker's choice: another recipient, another sender.
+    A program probably put unchecked text with a line end into a header field. Programs that end lines at a bare LF or
+    CR see an additional field chosen by the attacker, for example another recipient or sender. Fix the program that
+    creates the message: refuse CR and LF in header fields.
     """
     content = x.content
     if content is None or content.missing or (content.bare_lf is None and content.bare_cr is None):
         return
     header = content.header
     if b"\r\n" not in header and not content.header_ends_in_crlf:
-        return  # all its lines end so: no injection, a client that writes no CRLF
+        return  # all its lines end in this way: no injection, the client never writes CRLF
     found = min(
-        (m for m in (_FIELD_BEHIND_LF.search(header), _FIELD_BEHIND_CR.search(header)) if m is not None),
+        (m for m in (_FIELD_AFTER_LF.search(header), _FIELD_AFTER_CR.search(header)) if m is not None),
         key=lambda m: m.start(),
         default=None,
     )
@@ -228,7 +232,7 @@ def header_injection_newline(x: Exchange, talk: Conversation) -> Iterator[Eviden
     newline = "LF" if bare is content.bare_lf else "CR"
     line_start = header.rfind(b"\n", 0, found.start()) + 1
     yield Evidence(
-        f'The field "{printable(found[1][:40])}" of the message header stands behind a bare {newline}.',
+        f'The field "{printable(found[1][:40])}" of the message header follows a bare {newline}.',
         offset=max(bare.offset, content.offset + found.start()),
         length=1,
         frame=bare.frame,

@@ -1,8 +1,8 @@
-"""SEC 601 to 607, 610, 631, 633: the way into TLS, and who stands in it."""
+"""SEC 601 to 607, 610, 631, 633: the start of TLS, and attackers on the path."""
 
-# STARTTLS begins in the clear, so whoever can write on the path can inject bytes on either side of it, overwrite the
-# keyword, or take it out of the EHLO reply. A passive reader sees what was on the wire, not who wrote it: where a
-# client or server can have done the same by mistake, the message says so.
+# STARTTLS is sent in plain text, so an attacker on the path can inject bytes before or after it, overwrite the keyword,
+# or remove it from the EHLO reply. A passive observer sees the bytes, but not who sent them. If a client or server
+# could have sent the same bytes by mistake, the message says so.
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ MAX_SHOWN = 100  # bytes of injected text that are quoted
 
 
 def on_loopback(talk: Conversation) -> bool:
-    """Whether both sides are one machine: nobody listens between them."""
+    """Whether both sides are on one machine, so that nothing is between them."""
     address = talk.record.server.address
     return address.startswith(("127.", "::ffff:127.")) or address == "::1"
 
 
 def line_without_secrets(line: bytes) -> str:
-    """A line of the client as evidence."""
+    """Return a line of the client as evidence, without secrets."""
     command = parse_command(line[:MAX_SHOWN])
     if command.verb == b"AUTH" and command.argument is not None:
         return f"AUTH {shown_argument(command, command.argument)}"
     return printable(command.raw)
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 @rule(
@@ -57,18 +57,19 @@ def _count(number: int, what: str) -> str:
     hides=("EXT504", "EXT505"),
 )
 def starttls_command_injection(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Client bytes behind STARTTLS before the 220.
+    """Client data after STARTTLS before the 220 reply.
 
-    STARTTLS ends what may be sent in the clear. Commands behind it, before the server said 220, are what somebody on
-    the path injects: a server that keeps them in its buffer obeys them inside TLS, as if the client had sent them
-    there. A client that pipelines behind STARTTLS looks the same. The server must throw such bytes away.
+    STARTTLS is the last command that a client may send in plain text. Commands that follow it before the 220 reply may
+    come from an attacker on the path. A server that keeps them in its buffer executes them inside TLS as if the client
+    had sent them there. A client that pipelines commands after STARTTLS looks the same. Fix the server: discard these
+    bytes. Fix the client: wait for the 220 reply.
     """
     injection = talk.watch.injection
     if injection is None or talk.injected is not x:
         return
     yield Evidence(
-        f"{_count(injection.length, 'byte')} stood behind STARTTLS before the server answered 220. They were injected "
-        "on the path or pipelined by the client; a server that does not drop them obeys them inside TLS.",
+        f"{_count(injection.length, 'byte')} followed STARTTLS before the server answered 220. They were injected "
+        "on the path or pipelined by the client; a server that does not discard them executes them inside TLS.",
         offset=injection.offset,
         length=injection.length,
         frame=injection.frame,
@@ -86,14 +87,14 @@ def starttls_command_injection(x: Exchange, talk: Conversation) -> Iterator[Evid
     on=OnExchange(marks=Mark.NO_TLS),
 )
 def cleartext_after_220(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Client answers the STARTTLS 220 with something other than TLS.
+    """Client continues in plain text after the 220 to STARTTLS.
 
-    After the 220 the TLS handshake must come first; what the client sends instead is read by everybody, and a server
-    that waits for a handshake makes nothing of it. In a capture that was decrypted before it was saved this is what a
-    proper session looks like.
+    After the 220 reply the client must start the TLS handshake. Everyone on the path can read what it sends instead,
+    and a server that expects a handshake cannot use it. A correct session looks the same if the capture was decrypted
+    before it was saved. Fix the client: start the handshake, or close the connection.
     """
     yield Evidence(
-        "The server had agreed to TLS with 220, and the client went on in plain text instead of a TLS handshake "
+        "The server agreed to TLS with 220, but the client continued in plain text instead of a TLS handshake "
         "(unless this capture was decrypted before it was saved).",
     )
 
@@ -110,14 +111,15 @@ def cleartext_after_220(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def injected_command_answered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server executes a command injected before TLS.
 
-    Inside TLS the client speaks first. A reply before that answers what had been injected in the clear behind STARTTLS:
-    the server kept it in its buffer, where RFC 3207 has it forget all that was said before the handshake.
+    Inside TLS the client speaks first. A reply before its first command answers a command that followed STARTTLS in
+    plain text. The server kept that command in its buffer, although RFC 3207 requires it to discard everything that it
+    learned before the handshake. Fix the server: empty its input buffer before the handshake.
     """
     if "SEC603" in talk.counts:
         return
     yield Evidence(
-        f"The server sent {x.code} inside TLS before the client had sent a command there: it obeyed what had been "
-        "injected in the clear behind STARTTLS.",
+        f"The server sent {x.code} inside TLS before the client had sent a command there: it executed a command that "
+        "was injected in plain text after STARTTLS.",
         reply=True,
         caused_by=(talk.injected,),
     )
@@ -133,17 +135,18 @@ def injected_command_answered(x: Exchange, talk: Conversation) -> Iterator[Evide
     hides=("RPL401", "RPL411"),
 )
 def starttls_response_injection(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Extra server bytes in clear text behind the 220 of STARTTLS.
+    """Extra server data in plain text after the 220 to STARTTLS.
 
-    Behind its 220 a server sends nothing but TLS. Replies in the clear there are what somebody on the path injects, so
-    that a client which keeps them takes them for answers inside TLS; or a server answers what was pipelined.
+    After its 220 reply a server sends only TLS. Replies in plain text there may come from an attacker on the path; a
+    client that keeps them in its buffer reads them as replies inside TLS. Or the server answered commands that were
+    pipelined after STARTTLS. Fix the client: discard these bytes.
     """
     if "SEC604" in talk.counts:
         return
-    what = f"a reply {x.code}" if x.reply is not None else "a line"
-    why = " It may answer what stood behind STARTTLS." if talk.injected is not None else ""
+    subject = f"A reply {x.code}" if x.reply is not None else "A line"
+    why = " It may answer what followed STARTTLS." if talk.injected is not None else ""
     yield Evidence(
-        f"Behind the 220 to STARTTLS came {what} in plain text, where only TLS may follow.{why}",
+        f"{subject} in plain text followed the 220 to STARTTLS; only TLS may follow it.{why}",
         reply=x.reply is not None,
         caused_by=(talk.injected,),
     )
@@ -160,15 +163,16 @@ def starttls_response_injection(x: Exchange, talk: Conversation) -> Iterator[Evi
 def starttls_keyword_mangled(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """EHLO keyword looks like an overwritten STARTTLS.
 
-    Some firewalls overwrite keywords that they do not want with as many letters X, and so does an attacker who wants
-    the mail in the clear. The client then sees no STARTTLS and sends without TLS.
+    Some firewalls overwrite keywords that they do not allow with the same number of X characters. An attacker who wants
+    to read the mail does the same. The client then sees no STARTTLS and sends without TLS. Fix the network: find the
+    device that changes the replies.
     """
     hello = None if x.after is None else x.after.hello
     masked = next((k for k in (hello.keywords or ()) if is_masked(k)), None) if hello is not None else None
     if masked is not None:
         yield Evidence(
-            f"The EHLO reply lists {printable(masked.encode('latin-1', 'replace'))} and no STARTTLS: it looks as if "
-            "somebody on the path had overwritten the keyword, to keep the session in the clear.",
+            f"The EHLO reply lists {printable(masked.encode('latin-1', 'replace'))} and no STARTTLS; a device on "
+            "the path may have overwritten the keyword to keep the session in plain text.",
             reply=True,
         )
 
@@ -184,17 +188,18 @@ def starttls_keyword_mangled(x: Exchange, talk: Conversation) -> Iterator[Eviden
     formal=True,
 )
 def starttls_unused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Mail or AUTH in the clear although STARTTLS was offered.
+    """Mail or AUTH in plain text although STARTTLS was offered.
 
-    The server could have encrypted this session, and the client did not ask for it, or went on when that failed.
-    Between relays this is its choice; for a mail program that submits mail, and for AUTH, it is a weakness.
+    The server offered encryption, but the client did not use it, or it continued after STARTTLS had failed. Between
+    relays the client may decide that. For message submission and for AUTH it is a weakness. Fix the client: use
+    STARTTLS.
     """
     if "SEC606" in talk.counts or on_loopback(talk):
         return
     refused = talk.session.causes.starttls
-    why = "STARTTLS was offered and not used"
+    why = "STARTTLS was offered but not used"
     if refused is not None and refused.reply is not None:
-        why = f"STARTTLS was offered, and refused with {refused.code} when it was tried"
+        why = f"STARTTLS was offered but refused with {refused.code}"
     auth = x.act is Act.AUTH
     yield Evidence(
         f"{x.name} was sent in plain text: {why}.",
@@ -215,15 +220,16 @@ def starttls_unused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def starttls_refused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server refuses the STARTTLS it offered.
 
-    What EHLO lists is expected to work. A refusal is a broken TLS set-up, or somebody on the path who wants the mail
-    in the clear; many clients then go on without TLS.
+    A server must be able to execute the commands that its EHLO reply lists. The refusal means that its TLS
+    configuration is broken, or that an attacker on the path wants to read the mail. Many clients then continue without
+    TLS. Fix the server: correct its TLS configuration.
     """
     before, command = x.before, x.command
     if x.code < 400 or before is None or command is None or not before.sure:
         return
     offered = before.hello.lists("STARTTLS") and not before.hello.secure
     if offered and before.phase is Phase.READY and command.argument is None:
-        yield Evidence(f"The server lists STARTTLS and refused it with {x.code}.", reply=True)
+        yield Evidence(f"The server offers STARTTLS but refused it with {x.code}.", reply=True)
 
 
 @rule(
@@ -239,15 +245,15 @@ def starttls_refused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def cleartext_auth_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Password mechanisms offered without TLS.
 
-    PLAIN and LOGIN send the password as it is. A server should list them only inside TLS, or clients will use them
-    where everybody can read along.
+    PLAIN and LOGIN send the password unencrypted. If a server lists them outside TLS, clients use them where everyone
+    on the path can read the password. Fix the server: list them only inside TLS.
     """
     if on_loopback(talk) or x.after is None:
         return
     listed = {name.upper() for name in (x.after.hello.keywords or {}).get("AUTH", ())}
     names = [name for name in ("PLAIN", "LOGIN") if name in listed]
-    both = " although STARTTLS is offered too" if x.after.hello.lists("STARTTLS") else ""
-    yield Evidence(f"The server offers AUTH {' and '.join(names)} outside TLS{both}.", reply=True)
+    despite = " although it also offers STARTTLS" if x.after.hello.lists("STARTTLS") else ""
+    yield Evidence(f"The server offers AUTH {' and '.join(names)} outside TLS{despite}.", reply=True)
 
 
 @rule(
@@ -260,10 +266,10 @@ def cleartext_auth_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence
     formal=True,
 )
 def cleartext_on_tls_port(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Clear text greeting on the implicit-TLS port.
+    """Plain text greeting on the implicit-TLS port.
 
-    On port 465 TLS comes before the first byte of SMTP. A server that greets in the clear there is set up wrongly, and
-    clients that expect TLS cannot talk to it.
+    On port 465 the TLS handshake comes before the first byte of SMTP. A server that sends its greeting in plain text
+    there has a wrong configuration, and clients that expect TLS cannot use it. Fix the server: enable TLS on this port.
     """
     before = x.before
     if (
@@ -272,7 +278,11 @@ def cleartext_on_tls_port(x: Exchange, talk: Conversation) -> Iterator[Evidence]
         and before is not None
         and not before.hello.secure
     ):
-        yield Evidence("The server greeted in plain text on port 465, where TLS comes first.", reply=True, certain=True)
+        yield Evidence(
+            "The server sent its greeting in plain text on port 465, where TLS must come first.",
+            reply=True,
+            certain=True,
+        )
 
 
 @rule(
@@ -289,7 +299,8 @@ def starttls_vanished(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """STARTTLS offered earlier by the same server endpoint, missing now.
 
     The same server, with the same name in its greeting, offered STARTTLS to the same network in another connection of
-    this capture. If its set-up did not change, somebody on the path takes the keyword out.
+    this capture. If its configuration did not change, an attacker on the path may remove the keyword. Fix the client:
+    require TLS for this server.
     """
     plain = plain_offer(x, talk.watch.greeting)
     if plain is None or on_loopback(talk):

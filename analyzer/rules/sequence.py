@@ -1,8 +1,9 @@
-"""SEQ: commands of the client that are out of order."""
+"""SEQ: commands that the client sends out of order."""
 
-# Whether a command is out of order is decided by the table in states.py; these rules say what that means. The client is
-# judged by what it could know when it sent. All of them keep silent while the state is a guess (after lost bytes, in
-# mid-stream, with one direction only). What the server made of it is in sequence_replies.py.
+# exchanges/state_table.py decides whether a command is out of order; these rules turn that into findings. The client is
+# judged by what it could know when it sent the command. The rules report nothing while the state is uncertain: after
+# lost bytes, if the capture starts in the middle of a connection, or if it has one direction only. How the server
+# handled the command is judged in sequence_replies.py.
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
 
-__all__ = ["TURNED_AWAY", "ended_by_last", "served", "verb_of"]
+__all__ = ["TURNED_AWAY", "ended_by_last", "order_is_judged", "verb_of"]
 
 
 def _breaks(*ids: str) -> OnExchange:
@@ -26,34 +27,37 @@ def _breaks(*ids: str) -> OnExchange:
 
 
 def verb_of(x: Exchange) -> str:
-    """The verb for a message."""
+    """The verb of the command, for a message."""
     return "a command" if x.command is None or x.command.name is None else x.command.name
 
 
 def _answer(x: Exchange) -> str:
-    """How the server answered, for the end of a message."""
+    """The server's answer, for the end of a message."""
     if x.reply is None:
-        return "no reply is in the capture"
+        return "the capture contains no reply"
     if x.code == 503:
-        return "the server's 503 is right"
+        return "the server correctly answered 503"
     if x.accepted:
         return f"the server accepted it with {x.code}"
     return f"the server refused it with {x.code}"
 
 
-def _because(refused: Exchange | None, what: str) -> str:
+def _because(refused: Exchange | None, verb: str) -> str:
+    """A sentence about the refused command that explains why no transaction is open; empty if there was none."""
     if refused is None or refused.reply is None:
         return ""
-    asks = ", which asks for AUTH or STARTTLS first" if refused.code == 530 else ""
-    return f" The {what} in frame {refused.frame} had been refused with {refused.code}{asks}, so it opened nothing."
+    required = ", which requires AUTH or STARTTLS first" if refused.code == 530 else ""
+    return (
+        f" The {verb} in frame {refused.frame} was refused with {refused.code}{required}, so it opened no transaction."
+    )
 
 
 TURNED_AWAY = frozenset({Phase.TURNED_AWAY, Phase.CLOSING})
 
 
 def ended_by_last(x: Exchange) -> bool:
-    """Whether the transaction that MAIL would be nested in had its BDAT LAST, which the server refused. RFC 3030 §2
-    wants RSET behind a failed BDAT; but the message is over, as behind a refused end of data."""
+    """Whether the server refused the BDAT LAST of the transaction that is open when MAIL comes. RFC 3030 §2 requires
+    RSET after a failed BDAT, but the message has ended, as it has after a refused end of data."""
     state = x.state
     if x.breaks != "SEQ102" or state is None or state.phase is not Phase.BROKEN:
         return False
@@ -61,8 +65,8 @@ def ended_by_last(x: Exchange) -> bool:
     return content is not None and content.complete
 
 
-def served(x: Exchange) -> bool:
-    """after a greeting of 554 or 521 the order of commands is nobody's fault."""
+def order_is_judged(x: Exchange) -> bool:
+    """Whether the order of commands is judged: after a greeting of 554 or 521 neither side is at fault."""
     return x.before is None or x.before.phase not in TURNED_AWAY
 
 
@@ -70,12 +74,12 @@ def served(x: Exchange) -> bool:
 def mail_before_hello(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Mail transaction started before any accepted EHLO or HELO.
 
-    A client opens its session with EHLO (or HELO) and may begin a mail transaction once that was accepted. After a TLS
-    handshake the session starts anew, and the hello must come again (RFC 3207 §4.2). The server has to answer 503.
-    Fix the client: send EHLO first, and again after STARTTLS.
+    The client sent MAIL before the server had accepted EHLO or HELO. A client must send EHLO (or HELO) first. After a
+    TLS handshake the session starts again from the beginning, and the client must repeat EHLO (RFC 3207 §4.2). The
+    server must answer 503. Fix the client: send EHLO first, and again after STARTTLS.
     """
-    if not served(x) or (talk.watch.tls_lacking and x.accepted):
-        return  # the 220 to STARTTLS led to no handshake, and the server has forgotten nothing
+    if not order_is_judged(x) or (talk.watch.tls_lacking and x.accepted):
+        return  # no handshake followed the 220 to STARTTLS, so the server still knows its EHLO
     refused = talk.session.causes.hello
     why = ""
     if refused is not None and refused.reply is not None:
@@ -90,31 +94,33 @@ def mail_before_hello(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def nested_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """MAIL sent while a transaction is already open.
 
-    A transaction that MAIL opened ends with the reply to the end of data, with RSET, EHLO, HELO or QUIT. Until then a
-    second MAIL must be refused with 503. Fix the client: send RSET to give a transaction up.
+    The client sent a second MAIL before the transaction had ended. A transaction ends with the reply to the end of
+    data, or with RSET, EHLO, HELO or QUIT. Until then the server must refuse another MAIL with 503. Fix the client:
+    send RSET to abandon a transaction.
     """
     state = x.state
     if state is None or (state.data_refused and x.code != 503) or ended_by_last(x):
-        return  # whether a refused DATA ends the transaction is left open; here the server took it so
+        return  # the RFC does not say whether a refused DATA ends the transaction; this server ended it
     if x.reply is not None and x.before is not None and x.before.sure and x.server_breaks is None:
-        return  # in one group with the MAIL before it, which was refused
+        return  # pipelined with the MAIL before it, which was refused
     opened = getattr(state.transaction, "mail", None)
-    where = f" that MAIL in frame {opened.frame} had opened" if opened is not None else ""
-    kept = " DATA had been refused, which leaves the transaction open: RSET ends it." if state.data_refused else ""
-    yield Evidence(f"{verb_of(x)} was sent inside the transaction{where}; {_answer(x)}.{kept}")
+    where = f" (opened by MAIL in frame {opened.frame})" if opened is not None else ""
+    kept = " DATA was refused, which leaves the transaction open; RSET ends it." if state.data_refused else ""
+    yield Evidence(f"{verb_of(x)} was sent while a transaction was open{where}; {_answer(x)}.{kept}")
 
 
 @rule("SEQ103", "rcpt-before-mail", "error", "client", "RFC 5321 §3.3, §4.1.4", on=_breaks("SEQ103"), formal=True)
 def rcpt_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """RCPT without an open transaction.
 
-    RCPT names recipients for the transaction that an accepted MAIL opened. Behind a MAIL that was refused, once the
-    client could see that, or after the end of a transaction it is out of order, and the reply is 503.
+    RCPT adds a recipient to the transaction that an accepted MAIL opened. RCPT is out of order after a MAIL that was
+    refused, if the client could already see the refusal, and after the end of a transaction. The server must answer
+    503. Fix the client: send RCPT only after an accepted MAIL.
     """
-    if served(x):
+    if order_is_judged(x):
         refused = talk.session.causes.mail
         yield Evidence(
-            f"RCPT was sent though no MAIL had opened a transaction; {_answer(x)}.{_because(refused, 'MAIL')}",
+            f"RCPT was sent without an open transaction; {_answer(x)}.{_because(refused, 'MAIL')}",
             caused_by=(refused, talk.session.causes.order),
         )
 
@@ -123,12 +129,13 @@ def rcpt_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def data_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """DATA, BDAT or BURL without an open transaction.
 
-    Mail data belongs to a transaction with a reverse-path and at least one recipient. Without MAIL the reply is 503.
+    Mail data belongs to a transaction with a reverse-path and at least one recipient. Without MAIL the server should
+    answer 503. Fix the client: send MAIL and RCPT first.
     """
-    if served(x):
+    if order_is_judged(x):
         refused = talk.session.causes.mail
         yield Evidence(
-            f"{verb_of(x)} was sent though no MAIL had opened a transaction; {_answer(x)}.{_because(refused, 'MAIL')}",
+            f"{verb_of(x)} was sent without an open transaction; {_answer(x)}.{_because(refused, 'MAIL')}",
             caused_by=(refused, talk.session.causes.order),
         )
 
@@ -145,43 +152,49 @@ def data_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def data_without_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """DATA, BDAT or BURL although no recipient was accepted.
 
-    The client had seen that every RCPT was refused, or had sent none, and went on to the mail data; the reply is 503 or
-    554. In one pipelined group with RCPT this is allowed, for then the client could not know (RFC 2920 §3.1).
+    The client had seen that the server refused every RCPT, or it had sent none, and still sent the mail data command.
+    The server should answer 503 or 554. In one pipelined group with RCPT the command is allowed, because the client
+    cannot know the replies yet (RFC 2920 §3.1). Fix the client: send RSET or QUIT if no recipient was accepted.
     """
     if x.behind is not None:
         return  # sent while replies were outstanding
     refused = talk.session.causes.rcpt
     why = f" The RCPT in frame {refused.frame} was refused with {refused.code}." if refused is not None else ""
-    answer = "the refusal is right" if x.code in {503, 554} else _answer(x)
-    yield Evidence(f"{verb_of(x)} was sent though no recipient had been accepted; {answer}.{why}", caused_by=(refused,))
+    answer = f"the server correctly refused it with {x.code}" if x.code in {503, 554} else _answer(x)
+    yield Evidence(
+        f"{verb_of(x)} was sent although no recipient had been accepted; {answer}.{why}", caused_by=(refused,)
+    )
 
 
 @rule("SEQ106", "data-bdat-mixed", "error", "client", "RFC 3030 §2", on=_breaks("SEQ106"), formal=True)
 def data_bdat_mixed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """DATA and BDAT mixed in one transaction.
 
-    A transaction carries its mail data either by DATA or by BDAT. DATA behind a BDAT must be refused with 503.
+    A transaction carries its mail data either with DATA or with BDAT. The server must refuse DATA after BDAT with 503.
+    Fix the client: use only one of the two in a transaction.
     """
-    yield Evidence(f"DATA was sent in a transaction that had begun with BDAT; {_answer(x)}.")
+    yield Evidence(f"DATA was sent after BDAT in the same transaction; {_answer(x)}.")
 
 
 @rule("SEQ107", "bdat-after-last", "error", "client", "RFC 3030 §2", on=_breaks("SEQ107"))
 def bdat_after_last(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """BDAT sent after BDAT LAST of the same transaction.
 
-    LAST ends the mail data and with it the transaction; another chunk needs a new MAIL. The reply is 503.
+    BDAT LAST ends the mail data and the transaction. Another chunk needs a new MAIL. The server must answer 503. Fix
+    the client: put LAST on the last chunk only.
     """
-    yield Evidence(f"BDAT was sent behind BDAT LAST without a new MAIL; {_answer(x)}.")
+    yield Evidence(f"BDAT was sent after BDAT LAST without a new MAIL; {_answer(x)}.")
 
 
 @rule("SEQ108", "bdat-after-failed-bdat", "error", "client", "RFC 3030 §2", on=_breaks("SEQ108"))
 def bdat_after_failed_bdat(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """More BDAT chunks after a chunk was refused.
 
-    A refused chunk leaves the transaction indeterminate: the client must send RSET before anything else. Chunks that
-    were already on their way in a pipelined group are excused.
+    A refused chunk leaves the transaction in an indeterminate state, and the client must send RSET before anything
+    else. Chunks that the client had already sent in a pipelined group are not reported. Fix the client: send RSET after
+    a refused chunk.
     """
-    yield Evidence(f"{verb_of(x)} was sent though a chunk had been refused and no RSET came between; {_answer(x)}.")
+    yield Evidence(f"{verb_of(x)} was sent after a chunk was refused, without RSET in between; {_answer(x)}.")
 
 
 @rule(
@@ -195,7 +208,8 @@ def bdat_after_failed_bdat(x: Exchange, talk: Conversation) -> Iterator[Evidence
 def envelope_command_inside_bdat(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """RCPT, AUTH or STARTTLS between BDAT chunks.
 
-    Once the first chunk was sent the envelope is closed, and neither identity nor channel may change until LAST.
+    After the first chunk the envelope is complete. Until BDAT LAST, the client must not add recipients, authenticate or
+    start TLS. Fix the client: send these commands before the first chunk.
     """
     yield Evidence(f"{verb_of(x)} was sent between BDAT chunks; {_answer(x)}.")
 
@@ -211,28 +225,30 @@ def envelope_command_inside_bdat(x: Exchange, talk: Conversation) -> Iterator[Ev
 def data_with_binarymime(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """DATA used for a BODY=BINARYMIME transaction.
 
-    Binary content has no lines and no end mark that could not also stand inside it; it can only be sent by BDAT. The
-    server must refuse DATA with 503.
+    Binary content has no lines, and the end mark of DATA could also occur inside it, so the client must send it with
+    BDAT. The server must refuse DATA with 503. Fix the client: use BDAT, or convert the message.
     """
-    yield Evidence(f"DATA was sent in a transaction declared BODY=BINARYMIME, which needs BDAT; {_answer(x)}.")
+    yield Evidence(f"DATA was sent in a transaction declared BODY=BINARYMIME, which requires BDAT; {_answer(x)}.")
 
 
 @rule("SEQ111", "auth-inside-transaction", "error", "client", "RFC 4954 §4", on=_breaks("SEQ111"))
 def auth_inside_transaction(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """AUTH during a mail transaction.
 
-    AUTH is not permitted between MAIL and the end of the transaction; the reply is 503. Authenticate before MAIL.
+    AUTH is not permitted between MAIL and the end of the transaction. The server must answer 503. Fix the client:
+    authenticate before MAIL.
     """
-    yield Evidence(f"AUTH was sent inside a mail transaction; {_answer(x)}.")
+    yield Evidence(f"AUTH was sent during a mail transaction; {_answer(x)}.")
 
 
 @rule("SEQ112", "auth-after-auth", "error", "client", "RFC 4954 §4", on=_breaks("SEQ112"))
 def auth_after_auth(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Second AUTH after a successful one.
 
-    A session is authenticated at most once; after a 235 every further AUTH must be refused with 503.
+    A session is authenticated at most once. After a 235 reply the server must refuse every further AUTH with 503. Fix
+    the client: open a new connection to log in as another user.
     """
-    yield Evidence(f"AUTH was sent again though the session was authenticated already; {_answer(x)}.")
+    yield Evidence(f"AUTH was sent again although the session was already authenticated; {_answer(x)}.")
 
 
 @rule(
@@ -246,9 +262,11 @@ def auth_after_auth(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def content_without_354(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Message text sent although DATA was not answered 354.
 
-    Only 354 asks for the mail data. A client that sends it after a refusal has its header lines taken for commands.
+    Only 354 asks for the mail data. This client sent the message although the server had refused DATA, and the server
+    reads the lines of the message as commands. Fix the client: wait for the reply to DATA and send the message only
+    after 354.
     """
-    yield Evidence("The message was sent line by line though DATA had been refused: the server reads it as commands.")
+    yield Evidence("The client sent message text although DATA had been refused; the server reads it as commands.")
 
 
 @rule(
@@ -260,14 +278,15 @@ def content_without_354(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     on=_breaks("SEQ114"),
 )
 def command_after_quit(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Client keeps talking after QUIT.
+    """Client sends more after QUIT.
 
-    QUIT ends the session: nothing may follow it but the close of the connection.
+    QUIT ends the session. The client must not send anything after it except the close of the connection. Fix the
+    client: send QUIT last.
     """
     if x.act is Act.EVENT:
-        yield Evidence("The client sent more behind QUIT, though no whole line.")
+        yield Evidence("The client sent more data after QUIT, but no complete line.")
     elif x.before is None or x.before.phase is Phase.QUIT:
-        yield Evidence(f"{verb_of(x)} was sent behind QUIT.")
+        yield Evidence(f"{verb_of(x)} was sent after QUIT.")
 
 
 @rule(
@@ -281,7 +300,8 @@ def command_after_quit(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def tls_inside_tls(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """STARTTLS while TLS is already active.
 
-    Inside TLS a server does not offer STARTTLS and a client must not ask for it; the reply is 503.
+    Inside TLS a server does not offer STARTTLS, and a client must not send it. The server should answer 503. Fix the
+    client: send STARTTLS only once.
     """
     yield Evidence(f"STARTTLS was sent inside TLS; {_answer(x)}.")
 
@@ -298,7 +318,8 @@ def tls_inside_tls(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def wrong_hello_verb(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """LHLO sent to an SMTP server, or EHLO or HELO to an LMTP server.
 
-    LMTP is told from SMTP by its hello: LHLO takes the place of EHLO and HELO, and neither protocol knows the other's.
+    LMTP uses LHLO in place of EHLO and HELO, and neither protocol knows the verb of the other. Fix the client: use the
+    protocol that the port serves.
     """
     assert x.command is not None
     lmtp = talk.profile == "lmtp"

@@ -1,7 +1,7 @@
-"""SEQ: whose fault a 503 is, and what a server must not accept."""
+"""SEQ: replies to commands out of order, and 503 replies to commands in order."""
 
-# A reply is judged by the state that the server was in when it answered. What it answers to a command out of order is
-# held against the 503 that was due; a 503 to a command in order against everything that could excuse it.
+# A reply is judged by the state that the server was in when it answered. A command out of order should be answered 503.
+# A 503 to a command in order is reported unless something in the capture excuses it.
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act, Phase
 from .line_faults import at_fault
 from .registry import Evidence, OnExchange, rule
-from .sequence import TURNED_AWAY, ended_by_last, served, verb_of
+from .sequence import TURNED_AWAY, ended_by_last, order_is_judged, verb_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,9 +30,9 @@ _ORDER = frozenset(
 
 
 def _out_of_order(x: Exchange) -> bool:
-    """Whether the command was out of order to the client and to the server. In a group behind a refused command it may
-    be so to the client alone."""
-    return x.breaks in _ORDER and x.server_breaks is not None and served(x) and not ended_by_last(x)
+    """Whether the command was out of order for the client and for the server. In a pipelined group after a refused
+    command it may be out of order for the client only."""
+    return x.breaks in _ORDER and x.server_breaks is not None and order_is_judged(x) and not ended_by_last(x)
 
 
 _ORDER_TRIGGER = OnExchange(marks=Mark.CLIENT_ORDER, breaks=_ORDER)
@@ -50,13 +50,18 @@ _ORDER_TRIGGER = OnExchange(marks=Mark.CLIENT_ORDER, breaks=_ORDER)
 def out_of_order_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server accepted a command that the state forbids.
 
-    A command out of order must be refused with 503. This server took it, so its state is no longer what the RFC says;
-    the audit follows the server from here on.
+    A server must refuse a command out of order with 503. This server accepted it, so its state differs from the state
+    that the RFC defines. From here on the audit follows the server. Fix the server: check the state before each
+    command.
     """
     if x.breaks == "SEQ101" and talk.watch.tls_lacking:
-        return  # see there
+        return  # for the reason given in mail_before_hello
     if _out_of_order(x) and x.accepted and not _skips_refused_data(x):
-        yield Evidence(f"{verb_of(x)} was out of order and answered {x.code}; 503 was due.", reply=True, caused_by=(x,))
+        yield Evidence(
+            f"The server accepted {verb_of(x)} out of order with {x.code}; it should have answered 503.",
+            reply=True,
+            caused_by=(x,),
+        )
 
 
 @rule(
@@ -65,12 +70,13 @@ def out_of_order_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]
 def out_of_order_wrong_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Out-of-order command refused with a code other than 503.
 
-    503 tells a client that its order of commands is wrong; another code makes it look for the fault elsewhere.
+    Only 503 tells a client that its commands are out of order. With another code the client looks for the error
+    somewhere else. Fix the server: answer 503.
     """
     if not _out_of_order(x) or x.reply is None or x.code < 400 or x.code == 503 or _excused(x, talk):
         return
     yield Evidence(
-        f"{verb_of(x)} was out of order and refused with {x.code}; 503 would have named the reason.",
+        f"The server refused {verb_of(x)}, which was out of order, with {x.code}; it should have answered 503.",
         reply=True,
         caused_by=(x,),
     )
@@ -81,7 +87,7 @@ def _skips_refused_data(x: Exchange) -> bool:
 
 
 def _excused(x: Exchange, talk: Conversation) -> bool:
-    """Codes that have a reason of their own even for a command out of order."""
+    """Whether the code has a reason of its own even for a command out of order."""
     code = x.code
     if code in {421, 530, 538, 455, 555, 500, 502} or _skips_refused_data(x):
         return True
@@ -104,14 +110,17 @@ def _excused(x: Exchange, talk: Conversation) -> bool:
 def empty_transaction_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """DATA answered 354 although no recipient is valid.
 
-    A server that accepts mail data for nobody makes the client send it in vain; it should answer 503 or 554, and in
-    LMTP it must answer 503.
+    The server accepted mail data for a transaction without an accepted recipient, so the client sends the message in
+    vain. The server should answer 503 or 554; in LMTP it must answer 503. Fix the server: refuse the command if the
+    transaction has no recipient.
     """
     before = x.before
     if before is None or not before.sure or before.phase is not Phase.MAIL:
         return
     if x.transaction is not None and x.transaction.session_known:
-        yield Evidence(f"{verb_of(x)} was answered {x.code} though no recipient had been accepted.", reply=True)
+        yield Evidence(
+            f"The server answered {verb_of(x)} with {x.code} although no recipient had been accepted.", reply=True
+        )
 
 
 @rule(
@@ -126,12 +135,13 @@ def empty_transaction_accepted(x: Exchange, talk: Conversation) -> Iterator[Evid
 def spurious_503(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """503 to a command that was in order.
 
-    By all that both sides said on this connection the command was due. Either the server lost track of the session, or
-    it hides another reason (policy, a missing login) behind a code that speaks of order.
+    The dialogue shows that the command was in order. Either the server lost track of the session, or it has another
+    reason (policy, a missing login) and does not use the code for that reason. Fix the server: use 503 only for
+    commands out of order.
     """
     if x.command is None or x.act is Act.FREE or x.act is Act.RSET or not _in_order(x, talk):
         return
-    yield Evidence(f"{verb_of(x)} was in order, yet the server answered 503.", reply=True)
+    yield Evidence(f"The server answered 503 to {verb_of(x)}, which was in order.", reply=True)
 
 
 _RECIPIENT_LIMIT = frozenset({452, 552})
@@ -139,7 +149,7 @@ _OPEN = frozenset({Act.STARTTLS, Act.ETRN, Act.XCLIENT})
 
 
 def _in_order(x: Exchange, talk: Conversation) -> bool:
-    """Whether nothing in view excuses a 503 (the "must not fire" list of SEQ123)."""
+    """Whether nothing in the capture excuses a 503 (the "must not fire" list of SEQ123)."""
     before = x.before
     if before is None or not before.sure or talk.midstream or talk.record.gaps or not x.sure:
         return False
@@ -148,7 +158,7 @@ def _in_order(x: Exchange, talk: Conversation) -> bool:
     if before.data_refused or before.phase is Phase.BROKEN or at_fault(x, talk):
         return False
     if x.act is Act.TURN or (x.act is Act.OTHER and x.command is not None and x.command.verb.startswith(b"X")):
-        return False  # nobody knows when a private command is in order, and TURN never is
+        return False  # when a private command is in order is not defined, and TURN never is
     if x.act in _OPEN and before.phase in {Phase.MAIL, Phase.RCPT}:
         return False
     if x.act in {Act.DATA, Act.RCPT} and _too_many(x):
@@ -174,9 +184,10 @@ def _too_many(x: Exchange) -> bool:
 def session_free_command_503(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """NOOP, HELP, EXPN, VRFY or RSET refused with 503.
 
-    These five may be used at any time in a session, before the hello too, so their order can never be wrong.
+    A client may send these five commands at any time in a session, even before EHLO, so they are never out of order.
+    Fix the server: accept them in every state, or refuse them with another code.
     """
     before = x.before
     if before is None or before.phase in {*TURNED_AWAY, Phase.QUIT} or at_fault(x, talk):
         return
-    yield Evidence(f"{verb_of(x)} may come at any time, yet the server answered 503.", reply=True)
+    yield Evidence(f"The server answered 503 to {verb_of(x)}, which is allowed at any time in a session.", reply=True)

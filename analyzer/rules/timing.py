@@ -1,7 +1,7 @@
-"""TIM: time-outs that are too short, and clients that keep a server waiting (RFC 5321 §4.5.3.2)."""
+"""TIM: timeouts that are too short, and clients that keep a server waiting (RFC 5321 §4.5.3.2)."""
 
-# Times are those of the capture. Below a second nothing is a time-out: whoever closes so soon has decided to, and the
-# rules about closing (TCP901, TCP902) have that.
+# Times are those of the capture. Below one second nothing counts as a timeout: a side that closes so early closes on
+# purpose, and TCP901 and TCP902 report that.
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 # RFC 5321 §4.5.3.2.1 to .6, seconds
-_PATIENCE = {Act.DATA: 120, Act.END: 600, Act.LAST: 600}
-_USUAL_PATIENCE = 300
-_SERVER_PATIENCE = 300  # RFC 5321 §4.5.3.2.7
-_TOO_MANY_REFUSALS = 10  # 5yz replies behind which a server may have had enough of a client
-_OTHER_REASON = frozenset({"4.3.2", "4.7.0"})  # shutting down; policy
+_TIMEOUT = {Act.DATA: 120, Act.END: 600, Act.LAST: 600}
+_USUAL_TIMEOUT = 300
+_SERVER_TIMEOUT = 300  # RFC 5321 §4.5.3.2.7
+_TOO_MANY_REFUSALS = 10  # 5yz replies after which a server may close the connection early
+_OTHER_REASON = frozenset({"4.3.2", "4.7.0"})  # the server is shutting down; policy
 _SERVED = frozenset(
     (Phase.GREETED, Phase.READY, Phase.MAIL, Phase.RCPT, Phase.CONTENT, Phase.CHUNKS, Phase.BROKEN, Phase.CLOSING)
 )
@@ -47,8 +47,9 @@ def _seconds(ns: int) -> str:
 def client_gave_up_early(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     """Client closed before the minimum timeout.
 
-    A client waits five minutes for most replies, two for that to DATA and ten for that to the end of data, for servers
-    check mail before they answer. A client that gives up earlier sends the message again, and it arrives twice.
+    A client should wait five minutes for most replies, two minutes for the reply to DATA and ten minutes for the reply
+    to the end of data, because servers check the message before they answer. A client that gives up earlier sends the
+    message again, and the recipient gets it twice. Fix the client: use longer timeouts.
     """
     course = talk.course
     closing = course.closing
@@ -57,12 +58,12 @@ def client_gave_up_early(x: Exchange | None, talk: Conversation) -> Iterator[Evi
     if not closing.waiting or not closing.certain or not talk.certain or any(course.lost.values()):
         return
     first = closing.waiting[0]
-    patience = _PATIENCE.get(first.act, _USUAL_PATIENCE)
-    if first.sure and SECOND <= closing.waited_ns < patience * SECOND:
+    timeout = _TIMEOUT.get(first.act, _USUAL_TIMEOUT)
+    if first.sure and SECOND <= closing.waited_ns < timeout * SECOND:
         what = "the end of mail data" if first.act is Act.END else "an AUTH line" if not first.command else first.name
         yield Evidence(
             f"The client gave up after {_seconds(closing.waited_ns)} without a reply to {what}; "
-            f"it has to wait {patience} s at least.",
+            f"it should wait at least {timeout} s.",
             offset=first.offset,
             length=first.length,
             frame=closing.frame,
@@ -83,8 +84,8 @@ def client_gave_up_early(x: Exchange | None, talk: Conversation) -> Iterator[Evi
 def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     """Server drops an idle client in under 5 minutes.
 
-    A server waits five minutes at least for what comes next. One that is shutting down, or has had enough of a client
-    that it refused ten times, is excused.
+    A server should wait at least five minutes for the next command. A server that is shutting down, or that has refused
+    ten commands of the client, is not reported. Fix the server: use a longer timeout.
     """
     course = talk.course
     closing, farewell = course.closing, course.farewell
@@ -99,7 +100,7 @@ def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterato
             return
         idle, offset, frame, time_ns = farewell.idle_ns, said.reply_offset, said.reply_frame, said.reply_time_ns
         if closing is not None and closing.side == "server":
-            idle = max(idle, closing.client_idle_ns)  # receive offload may show the 421 too early, the FIN it does not
+            idle = max(idle, closing.client_idle_ns)  # receive offload may show the 421 too early, but not the FIN
     elif (
         closing is not None
         and closing.certain
@@ -111,10 +112,10 @@ def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterato
     else:
         return
     where = "" if course.inside is None else " inside its mail data"
-    if SECOND <= idle < _SERVER_PATIENCE * SECOND and not _fed_up(talk):
+    if SECOND <= idle < _SERVER_TIMEOUT * SECOND and not _refused_often(talk):
         yield Evidence(
-            f"The server closed after the client had been silent for {_seconds(idle)}{where}; "
-            f"it has to wait {_SERVER_PATIENCE} s at least.",
+            f"The server closed the connection after the client had been silent for {_seconds(idle)}{where}; "
+            f"it should wait at least {_SERVER_TIMEOUT} s.",
             offset=offset,
             length=0,
             frame=frame,
@@ -123,18 +124,20 @@ def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterato
         )
 
 
-def _fed_up(talk: Conversation) -> bool:
+def _refused_often(talk: Conversation) -> bool:
+    """Whether the server refused so many commands that it may close the connection early."""
     refusals = sum(isinstance(turn, ReplyTurn) and turn.code >= 500 for turn in talk.record.dialogue)
     return refusals >= _TOO_MANY_REFUSALS
 
 
 @rule("TIM804", "slow-drip", "warning", "client", "RFC 5321 §4.5.3.2.5, §7.8", on=Ended())
 def slow_drip(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
-    """Command or data sent at a trickle.
+    """Command or mail data sent very slowly.
 
-    A command line that takes five minutes, or three minutes between two blocks of mail data, ties up the server: the
-    way of a client that wants to use up all its connections. For mail data a server that had closed its receive window
-    would be to blame; the audit does not see windows.
+    A command line that takes five minutes, or a pause of three minutes inside the mail data, keeps a connection of the
+    server busy. Attackers do this to use up all its connections. For mail data the cause may also be a server that
+    closed its receive window; the audit does not examine windows. Fix the client: send complete lines without long
+    pauses.
     """
     drip = talk.course.drip
     if drip is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from examples import Overheard, Player, unfolded
+from examples import DecryptingTracker, Player, unfolded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from readback import read
@@ -53,7 +53,7 @@ def of_example(script: Iterable[str], port: int) -> list[Segment]:
     if "TLS" in entries:
         return []
     sent: list[Segment] = []
-    recorder = Overheard(RuleBook((), DEFAULT_LIMITS))
+    recorder = DecryptingTracker(RuleBook((), DEFAULT_LIMITS))
     recorder.segment = lambda *fields: sent.append(Segment(*fields))
     Player(recorder, port).play(entries)
     return sent

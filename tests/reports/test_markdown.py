@@ -178,8 +178,8 @@ def test_prose_is_never_markup(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "RCPT was sent though no MAIL had opened a transaction; the server's 503 is right.",
-        "The body holds bytes above 127 (7 times), and MAIL lacks BODY=8BITMIME, which was offered.",
+        "RCPT was sent without an open transaction; the server correctly answered 503.",
+        "The body contains bytes above 127 (7 times), but MAIL does not have BODY=8BITMIME, which the server offers.",
         "1460 bytes of the client are missing.",
     ],
 )

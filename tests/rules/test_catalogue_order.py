@@ -1,4 +1,4 @@
-"""Whole dialogues in which the order of commands is at stake, with every rule that must speak: no more, no less."""
+"""Whole dialogues about the order of commands: exactly the listed rules must fire."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CRAM = ["C AUTH CRAM-MD5", "S 334 PDFAbXguZXhhbXBsZT4=", "C " + "YSBi" * 12]
 
 
 def turns(*entries: str) -> list[tuple[str, bytes | str]]:
-    """Entries such as ``"C RSET|QUIT"``: who, a space, and lines that travel in one segment."""
+    """Entries such as ``"C RSET|QUIT"``: the side, a space, and lines that are sent in one segment."""
     parts = (entry.partition(" ") for entry in entries)
     return [(who, "".join(line + "\r\n" for line in text.split("|")) if text else "") for who, _, text in parts]
 
@@ -28,7 +28,7 @@ def session(*entries: str, offers: tuple[str, ...] = ("PIPELINING", "8BITMIME"))
 
 
 def opened(*entries: str, offers: tuple[str, ...] = ("PIPELINING", "8BITMIME")) -> list[tuple[str, bytes | str]]:
-    """The same, with an accepted MAIL and RCPT before."""
+    """The same after an accepted MAIL and RCPT."""
     return [*hello(*offers), *envelope(), *turns(*entries)]
 
 
@@ -48,7 +48,7 @@ GROUP = "C MAIL FROM:<a@client.example>|RCPT TO:<b@mx.example>|DATA"
 TOO_MANY = "C RCPT TO:<d@mx.example>"
 
 CASES: list[tuple[str, Script, list[str]]] = [
-    # a pipelined group is judged by what the client could know
+    # a pipelined group is judged by the replies that the client could know
     ("MAIL and DATA in one group", session("C MAIL FROM:<>|DATA", "S 250 ok|503 no recipient"), []),
     ("they are refused", session("C MAIL FROM:<>|DATA", "S 550 no|503 no transaction"), []),
     ("they are accepted", session("C MAIL FROM:<>|DATA", "S 250 ok|354 go", "C .", "S 554 no"), ["SEQ122"]),
@@ -57,39 +57,39 @@ CASES: list[tuple[str, Script, list[str]]] = [
     ("two MAIL, the first refused", session("C MAIL FROM:<a@x.example>|MAIL FROM:<>", "S 550 no|250 ok"), []),
     ("two MAIL", session("C MAIL FROM:<a@x.example>|MAIL FROM:<>", "S 250 ok|503 nested"), ["SEQ102"]),
     (
-        "AUTH behind a refused MAIL",
+        "AUTH after a refused MAIL",
         session("C MAIL FROM:<>|AUTH CRAM-MD5", "S 550 no|535 no", offers=("PIPELINING", "AUTH CRAM-MD5")),
         ["SEQ111"],
     ),
     ("HELO and more in one group", session("C HELO c.example|RSET", "S 250 mx.example|250 ok"), ["EXT505"]),
     # a refused BDAT LAST ends the message, any other refused chunk does not end the transaction
-    ("MAIL behind a refused BDAT LAST", chunked((chunk(MESSAGE), "554 no"), more=(MAIL, "S 250 ok")), []),
+    ("MAIL after a refused BDAT LAST", chunked((chunk(MESSAGE), "554 no"), more=(MAIL, "S 250 ok")), []),
     ("the server calls it nested", chunked((chunk(MESSAGE), "452 full"), more=(MAIL, "S 503 nested")), []),
     (
-        "MAIL behind another chunk",
+        "MAIL after another chunk",
         chunked((chunk("a\r\n", last=False), "452 full"), more=(MAIL, "S 503 nested")),
         ["SEQ102"],
     ),
     (
-        "RCPT behind a refused chunk",
+        "RCPT after a refused chunk",
         chunked((chunk("a\r\n", last=False), "452 full"), more=(RCPT, "S 503 no")),
         ["SEQ109"],
     ),
     (
-        "a chunk behind LAST and a refused MAIL",
+        "a chunk after LAST and a refused MAIL",
         chunked((chunk(MESSAGE), "250 ok"), more=(MAIL, "S 550 no", "C BDAT 0", "S 503 no")),
         ["SEQ107"],
     ),
-    ("DATA behind LAST", chunked((chunk(MESSAGE), "250 ok"), more=("C DATA", "S 503 no")), ["SEQ104"]),
-    # BURL adds octets that are in no capture
+    ("DATA after LAST", chunked((chunk(MESSAGE), "250 ok"), more=("C DATA", "S 503 no")), ["SEQ104"]),
+    # BURL adds octets that no capture contains
     (
         "BURL and a chunk",
         opened("C BURL imap://h.example/x", "S 250 ok", "C BDAT 0 LAST", "S 250 ok", offers=("BURL imap", *CHUNKS)),
         [],
     ),
     # text sent although DATA was not answered 354
-    ("text behind 451", opened("C DATA", "S 451 no", "C Subject: x|.", "S 500 what|500 what"), ["SEQ113"]),
-    ("text behind 250", opened("C DATA", "S 250 ok", "C Subject: x|.", "S 500 what|500 what"), ["RPL410", "SEQ113"]),
+    ("text after 451", opened("C DATA", "S 451 no", "C Subject: x|.", "S 500 what|500 what"), ["SEQ113"]),
+    ("text after 250", opened("C DATA", "S 250 ok", "C Subject: x|.", "S 500 what|500 what"), ["RPL410", "SEQ113"]),
     ("line by line", opened("C DATA", "S 451 no", "C Subject: x", "S 500 what", "C .", "S 500 what"), ["SEQ113"]),
     (
         "a word that is a verb",
@@ -98,20 +98,20 @@ CASES: list[tuple[str, Script, list[str]]] = [
     ),
     ("no dot comes", opened("C DATA", "S 451 no", "C Subject: x", "S 500 what", "C RSET", "S 250 ok"), ["CMD301"]),
     ("no header field", opened("C DATA", "S 451 no", "C Hello Bob|.", "S 500 what|500 what"), ["CMD301"]),
-    # more behind QUIT
-    ("a byte behind QUIT", [*session(*QUIT), ("C", "\0")], ["SEQ114"]),
-    ("half a line behind QUIT", [*session("C QUIT"), ("C", "NO")], ["SEQ114"]),
+    # more after QUIT
+    ("a byte after QUIT", [*session(*QUIT), ("C", "\0")], ["SEQ114"]),
+    ("half a line after QUIT", [*session("C QUIT"), ("C", "NO")], ["SEQ114"]),
     ("QUIT was refused", [*session("C QUIT now", "S 501 no", "C NOOP", "S 250 ok", *QUIT)], ["CMD310"]),
-    # 503 to what is in order
+    # 503 to a command in order
     ("503 to a private command", session("C XFOO", "S 503 no"), []),
     ("503 to TURN", session("C TURN", "S 503 no"), ["SEC624"]),
     ("503 to a source route", session("C MAIL FROM:<@r.example:a@x.example>", "S 503 no"), ["CMD312"]),
     ("503 to a long path", session(f"C MAIL FROM:<{'a' * 65}@x.example>", "S 503 no"), ["LEN004"]),
     ("503 to a long name", session(f"C VRFY <{'a' * 65}@x.example>", "S 503 no"), ["LEN004"]),
     ("503 to SEND", session("C SEND FROM:<>", "S 503 no"), ["CMD315"]),
-    ("503 behind 452", opened("C RCPT TO:<c@mx.example>", "S 452 full", TOO_MANY, "S 503 full"), []),
-    ("503 behind 452 and 550", opened(TOO_MANY, "S 452 full", TOO_MANY, "S 550 no", "C DATA", "S 503 no"), []),
-    ("503 behind 550", opened(TOO_MANY, "S 550 no", "C DATA", "S 503 no"), ["SEQ123"]),
+    ("503 after 452", opened("C RCPT TO:<c@mx.example>", "S 452 full", TOO_MANY, "S 503 full"), []),
+    ("503 after 452 and 550", opened(TOO_MANY, "S 452 full", TOO_MANY, "S 550 no", "C DATA", "S 503 no"), []),
+    ("503 after 550", opened(TOO_MANY, "S 550 no", "C DATA", "S 503 no"), ["SEQ123"]),
     ("503 to one recipient too many", opened(TOO_MANY, "S 503 full", offers=("LIMITS RCPTMAX=1",)), ["EXT516"]),
     ("503 to QUIT", session("C QUIT", "S 503 no"), ["SEQ123"]),
     ("503 to ETRN", session("C ETRN x.example", "S 503 no", offers=("ETRN",)), ["SEQ123"]),
@@ -155,19 +155,19 @@ def test_an_empty_transaction_that_lmtp_accepts_is_an_error() -> None:
     assert [(f.rule, f.severity) for f in findings(script, profile="lmtp")] == [("SEQ122", "error")]
 
 
-def test_a_client_that_goes_on_inside_a_reply_is_hasty() -> None:
+def test_a_command_sent_inside_a_reply_is_too_early() -> None:
     script = [*hello(), *turns("C HELP", "S 214-a", "C NOOP", "S 214 b|250 ok", *QUIT)]
     connection = play(script)
     assert [(f.rule, f.certainty) for f in connection.findings] == [("EXT504", "certain")]
     assert [turn.code for turn in connection.dialogue if isinstance(turn, ReplyTurn)] == [220, 250, 214, 250, 221]
 
 
-def test_whether_it_was_hasty_is_open_where_the_reply_never_ended() -> None:
+def test_a_command_after_a_reply_that_never_ended_is_indeterminate() -> None:
     script = [*hello()[:2], *turns("S 250-mx.example|250-8BITMIME", MAIL, "S 250 ok", "C RSET", "S 250 ok", *QUIT)]
     assert [(f.rule, f.certainty) for f in findings(script)] == [("EXT504", "indeterminate")]
 
 
-def test_nobody_is_blamed_for_order_where_the_server_ran_two_replies_together() -> None:
+def test_the_order_is_not_judged_if_the_server_joined_two_replies() -> None:
     script = [("S", "220 mx.example ESMTP"), *hello()[1:], *envelope(), *turns("C RCPT TO:<c@mx.example>", "S 250 ok")]
     assert rules(script, select=("SEQ", "EXT", "CMD")) == []
 
@@ -182,5 +182,5 @@ def test_nobody_is_blamed_for_order_where_the_server_ran_two_replies_together() 
         (["C EHLO c.example", "S 250 mx.example", "C DATA", "S 503 no"], ["SEQ104", "TCP906"]),
     ],
 )
-def test_in_mid_stream_only_order_and_offers_are_open(entries: list[str], expected: list[str]) -> None:
+def test_in_midstream_only_order_and_offers_are_not_judged(entries: list[str], expected: list[str]) -> None:
     assert rules(turns("S 250 ok", *entries), midstream=True) == expected

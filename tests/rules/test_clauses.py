@@ -1,4 +1,4 @@
-"""Clauses of the rule book that no other test holds: whole sessions with exactly the rules that fire, and none else."""
+"""Clauses of the rule book that no other test checks: whole sessions with exactly the rules that fire."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def mail(content: str = MESSAGE, final: str = "250 OK") -> list[tuple[str, bytes
     return [*envelope(), *data(content, final)]
 
 
-def behind(script: str) -> list[tuple[str, bytes | str]]:
-    """A message that ended for the server at ``script``, whose last bytes only look like the end."""
+def ended_at(script: str) -> list[tuple[str, bytes | str]]:
+    """A message that the server ended at ``script``, whose last bytes only look like the end."""
     return [*OFFERED, *envelope(), *lines("C DATA", "S 354 go"), ("C", HEADER + "\r\nx" + script), ("S", "250 ok\r\n")]
 
 
@@ -38,27 +38,27 @@ def ask(code: str) -> list[tuple[str, bytes | str]]:
 
 
 REPLIES: dict[str, tuple[Script, str]] = {
-    "a reply that never ends says goodbye too": ([*OFFERED, ("S", "421-closing\r\n"), FIN_S], "RPL404"),
-    "so does the one to QUIT": ([*OFFERED, ("C", "QUIT\r\n"), ("S", "221-bye\r\n"), FIN_S], "RPL404"),
+    "a reply that never ends announces the close too": ([*OFFERED, ("S", "421-closing\r\n"), FIN_S], "RPL404"),
+    "the reply to QUIT too": ([*OFFERED, ("C", "QUIT\r\n"), ("S", "221-bye\r\n"), FIN_S], "RPL404"),
     "another one is cut off": ([*OFFERED, ("C", "HELP\r\n"), ("S", "214-a\r\n"), FIN_S], "RPL404 TCP902"),
     "TLS is wanted first": ([*OFFERED, *lines("C MAIL FROM:<a@x.example>", "S 454 TLS first"), *QUIT], ""),
     "success of no command, and unknown": ([*OFFERED, *lines("C NOOP", "S 255 x"), *QUIT], "RPL409 RPL410"),
-    "unknown and unasked": ([*OFFERED, *lines("C NOOP", "S 250 OK", "S 541 x"), *QUIT], "RPL409 RPL411"),
+    "unknown and unsolicited": ([*OFFERED, *lines("C NOOP", "S 250 OK", "S 541 x"), *QUIT], "RPL409 RPL411"),
     "more than one 354": (
         [*OFFERED, *envelope(), ("C", "DATA\r\n"), ("S", "354 go\r\n"), *data(MESSAGE)[1:], *QUIT],
         "RPL411",
     ),
-    "unasked behind a refused STARTTLS": (
+    "unsolicited after a refused STARTTLS": (
         [*STARTTLS, *lines("C STARTTLS", "S 454 no", "S 250 x"), *QUIT],
         "RPL411 SEC607",
     ),
     "250 starts no TLS": ([*STARTTLS, *lines("C STARTTLS", "S 250 ok"), *QUIT], "RPL410"),
-    "a status code ends in a space": ([*STATUS, *ask("550 5.1.1"), *BYE], "RPL417"),
-    "and has no more than that": ([*STATUS, *ask("550 5.1.1 "), *BYE], ""),
-    "unasked replies carry one as well": ([*STATUS, *lines("S 421 idle"), FIN_S], "RPL417"),
+    "a space follows a status code": ([*STATUS, *ask("550 5.1.1"), *BYE], "RPL417"),
+    "and no text is needed": ([*STATUS, *ask("550 5.1.1 "), *BYE], ""),
+    "unsolicited replies have one too": ([*STATUS, *lines("S 421 idle"), FIN_S], "RPL417"),
     "of the right class": ([*STATUS, *lines("S 421 5.3.2 idle"), FIN_S], "RPL416"),
     "the class differs, and the lines do": ([*STATUS, *ask("550-5.1.1 a\r\n550 4.1.1 b"), *BYE], "RPL416 RPL418"),
-    "what answers HELO carries none": (
+    "the reply to HELO has none": (
         [*STATUS, *lines("C HELO x.example", "S 250 mx", "C RSET", "S 250 ok"), *QUIT],
         "",
     ),
@@ -71,7 +71,7 @@ REPLIES: dict[str, tuple[Script, str]] = {
         ],
         "TCP906",
     ),
-    "refused before its end": (
+    "refused before the end of data": (
         [
             *OFFERED,
             *envelope(),
@@ -82,13 +82,13 @@ REPLIES: dict[str, tuple[Script, str]] = {
         ],
         "RPL411",
     ),
-    "a server that had greeted and goes": ([("S", GREETING), FIN_S], "TCP902"),
-    "a client that looks at the greeting and goes": ([("S", GREETING), FIN_C], "TCP901"),
+    "a server that closes after the greeting": ([("S", GREETING), FIN_S], "TCP902"),
+    "a client that closes after the greeting": ([("S", GREETING), FIN_C], "TCP901"),
     "QUIT is answered before the end": ([*OFFERED, ("C", "QUIT\r\n"), FIN_S], "RPL412 TCP902"),
 }
 
 SECURITY: dict[str, tuple[Script, str]] = {
-    "plain text behind 220 changes no state": ([*STARTTLS, *lines("C STARTTLS", "S 220 go"), *mail(), *QUIT], "SEC602"),
+    "plain text after 220 changes no state": ([*STARTTLS, *lines("C STARTTLS", "S 220 go"), *mail(), *QUIT], "SEC602"),
     "nor does the same offer again": (
         [*STARTTLS, *lines("C STARTTLS", "S 220 go"), *STARTTLS[1:], *mail(), *QUIT],
         "SEC602",
@@ -97,29 +97,32 @@ SECURITY: dict[str, tuple[Script, str]] = {
         [*STARTTLS, *lines("C STARTTLS", "S 220 go"), ("GC", "20"), *OFFERED[1:], *QUIT],
         "TCP906",
     ),
-    "421 in the clear behind 220": ([*STARTTLS, *lines("C STARTTLS", "S 220 go", "S 421 failed"), FIN_S], "SEC604"),
-    "injected and answered in the clear": (
+    "421 in plain text after 220": ([*STARTTLS, *lines("C STARTTLS", "S 220 go", "S 421 failed"), FIN_S], "SEC604"),
+    "injected and answered in plain text": (
         [*STARTTLS, ("C", "STARTTLS\r\nRSET\r\n"), ("S", "220 go\r\n250 OK\r\n"), *TLS],
         "SEC601 SEC604",
     ),
-    "a handshake sent too early is none": ([*STARTTLS, ("C", "STARTTLS\r\n" + HELLO), *lines("S 220 go"), TLS[1]], ""),
-    "mechanisms in small letters": ([*hello("AUTH plain"), *QUIT], "SEC610"),
+    "a handshake sent too early is not an injection": (
+        [*STARTTLS, ("C", "STARTTLS\r\n" + HELLO), *lines("S 220 go"), TLS[1]],
+        "",
+    ),
+    "mechanisms in lower case": ([*hello("AUTH plain"), *QUIT], "SEC610"),
     "not base64, and meant as a password": (
         [*hello("AUTH PLAIN"), *lines("C AUTH PLAIN not!base64", "S 501 x"), *QUIT],
         "CMD314 SEC609 SEC610",
     ),
-    "a dot behind a look-alike": ([*OFFERED, *mail(HEADER + "\r\na\n.\nb\r\n.c\r\n"), *QUIT], "BIT223 MSG706 SEC612"),
-    "cut off behind a look-alike": (
+    "a dot after a look-alike": ([*OFFERED, *mail(HEADER + "\r\na\n.\nb\r\n.c\r\n"), *QUIT], "BIT223 MSG706 SEC612"),
+    "cut off after a look-alike": (
         [*OFFERED, *envelope(), *lines("C DATA", "S 354 go"), ("C", HEADER + "\r\na\n.\nb"), FIN_C],
         "BIT223 SEC612",
     ),
     "QUIT in a message smuggles nothing": ([*OFFERED, *mail(HEADER + "\r\na\n.\nQUIT\r\n"), *QUIT], "BIT223 SEC612"),
-    "data that are no DATA": ([*OFFERED, *mail(HEADER + "\r\na\n.\nData is fine\r\n"), *QUIT], "BIT223 SEC612"),
-    "taken at CRLF dot LF": ([*behind("\r\n.\n"), *QUIT], "BIT223 SEC612 SEC615"),
-    "taken at CRLF dot CR": ([*behind("\r\n.\r"), *QUIT], "BIT224 SEC612 SEC615"),
-    "taken, and the next mail": ([*behind("\r\n.\n"), *mail(), *QUIT], "BIT223 SEC612 SEC615"),
-    "a time-out behind it": (
-        [*behind("\r\n.\n")[:-1], *lines("S 421 timeout"), FIN_S],
+    "a word that starts with DATA": ([*OFFERED, *mail(HEADER + "\r\na\n.\nData is fine\r\n"), *QUIT], "BIT223 SEC612"),
+    "accepted at CRLF dot LF": ([*ended_at("\r\n.\n"), *QUIT], "BIT223 SEC612 SEC615"),
+    "accepted at CRLF dot CR": ([*ended_at("\r\n.\r"), *QUIT], "BIT224 SEC612 SEC615"),
+    "accepted, and the next mail": ([*ended_at("\r\n.\n"), *mail(), *QUIT], "BIT223 SEC612 SEC615"),
+    "a timeout after it": (
+        [*ended_at("\r\n.\n")[:-1], *lines("S 421 timeout"), FIN_S],
         "BIT223 SEC612",
     ),
     "half a line before the greeting": (
@@ -127,8 +130,11 @@ SECURITY: dict[str, tuple[Script, str]] = {
         "SEC618",
     ),
     "a line without an end": ([*OFFERED, ("C", "NOOP " + "x" * 3000)], "LEN001 SEC626"),
-    "which AUTH may have": ([*hello("AUTH PLAIN"), ("C", "AUTH PLAIN " + "QUFB" * 700)], "LEN001 SEC610"),
-    "a terminal asks first": ([("C", "\xff\xfb\x1f"), ("S", "521 go away\r\n"), ("C", "\r\n"), FIN_S], "BIT201 SEC618"),
+    "AUTH may have such a line": ([*hello("AUTH PLAIN"), ("C", "AUTH PLAIN " + "QUFB" * 700)], "LEN001 SEC610"),
+    "a Telnet client negotiates first": (
+        [("C", "\xff\xfb\x1f"), ("S", "521 go away\r\n"), ("C", "\r\n"), FIN_S],
+        "BIT201 SEC618",
+    ),
     "a handshake and no TLS": ([("S", GREETING), ("C", HELLO)], "SEC616"),
     "the percent hack with a short name": (
         [*OFFERED, *FROM, *lines("C RCPT TO:<b%y@mx.example>", "S 550 no", "C RSET", "S 250 OK"), *QUIT],
@@ -142,7 +148,7 @@ SECURITY: dict[str, tuple[Script, str]] = {
         ],
         "TCP906",
     ),
-    "DIGEST-MD5 need not": (
+    "DIGEST-MD5 may not encrypt": (
         [*hello("AUTH DIGEST-MD5"), *lines("C AUTH DIGEST-MD5", "S 334 YQ==", "C Yg==", "S 235 ok"), *mail(), *QUIT],
         "",
     ),
@@ -157,8 +163,8 @@ NESTED = (
 
 MESSAGES: dict[str, tuple[str, str]] = {
     "a bare LF ends no header line": (HEADER.replace("test", "x\nyz") + "\r\nhello\r\n", "BIT223"),
-    "it may hide a field": (HEADER.replace("test", "x\nBcc: v@x.example") + "\r\nhello\r\n", "BIT223 SEC619"),
-    "which is not there twice": (HEADER.replace("test", "x\nTo: v@x.example") + "\r\nhello\r\n", "BIT223 SEC619"),
+    "a bare LF may hide a field": (HEADER.replace("test", "x\nBcc: v@x.example") + "\r\nhello\r\n", "BIT223 SEC619"),
+    "a field that is not repeated": (HEADER.replace("test", "x\nTo: v@x.example") + "\r\nhello\r\n", "BIT223 SEC619"),
     "a message all of LF is a message": (MESSAGE.replace("\r\n", "\n") + "\r\n", "BIT223"),
     "a part in a part": (NESTED.format("aGVsbG8="), ""),
     "and what is wrong in it": (NESTED.format("####"), "MSG712"),
@@ -197,7 +203,7 @@ def test_inside_tls_the_client_speaks_first() -> None:
     assert fired([*STARTTLS, *lines("C STARTTLS", "S 220 go"), ("TLS", ""), *inside]) == "RPL411"
 
 
-def test_lmtp_has_503_for_mail_data_without_recipient() -> None:
+def test_lmtp_requires_503_for_mail_data_without_recipient() -> None:
     start = [("S", GREETING), ("C", "LHLO client.example\r\n"), OFFERED[-1]]
     refused = lines("C RCPT TO:<b@mx.example>", "S 550 no")
     rest = [*lines("C RSET", "S 250 OK"), *QUIT]

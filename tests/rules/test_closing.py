@@ -1,4 +1,4 @@
-"""TCP and TIM: how connections end, how long sides wait, and what could not be judged."""
+"""TCP and TIM: how connections end, how long sides wait, and what cannot be judged."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def paused(before: Script, seconds: float, after: Script, **how: object) -> list
     return [finding.rule for finding in connection.findings]
 
 
-# -- who closed --------------------------------------------------------------------------------------------------------
+# -- which side closed -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("end", ["FC", "RC"])
-def test_a_client_that_goes_without_quit(end: str) -> None:
+def test_a_client_that_closes_without_quit(end: str) -> None:
     (finding,) = findings([*hello(), *lines("C NOOP", "S 250 ok"), (end, "")], select=FAMILY)
     assert (finding.rule, finding.side) == ("TCP901", "client")
 
@@ -48,13 +48,13 @@ def test_a_client_that_goes_without_quit(end: str) -> None:
         hello(),
     ],
 )
-def test_ends_that_are_none_of_it(script: Script) -> None:
+def test_other_ends_are_not_reported(script: Script) -> None:
     assert "TCP901" not in rules(script)
     assert "TCP902" not in rules(script)
 
 
 @pytest.mark.parametrize("end", ["FS", "RS"])
-def test_a_server_that_goes_without_a_word(end: str) -> None:
+def test_a_server_that_closes_without_a_reply(end: str) -> None:
     assert ended([*hello(), *lines("C FOO", "S 500 what"), (end, "")]) == ["TCP902"]
     assert ended([*hello(), *lines("C FOO", "S 421 enough"), (end, "")]) == []
     assert ended([*hello(), *lines("C FOO", "S 500 what"), ("FC", ""), (end, "")]) == ["TCP901"]
@@ -71,20 +71,20 @@ def test_content_cut_off(end: str) -> None:
     assert "TCP903" not in rules([*start, *DATA, ("C", MESSAGE), ("GC", "100"), ("C", "x"), (end, "")])
 
 
-# -- what could not be judged ------------------------------------------------------------------------------------------
+# -- what cannot be judged ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("script", "how", "what"),
     [
         ([*hello(), ("GC", "100"), *BYE], {}, "100 bytes of the client are missing"),
-        (lines("C NOOP", "S 250 ok"), {"midstream": True}, "begins in mid-connection"),
+        (lines("C NOOP", "S 250 ok"), {"midstream": True}, "starts in the middle of the connection"),
         (lines("C EHLO c.example", "C QUIT"), {"onesided": True}, "only the client's direction"),
         (lines("S 220 mx.example", "S 221 bye"), {"onesided": True}, "only the server's direction"),
         ([*hello(), *lines("C TURN", "S 250 ok")], {}, "TURN was accepted"),
     ],
 )
-def test_guards_are_named(script: Script, how: dict[str, bool], what: str) -> None:
+def test_the_limits_of_the_capture_are_named(script: Script, how: dict[str, bool], what: str) -> None:
     (finding,) = findings(script, select=("TCP906",), **how)  # type: ignore[arg-type]
     assert what in finding.message
 
@@ -100,12 +100,12 @@ def test_guards_are_named(script: Script, how: dict[str, bool], what: str) -> No
             *hello("STARTTLS"),
             *lines("C STARTTLS", "S 220 go"),
             ("C", b"\x16\x03\x01\x00\x05hello"),
-            ("GC", "500"),  # nobody would have read it
+            ("GC", "500"),  # encrypted, so not needed
             ("C", b"\x17\x03\x03\x00\x05hello"),
         ],
     ],
 )
-def test_complete_sessions_and_starttls_are_no_news(script: Script) -> None:
+def test_complete_sessions_and_starttls_are_not_reported(script: Script) -> None:
     assert "TCP906" not in rules(script)
 
 
@@ -118,7 +118,7 @@ def test_a_client_that_gives_up(seconds: float, expected: list[str]) -> None:
     assert [rule for rule in paused(waiting, seconds, [("FC", "")]) if rule != "TCP901"] == expected
 
 
-def test_patience_depends_on_the_command() -> None:
+def test_the_timeout_depends_on_the_command() -> None:
     data = [*hello(), *envelope(), ("C", "DATA\r\n")]
     assert "TIM801" in paused(data, 100, [("FC", "")])
     assert "TIM801" not in paused(data, 130, [("FC", "")])
@@ -155,19 +155,19 @@ def test_a_server_that_does_not_wait_for_the_rest_of_a_message() -> None:
     assert paused(start, 301, lines("S 421 4.4.2 mx.example timeout")) == []
 
 
-def test_a_server_that_has_had_enough() -> None:
+def test_a_server_may_close_after_many_refusals() -> None:
     refused = [*hello(), *lines(*["C FOO", "S 500 what"] * 10)]
     assert "TIM802" not in paused(refused, 60, lines("S 421 mx.example enough"))
     assert "TIM802" not in paused([*hello(), *lines("C NOOP")], 60, lines("S 421 mx.example busy"))
 
 
-def test_a_line_that_drips() -> None:
+def test_a_slow_line() -> None:
     assert paused([*hello(), ("C", "NO")], 400, [("C", "OP\r\n"), ("S", "250 ok\r\n"), *BYE]) == ["TIM804"]
     assert paused(hello(), 400, [*lines("C NOOP", "S 250 ok"), *BYE]) == []
     assert paused([*hello(), ("C", "NO")], 200, [("C", "OP\r\n"), ("S", "250 ok\r\n"), *BYE]) == []
 
 
-def test_mail_data_that_drips_may_be_the_fault_of_a_full_window() -> None:
+def test_slow_mail_data_may_come_from_a_full_window() -> None:
     start = [*hello(), *envelope(), *DATA]
     rest: Script = [("C", "x\r\n.\r\n"), ("S", "250 queued\r\n"), *BYE]
     assert paused([*start, ("C", MESSAGE)], 200, rest) == ["TIM804"]

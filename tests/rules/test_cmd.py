@@ -1,4 +1,4 @@
-"""CMD: what is wrong with one command line, and what only looks wrong."""
+"""CMD: what is wrong with one command line, and what only seems to be wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EVERYTHING = ("PIPELINING", "SIZE 10240000", "8BITMIME", "DSN", "AUTH PLAIN CRAM
 
 
 def found(*entries: str, profile: str | None = None, keywords: tuple[str, ...] = EVERYTHING) -> list[Finding]:
-    """CMD findings of a session that goes on with ``entries``."""
+    """CMD findings of a session that continues with ``entries``."""
     return findings([*hello(*keywords), *lines(*entries)], profile=profile, select=("CMD",))
 
 
@@ -86,7 +86,7 @@ def test_the_grammar_allows(line: str) -> None:
     assert rules(f"C {line}", "S 250 ok") == []
 
 
-def test_a_bdat_without_a_number_ends_nowhere() -> None:
+def test_a_bdat_without_a_number_has_no_end() -> None:
     script = [*hello(*EVERYTHING), *envelope(), *lines("C BDAT ten LAST", "S 501 what?", "C QUIT", "S 221 bye")]
     (finding,) = findings(script, select=("CMD",))
     assert (finding.rule, finding.evidence) == ("CMD313", "BDAT ten LAST")
@@ -112,7 +112,7 @@ def test_no_secret_is_shown() -> None:
         assert "hunter2" not in finding.message + finding.evidence
 
 
-def test_an_auth_exchange_may_be_given_up() -> None:
+def test_an_auth_exchange_may_be_cancelled() -> None:
     assert rules("C AUTH CRAM-MD5", "S 334 PDE=", "C *", "S 501 ok") == []
     assert rules("C AUTH CRAM-MD5", "S 334 ", "C ", "S 535 no") == []
 
@@ -121,7 +121,7 @@ def test_the_value_of_a_parameter_that_is_not_offered_is_not_judged() -> None:
     assert rules("C MAIL FROM:<a@x.example> BODY=9BIT", "S 555 no", keywords=("SIZE",)) == []
 
 
-def test_bytes_above_127_are_for_bit_rules() -> None:
+def test_bytes_above_127_are_reported_by_bit_rules() -> None:
     assert rules("C F\xf6\xf6 bar", "S 500 no") == []
     assert rules("C \xef\xbb\xbfFOO", "S 500 no") == []
     assert rules("C MAIL FROM:<\xe9 @x.example>", "S 500 no") == []
@@ -134,7 +134,7 @@ def test_a_line_is_judged_up_to_a_bare_newline() -> None:
     assert rules("C \nFOO", "S 500 no") == []
 
 
-def test_send_is_good_in_rfc_821_and_mentioned_where_listed() -> None:
+def test_send_is_allowed_in_rfc_821_and_info_if_listed() -> None:
     assert rules("C SEND FROM:<a@x.example>", "S 250 ok", profile="rfc821") == []
     assert rules("C RCPT TO:<@r.example:b@mx.example>", "S 250 ok", profile="rfc821") == []
     (finding,) = found("C SEND FROM:<a@x.example>", "S 250 ok", keywords=("SEND",))
@@ -150,12 +150,12 @@ def test_a_submission_server_may_complete_an_address(profile: str, reply: str, s
     assert (finding.rule, finding.severity) == ("CMD304", severity)
 
 
-def test_one_direction_shows_the_line_all_the_same() -> None:
+def test_one_direction_is_enough() -> None:
     script = lines("C EHLO my_pc", "C MAIL FROM:<a@x.example> BODY=9BIT", "C QUIT")
     assert [f.rule for f in findings(script, onesided=True, select=("CMD",))] == ["CMD302", "CMD308"]
 
 
-def test_mail_data_sent_as_commands_is_no_command() -> None:
+def test_mail_data_sent_as_commands_is_not_judged() -> None:
     text = ["C Date: today", "S 500 no", "C Subject: x", "S 500 no", "C ", "S 500 no", "C .", "S 500 no"]
     script = [*hello(*EVERYTHING), *envelope(), *lines("C DATA", "S 451 no", *text, "C QUIT", "S 221 bye")]
     assert [f.rule for f in findings(script, select=("CMD", "SEQ113"))] == ["SEQ113"]

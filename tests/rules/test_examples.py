@@ -1,4 +1,4 @@
-"""Every rule has an example that breaks it and a neighbour that does not, and both are true."""
+"""Every rule has an example that breaks it and a similar one that does not; both are played."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SHOWN = sorted(example_ids())
 
 def fired(script: tuple[str, ...], profile: str | None, port: int) -> set[str]:
     connections = played(script, profile=profile, port=port)
-    assert connections, "it is not taken for SMTP"
+    assert connections, "it is not recognised as SMTP"
     return {finding.rule for one in connections for finding in one.findings}
 
 
-def test_every_rule_has_one() -> None:
+def test_every_rule_has_an_example() -> None:
     assert sorted(set(OURS) - example_ids()) == []
     assert sorted(example_ids() - RULES.keys()) == []
 
@@ -30,7 +30,7 @@ def test_it_fires(rule_id: str) -> None:
 
 
 @pytest.mark.parametrize("rule_id", SHOWN)
-def test_its_neighbour_does_not(rule_id: str) -> None:
+def test_the_similar_dialogue_does_not_fire(rule_id: str) -> None:
     example = example_of(rule_id)
     assert example is not None
     assert example.silent != example.fires
@@ -38,7 +38,7 @@ def test_its_neighbour_does_not(rule_id: str) -> None:
 
 
 @pytest.mark.parametrize("rule_id", SHOWN)
-def test_people_can_read_it(rule_id: str) -> None:
+def test_each_line_is_readable(rule_id: str) -> None:
     example = example_of(rule_id)
     assert example is not None
     for line in readable(example.fires) + readable(example.silent):

@@ -1,4 +1,4 @@
-"""EXT: what was offered and what was used."""
+"""EXT: what the server offers and what the client uses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def rules(script: Script, **options: object) -> list[str]:
 
 
 def session(keywords: str, *entries: str) -> list[tuple[str, bytes | str]]:
-    """A session whose server lists ``keywords``, parted by commas."""
+    """A session whose server lists ``keywords``, separated by commas."""
     return [*hello(*[k.strip() for k in keywords.split(",") if k]), *lines(*entries)]
 
 
@@ -65,10 +65,10 @@ def test_a_parameter_needs_its_keyword(parameter: str, keyword: str) -> None:
 def test_several_missing_parameters_are_one_finding() -> None:
     (finding,) = findings(session("", "C MAIL FROM:<a@x.example> RET=HDRS SIZE=1", "S 555 no"), select=("EXT",))
     assert (finding.rule, finding.count, finding.length) == ("EXT502", 2, len("RET=HDRS"))
-    assert finding.message == "MAIL has RET and SIZE, which the server does not offer; the server answered 555."
+    assert finding.message == "MAIL uses RET and SIZE, which the server does not offer; the server answered 555."
 
 
-def test_what_the_capture_lacks_is_nobodys_fault() -> None:
+def test_missing_parts_of_the_capture_are_not_judged() -> None:
     script = session("SIZE", "C MAIL FROM:<a@x.example> BODY=7BIT", "S 555 no", "C ETRN x", "S 500 no")
     assert rules(script) == ["EXT502", "EXT501"]
     assert rules(script[3:], midstream=True) == []
@@ -85,7 +85,7 @@ def test_mechanisms_are_listed_in_any_case() -> None:
 PAIR = ("C", "MAIL FROM:<a@x.example>\r\nRCPT TO:<b@mx.example>\r\n")
 
 
-def test_who_may_not_pipeline_waits() -> None:
+def test_without_pipelining_the_client_must_wait() -> None:
     replies = ("S", "250 ok\r\n250 ok\r\n")
     assert rules([*session("SIZE"), PAIR, replies]) == ["EXT504"]
     assert rules([*HELO, PAIR, replies]) == ["EXT504"]
@@ -94,7 +94,7 @@ def test_who_may_not_pipeline_waits() -> None:
     assert rules([*hello("SIZE"), *envelope()]) == []
 
 
-def test_the_hello_is_waited_for() -> None:
+def test_the_client_must_wait_for_the_reply_to_ehlo() -> None:
     script = [
         ("S", "220 mx.example\r\n"),
         ("C", "EHLO c.example\r\nMAIL FROM:<a@x.example>\r\n"),
@@ -131,13 +131,13 @@ def test_message_text_waits_for_354() -> None:
     assert rules([*session("PIPELINING"), *envelope(), *part]) == ["EXT505"]
 
 
-def test_what_is_injected_behind_starttls_has_rules_of_its_own() -> None:
+def test_commands_injected_after_starttls_have_their_own_rules() -> None:
     refused = [("C", "STARTTLS\r\nEHLO x.example\r\nNOOP\r\n"), ("S", "454 no\r\n250 mx\r\n250 ok\r\n")]
     assert rules([*session("STARTTLS"), *refused]) == []
     assert rules([*session("STARTTLS, PIPELINING"), *refused]) == []
 
 
-def test_messages_larger_than_the_server_takes() -> None:
+def test_messages_larger_than_the_server_accepts() -> None:
     declared = ["C MAIL FROM:<a@x.example> SIZE=2000", "S 552 no"]
     assert rules(session("SIZE 1000", *declared)) == ["EXT506"]
     assert rules(session("SIZE 2000", *declared)) == []
@@ -145,13 +145,13 @@ def test_messages_larger_than_the_server_takes() -> None:
     assert rules(session("SIZE 0", *declared)) == []
 
 
-def test_what_was_sent_counts_and_counts_once() -> None:
+def test_the_size_that_was_sent_counts_once() -> None:
     size = len(MESSAGE)
     data = [*lines("C DATA", "S 354 go"), ("C", f"{MESSAGE}.\r\n"), ("S", "552 no\r\n")]
     assert rules([*hello(f"SIZE {size}"), *envelope(), *data]) == []
     (finding,) = findings([*hello(f"SIZE {size - 1}"), *envelope(), *data], select=("EXT",))
     assert finding.message == (
-        f"The message has {size} octets, but the server takes {size - 1} at most; the server answered 552."
+        f"The message has {size} octets, but the server accepts at most {size - 1}; the server answered 552."
     )
     assert rules([*hello(f"SIZE {size - 1}"), *envelope(f"SIZE={size}"), *data]) == ["EXT506"]
     chunks = [("C", "BDAT 6\r\nabc\r\n\n"), ("S", "250 ok\r\n"), ("C", "BDAT 5 LAST\r\nabc\r\n"), ("S", "552 no\r\n")]
@@ -175,7 +175,7 @@ def test_starttls_is_offered_once() -> None:
     inside = [("TLS", ""), ("C", "EHLO c.example\r\n"), ("S", "250-mx.example\r\n250 STARTTLS\r\n")]
     assert ext_inside([*outside, *inside]) == ["EXT511"]
     assert ext_inside([*outside, *inside[:2], ("S", "250 mx.example\r\n")]) == []
-    assert rules([*outside, *inside]) == []  # no handshake was seen: the server may not know of one either
+    assert rules([*outside, *inside]) == []  # no handshake was captured, so the server may not know of one either
 
 
 def test_what_is_listed_is_implemented() -> None:

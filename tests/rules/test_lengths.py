@@ -30,7 +30,7 @@ def mail(octets: int) -> str:
 def test_extensions_make_the_line_of_mail_longer(keywords: tuple[str, ...], most: int) -> None:
     assert rules([*hello(*keywords), *lines(mail(most), "S 555 no")]) == []
     (finding,) = findings([*hello(*keywords), *lines(mail(most + 1), "S 500 no")], select=MINE)
-    assert finding.message == f"The command line has {most + 1} octets; here {most} are allowed."
+    assert finding.message == f"The command line has {most + 1} octets; at most {most} are allowed here."
 
 
 def test_the_line_of_another_command() -> None:
@@ -91,7 +91,7 @@ def many(reply: str, *keywords: str, accepted: int = 1) -> Script:
     return [*hello(*keywords), *envelope(), *lines(*more, "C RCPT TO:<c@mx.example>", f"S {reply}")]
 
 
-def test_a_server_takes_a_hundred_recipients() -> None:
+def test_a_server_must_accept_a_hundred_recipients() -> None:
     (finding,) = findings(many("452 4.5.3 too many", accepted=12), select=MINE)
     assert (finding.rule, finding.side) == ("LEN005", "server")
     assert "accepted 12" in finding.message

@@ -1,4 +1,4 @@
-"""MSG and LEN003: what a message may look like. examples.toml has a pair for each rule too."""
+"""MSG and LEN003: the form of a message. examples.toml has two dialogues for each rule too."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_messages(message: str, expected: list[str]) -> None:
         assert rules(sent(message, chunked=True), select=FAMILY) == expected
 
 
-def test_places_are_those_of_the_stream() -> None:
+def test_offsets_are_those_of_the_stream() -> None:
     body = f"{HEADER}Hello Bob\r\n\r\n..stuffed\r\n.hidden\r\n{'x' * 1200}\r\n"
     script = sent(body)
     wire = "".join(str(text) for who, text in script if who == "C")
@@ -62,7 +62,7 @@ def test_places_are_those_of_the_stream() -> None:
     assert "1202" in found["LEN003"].message
 
 
-def test_an_encoding_fault_behind_stuffed_dots_is_at_its_place() -> None:
+def test_an_encoding_fault_after_stuffed_dots_has_its_offset() -> None:
     encoding = "MIME-Version: 1.0\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
     script = sent(f"{HEADER}{encoding}..a\r\n..b=zz\r\n")
     wire = "".join(str(text) for who, text in script if who == "C")
@@ -70,7 +70,7 @@ def test_an_encoding_fault_behind_stuffed_dots_is_at_its_place() -> None:
     assert (finding.rule, finding.offset) == ("MSG712", wire.index("=zz"))
 
 
-def test_an_empty_message_for_nobody_is_what_rfc_2920_asks_for() -> None:
+def test_an_empty_message_without_recipients_is_required_by_rfc_2920() -> None:
     script = [*hello(), *lines("C MAIL FROM:<a@c.example>", "S 250 ok", "C RCPT TO:<b@mx.example>", "S 550 no")]
     assert rules([*script, *lines("C DATA", "S 354 go", "C .", "S 554 nobody")], select=FAMILY) == []
 
@@ -81,14 +81,14 @@ def test_lines_do_not_count_in_binarymime() -> None:
     assert rules(sent(message, parameters="BODY=8BITMIME", chunked=True), select=FAMILY) == ["LEN003"]
 
 
-def test_what_was_not_captured_whole_is_not_judged() -> None:
+def test_an_incomplete_message_is_not_judged() -> None:
     start = [*hello(), *envelope(), *lines("C DATA", "S 354 go")]
     script = [*start, ("C", "X: 1\r\n"), ("GC", "1460"), ("C", "tail\r\n.\r\n"), ("S", "250 queued\r\n")]
     assert rules(script, select=FAMILY) == []
     assert rules([*start, ("C", "X: 1\r\n"), ("FC", "")], select=FAMILY) == []
 
 
-def test_octets_for_a_server_that_knows_no_chunks_are_no_message() -> None:
+def test_octets_for_a_server_without_chunking_are_not_a_message() -> None:
     script = [*hello(), *envelope(), ("C", "BDAT 5 LAST\r\nhello"), ("S", "502 no\r\n")]
     assert rules(script, select=FAMILY) == []
 

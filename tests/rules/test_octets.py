@@ -1,4 +1,4 @@
-"""BIT: bytes above 127, NUL and bare newlines, each at its offset, and what was negotiated deciding about them."""
+"""BIT: bytes above 127, NUL and bare newlines, each at its offset, with and without the extensions that permit them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BIT = ("BIT",)
 UTF8 = ("8BITMIME", "SMTPUTF8")
 HEADER = "From: a@client.example\r\nDate: Mon, 2 Nov 2026 10:00:00 +0000\r\n"
 MIME = HEADER + "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
-E_ACUTE = "\xc3\xa9"  # as UTF-8 has it
+E_ACUTE = "\xc3\xa9"  # in UTF-8
 
 
 def bit(script: Script, *, profile: str | None = None, onesided: bool = False) -> list[Finding]:
@@ -47,7 +47,7 @@ def chunk(text: str, parameters: str = "", keywords: tuple[str, ...] = ()) -> li
 
 
 def client_offset(script: Script, of: str) -> int:
-    """Where ``of`` stands in the client's stream."""
+    """The offset of ``of`` in the client's stream."""
     return "".join(str(text) for who, text in script if who == "C").index(of)
 
 
@@ -57,7 +57,7 @@ def server_offset(script: Script, of: str) -> int:
 
 # -- commands ----------------------------------------------------------------------------------------------------------
 
-# rule, script, the bytes at which the finding must point
+# rule, script, the bytes that the finding must point at
 IN_COMMANDS: list[tuple[str, Script, str]] = [
     ("BIT201", [("S", GREETING), *lines("C EHLO caf\xe9.example", "S 501 no")], "\xe9"),
     ("BIT201", [*hello(), *lines("C NO\xd6P", "S 500 what")], "\xd6"),
@@ -115,20 +115,20 @@ def test_evidence_of_a_command_is_printable_and_counts_the_bytes() -> None:
     assert finding.frame == 6  # SYN, SYN ACK, ACK, greeting, its ACK, EHLO
 
 
-def test_whether_an_extension_was_offered_is_open_where_only_the_client_was_captured() -> None:
+def test_the_offer_is_unknown_if_only_the_client_was_captured() -> None:
     script = lines("C EHLO x.example", f"C MAIL FROM:<{E_ACUTE}@x.example>", "C CAF\xc9")
     address, verb = bit(script, onesided=True)
     assert (address.rule, address.certainty) == ("BIT201", "indeterminate")
     assert (verb.rule, verb.offset) == ("BIT201", client_offset(script, "\xc9"))
 
 
-def test_rfc_821_knows_no_extension_that_could_permit_a_byte() -> None:
+def test_rfc_821_has_no_extension_that_permits_a_byte() -> None:
     script = [*hello(*UTF8), *lines(f"C MAIL FROM:<{E_ACUTE}@x.example> SMTPUTF8", "S 250 ok")]
     assert names(script) == []
     assert names(script, "rfc821") == ["BIT201"]
 
 
-def test_a_bare_newline_that_the_server_takes_for_the_end_of_a_line() -> None:
+def test_a_bare_newline_that_the_server_accepts_as_line_end() -> None:
     script = [*hello(), ("C", "NOOP\n"), *lines("S 250 ok", "C QUIT", "S 221 bye")]
     client, server = bit(script)
     assert (client.rule, client.side) == ("BIT221", "client")
@@ -137,20 +137,20 @@ def test_a_bare_newline_that_the_server_takes_for_the_end_of_a_line() -> None:
     assert server.offset == server_offset(script, "250 ok")
 
 
-def test_a_bare_cr_that_the_server_takes_for_the_end_of_a_line() -> None:
+def test_a_bare_cr_that_the_server_accepts_as_line_end() -> None:
     assert names([*hello(), ("C", "NOOP\r"), *lines("S 250 ok")]) == ["BIT222", "BIT225"]
 
 
-def test_a_bare_newline_that_nobody_answers_is_part_of_its_line() -> None:
+def test_a_bare_newline_without_a_reply_is_part_of_its_line() -> None:
     assert names([*hello(), ("C", "NOOP\nNOOP\r\n"), *lines("S 250 ok")]) == ["BIT221"]
 
 
-def test_a_reply_to_the_command_before_honours_nothing() -> None:
+def test_a_reply_to_the_command_before_accepts_no_newline() -> None:
     script = [*hello(), ("C", "NOOP\r\nNOOP\n"), *lines("S 250 ok", "C QUIT", "S 500 what")]
     assert names(script) == ["BIT221"]
 
 
-def test_421_honours_nothing() -> None:
+def test_421_accepts_no_newline() -> None:
     assert "BIT225" not in names([*hello(), ("C", "NOOP\n"), *lines("S 421 time is up")])
 
 
@@ -178,11 +178,11 @@ def test_a_greeting_is_a_reply_too() -> None:
         ("VRFY b SMTPUTF8", f"500 {E_ACUTE}", ["BIT204"]),
     ],
 )
-def test_a_reply_to_vrfy_may_be_utf8_where_that_was_asked_for(command: str, reply: str, expected: list[str]) -> None:
+def test_a_reply_to_vrfy_may_be_utf8_if_that_was_declared(command: str, reply: str, expected: list[str]) -> None:
     assert names([*hello(*UTF8), *lines(f"C {command}", f"S {reply}")]) == expected
 
 
-def test_251_may_name_a_utf8_address_in_a_transaction_that_is_declared_so() -> None:
+def test_251_may_name_a_utf8_address_in_a_smtputf8_transaction() -> None:
     forward = lines("C RCPT TO:<c@mx.example>", f"S 251 <{E_ACUTE}@mx.example>")
     assert names([*hello(*UTF8), *envelope("SMTPUTF8"), *forward]) == []
     assert names([*hello(*UTF8), *envelope(), *forward]) == ["BIT204"]
@@ -271,7 +271,7 @@ def test_a_message_has_one_finding_of_a_kind_with_the_count() -> None:
     assert finding.count == 3
 
 
-def test_header_and_body_are_judged_apart() -> None:
+def test_header_and_body_are_judged_separately() -> None:
     assert names(message(f"{MIME}Subject: \xe9\r\n\r\n\xe9\r\n", UTF8)) == ["BIT205", "BIT207"]
 
 
@@ -279,11 +279,11 @@ def test_smtputf8_does_not_permit_an_eight_bit_body() -> None:
     assert names(message(f"{MIME}\r\n{E_ACUTE}\r\n", UTF8, "SMTPUTF8")) == ["BIT207"]
 
 
-def test_rfc_821_permits_no_eight_bit_body_whatever_was_said() -> None:
+def test_rfc_821_permits_no_eight_bit_body() -> None:
     assert names(message(f"{MIME}\r\ncaf\xe9\r\n", UTF8, "BODY=8BITMIME"), "rfc821") == ["BIT206"]
 
 
-def test_a_message_with_a_hole_is_not_judged() -> None:
+def test_a_message_with_a_gap_is_not_judged() -> None:
     script: Script = [
         *hello(),
         *envelope(),
@@ -296,7 +296,7 @@ def test_a_message_with_a_hole_is_not_judged() -> None:
     assert names(script) == []
 
 
-def test_a_refused_message_is_judged_all_the_same() -> None:
+def test_a_refused_message_is_judged_too() -> None:
     script = [*message(f"{HEADER}\r\ncaf\xe9\r\n")[:-1], *lines("S 554 spam")]
     assert names(script) == ["BIT206"]
 
@@ -305,5 +305,5 @@ EVERY_RULE = {f"BIT{n}" for n in (*range(201, 211), 213, 214, *range(221, 227))}
 
 
 def test_every_rule_has_a_case() -> None:
-    here = {"BIT204", "BIT225", "BIT226"}  # in functions of their own
+    here = {"BIT204", "BIT225", "BIT226"}  # in separate functions
     assert {rule for rule, *_ in (*IN_COMMANDS, *IN_CONTENT)} | here == EVERY_RULE

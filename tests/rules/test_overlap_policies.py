@@ -1,4 +1,4 @@
-"""Five kinds of receivers over segments that overlap with other bytes, and what the report says of them."""
+"""Five kinds of receivers for overlapping segments with different bytes, and what the report says about them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def all_of(copies: list[Copy]) -> dict[str, bytes]:
     return {receiver: read(receiver, copies, 0, end) for receiver in RECEIVERS}
 
 
-# A first segment at 2, a later one before, at, within, behind and around it.
+# A first segment at 2, a later one before, at, within, after and around it.
 @pytest.mark.parametrize(
     ("new", "expected"),
     [
@@ -36,7 +36,7 @@ def test_a_later_segment_over_an_earlier_one(new: Copy, expected: dict[str, list
     assert found == {receiver: text.encode() for text, receivers in expected.items() for receiver in receivers}
 
 
-def test_segments_that_begin_together_part_bsd_and_linux() -> None:
+def test_bsd_and_linux_differ_for_segments_with_the_same_start() -> None:
     assert all_of([Copy(0, b"RSET\r\n"), Copy(0, b"QUIT\r\n")]) == {
         "first": b"RSET\r\n",
         "last": b"QUIT\r\n",
@@ -46,19 +46,19 @@ def test_segments_that_begin_together_part_bsd_and_linux() -> None:
     }
 
 
-def test_a_later_segment_inside_an_earlier_one_only_convinces_the_last() -> None:
+def test_only_last_prefers_a_later_segment_inside_an_earlier_one() -> None:
     found = all_of([Copy(0, b"oooooo"), Copy(2, b"nn")])
     assert [receiver for receiver, text in found.items() if b"n" in text] == ["last"]
 
 
-def test_receivers_that_agree_are_no_news() -> None:
+def test_receivers_that_agree_are_not_reported() -> None:
     assert described([Copy(0, b"abc"), Copy(1, b"bcd")], 1) == ""
 
 
-def test_a_difference_names_who_reads_what() -> None:
-    said = described([Copy(10, b"RSET\r\n"), Copy(10, b"\x1bUIT\r\n")], 10)
-    assert said == (
-        "Kinds of receivers differ in what they read. first and BSD and Windows: RSET\\x0d\\x0a; "
+def test_a_difference_names_the_reading_of_each_receiver() -> None:
+    sentence = described([Copy(10, b"RSET\r\n"), Copy(10, b"\x1bUIT\r\n")], 10)
+    assert sentence == (
+        "Receivers differ in what they read. first and BSD and Windows: RSET\\x0d\\x0a; "
         "last and Linux: \\x1bUIT\\x0d\\x0a."
     )
 
@@ -67,7 +67,7 @@ def test_a_difference_names_who_reads_what() -> None:
     st.lists(st.tuples(st.integers(0, 30), st.binary(min_size=1, max_size=30)), min_size=1, max_size=8),
     st.integers(0, 60),
 )
-def test_every_reading_is_made_of_bytes_that_were_sent_there(sent: list[tuple[int, bytes]], at: int) -> None:
+def test_every_reading_consists_of_bytes_sent_at_its_offsets(sent: list[tuple[int, bytes]], at: int) -> None:
     copies = [Copy(*one) for one in sent]
     readings(copies, at)
     for receiver in RECEIVERS:
@@ -82,7 +82,7 @@ def test_without_a_difference_all_read_the_same(start: int, text: bytes) -> None
 
 
 def test_the_report_says_what_receivers_would_read(tmp_path: Path) -> None:
-    """RSET and QUIT in one place behind a hole, then the byte before them."""
+    """RSET and QUIT with the same sequence numbers after a gap, then the byte before them."""
     frames = list(records(segments(hello("PIPELINING"))))
     before = sum(len(text) for who, text in hello("PIPELINING") if who == "C")
     answered = sum(len(text) for who, text in hello("PIPELINING") if who == "S")

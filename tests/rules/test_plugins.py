@@ -1,4 +1,4 @@
-"""Rules of third parties: installed as a distribution with an entry point, used as any rule, left out when broken."""
+"""Third-party rules: installed as a distribution with an entry point, used like any rule, skipped if broken."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def quits(x, talk):
 
 
 def install(site: Path, name: str, code: str) -> None:
-    """What an installer leaves behind."""
+    """The files that an installer writes."""
     (site / f"{name}.py").write_text(code, "utf-8")
     info = site / f"{name}-1.0.dist-info"
     info.mkdir()
@@ -51,7 +51,7 @@ def rules_found(run: subprocess.CompletedProcess[str]) -> dict[str, int]:
     return found
 
 
-def test_its_rules_are_rules_like_any_other(tmp_path: Path) -> None:
+def test_rules_of_a_plugin_work_like_any_other(tmp_path: Path) -> None:
     install(tmp_path, "one", GOOD)
     run = smtpwire(tmp_path, "audit", DEMO, "--format", "json", "--select", "XAA,SEQ103")
     assert run.stderr == ""
@@ -65,47 +65,47 @@ def test_its_rules_are_rules_like_any_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
-        ("raise RuntimeError('no\\nluck')", "plugin left out: house of bad: RuntimeError: no luck"),
-        ("import sys; sys.exit(3)", "plugin left out: house of bad: SystemExit: 3"),
-        ("def (:", "plugin left out: house of bad: SyntaxError"),
+        ("raise RuntimeError('no\\nluck')", "plugin skipped: house of bad: RuntimeError: no luck"),
+        ("import sys; sys.exit(3)", "plugin skipped: house of bad: SystemExit: 3"),
+        ("def (:", "plugin skipped: house of bad: SyntaxError"),
         (GOOD.replace("XAA001", "SEQ101"), "ValueError: SEQ101 xaa-quit: the id or the name is taken"),
         (GOOD.replace("xaa-quit", "nested-mail"), "ValueError: XAA001 nested-mail: the id or the name is taken"),
         (GOOD.replace('"""QUIT seen."""', ""), "XAA001 has no docstring"),
         (GOOD + "\nraise KeyError('late')", "KeyError: 'late'"),
     ],
 )
-def test_a_broken_plugin_is_named_and_left_out_whole(tmp_path: Path, code: str, said: str) -> None:
+def test_a_broken_plugin_is_named_and_skipped_completely(tmp_path: Path, code: str, message: str) -> None:
     install(tmp_path, "bad", code)
     run = smtpwire(tmp_path, "audit", DEMO, "--format", "json")
     (line,) = run.stderr.splitlines()
-    assert line.startswith("smtpwire: plugin left out: house of bad: ")
-    assert said in line
+    assert line.startswith("smtpwire: plugin skipped: house of bad: ")
+    assert message in line
     assert "XAA001" not in rules_found(run)
     assert rules_found(run)["SEQ101"] == 1
     assert run.returncode == 1
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ("yield Evidence(x.nothing)", "AttributeError"),
-        ("yield 'a finding'", "TypeError: it gave str, not Evidence"),
+        ("yield 'a finding'", "TypeError: it returned str, not Evidence"),
         ("return 5", "TypeError"),
     ],
 )
-def test_a_rule_that_fails_is_not_asked_again(tmp_path: Path, body: str, said: str) -> None:
+def test_a_rule_that_fails_is_disabled(tmp_path: Path, body: str, message: str) -> None:
     install(tmp_path, "bad", GOOD.replace('yield Evidence("There was a QUIT.")', body))
     run = smtpwire(tmp_path, "audit", DEMO, "--format", "json")
     (line,) = run.stderr.splitlines()
-    assert line.startswith("smtpwire: rule left out from here on: XAA001 xaa-quit (house of bad): ")
-    assert said in line
+    assert line.startswith("smtpwire: rule disabled: XAA001 xaa-quit (house of bad): ")
+    assert message in line
     assert "XAA001" not in rules_found(run)
     assert rules_found(run)["SEQ101"] == 1
 
 
-def test_one_broken_plugin_does_not_cost_the_others(tmp_path: Path) -> None:
+def test_a_broken_plugin_does_not_affect_the_others(tmp_path: Path) -> None:
     install(tmp_path, "abad", "1/0")
     install(tmp_path, "good", GOOD)
     run = smtpwire(tmp_path, "audit", DEMO, "--format", "json")
@@ -113,7 +113,7 @@ def test_one_broken_plugin_does_not_cost_the_others(tmp_path: Path) -> None:
     assert "XAA001" in rules_found(run)
 
 
-def test_the_version_loads_none(tmp_path: Path) -> None:
+def test_version_loads_no_plugin(tmp_path: Path) -> None:
     install(tmp_path, "bad", "1/0")
     run = smtpwire(tmp_path, "--version")
     assert (run.returncode, run.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""RPL: each rule where it fires, and what comes nearest to it and is right. examples.toml has a pair for each too."""
+"""RPL: each rule where it fires, and similar correct dialogues. examples.toml has two dialogues for each rule too."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def test_a_line_without_code_between_replies_and_inside_one() -> None:
     assert (finding.rule, finding.evidence) == ("RPL401", "SIZE")
 
 
-def test_a_line_without_code_is_judged_in_one_direction_too() -> None:
+def test_a_line_without_code_is_reported_in_one_direction_too() -> None:
     assert "RPL401" in rules([("S", GREETING), ("S", "oops\r\n250 ok\r\n")], onesided=True)
 
 
-def test_what_is_left_of_a_reply_behind_a_gap_is_no_malformed_line() -> None:
+def test_the_rest_of_a_reply_after_a_gap_is_not_a_malformed_line() -> None:
     script = [*hello(), ("C", "NOOP\r\n"), ("GS", "10"), ("S", "rest of it\r\n250 ok\r\n"), *BYE]
     assert "RPL401" not in rules(script)
 
@@ -65,7 +65,7 @@ def test_greetings_without_a_host_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mx.example ESMTP", "[192.0.2.1] hi", "[IPv6:2001:db8::1]", "localhost", "a-b.c"])
-def test_greetings_with_one(name: str) -> None:
+def test_greetings_with_a_host_name(name: str) -> None:
     assert rpl([("S", f"220 {name}\r\n"), *BYE]) == []
 
 
@@ -84,16 +84,16 @@ def test_a_list_of_keywords_for_helo() -> None:
 
 
 @pytest.mark.parametrize("line", ["AUTH=LOGIN", "", "PIPE_CONNECT", "SIZE\t1000", "-X"])
-def test_lines_that_are_no_ehlo_lines(line: str) -> None:
+def test_invalid_ehlo_lines(line: str) -> None:
     assert rpl([*hello("DSN", line), *BYE]) == ["RPL414"]
 
 
 @pytest.mark.parametrize("line", ["AUTH  LOGIN ", "X-EXPS GSSAPI", "8BITMIME", "NO-SOLICITING net.example:ADV"])
-def test_lines_that_are(line: str) -> None:
+def test_valid_ehlo_lines(line: str) -> None:
     assert rpl([*hello("DSN", line), *BYE]) == []
 
 
-def test_a_keyword_in_the_place_of_the_name() -> None:
+def test_a_keyword_in_place_of_the_name() -> None:
     start: Script = [("S", GREETING), ("C", "EHLO c.example\r\n")]
     assert rpl([*start, ("S", "250-SIZE 1000\r\n250 DSN\r\n"), *BYE]) == ["RPL415"]
     assert rpl([*start, ("S", "250-mx.example SIZE\r\n250 DSN\r\n"), *BYE]) == []
@@ -109,20 +109,20 @@ def test_challenges() -> None:
 # -- number ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_reply_too_many() -> None:
+def test_one_reply_too_many() -> None:
     script = [*hello(), *lines("C NOOP", "S 250 one", "S 250 two"), *BYE]
     (finding,) = findings(script, select=("RPL",))
     assert (finding.rule, finding.evidence, finding.certainty) == ("RPL411", "250 two", "certain")
 
 
-def test_replies_that_have_a_reason_are_not_too_many() -> None:
+def test_additional_replies_with_a_reason_are_allowed() -> None:
     chunk = "Subject: x\r\n\r\nfirst\r\n"
     reasons: list[Script] = [
         lines("S 421 mx.example closing"),
-        [("C", "NOOP\nNOOP\r\n"), ("S", "250 ok\r\n250 ok\r\n")],  # two commands, to a server that takes a bare LF
+        [("C", "NOOP\nNOOP\r\n"), ("S", "250 ok\r\n250 ok\r\n")],  # two commands, to a server that accepts a bare LF
         [("C", "\n"), ("S", "500 what\r\n")],
         [("C", "NO"), ("S", "500 too long\r\n"), ("C", "OP\r\n"), ("S", "250 ok\r\n")],
-        # octets of a chunk that a server without CHUNKING takes for commands
+        # octets of a chunk that a server without CHUNKING reads as commands
         [
             *envelope(),
             ("C", f"BDAT {len(chunk)}\r\n{chunk}"),
@@ -133,7 +133,7 @@ def test_replies_that_have_a_reason_are_not_too_many() -> None:
         assert "RPL411" not in rules([*hello(), *reason, *BYE])
 
 
-def test_nothing_is_too_many_where_bytes_of_the_client_are_missing() -> None:
+def test_no_reply_is_too_many_if_bytes_of_the_client_are_missing() -> None:
     assert "RPL411" not in rules([*hello(), ("GC", "6"), ("S", "250 ok\r\n250 ok\r\n"), *BYE])
     assert "RPL411" not in rules(lines("S 250 a", "S 250 b"), midstream=True)
     assert "RPL411" not in rules([("S", GREETING), ("S", "250 ok\r\n")], onesided=True)
@@ -155,17 +155,17 @@ def test_a_command_without_a_reply() -> None:
         assert "RPL412" not in rules(other)
 
 
-def test_what_the_server_had_not_received_it_did_not_leave_unanswered() -> None:
+def test_a_command_that_the_server_had_not_received_is_not_unanswered() -> None:
     from scripts import connections, segments  # noqa: PLC0415 - only here segments are changed
 
     sent = segments([*hello(), ("C", "NOOP\r\n"), ("FS", "")])
     fin = sent[-1]
-    crossing = [*sent[:-2], fin._replace(ack=fin.ack - 6)]  # the server's FIN left before NOOP arrived
+    crossing = [*sent[:-2], fin._replace(ack=fin.ack - 6)]  # the server sent its FIN before NOOP arrived
     (connection,) = connections(crossing, select=("RPL",))
     assert connection.findings == []
 
 
-def test_plain_text_where_tls_is_due_needs_no_answer() -> None:
+def test_plain_text_in_place_of_tls_needs_no_reply() -> None:
     script = [*hello("STARTTLS"), *lines("C STARTTLS", "S 220 go", "C EHLO c.example"), ("FS", "")]
     assert rules(script, select=("RPL", "TCP")) == []
 
@@ -209,27 +209,27 @@ def test_codes_of_rfc_821() -> None:
     assert rpl([*start, *lines("C VRFY b", "S 252 perhaps")], profile="rfc821") == ["RPL409", "RPL410"]
 
 
-def test_reasons_of_policy_and_login() -> None:
+def test_codes_for_policy_and_login() -> None:
     assert rpl([*hello("AUTH PLAIN"), *lines("C VRFY b", "S 530 log in first")]) == []
     assert rpl([*hello(), *lines("C VRFY b", "S 530 log in first")]) == ["RPL408"]
     assert rpl([*hello(), *lines("C VRFY b", "S 554 5.7.1 denied")]) == []
 
 
-def test_a_faulty_line_may_be_answered_in_any_way() -> None:
+def test_an_invalid_line_may_be_refused_with_any_code() -> None:
     for line in ("NO\u00e9P", "RSET now", "MAIL FROM:a b"):
         assert not {"RPL408", "RPL423"} & set(rules([*hello(), *lines(f"C {line}", "S 502 no")]))
 
 
-def test_a_server_that_turned_the_client_away_may_answer_in_any_way() -> None:
+def test_a_server_that_refused_service_may_refuse_with_any_code() -> None:
     assert rpl([*lines("S 554 mx.example no", "C EHLO c.example", "S 554 no", "C NOOP", "S 500 no")]) == []
 
 
-def test_who_is_hurried_without_having_offered_it_may_refuse() -> None:
+def test_a_server_without_pipelining_may_refuse_early_commands() -> None:
     script = [*hello(), ("C", "NOOP\r\nRSET\r\n"), ("S", "500 no pipelining\r\n500 no pipelining\r\n")]
     assert rpl(script) == []
 
 
-def test_serving_on_behind_421() -> None:
+def test_a_server_that_continues_after_421() -> None:
     assert rpl([*hello(), *lines("C NOOP", "S 421 bye", "C NOOP", "S 250 ok")]) == ["RPL420"]
     assert rpl([*hello(), *lines("C NOOP", "S 421 bye", "C NOOP", "S 421 bye", "C QUIT", "S 221 bye")]) == []
 
@@ -256,18 +256,18 @@ def test_status_codes(reply: str, expected: list[str]) -> None:
     assert rpl([*hello("DSN"), *lines("C VRFY b", f"S {reply}"), *BYE]) == []  # not offered: not judged
 
 
-def test_replies_that_carry_no_status_code() -> None:
+def test_replies_without_a_status_code() -> None:
     script = [*hello("ENHANCEDSTATUSCODES"), *lines("C EHLO c.example", "S 250 mx.example"), *BYE]
     assert rpl(script) == []
     script = [*hello("ENHANCEDSTATUSCODES"), *lines("C HELO c.example", "S 250 mx.example", "C NOOP", "S 250 ok")]
-    assert rpl(script) == []  # HELO took the offer back
+    assert rpl(script) == []  # HELO ended the offer
 
 
 # -- LMTP --------------------------------------------------------------------------------------------------------------
 
 
 def delivered(recipients: int, replies: int, *, data: str = "DATA") -> Script:
-    """An LMTP session with so many recipients and final replies."""
+    """An LMTP session with this number of recipients and final replies."""
     script: list[tuple[str, bytes | str]] = [("S", GREETING), ("C", "LHLO c.example\r\n")]
     script += [("S", "250-mx.example\r\n250 CHUNKING\r\n")]
     script += lines("C MAIL FROM:<a@c.example>", "S 250 ok")
@@ -286,8 +286,8 @@ def test_one_reply_for_each_recipient(data: str, replies: int, expected: list[st
     assert rpl([*delivered(2, replies, data=data), *BYE]) == expected
 
 
-def test_what_ends_a_series_early() -> None:
+def test_a_series_of_replies_that_ends_early() -> None:
     (finding,) = findings([*delivered(3, 1), ("FS", "")], select=("RPL",))
     assert (finding.rule, finding.message.endswith("got 1 of 3 replies.")) == ("RPL419", True)
     assert rpl([*delivered(3, 1), *lines("S 421 mx.example closing"), ("FS", "")]) == []
-    assert rpl(delivered(3, 1)) == []  # the capture ends: more may have come
+    assert rpl(delivered(3, 1)) == []  # the capture ends, so more may follow

@@ -1,4 +1,4 @@
-"""Passwords in the clear, and servers that believe what they are told."""
+"""Passwords in plain text, and servers that trust the claims of a client."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECRET = "opensesame"
 USER, PASSWORD = base64("user"), base64(SECRET)
 PLAIN = base64(f"\0user\0{SECRET}")
 BEARER = base64(f"user=u@x.example\x01auth=Bearer {SECRET}\x01\x01")
-LOGIN = hello("AUTH LOGIN XOAUTH2 CRAM-MD5 GSSAPI")  # SEC610 comes with it
+LOGIN = hello("AUTH LOGIN XOAUTH2 CRAM-MD5 GSSAPI")  # SEC610 fires too
 
 EXCHANGES = {
     "plain at once": ["C AUTH PLAIN " + PLAIN, "S 235 ok"],
@@ -47,8 +47,8 @@ def test_a_password_in_the_clear(name: str) -> None:
     assert (finding.severity, finding.side) == ("error", "client")
     assert f"user name of {LENGTHS.get(name, 4)} bytes" in finding.message
     assert ("valid" in finding.message) == (connection.dialogue[-1].code == 235)  # type: ignore[union-attr]
-    told = repr(connection)
-    assert not any(secret in told for secret in (SECRET, PLAIN, PASSWORD, USER, BEARER))
+    shown = repr(connection)
+    assert not any(secret in shown for secret in (SECRET, PLAIN, PASSWORD, USER, BEARER))
 
 
 @pytest.mark.parametrize(
@@ -65,18 +65,18 @@ def test_no_password_was_sent(exchange: list[str]) -> None:
     assert credentials(play([*LOGIN, *lines(*exchange)])) == []
 
 
-def test_what_was_meant_as_a_password_counts_however_it_is_written() -> None:
+def test_an_invalid_password_line_is_a_password_too() -> None:
     (finding,) = credentials(play([*LOGIN, *lines("C AUTH PLAIN not!base64", "S 501 no")]))
     assert "not!base64" not in finding.message + finding.evidence
 
 
-def test_inside_tls_nobody_reads_along() -> None:
+def test_a_password_inside_tls_is_not_reported() -> None:
     inside = [*hello("AUTH PLAIN")[1:], *lines("C AUTH PLAIN " + PLAIN, "S 235 ok")]
     script = [*hello("STARTTLS"), *lines("C STARTTLS", "S 220 go"), ("TLS", ""), *inside]
     assert [f.rule for f in talk(script).findings if f.rule.startswith("SEC")] == []
 
 
-def test_a_cancelled_exchange_is_told() -> None:
+def test_a_cancelled_exchange_is_reported() -> None:
     asked = ["C AUTH CRAM-MD5", "S 334 PDFAbXg+"]
     assert security([*hello("AUTH CRAM-MD5"), *lines(*asked, "C *", "S 501 cancelled")]) == ["SEC628"]
     assert security([*hello("AUTH CRAM-MD5"), *lines(*asked, "C dXNlcg==", "S 535 no")]) == []
@@ -103,7 +103,7 @@ def test_submission_without_login() -> None:
     assert security([*hello(), *lines(*MAIL)]) == []
 
 
-def test_inside_tls_a_certificate_may_have_told_who_the_client_is() -> None:
+def test_inside_tls_a_certificate_may_identify_the_client() -> None:
     inside = [*hello()[1:], *lines(*MAIL)]
     script = [*hello("STARTTLS"), *lines("C STARTTLS", "S 220 go"), ("TLS", ""), *inside]
     (finding,) = [f for f in talk(script, port=587).findings if f.rule == "SEC634"]

@@ -1,4 +1,4 @@
-"""Clients that are not what mail programs are."""
+"""Clients that do not behave like mail programs."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_other_protocols(line: str) -> None:
 
 
 @pytest.mark.parametrize("line", ["HELP GET", "GETX", "GET nothing"])
-def test_what_only_looks_a_little_like_it(line: str) -> None:
+def test_similar_lines_are_not_another_protocol(line: str) -> None:
     assert "SEC616" not in security([("S", GREETING), *lines(f"C {line}", "S 500 what")])
 
 
@@ -89,7 +89,7 @@ def test_profiles_of_early_talkers() -> None:
     assert "SEC618" not in rules(script, onesided=True)
 
 
-def test_a_greeting_whose_end_is_missing_still_came_first() -> None:
+def test_an_incomplete_greeting_still_came_first() -> None:
     assert "SEC618" not in rules([("S", "220 mx.example"), *lines("C EHLO client.example", "S 250 mx.example")])
 
 
@@ -108,15 +108,15 @@ def test_a_search_for_addresses() -> None:
     assert security([*hello(), *MAIL, *unknown(9), *vrfy(9)]) == []
 
 
-def test_how_many_are_a_search_can_be_set() -> None:
+def test_the_limit_of_a_search_is_a_setting() -> None:
     connection = play([*hello(), *vrfy(3)], limits=replace(DEFAULT_LIMITS, harvest_probes=3))
-    assert one(connection, "SEC620").message == "The client looks for addresses: VRFY or EXPN, 3 of them so far."
+    assert one(connection, "SEC620").message == "The client probes for valid addresses: VRFY or EXPN, 3 of them so far."
 
 
 LOGGED_IN = lines("C AUTH CRAM-MD5", "S 334 PDFAbXg+", "C dXNlcg==", "S 235 ok")
 
 
-def test_who_has_logged_in_may_ask() -> None:
+def test_an_authenticated_client_may_search() -> None:
     start = [*hello("AUTH CRAM-MD5"), *LOGGED_IN]
     assert security([*start, *vrfy(10)]) == []
     assert security([*start, *MAIL, *lines("C RCPT TO:<b%y.example@mx.example>", "S 250 ok")]) == []
@@ -161,7 +161,7 @@ def test_a_line_without_an_end() -> None:
     assert security([*hello(), ("C", "NOOP " + "x" * 300), ("RS", "")]) == []
 
 
-def test_a_long_login_is_no_attack() -> None:
+def test_a_long_login_is_not_an_attack() -> None:
     token = "x" * 4000
     assert security([*hello("AUTH CRAM-MD5"), *lines(f"C AUTH CRAM-MD5 {token}", "S 535 no")]) == []
 

@@ -1,4 +1,4 @@
-"""Text that one reader takes for data and another one for commands."""
+"""Text that one program reads as data and another as commands."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ QUIT = lines("C QUIT", "S 221 bye")
 
 
 def message(text: str, *replies: str) -> Script:
-    """A body of ``text``, sent whole with its end, and what the server answered in one segment."""
-    told = "".join(f"{reply}\r\n" for reply in replies)
-    return [*BEFORE, ("C", MESSAGE + text + "\r\n.\r\n"), ("S", told), *QUIT]
+    """A message with ``text``, sent completely with its end, and the replies in one segment."""
+    answer = "".join(f"{reply}\r\n" for reply in replies)
+    return [*BEFORE, ("C", MESSAGE + text + "\r\n.\r\n"), ("S", answer), *QUIT]
 
 
 def security(connection: model.Connection) -> list[str]:
@@ -43,19 +43,19 @@ def one(connection: model.Connection, rule: str) -> model.Finding:
 
 @pytest.mark.parametrize("name", FORMS)
 @pytest.mark.parametrize("whole", [True, False])
-def test_a_look_alike_of_the_end_has_its_place_and_name(name: str, *, whole: bool) -> None:
+def test_a_look_alike_of_the_end_has_its_offset_and_name(name: str, *, whole: bool) -> None:
     script = message("x" + FORMS[name] + "yz", "250 queued")
     connection = play(script, cut=None if whole else by_byte)
     assert security(connection) == ["SEC612"]
     finding = one(connection, "SEC612")
-    assert finding.message == f"{name} stands in the mail data; nothing shows that the server took it for the end."
+    assert finding.message == f"The mail data contains {name}; nothing shows that the server treated it as the end."
     sent = "".join(text for who, text in script if who == "C" and isinstance(text, str))
     assert sent[finding.offset :].startswith(FORMS[name])
     assert finding.length == len(FORMS[name])
 
 
 @pytest.mark.parametrize("text", ["x\r\n..\r\nyz", "x\r\n.y\r\nz", "x.\r\n", "x\n.y\nz"])
-def test_other_dots_are_no_end(text: str) -> None:
+def test_other_dots_are_not_an_end(text: str) -> None:
     assert security(play(message(text, "250 queued"))) == []
 
 
@@ -65,7 +65,7 @@ def test_octets_of_a_chunk_have_no_end_mark() -> None:
     assert security(play(script)) == []
 
 
-def test_a_refusal_is_told() -> None:
+def test_a_refusal_is_reported() -> None:
     finding = one(play(message("x\n.\nyz", "554 5.6.0 bare LF")), "SEC612")
     assert finding.message.endswith("the server refused the message with 554.")
 
@@ -82,7 +82,7 @@ def test_one_direction_is_enough_for_the_look_alike() -> None:
 
 
 @pytest.mark.parametrize("text", [SMUGGLED, SMUGGLED.replace("\r\n", "\n"), "RSET\r\nx", "hm\r\n" + SMUGGLED])
-def test_commands_behind_it(text: str) -> None:
+def test_commands_after_a_look_alike(text: str) -> None:
     assert security(play(message("x\r\n.\n" + text, "250 queued"))) == ["SEC612", "SEC614"]
 
 
@@ -91,33 +91,33 @@ def test_quoted_commands_without_a_look_alike_are_text(text: str) -> None:
     assert security(play(message(text, "250 queued"))) == []
 
 
-def test_prose_behind_a_look_alike_is_no_command() -> None:
+def test_text_after_a_look_alike_is_not_a_command() -> None:
     assert security(play(message("x\n.\nData are cheap.\r\nMail from: me", "250 queued"))) == ["SEC612"]
 
 
-def test_a_server_that_answers_more_than_was_due_obeyed() -> None:
+def test_a_server_that_sends_too_many_replies_executed_the_commands() -> None:
     replies = ["250 first", "250 sender ok", "250 recipient ok", "354 go", "250 second"]
     connection = play(message("x\n.\n" + SMUGGLED, *replies))
     assert security(connection) == ["SEC612", "SEC614", "SEC615"]
     finding = one(connection, "SEC615")
     assert (finding.side, finding.evidence) == ("server", "250 sender ok")
-    assert finding.message.startswith("The server gave 4 replies more than was due")
-    assert one(connection, "SEC612").message.endswith("the server took it for the end of the mail data.")
-    assert one(connection, "SEC614").message.endswith("the server obeyed them.")
+    assert finding.message.startswith("The server sent 4 replies more than expected")
+    assert one(connection, "SEC612").message.endswith("the server treated it as the end of the mail data.")
+    assert one(connection, "SEC614").message.endswith("the server executed them.")
 
 
-def test_a_server_that_answers_before_the_end_came() -> None:
+def test_a_server_that_answers_before_the_end() -> None:
     script = [*BEFORE, ("C", MESSAGE + "x\r\n.\n"), *lines("S 250 queued"), *QUIT]
     connection = play(script)
     assert security(connection) == ["SEC612", "SEC615"]
-    assert "though <CR><LF>.<CR><LF> had not come" in one(connection, "SEC615").message
+    assert "before <CR><LF>.<CR><LF> arrived" in one(connection, "SEC615").message
 
 
 def test_a_second_reply_without_a_look_alike_is_not_smuggling() -> None:
     assert security(play(message("hello", "250 queued", "250 queued"))) == []
 
 
-def test_a_look_alike_that_nobody_answered() -> None:
+def test_a_look_alike_without_a_reply() -> None:
     connection = play([*BEFORE, ("C", MESSAGE + "x\n.\n"), ("FC", "")])
     assert security(connection) == ["SEC612"]
     assert "TCP903" not in {f.rule for f in connection.findings}
@@ -127,7 +127,7 @@ def test_a_look_alike_that_nobody_answered() -> None:
 def test_a_command_inside_a_command(newline: str) -> None:
     script = [*hello(), ("C", f"NOOP x{newline}RSET\r\n"), *lines("S 501 no")]
     finding = one(play(script), "SEC617")
-    assert finding.message.startswith(f"RSET stands behind a bare {'CR' if newline == chr(13) else 'LF'} inside")
+    assert finding.message.startswith(f"RSET follows a bare {'CR' if newline == chr(13) else 'LF'} inside")
     assert finding.offset == len("EHLO client.example\r\nNOOP x")
 
 
@@ -141,7 +141,7 @@ def mail(header: str) -> list[str]:
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r"])
-def test_a_field_behind_a_bare_newline(newline: str) -> None:
+def test_a_field_after_a_bare_newline(newline: str) -> None:
     assert "SEC619" in mail(f"Subject: x{newline}Bcc: v@x.example\r\nFrom: a@x.example\r\n\r\nhello")
     assert "SEC619" in mail(f"Subject: x{newline}Bcc: v@x.example\r\n\r\nhello")
 
@@ -161,7 +161,7 @@ def test_no_field_was_injected(header: str) -> None:
     assert "SEC619" not in found
 
 
-def test_the_place_of_an_injected_field() -> None:
+def test_the_offset_of_an_injected_field() -> None:
     header = "Received: x\r\nSubject: x\nBcc: v@x.example\r\nFrom: a@x.example\r\n\r\nhello\r\n.\r\n"
     connection = play([*BEFORE, ("C", header), *lines("S 250 ok")])
     finding = one(connection, "SEC619")

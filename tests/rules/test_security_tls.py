@@ -1,4 +1,4 @@
-"""The way into TLS: what is injected, stripped, vanished, and what goes in the clear."""
+"""The start of TLS: injected bytes, masked and removed keywords, and what is sent in plain text."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def one(connection: model.Connection, rule: str) -> model.Finding:
     return finding
 
 
-def test_a_proper_upgrade_is_silent() -> None:
+def test_a_correct_upgrade_is_not_reported() -> None:
     assert heard(UPGRADED) == []
 
 
-def test_bytes_behind_starttls_are_an_injection() -> None:
+def test_bytes_after_starttls_are_an_injection() -> None:
     injected = ("C", b"STARTTLS\r\nRSET\r\nNOOP\r\n")
     connection = play([*OFFER, injected, *lines("S 220 go"), ("C", CLIENT_TLS), ("S", SERVER_TLS)])
     finding = one(connection, "SEC601")
     assert (finding.severity, finding.side, finding.evidence) == ("error", "path", "RSET")
-    assert finding.message.startswith("12 bytes stood behind STARTTLS")
+    assert finding.message.startswith("12 bytes followed STARTTLS")
     assert finding.offset == len("EHLO client.example\r\nSTARTTLS\r\n")
     assert not [f for f in connection.findings if f.rule in {"EXT504", "EXT505"}]
 
@@ -52,11 +52,11 @@ def test_a_login_that_was_injected_is_not_shown() -> None:
     assert "AGEA" not in repr(play(script))
 
 
-def test_an_early_handshake_is_no_injection() -> None:
+def test_an_early_handshake_is_not_an_injection() -> None:
     assert heard([*OFFER, ("C", b"STARTTLS\r\n" + CLIENT_TLS), *lines("S 220 go"), ("S", SERVER_TLS)]) == []
 
 
-def test_bytes_behind_a_refused_starttls_are_pipelining() -> None:
+def test_bytes_after_a_refused_starttls_are_pipelining() -> None:
     script = [*OFFER, ("C", b"STARTTLS\r\nNOOP\r\n"), ("S", b"454 later\r\n250 ok\r\n"), *lines("C QUIT", "S 221 bye")]
     assert "SEC601" not in heard(script)
 
@@ -70,7 +70,7 @@ def test_plain_text_after_220() -> None:
     assert turn.verb == "EHLO"
 
 
-def test_nothing_after_220_is_no_breach() -> None:
+def test_no_data_after_220_is_allowed() -> None:
     assert heard([*OFFER, *START, ("FC", "")]) == []
 
 
@@ -88,11 +88,11 @@ def test_an_injected_command_answered_inside_tls() -> None:
     assert "RPL411" not in {f.rule for f in connection.findings}
 
 
-def test_a_server_that_forgot_it_waits_for_the_client() -> None:
+def test_a_server_that_discards_it_waits_for_the_client() -> None:
     assert security(talk([*INJECTED, *INSIDE])) == ["SEC601"]
 
 
-def test_behind_the_handshake_the_session_is_new() -> None:
+def test_after_the_handshake_the_session_is_new() -> None:
     connection = talk([*OFFER, *START, ("TLS", ""), *lines("C MAIL FROM:<a@client.example>", "S 503 hello first")])
     assert [f.rule for f in connection.findings] == ["SEQ101"]
     assert connection.tls == "starttls"
@@ -106,16 +106,16 @@ def test_decrypted_from_the_first_byte() -> None:
     assert connection.tls == "implicit"
 
 
-@pytest.mark.parametrize("behind", [b"250 mx.example\r\n", b"junk\r\n"])
-def test_plain_text_behind_the_220(behind: bytes) -> None:
-    script = [*OFFER, *lines("C STARTTLS"), ("S", b"220 go\r\n" + behind), ("C", CLIENT_TLS), ("S", SERVER_TLS)]
+@pytest.mark.parametrize("after", [b"250 mx.example\r\n", b"junk\r\n"])
+def test_plain_text_after_the_220(after: bytes) -> None:
+    script = [*OFFER, *lines("C STARTTLS"), ("S", b"220 go\r\n" + after), ("C", CLIENT_TLS), ("S", SERVER_TLS)]
     connection = play(script)
     assert security(connection) == ["SEC604"]
     assert one(connection, "SEC604").side == "path"
     assert "RPL411" not in {f.rule for f in connection.findings}
 
 
-def test_an_alert_behind_the_220_is_tls() -> None:
+def test_an_alert_after_the_220_is_tls() -> None:
     assert heard([*OFFER, *START, ("C", CLIENT_TLS), ("S", b"\x15\x03\x03\x00\x02\x02\x28")]) == []
 
 
@@ -125,7 +125,7 @@ def test_a_masked_keyword(keyword: str) -> None:
 
 
 @pytest.mark.parametrize("keyword", ["XCLIENT NAME", "XXXX", "STARTXXX", "CHUNKING", "STARTTLS"])
-def test_an_honest_keyword(keyword: str) -> None:
+def test_an_unmasked_keyword(keyword: str) -> None:
     assert heard(hello("8BITMIME", keyword)) == []
 
 
@@ -133,12 +133,12 @@ MAIL = lines("C MAIL FROM:<a@client.example>", "S 250 ok")
 
 
 @pytest.mark.parametrize(("port", "severity"), [(25, "info"), (587, "warning")])
-def test_mail_in_the_clear_though_starttls_was_offered(port: int, severity: str) -> None:
+def test_mail_in_plain_text_although_starttls_was_offered(port: int, severity: str) -> None:
     connection = play([*OFFER, *MAIL, *lines("C RSET", "S 250 ok"), *MAIL], port=port)
     assert one(connection, "SEC606").severity == severity
 
 
-def test_auth_in_the_clear_is_worse() -> None:
+def test_auth_in_plain_text_is_a_warning() -> None:
     connection = play([*hello("STARTTLS", "AUTH CRAM-MD5"), *lines("C AUTH CRAM-MD5", "S 504 no")])
     assert one(connection, "SEC606").severity == "warning"
 
@@ -149,7 +149,7 @@ def test_mail_after_a_refused_starttls_names_it() -> None:
     assert "refused with 454" in one(connection, "SEC606").message
 
 
-def test_mail_without_an_offer_is_silent() -> None:
+def test_mail_without_an_offer_is_not_reported() -> None:
     assert heard([*hello("8BITMIME"), *MAIL]) == []
 
 
@@ -158,22 +158,22 @@ def test_an_argument_explains_the_refusal() -> None:
 
 
 @pytest.mark.parametrize(("port", "severity"), [(25, "warning"), (587, "error")])
-def test_passwords_offered_in_the_clear(port: int, severity: str) -> None:
+def test_passwords_offered_in_plain_text(port: int, severity: str) -> None:
     finding = one(play(hello("AUTH CRAM-MD5 LOGIN"), port=port), "SEC610")
     assert (finding.severity, finding.side) == (severity, "server")
 
 
-def test_mechanisms_that_hide_the_password_may_be_offered() -> None:
+def test_mechanisms_that_protect_the_password_may_be_offered() -> None:
     assert heard(hello("AUTH CRAM-MD5 SCRAM-SHA-256")) == []
 
 
-def test_clear_text_on_the_port_of_tls() -> None:
+def test_plain_text_on_the_port_of_tls() -> None:
     assert heard(hello(), port=465) == ["SEC631"]
     assert heard(hello(), port=587) == []
 
 
 def together(scripts: list[Script], *, clients: list[int]) -> list[list[str]]:
-    """SEC633 for each of several connections in one audit, from clients whose third address byte is given."""
+    """SEC633 for each of several connections in one audit, from clients with the given third address byte."""
     tracker = Tracker(RuleBook(Options(select=("SEC633",)).rules(), DEFAULT_LIMITS))
     for number, (script, network_byte) in enumerate(zip(scripts, clients, strict=True)):
         for segment in segments(script, client_port=40000 + number):
@@ -201,7 +201,7 @@ def test_a_helo_lists_nothing() -> None:
     assert together([OFFER, [("S", GREETING), *lines("C HELO client.example", "S 250 hi")]], clients=[7, 7]) == [[], []]
 
 
-def test_servers_are_remembered_within_bounds() -> None:
+def test_the_number_of_remembered_servers_is_limited() -> None:
     servers = StartTlsHistory(replace(DEFAULT_LIMITS, remembered_servers=2, server_memory_seconds=60))
     for number in range(5):
         servers.offered((str(number),), StartTlsOffer(number, number, 1))
@@ -217,7 +217,7 @@ def test_networks() -> None:
     assert network("2001:db8::1") == network("2001:db8::ffff:1") != network("2001:db8:0:1::1")
 
 
-def test_on_one_machine_nobody_listens_between() -> None:
+def test_loopback_is_not_reported() -> None:
     script = [*hello("STARTTLS", "AUTH PLAIN"), *envelope()]
     assert heard(script) == ["SEC606", "SEC610"]
     tracker = Tracker(RuleBook(Options(select=("SEC",)).rules(), DEFAULT_LIMITS))

@@ -1,4 +1,4 @@
-"""Whole dialogues that are attacks, or go on inside TLS, on every road that leads to the rules."""
+"""Whole dialogues that are attacks, or continue inside TLS, on every path to the rules."""
 
 from __future__ import annotations
 

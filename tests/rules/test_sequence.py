@@ -1,4 +1,4 @@
-"""SEQ: each rule fires on what it is for, with the side and the place where a user would look, and not beside it."""
+"""SEQ: each rule fires in its case, with the right side and offset, and not in similar ones."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ SILENT: list[tuple[str, Script]] = [
         [*REFUSED_DATA, *lines("C MAIL FROM:<c@x>", "S 250 ok")],
     ),
     (
-        "103 104 pipelined behind a refused MAIL",
+        "103 104 pipelined after a refused MAIL",
         [
             *hello("PIPELINING"),
             ("C", "MAIL FROM:<a@x.example>\r\nRCPT TO:<b@mx.example>\r\nDATA\r\n"),
@@ -152,7 +152,7 @@ SILENT: list[tuple[str, Script]] = [
         "107 a new MAIL in between",
         [*LAST, *envelope(), *lines("C BDAT 5 LAST\r\nabc", "S 250 ok")],
     ),
-    ("108 RSET behind the refused chunk", [*FAILED, *lines("C RSET", "S 250 ok")]),
+    ("108 RSET after the refused chunk", [*FAILED, *lines("C RSET", "S 250 ok")]),
     (
         "108 the second chunk was on its way",
         [
@@ -179,7 +179,7 @@ SILENT: list[tuple[str, Script]] = [
             *lines("C AUTH LOGIN", "S 334 VXNlcg==", "C *", "S 501 ok", "C AUTH PLAIN AGEAYg==", "S 235 ok"),
         ],
     ),
-    ("113 RSET behind the refused DATA", [*REFUSED_DATA, *lines("C RSET", "S 250 ok")]),
+    ("113 RSET after the refused DATA", [*REFUSED_DATA, *lines("C RSET", "S 250 ok")]),
     (
         "113 a header-like line, but never a dot",
         [*REFUSED_DATA, *lines("C Subject: x", "S 500 what", "C QUIT", "S 221 bye")],
@@ -204,7 +204,7 @@ SILENT: list[tuple[str, Script]] = [
 
 
 def last_command(script: Script) -> int:
-    """Offset in the client's stream of the last line that begins with a verb."""
+    """Offset in the client's stream of the last line that starts with a verb."""
     offset = at = 0
     for who, text in script:
         if who == "C":
@@ -229,7 +229,7 @@ def test_the_client_is_out_of_order(rule: str, script: Script) -> None:
     FAULT_OF_THE_SERVER,
     ids=[f"{rule}-{n}" for n, (rule, _) in enumerate(FAULT_OF_THE_SERVER)],
 )
-def test_both_are_at_fault_where_the_answer_is_not_503(rule: str, script: Script) -> None:
+def test_both_are_at_fault_if_the_reply_is_not_503(rule: str, script: Script) -> None:
     client, server = seq(script)
     assert (client.side, client.caused_by) == ("client", None)
     assert client.offset == last_command(script)
@@ -240,7 +240,7 @@ def test_both_are_at_fault_where_the_answer_is_not_503(rule: str, script: Script
 
 
 @pytest.mark.parametrize(("rule", "script"), IN_ORDER, ids=[f"{rule}-{n}" for n, (rule, _) in enumerate(IN_ORDER)])
-def test_the_server_alone_is_at_fault(rule: str, script: Script) -> None:
+def test_only_the_server_is_at_fault(rule: str, script: Script) -> None:
     found = [finding for finding in seq(script) if finding.side == "server"]
     assert [finding.rule for finding in found] == [rule]
     assert found[0].offset == sum(len(text) for who, text in script[:-1] if who == "S")
@@ -259,7 +259,7 @@ def test_every_rule_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("code", [421, 500, 502, 530, 538, 555])
-def test_codes_with_a_reason_of_their_own_are_no_wrong_code(code: int) -> None:
+def test_codes_with_another_reason_are_not_wrong(code: int) -> None:
     assert names([*hello(), *lines("C RCPT TO:<b@mx.example>", f"S {code} no")]) == ["SEQ103"]
 
 
@@ -271,7 +271,7 @@ def test_a_finding_names_the_frame_of_the_command() -> None:
     assert finding.evidence == "RCPT TO:<b@mx.example>"
 
 
-def test_what_only_follows_from_a_refused_hello_names_it() -> None:
+def test_a_finding_caused_by_a_refused_hello_names_it() -> None:
     script = [
         *GREETED,
         *lines("C MAIL FROM:<a@x.example>", "S 503 no", "C RCPT TO:<b@mx.example>", "S 503 no", "C DATA", "S 503 no"),
@@ -290,11 +290,11 @@ def test_the_audit_follows_a_server_that_accepts_what_it_must_not() -> None:
     assert names(script) == ["SEQ101", "SEQ120"]
 
 
-def test_lmtp_takes_lhlo_and_nothing_else() -> None:
+def test_lmtp_accepts_only_lhlo() -> None:
     greeted = lines("S 220 mx.example LMTP")
     assert names([*greeted, *lines("C LHLO x.example", "S 250 mx.example")], "lmtp") == []
     assert names([*greeted, *lines("C EHLO x.example", "S 500 what")], "lmtp") == ["SEQ117"]
-    # without a profile given, the first accepted hello tells which protocol it is
+    # without a given profile the first accepted hello decides the protocol
     assert names([*greeted, *lines("C LHLO x.example", "S 250 mx.example")]) == []
 
 
@@ -306,7 +306,7 @@ def test_an_empty_transaction_is_an_error_in_lmtp() -> None:
     assert found == {"SEQ105": "warning", "SEQ122": "error"}
 
 
-def test_in_mid_stream_the_order_is_not_judged_until_a_hello() -> None:
+def test_in_midstream_the_order_is_not_judged_before_a_hello() -> None:
     script = lines("C RCPT TO:<b@mx.example>", "S 503 MAIL first")
     assert seq(script, midstream=True) == []
     known = [*lines("C EHLO x", "S 250 mx"), *script]

@@ -1,4 +1,4 @@
-"""Whole dialogues with the sequence and octet rules that each must raise, on every road that leads to the rules."""
+"""Whole dialogues with exactly the sequence and octet rules that they must raise, on every path to the rules."""
 
 from __future__ import annotations
 

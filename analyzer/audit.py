@@ -135,7 +135,7 @@ class Audit:
         tracker = self.tracker
         sink, ignored = tracker.segment, tracker.streams.ignored
         if self._share is not None and tracker.places is not None:
-            sink = self._share.door(sink, ignored, tracker.places)
+            sink = self._share.restrict(sink, ignored, tracker.places)
         decoder = SegmentDecoder(sink, self.options.decoder, ignored, self.options.limits, tracker.gathered)
         self.decoder = decoder
         tracker.streams.clock.told = True

@@ -75,7 +75,7 @@ class Portion(Protocol):
     @property
     def skip_to(self) -> int: ...
 
-    def door(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
+    def restrict(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
         """``sink`` for the segments of this portion; flows of others come into ``ignored``."""
 
 
@@ -97,7 +97,7 @@ class Share(Struct, frozen=True):
         ports = int.from_bytes(key[-4:-2], "big") ^ int.from_bytes(key[-2:], "big")
         return ((hosts ^ ports) * 0x9E3779B1 >> 16 & 0xFFFF) % self.of == self.mine
 
-    def door(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
+    def restrict(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
         """See ``Portion``."""
         owns: Callable[[bytes], bool] = self.owns
         leave = ForeignFlows(ignored).add

@@ -44,7 +44,7 @@ class FirstHalf:
         """Here the capture is cut: from now on only ``own``, as long as each ``follows`` what is known."""
         self._own, self._follows = own, follows
 
-    def door(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
+    def restrict(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
         """``sink`` for what is followed; flows of the second half come into ``ignored``."""
         leave = ForeignFlows(ignored).add
 
@@ -74,7 +74,7 @@ class SecondHalf:
     def __init__(self, cut: int) -> None:
         self.skip_to = cut
 
-    def door(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
+    def restrict(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
         """``sink``, and ``places`` knows where it is."""
 
         def segment(

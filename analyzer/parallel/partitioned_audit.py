@@ -36,7 +36,7 @@ from .worker import OFFERS, Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ..audit import Options, Roads
+    from ..audit import DecoderCounts, Options
     from ..connections.partition import Begun, Place
     from ..errors import InputError
     from ..fastpath.hit import Repeat
@@ -69,7 +69,7 @@ class SharedAudit:
         self.summary = Summary()
         self.captures: list[Capture] = []
         self.unreadable: list[InputError] = []
-        self.roads = (0, 0, 0)
+        self.decoder_counts = (0, 0, 0)
         self.judged = 0
         self.why_alone = ""
         self._jobs = jobs
@@ -198,14 +198,14 @@ class SharedAudit:
 
     def _ended(self, message: Message) -> None:
         """The last message of a worker."""
-        summary, roads, judged = message.more
+        summary, decoder_counts, judged = message.more
         self._add(json.decode(summary, type=Summary))
         self.judged += judged
-        self._decoded(roads)
+        self._decoded(decoder_counts)
 
-    def _decoded(self, roads: Roads) -> None:
-        """Take the roads of the frames of a worker."""
-        self.roads = roads  # all of them read all
+    def _decoded(self, decoder_counts: DecoderCounts) -> None:
+        """Take the decoder_counts of the frames of a worker."""
+        self.decoder_counts = decoder_counts  # all of them read all
 
     def _write(self, hand: int, lines: bytes) -> None:
         """Write the lines of a connection, with the number that it has among all of them."""
@@ -274,7 +274,7 @@ class SharedAudit:
 
     def _take_over(self, audit: Audit) -> None:
         self.summary, self.captures, self.unreadable = audit.summary, audit.captures, audit.unreadable
-        self.roads, self.judged = audit.roads, audit.judged
+        self.decoder_counts, self.judged = audit.decoder_counts, audit.judged
 
     def _end(self) -> None:
         hands, self._hands = self._hands, []

@@ -36,7 +36,7 @@ from .worker import GIVEN_UP
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ..audit import Options, Roads
+    from ..audit import DecoderCounts, Options
     from ..connections.partition import Begun, Place
     from ..model import Connection
     from .processes import Message
@@ -179,8 +179,8 @@ class HalvedAudit(SharedAudit):
         super()._ended(message)
         self.summary.rules = {rule: count for rule, count in self.summary.rules.items() if count}
 
-    def _decoded(self, roads: Roads) -> None:
-        self.roads = summed(self.roads, roads)
+    def _decoded(self, decoder_counts: DecoderCounts) -> None:
+        self.decoder_counts = summed(self.decoder_counts, decoder_counts)
 
     def _captured(self, message: Message) -> Capture:
         if self._tally is None:

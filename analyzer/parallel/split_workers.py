@@ -14,7 +14,7 @@ from .worker import NothingLeft, Worker
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..audit import Options, Roads
+    from ..audit import DecoderCounts, Options
     from ..connections.partition import Place
     from ..model import Capture
     from .processes import Channel
@@ -96,9 +96,9 @@ class FirstWorker(_HalfWorker):
             raise NeedsOneProcess(_PORTS)
         super().send(kind, more)
 
-    def roads(self) -> Roads:
+    def decoder_counts(self) -> DecoderCounts:
         """See ``Worker``."""
-        return super().roads() if self._tally is None else DecodeTally.of(self._tally).roads
+        return super().decoder_counts() if self._tally is None else DecodeTally.of(self._tally).decoder_counts
 
 
 class SecondWorker(_HalfWorker):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
 
-    from ..audit import Options, Roads
+    from ..audit import DecoderCounts, Options
     from ..connections.partition import Portion
     from .processes import Channel
 
@@ -78,13 +78,13 @@ class Worker:
                 raise NeedsOneProcess("an input cannot be read")
             if tracker.streams.evicted > self.evicted:
                 raise NeedsOneProcess(GIVEN_UP)
-            self.send("end", (json.encode(audit.summary), self.roads(), audit.judged))
+            self.send("end", (json.encode(audit.summary), self.decoder_counts(), audit.judged))
         except NeedsOneProcess as why:
             self._wire.send("alone", str(why))
 
-    def roads(self) -> Roads:
+    def decoder_counts(self) -> DecoderCounts:
         """Of the frames that are this process's to count, see ``Audit``."""
-        return self.audit.roads
+        return self.audit.decoder_counts
 
     def write(self, data: bytes) -> None:
         """Take the lines of one connection."""

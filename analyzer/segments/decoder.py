@@ -2,7 +2,7 @@
 
 # Theory
 # ------
-# Three roads give the same segments; a differential test holds them together:
+# Three decoder_counts give the same segments; a differential test holds them together:
 #
 # 1. the loops in `pcap` and `pcapng`, which take plain Ethernet + IP + TCP out of a block of records without a call per
 #    header. What they do not know they hand to
@@ -85,7 +85,7 @@ class DecodeTally:
         self.first_undecodable = self.first_undecodable or number
 
     @property
-    def roads(self) -> tuple[int, int, int]:
+    def decoder_counts(self) -> tuple[int, int, int]:
         """Frames that the hot loops, the raw lane and Scapy decoded."""
         return self.fast, self.raw, self.scapy
 

@@ -74,7 +74,7 @@ def halved(path: Path, at: float, options: Options | None = None) -> tuple[list[
     alone, both = written(one, path), written(audit, path)
     assert both[:-1] == alone[:-1]
     assert json.loads(both[-1]) == json.loads(alone[-1])
-    assert audit.roads == one.roads
+    assert audit.decoder_counts == one.decoder_counts
     assert [vars_of(one) for one in audit.captures] == [vars_of(other) for other in one.captures]
     return [json.loads(line) for line in both], audit.why_alone
 

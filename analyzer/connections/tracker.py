@@ -14,7 +14,7 @@ from ..fastpath.hit import Repeat
 from ..fastpath.recorder import Scout
 from ..fastpath.trie import Ways
 from ..limits import DEFAULT_LIMITS, Limits
-from ..segments.decoder import SegmentSink, nobody
+from ..segments.decoder import SegmentSink, gather_none
 from ..streams.reassembler import Reassembler
 from ..streams.stream import Flow
 from ..timestamps import format_time
@@ -70,7 +70,7 @@ class Tracker:
         learns = learn and detail == NO_DETAIL and tap is None
         self._gatherer = Gatherer(self, self.streams) if learns else None
         self.segment: SegmentSink = self.streams.feed if self._gatherer is None else self._gatherer.segment
-        self.gathered = nobody if self._gatherer is None else self._gatherer.gathered
+        self.gathered = gather_none if self._gatherer is None else self._gatherer.gathered
         self._last_id = 0
         self.judged = 0  # connections that were given to a conversation
         self._second_ns = -1_000_000_000

@@ -27,7 +27,16 @@ from .ip_tcp import Found, Fragment, SegmentFields, SkipReason
 from .ip_tcp import decode as decode_raw
 from .link_layers import LINKS, RAW, link_name
 
-__all__ = ["PLAIN", "PLAIN_BITS", "DecodeTally", "Gathered", "SegmentDecoder", "SegmentSink", "WholeSegment", "nobody"]
+__all__ = [
+    "PLAIN",
+    "PLAIN_BITS",
+    "DecodeTally",
+    "Gathered",
+    "SegmentDecoder",
+    "SegmentSink",
+    "WholeSegment",
+    "gather_none",
+]
 
 SegmentSink = Callable[[bytes, int, int, int, bytes, int, int, int], None]
 """Takes (flow, seq, ack, flags, payload, missing, frame, time_ns), by position.
@@ -48,7 +57,7 @@ PLAIN_BITS, PLAIN = 0x17, 0x10
 """Of FIN, SYN, RST and ACK a plain segment has ACK and no other."""
 
 
-def nobody(flow: bytes) -> None:
+def gather_none(flow: bytes) -> None:
     """A ``Gathered`` where nothing is gathered."""
 
 
@@ -135,7 +144,7 @@ class SegmentDecoder:
         decoder: Literal["raw", "scapy"] = "raw",
         ignored: set[bytes] | None = None,
         limits: Limits = DEFAULT_LIMITS,
-        gathered: Gathered = nobody,
+        gathered: Gathered = gather_none,
     ) -> None:
         self.sink = sink
         self.gathered = gathered

@@ -131,7 +131,7 @@ class Conversation(Pairing):
         """Nothing more comes: settle what is open and return the report of this connection."""
         reader, course = self._reader, self.course
         course.hanging = self._server.hanging
-        course.opaque = reader.mode in {Mode.OPAQUE, Mode.TLS_DUE} or self._server.opaque
+        course.opaque = reader.mode in {Mode.OPAQUE, Mode.TLS_EXPECTED} or self._server.opaque
         if reader.mode in {Mode.CONTENT, Mode.CHUNK}:
             course.inside = reader.content
         if reader.partial.strip().upper() == b"QUIT":

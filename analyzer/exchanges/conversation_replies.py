@@ -317,7 +317,7 @@ class Pairing(Contents):
                 x.marks |= Mark.INJECTED
             self._server.expect_tls = self.watch.upgrading = True
             self.session.restart(self._inside_tls())
-            reader.release(Mode.TLS_DUE)
+            reader.release(Mode.TLS_EXPECTED)
         else:
             if x.act is Act.STARTTLS and reader.held:
                 x.marks |= Mark.INJECTED

@@ -33,7 +33,7 @@ class Mode(IntEnum):
     CONTENT = 2  # mail data up to CRLF.CRLF
     CHUNK = 3  # octets of a BDAT chunk
     HOLD = 4  # only a reply can tell
-    TLS_DUE = 5  # after 220 to STARTTLS: a handshake, or else commands
+    TLS_EXPECTED = 5  # after 220 to STARTTLS: a handshake, or else commands
     OPAQUE = 6  # encrypted or undecodable from here
 
 
@@ -170,7 +170,7 @@ class ClientReader:
             elif mode is Mode.HOLD:
                 self._hold(data, offset, frame, time_ns, seen)
                 return
-            elif mode is Mode.TLS_DUE:
+            elif mode is Mode.TLS_EXPECTED:
                 if data[0] in _TLS_FIRST:
                     self.mode = Mode.OPAQUE
                     self._handler.tls_begins("client", offset, frame, time_ns)

@@ -240,12 +240,12 @@ def test_a_control_character_alone_is_no_tls() -> None:
 
 @pytest.mark.parametrize("first", [0x14, 0x15, 0x16, 0x17, 0x80])
 def test_where_tls_is_due_its_first_byte_is_enough(first: int) -> None:
-    told = Told(modes={b"STARTTLS": Mode.TLS_DUE}).feed(b"STARTTLS\r\n", bytes((first,)))
+    told = Told(modes={b"STARTTLS": Mode.TLS_EXPECTED}).feed(b"STARTTLS\r\n", bytes((first,)))
     assert told.events[-1] == ("tls", "client", 10)
 
 
 def test_where_tls_is_due_commands_may_come_instead() -> None:
-    told = Told(modes={b"STARTTLS": Mode.TLS_DUE}).feed(b"STARTTLS\r\n", b"EHLO x\r\n")
+    told = Told(modes={b"STARTTLS": Mode.TLS_EXPECTED}).feed(b"STARTTLS\r\n", b"EHLO x\r\n")
     assert told.events[1:] == [("no tls", b"EHLO x\r\n", 10), ("command", b"EHLO x", b"\r\n", 10)]
 
 

@@ -52,10 +52,10 @@ _CAPTURE_NAME = re.compile(r"\.(pcap(ng)?|p?cap|dmp)[0-9]*(\.gz)?$", re.IGNORECA
 
 
 class _OpenInput(Struct, frozen=True):
-    """An input that is a capture. ``packed``: the window over the file itself, which says how far reading is."""
+    """An input that is a capture. ``file_window``: the window over the file itself, which says how far reading is."""
 
     reader: Reader
-    packed: Window
+    file_window: Window
     total: int | None
     gunzip: Gunzip | None
 
@@ -83,8 +83,8 @@ class Source:
                     "no captures in this folder", self.path, "name a folder that holds pcap or pcapng files"
                 )
             regular = stat.S_ISREG(status.st_mode)
-            packed = FileWindow(fd, block) if regular else StreamWindow(lambda count: os.read(fd, count), block)
-            yield self._recognise(packed, block, status.st_size if regular else None)
+            file_window = FileWindow(fd, block) if regular else StreamWindow(lambda count: os.read(fd, count), block)
+            yield self._recognise(file_window, block, status.st_size if regular else None)
         finally:
             if self._path != STDIN:
                 os.close(fd)
@@ -104,23 +104,23 @@ class Source:
             raise InputError(reason, self.path, "check the path") from None
         raise InputError("nothing to read", "standard input", "pipe a capture into it: tcpdump -w - | smtpwire audit -")
 
-    def _recognise(self, packed: Window, block: int, total: int | None) -> _OpenInput:
+    def _recognise(self, file_window: Window, block: int, total: int | None) -> _OpenInput:
         """Look at the first bytes."""
-        packed.advance(0, FILE_HEADER)
-        if packed.fault:
-            raise InputError(packed.fault, self.path, "check the disk or the connection to it")
-        if not packed.size:
+        file_window.advance(0, FILE_HEADER)
+        if file_window.fault:
+            raise InputError(file_window.fault, self.path, "check the disk or the connection to it")
+        if not file_window.size:
             raise InputError("the file is empty", self.path, "capture again: nothing was written to it")
-        window, gunzip = packed, None
-        if packed.data.startswith(GZIP_MAGIC):
-            gunzip = Gunzip(lambda _: packed.take())
+        window, gunzip = file_window, None
+        if file_window.data.startswith(GZIP_MAGIC):
+            gunzip = Gunzip(lambda _: file_window.take())
             window = StreamWindow(gunzip, block)
             window.advance(0, FILE_HEADER)
         start = window.data[: min(window.size, FILE_HEADER)]
         if start.startswith(MAGIC):
-            return _OpenInput(PcapngReader(window), packed, total, gunzip)
+            return _OpenInput(PcapngReader(window), file_window, total, gunzip)
         if start[:4] in MAGICS and len(start) == FILE_HEADER:
-            return _OpenInput(PcapReader(window), packed, total, gunzip)
+            return _OpenInput(PcapReader(window), file_window, total, gunzip)
         if gunzip is not None and gunzip.fault:
             raise InputError(gunzip.fault, self.path, "fetch the file again: no capture can be unpacked from it")
         if start[:4] in MAGICS:
@@ -229,11 +229,11 @@ def read_capture(
             for _ in reader.run(decoder):
                 _update(source, reader)
                 if progress is not None:
-                    progress(opened.packed.base + opened.packed.size, opened.total)
+                    progress(opened.file_window.base + opened.file_window.size, opened.total)
                 yield reader.prior_ns or 0, reader.last_ns or 0
         finally:
             _update(source, reader)
-            faults = (opened.packed.fault, opened.gunzip.fault if opened.gunzip else None)
+            faults = (opened.file_window.fault, opened.gunzip.fault if opened.gunzip else None)
             capture.problems = [*filter(None, faults), *reader.problems, *decoder.problems()]
 
 

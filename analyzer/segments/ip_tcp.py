@@ -25,9 +25,9 @@ import msgspec
 from .link_layers import IPV4, IPV6, LINKS, OTHER
 
 __all__ = [
-    "DEPTH",
     "EXTENSIONS",
-    "FEW",
+    "MAX_DEPTH",
+    "MAX_SCAPY_DEPTH",
     "TCP_HEADER",
     "TUNNEL_PORTS",
     "TUNNEL_PROTOCOLS",
@@ -49,8 +49,8 @@ _TUNNEL_PORTS = frozenset(port.to_bytes(2, "big") for port in TUNNEL_PORTS)
 _TCP, _UDP, _IPV4, _IPV6, _GRE = 6, 17, 4, 41, 47
 _IN_IP = frozenset((_IPV4, _IPV6))
 _IN_GRE = {b"\x08\x00": _IPV4, b"\x86\xdd": _IPV6}  # RFC 2784 §2.4
-FEW = 4  # behind more IP headers, nothing is opened that takes Scapy
-DEPTH = 32  # IP headers around a segment that are gone through
+MAX_SCAPY_DEPTH = 4  # behind more IP headers, nothing is opened that takes Scapy
+MAX_DEPTH = 32  # IP headers around a segment that are gone through
 _FRAGMENT = 44
 # What may stand between the IPv6 header and TCP: hop-by-hop options, routing header, fragment header, destination
 # options (RFC 8200 §4.3 to 4.6)
@@ -170,7 +170,7 @@ def _tcp(data: bytes, at: int, end: int, addresses: bytes) -> SegmentFields | Sk
 
 
 def _tunnel(protocol: int, data: bytes, at: int, length: int, depth: int) -> Found:
-    unopened = _DECLINED if depth < FEW else _NO_TCP
+    unopened = _DECLINED if depth < MAX_SCAPY_DEPTH else _NO_TCP
     if protocol == _UDP:
         return unopened if data[at + 2 : at + 4] in _TUNNEL_PORTS else _NO_TCP
     if protocol == _GRE:
@@ -180,6 +180,6 @@ def _tunnel(protocol: int, data: bytes, at: int, length: int, depth: int) -> Fou
         protocol, at = _IN_GRE[kind], at + 4
     if protocol not in _IN_IP:
         return unopened if protocol in TUNNEL_PROTOCOLS else _NO_TCP
-    if depth == DEPTH or len(data) < at + (20 if protocol == _IPV4 else 40):
+    if depth == MAX_DEPTH or len(data) < at + (20 if protocol == _IPV4 else 40):
         return _NO_TCP
     return (_ipv4 if protocol == _IPV4 else _ipv6)(data, at, length, depth + 1)

@@ -37,7 +37,7 @@ from scapy.layers.l2 import GRE, CookedLinux, CookedLinuxV2, Dot1Q, Ether
 from scapy.layers.ppp import HDLC, PPP, PPPoE
 from scapy.packet import Packet, Raw
 
-from .ip_tcp import EXTENSIONS, FEW, TCP_HEADER, TUNNEL_PORTS, Found, Fragment, SkipReason
+from .ip_tcp import EXTENSIONS, MAX_SCAPY_DEPTH, TCP_HEADER, TUNNEL_PORTS, Found, Fragment, SkipReason
 from .link_layers import IPV4, LINKS, OTHER, VLAN_TYPES
 
 __all__ = ["decode"]
@@ -105,7 +105,7 @@ class _Walk:
                 return self._segment(layer, at)
             if isinstance(layer, _QUOTED) or (type(layer) is UDP and layer.dport not in TUNNEL_PORTS):
                 return SkipReason.OTHER
-            if self.depth > FEW and self._is_tunnel(layer, at):
+            if self.depth > MAX_SCAPY_DEPTH and self._is_tunnel(layer, at):
                 return SkipReason.OTHER
             if isinstance(layer, IP | IPv6 | IPv6ExtHdrFragment):
                 found = self._network(layer, at)

@@ -24,7 +24,7 @@ from captures import (
 )
 from readback import Seen, collector, read, segment_of
 
-from smtpwire.analyzer.segments.ip_tcp import DEPTH, FEW
+from smtpwire.analyzer.segments.ip_tcp import MAX_DEPTH, MAX_SCAPY_DEPTH
 from smtpwire.analyzer.segments.link_layers import link_name
 
 SEGMENT = tcp(43210, 25, b"QUIT\r\n", seq=7, ack=9)
@@ -166,7 +166,7 @@ def test_they_need_no_scapy_either(name: str) -> None:
     assert (decoder.tally.raw, decoder.tally.scapy) == (1, 0)
 
 
-@pytest.mark.parametrize(("depth", "found"), [(DEPTH, 1), (DEPTH + 1, 0)])
+@pytest.mark.parametrize(("depth", "found"), [(MAX_DEPTH, 1), (MAX_DEPTH + 1, 0)])
 def test_packets_in_packets_have_a_bottom(depth: int, found: int) -> None:
     packet = FOUR
     for _ in range(depth):
@@ -178,7 +178,7 @@ def test_packets_in_packets_have_a_bottom(depth: int, found: int) -> None:
 
 @pytest.mark.parametrize("lane", LANES)
 @pytest.mark.parametrize("name", ["GRE with key and sequence number", "VXLAN", "MPLS, two labels"])
-@pytest.mark.parametrize(("depth", "found"), [(FEW, 1), (FEW + 1, 0)])
+@pytest.mark.parametrize(("depth", "found"), [(MAX_SCAPY_DEPTH, 1), (MAX_SCAPY_DEPTH + 1, 0)])
 def test_tunnels_of_other_kinds_have_one_too(name: str, depth: int, found: int, lane: Literal["raw", "scapy"]) -> None:
     is_mpls = name.startswith("MPLS")
     packet = TUNNELS[name][14 if is_mpls else 34 :]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..segments.decoder import SegmentSink
     from ..streams.stream import Flow
 
-__all__ = ["Begun", "ForeignFlows", "Place", "Places", "Portion", "Share"]
+__all__ = ["ForeignFlows", "NumberedConnection", "Place", "Places", "Portion", "Share"]
 
 MAX_FOREIGN = 65_536  # flows of others that are remembered; one that is forgotten is told again by its next segment
 
@@ -30,7 +30,7 @@ Place = tuple[int, ...]
 that frame); for what is still open at the end (time of its first frame, that frame)."""
 
 
-Begun = tuple[Place, bytes, int, bool]
+NumberedConnection = tuple[Place, bytes, int, bool]
 """A connection that got its number: where, a key of it, its first frame, and whether a handshake was seen."""
 
 
@@ -41,7 +41,7 @@ class Places:
     def __init__(self) -> None:
         self.here: Place = (0, 0)
         self.block = 0
-        self.begun: list[Begun] = []
+        self.numbered: list[NumberedConnection] = []
         self.ended: list[Place] = []
 
     def note_end(self, given_up: Flow | None) -> None:

@@ -201,7 +201,7 @@ class Tracker:
     def next_id(self, client: bytes, first_frame: int, *, handshake: bool = True) -> int:
         """The number of a new connection. ``client``: a key of it."""
         if self.places is not None:
-            self.places.begun.append((self.places.here, client, first_frame, handshake))
+            self.places.numbered.append((self.places.here, client, first_frame, handshake))
         self._last_id += 1
         return self._last_id
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from ..audit import DecoderCounts, Options
-    from ..connections.partition import Begun, Place
+    from ..connections.partition import NumberedConnection, Place
     from ..errors import InputError
     from ..fastpath.hit import Repeat
     from ..redact.redactor import Redactor
@@ -165,12 +165,12 @@ class SharedAudit:
             self._write(hand, lines)
 
     def _give_numbers(self, messages: Sequence[Message]) -> None:
-        begun = [(*one, message.hand) for message in messages for one in message.begun]
-        begun.sort(key=_place)  # what has one place is in order
-        for place, key, first_frame, handshake, hand in begun:
+        numbered = [(*one, message.hand) for message in messages for one in message.numbered]
+        numbered.sort(key=_place)  # what has one place is in order
+        for place, key, first_frame, handshake, hand in numbered:
             self._count(hand, (place, key, first_frame, handshake))
 
-    def _count(self, hand: int, begun: Begun) -> None:
+    def _count(self, hand: int, numbered: NumberedConnection) -> None:
         """Give a number to a connection of ``hand``."""
         self._numbers += 1
         self._hands[hand].numbers.append(self._numbers)
@@ -193,7 +193,7 @@ class SharedAudit:
 
     def _opened(self, hand: WorkerProcess, message: Message) -> Iterator[tuple[Place, int, bytes]]:
         self._compare([message])
-        hand.late += message.begun
+        hand.late += message.numbered
         yield from ((place, message.hand, lines) for place, lines in message.ends)
 
     def _ended(self, message: Message) -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from ..audit import DecoderCounts, Options
-    from ..connections.partition import Begun, Place
+    from ..connections.partition import NumberedConnection, Place
     from ..model import Connection
     from .processes import Message
 
@@ -138,12 +138,12 @@ class HalvedAudit(SharedAudit):
             raise NeedsOneProcess(PRESSED)
         for message, state in blocks:
             self._released.update((key, place) for place, key in state.released)
-            if len(message.begun) > state.begun:
+            if len(message.numbered) > state.numbered:
                 raise NeedsOneProcess(GIVEN_UP)  # and told to be SMTP only then: the order depends on all that is open
 
-    def _count(self, hand: int, begun: Begun) -> None:
-        if hand == _FIRST or self._is_new(*begun):
-            super()._count(hand, begun)
+    def _count(self, hand: int, numbered: NumberedConnection) -> None:
+        if hand == _FIRST or self._is_new(*numbered):
+            super()._count(hand, numbered)
         else:
             self._hands[hand].numbers.append(_DROPPED)
 

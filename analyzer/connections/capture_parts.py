@@ -45,7 +45,7 @@ class CaptureParts:
         return None if self._number < 0 else (self._number, self._path)
 
     def began_before(self, key: bytes) -> bool:
-        """Whether a connection that ends now may have numbered in an earlier capture; ``key``: of its flow."""
+        """Whether a connection that ends now may have begun in an earlier capture; ``key``: of its flow."""
         return bool(self._noted) and _ends(key) in self._noted
 
     def _note(

@@ -29,8 +29,8 @@ class NeedsOneProcess(Exception):
 
 
 class Message(NamedTuple):
-    """From the worker number ``hand``. ``numbered``: connections that got numbers; ``ends``: where they ended, and their
-    lines; ``offers``: servers that were found to offer STARTTLS, or not to."""
+    """From the worker number ``hand``. ``numbered``: connections that got numbers; ``ends``: where they ended, and
+    their lines; ``offers``: servers that were found to offer STARTTLS, or not to."""
 
     hand: int
     kind: str

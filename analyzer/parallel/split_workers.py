@@ -27,8 +27,8 @@ _PORTS = "addresses and ports had a new connection while the one before went on"
 
 class BlockState(NamedTuple):
     """What a message "block" tells: how far it was ``read`` and of how much, how many connections are open, how many
-    streams of others that are over are remembered, how many connections had numbered before some were given up, and keys
-    that are ``released`` (see ``FirstHalf``)."""
+    streams of others that are over are remembered, how many connections had got numbers before some were given up, and
+    keys that are ``released`` (see ``FirstHalf``)."""
 
     read: int
     total: int | None

@@ -43,7 +43,7 @@ class Worker:
         self.audit = Audit(options, portion)
         self.places = self.audit.tracker.places = Places()
         self._items: list[bytes] = []
-        self.marks = (0, 0)  # how much had numbered and ended when the block was read
+        self.marks = (0, 0)  # how many had got a number and how many had ended when the block was read
         self.read: tuple[int, int | None] = 0, None
         self.evicted = 0  # connections of which somebody else has taken care
         self._stop = False

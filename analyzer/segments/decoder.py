@@ -2,7 +2,7 @@
 
 # Theory
 # ------
-# Three decoder_counts give the same segments; a differential test holds them together:
+# Three decoders give the same segments; a differential test holds them together:
 #
 # 1. the loops in `pcap` and `pcapng`, which take plain Ethernet + IP + TCP out of a block of records without a call per
 #    header. What they do not know they hand to

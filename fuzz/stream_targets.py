@@ -150,7 +150,7 @@ class _Heard:
     def conflict(self, stream: Stream, offset: int, *_: Any) -> None:
         assert offset >= 0
 
-    def let_go(self) -> bool:
+    def discard(self) -> bool:
         """Never asked for: nobody gathers here."""
         return False
 

@@ -90,7 +90,7 @@ class AttachedListener:
         self._host.take(self.talk.finish())
         self.talk.part()
 
-    def let_go(self) -> bool:
+    def discard(self) -> bool:
         """See ``streams.Listener``."""
         if self.talk.individual:
             return False
@@ -158,7 +158,7 @@ class CandidateListener:
         if self._decide(over=True):
             self._flow.listener.finish(why)
 
-    def let_go(self) -> bool:
+    def discard(self) -> bool:
         """See ``streams.Listener``."""
         return True
 

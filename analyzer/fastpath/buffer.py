@@ -273,7 +273,7 @@ class Gatherer:
                 self._give_up(walker)
             return
         if walker.followed:
-            number = self._streams.let_go(walker.client)
+            number = self._streams.discard(walker.client)
             if number is None:
                 self._forget(walker)
                 return

@@ -61,7 +61,7 @@ class _IgnoringListener:
         return 0
 
     def finish(self, why: str) -> None: ...
-    def let_go(self) -> bool:
+    def discard(self) -> bool:
         return False
 
 
@@ -190,7 +190,7 @@ class Reassembler:
             return None
         return self._handshakes.hand_over(key, ack)
 
-    def let_go(self, client: bytes) -> int | None:
+    def discard(self, client: bytes) -> int | None:
         """Forget the connection, which will be fed again from the beginning if it goes on; returns its number. None:
         it is not followed here, or not as plain as that takes."""
         stream = self._streams.get(client)
@@ -200,7 +200,7 @@ class Reassembler:
         plain = stream.settled and peer.settled and stream.fin < 0 and peer.fin < 0
         # Where a stray segment came first, its SYN counts as somebody else's, and it began later than told anew.
         plain = plain and stream.isn is not None
-        if flow.busy or not plain or stream.overlap or peer.overlap or not flow.listener.let_go():
+        if flow.busy or not plain or stream.overlap or peer.overlap or not flow.listener.discard():
             return None
         del self._streams[client], self._streams[peer.key]
         _part(flow)

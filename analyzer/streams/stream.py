@@ -72,7 +72,7 @@ class Listener(Protocol):
     def finish(self, why: str) -> None:
         """Nothing more comes. ``why``: "" or a sentence for the reader (evicted, port reused)."""
 
-    def let_go(self) -> bool:
+    def discard(self) -> bool:
         """Forget it all, and report nothing: it will be told anew. False: told anew it might not be the same."""
 
 

@@ -71,7 +71,7 @@ class Heard:
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
         self.conflicts.append((self._side(stream), offset))
 
-    def let_go(self) -> bool:
+    def discard(self) -> bool:
         """Nobody gathers here."""
         return False
 

@@ -81,7 +81,7 @@ class Said:
     def weight(self) -> int:
         return 0
 
-    def let_go(self) -> bool:
+    def discard(self) -> bool:
         """Nobody gathers here."""
         return False
 

@@ -146,7 +146,7 @@ class Content(OctetChecks):
         self._position = offset - len(self._carry)
 
     @property
-    def begun(self) -> bool:
+    def has_started(self) -> bool:
         """Whether any byte has come."""
         return bool(self.size or self._pending)
 

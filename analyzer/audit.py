@@ -139,7 +139,7 @@ class Audit:
             sink = self._share.restrict(sink, ignored, tracker.places)
         decoder = SegmentDecoder(sink, self.options.decoder, ignored, self.options.limits, tracker.gathered)
         self.decoder = decoder
-        tracker.streams.clock.told = True
+        tracker.streams.clock.ticks_given = True
         skip_to = 0 if self._share is None else self._share.skip_to
         for source in open_inputs(paths):
             self.reading = source.capture

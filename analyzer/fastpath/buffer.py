@@ -235,7 +235,7 @@ class Gatherer:
         for young_one in young:
             if not young_one.over:
                 self._look_again(young_one)
-        if streams.clock.due:
+        if streams.clock.sweep_expected:
             oldest = streams.clock.now_ns - limits.idle_seconds * 1_000_000_000
             for one in self.all():
                 if one.last_ns < oldest and limits.idle_seconds:

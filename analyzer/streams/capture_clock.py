@@ -18,11 +18,11 @@ _PAUSE_NS = 60_000_000_000  # between two looks
 
 
 class IdleClock:
-    """``now_ns``: as far as is believed. ``told``: somebody tells the time with ``tick``, segments do not."""
+    """``now_ns``: as far as is believed. ``ticks_given``: somebody tells the time with ``tick``, segments do not."""
 
     def __init__(self) -> None:
         self.now_ns = 0
-        self.told = False
+        self.ticks_given = False
         self._leap_ns = 0  # a time far ahead that nothing has confirmed
         self._next_ns = 0
 
@@ -35,21 +35,21 @@ class IdleClock:
                 self.now_ns = max(self.now_ns, self._leap_ns)
             self._leap_ns = time_ns
 
-    def saw(self, time_ns: int) -> None:
+    def segment_at(self, time_ns: int) -> None:
         """A segment has this time."""
-        if not self.told:
+        if not self.ticks_given:
             self.tick(time_ns)
 
     @property
-    def due(self) -> bool:
+    def sweep_expected(self) -> bool:
         """Whether it is time to look for what was idle too long."""
         return self.now_ns >= self._next_ns
 
-    def looked(self) -> None:
+    def note_sweep(self) -> None:
         """Somebody did."""
         self._next_ns = self.now_ns + _PAUSE_NS
 
-    def set_by(self, by_ns: int) -> None:
+    def adjust(self, by_ns: int) -> None:
         """The clock that stamps segments was set by so much: what is idle is so by the new time."""
         self.now_ns += by_ns
         self._next_ns += by_ns

@@ -131,7 +131,7 @@ class Reassembler:
 
     def clock_set(self, by_ns: int) -> None:
         """The clock that stamps segments was set by so much: what is idle is so by the new time."""
-        self.clock.set_by(by_ns)
+        self.clock.adjust(by_ns)
         for flow in self.flows():
             flow.last_ns += by_ns
 
@@ -225,9 +225,9 @@ class Reassembler:
             self._weigh()
         clock = self.clock
         crowded = limits.connections and self.open > limits.connections
-        if not clock.due and not crowded:
+        if not clock.sweep_expected and not crowded:
             return
-        clock.looked()
+        clock.note_sweep()
         flows = {id(stream.flow): stream.flow for stream in self._streams.values()}
         if limits.idle_seconds:
             oldest = clock.now_ns - limits.idle_seconds * 1_000_000_000
@@ -284,7 +284,7 @@ class Reassembler:
         frame: int,
         time_ns: int,
     ) -> None:
-        self.clock.saw(time_ns)
+        self.clock.segment_at(time_ns)
         self.unclear = self.unclear or (key in self._met and not flags & SYN)
         if flags & SYN:
             stream = self._syn(stream, key, seq, ack, flags, frame, time_ns)

@@ -35,25 +35,25 @@ def test_a_leap_that_another_frame_confirms_is() -> None:
 
 def test_where_blocks_tell_the_time_segments_do_not() -> None:
     clock = IdleClock()
-    clock.told = True
-    clock.saw(START)
+    clock.ticks_given = True
+    clock.segment_at(START)
     assert clock.now_ns == 0
 
 
 def test_it_is_time_to_look_once_a_minute() -> None:
     clock = IdleClock()
-    assert clock.due
-    clock.looked()
-    assert not clock.due
+    assert clock.sweep_expected
+    clock.note_sweep()
+    assert not clock.sweep_expected
     clock.tick(59_000_000_000)
-    assert not clock.due
+    assert not clock.sweep_expected
     clock.tick(60_000_000_000)
-    assert clock.due
-    clock.looked()
-    clock.set_by(-HOUR)  # and the next look too
-    assert not clock.due
+    assert clock.sweep_expected
+    clock.note_sweep()
+    clock.adjust(-HOUR)  # and the next look too
+    assert not clock.sweep_expected
     clock.tick(clock.now_ns + 60_000_000_000)
-    assert clock.due
+    assert clock.sweep_expected
 
 
 @pytest.mark.parametrize("make", [pcap, pcapng])

@@ -266,7 +266,7 @@ class Tracker:
             record, self._judge, self.limits, self.clock, profile_fixed=fixed, detail=self._detail, tap=tap
         )
         talk.kept = flow.kept
-        if flow.handshake and not client.peer.told:
+        if flow.handshake and not client.peer.start_known:
             talk.server_syn_missing = True
         elif kind is not None:
             return Scout(self, flow, client, talk, kind)

@@ -346,7 +346,7 @@ class Reassembler:
             ):
                 self.unclear = True
                 stream.isn = seq
-                stream.told = stream.flow.handshake = True
+                stream.start_known = stream.flow.handshake = True
                 return stream
         if key in self._closed:
             if self._closed[key] == seq:
@@ -374,9 +374,9 @@ class Reassembler:
             if known is not None:
                 one.isn = known.isn
                 one.next = (known.isn + 1) & M32
-                one.seen = one.told = True
+                one.seen = one.start_known = True
                 one.peer.base = known.acked
-                one.peer.told = one.peer.told or known.answers
+                one.peer.start_known = one.peer.start_known or known.answers
         syns = [known for known in (mine, theirs) if known is not None]
         if syns:  # not by the numbers of their frames, which begin anew in every file, nor by times, which may go back
             syn = min(syns, key=attrgetter("answers", "time_ns"))

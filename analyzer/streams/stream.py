@@ -145,7 +145,7 @@ class Stream:
         "recent",
         "runs",
         "seen",
-        "told",
+        "start_known",
         "top",
         "top_frame",
     )
@@ -158,7 +158,7 @@ class Stream:
         self.key = key
         self.isn: int | None = None
         self.base = -1  # the first ACK number for this stream: where its own SYN was lost, it begins there or before
-        self.told = False  # whether its SYN, or the ACK that the peer's carries, tells where it begins
+        self.start_known = False  # whether its SYN, or the ACK that the peer's carries, tells where it begins
         self.next = -1  # -1: nothing known of this direction yet
         self.offset = 0  # bytes received without a hole in front of them
         self.top = 0  # offset up to which bytes were sent for certain

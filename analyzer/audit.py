@@ -80,7 +80,8 @@ class Audit:
 
     ``summary`` and ``captures`` are up to date at each step, ``reading`` is the one that is being read; ``unreadable``
     has one error for each input that could not be read at all; ``decoder_counts``: frames that the hot loops, the raw
-    decoder and Scapy decoded; ``decoder``: of the run. ``early``: whether findings are wanted of connections that are still open.
+    decoder and Scapy decoded; ``decoder``: of the run. ``early``: whether findings are wanted of connections that are
+    still open.
     """
 
     early = False

@@ -26,14 +26,14 @@ def _end(end: bytes) -> Endpoint:
     return Endpoint(_text(end[:-2]), int.from_bytes(end[-2:], "big"))
 
 
-def _text(packed: bytes) -> str:
+def _text(raw: bytes) -> str:
     """An address as people write it (RFC 5952 §4)."""
-    if len(packed) == 4:
-        a, b, c, d = packed
+    if len(raw) == 4:
+        a, b, c, d = raw
         return f"{a}.{b}.{c}.{d}"
     from socket import AF_INET6, inet_ntop  # noqa: PLC0415  takes as long to load as fifty connections do
 
-    return inet_ntop(AF_INET6, packed)
+    return inet_ntop(AF_INET6, raw)
 
 
 def ends(key: bytes) -> tuple[tuple[bytes, int], tuple[bytes, int]]:
@@ -44,8 +44,8 @@ def ends(key: bytes) -> tuple[tuple[bytes, int], tuple[bytes, int]]:
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)
-def _address(packed: bytes) -> bytes:
-    return _text(packed).encode()
+def _address(raw: bytes) -> bytes:
+    return _text(raw).encode()
 
 
 _server = lru_cache(maxsize=MAX_REMEMBERED)(_end)

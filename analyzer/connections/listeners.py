@@ -185,14 +185,14 @@ class CandidateListener:
             if over and self._smtp_port and not any(rest) and self._events:
                 verdict = Detection.SMTP  # all of it was lost: that is worth a line in the report
             if verdict is Detection.SMTP:
-                self._hand_on(client, skip)
+                self._start_conversation(client, skip)
                 return True
             undecided = undecided or verdict is Detection.UNDECIDED
         if not over and (full or not undecided):
             self._host.ignore(flow)
         return False
 
-    def _hand_on(self, client: Stream, skip: tuple[int, int]) -> None:
+    def _start_conversation(self, client: Stream, skip: tuple[int, int]) -> None:
         flow, events = self._flow, self._events
         left = {client: skip[0], client.peer: skip[1]}
         # Where it took a second look the dialogue began later than its first step: no way for others.

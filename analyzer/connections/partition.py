@@ -100,7 +100,7 @@ class Share(Struct, frozen=True):
     def restrict(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
         """See ``Portion``."""
         owns: Callable[[bytes], bool] = self.owns
-        leave = ForeignFlows(ignored).add
+        ignore = ForeignFlows(ignored).add
 
         def segment(
             key: bytes, seq: int, ack: int, flags: int, payload: bytes, missing: int, frame: int, time_ns: int
@@ -109,6 +109,6 @@ class Share(Struct, frozen=True):
                 places.here = (frame, 0)
                 sink(key, seq, ack, flags, payload, missing, frame, time_ns)
             else:
-                leave(key)
+                ignore(key)
 
         return segment

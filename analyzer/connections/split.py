@@ -46,7 +46,7 @@ class FirstHalf:
 
     def restrict(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
         """``sink`` for what is followed; flows of the second half come into ``ignored``."""
-        leave = ForeignFlows(ignored).add
+        ignore = ForeignFlows(ignored).add
 
         def segment(
             key: bytes, seq: int, ack: int, flags: int, payload: bytes, missing: int, frame: int, time_ns: int
@@ -58,7 +58,7 @@ class FirstHalf:
                     sink(key, seq, ack, flags, payload, missing, frame, time_ns)
                     return
                 self._release(own, key, places.here)
-            leave(key)
+            ignore(key)
 
         return segment
 

@@ -84,7 +84,7 @@ def read_header(header: bytes) -> HeaderReport:
         if wrong is not None:
             at = first[b"date"].start()
             bad_date = HeaderFault(at, 1, _line(header, at), wrong)
-    malformed = None if _WELL_FORMED(header) else _malformed(header)
+    malformed = None if _WELL_FORMED(header) else _first_malformed(header)
     subject, message_id = first.get(b"subject"), first.get(b"message-id")
     return HeaderReport(
         b"date" in first,
@@ -134,7 +134,7 @@ def _line(header: bytes, at: int) -> str:
     return printable(header[at : end if end >= 0 else len(header)].rstrip(b"\r")[:MAX_QUOTED])
 
 
-def _malformed(header: bytes) -> HeaderFault | None:
+def _first_malformed(header: bytes) -> HeaderFault | None:
     """The first line that belongs to no field, and how many there are."""
     at, count, first, what = 0, 0, -1, ""
     for line in header.split(b"\n"):

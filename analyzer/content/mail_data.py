@@ -26,7 +26,7 @@ class Content(OctetChecks):
     """The content of one message: DATA up to its end mark, or BDAT chunks joined."""
 
     _pending = 0  # bytes in _parts
-    _dotted = True  # the dot of the end mark may stand in the last bytes that came
+    _dot_near_end = True  # the dot of the end mark may stand in the last bytes that came
 
     def __init__(self, offset: int, frame: int, time_ns: int, *, chunked: bool, header_limit: int) -> None:
         super().__init__(offset, frame, time_ns, chunked=chunked, header_limit=header_limit)
@@ -45,8 +45,8 @@ class Content(OctetChecks):
             self._parts.append(data)
             self._pending = pending = pending + len(data)
             ends = False
-            if self._dotted or b"." in data:
-                self._dotted = b"." in data[-4:] or len(data) < 4
+            if self._dot_near_end or b"." in data:
+                self._dot_near_end = b"." in data[-4:] or len(data) < 4
                 ends = _END in data or _END in self._tail() + data[:4]
             if not ends:
                 if pending >= BATCH or len(self._parts) >= MAX_PARTS:
@@ -60,7 +60,7 @@ class Content(OctetChecks):
         end = block.find(_END)
         if end >= 0:
             self._carry = b""
-            self._pass(block[: end + 2], frame, time_ns)
+            self._check_block(block[: end + 2], frame, time_ns)
             self.complete = True
             return end + len(_END) - (len(block) - data_length)
         self._keep_back(block, frame, time_ns)
@@ -81,7 +81,7 @@ class Content(OctetChecks):
             block = self._joined()
             if self.chunked:
                 self._carry = b"\r" if block.endswith(b"\r") else b""
-                self._pass(block[:-1] if self._carry else block, frame, time_ns)
+                self._check_block(block[:-1] if self._carry else block, frame, time_ns)
             else:
                 self._keep_back(block, frame, time_ns)
 
@@ -100,7 +100,7 @@ class Content(OctetChecks):
         keep = _unfinished(block)
         self._carry = block[len(block) - keep :] if keep else b""
         if len(block) > keep:
-            self._pass(block[: len(block) - keep] if keep else block, frame, time_ns)
+            self._check_block(block[: len(block) - keep] if keep else block, frame, time_ns)
 
     def lose(self, length: int) -> None:
         """``length`` octets of the content are not in the capture."""
@@ -117,7 +117,7 @@ class Content(OctetChecks):
         self.settle()
         if self._carry:
             carry, self._carry = self._carry, b""
-            self._pass(carry, self.frame, self.time_ns)
+            self._check_block(carry, self.frame, self.time_ns)
 
     def end_early(self) -> bytes:
         """The server took a look-alike for the end of data. Return what was sent behind it; it is no content."""

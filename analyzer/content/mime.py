@@ -34,7 +34,7 @@ _BLANKS = b" \t\r\n"
 _NOT_COUNTED = (b"\n", b"\r", b" ", b"\t", b".")
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = LazyPattern(rb"[^A-Za-z0-9+/= \t\r\n]")
-_BEHIND_PADDING = LazyPattern(rb"=[= \t\r\n]*+[A-Za-z0-9+/]")
+_AFTER_PADDING = LazyPattern(rb"=[= \t\r\n]*+[A-Za-z0-9+/]")
 # RFC 2045 §6.7: "=" and two hexadecimal digits, or a soft line break
 _BAD_ESCAPE = LazyPattern(rb"=(?![0-9A-Fa-f]{2}|[ \t]*+(?:\r?\n|\Z))")
 _EMPTY_LINE = LazyPattern(rb"(?:\A|\n)\r?\n")
@@ -58,12 +58,12 @@ class MimeBody:
         "_base",
         "_batch",
         "_blocks",
+        "_body_place",
         "_carry",
         "_count",
         "_delimiters",
         "_encoding",
         "_header",
-        "_leaf",
         "_padded",
         "_places",
         "_total",
@@ -82,11 +82,11 @@ class MimeBody:
         self._delimiters: list[bytes] = []
         self._encoding = b""
         self._header: bytearray | None = None  # of the part that begins
-        self._leaf = place  # where the part's body begins
+        self._body_place = place  # where the part's body begins
         self._count = 0  # characters of base64 in it
         self._padded = False
         if b"mime-version" in fields:
-            self._part(fields, 0)
+            self._start_part(fields, 0)
 
     @property
     def watched(self) -> bool:
@@ -105,17 +105,17 @@ class MimeBody:
         self._blocks.append(block)
         self._batch += len(block)
         if self._batch >= _BATCH:
-            self._work(over=False)
+            self._check_batch(over=False)
 
     def finish(self) -> None:
         """The body is complete."""
         if self.watched:
-            self._work(over=True)
-            self._end_leaf()
+            self._check_batch(over=True)
+            self._end_body()
 
     # -- batches ---------------------------------------------------------------------------------------------------
 
-    def _work(self, *, over: bool) -> None:
+    def _check_batch(self, *, over: bool) -> None:
         data = self._carry + b"".join(self._blocks)
         self._blocks, self._batch = [], 0
         cut = len(data) if over else data.rfind(b"\n") + 1
@@ -123,25 +123,25 @@ class MimeBody:
             cut = len(data)  # no line is so long
         at = 0
         while at < cut and self.watched:
-            end, behind, level, last = self._delimiter(data, at, cut)
+            end, after, level, last = self._next_delimiter(data, at, cut)
             depth = len(self._delimiters)
-            used = self._text(data, at, end)
+            used = self._check_text(data, at, end)
             if len(self._delimiters) > depth:
                 at = used  # a multipart within: its delimiters come first
                 continue
             if level < 0:
                 break
-            self._end_leaf()
+            self._end_body()
             del self._delimiters[level + (not last) :]
             self._encoding = b""
             self._header = None if last else bytearray()
-            at = behind
+            at = after
         self._carry = data[cut:]
         self._base += cut
         keep = bisect_right(self._places, self._base, key=lambda place: place[0]) - 1
         del self._places[:keep]
 
-    def _delimiter(self, data: bytes, start: int, stop: int) -> tuple[int, int, int, bool]:
+    def _next_delimiter(self, data: bytes, start: int, stop: int) -> tuple[int, int, int, bool]:
         """The next delimiter line (RFC 2046 §5.1.1): where it begins and ends, whose it is (-1: there is none), and
         whether it is the last of its multipart."""
         best = (stop, stop, -1, False)
@@ -156,7 +156,7 @@ class MimeBody:
                 at = data.find(delimiter, at + 1, best[0])
         return best
 
-    def _text(self, data: bytes, start: int, stop: int) -> int:
+    def _check_text(self, data: bytes, start: int, stop: int) -> int:
         """What stands between two delimiters, or a piece of it. Returns where its body begins."""
         header = self._header
         if header is not None:
@@ -169,35 +169,37 @@ class MimeBody:
                 return stop
             self._header = None
             start += found.end() - known
-            self._part(read_header(bytes(header[: found.start()])).mime, self._base + start)
+            self._start_part(read_header(bytes(header[: found.start()])).mime, self._base + start)
         if start >= stop or not self.watched:
             return start
         if self._encoding == b"base64":
-            self._base64(data[start:stop], start)
+            self._check_base64(data[start:stop], start)
         elif self._encoding == b"quoted-printable":
             wrong = _BAD_ESCAPE.search(data, start, stop)
             if wrong is not None:
-                self._blame(
+                self._set_fault(
                     'quoted-printable text holds "=" without two hexadecimal digits',
                     self._place(self._base + wrong.start()),
                 )
         return start
 
-    def _base64(self, text: bytes, start: int) -> None:
+    def _check_base64(self, text: bytes, start: int) -> None:
         odd = text.translate(None, _ALPHABET + _BLANKS)
         if odd.strip(b"="):
             for wrong in _NOT_BASE64.finditer(text):
                 at = wrong.start()
                 stuffed = wrong[0] == b"." and text[at - 1 : at] in (b"", b"\n")
                 if not stuffed:
-                    self._blame(
+                    self._set_fault(
                         "base64 text holds a character outside its alphabet", self._place(self._base + start + at)
                     )
                     return
         if odd or self._padded:
-            inside = _BEHIND_PADDING.search(b"=" + text if self._padded else text)
+            inside = _AFTER_PADDING.search(b"=" + text if self._padded else text)
             if inside is not None:
-                self._blame("base64 text goes on behind its padding", self._place(self._base + start + inside.start()))
+                self._set_fault(
+                    "base64 text goes on after its padding", self._place(self._base + start + inside.start())
+                )
                 return
             self._padded = self._padded or b"=" in odd
         # as many as are neither blanks nor stuffed dots; count() is faster than another translate()
@@ -205,34 +207,35 @@ class MimeBody:
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
-    def _part(self, fields: dict[bytes, bytes], at: int) -> None:
+    def _start_part(self, fields: dict[bytes, bytes], at: int) -> None:
         """A header was read, of the message or of a part; its body begins ``at``."""
-        self._encoding, self._leaf, self._count, self._padded = b"", self._place(at), 0, False
+        self._encoding, self._body_place, self._count, self._padded = b"", self._place(at), 0, False
         kind = fields.get(b"content-type", b"")
         if kind[:10].lower() == b"multipart/":
-            self._multipart(kind)
+            self._start_multipart(kind)
         else:
             encoding = fields.get(b"content-transfer-encoding", b"").lower()
             if encoding in {b"base64", b"quoted-printable"}:
                 self._encoding = encoding
 
-    def _multipart(self, kind: bytes) -> None:
+    def _start_multipart(self, kind: bytes) -> None:
         found = _BOUNDARY.search(kind)
         if found is None:
             if b"boundary*" not in kind.lower():  # RFC 2231 §3: given in pieces, which nobody does
-                self._blame("a multipart has no boundary", self._leaf)
+                self._set_fault("a multipart has no boundary", self._body_place)
             return
         boundary = found[2] if found[1] is None else found[1].replace(b"\\", b"")
         if not boundary or len(boundary) > _MAX_BOUNDARY:
-            self._blame(
-                f"the boundary of a multipart has {len(boundary)} characters; 1 to {_MAX_BOUNDARY} may be", self._leaf
+            self._set_fault(
+                f"the boundary of a multipart has {len(boundary)} characters; 1 to {_MAX_BOUNDARY} may be",
+                self._body_place,
             )
         elif len(self._delimiters) < _MAX_DEPTH:
             self._delimiters.append(b"--" + boundary)
 
-    def _end_leaf(self) -> None:
+    def _end_body(self) -> None:
         if self._encoding == b"base64" and self._count % 4:
-            self._blame(f"base64 text has {self._count} characters, which is no multiple of four", self._leaf)
+            self._set_fault(f"base64 text has {self._count} characters, which is no multiple of four", self._body_place)
 
     def _place(self, at: int) -> tuple[int, int, int]:
         """Offset, frame and time of the body's byte ``at``."""
@@ -240,6 +243,6 @@ class MimeBody:
         before, offset, frame, time_ns = self._places[known]
         return offset + at - before, frame, time_ns
 
-    def _blame(self, what: str, place: tuple[int, int, int]) -> None:
+    def _set_fault(self, what: str, place: tuple[int, int, int]) -> None:
         if self.fault is None:
             self.fault = EncodingFault(what, *place)

@@ -95,8 +95,8 @@ class OctetChecks:
     lone_dot: Occurrence | None = None
     lookalike: Occurrence | None = None
     lookalike_form = b""  # its bytes
-    header_ends_in_crlf = False  # the last line of the header does, where the empty line behind it was seen
-    since_lookalike = b""  # raw bytes behind the first look-alike of the end of data
+    header_ends_in_crlf = False  # the last line of the header does, where the empty line after it was seen
+    since_lookalike = b""  # raw bytes after the first look-alike of the end of data
     _header: bytes | bytearray = b""
     header_cut = False  # it was longer than the limit
     _in_header = True
@@ -192,7 +192,7 @@ class OctetChecks:
 
     @property
     def in_header(self) -> bool:
-        """Whether the empty line behind the header section has not come."""
+        """Whether the empty line after the header section has not come."""
         return self._in_header
 
     @property
@@ -223,12 +223,12 @@ class OctetChecks:
 
     # -- judging ---------------------------------------------------------------------------------------------------
 
-    def _pass(self, block: bytes, frame: int, time_ns: int) -> None:
+    def _check_block(self, block: bytes, frame: int, time_ns: int) -> None:
         """Take a block that splits no CRLF and has the line end before each leading dot."""
         virtual = self._virtual
         if not self.chunked and b"." in block and b"\r\n." in block:
             stored = block.replace(b"\r\n.", b"\r\n")[virtual:]
-            self.lone_dot = self._found(self.lone_dot, _LONE_DOT, block, self._position - virtual)
+            self.lone_dot = self._add_occurrences(self.lone_dot, _LONE_DOT, block, self._position - virtual)
         else:
             stored = block[virtual:] if virtual else block
         if virtual:
@@ -244,18 +244,18 @@ class OctetChecks:
         self.lines += block.count(b"\n")
         clean = self._ends_in_pairs(block) and b"\0" not in block
         if self._in_header:
-            self._head(stored, block, position, frame, time_ns, clean=clean)
+            self._collect_header(stored, block, position, frame, time_ns, clean=clean)
         else:
             if not block.isascii():
                 self.ascii = False
-                self.body_8bit = self._found(self.body_8bit, _EIGHT_BIT, block, position)
+                self.body_8bit = self._add_occurrences(self.body_8bit, _EIGHT_BIT, block, position)
             if self._mime is not None and self._mime.watched:
                 self._mime.feed(block, position, self._segments)
         self._meter.feed(block, position, self.where)
         if not clean or self.lookalike is not None:
-            self._odd(block, position)
+            self._check_unusual(block, position)
         elif self.bare_lf is not None or self.bare_cr is not None or self.nul is not None:
-            self._look_alike(block, position, within=_LOOKALIKE_TAIL)
+            self._find_lookalike(block, position, within=_LOOKALIKE_TAIL)
         self._back = block[-_LOOKALIKE_TAIL:] if length >= _LOOKALIKE_TAIL else (self._back + block)[-_LOOKALIKE_TAIL:]
         if len(self._segments) > _SEGMENTS:
             del self._segments[:-_SEGMENTS]
@@ -268,8 +268,10 @@ class OctetChecks:
         kinds.decode(block.decode("latin-1"), final=True)
         return kinds.newlines in (None, "\r\n")
 
-    def _head(self, stored: bytes, block: bytes, position: int, frame: int, time_ns: int, *, clean: bool) -> None:
-        """While the empty line behind the header has not come (RFC 5322 §2.1)."""
+    def _collect_header(
+        self, stored: bytes, block: bytes, position: int, frame: int, time_ns: int, *, clean: bool
+    ) -> None:
+        """While the empty line after the header has not come (RFC 5322 §2.1)."""
         known = len(self._header)
         self._header_parts.append((known, position, frame, time_ns))
         header: bytes | bytearray = stored
@@ -277,14 +279,14 @@ class OctetChecks:
             header = self._header = self._header if isinstance(self._header, bytearray) else bytearray(self._header)
             header += stored
         if known == 0 and header[:2] == b"\r\n":
-            end, behind = 0, 2
+            end, after = 0, 2
         elif clean and known == 0:
             end = header.find(b"\r\n\r\n")
-            behind = end + 4
+            after = end + 4
             self.header_ends_in_crlf = end >= 0
         else:
             found = _EMPTY_LINE.search(header, max(0, known - 4))
-            end, behind = (found.start(), found.end()) if found else (-1, -1)
+            end, after = (found.start(), found.end()) if found else (-1, -1)
             self.header_ends_in_crlf = found is not None and found[0].startswith(b"\r")
         if end < 0:
             if len(header) > self._header_limit > 0:
@@ -294,7 +296,7 @@ class OctetChecks:
             self._header = header
             split = len(block)
         else:
-            body = len(header) - behind
+            body = len(header) - after
             self._header = header = bytes(header[:end])
             if len(stored) < len(block):  # stuffed dots: count those of the body too
                 body += len(block) - len(stored) - _stuffed(header[known:])
@@ -307,21 +309,21 @@ class OctetChecks:
                     self._mime.feed(block[split:], position + split, self._segments)
         if not block.isascii():
             self.ascii = False
-            self.header_8bit = self._found(self.header_8bit, _EIGHT_BIT, block[:split], position)
-            self.body_8bit = self._found(self.body_8bit, _EIGHT_BIT, block[split:], position + split)
+            self.header_8bit = self._add_occurrences(self.header_8bit, _EIGHT_BIT, block[:split], position)
+            self.body_8bit = self._add_occurrences(self.body_8bit, _EIGHT_BIT, block[split:], position + split)
 
-    def _odd(self, block: bytes, position: int) -> None:
-        """A block with NULs or line ends that are not CRLF, or behind a look-alike of the end: look closely."""
+    def _check_unusual(self, block: bytes, position: int) -> None:
+        """A block with NULs or line ends that are not CRLF, or after a look-alike of the end: look closely."""
         if b"\0" in block:
-            self.nul = self._found(self.nul, _NUL, block, position)
-        self.bare_lf = self._found(self.bare_lf, _BARE_LF, block, position)
-        self.bare_cr = self._found(self.bare_cr, _BARE_CR, block, position)
+            self.nul = self._add_occurrences(self.nul, _NUL, block, position)
+        self.bare_lf = self._add_occurrences(self.bare_lf, _BARE_LF, block, position)
+        self.bare_cr = self._add_occurrences(self.bare_cr, _BARE_CR, block, position)
         if self.lookalike is None:
-            self._look_alike(block, position)
+            self._find_lookalike(block, position)
         elif len(self.since_lookalike) < self._header_limit:
             self.since_lookalike += block
 
-    def _look_alike(self, block: bytes, position: int, *, within: int | None = None) -> None:
+    def _find_lookalike(self, block: bytes, position: int, *, within: int | None = None) -> None:
         """A dot between line ends of which one is wrong, also across the border of two blocks. ``within``: bytes of
         the block in which it can end."""
         back = self._back
@@ -331,9 +333,9 @@ class OctetChecks:
             place = max(0, position + found.start() - len(back))  # the CRLF of DATA may not have been captured
             self.lookalike = Occurrence(place, *self.where(place), 1)
             self.since_lookalike = (back + block)[found.end() :]
-            behind = (back + block)[found.start() :]
-            line_end = 2 if behind[:2] == b"\r\n" else 1
-            self._stored_end = self.size + line_end - len(behind.replace(b"\r\n.", b"\r\n"))
+            after = (back + block)[found.start() :]
+            line_end = 2 if after[:2] == b"\r\n" else 1
+            self._stored_end = self.size + line_end - len(after.replace(b"\r\n.", b"\r\n"))
 
     def where(self, offset: int) -> tuple[int, int]:
         """Frame and time of the segment that the byte at ``offset`` came in, of those that are remembered."""
@@ -341,7 +343,7 @@ class OctetChecks:
         _, frame, time_ns = segments[max(0, bisect_right(segments, offset, key=_offset) - 1)]
         return frame, time_ns
 
-    def _found(
+    def _add_occurrences(
         self, known: Occurrence | None, pattern: re.Pattern[bytes], block: bytes, position: int
     ) -> Occurrence | None:
         """``known`` with what ``pattern`` finds in ``block`` added."""

@@ -147,35 +147,35 @@ class Gunzip:
     """
 
     _PIECE = 1 << 16
-    _CRUMB = 1 << 8
+    _SMALL_PIECE = 1 << 8
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self._source = read
         self._inflate = zlib.decompressobj(wbits=31)
-        self._packed = b""
+        self._compressed = b""
         self._at = 0
-        self._taken = 0
+        self._consumed = 0
         self._piece = self._PIECE
-        self._over = False
+        self._ended = False
         self.fault: str | None = None
 
     def __call__(self, count: int) -> bytes:
-        while not self._over:
+        while not self._ended:
             if self._inflate.eof:
                 self._next_member()
                 continue
-            if self._at == len(self._packed) and not self._refill():
-                self._end(f"the gzip data is cut short at byte {self._taken}")
-                return self._kept_back(count)
-            piece = self._packed[self._at : self._at + self._piece]
+            if self._at == len(self._compressed) and not self._refill():
+                self._end(f"the gzip data is cut short at byte {self._consumed}")
+                return self._remaining_output(count)
+            piece = self._compressed[self._at : self._at + self._piece]
             saved = self._inflate.copy()
             try:
                 out = self._inflate.decompress(piece, count)
             except zlib.error:
                 # zlib keeps back what it unpacked in the failing call: go over it again in crumbs, up to the damage.
-                if self._piece == self._CRUMB:
-                    self._end(f"the gzip data is damaged near byte {self._taken}")
-                self._inflate, self._piece = saved, self._CRUMB
+                if self._piece == self._SMALL_PIECE:
+                    self._end(f"the gzip data is damaged near byte {self._consumed}")
+                self._inflate, self._piece = saved, self._SMALL_PIECE
                 continue
             left = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
             self._skip(len(piece) - len(left))
@@ -183,7 +183,7 @@ class Gunzip:
                 return out
         return b""
 
-    def _kept_back(self, count: int) -> bytes:
+    def _remaining_output(self, count: int) -> bytes:
         """What zlib has unpacked of the last byte and not given out yet, since no more than ``count`` was asked for."""
         try:
             return self._inflate.decompress(b"", count)
@@ -193,28 +193,28 @@ class Gunzip:
     def _next_member(self) -> None:
         """Get ready for another member, or for the end: a clean one, or bytes that are no gzip."""
         while (
-            self._at == len(self._packed) or not self._packed[self._at]
+            self._at == len(self._compressed) or not self._compressed[self._at]
         ):  # tapes and disk images are filled up with NUL
-            if self._at < len(self._packed):
+            if self._at < len(self._compressed):
                 self._skip(1)
             elif not self._refill():
                 self._end(None)
                 return
-        if self._at + 1 == len(self._packed):
-            self._packed = self._packed[self._at :] + self._source(self._PIECE)
+        if self._at + 1 == len(self._compressed):
+            self._compressed = self._compressed[self._at :] + self._source(self._PIECE)
             self._at = 0
-        if self._packed.startswith(GZIP_MAGIC, self._at):
+        if self._compressed.startswith(GZIP_MAGIC, self._at):
             self._inflate = zlib.decompressobj(wbits=31)
         else:
-            self._end(f"what follows the gzip data at byte {self._taken} is no gzip")
+            self._end(f"what follows the gzip data at byte {self._consumed} is no gzip")
 
     def _refill(self) -> bool:
-        self._packed, self._at = self._source(self._PIECE), 0
-        return bool(self._packed)
+        self._compressed, self._at = self._source(self._PIECE), 0
+        return bool(self._compressed)
 
     def _skip(self, count: int) -> None:
         self._at += count
-        self._taken += count
+        self._consumed += count
 
     def _end(self, fault: str | None) -> None:
-        self._over, self.fault = True, fault
+        self._ended, self.fault = True, fault

@@ -42,7 +42,7 @@ MAGICS: dict[bytes, _Layout] = {
     for magic, unit, digits, head in (
         (0xA1B2C3D4, 1000, 6, 16),
         (0xA1B23C4D, 1, 9, 16),
-        (0xA1B2CD34, 1000, 6, 24),  # interface, protocol and packet type behind the usual fields
+        (0xA1B2CD34, 1000, 6, 24),  # interface, protocol and packet type record_end the usual fields
     )
 }
 
@@ -60,8 +60,8 @@ class PcapReader(Reader):
         self._link_type = int.from_bytes(window.data[20:24], self._layout.order) & 0xFFFF
         self._saw_link_type(self._link_type)
 
-    def _account(self, frames: int, used: int, places: tuple[int, ...]) -> None:
-        """Take over the counts of one block that held at least one record. ``places``: where the first, the last but
+    def _count_block(self, frames: int, used: int, places: tuple[int, ...]) -> None:
+        """Take over the counts of one block that held at min_captured one record. ``places``: where the first, the last but
         one and the last begin, as far as there are so many; -1: there are not."""
         self.octets += used - (frames - self.frames) * self._layout.head
         self.frames = frames
@@ -79,7 +79,7 @@ class PcapReader(Reader):
         record, segment, segment_6, to_ip = plain[:4]
         ipv4, ipv6, fragmented, tunnel_ports = plain[4:]
         to_tcp, to_tcp_6, to_flow_6, to_next = to_ip + 20, to_ip + 40, to_ip + 8, to_ip + 6
-        least, least_6 = to_ip - head + 40, to_ip - head + 60
+        min_captured, min_captured_6 = to_ip - head + 40, to_ip - head + 60
         header = Struct("<4I" if order == "little" else ">4I").unpack_from
         length = Struct("<8xI" if order == "little" else ">8xI").unpack_from
         tunnels, extensions = TUNNEL_PROTOCOLS, EXTENSIONS
@@ -93,33 +93,33 @@ class PcapReader(Reader):
             data, size = window.data, window.size
             last_header = size - head
             start, before = at, number
-            behind, prior, last = at, -1, -1
+            record_end, prior, last = at, -1, -1
             stop = last_header
-            if self._skips():
+            if self._should_skip():
                 while at <= last_header:
-                    behind = at + head + length(data, at)[0]
-                    if behind > size:
+                    record_end = at + head + length(data, at)[0]
+                    if record_end > size:
                         break
                     number += 1
                     prior, last = last, at
-                    at = behind
+                    at = record_end
                 stop, calls = -1, number - before
             while at <= stop:
                 seconds, fraction, captured, kind, version, offset, protocol, flow, flags = record(data, at)
-                behind = at + head + captured
-                if behind > size:
+                record_end = at + head + captured
+                if record_end > size:
                     break
                 number += 1
                 prior, last = last, at
-                if kind == ipv4 and version == 0x45 and captured >= least and not offset & fragmented:
+                if kind == ipv4 and version == 0x45 and captured >= min_captured and not offset & fragmented:
                     if protocol == 6:
                         if flow in ignored and not flags & 2:
-                            at = behind
+                            at = record_end
                             continue
                         total, seq, ack, words = segment(data, at)
                         begin = at + to_tcp + (words >> 2 & 60)
                         end = at + to_ip + total
-                        if begin <= end <= behind and words >= 0x50:
+                        if begin <= end <= record_end and words >= 0x50:
                             if seconds != second:
                                 second, base = seconds, seconds * _SECOND
                             add = gathered(flow)
@@ -127,25 +127,25 @@ class PcapReader(Reader):
                                 sink(flow, seq, ack, flags, data[begin:end], 0, number, base + fraction * unit)
                             else:
                                 add((flow, seq, ack, flags, data[begin:end], number, base + fraction * unit))
-                            at = behind
+                            at = record_end
                             continue
                     elif protocol == 17:
                         if flow[10:] not in tunnel_ports:
-                            at = behind
+                            at = record_end
                             continue
                     elif protocol not in tunnels:
-                        at = behind
+                        at = record_end
                         continue
-                elif kind == ipv6 and captured >= least_6 and version >> 4 == 6:
+                elif kind == ipv6 and captured >= min_captured_6 and version >> 4 == 6:
                     protocol = data[at + to_next]
                     if protocol == 6:
                         if data[at + to_flow_6 : at + to_tcp_6 + 4] in ignored and not data[at + to_tcp_6 + 13] & 2:
-                            at = behind
+                            at = record_end
                             continue
                         total, flow, seq, ack, words, flags = segment_6(data, at)
                         begin = at + to_tcp_6 + (words >> 2 & 60)
                         end = at + to_tcp_6 + total
-                        if begin <= end <= behind and words >= 0x50:
+                        if begin <= end <= record_end and words >= 0x50:
                             if seconds != second:
                                 second, base = seconds, seconds * _SECOND
                             add = gathered(flow)
@@ -153,25 +153,25 @@ class PcapReader(Reader):
                                 sink(flow, seq, ack, flags, data[begin:end], 0, number, base + fraction * unit)
                             else:
                                 add((flow, seq, ack, flags, data[begin:end], number, base + fraction * unit))
-                            at = behind
+                            at = record_end
                             continue
                     elif protocol == 17:
                         if data[at + to_tcp_6 + 2 : at + to_tcp_6 + 4] not in tunnel_ports:
-                            at = behind
+                            at = record_end
                             continue
                     elif protocol not in tunnels and protocol not in extensions:
-                        at = behind
+                        at = record_end
                         continue
                 calls += 1
                 begin = at + head
                 original = header(data, at)[3]
-                frame(link_type, seconds * _SECOND + fraction * unit, data[begin:behind], original, number)
-                at = behind
+                frame(link_type, seconds * _SECOND + fraction * unit, data[begin:record_end], original, number)
+                at = record_end
             if number > before:
-                self._account(number, at - start, (start, prior, last))
+                self._count_block(number, at - start, (start, prior, last))
                 decoder.tally.fast += number - before - calls
                 calls = 0
             yield
-            if not self._next_block(at, head if at > last_header else behind - at, "record", head):
+            if not self._next_block(at, head if at > last_header else record_end - at, "record", head):
                 return
             at = 0

@@ -60,7 +60,7 @@ class HotLoopLayout(NamedTuple):
         head = calcsize("=" + header)
         ip = head + packet
 
-        def seen(value: int) -> int:
+        def swapped(value: int) -> int:
             return int.from_bytes(value.to_bytes(2, "big"), order)
 
         return cls(
@@ -73,14 +73,14 @@ class HotLoopLayout(NamedTuple):
             # payload length, flow, sequence number, acknowledgment number, data offset, flags
             Struct(f"!{ip}x4xH2x36sIIBB").unpack_from,
             ip,
-            seen(0x0800) if known else -1,
-            seen(0x86DD) if known else -1,
-            seen(0x3FFF),  # RFC 791 §3.1: more fragments, or an offset
+            swapped(0x0800) if known else -1,
+            swapped(0x86DD) if known else -1,
+            swapped(0x3FFF),  # RFC 791 §3.1: more fragments, or an offset
             frozenset(port.to_bytes(2, "big") for port in TUNNEL_PORTS),
         )
 
 
-def _nobody(digits: int) -> None:
+def _ignore_digits(digits: int) -> None:
     pass
 
 
@@ -104,7 +104,7 @@ class Reader:
         self.prior_ns: int | None = None
         self.last_ns: int | None = None
         self.digits = 6
-        self.on_digits: Callable[[int], None] = _nobody
+        self.on_digits: Callable[[int], None] = _ignore_digits
         self.link_types: list[int] = []
         self.problems: list[str] = []
         self.longest = MAX_RECORD
@@ -115,7 +115,7 @@ class Reader:
         """Read to the end, or to the damage; yields after each block, so that the caller can take out what is ready."""
         raise NotImplementedError
 
-    def _skips(self) -> bool:
+    def _should_skip(self) -> bool:
         """Whether the block in the window is to be counted only."""
         skips = self._reached < self.skip_to
         self._reached = self.window.base + self.window.size

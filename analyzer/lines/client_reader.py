@@ -155,7 +155,7 @@ class ClientReader:
         while data:
             mode = self.mode
             if mode <= Mode.ANSWER:
-                used = self._lines(data, offset, frame, time_ns, seen)
+                used = self._read_lines(data, offset, frame, time_ns, seen)
             elif mode is Mode.CONTENT:
                 assert self.content is not None
                 used = self.content.feed(data, frame, time_ns)
@@ -166,7 +166,7 @@ class ClientReader:
                 content, self.content, self.mode = self.content, None, Mode.COMMAND
                 self._handler.content_end(content, seen)
             elif mode is Mode.CHUNK:
-                used = self._chunk(data, offset, frame, time_ns, seen)
+                used = self._read_chunk(data, offset, frame, time_ns, seen)
             elif mode is Mode.HOLD:
                 self._hold(data, offset, frame, time_ns, seen)
                 return
@@ -248,7 +248,7 @@ class ClientReader:
 
     # -- pieces ----------------------------------------------------------------------------------------------------
 
-    def _lines(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
+    def _read_lines(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
         """Cut lines until the mode changes; return how many bytes were used."""
         start = 0
         total = len(data)
@@ -268,7 +268,7 @@ class ClientReader:
             else:
                 end = data.find(b"\r\n", start)
                 if end < 0:
-                    self._keep(data[start:] if start else data, offset + start, frame, time_ns)
+                    self._keep_partial(data[start:] if start else data, offset + start, frame, time_ns)
                     return total
                 line, stop = data[start:end], end + 2
                 if parts:
@@ -293,7 +293,7 @@ class ClientReader:
         else:
             self._handler.answer_line(line, end, offset, length, frame, time_ns, seen)
 
-    def _chunk(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
+    def _read_chunk(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
         used = min(self.chunk_left, len(data))
         if self.content is not None and used:
             self.content.feed_chunk(data[:used] if used < len(data) else data, frame, time_ns)
@@ -305,7 +305,7 @@ class ClientReader:
             self._handler.chunk_end(seen)
         return used
 
-    def _keep(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
+    def _keep_partial(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
         """Remember the beginning of a line, its end has not come."""
         if not self._parts:
             self._offset, self._frame, self._time_ns = offset, frame, time_ns

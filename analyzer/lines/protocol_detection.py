@@ -28,7 +28,7 @@ class Detection(Enum):
 
 
 _REPLY = LazyPattern(rb"[2-5][0-9][0-9](?:[ -]|\r?\n)")
-_BEGINNING_REPLY = LazyPattern(rb"[2-5](?:[0-9](?:[0-9])?)?\r?")
+_START_OF_REPLY = LazyPattern(rb"[2-5](?:[0-9](?:[0-9])?)?\r?")
 _GREETING = LazyPattern(rb"(?:220|421|521|554)[ -]")
 _NAMES_SMTP = LazyPattern(rb"^[0-9]{3}[ -][^\n]*(?:SMTP|LMTP)", re.IGNORECASE | re.MULTILINE)
 _STATUS = LazyPattern(rb"^([245])[0-9]{2}[ -]\1\.[0-9]{1,3}\.[0-9]{1,3} ", re.MULTILINE)  # RFC 2034: of SMTP only
@@ -46,7 +46,7 @@ _OTHER_CLIENT = (
 )
 _OTHER_SERVER = (b"HTTP/", b"SSH-", b"+OK", b"* OK", b"* PREAUTH", b"* BYE", b"RFB ", b":", b"<")
 _TELNET = b"\xff"  # IAC (RFC 854): a terminal that asks first, and takes SMTP for another remote login
-_MAY_BEGIN = (b"EHLO", b"HELO", b"LHLO", b"MAIL FROM:", b"RCPT TO:", b"STARTTLS")
+_POSSIBLE_STARTS = (b"EHLO", b"HELO", b"LHLO", b"MAIL FROM:", b"RCPT TO:", b"STARTTLS")
 _TEXT = LazyPattern(rb"[\t\r\n -~\x80-\xff\x00]*")
 
 
@@ -86,14 +86,14 @@ def _on_smtp_port(client: bytes, server: bytes, *, over: bool) -> Detection:
 
 
 def _on_any_port(client: bytes, server: bytes, *, over: bool) -> Detection:
-    if server and not (_REPLY.match(server) or (not over and _BEGINNING_REPLY.fullmatch(server))):
+    if server and not (_REPLY.match(server) or (not over and _START_OF_REPLY.fullmatch(server))):
         return Detection.OTHER
     if client:
         if _HELLO.match(client):
             return Detection.SMTP if server or over else Detection.UNDECIDED
         if _ENVELOPE.match(client):
             return Detection.SMTP if _REPLY.match(server) else (Detection.OTHER if over else Detection.UNDECIDED)
-        if over or not any(verb.startswith(client.upper()) for verb in _MAY_BEGIN):
+        if over or not any(verb.startswith(client.upper()) for verb in _POSSIBLE_STARTS):
             named = _GREETING.match(server) and _NAMES_SMTP.search(server)
             return Detection.SMTP if named else Detection.OTHER
         return Detection.UNDECIDED
@@ -132,15 +132,15 @@ def _socks5(client: bytes, server: bytes) -> tuple[int, int] | None:
     """RFC 1928: method negotiation, perhaps a password (RFC 1929), request and reply."""
     if len(client) < 2 or len(server) < 2:
         return None
-    asked, told = 2 + client[1], 2
+    asked, answered = 2 + client[1], 2
     if server[1] == 2:
         user = client[asked + 1] if len(client) > asked + 1 else None
         if user is None or len(client) <= asked + 2 + user:
             return None
         asked += 3 + user + client[asked + 2 + user]
-        told += 2
+        answered += 2
     lengths = []
-    for head, at in ((client, asked), (server, told)):
+    for head, at in ((client, asked), (server, answered)):
         kind = head[at + 3 : at + 5]
         if len(kind) < 2:
             return None

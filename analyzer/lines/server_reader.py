@@ -117,14 +117,14 @@ class ServerReader:
                 if not self._lines:
                     self._offset, self._frame, self._time_ns = offset + start, frame, time_ns
             start = end
-            self._line(line, offset + end)
+            self._take_line(line, offset + end)
             if self.opaque:
                 return
             binary = start < len(data) and data[start] < 0x18 and not self._lines
             if binary and self._is_tls(data[start:], offset + start, frame, time_ns):
                 return
         if start < len(data):
-            self._keep(data[start:] if start else data, offset + start, frame, time_ns)
+            self._keep_partial(data[start:] if start else data, offset + start, frame, time_ns)
 
     def ends(self, data: bytes) -> int:
         """How many replies would end in ``data``, were it fed next."""
@@ -149,12 +149,12 @@ class ServerReader:
         self._handler.reply(parse_reply(raw), offset, offset + len(raw), frame, time_ns)
         return True
 
-    def _line(self, line: bytes, end: int) -> None:
+    def _take_line(self, line: bytes, end: int) -> None:
         if begins_reply(line):
             self.after_gap = self._overlong = False
             self._lines.append(line)
             self._size += len(line)
-            if line[3:4] == b"-" and not self._full():
+            if line[3:4] == b"-" and not self._reply_too_long():
                 self._handler.keeps(len(line) + PIECE)
                 return
             raw = b"".join(self._lines) if len(self._lines) > 1 else line
@@ -166,20 +166,20 @@ class ServerReader:
             self._lines.append(line)
             self._size += len(line)
             self._handler.keeps(len(line) + PIECE)
-            if self._full():
+            if self._reply_too_long():
                 self._overlong = True
                 self.end_unfinished()
         else:
             self._handler.malformed(line, self._offset, self._frame, self._time_ns)
 
-    def _full(self) -> bool:
+    def _reply_too_long(self) -> bool:
         """Whether the reply has become too long to wait for its end."""
         if not self._size > self._limits.reply_bytes > 0:
             return False
         self._handler.long_reply()
         return True
 
-    def _keep(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
+    def _keep_partial(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
         if not self._parts and not self._lines:
             self._offset, self._frame, self._time_ns = offset, frame, time_ns
         limit = self._limits.line_bytes

@@ -111,21 +111,23 @@ class DecodeTally:
 
     def problems(self) -> list[str]:
         """What to say about these frames, in plain sentences."""
-        said = [
+        sentences = [
             f"link type {link_name(link)} is not supported: {_count(frames, 'frame was', 'frames were')} not decoded"
             for link, frames in islice(self.unknown_links.items(), _LINKS_NAMED)
         ]
         more = list(islice(self.unknown_links.values(), _LINKS_NAMED, None))
         if more:
-            said.append(f"{len(more)} more link types are not supported: {sum(more)} frames were not decoded")
+            sentences.append(f"{len(more)} more link types are not supported: {sum(more)} frames were not decoded")
         if self.undecodable:
-            said.append(
+            sentences.append(
                 f"{_count(self.undecodable, 'frame', 'frames')} could not be decoded, their headers are cut or "
                 f"damaged (the first is frame {self.first_undecodable})"
             )
         if self.unfinished:
-            said.append(f"{_count(self.unfinished, 'fragmented datagram', 'fragmented datagrams')} never became whole")
-        return said
+            sentences.append(
+                f"{_count(self.unfinished, 'fragmented datagram', 'fragmented datagrams')} never became whole"
+            )
+        return sentences
 
 
 class SegmentDecoder:

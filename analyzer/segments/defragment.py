@@ -95,8 +95,8 @@ class Defragmenter:
     """
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
-        self._most = limits.fragment_bytes
-        self._patience_ns = limits.fragment_seconds * _SECOND
+        self._max_bytes = limits.fragment_bytes
+        self._max_wait_ns = limits.fragment_seconds * _SECOND
         self._waiting: OrderedDict[_Key, _Datagram] = OrderedDict()
         self._done: OrderedDict[_Key, tuple[int, bytes]] = OrderedDict()
         self._held = 0
@@ -132,7 +132,7 @@ class Defragmenter:
             del self._waiting[key]
             self._done[key] = time_ns, content
             self._held += len(content) + _PIECE_COST - datagram.cost
-        while self._held > self._most > 0:
+        while self._held > self._max_bytes > 0:
             if self._done:
                 self._forget_done(next(iter(self._done)))
             else:
@@ -141,9 +141,9 @@ class Defragmenter:
 
     def settled(self, now_ns: int) -> bool:
         """Whether none waits, and none was made whole of which a copy may follow."""
-        patience, repeat = self._patience_ns or now_ns, REPEAT_SECONDS * _SECOND
-        waits = any(now_ns - datagram.since <= patience for datagram in self._waiting.values())
-        return not waits and all(now_ns - since > repeat for since, _ in self._done.values())
+        max_wait, repeat_ns = self._max_wait_ns or now_ns, REPEAT_SECONDS * _SECOND
+        waits = any(now_ns - datagram.since <= max_wait for datagram in self._waiting.values())
+        return not waits and all(now_ns - since > repeat_ns for since, _ in self._done.values())
 
     def unfinished(self) -> int:
         """Datagrams that wait for more and have not been counted by an earlier call."""
@@ -161,7 +161,7 @@ class Defragmenter:
             self._forget_done(key)
         while self._waiting:
             key, datagram = next(iter(self._waiting.items()))
-            if not now - datagram.since > self._patience_ns > 0:
+            if not now - datagram.since > self._max_wait_ns > 0:
                 break
             self._give_up(key)
 

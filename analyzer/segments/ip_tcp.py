@@ -170,16 +170,16 @@ def _tcp(data: bytes, at: int, end: int, addresses: bytes) -> SegmentFields | Sk
 
 
 def _tunnel(protocol: int, data: bytes, at: int, length: int, depth: int) -> Found:
-    unopened = _DECLINED if depth < MAX_SCAPY_DEPTH else _NO_TCP
+    not_opened = _DECLINED if depth < MAX_SCAPY_DEPTH else _NO_TCP
     if protocol == _UDP:
-        return unopened if data[at + 2 : at + 4] in _TUNNEL_PORTS else _NO_TCP
+        return not_opened if data[at + 2 : at + 4] in _TUNNEL_PORTS else _NO_TCP
     if protocol == _GRE:
         flags, kind = data[at : at + 2], data[at + 2 : at + 4]
         if flags != b"\0\0" or kind not in _IN_GRE:
-            return unopened
+            return not_opened
         protocol, at = _IN_GRE[kind], at + 4
     if protocol not in _IN_IP:
-        return unopened if protocol in TUNNEL_PROTOCOLS else _NO_TCP
+        return not_opened if protocol in TUNNEL_PROTOCOLS else _NO_TCP
     if depth == MAX_DEPTH or len(data) < at + (20 if protocol == _IPV4 else 40):
         return _NO_TCP
     return (_ipv4 if protocol == _IPV4 else _ipv6)(data, at, length, depth + 1)

@@ -54,9 +54,9 @@ _ROOTS: dict[int, type[Packet]] = {
 }
 _TAGGED = (Ether, Dot1Q, CookedLinux)
 _ETHER_TYPES: dict[int, type[Packet]] = {0x0800: IP, 0x86DD: IPv6, **dict.fromkeys(VLAN_TYPES, Dot1Q)}
-_LAYERS = 64  # headers around a segment that are gone through; five are many
-_HEADER = 64  # bytes that the longest header has to be read whole
-_OF_LENGTH = (IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, IPv6ExtHdrSegmentRouting)
+_MAX_LAYERS = 64  # headers around a segment that are gone through; five are many
+_MAX_HEADER = 64  # bytes that the longest header has to be read whole
+_SIZED_EXTENSIONS = (IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, IPv6ExtHdrSegmentRouting)
 _IN_GRE = (0x0800, 0x86DD)
 _QUOTED = (ICMP, IPerror, IPerror6)
 
@@ -95,9 +95,9 @@ class _Walk:
     def run(self, root: type[Packet], at: int) -> Found:
         kind: type[Packet] | None = root
         outer: Packet | None = None
-        for _ in range(_LAYERS):
+        for _ in range(_MAX_LAYERS):
             if kind is Raw and outer is not None:
-                kind = _unopened(outer)
+                kind = _known_payload(outer)
             layer = None if kind is None else self._open(kind, at, outer)
             if layer is None:
                 break
@@ -112,13 +112,13 @@ class _Walk:
                 if found is not None:
                     return found
             at += _size(layer)
-            outer, kind = layer, layer.guess_payload_class(self.data[at : at + _HEADER])
+            outer, kind = layer, layer.guess_payload_class(self.data[at : at + _MAX_HEADER])
         return SkipReason.BROKEN if _announces_more(outer) else SkipReason.OTHER
 
     def _open(self, kind: type[Packet], at: int, outer: Packet | None) -> Packet | None:
         """The header at ``at``. None: there is none."""
-        data = self.data[at : at + _HEADER]
-        if kind in _OF_LENGTH:
+        data = self.data[at : at + _MAX_HEADER]
+        if kind in _SIZED_EXTENSIONS:
             data = data[:2] + bytes(6)
         elif kind in (IP, TCP):
             data = data[:20]
@@ -178,10 +178,10 @@ def _size(layer: Packet) -> int:
     """Bytes of a header, options included."""
     if isinstance(layer, IP):
         return int(layer.ihl) * 4
-    return 8 * int(layer.len) + 8 if isinstance(layer, _OF_LENGTH) else len(layer.raw_packet_cache or b"")
+    return 8 * int(layer.len) + 8 if isinstance(layer, _SIZED_EXTENSIONS) else len(layer.raw_packet_cache or b"")
 
 
-def _unopened(outer: Packet) -> type[Packet] | None:
+def _known_payload(outer: Packet) -> type[Packet] | None:
     """What Scapy did not open behind ``outer``, though we know how."""
     if isinstance(outer, GRE):
         return _ETHER_TYPES.get(outer.proto)

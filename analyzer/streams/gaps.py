@@ -5,7 +5,7 @@
 # Bytes are lost by the capture if that is proven: by an ACK of the peer beyond what was captured, which stays
 # unexplained for `loss_proof_frames` further frames of the connection. A loss becomes a gap of exact length: no byte is
 # ever invented. A hole without such proof (the sender may still retransmit) is a gap only when the hold limits are
-# reached or the connection ends. One byte at the very end that only an ACK speaks of is a FIN that was not captured.
+# record_end or the connection ends. One byte at the very end that only an ACK speaks of is a FIN that was not captured.
 #
 # Anybody can forge an ACK. So the proof is weighed anew whenever the sender shows by its sequence number that it has
 # come no farther, and it is withdrawn when the peer, in as many frames as would have proven it, acknowledges less.
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from ..limits import Limits
     from .stream import Stream
 
-__all__ = ["acknowledged", "judge_hole", "reached", "withdraw"]
+__all__ = ["declare_gaps", "record_ack", "record_end", "withdraw"]
 
 
-def reached(stream: Stream, start: int, end: int, frame: int) -> int:
+def record_end(stream: Stream, start: int, end: int, frame: int) -> int:
     """Note how far the sender has come with a segment; returns where it ends, a FIN not counted."""
     if start == stream.offset < stream.acked:
-        stream.proof_since = stream.flow.frames  # not as far as was acknowledged
+        stream.proof_since = stream.flow.frames  # not as far as was record_ack
     if stream.fin_guessed and end > start:
         revoke_fin(stream, end)
     if end > stream.fin >= 0:
@@ -38,7 +38,7 @@ def reached(stream: Stream, start: int, end: int, frame: int) -> int:
     return end
 
 
-def acknowledged(peer: Stream, ack: int, frame: int, limits: Limits) -> int:
+def record_ack(peer: Stream, ack: int, frame: int, limits: Limits) -> int:
     """How many bytes of ``peer`` the sender of a segment had seen, by its ACK number."""
     if peer.next < 0:
         # Nothing of the peer is captured; that the number grows still tells that it spoke.
@@ -58,7 +58,7 @@ def acknowledged(peer: Stream, ack: int, frame: int, limits: Limits) -> int:
     return needs
 
 
-def judge_hole(stream: Stream, limits: Limits, frame: int, time_ns: int) -> None:
+def declare_gaps(stream: Stream, limits: Limits, frame: int, time_ns: int) -> None:
     """Declare a gap where the capture has lost bytes for certain, or where too much is held behind a hole."""
     flow = stream.flow
     while stream.top > stream.offset:

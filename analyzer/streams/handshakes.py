@@ -84,7 +84,7 @@ class Handshakes(dict[bytes, Handshake]):
             mine = None  # the SYN of somebody else; a keep-alive may stand in the place of the SYN itself
         return mine, theirs
 
-    def hand_over(self, key: bytes, ack: int) -> WholeSegment | None:
+    def take_answered(self, key: bytes, ack: int) -> WholeSegment | None:
         """The SYN that a segment with SYN and ACK of ``key`` answers, as a segment, if it is all that is known between
         the two; somebody else follows the connection then, and it is forgotten here."""
         back = reversed_key(key)

@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
     from .stream import Flow, Stream
 
-__all__ = ["EACH", "FLOW", "heaviest", "relieve", "weight"]
+__all__ = ["FLOW_COST", "GROWTH_PER_FLOW", "heaviest", "relieve", "weight"]
 
-FLOW = 8192  # counted for a new connection: its first bytes, and the last ones, which are kept to compare copies with
-EACH = 4096  # bytes to grow, for each connection, before all are weighed again: else many would be weighed for few
+FLOW_COST = (
+    8192  # counted for a new connection: its first bytes, and the last ones, which are kept to compare copies with
+)
+GROWTH_PER_FLOW = (
+    4096  # bytes to grow, for each connection, before all are weighed again: else many would be weighed for few
+)
 
 
 def weight(flow: Flow) -> int:

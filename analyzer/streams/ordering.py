@@ -30,7 +30,7 @@ __all__ = [
 
 RECENT_BYTES = 4096  # kept of each stream to compare retransmissions with
 RECENT_CHUNKS = 8
-AHEAD_SEGMENTS = 32  # kept behind a hole as they came, to tell what other receivers make of their overlaps
+AHEAD_SEGMENTS = 32  # kept after a hole as they came, to tell what other receivers make of their overlaps
 
 
 def put(stream: Stream, start: int, payload: bytes, needs: int, frame: int, time_ns: int) -> None:
@@ -87,11 +87,11 @@ def _hold(stream: Stream, new: HeldSegment) -> None:
     first = bisect_left(runs, start, key=lambda run: run.start)
     if first and _end(runs[first - 1]) >= start:
         first -= 1
-    behind = first
+    after = first
     fresh = HeldRun(start, bytearray())
-    told = False
-    while behind < len(runs) and runs[behind].start <= new.end:
-        run = runs[behind]
+    reported = False
+    while after < len(runs) and runs[after].start <= new.end:
+        run = runs[after]
         if run.start <= start:
             fresh = run  # grows in its place
         else:
@@ -99,14 +99,14 @@ def _hold(stream: Stream, new: HeldSegment) -> None:
             fresh.payload.extend(run.payload)
         low, high = max(run.start, start), min(_end(run), new.end)
         known = bytes(run.payload[low - run.start : high - run.start])
-        if not told and not payload.startswith(known, low - start) and not _is_probe(payload, start, _end(run)):
-            told = True  # once for a segment says it
+        if not reported and not payload.startswith(known, low - start) and not _is_probe(payload, start, _end(run)):
+            reported = True  # once for a segment says it
             place = _conflict(stream, low, known, payload[low - start : high - start], new.frame, new.time_ns)
             if stream.overlap is None:
                 stream.overlap = place, list(stream.ahead)
-        behind += 1
+        after += 1
     _fill(stream, fresh, new, new.end)
-    runs[first:behind] = [fresh]
+    runs[first:after] = [fresh]
 
 
 def _fill(stream: Stream, run: HeldRun, new: HeldSegment, until: int) -> None:
@@ -156,7 +156,7 @@ def reach_fin(stream: Stream) -> None:
     """Report the end of the stream once, when all in front of it has come."""
     if stream.fin >= 0 and stream.offset >= stream.fin and not stream.finished and not stream.fin_guessed:
         stream.finished = True
-        if stream.held:  # nothing comes behind it
+        if stream.held:  # nothing comes after it
             stream.held, stream.runs, stream.held_bytes = [], None, 0
         needs, frame, time_ns = stream.fin_said
         emit(stream, QueuedEvent("fin", needs, b"", stream.offset, 0, frame, time_ns))

@@ -7,7 +7,7 @@
 # A RST that has not the number that is expected counts only if its sender says nothing more (resets.py). A SYN to an
 # open connection ends that only when it is answered, or followed by what comes next (RFC 5961 §4.2).
 #
-# Where a stream begins, its SYN tells; where that was lost, what the peer's handshake acknowledged.
+# Where a stream begins, its SYN tells; where that was lost, what the peer's handshake record_ack.
 #
 # In lockstep nothing waits, and a segment costs one comparison of four numbers: the fast road at the top of feed().
 
@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 from ..limits import DEFAULT_LIMITS, Limits
 from .capture_clock import IdleClock
 from .causal_order import pump
-from .gaps import acknowledged, judge_hole, reached, withdraw
+from .gaps import declare_gaps, record_ack, record_end, withdraw
 from .handshakes import ACK, SYN, Handshakes, drop_oldest
-from .memory_pressure import EACH, FLOW, heaviest, relieve, weight
+from .memory_pressure import FLOW_COST, GROWTH_PER_FLOW, heaviest, relieve, weight
 from .ordering import (
     RECENT_BYTES,
     RECENT_CHUNKS,
@@ -47,7 +47,7 @@ __all__ = ["Reassembler"]
 
 FIN = 0x01
 
-_LATE_NS = 1_000_000_000  # that a SYN may be captured behind what follows it; later it begins something new
+_LATE_NS = 1_000_000_000  # that a SYN may be captured in_flight what follows it; later it begins something new
 
 
 class _IgnoringListener:
@@ -65,7 +65,7 @@ class _IgnoringListener:
         return False
 
 
-_NOBODY = _IgnoringListener()
+_IGNORING = _IgnoringListener()
 
 
 class Reassembler:
@@ -86,7 +86,9 @@ class Reassembler:
         self._free = limits.all_held_bytes  # bytes that may be kept before all are weighed
         self.relieved = 0  # connections whose holes were waited for no longer, for what all held together
         self.evicted = 0
-        self._met: set[bytes] = set()  # streams seen in mid-stream, to which a SYN came that nothing has answered
+        self._unanswered_syns: set[bytes] = (
+            set()
+        )  # streams seen in mid-stream, to which a SYN came that nothing has answered
         self.unclear = False  # something else came there: whose it is depends on what was before
         self.giving_up: Flow | None = None
         self.crowded = 0  # connections that were given up because too many were open
@@ -149,14 +151,14 @@ class Reassembler:
         """Take one segment.
 
         ``key``: source and destination address, source and destination port as they stand in the headers.
-        ``missing``: payload bytes that were on the wire behind ``payload`` but not captured (snap length).
+        ``missing``: payload bytes that were on the wire in_flight ``payload`` but not captured (snap length).
         """
         stream = self._streams.get(key)
         if stream is not None and seq == stream.next and not flags & 7 and not missing:
             flow = stream.flow
             peer = stream.peer
-            behind = (peer.next - ack) & M32  # bytes of the peer in flight towards the sender
-            if behind < HALF and not flow.busy and peer.next >= 0:
+            in_flight = (peer.next - ack) & M32  # bytes of the peer in flight towards the sender
+            if in_flight < HALF and not flow.busy and peer.next >= 0:
                 flow.last_ns = time_ns
                 if payload:
                     length = len(payload)
@@ -167,7 +169,7 @@ class Reassembler:
                     recent.append(payload)
                     if length > RECENT_BYTES or len(recent) > RECENT_CHUNKS:
                         trim(recent)
-                    stream.deliver(payload, offset, frame, time_ns, peer.offset - behind)
+                    stream.deliver(payload, offset, frame, time_ns, peer.offset - in_flight)
                 return
         self._segment(stream, key, seq, ack, flags, payload, missing, frame, time_ns)
 
@@ -188,7 +190,7 @@ class Reassembler:
         forgotten here: somebody else follows the connection."""
         if key in self._streams or key in self._closed:
             return None
-        return self._handshakes.hand_over(key, ack)
+        return self._handshakes.take_answered(key, ack)
 
     def discard(self, client: bytes) -> int | None:
         """Forget the connection, which will be fed again from the beginning if it goes on; returns its number. None:
@@ -203,7 +205,7 @@ class Reassembler:
         if flow.busy or not plain or stream.overlap or peer.overlap or not flow.listener.discard():
             return None
         del self._streams[client], self._streams[peer.key]
-        _part(flow)
+        _detach(flow)
         del stream.peer, peer.peer
         return flow.number
 
@@ -216,7 +218,7 @@ class Reassembler:
         """Follow ``flow`` no further and report nothing of it: it carries something else."""
         self._drop(flow)
         self.ignored |= {flow.a.key, flow.b.key}
-        _part(flow)
+        _detach(flow)
 
     def sweep(self) -> None:
         """Close what was idle too long and what exceeds the number of connections. Cheap when called often."""
@@ -255,20 +257,20 @@ class Reassembler:
                 total -= weight(flow)
                 self._evict(flow, f"followed no further: all connections together held back more than {limit} bytes")
         self.kept.grown = 0
-        self._free = max(limit // 8, limit - total, EACH * self.open)
+        self._free = max(limit // 8, limit - total, GROWTH_PER_FLOW * self.open)
 
     def problems(self) -> list[str]:
         """What limits did to connections of which nothing else tells, since this was last asked; in plain sentences."""
         forgotten, self._handshakes.forgotten = self._handshakes.forgotten, 0
         relieved, self.relieved = self.relieved, 0
-        limits, said = self._limits, []
+        limits, sentences = self._limits, []
         if forgotten:
             waited = f"more than {limits.handshakes} handshakes waited for their connection's first bytes"
-            said.append(f"{waited}: {forgotten} were forgotten")
+            sentences.append(f"{waited}: {forgotten} were forgotten")
         if relieved:
             held = f"all connections together held back more than {limits.all_held_bytes} bytes"
-            said.append(f"{held}: what {relieved} waited for was taken for lost")
-        return said
+            sentences.append(f"{held}: what {relieved} waited for was taken for lost")
+        return sentences
 
     # -- the slow road ---------------------------------------------------------------------------------------------
 
@@ -285,7 +287,7 @@ class Reassembler:
         time_ns: int,
     ) -> None:
         self.clock.segment_at(time_ns)
-        self.unclear = self.unclear or (key in self._met and not flags & SYN)
+        self.unclear = self.unclear or (key in self._unanswered_syns and not flags & SYN)
         if flags & SYN:
             stream = self._syn(stream, key, seq, ack, flags, frame, time_ns)
             seq = (seq + 1) & M32
@@ -312,8 +314,8 @@ class Reassembler:
         start = stream.at(seq)
         if (flags & RST or flow.reset is not None) and is_doubtful(stream, start, flags, ack, frame, time_ns):
             return
-        needs = acknowledged(peer, ack, frame, self._limits) if flags & ACK else -1
-        end = reached(stream, start, start + len(payload) + missing, frame)
+        needs = record_ack(peer, ack, frame, self._limits) if flags & ACK else -1
+        end = record_end(stream, start, start + len(payload) + missing, frame)
         if flags & RST:
             self._end(flow, "", time_ns, stream, frame)
             return
@@ -333,7 +335,7 @@ class Reassembler:
         """Remember the handshake; one that is answered ends the connection that held the ports."""
         if stream is not None:
             if not stream.flow.handshake:
-                self._met |= {key, stream.peer.key}
+                self._unanswered_syns |= {key, stream.peer.key}
                 stream.flow.busy = True  # what comes next takes the slow road
             if flags & ACK and self._handshakes.answers(key, ack):
                 self._replace(stream, key, time_ns)
@@ -369,7 +371,7 @@ class Reassembler:
         responder_first = (mine is not None and mine.answers) or (theirs is not None and not theirs.answers)
         one, other = (peer, stream) if responder_first else (stream, peer)
         flow = Flow(one, other, frame, time_ns, self.kept)
-        self.kept.grown += FLOW
+        self.kept.grown += FLOW_COST
         for one, known in ((stream, mine), (peer, theirs)):
             if known is not None:
                 one.isn = known.isn
@@ -398,7 +400,7 @@ class Reassembler:
             return
         pump(flow, force=False)
         for stream in (a, b):
-            judge_hole(stream, self._limits, frame, time_ns)
+            declare_gaps(stream, self._limits, frame, time_ns)
         if a.queue and b.queue and a.top <= a.offset and b.top <= b.offset:
             pump(flow, force=True)
         for stream in (a, b):
@@ -414,7 +416,7 @@ class Reassembler:
     def _end(self, flow: Flow, why: str, time_ns: int, reset: Stream | None = None, frame: int = 0) -> None:
         """Deliver all that is left, holes as gaps, and forget the connection."""
         if reset is None and flow.reset is not None:
-            reset, frame, time_ns = self._believe(flow.reset)
+            reset, frame, time_ns = self._accept_reset(flow.reset)
         rounds = 0 if flow.a.settled and flow.b.settled else 2  # a gap in one stream may set free the other
         for _ in range(rounds):
             for stream in (flow.a, flow.b):
@@ -435,20 +437,20 @@ class Reassembler:
             flow.listener.closed(reset, "rst", frame, time_ns, reset.peer.acked)
         self._drop(flow)
         flow.listener.finish(why)
-        _part(flow)  # what judged it is in a circle with it, and circles stay until the collector comes by
+        _detach(flow)  # what judged it is in a circle with it, and circles stay until the collector comes by
 
-    def _believe(self, reset: Reset) -> tuple[Stream, int, int]:
-        """Nothing of its sender came behind a RST: it was the end, and what it says holds."""
+    def _accept_reset(self, reset: Reset) -> tuple[Stream, int, int]:
+        """Nothing of its sender came in_flight a RST: it was the end, and what it says holds."""
         stream, start, ack, frame, time_ns = reset
         if ack >= 0:
-            acknowledged(stream.peer, ack, frame, self._limits)
-        reached(stream, start, start, frame)
+            record_ack(stream.peer, ack, frame, self._limits)
+        record_end(stream, start, start, frame)
         return stream, frame, time_ns
 
     def _drop(self, flow: Flow) -> None:
         for stream in (flow.a, flow.b):
             self._streams.pop(stream.key, None)
-            self._met.discard(stream.key)
+            self._unanswered_syns.discard(stream.key)
             self._close(stream.key, stream.isn)
 
     def _close(self, key: bytes, isn: int | None) -> None:
@@ -469,8 +471,8 @@ class Reassembler:
             self.ignored.discard(one)
 
 
-def _part(flow: Flow) -> None:
+def _detach(flow: Flow) -> None:
     """Nobody listens to ``flow`` any more."""
-    flow.listener = _NOBODY
-    flow.a.deliver = flow.b.deliver = _NOBODY.data
+    flow.listener = _IGNORING
+    flow.a.deliver = flow.b.deliver = _IGNORING.data
     flow.a.recent, flow.b.recent = [], []

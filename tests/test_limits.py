@@ -100,9 +100,9 @@ def probing(count: int) -> bytes:
 # A limit, what it is set to, a capture that reaches it, and what the report then says somewhere.
 REACHED: dict[str, tuple[int, Scene, str]] = {
     "record_bytes": (1 << 20, long_record, "claims 2097152 bytes"),
-    "interfaces": (3, lambda: section() + interface() * 5, "interfaces beyond the limit of a section, not known: 2"),
-    "fragment_bytes": (1000, lambda: fragments(9), "fragmented datagrams never became whole"),
-    "fragment_seconds": (5, lambda: fragments(2, later_s=60), "fragmented datagrams never became whole"),
+    "interfaces": (3, lambda: section() + interface() * 5, "interfaces above the limit of a section, ignored: 2"),
+    "fragment_bytes": (1000, lambda: fragments(9), "fragmented datagrams were never complete"),
+    "fragment_seconds": (5, lambda: fragments(2, later_s=60), "fragmented datagrams were never complete"),
     "loss_proof_frames": (2, lost_replies, "8 bytes of the server are missing"),
     "held_bytes": (1000, lambda: holes(30, 100), "1 bytes of the client are missing"),
     "held_segments": (5, lambda: holes(30, 100), "1 bytes of the client are missing"),

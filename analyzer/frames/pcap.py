@@ -1,10 +1,10 @@
-"""Classic pcap files: both byte orders, micro- and nanoseconds, and Kuznetzov's longer record headers."""
+"""Classic pcap files: both byte orders, microseconds and nanoseconds, and Kuznetzov's longer record headers."""
 
 # Theory
 # ------
 # A file is a header of 24 bytes and records: seconds, fraction, captured length, original length (32 bits each), then
-# the frame (https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap). Nothing marks where a record begins, so damage
-# ends the reading. The loop is explained in `readers`.
+# the frame (https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap). Nothing marks the start of a record, so reading
+# ends at damage. The comment in `reader` explains the loop.
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SECOND: Final = 1_000_000_000
 
 
 class _Layout(NamedTuple):
-    """What the magic number tells. ``unit``: nanoseconds of one tick; ``head``: bytes of a record header."""
+    """The meaning of a magic number. ``unit``: nanoseconds in one tick; ``head``: bytes of a record header."""
 
     order: Order
     unit: int
@@ -42,13 +42,13 @@ MAGICS: dict[bytes, _Layout] = {
     for magic, unit, digits, head in (
         (0xA1B2C3D4, 1000, 6, 16),
         (0xA1B23C4D, 1, 9, 16),
-        (0xA1B2CD34, 1000, 6, 24),  # interface, protocol and packet type record_end the usual fields
+        (0xA1B2CD34, 1000, 6, 24),  # interface, protocol and packet type after the usual fields
     )
 }
 
 
 class PcapReader(Reader):
-    """Reads a classic pcap file, whose ``FILE_HEADER`` bytes must be in the window."""
+    """Reads a classic pcap file. The ``FILE_HEADER`` bytes must be in the window."""
 
     format = "pcap"
 
@@ -61,8 +61,10 @@ class PcapReader(Reader):
         self._saw_link_type(self._link_type)
 
     def _count_block(self, frames: int, used: int, places: tuple[int, ...]) -> None:
-        """Take over the counts of one block that held at min_captured one record. ``places``: where the first, the last but
-        one and the last begin, as far as there are so many; -1: there are not."""
+        """Add the counts of one block with at least one record.
+
+        ``places``: where the first, the last but one and the last record start; -1 if the block has fewer records.
+        """
         self.octets += used - (frames - self.frames) * self._layout.head
         self.frames = frames
         time = Struct("<2I" if self._layout.order == "little" else ">2I").unpack_from
@@ -70,7 +72,7 @@ class PcapReader(Reader):
             seconds, fraction = time(self.window.data, place)
             self._saw_time(seconds * _SECOND + fraction * self._layout.unit)
 
-    def run(self, decoder: SegmentDecoder) -> Iterator[None]:  # noqa: C901, PLR0912, PLR0915  see readers
+    def run(self, decoder: SegmentDecoder) -> Iterator[None]:  # noqa: C901, PLR0912, PLR0915  see reader
         order, unit, _, head = self._layout
         link_type = self._link_type
         self.longest = decoder.limits.record_bytes

@@ -1,16 +1,16 @@
-"""pcapng: sections of either byte order, several interfaces, and the three kinds of packet blocks there have been."""
+"""pcapng files: sections of either byte order, several interfaces, and all three kinds of packet blocks."""
 
 # Theory
 # ------
 # A file is a sequence of blocks: type, total length, body, total length again
-# (https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng). A section header sets the byte order and forgets the
-# interfaces of the section before; packets name an interface, which says their link type and the unit of their times.
+# (https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng). A section header sets the byte order and ends the validity
+# of earlier interfaces. A packet names an interface, which gives the link type and the time unit.
 #
-# `_read_packets` takes a run of enhanced packet blocks, in a loop that is explained in `readers`; `_read_other` takes one block
-# of any other kind. Those that say nothing about packets are skipped, without being kept where they are long. The
-# second length of any block but an enhanced one is compared with the first: where they differ, the file is damaged.
+# `_read_packets` reads a run of enhanced packet blocks; the comment in `reader` explains its loop. `_read_other` reads
+# one block of any other kind. Blocks without packets are skipped, and long ones are not kept in memory. The second
+# length of a block is compared with the first, except for enhanced packet blocks. If they differ, the file is damaged.
 #
-# Frame numbers are Wireshark's: besides packets it numbers journal entries, system calls and custom blocks.
+# Frame numbers are those of Wireshark, which numbers packets, journal entries, system calls and custom blocks.
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MAGIC = b"\x0a\x0d\x0d\x0a"
 
 _SECTION: Final = 0x0A0D0D0A  # reads the same in both byte orders
 _INTERFACE: Final = 1
-_PACKET: Final = 2  # superseded by the enhanced one
+_PACKET: Final = 2  # obsolete; replaced by the enhanced packet block
 _SIMPLE: Final = 3
 _ENHANCED: Final = 6
 _NUMBERED: Final = frozenset((9, 0x204, 0xBAD, 0x40000BAD))
@@ -51,7 +51,7 @@ _HEADER = "6I4x"  # of an enhanced packet block: type, total length, interface, 
 
 
 class _Interface:
-    """What an interface description says. ``unit``: nanoseconds of a tick, 0 where that is no whole number."""
+    """An interface description. ``unit``: nanoseconds in a tick, 0 if that is not a whole number."""
 
     __slots__ = ("digits", "link_type", "offset", "plain", "resolution", "snaplen", "unit")
 
@@ -67,7 +67,7 @@ class _Interface:
         self.digits = 6 if (resolution <= 6 if decimal else resolution & 0x7F < 20) else 9
 
     def nanoseconds(self, ticks: int) -> int:
-        """Time of a packet. The resolution is a negative power of two where its bit 7 is set, else of ten."""
+        """Return the time of a packet in ns. If bit 7 of the resolution is set, its base is 2, else 10."""
         if self.unit:
             return ticks * self.unit + self.offset
         if self.resolution & 0x80:
@@ -86,7 +86,7 @@ class PcapngReader(Reader):
         self._interfaces: list[_Interface] = []
         self._plain: dict[tuple[int, Order], HotLoopLayout] = {}
         self._unknown_interfaces = 0
-        self._omitted_interfaces = 0  # interfaces beyond the limit
+        self._omitted_interfaces = 0  # interfaces above the limit
         self._skipping = False
 
     def run(self, decoder: SegmentDecoder) -> Iterator[None]:
@@ -109,14 +109,14 @@ class PcapngReader(Reader):
                 break
             at = 0
         if self._omitted_interfaces:
-            self.problems.append(f"interfaces beyond the limit of a section, not known: {self._omitted_interfaces}")
+            self.problems.append(f"interfaces above the limit of a section, ignored: {self._omitted_interfaces}")
         if self._unknown_interfaces:
             self.problems.append(
-                f"packets of an interface that is not described, not decoded: {self._unknown_interfaces}"
+                f"packets of an interface without a description, not decoded: {self._unknown_interfaces}"
             )
 
     def _read_blocks(self, decoder: SegmentDecoder, at: int) -> tuple[int, int]:
-        """Take the whole blocks in the window: where the next one begins, and its length (0: the file is damaged)."""
+        """Read the whole blocks in the window. Returns where the next one starts and its length (0: damaged file)."""
         size = self.window.size
         while at + _SMALLEST <= size:
             if self._number(at, 4) == _ENHANCED and (stop := self._read_packets(decoder, at)) > at:
@@ -138,7 +138,7 @@ class PcapngReader(Reader):
         self.problems.append(f"the block at byte {self.window.base + at} is damaged: not read from there on")
 
     def _length(self, at: int) -> int:
-        """Total length of the block, 0 where it cannot be. A section header first sets the byte order."""
+        """Return the total length of the block, 0 if it is invalid. A section header first sets the byte order."""
         if self._number(at, 4) == _SECTION:
             magic = self.window.data[at + 8 : at + 12]
             if magic not in _ORDERS:
@@ -152,7 +152,7 @@ class PcapngReader(Reader):
         return length
 
     def _read_other(self, decoder: SegmentDecoder, at: int, length: int) -> bool:
-        """Take one whole block that is not an enhanced packet. False: its contents do not fit into it."""
+        """Read one whole block that is not an enhanced packet. Returns False if it is too short for its fields."""
         kind = self._number(at, 4)
         if kind == _SECTION:
             self._interfaces = []
@@ -162,7 +162,7 @@ class PcapngReader(Reader):
             return self._read_simple(decoder, at, length)
         elif kind == _PACKET:
             return self._read_superseded(decoder, at, length)
-        elif kind == _ENHANCED:  # refused by `_read_packets`
+        elif kind == _ENHANCED:  # rejected by `_read_packets`
             if self._number(at + 8, 4) < len(self._interfaces):
                 return False
             self.frames += 1
@@ -172,7 +172,7 @@ class PcapngReader(Reader):
         return True
 
     def _describe(self, decoder: SegmentDecoder, at: int, length: int) -> bool:
-        """An interface: link type, snap length, options."""
+        """Read an interface description: link type, snap length, options."""
         if length < 20:
             return False
         resolution, offset = 6, 0
@@ -204,7 +204,7 @@ class PcapngReader(Reader):
         return True
 
     def _read_simple(self, decoder: SegmentDecoder, at: int, length: int) -> bool:
-        """A packet of the first interface that has no time: it is given the one of the packet before."""
+        """Read a simple packet of the first interface. It has no time, so it gets that of the packet before."""
         if length < 16:
             return False
         self.frames += 1
@@ -221,7 +221,7 @@ class PcapngReader(Reader):
         return True
 
     def _read_superseded(self, decoder: SegmentDecoder, at: int, length: int) -> bool:
-        """A packet block as the format first had it: 16 bits for the interface, 16 for the count of drops."""
+        """Read an obsolete packet block: 16 bits for the interface, 16 bits for the drop count."""
         captured = self._number(at + 20, 4)
         if length < 32 or captured > length - 32:
             return False
@@ -238,8 +238,8 @@ class PcapngReader(Reader):
             decoder.frame(interface.link_type, self.last_ns or 0, data, self._number(at + 24, 4), self.frames)
         return True
 
-    def _read_packets(self, decoder: SegmentDecoder, at: int) -> int:  # noqa: C901, PLR0912, PLR0915  see readers
-        """Take the run of whole enhanced packet blocks that begins here and is of one interface; where it ends."""
+    def _read_packets(self, decoder: SegmentDecoder, at: int) -> int:  # noqa: C901, PLR0912, PLR0915  see reader
+        """Read a run of whole enhanced packet blocks of one interface that starts at ``at``. Returns where it ends."""
         first, index = at, self._number(at + 8, 4)
         if index >= len(self._interfaces):
             return at
@@ -250,7 +250,7 @@ class PcapngReader(Reader):
         record, segment, segment_6, to_ip = interface.plain[:4]
         ipv4, ipv6, fragmented, tunnel_ports = interface.plain[4:]
         to_tcp, to_tcp_6, to_flow_6, to_next = to_ip + 20, to_ip + 40, to_ip + 8, to_ip + 6
-        min_captured, min_captured_6 = to_tcp - 8, to_tcp_6 - 8  # a TCP header more, the block's 28 bytes less
+        min_captured, min_captured_6 = to_tcp - 8, to_tcp_6 - 8  # one TCP header more, minus 28 bytes of the block
         tunnels, extensions = TUNNEL_PROTOCOLS, EXTENSIONS
         sink, gathered, ignored, frame = decoder.sink, decoder.gathered, decoder.ignored, decoder.frame
 
@@ -323,7 +323,7 @@ class PcapngReader(Reader):
         return at
 
     def _skip_packets(self, at: int, index: int) -> int:
-        """The same where packets are only counted."""
+        """Count a run of packets without decoding them. Returns where the run ends."""
         first, prior, last, number, octets = at, -1, -1, self.frames, 0
         data, size = self.window.data, self.window.size
         header = Struct("<3I8xI" if self._order == "little" else ">3I8xI").unpack_from
@@ -342,8 +342,10 @@ class PcapngReader(Reader):
         return at
 
     def _count_run(self, interface: _Interface, frames: int, octets: int, places: tuple[int, ...]) -> None:
-        """Take over the counts of a run of packets. ``places``: where the first, the last but one and the last begin,
-        as far as there are so many; -1: there are not."""
+        """Add the counts of a run of packets.
+
+        ``places``: where the first, the last but one and the last packet start; -1 if the run has fewer packets.
+        """
         self.frames = frames
         self.octets += octets
         for place in sorted({*places} - {-1}):

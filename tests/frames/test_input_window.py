@@ -115,7 +115,7 @@ def test_zeros_behind_gzip_data_are_padding_and_other_bytes_are_told() -> None:
     assert unpack(packed + bytes(10) + gzip.compress(b"def"), [1]) == (b"abcdef", None)
     data, fault = unpack(packed + b"trailer")
     assert data == b"abc"
-    assert fault == f"what follows the gzip data at byte {len(packed)} is no gzip"
+    assert fault == f"what follows the gzip data at byte {len(packed)} is not gzip"
 
 
 NOISE = b"".join(zlib.crc32(bytes((i & 255, i >> 8))).to_bytes(4, "big") for i in range(20_000))  # hardly packs

@@ -105,11 +105,11 @@ def test_gzip_cut_short_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     ("content", "line"),
     [
         (b"", "the file is empty: {}: capture again: nothing was written to it"),
-        (b"hello, world, this is text", "not a capture: {}: pcap and pcapng can be read, gzip of them as well"),
-        (b"\xd4\xc3\xb2\xa1\2\0", "the file is too short: {}: a pcap file begins with 24 bytes of header"),
+        (b"hello, world, this is text", "not a capture: {}: pcap and pcapng can be read, also compressed with gzip"),
+        (b"\xd4\xc3\xb2\xa1\2\0", "the file is too short: {}: a pcap file starts with a header of 24 bytes"),
         (b"\x28\xb5\x2f\xfd" + bytes(99), "the file is compressed with zstd: {}: unpack it first: zstd -d"),
         (b"snoop\0\0\0" + bytes(99), "the file is a snoop capture: {}: convert it with editcap -F pcapng"),
-        (gzip.compress(b"text"), "not a capture: {}: pcap and pcapng can be read, gzip of them as well"),
+        (gzip.compress(b"text"), "not a capture: {}: pcap and pcapng can be read, also compressed with gzip"),
         (gzip.compress(gzip.compress(pcap([]))), "the file is compressed twice: {}: unpack it first: gunzip"),
         (b"\x1f\x8b" + bytes(50), "the gzip data is damaged near byte 0: {}: fetch the file again: no capture can be "
          "unpacked from it"),
@@ -135,7 +135,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     path = tmp_path / "a.pcap"
     path.write_bytes(one(0))
     path.chmod(0)
-    assert refusal(path) == f"permission denied: {path}: make the file readable for you"
+    assert refusal(path) == f"permission denied: {path}: get read permission for the file"
 
 
 def test_the_other_inputs_are_still_read(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_a_datagram_that_does_not_become_whole_is_given_up_and_told() -> None:
     decoder.frame(1, 0, first, len(first), 1)
     decoder.frame(1, (DEFAULT_LIMITS.fragment_seconds + 1) * SECOND, last, len(last), 2)
     assert seen == []
-    assert decoder.problems() == ["2 fragmented datagrams never became whole"]
+    assert decoder.problems() == ["2 fragmented datagrams were never complete"]
     decoder.tally = DecodeTally()  # of the next capture
     assert decoder.problems() == []
 

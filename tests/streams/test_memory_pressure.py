@@ -82,7 +82,7 @@ def test_what_is_held_does_not_grow_with_the_connections(kind: str) -> None:
     # The first bytes of a connection are counted by their usual size.
     assert LIMIT // 2 < most < (LIMIT * 2 if "first" in kind else LIMIT * 5 // 4)
     told = [note for one in tracker.done for note in one.notes] + tracker.problems()
-    assert any(f"all connections together held back more than {LIMIT} bytes" in one for one in told)
+    assert any(f"all connections together held more than {LIMIT} bytes" in one for one in told)
 
 
 def test_without_the_limit_it_does() -> None:

@@ -436,7 +436,7 @@ def test_the_same_ports_begin_a_new_connection() -> None:
     net.first = {"C": 77_000, "S": 99_000}
     net.handshake().client(0, b"EHLO x\r\n")
     first, second = net.flows
-    assert first.finished == ["the same addresses and ports began a new connection"]
+    assert first.finished == ["a new connection started with the same addresses and ports"]
     assert second.bytes["C"] == b"EHLO x\r\n"
     assert second.flow.handshake
 
@@ -787,7 +787,7 @@ def test_an_idle_connection_is_closed() -> None:
     net.handshake().client(0, b"y")
     net.reassembler.sweep()
     first, second = net.flows
-    assert first.finished == ["followed no further: idle for more than 600 s"]
+    assert first.finished == ["no longer followed: idle for more than 600 s"]
     assert second.finished == []
 
 

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["FLOW_COST", "GROWTH_PER_FLOW", "heaviest", "relieve", "weight"]
 
 FLOW_COST = 8192  # bytes counted for a new connection: its first bytes, and the last ones, kept to compare with copies
-GROWTH_PER_FLOW = (
-    4096  # bytes to grow per open connection before the next weighing, so that it does not happen too often
-)
+GROWTH_PER_FLOW = 4096  # bytes to grow per open connection before the next weighing, so that it is rare enough
 
 
 def weight(flow: Flow) -> int:

@@ -179,12 +179,10 @@ class Stream:
         self.held: list[HeldSegment] = []
         self.runs: list[HeldRun] | None = None  # the same bytes, joined
         self.held_bytes = 0
-        self.ahead: list[tuple[int, bytes]] | None = (
-            None  # the first few segments after the current gap, in order of arrival
-        )
-        self.overlap: tuple[int, list[tuple[int, bytes]]] | None = (
-            None  # the first offset where they differed, and those segments
-        )
+        # The first few segments after the current gap, in order of arrival.
+        self.ahead: list[tuple[int, bytes]] | None = None
+        # The first offset where they differed, and those segments.
+        self.overlap: tuple[int, list[tuple[int, bytes]]] | None = None
         self.queue: deque[QueuedEvent] | None = None
 
     def begin(self, seq: int) -> None:

@@ -42,7 +42,7 @@ def test_repeated_fields_are_named_with_the_place_of_the_second() -> None:
     [
         (b"Hello Bob", "the line has no field name"),
         (b"From a@b.example Mon Nov  2 10:00:00 2026", "the line has no field name"),
-        (b"X-A : 1", "white space stands before the colon"),
+        (b"X-A : 1", "there is white space before the colon"),
         (b": no name", "the line has no field name"),
     ],
 )
@@ -89,15 +89,15 @@ def test_dates_that_are_dates(value: bytes) -> None:
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        (b"2026-11-02 10:00", "no date and time"),
-        (b"", "no date and time"),
-        (b"Mon, 2 Nov 2026 10:00:00", "no date and time"),
+        (b"2026-11-02 10:00", "not a date and time"),
+        (b"", "not a date and time"),
+        (b"Mon, 2 Nov 2026 10:00:00", "not a date and time"),
         (b"Tue, 2 Nov 2026 10:00:00 +0000", "a Mon, not a Tue"),
-        (b"30 Feb 2026 10:00:00 +0000", "no such day"),
-        (b"29 Feb 2027 10:00:00 +0000", "no such day"),
-        (b"2 Nov 2026 24:00:00 +0000", "no such time"),
-        (b"2 Nov 2026 10:00:00 +0090", "no such time"),
-        (b"Montag, 2 Nov 2026 10:00:00 +0000", "no date and time"),
+        (b"30 Feb 2026 10:00:00 +0000", "day does not exist"),
+        (b"29 Feb 2027 10:00:00 +0000", "day does not exist"),
+        (b"2 Nov 2026 24:00:00 +0000", "time does not exist"),
+        (b"2 Nov 2026 10:00:00 +0090", "time does not exist"),
+        (b"Montag, 2 Nov 2026 10:00:00 +0000", "not a date and time"),
     ],
 )
 def test_dates_that_are_none(value: bytes, why: str) -> None:

@@ -296,7 +296,7 @@ class Reassembler:
             stream = self._syn(stream, key, seq, ack, flags, frame, time_ns)
             seq = (seq + 1) & M32
             if stream is None and key in self._streams:
-                return  # whose connection goes on, for now
+                return  # the open connection continues for now
         elif stream is not None and seq != stream.next and self._handshakes.follows(key, seq):
             self._replace(stream, key, time_ns)
             stream = None

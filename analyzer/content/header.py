@@ -192,7 +192,7 @@ def date_fault(value: bytes) -> str | None:
     if len(found["year"]) < 4:
         year += 2000 if len(found["year"]) == 2 and year < 50 else 1900
     if year > date.max.year:
-        return None  # grammatical, and beyond all calendars
+        return None  # valid grammar, but after the last year of `date`
     try:
         day = date(year, _MONTHS.index(found["month"].lower()) + 1, int(found["day"]))
     except ValueError:

@@ -179,7 +179,7 @@ class MimeBody:
             wrong = _BAD_ESCAPE.search(data, start, stop)
             if wrong is not None:
                 self._set_fault(
-                    'quoted-printable text holds "=" without two hexadecimal digits',
+                    'quoted-printable text contains "=" without two hexadecimal digits',
                     self._place(self._base + wrong.start()),
                 )
         return start
@@ -192,14 +192,14 @@ class MimeBody:
                 stuffed = wrong[0] == b"." and text[at - 1 : at] in (b"", b"\n")
                 if not stuffed:
                     self._set_fault(
-                        "base64 text holds a character outside its alphabet", self._place(self._base + start + at)
+                        "base64 text contains a character outside its alphabet", self._place(self._base + start + at)
                     )
                     return
         if odd or self._padded:
             inside = _AFTER_PADDING.search(b"=" + text if self._padded else text)
             if inside is not None:
                 self._set_fault(
-                    "base64 text goes on after its padding", self._place(self._base + start + inside.start())
+                    "base64 text continues after its padding", self._place(self._base + start + inside.start())
                 )
                 return
             self._padded = self._padded or b"=" in odd

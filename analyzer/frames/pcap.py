@@ -58,7 +58,7 @@ class PcapReader(Reader):
         self.digits = self._layout.digits
         # The upper half holds the length of the frame check sequence and reserved bits.
         self._link_type = int.from_bytes(window.data[20:24], self._layout.order) & 0xFFFF
-        self._saw_link_type(self._link_type)
+        self._note_link_type(self._link_type)
 
     def _count_block(self, frames: int, used: int, places: tuple[int, ...]) -> None:
         """Add the counts of one block with at least one record.
@@ -70,7 +70,7 @@ class PcapReader(Reader):
         time = Struct("<2I" if self._layout.order == "little" else ">2I").unpack_from
         for place in sorted({*places} - {-1}):
             seconds, fraction = time(self.window.data, place)
-            self._saw_time(seconds * _SECOND + fraction * self._layout.unit)
+            self._note_time(seconds * _SECOND + fraction * self._layout.unit)
 
     def run(self, decoder: SegmentDecoder) -> Iterator[None]:  # noqa: C901, PLR0912, PLR0915  see reader
         order, unit, _, head = self._layout

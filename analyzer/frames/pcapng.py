@@ -197,7 +197,7 @@ class PcapngReader(Reader):
             self._omitted_interfaces += 1
             return True
         self._interfaces.append(interface)
-        self._saw_link_type(link_type)
+        self._note_link_type(link_type)
         if interface.digits > self.digits:
             self.digits = interface.digits
             self.on_digits(self.digits)
@@ -231,7 +231,7 @@ class PcapngReader(Reader):
             self._unknown_interfaces += 1
             return True
         interface = self._interfaces[index]
-        self._saw_time(interface.nanoseconds(self._number(at + 12, 4) << 32 | self._number(at + 16, 4)))
+        self._note_time(interface.nanoseconds(self._number(at + 12, 4) << 32 | self._number(at + 16, 4)))
         data = self.window.data[at + 28 : at + 28 + captured]
         self.octets += captured
         if not self._skipping:
@@ -350,4 +350,4 @@ class PcapngReader(Reader):
         self.octets += octets
         for place in sorted({*places} - {-1}):
             ticks = self._number(place + 12, 4) << 32 | self._number(place + 16, 4)
-            self._saw_time(interface.nanoseconds(ticks))
+            self._note_time(interface.nanoseconds(ticks))

@@ -122,13 +122,13 @@ class Reader:
         self._reached = self.window.base + self.window.size
         return skips
 
-    def _saw_time(self, time_ns: int) -> None:
+    def _note_time(self, time_ns: int) -> None:
         """Note the time of a frame. Called for the first, the last but one and the last frame of each block."""
         if self.first_ns is None:
             self.first_ns = time_ns
         self.prior_ns, self.last_ns = self.last_ns, time_ns
 
-    def _saw_link_type(self, link_type: int) -> None:
+    def _note_link_type(self, link_type: int) -> None:
         if len(self.link_types) < MAX_LINK_TYPES and link_type not in self.link_types:
             self.link_types.append(link_type)
 

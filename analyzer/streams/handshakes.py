@@ -64,7 +64,7 @@ class Handshakes(dict[bytes, Handshake]):
         mine = self.get(key)
         return mine is not None and (seq - mine.isn) & M32 == 1
 
-    def carried(self, key: bytes, seq: int, ack: int) -> bool:
+    def carried_data(self, key: bytes, seq: int, ack: int) -> bool:
         """Return whether a segment without data shows that its connection carried data that was not captured."""
         mine = self.get(key)
         if mine is None:

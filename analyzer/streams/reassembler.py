@@ -301,7 +301,7 @@ class Reassembler:
             self._replace(stream, key, time_ns)
             stream = None
         if stream is None:
-            if not (payload or missing) and (flags & SYN or not self._handshakes.carried(key, seq, ack)):
+            if not (payload or missing) and (flags & SYN or not self._handshakes.carried_data(key, seq, ack)):
                 return
             if key in self._closed:
                 return

@@ -81,10 +81,10 @@ class Portion(Protocol):
 
 
 class Share(Struct, frozen=True):
-    """Share number ``mine`` (from 0) of ``of`` shares."""
+    """Share ``number`` (from 0) of ``count`` shares."""
 
-    mine: int
-    of: int
+    number: int
+    count: int
 
     @property
     def skip_to(self) -> int:
@@ -96,7 +96,7 @@ class Share(Struct, frozen=True):
         half = (len(key) - 4) // 2
         hosts = int.from_bytes(key[:half], "big") ^ int.from_bytes(key[half:-4], "big")
         ports = int.from_bytes(key[-4:-2], "big") ^ int.from_bytes(key[-2:], "big")
-        return ((hosts ^ ports) * 0x9E3779B1 >> 16 & 0xFFFF) % self.of == self.mine
+        return ((hosts ^ ports) * 0x9E3779B1 >> 16 & 0xFFFF) % self.count == self.number
 
     def restrict(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
         """See ``Portion``."""

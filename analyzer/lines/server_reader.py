@@ -88,7 +88,7 @@ class ServerReader:
         return self._size + self._partial + PIECE * (len(self._lines) + len(self._parts))
 
     @property
-    def hanging(self) -> tuple[bytes, int, int, int] | None:
+    def incomplete_reply(self) -> tuple[bytes, int, int, int] | None:
         """A reply with at least one line but without its last line: its bytes, offset, frame and time."""
         return (b"".join(self._lines), self._offset, self._frame, self._time_ns) if self._lines else None
 
@@ -126,7 +126,7 @@ class ServerReader:
         if start < len(data):
             self._keep_partial(data[start:] if start else data, offset + start, frame, time_ns)
 
-    def ends(self, data: bytes) -> int:
+    def count_ends(self, data: bytes) -> int:
         """Return how many replies would end in ``data`` if it came next."""
         lines = (b"".join(self._parts) + data).split(b"\n")[:-1]
         return sum(begins_reply(line + b"\n") and line[3:4] != b"-" for line in lines)

@@ -109,7 +109,7 @@ def test_a_reply_stops_short_only_at_the_end_of_a_line() -> None:
 
 def test_how_many_replies_would_end() -> None:
     reader = Told().feed(b"250-mx\r\n25").reader
-    assert [reader.ends(data) for data in (b"0 ok", b"0 ok\r\n", b"0-a\r\n250 b\r\n250 c\r\n")] == [0, 1, 2]
+    assert [reader.count_ends(data) for data in (b"0 ok", b"0 ok\r\n", b"0-a\r\n250 b\r\n250 c\r\n")] == [0, 1, 2]
 
 
 def test_behind_a_gap_the_next_whole_line_counts() -> None:

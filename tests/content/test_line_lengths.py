@@ -30,7 +30,7 @@ def test_a_line_of_a_thousand_octets_is_not_too_long() -> None:
     assert measured(b"x" * (MAX_TEXT_LINE - 2) + b"\r\n", []).first is None
 
 
-def test_one_octet_more_is() -> None:
+def test_a_line_of_one_octet_more_is_too_long() -> None:
     meter = measured(b"a\r\n" + b"x" * (MAX_TEXT_LINE - 1) + b"\r\nb\r\n", [])
     assert meter.first is not None
     assert (meter.first.offset, meter.first.count, meter.longest) == (103, 1, MAX_TEXT_LINE + 1)
@@ -42,7 +42,7 @@ def test_the_stuffed_dot_does_not_count() -> None:
     assert measured(line, [], stuffed=False).first is not None
 
 
-def test_the_frame_is_that_of_the_beginning_of_the_line() -> None:
+def test_the_frame_is_that_of_the_start_of_the_line() -> None:
     meter = measured(b"a\r\n" + b"x" * 3000 + b"\r\n", [500, 1000, 2000])
     assert meter.first is not None
     assert (meter.first.offset, meter.first.frame, meter.longest) == (103, 1, 3002)

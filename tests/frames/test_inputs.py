@@ -48,9 +48,7 @@ def one(seconds: int, text: bytes = b"") -> bytes:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("make", [pcap, pcapng])
-def test_what_somebody_else_reads_is_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Any, order: str
-) -> None:
+def test_skipped_blocks_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Any, order: str) -> None:
     monkeypatch.setattr(capture_module, "BLOCK", 300)
     data = make(RECORDS * 6, order=order)
     if make is pcapng:  # packets of all kinds, and another section
@@ -91,7 +89,7 @@ def test_gzip_of_either_format_in_one_member_or_two(tmp_path: Path, make) -> Non
         assert result.capture.problems == []
 
 
-def test_gzip_cut_short_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_truncated_gzip_is_read_up_to_its_end(tmp_path: Path) -> None:
     frames = [Record(os.urandom(200)) for _ in range(500)]
     packed = gzip.compress(pcap(frames))
     path = tmp_path / "a.pcap.gz"
@@ -115,13 +113,13 @@ def test_gzip_cut_short_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
          "unpacked from it"),
     ],
 )  # fmt: skip
-def test_what_is_no_capture_is_told_in_one_line(tmp_path: Path, content: bytes, line: str) -> None:
+def test_an_input_that_is_not_a_capture_is_reported_in_one_line(tmp_path: Path, content: bytes, line: str) -> None:
     path = tmp_path / "a.pcap"
     path.write_bytes(content)
     assert refusal(path) == line.format(path)
 
 
-def test_what_cannot_be_opened_is_told_in_one_line(tmp_path: Path) -> None:
+def test_an_input_that_cannot_be_opened_is_reported_in_one_line(tmp_path: Path) -> None:
     assert refusal(tmp_path / "none.pcap") == f"no such file: {tmp_path}/none.pcap: check the path"
     assert refusal("a\0b").startswith("cannot be opened: a\\x00b: ")
     assert refusal(tmp_path / "x\x1b[2J").startswith(f"no such file: {tmp_path}/x\\x1b[2J: ")
@@ -131,7 +129,7 @@ def test_what_cannot_be_opened_is_told_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+def test_a_file_without_read_permission(tmp_path: Path) -> None:
     path = tmp_path / "a.pcap"
     path.write_bytes(one(0))
     path.chmod(0)
@@ -173,14 +171,14 @@ def test_a_folder_is_read_in_the_order_of_its_times(tmp_path: Path) -> None:
     assert read(tmp_path).payloads == [b"zeroth", b"first", b"second", b"third"]
 
 
-def test_captures_of_one_time_are_read_by_age_then_by_name(tmp_path: Path) -> None:
+def test_captures_with_the_same_time_are_read_by_age_then_by_name(tmp_path: Path) -> None:
     for name, changed in (("a", 200), ("b", 100), ("c", 200)):
         (tmp_path / f"{name}.pcap").write_bytes(one(0, name.encode()))
         os.utime(tmp_path / f"{name}.pcap", (changed, changed))
     assert read(tmp_path).payloads == [b"b", b"a", b"c"]
 
 
-def test_a_file_in_a_folder_that_should_be_a_capture_is_told(tmp_path: Path) -> None:
+def test_a_file_named_like_a_capture_in_a_folder_is_reported_if_it_is_not_one(tmp_path: Path) -> None:
     (tmp_path / "a.pcap").write_bytes(b"")
     (tmp_path / "trace.pcap3").write_bytes(b"garbage")
     (tmp_path / "b.pcapng").write_bytes(pcapng(RECORDS))
@@ -197,7 +195,7 @@ def test_names_with_odd_bytes_are_read_and_shown_escaped(tmp_path: Path) -> None
     assert result.capture.frames == 1
 
 
-def test_progress_tells_bytes_and_size(tmp_path: Path) -> None:
+def test_progress_gives_bytes_and_size(tmp_path: Path) -> None:
     data = pcap([Record(bytes(1000))] * 3000)
     for name, content in (("a.pcap", data), ("a.pcap.gz", gzip.compress(data))):
         (tmp_path / name).write_bytes(content)
@@ -210,7 +208,7 @@ def test_progress_tells_bytes_and_size(tmp_path: Path) -> None:
         assert told[-1] == (len(content), len(content))
 
 
-def test_a_reading_that_is_broken_off_leaves_what_is_known(tmp_path: Path) -> None:
+def test_reading_that_is_stopped_leaves_the_results_so_far(tmp_path: Path) -> None:
     (tmp_path / "a.pcap").write_bytes(pcap([Record(bytes(1000))] * 3000))
     (source,) = open_inputs([tmp_path / "a.pcap"])
     steps = read_capture(source, collector()[1])
@@ -286,7 +284,7 @@ def test_standard_input_may_be_a_pipe_or_a_file(tmp_path: Path, make) -> None:  
         assert from_stdin(stdin=file) == expected
 
 
-def test_empty_standard_input_is_told() -> None:
+def test_empty_standard_input_is_reported() -> None:
     assert from_stdin(input=b"").startswith("the file is empty: -: ")
 
 

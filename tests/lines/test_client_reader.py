@@ -108,20 +108,20 @@ def test_only_crlf_ends_a_line() -> None:
     assert Told().feed(b"NOOP\nNOOP\rNOOP\r\n").commands == [b"NOOP\nNOOP\rNOOP"]
 
 
-def test_what_has_not_ended_is_no_line_yet() -> None:
+def test_an_unfinished_line_is_not_reported() -> None:
     told = Told().feed(b"QU", b"IT\r")
     assert told.commands == []
     assert told.reader.partial == b"QUIT\r"
 
 
-def test_a_line_is_kept_up_to_a_limit_and_measured_beyond_it() -> None:
+def test_a_line_is_kept_up_to_a_limit_and_its_full_length_is_counted() -> None:
     told = Told(Limits(line_bytes=10)).feed(b"NOOP " + 20 * b"x", 100 * b"y", b"\r\nQUIT\r\n")
     assert told.commands == [b"NOOP xxxxx", b"QUIT"]
     assert told.lengths == [127, 6]
     assert told.events[1][3] == 127
 
 
-def test_bytes_behind_a_gap_begin_a_line_of_their_own() -> None:
+def test_bytes_after_a_gap_start_a_new_line() -> None:
     told = Told().feed(b"MAIL FR")
     told.reader.gap(10)
     assert told.feed(b"QUIT\r\n").commands == [b"QUIT"]
@@ -139,7 +139,7 @@ def test_a_line_is_cut_at_a_bare_newline_on_demand(end: bytes) -> None:
     assert told.reader.partial == b""
 
 
-def test_only_the_first_bare_newline_is_cut_and_the_rest_goes_on() -> None:
+def test_a_line_is_cut_only_at_its_first_bare_newline() -> None:
     told = Told().feed(b"NOOP\nRSET\nQU")
     assert told.reader.cut_bare()
     assert told.commands == [b"NOOP"]
@@ -161,12 +161,12 @@ def test_without_a_bare_newline_nothing_is_cut(text: bytes) -> None:
 # -- mail data and chunks ----------------------------------------------------------------------------------------------
 
 
-def test_mail_data_ends_and_commands_go_on() -> None:
+def test_commands_continue_after_the_mail_data() -> None:
     told = Told(modes={b"DATA": Mode.CONTENT}).feed(b"DATA\r\na: b\r\n\r\nQUIT\r\n.\r\nRSET\r\n")
     assert told.events == [("command", b"DATA", b"\r\n", 0), ("content", 14), ("command", b"RSET", b"\r\n", 23)]
 
 
-def test_a_chunk_is_as_long_as_was_said_whatever_is_in_it() -> None:
+def test_a_chunk_has_its_declared_length_with_any_content() -> None:
     told = Told(modes={b"BDAT 8": Mode.CHUNK}).feed(b"BDAT 8\r\nQUIT\r", b"\n.\r", b"RSET\r\n")
     assert told.events == [("command", b"BDAT 8", b"\r\n", 0), ("chunk",), ("command", b"RSET", b"\r\n", 16)]
 
@@ -180,7 +180,7 @@ def test_a_gap_in_a_chunk_counts_towards_it(lost: int, left: int) -> None:
     assert told.reader.mode is (Mode.CHUNK if left else Mode.COMMAND)
 
 
-def test_lines_of_an_auth_exchange_are_told_apart() -> None:
+def test_lines_of_an_auth_exchange_are_distinguished() -> None:
     told = Told(modes={b"AUTH LOGIN": Mode.ANSWER}).feed(b"AUTH LOGIN\r\nZm9v\r\n")
     assert told.events[-1] == ("answer", b"Zm9v", b"\r\n", 12)
 
@@ -188,7 +188,7 @@ def test_lines_of_an_auth_exchange_are_told_apart() -> None:
 # -- held back ---------------------------------------------------------------------------------------------------------
 
 
-def test_bytes_behind_data_are_held_until_it_is_known_what_they_are() -> None:
+def test_bytes_after_data_are_held_until_their_meaning_is_known() -> None:
     told = Told(modes={b"DATA": Mode.HOLD}).feed(b"DATA\r\nQUIT\r\n", b"RSET\r\n", seen=40)
     assert told.commands == [b"DATA"]
     assert told.reader.held == b"QUIT\r\n"
@@ -198,7 +198,7 @@ def test_bytes_behind_data_are_held_until_it_is_known_what_they_are() -> None:
     assert told.reader.held == b""
 
 
-def test_what_is_released_may_have_to_be_held_again() -> None:
+def test_released_bytes_may_have_to_be_held_again() -> None:
     told = Told(modes={b"DATA": Mode.HOLD}).feed(b"DATA\r\n", b"RSET\r\nDATA\r\nNOOP\r\n", b"QUIT\r\n")
     told.reader.release(Mode.COMMAND)
     assert told.commands == [b"DATA", b"RSET", b"DATA"]
@@ -207,14 +207,14 @@ def test_what_is_released_may_have_to_be_held_again() -> None:
     assert told.commands == [b"DATA", b"RSET", b"DATA", b"NOOP", b"QUIT"]
 
 
-def test_what_is_held_can_be_thrown_away() -> None:
+def test_held_bytes_can_be_discarded() -> None:
     told = Told(modes={b"STARTTLS": Mode.HOLD}).feed(b"STARTTLS\r\nNOOP\r\n")
     assert told.reader.discard_held() == 6
     told.reader.release(Mode.COMMAND)
     assert told.commands == [b"STARTTLS"]
 
 
-def test_no_more_is_held_than_the_limit() -> None:
+def test_held_bytes_are_limited() -> None:
     told = Told(Limits(undecided_bytes=10), {b"DATA": Mode.HOLD}).feed(b"DATA\r\n", b"NOOP\r\n", b"NOOP\r\n")
     assert told.events == [
         ("command", b"DATA", b"\r\n", 0),
@@ -234,17 +234,17 @@ def test_a_tls_record_where_a_line_should_begin_makes_the_rest_opaque(pieces: Se
     assert told.reader.mode is Mode.OPAQUE
 
 
-def test_a_control_character_alone_is_no_tls() -> None:
+def test_a_control_character_alone_is_not_tls() -> None:
     assert Told().feed(b"\x16", b"NOOP\r\n").commands == [b"\x16NOOP"]
 
 
 @pytest.mark.parametrize("first", [0x14, 0x15, 0x16, 0x17, 0x80])
-def test_where_tls_is_due_its_first_byte_is_enough(first: int) -> None:
+def test_if_tls_is_expected_its_first_byte_is_enough(first: int) -> None:
     told = Told(modes={b"STARTTLS": Mode.TLS_EXPECTED}).feed(b"STARTTLS\r\n", bytes((first,)))
     assert told.events[-1] == ("tls", "client", 10)
 
 
-def test_where_tls_is_due_commands_may_come_instead() -> None:
+def test_if_tls_is_expected_commands_may_come_instead() -> None:
     told = Told(modes={b"STARTTLS": Mode.TLS_EXPECTED}).feed(b"STARTTLS\r\n", b"EHLO x\r\n")
     assert told.events[1:] == [("no tls", b"EHLO x\r\n", 10), ("command", b"EHLO x", b"\r\n", 10)]
 

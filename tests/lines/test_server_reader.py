@@ -81,12 +81,12 @@ def test_a_bare_lf_ends_a_line_of_the_server_too() -> None:
     assert [event[1] for event in Told().feed(b"250 a\n221 b\n").events] == [250, 221]
 
 
-def test_a_line_that_is_no_reply_is_told_as_such() -> None:
+def test_a_line_that_is_not_a_reply_is_reported_as_malformed() -> None:
     told = Told().feed(b"what?\r\n250 ok\r\n")
     assert told.events == [("malformed", b"what?\r\n", 0), ("reply", 250, ["ok"], 7, 15)]
 
 
-def test_a_reply_that_hangs_can_be_ended() -> None:
+def test_an_incomplete_reply_can_be_ended() -> None:
     told = Told().feed(b"250-a\r\n250-b\r\n")
     assert told.events == []
     assert told.reader.unfinished
@@ -95,7 +95,7 @@ def test_a_reply_that_hangs_can_be_ended() -> None:
     assert not told.reader.unfinished
 
 
-def test_what_is_no_reply_cannot_be_ended() -> None:
+def test_a_line_that_is_not_a_reply_cannot_be_ended() -> None:
     told = Told().feed(b"wh")
     assert not told.reader.unfinished
     assert not told.reader.end_unfinished()
@@ -112,7 +112,7 @@ def test_how_many_replies_would_end() -> None:
     assert [reader.count_ends(data) for data in (b"0 ok", b"0 ok\r\n", b"0-a\r\n250 b\r\n250 c\r\n")] == [0, 1, 2]
 
 
-def test_behind_a_gap_the_next_whole_line_counts() -> None:
+def test_after_a_gap_the_next_whole_line_counts() -> None:
     told = Told().feed(b"250-mx\r\n250-SI")
     told.reader.gap()
     told.feed(b"NING\r\n250 HELP\r\n", b"221 bye\r\n")
@@ -129,7 +129,7 @@ def test_a_tls_record_in_the_same_segment_as_the_reply() -> None:
     assert Told().feed(b"220 go\r\n\x16\x03\x03abc").events[-1] == ("tls", "server", 8)
 
 
-def test_where_tls_is_expected_one_byte_of_it_is_enough() -> None:
+def test_if_tls_is_expected_one_byte_is_enough() -> None:
     told = Told().feed(b"220 go\r\n")
     told.reader.expect_tls = True
     assert told.feed(b"\x16", b"\x03\x03").events[-1] == ("tls", "server", 8)
@@ -143,7 +143,7 @@ def test_a_reply_without_end_is_bounded() -> None:
     assert {event[1] for event in told.events} == {250}
 
 
-def test_lines_without_a_code_are_left_out_behind_a_reply_that_was_too_long() -> None:
+def test_lines_without_a_code_are_ignored_after_a_reply_that_was_too_long() -> None:
     told = Told(Limits(reply_bytes=1000)).feed(
         b"250-x\r\n", *(100 * [b"no code at all\r\n"]), b"250 y\r\n", b"what?\r\n"
     )

@@ -97,7 +97,7 @@ def test_an_ignored_flow_shows_only_a_new_connection(shown: Any, packet: Any) ->
     assert shown(packet, frozenset({(2222, 80)})) == wanted
 
 
-def test_what_a_sink_raises_is_not_swallowed() -> None:
+def test_an_exception_of_the_sink_is_not_swallowed() -> None:
     def sink(*segment: object) -> None:
         raise LookupError("a fault of the consumer")
 

@@ -18,7 +18,7 @@ Lane = Literal["raw", "scapy"]
 
 
 @pytest.mark.parametrize("packet", [ipv4(SEGMENT), ipv6(SEGMENT)])
-def test_ethernet_padding_is_no_payload(packet: bytes, lane: Lane) -> None:
+def test_ethernet_padding_is_not_payload(packet: bytes, lane: Lane) -> None:
     seen = segment_of(1, ethernet(packet) + b"\r\nRSET\r\n", lane=lane)
     assert (seen.payload, seen.missing) == (PAYLOAD, 0)
 
@@ -29,7 +29,7 @@ def test_a_bare_ack_that_is_padded_to_60_bytes_has_no_payload(lane: Lane) -> Non
 
 
 @pytest.mark.parametrize("packet", [ipv4(SEGMENT), ipv6(SEGMENT), ipv4(tcp(1, 25, PAYLOAD, options=OPTIONS))])
-def test_what_the_snap_length_cut_is_missing_not_gone(packet: bytes, lane: Lane) -> None:
+def test_bytes_cut_by_the_snap_length_count_as_missing(packet: bytes, lane: Lane) -> None:
     frame = ethernet(packet)
     for cut in range(len(PAYLOAD) + 1):
         seen = segment_of(1, frame[: len(frame) - cut], original=len(frame), lane=lane)
@@ -43,7 +43,7 @@ def test_a_cut_in_the_tcp_options_leaves_the_whole_payload_missing(lane: Lane) -
         assert (seen.payload, seen.missing) == (b"", len(PAYLOAD))
 
 
-def test_the_ip_length_counts_where_the_record_says_that_nothing_was_cut(lane: Lane) -> None:
+def test_the_ip_length_counts_even_if_the_record_is_not_cut(lane: Lane) -> None:
     frame = ethernet(ipv4(SEGMENT))[:-5]
     seen = segment_of(1, frame, original=len(frame), lane=lane)
     assert (seen.payload, seen.missing) == (PAYLOAD[:-5], 5)
@@ -56,7 +56,7 @@ def test_a_length_of_zero_from_send_offload_means_the_whole_frame(packet: bytes,
     assert (cut.payload, cut.missing) == (PAYLOAD[:-5], 5)
 
 
-def test_a_jumbogram_that_send_offload_made(lane: Lane) -> None:
+def test_a_jumbogram_from_send_offload(lane: Lane) -> None:
     jumbo = (0, b"\0\xc2\4" + (len(SEGMENT) + 8).to_bytes(4, "big"))
     assert segment_of(1, ethernet(ipv6(SEGMENT, length=0, extensions=[jumbo])), lane=lane).payload == PAYLOAD
 
@@ -66,7 +66,7 @@ def test_a_segment_of_more_than_64_kilobytes(lane: Lane) -> None:
     assert segment_of(1, ethernet(ipv4(tcp(1, 25, big), total=0)), lane=lane).payload == big
 
 
-def test_checksums_are_not_looked_at(lane: Lane) -> None:
+def test_checksums_are_not_checked(lane: Lane) -> None:
     wrong = bytearray(ethernet(ipv4(SEGMENT)))
     wrong[24:26] = wrong[50:52] = b"\x55\x55"
     assert segment_of(1, bytes(wrong), lane=lane).payload == PAYLOAD
@@ -98,7 +98,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken_headers_are_counted_and_give_nothing(name: str, lane: Lane) -> None:
+def test_broken_headers_are_counted_and_give_no_segment(name: str, lane: Lane) -> None:
     seen, decoder = collector(lane)
     frame = BROKEN[name]
     decoder.frame(1, 0, ethernet(ipv4(udp(1, 2, b""), protocol=17)), 60, 11)

@@ -145,7 +145,7 @@ def test_link_layers_and_options(name: str, lane: Literal["raw", "scapy"]) -> No
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_they_need_no_scapy(name: str) -> None:
+def test_link_layers_and_options_need_no_scapy(name: str) -> None:
     link_type, frame, _ = PLAIN[name]
     _, decoder = collector()
     decoder.frame(link_type, 0, frame, len(frame), 1)
@@ -160,14 +160,14 @@ def test_packets_in_packets(name: str, padding: bytes, lane: Literal["raw", "sca
 
 
 @pytest.mark.parametrize("name", NESTED)
-def test_they_need_no_scapy_either(name: str) -> None:
+def test_packets_in_packets_need_no_scapy(name: str) -> None:
     _, decoder = collector()
     decoder.frame(1, 0, NESTED[name], len(NESTED[name]), 1)
     assert (decoder.tally.raw, decoder.tally.scapy) == (1, 0)
 
 
 @pytest.mark.parametrize(("depth", "found"), [(MAX_DEPTH, 1), (MAX_DEPTH + 1, 0)])
-def test_packets_in_packets_have_a_bottom(depth: int, found: int) -> None:
+def test_the_depth_of_packets_in_packets_is_limited(depth: int, found: int) -> None:
     packet = FOUR
     for _ in range(depth):
         packet = ipv4(packet, *OUTER, protocol=4)
@@ -179,7 +179,9 @@ def test_packets_in_packets_have_a_bottom(depth: int, found: int) -> None:
 @pytest.mark.parametrize("lane", LANES)
 @pytest.mark.parametrize("name", ["GRE with key and sequence number", "VXLAN", "MPLS, two labels"])
 @pytest.mark.parametrize(("depth", "found"), [(MAX_SCAPY_DEPTH, 1), (MAX_SCAPY_DEPTH + 1, 0)])
-def test_tunnels_of_other_kinds_have_one_too(name: str, depth: int, found: int, lane: Literal["raw", "scapy"]) -> None:
+def test_the_depth_of_other_tunnels_is_limited(
+    name: str, depth: int, found: int, lane: Literal["raw", "scapy"]
+) -> None:
     is_mpls = name.startswith("MPLS")
     packet = TUNNELS[name][14 if is_mpls else 34 :]
     for number in range(depth):
@@ -205,14 +207,14 @@ def test_ppp_links_go_through_scapy() -> None:
 
 @pytest.mark.parametrize("lane", LANES)
 @pytest.mark.parametrize("name", NO_TCP)
-def test_what_is_no_tcp_gives_no_segment_and_no_complaint(name: str, lane: Literal["raw", "scapy"]) -> None:
+def test_a_frame_without_tcp_gives_no_segment_and_no_problem(name: str, lane: Literal["raw", "scapy"]) -> None:
     seen, decoder = collector(lane)
     decoder.frame(1, 0, NO_TCP[name], len(NO_TCP[name]), 1)
     assert seen == []
     assert decoder.problems() == []
 
 
-def test_an_unknown_link_type_is_told_once() -> None:
+def test_an_unknown_link_type_is_reported_once() -> None:
     seen, decoder = collector()
     for number in (1, 2, 3):
         decoder.frame(127, 0, ethernet(FOUR), 60, number)
@@ -230,7 +232,7 @@ def test_names_are_those_of_the_registry() -> None:
     ]  # fmt: skip
 
 
-def test_the_upper_half_of_the_link_type_field_is_no_part_of_it(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_the_upper_half_of_the_link_type_field_is_ignored(tmp_path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "fcs.pcap"
     path.write_bytes(pcap([Record(ethernet(FOUR) + b"\1\2\3\4")], link_type=0x24000001))
     result = read(path)

@@ -99,7 +99,7 @@ def through_pipe(data: bytes, kind: type[PcapReader | PcapngReader], block: int)
 
 @settings(deadline=None, max_examples=150)
 @given(captures, st.integers(1, 400), st.sampled_from("<>"))
-def test_all_roads_lead_to_the_same_segments(frames: list[Record], block: int, order: Any) -> None:
+def test_all_decoders_give_the_same_segments(frames: list[Record], block: int, order: Any) -> None:
     truth = one_by_one(frames, "raw")
     assert one_by_one(frames, "scapy") == truth
     for data, kind in ((pcap(frames, order=order), PcapReader), (pcapng(frames, order=order), PcapngReader)):
@@ -120,7 +120,7 @@ COOKED = {
 @pytest.mark.parametrize("link_type", COOKED)
 @settings(deadline=None, max_examples=40)
 @given(frames=st.lists(packets, max_size=6))
-def test_the_same_on_other_link_layers(link_type: int, frames: list[bytes]) -> None:
+def test_all_decoders_give_the_same_segments_on_other_link_layers(link_type: int, frames: list[bytes]) -> None:
     made = [Record(COOKED[link_type](packet)) for packet in frames]
     results = []
     for lane in ("raw", "scapy"):
@@ -135,7 +135,7 @@ def test_the_same_on_other_link_layers(link_type: int, frames: list[bytes]) -> N
 
 @settings(deadline=None, max_examples=300)
 @given(st.sampled_from(sorted(LINKS)), st.binary(max_size=120), st.integers(0, 200))
-def test_no_bytes_make_a_lane_raise(link_type: int, data: bytes, original: int) -> None:
+def test_no_bytes_make_a_decoder_raise(link_type: int, data: bytes, original: int) -> None:
     for lane in ("raw", "scapy"):
         _, decoder = collector(lane)
         decoder.frame(link_type, 0, data, original, 1)
@@ -143,7 +143,7 @@ def test_no_bytes_make_a_lane_raise(link_type: int, data: bytes, original: int) 
 
 @settings(deadline=None, max_examples=300)
 @given(st.data())
-def test_no_damage_to_a_frame_makes_a_lane_raise(data: st.DataObject) -> None:
+def test_no_damage_to_a_frame_makes_a_decoder_raise(data: st.DataObject) -> None:
     frame = bytearray(ethernet(data.draw(packets)))
     for place in data.draw(st.lists(st.integers(0, len(frame) - 1), max_size=6)):
         frame[place] = data.draw(st.integers(0, 255))
@@ -164,7 +164,7 @@ def test_no_damage_to_a_file_makes_a_reader_raise(frames: list[Record], data: st
         through_file(bytes(file[: data.draw(st.integers(24, len(file)))]), kind, 100)
 
 
-def test_the_hot_loop_is_what_plain_frames_take() -> None:
+def test_plain_frames_are_decoded_in_the_hot_loop() -> None:
     plain = [Record(ethernet(packet(tcp(1, 25, b"x")))) for packet in (ipv4, ipv6)] * 10
     for data, kind in ((pcap(plain), PcapReader), (pcapng(plain), PcapngReader)):
         window = StreamWindow(io.BytesIO(data).read)

@@ -202,7 +202,7 @@ def wrong(
 
 @pytest.mark.parametrize("lazy", [False, True], ids=["each acknowledged", "acknowledged with data"])
 @pytest.mark.parametrize("name", DIALOGUES)
-def test_no_frame_that_is_lost_makes_a_claim_and_each_that_can_be_missed_is(name: str, lazy: bool) -> None:
+def test_a_lost_frame_makes_no_finding_certain_and_is_reported_if_it_can_be_detected(name: str, lazy: bool) -> None:
     found = sent(name, lazy=lazy)
     (whole,) = connections(found)
     assert whole.gaps == []
@@ -216,7 +216,7 @@ def test_no_frame_that_is_lost_makes_a_claim_and_each_that_can_be_missed_is(name
 
 
 @pytest.mark.parametrize("name", DIALOGUES)
-def test_nor_where_the_way_is_known(name: str) -> None:
+def test_a_lost_frame_makes_no_finding_certain_on_a_recorded_path(name: str) -> None:
     found = sent(name, lazy=False)
     before = elsewhere(found)
     (whole,) = connections(found)
@@ -226,7 +226,7 @@ def test_nor_where_the_way_is_known(name: str) -> None:
 
 @pytest.mark.parametrize("lazy", [False, True], ids=["each acknowledged", "acknowledged with data"])
 @pytest.mark.parametrize("name", DIALOGUES)
-def test_more_frames_that_are_lost_make_no_claim_either(name: str, lazy: bool) -> None:
+def test_two_lost_frames_make_no_finding_certain(name: str, lazy: bool) -> None:
     found = sent(name, lazy=lazy)
     (whole,) = connections(found)
     choice = random.Random(name)

@@ -77,7 +77,7 @@ def followed(kinds: Iterable[Callable[[int], list[Segment]]], count: int) -> tup
 
 
 @pytest.mark.parametrize("kind", HELD)
-def test_what_is_held_does_not_grow_with_the_connections(kind: str) -> None:
+def test_held_bytes_do_not_grow_with_the_number_of_connections(kind: str) -> None:
     tracker, most = followed([HELD[kind]], 3 * LIMIT // (4000 if "first" in kind else 40_000))
     # The first bytes of a connection are counted by their usual size.
     assert LIMIT // 2 < most < (LIMIT * 2 if "first" in kind else LIMIT * 5 // 4)
@@ -85,7 +85,7 @@ def test_what_is_held_does_not_grow_with_the_connections(kind: str) -> None:
     assert any(f"all connections together held more than {LIMIT} bytes" in one for one in told)
 
 
-def test_without_the_limit_it_does() -> None:
+def test_without_the_limit_held_bytes_grow() -> None:
     limits = replace(LIMITS, all_held_bytes=0)
     tracker = Tracker(RuleBook(Options().rules(), limits), limits=limits, learn=False)
     for number in range(80):
@@ -96,7 +96,7 @@ def test_without_the_limit_it_does() -> None:
     assert tracker.problems() == []
 
 
-def test_those_that_hold_little_are_left_alone() -> None:
+def test_connections_that_hold_little_are_not_relieved() -> None:
     """Half a command waits while others attack; its other half is still understood."""
     tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS, learn=False)
     quiet = segments([*GREETED, ("C", "VRFY po"), ("C", "stmaster\r\n"), ("S", "252 who knows\r\n")], client_port=999)
@@ -116,7 +116,7 @@ def test_those_that_hold_little_are_left_alone() -> None:
     assert report.notes == []
 
 
-def test_what_was_relieved_goes_on_behind_its_holes() -> None:
+def test_a_relieved_connection_continues_after_its_gaps() -> None:
     script = [*GREETED, ("C", "N"), ("C", "OOP\r\n" * 2000), *lines("S 250 ok", "C QUIT", "S 221 bye")]
     sent = segments(script, client_port=999)
     lost = next(at for at, one in enumerate(sent) if one.payload == b"N")

@@ -241,7 +241,7 @@ CUTS = [None, by_byte, by(100), at_random(1)]
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_sent_in_every_way(way: str, tmp_path: Path) -> None:
+def test_segments_sent_in_every_way(way: str, tmp_path: Path) -> None:
     """Each of the ways with numbers that wrap and in segments of all sizes, all in one capture."""
     choice = random.Random(way)
     frames: list[Segment] = []
@@ -276,7 +276,7 @@ COPIES: dict[str, list[tuple[int, bytes]]] = {
 
 
 @pytest.mark.parametrize("name", COPIES)
-def test_where_copies_differ_we_have_the_first_and_tshark_the_one_that_begins_first(name: str, tmp_path: Path) -> None:
+def test_if_copies_differ_we_use_the_first_and_tshark_the_one_that_starts_first(name: str, tmp_path: Path) -> None:
     """Both are right: receivers differ in the same way (``overlaps``), and TCP905 names what each kind reads. The first
     copy is what came first; tshark keeps segments sorted by their numbers, as BSD does."""
     sent = segments([*hello(), ("C", TEXT), *lines("S 500 what")])

@@ -1,4 +1,4 @@
-"""A frame number and the capture that it is of, also where a connection goes on from one capture to the next."""
+"""A frame number and its capture, also if a connection continues from one capture to the next."""
 
 from __future__ import annotations
 

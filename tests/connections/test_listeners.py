@@ -1,4 +1,4 @@
-"""Listeners: what leaves a beaten way is judged in full, and the report is the same."""
+"""Listeners: a connection that leaves a recorded path is judged in full, with the same report."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TLS = [
 
 
 def third(script: list[tuple[str, bytes | str]], known: list[tuple[str, bytes | str]] = WHOLE) -> Reports:
-    """Two connections as ``known``, one as ``script``, one as ``known``."""
+    """Return two connections as ``known``, one as ``script``, one as ``known``."""
     reports = compared([one for n, s in enumerate([known, known, script, known]) for one in dialogue(s, n)])
     assert len(reports.connections) == 4
     return reports
@@ -98,7 +98,7 @@ def lost(sent: list[Segment]) -> list[Segment]:
 
 
 def swapped(sent: list[Segment]) -> list[Segment]:
-    """The answer to the message comes out of the capture before the message."""
+    """The answer to the message is captured before the message."""
     at = place_of(sent, b"250 queued")
     return [*sent[: at - 2], sent[at], *sent[at - 2 : at], *sent[at + 1 :]]
 
@@ -143,7 +143,7 @@ def without_the_handshake(sent: list[Segment]) -> list[Segment]:
 
 
 def impatient(sent: list[Segment]) -> list[Segment]:
-    """RCPT goes out before the client has the reply to MAIL."""
+    """RCPT is sent before the client has the reply to MAIL."""
     at = place_of(sent, b"RCPT")
     return [*sent[:at], sent[at]._replace(ack=sent[at].ack - 8), *sent[at + 1 :]]
 
@@ -194,7 +194,7 @@ def test_a_path_without_an_end_is_not_recorded() -> None:
 
 
 def test_an_open_connection_is_reported_so_far() -> None:
-    """A connection on a beaten way whose report is asked for before its end."""
+    """The report of a connection on a recorded path is requested before its end."""
     begun = dialogue(WHOLE, 2)
     at = place_of(begun, b"DATA")
     reports = compared([*dialogue(WHOLE), *dialogue(WHOLE, 1)])

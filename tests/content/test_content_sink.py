@@ -1,4 +1,4 @@
-"""The octets of a message on their way to whoever wants them: as they are stored and as they were sent."""
+"""The octets of a message for a content sink: as they are stored and as they were sent."""
 
 from __future__ import annotations
 
@@ -88,10 +88,10 @@ def test_a_gap_is_reported_at_its_offset() -> None:
 
 
 @pytest.mark.parametrize("mark", [b"\n.\n", b"\r\n.\n", b"\n.\r\n", b"\r.\r", b"\r\n\0.\r\n", b"\n.\r"])
-@pytest.mark.parametrize("behind", [b"", b"MAIL FROM:<e@x>\r\n", b"a\r\n..b\r\n"])
+@pytest.mark.parametrize("rest_sent", [b"", b"MAIL FROM:<e@x>\r\n", b"a\r\n..b\r\n"])
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
-def test_an_early_end_is_at_the_end_of_the_line_before_the_dot(mark: bytes, behind: bytes, size: int) -> None:
-    data = b"a: b\r\n\r\n..hi" + mark + behind
+def test_an_early_end_is_at_the_end_of_the_line_before_the_dot(mark: bytes, rest_sent: bytes, size: int) -> None:
+    data = b"a: b\r\n\r\n..hi" + mark + rest_sent
     one, sink = fed(data[at : at + size] for at in range(0, len(data), size))
     rest = one.end_early()
     line_end = b"\r\n" if mark.startswith(b"\r\n") else mark[:1]
@@ -99,7 +99,7 @@ def test_an_early_end_is_at_the_end_of_the_line_before_the_dot(mark: bytes, behi
     assert sink.end is not None
     assert sink.stored[: sink.end[0]] == stored
     assert one.size == len(stored)
-    assert rest in {behind, b""}
+    assert rest in {rest_sent, b""}
 
 
 def test_a_dot_whose_line_may_still_end_is_kept_back_and_reported() -> None:

@@ -1,4 +1,4 @@
-"""Ends are found in whatever pieces mail data come, as in one piece."""
+"""Ends are found in mail data in pieces of any size, as in one piece."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PIECE = st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"\n.\n", b".\r", b"\r\n\r
 @example([b"\n", b"\r", b"\n", b".", b"\r", b"a"])
 def test_any_pieces_give_the_same_result_as_the_whole(pieces: list[bytes]) -> None:
     finder = EndFinder()
-    told: list[int] = []
+    numbers: list[int] = []
     for piece in pieces:
-        told += finder.feed(piece)
-    told += finder.close()
+        numbers += finder.feed(piece)
+    numbers += finder.close()
     assert tuple(finder.endings) == endings(b"".join(pieces))
-    assert sorted(told) == [n for n, ending in enumerate(finder.endings) if ending.end >= 0]
+    assert sorted(numbers) == [n for n, ending in enumerate(finder.endings) if ending.end >= 0]
 
 
 def found(finder: EndFinder) -> dict[str, Ending]:
@@ -30,8 +30,8 @@ def found(finder: EndFinder) -> dict[str, Ending]:
 def test_a_mark_that_may_continue_is_not_accepted_at_once() -> None:
     finder = EndFinder()
     assert finder.feed(b"a: b\r\n\r\nx\r\n.\r") == []
-    told = [READERS[number].name for number in finder.feed(b"M")]
-    assert told == ["Zeek", "Suricata", "Arkime"]
+    names = [READERS[number].name for number in finder.feed(b"M")]
+    assert names == ["Zeek", "Suricata", "Arkime"]
     assert found(finder)["Zeek"].mark == b".\r"
     assert found(finder)["Zeek"].before == b"\r\n"
 

@@ -1,4 +1,4 @@
-"""Which end of the mail data each kind of reader sees."""
+"""The end of the mail data that each kind of reader sees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The header section: which fields there are, what is malformed, whether the date can be right."""
+"""The header section: its fields, what is malformed, and whether the date is possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mail data: where it ends in whatever pieces it comes, what the receiver stores, and which octets are wrong where."""
+"""Mail data in pieces of any size: where it ends, what the receiver stores, and which octets are wrong and where."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def content(*, chunked: bool = False, header_limit: int = 1 << 18) -> Content:
 
 
 def fed(pieces: Iterable[bytes]) -> tuple[Content, int]:
-    """The content of DATA in these pieces, one a frame, and how many bytes were used in all."""
+    """Feed DATA content in these pieces, one for each frame. Returns it, and how many bytes were used in all."""
     one = content()
     used = 0
     for frame, piece in enumerate(pieces, 1):
@@ -38,7 +38,7 @@ def fed(pieces: Iterable[bytes]) -> tuple[Content, int]:
 
 
 def every_split(data: bytes, parts: int = 2) -> list[list[bytes]]:
-    """All ways to cut ``data`` into two pieces, and the one into single bytes."""
+    """Return all ways to cut ``data`` into two pieces, and the one into single bytes."""
     return [[data[:at], data[at:]] for at in range(1, len(data))] + [[data[n : n + 1] for n in range(len(data))]]
 
 

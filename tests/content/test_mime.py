@@ -1,4 +1,4 @@
-"""Transfer encodings and boundaries, watched while the body flows."""
+"""Transfer encodings and boundaries of MIME, checked block by block."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def fields(kind: bytes = b"text/plain", encoding: bytes = b"") -> dict[bytes, by
 
 
 def watched(head: dict[bytes, bytes], body: bytes, size: int = 0) -> EncodingFault | None:
-    """The fault of ``body``, fed in blocks of ``size`` bytes; its offsets begin at 1000, its frames at 1."""
+    """Return the fault of ``body``, fed in blocks of ``size`` bytes. Its offsets start at 1000, its frames at 1."""
     mime = MimeBody(head, (1000, 1, 0))
     for frame, at in enumerate(range(0, len(body), size or len(body) or 1), 1):
         mime.feed(body[at : at + (size or len(body))], 1000 + at, [(1000 + at, frame, frame)])
@@ -88,7 +88,7 @@ def test_a_multipart_within_a_multipart_ends_with_the_outer() -> None:
     last = b"--b\r\nContent-Transfer-Encoding: base64\r\n\r\nYWJj\r\n--c\r\n--b--\r\n"
     fault = watched(fields(b"multipart/mixed; boundary=b"), inner + last)
     assert fault is not None
-    assert "outside its alphabet" in fault.what  # the delimiter of the inner one means nothing any more
+    assert "outside its alphabet" in fault.what  # the delimiter of the inner one no longer counts
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Inputs as users name them: files, folders, pipes; and what is said where one cannot be read."""
+"""Inputs as users name them: files, folders, pipes; and the message if one cannot be read."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ RECORDS = TALK.close().records
 
 
 def one(seconds: int, text: bytes = b"") -> bytes:
-    """A capture of one frame, so many seconds after the start."""
+    """Return a capture of one frame, ``seconds`` after the start."""
     return pcap([Record(ethernet(ipv4(tcp(1, 25, text))), START + seconds * SECOND)])
 
 
@@ -80,9 +80,9 @@ def refusal(path: Path | str) -> str:
 @pytest.mark.parametrize("make", [pcap, pcapng])
 def test_gzip_of_either_format_in_one_member_or_two(tmp_path: Path, make) -> None:  # type: ignore[no-untyped-def]
     data = make(RECORDS)
-    for number, packed in enumerate((gzip.compress(data), gzip.compress(data[:100]) + gzip.compress(data[100:]))):
+    for number, compressed in enumerate((gzip.compress(data), gzip.compress(data[:100]) + gzip.compress(data[100:]))):
         path = tmp_path / f"{number}.gz"
-        path.write_bytes(packed)
+        path.write_bytes(compressed)
         result = read(path)
         assert result.capture.frames == len(result.segments) == len(RECORDS)
         assert result.capture.format == make.__name__
@@ -91,12 +91,12 @@ def test_gzip_of_either_format_in_one_member_or_two(tmp_path: Path, make) -> Non
 
 def test_truncated_gzip_is_read_up_to_its_end(tmp_path: Path) -> None:
     frames = [Record(os.urandom(200)) for _ in range(500)]
-    packed = gzip.compress(pcap(frames))
+    compressed = gzip.compress(pcap(frames))
     path = tmp_path / "a.pcap.gz"
-    path.write_bytes(packed[: len(packed) // 2])
+    path.write_bytes(compressed[: len(compressed) // 2])
     capture = read(path).capture
     assert 200 < capture.frames < 260
-    assert capture.problems[0] == f"the gzip data is cut short at byte {len(packed) // 2}"
+    assert capture.problems[0] == f"the gzip data is cut short at byte {len(compressed) // 2}"
 
 
 @pytest.mark.parametrize(
@@ -199,13 +199,13 @@ def test_progress_gives_bytes_and_size(tmp_path: Path) -> None:
     data = pcap([Record(bytes(1000))] * 3000)
     for name, content in (("a.pcap", data), ("a.pcap.gz", gzip.compress(data))):
         (tmp_path / name).write_bytes(content)
-        told: list[tuple[int, int | None]] = []
+        calls: list[tuple[int, int | None]] = []
         (source,) = open_inputs([tmp_path / name])
-        for _ in read_capture(source, collector()[1], lambda *numbers, told=told: told.append(numbers)):
+        for _ in read_capture(source, collector()[1], lambda *numbers, calls=calls: calls.append(numbers)):
             pass
-        assert len(told) >= 3
-        assert told == sorted(told)
-        assert told[-1] == (len(content), len(content))
+        assert len(calls) >= 3
+        assert calls == sorted(calls)
+        assert calls[-1] == (len(content), len(content))
 
 
 def test_reading_that_is_stopped_leaves_the_results_so_far(tmp_path: Path) -> None:

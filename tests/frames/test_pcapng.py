@@ -188,16 +188,16 @@ END = len(GOOD)
 DAMAGED = {
     "in a block": (GOOD + enhanced(RECORDS[0])[:50], f"the last block is cut short at byte {END + 50}"),
     "in the head of a block": (GOOD + b"\6\0\0\0\x40", f"the last block is cut short at byte {END + 5}"),
-    "absurd length": (
+    "impossible length": (
         GOOD + struct.pack("<II", 6, 0x7FFFFFF0) + bytes(100),
         f"the block at byte {END} claims 2147483632 bytes: damaged from there on",
     ),
-    "absurd length of an unknown block": (
+    "impossible length of an unknown block": (
         GOOD + struct.pack("<II", 77, 0x7FFFFFF0) + bytes(100),
         f"the last block is cut short at byte {END + 108}",
     ),
     "length of zero": (GOOD + bytes(32), f"the block at byte {END} is damaged: not read from there on"),
-    "crooked length": (
+    "length that is not a multiple of 4": (
         GOOD + struct.pack("<II", 6, 61) + bytes(100),
         f"the block at byte {END} is damaged: not read from there on",
     ),
@@ -205,7 +205,7 @@ DAMAGED = {
         GOOD + block(6, struct.pack("<5I", 0, 0, 0, 1000, 1000) + FRAME),
         f"the block at byte {END} is damaged: not read from there on",
     ),
-    "frame that reaches into the length behind it": (
+    "frame that extends into the length after it": (
         GOOD + block(6, struct.pack("<5I", 0, 0, 0, len(FRAME) + 4, len(FRAME) + 4) + FRAME),
         f"the block at byte {END} is damaged: not read from there on",
     ),
@@ -213,7 +213,7 @@ DAMAGED = {
         GOOD + block(5, bytes(12))[:-4] + b"\x20\0\0\0",
         f"the block at byte {END} is damaged: not read from there on",
     ),
-    "byte order that is none": (
+    "invalid byte order": (
         GOOD + section()[:8] + b"????" + section()[12:],
         f"the block at byte {END} is damaged: not read from there on",
     ),

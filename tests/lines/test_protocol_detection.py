@@ -1,4 +1,5 @@
-"""SMTP is told from what only looks like it, by the port, by both sides' first bytes, and behind a proxy."""
+"""SMTP is distinguished from similar protocols, by the port and both sides' first bytes, also after a proxy
+exchange."""
 
 from __future__ import annotations
 
@@ -54,7 +55,7 @@ def test_binary_data_is_not_smtp() -> None:
 
 @pytest.mark.parametrize("record", [b"\x16\x03\x01\x02\0\x01", b"\x15\x03\x03\0\x02"])
 def test_tls_from_the_first_byte_is_implicit_tls(record: bytes) -> None:
-    assert on_port_25(record) is UNDECIDED  # the server's answer tells
+    assert on_port_25(record) is UNDECIDED  # the server's answer decides
     assert on_port_25(record, b"\x16\x03\x03\0\x50") is SMTP
     assert on_port_25(record, over=True) is SMTP
 

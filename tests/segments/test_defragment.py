@@ -17,50 +17,50 @@ from smtpwire.analyzer.segments.ip_tcp import Fragment
 PAYLOAD = bytes(range(256)) * 4
 SEGMENT = tcp(43210, 25, PAYLOAD, seq=7)
 SECOND = 1_000_000_000
-Lane = Literal["raw", "scapy"]
+DecoderName = Literal["raw", "scapy"]
 
 
-def decode(frames: list[bytes], lane: Lane = "raw") -> list[tuple[bytes, int, int]]:
-    seen, decoder = collector(lane)
+def decode(frames: list[bytes], decoder_name: DecoderName = "raw") -> list[tuple[bytes, int, int]]:
+    seen, decoder = collector(decoder_name)
     for number, frame in enumerate(frames, 1):
         decoder.frame(1, 0, frame, len(frame), number)
     return [(segment.payload, segment.missing, segment.frame) for segment in seen]
 
 
-@pytest.mark.parametrize("lane", ["raw", "scapy"])
+@pytest.mark.parametrize("decoder_name", ["raw", "scapy"])
 @pytest.mark.parametrize("make", [ipv4_fragments, ipv6_fragments])
-def test_fragments_in_any_order_give_a_segment_in_the_frame_that_completes_it(make, lane: Lane) -> None:  # type: ignore[no-untyped-def]
+def test_fragments_in_any_order_give_a_segment_in_the_frame_that_completes_it(make, decoder_name: DecoderName) -> None:  # type: ignore[no-untyped-def]
     frames = [ethernet(packet) for packet in make(SEGMENT, 64)]
     for order in (frames, frames[::-1], random.Random(1).sample(frames, len(frames))):
-        assert decode(order, lane) == [(PAYLOAD, 0, len(frames))]
+        assert decode(order, decoder_name) == [(PAYLOAD, 0, len(frames))]
 
 
-@pytest.mark.parametrize("lane", ["raw", "scapy"])
-def test_fragments_of_a_tunnel_are_joined_before_it_is_opened(lane: Lane) -> None:
+@pytest.mark.parametrize("decoder_name", ["raw", "scapy"])
+def test_fragments_of_a_tunnel_are_joined_before_it_is_opened(decoder_name: DecoderName) -> None:
     gre = b"\0\0\x08\0" + ipv4(SEGMENT)
-    assert decode([ethernet(p) for p in ipv4_fragments(gre, 512, protocol=47)], lane) == [(PAYLOAD, 0, 3)]
+    assert decode([ethernet(p) for p in ipv4_fragments(gre, 512, protocol=47)], decoder_name) == [(PAYLOAD, 0, 3)]
 
 
-@pytest.mark.parametrize("lane", ["raw", "scapy"])
-def test_fragments_in_a_tunnel_are_joined(lane: Lane) -> None:
+@pytest.mark.parametrize("decoder_name", ["raw", "scapy"])
+def test_fragments_in_a_tunnel_are_joined(decoder_name: DecoderName) -> None:
     frames = [ethernet(ipv4(packet, protocol=4)) for packet in ipv4_fragments(SEGMENT, 512)]
-    assert decode(frames, lane) == [(PAYLOAD, 0, 3)]
+    assert decode(frames, decoder_name) == [(PAYLOAD, 0, 3)]
 
 
-@pytest.mark.parametrize("lane", ["raw", "scapy"])
-def test_fragments_of_packets_that_contain_fragments(lane: Lane) -> None:
+@pytest.mark.parametrize("decoder_name", ["raw", "scapy"])
+def test_fragments_of_packets_that_contain_fragments(decoder_name: DecoderName) -> None:
     frames = [
         ethernet(outer)
         for number, inner in enumerate(ipv4_fragments(SEGMENT, 512))
         for outer in ipv4_fragments(inner, 256, protocol=4, identification=100 + number)
     ]
-    assert decode(frames, lane) == [(PAYLOAD, 0, len(frames))]
+    assert decode(frames, decoder_name) == [(PAYLOAD, 0, len(frames))]
 
 
-@pytest.mark.parametrize("lane", ["raw", "scapy"])
-def test_padding_after_a_fragment_is_not_part_of_it(lane: Lane) -> None:
+@pytest.mark.parametrize("decoder_name", ["raw", "scapy"])
+def test_padding_after_a_fragment_is_not_part_of_it(decoder_name: DecoderName) -> None:
     frames = [ethernet(packet) + b"PAD" for packet in ipv4_fragments(SEGMENT, 512)]
-    assert decode(frames, lane) == [(PAYLOAD, 0, 3)]
+    assert decode(frames, decoder_name) == [(PAYLOAD, 0, 3)]
 
 
 def test_the_two_sides_and_two_datagrams_do_not_mix() -> None:
@@ -170,10 +170,10 @@ def test_a_fragment_beyond_the_largest_datagram_is_rejected() -> None:
     assert fragments.unfinished() == 0
 
 
-@pytest.mark.parametrize("lane", ["raw", "scapy"])
-def test_a_fragment_header_that_is_cut_is_counted(lane: Lane) -> None:
+@pytest.mark.parametrize("decoder_name", ["raw", "scapy"])
+def test_a_fragment_header_that_is_cut_is_counted(decoder_name: DecoderName) -> None:
     frame = ethernet(ipv6_fragments(SEGMENT, 64)[0])[: 14 + 40 + 6]
-    _, decoder = collector(lane)
+    _, decoder = collector(decoder_name)
     decoder.frame(1, 0, frame, len(frame), 1)
     assert decoder.tally.undecodable == 1
 

@@ -1,4 +1,4 @@
-"""Whatever a frame is wrapped in, the same segment comes out, by struct and by Scapy."""
+"""Every link layer and tunnel gives the same segment, decoded with struct and with Scapy."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FOUR, SIX = ipv4(SEGMENT), ipv6(SEGMENT)
 FLOW4, FLOW6 = flow(CLIENT, SERVER, 43210, 25), flow(CLIENT6, SERVER6, 43210, 25)
 ANY = bytes(8)
 
-LANES: list[Literal["raw", "scapy"]] = ["raw", "scapy"]
+DECODERS: list[Literal["raw", "scapy"]] = ["raw", "scapy"]
 
 
 def sll(kind: int, packet: bytes) -> bytes:
@@ -137,11 +137,11 @@ def expected(flow_: bytes) -> Seen:
     return Seen(flow_, 7, 9, PSH | ACK, b"QUIT\r\n", 0, 1, 0)
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("decoder_name", DECODERS)
 @pytest.mark.parametrize("name", PLAIN)
-def test_link_layers_and_options(name: str, lane: Literal["raw", "scapy"]) -> None:
+def test_link_layers_and_options(name: str, decoder_name: Literal["raw", "scapy"]) -> None:
     link_type, frame, flow_ = PLAIN[name]
-    assert segment_of(link_type, frame, lane=lane) == expected(flow_)
+    assert segment_of(link_type, frame, decoder_name=decoder_name) == expected(flow_)
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -152,11 +152,11 @@ def test_link_layers_and_options_need_no_scapy(name: str) -> None:
     assert (decoder.tally.raw, decoder.tally.scapy) == (1, 0)
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("decoder_name", DECODERS)
 @pytest.mark.parametrize("padding", [b"", b"\r\nRSET\r\n"])
 @pytest.mark.parametrize("name", NESTED)
-def test_packets_in_packets(name: str, padding: bytes, lane: Literal["raw", "scapy"]) -> None:
-    assert segment_of(1, NESTED[name] + padding, lane=lane) == expected(FLOW4)
+def test_packets_in_packets(name: str, padding: bytes, decoder_name: Literal["raw", "scapy"]) -> None:
+    assert segment_of(1, NESTED[name] + padding, decoder_name=decoder_name) == expected(FLOW4)
 
 
 @pytest.mark.parametrize("name", NESTED)
@@ -176,17 +176,17 @@ def test_the_depth_of_packets_in_packets_is_limited(depth: int, found: int) -> N
     assert len(seen) == found
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("decoder_name", DECODERS)
 @pytest.mark.parametrize("name", ["GRE with key and sequence number", "VXLAN", "MPLS, two labels"])
 @pytest.mark.parametrize(("depth", "found"), [(MAX_SCAPY_DEPTH, 1), (MAX_SCAPY_DEPTH + 1, 0)])
 def test_the_depth_of_other_tunnels_is_limited(
-    name: str, depth: int, found: int, lane: Literal["raw", "scapy"]
+    name: str, depth: int, found: int, decoder_name: Literal["raw", "scapy"]
 ) -> None:
     is_mpls = name.startswith("MPLS")
     packet = TUNNELS[name][14 if is_mpls else 34 :]
     for number in range(depth):
         packet = ipv4(packet, *OUTER, protocol=4 if number else 137 if is_mpls else TUNNELS[name][23])
-    seen, decoder = collector(lane)
+    seen, decoder = collector(decoder_name)
     decoder.frame(1, 0, ethernet(packet), len(packet) + 14, 1)
     assert len(seen) == found
 
@@ -205,10 +205,10 @@ def test_ppp_links_go_through_scapy() -> None:
     assert segment_of(51, struct.pack("!BBHHH", 0x11, 0, 5, len(FOUR) + 2, 0x21) + FOUR) == expected(FLOW4)
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("decoder_name", DECODERS)
 @pytest.mark.parametrize("name", NO_TCP)
-def test_a_frame_without_tcp_gives_no_segment_and_no_problem(name: str, lane: Literal["raw", "scapy"]) -> None:
-    seen, decoder = collector(lane)
+def test_a_frame_without_tcp_gives_no_segment_and_no_problem(name: str, decoder_name: Literal["raw", "scapy"]) -> None:
+    seen, decoder = collector(decoder_name)
     decoder.frame(1, 0, NO_TCP[name], len(NO_TCP[name]), 1)
     assert seen == []
     assert decoder.problems() == []

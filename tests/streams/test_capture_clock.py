@@ -1,4 +1,5 @@
-"""What time it is in a capture: a damaged time is not believed, the time of a block is the same for all who read it."""
+"""The current time of a capture: a damaged time is not accepted, and the time of a block is the same for all
+readers."""
 
 from __future__ import annotations
 
@@ -50,7 +51,7 @@ def test_a_sweep_is_expected_once_a_minute() -> None:
     clock.tick(60_000_000_000)
     assert clock.sweep_expected
     clock.note_sweep()
-    clock.adjust(-HOUR)  # and the next look too
+    clock.adjust(-HOUR)  # and the next sweep, too
     assert not clock.sweep_expected
     clock.tick(clock.now_ns + 60_000_000_000)
     assert clock.sweep_expected

@@ -1,4 +1,4 @@
-"""Both directions of a TCP connection come out whole, in order, once, and what is not there is said with its length."""
+"""Both directions of a TCP connection are delivered completely, in order and once, and gaps have their length."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ PROOF = DEFAULT_LIMITS.loss_proof_frames
 
 
 class Heard:
-    """Listens to one flow. ``log`` has the events of both directions in their order; offsets must join without a hole,
-    which holds for whatever segments come."""
+    """Listens to one flow. ``log`` has the events of both directions in order. Offsets must be contiguous, for any
+    segments."""
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
@@ -72,7 +72,7 @@ class Heard:
         self.conflicts.append((self._side(stream), offset))
 
     def discard(self) -> bool:
-        """Nobody gathers here."""
+        """Nothing is gathered here."""
         return False
 
     def weight(self) -> int:
@@ -84,7 +84,7 @@ class Heard:
 
 
 class Net:
-    """Sends segments to a reassembler. Places are offsets behind the SYN, as a person counts them."""
+    """Sends segments to a reassembler. Positions are offsets after the SYN."""
 
     def __init__(self, *, client: int = 1000, server: int = 5000, limits: Limits = DEFAULT_LIMITS) -> None:
         self.flows: list[Heard] = []
@@ -101,7 +101,7 @@ class Net:
     def send(
         self, side: str, at: int = 0, payload: bytes = b"", acks: int = 0, flags: int = ACK, missing: int = 0
     ) -> Net:
-        """``at`` and ``acks`` count from the first byte behind the SYN of either side."""
+        """``at`` and ``acks`` count from the first byte after the SYN of either side."""
         self.frame += 1
         self.time_ns += 1_000_000
         peer = "S" if side == "C" else "C"
@@ -123,7 +123,7 @@ class Net:
         return self.client(0)
 
     def idle(self, frames: int) -> Net:
-        """Frames of the client that say nothing new; it has sent all that the server acknowledged."""
+        """Send frames of the client without new data; it has sent everything that the server acknowledged."""
         stream = self.heard.flow.a
         for _ in range(frames):
             self.client(stream.top, acks=stream.peer.offset)
@@ -353,7 +353,7 @@ def test_a_reset_near_the_expected_number_counts_if_its_sender_sends_nothing_mor
 
 
 def test_a_reset_after_a_gap_has_the_acknowledged_number() -> None:
-    """The server's 8 bytes are lost; the client acknowledged them, so that is what it expects next."""
+    """The server's 8 bytes are lost; the client acknowledged them, so it expects the number after them."""
     net = open_net().client(0, b"DATA\r\n", acks=8).server(8, flags=RST)
     assert net.heard.closed_by == [("S", "rst")]
     assert net.heard.gaps == [("S", 0, 8)]
@@ -460,7 +460,7 @@ def test_a_syn_may_come_after_the_first_data() -> None:
     net = Net().server(0, b"220 hi\r\n", flags=0).client(-1, flags=SYN).client(0, b"QUIT\r\n", acks=8)
     (heard,) = net.flows
     assert heard.flow.handshake
-    assert heard.bytes == {"C": b"220 hi\r\n", "S": b"QUIT\r\n"}  # who is the client is for others to tell
+    assert heard.bytes == {"C": b"220 hi\r\n", "S": b"QUIT\r\n"}  # which side is the client is decided elsewhere
 
 
 @pytest.mark.parametrize("first", [0, 0x10000000, 0x7FFFFFF0, 0xE0000000, 0xFFFFFFFF])
@@ -523,7 +523,7 @@ def test_one_direction_is_enough() -> None:
     net = Net().client(-1, flags=SYN).client(0, b"EHLO x\r\n", acks=20).client(8, b"QUIT\r\n", acks=60)
     assert net.heard.bytes["C"] == b"EHLO x\r\nQUIT\r\n"
     assert net.heard.gaps == []
-    # the peer's numbers are known by nothing but the ACKs: how far they grew is what the client had seen
+    # the peer's numbers are known only from the ACKs: their growth is what the client had seen
     assert net.heard.seen[1] - net.heard.seen[0] == 40
 
 
@@ -584,7 +584,7 @@ def test_an_uncaptured_fin_is_not_late_if_the_peer_ends_long_after_it() -> None:
 
 
 def test_fins_after_a_gap_keep_their_order() -> None:
-    """The server's first 8 bytes are lost; its FIN came behind the client's, which it acknowledges."""
+    """The server's first 8 bytes are lost; its FIN came after the client's, which it acknowledges."""
     net = open_net().client(0, b"QUIT\r\n", acks=8).server(8, b"221 bye\r\n", acks=6)
     net.client(6, flags=FIN | ACK, acks=17).server(17, flags=FIN | ACK, acks=7)
     net.reassembler.close()
@@ -611,7 +611,7 @@ def test_a_gap_is_reported_in_the_pieces_that_the_peer_answered() -> None:
 
 
 def test_a_gap_is_reported_in_pieces_even_if_the_answers_came_after_a_gap() -> None:
-    """Lost: DATA of the client in front of the answer, and a reply of the server in front of that."""
+    """Lost: DATA of the client before the answer, and a reply of the server before that."""
     net = open_net().server(0, b"220 hi\r\n").server(18, b"354 go\r\n", acks=6).client(30, b".\r\n", acks=26)
     net.reassembler.close()
     assert net.heard.log[1:] == [("C", 6), ("S", 10), ("S", b"354 go\r\n"), ("C", 24), ("C", b".\r\n")]
@@ -641,7 +641,7 @@ def test_a_connection_whose_data_was_all_lost_is_reported() -> None:
 
 @pytest.mark.parametrize(("sent", "acked"), [(2, 0), (0, 2)])
 def test_two_lost_bytes_are_enough_to_report_a_connection(sent: int, acked: int) -> None:
-    """One would be a FIN."""
+    """One lost byte would be a FIN."""
     net = open_net().client(sent, acks=acked)
     net.reassembler.close()
     assert net.heard.gaps == [("C", 0, 2) if sent else ("S", 0, 2)]
@@ -687,18 +687,18 @@ def test_contradictory_acks_delay_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("again", "told"), [(b"X", True), (b"\0", False), (b"a", False)], ids=["another byte", "NUL", "the same"]
+    ("again", "reported"), [(b"X", True), (b"\0", False), (b"a", False)], ids=["another byte", "NUL", "the same"]
 )
-@pytest.mark.parametrize("behind", [0, 1], ids=["in order", "behind a hole"])
+@pytest.mark.parametrize("skipped", [0, 1], ids=["in order", "after a gap"])
 def test_a_single_byte_in_the_middle_is_not_a_keep_alive_unless_it_is_a_nul(
-    again: bytes, told: bool, behind: int
+    again: bytes, reported: bool, skipped: int
 ) -> None:
-    net = open_net().client(behind, b"aaaaaaaa").client(behind + 3, again)
-    assert net.heard.conflicts == ([("C", behind + 3)] if told else [])
+    net = open_net().client(skipped, b"aaaaaaaa").client(skipped + 3, again)
+    assert net.heard.conflicts == ([("C", skipped + 3)] if reported else [])
 
 
 def test_segments_of_one_gap_are_not_reported_for_another() -> None:
-    """What other receivers make of overlaps needs those of the hole in which they differ, and no others."""
+    """The comparison of receivers needs the segments of the gap in which they differ, and no others."""
     net = open_net().client(4, b"aaaa").client(0, b"bbbb").client(10, b"cccc").client(9, b"ccXc").client(8, b"d")
     assert net.heard.conflicts == [("C", 11)]
     assert net.heard.flow.a.overlap == (11, [(10, b"cccc"), (9, b"ccXc")])
@@ -839,7 +839,7 @@ def test_an_ignored_flow_is_no_longer_followed() -> None:
 
 turns = st.lists(st.tuples(st.sampled_from("CS"), st.binary(min_size=1, max_size=12)), min_size=1, max_size=8)
 numbers = st.integers(0, (1 << 32) - 1)
-REACH = PROOF - 2  # frames by which one may be late: a loss is believed only after more
+REACH = PROOF - 2  # frames by which a segment may be late: a loss is proven only after more
 
 
 @given(turns, numbers, numbers, st.data())
@@ -857,10 +857,10 @@ def test_any_segmentation_in_nearly_any_order_gives_the_same_bytes(
             sent[side] += size
             at += size
     again = data.draw(st.lists(st.integers(0, len(frames) - 1), max_size=3))
-    due = [(n + data.draw(st.integers(0, REACH // 2)), n) for n in range(len(frames))]
-    due += [(n + data.draw(st.integers(0, REACH)), n) for n in again]
+    arrivals = [(n + data.draw(st.integers(0, REACH // 2)), n) for n in range(len(frames))]
+    arrivals += [(n + data.draw(st.integers(0, REACH)), n) for n in again]
     net = open_net(client=client, server=server)
-    for _, n in sorted(due):
+    for _, n in sorted(arrivals):
         net.send(*frames[n])
     net.reassembler.close()
     heard = net.heard

@@ -118,7 +118,7 @@ def ipv4(
     identification: int = 0,
     fragment: int = 0x4000,
 ) -> bytes:
-    """Return an IPv4 packet. ``total``: the length in its header, if not the real one. ``fragment``: flags and offset."""
+    """Return an IPv4 packet. ``total``: the length in its header, if not its own. ``fragment``: flags and offset."""
     head = 20 + len(options)
     if total is None:
         total = head + len(body)

@@ -204,7 +204,7 @@ class SharedAudit:
         self._decoded(decoder_counts)
 
     def _decoded(self, decoder_counts: DecoderCounts) -> None:
-        """Add the counts of the decoders of a worker."""
+        """Take the counts of the decoders of a worker."""
         self.decoder_counts = decoder_counts  # all of them read all
 
     def _write(self, hand: int, lines: bytes) -> None:

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from .findings.suppress import Peer
     from .model import Finding
 
-__all__ = ["DEFAULT_PORTS", "Audit", "Options", "Repeats", "Roads", "audit", "summed"]
+__all__ = ["DEFAULT_PORTS", "Audit", "DecoderCounts", "Options", "Repeats", "audit", "summed"]
 
 
-Roads = tuple[int, int, int]
+DecoderCounts = tuple[int, int, int]
 """Frames that the hot loops, the raw lane and Scapy decoded."""
 
 
@@ -79,8 +79,9 @@ class Audit:
     """One run over any number of inputs, which may continue one another.
 
     ``summary`` and ``captures`` are up to date at each step, ``reading`` is the one that is being read; ``unreadable``
-    has one error for each input that could not be read at all; ``roads``: frames that the hot loops, the raw lane and
-    Scapy decoded; ``decoder``: of the run. ``early``: whether findings are wanted of connections that are still open.
+    has one error for each input that could not be read at all; ``decoder_counts``: frames that the hot loops, the raw
+    decoder and Scapy decoded; ``decoder``: of the run. ``early``: whether findings are wanted of connections that are
+    still open.
     """
 
     early = False
@@ -93,7 +94,7 @@ class Audit:
         self.summary = Summary()
         self.captures: list[Capture] = []
         self.unreadable: list[InputError] = []
-        self.roads = (0, 0, 0)
+        self.decoder_counts = (0, 0, 0)
         self.decoder: SegmentDecoder | None = None
         self.reading: Capture | None = None
         self._teller: Callable[[Repeat, Redactor], bool] | None = None
@@ -135,10 +136,10 @@ class Audit:
         tracker = self.tracker
         sink, ignored = tracker.segment, tracker.streams.ignored
         if self._share is not None and tracker.places is not None:
-            sink = self._share.door(sink, ignored, tracker.places)
+            sink = self._share.restrict(sink, ignored, tracker.places)
         decoder = SegmentDecoder(sink, self.options.decoder, ignored, self.options.limits, tracker.gathered)
         self.decoder = decoder
-        tracker.streams.clock.told = True
+        tracker.streams.clock.ticks_given = True
         skip_to = 0 if self._share is None else self._share.skip_to
         for source in open_inputs(paths):
             self.reading = source.capture
@@ -152,7 +153,7 @@ class Audit:
                 self.unreadable.append(error)
                 source.capture.problems = [f"{error.what}: {error.hint}"]
             else:
-                self.roads = summed(self.roads, decoder.tally.roads)
+                self.decoder_counts = summed(self.decoder_counts, decoder.tally.decoder_counts)
             source.capture.problems += tracker.problems()
             self.reading = None
             self.captures.append(source.capture)
@@ -236,7 +237,7 @@ class Audit:
         summary.rules[finding.rule] = summary.rules.get(finding.rule, 0) + 1
 
 
-def summed(some: Roads, more: Roads) -> Roads:
+def summed(some: DecoderCounts, more: DecoderCounts) -> DecoderCounts:
     """Frames of both, by the road that they took."""
     return some[0] + more[0], some[1] + more[1], some[2] + more[2]
 

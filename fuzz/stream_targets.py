@@ -151,7 +151,7 @@ class _FlowCheck:
     def conflict(self, stream: Stream, offset: int, *_: Any) -> None:
         assert offset >= 0
 
-    def let_go(self) -> bool:
+    def discard(self) -> bool:
         """Return False; never called here, since no connection is buffered."""
         return False
 

@@ -1,7 +1,7 @@
-"""Captures made by hand for tests: segments, packets around them, files around those.
+"""Build captures for tests: segments, packets around them, files around those.
 
-Standard library only, and nothing of smtpwire: what is under test must not make its own evidence. Every function gives
-bytes, from the inside out::
+Uses only the standard library and no smtpwire code: the code under test must not produce its own test data. Every
+function returns bytes, from the inside out::
 
     segment = tcp(43210, 25, b"QUIT\\r\\n", seq=7)
     frame = ethernet(ipv4(segment))
@@ -64,7 +64,7 @@ Order = Literal["<", ">"]
 
 
 class Record(NamedTuple):
-    """One frame of a file. ``original``: its length on the wire, where that is not the length of ``data``."""
+    """One frame of a file. ``original``: its length on the wire, if that is not the length of ``data``."""
 
     data: bytes
     time_ns: int = START
@@ -80,7 +80,7 @@ def _address(address: str) -> bytes:
 
 
 def flow(source: str, target: str, source_port: int, target_port: int) -> bytes:
-    """What a ``SegmentSink`` gets as its first argument."""
+    """Return the first argument of a ``SegmentSink``."""
     return _address(source) + _address(target) + struct.pack("!HH", source_port, target_port)
 
 
@@ -97,7 +97,7 @@ def tcp(
     flags: int = PSH | ACK,
     options: bytes = b"",
 ) -> bytes:
-    """A TCP segment; its checksum is 0, as a host with offload shows it. ``options`` are padded to 32 bits."""
+    """Return a TCP segment with checksum 0, as on a host with offload. ``options`` are padded to 32 bits."""
     options += bytes(-len(options) % 4)
     words = (20 + len(options)) << 2
     return struct.pack("!HHIIBBHHH", source, target, seq, ack, words, flags, 65535, 0, 0) + options + payload
@@ -118,7 +118,7 @@ def ipv4(
     identification: int = 0,
     fragment: int = 0x4000,
 ) -> bytes:
-    """An IPv4 packet. ``total``: the length it claims, if not its own. ``fragment``: flags and offset on the wire."""
+    """Return an IPv4 packet. ``total``: the length in its header, if not its own. ``fragment``: flags and offset."""
     head = 20 + len(options)
     if total is None:
         total = head + len(body)
@@ -135,7 +135,7 @@ def ipv6(
     length: int | None = None,
     extensions: Sequence[tuple[int, bytes]] = (),
 ) -> bytes:
-    """An IPv6 packet. ``extensions``: (number, content behind the next header field), outermost first."""
+    """Return an IPv6 packet. ``extensions``: (number, content after the next header field), outermost first."""
     chain, after = b"", following
     for number, content in reversed(extensions):
         chain, after = bytes((after,)) + content + chain, number
@@ -146,7 +146,7 @@ def ipv6(
 
 
 def ipv4_fragments(body: bytes, size: int, *, identification: int = 7, protocol: int = 6) -> list[bytes]:
-    """The packet of ``body`` in fragments of ``size`` bytes, a multiple of 8."""
+    """Return the packet of ``body`` in fragments of ``size`` bytes, a multiple of 8."""
     return [
         ipv4(
             body[at : at + size],
@@ -159,7 +159,7 @@ def ipv4_fragments(body: bytes, size: int, *, identification: int = 7, protocol:
 
 
 def ipv6_fragments(body: bytes, size: int, *, identification: int = 7) -> list[bytes]:
-    """The same for IPv6."""
+    """Do the same for IPv6."""
     return [
         ipv6(
             body[at : at + size],
@@ -170,7 +170,7 @@ def ipv6_fragments(body: bytes, size: int, *, identification: int = 7) -> list[b
 
 
 def ethernet(packet: bytes, kind: int | None = None, tags: Iterable[int] = ()) -> bytes:
-    """An Ethernet frame. ``kind``: its EtherType, else told from the packet. ``tags``: VLAN types, outermost first."""
+    """Return an Ethernet frame. ``kind``: EtherType, else that of the packet. ``tags``: VLAN types, outermost first."""
     if kind is None:
         kind = 0x86DD if packet[:1] and packet[0] >> 4 == 6 else 0x0800
     around = b"".join(struct.pack("!HH", tag, 7) for tag in tags)
@@ -181,7 +181,7 @@ def ethernet(packet: bytes, kind: int | None = None, tags: Iterable[int] = ()) -
 
 
 def pcap_record(record: Record, order: Order = "<", unit: int = 1000, extra: bytes = b"") -> bytes:
-    """One record. ``unit``: nanoseconds of a tick. ``extra``: what a modified format has behind its header."""
+    """Return one record. ``unit``: nanoseconds in a tick. ``extra``: bytes after the header in a modified format."""
     seconds, rest = divmod(record.time_ns, 1_000_000_000)
     head = struct.pack(order + "4I", seconds, rest // unit, len(record.data), record.length)
     return head + extra + record.data
@@ -194,7 +194,7 @@ def pcap(
     magic: int = 0xA1B2C3D4,
     extra: bytes = b"",
 ) -> bytes:
-    """A classic pcap file; the magic number also says the unit of time. Bare bytes are frames at ``START``."""
+    """Return a classic pcap file. The magic number gives the unit of time. Bare bytes are frames at ``START``."""
     unit = 1 if magic == 0xA1B23C4D else 1000
     head = struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, 262144, link_type)
     return head + b"".join(pcap_record(_record(r), order, unit, extra) for r in records)
@@ -208,7 +208,7 @@ def _record(record: Record | bytes) -> Record:
 
 
 def block(kind: int, body: bytes, order: Order = "<") -> bytes:
-    """Any pcapng block: type, length, body padded to 32 bits, length."""
+    """Return a pcapng block of any kind: type, length, body padded to 32 bits, length."""
     body += bytes(-len(body) % 4)
     length = struct.pack(order + "I", len(body) + 12)
     return struct.pack(order + "I", kind) + length + body + length
@@ -225,7 +225,7 @@ def section(order: Order = "<") -> bytes:
 def interface(
     link_type: int = 1, resolution: int | None = None, offset: int | None = None, snaplen: int = 0, order: Order = "<"
 ) -> bytes:
-    """An interface description. ``resolution``, ``offset``: if_tsresol and if_tsoffset, left out where None."""
+    """Return an interface description. ``resolution``, ``offset``: if_tsresol and if_tsoffset, omitted if None."""
     body = struct.pack(order + "HHI", link_type, 0, snaplen) + option(2, b"eth0", order)
     if resolution is not None:
         body += option(9, bytes((resolution,)), order)
@@ -237,7 +237,7 @@ def interface(
 def enhanced(
     record: Record, number: int = 0, ticks: int | None = None, order: Order = "<", comment: bytes = b""
 ) -> bytes:
-    """An enhanced packet block of interface ``number``. ``ticks``: its time, else the record's in microseconds."""
+    """Return an enhanced packet block of interface ``number``. ``ticks``: time, else the record's in microseconds."""
     ticks = record.time_ns // 1000 if ticks is None else ticks
     head = struct.pack(order + "5I", number, ticks >> 32, ticks & 0xFFFFFFFF, len(record.data), record.length)
     body = head + record.data + bytes(-len(record.data) % 4)
@@ -247,12 +247,12 @@ def enhanced(
 
 
 def simple(record: Record, order: Order = "<") -> bytes:
-    """A simple packet block, which has no time."""
+    """Return a simple packet block, which has no time."""
     return block(3, struct.pack(order + "I", record.length) + record.data, order)
 
 
 def superseded(record: Record, number: int = 0, order: Order = "<") -> bytes:
-    """A packet block as the format first had it."""
+    """Return an obsolete packet block."""
     ticks = record.time_ns // 1000
     lengths = len(record.data), record.length
     return block(
@@ -261,7 +261,7 @@ def superseded(record: Record, number: int = 0, order: Order = "<") -> bytes:
 
 
 def pcapng(records: Iterable[Record | bytes], link_type: int = 1, order: Order = "<") -> bytes:
-    """A plain pcapng file: one section, one interface, enhanced packet blocks."""
+    """Return a plain pcapng file: one section, one interface, enhanced packet blocks."""
     packets = (enhanced(_record(r), order=order) for r in records)
     return section(order) + interface(link_type, order=order) + b"".join(packets)
 
@@ -270,7 +270,7 @@ def pcapng(records: Iterable[Record | bytes], link_type: int = 1, order: Order =
 
 
 class Conversation:
-    """Frames of one TCP connection, with right sequence numbers, a millisecond apart::
+    """Builds the frames of one TCP connection, with correct sequence numbers, a millisecond apart::
 
     talk = Conversation().open()
     talk.server(b"220 mx ESMTP\\r\\n")
@@ -285,7 +285,7 @@ class Conversation:
         self._time_ns = start_ns
 
     def open(self) -> Conversation:
-        """The three-way handshake."""
+        """Add the three-way handshake."""
         self._send("client", flags=SYN)
         self._send("server", flags=SYN | ACK)
         return self._send("client", flags=ACK)
@@ -297,7 +297,7 @@ class Conversation:
         return self._send("server", payload)
 
     def close(self) -> Conversation:
-        """FIN of the client, then of the server."""
+        """Add the FIN of the client, then of the server."""
         self._send("client", flags=FIN | ACK)
         self._send("server", flags=FIN | ACK)
         return self._send("client", flags=ACK)

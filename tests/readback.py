@@ -1,4 +1,4 @@
-"""What the analyzer reads out of captures, as tests compare it."""
+"""What the analyzer reads from captures, in a form for tests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Seen(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What came out of some inputs."""
+    """The results of reading some inputs."""
 
     segments: list[Seen]
     captures: list[Capture]
@@ -52,7 +52,7 @@ class Read(NamedTuple):
 
 
 def collector(decoder: Literal["raw", "scapy"] = "raw") -> tuple[list[Seen], SegmentDecoder]:
-    """A decoder, and the list that its segments go to."""
+    """Return a decoder, and the list that its segments go to."""
     seen: list[Seen] = []
     return seen, SegmentDecoder(lambda *segment: seen.append(Seen(*segment)), decoder)
 
@@ -69,9 +69,11 @@ def read(*paths: Path, decoder: Literal["raw", "scapy"] = "raw") -> Read:
     return Read(seen, captures, tallies)
 
 
-def segment_of(link_type: int, data: bytes, original: int | None = None, lane: Literal["raw", "scapy"] = "raw") -> Seen:
-    """The one segment in a frame."""
-    seen, decoder = collector(lane)
+def segment_of(
+    link_type: int, data: bytes, original: int | None = None, decoder_name: Literal["raw", "scapy"] = "raw"
+) -> Seen:
+    """Return the only segment in a frame."""
+    seen, decoder = collector(decoder_name)
     decoder.frame(link_type, 0, data, len(data) if original is None else original, 1)
     (segment,) = seen
     return segment

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for the grammar, one a production: what they draw is well-formed unless the name says not."""
+"""Hypothesis strategies for the grammar, one for each production. Values are well-formed unless the name says not."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def domains() -> st.SearchStrategy[bytes]:
 
 
 def address_literals() -> st.SearchStrategy[bytes]:
-    # The RFC lets "::" stand for two groups at least, Python's addresses may have it stand for one.
+    # In the RFC "::" replaces at least two groups; in Python's addresses it may replace one.
     ipv6 = st.ip_addresses(v=6).map(str).filter(lambda text: "::" not in text or text.count(":") < 7)
     general = st.builds(lambda tag, content: tag + b":" + content, text(b"ghxyz", 2), text(b"ab.:!^~09"))
     return st.one_of(
@@ -56,7 +56,7 @@ def local_parts() -> st.SearchStrategy[bytes]:
 
 
 def paths() -> st.SearchStrategy[dict[str, bytes | None]]:
-    """Fields of REVERSE_PATH other than the null path's."""
+    """Fields of REVERSE_PATH, except the null path."""
     route = st.none() | st.lists(domains(), min_size=1, max_size=3).map(
         lambda hops: b",".join(b"@" + hop for hop in hops)
     )
@@ -77,7 +77,7 @@ NULL_PATH: dict[str, bytes | None] = {"route": None, "local": None, "domain": No
 
 
 def command_fields() -> st.SearchStrategy[dict[str, Any]]:
-    """Fields of COMMAND for every form of argument, as parsing gives them back."""
+    """Fields of COMMAND for every form of argument, as parsing returns them."""
 
     def verbs(*names: bytes) -> st.SearchStrategy[bytes]:
         return st.sampled_from([*names, *(name.lower() for name in names), *(name.title() for name in names)])
@@ -143,7 +143,7 @@ def command_fields() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def replies() -> st.SearchStrategy[tuple[int, list[bytes]]]:
-    """A legal code and the texts of a reply."""
+    """A valid code and the text lines of a reply."""
     code = st.builds(lambda a, b, c: 100 * a + 10 * b + c, st.integers(2, 5), st.integers(0, 5), st.integers(0, 9))
     line = text(bytes(set(range(128)) - set(b"\r\n")), 0, 20)
     status = st.sampled_from([b"", b"2.0.0 ", b"5.1.1 ", b"4.99.999 ", b"2.00.0 "])
@@ -157,7 +157,7 @@ def ehlo_lines() -> st.SearchStrategy[tuple[bytes, list[bytes]]]:
 
 
 def hostile_lines() -> st.SearchStrategy[bytes]:
-    """Any bytes, and pieces of commands and replies put together at random."""
+    """Any bytes, and random combinations of pieces of commands and replies."""
     pieces = st.sampled_from(
         [
             *(b"MAIL", b"RCPT", b"EHLO", b"BDAT", b"AUTH", b"VRFY", b"DATA", b"X", b"FROM:", b"TO:", b"LAST", b"FOO"),

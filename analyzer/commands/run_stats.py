@@ -43,7 +43,7 @@ class Stats:
         size = sum(capture.bytes for capture in audit.captures)
         rate = frames / seconds if seconds else 0.0
         yield f"{frames:,} frames, {size / 1e6:,.1f} MB in {seconds:.2f} s: {rate:,.0f} frames per second"
-        fast, raw, scapy = audit.roads
+        fast, raw, scapy = audit.decoder_counts
         decoded = fast + raw + scapy or 1
         shares = zip(("hot loop", "raw decoder", "Scapy"), (fast, raw, scapy), strict=True)
         yield "decoded by " + ", ".join(f"{name} {100 * part / decoded:.1f} %" for name, part in shares)

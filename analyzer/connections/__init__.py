@@ -1,1 +1,1 @@
-"""Which connections there are, and who follows each."""
+"""Find the connections of a capture, and follow each of them."""

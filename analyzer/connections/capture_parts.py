@@ -1,8 +1,8 @@
-"""In which captures the frames of a connection lie, where one run reads several."""
+"""Find the captures that hold the frames of a connection, if one run reads several captures."""
 
-# Frames are numbered anew in each capture, and a connection may go on from one to the next, so a frame number alone
-# says nothing. What is noted when a capture ends is how far each connection that is open has come: its frames up to
-# that time lie there, later ones in captures that follow. So nothing has to be carried along with every segment.
+# Frames are numbered from 1 in each capture, and a connection may continue in the next capture, so a frame number alone
+# is ambiguous. At the end of a capture, the time of the last frame of each open connection is noted. The frames of the
+# connection up to that time are in this capture, later frames in later ones. So no segment has to carry this data.
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["CaptureParts"]
 
 _Ends = frozenset["Endpoint"]
 UnderWay = tuple[bytes, int, int]
-"""A connection that is open: the key of a flow, and the times of the first and the last frame in ns."""
+"""An open connection: the key of a flow, and the times of its first and its last frame in ns."""
 
 
 class CaptureParts:
-    """Tell it of each capture that begins; ask it for the parts of each connection that has ended."""
+    """``begin`` must be called for each capture. ``of`` returns the parts of a connection that has ended."""
 
     def __init__(self) -> None:
         self._number = -1
@@ -33,7 +33,7 @@ class CaptureParts:
         self._noted: dict[_Ends, tuple[int, list[Part]]] = {}  # time of the last frame in ns; the parts so far
 
     def begin(self, path: str, under_way: Iterable[UnderWay], clock: Callable[[int], str]) -> None:
-        """The next capture is ``path``; ``under_way``: what is open, ``clock`` writes its times."""
+        """Start the next capture, ``path``. ``under_way``: the open connections; ``clock`` formats their times."""
         if self._number >= 0:
             self._noted = dict(self._note(*one, clock) for one in under_way)
         self._number += 1
@@ -41,11 +41,11 @@ class CaptureParts:
 
     @property
     def here(self) -> tuple[int, str] | None:
-        """The capture, its number and path; None: there is none."""
+        """The current capture as number and path, None if there is none."""
         return None if self._number < 0 else (self._number, self._path)
 
     def began_before(self, key: bytes) -> bool:
-        """Whether a connection that ends now may have begun in an earlier capture; ``key``: of its flow."""
+        """Return whether a connection that ends now may have started in an earlier capture. ``key``: of its flow."""
         return bool(self._noted) and _ends(key) in self._noted
 
     def _note(
@@ -53,14 +53,14 @@ class CaptureParts:
     ) -> tuple[_Ends, tuple[int, list[Part]]]:
         ends = _ends(key)
         noted_ns, parts = self._noted.get(ends, (-1, []))
-        if noted_ns < started_ns:  # what was noted is of an earlier connection between these ports
+        if noted_ns < started_ns:  # the noted data belong to an earlier connection between these ports
             parts = []
         if not parts or last_ns > noted_ns:
             parts = [*parts, Part(self._number, self._path, clock(last_ns))]
         return ends, (last_ns, parts)
 
     def of(self, connection: Connection) -> list[Part]:
-        """The parts of ``connection``, in the order in which they were read; none where there is no capture."""
+        """Return the parts of ``connection`` in reading order; an empty list if there is no capture."""
         if self._number < 0:
             return []
         here = Part(self._number, self._path, connection.ended)

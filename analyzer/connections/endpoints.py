@@ -1,4 +1,4 @@
-"""The ends of a connection, from the key of its flow."""
+"""Read the endpoints of a connection from the key of its flow."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["endpoint", "ends"]
 
 _ports = Struct(">HH").unpack_from
 
-MAX_REMEMBERED = 4096  # servers and their ports: they come again
+MAX_REMEMBERED = 4096  # servers and their ports, which occur again
 
 
 def endpoint(key: bytes, *, source: bool) -> Endpoint:
-    """One end of a flow key (source address, destination address, source port, destination port)."""
+    """Return one end of a flow key (source address, destination address, source port, destination port)."""
     half = (len(key) - 4) // 2
     if source:
         return _end(key[:half] + key[-4:-2])
@@ -26,26 +26,26 @@ def _end(end: bytes) -> Endpoint:
     return Endpoint(_text(end[:-2]), int.from_bytes(end[-2:], "big"))
 
 
-def _text(packed: bytes) -> str:
-    """An address as people write it (RFC 5952 §4)."""
-    if len(packed) == 4:
-        a, b, c, d = packed
+def _text(raw: bytes) -> str:
+    """Return an address as text (RFC 5952 §4)."""
+    if len(raw) == 4:
+        a, b, c, d = raw
         return f"{a}.{b}.{c}.{d}"
-    from socket import AF_INET6, inet_ntop  # noqa: PLC0415  takes as long to load as fifty connections do
+    from socket import AF_INET6, inet_ntop  # noqa: PLC0415  its import takes as long as fifty connections
 
-    return inet_ntop(AF_INET6, packed)
+    return inet_ntop(AF_INET6, raw)
 
 
 def ends(key: bytes) -> tuple[tuple[bytes, int], tuple[bytes, int]]:
-    """Both ends of a flow key, source and destination, as address in ASCII and port."""
+    """Return both ends of a flow key, source and destination, as address in ASCII and port."""
     half = (len(key) - 4) // 2
     source, target = _ports(key, 2 * half)
     return (_address(key[:half]), source), (_address(key[half:-4]), target)
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)
-def _address(packed: bytes) -> bytes:
-    return _text(packed).encode()
+def _address(raw: bytes) -> bytes:
+    return _text(raw).encode()
 
 
 _server = lru_cache(maxsize=MAX_REMEMBERED)(_end)

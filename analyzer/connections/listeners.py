@@ -1,12 +1,12 @@
-"""Who listens to a flow that the reassembler follows: first who finds out what it carries, then who judges it."""
+"""The listeners of a flow that the reassembler follows: the first detects its protocol, the next judges it."""
 
 # Theory
 # ------
-# A flow goes from listener to listener, and each takes over all that came before it:
+# A flow passes from one listener to the next, and each gets everything that came before:
 #
-#   Candidate  -> gathers the first bytes, until they tell whether it is SMTP
-#   Attached  -> passes all on to a conversation
-#   Scout  -> (scout.py) the same, and notes the steps for others to find
+#   CandidateListener  -> collects the first bytes, until they show whether it is SMTP
+#   AttachedListener   -> passes everything to a conversation
+#   Scout              -> (fastpath/recorder.py) the same, and records the steps for later connections
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["AttachedListener", "CandidateListener", "ListenerHost"]
 
 
 class ListenerHost(Protocol):
-    """The tracker, as listeners know it."""
+    """The part of the tracker that listeners use."""
 
     ways: Ways
     servers: StartTlsHistory
@@ -35,20 +35,21 @@ class ListenerHost(Protocol):
     early: bool
 
     def clock(self, time_ns: int) -> str:
-        """A time as the report shows it."""
+        """Format a time for the report."""
 
     def take(self, one: model.Connection | Repeat) -> None:
-        """The report of a connection that ended."""
+        """Take the report of a connection that ended."""
 
     def begin(self, flow: Flow, client: Stream, kind: object = None) -> AttachedListener:
-        """``flow`` carries SMTP: let a conversation judge it. ``kind``: of the ways that it may be learned for."""
+        """Start a conversation for ``flow``, which is SMTP. ``kind``: the group of paths that it may be recorded
+        for."""
 
     def ignore(self, flow: Flow) -> None:
-        """``flow`` carries something else."""
+        """Stop following ``flow``, which is not SMTP."""
 
 
 class AttachedListener:
-    """Listener of a flow whose conversation is known."""
+    """The listener of a flow with a conversation."""
 
     __slots__ = ("_client", "_flow", "_host", "talk")
 
@@ -65,23 +66,23 @@ class AttachedListener:
         return "client" if stream is self._client else "server"
 
     def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None:
-        """See ``streams.Listener``."""
+        """See ``stream.Listener``."""
         self.talk.gap(self._side(stream), offset, length, frame, time_ns)
 
     def closed(self, stream: Stream, how: How, frame: int, time_ns: int, acked: int) -> None:
-        """See ``streams.Listener``."""
+        """See ``stream.Listener``."""
         self.talk.closed(self._side(stream), how, frame, time_ns, acked)
 
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
-        """See ``streams.Listener``."""
+        """See ``stream.Listener``."""
         self.talk.conflict(self._side(stream), offset, frame, time_ns)
 
     def weight(self) -> int:
-        """See ``streams.Listener``."""
+        """See ``stream.Listener``."""
         return self.talk.weight
 
     def finish(self, why: str) -> None:
-        """See ``streams.Listener``."""
+        """See ``stream.Listener``."""
         record = self.standing()
         if why:
             record.notes.append(why)
@@ -90,15 +91,15 @@ class AttachedListener:
         self._host.take(self.talk.finish())
         self.talk.part()
 
-    def let_go(self) -> bool:
-        """See ``streams.Listener``."""
+    def discard(self) -> bool:
+        """See ``stream.Listener``."""
         if self.talk.individual:
             return False
         self.talk.part()
         return True
 
     def standing(self) -> model.Connection:
-        """The report as it stands; it goes on growing."""
+        """Return the report so far. It will still grow."""
         record = self.talk.record
         record.client_bytes = self._client.offset
         record.server_bytes = self._client.peer.offset
@@ -107,12 +108,12 @@ class AttachedListener:
 
 
 class CandidateListener:
-    """Listener of a flow that may carry SMTP: keeps what comes until the first bytes tell, then hands it on."""
+    """The listener of a flow that may be SMTP: keeps all events until the first bytes decide, then delivers them."""
 
     __slots__ = ("_events", "_flow", "_heads", "_host", "_kind", "_limits", "_smtp_port", "_swapped")
 
     def __init__(self, host: ListenerHost, flow: Flow, kind: object, *, smtp_port: bool, swapped: bool = False) -> None:
-        """``smtp_port``: the port of the server is one of SMTP. ``swapped``: the server seems to be ``flow.a``."""
+        """``smtp_port``: the server's port is an SMTP port. ``swapped``: the server seems to be ``flow.a``."""
         self._host = host
         self._flow = flow
         self._kind = kind
@@ -138,37 +139,37 @@ class CandidateListener:
         self._decide(over=False)
 
     def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None:
-        """See ``streams.Listener``."""
+        """See ``stream.Listener``."""
         self._events.append(("gap", stream, (offset, length, frame, time_ns)))
 
     def closed(self, stream: Stream, how: How, frame: int, time_ns: int, acked: int) -> None:
-        """See ``streams.Listener``."""
+        """See ``stream.Listener``."""
         self._events.append(("closed", stream, (how, frame, time_ns, acked)))
 
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
-        """See ``streams.Listener``."""
+        """See ``stream.Listener``."""
         self._events.append(("conflict", stream, (offset, frame, time_ns)))
 
     def weight(self) -> int:
-        """See ``streams.Listener``."""
+        """See ``stream.Listener``."""
         return sum(map(len, self._heads.values())) + sum(len(e[0]) for kind, _, e in self._events if kind == "data")
 
     def finish(self, why: str) -> None:
-        """See ``streams.Listener``."""
+        """See ``stream.Listener``."""
         if self._decide(over=True):
             self._flow.listener.finish(why)
 
-    def let_go(self) -> bool:
-        """See ``streams.Listener``."""
+    def discard(self) -> bool:
+        """See ``stream.Listener``."""
         return True
 
     def _decide(self, *, over: bool) -> bool:
-        """Whether it is SMTP; False also while that is open."""
+        """Decide whether the flow is SMTP. Returns False also while that is open."""
         flow = self._flow
         first = flow.b if self._swapped else flow.a
         orders = [(first, first.peer)]
         if not flow.handshake and not self._smtp_port:
-            orders.append((first.peer, first))  # neither SYN nor port tells who is the client
+            orders.append((first.peer, first))  # neither SYN nor port shows which side is the client
         full = any(len(head) >= self._limits.sniffed_bytes > 0 for head in self._heads.values())
         undecided = False
         for client, server in orders:
@@ -183,19 +184,19 @@ class CandidateListener:
                 continue
             verdict = judge_heads(*rest, smtp_port=self._smtp_port, over=over or full)
             if over and self._smtp_port and not any(rest) and self._events:
-                verdict = Detection.SMTP  # all of it was lost: that is worth a line in the report
+                verdict = Detection.SMTP  # all data were lost: report the connection anyway
             if verdict is Detection.SMTP:
-                self._hand_on(client, skip)
+                self._start_conversation(client, skip)
                 return True
             undecided = undecided or verdict is Detection.UNDECIDED
         if not over and (full or not undecided):
             self._host.ignore(flow)
         return False
 
-    def _hand_on(self, client: Stream, skip: tuple[int, int]) -> None:
+    def _start_conversation(self, client: Stream, skip: tuple[int, int]) -> None:
         flow, events = self._flow, self._events
         left = {client: skip[0], client.peer: skip[1]}
-        # Where it took a second look the dialogue began later than its first step: no way for others.
+        # If more than one event was needed, the dialogue started before this point, so it must not be recorded.
         followed = self._host.begin(flow, client, kind=self._kind if len(events) == 1 and skip == (0, 0) else None)
         for kind, stream, event in events:
             if kind == "data":

@@ -1,12 +1,12 @@
-"""A share of the connections: what one of several processes over the same capture follows, and where that happened."""
+"""The connections that one of several processes over the same capture follows, and where their events happened."""
 
 # Theory
 # ------
-# Each process reads all frames, and leaves those of other shares out as early as it can: the second segment of a
-# connection that is not its own is skipped in the hot loop, like one that carries something else.
+# Each process reads all frames, and skips those of other shares as early as possible: from the second segment on, a
+# connection of another share is skipped in the hot loop, like one that is not SMTP.
 #
-# So that the results can be put in the order of one process, the tracker notes the place in the capture at which each
-# connection was given its number, and at which it ended: the frame, since no two happen in one.
+# The results must get the order of a single process. So the tracker notes the place in the capture where each
+# connection got its number and where it ended: the frame number, because no two such events happen in one frame.
 
 from __future__ import annotations
 
@@ -21,43 +21,43 @@ if TYPE_CHECKING:
     from ..segments.decoder import SegmentSink
     from ..streams.stream import Flow
 
-__all__ = ["Begun", "ForeignFlows", "Place", "Places", "Portion", "Share"]
+__all__ = ["ForeignFlows", "NumberedConnection", "Place", "Places", "Portion", "Share"]
 
-MAX_FOREIGN = 65_536  # flows of others that are remembered; one that is forgotten is told again by its next segment
+MAX_FOREIGN = 65_536  # flows of other shares that are remembered; a forgotten one is added again at its next segment
 
 Place = tuple[int, ...]
-"""Where something happened: (frame, 0); for what was given up behind a block, (last frame, 1, time of its first frame,
-that frame); for what is still open at the end (time of its first frame, that frame)."""
+"""Where an event happened: (frame, 0). For a connection that was dropped after a block: (last frame, 1, time of its
+first frame, that frame). For one that is still open at the end: (time of its first frame, that frame)."""
 
 
-Begun = tuple[Place, bytes, int, bool]
-"""A connection that got its number: where, a key of it, its first frame, and whether a handshake was seen."""
+NumberedConnection = tuple[Place, bytes, int, bool]
+"""A connection that got its number: the place, a key of it, its first frame, and whether a handshake was seen."""
 
 
 class Places:
-    """Notes where connections began and ended. ``here``: where the audit is; ``block``: the last frame of the block
-    that has been read."""
+    """Notes where connections got their numbers and where they ended. ``here``: the current place; ``block``: the last
+    frame of the block that was read."""
 
     def __init__(self) -> None:
         self.here: Place = (0, 0)
         self.block = 0
-        self.begun: list[Begun] = []
+        self.numbered: list[NumberedConnection] = []
         self.ended: list[Place] = []
 
     def note_end(self, given_up: Flow | None) -> None:
-        """A connection ended, since it is ``given_up`` or else here."""
+        """Note the end of a connection: after the block if it is ``given_up``, else at the current place."""
         self.ended.append(self.here if given_up is None else (self.block, 1, *given_up.started))
 
 
 class ForeignFlows:
-    """Flows that others follow; they come into ``ignored``."""
+    """Adds flows of other shares to ``ignored``."""
 
     def __init__(self, ignored: set[bytes]) -> None:
         self._ignored = ignored
         self._flows: dict[bytes, None] = {}
 
     def add(self, key: bytes) -> None:
-        """``key`` is one of them."""
+        """Add the flow ``key``."""
         flows = self._flows
         if key in flows:
             return
@@ -70,37 +70,38 @@ class ForeignFlows:
 
 
 class Portion(Protocol):
-    """What one of several processes follows. ``skip_to``: see ``readers.Reader``."""
+    """The connections that one of several processes follows. ``skip_to``: see ``reader.Reader``."""
 
     @property
     def skip_to(self) -> int: ...
 
-    def door(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
-        """``sink`` for the segments of this portion; flows of others come into ``ignored``."""
+    def restrict(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
+        """Return a sink that passes the segments of this portion to ``sink``. Flows of others are put in
+        ``ignored``."""
 
 
 class Share(Struct, frozen=True):
-    """Number ``mine`` (from 0) of so many shares."""
+    """Share ``number`` (from 0) of ``count`` shares."""
 
-    mine: int
-    of: int
+    number: int
+    count: int
 
     @property
     def skip_to(self) -> int:
-        """Nothing is skipped."""
+        """0: nothing is skipped."""
         return 0
 
     def owns(self, key: bytes) -> bool:
-        """Whether a flow is of this share, in whichever direction ``key`` has it."""
+        """Return whether a flow belongs to this share, for ``key`` in either direction."""
         half = (len(key) - 4) // 2
         hosts = int.from_bytes(key[:half], "big") ^ int.from_bytes(key[half:-4], "big")
         ports = int.from_bytes(key[-4:-2], "big") ^ int.from_bytes(key[-2:], "big")
-        return ((hosts ^ ports) * 0x9E3779B1 >> 16 & 0xFFFF) % self.of == self.mine
+        return ((hosts ^ ports) * 0x9E3779B1 >> 16 & 0xFFFF) % self.count == self.number
 
-    def door(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
+    def restrict(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
         """See ``Portion``."""
         owns: Callable[[bytes], bool] = self.owns
-        leave = ForeignFlows(ignored).add
+        ignore = ForeignFlows(ignored).add
 
         def segment(
             key: bytes, seq: int, ack: int, flags: int, payload: bytes, missing: int, frame: int, time_ns: int
@@ -109,6 +110,6 @@ class Share(Struct, frozen=True):
                 places.here = (frame, 0)
                 sink(key, seq, ack, flags, payload, missing, frame, time_ns)
             else:
-                leave(key)
+                ignore(key)
 
         return segment

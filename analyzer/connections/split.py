@@ -1,15 +1,15 @@
-"""Two halves of one capture: what each of two processes follows that divide it by place."""
+"""Two halves of one capture, each followed by its own process."""
 
 # Theory
 # ------
-# A capture is cut behind the first block that ends at or behind the byte `cut`; both processes read the same blocks, so
-# both know where that is. One of them reads the blocks before; in the other they are only counted, so that it knows
-# the numbers of the frames behind.
+# A capture is cut after the first block that ends at or after the byte `cut`. Both processes read the same blocks, so
+# both know the place. The first process reads the blocks before the cut; the second one only counts their frames, so
+# that it knows the frame numbers after the cut.
 #
-# Connections go on across the cut. Who reads the first half goes on with those that it has then, and with the SYNs that
-# wait, and leaves everything else out, until nothing is left of them: mostly that is soon. Who reads the second half
-# cannot know of them. It takes what it sees of them for connections whose beginning was not captured, and what it says
-# of these is thrown away by whoever puts both together (`jobs.halved`).
+# Connections continue across the cut. After it, the first process follows the connections that it has then, and the
+# SYNs that wait, and nothing else, until all of them have ended, which is mostly soon. The second process cannot know
+# them. It takes their segments for connections that started before the capture; `parallel.split_audit` drops its
+# results for them when it joins the two.
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ _SYN = 2
 
 
 class FirstHalf:
-    """``released``: keys of connections that were its own when the capture was cut, and where others began that have
-    their addresses and ports; whoever reads may empty it."""
+    """``released``: keys of connections that were open when the capture was cut, and the place where others started
+    with their addresses and ports. The code that reads the list may empty it."""
 
     skip_to = 0
 
     def __init__(self) -> None:
         self.released: list[tuple[Place, bytes]] = []
-        self._own: set[bytes] | None = None  # None: everything, so far
+        self._own: set[bytes] | None = None  # None: all connections, so far
         self._follows: Callable[[bytes], bool] = bool
 
     def narrow(self, own: set[bytes], follows: Callable[[bytes], bool]) -> None:
-        """Here the capture is cut: from now on only ``own``, as long as each ``follows`` what is known."""
+        """Cut here: from now on follow only ``own``, and of these only connections for which ``follows`` is true."""
         self._own, self._follows = own, follows
 
-    def door(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
-        """``sink`` for what is followed; flows of the second half come into ``ignored``."""
-        leave = ForeignFlows(ignored).add
+    def restrict(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
+        """Return a sink that passes the followed segments to ``sink``. Flows of the second half go to ``ignored``."""
+        ignore = ForeignFlows(ignored).add
 
         def segment(
             key: bytes, seq: int, ack: int, flags: int, payload: bytes, missing: int, frame: int, time_ns: int
@@ -58,7 +58,7 @@ class FirstHalf:
                     sink(key, seq, ack, flags, payload, missing, frame, time_ns)
                     return
                 self._release(own, key, places.here)
-            leave(key)
+            ignore(key)
 
         return segment
 
@@ -69,13 +69,13 @@ class FirstHalf:
 
 
 class SecondHalf:
-    """``skip_to``: see ``readers.Reader``."""
+    """``skip_to``: see ``reader.Reader``."""
 
     def __init__(self, cut: int) -> None:
         self.skip_to = cut
 
-    def door(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
-        """``sink``, and ``places`` knows where it is."""
+    def restrict(self, sink: SegmentSink, ignored: set[bytes], places: Places) -> SegmentSink:
+        """Return a sink that sets the place in ``places`` and calls ``sink``."""
 
         def segment(
             key: bytes, seq: int, ack: int, flags: int, payload: bytes, missing: int, frame: int, time_ns: int

@@ -1,4 +1,4 @@
-"""Segments in, finished connections out: what ties streams, detection and conversations together."""
+"""Turn segments into finished connections: connects streams, protocol detection and conversations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..fastpath.hit import Repeat
 from ..fastpath.recorder import Scout
 from ..fastpath.trie import Ways
 from ..limits import DEFAULT_LIMITS, Limits
-from ..segments.decoder import SegmentSink, nobody
+from ..segments.decoder import SegmentSink, gather_none
 from ..streams.reassembler import Reassembler
 from ..streams.stream import Flow
 from ..timestamps import format_time
@@ -37,7 +37,7 @@ PROFILE_OF_PORT = {587: "submission", 465: "submission", 24: "lmtp"}
 
 
 class Tracker:
-    """Feed it segments; finished connections gather in ``ended``, in the order in which they end."""
+    """Takes segments. Finished connections are in ``ended``, in the order in which they ended."""
 
     def __init__(
         self,
@@ -51,11 +51,11 @@ class Tracker:
         learn: bool = True,
         early: bool = False,
     ) -> None:
-        """``tap``: makes what takes the messages themselves of a connection that begins. ``learn``: False judges each
-        connection in full, as if it were the first of its kind; so does whoever wants more of it than the report.
-        ``early``: findings are told before a connection ends, so only ways without any are learned."""
+        """``tap``: returns the receiver of a new connection's messages. ``learn``: False judges each connection in
+        full, as if it were the first of its kind, which is also needed for anything beyond the report. ``early``:
+        findings are reported before a connection ends, so only paths without findings are recorded."""
         self.ended: deque[model.Connection | Repeat] = deque()
-        self.digits = 6  # decimals of a second that the capture has
+        self.digits = 6  # decimals of a second in the times of the capture
         self.streams = Reassembler(self._accept, limits)
         self.limits = limits
         self.servers = judge.servers
@@ -70,19 +70,19 @@ class Tracker:
         learns = learn and detail == NO_DETAIL and tap is None
         self._gatherer = Gatherer(self, self.streams) if learns else None
         self.segment: SegmentSink = self.streams.feed if self._gatherer is None else self._gatherer.segment
-        self.gathered = nobody if self._gatherer is None else self._gatherer.gathered
+        self.gathered = gather_none if self._gatherer is None else self._gatherer.gathered
         self._last_id = 0
-        self.judged = 0  # connections that were given to a conversation
+        self.judged = 0  # connections that a conversation judged
         self._second_ns = -1_000_000_000
         self._prefix = ""  # that second as text
 
     def close(self) -> None:
-        """The last source ended: finish every connection."""
+        """End every connection, because the last source ended."""
         for _ in self.ending():
             pass
 
     def ending(self) -> Iterator[None]:
-        """The same step by step, so that who takes from ``ended`` meanwhile need not hold all that was open at once."""
+        """Do the same step by step, so that code that empties ``ended`` meanwhile needs less memory."""
         gatherer, streams = self._gatherer, self.streams
         left: list[Flow | Walker | Packed] = [*streams.flows()]
         if gatherer is not None:
@@ -103,20 +103,20 @@ class Tracker:
 
     @property
     def done(self) -> list[model.Connection]:
-        """The reports of those that ended and were not taken yet."""
+        """The reports of the connections that ended and were not taken from ``ended`` yet."""
         return [one.connection() if isinstance(one, Repeat) else one for one in self.ended]
 
     def set_digits(self, digits: int) -> None:
-        """From here on times have so many decimals of a second."""
+        """Set the decimals of a second for the times from now on."""
         self.digits = digits
 
     @property
     def open(self) -> int:
-        """Connections that go on."""
+        """Number of open connections."""
         return self.streams.open + (0 if self._gatherer is None else self._gatherer.open)
 
     def sweep(self, *times_ns: int) -> None:
-        """Close what was idle too long or is too much, by the time of the capture; ``times_ns``: of the last frames."""
+        """Close connections that were idle too long or are too many. ``times_ns``: times of the last frames."""
         for time_ns in times_ns:
             self.streams.clock.tick(time_ns)
         if self._gatherer is not None:
@@ -124,17 +124,17 @@ class Tracker:
         self.streams.sweep()
 
     def follows(self, key: bytes) -> bool:
-        """Whether the connection that ``key`` is a flow of goes on, or began with a SYN and carried nothing yet."""
+        """Return whether the connection with flow ``key`` is open, or has a SYN but no data so far."""
         return self.streams.follows(key) or (self._gatherer is not None and self._gatherer.gathered(key) is not None)
 
     def known(self) -> tuple[set[bytes], list[bytes]]:
-        """Keys of both flows of all connections of which ``follows`` is true; and of those that are over."""
+        """Return the keys of both flows of all connections for which ``follows`` is true, and keys of closed ones."""
         going, over = self.streams.known()
         return going.union(() if self._gatherer is None else self._gatherer.keys()), over
 
     def under_way(self) -> Iterator[tuple[bytes, int, int]]:
-        """Each connection that is open: the key of a flow, and the times of its first and its last frame; SYNs that
-        wait for their connection are some too."""
+        """Yield each open connection, and each SYN without data so far: the key of a flow, and the times of the first
+        and the last frame."""
         yield from self.streams.waiting()
         for flow in self.streams.flows():
             yield flow.a.key, flow.started_ns, flow.last_ns
@@ -142,18 +142,18 @@ class Tracker:
             yield one.client, one.started[0], one.last_ns
 
     def standing(self) -> Iterator[model.Connection]:
-        """Reports of the connections that are open, as they stand; they go on growing."""
+        """Yield the reports of the open connections so far. They will still grow."""
         self._release()
         for flow in self.streams.flows():
             if isinstance(flow.listener, AttachedListener):
                 yield flow.listener.standing()
 
     def problems(self) -> list[str]:
-        """What to say of the segments since this was last asked, in plain sentences."""
+        """Return the problems with the segments since the last call, as plain sentences."""
         return self.streams.problems()
 
     def clock(self, time_ns: int) -> str:
-        """A time as the report shows it."""
+        """Format a time for the report."""
         fraction = time_ns - self._second_ns
         if not 0 <= fraction < 1_000_000_000:
             fraction = time_ns % 1_000_000_000
@@ -164,7 +164,7 @@ class Tracker:
         return f"{self._prefix}.{fraction:09d}Z" if self.digits == 9 else format_time(time_ns, self.digits)
 
     def clocks(self, times_ns: Sequence[int]) -> list[str]:
-        """The same of many times, of which most lie in one second."""
+        """Format many times, most of which are in the same second."""
         clock = self.clock
         if self.digits != 6 or not times_ns:
             return [clock(time_ns) for time_ns in times_ns]
@@ -177,11 +177,11 @@ class Tracker:
         ]
 
     def ignore(self, flow: Flow) -> None:
-        """``flow`` carries something else."""
+        """Stop following ``flow``, which is not SMTP."""
         self.streams.ignore(flow)
 
     def forget_ways(self) -> None:
-        """What was learned, and is being learned, was judged by other rules than those that hold from now on."""
+        """Drop everything that was recorded, because the rules have changed."""
         self._release()
         self.ways = Ways()
         for flow in self.streams.flows():
@@ -189,28 +189,28 @@ class Tracker:
                 flow.listener.stop()
 
     def clock_set(self, by_ns: int) -> None:
-        """The clock that stamps segments was set by so much."""
+        """Shift all times by ``by_ns``, because the clock that stamps the segments was changed by that."""
         self._release()
         self.streams.clock_set(by_ns)
 
     def _release(self) -> None:
-        """Whatever is gathered is judged now."""
+        """Judge all gathered connections now."""
         if self._gatherer is not None:
             self._gatherer.release()
 
     def next_id(self, client: bytes, first_frame: int, *, handshake: bool = True) -> int:
-        """The number of a new connection. ``client``: a key of it."""
+        """Return the number of a new connection. ``client``: a key of it."""
         if self.places is not None:
-            self.places.begun.append((self.places.here, client, first_frame, handshake))
+            self.places.numbered.append((self.places.here, client, first_frame, handshake))
         self._last_id += 1
         return self._last_id
 
     def kind(self, server: bytes) -> object:
-        """See ``gather.Leader``: connections of one port, on one machine or between two, are judged alike."""
+        """See ``buffer.Leader``: connections of one port, on one machine or between two, are judged alike."""
         return (server[-4:-2], _is_loopback(server)) if server[-4:-2] in self._port_bytes else None
 
     def take(self, one: model.Connection | Repeat) -> None:
-        """A connection ended."""
+        """Take a connection that ended."""
         if self.places is not None:
             self.places.note_end(self.streams.giving_up)
         self.ended.append(one)
@@ -228,7 +228,7 @@ class Tracker:
             CandidateListener(self, flow, None, smtp_port=swapped or to_port in ports, swapped=swapped)
 
     def record(self, client: bytes, number: int, started_ns: int, *, handshake: bool) -> model.Connection:
-        """See ``repeat.Guide``."""
+        """See ``hit.Guide``."""
         server_end = endpoint(client, source=False)
         started = self.clock(started_ns)
         return model.Connection(
@@ -251,9 +251,9 @@ class Tracker:
         )
 
     def begin(self, flow: Flow, client: Stream, kind: object = None) -> AttachedListener:
-        """``flow`` carries SMTP and ``client`` is the client's direction: let a conversation judge it.
+        """Start a conversation for ``flow``, which is SMTP. ``client``: the direction of the client.
 
-        ``kind``: of the ways that it may be learned for, None: none.
+        ``kind``: the group of paths that it may be recorded for, None if it must not be recorded.
         """
         self.judged += 1
         if not flow.number:
@@ -266,7 +266,7 @@ class Tracker:
             record, self._judge, self.limits, self.clock, profile_fixed=fixed, detail=self._detail, tap=tap
         )
         talk.kept = flow.kept
-        if flow.handshake and not client.peer.told:
+        if flow.handshake and not client.peer.start_known:
             talk.server_syn_missing = True
         elif kind is not None:
             return Scout(self, flow, client, talk, kind)
@@ -277,7 +277,7 @@ class Tracker:
 
 
 def _is_loopback(key: bytes) -> bool:
-    """Whether the server, which the segments of ``key`` come from, is the client's own machine."""
+    """Return whether the server, the sender of the segments of ``key``, is the client's own machine."""
     source = key[:4] if len(key) == 12 else key[:16]
     return source[:1] == b"\x7f" if len(source) == 4 else source == _LOOPBACK_6 or source[:13] == _LOOPBACK_4_IN_6
 

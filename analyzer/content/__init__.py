@@ -1,1 +1,1 @@
-"""What a message is made of, and what is wrong with it."""
+"""The parts of a message, and the faults in them."""

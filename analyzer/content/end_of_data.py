@@ -1,14 +1,15 @@
-"""Where would other readers see the end of these mail data? The differential view behind SMTP smuggling."""
+"""Where different readers see the end of the mail data: the basis for finding SMTP smuggling."""
 
 # Theory
 # ------
-# Only CRLF "." CRLF ends mail data (RFC 5321 §4.1.1.4). Mail servers and monitors differ in what they take beside it,
-# and each difference is a way to show one reader a message and another one commands. What six kinds of reader do is
-# written down here as one regular expression each, over the content as the client sent it, dots still stuffed. They
-# are models of how a reader finds its line ends, not of the whole program; all of them run in linear time.
+# Only CRLF "." CRLF ends mail data (RFC 5321 §4.1.1.4). Mail servers and monitors differ in the other forms that they
+# accept. Each difference allows an attacker to show one reader a message and another reader commands. Six kinds of
+# reader are described here, each by a regular expression over the content as the client sent it, with dots stuffed.
+# They model how a reader finds its line ends, not the whole program. All expressions run in linear time.
 #
-# Mail data may be megabytes in pieces of any size, and only the bytes that can still become a mark are kept. A mark at
-# the very end of what has come is not believed until more shows that it ends there: a dot and a CR may go on with LF.
+# Mail data may be megabytes long, in pieces of any size. Only the bytes that can still become a mark are kept. A mark
+# at the very end of the data so far is not accepted until more data shows that it ends there: LF may follow a dot and
+# a CR.
 
 from __future__ import annotations
 
@@ -17,25 +18,24 @@ from typing import NamedTuple
 
 __all__ = ["READERS", "EndFinder", "EndReader", "Ending", "differs", "endings"]
 
-MAX_CRS = 1000  # between a dot and its LF; who sends more tries the patience of readers, not their rules
+MAX_CRS = 1000  # between a dot and its LF; more of them test the limits of readers, not their rules
 
 
 class EndReader(NamedTuple):
-    """A kind of reader. ``rule`` says in one line what it takes for the end.
+    """A kind of reader. ``rule`` describes in one line what it accepts as the end.
 
-    Its pattern begins at the dot and looks back at what stands before it.
+    Its pattern starts at the dot and looks back at the bytes before it.
     """
 
     name: str
     rule: str
     pattern: re.Pattern[bytes]
-    body_pattern: re.Pattern[bytes] | None = None  # behind the empty line after the header, where that differs
+    body_pattern: re.Pattern[bytes] | None = None  # after the empty line that ends the header, if different
 
 
 class Ending(NamedTuple):
-    """What one reader takes. ``at``: offset of the dot, ``end``: of the first byte behind the mark, both in the
-    content and -1 where this reader sees no end; ``mark``: the bytes from the dot on, ``before``: the line end in front
-    of it."""
+    """The end that one reader sees. ``at``: offset of the dot; ``end``: offset after the mark. Both are in the content,
+    and -1 if the reader sees no end. ``mark``: the bytes from the dot on; ``before``: the line end before the dot."""
 
     reader: str
     at: int
@@ -50,37 +50,37 @@ _LF_ENDS = re.compile(rb"(?<=\n)\.\r{0,%d}+\n" % MAX_CRS)
 
 READERS = (
     EndReader("strict", "CRLF . CRLF and nothing else (RFC 5321 §4.1.1.4)", re.compile(rb"(?<=\r\n)\.\r\n")),
-    EndReader("Postfix, lenient", "a dot alone on a line that LF ends, whatever CRs stand before it", _LF_ENDS),
+    EndReader("Postfix, lenient", "a dot alone on a line that ends with LF, with any CRs before it", _LF_ENDS),
     EndReader("Zeek", "a dot alone between CRLF, LF or CR", _ANY_LINE_END),
     EndReader(
         "Suricata",
-        "in the header a dot alone on a line that LF ends, in the body also between CRs",
+        "in the header a dot alone on a line that ends with LF, in the body also between CRs",
         re.compile(rb"(?<=\n)\.\r?\n"),
         _ANY_LINE_END,
     ),
     EndReader("Snort", "LF . LF, with any CRs before the second LF", _LF_ENDS),
     EndReader(
         "Arkime",
-        "a dot alone between CRs, each with or without LF; a bare LF ends no line",
+        "a dot alone between CRs, each with or without LF; a bare LF does not end a line",
         re.compile(rb"(?:(?<=\r\n)|(?<=\r))\.\r(?:\n|(?=[^\n]))"),
     ),
 )
 
-# The command line before the content ended with CRLF, so the first line of the content begins like any other.
+# The command line before the content ended with CRLF, so the first line of the content starts like any other.
 _BEFORE = b"\r\n"
 _UNFINISHED = re.compile(rb"\.\r{0,%d}\Z" % (MAX_CRS + 1))
 
 
 class EndFinder:
-    """Feed it mail data as the client sent them; ``endings`` is the first end that each reader has seen so far."""
+    """Takes mail data as the client sent them. ``endings``: the first end that each reader has seen so far."""
 
     def __init__(self) -> None:
         self.endings = [Ending(reader.name, -1, -1, b"") for reader in READERS]
         self._missing = set(range(len(READERS)))
         self._kept = _BEFORE
-        self._known = len(_BEFORE)  # bytes of it in which every mark was looked for already
-        self._position = -len(_BEFORE)  # of its first byte in the content
-        self._header = -1  # where the body begins, -1: not known yet
+        self._known = len(_BEFORE)  # bytes of `_kept` that were already searched for marks
+        self._position = -len(_BEFORE)  # offset of the first byte of `_kept` in the content
+        self._header = -1  # where the body starts, -1: not known yet
 
     @property
     def settled(self) -> bool:
@@ -88,16 +88,16 @@ class EndFinder:
         return not self._missing
 
     def feed(self, data: bytes) -> list[int]:
-        """Take the next bytes. Returns which readers (by their place in READERS) saw their end in them."""
+        """Take the next bytes. Returns the readers that saw their end in them, as indexes into READERS."""
         return self._search(self._kept + data, over=False)
 
     def skip(self, length: int) -> None:
-        """``length`` bytes are missing here: no mark is seen across them."""
+        """``length`` bytes are missing here: a mark cannot extend across them."""
         self._position += len(self._kept) + length
         self._kept, self._known = b"", 0
 
     def close(self) -> list[int]:
-        """No more comes: what stands at the end counts as it is."""
+        """No more data comes: accept a mark at the very end. Returns the same as ``feed``."""
         return self._search(self._kept, over=True)
 
     def _search(self, text: bytes, *, over: bool) -> list[int]:
@@ -115,7 +115,7 @@ class EndFinder:
         return found
 
     def _first(self, number: int, text: bytes, stop: int) -> bool:
-        """Look for the first mark of this reader that begins before ``stop``."""
+        """Find the first mark of this reader that starts before ``stop``."""
         reader, known = READERS[number], self._known
         header = len(text) if self._header < 0 else max(known, self._header - self._position)
         match = reader.pattern.search(text, known)
@@ -131,7 +131,7 @@ class EndFinder:
 
 
 def endings(content: bytes) -> tuple[Ending, ...]:
-    """The first end that each reader sees in ``content``: all that the client sent behind the 354, as it sent it."""
+    """Return the first end that each reader sees in ``content``: all that the client sent after the 354, unchanged."""
     finder = EndFinder()
     finder.feed(content)
     finder.close()
@@ -139,5 +139,5 @@ def endings(content: bytes) -> tuple[Ending, ...]:
 
 
 def differs(found: tuple[Ending, ...] | list[Ending]) -> bool:
-    """Whether the readers disagree about the end."""
+    """Return whether the readers disagree about the end."""
     return len({ending.end for ending in found}) > 1

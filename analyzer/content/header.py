@@ -1,7 +1,7 @@
-"""The header section of a message: which fields are there, and what is wrong with their form (RFC 5322)."""
+"""The header section of a message: its fields, and what is wrong with their form (RFC 5322)."""
 
-# Read once for each message, when its empty line was seen. One match tells whether the whole section is well-formed;
-# only where it is not are its lines looked at one by one. Values are not judged, except the date's.
+# A header section is read once, when its empty line was seen. One match decides whether the whole section is
+# well-formed; its lines are checked one by one only if it is not. Values are not judged, except the date.
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_QUOTED = 100  # bytes of a header line that are shown as evidence
 _WELL_FORMED = re.compile(rb"(?:[!-9;-~]++:[^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+(?:\r?\n|\Z))*+").fullmatch
 _FIELD = re.compile(rb"[!-9;-~]++:").match
 _BLANK_BEFORE_COLON = re.compile(rb"[!-9;-~]++[ \t]++:").match
-# RFC 5322 §3.6: fields that stand once at most; behind them what tells whether the body is MIME (RFC 2045 §3).
+# RFC 5322 §3.6: fields that may occur once at most; then the fields that make the body MIME (RFC 2045 §3).
 _NAMES = re.compile(
     rb"\n(date|from|sender|reply-to|to|cc|bcc|message-id|in-reply-to|references|subject"
     rb"|mime-version|content-type|content-transfer-encoding)[ \t]*+:((?:[^\n]*+)(?:\n[ \t][^\n]*+)*+)",
@@ -34,7 +34,7 @@ _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 
 
 class HeaderFault(Struct, frozen=True):
-    """Something wrong: ``at`` bytes into the header section, how often, and the line as printable text."""
+    """A fault: its first offset ``at`` in the header section, how often it occurs, and the line as printable text."""
 
     at: int
     times: int
@@ -43,7 +43,8 @@ class HeaderFault(Struct, frozen=True):
 
 
 class HeaderReport(Struct, frozen=True):
-    """What the section holds. ``repeated``: names that may stand once only. ``mime``: unfolded values by lower name."""
+    """The content of a header section. ``repeated``: fields that may occur only once; ``mime``: unfolded, by lower
+    name."""
 
     has_date: bool
     has_from: bool
@@ -56,9 +57,9 @@ class HeaderReport(Struct, frozen=True):
 
 
 def read_header(header: bytes) -> HeaderReport:
-    """Read a whole header section, given without the empty line behind it. Any bytes are taken.
+    """Read a whole header section, without the empty line after it. Accepts any bytes.
 
-    Lines end with CRLF (RFC 5322 §2.1); in a section without any CRLF, which some client wrote so, with LF.
+    Lines end with CRLF (RFC 5322 §2.1). In a section without any CRLF, as some clients write it, they end with LF.
     """
     if b"\r\n" in header and header.count(b"\n") != header.count(b"\r\n"):
         header = _BARE_LF.sub(b" ", header)
@@ -76,7 +77,7 @@ def read_header(header: bytes) -> HeaderReport:
     repeated = None
     if again:
         names = sorted({found[1].decode("ascii").title().replace("-Id", "-ID") for found in again})
-        # the line feed that was put in front of the section and the one that each match begins with cancel out
+        # the LF put in front of the section and the LF at the start of each match cancel each other out
         repeated = HeaderFault(again[0].start(), len(again), _line(header, again[0].start()), ", ".join(names))
     bad_date = None
     if b"date" in first:
@@ -84,7 +85,7 @@ def read_header(header: bytes) -> HeaderReport:
         if wrong is not None:
             at = first[b"date"].start()
             bad_date = HeaderFault(at, 1, _line(header, at), wrong)
-    malformed = None if _WELL_FORMED(header) else _malformed(header)
+    malformed = None if _WELL_FORMED(header) else _first_malformed(header)
     subject, message_id = first.get(b"subject"), first.get(b"message-id")
     return HeaderReport(
         b"date" in first,
@@ -99,8 +100,10 @@ def read_header(header: bytes) -> HeaderReport:
 
 
 def plain_fields(header: bytes) -> dict[bytes, bytes] | None:
-    """Bodies of the fields that are looked at, by lower name, of a section with CRLF throughout that has nothing wrong
-    with it and nothing that tells how to decode the body. None: it is not so plain."""
+    """Return the bodies of the known fields, by lower name, of a section without faults and with CRLF line ends.
+
+    None if it has a fault, or if a field says that the body must be decoded.
+    """
     if not _WELL_FORMED(header):
         return None
     found = _NAMES.findall(b"\n" + header)
@@ -112,19 +115,19 @@ def plain_fields(header: bytes) -> dict[bytes, bytes] | None:
 
 
 def _is_encoded(fields: dict[bytes, bytes]) -> bool:
-    """Whether the body may consist of parts, or of anything but the text itself."""
+    """Return whether the body may be a multipart, or anything else than plain text."""
     kind, encoding = fields.get(b"content-type", b""), fields.get(b"content-transfer-encoding", b"7bit")
     return unfolded(kind)[:4].lower() != b"text" or unfolded(encoding).lower() not in {b"7bit", b"8bit"}
 
 
 def unfolded(value: bytes) -> bytes:
-    """A field body on one line, without the white space around it (RFC 5322 §2.2.3)."""
+    """Return a field body on one line, without the white space around it (RFC 5322 §2.2.3)."""
     value = value.strip(b" \t\r\n")
     return _FOLD.sub(b"", value) if b"\n" in value else value
 
 
 def on_one_line(value: bytes) -> bytes:
-    """A field body for people: each fold with its white space is one space."""
+    """Return a field body to display: each fold with its white space becomes one space."""
     value = value.strip(b" \t\r\n")
     return _FOLDS.sub(b" ", value) if b"\n" in value else value
 
@@ -134,19 +137,19 @@ def _line(header: bytes, at: int) -> str:
     return printable(header[at : end if end >= 0 else len(header)].rstrip(b"\r")[:MAX_QUOTED])
 
 
-def _malformed(header: bytes) -> HeaderFault | None:
-    """The first line that belongs to no field, and how many there are."""
+def _first_malformed(header: bytes) -> HeaderFault | None:
+    """Return the first line that belongs to no field, with the number of such lines."""
     at, count, first, what = 0, 0, -1, ""
     for line in header.split(b"\n"):
         text = line.rstrip(b"\r")
         wrong = ""
         if not text:
-            pass  # behind the last line
+            pass  # after the last line
         elif text[0] in b" \t":
             wrong = "" if at else "the first line is a continuation"
         elif not _FIELD(text):
             blank = _BLANK_BEFORE_COLON(text)
-            wrong = "white space stands before the colon" if blank else "the line has no field name"
+            wrong = "there is white space before the colon" if blank else "the line has no field name"
         if wrong:
             count += 1
             if first < 0:
@@ -160,7 +163,7 @@ def _malformed(header: bytes) -> HeaderFault | None:
 _MONTHS = (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec")
 _DAYS = (b"mon", b"tue", b"wed", b"thu", b"fri", b"sat", b"sun")
 _COMMENT = re.compile(rb"\((?:[^()\\]|\\.)*+\)", re.DOTALL)
-# RFC 5322 §3.3 and §4.3: date-time, with obsolete years, zones and blanks. Comments were taken out before.
+# RFC 5322 §3.3 and §4.3: date-time, with obsolete years, zones and blanks. Comments were removed before.
 _DATE = re.compile(
     rb"[ \t]*+(?:(?P<name>" + rb"|".join(_DAYS) + rb")[ \t]*+,)?[ \t]*+(?P<day>[0-9]{1,2})[ \t]*+"
     rb"(?P<month>" + rb"|".join(_MONTHS) + rb")[ \t]*+(?P<year>[0-9]{2,9})[ \t]++"
@@ -169,31 +172,31 @@ _DATE = re.compile(
     re.IGNORECASE,
 ).fullmatch
 MAX_DATES = 1024  # Date fields remembered: many messages are sent in one second
-MAX_COMMENTS = 16  # nested comments that are taken out of a date
+MAX_COMMENTS = 16  # nested comments that are removed from a date
 
 
 @lru_cache(maxsize=MAX_DATES)
 def date_fault(value: bytes) -> str | None:
-    """What is wrong with the body of a Date field (RFC 5322 §3.3, §4.3); None: nothing."""
+    """Return what is wrong with the body of a Date field (RFC 5322 §3.3, §4.3), None if nothing."""
     for _ in range(MAX_COMMENTS):
         if b"(" not in value:
             break
         value = _COMMENT.sub(b" ", value)
     found = _DATE(value)
     if found is None:
-        return "it is no date and time with a zone"
+        return "it is not a date and time with a zone"
     hour, minute, second = int(found["hour"]), int(found["minute"]), int(found["second"] or b"0")
     if hour > 23 or minute > 59 or second > 60 or int(found["zone"] or b"0") % 100 > 59:
-        return "there is no such time"
+        return "this time does not exist"
     year = int(found["year"])
     if len(found["year"]) < 4:
         year += 2000 if len(found["year"]) == 2 and year < 50 else 1900
     if year > date.max.year:
-        return None  # grammatical, and beyond all calendars
+        return None  # valid grammar, but after the last year of `date`
     try:
         day = date(year, _MONTHS.index(found["month"].lower()) + 1, int(found["day"]))
     except ValueError:
-        return "there is no such day"
+        return "this day does not exist"
     if found["name"] is not None and _DAYS[day.weekday()] != found["name"].lower():
         return f"that day is a {_DAYS[day.weekday()].decode().title()}, not a {found['name'].decode().title()}"
     return None

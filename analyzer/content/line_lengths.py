@@ -1,7 +1,7 @@
-"""How long the lines of mail data are, told at the speed of the blocks they come in."""
+"""Measure the lines of mail data, at the speed of the blocks they come in."""
 
-# A line that is too long shows as a stretch of a thousand bytes without a line end. So the search goes in steps of as
-# much as a line may have and asks rfind() for an end in each: one call for a thousand bytes, however short the lines.
+# A line that is too long is a range of a thousand bytes without a line end. So the search goes in steps of the maximum
+# length and calls rfind() once for each step: one call for a thousand bytes, even if the lines are short.
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_TEXT_LINE = 1000  # octets of a line with its CRLF, without the stuffed dot 
 
 
 class Occurrence(Struct):
-    """The first place of something in the content and how often it stands there; ``offset`` of the client's stream."""
+    """The first occurrence of something in the content, and the number of them. ``offset``: in the client's stream."""
 
     offset: int
     frame: int
@@ -27,27 +27,26 @@ class Occurrence(Struct):
 
 
 class LineMeter:
-    """Feed it mail data as sent. ``first`` is the first line that is too long, with the count of them, ``longest`` the
-    octets of the longest. A bare LF counts as an end here; there are rules of its own for it."""
+    """Takes mail data as sent. ``first``: the first line that is too long, with the number of such lines; ``longest``:
+    octets of the longest one. A bare LF counts as a line end here; other rules report it."""
 
     __slots__ = ("_dotted", "_length", "_place", "_stuffed", "first", "longest")
 
     def __init__(self, *, stuffed: bool) -> None:
-        """``stuffed``: a
-        dot at the beginning of a line is not stored (RFC 5321 §4.5.2)."""
+        """``stuffed``: a dot at the start of a line is not stored (RFC 5321 §4.5.2)."""
         self.first: Occurrence | None = None
         self.longest = 0
         self._stuffed = stuffed
-        self._length = 0  # octets of the line that goes on
-        self._dotted = False  # it begins with a dot
-        self._place = (0, 0)  # frame and time where it began
+        self._length = 0  # octets of the unfinished line
+        self._dotted = False  # it starts with a dot
+        self._place = (0, 0)  # frame and time of its start
 
     def feed(self, block: bytes, position: int, where: Callable[[int], tuple[int, int]]) -> None:
-        """Take the next bytes; ``position`` is their offset in the client's stream. ``where``: frame and time of an
-        offset in them, or a few bytes before."""
+        """Take the next bytes. ``position``: their offset in the client's stream. ``where`` returns frame and time of
+        an offset in them, or a few bytes before."""
         total = len(block)
         rfind = block.rfind
-        start, known = -self._length, 0  # where the present line begins, and its first byte that is in this block
+        start, known = -self._length, 0  # start of the current line, and its first byte in this block
         reach = start + MAX_TEXT_LINE
         while reach < total:
             end = rfind(b"\n", known, reach) if reach > 0 else -1
@@ -73,10 +72,10 @@ class LineMeter:
             self._place = where(position + last + 1 if self._length else position + last)
 
     def _too_long(self, start: int, length: int, position: int, where: Callable[[int], tuple[int, int]]) -> None:
-        """A line of ``length`` octets so far, which begins ``start`` octets into the block."""
+        """Note a line of at least ``length`` octets that starts ``start`` octets into the block."""
         self.longest = max(self.longest, length)
         if self.first is None:
             frame, time_ns = self._place if start < 0 else where(position + start)
             self.first = Occurrence(position + start, frame, time_ns, 1)
-        elif -start <= MAX_TEXT_LINE:  # else it was counted when it became too long
+        elif -start <= MAX_TEXT_LINE:  # otherwise it was counted when it became too long
             self.first.count += 1

@@ -1,14 +1,14 @@
-"""Mail data on its way to the receiver: where it ends."""
+"""Find the end of the mail data, and collect the content for the checks."""
 
 # Theory
 # ------
-# RFC 5321 §4.1.1.4 ends mail data with CRLF "." CRLF and nothing else. The reader takes segments as they come and must
-# find that mark across their borders, so it keeps back the bytes that could still become part of it (at most four);
-# whatever it passes on (to `mailtext`) never splits a CRLF and always has the line end in front of a leading dot. The
-# first line is treated as if a CRLF stood before it, so that "." CRLF alone is an empty message.
+# RFC 5321 §4.1.1.4 ends mail data with CRLF "." CRLF and nothing else. The mark must be found across the borders of
+# segments, so the bytes at the end that may be part of it (at most four) are kept back. A block that is passed to
+# `octet_checks` never splits a CRLF, and always contains the line end before a leading dot. The first line is treated
+# as if a CRLF came before it, so "." CRLF alone is an empty message.
 #
-# What comes of a body is joined to blocks of some KB before it is judged: a segment without a dot ends nothing, and
-# takes no more than a place on a list.
+# The segments of a body are joined to blocks of some KB before they are checked. A segment without a dot cannot end the
+# content, so it is only appended to a list.
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from .octet_checks import LOOKALIKE_END, OctetChecks
 
 __all__ = ["Content"]
 
-BATCH = 65_536  # bytes of a body that are judged at once
-MAX_PARTS = 256  # segments that these may come in
+BATCH = 65_536  # bytes of a body that are checked at once
+MAX_PARTS = 256  # most segments that are joined for that
 
 
 class Content(OctetChecks):
-    """The content of one message: DATA up to its end mark, or BDAT chunks joined."""
+    """The content of one message: DATA up to its end mark, or all BDAT chunks."""
 
     _pending = 0  # bytes in _parts
-    _dotted = True  # the dot of the end mark may stand in the last bytes that came
+    _dot_near_end = True  # the dot of the end mark may be in the last bytes so far
 
     def __init__(self, offset: int, frame: int, time_ns: int, *, chunked: bool, header_limit: int) -> None:
         super().__init__(offset, frame, time_ns, chunked=chunked, header_limit=header_limit)
-        self._parts: list[bytes] = []  # segments of the body that wait to be judged together
+        self._parts: list[bytes] = []  # segments of the body that wait to be checked together
         self._carry = b"" if chunked else b"\r\n"
-        self._fresh = not chunked  # no byte has come
+        self._fresh = not chunked  # no byte has come yet
 
     def feed(self, data: bytes, frame: int, time_ns: int) -> int:
-        """Take DATA bytes; return how many belong to the message with its end mark, -1: all, and it has not ended."""
+        """Take DATA bytes. Returns how many belong to the message with its end mark, -1 if it has not ended."""
         if self._fresh:
             self._fresh = False
             self.frame, self.time_ns = frame, time_ns
@@ -45,8 +45,8 @@ class Content(OctetChecks):
             self._parts.append(data)
             self._pending = pending = pending + len(data)
             ends = False
-            if self._dotted or b"." in data:
-                self._dotted = b"." in data[-4:] or len(data) < 4
+            if self._dot_near_end or b"." in data:
+                self._dot_near_end = b"." in data[-4:] or len(data) < 4
                 ends = _END in data or _END in self._tail() + data[:4]
             if not ends:
                 if pending >= BATCH or len(self._parts) >= MAX_PARTS:
@@ -60,14 +60,14 @@ class Content(OctetChecks):
         end = block.find(_END)
         if end >= 0:
             self._carry = b""
-            self._pass(block[: end + 2], frame, time_ns)
+            self._check_block(block[: end + 2], frame, time_ns)
             self.complete = True
             return end + len(_END) - (len(block) - data_length)
         self._keep_back(block, frame, time_ns)
         return -1
 
     def feed_chunk(self, data: bytes, frame: int, time_ns: int) -> None:
-        """Take octets of a BDAT chunk (RFC 3030 §2): no stuffing, no end mark; they are stored as they are."""
+        """Take octets of a BDAT chunk (RFC 3030 §2): without dot-stuffing or end mark, stored as they are."""
         self._segments.append((self._position + len(self._carry) + self._pending, frame, time_ns))
         self._parts.append(data)
         self._pending += len(data)
@@ -75,18 +75,19 @@ class Content(OctetChecks):
             self.settle()
 
     def settle(self) -> None:
-        """Judge what has come: until then what is known of the body may lag behind by some segments."""
+        """Check the segments that wait. Until this is called, the results may not cover the last segments of the
+        body."""
         if self._parts:
             _, frame, time_ns = self._segments[-1]
             block = self._joined()
             if self.chunked:
                 self._carry = b"\r" if block.endswith(b"\r") else b""
-                self._pass(block[:-1] if self._carry else block, frame, time_ns)
+                self._check_block(block[:-1] if self._carry else block, frame, time_ns)
             else:
                 self._keep_back(block, frame, time_ns)
 
     def _tail(self) -> bytes:
-        """The last bytes before those that came just now, where the end mark may begin."""
+        """Return the last bytes before the newest segment, where the end mark may start."""
         last = self._parts[-len(_END) : -1]
         return (b"".join(last) if len(last) == len(_END) - 1 else b"".join((self._carry, *last)))[-len(_END) + 1 :]
 
@@ -96,11 +97,11 @@ class Content(OctetChecks):
         return block
 
     def _keep_back(self, block: bytes, frame: int, time_ns: int) -> None:
-        """Pass on all of ``block`` but what may be the beginning of the end mark."""
+        """Check all of ``block`` except the bytes at its end that may be the start of the end mark."""
         keep = _unfinished(block)
         self._carry = block[len(block) - keep :] if keep else b""
         if len(block) > keep:
-            self._pass(block[: len(block) - keep] if keep else block, frame, time_ns)
+            self._check_block(block[: len(block) - keep] if keep else block, frame, time_ns)
 
     def lose(self, length: int) -> None:
         """``length`` octets of the content are not in the capture."""
@@ -113,20 +114,20 @@ class Content(OctetChecks):
             self.sink.lose(length)
 
     def flush(self) -> None:
-        """No more bytes come: what was kept back is content."""
+        """No more bytes come: the bytes that were kept back are content."""
         self.settle()
         if self._carry:
             carry, self._carry = self._carry, b""
-            self._pass(carry, self.frame, self.time_ns)
+            self._check_block(carry, self.frame, self.time_ns)
 
     def end_early(self) -> bytes:
-        """The server took a look-alike for the end of data. Return what was sent behind it; it is no content."""
+        """End the content at a look-alike, as the server did. Returns the bytes after it, which are not content."""
         self.settle()
         kept_back = b""
         if self.lookalike is None:
             kept_back, self._carry = self._carry[2:], self._carry[:2]
         self.flush()
-        if kept_back:  # CRLF "." CR: it might have become the true end
+        if kept_back:  # CRLF "." CR: this could have become the real end
             self.lookalike_form = b"\r\n" + kept_back
             place = max(0, self._position - 2)
             spot = self.lookalike = Occurrence(place, *self.where(place), 1)
@@ -141,40 +142,40 @@ class Content(OctetChecks):
         return self.since_lookalike
 
     def move_to(self, offset: int) -> None:
-        """The next chunk begins at ``offset`` of the client's stream (the BDAT line between is no content)."""
+        """Move to the next chunk, at ``offset`` of the client's stream (the BDAT line between is not content)."""
         self.settle()
         self._position = offset - len(self._carry)
 
     @property
-    def begun(self) -> bool:
+    def has_started(self) -> bool:
         """Whether any byte has come."""
         return bool(self.size or self._pending)
 
     @property
     def end_offset(self) -> int:
-        """Offset in the client's stream behind the last byte that was judged."""
+        """Offset in the client's stream after the last byte that was checked."""
         return self._position
 
     @property
     def reach(self) -> tuple[int, int]:
-        """Offset in the client's stream behind all that came, the end mark included, and the time of the last of it."""
+        """Offset in the client's stream after all bytes so far, with the end mark, and the time of the last byte."""
         offset = self._position + len(self._carry) - self._virtual + self._pending
         return offset + len(_END) - 2 if self.complete else offset, self._segments[-1][2]
 
     @property
     def weight(self) -> int:
-        """Bytes that are kept, about."""
+        """About how many bytes are kept."""
         return len(self._header) + self._pending + 32 * len(self._header_parts)
 
     def ends_like(self) -> bool:
-        """Whether what was sent so far ends with a look-alike of the end of data."""
+        """Return whether the bytes so far end with a look-alike of the end of data."""
         if self.lookalike is not None and not self.since_lookalike:
             return True
         return LOOKALIKE_END.search(self._back + self._carry) is not None
 
 
 def _unfinished(block: bytes) -> int:
-    """How many bytes at the end of ``block`` may be the beginning of the end mark."""
+    """Return how many bytes at the end of ``block`` may be the start of the end mark."""
     last = block[-1:]
     if last not in (b"\r", b"\n", b"."):
         return 0

@@ -130,8 +130,8 @@ class Conversation(Pairing):
     def finish(self) -> model.Connection:
         """Nothing more comes: settle what is open and return the report of this connection."""
         reader, course = self._reader, self.course
-        course.hanging = self._server.hanging
-        course.opaque = reader.mode in {Mode.OPAQUE, Mode.TLS_DUE} or self._server.opaque
+        course.hanging = self._server.incomplete_reply
+        course.opaque = reader.mode in {Mode.OPAQUE, Mode.TLS_EXPECTED} or self._server.opaque
         if reader.mode in {Mode.CONTENT, Mode.CHUNK}:
             course.inside = reader.content
         if reader.partial.strip().upper() == b"QUIT":

@@ -187,7 +187,7 @@ class Contents(Ground):
         elif last.act is Act.DATA:
             self._begin_content(last.offset + last.length, last.frame, last.time_ns)
         elif last.act is Act.STARTTLS:
-            self._reader.release(Mode.TLS_DUE)
+            self._reader.release(Mode.TLS_EXPECTED)
         elif last.act is Act.AUTH and last.command is not None and last.command.initial is not None:
             self._reader.release(Mode.COMMAND)
         else:

@@ -154,7 +154,7 @@ class Pairing(Contents):
         if x.reply is not None:
             x.lacking = x.due
             x.marks |= Mark.RECIPIENT_REPLIES
-        elif self._server.hanging is None and not self._lost_replies and x is not self._chunk:
+        elif self._server.incomplete_reply is None and not self._lost_replies and x is not self._chunk:
             x.marks |= Mark.UNANSWERED
 
     def _has_reason(self) -> bool:
@@ -219,7 +219,7 @@ class Pairing(Contents):
         """The client sent its next command though the reply to its last had not ended, without being allowed to
         pipeline. If ``data`` does not end as many replies as are due, what came before was the whole of the first."""
         x, due, self._overtaken = self._overtaken, self.session.due, None
-        if not due or x is not due[0] or self._server.ends(data) >= len(due):
+        if not due or x is not due[0] or self._server.count_ends(data) >= len(due):
             return
         if x.act is Act.EHLO or not self.session.state.hello.lists("PIPELINING"):
             later = [due.pop() for _ in range(len(due) - 1)]
@@ -317,7 +317,7 @@ class Pairing(Contents):
                 x.marks |= Mark.INJECTED
             self._server.expect_tls = self.watch.upgrading = True
             self.session.restart(self._inside_tls())
-            reader.release(Mode.TLS_DUE)
+            reader.release(Mode.TLS_EXPECTED)
         else:
             if x.act is Act.STARTTLS and reader.held:
                 x.marks |= Mark.INJECTED

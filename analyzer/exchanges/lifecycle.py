@@ -135,7 +135,7 @@ class Lifecycle:
                 self.drip = SlowInput(True, time_ns - since_ns, began, first_frame, since_ns)
             return
         pause, content = time_ns - self.client_ns, reader.content
-        if pause > SLOW_DATA_NS and content is not None and content.begun and reader.mode in _MAIL_DATA:
+        if pause > SLOW_DATA_NS and content is not None and content.has_started and reader.mode in _MAIL_DATA:
             self.drip = SlowInput(False, pause, offset, frame, time_ns)
 
     def lose(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:

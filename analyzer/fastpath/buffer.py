@@ -235,7 +235,7 @@ class Gatherer:
         for young_one in young:
             if not young_one.over:
                 self._look_again(young_one)
-        if streams.clock.due:
+        if streams.clock.sweep_expected:
             oldest = streams.clock.now_ns - limits.idle_seconds * 1_000_000_000
             for one in self.all():
                 if one.last_ns < oldest and limits.idle_seconds:
@@ -273,7 +273,7 @@ class Gatherer:
                 self._give_up(walker)
             return
         if walker.followed:
-            number = self._streams.let_go(walker.client)
+            number = self._streams.discard(walker.client)
             if number is None:
                 self._forget(walker)
                 return

@@ -157,10 +157,10 @@ class Scout(AttachedListener):
         self.stop()
         super().conflict(stream, offset, frame, time_ns)
 
-    def let_go(self) -> bool:
+    def discard(self) -> bool:
         """See ``streams.Listener``. Others that come as far need not be judged before they go on, or end."""
         trail = self._trail
-        gone = super().let_go()
+        gone = super().discard()
         if gone and trail is not None and not (self._host.early and self.talk.findings):
             self._host.ways.learn(self._kind, trail, None)
         return gone

@@ -229,7 +229,7 @@ _GREETING = Names(greeting_step)
 _HELLO = Names(hello_step)
 REPLY = Names(reply_step)
 
-_READS = {Mode.COMMAND: LINES, Mode.CONTENT: MAIL_DATA, Mode.TLS_DUE: TLS, Mode.OPAQUE: OPAQUE}
+_READS = {Mode.COMMAND: LINES, Mode.CONTENT: MAIL_DATA, Mode.TLS_EXPECTED: TLS, Mode.OPAQUE: OPAQUE}
 _FREE_TEXT = frozenset({Act.MAIL, Act.RCPT, Act.DATA, Act.END, Act.RSET, Act.QUIT})
 _OPENING = frozenset({Phase.CONNECTED, Phase.GREETED})
 HELLOS = frozenset({Act.EHLO, Act.HELO})

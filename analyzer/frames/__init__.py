@@ -1,1 +1,1 @@
-"""Capture files, pipes and directories, as frames."""
+"""Read capture files, pipes and directories as frames."""

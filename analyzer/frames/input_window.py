@@ -1,16 +1,17 @@
-"""Bytes of an input, one block at a time: regular files, pipes, and gzip over either."""
+"""Read the bytes of an input one block at a time: regular files, pipes, and gzip over either."""
 
 # Theory
 # ------
-# A reader walks over `Window.data` and says with `advance` how far it came. There are two ways of moving on:
+# A reader parses `Window.data` and calls `advance` with the number of bytes that it used. There are two ways to go on:
 #
-# - A regular file is read with pread at the place where the reader stopped. The few bytes of a record that lay across
-#   the end of the block are read again, which is cheaper than joining two blocks. (mmap is no faster, shows the whole
-#   file as resident memory, and kills the process when somebody cuts the file meanwhile.)
-# - Anything else gives what it has, and what is left of the last block is put in front. One read is enough to go on,
-#   so that frames of a live pipe are seen when they arrive.
+# - A regular file is read with pread from the position where the reader stopped. The few bytes of a record that crosses
+#   the end of the block are read again, which is cheaper than joining two blocks. (mmap is not faster, counts the whole
+#   file as resident memory, and the process is killed if another program truncates the file in the meantime.)
+# - Any other input returns the bytes that it has. The unused end of the last block is put in front of them. One read is
+#   enough to continue, so the frames of a live pipe are seen when they arrive.
 #
-# Memory is one block, and one record where that is longer: readers refuse lengths above MAX_RECORD before they ask.
+# Memory use is one block, or one record if that is longer. Readers reject lengths above MAX_RECORD before they ask for
+# the bytes.
 
 from __future__ import annotations
 
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
 __all__ = ["BLOCK", "GZIP_MAGIC", "MAX_RECORD", "PAD", "FileWindow", "Gunzip", "StreamWindow", "Window"]
 
 BLOCK = 1 << 20
-"""Bytes to ask for at a time: large enough that the work per block does not count, small beside the 80 MB budget."""
+"""Bytes to ask for at a time: large enough to make the work per block negligible, small in the budget of 80 MB."""
 
 MAX_RECORD = DEFAULT_LIMITS.record_bytes
-"""Longest record that is believed, in bytes, where no other limit is set."""
+"""The longest record that is accepted, in bytes, if no other limit is set."""
 
 PAD = 128
-"""Zero bytes behind the real ones, so that a struct of fixed size can be taken where the last short record begins."""
+"""Zero bytes after the real ones, so that a struct of fixed size can be unpacked from a short record at the end."""
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -40,9 +41,9 @@ _ZEROS = bytes(PAD)
 
 
 class Window:
-    """A stretch of the input: ``data[:size]`` is real, ``data[0]`` is byte number ``base`` of the (unpacked) input.
+    """A range of the input: ``data[:size]`` is real, ``data[0]`` is byte number ``base`` of the uncompressed input.
 
-    ``ended``: there is nothing behind ``size``. ``fault``: why reading stopped early, as a sentence, or None.
+    ``ended``: no bytes follow after ``size``. ``fault``: why reading stopped early, as a sentence, or None.
     """
 
     def __init__(self) -> None:
@@ -53,11 +54,14 @@ class Window:
         self.fault: str | None = None
 
     def advance(self, used: int, need: int = 1) -> bool:
-        """Drop ``used`` bytes in front and read on until ``need`` are there, or the end. False: nothing new came."""
+        """Drop the first ``used`` bytes and read until ``need`` bytes are there or the input ends.
+
+        Returns False if no new bytes came.
+        """
         raise NotImplementedError
 
     def take(self) -> bytes:
-        """What is there, or else what comes next; the window moves behind it. Empty at the end."""
+        """Return the bytes in the window, or else the next ones, and move past them. Empty at the end of the input."""
         if not self.size:
             self.advance(0)
         chunk = self.data[: self.size]
@@ -66,7 +70,7 @@ class Window:
         return chunk
 
     def skip(self, count: int) -> bool:
-        """Drop ``count`` bytes, however many, without keeping them. False: the input ends before."""
+        """Drop ``count`` bytes, of any number, without keeping them. Returns False if the input ends before."""
         while count > self.size:
             count -= self.size
             if not self.advance(self.size):
@@ -76,7 +80,7 @@ class Window:
 
 
 class FileWindow(Window):
-    """A window over a regular file, from its current position."""
+    """A window over a regular file, starting at its current position."""
 
     def __init__(self, fd: int, block: int = BLOCK) -> None:
         super().__init__()
@@ -91,14 +95,14 @@ class FileWindow(Window):
             return False
         self.base += used
         wanted = max(self._block, need)
-        chunk = self._read(wanted + PAD)  # what is read ahead pads this block and is read again with the next
+        chunk = self._read(wanted + PAD)  # the extra bytes pad this block; the next block reads them again
         self.ended = len(chunk) < wanted + PAD
         self.data = chunk + _ZEROS if self.ended else chunk
         self.size = len(chunk) if self.ended else wanted
         return self.size > left
 
     def _read(self, wanted: int) -> bytes:
-        """As much of ``wanted`` as the file has: network file systems may give less at once."""
+        """Return up to ``wanted`` bytes, fewer only at the end of the file: network file systems may return less."""
         chunk = b""
         while len(chunk) < wanted:
             try:
@@ -113,7 +117,10 @@ class FileWindow(Window):
 
 
 class StreamWindow(Window):
-    """A window over whatever gives bytes in order: ``read(n)`` returns at least one, at most ``n``, none at the end."""
+    """A window over a source that returns bytes in order.
+
+    ``read(n)`` must return at least one byte and at most ``n``, and no bytes at the end.
+    """
 
     def __init__(self, read: Callable[[int], bytes], block: int = BLOCK) -> None:
         super().__init__()
@@ -140,42 +147,43 @@ class StreamWindow(Window):
 
 
 class Gunzip:
-    """Unpacks gzip (RFC 1952), any number of members, from a ``read``; itself a ``read`` for ``StreamWindow``.
+    """Decompresses gzip (RFC 1952) with any number of members. It reads from ``read`` and is itself a ``read``.
 
-    ``fault`` says afterwards what was wrong; what could be unpacked before that has been given out. Memory is bounded
-    by the sizes asked for, whatever the data expands to.
+    ``fault`` says what was wrong after the end; the bytes before the fault have been returned. Memory is bounded by the
+    requested sizes, no matter how large the data become.
     """
 
     _PIECE = 1 << 16
-    _CRUMB = 1 << 8
+    _SMALL_PIECE = 1 << 8
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self._source = read
         self._inflate = zlib.decompressobj(wbits=31)
-        self._packed = b""
+        self._compressed = b""
         self._at = 0
-        self._taken = 0
+        self._consumed = 0
         self._piece = self._PIECE
-        self._over = False
+        self._ended = False
         self.fault: str | None = None
 
     def __call__(self, count: int) -> bytes:
-        while not self._over:
+        while not self._ended:
             if self._inflate.eof:
                 self._next_member()
                 continue
-            if self._at == len(self._packed) and not self._refill():
-                self._end(f"the gzip data is cut short at byte {self._taken}")
-                return self._kept_back(count)
-            piece = self._packed[self._at : self._at + self._piece]
+            if self._at == len(self._compressed) and not self._refill():
+                self._end(f"the gzip data is cut short at byte {self._consumed}")
+                return self._remaining_output(count)
+            piece = self._compressed[self._at : self._at + self._piece]
             saved = self._inflate.copy()
             try:
                 out = self._inflate.decompress(piece, count)
             except zlib.error:
-                # zlib keeps back what it unpacked in the failing call: go over it again in crumbs, up to the damage.
-                if self._piece == self._CRUMB:
-                    self._end(f"the gzip data is damaged near byte {self._taken}")
-                self._inflate, self._piece = saved, self._CRUMB
+                # zlib does not return what it decompressed in the failing call. Repeat in small pieces, up to the
+                # fault.
+                if self._piece == self._SMALL_PIECE:
+                    self._end(f"the gzip data is damaged near byte {self._consumed}")
+                self._inflate, self._piece = saved, self._SMALL_PIECE
                 continue
             left = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
             self._skip(len(piece) - len(left))
@@ -183,38 +191,38 @@ class Gunzip:
                 return out
         return b""
 
-    def _kept_back(self, count: int) -> bytes:
-        """What zlib has unpacked of the last byte and not given out yet, since no more than ``count`` was asked for."""
+    def _remaining_output(self, count: int) -> bytes:
+        """Return what zlib has decompressed but not returned yet, because only ``count`` bytes were requested."""
         try:
             return self._inflate.decompress(b"", count)
         except zlib.error:
             return b""
 
     def _next_member(self) -> None:
-        """Get ready for another member, or for the end: a clean one, or bytes that are no gzip."""
+        """Prepare for another member, or for the end: either a clean end, or bytes that are not gzip."""
         while (
-            self._at == len(self._packed) or not self._packed[self._at]
-        ):  # tapes and disk images are filled up with NUL
-            if self._at < len(self._packed):
+            self._at == len(self._compressed) or not self._compressed[self._at]
+        ):  # tapes and disk images are padded with NUL
+            if self._at < len(self._compressed):
                 self._skip(1)
             elif not self._refill():
                 self._end(None)
                 return
-        if self._at + 1 == len(self._packed):
-            self._packed = self._packed[self._at :] + self._source(self._PIECE)
+        if self._at + 1 == len(self._compressed):
+            self._compressed = self._compressed[self._at :] + self._source(self._PIECE)
             self._at = 0
-        if self._packed.startswith(GZIP_MAGIC, self._at):
+        if self._compressed.startswith(GZIP_MAGIC, self._at):
             self._inflate = zlib.decompressobj(wbits=31)
         else:
-            self._end(f"what follows the gzip data at byte {self._taken} is no gzip")
+            self._end(f"what follows the gzip data at byte {self._consumed} is not gzip")
 
     def _refill(self) -> bool:
-        self._packed, self._at = self._source(self._PIECE), 0
-        return bool(self._packed)
+        self._compressed, self._at = self._source(self._PIECE), 0
+        return bool(self._compressed)
 
     def _skip(self, count: int) -> None:
         self._at += count
-        self._taken += count
+        self._consumed += count
 
     def _end(self, fault: str | None) -> None:
-        self._over, self.fault = True, fault
+        self._ended, self.fault = True, fault

@@ -1,4 +1,4 @@
-"""From the paths a user names to captures that have been read: files, folders, standard input, gzip of any of them."""
+"""Turn the paths that a user names into captures: files, folders, standard input, and gzip of any of them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["STDIN", "Progress", "Source", "open_inputs", "read_capture"]
 STDIN = "-"
 
 Progress = Callable[[int, int | None], None]
-"""Takes (bytes of the input read so far, its size or None where that is not known)."""
+"""Called with (bytes of the input read so far, size of the input or None if unknown)."""
 
 _PEEK = 1 << 16  # bytes: enough for the first frame of nearly every file
 
@@ -52,10 +52,10 @@ _CAPTURE_NAME = re.compile(r"\.(pcap(ng)?|p?cap|dmp)[0-9]*(\.gz)?$", re.IGNORECA
 
 
 class _OpenInput(Struct, frozen=True):
-    """An input that is a capture. ``packed``: the window over the file itself, which says how far reading is."""
+    """An input that is a capture. ``file_window``: the window over the file itself, which shows how far it was read."""
 
     reader: Reader
-    packed: Window
+    file_window: Window
     total: int | None
     gunzip: Gunzip | None
 
@@ -63,7 +63,7 @@ class _OpenInput(Struct, frozen=True):
 class Source:
     """One input. ``read_capture`` fills ``capture``, block by block.
 
-    ``path`` is fit for display. ``digits``: decimals of a second that the capture's times are good for.
+    ``path`` is safe to display. ``digits``: decimals of a second in the times of the capture.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -74,7 +74,7 @@ class Source:
 
     @contextmanager
     def open(self, block: int = BLOCK) -> Iterator[_OpenInput]:
-        """The input with its reader; raises ``InputError`` where there is no capture in it."""
+        """Open the input and yield it with its reader. Raises ``InputError`` if it holds no capture."""
         fd = self._descriptor()
         try:
             status = os.fstat(fd)
@@ -83,8 +83,8 @@ class Source:
                     "no captures in this folder", self.path, "name a folder that holds pcap or pcapng files"
                 )
             regular = stat.S_ISREG(status.st_mode)
-            packed = FileWindow(fd, block) if regular else StreamWindow(lambda count: os.read(fd, count), block)
-            yield self._recognise(packed, block, status.st_size if regular else None)
+            file_window = FileWindow(fd, block) if regular else StreamWindow(lambda count: os.read(fd, count), block)
+            yield self._recognise(file_window, block, status.st_size if regular else None)
         finally:
             if self._path != STDIN:
                 os.close(fd)
@@ -98,42 +98,45 @@ class Source:
         except FileNotFoundError:
             raise InputError("no such file", self.path, "check the path") from None
         except PermissionError:
-            raise InputError("permission denied", self.path, "make the file readable for you") from None
+            raise InputError("permission denied", self.path, "get read permission for the file") from None
         except (OSError, ValueError, AttributeError) as error:  # sys.stdin may be closed (ValueError) or None
             reason = getattr(error, "strerror", None) or "cannot be opened"
             raise InputError(reason, self.path, "check the path") from None
         raise InputError("nothing to read", "standard input", "pipe a capture into it: tcpdump -w - | smtpwire audit -")
 
-    def _recognise(self, packed: Window, block: int, total: int | None) -> _OpenInput:
-        """Look at the first bytes."""
-        packed.advance(0, FILE_HEADER)
-        if packed.fault:
-            raise InputError(packed.fault, self.path, "check the disk or the connection to it")
-        if not packed.size:
+    def _recognise(self, file_window: Window, block: int, total: int | None) -> _OpenInput:
+        """Choose the reader by the first bytes. Raises ``InputError`` if there is none for them."""
+        file_window.advance(0, FILE_HEADER)
+        if file_window.fault:
+            raise InputError(file_window.fault, self.path, "check the disk or the connection to it")
+        if not file_window.size:
             raise InputError("the file is empty", self.path, "capture again: nothing was written to it")
-        window, gunzip = packed, None
-        if packed.data.startswith(GZIP_MAGIC):
-            gunzip = Gunzip(lambda _: packed.take())
+        window, gunzip = file_window, None
+        if file_window.data.startswith(GZIP_MAGIC):
+            gunzip = Gunzip(lambda _: file_window.take())
             window = StreamWindow(gunzip, block)
             window.advance(0, FILE_HEADER)
         start = window.data[: min(window.size, FILE_HEADER)]
         if start.startswith(MAGIC):
-            return _OpenInput(PcapngReader(window), packed, total, gunzip)
+            return _OpenInput(PcapngReader(window), file_window, total, gunzip)
         if start[:4] in MAGICS and len(start) == FILE_HEADER:
-            return _OpenInput(PcapReader(window), packed, total, gunzip)
+            return _OpenInput(PcapReader(window), file_window, total, gunzip)
         if gunzip is not None and gunzip.fault:
             raise InputError(gunzip.fault, self.path, "fetch the file again: no capture can be unpacked from it")
         if start[:4] in MAGICS:
             raise InputError(
-                "the file is too short", self.path, f"a pcap file begins with {FILE_HEADER} bytes of header"
+                "the file is too short", self.path, f"a pcap file starts with a header of {FILE_HEADER} bytes"
             )
         for magic, what, hint in _FOREIGN:
             if start.startswith(magic):
                 raise InputError(f"the file is {what}", self.path, hint)
-        raise InputError("not a capture", self.path, "pcap and pcapng can be read, gzip of them as well")
+        raise InputError("not a capture", self.path, "pcap and pcapng can be read, also compressed with gzip")
 
     def first_time(self) -> int | None:
-        """Time of the first frame, None where none has one. Reads no more than it must. Raises ``InputError``."""
+        """Return the time of the first frame that has one, in ns, or None. Reads only as far as needed.
+
+        Raises ``InputError``.
+        """
         with self.open(_PEEK) as opened:
             for _ in opened.reader.run(_NoDecoding()):
                 if opened.reader.first_ns is not None:
@@ -145,16 +148,16 @@ class _NoDecoding(SegmentDecoder):
     """Decodes nothing."""
 
     def __init__(self) -> None:
-        super().__init__(lambda *_: None, decoder="scapy")  # which makes every frame come to frame()
+        super().__init__(lambda *_: None, decoder="scapy")  # so that every frame goes to frame()
 
     def frame(self, link_type: int, time_ns: int, data: bytes, original_length: int, number: int) -> None:
         pass
 
 
 def open_inputs(paths: Sequence[str | os.PathLike[str]]) -> Iterator[Source]:
-    """A source for each path, in the order given; a folder becomes the captures in it, in the order of their times.
+    """Yield a source for each path, in the given order. A folder becomes the captures in it, sorted by time.
 
-    Opens no file but to sort a folder, so what cannot be read is told by ``read_capture``, input by input.
+    Opens files only to sort a folder. An input that cannot be read is reported later by ``read_capture``.
     """
     for path in paths:
         if os.fspath(path) != STDIN and Path(path).is_dir():
@@ -164,17 +167,17 @@ def open_inputs(paths: Sequence[str | os.PathLike[str]]) -> Iterator[Source]:
 
 
 def _folder(path: str | os.PathLike[str]) -> Iterator[Source]:
-    """The captures below a folder by the time of their first frame; then by their own time, then by name.
+    """Yield the captures in a folder and below it, sorted by the time of the first frame, then by mtime, then by name.
 
-    Files are known by their content. One that is no capture is left out, unless its name says that it should be one.
-    Hidden files and folders are not looked at.
+    Captures are recognised by their content. A file that is not a capture is skipped, unless its name says that it
+    should be one. Hidden files and folders are skipped.
     """
     found: list[tuple[int, int, str, Source]] = []
     unreadable: list[Source] = []
     for folder, folders, names in os.walk(path, onerror=lambda error: unreadable.append(Source(error.filename))):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            place = os.path.join(folder, name)  # noqa: PTH118  os.walk speaks strings
+            place = os.path.join(folder, name)  # noqa: PTH118  os.walk uses strings
             status = _regular(place)
             if status is None or name.startswith("."):
                 continue
@@ -195,7 +198,7 @@ def _folder(path: str | os.PathLike[str]) -> Iterator[Source]:
 
 
 def _regular(place: str) -> os.stat_result | None:
-    """Status of a regular file, also behind a link; None for pipes, sockets, devices and broken links."""
+    """Return the status of a regular file, also through a link. None for pipes, sockets, devices and broken links."""
     try:
         status = os.stat(place)  # noqa: PTH116
     except OSError:
@@ -210,12 +213,12 @@ def read_capture(
     on_digits: Callable[[int], None] | None = None,
     skip_to: int = 0,
 ) -> Generator[tuple[int, int]]:
-    """Read one input into ``decoder``; yields the times of the last two frames, in ns, after each block (about 1 MB,
-    less from a pipe).
+    """Read one input into ``decoder``. Yields the times of the last two frames, in ns, after each block.
 
-    ``source.capture`` is brought up to date before each yield, and holds the problems at the end, also where the
-    reading is broken off. ``on_digits`` is told how many decimals the times have, before it matters. ``skip_to``: see
-    ``Reader``. Raises ``InputError`` at the first step where the input cannot be read at all.
+    A block is about 1 MB, or less from a pipe. ``source.capture`` is up to date before each yield. At the end it also
+    holds the problems, even if reading stops early. ``on_digits`` is called with the number of decimals of the times,
+    before the first time that needs them. ``skip_to``: see ``Reader``. Raises ``InputError`` at the first step if the
+    input cannot be read at all.
     """
     with source.open(BLOCK) as opened:
         reader, capture = opened.reader, source.capture
@@ -229,11 +232,11 @@ def read_capture(
             for _ in reader.run(decoder):
                 _update(source, reader)
                 if progress is not None:
-                    progress(opened.packed.base + opened.packed.size, opened.total)
+                    progress(opened.file_window.base + opened.file_window.size, opened.total)
                 yield reader.prior_ns or 0, reader.last_ns or 0
         finally:
             _update(source, reader)
-            faults = (opened.packed.fault, opened.gunzip.fault if opened.gunzip else None)
+            faults = (opened.file_window.fault, opened.gunzip.fault if opened.gunzip else None)
             capture.problems = [*filter(None, faults), *reader.problems, *decoder.problems()]
 
 

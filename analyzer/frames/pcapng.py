@@ -1,16 +1,16 @@
-"""pcapng: sections of either byte order, several interfaces, and the three kinds of packet blocks there have been."""
+"""pcapng files: sections of either byte order, several interfaces, and all three kinds of packet blocks."""
 
 # Theory
 # ------
 # A file is a sequence of blocks: type, total length, body, total length again
-# (https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng). A section header sets the byte order and forgets the
-# interfaces of the section before; packets name an interface, which says their link type and the unit of their times.
+# (https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng). A section header sets the byte order and ends the validity
+# of earlier interfaces. A packet names an interface, which gives the link type and the time unit.
 #
-# `_packets` takes a run of enhanced packet blocks, in a loop that is explained in `readers`; `_other` takes one block
-# of any other kind. Those that say nothing about packets are skipped, without being kept where they are long. The
-# second length of any block but an enhanced one is compared with the first: where they differ, the file is damaged.
+# `_read_packets` reads a run of enhanced packet blocks; the comment in `reader` explains its loop. `_read_other` reads
+# one block of any other kind. Blocks without packets are skipped, and long ones are not kept in memory. The second
+# length of a block is compared with the first, except for enhanced packet blocks. If they differ, the file is damaged.
 #
-# Frame numbers are Wireshark's: besides packets it numbers journal entries, system calls and custom blocks.
+# Frame numbers are those of Wireshark, which numbers packets, journal entries, system calls and custom blocks.
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MAGIC = b"\x0a\x0d\x0d\x0a"
 
 _SECTION: Final = 0x0A0D0D0A  # reads the same in both byte orders
 _INTERFACE: Final = 1
-_PACKET: Final = 2  # superseded by the enhanced one
+_PACKET: Final = 2  # obsolete; replaced by the enhanced packet block
 _SIMPLE: Final = 3
 _ENHANCED: Final = 6
 _NUMBERED: Final = frozenset((9, 0x204, 0xBAD, 0x40000BAD))
@@ -51,7 +51,7 @@ _HEADER = "6I4x"  # of an enhanced packet block: type, total length, interface, 
 
 
 class _Interface:
-    """What an interface description says. ``unit``: nanoseconds of a tick, 0 where that is no whole number."""
+    """An interface description. ``unit``: nanoseconds in a tick, 0 if that is not a whole number."""
 
     __slots__ = ("digits", "link_type", "offset", "plain", "resolution", "snaplen", "unit")
 
@@ -67,7 +67,7 @@ class _Interface:
         self.digits = 6 if (resolution <= 6 if decimal else resolution & 0x7F < 20) else 9
 
     def nanoseconds(self, ticks: int) -> int:
-        """Time of a packet. The resolution is a negative power of two where its bit 7 is set, else of ten."""
+        """Return the time of a packet in ns. If bit 7 of the resolution is set, its base is 2, else 10."""
         if self.unit:
             return ticks * self.unit + self.offset
         if self.resolution & 0x80:
@@ -86,7 +86,7 @@ class PcapngReader(Reader):
         self._interfaces: list[_Interface] = []
         self._plain: dict[tuple[int, Order], HotLoopLayout] = {}
         self._unknown_interfaces = 0
-        self._left_out = 0  # interfaces beyond the limit
+        self._omitted_interfaces = 0  # interfaces above the limit
         self._skipping = False
 
     def run(self, decoder: SegmentDecoder) -> Iterator[None]:
@@ -94,8 +94,8 @@ class PcapngReader(Reader):
         self.longest = decoder.limits.record_bytes
         at = 0
         while True:
-            self._skipping = self._skips()
-            at, need = self._blocks(decoder, at)
+            self._skipping = self._should_skip()
+            at, need = self._read_blocks(decoder, at)
             yield
             if not need:
                 break
@@ -108,25 +108,25 @@ class PcapngReader(Reader):
             elif not self._next_block(at, need, "block"):
                 break
             at = 0
-        if self._left_out:
-            self.problems.append(f"interfaces beyond the limit of a section, not known: {self._left_out}")
+        if self._omitted_interfaces:
+            self.problems.append(f"interfaces above the limit of a section, ignored: {self._omitted_interfaces}")
         if self._unknown_interfaces:
             self.problems.append(
-                f"packets of an interface that is not described, not decoded: {self._unknown_interfaces}"
+                f"packets of an interface without a description, not decoded: {self._unknown_interfaces}"
             )
 
-    def _blocks(self, decoder: SegmentDecoder, at: int) -> tuple[int, int]:
-        """Take the whole blocks in the window: where the next one begins, and its length (0: the file is damaged)."""
+    def _read_blocks(self, decoder: SegmentDecoder, at: int) -> tuple[int, int]:
+        """Read the whole blocks in the window. Returns where the next one starts and its length (0: damaged file)."""
         size = self.window.size
         while at + _SMALLEST <= size:
-            if self._number(at, 4) == _ENHANCED and (stop := self._packets(decoder, at)) > at:
+            if self._number(at, 4) == _ENHANCED and (stop := self._read_packets(decoder, at)) > at:
                 at = stop
                 continue
             length = self._length(at)
             if not length or at + length > size:
                 return at, length
-            if self._number(at + length - 4, 4) != length or not self._other(decoder, at, length):
-                self._damaged(at)
+            if self._number(at + length - 4, 4) != length or not self._read_other(decoder, at, length):
+                self._report_damage(at)
                 return at, 0
             at += length
         return at, _SMALLEST
@@ -134,35 +134,35 @@ class PcapngReader(Reader):
     def _number(self, at: int, width: int) -> int:
         return int.from_bytes(self.window.data[at : at + width], self._order)
 
-    def _damaged(self, at: int) -> None:
+    def _report_damage(self, at: int) -> None:
         self.problems.append(f"the block at byte {self.window.base + at} is damaged: not read from there on")
 
     def _length(self, at: int) -> int:
-        """Total length of the block, 0 where it cannot be. A section header first sets the byte order."""
+        """Return the total length of the block, 0 if it is invalid. A section header first sets the byte order."""
         if self._number(at, 4) == _SECTION:
             magic = self.window.data[at + 8 : at + 12]
             if magic not in _ORDERS:
-                self._damaged(at)
+                self._report_damage(at)
                 return 0
             self._order = _ORDERS[magic]
         length = self._number(at + 4, 4)
         if length < _SMALLEST or length % 4:
-            self._damaged(at)
+            self._report_damage(at)
             return 0
         return length
 
-    def _other(self, decoder: SegmentDecoder, at: int, length: int) -> bool:
-        """Take one whole block that is not an enhanced packet. False: its contents do not fit into it."""
+    def _read_other(self, decoder: SegmentDecoder, at: int, length: int) -> bool:
+        """Read one whole block that is not an enhanced packet. Returns False if it is too short for its fields."""
         kind = self._number(at, 4)
         if kind == _SECTION:
             self._interfaces = []
         elif kind == _INTERFACE:
             return self._describe(decoder, at, length)
         elif kind == _SIMPLE:
-            return self._simple(decoder, at, length)
+            return self._read_simple(decoder, at, length)
         elif kind == _PACKET:
-            return self._superseded(decoder, at, length)
-        elif kind == _ENHANCED:  # refused by `_packets`
+            return self._read_superseded(decoder, at, length)
+        elif kind == _ENHANCED:  # rejected by `_read_packets`
             if self._number(at + 8, 4) < len(self._interfaces):
                 return False
             self.frames += 1
@@ -172,7 +172,7 @@ class PcapngReader(Reader):
         return True
 
     def _describe(self, decoder: SegmentDecoder, at: int, length: int) -> bool:
-        """An interface: link type, snap length, options."""
+        """Read an interface description: link type, snap length, options."""
         if length < 20:
             return False
         resolution, offset = 6, 0
@@ -194,17 +194,17 @@ class PcapngReader(Reader):
             self._plain[known] = HotLoopLayout.of(decoder, *known, _HEADER)
         interface.plain = self._plain[known]
         if len(self._interfaces) == decoder.limits.interfaces > 0:
-            self._left_out += 1
+            self._omitted_interfaces += 1
             return True
         self._interfaces.append(interface)
-        self._saw_link_type(link_type)
+        self._note_link_type(link_type)
         if interface.digits > self.digits:
             self.digits = interface.digits
             self.on_digits(self.digits)
         return True
 
-    def _simple(self, decoder: SegmentDecoder, at: int, length: int) -> bool:
-        """A packet of the first interface that has no time: it is given the one of the packet before."""
+    def _read_simple(self, decoder: SegmentDecoder, at: int, length: int) -> bool:
+        """Read a simple packet of the first interface. It has no time, so it gets that of the packet before."""
         if length < 16:
             return False
         self.frames += 1
@@ -220,8 +220,8 @@ class PcapngReader(Reader):
             decoder.frame(interface.link_type, self.last_ns or 0, data, original, self.frames)
         return True
 
-    def _superseded(self, decoder: SegmentDecoder, at: int, length: int) -> bool:
-        """A packet block as the format first had it: 16 bits for the interface, 16 for the count of drops."""
+    def _read_superseded(self, decoder: SegmentDecoder, at: int, length: int) -> bool:
+        """Read an obsolete packet block: 16 bits for the interface, 16 bits for the drop count."""
         captured = self._number(at + 20, 4)
         if length < 32 or captured > length - 32:
             return False
@@ -231,26 +231,26 @@ class PcapngReader(Reader):
             self._unknown_interfaces += 1
             return True
         interface = self._interfaces[index]
-        self._saw_time(interface.nanoseconds(self._number(at + 12, 4) << 32 | self._number(at + 16, 4)))
+        self._note_time(interface.nanoseconds(self._number(at + 12, 4) << 32 | self._number(at + 16, 4)))
         data = self.window.data[at + 28 : at + 28 + captured]
         self.octets += captured
         if not self._skipping:
             decoder.frame(interface.link_type, self.last_ns or 0, data, self._number(at + 24, 4), self.frames)
         return True
 
-    def _packets(self, decoder: SegmentDecoder, at: int) -> int:  # noqa: C901, PLR0912, PLR0915  see readers
-        """Take the run of whole enhanced packet blocks that begins here and is of one interface; where it ends."""
+    def _read_packets(self, decoder: SegmentDecoder, at: int) -> int:  # noqa: C901, PLR0912, PLR0915  see reader
+        """Read a run of whole enhanced packet blocks of one interface that starts at ``at``. Returns where it ends."""
         first, index = at, self._number(at + 8, 4)
         if index >= len(self._interfaces):
             return at
         interface = self._interfaces[index]
         if self._skipping:
-            return self._count(at, index)
+            return self._skip_packets(at, index)
         link_type, unit, shift = interface.link_type, interface.unit, interface.offset
         record, segment, segment_6, to_ip = interface.plain[:4]
         ipv4, ipv6, fragmented, tunnel_ports = interface.plain[4:]
         to_tcp, to_tcp_6, to_flow_6, to_next = to_ip + 20, to_ip + 40, to_ip + 8, to_ip + 6
-        least, least_6 = to_tcp - 8, to_tcp_6 - 8  # a TCP header more, the block's 28 bytes less
+        min_captured, min_captured_6 = to_tcp - 8, to_tcp_6 - 8  # one TCP header more, minus 28 bytes of the block
         tunnels, extensions = TUNNEL_PROTOCOLS, EXTENSIONS
         sink, gathered, ignored, frame = decoder.sink, decoder.gathered, decoder.ignored, decoder.frame
 
@@ -259,17 +259,17 @@ class PcapngReader(Reader):
         last_header = size - 32
         while at <= last_header:
             block, length, which, high, low, captured, kind, version, offset, protocol, flow, flags = record(data, at)
-            behind = at + length
-            if block != _ENHANCED or which != index or behind > size or captured + 32 > length or length & 3:
+            block_end = at + length
+            if block != _ENHANCED or which != index or block_end > size or captured + 32 > length or length & 3:
                 break
             number += 1
             prior, last = last, at
             octets += captured
             stop = at + 28 + captured
-            if kind == ipv4 and version == 0x45 and captured >= least and not offset & fragmented:
+            if kind == ipv4 and version == 0x45 and captured >= min_captured and not offset & fragmented:
                 if protocol == 6:
                     if flow in ignored and not flags & 2:
-                        at = behind
+                        at = block_end
                         continue
                     total, seq, ack, words = segment(data, at)
                     begin = at + to_tcp + (words >> 2 & 60)
@@ -280,20 +280,20 @@ class PcapngReader(Reader):
                             sink(flow, seq, ack, flags, data[begin:end], 0, number, (high << 32 | low) * unit + shift)
                         else:
                             add((flow, seq, ack, flags, data[begin:end], number, (high << 32 | low) * unit + shift))
-                        at = behind
+                        at = block_end
                         continue
                 elif protocol == 17:
                     if flow[10:] not in tunnel_ports:
-                        at = behind
+                        at = block_end
                         continue
                 elif protocol not in tunnels:
-                    at = behind
+                    at = block_end
                     continue
-            elif kind == ipv6 and captured >= least_6 and version >> 4 == 6:
+            elif kind == ipv6 and captured >= min_captured_6 and version >> 4 == 6:
                 protocol = data[at + to_next]
                 if protocol == 6:
                     if data[at + to_flow_6 : at + to_tcp_6 + 4] in ignored and not data[at + to_tcp_6 + 13] & 2:
-                        at = behind
+                        at = block_end
                         continue
                     total, flow, seq, ack, words, flags = segment_6(data, at)
                     begin = at + to_tcp_6 + (words >> 2 & 60)
@@ -304,48 +304,50 @@ class PcapngReader(Reader):
                             sink(flow, seq, ack, flags, data[begin:end], 0, number, (high << 32 | low) * unit + shift)
                         else:
                             add((flow, seq, ack, flags, data[begin:end], number, (high << 32 | low) * unit + shift))
-                        at = behind
+                        at = block_end
                         continue
                 elif protocol == 17:
                     if data[at + to_tcp_6 + 2 : at + to_tcp_6 + 4] not in tunnel_ports:
-                        at = behind
+                        at = block_end
                         continue
                 elif protocol not in tunnels and protocol not in extensions:
-                    at = behind
+                    at = block_end
                     continue
             calls += 1
             original = self._number(at + 24, 4)
             frame(link_type, interface.nanoseconds(high << 32 | low), data[at + 28 : stop], original, number)
-            at = behind
+            at = block_end
         if last >= 0:
             decoder.tally.fast += number - self.frames - calls
-            self._account(interface, number, octets, (first, prior, last))
+            self._count_run(interface, number, octets, (first, prior, last))
         return at
 
-    def _count(self, at: int, index: int) -> int:
-        """The same where packets are only counted."""
+    def _skip_packets(self, at: int, index: int) -> int:
+        """Count a run of packets without decoding them. Returns where the run ends."""
         first, prior, last, number, octets = at, -1, -1, self.frames, 0
         data, size = self.window.data, self.window.size
         header = Struct("<3I8xI" if self._order == "little" else ">3I8xI").unpack_from
         last_header = size - 32
         while at <= last_header:
             block, length, which, captured = header(data, at)
-            behind = at + length
-            if block != _ENHANCED or which != index or behind > size or captured + 32 > length or length & 3:
+            block_end = at + length
+            if block != _ENHANCED or which != index or block_end > size or captured + 32 > length or length & 3:
                 break
             number += 1
             octets += captured
             prior, last = last, at
-            at = behind
+            at = block_end
         if last >= 0:
-            self._account(self._interfaces[index], number, octets, (first, prior, last))
+            self._count_run(self._interfaces[index], number, octets, (first, prior, last))
         return at
 
-    def _account(self, interface: _Interface, frames: int, octets: int, places: tuple[int, ...]) -> None:
-        """Take over the counts of a run of packets. ``places``: where the first, the last but one and the last begin,
-        as far as there are so many; -1: there are not."""
+    def _count_run(self, interface: _Interface, frames: int, octets: int, places: tuple[int, ...]) -> None:
+        """Add the counts of a run of packets.
+
+        ``places``: where the first, the last but one and the last packet start; -1 if the run has fewer packets.
+        """
         self.frames = frames
         self.octets += octets
         for place in sorted({*places} - {-1}):
             ticks = self._number(place + 12, 4) << 32 | self._number(place + 16, 4)
-            self._saw_time(interface.nanoseconds(ticks))
+            self._note_time(interface.nanoseconds(ticks))

@@ -1,19 +1,20 @@
-"""What the readers of all capture formats have in common: where they stand, what they saw, what was wrong."""
+"""The common part of the readers of all capture formats: position, statistics and problems."""
 
 # Theory of the hot loops in `pcap` and `pcapng`
 # ---------------------------------------------
-# They are the innermost loops of the whole program, so each is one function without calls: a call costs a tenth of a
-# microsecond, and a million frames are usual.
+# They are the innermost loops of the whole program, so each loop is one function without calls: a call costs a tenth of
+# a microsecond, and a million frames are usual.
 #
-# - `record` takes the record header and all that decides whether the frame is plain IPv4 + TCP. It is in the byte order
-#   of the file, so numbers of the network come out swapped in a little-endian one; `Plain` holds what they are compared
-#   with, swapped as well. `segment` and `segment_6`, in network order, take what a segment is made of.
-# - They reach up to 120 bytes beyond the start of a record; the window is padded for that. A frame too short to hold
-#   what they read is told by its length and goes the other way.
+# - `record` unpacks the record header and everything that decides whether the frame is plain IPv4 + TCP. It uses the
+#   byte order of the file, so numbers in network order come out swapped in a little-endian file. `HotLoopLayout` holds
+#   the values to compare them with, swapped in the same way. `segment` and `segment_6`, in network order, unpack the
+#   fields of a segment.
+# - They read up to 120 bytes after the start of a record; the window is padded for that. A frame that is too short for
+#   the fields is recognised by its length and goes to the decoder.
 # - The segments of a connection that is gathered as a whole are put on its list here, without a call of the sink.
-# - What is not plain goes to `SegmentDecoder.frame`, which knows everything. The loop never decides that a frame is
-#   odd; it only knows what is not. Where no frame may be plain (other link layers, the Scapy lane), it looks for
-#   EtherTypes that do not exist.
+# - Every frame that is not plain goes to `SegmentDecoder.frame`, which handles all frames. The loop never decides that
+#   a frame is invalid; it only recognises the plain ones. If no frame may be plain (other link layers, or Scapy decodes
+#   everything), the loop compares with EtherTypes that do not exist.
 
 from __future__ import annotations
 
@@ -35,13 +36,13 @@ __all__ = ["HotLoopLayout", "Order", "Reader"]
 Order = Literal["little", "big"]
 
 
-MAX_LINK_TYPES = 64  # of one capture that are named: merged files have a handful
+MAX_LINK_TYPES = 64  # of one capture that the report names; merged files have a few
 
 _Unpack = Callable[[bytes, int], tuple[Any, ...]]
 
 
 class HotLoopLayout(NamedTuple):
-    """What a hot loop reads frames of one link type with, and what it compares with. ``ip``: where IP begins."""
+    """How a hot loop unpacks frames of one link type, and the values it compares with. ``ip``: offset of IP."""
 
     record: _Unpack
     segment: _Unpack
@@ -54,13 +55,13 @@ class HotLoopLayout(NamedTuple):
 
     @classmethod
     def of(cls, decoder: SegmentDecoder, link_type: int, order: Order, header: str) -> HotLoopLayout:
-        """For frames behind a record header of the struct format ``header``, in a file of this byte order."""
+        """Return the layout for frames after a record header of struct format ``header``, in this byte order."""
         known = decoder.raw and link_type in FIXED
         kind, packet = FIXED[link_type if known else EN10MB]
         head = calcsize("=" + header)
         ip = head + packet
 
-        def seen(value: int) -> int:
+        def swapped(value: int) -> int:
             return int.from_bytes(value.to_bytes(2, "big"), order)
 
         return cls(
@@ -73,25 +74,25 @@ class HotLoopLayout(NamedTuple):
             # payload length, flow, sequence number, acknowledgment number, data offset, flags
             Struct(f"!{ip}x4xH2x36sIIBB").unpack_from,
             ip,
-            seen(0x0800) if known else -1,
-            seen(0x86DD) if known else -1,
-            seen(0x3FFF),  # RFC 791 §3.1: more fragments, or an offset
+            swapped(0x0800) if known else -1,
+            swapped(0x86DD) if known else -1,
+            swapped(0x3FFF),  # RFC 791 §3.1: more fragments, or an offset
             frozenset(port.to_bytes(2, "big") for port in TUNNEL_PORTS),
         )
 
 
-def _nobody(digits: int) -> None:
+def _ignore_digits(digits: int) -> None:
     pass
 
 
 class Reader:
-    """Reads one capture. Its attributes are right after each block.
+    """Reads one capture. Its attributes are correct after each block.
 
     ``frames``: records so far, as Wireshark numbers them. ``octets``: captured bytes in them. ``first_ns``,
     ``prior_ns`` and ``last_ns``: times of the first, the last but one and the last frame that have one. ``digits``:
-    decimals of a second that the times are good for; ``on_digits`` is told when that changes. ``link_types``: the
-    first in order of appearance. ``problems``: what is damaged, one sentence each. ``skip_to``: blocks are only
-    counted until one has ended at or behind this byte, since somebody else looks at what is in them.
+    decimals of a second in the times; ``on_digits`` is called when that changes. ``link_types``: the first ones, in
+    order of appearance. ``problems``: damage, one sentence each. ``skip_to``: blocks are only counted until one has
+    ended at or after this byte, because another process reads their frames.
     """
 
     format: ClassVar[str]
@@ -104,7 +105,7 @@ class Reader:
         self.prior_ns: int | None = None
         self.last_ns: int | None = None
         self.digits = 6
-        self.on_digits: Callable[[int], None] = _nobody
+        self.on_digits: Callable[[int], None] = _ignore_digits
         self.link_types: list[int] = []
         self.problems: list[str] = []
         self.longest = MAX_RECORD
@@ -112,29 +113,29 @@ class Reader:
         self._reached = 0  # where the last block ended
 
     def run(self, decoder: SegmentDecoder) -> Iterator[None]:
-        """Read to the end, or to the damage; yields after each block, so that the caller can take out what is ready."""
+        """Read to the end or to the damage. Yields after each block, so that the caller can take finished results."""
         raise NotImplementedError
 
-    def _skips(self) -> bool:
-        """Whether the block in the window is to be counted only."""
+    def _should_skip(self) -> bool:
+        """Return whether the block in the window must only be counted."""
         skips = self._reached < self.skip_to
         self._reached = self.window.base + self.window.size
         return skips
 
-    def _saw_time(self, time_ns: int) -> None:
-        """The next frame whose time is looked at: of a block the first, the last but one and the last."""
+    def _note_time(self, time_ns: int) -> None:
+        """Note the time of a frame. Called for the first, the last but one and the last frame of each block."""
         if self.first_ns is None:
             self.first_ns = time_ns
         self.prior_ns, self.last_ns = self.last_ns, time_ns
 
-    def _saw_link_type(self, link_type: int) -> None:
+    def _note_link_type(self, link_type: int) -> None:
         if len(self.link_types) < MAX_LINK_TYPES and link_type not in self.link_types:
             self.link_types.append(link_type)
 
     def _next_block(self, used: int, need: int, what: str, head: int = 0) -> bool:
-        """Move the window behind ``used`` bytes, to where ``need`` bytes of a record are. False ends the reading.
+        """Move the window past ``used`` bytes, to a record of ``need`` bytes. Returns False if reading ends here.
 
-        ``head``: those of them that its own length does not count.
+        ``head``: those of the ``need`` bytes that the length field of the record does not count.
         """
         window = self.window
         at = window.base + used

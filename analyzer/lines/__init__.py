@@ -1,1 +1,1 @@
-"""Bytes as lines, replies and mail data."""
+"""Cut bytes into lines, replies and mail data."""

@@ -1,14 +1,14 @@
-"""The client's bytes, cut into what they are: command lines, lines of an AUTH exchange, mail data, BDAT chunks."""
+"""Cut the bytes of the client into command lines, lines of an AUTH exchange, mail data and BDAT chunks."""
 
 # Theory
 # ------
-# What a client's byte means depends on what the server has said: after DATA it is mail data if the reply is 354 and a
-# command otherwise. So behind DATA, AUTH, STARTTLS and a BDAT that does not parse the bytes are held, with the frames
-# they came in, until the reply is known. Where no reply can come (one direction captured, connection over), the
-# conversation presumes the likely one.
+# The meaning of a client's byte depends on the server's reply: after DATA it is mail data if the reply is 354, and a
+# command otherwise. So after DATA, AUTH, STARTTLS and a BDAT that does not parse, the bytes are held, with their
+# frames, until the reply is known. If no reply can come (one direction captured, connection over), the conversation
+# assumes the likely one.
 #
-# Only CRLF ends a line (RFC 5321 §2.3.8). A bare LF stays inside its line, unless the server shows by answering that it
-# took it for the end; then the conversation asks for the cut (`cut_bare`).
+# Only CRLF ends a line (RFC 5321 §2.3.8). A bare LF is part of its line, unless an answer of the server shows that it
+# accepted the LF as the end. Then the conversation calls `cut_bare`.
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ class Mode(IntEnum):
     """What the next byte of the client is."""
 
     COMMAND = 0
-    ANSWER = 1  # a line of an AUTH exchange
+    ANSWER = 1  # a line of an AUTH exchange: the answer to a 334
     CONTENT = 2  # mail data up to CRLF.CRLF
     CHUNK = 3  # octets of a BDAT chunk
-    HOLD = 4  # only a reply can tell
-    TLS_DUE = 5  # after 220 to STARTTLS: a handshake, or else commands
-    OPAQUE = 6  # encrypted or undecodable from here
+    HOLD = 4  # depends on a reply that has not come
+    TLS_EXPECTED = 5  # after 220 to STARTTLS: a handshake, or else commands
+    OPAQUE = 6  # encrypted, or impossible to decode from here on
 
 
 class ClientHandler(Protocol):
-    """Who is told what was read. Offsets are of the client's stream; ``seen`` of the server's, -1 unknown."""
+    """Receives what was read. Offsets are in the client's stream; ``seen`` is in the server's stream, -1 if unknown."""
 
     def command_line(
         self, raw: bytes, end: bytes, offset: int, length: int, frame: int, time_ns: int, seen: int
     ) -> None:
-        """A line in command position; ``end`` is what ended it, ``length`` counts it all."""
+        """A line where a command is expected. ``end``: its line end; ``length``: bytes of the line with its end."""
 
     def answer_line(
         self, raw: bytes, end: bytes, offset: int, length: int, frame: int, time_ns: int, seen: int
@@ -51,29 +51,29 @@ class ClientHandler(Protocol):
         """A line that answers a 334."""
 
     def content_end(self, content: Content, seen: int) -> None:
-        """The end mark of mail data was read."""
+        """The end mark of the mail data was read."""
 
     def chunk_end(self, seen: int) -> None:
         """The last octet of a BDAT chunk was read."""
 
     def tls_begins(self, side: Literal["client", "server"], offset: int, frame: int, time_ns: int) -> None:
-        """A TLS record stands where a line should begin."""
+        """There is a TLS record where a line should start."""
 
     def no_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
-        """Plain text stands where the TLS handshake was due."""
+        """There is plain text where the TLS handshake was expected."""
 
     def undecided(self) -> None:
-        """Too much is held: presume the reply that is due."""
+        """Too many bytes are held: assume the expected reply."""
 
     def long_line(self) -> None:
-        """A line is longer than the limit: only its first bytes will be told."""
+        """A line is longer than the limit: only its first bytes will be reported."""
 
     def keeps(self, count: int) -> None:
-        """So many bytes are kept for later."""
+        """``count`` more bytes are kept for later."""
 
 
 class ClientReader:
-    """Feed it the client's stream in order; it tells ``handler`` what it read."""
+    """Takes the client's stream in order and calls ``handler`` for everything it reads."""
 
     __slots__ = (
         "_cr",
@@ -97,14 +97,14 @@ class ClientReader:
         self.mode = Mode.COMMAND
         self.content: Content | None = None
         self.chunk_left = 0
-        self.position = 0  # offset behind everything that came
+        self.position = 0  # offset after the last byte that came
         self._handler = handler
         self._limits = limits
-        self._parts: list[bytes] = []  # the beginning of a line whose end has not come
+        self._parts: list[bytes] = []  # the start of a line without an end so far
         self._size = 0
-        self._dropped = 0  # bytes of that line beyond the limit
-        self._cr = False  # its last byte so far is CR
-        self._offset = 0  # where that line begins
+        self._dropped = 0  # bytes of that line above the limit
+        self._cr = False  # the last byte of that line so far is CR
+        self._offset = 0  # where that line starts
         self._frame = 0
         self._time_ns = 0
         self._held: deque[tuple[bytes, int, int, int, int]] = deque()
@@ -112,24 +112,24 @@ class ClientReader:
 
     @property
     def partial(self) -> bytes:
-        """The beginning of a line whose end has not come."""
+        """The start of a line whose end has not come."""
         if len(self._parts) > 1:
             self._parts = [b"".join(self._parts)]
         return self._parts[0] if self._parts else b""
 
     @property
     def held(self) -> bytes:
-        """The first bytes that wait for a reply, at most a segment's worth."""
+        """The first bytes that wait for a reply, at most one segment."""
         return self._held[0][0] if self._held else b""
 
     @property
     def held_size(self) -> int:
-        """How many bytes wait for a reply."""
+        """Number of bytes that wait for a reply."""
         return self._held_bytes
 
     @property
     def weight(self) -> int:
-        """Bytes that are kept, about."""
+        """About how many bytes are kept."""
         pieces = len(self._held) + len(self._parts)
         own = self._held_bytes + self._size + PIECE * pieces
         return own if self.content is None else own + self.content.weight
@@ -146,7 +146,7 @@ class ClientReader:
 
     @property
     def held_seen(self) -> int:
-        """How many bytes of the server the client had seen when it sent the first of them, -1: unknown."""
+        """How many bytes of the server the client had seen when it sent the first waiting byte, -1 if unknown."""
         return self._held[0][4] if self._held else -1
 
     def feed(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
@@ -155,7 +155,7 @@ class ClientReader:
         while data:
             mode = self.mode
             if mode <= Mode.ANSWER:
-                used = self._lines(data, offset, frame, time_ns, seen)
+                used = self._read_lines(data, offset, frame, time_ns, seen)
             elif mode is Mode.CONTENT:
                 assert self.content is not None
                 used = self.content.feed(data, frame, time_ns)
@@ -166,11 +166,11 @@ class ClientReader:
                 content, self.content, self.mode = self.content, None, Mode.COMMAND
                 self._handler.content_end(content, seen)
             elif mode is Mode.CHUNK:
-                used = self._chunk(data, offset, frame, time_ns, seen)
+                used = self._read_chunk(data, offset, frame, time_ns, seen)
             elif mode is Mode.HOLD:
                 self._hold(data, offset, frame, time_ns, seen)
                 return
-            elif mode is Mode.TLS_DUE:
+            elif mode is Mode.TLS_EXPECTED:
                 if data[0] in _TLS_FIRST:
                     self.mode = Mode.OPAQUE
                     self._handler.tls_begins("client", offset, frame, time_ns)
@@ -184,7 +184,7 @@ class ClientReader:
             offset += used
 
     def gap(self, length: int) -> None:
-        """``length`` bytes are missing here. Mail data and chunks go on behind them, a line does not."""
+        """``length`` bytes are missing here. Mail data and chunks continue after them, a line does not."""
         self._forget_line()
         self.position += length
         if self.content is not None and self.mode is Mode.CONTENT:
@@ -199,7 +199,7 @@ class ClientReader:
                 self._handler.chunk_end(-1)
 
     def release(self, mode: Mode) -> None:
-        """The reply is known: go on in ``mode`` with what was held."""
+        """Continue in ``mode`` with the held bytes, because the reply is known."""
         self.mode = mode
         held, self._held = self._held, deque()
         size, self._held_bytes = self._held_bytes, 0
@@ -207,23 +207,23 @@ class ClientReader:
             chunk = held.popleft()
             size -= len(chunk[0])
             self.feed(*chunk)
-            if self.mode is Mode.HOLD:  # the held bytes held another such command
+            if self.mode is Mode.HOLD:  # there was another such command in the held bytes
                 held.extendleft(reversed(self._held))
                 self._held = held
                 self._held_bytes += size
                 return
 
     def discard_held(self) -> int:
-        """Throw away what is held (injected before TLS); return how many bytes."""
+        """Drop the held bytes (injected before TLS). Returns how many there were."""
         count = self._held_bytes
         self._held.clear()
         self._held_bytes = 0
         return count
 
     def cut_bare(self, *, verbs: bool = False) -> bool:
-        """End the unfinished line at its first bare LF, or at a bare CR that is its last byte. False: it has none.
+        """End the unfinished line at its first bare LF, or at a bare CR that is its last byte. False if it has neither.
 
-        ``verbs``: only where a line in command position is meant, not to be asked for in mail data.
+        ``verbs``: cut only at a bare LF. For lines that must be commands; do not use it on mail data.
         """
         line = self.partial
         at = line.find(b"\n")
@@ -240,7 +240,7 @@ class ClientReader:
         return True
 
     def end_content_early(self) -> Content:
-        """The server took a look-alike for the end of data: so do we; what came behind it is read as commands."""
+        """End the content at a look-alike, as the server did. The bytes after it are read as commands."""
         content = self.content
         assert content is not None
         self.content, self.mode = None, Mode.COMMAND
@@ -248,8 +248,8 @@ class ClientReader:
 
     # -- pieces ----------------------------------------------------------------------------------------------------
 
-    def _lines(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
-        """Cut lines until the mode changes; return how many bytes were used."""
+    def _read_lines(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
+        """Read lines until the mode changes. Returns how many bytes were used."""
         start = 0
         total = len(data)
         mode = self.mode
@@ -268,7 +268,7 @@ class ClientReader:
             else:
                 end = data.find(b"\r\n", start)
                 if end < 0:
-                    self._keep(data[start:] if start else data, offset + start, frame, time_ns)
+                    self._keep_partial(data[start:] if start else data, offset + start, frame, time_ns)
                     return total
                 line, stop = data[start:end], end + 2
                 if parts:
@@ -293,7 +293,7 @@ class ClientReader:
         else:
             self._handler.answer_line(line, end, offset, length, frame, time_ns, seen)
 
-    def _chunk(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
+    def _read_chunk(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
         used = min(self.chunk_left, len(data))
         if self.content is not None and used:
             self.content.feed_chunk(data[:used] if used < len(data) else data, frame, time_ns)
@@ -305,8 +305,8 @@ class ClientReader:
             self._handler.chunk_end(seen)
         return used
 
-    def _keep(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
-        """Remember the beginning of a line, its end has not come."""
+    def _keep_partial(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
+        """Keep the start of a line whose end has not come."""
         if not self._parts:
             self._offset, self._frame, self._time_ns = offset, frame, time_ns
         self._cr = data[-1] == 0x0D
@@ -334,5 +334,5 @@ class ClientReader:
             self._handler.undecided()
 
 
-_HANDSHAKE = 0x16  # RFC 8446 §5.1: the record type that opens a TLS connection
+_HANDSHAKE = 0x16  # RFC 8446 §5.1: the record type that starts a TLS connection
 _TLS_FIRST = frozenset({0x14, 0x15, 0x16, 0x17, 0x80})  # record types of RFC 8446 §5.1; 0x80: an SSLv2-style hello

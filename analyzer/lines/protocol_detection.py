@@ -1,13 +1,14 @@
-"""Does a TCP connection carry SMTP? Told from the port and the first bytes of both sides."""
+"""Decide whether a TCP connection carries SMTP, by the port and the first bytes of both sides."""
 
 # Theory
 # ------
-# On a port of SMTP nearly everything counts as SMTP, also what is broken: that is what an auditor is for. Only what is
-# plainly another protocol, or neither text nor TLS, is left out. On any other port it is the other way round: FTP and
-# NNTP greet with "220" and "200" too, so the client's hello or a banner that names the protocol must confirm it.
+# On an SMTP port nearly everything counts as SMTP, even broken dialogues, because an auditor must report them. Only a
+# connection that clearly speaks another protocol, or neither text nor TLS, is excluded. On any other port it is the
+# opposite: FTP and NNTP also greet with "220" and "200", so the client's hello or a banner with the name of the
+# protocol must confirm SMTP.
 #
-# A proxy may stand in front (SOCKS 4 and 5, HTTP CONNECT). Its exchange has lengths of its own; it is stepped over, and
-# what comes behind is judged as on any port.
+# The dialogue may go through a proxy (SOCKS 4 and 5, HTTP CONNECT). The lengths in the proxy's exchange say where it
+# ends; it is skipped, and the bytes after it are judged as on any port.
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ __all__ = ["Detection", "judge_heads", "other_protocol", "preamble"]
 
 
 class Detection(Enum):
-    """What the first bytes say."""
+    """The decision from the first bytes."""
 
     SMTP = "smtp"
     OTHER = "other"
@@ -28,10 +29,10 @@ class Detection(Enum):
 
 
 _REPLY = LazyPattern(rb"[2-5][0-9][0-9](?:[ -]|\r?\n)")
-_BEGINNING_REPLY = LazyPattern(rb"[2-5](?:[0-9](?:[0-9])?)?\r?")
+_START_OF_REPLY = LazyPattern(rb"[2-5](?:[0-9](?:[0-9])?)?\r?")
 _GREETING = LazyPattern(rb"(?:220|421|521|554)[ -]")
 _NAMES_SMTP = LazyPattern(rb"^[0-9]{3}[ -][^\n]*(?:SMTP|LMTP)", re.IGNORECASE | re.MULTILINE)
-_STATUS = LazyPattern(rb"^([245])[0-9]{2}[ -]\1\.[0-9]{1,3}\.[0-9]{1,3} ", re.MULTILINE)  # RFC 2034: of SMTP only
+_STATUS = LazyPattern(rb"^([245])[0-9]{2}[ -]\1\.[0-9]{1,3}\.[0-9]{1,3} ", re.MULTILINE)  # RFC 2034: only SMTP uses it
 _HELLO = LazyPattern(rb"(?:EHLO|HELO|LHLO)(?:[ \t\r\n])", re.IGNORECASE)
 _ENVELOPE = LazyPattern(rb"(?:MAIL FROM:|RCPT TO:|STARTTLS\r?\n)", re.IGNORECASE)
 _VERB_LINE = LazyPattern(
@@ -45,8 +46,8 @@ _OTHER_CLIENT = (
     ("FTP or IRC", LazyPattern(rb"(?:USER|NICK) [^ ]")),
 )
 _OTHER_SERVER = (b"HTTP/", b"SSH-", b"+OK", b"* OK", b"* PREAUTH", b"* BYE", b"RFB ", b":", b"<")
-_TELNET = b"\xff"  # IAC (RFC 854): a terminal that asks first, and takes SMTP for another remote login
-_MAY_BEGIN = (b"EHLO", b"HELO", b"LHLO", b"MAIL FROM:", b"RCPT TO:", b"STARTTLS")
+_TELNET = b"\xff"  # IAC (RFC 854): a terminal that negotiates first, as if SMTP were a remote login
+_POSSIBLE_STARTS = (b"EHLO", b"HELO", b"LHLO", b"MAIL FROM:", b"RCPT TO:", b"STARTTLS")
 _TEXT = LazyPattern(rb"[\t\r\n -~\x80-\xff\x00]*")
 
 
@@ -55,13 +56,13 @@ def _is_tls(head: bytes) -> bool:
 
 
 def _mostly_text(head: bytes) -> bool:
-    """Whether a person could have typed it: few bytes outside printable ASCII."""
+    """Return whether a person could have typed it: few bytes are outside printable ASCII."""
     odd = sum((byte < 0x20 and byte not in b"\t\r\n") or byte > 0x7E for byte in head[:256])
     return odd * 4 <= min(len(head), 256)
 
 
 def judge_heads(client: bytes, server: bytes, *, smtp_port: bool, over: bool) -> Detection:
-    """What the first bytes of both sides say. ``over``: no more will come."""
+    """Decide by the first bytes of both sides. ``over``: no more bytes will come."""
     if smtp_port:
         return _on_smtp_port(client, server, over=over)
     return _on_any_port(client, server, over=over)
@@ -86,14 +87,14 @@ def _on_smtp_port(client: bytes, server: bytes, *, over: bool) -> Detection:
 
 
 def _on_any_port(client: bytes, server: bytes, *, over: bool) -> Detection:
-    if server and not (_REPLY.match(server) or (not over and _BEGINNING_REPLY.fullmatch(server))):
+    if server and not (_REPLY.match(server) or (not over and _START_OF_REPLY.fullmatch(server))):
         return Detection.OTHER
     if client:
         if _HELLO.match(client):
             return Detection.SMTP if server or over else Detection.UNDECIDED
         if _ENVELOPE.match(client):
             return Detection.SMTP if _REPLY.match(server) else (Detection.OTHER if over else Detection.UNDECIDED)
-        if over or not any(verb.startswith(client.upper()) for verb in _MAY_BEGIN):
+        if over or not any(verb.startswith(client.upper()) for verb in _POSSIBLE_STARTS):
             named = _GREETING.match(server) and _NAMES_SMTP.search(server)
             return Detection.SMTP if named else Detection.OTHER
         return Detection.UNDECIDED
@@ -107,12 +108,12 @@ def _on_any_port(client: bytes, server: bytes, *, over: bool) -> Detection:
 
 
 def other_protocol(line: bytes) -> str | None:
-    """The protocol that a client's first line speaks, where it is plainly another one than SMTP."""
+    """Return the protocol of a client's first line, if it is clearly not SMTP."""
     return next((name for name, pattern in _OTHER_CLIENT if pattern.match(line)), None)
 
 
 def preamble(client: bytes, server: bytes) -> tuple[int, int] | None:
-    """Lengths of a proxy's exchange in front of the dialogue: (client, server); None: not complete yet."""
+    """Return the lengths of a proxy's exchange before the dialogue: (client, server). None: it is not complete yet."""
     if client[:1] == b"\x05":
         return _socks5(client, server)
     if client[:2] == b"\x04\x01":
@@ -129,18 +130,18 @@ def preamble(client: bytes, server: bytes) -> tuple[int, int] | None:
 
 
 def _socks5(client: bytes, server: bytes) -> tuple[int, int] | None:
-    """RFC 1928: method negotiation, perhaps a password (RFC 1929), request and reply."""
+    """RFC 1928: method negotiation, a password if required (RFC 1929), request and reply."""
     if len(client) < 2 or len(server) < 2:
         return None
-    asked, told = 2 + client[1], 2
+    asked, answered = 2 + client[1], 2
     if server[1] == 2:
         user = client[asked + 1] if len(client) > asked + 1 else None
         if user is None or len(client) <= asked + 2 + user:
             return None
         asked += 3 + user + client[asked + 2 + user]
-        told += 2
+        answered += 2
     lengths = []
-    for head, at in ((client, asked), (server, told)):
+    for head, at in ((client, asked), (server, answered)):
         kind = head[at + 3 : at + 5]
         if len(kind) < 2:
             return None

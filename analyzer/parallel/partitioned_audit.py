@@ -36,8 +36,8 @@ from .worker import OFFERS, Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ..audit import Options, Roads
-    from ..connections.partition import Begun, Place
+    from ..audit import DecoderCounts, Options
+    from ..connections.partition import NumberedConnection, Place
     from ..errors import InputError
     from ..fastpath.hit import Repeat
     from ..redact.redactor import Redactor
@@ -69,7 +69,7 @@ class SharedAudit:
         self.summary = Summary()
         self.captures: list[Capture] = []
         self.unreadable: list[InputError] = []
-        self.roads = (0, 0, 0)
+        self.decoder_counts = (0, 0, 0)
         self.judged = 0
         self.why_alone = ""
         self._jobs = jobs
@@ -165,12 +165,12 @@ class SharedAudit:
             self._write(hand, lines)
 
     def _give_numbers(self, messages: Sequence[Message]) -> None:
-        begun = [(*one, message.hand) for message in messages for one in message.begun]
-        begun.sort(key=_place)  # what has one place is in order
-        for place, key, first_frame, handshake, hand in begun:
+        numbered = [(*one, message.hand) for message in messages for one in message.numbered]
+        numbered.sort(key=_place)  # what has one place is in order
+        for place, key, first_frame, handshake, hand in numbered:
             self._count(hand, (place, key, first_frame, handshake))
 
-    def _count(self, hand: int, begun: Begun) -> None:
+    def _count(self, hand: int, numbered: NumberedConnection) -> None:
         """Give a number to a connection of ``hand``."""
         self._numbers += 1
         self._hands[hand].numbers.append(self._numbers)
@@ -193,19 +193,19 @@ class SharedAudit:
 
     def _opened(self, hand: WorkerProcess, message: Message) -> Iterator[tuple[Place, int, bytes]]:
         self._compare([message])
-        hand.late += message.begun
+        hand.late += message.numbered
         yield from ((place, message.hand, lines) for place, lines in message.ends)
 
     def _ended(self, message: Message) -> None:
         """The last message of a worker."""
-        summary, roads, judged = message.more
+        summary, decoder_counts, judged = message.more
         self._add(json.decode(summary, type=Summary))
         self.judged += judged
-        self._decoded(roads)
+        self._decoded(decoder_counts)
 
-    def _decoded(self, roads: Roads) -> None:
-        """Take the roads of the frames of a worker."""
-        self.roads = roads  # all of them read all
+    def _decoded(self, decoder_counts: DecoderCounts) -> None:
+        """Take the counts of the decoders of a worker."""
+        self.decoder_counts = decoder_counts  # all of them read all
 
     def _write(self, hand: int, lines: bytes) -> None:
         """Write the lines of a connection, with the number that it has among all of them."""
@@ -274,7 +274,7 @@ class SharedAudit:
 
     def _take_over(self, audit: Audit) -> None:
         self.summary, self.captures, self.unreadable = audit.summary, audit.captures, audit.unreadable
-        self.roads, self.judged = audit.roads, audit.judged
+        self.decoder_counts, self.judged = audit.decoder_counts, audit.judged
 
     def _end(self) -> None:
         hands, self._hands = self._hands, []

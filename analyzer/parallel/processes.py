@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..connections.partition import Begun, Place
+    from ..connections.partition import NumberedConnection, Place
 
 __all__ = ["Channel", "Message", "NeedsOneProcess", "WorkerProcess", "spool"]
 
@@ -29,13 +29,13 @@ class NeedsOneProcess(Exception):
 
 
 class Message(NamedTuple):
-    """From the worker number ``hand``. ``begun``: connections that got numbers; ``ends``: where they ended, and their
-    lines; ``offers``: servers that were found to offer STARTTLS, or not to."""
+    """From the worker number ``hand``. ``numbered``: connections that got numbers; ``ends``: where they ended, and
+    their lines; ``offers``: servers that were found to offer STARTTLS, or not to."""
 
     hand: int
     kind: str
     more: Any
-    begun: list[Begun]
+    numbered: list[NumberedConnection]
     ends: list[tuple[Place, bytes]]
     offers: list[tuple[tuple[str, ...], bool]]
 
@@ -53,12 +53,12 @@ class Channel:
         self,
         kind: str,
         more: Any,
-        begun: Sequence[Begun] = (),
+        numbered: Sequence[NumberedConnection] = (),
         ends: Sequence[tuple[Place, bytes]] = (),
         offers: Sequence[tuple[tuple[str, ...], bool]] = (),
     ) -> None:
         """Send a ``Message``. ``more``: of what ``marshal`` takes. Raises OSError where that is impossible."""
-        body = marshal.dumps((kind, more, list(begun), list(ends), list(offers)))
+        body = marshal.dumps((kind, more, list(numbered), list(ends), list(offers)))
         if self._spool is not None and len(body) <= self._room:
             self._room -= len(body)
             _write(self._spool, body)
@@ -124,7 +124,7 @@ class WorkerProcess:
         os.close(target)
         self.pipe = os.fdopen(source, "rb", 1 << 20)
         self.numbers: list[int] = []
-        self.late: deque[Begun] = deque()
+        self.late: deque[NumberedConnection] = deque()
 
     def next(self) -> Message:
         """Its next message. Raises ``NeedsOneProcess`` if it has died."""

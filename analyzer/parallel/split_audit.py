@@ -36,8 +36,8 @@ from .worker import GIVEN_UP
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ..audit import Options, Roads
-    from ..connections.partition import Begun, Place
+    from ..audit import DecoderCounts, Options
+    from ..connections.partition import NumberedConnection, Place
     from ..model import Connection
     from .processes import Message
 
@@ -138,12 +138,12 @@ class HalvedAudit(SharedAudit):
             raise NeedsOneProcess(PRESSED)
         for message, state in blocks:
             self._released.update((key, place) for place, key in state.released)
-            if len(message.begun) > state.begun:
+            if len(message.numbered) > state.numbered:
                 raise NeedsOneProcess(GIVEN_UP)  # and told to be SMTP only then: the order depends on all that is open
 
-    def _count(self, hand: int, begun: Begun) -> None:
-        if hand == _FIRST or self._is_new(*begun):
-            super()._count(hand, begun)
+    def _count(self, hand: int, numbered: NumberedConnection) -> None:
+        if hand == _FIRST or self._is_new(*numbered):
+            super()._count(hand, numbered)
         else:
             self._hands[hand].numbers.append(_DROPPED)
 
@@ -179,8 +179,8 @@ class HalvedAudit(SharedAudit):
         super()._ended(message)
         self.summary.rules = {rule: count for rule, count in self.summary.rules.items() if count}
 
-    def _decoded(self, roads: Roads) -> None:
-        self.roads = summed(self.roads, roads)
+    def _decoded(self, decoder_counts: DecoderCounts) -> None:
+        self.decoder_counts = summed(self.decoder_counts, decoder_counts)
 
     def _captured(self, message: Message) -> Capture:
         if self._tally is None:

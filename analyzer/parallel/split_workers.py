@@ -14,7 +14,7 @@ from .worker import NothingLeft, Worker
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..audit import Options, Roads
+    from ..audit import DecoderCounts, Options
     from ..connections.partition import Place
     from ..model import Capture
     from .processes import Channel
@@ -27,14 +27,14 @@ _PORTS = "addresses and ports had a new connection while the one before went on"
 
 class BlockState(NamedTuple):
     """What a message "block" tells: how far it was ``read`` and of how much, how many connections are open, how many
-    streams of others that are over are remembered, how many connections had begun before some were given up, and keys
-    that are ``released`` (see ``FirstHalf``)."""
+    streams of others that are over are remembered, how many connections had got numbers before some were given up, and
+    keys that are ``released`` (see ``FirstHalf``)."""
 
     read: int
     total: int | None
     open: int
     remembered: int
-    begun: int
+    numbered: int
     released: list[tuple[Place, bytes]]
 
 
@@ -92,13 +92,13 @@ class FirstWorker(_HalfWorker):
 
     def send(self, kind: str, more: Any) -> None:
         """See ``Worker``. Nothing begins here that the other one has to tell."""
-        if self._tally is not None and any(first > self._frames for _, _, first, _ in self.places.begun):
+        if self._tally is not None and any(first > self._frames for _, _, first, _ in self.places.numbered):
             raise NeedsOneProcess(_PORTS)
         super().send(kind, more)
 
-    def roads(self) -> Roads:
+    def decoder_counts(self) -> DecoderCounts:
         """See ``Worker``."""
-        return super().roads() if self._tally is None else DecodeTally.of(self._tally).roads
+        return super().decoder_counts() if self._tally is None else DecodeTally.of(self._tally).decoder_counts
 
 
 class SecondWorker(_HalfWorker):

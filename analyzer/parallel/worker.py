@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
 
-    from ..audit import Options, Roads
+    from ..audit import DecoderCounts, Options
     from ..connections.partition import Portion
     from .processes import Channel
 
@@ -43,7 +43,7 @@ class Worker:
         self.audit = Audit(options, portion)
         self.places = self.audit.tracker.places = Places()
         self._items: list[bytes] = []
-        self.marks = (0, 0)  # how much had begun and ended when the block was read
+        self.marks = (0, 0)  # how many had got a number and how many had ended when the block was read
         self.read: tuple[int, int | None] = 0, None
         self.evicted = 0  # connections of which somebody else has taken care
         self._stop = False
@@ -78,13 +78,13 @@ class Worker:
                 raise NeedsOneProcess("an input cannot be read")
             if tracker.streams.evicted > self.evicted:
                 raise NeedsOneProcess(GIVEN_UP)
-            self.send("end", (json.encode(audit.summary), self.roads(), audit.judged))
+            self.send("end", (json.encode(audit.summary), self.decoder_counts(), audit.judged))
         except NeedsOneProcess as why:
             self._wire.send("alone", str(why))
 
-    def roads(self) -> Roads:
+    def decoder_counts(self) -> DecoderCounts:
         """Of the frames that are this process's to count, see ``Audit``."""
-        return self.audit.roads
+        return self.audit.decoder_counts
 
     def write(self, data: bytes) -> None:
         """Take the lines of one connection."""
@@ -99,14 +99,14 @@ class Worker:
         if self._stop:
             raise KeyboardInterrupt
         self.read = read, total
-        self.marks = len(self.places.begun), len(self.places.ended)
+        self.marks = len(self.places.numbered), len(self.places.ended)
         assert self.audit.reading is not None
         self.places.block = self.audit.reading.frames
 
     @property
     def gave_up(self) -> bool:
         """Whether something was given up behind the block: the order of that depends on all that is open."""
-        return self.marks != (len(self.places.begun), len(self.places.ended))
+        return self.marks != (len(self.places.numbered), len(self.places.ended))
 
     def tell(self) -> None:
         """A block has been read."""
@@ -122,6 +122,6 @@ class Worker:
         """Send a message with all that happened since the last."""
         places, servers = self.places, self.audit.tracker.servers
         ends = list(zip(places.ended, self._items, strict=True))
-        begun, places.begun, places.ended, self._items = places.begun, [], [], []
+        numbered, places.numbered, places.ended, self._items = places.numbered, [], [], []
         offers, servers.asked = list(servers.asked or ()), set()
-        self._wire.send(kind, more, begun, ends, offers)
+        self._wire.send(kind, more, numbered, ends, offers)

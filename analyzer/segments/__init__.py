@@ -1,1 +1,1 @@
-"""Frames as TCP segments."""
+"""Turn frames into TCP segments."""

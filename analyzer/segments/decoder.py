@@ -1,18 +1,18 @@
-"""From frames to TCP segments: which lane decodes a frame, and where its segment goes."""
+"""Turn frames into TCP segments: choose the decoder of a frame, and deliver its segment."""
 
 # Theory
 # ------
-# Three roads give the same segments; a differential test holds them together:
+# Three decoders give the same segments; a differential test compares them:
 #
-# 1. the loops in `pcap` and `pcapng`, which take plain Ethernet + IP + TCP out of a block of records without a call per
-#    header. What they do not know they hand to
-# 2. `SegmentDecoder.frame`: the raw lane (`links`, `network`), for every link layer, IP options, fragments. What it
-#    declines, tunnels, goes to
-# 3. the Scapy lane, about 50 times slower, which is imported when the first frame needs it. With decoder="scapy" it
-#    gets every frame: that is the reference.
+# 1. The hot loops in `pcap` and `pcapng` read plain Ethernet + IP + TCP from a block of records, without a call for
+#    each header. All other frames go to
+# 2. `SegmentDecoder.frame`, which calls the raw decoder (`link_layers`, `ip_tcp`) for every link layer, IP options and
+#    fragments. Tunnels that it does not open go to
+# 3. the Scapy decoder. It is about 50 times slower, and is imported when the first frame needs it. With decoder="scapy"
+#    it gets every frame: it is the reference.
 #
-# Most connections of a capture carry something else. `ignored` is how the consumer says that it has seen enough of one:
-# its segments are skipped here, at a tenth of the price, except for a SYN, which begins a new connection.
+# Most connections of a capture are not SMTP. The consumer puts a flow into `ignored` when it needs no more of it. The
+# segments of such a flow are skipped here, at a tenth of the cost, except a SYN, which starts a new connection.
 
 from __future__ import annotations
 
@@ -27,41 +27,50 @@ from .ip_tcp import Found, Fragment, SegmentFields, SkipReason
 from .ip_tcp import decode as decode_raw
 from .link_layers import LINKS, RAW, link_name
 
-__all__ = ["PLAIN", "PLAIN_BITS", "DecodeTally", "Gathered", "SegmentDecoder", "SegmentSink", "WholeSegment", "nobody"]
+__all__ = [
+    "PLAIN",
+    "PLAIN_BITS",
+    "DecodeTally",
+    "Gathered",
+    "SegmentDecoder",
+    "SegmentSink",
+    "WholeSegment",
+    "gather_none",
+]
 
 SegmentSink = Callable[[bytes, int, int, int, bytes, int, int, int], None]
-"""Takes (flow, seq, ack, flags, payload, missing, frame, time_ns), by position.
+"""Called with (flow, seq, ack, flags, payload, missing, frame, time_ns), by position.
 
 ``flow``: source address, destination address, source port and destination port as they stand in the headers (12 bytes
 for IPv4, 36 for IPv6). ``flags``: the low 8 flag bits (FIN 1, SYN 2, RST 4, PSH 8, ACK 16). ``missing``: bytes that
 follow ``payload`` in this segment and were not captured. ``frame``: number in its file, from 1. ``time_ns``:
-nanoseconds since 1970. Every segment comes, bare ACKs too.
+nanoseconds since 1970. Every segment is delivered, bare ACKs too.
 """
 
 WholeSegment = tuple[bytes, int, int, int, bytes, int, int]
-"""A segment of which all was captured: (flow, seq, ack, flags, payload, frame, time_ns)."""
+"""A completely captured segment: (flow, seq, ack, flags, payload, frame, time_ns)."""
 
 Gathered = Callable[[bytes], Callable[[WholeSegment], None] | None]
-"""Tells by the flow who takes its segments where they are plain (``PLAIN``) and whole, None: the sink, as ever."""
+"""Returns what takes the plain (``PLAIN``) and complete segments of a flow. None: they go to the sink as usual."""
 
 PLAIN_BITS, PLAIN = 0x17, 0x10
-"""Of FIN, SYN, RST and ACK a plain segment has ACK and no other."""
+"""Of FIN, SYN, RST and ACK, a plain segment has only ACK."""
 
 
-def nobody(flow: bytes) -> None:
-    """A ``Gathered`` where nothing is gathered."""
+def gather_none(flow: bytes) -> None:
+    """A ``Gathered`` that gathers nothing."""
 
 
 _SYN = 2
-_LINKS_NAMED = 8  # link types that cannot be decoded and are named each; a real capture has one or two
-_DEPTH = 8  # datagrams that may be made of fragments inside one another; tunnels in tunnels need two or three
+_LINKS_NAMED = 8  # unsupported link types that are reported by name; a real capture has one or two
+_DEPTH = 8  # levels of fragmented datagrams inside one another; nested tunnels need two or three
 
 _ipv4_header = Struct("!BxHHHBBH8s").pack
 _ipv6_header = Struct("!IHBB32s").pack
 
 
 class DecodeTally:
-    """What happened to the frames of one capture: how many took which road, how many could not be decoded."""
+    """Counts of the frames of one capture: how many each decoder decoded, and how many could not be decoded."""
 
     def __init__(self) -> None:
         self.fast = 0
@@ -70,27 +79,27 @@ class DecodeTally:
         self.undecodable = 0
         self.first_undecodable = 0
         self.unknown_links: dict[int, int] = {}
-        self.unfinished = 0  # datagrams that never became whole
+        self.unfinished = 0  # datagrams that were never complete
 
     @classmethod
     def of(cls, counts: dict[str, Any]) -> DecodeTally:
-        """That whose ``vars`` are ``counts``."""
+        """Return the tally whose ``vars`` are ``counts``."""
         tally = cls()
         vars(tally).update(counts)
         return tally
 
     def undecoded(self, number: int) -> None:
-        """Count a frame whose headers are cut or contradict themselves."""
+        """Count a frame whose headers are cut or contradict each other."""
         self.undecodable += 1
         self.first_undecodable = self.first_undecodable or number
 
     @property
-    def roads(self) -> tuple[int, int, int]:
-        """Frames that the hot loops, the raw lane and Scapy decoded."""
+    def decoder_counts(self) -> tuple[int, int, int]:
+        """Frames that the hot loops, the raw decoder and Scapy decoded."""
         return self.fast, self.raw, self.scapy
 
     def add(self, later: DecodeTally) -> None:
-        """Count what ``later`` did of frames behind these."""
+        """Add the counts of ``later``, a tally of the frames after these."""
         self.fast += later.fast
         self.raw += later.raw
         self.scapy += later.scapy
@@ -101,32 +110,34 @@ class DecodeTally:
             self.unknown_links[link] = self.unknown_links.get(link, 0) + frames
 
     def problems(self) -> list[str]:
-        """What to say about these frames, in plain sentences."""
-        said = [
+        """Return the problems with these frames, as plain sentences."""
+        sentences = [
             f"link type {link_name(link)} is not supported: {_count(frames, 'frame was', 'frames were')} not decoded"
             for link, frames in islice(self.unknown_links.items(), _LINKS_NAMED)
         ]
         more = list(islice(self.unknown_links.values(), _LINKS_NAMED, None))
         if more:
-            said.append(f"{len(more)} more link types are not supported: {sum(more)} frames were not decoded")
+            sentences.append(f"{len(more)} more link types are not supported: {sum(more)} frames were not decoded")
         if self.undecodable:
-            said.append(
+            sentences.append(
                 f"{_count(self.undecodable, 'frame', 'frames')} could not be decoded, their headers are cut or "
                 f"damaged (the first is frame {self.first_undecodable})"
             )
         if self.unfinished:
-            said.append(f"{_count(self.unfinished, 'fragmented datagram', 'fragmented datagrams')} never became whole")
-        return said
+            sentences.append(
+                f"{_count(self.unfinished, 'fragmented datagram was', 'fragmented datagrams were')} never complete"
+            )
+        return sentences
 
 
 class SegmentDecoder:
-    """Takes frames, calls ``sink`` for each TCP segment.
+    """Takes frames and calls ``sink`` for each TCP segment.
 
-    Segments of flows in ``ignored`` (keys of both directions, kept by the consumer) may be left out, unless they begin
-    a connection.
+    Segments of flows in ``ignored`` (keys of both directions, kept by the consumer) may be omitted, unless they start a
+    connection.
 
-    One decoder serves all inputs of a run, since connections and fragmented datagrams may go on from file to file;
-    ``tally`` is set anew for each.
+    One decoder serves all inputs of a run, because connections and fragmented datagrams may continue in the next file;
+    ``tally`` is replaced for each input.
     """
 
     def __init__(
@@ -135,7 +146,7 @@ class SegmentDecoder:
         decoder: Literal["raw", "scapy"] = "raw",
         ignored: set[bytes] | None = None,
         limits: Limits = DEFAULT_LIMITS,
-        gathered: Gathered = nobody,
+        gathered: Gathered = gather_none,
     ) -> None:
         self.sink = sink
         self.gathered = gathered
@@ -192,18 +203,18 @@ class SegmentDecoder:
             self.sink(*found, number, time_ns)
 
     def settle(self) -> None:
-        """Count in ``tally`` which datagrams never became whole, as far as it is known now."""
+        """Count in ``tally`` the datagrams that are not complete so far."""
         self.tally.unfinished += self.fragments.dropped + self.fragments.unfinished()
         self.fragments.dropped = 0
 
     def problems(self) -> list[str]:
-        """What to say about the frames decoded since ``tally`` was set, in plain sentences."""
+        """Return the problems with the frames decoded since ``tally`` was set, as plain sentences."""
         self.settle()
         return self.tally.problems()
 
 
 def _packet(addresses: bytes, content: bytes, missing: int, protocol: int) -> bytes:
-    """A whole IP packet around what was in fragments. Its headers hold what decoding needs, no more."""
+    """Return a whole IP packet around the content of fragments. Its headers have the fields that decoding needs."""
     length = len(content) + missing
     if len(addresses) == 8:
         return _ipv4_header(0x45, 20 + length, 0, 0, 64, protocol, 0, addresses) + content

@@ -1,17 +1,17 @@
-"""IP fragments into whole datagrams (RFC 791 §3.2, RFC 8200 §4.5): bounded, ageing, gap-aware."""
+"""Join IP fragments into whole datagrams (RFC 791 §3.2, RFC 8200 §4.5), with limits, timeouts and missing bytes."""
 
 # Theory
 # ------
-# A datagram is a list of pieces that do not overlap, in order of their place. Where fragments overlap, the bytes that
-# came first stay; a later copy fills only what is still open. It is whole once the pieces cover it from 0 to the end
-# that its last fragment named.
+# A datagram is a list of pieces that do not overlap, sorted by offset. If fragments overlap, the bytes that came first
+# are kept; a later copy only fills what is still missing. A datagram is whole when the pieces cover it from 0 to the
+# end that its last fragment gave.
 #
-# A fragment whose tail the snap length cut still covers its full length, so the datagram becomes whole; its content
-# then ends at the first cut, and the rest counts as missing.
+# A fragment whose end was cut by the snap length still covers its full length, so the datagram becomes whole. Its
+# content then ends at the first cut, and the rest counts as missing.
 #
-# A whole datagram is remembered for a moment: on a mirror port that shows each frame twice, the second copies must not
-# open a datagram that never ends and that would take in fragments of a later one with the same identification.
-
+# A whole datagram is remembered for a short time. On a mirror port that shows each frame twice, the second copies must
+# not start a datagram that is never complete and that would accept fragments of a later one with the same
+# identification.
 from __future__ import annotations
 
 from bisect import bisect_right
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["LARGEST", "REPEAT_SECONDS", "Defragmenter"]
 
 REPEAT_SECONDS = 1
-"""How long a whole datagram is remembered, to know copies of its fragments. Mirror ports copy within milliseconds; a
-host uses an identification again after 65536 datagrams."""
+"""How long a whole datagram is remembered, to recognise copies of its fragments. Mirror ports copy within milliseconds;
+a host reuses an identification after 65536 datagrams."""
 
 LARGEST = 65_535 - 20
-"""Payload that fits a datagram (RFC 791 §3.1); a fragment that reaches beyond it is an attack."""
+"""Largest payload of a datagram (RFC 791 §3.1); a fragment that reaches beyond it is an attack."""
 
-_PIECE_COST = 200  # of the Python objects for one piece, so that tiny fragments count for what they take
+_PIECE_COST = 200  # bytes of the Python objects for one piece, so that tiny fragments count with their real cost
 _SECOND = 1_000_000_000
 
 
@@ -56,7 +56,7 @@ class _Datagram:
         self.counted = False
 
     def add(self, start: int, end: int, body: bytes) -> None:
-        """Take what is still open between ``start`` and ``end``."""
+        """Keep the bytes of ``body`` that are still missing between ``start`` and ``end``."""
         i = bisect_right(self.starts, start)
         at = max(start, self.ends[i - 1]) if i else start
         while at < end:
@@ -79,7 +79,7 @@ class _Datagram:
         return self.covered == self.total == self.ends[-1]
 
     def content(self) -> bytes:
-        """The bytes up to the first that was not captured."""
+        """Return the bytes up to the first that was not captured."""
         bodies = []
         for start, end, body in zip(self.starts, self.ends, self.bodies, strict=True):
             bodies.append(body)
@@ -89,21 +89,21 @@ class _Datagram:
 
 
 class Defragmenter:
-    """``add`` fragments in capture order, get whole datagrams. ``dropped`` counts datagrams given up.
+    """Takes fragments in capture order with ``add``, which returns whole datagrams. ``dropped``: datagrams given up.
 
-    What a piece costs beside its bytes counts for the limit ``fragment_bytes``.
+    The memory cost of each piece, not only its bytes, counts for the limit ``fragment_bytes``.
     """
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
-        self._most = limits.fragment_bytes
-        self._patience_ns = limits.fragment_seconds * _SECOND
+        self._max_bytes = limits.fragment_bytes
+        self._max_wait_ns = limits.fragment_seconds * _SECOND
         self._waiting: OrderedDict[_Key, _Datagram] = OrderedDict()
         self._done: OrderedDict[_Key, tuple[int, bytes]] = OrderedDict()
         self._held = 0
         self.dropped = 0
 
     def add(self, fragment: Fragment, time_ns: int) -> tuple[bytes, int, int] | None:
-        """Take one fragment; the datagram's (content, bytes missing at its end, protocol) where that makes it whole."""
+        """Take one fragment. Returns (content, bytes missing at its end, protocol) if the datagram is now whole."""
         self._age(time_ns)
         end = fragment.offset + fragment.length
         if end > LARGEST or not fragment.length:
@@ -132,7 +132,7 @@ class Defragmenter:
             del self._waiting[key]
             self._done[key] = time_ns, content
             self._held += len(content) + _PIECE_COST - datagram.cost
-        while self._held > self._most > 0:
+        while self._held > self._max_bytes > 0:
             if self._done:
                 self._forget_done(next(iter(self._done)))
             else:
@@ -140,20 +140,20 @@ class Defragmenter:
         return found
 
     def settled(self, now_ns: int) -> bool:
-        """Whether none waits, and none was made whole of which a copy may follow."""
-        patience, repeat = self._patience_ns or now_ns, REPEAT_SECONDS * _SECOND
-        waits = any(now_ns - datagram.since <= patience for datagram in self._waiting.values())
-        return not waits and all(now_ns - since > repeat for since, _ in self._done.values())
+        """Return whether no datagram is incomplete, and no whole one is recent enough for copies to follow."""
+        max_wait, repeat_ns = self._max_wait_ns or now_ns, REPEAT_SECONDS * _SECOND
+        waits = any(now_ns - datagram.since <= max_wait for datagram in self._waiting.values())
+        return not waits and all(now_ns - since > repeat_ns for since, _ in self._done.values())
 
     def unfinished(self) -> int:
-        """Datagrams that wait for more and have not been counted by an earlier call."""
+        """Return the number of incomplete datagrams that no earlier call has counted."""
         waiting = [datagram for datagram in self._waiting.values() if not datagram.counted]
         for datagram in waiting:
             datagram.counted = True
         return len(waiting)
 
     def _age(self, now: int) -> None:
-        """Drop what is too old. The oldest stand in front of each table, so this stops at once in most calls."""
+        """Drop what is too old. The oldest entries are first in each table, so most calls stop at once."""
         while self._done:
             key, (since, _) = next(iter(self._done.items()))
             if now - since <= REPEAT_SECONDS * _SECOND:
@@ -161,7 +161,7 @@ class Defragmenter:
             self._forget_done(key)
         while self._waiting:
             key, datagram = next(iter(self._waiting.items()))
-            if not now - datagram.since > self._patience_ns > 0:
+            if not now - datagram.since > self._max_wait_ns > 0:
                 break
             self._give_up(key)
 

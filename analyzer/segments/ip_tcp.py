@@ -1,18 +1,18 @@
-"""IPv4, IPv6 and TCP headers by ``struct``: the raw lane, for what nearly every frame is."""
+"""Decode IPv4, IPv6 and TCP headers with ``struct``: the raw decoder, which handles nearly every frame."""
 
 # Theory
 # ------
-# Lengths. A frame has a captured length (what is in the file) and an original one (what was on the wire). Where a
-# segment ends is said by IP alone: behind it there may be Ethernet padding and a frame check sequence, so neither of
-# the two lengths is ever taken for it. A payload that ends beyond the captured bytes was cut by the snap length, and
-# the difference is `missing`. One exception: a sending host that leaves segmentation to its network card shows packets
-# whose IP length is 0 because they are too long for the field; these end where the original frame ends.
+# Lengths. A frame has a captured length (the bytes in the file) and an original one (the bytes on the wire). Only IP
+# says where a segment ends: after it there may be Ethernet padding and a frame check sequence, so neither of the two
+# lengths is used for that. A payload that ends after the captured bytes was cut by the snap length, and the difference
+# is `missing`. One exception: with segmentation offload, a sending host shows packets whose IP length is 0 because
+# they are too long for the field. Such a packet ends where the original frame ends.
 #
-# Checksums are not looked at: with offload, a host's own packets are captured before the card fills them in.
+# Checksums are not checked: with offload, a host's own packets are captured before the network card fills them in.
 #
-# What is neither a segment nor a fragment is OTHER (no TCP in it), BROKEN (it says it is TCP or IP, but the headers are
-# cut or contradict themselves) or DECLINED (a tunnel: Scapy's to open). IP in IP and plain GRE are opened here: they
-# can be nested, and Scapy needs a thousand times as long for each header, which an attacker would like.
+# A frame without segment or fragment is OTHER (no TCP in it), BROKEN (it claims to be TCP or IP, but the headers are
+# cut or contradict each other) or DECLINED (a tunnel that Scapy must open). IP in IP and plain GRE are opened here:
+# they can be nested, and Scapy needs a thousand times as long for each header, which an attacker could exploit.
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ import msgspec
 from .link_layers import IPV4, IPV6, LINKS, OTHER
 
 __all__ = [
-    "DEPTH",
     "EXTENSIONS",
-    "FEW",
+    "MAX_DEPTH",
+    "MAX_SCAPY_DEPTH",
     "TCP_HEADER",
     "TUNNEL_PORTS",
     "TUNNEL_PROTOCOLS",
@@ -42,26 +42,26 @@ TCP_HEADER = 20
 
 # GRE, IPv4 and IPv6 in IP, MPLS in IP (https://www.iana.org/assignments/protocol-numbers).
 TUNNEL_PROTOCOLS = frozenset((4, 41, 47, 137))
-# Destination ports of UDP tunnels: GRE, VXLAN, VXLAN-GPE, MPLS, and VXLAN as Linux first had it.
+# Destination ports of UDP tunnels: GRE, VXLAN, VXLAN-GPE, MPLS, and the first VXLAN port of Linux.
 TUNNEL_PORTS = frozenset((4754, 4789, 4790, 6635, 8472))
 _TUNNEL_PORTS = frozenset(port.to_bytes(2, "big") for port in TUNNEL_PORTS)
 
 _TCP, _UDP, _IPV4, _IPV6, _GRE = 6, 17, 4, 41, 47
 _IN_IP = frozenset((_IPV4, _IPV6))
 _IN_GRE = {b"\x08\x00": _IPV4, b"\x86\xdd": _IPV6}  # RFC 2784 §2.4
-FEW = 4  # behind more IP headers, nothing is opened that takes Scapy
-DEPTH = 32  # IP headers around a segment that are gone through
+MAX_SCAPY_DEPTH = 4  # after more IP headers, no tunnel that needs Scapy is opened
+MAX_DEPTH = 32  # most IP headers around a segment
 _FRAGMENT = 44
-# What may stand between the IPv6 header and TCP: hop-by-hop options, routing header, fragment header, destination
-# options (RFC 8200 §4.3 to 4.6)
+# Headers that may stand between the IPv6 header and TCP: hop-by-hop options, routing header, fragment header,
+# destination options (RFC 8200 §4.3 to 4.6)
 EXTENSIONS = frozenset((0, 43, _FRAGMENT, 60))
 
 SegmentFields = tuple[bytes, int, int, int, bytes, int]
-"""(flow, seq, ack, flags, payload, missing), as a ``SegmentSink`` takes them."""
+"""(flow, seq, ack, flags, payload, missing), as in a ``SegmentSink``."""
 
 
 class Fragment(msgspec.Struct, frozen=True):
-    """A part of an IP datagram. ``length``: bytes that it stands for; ``data`` is shorter where the capture cut it."""
+    """A fragment of an IP datagram. ``length``: its bytes on the wire; ``data`` is shorter if the capture cut it."""
 
     addresses: bytes
     protocol: int
@@ -73,7 +73,7 @@ class Fragment(msgspec.Struct, frozen=True):
 
 
 class SkipReason(Enum):
-    """Why a frame gives neither segment nor fragment."""
+    """Why a frame has neither a segment nor a fragment."""
 
     OTHER = "other"
     BROKEN = "broken"
@@ -97,9 +97,9 @@ _tcp_header = Struct("!IIBB").unpack_from
 
 
 def decode(link_type: int, data: bytes, length: int) -> Found:
-    """What the frame ``data``, ``length`` bytes long on the wire, has for a TCP stream. Raises nothing.
+    """Decode the frame ``data``, which had ``length`` bytes on the wire. Raises nothing.
 
-    ``link_type`` must be one of ``LINKS``.
+    Returns a TCP segment, a fragment, or why there is neither. ``link_type`` must be one of ``LINKS``.
     """
     network, at = LINKS[link_type](data)
     if network == IPV4:
@@ -117,7 +117,7 @@ def _ipv4(data: bytes, at: int, length: int, depth: int) -> Found:
     if version >> 4 != 4 or body < at + 20:
         return _BROKEN
     end = at + total if total else length
-    if fragment & 0x3FFF:  # RFC 791: an offset, or more to come
+    if fragment & 0x3FFF:  # RFC 791: an offset, or more fragments
         if end < body:
             return _BROKEN
         return Fragment(
@@ -148,7 +148,7 @@ def _ipv6(data: bytes, at: int, length: int, depth: int) -> Found:
         if following == _FRAGMENT:
             following, place, identification = _fragment_header(data, body)
             body += 8
-            if place & 0xFFF9:  # an offset, or more to come
+            if place & 0xFFF9:  # an offset, or more fragments
                 addresses, more = data[at + 8 : at + 40], bool(place & 1)
                 return Fragment(addresses, following, identification, place & 0xFFF8, more, data[body:end], end - body)
         else:
@@ -170,16 +170,16 @@ def _tcp(data: bytes, at: int, end: int, addresses: bytes) -> SegmentFields | Sk
 
 
 def _tunnel(protocol: int, data: bytes, at: int, length: int, depth: int) -> Found:
-    unopened = _DECLINED if depth < FEW else _NO_TCP
+    not_opened = _DECLINED if depth < MAX_SCAPY_DEPTH else _NO_TCP
     if protocol == _UDP:
-        return unopened if data[at + 2 : at + 4] in _TUNNEL_PORTS else _NO_TCP
+        return not_opened if data[at + 2 : at + 4] in _TUNNEL_PORTS else _NO_TCP
     if protocol == _GRE:
         flags, kind = data[at : at + 2], data[at + 2 : at + 4]
         if flags != b"\0\0" or kind not in _IN_GRE:
-            return unopened
+            return not_opened
         protocol, at = _IN_GRE[kind], at + 4
     if protocol not in _IN_IP:
-        return unopened if protocol in TUNNEL_PROTOCOLS else _NO_TCP
-    if depth == DEPTH or len(data) < at + (20 if protocol == _IPV4 else 40):
+        return not_opened if protocol in TUNNEL_PROTOCOLS else _NO_TCP
+    if depth == MAX_DEPTH or len(data) < at + (20 if protocol == _IPV4 else 40):
         return _NO_TCP
     return (_ipv4 if protocol == _IPV4 else _ipv6)(data, at, length, depth + 1)

@@ -1,6 +1,6 @@
-"""Link layers: where the network packet of a frame begins, and what it is.
+"""Link layers: where the network packet in a frame starts, and what it is.
 
-Each function takes a whole frame and returns ``(network, offset)``. What is not plain, ``SCAPY`` hands on.
+Each function takes a whole frame and returns ``(network, offset)``. ``SCAPY``: the Scapy decoder must decode the frame.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ OTHER, IPV4, IPV6, SCAPY, _TAG = range(5)
 
 EN10MB, RAW = 1, 101
 
-# IEEE 802.1Q §9.6: customer tag, service tag; 0x9100 and 0x9200 are what switches used before there was a standard.
+# IEEE 802.1Q §9.6: customer tag, service tag; switches used 0x9100 and 0x9200 before the standard.
 VLAN_TYPES = (0x8100, 0x88A8, 0x9100, 0x9200)
 
 _ETHERTYPES: dict[bytes, int] = {
@@ -27,12 +27,12 @@ _ETHERTYPES: dict[bytes, int] = {
 
 
 def _by_type(data: bytes, at: int) -> tuple[int, int]:
-    """Go on from the EtherType at ``at``, through any number of VLAN tags."""
+    """Read the EtherType at ``at``, after any number of VLAN tags."""
     found = _ETHERTYPES.get(data[at : at + 2], OTHER)
     while found == _TAG:
         at += 4
         found = _ETHERTYPES.get(data[at : at + 2], OTHER)
-    # IEEE 802.2: up to 1500 it is a length, and an LLC header follows; 0xAAAA in it announces SNAP, which may hold IP.
+    # IEEE 802.2: up to 1500 it is a length, and an LLC header follows. 0xAAAA in it means SNAP, which may contain IP.
     if found == OTHER and data[at + 2 : at + 4] == b"\xaa\xaa" and data[at : at + 2] <= b"\x05\xdc":
         return SCAPY, 0
     return found, at + 2
@@ -48,7 +48,7 @@ def _cooked(data: bytes) -> tuple[int, int]:
 
 
 def _cooked_v2(data: bytes) -> tuple[int, int]:
-    """LINKTYPE_LINUX_SLL2: 20 bytes, the protocol first; VLAN tags stand behind the header."""
+    """LINKTYPE_LINUX_SLL2: 20 bytes, the protocol first; VLAN tags follow the header."""
     found = _ETHERTYPES.get(data[:2], OTHER)
     return _by_type(data, 22) if found == _TAG else (found, 20)
 
@@ -67,9 +67,9 @@ def _ipv6(data: bytes) -> tuple[int, int]:
     return IPV6, 0
 
 
-# LINKTYPE_NULL has the address family in the byte order of the machine that captured, LINKTYPE_LOOP in network order:
-# either order is taken. AF_INET is 2 everywhere; AF_INET6 is 10 on Linux, 23 on Windows, 24 on NetBSD and OpenBSD, 26
-# on Solaris, 28 on FreeBSD, 30 on macOS.
+# LINKTYPE_NULL has the address family in the byte order of the capturing machine, LINKTYPE_LOOP in network order. Both
+# orders are accepted. AF_INET is 2 everywhere; AF_INET6 is 10 on Linux, 23 on Windows, 24 on NetBSD and OpenBSD, 26 on
+# Solaris, 28 on FreeBSD, 30 on macOS.
 _FAMILIES: dict[bytes, int] = {
     family.to_bytes(4, order): network
     for family, network in ((2, IPV4), *((six, IPV6) for six in (10, 23, 24, 26, 28, 30)))
@@ -102,10 +102,10 @@ LINKS: dict[int, _Locate] = {
     229: _ipv6,
     276: _cooked_v2,
 }
-"""By number of the link type (https://www.tcpdump.org/linktypes.html): the ones that can be decoded."""
+"""The link types that can be decoded, by number (https://www.tcpdump.org/linktypes.html)."""
 
 FIXED: dict[int, tuple[int, int]] = {EN10MB: (12, 14), 113: (14, 16), 276: (0, 20)}
-"""Link types with an EtherType at a fixed place: where it is, and where the packet begins unless it is a VLAN tag."""
+"""Link types with an EtherType at a fixed offset: that offset, and the offset of the packet if it is not a VLAN tag."""
 
 _NAMES = {
     0: "NULL",
@@ -129,5 +129,5 @@ _NAMES = {
 
 
 def link_name(link_type: int) -> str:
-    """The name behind ``LINKTYPE_``, or the number where we know no name."""
+    """Return the name of a link type without ``LINKTYPE_``, or its number if the name is not in the table."""
     return _NAMES.get(link_type, str(link_type))

@@ -1,19 +1,19 @@
-"""Frames by Scapy's own dissection: tunnels of all kinds, and the reference that the raw lane is held against."""
+"""Decode frames with Scapy's dissection: tunnels of all kinds, and the reference for the raw decoder."""
 
 # Theory
 # ------
-# Scapy is asked what follows what, and for the fields of IP and TCP. It is not asked for lengths and contents: a
-# layer's payload depends on the length fields of everything around it, which offload and hostile senders set to
-# anything. So Scapy gets one header at a time, its place in the frame is added up from the sizes of those before it,
-# and payloads are cut out of the frame by the innermost IP header, exactly as in the raw lane.
+# Scapy says which header follows which, and gives the fields of IP and TCP. It does not give lengths and contents: in
+# Scapy a payload depends on the length fields of all headers around it, and offload and hostile senders set these to
+# any value. So Scapy gets one header at a time. The offset of a header is the sum of the sizes of those before it, and
+# the innermost IP header decides where a payload ends, exactly as in the raw decoder.
 #
-# What Scapy leaves closed and we know: 0x9100 and 0x9200 as VLAN tags, loopback headers in the byte order of another
-# machine. Options, and what extension headers hold, are not shown to Scapy: it makes a packet of each, and may fail at
-# them; those headers are as long as they say (RFC 791 §3.1, RFC 8200 §4.2).
+# Scapy does not open 0x9100 and 0x9200 as VLAN tags, nor loopback headers in the byte order of another machine; this
+# module does. Scapy does not see options and the content of extension headers: it would make a packet of each, and
+# might fail. The length fields of those headers are used (RFC 791 §3.1, RFC 8200 §4.2).
 #
-# A TCP header that an ICMP error quotes is a TCPerror below an IPerror to Scapy; it is no segment.
+# A TCP header that an ICMP error quotes is a TCPerror below an IPerror in Scapy; it is not a segment.
 #
-# Importing this module imports Scapy's layers (about 0.3 s): only `segments` does, at the first frame that needs it.
+# Importing this module imports Scapy's layers (about 0.3 s). Only `decoder` does so, at the first frame that needs it.
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from scapy.layers.l2 import GRE, CookedLinux, CookedLinuxV2, Dot1Q, Ether
 from scapy.layers.ppp import HDLC, PPP, PPPoE
 from scapy.packet import Packet, Raw
 
-from .ip_tcp import EXTENSIONS, FEW, TCP_HEADER, TUNNEL_PORTS, Found, Fragment, SkipReason
+from .ip_tcp import EXTENSIONS, MAX_SCAPY_DEPTH, TCP_HEADER, TUNNEL_PORTS, Found, Fragment, SkipReason
 from .link_layers import IPV4, LINKS, OTHER, VLAN_TYPES
 
 __all__ = ["decode"]
@@ -54,21 +54,21 @@ _ROOTS: dict[int, type[Packet]] = {
 }
 _TAGGED = (Ether, Dot1Q, CookedLinux)
 _ETHER_TYPES: dict[int, type[Packet]] = {0x0800: IP, 0x86DD: IPv6, **dict.fromkeys(VLAN_TYPES, Dot1Q)}
-_LAYERS = 64  # headers around a segment that are gone through; five are many
-_HEADER = 64  # bytes that the longest header has to be read whole
-_OF_LENGTH = (IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, IPv6ExtHdrSegmentRouting)
+_MAX_LAYERS = 64  # most headers around a segment; five are many
+_MAX_HEADER = 64  # bytes that contain the longest header
+_SIZED_EXTENSIONS = (IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, IPv6ExtHdrSegmentRouting)
 _IN_GRE = (0x0800, 0x86DD)
 _QUOTED = (ICMP, IPerror, IPerror6)
 
 
 def decode(link_type: int, data: bytes, length: int) -> Found:
-    """As ``network.decode``, for everything that Scapy can open. Raises nothing."""
+    """Decode a frame like ``ip_tcp.decode``, with every layer that Scapy can open. Raises nothing."""
     root, at = _root(link_type, data)
     if root is None:
         return SkipReason.OTHER
     try:
         return _Walk(data, max(length, len(data))).run(root, at)
-    except Exception:  # Scapy promises nothing for hostile bytes; a frame with IP in it is counted as undecodable
+    except Exception:  # Scapy may raise anything on hostile bytes; a frame with IP is counted as undecodable
         return SkipReason.OTHER if LINKS[link_type](data)[0] == OTHER else SkipReason.BROKEN
 
 
@@ -82,8 +82,8 @@ def _root(link_type: int, data: bytes) -> tuple[type[Packet] | None, int]:
 
 
 class _Walk:
-    """One frame, layer by layer; ``addresses`` and ``end`` are those of the innermost IP header so far. ``depth``: how
-    many there were."""
+    """One frame, layer by layer. ``addresses`` and ``end`` are those of the innermost IP header so far; ``depth`` is
+    the number of IP headers so far."""
 
     def __init__(self, data: bytes, length: int) -> None:
         self.data = data
@@ -95,9 +95,9 @@ class _Walk:
     def run(self, root: type[Packet], at: int) -> Found:
         kind: type[Packet] | None = root
         outer: Packet | None = None
-        for _ in range(_LAYERS):
+        for _ in range(_MAX_LAYERS):
             if kind is Raw and outer is not None:
-                kind = _unopened(outer)
+                kind = _known_payload(outer)
             layer = None if kind is None else self._open(kind, at, outer)
             if layer is None:
                 break
@@ -105,35 +105,35 @@ class _Walk:
                 return self._segment(layer, at)
             if isinstance(layer, _QUOTED) or (type(layer) is UDP and layer.dport not in TUNNEL_PORTS):
                 return SkipReason.OTHER
-            if self.depth > FEW and self._is_tunnel(layer, at):
+            if self.depth > MAX_SCAPY_DEPTH and self._is_tunnel(layer, at):
                 return SkipReason.OTHER
             if isinstance(layer, IP | IPv6 | IPv6ExtHdrFragment):
                 found = self._network(layer, at)
                 if found is not None:
                     return found
             at += _size(layer)
-            outer, kind = layer, layer.guess_payload_class(self.data[at : at + _HEADER])
+            outer, kind = layer, layer.guess_payload_class(self.data[at : at + _MAX_HEADER])
         return SkipReason.BROKEN if _announces_more(outer) else SkipReason.OTHER
 
     def _open(self, kind: type[Packet], at: int, outer: Packet | None) -> Packet | None:
-        """The header at ``at``. None: there is none."""
-        data = self.data[at : at + _HEADER]
-        if kind in _OF_LENGTH:
+        """Return the header at ``at``, None if there is none."""
+        data = self.data[at : at + _MAX_HEADER]
+        if kind in _SIZED_EXTENSIONS:
             data = data[:2] + bytes(6)
         elif kind in (IP, TCP):
             data = data[:20]
-        with suppress(Exception):  # it is cut, or no header of its kind
+        with suppress(Exception):  # the header is cut or invalid
             return kind(data, stop_dissection_after=Packet, _underlayer=outer) if data else None
         return None
 
     def _is_tunnel(self, layer: Packet, at: int) -> bool:
-        """Whether ``layer`` is one that the raw lane does not open."""
+        """Return whether ``layer`` is a tunnel that the raw decoder does not open."""
         if isinstance(layer, GRE):
             return self.data[at : at + 2] != b"\0\0" or layer.proto not in _IN_GRE
         return isinstance(layer, MPLS | UDP)
 
     def _network(self, layer: Packet, at: int) -> Found | None:
-        """Note an IP header. Gives back what ends the walk: a fragment, or a header that cannot be."""
+        """Note an IP header. Returns a result that ends the frame: a fragment, or an invalid header; else None."""
         if isinstance(layer, IPv6ExtHdrFragment):
             if not layer.offset and not layer.m:
                 return None
@@ -175,21 +175,21 @@ class _Walk:
 
 
 def _size(layer: Packet) -> int:
-    """Bytes of a header, options included."""
+    """Return the bytes of a header, options included."""
     if isinstance(layer, IP):
         return int(layer.ihl) * 4
-    return 8 * int(layer.len) + 8 if isinstance(layer, _OF_LENGTH) else len(layer.raw_packet_cache or b"")
+    return 8 * int(layer.len) + 8 if isinstance(layer, _SIZED_EXTENSIONS) else len(layer.raw_packet_cache or b"")
 
 
-def _unopened(outer: Packet) -> type[Packet] | None:
-    """What Scapy did not open behind ``outer``, though we know how."""
+def _known_payload(outer: Packet) -> type[Packet] | None:
+    """Return the layer after ``outer`` that Scapy does not open but this module can."""
     if isinstance(outer, GRE):
         return _ETHER_TYPES.get(outer.proto)
     return _ETHER_TYPES.get(_kind(outer)) if isinstance(outer, _TAGGED) else None
 
 
 def _announces_more(layer: Packet | None) -> bool:
-    """Whether the last layer that could be opened says that IP or TCP follows, which then is broken."""
+    """Return whether the last opened layer says that IP or TCP follows. If so, that header is broken."""
     if isinstance(layer, IP):
         return bool(layer.proto == 6)
     if isinstance(layer, IPv6 | _IPv6ExtHdr):

@@ -1,1 +1,1 @@
-"""Segments as the bytes of each direction in order, or gaps."""
+"""Turn segments into the bytes of each direction in order, or gaps."""

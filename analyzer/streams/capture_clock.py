@@ -1,33 +1,34 @@
-"""What time it is in the capture, and when to look for what was idle too long."""
+"""The current time of the capture, and when to look for idle connections."""
 
 # Theory
 # ------
-# Who is idle is told by the times of frames, of which a damaged one must not make everything look idle: a leap ahead is
-# believed only when another frame comes as far.
+# The times of frames decide which connections are idle. A damaged time must not make every connection idle, so a jump
+# ahead is accepted only when a second frame confirms it.
 #
-# Of a file the last two frames of each block tell the time, so that it is the same whoever reads which connections: in
-# one process, in several, gathered or not. Elsewhere it is told by the segments that take the slow road, which is near
-# enough.
+# In a file, the last two frames of each block set the time. So it is the same for one process and for several, which
+# each follow some of the connections, and for gathered connections. Elsewhere the segments on the slow path set it,
+# which is accurate enough.
 
 from __future__ import annotations
 
 __all__ = ["IdleClock"]
 
 _LEAP_NS = 60_000_000_000
-_PAUSE_NS = 60_000_000_000  # between two looks
+_PAUSE_NS = 60_000_000_000  # between two sweeps
 
 
 class IdleClock:
-    """``now_ns``: as far as is believed. ``told``: somebody tells the time with ``tick``, segments do not."""
+    """``now_ns``: the latest accepted time. ``ticks_given``: ``tick`` is called from outside, so segments do not
+    count."""
 
     def __init__(self) -> None:
         self.now_ns = 0
-        self.told = False
-        self._leap_ns = 0  # a time far ahead that nothing has confirmed
+        self.ticks_given = False
+        self._leap_ns = 0  # a time far ahead that no frame has confirmed
         self._next_ns = 0
 
     def tick(self, time_ns: int) -> None:
-        """A frame has this time."""
+        """Take the time of a frame."""
         if time_ns - self.now_ns <= _LEAP_NS:
             self.now_ns = max(self.now_ns, time_ns)
         else:
@@ -35,21 +36,21 @@ class IdleClock:
                 self.now_ns = max(self.now_ns, self._leap_ns)
             self._leap_ns = time_ns
 
-    def saw(self, time_ns: int) -> None:
-        """A segment has this time."""
-        if not self.told:
+    def segment_at(self, time_ns: int) -> None:
+        """Take the time of a segment."""
+        if not self.ticks_given:
             self.tick(time_ns)
 
     @property
-    def due(self) -> bool:
-        """Whether it is time to look for what was idle too long."""
+    def sweep_expected(self) -> bool:
+        """Whether it is time to look for idle connections."""
         return self.now_ns >= self._next_ns
 
-    def looked(self) -> None:
-        """Somebody did."""
+    def note_sweep(self) -> None:
+        """Note that the sweep was done."""
         self._next_ns = self.now_ns + _PAUSE_NS
 
-    def set_by(self, by_ns: int) -> None:
-        """The clock that stamps segments was set by so much: what is idle is so by the new time."""
+    def adjust(self, by_ns: int) -> None:
+        """The clock of the capture was changed by ``by_ns``: shift all times, so that idle times stay the same."""
         self.now_ns += by_ns
         self._next_ns += by_ns

@@ -1,15 +1,15 @@
-"""Which of two directions spoke first: a segment waits for what its sender had seen of the peer."""
+"""Decide which of two directions came first: a segment waits for the bytes of the peer that its sender had seen."""
 
 # Theory
 # ------
-# An ACK number says how much of the peer's stream the sender of a segment had. If that is more than was captured so
-# far, then the peer's bytes came first in truth, whatever the order of the capture, and ours wait for them. This puts
-# the two directions in causal order even where two taps are merged with a skew.
+# An ACK number says how much of the peer's stream the sender of a segment had received. If that is more than was
+# captured so far, the peer's bytes really came first, whatever the order of the capture, and the segment waits for
+# them. This puts the two directions in causal order even if two taps were merged with a time skew.
 #
-# Nothing waits for bytes that nobody is believed to have sent (`top`): a forged ACK holds up nothing.
+# A segment never waits for bytes beyond `top`, which are not believed to have been sent: a forged ACK delays nothing.
 #
-# Bytes that were lost in a row may have been said at different times. What the peer said in between tells where, so a
-# gap is handed on in pieces, each when its time has come.
+# Bytes that were lost in a row may have been sent at different times. The events of the peer in between show when, so a
+# gap is delivered in pieces, each at its time.
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["emit", "pump"]
 
 
 def emit(stream: Stream, item: QueuedEvent) -> None:
-    """What is next of ``stream``: hand it on, or keep it until the peer has come as far."""
+    """Deliver the next event of ``stream``, or queue it until the peer has come far enough."""
     if not stream.queue and _ready(stream.peer, item.needs):
         rest = _deliver(stream, item)
         if rest is None:
@@ -39,15 +39,15 @@ def emit(stream: Stream, item: QueuedEvent) -> None:
 
 
 def _ready(peer: Stream, needs: int) -> bool:
-    """Whether everything of ``peer`` that an ACK speaks of was delivered."""
-    if needs == peer.fin + 1 > 0:  # found to be an ACK of the FIN later
+    """Return whether all bytes of ``peer`` that an ACK covers were delivered."""
+    if needs == peer.fin + 1 > 0:  # recognised later as an ACK of the FIN
         return (peer.finished or peer.fin_guessed) and not peer.queue
     sent = peer.sent
     return needs <= sent or needs > peer.top or sent == peer.fin or peer.next < 0
 
 
 def _deliver(stream: Stream, item: QueuedEvent) -> QueuedEvent | None:
-    """Hand on ``item``; returns what of it has to wait: the part of a gap behind something of the peer."""
+    """Deliver ``item``. Returns the rest of a gap that must wait for an event of the peer, else None."""
     if item.kind == "data":
         stream.deliver(item.payload, item.offset, item.frame, item.time_ns, item.needs)
     elif item.kind == "gap":
@@ -68,7 +68,7 @@ def _deliver(stream: Stream, item: QueuedEvent) -> QueuedEvent | None:
 
 
 def pump(flow: Flow, *, force: bool) -> None:
-    """Deliver what waits no longer. ``force``: break a tie that honest ACK numbers cannot make."""
+    """Deliver the events that no longer wait. ``force``: break a deadlock, which honest ACK numbers cannot cause."""
     while True:
         ready = [s for s in (flow.a, flow.b) if s.queue and _ready(s.peer, s.queue[0].needs)]
         if not ready and force:

@@ -1,14 +1,15 @@
-"""How far each side of a connection has come, by numbers and ACKs, and which bytes the capture has lost."""
+"""Track how far each side of a connection has come, by sequence and ACK numbers, and which bytes the capture lost."""
 
 # Theory
 # ------
-# Bytes are lost by the capture if that is proven: by an ACK of the peer beyond what was captured, which stays
-# unexplained for `loss_proof_frames` further frames of the connection. A loss becomes a gap of exact length: no byte is
-# ever invented. A hole without such proof (the sender may still retransmit) is a gap only when the hold limits are
-# reached or the connection ends. One byte at the very end that only an ACK speaks of is a FIN that was not captured.
+# Bytes are lost by the capture if this is proven: by an ACK of the peer beyond the captured bytes that stays
+# unexplained for `loss_proof_frames` further frames of the connection. A loss is reported as a gap of exact length: no
+# byte is ever invented. Missing bytes without such a proof (the sender may still retransmit) are declared a gap only
+# when a limit for held bytes is reached or the connection ends. One byte at the very end that only an ACK covers is a
+# FIN that was not captured.
 #
-# Anybody can forge an ACK. So the proof is weighed anew whenever the sender shows by its sequence number that it has
-# come no farther, and it is withdrawn when the peer, in as many frames as would have proven it, acknowledges less.
+# Anyone can forge an ACK. So the proof starts again whenever a sequence number shows that the sender has not come as
+# far. The proof is withdrawn when the peer acknowledges less, in as many frames as a proof takes.
 
 from __future__ import annotations
 
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
     from ..limits import Limits
     from .stream import Stream
 
-__all__ = ["acknowledged", "judge_hole", "reached", "withdraw"]
+__all__ = ["declare_gaps", "record_ack", "record_end", "withdraw"]
 
 
-def reached(stream: Stream, start: int, end: int, frame: int) -> int:
-    """Note how far the sender has come with a segment; returns where it ends, a FIN not counted."""
+def record_end(stream: Stream, start: int, end: int, frame: int) -> int:
+    """Note how far the sender has come with a segment. Returns the offset of the segment's end, without a FIN."""
     if start == stream.offset < stream.acked:
-        stream.proof_since = stream.flow.frames  # not as far as was acknowledged
+        stream.proof_since = stream.flow.frames  # not as far as the ACK said
     if stream.fin_guessed and end > start:
         revoke_fin(stream, end)
     if end > stream.fin >= 0:
@@ -38,16 +39,16 @@ def reached(stream: Stream, start: int, end: int, frame: int) -> int:
     return end
 
 
-def acknowledged(peer: Stream, ack: int, frame: int, limits: Limits) -> int:
-    """How many bytes of ``peer`` the sender of a segment had seen, by its ACK number."""
+def record_ack(peer: Stream, ack: int, frame: int, limits: Limits) -> int:
+    """Note an ACK number. Returns how many bytes of ``peer`` the sender of the segment had seen."""
     if peer.next < 0:
-        # Nothing of the peer is captured; that the number grows still tells that it spoke.
+        # Nothing of the peer is captured; a growing ACK number still shows that it sent data.
         if peer.base < 0:
             peer.base = ack
         return (ack - peer.base) & M32
     needs = peer.at(ack)
     if needs > peer.fin >= 0:
-        needs = peer.fin  # the FIN takes a number of its own
+        needs = peer.fin  # the FIN takes one sequence number
     if peer.acked <= needs < peer.offset + SANE_AHEAD:
         peer.acked = needs
         peer.doubts = 0
@@ -58,8 +59,8 @@ def acknowledged(peer: Stream, ack: int, frame: int, limits: Limits) -> int:
     return needs
 
 
-def judge_hole(stream: Stream, limits: Limits, frame: int, time_ns: int) -> None:
-    """Declare a gap where the capture has lost bytes for certain, or where too much is held behind a hole."""
+def declare_gaps(stream: Stream, limits: Limits, frame: int, time_ns: int) -> None:
+    """Declare gaps that are certain, and gaps with too many bytes held after them."""
     flow = stream.flow
     while stream.top > stream.offset:
         full = (stream.held_bytes > limits.held_bytes > 0) or (len(stream.held) > limits.held_segments > 0)
@@ -85,7 +86,7 @@ def judge_hole(stream: Stream, limits: Limits, frame: int, time_ns: int) -> None
 
 
 def _doubt(stream: Stream, limits: Limits) -> None:
-    """The peer acknowledges less than it had before."""
+    """Count an ACK that is lower than an earlier one."""
     stream.proof_since = stream.flow.frames
     stream.doubts += 1
     if stream.doubts >= limits.loss_proof_frames:
@@ -93,7 +94,7 @@ def _doubt(stream: Stream, limits: Limits) -> None:
 
 
 def withdraw(stream: Stream) -> None:
-    """Forget what an ACK claimed: only what was captured was sent."""
+    """Forget what the ACKs claimed: only the captured bytes count as sent."""
     stream.doubts = stream.proof = 0
     stream.acked = stream.offset
     stream.top = max(stream.offset, stream.held[-1].end if stream.held else 0)

@@ -1,14 +1,15 @@
-"""What all connections together hold back, and which of them to relieve where that is too much."""
+"""The bytes that all connections together hold, and which connections to relieve if there are too many."""
 
 # Theory
 # ------
-# Limits hold for each connection, and an attacker has many of those. To count what is held now, at every place that
-# adds to it or takes from it, would cost the honest. So the places that keep something only add to what was ever kept,
-# `Kept.grown`. As long as that has not grown by what is still free, the bound holds for certain; then everything is
-# weighed once. What is weighed seldom may be weighed thoroughly.
+# Each limit holds for one connection, and an attacker can open many. An exact count of the held bytes would need an
+# update at every place that adds or removes some, which costs time on honest traffic. So these places only add to the
+# bytes that were ever kept, `KeptCount.grown`. While that has grown by less than the free amount, the limit certainly
+# holds; otherwise all connections are weighed once. This is rare, so it may be thorough.
 #
-# The heaviest are relieved first, which frees most at the least loss: holes are waited for no longer. Who is heavy
-# after that (half a line, half a reply, a message that waits for an answer) is followed no further.
+# The heaviest connections are relieved first, which frees most memory for the least loss: missing bytes are no longer
+# waited for. A connection that is still heavy after that (half a line, half a reply, a message without an answer) is no
+# longer followed.
 
 from __future__ import annotations
 
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
 
     from .stream import Flow, Stream
 
-__all__ = ["EACH", "FLOW", "heaviest", "relieve", "weight"]
+__all__ = ["FLOW_COST", "GROWTH_PER_FLOW", "heaviest", "relieve", "weight"]
 
-FLOW = 8192  # counted for a new connection: its first bytes, and the last ones, which are kept to compare copies with
-EACH = 4096  # bytes to grow, for each connection, before all are weighed again: else many would be weighed for few
+FLOW_COST = 8192  # bytes counted for a new connection: its first bytes, and the last ones, kept to compare with copies
+GROWTH_PER_FLOW = 4096  # bytes to grow per open connection before the next weighing, so that it is rare enough
 
 
 def weight(flow: Flow) -> int:
-    """Bytes that ``flow`` holds back: behind holes, for the peer, and in whoever listens."""
+    """Return the bytes that ``flow`` holds: out of order, waiting for the peer, and in its listener."""
     return _held(flow.a) + _held(flow.b) + flow.listener.weight()
 
 
@@ -44,8 +45,8 @@ def _held(stream: Stream) -> int:
 
 
 def heaviest(flows: Iterable[Flow], limit: int) -> tuple[int, list[Flow]]:
-    """The bytes that all of them hold; and where that is more than ``limit``, those that hold half of the limit too
-    much, the heaviest first."""
+    """Return the bytes that all flows hold, and if that is more than ``limit``, the flows to relieve, heaviest first:
+    enough of them to come down to half of the limit."""
     weighed = [(weight(flow), flow) for flow in flows]
     total = sum(each for each, _ in weighed)
     if total <= limit:
@@ -61,7 +62,7 @@ def heaviest(flows: Iterable[Flow], limit: int) -> tuple[int, list[Flow]]:
 
 
 def relieve(flow: Flow) -> None:
-    """Wait no longer for what is missing of ``flow``."""
+    """Stop waiting for missing bytes of ``flow``."""
     for stream in (flow.a, flow.b):
         while stream.held:
             one = stream.held[0]

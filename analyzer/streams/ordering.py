@@ -1,11 +1,11 @@
-"""The bytes of one stream in order, each once."""
+"""Put the bytes of one stream in order, each byte once."""
 
 # Theory
 # ------
-# Older bytes than the next are dropped. They are compared with what was delivered, as far back as that is kept: a
-# retransmission with other bytes is a conflict, and the first copy wins, as it did with most receivers. Later bytes are
-# held until the hole in front of them is filled, or declared lost: as pieces, each with the frame that brought it, and
-# once more as runs without a hole, so that a segment over a thousand pieces is compared with one run.
+# Bytes before the next one are dropped. They are compared with the delivered bytes, as far back as those are kept: a
+# retransmission with other bytes is a conflict, and the first copy wins, as with most receivers. Later bytes are held
+# until the gap before them is filled or declared lost. They are held twice: as pieces, each with its frame, and as
+# contiguous runs, so that a segment that covers a thousand pieces is compared with one run.
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ __all__ = [
     "trim",
 ]
 
-RECENT_BYTES = 4096  # kept of each stream to compare retransmissions with
+RECENT_BYTES = 4096  # bytes kept of each stream, to compare with retransmissions
 RECENT_CHUNKS = 8
-AHEAD_SEGMENTS = 32  # kept behind a hole as they came, to tell what other receivers make of their overlaps
+AHEAD_SEGMENTS = 32  # kept after a gap as they came, to show how other receivers resolve their overlaps
 
 
 def put(stream: Stream, start: int, payload: bytes, needs: int, frame: int, time_ns: int) -> None:
-    """Bytes that begin at offset ``start``: old ones are compared and dropped, later ones held."""
+    """Take bytes at offset ``start``: compare and drop old ones, hold later ones, deliver the next ones."""
     if not payload:
         return  # a snap length may cut all of it
     offset = stream.offset
@@ -56,7 +56,7 @@ def put(stream: Stream, start: int, payload: bytes, needs: int, frame: int, time
 
 
 def _take(stream: Stream, payload: bytes, needs: int, frame: int, time_ns: int) -> None:
-    """The next bytes of a stream."""
+    """Take the next bytes of a stream."""
     offset = stream.offset
     stream.next = (stream.next + len(payload)) & M32
     stream.offset = offset + len(payload)
@@ -66,7 +66,7 @@ def _take(stream: Stream, payload: bytes, needs: int, frame: int, time_ns: int) 
 
 
 def lose(stream: Stream, length: int, frame: int, time_ns: int) -> None:
-    """``length`` bytes at the present offset are not in the capture."""
+    """Declare ``length`` bytes at the current offset lost: they are not in the capture."""
     offset = stream.offset
     stream.next = (stream.next + length) & M32
     stream.offset = offset + length
@@ -76,7 +76,7 @@ def lose(stream: Stream, length: int, frame: int, time_ns: int) -> None:
 
 
 def _hold(stream: Stream, new: HeldSegment) -> None:
-    """Keep a later segment; where it overlaps what is held already, the first bytes win."""
+    """Hold a later segment. If it overlaps held bytes, the first bytes win."""
     if not stream.held or stream.ahead is None:
         stream.ahead = []
     if len(stream.ahead) < AHEAD_SEGMENTS:
@@ -87,30 +87,30 @@ def _hold(stream: Stream, new: HeldSegment) -> None:
     first = bisect_left(runs, start, key=lambda run: run.start)
     if first and _end(runs[first - 1]) >= start:
         first -= 1
-    behind = first
+    after = first
     fresh = HeldRun(start, bytearray())
-    told = False
-    while behind < len(runs) and runs[behind].start <= new.end:
-        run = runs[behind]
+    reported = False
+    while after < len(runs) and runs[after].start <= new.end:
+        run = runs[after]
         if run.start <= start:
-            fresh = run  # grows in its place
+            fresh = run  # grows in place
         else:
             _fill(stream, fresh, new, run.start)
             fresh.payload.extend(run.payload)
         low, high = max(run.start, start), min(_end(run), new.end)
         known = bytes(run.payload[low - run.start : high - run.start])
-        if not told and not payload.startswith(known, low - start) and not _is_probe(payload, start, _end(run)):
-            told = True  # once for a segment says it
+        if not reported and not payload.startswith(known, low - start) and not _is_probe(payload, start, _end(run)):
+            reported = True  # once for each segment
             place = _conflict(stream, low, known, payload[low - start : high - start], new.frame, new.time_ns)
             if stream.overlap is None:
                 stream.overlap = place, list(stream.ahead)
-        behind += 1
+        after += 1
     _fill(stream, fresh, new, new.end)
-    runs[first:behind] = [fresh]
+    runs[first:after] = [fresh]
 
 
 def _fill(stream: Stream, run: HeldRun, new: HeldSegment, until: int) -> None:
-    """Bytes of ``new`` from the end of ``run`` up to offset ``until``."""
+    """Add bytes of ``new`` from the end of ``run`` up to offset ``until``."""
     start = _end(run)
     if start >= until:
         return
@@ -126,7 +126,7 @@ def _end(run: HeldRun) -> int:
 
 
 def drain(stream: Stream) -> None:
-    """Take what is held and now next."""
+    """Take the held bytes that are now next."""
     held = stream.held
     while held and held[0].start <= stream.offset and not 0 <= stream.fin <= stream.offset:
         one = held.pop(0)
@@ -136,11 +136,11 @@ def drain(stream: Stream) -> None:
         if payload:
             _take(stream, payload, one.needs, one.frame, one.time_ns)
     while stream.runs and stream.runs[0].start < stream.offset:
-        stream.runs.pop(0)  # all of it, for it has no hole
+        stream.runs.pop(0)  # all of it, because it is contiguous
 
 
 def take_fin(stream: Stream, end: int, needs: int, frame: int, time_ns: int) -> None:
-    """The sender ends at offset ``end``."""
+    """Note a FIN at offset ``end``."""
     if stream.fin >= 0 and not stream.fin_guessed:
         return
     stream.fin = end
@@ -153,17 +153,17 @@ def take_fin(stream: Stream, end: int, needs: int, frame: int, time_ns: int) -> 
 
 
 def reach_fin(stream: Stream) -> None:
-    """Report the end of the stream once, when all in front of it has come."""
+    """Report the end of the stream once, when all bytes before it have come."""
     if stream.fin >= 0 and stream.offset >= stream.fin and not stream.finished and not stream.fin_guessed:
         stream.finished = True
-        if stream.held:  # nothing comes behind it
+        if stream.held:  # nothing follows the FIN
             stream.held, stream.runs, stream.held_bytes = [], None, 0
         needs, frame, time_ns = stream.fin_said
         emit(stream, QueuedEvent("fin", needs, b"", stream.offset, 0, frame, time_ns))
 
 
 def guess_fin(stream: Stream) -> bool:
-    """Where the peer acknowledged one byte more than there is, that is a FIN which was not captured, most likely."""
+    """Assume a FIN that was not captured, if the peer acknowledged exactly one byte more than was captured."""
     if stream.top != stream.offset + 1 or stream.fin >= 0:
         return False
     stream.fin = stream.top = stream.offset
@@ -172,14 +172,14 @@ def guess_fin(stream: Stream) -> bool:
 
 
 def reach_guessed_fin(stream: Stream, time_ns: int) -> None:
-    """Report the end that was not captured: the peer ends too, so nothing more comes."""
+    """Report an end that was not captured: the peer ends too, so nothing more comes."""
     if stream.fin_guessed and not stream.finished:
         stream.finished = True
         emit(stream, QueuedEvent("unseen", -1, b"", stream.offset, 0, stream.top_frame, time_ns))
 
 
 def revoke_fin(stream: Stream, end: int) -> None:
-    """The sender goes on up to offset ``end``: what was taken for a FIN was a byte."""
+    """Withdraw a guessed FIN: the sender continues up to offset ``end``, so it was a byte."""
     if end > stream.fin:
         stream.fin = -1
         stream.fin_guessed = stream.finished = False
@@ -187,7 +187,7 @@ def revoke_fin(stream: Stream, end: int) -> None:
 
 
 def _compare(stream: Stream, start: int, again: bytes, frame: int, time_ns: int) -> None:
-    """Hold a retransmission against the bytes that were delivered, as far back as they are kept."""
+    """Compare a retransmission with the delivered bytes, as far back as they are kept."""
     known = b"".join(stream.recent)
     back = stream.offset - start
     if back > len(known):
@@ -199,19 +199,19 @@ def _compare(stream: Stream, start: int, again: bytes, frame: int, time_ns: int)
 
 
 def _conflict(stream: Stream, offset: int, first: bytes, again: bytes, frame: int, time_ns: int) -> int:
-    """Report the first byte in which two copies of the bytes at ``offset`` differ; returns its offset."""
+    """Report the first byte where two copies of the bytes at ``offset`` differ. Returns its offset."""
     at = next(i for i, (x, y) in enumerate(zip(first, again, strict=True)) if x != y)
     stream.flow.listener.conflict(stream, offset + at, frame, time_ns)
     return offset + at
 
 
 def _is_probe(payload: bytes, start: int, end: int) -> bool:
-    """Whether it is a keep-alive: one byte at the last offset sent, or a zero that came late. Its value is garbage."""
+    """Return whether it is a keep-alive: one byte at the last offset sent, or a late zero. Its value is garbage."""
     return len(payload) == 1 and (start == end - 1 or payload == b"\0")
 
 
 def trim(recent: list[bytes]) -> None:
-    """Keep the last few KB of a stream."""
+    """Keep only the last few KB of a stream."""
     if len(recent[-1]) >= RECENT_BYTES:
         recent[:] = [recent[-1][-RECENT_BYTES:]]
     elif len(recent) > RECENT_CHUNKS:

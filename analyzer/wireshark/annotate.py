@@ -88,10 +88,10 @@ def annotate(path: str, comments: Comments, stream: BinaryIO, progress: Progress
                     left += len(texts)
                 wanted, texts = next(upcoming, _NONE)
             stream.write(raw)
-            if progress is not None and opened.packed.base != reported:
-                reported = opened.packed.base
+            if progress is not None and opened.file_window.base != reported:
+                reported = opened.file_window.base
                 progress(reported, opened.total)
-        faults = (opened.packed.fault, opened.gunzip.fault if opened.gunzip else None)
+        faults = (opened.file_window.fault, opened.gunzip.fault if opened.gunzip else None)
     if wanted != _NEVER:
         left += len(texts) + sum(len(more) for _, more in upcoming)
     return CopySummary(len(comments), marked, left, [*filter(None, faults), *problems])

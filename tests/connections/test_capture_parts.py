@@ -1,4 +1,4 @@
-"""A frame number and the capture that it is of, also where a connection goes on from one capture to the next."""
+"""A frame number and its capture, also if a connection continues from one capture to the next."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_each_frame_is_in_the_capture_that_holds_it(tmp_path: Path, at: int) -> 
 
 
 @pytest.mark.parametrize("at", range(1, 14))
-def test_what_was_learned_does_not_change_where_a_connection_lies(
+def test_recorded_paths_do_not_change_the_capture_of_a_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     def talks() -> list[Connection]:
@@ -75,27 +75,27 @@ def test_what_was_learned_does_not_change_where_a_connection_lies(
     assert [numbers(one) for one in talks()] == [numbers(one) for one in found] == [[0], [0], [0], [0, 1]]
 
 
-def test_a_syn_that_was_never_answered_begins_nothing_later(tmp_path: Path) -> None:
+def test_a_syn_without_an_answer_starts_no_later_connection(tmp_path: Path) -> None:
     sent = [one._replace(time_ns=one.time_ns + 600 * SECOND) for one in segments(RIGHT, client_port=1111)]
     other = [one._replace(seq=one.seq + 7, ack=one.ack and one.ack + 7) for one in sent]  # another attempt
     (connection,) = audited(tmp_path, frames(WRONG, 1111)[:1], records(other))
     assert (connection.opening, numbers(connection)) == ("handshake", [1])
 
 
-def test_a_connection_that_is_open_and_silent_lies_where_it_spoke(tmp_path: Path) -> None:
+def test_an_open_and_silent_connection_is_in_the_capture_where_it_sent_data(tmp_path: Path) -> None:
     silent, other = frames(WRONG, 1111)[:9], frames(RIGHT, 2222, later=60)
     found = {one.client.port: one for one in audited(tmp_path, silent, other, frames(RIGHT, 3333, later=90))}
     assert {port: numbers(one) for port, one in found.items()} == {1111: [0], 2222: [1], 3333: [2]}
 
 
-def test_a_connection_passes_over_a_capture_in_which_it_was_silent(tmp_path: Path) -> None:
+def test_a_connection_skips_a_capture_in_which_it_was_silent(tmp_path: Path) -> None:
     whole = frames(WRONG, 1111)
     rest = [record._replace(time_ns=record.time_ns + 90 * SECOND) for record in whole[9:]]
     found = audited(tmp_path, whole[:9], frames(RIGHT, 2222, later=60), rest)
     assert {one.client.port: numbers(one) for one in found} == {2222: [1], 1111: [0, 2]}
 
 
-def test_ports_that_are_used_again_are_another_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reused_ports_are_another_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = frames(WRONG)[:9]
     monkeypatch.setattr("scripts._FIRST", {"C": 70_000, "S": 90_000})
     first, second = audited(tmp_path, before, frames(RIGHT, later=60))

@@ -1,4 +1,4 @@
-"""Listeners: what leaves a beaten way is judged in full, and the report is the same."""
+"""Listeners: a connection that leaves a recorded path is judged in full, with the same report."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TLS = [
 
 
 def third(script: list[tuple[str, bytes | str]], known: list[tuple[str, bytes | str]] = WHOLE) -> Reports:
-    """Two connections as ``known``, one as ``script``, one as ``known``."""
+    """Return two connections as ``known``, one as ``script``, one as ``known``."""
     reports = compared([one for n, s in enumerate([known, known, script, known]) for one in dialogue(s, n)])
     assert len(reports.connections) == 4
     return reports
@@ -41,7 +41,7 @@ def replaced(old: str, new: str) -> list[tuple[str, bytes | str]]:
     return changed  # type: ignore[return-value]
 
 
-def test_the_same_again_is_found() -> None:
+def test_the_same_dialogue_again_is_found() -> None:
     assert third(WHOLE).found == 2
 
 
@@ -63,7 +63,7 @@ def test_the_same_again_is_found() -> None:
         ("221 bye", "250 bye", "RPL410"),
     ],
 )
-def test_another_step_leaves_the_way(old: str, new: str, rule: str | None) -> None:
+def test_another_step_leaves_the_recorded_path(old: str, new: str, rule: str | None) -> None:
     reports = third(replaced(old, new))
     assert reports.found == 1
     if rule is not None:
@@ -71,7 +71,7 @@ def test_another_step_leaves_the_way(old: str, new: str, rule: str | None) -> No
     assert not reports.connections[3].findings
 
 
-def test_a_message_larger_than_announced_leaves_the_way() -> None:
+def test_a_message_larger_than_announced_leaves_the_recorded_path() -> None:
     script = replaced("hello\r\n", "".join(f"line {number}\r\n" for number in range(400)))
     reports = third(script)
     assert reports.found == 1
@@ -82,7 +82,7 @@ def test_a_message_larger_than_announced_leaves_the_way() -> None:
     assert third(smaller).found == 2
 
 
-def test_commands_behind_the_end_mark_are_a_step_of_their_own() -> None:
+def test_commands_after_the_end_mark_are_a_separate_step() -> None:
     piped = [*hello("PIPELINING"), *envelope(), *lines("C DATA", "S 354 go")]
     piped += [("C", MESSAGE + ".\r\nQUIT\r\n"), ("S", "250 queued\r\n221 bye\r\n"), *lines("FC", "FS")]
     assert third(piped, piped).found == 2
@@ -98,7 +98,7 @@ def lost(sent: list[Segment]) -> list[Segment]:
 
 
 def swapped(sent: list[Segment]) -> list[Segment]:
-    """The answer to the message comes out of the capture before the message."""
+    """The answer to the message is captured before the message."""
     at = place_of(sent, b"250 queued")
     return [*sent[: at - 2], sent[at], *sent[at - 2 : at], *sent[at + 1 :]]
 
@@ -143,7 +143,7 @@ def without_the_handshake(sent: list[Segment]) -> list[Segment]:
 
 
 def impatient(sent: list[Segment]) -> list[Segment]:
-    """RCPT goes out before the client has the reply to MAIL."""
+    """RCPT is sent before the client has the reply to MAIL."""
     at = place_of(sent, b"RCPT")
     return [*sent[:at], sent[at]._replace(ack=sent[at].ack - 8), *sent[at + 1 :]]
 
@@ -163,7 +163,7 @@ CHANGES = (
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_happens_to_its_segments_leaves_the_way(change: Callable[[list[Segment]], list[Segment]]) -> None:
+def test_changes_to_the_segments_leave_the_recorded_path(change: Callable[[list[Segment]], list[Segment]]) -> None:
     reports = compared(
         [*dialogue(WHOLE), *dialogue(WHOLE, 1), *change(dialogue(WHOLE, 2)), *dialogue(WHOLE, 3)],
     )
@@ -172,13 +172,13 @@ def test_what_happens_to_its_segments_leaves_the_way(change: Callable[[list[Segm
 
 @pytest.mark.parametrize("place", range(3, 20))
 @pytest.mark.parametrize("change", CHANGES)
-def test_connections_side_by_side_keep_apart(change: Callable[[list[Segment]], list[Segment]], place: int) -> None:
+def test_parallel_connections_are_kept_apart(change: Callable[[list[Segment]], list[Segment]], place: int) -> None:
     one, other = dialogue(WHOLE, 2), change(dialogue(WHOLE, 3))
     both = [*one[:place], *other[:place], *one[place:], *other[place:]]
     compared([*dialogue(WHOLE), *dialogue(WHOLE, 1), *both])
 
 
-def test_an_encrypted_connection_is_found_by_what_is_in_clear() -> None:
+def test_an_encrypted_connection_is_found_by_its_plain_text_part() -> None:
     assert third(TLS, TLS).found == 2
     longer = [*TLS[:-2], ("C", b"\x17\x03\x03\0\x20" + bytes(32)), ("S", b"\x17\x03\x03\0\2ab"), *TLS[-2:]]
     assert third(longer, TLS).found == 2
@@ -187,14 +187,14 @@ def test_an_encrypted_connection_is_found_by_what_is_in_clear() -> None:
     assert reports.found == 1
 
 
-def test_a_way_is_not_learned_without_end() -> None:
+def test_a_path_without_an_end_is_not_recorded() -> None:
     endless = [*hello(), *lines("C NOOP", "S 250 ok") * (MAX_STEPS // 2), *END]
     assert third(endless, endless).found == 0
     assert third(WHOLE).found == 2
 
 
-def test_what_stands_open_is_reported_as_it_stands() -> None:
-    """A connection on a beaten way whose report is asked for before its end."""
+def test_an_open_connection_is_reported_so_far() -> None:
+    """The report of a connection on a recorded path is requested before its end."""
     begun = dialogue(WHOLE, 2)
     at = place_of(begun, b"DATA")
     reports = compared([*dialogue(WHOLE), *dialogue(WHOLE, 1)])
@@ -210,7 +210,7 @@ def test_what_stands_open_is_reported_as_it_stands() -> None:
     assert tracker.done[-1].dialogue[-1].frame == begun[place_of(begun, b"221")].frame
 
 
-def test_what_was_learned_by_other_rules_is_forgotten() -> None:
+def test_paths_recorded_with_other_rules_are_forgotten() -> None:
     reports = compared([one for number in range(3) for one in dialogue(WHOLE, number)])
     tracker = reports.tracker
     tracker.forget_ways()

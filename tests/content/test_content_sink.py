@@ -1,4 +1,4 @@
-"""The octets of a message on their way to whoever wants them: as they are stored and as they were sent."""
+"""The octets of a message for a content sink: as they are stored and as they were sent."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def cut_at(data: bytes, places: list[int]) -> list[bytes]:
 
 
 @given(TEXT, st.lists(st.integers(0, 1 << 16), max_size=8))
-def test_what_is_handed_over_is_what_was_sent_and_what_its_digest_says(text: bytes, places: list[int]) -> None:
+def test_the_sink_gets_what_was_sent_and_what_the_digest_covers(text: bytes, places: list[int]) -> None:
     data = text + END
     one, sink = fed(cut_at(data, places))
     content = (b"\r\n" + data).split(END, 1)[0][2:] + b"\r\n" if not data.startswith(b".\r\n") else b""
@@ -67,7 +67,7 @@ def test_what_is_handed_over_is_what_was_sent_and_what_its_digest_says(text: byt
     assert (one.size, one.sha256) == (len(sink.stored), hashlib.sha256(sink.stored).hexdigest())
 
 
-def test_chunks_are_handed_over_as_they_are() -> None:
+def test_chunks_are_delivered_unchanged() -> None:
     one = Content(0, 1, 0, chunked=True, header_limit=100)
     one.sink = sink = Sink()
     one.feed_chunk(b"a\r\n.", 1, 1)
@@ -77,7 +77,7 @@ def test_chunks_are_handed_over_as_they_are() -> None:
     assert sink.stored == sink.sent == b"a\r\n..b\r"
 
 
-def test_a_gap_is_told_at_its_place() -> None:
+def test_a_gap_is_reported_at_its_offset() -> None:
     one = Content(0, 1, 0, chunked=False, header_limit=100)
     one.sink = sink = Sink()
     one.feed(b"..a\r\nb", 1, 1)
@@ -88,10 +88,10 @@ def test_a_gap_is_told_at_its_place() -> None:
 
 
 @pytest.mark.parametrize("mark", [b"\n.\n", b"\r\n.\n", b"\n.\r\n", b"\r.\r", b"\r\n\0.\r\n", b"\n.\r"])
-@pytest.mark.parametrize("behind", [b"", b"MAIL FROM:<e@x>\r\n", b"a\r\n..b\r\n"])
+@pytest.mark.parametrize("rest_sent", [b"", b"MAIL FROM:<e@x>\r\n", b"a\r\n..b\r\n"])
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
-def test_an_early_end_is_where_the_line_in_front_of_the_dot_ends(mark: bytes, behind: bytes, size: int) -> None:
-    data = b"a: b\r\n\r\n..hi" + mark + behind
+def test_an_early_end_is_at_the_end_of_the_line_before_the_dot(mark: bytes, rest_sent: bytes, size: int) -> None:
+    data = b"a: b\r\n\r\n..hi" + mark + rest_sent
     one, sink = fed(data[at : at + size] for at in range(0, len(data), size))
     rest = one.end_early()
     line_end = b"\r\n" if mark.startswith(b"\r\n") else mark[:1]
@@ -99,10 +99,10 @@ def test_an_early_end_is_where_the_line_in_front_of_the_dot_ends(mark: bytes, be
     assert sink.end is not None
     assert sink.stored[: sink.end[0]] == stored
     assert one.size == len(stored)
-    assert rest in {behind, b""}
+    assert rest in {rest_sent, b""}
 
 
-def test_a_dot_whose_line_may_still_end_is_kept_back_and_told() -> None:
+def test_a_dot_whose_line_may_still_end_is_kept_back_and_reported() -> None:
     one = Content(0, 1, 0, chunked=False, header_limit=100)
     one.sink = sink = Sink()
     one.feed(b"a: b\r\n\r\nhi\r\n.\r", 1, 1)
@@ -111,7 +111,7 @@ def test_a_dot_whose_line_may_still_end_is_kept_back_and_told() -> None:
     assert sink.sent == b"a: b\r\n\r\nhi\r\n"
 
 
-def test_without_a_sink_the_same_is_judged() -> None:
+def test_without_a_sink_the_results_are_the_same() -> None:
     script = [*hello(), *envelope(), *lines("C DATA", "S 354 go"), ("C", MESSAGE + ".\r\n"), *lines("S 250 ok")]
     (bare,) = connections(segments(script), limits=DEFAULT_LIMITS)
     assert bare.messages[0].sha256 == hashlib.sha256(MESSAGE.encode()).hexdigest()

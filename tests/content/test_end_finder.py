@@ -1,4 +1,4 @@
-"""Ends are found in whatever pieces mail data come, as in one piece."""
+"""Ends are found in mail data in pieces of any size, as in one piece."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ PIECE = st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"\n.\n", b".\r", b"\r\n\r
 @given(st.lists(PIECE, max_size=60))
 @example([b".", b"\r", b"\r", b"\n"])
 @example([b"\n", b"\r", b"\n", b".", b"\r", b"a"])
-def test_any_pieces_give_what_the_whole_gives(pieces: list[bytes]) -> None:
+def test_any_pieces_give_the_same_result_as_the_whole(pieces: list[bytes]) -> None:
     finder = EndFinder()
-    told: list[int] = []
+    numbers: list[int] = []
     for piece in pieces:
-        told += finder.feed(piece)
-    told += finder.close()
+        numbers += finder.feed(piece)
+    numbers += finder.close()
     assert tuple(finder.endings) == endings(b"".join(pieces))
-    assert sorted(told) == [n for n, ending in enumerate(finder.endings) if ending.end >= 0]
+    assert sorted(numbers) == [n for n, ending in enumerate(finder.endings) if ending.end >= 0]
 
 
 def found(finder: EndFinder) -> dict[str, Ending]:
     return {ending.reader: ending for ending in finder.endings if ending.end >= 0}
 
 
-def test_a_mark_that_may_go_on_is_not_believed_at_once() -> None:
+def test_a_mark_that_may_continue_is_not_accepted_at_once() -> None:
     finder = EndFinder()
     assert finder.feed(b"a: b\r\n\r\nx\r\n.\r") == []
-    told = [READERS[number].name for number in finder.feed(b"M")]
-    assert told == ["Zeek", "Suricata", "Arkime"]
+    names = [READERS[number].name for number in finder.feed(b"M")]
+    assert names == ["Zeek", "Suricata", "Arkime"]
     assert found(finder)["Zeek"].mark == b".\r"
     assert found(finder)["Zeek"].before == b"\r\n"
 
@@ -54,7 +54,7 @@ def test_offsets_count_missing_bytes() -> None:
     assert {ending.at for ending in finder.endings} == {16}
 
 
-def test_what_is_kept_is_bounded_however_many_crs_come() -> None:
+def test_kept_bytes_are_bounded_for_any_number_of_crs() -> None:
     finder = EndFinder()
     finder.feed(b"x\n.")
     for _ in range(100):

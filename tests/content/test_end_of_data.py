@@ -1,4 +1,4 @@
-"""Which end of the mail data each kind of reader sees."""
+"""The end of the mail data that each kind of reader sees."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LENIENT = {
 
 
 @pytest.mark.parametrize("mark", LENIENT, ids=repr)
-def test_who_takes_the_look_alike_in_a_body(mark: bytes) -> None:
+def test_which_readers_accept_a_look_alike_in_a_body(mark: bytes) -> None:
     content = HEADER + b"hello" + mark + b"MAIL FROM:<e@x.example>\r\nmore" + END
     real = content.index(END) + len(END)
     found = endings(content)
@@ -35,7 +35,7 @@ def test_who_takes_the_look_alike_in_a_body(mark: bytes) -> None:
     assert differs(found) == bool(LENIENT[mark])
 
 
-def test_what_is_left_behind_the_mark() -> None:
+def test_the_bytes_after_the_mark() -> None:
     content = HEADER + b"hello\n.\nMAIL FROM:<e@x.example>\r\n" + END
     postfix = endings(content)[1]
     assert postfix.mark == b".\n"
@@ -48,7 +48,7 @@ def test_all_agree_on_the_real_end_and_on_an_empty_message() -> None:
     assert {ending.end for ending in endings(b".\r\n")} == {3}
 
 
-def test_no_end_is_said_so() -> None:
+def test_no_end_is_reported_as_such() -> None:
     found = endings(HEADER + b"hello")
     assert {(ending.at, ending.end, ending.mark) for ending in found} == {(-1, -1, b"")}
     assert not differs(found)
@@ -61,7 +61,7 @@ def test_in_the_header_one_reader_ends_lines_at_lf_only() -> None:
 
 
 @given(st.lists(st.sampled_from([b"\r", b"\n", b".", b"a", b"\0", b":"]), max_size=60).map(b"".join))
-def test_any_bytes_have_an_answer_that_is_in_them(content: bytes) -> None:
+def test_any_bytes_give_a_result_within_the_content(content: bytes) -> None:
     found = endings(content)
     assert [ending.reader for ending in found] == [reader.name for reader in READERS]
     for ending in found:

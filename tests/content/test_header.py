@@ -1,4 +1,4 @@
-"""The header section: which fields there are, what is malformed, whether the date can be right."""
+"""The header section: its fields, what is malformed, and whether the date is possible."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def test_field_names_are_case_insensitive() -> None:
     assert report.has_from
 
 
-def test_a_name_in_a_folded_line_is_no_field() -> None:
+def test_a_name_in_a_folded_line_is_not_a_field() -> None:
     report = read_header(b"Subject: x\r\n Date: Mon, 2 Nov 2026 10:00:00 +0000\r\nFrom: a@b.example\r\n")
     assert not report.has_date
 
 
-def test_repeated_fields_are_named_with_the_place_of_the_second() -> None:
+def test_repeated_fields_are_named_with_the_offset_of_the_second() -> None:
     header = GOOD + b"subject: b\r\nReceived: x\r\nReceived: y\r\nMESSAGE-ID: 1\r\nMessage-Id: 2\r\n"
     repeated = read_header(header).repeated
     assert repeated is not None
@@ -42,7 +42,7 @@ def test_repeated_fields_are_named_with_the_place_of_the_second() -> None:
     [
         (b"Hello Bob", "the line has no field name"),
         (b"From a@b.example Mon Nov  2 10:00:00 2026", "the line has no field name"),
-        (b"X-A : 1", "white space stands before the colon"),
+        (b"X-A : 1", "there is white space before the colon"),
         (b": no name", "the line has no field name"),
     ],
 )
@@ -54,13 +54,13 @@ def test_a_malformed_line_is_quoted(line: bytes, what: str) -> None:
     assert fault.text.encode() == line
 
 
-def test_a_header_cannot_begin_with_a_continuation() -> None:
+def test_a_header_cannot_start_with_a_continuation() -> None:
     fault = read_header(b" folded\r\n" + GOOD).malformed
     assert fault is not None
     assert fault.what == "the first line is a continuation"
 
 
-def test_bytes_above_127_in_a_value_are_no_fault_of_form() -> None:
+def test_bytes_above_127_in_a_value_are_not_malformed() -> None:
     assert read_header(GOOD + "X-Name: Ł".encode() + b"\r\n").malformed is None
 
 
@@ -82,25 +82,25 @@ def test_mime_fields_are_unfolded() -> None:
         b"Mon, 2 Nov 2026 10 : 00 : 00 MESZ",
     ],
 )
-def test_dates_that_are_dates(value: bytes) -> None:
+def test_valid_dates(value: bytes) -> None:
     assert date_fault(value) is None
 
 
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        (b"2026-11-02 10:00", "no date and time"),
-        (b"", "no date and time"),
-        (b"Mon, 2 Nov 2026 10:00:00", "no date and time"),
+        (b"2026-11-02 10:00", "not a date and time"),
+        (b"", "not a date and time"),
+        (b"Mon, 2 Nov 2026 10:00:00", "not a date and time"),
         (b"Tue, 2 Nov 2026 10:00:00 +0000", "a Mon, not a Tue"),
-        (b"30 Feb 2026 10:00:00 +0000", "no such day"),
-        (b"29 Feb 2027 10:00:00 +0000", "no such day"),
-        (b"2 Nov 2026 24:00:00 +0000", "no such time"),
-        (b"2 Nov 2026 10:00:00 +0090", "no such time"),
-        (b"Montag, 2 Nov 2026 10:00:00 +0000", "no date and time"),
+        (b"30 Feb 2026 10:00:00 +0000", "day does not exist"),
+        (b"29 Feb 2027 10:00:00 +0000", "day does not exist"),
+        (b"2 Nov 2026 24:00:00 +0000", "time does not exist"),
+        (b"2 Nov 2026 10:00:00 +0090", "time does not exist"),
+        (b"Montag, 2 Nov 2026 10:00:00 +0000", "not a date and time"),
     ],
 )
-def test_dates_that_are_none(value: bytes, why: str) -> None:
+def test_invalid_dates(value: bytes, why: str) -> None:
     assert why in (date_fault(value) or "")
 
 

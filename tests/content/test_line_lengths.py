@@ -1,4 +1,4 @@
-"""Lines of mail data that are too long, wherever the blocks are cut."""
+"""Lines of mail data that are too long, for any block borders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from smtpwire.analyzer.content.line_lengths import MAX_TEXT_LINE, LineMeter
 
 
 def measured(data: bytes, cuts: list[int], *, stuffed: bool = True) -> LineMeter:
-    came: list[tuple[int, int]] = []  # where each block begins, and its frame
+    came: list[tuple[int, int]] = []  # where each block starts, and its frame
 
     def where(offset: int) -> tuple[int, int]:
         frame = max(frame for start, frame in came if start <= offset)
@@ -30,7 +30,7 @@ def test_a_line_of_a_thousand_octets_is_not_too_long() -> None:
     assert measured(b"x" * (MAX_TEXT_LINE - 2) + b"\r\n", []).first is None
 
 
-def test_one_octet_more_is() -> None:
+def test_a_line_of_one_octet_more_is_too_long() -> None:
     meter = measured(b"a\r\n" + b"x" * (MAX_TEXT_LINE - 1) + b"\r\nb\r\n", [])
     assert meter.first is not None
     assert (meter.first.offset, meter.first.count, meter.longest) == (103, 1, MAX_TEXT_LINE + 1)
@@ -42,7 +42,7 @@ def test_the_stuffed_dot_does_not_count() -> None:
     assert measured(line, [], stuffed=False).first is not None
 
 
-def test_the_frame_is_that_of_the_beginning_of_the_line() -> None:
+def test_the_frame_is_that_of_the_start_of_the_line() -> None:
     meter = measured(b"a\r\n" + b"x" * 3000 + b"\r\n", [500, 1000, 2000])
     assert meter.first is not None
     assert (meter.first.offset, meter.first.frame, meter.longest) == (103, 1, 3002)
@@ -55,7 +55,7 @@ def test_the_frame_is_that_of_the_beginning_of_the_line() -> None:
 def test_cuts_change_nothing(lengths: list[int], cuts: list[int]) -> None:
     data = b"".join(b"x" * length + b"\r\n" for length in lengths)
     long = [length + 2 for length in lengths if length + 2 > MAX_TEXT_LINE]
-    # no block splits a CRLF: whoever feeds the meter sees to that
+    # no block splits a CRLF: the code that feeds the meter ensures that
     meter = measured(data, [cut for cut in cuts if data[cut - 1 : cut] != b"\r"])
     assert meter.longest == max(long, default=0)
     assert (0 if meter.first is None else meter.first.count) == len(long)

@@ -1,4 +1,4 @@
-"""Mail data: where it ends in whatever pieces it comes, what the receiver stores, and which octets are wrong where."""
+"""Mail data in pieces of any size: where it ends, what the receiver stores, and which octets are wrong and where."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def content(*, chunked: bool = False, header_limit: int = 1 << 18) -> Content:
 
 
 def fed(pieces: Iterable[bytes]) -> tuple[Content, int]:
-    """The content of DATA in these pieces, one a frame, and how many bytes were used in all."""
+    """Feed DATA content in these pieces, one for each frame. Returns it, and how many bytes were used in all."""
     one = content()
     used = 0
     for frame, piece in enumerate(pieces, 1):
@@ -38,7 +38,7 @@ def fed(pieces: Iterable[bytes]) -> tuple[Content, int]:
 
 
 def every_split(data: bytes, parts: int = 2) -> list[list[bytes]]:
-    """All ways to cut ``data`` into two pieces, and the one into single bytes."""
+    """Return all ways to cut ``data`` into two pieces, and the one into single bytes."""
     return [[data[:at], data[at:]] for at in range(1, len(data))] + [[data[n : n + 1] for n in range(len(data))]]
 
 
@@ -55,7 +55,7 @@ def test_the_end_mark_is_found_across_any_split(pieces: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("pieces", [[b".\r\n"], [b".", b"\r\n"], [b".\r", b"\n"], [b".", b"\r", b"\n"]])
-def test_a_dot_at_once_is_an_empty_message(pieces: list[bytes]) -> None:
+def test_a_dot_at_the_start_is_an_empty_message(pieces: list[bytes]) -> None:
     one, used = fed(pieces)
     assert one.complete
     assert (used, one.size, one.lines) == (3, 0, 0)
@@ -90,7 +90,7 @@ def test_frame_and_time_are_those_of_the_first_byte() -> None:
         (b"\r\n\r\n", b"\r\n\r\n"),
     ],
 )
-def test_the_stuffed_dot_is_taken_away_in_whatever_pieces_it_comes(sent: bytes, stored: bytes) -> None:
+def test_the_stuffed_dot_is_removed_in_pieces_of_any_size(sent: bytes, stored: bytes) -> None:
     for pieces in [[sent + END], *every_split(sent + END)]:
         one, used = fed(pieces)
         assert one.complete
@@ -98,7 +98,7 @@ def test_the_stuffed_dot_is_taken_away_in_whatever_pieces_it_comes(sent: bytes, 
         assert (one.size, one.sha256) == (len(stored), hashlib.sha256(stored).hexdigest())
 
 
-def test_chunks_are_stored_as_they_are() -> None:
+def test_chunks_are_stored_unchanged() -> None:
     one = content(chunked=True)
     one.feed_chunk(b"a\r\n.\r\n", 1, 0)
     one.move_to(OFFSET + 20)
@@ -108,7 +108,7 @@ def test_chunks_are_stored_as_they_are() -> None:
     assert one.sha256 == hashlib.sha256(b"a\r\n.\r\n..b").hexdigest()
 
 
-def test_where_bytes_are_missing_the_size_counts_them_and_there_is_no_digest() -> None:
+def test_the_size_counts_missing_bytes_and_there_is_no_digest() -> None:
     one = content()
     one.feed(b"Subject: x\r\n", 1, 0)
     one.lose(1000)
@@ -131,7 +131,7 @@ def test_the_header_ends_at_the_empty_line_across_any_split(pieces: list[bytes])
     assert one.field(b"Date") is None
 
 
-def test_a_field_is_not_looked_for_in_the_body() -> None:
+def test_a_field_is_not_searched_in_the_body() -> None:
     one, _ = fed([b"From: a@x\r\n\r\nSubject: not this\r\n" + END])
     assert one.field(b"Subject") is None
 
@@ -159,7 +159,7 @@ def spot(found: Occurrence | None) -> tuple[int, int, int] | None:
     return None if found is None else (found.offset - OFFSET, found.frame, found.count)
 
 
-def test_clean_text_has_no_spots() -> None:
+def test_clean_text_has_no_occurrences() -> None:
     one, _ = fed([HEADER, b"\r\nbody\r\n", END])
     assert one.ascii
     assert {one.header_8bit, one.body_8bit, one.nul, one.bare_lf, one.bare_cr, one.lookalike} == {None}
@@ -183,7 +183,7 @@ MESSAGES: list[tuple[str, bytes, int, int]] = [
 
 
 @pytest.mark.parametrize(("name", "data", "at", "count"), MESSAGES)
-def test_the_first_place_and_the_count_are_the_same_in_whatever_pieces(
+def test_the_first_offset_and_the_count_are_the_same_for_any_pieces(
     name: str, data: bytes, at: int, count: int
 ) -> None:
     for pieces in [[data + END], *every_split(data + END)]:
@@ -197,7 +197,7 @@ def test_the_first_place_and_the_count_are_the_same_in_whatever_pieces(
         assert spot(getattr(one, name)) == (at, frame, count)
 
 
-def test_a_stuffed_dot_is_no_lookalike() -> None:
+def test_a_stuffed_dot_is_not_a_lookalike() -> None:
     assert fed([b"a: b\r\n\r\n..\nx\r\n", END])[0].lookalike is None
 
 
@@ -227,7 +227,7 @@ def test_offsets_of_a_second_chunk_are_those_of_the_stream() -> None:
     assert spot(one.nul) == (26, 2, 1)
 
 
-def test_offsets_behind_a_gap_count_what_is_missing() -> None:
+def test_offsets_after_a_gap_count_the_missing_bytes() -> None:
     one = content()
     one.feed(b"a: b\r\n\r\n", 1, 0)
     one.lose(500)
@@ -239,7 +239,7 @@ def test_offsets_behind_a_gap_count_what_is_missing() -> None:
 
 
 @pytest.mark.parametrize("pieces", every_split(b"a: b\r\n\r\nhi\n.\nMAIL FROM:<e@x>\r\n"))
-def test_what_stands_behind_a_lookalike_can_be_taken_back(pieces: list[bytes]) -> None:
+def test_the_bytes_after_a_lookalike_can_be_taken_back(pieces: list[bytes]) -> None:
     one, _ = fed(pieces)
     assert one.end_early() == b"MAIL FROM:<e@x>\r\n"
     assert one.complete
@@ -256,7 +256,7 @@ def test_content_that_ends_like_the_end_says_so(tail: bytes) -> None:
 
 
 @pytest.mark.parametrize("tail", [b"\r\n", b"\r\n.", b"\r\n..\r", b".\r\n"])
-def test_content_that_goes_on_does_not(tail: bytes) -> None:
+def test_content_that_continues_does_not_end_like_the_end(tail: bytes) -> None:
     one = content()
     one.feed(b"a: b\r\n\r\nhi" + tail, 1, 0)
     assert not one.ends_like()
@@ -276,7 +276,7 @@ def stored(data: bytes) -> bytes:
 
 
 @given(hostile, st.data())
-def test_any_pieces_give_what_the_whole_gives(data: bytes, draw: st.DataObject) -> None:
+def test_any_pieces_give_the_same_result_as_the_whole(data: bytes, draw: st.DataObject) -> None:
     whole = data + b"\r\n" + END + b"QUIT\r\n"
     end = (b"\r\n" + whole).index(b"\r\n.\r\n") + 3
     pieces, at = [], 0

@@ -1,4 +1,4 @@
-"""Transfer encodings and boundaries, watched while the body flows."""
+"""Transfer encodings and boundaries of MIME, checked block by block."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def fields(kind: bytes = b"text/plain", encoding: bytes = b"") -> dict[bytes, by
 
 
 def watched(head: dict[bytes, bytes], body: bytes, size: int = 0) -> EncodingFault | None:
-    """The fault of ``body``, fed in blocks of ``size`` bytes; its offsets begin at 1000, its frames at 1."""
+    """Return the fault of ``body``, fed in blocks of ``size`` bytes. Its offsets start at 1000, its frames at 1."""
     mime = MimeBody(head, (1000, 1, 0))
     for frame, at in enumerate(range(0, len(body), size or len(body) or 1), 1):
         mime.feed(body[at : at + (size or len(body))], 1000 + at, [(1000 + at, frame, frame)])
@@ -39,14 +39,14 @@ MULTIPART = (
 )
 
 
-def test_what_is_neither_encoded_nor_multipart_is_not_watched() -> None:
+def test_a_body_that_is_neither_encoded_nor_multipart_is_not_watched() -> None:
     assert not MimeBody(fields(encoding=b"8bit"), (0, 1, 0)).watched
     assert not MimeBody({b"content-transfer-encoding": b"base64"}, (0, 1, 0)).watched  # no MIME-Version: no MIME
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 1460])
 @given(data=st.binary(max_size=400))
-def test_encoded_bodies_are_right(size: int, data: bytes) -> None:
+def test_valid_encoded_bodies_have_no_fault(size: int, data: bytes) -> None:
     text = base64.encodebytes(data).replace(b"\n", b"\r\n")
     assert watched(fields(encoding=b"base64"), text, size) is None
     text = quopri.encodestring(data).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
@@ -61,7 +61,7 @@ def test_base64_faults(size: int) -> None:
     assert "padding" in (watched(head, b"aGU=\r\naGVs\r\n", size) or ("",))[0]
 
 
-def test_a_dot_that_was_stuffed_in_vain_is_taken_away_by_the_receiver() -> None:
+def test_an_unnecessary_stuffed_dot_is_removed_by_the_receiver() -> None:
     assert watched(fields(encoding=b"base64"), b"aGVs\r\n.aGVs\r\n") is None
 
 
@@ -88,7 +88,7 @@ def test_a_multipart_within_a_multipart_ends_with_the_outer() -> None:
     last = b"--b\r\nContent-Transfer-Encoding: base64\r\n\r\nYWJj\r\n--c\r\n--b--\r\n"
     fault = watched(fields(b"multipart/mixed; boundary=b"), inner + last)
     assert fault is not None
-    assert "outside its alphabet" in fault.what  # the delimiter of the inner one means nothing any more
+    assert "outside its alphabet" in fault.what  # the delimiter of the inner one no longer counts
 
 
 @pytest.mark.parametrize(
@@ -99,14 +99,14 @@ def test_a_multipart_within_a_multipart_ends_with_the_outer() -> None:
         (b"multipart/mixed; boundary=" + b"x" * 71, "has 71 characters"),
     ],
 )
-def test_boundaries_that_cannot_be(kind: bytes, what: str) -> None:
+def test_invalid_boundaries(kind: bytes, what: str) -> None:
     fault = watched(fields(kind), b"x\r\n")
     assert fault is not None
     assert what in fault.what
 
 
 @pytest.mark.parametrize("kind", [b"multipart/mixed; boundary=" + b"x" * 70, b"multipart/mixed; boundary*0=a"])
-def test_boundaries_that_may_be(kind: bytes) -> None:
+def test_valid_boundaries(kind: bytes) -> None:
     assert watched(fields(kind), b"x\r\n") is None
 
 

@@ -180,7 +180,7 @@ def test_idle_connections_are_closed_in_time() -> None:
     to.sweep(now + 10_000 * 10**9)
     assert len(to.ended) == 2, "one time far ahead may be damaged"
     to.sweep(now + 10_001 * 10**9)
-    assert [note for c in to.done for note in c.notes] == ["followed no further: idle for more than 60 s"]
+    assert [note for c in to.done for note in c.notes] == ["no longer followed: idle for more than 60 s"]
 
 
 def test_connections_that_are_closed_together_are_told_in_the_order_in_which_they_began() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def pieces(data: bytes, sizes: list[int]) -> Callable[[int], bytes]:
-    """A read that gives what a pipe would: now more, now less, never more than is asked for."""
+    """Return a read that behaves like a pipe: it returns more or fewer bytes, but never more than requested."""
 
     def cut() -> Iterator[bytes]:
         at, turn = 0, 0
@@ -50,19 +50,19 @@ STEPS = st.lists(st.integers(1, 300), min_size=1, max_size=5)
 
 
 @given(st.integers(1, 2000), STEPS, STEPS)
-def test_a_stream_is_read_whole_whatever_its_pieces(block: int, sizes: list[int], steps: list[int]) -> None:
+def test_a_stream_is_read_completely_in_pieces_of_any_size(block: int, sizes: list[int], steps: list[int]) -> None:
     assert walk(StreamWindow(pieces(DATA, [min(s, block) for s in sizes]), block), steps) == DATA
 
 
 @given(st.integers(1, 2000), STEPS)
-def test_a_file_is_read_whole_whatever_the_block(block: int, steps: list[int]) -> None:
+def test_a_file_is_read_completely_with_any_block_size(block: int, steps: list[int]) -> None:
     with tempfile.TemporaryFile(buffering=0) as file:
         file.write(DATA)
         file.seek(0)
         assert walk(FileWindow(file.fileno(), block), steps) == DATA
 
 
-def test_behind_the_data_there_are_zeros_for_structs_to_run_into(tmp_path: Path) -> None:
+def test_zeros_follow_the_data_for_structs_that_read_past_the_end(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"abc")
     with (tmp_path / "x").open("rb") as file:
         for window in (FileWindow(file.fileno()), StreamWindow(pieces(b"abc", [2]))):
@@ -72,7 +72,7 @@ def test_behind_the_data_there_are_zeros_for_structs_to_run_into(tmp_path: Path)
 
 
 @pytest.mark.parametrize("skipped", [0, 1, 10, 99, 100, 1279, 1280])
-def test_skipping_keeps_nothing_and_lands_where_it_should(skipped: int) -> None:
+def test_skipping_keeps_nothing_and_stops_at_the_right_byte(skipped: int) -> None:
     window = StreamWindow(pieces(DATA, [10]), 10)
     window.advance(0)
     assert window.skip(skipped)
@@ -81,11 +81,11 @@ def test_skipping_keeps_nothing_and_lands_where_it_should(skipped: int) -> None:
     assert window.size <= 20
 
 
-def test_skipping_beyond_the_end_is_told() -> None:
+def test_skipping_past_the_end_is_reported() -> None:
     assert not StreamWindow(pieces(DATA, [100])).skip(len(DATA) + 1)
 
 
-def test_a_failing_disk_ends_the_reading_and_is_told() -> None:
+def test_a_read_error_ends_the_reading_and_is_reported() -> None:
     def read(count: int) -> bytes:
         raise OSError(5, "Input/output error")
 
@@ -94,8 +94,8 @@ def test_a_failing_disk_ends_the_reading_and_is_told() -> None:
     assert window.fault == "reading failed at byte 0: Input/output error"
 
 
-def unpack(packed: bytes, sizes: list[int] | None = None, count: int = 1 << 20) -> tuple[bytes, str | None]:
-    gunzip = Gunzip(pieces(packed, sizes or [1 << 16]))
+def decompress(compressed: bytes, sizes: list[int] | None = None, count: int = 1 << 20) -> tuple[bytes, str | None]:
+    gunzip = Gunzip(pieces(compressed, sizes or [1 << 16]))
     out = b""
     while chunk := gunzip(count):
         assert len(chunk) <= count
@@ -104,44 +104,44 @@ def unpack(packed: bytes, sizes: list[int] | None = None, count: int = 1 << 20) 
 
 
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=4), STEPS, st.integers(1, 500))
-def test_all_members_of_a_gzip_file_are_unpacked(members: list[bytes], sizes: list[int], count: int) -> None:
-    packed = b"".join(gzip.compress(member) for member in members)
-    assert unpack(packed, sizes, count) == (b"".join(members), None)
+def test_all_members_of_a_gzip_file_are_decompressed(members: list[bytes], sizes: list[int], count: int) -> None:
+    compressed = b"".join(gzip.compress(member) for member in members)
+    assert decompress(compressed, sizes, count) == (b"".join(members), None)
 
 
-def test_zeros_behind_gzip_data_are_padding_and_other_bytes_are_told() -> None:
-    packed = gzip.compress(b"abc")
-    assert unpack(packed + bytes(5000)) == (b"abc", None)
-    assert unpack(packed + bytes(10) + gzip.compress(b"def"), [1]) == (b"abcdef", None)
-    data, fault = unpack(packed + b"trailer")
+def test_zeros_after_gzip_data_are_padding_and_other_bytes_are_reported() -> None:
+    compressed = gzip.compress(b"abc")
+    assert decompress(compressed + bytes(5000)) == (b"abc", None)
+    assert decompress(compressed + bytes(10) + gzip.compress(b"def"), [1]) == (b"abcdef", None)
+    data, fault = decompress(compressed + b"trailer")
     assert data == b"abc"
-    assert fault == f"what follows the gzip data at byte {len(packed)} is no gzip"
+    assert fault == f"what follows the gzip data at byte {len(compressed)} is not gzip"
 
 
-NOISE = b"".join(zlib.crc32(bytes((i & 255, i >> 8))).to_bytes(4, "big") for i in range(20_000))  # hardly packs
+NOISE = b"".join(zlib.crc32(bytes((i & 255, i >> 8))).to_bytes(4, "big") for i in range(20_000))  # hardly compresses
 
 
-def test_a_gzip_file_cut_short_gives_what_is_there() -> None:
-    packed = gzip.compress(NOISE)
-    data, fault = unpack(packed[: len(packed) // 2])
+def test_a_truncated_gzip_file_is_decompressed_up_to_its_end() -> None:
+    compressed = gzip.compress(NOISE)
+    data, fault = decompress(compressed[: len(compressed) // 2])
     assert NOISE.startswith(data)
     assert len(data) > 0.45 * len(NOISE)
-    assert fault == f"the gzip data is cut short at byte {len(packed) // 2}"
+    assert fault == f"the gzip data is cut short at byte {len(compressed) // 2}"
 
 
-def test_a_damaged_gzip_file_gives_what_stands_before_the_damage() -> None:
-    packed = bytearray(gzip.compress(NOISE))
-    middle = len(packed) // 2
-    packed[middle : middle + 64] = bytes(64)
-    data, fault = unpack(bytes(packed))
+def test_a_damaged_gzip_file_is_decompressed_up_to_the_damage() -> None:
+    compressed = bytearray(gzip.compress(NOISE))
+    middle = len(compressed) // 2
+    compressed[middle : middle + 64] = bytes(64)
+    data, fault = decompress(bytes(compressed))
     sound = next((i for i, (a, b) in enumerate(zip(data, NOISE, strict=False)) if a != b), len(data))
     assert sound > 0.45 * len(NOISE)
     assert fault is not None
     assert "damaged" in fault
 
 
-def test_a_bomb_takes_no_more_memory_than_is_asked_for() -> None:
-    packed = gzip.compress(bytes(50_000_000))
-    gunzip = Gunzip(pieces(packed, [1 << 16]))
+def test_a_gzip_bomb_takes_no_more_memory_than_requested() -> None:
+    compressed = gzip.compress(bytes(50_000_000))
+    gunzip = Gunzip(pieces(compressed, [1 << 16]))
     assert len(gunzip(1000)) <= 1000
     assert sum(iter(lambda: len(gunzip(1 << 20)), 0)) == 50_000_000 - 1000

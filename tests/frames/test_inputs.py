@@ -1,4 +1,4 @@
-"""Inputs as users name them: files, folders, pipes; and what is said where one cannot be read."""
+"""Inputs as users name them: files, folders, pipes; and the message if one cannot be read."""
 
 from __future__ import annotations
 
@@ -42,15 +42,13 @@ RECORDS = TALK.close().records
 
 
 def one(seconds: int, text: bytes = b"") -> bytes:
-    """A capture of one frame, so many seconds after the start."""
+    """Return a capture of one frame, ``seconds`` after the start."""
     return pcap([Record(ethernet(ipv4(tcp(1, 25, text))), START + seconds * SECOND)])
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("make", [pcap, pcapng])
-def test_what_somebody_else_reads_is_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Any, order: str
-) -> None:
+def test_skipped_blocks_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Any, order: str) -> None:
     monkeypatch.setattr(capture_module, "BLOCK", 300)
     data = make(RECORDS * 6, order=order)
     if make is pcapng:  # packets of all kinds, and another section
@@ -82,46 +80,46 @@ def refusal(path: Path | str) -> str:
 @pytest.mark.parametrize("make", [pcap, pcapng])
 def test_gzip_of_either_format_in_one_member_or_two(tmp_path: Path, make) -> None:  # type: ignore[no-untyped-def]
     data = make(RECORDS)
-    for number, packed in enumerate((gzip.compress(data), gzip.compress(data[:100]) + gzip.compress(data[100:]))):
+    for number, compressed in enumerate((gzip.compress(data), gzip.compress(data[:100]) + gzip.compress(data[100:]))):
         path = tmp_path / f"{number}.gz"
-        path.write_bytes(packed)
+        path.write_bytes(compressed)
         result = read(path)
         assert result.capture.frames == len(result.segments) == len(RECORDS)
         assert result.capture.format == make.__name__
         assert result.capture.problems == []
 
 
-def test_gzip_cut_short_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_truncated_gzip_is_read_up_to_its_end(tmp_path: Path) -> None:
     frames = [Record(os.urandom(200)) for _ in range(500)]
-    packed = gzip.compress(pcap(frames))
+    compressed = gzip.compress(pcap(frames))
     path = tmp_path / "a.pcap.gz"
-    path.write_bytes(packed[: len(packed) // 2])
+    path.write_bytes(compressed[: len(compressed) // 2])
     capture = read(path).capture
     assert 200 < capture.frames < 260
-    assert capture.problems[0] == f"the gzip data is cut short at byte {len(packed) // 2}"
+    assert capture.problems[0] == f"the gzip data is cut short at byte {len(compressed) // 2}"
 
 
 @pytest.mark.parametrize(
     ("content", "line"),
     [
         (b"", "the file is empty: {}: capture again: nothing was written to it"),
-        (b"hello, world, this is text", "not a capture: {}: pcap and pcapng can be read, gzip of them as well"),
-        (b"\xd4\xc3\xb2\xa1\2\0", "the file is too short: {}: a pcap file begins with 24 bytes of header"),
+        (b"hello, world, this is text", "not a capture: {}: pcap and pcapng can be read, also compressed with gzip"),
+        (b"\xd4\xc3\xb2\xa1\2\0", "the file is too short: {}: a pcap file starts with a header of 24 bytes"),
         (b"\x28\xb5\x2f\xfd" + bytes(99), "the file is compressed with zstd: {}: unpack it first: zstd -d"),
         (b"snoop\0\0\0" + bytes(99), "the file is a snoop capture: {}: convert it with editcap -F pcapng"),
-        (gzip.compress(b"text"), "not a capture: {}: pcap and pcapng can be read, gzip of them as well"),
+        (gzip.compress(b"text"), "not a capture: {}: pcap and pcapng can be read, also compressed with gzip"),
         (gzip.compress(gzip.compress(pcap([]))), "the file is compressed twice: {}: unpack it first: gunzip"),
         (b"\x1f\x8b" + bytes(50), "the gzip data is damaged near byte 0: {}: fetch the file again: no capture can be "
          "unpacked from it"),
     ],
 )  # fmt: skip
-def test_what_is_no_capture_is_told_in_one_line(tmp_path: Path, content: bytes, line: str) -> None:
+def test_an_input_that_is_not_a_capture_is_reported_in_one_line(tmp_path: Path, content: bytes, line: str) -> None:
     path = tmp_path / "a.pcap"
     path.write_bytes(content)
     assert refusal(path) == line.format(path)
 
 
-def test_what_cannot_be_opened_is_told_in_one_line(tmp_path: Path) -> None:
+def test_an_input_that_cannot_be_opened_is_reported_in_one_line(tmp_path: Path) -> None:
     assert refusal(tmp_path / "none.pcap") == f"no such file: {tmp_path}/none.pcap: check the path"
     assert refusal("a\0b").startswith("cannot be opened: a\\x00b: ")
     assert refusal(tmp_path / "x\x1b[2J").startswith(f"no such file: {tmp_path}/x\\x1b[2J: ")
@@ -131,11 +129,11 @@ def test_what_cannot_be_opened_is_told_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+def test_a_file_without_read_permission(tmp_path: Path) -> None:
     path = tmp_path / "a.pcap"
     path.write_bytes(one(0))
     path.chmod(0)
-    assert refusal(path) == f"permission denied: {path}: make the file readable for you"
+    assert refusal(path) == f"permission denied: {path}: get read permission for the file"
 
 
 def test_the_other_inputs_are_still_read(tmp_path: Path) -> None:
@@ -173,14 +171,14 @@ def test_a_folder_is_read_in_the_order_of_its_times(tmp_path: Path) -> None:
     assert read(tmp_path).payloads == [b"zeroth", b"first", b"second", b"third"]
 
 
-def test_captures_of_one_time_are_read_by_age_then_by_name(tmp_path: Path) -> None:
+def test_captures_with_the_same_time_are_read_by_age_then_by_name(tmp_path: Path) -> None:
     for name, changed in (("a", 200), ("b", 100), ("c", 200)):
         (tmp_path / f"{name}.pcap").write_bytes(one(0, name.encode()))
         os.utime(tmp_path / f"{name}.pcap", (changed, changed))
     assert read(tmp_path).payloads == [b"b", b"a", b"c"]
 
 
-def test_a_file_in_a_folder_that_should_be_a_capture_is_told(tmp_path: Path) -> None:
+def test_a_file_named_like_a_capture_in_a_folder_is_reported_if_it_is_not_one(tmp_path: Path) -> None:
     (tmp_path / "a.pcap").write_bytes(b"")
     (tmp_path / "trace.pcap3").write_bytes(b"garbage")
     (tmp_path / "b.pcapng").write_bytes(pcapng(RECORDS))
@@ -197,20 +195,20 @@ def test_names_with_odd_bytes_are_read_and_shown_escaped(tmp_path: Path) -> None
     assert result.capture.frames == 1
 
 
-def test_progress_tells_bytes_and_size(tmp_path: Path) -> None:
+def test_progress_gives_bytes_and_size(tmp_path: Path) -> None:
     data = pcap([Record(bytes(1000))] * 3000)
     for name, content in (("a.pcap", data), ("a.pcap.gz", gzip.compress(data))):
         (tmp_path / name).write_bytes(content)
-        told: list[tuple[int, int | None]] = []
+        calls: list[tuple[int, int | None]] = []
         (source,) = open_inputs([tmp_path / name])
-        for _ in read_capture(source, collector()[1], lambda *numbers, told=told: told.append(numbers)):
+        for _ in read_capture(source, collector()[1], lambda *numbers, calls=calls: calls.append(numbers)):
             pass
-        assert len(told) >= 3
-        assert told == sorted(told)
-        assert told[-1] == (len(content), len(content))
+        assert len(calls) >= 3
+        assert calls == sorted(calls)
+        assert calls[-1] == (len(content), len(content))
 
 
-def test_a_reading_that_is_broken_off_leaves_what_is_known(tmp_path: Path) -> None:
+def test_reading_that_is_stopped_leaves_the_results_so_far(tmp_path: Path) -> None:
     (tmp_path / "a.pcap").write_bytes(pcap([Record(bytes(1000))] * 3000))
     (source,) = open_inputs([tmp_path / "a.pcap"])
     steps = read_capture(source, collector()[1])
@@ -286,7 +284,7 @@ def test_standard_input_may_be_a_pipe_or_a_file(tmp_path: Path, make) -> None:  
         assert from_stdin(stdin=file) == expected
 
 
-def test_empty_standard_input_is_told() -> None:
+def test_empty_standard_input_is_reported() -> None:
     assert from_stdin(input=b"").startswith("the file is empty: -: ")
 
 

@@ -26,7 +26,7 @@ FLAVOURS = {
 
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_all_flavours_and_byte_orders(tmp_path: Path, flavour: str, order: Literal["<", ">"]) -> None:
+def test_all_variants_and_byte_orders(tmp_path: Path, flavour: str, order: Literal["<", ">"]) -> None:
     magic, extra, digits = FLAVOURS[flavour]
     path = tmp_path / "a.pcap"
     path.write_bytes(pcap(RECORDS, order=order, magic=magic, extra=extra))
@@ -48,7 +48,7 @@ def test_nanoseconds_are_kept(tmp_path: Path) -> None:
     assert read(path).capture.first == "2026-01-02T03:04:05.123456789Z"
 
 
-def test_a_capture_without_frames_is_no_error(tmp_path: Path) -> None:
+def test_a_capture_without_frames_is_not_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.pcap"
     path.write_bytes(pcap([], link_type=101))
     capture = read(path).capture
@@ -88,7 +88,7 @@ def test_a_damaged_file_is_read_up_to_the_damage(tmp_path: Path, name: str) -> N
     assert result.capture.problems == [problem.format(size=len(data))]
 
 
-def test_no_memory_is_asked_for_on_the_word_of_a_length(tmp_path: Path) -> None:
+def test_no_memory_is_allocated_because_of_a_length_field(tmp_path: Path) -> None:
     path = tmp_path / "a.pcap"
     path.write_bytes(DAMAGED["absurd length"][0])
     tracemalloc.start()

@@ -79,13 +79,13 @@ def test_units_and_offsets_of_time(reading, resolution, offset, ticks, time_ns, 
     assert result.capture.first == text
 
 
-def test_a_time_beyond_all_calendars_is_no_obstacle(reading) -> None:  # type: ignore[no-untyped-def]
+def test_a_time_after_the_last_supported_year_is_accepted(reading) -> None:  # type: ignore[no-untyped-def]
     result = reading(section(), interface(1, 0), enhanced(RECORDS[0], ticks=2**64 - 1))
     assert result.capture.first == "9999-12-31T23:59:59.999999Z"
     assert len(result.segments) == 1
 
 
-def test_several_interfaces_one_of_them_late(reading) -> None:  # type: ignore[no-untyped-def]
+def test_several_interfaces_one_of_them_described_late(reading) -> None:  # type: ignore[no-untyped-def]
     packet = FRAME[14:]
     cooked = struct.pack("!HHH8sH", 0, 1, 6, bytes(8), 0x0800) + packet
     result = reading(
@@ -118,7 +118,7 @@ def test_a_section_forgets_the_interfaces_and_may_change_the_byte_order(reading)
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_simple_packets_have_the_time_of_the_one_before(reading, order: Literal["<", ">"]) -> None:  # type: ignore[no-untyped-def]
+def test_simple_packets_get_the_time_of_the_packet_before(reading, order: Literal["<", ">"]) -> None:  # type: ignore[no-untyped-def]
     head = section(order), interface(order=order)
     result = reading(*head, simple(RECORDS[0], order), enhanced(RECORDS[1], order=order), simple(RECORDS[2], order))
     assert [s.time_ns for s in result.segments] == [0, START + 1_000_000, START + 1_000_000]
@@ -145,7 +145,7 @@ def test_the_superseded_packet_block(reading, order: Literal["<", ">"]) -> None:
     assert result.capture.bytes == OCTETS
 
 
-def test_the_other_blocks_are_passed_over(reading) -> None:  # type: ignore[no-untyped-def]
+def test_other_blocks_are_skipped(reading) -> None:  # type: ignore[no-untyped-def]
     names = block(4, struct.pack("<HH4s", 1, 10, b"\xc0\0\2\1") + b"a.test" + bytes(4))
     result = reading(
         section(),
@@ -163,23 +163,23 @@ def test_the_other_blocks_are_passed_over(reading) -> None:  # type: ignore[no-u
 
 
 @pytest.mark.parametrize("kind", [9, 0x204, 0xBAD, 0x40000BAD])
-def test_records_that_wireshark_numbers_take_a_number(reading, kind: int) -> None:  # type: ignore[no-untyped-def]
+def test_blocks_that_wireshark_numbers_get_a_frame_number(reading, kind: int) -> None:  # type: ignore[no-untyped-def]
     result = reading(section(), interface(), enhanced(RECORDS[0]), block(kind, bytes(16)), enhanced(RECORDS[1]))
     assert [s.frame for s in result.segments] == [1, 3]
     assert (result.capture.frames, result.capture.bytes) == (3, 54 * 2)
 
 
-def test_a_block_longer_than_any_record_is_passed_over(reading) -> None:  # type: ignore[no-untyped-def]
+def test_a_block_longer_than_any_record_is_skipped(reading) -> None:  # type: ignore[no-untyped-def]
     result = reading(section(), interface(), enhanced(RECORDS[0]), block(10, bytes(5_000_000)), enhanced(RECORDS[1]))
     assert [s.frame for s in result.segments] == [1, 2]
     assert result.capture.problems == []
 
 
-def test_a_packet_of_an_interface_that_is_not_described_is_counted_and_told(reading) -> None:  # type: ignore[no-untyped-def]
+def test_a_packet_of_an_undescribed_interface_is_counted_and_reported(reading) -> None:  # type: ignore[no-untyped-def]
     result = reading(section(), interface(), enhanced(RECORDS[0], 5), enhanced(RECORDS[1]), superseded(RECORDS[2], 1))
     assert [s.frame for s in result.segments] == [2]
     assert result.capture.frames == 3
-    assert result.capture.problems == ["packets of an interface that is not described, not decoded: 2"]
+    assert result.capture.problems == ["packets of an interface without a description, not decoded: 2"]
     assert reading(section(), simple(RECORDS[0])).capture.frames == 1
 
 
@@ -188,16 +188,16 @@ END = len(GOOD)
 DAMAGED = {
     "in a block": (GOOD + enhanced(RECORDS[0])[:50], f"the last block is cut short at byte {END + 50}"),
     "in the head of a block": (GOOD + b"\6\0\0\0\x40", f"the last block is cut short at byte {END + 5}"),
-    "absurd length": (
+    "impossible length": (
         GOOD + struct.pack("<II", 6, 0x7FFFFFF0) + bytes(100),
         f"the block at byte {END} claims 2147483632 bytes: damaged from there on",
     ),
-    "absurd length of an unknown block": (
+    "impossible length of an unknown block": (
         GOOD + struct.pack("<II", 77, 0x7FFFFFF0) + bytes(100),
         f"the last block is cut short at byte {END + 108}",
     ),
     "length of zero": (GOOD + bytes(32), f"the block at byte {END} is damaged: not read from there on"),
-    "crooked length": (
+    "length that is not a multiple of 4": (
         GOOD + struct.pack("<II", 6, 61) + bytes(100),
         f"the block at byte {END} is damaged: not read from there on",
     ),
@@ -205,7 +205,7 @@ DAMAGED = {
         GOOD + block(6, struct.pack("<5I", 0, 0, 0, 1000, 1000) + FRAME),
         f"the block at byte {END} is damaged: not read from there on",
     ),
-    "frame that reaches into the length behind it": (
+    "frame that extends into the length after it": (
         GOOD + block(6, struct.pack("<5I", 0, 0, 0, len(FRAME) + 4, len(FRAME) + 4) + FRAME),
         f"the block at byte {END} is damaged: not read from there on",
     ),
@@ -213,7 +213,7 @@ DAMAGED = {
         GOOD + block(5, bytes(12))[:-4] + b"\x20\0\0\0",
         f"the block at byte {END} is damaged: not read from there on",
     ),
-    "byte order that is none": (
+    "invalid byte order": (
         GOOD + section()[:8] + b"????" + section()[12:],
         f"the block at byte {END} is damaged: not read from there on",
     ),
@@ -228,13 +228,13 @@ def test_a_damaged_file_is_read_up_to_the_damage(reading, name: str) -> None:  #
     assert result.capture.problems == [problem]
 
 
-def test_options_that_make_no_sense_are_passed_over(reading) -> None:  # type: ignore[no-untyped-def]
+def test_invalid_options_are_skipped(reading) -> None:  # type: ignore[no-untyped-def]
     odd = struct.pack("<HHI", 1, 0, 0) + struct.pack("<HH", 9, 2) + b"\6\6\0\0" + struct.pack("<HH", 14, 60000)
     result = reading(section(), block(1, odd), enhanced(RECORDS[0]))
     assert result.segments[0].time_ns == START
 
 
-def test_ipv6_at_speed(reading) -> None:  # type: ignore[no-untyped-def]
+def test_ipv6_in_the_hot_loop(reading) -> None:  # type: ignore[no-untyped-def]
     result = reading(pcapng([ethernet(ipv6(tcp(1, 25, b"NOOP\r\n")))] * 3))
     assert result.payloads == [b"NOOP\r\n"] * 3
     assert result.tally.fast == 3

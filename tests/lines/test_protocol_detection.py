@@ -1,4 +1,5 @@
-"""SMTP is told from what only looks like it, by the port, by both sides' first bytes, and behind a proxy."""
+"""SMTP is distinguished from similar protocols, by the port and both sides' first bytes, also after a proxy
+exchange."""
 
 from __future__ import annotations
 
@@ -34,33 +35,33 @@ def test_a_reply_is_smtp(server: bytes) -> None:
 
 
 @pytest.mark.parametrize("client", [b"EHLO x\r\n", b"helo x\r\n", b"\r\n\r\nMAIL FROM:<a@x>\r\n", b"QUIT\r\n"])
-def test_commands_are_smtp_where_only_the_client_was_captured(client: bytes) -> None:
+def test_commands_are_smtp_if_only_the_client_was_captured(client: bytes) -> None:
     assert on_port_25(client) is SMTP
 
 
 @pytest.mark.parametrize("server", [b"HTTP/1.1 400 Bad\r\n", b"SSH-2.0-x\r\n", b"+OK pop\r\n", b"* OK imap\r\n"])
-def test_another_protocol_is_none_of_ours_on_port_25_either(server: bytes) -> None:
+def test_another_protocol_is_not_smtp_on_port_25_either(server: bytes) -> None:
     assert on_port_25(b"x\r\n", server) is OTHER
 
 
-def test_a_server_that_greets_badly_is_audited_all_the_same() -> None:
+def test_a_server_with_an_invalid_greeting_is_still_audited() -> None:
     assert on_port_25(b"", b"Welcome to mx.example\r\n") is SMTP
 
 
-def test_binary_is_nothing() -> None:
+def test_binary_data_is_not_smtp() -> None:
     assert on_port_25(b"", b"\x01\x02\x03\x04\x05\x06\x07\x08\xff\xfe\r\n") is OTHER
     assert on_port_25(b"\x01\x02\x03\x04\x05\x06") is OTHER
 
 
 @pytest.mark.parametrize("record", [b"\x16\x03\x01\x02\0\x01", b"\x15\x03\x03\0\x02"])
 def test_tls_from_the_first_byte_is_implicit_tls(record: bytes) -> None:
-    assert on_port_25(record) is UNDECIDED  # the server's answer tells
+    assert on_port_25(record) is UNDECIDED  # the server's answer decides
     assert on_port_25(record, b"\x16\x03\x03\0\x50") is SMTP
     assert on_port_25(record, over=True) is SMTP
 
 
 @pytest.mark.parametrize("server", [b"2", b"22", b"220", b"220 m", b"Wel"])
-def test_a_beginning_of_a_line_is_waited_for(server: bytes) -> None:
+def test_the_start_of_a_line_is_undecided(server: bytes) -> None:
     assert on_port_25(b"", server) in {UNDECIDED, SMTP}
     assert on_port_25(b"", server[:1]) is UNDECIDED
 
@@ -69,7 +70,7 @@ def test_a_beginning_of_a_line_is_waited_for(server: bytes) -> None:
 
 
 @pytest.mark.parametrize("client", [b"EHLO x\r\n", b"HELO x\r\n", b"LHLO x\r\n", b"ehlo\r\n"])
-def test_a_hello_behind_a_greeting_is_smtp(client: bytes) -> None:
+def test_a_hello_after_a_greeting_is_smtp(client: bytes) -> None:
     assert elsewhere(client, b"220 hi\r\n") is SMTP
     assert elsewhere(client, over=True) is SMTP
 
@@ -99,7 +100,7 @@ def test_tls_elsewhere_is_not() -> None:
 
 
 @pytest.mark.parametrize("client", [b"E", b"EHL", b"MAIL FR"])
-def test_a_hello_that_has_only_begun_is_waited_for(client: bytes) -> None:
+def test_an_incomplete_hello_is_undecided(client: bytes) -> None:
     assert elsewhere(client, b"220 hi\r\n") is UNDECIDED
 
 
@@ -137,25 +138,25 @@ PROXIES = [*SOCKS5, *SOCKS4, *CONNECT]
 
 
 @pytest.mark.parametrize(("client", "server"), PROXIES)
-def test_the_exchange_with_a_proxy_is_stepped_over(client: bytes, server: bytes) -> None:
+def test_the_exchange_with_a_proxy_is_skipped(client: bytes, server: bytes) -> None:
     assert preamble(client + b"EHLO x\r\n", server + b"220 mx\r\n") == (len(client), len(server))
 
 
 @pytest.mark.parametrize(("client", "server"), PROXIES)
-def test_until_it_is_complete_nothing_is_known(client: bytes, server: bytes) -> None:
+def test_an_incomplete_exchange_with_a_proxy_is_undecided(client: bytes, server: bytes) -> None:
     for at in range(1, len(client)):
         assert preamble(client[:at], server) is None
     for at in range(len(server)):
         assert preamble(client, server[:at]) is None
 
 
-def test_without_a_proxy_nothing_is_stepped_over() -> None:
+def test_without_a_proxy_nothing_is_skipped() -> None:
     assert preamble(b"EHLO x\r\n", b"220 mx\r\n") == (0, 0)
     assert preamble(b"", b"220 mx\r\n") == (0, 0)
 
 
 @pytest.mark.parametrize(("client", "server"), PROXIES)
-def test_what_comes_behind_a_proxy_is_audited_with_true_offsets(client: bytes, server: bytes) -> None:
+def test_a_dialogue_after_a_proxy_exchange_is_audited_with_correct_offsets(client: bytes, server: bytes) -> None:
     connection = play([("C", client), ("S", server), *hello(), *lines("C RCPT TO:<b@x>", "S 503 no")], port=1080)
     assert [turn.offset for turn in connection.dialogue] == [
         *(len(server), len(client)),
@@ -165,7 +166,7 @@ def test_what_comes_behind_a_proxy_is_audited_with_true_offsets(client: bytes, s
     assert [finding.rule for finding in connection.findings if finding.rule == "SEQ103"] == ["SEQ103"]
 
 
-def test_http_by_way_of_a_proxy_is_not_smtp() -> None:
+def test_http_through_a_proxy_is_not_smtp() -> None:
     client, server = CONNECT[0]
     script = [("C", client), ("S", server), *lines("C GET / HTTP/1.1", "S HTTP/1.1 200 ok")]
     tracker = Tracker(RuleBook((), DEFAULT_LIMITS))
@@ -176,7 +177,7 @@ def test_http_by_way_of_a_proxy_is_not_smtp() -> None:
 
 
 @given(st.binary(max_size=40), st.binary(max_size=40), st.booleans(), st.booleans())
-def test_any_bytes_are_told_apart_without_an_error(client: bytes, server: bytes, port: bool, over: bool) -> None:
+def test_any_bytes_are_classified_without_an_error(client: bytes, server: bytes, port: bool, over: bool) -> None:
     found = preamble(client, server)
     assert found is None or (found[0] <= len(client) and found[1] <= len(server))
     verdict = judge_heads(client, server, smtp_port=port, over=over)
@@ -184,7 +185,7 @@ def test_any_bytes_are_told_apart_without_an_error(client: bytes, server: bytes,
 
 
 @given(st.sampled_from(PROXIES), st.binary(max_size=10), st.data())
-def test_a_damaged_exchange_with_a_proxy_is_no_error(
+def test_a_damaged_exchange_with_a_proxy_is_not_an_error(
     proxy: tuple[bytes, bytes], junk: bytes, data: st.DataObject
 ) -> None:
     client, server = proxy

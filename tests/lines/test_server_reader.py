@@ -1,4 +1,4 @@
-"""The server's bytes are cut into whole replies, whatever segments they come in and however wrong they are."""
+"""The server's bytes are cut into whole replies, for any segments and any errors."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from smtpwire.dissectors.lines.replies import Reply
 
 
-class Told:
-    """What a reader told."""
+class Recorder:
+    """Records what a reader reports."""
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.events: list[tuple[Any, ...]] = []
@@ -27,7 +27,7 @@ class Told:
         self._sent = 0
         self._frame = 0
 
-    def feed(self, *pieces: bytes) -> Told:
+    def feed(self, *pieces: bytes) -> Recorder:
         for piece in pieces:
             self._frame += 1
             self.reader.feed(piece, self._sent, self._frame, self._frame * 1000)
@@ -58,102 +58,102 @@ EHLO = b"250-mx.example\r\n250-SIZE 1000\r\n250 HELP\r\n"
 
 
 def test_a_reply_of_one_line() -> None:
-    assert Told().feed(b"220 mx ESMTP\r\n").events == [("reply", 220, ["mx ESMTP"], 0, 14)]
+    assert Recorder().feed(b"220 mx ESMTP\r\n").events == [("reply", 220, ["mx ESMTP"], 0, 14)]
 
 
 @pytest.mark.parametrize("at", range(1, len(EHLO)))
 def test_a_reply_of_many_lines_is_one_in_any_pieces(at: int) -> None:
-    told = Told().feed(EHLO[:at], EHLO[at:])
-    assert told.events == [("reply", 250, ["mx.example", "SIZE 1000", "HELP"], 0, len(EHLO))]
-    assert told.frames == [1]
+    recorder = Recorder().feed(EHLO[:at], EHLO[at:])
+    assert recorder.events == [("reply", 250, ["mx.example", "SIZE 1000", "HELP"], 0, len(EHLO))]
+    assert recorder.frames == [1]
 
 
 def test_several_replies_in_one_segment() -> None:
-    told = Told().feed(b"250 a\r\n" + EHLO + b"354 go\r\n")
-    assert [(event[1], event[3]) for event in told.events] == [(250, 0), (250, 7), (354, 7 + len(EHLO))]
+    recorder = Recorder().feed(b"250 a\r\n" + EHLO + b"354 go\r\n")
+    assert [(event[1], event[3]) for event in recorder.events] == [(250, 0), (250, 7), (354, 7 + len(EHLO))]
 
 
 def test_a_reply_may_be_a_bare_code() -> None:
-    assert Told().feed(b"250\r\n").events == [("reply", 250, [""], 0, 5)]
+    assert Recorder().feed(b"250\r\n").events == [("reply", 250, [""], 0, 5)]
 
 
 def test_a_bare_lf_ends_a_line_of_the_server_too() -> None:
-    assert [event[1] for event in Told().feed(b"250 a\n221 b\n").events] == [250, 221]
+    assert [event[1] for event in Recorder().feed(b"250 a\n221 b\n").events] == [250, 221]
 
 
-def test_a_line_that_is_no_reply_is_told_as_such() -> None:
-    told = Told().feed(b"what?\r\n250 ok\r\n")
-    assert told.events == [("malformed", b"what?\r\n", 0), ("reply", 250, ["ok"], 7, 15)]
+def test_a_line_that_is_not_a_reply_is_reported_as_malformed() -> None:
+    recorder = Recorder().feed(b"what?\r\n250 ok\r\n")
+    assert recorder.events == [("malformed", b"what?\r\n", 0), ("reply", 250, ["ok"], 7, 15)]
 
 
-def test_a_reply_that_hangs_can_be_ended() -> None:
-    told = Told().feed(b"250-a\r\n250-b\r\n")
-    assert told.events == []
-    assert told.reader.unfinished
-    assert told.reader.end_unfinished()
-    assert told.events == [("reply", 250, ["a", "b"], 0, 14)]
-    assert not told.reader.unfinished
+def test_an_incomplete_reply_can_be_ended() -> None:
+    recorder = Recorder().feed(b"250-a\r\n250-b\r\n")
+    assert recorder.events == []
+    assert recorder.reader.unfinished
+    assert recorder.reader.end_unfinished()
+    assert recorder.events == [("reply", 250, ["a", "b"], 0, 14)]
+    assert not recorder.reader.unfinished
 
 
-def test_what_is_no_reply_cannot_be_ended() -> None:
-    told = Told().feed(b"wh")
-    assert not told.reader.unfinished
-    assert not told.reader.end_unfinished()
+def test_a_line_that_is_not_a_reply_cannot_be_ended() -> None:
+    recorder = Recorder().feed(b"wh")
+    assert not recorder.reader.unfinished
+    assert not recorder.reader.end_unfinished()
 
 
 def test_a_reply_stops_short_only_at_the_end_of_a_line() -> None:
-    told = Told().feed(b"250-mx\r\n250-SI")
-    assert not told.reader.unfinished
-    assert told.feed(b"ZE\r\n").reader.unfinished
+    recorder = Recorder().feed(b"250-mx\r\n250-SI")
+    assert not recorder.reader.unfinished
+    assert recorder.feed(b"ZE\r\n").reader.unfinished
 
 
 def test_how_many_replies_would_end() -> None:
-    reader = Told().feed(b"250-mx\r\n25").reader
-    assert [reader.ends(data) for data in (b"0 ok", b"0 ok\r\n", b"0-a\r\n250 b\r\n250 c\r\n")] == [0, 1, 2]
+    reader = Recorder().feed(b"250-mx\r\n25").reader
+    assert [reader.count_ends(data) for data in (b"0 ok", b"0 ok\r\n", b"0-a\r\n250 b\r\n250 c\r\n")] == [0, 1, 2]
 
 
-def test_behind_a_gap_the_next_whole_line_counts() -> None:
-    told = Told().feed(b"250-mx\r\n250-SI")
-    told.reader.gap()
-    told.feed(b"NING\r\n250 HELP\r\n", b"221 bye\r\n")
-    assert [event[:3] for event in told.events] == [("reply", 250, ["HELP"]), ("reply", 221, ["bye"])]
+def test_after_a_gap_the_next_whole_line_counts() -> None:
+    recorder = Recorder().feed(b"250-mx\r\n250-SI")
+    recorder.reader.gap()
+    recorder.feed(b"NING\r\n250 HELP\r\n", b"221 bye\r\n")
+    assert [event[:3] for event in recorder.events] == [("reply", 250, ["HELP"]), ("reply", 221, ["bye"])]
 
 
 @pytest.mark.parametrize("pieces", [[b"\x16\x03\x03abc"], [b"\x15\x03\x01\0\x02\x02\x28"]])
 def test_a_tls_record_makes_the_rest_opaque(pieces: list[bytes]) -> None:
-    told = Told().feed(b"220 go\r\n", *pieces, b"250 ok\r\n")
-    assert told.events == [("reply", 220, ["go"], 0, 8), ("tls", "server", 8)]
+    recorder = Recorder().feed(b"220 go\r\n", *pieces, b"250 ok\r\n")
+    assert recorder.events == [("reply", 220, ["go"], 0, 8), ("tls", "server", 8)]
 
 
 def test_a_tls_record_in_the_same_segment_as_the_reply() -> None:
-    assert Told().feed(b"220 go\r\n\x16\x03\x03abc").events[-1] == ("tls", "server", 8)
+    assert Recorder().feed(b"220 go\r\n\x16\x03\x03abc").events[-1] == ("tls", "server", 8)
 
 
-def test_where_tls_is_expected_one_byte_of_it_is_enough() -> None:
-    told = Told().feed(b"220 go\r\n")
-    told.reader.expect_tls = True
-    assert told.feed(b"\x16", b"\x03\x03").events[-1] == ("tls", "server", 8)
+def test_if_tls_is_expected_one_byte_is_enough() -> None:
+    recorder = Recorder().feed(b"220 go\r\n")
+    recorder.reader.expect_tls = True
+    assert recorder.feed(b"\x16", b"\x03\x03").events[-1] == ("tls", "server", 8)
 
 
 def test_a_reply_without_end_is_bounded() -> None:
-    told = Told(Limits(reply_bytes=1000))
+    recorder = Recorder(Limits(reply_bytes=1000))
     for _ in range(100):
-        told.feed(b"250-" + 46 * b"x" + b"\r\n")
-    assert len(told.events) in {4, 5}
-    assert {event[1] for event in told.events} == {250}
+        recorder.feed(b"250-" + 46 * b"x" + b"\r\n")
+    assert len(recorder.events) in {4, 5}
+    assert {event[1] for event in recorder.events} == {250}
 
 
-def test_lines_without_a_code_are_left_out_behind_a_reply_that_was_too_long() -> None:
-    told = Told(Limits(reply_bytes=1000)).feed(
+def test_lines_without_a_code_are_ignored_after_a_reply_that_was_too_long() -> None:
+    recorder = Recorder(Limits(reply_bytes=1000)).feed(
         b"250-x\r\n", *(100 * [b"no code at all\r\n"]), b"250 y\r\n", b"what?\r\n"
     )
-    assert [event[0] for event in told.events] == ["reply", "reply", "malformed"]
-    assert told.limits_hit
+    assert [event[0] for event in recorder.events] == ["reply", "reply", "malformed"]
+    assert recorder.limits_hit
 
 
 def test_a_line_without_end_is_bounded() -> None:
-    told = Told(Limits(line_bytes=1000)).feed(b"250 " + 600 * b"x", *(300 * [600 * b"y"]), b"\r\n221 bye\r\n")
-    first, second = told.events
+    recorder = Recorder(Limits(line_bytes=1000)).feed(b"250 " + 600 * b"x", *(300 * [600 * b"y"]), b"\r\n221 bye\r\n")
+    first, second = recorder.events
     assert (first[1], len(first[2][0])) == (250, 996)
     assert second[1] == 221
 
@@ -166,10 +166,10 @@ lines_of_text = st.lists(
 @given(lines_of_text, st.data())
 def test_any_pieces_give_the_same_replies(parts: list[bytes], draw: st.DataObject) -> None:
     text = b"".join(parts)
-    whole = Told().feed(*([text] if text else []))
+    whole = Recorder().feed(*([text] if text else []))
     pieces, at = [], 0
     while at < len(text):
         size = draw.draw(st.integers(1, 5))
         pieces.append(text[at : at + size])
         at += size
-    assert Told().feed(*pieces).events == whole.events
+    assert Recorder().feed(*pieces).events == whole.events

@@ -104,7 +104,7 @@ def test_what_only_one_process_can_tell_is_told_by_one(tmp_path: Path) -> None:
 def test_limits_for_all_that_is_open_hold_for_all_processes(tmp_path: Path) -> None:
     path = capture(tmp_path / "a.pcap", *[WHOLE[:-4]] * 30)
     found = same([path], Options(limits=Limits(connections=10, idle_seconds=300)))
-    assert b"followed no further" in found
+    assert b"no longer followed" in found
 
 
 def test_what_cannot_be_read_is_said_as_ever(tmp_path: Path) -> None:

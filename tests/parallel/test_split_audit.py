@@ -74,7 +74,7 @@ def halved(path: Path, at: float, options: Options | None = None) -> tuple[list[
     alone, both = written(one, path), written(audit, path)
     assert both[:-1] == alone[:-1]
     assert json.loads(both[-1]) == json.loads(alone[-1])
-    assert audit.roads == one.roads
+    assert audit.decoder_counts == one.decoder_counts
     assert [vars_of(one) for one in audit.captures] == [vars_of(other) for other in one.captures]
     return [json.loads(line) for line in both], audit.why_alone
 
@@ -222,7 +222,7 @@ def test_a_datagram_that_the_cut_tears(tmp_path: Path) -> None:
     path.write_bytes(pcap([*sent, parts[0]]))
     report, alone = halved(path, 0.5)
     assert not alone
-    assert "1 fragmented datagram never became whole" in str(report)
+    assert "1 fragmented datagram was never complete" in str(report)
 
 
 def test_frames_that_cannot_be_decoded_are_counted_together(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which segments come: all, but those of flows that the consumer has had enough of."""
+"""The segments that reach the sink: all, except those of flows that the consumer ignores."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Write = "Callable[[list[Record]], bytes]"
 
 
 def vlan(frame: bytes) -> bytes:
-    """The same frame on the slower road."""
+    """Return the same frame in a form that the hot loop does not decode."""
     return frame[:12] + b"\x81\0\0\7" + frame[12:]
 
 
 def talk(packet: Callable[[bytes], bytes]) -> list[Record]:
-    """Mail and web, with all that is told apart: SYN, data, bare ACK, RST."""
+    """Return mail and web traffic with every kind of segment: SYN, data, bare ACK, RST."""
     segments = [
         tcp(1111, 25, flags=SYN),
         tcp(1111, 25, b"NOOP\r\n"),
@@ -53,7 +53,7 @@ MAIL_AND_WEB = [
     (2222, 80, SYN, b""),
 ]
 
-ROADS: dict[str, Any] = {
+PATHS: dict[str, Any] = {
     "pcap": pcap,
     "pcap, big-endian": lambda records: pcap(records, order=">"),
     "pcapng": pcapng,
@@ -62,9 +62,9 @@ ROADS: dict[str, Any] = {
 }
 
 
-@pytest.fixture(params=ROADS)
+@pytest.fixture(params=PATHS)
 def shown(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Shown]:
-    """Runs a decoder over ``talk`` on one road; what its sink was shown."""
+    """Return a function that runs a decoder over ``talk`` on one path and returns what its sink got."""
 
     def run(packet: Callable[[bytes], bytes], ignored: frozenset[tuple[int, int]]) -> Shown:
         seen: Shown = []
@@ -77,7 +77,7 @@ def shown(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Shown
 
         decoder = SegmentDecoder(take)
         path = tmp_path / "talk"
-        path.write_bytes(ROADS[request.param](talk(packet)))
+        path.write_bytes(PATHS[request.param](talk(packet)))
         for source in open_inputs([path]):
             for _ in read_capture(source, decoder):
                 pass
@@ -97,7 +97,7 @@ def test_an_ignored_flow_shows_only_a_new_connection(shown: Any, packet: Any) ->
     assert shown(packet, frozenset({(2222, 80)})) == wanted
 
 
-def test_what_a_sink_raises_is_not_swallowed() -> None:
+def test_an_exception_of_the_sink_is_not_swallowed() -> None:
     def sink(*segment: object) -> None:
         raise LookupError("a fault of the consumer")
 

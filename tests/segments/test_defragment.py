@@ -17,50 +17,50 @@ from smtpwire.analyzer.segments.ip_tcp import Fragment
 PAYLOAD = bytes(range(256)) * 4
 SEGMENT = tcp(43210, 25, PAYLOAD, seq=7)
 SECOND = 1_000_000_000
-Lane = Literal["raw", "scapy"]
+DecoderName = Literal["raw", "scapy"]
 
 
-def decode(frames: list[bytes], lane: Lane = "raw") -> list[tuple[bytes, int, int]]:
-    seen, decoder = collector(lane)
+def decode(frames: list[bytes], decoder_name: DecoderName = "raw") -> list[tuple[bytes, int, int]]:
+    seen, decoder = collector(decoder_name)
     for number, frame in enumerate(frames, 1):
         decoder.frame(1, 0, frame, len(frame), number)
     return [(segment.payload, segment.missing, segment.frame) for segment in seen]
 
 
-@pytest.mark.parametrize("lane", ["raw", "scapy"])
+@pytest.mark.parametrize("decoder_name", ["raw", "scapy"])
 @pytest.mark.parametrize("make", [ipv4_fragments, ipv6_fragments])
-def test_fragments_in_any_order_become_the_segment_in_the_frame_that_completes_it(make, lane: Lane) -> None:  # type: ignore[no-untyped-def]
+def test_fragments_in_any_order_give_a_segment_in_the_frame_that_completes_it(make, decoder_name: DecoderName) -> None:  # type: ignore[no-untyped-def]
     frames = [ethernet(packet) for packet in make(SEGMENT, 64)]
     for order in (frames, frames[::-1], random.Random(1).sample(frames, len(frames))):
-        assert decode(order, lane) == [(PAYLOAD, 0, len(frames))]
+        assert decode(order, decoder_name) == [(PAYLOAD, 0, len(frames))]
 
 
-@pytest.mark.parametrize("lane", ["raw", "scapy"])
-def test_fragments_of_a_tunnel_are_joined_before_it_is_opened(lane: Lane) -> None:
+@pytest.mark.parametrize("decoder_name", ["raw", "scapy"])
+def test_fragments_of_a_tunnel_are_joined_before_it_is_opened(decoder_name: DecoderName) -> None:
     gre = b"\0\0\x08\0" + ipv4(SEGMENT)
-    assert decode([ethernet(p) for p in ipv4_fragments(gre, 512, protocol=47)], lane) == [(PAYLOAD, 0, 3)]
+    assert decode([ethernet(p) for p in ipv4_fragments(gre, 512, protocol=47)], decoder_name) == [(PAYLOAD, 0, 3)]
 
 
-@pytest.mark.parametrize("lane", ["raw", "scapy"])
-def test_fragments_in_a_tunnel_are_joined(lane: Lane) -> None:
+@pytest.mark.parametrize("decoder_name", ["raw", "scapy"])
+def test_fragments_in_a_tunnel_are_joined(decoder_name: DecoderName) -> None:
     frames = [ethernet(ipv4(packet, protocol=4)) for packet in ipv4_fragments(SEGMENT, 512)]
-    assert decode(frames, lane) == [(PAYLOAD, 0, 3)]
+    assert decode(frames, decoder_name) == [(PAYLOAD, 0, 3)]
 
 
-@pytest.mark.parametrize("lane", ["raw", "scapy"])
-def test_fragments_of_packets_that_hold_fragments(lane: Lane) -> None:
+@pytest.mark.parametrize("decoder_name", ["raw", "scapy"])
+def test_fragments_of_packets_that_contain_fragments(decoder_name: DecoderName) -> None:
     frames = [
         ethernet(outer)
         for number, inner in enumerate(ipv4_fragments(SEGMENT, 512))
         for outer in ipv4_fragments(inner, 256, protocol=4, identification=100 + number)
     ]
-    assert decode(frames, lane) == [(PAYLOAD, 0, len(frames))]
+    assert decode(frames, decoder_name) == [(PAYLOAD, 0, len(frames))]
 
 
-@pytest.mark.parametrize("lane", ["raw", "scapy"])
-def test_padding_behind_a_fragment_is_no_part_of_it(lane: Lane) -> None:
+@pytest.mark.parametrize("decoder_name", ["raw", "scapy"])
+def test_padding_after_a_fragment_is_not_part_of_it(decoder_name: DecoderName) -> None:
     frames = [ethernet(packet) + b"PAD" for packet in ipv4_fragments(SEGMENT, 512)]
-    assert decode(frames, lane) == [(PAYLOAD, 0, 3)]
+    assert decode(frames, decoder_name) == [(PAYLOAD, 0, 3)]
 
 
 def test_the_two_sides_and_two_datagrams_do_not_mix() -> None:
@@ -89,7 +89,7 @@ def test_each_frame_twice_gives_the_segment_once() -> None:
     assert decoder.problems() == []
 
 
-def test_one_identification_for_all_datagrams_is_no_obstacle() -> None:
+def test_datagrams_may_all_have_the_same_identification() -> None:
     texts = [bytes((letter,)) * 200 for letter in b"abcdef"]
     frames = [ethernet(p) for text in texts for p in ipv4_fragments(tcp(1, 25, text), 64, identification=1)]
     assert [payload for payload, _, _ in decode(frames)] == texts
@@ -99,7 +99,7 @@ def piece(offset: int, data: bytes, more: bool = True, identification: int = 1) 
     return Fragment(b"ABCDEFGH", 6, identification, offset, more, data, len(data))
 
 
-def test_where_fragments_overlap_the_first_bytes_stay() -> None:
+def test_if_fragments_overlap_the_first_bytes_are_kept() -> None:
     fragments = Defragmenter()
     assert fragments.add(piece(8, b"11111111"), 0) is None
     assert fragments.add(piece(0, b"2222222222222222"), 0) is None
@@ -107,7 +107,7 @@ def test_where_fragments_overlap_the_first_bytes_stay() -> None:
 
 
 @given(st.data())
-def test_any_cover_of_a_datagram_makes_it_whole_with_the_first_bytes(data: st.DataObject) -> None:
+def test_any_fragments_that_cover_a_datagram_make_it_whole_with_the_first_bytes(data: st.DataObject) -> None:
     size = data.draw(st.integers(1, 12))
     spans = data.draw(
         st.lists(st.tuples(st.integers(0, size - 1), st.integers(1, size)).filter(lambda s: sum(s) <= size), max_size=8)
@@ -128,25 +128,25 @@ def test_any_cover_of_a_datagram_makes_it_whole_with_the_first_bytes(data: st.Da
     assert found[0] == b"".join(bytes((truth[at],)) * 8 for at in range(size))
 
 
-def test_a_datagram_that_does_not_become_whole_is_given_up_and_told() -> None:
+def test_a_datagram_that_is_never_complete_is_dropped_and_reported() -> None:
     seen, decoder = collector()
     first, *_, last = (ethernet(packet) for packet in ipv4_fragments(SEGMENT, 256))
     decoder.frame(1, 0, first, len(first), 1)
     decoder.frame(1, (DEFAULT_LIMITS.fragment_seconds + 1) * SECOND, last, len(last), 2)
     assert seen == []
-    assert decoder.problems() == ["2 fragmented datagrams never became whole"]
+    assert decoder.problems() == ["2 fragmented datagrams were never complete"]
     decoder.tally = DecodeTally()  # of the next capture
     assert decoder.problems() == []
 
 
-def test_old_pieces_do_not_get_into_a_new_datagram() -> None:
+def test_old_pieces_are_not_used_in_a_new_datagram() -> None:
     fragments = Defragmenter()
     fragments.add(piece(0, b"oldoldol"), 0)
     assert fragments.add(piece(8, b"newnewne", more=False), (DEFAULT_LIMITS.fragment_seconds + 1) * SECOND) is None
     assert fragments.dropped == 1
 
 
-def test_a_copy_is_known_for_a_moment_only() -> None:
+def test_a_copy_is_recognised_for_a_short_time_only() -> None:
     fragments = Defragmenter()
     pair = piece(0, b"abcdefgh"), piece(8, b"ijk", more=False)
     for since in (0, (REPEAT_SECONDS + 1) * SECOND):
@@ -156,7 +156,7 @@ def test_a_copy_is_known_for_a_moment_only() -> None:
     assert fragments.unfinished() == 0
 
 
-def test_memory_is_bounded_whatever_comes() -> None:
+def test_memory_is_bounded_for_any_fragments() -> None:
     fragments = Defragmenter()
     for identification in range(65_536):
         fragments.add(piece(8, b"x" * 1400, identification=identification), 0)
@@ -164,16 +164,16 @@ def test_memory_is_bounded_whatever_comes() -> None:
     assert fragments.dropped > 65_536 - DEFAULT_LIMITS.fragment_bytes // 1400
 
 
-def test_a_fragment_that_reaches_beyond_the_largest_datagram_is_refused() -> None:
+def test_a_fragment_beyond_the_largest_datagram_is_rejected() -> None:
     fragments = Defragmenter()
     assert fragments.add(piece(LARGEST - 7, b"12345678", more=False), 0) is None
     assert fragments.unfinished() == 0
 
 
-@pytest.mark.parametrize("lane", ["raw", "scapy"])
-def test_a_fragment_header_that_is_cut_is_counted(lane: Lane) -> None:
+@pytest.mark.parametrize("decoder_name", ["raw", "scapy"])
+def test_a_fragment_header_that_is_cut_is_counted(decoder_name: DecoderName) -> None:
     frame = ethernet(ipv6_fragments(SEGMENT, 64)[0])[: 14 + 40 + 6]
-    _, decoder = collector(lane)
+    _, decoder = collector(decoder_name)
     decoder.frame(1, 0, frame, len(frame), 1)
     assert decoder.tally.undecodable == 1
 
@@ -185,5 +185,5 @@ def test_ipv6_takes_the_next_header_of_the_first_fragment() -> None:
         assert decode([ethernet(packet) for packet in order]) == [(PAYLOAD, 0, 2)]
 
 
-def test_a_whole_ipv6_packet_is_no_fragment() -> None:
+def test_a_whole_ipv6_packet_is_not_a_fragment() -> None:
     assert decode([ethernet(ipv6(SEGMENT))]) == [(PAYLOAD, 0, 1)]

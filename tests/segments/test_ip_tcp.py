@@ -1,4 +1,4 @@
-"""Lengths and broken headers: what a segment's payload is, and what of it was not captured."""
+"""Lengths and broken headers: the payload of a segment, and the bytes of it that were not captured."""
 
 from __future__ import annotations
 
@@ -12,70 +12,73 @@ PAYLOAD = b"MAIL FROM:<a@a.example>\r\n"
 SEGMENT = tcp(43210, 25, PAYLOAD)
 OPTIONS = b"\1\1\x08\x0a" + bytes(8)
 
-LANES: list[Literal["raw", "scapy"]] = ["raw", "scapy"]
-pytestmark = pytest.mark.parametrize("lane", LANES)
-Lane = Literal["raw", "scapy"]
+DECODERS: list[Literal["raw", "scapy"]] = ["raw", "scapy"]
+pytestmark = pytest.mark.parametrize("decoder_name", DECODERS)
+DecoderName = Literal["raw", "scapy"]
 
 
 @pytest.mark.parametrize("packet", [ipv4(SEGMENT), ipv6(SEGMENT)])
-def test_ethernet_padding_is_no_payload(packet: bytes, lane: Lane) -> None:
-    seen = segment_of(1, ethernet(packet) + b"\r\nRSET\r\n", lane=lane)
+def test_ethernet_padding_is_not_payload(packet: bytes, decoder_name: DecoderName) -> None:
+    seen = segment_of(1, ethernet(packet) + b"\r\nRSET\r\n", decoder_name=decoder_name)
     assert (seen.payload, seen.missing) == (PAYLOAD, 0)
 
 
-def test_a_bare_ack_that_is_padded_to_60_bytes_has_no_payload(lane: Lane) -> None:
-    seen = segment_of(1, ethernet(ipv4(tcp(25, 43210))).ljust(60, b"X"), lane=lane)
+def test_a_bare_ack_that_is_padded_to_60_bytes_has_no_payload(decoder_name: DecoderName) -> None:
+    seen = segment_of(1, ethernet(ipv4(tcp(25, 43210))).ljust(60, b"X"), decoder_name=decoder_name)
     assert (seen.payload, seen.missing) == (b"", 0)
 
 
 @pytest.mark.parametrize("packet", [ipv4(SEGMENT), ipv6(SEGMENT), ipv4(tcp(1, 25, PAYLOAD, options=OPTIONS))])
-def test_what_the_snap_length_cut_is_missing_not_gone(packet: bytes, lane: Lane) -> None:
+def test_bytes_cut_by_the_snap_length_count_as_missing(packet: bytes, decoder_name: DecoderName) -> None:
     frame = ethernet(packet)
     for cut in range(len(PAYLOAD) + 1):
-        seen = segment_of(1, frame[: len(frame) - cut], original=len(frame), lane=lane)
+        seen = segment_of(1, frame[: len(frame) - cut], original=len(frame), decoder_name=decoder_name)
         assert (seen.payload, seen.missing) == (PAYLOAD[: len(PAYLOAD) - cut], cut)
 
 
-def test_a_cut_in_the_tcp_options_leaves_the_whole_payload_missing(lane: Lane) -> None:
+def test_a_cut_in_the_tcp_options_leaves_the_whole_payload_missing(decoder_name: DecoderName) -> None:
     frame = ethernet(ipv4(tcp(1, 25, PAYLOAD, options=OPTIONS)))
     for kept in range(14 + 20 + 20, 14 + 20 + 32):
-        seen = segment_of(1, frame[:kept], original=len(frame), lane=lane)
+        seen = segment_of(1, frame[:kept], original=len(frame), decoder_name=decoder_name)
         assert (seen.payload, seen.missing) == (b"", len(PAYLOAD))
 
 
-def test_the_ip_length_counts_where_the_record_says_that_nothing_was_cut(lane: Lane) -> None:
+def test_the_ip_length_counts_even_if_the_record_is_not_cut(decoder_name: DecoderName) -> None:
     frame = ethernet(ipv4(SEGMENT))[:-5]
-    seen = segment_of(1, frame, original=len(frame), lane=lane)
+    seen = segment_of(1, frame, original=len(frame), decoder_name=decoder_name)
     assert (seen.payload, seen.missing) == (PAYLOAD[:-5], 5)
 
 
 @pytest.mark.parametrize("packet", [ipv4(SEGMENT, total=0), ipv6(SEGMENT, length=0)])
-def test_a_length_of_zero_from_send_offload_means_the_whole_frame(packet: bytes, lane: Lane) -> None:
-    assert segment_of(1, ethernet(packet), lane=lane).payload == PAYLOAD
-    cut = segment_of(1, ethernet(packet)[:-5], original=len(ethernet(packet)), lane=lane)
+def test_a_length_of_zero_from_send_offload_means_the_whole_frame(packet: bytes, decoder_name: DecoderName) -> None:
+    assert segment_of(1, ethernet(packet), decoder_name=decoder_name).payload == PAYLOAD
+    cut = segment_of(1, ethernet(packet)[:-5], original=len(ethernet(packet)), decoder_name=decoder_name)
     assert (cut.payload, cut.missing) == (PAYLOAD[:-5], 5)
 
 
-def test_a_jumbogram_that_send_offload_made(lane: Lane) -> None:
+def test_a_jumbogram_from_send_offload(decoder_name: DecoderName) -> None:
     jumbo = (0, b"\0\xc2\4" + (len(SEGMENT) + 8).to_bytes(4, "big"))
-    assert segment_of(1, ethernet(ipv6(SEGMENT, length=0, extensions=[jumbo])), lane=lane).payload == PAYLOAD
+    assert (
+        segment_of(1, ethernet(ipv6(SEGMENT, length=0, extensions=[jumbo])), decoder_name=decoder_name).payload
+        == PAYLOAD
+    )
 
 
-def test_a_segment_of_more_than_64_kilobytes(lane: Lane) -> None:
+def test_a_segment_of_more_than_64_kilobytes(decoder_name: DecoderName) -> None:
     big = b"x" * 200_000
-    assert segment_of(1, ethernet(ipv4(tcp(1, 25, big), total=0)), lane=lane).payload == big
+    assert segment_of(1, ethernet(ipv4(tcp(1, 25, big), total=0)), decoder_name=decoder_name).payload == big
 
 
-def test_checksums_are_not_looked_at(lane: Lane) -> None:
+def test_checksums_are_not_checked(decoder_name: DecoderName) -> None:
     wrong = bytearray(ethernet(ipv4(SEGMENT)))
     wrong[24:26] = wrong[50:52] = b"\x55\x55"
-    assert segment_of(1, bytes(wrong), lane=lane).payload == PAYLOAD
+    assert segment_of(1, bytes(wrong), decoder_name=decoder_name).payload == PAYLOAD
 
 
-def test_only_the_low_eight_flags_are_given(lane: Lane) -> None:
+def test_only_the_low_eight_flags_are_given(decoder_name: DecoderName) -> None:
     segment = bytearray(tcp(1, 25, flags=0xC2))
-    segment[12] |= 0x0F  # reserved bits, one of which was NS
-    assert segment_of(1, ethernet(ipv4(bytes(segment))), lane=lane).flags == 0xC2
+    segment[12] |= 0x0F  # reserved bits, one of which used to be NS
+    assert segment_of(1, ethernet(ipv4(bytes(segment))), decoder_name=decoder_name).flags == 0xC2
 
 
 def short_offset(segment: bytes, words: int) -> bytes:
@@ -98,8 +101,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken_headers_are_counted_and_give_nothing(name: str, lane: Lane) -> None:
-    seen, decoder = collector(lane)
+def test_broken_headers_are_counted_and_give_no_segment(name: str, decoder_name: DecoderName) -> None:
+    seen, decoder = collector(decoder_name)
     frame = BROKEN[name]
     decoder.frame(1, 0, ethernet(ipv4(udp(1, 2, b""), protocol=17)), 60, 11)
     decoder.frame(1, 0, frame, len(frame), 12)

@@ -1,4 +1,4 @@
-"""Whatever a frame is wrapped in, the same segment comes out, by struct and by Scapy."""
+"""Every link layer and tunnel gives the same segment, decoded with struct and with Scapy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from captures import (
 )
 from readback import Seen, collector, read, segment_of
 
-from smtpwire.analyzer.segments.ip_tcp import DEPTH, FEW
+from smtpwire.analyzer.segments.ip_tcp import MAX_DEPTH, MAX_SCAPY_DEPTH
 from smtpwire.analyzer.segments.link_layers import link_name
 
 SEGMENT = tcp(43210, 25, b"QUIT\r\n", seq=7, ack=9)
@@ -32,7 +32,7 @@ FOUR, SIX = ipv4(SEGMENT), ipv6(SEGMENT)
 FLOW4, FLOW6 = flow(CLIENT, SERVER, 43210, 25), flow(CLIENT6, SERVER6, 43210, 25)
 ANY = bytes(8)
 
-LANES: list[Literal["raw", "scapy"]] = ["raw", "scapy"]
+DECODERS: list[Literal["raw", "scapy"]] = ["raw", "scapy"]
 
 
 def sll(kind: int, packet: bytes) -> bytes:
@@ -137,37 +137,37 @@ def expected(flow_: bytes) -> Seen:
     return Seen(flow_, 7, 9, PSH | ACK, b"QUIT\r\n", 0, 1, 0)
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("decoder_name", DECODERS)
 @pytest.mark.parametrize("name", PLAIN)
-def test_link_layers_and_options(name: str, lane: Literal["raw", "scapy"]) -> None:
+def test_link_layers_and_options(name: str, decoder_name: Literal["raw", "scapy"]) -> None:
     link_type, frame, flow_ = PLAIN[name]
-    assert segment_of(link_type, frame, lane=lane) == expected(flow_)
+    assert segment_of(link_type, frame, decoder_name=decoder_name) == expected(flow_)
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_they_need_no_scapy(name: str) -> None:
+def test_link_layers_and_options_need_no_scapy(name: str) -> None:
     link_type, frame, _ = PLAIN[name]
     _, decoder = collector()
     decoder.frame(link_type, 0, frame, len(frame), 1)
     assert (decoder.tally.raw, decoder.tally.scapy) == (1, 0)
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("decoder_name", DECODERS)
 @pytest.mark.parametrize("padding", [b"", b"\r\nRSET\r\n"])
 @pytest.mark.parametrize("name", NESTED)
-def test_packets_in_packets(name: str, padding: bytes, lane: Literal["raw", "scapy"]) -> None:
-    assert segment_of(1, NESTED[name] + padding, lane=lane) == expected(FLOW4)
+def test_packets_in_packets(name: str, padding: bytes, decoder_name: Literal["raw", "scapy"]) -> None:
+    assert segment_of(1, NESTED[name] + padding, decoder_name=decoder_name) == expected(FLOW4)
 
 
 @pytest.mark.parametrize("name", NESTED)
-def test_they_need_no_scapy_either(name: str) -> None:
+def test_packets_in_packets_need_no_scapy(name: str) -> None:
     _, decoder = collector()
     decoder.frame(1, 0, NESTED[name], len(NESTED[name]), 1)
     assert (decoder.tally.raw, decoder.tally.scapy) == (1, 0)
 
 
-@pytest.mark.parametrize(("depth", "found"), [(DEPTH, 1), (DEPTH + 1, 0)])
-def test_packets_in_packets_have_a_bottom(depth: int, found: int) -> None:
+@pytest.mark.parametrize(("depth", "found"), [(MAX_DEPTH, 1), (MAX_DEPTH + 1, 0)])
+def test_the_depth_of_packets_in_packets_is_limited(depth: int, found: int) -> None:
     packet = FOUR
     for _ in range(depth):
         packet = ipv4(packet, *OUTER, protocol=4)
@@ -176,15 +176,17 @@ def test_packets_in_packets_have_a_bottom(depth: int, found: int) -> None:
     assert len(seen) == found
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("decoder_name", DECODERS)
 @pytest.mark.parametrize("name", ["GRE with key and sequence number", "VXLAN", "MPLS, two labels"])
-@pytest.mark.parametrize(("depth", "found"), [(FEW, 1), (FEW + 1, 0)])
-def test_tunnels_of_other_kinds_have_one_too(name: str, depth: int, found: int, lane: Literal["raw", "scapy"]) -> None:
+@pytest.mark.parametrize(("depth", "found"), [(MAX_SCAPY_DEPTH, 1), (MAX_SCAPY_DEPTH + 1, 0)])
+def test_the_depth_of_other_tunnels_is_limited(
+    name: str, depth: int, found: int, decoder_name: Literal["raw", "scapy"]
+) -> None:
     is_mpls = name.startswith("MPLS")
     packet = TUNNELS[name][14 if is_mpls else 34 :]
     for number in range(depth):
         packet = ipv4(packet, *OUTER, protocol=4 if number else 137 if is_mpls else TUNNELS[name][23])
-    seen, decoder = collector(lane)
+    seen, decoder = collector(decoder_name)
     decoder.frame(1, 0, ethernet(packet), len(packet) + 14, 1)
     assert len(seen) == found
 
@@ -203,16 +205,16 @@ def test_ppp_links_go_through_scapy() -> None:
     assert segment_of(51, struct.pack("!BBHHH", 0x11, 0, 5, len(FOUR) + 2, 0x21) + FOUR) == expected(FLOW4)
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("decoder_name", DECODERS)
 @pytest.mark.parametrize("name", NO_TCP)
-def test_what_is_no_tcp_gives_no_segment_and_no_complaint(name: str, lane: Literal["raw", "scapy"]) -> None:
-    seen, decoder = collector(lane)
+def test_a_frame_without_tcp_gives_no_segment_and_no_problem(name: str, decoder_name: Literal["raw", "scapy"]) -> None:
+    seen, decoder = collector(decoder_name)
     decoder.frame(1, 0, NO_TCP[name], len(NO_TCP[name]), 1)
     assert seen == []
     assert decoder.problems() == []
 
 
-def test_an_unknown_link_type_is_told_once() -> None:
+def test_an_unknown_link_type_is_reported_once() -> None:
     seen, decoder = collector()
     for number in (1, 2, 3):
         decoder.frame(127, 0, ethernet(FOUR), 60, number)
@@ -230,7 +232,7 @@ def test_names_are_those_of_the_registry() -> None:
     ]  # fmt: skip
 
 
-def test_the_upper_half_of_the_link_type_field_is_no_part_of_it(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_the_upper_half_of_the_link_type_field_is_ignored(tmp_path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "fcs.pcap"
     path.write_bytes(pcap([Record(ethernet(FOUR) + b"\1\2\3\4")], link_type=0x24000001))
     result = read(path)

@@ -1,4 +1,4 @@
-"""The three roads (hot loop, raw lane, Scapy) give the same segments, whatever the frames and the blocks."""
+"""The three decoders (hot loop, raw decoder, Scapy) give the same segments, for any frames and blocks."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ tags = st.sampled_from([(), (), (), (), (0x8100,), (0x88A8, 0x8100), (0x9100, 0x
 
 @st.composite
 def records(draw: st.DrawFn) -> list[Record]:
-    """Frames of a capture, one or (fragments) some at a time."""
+    """Frames of a capture: one, or the fragments of one datagram."""
     if draw(st.integers(0, 7)) == 0:
         make: Any = draw(st.sampled_from([ipv4_fragments, ipv6_fragments]))
         parts = make(draw(segments), 8 * draw(st.integers(3, 9)), identification=draw(st.integers(0, 65535)))
@@ -64,15 +64,15 @@ def records(draw: st.DrawFn) -> list[Record]:
 captures = st.lists(records(), max_size=12).map(lambda groups: [record for group in groups for record in group])
 
 
-def run(reader: Reader, lane: Any = "raw") -> list[Seen]:
-    seen, decoder = collector(lane)
+def run(reader: Reader, decoder_name: Any = "raw") -> list[Seen]:
+    seen, decoder = collector(decoder_name)
     for _ in reader.run(decoder):
         pass
     return seen
 
 
-def one_by_one(frames: list[Record], lane: Any) -> list[Seen]:
-    seen, decoder = collector(lane)
+def one_by_one(frames: list[Record], decoder_name: Any) -> list[Seen]:
+    seen, decoder = collector(decoder_name)
     for number, record in enumerate(frames, 1):
         decoder.frame(1, record.time_ns, record.data, record.length, number)
     return seen
@@ -99,7 +99,7 @@ def through_pipe(data: bytes, kind: type[PcapReader | PcapngReader], block: int)
 
 @settings(deadline=None, max_examples=150)
 @given(captures, st.integers(1, 400), st.sampled_from("<>"))
-def test_all_roads_lead_to_the_same_segments(frames: list[Record], block: int, order: Any) -> None:
+def test_all_decoders_give_the_same_segments(frames: list[Record], block: int, order: Any) -> None:
     truth = one_by_one(frames, "raw")
     assert one_by_one(frames, "scapy") == truth
     for data, kind in ((pcap(frames, order=order), PcapReader), (pcapng(frames, order=order), PcapngReader)):
@@ -120,11 +120,11 @@ COOKED = {
 @pytest.mark.parametrize("link_type", COOKED)
 @settings(deadline=None, max_examples=40)
 @given(frames=st.lists(packets, max_size=6))
-def test_the_same_on_other_link_layers(link_type: int, frames: list[bytes]) -> None:
+def test_all_decoders_give_the_same_segments_on_other_link_layers(link_type: int, frames: list[bytes]) -> None:
     made = [Record(COOKED[link_type](packet)) for packet in frames]
     results = []
-    for lane in ("raw", "scapy"):
-        seen, decoder = collector(lane)
+    for decoder_name in ("raw", "scapy"):
+        seen, decoder = collector(decoder_name)
         for number, record in enumerate(made, 1):
             decoder.frame(link_type, record.time_ns, record.data, record.length, number)
         results.append(seen)
@@ -135,20 +135,20 @@ def test_the_same_on_other_link_layers(link_type: int, frames: list[bytes]) -> N
 
 @settings(deadline=None, max_examples=300)
 @given(st.sampled_from(sorted(LINKS)), st.binary(max_size=120), st.integers(0, 200))
-def test_no_bytes_make_a_lane_raise(link_type: int, data: bytes, original: int) -> None:
-    for lane in ("raw", "scapy"):
-        _, decoder = collector(lane)
+def test_no_bytes_make_a_decoder_raise(link_type: int, data: bytes, original: int) -> None:
+    for decoder_name in ("raw", "scapy"):
+        _, decoder = collector(decoder_name)
         decoder.frame(link_type, 0, data, original, 1)
 
 
 @settings(deadline=None, max_examples=300)
 @given(st.data())
-def test_no_damage_to_a_frame_makes_a_lane_raise(data: st.DataObject) -> None:
+def test_no_damage_to_a_frame_makes_a_decoder_raise(data: st.DataObject) -> None:
     frame = bytearray(ethernet(data.draw(packets)))
     for place in data.draw(st.lists(st.integers(0, len(frame) - 1), max_size=6)):
         frame[place] = data.draw(st.integers(0, 255))
-    for lane in ("raw", "scapy"):
-        seen, decoder = collector(lane)
+    for decoder_name in ("raw", "scapy"):
+        seen, decoder = collector(decoder_name)
         decoder.frame(1, 0, bytes(frame), len(frame), 1)
         assert all(len(segment.flow) in (12, 36) and segment.missing >= 0 for segment in seen)
 
@@ -164,7 +164,7 @@ def test_no_damage_to_a_file_makes_a_reader_raise(frames: list[Record], data: st
         through_file(bytes(file[: data.draw(st.integers(24, len(file)))]), kind, 100)
 
 
-def test_the_hot_loop_is_what_plain_frames_take() -> None:
+def test_plain_frames_are_decoded_in_the_hot_loop() -> None:
     plain = [Record(ethernet(packet(tcp(1, 25, b"x")))) for packet in (ipv4, ipv6)] * 10
     for data, kind in ((pcap(plain), PcapReader), (pcapng(plain), PcapngReader)):
         window = StreamWindow(io.BytesIO(data).read)

@@ -1,4 +1,5 @@
-"""What time it is in a capture: a damaged time is not believed, the time of a block is the same for all who read it."""
+"""The current time of a capture: a damaged time is not accepted, and the time of a block is the same for all
+readers."""
 
 from __future__ import annotations
 
@@ -19,46 +20,46 @@ if TYPE_CHECKING:
 HOUR = 3600 * 1_000_000_000
 
 
-def test_one_damaged_time_is_not_believed() -> None:
+def test_one_damaged_time_is_not_accepted() -> None:
     clock = IdleClock()
     for time_ns in (START, START, START + HOUR, START + 1, START + 2):
         clock.tick(time_ns)
     assert clock.now_ns == START + 2
 
 
-def test_a_leap_that_another_frame_confirms_is() -> None:
+def test_a_jump_that_another_frame_confirms_is_accepted() -> None:
     clock = IdleClock()
     for time_ns in (START, START, START + HOUR, START + HOUR + 1):
         clock.tick(time_ns)
     assert clock.now_ns == START + HOUR
 
 
-def test_where_blocks_tell_the_time_segments_do_not() -> None:
+def test_if_blocks_set_the_time_segments_do_not() -> None:
     clock = IdleClock()
-    clock.told = True
-    clock.saw(START)
+    clock.ticks_given = True
+    clock.segment_at(START)
     assert clock.now_ns == 0
 
 
-def test_it_is_time_to_look_once_a_minute() -> None:
+def test_a_sweep_is_expected_once_a_minute() -> None:
     clock = IdleClock()
-    assert clock.due
-    clock.looked()
-    assert not clock.due
+    assert clock.sweep_expected
+    clock.note_sweep()
+    assert not clock.sweep_expected
     clock.tick(59_000_000_000)
-    assert not clock.due
+    assert not clock.sweep_expected
     clock.tick(60_000_000_000)
-    assert clock.due
-    clock.looked()
-    clock.set_by(-HOUR)  # and the next look too
-    assert not clock.due
+    assert clock.sweep_expected
+    clock.note_sweep()
+    clock.adjust(-HOUR)  # and the next sweep, too
+    assert not clock.sweep_expected
     clock.tick(clock.now_ns + 60_000_000_000)
-    assert clock.due
+    assert clock.sweep_expected
 
 
 @pytest.mark.parametrize("make", [pcap, pcapng])
 @pytest.mark.parametrize(("late", "idle"), [(0, False), (1, False), (2, True), (5, True)])
-def test_the_last_two_frames_of_a_file_tell_what_is_idle(tmp_path: Path, make: object, late: int, idle: bool) -> None:
+def test_the_last_two_frames_of_a_file_decide_what_is_idle(tmp_path: Path, make: object, late: int, idle: bool) -> None:
     talk = records(dialogue([("S", GREETING), *hello()[1:], *lines("C NOOP", "S 250 ok")]))
     more = [Record(talk[-1].data[:30], talk[-1].time_ns + 3 * HOUR) for _ in range(late)]  # not even IP
     (tmp_path / "a").write_bytes(make([*talk, *more]))  # type: ignore[operator]

@@ -1,5 +1,5 @@
-"""Frames that the capture lost: each one, and each pair, of plain sessions. What is provably missing is a gap of exact
-place and length, and nothing is certain that was not certain with all frames in view."""
+"""Lost frames: each single one and each pair, of plain sessions. Provably missing bytes are a gap of exact offset and
+length, and no finding is certain that was not certain with all frames."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ DIALOGUES: dict[str, Script] = {
         *FINS,
     ],
     "client resets": [*hello(), *envelope(), ("RC", "")],
-    "client resets behind QUIT": [*hello(), *QUIT, ("RC", "")],
+    "client resets after QUIT": [*hello(), *QUIT, ("RC", "")],
     "client resets in its mail data": [*hello(), *envelope(), *lines("C DATA", "S 354 go"), ("C", LONG), ("RC", "")],
     "server resets": [*hello(), *envelope(), *lines("C RSET"), ("RS", "")],
     "client goes away in its mail data": [*hello(), *envelope(), *lines("C DATA", "S 354 go"), ("C", LONG), *FINS],
@@ -107,29 +107,31 @@ DIALOGUES: dict[str, Script] = {
 
 
 def sent(name: str, *, lazy: bool) -> list[Segment]:
-    """The dialogue on the wire. ``lazy``: hosts acknowledge with their next data where they have any."""
+    """Return the dialogue on the wire. ``lazy``: hosts acknowledge with their next data if they have any."""
     found = segments(DIALOGUES[name])
     if not lazy:
         return found
     return [
         one
-        for one, behind in zip(found, [*found[1:], None], strict=True)
-        if one.payload or one.flags & 7 or behind is None or behind.key != one.key
+        for one, following in zip(found, [*found[1:], None], strict=True)
+        if one.payload or one.flags & 7 or following is None or following.key != one.key
     ]
 
 
 def lacking(found: list[Segment], lost: tuple[int, ...]) -> dict[str, list[tuple[int, int]] | None]:
-    """What of either side is missing for certain: ranges, each (offset, length). None: where the side begins is not
-    known. A number that may have been of a FIN or of data is left out."""
+    """Return the certainly missing bytes of either side: ranges, each (offset, length). None: the start of the side is
+    not known. A number that may belong to a FIN or to data is omitted."""
     kept = [one for at, one in enumerate(found) if at not in lost]
     client, server = found[0].key, found[1].key
     missing: dict[str, list[tuple[int, int]] | None] = {}
     for name, key, back in (("client", client, server), ("server", server, client)):
         first = next(one.seq for one in found if one.key == key) + 1
-        told = any(one.key == key and one.flags & SYN for one in kept)
+        start_known = any(one.key == key and one.flags & SYN for one in kept)
         answered = any(one.key == back and one.flags & SYN for one in kept)
-        told = told or (answered and any(one.key == back and one.flags & ACK and one.ack == first for one in kept))
-        if not told or not any(one.key == key for one in kept):
+        start_known = start_known or (
+            answered and any(one.key == back and one.flags & ACK and one.ack == first for one in kept)
+        )
+        if not start_known or not any(one.key == key for one in kept):
             missing[name] = None
             continue
         reach = max(
@@ -159,7 +161,7 @@ def joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def certain(connection: model.Connection, *, placed: bool) -> Counter[tuple[object, ...]]:
-    """The certain findings, but for the one that says that something is missing."""
+    """Return the certain findings, except the one that says that bytes are missing."""
     return Counter(
         (one.rule, one.side, one.offset if placed else 0)
         for one in connection.findings
@@ -168,7 +170,7 @@ def certain(connection: model.Connection, *, placed: bool) -> Counter[tuple[obje
 
 
 def elsewhere(found: list[Segment]) -> list[Segment]:
-    """The same three times from other ports, so that its way is known."""
+    """Return the same session three times from other ports, so that its path is recorded."""
     here = CLIENT_PORT.to_bytes(2, "big")
     ports = (number.to_bytes(2, "big") for number in (50_001, 50_002, 50_003))
     return [one._replace(key=one.key.replace(here, port)) for port in ports for one in found]
@@ -177,7 +179,7 @@ def elsewhere(found: list[Segment]) -> list[Segment]:
 def wrong(
     found: list[Segment], lost: tuple[int, ...], whole: model.Connection, before: Sequence[Segment] = ()
 ) -> list[str]:
-    """What the report of a capture without the frames ``lost`` says that it must not, or lacks."""
+    """Return what is wrong or missing in the report of a capture without the frames ``lost``."""
     kept = [one for at, one in enumerate(found) if at not in lost]
     reported = [one for one in connections([*before, *kept]) if one.client.port == CLIENT_PORT]
     if not reported:
@@ -202,7 +204,7 @@ def wrong(
 
 @pytest.mark.parametrize("lazy", [False, True], ids=["each acknowledged", "acknowledged with data"])
 @pytest.mark.parametrize("name", DIALOGUES)
-def test_no_frame_that_is_lost_makes_a_claim_and_each_that_can_be_missed_is(name: str, lazy: bool) -> None:
+def test_a_lost_frame_makes_no_finding_certain_and_is_reported_if_it_can_be_detected(name: str, lazy: bool) -> None:
     found = sent(name, lazy=lazy)
     (whole,) = connections(found)
     assert whole.gaps == []
@@ -216,7 +218,7 @@ def test_no_frame_that_is_lost_makes_a_claim_and_each_that_can_be_missed_is(name
 
 
 @pytest.mark.parametrize("name", DIALOGUES)
-def test_nor_where_the_way_is_known(name: str) -> None:
+def test_a_lost_frame_makes_no_finding_certain_on_a_recorded_path(name: str) -> None:
     found = sent(name, lazy=False)
     before = elsewhere(found)
     (whole,) = connections(found)
@@ -226,7 +228,7 @@ def test_nor_where_the_way_is_known(name: str) -> None:
 
 @pytest.mark.parametrize("lazy", [False, True], ids=["each acknowledged", "acknowledged with data"])
 @pytest.mark.parametrize("name", DIALOGUES)
-def test_more_frames_that_are_lost_make_no_claim_either(name: str, lazy: bool) -> None:
+def test_two_lost_frames_make_no_finding_certain(name: str, lazy: bool) -> None:
     found = sent(name, lazy=lazy)
     (whole,) = connections(found)
     choice = random.Random(name)

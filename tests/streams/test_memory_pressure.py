@@ -1,6 +1,6 @@
-"""What all connections together hold back is bounded, whatever it is, and the report says so."""
+"""The bytes that all connections together hold are bounded, whatever they are, and the report says so."""
 
-# The trackers here learn nothing, since what is gathered has a bound of its own.
+# The trackers here record no paths, because gathered connections have a limit of their own.
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ GREETED = hello("PIPELINING", "CHUNKING")
 TEXT = "X-Field: of a header that never ends\r\n" * 1000
 
 
-def behind_a_hole(port: int) -> list[Segment]:
-    """The byte in front of them never comes, and nobody acknowledges them."""
+def after_a_gap(port: int) -> list[Segment]:
+    """Segments whose first byte never comes and that the peer never acknowledges."""
     sent = segments([*GREETED, ("C", "N"), ("C", "x" * 40_000)], client_port=port)
     lost = next(at for at, one in enumerate(sent) if one.payload == b"N")
     return [*sent[:lost], *(one for one in sent[lost + 1 :] if len(one.payload) > 1)]
 
 
 def for_the_peer(port: int) -> list[Segment]:
-    """What the server says comes behind what the client said, as its ACKs say, and that never comes."""
+    """Replies that, by their ACKs, follow client bytes that never come."""
     script = [*GREETED, ("C", "x" * 40_000), ("S", "250-ok\r\n" * 5000)]
     sent = segments(script, client_port=port, cut=by(10_000))
     return [one for one in sent if len(one.payload) < 1000 or one.key[-2:] != b"\0\x19"]
@@ -45,12 +45,12 @@ def played(*script: tuple[str, str | bytes]) -> Callable[[int], list[Segment]]:
 
 
 HELD: dict[str, Callable[[int], list[Segment]]] = {
-    "behind a hole": behind_a_hole,
+    "after a gap": after_a_gap,
     "for the peer": for_the_peer,
     "half a line of the client": played(("C", "X" * 40_000)),
     "half a line of the server": played(("S", "X" * 40_000)),
     "half a reply": played(("C", "HELP\r\n"), ("S", "214-text\r\n" * 4000)),
-    "behind DATA": played(*envelope(), ("C", "DATA\r\n" + "x" * 40_000)),
+    "after DATA": played(*envelope(), ("C", "DATA\r\n" + "x" * 40_000)),
     "half a header": played(*envelope(), *lines("C DATA", "S 354 go"), ("C", TEXT)),
     "half a header, in a chunk": played(*envelope(), ("C", f"BDAT {len(TEXT)} LAST\r\n{TEXT[:-1]}")),
     "the first bytes of what may be SMTP": lambda port: segments(
@@ -64,7 +64,7 @@ def held(tracker: Tracker) -> int:
 
 
 def followed(kinds: Iterable[Callable[[int], list[Segment]]], count: int) -> tuple[Tracker, int]:
-    """Plays as many connections of each kind; returns the most that was held between two sweeps."""
+    """Play ``count`` connections of each kind. Returns the most bytes held between two sweeps."""
     tracker, most, frame = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS, learn=False), 0, 0
     for make in kinds:
         for number in range(count):
@@ -77,26 +77,26 @@ def followed(kinds: Iterable[Callable[[int], list[Segment]]], count: int) -> tup
 
 
 @pytest.mark.parametrize("kind", HELD)
-def test_what_is_held_does_not_grow_with_the_connections(kind: str) -> None:
+def test_held_bytes_do_not_grow_with_the_number_of_connections(kind: str) -> None:
     tracker, most = followed([HELD[kind]], 3 * LIMIT // (4000 if "first" in kind else 40_000))
-    # The first bytes of a connection are counted by their usual size.
+    # The first bytes of a connection are counted with their usual size.
     assert LIMIT // 2 < most < (LIMIT * 2 if "first" in kind else LIMIT * 5 // 4)
-    told = [note for one in tracker.done for note in one.notes] + tracker.problems()
-    assert any(f"all connections together held back more than {LIMIT} bytes" in one for one in told)
+    notes = [note for one in tracker.done for note in one.notes] + tracker.problems()
+    assert any(f"all connections together held more than {LIMIT} bytes" in one for one in notes)
 
 
-def test_without_the_limit_it_does() -> None:
+def test_without_the_limit_held_bytes_grow() -> None:
     limits = replace(LIMITS, all_held_bytes=0)
     tracker = Tracker(RuleBook(Options().rules(), limits), limits=limits, learn=False)
     for number in range(80):
-        for one in behind_a_hole(20_000 + number):
+        for one in after_a_gap(20_000 + number):
             tracker.segment(*one)
         tracker.sweep()
     assert held(tracker) > 2 * LIMIT
     assert tracker.problems() == []
 
 
-def test_those_that_hold_little_are_left_alone() -> None:
+def test_connections_that_hold_little_are_not_relieved() -> None:
     """Half a command waits while others attack; its other half is still understood."""
     tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS, learn=False)
     quiet = segments([*GREETED, ("C", "VRFY po"), ("C", "stmaster\r\n"), ("S", "252 who knows\r\n")], client_port=999)
@@ -116,19 +116,19 @@ def test_those_that_hold_little_are_left_alone() -> None:
     assert report.notes == []
 
 
-def test_what_was_relieved_goes_on_behind_its_holes() -> None:
+def test_a_relieved_connection_continues_after_its_gaps() -> None:
     script = [*GREETED, ("C", "N"), ("C", "OOP\r\n" * 2000), *lines("S 250 ok", "C QUIT", "S 221 bye")]
     sent = segments(script, client_port=999)
     lost = next(at for at, one in enumerate(sent) if one.payload == b"N")
-    behind = next(at for at, one in enumerate(sent) if one.payload == b"250 ok\r\n")
+    answer_at = next(at for at, one in enumerate(sent) if one.payload == b"250 ok\r\n")
     tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=replace(LIMITS, all_held_bytes=4000), learn=False)
-    for one in [*sent[:lost], *(one for one in sent[lost + 1 : behind] if one.payload)]:
+    for one in [*sent[:lost], *(one for one in sent[lost + 1 : answer_at] if one.payload)]:
         tracker.segment(*one)
     tracker.sweep()
     assert tracker.streams.evicted == 0
     (flow,) = tracker.streams.flows()
     assert (flow.a.held, flow.a.recent) == ([], [])
-    for one in sent[behind:]:
+    for one in sent[answer_at:]:
         tracker.segment(*one)
     tracker.close()
     (report,) = tracker.done
@@ -137,7 +137,7 @@ def test_what_was_relieved_goes_on_behind_its_holes() -> None:
 
 
 def test_plain_traffic_is_never_weighed() -> None:
-    """Nothing of it is kept, so nothing grows but by the connections themselves."""
+    """Nothing of it is kept, so only the connections themselves count."""
     script = [*GREETED, *envelope(), *lines("C DATA", "S 354 go"), ("C", MESSAGE + "text\r\n" * 9000 + ".\r\n")]
     sent = segments([*script, *lines("S 250 ok", "C QUIT", "S 221 bye"), ("FC", ""), ("FS", "")])
     tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS, learn=False)

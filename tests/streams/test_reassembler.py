@@ -1,4 +1,4 @@
-"""Both directions of a TCP connection come out whole, in order, once, and what is not there is said with its length."""
+"""Both directions of a TCP connection are delivered completely, in order and once, and gaps have their length."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ PROOF = DEFAULT_LIMITS.loss_proof_frames
 
 
 class Heard:
-    """Listens to one flow. ``log`` has the events of both directions in their order; offsets must join without a hole,
-    which holds for whatever segments come."""
+    """Listens to one flow. ``log`` has the events of both directions in order. Offsets must be contiguous, for any
+    segments."""
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
@@ -71,8 +71,8 @@ class Heard:
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
         self.conflicts.append((self._side(stream), offset))
 
-    def let_go(self) -> bool:
-        """Nobody gathers here."""
+    def discard(self) -> bool:
+        """Nothing is gathered here."""
         return False
 
     def weight(self) -> int:
@@ -84,7 +84,7 @@ class Heard:
 
 
 class Net:
-    """Sends segments to a reassembler. Places are offsets behind the SYN, as a person counts them."""
+    """Sends segments to a reassembler. Positions are offsets after the SYN."""
 
     def __init__(self, *, client: int = 1000, server: int = 5000, limits: Limits = DEFAULT_LIMITS) -> None:
         self.flows: list[Heard] = []
@@ -101,7 +101,7 @@ class Net:
     def send(
         self, side: str, at: int = 0, payload: bytes = b"", acks: int = 0, flags: int = ACK, missing: int = 0
     ) -> Net:
-        """``at`` and ``acks`` count from the first byte behind the SYN of either side."""
+        """``at`` and ``acks`` count from the first byte after the SYN of either side."""
         self.frame += 1
         self.time_ns += 1_000_000
         peer = "S" if side == "C" else "C"
@@ -123,7 +123,7 @@ class Net:
         return self.client(0)
 
     def idle(self, frames: int) -> Net:
-        """Frames of the client that say nothing new; it has sent all that the server acknowledged."""
+        """Send frames of the client without new data; it has sent everything that the server acknowledged."""
         stream = self.heard.flow.a
         for _ in range(frames):
             self.client(stream.top, acks=stream.peer.offset)
@@ -145,7 +145,7 @@ def test_lockstep_is_delivered_at_once() -> None:
     assert net.heard.flow.first_frame == 1
 
 
-def test_a_connection_begins_with_its_syn_wherever_the_clock_was_set_to_and_a_file_ended() -> None:
+def test_a_connection_starts_with_its_syn_after_a_clock_change_or_a_file_end() -> None:
     net = Net().client(-1, flags=SYN)
     net.time_ns -= SECOND // 2
     net.server(-1, flags=SYN | ACK)
@@ -159,44 +159,44 @@ def test_each_piece_says_how_much_of_the_peer_its_sender_had_seen() -> None:
     assert net.heard.seen == [0, 4, 8]
 
 
-def test_segments_that_changed_places_are_put_back() -> None:
+def test_swapped_segments_are_put_in_order() -> None:
     net = open_net().client(0, b"EHLO ").client(12, b"RSET\r\n").client(5, b"a.com\r\n")
     assert net.heard.log == [("C", b"EHLO "), ("C", b"a.com\r\n"), ("C", b"RSET\r\n")]
     assert net.heard.frames == [4, 6, 5]
 
 
-def test_the_last_of_many_may_come_first() -> None:
+def test_the_last_of_many_segments_may_come_first() -> None:
     net = open_net()
     for at in reversed(range(6)):
         net.client(at, b"RSET\r\n"[at : at + 1])
     assert net.heard.bytes["C"] == b"RSET\r\n"
 
 
-def test_a_retransmission_comes_once() -> None:
+def test_retransmitted_bytes_are_delivered_once() -> None:
     net = open_net().client(0, b"NOOP\r\n").client(0, b"NOOP\r\n").client(6, b"QUIT\r\n")
     assert net.heard.bytes["C"] == b"NOOP\r\nQUIT\r\n"
     assert net.heard.conflicts == []
 
 
-def test_a_retransmission_with_more_behind_it_adds_what_is_new() -> None:
+def test_a_retransmission_with_more_bytes_adds_the_new_ones() -> None:
     net = open_net().client(0, b"NOOP\r\n").client(0, b"NOOP\r\nQUIT\r\n")
     assert net.heard.log == [("C", b"NOOP\r\n"), ("C", b"QUIT\r\n")]
 
 
-def test_other_bytes_in_the_same_place_are_a_conflict_and_the_first_copy_wins() -> None:
+def test_different_bytes_at_the_same_offset_are_a_conflict_and_the_first_copy_wins() -> None:
     net = open_net().client(0, b"RCPT TO:<a@x>\r\n").client(0, b"RCPT TO:<b@x>\r\n")
     assert net.heard.bytes["C"] == b"RCPT TO:<a@x>\r\n"
     assert net.heard.conflicts == [("C", 9)]
 
 
-def test_bytes_behind_a_hole_have_a_first_copy_too() -> None:
+def test_the_first_copy_of_out_of_order_bytes_wins_too() -> None:
     net = open_net().client(0, b"NO").client(4, b"\r\nQUIT").client(4, b"\r\nRSET").client(2, b"OP")
     assert net.heard.bytes["C"] == b"NOOP\r\nQUIT"
     assert net.heard.conflicts == [("C", 6)]
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (2, 0, 1), (2, 1, 0), (1, 2, 0), (1, 0, 2)])
-def test_segments_that_overlap_fit_together(order: tuple[int, ...]) -> None:
+def test_overlapping_segments_are_joined(order: tuple[int, ...]) -> None:
     whole = b"MAIL FROM:<a@x.example>\r\n"
     pieces = [(0, whole[0:10]), (6, whole[6:18]), (12, whole[12:])]
     net = open_net()
@@ -215,7 +215,7 @@ def test_a_held_segment_may_cover_another_on_both_sides() -> None:
 
 
 @pytest.mark.parametrize("before", range(0, 26))
-def test_numbers_begin_again_at_two_to_the_thirty_second(before: int) -> None:
+def test_sequence_numbers_wrap_at_two_to_the_thirty_second(before: int) -> None:
     net = open_net(client=(1 << 32) - 1 - before, server=(1 << 32) - 1 - before)
     net.server(0, b"220 hi\r\n")
     net.client(5, b"x\r\n", acks=8).client(0, b"EHLO ", acks=8).client(0, b"EHLO x\r\n", acks=8)
@@ -228,14 +228,14 @@ def test_numbers_begin_again_at_two_to_the_thirty_second(before: int) -> None:
 
 
 @pytest.mark.parametrize("before", range(0, 12))
-def test_a_loss_across_the_wrap_has_its_true_length(before: int) -> None:
+def test_a_loss_across_the_wrap_has_the_correct_length(before: int) -> None:
     net = open_net(client=(1 << 32) - 1 - before)
     net.client(0, b"ab").client(8, b"cd").server(0, acks=10).idle(PROOF)
     assert net.heard.gaps == [("C", 2, 6)]
     assert net.heard.bytes["C"] == b"abcd"
 
 
-def test_a_number_farther_ahead_than_any_window_is_not_believed() -> None:
+def test_a_sequence_number_beyond_any_window_is_not_accepted() -> None:
     net = open_net().client(0, b"NOOP\r\n").client(1 << 31, b"forged").client((1 << 30) + 9, b"forged")
     net.server(0, acks=1 << 31).client(6, b"QUIT\r\n").idle(3 * PROOF)
     assert net.heard.bytes["C"] == b"NOOP\r\nQUIT\r\n"
@@ -243,7 +243,7 @@ def test_a_number_farther_ahead_than_any_window_is_not_believed() -> None:
 
 
 @pytest.mark.parametrize("claim", [7, 1000, 1 << 20, (1 << 30) + 2, 1 << 31])
-def test_a_forged_ack_takes_no_byte_from_the_audit(claim: int) -> None:
+def test_a_forged_ack_hides_no_byte_from_the_audit(claim: int) -> None:
     net = open_net().client(0, b"NOOP\r\n").server(0, b"250 ok\r\n", acks=claim)
     for n in range(1, 20):
         net.client(6 * n, b"NOOP\r\n", acks=8 * n).server(8 * n, b"250 ok\r\n", acks=6 * n + 6)
@@ -252,7 +252,7 @@ def test_a_forged_ack_takes_no_byte_from_the_audit(claim: int) -> None:
     assert net.heard.bytes == {"C": 20 * b"NOOP\r\n", "S": 20 * b"250 ok\r\n"}
 
 
-def test_a_forged_ack_does_not_keep_answers_waiting() -> None:
+def test_a_forged_ack_does_not_delay_answers() -> None:
     net = open_net().client(0, b"NOOP\r\n").server(0, b"250 ok\r\n", acks=1 << 20)
     for n in range(1, PROOF + 2):
         net.client(6 * n, b"NOOP\r\n", acks=8 * n).server(8 * n, b"250 ok\r\n", acks=6 * n + 6)
@@ -260,14 +260,14 @@ def test_a_forged_ack_does_not_keep_answers_waiting() -> None:
     assert not net.heard.flow.busy
 
 
-def test_a_forged_ack_is_forgotten_where_the_connection_ends() -> None:
+def test_a_forged_ack_is_forgotten_at_the_end_of_the_connection() -> None:
     net = open_net().client(0, b"NOOP\r\n").server(0, acks=1 << 20).server(0, b"250 ok\r\n", acks=6)
     net.reassembler.close()
     assert net.heard.gaps == []
     assert net.heard.log == [("C", b"NOOP\r\n"), ("S", b"250 ok\r\n")]
 
 
-def test_a_tap_that_is_far_behind_loses_nothing_as_long_as_it_delivers() -> None:
+def test_a_tap_that_is_far_behind_loses_nothing_while_it_delivers() -> None:
     net = open_net()
     for n in range(5 * PROOF):
         net.server(8 * n, b"250 ok\r\n", acks=6 * n)
@@ -278,7 +278,7 @@ def test_a_tap_that_is_far_behind_loses_nothing_as_long_as_it_delivers() -> None
     assert net.heard.log[:6] == [("S", b"250 ok\r\n"), ("C", b"NOOP\r\n")] * 3
 
 
-def test_a_segment_whose_bytes_were_all_cut_off_is_a_gap_only() -> None:
+def test_a_segment_without_captured_bytes_is_only_a_gap() -> None:
     net = open_net().client(0, missing=6).client(6, b"QUIT\r\n").server(0, acks=12).idle(PROOF)
     assert net.heard.log == [("C", 6), ("C", b"QUIT\r\n")]
 
@@ -287,13 +287,13 @@ def test_a_segment_whose_bytes_were_all_cut_off_is_a_gap_only() -> None:
 
 
 @pytest.mark.parametrize("garbage", [b"", b"\0", b"x"])
-def test_a_keep_alive_is_no_data(garbage: bytes) -> None:
+def test_a_keep_alive_is_not_data(garbage: bytes) -> None:
     net = open_net().client(0, b"NOOP\r\n").client(5, garbage).client(5, garbage).client(6, b"QUIT\r\n")
     assert net.heard.bytes["C"] == b"NOOP\r\nQUIT\r\n"
     assert net.heard.conflicts == []
 
 
-def test_a_zero_window_probe_is_the_first_byte_of_what_comes_later() -> None:
+def test_a_zero_window_probe_is_the_first_byte_of_later_data() -> None:
     net = open_net().client(0, b"NOOP\r\n").client(6, b"Q").client(6, b"Q").client(6, b"QUIT\r\n")
     assert net.heard.bytes["C"] == b"NOOP\r\nQUIT\r\n"
     assert net.heard.conflicts == []
@@ -302,7 +302,7 @@ def test_a_zero_window_probe_is_the_first_byte_of_what_comes_later() -> None:
 # -- the end -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_connection_is_over_when_both_sides_have_ended_it() -> None:
+def test_a_connection_ends_when_both_sides_have_ended_it() -> None:
     net = open_net().client(0, b"QUIT\r\n").server(0, b"221 bye\r\n", acks=6)
     net.server(9, acks=6, flags=FIN | ACK)
     assert net.heard.closed_by == [("S", "fin")]
@@ -313,18 +313,18 @@ def test_a_connection_is_over_when_both_sides_have_ended_it() -> None:
     assert net.reassembler.open == 0
 
 
-def test_a_fin_with_data_comes_behind_the_data() -> None:
+def test_a_fin_with_data_comes_after_the_data() -> None:
     net = open_net().client(6, flags=FIN | ACK).client(0, b"QUIT\r\n")
     assert net.heard.bytes["C"] == b"QUIT\r\n"
     assert net.heard.closed_by == [("C", "fin")]
 
 
-def test_nothing_comes_behind_a_fin() -> None:
+def test_nothing_is_delivered_after_a_fin() -> None:
     net = open_net().client(0, b"QUIT\r\n", flags=FIN | ACK).client(6, b"NOOP\r\n").client(7, b"NOOP\r\n")
     assert net.heard.bytes["C"] == b"QUIT\r\n"
 
 
-def test_a_reset_ends_it_at_once() -> None:
+def test_a_reset_ends_the_connection_at_once() -> None:
     net = open_net().client(0, b"DATA\r\n").server(0, flags=RST | ACK, acks=6)
     assert net.heard.closed_by == [("S", "rst")]
     assert net.heard.finished == [""]
@@ -338,28 +338,28 @@ def test_a_reset_outside_the_window_is_ignored() -> None:
 
 
 @pytest.mark.parametrize("place", [1, 500, 60_000, -1])
-def test_a_reset_near_the_place_may_be_forged_and_does_not_end_what_goes_on(place: int) -> None:
+def test_a_reset_near_the_expected_number_may_be_forged_and_ends_no_active_connection(place: int) -> None:
     net = open_net().client(0, b"DATA\r\n").server(place, flags=RST).server(0, b"354 go\r\n", acks=6)
     assert net.heard.bytes["S"] == b"354 go\r\n"
     net.reassembler.close()
     assert net.heard.closed_by == []
 
 
-def test_a_reset_near_the_place_counts_if_its_sender_says_nothing_more() -> None:
+def test_a_reset_near_the_expected_number_counts_if_its_sender_sends_nothing_more() -> None:
     net = open_net().client(0, b"DATA\r\n").server(9, flags=RST).client(6, b"more")
     net.reassembler.close()
     assert net.heard.closed_by == [("S", "rst")]
     assert net.heard.bytes["C"] == b"DATA\r\nmore"
 
 
-def test_a_reset_behind_a_hole_of_the_capture_has_the_number_that_was_acknowledged() -> None:
-    """The server's 8 bytes are lost; the client acknowledged them, so that is what it expects next."""
+def test_a_reset_after_a_gap_has_the_acknowledged_number() -> None:
+    """The server's 8 bytes are lost; the client acknowledged them, so it expects the number after them."""
     net = open_net().client(0, b"DATA\r\n", acks=8).server(8, flags=RST)
     assert net.heard.closed_by == [("S", "rst")]
     assert net.heard.gaps == [("S", 0, 8)]
 
 
-def test_a_reset_beyond_a_hole_that_nothing_else_speaks_of_tells_what_was_lost() -> None:
+def test_a_reset_after_an_unknown_gap_shows_how_much_was_lost() -> None:
     net = open_net().client(0, b"DATA\r\n").server(0, b"354 go\r\n", acks=6).client(706, acks=28, flags=RST | ACK)
     assert net.heard.closed_by == []  # it may be forged
     net.reassembler.close()
@@ -367,13 +367,13 @@ def test_a_reset_beyond_a_hole_that_nothing_else_speaks_of_tells_what_was_lost()
     assert net.heard.closed_by == [("C", "rst")]
 
 
-def test_what_a_forged_reset_says_is_forgotten() -> None:
+def test_the_numbers_of_a_forged_reset_are_forgotten() -> None:
     net = open_net().client(0, b"DATA\r\n").client(706, flags=RST).client(6, b"more")
     net.reassembler.close()
     assert net.heard.gaps == []
 
 
-def test_a_reset_behind_a_fin_takes_the_next_number() -> None:
+def test_a_reset_after_a_fin_has_the_next_number() -> None:
     net = open_net().client(0, b"QUIT\r\n", flags=FIN | ACK).client(7, flags=RST)
     assert net.heard.closed_by == [("C", "fin"), ("C", "rst")]
 
@@ -410,14 +410,14 @@ def test_a_keep_alive_may_come_before_all_data() -> None:
     assert net.heard.flow.handshake
 
 
-def test_where_one_direction_is_captured_a_new_connection_begins_with_what_follows_its_syn() -> None:
+def test_with_one_direction_a_new_connection_starts_with_the_segment_after_its_syn() -> None:
     net = Net().client(-1, flags=SYN).client(0, b"NOOP\r\n")
     net.first["C"] = 77_000
     net.client(-1, flags=SYN).client(0).client(0, b"QUIT\r\n")
     assert [heard.bytes["C"] for heard in net.flows] == [b"NOOP\r\n", b"QUIT\r\n"]
 
 
-def test_conflicts_of_one_segment_are_told_once() -> None:
+def test_conflicts_of_one_segment_are_reported_once() -> None:
     net = open_net()
     for place in range(1, 200, 2):
         net.client(place, b"x")
@@ -425,18 +425,18 @@ def test_conflicts_of_one_segment_are_told_once() -> None:
     assert net.heard.conflicts == [("C", 1)]
 
 
-def test_a_late_copy_of_a_closed_connection_opens_no_ghost() -> None:
+def test_a_late_copy_of_a_closed_connection_opens_no_new_one() -> None:
     net = open_net().client(0, b"QUIT\r\n").server(0, flags=RST | ACK, acks=6)
     net.client(0, b"QUIT\r\n").client(-1, flags=SYN).server(-1, flags=SYN | ACK).client(0, b"QUIT\r\n")
     assert len(net.flows) == 1
 
 
-def test_the_same_ports_begin_a_new_connection() -> None:
+def test_the_same_ports_start_a_new_connection() -> None:
     net = open_net().client(0, b"NOOP\r\n")
     net.first = {"C": 77_000, "S": 99_000}
     net.handshake().client(0, b"EHLO x\r\n")
     first, second = net.flows
-    assert first.finished == ["the same addresses and ports began a new connection"]
+    assert first.finished == ["a new connection started with the same addresses and ports"]
     assert second.bytes["C"] == b"EHLO x\r\n"
     assert second.flow.handshake
 
@@ -448,7 +448,7 @@ def test_the_same_ports_may_be_used_again_after_a_close() -> None:
     assert [heard.bytes["C"] for heard in net.flows] == [b"QUIT\r\n", b"EHLO x\r\n"]
 
 
-def test_data_of_a_syn_stand_behind_it() -> None:
+def test_data_in_a_syn_come_after_it() -> None:
     """TCP Fast Open (RFC 7413)."""
     net = Net().client(-1, b"EHLO x\r\n", flags=SYN).server(-1, flags=SYN | ACK, acks=8)
     net.client(8, b"QUIT\r\n").server(0, b"220 hi\r\n", acks=14)
@@ -456,27 +456,27 @@ def test_data_of_a_syn_stand_behind_it() -> None:
     assert net.heard.flow.handshake
 
 
-def test_a_syn_may_come_behind_the_first_data() -> None:
+def test_a_syn_may_come_after_the_first_data() -> None:
     net = Net().server(0, b"220 hi\r\n", flags=0).client(-1, flags=SYN).client(0, b"QUIT\r\n", acks=8)
     (heard,) = net.flows
     assert heard.flow.handshake
-    assert heard.bytes == {"C": b"220 hi\r\n", "S": b"QUIT\r\n"}  # who is the client is for others to tell
+    assert heard.bytes == {"C": b"220 hi\r\n", "S": b"QUIT\r\n"}  # which side is the client is decided elsewhere
 
 
 @pytest.mark.parametrize("first", [0, 0x10000000, 0x7FFFFFF0, 0xE0000000, 0xFFFFFFFF])
-def test_a_handshake_is_known_whatever_its_numbers(first: int) -> None:
+def test_a_handshake_is_recognised_with_any_sequence_numbers(first: int) -> None:
     net = open_net(client=first, server=first ^ 0x80000000).server(0, b"220 hi\r\n").client(0, b"QUIT\r\n", acks=8)
     flow = net.heard.flow
     assert (flow.handshake, flow.a.isn, flow.b.isn) == (True, first, first ^ 0x80000000)
 
 
-def test_two_sides_that_say_nothing_end_too() -> None:
+def test_a_connection_without_data_ends_too() -> None:
     net = open_net().client(0, b"QUIT\r\n").server(0, acks=6, flags=FIN | ACK).client(6, acks=1, flags=FIN | ACK)
     assert net.heard.closed_by == [("S", "fin"), ("C", "fin")]
     assert net.heard.finished == [""]
 
 
-def test_what_is_open_at_the_end_is_reported_oldest_first() -> None:
+def test_open_connections_are_reported_at_the_end_oldest_first() -> None:
     net = open_net().client(0, b"first")
     net.ports = (43211, 25)
     net.handshake().client(0, b"second").client(10, b"third")
@@ -499,7 +499,7 @@ def test_in_mid_stream_bytes_count_from_the_first_that_was_captured() -> None:
     assert not net.heard.flow.handshake
 
 
-def test_in_mid_stream_a_fin_tells_where_a_silent_side_stands() -> None:
+def test_in_mid_stream_a_fin_shows_the_position_of_a_silent_side() -> None:
     net = Net().client(500, b"QUIT\r\n", acks=900).client(506, flags=FIN | ACK, acks=900)
     net.server(900, acks=507)
     assert net.heard.finished == []
@@ -509,7 +509,7 @@ def test_in_mid_stream_a_fin_tells_where_a_silent_side_stands() -> None:
 
 
 @pytest.mark.parametrize(("later", "flows"), [(SECOND // 2, 1), (2 * SECOND, 2)])
-def test_a_syn_behind_what_it_begins_is_of_it_only_for_a_moment(later: int, flows: int) -> None:
+def test_a_late_syn_belongs_to_its_connection_only_for_a_short_time(later: int, flows: int) -> None:
     net = Net().server(0, b"220 hi\r\n")
     net.time_ns += later
     net.client(-1, flags=SYN)
@@ -523,11 +523,11 @@ def test_one_direction_is_enough() -> None:
     net = Net().client(-1, flags=SYN).client(0, b"EHLO x\r\n", acks=20).client(8, b"QUIT\r\n", acks=60)
     assert net.heard.bytes["C"] == b"EHLO x\r\nQUIT\r\n"
     assert net.heard.gaps == []
-    # the peer's numbers are known by nothing but the ACKs: how far they grew is what the client had seen
+    # the peer's numbers are known only from the ACKs: their growth is what the client had seen
     assert net.heard.seen[1] - net.heard.seen[0] == 40
 
 
-def test_an_ack_proves_a_loss_with_its_exact_place() -> None:
+def test_an_ack_proves_a_loss_at_its_exact_offset() -> None:
     net = open_net().client(0, b"EHLO x\r\n").client(30, b"QUIT\r\n").server(0, acks=36)
     net.idle(PROOF - 1)
     assert net.heard.gaps == []  # another tap may still deliver it
@@ -536,7 +536,7 @@ def test_an_ack_proves_a_loss_with_its_exact_place() -> None:
     assert net.heard.log == [("C", b"EHLO x\r\n"), ("C", 22), ("C", b"QUIT\r\n")]
 
 
-def test_without_an_ack_a_hole_may_still_be_filled() -> None:
+def test_without_an_ack_a_gap_may_still_be_filled() -> None:
     net = open_net().client(0, b"EHLO x\r\n").client(30, b"QUIT\r\n").idle(10 * PROOF)
     assert net.heard.gaps == []
     net.client(8, b"MAIL FROM:<a@x.y>  \r\n\r\n"[:22])
@@ -550,7 +550,7 @@ def test_the_last_bytes_may_be_lost_too() -> None:
     assert net.heard.log == [("C", b"EHLO x\r\n"), ("C", 6), ("S", b"250 ok\r\n")]
 
 
-def test_one_byte_that_only_an_ack_speaks_of_is_a_fin() -> None:
+def test_one_byte_that_only_an_ack_covers_is_a_fin() -> None:
     net = open_net().client(0, b"QUIT\r\n").server(0, b"221 bye\r\n", acks=7).idle(PROOF)
     assert net.heard.gaps == []
     net.reassembler.close()
@@ -559,7 +559,7 @@ def test_one_byte_that_only_an_ack_speaks_of_is_a_fin() -> None:
     assert net.heard.closed_by == [("C", "unseen")]
 
 
-def test_one_byte_that_only_an_ack_speaks_of_is_a_byte_where_more_follows() -> None:
+def test_one_byte_that_only_an_ack_covers_is_a_byte_if_more_follows() -> None:
     net = open_net().client(0, b"QUIT\r").server(0, b"221 bye\r\n", acks=6).idle(PROOF)
     assert net.heard.bytes["S"] == b"221 bye\r\n"
     net.client(6, b"NOOP\r\n", acks=9).server(9, acks=12)
@@ -575,7 +575,7 @@ def test_a_fin_that_was_not_captured_comes_before_the_one_that_acknowledges_it()
     assert net.heard.closed_by == [("C", "unseen"), ("S", "fin")]
 
 
-def test_nor_does_it_come_late_where_the_peer_ends_long_after_it() -> None:
+def test_an_uncaptured_fin_is_not_late_if_the_peer_ends_long_after_it() -> None:
     net = open_net().client(0, b"QUIT\r\n").server(0, b"221 bye\r\n", acks=7).idle(PROOF)
     assert net.heard.closed_by == []  # it may be a byte
     net.server(9, flags=FIN | ACK, acks=7)
@@ -583,8 +583,8 @@ def test_nor_does_it_come_late_where_the_peer_ends_long_after_it() -> None:
     assert net.heard.finished == [""]
 
 
-def test_ends_behind_a_hole_keep_their_order() -> None:
-    """The server's first 8 bytes are lost; its FIN came behind the client's, which it acknowledges."""
+def test_fins_after_a_gap_keep_their_order() -> None:
+    """The server's first 8 bytes are lost; its FIN came after the client's, which it acknowledges."""
     net = open_net().client(0, b"QUIT\r\n", acks=8).server(8, b"221 bye\r\n", acks=6)
     net.client(6, flags=FIN | ACK, acks=17).server(17, flags=FIN | ACK, acks=7)
     net.reassembler.close()
@@ -592,63 +592,63 @@ def test_ends_behind_a_hole_keep_their_order() -> None:
     assert net.heard.closed_by == [("C", "fin"), ("S", "fin")]
 
 
-def test_where_the_syn_of_the_server_was_lost_the_client_tells_its_beginning() -> None:
+def test_if_the_syn_of_the_server_was_lost_the_client_shows_the_start_of_the_stream() -> None:
     net = Net().client(-1, flags=SYN).client(0).client(0, b"EHLO x\r\n", acks=22).server(22, b"250 mx\r\n", acks=8)
     net.reassembler.close()
     assert net.heard.gaps == [("S", 0, 22)]
 
 
-def test_where_the_syn_of_the_client_was_lost_the_server_tells_its_beginning() -> None:
+def test_if_the_syn_of_the_client_was_lost_the_server_shows_the_start_of_the_stream() -> None:
     net = Net().server(-1, flags=SYN | ACK).server(0, b"220 hi\r\n").client(8, b"QUIT\r\n", acks=8)
     net.reassembler.close()
     assert net.heard.gaps == [("C", 0, 8)]
 
 
-def test_a_gap_is_told_in_the_pieces_that_the_peer_answered() -> None:
+def test_a_gap_is_reported_in_the_pieces_that_the_peer_answered() -> None:
     net = open_net().server(0, b"220 hi\r\n").server(8, b"354 go\r\n", acks=6).client(30, b".\r\n", acks=16)
     net.reassembler.close()
     assert net.heard.log[1:] == [("C", 6), ("S", b"354 go\r\n"), ("C", 24), ("C", b".\r\n")]
 
 
-def test_in_those_too_that_were_themselves_behind_a_hole() -> None:
-    """Lost: DATA of the client in front of the answer, and a reply of the server in front of that."""
+def test_a_gap_is_reported_in_pieces_even_if_the_answers_came_after_a_gap() -> None:
+    """Lost: DATA of the client before the answer, and a reply of the server before that."""
     net = open_net().server(0, b"220 hi\r\n").server(18, b"354 go\r\n", acks=6).client(30, b".\r\n", acks=26)
     net.reassembler.close()
     assert net.heard.log[1:] == [("C", 6), ("S", 10), ("S", b"354 go\r\n"), ("C", 24), ("C", b".\r\n")]
 
 
-def test_bytes_beyond_the_snap_length_are_a_gap() -> None:
+def test_bytes_cut_by_the_snap_length_are_a_gap() -> None:
     net = open_net().client(0, b"Subject: x", missing=90).client(100, b"end\r\n").server(0, acks=105).idle(PROOF)
     assert net.heard.log == [("C", b"Subject: x"), ("C", 90), ("C", b"end\r\n")]
 
 
-def test_with_one_direction_bytes_beyond_the_snap_length_are_a_gap_at_once() -> None:
+def test_with_one_direction_bytes_cut_by_the_snap_length_are_a_gap_at_once() -> None:
     net = Net().client(-1, flags=SYN).client(0, b"Subject: x", missing=90).client(100, b"end\r\n")
     assert net.heard.log == [("C", b"Subject: x"), ("C", 90), ("C", b"end\r\n")]
 
 
-def test_another_copy_fills_what_the_snap_length_cut() -> None:
+def test_another_copy_fills_the_bytes_cut_by_the_snap_length() -> None:
     net = open_net().client(0, b"NOOP", missing=2).client(0, b"NOOP\r\n").server(0, acks=6).idle(PROOF)
     assert net.heard.bytes["C"] == b"NOOP\r\n"
     assert net.heard.gaps == []
 
 
-def test_a_conversation_of_which_all_data_was_lost_is_reported() -> None:
+def test_a_connection_whose_data_was_all_lost_is_reported() -> None:
     net = open_net().client(40, acks=60)
     net.reassembler.close()
     assert sorted(net.heard.gaps) == [("C", 0, 40), ("S", 0, 60)]
 
 
 @pytest.mark.parametrize(("sent", "acked"), [(2, 0), (0, 2)])
-def test_two_bytes_are_enough_for_that(sent: int, acked: int) -> None:
-    """One would be a FIN."""
+def test_two_lost_bytes_are_enough_to_report_a_connection(sent: int, acked: int) -> None:
+    """One lost byte would be a FIN."""
     net = open_net().client(sent, acks=acked)
     net.reassembler.close()
     assert net.heard.gaps == [("C", 0, 2) if sent else ("S", 0, 2)]
     assert open_net().client(sent // 2, acks=acked // 2).flows == []
 
 
-def test_a_handshake_without_data_is_no_conversation() -> None:
+def test_a_handshake_without_data_is_not_a_connection() -> None:
     net = open_net().client(0, acks=1, flags=FIN | ACK).server(1, acks=1, flags=FIN | ACK)
     net.reassembler.close()
     assert net.flows == []
@@ -662,7 +662,7 @@ def test_an_answer_captured_before_its_question_waits_for_it() -> None:
     assert net.heard.log == [("S", b"220 hi\r\n"), ("C", b"NOOP\r\n"), ("S", b"250 ok\r\n")]
 
 
-def test_two_taps_with_a_skew_are_put_in_the_order_in_which_it_happened() -> None:
+def test_two_taps_with_a_time_skew_are_put_in_the_real_order() -> None:
     net = open_net()
     for n in range(3):
         net.server(8 * n, b"250 ok\r\n", acks=6 * n)
@@ -672,12 +672,12 @@ def test_two_taps_with_a_skew_are_put_in_the_order_in_which_it_happened() -> Non
     assert net.heard.gaps == []
 
 
-def test_a_question_that_was_never_captured_keeps_its_answer_waiting_no_longer_than_the_proof_needs() -> None:
+def test_a_question_that_was_not_captured_delays_its_answer_only_until_the_proof() -> None:
     net = open_net().server(0, b"220 hi\r\n").server(8, b"250 ok\r\n", acks=6).idle(PROOF)
     assert net.heard.log == [("S", b"220 hi\r\n"), ("C", 6), ("S", b"250 ok\r\n")]
 
 
-def test_acks_that_contradict_one_another_hold_up_nothing() -> None:
+def test_contradictory_acks_delay_nothing() -> None:
     net = open_net().client(0, b"aa", acks=3).server(0, b"bbb", acks=2)
     net.reassembler.close()
     assert net.heard.bytes == {"C": b"aa", "S": b"bbb"}
@@ -687,29 +687,31 @@ def test_acks_that_contradict_one_another_hold_up_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("again", "told"), [(b"X", True), (b"\0", False), (b"a", False)], ids=["another byte", "NUL", "the same"]
+    ("again", "reported"), [(b"X", True), (b"\0", False), (b"a", False)], ids=["another byte", "NUL", "the same"]
 )
-@pytest.mark.parametrize("behind", [0, 1], ids=["in order", "behind a hole"])
-def test_a_single_byte_in_the_middle_is_no_keep_alive_unless_it_is_a_nul(again: bytes, told: bool, behind: int) -> None:
-    net = open_net().client(behind, b"aaaaaaaa").client(behind + 3, again)
-    assert net.heard.conflicts == ([("C", behind + 3)] if told else [])
+@pytest.mark.parametrize("skipped", [0, 1], ids=["in order", "after a gap"])
+def test_a_single_byte_in_the_middle_is_not_a_keep_alive_unless_it_is_a_nul(
+    again: bytes, reported: bool, skipped: int
+) -> None:
+    net = open_net().client(skipped, b"aaaaaaaa").client(skipped + 3, again)
+    assert net.heard.conflicts == ([("C", skipped + 3)] if reported else [])
 
 
-def test_segments_of_one_hole_are_not_told_of_another() -> None:
-    """What other receivers make of overlaps needs those of the hole in which they differ, and no others."""
+def test_segments_of_one_gap_are_not_reported_for_another() -> None:
+    """The comparison of receivers needs the segments of the gap in which they differ, and no others."""
     net = open_net().client(4, b"aaaa").client(0, b"bbbb").client(10, b"cccc").client(9, b"ccXc").client(8, b"d")
     assert net.heard.conflicts == [("C", 11)]
     assert net.heard.flow.a.overlap == (11, [(10, b"cccc"), (9, b"ccXc")])
 
 
-def test_what_comes_of_a_gap_too_late_is_not_compared_with_what_stood_in_front_of_it() -> None:
+def test_late_bytes_of_a_gap_are_not_compared_with_the_bytes_before_it() -> None:
     net = open_net().client(0, b"EHLO x\r\n").client(30, b"QUIT\r\n").server(0, acks=36).idle(PROOF)
     assert net.heard.gaps == [("C", 8, 22)]
     net.client(8, b"MAIL FROM:<a@x.y>  \r\n\r\n"[:22])
     assert net.heard.conflicts == []
 
 
-def test_what_is_held_beyond_the_end_is_dropped_with_it() -> None:
+def test_bytes_held_beyond_the_end_are_dropped() -> None:
     net = open_net().client(20, b"beyond").client(6, b"NO").client(0, b"QUIT\r\n", flags=FIN | ACK)
     stream = net.heard.flow.a
     assert (stream.held, stream.held_bytes, stream.runs) == ([], 0, None)
@@ -718,13 +720,13 @@ def test_what_is_held_beyond_the_end_is_dropped_with_it() -> None:
     assert net.heard.finished == [""]
 
 
-def test_of_what_is_held_across_the_end_only_the_front_counts() -> None:
+def test_of_bytes_held_across_the_end_only_the_first_count() -> None:
     net = open_net().client(4, b"\r\nbeyond").client(6, flags=FIN | ACK).client(0, b"QUIT")
     assert net.heard.bytes["C"] == b"QUIT\r\n"
     assert net.heard.closed_by == [("C", "fin")]
 
 
-def test_an_ack_that_is_withdrawn_leaves_what_is_held() -> None:
+def test_an_ack_that_is_withdrawn_keeps_the_held_bytes() -> None:
     net = open_net().client(10, b"held").server(0, acks=500)
     for _ in range(PROOF):
         net.server(0, acks=0)
@@ -734,7 +736,7 @@ def test_an_ack_that_is_withdrawn_leaves_what_is_held() -> None:
     assert net.heard.bytes["C"] == b"0123456789held"
 
 
-def test_too_many_bytes_behind_a_hole_are_waited_for_no_longer() -> None:
+def test_a_gap_with_too_many_held_bytes_is_declared_lost() -> None:
     net = open_net(limits=Limits(held_bytes=100)).client(0, b"a").client(5, b"b" * 60)
     assert net.heard.gaps == []
     net.client(65, b"c" * 60)
@@ -742,14 +744,14 @@ def test_too_many_bytes_behind_a_hole_are_waited_for_no_longer() -> None:
     assert net.heard.bytes["C"] == b"a" + b"b" * 60 + b"c" * 60
 
 
-def test_too_many_segments_behind_a_hole_are_waited_for_no_longer() -> None:
+def test_a_gap_with_too_many_held_segments_is_declared_lost() -> None:
     net = open_net(limits=Limits(held_segments=10)).client(0, b"a")
     for n in range(11):
         net.client(10 + 2 * n, b"b")
     assert net.heard.gaps[0] == ("C", 1, 9)
 
 
-def test_as_many_go_as_are_too_many_and_a_tenth() -> None:
+def test_the_excess_connections_and_a_tenth_are_closed() -> None:
     net = Net(limits=Limits(connections=50))
     for n in range(60):
         net.ports = (40_000 + n, 25)
@@ -758,7 +760,7 @@ def test_as_many_go_as_are_too_many_and_a_tenth() -> None:
     assert net.reassembler.open == 45
 
 
-def test_what_was_ignored_is_not_remembered_for_ever() -> None:
+def test_ignored_flows_are_not_remembered_for_ever() -> None:
     net = Net(limits=Limits(closed_connections=10))
     for n in range(200):
         net.ports = (40_000 + n, 25)
@@ -767,7 +769,7 @@ def test_what_was_ignored_is_not_remembered_for_ever() -> None:
     assert 10 <= len(net.reassembler.ignored) <= 22
 
 
-def test_the_longest_idle_connections_go_first_where_there_are_too_many() -> None:
+def test_if_there_are_too_many_connections_the_longest_idle_are_closed_first() -> None:
     net = Net(limits=Limits(connections=10))
     for n in range(12):
         net.ports = (40000 + n, 25)
@@ -787,7 +789,7 @@ def test_an_idle_connection_is_closed() -> None:
     net.handshake().client(0, b"y")
     net.reassembler.sweep()
     first, second = net.flows
-    assert first.finished == ["followed no further: idle for more than 600 s"]
+    assert first.finished == ["no longer followed: idle for more than 600 s"]
     assert second.finished == []
 
 
@@ -824,7 +826,7 @@ def test_closed_connections_are_remembered_in_a_bounded_table() -> None:
     assert len(net.reassembler._closed) <= 20
 
 
-def test_what_is_ignored_is_followed_no_further() -> None:
+def test_an_ignored_flow_is_no_longer_followed() -> None:
     net = open_net().client(0, b"GET / HTTP/1.1\r\n")
     net.reassembler.ignore(net.heard.flow)
     net.client(16, b"Host: x\r\n").server(0, b"HTTP/1.1 200\r\n", acks=25)
@@ -837,11 +839,11 @@ def test_what_is_ignored_is_followed_no_further() -> None:
 
 turns = st.lists(st.tuples(st.sampled_from("CS"), st.binary(min_size=1, max_size=12)), min_size=1, max_size=8)
 numbers = st.integers(0, (1 << 32) - 1)
-REACH = PROOF - 2  # frames by which one may be late: a loss is believed only after more
+REACH = PROOF - 2  # frames by which a segment may be late: a loss is proven only after more
 
 
 @given(turns, numbers, numbers, st.data())
-def test_any_segmentation_in_any_near_order_gives_the_same_bytes(
+def test_any_segmentation_in_nearly_any_order_gives_the_same_bytes(
     said: Sequence[tuple[str, bytes]], client: int, server: int, data: st.DataObject
 ) -> None:
     sent = {"C": 0, "S": 0}
@@ -855,10 +857,10 @@ def test_any_segmentation_in_any_near_order_gives_the_same_bytes(
             sent[side] += size
             at += size
     again = data.draw(st.lists(st.integers(0, len(frames) - 1), max_size=3))
-    due = [(n + data.draw(st.integers(0, REACH // 2)), n) for n in range(len(frames))]
-    due += [(n + data.draw(st.integers(0, REACH)), n) for n in again]
+    arrivals = [(n + data.draw(st.integers(0, REACH // 2)), n) for n in range(len(frames))]
+    arrivals += [(n + data.draw(st.integers(0, REACH)), n) for n in again]
     net = open_net(client=client, server=server)
-    for _, n in sorted(due):
+    for _, n in sorted(arrivals):
         net.send(*frames[n])
     net.reassembler.close()
     heard = net.heard
@@ -882,7 +884,7 @@ any_segment = st.tuples(
 
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.binary(min_size=2, max_size=25)), max_size=25))
-def test_behind_a_hole_the_first_copy_of_each_byte_wins_however_they_overlap(
+def test_out_of_order_the_first_copy_of_each_byte_wins_for_any_overlap(
     sent: Sequence[tuple[int, bytes]],
 ) -> None:
     net, first, differ = open_net(), {0: 0}, 0
@@ -901,7 +903,7 @@ def test_behind_a_hole_the_first_copy_of_each_byte_wins_however_they_overlap(
 
 
 @given(st.lists(any_segment, max_size=60), numbers, st.booleans(), st.integers(1, 4))
-def test_whatever_comes_nothing_is_raised_and_nothing_is_invented(
+def test_any_segments_raise_nothing_and_invent_no_byte(
     sent: Sequence[tuple[str, int, bytes, int, int, int]], first: int, greeted: bool, held: int
 ) -> None:
     limits = Limits(loss_proof_frames=2, held_bytes=20, held_segments=held, handshakes=1, closed_connections=1)

@@ -1,6 +1,6 @@
-"""Each stream holds the bytes that tshark finds in it (`-z follow,tcp,raw`), however its segments were sent.
+"""Each stream has the bytes that tshark finds in it (`-z follow,tcp,raw`), for any order of segments.
 
-Two programs of different authors, who had the same RFC. Where they differ, the reason stands with the test."""
+The two programs have different authors and the same RFC. Where they differ, the test gives the reason."""
 
 from __future__ import annotations
 
@@ -48,14 +48,13 @@ TSHARK = shutil.which("tshark")
 pytestmark = [pytest.mark.tree, pytest.mark.skipif(TSHARK is None, reason="tshark is not installed")]
 
 Dialogues = dict[str, tuple[bytes, bytes]]
-"""By the end that opened it: what that said, and what it was told."""
+"""By the end that opened the connection: the bytes it sent, and the bytes it received."""
 
 LOST = re.compile(rb"\[(\d+) bytes missing in capture file\]\.?\0?")
 
 
 class Said:
-    """Listens to a flow and joins what comes; a gap is a number in brackets. It may come in pieces, which belong
-    together."""
+    """Listens to a flow and joins its bytes; a gap is a number in brackets. Adjacent pieces of a gap are joined."""
 
     def __init__(self, flow: Flow) -> None:
         self._lost = {flow.a: 0, flow.b: 0}
@@ -81,8 +80,8 @@ class Said:
     def weight(self) -> int:
         return 0
 
-    def let_go(self) -> bool:
-        """Nobody gathers here."""
+    def discard(self) -> bool:
+        """Nothing is gathered here."""
         return False
 
     def finish(self, why: str) -> None: ...
@@ -148,7 +147,7 @@ def plain(sent: list[Segment], choice: random.Random) -> list[Segment]:
 
 
 def reordered(sent: list[Segment], choice: random.Random) -> list[Segment]:
-    """Neighbours of one side with data change places."""
+    """Swap neighbouring data segments of one side."""
     found = list(sent)
     for at in range(4, len(found) - 1):
         one, two = found[at : at + 2]
@@ -158,7 +157,7 @@ def reordered(sent: list[Segment], choice: random.Random) -> list[Segment]:
 
 
 def repeated(sent: list[Segment], choice: random.Random) -> list[Segment]:
-    """Segments come again, at once or later; some with the end of the one before in front."""
+    """Repeat segments, at once or later; some with the end of the previous one in front."""
     found: list[Segment] = []
     before: dict[bytes, Segment] = {}
     for one in sent:
@@ -176,7 +175,7 @@ def repeated(sent: list[Segment], choice: random.Random) -> list[Segment]:
 
 
 def overlapping(sent: list[Segment], choice: random.Random) -> list[Segment]:
-    """Behind a hole come segments that overlap, all with the same bytes, and then what fills it."""
+    """After a gap come overlapping segments, all with the same bytes, and then the bytes that fill the gap."""
     found: list[Segment] = []
     at = 0
     while at < len(sent):
@@ -199,7 +198,7 @@ def _goes_on(one: Segment, two: Segment) -> bool:
 
 
 def kept_alive(sent: list[Segment], choice: random.Random) -> list[Segment]:
-    """Behind some segments the sender asks whether the peer is still there (RFC 9293 §3.8.4)."""
+    """Add keep-alives after some segments (RFC 9293 §3.8.4)."""
     found: list[Segment] = []
     for at, one in enumerate(sent):
         found.append(one)
@@ -209,7 +208,7 @@ def kept_alive(sent: list[Segment], choice: random.Random) -> list[Segment]:
 
 
 def lossy(sent: list[Segment], choice: random.Random) -> list[Segment]:
-    """Some segments were not captured; what follows proves it."""
+    """Some segments were not captured; later segments prove it."""
     places = [at for at, one in enumerate(sent) if at > 8 and one.payload and not one.flags & FIN]
     lost = set(choice.sample(places[:-3], 3))
     return [one for at, one in enumerate(sent) if at not in lost]
@@ -241,8 +240,8 @@ CUTS = [None, by_byte, by(100), at_random(1)]
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_sent_in_every_way(way: str, tmp_path: Path) -> None:
-    """Each of the ways with numbers that wrap and in segments of all sizes, all in one capture."""
+def test_segments_sent_in_every_way(way: str, tmp_path: Path) -> None:
+    """Each variant, with numbers that wrap and segments of all sizes, all in one capture."""
     choice = random.Random(way)
     frames: list[Segment] = []
     ports = iter(range(20_000, 21_000))
@@ -268,17 +267,17 @@ def test_sent_in_every_way(way: str, tmp_path: Path) -> None:
 TEXT = b"0123456789abcdefghij\r\n"
 COPIES: dict[str, list[tuple[int, bytes]]] = {
     "again, in order": [(0, TEXT), (4, b"XXXX")],
-    "behind a hole, beginning earlier": [(8, b"89ab"), (6, b"XXXXXXXX"), (0, b"012345"), (14, b"efghij\r\n")],
-    "behind a hole, beginning later": [(6, b"6789ab"), (8, b"XXXXXX"), (0, b"012345"), (14, b"efghij\r\n")],
-    "behind a hole, in the same place": [(6, b"6789abcdef"), (6, b"XXXXXXXXXX"), (0, b"012345"), (16, b"ghij\r\n")],
+    "after a gap, starting earlier": [(8, b"89ab"), (6, b"XXXXXXXX"), (0, b"012345"), (14, b"efghij\r\n")],
+    "after a gap, starting later": [(6, b"6789ab"), (8, b"XXXXXX"), (0, b"012345"), (14, b"efghij\r\n")],
+    "after a gap, at the same offset": [(6, b"6789abcdef"), (6, b"XXXXXXXXXX"), (0, b"012345"), (16, b"ghij\r\n")],
     "what fills the hole": [(6, b"6789abcd"), (0, b"012345XXXX"), (14, b"efghij\r\n")],
 }
 
 
 @pytest.mark.parametrize("name", COPIES)
-def test_where_copies_differ_we_have_the_first_and_tshark_the_one_that_begins_first(name: str, tmp_path: Path) -> None:
-    """Both are right: receivers differ in the same way (``overlaps``), and TCP905 names what each kind reads. The first
-    copy is what came first; tshark keeps segments sorted by their numbers, as BSD does."""
+def test_if_copies_differ_we_use_the_first_and_tshark_the_one_that_starts_first(name: str, tmp_path: Path) -> None:
+    """Both are right: receivers differ in the same way (``overlap_policies``), and TCP905 names what each kind reads.
+    The first copy is the one that came first; tshark keeps segments sorted by their numbers, as BSD does."""
     sent = segments([*hello(), ("C", TEXT), *lines("S 500 what")])
     at = next(at for at, one in enumerate(sent) if one.payload == TEXT)
     whole = sent[at]

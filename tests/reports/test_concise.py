@@ -57,7 +57,7 @@ def test_what_the_captures_lack_is_said() -> None:
     assert lines == [
         "a.pcap: cut short at byte 7",
         "No findings in 1 connection and 1 message.",
-        "Not all was seen whole and in clear text: 1 with one side only.",
+        "Not all connections are complete and in clear text: 1 with one side only.",
     ]
 
 

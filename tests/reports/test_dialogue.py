@@ -75,11 +75,11 @@ def test_an_ordinary_reply_is_left_alone(predicted: str, code: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verb", "predicted", "code", "due"),
+    ("verb", "predicted", "code", "expected"),
     [("RCPT", "503", 503, "503"), ("RCPT", "500", 500, "500"), ("DATA", "503", 554, "503 or 554")],
 )
-def test_a_refusal_that_was_due_is_called_right(verb: str, predicted: str, code: int, due: str) -> None:
-    assert predictions(verb, predicted, code) == [f"as predicted: {due} was due"]
+def test_an_expected_refusal_is_as_predicted(verb: str, predicted: str, code: int, expected: str) -> None:
+    assert predictions(verb, predicted, code) == [f"as predicted: {expected}"]
 
 
 @pytest.mark.parametrize(

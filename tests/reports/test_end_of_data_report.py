@@ -81,7 +81,7 @@ def test_readers_that_disagree_are_shown_with_place_mark_and_what_follows(tmp_pa
     assert found["Zeek"] == (start + content.index("."), "<LF>.<LF>", SMUGGLED)
     assert found["Postfix, lenient"] == found["Suricata"] == found["Snort"] == found["Zeek"]
     assert found["strict"] == found["Arkime"] == (start + len(content) + 2, "<CR><LF>.<CR><LF>", "")
-    assert "accepted the message, and nothing shows that it took a look-alike for the end" in text
+    assert "accepted the message. Nothing shows that it treated a look-alike as the end" in text
     assert "readers disagree about the end of 1" in text
 
 
@@ -125,13 +125,13 @@ def test_plain_messages_are_counted_and_shown_only_if_asked_for(tmp_path: Path) 
 
 def test_a_server_that_answers_more_than_it_was_asked_has_taken_the_look_alike(tmp_path: Path) -> None:
     text = shown(tmp_path, mail(text_with("\n.\n"), "250 stored", "250 sender ok", "250 rcpt ok"))
-    assert "took <LF>.<LF> for the end" in text
+    assert "treated <LF>.<LF> as the end" in text
 
 
 def test_a_server_that_refused_and_one_that_was_not_seen_are_told_apart(tmp_path: Path) -> None:
     assert "refused the message with 550" in shown(tmp_path, mail(text_with("\n.\n"), "550 bare newline"))
     unseen = [*mail(text_with("\n.\n"))[:-2], ("RC", "")]
-    assert "did what is not in the capture" in shown(tmp_path, unseen)
+    assert "sent no final reply that the capture contains" in shown(tmp_path, unseen)
 
 
 @pytest.mark.parametrize("mark", ["\n.\n", "\r\n.\r"])
@@ -155,7 +155,7 @@ def test_where_the_server_ended_early_strict_readers_go_on_to_the_next_real_end(
     between = len("RCPT TO:<b@mx.example>\r\nDATA\r\n")
     assert found["strict"][0] == offset_of_content() + len(first + second) + between + len(third) - 3
     assert found["Zeek"] == (offset_of_content() + first.index("."), named(mark.encode()), SMUGGLED)
-    assert f"took {named(mark.encode())} for the end" in text
+    assert f"treated {named(mark.encode())} as the end" in text
     assert "2 messages sent with DATA: readers disagree about the end of 1" in text
 
 

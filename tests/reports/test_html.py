@@ -106,7 +106,7 @@ def test_the_state_of_the_captures_comes_before_the_findings() -> None:
     ).text
     order = [
         "1 error, 0 warnings and 0 info in 2 connections and 2 messages",
-        "0 of 2 connections were seen whole and in clear text. What was not seen is not judged.",
+        "0 of 2 connections are complete and in clear text. What was not captured is not judged.",
         "1 with one side only",
         "1 with gaps (1,460 bytes not captured)",
         "pcap EN10MB, 1,234 frames, 45,678 bytes",
@@ -182,13 +182,13 @@ def test_faults_are_counted_at_the_host_that_commits_them() -> None:
     clients, servers = (" ".join(table.split()) for table in tables if "Host" in table)
     assert clients.endswith("192.0.2.1 1 1 0 0")
     assert servers.endswith("2001:db8::2 1 0 2 0")
-    assert "1 more finding lies on the path" in page(connection(1, [finding("TCP905", side="path")])).text
+    assert "1 more finding is about the path" in page(connection(1, [finding("TCP905", side="path")])).text
 
 
 def test_nothing_found_is_said_with_what_was_looked_at() -> None:
     whole = page(connection(1, []))
     assert "No findings in 1 connection and 1 message." in whole.text
-    assert "The only connection was seen whole and in clear text." in whole.text
+    assert "The only connection is complete and in clear text." in whole.text
 
 
 def test_no_smtp_at_all_is_said() -> None:
@@ -302,7 +302,7 @@ def test_a_page_stays_of_a_size_that_opens() -> None:
 
     text = html(*(long(number) for number in range(1, 301)))
     assert len(text) < 16_000_000
-    assert "The dialogue is left out, as this page is long enough" in text
+    assert "The dialogue is omitted because the page would be too long" in text
 
 
 def test_of_a_long_dialogue_the_ends_and_the_findings_are_shown() -> None:

@@ -196,7 +196,7 @@ def test_search_and_filter(browser: Browser, tmp_path: Path) -> None:
 
     assert choose("filter-severity", "warning") == ["c3"]
     assert browser.run("return document.getElementById('filter-count').textContent") == (
-        "1 of 3 connections shown here fit"
+        "1 of 3 connections shown here match"
     )
     assert choose("filter-severity", "none") == ["c2"]
     assert choose("filter-severity", "") == ["c1", "c3", "c2"]

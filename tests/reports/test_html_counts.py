@@ -92,7 +92,7 @@ def test_a_scan_of_a_whole_network_does_not_fill_memory() -> None:
         one.client = type(one.client)(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 40000)
         counted.connection(one)
     assert len(counted.hosts["client"]) == MAX_HOSTS
-    assert counted.elsewhere == {"client": 500, "server": 0}
+    assert counted.uncounted == {"client": 500, "server": 0}
     assert counted.hosts["server"]["2001:db8::2"].connections == MAX_HOSTS + 500
 
 

@@ -117,12 +117,12 @@ def test_what_is_left_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sarif, "MAX_RESULTS", 3)
     run = run_of(connection(findings=[finding()] * 2), connection(2, findings=[finding()] * 2))
     assert len(run["results"]) == 3
-    (told,) = run["invocations"][0]["toolExecutionNotifications"]
-    assert "1 findings are left out" in told["message"]["text"]
+    (notification,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert "1 findings are omitted" in notification["message"]["text"]
 
 
 def test_a_transcript_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sarif, "MAX_TRANSCRIPT", 10)
     run = run_of(connection(findings=[finding()]))
     assert run["results"][0]["locations"][0]["physicalLocation"]["region"] == {"startLine": 1}
-    assert "lacks 1 connections" in run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]
+    assert "omits 1 connections" in run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]

@@ -60,8 +60,8 @@ def test_the_dialogue_says_where_it_goes_on(folder: Path) -> None:
     assert first.startswith("#1 ")
     assert "in a.pcap\n" in first
     assert "goes on" not in first
-    assert second.count("goes on in b.pcap") == 1
-    before, after = second.split("goes on in b.pcap")
+    assert second.count("continues in b.pcap") == 1
+    before, after = second.split("continues in b.pcap")
     assert "→ RCPT TO:<b@mx.example>" in before
     assert "← 503 MAIL first" in after
     assert "(Follows from SEQ103 in frame 29 of a.pcap.)" in " ".join(after.split())
@@ -84,7 +84,7 @@ def test_the_page_has_a_display_filter_for_each_capture(folder: Path) -> None:
     page = told(folder, "audit", "a.pcap", "b.pcap", "--select", "SEQ", "--format", "html")
     assert re.search(r"In Wireshark, a\.pcap: <code>frame\.number", page)
     assert re.search(r"In Wireshark, b\.pcap: <code>frame\.number", page)
-    assert page.count("goes on in b.pcap") == 1
+    assert page.count("continues in b.pcap") == 1
 
 
 def test_a_line_for_each_finding_begins_with_its_capture(folder: Path) -> None:

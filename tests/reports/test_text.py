@@ -42,7 +42,7 @@ def test_the_quality_of_the_capture_stands_above_the_findings() -> None:
     top = lines[: lines.index("")]
     assert "a.pcap: pcap EN10MB, 1,234 frames, 45,678 bytes" in top
     assert "  ! the last record is cut short at byte 45678" in top
-    assert "  1 seen whole and in clear text" in top
+    assert "  1 complete and in clear text" in top
     assert "  1 with one side only" in top
     assert "  1 with gaps (1,460 bytes not captured)" in top
 

@@ -104,7 +104,7 @@ def test_the_store_can_be_asked_like_the_database(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_is_no_store_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no store of smtpwire"):
+    with pytest.raises(UsageError, match="not a store of smtpwire"):
         loaded(tmp_path)
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "x.parquet").write_text("no parquet at all")

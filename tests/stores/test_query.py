@@ -135,7 +135,7 @@ def test_a_reader_cannot_write(database: Path) -> None:
     [
         (["SELECT no_such FROM findings", "--db", "DB"], "no such column: no_such"),
         (["SELECT 1; SELECT 2", "--db", "DB"], "one statement at a time"),
-        (["", "--db", "DB"], "no question"),
+        (["", "--db", "DB"], "not a query"),
         (["SELECT 1"], "nothing to ask"),
         (["SELECT 1", "c.pcap", "--db", "DB"], "a store and captures"),
         ([], "no question"),

@@ -355,7 +355,7 @@ def test_a_link_in_place_of_a_directory_is_refused(tmp_path: Path) -> None:
     target.mkdir()
     elsewhere.mkdir()
     (target / "accepted").symlink_to(elsewhere)
-    with pytest.raises(UsageError, match="a link stands"):
+    with pytest.raises(UsageError, match="a link is in the place"):
         MessageDirectory(str(target), force=True)
     assert not list(elsewhere.iterdir())
 
@@ -398,7 +398,7 @@ def test_a_message_on_disk_can_be_cut_too(tmp_path: Path, small: Callable[[int, 
 
 def test_a_disk_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     folder = MessageDirectory(str(tmp_path / "mail"))
-    spill = folder.spills.begin()
+    spill = folder.spool.begin()
     spill.append(b"x")
     shutil.rmtree(tmp_path / "mail")
     with pytest.raises(OutputError, match=r"cannot write \(No such file"):

@@ -129,7 +129,7 @@ def test_what_grows_after_it_was_read_is_told(watched: Watched) -> None:
     place.write_bytes(pcap(records))
     assert watched() == ["mail.pcap"]
     (notice,) = watched.notices
-    assert "it grew after it had been read" in notice
+    assert "it grew after it was read" in notice
 
 
 def test_what_is_no_capture_is_told_once_if_it_claims_to_be(watched: Watched) -> None:

@@ -398,7 +398,7 @@ class TestSignals:
             time.sleep(0.3)
             config.write_text('select = ["SEQ"\n', "utf-8")
             process.send_signal(signal.SIGHUP)
-            assert "the configuration stays as it was" in process.stderr.readline()
+            assert "the configuration is unchanged" in process.stderr.readline()
             config.write_text('select = ["SEQ"]\n', "utf-8")
             process.send_signal(signal.SIGHUP)
             assert "the configuration was read again" in process.stderr.readline()
@@ -450,7 +450,7 @@ class TestInterfaces:
         with Live(space, "-i", "lo", "--bpf", "tcp port") as live:
             assert live.wait() == 2
         assert len(live.said) == 1
-        assert live.said[0].startswith("smtpwire: no capture filter: --bpf tcp port: ")
+        assert live.said[0].startswith("smtpwire: invalid capture filter: --bpf tcp port: ")
 
 
 class TestRights:
@@ -493,7 +493,7 @@ class TestRights:
         )
         assert done.returncode == 2
         assert done.stdout == ""
-        assert done.stderr.startswith("smtpwire: no right to capture: v1: run it with sudo")
+        assert done.stderr.startswith("smtpwire: no permission to capture: v1: run it with sudo")
         assert "CAP_NET_RAW" in done.stderr
         assert done.stderr.count("\n") == 1
 

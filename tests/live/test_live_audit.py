@@ -214,7 +214,7 @@ class TestClock:
         live.feed(frames(one)[count:], START + by)
         assert list(live.ended) == [1]
         (note,) = live.ended[1].notes
-        assert note == f"the clock was set by {by / 1e9:+.1f} s meanwhile: times are not judged"
+        assert note == f"the clock was set by {by / 1e9:+.1f} s during this connection: times are not judged"
         assert live.rules == []
 
     def test_without_it_the_step_would_be_taken_for_time(self) -> None:
@@ -236,5 +236,5 @@ def test_nothing_is_remembered_of_connections_that_have_ended() -> None:
         live.feed(frames(one.client(b"QUIT\r\n").server(b"221 bye\r\n").close()))
     assert len(live.ended) == 100
     assert not live.audit._touched
-    assert not live.audit._sieves
+    assert not live.audit._reported
     assert not live.audit._unclocked

@@ -257,7 +257,7 @@ class TestRecorder:
 
     @pytest.mark.parametrize("text", ["", "x", "100MB", "100MBx0", "1x1", "-5kx2", "5tbx2", "5kx2x2"])
     def test_sizes_that_are_none(self, text: str) -> None:
-        with pytest.raises(UsageError, match="no size of a ring"):
+        with pytest.raises(UsageError, match="invalid ring size"):
             rotation(text)
 
     def test_only_the_latest_files_stay(self, tmp_path: Path) -> None:

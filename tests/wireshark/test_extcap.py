@@ -188,7 +188,7 @@ def test_a_file_of_somebody_else_is_left_alone(home: Home) -> None:
     path.parent.mkdir(parents=True)
     path.write_text("#!/bin/sh\n")
     home.smtpwire("install", expect=2)
-    assert "a file of somebody else" in home.smtpwire("status", expect=1)
+    assert "a file of another program" in home.smtpwire("status", expect=1)
     home.smtpwire("uninstall")
     assert path.read_text() == "#!/bin/sh\n"
 

@@ -183,7 +183,7 @@ def blocks(count: int, size: int = 32) -> Iterator[OutputBlock]:
 
 def heard(held: HeldBlocks, frame: int) -> None:
     finding = Finding("SEQ101", "x", "error", "client", "certain", "m", "", None, None, frame, "", 0, 0, "")
-    held.heard(finding, [finding])
+    held.add_finding(finding, [finding])
 
 
 def test_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,8 +206,8 @@ def test_a_finding_without_any_frame_left_is_counted() -> None:
     held = HeldBlocks(io.BytesIO(), 0)
     for block in blocks(3):
         held.add(block)
-    held.let_go()
-    assert held.patience() is None
+    held.write_expired()
+    assert held.seconds_left() is None
     heard(held, 2)
     assert held.lost == 1
 

@@ -111,9 +111,9 @@ def test_a_long_block_is_not_kept() -> None:
 
 def test_a_packet_longer_than_any_is_damage() -> None:
     data = section() + interface() + struct.pack("<II", 6, MAX_RECORD + 4) + bytes(100)
-    assert split(data)[1] == ["the block at byte 60 is damaged: not copied from there on"]
+    assert split(data)[1] == ["the block at byte 60 is damaged: the copy ends there"]
     record = struct.pack("<4I", 0, 0, MAX_RECORD + 1, MAX_RECORD + 1)
-    assert split(pcap([]) + record)[1] == ["the record at byte 24 is damaged: not copied from there on"]
+    assert split(pcap([]) + record)[1] == ["the record at byte 24 is damaged: the copy ends there"]
 
 
 def test_a_comment_that_is_there_is_not_added_again() -> None:

@@ -253,7 +253,7 @@ def test_a_process_that_dies_is_missed_by_nobody(tmp_path: Path, monkeypatch: py
     def dies(_: FirstWorker) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr(FirstWorker, "_tell_cut", dies)
+    monkeypatch.setattr(FirstWorker, "_send_cut", dies)
     report, alone = halved(path, 0.5)
     assert "has died" in alone
     assert len(connections(report)) == 12

@@ -97,7 +97,7 @@ class EventLoop:
         self._drain()
         self._source.close(self._decoder)
         self._captures()
-        self._report(self._audit.last_news())
+        self._report(self._audit.last_updates())
         self._sink.finish(self._audit.summary)
 
     def _over(self) -> bool:
@@ -117,7 +117,7 @@ class EventLoop:
             self._name = self._source.name
             self._sink.reading(self._name)
         if taken:
-            self._report(self._audit.news())
+            self._report(self._audit.updates())
         self._captures()
         return taken
 
@@ -162,7 +162,7 @@ class EventLoop:
         # Idle connections end by the clock, even if no frames come any more.
         streams = self._audit.tracker.streams
         streams.clock.now_ns = max(streams.clock.now_ns, self._clock.now())
-        self._report(self._audit.news())
+        self._report(self._audit.updates())
 
     def _read_again(self) -> None:
         if self._reload is None:

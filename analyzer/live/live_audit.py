@@ -72,7 +72,7 @@ class _Reported:
 
 
 class LiveAudit(Audit):
-    """An audit that gives its ``news`` after each block of frames."""
+    """An audit that gives ``updates`` after each block of frames."""
 
     early = True
 
@@ -97,7 +97,7 @@ class LiveAudit(Audit):
         self._notifying_judge.change(book)
         self.tracker.forget_ways()
 
-    def news(self, *, block: bool = True) -> Iterator[Update]:
+    def updates(self, *, block: bool = True) -> Iterator[Update]:
         """Return what is new since the last call: connections that ended, then findings of open ones. ``block``: see
         ``finished``."""
         for connection in self.finished(block=block):
@@ -111,7 +111,7 @@ class LiveAudit(Audit):
                 view = self._view(record, fresh)
                 yield Update(view, view.findings, ended=False, known=reported.kept)
 
-    def last_news(self) -> Iterator[Update]:
+    def last_updates(self) -> Iterator[Update]:
         """Return the connections that were still open at the end."""
         for connection in self.close():
             yield self._end(connection)

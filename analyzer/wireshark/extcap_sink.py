@@ -175,8 +175,8 @@ def capture(command: Sequence[str], stream: BinaryIO, options: Options) -> None:
                 held.add(block)
                 if block.frame is not None:
                     decoder.frame(*block.frame, block.number)
-                    _add_findings(audit.news(block=block.number % _BLOCK_FRAMES == 0), held)
-            _add_findings(audit.last_news(), held)
+                    _add_findings(audit.updates(block=block.number % _BLOCK_FRAMES == 0), held)
+            _add_findings(audit.last_updates(), held)
             held.close()
         except BrokenPipeError:
             pass

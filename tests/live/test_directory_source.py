@@ -52,7 +52,7 @@ class Watched:
         while time.monotonic() < end:
             if not self.source.take(self._decoder):
                 time.sleep(0.02)
-            self.ended += [news.connection for news in self.audit.news() if news.ended]
+            self.ended += [one.connection for one in self.audit.updates() if one.ended]
             self.notices += self.source.look()
             self.read += [Path(capture.path).name for capture in self.source.captures]
             self.source.captures.clear()

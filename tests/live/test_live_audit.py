@@ -47,13 +47,13 @@ class Run:
         return self
 
     def take(self) -> None:
-        for one in self.audit.news():
+        for one in self.audit.updates():
             self.told.setdefault(one.connection.id, []).extend(one.findings)
             if one.ended:
                 self.ended[one.connection.id] = one.connection
 
     def close(self) -> Run:
-        for one in self.audit.last_news():
+        for one in self.audit.last_updates():
             self.told.setdefault(one.connection.id, []).extend(one.findings)
             self.ended[one.connection.id] = one.connection
         return self

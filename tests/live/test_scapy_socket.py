@@ -59,7 +59,7 @@ print("ready", flush=True)
 found, end = [], time.monotonic() + 10
 while len(found) < 2 and time.monotonic() < end:
     source.take(decoder)
-    found += [finding.rule for news in audit.news() for finding in news.findings]
+    found += [finding.rule for update in audit.updates() for finding in update.findings]
 source.close(decoder)
 print(json.dumps([found, source.captures[0].frames, source.captures[0].problems]))
 """

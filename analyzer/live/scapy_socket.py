@@ -1,7 +1,7 @@
 """``RingSocket``: the ring as a socket for Scapy's ``sniff``."""
 
 # Scapy reads packets from a socket one by one, which makes its sniffing slow. A session that supports it may take whole
-# blocks with `hand_over`, and `SMTPSession` does: then no Packet object is made, and sniff() gets connections. Every
+# blocks with `decode_block`, and `SMTPSession` does: then no Packet object is made, and sniff() gets connections. Every
 # other session gets packets as from any socket, from the same ring.
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class RingSocket(SuperSocket):
         self.LL = conf.l2types.num2layer[self.ring.link_type]
         self._waiting: deque[RingFrame] = deque()
 
-    def hand_over(self, decoder: SegmentDecoder, number: int) -> DecodedBlock:
+    def decode_block(self, decoder: SegmentDecoder, number: int) -> DecodedBlock:
         """Pass the available frames to ``decoder``, numbered from ``number + 1``."""
         block = self._take()
         if block is None:

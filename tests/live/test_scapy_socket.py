@@ -1,4 +1,4 @@
-"""The ring inside Scapy, and what takes its place where there is none."""
+"""The ring inside Scapy, and its replacement on systems without a ring."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_sniff_without_a_session_gets_packets(space: Namespace) -> None:
     assert run(space, _PACKETS) == [frame.hex() for frame in frames()]
 
 
-def test_scapys_own_socket_where_there_is_no_ring(space: Namespace) -> None:
+def test_scapys_own_socket_without_a_ring(space: Namespace) -> None:
     found, count, problems = run(space, _FALLBACK)
     assert {"SEQ101", "SEQ120"} <= set(found)
     assert count >= 6

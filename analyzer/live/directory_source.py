@@ -104,10 +104,10 @@ class DirectorySource:
             return max(1, capture.frames - before)  # another file may be ready
         return capture.frames - before
 
-    def look(self) -> Iterator[str]:
+    def notices(self) -> Iterator[str]:
         """See ``Source``: reports files that could not be read, or that came too late."""
-        notices, self._notices = self._notices, []
-        yield from notices
+        waiting, self._notices = self._notices, []
+        yield from waiting
 
     def counts(self) -> tuple[int, int, int]:
         """See ``Source``."""
@@ -146,7 +146,7 @@ class DirectorySource:
             folders[:] = [name for name in folders if not name.startswith(".")]
             for name in names:
                 place = os.path.join(folder, name)  # noqa: PTH118  os.walk gives strings
-                if not name.startswith(".") and (seen := self._look_at(place, now)) is not None:
+                if not name.startswith(".") and (seen := self._examine(place, now)) is not None:
                     found[place] = seen
         self._files = found
         unread = sorted(
@@ -163,7 +163,7 @@ class DirectorySource:
                 break  # files of a later time wait for those that are not finished
         self._ready.extend(ready.items())
 
-    def _look_at(self, place: str, now: float) -> _Seen | None:
+    def _examine(self, place: str, now: float) -> _Seen | None:
         try:
             status = os.stat(place)  # noqa: PTH116
         except OSError:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["EventLoop"]
 
 _TICK_SECONDS = 0.25  # how often the screen is redrawn; a shorter time makes it flicker
-_LOOK_SECONDS = 1.0  # how often lost frames, interfaces and the clock are checked
+_CHECK_SECONDS = 1.0  # how often lost frames, interfaces and the clock are checked
 _DRAIN_SECONDS = 0.2  # the kernel keeps a partly filled block for up to 50 ms, and its frames are wanted too
 
 
@@ -71,7 +71,7 @@ class EventLoop:
         self._name = ""
         self._end = None if seconds is None else now + seconds
         self._tick_at = now
-        self._look_at = now + _LOOK_SECONDS
+        self._check_at = now + _CHECK_SECONDS
         self._snapshot_at = None if snapshot_seconds is None else now + snapshot_seconds
 
     def run(self) -> None:
@@ -92,7 +92,7 @@ class EventLoop:
             else:
                 woken = [(one, 0) for one in select.select(files, [], [], seconds)[0]]
             if any(event & select.POLLERR for _, event in woken):
-                self._look()  # or poll would report it again and again
+                self._check()  # or poll would report it again and again
             self._signals.drain()
         self._drain()
         self._source.close(self._decoder)
@@ -133,9 +133,9 @@ class EventLoop:
     def _on_time(self) -> None:
         signals = self._signals
         now = monotonic()
-        if now >= self._look_at:
-            self._look_at = now + _LOOK_SECONDS
-            self._look()
+        if now >= self._check_at:
+            self._check_at = now + _CHECK_SECONDS
+            self._check()
         if signals.snapshot or (self._snapshot_at is not None and now >= self._snapshot_at):
             signals.snapshot = False
             if self._snapshot_seconds is not None:
@@ -149,9 +149,9 @@ class EventLoop:
             frames, octets, dropped = self._source.counts()
             self._sink.tick(Totals(frames, octets, dropped, self._audit.tracker.open, self._audit.summary))
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         """Do the checks of every second."""
-        for text in self._source.look():
+        for text in self._source.notices():
             self._sink.notice(text)
         if not self._source.moving:
             return
@@ -176,7 +176,7 @@ class EventLoop:
 
     def _until_next_timer(self) -> float:
         """Return the seconds until the next timer."""
-        times = [self._tick_at, self._look_at]
+        times = [self._tick_at, self._check_at]
         times += [time for time in (self._end, self._snapshot_at) if time is not None]
         return max(0.0, min(times) - monotonic())
 

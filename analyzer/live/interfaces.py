@@ -42,7 +42,7 @@ class Source(Protocol):
     def take(self, decoder: SegmentDecoder, limit: int | None = None) -> int:
         """Pass the available frames to ``decoder``, ``limit`` at most, and return soon. Return the number of frames."""
 
-    def look(self) -> Iterator[str]:
+    def notices(self) -> Iterator[str]:
         """Return what has changed, one line each. Called about every second."""
 
     def counts(self) -> tuple[int, int, int]:
@@ -113,7 +113,7 @@ class Interfaces:
             self._last_ns = done.last_ns or self._last_ns
         return capture.frames - before
 
-    def look(self) -> Iterator[str]:
+    def notices(self) -> Iterator[str]:
         """See ``Source``: reports frames lost by the kernel, and interfaces that went down or came back."""
         for ring in self.rings:
             fault, up, was_up = ring.fault(), ring.up, self._up[ring.interface]

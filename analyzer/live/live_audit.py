@@ -104,7 +104,7 @@ class LiveAudit(Audit):
             yield self._end(connection)
         touched, self._touched = self._touched, {}
         for record in touched.values():
-            reported = self._look(record)
+            reported = self._reported_of(record)
             fresh = reported.kept[reported.count :]
             if fresh:
                 reported.count = len(reported.kept)
@@ -119,7 +119,7 @@ class LiveAudit(Audit):
     def standing(self) -> Iterator[Connection]:
         """Return every open connection in its current state."""
         for record in self.tracker.standing():
-            yield self._view(record, self._look(record).kept, whole=True)
+            yield self._view(record, self._reported_of(record).kept, whole=True)
 
     def clock_set(self, by_ns: int) -> None:
         """The clock was set by ``by_ns``: for open connections, findings about times are dropped from now on."""
@@ -140,9 +140,9 @@ class LiveAudit(Audit):
         return Update(connection, fresh, ended=True, known=connection.findings)
 
     def _suppress(self, connection: Connection) -> None:
-        connection.findings = self._look(connection).kept
+        connection.findings = self._reported_of(connection).kept
 
-    def _look(self, record: Connection) -> _Reported:
+    def _reported_of(self, record: Connection) -> _Reported:
         reported = self._reported.setdefault(record.id, _Reported())
         reported.add_new(record, self._unwanted(record))
         return reported

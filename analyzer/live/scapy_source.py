@@ -85,7 +85,7 @@ class ScapySource:
                 decoder.frame(link, self._last_ns, data, len(data), capture.frames)
         return capture.frames - before
 
-    def look(self) -> Iterator[str]:
+    def notices(self) -> Iterator[str]:
         """See ``Source``: Scapy gives no such information."""
         yield from ()
 

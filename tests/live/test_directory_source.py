@@ -53,7 +53,7 @@ class Watched:
             if not self.source.take(self._decoder):
                 time.sleep(0.02)
             self.ended += [one.connection for one in self.audit.updates() if one.ended]
-            self.notices += self.source.look()
+            self.notices += self.source.notices()
             self.read += [Path(capture.path).name for capture in self.source.captures]
             self.source.captures.clear()
         return self.read

@@ -71,9 +71,9 @@ class SMTPSession(DefaultSession):
         if isinstance(sock, RawPcapReader) and isinstance(path, str) and Path(path).is_file():
             yield from self._file(path)
             raise EOFError
-        if hasattr(sock, "hand_over"):  # a RingSocket: whole blocks, no Packet for each frame
+        if hasattr(sock, "decode_block"):  # a RingSocket: whole blocks, no Packet for each frame
             number = self._frames.get(id(sock), 0)
-            self._frames[id(sock)] = number + sock.hand_over(self._decoder, number).frames
+            self._frames[id(sock)] = number + sock.decode_block(self._decoder, number).frames
             yield from map(AuditedConnection, self.audit.finished())
             return
         try:

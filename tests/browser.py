@@ -1,4 +1,4 @@
-"""A headless Chromium to look at pages with, driven over the WebDriver protocol. Standard library only.
+"""A headless Chromium that displays pages, driven over the WebDriver protocol. Standard library only.
 
 Needs the programs ``chromium`` and ``chromedriver`` (Debian: chromium, chromium-driver)::
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Browser", "available"]
 
-# No request leaves the machine: a page that tried would fail the test, not reach anybody.
+# No request leaves the machine: a page that tries fails the test and reaches no server.
 _FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps"),
@@ -45,7 +45,7 @@ def _chromium() -> str | None:
 
 
 class Browser:
-    """One session with a profile of its own, thrown away at the end."""
+    """One session with its own profile, which is deleted at the end."""
 
     def __enter__(self) -> Browser:
         with ExitStack() as stack:
@@ -71,26 +71,26 @@ class Browser:
         self._call("POST", "/url", {"url": page.resolve().as_uri() + fragment})
 
     def run(self, script: str, *arguments: object) -> Any:
-        """What the body of a function, ``script``, returns in the page."""
+        """Return the result of ``script``, the body of a function, in the page."""
         return self._call("POST", "/execute/sync", {"script": script, "args": arguments})
 
     def tools(self, command: str, **parameters: object) -> Any:
-        """A command of the DevTools protocol."""
+        """Run a command of the DevTools protocol."""
         return self._call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def shape(self, width: int, height: int = 900, *, dark: bool = False, phone: bool = False) -> None:
-        """Size of the window in CSS pixels, and what its user prefers."""
+        """Set the size of the window in CSS pixels, and the preferences of its user."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone}
         self.tools("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.tools("Emulation.setEmulatedMedia", media="", features=[scheme])
 
     def without_script(self) -> None:
-        """From the next page on, no script runs."""
+        """Disable scripts from the next page on."""
         self.tools("Emulation.setScriptExecutionDisabled", value=True)
 
     def picture(self, selector: str = "html", *, height: int | None = None) -> bytes:
-        """A PNG of the first element that ``selector`` finds, from its top as far as ``height``, else to its end."""
+        """Return a PNG of the first element that ``selector`` finds: its first ``height`` pixels, or all of it."""
         box = self.run(
             "const box = document.querySelector(arguments[0]).getBoundingClientRect();"
             "return [box.left + scrollX, box.top + scrollY, box.width, box.height]",
@@ -102,7 +102,7 @@ class Browser:
         return base64.b64decode(shot["data"])
 
     def complaints(self) -> list[str]:
-        """What the console has shown since the last time: errors of scripts, breaches of the page's policy."""
+        """Return the console messages since the last call: errors of scripts, violations of the page's policy."""
         return [entry["message"] for entry in self._call("POST", "/se/log", {"type": "browser"})]
 
     def _call(self, method: str, path: str, body: object = None) -> Any:

@@ -1,4 +1,4 @@
-"""Reports made by hand, so that writers are tested on what they are given and not on what the audit finds."""
+"""Handmade reports, so that tests of writers depend on their input only and not on the findings of the audit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["at", "capture", "connection", "every_turn", "finding", "lines_of", "
 
 
 def at(milliseconds: int) -> str:
-    """A time of the one minute in which everything here happens."""
+    """Return a time in the one minute in which everything here happens."""
     return f"2026-01-02T03:04:{milliseconds // 1000:02}.{milliseconds % 1000 * 1000:06}Z"
 
 

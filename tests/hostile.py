@@ -1,4 +1,4 @@
-"""Text that tries to be more than text, as a client, a server and a file name would send it to a report."""
+"""Hostile text, as a client, a server and a file name could send it to a report."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _lines() -> Iterator[tuple[bytes, bytes]]:
 
 
 def hostile_capture() -> bytes:
-    """A pcap file in which both sides say such things, in commands, replies, addresses, a message and its subject."""
+    """A pcap file in which both sides send such text, in commands, replies, addresses, a message and its subject."""
     talk = Conversation().open().server(b"220 <script>window.hacked=1</script> ESMTP\r\n")
     for command, reply in _lines():
         talk.client(command + b"\r\n").server(reply + b"\r\n")

@@ -59,7 +59,7 @@ while at < len(data):
 
 
 def frames_of(path: Path) -> list[bytes]:
-    """The frames of a classic little-endian pcap file."""
+    """Return the frames of a classic little-endian pcap file."""
     data, at, found = path.read_bytes(), 24, []
     assert data[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1")
     while at < len(data):
@@ -105,7 +105,7 @@ class Namespace:
 
 
 class Live:
-    """``smtpwire live`` in a namespace; what it prints is read as it comes."""
+    """``smtpwire live`` in a namespace; its output is read as it comes."""
 
     def __init__(
         self, space: Namespace, *arguments: str, form: str = "ndjson", env: dict[str, str] | None = None
@@ -148,7 +148,7 @@ class Live:
         return self
 
     def hear(self, words: str, seconds: float = 10) -> str:
-        """Wait until ``words`` are said on standard error."""
+        """Wait until ``words`` are printed on standard error."""
         end = monotonic() + seconds
         while True:
             try:
@@ -175,7 +175,7 @@ class Live:
         self.process.send_signal(number)
 
     def stop(self, number: Signals = SIGINT) -> int:
-        """End it; afterwards ``lines`` and ``said`` are complete."""
+        """End the program; after that ``lines`` and ``said`` are complete."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.wait()
@@ -189,7 +189,7 @@ class Live:
         return status
 
     def items(self, kind: str) -> list[dict[str, Any]]:
-        """The objects of this type that were printed so far."""
+        """Return the objects of this type that were printed so far."""
         found = [json.loads(line) for line in self.lines]
         return [one for one in found if one.pop("type") == kind]
 

@@ -1,7 +1,7 @@
-"""The pictures in docs/images, made anew: ``./dev screenshots``. Needs chromium and chromedriver."""
+"""The pictures in docs/images, created again: ``./dev screenshots``. Needs chromium and chromedriver."""
 
-# Everything that is shown is real: the page is that of `smtpwire demo`, in the browser of the tests; the terminal is
-# the command's own output, colours and all, drawn as SVG by Rich.
+# Everything shown is real: the page is that of `smtpwire demo`, in the browser of the tests; the terminal is the output
+# of the command itself, with its colours, drawn as SVG by Rich.
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from rich.text import Text
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
 COLUMNS = 96
-# Rich has the font loaded from a network; a picture in a README must not, and would not be let.
+# Rich loads the font from a network; a picture in a README must not do that, and would not be allowed to.
 WEB_FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
 def smtpwire(*arguments: str) -> str:
-    """What the command prints, with colours."""
+    """Return the output of the command, with colours."""
     environment = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS), "PYTHONIOENCODING": "utf-8"}
     environment.pop("NO_COLOR", None)
     command = [sys.executable, "-c", "from smtpwire.analyzer.cli import main; main()", *arguments]
@@ -32,7 +32,7 @@ def smtpwire(*arguments: str) -> str:
 
 
 def terminal(*arguments: str, lines: int) -> str:
-    """An SVG of a terminal in which the command has been run; its first ``lines`` lines."""
+    """Return an SVG of a terminal with the first ``lines`` lines of the output of the command."""
     shown = "\n".join(smtpwire(*arguments).splitlines()[:lines])
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True, color_system="standard")
@@ -41,7 +41,7 @@ def terminal(*arguments: str, lines: int) -> str:
 
 
 def pages() -> dict[str, bytes]:
-    """The report of the demo at a desk and on a phone, and one of its ladders."""
+    """Write the report of the demo on a desktop and on a phone, and one of its ladders."""
     with TemporaryDirectory() as directory, Browser() as browser:
         page = Path(directory) / "demo.html"
         page.write_text(smtpwire("demo", "--format", "html"), "utf-8")
@@ -57,7 +57,7 @@ def pages() -> dict[str, bytes]:
 
 
 def main() -> None:
-    """Write all of them."""
+    """Write all pictures."""
     if not available():
         sys.exit("screenshots: chromium and chromedriver are needed: on Debian, apt install chromium chromium-driver")
     IMAGES.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""What every registered writer makes of a capture, as one text to search in."""
+"""The output of every registered writer for a capture, as one searchable text."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ STYLES: list[tuple[ReportFormat, Style]] = [
     (ReportFormat.ZEEK, Style(zeek_json=True)),
     (ReportFormat.JUNIT, Style(failing=("error", "warning", "info"))),
 ]
-"""Every format, and the other styles of those that have several."""
+"""Every format, and the other styles of the formats that have several."""
 
 
 def capture_of(path: Path, script: Script, *, port: int = 25, midstream: bool = False) -> Path:
-    """The script as a capture file."""
+    """Write the script as a capture file."""
     path.write_bytes(pcap(records(segments(script, port=port, midstream=midstream))))
     return path
 
@@ -43,7 +43,7 @@ def capture_of(path: Path, script: Script, *, port: int = 25, midstream: bool = 
 def written(
     capture: Path, form: ReportFormat, where: Path, *, style: Style = DEFAULT, redact: Redact = Redact.SECRETS
 ) -> str:
-    """What the writer of ``form`` makes of it, whatever files that are."""
+    """Return the output of the writer of ``form``, from all its files."""
     try:
         FORMATS[form].check()
     except UsageError as error:
@@ -63,7 +63,7 @@ def _text(file: Path) -> str:
 
         return json.dumps(pyarrow.parquet.read_table(file).to_pylist(), default=str)
     if file.suffix == ".sarif":
-        # The rules are declared with their examples, in which addresses of documentation stand.
+        # The rules are declared with their examples, which contain documentation addresses.
         document: dict[str, Any] = json.loads(file.read_bytes())
         del document["runs"][0]["tool"]["driver"]["rules"]
         return json.dumps(document)
@@ -71,14 +71,14 @@ def _text(file: Path) -> str:
 
 
 def everything(capture: Path, where: Path, redact: Redact) -> dict[str, str]:
-    """What each style of each format says."""
+    """Return the output of each style of each format."""
     return {
         f"{form.value} {style}": written(capture, form, where, style=style, redact=redact) for form, style in STYLES
     }
 
 
 def forms_of_secret(secret: str) -> set[str]:
-    """``secret`` in each encoding in which it could stand in a report, in lower case."""
+    """Return ``secret`` in each encoding that a report could contain, in lower case."""
     raw = secret.encode()
     forms = {
         secret,
@@ -94,7 +94,7 @@ def forms_of_secret(secret: str) -> set[str]:
         secret.swapcase(),
         secret[::-1],
     }
-    for shift in range(3):  # wherever it stands within other text that is encoded together with it
+    for shift in range(3):  # at any position in other text that is encoded together with it
         coded = base64.b64encode(b"\0" * shift + raw).decode()
         forms.add(coded[(0, 2, 3)[shift] : len(coded) - (4 if coded.endswith("=") else 0)])
     return {form.lower() for form in forms if len(form) >= 5}

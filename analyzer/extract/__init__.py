@@ -1,1 +1,1 @@
-"""Messages out of captures: their octets as the receiver stores them, with their envelopes."""
+"""Extraction of messages from captures: their octets as the receiver stores them, with their envelopes."""

@@ -1,11 +1,11 @@
-"""The attachments of a message, listed by the standard library's parser; nothing of them is opened or run."""
+"""The attachments of a message, listed by the parser of the standard library. None of them is opened or run."""
 
 # Theory
 # ------
 # The parser is made for mail, not for attacks: its work grows with lines times the depth of multiparts, and with the
-# square of a Content-Type. So a message is looked over first, in linear time, and one that would be too much work is
-# left alone, which is told. The policy is the one that keeps headers as text (compat32): it never raises on defects
-# and has no grammar to get lost in.
+# square of the length of a Content-Type. So a message is checked first, in linear time. A message that would need too
+# much work is not parsed, and the envelope reports this. The policy is the one that keeps headers as text (compat32):
+# it never raises on defects, and it does not parse the grammar of header fields.
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_LISTED", "AttachmentsUnlisted", "attachments_of"]
 
-MAX_LISTED = 1 << 25  # octets of a message; larger ones would take ten times that in memory
-MAX_WORK = 20_000_000  # lines times nested parts: some seconds
-MAX_NESTED = 200  # multipart and message headers, so that the parser's recursion stays far from Python's limit
+MAX_LISTED = 1 << 25  # octets of a message; the parser needs ten times that in memory
+MAX_WORK = 20_000_000  # lines times nested parts: a few seconds
+MAX_NESTED = 200  # multipart and message headers; keeps the recursion of the parser far below Python's limit
 MAX_FIELD = 2048  # octets of a Content-Type or Content-Disposition with its continuation lines
 MAX_PARTS = 1000
-MAX_NAME = 255  # characters of a name that are told
+MAX_NAME = 255  # characters of a name that are reported
 
-# The parser ends lines at CR, LF and CRLF alike.
+# The parser accepts CR, LF and CRLF as line ends.
 _NESTING = re.compile(rb"(?:\A|[\r\n])content-type[ \t]*:\s*(?:multipart|message)/", re.IGNORECASE)
 _FIELD = re.compile(
     rb"(?:\A|[\r\n])content-(?:type|disposition)[ \t]*:[^\r\n]*(?:(?:\r\n|\r|\n)[ \t][^\r\n]*)*", re.IGNORECASE
@@ -42,8 +42,8 @@ class AttachmentsUnlisted(Exception):
 
 
 def attachments_of(data: bytes) -> list[Attachment]:
-    """What is attached to the message ``data``. Raises Unlisted, saying why."""
-    _look_over(data)
+    """Return the attachments of the message ``data``. Raises AttachmentsUnlisted with the reason."""
+    _check_work(data)
     try:
         message = BytesParser(policy=policy.compat32).parsebytes(data)
         return [_attachment(part) for part in _parts(message) if _is_attached(part)]
@@ -51,11 +51,11 @@ def attachments_of(data: bytes) -> list[Attachment]:
         raise
     except RecursionError:
         raise AttachmentsUnlisted("its parts are nested too deeply") from None
-    except Exception as error:  # whatever a hostile message does to the parser, the other messages are extracted
+    except Exception as error:  # a hostile message must not stop the extraction of the others
         raise AttachmentsUnlisted(f"Python's parser gave up ({type(error).__name__})") from error
 
 
-def _look_over(data: bytes) -> None:
+def _check_work(data: bytes) -> None:
     if len(data) > MAX_LISTED:
         raise AttachmentsUnlisted(f"the message is larger than {MAX_LISTED:,} octets")
     nested = sum(1 for _ in _NESTING.finditer(data))
@@ -89,10 +89,10 @@ def _is_attached(part: Message) -> bool:
 
 def _attachment(part: Message) -> Attachment:
     name = part.get_filename()
-    told = None if name is None else display_path(str(name)[:MAX_NAME])
+    shown = None if name is None else display_path(str(name)[:MAX_NAME])
     kind = display_path(part.get_content_type()[:MAX_NAME])
     content = None if part.is_multipart() else part.get_payload(decode=True)
     if not isinstance(content, bytes):
-        return Attachment(kind, told, None, None, None, None)
+        return Attachment(kind, shown, None, None, None, None)
     digests = (hashlib.new(name, content, usedforsecurity=False).hexdigest() for name in ("md5", "sha1", "sha256"))
-    return Attachment(kind, told, len(content), *digests)
+    return Attachment(kind, shown, len(content), *digests)

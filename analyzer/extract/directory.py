@@ -1,11 +1,11 @@
-"""The directory that messages are written into: files that are made anew, under names that nobody else chose."""
+"""The directory for extracted messages: only new files, under names that no message and no other program can choose."""
 
 # Theory
 # ------
-# A name is a number and the beginning of the content's SHA-256, so nothing from the wire is in it. What became of a
-# message stands in front of it as a directory, so that a refused mail is never taken for a delivered one; a message
-# that is not whole says so in its name. Every file is made with O_EXCL and O_NOFOLLOW: nothing is overwritten, no link
-# is followed.
+# A name is a number and the first digits of the SHA-256 of the content, so it contains nothing from the wire. The
+# directory above it is the result for the message, so that a refused mail is never mistaken for a delivered one. The
+# name of an incomplete message says so. Every file is created with O_EXCL and O_NOFOLLOW: nothing is overwritten, no
+# link is followed.
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _HINT = "name another directory with -o"
 
 
 class MessageDirectory:
-    """Where messages go. Raises UsageError for a directory that holds something, unless ``force``; OutputError later.
+    """The directory for messages. Raises UsageError if the directory is not empty, unless ``force``; OutputError later.
 
-    With ``force`` nothing in it is overwritten: numbers go on from the last one there.
+    With ``force`` nothing in it is overwritten: numbers continue after the last one there.
     """
 
     def __init__(self, path: str, *, force: bool = False) -> None:
@@ -50,45 +50,45 @@ class MessageDirectory:
                 inner = self.path / fate
                 inner.mkdir(mode=0o700, exist_ok=True)
                 if inner.is_symlink():
-                    raise UsageError("a link stands where a directory is due", display_path(inner), _HINT)
+                    raise UsageError("a link is in the place of a directory", display_path(inner), _HINT)
                 known = (_NUMBERED.match(one.name) for one in inner.iterdir())
                 self._number = max(self._number, *(int(found[1]) for found in known if found), 0)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the name
             reason = error.strerror if isinstance(error, OSError) else error
             raise UsageError(f"cannot write ({reason})", self.name, _HINT) from error
-        self.spills = Spool(self.path)
+        self.spool = Spool(self.path)
 
-    def keep(self, envelope: Envelope, spill: SpooledMessage) -> None:
+    def keep(self, envelope: Envelope, spooled: SpooledMessage) -> None:
         """Write a message and its envelope. Raises OutputError."""
         try:
             digest = hashlib.sha256()
-            for chunk in spill.chunks():
+            for chunk in spooled.chunks():
                 digest.update(chunk)
-            envelope.octets, envelope.sha256 = spill.size, digest.hexdigest()
-            _list_attachments(envelope, spill)
+            envelope.octets, envelope.sha256 = spooled.size, digest.hexdigest()
+            _list_attachments(envelope, spooled)
             self._number += 1
             self.counts[envelope.fate] += 1
             state = "" if envelope.complete and not envelope.truncated else "-partial"
             name = f"{self._number:06}-{envelope.sha256[:12]}{state}"
             envelope.file = f"{envelope.fate}/{name}.eml"
             place = self.path / envelope.fate
-            spill.place(place / f"{name}.eml")
-            sidecar = self.spills.begin()
+            spooled.place(place / f"{name}.eml")
+            sidecar = self.spool.begin()
             sidecar.append(msgspec.json.format(msgspec.json.encode(envelope), indent=1) + b"\n")
             sidecar.place(place / f"{name}.json")
         except OSError as error:
             raise OutputError(f"cannot write ({error.strerror or error}): {self.name}: {_HINT}") from error
 
     def close(self) -> None:
-        """Remove what no message came of."""
-        self.spills.close()
+        """Remove the temporary files that did not become messages."""
+        self.spool.close()
 
 
-def _list_attachments(envelope: Envelope, spill: SpooledMessage) -> None:
-    if spill.size > MAX_LISTED:
+def _list_attachments(envelope: Envelope, spooled: SpooledMessage) -> None:
+    if spooled.size > MAX_LISTED:
         envelope.notes.append(f"attachments are not listed: the message is larger than {MAX_LISTED:,} octets")
         return
     try:
-        envelope.attachments = attachments_of(b"".join(spill.chunks()))
+        envelope.attachments = attachments_of(b"".join(spooled.chunks()))
     except AttachmentsUnlisted as error:
         envelope.notes.append(f"attachments are not listed: {error}")

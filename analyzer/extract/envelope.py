@@ -1,8 +1,8 @@
-"""What stands beside a message on its way: who sent it to whom, what each step was answered, and what became of it."""
+"""The envelope of an extracted message: sender, recipients, the reply to each step, and the result."""
 
-# The names of the fields are those of the report (docs/report.schema.json) where it has them. Envelopes are told from
-# the exchanges that the audit paired. Where there is no transaction, since only one direction was captured, the
-# commands in the dialogue say what was asked for, and nobody knows what was answered.
+# The names of the fields are those of the report (docs/report.schema.json) where it has them. An envelope is made from
+# the exchanges that the audit paired. If only one direction was captured, there is no transaction; then the commands in
+# the dialogue give the addresses, and the replies are unknown.
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["Attachment", "Envelope", "EnvelopeRecipient", "EnvelopeReply", "Fate", "MissingOctets", "envelope_of"]
 
 Fate = Literal["accepted", "refused", "unknown"]
-LOOKED_BACK = 10_000  # turns in front of a message in which its envelope is looked for
+LOOKED_BACK = 10_000  # turns before a message that are searched for its envelope
 HELLO_WITHIN = 10  # turns in which the client says whether it speaks LMTP
 
 
 class EnvelopeReply(Struct):
-    """One reply. ``lines`` are without the code."""
+    """One reply. ``lines`` do not have the code."""
 
     code: int
     lines: list[str]
@@ -51,7 +51,8 @@ class MissingOctets(Struct):
 
 
 class Attachment(Struct):
-    """A part of a message that is not its text. ``size`` and hashes are of the decoded content; None: it has none."""
+    """A part of a message that is not its text. ``size`` and hashes are those of the decoded content; None if it has
+    none."""
 
     type: str
     name: str | None
@@ -62,11 +63,12 @@ class Attachment(Struct):
 
 
 class Envelope(Struct, rename={"from_": "from"}):
-    """The sidecar of a message.
+    """The JSON file beside a message.
 
-    ``from``: the reverse-path, "" being the null one. ``size``: octets as the receiver stores them; ``octets`` are in
-    the file, ``sha256`` is theirs. ``complete``: all of it, up to an end. ``truncated``: cut off by the limit.
-    ``replies``: to the message itself, one for each recipient in LMTP. ``attachments``: None where not listed.
+    ``from``: the reverse-path, "" for the null reverse-path. ``size``: octets as the receiver stores them. ``octets``:
+    those in the file; ``sha256`` is the hash of the file. ``complete``: the whole message, up to its end.
+    ``truncated``: cut off by the limit. ``replies``: the replies to the message itself, one for each recipient in LMTP.
+    ``attachments``: None if they are not listed.
     """
 
     file: str = ""
@@ -94,9 +96,10 @@ class Envelope(Struct, rename={"from_": "from"}):
 
 
 def envelope_of(record: Connection, x: Exchange | None, transaction: object, turn: int) -> Envelope:
-    """The envelope of a message that ``x`` ended, None if nothing did.
+    """Return the envelope of a message that ``x`` ended, None if nothing did.
 
-    ``transaction``: the one that was open when it began; ``turn``: the last of the dialogue then.
+    ``transaction``: the one that was open when the message started; ``turn``: the last turn of the dialogue at that
+    time.
     """
     envelope = Envelope(
         connection=record.id, client=record.client, server=record.server, protocol=_protocol(record), fate=_fate(x)
@@ -120,7 +123,7 @@ def envelope_of(record: Connection, x: Exchange | None, transaction: object, tur
 
 
 def _protocol(record: Connection) -> str:
-    """As the report will say once the connection is over."""
+    """Return the protocol that the report will give at the end of the connection."""
     first = record.dialogue[:HELLO_WITHIN]
     lmtp = record.profile == "lmtp" or any(isinstance(turn, CommandTurn) and turn.verb == "LHLO" for turn in first)
     return "lmtp" if lmtp else record.protocol
@@ -144,7 +147,7 @@ def _from_transaction(envelope: Envelope, record: Connection, transaction: Trans
 
 
 def _from_dialogue(envelope: Envelope, dialogue: list[Turn], turn: int) -> None:
-    """What the client asked for, from the last MAIL on."""
+    """Fill in what the client asked for, from the last MAIL on."""
     for place in range(turn, max(-1, turn - LOOKED_BACK), -1):
         command = dialogue[place]
         if not isinstance(command, CommandTurn) or command.verb not in {"MAIL", "RCPT"}:
@@ -157,11 +160,11 @@ def _from_dialogue(envelope: Envelope, dialogue: list[Turn], turn: int) -> None:
             envelope.recipients.append(EnvelopeRecipient(address, parameters))
     envelope.recipients.reverse()
     if envelope.recipients or envelope.from_ is not None:
-        envelope.notes.append("the envelope is told from the client's commands only")
+        envelope.notes.append("the envelope comes from the client's commands only")
 
 
 def _read(argument: str) -> tuple[str | None, dict[str, str | None]]:
-    """Address and parameters of a MAIL or RCPT as the dialogue shows it."""
+    """Return address and parameters of a MAIL or RCPT as the dialogue shows it."""
     _, _, rest = argument.partition(":")
     path, _, tail = rest.strip().partition(">")
     if not path.startswith("<"):

@@ -1,4 +1,4 @@
-"""Takes the messages of connections while the audit reads them, and hands each on when it is over."""
+"""The taps that take the messages of connections during the audit and pass each on when it is over."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ if TYPE_CHECKING:
 
 __all__ = ["ExtractedMessage", "MessageTap"]
 
-# Messages of one connection that have begun and are not over: chunks that RSET threw away, or pipelined ones whose
-# replies are due. Beyond this the oldest counts as never ended.
+# Messages of one connection that have started and are not over: chunks that RSET discarded, or pipelined messages that
+# still wait for their replies. With more of them, the oldest counts as never ended.
 OPEN = 256
-HOLES = 1000  # told of one message
+MAX_GAPS = 1000  # gaps reported for one message
 
 
 class ExtractedMessage:
-    """The octets of one message (a ``ContentSink``), at most ``limit`` of them, 0 being all."""
+    """The octets of one message (a ``ContentSink``), at most ``limit`` of them; 0 means no limit."""
 
-    def __init__(self, content: Content, transaction: object, turn: int, spill: SpooledMessage, limit: int) -> None:
+    def __init__(self, content: Content, transaction: object, turn: int, spooled: SpooledMessage, limit: int) -> None:
         self.content = content
         self.transaction = transaction
         self.turn = turn
-        self.spill = spill
+        self.spooled = spooled
         self.ended: Exchange | None = None
         self.truncated = False
         self._limit = limit
-        self._gaps: list[tuple[int, int]] = []  # octets before it, missing ones not counted, and its length
+        self._gaps: list[tuple[int, int]] = []  # stored octets before the gap, and its length
         self._stored = 0
 
     def take(self, stored: bytes, sent: bytes) -> None:
         """See ``ContentSink``."""
         self._stored += len(stored)
-        if self._limit and self.spill.size + len(stored) > self._limit:
+        if self._limit and self.spooled.size + len(stored) > self._limit:
             self.truncated = True
-            stored = stored[: self._limit - self.spill.size]
+            stored = stored[: self._limit - self.spooled.size]
         if stored:
-            self.spill.append(stored)
+            self.spooled.append(stored)
 
     def lose(self, length: int) -> None:
         """See ``ContentSink``."""
-        if self._gaps and (self._gaps[-1][0] == self._stored or len(self._gaps) == HOLES):
+        if self._gaps and (self._gaps[-1][0] == self._stored or len(self._gaps) == MAX_GAPS):
             offset, known = self._gaps.pop()
             length += known
             self._gaps.append((offset, length))
@@ -62,24 +62,24 @@ class ExtractedMessage:
 
     def cut(self, size: int, kept_back: bytes) -> None:
         """See ``ContentSink``."""
-        missing = accumulate((length for _, length in self._gaps), initial=0)
-        self._gaps = [gap for gap, before in zip(self._gaps, missing, strict=False) if gap[0] + before < size]
+        lost = accumulate((length for _, length in self._gaps), initial=0)
+        self._gaps = [gap for gap, before in zip(self._gaps, lost, strict=False) if gap[0] + before < size]
         self._stored = size - sum(length for _, length in self._gaps)
-        self.spill.truncate(self._stored)
-        self.truncated = self.truncated and self._stored > self.spill.size
+        self.spooled.truncate(self._stored)
+        self.truncated = self.truncated and self._stored > self.spooled.size
 
     @property
-    def holes(self) -> list[MissingOctets]:
-        """What is missing of the octets that are there."""
-        return [MissingOctets(offset, length) for offset, length in self._gaps if offset <= self.spill.size]
+    def missing(self) -> list[MissingOctets]:
+        """Return what is missing in the stored octets."""
+        return [MissingOctets(offset, length) for offset, length in self._gaps if offset <= self.spooled.size]
 
 
 class MessageTap:
     """Takes the messages of one connection (a ``ContentTap``)."""
 
-    def __init__(self, record: Connection, spills: Spool, keep: Keep, limit: int) -> None:
+    def __init__(self, record: Connection, spool: Spool, keep: Keep, limit: int) -> None:
         self._record = record
-        self._spills = spills
+        self._spool = spool
         self._keep = keep
         self._limit = limit
         self._open: list[ExtractedMessage] = []
@@ -87,22 +87,22 @@ class MessageTap:
     def begin(self, content: Content, transaction: object) -> ExtractedMessage:
         """See ``ContentTap``."""
         if len(self._open) >= OPEN:
-            letter = self._open.pop(0)
-            self._hand_on(letter, letter.ended)
+            message = self._open.pop(0)
+            self._deliver(message, message.ended)
         turn = len(self._record.dialogue) - 1
-        letter = ExtractedMessage(content, transaction, turn, self._spills.begin(), self._limit)
-        self._open.append(letter)
-        return letter
+        message = ExtractedMessage(content, transaction, turn, self._spool.begin(), self._limit)
+        self._open.append(message)
+        return message
 
     def over(self, content: Content, x: Exchange) -> None:
         """See ``ContentTap``."""
-        for letter in self._open:
-            if letter.content is content:
+        for message in self._open:
+            if message.content is content:
                 if content.lookalike is not None and not content.cut:
-                    letter.ended = x  # what the server made of the look-alike shows in its next replies
+                    message.ended = x  # the next replies show how the server treated the look-alike
                     return
-                self._open.remove(letter)
-                self._hand_on(letter, x)
+                self._open.remove(message)
+                self._deliver(message, x)
                 return
 
     def overhear(self, deliver: Deliver) -> Deliver:
@@ -110,31 +110,33 @@ class MessageTap:
         return deliver
 
     def finish(self) -> None:
-        """The connection is over: so is what never ended."""
+        """End the messages that never ended: the connection is over."""
         while self._open:
-            letter = self._open.pop(0)
-            self._hand_on(letter, letter.ended)
+            message = self._open.pop(0)
+            self._deliver(message, message.ended)
 
-    def _hand_on(self, letter: ExtractedMessage, x: Exchange | None) -> None:
-        content = letter.content
+    def _deliver(self, message: ExtractedMessage, x: Exchange | None) -> None:
+        content = message.content
         if x is None:
             content.flush()
         if not content.size and not content.complete:
-            letter.spill.discard()  # DATA was accepted, and nothing came
+            message.spooled.discard()  # DATA was accepted, and no content followed
             return
-        envelope = envelope_of(self._record, x, letter.transaction, letter.turn)
+        envelope = envelope_of(self._record, x, message.transaction, message.turn)
         envelope.complete = content.complete and not content.missing
-        envelope.truncated = letter.truncated
+        envelope.truncated = message.truncated
         envelope.chunked = content.chunked
         envelope.frame = content.frame
         envelope.started = format_time(content.time_ns, 9 if content.time_ns % 1000 else 6)
         envelope.size = content.size
-        envelope.missing = letter.holes
+        envelope.missing = message.missing
         if content.cut:
-            envelope.notes.append("the server took a look-alike for the end of the mail data; so does this file")
+            envelope.notes.append(
+                "the server treated a look-alike as the end of the mail data; this file ends there too"
+            )
         elif content.lookalike is not None and x is not None and answered_beyond(self._record, x.turn):
             envelope.notes.append(
-                "the server took a look-alike for the end of the mail data, and what stands behind it for commands: "
-                "it stored less than this file holds, and perhaps another message"
+                "the server treated a look-alike as the end of the mail data, and what follows as commands: "
+                "it stored less than this file contains, and perhaps another message"
             )
-        self._keep(envelope, letter.spill)
+        self._keep(envelope, message.spooled)

@@ -1,4 +1,4 @@
-"""Extraction as a writer of the run: messages go to their directory, and a line for each to the terminal."""
+"""The writer of an extraction: messages go to their directory, and a line for each to the terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ SHOWN_RECIPIENTS = 3
 
 
 class ExtractWriter:
-    """Writes messages into ``folder`` as they end; ``tap`` is what the audit's options take. ``limit``: see Letter."""
+    """Writes messages into ``folder`` as they end; ``tap`` is for the options of the audit. ``limit``: see
+    ``ExtractedMessage``."""
 
     streams = True
 
@@ -32,30 +33,30 @@ class ExtractWriter:
         self._problems = 0
 
     def tap(self, record: Connection) -> MessageTap:
-        """Takes the messages of a connection that begins."""
-        tap = self._taps[record.id] = MessageTap(record, self._folder.spills, self._keep, self._limit)
+        """Return a tap for the messages of a new connection."""
+        tap = self._taps[record.id] = MessageTap(record, self._folder.spool, self._keep, self._limit)
         return tap
 
     def capture(self, capture: Capture) -> None:
-        """Nothing is told of it but what is wrong."""
+        """Print the problems of the capture."""
         for problem in capture.problems:
             self._output.text(f"{capture.path}: {problem}\n")
 
     def connection(self, connection: Connection) -> None:
-        """What never ended is over too."""
+        """End the messages of the connection that never ended."""
         tap = self._taps.pop(connection.id, None)
         if tap is not None:
             tap.finish()
 
     def finish(self, summary: Summary) -> None:
-        """Say what came of it."""
+        """Print the numbers of messages."""
         counts = self._folder.counts
         total = plural(sum(counts.values()), "message")
         parts = ", ".join(f"{count:,} {fate}" for fate, count in counts.items() if count)
         self._output.text(f"{total}{f' ({parts})' if parts else ''}: {self._folder.name}\n")
 
-    def _keep(self, envelope: Envelope, spill: SpooledMessage) -> None:
-        self._folder.keep(envelope, spill)
+    def _keep(self, envelope: Envelope, spooled: SpooledMessage) -> None:
+        self._folder.keep(envelope, spooled)
         to = ", ".join(f"<{one.address}>" for one in envelope.recipients[:SHOWN_RECIPIENTS])
         more = len(envelope.recipients) - SHOWN_RECIPIENTS
         sender = "?" if envelope.from_ is None else f"<{envelope.from_}>"
@@ -66,5 +67,5 @@ class ExtractWriter:
             state.append("partial")
         if envelope.attachments:
             state.append(plural(len(envelope.attachments), "attachment"))
-        way = f"{sender} → {to or '?'}{f' and {more:,} more' if more > 0 else ''}"
-        self._output.text(f"{envelope.file}  {way}  {', '.join(state)}\n")
+        route = f"{sender} → {to or '?'}{f' and {more:,} more' if more > 0 else ''}"
+        self._output.text(f"{envelope.file}  {route}  {', '.join(state)}\n")

@@ -1,1 +1,1 @@
-"""Watching interfaces and growing directories: frames as they come, findings as soon as they are known."""
+"""Live audits of interfaces and growing directories: findings are reported as soon as they are known."""

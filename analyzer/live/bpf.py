@@ -1,20 +1,21 @@
-"""Classic BPF for the kernel: our own program for the ports of SMTP, Scapy's compiler for what a user writes."""
+"""Classic BPF for the kernel: a program of our own for the ports of SMTP, Scapy's compiler for a user's expression."""
 
 # Theory
 # ------
-# A filter in the kernel decides what reaches the process at all, so it must not lose what belongs to a connection:
+# A filter in the kernel decides which frames reach the process at all, so it must not lose frames of a connection:
 #
-# - Fragments behind the first have no ports. All fragments of TCP are let through; the decoder puts them together.
-# - A VLAN tag is mostly taken out of the frame by the kernel, and then the frame is as if it had none; a second tag
-#   stays in it. libpcap's `tcp port 25` does not look behind that one, unless told so for each tag.
-# - How long the link-layer header is depends on the interface. The kernel knows where the network header begins, and
-#   classic BPF can address from there (negative offsets: linux/filter.h, SKF_NET_OFF). So one program fits all.
+# - Fragments after the first have no ports. All fragments of TCP pass; the decoder reassembles them.
+# - The kernel usually removes a VLAN tag from the frame; the frame then looks untagged. A second tag stays in the
+#   frame. libpcap's `tcp port 25` does not look after that one, unless the expression says so for each tag.
+# - The length of the link-layer header depends on the interface. The kernel knows the start of the network header, and
+#   classic BPF can use addresses relative to it (negative offsets: linux/filter.h, SKF_NET_OFF). So one program fits
+#   all interfaces.
 #
-# For these reasons the usual filter is made here, which also works where libpcap is not installed. What the user writes
-# with --bpf is libpcap's language, compiled the way Scapy does it.
+# For these reasons the default filter is made here. It also works if libpcap is not installed. An expression given with
+# --bpf is in libpcap's language and compiled as Scapy does it.
 #
-# The jumps of classic BPF reach 255 instructions, except for the unconditional one. So every conditional jump here goes
-# over one instruction, and the one it goes over is a return or the far jump.
+# A jump of classic BPF reaches 255 instructions, except the unconditional one. So every conditional jump here skips one
+# instruction, and the skipped one is a return or the far jump.
 
 from __future__ import annotations
 
@@ -37,21 +38,21 @@ _LOAD_WORD, _LOAD_HALF, _LOAD_BYTE, _LOAD_HALF_AT_X = 0x20, 0x28, 0x30, 0x48
 _AND, _SHIFT_LEFT, _TO_X = 0x54, 0x64, 0x07
 _EQUAL, _ANY_BIT, _GO, _RETURN = 0x15, 0x45, 0x05, 0x06
 
-_PROTOCOL = 0xFFFFF000  # SKF_AD_OFF + SKF_AD_PROTOCOL: the EtherType that the kernel has found
-_NETWORK = 0xFFF00000  # SKF_NET_OFF: from here on offsets count from the network header
+_PROTOCOL = 0xFFFFF000  # SKF_AD_OFF + SKF_AD_PROTOCOL: the EtherType that the kernel found
+_NETWORK = 0xFFF00000  # SKF_NET_OFF: offsets from here on are relative to the network header
 
 _WHOLE = 0x40000  # bytes of a frame to keep: more than any frame has
 _IPV4, _IPV6, _TCP = 0x0800, 0x86DD, 6
 _EXTENSIONS = (0, 43, 44, 60)  # IPv6 headers in front of TCP, that of fragments among them
-_MAX_TAGS = 2  # behind the one that the kernel takes out
-_MAX_PORTS = 128  # more would not fit into the 4096 instructions that the kernel takes
+_MAX_TAGS = 2  # after the one that the kernel removes
+_MAX_PORTS = 128  # more would not fit into the kernel's limit of 4096 instructions
 
 _SO_ATTACH_FILTER = 26
 _pack = Struct("=HBBI").pack
 
 
 class _Program:
-    """Instructions, and labels that far jumps go to."""
+    """Instructions, and the labels that are the targets of far jumps."""
 
     def __init__(self) -> None:
         self.code: list[Instruction] = []
@@ -62,13 +63,13 @@ class _Program:
         self.code.append((code, 0, 0, k))
 
     def keep_if(self, test: int, values: Iterable[int]) -> None:
-        """Take the frame where the accumulator fits one of ``values``."""
+        """Keep the frame if the accumulator matches one of ``values``."""
         for value in values:
             self.code.append((test, 0, 1, value))
             self.add(_RETURN, _WHOLE)
 
     def unless_equal(self, value: int, label: str) -> None:
-        """Go to ``label`` unless the accumulator is ``value``."""
+        """Jump to ``label`` unless the accumulator is ``value``."""
         self.code.append((_EQUAL, 1, 0, value))
         self.go(label)
 
@@ -86,7 +87,7 @@ class _Program:
 
 
 def program_for_ports(ports: Iterable[int]) -> bytes:
-    """A program that lets through TCP from and to ``ports``, fragments of TCP, and both behind VLAN tags."""
+    """Return a program that passes TCP from and to ``ports``, fragments of TCP, and both after VLAN tags."""
     wanted = sorted(ports)
     program = _Program()
     program.add(_LOAD_WORD, _PROTOCOL)
@@ -96,13 +97,13 @@ def program_for_ports(ports: Iterable[int]) -> bytes:
 
 
 def _packet(p: _Program, tags: int, ports: list[int] | None) -> None:
-    """The EtherType is in the accumulator, the packet behind ``tags`` VLAN tags."""
+    """Add the instructions for a packet after ``tags`` VLAN tags. Its EtherType is in the accumulator."""
     at = _NETWORK + 4 * tags
     p.unless_equal(_IPV4, f"not IPv4 {tags}")
     p.add(_LOAD_BYTE, at + 9)
     p.unless_equal(_TCP, f"drop {tags}")
     p.add(_LOAD_HALF, at + 6)
-    p.keep_if(_ANY_BIT, [0x1FFF])  # RFC 791 §3.1: a fragment behind the first
+    p.keep_if(_ANY_BIT, [0x1FFF])  # RFC 791 §3.1: a fragment after the first
     p.add(_LOAD_BYTE, at)
     p.add(_AND, 15)
     p.add(_SHIFT_LEFT, 2)
@@ -121,10 +122,10 @@ def _packet(p: _Program, tags: int, ports: list[int] | None) -> None:
         for kind in VLAN_TYPES:
             p.code.append((_EQUAL, 0, 2, kind))
             p.add(_LOAD_HALF, at + 2)
-            p.go(f"behind tag {tags}")
-    # Behind a tag, what is not understood is rather kept than lost.
+            p.go(f"after tag {tags}")
+    # After a tag, an unknown packet is kept, so that nothing is lost.
     p.add(_RETURN, _WHOLE if tags else 0)
-    p.label(f"behind tag {tags}")
+    p.label(f"after tag {tags}")
 
 
 def _either_port(p: _Program, load: int, at: int, ports: list[int] | None) -> None:
@@ -138,7 +139,8 @@ def _either_port(p: _Program, load: int, at: int, ports: list[int] | None) -> No
 
 
 def compile_expression(expression: str, link_type: int) -> bytes:
-    """What libpcap makes of ``expression`` for frames of ``link_type``. Raises UsageError with libpcap's own words."""
+    """Return libpcap's program for ``expression`` on frames of ``link_type``. Raises UsageError with libpcap's
+    message."""
     from scapy.arch.common import compile_filter  # noqa: PLC0415
     from scapy.error import Scapy_Exception  # noqa: PLC0415
 
@@ -147,17 +149,17 @@ def compile_expression(expression: str, link_type: int) -> bytes:
         compiled = compile_filter(expression, linktype=link_type)
     except ImportError:
         raise UsageError(
-            "libpcap is not installed", shown, "install libpcap0.8, or leave --bpf out: --port needs no libpcap"
+            "libpcap is not installed", shown, "install libpcap0.8, or omit --bpf: --port needs no libpcap"
         ) from None
     except (Scapy_Exception, OSError) as error:
-        said = str(error)
-        said = said[said.rfind("(") + 1 :].rstrip(")") if "(" in said else said
-        raise UsageError("no capture filter", shown, f"{said}: see man pcap-filter") from None
+        reason = str(error)
+        reason = reason[reason.rfind("(") + 1 :].rstrip(")") if "(" in reason else reason
+        raise UsageError("invalid capture filter", shown, f"{reason}: see man pcap-filter") from None
     return ctypes.string_at(compiled.bf_insns, compiled.bf_len * 8)
 
 
 def attach(sock: socket.socket, program: bytes) -> None:
-    """Give ``program`` to the kernel for ``sock``. Raises OSError where the kernel does not take it."""
+    """Set ``program`` as the filter of ``sock`` in the kernel. Raises OSError if the kernel rejects it."""
     code = ctypes.create_string_buffer(program, len(program))
     head = Struct("@HP").pack(len(program) // 8, ctypes.addressof(code))
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, head)

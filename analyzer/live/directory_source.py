@@ -2,12 +2,12 @@
 
 # Theory
 # ------
-# dumpcap and tcpdump begin a new file when one is full; with a ring they remove old ones, or write over them under
-# their old name. So a file is known by the time of its first frame, whatever it is called (a copy that gzip has made of
-# it is the same one), and is finished when it no longer grows and a newer one is there. The newest is finished when it
-# has not grown for a while; if it grows after all, that is said, for the rest is not read.
+# dumpcap and tcpdump start a new file when one is full; with a ring they remove old files, or overwrite them under
+# their old name. So a file is identified by the time of its first frame, whatever its name is (a copy that gzip made of
+# it is the same file). It is finished when it no longer grows and a newer one exists. The newest one is finished when
+# it has not grown for some time; if it grows after that, this is reported, because the rest is not read.
 #
-# All files go into one audit, in order of time: a connection may go on from one to the next.
+# All files go into one audit, in order of time: a connection may continue from one to the next.
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 __all__ = ["QUIET_SECONDS", "DirectorySource"]
 
 QUIET_SECONDS = 10.0
-"""A newest file that has not grown for so long is finished. dumpcap writes what it has every second or so."""
+"""The newest file is finished if it has not grown for so many seconds. dumpcap writes its data about every second."""
 
 _SCAN_SECONDS = 0.5
-_REMEMBERED = 100_000  # files that have been read: a ring of some thousand at most, and copies of them
+_REMEMBERED = 100_000  # files that have been read: a ring of a few thousand at most, and copies of them
 _CAPTURE_NAME = re.compile(r"\.(pcap(ng)?|p?cap|dmp)[0-9]*(\.gz)?$", re.IGNORECASE)
 
 
 class _Seen(NamedTuple):
-    """A file as it was when it was last looked at. ``first_ns``: None where it has no frame yet."""
+    """The state of a file at the last scan. ``first_ns``: None if it has no frame yet."""
 
     size: int
     changed_ns: int
@@ -48,24 +48,24 @@ class _Seen(NamedTuple):
 
 
 class DirectorySource:
-    """A ``Source`` of the captures below ``path``; hidden files and directories are left alone.
+    """A ``Source`` of the captures below ``path``; hidden files and directories are ignored.
 
-    Raises UsageError where there is no such directory.
+    Raises UsageError if there is no such directory.
     """
 
     finished = False
     moving = False
 
     def __init__(self, path: str, quiet_seconds: float = QUIET_SECONDS) -> None:
-        if not os.path.isdir(path):  # noqa: PTH112  as a name, bytes that are no text included
-            raise UsageError("no such directory", display_path(path), "name the one that captures are written to")
+        if not os.path.isdir(path):  # noqa: PTH112  also for a name that is not valid text
+            raise UsageError("no such directory", display_path(path), "name the directory that captures are written to")
         self._path = path
         self._quiet = quiet_seconds
         self.name = display_path(path)
         self.digits = 6
         self.captures: list[Capture] = []
         self._files: dict[str, _Seen] = {}
-        self._read: dict[int, str] = {}  # by the time of the first frame
+        self._read: dict[int, str] = {}  # path by the time of the first frame
         self._ready: deque[tuple[int, str]] = deque()
         self._reading: Generator[object] | None = None
         self._file: CaptureFile | None = None
@@ -74,11 +74,11 @@ class DirectorySource:
         self._frames = self._octets = 0
 
     def files(self) -> Sequence[int]:
-        """See ``Source``: nothing can be waited for."""
+        """See ``Source``: there is no descriptor to wait for."""
         return ()
 
     def take(self, decoder: SegmentDecoder, limit: int | None = None) -> int:
-        """See ``Source``: a block of the file that is being read, or of the next one."""
+        """See ``Source``: reads a block of the current file, or of the next one."""
         if self._reading is None and not self._open(decoder):
             return 0
         assert self._reading is not None
@@ -101,13 +101,13 @@ class DirectorySource:
             self._octets += capture.bytes
             self.captures.append(capture)
             self._reading = self._file = None
-            return max(1, capture.frames - before)  # there may be another file to go on with at once
+            return max(1, capture.frames - before)  # another file may be ready
         return capture.frames - before
 
-    def look(self) -> Iterator[str]:
-        """See ``Source``: files that could not be read, or came too late."""
-        notices, self._notices = self._notices, []
-        yield from notices
+    def notices(self) -> Iterator[str]:
+        """See ``Source``: reports files that could not be read, or that came too late."""
+        waiting, self._notices = self._notices, []
+        yield from waiting
 
     def counts(self) -> tuple[int, int, int]:
         """See ``Source``."""
@@ -140,13 +140,13 @@ class DirectorySource:
         return True
 
     def _scan(self, now: float) -> None:
-        """Look at every file; those that are finished and were not read become ready, in order of time."""
+        """Check every file; those that are finished and were not read become ready, in order of time."""
         found: dict[str, _Seen] = {}
         for folder, folders, names in os.walk(self._path):
             folders[:] = [name for name in folders if not name.startswith(".")]
             for name in names:
-                place = os.path.join(folder, name)  # noqa: PTH118  os.walk speaks strings
-                if not name.startswith(".") and (seen := self._look_at(place, now)) is not None:
+                place = os.path.join(folder, name)  # noqa: PTH118  os.walk gives strings
+                if not name.startswith(".") and (seen := self._examine(place, now)) is not None:
                     found[place] = seen
         self._files = found
         unread = sorted(
@@ -160,14 +160,14 @@ class DirectorySource:
             if now - seen.since >= (self._quiet if newest else _SCAN_SECONDS):
                 ready.setdefault(first, place)
             else:
-                break  # what comes later in time waits for what is not finished
+                break  # files of a later time wait for those that are not finished
         self._ready.extend(ready.items())
 
-    def _look_at(self, place: str, now: float) -> _Seen | None:
+    def _examine(self, place: str, now: float) -> _Seen | None:
         try:
             status = os.stat(place)  # noqa: PTH116
         except OSError:
-            return None  # removed meanwhile
+            return None  # it was just removed
         before = self._files.get(place)
         if before is not None and (before.size, before.changed_ns) == (status.st_size, status.st_mtime_ns):
             if before.problem and now - before.since >= self._quiet and _CAPTURE_NAME.search(place):
@@ -178,7 +178,7 @@ class DirectorySource:
         try:
             first = CaptureFile(place).first_time()
         except InputError as error:
-            problem = str(error)  # or not yet written so far that it can be told
+            problem = str(error)  # or its first frame is not written yet
         if first is not None and before is not None and before.first_ns == first and self._read.get(first) == place:
-            self._notices.append(f"{display_path(place)}: it grew after it had been read: the rest is not read")
+            self._notices.append(f"{display_path(place)}: it grew after it was read: the rest is not read")
         return _Seen(status.st_size, status.st_mtime_ns, now, first, problem)

@@ -1,11 +1,11 @@
-"""The loop of a live audit: frames in, news out, and what has to happen on time or on a signal."""
+"""The loop of a live audit: it reads frames, reports findings, and acts on timers and signals."""
 
 # Theory
 # ------
-# One thread does everything. The ring is the queue in front of it, so there is nothing to gain from a second one, and
-# nothing to lock. A turn of the loop takes one block of each interface (some thousand frames, tens of milliseconds at
-# most), tells the news that came of them, and looks whether it is time for something else. Only when nothing was there
-# does it wait. So a finding is told as soon as the kernel has handed its block over and those before it are done.
+# One thread does everything. The ring is the queue in front of it, so a second thread would gain nothing, and there is
+# nothing to lock. An iteration of the loop takes one block of each interface (a few thousand frames, tens of
+# milliseconds at most), reports the findings in it, and checks the timers. It waits only if nothing was there. So a
+# finding is reported as soon as the kernel has delivered its block and earlier blocks are done.
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 __all__ = ["EventLoop"]
 
-_TICK_SECONDS = 0.25  # how often a screen is drawn anew: faster is restless
-_LOOK_SECONDS = 1.0  # how often interfaces are asked what they lost, and the clock whether it was set
-_DRAIN_SECONDS = 0.2  # the kernel keeps a block that is not full for up to 50 ms, and what is in it is wanted too
+_TICK_SECONDS = 0.25  # how often the screen is redrawn; a shorter time makes it flicker
+_CHECK_SECONDS = 1.0  # how often lost frames, interfaces and the clock are checked
+_DRAIN_SECONDS = 0.2  # the kernel keeps a partly filled block for up to 50 ms, and its frames are wanted too
 
 
 class EventLoop:
-    """``run`` goes on until ``source`` has no more, a signal comes, or an end is reached that was asked for.
+    """The loop. ``run`` ends when ``source`` is finished, a signal comes, or a requested limit is reached.
 
-    ``seconds`` and ``frames``: such an end; ``snapshot_seconds``: how often open connections are told; ``reload``:
-    gives the options after SIGHUP.
+    ``seconds`` and ``frames``: such limits; ``snapshot_seconds``: how often open connections are reported; ``reload``:
+    returns the options after SIGHUP.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class EventLoop:
         self._name = ""
         self._end = None if seconds is None else now + seconds
         self._tick_at = now
-        self._look_at = now + _LOOK_SECONDS
+        self._check_at = now + _CHECK_SECONDS
         self._snapshot_at = None if snapshot_seconds is None else now + snapshot_seconds
 
     def run(self) -> None:
-        """The whole run, to the summary. Raises what the sink raises where nobody reads any more."""
+        """Run the audit up to its summary. Raises the exceptions of the sink if its reader has gone."""
         poller = select.poll() if hasattr(select, "poll") else None
         files = [*self._source.files(), self._signals.fileno()]
         if poller is not None:
@@ -86,18 +86,18 @@ class EventLoop:
             self._on_time()
             if taken:
                 continue
-            seconds = self._patience()
+            seconds = self._until_next_timer()
             if poller is not None:
                 woken = poller.poll(seconds * 1000)
             else:
                 woken = [(one, 0) for one in select.select(files, [], [], seconds)[0]]
-            if any(what & select.POLLERR for _, what in woken):
-                self._look()  # or poll would tell it again and again
+            if any(event & select.POLLERR for _, event in woken):
+                self._check()  # or poll would report it again and again
             self._signals.drain()
         self._drain()
         self._source.close(self._decoder)
         self._captures()
-        self._tell(self._audit.last_news())
+        self._report(self._audit.last_updates())
         self._sink.finish(self._audit.summary)
 
     def _over(self) -> bool:
@@ -117,12 +117,12 @@ class EventLoop:
             self._name = self._source.name
             self._sink.reading(self._name)
         if taken:
-            self._tell(self._audit.news())
+            self._report(self._audit.updates())
         self._captures()
         return taken
 
     def _drain(self) -> None:
-        """What the kernel has not handed over yet when the end comes."""
+        """Read the frames that the kernel has not delivered yet at the end."""
         if self._source.finished or not self._source.moving:
             return
         end = monotonic() + _DRAIN_SECONDS
@@ -133,9 +133,9 @@ class EventLoop:
     def _on_time(self) -> None:
         signals = self._signals
         now = monotonic()
-        if now >= self._look_at:
-            self._look_at = now + _LOOK_SECONDS
-            self._look()
+        if now >= self._check_at:
+            self._check_at = now + _CHECK_SECONDS
+            self._check()
         if signals.snapshot or (self._snapshot_at is not None and now >= self._snapshot_at):
             signals.snapshot = False
             if self._snapshot_seconds is not None:
@@ -149,9 +149,9 @@ class EventLoop:
             frames, octets, dropped = self._source.counts()
             self._sink.tick(Totals(frames, octets, dropped, self._audit.tracker.open, self._audit.summary))
 
-    def _look(self) -> None:
-        """What is due every second."""
-        for text in self._source.look():
+    def _check(self) -> None:
+        """Do the checks of every second."""
+        for text in self._source.notices():
             self._sink.notice(text)
         if not self._source.moving:
             return
@@ -159,10 +159,10 @@ class EventLoop:
         if by:
             self._sink.notice(f"the clock was set by {by / 1e9:+.1f} s")
             self._audit.clock_set(by)
-        # Idle connections end by the clock, also where nothing comes any more.
+        # Idle connections end by the clock, even if no frames come any more.
         streams = self._audit.tracker.streams
         streams.clock.now_ns = max(streams.clock.now_ns, self._clock.now())
-        self._tell(self._audit.news())
+        self._report(self._audit.updates())
 
     def _read_again(self) -> None:
         if self._reload is None:
@@ -170,19 +170,19 @@ class EventLoop:
         try:
             self._audit.change(self._reload())
         except (UsageError, OSError) as error:
-            self._sink.notice(f"{error}; the configuration stays as it was")
+            self._sink.notice(f"{error}; the configuration is unchanged")
         else:
             self._sink.notice("the configuration was read again")
 
-    def _patience(self) -> float:
-        """Seconds until something is due."""
-        times = [self._tick_at, self._look_at]
+    def _until_next_timer(self) -> float:
+        """Return the seconds until the next timer."""
+        times = [self._tick_at, self._check_at]
         times += [time for time in (self._end, self._snapshot_at) if time is not None]
         return max(0.0, min(times) - monotonic())
 
-    def _tell(self, news: Iterable[Update]) -> None:
+    def _report(self, updates: Iterable[Update]) -> None:
         sink = self._sink
-        for one in news:
+        for one in updates:
             for finding in one.findings:
                 sink.finding(finding, one.connection)
             if one.ended:

@@ -1,4 +1,4 @@
-"""Interfaces as one source of frames: numbered, counted, and watched for what the kernel loses."""
+"""Interfaces as one source of frames: numbered, counted, and checked for frames that the kernel loses."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _DIGITS = 9
 
 
 class Source(Protocol):
-    """Where a live audit gets its frames. ``name``: for messages; ``digits``: decimals of a second of its times.
+    """A source of frames for a live audit. ``name``: for messages; ``digits``: decimals of a second in its times.
 
-    ``finished``: it will give nothing more. ``moving``: its clock is that of the machine, so that time goes on without
-    frames. ``captures``: those that are over; taken out by who reports them.
+    ``finished``: it will deliver nothing more. ``moving``: its clock is the clock of the machine, so time goes on
+    without frames. ``captures``: captures that are over; the code that reports them removes them.
     """
 
     name: str
@@ -37,23 +37,23 @@ class Source(Protocol):
     captures: list[Capture]
 
     def files(self) -> Sequence[int]:
-        """Descriptors that become readable when something is there."""
+        """Return the descriptors that become readable when frames are there."""
 
     def take(self, decoder: SegmentDecoder, limit: int | None = None) -> int:
-        """Hand what is there to ``decoder``, ``limit`` frames at most, and soon return; how much it was."""
+        """Pass the available frames to ``decoder``, ``limit`` at most, and return soon. Return the number of frames."""
 
-    def look(self) -> Iterator[str]:
-        """To be called every second or so: what has changed, one line each."""
+    def notices(self) -> Iterator[str]:
+        """Return what has changed, one line each. Called about every second."""
 
     def counts(self) -> tuple[int, int, int]:
-        """Frames, captured bytes, and frames lost, since the beginning."""
+        """Return frames, captured bytes, and frames lost, since the start."""
 
     def close(self, decoder: SegmentDecoder) -> None:
-        """No more is wanted: what was being read becomes one of ``captures``."""
+        """End the reading: what was being read becomes one of ``captures``."""
 
 
 class Interfaces:
-    """Rings of one or several interfaces. ``size``: bytes of each; afterwards, of all that the kernel gave."""
+    """Rings of one or several interfaces. ``size``: bytes of each; after that, bytes of all that the kernel gave."""
 
     digits = _DIGITS
     finished = False
@@ -87,7 +87,7 @@ class Interfaces:
         self._dropped = 0
 
     def record_to(self, path: str, ring: Rotation | None) -> None:
-        """Write every frame to ``path``, or to the files of a ring. Raises UsageError where that cannot be."""
+        """Write every frame to ``path``, or to the files of a ring. Raises UsageError if that is not possible."""
         self._record = Recorder(path, [(one.interface, one.link_type) for one in self.rings], ring)
 
     def files(self) -> Sequence[int]:
@@ -95,7 +95,7 @@ class Interfaces:
         return [ring.fileno() for ring in self.rings]
 
     def take(self, decoder: SegmentDecoder, limit: int | None = None) -> int:
-        """See ``Source``: a block of each interface."""
+        """See ``Source``: reads a block of each interface."""
         capture = self._capture
         before = capture.frames
         for number, ring in enumerate(self.rings):
@@ -113,12 +113,12 @@ class Interfaces:
             self._last_ns = done.last_ns or self._last_ns
         return capture.frames - before
 
-    def look(self) -> Iterator[str]:
-        """See ``Source``: frames lost by the kernel, interfaces that went down or came back."""
+    def notices(self) -> Iterator[str]:
+        """See ``Source``: reports frames lost by the kernel, and interfaces that went down or came back."""
         for ring in self.rings:
             fault, up, was_up = ring.fault(), ring.up, self._up[ring.interface]
             if not up and not was_up:
-                up = self._come_back(ring)
+                up = self._bind_again(ring)
             self._up[ring.interface] = up
             if was_up and not up:
                 yield f"{ring.interface}: the interface is down: waiting for it"
@@ -132,8 +132,8 @@ class Interfaces:
             self._dropped = dropped
 
     @staticmethod
-    def _come_back(ring: PacketRing) -> bool:
-        """An interface that was removed and made again has another number, and the socket has to be told."""
+    def _bind_again(ring: PacketRing) -> bool:
+        """Bind to an interface that was removed and created again: it has another number. Return whether it is up."""
         try:
             if ring.find() != ring.index:
                 ring.bind()

@@ -1,4 +1,4 @@
-"""News as lines: for people, one line a finding; for programs, one JSON object a line."""
+"""Updates as lines: for people, one line for each finding; for programs, one JSON object for each line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ __all__ = ["JsonLinesSink", "TextLinesSink", "one_line"]
 
 
 def one_line(finding: Finding, connection: Connection, name: str) -> Line:
-    """``eth0:9: error SEQ103 client: …``, as --concise has it, and the connection, since nothing stands around it."""
+    """Return ``eth0:9: error SEQ103 client: …``, as --concise prints it, with the connection, because the line stands
+    alone."""
     ends = f"#{connection.id} {address(connection.client)} → {address(connection.server)}"
     return [
         ("dim", f"{finding.time[11:23]} "),
@@ -44,7 +45,7 @@ def one_line(finding: Finding, connection: Connection, name: str) -> Line:
 
 
 class TextLinesSink(Sink):
-    """A line for each finding at once, and a summary at the end."""
+    """Prints a line for each finding at once, and a summary at the end."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -60,7 +61,7 @@ class TextLinesSink(Sink):
         paint(self._output, [one_line(finding, connection, self._name)])
 
     def ended(self, connection: Connection) -> None:
-        """Count it."""
+        """Count the connection."""
         self._quality.count(connection)
 
     def standing(self, connections: Sequence[Connection], time: str) -> None:
@@ -68,18 +69,18 @@ class TextLinesSink(Sink):
         lines: list[Line] = [[("bold", f"{time[11:19]} {plural(len(connections), 'open connection')}")]]
         for one in connections:
             ends = f"#{one.id} {address(one.client)} → {address(one.server)} {one.profile}"
-            said = f"since {one.started[11:19]}, last heard of {one.ended[11:19]}"
+            times = f"since {one.started[11:19]}, last segment at {one.ended[11:19]}"
             octets = f"{one.client_bytes:,} and {one.server_bytes:,} bytes"
             counts = f"{plural(len(one.messages), 'message')}, {plural(len(one.findings), 'finding')}"
-            lines.append([("", f"  {ends}: "), ("dim", f"{said}, {octets}, {counts}")])
+            lines.append([("", f"  {ends}: "), ("dim", f"{times}, {octets}, {counts}")])
         paint(self._output, lines)
 
     def notice(self, text: str) -> None:
-        """On standard error, where it is in no program's way."""
+        """Print the notice on standard error, where it does not disturb a program that reads the output."""
         notice(text)
 
     def capture(self, capture: Capture) -> None:
-        """What was read, and what is wrong with it."""
+        """Print what was read, and the problems of the capture."""
         read = f": {plural(capture.frames, 'frame')}, {plural(capture.bytes, 'byte')}"
         paint(self._output, [[("bold", capture.path), ("", read)]])
         paint(self._output, [[("bold", capture.path), ("yellow", f": {problem}")] for problem in capture.problems])
@@ -96,10 +97,10 @@ _Bare: Any = msgspec.defstruct("_Bare", _BARE_FIELDS)
 
 
 class JsonLinesSink(Sink):
-    """The lines of ``audit --format ndjson``, findings before the connection that they are in.
+    """Writes the lines of ``audit --format ndjson``, findings before their connection.
 
-    A finding also names both ends, since its connection's line comes only when that ends. Connections that are open are
-    lines of the type ``open``, with the number of findings told.
+    A finding also has both ends, because the line of its connection comes only when that ends. Open connections are
+    lines of the type ``open``, with the number of findings reported.
     """
 
     def __init__(self, output: Output) -> None:
@@ -114,7 +115,7 @@ class JsonLinesSink(Sink):
         self._output.write(start + ends + encode(finding)[1:] + b"\n")
 
     def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
-        """See ``audit.Repeats``. One with findings has lines in another order."""
+        """See ``audit.Repeats``. A connection with findings has its lines in another order."""
         text = None if repeat.pattern.faults else filled(repeat, lambda one: self._line(redactor(one)), redactor.leaves)
         if text is not None:
             self._output.write(text)
@@ -135,7 +136,7 @@ class JsonLinesSink(Sink):
         self._output.write(b"".join(lines))
 
     def notice(self, text: str) -> None:
-        """On standard error."""
+        """Print the notice on standard error."""
         notice(text)
 
     def capture(self, capture: Capture) -> None:

@@ -1,15 +1,15 @@
-"""The audit of connections that are still open: findings are told when they are made, each once."""
+"""The audit of connections that are still open: each finding is reported once, when it is made."""
 
 # Theory
 # ------
-# The judge says which connections have new findings (`listening`). After each block those are looked at, and a finding
-# goes the same way that it would have gone at the end: what the user has said not to want is left out, what must not be
-# told is hidden. Both may depend on what was said around it, so it is done on a copy: the record itself goes on growing
-# and is filtered as a whole when the connection ends, when the findings that were told are not told again. A connection
-# whose findings become known only at its end needs nothing else: none of them has been told.
+# The judge reports which connections have new findings (`notifying_judge`). After each block these are processed, and a
+# finding takes the same steps as at the end of a connection: unwanted ones are dropped, secrets are hidden. Both may
+# depend on other turns, so this happens on a copy. The record itself keeps growing and is filtered as a whole when the
+# connection ends; findings that were already reported are not reported again. A connection whose findings become known
+# only at its end needs nothing else: none of them has been reported.
 #
-# A copy has the first and the last turns of a dialogue: names and passwords stand at the beginning, what a finding is
-# about at the end. So a connection of 200,000 turns with a finding each costs no more per finding than another.
+# A copy has the first and the last turns of a dialogue: names and passwords are at the start, the subject of a finding
+# at the end. So in a connection of 200,000 turns with a finding each, a finding costs no more than in a short one.
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ _NS = 1_000_000_000
 
 
 class Update(NamedTuple):
-    """Findings of ``connection`` that were not told yet. ``ended``: it is whole, else only a view of it. ``known``: all
-    its findings until now, of which ``caused_by`` is the index. They have not been redacted: rule and frame of a cause
-    may be told, no text."""
+    """Findings of ``connection`` that were not reported yet. ``ended``: it is complete, else only a view of it.
+    ``known``: all its findings so far, which ``caused_by`` is an index of. They are not redacted: code may show rule
+    and frame of a cause, no text."""
 
     connection: Connection
     findings: list[Finding]
@@ -51,15 +51,15 @@ class Update(NamedTuple):
 
 
 class _Reported:
-    """What of one connection's findings is wanted, and how many of these have been told."""
+    """The wanted findings of one connection, and how many of them have been reported."""
 
     def __init__(self) -> None:
         self.kept: list[Finding] = []
-        self.told = 0
-        self._places: list[int | None] = []  # of every finding: where it is in `kept`, or where its cause is
+        self.count = 0
+        self._places: list[int | None] = []  # for every finding: its index in `kept`, or that of its cause
 
-    def look(self, record: Connection, unwanted: Callable[[Finding], bool]) -> None:
-        """Take in the findings that came since the last time."""
+    def add_new(self, record: Connection, unwanted: Callable[[Finding], bool]) -> None:
+        """Add the findings that are new since the last call."""
         places = self._places
         for finding in record.findings[len(places) :]:
             cause = finding.caused_by
@@ -72,77 +72,80 @@ class _Reported:
 
 
 class LiveAudit(Audit):
-    """An audit that is asked for ``news`` after each block of frames."""
+    """An audit that gives ``updates`` after each block of frames."""
 
     early = True
 
     def __init__(self, options: Options) -> None:
         self._touched: dict[int, Connection] = {}
-        self._sieves: dict[int, _Reported] = {}
+        self._reported: dict[int, _Reported] = {}
         self._unclocked: set[int] = set()
         super().__init__(options)
 
     def _judge(self) -> Judge:
         book = RuleBook(self.options.rules(), self.options.limits)
-        self._listening = NotifyingJudge(book, lambda _, record: self._touched.__setitem__(record.id, record))
-        return self._listening
+        self._notifying_judge = NotifyingJudge(book, lambda _, record: self._touched.__setitem__(record.id, record))
+        return self._notifying_judge
 
     def change(self, options: Options) -> None:
-        """Go on by other rules and redaction; ports and limits stay. Raises UsageError, and changes nothing then."""
+        """Continue with other rules and redaction; ports and limits stay. Raises UsageError, and then changes
+        nothing."""
         book = RuleBook(options.rules(), self.options.limits)
         if options.redact is not self.options.redact:
             self._redacted = Redactor(options.redact)
         self.options = options
-        self._listening.change(book)
+        self._notifying_judge.change(book)
         self.tracker.forget_ways()
 
-    def news(self, *, block: bool = True) -> Iterator[Update]:
-        """What has become known since the last time: connections that ended, then findings of open ones. ``block``: see
+    def updates(self, *, block: bool = True) -> Iterator[Update]:
+        """Return what is new since the last call: connections that ended, then findings of open ones. ``block``: see
         ``finished``."""
         for connection in self.finished(block=block):
             yield self._end(connection)
         touched, self._touched = self._touched, {}
         for record in touched.values():
-            sieve = self._look(record)
-            fresh = sieve.kept[sieve.told :]
+            reported = self._reported_of(record)
+            fresh = reported.kept[reported.count :]
             if fresh:
-                sieve.told = len(sieve.kept)
+                reported.count = len(reported.kept)
                 view = self._view(record, fresh)
-                yield Update(view, view.findings, ended=False, known=sieve.kept)
+                yield Update(view, view.findings, ended=False, known=reported.kept)
 
-    def last_news(self) -> Iterator[Update]:
-        """No more comes: what was still open."""
+    def last_updates(self) -> Iterator[Update]:
+        """Return the connections that were still open at the end."""
         for connection in self.close():
             yield self._end(connection)
 
     def standing(self) -> Iterator[Connection]:
-        """Every connection that is open, as it stands."""
+        """Return every open connection in its current state."""
         for record in self.tracker.standing():
-            yield self._view(record, self._look(record).kept, whole=True)
+            yield self._view(record, self._reported_of(record).kept, whole=True)
 
     def clock_set(self, by_ns: int) -> None:
-        """The clock was set by so much: of connections that are open, nothing is said about times any more."""
+        """The clock was set by ``by_ns``: for open connections, findings about times are dropped from now on."""
         self.tracker.clock_set(by_ns)
         for record in self.tracker.standing():
             if record.id in self._unclocked:
                 continue
             self._unclocked.add(record.id)
-            record.notes.append(f"the clock was set by {by_ns / _NS:+.1f} s meanwhile: times are not judged")
+            record.notes.append(
+                f"the clock was set by {by_ns / _NS:+.1f} s during this connection: times are not judged"
+            )
 
     def _end(self, connection: Connection) -> Update:
-        sieve = self._sieves.pop(connection.id, None)
+        reported = self._reported.pop(connection.id, None)
         self._touched.pop(connection.id, None)
         self._unclocked.discard(connection.id)
-        fresh = connection.findings[sieve.told if sieve else 0 :]
+        fresh = connection.findings[reported.count if reported else 0 :]
         return Update(connection, fresh, ended=True, known=connection.findings)
 
     def _suppress(self, connection: Connection) -> None:
-        connection.findings = self._look(connection).kept
+        connection.findings = self._reported_of(connection).kept
 
-    def _look(self, record: Connection) -> _Reported:
-        sieve = self._sieves.setdefault(record.id, _Reported())
-        sieve.look(record, self._unwanted(record))
-        return sieve
+    def _reported_of(self, record: Connection) -> _Reported:
+        reported = self._reported.setdefault(record.id, _Reported())
+        reported.add_new(record, self._unwanted(record))
+        return reported
 
     def _unwanted(self, record: Connection) -> Callable[[Finding], bool]:
         options = self.options
@@ -163,7 +166,7 @@ class LiveAudit(Audit):
         return unwanted
 
     def _view(self, record: Connection, findings: list[Finding], *, whole: bool = False) -> Connection:
-        """A copy of ``record`` with copies of ``findings``, fit to be told; ``whole``: with its messages."""
+        """Return a copy of ``record`` with copies of ``findings``, redacted; ``whole``: with its messages."""
         view = replace(
             record,
             dialogue=_excerpt(record.dialogue),
@@ -172,9 +175,9 @@ class LiveAudit(Audit):
             notes=list(record.notes),
             gaps=list(record.gaps),
         )
-        left_out = len(record.dialogue) - len(view.dialogue)
+        omitted = len(record.dialogue) - len(view.dialogue)
         for finding in view.findings:
-            finding.turn = _moved(finding.turn, left_out)
+            finding.turn = _moved(finding.turn, omitted)
         self._redacted(view)
         for finding, original in zip(view.findings, findings, strict=True):
             finding.turn = original.turn
@@ -182,21 +185,22 @@ class LiveAudit(Audit):
 
 
 def _excerpt(dialogue: list[Turn]) -> list[Turn]:
-    """Copies of the first and the last turns; they answer each other as before."""
-    left_out = max(0, len(dialogue) - _FIRST_TURNS - _LAST_TURNS)
-    turns = list(map(copy, dialogue[:_FIRST_TURNS] + dialogue[_FIRST_TURNS + left_out :]))
-    if left_out:
+    """Return copies of the first and the last turns; their answers refer to each other as before."""
+    omitted = max(0, len(dialogue) - _FIRST_TURNS - _LAST_TURNS)
+    turns = list(map(copy, dialogue[:_FIRST_TURNS] + dialogue[_FIRST_TURNS + omitted :]))
+    if omitted:
         for turn in turns:
             if isinstance(turn, ReplyTurn):
-                turn.answers = _moved(turn.answers, left_out)
+                turn.answers = _moved(turn.answers, omitted)
     return turns
 
 
-def _moved(index: int | None, left_out: int) -> int | None:
-    """Where a turn is after ``left_out`` of them were left out behind the first."""
-    if index is None or index < _FIRST_TURNS or not left_out:
+def _moved(index: int | None, omitted: int) -> int | None:
+    """Return the index of a turn after ``omitted`` turns after the first ones were removed; None if it is one of
+    them."""
+    if index is None or index < _FIRST_TURNS or not omitted:
         return index
-    return index - left_out if index >= _FIRST_TURNS + left_out else None
+    return index - omitted if index >= _FIRST_TURNS + omitted else None
 
 
 def _copied(message: Message) -> Message:

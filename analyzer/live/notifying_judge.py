@@ -1,4 +1,4 @@
-"""A judge that tells of each finding when it is made, for reports that cannot wait for the end of a connection."""
+"""A judge that reports each finding when it is made, for reports that cannot wait for the end of a connection."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ if TYPE_CHECKING:
     from ..findings.rulebook import RuleBook
     from ..model import Connection, Finding
 
-__all__ = ["Heard", "NotifyingJudge"]
+__all__ = ["FindingHandler", "NotifyingJudge"]
 
-Heard = Callable[["Finding", "Connection"], None]
-"""Takes a finding and the connection that it is in, whose record is not complete yet."""
+FindingHandler = Callable[["Finding", "Connection"], None]
+"""Takes a finding and its connection, whose record is not complete yet."""
 
 
 class NotifyingJudge:
-    """Stands between the conversations and ``book``, which may be changed for another while they go on."""
+    """Connects the conversations with ``book``, which can be replaced during a conversation."""
 
-    def __init__(self, book: RuleBook, heard: Heard) -> None:
+    def __init__(self, book: RuleBook, handle: FindingHandler) -> None:
         self.servers = book.servers
         self._book = book
-        self._heard = heard
+        self._handle = handle
 
     def change(self, book: RuleBook) -> None:
-        """Judge by ``book`` from now on. What is remembered of servers stays."""
+        """Judge by ``book`` from now on. The memory about servers stays."""
         book.servers = self.servers
         self._book = book
 
@@ -35,20 +35,20 @@ class NotifyingJudge:
         before = len(talk.findings)
         self._book.exchange(x, talk)
         if len(talk.findings) != before:
-            self._tell(talk, before)
+            self._report(talk, before)
 
     def content(self, x: Exchange, talk: Conversation) -> None:
         """See ``conversation.Judge``."""
         before = len(talk.findings)
         self._book.content(x, talk)
-        self._tell(talk, before)
+        self._report(talk, before)
 
     def ended(self, talk: Conversation) -> None:
         """See ``conversation.Judge``."""
         before = len(talk.findings)
         self._book.ended(talk)
-        self._tell(talk, before)
+        self._report(talk, before)
 
-    def _tell(self, talk: Conversation, before: int) -> None:
+    def _report(self, talk: Conversation, before: int) -> None:
         for finding in talk.findings[before:]:
-            self._heard(finding, talk.record)
+            self._handle(finding, talk.record)

@@ -2,16 +2,16 @@
 
 # Theory
 # ------
-# A socket that gives one frame a call loses frames from some thousand a second on. Here the kernel writes frames one
-# after another into blocks of memory that both sides see, and hands over a block when it is full or RETIRE_MS old
-# (https://docs.kernel.org/networking/packet_mmap.html). One copy of the block, and it goes back at once: the ring is
-# the only queue there is, and a reader that falls behind is told in PACKET_STATISTICS how many frames it missed.
+# A socket that returns one frame for each call loses frames above a few thousand frames per second. Here the kernel
+# writes frames one after another into blocks of shared memory, and delivers a block when it is full or RETIRE_MS old
+# (https://docs.kernel.org/networking/packet_mmap.html). The block is copied once and returned immediately: the ring is
+# the only queue, and PACKET_STATISTICS tells a reader that is too slow how many frames it missed.
 #
-# Not everything in a frame is there: the kernel takes out the outer VLAN tag and tells it beside the frame. On the
-# loopback interface each frame passes twice, out and in; the way out is left out.
+# A frame is not complete: the kernel removes the outer VLAN tag and reports it beside the frame. On the loopback
+# interface each frame appears twice, outgoing and incoming; the outgoing copy is skipped.
 #
-# Interfaces without an Ethernet header (and "any", which is all of them) are read from the network header on, as
-# libpcap does: the link layer's part of what is known is then a header of its own, LINKTYPE_LINUX_SLL.
+# Interfaces without an Ethernet header (and "any", which means all of them) are read from the network header on, as
+# libpcap does: the known facts of the link layer then become a header of their own, LINKTYPE_LINUX_SLL.
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ from .bpf import attach, compile_expression, program_for_ports
 __all__ = ["ANY", "BLOCK_BYTES", "COOKED", "DEFAULT_BYTES", "RAW_IP", "PacketRing", "RingBlock", "RingStatistics"]
 
 ANY = "any"
-"""The name that stands for all interfaces."""
+"""The name that means all interfaces."""
 
 COOKED, RAW_IP = 113, 101
-"""Link types, beside Ethernet's, that a ring may have."""
+"""Link types of a ring besides Ethernet's."""
 
 BLOCK_BYTES = 1 << 18
-"""A block: the largest usual frame (64 KB with segmentation offload) fits in several times, and what is longer is cut.
-Blocks go by time as well as by size, so 256 of them also stand for 12 s in which a reader may be held up."""
+"""Bytes of a block. The largest usual frame (64 KB with segmentation offload) fits in several times; a longer one is
+cut. A block is also delivered by time, so 256 of them cover 12 s in which a reader may be delayed."""
 
 DEFAULT_BYTES = 64 << 20
-"""A ring: about two seconds of 100,000 small frames each."""
+"""Bytes of a ring: about two seconds of 100,000 small frames per second."""
 
 RETIRE_MS = 50
-"""A block is handed over after so long, full or not: what a finding waits for at least when there is little traffic."""
+"""A block is delivered after this time, full or not. With little traffic, this is how long a finding waits at least."""
 
-_PAD = bytes(128)  # so that a struct of fixed size can be taken where the last frame begins
+_PAD = bytes(128)  # so that a struct of fixed size can be read at the last frame
 
 _SOL_PACKET = 263
 _ADD_MEMBERSHIP, _RX_RING, _STATISTICS, _VERSION, _IGNORE_OUTGOING = 1, 5, 6, 10, 23
@@ -64,7 +64,7 @@ _statistics = Struct("=III").unpack_from
 
 
 class RingBlock(NamedTuple):
-    """Frames as the kernel wrote them: ``frames`` of them, the first at ``first`` in ``data``."""
+    """Frames as the kernel wrote them: ``frames`` is their number, the first is at ``first`` in ``data``."""
 
     data: bytes
     first: int
@@ -72,7 +72,8 @@ class RingBlock(NamedTuple):
 
 
 class RingStatistics(NamedTuple):
-    """Frames that passed the filter since the ring was opened, and how many of them found no room in it."""
+    """Frames that passed the filter since the ring was opened, and how many of them were dropped because it was
+    full."""
 
     frames: int
     dropped: int
@@ -81,10 +82,10 @@ class RingStatistics(NamedTuple):
 class PacketRing:
     """The frames of one interface.
 
-    ``ports``: server ports whose frames are wanted; ``expression``: instead of them, a filter of libpcap's language,
-    "" for everything. ``size``: bytes of the ring; where the kernel has not so much, the ring is smaller.
-    ``promiscuous``: take frames for other hosts too. Raises UsageError, in one line, where there is no such interface
-    or no right to capture on it.
+    ``ports``: server ports whose frames are wanted; ``expression``: instead of them, a filter in libpcap's language, ""
+    for everything. ``size``: bytes of the ring; if the kernel does not have that much, the ring is smaller.
+    ``promiscuous``: take frames for other hosts too. Raises UsageError if there is no such interface or no permission
+    to capture on it.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class PacketRing:
             if program is not None:
                 attach(self.socket, program)
             self._memory, self.blocks = self._map(size)
-            # Elsewhere than on the loopback interface, what goes out passes once.
+            # On other interfaces than loopback, an outgoing frame appears once.
             self.twice = interface == ANY or (kind == _LOOPBACK and not self._ignore_outgoing())
             self.bind()
         except OSError as error:
@@ -126,7 +127,7 @@ class PacketRing:
         self._frames = self._dropped = 0
 
     def find(self) -> int:
-        """The number that the interface has now. Raises UsageError where there is none of that name."""
+        """Return the current number of the interface. Raises UsageError if there is none of that name."""
         if self.interface == ANY:
             return 0
         try:
@@ -137,12 +138,12 @@ class PacketRing:
 
     def _open(self, kind: int) -> socket.socket:
         try:
-            return socket.socket(socket.AF_PACKET, kind, 0)  # of no protocol: nothing comes before the filter is set
+            return socket.socket(socket.AF_PACKET, kind, 0)  # protocol 0: no frame comes before the filter is set
         except PermissionError:
             raise UsageError(
-                "no right to capture",
+                "no permission to capture",
                 display_path(self.interface),
-                "run it with sudo, which it needs only to begin with, or give it CAP_NET_RAW (docs/live.md)",
+                "run it with sudo, which it needs only at the start, or give it CAP_NET_RAW (docs/live.md)",
             ) from None
 
     def _hardware(self) -> int:
@@ -153,7 +154,7 @@ class PacketRing:
             return int(probe.getsockname()[3])
 
     def _map(self, size: int) -> tuple[mmap.mmap, int]:
-        """The ring and its number of blocks: half as many, and again, where the kernel has not the memory."""
+        """Return the ring and its number of blocks, which is halved until the kernel has enough memory."""
         self.socket.setsockopt(_SOL_PACKET, _VERSION, _V3)
         blocks = max(2, size // BLOCK_BYTES)
         frame = 2048
@@ -175,7 +176,7 @@ class PacketRing:
         return True
 
     def bind(self) -> None:
-        """Begin; or begin again, on an interface of the same name. Needs no right beyond the open socket."""
+        """Start, or start again on an interface of the same name. Needs no permission beyond the open socket."""
         self.index = self.find()
         if self.interface == ANY:
             self._bind_to_all()
@@ -187,15 +188,15 @@ class PacketRing:
             )
 
     def _bind_to_all(self) -> None:
-        """What Python's bind cannot say: interface 0."""
+        """Bind to interface 0, which Python's bind cannot express."""
         libc = ctypes.CDLL(None, use_errno=True)
-        place = Struct("=HHiHBB8s").pack(socket.AF_PACKET, socket.htons(_ALL_PROTOCOLS), 0, 0, 0, 0, bytes(8))
-        if libc.bind(self.socket.fileno(), place, len(place)):
+        link_address = Struct("=HHiHBB8s").pack(socket.AF_PACKET, socket.htons(_ALL_PROTOCOLS), 0, 0, 0, 0, bytes(8))
+        if libc.bind(self.socket.fileno(), link_address, len(link_address)):
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
 
     def take(self) -> RingBlock | None:
-        """The next block, if the kernel has handed one over. The room is the kernel's again at once."""
+        """Return the next block, if the kernel has delivered one. The block is the kernel's again immediately."""
         memory = self._memory
         at = self._next * BLOCK_BYTES
         status, count, first, used = _block_head(memory, at)
@@ -207,7 +208,7 @@ class PacketRing:
         return RingBlock(data, first, count)
 
     def fault(self) -> str | None:
-        """What the socket has to say since it was last asked, in a word or two: an interface that went down, say."""
+        """Return the error of the socket since the last call, in a few words: for example, the interface went down."""
         number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number == errno.ENETDOWN:
             return "the interface is down"
@@ -215,7 +216,7 @@ class PacketRing:
 
     @property
     def up(self) -> bool:
-        """Whether the interface is there, is the one that the socket is bound to, and is up."""
+        """Whether the interface exists, is the one that the socket is bound to, and is up."""
         if self.interface == ANY:
             return True
         try:
@@ -227,17 +228,17 @@ class PacketRing:
         return bool(_flags(answer)[0] & _UP)
 
     def statistics(self) -> RingStatistics:
-        """What came and what was lost."""
+        """Return the numbers of frames received and lost."""
         frames, dropped, _ = _statistics(self.socket.getsockopt(_SOL_PACKET, _STATISTICS, 12))
-        self._frames += frames  # the kernel counts anew after each question
+        self._frames += frames  # the kernel resets its counters after each call
         self._dropped += dropped
         return RingStatistics(self._frames, self._dropped)
 
     def fileno(self) -> int:
-        """For select and poll."""
+        """Return the descriptor, for select and poll."""
         return self.socket.fileno()
 
     def close(self) -> None:
-        """Give the ring back."""
+        """Release the ring."""
         self._memory.close()
         self.socket.close()

@@ -1,8 +1,8 @@
-"""Rights are for opening sockets: given back before the first frame is looked at."""
+"""Privileges are needed to open sockets: they are dropped before the first frame is read."""
 
-# What comes over the wire is hostile, and decoding it needs no right at all. So as soon as the rings are open the
-# process becomes an ordinary user, for good: no capability is left in any set, and no program that it might start could
-# bring one back. Under sudo that is the user who typed the command, who can then also read what was written.
+# Bytes from the wire are hostile, and decoding them needs no privilege. So as soon as the rings are open the process
+# becomes an ordinary user, permanently: no capability is left in any set, and no program that it starts could get one
+# back. Under sudo that is the user who typed the command, who can then also read the files that were written.
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ _VERSION_3 = 0x20080522  # linux/capability.h
 
 
 def target(name: str | None = None) -> tuple[int, int, list[int]] | None:
-    """Whom to become: user, group, further groups. None: nobody else, since this process is not root.
+    """Return the user to become: user, group, further groups. None: no change, because this process is not root.
 
-    ``name``: a user; else who called sudo, else nobody. Raises UsageError for a user that does not exist.
+    ``name``: a user; without it, the user who called sudo, or else the user nobody. Raises UsageError if the user does
+    not exist.
     """
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         if name is not None:
-            raise UsageError("only root can become somebody else", f"--user {display_path(name)}", "leave --user out")
+            raise UsageError("only root can become another user", f"--user {display_path(name)}", "omit --user")
         return None
     import pwd  # noqa: PLC0415  not on every system
 
@@ -50,18 +51,18 @@ def target(name: str | None = None) -> tuple[int, int, list[int]] | None:
 
 
 def drop(who: tuple[int, int, list[int]] | None) -> None:
-    """Become ``who`` (None: stay) and give up every capability. Raises OSError where the system does not let us."""
+    """Become ``who`` (None: stay) and drop every capability. Raises OSError if the system does not allow it."""
     if who is not None:
         user, group, groups = who
         os.setgroups(groups)
         os.setgid(group)
         os.setuid(user)
     if sys.platform.startswith("linux"):
-        _give_up_capabilities()
+        _drop_capabilities()
 
 
-def _give_up_capabilities() -> None:
-    """Empty the effective, permitted, inheritable and ambient sets, and let no program bring them back."""
+def _drop_capabilities() -> None:
+    """Empty the effective, permitted, inheritable and ambient sets, and prevent any program from restoring them."""
     libc = ctypes.CDLL(None, use_errno=True)
     nothing = ctypes.create_string_buffer(Struct("=6I").pack(0, 0, 0, 0, 0, 0), 24)
     head = ctypes.create_string_buffer(Struct("=Ii").pack(_VERSION_3, 0), 8)

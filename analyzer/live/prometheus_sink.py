@@ -1,8 +1,8 @@
-"""Counts for Prometheus, over HTTP."""
+"""Counters for Prometheus, over HTTP."""
 
-# The counts are worked out when they are asked for, in the thread of the HTTP server, from what the loop left here; the
-# loop itself does nothing but add one. Labels are rules and sides, whose number is fixed. Hosts are none: there may
-# be as many as an attacker likes.
+# The metrics are built on request, in the thread of the HTTP server, from the counts of the loop; the loop itself only
+# adds one. Labels are rules and sides, whose number is fixed. Hosts are not labels: an attacker could create any
+# number.
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["PrometheusSink"]
 
 
 class PrometheusSink(Sink):
-    """Serves ``ADDRESS:PORT``. Raises UsageError where it cannot, or where the extra is not installed."""
+    """Serves ``ADDRESS:PORT``. Raises UsageError if it cannot, or if the extra is not installed."""
 
     def __init__(self, where: str) -> None:
         self._where = where
@@ -43,7 +43,7 @@ class PrometheusSink(Sink):
         self._families = CounterMetricFamily, GaugeMetricFamily
 
     def open(self) -> None:
-        """Begin to serve."""
+        """Start to serve."""
         registry = self._client.CollectorRegistry()
         registry.register(self)
         try:
@@ -55,37 +55,37 @@ class PrometheusSink(Sink):
             raise UsageError(f"cannot listen ({error.strerror})", where, "name another port") from error
 
     def close(self) -> None:
-        """End it."""
+        """Stop to serve."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
             self._thread.join()
 
     def collect(self) -> Iterator[Metric]:
-        """Called by prometheus-client whenever somebody asks."""
+        """Return the metrics. Called by prometheus-client for each request."""
         counter, gauge = self._families
         totals = self._totals
         counts = (
             ("frames", "Frames captured", totals.frames),
             ("bytes", "Bytes captured", totals.octets),
-            ("dropped_frames", "Frames that the kernel dropped, since the ring was full", totals.dropped),
+            ("dropped_frames", "Frames that the kernel dropped because the ring was full", totals.dropped),
             ("connections", "SMTP connections that have ended", totals.summary.connections),
-            ("messages", "Messages in them", totals.summary.messages),
-            ("suppressed_findings", "Findings known to the baseline", totals.summary.suppressed),
+            ("messages", "Messages in these connections", totals.summary.messages),
+            ("suppressed_findings", "Findings that are in the baseline", totals.summary.suppressed),
         )
         for name, text, value in counts:
             yield counter(f"smtpwire_{name}", text, value=value)
         yield gauge("smtpwire_open_connections", "TCP connections followed now", value=totals.open)
-        found = counter("smtpwire_findings", "Breaches of the rules", labels=("rule", "severity", "side"))
+        found = counter("smtpwire_findings", "Violations of the rules", labels=("rule", "severity", "side"))
         for labels, count in dict(self._findings).items():
             found.add_metric(labels, count)
         yield found
 
     def finding(self, finding: Finding, connection: Connection) -> None:
-        """Count it."""
+        """Count the finding."""
         key = finding.rule, finding.severity, finding.side
         self._findings[key] = self._findings.get(key, 0) + 1
 
     def tick(self, totals: Totals) -> None:
-        """Keep them."""
+        """Keep the totals."""
         self._totals = totals

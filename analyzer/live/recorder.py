@@ -1,7 +1,7 @@
-"""What was captured, written as pcapng: one file, or a ring of the latest ones."""
+"""The captured frames written as pcapng: one file, or a ring of the latest files."""
 
-# A file of the ring is called like dumpcap's: mail_00001_20260102030405.pcapng. Captured mail is private, so files are
-# made for their owner only. A disk that is full ends the writing, never the audit.
+# A file of the ring is named as dumpcap does it: mail_00001_20260102030405.pcapng. Captured mail is private, so files
+# are readable for their owner only. A full disk ends the recording, never the audit.
 
 from __future__ import annotations
 
@@ -47,21 +47,21 @@ class Rotation(NamedTuple):
 
 
 def rotation(text: str) -> Rotation:
-    """``100MBx10``: a ring of ten files. Raises UsageError for anything else."""
+    """Parse a ring size such as ``100MBx10``: ten files. Raises UsageError for anything else."""
     found = _ROTATION.fullmatch(text.replace(" ", ""))
     if found is not None:
         size, files = int(found[1]) * _UNITS[found[2].lower()], int(found[3])
         if size >= _LEAST and files:
             return Rotation(size, files)
     raise UsageError(
-        "no size of a ring", f"--ring {display_path(text)}", "write the size and number of files: 100MBx10"
+        "invalid ring size", f"--ring {display_path(text)}", "write the size and number of files: 100MBx10"
     )
 
 
 class Recorder:
     """Writes frames of ``interfaces`` (names and link types) to ``path``. ``fault``: why it stopped, if it did.
 
-    Raises UsageError where the first file cannot be made.
+    Raises UsageError if the first file cannot be created.
     """
 
     def __init__(self, path: str, interfaces: Sequence[tuple[str, int]], ring: Rotation | None = None) -> None:
@@ -79,7 +79,7 @@ class Recorder:
             raise UsageError(
                 f"cannot write ({error.strerror})",
                 display_path(self._path),
-                "name a file that the user after the start may write (docs/live.md, --user)",
+                "name a file that the user of --user may write (docs/live.md)",
             ) from error
 
     def add(self, interface: int, frames: Iterable[RingFrame]) -> None:
@@ -103,13 +103,13 @@ class Recorder:
                 self._file.close()
                 self._file = self._next()
             self._file.write(b"".join(pieces))
-            self._file.flush()  # so that whoever follows the file sees whole blocks
+            self._file.flush()  # so that a program that follows the file sees whole blocks
             self._written += size
         except OSError as error:
             self._stop(error)
 
     def close(self, statistics: Sequence[RingStatistics] = ()) -> None:
-        """End the last file, with what the kernel has counted."""
+        """End the last file with the counters of the kernel."""
         if self._file is None:
             return
         try:
@@ -121,7 +121,7 @@ class Recorder:
 
     def _stop(self, error: OSError) -> None:
         self._file = None
-        self.fault = f"cannot write ({error.strerror}): {display_path(self._path)}: from then on nothing was written"
+        self.fault = f"cannot write ({error.strerror}): {display_path(self._path)}: nothing was written after that"
 
     def _next(self) -> BinaryIO:
         path = self._path

@@ -1,12 +1,13 @@
-"""Out of a block of the ring: segments for the decoder, or whole frames for who writes or dissects them."""
+"""The frames of a block of the ring: segments for the decoder, or whole frames for code that writes or dissects
+them."""
 
 # Theory
 # ------
-# `decode` is to the ring what the loops in `pcap` and `pcapng` are to files, and goes by the same rule: it takes what
-# is plain IP and TCP without a call per header, and hands everything else to `SegmentDecoder.frame`. It is simpler in
-# one respect: the kernel puts the network header at the same place behind each packet header, whatever the link layer
-# is, and says beside it what the EtherType is, the outer VLAN tag taken off. Where one of the two is not as expected,
-# the frame goes the other way.
+# `decode` does for the ring what the loops in `pcap` and `pcapng` do for files, by the same rule: it decodes plain IP
+# and TCP without a call for each header, and passes everything else to `SegmentDecoder.frame`. It is simpler in one
+# respect: the kernel puts the network header at the same offset after each packet header for every link layer, and
+# gives the EtherType, without the outer VLAN tag, beside it. If one of the two is not as expected, the frame goes to
+# `SegmentDecoder.frame`.
 
 from __future__ import annotations
 
@@ -29,10 +30,10 @@ _TCP = 6
 _OUTGOING, _LOOPBACK = 4, 772
 _TAGGED, _TAG_KNOWN = 1 << 4, 1 << 6  # TP_STATUS_VLAN_VALID, TP_STATUS_VLAN_TPID_VALID
 
-# struct tpacket3_hdr, 48 bytes: offset of the next, seconds, nanoseconds, captured and original length, status, where
-# the link-layer and the network header begin, hash, VLAN tag and its type. Then struct sockaddr_ll, 20 bytes: family,
+# struct tpacket3_hdr, 48 bytes: offset of the next, seconds, nanoseconds, captured and original length, status, offsets
+# of the link-layer and the network header, hash, VLAN tag and its type. Then struct sockaddr_ll, 20 bytes: family,
 # protocol in network order, interface, hardware type, packet type, length of the address, address.
-_NET = 96  # where the network header begins, always
+_NET = 96  # the offset of the network header, always
 # next, seconds, nanoseconds, captured, link header, network header, EtherType, hardware, packet type; of IPv4: version
 # and length, flags and offset, protocol
 _plain = Struct(f"=4I8xHH22xH4xHB{_NET - 59}xB5xHxB").unpack_from
@@ -51,7 +52,7 @@ _IPV4, _IPV6, _FRAGMENTED = _swapped(0x0800), _swapped(0x86DD), _swapped(0x3FFF)
 
 
 class DecodedBlock(NamedTuple):
-    """What a block held: frames, captured bytes, times of the first and the last frame (0: none)."""
+    """The contents of a block: frames, captured bytes, times of the first and the last frame (0: none)."""
 
     frames: int
     octets: int
@@ -60,7 +61,7 @@ class DecodedBlock(NamedTuple):
 
 
 class RingFrame(NamedTuple):
-    """One frame as it was on the wire, VLAN tags restored. ``length``: its bytes there; ``data`` may hold fewer."""
+    """One frame as it was on the wire, VLAN tags restored. ``length``: its bytes there; ``data`` may have fewer."""
 
     time_ns: int
     data: bytes
@@ -70,9 +71,9 @@ class RingFrame(NamedTuple):
 def decode(
     block: RingBlock, decoder: SegmentDecoder, number: int, link_type: int, *, twice: bool = False
 ) -> DecodedBlock:
-    """Hand every frame of ``block`` to ``decoder``, numbered from ``number + 1``.
+    """Pass every frame of ``block`` to ``decoder``, numbered from ``number + 1``.
 
-    ``twice``: leave out what goes out on a loopback interface, since it also comes in. Raises only what sinks raise.
+    ``twice``: skip outgoing frames of a loopback interface, which come in too. Raises only what sinks raise.
     """
     data, at, count = block
     sink, frame, ignored, raw = decoder.sink, decoder.frame, decoder.ignored, decoder.raw
@@ -82,14 +83,14 @@ def decode(
     step = 0
     for _ in range(count):
         at += step
-        step, seconds, fraction, captured, link, net, kind, hardware, way, version, offset, protocol = _plain(data, at)
-        if twice and way == _OUTGOING and hardware == _LOOPBACK:
+        step, seconds, nanos, captured, link, net, kind, hardware, packet, version, offset, protocol = _plain(data, at)
+        if twice and packet == _OUTGOING and hardware == _LOOPBACK:
             continue
         number += 1
         octets += captured
         if seconds != second:
             second, base = seconds, seconds * _SECOND
-        time_ns = base + fraction
+        time_ns = base + nanos
         first = first or time_ns
         if net == _NET and raw:
             if kind == _IPV4 and version == 0x45 and protocol == _TCP and not offset & _FRAGMENTED:
@@ -116,27 +117,27 @@ def decode(
 
 
 def frames(block: RingBlock, link_type: int, *, twice: bool = False) -> Iterator[RingFrame]:
-    """Every frame of ``block``, whole; ``twice`` as for ``decode``."""
+    """Return every frame of ``block``, whole; ``twice`` as for ``decode``."""
     data, at, count = block
     step = 0
     for _ in range(count):
         at += step
         plain = _plain(data, at)
-        step, hardware, way = plain[0], plain[7], plain[8]
-        if not (twice and way == _OUTGOING and hardware == _LOOPBACK):
+        step, hardware, packet = plain[0], plain[7], plain[8]
+        if not (twice and packet == _OUTGOING and hardware == _LOOPBACK):
             yield _frame(data, at, link_type)
 
 
 def _frame(data: bytes, at: int, link_type: int) -> RingFrame:
-    _, seconds, fraction, captured, length, status, link, _, tag, kind, protocol, hardware, way, size, address = _whole(
+    _, seconds, nanos, captured, length, status, link, _, tag, kind, protocol, hardware, packet, size, address = _whole(
         data, at
     )
     octets = data[at + link : at + link + captured]
     if link_type == COOKED:
-        octets = _sll(way, hardware, size, address, protocol) + octets
+        octets = _sll(packet, hardware, size, address, protocol) + octets
         length += 16
     if status & _TAGGED and link_type != RAW:
         place = 14 if link_type == COOKED else 12
         octets = octets[:place] + _tag(kind if status & _TAG_KNOWN else 0x8100, tag & 0xFFFF) + octets[place:]
         length += 4
-    return RingFrame(seconds * _SECOND + fraction, octets, length)
+    return RingFrame(seconds * _SECOND + nanos, octets, length)

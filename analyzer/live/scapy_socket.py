@@ -1,8 +1,8 @@
-"""``RingSocket``: the ring as a socket of Scapy's, for any ``sniff``."""
+"""``RingSocket``: the ring as a socket for Scapy's ``sniff``."""
 
-# Scapy asks a socket for packets one by one, which is what makes its sniffing slow. A session that knows better may
-# take whole blocks with `hand_over`, and `SMTPSession` does: then no Packet object is made, and what sniff() gets are
-# connections. Every other session gets packets as from any socket, from the same ring.
+# Scapy reads packets from a socket one by one, which makes its sniffing slow. A session that supports it may take whole
+# blocks with `decode_block`, and `SMTPSession` does: then no Packet object is made, and sniff() gets connections. Every
+# other session gets packets as from any socket, from the same ring.
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RingSocket(SuperSocket):
     """``sniff(opened_socket=RingSocket("eth0"), session=SMTPSession())``.
 
     ``ports``, ``filter`` (libpcap's language, instead of ``ports``; "" for everything), ``size`` and ``promisc`` are
-    as for ``PacketRing``. Raises UsageError where there is no such interface, or no right to capture on it.
+    as for ``PacketRing``. Raises UsageError if there is no such interface, or no permission to capture on it.
     """
 
     desc = "read frames from a ring shared with the kernel (AF_PACKET, TPACKET_V3)"
@@ -41,7 +41,7 @@ class RingSocket(SuperSocket):
         self,
         iface: str | None = None,
         ports: frozenset[int] = DEFAULT_PORTS,
-        filter: str | None = None,  # as Scapy's own sockets call it
+        filter: str | None = None,  # the name in Scapy's own sockets
         size: int = DEFAULT_BYTES,
         promisc: bool | None = None,
     ) -> None:
@@ -54,15 +54,15 @@ class RingSocket(SuperSocket):
         self.LL = conf.l2types.num2layer[self.ring.link_type]
         self._waiting: deque[RingFrame] = deque()
 
-    def hand_over(self, decoder: SegmentDecoder, number: int) -> DecodedBlock:
-        """Hand the frames that are there to ``decoder``, numbered from ``number + 1``."""
+    def decode_block(self, decoder: SegmentDecoder, number: int) -> DecodedBlock:
+        """Pass the available frames to ``decoder``, numbered from ``number + 1``."""
         block = self._take()
         if block is None:
             return DecodedBlock(0, 0, 0, 0)
         return decode(block, decoder, number, self.ring.link_type, twice=self.ring.twice)
 
     def recv_raw(self, x: int = 0) -> tuple[Any, bytes | None, float | None]:
-        """Layer, bytes and time of the next frame; None for each if none is there."""
+        """Return layer, bytes and time of the next frame; None for each if there is none."""
         if not self._waiting:
             block = self._take()
             if block is not None:
@@ -74,18 +74,18 @@ class RingSocket(SuperSocket):
 
     def _take(self) -> RingBlock | None:
         block = self.ring.take()
-        if block is None and (fault := self.ring.fault()):  # which would else be told, again and again, by select
+        if block is None and (fault := self.ring.fault()):  # else select would report it again and again
             log_runtime.warning("%s: %s", self.iface, fault)
         return block
 
     @staticmethod
     def select(sockets: Sequence[SuperSocket], remain: float | None = None) -> list[SuperSocket]:
-        """Those of ``sockets`` that have something, after ``remain`` seconds at most."""
+        """Return those of ``sockets`` that have frames, after ``remain`` seconds at most."""
         ready: list[SuperSocket] = [one for one in sockets if isinstance(one, RingSocket) and one._waiting]
         return ready or SuperSocket.select(list(sockets), remain)
 
     def close(self) -> None:
-        """Give the ring back."""
+        """Release the ring."""
         if not self.closed:
             self.closed = True
             self.ring.close()

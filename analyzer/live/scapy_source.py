@@ -1,7 +1,7 @@
-"""Interfaces where there is no ring: Scapy's own listening socket, frame by frame."""
+"""Interfaces on systems without a ring: Scapy's own listening socket, frame by frame."""
 
-# Slow: it loses frames from some thousand a second on, and cannot tell how many. It is there so that the command works
-# on every system that Scapy can listen on; for more, `tcpdump -w - | smtpwire audit -` is faster.
+# This is slow: it loses frames above a few thousand frames per second, and cannot report how many. It lets the command
+# work on every system on which Scapy can listen; `tcpdump -w - | smtpwire audit -` is faster.
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ScapySource"]
 
-_AT_ONCE = 256  # frames taken before news are told
+_AT_ONCE = 256  # frames read before findings are reported
 
 
 class ScapySource:
-    """``conf.L2listen`` for each of ``names``; ``expression`` as for ``Ring``. Raises UsageError as that does."""
+    """``conf.L2listen`` for each of ``names``; ``expression`` as for ``PacketRing``. Raises UsageError as that does."""
 
     digits = 6
     finished = False
@@ -34,7 +34,7 @@ class ScapySource:
     def __init__(
         self, names: Sequence[str], ports: frozenset[int], expression: str | None = None, *, promiscuous: bool = True
     ) -> None:
-        from scapy.all import conf  # noqa: PLC0415  all: it chooses what fits the system
+        from scapy.all import conf  # noqa: PLC0415  all: it selects what fits the system
 
         self._layers = conf.l2types.layer2num
         wanted = " or ".join(f"tcp port {port}" for port in sorted(ports))
@@ -49,15 +49,15 @@ class ScapySource:
                 self._sockets.append(conf.L2listen(iface=name, filter=words or None, promisc=promiscuous))
             except PermissionError:
                 hint = "run it as root, or pipe a capture in: tcpdump -w - | smtpwire audit -"
-                raise UsageError("no right to capture", display_path(name), hint) from None
-            except Exception as error:  # Scapy's own, libpcap's and the system's errors all end here
-                said = " ".join(str(error).split()) or type(error).__name__
-                raise UsageError("cannot capture", display_path(name), said) from error
+                raise UsageError("no permission to capture", display_path(name), hint) from None
+            except Exception as error:  # errors of Scapy, of libpcap and of the system
+                reason = " ".join(str(error).split()) or type(error).__name__
+                raise UsageError("cannot capture", display_path(name), reason) from error
 
     def record_to(self, path: str, ring: Rotation | None) -> None:
-        """Raises UsageError: what Scapy has taken apart is not written."""
+        """Raise UsageError: Scapy has already dissected the frames, so they are not written."""
         raise UsageError(
-            "nothing is written on this system", f"--write {display_path(path)}", "use tcpdump -w for that"
+            "frames cannot be written on this system", f"--write {display_path(path)}", "use tcpdump -w for that"
         )
 
     def files(self) -> Sequence[int]:
@@ -85,12 +85,12 @@ class ScapySource:
                 decoder.frame(link, self._last_ns, data, len(data), capture.frames)
         return capture.frames - before
 
-    def look(self) -> Iterator[str]:
-        """See ``Source``: Scapy does not say."""
+    def notices(self) -> Iterator[str]:
+        """See ``Source``: Scapy gives no such information."""
         yield from ()
 
     def counts(self) -> tuple[int, int, int]:
-        """See ``Source``. What was lost nobody knows."""
+        """See ``Source``. The number of lost frames is not known."""
         return self._capture.frames, self._capture.bytes, 0
 
     def close(self, decoder: SegmentDecoder) -> None:
@@ -98,7 +98,7 @@ class ScapySource:
         capture = self._capture
         if self._first_ns:
             capture.first, capture.last = format_time(self._first_ns, 6), format_time(self._last_ns, 6)
-        capture.problems += ["frames that were lost are not counted: there is no ring on this system"]
+        capture.problems += ["lost frames are not counted: there is no ring on this system"]
         capture.problems += decoder.problems()
         self.captures.append(capture)
         for one in self._sockets:

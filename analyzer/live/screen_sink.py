@@ -1,4 +1,4 @@
-"""A screen for people who watch: rates, what was found most, and the latest findings."""
+"""A screen for people: rates, the most frequent rules and hosts, and the latest findings."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ __all__ = ["ScreenSink"]
 _LATEST = 12  # findings shown
 _NOTICES = 3
 _TOP = 8  # rules and hosts shown
-_HOSTS = 10_000  # hosts counted; beyond, those with one finding make room
-_OVER_SECONDS = 2.0  # rates are of the last so many
+_HOSTS = 10_000  # hosts counted; with more, those with one finding are dropped
+_OVER_SECONDS = 2.0  # rates are those of the last seconds
 
 
 class ScreenSink(Sink):
-    """``console``: where to draw, if not on standard output."""
+    """Draws on ``console``, or else on standard output."""
 
     def __init__(self, output: Output, console: Console | None = None) -> None:
         self._name = "-"
@@ -47,11 +47,11 @@ class ScreenSink(Sink):
         self._past: deque[tuple[float, Totals]] = deque()
 
     def open(self) -> None:
-        """Begin to draw."""
+        """Start to draw."""
         self._live.start()
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         self._live.stop()
 
     def reading(self, name: str) -> None:
@@ -60,7 +60,7 @@ class ScreenSink(Sink):
         self._lines.reading(name)
 
     def finding(self, finding: Finding, connection: Connection) -> None:
-        """Count it, and keep it as the latest."""
+        """Count the finding, and add it to the latest."""
         _, _, count = self._rules.get(finding.rule, ("", "", 0))
         self._rules[finding.rule] = finding.name, finding.severity, count + 1
         end = connection.server if finding.side == "server" else connection.client
@@ -72,19 +72,19 @@ class ScreenSink(Sink):
         )
 
     def ended(self, connection: Connection) -> None:
-        """Counted for the summary."""
+        """Count the connection for the summary."""
         self._lines.ended(connection)
 
     def standing(self, connections: Sequence[Connection], time: str) -> None:
-        """Above the screen, where it stays."""
+        """Print above the screen, where the text stays."""
         self._live.console.print(f"{time[11:19]} {plural(len(connections), 'open connection')}", highlight=False)
 
     def notice(self, text: str) -> None:
-        """On the screen, and on standard error when the screen is gone."""
+        """Show the notice on the screen."""
         self._notices.append(text)
 
     def tick(self, totals: Totals) -> None:
-        """Draw it anew."""
+        """Redraw the screen."""
         now = monotonic()
         self._past.append((now, totals._replace(summary=totals.summary)))
         while now - self._past[0][0] > _OVER_SECONDS and len(self._past) > 1:
@@ -92,12 +92,12 @@ class ScreenSink(Sink):
         self._live.update(self._drawn(now, totals), refresh=True)
 
     def capture(self, capture: Capture) -> None:
-        """Below the screen, at the end."""
+        """Print below the screen, at the end."""
         self._live.stop()
         self._lines.capture(capture)
 
     def finish(self, summary: Summary) -> None:
-        """The summary stays when the screen is gone."""
+        """Print the summary, which stays after the screen is gone."""
         self._live.stop()
         self._lines.finish(summary)
 

@@ -1,4 +1,4 @@
-"""Signals, noted where they strike and acted on between two blocks."""
+"""Signals, recorded when they come and handled between two blocks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["Signals"]
 
 
 class Signals:
-    """While the ``with`` block lasts: SIGINT and SIGTERM set ``stop``, SIGUSR1 ``snapshot``, SIGHUP ``reload``.
+    """A context manager in which SIGINT and SIGTERM set ``stop``, SIGUSR1 ``snapshot``, SIGHUP ``reload``.
 
-    ``fileno`` becomes readable with each, so that a waiting loop wakes up. A second SIGINT is raised at once, as
-    KeyboardInterrupt, for a loop that does not come round.
+    ``fileno`` becomes readable with each signal, so that a waiting loop wakes up. A second SIGINT raises
+    KeyboardInterrupt at once, for a loop that does not return.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Signals:
     def __enter__(self) -> Self:
         wanted = {"SIGINT": self._stop, "SIGTERM": self._stop, "SIGUSR1": self._snapshot, "SIGHUP": self._reload}
         for name, handler in wanted.items():
-            number = getattr(signal, name, None)  # other systems have not all of them
+            number = getattr(signal, name, None)  # other systems do not have all of them
             if number is not None:
                 self._before[number] = signal.signal(number, handler)
         self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
@@ -42,16 +42,16 @@ class Signals:
     ) -> None:
         signal.set_wakeup_fd(self._wakeup)
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # as it was given to us
+            signal.signal(number, handler)  # type: ignore[arg-type]  # as signal() returned it
         os.close(self._read)
         os.close(self._write)
 
     def fileno(self) -> int:
-        """For select and poll."""
+        """Return the descriptor, for select and poll."""
         return self._read
 
     def drain(self) -> None:
-        """Forget what woke the loop up; the flags stay."""
+        """Empty the pipe that woke the loop; the flags stay."""
         with suppress(BlockingIOError):
             os.read(self._read, 4096)
 

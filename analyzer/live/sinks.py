@@ -1,4 +1,4 @@
-"""Where the news of a live audit go: what every such place may be told, and several places as one."""
+"""The interface of all destinations of a live audit, and several destinations as one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Sink", "SinkGroup", "Totals"]
 
 
 class Totals(NamedTuple):
-    """How things stand: counts since the beginning, and connections open now."""
+    """The current state: counts since the start, and connections open now."""
 
     frames: int
     octets: int
@@ -23,45 +23,45 @@ class Totals(NamedTuple):
 
 
 class Sink:
-    """Takes news in the order in which they become known, each method those that it is named for; here, none.
+    """Takes updates in the order in which they become known, one method for each kind; here they do nothing.
 
-    Whatever it imports or checks it does when it is made. What it needs to work, it opens in ``open``, which is called
-    when this process has given up its rights. Raises BrokenPipeError where nobody reads any more.
+    A sink imports and checks everything when it is created. It opens what it needs in ``open``, which is called after
+    this process has dropped its privileges. Raises BrokenPipeError if its reader has gone.
     """
 
     def open(self) -> None:
-        """The run begins. Raises UsageError where the place cannot be used."""
+        """The run starts. Raises UsageError if the destination cannot be used."""
 
     def close(self) -> None:
         """The run is over, however it ended."""
 
     def reading(self, name: str) -> None:
-        """Frames come from there from now on: interfaces, or a file."""
+        """Frames come from ``name`` from now on: interfaces, or a file."""
 
     def finding(self, finding: Finding, connection: Connection) -> None:
         """A rule was broken. ``connection`` may be a view of one that goes on."""
 
     def ended(self, connection: Connection) -> None:
-        """A connection ended; its findings have been told."""
+        """A connection ended; its findings have been reported."""
 
     def standing(self, connections: Sequence[Connection], time: str) -> None:
-        """Every connection that is open at ``time``, as it stands, with the findings that were told."""
+        """Every connection that is open at ``time``, in its current state, with the findings that were reported."""
 
     def notice(self, text: str) -> None:
-        """Something that concerns the capture: frames lost, an interface down."""
+        """An event that concerns the capture: frames lost, an interface down."""
 
     def tick(self, totals: Totals) -> None:
-        """Some time has passed: a few times a second."""
+        """Some time has passed. Called a few times each second."""
 
     def capture(self, capture: Capture) -> None:
         """A source, or one file of it, was read to its end."""
 
     def finish(self, summary: Summary) -> None:
-        """Nothing more comes."""
+        """The run has ended; nothing more comes."""
 
 
 class SinkGroup(Sink):
-    """Several places as one."""
+    """Several sinks as one."""
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = sinks

@@ -1,7 +1,7 @@
-"""Findings as messages of syslog (RFC 5424), to the local daemon or over the network."""
+"""Findings as syslog messages (RFC 5424), to the local daemon or over the network."""
 
-# An audit must not wait for a log server. Datagrams go or are lost; for a stream there is a buffer, and what does not
-# fit is lost and counted. Nothing is looked up: a server is named by its address.
+# An audit must not wait for a log server. Datagrams are sent or lost; for a stream there is a buffer, and messages that
+# do not fit are dropped and counted. There are no name lookups: a server is given by its address.
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ __all__ = ["NumericAddress", "SyslogSink", "parse_address"]
 _FACILITY = 2 << 3  # mail system
 _SEVERITIES = {"error": 3, "warning": 4, "info": 6}
 _NOTICE = 5
-_BUFFERED = 1 << 20  # bytes: some thousand messages
-_LONGEST = 2048  # bytes of a message that every receiver takes (RFC 5424 §6.1)
+_BUFFERED = 1 << 20  # bytes: a few thousand messages
+_LONGEST = 2048  # bytes of a message that every receiver should accept (RFC 5424 §6.1)
 _RETRY_SECONDS = 5.0
 
 
 class NumericAddress(NamedTuple):
-    """An address that needs no look-up, and a port."""
+    """An address that needs no lookup, and a port."""
 
     host: str
     port: int
 
 
 def parse_address(text: str, option: str) -> NumericAddress:
-    """``192.0.2.1:514``, ``[2001:db8::1]:514``; ``localhost`` is 127.0.0.1. Raises UsageError for anything else."""
+    """Parse ``192.0.2.1:514`` or ``[2001:db8::1]:514``; ``localhost`` is 127.0.0.1. Raises UsageError for anything
+    else."""
     host, _, port = text.rpartition(":")
     host = host.strip("[]")
     host = "127.0.0.1" if host in {"", "localhost"} else host
@@ -46,11 +47,13 @@ def parse_address(text: str, option: str) -> NumericAddress:
             raise ValueError(port)
         return NumericAddress(str(ip_address(host)), int(port))
     except ValueError:
-        raise UsageError("no address", f"{option} {display_path(text)}", "write 127.0.0.1:514 or [::1]:514") from None
+        raise UsageError(
+            "invalid address", f"{option} {display_path(text)}", "write 127.0.0.1:514 or [::1]:514"
+        ) from None
 
 
 class SyslogSink(Sink):
-    """``target``: the path of a local socket, ``udp:ADDRESS:PORT`` or ``tcp:ADDRESS:PORT``."""
+    """Sends to ``target``: the path of a local socket, ``udp:ADDRESS:PORT`` or ``tcp:ADDRESS:PORT``."""
 
     def __init__(self, target: str) -> None:
         kind, colon, rest = target.partition(":")
@@ -62,7 +65,7 @@ class SyslogSink(Sink):
             self._target, self._stream = target, False
         else:
             hint = "name /dev/log, udp:ADDRESS:PORT or tcp:ADDRESS:PORT"
-            raise UsageError("no such place for messages", f"--syslog {display_path(target)}", hint)
+            raise UsageError("invalid syslog target", f"--syslog {display_path(target)}", hint)
         self._head = f"{socket.gethostname() or '-'} smtpwire {os.getpid()}"
         self._socket: socket.socket | None = None
         self._retry_at = 0.0
@@ -70,16 +73,18 @@ class SyslogSink(Sink):
         self.lost = 0
 
     def open(self) -> None:
-        """Connect. Raises UsageError where nobody listens."""
+        """Connect. Raises UsageError if no server listens."""
         try:
             self._connect()
         except OSError as error:
             self._close()
-            where = self._target if isinstance(self._target, str) else "{}:{}".format(*self._target)
-            raise UsageError(f"no syslog ({error.strerror})", display_path(where), "is it listening there?") from error
+            target = self._target if isinstance(self._target, str) else "{}:{}".format(*self._target)
+            raise UsageError(
+                f"no syslog ({error.strerror})", display_path(target), "does a syslog server listen there?"
+            ) from error
 
     def close(self) -> None:
-        """Send what is still in the buffer, if that does not take long."""
+        """Send what is still in the buffer, for up to a second."""
         if self._socket is not None:
             self._socket.settimeout(1.0)
             self._push()
@@ -87,7 +92,7 @@ class SyslogSink(Sink):
                 self._socket.close()
 
     def finding(self, finding: Finding, connection: Connection) -> None:
-        """One message; its MSGID is the rule."""
+        """Send one message; its MSGID is the rule."""
         words = {
             "rule": finding.rule,
             "name": finding.name,
@@ -104,7 +109,7 @@ class SyslogSink(Sink):
         self._send(_SEVERITIES[finding.severity], finding.time, finding.rule, text)
 
     def notice(self, text: str) -> None:
-        """One message."""
+        """Send one message."""
         self._send(_NOTICE, "-", "capture", text)
 
     def tick(self, totals: Totals) -> None:
@@ -112,7 +117,7 @@ class SyslogSink(Sink):
         self._push()
 
     def finish(self, summary: Summary) -> None:
-        """Counts of the run."""
+        """Send the counts of the run."""
         found = " ".join(f"{severity}={count}" for severity, count in summary.findings.items())
         text = f"connections={summary.connections} messages={summary.messages} {found} lost={self.lost}"
         self._send(_NOTICE, "-", "summary", text)
@@ -129,7 +134,7 @@ class SyslogSink(Sink):
             self._waiting += line
             self._push()
             return
-        if not self._there():
+        if not self._connected():
             self.lost += 1
             return
         assert self._socket is not None
@@ -142,7 +147,7 @@ class SyslogSink(Sink):
             self._close()
 
     def _push(self) -> None:
-        if not (self._waiting and self._there()):
+        if not (self._waiting and self._connected()):
             return
         assert self._socket is not None
         try:
@@ -151,12 +156,12 @@ class SyslogSink(Sink):
         except BlockingIOError:
             pass
         except OSError:
-            self._waiting.clear()  # a message in part would spoil what comes after it
+            self._waiting.clear()  # a partial message would damage the following ones
             self.lost += 1
             self._close()
 
-    def _there(self) -> bool:
-        """Whether there is a connection; one that broke is tried again now and then."""
+    def _connected(self) -> bool:
+        """Whether there is a connection; a broken one is opened again after _RETRY_SECONDS."""
         if self._socket is None and monotonic() >= self._retry_at:
             try:
                 self._connect()

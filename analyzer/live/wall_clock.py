@@ -1,7 +1,7 @@
-"""The machine's clock, and whether somebody has set it."""
+"""The machine's clock, and whether it was set."""
 
-# Frames are stamped by the wall clock, which may be set while the audit runs; then connections would look idle for
-# hours, and time-outs would be seen that never were. A clock that nobody can set tells the difference.
+# The timestamps of frames come from the wall clock, which may be set during the audit. Then connections would look idle
+# for hours, and time-outs would be reported that never happened. A clock that cannot be set shows the difference.
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["STEP_NS", "Clock"]
 
 STEP_NS = 1_000_000_000
-"""A larger difference between two looks is a step; what is smaller, ntpd's slewing does."""
+"""A larger difference between two calls is a step; ntpd's slewing makes smaller ones."""
 
-# Counts while the machine sleeps, too, where there is such a clock: a connection that was idle meanwhile is idle.
+# This clock also counts while the machine sleeps, on systems that have such a clock: a connection that was idle during
+# the sleep is idle.
 _STEADY: int = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", 0))
 
 
@@ -25,7 +26,7 @@ def _steady_ns() -> int:
 
 
 class Clock:
-    """``wall`` and ``steady``: where the times come from, in nanoseconds."""
+    """The wall clock with a check for steps. ``wall`` and ``steady``: functions that return times in nanoseconds."""
 
     def __init__(self, wall: Callable[[], int] = time.time_ns, steady: Callable[[], int] = _steady_ns) -> None:
         self._wall = wall
@@ -33,11 +34,11 @@ class Clock:
         self._apart = wall() - steady()
 
     def now(self) -> int:
-        """Wall time."""
+        """Return the wall time in nanoseconds."""
         return self._wall()
 
     def step(self) -> int:
-        """By how many nanoseconds the wall clock was set since the last call; 0 if it was not."""
+        """Return by how many nanoseconds the wall clock was set since the last call; 0 if it was not."""
         apart = self._wall() - self._steady()
         by, self._apart = apart - self._apart, apart
         return by if abs(by) > STEP_NS else 0

@@ -2,18 +2,18 @@
 
 # Theory
 # ------
-# Captures that hold little but mail are bound by the work on each connection, and connections hardly know of each
-# other. So processes are forked, each with the connections of some ports (`shares`). Block by block, which are the same
-# blocks for all of them, they hand over the lines that they would have written, and where in the capture each
-# connection got its number and ended. This process puts all in the order, and gives the numbers, of a single one: what
-# it writes is the same byte by byte.
+# In captures that contain mostly mail, the work on each connection takes most of the time, and connections hardly
+# depend on each other. So processes are forked, each with the connections of some ports (`partition`). For each block
+# of the capture, which is the same block for all of them, they send the lines that they would have written, and where
+# in the capture each connection got its number and ended. This process restores the order and the numbers of a single
+# process: its output is the same byte for byte.
 #
-# Some things only one process can tell: a connection whose EHLO reply lacks what another one had offered, what is given
-# up because too much is open, inputs that fail. These are rare. A process that comes to one says so, and the audit
-# begins anew in one process, which is silent about what was written already.
+# Some things only one process can decide: a connection whose EHLO reply does not have what another one had offered,
+# connections given up because too many are open, inputs that fail. These are rare. A process that meets one reports it,
+# and the audit starts again in one process, which omits what was already written.
 #
-# No run uses a second process unless it was asked for: a connection was once lost between two (10 in one process, 9 in
-# two, without a message), and it could not be made to happen again.
+# No run uses a second process unless the user asked for it: a connection was once lost between two (10 in one process,
+# 9 in two, without a message), and it could not be reproduced.
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from ..fastpath.hit import Repeat
     from ..redact.redactor import Redactor
 
-__all__ = ["Lines", "SharedAudit", "told"]
+__all__ = ["Lines", "SharedAudit", "report_progress"]
 
 _BEGIN = b'{"type":"connection","id":'
 _FINDING = b'{"type":"finding","connection":'
@@ -51,7 +51,7 @@ _place = itemgetter(0)
 
 @runtime_checkable
 class Lines(Protocol):
-    """A writer whose lines can be made by others."""
+    """A writer that accepts lines made by other processes."""
 
     def put(self, lines: bytes) -> None:
         """Write lines as they are."""
@@ -61,8 +61,8 @@ class Lines(Protocol):
 
 
 class SharedAudit:
-    """An audit as ``run.run`` knows it, in ``jobs`` processes. Its writer must be one of ``Lines``. ``why_alone``: why
-    it began anew in one, empty if it did not."""
+    """An audit as ``run.run`` uses it, in ``jobs`` processes. Its writer must be one of ``Lines``. ``why_alone``: why
+    it started again in one process, empty if it did not."""
 
     def __init__(self, options: Options, jobs: int) -> None:
         self.options = options
@@ -73,12 +73,13 @@ class SharedAudit:
         self.judged = 0
         self.why_alone = ""
         self._jobs = jobs
-        self._hands: list[WorkerProcess] = []
-        self._alone: Audit | None = None  # which goes on where this one could not
+        self._workers: list[WorkerProcess] = []
+        self._alone: Audit | None = None  # the audit in one process, if this one could not continue
         self._writer: Lines | None = None
         self._numbers = 0
         self._written = 0
-        self._offers: dict[tuple[str, ...], tuple[set[int], set[int]]] = {}  # who saw it without, and with it
+        # workers that saw a server without STARTTLS, and with it
+        self._offers: dict[tuple[str, ...], tuple[set[int], set[int]]] = {}
 
     def attach(self, writer: object) -> None:
         """See ``Audit.attach``."""
@@ -107,7 +108,7 @@ class SharedAudit:
         self._end()
 
     def _begin(self, paths: Sequence[str]) -> None:
-        """Fork the workers. Raises ``NeedsOneProcess`` where the system has no room for them."""
+        """Fork the workers. Raises ``NeedsOneProcess`` if the system cannot fork them."""
         try:
             self._fork(paths)
         except OSError as error:
@@ -116,7 +117,7 @@ class SharedAudit:
     def _fork(self, paths: Sequence[str]) -> None:
         for number in range(self._jobs):
             share = Share(number, self._jobs)
-            self._hands.append(WorkerProcess(partial(_work, self.options, paths, share), self._hands))
+            self._workers.append(WorkerProcess(partial(_work, self.options, paths, share), self._workers))
 
     def stop(self) -> Iterator[Capture | Connection]:
         """See ``Audit.stop``."""
@@ -124,24 +125,24 @@ class SharedAudit:
             yield from self._alone.stop()
             self._take_over(self._alone)
             return
-        for hand in self._hands:
-            os.kill(hand.pid, signal.SIGTERM)
-        with suppress(NeedsOneProcess):  # nothing more can be had then
-            rest = [hand.until("capture") for hand in self._hands]
+        for worker in self._workers:
+            os.kill(worker.pid, signal.SIGTERM)
+        with suppress(NeedsOneProcess):  # nothing more can be read then
+            rest = [worker.until("capture") for worker in self._workers]
             self._put([message for messages, last in rest for message in (*messages, last)])
             yield self._captured(rest[0][1])
-            self._put_open([self._left(hand) for hand in range(len(self._hands))])
+            self._put_open([self._left(worker) for worker in range(len(self._workers))])
         self._end()
 
     def _merged(
         self, progress: Callable[[int, int | None], None] | None, settled: Callable[[], None] | None
     ) -> Iterator[Capture]:
-        """What the workers send, in the order of one process. Raises ``NeedsOneProcess``."""
+        """Write the results of the workers in the order of one process. Raises ``NeedsOneProcess``."""
         while True:
-            messages = [hand.next() for hand in self._hands]
+            messages = [worker.next() for worker in self._workers]
             kinds = {message.kind for message in messages}
             if kinds <= {"open", "end"}:
-                self._put_open([self._left(message.hand, message) for message in messages])
+                self._put_open([self._left(message.worker, message) for message in messages])
                 return
             if len(kinds) > 1:
                 raise NeedsOneProcess("a file grew while it was read")
@@ -149,70 +150,70 @@ class SharedAudit:
             if kinds == {"capture"}:
                 yield self._captured(messages[0])
                 continue
-            told(messages[0].more, progress, settled)
+            report_progress(messages[0].more, progress, settled)
 
     def _captured(self, message: Message) -> Capture:
         self.captures.append(json.decode(message.more, type=Capture))
         return self.captures[-1]
 
     def _put(self, messages: Sequence[Message]) -> None:
-        """Write what ended in a block, one message of each worker."""
+        """Write the connections that ended in a block, from one message of each worker."""
         self._compare(messages)
         self._give_numbers(messages)
-        ends = [(*one, message.hand) for message in messages for one in message.ends]
+        ends = [(*one, message.worker) for message in messages for one in message.ends]
         ends.sort(key=_place)
-        for _, lines, hand in ends:
-            self._write(hand, lines)
+        for _, lines, worker in ends:
+            self._write(worker, lines)
 
     def _give_numbers(self, messages: Sequence[Message]) -> None:
-        numbered = [(*one, message.hand) for message in messages for one in message.numbered]
+        numbered = [(*one, message.worker) for message in messages for one in message.numbered]
         numbered.sort(key=_place)  # what has one place is in order
-        for place, key, first_frame, handshake, hand in numbered:
-            self._count(hand, (place, key, first_frame, handshake))
+        for place, key, first_frame, handshake, worker in numbered:
+            self._count(worker, (place, key, first_frame, handshake))
 
-    def _count(self, hand: int, numbered: NumberedConnection) -> None:
-        """Give a number to a connection of ``hand``."""
+    def _count(self, worker: int, numbered: NumberedConnection) -> None:
+        """Give a number to a connection of ``worker``."""
         self._numbers += 1
-        self._hands[hand].numbers.append(self._numbers)
+        self._workers[worker].numbers.append(self._numbers)
 
     def _put_open(self, left: Sequence[Iterator[tuple[Place, int, bytes]]]) -> None:
-        """Write what was open at the end, of each worker what is ``left``: that may be much, so it comes in many
-        messages."""
-        for _, hand, lines in merge(*left):
-            self._write(hand, lines)
+        """Write the connections that were open at the end. ``left``: those of each worker, in several messages because
+        there may be many."""
+        for _, worker, lines in merge(*left):
+            self._write(worker, lines)
 
     def _left(self, number: int, message: Message | None = None) -> Iterator[tuple[Place, int, bytes]]:
-        """What is open of a worker, of which ``message`` is the first."""
-        hand = self._hands[number]
+        """Return the connections of a worker that were open at the end; ``message`` is the first of its messages."""
+        worker = self._workers[number]
         while message is None or message.kind == "open":
             if message is not None:
-                yield from self._opened(hand, message)
-            message = hand.next()
-        yield from self._opened(hand, message)
+                yield from self._opened(worker, message)
+            message = worker.next()
+        yield from self._opened(worker, message)
         self._ended(message)
 
-    def _opened(self, hand: WorkerProcess, message: Message) -> Iterator[tuple[Place, int, bytes]]:
+    def _opened(self, worker: WorkerProcess, message: Message) -> Iterator[tuple[Place, int, bytes]]:
         self._compare([message])
-        hand.late += message.numbered
-        yield from ((place, message.hand, lines) for place, lines in message.ends)
+        worker.late += message.numbered
+        yield from ((place, message.worker, lines) for place, lines in message.ends)
 
     def _ended(self, message: Message) -> None:
-        """The last message of a worker."""
+        """Add the results in the last message of a worker."""
         summary, decoder_counts, judged = message.more
         self._add(json.decode(summary, type=Summary))
         self.judged += judged
         self._decoded(decoder_counts)
 
     def _decoded(self, decoder_counts: DecoderCounts) -> None:
-        """Take the counts of the decoders of a worker."""
-        self.decoder_counts = decoder_counts  # all of them read all
+        """Take the counts of frames of a worker."""
+        self.decoder_counts = decoder_counts  # every worker reads all frames
 
-    def _write(self, hand: int, lines: bytes) -> None:
-        """Write the lines of a connection, with the number that it has among all of them."""
-        numbers = self._hands[hand].numbers
+    def _write(self, worker: int, lines: bytes) -> None:
+        """Write the lines of a connection, with its number among all connections."""
+        numbers = self._workers[worker].numbers
         own = lines[len(_BEGIN) : lines.index(b",", len(_BEGIN))]
         if int(own) > len(numbers):
-            self._count(hand, self._hands[hand].late.popleft())  # it was told to be SMTP at the very end
+            self._count(worker, self._workers[worker].late.popleft())  # it was recognised as SMTP at the very end
         self._write_as(numbers[int(own) - 1], own, lines)
 
     def _write_as(self, given: int, own: bytes, lines: bytes) -> None:
@@ -230,11 +231,11 @@ class SharedAudit:
         self._writer.put(rest)
 
     def _compare(self, messages: Sequence[Message]) -> None:
-        """Raise ``NeedsOneProcess`` where one worker saw an offer of TLS that another one missed."""
+        """Raise ``NeedsOneProcess`` if one worker saw an offer of TLS that another one missed."""
         for message in messages:
             for server, offered in message.offers:
                 without, with_it = self._offers.setdefault(server, (set(), set()))
-                (with_it if offered else without).add(message.hand)
+                (with_it if offered else without).add(message.worker)
                 if without and with_it and len(without | with_it) > 1:
                     raise NeedsOneProcess(OFFERS)
 
@@ -256,7 +257,7 @@ class SharedAudit:
         progress: Callable[[int, int | None], None] | None,
         settled: Callable[[], None] | None,
     ) -> Iterator[Capture | Connection]:
-        """The same in this process, without what was written and yielded already."""
+        """Run the audit again in this process, without what was already written and yielded."""
         assert self._writer is not None
         audit = self._alone = Audit(self.options)
         writer = _Rest(self._writer, self._written)
@@ -277,20 +278,20 @@ class SharedAudit:
         self.decoder_counts, self.judged = audit.decoder_counts, audit.judged
 
     def _end(self) -> None:
-        hands, self._hands = self._hands, []
-        for hand in hands:
-            hand.end()
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.end()
 
 
 class _Rest:
-    """A writer of what comes behind the first ``left`` connections."""
+    """A writer of the connections after the first ``left`` ones."""
 
     def __init__(self, writer: Lines, left: int) -> None:
         self._writer = writer
         self._left = left
 
     def skips(self) -> bool:
-        """Whether the next connection was written before."""
+        """Whether the next connection was already written."""
         self._left -= 1
         return self._left >= 0
 
@@ -302,10 +303,10 @@ class _Rest:
         return self._writer.repeat(repeat, redactor)
 
 
-def told(
+def report_progress(
     read: Sequence[Any], progress: Callable[[int, int | None], None] | None, settled: Callable[[], None] | None
 ) -> None:
-    """A block was written, ``read`` so far."""
+    """Report that a block was written, ``read`` so far."""
     if settled is not None:
         settled()
     if progress is not None:

@@ -1,4 +1,4 @@
-"""How the processes that were asked for share the captures."""
+"""The division of captures between the processes that the user asked for."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["plan", "whole"]
 
 DENSE = 0.3  # share of frames on ports of SMTP from which on the work on them is most of it
-# The share of the bytes that is the first half. Who has the second one counts the frames of the first, while who puts
-# both together can write that one as it comes; where there is little to write, counting weighs more.
+# The share of the bytes in the first half. The process with the second half counts the frames of the first, while the
+# process that merges both can write the first as it comes; if there is little to write, counting costs more.
 DENSE_HALF, HALF = 0.5, 0.54
 
 
 def plan(options: Options, paths: Sequence[str], jobs: int) -> int | None:
-    """The byte at which two processes cut the one input that there is; None: so many ``jobs`` share its connections."""
+    """Return the byte at which two processes split the only input; None: ``jobs`` processes share its connections."""
     size = whole(options, paths) if jobs == 2 else 0
     if not size:
         return None
@@ -35,8 +35,11 @@ def plan(options: Options, paths: Sequence[str], jobs: int) -> int | None:
 
 
 def whole(options: Options, paths: Sequence[str]) -> int:
-    """Bytes of the one input that two processes can divide by place (`halved`); 0: it has to be shared otherwise. What
-    is packed cannot be entered in the middle, and rules of others may want to see all connections."""
+    """Return the bytes of the only input if two processes can split it by position (`connections.split`); 0: it must be
+    shared otherwise.
+
+    A compressed file cannot be entered in the middle, and rules of plugins may need all connections.
+    """
     size = _size(paths[0])
     if len(paths) != 1 or not size or options.baseline is not None:
         return 0
@@ -51,7 +54,7 @@ def whole(options: Options, paths: Sequence[str]) -> int:
 
 
 def _size(path: str) -> int:
-    """Bytes of a regular file; 0: it is none, or it is empty."""
+    """Return the bytes of a regular file; 0 if it is not one, or is empty."""
     try:
         status = Path(path).stat() if path != STDIN else None
     except OSError:
@@ -60,7 +63,7 @@ def _size(path: str) -> int:
 
 
 def _is_dense(path: str, ports: frozenset[int]) -> bool:
-    """Whether most of what the input begins with is mail."""
+    """Whether most frames at the start of the input are mail."""
     found = 0
 
     def sink(

@@ -1,4 +1,4 @@
-"""Processes that work for this one, and what they send."""
+"""Processes that work for this one, and their messages."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 __all__ = ["Channel", "Message", "NeedsOneProcess", "WorkerProcess", "spool"]
 
 _length = Struct("=Q")
-_PIPE = 1 << 20  # bytes that a worker can leave behind and go on: about what it has to say of one block of a capture
-_SPOOL = 1 << 28  # bytes that one can leave in a file beside it, and go on
-_SPOOLED = 1 << 63  # of a length: the message lies in that file
+_PIPE = 1 << 20  # bytes that can wait in the pipe: about the messages for one block of a capture
+_SPOOL = 1 << 28  # bytes that can wait in a file beside it
+_SPOOLED = 1 << 63  # flag in a length: the message is in that file
 
 
 class NeedsOneProcess(Exception):
-    """One process has to do it; says why."""
+    """Only one process can do it; the text says why."""
 
 
 class Message(NamedTuple):
-    """From the worker number ``hand``. ``numbered``: connections that got numbers; ``ends``: where they ended, and
-    their lines; ``offers``: servers that were found to offer STARTTLS, or not to."""
+    """A message of the worker with the number ``worker``. ``numbered``: connections that got numbers; ``ends``: where
+    they ended, and their lines; ``offers``: servers that were found to offer STARTTLS, or not to."""
 
-    hand: int
+    worker: int
     kind: str
     more: Any
     numbered: list[NumberedConnection]
@@ -41,8 +41,8 @@ class Message(NamedTuple):
 
 
 class Channel:
-    """The worker's end: messages go into ``pipe``, or into the file ``spool`` as long as there is room. What went into
-    the pipe waits there until it is read; a pipe holds little."""
+    """The worker's end: messages go into ``pipe``, or into the file ``spool`` as long as there is room. Data in the
+    pipe waits until it is read; a pipe has little room."""
 
     def __init__(self, pipe: int, spool: int | None = None) -> None:
         self._pipe = pipe
@@ -57,7 +57,7 @@ class Channel:
         ends: Sequence[tuple[Place, bytes]] = (),
         offers: Sequence[tuple[tuple[str, ...], bool]] = (),
     ) -> None:
-        """Send a ``Message``. ``more``: of what ``marshal`` takes. Raises OSError where that is impossible."""
+        """Send a ``Message``. ``more``: a value that ``marshal`` accepts. Raises OSError if it cannot be sent."""
         body = marshal.dumps((kind, more, list(numbered), list(ends), list(offers)))
         if self._spool is not None and len(body) <= self._room:
             self._room -= len(body)
@@ -74,7 +74,7 @@ def _write(target: int, data: bytes) -> None:
 
 
 def spool() -> IO[bytes] | None:
-    """A file for what a worker leaves behind; None where there is no place for one."""
+    """Return a file for the messages of a worker; None if it cannot be created."""
     try:
         return tempfile.TemporaryFile(buffering=0)
     except OSError:
@@ -82,7 +82,7 @@ def spool() -> IO[bytes] | None:
 
 
 def _widen(pipe: int) -> None:
-    """Let more than the usual 64 KB wait in ``pipe``, where the system can do that."""
+    """Let more than the usual 64 KB wait in ``pipe``, if the system supports that."""
     with suppress(ImportError, AttributeError, OSError):
         import fcntl  # noqa: PLC0415  not on every system
 
@@ -90,10 +90,10 @@ def _widen(pipe: int) -> None:
 
 
 class WorkerProcess:
-    """A worker as this process sees it. ``numbers``: of its connections, by those that it gave them, less one;
-    ``late``: those that got theirs when all was read, and have none here yet.
+    """A worker as this process sees it. ``numbers``: those of its connections, by its own numbers less one; ``late``:
+    connections that got a number there when all was read, and have none here yet.
 
-    ``spool``: where it may leave messages. Raises OSError where the system gives no process.
+    ``spool``: a file for its messages. Raises OSError if the system cannot fork.
     """
 
     def __init__(
@@ -120,14 +120,14 @@ class WorkerProcess:
                 run(Channel(target, None if spool is None else spool.fileno()))
                 status = 0
             finally:
-                os._exit(status)  # nothing of the first process is this one's to flush or to take down
+                os._exit(status)  # this process must not flush or clean up anything of its parent
         os.close(target)
         self.pipe = os.fdopen(source, "rb", 1 << 20)
         self.numbers: list[int] = []
         self.late: deque[NumberedConnection] = deque()
 
     def next(self) -> Message:
-        """Its next message. Raises ``NeedsOneProcess`` if it has died."""
+        """Return its next message. Raises ``NeedsOneProcess`` if it has died."""
         head = self.pipe.read(_length.size)
         length = _length.unpack(head)[0] if len(head) == _length.size else 0
         body = self._spooled(length ^ _SPOOLED) if length & _SPOOLED else self.pipe.read(length)
@@ -145,14 +145,14 @@ class WorkerProcess:
         return body if len(body) == length else b""
 
     def until(self, kind: str) -> tuple[list[Message], Message]:
-        """Its messages up to the first of ``kind``, and that one. Raises ``NeedsOneProcess``."""
+        """Return its messages before the first of ``kind``, and that one. Raises ``NeedsOneProcess``."""
         messages: list[Message] = []
         while (message := self.next()).kind != kind:
             messages.append(message)
         return messages, message
 
     def end(self) -> None:
-        """It is wanted no longer."""
+        """End the process."""
         self.pipe.close()
         if self._spool is not None:
             self._spool.close()

@@ -2,19 +2,20 @@
 
 # Theory
 # ------
-# What `shared` does costs each process a look at every frame. Where one file has all the traffic, it can be cut in two
-# instead (`halves`), and then next to nothing is done twice, whatever the traffic is.
+# In `partitioned_audit` each process reads every frame. If one file has all the traffic, it can be split in two instead
+# (`connections.split`). Then almost nothing is done twice, for any kind of traffic.
 #
-# The first process is ahead of all: what it says of its half is written as it comes. Meanwhile the second one leaves
-# what it says in a file. When the first has come to the cut, both are put together block by block, for as long as the
-# first still follows something.
+# The results of the first process come first and are written as they come. Meanwhile the second one stores its results
+# in a file. When the first has reached the cut, both are merged block by block, as long as the first still follows
+# connections.
 #
-# The second process cannot know what went on at the cut. Of what it says this is thrown away, and its numbers with it:
-# * connections that the first one follows, until their addresses and ports are released for another one;
-# * those whose beginning was not captured, between addresses and ports of one that was over before the cut. One process
-#   would have taken their segments for late copies, or for what carries something else.
+# The second process does not know which connections were open at the cut. Of its results these are dropped, with their
+# numbers:
+# - connections that the first one follows, until their addresses and ports are released for another one;
+# - connections without a captured start, between addresses and ports of one that was over before the cut. One process
+#   would have treated their segments as late copies, or as part of a connection that is not SMTP.
 #
-# Where it is not certain that this comes to what one process says, the audit begins anew in one (`Alone`).
+# If it is not certain that the result is that of one process, the audit starts again in one (`NeedsOneProcess`).
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ from msgspec import json
 from ..audit import summed
 from ..model import Capture
 from ..segments.decoder import DecodeTally
-from .partitioned_audit import SharedAudit, told
+from .partitioned_audit import SharedAudit, report_progress
 from .processes import NeedsOneProcess, WorkerProcess, spool
 from .split_workers import PRESSED, BlockState, FirstWorker, SecondWorker
 from .worker import GIVEN_UP
@@ -48,22 +49,22 @@ _DROPPED = 0  # instead of a number
 
 
 class HalvedAudit(SharedAudit):
-    """An audit of one regular file, cut behind the byte ``cut``."""
+    """An audit of one regular file, split after the byte ``cut``."""
 
     def __init__(self, options: Options, cut: int) -> None:
         super().__init__(options, 2)
         self._cut = cut
-        self._own: set[bytes] = set()  # keys of what the first process follows
-        self._over: set[bytes] = set()  # of what was over when it stopped to look
+        self._own: set[bytes] = set()  # keys of connections that the first process follows
+        self._over: set[bytes] = set()  # keys of connections that were over at the cut
         self._released: dict[bytes, Place] = {}
         self._tally: dict[str, Any] | None = None  # of the first half
-        self._remembered = 0  # keys of both, of connections that were over then
+        self._remembered = 0  # keys in both processes of connections that are over
         self._first_goes_on = True
 
     def _fork(self, paths: Sequence[str]) -> None:
-        self._hands.append(WorkerProcess(lambda wire: FirstWorker(self.options, paths, self._cut, wire).run(), []))
-        self._hands.append(
-            WorkerProcess(lambda wire: SecondWorker(self.options, paths, self._cut, wire).run(), self._hands, spool())
+        self._workers.append(WorkerProcess(lambda wire: FirstWorker(self.options, paths, self._cut, wire).run(), []))
+        self._workers.append(
+            WorkerProcess(lambda wire: SecondWorker(self.options, paths, self._cut, wire).run(), self._workers, spool())
         )
 
     def stop(self) -> Iterator[Capture | Connection]:
@@ -73,17 +74,17 @@ class HalvedAudit(SharedAudit):
             return
         going = [_FIRST, _SECOND] if self._first_goes_on else [_SECOND]
         if self._tally is None:
-            going = [_FIRST]  # what the second one knows lies behind a gap
+            going = [_FIRST]  # the results of the second one come after a gap
         for number in going:
-            os.kill(self._hands[number].pid, signal.SIGTERM)
+            os.kill(self._workers[number].pid, signal.SIGTERM)
         with suppress(NeedsOneProcess):  # nothing more can be had then
             captures: dict[int, Message] = {}
             while going:
-                messages = [self._hands[number].next() for number in going]
+                messages = [self._workers[number].next() for number in going]
                 if messages[0].kind == "end":
-                    self._let_go(messages.pop(0))
-                captures.update((message.hand, message) for message in messages if message.kind == "capture")
-                going = [message.hand for message in messages if message.kind != "capture"]
+                    self._end_first(messages.pop(0))
+                captures.update((message.worker, message) for message in messages if message.kind == "capture")
+                going = [message.worker for message in messages if message.kind != "capture"]
                 self._put(messages)
             yield self._captured(captures[max(captures)])
             self._put_open([self._left(number) for number in captures])
@@ -92,7 +93,7 @@ class HalvedAudit(SharedAudit):
     def _merged(
         self, progress: Callable[[int, int | None], None] | None, settled: Callable[[], None] | None
     ) -> Iterator[Capture]:
-        first, second = self._hands
+        first, second = self._workers
         while self._tally is None:
             message = first.next()
             self._put([message])
@@ -103,24 +104,24 @@ class HalvedAudit(SharedAudit):
                 raise NeedsOneProcess("the file became shorter while it was read")
             else:
                 read = message.more[:2]
-            told(read, progress, settled)
+            report_progress(read, progress, settled)
         while True:
             messages = [second.next()]
             if self._first_goes_on:
                 messages.insert(0, first.next())
                 if messages[0].kind == "end":
-                    self._let_go(messages.pop(0))
+                    self._end_first(messages.pop(0))
             if len({message.kind for message in messages}) > 1:
                 raise NeedsOneProcess("the file grew while it was read")
             self._put(messages)
             if messages[0].kind == "capture":
                 break
-            told(messages[-1].more[:2], progress, settled)
+            report_progress(messages[-1].more[:2], progress, settled)
         yield self._captured(messages[-1])
-        self._put_open([self._left(message.hand) for message in messages])
+        self._put_open([self._left(message.worker) for message in messages])
 
-    def _let_go(self, message: Message) -> None:
-        """The first process follows nothing any more."""
+    def _end_first(self, message: Message) -> None:
+        """Note that the first process follows no connection any more."""
         self._ended(message)
         self._first_goes_on = False
         self._over |= self._own.difference(self._released)
@@ -132,23 +133,24 @@ class HalvedAudit(SharedAudit):
         super()._give_numbers(messages)
 
     def _check(self, blocks: Sequence[tuple[Message, BlockState]]) -> None:
-        """What is known of both halves behind a block. Raises ``NeedsOneProcess``."""
+        """Check the states of both halves after a block. Raises ``NeedsOneProcess``."""
         self._remembered = sum(state.remembered for _, state in blocks)
         if sum(state.open for _, state in blocks) > self.options.limits.connections > 0:
             raise NeedsOneProcess(PRESSED)
         for message, state in blocks:
             self._released.update((key, place) for place, key in state.released)
             if len(message.numbered) > state.numbered:
-                raise NeedsOneProcess(GIVEN_UP)  # and told to be SMTP only then: the order depends on all that is open
+                # They were recognised as SMTP only then: their order depends on all open connections.
+                raise NeedsOneProcess(GIVEN_UP)
 
-    def _count(self, hand: int, numbered: NumberedConnection) -> None:
-        if hand == _FIRST or self._is_new(*numbered):
-            super()._count(hand, numbered)
+    def _count(self, worker: int, numbered: NumberedConnection) -> None:
+        if worker == _FIRST or self._is_new(*numbered):
+            super()._count(worker, numbered)
         else:
-            self._hands[hand].numbers.append(_DROPPED)
+            self._workers[worker].numbers.append(_DROPPED)
 
     def _is_new(self, place: Place, key: bytes, _first_frame: int, handshake: bool) -> bool:
-        """Whether a connection that the second process tells of is nothing that the first one knows."""
+        """Whether a connection that the second process reports is unknown to the first one."""
         if key in self._own:
             released = self._released.get(key)
             return released is not None and place >= released
@@ -160,12 +162,12 @@ class HalvedAudit(SharedAudit):
 
     def _write_as(self, given: int, own: bytes, lines: bytes) -> None:
         if given == _DROPPED:
-            self._leave_out(lines)
+            self._omit(lines)
         else:
             super()._write_as(given, own, lines)
 
-    def _leave_out(self, lines: bytes) -> None:
-        """The summary that is still to come counts it."""
+    def _omit(self, lines: bytes) -> None:
+        """Subtract a connection from the summary, which will count it."""
         connection, *findings = map(json.decode, lines.splitlines())
         summary = self.summary
         summary.connections -= 1
@@ -187,9 +189,9 @@ class HalvedAudit(SharedAudit):
             return super()._captured(message)
         encoded, later = message.more
         capture = json.decode(encoded, type=Capture)
-        tally, behind = DecodeTally.of(self._tally), DecodeTally.of(later)
-        said = behind.problems()
-        tally.add(behind)
-        capture.problems[len(capture.problems) - len(said) :] = tally.problems()
+        tally, rest = DecodeTally.of(self._tally), DecodeTally.of(later)
+        problems = rest.problems()
+        tally.add(rest)
+        capture.problems[len(capture.problems) - len(problems) :] = tally.problems()
         self.captures.append(capture)
         return capture

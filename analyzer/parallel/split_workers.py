@@ -1,4 +1,4 @@
-"""What the two processes do that have a half of one capture each."""
+"""The two processes that read one half of a capture each."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _PORTS = "addresses and ports had a new connection while the one before went on"
 
 
 class BlockState(NamedTuple):
-    """What a message "block" tells: how far it was ``read`` and of how much, how many connections are open, how many
-    streams of others that are over are remembered, how many connections had got numbers before some were given up, and
+    """The content of a message "block": how far it was ``read`` and of how much, how many connections are open, how
+    many streams of ended connections are remembered, how many connections had numbered before some were given up, and
     keys that are ``released`` (see ``FirstHalf``)."""
 
     read: int
@@ -40,14 +40,14 @@ class BlockState(NamedTuple):
 
 class _HalfWorker(Worker):
     def check(self) -> None:
-        """What depends on all that is open is not decided here."""
+        """Raise ``NeedsOneProcess`` for a decision that depends on all open connections."""
         streams = self.audit.tracker.streams
         if streams.pressed or streams.crowded:
             raise NeedsOneProcess(PRESSED)
         self.evicted = streams.evicted
 
-    def tell_state(self, released: list[tuple[Place, bytes]]) -> None:
-        """A block has been read."""
+    def send_state(self, released: list[tuple[Place, bytes]]) -> None:
+        """Send a "block" message."""
         tracker = self.audit.tracker
         # A plain tuple, since marshal takes no other.
         self.send(
@@ -56,7 +56,7 @@ class _HalfWorker(Worker):
 
 
 class FirstWorker(_HalfWorker):
-    """Reads up to the cut, and behind it until its own connections are over. A message "cut" tells which these are, and
+    """Reads up to the cut, and after it until its own connections are over. A message "cut" says which these are, and
     which were over before; "block", which of its own are released (see ``FirstHalf``)."""
 
     def __init__(self, options: Options, paths: Sequence[str], cut: int, wire: Channel) -> None:
@@ -66,18 +66,18 @@ class FirstWorker(_HalfWorker):
         self._tally: dict[str, Any] | None = None  # of the first half
         self._frames = 0  # in it
 
-    def tell(self) -> None:
+    def block_read(self) -> None:
         """See ``Worker``."""
         self.check()
         if self._tally is None and self.read[0] >= self._cut:
-            self._tell_cut()
+            self._send_cut()
         else:
             released, self._half.released = self._half.released, []
-            self.tell_state(released)
+            self.send_state(released)
         if self._tally is not None and self.audit.tracker.streams.idle and not self.audit.tracker.open:
             raise NothingLeft
 
-    def _tell_cut(self) -> None:
+    def _send_cut(self) -> None:
         audit, tracker = self.audit, self.audit.tracker
         decoder, capture = audit.decoder, audit.reading
         assert decoder is not None
@@ -91,7 +91,7 @@ class FirstWorker(_HalfWorker):
         self.send("cut", (*self.read, list(own), over, self._tally))
 
     def send(self, kind: str, more: Any) -> None:
-        """See ``Worker``. Nothing begins here that the other one has to tell."""
+        """See ``Worker``. A connection that starts after the cut belongs to the other process."""
         if self._tally is not None and any(first > self._frames for _, _, first, _ in self.places.numbered):
             raise NeedsOneProcess(_PORTS)
         super().send(kind, more)
@@ -102,23 +102,23 @@ class FirstWorker(_HalfWorker):
 
 
 class SecondWorker(_HalfWorker):
-    """Reads behind the cut. With "capture" comes what was decoded here."""
+    """Reads after the cut. Its message "capture" includes the counts of its decoder."""
 
     def __init__(self, options: Options, paths: Sequence[str], cut: int, wire: Channel) -> None:
         super().__init__(options, paths, SecondHalf(cut), wire)
         self._cut = cut
-        self._before = 0  # where the block before ended
+        self._before = 0  # end of the previous block
 
-    def tell(self) -> None:
+    def block_read(self) -> None:
         """See ``Worker``."""
         self.check()
         if self.audit.tracker.streams.unclear:
             raise NeedsOneProcess(_PORTS)
         skipped, self._before = self._before < self._cut, self.read[0]
         if not skipped:
-            self.tell_state([])
+            self.send_state([])
 
-    def tell_capture(self, capture: Capture) -> None:
+    def capture_read(self, capture: Capture) -> None:
         """See ``Worker``."""
         decoder = self.audit.decoder
         assert decoder is not None

@@ -1,4 +1,4 @@
-"""What a process does that has a share of the connections: an audit whose lines go to the process that forked it."""
+"""A process with a share of the connections: an audit whose lines go to the process that forked it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GIVEN_UP", "OFFERS", "NothingLeft", "Worker"]
 
-MANY = 256  # connections open at the end that are handed over at once
+MANY = 256  # connections open at the end that are sent in one message
 GIVEN_UP = "a connection was given up"
 OFFERS = "servers offered STARTTLS to some and not to others"
 _COMPARES = frozenset({"SEC633"})  # rules whose findings name another connection
@@ -34,7 +34,7 @@ class NothingLeft(Exception):
 
 
 class Worker:
-    """What a forked process does. ``tell``: of a block that has been read; ``tell_capture``; both raise
+    """A forked process. ``block_read``: called after each block; ``capture_read``: after each capture; both raise
     ``NeedsOneProcess``, or ``NothingLeft``."""
 
     def __init__(self, options: Options, paths: Sequence[str], portion: Portion, wire: Channel) -> None:
@@ -43,24 +43,24 @@ class Worker:
         self.audit = Audit(options, portion)
         self.places = self.audit.tracker.places = Places()
         self._items: list[bytes] = []
-        self.marks = (0, 0)  # how many had got a number and how many had ended when the block was read
+        self.marks = (0, 0)  # numbers of connections numbered and ended when the block was read
         self.read: tuple[int, int | None] = 0, None
-        self.evicted = 0  # connections of which somebody else has taken care
+        self.evicted = 0  # given-up connections that are already accounted for
         self._stop = False
 
     def run(self) -> None:
-        """Send a message for each block and each capture, some for what is open at the end, and a last one."""
+        """Send a message for each block and each capture, several for connections open at the end, and a last one."""
         audit, tracker = self.audit, self.audit.tracker
         writer = NdjsonWriter(self)
         audit.attach(writer)
         tracker.servers.asked = set()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # comes to all of them, and is the first process's to hear
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # every process gets it, and only the first one handles it
         signal.signal(signal.SIGTERM, self._asked_to_stop)
 
         def take(items: Iterator[Capture | Connection]) -> None:
             for item in items:
                 if isinstance(item, Capture):
-                    self.tell_capture(item)
+                    self.capture_read(item)
                     continue
                 writer.connection(item)
                 if any(finding.rule in _COMPARES for finding in item.findings):
@@ -68,7 +68,7 @@ class Worker:
 
         try:
             try:
-                take(audit.run(self._paths, self._progress, self.tell))
+                take(audit.run(self._paths, self._progress, self.block_read))
             except KeyboardInterrupt:
                 take(audit.finished(block=False))  # what ended in the last block
                 take(audit.stop())
@@ -83,7 +83,7 @@ class Worker:
             self._wire.send("alone", str(why))
 
     def decoder_counts(self) -> DecoderCounts:
-        """Of the frames that are this process's to count, see ``Audit``."""
+        """Return the counts of the frames that this process must count, see ``Audit``."""
         return self.audit.decoder_counts
 
     def write(self, data: bytes) -> None:
@@ -105,21 +105,21 @@ class Worker:
 
     @property
     def gave_up(self) -> bool:
-        """Whether something was given up behind the block: the order of that depends on all that is open."""
+        """Whether a connection was given up after the block: its order depends on all open connections."""
         return self.marks != (len(self.places.numbered), len(self.places.ended))
 
-    def tell(self) -> None:
-        """A block has been read."""
+    def block_read(self) -> None:
+        """Send the message of a block."""
         if self.gave_up:
             raise NeedsOneProcess(GIVEN_UP)
         self.send("block", self.read)
 
-    def tell_capture(self, capture: Capture) -> None:
-        """A capture has been read."""
+    def capture_read(self, capture: Capture) -> None:
+        """Send the message of a capture."""
         self.send("capture", json.encode(capture))
 
     def send(self, kind: str, more: Any) -> None:
-        """Send a message with all that happened since the last."""
+        """Send a message with everything since the previous one."""
         places, servers = self.places, self.audit.tracker.servers
         ends = list(zip(places.ended, self._items, strict=True))
         numbered, places.numbered, places.ended, self._items = places.numbered, [], [], []

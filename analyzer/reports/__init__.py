@@ -1,1 +1,1 @@
-"""Writers: one module for each form that a report takes. They know the model and never a rule's code."""
+"""Writers: one module for each report format. They depend on the model and never on the code of a rule."""

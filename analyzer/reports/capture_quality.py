@@ -1,4 +1,4 @@
-"""How much of the conversations the captures hold: "no findings" is worth as much as what was seen."""
+"""How completely the captures show the conversations: "no findings" means something only if everything was captured."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .output import plural
 if TYPE_CHECKING:
     from ..model import Capture, Connection
 
-__all__ = ["CaptureQuality", "lacks", "read"]
+__all__ = ["CaptureQuality", "limitations", "read"]
 
 
 class CaptureQuality:
@@ -19,7 +19,7 @@ class CaptureQuality:
         self.connections = self.whole = self.one_sided = self.gaps = self.lost = self.midstream = self.encrypted = 0
 
     def count(self, connection: Connection) -> None:
-        """Take one more into account."""
+        """Count one more connection."""
         one_sided = not connection.client_bytes or not connection.server_bytes
         midstream = connection.opening == "midstream"
         encrypted = connection.tls != "none"
@@ -32,19 +32,20 @@ class CaptureQuality:
             self.lost += sum(gap.length for gap in connection.gaps)
         self.whole += not (one_sided or midstream or encrypted or connection.gaps)
 
-    def lacking(self) -> list[tuple[int, str]]:
-        """How many connections lack what; a connection may lack several things, and what none lacks is left out."""
-        lacks = [
+    def limitations(self) -> list[tuple[int, str]]:
+        """Return the limitations of the capture, each with its number of connections. A connection may have several;
+        those with no connection are omitted."""
+        found = [
             (self.one_sided, "with one side only"),
             (self.gaps, f"with gaps ({plural(self.lost, 'byte')} not captured)"),
             (self.midstream, "already open when the capture began"),
-            (self.encrypted, "encrypted (all of it, or from STARTTLS on)"),
+            (self.encrypted, "encrypted (from the start, or after STARTTLS)"),
         ]
-        return [(count, what) for count, what in lacks if count]
+        return [(count, what) for count, what in found if count]
 
 
-def lacks(connection: Connection) -> list[str]:
-    """The same of one connection, in a few words each."""
+def limitations(connection: Connection) -> list[str]:
+    """Return the limitations of one connection, in a few words each."""
     words = []
     if not connection.client_bytes or not connection.server_bytes:
         words.append("one side only")
@@ -56,7 +57,7 @@ def lacks(connection: Connection) -> list[str]:
 
 
 def read(capture: Capture) -> str:
-    """What was read of a capture: ``pcap EN10MB, 135 frames, 15,913 bytes``."""
+    """Return what was read of a capture: ``pcap EN10MB, 135 frames, 15,913 bytes``."""
     if not capture.format:
         return "not read"
     kind = " ".join([capture.format, "+".join(capture.link_types)]).rstrip()

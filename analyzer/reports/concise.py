@@ -1,4 +1,4 @@
-"""One line for each finding, in the form that compilers gave to the world: ``mail.pcap:9: error SEQ103 client: …``."""
+"""One line for each finding, in the format of compiler messages: ``mail.pcap:9: error SEQ103 client: …``."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class ConciseWriter:
         self._quality = CaptureQuality()
 
     def capture(self, capture: Capture) -> None:
-        """Say what is wrong with it."""
+        """Print the problems of the capture."""
         paint(self._output, [[("bold", capture.path), ("yellow", f": {problem}")] for problem in capture.problems])
 
     def connection(self, connection: Connection) -> None:
-        """Print its findings."""
+        """Print the findings of the connection."""
         self._quality.count(connection)
         paint(self._output, [_line(finding, connection) for finding in connection.findings])
 
@@ -54,18 +54,18 @@ def _line(finding: Finding, connection: Connection) -> Line:
 
 
 def summed_up(quality: CaptureQuality, summary: Summary) -> Iterator[Line]:
-    """The counts of a whole run, and what its captures lacked."""
+    """Return the counts of the whole run, and the limitations of its captures."""
     if not quality.connections:
         yield [("bold", "No SMTP seen.")]
         return
     counts = summary.findings
     seen = f"in {plural(summary.connections, 'connection')} and {plural(summary.messages, 'message')}"
-    known = f" {plural(summary.suppressed, 'known finding')} left out." if summary.suppressed else ""
+    known = f" {plural(summary.suppressed, 'known finding')} omitted." if summary.suppressed else ""
     if any(counts.values()):
         found = ", ".join(plural(counts[severity], severity, many) for severity, many in SEVERITIES)
         yield [("bold", found), ("", f" {seen}.{known}")]
     else:
         yield [("bold green", "No findings"), ("", f" {seen}.{known}")]
-    lacking = ", ".join(f"{count:,} {what}" for count, what in quality.lacking())
-    if lacking:
-        yield [("yellow", f"Not all was seen whole and in clear text: {lacking}.")]
+    limitations = ", ".join(f"{count:,} {what}" for count, what in quality.limitations())
+    if limitations:
+        yield [("yellow", f"Not all connections are complete and in clear text: {limitations}.")]

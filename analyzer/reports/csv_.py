@@ -1,4 +1,4 @@
-"""Findings as CSV, one a line, for spreadsheets and data frames."""
+"""Findings as CSV, one for each row, for spreadsheets and data frames."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 class CsvWriter:
-    """Writes the findings of each connection as soon as it has ended, under a line of names."""
+    """Writes the findings of each connection as soon as it has ended, after a header row."""
 
     streams = True
 
@@ -32,15 +32,15 @@ class CsvWriter:
         self._write([COLUMNS])
 
     def capture(self, capture: Capture) -> None:
-        """Nothing is said of it."""
+        """Write nothing: captures have no row."""
 
     def connection(self, connection: Connection) -> None:
-        """Write its findings."""
+        """Write the findings of the connection."""
         if connection.findings:
             self._write(list(_rows(connection)))
 
     def finish(self, summary: Summary) -> None:
-        """Nothing is left to say."""
+        """Write nothing more."""
 
     def _write(self, rows: list[tuple[object, ...]]) -> None:
         self._output.write("".join(csv_lines(rows)).encode())

@@ -1,4 +1,5 @@
-"""``smtpwire show``: what the two sides said, frame by frame, with each finding under the line that it is about."""
+"""``smtpwire show``: the commands and replies of both sides, frame by frame, each finding under the line it is
+about."""
 
 from __future__ import annotations
 
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DialogueWriter"]
 
-# Columns in front of what was said: frame, seconds since the start, arrow.
+# Columns in front of the text: frame, seconds since the start, arrow.
 MARGIN = 7 + 1 + 11 + 3
-# A line of command or reply is shown as far as this many lines of text; a hostile one has 60,000 characters.
+# Lines of text shown for one line of a command or reply; a hostile line has 60,000 characters.
 SHOWN_LINES = 6
 
 
@@ -36,19 +37,19 @@ class DialogueWriter:
         self.found = False
 
     def capture(self, capture: Capture) -> None:
-        """Say what is wrong with it; else nothing."""
+        """Print the problems of the capture, if it has any."""
         if capture.problems:
             name = capture.path
             paint(self._output, [[("yellow", f"{name}: {problem}")] for problem in capture.problems])
 
     def connection(self, connection: Connection) -> None:
-        """Print it."""
+        """Print the connection."""
         if self._only in {None, connection.id}:
             self.found = True
             paint(self._output, _dialogue(connection, self._output.width, several=self._several))
 
     def finish(self, summary: Summary) -> None:
-        """Nothing is left to say."""
+        """Print nothing more."""
 
 
 def _dialogue(connection: Connection, width: int, *, several: bool) -> Iterator[Line]:
@@ -69,15 +70,15 @@ def _dialogue(connection: Connection, width: int, *, several: bool) -> Iterator[
         part = part_of(parts, turn.time)
         if part is not here and part is not None:
             here = part
-            yield from wrapped(f"goes on in {part.path}", width, " " * 8, "dim")
+            yield from wrapped(f"continues in {part.path}", width, " " * 8, "dim")
         arrow = "→" if turn.side == "client" else "←"
         seconds = (parse_time(turn.time) - start) / 1e9
         margin = f"{turn.frame:>7} {seconds:>11.6f} {arrow} "
-        texts = [text for line in said(turn) for text in _broken(line, width - MARGIN)]
+        texts = [text for line in said(turn) for text in _broken_lines(line, width - MARGIN)]
         answers = belongs_to(index, connection.dialogue)
         for number, text in enumerate(texts, 1):
-            behind = ("dim", f"  (to {answers})" if answers and number == len(texts) else "")
-            yield [("dim", margin), (SIDE_STYLE[turn.side], text), behind]
+            suffix = ("dim", f"  (to {answers})" if answers and number == len(texts) else "")
+            yield [("dim", margin), (SIDE_STYLE[turn.side], text), suffix]
             margin = " " * MARGIN
         expected = prediction(turn, connection.dialogue) if isinstance(turn, ReplyTurn) else None
         if expected is not None and expected.state == "broken":
@@ -87,13 +88,14 @@ def _dialogue(connection: Connection, width: int, *, several: bool) -> Iterator[
         yield from _findings(below.get(index, ()), turn, connection, width, " " * MARGIN)
     yield from _findings(below.get(None, ()), None, connection, width, "  ")
     for number, message in enumerate(connection.messages, 1):
-        told = ", ".join(message_parts(message))
-        yield from wrapped(f"message {number}: {told}", width, "    ", first="  ")
+        description = ", ".join(message_parts(message))
+        yield from wrapped(f"message {number}: {description}", width, "    ", first="  ")
     yield []
 
 
-def _broken(text: str, room: int) -> Iterator[str]:
-    """``text`` in lines of at most ``room`` columns, cut behind blanks where there are any; nothing is left out."""
+def _broken_lines(text: str, room: int) -> Iterator[str]:
+    """Return ``text`` in lines of at most ``room`` columns, cut after blanks where there are any. Nothing is
+    dropped."""
     room = max(room, 20)
     for _ in range(SHOWN_LINES):
         if len(text) <= room:
@@ -125,5 +127,5 @@ def _findings(
             why = connection.findings[cause]
             remarks.append(f"(Follows from {why.rule} in frame {frame(why, connection.captures)}.)")
         if finding.certainty == "indeterminate":
-            remarks.append("(Not certain: the capture leaves it open.)")
+            remarks.append("(Not certain: the capture does not show enough.)")
         yield from wrapped(" ".join(remarks), width, indent + "  ")

@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 __all__ = ["EndOfDataWriter"]
 
 READER, FRAME, BYTE, MARK = 17, 6, 7, 19  # columns
-# What stands behind these is no secret; AUTH is not among them.
+# The arguments of these commands are not secret; AUTH is not among them.
 _HARMLESS = frozenset({b"EHLO", b"HELO", b"LHLO", b"MAIL", b"RCPT", b"DATA", b"BDAT", b"RSET", b"NOOP", b"QUIT"})
 _NAMES = {0x0D: "<CR>", 0x0A: "<LF>", 0: "<NUL>"}
 
 
 class EndOfDataWriter:
-    """Prints the messages of each connection when it has ended; ``tap`` is what the audit's options take.
+    """Prints the messages of each connection when it has ended. ``tap`` is for the options of the audit.
 
-    ``everything``: those too about whose end all readers agree. ``only``: the number of the one connection. ``redact``:
-    what is not told of the lines behind a mark, which may be text of the message.
+    ``everything``: include messages whose end all readers agree on. ``only``: the number of the only connection to
+    print. ``redact``: how much to hide of the lines after a mark, which may be text of the message.
     """
 
     streams = True
@@ -50,17 +50,17 @@ class EndOfDataWriter:
         self._differing = 0
 
     def tap(self, record: Connection) -> EndTap:
-        """Reads the messages of a connection that begins."""
+        """Return the tap that reads the messages of a new connection."""
         tap = self._taps[record.id] = EndTap(record, everything=self._everything)
         return tap
 
     def capture(self, capture: Capture) -> None:
-        """Say what is wrong with it; else nothing."""
+        """Print the problems of the capture, if it has any."""
         if capture.problems:
             paint(self._output, [[("yellow", f"{capture.path}: {problem}")] for problem in capture.problems])
 
     def connection(self, connection: Connection) -> None:
-        """Print what there is to show of it."""
+        """Print the messages of the connection."""
         tap = self._taps.pop(connection.id, None)
         if tap is None or self._only not in {None, connection.id}:
             return
@@ -73,21 +73,21 @@ class EndOfDataWriter:
             paint(self._output, [*top, [], *_lines(views, self._output.width, self._redact)])
 
     def finish(self, summary: Summary) -> None:
-        """Say how many there were."""
+        """Print the number of messages."""
         total = f"{plural(self._messages, 'message')} sent with DATA"
         if not self._messages:
-            told = "No message was sent with DATA."
+            text = "No message was sent with DATA."
         elif not self._differing:
-            told = f"{total}: every reader sees the same end."
+            text = f"{total}: every reader sees the same end."
         else:
-            told = f"{total}: readers disagree about the end of {self._differing:,}."
-        paint(self._output, wrapped(told, self._output.width, ""))
+            text = f"{total}: readers disagree about the end of {self._differing:,}."
+        paint(self._output, wrapped(text, self._output.width, ""))
 
 
 def _lines(views: list[EndView], width: int, redact: Redact) -> Iterator[Line]:
     for view in views:
         yield [("bold", f"  message in frame {view.frame}, from byte {view.offset} on")]
-        head = f"{'reader':<{READER}}{'frame':>{FRAME}} {'byte':>{BYTE}}  {'end':<{MARK}}what stands behind it"
+        head = f"{'reader':<{READER}}{'frame':>{FRAME}} {'byte':>{BYTE}}  {'end':<{MARK}}what follows"
         yield [("dim", f"    {head}")]
         for one in view.seen:
             yield _row(one, width, redact)
@@ -104,13 +104,13 @@ def _row(one: SeenEnd, width: int, redact: Redact) -> Line:
         return [("", name), ("dim", f"{'':>{FRAME + 1 + BYTE}}  sees no end")]
     place = f"{one.frame:>{FRAME}} {one.offset:>{BYTE}}  "
     mark = f"{named(ending.before + ending.mark):<{MARK - 2}}  "
-    behind = _shown(one.line, redact)
+    following = _shown(one.line, redact)
     room = width - len(name) - len(place) - len(mark)
-    return [("", name), ("dim", place), ("", mark), (SIDE_STYLE["client"], clip(behind, room) if behind else "")]
+    return [("", name), ("dim", place), ("", mark), (SIDE_STYLE["client"], clip(following, room) if following else "")]
 
 
 def _shown(line: bytes, redact: Redact) -> str:
-    """A line as far as ``redact`` lets it be told: what is no command is text of the message."""
+    """Return the part of a line that ``redact`` allows to show: a line that is not a command is text of the message."""
     if redact is Redact.NONE or not line:
         return printable(line)
     command = parse_command(line)
@@ -123,19 +123,19 @@ def _shown(line: bytes, redact: Redact) -> str:
 
 def _server(view: EndView, width: int) -> Iterator[Line]:
     mark = named(view.lookalike)
-    told = {
-        "ended there": f"took {mark or 'something else'} for the end, and what stands behind it for commands.",
+    text = {
+        "ended there": f"treated {mark or 'something else'} as the end, and what follows as commands.",
         "refused": f"refused the message with {view.code}.",
-        "unknown": "did what is not in the capture.",
-        "went on": "accepted the message, and nothing shows that it took a look-alike for the end."
+        "unknown": "sent no final reply that the capture contains.",
+        "went on": "accepted the message. Nothing shows that it treated a look-alike as the end."
         if view.lookalike
         else "accepted the message.",
     }[view.deed]
-    yield from wrapped(f"The server {told}", width, "    ", SIDE_STYLE["server"])
+    yield from wrapped(f"The server {text}", width, "    ", SIDE_STYLE["server"])
 
 
 def named(mark: bytes) -> str:
-    """The bytes of a mark, the invisible ones by name; a run of the same only once, with its length."""
+    """Return the bytes of a mark, the invisible ones by name; a run of equal bytes is shown once with its length."""
     text = ""
     at = 0
     while at < len(mark):

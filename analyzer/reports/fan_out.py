@@ -1,4 +1,4 @@
-"""Several reports from one reading: a writer that hands each item to all of them."""
+"""Several reports from one run: a writer that passes each item to several writers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _Item = TypeVar("_Item")
 
 
 class JoinedOutputs:
-    """The outputs of several writers as one. ``terminal``: one of them is. One whose reader has gone is left out from
-    then on; the last one's going is told."""
+    """The outputs of several writers as one. ``terminal``: one of them is a terminal. An output whose reader has gone
+    is omitted from then on; BrokenPipeError is raised when the last one has gone."""
 
     def __init__(self, outputs: Sequence[Output]) -> None:
         self._outputs = list(outputs)
@@ -33,14 +33,15 @@ class JoinedOutputs:
         _each(self._outputs, lambda output: output.settle())
 
     def flush(self) -> None:
-        """Write what is still held back. Raises as ``Output.flush`` does."""
+        """Write what is still buffered. Raises as ``Output.flush`` does."""
         _each(self._outputs, lambda output: output.flush())
 
 
 class FanOut:
-    """Writers in a row. One whose reader has gone (``| head``) is left out from then on; the last one's going is told.
+    """A list of writers. A writer whose reader has gone (``| head``) is omitted from then on; BrokenPipeError is raised
+    when the last one has gone.
 
-    ``streams``: the one on the terminal writes at once, so that a progress bar would be in its way.
+    ``streams``: the writer on the terminal writes at once, so a progress bar would disturb it.
     """
 
     def __init__(self, writers: Sequence[Writer], *, streams: bool) -> None:
@@ -48,24 +49,25 @@ class FanOut:
         self.streams = streams
 
     def capture(self, capture: Capture) -> None:
-        """Hand it on."""
+        """Pass the capture to every writer."""
         _each(self._writers, lambda writer: writer.capture(capture))
 
     def connection(self, connection: Connection) -> None:
-        """Hand it on."""
+        """Pass the connection to every writer."""
         _each(self._writers, lambda writer: writer.connection(connection))
 
     def finish(self, summary: Summary) -> None:
-        """Hand it on."""
+        """Pass the summary to every writer."""
         _each(self._writers, lambda writer: writer.finish(summary))
 
 
-def _each(those: list[_Item], call: Callable[[_Item], None]) -> None:
-    """Call for each of them, without those whose reader has gone; raises where that was the last."""
-    for one in list(those):
+def _each(items: list[_Item], call: Callable[[_Item], None]) -> None:
+    """Call ``call`` for each item and remove those whose reader has gone. Raises BrokenPipeError if that was the
+    last."""
+    for one in list(items):
         try:
             call(one)
         except BrokenPipeError:
-            those.remove(one)
-            if not those:
+            items.remove(one)
+            if not items:
                 raise

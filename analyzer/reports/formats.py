@@ -1,9 +1,9 @@
 """The registry of formats: how each is written, and where it can go."""
 
 # `--format`, `--output`, the configuration and the help all read this table. A format is written to a stream (standard
-# output or a file that appears when it is whole), or at a place: a database that is appended to, a directory of several
-# files. A place is a context manager, since what it holds must be whole, or as it was before, however the run ends.
-# Every writer is imported when it is made: a run loads one format, `--help` none.
+# output, or a file that appears when it is complete) or to a place: a database to which each run is added, or a
+# directory of several files. A place is a context manager, because its contents must be complete or as they were
+# before, however the run ends. Each writer is imported when it is created: a run loads one format, `--help` none.
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ __all__ = ["FORMATS", "Format", "Style", "guessed"]
 
 
 class Style(NamedTuple):
-    """What else is asked of the formats that have a choice. ``concise``: text of one line for each finding;
-    ``zeek_json``: Zeek's logs as JSON; ``failing``: the severities that make the run fail; ``several``: more
-    than one capture may be read."""
+    """Options of the formats that have a choice. ``concise``: text with one line for each finding; ``zeek_json``:
+    Zeek's logs as JSON; ``failing``: the severities that make the run fail; ``several``: more than one capture may be
+    read."""
 
     concise: bool = False
     zeek_json: bool = False
@@ -39,10 +39,11 @@ class Style(NamedTuple):
 
 
 class Format(NamedTuple):
-    """One form of a report. ``stream`` writes it to an output, ``place`` at a path; it has one of them, or both.
+    """One report format. ``stream`` writes it to an output, ``place`` to a path; it has one of them, or both.
 
-    ``suffixes``: what its files are called; the first is its own. ``module`` and ``extra``: what it needs that is not
-    always installed, and the extra of smtpwire that brings it. ``headers``: it shows more fields of messages' headers.
+    ``suffixes``: those of its files; the first is the usual one. ``module`` and ``extra``: a module it needs that is
+    not always installed, and the extra of smtpwire that installs it. ``headers``: it shows more fields of the headers
+    of messages.
     """
 
     form: ReportFormat
@@ -54,13 +55,13 @@ class Format(NamedTuple):
     headers: bool = False
 
     def check(self) -> None:
-        """Raises UsageError where something is not installed that the format needs."""
+        """Raise UsageError if something that the format needs is not installed."""
         if self.module is not None and find_spec(self.module) is None:
             hint = f"pip install 'smtpwire[{self.extra}]'"
             raise UsageError(f"{self.module} is not installed", f"--format {self.form.value}", hint)
 
 
-# -- one function for each format, so that each is imported only where it is wanted -----------------------------------
+# -- one function for each format, so that each is imported only when it is used -------------------------------------
 
 
 def _text(output: Output, style: Style) -> Writer:
@@ -177,10 +178,10 @@ _ALL = (
 FORMATS: dict[ReportFormat, Format] = {one.form: one for one in _ALL}
 """Every format by its name."""
 
-# What a name says by itself. The others (.json of SARIF, say) go with a format that is named beside it.
+# What a file name means by itself. Other suffixes (.json for SARIF, for example) need the format to be given too.
 _GUESSES = {suffix: one.form for one in reversed(_ALL) for suffix in one.suffixes if suffix not in {".txt", ".log"}}
 
 
 def guessed(path: Path) -> ReportFormat | None:
-    """The format that the name of a file stands for; None if it could be any."""
+    """Return the format for the name of a file; None if the name fits no format or several."""
     return _GUESSES.get(path.suffix.lower())

@@ -1,8 +1,8 @@
-"""Annotations of GitHub Actions: workflow commands that the runner makes into notes on a pull request."""
+"""Annotations of GitHub Actions: workflow commands that the runner turns into notes on a pull request."""
 
-# Of one step GitHub shows ten annotations of each level and leaves out the rest without a word, so that the worst come
-# first, what only follows from another finding is left out, and the last line counts them all. A line that does not
-# begin with `::` is not a command: nothing else that is printed here begins so.
+# GitHub shows ten annotations of each level for one step and drops the rest without a message. So the worst come first,
+# a finding that only follows from another is omitted, and the last line counts them all. A line that does not start
+# with `::` is not a command; no other line printed here starts so.
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["GithubWriter"]
 
 _COMMAND: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "notice"}
-# Of each severity. GitHub shows 50 of a whole job.
+# Findings of each severity. GitHub shows 50 for a whole job.
 MAX_SHOWN = 50
 
 
 class GithubWriter:
-    """Collects the first of each severity and writes when the run is over."""
+    """Collects the first findings of each severity and writes them at the end of the run."""
 
     streams = False
 
@@ -34,11 +34,11 @@ class GithubWriter:
         self._more = 0
 
     def capture(self, capture: Capture) -> None:
-        """Keep it."""
+        """Keep the capture."""
         self._captures.append(capture)
 
     def connection(self, connection: Connection) -> None:
-        """Keep what its findings come to."""
+        """Keep the annotations of its findings."""
         for finding in connection.findings:
             if finding.caused_by is None:
                 found = self._found[finding.severity]
@@ -77,10 +77,10 @@ def _message(finding: Finding, connection: Connection) -> str:
 
 
 def _data(text: str) -> str:
-    """The part behind the second ``::``, in which a line end would end the command."""
+    """Escape the part after the second ``::``, in which a line end would end the command."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
-    """A value before it, which a comma or a colon would end."""
+    """Escape a value before the second ``::``, which a comma or a colon would end."""
     return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,8 +1,8 @@
-"""What can be said once: findings that only follow from another, equal findings, connections that are alike."""
+"""Grouping: findings that only follow from another, equal findings, and connections with the same findings."""
 
-# A broken client breaks the same rule in each of its connections, and one wrong command draws a row of others behind
-# it. The text report shows each thing once, with its consequences below it, and counts the rest. Nothing is dropped:
-# JSON and NDJSON hold every finding.
+# A broken client breaks the same rule in each of its connections, and one wrong command leads to a series of other
+# findings. The text report shows each thing once, with its consequences below it, and counts the rest. Nothing is
+# dropped: JSON and NDJSON contain every finding.
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_GROUPS", "MAX_HOSTS", "ConnectionGroup", "FoldedFinding", "alike", "fold"]
 
-# Kinds of connections with findings that are told apart in one report. Memory grows with kinds, not with connections.
+# Kinds of connections with findings that one report keeps apart. Memory grows with kinds, not with connections.
 MAX_GROUPS = 500
 # Findings of one rule and side in one place that are shown in full before the rest is counted.
 SHOWN_ALIKE = 3
-# Hosts that are counted in one group; from there on it is "at least".
+# Hosts counted in one group; with more, the report says "at least".
 MAX_HOSTS = 256
-# Ids of connections that are alike, as far as they are named.
+# Ids listed for connections with the same findings.
 NAMED_IDS = 6
 
 
 @dataclass(slots=True)
 class FoldedFinding:
-    """A finding, the equal ones behind it, and what follows from all of them."""
+    """A finding, the equal ones after it, and what follows from all of them."""
 
     finding: Finding
     again: list[Finding] = field(default_factory=list)
@@ -37,7 +37,7 @@ class FoldedFinding:
 
 @dataclass(slots=True)
 class ConnectionGroup:
-    """Connections with the same findings, between whichever hosts; the first stands for all."""
+    """Connections with the same findings, between any hosts; the first represents all of them."""
 
     first: Connection
     count: int = 1
@@ -50,7 +50,7 @@ class ConnectionGroup:
         self.servers.add(self.first.server.address)
 
     def add(self, connection: Connection) -> None:
-        """Count one more."""
+        """Count one more connection."""
         self.count += 1
         if len(self.ids) < NAMED_IDS:
             self.ids.append(connection.id)
@@ -60,19 +60,19 @@ class ConnectionGroup:
 
 
 def alike(connection: Connection) -> tuple[object, ...]:
-    """Two connections with an equal value have nothing different to say but hosts, frames, times and evidence."""
+    """Return a key. Connections with equal keys differ only in hosts, frames, times and evidence."""
     findings = tuple((f.rule, f.side, f.severity, f.certainty, f.caused_by) for f in connection.findings)
     return connection.profile, connection.tls, findings
 
 
 def fold(findings: Sequence[Finding]) -> list[FoldedFinding]:
-    """``findings`` of one connection: root causes in order of frames, below each all that follows from it."""
-    # A chain of causes is as long as a hostile client wants; its first link is of interest, so one level is kept.
+    """Return ``findings`` of one connection as root causes in order of frames, each with all that follows from it."""
+    # A hostile client can make a chain of causes of any length. Its first link matters, so one level is kept.
     roots = list(range(len(findings)))
     members: dict[int, list[int]] = {}
     for index, finding in enumerate(findings):
         cause = finding.caused_by
-        # A cause behind its consequence cannot be; such a finding is a root of its own rather than lost.
+        # A cause cannot come after its consequence; such a finding becomes a root of its own, so it is not lost.
         if cause is not None and 0 <= cause < index:
             roots[index] = roots[cause]
             members.setdefault(roots[index], []).append(index)
@@ -87,7 +87,7 @@ def fold(findings: Sequence[Finding]) -> list[FoldedFinding]:
 
 
 def _equal(findings: Sequence[Finding], indexes: Sequence[int]) -> tuple[list[FoldedFinding], dict[int, int]]:
-    """Fold equal findings among ``indexes``; also tells in which fold each index went."""
+    """Fold equal findings among ``indexes``; also return the fold of each index."""
     folds: list[FoldedFinding] = []
     home: dict[int, int] = {}
     said: dict[tuple[object, ...], int] = {}

@@ -1,9 +1,9 @@
-"""The report for programs: one JSON document, or one JSON object a line as soon as each is known."""
+"""The report for programs: one JSON document, or one JSON object for each line as soon as it is known."""
 
-# A run may end 20,000 connections of 13 turns, so a connection is encoded by one call into msgspec. The first field
-# `type` of its line is the tag of a struct that is made from the model's; that of a finding is spliced in front. So
-# there is no second set of types that could drift from the model. JSON keeps every connection in its encoded form (a
-# tenth of what the objects take), since its lists stand behind one another; NDJSON keeps nothing.
+# A run may have 20,000 connections of 13 turns, so each connection is encoded by one call of msgspec. The first field
+# `type` of its line is the tag of a struct that is built from the model's fields; for a finding it is inserted at the
+# start. So there is no second set of types that could differ from the model. JSON keeps every connection in its encoded
+# form (a tenth of the size of the objects), because its lists are written one after another; NDJSON keeps nothing.
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Document(msgspec.Struct):
 
 
 class JsonWriter:
-    """One document when the run is over: captures in order of reading, connections in order of their ids."""
+    """Writes one document at the end of the run: captures in reading order, connections in order of their ids."""
 
     streams = False
 
@@ -50,11 +50,11 @@ class JsonWriter:
         self._connections: list[tuple[int, bytes]] = []
 
     def capture(self, capture: Capture) -> None:
-        """Keep it."""
+        """Keep the capture."""
         self._captures.append(capture)
 
     def connection(self, connection: Connection) -> None:
-        """Keep its encoded form."""
+        """Keep the connection in its encoded form."""
         self._connections.append((connection.id, self._encode(connection)))
 
     def finish(self, summary: Summary) -> None:
@@ -70,7 +70,7 @@ class _Target(Protocol):
 
 
 class NdjsonWriter:
-    """A line for each capture, connection (without findings) and finding at once, and the summary at the end."""
+    """Writes a line for each capture, connection (without findings) and finding at once, and the summary at the end."""
 
     streams = True
 
@@ -79,11 +79,11 @@ class NdjsonWriter:
         self._encode = msgspec.json.Encoder().encode
 
     def capture(self, capture: Capture) -> None:
-        """Write its line."""
+        """Write the line of the capture."""
         self._output.write(b'{"type":"capture",' + self._encode(capture)[1:] + b"\n")
 
     def connection(self, connection: Connection) -> None:
-        """Write its line and those of its findings, in one piece."""
+        """Write the line of the connection and those of its findings, in one piece."""
         self._output.write(self._lines(connection))
 
     def _lines(self, connection: Connection) -> bytes:
@@ -96,11 +96,11 @@ class NdjsonWriter:
         return text
 
     def put(self, lines: bytes) -> None:
-        """Write lines that another writer of this kind made."""
+        """Write lines that another writer of this class made."""
         self._output.write(lines)
 
     def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
-        """Write the lines of a connection that is one of many alike from their template. False: there is none."""
+        """Write the lines of a connection that is one of many equal ones from their template. False: there is none."""
         text = filled(repeat, lambda one: self._lines(redactor(one)), redactor.leaves)
         if text is None:
             return False
@@ -108,5 +108,5 @@ class NdjsonWriter:
         return True
 
     def finish(self, summary: Summary) -> None:
-        """Write the summary's line."""
+        """Write the line of the summary."""
         self._output.write(b'{"type":"summary",' + self._encode(summary)[1:] + b"\n")

@@ -1,4 +1,4 @@
-"""The JSON Schema of the report, from the types themselves: ``python -m smtpwire.analyzer.reports.json_schema``."""
+"""The JSON Schema of the report, derived from the types: ``python -m smtpwire.analyzer.reports.json_schema``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def report_schema() -> dict[str, object]:
-    """What ``--format json`` promises. Fields may be added within one ``SCHEMA``; none changes its meaning."""
+    """Return the schema of ``--format json``. Within one ``SCHEMA`` fields may be added; none changes its meaning."""
     (root,), definitions = msgspec.json.schema_components([Report], ref_template="#/$defs/{name}")
     for definition in definitions.values():
-        # msgspec describes what it would take in, where a default excuses a missing field; a report holds them all.
+        # msgspec describes its input, in which a field with a default may be missing; a report contains all fields.
         properties = definition["properties"]
         definition["required"] = list(properties)
         for value in properties.values():
@@ -26,7 +26,7 @@ def report_schema() -> dict[str, object]:
 
 
 def schema_text() -> str:
-    """The schema as docs/report.schema.json holds it."""
+    """Return the schema as docs/report.schema.json contains it."""
     return msgspec.json.format(msgspec.json.encode(report_schema()), indent=2).decode() + "\n"
 
 

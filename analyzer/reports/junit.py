@@ -1,8 +1,8 @@
-"""JUnit XML, for build servers: a suite for each connection, in it a case for each rule that found something."""
+"""JUnit XML for build servers: a suite for each connection, and in it a case for each rule that found something."""
 
-# The format has no standard; what is written here is the part that all readers have in common. A finding at a severity
-# that makes the run fail is a failure, any other stands in the output of a case that passes, so that the build server
-# and the exit status agree.
+# The format has no standard; the subset written here is the one that all readers understand. A finding with a severity
+# that makes the run fail is a failure. Any other is in the output of a case that passes, so that the build server and
+# the exit status agree.
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["JunitWriter"]
 
-# What XML 1.0 cannot hold, not even as a reference (§2.2).
+# Characters that XML 1.0 cannot contain, not even as a reference (§2.2).
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class JunitWriter:
-    """A suite as soon as its connection has ended. ``failing``: severities that are failures; ``several``: captures
-    are read."""
+    """Writes a suite as soon as its connection has ended. ``failing``: severities that are failures; ``several``: more
+    than one capture is read."""
 
     streams = True
 
@@ -36,12 +36,12 @@ class JunitWriter:
         self._output = output
         self._several = several
         self._failing = failing
-        self._begun = False
+        self._started = False
 
     def capture(self, capture: Capture) -> None:
-        """A suite of one case: was it read?"""
+        """Write a suite with one case: whether the capture was read."""
         content, errors = [], 0
-        if capture.problems and not capture.frames:  # it ends the run with status 3
+        if capture.problems and not capture.frames:  # the run ends with status 3
             errors = 1
             content = [f"<error message={_attribute(capture.problems[0])} type={_attribute('unreadable')}/>"]
         elif capture.problems:
@@ -50,7 +50,7 @@ class JunitWriter:
         self._suite(f"capture {capture.path}", capture.first, [case], 0, 0.0, errors)
 
     def connection(self, connection: Connection) -> None:
-        """Write its suite."""
+        """Write the suite of the connection."""
         ends = f"{address(connection.client)} > {address(connection.server)}"
         parts = connection.captures
         by_rule: dict[str, list[Finding]] = {}
@@ -61,8 +61,8 @@ class JunitWriter:
         if not cases:
             cases = [_case("no finding", ends, [])]
         seconds = (parse_time(connection.ended) - parse_time(connection.started)) / 1e9
-        lies = f" {where(parts)}" if self._several and parts else ""
-        self._suite(f"connection {connection.id} {ends}{lies}", connection.started, cases, failures, seconds)
+        location = f" {where(parts)}" if self._several and parts else ""
+        self._suite(f"connection {connection.id} {ends}{location}", connection.started, cases, failures, seconds)
 
     def finish(self, summary: Summary) -> None:
         """Close the document."""
@@ -70,8 +70,8 @@ class JunitWriter:
         self._output.write(b"</testsuites>\n")
 
     def _begin(self) -> None:
-        if not self._begun:
-            self._begun = True
+        if not self._started:
+            self._started = True
             self._output.write(b'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="smtpwire">\n')
 
     def _suite(
@@ -92,12 +92,12 @@ class JunitWriter:
         others = [finding for finding in found if not self._fails(finding)]
         if failing:
             attributes = f"message={_attribute(failing[0].message)} type={_attribute(failing[0].severity)}"
-            yield f"<failure {attributes}>{_text(_told(failing, parts))}</failure>"
+            yield f"<failure {attributes}>{_text(_report(failing, parts))}</failure>"
         if others:
-            yield _element("system-out", _told(others, parts))
+            yield _element("system-out", _report(others, parts))
 
 
-def _told(found: list[Finding], parts: Sequence[Part]) -> str:
+def _report(found: list[Finding], parts: Sequence[Part]) -> str:
     return "\n".join(line for finding in found for line in _lines(finding, parts))
 
 

@@ -1,9 +1,9 @@
-"""The report as Markdown for a ticket or a pull request: what was seen, what was found, and where."""
+"""The report as Markdown for a ticket or a pull request: what was read, what was found, and where."""
 
-# What comes from the wire must stay text: no markup, no link, no mention of somebody's account. Backslashes do not
-# protect against everything that the common renderers make of plain text (addresses and URLs become links, @names and
-# #numbers too), and code spans do. So quoted bytes stand in code spans, and of a sentence each word does that holds
-# anything but letters, digits and plain punctuation. Which also reads well: those words are addresses and commands.
+# Text from the wire must stay text: no markup, no link, no mention of an account. Backslashes do not protect against
+# everything that the common renderers do with plain text (addresses and URLs become links, @names and #numbers too);
+# code spans do. So quoted bytes are in code spans, and in a sentence so is each word that contains anything but
+# letters, digits and plain punctuation. This also reads well: these words are addresses and commands.
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 
 __all__ = ["MarkdownWriter", "code", "prose"]
 
-# A comment on the usual forges may have 65,536 characters; what comes behind the connections needs a few.
+# A comment on the usual forges may have 65,536 characters; the text after the connections needs a few.
 MAX_CHARACTERS = 64_000
 MAX_GROUPS, MAX_FOLDS, MAX_CAPTURES = 100, 20, 20
 # Characters of one quotation or sentence.
 MAX_TEXT = 300
-# Words that mean nothing to any renderer.
+# Words that have no special meaning to any renderer.
 _PLAIN = re.compile(r"[\"'(§]*(?:[A-Za-z0-9§](?:[A-Za-z0-9.,:;=/%'+-]*[A-Za-z0-9%])?)?[\"')]*[.,:;?!]?[\")]*|[-–·…]")
 _LINKED = re.compile(r"://|www\.|gh-[0-9]", re.IGNORECASE)
-# What would begin a list where a line begins.
+# What would start a list at the start of a line.
 _BULLET = re.compile(r"[-–·…]|[0-9]+[.)]")
 _TICKS = re.compile("`+")
 
 
 class MarkdownWriter:
-    """Collects one connection of each kind and writes when the run is over."""
+    """Collects one connection of each kind and writes the report at the end of the run."""
 
     streams = False
 
@@ -53,11 +53,11 @@ class MarkdownWriter:
         self._names: dict[str, str] = {}
 
     def capture(self, capture: Capture) -> None:
-        """Keep it."""
+        """Keep the capture."""
         self._captures.append(capture)
 
     def connection(self, connection: Connection) -> None:
-        """Count it; keep it only if it is the first of its kind."""
+        """Count the connection; keep it only if it is the first of its kind."""
         self._quality.count(connection)
         if not connection.findings:
             return
@@ -98,7 +98,7 @@ class MarkdownWriter:
         yield from self._seen()
         if summary.suppressed:
             yield ""
-            yield f"{plural(summary.suppressed, 'known finding')} left out."
+            yield f"{plural(summary.suppressed, 'known finding')} omitted."
         if summary.rules:
             yield ""
             yield from self._rules(summary)
@@ -117,12 +117,12 @@ class MarkdownWriter:
                 yield f"- **!** {code(capture.path)}: {prose(problem)}"
         quality = self._quality
         if not quality.connections:
-            yield "- **!** No SMTP seen. Is it on another port? `--port` takes a list of them."
+            yield "- **!** No SMTP seen. Is it on another port? `--port` takes a list of ports."
         elif quality.whole == quality.connections:
-            yield "- All connections were seen whole and in clear text."
+            yield "- All connections are complete and in clear text."
         else:
-            yield f"- {quality.whole:,} of {plural(quality.connections, 'connection')} seen whole and in clear text"
-            yield from (f"- **!** {count:,} {what}" for count, what in quality.lacking())
+            yield f"- {quality.whole:,} of {plural(quality.connections, 'connection')} complete and in clear text"
+            yield from (f"- **!** {count:,} {what}" for count, what in quality.limitations())
 
     def _rules(self, summary: Summary) -> Iterator[str]:
         yield "| rule | | findings |"
@@ -132,19 +132,20 @@ class MarkdownWriter:
 
 
 def code(text: str) -> str:
-    """``text`` as a code span: within it nothing is markup. Backticks of its own are fenced by more."""
+    """Return ``text`` as a code span, in which nothing is markup. If it contains backticks, the fence has more."""
     shown = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
     if not shown.strip():
         return f"`{shown or ' '}`"
     longest = max((len(ticks) for ticks in _TICKS.findall(shown)), default=0)
     fence = "`" * (longest + 1)
-    # One blank at each end is taken off again by the reader; it keeps backticks apart, and blanks that are meant.
+    # The renderer removes one blank at each end. The blanks keep backticks apart from the fence and keep blanks of the
+    # text.
     pad = " " if longest or shown[0] == " " == shown[-1] else ""
     return f"{fence}{pad}{shown}{pad}{fence}"
 
 
 def prose(text: str) -> str:
-    """A sentence in which words that could be markup, a link or a mention are code spans."""
+    """Return a sentence in which words that could be markup, a link or a mention are code spans."""
     shown = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
     words = [word if _PLAIN.fullmatch(word) and not _LINKED.search(word) else code(word) for word in shown.split()]
     if words and _BULLET.fullmatch(words[0]):
@@ -153,7 +154,7 @@ def prose(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """A code span in a table, where a bar would end the cell even within code."""
+    """Return a code span for a table, where a bar would end the cell even inside code."""
     return code(text).replace("|", "\\|")
 
 
@@ -168,8 +169,8 @@ def _connection(group: ConnectionGroup, *, several: bool) -> Iterator[str]:
     yield f"### Connection {connection.id}: {client} → {server}"
     yield ""
     others = f", {plural(group.count - 1, 'more connection')} with the same findings" if group.count > 1 else ""
-    lies = f", {prose(where(connection.captures))}" if several and connection.captures else ""
-    yield f"{connection.profile}, begun {when(connection.started)} UTC{lies}{others}"
+    location = f", {prose(where(connection.captures))}" if several and connection.captures else ""
+    yield f"{connection.profile}, started {when(connection.started)} UTC{location}{others}"
     yield ""
     for note in connection.notes[:MAX_FOLDS]:
         yield f"- **!** {prose(note)}"

@@ -1,4 +1,4 @@
-"""Where a report goes: a byte stream, and what it can show (width, colour, characters)."""
+"""The destination of a report: a byte stream, and what it can show (width, colour, characters)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Output", "Writer", "plural"]
 
-# A terminal may be of any width; text stays readable between these.
+# A terminal may have any width; text is readable between these limits.
 MIN_WIDTH = 40
 MAX_WIDTH = 120
-# Of a file or a pipe, which have none. COLUMNS overrides it.
+# The width for a file or a pipe, which have none. COLUMNS overrides it.
 FILE_WIDTH = 100
-_BLOCK = 1 << 18  # bytes that are handed over at once, where nobody waits for each item
+_BLOCK = 1 << 18  # bytes written at once if no reader waits for each item
 
-# Used where the output's encoding lacks the character.
+# Used if the encoding of the output does not have the character.
 _ASCII = str.maketrans({"→": ">", "←": "<", "│": "|", "└": "`", "─": "-", "…": "...", "§": "section ", "·": "-"})
 
 
 class Writer(Protocol):
-    """Takes the items of a run in the order in which they become known; ``streams``: and writes them at once."""
+    """Takes the items of a run in the order in which they become known. ``streams``: it writes them at once."""
 
     streams: bool
 
@@ -42,10 +42,10 @@ class Writer(Protocol):
 
 
 class Output:
-    """A byte stream and what is at the other end of it.
+    """A byte stream and the properties of its destination.
 
-    ``live`` is true for a pipe, a socket or a terminal: someone may be waiting, so that each item is flushed; behind
-    ``be_patient``, when ``settle`` is called.
+    ``live`` is true for a pipe, a socket or a terminal: someone may wait for output, so each item is flushed. After
+    ``be_patient``, items are flushed only when ``settle`` is called.
     """
 
     def __init__(self, stream: BinaryIO, *, name: str = "standard output", encoding: str = "utf-8") -> None:
@@ -55,15 +55,15 @@ class Output:
         self.terminal = stream.isatty()
         self.live = self.terminal or not _is_regular(stream)
         self._patient = False
-        self._waiting: list[bytes] = []  # written, and not handed over yet
-        self._waits = 0  # bytes of it
+        self._waiting: list[bytes] = []  # data of write() that is not in the stream yet
+        self._waits = 0  # bytes in it
         self.colour = _wants_colour(self.terminal)
         columns = shutil.get_terminal_size((FILE_WIDTH, 24)).columns
         self.width = min(max(columns, MIN_WIDTH), MAX_WIDTH)
         self._plain_ascii = not _can_encode("→←│└─…§·", encoding)
 
     def write(self, data: bytes) -> None:
-        """Write all of one item. Raises ``BrokenPipeError`` where nobody reads any more, else ``OutputError``."""
+        """Write all of one item. Raises ``BrokenPipeError`` if the reader has gone, else ``OutputError``."""
         if self._patient:
             self._waiting.append(data)
             self._waits += len(data)
@@ -78,13 +78,14 @@ class Output:
             self._failed(error)
 
     def _write_all(self, data: bytes) -> None:
-        """A stream without a buffer (PYTHONUNBUFFERED) may take a part: a signal ends a write into a full pipe."""
+        """Write all of ``data``: a stream without a buffer (PYTHONUNBUFFERED) may take only a part, because a signal
+        ends a write into a full pipe."""
         rest = memoryview(data)
         while rest:
             rest = rest[self._stream.write(rest) or 0 :]
 
     def _send(self) -> None:
-        """Hand over in one piece what waits: a call of the system costs as much as to make a line."""
+        """Write the waiting data in one piece: a system call costs as much as making a line."""
         if not self._waiting:
             return
         data = b"".join(self._waiting)
@@ -95,24 +96,24 @@ class Output:
             self._failed(error)
 
     def be_patient(self) -> None:
-        """From now on ``settle`` is called whenever there will be nothing to write for a while."""
+        """From now on ``settle`` is called each time before a pause in the output."""
         self._patient = True
 
     def settle(self) -> None:
-        """All that is known for now was written: let them have it who wait for it. Raises as ``write`` does."""
+        """Deliver everything that is known so far. Raises as ``write`` does."""
         if self.live:
             self.flush()
         else:
             self._send()
 
     def text(self, text: str) -> None:
-        """Write ``text``; what the encoding lacks is replaced by ASCII of the same meaning, else escaped."""
+        """Write ``text``. Characters that the encoding does not have become ASCII of the same meaning, else escapes."""
         if self._plain_ascii:
             text = text.translate(_ASCII)
         self.write(text.encode(self.encoding, "backslashreplace"))
 
     def flush(self) -> None:
-        """Write what is still held back. Raises as ``write`` does."""
+        """Write what is still buffered. Raises as ``write`` does."""
         self._send()
         try:
             self._stream.flush()
@@ -120,7 +121,7 @@ class Output:
             self._failed(error)
 
     def _failed(self, error: OSError) -> NoReturn:
-        # The interpreter flushes standard output once more when it ends, and would complain once more.
+        # The interpreter flushes standard output again when it ends, and would report the error again.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
         if isinstance(error, BrokenPipeError):
@@ -129,7 +130,7 @@ class Output:
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:
-    """``1 frame``, ``1,204 frames``."""
+    """Return a count with its noun: ``1 frame``, ``1,204 frames``."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
@@ -137,12 +138,12 @@ def _is_regular(stream: BinaryIO) -> bool:
     try:
         return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     except (OSError, ValueError):
-        # No descriptor behind it (a buffer in memory): nobody waits for it.
+        # It has no descriptor (a buffer in memory), so no reader waits for it.
         return True
 
 
 def _wants_colour(terminal: bool) -> bool:
-    """The common conventions: https://no-color.org, FORCE_COLOR, and dumb terminals."""
+    """Follow the common conventions: https://no-color.org, FORCE_COLOR, and dumb terminals."""
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):

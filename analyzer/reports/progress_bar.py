@@ -1,4 +1,4 @@
-"""How far a long run has come, on standard error."""
+"""The progress of a long run, on standard error."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Bar"]
 
-# A run that is over sooner shows no bar: drawing one costs more than it tells.
+# A shorter run shows no bar: drawing it would cost more than it is worth.
 PATIENCE_SECONDS = 1.0
 
 
 class Bar:
-    """A bar on a terminal, nothing elsewhere. Call it with bytes done and bytes in all (None where nobody knows)."""
+    """A progress bar on a terminal, nothing elsewhere. Call it with bytes done and bytes in total (None if not
+    known)."""
 
     def __init__(self, *, wanted: bool) -> None:
         self._wanted = wanted and sys.stderr.isatty()
@@ -26,7 +27,7 @@ class Bar:
         self._task: TaskID | None = None
 
     def __call__(self, done: int, total: int | None) -> None:
-        """Show it, once the run has lasted long enough."""
+        """Show the progress, once the run has lasted long enough."""
         if not self._wanted or (self._progress is None and monotonic() - self._start < PATIENCE_SECONDS):
             return
         if self._progress is None:
@@ -51,7 +52,7 @@ class Bar:
         self._progress.start()
 
     def close(self) -> None:
-        """Remove it."""
+        """Remove the bar."""
         if self._progress is not None:
             # Standard error may be gone; the report matters more.
             with suppress(OSError):

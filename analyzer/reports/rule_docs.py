@@ -36,16 +36,16 @@ FAMILIES = {
 _PREAMBLE = """\
 # Rules
 
-Generated from the rules themselves by `python -m smtpwire.analyzer.reports.rule_docs > docs/rules.md`;
+Generated from the rules by `python -m smtpwire.analyzer.reports.rule_docs > docs/rules.md`;
 `smtpwire rule SEQ101` prints the same for one rule.
 
 An **error** breaks a MUST of an RFC or its grammar, a **warning** breaks a SHOULD or is a strong sign of an attack, an
-**info** is worth knowing. The side is who is at fault; `path` is a middlebox or the capture itself. A profile is a set
-of rules: of each connection it is chosen by what it does and by its port, or given with `--profile`.
+**info** is worth knowing. The side is the one at fault; `path` is a middlebox or the capture itself. A profile is a set
+of rules. It is chosen for each connection by its behaviour and its port, or given with `--profile`.
 
-In the examples `C:` is a line of the client and `S:` one of the server, each with CRLF behind it unless a backslash
-ends it. `\\xNN` is a byte, `\\r` and `\\n` are CR and LF. Lines of one side that follow one another were sent without
-waiting for the other.
+In the examples `C:` is a line of the client and `S:` a line of the server. Each line ends with CRLF unless it ends
+with a backslash. `\\xNN` is a byte, `\\r` and `\\n` are CR and LF. Successive lines of one side were sent without
+waiting for the other side.
 """
 
 
@@ -83,12 +83,13 @@ def _style(line: str) -> str:
 
 
 def paragraphs(rule: Rule) -> list[str]:
-    """Its explanation, each paragraph on one line."""
+    """Return the explanation of a rule, each paragraph on one line."""
     return [" ".join(part.split()) for part in rule.explanation.split("\n\n") if part.strip()]
 
 
 def scripts(rule: Rule) -> Iterator[tuple[str, list[str]]]:
-    """Its examples, each with a heading: the dialogue that breaks it and the nearest that does not."""
+    """Return the examples of a rule, each with a heading: the dialogue in which it fires and the nearest in which it
+    does not."""
     example = example_of(rule.id)
     if example is None:
         return
@@ -103,7 +104,7 @@ def scripts(rule: Rule) -> Iterator[tuple[str, list[str]]]:
 
 
 def as_json(rules: Iterable[Rule]) -> str:
-    """A JSON array with an object for each rule."""
+    """Return a JSON array with an object for each rule."""
     return msgspec.json.format(msgspec.json.encode([_facts(rule) for rule in rules]), indent=1).decode() + "\n"
 
 
@@ -131,7 +132,7 @@ def _facts(rule: Rule) -> dict[str, object]:
 
 
 def as_markdown(rules: Iterable[Rule]) -> str:
-    """A section for each rule."""
+    """Return a section for each rule."""
     return "\n".join(line for rule in rules for line in _markdown(rule))
 
 
@@ -150,7 +151,7 @@ def _markdown(rule: Rule) -> Iterator[str]:
 
 
 def document(rules: Iterable[Rule]) -> str:
-    """The whole of docs/rules.md: a table of contents by family, then each rule."""
+    """Return the whole of docs/rules.md: a table of contents by family, then each rule."""
     families: dict[str, list[Rule]] = {family: [] for family in FAMILIES}
     for rule in sorted(rules, key=lambda r: r.id):
         families.setdefault(rule.family, []).append(rule)
@@ -171,7 +172,7 @@ def document(rules: Iterable[Rule]) -> str:
 
 
 def _literal(text: str) -> str:
-    """Prose in which brackets and stars are themselves, not HTML or emphasis; code in backticks stays as it is."""
+    """Escape prose so that brackets and stars are not HTML or emphasis; code in backticks stays as it is."""
     parts = text.split("`")
     return "`".join(part if n % 2 else re.sub(r"([<*])", r"\\\1", part) for n, part in enumerate(parts))
 

@@ -1,11 +1,12 @@
-"""SARIF 2.1.0 (OASIS), for code scanning and whatever else shows the findings of linters."""
+"""SARIF 2.1.0 (OASIS), for code scanning and other tools that show the findings of linters."""
 
-# SARIF points at lines of text files, and a capture has none. So the report carries a transcript of the connections
-# with findings, embedded as the contents of an artifact, and each result points at the line of the turn that it is
-# about. All rules are declared, also those that found nothing: "ran and found nothing" is a result too.
+# A SARIF result points at lines of a text file, and a capture has none. So the report contains a transcript of the
+# connections with findings, embedded as the contents of an artifact, and each result points at the line of the turn
+# that it is about. All rules are declared, also those that found nothing: "ran and found nothing" is a result too.
 #
-# The fingerprint is the baseline's: the same breach in another run has the same, whatever ports, times and names were.
-# GitHub takes results with one fingerprint for one alert, so that it gets a second one that counts them.
+# The fingerprint is the one of the baseline: the same violation has the same fingerprint in another run, with other
+# ports, times and names. GitHub treats results with one fingerprint as one alert, so each result gets a second one with
+# a counter.
 
 from __future__ import annotations
 
@@ -30,16 +31,16 @@ __all__ = ["SarifWriter"]
 
 SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 TRANSCRIPT = "smtp-transcript.txt"
-# GitHub takes 25,000 results of a run, and 10 MB of gzipped text.
+# GitHub takes 25,000 results for each run, and 10 MB of gzipped text.
 MAX_RESULTS = 25_000
 MAX_TRANSCRIPT = 8_000_000
 _LEVEL: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "note"}
-# How GitHub rates alerts that are tagged `security`, in the numbers of CVSS.
+# The severity that GitHub gives to alerts that are tagged `security`, as CVSS numbers.
 _SECURITY: dict[Severity, str] = {"error": "7.5", "warning": "5.0", "info": "2.0"}
 
 
 class SarifWriter:
-    """One document when the run is over; results are kept in their encoded form."""
+    """Writes one document at the end of the run; results are kept in their encoded form."""
 
     streams = False
 
@@ -49,21 +50,21 @@ class SarifWriter:
         self._encode = msgspec.json.Encoder().encode
         self._captures: list[Capture] = []
         self._results: list[msgspec.Raw] = []
-        self._left_out = 0
+        self._omitted = 0
         self._transcript = Transcript(MAX_TRANSCRIPT)
         self._index = {rule_id: number for number, rule_id in enumerate(sorted(RULES))}
         self._occurrences: dict[str, int] = {}
 
     def capture(self, capture: Capture) -> None:
-        """Keep it."""
+        """Keep the capture."""
         self._captures.append(capture)
 
     def connection(self, connection: Connection) -> None:
-        """Keep what its findings come to."""
+        """Keep the results of its findings."""
         if not connection.findings:
             return
         room = MAX_RESULTS - len(self._results)
-        self._left_out += max(len(connection.findings) - room, 0)
+        self._omitted += max(len(connection.findings) - room, 0)
         lines = self._transcript.add(connection) if room > 0 else None
         for finding in connection.findings[: max(room, 0)]:
             self._results.append(msgspec.Raw(self._encode(self._result(finding, connection, lines))))
@@ -111,22 +112,22 @@ class SarifWriter:
             for number, capture in enumerate(self._captures, 1)
             for problem in capture.problems
         ]
-        told = (
-            (self._left_out, f"{self._left_out:,} findings are left out: the report holds the first {MAX_RESULTS:,}."),
+        omissions = (
+            (self._omitted, f"{self._omitted:,} findings are omitted: the report contains the first {MAX_RESULTS:,}."),
             (
-                self._transcript.left_out,
-                f"The transcript lacks {self._transcript.left_out:,} connections: their findings stand at its line 1.",
+                self._transcript.omitted,
+                f"The transcript omits {self._transcript.omitted:,} connections: their findings point at its line 1.",
             ),
-            (summary.suppressed, f"{summary.suppressed:,} findings that the baseline knows are left out."),
+            (summary.suppressed, f"{summary.suppressed:,} findings that are in the baseline are omitted."),
         )
-        return found + [{"level": "note", "message": {"text": text}} for count, text in told if count]
+        return found + [{"level": "note", "message": {"text": text}} for count, text in omissions if count]
 
     def _result(self, finding: Finding, connection: Connection, lines: list[int] | None) -> dict[str, Any]:
         known = fingerprint(finding, connection)
         count = self._occurrences[known] = self._occurrences.get(known, 0) + 1
         text = finding.message
         if finding.certainty == "indeterminate":
-            text += " (Not certain: the capture leaves it open.)"
+            text += " (Not certain: the capture does not show enough.)"
         result: dict[str, Any] = {
             "ruleId": finding.rule,
             "ruleIndex": self._index.get(finding.rule, -1),
@@ -201,7 +202,7 @@ def _declared(rule: Rule) -> dict[str, Any]:
 
 
 def _help(rule: Rule) -> tuple[str, str]:
-    """The same as text and as Markdown."""
+    """Return the same help as text and as Markdown."""
     text, markdown = [f"{rule.title}."], [f"**{rule.title}.**"]
     if rule.reference:
         text.append(rule.reference)
@@ -224,7 +225,7 @@ def _artifact(capture: Capture) -> dict[str, Any]:
 
 
 def _uri(path: str) -> str:
-    """A path as a URI reference (RFC 3986): relative stays relative."""
+    """Return a path as a URI reference (RFC 3986): a relative path stays relative."""
     if path.startswith("/"):
         return "file://" + quote(path)
     return quote(path) or "stdin"

@@ -1,4 +1,4 @@
-"""Lines of styled text, and their painting: with Rich where there is colour, without it elsewhere."""
+"""Lines of styled text, and their output: with Rich if there is colour, without it otherwise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SEVERITIES", "SEVERITY_STYLE", "SIDE_STYLE", "Line", "Span", "clip", "paint", "wrapped"]
 
-# A style, in Rich's words ("" for none), and the text that has it.
+# A style, in Rich's syntax ("" for none), and the text that has it.
 Span = tuple[str, str]
 Line = list[Span]
 
@@ -24,7 +24,8 @@ SIDE_STYLE: dict[Side, str] = {"client": "blue", "server": "magenta", "path": "c
 
 
 def paint(output: Output, lines: Iterable[Line]) -> None:
-    """Write ``lines`` in one piece. Rich is imported only where there is colour: it costs as much as a small audit."""
+    """Write ``lines`` in one piece. Rich is imported only if there is colour: the import costs as much as a small
+    audit."""
     if not output.colour:
         output.text("".join("".join(text for _, text in line).rstrip() + "\n" for line in lines))
         return
@@ -40,7 +41,8 @@ def paint(output: Output, lines: Iterable[Line]) -> None:
 
 
 def wrapped(text: str, width: int, indent: str, style: str = "", *, first: str | None = None) -> Iterator[Line]:
-    """Prose in lines of at most ``width`` columns, after ``indent`` each (the first after ``first``, if given)."""
+    """Wrap prose into lines of at most ``width`` columns, each after ``indent`` (the first after ``first``, if
+    given)."""
     start = indent if first is None else first
     room = max(width, len(indent) + 20)
     for line in textwrap.wrap(text, room, initial_indent=start, subsequent_indent=indent, break_on_hyphens=False):
@@ -48,5 +50,5 @@ def wrapped(text: str, width: int, indent: str, style: str = "", *, first: str |
 
 
 def clip(text: str, room: int) -> str:
-    """Quoted bytes in ``room`` columns: what is cut off is shown as an ellipsis."""
+    """Return quoted bytes in ``room`` columns; an ellipsis replaces what is cut off."""
     return text if len(text) <= room else text[: max(room - 1, 1)] + "…"

@@ -1,4 +1,4 @@
-"""Rows of cells as text: CSV that spreadsheets may open, tables for the terminal."""
+"""Rows of cells as text: CSV that is safe to open in a spreadsheet, and tables for the terminal."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 __all__ = ["csv_lines", "table_lines"]
 
-# What makes a spreadsheet take a text for a formula, and what it strips before it looks.
+# Characters that make a spreadsheet read a text as a formula, and characters that it strips first.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-MEASURED = 1000  # rows that the widths of a table are made for
-WIDEST = 60  # columns of one cell
+MEASURED = 1000  # rows from which the widths of a table are computed
+WIDEST = 60  # columns of one cell at most
 
 Value = object
 
 
 def csv_lines(rows: Iterable[Sequence[Value]]) -> Iterator[str]:
-    """Lines of RFC 4180. A text that a spreadsheet would calculate gets an apostrophe in front."""
+    """Return lines of RFC 4180. A text that a spreadsheet would calculate gets an apostrophe in front."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\r\n")
     for row in rows:
@@ -39,7 +39,7 @@ def _harmless(cell: Value) -> Value:
 
 
 def table_lines(columns: Sequence[str], rows: Iterator[Sequence[Value]]) -> Iterator[str]:
-    """A table with its heads; as wide as its first rows need, and no cell wider than WIDEST."""
+    """Return a table with its headings; as wide as its first rows need, and no cell wider than WIDEST."""
     head = [_shown(name) for name in columns]
     first = [row for row, _ in zip(rows, range(MEASURED), strict=False)]
     numbers = [all(isinstance(row[n], int | float | None) for row in first) for n in range(len(head))]

@@ -1,8 +1,8 @@
-"""The report for people: how good the captures are, then each connection's findings with their causes first."""
+"""The report for people: first how complete the captures are, then the findings of each connection, causes first."""
 
-# "No findings" is worth something only where the capture holds the whole conversation, so the report opens with what
-# the captures lack. Everything is printed at the end of the run; until then only one connection of each kind is kept,
-# without its dialogue.
+# "No findings" means something only if the capture contains the whole conversation, so the report starts with what the
+# captures do not contain. Everything is printed at the end of the run. Until then only one connection of each kind is
+# kept, without its dialogue.
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = ["TextWriter", "address", "heading", "when"]
 
-# Captures that are named one by one; a directory of rotated files may hold thousands.
+# Captures that are listed one by one; a directory of rotated files may contain thousands.
 NAMED_CAPTURES = 12
-# Frames named for findings that are folded into one.
+# Frames listed for findings that are folded into one.
 NAMED_FRAMES = 8
 
 
 class TextWriter:
-    """Collects one connection of each kind and prints when the run is over."""
+    """Collects one connection of each kind and prints the report at the end of the run."""
 
     streams = False
 
@@ -43,11 +43,11 @@ class TextWriter:
         self._quality = CaptureQuality()
 
     def capture(self, capture: Capture) -> None:
-        """Keep it."""
+        """Keep the capture."""
         self._captures.append(capture)
 
     def connection(self, connection: Connection) -> None:
-        """Count it; keep it only if it is the first of its kind."""
+        """Count the connection; keep it only if it is the first of its kind."""
         self._quality.count(connection)
         if not connection.findings:
             return
@@ -69,7 +69,7 @@ class TextWriter:
     def _lines(self, summary: Summary) -> Iterator[Line]:
         yield from _captures(self._captures)
         if self._captures and all(capture.problems and not capture.frames for capture in self._captures):
-            return  # nothing was read, and why is said
+            return  # nothing was read, and the reason is printed
         yield from _quality(self._quality, self._output.width)
         if not self._quality.connections:
             return
@@ -86,14 +86,14 @@ class TextWriter:
 def _quality(quality: CaptureQuality, width: int) -> Iterator[Line]:
     if not quality.connections:
         yield [("bold", "No SMTP seen")]
-        yield from wrapped("Is it on another port? --port takes a list of them.", width, "  ")
+        yield from wrapped("Is it on another port? --port takes a list of ports.", width, "  ")
         return
     yield [("bold", plural(quality.connections, "connection"))]
     if quality.whole == quality.connections:
-        yield [("", "  all seen whole and in clear text")]
+        yield [("", "  all complete and in clear text")]
         return
-    yield [("", f"  {quality.whole:,} seen whole and in clear text")]
-    for count, what in quality.lacking():
+    yield [("", f"  {quality.whole:,} complete and in clear text")]
+    for count, what in quality.limitations():
         yield [("yellow", f"  {count:,} {what}")]
 
 
@@ -102,7 +102,7 @@ def _captures(captures: Sequence[Capture]) -> Iterator[Line]:
         frames, size = sum(c.frames for c in captures), sum(c.bytes for c in captures)
         yield [("bold", f"{plural(len(captures), 'capture')}: {plural(frames, 'frame')}, {plural(size, 'byte')}")]
     for number, capture in enumerate(captures):
-        # Beyond the first few only those are named that have something wrong.
+        # After the first few, only captures that have a problem are named.
         if number < NAMED_CAPTURES or capture.problems:
             yield [("bold", capture.path), ("", f": {read(capture)}")]
             if capture.first and capture.last:
@@ -112,7 +112,8 @@ def _captures(captures: Sequence[Capture]) -> Iterator[Line]:
 
 
 def heading(connection: Connection, width: int, *, several: bool) -> Iterator[Line]:
-    """What opens a connection's part of the report. ``several``: captures were read, so that it says which."""
+    """Return the heading of a connection in the report. ``several``: more than one capture was read, so the heading
+    names them."""
     yield [
         ("bold", f"#{connection.id} "),
         (SIDE_STYLE["client"], address(connection.client)),
@@ -125,12 +126,12 @@ def heading(connection: Connection, width: int, *, several: bool) -> Iterator[Li
 
 
 def address(end: Endpoint) -> str:
-    """``192.0.2.1:25``, ``[2001:db8::1]:25``."""
+    """Return address and port: ``192.0.2.1:25``, ``[2001:db8::1]:25``."""
     return f"[{end.address}]:{end.port}" if ":" in end.address else f"{end.address}:{end.port}"
 
 
 def when(time: str) -> str:
-    """RFC 3339 time as people read it, to the second."""
+    """Return an RFC 3339 time in a readable form, to the second."""
     return time[:19].replace("T", " ")
 
 
@@ -179,7 +180,7 @@ def _fold(one: FoldedFinding, parts: Sequence[Part], width: int, indent: str) ->
 
 
 def _consequence(one: FoldedFinding, parts: Sequence[Part], width: int, indent: str) -> Iterator[Line]:
-    """In short: its cause, which stands above it, is what has to be mended."""
+    """In short form: its cause, which is listed above it, is what must be fixed."""
     finding = one.finding
     again = f", {_times(len(one.again))} more" if one.again else ""
     yield [("", f"{indent}└ "), *_label(finding), ("dim", f"  {place(finding, parts)}{again}")]
@@ -204,7 +205,7 @@ def _times(count: int) -> str:
 def _summary(summary: Summary, names: dict[str, str]) -> Iterator[Line]:
     seen = f"{plural(summary.connections, 'connection')} and {plural(summary.messages, 'message')}"
     counts = summary.findings
-    known = f" {plural(summary.suppressed, 'known finding')} left out." if summary.suppressed else ""
+    known = f" {plural(summary.suppressed, 'known finding')} omitted." if summary.suppressed else ""
     if not any(counts.values()):
         yield [("bold green", "No findings"), ("", f" in {seen}.{known}")]
         return

@@ -1,4 +1,4 @@
-"""What both sides said as plain text of numbered lines, for formats that point at lines of a file."""
+"""The lines of both sides as plain text with numbered lines, for formats that point at lines of a file."""
 
 from __future__ import annotations
 
@@ -15,30 +15,31 @@ if TYPE_CHECKING:
 
 __all__ = ["Transcript"]
 
-# Characters of one line; a hostile one has 60,000.
+# Characters of one line; a hostile line has 60,000.
 MAX_LINE = 1000
 
 
 class Transcript:
-    """Grows by a connection at a time. ``limit``: characters in all; connections behind that have no lines."""
+    """A transcript that grows by one connection at a time. ``limit``: characters in total; connections after that have
+    no lines."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._room = limit
         self._lines: list[str] = []
-        self.left_out = 0  # connections for which there was no room
+        self.omitted = 0  # connections for which there was no room
 
     def add(self, connection: Connection) -> list[int] | None:
-        """The number of the line, from 1, at which each turn begins, and behind them that of the heading.
+        """Return the number of the line, from 1, at which each turn starts, and at the end that of the heading.
 
-        None where there is no room for it.
+        None if there is no room for the connection.
         """
-        begins, lines = [], []
+        starts, lines = [], []
         first = len(self._lines) + 1
         lines.append(_heading(connection))
         start = parse_time(connection.started)
         for turn in connection.dialogue:
-            begins.append(first + len(lines))
+            starts.append(first + len(lines))
             who = "C" if turn.side == "client" else "S"
             margin = f"{turn.frame:>7} {(parse_time(turn.time) - start) / 1e9:>11.6f} {who}: "
             for text in said(turn):
@@ -47,18 +48,18 @@ class Transcript:
         lines.append("")
         size = sum(map(len, lines)) + len(lines)
         if size > self._room:
-            self.left_out += 1
+            self.omitted += 1
             return None
         self._room -= size
         self._lines += lines
-        return [*begins, first]
+        return [*starts, first]
 
     def line(self, number: int) -> str:
-        """The text of a line."""
+        """Return the text of a line."""
         return self._lines[number - 1]
 
     def text(self) -> str:
-        """All of it."""
+        """Return all lines."""
         return "".join(self._pieces())
 
     def _pieces(self) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""Turns and findings in words: what was said, whether it was as predicted, what became of a message."""
+"""The text about turns and findings: the lines sent, whether a reply was as predicted, the result of a message."""
 
-# The terminal, the HTML page and Markdown tell the same dialogue. What they say of a turn stands here once; how it is
-# laid out is theirs.
+# The terminal, the HTML page and Markdown show the same dialogue. The text about each turn is here, once; each writer
+# decides its own layout.
 
 from __future__ import annotations
 
@@ -45,23 +45,24 @@ __all__ = [
     "where",
 ]
 
-# RFC 5321 §3.3 gives a server that has no recipient the choice; the model names the first.
-_PREDICTED_TOO: dict[str | None, tuple[str, ...]] = {"DATA": ("554",), "BDAT": ("554",)}
-# Recipients of a message that are named one by one.
+# RFC 5321 §3.3 lets a server that has no recipient choose; the model names the first code.
+_ALSO_PREDICTED: dict[str | None, tuple[str, ...]] = {"DATA": ("554",), "BDAT": ("554",)}
+# Recipients of a message that are listed one by one.
 _NAMED_RECIPIENTS = 8
 _OPENING = {"handshake": "opened in the capture", "midstream": "already open when the capture began"}
 _CLOSING = {"fin": "closed", "rst": "reset", "open": "still open when the capture ended"}
 
 
 class Prediction(NamedTuple):
-    """``kept``: the reply is as predicted. ``refused``: the command was in order, and refused for other reasons."""
+    """A comparison with the predicted reply. ``kept``: the reply is as predicted. ``refused``: the command was in
+    order, but the server refused it for another reason."""
 
     state: Literal["kept", "refused", "broken"]
     text: str
 
 
 def said(turn: Turn) -> list[str]:
-    """The lines of a command or reply as they were sent; of anything else, words about it in brackets."""
+    """Return the lines of a command or reply as they were sent; for any other turn, a description in brackets."""
     match turn:
         case ReplyTurn():
             last = len(turn.lines) - 1
@@ -90,12 +91,13 @@ def said(turn: Turn) -> list[str]:
 
 
 def answered(reply: ReplyTurn, dialogue: Sequence[Turn]) -> Turn | None:
-    """The turn that ``reply`` answers; None for a greeting, and for what nobody had asked."""
+    """Return the turn that ``reply`` answers; None for a greeting or an unsolicited reply."""
     return dialogue[reply.answers] if reply.answers is not None and 0 <= reply.answers < len(dialogue) else None
 
 
 def belongs_to(index: int, dialogue: Sequence[Turn]) -> str:
-    """What the reply at ``index`` answers, where that is not plain from its place: the verb, "no command"; else ""."""
+    """Return what the reply at ``index`` answers if its position does not show it: the verb or "no command"; else
+    ""."""
     reply = dialogue[index]
     if not isinstance(reply, ReplyTurn):
         return ""
@@ -108,14 +110,14 @@ def belongs_to(index: int, dialogue: Sequence[Turn]) -> str:
 
 
 def kind(turn: Turn) -> str:
-    """``reply``, ``command``, ``message``, …: as in the report's JSON."""
+    """Return ``reply``, ``command``, ``message``, …: the type name that the JSON report uses."""
     return str(turn.__struct_config__.tag)
 
 
 def prediction(reply: ReplyTurn, dialogue: Sequence[Turn]) -> Prediction | None:
-    """``reply`` held against that of a server that follows the RFC, in the state that this one was in.
+    """Compare ``reply`` with the reply of a server that follows the RFC and is in the same state.
 
-    None where there is no prediction: the RFC leaves it open, or the capture does.
+    None if there is no prediction, because the RFC allows several replies or the capture is incomplete.
     """
     command = answered(reply, dialogue)
     if not isinstance(command, CommandTurn) or command.predicted == "unknown":
@@ -123,30 +125,31 @@ def prediction(reply: ReplyTurn, dialogue: Sequence[Turn]) -> Prediction | None:
     if command.predicted == "accept":
         if reply.code < 400:
             return Prediction("kept", "as predicted")
-        # A refusal for reasons of its own (a mailbox, a policy, a size) is the server's right; disorder was not there.
+        # The server may refuse for its own reasons (a mailbox, a policy, a size). These three codes say that the
+        # command itself was wrong, and it was not.
         if reply.code in {500, 502, 503}:
             return Prediction("broken", f"predicted: accepted, as {command.verb or 'the line'} was in order")
         return Prediction("refused", "in order, refused")
-    due = (command.predicted, *(_PREDICTED_TOO.get(command.verb, ()) if command.predicted == "503" else ()))
-    if str(reply.code) in due:
-        return Prediction("kept", f"as predicted: {' or '.join(due)} was due")
+    expected = (command.predicted, *(_ALSO_PREDICTED.get(command.verb, ()) if command.predicted == "503" else ()))
+    if str(reply.code) in expected:
+        return Prediction("kept", f"as predicted: {' or '.join(expected)}")
     return Prediction("broken", f"predicted: {command.predicted}")
 
 
 def circumstances(connection: Connection) -> str:
-    """When it began, how it began and ended, how much each side sent."""
+    """Return when and how the connection started, how it ended, and how much each side sent."""
     sizes = f"client {plural(connection.client_bytes, 'byte')}, server {plural(connection.server_bytes, 'byte')}"
     opening, closing = _OPENING[connection.opening], _CLOSING[connection.closing]
     return f"{connection.started}, {opening}, {closing}, {sizes}"
 
 
 def message_parts(message: Message) -> list[str]:
-    """From whom to whom, how large, what became of it, its subject."""
+    """Return the parts of a description: sender and recipients, size, result, subject."""
     sender = "an unknown sender" if message.from_ is None else f"<{message.from_}>"
     to = ", ".join(f"<{r.address}> ({r.code or 'no reply seen'})" for r in message.recipients[:_NAMED_RECIPIENTS])
     more = len(message.recipients) - _NAMED_RECIPIENTS
     parts = [
-        f"from {sender} to {to or 'nobody'}" + (f" and {more:,} more" if more > 0 else ""),
+        f"from {sender} to {to or 'no recipient'}" + (f" and {more:,} more" if more > 0 else ""),
         plural(message.size, "byte") + ("" if message.complete else ", incomplete"),
         fate(message.code),
     ]
@@ -156,14 +159,15 @@ def message_parts(message: Message) -> list[str]:
 
 
 def fate(code: int | None) -> str:
-    """What the reply to a message means."""
+    """Return what the reply to a message means."""
     if code is None:
         return "no reply seen"
     return f"accepted ({code})" if code < 400 else f"refused ({code})"
 
 
 def part_of(parts: Sequence[Part], time: str) -> Part | None:
-    """In which of the ``parts`` of a connection a frame with this ``time`` is; None where that is not known."""
+    """Return the one of the ``parts`` of a connection that contains a frame with this ``time``; None if it is not
+    known."""
     if len(parts) < 2:
         return parts[0] if parts else None
     at = parse_time(time)
@@ -171,31 +175,32 @@ def part_of(parts: Sequence[Part], time: str) -> Part | None:
 
 
 def frame(of: Finding, parts: Sequence[Part]) -> str:
-    """Its number, as Wireshark counts; with its capture where the connection goes on from one to the next."""
+    """Return the frame number as Wireshark counts; with its capture if the connection continues in another one."""
     part = part_of(parts, of.time) if len(parts) > 1 else None
     return f"{of.frame}" if part is None else f"{of.frame} of {part.path}"
 
 
 def place(finding: Finding, parts: Sequence[Part]) -> str:
-    """Where a finding is: frame, and byte of its side's stream. ``parts``: of its connection."""
+    """Return the location of a finding: frame, and byte of the stream of its side. ``parts``: those of its
+    connection."""
     return f"frame {frame(finding, parts)}, byte {finding.offset:,}"
 
 
 def where(parts: Sequence[Part]) -> str:
-    """The captures that a connection is in: ``in a.pcap, then b.pcap``. "" where none is known."""
+    """Return the captures that a connection is in: ``in a.pcap, then b.pcap``. "" if none is known."""
     return f"in {', then '.join(part.path for part in parts)}" if parts else ""
 
 
 def quotation(finding: Finding, turn: Turn | None) -> str:
-    """The evidence, where what was said in ``turn`` does not show it already."""
+    """Return the evidence, unless the lines of ``turn`` already show it."""
     return finding.evidence if turn is None or all(finding.evidence not in line for line in said(turn)) else ""
 
 
 def remarks(finding: Finding) -> list[str]:
-    """What there is to say of a finding besides its message: sections, how often, how sure."""
+    """Return what to add to the message of a finding: the section, the number of places, the certainty."""
     found = [finding.reference] if finding.reference else []
     if finding.count > 1 and " times" not in finding.message:
         found.append(f"in {finding.count:,} places")
     if finding.certainty == "indeterminate":
-        found.append("not certain: the capture leaves it open")
+        found.append("not certain: the capture does not show enough")
     return found

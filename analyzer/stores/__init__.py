@@ -1,1 +1,1 @@
-"""Audits in tables, run by run, for questions that no report was made for."""
+"""Stores: the results of audits in tables, run by run, for questions that no report answers."""

@@ -2,10 +2,10 @@
 
 # Theory
 # ------
-# DIR/findings/20261123T160558Z-1f3a9c.parquet holds the findings of one run. Programs that read Parquet take all files
-# of a directory as one table, so a run is added by adding files and taken out by removing them. Files are written under
-# another name and renamed when the run is over. Rows wait until they fill a row group: that bounds the memory, and a
-# row group is what readers skip or read as a whole.
+# DIR/findings/20261123T160558Z-1f3a9c.parquet contains the findings of one run. Programs that read Parquet treat all
+# files of a directory as one table, so a run is added by adding files and removed by removing them. Files are written
+# under another name and renamed at the end of the run. Rows wait until they fill a row group: this bounds the memory,
+# and a row group is the unit that readers skip or read.
 
 from __future__ import annotations
 
@@ -40,39 +40,39 @@ class ParquetWriter:
 
     def __init__(self, directory: Path) -> None:
         now = datetime.now(UTC)
-        # Runs are told apart by when they began, in nanoseconds, since nobody counts them.
+        # The number of a run is its start time in nanoseconds, because there is no counter.
         self._run = int(now.timestamp() * 1_000_000) * 1000 + secrets.randbelow(1000)
         self._started = now.isoformat(timespec="seconds").replace("+00:00", "Z")
         self._name = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         self._files = {name: _File(directory / name, self._name, table) for name, table in TABLES.items()}
         self._captures = 0
-        self._beyond = False  # connections ended since the last input did
+        self._after_captures = False  # connections ended after the last capture
 
     def capture(self, capture: Capture) -> None:
-        """An input was read to its end."""
+        """Add the row of a capture that was read to its end."""
         self._captures += 1
-        self._beyond = False
+        self._after_captures = False
         self._files["captures"].add([capture_row(self._run, self._captures, capture)])
 
     def connection(self, connection: Connection) -> None:
-        """Add its rows."""
+        """Add the rows of the connection."""
         for name, rows in connection_rows(self._run, self._captures + 1, connection).items():
             self._files[name].add(rows)
-        self._beyond = True
+        self._after_captures = True
 
     def finish(self, summary: Summary) -> None:
-        """The run is whole: its files get their names."""
+        """Complete the run: rename its files to their final names."""
         finished = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._files["runs"].add([run_row(self._run, __version__, self._started, finished, summary)])
         for file in self._files.values():
             file.close()
-        if self._beyond:
+        if self._after_captures:
             self._files["connections"].clamp("capture", self._captures)
         for file in self._files.values():
             file.place()
 
     def discard(self) -> None:
-        """Remove what has not got its name."""
+        """Remove the files that do not have their final names."""
         for file in self._files.values():
             file.discard()
 
@@ -90,7 +90,7 @@ class _File:
         self._stream = self._new.open("xb")
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Keep ``rows``; a full row group is written."""
+        """Keep ``rows``; write them when they fill a row group."""
         self._rows.extend(rows)
         if len(self._rows) >= GROUP_ROWS:
             self._write()
@@ -102,8 +102,8 @@ class _File:
         self._stream.close()
 
     def clamp(self, name: str, most: int) -> None:
-        """Let no number in the column ``name`` be greater than ``most``: what was still open when the last input ended
-        belongs to that input, and not to the one behind it, which was not there."""
+        """Limit the numbers in the column ``name`` to ``most``: a connection that was open when the last capture ended
+        belongs to that capture, not to a next one, which does not exist."""
         import pyarrow  # noqa: PLC0415
         from pyarrow import compute, parquet  # noqa: PLC0415
 
@@ -117,11 +117,11 @@ class _File:
         written.unlink()
 
     def place(self) -> None:
-        """Give the file its name."""
+        """Rename the file to its final name."""
         self._new.replace(self._path)
 
     def discard(self) -> None:
-        """Remove what has not got its name."""
+        """Remove the file if it does not have its final name."""
         self._stream.close()
         self._new.unlink(missing_ok=True)
 
@@ -149,16 +149,16 @@ class _File:
 
 
 def _nanoseconds(time: Cell) -> int | None:
-    """A time of the report; one that lies behind the year 2262 has no place in the file."""
+    """Return a time of the report in nanoseconds; None if it is after the year 2262, which the file cannot store."""
     value = parse_time(time) if isinstance(time, str) else None
     return value if value is None or abs(value) <= _MAX_NS else None
 
 
 @contextmanager
 def written(path: Path) -> Iterator[ParquetWriter]:
-    """A writer that adds its run to the directory ``path``; after an exception nothing of it is left.
+    """Open a writer that adds its run to the directory ``path``; after an exception nothing of the run is left.
 
-    Raises UsageError where there is no such directory, OutputError where it cannot be written.
+    Raises UsageError if the directory cannot be used, OutputError if it cannot be written.
     """
     where = display_path(path)
     try:
@@ -176,7 +176,8 @@ def written(path: Path) -> Iterator[ParquetWriter]:
 
 
 def read_rows(directory: Path, table: Table) -> Iterator[Row]:
-    """The rows of ``table``, of every run in ``directory``. Raises OSError, and UsageError where they do not fit."""
+    """Return the rows of ``table`` from every run in ``directory``. Raises OSError, and UsageError if a file does not
+    match."""
     from pyarrow import ArrowInvalid, parquet  # noqa: PLC0415
 
     names = [column.name for column in table.columns]

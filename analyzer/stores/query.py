@@ -1,4 +1,4 @@
-"""One SELECT over a store: nothing can be changed, and a long one can be broken off."""
+"""One SELECT over a store: it can change nothing, and Ctrl-C can interrupt a long one."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["QueryResult", "ask", "loaded", "temporary"]
 
-# Reading, calculating, and WITH RECURSIVE; neither ATTACH nor PRAGMA nor anything that writes.
+# Reading, calculating, and WITH RECURSIVE; no ATTACH, no PRAGMA, nothing that writes.
 _ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
-_STEPS = 100_000  # of SQLite's machine between two looks at Ctrl-C: some milliseconds
+_STEPS = 100_000  # SQLite instructions between two checks for Ctrl-C: a few milliseconds
 _LOAD = 10_000  # rows at once
 _HINT = "smtpwire query --schema lists the tables"
 
@@ -25,7 +25,7 @@ Value = str | int | float | bytes | None
 
 
 class QueryResult:
-    """Names of the columns, and the rows as they are asked for. Going through them raises UsageError."""
+    """The names of the columns, and the rows as they are requested. The iteration raises UsageError."""
 
     def __init__(self, cursor: sqlite3.Cursor, sql: str) -> None:
         self.columns: list[str] = [column[0] for column in cursor.description]
@@ -33,7 +33,7 @@ class QueryResult:
         self._sql = sql
 
     def rows(self) -> Iterator[tuple[Value, ...]]:
-        """Each row once."""
+        """Return each row once."""
         try:
             yield from self._cursor
         except sqlite3.Error as error:
@@ -42,9 +42,9 @@ class QueryResult:
 
 
 def ask(database: sqlite3.Connection, sql: str) -> QueryResult:
-    """The answer to ``sql``. Raises UsageError for what is no SELECT, and what SQLite does not understand."""
+    """Return the result of ``sql``. Raises UsageError if it is not a SELECT, or SQLite cannot run it."""
     database.set_authorizer(_authorize)
-    # Called from inside SQLite's machine, it lets Python see Ctrl-C, which then ends the statement.
+    # SQLite calls it while it executes; it lets Python see Ctrl-C, which then ends the statement.
     database.set_progress_handler(lambda: 0, _STEPS)
     try:
         cursor = database.execute(sql)
@@ -52,32 +52,32 @@ def ask(database: sqlite3.Connection, sql: str) -> QueryResult:
         _check_interrupted(error)
         raise _failed(error, sql) from error
     if cursor.description is None:
-        raise UsageError("no question", display_path(sql), "write a SELECT")
+        raise UsageError("not a query", display_path(sql), "write a SELECT")
     return QueryResult(cursor, sql)
 
 
 def temporary() -> sqlite3.Connection:
-    """An empty store that is gone when it is closed: in memory while it is small, then on disk."""
+    """Return an empty store that is deleted when it is closed: in memory while it is small, then on disk."""
     database = sqlite3.connect("")
     create(database)
     return database
 
 
 def loaded(directory: Path) -> sqlite3.Connection:
-    """A temporary store with everything that is in a directory of Parquet files. Raises UsageError."""
+    """Return a temporary store with the contents of a directory of Parquet files. Raises UsageError."""
     from .parquet import read_rows  # noqa: PLC0415
 
     if not (directory / "runs").is_dir():
         raise UsageError(
-            "no store of smtpwire", display_path(directory), "name what audit --output parquet:DIR has made"
+            "not a store of smtpwire", display_path(directory), "name a directory that audit --output parquet:DIR made"
         )
     database = temporary()
     try:
         for table in TABLES.values():
             statement = insert(table)
             rows = read_rows(directory, table)
-            while part := [row for row, _ in zip(rows, range(_LOAD), strict=False)]:
-                database.executemany(statement, part)
+            while batch := [row for row, _ in zip(rows, range(_LOAD), strict=False)]:
+                database.executemany(statement, batch)
         database.commit()
     except (OSError, sqlite3.Error) as error:
         database.close()
@@ -92,7 +92,7 @@ def _authorize(action: int, first: str | None, second: str | None, *_: str | Non
 
 def _check_interrupted(error: Exception) -> None:
     if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
-        raise KeyboardInterrupt from error  # SQLite tells its own tale of the one that Python had
+        raise KeyboardInterrupt from error  # SQLite replaced the KeyboardInterrupt by its own error
 
 
 def _failed(error: Exception, sql: str) -> UsageError:

@@ -2,9 +2,9 @@
 
 # Theory
 # ------
-# Rows are committed every so many connections, so that a long run can be looked at while it goes on; a run that has not
-# finished has no `finished`. One that fails is taken out again. The journal is SQLite's plain one: a database that is
-# one file can be copied and mailed, and there is one writer.
+# Rows are committed after every COMMIT_EVERY connections, so that a long run can be queried before its end; a run that
+# has not finished has no `finished`. A run that fails is removed. The journal is SQLite's default one: a database in a
+# single file can be copied and mailed, and there is one writer.
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ __all__ = [
 APPLICATION = 0x534D5457  # "SMTW", which file(1) and SQLite's tools show
 VERSION = 1  # of the tables
 COMMIT_EVERY = 500  # connections
-PATIENCE_SECONDS = 5.0  # with another program that writes
+PATIENCE_SECONDS = 5.0  # wait for another program that writes
 
 _MAGIC = b"SQLite format 3\0"
 _TYPES = {"text": "TEXT", "integer": "INTEGER", "boolean": "INTEGER", "time": "TEXT"}
@@ -62,12 +62,12 @@ class SqliteWriter:
         database.commit()
 
     def capture(self, capture: Capture) -> None:
-        """An input was read to its end."""
+        """Add the row of a capture that was read to its end."""
         self._captures += 1
         self._add("captures", [capture_row(self.run, self._captures, capture)])
 
     def connection(self, connection: Connection) -> None:
-        """Add its rows."""
+        """Add the rows of the connection."""
         for name, rows in connection_rows(self.run, self._captures + 1, connection).items():
             self._add(name, rows)
         self._uncommitted += 1
@@ -76,8 +76,8 @@ class SqliteWriter:
             self._database.commit()
 
     def finish(self, summary: Summary) -> None:
-        """The run is whole."""
-        # What was still open when the last input ended belongs to that input.
+        """Complete the run."""
+        # A connection that was open when the last capture ended belongs to that capture.
         change = "UPDATE connections SET capture = ? WHERE run = ? AND capture > ?"
         self._database.execute(change, (self._captures or None, self.run, self._captures))
         self._database.execute("DELETE FROM runs WHERE run = ?", (self.run,))
@@ -85,7 +85,7 @@ class SqliteWriter:
         self._database.commit()
 
     def undo(self) -> None:
-        """Take the run out again."""
+        """Remove the run."""
         self._database.rollback()
         for name in TABLES:
             self._database.execute(f"DELETE FROM {name} WHERE run = ?", (self.run,))
@@ -96,7 +96,7 @@ class SqliteWriter:
 
 
 def statements() -> Iterator[str]:
-    """What makes the tables."""
+    """Return the statements that create the tables."""
     for table in TABLES.values():
         yield _create(table)
         for name in table.indexed:
@@ -126,12 +126,12 @@ _REFERENCES = {
 
 
 def insert(table: Table) -> str:
-    """The statement that adds a row."""
+    """Return the statement that adds a row to ``table``."""
     return f"INSERT INTO {table.name} VALUES ({', '.join('?' * len(table.columns))})"
 
 
 def create(database: sqlite3.Connection) -> None:
-    """Make the tables in an empty database."""
+    """Create the tables in an empty database."""
     for statement in statements():
         database.execute(statement)
     database.execute(f"PRAGMA application_id = {APPLICATION}")
@@ -140,9 +140,9 @@ def create(database: sqlite3.Connection) -> None:
 
 
 def opened(path: Path, *, new: bool = False) -> sqlite3.Connection:
-    """The database ``path``, for reading only; with ``new`` for writing, and made if it is not there.
+    """Open the database ``path``, for reading only; with ``new`` for writing, and it is created if it does not exist.
 
-    Raises UsageError for what is no database of ours, or one of another version.
+    Raises UsageError if it is not a database of smtpwire, or has another version.
     """
     where = display_path(path)
     try:
@@ -160,7 +160,7 @@ def opened(path: Path, *, new: bool = False) -> sqlite3.Connection:
         database.close()
         if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
             raise UsageError("another program writes to the database", where, "try again when it is done") from error
-        raise UsageError(f"not to be used as a database ({error})", where, "name another file") from error
+        raise UsageError(f"cannot be used as a database ({error})", where, "name another file") from error
     if application != APPLICATION:
         database.close()
         raise UsageError("not a database of smtpwire", where, "name another file")
@@ -172,7 +172,7 @@ def opened(path: Path, *, new: bool = False) -> sqlite3.Connection:
 
 
 def is_database(path: Path) -> bool:
-    """Whether the file ``path`` begins like a SQLite database."""
+    """Whether the file ``path`` starts like a SQLite database."""
     try:
         if not path.is_file():
             return False
@@ -184,9 +184,9 @@ def is_database(path: Path) -> bool:
 
 @contextmanager
 def written(path: Path) -> Iterator[SqliteWriter]:
-    """A writer that adds its run to the database ``path``; after an exception the database is as it was.
+    """Open a writer that adds its run to the database ``path``; after an exception the database is as it was before.
 
-    Raises UsageError for what cannot be such a database, OutputError where it cannot be written.
+    Raises UsageError if the file cannot be such a database, OutputError if it cannot be written.
     """
     database = opened(path, new=True)
     writer = None
@@ -208,7 +208,7 @@ def _undo(writer: SqliteWriter) -> None:
     try:
         writer.undo()
     except sqlite3.Error:
-        # The disk is full, or the file is gone: what was committed stays, as a run that has not finished.
+        # The disk is full, or the file is gone: committed rows stay, as a run that has not finished.
         return
 
 

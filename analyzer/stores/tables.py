@@ -1,9 +1,9 @@
-"""The tables that every store has, and the rows that a connection makes in them."""
+"""The tables of every store, and the rows of a connection in them."""
 
-# A store is for questions that nobody has thought of, so it holds what the report holds, under the report's names
-# (docs/report.schema.json). What a list is there is a table of its own here, or, where nobody would join on it, one
-# text with its items on lines. `run` and the numbers of the report make the keys: `turn` and `caused_by` of a finding
-# mean the same as there.
+# A store is for questions that were not foreseen, so it contains what the report contains, under the report's names
+# (docs/report.schema.json). A list of the report is a table of its own here, or, if no query would join on it, one text
+# with an item on each line. `run` and the numbers of the report make the keys: `turn` and `caused_by` of a finding have
+# the same meaning as there.
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ Kind = Literal["text", "integer", "boolean", "time"]
 
 
 class Column(NamedTuple):
-    """``kind``: ``time`` is a text as in the report (RFC 3339, UTC), or a point in time where the store has such."""
+    """A column. ``kind``: ``time`` is a text as in the report (RFC 3339, UTC), or a timestamp if the store has that
+    type."""
 
     name: str
     kind: Kind
 
 
 class Table(NamedTuple):
-    """``key``: how many of its first columns are the key. ``indexed``: columns that are searched for."""
+    """A table. ``key``: how many of its first columns are the key. ``indexed``: columns that have an index."""
 
     name: str
     columns: tuple[Column, ...]
@@ -40,7 +41,7 @@ class Table(NamedTuple):
 
 
 def _columns(text: str) -> tuple[Column, ...]:
-    """Of words such as ``code:integer``; without a kind it is text."""
+    """Return the columns of words such as ``code:integer``; without a kind it is text."""
     kinds: dict[str, Kind] = {"": "text", "integer": "integer", "boolean": "boolean", "time": "time"}
     parts = (word.partition(":") for word in text.split())
     return tuple(Column(name, kinds[kind]) for name, _, kind in parts)
@@ -110,11 +111,11 @@ _ALL = (
 )
 
 TABLES: dict[str, Table] = {table.name: table for table in _ALL}
-"""Every table by its name, referred-to ones before those that refer to them."""
+"""Every table by its name; a table comes before those that refer to it."""
 
 
 def run_row(run: int, version: str, started: str, finished: str | None, summary: Summary | None) -> Row:
-    """The row of a run; without ``summary`` it has not finished."""
+    """Return the row of a run; without ``summary`` the run has not finished."""
     if summary is None:
         return (run, version, started, finished, None, None, None, None, None, None)
     counts = summary.findings
@@ -123,13 +124,13 @@ def run_row(run: int, version: str, started: str, finished: str | None, summary:
 
 
 def capture_row(run: int, number: int, one: Capture) -> Row:
-    """The row of a capture."""
+    """Return the row of a capture."""
     links, problems = "\n".join(one.link_types), "\n".join(one.problems)
     return (run, number, one.path, one.format, links, one.frames, one.bytes, one.first, one.last, problems)
 
 
 def connection_rows(run: int, capture: int, one: Connection) -> dict[str, list[Row]]:
-    """The rows of a connection, by table. ``capture``: the one that was being read when it ended."""
+    """Return the rows of a connection, by table. ``capture``: the one that was being read when it ended."""
     key = (run, one.id)
     client, server = one.client, one.server
     ends = (client.address, client.port, server.address, server.port)

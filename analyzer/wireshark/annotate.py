@@ -1,7 +1,8 @@
 """``smtpwire annotate``: a copy of a capture in which each finding is a comment on its packet."""
 
-# Two passes over the file: the audit, which puts comments aside by frame, and the copy, which meets the frames in
-# order. Neither keeps the capture. A finding may be known long after its frame has passed, so one pass could not do it.
+# There are two passes over the file: the audit, which stores the comments by frame, and the copy, which reads the
+# frames in order. Neither keeps the capture. A finding may become known long after its frame, so one pass is not
+# enough.
 
 from __future__ import annotations
 
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
 __all__ = ["CopySummary", "annotate", "find_comments"]
 
 
-_NEVER = 1 << 64  # behind every frame
+_NEVER = 1 << 64  # after every frame
 _NONE: tuple[int, list[str]] = (_NEVER, [])
 
 
 class CopySummary(NamedTuple):
-    """What the copy came to. ``frames``: those with comments; ``left``: findings on frames that were not copied."""
+    """The result of the copy. ``frames``: those with comments; ``left``: findings on frames that were not copied."""
 
     findings: int
     frames: int
@@ -40,17 +41,17 @@ class CopySummary(NamedTuple):
 
 
 def find_comments(path: str, options: Options, progress: Progress | None = None) -> Comments:
-    """The first pass. What it gives has to be closed.
+    """Run the first pass. The caller must close the returned comments.
 
-    Raises InputError where the file cannot be read, UsageError where ``path`` is no file.
+    Raises InputError if the file cannot be read, UsageError if ``path`` is not a file.
     """
     if path == STDIN:
         raise UsageError("annotate reads its input twice", "standard input", "save it to a file first")
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116  as capture.py does, without a Path
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116  as frames/inputs.py does, without a Path
             raise UsageError("annotate takes one capture file", display_path(path), "name a file")
     except OSError:
-        pass  # opening it says what is the matter
+        pass  # the attempt to open it reports the reason
     audit = Audit(options)
     with ExitStack() as stack:
         comments = stack.enter_context(closing(Comments()))
@@ -66,7 +67,7 @@ def find_comments(path: str, options: Options, progress: Progress | None = None)
 
 
 def annotate(path: str, comments: Comments, stream: BinaryIO, progress: Progress | None = None) -> CopySummary:
-    """The second pass: ``path`` as pcapng into ``stream``. Raises InputError where it cannot be read any more."""
+    """Run the second pass: write ``path`` as pcapng into ``stream``. Raises InputError if it can no longer be read."""
     problems: list[str] = []
     upcoming = comments.by_frame()
     wanted, texts = next(upcoming, _NONE)
@@ -84,7 +85,7 @@ def annotate(path: str, comments: Comments, stream: BinaryIO, progress: Progress
                 if block.number == wanted and block.wide is not None:
                     raw = commented(block.wide, block.order, texts)
                     marked += 1
-                else:  # a frame without a number, or one that is no packet
+                else:  # a frame that is not a packet, or that is not in the file
                     left += len(texts)
                 wanted, texts = next(upcoming, _NONE)
             stream.write(raw)

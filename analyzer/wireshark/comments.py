@@ -1,12 +1,12 @@
-"""Findings as packet comments: one line each, which the Lua post-dissector takes apart again."""
+"""Findings as packet comments: one line each, which the Lua post-dissector parses."""
 
 # Theory
 # ------
 # The line is `smtpwire: error SEQ101 client: message (RFC 5321 §4.1.4)`: severity, rule, side, message, reference.
-# People read it in Wireshark, `smtpwire.lua` makes fields of it: its form changes in both places or in none.
+# People read it in Wireshark, and `smtpwire.lua` makes fields of it: its format must change in both places.
 #
-# Between the two passes of `annotate` the comments wait here, in the order of frames. The texts go to a file as soon as
-# they are many: what is kept for each finding are two numbers.
+# Between the two passes of `annotate` the comments wait here, in the order of frames. Long texts go to a file; only two
+# numbers for each finding stay in memory.
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ if TYPE_CHECKING:
 __all__ = ["MAX_COMMENT", "Comments", "comment"]
 
 MAX_COMMENT = 1000
-"""Characters of one comment. The longest message of a rule that comes along has some 300."""
+"""Characters of one comment. The longest message of a rule in this package has about 300."""
 
 MAX_ON_FRAME = 500
-"""Comments on one frame: they have to fit into one block, and no reader wants more."""
+"""Comments on one frame: they must fit into one block, and more would not be useful to a reader."""
 
-_IN_MEMORY = 8 << 20  # bytes of text that are not worth a file
+_IN_MEMORY = 8 << 20  # bytes of text that are kept in memory instead of a file
 
 
 def comment(finding: Finding, findings: Sequence[Finding], *, late: bool = False) -> str:
-    """The finding in one line. ``findings``: those of its connection, which its cause is one of.
+    """Return the finding in one line. ``findings``: those of its connection, among them its cause.
 
-    ``late``: it stands on another frame than its own.
+    ``late``: the comment is on another frame than its own.
     """
-    said = f"in frame {finding.frame}: {finding.message}" if late else finding.message
+    text = f"in frame {finding.frame}: {finding.message}" if late else finding.message
     if finding.certainty == "indeterminate":
-        said = f"not certain: {said}"
+        text = f"not certain: {text}"
     if finding.count > 1 and " times" not in finding.message:
-        said += f" In {finding.count:,} places."
+        text += f" In {finding.count:,} places."
     if finding.caused_by is not None:
         cause = findings[finding.caused_by]
-        said += f" Follows from {cause.rule} in frame {cause.frame}."
+        text += f" Follows from {cause.rule} in frame {cause.frame}."
     head = f"smtpwire: {finding.severity} {finding.rule} {finding.side}: "
     tail = f" ({finding.reference})" if finding.reference else ""
     room = MAX_COMMENT - len(head) - len(tail)
-    said = "".join(c if c.isprintable() else " " for c in said)
-    return head + (said if len(said) <= room else said[: room - 3] + "...") + tail
+    text = "".join(c if c.isprintable() else " " for c in text)
+    return head + (text if len(text) <= room else text[: room - 3] + "...") + tail
 
 
 class Comments:
-    """Comments by frame, added in any order. ``close`` it when they are written."""
+    """Comments by frame, added in any order. ``close`` it after they are written."""
 
     def __init__(self) -> None:
         self._frames = array("Q")
@@ -63,17 +63,17 @@ class Comments:
         return len(self._frames)
 
     def close(self) -> None:
-        """Drop them."""
+        """Drop the comments."""
         self._texts.close()
 
     def add(self, frame: int, text: str) -> None:
-        """Put one line on ``frame``."""
+        """Add one line to ``frame``."""
         self._frames.append(frame)
         self._places.append(self._texts.tell())
         self._texts.write(text.encode() + b"\n")
 
     def by_frame(self) -> Iterator[tuple[int, list[str]]]:
-        """Frames in order, each with its comments in the order in which they were added. Nothing is added any more."""
+        """Return the frames in order, each with its comments in the order of ``add``. Add nothing after this."""
         order = sorted(range(len(self)), key=self._frames.__getitem__)
         for frame, indexes in groupby(order, key=self._frames.__getitem__):
             texts: list[str] = []

@@ -1,8 +1,7 @@
 """An interface in Wireshark's list that shows captures with the findings of the audit in them."""
 
-# Wireshark runs every extcap when it starts, and again for each question, so nothing but the standard library is loaded
-# before it is clear that something is to be captured. What is asked and answered:
-# https://www.wireshark.org/docs/wsdg_html_chunked/ChCaptureExtcap.html
+# Wireshark runs every extcap at its start, and again for each query. So only the standard library is loaded before a
+# capture is requested. The queries and answers: https://www.wireshark.org/docs/wsdg_html_chunked/ChCaptureExtcap.html
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ _DISPLAY = "SMTP audit"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Answer one call; the exit status."""
+    """Answer one call; return the exit status."""
     parser = argparse.ArgumentParser(prog="smtpwire-extcap", description=__doc__, allow_abbrev=False)
     for flag in ("--extcap-interfaces", "--extcap-dlts", "--extcap-config", "--capture"):
         parser.add_argument(flag, action="store_true")
@@ -35,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.add_argument(name)
     for name in ("--extcap-capture-filter", "--fifo", "--source", "--replay", "--select", "--ignore", "--ports"):
         parser.add_argument(name, default="")
-    # Later versions of Wireshark may ask for more than these.
+    # Later versions of Wireshark may pass more options than these.
     asked, _ = parser.parse_known_args(arguments)
     if asked.capture:
         return _capture(asked)
@@ -44,12 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def answer(asked: argparse.Namespace) -> Iterator[str]:
-    """Lines for Wireshark about what there is."""
+    """Return the lines that describe the interface to Wireshark."""
     if asked.extcap_interfaces:
         yield f"extcap {{version={__version__}}}{{display=smtpwire}}"
         yield f"interface {{value={INTERFACE}}}{{display={_DISPLAY}}}"
     elif asked.extcap_dlts:
-        # Only shown before the capture: each interface in the pcapng says what it is.
+        # Wireshark shows it only before the capture: each interface in the pcapng has its own link type.
         yield "dlt {number=1}{name=EN10MB}{display=Ethernet}"
     elif asked.extcap_config:
         yield "arg {number=0}{call=--source}{display=Interface}{tooltip=Capture here}{type=selector}{group=Source}"
@@ -61,7 +60,10 @@ def answer(asked: argparse.Namespace) -> Iterator[str]:
             "arg {number=2}{call=--select}{display=Only these rules}"
             "{tooltip=Ids, prefixes of ids, or names, commas between them}{type=string}{group=Rules}"
         )
-        yield "arg {number=3}{call=--ignore}{display=Not these rules}{tooltip=The same}{type=string}{group=Rules}"
+        yield (
+            "arg {number=3}{call=--ignore}{display=Not these rules}"
+            "{tooltip=Ids, prefixes of ids, or names, commas between them}{type=string}{group=Rules}"
+        )
         yield (
             "arg {number=4}{call=--ports}{display=Server ports}"
             "{tooltip=Numbers, commas between them; elsewhere SMTP is recognised by content}{type=string}{group=Rules}"
@@ -71,7 +73,7 @@ def answer(asked: argparse.Namespace) -> Iterator[str]:
 
 
 def _interfaces() -> list[str]:
-    """Names of the interfaces of this machine, on Linux first the one that is all of them."""
+    """Return the names of the interfaces of this machine, on Linux first the one that means all of them."""
     every = ["any"] if sys.platform.startswith("linux") else []
     return every + [name for _, name in socket.if_nameindex()]
 
@@ -84,7 +86,7 @@ def _capture(asked: argparse.Namespace) -> int:
         if not asked.fifo:
             raise UsageError("--capture without --fifo", "extcap", "Wireshark gives both")
         options = _options(asked)
-        with open(asked.fifo, "wb") as fifo:  # noqa: PTH123  a pipe by the name that was given
+        with open(asked.fifo, "wb") as fifo:  # noqa: PTH123  a pipe with the given name
             if asked.replay:
                 from .annotate import annotate, find_comments  # noqa: PLC0415
 
@@ -121,7 +123,7 @@ def _options(asked: argparse.Namespace) -> Options:
         raise UsageError("no such port", asked.ports, "give numbers from 1 to 65535, commas between them")
     chosen = frozenset(map(int, ports)) or DEFAULT_PORTS
     options = Options(ports=chosen, select=select, ignore=ignore)
-    options.rules()  # says which name means no rule, before anything is captured
+    options.rules()  # reports a name that is not a rule before the capture starts
     return options
 
 

@@ -1,15 +1,15 @@
-"""A capture from an interface as pcapng with findings in it, while it goes on."""
+"""A capture from an interface as pcapng with findings in it, during the capture."""
 
 # Theory
 # ------
-# Another program captures (dumpcap, which comes with Wireshark and may do so for ordinary users; else tcpdump) and
-# writes pcap into a pipe. Each frame goes to the audit and, as a block, into a queue. A breach by the client is mostly
-# proven by the server's reply some milliseconds later, so blocks stay in the queue for half a second: a finding on a
-# frame that is still there becomes that frame's comment. One that comes later is put on the frame that brought it, and
-# names the frame that it means.
+# Another program captures (dumpcap, which comes with Wireshark and which ordinary users may run; else tcpdump) and
+# writes pcap into a pipe. Each frame goes to the audit and, as a block, into a queue. The server's reply usually proves
+# a violation by the client a few milliseconds later, so blocks stay in the queue for half a second: a finding on a
+# frame that is still there becomes a comment on that frame. A later finding goes on the frame that triggered it, and
+# names its own frame.
 #
-# Findings are heard of when they are made, and pass the redaction that every report passes: `live.early`. A comment
-# stays in the capture for whoever gets it, also where the packets are cut short later.
+# Findings are reported when they are made, with the redaction of every report: `live.live_audit`. A comment stays in
+# the capture for everyone who gets the file, even if the packets are truncated later.
 
 from __future__ import annotations
 
@@ -43,36 +43,40 @@ if TYPE_CHECKING:
 __all__ = ["HOLD_SECONDS", "HeldBlocks", "capture", "capture_command"]
 
 HOLD_SECONDS = 0.5
-"""How long a block waits for its comments. A reply takes some milliseconds, over the ocean 200; who looks at Wireshark
-does not notice half a second."""
+"""How long a block waits for its comments. A reply takes a few milliseconds, across an ocean 200; people who watch
+Wireshark do not notice half a second."""
 
 HOLD_BYTES = 16 << 20
-"""Bytes that wait at most: half a second at 250 Mbit/s. Beyond, blocks leave earlier."""
+"""Bytes that wait at most: half a second at 250 Mbit/s. With more, blocks leave earlier."""
 
-_STOPS = (signal.SIGTERM, signal.SIGINT)  # by Wireshark, or by Ctrl-C in tshark: what was captured is still written
+_STOPS = (
+    signal.SIGTERM,
+    signal.SIGINT,
+)  # by Wireshark, or by Ctrl-C in tshark: frames already captured are still written
 
-_PIECE = 1 << 16  # bytes read at a time: what a pipe holds
-_BLOCK_FRAMES = 1000  # after which all that is open is looked at
+_PIECE = 1 << 16  # bytes read at a time: the size of a pipe
+_BLOCK_FRAMES = 1000  # frames between two checks of all open connections
 
 
 class _FrameByFrame(LiveAudit):
-    """Each finding is wanted with its frame, so nothing is gathered."""
+    """An audit without buffering: each finding is wanted with its frame."""
 
     learns = False
 
 
 class HeldBlocks:
-    """Blocks on their way into ``stream``, a while behind the capture."""
+    """Blocks that are delayed on their way into ``stream``, to receive comments."""
 
     def __init__(self, stream: BinaryIO, seconds: float = HOLD_SECONDS) -> None:
         self._stream = stream
         self._seconds = seconds
         self._queue: deque[tuple[OutputBlock, list[str], float]] = deque()
         self._bytes = 0
-        self.lost = 0  # findings that came when no frame was left to carry them
+        self.lost = 0  # findings that came when no frame was left in the queue
 
     def add(self, block: OutputBlock) -> None:
-        """The next block of the capture. One that is no frame waits for nothing, and pushes out what is before it."""
+        """Add the next block of the capture. A block that is not a frame does not wait, and flushes the blocks before
+        it."""
         if not block.number:
             self.close()
             self._stream.write(block.raw)
@@ -82,8 +86,9 @@ class HeldBlocks:
         while self._bytes > HOLD_BYTES:
             self._write()
 
-    def heard(self, finding: Finding, known: Sequence[Finding]) -> None:
-        """Put ``finding`` on its frame, or on the last one if that has gone. ``known``: what its cause is one of."""
+    def add_finding(self, finding: Finding, known: Sequence[Finding]) -> None:
+        """Add ``finding`` to its frame, or to the last one if that has left the queue. ``known``: the findings among
+        which its cause is."""
         if not self._queue:
             self.lost += 1
             return
@@ -93,12 +98,12 @@ class HeldBlocks:
         if len(texts) < MAX_ON_FRAME:
             texts.append(comment(finding, known, late=not there))
 
-    def patience(self) -> float | None:
-        """Seconds until the first block has to go; None where none waits."""
+    def seconds_left(self) -> float | None:
+        """Return the seconds until the first block must leave; None if no block waits."""
         return max(0.0, self._queue[0][2] + self._seconds - monotonic()) if self._queue else None
 
-    def let_go(self) -> None:
-        """Write what has waited long enough."""
+    def write_expired(self) -> None:
+        """Write the blocks that have waited long enough."""
         now = monotonic()
         wrote = False
         while self._queue and self._queue[0][2] + self._seconds <= now:
@@ -108,7 +113,7 @@ class HeldBlocks:
             self._stream.flush()
 
     def close(self) -> None:
-        """Write everything."""
+        """Write all blocks."""
         while self._queue:
             self._write()
         self._stream.flush()
@@ -122,42 +127,43 @@ class HeldBlocks:
         self._stream.write(raw)
 
 
-def _tell(news: Iterable[Update], held: HeldBlocks) -> None:
-    for one in news:
+def _add_findings(updates: Iterable[Update], held: HeldBlocks) -> None:
+    for one in updates:
         for finding in one.findings:
-            held.heard(finding, one.known)
+            held.add_finding(finding, one.known)
 
 
 def capture_command(interface: str, capture_filter: str) -> list[str]:
-    """The program that captures into its standard output, as pcap. Raises UsageError where there is none."""
+    """Return the command that captures to its standard output, as pcap. Raises UsageError if there is none."""
     dumpcap = shutil.which("dumpcap")
     if dumpcap is not None:
         return [dumpcap, "-P", "-q", "-i", interface, "-w", "-", *(["-f", capture_filter] if capture_filter else [])]
     tcpdump = shutil.which("tcpdump")
     if tcpdump is not None:
         return [tcpdump, "-U", "-n", "-i", interface, "-w", "-", *([capture_filter] if capture_filter else [])]
-    raise UsageError("no program to capture with", interface, "install dumpcap (wireshark-common) or tcpdump")
+    raise UsageError("no capture program", interface, "install dumpcap (wireshark-common) or tcpdump")
 
 
 def capture(command: Sequence[str], stream: BinaryIO, options: Options) -> None:
-    """Run ``command`` and write what it captures to ``stream``, until it ends, SIGTERM comes or nobody reads any more.
+    """Run ``command`` and write its frames to ``stream``, until it ends, SIGTERM comes or the reader of ``stream`` has
+    gone.
 
-    Raises UsageError with the program's own words where it captured nothing.
+    Raises UsageError with the message of the program if it captured nothing.
     """
     held = HeldBlocks(stream)
     audit = _FrameByFrame(options)
     decoder = SegmentDecoder(audit.tracker.segment, options.decoder)
     with (
-        tempfile.TemporaryFile() as words,
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words) as child,
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors) as child,
     ):
         assert child.stdout is not None
         fd = child.stdout.fileno()
 
         def read(count: int) -> bytes:
             while True:
-                ready, _, _ = select.select([fd], [], [], held.patience())
-                held.let_go()
+                ready, _, _ = select.select([fd], [], [], held.seconds_left())
+                held.write_expired()
                 if ready:
                     return os.read(fd, min(count, _PIECE))
 
@@ -169,8 +175,8 @@ def capture(command: Sequence[str], stream: BinaryIO, options: Options) -> None:
                 held.add(block)
                 if block.frame is not None:
                     decoder.frame(*block.frame, block.number)
-                    _tell(audit.news(block=block.number % _BLOCK_FRAMES == 0), held)
-            _tell(audit.last_news(), held)
+                    _add_findings(audit.updates(block=block.number % _BLOCK_FRAMES == 0), held)
+            _add_findings(audit.last_updates(), held)
             held.close()
         except BrokenPipeError:
             pass
@@ -180,6 +186,6 @@ def capture(command: Sequence[str], stream: BinaryIO, options: Options) -> None:
                 signal.signal(number, handler)
         child.wait()
         if not window.base and window.size < FILE_HEADER:
-            words.seek(0)
-            said = " ".join(words.read(4096).decode(errors="replace").split())
-            raise UsageError("nothing was captured", " ".join(command), said or "it gave no reason")
+            errors.seek(0)
+            reason = " ".join(errors.read(4096).decode(errors="replace").split())
+            raise UsageError("nothing was captured", " ".join(command), reason or "it gave no reason")

@@ -1,11 +1,11 @@
-"""Puts the extcap's launcher and the Lua post-dissector where Wireshark looks for them, and takes them away again."""
+"""Installs the extcap's launcher and the Lua post-dissector in Wireshark's folders, and removes them."""
 
 # Theory
 # ------
-# The folders differ between versions of Wireshark and between systems, so `tshark -G folders` is asked. Before 4.2 it
-# does not print the personal extcap folder, which then is `extcap` in the personal configuration.
+# The folders differ between versions of Wireshark and between systems, so `tshark -G folders` gives them. Before 4.2 it
+# does not print the personal extcap folder; then it is `extcap` in the personal configuration.
 #
-# Both files carry a line by which they are known to be ours; another file of that name is left alone.
+# Both files contain a line that marks them as files of smtpwire; another file of that name is not changed.
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ __all__ = ["FileState", "InstalledFile", "folders", "install", "loaded", "places
 
 _MARK = "smtpwire wireshark install"
 
-_PATIENCE = 60  # seconds for tshark, which runs every extcap there is
+_TSHARK_SECONDS = 60  # tshark runs every installed extcap
 
 
 class FileState(Enum):
-    """How a file stands."""
+    """The state of a file."""
 
     INSTALLED = "installed"
     OTHER = "of another version or environment: install again"
     MISSING = "not installed"
-    FOREIGN = "a file of somebody else"
+    FOREIGN = "a file of another program"
 
 
 class InstalledFile(NamedTuple):
-    """One file: what it is, where it belongs, what is in it."""
+    """One file: its kind, its path, its content."""
 
     what: str
     path: Path
     content: str
 
     def state(self) -> FileState:
-        """How it stands there."""
+        """Return the state of the file at its path."""
         try:
             text = self.path.read_text("utf-8", "replace")
         except OSError:
@@ -60,7 +60,7 @@ class InstalledFile(NamedTuple):
 
 
 def folders() -> dict[str, Path]:
-    """Wireshark's folders by the names that tshark has for them; empty where there is no tshark."""
+    """Return Wireshark's folders by tshark's names for them; empty if there is no tshark."""
     found: dict[str, Path] = {}
     for line in _tshark("-G", "folders"):
         name, colon, path = line.partition(":")
@@ -70,7 +70,7 @@ def folders() -> dict[str, Path]:
 
 
 def places() -> list[InstalledFile]:
-    """The files to install for this user."""
+    """Return the files to install for this user."""
     known = folders()
     config = known.get("Personal configuration", _config_home() / "wireshark")
     extcap = known.get("Personal Extcap path", config / "extcap")
@@ -83,10 +83,10 @@ def places() -> list[InstalledFile]:
 
 
 def install() -> Iterator[InstalledFile]:
-    """Write the files; yields each when it is there. Raises UsageError where that cannot be."""
+    """Write the files; yield each after it is written. Raises UsageError if that is not possible."""
     for place in places():
         if place.state() is FileState.FOREIGN:
-            raise UsageError("a file of somebody else is in the way", display_path(place.path), "move it away")
+            raise UsageError("a file of another program has this name", display_path(place.path), "move it away")
         try:
             place.path.parent.mkdir(parents=True, exist_ok=True)
             place.path.write_text(place.content, "utf-8")
@@ -100,7 +100,7 @@ def install() -> Iterator[InstalledFile]:
 
 
 def uninstall() -> Iterator[InstalledFile]:
-    """Remove the files that are ours; yields each that was there. Raises UsageError where that cannot be."""
+    """Remove the files of smtpwire; yield each that was there. Raises UsageError if that is not possible."""
     for place in places():
         if place.state() not in {FileState.INSTALLED, FileState.OTHER}:
             continue
@@ -114,20 +114,20 @@ def uninstall() -> Iterator[InstalledFile]:
 
 
 def loaded() -> dict[str, bool] | None:
-    """Whether tshark sees the extcap and the dissector, by ``InstalledFile.what``; None where there is no tshark."""
+    """Whether tshark has loaded the extcap and the dissector, by ``InstalledFile.what``; None if there is no tshark."""
     if shutil.which("tshark") is None:
         return None
-    # A line of -D: the number and a full stop, the name, what it is called.
+    # A line of -D: the number and a full stop, the name, the description.
     extcap = any(line.split(" ")[1:2] == [INTERFACE] for line in _tshark("-D"))
     dissector = any(line.startswith("smtpwire.lua\t") for line in _tshark("-G", "plugins"))
     return {"extcap": extcap, "dissector": dissector}
 
 
 def _tshark(*arguments: str) -> Sequence[str]:
-    """What tshark prints; nothing where it cannot be run."""
+    """Return the lines that tshark prints; none if it cannot be run."""
     try:
         run = subprocess.run(
-            ["tshark", *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
+            ["tshark", *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=_TSHARK_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ()
@@ -139,7 +139,7 @@ def _config_home() -> Path:
 
 
 def _launcher() -> str:
-    """A script that runs the extcap with the Python, and so in the environment, that smtpwire is installed in."""
+    """Return a script that runs the extcap with the Python in whose environment smtpwire is installed."""
     module = f"{__package__}.extcap"
     if os.name == "nt":
         return f'@echo off\r\nrem {_MARK}\r\n"{sys.executable}" -P -m {module} %*\r\n'

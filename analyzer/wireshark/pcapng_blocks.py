@@ -1,17 +1,17 @@
-"""Captures as pcapng blocks that can be written again: those of pcapng as they are, records of pcap as new ones."""
+"""Captures as pcapng blocks that can be written again: those of pcapng unchanged, records of pcap as new blocks."""
 
 # Theory
 # ------
-# The readers of the audit look for segments and skip everything else; here everything counts and nothing is decoded. A
-# block of pcapng is handed on byte for byte. The one that carries a comment gets another option behind those that it
-# has, and its two lengths are written anew.
+# The readers of the audit look for segments and skip everything else; here everything is kept and nothing is decoded. A
+# block of pcapng is passed on byte for byte. A block that gets a comment has one more option after its own, and its two
+# lengths are updated.
 #
-# Three things cannot stay as they are once a comment is added. A section that states its length is given the value for
-# "not stated" (-1). A simple packet block has no room for options, so it becomes an enhanced one, with the time of the
-# packet before it on its interface, as there is no other. And a classic pcap file becomes a section with one interface.
+# Three things must change when a comment is added. A section that states its length gets the value for "not stated"
+# (-1). A simple packet block has no room for options, so it becomes an enhanced one, with the time of the previous
+# packet on its interface, because it has no time of its own. A classic pcap file becomes a section with one interface.
 #
-# Frames are numbered as the readers number them, which is as Wireshark does. What a reader stops at as damage ends the
-# copy too, so that the result is whole.
+# Frames are numbered as the readers number them, which is as Wireshark does. The copy ends at the same damage at which
+# a reader stops, so that the result is a valid file.
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _COMMENT: Final = 1  # options
 _TIME_RESOLUTION: Final = 9
 _FCS_LENGTH: Final = 13
 
-_DATA: Final = 28  # where the frame begins in a packet block, enhanced or superseded
+_DATA: Final = 28  # offset of the frame in a packet block, enhanced or obsolete
 
 _ORDERS: Final[dict[bytes, Order]] = {
     _BYTE_ORDER.to_bytes(4, "little"): "little",
@@ -53,7 +53,7 @@ _ORDERS: Final[dict[bytes, Order]] = {
 
 
 class DecoderFrame(NamedTuple):
-    """What a decoder wants to know of a frame: as ``SegmentDecoder.frame`` takes it."""
+    """The arguments of ``SegmentDecoder.frame`` for one frame."""
 
     link_type: int
     time_ns: int
@@ -62,7 +62,8 @@ class DecoderFrame(NamedTuple):
 
 
 class OutputBlock(NamedTuple):
-    """Bytes to write. ``number``: the frame that they are, 0 for none. ``wide``: the same with room for options."""
+    """Bytes to write. ``number``: that of the frame, 0 for none. ``wide``: the same block in a form that has
+    options."""
 
     raw: bytes
     order: Order
@@ -72,7 +73,7 @@ class OutputBlock(NamedTuple):
 
 
 class _BlockWalk:
-    """Goes over a window by whole pieces. ``problems``: why it ended early, where it did."""
+    """Reads a window block by block. ``problems``: gets the reason if the input ends early."""
 
     def __init__(self, window: Window, problems: list[str]) -> None:
         self.window = window
@@ -80,7 +81,7 @@ class _BlockWalk:
         self._problems = problems
 
     def have(self, need: int, what: str) -> bool:
-        """Whether ``need`` bytes are there; what comes of the input is fetched."""
+        """Whether ``need`` bytes are available; reads more input if necessary."""
         window = self.window
         if window.size - self.at >= need:
             return True
@@ -89,27 +90,27 @@ class _BlockWalk:
         if window.size >= need:
             return True
         if window.size and not window.fault:
-            self._problems.append(f"the last {what} is cut short at byte {window.base + window.size}: left out")
+            self._problems.append(f"the last {what} is cut short at byte {window.base + window.size}: omitted")
         return False
 
     def take(self, count: int) -> bytes:
-        """The next ``count`` bytes, which are there."""
+        """Return the next ``count`` bytes, which must be available."""
         start = self.at
         self.at = start + count
         return self.window.data[start : self.at]
 
     def number(self, offset: int, order: Order, width: int = 4) -> int:
-        """A number that is there, ``offset`` bytes on."""
+        """Return the number at ``offset`` from here, which must be available."""
         start = self.at + offset
         return int.from_bytes(self.window.data[start : start + width], order)
 
     def damaged(self, what: str) -> None:
-        """The copy ends here."""
-        self._problems.append(f"the {what} at byte {self.window.base + self.at} is damaged: not copied from there on")
+        """Report that the copy ends here."""
+        self._problems.append(f"the {what} at byte {self.window.base + self.at} is damaged: the copy ends there")
 
 
 class _Section:
-    """What a section says about its simple packets. ``snaplen``: of its first interface, once that is described;
+    """The facts of a section for its simple packets. ``snaplen``: that of its first interface, once that is described;
     ``ticks``: the time of the last packet of that interface."""
 
     def __init__(self, order: Order) -> None:
@@ -119,7 +120,7 @@ class _Section:
 
 
 def pcapng_blocks(window: Window, problems: list[str], *, grows: bool) -> Iterator[OutputBlock]:
-    """The blocks of a pcapng file. ``grows``: comments will be added, so sections do not state their lengths."""
+    """Return the blocks of a pcapng file. ``grows``: comments will be added, so sections do not state their lengths."""
     walk = _BlockWalk(window, problems)
     section = _Section("little")
     number = 0
@@ -155,7 +156,7 @@ def pcapng_blocks(window: Window, problems: list[str], *, grows: bool) -> Iterat
 
 
 def _can_be(walk: _BlockWalk, kind: int, length: int, order: Order) -> bool:
-    """Whether the block that begins here can be one."""
+    """Whether the bytes here can be the start of a block."""
     if kind == _SECTION and walk.window.data[walk.at + 8 : walk.at + 12] not in _ORDERS:
         return False
     if length > MAX_RECORD and kind in _BOUNDED:
@@ -164,15 +165,15 @@ def _can_be(walk: _BlockWalk, kind: int, length: int, order: Order) -> bool:
 
 
 def _is_whole(walk: _BlockWalk, kind: int, length: int, order: Order) -> bool:
-    """Whether the block, all of which is there, fits together. The readers do not look at the second length of an
-    enhanced packet either."""
+    """Whether the fields of the block, which is available completely, are consistent. The readers do not check the
+    second length of an enhanced packet either."""
     if kind != _ENHANCED and walk.number(length - 4, order) != length:
         return False
     return kind not in {_ENHANCED, _PACKET} or walk.number(20, order) + 32 <= length
 
 
 def _noted(raw: bytes, kind: int, section: _Section, *, grows: bool) -> bytes:
-    """A block that is no packet, as it is to be written."""
+    """Return a block that is not a packet in the form in which it is written."""
     if kind == _INTERFACE and section.snaplen is None:
         section.snaplen = int.from_bytes(raw[12:16], section.order)
     if kind == _SECTION and grows:
@@ -181,7 +182,7 @@ def _noted(raw: bytes, kind: int, section: _Section, *, grows: bool) -> bytes:
 
 
 def _long(walk: _BlockWalk, length: int) -> Iterator[bytes]:
-    """A block of ``length`` bytes by pieces, without keeping it."""
+    """Return a block of ``length`` bytes in pieces, without keeping it."""
     while length and walk.have(1, "block"):
         piece = walk.take(min(length, walk.window.size - walk.at))
         length -= len(piece)
@@ -189,7 +190,7 @@ def _long(walk: _BlockWalk, length: int) -> Iterator[bytes]:
 
 
 def _widened(raw: bytes, section: _Section) -> bytes:
-    """A simple packet block as an enhanced one."""
+    """Return a simple packet block as an enhanced one."""
     order = section.order
     original = int.from_bytes(raw[8:12], order)
     captured = min(original, section.snaplen or original, len(raw) - 16)
@@ -198,7 +199,8 @@ def _widened(raw: bytes, section: _Section) -> bytes:
 
 
 def pcap_blocks(window: Window, problems: list[str], program: str) -> Iterator[OutputBlock]:
-    """A classic pcap file as pcapng, in its byte order: a section by ``program``, its interface, then the frames."""
+    """Return a classic pcap file as pcapng, in its byte order: a section by ``program``, its interface, then the
+    frames."""
     walk = _BlockWalk(window, problems)
     if not walk.have(FILE_HEADER, "header"):
         return
@@ -234,18 +236,19 @@ def pcap_blocks(window: Window, problems: list[str], program: str) -> Iterator[O
 
 
 def commented(wide: bytes, order: Order, texts: Sequence[str]) -> bytes:
-    """A packet block with a comment for each of ``texts`` that it does not have yet, behind the options it has."""
+    """Return a packet block with a comment for each of ``texts`` that it does not have yet, after the options it
+    has."""
     captured = int.from_bytes(wide[20:24], order)
     at, end = _DATA + captured + -captured % 4, len(wide) - 4
     there = set()
     while at + 4 <= end:
         code, size = int.from_bytes(wide[at : at + 2], order), int.from_bytes(wide[at + 2 : at + 4], order)
-        behind = at + 4 + size + -size % 4
-        if code == 0 or behind > end:
+        next_option = at + 4 + size + -size % 4
+        if code == 0 or next_option > end:
             break
         if code == _COMMENT:
             there.add(wide[at + 4 : at + 4 + size])
-        at = behind
+        at = next_option
     values = [value for value in map(str.encode, texts) if value not in there]
     if not values or at > end:
         return wide

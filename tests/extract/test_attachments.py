@@ -1,4 +1,4 @@
-"""Attachments as Python's email package sees them, and messages that are left alone."""
+"""Attachments as Python's email package parses them, and messages that are not parsed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_message_of_text_has_none() -> None:
     assert attachments_of(mail().as_bytes()) == []
 
 
-def test_type_name_size_and_digests_are_those_of_what_was_attached() -> None:
+def test_type_name_size_and_digests_are_those_of_the_attachment() -> None:
     message = mail()
     message.add_attachment(PDF, maintype="application", subtype="pdf", filename="bill.pdf")
     message.add_attachment("näh\n", subtype="csv", filename="tabelle ä.csv")
@@ -43,7 +43,7 @@ def test_type_name_size_and_digests_are_those_of_what_was_attached() -> None:
     assert table.size == len("näh\r\n".encode()) or table.size == len("näh\n".encode())
 
 
-def test_an_attached_message_is_listed_and_looked_into() -> None:
+def test_an_attached_message_and_its_parts_are_listed() -> None:
     inner = mail()
     inner.add_attachment(PDF, maintype="application", subtype="pdf", filename="inner.pdf")
     outer = mail()
@@ -62,7 +62,7 @@ def test_a_name_cannot_move_a_cursor() -> None:
 
 
 @given(st.binary(max_size=300), st.sampled_from([b"", b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n"]))
-def test_no_bytes_raise_anything_else(data: bytes, before: bytes) -> None:
+def test_no_bytes_raise_another_exception(data: bytes, before: bytes) -> None:
     with suppress(AttachmentsUnlisted):
         assert isinstance(attachments_of(before + data), list)
 
@@ -82,20 +82,20 @@ def nested(depth: int) -> bytes:
     ],
     ids=["depth", "one long field", "a folded field", "parts"],
 )
-def test_what_would_be_too_much_work_is_left_alone(data: bytes, why: str) -> None:
+def test_a_message_that_needs_too_much_work_is_not_parsed(data: bytes, why: str) -> None:
     start = time.process_time()
     with pytest.raises(AttachmentsUnlisted, match=why):
         attachments_of(data)
     assert time.process_time() - start < 5
 
 
-def test_a_large_message_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_message_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attachments, "MAX_LISTED", 100)
     with pytest.raises(AttachmentsUnlisted, match="larger than 100 octets"):
         attachments_of(b"x" * 101)
 
 
-def test_as_deep_as_is_allowed_is_done_in_time() -> None:
+def test_the_deepest_allowed_nesting_is_parsed_in_time() -> None:
     start = time.process_time()
     assert attachments_of(nested(attachments.MAX_NESTED) + b"line\r\n" * 10_000) == []
     assert time.process_time() - start < 10

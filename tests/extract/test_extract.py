@@ -1,4 +1,4 @@
-"""``smtpwire extract``: messages byte by byte, beside what is known of their way; nothing hostile gets out of DIR."""
+"""``smtpwire extract``: messages byte by byte with their envelopes; nothing hostile leaves DIR."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Extracted = list[tuple[dict[str, Any], bytes]]
 
 
 def extracted(target: Path) -> Extracted:
-    """Sidecars with their messages, in order of their numbers."""
+    """Return the envelopes with their messages, in order of their numbers."""
     found = [json.loads(path.read_bytes()) for path in target.rglob("*.json")]
     found.sort(key=lambda one: str(one["file"]).rpartition("/")[2])
     return [(one, (target / one["file"]).read_bytes()) for one in found]
@@ -59,7 +59,7 @@ def mail(content: str | bytes = MESSAGE, end: str = "S 250 ok", mark: bytes = b"
 # -- the octets -------------------------------------------------------------------------------------------------------
 
 
-def test_a_message_is_there_byte_by_byte_and_has_the_digest_of_the_report(tmp_path: Path) -> None:
+def test_a_message_is_equal_byte_by_byte_and_has_the_digest_of_the_report(tmp_path: Path) -> None:
     script = mail()
     ((sidecar, data),) = extract(tmp_path, script)
     (connection,) = connections(segments(script))
@@ -72,7 +72,7 @@ def test_a_message_is_there_byte_by_byte_and_has_the_digest_of_the_report(tmp_pa
 
 
 class FakeServer:
-    """A socket for smtplib: takes what the client sends, answers from a list, remembers both."""
+    """A socket for smtplib: takes what the client sends, answers from a list, records both."""
 
     def __init__(self, replies: list[bytes]) -> None:
         self._replies = replies
@@ -95,15 +95,15 @@ class FakeServer:
         return self._answers
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no socket is open."""
 
 
-def test_what_smtplib_sends_comes_out_as_the_email_package_wrote_it(tmp_path: Path) -> None:
+def test_a_message_sent_with_smtplib_is_extracted_as_the_email_package_wrote_it(tmp_path: Path) -> None:
     message = EmailMessage(policy=policy.SMTP)
     message["From"], message["To"], message["Subject"] = "a@client.example", "b@mx.example", "dots"
     message.set_content("one\n.\n..two\n.three\nlast\n")
     message.add_attachment(b"\0\1\2" * 500, maintype="application", subtype="octet-stream", filename="x.bin")
-    written = message.as_bytes()  # which also settles the boundary
+    written = message.as_bytes()  # which also fixes the boundary
     server = FakeServer(
         [b"220 mx\r\n", b"250 mx\r\n", *[b"250 ok\r\n"] * 2, b"354 go\r\n", b"250 ok\r\n", b"221 bye\r\n"]
     )
@@ -154,14 +154,14 @@ def test_tshark_exports_the_same_octets(name: str, tmp_path: Path) -> None:
     target = tmp_path / "mail"
     assert command_line(["extract", str(capture), "-o", str(target), "--no-config"], standalone_mode=False) == 0
     ((_, data),) = extracted(target)
-    # tshark leaves the stuffed dots in (RFC 5321 §4.5.2).
+    # tshark keeps the stuffed dots (RFC 5321 §4.5.2).
     assert exported.read_bytes() == data.replace(b"\r\n.", b"\r\n..")
 
 
-# -- what is not whole ------------------------------------------------------------------------------------------------
+# -- incomplete messages -----------------------------------------------------------------------------------------------
 
 
-def test_a_gap_leaves_what_is_there_and_says_where_it_lacks(tmp_path: Path) -> None:
+def test_with_a_gap_the_other_octets_are_extracted_and_the_gap_is_listed(tmp_path: Path) -> None:
     script = [
         *hello(),
         *envelope(),
@@ -179,16 +179,16 @@ def test_a_gap_leaves_what_is_there_and_says_where_it_lacks(tmp_path: Path) -> N
     assert sidecar["file"].endswith("-partial.eml")
 
 
-def test_a_message_that_never_ended_is_of_unknown_fate(tmp_path: Path) -> None:
+def test_the_fate_of_a_message_that_never_ended_is_unknown(tmp_path: Path) -> None:
     script = [*hello(), *envelope(), *lines("C DATA", "S 354 go"), ("C", "Subject: x\r\n\r\nfirst\r\n."), ("RC", "")]
     ((sidecar, data),) = extract(tmp_path, script)
-    assert data == b"Subject: x\r\n\r\nfirst\r\n"  # the dot is stuffing, or the beginning of the end
+    assert data == b"Subject: x\r\n\r\nfirst\r\n"  # the dot is dot-stuffing, or the start of the end of data
     assert sidecar["file"].startswith("unknown/")
     assert sidecar["file"].endswith("-partial.eml")
     assert sidecar["from"] == "a@client.example"
 
 
-def test_chunks_thrown_away_by_rset_are_of_unknown_fate_too(tmp_path: Path) -> None:
+def test_the_fate_of_chunks_that_rset_discarded_is_unknown(tmp_path: Path) -> None:
     script = [
         *hello("CHUNKING"),
         *envelope(),
@@ -201,14 +201,14 @@ def test_chunks_thrown_away_by_rset_are_of_unknown_fate_too(tmp_path: Path) -> N
     assert (sidecar["fate"], sidecar["complete"]) == ("unknown", False)
 
 
-def test_a_limit_cuts_off_and_says_so(tmp_path: Path) -> None:
+def test_a_limit_truncates_and_this_is_reported(tmp_path: Path) -> None:
     ((sidecar, data),) = extract(tmp_path, mail(), "--max-size", "20")
     assert data == MESSAGE.encode()[:20]
     assert (sidecar["truncated"], sidecar["octets"], sidecar["size"]) == (True, 20, len(MESSAGE))
     assert sidecar["file"].endswith("-partial.eml")
 
 
-def test_an_end_that_only_the_server_saw_is_the_end(tmp_path: Path) -> None:
+def test_an_end_that_only_the_server_saw_ends_the_message(tmp_path: Path) -> None:
     script = [
         *hello(),
         *envelope(),
@@ -226,7 +226,7 @@ def test_an_end_that_only_the_server_saw_is_the_end(tmp_path: Path) -> None:
     assert "look-alike" in one["notes"][0]
 
 
-def test_a_message_that_the_server_took_for_two_says_so(tmp_path: Path) -> None:
+def test_a_message_that_the_server_split_in_two_has_a_note(tmp_path: Path) -> None:
     content = "Subject: one\r\n\r\nhi\n.\nMAIL FROM:<e@x.example>\r\n"
     script = mail(content)
     replies = lines("S 250 stored", "S 250 sender ok")
@@ -275,7 +275,7 @@ def test_a_refused_message_is_not_among_the_accepted(tmp_path: Path) -> None:
     assert not list((tmp_path / "mail" / "accepted").iterdir())
 
 
-def test_what_nobody_saw_answered_is_unknown_and_its_envelope_is_the_clients_word(tmp_path: Path) -> None:
+def test_without_replies_the_fate_is_unknown_and_the_envelope_is_from_the_client(tmp_path: Path) -> None:
     script = [entry for entry in mail() if entry[0] == "C"]
     ((sidecar, data),) = extract(tmp_path, script, onesided=True)
     assert data == MESSAGE.encode()
@@ -321,7 +321,7 @@ def test_pipelined_messages_keep_their_envelopes(tmp_path: Path) -> None:
 # -- the directory ----------------------------------------------------------------------------------------------------
 
 
-def test_nothing_from_the_wire_is_in_a_name_and_nobody_else_may_read(tmp_path: Path) -> None:
+def test_nothing_from_the_wire_is_in_a_name_and_only_the_owner_may_read(tmp_path: Path) -> None:
     hostile = MESSAGE.replace("test", "../../../etc/passwd") + 'X: y; filename="../../x"\r\n'
     extract(tmp_path, mail(hostile))
     files = [path for path in (tmp_path / "mail").rglob("*") if path.is_file()]
@@ -332,16 +332,16 @@ def test_nothing_from_the_wire_is_in_a_name_and_nobody_else_may_read(tmp_path: P
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_directory_with_files_is_left_alone_without_force(tmp_path: Path) -> None:
+def test_a_directory_with_files_is_not_used_without_force(tmp_path: Path) -> None:
     target = tmp_path / "mail"
     target.mkdir()
-    (target / "letter.txt").write_text("mine")
+    (target / "note.txt").write_text("mine")
     with pytest.raises(UsageError, match="not empty"):
         MessageDirectory(str(target))
-    assert [path.name for path in target.iterdir()] == ["letter.txt"]
+    assert [path.name for path in target.iterdir()] == ["note.txt"]
 
 
-def test_with_force_numbers_go_on_and_nothing_is_overwritten(tmp_path: Path) -> None:
+def test_with_force_numbers_continue_and_nothing_is_overwritten(tmp_path: Path) -> None:
     extract(tmp_path, mail())
     before = {path: path.read_bytes() for path in (tmp_path / "mail").rglob("*") if path.is_file()}
     found = extract(tmp_path, mail(), "--force")
@@ -354,18 +354,18 @@ def test_a_link_in_place_of_a_directory_is_refused(tmp_path: Path) -> None:
     target.mkdir()
     elsewhere.mkdir()
     (target / "accepted").symlink_to(elsewhere)
-    with pytest.raises(UsageError, match="a link stands"):
+    with pytest.raises(UsageError, match="a link is in the place"):
         MessageDirectory(str(target), force=True)
     assert not list(elsewhere.iterdir())
 
 
-def test_a_file_in_place_of_the_directory_is_one_line(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_directory_is_a_one_line_error(tmp_path: Path) -> None:
     (tmp_path / "mail").write_text("x")
     with pytest.raises(UsageError, match=r"cannot write .*: .*mail: name another"):
         MessageDirectory(str(tmp_path / "mail"))
 
 
-# -- on the way -------------------------------------------------------------------------------------------------------
+# -- temporary files ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -377,7 +377,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     return bounds
 
 
-def test_large_messages_go_by_way_of_a_file_and_leave_nothing_else(
+def test_large_messages_use_a_temporary_file_and_leave_nothing_else(
     tmp_path: Path, small: Callable[[int, int], None]
 ) -> None:
     small(1000, 1 << 20)
@@ -387,7 +387,7 @@ def test_large_messages_go_by_way_of_a_file_and_leave_nothing_else(
     assert not list((tmp_path / "mail").glob(".smtpwire*"))
 
 
-def test_a_message_on_disk_can_be_cut_too(tmp_path: Path, small: Callable[[int, int], None]) -> None:
+def test_a_message_on_disk_can_be_truncated_too(tmp_path: Path, small: Callable[[int, int], None]) -> None:
     small(100, 1 << 20)
     head = "Subject: x\r\n\r\n" + ("y" * 70 + "\r\n") * 100
     script = [*hello(), *envelope(), *lines("C DATA", "S 354 go"), ("C", head + "\n.\nMAIL FROM:<e@x.example>\r\n")]
@@ -395,13 +395,13 @@ def test_a_message_on_disk_can_be_cut_too(tmp_path: Path, small: Callable[[int, 
     assert data == head.encode() + b"\n"
 
 
-def test_a_disk_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+def test_a_disk_that_cannot_be_written_is_a_one_line_error(tmp_path: Path) -> None:
     folder = MessageDirectory(str(tmp_path / "mail"))
-    spill = folder.spills.begin()
-    spill.append(b"x")
+    spooled = folder.spool.begin()
+    spooled.append(b"x")
     shutil.rmtree(tmp_path / "mail")
     with pytest.raises(OutputError, match=r"cannot write \(No such file"):
-        folder.keep(Envelope(), spill)
+        folder.keep(Envelope(), spooled)
 
 
 LAB = Path(__file__).parents[3] / "shared" / "lab" / "captures"

@@ -1,4 +1,4 @@
-"""What waits on its way to a file: bounded in memory, and never written through what others put in its place."""
+"""Messages that wait for their files: bounded in memory, and never written through a file of another user."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from smtpwire.analyzer.extract import spooled_message as spill_module
+from smtpwire.analyzer.extract import spooled_message
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,49 +14,49 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spill_module, "WAITING_BYTES", 1000)
-    monkeypatch.setattr(spill_module, "ALL_WAITING_BYTES", 2500)
+    monkeypatch.setattr(spooled_message, "WAITING_BYTES", 1000)
+    monkeypatch.setattr(spooled_message, "ALL_WAITING_BYTES", 2500)
 
 
-def test_all_that_waits_in_memory_is_bounded(tmp_path: Path) -> None:
-    spills = spill_module.Spool(tmp_path)
-    many = [spills.begin() for _ in range(10)]
+def test_the_memory_of_all_messages_is_bounded(tmp_path: Path) -> None:
+    spool = spooled_message.Spool(tmp_path)
+    many = [spool.begin() for _ in range(10)]
     for _ in range(3):
         for one in many:
             one.append(b"x" * 300)
-            assert spills.waiting <= 2500
+            assert spool.waiting <= 2500
     assert all(b"".join(one.chunks()) == b"x" * 900 for one in many)
-    spills.close()
+    spool.close()
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_that_somebody_put_there_is_not_written_to(tmp_path: Path) -> None:
+def test_a_replaced_file_is_not_written_to(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_bytes(b"mine")
-    spill = spill_module.Spool(tmp_path).begin()
-    spill.append(b"x" * 2000)
+    spooled = spooled_message.Spool(tmp_path).begin()
+    spooled.append(b"x" * 2000)
     (part,) = tmp_path.glob(".smtpwire*")
     part.unlink()
     part.symlink_to(victim)
     with pytest.raises(OSError, match=r".*"):
-        spill.append(b"y" * 2000)
+        spooled.append(b"y" * 2000)
     part.unlink()
     part.hardlink_to(victim)
     with pytest.raises(FileExistsError):
-        spill.append(b"y" * 2000)
+        spooled.append(b"y" * 2000)
     assert victim.read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("size", [0, 10, 1500, 2999])
-def test_what_is_cut_off_is_gone_in_memory_and_on_disk(tmp_path: Path, size: int) -> None:
-    spills = spill_module.Spool(tmp_path)
+def test_truncated_octets_are_gone_in_memory_and_on_disk(tmp_path: Path, size: int) -> None:
+    spool = spooled_message.Spool(tmp_path)
     for step in (10, 700):
-        spill = spills.begin()
+        spooled = spool.begin()
         for _ in range(3000 // step):
-            spill.append(b"x" * step)
-        spill.truncate(size)
-        spill.append(b"end")
-        spill.place(tmp_path / f"{step}-{size}")
+            spooled.append(b"x" * step)
+        spooled.truncate(size)
+        spooled.append(b"end")
+        spooled.place(tmp_path / f"{step}-{size}")
         assert (tmp_path / f"{step}-{size}").read_bytes() == b"x" * min(size, 3000 // step * step) + b"end"
-    assert spills.waiting == 0
+    assert spool.waiting == 0
     assert len(list(tmp_path.iterdir())) == 2

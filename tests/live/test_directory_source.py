@@ -1,4 +1,4 @@
-"""``--watch``: files of a directory, each once, in order of time, when they are finished."""
+"""``--watch``: the files of a directory, each read once, in order of time, when it is finished."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def talk(port: int = 43210, start_ns: int = START) -> list[Record]:
 
 
 class Watched:
-    """A directory with its audit, asked by hand."""
+    """A directory with its audit, which a test calls itself."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -47,13 +47,13 @@ class Watched:
         self.ended: list[Connection] = []
 
     def __call__(self, seconds: float = 1.2) -> list[str]:
-        """Look for so long; the names of the files that were read since the beginning."""
+        """Run for some seconds; return the names of the files that were read since the start."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if not self.source.take(self._decoder):
                 time.sleep(0.02)
-            self.ended += [news.connection for news in self.audit.news() if news.ended]
-            self.notices += self.source.look()
+            self.ended += [one.connection for one in self.audit.updates() if one.ended]
+            self.notices += self.source.notices()
             self.read += [Path(capture.path).name for capture in self.source.captures]
             self.source.captures.clear()
         return self.read
@@ -64,7 +64,7 @@ def watched(tmp_path: Path) -> Watched:
     return Watched(tmp_path)
 
 
-def test_in_order_of_time_whatever_they_are_called(watched: Watched) -> None:
+def test_files_are_read_in_order_of_time_for_any_names(watched: Watched) -> None:
     for name, place in (("c", 0), ("a", 1), ("b", 2)):
         records = talk(40000 + place, START + place * 60 * SECOND)
         (watched.path / f"{name}.pcap").write_bytes(pcap(records))
@@ -73,7 +73,7 @@ def test_in_order_of_time_whatever_they_are_called(watched: Watched) -> None:
     assert len(watched.ended) == 3
 
 
-def test_a_connection_goes_on_from_file_to_file(watched: Watched) -> None:
+def test_a_connection_continues_from_file_to_file(watched: Watched) -> None:
     records = talk()
     for number in range(3):
         (watched.path / f"part{number}.pcapng").write_bytes(pcapng(records[number * 4 : number * 4 + 4]))
@@ -96,14 +96,14 @@ def test_the_newest_waits_until_it_no_longer_grows(watched: Watched) -> None:
     assert watched.notices == []
 
 
-def test_one_that_is_not_the_newest_is_read_as_soon_as_it_rests(watched: Watched) -> None:
+def test_an_older_file_is_read_as_soon_as_it_stops_growing(watched: Watched) -> None:
     watched.source._quiet = 60
     (watched.path / "old.pcap").write_bytes(pcap(talk()))
     (watched.path / "new.pcap").write_bytes(pcap(talk(start_ns=START + SECOND)))
     assert watched(1.6) == ["old.pcap"]
 
 
-def test_a_name_that_is_used_again_is_another_file(watched: Watched) -> None:
+def test_a_reused_name_is_another_file(watched: Watched) -> None:
     place = watched.path / "mail.pcap0"
     place.write_bytes(pcap(talk()))
     assert watched() == ["mail.pcap0"]
@@ -112,7 +112,7 @@ def test_a_name_that_is_used_again_is_another_file(watched: Watched) -> None:
     assert [connection.client.port for connection in watched.ended] == [43210, 50000]
 
 
-def test_a_packed_copy_is_not_read_again(watched: Watched) -> None:
+def test_a_compressed_copy_is_not_read_again(watched: Watched) -> None:
     place = watched.path / "mail.pcap"
     place.write_bytes(pcap(talk()))
     assert watched() == ["mail.pcap"]
@@ -121,7 +121,7 @@ def test_a_packed_copy_is_not_read_again(watched: Watched) -> None:
     assert watched() == ["mail.pcap"]
 
 
-def test_what_grows_after_it_was_read_is_told(watched: Watched) -> None:
+def test_a_file_that_grows_after_it_was_read_is_reported(watched: Watched) -> None:
     records = talk()
     place = watched.path / "mail.pcap"
     place.write_bytes(pcap(records[:6]))
@@ -129,10 +129,10 @@ def test_what_grows_after_it_was_read_is_told(watched: Watched) -> None:
     place.write_bytes(pcap(records))
     assert watched() == ["mail.pcap"]
     (notice,) = watched.notices
-    assert "it grew after it had been read" in notice
+    assert "it grew after it was read" in notice
 
 
-def test_what_is_no_capture_is_told_once_if_it_claims_to_be(watched: Watched) -> None:
+def test_an_invalid_file_with_the_name_of_a_capture_is_reported_once(watched: Watched) -> None:
     (watched.path / "notes.txt").write_text("hello", "utf-8")
     (watched.path / "broken.pcap").write_text("hello", "utf-8")
     (watched.path / ".hidden.pcap").write_bytes(pcap(talk()))
@@ -141,7 +141,7 @@ def test_what_is_no_capture_is_told_once_if_it_claims_to_be(watched: Watched) ->
     assert "broken.pcap" in notice
 
 
-def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
+def test_a_directory_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such directory"):
         DirectorySource(str(tmp_path / "nix"))
 
@@ -162,4 +162,4 @@ def test_the_command(tmp_path: Path) -> None:
     assert process.returncode == 0, err
     assert [item["type"] for item in items] == ["finding", "finding", "connection", "capture", "summary"]
     assert items[3]["path"].endswith("first.pcap")
-    assert items[-1]["connections"] == 1  # the second is the newest, and might still grow
+    assert items[-1]["connections"] == 1  # the second is the newest, and may still grow

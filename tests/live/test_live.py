@@ -1,4 +1,4 @@
-"""``smtpwire live`` on interfaces of a namespace: what is sent is found, as it would be in a capture of it."""
+"""``smtpwire live`` on interfaces of a namespace: it finds in sent frames what an audit of their capture finds."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def audited(path: Path, *arguments: str) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.fixture
 def public(tmp_path: Path) -> Path:
-    """A directory where nobody may write, with parents through which it may pass."""
+    """Return a directory in which the user nobody may write, with parents that it may enter."""
     place = tmp_path / "written"
     place.mkdir()
     place.chmod(0o777)
@@ -70,7 +70,7 @@ def public(tmp_path: Path) -> Path:
 
 
 def _timeless(connections: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
-    """By number, without times, whose precision depends on the file, and without the file."""
+    """Return the connections by number, without times, whose precision depends on the file, and without its name."""
     for one in connections:
         del one["captures"]
         for turn in (one, *one["dialogue"]):
@@ -90,24 +90,24 @@ class TestFindings:
             assert live.stop() == 0
         later = audited(path)
         assert len(later["finding"]) > 20
-        told = live.items("finding")
-        for finding in told:
+        reported = live.items("finding")
+        for finding in reported:
             assert finding.pop("client")["address"]
             assert finding.pop("server")["address"]
 
         def order(finding: dict[str, Any]) -> tuple[Any, ...]:
             return finding["connection"], finding["frame"], finding["rule"], finding["offset"]
 
-        for finding in (*told, *later["finding"]):
+        for finding in (*reported, *later["finding"]):
             finding["time"] = finding["time"][:26]
-        assert sorted(told, key=order) == sorted(later["finding"], key=order)
+        assert sorted(reported, key=order) == sorted(later["finding"], key=order)
         assert _timeless(live.items("connection")) == _timeless(later["connection"])
         assert live.items("summary") == later["summary"]
         (captured,), (read,) = live.items("capture"), later["capture"]
-        assert captured["frames"] == read["frames"] > 600  # nearly all: some are on no port of SMTP
+        assert captured["frames"] == read["frames"] > 600  # nearly all: some are on other ports than those of SMTP
         assert captured["problems"] == []
 
-    def test_a_finding_is_told_while_its_connection_is_open(self, space: Namespace) -> None:
+    def test_a_finding_is_reported_while_its_connection_is_open(self, space: Namespace) -> None:
         with Live(space, "-i", "v1") as live:
             live.started()
             space.send(record.data for record in talk(quit=False).records)
@@ -124,7 +124,7 @@ class TestFindings:
         assert connection["id"] == 1
         assert connection["closing"] == "open"
 
-    def test_it_is_told_within_three_tenths_of_a_second(self, space: Namespace) -> None:
+    def test_it_is_reported_within_three_tenths_of_a_second(self, space: Namespace) -> None:
         with Live(space, "-i", "v1") as live:
             live.started()
             for number in range(20):
@@ -132,7 +132,7 @@ class TestFindings:
                 finding = json.loads(live.line("SEQ101"))
                 seen = time.time()
                 then = time.mktime(time.strptime(finding["time"][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone
-                assert seen - (then + float("0" + finding["time"][19:-1])) < 1.0  # a busy machine is not what is tested
+                assert seen - (then + float("0" + finding["time"][19:-1])) < 1.0  # the test is not about a busy machine
 
     def test_text_is_one_line_each_and_a_summary(self, space: Namespace) -> None:
         with Live(space, "-i", "v1", form="text") as live:
@@ -151,7 +151,7 @@ class TestFindings:
             live.line('"connection"')
             assert live.stop(signal.SIGTERM) == 1
 
-    def test_select_and_redaction_hold_for_what_is_told_early(self, space: Namespace) -> None:
+    def test_select_and_redaction_apply_to_early_findings(self, space: Namespace) -> None:
         one = Conversation().open().server(b"220 mx ESMTP\r\n").client(b"AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n")
         one.server(b"503 no\r\n").client(b"AUTHH PLAIN AGFsaWNlAHNlY3JldA==\r\n").server(b"500 no\r\n")
         with Live(space, "-i", "v1", "--ignore", "SEQ101") as live:
@@ -163,13 +163,13 @@ class TestFindings:
         assert "SEQ101" not in rules(live.items("finding"))
 
 
-class TestWhatPasses:
-    """Nothing that belongs to a connection is lost by the filter, and nothing is seen twice."""
+class TestFilter:
+    """The filter loses nothing that belongs to a connection, and no frame is read twice."""
 
     @pytest.mark.parametrize(
         "tags", [(0x8100,), (0x88A8, 0x8100), (0x8100, 0x8100, 0x8100)], ids=["one", "two", "three"]
     )
-    def test_behind_vlan_tags(self, space: Namespace, public: Path, tags: tuple[int, ...]) -> None:
+    def test_after_vlan_tags(self, space: Namespace, public: Path, tags: tuple[int, ...]) -> None:
         path = public / "vlan.pcapng"
         frames = [record.data for record in talk().records]
         with Live(space, "-i", "v1", "--write", str(path)) as live:
@@ -180,7 +180,7 @@ class TestWhatPasses:
         assert {"SEQ101", "SEQ120"} <= set(rules(live.items("finding")))
         (capture,) = live.items("capture")
         assert capture["frames"] == len(frames)
-        # The tags that the kernel took out are in the file again.
+        # The tags that the kernel removed are in the file again.
         written = path.read_bytes()
         assert all(frame[:12] + ethernet(frame[14:], tags=tags)[12:] in written for frame in frames)
 
@@ -201,7 +201,7 @@ class TestWhatPasses:
         assert {"SEQ101", "SEQ120"} <= set(rules(live.items("finding")))
         assert live.items("capture")[0]["frames"] == len(frames) > len(one.records)
 
-    def test_other_ports_are_left_to_the_kernel(self, space: Namespace) -> None:
+    def test_other_ports_are_filtered_by_the_kernel(self, space: Namespace) -> None:
         with Live(space, "-i", "v1", "--port", "26") as live:
             live.started()
             space.send(record.data for record in talk().records)
@@ -240,14 +240,14 @@ class TestWhatPasses:
         assert live.items("connection")[0]["server"]["port"] == 4025
 
     @pytest.mark.parametrize("name", ["lo", "any"])
-    def test_loopback_is_not_seen_twice(self, space: Namespace, name: str) -> None:
+    def test_loopback_frames_are_not_read_twice(self, space: Namespace, name: str) -> None:
         with Live(space, "-i", name, "--write", "/dev/null") as live:
             live.started()
             space.command(sys.executable, "-c", _SERVE)
             live.line('"connection"')
             live.stop()
         (capture,) = live.items("capture")
-        assert 8 <= capture["frames"] <= 20  # of a connection with four lines; twice would be more
+        assert 8 <= capture["frames"] <= 20  # those of a connection with four lines; if doubled, there would be more
         assert capture["link_types"] == (["EN10MB"] if name == "lo" else ["LINUX_SLL"])
         assert {"SEQ101", "SEQ120"} <= set(rules(live.items("finding")))
         assert live.items("connection")[0]["gaps"] == []
@@ -319,24 +319,24 @@ class TestEnds:
         with Live(space, "-i", "v1") as live:
             live.started()
             space.send(record.data for record in talk(quit=False).records)
-            assert live.stop(number) == 0  # at once: what the kernel still holds is waited for
+            assert live.stop(number) == 0  # at once: it waits for the frames that the kernel still has
         assert live.items("summary")[0]["connections"] == 1
         assert json.loads(live.lines[-1])["type"] == "summary"
 
-    def test_after_so_many_frames(self, space: Namespace) -> None:
+    def test_it_ends_after_a_number_of_frames(self, space: Namespace) -> None:
         with Live(space, "-i", "v1", "--count", "5") as live:
             live.started()
             space.send(record.data for record in talk().records)
             assert live.wait() == 0
         assert live.items("capture")[0]["frames"] == 5
 
-    def test_after_so_many_seconds(self, space: Namespace) -> None:
+    def test_it_ends_after_a_number_of_seconds(self, space: Namespace) -> None:
         with Live(space, "-i", "v1", "--duration", "1", form="text") as live:
             live.started()
             assert live.wait(10) == 0
         assert live.lines[-1] == "No SMTP seen.\n"
 
-    def test_when_nobody_reads_any_more(self, space: Namespace) -> None:
+    def test_it_ends_when_its_reader_has_gone(self, space: Namespace) -> None:
         read, write = os.pipe()
         words = ["nsenter", f"--net=/run/netns/{space.name}", sys.executable, "-m", "smtpwire", "live", "-i", "v1"]
         with subprocess.Popen([*words, "--no-config"], stdout=write, stderr=subprocess.PIPE, text=True) as process:
@@ -350,7 +350,7 @@ class TestEnds:
 
 
 class TestSignals:
-    def test_open_connections_are_told_as_they_stand(self, space: Namespace) -> None:
+    def test_open_connections_are_reported_in_their_current_state(self, space: Namespace) -> None:
         with Live(space, "-i", "v1") as live:
             live.started()
             space.send(record.data for record in talk(quit=False).records)
@@ -360,12 +360,12 @@ class TestSignals:
             assert standing["type"] == "open"
             assert (standing["id"], standing["client_bytes"], standing["findings"]) == (1, 30, 2)
             assert [turn["kind"] for turn in standing["dialogue"]] == ["reply", "command", "reply"]
-            space.send(record.data for record in talk().records[-6:])  # and goes on
+            space.send(record.data for record in talk().records[-6:])  # and continues
             live.line('"connection"')
             live.stop()
         assert rules(live.items("finding")).count("SEQ101") == 1
 
-    def test_every_so_many_seconds(self, space: Namespace) -> None:
+    def test_snapshots_at_an_interval(self, space: Namespace) -> None:
         with Live(space, "-i", "v1", "--snapshot", "0.2", form="text") as live:
             live.started()
             space.send(record.data for record in talk(quit=False).records)
@@ -389,7 +389,7 @@ class TestSignals:
             ) as process,
             ExitStack() as stack,
         ):
-            stack.callback(process.kill)  # or a failure would wait for its end, which never comes
+            stack.callback(process.kill)  # else a failure would wait for its end, which never comes
             assert process.stdout is not None
             assert process.stderr is not None
             assert "capturing" in process.stderr.readline()
@@ -398,7 +398,7 @@ class TestSignals:
             time.sleep(0.3)
             config.write_text('select = ["SEQ"\n', "utf-8")
             process.send_signal(signal.SIGHUP)
-            assert "the configuration stays as it was" in process.stderr.readline()
+            assert "the configuration is unchanged" in process.stderr.readline()
             config.write_text('select = ["SEQ"]\n', "utf-8")
             process.send_signal(signal.SIGHUP)
             assert "the configuration was read again" in process.stderr.readline()
@@ -428,7 +428,7 @@ class TestInterfaces:
             space.send(record.data for record in talk().records)
             live.line('"connection"')
 
-    def test_one_that_is_made_anew(self) -> None:
+    def test_one_that_is_created_again(self) -> None:
         with Namespace() as own, Live(own, "-i", "v1") as live:
             live.started()
             own.ip("link", "del", "v0")
@@ -446,15 +446,15 @@ class TestInterfaces:
         ].startswith("smtpwire: no such interface: nix0: there are ")
         assert len(live.said) == 1
 
-    def test_a_filter_that_is_none(self, space: Namespace) -> None:
+    def test_an_invalid_filter(self, space: Namespace) -> None:
         with Live(space, "-i", "lo", "--bpf", "tcp port") as live:
             assert live.wait() == 2
         assert len(live.said) == 1
-        assert live.said[0].startswith("smtpwire: no capture filter: --bpf tcp port: ")
+        assert live.said[0].startswith("smtpwire: invalid capture filter: --bpf tcp port: ")
 
 
 class TestRights:
-    def test_they_are_given_back(self, space: Namespace) -> None:
+    def test_they_are_dropped(self, space: Namespace) -> None:
         with Live(space, "-i", "v1", env={"SUDO_UID": "", "SUDO_GID": ""}) as live:
             live.started()
             status = dict(
@@ -467,13 +467,13 @@ class TestRights:
         assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {"0" * 16}
         assert status["NoNewPrivs"] == "1"
 
-    def test_who_called_sudo_is_who_it_becomes(self, space: Namespace) -> None:
+    def test_it_becomes_the_user_who_called_sudo(self, space: Namespace) -> None:
         with Live(space, "-i", "v1", env={"SUDO_UID": "1", "SUDO_GID": "1"}) as live:
             live.started()
             status = Path(f"/proc/{live.process.pid}/status").read_text("utf-8")
         assert "Uid:\t1\t1\t1\t1" in status
 
-    def test_capabilities_without_root_are_given_back_too(self, space: Namespace) -> None:
+    def test_capabilities_without_root_are_dropped_too(self, space: Namespace) -> None:
         words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
         words += ["--inh-caps=+net_raw", "--ambient-caps=+net_raw", "--bounding-set=-all,+net_raw"]
         command = [*space.inside(*words), sys.executable, "-m", "smtpwire", "live", "-i", "v1", "--no-config"]
@@ -486,20 +486,20 @@ class TestRights:
             "0" * 16
         ] * 3
 
-    def test_without_any_it_says_what_helps(self, space: Namespace) -> None:
+    def test_without_any_the_error_says_what_to_do(self, space: Namespace) -> None:
         words = space.inside("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable)
         done = subprocess.run(
             [*words, "-m", "smtpwire", "live", "-i", "v1"], capture_output=True, text=True, check=False, cwd="/"
         )
         assert done.returncode == 2
         assert done.stdout == ""
-        assert done.stderr.startswith("smtpwire: no right to capture: v1: run it with sudo")
+        assert done.stderr.startswith("smtpwire: no permission to capture: v1: run it with sudo")
         assert "CAP_NET_RAW" in done.stderr
         assert done.stderr.count("\n") == 1
 
 
 class TestLosses:
-    def test_the_kernels_drops_are_counted_and_blamed_on_nobody(self, space: Namespace) -> None:
+    def test_the_kernels_drops_are_counted_and_no_side_is_blamed(self, space: Namespace) -> None:
         frames = []
         for port in range(2000, 3000):
             one = Conversation(port).open().server(b"220 mx.example ESMTP\r\n").client(b"EHLO c.example\r\n")
@@ -510,7 +510,7 @@ class TestLosses:
             )
             one.server(b"250 ok\r\n").client(b"QUIT\r\n").server(b"221 bye\r\n").close()
             frames.append([record.data for record in one.records])
-        # Turn by turn, so that what is lost is a piece of every connection.
+        # Turn by turn, so that every connection loses a part.
         turns = [frame for turn in zip(*frames, strict=True) for frame in turn]
         with Live(space, "-i", "v1", "--buffer", "1") as live:
             live.started()
@@ -534,7 +534,7 @@ class TestLosses:
 
 
 def _written(folder: Path) -> dict[str, int]:
-    """Sizes of the files that are there; the oldest may go away meanwhile."""
+    """Return the sizes of the existing files; the oldest may be removed during the call."""
     sizes = {}
     for one in folder.iterdir():
         with suppress(FileNotFoundError):
@@ -549,7 +549,7 @@ class TestWriting:
             for port in range(5000, 5020):
                 before = _written(public)
                 space.send(record.data for record in talk(port).records)
-                for _ in range(1000):  # a file is changed for another between two blocks of frames
+                for _ in range(1000):  # the file changes between two blocks of frames
                     if _written(public) != before:
                         break
                     time.sleep(0.01)
@@ -562,7 +562,7 @@ class TestWriting:
         assert {one["rule"] for one in later["finding"]} >= {"SEQ101", "SEQ120"}
         assert all(not one["problems"] for one in later["capture"])
 
-    def test_where_the_new_user_may_not_write(self, space: Namespace, tmp_path: Path) -> None:
+    def test_a_file_that_the_new_user_may_not_write(self, space: Namespace, tmp_path: Path) -> None:
         closed = tmp_path / "closed"
         closed.mkdir(mode=0o700)
         with Live(space, "-i", "v1", "--write", str(closed / "mail.pcapng")) as live:
@@ -574,7 +574,7 @@ def _segment(seq: int, ack: int, flags: int, payload: bytes = b"") -> bytes:
     return ethernet(ipv4(tcp(40000, 25, payload, seq=seq, ack=ack, flags=flags)))
 
 
-def test_frames_that_are_none_do_not_stop_it(space: Namespace) -> None:
+def test_invalid_frames_do_not_stop_it(space: Namespace) -> None:
     hostile = [
         b"\xff" * 14,
         ethernet(b"\x45" + bytes(19)),

@@ -1,4 +1,4 @@
-"""Findings of connections that are open: each told once, as it would have been told at the end."""
+"""Findings of open connections: each is reported once, as it would be reported at the end."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ TEN_MINUTES = 600_000_000_000
 
 
 class Run:
-    """Feeds frames, and keeps what was told of each connection."""
+    """Feeds frames, and keeps what was reported for each connection."""
 
     def __init__(self, options: Options | None = None) -> None:
         self.audit = LiveAudit(options or Options())
-        self.told: dict[int, list[Finding]] = {}
+        self.reported: dict[int, list[Finding]] = {}
         self.ended: dict[int, Connection] = {}
         self._decoder = SegmentDecoder(self.audit.tracker.segment)
         self._number = 0
@@ -47,20 +47,20 @@ class Run:
         return self
 
     def take(self) -> None:
-        for one in self.audit.news():
-            self.told.setdefault(one.connection.id, []).extend(one.findings)
+        for one in self.audit.updates():
+            self.reported.setdefault(one.connection.id, []).extend(one.findings)
             if one.ended:
                 self.ended[one.connection.id] = one.connection
 
     def close(self) -> Run:
-        for one in self.audit.last_news():
-            self.told.setdefault(one.connection.id, []).extend(one.findings)
+        for one in self.audit.last_updates():
+            self.reported.setdefault(one.connection.id, []).extend(one.findings)
             self.ended[one.connection.id] = one.connection
         return self
 
     @property
     def rules(self) -> list[str]:
-        return [finding.rule for findings in self.told.values() for finding in findings]
+        return [finding.rule for findings in self.reported.values() for finding in findings]
 
 
 def frames(talk: Conversation) -> list[bytes]:
@@ -74,21 +74,21 @@ def wrong() -> Conversation:
 
 @pytest.mark.parametrize("redact", list(Redact))
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
-def test_what_is_told_is_what_a_connection_has_at_its_end(sample: Path, redact: Redact) -> None:
+def test_the_reported_findings_are_those_of_the_connection_at_its_end(sample: Path, redact: Redact) -> None:
     live = Run(Options(redact=redact)).feed(frames_of(sample)).close()
     for number, connection in live.ended.items():
         expected = connection.findings
-        if redact is Redact.PII:  # pseudonyms of what is told late may know more names
+        if redact is Redact.PII:  # pseudonyms of late findings may know more names
             expected = [msgspec.structs.replace(one, message="", evidence="") for one in expected]
-            told = [msgspec.structs.replace(one, message="", evidence="") for one in live.told[number]]
-            assert told == expected
+            reported = [msgspec.structs.replace(one, message="", evidence="") for one in live.reported[number]]
+            assert reported == expected
         else:
-            assert live.told[number] == expected
+            assert live.reported[number] == expected
 
 
 @pytest.mark.parametrize("every", [1, 7, 10_000])
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
-def test_connections_are_those_of_an_audit(sample: Path, every: int) -> None:
+def test_connections_equal_those_of_an_audit(sample: Path, every: int) -> None:
     live = Run().feed(frames_of(sample), every=every).close()
     plain = Audit()
     decoder = SegmentDecoder(plain.tracker.segment)
@@ -101,16 +101,16 @@ def test_connections_are_those_of_an_audit(sample: Path, every: int) -> None:
     assert live.audit.summary == plain.summary
 
 
-def test_a_finding_is_told_with_the_frame_that_shows_it() -> None:
+def test_a_finding_is_reported_with_the_frame_that_proves_it() -> None:
     live = Run()
-    told = [len(live.rules) for frame in frames(wrong()) if live.feed([frame])]
-    assert told == [0, 0, 0, 0, 0, 2]
+    reported = [len(live.rules) for frame in frames(wrong()) if live.feed([frame])]
+    assert reported == [0, 0, 0, 0, 0, 2]
 
 
 class TestRepeatedDialogues:
-    """What is known already is judged only once, which must not make anything late."""
+    """A known dialogue is judged only once, which must not delay any finding."""
 
-    def test_a_finding_is_early_however_often_it_was_seen(self) -> None:
+    def test_a_repeated_finding_is_early_too(self) -> None:
         live = Run()
         for port in range(2000, 2010):
             one = Conversation(port).open().server(b"220 mx.example ESMTP\r\n")
@@ -122,7 +122,7 @@ class TestRepeatedDialogues:
             assert len(live.ended) == port - 1999
             assert live.rules.count("SEQ101") == port - 1999
 
-    def test_rules_that_are_new_hold_for_dialogues_that_are_known(self) -> None:
+    def test_new_rules_apply_to_known_dialogues(self) -> None:
         live = Run(Options(select=("BIT",)))
         talks = [wrong_until_the_end(port) for port in range(2000, 2020)]
         for one in talks[:10]:
@@ -141,14 +141,14 @@ def wrong_until_the_end(port: int) -> Conversation:
 
 
 class TestSuppression:
-    def test_a_cause_that_is_not_wanted_leaves_no_hole(self) -> None:
+    def test_an_unwanted_cause_leaves_no_invalid_index(self) -> None:
         live = Run(Options(peers=(Peer(ip_network("192.0.2.1"), None, frozenset({"SEQ101"})),)))
         live.feed(frames(wrong())).close()
         assert live.rules[0] == "SEQ120"
-        assert live.told[1][0].caused_by is None
-        assert live.told[1] == live.ended[1].findings
+        assert live.reported[1][0].caused_by is None
+        assert live.reported[1] == live.ended[1].findings
 
-    def test_what_the_baseline_knows_is_counted_once(self) -> None:
+    def test_a_finding_in_the_baseline_is_counted_once(self) -> None:
         first = Run(Options(redact=Redact.NONE)).feed(frames(wrong())).close()
         known = Baseline([entry(first.ended[1].findings[0], first.ended[1])])
         live = Run(Options(baseline=known)).feed(frames(wrong())).close()
@@ -171,7 +171,7 @@ class TestStanding:
         assert [type(turn) for turn in one.dialogue] == [type(turn) for turn in other.dialogue]
         assert [finding.rule for finding in one.findings] == [finding.rule for finding in other.findings]
 
-    def test_a_long_dialogue_is_shown_by_its_ends(self) -> None:
+    def test_a_view_of_a_long_dialogue_has_its_start_and_its_end(self) -> None:
         one = Conversation().open().server(b"220 mx\r\n").client(b"EHLO c.example\r\n").server(b"250 mx\r\n")
         for _ in range(600):
             one.client(b"NOOP\r\n").server(b"250 ok\r\n")
@@ -179,13 +179,13 @@ class TestStanding:
         live = Run().feed(frames(one))
         (view,) = live.audit.standing()
         assert len(view.dialogue) == 500
-        (finding,) = (one for one in live.told[1] if one.rule == "SEQ123")
+        (finding,) = (one for one in live.reported[1] if one.rule == "SEQ123")
         assert finding.turn == 1204
-        assert live.close().told[1] == live.ended[1].findings
+        assert live.close().reported[1] == live.ended[1].findings
 
 
 class TestChange:
-    def test_other_rules_hold_for_connections_that_are_open(self) -> None:
+    def test_other_rules_apply_to_open_connections(self) -> None:
         live = Run(Options(select=("BIT",)))
         one = wrong()
         live.feed(frames(one))
@@ -205,7 +205,7 @@ class TestChange:
 
 class TestClock:
     @pytest.mark.parametrize("by", [TEN_MINUTES * 20, -TEN_MINUTES * 20])
-    def test_a_step_makes_nobody_idle(self, by: int) -> None:
+    def test_a_step_makes_no_connection_idle(self, by: int) -> None:
         one = Conversation().open().server(b"220 mx.example ESMTP\r\n").client(b"EHLO c.example\r\n")
         live = Run().feed(frames(one))
         live.audit.clock_set(by)
@@ -214,10 +214,10 @@ class TestClock:
         live.feed(frames(one)[count:], START + by)
         assert list(live.ended) == [1]
         (note,) = live.ended[1].notes
-        assert note == f"the clock was set by {by / 1e9:+.1f} s meanwhile: times are not judged"
+        assert note == f"the clock was set by {by / 1e9:+.1f} s during this connection: times are not judged"
         assert live.rules == []
 
-    def test_without_it_the_step_would_be_taken_for_time(self) -> None:
+    def test_without_it_the_step_would_count_as_time(self) -> None:
         one = Conversation().open().server(b"220 mx.example ESMTP\r\n").client(b"EHLO c.example\r\n")
         live = Run().feed(frames(one))
         count = len(one.records)
@@ -228,7 +228,7 @@ class TestClock:
         assert "idle for more than" in live.ended[1].notes[0]
 
 
-def test_nothing_is_remembered_of_connections_that_have_ended() -> None:
+def test_ended_connections_leave_nothing_in_memory() -> None:
     live = Run()
     for port in range(1024, 1124):
         one = Conversation(port).open().server(b"220 mx\r\n").client(b"MAIL FROM:<a@b.example>\r\n")
@@ -236,5 +236,5 @@ def test_nothing_is_remembered_of_connections_that_have_ended() -> None:
         live.feed(frames(one.client(b"QUIT\r\n").server(b"221 bye\r\n").close()))
     assert len(live.ended) == 100
     assert not live.audit._touched
-    assert not live.audit._sieves
+    assert not live.audit._reported
     assert not live.audit._unclocked

@@ -1,4 +1,4 @@
-"""The ring inside Scapy, and what takes its place where there is none."""
+"""The ring inside Scapy, and its replacement on systems without a ring."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ print("ready", flush=True)
 found, end = [], time.monotonic() + 10
 while len(found) < 2 and time.monotonic() < end:
     source.take(decoder)
-    found += [finding.rule for news in audit.news() for finding in news.findings]
+    found += [finding.rule for update in audit.updates() for finding in update.findings]
 source.close(decoder)
 print(json.dumps([found, source.captures[0].frames, source.captures[0].problems]))
 """
@@ -97,11 +97,11 @@ def test_sniff_without_a_session_gets_packets(space: Namespace) -> None:
     assert run(space, _PACKETS) == [frame.hex() for frame in frames()]
 
 
-def test_scapys_own_socket_where_there_is_no_ring(space: Namespace) -> None:
+def test_scapys_own_socket_without_a_ring(space: Namespace) -> None:
     found, count, problems = run(space, _FALLBACK)
     assert {"SEQ101", "SEQ120"} <= set(found)
     assert count >= 6
-    assert problems == ["frames that were lost are not counted: there is no ring on this system"]
+    assert problems == ["lost frames are not counted: there is no ring on this system"]
 
 
 def test_the_tutorial_of_scapy_names_it() -> None:

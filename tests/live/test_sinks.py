@@ -1,4 +1,4 @@
-"""Where news go: syslog, metrics, the screen; and the clock, users, and sizes of a ring."""
+"""The sinks: syslog, metrics, the screen; and the clock, users, and sizes of a ring."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from scripts import connections, lines, segments
 
 
 @pytest.fixture
-def news() -> tuple[Finding, Connection]:
+def reported() -> tuple[Finding, Connection]:
     (connection,) = connections(segments(lines("S 220 mx ESMTP", "C MAIL FROM:<a@c.example>", "S 250 ok")))
     return connection.findings[0], connection
 
@@ -48,14 +48,14 @@ def news() -> tuple[Finding, Connection]:
 class TestSyslog:
     FORM = re.compile(rb"<(\d+)>1 (\S+) (\S+) smtpwire (\d+) (\S+) - (.*)", re.DOTALL)
 
-    def test_a_datagram_is_a_message_of_rfc_5424(self, news: tuple[Finding, Connection], tmp_path: Path) -> None:
+    def test_a_datagram_is_a_message_of_rfc_5424(self, reported: tuple[Finding, Connection], tmp_path: Path) -> None:
         place = str(tmp_path / "log")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
             log.bind(place)
             log.settimeout(5)
             sink = SyslogSink(place)
             sink.open()
-            sink.finding(*news)
+            sink.finding(*reported)
             sink.close()
             found = self.FORM.fullmatch(log.recv(4096))
         assert found is not None
@@ -64,28 +64,28 @@ class TestSyslog:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", stamp)
         assert host
         assert int(process) == os.getpid()
-        assert kind == news[0].rule == "SEQ101"
+        assert kind == reported[0].rule == "SEQ101"
         assert "rule=SEQ101 name=mail-before-hello severity=error side=client" in text
         assert "client=192.0.2.1:43210 server=192.0.2.2:25" in text
 
-    def test_nanoseconds_are_cut_to_what_it_allows(self, news: tuple[Finding, Connection], tmp_path: Path) -> None:
-        news[0].time = "2026-01-02T03:04:05.123456789Z"
+    def test_nanoseconds_are_cut_to_six_decimals(self, reported: tuple[Finding, Connection], tmp_path: Path) -> None:
+        reported[0].time = "2026-01-02T03:04:05.123456789Z"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as log:
             log.bind(("127.0.0.1", 0))
             log.settimeout(5)
             sink = SyslogSink(f"udp:127.0.0.1:{log.getsockname()[1]}")
             sink.open()
-            sink.finding(*news)
+            sink.finding(*reported)
             assert b" 2026-01-02T03:04:05.123456Z " in log.recv(4096)
             sink.close()
 
-    def test_a_stream_counts_octets(self, news: tuple[Finding, Connection]) -> None:
+    def test_a_stream_counts_octets(self, reported: tuple[Finding, Connection]) -> None:
         with socket.create_server(("127.0.0.1", 0)) as door:
             sink = SyslogSink(f"tcp:127.0.0.1:{door.getsockname()[1]}")
             sink.open()
             other, _ = door.accept()
             for _ in range(3):
-                sink.finding(*news)
+                sink.finding(*reported)
             sink.finish(Summary())
             sink.close()
             with other:
@@ -98,25 +98,25 @@ class TestSyslog:
             count += 1
         assert count == 4
 
-    def test_a_server_that_reads_nothing_holds_up_nobody(self, news: tuple[Finding, Connection]) -> None:
+    def test_a_server_that_reads_nothing_delays_nothing(self, reported: tuple[Finding, Connection]) -> None:
         with socket.create_server(("127.0.0.1", 0)) as door:
             sink = SyslogSink(f"tcp:127.0.0.1:{door.getsockname()[1]}")
             sink.open()
             other, _ = door.accept()
             while not sink.lost:
-                sink.finding(*news)
+                sink.finding(*reported)
             other.close()
             for _ in range(3):
-                sink.finding(*news)
+                sink.finding(*reported)
             sink.tick(Totals(0, 0, 0, 0, Summary()))
             sink.close()
 
     @pytest.mark.parametrize("target_", ["udp:nix:514", "udp:1.2.3.4", "tcp:1.2.3.4:0", "log", "tls:1.2.3.4:5"])
-    def test_what_it_does_not_understand(self, target_: str) -> None:
+    def test_invalid_targets(self, target_: str) -> None:
         with pytest.raises(UsageError):
             SyslogSink(target_)
 
-    def test_where_nobody_listens(self, tmp_path: Path) -> None:
+    def test_without_a_listening_server(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="no syslog"):
             SyslogSink(str(tmp_path / "nix")).open()
 
@@ -125,15 +125,15 @@ class TestSyslog:
         assert parse_address("localhost:514", "--syslog") == parse_address(":514", "--syslog")
 
 
-def test_metrics_over_http(news: tuple[Finding, Connection]) -> None:
+def test_metrics_over_http(reported: tuple[Finding, Connection]) -> None:
     pytest.importorskip("prometheus_client")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     metrics = PrometheusSink(f"127.0.0.1:{port}")
     metrics.open()
     try:
-        metrics.finding(*news)
-        metrics.finding(*news)
+        metrics.finding(*reported)
+        metrics.finding(*reported)
         metrics.tick(Totals(123, 4567, 8, 9, Summary(connections=10)))
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
             text = answer.read().decode()
@@ -146,7 +146,7 @@ def test_metrics_over_http(news: tuple[Finding, Connection]) -> None:
     assert values['smtpwire_findings_total{rule="SEQ101",severity="error",side="client"}'] == "2.0"
 
 
-def test_the_screen_shows_rates_rules_hosts_and_the_latest(news: tuple[Finding, Connection]) -> None:
+def test_the_screen_shows_rates_rules_hosts_and_the_latest(reported: tuple[Finding, Connection]) -> None:
     console = pytest.importorskip("rich.console")
     from smtpwire.analyzer.live.screen_sink import ScreenSink  # noqa: PLC0415
 
@@ -156,9 +156,9 @@ def test_the_screen_shows_rates_rules_hosts_and_the_latest(news: tuple[Finding, 
     )
     screen.open()
     screen.reading("eth0")
-    news[0].message = "[bold]no markup[/bold]"
+    reported[0].message = "[bold]no markup[/bold]"
     for _ in range(3):
-        screen.finding(*news)
+        screen.finding(*reported)
     screen.notice("eth0: the kernel dropped 7 frames")
     screen.tick(Totals(100, 1000, 7, 2, Summary()))
     screen.finish(Summary())
@@ -177,14 +177,14 @@ def test_the_screen_shows_rates_rules_hosts_and_the_latest(news: tuple[Finding, 
         assert words in text, words
 
 
-def test_several_sinks_are_all_told(news: tuple[Finding, Connection]) -> None:
+def test_a_group_passes_everything_to_all_sinks(reported: tuple[Finding, Connection]) -> None:
     first, second = io.BytesIO(), io.BytesIO()
     both: Sink = SinkGroup([TextLinesSink(Output(first)), JsonLinesSink(Output(second))])
     both.open()
     both.reading("eth0")
-    both.finding(*news)
-    both.ended(news[1])
-    both.standing([news[1]], "2026-01-02T03:04:05.000000Z")
+    both.finding(*reported)
+    both.ended(reported[1])
+    both.standing([reported[1]], "2026-01-02T03:04:05.000000Z")
     both.tick(Totals(0, 0, 0, 0, Summary()))
     both.finish(Summary(connections=1))
     both.close()
@@ -195,7 +195,7 @@ def test_several_sinks_are_all_told(news: tuple[Finding, Connection]) -> None:
 
 
 class TestClock:
-    def test_a_step_is_told_once(self) -> None:
+    def test_a_step_is_reported_once(self) -> None:
         wall, steady = [1_000_000_000_000], [5_000_000_000]
         clock = Clock(lambda: wall[0], lambda: steady[0])
         assert clock.step() == 0
@@ -206,7 +206,7 @@ class TestClock:
         assert clock.step() == -3_600_000_000_000
         assert clock.step() == 0
 
-    def test_slewing_is_no_step(self) -> None:
+    def test_slewing_is_not_a_step(self) -> None:
         wall, steady = [START], [0]
         clock = Clock(lambda: wall[0], lambda: steady[0])
         for _ in range(1000):
@@ -221,9 +221,9 @@ class TestUsers:
         monkeypatch.setattr(os, "geteuid", lambda: 0)
         monkeypatch.delenv("SUDO_UID", raising=False)
 
-    def test_nobody_unless_told_otherwise(self) -> None:
-        nobody = pwd.getpwnam("nobody")
-        assert target() == (nobody.pw_uid, nobody.pw_gid, [])
+    def test_the_default_is_the_user_nobody(self) -> None:
+        user = pwd.getpwnam("nobody")
+        assert target() == (user.pw_uid, user.pw_gid, [])
 
     def test_who_called_sudo(self, monkeypatch: pytest.MonkeyPatch) -> None:
         daemon = pwd.getpwnam("daemon")
@@ -256,8 +256,8 @@ class TestRecorder:
         assert rotation(text) == expected
 
     @pytest.mark.parametrize("text", ["", "x", "100MB", "100MBx0", "1x1", "-5kx2", "5tbx2", "5kx2x2"])
-    def test_sizes_that_are_none(self, text: str) -> None:
-        with pytest.raises(UsageError, match="no size of a ring"):
+    def test_invalid_sizes(self, text: str) -> None:
+        with pytest.raises(UsageError, match="invalid ring size"):
             rotation(text)
 
     def test_only_the_latest_files_stay(self, tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ class TestRecorder:
         assert re.fullmatch(r"mail_\d{5}_\d{14}\.pcapng", names[-1])
         assert bytes([49]) * 500 in (tmp_path / names[-1]).read_bytes()
 
-    def test_a_full_disk_is_told_and_survived(self, tmp_path: Path) -> None:
+    def test_a_full_disk_is_reported_and_does_not_end_the_audit(self, tmp_path: Path) -> None:
         if not Path("/dev/full").exists():
             pytest.skip("needs /dev/full")
         recorder = Recorder(str(tmp_path / "mail.pcapng"), [("eth0", 1)])
@@ -283,13 +283,13 @@ class TestRecorder:
             recorder.add(0, [RingFrame(START, b"x" * 60, 60)])
             recorder.close()
 
-    def test_a_file_that_cannot_be_made(self, tmp_path: Path) -> None:
+    def test_a_file_that_cannot_be_created(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="cannot write"):
             Recorder(str(tmp_path / "nix" / "mail.pcapng"), [("eth0", 1)])
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs these signals")
-def test_signals_set_flags_and_are_put_back() -> None:
+def test_signals_set_flags_and_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGUSR1)
     with Signals() as signals:
         for number in (signal.SIGUSR1, signal.SIGHUP, signal.SIGTERM):
@@ -302,11 +302,11 @@ def test_signals_set_flags_and_are_put_back() -> None:
     assert signal.getsignal(signal.SIGUSR1) is before
 
 
-# -- the filter, run by hand as the kernel runs it ---------------------------------------------------------------------
+# -- the filter, in an interpreter that works like the kernel's --------------------------------------------------------
 
 
 def _run(program: bytes, frame: bytes, *, tagged_by_kernel: bool = False) -> int:
-    """What classic BPF with the kernel's offsets returns for an Ethernet frame."""
+    """Return the result of classic BPF with the kernel's offsets for an Ethernet frame."""
     start = 18 if tagged_by_kernel else 14
     network = frame[start:]
     kind = int.from_bytes(frame[start - 2 : start], "big")
@@ -328,7 +328,7 @@ def _run(program: bytes, frame: bytes, *, tagged_by_kernel: bool = False) -> int
             offset = k - 0xFFF00000 + (x if code == 0x48 else 0)
             size = {0x20: 4, 0x28: 2, 0x30: 1, 0x48: 2}[code]
             if offset + size > len(network):
-                return 0  # as the kernel does beyond the end
+                return 0  # as the kernel does for a load after the end
             acc = int.from_bytes(network[offset : offset + size], "big")
         elif code == 0x54:
             acc &= k
@@ -371,16 +371,16 @@ def test_the_filter(frame: bytes, wanted: bool) -> None:
     assert bool(_run(program, frame)) is wanted
 
 
-def test_the_filter_stays_within_what_the_kernel_takes() -> None:
+def test_the_filter_stays_within_the_limit_of_the_kernel() -> None:
     many = program_for_ports(range(1, 129))
     assert len(many) // 8 <= 4096
     frame = ethernet(ipv4(tcp(43210, 100)), tags=[0x8100, 0x8100])
     assert _run(many, frame)
-    # More ports than fit: TCP of all ports.
+    # More ports than fit: the filter passes TCP of all ports.
     assert _run(program_for_ports(range(1, 5000)), ethernet(ipv4(tcp(43210, 9999))))
 
 
-def test_a_conversation_passes_whole() -> None:
+def test_every_frame_of_a_conversation_passes() -> None:
     program = program_for_ports({25})
     talk = Conversation().open().server(b"220 mx\r\n").client(b"QUIT\r\n").server(b"221 bye\r\n").close()
     assert all(_run(program, record.data) for record in talk.records)

@@ -38,7 +38,7 @@ SHARED = sorted((Path(__file__).parents[3] / "shared" / "captures").glob("*/*.pc
 
 
 def written(paths: Sequence[str | Path], jobs: int, options: Options | None = None) -> bytes:
-    """The report of so many processes; the summary's counts by rule are compared without their order."""
+    """Return the report of ``jobs`` processes; the summary's counts by rule are compared without their order."""
     buffer = BytesIO()
     output = Output(buffer)
     options = options or Options()
@@ -55,7 +55,7 @@ def same(paths: Sequence[str | Path], options: Options | None = None) -> bytes:
 
 
 def capture(path: Path, *scripts: Script, open_last: int = 0) -> Path:
-    """Connections one after the other, the last few side by side."""
+    """Connections one after the other, the last few at the same time."""
     sent = [
         one for number, script in enumerate(scripts[: len(scripts) - open_last]) for one in dialogue(script, number)
     ]
@@ -83,7 +83,7 @@ def test_connections_side_by_side_and_open_at_the_end(tmp_path: Path) -> None:
     assert found.count(b'"type":"finding"') == 2
 
 
-def test_connections_that_go_on_in_the_next_file(tmp_path: Path) -> None:
+def test_connections_that_continue_in_the_next_file(tmp_path: Path) -> None:
     sent = records([one for number in range(9) for one in dialogue(WHOLE, number)])
     paths = []
     for number in range(5):
@@ -93,28 +93,28 @@ def test_connections_that_go_on_in_the_next_file(tmp_path: Path) -> None:
 
 
 def vanished(tmp_path: Path) -> Path:
-    """A server that offers STARTTLS until it does not."""
+    """A server that offers STARTTLS at first and later does not."""
     return capture(tmp_path / "a.pcap", *[[*hello("STARTTLS"), *END]] * 8, *[[*hello("PIPELINING"), *END]] * 3)
 
 
-def test_what_only_one_process_can_tell_is_told_by_one(tmp_path: Path) -> None:
+def test_a_case_that_only_one_process_can_decide_is_decided_by_one(tmp_path: Path) -> None:
     assert same([vanished(tmp_path)]).count(b'"SEC633"') >= 3
 
 
-def test_limits_for_all_that_is_open_hold_for_all_processes(tmp_path: Path) -> None:
+def test_limits_for_open_connections_apply_to_all_processes(tmp_path: Path) -> None:
     path = capture(tmp_path / "a.pcap", *[WHOLE[:-4]] * 30)
     found = same([path], Options(limits=Limits(connections=10, idle_seconds=300)))
     assert b"no longer followed" in found
 
 
-def test_what_cannot_be_read_is_said_as_ever(tmp_path: Path) -> None:
+def test_an_unreadable_input_is_reported_as_by_one_process(tmp_path: Path) -> None:
     (tmp_path / "no.pcap").write_bytes(b"nothing that is a capture")
     same([SAMPLES[0], tmp_path / "no.pcap", tmp_path / "missing.pcap", SAMPLES[1]])
     (tmp_path / "cut.pcap").write_bytes(SAMPLES[0].read_bytes()[:-7])
     assert b"cut short" in same([tmp_path / "cut.pcap"])
 
 
-def test_a_process_that_dies_is_missed_by_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_death_of_a_process_does_not_change_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = capture(tmp_path / "a.pcap", *[WHOLE] * 20)
     alone = written([path], 1)
     taken = WorkerProcess.next
@@ -127,7 +127,7 @@ def test_a_process_that_dies_is_missed_by_nobody(tmp_path: Path, monkeypatch: py
     assert written([path], 2) == alone
 
 
-def test_a_system_without_room_for_them_gets_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_new_processes_one_does_the_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = capture(tmp_path / "a.pcap", *[WHOLE] * 4)
     alone = written([path], 1)
 
@@ -152,7 +152,7 @@ def test_the_option(tmp_path: Path) -> None:
     assert b"--jobs needs ndjson" in other.stderr
 
 
-def test_a_reader_that_goes_ends_all_of_them(tmp_path: Path) -> None:
+def test_all_processes_end_when_the_reader_has_gone(tmp_path: Path) -> None:
     path = capture(tmp_path / "a.pcap", *[WHOLE] * 300)
     command = f"{sys.executable} -m smtpwire audit {path} --format ndjson --jobs 3 | head -1"
     done = subprocess.run(["sh", "-c", command], capture_output=True, check=False, timeout=60)
@@ -162,7 +162,7 @@ def test_a_reader_that_goes_ends_all_of_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("jobs", ["2", "3"])
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_they_report_what_was_read(tmp_path: Path, signum: signal.Signals, jobs: str) -> None:
+def test_after_an_interrupt_they_report_what_was_read(tmp_path: Path, signum: signal.Signals, jobs: str) -> None:
     path = capture(tmp_path / "a.pcap", *[WHOLE] * 40)
     once = path.read_bytes()[24:]
     with path.open("ab") as file:
@@ -175,17 +175,17 @@ def test_interrupted_they_report_what_was_read(tmp_path: Path, signum: signal.Si
         process.send_signal(signum)
         _, errors = process.communicate(timeout=60)
     report = [json.loads(line) for line in written.read_bytes().splitlines()]
-    told = [one["id"] for one in report if one["type"] == "connection"]
-    assert sorted(told) == list(range(1, len(told) + 1))
+    ids = [one["id"] for one in report if one["type"] == "connection"]
+    assert sorted(ids) == list(range(1, len(ids) + 1))
     assert report[-1]["type"] == "summary"
-    assert report[-1]["connections"] == len(told)
+    assert report[-1]["connections"] == len(ids)
     (read,) = (one for one in report if one["type"] == "capture")
-    assert read["frames"] > 20 * (len(told) - 1)
+    assert read["frames"] > 20 * (len(ids) - 1)
     assert process.returncode in {0, 130}  # it may have been over already
     assert process.returncode == 0 or b"interrupted" in errors
 
 
-def test_none_of_them_is_left_behind(tmp_path: Path) -> None:
+def test_no_process_is_left_running(tmp_path: Path) -> None:
     same([capture(tmp_path / "a.pcap", *[WHOLE] * 4)])
     time.sleep(0.05)
     with pytest.raises(ChildProcessError):

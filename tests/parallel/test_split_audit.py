@@ -23,7 +23,7 @@ from smtpwire.analyzer.commands.run_stats import Stats
 from smtpwire.analyzer.frames import inputs as capture_module
 from smtpwire.analyzer.limits import Limits
 from smtpwire.analyzer.parallel import planning as worth
-from smtpwire.analyzer.parallel import processes as hands
+from smtpwire.analyzer.parallel import processes
 from smtpwire.analyzer.parallel.split_audit import HalvedAudit
 from smtpwire.analyzer.parallel.split_workers import FirstWorker
 from smtpwire.analyzer.reports.json_ import NdjsonWriter
@@ -55,7 +55,7 @@ SHARED = sorted((Path(__file__).parents[3] / "shared" / "captures").glob("*/*.pc
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A capture is cut between blocks."""
+    """Make small blocks, because a capture is cut between blocks."""
     monkeypatch.setattr(capture_module, "BLOCK", 400)
 
 
@@ -67,7 +67,7 @@ def written(audit: Audit | HalvedAudit, path: Path) -> list[bytes]:
 
 
 def halved(path: Path, at: float, options: Options | None = None) -> tuple[list[dict[str, object]], str]:
-    """The report, which is that of one process; and why it is made by one, if it is."""
+    """Return the report, which must be that of one process, and why one process made it, if it did."""
     options = options or Options()
     audit = HalvedAudit(options, max(1, int(path.stat().st_size * at)))
     one = Audit(options)
@@ -115,7 +115,7 @@ def test_captures_of_others() -> None:
 
 
 @pytest.mark.parametrize("at", [0.01, 0.2, 0.4, 0.5, 0.7, 0.9, 1.0])
-def test_connections_across_the_cut_are_told_once(tmp_path: Path, at: float) -> None:
+def test_connections_across_the_cut_are_reported_once(tmp_path: Path, at: float) -> None:
     talks = [dialogue(script, number) for number, script in enumerate([*[WHOLE] * 6, WRONG, *[WHOLE[:-4]] * 3])]
     report, alone = halved(saved(tmp_path / "a.pcap", side_by_side(*talks)), at)
     assert not alone
@@ -132,7 +132,7 @@ def test_nothing_is_done_twice(tmp_path: Path) -> None:
     assert not any("anew" in line for line in stats.lines(audit))
 
 
-def test_ports_that_come_again_behind_the_cut(tmp_path: Path) -> None:
+def test_ports_that_are_reused_after_the_cut(tmp_path: Path) -> None:
     talks = [[one._replace(seq=one.seq + 77 * n) for one in dialogue(WHOLE)] for n in range(8)]
     for talk in talks:
         talk[:] = [one._replace(ack=one.ack + 77 * talks.index(talk) if one.flags & 16 else 0) for one in talk]
@@ -143,14 +143,14 @@ def test_ports_that_come_again_behind_the_cut(tmp_path: Path) -> None:
         assert len(connections(report)) == 8
 
 
-def test_what_was_captured_from_its_middle_on(tmp_path: Path) -> None:
+def test_connections_captured_midstream(tmp_path: Path) -> None:
     sent = [one for number in range(6) for one in dialogue(WHOLE, number)[3 if number == 5 else 0 :]]
     report, alone = halved(saved(tmp_path / "a.pcap", sent), 0.5)
     assert not alone
     assert [one["opening"] for one in connections(report)] == [*["handshake"] * 5, "midstream"]
 
 
-def test_late_copies_are_nothing_new(tmp_path: Path) -> None:
+def test_late_copies_are_not_new_connections(tmp_path: Path) -> None:
     talks = [dialogue(WHOLE, number) for number in range(6)]
     late = [one._replace(time_ns=talks[-1][-1].time_ns) for one in talks[0] if one.payload]
     report, alone = halved(saved(tmp_path / "a.pcap", [*one_by_one(talks), *late]), 0.5)
@@ -166,7 +166,7 @@ def test_a_syn_that_waits_at_the_cut(tmp_path: Path) -> None:
     assert [one["opening"] for one in connections(report)] == ["handshake"] * 4
 
 
-def test_what_is_idle_too_long_is_given_up_in_order(tmp_path: Path) -> None:
+def test_idle_connections_are_given_up_in_order(tmp_path: Path) -> None:
     rest = [dialogue(WHOLE, number) for number in range(20)]  # ten minutes each
     sent = [*side_by_side(*(dialogue(WHOLE[:-4], number) for number in range(40, 45))), *one_by_one(rest)]
     options = Options(limits=Limits(idle_seconds=3600))
@@ -176,7 +176,7 @@ def test_what_is_idle_too_long_is_given_up_in_order(tmp_path: Path) -> None:
         assert sum("idle for more than 3600 s" in str(one["notes"]) for one in connections(report)) == 5
 
 
-def test_what_only_one_process_can_tell(tmp_path: Path) -> None:
+def test_cases_that_only_one_process_can_decide(tmp_path: Path) -> None:
     talks = [dialogue([*hello("STARTTLS" if n < 8 else "PIPELINING"), *END], n) for n in range(11)]
     report, alone = halved(saved(tmp_path / "a.pcap", one_by_one(talks)), 0.5)
     assert alone == "servers offered STARTTLS to some and not to others"
@@ -198,20 +198,20 @@ def test_a_connection_in_the_place_of_one_that_went_on_across_the_cut(tmp_path: 
 
 @pytest.mark.parametrize("left", range(1, 6))
 def test_a_connection_in_the_place_of_one_whose_end_only_the_first_process_knows(tmp_path: Path, left: int) -> None:
-    """What the second one saw of it never ends, where the client's FIN lies before the cut."""
+    """In the second half it never ends, because the client's FIN is before the cut."""
     first = dialogue([*hello(), *lines("C QUIT"), ("FC", ""), ("S", "221 bye\r\n"), ("FS", "")], 1)
     again = [
         one._replace(seq=one.seq + 9, ack=one.ack + 9 if one.flags & 16 else 0, time_ns=one.time_ns + MINUTE)
         for one in dialogue(WHOLE, 1)
     ]
-    before, behind = one_by_one(dialogue(WHOLE, n) for n in (5, 6)), one_by_one(dialogue(WHOLE, n) for n in (7, 8))
-    sent = [*before, *first[:-left], *behind, *first[-left:], *dialogue(WHOLE, 2), *again, *dialogue(WHOLE, 3)]
+    before, after = one_by_one(dialogue(WHOLE, n) for n in (5, 6)), one_by_one(dialogue(WHOLE, n) for n in (7, 8))
+    sent = [*before, *first[:-left], *after, *first[-left:], *dialogue(WHOLE, 2), *again, *dialogue(WHOLE, 3)]
     report, alone = halved(saved(tmp_path / "a.pcap", sent), 0.35)
     assert not alone
     assert len(connections(report)) == 8
 
 
-def test_a_datagram_that_the_cut_tears(tmp_path: Path) -> None:
+def test_a_datagram_split_by_the_cut(tmp_path: Path) -> None:
     sent = records([one for number in range(6) for one in dialogue(WHOLE, number)])
     middle = sent[len(sent) // 2].time_ns
     parts = [Record(ethernet(part), middle) for part in ipv4_fragments(tcp(1, 2, b"x" * 900), 400)]
@@ -240,27 +240,27 @@ def test_frames_that_cannot_be_decoded_are_counted_together(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("room", [0, 2000])
 def test_without_a_file_the_second_one_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
-    monkeypatch.setattr(hands, "_SPOOL", room)
+    monkeypatch.setattr(processes, "_SPOOL", room)
     path = saved(tmp_path / "a.pcap", [one for number in range(40) for one in dialogue(WHOLE, number)])
     assert not halved(path, 0.5)[1]
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     assert not halved(path, 0.5)[1]
 
 
-def test_a_process_that_dies_is_missed_by_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_death_of_a_process_does_not_change_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path / "a.pcap", [one for number in range(12) for one in dialogue(WHOLE, number)])
 
     def dies(_: FirstWorker) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr(FirstWorker, "_tell_cut", dies)
+    monkeypatch.setattr(FirstWorker, "_send_cut", dies)
     report, alone = halved(path, 0.5)
     assert "has died" in alone
     assert len(connections(report)) == 12
 
 
 class _Interrupts:
-    """Interrupts the run when so many bytes have been read."""
+    """Interrupts the run after a number of bytes."""
 
     def __init__(self, audit: HalvedAudit, at: int) -> None:
         self._audit = audit
@@ -272,7 +272,7 @@ class _Interrupts:
 
 
 @pytest.mark.parametrize("at", [0.2, 0.4, 0.6, 0.8])
-def test_interrupted_they_report_what_was_read(tmp_path: Path, at: float) -> None:
+def test_after_an_interrupt_they_report_what_was_read(tmp_path: Path, at: float) -> None:
     path = saved(tmp_path / "a.pcap", side_by_side(*(dialogue(WHOLE, number) for number in range(20))))
     size = path.stat().st_size
     buffer = BytesIO()
@@ -287,16 +287,16 @@ def test_interrupted_they_report_what_was_read(tmp_path: Path, at: float) -> Non
             writer.capture(item)  # type: ignore[arg-type]
     output.flush()
     report = [json.loads(line) for line in buffer.getvalue().splitlines()]
-    told = connections(report)
-    assert len(told) == audit.summary.connections == 20
-    assert sorted(int(str(one["id"])) for one in told) == list(range(1, 21))
+    reported = connections(report)
+    assert len(reported) == audit.summary.connections == 20
+    assert sorted(int(str(one["id"])) for one in reported) == list(range(1, 21))
     (capture,) = audit.captures
     assert capture.frames > 0
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 
 
-class TestWhereItIsCut:
+class TestPositionOfTheCut:
     def test_one_capture_that_is_a_file(self, tmp_path: Path) -> None:
         path = saved(tmp_path / "a.pcap", dialogue(WHOLE))
         assert worth.plan(Options(), [str(path)], 2) == int(path.stat().st_size * worth.DENSE_HALF)
@@ -304,12 +304,12 @@ class TestWhereItIsCut:
         assert worth.plan(Options(), [str(path)], 2) == int(path.stat().st_size * worth.DENSE_HALF)
         assert worth.plan(Options(), [str(path)], 3) is None
 
-    def test_further_behind_where_there_is_little_mail(self, tmp_path: Path) -> None:
+    def test_it_is_later_if_there_is_little_mail(self, tmp_path: Path) -> None:
         path = saved(tmp_path / "a.pcap", dialogue(WHOLE, port=443))
         assert worth.plan(Options(), [str(path)], 2) == int(path.stat().st_size * worth.HALF)
         assert worth.HALF > worth.DENSE_HALF
 
-    def test_not_of_what_cannot_be_entered_there(self, tmp_path: Path) -> None:
+    def test_an_input_that_cannot_be_entered_in_the_middle_is_not_split(self, tmp_path: Path) -> None:
         path = saved(tmp_path / "a.pcap", dialogue(WHOLE))
         (tmp_path / "a.gz").write_bytes(b"\x1f\x8b" + bytes(100))
         os.mkfifo(tmp_path / "pipe")
@@ -320,7 +320,7 @@ class TestWhereItIsCut:
 
 
 def mixture(draw: random.Random) -> Iterator[Segment]:
-    """Dialogues of all kinds side by side, some between the same ports, with losses, copies, and pauses."""
+    """Dialogues of all kinds at the same time, some between the same ports, with losses, copies, and pauses."""
     ports = draw.choice((3, 6, 40))
     waiting: list[list[Segment]] = []
     for _ in range(draw.randrange(4, 24)):
@@ -358,7 +358,7 @@ LIMITS = (Limits(), Limits(), Limits(connections=10, idle_seconds=300))
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 1 << 40), at=st.floats(0, 1), ng=st.booleans(), limits=st.sampled_from(LIMITS))
-def test_whatever_goes_on_at_the_cut(
+def test_any_traffic_at_the_cut(
     tmp_path_factory: pytest.TempPathFactory, seed: int, at: float, ng: bool, limits: Limits
 ) -> None:
     path = tmp_path_factory.getbasetemp() / f"halved-{os.getpid()}"

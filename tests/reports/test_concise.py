@@ -1,4 +1,4 @@
-"""One line a finding, each with the capture in which its frame is."""
+"""One line for each finding, with the capture that contains its frame."""
 
 from __future__ import annotations
 
@@ -35,33 +35,33 @@ def printed(*items: Capture | Connection) -> list[str]:
     return lines_of(stream)
 
 
-def test_a_line_holds_capture_frame_rule_side_and_message() -> None:
+def test_a_line_has_capture_frame_rule_side_and_message() -> None:
     lines = printed(connection(1, [finding(frame=13)]), capture())
     assert lines[0] == "a.pcap:13: error SEQ101 client: MAIL came before any EHLO or HELO was accepted"
     assert lines[1] == "1 error, 0 warnings, 0 info in 1 connection and 1 message."
     assert len(lines) == 2
 
 
-def test_each_finding_is_named_after_the_capture_that_holds_its_frame() -> None:
+def test_each_line_names_the_capture_that_contains_its_frame() -> None:
     over = connection(2, [finding(frame=50), finding(frame=150)], paths=("1.pcap", "2.pcap"))
     lines = printed(connection(1, [finding(frame=7)], paths=("1.pcap",)), over)
     assert [line.split(" ")[0] for line in lines[:3]] == ["1.pcap:7:", "1.pcap:50:", "2.pcap:150:"]
 
 
-def test_where_there_is_no_capture_a_dash_stands() -> None:
+def test_without_a_capture_the_line_has_a_dash() -> None:
     assert printed(connection(1, paths=()))[0].startswith("-:6: error SEQ101")
 
 
-def test_what_the_captures_lack_is_said() -> None:
+def test_the_limitations_of_the_captures_are_reported() -> None:
     lines = printed(connection(1, [], server_bytes=0), capture(problems=["cut short at byte 7"]))
     assert lines == [
         "a.pcap: cut short at byte 7",
         "No findings in 1 connection and 1 message.",
-        "Not all was seen whole and in clear text: 1 with one side only.",
+        "Not all connections are complete and in clear text: 1 with one side only.",
     ]
 
 
-def test_no_smtp_is_not_called_clean() -> None:
+def test_no_smtp_is_not_reported_as_clean() -> None:
     assert printed(capture()) == ["No SMTP seen."]
 
 

@@ -35,14 +35,14 @@ def test_every_finding_comes_back_through_pythons_reader() -> None:
     assert any(row["evidence"].startswith("'=") for row in rows)
 
 
-def test_without_findings_there_are_the_names_of_the_columns() -> None:
+def test_without_findings_the_header_row_is_written() -> None:
     stream = BytesIO()
     CsvWriter(Output(stream)).finish(Summary())
     assert stream.getvalue().decode().rstrip("\r\n").split(",") == list(COLUMNS)
 
 
 @given(st.lists(st.lists(st.text(max_size=8), min_size=2, max_size=2), max_size=5))
-def test_texts_come_back_but_for_the_apostrophe(rows: list[list[str]]) -> None:
+def test_texts_are_unchanged_except_for_the_apostrophe(rows: list[list[str]]) -> None:
     text = "".join(csv_lines(rows))
     back = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     assert [[cell.removeprefix("'") for cell in row] for row in back] == [
@@ -51,7 +51,7 @@ def test_texts_come_back_but_for_the_apostrophe(rows: list[list[str]]) -> None:
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "＝1"])
-def test_no_text_begins_like_a_formula(text: str) -> None:
+def test_no_text_starts_like_a_formula(text: str) -> None:
     ((cell,),) = csv.reader(io.StringIO("".join(csv_lines([[text]])), newline=""))
     assert cell == "'" + text
 

@@ -1,4 +1,4 @@
-"""The dialogue as a person reads it."""
+"""The dialogue in the form that people read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def shown(*connections: Connection, only: int | None = None, width: int = 100) -
     return lines_of(stream)
 
 
-def test_both_sides_stand_in_order_with_frame_time_and_direction() -> None:
+def test_both_sides_are_shown_in_order_with_frame_time_and_direction() -> None:
     lines = shown(connection(1, []))
     assert "      4    0.004000 ← 220 mx.example ESMTP" in lines
     assert "      6    0.006000 → MAIL FROM:<a@a.example>" in lines
@@ -27,7 +27,7 @@ def test_both_sides_stand_in_order_with_frame_time_and_direction() -> None:
     )
 
 
-def test_a_finding_stands_under_the_line_that_it_is_about() -> None:
+def test_a_finding_is_under_the_line_that_it_is_about() -> None:
     lines = shown(connection(1, [finding(turn=1), finding("SEQ120", turn=2, caused_by=0, side="server", frame=8)]))
     mail = lines.index("      6    0.006000 → MAIL FROM:<a@a.example>")
     assert lines[mail + 1].strip() == "error SEQ101 mail-before-hello (client)"
@@ -36,13 +36,13 @@ def test_a_finding_stands_under_the_line_that_it_is_about() -> None:
     assert "(Follows from SEQ101 in frame 6.)" in " ".join(line.strip() for line in lines[reply + 3 : reply + 6])
 
 
-def test_prediction_and_reply_are_held_against_each_other() -> None:
+def test_reply_and_prediction_are_compared() -> None:
     lines = [line.strip() for line in shown(connection(1, []))]
     assert lines[lines.index("8    0.008000 ← 250 2.1.0 Ok") + 1] == "predicted: 503"
     assert lines[lines.index("503 identified") + 1] == "predicted: accepted, as EHLO was in order"
 
 
-def test_a_reply_that_does_not_stand_below_its_command_names_it() -> None:
+def test_a_reply_that_is_not_below_its_command_names_it() -> None:
     one = connection(1, [])
     one.dialogue = [
         *(CommandTurn("client", verb, None, "accept", 5, one.started, 0) for verb in ("MAIL", "RCPT")),
@@ -62,7 +62,7 @@ def test_bytes_that_the_line_does_not_show_are_quoted() -> None:
 
 
 def predictions(verb: str, predicted: str, code: int) -> list[str]:
-    """What is said of a prediction below the reply ``code``."""
+    """Return the text about the prediction below the reply ``code``."""
     one = connection(1, [])
     command = CommandTurn("client", verb, "TO:<b@b.example>", predicted, 5, one.started, 0)  # type: ignore[arg-type]
     one.dialogue = [command, ReplyTurn("server", code, ["x"], None, 0, 6, one.started, 0)]
@@ -70,16 +70,16 @@ def predictions(verb: str, predicted: str, code: int) -> list[str]:
 
 
 @pytest.mark.parametrize(("predicted", "code"), [("accept", 250), ("accept", 550), ("unknown", 503)])
-def test_an_ordinary_reply_is_left_alone(predicted: str, code: int) -> None:
+def test_an_ordinary_reply_has_no_remark(predicted: str, code: int) -> None:
     assert predictions("RCPT", predicted, code) == []
 
 
 @pytest.mark.parametrize(
-    ("verb", "predicted", "code", "due"),
+    ("verb", "predicted", "code", "expected"),
     [("RCPT", "503", 503, "503"), ("RCPT", "500", 500, "500"), ("DATA", "503", 554, "503 or 554")],
 )
-def test_a_refusal_that_was_due_is_called_right(verb: str, predicted: str, code: int, due: str) -> None:
-    assert predictions(verb, predicted, code) == [f"as predicted: {due} was due"]
+def test_an_expected_refusal_is_as_predicted(verb: str, predicted: str, code: int, expected: str) -> None:
+    assert predictions(verb, predicted, code) == [f"as predicted: {expected}"]
 
 
 @pytest.mark.parametrize(
@@ -100,13 +100,13 @@ def test_every_kind_of_turn_is_shown(text: str) -> None:
     assert any(line.endswith(text) for line in shown(connection(1, [])))
 
 
-def test_messages_are_told_with_their_fate() -> None:
+def test_messages_are_listed_with_their_results() -> None:
     text = " ".join(line.strip() for line in shown(connection(1, [])))
     assert "message 1: from <a@a.example> to <b@b.example> (250), <c@b.example> (no reply seen)" in text
     assert 'accepted (250), subject "hello"' in text
 
 
-def test_only_the_connection_that_was_asked_for() -> None:
+def test_only_the_requested_connection_is_shown() -> None:
     lines = shown(connection(1), connection(2), connection(3), only=2)
     assert [line for line in lines if line.startswith("#")] == ["#2 192.0.2.1:43212 → [2001:db8::2]:25 rfc5321"]
 
@@ -127,5 +127,5 @@ def test_a_capture_with_a_problem_is_named() -> None:
     assert lines_of(stream) == ["a.pcap: cut short at byte 7"]
 
 
-def test_the_handmade_dialogue_holds_every_kind_of_turn() -> None:
+def test_the_handmade_dialogue_has_every_kind_of_turn() -> None:
     assert len({type(turn) for turn in every_turn()}) == 7

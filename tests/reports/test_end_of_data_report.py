@@ -1,4 +1,4 @@
-"""``smtpwire show --end-of-data``: what each reader takes for the end, and what the server did."""
+"""``smtpwire show --end-of-data``: where each reader sees the end, and what the server did."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def shown(
 
 
 def ends(text: str) -> dict[str, tuple[int, str, str]]:
-    """Of each reader: byte, mark, what stands behind."""
+    """Return, for each reader: byte, mark, text after it."""
     rows = re.findall(
         r"^    (strict|Postfix, lenient|Zeek|Suricata|Snort|Arkime) +\d+ +(\d+)  (\S+) *(.*)$", text, re.M
     )
-    return {name: (int(at), mark, behind) for name, at, mark, behind in rows}
+    return {name: (int(at), mark, following) for name, at, mark, following in rows}
 
 
 def mail(content: str, *replies: str) -> Script:
@@ -74,14 +74,14 @@ def offset_of_content() -> int:
 
 
 @pytest.mark.parametrize("cut", [None, by_byte])
-def test_readers_that_disagree_are_shown_with_place_mark_and_what_follows(tmp_path: Path, cut: Cut | None) -> None:
+def test_readers_that_disagree_are_shown_with_position_mark_and_next_line(tmp_path: Path, cut: Cut | None) -> None:
     text = shown(tmp_path, mail(text_with("\n.\n"), "250 ok"), cut=cut)
     found = ends(text)
     start, content = offset_of_content(), text_with("\n.\n")
     assert found["Zeek"] == (start + content.index("."), "<LF>.<LF>", SMUGGLED)
     assert found["Postfix, lenient"] == found["Suricata"] == found["Snort"] == found["Zeek"]
     assert found["strict"] == found["Arkime"] == (start + len(content) + 2, "<CR><LF>.<CR><LF>", "")
-    assert "accepted the message, and nothing shows that it took a look-alike for the end" in text
+    assert "accepted the message. Nothing shows that it treated a look-alike as the end" in text
     assert "readers disagree about the end of 1" in text
 
 
@@ -95,13 +95,13 @@ def test_readers_that_disagree_are_shown_with_place_mark_and_what_follows(tmp_pa
     ],
     ids=repr,
 )
-def test_the_command_is_behind_the_mark_for_those_who_take_it(tmp_path: Path, mark: str, lenient: set[str]) -> None:
+def test_the_command_follows_the_mark_for_readers_that_accept_it(tmp_path: Path, mark: str, lenient: set[str]) -> None:
     found = ends(shown(tmp_path, mail(text_with(mark), "250 ok")))
-    assert {name for name, (_, _, behind) in found.items() if behind == SMUGGLED} == lenient
+    assert {name for name, (_, _, following) in found.items() if following == SMUGGLED} == lenient
 
 
 @pytest.mark.parametrize("size", [1, 7, 1400])
-def test_the_frame_is_the_one_that_holds_the_dot(tmp_path: Path, size: int) -> None:
+def test_the_frame_is_the_one_that_contains_the_dot(tmp_path: Path, size: int) -> None:
     body = "Subject: x\r\n\r\n" + ("y" * 70 + "\r\n") * 500 + text_with("\n.\n") + ("\r\n" + "z" * 70) * 300
     script = mail(body, "250 ok")
     text = shown(tmp_path, script, cut=by(size))
@@ -114,7 +114,7 @@ def test_the_frame_is_the_one_that_holds_the_dot(tmp_path: Path, size: int) -> N
     assert len(places) == 2
 
 
-def test_plain_messages_are_counted_and_shown_only_if_asked_for(tmp_path: Path) -> None:
+def test_plain_messages_are_counted_and_shown_only_on_request(tmp_path: Path) -> None:
     script = mail(MESSAGE.rstrip(), "250 ok")
     assert shown(tmp_path, script) == "1 message sent with DATA: every reader sees the same end.\n"
     text = shown(tmp_path, script, everything=True)
@@ -123,19 +123,19 @@ def test_plain_messages_are_counted_and_shown_only_if_asked_for(tmp_path: Path) 
     assert "The server accepted the message." in text
 
 
-def test_a_server_that_answers_more_than_it_was_asked_has_taken_the_look_alike(tmp_path: Path) -> None:
+def test_a_server_that_sends_extra_replies_accepted_the_look_alike(tmp_path: Path) -> None:
     text = shown(tmp_path, mail(text_with("\n.\n"), "250 stored", "250 sender ok", "250 rcpt ok"))
-    assert "took <LF>.<LF> for the end" in text
+    assert "treated <LF>.<LF> as the end" in text
 
 
-def test_a_server_that_refused_and_one_that_was_not_seen_are_told_apart(tmp_path: Path) -> None:
+def test_a_refusal_and_a_missing_reply_are_distinguished(tmp_path: Path) -> None:
     assert "refused the message with 550" in shown(tmp_path, mail(text_with("\n.\n"), "550 bare newline"))
     unseen = [*mail(text_with("\n.\n"))[:-2], ("RC", "")]
-    assert "did what is not in the capture" in shown(tmp_path, unseen)
+    assert "sent no final reply that the capture contains" in shown(tmp_path, unseen)
 
 
 @pytest.mark.parametrize("mark", ["\n.\n", "\r\n.\r"])
-def test_where_the_server_ended_early_strict_readers_go_on_to_the_next_real_end(tmp_path: Path, mark: str) -> None:
+def test_if_the_server_ended_early_strict_readers_continue_to_the_next_real_end(tmp_path: Path, mark: str) -> None:
     first = f"Subject: x\r\n\r\nhi{mark}"
     second = f"{SMUGGLED}\r\n"
     third = "Subject: y\r\n\r\nother\r\n.\r\n"
@@ -155,11 +155,11 @@ def test_where_the_server_ended_early_strict_readers_go_on_to_the_next_real_end(
     between = len("RCPT TO:<b@mx.example>\r\nDATA\r\n")
     assert found["strict"][0] == offset_of_content() + len(first + second) + between + len(third) - 3
     assert found["Zeek"] == (offset_of_content() + first.index("."), named(mark.encode()), SMUGGLED)
-    assert f"took {named(mark.encode())} for the end" in text
+    assert f"treated {named(mark.encode())} as the end" in text
     assert "2 messages sent with DATA: readers disagree about the end of 1" in text
 
 
-def test_missing_bytes_are_told(tmp_path: Path) -> None:
+def test_missing_bytes_are_reported(tmp_path: Path) -> None:
     script = [
         *hello(),
         *envelope(),
@@ -172,7 +172,7 @@ def test_missing_bytes_are_told(tmp_path: Path) -> None:
     assert "not in the capture" in shown(tmp_path, script)
 
 
-def test_text_of_a_message_is_told_only_without_redaction(tmp_path: Path) -> None:
+def test_text_of_a_message_is_shown_only_without_redaction(tmp_path: Path) -> None:
     script = mail("Subject: x\r\n\r\nhi\n.\nmy secret is 42", "250 ok")
     assert "42" not in shown(tmp_path, script)
     assert ends(shown(tmp_path, script))["Zeek"][2] == "(15 bytes of text)"
@@ -187,7 +187,7 @@ def test_hostile_text_cannot_move_a_cursor(tmp_path: Path) -> None:
     assert "\x1b" not in text
 
 
-def test_a_connection_is_chosen_by_number(tmp_path: Path) -> None:
+def test_a_connection_is_selected_by_number(tmp_path: Path) -> None:
     assert "No message" in shown(tmp_path, mail(text_with("\n.\n"), "250 ok"), only=2)
 
 

@@ -1,4 +1,4 @@
-"""Workflow commands of GitHub Actions, read as its runner reads them."""
+"""Workflow commands of GitHub Actions, parsed as its runner parses them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from smtpwire.analyzer.reports.github import MAX_SHOWN, GithubWriter
 if TYPE_CHECKING:
     from smtpwire.analyzer.model import Connection
 
-# As the runner does it: `::name key=value,key=value::data`, each part unescaped.
+# The parser of the runner: `::name key=value,key=value::data`, each part unescaped.
 _COMMAND = re.compile(r"::(?P<name>[a-z]+)(?: (?P<properties>[^:]*))?::(?P<data>.*)")
 
 
@@ -45,7 +45,7 @@ def _plain(text: str) -> str:
     return text
 
 
-def test_the_worst_come_first_with_place_and_reason() -> None:
+def test_the_worst_come_first_with_location_and_reason() -> None:
     found = commands(text_of(connection(findings=[finding("MSG701", name="d", severity="warning"), finding()])))
     assert [name for name, _, _ in found] == ["error", "warning"]
     _, properties, data = found[0]
@@ -54,12 +54,12 @@ def test_the_worst_come_first_with_place_and_reason() -> None:
     assert "MAIL FROM:<a@a.example>" in data
 
 
-def test_what_follows_from_another_is_no_annotation() -> None:
+def test_a_finding_that_follows_from_another_is_not_annotated() -> None:
     assert len(commands(text_of(connection(findings=[finding(), finding("SEQ120", caused_by=0)])))) == 1
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_no_text_ends_a_command_or_begins_another(text: str) -> None:
+def test_no_text_ends_a_command_or_starts_another(text: str) -> None:
     found = commands(text_of(connection(findings=[finding(message=text)])))
     assert len(found) == 1
     assert found[0][2].startswith(text)
@@ -70,12 +70,12 @@ def test_a_path_with_colon_and_comma() -> None:
     assert properties["file"] == "a,b:c%.pcap"
 
 
-def test_where_there_is_no_capture_none_is_named() -> None:
+def test_without_a_capture_none_is_named() -> None:
     ((_, properties, _),) = commands(text_of(connection(findings=[finding()], paths=())))
     assert "file" not in properties
 
 
-def test_there_is_a_limit_and_it_is_told() -> None:
+def test_the_limit_is_reported() -> None:
     text = text_of(connection(findings=[finding(frame=n) for n in range(MAX_SHOWN + 5)]))
     found = commands(text)
     assert len(found) == MAX_SHOWN + 1

@@ -1,4 +1,4 @@
-"""Folding says each thing once and loses nothing."""
+"""Folding shows each thing once and loses nothing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_no_finding_is_lost_or_doubled(found: list[Finding]) -> None:
     assert sorted(map(id, everything(fold(found)))) == sorted(map(id, found))
 
 
-def test_a_consequence_stands_below_its_cause_at_any_depth() -> None:
+def test_a_consequence_is_below_its_cause_at_any_depth() -> None:
     chain = [finding(), finding("SEQ120", caused_by=0), finding("SEQ103", caused_by=1), finding("BIT201")]
     root, other = fold(chain)
     assert root.finding.rule == "SEQ101"
@@ -62,7 +62,7 @@ def test_the_root_cause_comes_first_by_frame() -> None:
     assert [one.finding.rule for one in folds] == ["A", "B"]
 
 
-def test_connections_with_the_same_faults_are_alike_whatever_their_frames() -> None:
+def test_connections_with_the_same_findings_are_alike_in_any_frames() -> None:
     first, second = connection(1, [finding(frame=6)]), connection(2, [finding(frame=60, evidence="MAIL FROM:<z@z>")])
     assert alike(first) == alike(second)
     assert alike(first) != alike(connection(3, [finding(side="server")]))

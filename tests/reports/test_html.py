@@ -1,4 +1,4 @@
-"""The page as a reader of HTML takes it in: whole, self-contained, bounded, and nothing from the wire but text."""
+"""The page as an HTML parser reads it: complete, self-contained, bounded, and only text from the wire."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VOID = {"meta", "link", "input", "img", "br", "hr"}
-# These SVG elements may close themselves.
+# These SVG elements may be self-closing.
 SHAPES = {"line", "path", "rect", "use"}
 
 
 class Page(HTMLParser):
-    """Elements, their text, and whether they are nested as they must be."""
+    """The elements, their text, and whether they are nested correctly."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -95,7 +95,7 @@ def audited(path: Path) -> str:
     return stream.getvalue().decode("utf-8")
 
 
-# -- what stands on it -------------------------------------------------------------------------------------------------
+# -- contents ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_state_of_the_captures_comes_before_the_findings() -> None:
@@ -106,7 +106,7 @@ def test_the_state_of_the_captures_comes_before_the_findings() -> None:
     ).text
     order = [
         "1 error, 0 warnings and 0 info in 2 connections and 2 messages",
-        "0 of 2 connections were seen whole and in clear text. What was not seen is not judged.",
+        "0 of 2 connections are complete and in clear text. What was not captured is not judged.",
         "1 with one side only",
         "1 with gaps (1,460 bytes not captured)",
         "pcap EN10MB, 1,234 frames, 45,678 bytes",
@@ -128,7 +128,7 @@ def test_a_ladder_has_every_turn_with_frame_time_and_prediction() -> None:
     assert "(a line of the AUTH exchange, 26 bytes, not shown)" in text
 
 
-def test_a_finding_stands_at_the_turn_that_it_is_about_and_names_its_cause() -> None:
+def test_a_finding_is_at_the_turn_that_it_is_about_and_names_its_cause() -> None:
     text = page(
         connection(
             1, [finding(turn=1), finding("SEQ120", name="out-of-order-accepted", side="server", turn=2, caused_by=0)]
@@ -139,13 +139,13 @@ def test_a_finding_stands_at_the_turn_that_it_is_about_and_names_its_cause() -> 
     assert arrow < found < reply < follows
 
 
-def test_what_a_row_says_already_is_not_quoted_again() -> None:
+def test_text_that_a_row_already_shows_is_not_quoted_again() -> None:
     one = ladder(connection(1, [finding(turn=1), finding(turn=1, evidence="elsewhere"), finding(turn=None)]))
     assert [note.evidence for note in one.rows[1].notes] == ["", "elsewhere"]
     assert [note.evidence for note in one.notes] == ["MAIL FROM:<a@a.example>"]
 
 
-def test_pipelined_commands_are_grouped_and_their_replies_say_what_they_answer() -> None:
+def test_pipelined_commands_are_grouped_and_their_replies_name_the_command() -> None:
     one = connection(1, [])
     verbs = ["MAIL", "RCPT", "DATA"]
     one.dialogue = [
@@ -182,16 +182,16 @@ def test_faults_are_counted_at_the_host_that_commits_them() -> None:
     clients, servers = (" ".join(table.split()) for table in tables if "Host" in table)
     assert clients.endswith("192.0.2.1 1 1 0 0")
     assert servers.endswith("2001:db8::2 1 0 2 0")
-    assert "1 more finding lies on the path" in page(connection(1, [finding("TCP905", side="path")])).text
+    assert "1 more finding is about the path" in page(connection(1, [finding("TCP905", side="path")])).text
 
 
-def test_nothing_found_is_said_with_what_was_looked_at() -> None:
+def test_no_findings_is_reported_with_what_was_read() -> None:
     whole = page(connection(1, []))
     assert "No findings in 1 connection and 1 message." in whole.text
-    assert "The only connection was seen whole and in clear text." in whole.text
+    assert "The only connection is complete and in clear text." in whole.text
 
 
-def test_no_smtp_at_all_is_said() -> None:
+def test_no_smtp_is_reported() -> None:
     assert "No SMTP was seen. Is it on another port?" in page().text
 
 
@@ -231,7 +231,7 @@ def test_nothing_is_fetched_and_nothing_runs_from_an_attribute() -> None:
                 assert value.startswith(("#", "data:image/svg+xml,")), f"{tag} {name}={value}"
 
 
-def test_every_link_leads_somewhere_and_no_id_is_given_twice() -> None:
+def test_every_link_has_a_target_and_no_id_is_used_twice() -> None:
     found = page(connection(1, [finding(), finding("SEQ120", turn=2, caused_by=0)]), connection(2, []), connection(3))
     ids = [attributes["id"] for _, attributes in found.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -240,7 +240,7 @@ def test_every_link_leads_somewhere_and_no_id_is_given_twice() -> None:
     assert {link.removeprefix("#") for link in links if link} <= set(ids)
 
 
-def test_the_page_can_be_read_by_ear() -> None:
+def test_the_page_can_be_read_aloud() -> None:
     found = page(connection(1), connection(2, []))
     assert found.all("html") == [{"lang": "en"}]
     assert len(found.all("h1")) == 1
@@ -273,14 +273,14 @@ def test_no_character_without_a_glyph_gets_through() -> None:
     assert "&lt;img src=x" in body
 
 
-def test_a_name_that_is_no_utf_8_can_be_written() -> None:
+def test_a_name_that_is_not_utf_8_can_be_written() -> None:
     assert "caf\\xe9.pcap" in html(captures=[capture(path="caf\udce9.pcap")])
 
 
 # -- bounds ------------------------------------------------------------------------------------------------------------
 
 
-def test_of_thousands_the_worst_of_each_kind_come_first_and_the_rest_is_counted() -> None:
+def test_the_worst_of_each_kind_come_first_and_the_rest_is_counted() -> None:
     clean = [connection(n, []) for n in range(1, 2001)]
     alike = [connection(n) for n in range(2001, 4001)]
     rare = connection(4001, [finding("SEC615", turn=None)])
@@ -294,7 +294,7 @@ def test_of_thousands_the_worst_of_each_kind_come_first_and_the_rest_is_counted(
     assert "2,000 connections have the same findings: #2001, #2002" in found.text
 
 
-def test_a_page_stays_of_a_size_that_opens() -> None:
+def test_the_size_of_a_page_is_bounded() -> None:
     def long(number: int) -> Connection:
         one = connection(number)
         one.dialogue = [CommandTurn("client", "NOOP", "x" * 500, "accept", n, at(n % 1000), n) for n in range(300)]
@@ -302,10 +302,10 @@ def test_a_page_stays_of_a_size_that_opens() -> None:
 
     text = html(*(long(number) for number in range(1, 301)))
     assert len(text) < 16_000_000
-    assert "The dialogue is left out, as this page is long enough" in text
+    assert "The dialogue is omitted because the page would be too long" in text
 
 
-def test_of_a_long_dialogue_the_ends_and_the_findings_are_shown() -> None:
+def test_a_long_dialogue_shows_its_start_its_end_and_the_findings() -> None:
     one = connection(1, [finding(turn=5000), finding(turn=70_000)])
     one.dialogue = [CommandTurn("client", "NOOP", str(n), "accept", n, at(n % 1000), n) for n in range(100_000)]
     rows = ladder(one).rows
@@ -317,7 +317,7 @@ def test_of_a_long_dialogue_the_ends_and_the_findings_are_shown() -> None:
     assert shown + missing == 100_000
 
 
-def test_findings_everywhere_do_not_make_it_longer() -> None:
+def test_findings_everywhere_do_not_lengthen_a_ladder() -> None:
     one = connection(1, [finding(turn=n, frame=n + 1) for n in range(0, 5000, 7)])
     one.dialogue = [CommandTurn("client", "NOOP", str(n), "accept", n, at(n % 1000), n) for n in range(5000)]
     made = ladder(one)
@@ -327,7 +327,7 @@ def test_findings_everywhere_do_not_make_it_longer() -> None:
 
 
 @pytest.mark.parametrize("lines", [["x" * 60_000], ["y"] * 5000])
-def test_a_long_reply_is_cut_and_says_so(lines: list[str]) -> None:
+def test_a_long_reply_is_cut_and_this_is_shown(lines: list[str]) -> None:
     one = connection(1, [])
     one.dialogue = [ReplyTurn("server", 250, lines, None, None, 4, at(4), 0)]
     (row,) = ladder(one).rows
@@ -335,11 +335,11 @@ def test_a_long_reply_is_cut_and_says_so(lines: list[str]) -> None:
     assert "more" in row.more
 
 
-# -- what it costs others ----------------------------------------------------------------------------------------------
+# -- cost for other formats --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", ["text", "ndjson", "markdown"])
-def test_no_other_format_pays_for_the_page(form: str) -> None:
+def test_no_other_format_imports_the_template_engine(form: str) -> None:
     code = (
         "import sys; from smtpwire.analyzer.commands.registry import smtpwire as command_line;"
         f"command_line(['demo', '--format', '{form}'], standalone_mode=False);"

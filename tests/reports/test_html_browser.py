@@ -1,4 +1,4 @@
-"""The page in a real browser: what it shows at a desk and on a phone, with and without script, in light and dark."""
+"""The page in a real browser: its display on a desktop and on a phone, with and without script, in light and dark."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(not available(), reason="needs chromium and chromedriver")
 
 PHONE, DESK = 390, 1280
-# WCAG 2.1, level AA: 4.5 for text, against the nearest background that is painted.
+# WCAG 2.1, level AA: a contrast of 4.5 for text, against the nearest painted background.
 CONTRAST = """
 const luminance = ([r, g, b]) => [r, g, b].map(v => v / 255)
   .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
@@ -48,7 +48,7 @@ while (walk.nextNode()) {
 return poor;
 """
 OPEN_ALL = "for (const one of document.querySelectorAll('details')) one.open = true;"
-# Elements that stick out of the page, where they do not scroll by themselves.
+# Elements that are wider than the page and do not scroll.
 OVERFLOWING = """
 const wide = document.documentElement.clientWidth;
 return [...document.body.querySelectorAll("*")]
@@ -123,7 +123,7 @@ def test_every_kind_of_turn_can_be_read_and_fits(browser: Browser, tmp_path: Pat
         assert browser.run(CONTRAST) == []
 
 
-def test_no_cell_is_squeezed_to_a_column_of_letters(browser: Browser, tmp_path: Path) -> None:
+def test_no_cell_is_squeezed_to_one_character_per_line(browser: Browser, tmp_path: Path) -> None:
     found = [finding(f"ABC{n}", name="a-name-of-several-words-in-a-row", frame=n) for n in range(100, 120)]
     one = connection(1, found)
     one.client = type(one.client)("2001:db8:1111:2222:3333:4444:5555:6666", 43210)
@@ -167,7 +167,7 @@ def test_nothing_hostile_runs(browser: Browser, tmp_path: Path) -> None:
     assert browser.run("return performance.getEntriesByType('resource').length") == 0
 
 
-def test_the_policy_holds_for_what_is_put_in_later(browser: Browser, demo: Path) -> None:
+def test_the_policy_applies_to_elements_added_later(browser: Browser, demo: Path) -> None:
     browser.shape(DESK)
     browser.open(demo)
     browser.run("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.hacked=1\">')")
@@ -196,7 +196,7 @@ def test_search_and_filter(browser: Browser, tmp_path: Path) -> None:
 
     assert choose("filter-severity", "warning") == ["c3"]
     assert browser.run("return document.getElementById('filter-count').textContent") == (
-        "1 of 3 connections shown here fit"
+        "1 of 3 connections shown here match"
     )
     assert choose("filter-severity", "none") == ["c2"]
     assert choose("filter-severity", "") == ["c1", "c3", "c2"]
@@ -206,7 +206,7 @@ def test_search_and_filter(browser: Browser, tmp_path: Path) -> None:
     assert choose("filter-text", "nothing-like-it") == []
 
 
-def test_a_link_opens_what_it_leads_to(browser: Browser, demo: Path) -> None:
+def test_a_link_opens_its_target(browser: Browser, demo: Path) -> None:
     browser.shape(DESK)
     browser.open(demo, "#rule-SEQ103")
     assert browser.run("return document.getElementById('rule-SEQ103').open")
@@ -214,7 +214,7 @@ def test_a_link_opens_what_it_leads_to(browser: Browser, demo: Path) -> None:
     assert browser.run("return document.getElementById('c5').open")
 
 
-def test_without_script_all_is_there(demo: Path) -> None:
+def test_without_script_the_page_is_complete(demo: Path) -> None:
     with Browser() as browser:
         browser.without_script()
         browser.shape(DESK)
@@ -226,7 +226,7 @@ def test_without_script_all_is_there(demo: Path) -> None:
         assert browser.run("return document.querySelector('a[href=\"#rules\"]') !== null")
 
 
-def test_everything_that_can_be_used_can_be_reached_and_has_a_name(browser: Browser, demo: Path) -> None:
+def test_every_control_is_reachable_and_has_a_name(browser: Browser, demo: Path) -> None:
     browser.shape(DESK)
     browser.open(demo)
     nodes = browser.tools("Accessibility.getFullAXTree")["nodes"]
@@ -238,7 +238,7 @@ def test_everything_that_can_be_used_can_be_reached_and_has_a_name(browser: Brow
         assert any(p["name"] == "focusable" and p["value"]["value"] for p in node["properties"]), node
 
 
-def test_paper_gets_every_connection(browser: Browser, demo: Path) -> None:
+def test_a_print_has_every_connection(browser: Browser, demo: Path) -> None:
     browser.shape(DESK)
     browser.open(demo)
     browser.tools("Emulation.setEmulatedMedia", media="print")
@@ -249,7 +249,7 @@ def test_paper_gets_every_connection(browser: Browser, demo: Path) -> None:
     browser.tools("Emulation.setEmulatedMedia", media="")
 
 
-def test_the_tests_see_a_page_that_is_bad(browser: Browser, tmp_path: Path) -> None:
+def test_the_checks_detect_a_bad_page(browser: Browser, tmp_path: Path) -> None:
     page = tmp_path / "bad.html"
     page.write_text("<!DOCTYPE html><body><p>text<style>p{color:#999;background:#fff;width:3000px}</style>", "utf-8")
     browser.shape(DESK)

@@ -1,4 +1,4 @@
-"""What the page counts: nothing is lost whatever the span of time, and memory stays bounded."""
+"""The counts of the page: nothing is lost for any time span, and memory is bounded."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from smtpwire.analyzer.model import Severity
 
 SECOND = 1_000_000_000
-# Years 1 to 9999, as nanoseconds since 1970.
+# The years 1 to 9999, as nanoseconds since 1970.
 TIMES = st.integers(-62_135_596_800 * SECOND, 253_402_300_799 * SECOND)
 
 
 @given(st.lists(st.one_of(TIMES, st.integers(0, 10 * SECOND)), max_size=60))
-def test_nothing_is_lost_whatever_the_span_of_time(times: list[int]) -> None:
+def test_nothing_is_lost_for_any_time_span(times: list[int]) -> None:
     timeline = Timeline()
     for ns in times:
         timeline.connection(ns)
@@ -36,18 +36,18 @@ def test_nothing_is_lost_whatever_the_span_of_time(times: list[int]) -> None:
     assert [slot.start for slot in slots] == sorted(slot.start for slot in slots)
 
 
-def test_each_width_is_a_multiple_of_the_one_before() -> None:
+def test_each_width_is_a_multiple_of_the_previous_one() -> None:
     assert not [after for before, after in pairwise(WIDTHS) if after % before]
 
 
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0.001, "1 millisecond"), (5, "5 seconds"), (600, "10 minutes"), (3 * 3600, "3 hours")]
 )
-def test_a_width_is_told_in_words(seconds: float, words: str) -> None:
+def test_a_width_has_a_name(seconds: float, words: str) -> None:
     assert span(int(seconds * SECOND)) == words
 
 
-def test_a_day_is_drawn_by_the_quarter_of_an_hour_or_so() -> None:
+def test_a_day_has_bars_of_about_a_quarter_of_an_hour() -> None:
     timeline = Timeline()
     for hour in range(24):
         timeline.finding(hour * 3600 * SECOND, "warning")
@@ -72,14 +72,14 @@ def test_bars_stay_inside_the_chart(found: list[tuple[int, Severity]]) -> None:
         assert all(piece.start >= 0 and piece.start + piece.length <= HEIGHT + 2 for piece in column.pieces)
 
 
-def test_a_single_moment_is_no_chart() -> None:
+def test_a_single_moment_has_no_chart() -> None:
     timeline = Timeline()
     timeline.finding(5, "error")
     assert time_chart(timeline) is None
     assert time_chart(Timeline()) is None
 
 
-def test_a_stack_never_leaves_its_bar_and_shows_the_smallest() -> None:
+def test_a_stack_stays_inside_its_bar_and_shows_the_smallest() -> None:
     pieces = stack({"error": 100_000, "warning": 1, "info": 1}, 100_002)
     assert [piece.severity for piece in pieces] == ["error", "warning", "info"]
     assert all(piece.start + piece.length <= 100.01 for piece in pieces)
@@ -92,7 +92,7 @@ def test_a_scan_of_a_whole_network_does_not_fill_memory() -> None:
         one.client = type(one.client)(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 40000)
         counted.connection(one)
     assert len(counted.hosts["client"]) == MAX_HOSTS
-    assert counted.elsewhere == {"client": 500, "server": 0}
+    assert counted.uncounted == {"client": 500, "server": 0}
     assert counted.hosts["server"]["2001:db8::2"].connections == MAX_HOSTS + 500
 
 

@@ -1,4 +1,4 @@
-"""JSON and NDJSON are the contract: the same objects, whole in one, line by line in the other."""
+"""JSON and NDJSON are the contract: the same objects, in one document or line by line."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_document_decodes_to_the_model() -> None:
     assert (report.schema, report.generator.name, report.generator.version) == (1, "smtpwire", "9.9")
 
 
-def test_the_document_has_the_words_of_the_contract() -> None:
+def test_the_document_has_the_field_names_of_the_contract() -> None:
     report = json.loads(document())
     assert list(report) == ["schema", "generator", "captures", "connections", "summary"]
     one = report["connections"][0]
@@ -57,18 +57,18 @@ def test_the_document_has_the_words_of_the_contract() -> None:
     assert report["summary"]["rules"] == {"SEQ101": 1, "SEQ120": 1}
 
 
-def test_connections_stand_in_order_of_their_ids() -> None:
+def test_connections_are_in_order_of_their_ids() -> None:
     assert [one["id"] for one in json.loads(document())["connections"]] == [1, 2]
 
 
-def test_every_line_begins_with_its_type() -> None:
+def test_every_line_starts_with_its_type() -> None:
     lines = ndjson()
     assert [next(iter(line)) for line in lines] == ["type"] * 6
     kinds = [line["type"] for line in lines]
     assert kinds == ["connection", "finding", "finding", "connection", "capture", "summary"]
 
 
-def test_lines_together_say_what_the_document_says() -> None:
+def test_all_lines_together_equal_the_document() -> None:
     report = json.loads(document())
     lines = ndjson()
     found = [line for line in lines if line["type"] == "finding"]
@@ -81,7 +81,7 @@ def test_lines_together_say_what_the_document_says() -> None:
     assert lines[-1] == {**report["summary"], "type": "summary"}
 
 
-def test_a_line_is_out_as_soon_as_it_is_known() -> None:
+def test_a_line_is_written_as_soon_as_it_is_known() -> None:
     out, stream = output()
     writer = NdjsonWriter(out)
     writer.connection(TWO[0])

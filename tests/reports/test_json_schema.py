@@ -1,4 +1,4 @@
-"""The published schema is the one of the types, and reports obey it."""
+"""The published schema is that of the types, and reports conform to it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_published_schema_is_current() -> None:
     )
 
 
-def test_the_schema_is_a_schema() -> None:
+def test_the_schema_is_a_valid_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(report_schema())
 
 
@@ -52,7 +52,7 @@ def test_a_report_with_every_kind_of_turn_is_valid() -> None:
         (("captures", 0), {"path": "a.pcap"}),
     ],
 )
-def test_what_breaks_the_contract_is_invalid(path: tuple[str | int, ...], value: object) -> None:
+def test_a_report_that_breaks_the_contract_is_invalid(path: tuple[str | int, ...], value: object) -> None:
     broken: Any = report()
     *way, last = path
     place = broken

@@ -1,4 +1,4 @@
-"""JUnit XML: read by junitparser and by the standard library, whatever is in it; it fails when the run fails."""
+"""JUnit XML: junitparser and the standard library can read it with any text in it; it fails when the run fails."""
 
 from __future__ import annotations
 
@@ -53,19 +53,19 @@ def test_it_fails_when_the_run_fails(failing: tuple[str, ...], failures: int) ->
     assert sum(int(suite.get("failures", "0")) for suite in found) == failures
 
 
-def test_what_passes_is_still_told() -> None:
+def test_a_finding_that_passes_is_still_reported() -> None:
     text = document(connection(findings=[finding("MSG701", severity="warning", message="no date")]))
     assert "no date" in (ElementTree.fromstring(text).findtext(".//system-out") or "")
 
 
 @given(st.text(), st.text())
-def test_any_text_makes_a_document(text: str, path: str) -> None:
+def test_any_text_gives_a_valid_document(text: str, path: str) -> None:
     one = connection(findings=[finding(message=text, evidence=text)])
     found = ElementTree.fromstring(document(one, path=path))
     assert len(found) == 2
 
 
-def test_what_xml_cannot_hold_is_shown() -> None:
+def test_characters_that_xml_cannot_contain_are_shown() -> None:
     found = ElementTree.fromstring(document(connection(findings=[finding(message="a\x00b\x1bc\ufffe]]>")])))
     failure = found.find(".//failure")
     assert failure is not None
@@ -86,7 +86,7 @@ def test_a_capture_that_cannot_be_read_is_an_error() -> None:
     assert error.get("message") == "no capture file: name another one"
 
 
-def test_an_empty_run_is_a_document() -> None:
+def test_an_empty_run_gives_a_valid_document() -> None:
     out, stream = output()
     JunitWriter(out, ()).finish(summary_of())
     assert ElementTree.fromstring(stream.getvalue()).tag == "testsuites"

@@ -1,4 +1,4 @@
-"""Markdown as another program reads it: tables are tables, code is code, nothing from the wire is markup."""
+"""Markdown as a parser reads it: tables are tables, code is code, nothing from the wire is markup."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from smtpwire.analyzer.model import Connection
 
-# What the usual forges read: CommonMark with tables and strikethrough.
+# The dialect of the usual forges: CommonMark with tables and strikethrough.
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 SAMPLES = Path(__file__).parents[2] / "samples"
 WIRE = st.binary(max_size=80).map(printable)
@@ -65,7 +65,7 @@ def kinds(text: str) -> set[str]:
 
 
 def cells(text: str) -> list[list[str]]:
-    """Rows of all tables."""
+    """Return the rows of all tables."""
     rows: list[list[str]] = []
     inside = False
     for token in READER.parse(text):
@@ -79,14 +79,14 @@ def cells(text: str) -> list[list[str]]:
     return rows
 
 
-def test_the_tables_hold_what_was_read_and_what_was_found() -> None:
+def test_the_tables_have_the_captures_and_the_rules() -> None:
     rows = cells(written(connection(1), connection(2), connection(3, [finding("CMD301", name="unknown-command")])))
     assert ["a.pcap", "pcap EN10MB, 1,234 frames, 45,678 bytes", "2026-01-02 03:04:00", "2026-01-02 03:04:00"] in rows
     assert ["SEQ101", "mail-before-hello", "2"] in rows
     assert ["CMD301", "unknown-command", "1"] in rows
 
 
-def test_a_finding_has_all_that_is_needed_to_look_it_up() -> None:
+def test_a_finding_has_everything_that_is_needed_to_find_it() -> None:
     text = written(connection(1, [finding(frame=13, offset=1023)]))
     assert "- **error SEQ101** mail-before-hello (client), frame 13, byte 1,023" in text
     assert "`MAIL FROM:<a@a.example>`" in text
@@ -94,7 +94,7 @@ def test_a_finding_has_all_that_is_needed_to_look_it_up() -> None:
     assert "### Connection 1: `192.0.2.1:43211` → `[2001:db8::2]:25`" in text
 
 
-def test_a_consequence_is_a_list_within_its_cause() -> None:
+def test_a_consequence_is_a_list_inside_its_cause() -> None:
     text = written(connection(1, [finding(), finding("SEQ120", side="server", caused_by=0)]))
     level = {
         child.content: token.level
@@ -105,7 +105,7 @@ def test_a_consequence_is_a_list_within_its_cause() -> None:
     assert level["error SEQ120"] > level["error SEQ101"]
 
 
-def test_what_the_captures_lack_stands_above_the_findings() -> None:
+def test_the_limitations_of_the_captures_are_above_the_findings() -> None:
     text = written(
         connection(1, gaps=[Gap("client", 100, 1460, 17)]), captures=[capture(problems=["cut short at byte 7"])]
     )
@@ -113,7 +113,7 @@ def test_what_the_captures_lack_stands_above_the_findings() -> None:
     assert text.index("1 with gaps") < text.index("SEQ101")
 
 
-def test_alike_connections_are_said_once() -> None:
+def test_alike_connections_are_shown_once() -> None:
     text = written(*(connection(number) for number in range(1, 1001)))
     assert text.count("**error SEQ101**") == 1
     assert "999 more connections with the same findings" in text
@@ -128,14 +128,14 @@ def test_it_fits_into_a_comment() -> None:
     assert f"Not listed: {199 - listed - alike} more connections with findings of other kinds." in text
 
 
-def test_what_is_left_out_of_a_connection_is_counted() -> None:
+def test_omitted_findings_of_a_connection_are_counted() -> None:
     follow = [finding("SEQ120", caused_by=0, message=str(n), side="server", frame=n) for n in range(10, 14)]
     text = written(connection(1, [finding(f"ABC{n:03}") for n in range(100)]), connection(2, [finding(), *follow]))
     assert "- 80 more findings of this connection" in text
     assert text.count("**error SEQ120**") == 3
 
 
-def test_nothing_found_is_said() -> None:
+def test_no_findings_is_reported() -> None:
     assert "**0 errors, 0 warnings, 0 info** in 1 connection and 1 message." in written(connection(1, []))
     assert "No SMTP seen" in written()
 
@@ -158,7 +158,7 @@ def test_a_hostile_file_name_stays_in_its_cell() -> None:
 
 
 @given(WIRE)
-def test_code_is_code_whatever_it_holds(text: str) -> None:
+def test_code_is_code_with_any_content(text: str) -> None:
     (block,) = [token for token in READER.parse(f"x {code(text)} y") if token.type == "inline"]
     assert block.children is not None
     before, span, after = block.children
@@ -183,7 +183,7 @@ def test_prose_is_never_markup(text: str) -> None:
         "1460 bytes of the client are missing.",
     ],
 )
-def test_plain_sentences_are_left_alone(text: str) -> None:
+def test_plain_sentences_are_unchanged(text: str) -> None:
     assert prose(text) == text
 
 
@@ -198,12 +198,12 @@ def test_plain_sentences_are_left_alone(text: str) -> None:
         ("1. not a list", "`1.` not a list"),
     ],
 )
-def test_what_would_become_a_link_a_mention_or_a_list_is_code(text: str, quoted: str) -> None:
+def test_text_that_would_become_a_link_a_mention_or_a_list_is_code(text: str, quoted: str) -> None:
     assert prose(text) == quoted
 
 
 @pytest.mark.tree
-def test_every_sample_is_read_as_meant() -> None:
+def test_every_sample_is_parsed_as_intended() -> None:
     for path in sorted(SAMPLES.glob("*.pcap")):
         found = kinds(audited(path))
         assert not found & {"html_inline", "html_block", "link_open", "image", "code_block", "em_open"}, path.name

@@ -1,4 +1,4 @@
-"""Where a report goes: what it can show, and what happens when it cannot be written."""
+"""The destination of a report: what it can show, and what happens if it cannot be written."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ def painted(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
     return stream.getvalue().decode()
 
 
-def test_no_colour_but_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colour_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b" not in painted(monkeypatch)
 
 
-def test_colour_can_be_asked_for_and_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colour_can_be_forced_and_the_text_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     coloured = painted(monkeypatch, FORCE_COLOR="1")
     assert "\x1b[1;31merror SEQ101\x1b[0m" in coloured
     assert "\x1b" not in painted(monkeypatch, FORCE_COLOR="1", NO_COLOR="1")
 
 
-def test_the_width_is_that_of_columns_within_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_width_is_that_of_columns_within_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     widths = []
     for columns in ("10", "80", "5000"):
         monkeypatch.setenv("COLUMNS", columns)
@@ -65,7 +65,7 @@ def test_a_pipe_is_flushed_and_a_file_is_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("patient", [False, True])
-def test_a_stream_that_takes_a_part_gets_the_rest(*, patient: bool) -> None:
+def test_a_stream_that_accepts_a_part_gets_the_rest(*, patient: bool) -> None:
     class Narrow(io.BytesIO):
         def write(self, data: Buffer, /) -> int:
             return super().write(memoryview(data)[:1000])
@@ -82,16 +82,16 @@ def test_a_stream_that_takes_a_part_gets_the_rest(*, patient: bool) -> None:
 
 
 def test_nothing_is_lost_in_a_pipe_without_a_buffer(tmp_path: Path) -> None:
-    """A signal ends a write into a full pipe, and one comes every half second."""
+    """A signal interrupts a write into a full pipe, and one comes every half second."""
     sent = [one for number in range(400) for one in dialogue([*hello(), *lines("C QUIT", "S 221 bye")], number)]
     (tmp_path / "a.pcap").write_bytes(pcap(records(sent)))
     command = [sys.executable, "-m", "smtpwire", "audit", str(tmp_path / "a.pcap"), "--format", "ndjson"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
-        time.sleep(3)  # nobody reads meanwhile
+        time.sleep(3)  # nothing reads during this time
         report = process.stdout.read()
-    assert len(report) > 1 << 18  # more than a pipe holds
+    assert len(report) > 1 << 18  # more than the size of a pipe
     kinds = [json.loads(line)["type"] for line in report.splitlines()]
     assert kinds.count("connection") == 400
 

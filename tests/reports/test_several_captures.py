@@ -1,4 +1,4 @@
-"""Of two captures, each format says in which one a finding is; of one, those for people say nothing of it."""
+"""With two captures, each format names the capture of a finding; with one, the formats for people do not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PEOPLE = ["text", "markdown", "html", "junit"]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """``a.pcap`` holds a connection and the beginning of a second one, ``b.pcap`` the rest, ``c.pcap`` a third one."""
+    """``a.pcap`` contains a connection and the start of a second one, ``b.pcap`` the rest, ``c.pcap`` a third one."""
     first, second, third = (
         records(segments([*script, *END], client_port=port))
         for port, script in ((1111, WRONG), (2222, WORSE), (3333, WORSE))
@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def told(folder: Path, *words: str) -> str:
+def output(folder: Path, *words: str) -> str:
     command = [sys.executable, "-m", "smtpwire", *words]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
     assert run.returncode in {0, 1}
@@ -45,8 +45,8 @@ def told(folder: Path, *words: str) -> str:
     return run.stdout
 
 
-def test_text_names_it_beside_the_connection_and_where_it_goes_on_beside_the_frame(folder: Path) -> None:
-    text = told(folder, "audit", "a.pcap", "b.pcap", "--select", "SEQ")
+def test_text_names_the_captures_of_a_connection_and_of_a_frame(folder: Path) -> None:
+    text = output(folder, "audit", "a.pcap", "b.pcap", "--select", "SEQ")
     assert re.search(r"^#1 .* rfc5321\n  in a\.pcap$", text, re.MULTILINE)
     assert re.search(r"SEQ103 .*  frame 10, byte 21$", text, re.MULTILINE)
     assert re.search(r"^#2 .* rfc5321\n  in a\.pcap, then b\.pcap$", text, re.MULTILINE)
@@ -54,60 +54,60 @@ def test_text_names_it_beside_the_connection_and_where_it_goes_on_beside_the_fra
     assert re.search(r"SEQ120 .*  frame 5 of b\.pcap, byte 54$", text, re.MULTILINE)
 
 
-def test_the_dialogue_says_where_it_goes_on(folder: Path) -> None:
-    text = told(folder, "show", "a.pcap", "b.pcap")
+def test_the_dialogue_shows_where_another_capture_starts(folder: Path) -> None:
+    text = output(folder, "show", "a.pcap", "b.pcap")
     first, second = text.split("#2 ")
     assert first.startswith("#1 ")
     assert "in a.pcap\n" in first
     assert "goes on" not in first
-    assert second.count("goes on in b.pcap") == 1
-    before, after = second.split("goes on in b.pcap")
+    assert second.count("continues in b.pcap") == 1
+    before, after = second.split("continues in b.pcap")
     assert "→ RCPT TO:<b@mx.example>" in before
     assert "← 503 MAIL first" in after
     assert "(Follows from SEQ103 in frame 29 of a.pcap.)" in " ".join(after.split())
 
 
 @pytest.mark.parametrize("form", PEOPLE)
-def test_forms_for_people_name_both_captures_of_a_connection(folder: Path, form: str) -> None:
-    text = told(folder, "audit", "a.pcap", "b.pcap", "--select", "SEQ", "--format", form)
+def test_formats_for_people_name_both_captures_of_a_connection(folder: Path, form: str) -> None:
+    text = output(folder, "audit", "a.pcap", "b.pcap", "--select", "SEQ", "--format", form)
     assert "in a.pcap, then b.pcap" in text
     assert re.search(r"frame \d of b\.pcap, byte", text)
 
 
 @pytest.mark.parametrize("words", [("audit", "--format", form) for form in PEOPLE] + [("show",)])
-def test_of_a_single_capture_they_do_not_speak_at_each_connection(folder: Path, words: tuple[str, ...]) -> None:
-    text = told(folder, *words, "c.pcap")
+def test_a_single_capture_is_not_named_at_each_connection(folder: Path, words: tuple[str, ...]) -> None:
+    text = output(folder, *words, "c.pcap")
     assert not re.search(r"\bin c\.pcap|of c\.pcap", text)
 
 
 def test_the_page_has_a_display_filter_for_each_capture(folder: Path) -> None:
-    page = told(folder, "audit", "a.pcap", "b.pcap", "--select", "SEQ", "--format", "html")
+    page = output(folder, "audit", "a.pcap", "b.pcap", "--select", "SEQ", "--format", "html")
     assert re.search(r"In Wireshark, a\.pcap: <code>frame\.number", page)
     assert re.search(r"In Wireshark, b\.pcap: <code>frame\.number", page)
-    assert page.count("goes on in b.pcap") == 1
+    assert page.count("continues in b.pcap") == 1
 
 
-def test_a_line_for_each_finding_begins_with_its_capture(folder: Path) -> None:
-    text = told(folder, "audit", "a.pcap", "b.pcap", "--select", "SEQ", "--concise")
+def test_a_line_for_each_finding_starts_with_its_capture(folder: Path) -> None:
+    text = output(folder, "audit", "a.pcap", "b.pcap", "--select", "SEQ", "--concise")
     places = [line.split(": ")[0] for line in text.splitlines() if " SEQ" in line]
     assert places == ["a.pcap:10", "a.pcap:29", "b.pcap:3", "b.pcap:5"]
 
 
-def test_annotations_stand_at_their_own_capture(folder: Path) -> None:
-    text = told(folder, "audit", "a.pcap", "b.pcap", "--select", "RPL,SEQ103", "--format", "github")
+def test_annotations_name_their_own_capture(folder: Path) -> None:
+    text = output(folder, "audit", "a.pcap", "b.pcap", "--select", "RPL,SEQ103", "--format", "github")
     assert re.findall(r"file=([^,]*),title=([A-Z0-9]*)", text) == [
         *(("a.pcap", "SEQ103"), ("a.pcap", "SEQ103"), ("b.pcap", "RPL410")),
     ]
 
 
-def test_forms_for_programs_tell_it_of_each_finding(folder: Path) -> None:
+def test_formats_for_programs_name_the_capture_of_each_finding(folder: Path) -> None:
     audit = ("audit", "a.pcap", "b.pcap", "--select", "SEQ", "--format")
-    rows = list(csv.DictReader(told(folder, *audit, "csv").splitlines()))
+    rows = list(csv.DictReader(output(folder, *audit, "csv").splitlines()))
     places = [(row["capture"], int(row["frame"])) for row in rows]
     assert places == [("a.pcap", 10), ("a.pcap", 29), ("b.pcap", 3), ("b.pcap", 5)]
-    results = json.loads(told(folder, *audit, "sarif"))["runs"][0]["results"]
+    results = json.loads(output(folder, *audit, "sarif"))["runs"][0]["results"]
     assert [(one["properties"]["capture"], one["properties"]["frame"]) for one in results] == places
-    captures = [connection["captures"] for connection in json.loads(told(folder, *audit, "json"))["connections"]]
+    captures = [connection["captures"] for connection in json.loads(output(folder, *audit, "json"))["connections"]]
     assert [[(part["capture"], part["path"]) for part in parts] for parts in captures] == [
         [(0, "a.pcap")],
         [(0, "a.pcap"), (1, "b.pcap")],

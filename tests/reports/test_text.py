@@ -1,4 +1,4 @@
-"""What a person reads: quality of the capture first, causes before consequences, and no line wider than the page."""
+"""The text report: quality of the capture first, causes before consequences, and no line wider than the page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def printed(
     return lines_of(stream, encoding)
 
 
-def test_a_finding_has_all_that_is_needed_to_look_it_up() -> None:
+def test_a_finding_has_everything_that_is_needed_to_find_it() -> None:
     text = "\n".join(printed(connection(1, [finding(frame=13, offset=1023)])))
     assert "error SEQ101 mail-before-hello (client)  frame 13, byte 1,023" in text
     assert "│ MAIL FROM:<a@a.example>" in text
@@ -31,7 +31,7 @@ def test_a_finding_has_all_that_is_needed_to_look_it_up() -> None:
     assert "#1 192.0.2.1:43211 → [2001:db8::2]:25" in text
 
 
-def test_the_quality_of_the_capture_stands_above_the_findings() -> None:
+def test_the_quality_of_the_capture_is_above_the_findings() -> None:
     gap = Gap("client", 100, 1460, 17)
     lines = printed(
         connection(1, gaps=[gap]),
@@ -42,7 +42,7 @@ def test_the_quality_of_the_capture_stands_above_the_findings() -> None:
     top = lines[: lines.index("")]
     assert "a.pcap: pcap EN10MB, 1,234 frames, 45,678 bytes" in top
     assert "  ! the last record is cut short at byte 45678" in top
-    assert "  1 seen whole and in clear text" in top
+    assert "  1 complete and in clear text" in top
     assert "  1 with one side only" in top
     assert "  1 with gaps (1,460 bytes not captured)" in top
 
@@ -71,7 +71,7 @@ def test_equal_findings_are_counted_with_their_frames() -> None:
     assert "The same 19 times more: frames 11, 12, 13, 14, 15, 16, 17, 18 and 11 more" in text
 
 
-def test_alike_connections_are_said_once() -> None:
+def test_alike_connections_are_shown_once() -> None:
     lines = printed(*(connection(number) for number in range(1, 1001)))
     assert sum("SEQ101" in line for line in lines) == 2
     text = " ".join(line.strip() for line in lines)
@@ -80,16 +80,16 @@ def test_alike_connections_are_said_once() -> None:
     assert any(line.split() == ["SEQ101", "mail-before-hello", "1,000"] for line in lines)
 
 
-def test_doubt_is_said() -> None:
+def test_uncertainty_is_reported() -> None:
     text = "\n".join(printed(connection(1, [finding(certain=False)])))
     assert "not certain" in text
 
 
-def test_nothing_found_is_said_with_what_was_looked_at() -> None:
+def test_no_findings_is_reported_with_what_was_read() -> None:
     assert printed(connection(1, []))[-1] == "No findings in 1 connection and 1 message."
 
 
-def test_no_smtp_at_all_is_said_and_not_called_clean() -> None:
+def test_no_smtp_is_reported_and_not_as_clean() -> None:
     assert "No SMTP seen" in printed()
 
 
@@ -102,7 +102,7 @@ def test_the_summary_counts_by_severity_and_rule() -> None:
 
 
 @pytest.mark.parametrize("width", [72, 80, 120])
-def test_lines_keep_to_the_width(width: int) -> None:
+def test_lines_are_not_longer_than_the_width(width: int) -> None:
     long = finding(evidence="RCPT TO:<" + "a" * 3000, message="a word " * 40, name="a")
     lines = printed(
         connection(1, [long, finding("SEQ120", name="b", message="more words " * 30, caused_by=0)]), width=width
@@ -116,13 +116,13 @@ def test_lines_keep_to_the_width(width: int) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_an_output_without_our_characters_gets_ascii(encoding: str) -> None:
+def test_an_output_without_these_characters_gets_ascii(encoding: str) -> None:
     lines = printed(connection(1), encoding=encoding)
     assert "#1 192.0.2.1:43211 > [2001:db8::2]:25 rfc5321" in lines
     assert any("RFC 5321 section 4.1.4" in line for line in lines)
 
 
-def test_where_nothing_was_read_nothing_is_said_to_be_clean() -> None:
+def test_if_nothing_was_read_nothing_is_reported_as_clean() -> None:
     unread = Capture("a.pcap", problems=["no such file: check the path"])
     assert printed(captures=[unread]) == ["a.pcap: not read", "  ! no such file: check the path"]
     assert "No SMTP seen" in printed(captures=[unread, capture()])

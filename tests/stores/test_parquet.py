@@ -1,4 +1,4 @@
-"""The Parquet store, as pyarrow reads it."""
+"""The Parquet store, read by pyarrow."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ def test_row_groups_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert all(groups.row_group(n).num_rows <= 4 for n in range(groups.num_row_groups))
 
 
-def test_what_is_open_at_the_end_belongs_to_the_last_capture(tmp_path: Path) -> None:
+def test_a_connection_open_at_the_end_belongs_to_the_last_capture(tmp_path: Path) -> None:
     target = tmp_path / "store"
     audit(tmp_path, target, SCRIPT, hello())
-    told = {(row["server_port"], row["capture"]) for row in table(target, "connections")}
-    assert told == {(25, 1), (2525, 2)}
+    stored = {(row["server_port"], row["capture"]) for row in table(target, "connections")}
+    assert stored == {(25, 1), (2525, 2)}
 
 
 def test_a_run_that_fails_leaves_no_file(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_run_that_fails_leaves_no_file(tmp_path: Path) -> None:
     assert not [path for path in target.rglob("*") if path.is_file()]
 
 
-def test_the_store_can_be_asked_like_the_database(tmp_path: Path) -> None:
+def test_the_store_can_be_queried_like_the_database(tmp_path: Path) -> None:
     target = tmp_path / "store"
     audit(tmp_path, target)
     database = loaded(target)
@@ -103,8 +103,8 @@ def test_the_store_can_be_asked_like_the_database(tmp_path: Path) -> None:
     database.close()
 
 
-def test_a_directory_that_is_no_store_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no store of smtpwire"):
+def test_a_directory_that_is_not_a_store_is_a_one_line_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not a store of smtpwire"):
         loaded(tmp_path)
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "x.parquet").write_text("no parquet at all")
@@ -112,7 +112,7 @@ def test_a_directory_that_is_no_store_is_one_line(tmp_path: Path) -> None:
         loaded(tmp_path)
 
 
-def test_without_pyarrow_the_line_says_what_to_install() -> None:
+def test_without_pyarrow_the_error_says_what_to_install() -> None:
     known = next(one for form, one in FORMATS.items() if form.value == "parquet")
     absent = Format(known.form, known.suffixes, place=known.place, module="pyarrow_is_not_here", extra=known.extra)
     with pytest.raises(UsageError, match=r"pip install 'smtpwire\[parquet\]'"):

@@ -1,4 +1,4 @@
-"""``smtpwire query``: answers in each form, nothing changed, one line for what cannot be."""
+"""``smtpwire query``: results in each format, nothing changed, a one-line error for an invalid query."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ def query(capfd: pytest.CaptureFixture[str], *words: str) -> str:
     return capfd.readouterr().out
 
 
-def test_captures_can_be_asked_directly(capfd: pytest.CaptureFixture[str], capture: Path) -> None:
+def test_captures_can_be_queried_directly(capfd: pytest.CaptureFixture[str], capture: Path) -> None:
     assert query(capfd, RULES, str(capture)) == "rule,times\r\nSEQ103,1\r\n"
 
 
-def test_a_store_gives_the_same_answer(capfd: pytest.CaptureFixture[str], capture: Path, database: Path) -> None:
+def test_a_store_gives_the_same_result(capfd: pytest.CaptureFixture[str], capture: Path, database: Path) -> None:
     assert query(capfd, RULES, "--db", str(database)) == query(capfd, RULES, str(capture))
 
 
-def test_the_forms_hold_the_same(capfd: pytest.CaptureFixture[str], capture: Path) -> None:
+def test_the_formats_have_the_same_content(capfd: pytest.CaptureFixture[str], capture: Path) -> None:
     sql = "SELECT verb, frame, enhanced FROM turns WHERE kind = 'command' ORDER BY turn"
     as_csv = list(csv.DictReader(io.StringIO(query(capfd, sql, str(capture), "--format", "csv"))))
     as_json = json.loads(query(capfd, sql, str(capture), "--format", "json"))
@@ -69,21 +69,21 @@ def test_the_forms_hold_the_same(capfd: pytest.CaptureFixture[str], capture: Pat
     assert len(table) == 2 + 3
 
 
-def test_an_empty_answer_is_valid_in_each_form(capfd: pytest.CaptureFixture[str], capture: Path) -> None:
+def test_an_empty_result_is_valid_in_each_format(capfd: pytest.CaptureFixture[str], capture: Path) -> None:
     sql = "SELECT rule FROM findings WHERE rule = 'none'"
     assert query(capfd, sql, str(capture), "--format", "csv") == "rule\r\n"
     assert json.loads(query(capfd, sql, str(capture), "--format", "json")) == []
     assert query(capfd, sql, str(capture), "--format", "ndjson") == ""
 
 
-def test_values_that_json_lacks_are_told_somehow(capfd: pytest.CaptureFixture[str], capture: Path) -> None:
+def test_values_that_json_does_not_have_are_converted(capfd: pytest.CaptureFixture[str], capture: Path) -> None:
     sql = "SELECT 9e999 AS big, x'00ff' AS raw, NULL AS none"
     assert json.loads(query(capfd, sql, str(capture), "--format", "json")) == [
         {"big": None, "raw": "00ff", "none": None}
     ]
 
 
-def test_the_schema_is_what_sqlite_makes_tables_of(capfd: pytest.CaptureFixture[str]) -> None:
+def test_sqlite_can_create_the_tables_of_the_schema(capfd: pytest.CaptureFixture[str]) -> None:
     fresh = sqlite3.connect(":memory:")
     fresh.executescript(query(capfd, "--schema"))
     names = {name for (name,) in fresh.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -105,7 +105,7 @@ def test_the_schema_is_what_sqlite_makes_tables_of(capfd: pytest.CaptureFixture[
         "BEGIN",
     ],
 )
-def test_nothing_but_select_is_done(sql: str, tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_select_is_executed(sql: str, tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     before = database.read_bytes()
     with pytest.raises(UsageError):
@@ -118,7 +118,7 @@ def test_nothing_but_select_is_done(sql: str, tmp_path: Path, database: Path, mo
     fresh.close()
 
 
-def test_a_database_that_cannot_be_written_can_be_asked(capfd: pytest.CaptureFixture[str], database: Path) -> None:
+def test_a_read_only_database_can_be_queried(capfd: pytest.CaptureFixture[str], database: Path) -> None:
     database.chmod(0o400)
     assert "SEQ103" in query(capfd, RULES, "--db", str(database))
 
@@ -135,7 +135,7 @@ def test_a_reader_cannot_write(database: Path) -> None:
     [
         (["SELECT no_such FROM findings", "--db", "DB"], "no such column: no_such"),
         (["SELECT 1; SELECT 2", "--db", "DB"], "one statement at a time"),
-        (["", "--db", "DB"], "no question"),
+        (["", "--db", "DB"], "not a query"),
         (["SELECT 1"], "no store and no PATH"),
         (["SELECT 1", "c.pcap", "--db", "DB"], "a store and captures"),
         ([], "SELECT is missing"),
@@ -143,7 +143,7 @@ def test_a_reader_cannot_write(database: Path) -> None:
         (["SELECT 1", "DB"], "a database, not a capture: .*: name it with --db"),
     ],
 )
-def test_what_cannot_be_answered_is_one_line(words: list[str], what: str, database: Path) -> None:
+def test_an_invalid_query_is_a_one_line_error(words: list[str], what: str, database: Path) -> None:
     with pytest.raises(UsageError, match=what) as caught:
         command_line(
             ["query", *(word.replace("DB", str(database)) for word in words), "--no-config"], standalone_mode=False
@@ -160,12 +160,12 @@ def test_secrets_are_in_no_temporary_store(capfd: pytest.CaptureFixture[str], tm
     assert "AUTH" in everything
 
 
-def test_ctrl_c_ends_a_question_that_has_no_end(database: Path) -> None:
+def test_ctrl_c_ends_an_endless_query(database: Path) -> None:
     endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
     command = [sys.executable, "-m", "smtpwire", "query", endless, "--db", str(database), "--no-config"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         time.sleep(2)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert b"Traceback" not in told
+    assert b"Traceback" not in errors

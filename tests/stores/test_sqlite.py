@@ -1,4 +1,4 @@
-"""The SQLite store: what Python's sqlite3 reads there is what the report says, and no run is half there."""
+"""The SQLite store: Python's sqlite3 reads there what the report contains, and no run is left half written."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def store(path: Path, *captures: Path) -> list[Connection]:
 def test_each_part_of_the_report_is_in_its_table(tmp_path: Path, capture: Path) -> None:
     path = tmp_path / "a.db"
     (connection,) = store(path, capture)
-    (told,) = rows(path, "SELECT * FROM connections")
-    assert (told["client_address"], told["server_port"], told["closing"]) == ("192.0.2.1", 25, connection.closing)
-    assert told["client_bytes"] == connection.client_bytes
+    (stored,) = rows(path, "SELECT * FROM connections")
+    assert (stored["client_address"], stored["server_port"], stored["closing"]) == ("192.0.2.1", 25, connection.closing)
+    assert stored["client_bytes"] == connection.client_bytes
     found = rows(path, "SELECT * FROM findings ORDER BY finding")
     assert len(found) == len(connection.findings) > 0
     for row, finding in zip(found, connection.findings, strict=True):
@@ -83,13 +83,13 @@ def test_turns_have_the_fields_of_their_kind(tmp_path: Path, capture: Path) -> N
     turns = rows(path, "SELECT * FROM turns ORDER BY turn")
     names = {"verb", "argument", "predicted", "code", "enhanced", "answers", "length", "size", "lines", "chunked"}
     for row, turn in zip(turns, connection.dialogue, strict=True):
-        told = msgspec.to_builtins(turn)
-        assert row["kind"] == told["kind"]
+        stored = msgspec.to_builtins(turn)
+        assert row["kind"] == stored["kind"]
         if row["kind"] == "reply":
-            assert row["text"] == "\n".join(told.pop("lines"))
-        assert {name: row[name] for name in names if name in told} == {n: told[n] for n in names if n in told}
-        assert {row[name] for name in names if name not in told} <= {None}
-        assert (row["frame"], row["time"], row["offset"]) == (told["frame"], told["time"], told["offset"])
+            assert row["text"] == "\n".join(stored.pop("lines"))
+        assert {name: row[name] for name in names if name in stored} == {n: stored[n] for n in names if n in stored}
+        assert {row[name] for name in names if name not in stored} <= {None}
+        assert (row["frame"], row["time"], row["offset"]) == (stored["frame"], stored["time"], stored["offset"])
 
 
 def test_every_kind_of_turn_fills_its_row() -> None:
@@ -113,7 +113,7 @@ def test_every_kind_of_turn_fills_its_row() -> None:
         assert len(row) == width
 
 
-def test_runs_are_added_one_behind_the_other(tmp_path: Path, capture: Path) -> None:
+def test_runs_are_added_one_after_another(tmp_path: Path, capture: Path) -> None:
     path = tmp_path / "a.db"
     store(path, capture)
     store(path, capture)
@@ -132,11 +132,11 @@ def test_a_connection_belongs_to_the_capture_in_which_it_ended(tmp_path: Path, c
     other.write_bytes(pcap(records(segments(hello(), port=2525))))
     path = tmp_path / "a.db"
     store(path, capture, other)
-    told = rows(path, "SELECT path, server_port FROM connections JOIN captures USING (run, capture)")
-    assert {(Path(row["path"]).name, row["server_port"]) for row in told} == {("c.pcap", 25), ("open.pcap", 2525)}
+    stored = rows(path, "SELECT path, server_port FROM connections JOIN captures USING (run, capture)")
+    assert {(Path(row["path"]).name, row["server_port"]) for row in stored} == {("c.pcap", 25), ("open.pcap", 2525)}
 
 
-def test_a_run_that_fails_is_taken_out_again(tmp_path: Path, capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_fails_is_removed(tmp_path: Path, capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "COMMIT_EVERY", 1)
     path = tmp_path / "a.db"
     store(path, capture)
@@ -153,7 +153,7 @@ def test_a_run_that_fails_is_taken_out_again(tmp_path: Path, capture: Path, monk
     assert {name: rows(path, f"SELECT * FROM {name}") for name in TABLES} == before
 
 
-def test_rows_can_be_read_while_the_run_goes_on(tmp_path: Path, capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_can_be_read_during_the_run(tmp_path: Path, capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "COMMIT_EVERY", 1)
     path = tmp_path / "a.db"
     _, items = audited(capture)
@@ -165,9 +165,9 @@ def test_rows_can_be_read_while_the_run_goes_on(tmp_path: Path, capture: Path, m
         assert rows(path, "SELECT finished FROM runs") == [{"finished": None}]
 
 
-def test_what_is_no_such_database_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_that_is_not_such_a_database_is_not_changed(tmp_path: Path) -> None:
     text, other, newer = tmp_path / "text.db", tmp_path / "other.db", tmp_path / "newer.db"
-    text.write_text("a letter, and no database, of more than a hundred bytes " * 4)
+    text.write_text("a text, and not a database, of more than a hundred bytes " * 4)
     with closing(sqlite3.connect(other)) as database:
         database.execute("CREATE TABLE mine (x)")
         database.commit()
@@ -191,7 +191,7 @@ def test_audit_writes_it(tmp_path: Path, capture: Path) -> None:
     assert path.read_bytes()[68:72] == b"SMTW"
 
 
-def test_an_unwritable_place_is_one_line(tmp_path: Path, capture: Path) -> None:
+def test_an_unwritable_path_is_a_one_line_error(tmp_path: Path, capture: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot open the database|not to be used"):
         command_line(
             ["audit", str(capture), "-o", f"sqlite:{tmp_path}/no/such/a.db", "--no-config"], standalone_mode=False
@@ -199,7 +199,7 @@ def test_an_unwritable_place_is_one_line(tmp_path: Path, capture: Path) -> None:
 
 
 @pytest.mark.parametrize("size", ["9223372036854775807", "99999999999999999999999", "4294967296"])
-def test_numbers_of_any_size_have_a_place_or_are_none(tmp_path: Path, size: str) -> None:
+def test_numbers_of_any_size_are_stored_or_none(tmp_path: Path, size: str) -> None:
     path, capture = tmp_path / "a.db", tmp_path / "c.pcap"
     script = [*hello("CHUNKING"), *envelope(), *lines(f"C BDAT {size} LAST"), ("C", "abc"), ("RC", "")]
     capture.write_bytes(pcap(records(segments(script))))
@@ -208,9 +208,7 @@ def test_numbers_of_any_size_have_a_place_or_are_none(tmp_path: Path, size: str)
     assert row["argument"] == f"{size} LAST"
 
 
-def test_while_another_program_writes_one_line_says_so(
-    tmp_path: Path, capture: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_locked_database_is_a_one_line_error(tmp_path: Path, capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.db"
     store(path, capture)
     monkeypatch.setattr(sqlite, "PATIENCE_SECONDS", 0.1)

@@ -1,4 +1,4 @@
-"""``smtpwire annotate``: the copy holds the same capture, and each finding as a comment on its frame."""
+"""``smtpwire annotate``: the copy is the same capture, with each finding as a comment on its frame."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ STRANGER = Record(ethernet(ipv4(udp(53, 53, b"no mail"), protocol=17)))
 
 
 def talk() -> Conversation:
-    """Frames 4 to 9 say something; SEQ101 is on frame 5, BIT201 on frame 7."""
+    """Frames 4 to 9 have data; SEQ101 is on frame 5, BIT201 on frame 7."""
     said = Conversation().open()
     said.server(b"220 mx.example ESMTP\r\n").client(b"MAIL FROM:<a@b.example>\r\n").server(b"503 5.5.1 hello first\r\n")
     said.client(b"EHLO caf\xe9.example\r\n").server(b"250 mx.example\r\n").client(b"QUIT\r\n")
@@ -64,7 +64,7 @@ def run(*arguments: str | Path, expect: int = 0, stdin: bytes = b"") -> subproce
 
 
 def annotated(tmp_path: Path, data: bytes, *rules: str) -> bytes:
-    """The copy, made without the command line."""
+    """Return the copy, made without the command line."""
     source, copy = tmp_path / "in.cap", io.BytesIO()
     source.write_bytes(data)
     with closing(find_comments(str(source), Options(select=rules))) as comments:
@@ -83,7 +83,7 @@ def expected(path: Path) -> dict[int, list[str]]:
 
 
 def comments_seen(path: Path) -> dict[int, list[str]]:
-    """As tshark shows them."""
+    """Return the comments as tshark shows them."""
     command = ["tshark", "-r", str(path), "-T", "json", "-e", "frame.number", "-e", "frame.comment"]
     out = subprocess.run(command, capture_output=True, check=True).stdout
     layers: list[dict[str, Any]] = [packet["_source"]["layers"] for packet in json.loads(out)]
@@ -91,7 +91,7 @@ def comments_seen(path: Path) -> dict[int, list[str]]:
 
 
 def capinfos(path: Path) -> str:
-    """What does not depend on the format: counts, sizes, times, encapsulation."""
+    """Return the facts that do not depend on the format: counts, sizes, times, encapsulation."""
     out = subprocess.run(["capinfos", "-TmQr", "-csuadeE", str(path)], capture_output=True, check=True).stdout.decode()
     _, *rest = out.strip().split(",")
     return ",".join(rest)
@@ -99,17 +99,17 @@ def capinfos(path: Path) -> str:
 
 def without_size(info: str) -> list[str]:
     fields = info.split(",")
-    return [field for number, field in enumerate(fields) if number != 2]  # the file itself has grown
+    return [field for number, field in enumerate(fields) if number != 2]  # the size of the file itself differs
 
 
 def dissected(path: Path) -> bytes:
-    """All that tshark makes of the packets, but for what the comments add."""
+    """Return tshark's dissection of the packets, without the fields of comments."""
     command = ["tshark", "-r", str(path), "-T", "fields", "-e", "frame.number", "-e", "frame.time_epoch"]
     command += ["-e", "frame.len", "-e", "frame.cap_len", "-e", "tcp.payload", "-e", "eth.src"]
     return subprocess.run(command, capture_output=True, check=True).stdout
 
 
-# -- findings are where they belong -----------------------------------------------------------------------------------
+# -- findings are on their frames --------------------------------------------------------------------------------------
 
 
 @needs_tshark
@@ -136,7 +136,7 @@ def test_tshark_sees_exactly_the_findings(tmp_path: Path, form: str) -> None:
 
 
 @needs_tshark
-def test_it_survives_editcap_and_a_second_time(tmp_path: Path) -> None:
+def test_comments_survive_editcap_and_a_second_run(tmp_path: Path) -> None:
     source, copy, again, edited = (tmp_path / name for name in ("in.pcap", "a.pcapng", "b.pcapng", "c.pcapng"))
     source.write_bytes(pcap(talk().records))
     run(source, "-o", copy)
@@ -147,8 +147,8 @@ def test_it_survives_editcap_and_a_second_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("words", "shown"), [((), False), (("--redact", "none"), True)])
-def test_no_comment_tells_a_secret(tmp_path: Path, words: tuple[str, ...], shown: bool) -> None:
-    """The response to a challenge that never came is taken for a command, and rules name it."""
+def test_no_comment_contains_a_secret(tmp_path: Path, words: tuple[str, ...], shown: bool) -> None:
+    """The response to a challenge that never came is treated as a command, and rules name it."""
     said = Conversation().open().server(b"220 mx.example ESMTP\r\n").client(b"EHLO a.example\r\n")
     said.server(b"250-mx.example\r\n250 AUTH LOGIN\r\n").client(b"AUTH LOGIN\r\n").server(b"504 not that one\r\n")
     said.client(b"Y29ycmVjdGhvcnNl\r\n").server(b"500 unknown\r\n").client(b"QUIT\r\n").server(b"221 bye\r\n")
@@ -160,7 +160,7 @@ def test_no_comment_tells_a_secret(tmp_path: Path, words: tuple[str, ...], shown
     assert any(b"y29ycmvjdghvcnnl" in text.lower() for text in texts) is shown
 
 
-def test_a_comment_says_what_the_report_says(tmp_path: Path) -> None:
+def test_a_comment_equals_the_report(tmp_path: Path) -> None:
     data = annotated(tmp_path, pcapng(talk().records), "SEQ")
     assert data.count(b"smtpwire: ") == 1
     text = data[data.index(b"smtpwire: ") :].split(b"\0")[0].decode()
@@ -194,7 +194,7 @@ def busy(order: Any, *, simple_too: bool = False) -> bytes:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_every_block_is_kept(tmp_path: Path, order: Any) -> None:
-    """The only difference are options in two blocks and the lengths of those."""
+    """The only differences are options in two blocks and the lengths of these blocks."""
     before = busy(order)
     after = annotated(tmp_path, before, "SEQ101", "BIT201")
     old, new = list(blocks(before, order)), list(blocks(after, order))
@@ -222,7 +222,7 @@ def blocks(data: bytes, order: Any) -> Any:
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_without_findings_it_is_the_same_file(tmp_path: Path, order: Any) -> None:
+def test_without_findings_the_copy_is_the_same_file(tmp_path: Path, order: Any) -> None:
     before = busy(order, simple_too=True)
     stated = struct.pack(order + "q", len(before))
     before = before[:16] + stated + before[24:]
@@ -241,7 +241,7 @@ def test_the_options_that_a_packet_has_come_first(tmp_path: Path) -> None:
     assert body.index(mine) < body.index(b"smtpwire: ")
 
 
-def test_a_section_no_longer_states_a_length_that_is_wrong(tmp_path: Path) -> None:
+def test_a_section_no_longer_states_a_wrong_length(tmp_path: Path) -> None:
     before = pcapng(talk().records)
     before = before[:16] + struct.pack("<q", len(before) - 28) + before[24:]
     after = annotated(tmp_path, before)
@@ -260,7 +260,7 @@ def test_a_simple_packet_gets_room_for_a_comment(tmp_path: Path) -> None:
     assert body[20 : 20 + len(records[4].data)] == records[4].data
 
 
-def test_what_pcap_says_is_said_in_pcapng(tmp_path: Path) -> None:
+def test_the_facts_of_a_pcap_header_are_in_the_pcapng(tmp_path: Path) -> None:
     record = Record(talk().records[3].data, 1_767_323_045_123_456_789)
     head = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 4321, 1 | 1 << 26 | 2 << 28)
     seconds, nanoseconds = divmod(record.time_ns, 1_000_000_000)
@@ -274,10 +274,10 @@ def test_what_pcap_says_is_said_in_pcapng(tmp_path: Path) -> None:
     assert (high << 32 | low, captured, original) == (record.time_ns, len(record.data), 9999)
 
 
-# -- what cannot be copied --------------------------------------------------------------------------------------------
+# -- damaged input and failed output -----------------------------------------------------------------------------------
 
 
-def test_a_capture_that_is_cut_short_is_copied_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_a_truncated_capture_is_copied_up_to_its_end(tmp_path: Path) -> None:
     for whole in (pcap(talk().records), pcapng(talk().records)):
         source, copy = tmp_path / "in.cap", tmp_path / "out.pcapng"
         source.write_bytes(whole[:-5])
@@ -328,14 +328,14 @@ def test_wrong_use(
     assert Path("in.pcap").read_bytes() == before
 
 
-def test_an_old_copy_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+def test_an_old_copy_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
     copy = tmp_path / "out.pcapng"
     copy.write_bytes(b"old")
     run(tmp_path / "missing.pcap", "-o", copy, expect=3)
     assert copy.read_bytes() == b"old"
 
 
-def test_a_link_put_in_the_way_is_not_followed(tmp_path: Path) -> None:
+def test_a_link_at_the_output_path_is_not_followed(tmp_path: Path) -> None:
     victim, source, copy = tmp_path / "victim", tmp_path / "in.pcap", tmp_path / "out.pcapng"
     victim.write_text("precious")
     source.write_bytes(pcap(talk().records))
@@ -346,7 +346,7 @@ def test_a_link_put_in_the_way_is_not_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
-def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+def test_a_full_disk_is_a_one_line_error(tmp_path: Path) -> None:
     source = tmp_path / "in.pcap"
     source.write_bytes(pcap(talk().records))
     done = run(source, "-o", "/dev/full", expect=2)

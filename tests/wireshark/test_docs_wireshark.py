@@ -1,4 +1,4 @@
-"""docs/wireshark.md: its commands are run in order, in a folder with the samples and an empty home."""
+"""docs/wireshark.md: its commands run in order, in a folder with the samples and an empty home."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if not PAGE.exists() or shutil.which("tshark") is None:
     pytest.skip("needs the source tree and tshark", allow_module_level=True)
 
 
-def test_what_is_shown_is_what_happens(tmp_path: Path) -> None:
+def test_the_documented_output_is_the_real_output(tmp_path: Path) -> None:
     (tmp_path / "samples").symlink_to(ROOT / "samples")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {"HOME": str(tmp_path), "PATH": path, "LC_ALL": "C.UTF-8"}

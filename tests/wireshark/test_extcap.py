@@ -1,4 +1,4 @@
-"""The extcap, the Lua post-dissector and their installation: what Wireshark asks, and what tshark then shows."""
+"""The extcap, the Lua post-dissector and their installation: the queries of Wireshark, and what tshark then shows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 needs_tshark = pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark")
 
-NOBODY = 65534
+NOBODY_ID = 65534
 
 
 def talk() -> bytes:
@@ -41,7 +41,7 @@ class Home(NamedTuple):
     identity: dict[str, Any]
 
     def run(self, *command: str, expect: int = 0, timeout: int = 60) -> str:
-        """What ``command`` prints, run by this user."""
+        """Return the output of ``command``, run by this user."""
         environment = {"HOME": str(self.path), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
         done: subprocess.CompletedProcess[str] = subprocess.run(
             command,
@@ -67,14 +67,14 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def nobody() -> Iterator[Home]:
-    """An ordinary user, where the tests are run by root and others may use this Python."""
+def ordinary_user() -> Iterator[Home]:
+    """Yield an ordinary user, if the tests run as root and other users may run this Python."""
     if os.name != "posix" or os.geteuid():
-        pytest.skip("needs root, to become somebody else")
+        pytest.skip("needs root, to become another user")
     folder = Path(tempfile.mkdtemp(dir="/tmp"))
     try:
-        os.chown(folder, NOBODY, NOBODY)
-        user = Home(folder, {"user": NOBODY, "group": NOBODY, "extra_groups": []})
+        os.chown(folder, NOBODY_ID, NOBODY_ID)
+        user = Home(folder, {"user": NOBODY_ID, "group": NOBODY_ID, "extra_groups": []})
         try:
             user.run(sys.executable, "-c", "import smtpwire.analyzer.audit")
         except (OSError, AssertionError):
@@ -84,7 +84,7 @@ def nobody() -> Iterator[Home]:
         shutil.rmtree(folder)
 
 
-# -- what Wireshark asks ----------------------------------------------------------------------------------------------
+# -- the queries of Wireshark ------------------------------------------------------------------------------------------
 
 
 def answers(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
@@ -109,11 +109,11 @@ def test_it_can_be_configured(capsys: pytest.CaptureFixture[str]) -> None:
     assert {name for _, name in socket.if_nameindex()} <= {line.split("{value=")[1].split("}")[0] for line in offered}
 
 
-def test_a_question_that_is_not_known_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_query_is_not_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert answers(capsys, "--extcap-interface=smtpwire", "--extcap-capture-filter=tcp", "--extcap-of-tomorrow") == []
 
 
-def test_wireshark_does_not_wait_for_the_audit_when_it_starts() -> None:
+def test_the_audit_is_not_imported_when_wireshark_starts() -> None:
     code = (
         "import sys; from smtpwire.analyzer.wireshark.extcap import main; main(['--extcap-interfaces'])\n"
         "print(*sys.modules)"
@@ -132,7 +132,7 @@ def test_wireshark_does_not_wait_for_the_audit_when_it_starts() -> None:
         (["--capture", "--fifo", "no/where", "--replay", "in.pcap"], "No such file or directory: no/where"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(
+def test_an_error_is_one_line(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -142,10 +142,10 @@ def test_what_is_wrong_is_told_in_one_line(
     monkeypatch.chdir(tmp_path)
     Path("in.pcap").write_bytes(talk())
     assert main(arguments) == 1
-    told = capsys.readouterr().err
-    assert words in told
-    assert told.startswith("smtpwire: ")
-    assert told.count("\n") == 1
+    output = capsys.readouterr().err
+    assert words in output
+    assert output.startswith("smtpwire: ")
+    assert output.count("\n") == 1
 
 
 def test_a_file_is_replayed_with_comments(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_file_is_replayed_with_comments(tmp_path: Path) -> None:
 # -- installation -----------------------------------------------------------------------------------------------------
 
 
-def test_it_is_installed_and_taken_away_again(home: Home) -> None:
+def test_it_is_installed_and_removed(home: Home) -> None:
     missing = home.smtpwire("status", expect=1)
     assert missing.count("not installed") == 2
     paths = [Path(line.split(None, 1)[1]) for line in home.smtpwire("install").splitlines() if str(home.path) in line]
@@ -171,8 +171,8 @@ def test_it_is_installed_and_taken_away_again(home: Home) -> None:
     launcher, script = paths
     assert os.access(launcher, os.X_OK)
     assert script.suffix == ".lua"
-    told = home.smtpwire("status")
-    assert told.count(": installed") == 2
+    output = home.smtpwire("status")
+    assert output.count(": installed") == 2
     assert home.run(str(launcher), "--extcap-interfaces").startswith("extcap {version=")
     launcher.write_text(launcher.read_text() + "# an older one\n")
     assert "install again" in home.smtpwire("status", expect=1)
@@ -182,13 +182,13 @@ def test_it_is_installed_and_taken_away_again(home: Home) -> None:
     assert home.smtpwire("uninstall") == "nothing was installed\n"
 
 
-def test_a_file_of_somebody_else_is_left_alone(home: Home) -> None:
-    told = home.smtpwire("status", expect=1)
-    path = Path(told.split(": ", 1)[0].split(None, 1)[1])
+def test_a_file_of_another_program_is_not_changed(home: Home) -> None:
+    output = home.smtpwire("status", expect=1)
+    path = Path(output.split(": ", 1)[0].split(None, 1)[1])
     path.parent.mkdir(parents=True)
     path.write_text("#!/bin/sh\n")
     home.smtpwire("install", expect=2)
-    assert "a file of somebody else" in home.smtpwire("status", expect=1)
+    assert "a file of another program" in home.smtpwire("status", expect=1)
     home.smtpwire("uninstall")
     assert path.read_text() == "#!/bin/sh\n"
 
@@ -197,7 +197,7 @@ def test_a_file_of_somebody_else_is_left_alone(home: Home) -> None:
 
 
 def fields_seen(home: Home, capture: Path) -> list[list[str]]:
-    """Frame, rule, severity, side, reference and expert info of the frames with findings."""
+    """Return frame, rule, severity, side, reference and expert info of the frames with findings."""
     names = ["frame.number", "smtpwire.rule", "smtpwire.severity", "smtpwire.side", "smtpwire.reference"]
     flags = [flag for name in names for flag in ("-e", name)]
     out = home.run("tshark", "-r", str(capture), "-Y", 'smtpwire.rule == "SEQ101"', "-T", "fields", *flags)
@@ -229,13 +229,13 @@ def test_it_works_in_tshark(home: Home) -> None:
 
 
 @needs_tshark
-def test_it_works_for_an_ordinary_user(nobody: Home) -> None:
-    in_tshark(nobody)
+def test_it_works_for_an_ordinary_user(ordinary_user: Home) -> None:
+    in_tshark(ordinary_user)
 
 
 @needs_tshark
-def test_the_lua_script_takes_comments_apart(home: Home) -> None:
-    """Those of others, and those that only look like ours, stay comments."""
+def test_the_lua_script_parses_comments(home: Home) -> None:
+    """Other comments, and those that only look similar, stay comments."""
     source, copy = home.path / "in.pcap", home.path / "out.pcapng"
     source.write_bytes(talk())
     home.smtpwire("install")
@@ -302,7 +302,7 @@ def test_a_live_capture_has_the_comments(home: Home) -> None:
     with subprocess.Popen(command, env={**os.environ, "HOME": str(home.path)}, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 40
         while time.monotonic() < deadline:
-            converse(port)  # until the capture is under way
+            converse(port)  # until the capture has started
             time.sleep(1)
             if copy.exists() and b"smtpwire: error SEQ101 client: MAIL was" in copy.read_bytes():
                 break

@@ -1,4 +1,4 @@
-"""Comments in a capture that goes on: on their own frame while it waits, on the last one afterwards."""
+"""Comments in a running capture: on their own frame while it waits, on the last one after that."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ SEQ = Options(select=("SEQ101",))
 
 
 def talk() -> Conversation:
-    """SEQ101 is on frame 5, and certain when frame 6 has been seen."""
+    """SEQ101 is on frame 5, and certain after frame 6."""
     said = Conversation().open().server(b"220 mx.example ESMTP\r\n").client(b"MAIL FROM:<a@b.example>\r\n")
     said.server(b"503 5.5.1 hello first\r\n").client(b"EHLO c.example\r\n").server(b"250 mx.example\r\n")
     return said.close()
 
 
 def packets(data: bytes) -> list[bytes]:
-    """Bodies of the enhanced packet blocks of a little-endian capture."""
+    """Return the bodies of the enhanced packet blocks of a little-endian capture."""
     found, at = [], 0
     while at < len(data):
         kind, length = (int.from_bytes(data[at + i : at + i + 4], "little") for i in (0, 4))
@@ -49,7 +49,7 @@ def packets(data: bytes) -> list[bytes]:
 
 
 def commented(data: bytes) -> dict[int, str]:
-    """Comments by frame, none of which has two here."""
+    """Return the comments by frame; here no frame has two."""
     found = {}
     for number, body in enumerate(packets(data), 1):
         at = body.find(b"smtpwire: ")
@@ -59,7 +59,7 @@ def commented(data: bytes) -> dict[int, str]:
 
 
 def program(script: str, *data: bytes, folder: Path) -> list[str]:
-    """A program that writes pieces of a capture; ``script`` says when."""
+    """Return a program that writes pieces of a capture; ``script`` says when."""
     names = []
     for number, piece in enumerate(data):
         (folder / str(number)).write_bytes(piece)
@@ -90,7 +90,7 @@ def test_a_finding_that_comes_late_names_its_frame(tmp_path: Path, monkeypatch: 
     assert found[6].startswith("smtpwire: error SEQ101 client: in frame 5: MAIL was sent although")
 
 
-def test_what_follows_names_its_cause(tmp_path: Path) -> None:
+def test_a_consequence_names_its_cause(tmp_path: Path) -> None:
     said = Conversation().open().server(b"220 mx.example ESMTP\r\n").client(b"MAIL FROM:<a@b.example>\r\n")
     said.server(b"250 ok\r\n").client(b"QUIT\r\n").server(b"221 bye\r\n")
     out = io.BytesIO()
@@ -102,8 +102,8 @@ def test_what_follows_names_its_cause(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("redact", "shown"), [(Redact.SECRETS, False), (Redact.NONE, True)])
-def test_no_comment_tells_a_secret(tmp_path: Path, redact: Redact, shown: bool) -> None:
-    """The response to a challenge that never came is taken for a command, and rules name it."""
+def test_no_comment_contains_a_secret(tmp_path: Path, redact: Redact, shown: bool) -> None:
+    """The response to a challenge that never came is treated as a command, and rules name it."""
     said = Conversation().open().server(b"220 mx.example ESMTP\r\n").client(b"EHLO a.example\r\n")
     said.server(b"250-mx.example\r\n250 AUTH LOGIN\r\n").client(b"AUTH LOGIN\r\n").server(b"504 not that one\r\n")
     said.client(b"Y29ycmVjdGhvcnNl\r\n").server(b"500 unknown\r\n").client(b"QUIT\r\n").server(b"221 bye\r\n")
@@ -115,7 +115,7 @@ def test_no_comment_tells_a_secret(tmp_path: Path, redact: Redact, shown: bool) 
 
 
 class Pipe(io.RawIOBase):
-    """A stream that says when it was written to."""
+    """A stream that records when it was written to."""
 
     def __init__(self) -> None:
         self.data = b""
@@ -136,7 +136,7 @@ def test_frames_come_while_the_capture_waits(tmp_path: Path, monkeypatch: pytest
     assert out.times[-1] - out.times[5] > 0.5
 
 
-def test_a_reader_that_has_gone_ends_it_quietly(tmp_path: Path) -> None:
+def test_it_ends_without_a_message_when_its_reader_has_gone(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb", 0) as out:
@@ -145,8 +145,8 @@ def test_a_reader_that_has_gone_ends_it_quietly(tmp_path: Path) -> None:
         assert time.monotonic() - start < 20
 
 
-def test_being_told_to_stop_keeps_what_was_captured(tmp_path: Path) -> None:
-    """As Wireshark stops an extcap."""
+def test_a_stop_signal_keeps_the_captured_frames(tmp_path: Path) -> None:
+    """Wireshark stops an extcap with SIGTERM."""
     out = tmp_path / "out.pcapng"
     command = program("put(1); time.sleep(30)", pcap(talk().records), folder=tmp_path)
     code = (
@@ -162,12 +162,12 @@ def test_being_told_to_stop_keeps_what_was_captured(tmp_path: Path) -> None:
     assert len(packets(out.read_bytes())) == len(talk().records)
 
 
-def test_why_nothing_was_captured_is_told(tmp_path: Path) -> None:
+def test_the_reason_why_nothing_was_captured_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"(?s)^nothing was captured: .*: no such device$"):
         capture(program("sys.exit('no such\\ndevice')", folder=tmp_path), io.BytesIO(), SEQ)
 
 
-def test_handlers_are_put_back(tmp_path: Path) -> None:
+def test_handlers_are_restored(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     capture(program("put(1)", pcap(talk().records), folder=tmp_path), io.BytesIO(), SEQ)
     assert signal.getsignal(signal.SIGTERM) is before
@@ -181,9 +181,9 @@ def blocks(count: int, size: int = 32) -> Iterator[OutputBlock]:
     return (OutputBlock(raw, "little", number, raw) for number in range(1, count + 1))
 
 
-def heard(held: HeldBlocks, frame: int) -> None:
+def add_finding(held: HeldBlocks, frame: int) -> None:
     finding = Finding("SEQ101", "x", "error", "client", "certain", "m", "", None, None, frame, "", 0, 0, "")
-    held.heard(finding, [finding])
+    held.add_finding(finding, [finding])
 
 
 def test_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,8 +193,8 @@ def test_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for block in blocks(150):
         held.add(block)
     assert len(out.getvalue()) == 50 * 32
-    heard(held, 50)  # has gone
-    heard(held, 51)  # is the next
+    add_finding(held, 50)  # already written
+    add_finding(held, 51)  # the first in the queue
     held.close()
     assert commented(out.getvalue()) == {51: "smtpwire: error SEQ101 client: m", 150: LATE}
 
@@ -206,13 +206,13 @@ def test_a_finding_without_any_frame_left_is_counted() -> None:
     held = HeldBlocks(io.BytesIO(), 0)
     for block in blocks(3):
         held.add(block)
-    held.let_go()
-    assert held.patience() is None
-    heard(held, 2)
+    held.write_expired()
+    assert held.seconds_left() is None
+    add_finding(held, 2)
     assert held.lost == 1
 
 
-def test_programs_to_capture_with(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_capture_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     there = {"dumpcap": "/usr/bin/dumpcap", "tcpdump": "/usr/bin/tcpdump"}
     monkeypatch.setattr(shutil, "which", there.get)
     assert capture_command("lo", "tcp port 25") == [

@@ -1,4 +1,4 @@
-"""Blocks of hostile captures, and comments that many findings leave."""
+"""Blocks of hostile captures, and comments of many findings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def split(data: bytes, piece: int = 1 << 16, *, grows: bool = False) -> tuple[list[OutputBlock], list[str]]:
-    """The blocks of a capture that comes in pieces."""
+    """Return the blocks of a capture that arrives in pieces."""
     stream = io.BytesIO(data)
     window = StreamWindow(lambda count: stream.read(min(count, piece)))
     problems: list[str] = []
@@ -52,7 +52,7 @@ PCAPNG = (
     whole=st.booleans(),
 )
 @example(at=4, damage=b"\xff\xff\xff\xff", piece=50, whole=True)
-def test_damage_never_raises_and_what_is_copied_is_what_was_there(
+def test_damage_never_raises_and_the_copied_bytes_are_unchanged(
     at: int, damage: bytes, piece: int, whole: bool
 ) -> None:
     damaged = PCAPNG[:at] + damage + PCAPNG[at + len(damage) :]
@@ -83,7 +83,7 @@ def numbers_of_the_reader(path: Path) -> int:
         return opened.reader.frames
 
 
-def test_frames_have_the_numbers_that_the_reader_gives_them(tmp_path: Path) -> None:
+def test_frames_have_the_numbers_of_the_reader(tmp_path: Path) -> None:
     extra = b"".join(block(kind, bytes(16)) for kind in (9, 0x204, 0xBAD, 0x40000BAD, 4, 10, 0x77))
     data = section() + interface() + extra + enhanced(RECORDS[0]) + extra + simple(RECORDS[1])
     (tmp_path / "a.pcapng").write_bytes(data)
@@ -109,14 +109,14 @@ def test_a_long_block_is_not_kept() -> None:
     assert peak < MAX_RECORD
 
 
-def test_a_packet_longer_than_any_is_damage() -> None:
+def test_an_overlong_packet_is_damage() -> None:
     data = section() + interface() + struct.pack("<II", 6, MAX_RECORD + 4) + bytes(100)
-    assert split(data)[1] == ["the block at byte 60 is damaged: not copied from there on"]
+    assert split(data)[1] == ["the block at byte 60 is damaged: the copy ends there"]
     record = struct.pack("<4I", 0, 0, MAX_RECORD + 1, MAX_RECORD + 1)
-    assert split(pcap([]) + record)[1] == ["the record at byte 24 is damaged: not copied from there on"]
+    assert split(pcap([]) + record)[1] == ["the record at byte 24 is damaged: the copy ends there"]
 
 
-def test_a_comment_that_is_there_is_not_added_again() -> None:
+def test_an_existing_comment_is_not_added_again() -> None:
     raw = enhanced(RECORDS[0], comment=b"one")
     assert commented(raw, "little", ["one"]) == raw
     both = commented(raw, "little", ["one", "two"])
@@ -124,7 +124,7 @@ def test_a_comment_that_is_there_is_not_added_again() -> None:
     assert commented(both, "little", ["two", "one"]) == both
 
 
-def test_options_that_are_broken_are_kept_behind_the_comment() -> None:
+def test_broken_options_are_kept_after_the_comment() -> None:
     raw = enhanced(Record(b"abcd"))
     broken = struct.pack("<HH", 2, 9999) + b"junk"
     wide = block(6, raw[8:-4] + option(1, b"fine") + broken)
@@ -154,7 +154,7 @@ def test_a_comment_is_one_line_of_bounded_length() -> None:
     assert text.endswith("... (RFC 5321 §3.3)")
 
 
-def test_a_comment_says_how_sure_it_is_and_what_it_follows_from() -> None:
+def test_a_comment_has_its_certainty_and_its_cause() -> None:
     cause = finding()
     effect = finding("then that", caused_by=0, certainty="indeterminate", count=3, rule="SEQ120", reference="")
     assert comment(effect, [cause, effect]) == (
@@ -170,7 +170,7 @@ def test_comments_come_back_by_frame() -> None:
         assert len(comments) == 5
 
 
-def test_a_frame_has_room_for_so_many() -> None:
+def test_the_comments_on_a_frame_are_bounded() -> None:
     with closing(Comments()) as comments:
         for number in range(MAX_ON_FRAME + 12):
             comments.add(3, str(number))

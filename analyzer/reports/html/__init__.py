@@ -1,4 +1,4 @@
-"""The report as one HTML page: no network, no script needed, nothing from the wire but text."""
+"""The report as one HTML page. It needs no network and no script, and shows bytes from the wire only as text."""
 
 from __future__ import annotations
 

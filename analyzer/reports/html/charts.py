@@ -1,4 +1,4 @@
-"""Geometry of the charts: numbers in, positions in per cent out, so that a chart fits a phone and a desk alike."""
+"""Geometry of the charts: from numbers to positions in per cent, so that a chart fits a phone and a desktop screen."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ["BarPiece", "TimeChart", "TimelineBar", "span", "stack", "time_chart"]
 
-# Height of the columns in CSS pixels; widths are per cent of whatever there is.
+# Height of the columns in CSS pixels; widths are per cent of the available width.
 HEIGHT = 120
-# What is there is seen: one finding beside ten thousand is still a line.
+# The least sizes, so that one finding beside ten thousand is still visible as a line.
 LEAST_HEIGHT, LEAST_WIDTH = 2.0, 0.8
 
 
 class BarPiece(NamedTuple):
-    """A rectangle of one severity. Along its axis: where it begins and how long it is."""
+    """A rectangle of one severity: its start and its length along its axis."""
 
     severity: str
     start: float
@@ -30,7 +30,7 @@ class BarPiece(NamedTuple):
 
 
 class TimelineBar(NamedTuple):
-    """One bar of the timeline: place and width in per cent, pieces in pixels from the top."""
+    """One bar of the timeline: position and width in per cent, pieces in pixels from the top."""
 
     x: float
     width: float
@@ -53,7 +53,8 @@ class TimeChart(NamedTuple):
 
 
 def stack(counts: Counts, most: int) -> list[BarPiece]:
-    """A bar of severities beside others, of which the longest stands for ``most``; in per cent."""
+    """Return the pieces of a bar, one for each severity, in per cent. ``most``: the findings of the longest bar beside
+    it."""
     pieces, start = [], 0.0
     for severity in SEVERITIES:
         if counts[severity]:
@@ -65,7 +66,7 @@ def stack(counts: Counts, most: int) -> list[BarPiece]:
 
 
 def time_chart(timeline: Timeline) -> TimeChart | None:
-    """Findings over time; None where there are none, or no time to speak of."""
+    """Return the findings over time; None if there are none, or if they are all within one slot."""
     slots = timeline.slots()
     most = max((sum(slot.counts.values()) for slot in slots), default=0)
     if not most or len(slots) < 2:
@@ -90,8 +91,8 @@ def _column(slot: TimeSlot, x: float, step: float, most: int, digits: int) -> Ti
             top = max(top - length, 0.0)
             pieces.append(BarPiece(severity, round(top, 1), round(length, 1)))
     when = _clock(slot.start, digits)
-    said = [f"{count:,} {severity}" for severity, count in slot.counts.items() if count] or ["no findings"]
-    label = f"{when}: {', '.join(said)}, {plural(slot.connections, 'connection')} begun"
+    parts = [f"{count:,} {severity}" for severity, count in slot.counts.items() if count] or ["no findings"]
+    label = f"{when}: {', '.join(parts)}, {plural(slot.connections, 'connection')} started"
     gap = min(step * 0.15, 0.3)
     return TimelineBar(round(x + gap / 2, 3), round(step - gap, 3), pieces, label, when, slot.connections, slot.counts)
 
@@ -101,7 +102,7 @@ def _clock(ns: int, digits: int) -> str:
 
 
 def span(ns: int) -> str:
-    """A width of the timeline in words."""
+    """Return a width of the timeline in words."""
     units: Sequence[tuple[int, str]] = (
         (86_400 * 10**9, "day"),
         (3600 * 10**9, "hour"),

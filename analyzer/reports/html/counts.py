@@ -1,4 +1,4 @@
-"""What the page counts over a whole run: findings by rule, by host and over time, in bounded memory."""
+"""The counts of the page for a whole run: findings by rule, by host and over time, in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 __all__ = ["SEVERITIES", "Counts", "HostCounts", "PageCounts", "RuleCounts", "TimeSlot", "Timeline"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
-# Hosts of one role that are told apart. A scan of a whole network has more, with one connection each.
+# Hosts of one role that are counted separately. A scan of a whole network has more, with one connection each.
 MAX_HOSTS = 4096
-# Connections in which a rule fired, as far as they are named.
+# Ids listed of the connections in which a rule fired.
 NAMED_IDS = 12
-# Bars of the timeline. Each width is a multiple of the one before, so that bars can be joined when time goes on.
+# Bars of the timeline. Each width is a multiple of the previous one, so that bars can be joined as the time span grows.
 MAX_SLOTS = 120
 _SECOND = 1_000_000_000
 _MINUTE, _HOUR, _DAY = 60 * _SECOND, 3600 * _SECOND, 86_400 * _SECOND
@@ -36,7 +36,7 @@ def _none() -> Counts:
 
 @dataclass(slots=True)
 class RuleCounts:
-    """One rule: how often, in how many connections, and the first of them."""
+    """The counts of one rule: findings, connections, and the ids of the first connections."""
 
     name: str
     severity: Severity
@@ -57,7 +57,7 @@ class HostCounts:
 
 
 class TimeSlot(NamedTuple):
-    """One bar: nanoseconds since 1970 at its left edge, connections begun and findings in it."""
+    """One bar: nanoseconds since 1970 at its left edge, connections started and findings in it."""
 
     start: int
     connections: int
@@ -65,7 +65,7 @@ class TimeSlot(NamedTuple):
 
 
 class Timeline:
-    """Counts in slots of equal width, which grows with the span of time."""
+    """Counts in slots of equal width. The width grows with the time span."""
 
     def __init__(self) -> None:
         self._level = 0
@@ -74,19 +74,19 @@ class Timeline:
 
     @property
     def width(self) -> int:
-        """Nanoseconds of one slot."""
+        """Return the width of one slot in nanoseconds."""
         return WIDTHS[self._level]
 
     def connection(self, ns: int) -> None:
-        """One more connection began."""
+        """Count the start of one more connection."""
         self._slot(ns)[0][0] += 1
 
     def finding(self, ns: int, severity: Severity) -> None:
-        """One more finding."""
+        """Count one more finding."""
         self._slot(ns)[1][severity] += 1
 
     def slots(self) -> list[TimeSlot]:
-        """From the first to the last, those without anything too."""
+        """Return all slots from the first to the last, including empty ones."""
         if not self._slots:
             return []
         nothing: tuple[list[int], Counts] = ([0], _none())
@@ -123,17 +123,17 @@ class Timeline:
 
 
 class PageCounts:
-    """All three, fed with connections as they end."""
+    """The counts by rule, by host and over time, updated with each connection that ends."""
 
     def __init__(self) -> None:
         self.rules: dict[str, RuleCounts] = {}
         self.hosts: dict[str, dict[str, HostCounts]] = {"client": {}, "server": {}}
-        self.elsewhere: dict[str, int] = {"client": 0, "server": 0}
+        self.uncounted: dict[str, int] = {"client": 0, "server": 0}
         self.on_the_path = 0
         self.timeline = Timeline()
 
     def connection(self, connection: Connection) -> None:
-        """Count one more."""
+        """Count one more connection."""
         self.timeline.connection(parse_time(connection.started))
         sides = {
             "client": self._host("client", connection.client.address),
@@ -158,19 +158,19 @@ class PageCounts:
         if host is None and len(hosts) < MAX_HOSTS:
             host = hosts[address] = HostCounts(address)
         elif host is None:
-            self.elsewhere[role] += 1
+            self.uncounted[role] += 1
         return host
 
     def _rule(self, finding: Finding, connection: int) -> None:
-        tally = self.rules.get(finding.rule)
-        if tally is None:
-            tally = self.rules[finding.rule] = RuleCounts(finding.name, finding.severity)
-        tally.findings += 1
-        tally.sides.add(finding.side)
+        counts = self.rules.get(finding.rule)
+        if counts is None:
+            counts = self.rules[finding.rule] = RuleCounts(finding.name, finding.severity)
+        counts.findings += 1
+        counts.sides.add(finding.side)
         # A rule may be an error in one profile and a warning in another: the page sorts by the worst.
-        tally.severity = min(tally.severity, finding.severity, key=SEVERITIES.index)
-        if tally.last != connection:
-            tally.last = connection
-            tally.connections += 1
-            if len(tally.ids) < NAMED_IDS:
-                tally.ids.append(connection)
+        counts.severity = min(counts.severity, finding.severity, key=SEVERITIES.index)
+        if counts.last != connection:
+            counts.last = connection
+            counts.connections += 1
+            if len(counts.ids) < NAMED_IDS:
+                counts.ids.append(connection)

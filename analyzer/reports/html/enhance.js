@@ -1,5 +1,5 @@
 "use strict";
-// Search and filter over the connections, and the opening of what a link leads to. The page is whole without it.
+// Search and filter for the connections, and the opening of link targets. The page is complete without this script.
 (() => {
   const form = document.getElementById("filter");
   const connections = [...document.querySelectorAll("details.connection")];
@@ -29,7 +29,7 @@
     for (const one of closedForPrint.splice(0)) one.open = false;
   });
 
-  // Lower-cased text of each connection, taken when it is first searched.
+  // Lower-cased text of each connection, read at its first search.
   const texts = new Map();
   const textOf = (one) => {
     if (!texts.has(one)) texts.set(one, one.textContent.toLowerCase());
@@ -52,7 +52,7 @@
     }
     const filtered = words.length || severity || rule;
     document.getElementById("filter-count").textContent = filtered
-      ? `${shown} of ${connections.length} connections shown here fit`
+      ? `${shown} of ${connections.length} connections shown here match`
       : "";
   }
 

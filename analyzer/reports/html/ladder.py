@@ -1,7 +1,7 @@
 """One connection as a ladder: rows between the lifelines of client and server, each with the findings about it."""
 
 # The rows are what the template draws, and all that is kept of a connection: a dialogue has up to 200,000 turns of up
-# to 64 KB, the page shows the beginning, the end, and what lies around findings. Text stays text (it wraps on a phone,
+# to 64 KB, and the page shows the start, the end, and the turns around findings. Text stays text (it wraps on a phone,
 # and can be searched, selected and read aloud); only arrows and marks are drawn.
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...model import CommandTurn, GapTurn, ReplyTurn, TlsTurn
 from ...timestamps import parse_time
-from ..capture_quality import lacks
+from ..capture_quality import limitations
 from ..output import plural
 from ..wording import (
     Prediction,
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Ladder", "LadderFinding", "LadderRow", "ladder"]
 
-# Rows of one ladder; of a longer dialogue the first, the last, and those around findings.
+# Rows of one ladder. Of a longer dialogue, the first and last turns and those around findings.
 MAX_ROWS = 100
-FIRST_ROWS, LAST_ROWS, ROWS_BEFORE, ROWS_BEHIND = 20, 5, 2, 1
-# Of one turn; an EHLO reply has up to twenty lines, a hostile line 60,000 characters.
+FIRST_ROWS, LAST_ROWS, ROWS_BEFORE, ROWS_AFTER = 20, 5, 2, 1
+# Limits of one turn; an EHLO reply has up to twenty lines, a hostile line 60,000 characters.
 MAX_LINES, MAX_CHARACTERS = 24, 1200
 # Findings shown for one connection, messages and notes listed below it, frames named in its display filter.
 MAX_FINDINGS, MAX_MESSAGES, MAX_NOTES, MAX_FRAMES = 100, 10, 10, 20
 MAX_TEXT = 400
-# Silence that the ladder points out. RFC 5321 §4.5.3.2 counts in minutes; what a user notices, in seconds.
+# Shortest pause that the ladder shows. RFC 5321 §4.5.3.2 counts in minutes; users notice seconds.
 PAUSE_NS = 1_000_000_000
 
 
@@ -67,10 +67,10 @@ class LadderFinding:
 
 @dataclass(slots=True)
 class LadderRow:
-    """One turn, or (``kind`` "left-out") what is said between turns: some are not shown, another capture begins.
+    """One turn, or (``kind`` "left-out") a remark between turns: some are not shown, or another capture starts.
 
-    ``lines``: what was said; ``more``: what of it is not shown. ``answers``: the command that a reply belongs to, where
-    it is not the turn right above. ``group``: place in a pipelined group. ``secured``: inside TLS.
+    ``lines``: the text of the turn; ``more``: how much of it is not shown. ``answers``: the command that a reply
+    belongs to, if it is not the turn right above. ``group``: position in a pipelined group. ``secured``: inside TLS.
     """
 
     kind: str
@@ -91,7 +91,7 @@ class LadderRow:
 @dataclass(slots=True)
 class Ladder:
     """One connection. ``notes``: findings about the connection as a whole. ``rules``: all rules that fired in it.
-    ``where``: the captures that it is in; ``frames``: of findings, by the path of their capture."""
+    ``where``: the captures that it is in; ``frames``: those of findings, by the path of their capture."""
 
     id: int
     client: Endpoint
@@ -103,7 +103,7 @@ class Ladder:
     started: str
     client_bytes: int
     server_bytes: int
-    lacks: list[str]
+    limitations: list[str]
     remarks: list[str]
     rows: list[LadderRow]
     notes: list[LadderFinding]
@@ -116,11 +116,11 @@ class Ladder:
 
 
 def ladder(connection: Connection) -> Ladder:
-    """The rows of ``connection``, as many as the page shows."""
+    """Return the ladder of ``connection`` with as many rows as the page shows."""
     dialogue = connection.dialogue
     findings = connection.findings
     about: dict[int | None, list[LadderFinding]] = {}
-    # Causes stand before what follows from them, so the first findings hold the most.
+    # Causes come before their consequences, so the first findings are the most important ones.
     for number, finding in enumerate(findings[:MAX_FINDINGS]):
         at = finding.turn if finding.turn is not None and 0 <= finding.turn < len(dialogue) else None
         about.setdefault(at, []).append(_note(number, connection, dialogue[at] if at is not None else None))
@@ -135,7 +135,7 @@ def ladder(connection: Connection) -> Ladder:
         started=connection.started,
         client_bytes=connection.client_bytes,
         server_bytes=connection.server_bytes,
-        lacks=lacks(connection),
+        limitations=limitations(connection),
         remarks=[_cut(note) for note in connection.notes[:MAX_NOTES]],
         rows=list(_rows(connection, about)),
         notes=about.get(None, []),
@@ -193,7 +193,7 @@ def _rows(connection: Connection, about: dict[int | None, list[LadderFinding]]) 
         part = part_of(connection.captures, turn.time)
         if part is not None and part is not here:
             here = part
-            yield LadderRow("left-out", "path", [f"goes on in {part.path}"])
+            yield LadderRow("left-out", "path", [f"continues in {part.path}"])
         group, size = groups.get(index, ("", 0))
         row = LadderRow(
             kind(turn), turn.side, [], turn.frame, f"{(now - start) / 1e9:.6f}", group=group, group_size=size
@@ -216,17 +216,18 @@ def _shown(turns: int, at: Sequence[int]) -> list[int]:
         return list(range(turns))
     wanted = {*range(FIRST_ROWS), *range(turns - LAST_ROWS, turns)}
     for index in sorted(at):
-        around = range(max(index - ROWS_BEFORE, 0), min(index + ROWS_BEHIND + 1, turns))
+        around = range(max(index - ROWS_BEFORE, 0), min(index + ROWS_AFTER + 1, turns))
         if len(wanted | set(around)) > MAX_ROWS:
             break
         wanted |= set(around)
-    # Where findings leave room, the beginning takes it: a ladder is read from the top.
+    # Any room left goes to the start of the dialogue: a ladder is read from the top.
     further = (index for index in range(FIRST_ROWS, turns) if index not in wanted)
     return sorted(wanted.union(islice(further, MAX_ROWS - len(wanted))))
 
 
 def _groups(dialogue: Sequence[Turn]) -> dict[int, tuple[str, int]]:
-    """Place of each client turn in a pipelined group (RFC 2920): lines sent without waiting for a reply."""
+    """Return the position of each client turn in a pipelined group (RFC 2920): lines sent without waiting for a
+    reply."""
     groups: dict[int, tuple[str, int]] = {}
     run: list[int] = []
     for index, turn in enumerate(dialogue):

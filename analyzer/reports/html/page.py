@@ -1,9 +1,10 @@
-"""The page from its parts: templates, one style sheet and one script, under a policy that allows these and no other."""
+"""The page from its parts: templates, one style sheet and one script, and a policy that allows only these."""
 
-# What a capture holds is hostile, and a report is mailed on and opened in a browser. Three walls: Jinja's autoescaping
-# is on for every template; whatever is printed goes through `visible`, so that no character can hide or reorder text;
-# and the policy allows one style sheet and one script, by their hashes, and no request to anywhere. So the templates
-# have no style attributes and no event handlers: what varies is drawn with SVG's own attributes.
+# The bytes of a capture are hostile, and a report is forwarded by mail and opened in a browser. There are three
+# protections. Jinja's autoescaping is on for every template. Every printed value goes through `visible`, so that no
+# character can hide or reorder text. The policy allows one style sheet and one script, by their hashes, and no request
+# to any host. So the templates have no style attributes and no event handlers: variable graphics use SVG's own
+# attributes.
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ __all__ = ["render", "visible"]
 
 
 def render(**values: object) -> Iterator[str]:
-    """The page in pieces, in order; ``values`` are what report.html.jinja uses."""
+    """Return the page in pieces, in order; ``values`` are the variables of report.html.jinja."""
     style, script = _part("style.css"), _part("enhance.js")
     policy = "; ".join(
         [
@@ -44,9 +45,10 @@ def render(**values: object) -> Iterator[str]:
 
 
 def visible(value: object) -> object:
-    """Text with every character that has no glyph (controls, reordering, zero width) as an escape; others as they are.
+    """Return text with each invisible character (controls, reordering, zero width) as an escape; other values
+    unchanged.
 
-    What is markup already (the output of a macro) has been through here piece by piece.
+    Markup (the output of a macro) has already been through this function piece by piece.
     """
     if isinstance(value, str) and not value.isprintable() and not hasattr(value, "__html__"):
         return display_path(value)
@@ -63,7 +65,7 @@ def _hash(text: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    # Nothing but this writer needs Jinja, and importing it takes as long as a small audit.
+    # Only this writer needs Jinja, and its import takes as long as a small audit.
     from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415
 
     environment = Environment(

@@ -1,8 +1,8 @@
-"""Which connections the page shows in full: worst first, one of each kind before a second of any."""
+"""The selection of connections that the page shows in full: worst first, one of each kind before a second of any."""
 
-# A capture may hold 20,000 connections, of which 19,000 have the same fault; a page that held them all would open
-# nowhere. So a bounded number is kept while the run goes on, in a heap with the least interesting on top, and of each
-# only the turns that the page will show. What was left out is counted, and the page says so.
+# A capture may contain 20,000 connections, of which 19,000 have the same fault. No browser would open a page with all
+# of them. So a bounded number is kept during the run, in a heap with the least interesting on top, and of each only the
+# turns that the page will show. Omitted connections are counted, and the page reports their number.
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ __all__ = ["MAX_CHOSEN", "AlikeConnections", "ChosenConnection", "Selection"]
 
 # Connections shown in full.
 MAX_CHOSEN = 200
-# Kinds of connections with findings that are told apart while the run goes on.
+# Kinds of connections with findings that are kept apart during the run.
 MAX_KINDS = 2000
-# Ids of connections that are alike, as far as they are named.
+# Ids listed for connections with the same findings.
 NAMED_IDS = 8
-# Connections with more findings are each of their own kind: comparing them costs more than it joins.
+# A connection with more findings is a kind of its own: a comparison costs more than it saves.
 MAX_COMPARED = 1000
 
 _Rank = tuple[int, ...]
@@ -52,12 +52,12 @@ class ChosenConnection:
 
     @property
     def worth(self) -> _Rank:
-        """Sorts worst first."""
+        """Return a sort key: the worst connection comes first."""
         return *(-self.roots[severity] for severity in SEVERITIES), self.ladder.id
 
 
 class Selection:
-    """Takes connections as they end and keeps the most interesting."""
+    """Takes connections as they end and keeps the most interesting ones."""
 
     def __init__(self, limit: int = MAX_CHOSEN) -> None:
         self._limit = limit
@@ -66,7 +66,7 @@ class Selection:
         self.connections = self.with_findings = 0
 
     def add(self, connection: Connection) -> None:
-        """Keep it if it is worth more than what is kept, and there is no room for both."""
+        """Keep the connection if there is room, or if it is more interesting than one that is kept."""
         self.connections += 1
         kind, nth = None, 0
         if connection.findings:
@@ -90,7 +90,7 @@ class Selection:
         return len(self._heap)
 
     def _kind(self, connection: Connection) -> tuple[AlikeConnections | None, int]:
-        """Its kind, and how many of it came before; None where there are too many kinds to tell."""
+        """Return the kind of the connection and how many of this kind came before; None if there are too many kinds."""
         key = alike(connection) if len(connection.findings) <= MAX_COMPARED else (connection.id,)
         kind = self._kinds.get(key)
         if kind is None:

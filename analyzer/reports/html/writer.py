@@ -1,4 +1,4 @@
-"""Collects a run in bounded memory and writes the page when it is over."""
+"""The writer of the page: collects a run in bounded memory and writes the page at the end of the run."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
 
 __all__ = ["HtmlWriter"]
 
-# Captures named one by one, and how many more if something is wrong with them.
+# Captures listed one by one, and how many more if they have a problem.
 NAMED_CAPTURES, NAMED_PROBLEMS = 12, 100
 # Hosts of each role in the tables.
 SHOWN_HOSTS = 12
-# Rows of all ladders together: some 6 MB of page, which a browser opens without thinking.
+# Rows of all ladders together: about 6 MB of page, which a browser opens without delay.
 MAX_PAGE_ROWS = 8000
 
 
 class HtmlWriter:
-    """One self-contained page. Holds counts and the connections that the page shows, whatever the run's length."""
+    """Writes one self-contained page. Keeps only counts and the connections that the page shows, however long the run
+    is."""
 
     streams = False
 
@@ -41,17 +42,17 @@ class HtmlWriter:
         self._version = version
         self._captures: list[Capture] = []
         self._quality = CaptureQuality()
-        self._tally = PageCounts()
+        self._counts = PageCounts()
         self._chosen = Selection()
 
     def capture(self, capture: Capture) -> None:
-        """Keep it."""
+        """Keep the capture."""
         self._captures.append(capture)
 
     def connection(self, connection: Connection) -> None:
-        """Count it; keep what the page shows of it, if it is among the worst."""
+        """Count the connection; keep what the page shows of it if it is among the worst."""
         self._quality.count(connection)
-        self._tally.connection(connection)
+        self._counts.connection(connection)
         self._chosen.add(connection)
 
     def finish(self, summary: Summary) -> None:
@@ -76,8 +77,8 @@ class HtmlWriter:
             "severities": SEVERITIES,
             "rules": list(self._rules()),
             "hosts": self._hosts(),
-            "on_the_path": self._tally.on_the_path,
-            "timeline": time_chart(self._tally.timeline),
+            "on_the_path": self._counts.on_the_path,
+            "timeline": time_chart(self._counts.timeline),
             "connections": list(_within_bounds(choices)),
             "left_out": list(self._left_out(len(choices))),
             "families": FAMILIES,
@@ -94,23 +95,23 @@ class HtmlWriter:
         return named + [c for c in self._captures[NAMED_CAPTURES:] if c.problems][:NAMED_PROBLEMS]
 
     def _rules(self) -> Iterator[dict[str, object]]:
-        """Those that fired, most severe and most frequent first."""
-        tallies = self._tally.rules
-        most = max((tally.findings for tally in tallies.values()), default=1)
+        """Return the rules that fired, the most severe and most frequent first."""
+        by_rule = self._counts.rules
+        most = max((counts.findings for counts in by_rule.values()), default=1)
 
         def order(rule_id: str) -> tuple[int, int, str]:
-            tally = tallies[rule_id]
-            return SEVERITIES.index(tally.severity), -tally.findings, rule_id
+            counts = by_rule[rule_id]
+            return SEVERITIES.index(counts.severity), -counts.findings, rule_id
 
-        for rule_id in sorted(tallies, key=order):
-            tally = tallies[rule_id]
+        for rule_id in sorted(by_rule, key=order):
+            counts = by_rule[rule_id]
             rule = RULES.get(rule_id)
-            counts = dict.fromkeys(SEVERITIES, 0) | {tally.severity: tally.findings}
+            by_severity = dict.fromkeys(SEVERITIES, 0) | {counts.severity: counts.findings}
             yield {
                 "id": rule_id,
-                "tally": tally,
-                "sides": sorted(tally.sides),
-                "bar": stack(counts, most),
+                "counts": counts,
+                "sides": sorted(counts.sides),
+                "bar": stack(by_severity, most),
                 "title": rule.title if rule else "",
                 "reference": rule.reference if rule else "",
                 "paragraphs": paragraphs(rule) if rule else [],
@@ -119,32 +120,32 @@ class HtmlWriter:
             }
 
     def _hosts(self) -> list[dict[str, object]]:
-        """Of each role those with the most and worst faults; bars of both on one scale."""
-        tallied = {role: sorted(hosts.values(), key=_worth, reverse=True) for role, hosts in self._tally.hosts.items()}
-        most = max((sum(host.counts.values()) for hosts in tallied.values() for host in hosts), default=0) or 1
+        """Return, for each role, the hosts with the most and worst faults; the bars of both roles have one scale."""
+        ranked = {role: sorted(hosts.values(), key=_worth, reverse=True) for role, hosts in self._counts.hosts.items()}
+        most = max((sum(host.counts.values()) for hosts in ranked.values() for host in hosts), default=0) or 1
         return [
             {
                 "role": role,
                 "rows": [(host, stack(host.counts, most)) for host in hosts[:SHOWN_HOSTS]],
                 "more": max(len(hosts) - SHOWN_HOSTS, 0),
-                "elsewhere": self._tally.elsewhere[role],
+                "uncounted": self._counts.uncounted[role],
             }
-            for role, hosts in tallied.items()
+            for role, hosts in ranked.items()
         ]
 
     def _left_out(self, shown: int) -> Iterator[str]:
-        """What the list of connections does not hold, in sentences."""
+        """Return sentences about the connections that are not shown."""
         missing = self._chosen.connections - shown
         if not missing:
             return
         with_findings = self._chosen.with_findings - sum(bool(choice.ladder.rules) for choice in self._chosen)
         parts = []
         if with_findings:
-            parts.append(f"{with_findings:,} with findings (connections of other kinds and worse ones came first)")
+            parts.append(f"{with_findings:,} with findings (other kinds and worse connections are shown first)")
         if missing - with_findings:
             parts.append(f"{missing - with_findings:,} without findings")
         yield f"{plural(missing, 'connection')} not shown: {' and '.join(parts)}. All are counted above."
-        yield "smtpwire show --connection N prints any one of them, --format json holds all."
+        yield "smtpwire show --connection N prints one of them, --format json contains all."
 
 
 def _worth(host: HostCounts) -> tuple[int, ...]:
@@ -152,7 +153,7 @@ def _worth(host: HostCounts) -> tuple[int, ...]:
 
 
 def _within_bounds(choices: list[ChosenConnection]) -> Iterator[tuple[ChosenConnection, bool]]:
-    """Each connection, and whether there is room for its rows."""
+    """Return each connection, and whether there is room for its rows."""
     room = MAX_PAGE_ROWS
     for choice in choices:
         room -= len(choice.ladder.rows)

@@ -1,1 +1,1 @@
-"""Reports in the words of network monitors: Suricata's EVE, the Elastic Common Schema, Zeek's logs."""
+"""Reports in the formats of network monitors: Suricata's EVE, the Elastic Common Schema, Zeek's logs."""

@@ -1,8 +1,8 @@
-"""The Elastic Common Schema: one document a line, for each finding an alert, for each mail an event."""
+"""The Elastic Common Schema: one document for each line, an alert for each finding and an event for each mail."""
 
-# Names and types are those of ECS (https://www.elastic.co/guide/en/ecs/current), which has fields for mail and none for
-# SMTP; what it has none for stands under `smtpwire.`, as custom fields should stand under one name. Objects are nested
-# rather than dotted: Elasticsearch takes both, other readers only these.
+# Names and types are those of ECS (https://www.elastic.co/guide/en/ecs/current). It has fields for mail and none for
+# SMTP; fields that it does not have are under `smtpwire.`, as custom fields should be under one name. Objects are
+# nested instead of dotted: Elasticsearch reads both, other readers only nested objects.
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["ECS_VERSION", "EcsWriter"]
 
 ECS_VERSION = "8.17.0"
-# event.severity is a number of the source's own; here, as in syslog, a small one is bad (RFC 5424 §6.2.1).
+# event.severity is a number that each source defines; here a small number is severe, as in syslog (RFC 5424 §6.2.1).
 _SEVERITY: dict[Severity, int] = {"error": 3, "warning": 4, "info": 6}
 
 
 class EcsWriter:
-    """One document a line, those of a connection when it has ended."""
+    """Writes one document for each line, those of a connection when it has ended."""
 
     streams = True
 
@@ -37,10 +37,10 @@ class EcsWriter:
         self._encode = msgspec.json.Encoder().encode
 
     def capture(self, capture: Capture) -> None:
-        """ECS has no event for it."""
+        """Write nothing: ECS has no event for captures."""
 
     def connection(self, connection: Connection) -> None:
-        """Write its documents."""
+        """Write the documents of the connection."""
         common: dict[str, Any] = {
             "ecs": {"version": ECS_VERSION},
             "observer": self._observer,
@@ -59,7 +59,7 @@ class EcsWriter:
             self._output.write(b"".join([self._encode(_bare(common | one)) + b"\n" for one in documents]))
 
     def finish(self, summary: Summary) -> None:
-        """Nothing is held back."""
+        """Write nothing more."""
 
 
 def _end(end: Endpoint) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _end(end: Endpoint) -> dict[str, Any]:
 
 
 def _bare(document: dict[str, Any]) -> dict[str, Any]:
-    """``document`` without what is not known."""
+    """Return ``document`` without unknown values."""
     found = {}
     for name, value in document.items():
         kept = _bare(value) if isinstance(value, dict) else value
@@ -170,5 +170,5 @@ def _mail(connection: Connection, mail: MailRecord) -> dict[str, Any]:
 
 
 def _mailboxes(field: str | None) -> list[str]:
-    """The addresses in a header field, without the names beside them."""
+    """Return the addresses in a header field, without the display names."""
     return [one.rpartition("<")[2].partition(">")[0].strip() if "<" in one else one for one in addresses(field)]

@@ -1,8 +1,8 @@
-"""Suricata's EVE: an event of type ``alert`` for each finding, one of type ``smtp`` for each mail."""
+"""Suricata's EVE: an event of type ``alert`` for each finding and one of type ``smtp`` for each mail."""
 
-# Field names and types are those of Suricata's etc/schema.json, which allows no others; what EVE has no field for goes
-# into alert.metadata, which is open, as strings in lists, as rule metadata is logged. Rules have ids of their own
-# generator (gid 5321), so that no signature of Suricata or of a rule set has the same pair.
+# Field names and types are those of Suricata's etc/schema.json, which allows no others. Facts that EVE has no field for
+# go into alert.metadata, which is open, as lists of strings, the form in which rule metadata is logged. The rules have
+# a generator id of their own (gid 5321), so that no signature of Suricata or of a rule set has the same pair of ids.
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ if TYPE_CHECKING:
 __all__ = ["GID", "EveWriter", "signature_id", "timestamp"]
 
 GID = 5321
-# Suricata counts from the worst on.
+# In Suricata 1 is the most severe.
 _SEVERITY: dict[Severity, int] = {"error": 1, "warning": 2, "info": 3}
 _CATEGORY = "Generic Protocol Command Decode"
 
 
 def signature_id(rule: str) -> int:
-    """The rule's id as a number: its letters as digits of base 26, and behind them its three digits."""
-    letters = 0
-    for letter in rule[:3]:
-        letters = letters * 26 + ord(letter) - ord("A")
-    return letters * 1000 + int(rule[3:])
+    """Return the id of the rule as a number: its three capitals as digits of base 26, then its three digits."""
+    family = 0
+    for capital in rule[:3]:
+        family = family * 26 + ord(capital) - ord("A")
+    return family * 1000 + int(rule[3:])
 
 
 class EveWriter:
-    """One event a line, those of a connection when it has ended. Events of mails come before those of findings."""
+    """Writes one event for each line, those of a connection when it has ended. Events of mails come before those of
+    findings."""
 
     streams = True
 
@@ -44,17 +45,17 @@ class EveWriter:
         self._encode = msgspec.json.Encoder().encode
 
     def capture(self, capture: Capture) -> None:
-        """EVE has no event for it."""
+        """Write nothing: EVE has no event for captures."""
 
     def connection(self, connection: Connection) -> None:
-        """Write its events."""
+        """Write the events of the connection."""
         events = [_smtp(connection, mail, number) for number, mail in enumerate(mails(connection)) if _logged(mail)]
         events += [_alert(connection, finding) for finding in connection.findings]
         if events:
             self._output.write(b"".join([self._encode(event) + b"\n" for event in events]))
 
     def finish(self, summary: Summary) -> None:
-        """Nothing is held back."""
+        """Write nothing more."""
 
 
 def _logged(mail: MailRecord) -> bool:
@@ -82,7 +83,7 @@ def _common(connection: Connection, kind: str, time: str, frame: int, *, from_se
 
 
 def timestamp(time: str) -> str:
-    """RFC 3339 with the letter Z as EVE writes it: six decimals and ``+0000``."""
+    """Return an RFC 3339 time that ends in Z in EVE's form: six decimals and ``+0000``."""
     whole, _, fraction = time.removesuffix("Z").partition(".")
     return f"{whole}.{fraction[:6]:0<6}+0000"
 

@@ -1,4 +1,4 @@
-"""What other tools call a connection: Community ID, Zeek's uid, Suricata's flow id."""
+"""The names that other tools give a connection: Community ID, Zeek's uid, Suricata's flow id."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _UID_DIGITS = 17
 
 
 def community_id(connection: Connection, seed: int = 0) -> str:
-    """Community ID, version 1, of the connection (https://github.com/corelight/community-id-spec).
+    """Return the Community ID, version 1, of the connection (https://github.com/corelight/community-id-spec).
 
-    The same for both directions, and the same in every tool that knows it and has the same seed.
+    It is the same for both directions, and in every tool that supports it with the same seed.
     """
     ends = sorted((ip_address(end.address).packed, end.port) for end in (connection.client, connection.server))
     (one, one_port), (other, other_port) = ends
@@ -30,7 +30,8 @@ def community_id(connection: Connection, seed: int = 0) -> str:
 
 
 def uid(connection: Connection) -> str:
-    """A name in the form of Zeek's, ``C`` and 17 letters and digits: the same in every run over the same capture."""
+    """Return a name in the form of Zeek's uids, ``C`` and 17 characters of base 62. It is the same in every run over
+    the same capture."""
     number, digits = int.from_bytes(_digest(connection, 16), "big"), ""
     for _ in range(_UID_DIGITS):
         number, digit = divmod(number, 62)
@@ -39,17 +40,17 @@ def uid(connection: Connection) -> str:
 
 
 def flow_id(connection: Connection) -> int:
-    """A number as Suricata has it: less than 2**51, which JSON readers keep exactly."""
+    """Return a number as Suricata has it: less than 2**51, which JSON readers keep exactly."""
     return int.from_bytes(_digest(connection, 8), "big") >> 13
 
 
 def address_family(connection: Connection) -> int:
-    """4 or 6."""
+    """Return 4 or 6, the version of IP."""
     return 6 if ":" in connection.client.address else 4
 
 
 def _digest(connection: Connection, size: int) -> bytes:
     client, server = connection.client, connection.server
-    # The number too: in a capture of one second, a port may be used twice.
+    # The id too: within one second of a capture, a port may be used twice.
     text = f"{client.address} {client.port} {server.address} {server.port} {connection.started} {connection.id}"
     return blake2s(text.encode(), digest_size=size).digest()

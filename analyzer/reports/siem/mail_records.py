@@ -1,8 +1,9 @@
-"""A connection as network monitors log it: a record for each mail, or attempt at one, with its envelope and header."""
+"""The mails of a connection as network monitors log them: a record for each mail, or attempt, with envelope and
+header."""
 
-# Zeek and Suricata log a mail when it is over, with what was said since the last one. What ends it is the reply to its
-# content; else the next MAIL, RSET or greeting, whatever the server says of them; else the end of the connection. That
-# differs from the model's messages, which are only those that reached their content.
+# Zeek and Suricata log a mail when it is over, with all commands and replies since the previous one. It ends with the
+# reply to its content; else with the next MAIL, RSET or greeting, whatever the server answers; else with the
+# connection. The model's messages are different: they are only those that reached their content.
 
 from __future__ import annotations
 
@@ -24,10 +25,12 @@ _SENDERS = frozenset(("MAIL", "SEND", "SOML", "SAML"))
 
 @dataclass(slots=True)
 class MailRecord:
-    """One record. ``depth``: 1 for the first mail of the connection, one more behind each that was answered.
+    """One record. ``depth``: 1 for the first mail of the connection, one more after each mail whose content was
+    answered.
 
-    ``path`` and ``recipients`` are the addresses of the envelope, without brackets; None where no MAIL was seen.
-    ``last_reply``: code and text of the last line of the last reply. ``frame``: of the command that opened it.
+    ``sender`` and ``recipients`` are the addresses of the envelope, without brackets; ``sender`` is None if no MAIL was
+    seen. ``last_reply``: code and text of the last line of the last reply. ``frame``: that of the command that opened
+    the record.
     """
 
     depth: int
@@ -43,17 +46,17 @@ class MailRecord:
 
     @property
     def enveloped(self) -> bool:
-        """Whether there is more of it than a greeting."""
+        """Whether the record has more than a greeting."""
         return self.sender is not None or bool(self.recipients) or self.message is not None
 
 
 def mails(connection: Connection) -> Iterator[MailRecord]:
-    """The records of a connection, in order; also one of a connection that greeted only, or went on to TLS."""
+    """Return the records of a connection, in order; also one for a connection with a greeting only, or with TLS."""
     return _Walk(connection).records()
 
 
 def addresses(field: str | None) -> list[str]:
-    """The list in a header field, cut at commas outside of quotes (RFC 5322 §3.4)."""
+    """Return the list in a header field, split at commas outside of quotes (RFC 5322 §3.4)."""
     parts, quoted, start = [], False, 0
     text = field or ""
     for at, char in enumerate(text):
@@ -66,17 +69,17 @@ def addresses(field: str | None) -> list[str]:
 
 
 class _Walk:
-    """Goes through the dialogue."""
+    """The state of one pass through the dialogue."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._depth = 1
         self._helo: str | None = None
         self._current: MailRecord | None = None
-        self._over = False  # nothing more belongs to the current one but replies
+        self._over = False  # only replies can still belong to the current record
         self._next_message = 0
         self._size = 0
-        self._content = False  # the current one has reached its content
+        self._content = False  # the content of the current record has started
 
     def records(self) -> Iterator[MailRecord]:
         for turn in self._connection.dialogue:
@@ -84,7 +87,7 @@ class _Walk:
                 yield from self._command(turn)
             elif isinstance(turn, MessageTurn):
                 self._record(turn)
-                # The octets of the chunks of one message make its size.
+                # The size of a message is the sum of the octets of its chunks.
                 self._size = turn.size + (self._size if turn.chunked else 0)
                 self._take_message()
                 self._content = True
@@ -108,7 +111,7 @@ class _Walk:
         current = self._current
         envelope = verb in _SENDERS or verb == "RCPT"
         if current is not None and current.enveloped:
-            # A MAIL opens another mail, whatever the server makes of it.
+            # A MAIL opens another mail, whatever the server answers.
             if verb in _SENDERS or (envelope and self._over):
                 yield current
                 self._current = None
@@ -127,7 +130,7 @@ class _Walk:
                 record.sender = address
 
     def _take_message(self) -> None:
-        """The next of the model's messages that is as long as this one."""
+        """Take the next message of the model that has the same size as this one."""
         messages = self._connection.messages
         for number in range(self._next_message, len(messages)):
             if messages[number].size == self._size:
@@ -152,7 +155,7 @@ class _Walk:
 
 
 def _is_last(turn: Turn | None) -> bool:
-    """Whether it is the BDAT command with the last chunk (RFC 3030 §2)."""
+    """Whether the turn is the BDAT command of the last chunk (RFC 3030 §2)."""
     return isinstance(turn, CommandTurn) and turn.verb == "BDAT" and (turn.argument or "").upper().endswith(" LAST")
 
 
@@ -161,7 +164,7 @@ def _last_line(reply: ReplyTurn) -> str:
 
 
 def _address(argument: str | None) -> str | None:
-    """The address of MAIL or RCPT: what stands in the brackets, without a source route; None where there is none."""
+    """Return the address of MAIL or RCPT: the text in the brackets, without a source route; None if there is none."""
     _, colon, rest = (argument or "").partition(":")
     if not colon:
         return None

@@ -1,9 +1,9 @@
-"""Zeek's ``smtp.log``, and ``smtp_audit.log`` of the same make with the findings."""
+"""Zeek's ``smtp.log``, and ``smtp_audit.log`` in the same form with the findings."""
 
-# The columns of smtp.log are those of Zeek's base/protocols/smtp, in its order, less `fuids`: there are no files here.
-# Of the Received fields the lowest, the oldest one, is Zeek's first; the path begins with the two ends of this
-# connection and goes on with one address of each Received field, from the top. A log of tabs holds one kind of row, so
-# that standard output gets the audit; as JSON, where each line says of which log it is, both.
+# The columns of smtp.log are those of Zeek's base/protocols/smtp, in the same order, without `fuids`: there are no
+# files here. Zeek's first Received field is the lowest, the oldest one. The path starts with the two ends of this
+# connection and continues with one address of each Received field, from the top. A tab-separated log has one kind of
+# row, so standard output gets only the audit; in JSON each line names its log, so it gets both.
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ AUDIT_COLUMNS = (
     LogColumn("follows_from", "string"),
 )
 
-# An address in brackets or between blanks, as Zeek wants it in a Received field.
+# An address in brackets or between blanks, the forms that Zeek reads in a Received field.
 _WRAPPED = re.compile(
     r"(?:(?<=\[)[0-9A-Fa-f:.]{2,45}(?=\])|(?<=\()[0-9A-Fa-f:.]{2,45}(?=\))|(?<= )[0-9A-Fa-f:.]{2,45}(?= ))"
 )
@@ -85,7 +85,7 @@ _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 
 
 class ZeekWriter:
-    """Writes rows as connections end. ``smtp``: where its log goes, None: nowhere."""
+    """Writes rows as connections end. ``smtp``: the output of its log; None: that log is not written."""
 
     streams = True
 
@@ -94,10 +94,10 @@ class ZeekWriter:
         self._smtp = None if smtp is None else ZeekLog(smtp, "smtp", SMTP_COLUMNS, as_json=as_json)
 
     def capture(self, capture: Capture) -> None:
-        """Zeek has no row for it."""
+        """Write nothing: Zeek has no row for captures."""
 
     def connection(self, connection: Connection) -> None:
-        """Write its rows."""
+        """Write the rows of the connection."""
         end: dict[str, Value] = {
             "uid": uid(connection),
             "id.orig_h": connection.client.address,
@@ -114,7 +114,7 @@ class ZeekWriter:
             self._audit.rows([end | _finding(connection, finding) for finding in connection.findings])
 
     def finish(self, summary: Summary) -> None:
-        """Close both."""
+        """Close both logs."""
         self._audit.close()
         if self._smtp is not None:
             self._smtp.close()
@@ -122,7 +122,8 @@ class ZeekWriter:
 
 @contextmanager
 def zeek_directory(path: Path, *, as_json: bool) -> Iterator[ZeekWriter]:
-    """Both logs in the directory ``path``, which is made if it is not there; they appear when they are whole."""
+    """Open both logs in the directory ``path``, which is created if it does not exist. The files appear when they are
+    complete. Raises UsageError."""
     try:
         path.mkdir(exist_ok=True)
     except OSError as error:
@@ -194,12 +195,13 @@ def _mail(connection: Connection, mail: MailRecord) -> dict[str, Value]:
 
 
 def _set(field: str | None) -> list[str] | None:
-    """The addresses of a field, with the names beside them, each once."""
+    """Return the addresses of a field, with their display names, each once."""
     return list(dict.fromkeys(one for one in addresses(field) if "@" in one)) or None
 
 
 def _passed(received: str) -> str | None:
-    """The host that a Received field is about: the second address in it, for the first is what it called itself."""
+    """Return the host that a Received field is about: the second address in it, because the first is what it called
+    itself."""
     found = _valid(_WRAPPED.findall(received))
     return found[1] if len(found) > 1 else found[0] if found else None
 

@@ -31,21 +31,21 @@ class LogColumn(NamedTuple):
 
 
 class ZeekLog:
-    """One log. ``path`` is its name in Zeek; the header is written before the first row, or by ``close``."""
+    """One log. ``path`` is its name in Zeek. The header is written before the first row, or by ``close``."""
 
     def __init__(self, output: Output, path: str, columns: Sequence[LogColumn], *, as_json: bool) -> None:
         self._output = output
         self._path = path
         self._columns = columns
         self._json = as_json
-        self._begun = False
+        self._started = False
         self._encode = msgspec.json.Encoder().encode
 
     def begin(self) -> None:
         """Write the header, once."""
-        if self._begun or self._json:
+        if self._started or self._json:
             return
-        self._begun = True
+        self._started = True
         lines = (
             "#separator \\x09",
             f"#set_separator\t{SET_SEPARATOR}",
@@ -59,7 +59,7 @@ class ZeekLog:
         self._output.write(("\n".join(lines) + "\n").encode())
 
     def rows(self, rows: Sequence[Mapping[str, Value]]) -> None:
-        """Write rows, in one piece; a column that a row lacks is unset. Times are RFC 3339, as in the model."""
+        """Write rows, in one piece. A column that is missing in a row is unset. Times are RFC 3339, as in the model."""
         self.begin()
         if self._json:
             self._output.write(b"".join([self._object(row) + b"\n" for row in rows]))
@@ -102,7 +102,7 @@ def _written(value: Value, kind: str) -> str:
 
 
 def _text(value: str) -> str:
-    """Bytes from the wire are escaped already, in the same way; what would be read as unset or empty is here."""
+    """Escape a text that would be read as unset or empty. Bytes from the wire are already escaped, in the same form."""
     if not value:
         return EMPTY
     if value in {UNSET, EMPTY}:

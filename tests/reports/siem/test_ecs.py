@@ -1,4 +1,4 @@
-"""ECS: the names and types of the Elastic Common Schema, and a name of our own for the rest."""
+"""ECS: the names and types of the Elastic Common Schema, and custom fields under one name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from smtpwire.analyzer.enums import ReportFormat
 
 DEMO = Path(__file__).parents[3] / "samples" / "demo.pcap"
 
-# Types in the schema's generated/csv/fields.csv; where a field may hold several values, a list is one of them.
+# Types in the schema's generated/csv/fields.csv; a field that may have several values is a list of that type.
 KEYWORDS = (
     "ecs.version",
     "observer.type",
@@ -69,7 +69,7 @@ ARRAYS = {
     "email.cc.address",
     "email.reply_to.address",
 }
-# Of each category the types that the schema lets go with it.
+# For each category, the types that the schema allows with it.
 ALLOWED = {
     "network": {"access", "allowed", "connection", "denied", "end", "info", "protocol", "start"},
     "email": {"info"},
@@ -107,7 +107,7 @@ def test_names_and_types_are_those_of_the_schema(documents: list[dict[str, Any]]
                     assert isinstance(one, str), name
 
 
-def test_the_words_are_allowed_ones(documents: list[dict[str, Any]]) -> None:
+def test_the_values_are_allowed(documents: list[dict[str, Any]]) -> None:
     for document in documents:
         event = document["event"]
         assert event["kind"] in {"alert", "event"}

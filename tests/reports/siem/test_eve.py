@@ -1,4 +1,4 @@
-"""EVE: the fields and types of Suricata, and what its own tests expect of the same captures."""
+"""EVE: the fields and types of Suricata, and what Suricata's own tests expect of the same captures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from smtpwire.analyzer.rules import RULES
 CAPTURES = Path(__file__).parents[4] / "shared" / "captures" / "suricata-verify"
 DEMO = Path(__file__).parents[3] / "samples" / "demo.pcap"
 
-# Names and types in Suricata's etc/schema.json of October 2026, as far as they are used; it allows no others.
+# Names and types in Suricata's etc/schema.json of October 2026, those that are used here; it allows no others.
 TOP: dict[str, type] = {
     **dict.fromkeys(("timestamp", "event_type", "src_ip", "dest_ip", "proto", "pkt_src", "community_id"), str),
     **dict.fromkeys(("app_proto", "direction"), str),
@@ -107,7 +107,7 @@ def test_a_mail_is_a_transaction(tmp_path: Path) -> None:
     assert found[1]["email"]["subject"] == "test"
 
 
-# What the test.yaml files of suricata-verify expect: of each smtp event the envelope and the header.
+# The expectations in the test.yaml files of suricata-verify: for each smtp event the envelope and the header.
 EXPECTED: dict[str, list[tuple[str, list[str] | None, str | None, list[str] | None]]] = {
     "smtp-bdat-last-next-mail": [
         ("<alice@example.com>", ["<bob@example.com>"], None, None),

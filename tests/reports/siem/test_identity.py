@@ -1,4 +1,4 @@
-"""What a connection is called elsewhere."""
+"""The names of a connection in other tools."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_same_with_ipv6(client: str, port: int, server: str, server_port: in
     assert community_id(between(client, port, server, server_port)) == reference.CommunityID().calc(tuple_)
 
 
-def test_names_are_stable_and_differ() -> None:
+def test_names_are_stable_and_different() -> None:
     one, other = between("192.0.2.1", 1, "192.0.2.2", 25), between("192.0.2.1", 2, "192.0.2.2", 25)
     assert uid(one) == uid(between("192.0.2.1", 1, "192.0.2.2", 25))
     assert len({uid(one), uid(other)}) == len({flow_id(one), flow_id(other)}) == 2

@@ -1,4 +1,4 @@
-"""Zeek's logs: read by Zeek's own analysis library, and equal to what Zeek's own tests expect of the same captures."""
+"""Zeek's logs: Zeek's own analysis library reads them, and they equal the expectations of Zeek's own tests."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from smtpwire.analyzer.reports.formats import Style
 
 HERE = Path(__file__).parent
 CAPTURES = Path(__file__).parents[4] / "shared" / "captures" / "zeek"
-# The rows of Zeek's test baselines (testing/btest/Baseline/scripts.base.protocols.smtp.*), each value as the beginning
-# of its SHA-256: what is in them is mail of strangers. Where a capture lacks bytes of the header, Zeek logs no field of
-# it and smtpwire what is there: those fields are left out.
+# The rows of Zeek's test baselines (testing/btest/Baseline/scripts.base.protocols.smtp.*), each value as the first
+# digits of its SHA-256, because the values are private mail. If bytes of the header are missing in a capture, Zeek logs
+# no field of it and smtpwire logs the fields it has: those fields are omitted here.
 BASELINES: dict[str, list[dict[str, str]]] = json.loads((HERE / "zeek_baselines.json").read_text("utf-8"))
 
 TALK: Script = [
@@ -123,7 +123,7 @@ def test_as_json_each_line_names_its_log(tmp_path: Path) -> None:
     assert "cc" not in mail
 
 
-def test_what_would_be_read_as_unset_is_escaped(tmp_path: Path) -> None:
+def test_a_value_that_would_be_read_as_unset_is_escaped(tmp_path: Path) -> None:
     message = MESSAGE.replace("Subject: test", "Subject: -").replace(
         "To: b@mx.example", 'To: "b,c" <b@mx.example>, d@x'
     )

@@ -101,7 +101,7 @@ class TestFile:
         one = connection(1, [finding("SEQ102"), finding("BIT201")])
         assert [baseline.knows(f, one) for f in one.findings] == [True, False]
         assert (baseline.suppressed, baseline.stale) == (1, 1)
-        assert baseline.told() == "baseline: 1 known finding left out, 1 entry is stale"
+        assert baseline.summary() == "baseline: 1 known finding omitted, 1 entry is stale"
 
     def test_it_is_sorted_and_stable(self, tmp_path: Path) -> None:
         one, other = tmp_path / "a.json", tmp_path / "b.json"
@@ -117,7 +117,7 @@ class TestFile:
         assert write_baseline(path, []) == 0
         capture = tmp_path / "a.pcap"
         capture.write_bytes(b"\xd4\xc3\xb2\xa1")
-        with pytest.raises(UsageError, match="no baseline"):
+        with pytest.raises(UsageError, match="not a baseline"):
             write_baseline(capture, [])
         assert capture.read_bytes() == b"\xd4\xc3\xb2\xa1"
 
@@ -132,9 +132,9 @@ class TestFile:
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            ("", "no baseline"),
-            ("{}", "no baseline"),
-            ('{"smtpwire_baseline": 1, "findings": [{"rule": 5}]}', "no baseline"),
+            ("", "not a baseline"),
+            ("{}", "not a baseline"),
+            ('{"smtpwire_baseline": 1, "findings": [{"rule": 5}]}', "not a baseline"),
             ('{"smtpwire_baseline": 2, "findings": []}', "a baseline of another version"),
         ],
     )

@@ -19,7 +19,7 @@ BEGIN = """
 import os, signal, threading, time
 from smtpwire.analyzer import interrupt
 from smtpwire.analyzer.interrupt import interruptible
-interrupt.PATIENCE_SECONDS, interrupt.BEAT_SECONDS = 0.2, 0.05
+interrupt.MAX_BLOCK_SECONDS, interrupt.TICK_SECONDS = 0.2, 0.05
 signal.signal(signal.SIGINT, signal.default_int_handler)
 told = []
 def progress(done, total): told.append(done)
@@ -133,7 +133,7 @@ main()
     words = [sys.executable, "-c", BEGIN + code]
     run = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert run.returncode == 130
-    assert run.stdout.splitlines()[0] == "smtpwire: interrupted: the report is not whole, and no file holds it"
+    assert run.stdout.splitlines()[0] == "smtpwire: interrupted: the report is incomplete, and no file was written"
     assert list(tmp_path.iterdir()) == []
 
 

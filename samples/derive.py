@@ -1,4 +1,4 @@
-"""Makes the samples that are put together from others: ``python samples/derive.py`` writes them beside this file."""
+"""Make the samples that are derived from other samples: ``python samples/derive.py`` writes them next to this file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Record(NamedTuple):
 
 
 def read(name: str) -> list[Record]:
-    """Records of one sample."""
+    """Return the records of one sample."""
     data = (HERE / f"{name}.pcap").read_bytes()
     records, at = [], len(HEADER)
     while at < len(data):
@@ -52,25 +52,25 @@ def read(name: str) -> list[Record]:
 
 
 def pcap(records: list[Record]) -> bytes:
-    """A capture file of ``records``."""
-    packed = [RECORD.pack(r.seconds, r.microseconds, len(r.frame), r.original_length) + r.frame for r in records]
-    return HEADER + b"".join(packed)
+    """Return the bytes of a capture file of ``records``."""
+    blocks = [RECORD.pack(r.seconds, r.microseconds, len(r.frame), r.original_length) + r.frame for r in records]
+    return HEADER + b"".join(blocks)
 
 
 def demo() -> bytes:
-    """Six connections one after the other, in the order in which they were made."""
+    """Return six connections one after the other, in the order in which they were recorded."""
     return pcap(sorted((record for name in DEMO for record in read(name)), key=lambda r: r[:2]))
 
 
 def gap() -> bytes:
-    """A mail whose message the capture lost: the longest frame is left out."""
+    """Return a mail transaction with a gap in its message: the longest frame of the client is removed."""
     records = read("postfix--clean-esmtp")
     lost = max((r for r in records if r.server_port), key=lambda r: len(r.frame))
     return pcap([record for record in records if record is not lost])
 
 
 def one_sided() -> bytes:
-    """The client's frames only, as a tap on one direction of a link sees them."""
+    """Return only the client's frames, as a tap on one direction of a link records them."""
     return pcap([record for record in read("sendmail--rcpt-before-mail") if record.server_port])
 
 
@@ -78,12 +78,12 @@ DERIVED = {"demo": demo, "gap": gap, "one-sided": one_sided}
 
 
 def derive(name: str) -> bytes:
-    """The content of one derived sample."""
+    """Return the bytes of one derived sample."""
     return DERIVED[name]()
 
 
 def main() -> None:
-    """Write them all."""
+    """Write all derived samples."""
     for name in DERIVED:
         (HERE / f"{name}.pcap").write_bytes(derive(name))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from smtpwire.analyzer.exchanges.exchange import Exchange, Mark
-from smtpwire.analyzer.exchanges.session import MAX_HOPES, Session
+from smtpwire.analyzer.exchanges.session import MAX_PRESUMED, Session
 from smtpwire.analyzer.exchanges.state_table import ACTS, Act, Phase
 from smtpwire.dissectors.lines.commands import parse_command
 from smtpwire.dissectors.lines.replies import parse_reply
@@ -205,7 +205,7 @@ def test_what_the_server_wrongly_disputes_is_remembered() -> None:
 def test_a_long_queue_without_replies_costs_no_more_for_each_command() -> None:
     pipe = Pipe("PIPELINING")
     pipe.send("MAIL FROM:<a@x>")
-    sent = [pipe.send("RCPT TO:<b@x>") for _ in range(3 * MAX_HOPES)]
+    sent = [pipe.send("RCPT TO:<b@x>") for _ in range(3 * MAX_PRESUMED)]
     assert {x.breaks for x in sent} == {None}
     pipe.reply("550 no")
     after = pipe.send("RCPT TO:<c@x>")

@@ -1,4 +1,4 @@
-"""Grammar of SMTP as construct expressions: each production parses and builds.
+"""The grammar of SMTP: productions that parse and build command lines and replies.
 
-Knows bytes, never files, flows or findings.
+This package knows only bytes, no files, flows or findings.
 """

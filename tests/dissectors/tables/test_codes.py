@@ -86,10 +86,10 @@ def test_the_table_names_every_verb_and_known_codes_only() -> None:
         (354, ["more is expected", "lone dot"]),
         (235, ["authentication"]),
         (341, ["unspecified"]),
-        (541, ["no specification"]),
-        (150, ["no SMTP reply code"]),
-        (299, ["no SMTP reply code"]),
-        (0, ["no SMTP reply code"]),
+        (541, ["not defined by any specification"]),
+        (150, ["not an SMTP reply code"]),
+        (299, ["not an SMTP reply code"]),
+        (0, ["not an SMTP reply code"]),
     ],
 )
 def test_codes_are_described_to_a_reader(code: int, words: list[str]) -> None:

@@ -155,7 +155,7 @@ class EndTap:
         sink.view.lookalike = sink.view.lookalike or content.lookalike_form
         self._kept.append(sink)
 
-    def overhear(self, deliver: Deliver) -> Deliver:
+    def wrap_client(self, deliver: Deliver) -> Deliver:
         """See ``ContentTap``."""
 
         def follow_and_deliver(data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:

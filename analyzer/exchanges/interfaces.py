@@ -56,5 +56,5 @@ class ContentTap(Protocol):
         """``content`` is answered, or never will be. ``x``: the command that ended it, or an event if no end was
         seen."""
 
-    def overhear(self, deliver: Deliver) -> Deliver:
+    def wrap_client(self, deliver: Deliver) -> Deliver:
         """Return a replacement for ``deliver``; it must pass the whole client stream on to ``deliver``."""

@@ -25,7 +25,7 @@ __all__ = ["EndTap", "EndView", "SeenEnd", "answered_beyond"]
 SHOWN = 200  # bytes of the line after an end mark
 FOLLOWED = 1 << 20  # bytes read after an end that only the server saw
 
-Deed = Literal["ended there", "went on", "refused", "unknown"]
+ServerAction = Literal["ended there", "went on", "refused", "unknown"]
 
 
 @dataclass(slots=True)
@@ -45,14 +45,14 @@ class SeenEnd:
 
 @dataclass(slots=True)
 class EndView:
-    """One message. ``deed``: how the server treated the first look-alike of the end, whose bytes are ``lookalike``.
+    """One message. ``server_action``: how the server treated the first look-alike of the end, whose bytes are ``lookalike``.
     ``code``: code of its reply, 0: not seen. ``whole``: the capture has every byte that was read."""
 
     offset: int
     frame: int
     seen: list[SeenEnd]
     lookalike: bytes = b""
-    deed: Deed = "unknown"
+    server_action: ServerAction = "unknown"
     code: int = 0
     whole: bool = True
 
@@ -170,10 +170,10 @@ class EndTap:
         for sink in self._kept:
             if sink.content.cut:
                 sink.over()
-            sink.view.deed = self._deed(sink)
+            sink.view.server_action = self._server_action(sink)
         return [sink.view for sink in self._kept]
 
-    def _deed(self, sink: _Sink) -> Deed:
+    def _server_action(self, sink: _Sink) -> ServerAction:
         if sink.content.cut or answered_beyond(self._record, sink.turn):
             return "ended there"
         code = sink.view.code

@@ -130,7 +130,7 @@ def _server(view: EndView, width: int) -> Iterator[Line]:
         "went on": "accepted the message, and nothing shows that it took a look-alike for the end."
         if view.lookalike
         else "accepted the message.",
-    }[view.deed]
+    }[view.server_action]
     yield from wrapped(f"The server {told}", width, "    ", SIDE_STYLE["server"])
 
 

@@ -45,7 +45,7 @@ class Pairing(Contents):
         """Handle a server line that is not a valid reply: it answers nothing."""
         turn = self._dialogue.malformed(line, frame, time_ns, offset)
         if self.watch.upgrading:
-            self._event(Mark.BEHIND_220, turn, offset, frame, time_ns, line)
+            self._event(Mark.AFTER_220, turn, offset, frame, time_ns, line)
         elif self.last is not None or not self.midstream:
             x = Exchange(Act.NOTHING, None, -1, offset, frame, time_ns)
             x.before = self.session.state
@@ -232,7 +232,7 @@ class Pairing(Contents):
     def _unasked(self, x: Exchange, reply: Reply) -> None:
         """Mark an unexpected reply if there is a reason for it."""
         if self.watch.upgrading:
-            x.marks |= Mark.BEHIND_220
+            x.marks |= Mark.AFTER_220
         elif reply.code == 421:
             return
         elif self._reader.mode is Mode.CONTENT:

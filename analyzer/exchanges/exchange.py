@@ -37,7 +37,7 @@ class Mark:
     NOT_OFFERED = 1 << 15  # a command, mechanism or parameter that the server's EHLO reply does not list
     HASTY = 1 << 16  # sent before a reply that the client must wait for (RFC 5321 §4.3.1, RFC 2920 §3.1)
     HASTY_TEXT = 1 << 17  # on DATA: mail data was sent before the reply to it
-    BEHIND_STARTTLS = 1 << 18  # in one group with STARTTLS: text injected or to be injected, and STARTTLS itself
+    AFTER_STARTTLS = 1 << 18  # in one group with STARTTLS: text injected or to be injected, and STARTTLS itself
     OVER_SIZE = 1 << 19  # more octets declared or sent than the server's SIZE allows
     OVER_LIMIT = 1 << 20  # more MAIL or RCPT commands than the server's LIMITS allow
     OVER_DOMAINS = 1 << 21  # more recipient domains than the server's LIMITS allow
@@ -52,7 +52,7 @@ class Mark:
     LONG_REPLY = 1 << 30  # the reply is longer than one reply line may be
     INJECTED = 1 << 34  # on a STARTTLS after which plain text was sent before the reply
     NO_TLS = 1 << 35  # plain text of the client where the TLS handshake was expected
-    BEHIND_220 = 1 << 36  # plain text of the server after its 220 to STARTTLS
+    AFTER_220 = 1 << 36  # plain text of the server after its 220 to STARTTLS
     INSIDE_FIRST = 1 << 37  # a reply inside TLS before any command there, after commands were injected
     EXPOSED = 1 << 38  # MAIL or AUTH in the clear though STARTTLS is listed
     CLEAR_PASSWORD = 1 << 39  # an AUTH line outside TLS that carries a password or token as it is

@@ -111,7 +111,7 @@ class Session:
                 state = self._presumed_state(stale=stale)
                 if (
                     x.behind.act in _ENDS_GROUP
-                    or x.behind.marks & Mark.BEHIND_STARTTLS
+                    or x.behind.marks & Mark.AFTER_STARTTLS
                     or not state.hello.lists("PIPELINING")
                 ):
                     self._mark_hasty(x, x.behind)
@@ -131,9 +131,9 @@ class Session:
 
     def _mark_hasty(self, x: Exchange, ahead: Exchange) -> None:
         """Mark ``x``, sent although the client should have waited for the reply to ``ahead``."""
-        if ahead.act is Act.STARTTLS or ahead.marks & Mark.BEHIND_STARTTLS:
-            ahead.marks |= Mark.BEHIND_STARTTLS
-            x.marks |= Mark.BEHIND_STARTTLS
+        if ahead.act is Act.STARTTLS or ahead.marks & Mark.AFTER_STARTTLS:
+            ahead.marks |= Mark.AFTER_STARTTLS
+            x.marks |= Mark.AFTER_STARTTLS
         elif x.act is not Act.END and self.state.phase is not Phase.CONNECTED and not ahead.doubted:
             x.marks |= Mark.HASTY
 

@@ -298,7 +298,7 @@ def starttls_readvertised(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     "error",
     "server",
     "RFC 5321 §4.2.4",
-    on=OnExchange(marks=Mark.NOT_IMPLEMENTED, unless=Mark.HASTY | Mark.BEHIND_STARTTLS | Mark.SKIPPED),
+    on=OnExchange(marks=Mark.NOT_IMPLEMENTED, unless=Mark.HASTY | Mark.AFTER_STARTTLS | Mark.SKIPPED),
     severities=_EXTENDED,
 )
 def offered_command_unimplemented(x: Exchange, talk: Conversation) -> Iterator[Evidence]:

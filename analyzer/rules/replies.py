@@ -200,7 +200,7 @@ def bad_greeting_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "RFC 5321 §4.3.1; RFC 2920 §3.2",
     on=OnExchange(
         acts=frozenset({Act.NOTHING}),
-        unless=Mark.EXPLAINED | Mark.BEHIND_220 | Mark.INSIDE_FIRST | Mark.BEYOND_END | Mark.RECIPIENT_REPLIES,
+        unless=Mark.EXPLAINED | Mark.AFTER_220 | Mark.INSIDE_FIRST | Mark.BEYOND_END | Mark.RECIPIENT_REPLIES,
     ),
 )
 def unsolicited_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:

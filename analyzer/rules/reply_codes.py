@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 _GARBLED = Mark.EIGHT_BIT | Mark.NUL | Mark.BARE_LF | Mark.BARE_CR | Mark.SKIPPED | Mark.FOREIGN
-_HURRIED = Mark.HASTY | Mark.BEHIND_STARTTLS  # a server that did not offer pipelining may refuse to be hurried
+_HURRIED = Mark.HASTY | Mark.AFTER_STARTTLS  # a server that did not offer pipelining may refuse to be hurried
 _ORDER = Mark.CLIENT_ORDER | Mark.SERVER_ORDER
 _MALFORMED = _GARBLED | _HURRIED | Mark.DEVIATION | Mark.NOT_OFFERED | Mark.LONG_LINE | Mark.OVER_SIZE | Mark.OVER_LIMIT
 _FAULTY = _MALFORMED | _ORDER

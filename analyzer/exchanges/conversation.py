@@ -234,7 +234,7 @@ class Conversation(Pairing):
         self.watch.upgrading = False
         if self._presuming or self._skipping:
             return  # the 220, or the first bytes after it, are not in the capture
-        self.watch.tls_lacking = True
+        self.watch.tls_missing = True
         line, end, _ = data.partition(b"\r\n")
         next_turn = len(self.record.dialogue)
         shown = end and not self._skipping and not 0 < self.limits.turns <= next_turn

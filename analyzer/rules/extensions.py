@@ -288,7 +288,7 @@ def starttls_readvertised(x: Exchange, talk: Conversation) -> Iterator[Evidence]
 
     Once TLS is up there is nothing left to start: the EHLO reply inside it must not list STARTTLS.
     """
-    if x.before is not None and x.before.hello.secure and not talk.watch.tls_lacking and "STARTTLS" in _listed(x, talk):
+    if x.before is not None and x.before.hello.secure and not talk.watch.tls_missing and "STARTTLS" in _listed(x, talk):
         yield Evidence("The server offers STARTTLS inside TLS.", reply=True)
 
 

@@ -74,7 +74,7 @@ def mail_before_hello(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     handshake the session starts anew, and the hello must come again (RFC 3207 §4.2). The server has to answer 503.
     Fix the client: send EHLO first, and again after STARTTLS.
     """
-    if not served(x) or (talk.watch.tls_lacking and x.accepted):
+    if not served(x) or (talk.watch.tls_missing and x.accepted):
         return  # the 220 to STARTTLS led to no handshake, and the server has forgotten nothing
     refused = talk.session.causes.hello
     why = ""

@@ -53,7 +53,7 @@ def out_of_order_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     A command out of order must be refused with 503. This server took it, so its state is no longer what the RFC says;
     the audit follows the server from here on.
     """
-    if x.breaks == "SEQ101" and talk.watch.tls_lacking:
+    if x.breaks == "SEQ101" and talk.watch.tls_missing:
         return  # see there
     if _out_of_order(x) and x.accepted and not _skips_refused_data(x):
         yield Evidence(f"{verb_of(x)} was out of order and answered {x.code}; 503 was due.", reply=True, caused_by=(x,))

@@ -142,7 +142,7 @@ class Pairing(Contents):
     def _cut_series(self, x: Exchange) -> None:
         """End the series of replies for ``x``: the server went on without one reply for each recipient."""
         assert x.reply is not None
-        x.lacking, x.due = x.due, 0
+        x.missing_replies, x.due = x.due, 0
         x.reply_end = x.reply_offset + len(x.reply.raw)
         x.marks |= Mark.RECIPIENT_REPLIES
         self.session.answered(x, x.reply)
@@ -152,7 +152,7 @@ class Pairing(Contents):
     def _left_unanswered(self, x: Exchange) -> None:
         """Mark ``x``: the server received it, but closed with FIN without an answer."""
         if x.reply is not None:
-            x.lacking = x.due
+            x.missing_replies = x.due
             x.marks |= Mark.RECIPIENT_REPLIES
         elif self._server.hanging is None and not self._lost_replies and x is not self._chunk:
             x.marks |= Mark.UNANSWERED

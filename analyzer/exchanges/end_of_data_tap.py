@@ -45,8 +45,11 @@ class SeenEnd:
 
 @dataclass(slots=True)
 class EndView:
-    """One message. ``server_action``: how the server treated the first look-alike of the end, whose bytes are ``lookalike``.
-    ``code``: code of its reply, 0: not seen. ``whole``: the capture has every byte that was read."""
+    """One message.
+
+    ``server_action``: how the server treated the first look-alike of the end, whose bytes are ``lookalike``. ``code``:
+    code of its reply, 0: not seen. ``whole``: the capture has every byte that was read.
+    """
 
     offset: int
     frame: int

@@ -145,9 +145,9 @@ class Exchange:
         "finding",
         "frame",
         "in_flight",
-        "lacking",
         "length",
         "marks",
+        "missing_replies",
         "offset",
         "opens",
         "presumed",
@@ -190,7 +190,7 @@ class Exchange:
         self.deviations: tuple[Deviation, ...] = ()  # of the command, as far as it can be judged
         self.finding = -1  # index of the first finding about it, -1: none
         self.due = 1  # replies still expected; LMTP has one for each recipient (RFC 2033 §4.2)
-        self.lacking = 0  # expected replies that never came although the server went on
+        self.missing_replies = 0  # expected replies that never came although the server went on
         self.sure = True
         self.doubted = False  # bytes were lost between this and its reply
         self.in_flight = False  # the client had not yet seen the reply when it sent its last command

@@ -233,10 +233,11 @@ def lmtp_reply_count(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if x.act is Act.NOTHING:
         if x.code != 421:
             yield Evidence(f"{x.code} is one reply more than recipients were accepted.", reply=True)
-    elif x.lacking:
+    elif x.missing_replies:
         accepted = 0 if x.transaction is None else x.transaction.accepted
         yield Evidence(
-            f"{accepted} recipients were accepted, and the message got {accepted - x.lacking} of {accepted} replies.",
+            f"{accepted} recipients were accepted, and the message got "
+            f"{accepted - x.missing_replies} of {accepted} replies.",
             reply=True,
         )
 

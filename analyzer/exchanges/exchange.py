@@ -133,8 +133,8 @@ class Exchange:
     __slots__ = (
         "act",
         "after",
+        "ahead",
         "before",
-        "behind",
         "breaks",
         "command",
         "content",
@@ -183,7 +183,7 @@ class Exchange:
         self.after: State | None = None
         self.breaks: str | None = None  # sequence rule violated in the client's view
         self.server_breaks: str | None = None  # sequence rule violated in the server's state
-        self.behind: Exchange | None = None  # the last one still unanswered, in the client's view, when this was sent
+        self.ahead: Exchange | None = None  # the last one still unanswered, in the client's view, when this was sent
         self.transaction: Transaction | None = None
         self.opens: Transaction | None = None  # the transaction that this MAIL starts if it is accepted
         self.content: Content | None = None

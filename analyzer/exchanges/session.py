@@ -101,20 +101,20 @@ class Session:
             while window and window[0].reply_end >= 0 and (seen < 0 or window[0].reply_end <= seen or crowded):
                 first = window.popleft()
                 first.in_flight = False
-                first.behind = None  # not needed any more; the chain would keep all earlier exchanges in memory
+                first.ahead = None  # not needed any more; the chain would keep all earlier exchanges in memory
                 crowded = len(window) > MAX_UNSEEN
                 assert first.after is not None
                 self._base = first.after
                 stale = stale or first.presumed not in (None, first.after)
             if window:
-                x.behind = window[-1]
+                x.ahead = window[-1]
                 state = self._presumed_state(stale=stale)
                 if (
-                    x.behind.act in _ENDS_GROUP
-                    or x.behind.marks & Mark.AFTER_STARTTLS
+                    x.ahead.act in _ENDS_GROUP
+                    or x.ahead.marks & Mark.AFTER_STARTTLS
                     or not state.hello.lists("PIPELINING")
                 ):
-                    self._mark_hasty(x, x.behind)
+                    self._mark_hasty(x, x.ahead)
         if not window:
             self._base = state
         x.state = state

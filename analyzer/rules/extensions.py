@@ -148,9 +148,9 @@ def pipelining_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence
     hello = _hello(x, talk)
     if hello is None or hello.lists("PIPELINING"):
         return
-    if x.marks & Mark.HASTY and x.behind is not None:
+    if x.marks & Mark.HASTY and x.ahead is not None:
         yield Evidence(
-            f"{_sent(x)} before the reply to {_ahead(x.behind)} had come{_came(x)}, and the server does not offer"
+            f"{_sent(x)} before the reply to {_ahead(x.ahead)} had come{_came(x)}, and the server does not offer"
             " PIPELINING."
         )
     if x.marks & Mark.HASTY_TEXT:
@@ -178,9 +178,9 @@ def pipelining_order(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     hello = _hello(x, talk)
     if hello is None or not hello.lists("PIPELINING"):
         return
-    if x.marks & Mark.HASTY and x.behind is not None and _ends_group(x.behind):
+    if x.marks & Mark.HASTY and x.ahead is not None and _ends_group(x.ahead):
         yield Evidence(
-            f"{_sent(x)} before the reply to {_ahead(x.behind)} had come{_came(x)}; {_ahead(x.behind)} must be the last"
+            f"{_sent(x)} before the reply to {_ahead(x.ahead)} had come{_came(x)}; {_ahead(x.ahead)} must be the last"
             " of a pipelined group."
         )
     if x.marks & Mark.HASTY_TEXT:
@@ -194,7 +194,7 @@ def _sent(x: Exchange) -> str:
 
 def _came(x: Exchange) -> str:
     """How much later the reply came that was not waited for."""
-    ahead = x.behind
+    ahead = x.ahead
     if ahead is None or ahead.reply is None or ahead.reply_time_ns < x.time_ns:
         return ""
     return f" ({(ahead.reply_time_ns - x.time_ns) / 1e6:.1f} ms later, in frame {ahead.reply_frame})"

@@ -148,7 +148,7 @@ def data_without_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence
     The client had seen that every RCPT was refused, or had sent none, and went on to the mail data; the reply is 503 or
     554. In one pipelined group with RCPT this is allowed, for then the client could not know (RFC 2920 §3.1).
     """
-    if x.behind is not None:
+    if x.ahead is not None:
         return  # sent while replies were outstanding
     refused = talk.session.causes.rcpt
     why = f" The RCPT in frame {refused.frame} was refused with {refused.code}." if refused is not None else ""

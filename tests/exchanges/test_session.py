@@ -53,7 +53,7 @@ def test_in_lockstep_both_views_are_the_same() -> None:
         x = pipe.send(line)
         pipe.reply(f"{code} ok")
         assert x.state is x.before
-        assert x.behind is None
+        assert x.ahead is None
     assert pipe.session.state.phase is Phase.CONTENT
 
 
@@ -61,7 +61,7 @@ def test_what_is_pipelined_is_judged_by_what_it_hopes_for() -> None:
     pipe = Pipe("PIPELINING")
     mail, rcpt, data = (pipe.send(line) for line in ("MAIL FROM:<a@x>", "RCPT TO:<b@x>", "DATA"))
     assert [x.state and x.state.phase for x in (mail, rcpt, data)] == [Phase.READY, Phase.MAIL, Phase.RCPT]
-    assert data.behind is rcpt
+    assert data.ahead is rcpt
     for code in ("250", "250", "354"):
         pipe.reply(f"{code} ok")
     assert breaks(mail, rcpt, data) == [(None, None)] * 3

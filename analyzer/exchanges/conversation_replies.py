@@ -91,7 +91,7 @@ class Pairing(Contents):
                 self._replies_may_be_old = self._replies_may_be_old and bool(session.due)
                 self._go_on(x, reply.code)
         if reply.code in _FAREWELLS:
-            self.course.part(x, reply.code, time_ns, asked=x.act is not Act.NOTHING)
+            self.course.server_closes(x, reply.code, time_ns, asked=x.act is not Act.NOTHING)
         if x.due <= 0:
             self._settle(x)
 

@@ -75,9 +75,8 @@ class Lifecycle:
     __slots__ = (
         "captured",
         "client_ns",
+        "close_notice",
         "closing",
-        "drip",
-        "farewell",
         "first_gap",
         "hanging",
         "inside",
@@ -87,6 +86,7 @@ class Lifecycle:
         "quit_sent",
         "server_ns",
         "server_tls",
+        "slow_input",
         "started",
         "stopped",
     )
@@ -101,9 +101,9 @@ class Lifecycle:
         self.lost_to = -1  # offset after the client's last missing byte
         self.first_gap: tuple[int, int, int] | None = None  # offset, frame and time
         self.stopped: str | None = None  # the reason why decoding stopped early
-        self.drip: SlowInput | None = None
+        self.slow_input: SlowInput | None = None
         self.quit_sent = False
-        self.farewell: CloseNotice | None = None
+        self.close_notice: CloseNotice | None = None
         self.closing: Closing | None = None
         self.inside: Content | None = None  # mail data without an end when the connection ended
         self.opaque = False  # the last bytes could not be read
@@ -113,7 +113,7 @@ class Lifecycle:
     def quiet(self) -> bool:
         """Whether nothing unusual happened, apart from the way it ended."""
         return (
-            self.drip is None
+            self.slow_input is None
             and self.first_gap is None
             and self.stopped is None
             and self.hanging is None
@@ -127,16 +127,16 @@ class Lifecycle:
 
     def paused(self, reader: ClientReader, offset: int, frame: int, time_ns: int) -> None:
         """Record that the client goes on, at ``offset``, after a pause of more than PAUSE_NS."""
-        if self.drip is not None or not self.client_ns:
+        if self.slow_input is not None or not self.client_ns:
             return
         length, began, first_frame, since_ns = reader.unfinished
         if reader.mode is Mode.COMMAND and length:
             if time_ns - since_ns >= SLOW_LINE_NS:
-                self.drip = SlowInput(True, time_ns - since_ns, began, first_frame, since_ns)
+                self.slow_input = SlowInput(True, time_ns - since_ns, began, first_frame, since_ns)
             return
         pause, content = time_ns - self.client_ns, reader.content
         if pause > SLOW_DATA_NS and content is not None and content.begun and reader.mode in _MAIL_DATA:
-            self.drip = SlowInput(False, pause, offset, frame, time_ns)
+            self.slow_input = SlowInput(False, pause, offset, frame, time_ns)
 
     def lose(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
         """Record that ``length`` bytes of ``side`` that would have been read are not in the capture."""
@@ -146,11 +146,11 @@ class Lifecycle:
         if self.first_gap is None:
             self.first_gap = (offset, frame, time_ns)
 
-    def part(self, x: Exchange, code: int, time_ns: int, *, asked: bool) -> None:
+    def server_closes(self, x: Exchange, code: int, time_ns: int, *, asked: bool) -> None:
         """Record that the server announced that it closes. ``asked``: the reply answers a command."""
-        if self.farewell is None:
+        if self.close_notice is None:
             idle = -1 if asked or not self.client_ns else time_ns - self.client_ns
-            self.farewell = CloseNotice(x, code, idle)
+            self.close_notice = CloseNotice(x, code, idle)
 
     def close(
         self, side: model.Side, how: str, frame: int, time_ns: int, due: Iterable[Exchange], seen: int, other: int

@@ -229,7 +229,7 @@ def command_not_answered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     any; a client then cannot know what became of it.
     """
     closing = talk.course.closing
-    if closing is None or not x.sure or talk.course.farewell is not None or any(talk.course.lost.values()):
+    if closing is None or not x.sure or talk.course.close_notice is not None or any(talk.course.lost.values()):
         return
     if not talk.certain or (talk.last is not None and talk.last.act is Act.STARTTLS and talk.last.accepted):
         return  # a server that waits for TLS answers nothing else

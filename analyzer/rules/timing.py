@@ -52,7 +52,7 @@ def client_gave_up_early(x: Exchange | None, talk: Conversation) -> Iterator[Evi
     """
     course = talk.course
     closing = course.closing
-    if closing is None or closing.side != "client" or course.quit_sent or course.farewell is not None:
+    if closing is None or closing.side != "client" or course.quit_sent or course.close_notice is not None:
         return
     if not closing.waiting or not closing.certain or not talk.certain or any(course.lost.values()):
         return
@@ -87,7 +87,7 @@ def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterato
     that it refused ten times, is excused.
     """
     course = talk.course
-    closing, farewell = course.closing, course.farewell
+    closing, farewell = course.closing, course.close_notice
     if course.quit_sent or not talk.certain or talk.session.state.phase not in _SERVED:
         return
     if any(course.lost.values()) or course.opaque:
@@ -136,7 +136,7 @@ def slow_drip(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     way of a client that wants to use up all its connections. For mail data a server that had closed its receive window
     would be to blame; the audit does not see windows.
     """
-    drip = talk.course.drip
+    drip = talk.course.slow_input
     if drip is None:
         return
     if drip.line:

@@ -114,7 +114,7 @@ class Ground:
             and self.certain
         )
 
-    def part(self) -> None:
+    def detach(self) -> None:
         """Release the readers, which refer back to the conversation: it is finished, and no reference cycle remains."""
         del self._reader, self._server
 

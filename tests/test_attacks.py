@@ -1,4 +1,4 @@
-"""Every attack of the benchmark is survived, with work that grows no faster than the attack."""
+"""The audit survives every attack of the benchmark, with work that grows no faster than the attack."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if (Path(__file__).parents[1] / "benchmarks").is_dir():
 else:
     ATTACKS = []
 
-# Low, so that small attacks reach what large ones do.
+# Low limits, so that small attacks reach them like large ones do.
 LIMITS = replace(
     DEFAULT_LIMITS,
     held_segments=20,
@@ -46,7 +46,8 @@ FACTOR = 4
 
 
 def calls(path: Path) -> int:
-    """How many functions an audit calls, those of C too: a clock that no other process disturbs."""
+    """Return the number of function calls of an audit, including C functions: a measure that other processes do not
+    affect."""
     count = 0
 
     def note(frame: FrameType, event: str, argument: Any) -> None:
@@ -68,7 +69,7 @@ def test_four_times_the_attack_is_at_most_five_times_the_work(attack: Attack, tm
     number = max(4, attack.base // 50)
     path = tmp_path / "a.pcap"
     counts = []
-    for size in (number, number, number * FACTOR):  # once before it counts: what is made at first use is made
+    for size in (number, number, number * FACTOR):  # first without counting: it fills caches
         path.write_bytes(attack.make(size))
         counts.append(calls(path))
     assert counts[2] <= counts[1] * (FACTOR + 1) + 5000

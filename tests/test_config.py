@@ -1,4 +1,4 @@
-"""Configuration files: what is found, what it means, and what is said of what is wrong."""
+"""Configuration files: how they are found, what the settings mean, and the messages for mistakes."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class TestValues:
         assert config.limits.turns == 5
         assert config.origin("limits.turns") == f"{tmp_path}/pyproject.toml:7"
 
-    def test_an_empty_file_is_the_defaults(self, tmp_path: Path) -> None:
+    def test_an_empty_file_gives_the_defaults(self, tmp_path: Path) -> None:
         assert read_config(written(tmp_path, "")) == Config()
 
     def test_each_setting_knows_its_line(self, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ class TestMistakes:
             ("profile = \n", "invalid TOML: smtpwire.toml:1: invalid value"),
         ],
     )
-    def test_the_line_and_the_way_out_are_named(self, tmp_path: Path, text: str, said: str) -> None:
+    def test_the_message_names_the_line_and_a_solution(self, tmp_path: Path, text: str, said: str) -> None:
         assert complaint(tmp_path, text).startswith(said)
 
     def test_in_a_project_file_too(self, tmp_path: Path) -> None:
@@ -130,19 +130,19 @@ class TestMistakes:
         said = "no such setting selct: pyproject.toml:4: did you mean select?"
         assert complaint(tmp_path, text, "pyproject.toml") == said
 
-    def test_bytes_that_are_no_text(self, tmp_path: Path) -> None:
+    def test_bytes_that_are_not_text(self, tmp_path: Path) -> None:
         path = tmp_path / "smtpwire.toml"
         path.write_bytes(b"\xff\xfe")
         with pytest.raises(UsageError, match="not UTF-8"):
             read_config(path)
 
-    def test_a_file_that_is_not_there(self, tmp_path: Path) -> None:
+    def test_a_missing_file(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="No such file"):
             read_config(tmp_path / "smtpwire.toml")
 
 
 class TestSearch:
-    def test_upwards_and_the_nearest_holds(self, tmp_path: Path) -> None:
+    def test_the_nearest_file_upwards_is_used(self, tmp_path: Path) -> None:
         inner = tmp_path / "a" / "b"
         inner.mkdir(parents=True)
         outer = written(tmp_path, "")
@@ -150,13 +150,13 @@ class TestSearch:
         nearer = written(inner.parent, "[tool.smtpwire]\n", "pyproject.toml")
         assert find_config(inner) == nearer
 
-    def test_our_own_file_holds_before_the_project_s(self, tmp_path: Path) -> None:
+    def test_our_own_file_is_used_before_the_project_file(self, tmp_path: Path) -> None:
         written(tmp_path, "[tool.smtpwire]\n", "pyproject.toml")
         own = written(tmp_path, "")
         assert find_config(tmp_path) == own
 
     @pytest.mark.parametrize("text", ["", '[project]\nname = "smtpwire"\n', "smtpwire = [\n"])
-    def test_project_files_that_do_not_speak_of_us_are_passed_over(self, tmp_path: Path, text: str) -> None:
+    def test_project_files_without_our_table_are_ignored(self, tmp_path: Path, text: str) -> None:
         outer = written(tmp_path, "")
         inner = tmp_path / "a"
         inner.mkdir()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["replacing", "same_file"]
 
 _HINT = "name another file"
-# O_EXCL and O_NOFOLLOW: always a new file, even if somebody has put a link there. The user's umask decides the mode.
+# O_EXCL and O_NOFOLLOW: always a new file, even if there is a link of that name. The user's umask decides the mode.
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 

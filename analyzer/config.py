@@ -9,6 +9,7 @@
 # If a misspelled setting were silently ignored, an audit could look clean. So every key and every value is checked,
 # and errors are reported with file and line. tomllib gives no positions. The line is found by searching the text for
 # the key; only text that looks like TOML inside a multi-line string can mislead this search.
+
 from __future__ import annotations
 
 from pathlib import Path

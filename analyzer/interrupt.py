@@ -8,6 +8,7 @@
 #
 # The timer runs all the time. If a signal arrives after Python's last check for signals and before the system call
 # that waits, Python sees it only when the call returns, which may be never; the next tick ends that wait.
+
 from __future__ import annotations
 
 import signal

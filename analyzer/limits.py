@@ -28,9 +28,8 @@ class Limits(Struct, frozen=True):
     """Time until a fragmented datagram must be complete. Linux waits this long for IPv4; RFC 8200 §4.5 allows 60."""
 
     loss_proof_frames: int = 8
-    """A peer acknowledges bytes that are not in the capture: the number of frames of the connection to wait before they
-    count as lost by the capture. Two taps on one cable differ by one or two frames, receive queues of a NIC by a few
-    more."""
+    """Frames of a connection to wait after a peer acknowledged bytes that are not in the capture; then the bytes count
+    as lost by the capture. Two taps on one cable differ by one or two frames, receive queues of a NIC by a few more."""
 
     held_bytes: int = 1 << 20
     """Bytes of one direction held back after a gap. Above the largest receive window usual for mail (1 MiB)."""
@@ -44,6 +43,7 @@ class Limits(Struct, frozen=True):
     of some KB; more than this limit belongs to an attack. Above it, the connections that hold most no longer wait for
     the missing bytes. If that is not enough, they are no longer followed. For a short time an eighth more may be held,
     or 4 KB for each connection."""
+
     connections: int = 200_000
     """Connections followed at the same time; the ones idle for the longest time are closed first. A connection takes
     about 1 KB after the hello as long as nothing follows, and 12 KB while it is judged."""
@@ -60,6 +60,7 @@ class Limits(Struct, frozen=True):
     gathered_bytes: int = 1 << 24
     """Bytes of connections that are analysed only when they end. Above this limit they are analysed while they run,
     which takes longer. The report is the same, so it does not mention this limit."""
+
     sniffed_bytes: int = 4096
     """Bytes of one direction examined to detect whether a connection carries SMTP. Longer than any preamble of a proxy
     and than a command line (RFC 5321 §4.5.3.1.4: 512)."""

@@ -9,6 +9,7 @@
 # pipeline.
 #
 # All sources feed one Audit, so a connection gets the same report whatever source its bytes came from.
+
 from __future__ import annotations
 
 from pathlib import Path

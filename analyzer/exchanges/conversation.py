@@ -11,8 +11,9 @@
 # * The meaning of an unexpected reply. The client may have ended a line with a bare LF and the server accepted it, or
 #   the server took a look-alike for the end of mail data. Then the server is followed, because only so can the next
 #   bytes be understood; the rules decide whose fault it was.
-# * What is still known after bytes were lost. Nothing is guessed: the state becomes unsure, client lines count only
-# from   the next well-formed command on, and replies pair again when it is certain what they answer.
+# * The knowledge that remains after bytes were lost. Nothing is guessed: the state becomes unsure, client lines count
+#   only from the next well-formed command on, and replies pair again when it is certain what they answer.
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

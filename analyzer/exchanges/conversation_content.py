@@ -3,6 +3,7 @@
 # After DATA the client's bytes are mail data if the reply was 354. If no reply can come (only one direction captured,
 # the connection over), the likely reply is presumed, and the bytes held back are read accordingly. After lost bytes,
 # client lines count only from the next line that is certainly a command: mail data may quote one.
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -245,7 +245,7 @@ class Pairing(Contents):
                 x.marks |= Mark.INSIDE_FIRST
 
     def _go_on(self, x: Exchange, code: int) -> None:
-        """The reply is known: let the client's bytes go on."""
+        """Continue with the client's bytes: the reply to ``x`` is known."""
         act, reader, session = x.act, self._reader, self.session
         if code == 530 and self._hello_after_login is not None:
             self._login_forgotten(x, self._hello_after_login)

@@ -54,7 +54,7 @@ class Mark:
     NO_TLS = 1 << 35  # plain text of the client where the TLS handshake was expected
     AFTER_220 = 1 << 36  # plain text of the server after its 220 to STARTTLS
     INSIDE_FIRST = 1 << 37  # a reply inside TLS before any command there, after commands were injected
-    EXPOSED = 1 << 38  # MAIL or AUTH in the clear though STARTTLS is listed
+    EXPOSED = 1 << 38  # MAIL or AUTH in the clear although STARTTLS is listed
     CLEAR_PASSWORD = 1 << 39  # an AUTH line outside TLS that carries a password or token as it is
     CLEAR_OFFER = 1 << 40  # an EHLO reply outside TLS that offers PLAIN or LOGIN
     FOREIGN = 1 << 41  # the client speaks another protocol

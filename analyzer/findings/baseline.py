@@ -7,6 +7,7 @@
 # a command the verb, parameter names and punctuation (a missing bracket shows, the mailbox does not), of a reply its
 # codes, of a message the name of the header field. Names, numbers, queue ids, times and the client's port are not in
 # it. Counts are not in it either: a known fault that occurs more often is still known.
+
 from __future__ import annotations
 
 import re

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERBS", "hide_secrets", "is_plain_octets"]
 
-# Verbs whose lines are commands whatever came before them.
+# Verbs of lines that are always commands, regardless of the lines before them.
 VERBS = frozenset(
     (
         *(

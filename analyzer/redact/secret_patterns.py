@@ -5,11 +5,12 @@
 # The content of an AUTH exchange that was recognised never enters the model. What remains are secrets in unexpected
 # places: an AUTH command with a typing error, an initial response without its mechanism, the password that a client
 # sends although the server has refused AUTH LOGIN, a user of POP3, IMAP or HTTP on the wrong port. There a secret is
-# recognised by the words around it (AUTH, PASS, password=, Authorization:) or by its form: base64 of what SASL PLAIN,
-# OAUTHBEARER and SCRAM send.
+# recognised by the words around it (AUTH, PASS, password=, Authorization:) or by its form: base64 of the
+# messages of SASL PLAIN, OAUTHBEARER and SCRAM.
 #
 # If too much is hidden, the reader has to look into the capture. If too little is hidden, a password leaks. So in
 # doubt the text is hidden, and its length is shown.
+
 from __future__ import annotations
 
 import re

@@ -6,10 +6,12 @@ All other grammar modules combine these strings; none is compiled here.
 # Each expression stands below its ABNF, with the RFC's own name. Two differences from the RFC apply everywhere:
 #
 # - In text (domain, local-part, quoted-string, parameter), bytes 0x80-0xFF are allowed, as RFC 6531 §3.3 does for
-# UTF-8.   Other code decides whether they were allowed in this session. A grammar that refused them would hide exactly
-# the   bytes that must be shown. - Repetitions of one byte class are possessive (`++`). Two neighbouring classes never
-# share a byte, so backtracking can   never help, and a hostile line takes time linear in its length. Repeated *groups*
-# stay greedy, because CPython before   3.11.5 lost matches in possessive groups.
+#   UTF-8. Other code decides whether they were allowed in this session. A grammar that refused them would hide exactly
+#   the bytes that must be shown.
+# - Repetitions of one byte class are possessive (`++`). Two neighbouring classes never share a byte, so backtracking
+#   can never help, and a hostile line takes time linear in its length. Repeated *groups* stay greedy, because CPython
+#   before 3.11.5 lost matches in possessive groups.
+
 from __future__ import annotations
 
 __all__ = [

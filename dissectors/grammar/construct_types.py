@@ -9,6 +9,7 @@ The ``construct`` package has no types; everything exported here is typed.
 #
 # Building renders the fields and then matches the result against the same expression. Each field must come back from
 # its own group. So it never builds an invalid value, or a value that runs into the next field.
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

@@ -32,7 +32,7 @@ def _render(parts: Parts) -> bytes:
     return keyword if value is None else keyword + b"=" + value
 
 
-# RFC 5321 §4.1.2:  esmtp-param (see abnf.py). Fields: keyword, value (None where there is no "=").
+# RFC 5321 §4.1.2:  esmtp-param (see abnf.py). Fields: keyword, value (None if there is no "=").
 PARAMETER = Production(
     rb"(?=" + ESMTP_PARAM + rb"\Z)(?P<keyword>" + ESMTP_KEYWORD + rb")(?:=(?P<value>.*))?",
     _render,

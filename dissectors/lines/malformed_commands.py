@@ -3,6 +3,7 @@
 # Called for the few lines that do not match the expression of their verb. Each kind of deviation is reported once for
 # each line, at its first place, so that a hostile line yields a bounded list. Text that a lenient server would still
 # understand (a path without brackets, a blank after the colon) is parsed, because the session continues from there.
+
 from __future__ import annotations
 
 import re

@@ -169,7 +169,7 @@ class LayerFlow:
         outstanding = self._outstanding
         greeted, self._greeted = self._greeted, True
         if not greeted and code == b"220" and "STARTTLS" not in outstanding:
-            return  # the greeting answers no command, though a client may have sent some before it (RFC 5321 §3.1)
+            return  # the greeting answers no command, even if the client sent commands before it (RFC 5321 §3.1)
         # A code that only DATA or AUTH can get answers that command, even if earlier commands were left unanswered.
         only = {b"354": "DATA", b"334": "AUTH"}.get(code)
         if only is not None and only in outstanding:

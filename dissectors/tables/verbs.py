@@ -19,8 +19,8 @@ class Argument(StrEnum):
     STRING = "string"  # some text, required
     OPTIONAL = "optional"  # some text, or none
     TEXT = "text"  # free text in which blanks are significant, or none
-    CHUNK = "chunk"  # chunk-size and perhaps LAST
-    MECHANISM = "mechanism"  # SASL mechanism and perhaps an initial response
+    CHUNK = "chunk"  # chunk-size and optionally LAST
+    MECHANISM = "mechanism"  # SASL mechanism and optionally an initial response
 
 
 class Verb(Struct, frozen=True):

@@ -58,7 +58,7 @@ def test_every_other_file_is_packaged() -> None:
     listed = {ROOT / mapped[package] / name for package, names in data.items() for name in names}
     for top in ("analyzer", "dissectors"):
         found = {path for path in (ROOT / top).rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
-        assert found <= listed, "package-data in pyproject.toml lacks some"
+        assert found <= listed, "some files are missing in package-data of pyproject.toml"
 
 
 def test_the_licence_is_the_one_that_is_declared() -> None:

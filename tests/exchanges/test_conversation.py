@@ -137,7 +137,7 @@ def test_354_shows_which_commands_were_never_answered() -> None:
     assert found == [("250", "RSET"), ("354", "DATA"), ("250", f"<{len(MESSAGE)}>")]
 
 
-# -- what the client's bytes are ---------------------------------------------------------------------------------------
+# -- the meaning of the client's bytes ---------------------------------------------------------------------------------
 
 
 def test_commands_follow_a_refused_data() -> None:
@@ -256,7 +256,7 @@ def test_a_capture_decrypted_in_place_is_read_to_the_end() -> None:
     assert len(play(script).messages) == 1
 
 
-# -- what only the server took for an end ------------------------------------------------------------------------------
+# -- ends that only the server saw -------------------------------------------------------------------------------------
 
 
 def test_an_answered_bare_lf_ended_the_line() -> None:
@@ -307,7 +307,7 @@ def test_without_an_answer_a_lookalike_is_text() -> None:
     assert [message.size for message in connection.messages] == [len(text)]
 
 
-# -- what the capture lacks --------------------------------------------------------------------------------------------
+# -- gaps in the capture -----------------------------------------------------------------------------------------------
 
 
 def test_a_gap_in_a_message_is_counted_and_the_dialogue_continues() -> None:
@@ -495,7 +495,7 @@ def test_any_segmentation_with_duplicates_gives_one_result(script: Script, seed:
     assert essence(connection) == essence(play(script, select=TIMELESS))
 
 
-# -- whatever is said --------------------------------------------------------------------------------------------------
+# -- arbitrary dialogues -----------------------------------------------------------------------------------------------
 
 client_lines = st.sampled_from(
     [

@@ -83,7 +83,7 @@ def test_after_quit_everything_is_wrong_and_a_closing_server_excuses_everything(
     assert broken_rule(at(Phase.CLOSING), act) is None
 
 
-# -- what a reply leads to --------------------------------------------------------------------------------------------
+# -- the next phase after a reply -------------------------------------------------------------------------------------
 
 # From, command, code, to. If no next phase is given, the phase stays.
 STEPS = [
@@ -172,7 +172,7 @@ def test_the_client_may_presume_success(before: Phase, act: Act, after: Phase) -
     assert advance(at(before), act, None).phase is after
 
 
-# -- what else a state knows -------------------------------------------------------------------------------------------
+# -- other facts of a state --------------------------------------------------------------------------------------------
 
 
 def test_ehlo_replaces_the_keywords_and_helo_empties_them() -> None:

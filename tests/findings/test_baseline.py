@@ -24,7 +24,7 @@ def shape(evidence: str, turn: int | None = COMMAND) -> str:
     return entry(found, connection(1, [found])).shape
 
 
-class TestSameBreach:
+class TestSameViolation:
     @pytest.mark.parametrize(
         ("one", "other"),
         [

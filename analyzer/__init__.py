@@ -1,1 +1,1 @@
-"""The audit: from frames to findings. What the bytes of SMTP mean is in the sister package ``dissectors``."""
+"""The audit: from frames to findings. The grammar of SMTP is in the sister package ``dissectors``."""

@@ -1,4 +1,4 @@
-"""Files that appear when they are whole: written under another name beside their own, and renamed."""
+"""Atomic writes of whole files: write a temporary file in the same directory, then rename it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 __all__ = ["replacing", "same_file"]
 
 _HINT = "name another file"
-# Created anew, whatever link somebody may have put there; its mode is what the user's umask says.
+# O_EXCL and O_NOFOLLOW: always a new file, even if there is a link of that name. The user's umask decides the mode.
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A stream into the file ``path``, which appears, or is replaced, when the block ends without an exception.
+    """Open a stream that creates or replaces the file ``path`` when the block ends without an exception.
 
-    After an exception nothing is left of it and an older file stays as it was. Pipes and devices are written to as
-    they are. Raises UsageError where the file cannot be opened, written or renamed; BrokenPipeError stays as it is.
+    After an exception no new file is left, and an older file is unchanged. Pipes and devices are written directly.
+    Raises UsageError if the file cannot be opened, written or renamed; BrokenPipeError is not converted.
     """
     try:
         real = Path(path).resolve()
@@ -33,10 +33,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         if old is not None and not stat.S_ISREG(old.st_mode):
             new, stream = None, real.open("wb")
         else:
-            # Not made from the name, to which the file system may leave no room for more.
+            # Not derived from the name: the file system may not allow a longer one.
             new = real.with_name(f".smtpwire-{os.urandom(6).hex()}.tmp")
             stream = os.fdopen(os.open(new, _FLAGS, 0o666), "wb")
-    except (OSError, ValueError, RuntimeError) as error:  # a NUL in the name, a loop of links
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL in the name, or a loop of links
         raise UsageError(f"cannot write ({_reason(error)})", display_path(path), _HINT) from error
     try:
         with stream:
@@ -54,7 +54,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def same_file(path: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
-    """Whether both name one file that exists."""
+    """Whether both paths name the same existing file."""
     try:
         return Path(path).samefile(other)
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The one composition: captures in, audited connections out."""
+"""The whole pipeline: read captures, return audited connections."""
 
 from __future__ import annotations
 
@@ -36,24 +36,25 @@ __all__ = ["DEFAULT_PORTS", "Audit", "DecoderCounts", "Options", "Repeats", "aud
 
 
 DecoderCounts = tuple[int, int, int]
-"""Frames that the hot loops, the raw lane and Scapy decoded."""
+"""Frames decoded by the fast loops, by the raw decoder and by Scapy."""
 
 
 @runtime_checkable
 class Repeats(Protocol):
-    """A writer that has a shorter way for connections that are many alike."""
+    """A writer that can write a repeated connection directly from its template."""
 
     def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
-        """Whether it was written; False: make the connection, and give me that."""
+        """Write ``repeat``. False: not written, the writer needs the full connection instead."""
 
 
 class Options(Struct, frozen=True):
-    """What to audit by. ``profile``: None chooses one for each connection. ``select`` and ``ignore`` name rules.
+    """Settings of an audit.
 
-    ``peers``: rules left out between certain hosts; ``known_codes``: reply codes that no RFC defines and that are right
-    here; ``baseline``: known findings, left out and counted. ``redact``: what is not told of the traffic; ``headers``:
-    whether messages come with more of their headers. ``tap``: makes what takes the messages themselves of a connection
-    that begins.
+    ``profile``: None chooses one for each connection. ``select`` and ``ignore``: names of rules. ``peers``: rules that
+    are not reported between certain hosts. ``known_codes``: reply codes that no RFC defines but that are normal in
+    this network. ``baseline``: known findings, which are not reported but counted. ``redact``: what the report must
+    not show. ``headers``: whether messages carry more of their header fields. ``tap``: called with each new
+    connection, returns the object that receives its messages.
     """
 
     profile: str | None = None
@@ -70,25 +71,25 @@ class Options(Struct, frozen=True):
     tap: Callable[[Connection], ContentTap] | None = None
 
     def rules(self) -> frozenset[str]:
-        """Ids of the rules in force. Raises UsageError for a name that means no rule."""
+        """Return the ids of the active rules. Raises UsageError for an unknown rule name."""
         chosen = resolve(self.select) if self.select else frozenset(RULES)
         return chosen - resolve(self.ignore)
 
 
 class Audit:
-    """One run over any number of inputs, which may continue one another.
+    """One run over any number of inputs. A connection may continue from one input to the next.
 
-    ``summary`` and ``captures`` are up to date at each step, ``reading`` is the one that is being read; ``unreadable``
-    has one error for each input that could not be read at all; ``decoder_counts``: frames that the hot loops, the raw
-    decoder and Scapy decoded; ``decoder``: of the run. ``early``: whether findings are wanted of connections that are
-    still open.
+    ``summary`` and ``captures`` are up to date after each step. ``reading``: the input that is being read.
+    ``unreadable``: one error for each input that could not be read at all. ``decoder_counts``: frames decoded by
+    the fast loops, by the raw decoder and by Scapy. ``decoder``: the decoder of this run. ``early``: whether findings are
+    wanted while a connection is still open.
     """
 
     early = False
     learns = True
 
     def __init__(self, options: Options | None = None, share: Portion | None = None) -> None:
-        """``share``: of the connections; None: all of them."""
+        """``share``: the part of the connections to audit; None: all of them."""
         self.options = options or Options()
         self._share = share
         self.summary = Summary()
@@ -97,8 +98,8 @@ class Audit:
         self.decoder_counts = (0, 0, 0)
         self.decoder: SegmentDecoder | None = None
         self.reading: Capture | None = None
-        self._teller: Callable[[Repeat, Redactor], bool] | None = None
-        self._whereabouts = CaptureParts()
+        self._write_repeat: Callable[[Repeat, Redactor], bool] | None = None
+        self._capture_parts = CaptureParts()
         limits = self.options.limits
         self._redacted = Redactor(self.options.redact)
         self.tracker = Tracker(
@@ -116,7 +117,7 @@ class Audit:
 
     @property
     def judged(self) -> int:
-        """Connections that were judged in full."""
+        """Number of connections that were judged in full."""
         return self.tracker.judged
 
     def _judge(self) -> Judge:
@@ -128,10 +129,10 @@ class Audit:
         progress: Callable[[int, int | None], None] | None = None,
         settled: Callable[[], None] | None = None,
     ) -> Iterator[Capture | Connection]:
-        """Read ``paths`` in order; yields each connection as it ends and each capture when it has been read.
+        """Read ``paths`` in order; yield each connection when it ends and each capture after it was read.
 
-        ``progress`` takes (bytes read, bytes in all or None) and ``settled`` is called after each block of input: what
-        was yielded until then is all that is known. A connection may go on from one input to the next.
+        ``progress`` is called with (bytes read, bytes in total or None). ``settled`` is called after each block of
+        input: everything known at that point has been yielded. A connection may continue in the next input.
         """
         tracker = self.tracker
         sink, ignored = tracker.segment, tracker.streams.ignored
@@ -143,7 +144,7 @@ class Audit:
         skip_to = 0 if self._share is None else self._share.skip_to
         for source in open_inputs(paths):
             self.reading = source.capture
-            self._whereabouts.begin(source.capture.path, tracker.under_way(), tracker.clock)
+            self._capture_parts.begin(source.capture.path, tracker.under_way(), tracker.clock)
             try:
                 for times in read_capture(source, decoder, progress, tracker.set_digits, skip_to):
                     yield from self.finished(*times)
@@ -161,7 +162,7 @@ class Audit:
         yield from self.close()
 
     def stop(self) -> Iterator[Capture | Connection]:
-        """The reading was broken off: the input that was being read, as far as it was, and what was still open."""
+        """Yield the input that was being read when reading stopped, then the connections that are still open."""
         reading, self.reading = self.reading, None
         if reading is not None:
             self.captures.append(reading)
@@ -169,42 +170,42 @@ class Audit:
         yield from self.close()
 
     def close(self) -> Iterator[Connection]:
-        """No more comes: what was still open."""
+        """End of all input: yield the connections that are still open."""
         for _ in self.tracker.ending():
             yield from self.finished()
         yield from self.finished()
 
     def finished(self, *times_ns: int, block: bool = True) -> Iterator[Connection]:
-        """Hand out what has ended since the last time. ``times_ns``: of the last frames, if they are known. ``block``:
-        so much has come since that it is time to look at all that is open."""
+        """Yield the connections that ended since the last call. ``times_ns``: times of the last frames, if known.
+        ``block``: enough input has passed that all open connections should be checked."""
         tracker = self.tracker
         if block:
             tracker.sweep(*times_ns)
         while tracker.ended:
             connection = tracker.ended.popleft()
             if isinstance(connection, Repeat):
-                if self._tell(connection):
+                if self._try_repeat(connection):
                     continue
                 connection = connection.connection()
             if connection.findings:
                 self._suppress(connection)
             self._count(connection)
-            connection.captures = self._whereabouts.of(connection)
+            connection.captures = self._capture_parts.of(connection)
             yield self._redacted(connection)
 
     def attach(self, writer: object) -> None:
-        """``writer`` will take what comes. If it has a shorter way for connections that are many alike, it is asked
-        first."""
+        """Register the ``writer`` of this run. If it supports repeats, it is offered each repeat before the full
+        connection is built."""
         if isinstance(writer, Repeats):
-            self._teller = writer.repeat
+            self._write_repeat = writer.repeat
 
-    def _tell(self, repeat: Repeat) -> bool:
-        """Whether somebody wrote ``repeat`` from its pattern."""
-        options, pattern, teller = self.options, repeat.pattern, self._teller
+    def _try_repeat(self, repeat: Repeat) -> bool:
+        """Whether the attached writer wrote ``repeat`` from its template."""
+        options, pattern, write = self.options, repeat.pattern, self._write_repeat
         if pattern.faults and (options.peers or options.known_codes or options.baseline is not None):
-            return False  # findings may be left out
-        repeat.capture = self._whereabouts.here
-        if teller is None or self._whereabouts.began_before(repeat.client) or not teller(repeat, self._redacted):
+            return False  # some of the findings may be suppressed
+        repeat.capture = self._capture_parts.here
+        if write is None or self._capture_parts.began_before(repeat.client) or not write(repeat, self._redacted):
             return False
         self.summary.connections += 1
         self.summary.messages += len(pattern.letters)
@@ -238,7 +239,7 @@ class Audit:
 
 
 def summed(some: DecoderCounts, more: DecoderCounts) -> DecoderCounts:
-    """Frames of both, by the road that they took."""
+    """Return the sums of both counts."""
     return some[0] + more[0], some[1] + more[1], some[2] + more[2]
 
 
@@ -249,7 +250,7 @@ def audit(
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
 ) -> Iterator[Connection]:
-    """Audit captures (files, directories, "-" for standard input); yields each connection with its findings.
+    """Audit captures (files, directories, "-" for standard input); yield each connection with its findings.
 
     Raises InputError for the first input that cannot be read at all, UsageError for a rule that does not exist.
     """

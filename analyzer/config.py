@@ -1,13 +1,14 @@
-"""The configuration file: what every run in a directory is to do, and where each value comes from."""
+"""The configuration file: the settings of every run in a directory, and where each value comes from."""
 
 # Theory
 # ------
-# The nearest `smtpwire.toml`, or `pyproject.toml` with a table [tool.smtpwire], from the working directory upwards
-# holds; files further up are not merged in, so that one file says it all. What the command line says wins over it.
+# The nearest `smtpwire.toml`, or `pyproject.toml` with a table [tool.smtpwire], is used: the search goes from the
+# working directory upwards. Files further up are not merged in, so all settings are in one file. The command line
+# overrides the file.
 #
-# A setting that is spelled wrong and silently ignored makes an audit look clean, so every key and every value is
-# checked, and what is wrong is told with file and line. tomllib gives no positions: the line is found again by looking
-# for the key in the text, which can only be fooled by text that looks like TOML inside a string of several lines.
+# If a misspelled setting were silently ignored, an audit could look clean. So every key and every value is checked,
+# and errors are reported with file and line. tomllib gives no positions. The line is found by searching the text for
+# the key; only text that looks like TOML inside a multi-line string can mislead this search.
 
 from __future__ import annotations
 
@@ -40,10 +41,10 @@ Place = tuple[Key, ...]
 
 
 class Config(Struct, frozen=True):
-    """The settings of a run; ``origins`` says of each setting that is not a default where it was made.
+    """The settings of a run. ``origins``: for each setting that is not a default, where it was set.
 
-    ``ports`` are further server ports of SMTP, beside the usual ones. ``baseline`` is
-    relative to the directory of the file that names it.
+    ``ports``: further SMTP server ports, in addition to the usual ones. ``baseline``: relative to the directory of the
+    file that names it.
     """
 
     profile: str | None = None
@@ -60,24 +61,24 @@ class Config(Struct, frozen=True):
     origins: Mapping[str, str] = field(default_factory=dict)
 
     def origin(self, name: str) -> str:
-        """Where the setting ``name`` (as the file spells it, limits as ``limits.NAME``) was made."""
+        """Return where the setting ``name`` was set (spelled as in the file, limits as ``limits.NAME``)."""
         return self.origins.get(name, DEFAULT)
 
 
 def find_config(start: Path) -> Path | None:
-    """The file that holds for the directory ``start``; None if there is none."""
+    """Return the configuration file for the directory ``start``; None if there is none."""
     for directory in (start, *start.parents):
         own = directory / FILE_NAME
         if own.is_file():
             return own
         project = directory / PROJECT_FILE
-        if project.is_file() and _mentions_us(project):
+        if project.is_file() and _has_our_table(project):
             return project
     return None
 
 
-def _mentions_us(project: Path) -> bool:
-    """Whether a table [tool.smtpwire] is there. A project file that is not ours to judge is passed over."""
+def _has_our_table(project: Path) -> bool:
+    """Whether the file has a table [tool.smtpwire]. A project file that cannot be read is ignored."""
     try:
         text = project.read_text("utf-8")
         return "tool" in text and "smtpwire" in text and "smtpwire" in _parsed(text).get("tool", {})
@@ -86,22 +87,22 @@ def _mentions_us(project: Path) -> bool:
 
 
 def _parsed(text: str) -> dict[str, Any]:
-    import tomllib  # noqa: PLC0415 - most runs have no file, and do not pay for the parser
+    import tomllib  # noqa: PLC0415 - most runs have no file and do not need the parser
 
     return tomllib.loads(text)
 
 
 def read_config(path: Path) -> Config:
-    """The settings in the file ``path``. Raises UsageError that names file and line for whatever is wrong there."""
+    """Return the settings in the file ``path``. Raises UsageError with file and line for anything invalid."""
     return _Reader(path).read()
 
 
 class _WrongValue(Exception):
-    """A value is not what it should be; the text says what it should be."""
+    """A value is invalid; the text says what is expected."""
 
 
 class _Reader:
-    """One file, and the text to find lines in."""
+    """Reads one file and keeps its text to find line numbers."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -123,10 +124,10 @@ class _Reader:
         try:
             table: Any = _parsed(self._text)
         except ValueError as error:
-            what, _, where = str(error).partition(" (at line ")
-            line = where.partition(",")[0]
+            what, _, position = str(error).partition(" (at line ")
+            line = position.partition(",")[0]
             place = f"{self._name}:{line}" if line.isdigit() else self._name
-            raise UsageError("no TOML", place, what[:1].lower() + what[1:]) from error
+            raise UsageError("invalid TOML", place, what[:1].lower() + what[1:]) from error
         self._lines = _lines(self._text)
         if self._path.name == PROJECT_FILE:
             self._root = ("tool", "smtpwire")
@@ -172,9 +173,9 @@ class _Reader:
         self._check_keys(table, place, _PEER)
         values = {name: self._value(name, (*place, name), value, _PEER[name]) for name, value in table.items()}
         if not values.get("ignore"):
-            self._fail("per-peer says nothing to ignore", place, 'add ignore = ["SEQ"], say')
+            self._fail("per-peer does not say what to ignore", place, 'add for example ignore = ["SEQ"]')
         if "client" not in values and "server" not in values:
-            self._fail("per-peer names no host", place, 'add client = "10.0.0.0/8", or server')
+            self._fail("per-peer names no host", place, 'add for example client = "10.0.0.0/8", or server')
         return Peer(values.get("client"), values.get("server"), resolve(values["ignore"]))
 
     def _value(self, name: str, place: Place, value: object, read: Callable[[object], Any]) -> Any:
@@ -190,17 +191,17 @@ class _Reader:
         for name in table:
             if name not in known:
                 near = nearest(name.lower().replace("_", "-"), known)
-                hint = f"did you mean {near}?" if near else f"there are {', '.join(known)}"
+                hint = f"did you mean {near}?" if near else f"known settings: {', '.join(known)}"
                 self._fail(f"no such setting {name}", (*place, name), hint)
 
     def _wrong(self, place: Place, name: str, expected: str) -> NoReturn:
-        self._fail(f"wrong value of {name}", place, f"it is {expected}")
+        self._fail(f"wrong value of {name}", place, f"expected {expected}")
 
     def _fail(self, what: str, place: Place, hint: str) -> NoReturn:
         raise UsageError(what, self._where(place), hint)
 
     def _where(self, place: Place) -> str:
-        """``file:line``; the line of the nearest table around ``place`` where its own is not found."""
+        """Return ``file:line``. If the line of ``place`` is not found, the line of the nearest enclosing table."""
         whole = (*self._root, *place)
         for length in range(len(whole), 0, -1):
             line = self._lines.get(whole[:length])
@@ -214,7 +215,7 @@ _ASSIGNED = LazyPattern(r"[ \t]*([A-Za-z0-9_\-.\"' \t]+?)[ \t]*=")
 
 
 def _lines(text: str) -> dict[Place, int]:
-    """Lines, from 1, of the tables and keys of a TOML document; the elements of an array of tables are numbered."""
+    """Return the line (from 1) of each table and key of a TOML document; elements of arrays of tables are numbered."""
     found: dict[Place, int] = {}
     table: Place = ()
     elements: dict[Place, int] = {}
@@ -240,7 +241,7 @@ def _path(dotted: str) -> Place:
     return tuple(part.strip().strip("\"'") for part in dotted.split("."))
 
 
-# -- values: each takes what TOML gave, or raises _WrongValue with what it should have been ---------------------------
+# -- values: each function takes a TOML value and returns the setting, or raises _WrongValue with what is expected -----
 
 
 def _choice(words: Iterable[str]) -> Callable[[object], str]:
@@ -268,7 +269,7 @@ def _ports(value: object) -> tuple[int, ...]:
 
 
 def _codes(value: object) -> tuple[int, ...]:
-    # RFC 5321 §4.2: what is outside these bounds is no reply code that a client could understand.
+    # RFC 5321 §4.2: a client cannot understand a code outside these bounds as a reply code.
     if not isinstance(value, list) or not all(type(code) is int and 200 <= code < 600 for code in value):
         raise _WrongValue("a list of reply codes from 200 to 599")
     return tuple(value)
@@ -287,7 +288,7 @@ def _file(value: object) -> Path:
 
 
 def _network(value: object) -> IPv4Network | IPv6Network:
-    from ipaddress import ip_network  # noqa: PLC0415 - only who names hosts pays for it
+    from ipaddress import ip_network  # noqa: PLC0415 - loaded only if hosts are named
 
     try:
         return ip_network(value if isinstance(value, str) else "", strict=False)

@@ -1,4 +1,4 @@
-"""Words that both options and the configuration choose from. Light: ``--version`` loads this module too."""
+"""Values that both command-line options and the configuration accept. Small: ``--version`` loads this module too."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Decoder", "Profile", "Redact", "ReportFormat"]
 
 
 class ReportFormat(StrEnum):
-    """Forms of a report."""
+    """Report formats."""
 
     TEXT = "text"
     JSON = "json"
@@ -27,7 +27,7 @@ class ReportFormat(StrEnum):
 
 
 class Profile(StrEnum):
-    """Rule sets; without one it is chosen for each connection."""
+    """Rule sets. If the user gives none, one is chosen for each connection."""
 
     RFC5321 = "rfc5321"
     RFC821 = "rfc821"
@@ -36,7 +36,7 @@ class Profile(StrEnum):
 
 
 class Redact(StrEnum):
-    """What a report does not tell."""
+    """What a report does not show."""
 
     NONE = "none"
     SECRETS = "secrets"
@@ -44,7 +44,7 @@ class Redact(StrEnum):
 
 
 class Decoder(StrEnum):
-    """Who takes frames apart down to TCP."""
+    """Which code decodes frames down to TCP."""
 
     RAW = "raw"
     SCAPY = "scapy"

@@ -1,13 +1,13 @@
-"""Ctrl-C and SIGTERM that wait for a place where nothing is half done."""
+"""Ctrl-C and SIGTERM, delayed until no segment is half processed."""
 
-# Python raises KeyboardInterrupt between any two instructions, so that it would mostly strike while a segment is being
-# worked in, and what is reported afterwards could not be trusted. Here the first Ctrl-C is only noted, and raised when
-# the reader has finished a block, which takes milliseconds. A reader that waits for input finishes nothing: a timer
-# then raises it inside the waiting call, where nothing is half done either. It is raised once: what follows is the
-# report of what was read, which may take longer than any patience. A second Ctrl-C is raised at once.
+# Python raises KeyboardInterrupt between any two instructions. Mostly that would be while a segment is processed, and
+# the report written afterwards could not be trusted. So the first Ctrl-C is only recorded here. It is raised when the
+# reader has finished a block, which takes milliseconds. A reader that waits for input does not finish blocks: then a
+# timer raises it inside the waiting call, where nothing is half processed either. It is raised only once, because the
+# report of what was read follows and may take a long time. A second Ctrl-C is raised at once.
 #
-# The timer beats all the time, for a signal that comes between Python's last look for signals and the system call that
-# waits wakes nobody: Python learns of it when the call returns, which may be never.
+# The timer runs all the time. If a signal arrives after Python's last check for signals and before the system call
+# that waits, Python sees it only when the call returns, which may be never; the next tick ends that wait.
 
 from __future__ import annotations
 
@@ -25,42 +25,42 @@ if TYPE_CHECKING:
 
 __all__ = ["interruptible"]
 
-PATIENCE_SECONDS = 2.0  # longer than any block takes, also in Scapy's lane
-BEAT_SECONDS = 0.5
+MAX_BLOCK_SECONDS = 2.0  # longer than any block takes, also with the Scapy decoder
+TICK_SECONDS = 0.5
 
 
 @contextmanager
 def interruptible(progress: Progress) -> Iterator[Progress]:
-    """``progress`` made to raise KeyboardInterrupt once Ctrl-C was pressed or SIGTERM came; their handling is put back
-    after."""
+    """Yield ``progress`` wrapped: it raises KeyboardInterrupt after Ctrl-C or SIGTERM. The old signal handlers are
+    restored afterwards."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield progress
         return
-    asked_at = -1.0
+    signalled_at = -1.0
     raised = False
 
-    def note(signum: int, frame: FrameType | None) -> None:
-        nonlocal asked_at
-        if asked_at >= 0:
+    def on_signal(signum: int, frame: FrameType | None) -> None:
+        nonlocal signalled_at
+        if signalled_at >= 0:
             raise KeyboardInterrupt
-        asked_at = monotonic()
+        signalled_at = monotonic()
 
-    def beat(signum: int, frame: FrameType | None) -> None:
+    def on_tick(signum: int, frame: FrameType | None) -> None:
         nonlocal raised
-        if asked_at >= 0 and not raised and monotonic() - asked_at >= PATIENCE_SECONDS:
+        if signalled_at >= 0 and not raised and monotonic() - signalled_at >= MAX_BLOCK_SECONDS:
             raised = True
             raise KeyboardInterrupt
 
     def between_blocks(done: int, total: int | None) -> None:
         nonlocal raised
-        if asked_at >= 0:
+        if signalled_at >= 0:
             raised = True
             raise KeyboardInterrupt
         progress(done, total)
 
-    handlers = {signal.SIGINT: note, signal.SIGTERM: note, signal.SIGALRM: beat}
+    handlers = {signal.SIGINT: on_signal, signal.SIGTERM: on_signal, signal.SIGALRM: on_tick}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    signal.setitimer(signal.ITIMER_REAL, BEAT_SECONDS, BEAT_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, TICK_SECONDS, TICK_SECONDS)
     try:
         yield between_blocks
     finally:

@@ -1,8 +1,8 @@
-"""What a report is made of: the typed objects that ``audit()`` yields and every writer takes in.
+"""The data model of the report: the typed objects that ``audit()`` yields and that every writer takes.
 
-They are the contract with the outside (docs/report.schema.json is generated from them), so a field changes its meaning
-only together with ``SCHEMA``. Everything is plain data: text from the wire is already printable (``dissectors.text``),
-times are already RFC 3339 in UTC, offsets and lengths are bytes of one side's TCP stream.
+They are the public contract (docs/report.schema.json is generated from them). If the meaning of a field changes,
+``SCHEMA`` must change too. Everything is plain data: text from the wire is already printable
+(``dissectors.printable``), times are already RFC 3339 in UTC, offsets and lengths are bytes of one side's TCP stream.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Generator(Struct):
 
 
 class Capture(Struct):
-    """One input: what was read, and what is wrong with it. ``bytes`` counts captured octets of all frames."""
+    """One input: what was read, and problems of the file. ``bytes``: captured octets of all frames."""
 
     path: str
     format: str = ""
@@ -74,7 +74,7 @@ class Endpoint(Struct, frozen=True):
 
 
 class Gap(Struct):
-    """Bytes of one side that the capture lacks. ``frame`` is the one that proves the loss."""
+    """Bytes of one side that are missing from the capture. ``frame``: the frame that proves the loss."""
 
     side: Side
     offset: int
@@ -83,7 +83,7 @@ class Gap(Struct):
 
 
 class ReplyTurn(Struct, tag_field="kind", tag="reply"):
-    """One whole reply, however many lines. ``answers``: index in the dialogue of the turn it answers."""
+    """One complete reply of one or more lines. ``answers``: index in the dialogue of the turn that it answers."""
 
     side: Side
     code: int
@@ -96,7 +96,7 @@ class ReplyTurn(Struct, tag_field="kind", tag="reply"):
 
 
 class CommandTurn(Struct, tag_field="kind", tag="command"):
-    """One command line. ``predicted``: what a server that follows the RFC answers in the state that it is in."""
+    """One command line. ``predicted``: the answer of a server in the same state that follows the RFC."""
 
     side: Side
     verb: str | None
@@ -110,7 +110,7 @@ class CommandTurn(Struct, tag_field="kind", tag="command"):
 class AuthTurn(Struct, tag_field="kind", tag="auth"):
     """One client line of an AUTH exchange (RFC 4954 §4); ``length`` counts its bytes.
 
-    ``text``: what it said; None unless secrets were asked for.
+    ``text``: the line itself; None unless the report shows secrets.
     """
 
     side: Side
@@ -124,7 +124,7 @@ class AuthTurn(Struct, tag_field="kind", tag="auth"):
 class MessageTurn(Struct, tag_field="kind", tag="message"):
     """Mail data after DATA, or one BDAT chunk (``chunked``).
 
-    ``size``: bytes as the receiver stores them: dot-stuffing removed, the end-of-data marker not counted.
+    ``size``: bytes as the receiver stores them: without dot-stuffing and without the end-of-data marker.
     """
 
     side: Side
@@ -138,7 +138,7 @@ class MessageTurn(Struct, tag_field="kind", tag="message"):
 
 
 class TlsTurn(Struct, tag_field="kind", tag="tls"):
-    """The TLS handshake begins; what follows on both sides is opaque."""
+    """The TLS handshake starts; everything after it is encrypted on both sides."""
 
     side: Side
     frame: int
@@ -147,7 +147,7 @@ class TlsTurn(Struct, tag_field="kind", tag="tls"):
 
 
 class GapTurn(Struct, tag_field="kind", tag="gap"):
-    """``length`` bytes of this side are missing from the capture here."""
+    """``length`` bytes of this side are missing from the capture at this place."""
 
     side: Side
     length: int
@@ -157,7 +157,7 @@ class GapTurn(Struct, tag_field="kind", tag="gap"):
 
 
 class MalformedTurn(Struct, tag_field="kind", tag="malformed"):
-    """A server line that is no reply (RFC 5321 §4.2): it answers nothing."""
+    """A server line that is not a valid reply (RFC 5321 §4.2): it answers nothing."""
 
     side: Side
     text: str
@@ -170,14 +170,14 @@ Turn = ReplyTurn | CommandTurn | AuthTurn | MessageTurn | TlsTurn | GapTurn | Ma
 
 
 class Recipient(Struct):
-    """One RCPT of a transaction; ``code``: the reply to it, None where none was seen."""
+    """One RCPT of a transaction. ``code``: the code of its reply, None if no reply was seen."""
 
     address: str
     code: int | None
 
 
 class Header(Struct):
-    """Fields of a message's header, unfolded; None where there is none. ``received``: the topmost, newest, first."""
+    """Header fields of a message, unfolded; None if a field is absent. ``received``: in order, the newest first."""
 
     date: str | None = None
     from_: str | None = field(default=None, name="from")
@@ -191,10 +191,10 @@ class Header(Struct):
 
 
 class Message(Struct, rename={"from_": "from"}):
-    """One mail transaction that reached its content. ``code``: the final reply, None where none was seen.
+    """One mail transaction that reached its content. ``code``: code of the final reply, None if no reply was seen.
 
-    ``sha256`` is of the content as the receiver stores it, None where bytes of it are missing. ``header``: more of its
-    header, where the form of the report has a place for it.
+    ``sha256``: hash of the content as the receiver stores it, None if bytes of it are missing. ``header``: more fields
+    of its header, if the report format has a place for them.
     """
 
     from_: str | None
@@ -209,10 +209,10 @@ class Message(Struct, rename={"from_": "from"}):
 
 
 class Finding(Struct):
-    """One breach of one rule by one side.
+    """One violation of one rule by one side.
 
-    ``turn``: index in the dialogue, None where it concerns the whole connection. ``caused_by``: index in the
-    connection's findings of the one that this only follows from.
+    ``turn``: index in the dialogue, None if the finding concerns the whole connection. ``caused_by``: index in the
+    connection's findings of the finding that this one is only a consequence of.
     """
 
     rule: str
@@ -233,9 +233,9 @@ class Finding(Struct):
 
 
 class Part(Struct):
-    """What of a connection lies in one capture. ``capture``: index in the report's captures; ``path``: its path there;
-    ``last``: time of the connection's last frame in it. A frame number is of the first part whose ``last`` is not
-    before the time that stands beside the number."""
+    """The part of a connection in one capture. ``capture``: index in the report's captures; ``path``: path of that
+    capture; ``last``: time of the connection's last frame in it. A frame number refers to the first part whose ``last``
+    is not before the time given with the number."""
 
     capture: int
     path: str
@@ -243,8 +243,8 @@ class Part(Struct):
 
 
 class Connection(Struct):
-    """One TCP connection that carries SMTP. Byte counts are of TCP payload, gaps included. ``captures``: where its
-    frames are, in the order of reading; nothing where they come from no capture."""
+    """One TCP connection that carries SMTP. Byte counts are of TCP payload, gaps included. ``captures``: the captures
+    that contain its frames, in the order of reading; empty if the frames come from no capture."""
 
     id: int
     client: Endpoint
@@ -267,7 +267,8 @@ class Connection(Struct):
 
 
 class Summary(Struct):
-    """Counts over the whole run. ``rules``: findings per rule id. ``suppressed``: more, known to the baseline."""
+    """Counts of the whole run. ``rules``: findings per rule id. ``suppressed``: further findings, known to the
+    baseline."""
 
     connections: int = 0
     messages: int = 0
@@ -277,7 +278,7 @@ class Summary(Struct):
 
 
 class Report(Struct):
-    """What ``--format json`` prints."""
+    """The output of ``--format json``."""
 
     schema: int
     generator: Generator

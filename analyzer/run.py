@@ -1,4 +1,4 @@
-"""One audit from its inputs into a writer, and the exit status that it ends with."""
+"""Run one audit: read the inputs, write the report, return the exit status."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Status(IntEnum):
 
 
 class FailOn(StrEnum):
-    """The least severity that makes the exit status 1; itself included."""
+    """The lowest severity that sets the exit status to 1."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -50,11 +50,11 @@ COUNTED: dict[FailOn, tuple[str, ...]] = {
     FailOn.INFO: ("error", "warning", "info"),
     FailOn.NEVER: (),
 }
-"""The severities that make the exit status 1."""
+"""The severities that set the exit status to 1."""
 
 
 def notice(text: str) -> None:
-    """One line on standard error."""
+    """Print one line to standard error."""
     print(f"smtpwire: {display_path(text)}", file=sys.stderr)
 
 
@@ -67,20 +67,20 @@ def run(
     *,
     called: str | None = None,
 ) -> Status:
-    """Read ``paths`` and write what is found. Ctrl-C ends the reading; what is known by then is reported. The next one,
-    or one while the report is written that has not been written two seconds later, is raised.
+    """Read ``paths`` and write the report. Ctrl-C ends the reading, and what was found until then is reported. A second
+    Ctrl-C raises KeyboardInterrupt. So does a first one during writing, if writing takes two more seconds.
 
-    ``called``: what captures are called in the report, if not by their paths. A reader that has gone (``| head``)
-    ends the run quietly, with the status of what was found so far. Raises ``OutputError`` where the report cannot be
-    written.
+    ``called``: the name of all captures in the report, instead of their paths. If the reader of the output is gone
+    (``| head``), the run ends quietly with the status of what was found so far. Raises ``OutputError`` if the report
+    cannot be written.
     """
     if called is None:
-        audit.attach(writer)  # else captures are called by other names in each connection
+        audit.attach(writer)  # otherwise the capture names in each connection have to be replaced
     output.be_patient()
     bar = Bar(wanted=not (output.terminal and writer.streams))
     interrupted = False
-    # Little of what an audit makes is garbage in a circle, and much of it is kept for a while: the collector's own
-    # pace would have it look at everything again and again, for a quarter of the time of a run.
+    # An audit creates few reference cycles and keeps many objects for some time. With its default thresholds the
+    # garbage collector would scan all of them again and again, which takes a quarter of the time of a run.
     gc.freeze()
     gc.set_threshold(50_000, 10, 10)
 
@@ -108,19 +108,19 @@ def run(
     except BrokenPipeError:
         return found(audit.summary, fail_on)
     except KeyboardInterrupt:
-        notice("interrupted: the report is not whole, and no file holds it")
+        notice("interrupted: the report is incomplete, and no file was written")
         raise
     if audit.options.baseline is not None:
-        notice(audit.options.baseline.told())
+        notice(audit.options.baseline.summary())
     for error in audit.unreadable:
         notice(str(error))
     if interrupted:
-        notice("interrupted: the report holds what was read until then")
+        notice("interrupted: the report covers the input that was read until then")
         return Status.INTERRUPTED
     return Status.UNREADABLE if audit.unreadable else found(audit.summary, fail_on)
 
 
 def found(summary: Summary, fail_on: FailOn) -> Status:
-    """The status for what was found so far."""
+    """Return the exit status for what was found so far."""
     bad = any(summary.findings.get(severity) for severity in COUNTED[fail_on])
     return Status.FINDINGS if bad else Status.CLEAN

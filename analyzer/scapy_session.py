@@ -2,12 +2,13 @@
 
 # Theory
 # ------
-# A Scapy session is asked by sniff() for what to hand to the user: its `recv(source)` may read the source as it likes
-# and yield any object. So for a capture file this session does not wait for Scapy to dissect packet by packet: it reads
-# the file itself, by the same lanes as the command line, and yields connections as they end. Any other source (packets
-# in a list, an open socket, a file object) gives packets, whose original bytes go the same way from there on.
+# sniff() asks a Scapy session for the objects to pass to the user. The session's `recv(source)` may read the source in
+# any way and yield any object. So for a capture file this session does not wait for Scapy to dissect packet by packet.
+# It reads the file itself, with the same decoders as the command line, and yields connections as they end. Any other
+# source (packets in a list, an open socket, a file object) gives packets; their original bytes go through the same
+# pipeline.
 #
-# What is behind it is one Audit, so a connection is reported the same whichever door its bytes came through.
+# All sources feed one Audit, so a connection gets the same report whatever source its bytes came from.
 
 from __future__ import annotations
 
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
 __all__ = ["AuditedConnection", "SMTPSession"]
 
 
-BLOCK_PACKETS = 1000  # that come one by one until all that is open is looked at
+BLOCK_PACKETS = 1000  # single packets between two checks of all open connections
 
 
 class AuditedConnection:
-    """What ``sniff`` gets: a finished connection. ``sniffed_on`` is set by Scapy to where it came from."""
+    """The object that ``sniff`` returns: a finished connection. Scapy sets ``sniffed_on`` to its source."""
 
     __slots__ = ("connection", "sniffed_on")
 
@@ -42,7 +43,7 @@ class AuditedConnection:
         self.sniffed_on: object = None
 
     def summary(self) -> str:
-        """One line: the ends and the rules that were broken."""
+        """Return one line: the two endpoints and the rules that were violated."""
         c = self.connection
         rules = ", ".join(sorted({f.rule for f in c.findings})) or "no findings"
         ends = f"{c.client.address}:{c.client.port} > {c.server.address}:{c.server.port}"
@@ -55,7 +56,7 @@ class AuditedConnection:
 class SMTPSession(DefaultSession):
     """``sniff(offline=…, session=SMTPSession())`` yields an ``AuditedConnection`` for each SMTP connection.
 
-    ``options``: as for ``Audit``. After live sniffing, or to end early, ``close()`` returns what is still open.
+    ``options``: as for ``Audit``. After live sniffing, or to end early, ``close()`` returns the connections still open.
     """
 
     def __init__(self, options: Options | None = None) -> None:
@@ -63,15 +64,15 @@ class SMTPSession(DefaultSession):
         self.audit = Audit(options)
         tracker = self.audit.tracker
         self._decoder = SegmentDecoder(tracker.segment, self.audit.options.decoder)
-        self._frames: dict[int, int] = {}  # frames of each source so far
+        self._frames: dict[int, int] = {}  # number of frames of each source so far
 
     def recv(self, sock: Any) -> Iterator[AuditedConnection]:  # type: ignore[override]  # sniff takes any object
-        """Called by ``sniff`` whenever ``sock`` has something; raises EOFError at its end."""
+        """Called by ``sniff`` when ``sock`` has data; raises EOFError at its end."""
         path = getattr(sock, "filename", None)
         if isinstance(sock, RawPcapReader) and isinstance(path, str) and Path(path).is_file():
             yield from self._file(path)
             raise EOFError
-        if hasattr(sock, "decode_block"):  # a RingSocket: whole blocks, no Packet for each frame
+        if hasattr(sock, "decode_block"):  # a RingSocket: decodes whole blocks, without one Packet per frame
             number = self._frames.get(id(sock), 0)
             self._frames[id(sock)] = number + sock.decode_block(self._decoder, number).frames
             yield from map(AuditedConnection, self.audit.finished())
@@ -85,18 +86,18 @@ class SMTPSession(DefaultSession):
             yield from self._packet(sock, packet)
 
     def close(self) -> list[AuditedConnection]:
-        """No more comes: what was still open."""
+        """End of input: return the connections that are still open."""
         return [AuditedConnection(c) for c in self.audit.close()]
 
     def _file(self, path: str) -> Iterator[AuditedConnection]:
-        told = len(self.audit.unreadable)
+        already_logged = len(self.audit.unreadable)
         for item in self.audit.run([path]):
             if isinstance(item, Connection):
                 yield AuditedConnection(item)
             else:
                 for problem in item.problems:
                     log_runtime.warning("%s: %s", item.path, problem)
-        for error in self.audit.unreadable[told:]:
+        for error in self.audit.unreadable[already_logged:]:
             log_runtime.warning("%s", error)
 
     def _packet(self, sock: Any, packet: Any) -> Iterator[AuditedConnection]:

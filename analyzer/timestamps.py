@@ -8,13 +8,15 @@ from functools import lru_cache
 __all__ = ["format_time", "parse_time"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# RFC 3339 §5.6 has four digits for the year, so what a damaged file claims beyond them is shown as the nearest bound.
+# RFC 3339 §5.6 has four digits for the year. Times outside that range come from damaged files; the nearest bound is
+# shown.
 _FIRST = -62_135_596_800_000_000_000
 _LAST = 253_402_300_799_999_999_999
 
 
 def format_time(ns: int, digits: int) -> str:
-    """Nanoseconds since 1970 as ``2026-01-02T03:04:05.123456Z``, cut (never rounded) to ``digits`` decimals (0-9)."""
+    """Format nanoseconds since 1970 as ``2026-01-02T03:04:05.123456Z``, cut (not rounded) to ``digits`` decimals
+    (0-9)."""
     second, fraction = divmod(min(max(ns, _FIRST), _LAST), 1_000_000_000)
     if not digits:
         return f"{_second(second)}Z"
@@ -22,7 +24,7 @@ def format_time(ns: int, digits: int) -> str:
 
 
 def parse_time(text: str) -> int:
-    """The reverse: nanoseconds since 1970 of what ``format_time`` wrote."""
+    """Return the nanoseconds since 1970 of a text that ``format_time`` wrote."""
     second, _, fraction = text.removesuffix("Z").partition(".")
     return _whole(second) * 1_000_000_000 + int(f"{fraction:0<9}")
 

@@ -1,7 +1,7 @@
-"""Grammar of SMTP: command lines and replies as constructs and as Scapy layers, each parsed and built.
+"""The grammar of SMTP: command lines and replies as constructs and as Scapy layers, each parsed and built.
 
-Knows bytes, never files, flows or findings. docs/api.md documents the names that are exported here; they are imported
-when they are first used, since construct and Scapy take long to load.
+This package knows only bytes, no files, flows or findings. docs/api.md documents the names that are exported here. They
+are imported when they are first used, since construct and Scapy take long to load.
 """
 
 from __future__ import annotations

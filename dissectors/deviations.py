@@ -1,6 +1,6 @@
-"""What can be wrong with a line, as data: the kind, where it is and how long.
+"""Deviations of a line from the grammar, as data: the kind, the place and the length.
 
-A deviation is a fact about bytes. Which rule it breaks, and how bad that is, is for the reader to say.
+A deviation is a fact about bytes. Which rule it violates, and how serious that is, other code decides.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from .printable import printable
 
 __all__ = ["Deviation", "DeviationKind", "quoted"]
 
-MAX_QUOTED = 64  # bytes of the line that a detail repeats; the whole line is evidence anyway
+MAX_QUOTED = 64  # bytes of the line that a detail quotes; the report has the whole line as evidence
 
 
 class DeviationKind(StrEnum):
-    """Every way in which a command or a reply departs from the grammar."""
+    """Every kind of deviation of a command or a reply from the grammar."""
 
     # Commands
     UNKNOWN_VERB = "unknown-verb"
@@ -47,8 +47,8 @@ class DeviationKind(StrEnum):
 
 
 class Deviation(Struct, frozen=True):
-    """One departure. ``at`` and ``length`` are bytes within the raw command line or reply; length 0 marks a place
-    where something is missing. ``detail`` is printable text for a message."""
+    """One deviation. ``at`` and ``length``: bytes within the raw command line or reply; length 0 marks the place where
+    something is missing. ``detail``: printable text for a message."""
 
     kind: DeviationKind
     at: int
@@ -57,5 +57,5 @@ class Deviation(Struct, frozen=True):
 
 
 def quoted(data: bytes) -> str:
-    """``data`` as printable text for a detail, cut where it is long."""
+    """Return ``data`` as printable text for a detail, shortened if it is long."""
     return printable(data) if len(data) <= MAX_QUOTED else printable(data[:MAX_QUOTED]) + "..."

@@ -1,7 +1,7 @@
 """Bytes from the wire as text that is safe to show.
 
-Every writer and every report field goes through here: ASCII as it is, all other bytes and all control characters as
-``\\xNN``. Nothing that comes out can move a cursor, ring a bell or change its reading direction.
+Every writer and every report field uses this function: ASCII is kept, all other bytes and all control characters become
+``\\xNN``. So the result cannot move a cursor, ring a bell or change the text direction.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def _escape(match: re.Match[bytes]) -> bytes:
 
 
 def printable(data: bytes) -> str:
-    """Text of ``data``: printable ASCII kept, each other byte (controls too) as ``\\xNN``."""
+    """Return ``data`` as text: printable ASCII is kept, each other byte (controls too) becomes ``\\xNN``."""
     if len(data) <= 64:
         return _short(data)
     return _UNSAFE.sub(_escape, data).decode("ascii")

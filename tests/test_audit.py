@@ -1,4 +1,4 @@
-"""Captures in, connections out: several files, flows across them, and what cannot be read beside what can."""
+"""Captures in, connections out: several files, connections across files, and unreadable files among readable ones."""
 
 from __future__ import annotations
 
@@ -62,22 +62,22 @@ def test_connections_are_numbered_and_come_as_they_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("at", [1, 4, 6, 9, 12])
-def test_a_connection_goes_on_in_the_next_file(tmp_path: Path, at: int) -> None:
+def test_a_connection_continues_in_the_next_file(tmp_path: Path, at: int) -> None:
     whole = frames(WRONG)
     paths = [written(tmp_path, "1.pcap", whole[:at]), written(tmp_path, "2.pcap", whole[at:])]
     (connection,) = audit(*paths)
     assert rules(connection) == ["SEQ103"]
     assert connection.gaps == []
-    assert connection.findings[0].frame == (10 if at >= 10 else 10 - at)  # counted in its own file
+    assert connection.findings[0].frame == (10 if at >= 10 else 10 - at)  # frames are counted for each file
 
 
-def test_a_folder_is_read_whole(tmp_path: Path) -> None:
+def test_all_files_of_a_directory_are_read(tmp_path: Path) -> None:
     written(tmp_path, "1.pcap", frames(WRONG, 1111))
     written(tmp_path, "2.pcapng", frames(RIGHT, 2222))
     assert sorted(one.client.port for one in audit(tmp_path)) == [1111, 2222]
 
 
-def test_what_cannot_be_read_is_said_and_the_rest_is_read(tmp_path: Path) -> None:
+def test_an_unreadable_input_is_reported_and_the_rest_is_read(tmp_path: Path) -> None:
     bad = tmp_path / "bad.pcap"
     bad.write_bytes(b"this is a text")
     good = written(tmp_path, "good.pcap", frames(WRONG))
@@ -89,7 +89,7 @@ def test_what_cannot_be_read_is_said_and_the_rest_is_read(tmp_path: Path) -> Non
     assert run.summary.connections == 1
 
 
-def test_the_short_way_raises_what_cannot_be_read(tmp_path: Path) -> None:
+def test_the_audit_function_raises_for_an_unreadable_input(tmp_path: Path) -> None:
     bad = tmp_path / "bad.pcap"
     bad.write_bytes(b"this is a text")
     with pytest.raises(InputError, match=r"bad\.pcap"):
@@ -126,7 +126,7 @@ def test_the_summary_counts_what_was_yielded(tmp_path: Path) -> None:
     assert run.summary.findings == {"error": 2, "warning": 0, "info": 0}
 
 
-def test_rules_can_be_chosen_and_left_out(tmp_path: Path) -> None:
+def test_rules_can_be_selected_and_ignored(tmp_path: Path) -> None:
     path = written(tmp_path, "a.pcap", frames(WRONG))
     assert [f.rule for one in audit(path, select=["rcpt-before-mail"]) for f in one.findings] == ["SEQ103"]
     assert [f.rule for one in audit(path, select=["SEQ"], ignore=["SEQ103"]) for f in one.findings] == []
@@ -134,14 +134,14 @@ def test_rules_can_be_chosen_and_left_out(tmp_path: Path) -> None:
         list(audit(path, select=["SEQ999"]))
 
 
-def test_ports_decide_what_needs_no_proof(tmp_path: Path) -> None:
+def test_ports_decide_which_connections_need_no_detection(tmp_path: Path) -> None:
     script = lines("S 220 hi", "C NOOP", "S 250 ok")
     path = written(tmp_path, "a.pcap", records(segments(script, port=9925)))
     assert list(audit(path)) == []
     assert len(list(audit(path, ports=frozenset({9925})))) == 1
 
 
-def test_an_interrupted_run_reports_what_it_had(tmp_path: Path) -> None:
+def test_an_interrupted_run_reports_what_was_read(tmp_path: Path) -> None:
     first = frames(RIGHT, 1111)
     path = written(tmp_path, "a.pcap", [*first, *frames(WRONG, 2222)[:-2]])
     run = Audit()
@@ -152,7 +152,7 @@ def test_an_interrupted_run_reports_what_it_had(tmp_path: Path) -> None:
     assert run.captures[0].frames > 0
 
 
-def test_a_flood_of_connections_is_bounded_and_all_are_reported(tmp_path: Path) -> None:
+def test_a_flood_of_connections_is_limited_and_all_are_reported(tmp_path: Path) -> None:
     found = [frame for port in range(1000, 1060) for frame in frames(hello(), port)]
     path = written(tmp_path, "a.pcap", found)
     run = Audit(Options(limits=Limits(connections=10)))

@@ -1,4 +1,4 @@
-"""Configuration files: what is found, what it means, and what is said of what is wrong."""
+"""Configuration files: how they are found, what the settings mean, and the messages for mistakes."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class TestValues:
         assert config.limits.turns == 5
         assert config.origin("limits.turns") == f"{tmp_path}/pyproject.toml:7"
 
-    def test_an_empty_file_is_the_defaults(self, tmp_path: Path) -> None:
+    def test_an_empty_file_gives_the_defaults(self, tmp_path: Path) -> None:
         assert read_config(written(tmp_path, "")) == Config()
 
     def test_each_setting_knows_its_line(self, tmp_path: Path) -> None:
@@ -91,38 +91,38 @@ class TestMistakes:
         [
             ('\nprofil = "lmtp"', "no such setting profil: smtpwire.toml:2: did you mean profile?"),
             ("fail_on = 1", "no such setting fail_on: smtpwire.toml:1: did you mean fail-on?"),
-            ("zzz = 1", "no such setting zzz: smtpwire.toml:1: there are profile, select"),
-            ('profile = "x400"', "wrong value of profile: smtpwire.toml:1: it is one of rfc5321, rfc821"),
+            ("zzz = 1", "no such setting zzz: smtpwire.toml:1: known settings: profile, select"),
+            ('profile = "x400"', "wrong value of profile: smtpwire.toml:1: expected one of rfc5321, rfc821"),
             ("profile = 5", "wrong value of profile: smtpwire.toml:1"),
-            ('select = "SEQ"', 'wrong value of select: smtpwire.toml:1: it is a list of rules: ["SEQ101", "BIT"]'),
+            ('select = "SEQ"', 'wrong value of select: smtpwire.toml:1: expected a list of rules: ["SEQ101", "BIT"]'),
             ('# a\n\nignore = ["SEQ10l"]', "no such rule SEQ10l: smtpwire.toml:3: did you mean SEQ101?"),
-            ("ports = [0]", "wrong value of ports: smtpwire.toml:1: it is a list of numbers from 1 to 65535"),
-            ("known-codes = [54]", "wrong value of known-codes: smtpwire.toml:1: it is a list of reply codes"),
+            ("ports = [0]", "wrong value of ports: smtpwire.toml:1: expected a list of numbers from 1 to 65535"),
+            ("known-codes = [54]", "wrong value of known-codes: smtpwire.toml:1: expected a list of reply codes"),
             ("ports = [true]", "wrong value of ports"),
-            ('baseline = ""', "wrong value of baseline: smtpwire.toml:1: it is the name of a file"),
+            ('baseline = ""', "wrong value of baseline: smtpwire.toml:1: expected the name of a file"),
             ("[limits]\nline-byte = 1", "no such setting line-byte: smtpwire.toml:2: did you mean line-bytes?"),
-            ("[limits]\n\nline-bytes = -1", "wrong value of line-bytes: smtpwire.toml:3: it is a number"),
+            ("[limits]\n\nline-bytes = -1", "wrong value of line-bytes: smtpwire.toml:3: expected a number"),
             ("[limits]\nturns = 1.5", "wrong value of turns: smtpwire.toml:2"),
             ("[limits]\nturns = true", "wrong value of turns: smtpwire.toml:2"),
-            ("limits = 5", "wrong value of limits: smtpwire.toml:1: it is a table of numbers"),
+            ("limits = 5", "wrong value of limits: smtpwire.toml:1: expected a table of numbers"),
             ('limits = {turns = "x"}', "wrong value of turns: smtpwire.toml:1"),
             ("limits.turns = false", "wrong value of turns: smtpwire.toml:1"),
-            ("per-peer = 5", "wrong value of per-peer: smtpwire.toml:1: it is a list of tables: write [[per-peer]]"),
+            ("per-peer = 5", "wrong value of per-peer: smtpwire.toml:1: expected a list of tables: write [[per-peer]]"),
             ('[per-peer]\nclient = "::"', "wrong value of per-peer: smtpwire.toml:1"),
-            ('[[per-peer]]\nclient = "::1"', "per-peer says nothing to ignore: smtpwire.toml:1"),
+            ('[[per-peer]]\nclient = "::1"', "per-peer does not say what to ignore: smtpwire.toml:1"),
             ('[[per-peer]]\nignore = ["SEQ"]', "per-peer names no host: smtpwire.toml:1"),
             (
                 '[[per-peer]]\nclient = "::1"\nignore = ["SEQ"]\n[[per-peer]]\nclient = "mx"\nignore = ["SEQ"]',
-                "wrong value of client: smtpwire.toml:5: it is an address or a network",
+                "wrong value of client: smtpwire.toml:5: expected an address or a network",
             ),
             (
                 '[[per-peer]]\nclient = "::1"\nignore = ["SEQ"]\n[[per-peer]]\nclients = "::1"',
                 "no such setting clients: smtpwire.toml:5: did you mean client?",
             ),
-            ("profile = \n", "no TOML: smtpwire.toml:1: invalid value"),
+            ("profile = \n", "invalid TOML: smtpwire.toml:1: invalid value"),
         ],
     )
-    def test_the_line_and_the_way_out_are_named(self, tmp_path: Path, text: str, said: str) -> None:
+    def test_the_message_names_the_line_and_a_solution(self, tmp_path: Path, text: str, said: str) -> None:
         assert complaint(tmp_path, text).startswith(said)
 
     def test_in_a_project_file_too(self, tmp_path: Path) -> None:
@@ -130,19 +130,19 @@ class TestMistakes:
         said = "no such setting selct: pyproject.toml:4: did you mean select?"
         assert complaint(tmp_path, text, "pyproject.toml") == said
 
-    def test_bytes_that_are_no_text(self, tmp_path: Path) -> None:
+    def test_bytes_that_are_not_text(self, tmp_path: Path) -> None:
         path = tmp_path / "smtpwire.toml"
         path.write_bytes(b"\xff\xfe")
         with pytest.raises(UsageError, match="not UTF-8"):
             read_config(path)
 
-    def test_a_file_that_is_not_there(self, tmp_path: Path) -> None:
+    def test_a_missing_file(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="No such file"):
             read_config(tmp_path / "smtpwire.toml")
 
 
 class TestSearch:
-    def test_upwards_and_the_nearest_holds(self, tmp_path: Path) -> None:
+    def test_the_nearest_file_upwards_is_used(self, tmp_path: Path) -> None:
         inner = tmp_path / "a" / "b"
         inner.mkdir(parents=True)
         outer = written(tmp_path, "")
@@ -150,13 +150,13 @@ class TestSearch:
         nearer = written(inner.parent, "[tool.smtpwire]\n", "pyproject.toml")
         assert find_config(inner) == nearer
 
-    def test_our_own_file_holds_before_the_project_s(self, tmp_path: Path) -> None:
+    def test_our_own_file_is_used_before_the_project_file(self, tmp_path: Path) -> None:
         written(tmp_path, "[tool.smtpwire]\n", "pyproject.toml")
         own = written(tmp_path, "")
         assert find_config(tmp_path) == own
 
     @pytest.mark.parametrize("text", ["", '[project]\nname = "smtpwire"\n', "smtpwire = [\n"])
-    def test_project_files_that_do_not_speak_of_us_are_passed_over(self, tmp_path: Path, text: str) -> None:
+    def test_project_files_without_our_table_are_ignored(self, tmp_path: Path, text: str) -> None:
         outer = written(tmp_path, "")
         inner = tmp_path / "a"
         inner.mkdir()

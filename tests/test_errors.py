@@ -18,11 +18,11 @@ from smtpwire.analyzer.errors import InputError, UsageError, display_path
         ("x\U000e0041", "x\\U000e0041"),
     ],
 )
-def test_paths_are_shown_so_that_they_can_do_no_harm(path: str, shown: str) -> None:
+def test_paths_are_shown_safely(path: str, shown: str) -> None:
     assert display_path(path) == shown
     assert json.dumps(display_path(path), ensure_ascii=False).encode()
 
 
-def test_an_error_is_one_line_of_what_where_and_what_to_do() -> None:
+def test_an_error_is_one_line_with_problem_place_and_hint() -> None:
     assert str(InputError("no such file", "a.pcap", "check the path")) == "no such file: a.pcap: check the path"
     assert str(UsageError("no such rule", "SEQ1x1", "did you mean SEQ101?")).startswith("no such rule: SEQ1x1: did")

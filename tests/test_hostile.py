@@ -1,4 +1,4 @@
-"""The command itself under hostile circumstances: what is in a capture, where output goes, and who stops it."""
+"""The command under hostile conditions: capture content, output targets, and signals."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WRITERS = [
 
 
 def moves_or_hides(text: str) -> list[str]:
-    """Characters with which text does more than stand there: controls, and format characters such as those of bidi."""
+    """Return the characters that do more than show a glyph: controls, and format characters such as those of bidi."""
     return sorted({c for c in text if unicodedata.category(c) in {"Cc", "Cf", "Co", "Cs"} and c not in "\t\r\n"})
 
 
@@ -44,7 +44,7 @@ def smtpwire(*arguments: str | Path, **options: object) -> subprocess.CompletedP
 
 @pytest.fixture
 def big(tmp_path: Path) -> Path:
-    """A capture with more findings than a pipe holds."""
+    """Return a capture whose report is larger than a pipe buffer."""
     wrong = [*hello(), *lines("C FOO \x1b[31m", "S 500 \x07what") * 20]
     path = tmp_path / "big.pcap"
     path.write_bytes(pcap([record for port in range(150) for record in records(segments(wrong, port=10_000 + port))]))
@@ -52,7 +52,7 @@ def big(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("form", "style"), WRITERS)
-def test_no_format_passes_on_what_moves_a_cursor_or_hides(form: object, style: Style, tmp_path: Path) -> None:
+def test_no_format_has_characters_that_move_a_cursor_or_hide_text(form: object, style: Style, tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME.replace("/", "")
     path.write_bytes(hostile_capture())
     stream = io.BytesIO()
@@ -65,13 +65,13 @@ def test_no_format_passes_on_what_moves_a_cursor_or_hides(form: object, style: S
         else:
             writer.connection(item)
     writer.finish(run.summary)
-    text = stream.getvalue().decode("utf-8")  # which also says that it is UTF-8
+    text = stream.getvalue().decode("utf-8")  # this also checks that it is UTF-8
     assert text
     assert moves_or_hides(text) == []
 
 
 @pytest.mark.parametrize("form", ["csv", "tsv"])
-def test_a_table_holds_no_formula(form: str, tmp_path: Path) -> None:
+def test_a_table_has_no_formula(form: str, tmp_path: Path) -> None:
     if form not in {one.value for one in FORMATS}:
         pytest.skip("no such format")
     path = tmp_path / "a.pcap"
@@ -95,7 +95,7 @@ def test_a_full_disk_is_one_line_in_every_format(form: str, big: Path) -> None:
 
 
 @pytest.mark.parametrize("form", [form.value for form, chosen in FORMATS.items() if chosen.stream is not None])
-def test_a_reader_that_goes_away_ends_the_run_without_a_word(form: str, big: Path) -> None:
+def test_a_reader_that_goes_away_ends_the_run_silently(form: str, big: Path) -> None:
     with subprocess.Popen(
         [*COMMAND, "audit", str(big), "--format", form], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as run:
@@ -103,16 +103,16 @@ def test_a_reader_that_goes_away_ends_the_run_without_a_word(form: str, big: Pat
         assert run.stderr is not None
         run.stdout.read(10)
         run.stdout.close()
-        told = run.stderr.read().decode()
-    assert "Traceback" not in told
-    assert "Exception ignored" not in told
+        errors = run.stderr.read().decode()
+    assert "Traceback" not in errors
+    assert "Exception ignored" not in errors
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("form", ["json", "ndjson"])
-def test_who_stops_it_gets_what_was_read(number: signal.Signals, form: str, big: Path) -> None:
-    """The capture comes through a pipe that stays open, so the run waits for more."""
+def test_a_stopped_run_reports_what_was_read(number: signal.Signals, form: str, big: Path) -> None:
+    """The capture comes through a pipe that stays open, so the run waits for more input."""
     data = big.read_bytes()
     with subprocess.Popen(
         [*COMMAND, "audit", "-", "--format", form],
@@ -125,23 +125,23 @@ def test_who_stops_it_gets_what_was_read(number: signal.Signals, form: str, big:
         run.stdin.flush()
         time.sleep(1.5)
         run.send_signal(number)
-        out, told = run.stdout.read().decode(), run.stderr.read().decode()  # type: ignore[union-attr]
+        out, errors = run.stdout.read().decode(), run.stderr.read().decode()  # type: ignore[union-attr]
     assert run.returncode == 130
-    assert "interrupted" in told
-    assert "Traceback" not in told
+    assert "interrupted" in errors
+    assert "Traceback" not in errors
     objects = [json.loads(line) for line in out.splitlines()]
     summary = objects[0]["summary"] if form == "json" else objects[-1]
     assert summary["connections"] > 20
 
 
 def test_two_runs_at_once_do_not_disturb_each_other(big: Path, tmp_path: Path) -> None:
-    """Both write the same file; it is the report of one of them, whole."""
+    """Both write the same file; the result is the complete report of one of them."""
     target = tmp_path / "r.json"
     command = [*COMMAND, "audit", str(big), "-o", f"json:{target}"]
     runs = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(3)]
     for run in runs:
-        _, told = run.communicate()
-        assert run.returncode in {0, 1}, told
+        _, errors = run.communicate()
+        assert run.returncode in {0, 1}, errors
     assert json.loads(target.read_text())["summary"]["connections"] == 150
     assert [path.name for path in tmp_path.iterdir() if path != big] == ["r.json"]
 

@@ -1,4 +1,4 @@
-"""Ctrl-C is raised where nothing is half done, once, and is never lost."""
+"""Ctrl-C is raised once, when no segment is half processed, and is never lost."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ BEGIN = """
 import os, signal, threading, time
 from smtpwire.analyzer import interrupt
 from smtpwire.analyzer.interrupt import interruptible
-interrupt.PATIENCE_SECONDS, interrupt.BEAT_SECONDS = 0.2, 0.05
+interrupt.MAX_BLOCK_SECONDS, interrupt.TICK_SECONDS = 0.2, 0.05
 signal.signal(signal.SIGINT, signal.default_int_handler)
-told = []
-def progress(done, total): told.append(done)
+seen = []
+def progress(done, total): seen.append(done)
 """
 
 
 def printed(code: str) -> list[str]:
-    """What a process of its own says: signals are for the main thread only. One that hangs is a failure."""
+    """Return the output of a separate process: signals reach only the main thread. A process that hangs is a
+    failure."""
     run = subprocess.run([sys.executable, "-c", BEGIN + code], capture_output=True, text=True, check=False, timeout=60)
     assert run.stderr == ""
     return run.stdout.split()
@@ -42,12 +43,12 @@ with interruptible(progress) as step:
         step(1, None)
     except KeyboardInterrupt:
         print("stopped")
-print(*told, "over")
+print(*seen, "over")
 """
     assert printed(code) == ["working", "stopped", "over"]
 
 
-def test_a_reader_that_waits_is_woken() -> None:
+def test_a_waiting_reader_is_interrupted() -> None:
     code = """
 pipe = os.pipe()
 with interruptible(progress):
@@ -60,9 +61,9 @@ with interruptible(progress):
     assert printed(code) == ["stopped"]
 
 
-def test_a_signal_that_wakes_nobody_is_noticed_all_the_same() -> None:
-    """One that another thread receives does not end the read of the main one, as does not one that comes just before
-    it."""
+def test_a_signal_that_does_not_end_the_read_is_noticed() -> None:
+    """A signal that another thread receives does not end the read of the main thread. Neither does one that comes just
+    before it."""
     code = """
 pipe = os.pipe()
 def other():
@@ -78,7 +79,7 @@ with interruptible(progress):
     assert printed(code) == ["stopped"]
 
 
-def test_the_report_that_follows_may_take_its_time() -> None:
+def test_the_report_after_it_may_take_long() -> None:
     code = """
 with interruptible(progress) as step:
     try:
@@ -105,19 +106,19 @@ with interruptible(progress) as step:
     assert printed(code) == ["first", "second"]
 
 
-def test_everything_is_put_back() -> None:
+def test_handlers_and_timer_are_restored() -> None:
     code = """
 numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
 before = [signal.getsignal(number) for number in numbers]
 with interruptible(progress) as step:
     step(1, None)
-print(before == [signal.getsignal(number) for number in numbers], signal.getitimer(signal.ITIMER_REAL)[0], *told)
+print(before == [signal.getsignal(number) for number in numbers], signal.getitimer(signal.ITIMER_REAL)[0], *seen)
 """
     assert printed(code) == ["True", "0.0", "1"]
 
 
-def test_terminated_while_it_writes_it_leaves_no_file_behind(tmp_path: Path) -> None:
-    """Also where the reading is over, or has not begun."""
+def test_a_run_terminated_while_writing_leaves_no_file(tmp_path: Path) -> None:
+    """Also if the reading is over or has not started."""
     code = f"""
 import sys
 from smtpwire.analyzer.cli import main
@@ -133,11 +134,11 @@ main()
     words = [sys.executable, "-c", BEGIN + code]
     run = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert run.returncode == 130
-    assert run.stdout.splitlines()[0] == "smtpwire: interrupted: the report is not whole, and no file holds it"
+    assert run.stdout.splitlines()[0] == "smtpwire: interrupted: the report is incomplete, and no file was written"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_interrupted_while_it_writes_it_writes_to_the_end(tmp_path: Path) -> None:
+def test_a_run_interrupted_while_writing_writes_to_the_end(tmp_path: Path) -> None:
     code = f"""
 import sys
 from smtpwire.analyzer.cli import main

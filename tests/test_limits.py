@@ -1,4 +1,4 @@
-"""Every limit can be reached, and reaching it shows in the report; 0 switches it off."""
+"""Every limit can be reached, and the report shows it; 0 switches a limit off."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def open_talk(port: int = 43210) -> Conversation:
     return Conversation(port).open().server(GREETING.encode())
 
 
-def holes(count: int, size: int) -> bytes:
-    """A client's segments behind a byte that never comes."""
+def gaps(count: int, size: int) -> bytes:
+    """Return a client's segments after a byte that never comes."""
     talk = open_talk().client(b"EHLO x\r\n")
     for number in range(count):
         payload = b"x" * size
@@ -45,7 +45,7 @@ def holes(count: int, size: int) -> bytes:
 
 
 def lost_replies() -> bytes:
-    """The client acknowledges 8 bytes that were never captured, and goes on."""
+    """Return a capture in which the client acknowledges 8 bytes that were never captured, and continues."""
     talk = open_talk()
     for number in range(4):
         acked = 5001 + len(GREETING) + 8
@@ -70,7 +70,7 @@ def syns(count: int) -> bytes:
 
 
 def long_record() -> bytes:
-    """Longer than what is read at a time, for only then memory would have to be asked for."""
+    """Return a record longer than one read: only then would memory be allocated for its length."""
     return said(GREETED) + struct.pack("<4I", 0, 0, 1 << 21, 1 << 21) + bytes(1 << 21)
 
 
@@ -97,18 +97,18 @@ def probing(count: int) -> bytes:
     return said([*GREETED, *[entry for _ in range(count) for entry in lines("C VRFY a", "S 252 maybe")]])
 
 
-# A limit, what it is set to, a capture that reaches it, and what the report then says somewhere.
+# A limit, its value, a capture that reaches it, and a text that the report must then contain.
 REACHED: dict[str, tuple[int, Scene, str]] = {
     "record_bytes": (1 << 20, long_record, "claims 2097152 bytes"),
     "interfaces": (3, lambda: section() + interface() * 5, "interfaces above the limit of a section, ignored: 2"),
     "fragment_bytes": (1000, lambda: fragments(9), "fragmented datagrams were never complete"),
     "fragment_seconds": (5, lambda: fragments(2, later_s=60), "fragmented datagrams were never complete"),
     "loss_proof_frames": (2, lost_replies, "8 bytes of the server are missing"),
-    "held_bytes": (1000, lambda: holes(30, 100), "1 bytes of the client are missing"),
-    "held_segments": (5, lambda: holes(30, 100), "1 bytes of the client are missing"),
+    "held_bytes": (1000, lambda: gaps(30, 100), "1 bytes of the client are missing"),
+    "held_segments": (5, lambda: gaps(30, 100), "1 bytes of the client are missing"),
     "all_held_bytes": (
         1000,
-        lambda: holes(30, 100),
+        lambda: gaps(30, 100),
         "together held more than 1000 bytes: missing bytes were declared lost in 1",
     ),
     "connections": (5, lambda: many(30), "no longer followed: more than 5 connections were open"),
@@ -133,23 +133,23 @@ REACHED: dict[str, tuple[int, Scene, str]] = {
     ),
 }
 
-# What these bound is memory of what is over or of what may come; a report has no place where it would show, and nothing
-# in it is missing: a copy that comes later than that is a connection of its own, an offer is not compared.
+# These limit memory for connections that are over or may come; the report has no place to show it, and nothing is
+# missing in it: a later copy is a connection of its own, and an offer is not compared.
 SILENT = {"closed_connections", "gathered_bytes", "sniffed_bytes", "remembered_servers", "server_memory_seconds"}
 
 
 def report(path: Path, capture: bytes, limits: Limits) -> str:
-    """Everything that a report says in words."""
+    """Return all texts of a report."""
     path.write_bytes(capture)
     run = Audit(Options(limits=limits))
-    told: list[str] = []
+    texts: list[str] = []
     for item in run.run([path]):
         if isinstance(item, Capture):
-            told += item.problems
+            texts += item.problems
         elif isinstance(item, Connection):
-            told += item.notes
-            told += [f"{finding.rule} {finding.message}" for finding in item.findings]
-    return "\n".join(told)
+            texts += item.notes
+            texts += [f"{finding.rule} {finding.message}" for finding in item.findings]
+    return "\n".join(texts)
 
 
 def limited(name: str, value: int) -> Limits:
@@ -158,7 +158,7 @@ def limited(name: str, value: int) -> Limits:
 
 
 @pytest.mark.parametrize("name", REACHED)
-def test_a_limit_that_is_reached_is_said(name: str, tmp_path: Path) -> None:
+def test_a_reached_limit_is_reported(name: str, tmp_path: Path) -> None:
     value, scene, words = REACHED[name]
     assert words in report(tmp_path / "a.pcap", scene(), limited(name, value))
 
@@ -167,7 +167,7 @@ def test_a_limit_that_is_reached_is_said(name: str, tmp_path: Path) -> None:
 def test_zero_switches_it_off(name: str, tmp_path: Path) -> None:
     _, scene, words = REACHED[name]
     again = report(tmp_path / "a.pcap", scene(), limited(name, 0))
-    if name not in {"fragment_bytes", "fragment_seconds"}:  # at the end of a file they did not become whole anyhow
+    if name not in {"fragment_bytes", "fragment_seconds"}:  # at the end of a file they are incomplete in any case
         assert words not in again
         assert "more than 0 " not in again
 
@@ -178,14 +178,14 @@ def test_every_limit_is_here() -> None:
 
 @pytest.mark.parametrize("name", sorted(SILENT))
 @pytest.mark.parametrize("value", [0, 1])
-def test_the_silent_ones_change_no_verdict_on_plain_traffic(name: str, value: int, tmp_path: Path) -> None:
+def test_unreported_limits_change_no_finding_on_plain_traffic(name: str, value: int, tmp_path: Path) -> None:
     plain = [*GREETED, *lines("C FOO", "S 500 what", "C QUIT", "S 221 bye"), ("FC", ""), ("FS", "")]
     usual = report(tmp_path / "a.pcap", said(plain), DEFAULT_LIMITS)
     assert report(tmp_path / "a.pcap", said(plain), limited(name, value)) == usual
 
 
 def test_every_limit_says_why_it_has_its_value() -> None:
-    """A docstring below each field."""
+    """Each field has a docstring."""
     (body,) = ast.parse(inspect.getsource(Limits)).body
     assert isinstance(body, ast.ClassDef)
     for number, statement in enumerate(body.body):

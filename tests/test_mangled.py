@@ -1,4 +1,4 @@
-"""Variants of real conversations made by a tool outside the project: each gives what the clean capture gives."""
+"""Variants of real conversations, made by an external tool: each gives the same result as the original capture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CLEAN = SHARED / "lab" / "captures" / "postfix--pipelined-two-mails.pcap"
 
 pytestmark = pytest.mark.skipif(not (MANGLE.exists() and CLEAN.exists()), reason="the tool is not here")
 
-# What changes only the wrapping of each segment: the same segments in the same order.
+# Changes of the encapsulation only: the same segments in the same order.
 SAME = [
     "vlan",
     "qinq",
@@ -73,27 +73,27 @@ def files(variants: tuple[Path, dict[str, Any]], name: str) -> list[Path]:
     return [folder / file for file in ([names] if isinstance(names, str) else names)]
 
 
-def essence(paths: list[Path], lane: Any = "raw", addresses: bool = True) -> list[tuple[Any, ...]]:
-    """What of each segment does not depend on its wrapping."""
-    return [(s.flow if addresses else s.flow[-4:], *s[1:6]) for s in read(*paths, decoder=lane).segments]
+def essence(paths: list[Path], decoder: Any = "raw", addresses: bool = True) -> list[tuple[Any, ...]]:
+    """Return the parts of each segment that do not depend on the encapsulation."""
+    return [(s.flow if addresses else s.flow[-4:], *s[1:6]) for s in read(*paths, decoder=decoder).segments]
 
 
-@pytest.mark.parametrize("lane", ["raw", "scapy"])
+@pytest.mark.parametrize("decoder", ["raw", "scapy"])
 @pytest.mark.parametrize("name", SAME)
-def test_wrapping_changes_nothing(variants: tuple[Path, dict[str, Any]], name: str, lane: str) -> None:
+def test_wrapping_changes_nothing(variants: tuple[Path, dict[str, Any]], name: str, decoder: str) -> None:
     addresses = variants[1][name].get("addresses") != "changed"
-    assert essence(files(variants, name), lane, addresses) == essence([CLEAN], addresses=addresses)
+    assert essence(files(variants, name), decoder, addresses) == essence([CLEAN], addresses=addresses)
 
 
-def test_every_variant_is_the_same_on_both_lanes(variants: tuple[Path, dict[str, Any]]) -> None:
+def test_every_variant_is_the_same_with_both_decoders(variants: tuple[Path, dict[str, Any]]) -> None:
     for name in variants[1]:
-        raw, scapy = (read(*files(variants, name), decoder=lane) for lane in ("raw", "scapy"))
+        raw, scapy = (read(*files(variants, name), decoder=decoder) for decoder in ("raw", "scapy"))
         assert raw.segments == scapy.segments, name
         assert len(raw.segments) > 0, name
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_damage_is_told_and_all_before_it_is_read(variants: tuple[Path, dict[str, Any]], name: str) -> None:
+def test_damage_is_reported_and_everything_before_it_is_read(variants: tuple[Path, dict[str, Any]], name: str) -> None:
     result = read(*files(variants, name))
     assert result.capture.problems != []
     truth = variants[1][name].get("truth", {})
@@ -104,7 +104,7 @@ def test_damage_is_told_and_all_before_it_is_read(variants: tuple[Path, dict[str
     assert len(result.segments) > 5
 
 
-def test_the_snap_length_leaves_every_missing_byte_counted(variants: tuple[Path, dict[str, Any]]) -> None:
+def test_every_byte_beyond_the_snap_length_is_counted_as_missing(variants: tuple[Path, dict[str, Any]]) -> None:
     clean, cut = read(CLEAN).segments, read(*files(variants, "snaplen-96")).segments
     assert [len(s.payload) for s in clean] == [len(s.payload) + s.missing for s in cut]
     assert sum(s.missing for s in cut) > 0

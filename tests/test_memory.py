@@ -1,4 +1,4 @@
-"""Memory does not grow with the capture, and little with the connections that are open."""
+"""Memory does not grow with the size of the capture, and only little with the number of open connections."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 
 
 def write(path: Path, *parts: tuple[Iterable[int], list[Segment]]) -> Path:
-    """For each part the connection from as many clients, one millisecond after the other."""
+    """Write a capture: for each part, its connection from as many clients, one millisecond after the other."""
     with path.open("wb") as file:
         file.write(pcap([]))
         for numbers, sent in parts:
@@ -51,14 +51,14 @@ def peak_mb(path: Path) -> float:
     return int(run.stdout) / 1024
 
 
-def test_twice_the_capture_takes_no_more(tmp_path: Path) -> None:
+def test_a_capture_of_twice_the_size_takes_no_more_memory(tmp_path: Path) -> None:
     sent = segments(WHOLE)
     once, twice = (peak_mb(write(tmp_path / f"{n}.pcap", (range(n), sent))) for n in (1500, 3000))
     assert twice < once + 2
 
 
-def test_what_stands_open_costs_little(tmp_path: Path) -> None:
-    """The greeting and a hello were said, and then nothing; others have gone on from there."""
+def test_open_connections_take_little_memory(tmp_path: Path) -> None:
+    """Connections with a greeting and a hello and then nothing, while others continue."""
     known, sent = (range(10), segments([*HELLO, *lines("C QUIT", "S 221 bye", "FC", "FS")])), segments(HELLO)
     few, many = (peak_mb(write(tmp_path / f"{n}.pcap", known, (range(10, n), sent))) for n in (1010, 11_010))
     assert (many - few) / 10_000 * 1024 < 3.2  # KB each

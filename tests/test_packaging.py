@@ -1,4 +1,4 @@
-"""What a wheel holds: a package that setup.py does not find works in the tree and is absent from the wheel."""
+"""The content of a wheel: a package that setup.py does not find works in the tree but is missing from the wheel."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_each_top_directory_is_mapped_where_the_links_point() -> None:
         assert link.resolve() == (ROOT / directory).resolve()
 
 
-def test_the_files_that_go_along_exist() -> None:
+def test_the_additional_files_exist() -> None:
     data = PYPROJECT["tool"]["setuptools"]["package-data"]
     mapped = PYPROJECT["tool"]["setuptools"]["package-dir"]
     for package, names in data.items():
@@ -52,13 +52,13 @@ def test_the_files_that_go_along_exist() -> None:
             assert (ROOT / mapped[package] / name).is_file()
 
 
-def test_every_file_that_is_no_module_goes_along() -> None:
+def test_every_other_file_is_packaged() -> None:
     data = PYPROJECT["tool"]["setuptools"]["package-data"]
     mapped = PYPROJECT["tool"]["setuptools"]["package-dir"]
     listed = {ROOT / mapped[package] / name for package, names in data.items() for name in names}
     for top in ("analyzer", "dissectors"):
         found = {path for path in (ROOT / top).rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
-        assert found <= listed, "package-data in pyproject.toml lacks some"
+        assert found <= listed, "some files are missing in package-data of pyproject.toml"
 
 
 def test_the_licence_is_the_one_that_is_declared() -> None:

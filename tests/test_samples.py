@@ -1,4 +1,4 @@
-"""The samples show what their README says, finding by finding."""
+"""The samples give exactly the findings that are listed for them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if not SAMPLES.exists():
 EXPECTED: dict[str, list[str]] = json.loads((SAMPLES / "expected.json").read_text("utf-8"))
 
 
-def told(path: Path) -> list[str]:
-    """Findings as expected.json writes them."""
+def listed(path: Path) -> list[str]:
+    """Return the findings in the form of expected.json."""
     found = []
     for one in Audit().run([path]):
         if isinstance(one, Connection):
@@ -33,7 +33,7 @@ def told(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_findings(name: str) -> None:
-    assert sorted(told(SAMPLES / f"{name}.pcap")) == sorted(EXPECTED[name])
+    assert sorted(listed(SAMPLES / f"{name}.pcap")) == sorted(EXPECTED[name])
 
 
 def test_every_capture_is_expected_and_described() -> None:

@@ -1,4 +1,4 @@
-"""One case, whichever door its bytes come through: a file, Scapy's sniff, packets in a list, the bytes themselves."""
+"""One connection, same report from every source: a file, Scapy's sniff, packets in a list, the bytes themselves."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def without_times(connection: Connection) -> Any:
-    """The report of a connection but for times: Scapy gives packets in a list the time of day, and no capture."""
+    """Return the report without times: Scapy gives packets in a list the time of day, and no capture."""
     data = msgspec.to_builtins(connection)
     del data["captures"]
     for part in (data, *data["dialogue"], *data["findings"]):
@@ -90,7 +90,7 @@ def test_packets_in_a_list(path: Path) -> None:
 
 
 def test_the_bytes_alone(path: Path) -> None:
-    """No frame, no segment: what the two sides said is enough for the conversation."""
+    """The conversation needs no frames and no segments, only the bytes of both sides."""
     from smtpwire.analyzer.exchanges.conversation import Conversation  # noqa: PLC0415
     from smtpwire.analyzer.findings.rulebook import RuleBook  # noqa: PLC0415
     from smtpwire.analyzer.limits import DEFAULT_LIMITS  # noqa: PLC0415
@@ -127,8 +127,8 @@ def test_the_bytes_alone(path: Path) -> None:
     assert got.messages == expected.messages
 
 
-def test_what_is_no_capture_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A session must not lose a damaged end silently: Scapy itself would."""
+def test_an_invalid_capture_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A session must not drop a damaged end silently, as Scapy itself does."""
     cut = tmp_path / "cut.pcap"
     cut.write_bytes(pcap(capture().records)[:-5])
     with caplog.at_level("WARNING", logger="scapy.runtime"):

@@ -23,7 +23,7 @@ from smtpwire.analyzer.timestamps import format_time
         (10**30, 9, "9999-12-31T23:59:59.999999999Z"),
     ],
 )
-def test_rfc_3339_with_the_digits_asked_for(ns: int, digits: int, text: str) -> None:
+def test_rfc_3339_with_the_requested_digits(ns: int, digits: int, text: str) -> None:
     assert format_time(ns, digits) == text
 
 

@@ -89,13 +89,13 @@ class AttachedListener:
         self.talk.course.captured = self._client.seen and self._client.peer.seen
         self.talk.overlaps = {"client": self._client.overlap, "server": self._client.peer.overlap}
         self._host.take(self.talk.finish())
-        self.talk.part()
+        self.talk.detach()
 
     def discard(self) -> bool:
         """See ``stream.Listener``."""
         if self.talk.individual:
             return False
-        self.talk.part()
+        self.talk.detach()
         return True
 
     def standing(self) -> model.Connection:

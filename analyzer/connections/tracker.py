@@ -272,7 +272,7 @@ class Tracker:
             return Scout(self, flow, client, talk, kind)
         attached = AttachedListener(self, flow, client, talk)
         if tap is not None:
-            client.deliver = tap.overhear(client.deliver)
+            client.deliver = tap.wrap_client(client.deliver)
         return attached
 
 

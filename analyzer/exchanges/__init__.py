@@ -1,1 +1,1 @@
-"""Commands with their replies, and the state on either side."""
+"""Exchanges: commands with their replies, and the session state of both sides."""

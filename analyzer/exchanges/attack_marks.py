@@ -1,8 +1,8 @@
-"""What attacks look like, noticed while a conversation goes on: facts for the SEC rules, as marks on exchanges."""
+"""Signs of attacks, noticed while a conversation runs: facts for the SEC rules, as marks on exchanges."""
 
 # These facts span more than one exchange (the second line of an AUTH LOGIN exchange is the password, the tenth refused
 # recipient makes a harvest), so a rule that sees one exchange at a time cannot find them. Nothing is judged here.
-# Secrets are looked at where they pass and not kept: what remains is the mechanism and the length of a user name.
+# Secrets are examined as they pass and not stored: only the mechanism and the length of a user name are kept.
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ _CHUNKS = frozenset({Act.BDAT, Act.LAST})
 _NO_SUCH_USER = frozenset({550, 551, 553})
 _ASKED_FOR = frozenset({b"VRFY", b"EXPN"})
 _FIELD = LazyPattern(rb"[!-9;-~]+:")
-_HUGE_CHUNK = 1 << 31  # what a signed 32-bit integer no longer holds
+_HUGE_CHUNK = 1 << 31  # too large for a signed 32-bit integer
 
-# A mechanism that sends a password or a token as it is: the line that carries it, the initial response being line 1.
+# Mechanisms that send a password or a token as it is: the client line that carries it (an initial response is line 1).
 _SECRET_LINE = {"PLAIN": 1, "LOGIN": 2, "XOAUTH2": 1, "OAUTHBEARER": 1}
 _NO_SECRET = frozenset({b"", b"=", b"*"})
 _USER_FIELD = LazyPattern(rb"(?:user=|n,a=)([^\x01,]*)")
 
-# A verb behind a bare CR or LF, where the text goes on like a command.
+# A verb after a bare CR or LF, if the text continues like a command.
 _HIDDEN = LazyPattern(rb"[\r\n]+(" + rb"|".join(sorted(VERBS)) + rb")(?=[ :\r\n]|\Z)", re.IGNORECASE)
 
 
 class Injection(Struct, frozen=True):
-    """Plain text behind STARTTLS: its first line, how many bytes it had, where it began."""
+    """Plain text after STARTTLS: its first line, its length in bytes, and where it starts."""
 
     line: bytes
     length: int
@@ -55,7 +55,7 @@ class Injection(Struct, frozen=True):
 
 
 class AuthExchange:
-    """One AUTH exchange: ``mechanism``, lines of the client so far, and the user name's length in bytes, if known."""
+    """One AUTH exchange: ``mechanism``, number of client lines so far, length of the user name in bytes if known."""
 
     __slots__ = ("lines", "mechanism", "user_length")
 
@@ -65,7 +65,7 @@ class AuthExchange:
         self.user_length: int | None = None
 
     def takes(self, line: bytes) -> bool:
-        """The client sent ``line`` (base64). Returns whether it carries a password or a token."""
+        """Take the client's next ``line`` (base64). Return whether it carries a password or a token."""
         self.lines += 1
         text = _decoded(line)
         if self.mechanism == "LOGIN" and self.lines == 1:
@@ -81,11 +81,11 @@ class AuthExchange:
 
 
 class AttackMarks:
-    """Marks exchanges of one connection, and holds what the marks alone do not tell."""
+    """Marks exchanges of one connection, and keeps the facts that the marks alone do not contain."""
 
     __slots__ = (
-        "_asked",
         "_limit",
+        "_probes",
         "_refused",
         "beyond",
         "beyond_count",
@@ -95,27 +95,27 @@ class AttackMarks:
         "in_foreign_header",
         "injection",
         "login",
-        "tls_lacking",
+        "tls_missing",
         "upgrading",
     )
 
     def __init__(self, limits: Limits) -> None:
         self._limit = limits.harvest_probes
-        self._asked = 0  # VRFY and EXPN
-        self._refused = 0  # recipients that do not exist
+        self._probes = 0  # VRFY and EXPN commands
+        self._refused = 0  # recipients refused because they do not exist
         self.in_foreign_header = False  # the last line belonged to a request of another protocol
         self.foreign: str | None = None  # that protocol
         self.greeting: Exchange | None = None
-        self.harvest = ""  # what was used to look for addresses, once that is plain
+        self.harvest = ""  # what the client used to search for addresses, once that is certain
         self.injection: Injection | None = None
         self.login: AuthExchange | None = None  # the last AUTH exchange
-        self.tls_lacking = False  # the client went on in plain text behind that 220
-        self.upgrading = False  # 220 to STARTTLS was sent and no TLS seen of the server
-        self.beyond: Exchange | None = None  # the first reply to what stands behind a look-alike of the end of data
+        self.tls_missing = False  # the client continued in plain text after that 220
+        self.upgrading = False  # 220 to STARTTLS was sent, and the server has sent no TLS yet
+        self.beyond: Exchange | None = None  # the first reply to data after a look-alike of the end of data
         self.beyond_count = 0
 
     def command(self, x: Exchange) -> None:
-        """A command of any interest was sent: MAIL, RCPT, AUTH, BDAT, or one with a deviation or a bare CR or LF."""
+        """Mark a command that may matter: MAIL, RCPT, AUTH, BDAT, or one with a deviation or a bare CR or LF."""
         command, act = x.command, x.act
         assert command is not None
         if act is Act.RCPT:
@@ -138,19 +138,19 @@ class AttackMarks:
             self._foreign(x)
 
     def hello(self, x: Exchange, keywords: Mapping[str, tuple[str, ...]]) -> None:
-        """An EHLO reply outside TLS lists ``keywords``."""
+        """Mark ``x``, whose EHLO reply outside TLS lists ``keywords``."""
         if "AUTH" in keywords and not _PASSWORDS.isdisjoint(name.upper() for name in keywords["AUTH"]):
             x.marks |= Mark.CLEAR_OFFER
         if "STARTTLS" not in keywords and any(map(is_masked, keywords)):
             x.marks |= Mark.MASKED
 
     def answer(self, x: Exchange) -> None:
-        """A line of an AUTH exchange was sent."""
+        """Mark ``x``, a client line of an AUTH exchange."""
         if self.login is not None:
             self._login_line(x, None if x.state is None else x.state.hello, x.raw)
 
     def probed(self, x: Exchange, code: int) -> None:
-        """RCPT, or a command that is free at any time, was answered: is it one of many that look for addresses?"""
+        """Count ``x``, a RCPT or a command legal at any time, answered with ``code``: is it a search for addresses?"""
         before = x.before
         if before is None or not before.sure or before.hello.authenticated:
             return
@@ -158,8 +158,8 @@ class AttackMarks:
             self._refused += code in _NO_SUCH_USER
             many, what = self._refused == self._limit, f"RCPT, {self._refused} of them refused with {code}"
         elif x.command is not None and x.command.verb in _ASKED_FOR:
-            self._asked += 1
-            many, what = self._asked == self._limit, f"VRFY or EXPN, {self._asked} of them"
+            self._probes += 1
+            many, what = self._probes == self._limit, f"VRFY or EXPN, {self._probes} of them"
         else:
             return
         if many and not self.harvest:
@@ -167,7 +167,7 @@ class AttackMarks:
             x.marks |= Mark.HARVEST
 
     def answered_beyond(self, x: Exchange) -> None:
-        """A reply came that answers nothing but what stands behind a look-alike of the end of data."""
+        """Mark ``x``: its reply can only answer data after a look-alike of the end of data."""
         x.marks |= Mark.BEYOND_END
         self.beyond_count += 1
         if self.beyond is None:
@@ -179,7 +179,7 @@ class AttackMarks:
             x.marks |= Mark.CLEAR_PASSWORD
 
     def _foreign(self, x: Exchange) -> None:
-        """Is it a request of another protocol, or a header line of one?"""
+        """Mark a request of another protocol, or a header line of one."""
         protocol = other_protocol(x.raw)
         if protocol is not None:
             x.marks = (x.marks | (Mark.FOREIGN if self.foreign is None else Mark.SKIPPED)) & ~Mark.HASTY
@@ -193,8 +193,8 @@ class AttackMarks:
 
 
 def is_masked(keyword: str) -> bool:
-    """Whether ``keyword`` (upper case) looks like STARTTLS overwritten by somebody on the way: one letter eight times,
-    the last one perhaps another, or STARTTLS with one or two other letters."""
+    """Whether ``keyword`` (upper case) looks like STARTTLS overwritten in transit: one letter eight times, where the
+    last may differ, or STARTTLS with one or two letters changed."""
     if _RUN.fullmatch(keyword):
         return True
     same = sum(a == b for a, b in zip(keyword, "STARTTLS", strict=False))
@@ -202,7 +202,7 @@ def is_masked(keyword: str) -> bool:
 
 
 def hidden_command(line: bytes) -> re.Match[bytes] | None:
-    """A verb behind a bare CR or LF of ``line`` (group 1), with a command before it."""
+    """Return the match of a verb (group 1) after a bare CR or LF of ``line`` that has a command before it."""
     found = _HIDDEN.search(line)
     return found if found is not None and line[: found.start()].strip() else None
 

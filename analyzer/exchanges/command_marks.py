@@ -1,7 +1,7 @@
-"""What a client's command uses beyond what it may: marked when it is sent, for the rules to explain."""
+"""Limits and offers that a client's command exceeds: marked when it is sent, explained by the rules."""
 
-# Hot path: every command passes here once. What needs a look at more than a few bytes is done only behind a cheap test
-# that ordinary lines do not pass; such a test may let through too much, the rule that the mark calls looks again.
+# Hot path: every command is checked here once. Expensive checks run only after a cheap test that ordinary lines fail.
+# The test may let too much through; the rule that the mark calls checks again.
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 __all__ = ["MAX_AUTH_LINE", "CommandMarks", "judged", "judged_command"]
 
 MAX_AUTH_LINE = 12288  # octets of a line of an AUTH exchange with its CRLF (RFC 4954 §4)
-MAX_DOMAINS = 10_000  # of recipients, remembered where the server limits them
+MAX_DOMAINS = 10_000  # recipient domains remembered, if the server limits them
 MAX_SIZE_DIGITS = 20  # RFC 1870 §3
 
 _SHORTEST_LONG = 65  # octets of the shortest name that may be too long: a local-part has 64 (RFC 5321 §4.5.3.1.1)
 _LONGEST_NAME = 255  # octets of a domain (RFC 5321 §4.5.3.1.2)
 _LONGEST_NAME_821 = 64  # RFC 821 §4.5.3
 _HELLOS = frozenset({Act.EHLO, Act.HELO})
-_PLAIN = frozenset({Act.DATA, Act.QUIT, Act.RSET, Act.TURN})  # nothing but their length could be wrong here
-# Bound once: reading a member from its class takes longer than the test that needs it.
+_PLAIN = frozenset({Act.DATA, Act.QUIT, Act.RSET, Act.TURN})  # only their length could be wrong here
+# Bound once: reading an enum member takes longer than the test that uses it.
 _MAIL, _RCPT, _END, _ANSWER, _FREE = Act.MAIL, Act.RCPT, Act.END, Act.ANSWER, Act.FREE
 _LOST_ENDS = Mark.BARE_LF | Mark.BARE_CR
 
@@ -46,8 +46,8 @@ _bare = re.compile(rb"[\r\n]").search
 
 
 def judged_command(x: Exchange) -> Command | None:
-    """The command in the line of ``x`` as far as its grammar can be judged: up to the first bare CR or LF, for what
-    stands behind one may be another command (None: nothing stands before it)."""
+    """Return the command of ``x`` as far as its grammar can be judged: up to the first bare CR or LF, because another
+    command may follow there. None: nothing comes before it."""
     if x.command is None or not x.marks & _LOST_ENDS:
         return x.command
     found = _bare(x.raw)
@@ -58,8 +58,8 @@ def judged_command(x: Exchange) -> Command | None:
 
 
 def judged(x: Exchange) -> tuple[Deviation, ...]:
-    """Deviations of the line of ``x``, without those that come from where it was cut: at a bare CR or LF, or at the
-    limit for the bytes of a line."""
+    """Return the deviations of ``x``, without those that exist only because the line was cut: at a bare CR or LF, or at
+    the limit for the bytes of a line."""
     command = judged_command(x)
     if command is None:
         return ()
@@ -69,7 +69,7 @@ def judged(x: Exchange) -> tuple[Deviation, ...]:
 
 
 class CommandMarks:
-    """What one client has used of the limits that hold for a whole session (RFC 9422)."""
+    """Marks the commands of one client, and counts for limits that hold for a whole session (RFC 9422)."""
 
     __slots__ = ("_domains", "_longest_name", "_mails")
 
@@ -79,7 +79,7 @@ class CommandMarks:
         self._domains: set[bytes] | None = None
 
     def sent(self, x: Exchange, *, one_sided: bool) -> None:
-        """``x`` was sent: mark what it uses. ``one_sided``: no byte of the server is in the capture."""
+        """Mark what ``x``, just sent, uses. ``one_sided``: the capture has no byte of the server."""
         act, state = x.act, x.state
         if act in _PLAIN and x.length <= MAX_LINE:
             return
@@ -105,7 +105,7 @@ class CommandMarks:
                 x.marks |= Mark.LONG_LINE
 
     def chunk(self, x: Exchange, size: int) -> None:
-        """``x`` is a BDAT that announces ``size`` octets."""
+        """Count the ``size`` octets that ``x``, a BDAT, announces."""
         assert x.state is not None
         transaction = x.state.transaction
         if not isinstance(transaction, Transaction):
@@ -114,7 +114,7 @@ class CommandMarks:
         _measure(x, transaction, transaction.chunked)
 
     def _envelope(self, x: Exchange, state: State) -> None:
-        """MAIL, its obsolete relatives, and RCPT."""
+        """Mark MAIL, its obsolete variants, and RCPT."""
         command, raw = x.command, x.raw
         assert command is not None
         if b"<@" in raw:
@@ -157,7 +157,7 @@ class CommandMarks:
 
 
 def _extension(x: Exchange, command: Command, state: State) -> None:
-    """A command that belongs to an extension."""
+    """Mark a command of an extension."""
     hello = state.hello
     if hello.keywords is None:
         return
@@ -167,7 +167,7 @@ def _extension(x: Exchange, command: Command, state: State) -> None:
 
 
 def _parameters(x: Exchange, state: State) -> None:
-    """MAIL or RCPT with parameters."""
+    """Mark MAIL or RCPT with parameters."""
     hello, command = state.hello, judged_command(x)
     if hello.keywords is None or command is None:
         return
@@ -183,14 +183,14 @@ def _parameters(x: Exchange, state: State) -> None:
 
 
 def _content(x: Exchange) -> None:
-    """The end of mail data."""
+    """Mark the end of mail data."""
     content, transaction = x.content, x.transaction
     if content is not None and transaction is not None and not content.missing:
         _measure(x, transaction, content.size)
 
 
 def _measure(x: Exchange, transaction: Transaction | None, octets: int) -> None:
-    """A message has ``octets`` octets: is that more than the server takes? Noticed once for each transaction."""
+    """Mark ``x`` if ``octets`` exceed the server's SIZE; marked once for each transaction."""
     if transaction is None or transaction.oversize:
         return
     most = announced_size(transaction.state.hello)

@@ -1,17 +1,18 @@
-"""Both sides of one connection: who answered what, in which state, with what outcome."""
+"""Both sides of one connection: which reply answers which command, in which state, and with which result."""
 
 # Theory
 # ------
-# The conversation gets both streams in causal order and knows nothing of frames, files or rules. The readers cut the
-# bytes (client.py, server.py), the session pairs and keeps the state (session.py), the dialogue shows it (dialogue.py);
-# here they are brought together, and the three things are decided that need all of them:
+# The conversation gets both streams in causal order and knows nothing of frames, files or rules. The readers split the
+# bytes into lines (lines/client_reader.py, lines/server_reader.py), the session pairs commands with replies and keeps
+# the state (session.py), the turn log records the dialogue (turns.py). Here they are combined, and three things are
+# decided that need all of them:
 #
-# * What the client's bytes are behind DATA, AUTH, STARTTLS and BDAT, once the reply says so.
-# * What a reply means that answers nothing due. The client may have ended a line with a bare LF and the server taken
-#   it, or the server took a look-alike for the end of mail data. Then we follow the server, for only so can what comes
-#   next be understood; the rules say whose fault it was.
-# * What still holds after bytes were lost. Nothing is guessed: the state becomes unsure, lines of the client count only
-#   from the next well-formed command on, and replies pair again when it is certain what they answer.
+# * The meaning of the client's bytes after DATA, AUTH, STARTTLS and BDAT, once the reply decides it.
+# * The meaning of an unexpected reply. The client may have ended a line with a bare LF and the server accepted it, or
+#   the server took a look-alike for the end of mail data. Then the server is followed, because only so can the next
+#   bytes be understood; the rules decide whose fault it was.
+# * The knowledge that remains after bytes were lost. Nothing is guessed: the state becomes unsure, client lines count
+#   only from the next well-formed command on, and replies pair again when it is certain what they answer.
 
 from __future__ import annotations
 
@@ -40,10 +41,10 @@ _ODD_LINE = Mark.DEVIATION | Mark.BARE_LF | Mark.BARE_CR
 
 
 class Conversation(Pairing):
-    """Feed it ``client`` and ``server`` in causal order; ``finish`` returns the connection with its findings."""
+    """Takes bytes by ``client`` and ``server`` in causal order; ``finish`` returns the connection with its findings."""
 
     def client(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int = -1) -> None:
-        """Bytes of the client. ``seen``: bytes of the server that it had acknowledged, -1: unknown."""
+        """Take bytes of the client. ``seen``: bytes of the server that it had acknowledged, -1: unknown."""
         reader, course = self._reader, self.course
         if not self.client_seen:
             self.client_seen = True
@@ -51,13 +52,13 @@ class Conversation(Pairing):
             course.begin(frame, time_ns)
         if self._sasl_layer_expected:
             self._sasl_layer_expected = False
-            if data[0] == 0:  # RFC 4422 §3.7: four octets of length come first, and no buffer has 16 MB
-                self._stop(f"decoding stopped: {self._login_name()} has put on a security layer (RFC 4422 §3.7)")
+            if data[0] == 0:  # RFC 4422 §3.7: a length of four octets comes first, and no buffer has 16 MB
+                self._stop(f"decoding stopped: {self._login_name()} has started a security layer (RFC 4422 §3.7)")
         if time_ns - course.client_ns > PAUSE_NS:
             course.paused(reader, offset, frame, time_ns)
         course.client_ns = time_ns
         if not self.server_seen:
-            # One direction only: that the server's stream grew between two segments is all that shows an answer.
+            # Only one direction is captured: a growing acknowledgement is the only sign that the server answered.
             if seen > self._peer_heard and reader.mode is Mode.COMMAND:
                 reader.cut_bare()
             self._peer_heard = max(self._peer_heard, seen)
@@ -67,7 +68,7 @@ class Conversation(Pairing):
         reader.feed(data, offset, frame, time_ns, seen)
 
     def server(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int = -1) -> None:
-        """Bytes of the server. ``seen`` as for the client."""
+        """Take bytes of the server. ``seen``: as for the client."""
         if not self.server_seen:
             self.server_seen = True
             self.course.begin(frame, time_ns)
@@ -75,13 +76,13 @@ class Conversation(Pairing):
         if self._overtaken is not None:
             self._end_reply_that_hangs(data)
         elif self._unended and data[:1].isdigit() and begins_reply(data.partition(b"\n")[0] + b"\n"):
-            self.session.doubt()  # two replies in one line: which of them answers what?
+            self.session.doubt()  # two replies in one line: it is unknown what each of them answers
         self._unended = False
         self._answers_unseen = seen > self._reader.position
         self._server.feed(data, offset, frame, time_ns)
 
     def gap(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
-        """``length`` bytes of ``side`` are missing from the capture at ``offset``."""
+        """Record that ``length`` bytes of ``side`` are missing from the capture at ``offset``."""
         self._dialogue.gap(side, offset, length, frame, time_ns)
         if side == "server":
             if not self._server.opaque:
@@ -104,13 +105,13 @@ class Conversation(Pairing):
             self._reader.discard_held()
         self.session.doubt()
         self._skipping = True
-        self._spoken = True  # segments are lost whole: what follows mostly begins with a line
+        self._spoken = True  # whole segments are lost, so the next bytes mostly start a line
         self._replied = False
         self._passed = True
 
     def closed(self, side: model.Side, how: str, frame: int, time_ns: int, seen: int = -1) -> None:
-        """``side`` ended its stream, ``how``: see ``streams``. ``seen``: bytes of the other side that it had
-        acknowledged, -1: unknown."""
+        """Record that ``side`` ended its stream. ``how``: see ``streams.How``. ``seen``: bytes of the other side that
+        it had acknowledged, -1: unknown."""
         course = self.course
         if course.client_ns and self._reader.partial:
             course.paused(self._reader, 0, frame, time_ns)
@@ -122,20 +123,20 @@ class Conversation(Pairing):
             self.record.closing = "rst" if how == "rst" else "fin"
 
     def conflict(self, side: model.Side, offset: int, frame: int, time_ns: int) -> None:
-        """Bytes of ``side`` at ``offset`` were sent again with other content."""
+        """Record that bytes of ``side`` at ``offset`` were sent again with different content."""
         limit = self.limits.findings_per_rule
-        if not limit or len(self.conflicts) <= limit:  # one more, so that it is said that there are more
+        if not limit or len(self.conflicts) <= limit:  # one more: the report then says that there are more
             self.conflicts.append((side, offset, frame, time_ns))
 
     def finish(self) -> model.Connection:
-        """Nothing more comes: settle what is open and return the report of this connection."""
+        """Finish everything that is open and return the report of this connection; no more bytes come."""
         reader, course = self._reader, self.course
         course.hanging = self._server.incomplete_reply
         course.opaque = reader.mode in {Mode.OPAQUE, Mode.TLS_EXPECTED} or self._server.opaque
         if reader.mode in {Mode.CONTENT, Mode.CHUNK}:
             course.inside = reader.content
         if reader.partial.strip().upper() == b"QUIT":
-            course.quit_sent = True  # without its line end; there are rules for that
+            course.quit_sent = True  # without its line end, which other rules report
         self._presume()
         if self._unjudged is not None:
             self._judge_content()
@@ -160,7 +161,7 @@ class Conversation(Pairing):
     def command_line(
         self, raw: bytes, end: bytes, offset: int, length: int, frame: int, time_ns: int, seen: int
     ) -> None:
-        """A line in command position."""
+        """Handle a line in command position."""
         command = parse_command(raw)
         if self._skipping and not self._resumes(command, raw):
             return
@@ -194,7 +195,7 @@ class Conversation(Pairing):
     def answer_line(
         self, raw: bytes, end: bytes, offset: int, length: int, frame: int, time_ns: int, seen: int
     ) -> None:
-        """A line that answers a challenge (RFC 4954 §4)."""
+        """Handle a line that answers a challenge (RFC 4954 §4)."""
         if self._presuming and parse_command(raw).verb in STRONG:
             self._reader.mode = Mode.COMMAND
             self.command_line(raw, end, offset, length, frame, time_ns, seen)
@@ -211,7 +212,7 @@ class Conversation(Pairing):
             self._presume()
 
     def tls_begins(self, side: model.Side, offset: int, frame: int, time_ns: int) -> None:
-        """A TLS record stands where a line should begin: what follows is opaque."""
+        """Handle a TLS record in the place of a line: the rest of the stream is encrypted."""
         if not self._tls_seen:
             self._tls_seen = True
             self.record.tls = "starttls" if self._spoken or self.midstream else "implicit"
@@ -230,20 +231,20 @@ class Conversation(Pairing):
             self._reader.mode = Mode.OPAQUE
 
     def no_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
-        """Plain text of the client stands where the TLS handshake was due."""
+        """Handle plain text of the client in the place of the expected TLS handshake."""
         self.watch.upgrading = False
         if self._presuming or self._skipping:
-            return  # nobody has seen the 220, or what came first behind it
-        self.watch.tls_lacking = True
+            return  # the 220, or the first bytes after it, are not in the capture
+        self.watch.tls_missing = True
         line, end, _ = data.partition(b"\r\n")
         next_turn = len(self.record.dialogue)
         shown = end and not self._skipping and not 0 < self.limits.turns <= next_turn
         self._event(Mark.NO_TLS, next_turn if shown else -1, offset, frame, time_ns, line)
 
     def secured(self, offset: int, frame: int, time_ns: int) -> None:
-        """The TLS handshake succeeded; what is fed from here on was decrypted. The session starts anew (RFC 3207 §4.2).
+        """Start a new session inside TLS (RFC 3207 §4.2): the handshake succeeded, and the next bytes are decrypted.
 
-        For who can decrypt. Offsets go on from ``offset`` as the caller counts them.
+        For callers that can decrypt. Offsets continue from ``offset`` as the caller counts them.
         """
         if not self._tls_seen:
             self._tls_seen = True

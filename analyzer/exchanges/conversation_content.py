@@ -1,8 +1,8 @@
-"""Mail data in a conversation: where they begin and end, and what is presumed where no reply can tell."""
+"""Mail data in a conversation: where it starts and ends, and what is presumed if no reply can show it."""
 
-# Behind DATA the client's bytes are mail data if the reply was 354. Where no reply can come (one direction captured,
-# the connection over), the likely one is presumed, and what was held back is read that way. Where bytes were lost,
-# lines count only from the next one on that is a command for certain: mail data may quote one.
+# After DATA the client's bytes are mail data if the reply was 354. If no reply can come (only one direction captured,
+# the connection over), the likely reply is presumed, and the bytes held back are read accordingly. After lost bytes,
+# client lines count only from the next line that is certainly a command: mail data may quote one.
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 __all__ = ["DECIDING", "STRONG", "Contents"]
 
-MAX_CHUNK = (1 << 63) - 1  # a larger BDAT size cannot be meant (RFC 3030 §2 knows no limit, computers do)
-MAX_ENDLESS = 2047  # bytes of a line without an end that are no attack yet (RFC 5321 §4.5.3.1.4 has 512)
-MAX_TEXT = 1000  # lines of it; who sends more than that as commands is told so without its end
+MAX_CHUNK = (1 << 63) - 1  # a larger BDAT size cannot be right (RFC 3030 §2 has no limit, but computers have)
+MAX_ENDLESS = 2047  # bytes of a line without an end that do not count as an attack (RFC 5321 §4.5.3.1.4: 512)
+MAX_TEXT = 1000  # lines of mail data sent as commands; after this many they are judged without waiting for the end
 
 DECIDING = frozenset({Act.DATA, Act.AUTH, Act.STARTTLS, Act.ANSWER})
-"""The reply to these says what the client's next bytes are."""
+"""The replies to these decide what the client's next bytes are."""
 
 _HELLOS = frozenset({b"EHLO", b"HELO", b"LHLO"})
 STRONG = frozenset({*_HELLOS, b"MAIL", b"RCPT", b"DATA", b"QUIT", b"RSET", b"STARTTLS", b"BDAT"})
-"""Verbs that prose does not begin with."""
+"""Verbs with which ordinary text does not start."""
 
 
 class Contents(Ground):
-    """Adds mail data, and what holds without a reply."""
+    """Adds mail data, and the presumptions made without a reply."""
 
     def content_end(self, content: Content, seen: int) -> None:
-        """The end mark of mail data was read, or taken for read."""
+        """Handle the end of mail data: the end mark was read, or presumed."""
         turn = self._dialogue.message(content, complete=content.complete)
         x = Exchange(Act.END, None, turn, content.offset, content.frame, content.time_ns)
         x.content = content
@@ -49,7 +49,7 @@ class Contents(Ground):
         self._sent(x, seen)
 
     def chunk_end(self, seen: int) -> None:
-        """The last octet of a BDAT chunk was read."""
+        """Handle the end of a BDAT chunk: its last octet was read."""
         x, self._chunk = self._chunk, None
         if x is None or x.content is None:
             return
@@ -62,7 +62,7 @@ class Contents(Ground):
             self._content_over(x)
 
     def undecided(self) -> None:
-        """Too much waits for one reply: take the likely one."""
+        """Presume the likely reply: too many bytes wait for one reply."""
         self._note(
             f"more than {self.limits.undecided_bytes} bytes waited for one reply: they were read as if it had come"
         )
@@ -79,7 +79,7 @@ class Contents(Ground):
         self._reader.release(Mode.CONTENT)
 
     def _begin_chunk(self, x: Exchange, command: Command, offset: int, frame: int, time_ns: int) -> None:
-        """BDAT: so many octets follow, whatever the server says (RFC 3030 §2); unless nobody knows how many."""
+        """Start a chunk: its octets follow whatever the reply to BDAT is (RFC 3030 §2). An invalid size starts none."""
         size = command.chunk_size
         bad = any(d.kind is DeviationKind.BAD_BDAT_SYNTAX for d in command.deviations)
         if size is None or bad or size > MAX_CHUNK:
@@ -108,7 +108,7 @@ class Contents(Ground):
             self.chunk_end(-1)
 
     def _end_content(self) -> None:
-        """The connection ended inside a message."""
+        """Finish a message that the end of the connection interrupted."""
         content = self._reader.content
         if content is None:
             return
@@ -125,7 +125,7 @@ class Contents(Ground):
             self._dialogue.end_chunk(self._chunk_turn, content, self._reader.chunk_left)
 
     def _end_line(self) -> None:
-        """The connection ended inside a line."""
+        """Finish a line that the end of the connection interrupted."""
         length, offset, frame, time_ns = self._reader.unfinished
         if not length or self._reader.mode > Mode.ANSWER or self._skipping:
             return
@@ -133,13 +133,13 @@ class Contents(Ground):
         marks = Mark.ENDLESS if length > MAX_ENDLESS and self._reader.mode is Mode.COMMAND else 0
         marks |= (Mark.BARE_LF if b"\n" in line else 0) | (Mark.BARE_CR if b"\r" in line[:-1] else 0)
         quitting = session.state.phase is Phase.QUIT or any(x.act is Act.QUIT for x in session.due)
-        if quitting and not 0x14 <= line[0] <= 0x17:  # TLS may say farewell too
+        if quitting and not 0x14 <= line[0] <= 0x17:  # TLS may send a closing alert too
             marks |= Mark.CLIENT_ORDER
         if marks:
             self._event(marks, -1, offset, frame, time_ns, line[:MAX_ENDLESS], breaks="SEQ114" if quitting else None)
 
     def _follow_text(self, x: Exchange, command: Command) -> None:
-        """Mail data sent as if DATA had been accepted (SEQ113): header-like lines up to a lone dot."""
+        """Detect mail data sent as if DATA had been accepted (SEQ113): lines like header fields, up to a lone dot."""
         causes = self.session.causes
         refused, causes.data = causes.data, None
         if self._text:
@@ -157,10 +157,10 @@ class Contents(Ground):
                 self._text = [x]
 
     def _resumes(self, command: Command, raw: bytes) -> bool:
-        """While skipping: whether this line is a command for certain. Mail data may quote one, so it must be
-        well-formed, and come after a reply or carry a verb that prose does not begin with."""
+        """Whether, while skipping, this line is certainly a command. Mail data may quote a command. So it must be
+        well-formed, and either follow a reply or have a verb with which ordinary text does not start."""
         if raw == b".":
-            self._spoken = True  # the end of mail data, most likely: a command comes next
+            self._spoken = True  # most likely the end of mail data: a command comes next
             return False
         certain = command.spec is not None and (not command.deviations or command.verb in _HELLOS or self._replied)
         if certain and (self._spoken or (command.verb in STRONG and command.verb == raw[: len(command.verb)])):
@@ -172,7 +172,7 @@ class Contents(Ground):
         return False
 
     def _presume(self) -> None:
-        """No reply comes any more: read what is held as if the likely one had come."""
+        """Read the held bytes as if the likely reply had come: no more replies come."""
         self._presuming = True
         if self._reader.mode is Mode.HOLD:
             self._release_as_presumed()

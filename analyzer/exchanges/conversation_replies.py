@@ -1,9 +1,9 @@
-"""Replies in a conversation: what each answers, and what the client's bytes are from there on."""
+"""Replies in a conversation: which command each one answers, and how the client's bytes are read after it."""
 
-# Replies pair with what is due strictly in order (RFC 2920 §3.1). One that answers nothing due has a reason: the
-# client may have ended a line with a bare LF and the server taken it, or the server took a look-alike for the end of
-# mail data. Then the server is followed, for only so can what comes next be understood; the rules say whose fault it
-# was.
+# Replies pair with the unanswered commands strictly in order (RFC 2920 §3.1). An unexpected reply has a reason: the
+# client may have ended a line with a bare LF and the server accepted it, or the server took a look-alike for the end of
+# mail data. Then the server is followed, because only so can the next bytes be understood; the rules decide whose fault
+# it was.
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _ONLY_ANSWERS = {
     235: frozenset({Act.AUTH, Act.ANSWER}),
 }
 _QUITS = frozenset({Act.QUIT})
-_LAYERED = frozenset({"GSSAPI", "DIGEST-MD5"})  # mechanisms that may encrypt what follows
+_LAYERED = frozenset({"GSSAPI", "DIGEST-MD5"})  # mechanisms that may encrypt the rest of the stream
 _ODD_END = Mark.HONOURED | Mark.BARE_LF | Mark.BARE_CR
-_FAREWELLS = frozenset({221, 421, 521})  # RFC 7504 §3: behind 521 the server may close as well
+_FAREWELLS = frozenset({221, 421, 521})  # RFC 7504 §3: after 521 the server may close too
 _GREETINGS = frozenset({220, 421, 521, 554})
 _ENDS_MESSAGE = frozenset({Act.END, Act.LAST})
 _TLS_HELLO = (0x16, 0x80)  # a TLS handshake record, or an SSLv2-style hello
@@ -42,10 +42,10 @@ class Pairing(Contents):
     """Adds the replies."""
 
     def malformed(self, line: bytes, offset: int, frame: int, time_ns: int) -> None:
-        """A server line that is no reply: it answers nothing."""
+        """Handle a server line that is not a valid reply: it answers nothing."""
         turn = self._dialogue.malformed(line, frame, time_ns, offset)
         if self.watch.upgrading:
-            self._event(Mark.BEHIND_220, turn, offset, frame, time_ns, line)
+            self._event(Mark.AFTER_220, turn, offset, frame, time_ns, line)
         elif self.last is not None or not self.midstream:
             x = Exchange(Act.NOTHING, None, -1, offset, frame, time_ns)
             x.before = self.session.state
@@ -54,7 +54,7 @@ class Pairing(Contents):
             self._settle(x)
 
     def reply(self, reply: Reply, offset: int, end: int, frame: int, time_ns: int) -> None:
-        """One whole reply of the server: find what it answers and go on from there."""
+        """Handle a complete reply: find the command that it answers, and update the state."""
         self._spoken = self._replied = True
         self._passed = False
         session = self.session
@@ -91,12 +91,12 @@ class Pairing(Contents):
                 self._replies_may_be_old = self._replies_may_be_old and bool(session.due)
                 self._go_on(x, reply.code)
         if reply.code in _FAREWELLS:
-            self.course.part(x, reply.code, time_ns, asked=x.act is not Act.NOTHING)
+            self.course.server_closes(x, reply.code, time_ns, asked=x.act is not Act.NOTHING)
         if x.due <= 0:
             self._settle(x)
 
     def _answered(self, reply: Reply) -> Exchange | None:
-        """What ``reply`` answers; None: nothing."""
+        """Return the exchange that ``reply`` answers; None: nothing."""
         if not self.greeted:
             self.greeted = True
             if not self.server_syn_missing or reply.code in _GREETINGS:
@@ -104,7 +104,7 @@ class Pairing(Contents):
             self.session.restart(unsure(self.session.state))
         due = self.session.due
         if reply.code == 354 and due and due[0].doubted and all(x.act is not Act.DATA for x in due):
-            self._give_up(len(due))  # what they got was lost, and so was the DATA that this answers
+            self._give_up(len(due))  # their replies were lost, and so was the DATA that this reply answers
         elif len(due) > 1 and reply.code in _ONLY_ANSWERS:
             self._skip_to(_ONLY_ANSWERS[reply.code])
         elif self._ended_early and due:
@@ -115,7 +115,7 @@ class Pairing(Contents):
             self._count_replies(reply)
         if due:
             if self._lost_replies and len(due) > 1:
-                return None  # some of these were answered in the gap, but nobody knows which
+                return None  # some of these were answered in the gap, but it is unknown which
             self._lost_replies = False
             return due[0] if due[0].due > 1 else due.popleft()
         if self._reader.mode is Mode.CONTENT:
@@ -123,12 +123,12 @@ class Pairing(Contents):
         if self._reader.mode <= Mode.ANSWER and reply.code != 421 and self._reader.cut_bare() and due:
             first = due.popleft()
             first.marks |= Mark.HONOURED
-            first.sure = first.sure and not self._answers_unseen  # that may be the LF
+            first.sure = first.sure and not self._answers_unseen  # the bytes not captured may be the LF
             return first
         return None
 
     def _count_replies(self, reply: Reply) -> None:
-        """How many replies an LMTP server owes for the message that is first in line (RFC 2033 §4.2, §4.3)."""
+        """Set the number of replies that an LMTP server must give for the first message (RFC 2033 §4.2, §4.3)."""
         due, state = self.session.due, self.session.state
         first = due[0]
         if first.act is Act.LAST and first.reply is None and state.phase in {Phase.RCPT, Phase.CHUNKS}:
@@ -140,9 +140,9 @@ class Pairing(Contents):
             self._cut_series(due.popleft())
 
     def _cut_series(self, x: Exchange) -> None:
-        """The server went on before it had given one reply for each recipient."""
+        """End the series of replies for ``x``: the server went on without one reply for each recipient."""
         assert x.reply is not None
-        x.lacking, x.due = x.due, 0
+        x.missing_replies, x.due = x.due, 0
         x.reply_end = x.reply_offset + len(x.reply.raw)
         x.marks |= Mark.RECIPIENT_REPLIES
         self.session.answered(x, x.reply)
@@ -150,15 +150,15 @@ class Pairing(Contents):
         self._settle(x)
 
     def _left_unanswered(self, x: Exchange) -> None:
-        """The server closed in an orderly way, having received ``x`` and not answered it."""
+        """Mark ``x``: the server received it, but closed with FIN without an answer."""
         if x.reply is not None:
-            x.lacking = x.due
+            x.missing_replies = x.due
             x.marks |= Mark.RECIPIENT_REPLIES
         elif self._server.incomplete_reply is None and not self._lost_replies and x is not self._chunk:
             x.marks |= Mark.UNANSWERED
 
     def _has_reason(self) -> bool:
-        """Whether a reply that answers nothing due may answer something that is no command to us."""
+        """Whether an unexpected reply may answer something that is not seen as a command here."""
         reader, last = self._reader, self.last
         if self.replies_unreliable or self.session.due or reader.partial or reader.mode > Mode.CONTENT:
             return True
@@ -168,7 +168,7 @@ class Pairing(Contents):
         return upgraded or bool(last.marks & _ODD_END)
 
     def _answer_to_content(self, reply: Reply) -> Exchange | None:
-        """A reply while mail data flows: did the server see an end where there is none for us?"""
+        """Handle a reply during mail data: did the server see an end that is not one here?"""
         content = self._reader.content
         assert content is not None
         content.settle()
@@ -185,7 +185,7 @@ class Pairing(Contents):
         else:  # the end mark was among the missing bytes
             content.flush()
             self._skipping = True
-            self.session.doubt()  # commands may have followed it there
+            self.session.doubt()  # commands may have followed the end mark there
         self.content_end(content, -1)
         x = self.session.due.popleft()
         if lookalike:
@@ -193,15 +193,16 @@ class Pairing(Contents):
         return x
 
     def _skip_to(self, acts: frozenset[Act]) -> None:
-        """The code belongs to one kind of command only. Where that is not first in line, the server never answered
-        what stands before it, or answered in a way that is no reply: there the pairing starts anew."""
+        """Skip to the first command of ``acts``, the only kind that the code can answer. The server never answered the
+        commands before it, or with invalid replies, so the pairing starts again there."""
         place = next((n for n, x in enumerate(self.session.due) if x.act in acts), 0)
         if place:
             self._give_up(place)
             self.session.doubt()
 
     def _pass_lost_replies(self, data: bytes) -> None:
-        """The client has seen the replies that the capture lacks, and goes on with ``data``: what it does now tells."""
+        """Pass replies that the capture does not have but the client has seen: ``data``, sent next, shows their
+        result."""
         reader, due = self._reader, self.session.due
         if not due and reader.mode <= Mode.ANSWER:
             reader.cut_bare()
@@ -216,21 +217,22 @@ class Pairing(Contents):
             self._give_up(len(due))
 
     def _end_reply_that_hangs(self, data: bytes) -> None:
-        """The client sent its next command though the reply to its last had not ended, without being allowed to
-        pipeline. If ``data`` does not end as many replies as are due, what came before was the whole of the first."""
+        """End a reply without a last line: the client, not allowed to pipeline, sent its next command before the reply
+        to the last one had ended. If ``data`` does not end as many replies as are expected, the bytes so far were the
+        whole first reply."""
         x, due, self._overtaken = self._overtaken, self.session.due, None
         if not due or x is not due[0] or self._server.count_ends(data) >= len(due):
             return
         if x.act is Act.EHLO or not self.session.state.hello.lists("PIPELINING"):
             later = [due.pop() for _ in range(len(due) - 1)]
             self._server.end_unfinished()
-            later[-1].sure = False  # who hurried whom is open
+            later[-1].sure = False  # it is unknown which side did not wait for the other
             due.extend(reversed(later))
 
     def _unasked(self, x: Exchange, reply: Reply) -> None:
-        """A reply that answers nothing due: is there a reason for it?"""
+        """Mark an unexpected reply if there is a reason for it."""
         if self.watch.upgrading:
-            x.marks |= Mark.BEHIND_220
+            x.marks |= Mark.AFTER_220
         elif reply.code == 421:
             return
         elif self._reader.mode is Mode.CONTENT:
@@ -243,7 +245,7 @@ class Pairing(Contents):
                 x.marks |= Mark.INSIDE_FIRST
 
     def _go_on(self, x: Exchange, code: int) -> None:
-        """The reply is known: let the client's bytes go on."""
+        """Continue with the client's bytes: the reply to ``x`` is known."""
         act, reader, session = x.act, self._reader, self.session
         if code == 530 and self._hello_after_login is not None:
             self._login_forgotten(x, self._hello_after_login)
@@ -273,7 +275,7 @@ class Pairing(Contents):
             reader.feed(*rest, -1)
 
     def _login_forgotten(self, x: Exchange, hello: Exchange) -> None:
-        """The server asks for a login that it had accepted. RFC 4954 §4 lets a session have one only, and keeps it."""
+        """Note that the server asks again for a login that it had accepted; RFC 4954 §4 allows one per session."""
         if x.before is not None and x.before.hello.authenticated:
             self._note(
                 f"{x.name} in frame {x.frame} was refused with 530 although the client had logged in: this server "
@@ -284,7 +286,7 @@ class Pairing(Contents):
         return "" if self.watch.login is None else self.watch.login.mechanism
 
     def _greet_back(self, x: Exchange) -> None:
-        """A hello was accepted; the first one tells SMTP from LMTP."""
+        """Handle an accepted hello; the first one shows whether it is SMTP or LMTP."""
         hello = self.session.state.hello
         if x.before is not None and x.before.hello.authenticated:
             self._hello_after_login = x
@@ -297,7 +299,7 @@ class Pairing(Contents):
                 self.profile = "rfc5321"
 
     def _decide_held(self, x: Exchange, code: int) -> None:
-        """The reply that says what the held bytes of the client are."""
+        """Release the held client bytes, if the reply to ``x`` shows what they are."""
         reader = self._reader
         if reader.mode is not Mode.HOLD or any(one.act in DECIDING for one in self.session.due):
             return

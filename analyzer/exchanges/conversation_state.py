@@ -1,4 +1,4 @@
-"""The ground of a conversation: all that it remembers, and how what happened gets to the judge."""
+"""The state of a conversation, and how exchanges are passed to the judge."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["Ground"]
 
 
 class Ground:
-    """State of one connection, and the end of each exchange: predicted, judged, listed."""
+    """The state of one connection, and the end of each exchange: prediction, judgement, record."""
 
     def __init__(
         self,
@@ -50,62 +50,62 @@ class Ground:
         self.session = Session(midstream=self.midstream, extensions=self.profile != "rfc821")
         self.time = clock
         self.greeted = self.midstream
-        self.kept = KeptCount()  # counts what is kept of all connections, where there are more
-        self.server_syn_missing = False  # the server's SYN was lost, and with it perhaps what came first
+        self.kept = KeptCount()  # counts the bytes kept of all connections, if there are several
+        self.server_syn_missing = False  # the server's SYN was lost, and perhaps its first bytes too
         self.client_seen = False
         self.server_seen = False
-        self.counts: dict[str, int] = {}  # findings by rule, unlisted ones too
-        self.individual = False  # one of them is of a rule whose findings hang on more than the dialogue
+        self.counts: dict[str, int] = {}  # number of findings by rule, including unlisted ones
+        self.individual = False  # a finding is of a rule that depends on more than the dialogue
         self.conflicts: list[tuple[model.Side, int, int, int]] = []
-        self.overlaps: dict[model.Side, tuple[int, list[tuple[int, bytes]]] | None] = {}  # segments of the first ones
-        self.injected: Exchange | None = None  # the STARTTLS behind which plain text was injected
+        self.overlaps: dict[model.Side, tuple[int, list[tuple[int, bytes]]] | None] = {}  # segments of the first
+        self.injected: Exchange | None = None  # the STARTTLS after which plain text was injected
         self.judge = judge
         self.watch = AttackMarks(limits)
         self.course = Lifecycle()
         self.replies_unreliable = (
-            False  # the server takes for commands what is none: a reply may answer what nobody can tell
+            False  # the server may take other lines for commands: it is unknown what a reply answers
         )
         self._usage = CommandMarks(self.profile)
         self.limits = limits
         self._profile_fixed = profile_fixed
         self._tap = tap
         self._dialogue = TurnLog(record, limits, clock, detail)
-        self._reader = ClientReader(cast("ClientHandler", self), limits)  # the layers above make it one
+        self._reader = ClientReader(cast("ClientHandler", self), limits)  # the derived classes implement it
         self._server = ServerReader(cast("ServerHandler", self), limits)
-        self._skipping = self.midstream  # client lines count only from the next command that is certainly one
-        self._passed = False  # something of the client was lost or skipped, and no reply came since
+        self._skipping = self.midstream  # client lines count only from the next line that is certainly a command
+        self._passed = False  # client bytes were lost or skipped, and no reply came since
         self._replies_may_be_old = (
-            False  # what was skipped may be answered yet: replies need not pair with what came behind it
+            False  # skipped lines may still be answered: replies may not belong to the commands after them
         )
-        self._answers_unseen = False  # the server has more of the client than was captured, or its FIN
-        self._spoken = False  # a reply came since skipping began, or what comes begins with a line
-        self._replied = False  # a reply came, and no line of the client since
+        self._answers_unseen = False  # the server has more client bytes than were captured, or the FIN
+        self._spoken = False  # a reply came since skipping started, or the next bytes start a line
+        self._replied = False  # a reply came, and no client line since
         self._early = False  # the client's first byte came before the server's
         self._hello_after_login: Exchange | None = None
-        self._sasl_layer_expected = False  # what the client sends next may be no SMTP any more
+        self._sasl_layer_expected = False  # the client's next bytes may not be SMTP any more
         self._ended_early = False  # the server refused the message before its end
-        self._lost_replies = False  # some of what is due was answered in a gap
-        self._lost_until = 0  # and that gap ends here
-        self._presuming = False  # no reply can come any more
+        self._lost_replies = False  # some of the unanswered commands were answered in a gap
+        self._lost_until = 0  # offset where that gap ends
+        self._presuming = False  # no more replies can come
         self._peer_heard = -1
         self._chunk: Exchange | None = None
         self._chunk_turn = -1
-        self._unended = False  # the line that the server had begun when the client sent more may lack its end
-        self._overtaken: Exchange | None = None  # its reply had begun and not ended when the client sent more
+        self._unended = False  # the server had started a line when the client sent more; its end may be missing
+        self._overtaken: Exchange | None = None  # its reply had started but not ended when the client sent more
         self._text: list[Exchange] = []  # lines that may be mail data sent although DATA was refused
-        self._rest: tuple[bytes, int, int, int] | None = None  # behind an end of data that only the server saw
+        self._rest: tuple[bytes, int, int, int] | None = None  # bytes after an end of data that only the server saw
         self._tls_seen = False
         self._tls_place = (-1, 0, 0, 0)  # turn, offset, frame and time of the client's first TLS record
-        self._inside_from = -1  # turn behind which the dialogue is inside TLS, where that was decrypted
-        self.last: Exchange | None = None  # what was answered last
+        self._inside_from = -1  # the turns after this one are inside decrypted TLS
+        self.last: Exchange | None = None  # the exchange answered last
         self.asked: list[tuple[Sequence[JudgedRule], Exchange | None]] | None = (
-            None  # who was asked of what; None: unkept
+            None  # the rule checks so far, with their exchanges; None: not recorded
         )
-        self._unjudged: Exchange | None = None  # a message with a look-alike end: what comes next tells more of it
+        self._unjudged: Exchange | None = None  # a message with a look-alike end, not yet judged
 
     @property
     def uneventful(self) -> bool:
-        """Whether the connection ran and ended as it should: nothing is left to ask about it as a whole."""
+        """Whether the connection ran and ended normally, so that no rule needs to judge it as a whole."""
         return (
             self.session.state.phase is Phase.QUIT
             and self.course.quiet
@@ -114,18 +114,18 @@ class Ground:
             and self.certain
         )
 
-    def part(self) -> None:
-        """It is finished, and nothing more comes: leave the readers, who know it, and be no circle with them."""
+    def detach(self) -> None:
+        """Release the readers, which refer back to the conversation: it is finished, and no reference cycle remains."""
         del self._reader, self._server
 
     @property
     def readers(self) -> tuple[ClientReader, ServerReader]:
-        """Who reads the bytes of either side."""
+        """The readers of the client's and the server's bytes."""
         return self._reader, self._server
 
     @property
     def certain(self) -> bool:
-        """Whether both sides are in view: otherwise a finding may have an excuse that was not captured."""
+        """Whether both sides are captured: otherwise bytes not captured may explain a finding."""
         return self.client_seen and self.server_seen
 
     def _sent(self, x: Exchange, seen: int) -> None:
@@ -140,7 +140,7 @@ class Ground:
             x.marks |= Mark.FLOOD
         if len(session.due) > self.limits.outstanding > 0:
             self._note(f"more than {self.limits.outstanding} commands waited for replies: the oldest are not paired")
-            self._give_up(max(1, self.limits.outstanding // 10))  # many at once: what is left is then in doubt
+            self._give_up(max(1, self.limits.outstanding // 10))  # many at once: the rest is in doubt afterwards
             session.doubt()
         if self._server.unfinished and len(session.due) == 2 and seen >= 0:
             self._overtaken = session.due[0]
@@ -151,9 +151,9 @@ class Ground:
             self._dialogue.predicted(x, predict(x, self.profile, self.session.causes.disputed))
 
     def _settle(self, x: Exchange) -> None:
-        """``x`` has its reply, or will never have one."""
+        """Judge ``x``: it has its reply, or will never get one."""
         if x in self._text:
-            return  # judged when it is clear what it is
+            return  # judged when it is known what it is
         if not self.server_seen:
             x.without_order()
         self.judge.exchange(x, self)
@@ -161,12 +161,12 @@ class Ground:
             self._content_over(x)
 
     def _content_over(self, x: Exchange) -> None:
-        """A message is complete and answered: list it, and let the rules look at it."""
+        """Record a message that is complete and answered, and pass it to the rules."""
         content = x.content
         if content is None:
             return
         if x.transaction is not None and x.transaction.referred:
-            content.missing += 1  # what BURL pointed at
+            content.missing += 1  # the octets that BURL refers to
         self._dialogue.deliver(x, content)
         if self._tap is not None:
             self._tap.over(content, x)
@@ -180,28 +180,28 @@ class Ground:
             self._unjudged = x
 
     def _judge_content(self) -> None:
-        """What the server made of a look-alike end is known as far as it ever will be."""
+        """Judge a message with a look-alike end: nothing more about the server's reaction will be known."""
         x, self._unjudged = self._unjudged, None
         assert x is not None
         self.judge.content(x, self)
         self.watch.beyond, self.watch.beyond_count = None, 0
 
     def _inside_tls(self) -> State:
-        """The state behind a TLS handshake: what was known is forgotten (RFC 3207 §4.2), except who the client is where
-        TLS itself told that."""
+        """Return the state after a TLS handshake: earlier knowledge is discarded (RFC 3207 §4.2), except the identity
+        of the client if TLS itself established it."""
         login, known = self.watch.login, self.session.state.hello.authenticated
         external = known and login is not None and login.mechanism == "EXTERNAL"
         return State(Phase.GREETED, Hello(keywords=NO_KEYWORDS, authenticated=external, secure=True))
 
     def _unwanted_tls(self) -> None:
-        """The client began TLS where the server speaks in the clear."""
+        """Mark that the client started TLS although the server speaks plain text."""
         self.watch.foreign = "TLS"
         self._event(Mark.FOREIGN, *self._tls_place)
 
     def _event(
         self, mark: int, turn: int, offset: int, frame: int, time_ns: int, line: bytes = b"", breaks: str | None = None
     ) -> None:
-        """Something happened that is neither command nor reply: let the rules look at it."""
+        """Pass an event that is neither command nor reply to the rules."""
         x = Exchange(Act.EVENT, parse_command(line) if line else None, turn, offset, frame, time_ns)
         x.raw = line
         x.length = len(line)
@@ -216,25 +216,25 @@ class Ground:
             self._settle(x)
 
     def keeps(self, count: int) -> None:
-        """A reader keeps so many bytes for later."""
+        """Count ``count`` more bytes that a reader keeps for later."""
         self.kept.grown += count
 
     @property
     def weight(self) -> int:
-        """Bytes that its readers keep, about."""
+        """Approximate number of bytes that the readers keep."""
         return self._reader.weight + self._server.weight
 
     def long_line(self) -> None:
-        """A line of either side is longer than the limit."""
-        self._note(f"a line is longer than {self.limits.line_bytes} bytes: only these were looked at")
+        """Note that a line of either side is longer than the limit."""
+        self._note(f"a line is longer than {self.limits.line_bytes} bytes: only these were examined")
 
     def long_reply(self) -> None:
-        """A reply is longer than the limit."""
+        """Note that a reply is longer than the limit."""
         limit = self.limits.reply_bytes
-        self._note(f"a reply is longer than {limit} bytes: it was read as several, lines without a code left out")
+        self._note(f"a reply is longer than {limit} bytes: it was read as several, lines without a code were omitted")
 
     def _note(self, text: str) -> None:
-        """Say something about the whole connection, once."""
+        """Add a note about the whole connection, once."""
         if text not in self.record.notes:
             self.record.notes.append(text)
 

@@ -1,6 +1,6 @@
-"""What an EHLO reply offers, and what a client uses without it: commands, parameters, sizes, limits (RFC 5321 §2.2.1).
+"""Offers of an EHLO reply, and commands, parameters, sizes and limits used without an offer (RFC 5321 §2.2.1).
 
-Keywords that are None were not captured: they say nothing against anybody.
+If the keywords are None, they were not captured: then nothing counts as missing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 MAX_LINE = 512  # octets of a command line with its CRLF, without extensions (RFC 5321 §4.5.3.1.4)
-MAX_DIGITS = 20  # of a number in an EHLO reply (RFC 1870 §3); longer ones are no number
+MAX_DIGITS = 20  # of a number in an EHLO reply (RFC 1870 §3); longer ones are invalid
 
 _COMMANDS = {
     b"STARTTLS": "STARTTLS",
@@ -47,26 +47,26 @@ _COMMANDS = {
 
 
 def command_keyword(verb: bytes) -> str | None:
-    """EHLO keyword without which ``verb`` must not be used; None: it belongs to the base protocol."""
+    """Return the EHLO keyword that ``verb`` requires; None: it belongs to the base protocol."""
     return _COMMANDS.get(verb)
 
 
 def missing_command(command: Command, hello: Hello) -> str | None:
-    """The keyword that ``command`` needs and ``hello`` does not list; None: nothing is missing."""
+    """Return the keyword that ``command`` requires and ``hello`` does not list; None: nothing is missing."""
     keyword = _COMMANDS.get(command.verb)
     return keyword if keyword is not None and hello.keywords is not None and keyword not in hello.keywords else None
 
 
 def mechanisms(hello: Hello) -> frozenset[str]:
-    """SASL mechanisms that ``hello`` lists, in upper case (RFC 4954 §3)."""
+    """Return the SASL mechanisms that ``hello`` lists, in upper case (RFC 4954 §3)."""
     return frozenset(name.upper() for name in (hello.keywords or {}).get("AUTH", ()))
 
 
 def missing_parameters(command: Command, hello: Hello) -> list[str]:
-    """Parameters of MAIL or RCPT whose extension ``hello`` does not list.
+    """Return the parameters of MAIL or RCPT whose extension ``hello`` does not list.
 
-    A parameter that nobody registered may belong to a keyword that nobody registered either: where the server lists
-    one, it is not counted.
+    An unregistered parameter may belong to an unregistered keyword. So it does not count as missing if the server lists
+    such a keyword.
     """
     keywords = hello.keywords
     if keywords is None:
@@ -83,7 +83,7 @@ def missing_parameters(command: Command, hello: Hello) -> list[str]:
 
 
 def missing_offer(x: Exchange, hello: Hello) -> str | None:
-    """What ``x`` uses though ``hello`` did not offer it: a keyword, a parameter or "AUTH MECHANISM"; else None."""
+    """Return a keyword, a parameter or "AUTH MECHANISM" that ``x`` uses and ``hello`` does not offer; else None."""
     command = x.command
     if command is None or hello.keywords is None:
         return None
@@ -102,7 +102,7 @@ def missing_offer(x: Exchange, hello: Hello) -> str | None:
 
 
 def contradicts(keywords: Keywords, *, secure: bool) -> bool:
-    """Whether an EHLO reply lists a keyword without the one that it depends on, or STARTTLS inside TLS."""
+    """Whether an EHLO reply lists a keyword without one that it requires, or STARTTLS inside TLS."""
     return (
         ("SMTPUTF8" in keywords and "8BITMIME" not in keywords)  # RFC 6531 §3.1
         or ("BINARYMIME" in keywords and "CHUNKING" not in keywords)  # RFC 3030 §3
@@ -115,13 +115,13 @@ def _number(text: str) -> int | None:
 
 
 def announced_size(hello: Hello) -> int | None:
-    """Octets of the largest message that the server takes (RFC 1870 §4); None where it names no such number."""
+    """Return the octets of the largest message that the server accepts (RFC 1870 §4); None if it gives no number."""
     values = (hello.keywords or {}).get("SIZE", ())
     return (_number(values[0]) or None) if values else None
 
 
 def announced_limit(hello: Hello, name: str) -> int | None:
-    """Value of the limit ``name`` (MAILMAX, RCPTMAX, RCPTDOMAINMAX) that LIMITS announces (RFC 9422 §4), else None."""
+    """Return the value of the limit ``name`` (MAILMAX, RCPTMAX, RCPTDOMAINMAX) in LIMITS (RFC 9422 §4), else None."""
     for pair in (hello.keywords or {}).get("LIMITS", ()):
         word, _, value = pair.partition("=")
         if word.upper() == name:
@@ -130,9 +130,9 @@ def announced_limit(hello: Hello, name: str) -> int | None:
 
 
 def line_limit(command: Command, hello: Hello | None) -> int:
-    """Octets, CRLF included, that the line of ``command`` may have (RFC 5321 §4.5.3.1.4).
+    """Return the maximum octets, CRLF included, of the line of ``command`` (RFC 5321 §4.5.3.1.4).
 
-    ``hello``: what was offered; None, or unknown keywords: whatever could have been.
+    ``hello``: the offer in force. If it or its keywords are None, every extension counts as offered.
     """
     keywords = None if hello is None else hello.keywords
     verb = "MAIL" if command.verb in {b"SEND", b"SOML", b"SAML"} else command.name or ""

@@ -1,11 +1,11 @@
-"""What six kinds of reader take for the end of each message, and what the server did: the tap behind
+"""Where six kinds of reader see the end of each message, and what the server did: the tap for
 ``smtpwire show --end-of-data``."""
 
 # Theory
 # ------
-# A reader that is stricter than the server does not stop where the server did: it takes what follows for mail data. So
-# where the server took a look-alike for the end, the client's stream is followed beyond it, until every reader has
-# seen an end or the limit is reached.
+# A reader that is stricter than the server does not stop where the server stopped: it takes the next lines for mail
+# data. So if the server accepted a look-alike as the end, the tap follows the client's stream after it, until every
+# reader has seen an end or the limit is reached.
 
 from __future__ import annotations
 
@@ -22,37 +22,40 @@ if TYPE_CHECKING:
 
 __all__ = ["EndTap", "EndView", "SeenEnd", "answered_beyond"]
 
-SHOWN = 200  # bytes of the line behind a mark
-FOLLOWED = 1 << 20  # bytes that are read behind an end that only the server saw
+SHOWN = 200  # bytes of the line after an end mark
+FOLLOWED = 1 << 20  # bytes read after an end that only the server saw
 
-Deed = Literal["ended there", "went on", "refused", "unknown"]
+ServerAction = Literal["ended there", "went on", "refused", "unknown"]
 
 
 @dataclass(slots=True)
 class SeenEnd:
-    """The end that a reader sees: where its dot stands, and the first line behind the mark."""
+    """The end that a reader sees: where its dot is, and the first line after the end mark."""
 
     ending: Ending
     offset: int = -1  # in the client's stream
     frame: int = 0
-    behind: bytearray = field(default_factory=bytearray)
+    after: bytearray = field(default_factory=bytearray)
 
     @property
     def line(self) -> bytes:
-        """The first line behind the mark."""
-        return bytes(self.behind).lstrip(b"\r\n").split(b"\n", 1)[0].split(b"\r", 1)[0]
+        """The first line after the end mark."""
+        return bytes(self.after).lstrip(b"\r\n").split(b"\n", 1)[0].split(b"\r", 1)[0]
 
 
 @dataclass(slots=True)
 class EndView:
-    """One message. ``deed``: what the server made of the first look-alike of the end, whose bytes are ``lookalike``;
-    ``code``: its reply, 0: not seen. ``whole``: every byte that was read is in the capture."""
+    """One message.
+
+    ``server_action``: how the server treated the first look-alike of the end, whose bytes are ``lookalike``. ``code``:
+    code of its reply, 0: not seen. ``whole``: the capture has every byte that was read.
+    """
 
     offset: int
     frame: int
     seen: list[SeenEnd]
     lookalike: bytes = b""
-    deed: Deed = "unknown"
+    server_action: ServerAction = "unknown"
     code: int = 0
     whole: bool = True
 
@@ -70,7 +73,7 @@ class _Sink:
         self.view = EndView(content.offset, content.frame, [SeenEnd(ending) for ending in EndFinder().endings])
         self.turn = -1
         self._finder = EndFinder()
-        self._read = 0  # bytes, missing ones counted
+        self._read = 0  # bytes, missing ones included
         self._beyond = 0
 
     def take(self, stored: bytes, sent: bytes) -> None:
@@ -89,15 +92,15 @@ class _Sink:
         self.view.lookalike = b"\r\n" + kept_back if kept_back else b""
 
     def follow(self, data: bytes, offset: int, frame: int) -> bool:
-        """What the client sent behind an end that only the server saw. Returns whether more is wanted."""
+        """Read client bytes after an end that only the server saw. Return whether more bytes are wanted."""
         if offset != self.content.offset + self._read:
-            return False  # something is missing
+            return False  # bytes are missing
         self._feed(data, frame)
         self._beyond += len(data)
         return not self._finder.settled and self._beyond < FOLLOWED
 
     def over(self) -> None:
-        """Nothing more comes."""
+        """Read the rest: no more bytes come."""
         if self.content.complete and not self.content.cut:
             self._feed(b".\r\n", 0)
         self._note(self._finder.close(), b"", 0)
@@ -106,8 +109,8 @@ class _Sink:
         start = self._read
         self._read += len(data)
         for one in self.view.seen:
-            if one.offset >= 0 and len(one.behind) < SHOWN:
-                one.behind += data[: SHOWN - len(one.behind)]
+            if one.offset >= 0 and len(one.after) < SHOWN:
+                one.after += data[: SHOWN - len(one.after)]
         self._note(self._finder.feed(data), data, start, frame)
 
     def _note(self, found: list[int], data: bytes, start: int, frame: int = 0) -> None:
@@ -116,12 +119,13 @@ class _Sink:
             one.ending = self._finder.endings[number]
             one.offset = self.content.offset + one.ending.at
             one.frame = frame or self.content.where(one.offset)[0]
-            behind = max(0, one.ending.end - start)
-            one.behind += data[behind : behind + SHOWN]
+            first = max(0, one.ending.end - start)
+            one.after += data[first : first + SHOWN]
 
 
 class EndTap:
-    """Reads the messages of one connection (a ``ContentTap``). ``everything``: those too whose end is plain."""
+    """Reads the messages of one connection (a ``ContentTap``). ``everything``: keep messages with an undisputed end
+    too."""
 
     def __init__(self, record: Connection, *, everything: bool) -> None:
         self.messages = 0
@@ -131,7 +135,7 @@ class EndTap:
         self._following: _Sink | None = None
 
     def begin(self, content: Content, transaction: object) -> _Sink | None:
-        """See ``ContentTap``. The end of BDAT chunks is counted, nobody looks for it."""
+        """See ``ContentTap``. BDAT chunks are skipped: their end is given by a size, not by a mark."""
         if content.chunked:
             return None
         self.messages += 1
@@ -154,25 +158,25 @@ class EndTap:
         sink.view.lookalike = sink.view.lookalike or content.lookalike_form
         self._kept.append(sink)
 
-    def overhear(self, deliver: Deliver) -> Deliver:
+    def wrap_client(self, deliver: Deliver) -> Deliver:
         """See ``ContentTap``."""
 
-        def heard(data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        def follow_and_deliver(data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
             if self._following is not None and not self._following.follow(data, offset, frame):
                 self._following = None
             deliver(data, offset, frame, time_ns, seen)
 
-        return heard
+        return follow_and_deliver
 
     def finish(self) -> list[EndView]:
-        """The connection is over: what there is to show of it."""
+        """Return the views of the messages to show; the connection is over."""
         for sink in self._kept:
             if sink.content.cut:
                 sink.over()
-            sink.view.deed = self._deed(sink)
+            sink.view.server_action = self._server_action(sink)
         return [sink.view for sink in self._kept]
 
-    def _deed(self, sink: _Sink) -> Deed:
+    def _server_action(self, sink: _Sink) -> ServerAction:
         if sink.content.cut or answered_beyond(self._record, sink.turn):
             return "ended there"
         code = sink.view.code
@@ -180,8 +184,8 @@ class EndTap:
 
 
 def answered_beyond(record: Connection, turn: int) -> bool:
-    """Whether the server answered more than the message ``turn`` of the dialogue, before the client said any more: it
-    took something inside the message for its end, and what stands behind for commands."""
+    """Whether the server gave further replies to the message ``turn`` of the dialogue before the client sent more: then
+    it took something inside the message for its end, and the text after that for commands."""
     if turn < 0:
         return False
     for later in record.dialogue[turn + 1 :]:

@@ -1,4 +1,4 @@
-"""Which replies go with what was sent: the success that is due, and every code that the RFCs list (RFC 5321 §4.3.2)."""
+"""The replies that may follow a command: the usual success, and every code that the RFCs list (RFC 5321 §4.3.2)."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _USUAL: dict[Act, frozenset[int]] = {
 
 
 def is_usual(act: Act, code: int) -> bool:
-    """Whether ``code`` is the reply of success, about which there is nothing to ask. False where several may be."""
+    """Whether ``code`` is a usual success reply to ``act``, which needs no check. False for acts not in the table."""
     return code in _USUAL.get(act, ())
 
 
 def _row(x: Exchange) -> str | None:
-    """The row of the table of replies that ``x`` belongs to; None: nothing is said of it."""
+    """Return the row of the reply table for ``x``; None: the RFCs define no replies for it."""
     command = x.command
     if x.act is Act.GREETING:
         return GREETING
@@ -61,13 +61,13 @@ def _row(x: Exchange) -> str | None:
     if x.act is Act.LAST and command.verb == b"BDAT":
         return CONTENT
     if command.spec is None:
-        # a verb that an extension without a table of replies defines (VERB, ONEX) is not unknown
+        # a verb of an extension that has no reply table (VERB, ONEX) is not unknown
         return None if command.name in KEYWORDS or command.name.startswith("X") else UNKNOWN_COMMAND
     return command.name
 
 
 def listed_codes(x: Exchange, hello: Hello, profile: str) -> frozenset[int] | None:
-    """Codes that may answer ``x`` where ``hello`` is in force; None where nothing is said of them."""
+    """Return the codes that may answer ``x`` if ``hello`` is in force; None if the RFCs list none."""
     row = _row(x)
     if row is None:
         return None
@@ -84,10 +84,10 @@ def listed_codes(x: Exchange, hello: Hello, profile: str) -> frozenset[int] | No
 
 
 def odd_status(reply: Reply) -> bool:
-    """Whether an enhanced status code may be missing or wrong (RFC 2034 §4); many lines need a closer look."""
+    """Whether the enhanced status code may be missing or wrong (RFC 2034 §4); multiline replies need a closer check."""
     status, first = reply.enhanced, reply.code // 100
     if first == 3:
         return False
     if status is None or ord(status[0]) - 48 != first or len(reply.texts) > 1:
         return True
-    return len(status) == len(reply.texts[0])  # RFC 2034 §3: a space follows it always
+    return len(status) == len(reply.texts[0])  # RFC 2034 §3: a space always follows it

@@ -1,4 +1,4 @@
-"""Who else takes part in a conversation: the judge of what happened, and whoever wants the messages themselves."""
+"""Interfaces that a conversation calls: the judge, and taps that receive the messages themselves."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ __all__ = ["ContentTap", "Judge", "JudgedRule"]
 
 
 class JudgedRule(Protocol):
-    """A rule, as far as conversations remember it. ``formal``: it does not look at text that varies freely; ``own``:
-    it is one of ours; ``individual``: what it finds in one dialogue stands for no other."""
+    """The part of a rule that conversations use. ``formal``: it does not look at text that varies freely. ``own``: it
+    is a rule of this program, not of a plugin. ``individual``: its findings in one dialogue hold for no other
+    dialogue."""
 
     @property
     def id(self) -> str: ...
@@ -29,30 +30,31 @@ class JudgedRule(Protocol):
 
 
 class Judge(Protocol):
-    """Who holds the rules against what happened. ``servers``: what was seen of them in other connections. ``talk`` is
-    the ``Conversation``, which stands above this floor."""
+    """Checks the rules. ``servers``: offers of STARTTLS seen in other connections. ``talk`` is the ``Conversation``, a
+    higher layer that this module must not import."""
 
     servers: StartTlsHistory
 
     def exchange(self, x: Exchange, talk: Any) -> None:
-        """``x`` is answered, or never will be."""
+        """Judge ``x``, which is answered or will never be answered."""
 
     def content(self, x: Exchange, talk: Any) -> None:
-        """The content of ``x`` is over; ``x`` is what ended it."""
+        """Judge the content that ``x`` ended."""
 
     def ended(self, talk: Any) -> None:
-        """Nothing more comes."""
+        """Judge the connection, which is over."""
 
 
 class ContentTap(Protocol):
-    """Who wants the messages of one connection themselves, not only what is wrong with them."""
+    """Receives the messages of one connection, not only the findings about them."""
 
     def begin(self, content: Content, transaction: object) -> ContentSink | None:
-        """Mail data begin; their octets go to what this returns. ``transaction``: the open one, None if none is known.
-        BDAT chunks that no LAST follows begin and are never over."""
+        """Mail data starts; its octets go to the returned sink. ``transaction``: the open one, None if none is known.
+        For BDAT chunks without a LAST, ``over`` is never called."""
 
     def over(self, content: Content, x: Exchange) -> None:
-        """``content`` is answered, or never will be. ``x``: what ended it, or an event where the end was not seen."""
+        """``content`` is answered, or never will be. ``x``: the command that ended it, or an event if no end was
+        seen."""
 
-    def overhear(self, deliver: Deliver) -> Deliver:
-        """What is to take the client's stream in the place of ``deliver``, which has to be handed all of it."""
+    def wrap_client(self, deliver: Deliver) -> Deliver:
+        """Return a replacement for ``deliver``; it must pass the whole client stream on to ``deliver``."""

@@ -1,8 +1,8 @@
-"""What a server that follows the RFC answers to a command in the state that it is in."""
+"""The answer of a server that follows the RFC to a command in its current state."""
 
-# The order of the tests is the order in which a server finds out: out of order (whatever the syntax), unknown verb,
-# syntax, missing permission. Where the RFC leaves the answer open, or the state is a guess, it is "unknown": a
-# prediction is only worth something if it is never a bluff.
+# The tests are in the order in which a server would notice the problems: out of order (whatever the syntax), unknown
+# verb, syntax, missing permission. If the RFC leaves the answer open, or the state is a guess, the prediction is
+# "unknown": predictions are only useful if they are never guesses.
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ _TRANSACTION = frozenset({Phase.MAIL, Phase.RCPT})
 def predict(  # noqa: PLR0911 - one return for each reason
     x: Exchange, profile: str, disputed: Container[Act] = ()
 ) -> Predicted:
-    """The reply due to ``x`` in ``x.before``: "accept" or a code (RFC 5321 §4.3.2, §4.2.4).
+    """Return the expected reply to ``x`` in ``x.before``: "accept" or a code (RFC 5321 §4.3.2, §4.2.4).
 
-    ``disputed``: what this server has called out of order before though it was not. Its idea of the session evidently
-    differs from the table, so what it does with the next one is open.
+    ``disputed``: commands that this server has earlier called out of order although they were not. Its view of the
+    session evidently differs from the table, so its answer to the next one is unknown.
     """
     state, act, command = x.before, x.act, x.command
     assert state is not None
@@ -83,7 +83,7 @@ def predict(  # noqa: PLR0911 - one return for each reason
 
 
 def _is_plain(x: Exchange, state: State, command: Command, profile: str) -> bool:
-    """Nearly every command: well-formed, of the base protocol, in order, without anything that an option decides."""
+    """Whether ``x`` is like nearly all commands: well-formed, in the base protocol, in order, and without options."""
     return (
         x.server_breaks is None
         and x.act in _PLAIN
@@ -99,7 +99,7 @@ def _is_plain(x: Exchange, state: State, command: Command, profile: str) -> bool
 
 
 def _by_form(x: Exchange, profile: str) -> Predicted:
-    """The command may come here: is it well-formed, implemented, permitted?"""
+    """Return the expected reply to a command that is in order: is it well-formed, implemented, permitted?"""
     state, act, command = x.before, x.act, x.command
     assert state is not None
     assert command is not None
@@ -120,7 +120,7 @@ def _by_form(x: Exchange, profile: str) -> Predicted:
 
 
 def _not_offered(x: Exchange) -> bool:
-    """An extension's command that the current EHLO reply does not list: 500, 502 and 503 are all in use."""
+    """Whether the current EHLO reply does not list the command's extension: then 500, 502 and 503 are all in use."""
     assert x.command is not None
     assert x.before is not None
     keyword = command_keyword(x.command.verb)

@@ -1,13 +1,14 @@
-"""The session behind the dialogue: what is in flight, in which state the server is, and what the client could know."""
+"""The session: which commands are in flight, which state the server is in, and what the client could know."""
 
 # Theory
 # ------
-# `due` holds what the client sent and the server still has to answer; replies pair with it strictly in order (RFC 2920
-# §3.1), whatever was pipelined, unknown or malformed. `state` is the server's, advanced by each reply.
+# `due` holds the commands that the server still has to answer. Replies pair with them strictly in order (RFC 2920
+# §3.1), even if commands were pipelined, unknown or malformed. `state` is the server's state; each reply advances it.
 #
 # `_window` holds the commands whose replies the client could not have seen when it sent its last byte, judged by its
-# ACK number. The client is judged by the state in front of that window (`_base`) with all of the window presumed to
-# succeed. In lockstep the window is empty whenever a command is sent, and both views are the same object.
+# ACK number. The client is judged by the state before that window (`_base`), under the presumption that all commands in
+# the window succeed. If the client waits for each reply, the window is empty whenever a command is sent, and both
+# views are the same object.
 
 from __future__ import annotations
 
@@ -24,22 +25,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Causes", "Session", "mark_reply"]
 
-MAX_UNSEEN = 20_000  # commands whose replies a client that acknowledges nothing may have in flight
-MAX_HOPES = 256  # commands in flight for which the hopeful state is worked out again after a refusal
+MAX_UNSEEN = 20_000  # commands kept in the window of a client that acknowledges nothing
+MAX_PRESUMED = 256  # commands in flight for which the presumed state is computed again after a refusal
 
 _ENDS_GROUP = frozenset(
     {Act.EHLO, Act.HELO, Act.DATA, Act.FREE, Act.TURN, Act.ETRN, Act.AUTH, Act.ANSWER, Act.LAST, Act.STARTTLS}
-)  # some of these may only stand last in a pipelined group; the rule looks closer
+)  # some of these may only be the last in a pipelined group; the rule checks in detail
 _TOO_MANY = frozenset({"4.5.3", "5.5.3"})  # RFC 3463 §3.6: too many recipients
 _OF_CODE = {500: Mark.NOT_IMPLEMENTED, 502: Mark.NOT_IMPLEMENTED, 503: Mark.REFUSED_503}
 _CONTENT_ACTS = frozenset({Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
 
 
 class Causes:
-    """What explains that a session got no further; later findings name it. Each is None where nothing is in the way.
+    """Explanations why a session failed, for use as causes of later findings. None: no such problem.
 
-    ``order``: the first command out of order since the last one that set things right. ``disputed``: what the server
-    called out of order though it was not (SEQ123).
+    ``order``: the first command out of order since the last command that restored the order. ``disputed``: commands
+    that the server called out of order although they were not (SEQ123).
     """
 
     __slots__ = ("data", "disputed", "hello", "mail", "order", "rcpt", "starttls")
@@ -54,7 +55,7 @@ class Causes:
         self.disputed: set[Act] = set()
 
     def remember(self, x: Exchange, code: int) -> None:
-        """``x`` was answered."""
+        """Update the causes: ``x`` was answered with ``code``."""
         act, refused = x.act, code >= 400
         if act in {Act.EHLO, Act.HELO}:
             self.hello = x if refused else None
@@ -75,11 +76,11 @@ _FRESH_START = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.END, Act.RSET})
 
 
 class Session:
-    """Pairs what was sent with what was answered and holds both views of the state."""
+    """Pairs commands with replies and holds both views of the state."""
 
     def __init__(self, *, midstream: bool, extensions: bool = True) -> None:
-        """``extensions``: False holds both sides to RFC 821, which knows of none: whatever EHLO lists counts for
-        nothing."""
+        """``extensions``: False judges both sides by RFC 821, which has no extensions: keywords in the EHLO reply are
+        ignored."""
         self._extensions = extensions
         self.state = State(Phase.READY, Hello(), sure=False) if midstream else START
         self.due: deque[Exchange] = deque()
@@ -88,7 +89,7 @@ class Session:
         self._base = self.state
 
     def sent(self, x: Exchange, seen: int) -> None:
-        """Something that will be answered: what could the client know when it sent it?
+        """Record ``x``, which expects a reply, and what the client could know when it sent it.
 
         ``seen``: bytes of the server that the client had acknowledged, -1: everything so far.
         """
@@ -100,20 +101,20 @@ class Session:
             while window and window[0].reply_end >= 0 and (seen < 0 or window[0].reply_end <= seen or crowded):
                 first = window.popleft()
                 first.in_flight = False
-                first.behind = None  # it is judged; each would keep alive all before it
+                first.ahead = None  # not needed any more; the chain would keep all earlier exchanges in memory
                 crowded = len(window) > MAX_UNSEEN
                 assert first.after is not None
                 self._base = first.after
-                stale = stale or first.hope not in (None, first.after)
+                stale = stale or first.presumed not in (None, first.after)
             if window:
-                x.behind = window[-1]
-                state = self._hope(stale=stale)
+                x.ahead = window[-1]
+                state = self._presumed_state(stale=stale)
                 if (
-                    x.behind.act in _ENDS_GROUP
-                    or x.behind.marks & Mark.BEHIND_STARTTLS
+                    x.ahead.act in _ENDS_GROUP
+                    or x.ahead.marks & Mark.AFTER_STARTTLS
                     or not state.hello.lists("PIPELINING")
                 ):
-                    self._hurried(x, x.behind)
+                    self._mark_hasty(x, x.ahead)
         if not window:
             self._base = state
         x.state = state
@@ -128,11 +129,11 @@ class Session:
         x.in_flight = True
         self.due.append(x)
 
-    def _hurried(self, x: Exchange, ahead: Exchange) -> None:
-        """``x`` was sent though the client had to wait for the reply to ``ahead``, as it seems."""
-        if ahead.act is Act.STARTTLS or ahead.marks & Mark.BEHIND_STARTTLS:
-            ahead.marks |= Mark.BEHIND_STARTTLS
-            x.marks |= Mark.BEHIND_STARTTLS
+    def _mark_hasty(self, x: Exchange, ahead: Exchange) -> None:
+        """Mark ``x``, sent although the client should have waited for the reply to ``ahead``."""
+        if ahead.act is Act.STARTTLS or ahead.marks & Mark.AFTER_STARTTLS:
+            ahead.marks |= Mark.AFTER_STARTTLS
+            x.marks |= Mark.AFTER_STARTTLS
         elif x.act is not Act.END and self.state.phase is not Phase.CONNECTED and not ahead.doubted:
             x.marks |= Mark.HASTY
 
@@ -141,7 +142,7 @@ class Session:
         return not x.in_flight
 
     def answered(self, x: Exchange, reply: Reply) -> State:
-        """``x`` got its reply (or one of several): advance. Returns the state in which the server answered."""
+        """Advance the state: ``x`` got ``reply`` (or one of several). Return the state in which the server answered."""
         state, act, code = self.state, x.act, reply.code
         if x.before is None:
             x.before = state
@@ -161,7 +162,7 @@ class Session:
         verb = b"" if x.command is None else x.command.verb
         after = advance(state, act, code, verb=verb, transaction=x.opens, keywords=keywords)
         if x.doubted:
-            after = unsure(after)  # perhaps another command was answered: no ground to stand on
+            after = unsure(after)  # perhaps the reply answers another command
         self.state = x.after = after
         transaction = x.opens if act is Act.MAIL and code < 300 else state.transaction
         if x.transaction is None and isinstance(transaction, Transaction):
@@ -180,32 +181,32 @@ class Session:
         return state
 
     def dispute(self, x: Exchange) -> None:
-        """Remember that the server calls ``x`` out of order, where it was not."""
+        """Remember that the server called ``x`` out of order although it was not."""
         if x.marks & Mark.REFUSED_503 and x.before is not None and x.before.sure and x.server_breaks is None:
             self.causes.disputed |= _HELLOS if x.act in _HELLOS else {x.act}
 
     def greeted(self, x: Exchange, code: int) -> None:
-        """The greeting came (RFC 5321 §3.1): 220, or the server turns the client away."""
+        """Set the state after the greeting (RFC 5321 §3.1): 220, or the server refuses service."""
         x.before = self.state
         phase = Phase.CLOSING if code == 421 else Phase.TURNED_AWAY if code >= 400 else Phase.GREETED
         self.restart(self.state._replace(phase=phase))
         x.after = self.state
 
     def restart(self, state: State) -> None:
-        """The server's state changed by something else than a command."""
+        """Set the server's state after a change that no command caused."""
         self.state = state
         if not self._window:
             self._base = state
 
     def doubt(self) -> None:
-        """Bytes were lost that the state may depend on."""
+        """Make the state unsure: bytes were lost that it may depend on."""
         self.state = unsure(self.state)
         self._base = unsure(self._base)
-        # What stands in front of one that is in doubt already was put in doubt with it, or before.
+        # If one is in doubt already, all before it are in doubt too.
         for x in reversed(self._window):
-            if x.doubted and not x.sure and x.hope is not None and not x.hope.sure:
+            if x.doubted and not x.sure and x.presumed is not None and not x.presumed.sure:
                 break
-            x.hope = None if x.state is None else unsure(_hopeful(x.state, x))
+            x.presumed = None if x.state is None else unsure(_presumed_after(x.state, x))
             x.sure = False
             x.without_order()
         for x in reversed(self.due):
@@ -216,7 +217,7 @@ class Session:
             self.state.transaction.session_known = False
 
     def give_up(self, count: int) -> list[Exchange]:
-        """The oldest ``count`` of what is due will never be answered in view; returns them."""
+        """Drop the oldest ``count`` commands in ``due``, whose replies are not in the capture; return them."""
         lost = [self.due.popleft() for _ in range(count)]
         for x in lost:
             x.reply_end = 0
@@ -228,32 +229,32 @@ class Session:
             self._base = self.state
         return lost
 
-    def _hope(self, *, stale: bool) -> State:
-        """The state if all that is in flight succeeds."""
+    def _presumed_state(self, *, stale: bool) -> State:
+        """Return the state if all commands in flight succeed."""
         last = self._window[-1]
         if not stale and last.state is not None:
-            if last.hope is None:
-                last.hope = _hopeful(last.state, last)
-            return last.hope
+            if last.presumed is None:
+                last.presumed = _presumed_after(last.state, last)
+            return last.presumed
         state = self._base
-        if len(self._window) > MAX_HOPES:
+        if len(self._window) > MAX_PRESUMED:
             return unsure(state)
         for one in self._window:
-            one.hope = state = _hopeful(state, one)
+            one.presumed = state = _presumed_after(state, one)
         return state
 
 
 def _broken(state: State, act: Act) -> str | None:
-    """The rule of order that ``act`` breaks, what only the transaction can tell included."""
+    """Return the rule of order that ``act`` violates, including the rule that depends on the transaction."""
     rule = broken_rule(state, act)
     transaction = state.transaction
     if rule is None and act is Act.DATA and isinstance(transaction, Transaction) and transaction.body == "BINARYMIME":
-        return "SEQ110"  # RFC 3030 §3: no end mark could be told from the content
+        return "SEQ110"  # RFC 3030 §3: an end mark could not be distinguished from the content
     return rule
 
 
 def mark_reply(x: Exchange, state: State, reply: Reply) -> None:
-    """Mark what ``reply``, given in ``state``, may have wrong whatever it answers."""
+    """Mark faults of ``reply``, given in ``state``, that do not depend on the command."""
     if state.phase is Phase.CLOSING:
         x.marks |= Mark.AFTER_421
     listed = state.hello.keywords
@@ -261,8 +262,8 @@ def mark_reply(x: Exchange, state: State, reply: Reply) -> None:
         x.marks |= Mark.ODD_STATUS
 
 
-def _hopeful(state: State, x: Exchange) -> State:
-    """The state if ``x`` succeeds; what is out of order cannot be hoped to."""
+def _presumed_after(state: State, x: Exchange) -> State:
+    """Return the state if ``x`` succeeds; a command out of order is not presumed to succeed."""
     if x.breaks is not None:
         return state
     verb = b"" if x.command is None else x.command.verb

@@ -1,4 +1,4 @@
-"""What servers offered earlier in the same audit, so that an offer that vanishes is noticed (RFC 3207 §6)."""
+"""STARTTLS offers seen earlier in the same audit, to notice if a server no longer offers it (RFC 3207 §6)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ClearTextOffer", "StartTlsHistory", "StartTlsOffer", "network", "pla
 
 
 class StartTlsOffer(Struct, frozen=True):
-    """An EHLO reply that listed STARTTLS: in which connection, when, in which frame."""
+    """An EHLO reply that listed STARTTLS: its connection, time and frame."""
 
     connection: int
     time_ns: int
@@ -26,28 +26,28 @@ class StartTlsOffer(Struct, frozen=True):
 class StartTlsHistory:
     """Remembers, for each server as seen from each client network, the last offer of STARTTLS.
 
-    At most ``remembered_servers`` are kept, the one longest unseen goes first; an offer is worth
-    ``server_memory_seconds`` of capture time.
+    At most ``remembered_servers`` are kept; the one not seen for the longest time is dropped first. An offer expires
+    after ``server_memory_seconds`` of capture time.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._limit = limits.remembered_servers
         self._life_ns = limits.server_memory_seconds * 10**9
         self._offers: dict[tuple[str, ...], StartTlsOffer] = {}
-        self._newest = 0  # the highest number of a connection that told of an offer
-        self.asked: set[tuple[tuple[str, ...], bool]] | None = None  # who offered and who did not, if that is noted
+        self._newest = 0  # the highest number of a connection with an offer
+        self.asked: set[tuple[tuple[str, ...], bool]] | None = None  # offers (True) and look-ups (False)
 
     def __len__(self) -> int:
         return len(self._offers)
 
     def offered(self, key: tuple[str, ...], offer: StartTlsOffer) -> None:
-        """``key`` (server, banner name, client network) offers STARTTLS."""
+        """Remember that ``key`` (server, banner name, client network) offers STARTTLS."""
         if self.asked is not None:
             self.asked.add((key, True))
         offers = self._offers
         known = offers.get(key)
         if known is not None and offer.connection <= self._newest and offer.time_ns <= known.time_ns:
-            return  # told again: its connection was set aside, or given up, and comes a second time
+            return  # reported before: the connection was set aside or given up, and is processed a second time
         self._newest = max(self._newest, offer.connection)
         offers.pop(key, None)
         offers[key] = offer
@@ -55,7 +55,7 @@ class StartTlsHistory:
             del offers[next(iter(offers))]
 
     def last_offer(self, key: tuple[str, ...], time_ns: int) -> StartTlsOffer | None:
-        """The last offer before ``time_ns`` that still counts."""
+        """Return the last offer before ``time_ns``; None if there is none or it has expired."""
         if self.asked is not None:
             self.asked.add((key, False))
         offer = self._offers.get(key)
@@ -68,20 +68,20 @@ class StartTlsHistory:
 
 
 class ClearTextOffer(Struct, frozen=True):
-    """What an EHLO reply outside TLS offers: the server's name in its greeting, the client's verb, and whether STARTTLS
-    is listed."""
+    """The offer in an EHLO reply outside TLS: the server's name in its greeting, the client's verb, and whether
+    STARTTLS is listed."""
 
     banner: str
     verb: str
     listed: bool
 
     def key(self, server: Endpoint, client: str) -> tuple[str, ...]:
-        """What the offer is remembered by, with the addresses of both."""
+        """Return the key of the offer in the history; it includes the addresses of both sides."""
         return server.address, str(server.port), self.banner, self.verb, network(client)
 
 
 def plain_offer(x: Exchange, greeting: Exchange | None) -> ClearTextOffer | None:
-    """What the reply to the EHLO ``x`` offers; None: nothing that could be compared with other connections."""
+    """Return the offer in the reply to the EHLO ``x``; None: it cannot be compared with other connections."""
     after = x.after
     if after is None or greeting is None or greeting.reply is None or not x.accepted or x.command is None:
         return None
@@ -94,9 +94,10 @@ def plain_offer(x: Exchange, greeting: Exchange | None) -> ClearTextOffer | None
 
 @lru_cache(maxsize=4096)
 def network(address: str) -> str:
-    """The network of a client: its /24, or /64 in IPv6. Servers may rightly offer other things to other networks."""
+    """Return the network of a client, /24 or IPv6 /64. Servers may legitimately offer other things to other
+    networks."""
     if ":" not in address:
         return address.rpartition(".")[0]
-    from socket import AF_INET6, inet_pton  # noqa: PLC0415  takes as long to load as fifty connections do
+    from socket import AF_INET6, inet_pton  # noqa: PLC0415  loading it takes as long as processing fifty connections
 
     return inet_pton(AF_INET6, address)[:8].hex()

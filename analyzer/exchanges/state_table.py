@@ -2,23 +2,26 @@
 
 # Theory
 # ------
-# Everything that decides in which order commands may come stands in this file; code elsewhere only fires the table.
+# This file contains everything that decides the order of commands; code elsewhere only applies the table.
 #
-# A mail program that gets an illegal command refuses it. An auditor must go on: it notes the breach and then follows
-# what the server did, for that is the state the session is really in. So each cell of the table says two things:
-# which rule the command breaks here (None: legal), and where each class of reply leads, for illegal commands too.
-# A class that a cell does not name leaves the state as it is.
+# A mail server that gets an illegal command refuses it. An auditor must go on: it records the violation and then
+# follows the server, because that is the real state of the session. So each cell of the table says two things: which
+# rule the command violates here (None: legal), and the next phase for each class of reply, for illegal commands too. A
+# class that a cell does not name leaves the state unchanged.
 #
-# Two views are held of one session. The *server's* state is advanced reply by reply: it is what the server was in when
-# it answered. The *client's* state is what the client could know when it sent: all replies visible to it applied, all
-# commands still without a visible reply presumed to succeed. A command is the client's fault only if it is illegal in
-# that hopeful state: MAIL, RCPT, DATA in one pipelined group are innocent even when MAIL is then refused, and the 503
-# to RCPT is right as well. Both views use the same table; `advance(state, ..., code=None)` is the hopeful step.
+# There are two views of one session. The *server's* state is advanced reply by reply: it is the state of the server
+# when it answered. The *client's* state is what the client could know when it sent: all replies visible to it are
+# applied, and all commands without a visible reply are presumed to succeed. The client is at fault only if the command
+# is illegal in that presumed state. So MAIL, RCPT, DATA in one pipelined group are legal even if MAIL is then refused,
+# and the 503 to RCPT is right as well. Both views use the same table; `advance(state, ..., code=None)` makes the
+# presumed step.
 #
-# `sure` is False where lost bytes or a start in mid-stream leave the state a guess: rules that need it keep silent.
-# An accepted hello, RSET or MAIL makes it sure again; only an accepted EHLO tells the keywords (`Hello.keywords`).
+# `sure` is False if the state is a guess, after lost bytes or a start in mid-stream: rules that depend on it then
+# report nothing. An accepted hello, RSET or MAIL makes it sure again; only an accepted EHLO gives the keywords
+# (`Hello.keywords`).
 #
-# An AUTH exchange is no phase: while it lasts the client can only answer challenges, and it ends where it began.
+# An AUTH exchange is not a phase: during it the client can only answer challenges, and it ends in the phase where it
+# started.
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ __all__ = [
 
 
 class Phase(IntEnum):
-    """Where a session stands between two commands."""
+    """The state of a session between two commands."""
 
     CONNECTED = 0  # the greeting has not been seen
     GREETED = 1  # 220 seen, no hello accepted
@@ -57,14 +60,14 @@ class Phase(IntEnum):
     CONTENT = 5  # 354 seen, mail data flows
     CHUNKS = 6  # BDAT or BURL accepted, LAST not seen
     BROKEN = 7  # a chunk was refused: RFC 3030 §2 leaves only RSET, a hello and QUIT
-    TLS = 8  # 220 to STARTTLS seen, the handshake is due
+    TLS = 8  # 220 to STARTTLS seen, the handshake is expected
     QUIT = 9  # QUIT accepted
-    TURNED_AWAY = 10  # greeting 554 or 521 (RFC 5321 §3.1, RFC 7504): only QUIT is of use
+    TURNED_AWAY = 10  # greeting 554 or 521 (RFC 5321 §3.1, RFC 7504): only QUIT is useful
     CLOSING = 11  # 421: the server is about to close (RFC 5321 §3.8)
 
 
 class Act(IntEnum):
-    """What a command, or anything else that is answered, does to the session."""
+    """The kind of a command, or of another event in the session; it decides the state change."""
 
     EHLO = 0
     HELO = 1
@@ -82,12 +85,12 @@ class Act(IntEnum):
     XCLIENT = 13
     TURN = 14
     QUIT = 15
-    OTHER = 16  # a verb that nobody registered, or none
+    OTHER = 16  # an unregistered verb, or no verb
     END = 17  # the end of mail data
     ANSWER = 18  # a line of an AUTH exchange
     GREETING = 19  # nothing was sent: the server speaks first (RFC 5321 §3.1)
-    NOTHING = 20  # nothing that the server could answer
-    EVENT = 21  # no command and no reply, but something that a rule is asked about
+    NOTHING = 20  # nothing was sent that the server could answer
+    EVENT = 21  # neither command nor reply, but an event for the rules to judge
 
 
 ACTS: Mapping[bytes, Act] = {
@@ -118,7 +121,7 @@ ACTS: Mapping[bytes, Act] = {
 
 
 class Step(Struct, frozen=True):
-    """One cell: the rule that the command breaks, and the next phase for 2yz, 3yz and 4yz/5yz (None: unchanged)."""
+    """One cell: the rule that the command violates, and the next phase for 2yz, 3yz and 4yz/5yz (None: unchanged)."""
 
     breaks: str | None = None
     done: Phase | None = None
@@ -141,7 +144,7 @@ _NO_MAIL_CHUNKS = {
 }
 _NESTED = Step("SEQ102", done=_P.MAIL)
 
-# What is the same in every phase between greeting and QUIT.
+# Cells that are the same in every phase between greeting and QUIT.
 _ANYWHERE = {
     Act.EHLO: _HELLO,
     Act.HELO: _HELLO,
@@ -164,7 +167,7 @@ _ANYWHERE = {
 _GREETED = {**_ANYWHERE, **_NO_MAIL, **_NO_MAIL_CHUNKS, Act.MAIL: Step("SEQ101", done=_P.MAIL)}
 
 TABLE: Mapping[Phase, Mapping[Act, Step]] = {
-    # Before the greeting a client can only hope for 220, so it is judged as if that had come (SEC618 has the rest).
+    # Before the greeting the client presumes a 220, so it is judged as if the 220 had come (SEC618 reports the rest).
     _P.CONNECTED: _GREETED,
     _P.GREETED: _GREETED,
     _P.READY: {**_ANYWHERE, **_NO_MAIL, **_NO_MAIL_CHUNKS, Act.MAIL: Step(done=_P.MAIL)},
@@ -223,9 +226,9 @@ TABLE: Mapping[Phase, Mapping[Act, Step]] = {
 
 
 class Hello(NamedTuple):
-    """What the last accepted hello told, and what was added to it since.
+    """The data of the last accepted hello, with later changes.
 
-    ``keywords``: EHLO keyword -> parameters, in upper case; empty after HELO; None where the reply was not seen.
+    ``keywords``: EHLO keyword -> parameters, in upper case; empty after HELO; None if the reply was not seen.
     """
 
     verb: bytes | None = None
@@ -234,12 +237,12 @@ class Hello(NamedTuple):
     secure: bool = False
 
     def lists(self, keyword: str) -> bool:
-        """Whether ``keyword`` was offered for certain."""
+        """Whether ``keyword`` was certainly offered."""
         return self.keywords is not None and keyword in self.keywords
 
 
 class State(NamedTuple):
-    """One view of the session. ``transaction`` is whatever object the caller gave to the MAIL that opened it."""
+    """One view of the session. ``transaction``: the object that the caller passed with the MAIL that started it."""
 
     phase: Phase
     hello: Hello
@@ -254,12 +257,12 @@ START = State(Phase.CONNECTED, Hello(keywords=NO_KEYWORDS))
 
 
 def unsure(state: State) -> State:
-    """The state after bytes were lost: a guess, with unknown keywords."""
+    """Return the state after bytes were lost: a guess, with unknown keywords."""
     return State(state.phase, Hello(None, None, secure=state.hello.secure), state.transaction, sure=False)
 
 
 def broken_rule(state: State, act: Act) -> str | None:
-    """Id of the sequence rule that ``act`` breaks in ``state``; None where it is legal."""
+    """Return the id of the sequence rule that ``act`` violates in ``state``; None if ``act`` is legal."""
     rule = TABLE[state.phase][act].breaks
     if rule is None:
         if act is Act.AUTH and state.hello.authenticated and state.phase is Phase.READY:
@@ -280,9 +283,9 @@ def advance(
     transaction: object | None = None,
     keywords: Mapping[str, tuple[str, ...]] | None = None,
 ) -> State:
-    """The state after ``act`` was answered ``code``; None: no reply visible yet, success is presumed.
+    """Return the state after ``act`` was answered with ``code``; None: no reply visible yet, success is presumed.
 
-    ``transaction``: for MAIL, the object to remember. ``keywords``: for EHLO, what the reply lists; None: unknown.
+    ``transaction``: for MAIL, the object to remember. ``keywords``: for EHLO, the keywords in the reply; None: unknown.
     """
     if code == 421:
         return state._replace(phase=Phase.CLOSING)
@@ -302,7 +305,7 @@ def advance(
             if state.hello.keywords is None:
                 return unsure(state)
             if _CHUNK_KEYWORDS[act].isdisjoint(state.hello.keywords):
-                return state  # to this server it was no chunk but an unknown command
+                return state  # for this server it was not a chunk but an unknown command
         target, accepted = step.refused, False
     if act in _CHANGES_MORE:
         return _special(state, act, code, target, accepted, verb, transaction, keywords)
@@ -333,7 +336,7 @@ def _special(  # noqa: PLR0911 - one return for each row of the table
     transaction: object | None,
     keywords: Mapping[str, tuple[str, ...]] | None,
 ) -> State:
-    """The steps that change more than the phase."""
+    """Return the state after a step that changes more than the phase."""
     hello = state.hello
     if act in {Act.AUTH, Act.ANSWER}:
         if accepted and code in {None, 235}:
@@ -349,7 +352,7 @@ def _special(  # noqa: PLR0911 - one return for each row of the table
                 return state
             listed = NO_KEYWORDS if act is Act.HELO else keywords
             if code is None:
-                listed = hello.keywords  # not seen yet: what the client may still count on
+                listed = hello.keywords  # reply not seen yet: the client may rely on the earlier keywords
             return State(Phase.READY, Hello(verb, listed, hello.authenticated, hello.secure))
         case Act.MAIL:
             return State(Phase.MAIL, hello, transaction)

@@ -1,4 +1,4 @@
-"""The dialogue as the report shows it: what both sides said, as turns in the order in which it happened."""
+"""The dialogue in the report: the lines of both sides as turns, in the order in which they happened."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_RECEIVED = 32  # Received fields of one message; real mail has some ten
 
 
 class TurnDetail(Struct, frozen=True):
-    """What is written down only if asked for: ``secrets`` of AUTH exchanges, ``headers`` of messages."""
+    """Details that the report shows only on request: ``secrets`` of AUTH exchanges, ``headers`` of messages."""
 
     secrets: bool = False
     headers: bool = False
@@ -36,7 +36,7 @@ NO_DETAIL = TurnDetail()
 
 
 class TurnLog:
-    """Writes the turns of one connection into its record. Methods that add a turn return its index, -1: not kept."""
+    """Adds the turns of one connection to its record. Methods that add a turn return its index, -1: not kept."""
 
     __slots__ = ("_detail", "_full", "_header_note", "_last_gaps", "_limit", "_record", "_turns", "time")
 
@@ -63,24 +63,24 @@ class TurnLog:
         return index
 
     def command(self, command: Command, frame: int, time_ns: int, offset: int) -> int:
-        """A command line."""
+        """Add a command line."""
         argument = command.argument
         text = None if argument is None else shown_argument(command, argument, secrets=self._detail.secrets)
         return self._add(model.CommandTurn("client", command.name, text, "unknown", frame, self.time(time_ns), offset))
 
     def predicted(self, x: Exchange, predicted: model.Predicted) -> None:
-        """What was due to the command."""
+        """Set the expected answer to the command."""
         turn = self._turns[x.turn] if x.turn >= 0 else None
         if isinstance(turn, model.CommandTurn):
             turn.predicted = predicted
 
     def answer(self, raw: bytes, length: int, frame: int, time_ns: int, offset: int) -> int:
-        """A line of an AUTH exchange."""
+        """Add a client line of an AUTH exchange."""
         text = printable(raw) if self._detail.secrets else None
         return self._add(model.AuthTurn("client", length, frame, self.time(time_ns), offset, text))
 
     def reply(self, reply: Reply, answers: int, frame: int, time_ns: int, offset: int) -> int:
-        """A whole reply. ``answers``: index of a turn, -1: none."""
+        """Add a complete reply. ``answers``: index of the turn that it answers, -1: none."""
         answered = answers if answers >= 0 else None
         return self._add(
             model.ReplyTurn(
@@ -89,12 +89,12 @@ class TurnLog:
         )
 
     def malformed(self, line: bytes, frame: int, time_ns: int, offset: int) -> int:
-        """A server line that is no reply."""
+        """Add a server line that is not a valid reply."""
         text = printable(line.rstrip(b"\r\n"))
         return self._add(model.MalformedTurn("server", text, frame, self.time(time_ns), offset))
 
     def message(self, content: Content, *, complete: bool) -> int:
-        """Mail data after DATA."""
+        """Add mail data after DATA."""
         time = self.time(content.time_ns)
         return self._add(
             model.MessageTurn(
@@ -103,24 +103,24 @@ class TurnLog:
         )
 
     def chunk(self, content: Content, size: int, frame: int, time_ns: int, offset: int) -> int:
-        """A BDAT chunk begins; ``end_chunk`` says what came of it."""
+        """Add a BDAT chunk that starts here; ``end_chunk`` completes the turn."""
         time = self.time(time_ns)
         return self._add(model.MessageTurn("client", size, content.lines, True, False, frame, time, offset))
 
-    def end_chunk(self, index: int, content: Content, lacking: int = 0) -> None:
-        """A chunk is over; ``lacking`` octets of it never came."""
+    def end_chunk(self, index: int, content: Content, missing: int = 0) -> None:
+        """Complete the turn of a chunk; ``missing`` octets of it never came."""
         turn = self._turns[index] if index >= 0 else None
         if isinstance(turn, model.MessageTurn):
-            turn.complete = not lacking
-            turn.size -= lacking
+            turn.complete = not missing
+            turn.size -= missing
             turn.lines = content.lines - turn.lines
 
     def tls(self, side: model.Side, frame: int, time_ns: int, offset: int) -> int:
-        """The handshake begins."""
+        """Add the start of the TLS handshake."""
         return self._add(model.TlsTurn(side, frame, self.time(time_ns), offset))
 
     def gap(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
-        """Missing bytes; what adjoins the last gap of this side belongs to it."""
+        """Add missing bytes; bytes adjacent to the last gap of this side extend that gap."""
         last = self._last_gaps.get(side)
         if last is not None and last.offset + last.length == offset:
             last.length += length
@@ -134,7 +134,7 @@ class TurnLog:
         self._add(model.GapTurn(side, length, frame, self.time(time_ns), offset))
 
     def deliver(self, x: Exchange, content: Content) -> None:
-        """List a message with its envelope. ``x`` is what ended it."""
+        """Add a message with its envelope to the record. ``x``: the exchange that ended it."""
         transaction = x.transaction
         sender, recipients = None, []
         if transaction is not None:
@@ -163,7 +163,7 @@ _RECEIVED = re.compile(rb"(?:\A|\n)Received[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)
 
 
 def _header(content: Content) -> model.Header:
-    """What monitors log of a header beside subject and message id."""
+    """Return the header fields that monitors log besides subject and message id."""
 
     def text(*names: bytes) -> str | None:
         for name in names:
@@ -190,7 +190,7 @@ def _header(content: Content) -> model.Header:
 
 
 def shown_argument(command: Command, argument: bytes, *, secrets: bool = False) -> str:
-    """The argument as the report shows it: no secret of an AUTH command, unless ``secrets`` are asked for."""
+    """Return the argument as the report shows it; secrets of an AUTH command are hidden unless ``secrets`` is true."""
     if command.verb == b"AUTH" and not secrets:
         mechanism, _, initial = argument.partition(b" ")
         if initial.strip() not in (b"", b"="):
@@ -199,7 +199,7 @@ def shown_argument(command: Command, argument: bytes, *, secrets: bool = False) 
 
 
 def shown(x: Exchange) -> str:
-    """The client's line as evidence, without secrets."""
+    """Return the client's line for use as evidence, without secrets."""
     command = x.command
     if command is None:
         return ""
@@ -209,6 +209,6 @@ def shown(x: Exchange) -> str:
 
 
 def mailbox(x: Exchange) -> str | None:
-    """Address of a MAIL or RCPT without brackets and route; "" is the null path, None one that cannot be read."""
+    """Return the address of a MAIL or RCPT without brackets and route; "" for the null path, None if unreadable."""
     path = None if x.command is None else x.command.path
     return None if path is None else printable(path.address)

@@ -105,7 +105,7 @@ class MessageTap:
                 self._deliver(message, x)
                 return
 
-    def overhear(self, deliver: Deliver) -> Deliver:
+    def wrap_client(self, deliver: Deliver) -> Deliver:
         """See ``ContentTap``."""
         return deliver
 

@@ -1,1 +1,1 @@
-"""What rules found, and what of it is wanted."""
+"""Findings: the rules that make them, and which of them the report keeps."""

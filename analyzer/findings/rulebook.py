@@ -1,8 +1,8 @@
-"""Holds the rules against what happened and writes down the findings."""
+"""Check the rules against each exchange and record the findings."""
 
-# Which rules an exchange concerns follows from four facts about it (what it is, its marks, the rule of order that it
-# breaks, the code of its reply). That is worked out once for each combination that occurs and remembered, so that an
-# exchange without a fault costs one look-up.
+# Four facts about an exchange decide which rules apply to it: its kind, its marks, the rule of order that it violates,
+# and the code of its reply. The set of rules is computed once for each combination and remembered, so an exchange
+# without a fault costs one look-up.
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = ["RuleBook"]
 
-MAX_REMEMBERED = 4096  # combinations; a session without tricks shows some thirty
-MAX_ASKED = 128  # times that the rules are asked in one connection from which others may be told
+MAX_REMEMBERED = 4096  # combinations; a normal session has about thirty
+MAX_ASKED = 128  # rule checks remembered of one connection from which a template may be made
 MAX_EVIDENCE = 160  # bytes quoted
 
 
 class RuleBook:
-    """The selected rules, ready to be asked by conversations."""
+    """The selected rules; conversations call it to judge exchanges."""
 
     def __init__(self, ids: Iterable[str], limits: Limits) -> None:
         rules = [RULES[i] for i in sorted(ids)]
@@ -42,53 +42,53 @@ class RuleBook:
         self._content = [r for r in rules if isinstance(r.on, OnContent)]
         self._partial = [r for r in rules if isinstance(r.on, OnContent) and r.on.partial]
         self._ended = [r for r in rules if isinstance(r.on, Ended)]
-        self._concerned: dict[tuple[int, int, str | None, int], tuple[Rule, ...]] = {}
-        self._flawed: dict[int, tuple[Rule, ...]] = {}
+        self._rules_by_facts: dict[tuple[int, int, str | None, int], tuple[Rule, ...]] = {}
+        self._rules_by_flaws: dict[int, tuple[Rule, ...]] = {}
 
     def exchange(self, x: Exchange, talk: Conversation) -> None:
-        """``x`` is answered, or never will be."""
+        """Judge ``x``, which is answered or will never be answered."""
         reply = x.reply
         key = (x.act, x.marks, x.breaks, 0 if reply is None else reply.code)
-        rules = self._concerned.get(key)
+        rules = self._rules_by_facts.get(key)
         if rules is None:
             rules = tuple(r for r in self._exchange if cast("OnExchange", r.on).fits(x))
-            if len(self._concerned) < MAX_REMEMBERED:
-                self._concerned[key] = rules
+            if len(self._rules_by_facts) < MAX_REMEMBERED:
+                self._rules_by_facts[key] = rules
         if rules:
-            self._ask(rules, x, talk)
+            self._check(rules, x, talk)
 
     def content(self, x: Exchange, talk: Conversation) -> None:
-        """A message is complete and answered; or, where ``x`` is an EVENT, its end never came."""
+        """Judge a message that is complete and answered. If ``x`` is an EVENT, the end of the message never came."""
         if x.act is Act.EVENT:
-            self._ask(self._partial, x, talk)
+            self._check(self._partial, x, talk)
             return
         flaws = 0 if x.content is None else x.content.flaws
-        rules = self._flawed.get(flaws)
+        rules = self._rules_by_flaws.get(flaws)
         if rules is None:
             rules = tuple(r for r in self._content if cast("OnContent", r.on).fits(flaws))
-            self._flawed[flaws] = rules
+            self._rules_by_flaws[flaws] = rules
         if rules:
-            self._ask(rules, x, talk)
+            self._check(rules, x, talk)
 
     def ended(self, talk: Conversation) -> None:
-        """The connection is over."""
+        """Judge the whole connection, which is over."""
         if not talk.uneventful:
-            self._ask(self._ended, None, talk)
+            self._check(self._ended, None, talk)
 
-    def _ask(self, rules: Sequence[Rule], x: Exchange | None, talk: Conversation) -> None:
+    def _check(self, rules: Sequence[Rule], x: Exchange | None, talk: Conversation) -> None:
         if talk.asked is not None:
             talk.asked.append((rules, x))
             if len(talk.asked) > MAX_ASKED:
-                talk.asked = None  # a way of so many surprises is not worth learning
+                talk.asked = None  # a dialogue with this many checks is not worth a template
         fired = [(rule, evidence) for rule in rules for evidence in rule.check(cast("Exchange", x), talk)]
         hidden = frozenset[str]().union(*(rule.hides for rule, _ in fired)) if len(fired) > 1 else frozenset()
-        if x is None and fired:  # at the end of a connection all that was found before counts
+        if x is None and fired:  # at the end of a connection, all earlier findings count too
             hidden = hidden.union(*(RULES[name].hides for name in talk.counts))
         for rule, evidence in fired:
             if rule.id not in hidden:
-                self._note(rule, evidence, x, talk)
+                self._record_finding(rule, evidence, x, talk)
 
-    def _note(self, rule: Rule, evidence: Evidence, x: Exchange | None, talk: Conversation) -> None:
+    def _record_finding(self, rule: Rule, evidence: Evidence, x: Exchange | None, talk: Conversation) -> None:
         severity = evidence.severity or rule.severity_in(talk.profile)
         if severity == "off":
             return
@@ -120,7 +120,7 @@ class RuleBook:
             evidence="",
             count=evidence.count,
         )
-        _place(finding, evidence, x, talk)
+        _set_place(finding, evidence, x, talk)
         talk.findings.append(finding)
         if x is not None and x.finding < 0 and (finding.side != "server" or x.marks & Mark.REFUSED_503):
             x.finding = index
@@ -128,8 +128,8 @@ class RuleBook:
                 talk.session.causes.order = x
 
 
-def _place(finding: model.Finding, evidence: Evidence, x: Exchange | None, talk: Conversation) -> None:
-    """Where the breach is: what the evidence leaves open comes from the command or the reply."""
+def _set_place(finding: model.Finding, evidence: Evidence, x: Exchange | None, talk: Conversation) -> None:
+    """Set the place of ``finding``: fields that the evidence does not give come from the command or the reply."""
     offset, length, frame, time_ns, text = 0, 0, 0, 0, ""
     if x is not None and (evidence.reply or x.act.name in {"GREETING", "NOTHING"}):
         offset, frame, time_ns = x.reply_offset, x.reply_frame, x.reply_time_ns

@@ -1,4 +1,4 @@
-"""Findings that the user has said not to want: between certain hosts, or known from before (``baseline``)."""
+"""Findings that the user does not want: between certain hosts, or with certain reply codes."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ UNREGISTERED_CODE = "RPL409"
 
 
 class Peer(Struct, frozen=True):
-    """Rules, by id, that are not reported between ``client`` and ``server``; None stands for any host."""
+    """Ids of rules that are not reported between ``client`` and ``server``; None means any host."""
 
     client: Network | None
     server: Network | None
     ignore: frozenset[str]
 
     def fits(self, connection: Connection) -> bool:
-        """Whether both ends of ``connection`` are meant."""
-        from ipaddress import ip_address  # noqa: PLC0415 - only who has configured peers pays for it
+        """Whether both endpoints of ``connection`` match."""
+        from ipaddress import ip_address  # noqa: PLC0415 - loaded only if peers are configured
 
         ends = ((self.client, connection.client), (self.server, connection.server))
         return all(network is None or ip_address(end.address) in network for network, end in ends)
 
 
 def agreed(finding: Finding, connection: Connection, codes: frozenset[int]) -> bool:
-    """Whether ``finding`` only says that a reply code is unknown which is one of ``codes``: those are known here."""
+    """Whether ``finding`` only reports an unregistered reply code that is one of ``codes``, which are known here."""
     if finding.rule != UNREGISTERED_CODE or finding.turn is None:
         return False
     turn = connection.dialogue[finding.turn]
@@ -45,25 +45,25 @@ def agreed(finding: Finding, connection: Connection, codes: frozenset[int]) -> b
 
 
 def drop(connection: Connection, unwanted: Callable[[Finding], bool]) -> int:
-    """Take ``unwanted`` findings out of ``connection``; gives how many.
+    """Remove ``unwanted`` findings from ``connection``; return the number of removed findings.
 
-    What followed from a dropped finding then follows from that one's own cause, if it has one that stays.
+    If the cause of a finding is removed, the cause of that cause takes its place, if it is kept.
     """
     findings = connection.findings
-    place: list[int | None] = []  # where each finding is afterwards; of a dropped one, where its cause is
+    new_index: list[int | None] = []  # of each finding in ``kept``; for a removed one, the index of its cause
     kept: list[Finding] = []
     for finding in findings:
-        cause = None if finding.caused_by is None else _place_of(finding.caused_by, place)
+        cause = None if finding.caused_by is None else _index_of(finding.caused_by, new_index)
         if unwanted(finding):
-            place.append(cause)
+            new_index.append(cause)
             continue
-        place.append(len(kept))
+        new_index.append(len(kept))
         finding.caused_by = cause
         kept.append(finding)
     connection.findings = kept
     return len(findings) - len(kept)
 
 
-def _place_of(index: int, place: list[int | None]) -> int | None:
-    # A cause is found before what follows from it.
-    return place[index] if index < len(place) else None
+def _index_of(old: int, new_index: list[int | None]) -> int | None:
+    # A cause always comes before its consequences.
+    return new_index[old] if old < len(new_index) else None

@@ -1,1 +1,1 @@
-"""What a report does not tell: secrets, and on demand whatever names people. Between the audit and every consumer."""
+"""Hides secrets and, if asked, people's names before any writer sees a connection."""

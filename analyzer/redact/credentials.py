@@ -1,8 +1,8 @@
-"""Credentials and text of messages in a connection: hidden wherever they stand, echoes of them too."""
+"""Hide credentials and message text in a connection, wherever they occur, including echoes by the server."""
 
-# Every command and reply of every connection passes here, and nearly none of them holds a secret. So the first look at
-# a turn is one search for words that go with secrets, and only a connection where something was hidden is looked at
-# again, for echoes.
+# Every command and reply of every connection is checked here, and nearly none of them contains a secret. So the first
+# check of a turn is one search for words that occur near secrets. Only a connection in which something was hidden is
+# checked a second time, for echoes.
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERBS", "hide_secrets", "is_plain_octets"]
 
-# Verbs whose lines are commands whatever came before them.
+# Verbs of lines that are always commands, regardless of the lines before them.
 VERBS = frozenset(
     (
         *(
@@ -42,7 +42,7 @@ VERBS = frozenset(
     )
 )
 _PASSWORD_VERBS = frozenset(("PASS", "APOP", "LOGIN", "XAUTH", "AUTHINFO", "AUTHENTICATE"))
-# Nearly every argument: a mailbox or a host name in which no secret has room.
+# Nearly every argument matches: a mailbox or a host name too short to contain a secret.
 _PLAIN = (
     r"(?:FROM:<|TO:<)?[A-Za-z0-9._+-]{1,15}"
     r"(?:@[A-Za-z0-9.-]{1,60}>(?: SIZE=[0-9]{1,9}| BODY=(?:7BIT|8BITMIME)| SMTPUTF8){0,3}|\.[A-Za-z0-9.-]{1,60})"
@@ -50,11 +50,11 @@ _PLAIN = (
 _is_plain = re.compile(_PLAIN).fullmatch
 is_plain_octets = re.compile(_PLAIN.encode()).fullmatch
 _XCLIENT_LOGIN = re.compile(r"((?:^|[ \t])LOGIN=)(\S+)", re.IGNORECASE)
-# Challenges that hold nothing: none, and those of AUTH LOGIN ("Username:", "Password:", "User Name").
+# Challenges without a secret: the empty one, and those of AUTH LOGIN ("Username:", "Password:", "User Name").
 _PROMPTS = frozenset(
     ("", "VXNlcm5hbWU6", "UGFzc3dvcmQ6", "VXNlciBOYW1lAA==", "UGFzc3dvcmQA", "VXNlcm5hbWU=", "UGFzc3dvcmQ=")
 )
-# Of a message only header fields are quoted, the dots that look like its end, and commands that are smuggled in it.
+# Findings quote only these parts of a message: header fields, dots that look like its end, and smuggled commands.
 _QUOTABLE = re.compile(
     r"[!-9;-~]{1,76}[ \t]*:|(?:HELO|EHLO|LHLO|MAIL|RCPT|DATA|BDAT|RSET|QUIT|AUTH|STARTTLS|VRFY|NOOP)\b"
     r"|(?:\\x[0-9a-f]{2}|[. ])*$",
@@ -63,7 +63,7 @@ _QUOTABLE = re.compile(
 
 
 def hide_secrets(connection: Connection) -> None:
-    """Credentials and text of messages, wherever they stand."""
+    """Replace credentials and message text in ``connection``, in place."""
     hider = SecretHider()
     stray, texts = _hide_in_commands(connection.dialogue, hider)
     _hide_in_replies(connection.dialogue, hider, stray)
@@ -75,15 +75,15 @@ def hide_secrets(connection: Connection) -> None:
             _hide_in_finding(finding, connection.dialogue, hider, stray)
     if hider.words:
         echo = re.compile("|".join(map(re.escape, sorted(hider.words, key=len, reverse=True))), re.IGNORECASE)
-        _each_quotation(connection, lambda text: echo.sub(lambda found: hidden(found[0]), text))
+        _change_quotations(connection, lambda text: echo.sub(lambda found: hidden(found[0]), text))
 
 
 def _hide_in_commands(dialogue: Iterable[Turn], hider: SecretHider) -> tuple[set[int], set[int]]:
-    """Gives the turns whose lines were answers to a challenge that never came, and those that were text of a message,
-    sent as if DATA had been accepted. Of that the first word stays: the server took it for a verb."""
+    """Return two sets of turns. First: lines that answer a challenge that never came. Second: lines of message text
+    that the client sent as if DATA had been accepted. Of these the first word stays: the server took it for a verb."""
     stray: set[int] = set()
     texts: set[int] = set()
-    replies_unreliable = ""  # a line that is no command is then what AUTH or DATA had announced
+    announced_by = ""  # AUTH, DATA or BDAT: a line after it that is not a command is what it announced
     for index, turn in enumerate(dialogue):
         if type(turn) is CommandTurn:  # isinstance takes twice as long, and every turn passes here
             verb, argument = turn.verb or "", turn.argument or ""
@@ -94,24 +94,24 @@ def _hide_in_commands(dialogue: Iterable[Turn], hider: SecretHider) -> tuple[set
                     turn.argument = hider.credentials("", argument) if argument else turn.argument
                 elif argument and not _is_plain(argument):
                     turn.argument = hider.client(f"{verb} {argument}")[len(verb) + 1 :]
-                replies_unreliable = verb if verb in {"AUTH", "DATA", "BDAT"} else ""
-            elif replies_unreliable in {"DATA", "BDAT"}:
+                announced_by = verb if verb in {"AUTH", "DATA", "BDAT"} else ""
+            elif announced_by in {"DATA", "BDAT"}:
                 turn.argument = hidden(argument) if argument else turn.argument
                 texts.add(index)
-            elif replies_unreliable or _like_an_answer(verb, argument):
+            elif announced_by or _like_an_answer(verb, argument):
                 stray.add(index)
                 turn.verb, turn.argument = None, hider.hide(f"{verb} {argument}".strip())
             else:
                 _hide_in_unknown(turn, verb, argument, hider)
         elif type(turn) is AuthTurn:
-            replies_unreliable = "AUTH"
+            announced_by = "AUTH"
         elif type(turn) is MessageTurn:
-            replies_unreliable = ""
+            announced_by = ""
     return stray, texts
 
 
 def _hide_in_unknown(turn: CommandTurn, verb: str, argument: str, hider: SecretHider) -> None:
-    """A line that is no command of SMTP: of another protocol, or misspelled."""
+    """Hide secrets in a line that is not an SMTP command: of another protocol, or misspelled."""
     if verb in _PASSWORD_VERBS:
         turn.argument = hider.hide(argument) if argument else turn.argument
         return
@@ -126,9 +126,9 @@ def _hide_in_unknown(turn: CommandTurn, verb: str, argument: str, hider: SecretH
 
 
 def _like_an_answer(verb: str, argument: str) -> bool:
-    """Whether a line of one word looks like base64, as where the capture begins inside an AUTH exchange.
+    """Whether a line of one word looks like base64, for example if the capture starts inside an AUTH exchange.
 
-    A verb is in upper case by now, so that its digits and its padding have to tell.
+    The verb is in upper case here, so only digits and padding can show that it is base64.
     """
     if argument or len(verb) < 8 or len(verb) % 4 or not verb.strip("=+/").replace("+", "").replace("/", "").isalnum():
         return False
@@ -136,14 +136,14 @@ def _like_an_answer(verb: str, argument: str) -> bool:
 
 
 def _hide_in_replies(dialogue: list[Turn], hider: SecretHider, stray: set[int]) -> None:
-    logins = bool(stray) or any(_is_login(turn) for turn in dialogue)
+    has_login = bool(stray) or any(_is_login(turn) for turn in dialogue)
     for turn in dialogue:
         if type(turn) is ReplyTurn:
             if turn.code == 334:
                 turn.lines = [text if text.strip() in _PROMPTS else hider.hide(text) for text in turn.lines]
                 continue
-            about = turn.answers
-            if logins and about is not None and (about in stray or _is_login(dialogue[about])):
+            answered = turn.answers
+            if has_login and answered is not None and (answered in stray or _is_login(dialogue[answered])):
                 turn.lines = [hider.echoed(text) for text in turn.lines]
         elif type(turn) is MalformedTurn:
             turn.text = hider.client(turn.text)
@@ -162,7 +162,7 @@ def _hide_in_finding(finding: Finding, dialogue: list[Turn], hider: SecretHider,
         finding.evidence = hider.client(text) if _QUOTABLE.match(text) else hidden(text)
     elif finding.turn in stray or (isinstance(turn, AuthTurn) and text != "*"):
         word = text.partition(" ")[0]
-        if word.isalnum():  # rules name what they took for a verb, and a short one is not remembered
+        if word.isalnum():  # rules name what they took for a verb, and the hider does not remember short words
             finding.message = re.sub(rf"\b{word}\b", hidden(word), finding.message, flags=re.IGNORECASE)
         finding.evidence = hider.hide(text)
     elif isinstance(turn, ReplyTurn):
@@ -179,8 +179,8 @@ def _hide_in_finding(finding: Finding, dialogue: list[Turn], hider: SecretHider,
         finding.evidence = hider.client(text)
 
 
-def _each_quotation(connection: Connection, change: Callable[[str], str]) -> None:
-    """Change every text of the server and of findings; those of the client were looked at one by one."""
+def _change_quotations(connection: Connection, change: Callable[[str], str]) -> None:
+    """Apply ``change`` to every server text and finding; known client commands were already checked one by one."""
     for turn in connection.dialogue:
         if isinstance(turn, ReplyTurn):
             turn.lines = [change(text) for text in turn.lines]

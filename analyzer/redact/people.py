@@ -1,4 +1,4 @@
-"""Names of people in a connection: pseudonyms in their place."""
+"""Replace the names of people in a connection by pseudonyms."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 __all__ = ["hide_people"]
 
-MAX_FIELD = 8192  # characters of a field of addresses that are searched
+MAX_FIELD = 8192  # characters of an address field that are searched
 _FIELD = re.compile(r"([!-9;-~]{1,76}[ \t]*:)(.*)", re.DOTALL)
 
 
 def hide_people(connection: Connection, pseudonyms: Pseudonyms) -> None:
-    """Mailboxes, subjects, message ids, names and addresses of clients: pseudonyms in their place."""
-    told = KnownPeople()
-    _tell(connection, pseudonyms, told)
-    pattern = told.pattern()
+    """Replace mailboxes, subjects, message ids, and names and addresses of clients by pseudonyms, in place."""
+    people = KnownPeople()
+    _collect_names(connection, pseudonyms, people)
+    pattern = people.pattern()
 
     def change(text: str) -> str:
         text = pseudonyms.mailboxes(text)
-        return pattern.sub(told.replaced, text) if pattern is not None else text
+        return pattern.sub(people.replaced, text) if pattern is not None else text
 
     connection.client = Endpoint(pseudonyms.address(connection.client.address), connection.client.port)
     dialogue = connection.dialogue
@@ -41,9 +41,9 @@ def hide_people(connection: Connection, pseudonyms: Pseudonyms) -> None:
             if turn.verb not in VERBS and turn.verb:
                 turn.verb = change(turn.verb)
         elif isinstance(turn, ReplyTurn):
-            asked = dialogue[turn.answers] if turn.answers is not None and turn.answers < len(dialogue) else None
-            names = isinstance(asked, CommandTurn) and asked.verb in {"VRFY", "EXPN", "AUTH"}
-            if names or isinstance(asked, AuthTurn):
+            answered = dialogue[turn.answers] if turn.answers is not None and turn.answers < len(dialogue) else None
+            names_people = isinstance(answered, CommandTurn) and answered.verb in {"VRFY", "EXPN", "AUTH"}
+            if names_people or isinstance(answered, AuthTurn):
                 turn.lines = [hidden(text) if text else text for text in turn.lines]
             else:
                 turn.lines = [change(text) for text in turn.lines]
@@ -66,7 +66,7 @@ _MAILBOX = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,256}@[A-Za-z0-9.-]{1,2
 
 
 def _hide_in_header(header: Header, pseudonyms: Pseudonyms) -> None:
-    """Addresses under pseudonyms, without the names beside them; the way that the message took is left out."""
+    """Replace addresses by pseudonyms and drop the display names; the Received fields are dropped too."""
 
     def mailboxes(text: str | None) -> str | None:
         return None if text is None else ", ".join(map(pseudonyms.mailboxes, _MAILBOX.findall(text[:MAX_FIELD])))
@@ -84,30 +84,30 @@ def _address(address: str | None, pseudonyms: Pseudonyms) -> str | None:
     return pseudonyms.mailboxes(address) if "@" in address else pseudonyms.of("user", address)
 
 
-def _tell(connection: Connection, pseudonyms: Pseudonyms, told: KnownPeople) -> None:
-    """What this connection calls people and their machines."""
+def _collect_names(connection: Connection, pseudonyms: Pseudonyms, people: KnownPeople) -> None:
+    """Add to ``people`` all names that this connection uses for people and their machines."""
     address = connection.client.address
-    told.add(address, pseudonyms.address(address))
+    people.add(address, pseudonyms.address(address))
     for turn in connection.dialogue:
         if not isinstance(turn, CommandTurn) or not turn.argument:
             continue
         if turn.verb in {"EHLO", "HELO", "LHLO"}:
             name = turn.argument.strip()
-            told.add(name, pseudonyms.of("host", name))
-            told.add(name.strip("[]"), pseudonyms.of("host", name.strip("[]")))
+            people.add(name, pseudonyms.of("host", name))
+            people.add(name.strip("[]"), pseudonyms.of("host", name.strip("[]")))
         elif turn.verb in {"MAIL", "RCPT", "SEND", "SOML", "SAML"}:
             path = turn.argument.partition(":")[2].strip().partition(" ")[0].strip("<>")
             local = path.rpartition("@")[0] or path
-            told.add(local, pseudonyms.of("user", local.strip('"')))
+            people.add(local, pseudonyms.of("user", local.strip('"')))
         elif turn.verb in {"VRFY", "EXPN"}:
             for word in turn.argument.strip("<>").split():
                 local = word.strip("<>").partition("@")[0]
-                told.add(local, pseudonyms.of("user", local))
+                people.add(local, pseudonyms.of("user", local))
         elif turn.verb in {"XCLIENT", "XFORWARD"}:
             for name, _, value in (word.partition("=") for word in turn.argument.split()):
                 if name.upper() in {"NAME", "ADDR", "HELO", "LOGIN", "IDENT"}:
                     kind = "user" if name.upper() in {"LOGIN", "IDENT"} else "host"
-                    told.add(value, pseudonyms.of(kind, value))
+                    people.add(value, pseudonyms.of(kind, value))
 
 
 def _hide_people_in_finding(finding: Finding, dialogue: list[Turn], change: Callable[[str], str]) -> None:

@@ -1,14 +1,13 @@
-"""Names that stand for people's names: the same for the same within a run, and different in the next."""
+"""Pseudonyms for people's names: the same name gets the same pseudonym within a run, and another in the next run."""
 
 # Theory
 # ------
-# A pseudonym is a keyed hash, so that a reader can follow one mailbox through a report and nobody can try out which
-# name it is without the key, which is drawn for each run and never written down. Addresses of clients become addresses
-# that are never used on a network (240.0.0.0/4, RFC 1112 §4; 2001:db8::/32, RFC 3849), so that each field keeps its
-# type.
+# A pseudonym is a keyed hash. A reader can follow one mailbox through a report, but cannot test which name it is
+# without the key. The key is random for each run and never stored. Addresses of clients become addresses that no
+# network uses (240.0.0.0/4, RFC 1112 §4; 2001:db8::/32, RFC 3849), so each field keeps its type.
 #
-# Whose name a text holds is found in two ways: by its form (a local part stands before an at sign), and by what the
-# connection has told elsewhere (the recipient "jane" without a domain, the client's address in the server's greeting).
+# Names in a text are found in two ways: by their form (a local part stands before an at sign), and by what occurred
+# elsewhere in the connection (the recipient "jane" without a domain, the client's address in the server's greeting).
 
 from __future__ import annotations
 
@@ -19,11 +18,11 @@ from secrets import token_bytes
 
 __all__ = ["KnownPeople", "Pseudonyms"]
 
-# A word of a local part, quoted or not, with the at sign behind it if it is one. Whole words are taken one after the
-# other, so that a long one is looked at once.
+# A word that can be a local part, quoted or not, with the at sign if one follows. The pattern consumes whole words, so
+# that a long word is scanned only once.
 _WORD = re.compile(r"(\"[^\"]{1,256}\"|[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\\-]+)(@?)")
 _PARAMETER = re.compile(r"(?:AUTH|LOGIN|NAME|FROM|TO|mailto)=|(?:mailto|rfc822)%3[AB]", re.IGNORECASE)
-# Mailboxes of roles (RFC 2142) and the words of the protocol: replaced before an at sign, not wherever they stand.
+# Role mailboxes (RFC 2142) and words of the protocol: replaced before an at sign, but not elsewhere.
 _NO_NAMES = frozenset(
     (
         *("abuse", "admin", "hostmaster", "info", "mail", "news", "noc", "noreply", "no-reply", "postmaster", "root"),
@@ -47,21 +46,21 @@ _NO_NAMES = frozenset(
     )
 )
 MIN_NAME = 3
-MAX_NAMES = 256  # names that one connection has told, the same limit for the pattern made of them
+MAX_NAMES = 256  # names collected in one connection; limits the size of the pattern too
 
 
 class Pseudonyms:
-    """The names of one run. ``key``: 32 bytes; drawn if not given."""
+    """The pseudonyms of one run. ``key``: 32 bytes; random if None."""
 
     def __init__(self, key: bytes | None = None) -> None:
         self._key = key or token_bytes(32)
 
     def of(self, kind: str, value: str) -> str:
-        """What stands for ``value``: ``kind`` and 8 hexadecimal digits. Case does not matter."""
+        """Return the pseudonym of ``value``: ``kind`` and 8 hexadecimal digits. Case does not matter."""
         return f"{kind}-{self._hash(kind, value.casefold(), 4).hex()}"
 
     def address(self, address: str) -> str:
-        """The address that stands for an IP address; of anything else a name."""
+        """Return the address that replaces an IP address; for any other text a name."""
         try:
             parsed = ip_address(address)
         except ValueError:
@@ -73,11 +72,11 @@ class Pseudonyms:
         return str(IPv6Address((0x20010DB8 << 96) | number))
 
     def mailboxes(self, text: str) -> str:
-        """``text`` with each local part of an address replaced; domains stay."""
+        """Return ``text`` with each local part of an address replaced; domains stay."""
         return _WORD.sub(self._local, text) if "@" in text else text
 
     def message_id(self, value: str) -> str:
-        """A Message-ID: what is before the at sign, or all of it."""
+        """Return a Message-ID with the part before the at sign replaced; if there is none, all of it."""
         left, at, domain = value.strip("<> ").rpartition("@")
         return f"<{self.of('id', left)}@{domain}>" if at else self.of("id", value)
 
@@ -99,18 +98,18 @@ class Pseudonyms:
 
 
 class KnownPeople:
-    """What one connection has told of people: values to be replaced wherever they stand."""
+    """Names that occur in one connection, each with the pseudonym that replaces it everywhere."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
 
     def add(self, value: str | None, pseudonym: str) -> None:
-        """Replace ``value`` by ``pseudonym`` from now on; what is too short or too common is left alone."""
+        """Replace ``value`` by ``pseudonym`` from now on. A value that is too short or too common is ignored."""
         if value and len(value) >= MIN_NAME and value.casefold() not in _NO_NAMES and len(self._names) < MAX_NAMES:
             self._names.setdefault(value.casefold(), pseudonym)
 
     def pattern(self) -> re.Pattern[str] | None:
-        """Matches all values, the longest first."""
+        """Return a pattern that matches all values, the longest first; None if there are none."""
         if not self._names:
             return None
         longest_first = sorted(self._names, key=len, reverse=True)
@@ -119,5 +118,5 @@ class KnownPeople:
         )
 
     def replaced(self, found: re.Match[str]) -> str:
-        """For ``re.sub`` with the pattern."""
+        """Return the pseudonym of a match; the replacement function for ``re.sub`` with the pattern."""
         return self._names.get(found[0].casefold(), found[0])

@@ -1,4 +1,4 @@
-"""The filter between the audit and whatever takes its connections: what is not to be told is replaced in place."""
+"""The filter between the audit and the writers: replaces in place what the report must not show."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Redactor"]
 
 
 class Redactor:
-    """Replaces what ``level`` says, in place. ``key``: of the pseudonyms; drawn if not given."""
+    """Replaces secrets, and people's names, as ``level`` says. ``key``: of the pseudonyms; random if None."""
 
     def __init__(self, level: Redact = Redact.SECRETS, key: bytes | None = None) -> None:
         self.level = level
@@ -24,13 +24,13 @@ class Redactor:
 
     @property
     def leaves(self) -> Callable[[bytes], object]:
-        """Tells of an argument of a command whether it certainly stays as it is."""
+        """A function that returns true for a command argument that the redactor certainly leaves unchanged."""
         if self.level is Redact.SECRETS:
             return is_plain_octets
         return (lambda _: True) if self.level is Redact.NONE else (lambda _: False)
 
     def __call__(self, connection: Connection) -> Connection:
-        """``connection``, without what is not to be told."""
+        """Redact ``connection`` in place and return it."""
         if self.level is Redact.NONE:
             return connection
         hide_secrets(connection)
@@ -40,8 +40,8 @@ class Redactor:
 
 
 def _people(key: bytes | None) -> Callable[[Connection], None]:
-    """What takes people's names out, with pseudonyms of its own."""
-    from .people import hide_people  # noqa: PLC0415  with the cryptography, which few audits need
+    """Return a function that replaces people's names, with its own pseudonyms."""
+    from .people import hide_people  # noqa: PLC0415  loads the hash functions, which few audits need
     from .pseudonyms import Pseudonyms  # noqa: PLC0415
 
     pseudonyms = Pseudonyms(key)

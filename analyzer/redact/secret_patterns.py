@@ -1,15 +1,15 @@
-"""Secrets inside one text: where they begin and end, and what stands there instead."""
+"""Secrets inside one text: find where they start and end, and replace them."""
 
 # Theory
 # ------
-# The dialogue never takes the content of an AUTH exchange into the model, where it knows it for one. What is left are
-# the places where nobody expects a secret: an AUTH command with a typing error, an initial response without its
-# mechanism, the password that a client sends on although the server has refused AUTH LOGIN, a user of POP3, IMAP or
-# HTTP on the wrong port. There the words around a secret give it away (AUTH, PASS, password=, Authorization:), or its
-# form does: base64 of what SASL PLAIN, OAUTHBEARER and SCRAM send.
+# The content of an AUTH exchange that was recognised never enters the model. What remains are secrets in unexpected
+# places: an AUTH command with a typing error, an initial response without its mechanism, the password that a client
+# sends although the server has refused AUTH LOGIN, a user of POP3, IMAP or HTTP on the wrong port. There a secret is
+# recognised by the words around it (AUTH, PASS, password=, Authorization:) or by its form: base64 of the
+# messages of SASL PLAIN, OAUTHBEARER and SCRAM.
 #
-# Hiding a bit too much costs a reader a look at the capture; hiding too little costs somebody a password. So in doubt
-# the text is hidden, but its length is told.
+# If too much is hidden, the reader has to look into the capture. If too little is hidden, a password leaks. So in
+# doubt the text is hidden, and its length is shown.
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ __all__ = ["SecretHider", "hidden"]
 _ESCAPE = LazyPattern(r"\\x[0-9a-f]{2}")
 _SHOWN_MARK = LazyPattern(r"\[\d+ bytes? not shown\]")
 
-# Mechanism names of the IANA registry and of old servers. Another word behind AUTH may be a response whose mechanism
-# was left out, unless it is letters of one case, which base64 and good passwords are not.
+# Mechanism names of the IANA registry and of old servers. Another word after AUTH may be a response without its
+# mechanism, unless all its letters have the same case: base64 and good passwords do not look like that.
 _MECHANISM = LazyPattern(
     r"(?:PLAIN|LOGIN|CRAM-MD5|DIGEST-MD5|SCRAM-[A-Z0-9-]{1,16}|NTLM|MSN|GSSAPI|GSS-SPNEGO|GS2-[A-Z0-9-]{1,16}|XOAUTH2?"
     r"|OAUTHBEARER|OAUTH10A|EXTERNAL|ANONYMOUS|KERBEROS_V[45]|SKEY|OTP|SECURID|SXOVER-PLUS|EAP-AES128(?:-PLUS)?"
@@ -36,21 +36,21 @@ _MECHANISM = LazyPattern(
 _ONE_CASE = LazyPattern(r"(?:[A-Z][A-Z_-]{1,19}|[a-z][a-z_-]{1,19})(?![A-Za-z0-9+/=])")
 
 _GAP = r"(?:[ \t:=,;\"'<(]|\\x[0-9a-f]{2})"
-# AUTH and what follows it; a host or a mailbox of that name has other punctuation behind it.
+# AUTH and the text after it; after a host or mailbox of that name, other punctuation follows.
 _AUTH = LazyPattern(rf"(?<![A-Za-z0-9-])(X?AUTH(?:ENTICATE|INFO)?)({_GAP}+)(.*)", re.IGNORECASE | re.DOTALL)
 _AUTH_GLUED = LazyPattern(
     rf"(?<![A-Za-z0-9-])(AUTH)((?:PLAIN|LOGIN|CRAM-MD5|XOAUTH2|OAUTHBEARER|NTLM){_GAP}+)(.*)", re.IGNORECASE | re.DOTALL
 )
-# A header of HTTP: all that follows.
+# An HTTP header: the rest of the line.
 _REST_OF_LINE = LazyPattern(r"((?:authorization|cookie|x-api-key|x-auth-token)[ \t]*[:=][ \t]*)(.+)", re.IGNORECASE)
-# A named value: as far as it goes.
+# A named value: up to its end.
 _NAMED = LazyPattern(
     r"((?:passw(?:or)?d|passwd|passphrase|pwd|passwort|secret|token|api_?key|urlauth|bearer|basic)"
     r"[\"']?[ \t]*[=:][ \t]*[\"']?)([^\s&;\"'<>]+)",
     re.IGNORECASE,
 )
 _USERINFO = LazyPattern(r"(://[^\s/@:]{0,128}:)([^\s/@]{1,256})(?=@)")
-# Commands of POP3, IMAP, FTP and NNTP with a password in them, at the beginning of a line or behind an IMAP tag.
+# Commands of POP3, IMAP, FTP and NNTP that contain a password, at the start of a line or after an IMAP tag.
 _LOGIN = LazyPattern(r"^((?:[A-Za-z0-9.]{1,12}[ \t]+)?(?:PASS|APOP|LOGIN)[ \t]+)(.+)", re.IGNORECASE)
 _ENCODED = LazyPattern(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _SEPARATORS = LazyPattern(r"(?:[=:&;,\"'<>]|\\x[0-9a-f]{2})+")
@@ -58,28 +58,28 @@ _MAIL = LazyPattern(r"(?:MAIL|SEND|SAML|SOML)\b|FROM:", re.IGNORECASE)
 _HARMLESS = frozenset(
     ("plain", "login", "basic", "bearer", "password", "passwd", "username", "token", "secret", "oauth2", "internal")
 )
-MIN_WORD = 5  # shorter ones are in too many other words
+MIN_WORD = 5  # shorter words are part of too many other words
 MAX_WORDS = 64
-MAX_MARK = 64  # characters of a text that the dialogue has shortened already
+MAX_MARK = 64  # characters of a text that the dialogue has already replaced
 _GUARD = LazyPattern(
     r"auth|pass|pwd|secret|token|cookie|key|bearer|basic|login|://|[A-Za-z0-9+/]{16}|[A-Za-z0-9+/]{6}=", re.IGNORECASE
 )
 
 
 def hidden(text: str) -> str:
-    """What stands for ``text``: its length in bytes, as they were before they were made printable."""
+    """Return the replacement for ``text``: its length in bytes, counted before it was made printable."""
     count = len(_ESCAPE.sub(".", text))
     return f"[{count} {'byte' if count == 1 else 'bytes'} not shown]"
 
 
 class SecretHider:
-    """Hides secrets in the texts of one connection. ``words``: what was hidden, to be found where it is echoed."""
+    """Hides secrets in the texts of one connection. ``words``: the hidden words, to find echoes of them."""
 
     def __init__(self) -> None:
         self.words: set[str] = set()
 
     def hide(self, text: str) -> str:
-        """All of ``text``; remembered."""
+        """Hide all of ``text`` and remember its words."""
         if _SHOWN_MARK.search(text):
             return text if len(text) <= MAX_MARK else hidden(text)
         for word in text.split():
@@ -91,7 +91,7 @@ class SecretHider:
         return hidden(text)
 
     def client(self, text: str) -> str:
-        """A line of the client, or what quotes it; mostly ``text`` itself."""
+        """Hide secrets in a client line or a quotation of one; most lines are returned unchanged."""
         if not _GUARD.search(text):
             return text
         for pattern in (_AUTH, _AUTH_GLUED):
@@ -103,7 +103,7 @@ class SecretHider:
         return self.encoded(text)
 
     def credentials(self, before: str, text: str) -> str:
-        """``before``, which ends in AUTH, and what follows it as far as it is shown: the mechanism, if it is one."""
+        """Return ``before``, which ends in AUTH, and ``text``, of which only a mechanism name is shown."""
         start = len(text) - len(text.lstrip(" "))
         found = _MECHANISM.match(text, start) or _ONE_CASE.match(text, start)
         end = found.end() if found else 0
@@ -113,11 +113,11 @@ class SecretHider:
         return f"{before}{text[:end]}{' ' if end else ''}{self.hide(bare)}"
 
     def encoded(self, text: str) -> str:
-        """Any text: what decodes to credentials."""
+        """Hide the words of any text that decode to credentials."""
         return _ENCODED.sub(lambda found: self.hide(found[0]) if _is_credential(found[0]) else found[0], text)
 
     def echoed(self, text: str) -> str:
-        """A server's text that answers an AUTH exchange: words that look encoded may be echoes."""
+        """Hide words that look encoded in a reply to an AUTH exchange: they may be echoes."""
         return " ".join(self.hide(word) if looks_encoded(word) else word for word in text.split(" "))
 
     def _second(self, found: re.Match[str]) -> str:
@@ -130,7 +130,7 @@ class SecretHider:
 
 
 def looks_encoded(word: str) -> bool:
-    """Whether ``word`` may be base64 rather than a word of a language: letters of both cases, digits, signs mixed."""
+    """Whether ``word`` may be base64 and not a natural word: it mixes both cases, or has digits or signs."""
     bare = word.strip("\"'<>()[]:,.;")
     if _ENCODED.fullmatch(bare) is None:
         return False
@@ -138,7 +138,8 @@ def looks_encoded(word: str) -> bool:
 
 
 def _is_credential(word: str) -> bool:
-    """Whether it decodes to what PLAIN (RFC 4616), OAUTHBEARER (RFC 7628), XOAUTH2 or SCRAM (RFC 5802) send first."""
+    """Whether it decodes to the first message of PLAIN (RFC 4616), OAUTHBEARER (RFC 7628), XOAUTH2 or SCRAM (RFC
+    5802)."""
     try:
         data = b64decode(word + "=" * (-len(word) % 4), altchars=b"-_" if "-" in word or "_" in word else None)
     except NotBase64:
@@ -153,7 +154,7 @@ def _decoded(word: str) -> list[str]:
         data = b64decode(word + "=" * (-len(word) % 4), validate=True)
     except (NotBase64, ValueError):
         return []
-    if data.count(b"\0") == 2:  # PLAIN: what identifies the user is no secret (RFC 4616 §2)
+    if data.count(b"\0") == 2:  # PLAIN: the user identities before the password are not secret (RFC 4616 §2)
         data = data.rpartition(b"\0")[2]
     parts = [part.decode("ascii", "ignore") for part in re.split(rb"[\x00-\x20\x7f-\xff]+", data)]
     return [part for part in parts if part.isprintable()]

@@ -130,7 +130,7 @@ def _server(view: EndView, width: int) -> Iterator[Line]:
         "went on": "accepted the message. Nothing shows that it treated a look-alike as the end."
         if view.lookalike
         else "accepted the message.",
-    }[view.deed]
+    }[view.server_action]
     yield from wrapped(f"The server {text}", width, "    ", SIDE_STYLE["server"])
 
 

@@ -151,9 +151,9 @@ def pipelining_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence
     hello = _hello(x, talk)
     if hello is None or hello.lists("PIPELINING"):
         return
-    if x.marks & Mark.HASTY and x.behind is not None:
+    if x.marks & Mark.HASTY and x.ahead is not None:
         yield Evidence(
-            f"{_sent(x)} before the reply to {_waited_for(x.behind)} arrived{_delay(x)}, "
+            f"{_sent(x)} before the reply to {_waited_for(x.ahead)} arrived{_delay(x)}, "
             "but the server does not offer PIPELINING."
         )
     if x.marks & Mark.HASTY_TEXT:
@@ -182,10 +182,10 @@ def pipelining_order(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     hello = _hello(x, talk)
     if hello is None or not hello.lists("PIPELINING"):
         return
-    if x.marks & Mark.HASTY and x.behind is not None and _ends_group(x.behind):
+    if x.marks & Mark.HASTY and x.ahead is not None and _ends_group(x.ahead):
         yield Evidence(
-            f"{_sent(x)} before the reply to {_waited_for(x.behind)} arrived{_delay(x)}; "
-            f"{_waited_for(x.behind)} must be the last in a pipelined group."
+            f"{_sent(x)} before the reply to {_waited_for(x.ahead)} arrived{_delay(x)}; "
+            f"{_waited_for(x.ahead)} must be the last in a pipelined group."
         )
     if x.marks & Mark.HASTY_TEXT:
         yield _early_text(x, "which must be the last in a pipelined group")
@@ -199,7 +199,7 @@ def _sent(x: Exchange) -> str:
 
 def _delay(x: Exchange) -> str:
     """How much later the reply arrived that the client did not wait for."""
-    earlier = x.behind
+    earlier = x.ahead
     if earlier is None or earlier.reply is None or earlier.reply_time_ns < x.time_ns:
         return ""
     return f" ({(earlier.reply_time_ns - x.time_ns) / 1e6:.1f} ms later, in frame {earlier.reply_frame})"
@@ -299,7 +299,7 @@ def starttls_readvertised(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     After the TLS handshake the EHLO reply must not list STARTTLS, because TLS is already active. Fix the server: omit
     the keyword inside TLS.
     """
-    if x.before is not None and x.before.hello.secure and not talk.watch.tls_lacking and "STARTTLS" in _listed(x, talk):
+    if x.before is not None and x.before.hello.secure and not talk.watch.tls_missing and "STARTTLS" in _listed(x, talk):
         yield Evidence("The server offers STARTTLS inside TLS.", reply=True)
 
 
@@ -309,7 +309,7 @@ def starttls_readvertised(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     "error",
     "server",
     "RFC 5321 §4.2.4",
-    on=OnExchange(marks=Mark.NOT_IMPLEMENTED, unless=Mark.HASTY | Mark.BEHIND_STARTTLS | Mark.SKIPPED),
+    on=OnExchange(marks=Mark.NOT_IMPLEMENTED, unless=Mark.HASTY | Mark.AFTER_STARTTLS | Mark.SKIPPED),
     severities=_EXTENDED,
 )
 def offered_command_unimplemented(x: Exchange, talk: Conversation) -> Iterator[Evidence]:

@@ -210,7 +210,7 @@ def bad_greeting_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "RFC 5321 §4.3.1; RFC 2920 §3.2",
     on=OnExchange(
         acts=frozenset({Act.NOTHING}),
-        unless=Mark.EXPLAINED | Mark.BEHIND_220 | Mark.INSIDE_FIRST | Mark.BEYOND_END | Mark.RECIPIENT_REPLIES,
+        unless=Mark.EXPLAINED | Mark.AFTER_220 | Mark.INSIDE_FIRST | Mark.BEYOND_END | Mark.RECIPIENT_REPLIES,
     ),
 )
 def unsolicited_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
@@ -239,7 +239,7 @@ def command_not_answered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     a reply, so the client cannot know the result. Fix the server: answer each command, with 421 if it must close.
     """
     closing = talk.course.closing
-    if closing is None or not x.sure or talk.course.farewell is not None or any(talk.course.lost.values()):
+    if closing is None or not x.sure or talk.course.close_notice is not None or any(talk.course.lost.values()):
         return
     if not talk.certain or (talk.last is not None and talk.last.act is Act.STARTTLS and talk.last.accepted):
         return  # a server that waits for TLS answers nothing else

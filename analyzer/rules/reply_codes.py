@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 _GARBLED = Mark.EIGHT_BIT | Mark.NUL | Mark.BARE_LF | Mark.BARE_CR | Mark.SKIPPED | Mark.FOREIGN
-_TOO_EARLY = Mark.HASTY | Mark.BEHIND_STARTTLS  # a server that does not offer PIPELINING may refuse such commands
+_TOO_EARLY = Mark.HASTY | Mark.AFTER_STARTTLS  # a server that does not offer PIPELINING may refuse such commands
 _ORDER = Mark.CLIENT_ORDER | Mark.SERVER_ORDER
 _MALFORMED = (
     _GARBLED | _TOO_EARLY | Mark.DEVIATION | Mark.NOT_OFFERED | Mark.LONG_LINE | Mark.OVER_SIZE | Mark.OVER_LIMIT
@@ -254,10 +254,11 @@ def lmtp_reply_count(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
             yield Evidence(
                 f"{x.code} is one reply too many; there must be one for each accepted recipient.", reply=True
             )
-    elif x.lacking:
+    elif x.missing_replies:
         accepted = 0 if x.transaction is None else x.transaction.accepted
+        replies = accepted - x.missing_replies
         yield Evidence(
-            f"{accepted} recipients were accepted, but the message got {accepted - x.lacking} of {accepted} replies.",
+            f"{accepted} recipients were accepted, but the message got {replies} of {accepted} replies.",
             reply=True,
         )
 

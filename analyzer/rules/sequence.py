@@ -78,7 +78,7 @@ def mail_before_hello(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     TLS handshake the session starts again from the beginning, and the client must repeat EHLO (RFC 3207 §4.2). The
     server must answer 503. Fix the client: send EHLO first, and again after STARTTLS.
     """
-    if not order_is_judged(x) or (talk.watch.tls_lacking and x.accepted):
+    if not order_is_judged(x) or (talk.watch.tls_missing and x.accepted):
         return  # no handshake followed the 220 to STARTTLS, so the server still knows its EHLO
     refused = talk.session.causes.hello
     why = ""
@@ -156,7 +156,7 @@ def data_without_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence
     The server should answer 503 or 554. In one pipelined group with RCPT the command is allowed, because the client
     cannot know the replies yet (RFC 2920 §3.1). Fix the client: send RSET or QUIT if no recipient was accepted.
     """
-    if x.behind is not None:
+    if x.ahead is not None:
         return  # sent while replies were outstanding
     refused = talk.session.causes.rcpt
     why = f" The RCPT in frame {refused.frame} was refused with {refused.code}." if refused is not None else ""

@@ -53,7 +53,7 @@ def client_gave_up_early(x: Exchange | None, talk: Conversation) -> Iterator[Evi
     """
     course = talk.course
     closing = course.closing
-    if closing is None or closing.side != "client" or course.quit_sent or course.farewell is not None:
+    if closing is None or closing.side != "client" or course.quit_sent or course.close_notice is not None:
         return
     if not closing.waiting or not closing.certain or not talk.certain or any(course.lost.values()):
         return
@@ -88,7 +88,7 @@ def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterato
     ten commands of the client, is not reported. Fix the server: use a longer timeout.
     """
     course = talk.course
-    closing, farewell = course.closing, course.farewell
+    closing, farewell = course.closing, course.close_notice
     if course.quit_sent or not talk.certain or talk.session.state.phase not in _SERVED:
         return
     if any(course.lost.values()) or course.opaque:
@@ -139,7 +139,7 @@ def slow_drip(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     closed its receive window; the audit does not examine windows. Fix the client: send complete lines without long
     pauses.
     """
-    drip = talk.course.drip
+    drip = talk.course.slow_input
     if drip is None:
         return
     if drip.line:

@@ -35,7 +35,7 @@ def _in_session(talk: Conversation) -> bool:
 def _announced_close(talk: Conversation) -> bool:
     """Whether the server had announced that it closes, also in a reply that never ended."""
     hanging = talk.course.hanging
-    return talk.course.farewell is not None or (hanging is not None and hanging[0][:3] in _CLOSING_CODES)
+    return talk.course.close_notice is not None or (hanging is not None and hanging[0][:3] in _CLOSING_CODES)
 
 
 def _closed(talk: Conversation) -> str:
@@ -54,7 +54,7 @@ def client_closed_without_quit(x: Exchange | None, talk: Conversation) -> Iterat
     """
     course = talk.course
     closing = course.closing
-    if closing is None or closing.side != "client" or course.quit_sent or course.farewell is not None:
+    if closing is None or closing.side != "client" or course.quit_sent or course.close_notice is not None:
         return
     if _in_session(talk) and course.inside is None:
         yield Evidence(

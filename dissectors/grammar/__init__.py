@@ -1,1 +1,1 @@
-"""ABNF as regular expressions and constructs."""
+"""The ABNF of SMTP as regular expressions and constructs."""

@@ -1,15 +1,15 @@
-"""Atoms of the SMTP grammar as regular expressions over bytes.
+"""The basic rules of the SMTP grammar as regular expressions over bytes.
 
-Every other grammar module is put together from these strings; none is compiled here.
+All other grammar modules combine these strings; none is compiled here.
 """
 
-# Each atom stands under its ABNF, with the RFC's own name. Two departures hold everywhere:
+# Each expression stands below its ABNF, with the RFC's own name. Two differences from the RFC apply everywhere:
 #
-# - Where text is meant (domain, local-part, quoted-string, parameter), bytes 0x80-0xFF are let in, as RFC 6531 §3.3
-#   does for UTF-8. Whether they were allowed in this session is judged elsewhere, and a grammar that refused them
-#   would hide the very bytes that have to be shown.
-# - Repetitions of one byte class are possessive (`++`): no two neighbours share a byte, so giving bytes back can
-#   never help, and a hostile line costs time linear in its length. Repeated *groups* stay greedy, since CPython
+# - In text (domain, local-part, quoted-string, parameter), bytes 0x80-0xFF are allowed, as RFC 6531 §3.3 does for
+#   UTF-8. Other code decides whether they were allowed in this session. A grammar that refused them would hide exactly
+#   the bytes that must be shown.
+# - Repetitions of one byte class are possessive (`++`). Two neighbouring classes never share a byte, so backtracking
+#   can never help, and a hostile line takes time linear in its length. Repeated *groups* stay greedy, because CPython
 #   before 3.11.5 lost matches in possessive groups.
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LET_DIG = rb"[A-Za-z0-9\x80-\xff]"
 # RFC 5321 §4.1.2:  Domain = sub-domain *("." sub-domain)
 #                   sub-domain = Let-dig [Ldh-str]
 #                   Ldh-str = *( ALPHA / DIGIT / "-" ) Let-dig
-# Written as what it comes to, in one loop: runs of Let-dig with one dot or any hyphens between them.
+# Written as an equivalent single loop: runs of Let-dig with one dot or any hyphens between them.
 DOMAIN = _LET_DIG + rb"++(?:(?:\.|-++)" + _LET_DIG + rb"++)*"
 
 # RFC 5321 §4.1.3:  Snum = 1*3DIGIT            ; 0 through 255
@@ -54,7 +54,7 @@ _HEX = rb"[0-9A-Fa-f]{1,4}"
 #                   IPv6v4-full = IPv6-hex 5(":" IPv6-hex) ":" IPv4-address-literal
 #                   IPv6v4-comp = [IPv6-hex *3(":" IPv6-hex)] "::" [IPv6-hex *3(":" IPv6-hex) ":"]
 #                                 IPv4-address-literal    ; at most 4 groups beside the "::" and the IPv4 part
-# The look-aheads hold what ABNF can only say in a comment: no seventh group, no fifth one before the IPv4 part.
+# The look-aheads express what ABNF has only in a comment: no seventh group, no fifth one before the IPv4 part.
 _IPV6 = b"|".join(
     [
         _HEX + rb"(?::" + _HEX + rb"){7}",
@@ -69,7 +69,7 @@ _IPV6 = b"|".join(
 # RFC 5321 §4.1.3:  General-address-literal = Standardized-tag ":" 1*dcontent
 #                   Standardized-tag = Ldh-str
 #                   dcontent = %d33-90 / %d94-126
-# A tag of up to four hexadecimal digits is no tag that anybody standardised but an IPv6 address without one.
+# A tag of up to four hexadecimal digits is not a standardised tag but an IPv6 address without a tag.
 _GENERAL = rb"(?!(?:[0-9A-Fa-f]{1,4}|[Ii][Pp][Vv]6):)[A-Za-z0-9-]{0,62}[A-Za-z0-9]:[!-Z^-~\x80-\xff]++"
 
 # RFC 5321 §4.1.2:  address-literal = "[" ( IPv4-address-literal / IPv6-address-literal /
@@ -108,7 +108,7 @@ XTEXT = rb"(?:[!-*,-<>-~\x80-\xff]++|\+[0-9A-F]{2})*"
 
 # RFC 4954 §8:      base64 = base64-terminal / ( 1*(4base64-char) [base64-terminal] )
 #                   base64-terminal = (2base64-char "==") / (3base64-char "=")
-# (the empty string matches too; who needs one byte at least says so)
+# (the empty string matches too; code that needs at least one byte must check that)
 BASE64 = rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 
 # RFC 3339 §5.6:    date-time = full-date "T" full-time

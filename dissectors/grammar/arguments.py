@@ -1,4 +1,4 @@
-"""Arguments of commands: a production for each form of them, and which form a verb takes."""
+"""Arguments of commands: a production for each form of argument, and the form that each verb takes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ARGUMENTS", "MAY_BE_ABSENT", "form_of"]
 
-# Text that neither begins nor ends with a blank; in between it is not looked at.
+# Text that neither starts nor ends with a blank; the bytes between are not checked.
 _TEXT = rb"(?![ \t]).+(?<![ \t])"
 
 
@@ -36,7 +36,7 @@ _PARAMETERS = rb"(?P<parameters>(?: " + ESMTP_PARAM + rb")*)"
 ARGUMENTS: dict[Argument, Production] = {
     # RFC 5321 §4.1.1.1: ehlo = "EHLO" SP ( Domain / address-literal ) CRLF
     #                    helo = "HELO" SP Domain CRLF
-    # The literal is taken with HELO too, and so is text behind the name, which RFC 2821 §4.1.1.1 asked for.
+    # The literal is allowed with HELO too, and so is text after the name, which RFC 2821 §4.1.1.1 required.
     Argument.HELLO: Production(
         rb"(?P<name>" + DOMAIN + rb"|" + ADDRESS_LITERAL + rb")(?: (?P<text>" + _TEXT + rb"))?",
         _joined,
@@ -88,7 +88,7 @@ MAY_BE_ABSENT = frozenset({Argument.NONE, Argument.OPTIONAL, Argument.TEXT})
 
 
 def form_of(verb: bytes) -> Argument | None:
-    """Form of argument of ``verb`` (upper case): that of the table, free text for X-commands, None for others."""
+    """Return the argument form of ``verb`` (upper case): from the table, TEXT for X-commands, None for others."""
     known = VERBS.get(verb)
     if known is not None:
         return known.argument

@@ -1,14 +1,14 @@
-"""Construct classes for line grammars: what a production parses to, and is built from.
+"""Construct classes for line grammars: they parse a line to fields and build a line from fields.
 
-The only door to the ``construct`` package: what leaves here is typed.
+The ``construct`` package has no types; everything exported here is typed.
 """
 
-# Why not construct's own Struct of bytes and terminators? It takes some 60 µs for a line where one regular expression
-# takes 1 µs, its NullTerminated cannot find CRLF at an odd offset, and a failed Optional costs an exception. So a
-# production is one expression with named groups; a group that has an inner grammar is handed to that grammar.
+# construct's own Struct of bytes and terminators is not used: it takes some 60 µs for a line where one regular
+# expression takes 1 µs, its NullTerminated cannot find CRLF at an odd offset, and a failed Optional costs an exception.
+# So a production is one expression with named groups; a group that has an inner grammar is parsed by that grammar.
 #
 # Building renders the fields and then matches the result against the same expression. Each field must come back from
-# its own group, so that neither an illegal value nor one that slips into its neighbour is ever built.
+# its own group. So it never builds an invalid value, or a value that runs into the next field.
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ class SyntaxFault(ConstructError):  # type: ignore[misc]  # construct carries no
 class Grammar(Construct):  # type: ignore[misc]  # construct carries no types
     """A production over a bounded run of bytes.
 
-    ``fromdata`` and ``todata`` work without streams and are what our own code calls; ``parse`` and ``build`` of
-    construct work as for any other construct, taking all that is left of the stream.
+    ``fromdata`` and ``todata`` work without streams; our own code calls these. ``parse`` and ``build`` of construct
+    work as for any other construct and take the whole rest of the stream.
     """
 
     def fromdata(self, data: bytes) -> Any:
-        """What ``data`` says. Raises SyntaxFault when it is not this production."""
+        """Return the fields of ``data``. Raises SyntaxFault if ``data`` does not match this production."""
         raise NotImplementedError
 
     def todata(self, obj: Any) -> bytes:
-        """The bytes of ``obj``. Raises SyntaxFault when they would not parse back to it."""
+        """Return the bytes of ``obj``. Raises SyntaxFault if they would not parse back to it."""
         raise NotImplementedError
 
     def check(self, data: bytes) -> bool:
-        """Whether ``data`` is this production."""
+        """Whether ``data`` matches this production."""
         try:
             self.fromdata(data)
         except SyntaxFault:
@@ -68,7 +68,7 @@ class Grammar(Construct):  # type: ignore[misc]  # construct carries no types
 
 
 class RegexStruct(Grammar):
-    """A production, and constructs of those within it."""
+    """A construct of a production, with constructs of its inner productions."""
 
     def __init__(self, production: Production) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class RegexStruct(Grammar):
 
 
 class Separated(Grammar):
-    """Items each with ``separator`` in front, as in ``*(SP esmtp-param)``: a list, possibly empty."""
+    """Items with ``separator`` before each, as in ``*(SP esmtp-param)``: a list, possibly empty."""
 
     def __init__(self, item: Grammar, separator: bytes) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""The grammar as constructs: whole command lines and replies, and their parts, each of which parses and builds."""
+"""The grammar as constructs: complete command lines and replies, and their parts; each one parses and builds."""
 
-# What reads captures asks the productions alone whether a line is well-formed, and where its parts are. Here is what
-# takes lines apart into containers, and writes them; it costs the time to load construct.
+# Code that reads captures uses only the productions, to check a line and find its parts. This module parses lines into
+# containers and builds lines; loading construct takes extra time.
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ _is_line = re.compile(rb"([^ \t\r\n]++)(?: ([^\r\n]++))?\r\n").fullmatch
 class CommandLine(Grammar):
     """A well-formed command line with its CRLF.
 
-    Fields: ``verb`` as sent, and those of the argument's production (ARGUMENTS), None where the argument is absent.
-    Unknown verbs, stray blanks and bare CR or LF are faults; ``parse_command`` is there for all that.
+    Fields: ``verb`` as sent, and the fields of the argument's production (ARGUMENTS), None if the argument is absent.
+    Unknown verbs, stray blanks and bare CR or LF are faults; ``parse_command`` accepts such lines.
     """
 
     def fromdata(self, data: bytes) -> Container:
         match = _is_line(data)
         if match is None:
-            raise SyntaxFault("no command line")
+            raise SyntaxFault("not a command line")
         return self.fields(match[1], match[2])
 
     def fields(self, verb: bytes, argument: bytes | None) -> Container:
-        """Fields of a line that is split already. Raises SyntaxFault as ``fromdata`` does."""
+        """Return the fields of a line that is already split. Raises SyntaxFault like ``fromdata``."""
         form = form_of(verb.upper())
         if form is None:
             raise SyntaxFault("unknown verb")
@@ -87,11 +87,11 @@ class CommandLine(Grammar):
             data += b" " + production.todata(rest)
         data += b"\r\n"
         if self.fromdata(data).verb != verb:
-            raise SyntaxFault("no verb")
+            raise SyntaxFault("invalid verb")
         return data
 
     def _parse(self, stream: BinaryIO, context: Any, path: str) -> Container:
-        # One line and no more, so that COMMAND can be repeated over a dialogue.
+        # Only one line, so that COMMAND can be applied repeatedly to a dialogue.
         return self.fromdata(stream.readline())
 
 
@@ -99,9 +99,9 @@ COMMAND = CommandLine()
 
 
 def build_command(fields: Mapping[str, Any]) -> bytes:
-    """The command line, CRLF included, of ``fields`` as COMMAND parses them: ``{"verb": b"BDAT", "size": b"10"}``.
+    """Build the command line, CRLF included, of ``fields`` as parsed by COMMAND: ``{"verb": b"BDAT", "size": b"10"}``.
 
-    Raises SyntaxFault where the grammar has no such line, so that no field can smuggle in another command.
+    Raises SyntaxFault if the grammar does not allow the line, so that no field can inject another command.
     """
     return COMMAND.todata(fields)
 
@@ -114,7 +114,7 @@ def _render_line(parts: Parts) -> bytes:
 
 
 # RFC 5321 §4.2:  Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF
-# One line of it. Fields: code (three digits), separator (b" ", b"-", None for a bare code), text (None likewise).
+# This is one line. Fields: code (three digits), separator (b" ", b"-", None for a bare code), text (None likewise).
 REPLY_LINE = RegexStruct(
     Production(
         rb"(?P<code>" + REPLY_CODE + rb")(?:(?P<separator>[ -])(?P<text>[^\r\n]*+))?\r\n",
@@ -127,17 +127,17 @@ REPLY_LINE = RegexStruct(
 
 
 class WholeReply(Grammar):
-    """A whole reply. Fields: ``code`` (a number) and ``texts``, of which the last is None where the code is bare."""
+    """A complete reply. Fields: ``code`` (a number) and ``texts``, of which the last is None if the code is bare."""
 
     def fromdata(self, data: bytes) -> Container:
         if not data.endswith(b"\n"):
-            raise SyntaxFault("no reply")
+            raise SyntaxFault("not a reply")
         lines = [REPLY_LINE.fromdata(line + b"\n") for line in data[:-1].split(b"\n")]
         if any(line.code != lines[0].code for line in lines):
             raise SyntaxFault("the code changes within the reply")
         *others, last = (line.separator == b"-" for line in lines)
         if last or not all(others):
-            raise SyntaxFault("not one whole reply")
+            raise SyntaxFault("not one complete reply")
         return Container(code=int(lines[0].code), texts=ListContainer(line.text for line in lines))
 
     def todata(self, obj: Mapping[str, Any]) -> bytes:
@@ -176,13 +176,13 @@ _is_status = re.compile(EXTENDED_STATUS).fullmatch
 
 
 def build_reply(code: int, lines: Sequence[bytes], enhanced: str | None = None) -> bytes:
-    """The whole reply with ``lines`` of text, each after ``enhanced`` if that is given (RFC 2034 §4 wants it on each).
+    """Build the reply with ``lines`` of text, each after ``enhanced`` if given (RFC 2034 §4 requires it on each line).
 
-    Raises SyntaxFault for a code that is none, for no line at all, and for CR or LF in a line.
+    Raises SyntaxFault for an invalid code, for an empty list of lines, and for CR or LF in a line.
     """
     if not lines:
-        raise SyntaxFault("a reply has one line at least")
+        raise SyntaxFault("a reply must have at least one line")
     if enhanced is not None and not _is_status(enhanced.encode()):
-        raise SyntaxFault("no enhanced status code")
+        raise SyntaxFault("not an enhanced status code")
     prefix = b"" if enhanced is None else enhanced.encode() + b" "
     return REPLY.todata({"code": code, "texts": [prefix + line for line in lines]})

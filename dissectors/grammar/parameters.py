@@ -1,7 +1,7 @@
-"""Parameters of MAIL and RCPT: their syntax, the values that known ones may have, and xtext."""
+"""Parameters of MAIL and RCPT: their syntax, the valid values of known parameters, and xtext."""
 
-# Values are judged by keyword alone, whichever of the two commands carries it. Whether the server offered the
-# extension is not known here: a reader that knows it was not drops the judgement of the value.
+# Values are checked by keyword alone, for both commands. This module does not know whether the server offered the
+# extension: code that knows it was not offered ignores the deviation of the value.
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _render(parts: Parts) -> bytes:
     return keyword if value is None else keyword + b"=" + value
 
 
-# RFC 5321 §4.1.2:  esmtp-param (see abnf.py). Fields: keyword, value (None where there is no "=").
+# RFC 5321 §4.1.2:  esmtp-param (see abnf.py). Fields: keyword, value (None if there is no "=").
 PARAMETER = Production(
     rb"(?=" + ESMTP_PARAM + rb"\Z)(?P<keyword>" + ESMTP_KEYWORD + rb")(?:=(?P<value>.*))?",
     _render,
@@ -55,11 +55,11 @@ _VALUES = {
     b"NOTIFY": rb"(?i:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*)",
     # RFC 3461 §4.4: xtext
     b"ENVID": XTEXT,
-    # RFC 3461 §4.2: addr-type ";" xtext; an atom may hold "=", but no esmtp-value may (RFC 5321 §4.1.2)
+    # RFC 3461 §4.2: addr-type ";" xtext; an atom may contain "=", but an esmtp-value may not (RFC 5321 §4.1.2)
     b"ORCPT": rb"(?!.*=)" + ATOM + rb";" + XTEXT,
     # RFC 4954 §5:   xtext
     b"AUTH": XTEXT,
-    # RFC 2852 §4:   by-time ";" by-mode [by-trace], and a time above zero where the mode is "R"
+    # RFC 2852 §4:   by-time ";" by-mode [by-trace], and a time above zero if the mode is "R"
     b"BY": rb"[-+]?[0-9]{1,9};[Nn][Tt]?|\+?(?!0+;)[0-9]{1,9};[Rr][Tt]?",
     # RFC 4865 §4:   1*9DIGIT
     b"HOLDFOR": rb"[0-9]{1,9}",
@@ -69,35 +69,35 @@ _VALUES = {
     b"RRVS": DATE_TIME + rb"(?:;[CcRr])?",
 }
 
-# RFC 6531 §3.4, RFC 8689 §2: keywords that take no value.
+# RFC 6531 §3.4, RFC 8689 §2: keywords without a value.
 _FLAGS = frozenset({b"SMTPUTF8", b"REQUIRETLS"})
 
 _HOLD = LazyPattern(rb"(?<= )HOLD(?:FOR|UNTIL)\b", re.IGNORECASE)
 _KEYWORD = LazyPattern(ESMTP_KEYWORD)
 
 
-# Known keywords seen so far, with their names and compiled values: what the fast lane knows.
-_judges: dict[bytes, tuple[str, Callable[[bytes], re.Match[bytes] | None]]] = {}
+# Known keywords seen so far, with their names and compiled value patterns, for the fast path.
+_value_checks: dict[bytes, tuple[str, Callable[[bytes], re.Match[bytes] | None]]] = {}
 
 
 def is_legal_value(keyword: bytes, value: bytes | None) -> bool:
-    """Whether ``value`` is one that the parameter ``keyword`` (upper case) may have; True for unknown keywords."""
+    """Whether the parameter ``keyword`` (upper case) may have ``value``; True for unknown keywords."""
     if keyword in _FLAGS:
         return value is None
-    known = _judges.get(keyword)
+    known = _value_checks.get(keyword)
     if known is None:
         if keyword not in _VALUES:
             return True
         known = keyword.decode("ascii"), re.compile(_VALUES[keyword], re.DOTALL).fullmatch
-        _judges[keyword] = known
+        _value_checks[keyword] = known
     return value is not None and known[1](value) is not None
 
 
 def scan_parameters(raw: bytes, start: int, end: int) -> tuple[dict[str, bytes | None], tuple[Deviation, ...]]:
-    """Read the parameters in ``raw[start:end]``, which begins right after the path.
+    """Parse the parameters in ``raw[start:end]``, which starts directly after the path.
 
-    Gives the first value of each keyword (upper case) and the first deviation of each kind; offsets are within ``raw``.
-    A parameter that breaks the syntax is kept as far as its keyword can be read.
+    Return the first value of each keyword (upper case) and the first deviation of each kind; offsets are in ``raw``.
+    A parameter with invalid syntax is kept if its keyword can be read.
     """
     found = _known_parameters(raw[start:end])
     if found is not None:
@@ -129,13 +129,13 @@ def scan_parameters(raw: bytes, start: int, end: int) -> tuple[dict[str, bytes |
 
 
 def _known_parameters(text: bytes) -> dict[str, bytes | None] | None:
-    """The fast lane: ``text`` read if it is nothing but known keywords, each once, with legal values; else None."""
+    """Fast path: parse ``text`` if it has only known keywords, each once, with valid values; else return None."""
     found: dict[str, bytes | None] = {}
     if not text.startswith(b" "):
         return None
     for token in text[1:].split(b" "):
         keyword, _, value = token.partition(b"=")
-        known = _judges.get(keyword)
+        known = _value_checks.get(keyword)
         if known is None or not value or known[0] in found or known[1](value) is None:
             return None
         found[known[0]] = value
@@ -143,7 +143,7 @@ def _known_parameters(text: bytes) -> dict[str, bytes | None] | None:
 
 
 def _scan_one(token: bytes, found: dict[str, bytes | None]) -> Iterator[tuple[DeviationKind, str]]:
-    """Put one parameter into ``found`` unless its keyword is there, and say what is wrong with it."""
+    """Add one parameter to ``found`` unless its keyword is already there, and yield its deviations."""
     word, equals, rest = token.partition(b"=")
     keyword = word.upper()
     value = rest if equals else None
@@ -166,12 +166,12 @@ _NOT_XCHAR = LazyPattern(rb"[^!-*,-<>-~]")
 
 
 def xtext_decode(data: bytes) -> bytes:
-    """The bytes that ``data`` stands for (RFC 3461 §4). Raises ValueError where it is no xtext."""
+    """Return the bytes that ``data`` encodes (RFC 3461 §4). Raises ValueError if it is not xtext."""
     if not _XTEXT.fullmatch(data):
         raise ValueError("not xtext: " + printable(data))
     return _HEXCHAR.sub(lambda match: bytes.fromhex(match[1].decode("ascii")), data)
 
 
 def xtext_encode(data: bytes) -> bytes:
-    """``data`` as xtext: "+", "=", blanks, controls and bytes above 0x7F as hexchar (RFC 3461 §4)."""
+    """Return ``data`` as xtext: "+", "=", blanks, controls and bytes above 0x7F as hexchar (RFC 3461 §4)."""
     return _NOT_XCHAR.sub(lambda match: b"+%02X" % match[0][0], data)

@@ -30,13 +30,13 @@ _ROUTE = rb"(?P<route>@" + DOMAIN + rb"(?:,@" + DOMAIN + rb")*)"
 # RFC 5321 §4.1.2:  Path = "<" [ A-d-l ":" ] Mailbox ">"
 _PATH = rb"<(?:" + _ROUTE + rb":)?" + _MAILBOX + rb">"
 
-# The same without route, quoted string and literal.
+# A path without route, quoted string and literal.
 COMMON_PATH = rb"<(?P<local>" + DOT_STRING + rb")@(?P<domain>" + DOMAIN + rb")>"
 
 
 class Path(Struct, frozen=True):
-    """A path as sent. ``route``: the domains of a source route, in order; ``local`` and ``domain`` are None in the
-    null path, and ``domain`` alone in ``<Postmaster>``. Quoting and case are kept."""
+    """A path as sent. ``route``: the domains of a source route, in order. ``local`` and ``domain``: both None in the
+    null path; only ``domain`` is None in ``<Postmaster>``. Quoting and case are kept."""
 
     raw: bytes
     route: tuple[bytes, ...]
@@ -62,7 +62,7 @@ def _render_path(parts: Parts) -> bytes:
     return b"<%b%b>" % (b"" if route is None else route + b":", _render_mailbox(parts))
 
 
-# Fields: local, domain. Without brackets, as VRFY takes it.
+# Fields: local, domain. Without brackets, as in VRFY.
 MAILBOX = Production(_MAILBOX, _render_mailbox, local=None, domain=None)
 
 # RFC 5321 §4.1.2:  Reverse-path = Path / "<>"
@@ -70,7 +70,7 @@ MAILBOX = Production(_MAILBOX, _render_mailbox, local=None, domain=None)
 REVERSE_PATH = Production(rb"(?:" + _PATH + rb"|<>)", _render_path, route=None, local=None, domain=None)
 
 # RFC 5321 §4.1.1.3: "<Postmaster@" Domain ">" / "<Postmaster>" / Forward-path   ; Postmaster in any case
-# Fields: as above, and postmaster: that word as sent where it stands without a domain, else None.
+# Fields: as above, and postmaster: that word as sent if it has no domain, else None.
 FORWARD_PATH = Production(
     rb"(?:" + _PATH + rb"|<(?P<postmaster>[Pp][Oo][Ss][Tt][Mm][Aa][Ss][Tt][Ee][Rr])>)",
     _render_path,
@@ -82,7 +82,7 @@ FORWARD_PATH = Production(
 
 
 def path_of(match: re.Match[bytes], raw: bytes) -> Path:
-    """The path in a match of any production above; ``raw`` is the text of the path alone."""
+    """Return the path in a match of any production above; ``raw`` is the text of the path alone."""
     groups = match.groupdict()
     route = groups.get("route")
     return Path(
@@ -94,13 +94,13 @@ def path_of(match: re.Match[bytes], raw: bytes) -> Path:
 
 
 def parse_path(data: bytes) -> Path | None:
-    """The path that ``data`` is, brackets included (``<>`` and ``<Postmaster>`` too), or None (RFC 5321 §4.1.2)."""
+    """Parse ``data`` as a path with brackets (also ``<>`` and ``<Postmaster>``); None if invalid (RFC 5321 §4.1.2)."""
     match = FORWARD_PATH.fullmatch(data) or REVERSE_PATH.fullmatch(data)
     return None if match is None else path_of(match, data)
 
 
 def parse_user(data: bytes) -> Path | None:
-    """Whom VRFY or EXPN asks for: a path, a mailbox without brackets or a local-part alone (RFC 5321 §3.5.1)."""
+    """Parse the user in VRFY or EXPN: a path, a mailbox without brackets, or a local-part alone (RFC 5321 §3.5.1)."""
     if data.startswith(b"<"):
         return parse_path(data)
     match = MAILBOX.fullmatch(data)

@@ -1,7 +1,7 @@
-"""Productions: one regular expression each, with named groups for what the line says there."""
+"""Productions: each is one regular expression with named groups for its parts."""
 
-# Reading takes the expression alone; whoever wants containers, or wants to write lines, makes a construct of it
-# (grammar.py). To load construct takes a tenth of the time of a small audit, so nothing here does.
+# Parsing captures uses only the expression. Code that wants containers, or builds lines, makes a construct from it
+# (constructs.py). Loading construct takes a tenth of the time of a small audit, so this module does not load it.
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Parts = dict[str, bytes | None]
 class Production:
     """A production as one expression; ``fields`` maps its named groups to inner productions (None: bytes as they are).
 
-    ``render`` writes the fields, already bytes, in their order; a field that is absent is None. Groups of the pattern
-    that are not in ``fields`` are for readers of ``fullmatch`` only. ``common`` is the same for what nearly every line
-    is, without what is rare there: it is compiled in a third of the time, and mostly nothing else is needed. It has all
-    groups in ``fields``; others may be missing.
+    ``render`` writes the fields, already bytes, in their order; an absent field is None. Groups of the pattern that are
+    not in ``fields`` are only for users of ``fullmatch``. ``common``: a pattern for nearly all lines, without the rare
+    forms. It compiles in a third of the time, and mostly the full pattern is then not needed. It has all groups in
+    ``fields``; others may be missing.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Production:
 
 
 class Repeated(Struct, frozen=True):
-    """Items each with ``separator`` in front, as in ``*(SP esmtp-param)``."""
+    """Items with ``separator`` before each, as in ``*(SP esmtp-param)``."""
 
     item: Production
     separator: bytes

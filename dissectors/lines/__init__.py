@@ -1,1 +1,1 @@
-"""Command lines and replies, read and judged."""
+"""Parsers of command lines and replies, with their deviations from the grammar."""

@@ -1,9 +1,9 @@
-"""One command line: its verb and argument, what it means, and every way in which it departs from the grammar."""
+"""Parse one command line: verb, argument, their meaning, and all deviations from the grammar."""
 
-# Hot path. A line is split at its first space, the verb looked up in the table, and one match of that verb's strict
-# production decides: if it matches, nothing is wrong, and fields are taken from the match only when someone looks.
-# All else goes to malformed.py. Short lines that clients repeat (DATA, RSET, EHLO and its name) are remembered whole;
-# those that carry addresses, sizes or secrets hardly come twice and never are.
+# Hot path. A line is split at its first space, the verb is looked up in the table, and one match of that verb's strict
+# production decides. If it matches, the line is well-formed, and fields are read from the match only on demand. All
+# other lines go to malformed_commands.py. Short lines that clients repeat (DATA, RSET, EHLO and its name) are cached as
+# a whole; lines with addresses, sizes or secrets rarely repeat and are never cached.
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ _tokens = re.compile(rb"[ \t]+").split
 class Command:
     """A command line as sent, without its line ending. Read-only; ``parse_command`` makes it.
 
-    ``verb``: the first token in upper case, b"" where the line has none. ``name``: the same, printable, or None.
-    ``spec``: its entry in the table, None where it is unknown. ``argument``: what follows the blanks after the verb, as
-    sent, None where there is nothing. ``deviations``: empty exactly where the line is well-formed, in order of offset.
+    ``verb``: the first token in upper case, b"" if the line has none. ``name``: the same, printable, or None. ``spec``:
+    its entry in the table, None if it is unknown. ``argument``: the text after the blanks after the verb, as sent, None
+    if there is none. ``deviations``: in order of offset, empty if and only if the line is well-formed.
     """
 
     __slots__ = ("_match", "_parameters", "_path", "argument", "deviations", "name", "raw", "spec", "verb")
@@ -73,7 +73,7 @@ class Command:
 
     @property
     def path(self) -> Path | None:
-        """The path of MAIL, RCPT, SEND, SOML, SAML, or whom VRFY and EXPN ask for; None where it cannot be read."""
+        """The path of MAIL, RCPT, SEND, SOML, SAML, or the user that VRFY and EXPN name; None if it is unreadable."""
         if self._path is None:
             if self._match is not None:
                 self._path = path_of(self._match, self._match["path"])
@@ -83,8 +83,8 @@ class Command:
 
     @property
     def parameters(self) -> dict[str, bytes | None]:
-        """Parameters of MAIL and RCPT (and SMTPUTF8 of VRFY and EXPN, RFC 6531 §3.7.4.2): keyword in upper case to its
-        value as sent, None where it has none. Of a keyword given twice, the first."""
+        """Parameters of MAIL and RCPT (and SMTPUTF8 of VRFY and EXPN, RFC 6531 §3.7.4.2): keyword in upper case to
+        value as sent, None without a value. If a keyword is given twice, the first one counts."""
         if self.name in {"VRFY", "EXPN"} and self.argument is not None:
             stripped = self.argument.rstrip(b" \t")
             return {"SMTPUTF8": None} if _without_smtputf8(stripped) != stripped else _NO_PARAMETERS
@@ -92,12 +92,12 @@ class Command:
 
     @property
     def fields(self) -> Container:
-        """The line as COMMAND (grammar.py) parses it; of one that it refuses, ``verb`` and ``argument`` as bytes."""
-        from ..grammar.constructs import COMMAND, Container  # noqa: PLC0415  only for who looks
+        """The line as COMMAND (grammar/constructs.py) parses it; if that fails, ``verb`` and ``argument`` as bytes."""
+        from ..grammar.constructs import COMMAND, Container  # noqa: PLC0415  loaded only on demand
 
         end = len(self.raw) - len(self.argument or b"")
         verb = self.raw[:end].strip(b" \t")
-        # Verbs in eight-bit characters are not judged here, but are no grammar either.
+        # Verbs with eight-bit characters have no deviation, but the grammar does not allow them either.
         if not self.deviations and form_of(self.verb) is not None:
             return COMMAND.fields(verb, self.argument)
         return Container(verb=verb, argument=self.argument)
@@ -111,7 +111,7 @@ class Command:
 
     @property
     def chunk_size(self) -> int | None:
-        """Octets that BDAT announces (RFC 3030 §2); None where they are no decimal number, or for other verbs."""
+        """Octets that BDAT announces (RFC 3030 §2); None if that is not a decimal number, or for other verbs."""
         if self.name != "BDAT" or self.argument is None:
             return None
         digits = _tokens(self.argument, 1)[0]
@@ -134,7 +134,7 @@ class Command:
 
     @property
     def initial(self) -> bytes | None:
-        """Initial response of AUTH as sent, ``=`` for an empty one; None where there is none (RFC 4954 §4)."""
+        """Initial response of AUTH as sent, ``=`` for an empty one; None if there is none (RFC 4954 §4)."""
         if self.name != "AUTH" or self.argument is None:
             return None
         tokens: list[bytes] = _tokens(self.argument.rstrip(b" \t"), 1)
@@ -146,12 +146,12 @@ def _without_smtputf8(argument: bytes) -> bytes:
     return stripped[:-9].rstrip(b" \t") if stripped[-9:].upper() == b" SMTPUTF8" else stripped
 
 
-MAX_CHUNK_DIGITS = 40  # beyond 2**128: whatever a peer computes with, it overflowed long ago
+MAX_CHUNK_DIGITS = 40  # above 2**128: too large for every integer type of a peer
 
 
 def _decimal(digits: bytes) -> int:
-    """The number; of more digits than anybody can mean, the smallest number that has them, so that a line of ten
-    thousand digits costs nothing here and can still be printed (Python refuses more than 4300)."""
+    """Return the number. If it has more digits than MAX_CHUNK_DIGITS, return the smallest such number: a line of ten
+    thousand digits then costs little and the number can still be printed (Python refuses more than 4300 digits)."""
     digits = digits.lstrip(b"0")
     return int(digits or b"0") if len(digits) <= MAX_CHUNK_DIGITS else 10**MAX_CHUNK_DIGITS
 
@@ -160,12 +160,12 @@ _is_base64 = re.compile(BASE64).fullmatch
 
 
 def is_base64(data: bytes) -> bool:
-    """Whether ``data`` is base64 as SASL wants it: whole groups of four, padding only at the end, no blanks (RFC 4954
+    """Whether ``data`` is base64 as SASL requires: whole groups of four, padding only at the end, no blanks (RFC 4954
     §4). The empty string is."""
     return _is_base64(data) is not None
 
 
-MAX_REMEMBERED = 1024  # lines; clients of one site send a handful, a scanner that sends thousands empties the store
+MAX_REMEMBERED = 1024  # lines; clients send few different ones, a scanner that sends thousands clears the cache
 MAX_REMEMBERED_LINE = 64
 
 _PATHS = frozenset({Argument.REVERSE_PATH, Argument.FORWARD_PATH})
@@ -173,7 +173,7 @@ _REPEATED = frozenset({Argument.NONE, Argument.HELLO, Argument.TEXT})
 
 
 class _VerbParser(NamedTuple):
-    """What parse_command needs to know of a verb, in one look-up."""
+    """The data that parse_command needs about a verb, in one look-up."""
 
     spec: Verb
     production: Production | None
@@ -182,7 +182,7 @@ class _VerbParser(NamedTuple):
     is_repeated: bool
 
 
-_WAYS = {
+_VERB_PARSERS = {
     verb: _VerbParser(
         spec,
         ARGUMENTS.get(spec.argument),
@@ -197,17 +197,17 @@ _remembered: dict[bytes, Command] = {}
 
 
 def parse_command(line: bytes) -> Command:
-    """Parse one command line, given without its line ending. Any bytes are taken; what is wrong with them becomes
-    ``deviations``. Bytes above 0x7F, NUL, bare CR and bare LF are wrong only where they break the grammar."""
+    """Parse one command line, given without its line ending. Any bytes are accepted; faults become ``deviations``.
+    Bytes above 0x7F, NUL, bare CR and bare LF count as faults only if they violate the grammar."""
     command = _remembered.get(line)
     if command is not None:
         return command
     space = line.find(b" ")
     verb = (line if space < 0 else line[:space]).upper()
-    way = _WAYS.get(verb)
-    if way is None:
+    parser = _VERB_PARSERS.get(verb)
+    if parser is None:
         return _parse_malformed(line)
-    spec, production, may_be_absent, has_path, is_repeated = way
+    spec, production, may_be_absent, has_path, is_repeated = parser
     if space < 0:
         if not may_be_absent:
             return _parse_malformed(line)

@@ -1,8 +1,8 @@
-"""Reading of command lines that the strict grammar refuses: what they mean nevertheless, and what is wrong."""
+"""Parse command lines that the strict grammar refuses: their likely meaning and their deviations."""
 
-# Called for the few lines that fail the one expression of their verb. Each kind of deviation is reported once a line,
-# at its first place, so that a hostile line yields a bounded list. What a lenient server would still understand
-# (a path without brackets, a blank after the colon) is read, since the session goes on from there.
+# Called for the few lines that do not match the expression of their verb. Each kind of deviation is reported once for
+# each line, at its first place, so that a hostile line yields a bounded list. Text that a lenient server would still
+# understand (a path without brackets, a blank after the colon) is parsed, because the session continues from there.
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _TOKEN = LazyPattern(rb"[^ \t]++")
 _UNEVEN = LazyPattern(rb"[ \t]{2,}|\t")
 _is_literal_or_domain = ARGUMENTS[Argument.HELLO].check
 
-# Where a colon belongs, with any blanks around it.
+# The word before a path, and its colon with any blanks around it.
 _COLON = {
     Argument.REVERSE_PATH: (b"FROM", LazyPattern(rb"[Ff][Rr][Oo][Mm]([ \t]*+)(:?)([ \t]*+)")),
     Argument.FORWARD_PATH: (b"TO", LazyPattern(rb"[Tt][Oo]([ \t]*+)(:?)([ \t]*+)")),
 }
 
-# A path whose only fault can be its address literal.
+# A path in which only the address literal may be wrong.
 _LOOSE_LITERAL = (
     rb"<(?:@" + DOMAIN + rb"(?:,@" + DOMAIN + rb")*:)?(?P<local>" + LOCAL_PART + rb")@(?P<domain>\[[^ \t<>]*+)>"
 )
@@ -47,7 +47,7 @@ _MISSING = {
 
 
 class Reading(Struct, frozen=True):
-    """What could be read of a malformed line; ``verb`` is empty where there is none."""
+    """The readable parts of a malformed line. ``verb``: empty if there is none."""
 
     verb: bytes
     spec: Verb | None
@@ -57,8 +57,8 @@ class Reading(Struct, frozen=True):
     parameters: dict[str, bytes | None]
 
 
-class _Judge:
-    """Deviations of one line, the first of each kind, and the path and parameters found on the way."""
+class _Collector:
+    """Collects the deviations of one line, the first of each kind, and its path and parameters."""
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
@@ -72,8 +72,8 @@ class _Judge:
     def quote(self, kind: DeviationKind, start: int, end: int) -> None:
         self.add(kind, start, end, quoted(self.raw[start:end]) or "nothing")
 
-    def judge(self, form: Argument, start: int, end: int) -> None:
-        """Judge the argument ``raw[start:end]``, which is not empty and has no blanks around it."""
+    def check(self, form: Argument, start: int, end: int) -> None:
+        """Check the argument ``raw[start:end]``, which is not empty and has no blanks around it."""
         match form:
             case Argument.NONE:
                 self.quote(DeviationKind.ARGUMENT_NOT_ALLOWED, start, end)
@@ -86,10 +86,10 @@ class _Judge:
             case Argument.MECHANISM:
                 self.mechanism(start, end)
             case Argument.STRING | Argument.OPTIONAL | Argument.TEXT:
-                pass  # free text: any byte will do
+                pass  # free text: any byte is allowed
 
     def even(self, start: int, end: int) -> bytes:
-        """The argument with one space for each run of blanks; a deviation where that changes anything."""
+        """Return the argument with one space for each run of blanks; add a deviation if that changes the text."""
         match = _UNEVEN.search(self.raw, start, end)
         if match is None:
             return self.raw[start:end]
@@ -129,7 +129,7 @@ class _Judge:
                 self.found.setdefault(deviation.kind, deviation)
 
     def path_at(self, form: Argument, start: int, end: int) -> int:
-        """Judge the path that begins at ``start`` and return where it ends: ``end`` if that cannot be told."""
+        """Check the path that starts at ``start`` and return its end: ``end`` if its end cannot be found."""
         production = ARGUMENTS[form]
         prefix = b"FROM:" if form is Argument.REVERSE_PATH else b"TO:"
         stop = _end_of_path(self.raw, start, end)
@@ -148,7 +148,7 @@ class _Judge:
             self.quote(DeviationKind.MALFORMED_PATH, start, stop)
             bare = parse_user(text)
             if bare is not None and bare.domain is not None:
-                self.path = bare  # a mailbox that only lacks its brackets
+                self.path = bare  # a mailbox; only its brackets are missing
             elif not text.startswith(b"<") or not text.endswith(b">"):
                 return end
         return stop
@@ -160,14 +160,14 @@ class _Judge:
     def mechanism(self, start: int, end: int) -> None:
         argument = self.even(start, end)
         if not ARGUMENTS[Argument.MECHANISM].check(argument):
-            # Its content may be a password typed in the clear: not quoted.
+            # It may be a password in clear text, so it is not quoted.
             response = _AFTER_TOKEN.match(self.raw, start, end)
             at = end if response is None else response.end()
             self.add(DeviationKind.BAD_AUTH_ENCODING, at, end, "the initial response is not base64")
 
 
 def _end_of_path(raw: bytes, start: int, end: int) -> int:
-    """Where the path that begins at ``start`` ends, quoted strings respected as long as they are closed."""
+    """Return the end of the path that starts at ``start``; quoted strings are skipped if they are closed."""
     if raw.startswith(b"<", start):
         closing = _CLOSING.match(raw, start, end)
         if closing is not None:
@@ -178,47 +178,47 @@ def _end_of_path(raw: bytes, start: int, end: int) -> int:
     return start if match is None else match.end()
 
 
-# With the brackets that are too many: they are part of the fault.
+# Includes superfluous closing brackets: they are part of the fault.
 _CLOSING = LazyPattern(rb'<(?:[^">]++|"(?:[^"\\]++|\\.)*")*>++', re.DOTALL)
 
 
 def read_malformed(raw: bytes) -> Reading:
-    """Read a command line that no strict production matches, or of which none is known. Never raises."""
-    judge = _Judge(raw)
+    """Parse a command line that does not match its strict production, or whose verb is unknown. Never raises."""
+    collector = _Collector(raw)
     start = 0
     if raw.startswith(BOM):
         start = len(BOM)
-        judge.add(DeviationKind.BOM_BEFORE_COMMAND, 0, start, "UTF-8 byte order mark")
+        collector.add(DeviationKind.BOM_BEFORE_COMMAND, 0, start, "UTF-8 byte order mark")
     pieces = _SPLIT.match(raw, start)
     if pieces is None or not pieces[2]:
-        judge.add(DeviationKind.EMPTY_COMMAND, start, len(raw), "no verb")
-        return _reading(judge, b"", None, None)
+        collector.add(DeviationKind.EMPTY_COMMAND, start, len(raw), "no verb")
+        return _reading(collector, b"", None, None)
     if pieces[1]:
-        judge.add(DeviationKind.STRAY_WHITESPACE, *pieces.span(1), "blank before the verb")
+        collector.add(DeviationKind.STRAY_WHITESPACE, *pieces.span(1), "blank before the verb")
     verb = pieces[2].upper()
     spec = VERBS.get(verb)
     if spec is None and not verb.startswith(b"X") and verb.isascii():
-        judge.quote(DeviationKind.UNKNOWN_VERB, *pieces.span(2))
+        collector.quote(DeviationKind.UNKNOWN_VERB, *pieces.span(2))
     form = Argument.TEXT if spec is None else spec.argument
     begin = pieces.end()
     if begin == len(raw):
         if pieces[3]:
-            judge.add(DeviationKind.STRAY_WHITESPACE, *pieces.span(3), "blank at the end of the line")
+            collector.add(DeviationKind.STRAY_WHITESPACE, *pieces.span(3), "blank at the end of the line")
         if form not in MAY_BE_ABSENT:
             kind = _MISSING.get(form, DeviationKind.ARGUMENT_MISSING)
-            judge.add(kind, pieces.end(2), pieces.end(2), quoted(verb) + " without its argument")
-        return _reading(judge, verb, spec, None)
+            collector.add(kind, pieces.end(2), pieces.end(2), quoted(verb) + " without its argument")
+        return _reading(collector, verb, spec, None)
     if pieces[3] != b" ":
-        judge.add(DeviationKind.STRAY_WHITESPACE, *pieces.span(3), "TAB or several blanks after the verb")
+        collector.add(DeviationKind.STRAY_WHITESPACE, *pieces.span(3), "TAB or several blanks after the verb")
     end = len(raw)
     if form is not Argument.TEXT:
         end = len(raw.rstrip(_BLANKS))
         if end < len(raw):
-            judge.add(DeviationKind.STRAY_WHITESPACE, end, len(raw), "blank at the end of the line")
-    judge.judge(form, begin, end)
-    return _reading(judge, verb, spec, raw[begin:])
+            collector.add(DeviationKind.STRAY_WHITESPACE, end, len(raw), "blank at the end of the line")
+    collector.check(form, begin, end)
+    return _reading(collector, verb, spec, raw[begin:])
 
 
-def _reading(judge: _Judge, verb: bytes, spec: Verb | None, argument: bytes | None) -> Reading:
-    deviations = tuple(sorted(judge.found.values(), key=lambda deviation: (deviation.at, deviation.length)))
-    return Reading(verb, spec, argument, deviations, judge.path, judge.parameters)
+def _reading(collector: _Collector, verb: bytes, spec: Verb | None, argument: bytes | None) -> Reading:
+    deviations = tuple(sorted(collector.found.values(), key=lambda deviation: (deviation.at, deviation.length)))
+    return Reading(verb, spec, argument, deviations, collector.path, collector.parameters)

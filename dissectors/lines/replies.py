@@ -1,7 +1,7 @@
-"""One whole reply: its code, its texts, and every way in which it departs from the grammar."""
+"""Parse one complete reply: its code, its texts, and all deviations from the grammar."""
 
-# Hot path. Servers repeat themselves: a reply that was seen before is not read again. One that was not takes one match
-# if it is well-formed and in ASCII, of one line or of many; only then are its lines looked at one by one.
+# Hot path. Servers repeat their replies, so parsed replies are cached. A new reply takes one match if it is well-formed
+# and in ASCII, with one line or many; only otherwise are its lines parsed one by one.
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ __all__ = [
 
 
 class ReplyLine(Struct, frozen=True):
-    """One line of a reply. ``code``: None where the line is no reply line, all of it being ``text`` then.
-    ``separator``: b" ", b"-" or b"". ``at``: offset in the reply. ``enhanced``: see Reply."""
+    """One line of a reply. ``code``: None if it is not a valid reply line; then all of it is ``text``. ``separator``:
+    b" ", b"-" or b"". ``at``: offset in the reply. ``enhanced``: see Reply."""
 
     code: int | None
     separator: bytes
@@ -38,7 +38,7 @@ class ReplyLine(Struct, frozen=True):
 _leading_status = re.compile(rb"(" + EXTENDED_STATUS + rb")(?: |\Z)").match
 _begins = re.compile(rb"[0-9]{3}(?:[ \r\n-]|\Z)").match
 
-# Well-formed replies, bytes above 0x7F left out so that a match says ASCII too.
+# Well-formed replies. Bytes above 0x7F are excluded, so that a match also means ASCII.
 _one_line = re.compile(rb"(" + REPLY_CODE + rb") ([^\r\n\x80-\xff]*+)\r\n").fullmatch
 _many_lines = re.compile(
     rb"(" + REPLY_CODE + rb")-[^\r\n\x80-\xff]*+\r\n(?:\1-[^\r\n\x80-\xff]*+\r\n)*\1 [^\r\n\x80-\xff]*+\r\n"
@@ -46,13 +46,13 @@ _many_lines = re.compile(
 
 
 def begins_reply(line: bytes) -> bool:
-    """Whether ``line`` starts as each line of a reply does: three digits, then SP, "-" or the end of the line
+    """Whether ``line`` starts like a line of a reply: three digits, then SP, "-" or the end of the line
     (RFC 5321 §4.2)."""
     return _begins(line) is not None
 
 
 def _enhanced(code: int, text: bytes) -> str | None:
-    # RFC 2034 §4: no status code goes with 3yz
+    # RFC 2034 §4: a 3yz reply has no status code
     if code // 100 not in {2, 4, 5}:
         return None
     match = _leading_status(text)
@@ -60,12 +60,12 @@ def _enhanced(code: int, text: bytes) -> str | None:
 
 
 class Reply:
-    """A whole reply as sent. Read-only, and shared between equal replies; ``parse_reply`` makes it.
+    """A complete reply as sent. Read-only, and shared between equal replies; ``parse_reply`` makes it.
 
-    ``code``: that of the first line, 0 where that is no reply line. ``texts``: each line without code, separator and
-    line ending. ``enhanced``: status code ``c.s.d`` in front of the first text (RFC 2034, RFC 3463), None where there
-    is none or it has superfluous zeros, and for 3yz. ``ascii``: no byte above 0x7F. ``deviations``: empty where it is
-    well-formed, in order of offset.
+    ``code``: the code of the first line, 0 if that is not a valid reply line. ``texts``: each line without code,
+    separator and line ending. ``enhanced``: status code ``c.s.d`` at the start of the first text (RFC 2034, RFC 3463);
+    None if there is none, if it has superfluous zeros, and for 3yz. ``ascii``: no byte above 0x7F. ``deviations``: in
+    order of offset, empty if the reply is well-formed.
     """
 
     __slots__ = ("_keywords", "_lines", "ascii", "code", "deviations", "enhanced", "raw", "texts")
@@ -92,23 +92,23 @@ class Reply:
 
     @property
     def lines(self) -> list[str]:
-        """``texts`` made printable. One list for all readers: not to be changed."""
+        """``texts`` made printable. The list is shared: do not change it."""
         if self._lines is None:
             self._lines = [printable(text) for text in self.texts]
         return self._lines
 
     def keywords(self) -> dict[str, tuple[str, ...]]:
-        """What a reply to EHLO lists from its second line on: keyword in upper case to its parameters, printable.
+        """Return the EHLO keywords of the second and later lines: keyword in upper case to its parameters, printable.
 
-        A keyword listed twice has the parameters of both; the old form ``AUTH=LOGIN`` counts as AUTH. Not to be
-        changed.
+        A keyword listed twice has the parameters of both; the old form ``AUTH=LOGIN`` counts as AUTH. The result is
+        shared: do not change it.
         """
         if self._keywords is None:
             self._keywords = _keywords(self)
         return self._keywords
 
     def parts(self) -> list[ReplyLine]:
-        """Each line with its own code, separator and status code."""
+        """Return each line with its own code, separator and status code."""
         return list(_read_lines(self.raw))
 
 
@@ -131,7 +131,7 @@ _line = re.compile(rb"([0-9]{3})(?:([ -])(.*)|(\r.*)?)", re.DOTALL).fullmatch
 
 
 def _read_lines(raw: bytes) -> list[ReplyLine]:
-    """The lines of ``raw``, each ended by CRLF, a bare LF or the end."""
+    """Return the lines of ``raw``, each ended by CRLF, a bare LF or the end."""
     lines = []
     at = 0
     for whole in raw.removesuffix(b"\n").split(b"\n"):
@@ -156,19 +156,19 @@ def _parse(raw: bytes) -> Reply:
     return _parse_malformed(raw)
 
 
-MAX_REMEMBERED_REPLY = 1024  # bytes; 4096 replies of usual length come to 2 MB, of this length to 10
+MAX_REMEMBERED_REPLY = 1024  # bytes; 4096 replies take 2 MB at the usual length, 10 MB at this length
 
 _parse_remembered = lru_cache(maxsize=4096)(_parse)
 
 
 def parse_reply(raw: bytes) -> Reply:
-    """Parse one whole reply: all its lines, with their line endings (CRLF or bare LF; the last may lack it). Any bytes
-    are taken; what is wrong with them becomes ``deviations``, each kind once a line."""
+    """Parse one complete reply: all its lines with their line endings (CRLF or bare LF; the last one may have none).
+    Any bytes are accepted; faults become ``deviations``, each kind once for each line."""
     return _parse_remembered(raw) if len(raw) <= MAX_REMEMBERED_REPLY else _parse(raw)
 
 
 _eight_bit = re.compile(rb"[\x80-\xff]").search
-# A CR at the very end is no bare one: its LF may not have been captured.
+# A CR at the very end does not count as bare: its LF may not have been captured.
 _bare_newline = re.compile(rb"(?<!\r)\n|\r(?![\n]|\Z)").search
 
 

@@ -1,1 +1,1 @@
-"""Scapy packets over the grammar."""
+"""Scapy packets built on the grammar."""

@@ -1,4 +1,4 @@
-"""What Scapy's extension loader is given: the layers bound to their ports, and a place for them in Scapy's own tree."""
+"""The entry points for Scapy's extension loader: bind the layers to their ports, and register them in Scapy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["bind", "register"]
 
 
 def bind() -> None:
-    """Have Scapy dissect what goes to and from PORTS as SMTP, and give new packets port 25. Twice does no harm."""
+    """Make Scapy dissect traffic on PORTS as SMTP, and give new packets port 25. Calling it twice is harmless."""
     from scapy.layers.inet import TCP  # noqa: PLC0415  loads Scapy's layers
     from scapy.packet import bind_bottom_up, bind_top_down  # noqa: PLC0415
 
@@ -28,7 +28,7 @@ def bind() -> None:
 
 
 def register(ext: Any, path: Path, version: str) -> None:
-    """Bind the layers and make them ``scapy.layers.smtp``, which is the file ``path``. ``ext``: Scapy's ScapyExt."""
+    """Bind the layers and register the file ``path`` as ``scapy.layers.smtp``. ``ext``: Scapy's ScapyExt."""
     ext.config(name="smtpwire", version=version)
     ext.register(name="smtp", mode=ext.MODE.LAYERS, path=path, default=False)
     bind()

@@ -1,4 +1,4 @@
-"""Kinds of fields that the Scapy packets are made of: text that may be absent, and lists of it."""
+"""The field types of the Scapy packets: bytes that may be absent, and lists of bytes."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 __all__ = ["BytesField", "BytesListField", "is_set"]
 
 MAX_SHOWN = 2048
-"""Bytes of one field that repr() and show() print: mail data may be long. The field itself holds all of them."""
+"""Bytes of one field that repr() and show() print: mail data may be long. The field itself has all bytes."""
 
 
 class BytesField(StrField):
-    """Bytes or nothing; text becomes bytes as UTF-8."""
+    """Bytes or None; text is encoded as UTF-8."""
 
     def any2i(self, pkt: Packet | None, x: Any) -> Any:
-        """What is kept of what somebody sets."""
+        """Return the internal value of a value that the user sets."""
         return x.encode() if isinstance(x, str) else x
 
     def i2repr(self, pkt: Packet | None, x: Any) -> str:
-        """What is printed."""
+        """Return the text to print."""
         if isinstance(x, bytes) and len(x) > MAX_SHOWN:
             return f"{x[:MAX_SHOWN]!r}... ({len(x)} bytes)"
         return repr(x)
 
 
 class BytesListField(Field[list[bytes | None], bytes]):
-    """A list of bytes; one text becomes a list of its ``separator``-ed parts."""
+    """A list of bytes; a single value is split at ``separator``."""
 
     __slots__ = ("separator",)
     islist = 1
@@ -42,7 +42,7 @@ class BytesListField(Field[list[bytes | None], bytes]):
         self.separator = separator
 
     def any2i(self, pkt: Packet | None, x: Any) -> Any:
-        """What is kept of what somebody sets."""
+        """Return the internal value of a value that the user sets."""
         if isinstance(x, str):
             x = x.encode()
         if isinstance(x, bytes):
@@ -51,5 +51,5 @@ class BytesListField(Field[list[bytes | None], bytes]):
 
 
 def is_set(field: str) -> Callable[[Packet], bool]:
-    """Whether the field holds something. Asked of the field's store: reading the attribute asks for its condition."""
+    """Return a condition: the field is not None. It reads the stored value; the attribute would evaluate conditions."""
     return lambda pkt: pkt.getfieldval(field) is not None

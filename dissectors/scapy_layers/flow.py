@@ -1,14 +1,14 @@
-"""What the bytes of a connection are, from both sides: commands, replies, mail data, AUTH responses, TLS."""
+"""Split the bytes of a connection, using both sides, into commands, replies, mail data, AUTH responses and TLS."""
 
 # Theory
 # ------
-# Scapy's TCPSession hands over what one side has sent since the last packet was given out, in the order of the capture.
-# To tell mail data from commands, `Flow` pairs replies with commands in order, and so knows when 354, 334 and 220 open
-# another mode. After DATA, mail data is presumed at once, since with one side captured no reply ever comes; a refusal
-# takes the presumption back.
+# Scapy's TCPSession passes the bytes that one side has sent since the last packet was returned, in the order of the
+# capture. To distinguish mail data from commands, `LayerFlow` pairs replies with commands in order, and so knows when
+# 354, 334 and 220 start another mode. After DATA, mail data is presumed at once, because with only one side captured no
+# reply ever comes; a refusal reverses the presumption.
 #
-# This serves dissection in Scapy. It does not judge, knows no gaps, and follows well-meant traffic only: the audit has
-# its own conversation for everything else.
+# This code is for dissection in Scapy. It does not judge, does not handle gaps, and follows only normal traffic. The
+# audit has its own conversation for everything else.
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
 __all__ = ["TLS_RECORD", "LayerFlow", "LayerFlows", "PieceKind", "line_end", "reply_end"]
 
 LINE_LIMIT = 65_536
-"""Bytes without a line end after which a command or reply is given out as it is; as the audit's ``line_bytes``."""
+"""Bytes without a line end after which a command or reply is returned incomplete; like the audit's ``line_bytes``."""
 
 MESSAGE_LIMIT = 1 << 20
-"""Mail data held back for its end, in bytes; what is longer comes in pieces. TCPSession copies all that is held at each
-segment, so that ten times as much would take a hundred times as long."""
+"""Bytes of mail data held back until its end; longer mail data is returned in pieces. TCPSession copies all held bytes
+at each segment, so ten times the limit would take a hundred times as long."""
 
 OUTSTANDING_LIMIT = 10_000
-"""Commands without a reply that are remembered, as in the audit."""
+"""Commands remembered while they wait for a reply, as in the audit."""
 
 FLOWS_LIMIT = 1024
-"""Connections remembered for one of Scapy's, of which there should be one."""
+"""Connections remembered in one session of Scapy's TCPSession; normally there is one."""
 
-# RFC 8446 §5.1: type (20 to 23), a version that begins with 3; RFC 5246 §6.2.1 likewise.
+# RFC 8446 §5.1: type (20 to 23), then a version that starts with 3; RFC 5246 §6.2.1 is the same.
 TLS_RECORD = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]").match
 
-# RFC 5321 §4.2.1: the code is followed by "-" on every line but the last. Any other line ends a reply too.
+# RFC 5321 §4.2.1: "-" follows the code on every line except the last. Any other line ends a reply too.
 _whole_reply = re.compile(rb"(?:[0-9]{3}-[^\n]*+\n)*(?![0-9]{3}-)[^\n]*+\n").match
 
 
 class PieceKind(Enum):
-    """What a piece of the stream is. MESSAGE has its end mark, PIECE is mail data or a chunk without one."""
+    """The kind of a piece of the stream. MESSAGE includes its end mark; PIECE is mail data or a chunk without one."""
 
     COMMAND = auto()
     REPLY = auto()
@@ -56,7 +56,7 @@ class PieceKind(Enum):
 
 
 def line_end(data: bytes, at: int = 0) -> tuple[int, bytes]:
-    """Where the line at ``at`` ends, and by what: CRLF, LF, or nothing at the end of ``data``."""
+    """Return the offset after the line at ``at``, and its line end: CRLF, LF, or nothing at the end of ``data``."""
     feed = data.find(b"\n", at)
     if feed < 0:
         return len(data), b""
@@ -64,7 +64,7 @@ def line_end(data: bytes, at: int = 0) -> tuple[int, bytes]:
 
 
 def reply_end(data: bytes, at: int = 0) -> int:
-    """Where the reply at ``at`` ends; 0 where it is not whole."""
+    """Return the offset after the reply at ``at``; 0 if it is incomplete."""
     match = _whole_reply(data, at)
     return 0 if match is None else match.end()
 
@@ -77,20 +77,21 @@ class _Mode(Enum):
 
 
 class LayerFlow:
-    """One connection: ``read`` takes what a side has sent so far and tells what of it is whole."""
+    """One connection: ``read`` takes the bytes that a side has sent so far and returns the complete pieces."""
 
     __slots__ = ("_chunk", "_greeted", "_mode", "_outstanding")
 
     def __init__(self) -> None:
         self._mode = _Mode.COMMAND
         self._greeted = False  # whether any reply has been seen
-        self._chunk = 0  # octets that BDAT has announced and that are still to come
+        self._chunk = 0  # octets that BDAT announced and that have not come yet
         self._outstanding: deque[str | None] = deque(maxlen=OUTSTANDING_LIMIT)
 
     def read(self, data: bytes, *, server: bool, over: bool = False) -> tuple[list[tuple[PieceKind, bytes]], int]:
-        """Pieces in order and the bytes that they take up; the rest has to be shown again with what follows it.
+        """Return the pieces in order and their total length; the remaining bytes must be passed again with the next
+        ones.
 
-        ``over``: nothing follows.
+        ``over``: no more bytes follow.
         """
         step = self._server if server else self._client
         pieces: list[tuple[PieceKind, bytes]] = []
@@ -137,7 +138,7 @@ class LayerFlow:
             self._chunk = command.chunk_size or 0
 
     def _mail(self, data: bytes, at: int, over: bool) -> tuple[PieceKind, int]:
-        """Mail data goes on at ``at``, which is the beginning of a line."""
+        """Return the next piece of mail data at ``at``, which is the start of a line."""
         found = data.find(b"\r\n.\r\n", at)
         stop = at + 3 if data.startswith(b".\r\n", at) else found + 5 if found >= 0 else 0
         if stop:
@@ -148,7 +149,8 @@ class LayerFlow:
             return PieceKind.PIECE, len(data)
         if len(data) - at <= MESSAGE_LIMIT:
             return PieceKind.PIECE, at
-        # Cut behind a line, so that what is left begins one, or a byte before the end, which may be the CR of one.
+        # Cut after a line, so that the rest starts a line; or one byte before the end, which may be the CR of a line
+        # end.
         return PieceKind.PIECE, data.rfind(b"\r\n", at) + 2 if data.find(b"\r\n", at) >= 0 else len(data) - 1
 
     def _server(self, data: bytes, at: int, over: bool) -> tuple[PieceKind, int]:
@@ -163,12 +165,12 @@ class LayerFlow:
         return PieceKind.REPLY, stop
 
     def _answered(self, code: bytes) -> None:
-        """A reply has come: pair it, and follow it into the mode that it opens."""
+        """Pair a reply with its command and switch to the mode that it starts."""
         outstanding = self._outstanding
         greeted, self._greeted = self._greeted, True
         if not greeted and code == b"220" and "STARTTLS" not in outstanding:
-            return  # the greeting answers no command, though a client may have sent some before it (RFC 5321 §3.1)
-        # What only DATA or AUTH can get is the answer to it, whatever the server has left unanswered before.
+            return  # the greeting answers no command, even if the client sent commands before it (RFC 5321 §3.1)
+        # A code that only DATA or AUTH can get answers that command, even if earlier commands were left unanswered.
         only = {b"354": "DATA", b"334": "AUTH"}.get(code)
         if only is not None and only in outstanding:
             while outstanding[0] != only:
@@ -183,13 +185,13 @@ class LayerFlow:
 
 
 class LayerFlows:
-    """Flows by what tells them apart; the one not used for longest is dropped where there are too many."""
+    """Flows by key; if there are too many, the least recently used one is dropped."""
 
     def __init__(self) -> None:
         self._flows: OrderedDict[Hashable, LayerFlow] = OrderedDict()
 
     def of(self, key: Hashable) -> LayerFlow:
-        """The flow with this key, a new one if there is none."""
+        """Return the flow with this key; a new one if there is none."""
         flow = self._flows.get(key)
         if flow is None:
             flow = self._flows[key] = LayerFlow()

@@ -1,17 +1,17 @@
-"""Scapy packets over the grammar: ``SMTPCommand``, ``SMTPReply``, ``SMTPMessage``, ``SMTPAuth``, and ``SMTP``, which
-chooses among them."""
+"""Scapy packets built on the grammar: ``SMTPCommand``, ``SMTPReply``, ``SMTPMessage``, ``SMTPAuth``, and ``SMTP``,
+which selects one of them."""
 
 # Theory
 # ------
-# One packet is one line of a command, one whole reply, or one stretch of mail data; what a segment holds beyond that is
-# its payload, so `RSET` and `NOOP` in one segment are `SMTPCommand/SMTPCommand`. The fields of a command are the parts
-# of its production in `arguments`: taken from the match of its regular expression, and written by its renderer. What no
-# production matches is kept as it was sent (`argument`, `verbatim`), so that any bytes come back as they were.
+# One packet is one command line, one complete reply, or one piece of mail data. The rest of a segment is its payload,
+# so `RSET` and `NOOP` in one segment are `SMTPCommand/SMTPCommand`. The fields of a command are the parts of its
+# production in `arguments`: read from the match of its regular expression, and written by its renderer. Bytes that
+# match no production are kept as they were sent (`argument`, `verbatim`), so that building returns the original bytes.
 #
-# Building never refuses: as everywhere in Scapy, what the fields say goes out. `deviations` says what is wrong.
+# Building never refuses: as everywhere in Scapy, the fields are written as they are. `deviations` reports faults.
 #
-# One segment does not say what its bytes are: mail data may well begin with `HELP`. `tcp_reassemble` knows, because
-# `layers_flow` follows both sides; without a session the first word decides.
+# The bytes of one segment alone do not show what they are: mail data may start with `HELP`. `tcp_reassemble` knows it,
+# because `flow.py` follows both sides; without a session the first word decides.
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 __all__ = ["PORTS", "SMTP", "SMTPAuth", "SMTPCommand", "SMTPMessage", "SMTPReply"]
 
 PORTS = (25, 587, 2525, 24)
-"""Where servers listen for SMTP and LMTP in clear text (465 begins with TLS)."""
+"""Ports of servers for SMTP and LMTP in clear text (465 starts with TLS)."""
 
 MAX_CHAIN = 100
-"""Packets in one another's payload, at most; Scapy goes through payloads by recursion, and what is behind is Raw."""
+"""Maximum depth of packets in payloads: Scapy handles payloads by recursion. The bytes after that are Raw."""
 
 _SUMMARY = 72  # characters of a line in a summary
 
@@ -54,13 +54,13 @@ def _with(*forms: Argument) -> Callable[[Packet], bool]:
 
 
 class _Layer(Packet):
-    """What all of them share."""
+    """The common base of all layers."""
 
     __slots__ = ()
 
     @classmethod
     def tcp_reassemble(cls, data: bytes, metadata: dict[str, Any], session: dict[str, Any]) -> Packet | None:
-        """What is whole in ``data``, for Scapy's TCPSession; None where more is needed."""
+        """Return the complete packets in ``data``, for Scapy's TCPSession; None if more bytes are needed."""
         return SMTP.tcp_reassemble(data, metadata, session)
 
     def guess_payload_class(self, payload: bytes) -> type[Packet]:
@@ -81,15 +81,15 @@ class _Layer(Packet):
         return s[used:]
 
     def _read(self, data: bytes) -> int:
-        """Set the fields from the front of ``data``; how many bytes that took."""
+        """Set the fields from the start of ``data``; return the number of bytes used."""
         raise NotImplementedError
 
     def self_build(self) -> bytes:
-        """From the fields alone: there is no copy of the bytes that came in."""
+        """Build the bytes from the fields alone: the original bytes are not stored."""
         raise NotImplementedError
 
     def mysummary(self) -> tuple[str, list[type[Packet]]]:  # type: ignore[override]  # Scapy takes both
-        from scapy.layers.inet import TCP  # noqa: PLC0415  loads Scapy's layers, which whoever has a packet has
+        from scapy.layers.inet import TCP  # noqa: PLC0415  loads Scapy's layers, which are loaded anyway if there is a packet
 
         text = printable(self._said())
         return text if len(text) <= _SUMMARY else text[:_SUMMARY] + "...", [TCP, *_LAYERS]
@@ -99,10 +99,10 @@ class _Layer(Packet):
 
 
 class SMTPCommand(_Layer):
-    """A command line (RFC 5321 §4.1.1). Only the fields that its verb has count; they are bytes or None.
+    """A command line (RFC 5321 §4.1.1). Only the fields that belong to its verb are used; they are bytes or None.
 
-    ``argument``: all that is behind the verb, where the grammar has no such line; wins over the others. ``ending``:
-    CRLF, or what was there instead.
+    ``argument``: the whole text after the verb, if the grammar does not allow the line; overrides the other fields.
+    ``ending``: CRLF, or the bytes in its place.
     """
 
     name = "SMTP command"
@@ -125,12 +125,12 @@ class SMTPCommand(_Layer):
 
     @property
     def form(self) -> Argument | None:
-        """Form of argument that the verb takes; None for a verb that is not known."""
+        """The form of the verb's argument; None for an unknown verb."""
         return form_of((self.verb or b"").upper())
 
     @property
     def deviations(self) -> tuple[Deviation, ...]:
-        """In what way the line departs from the grammar; empty where it is well-formed."""
+        """The deviations of the line from the grammar; empty if it is well-formed."""
         return parse_command(self._line()).deviations
 
     def _read(self, data: bytes) -> int:
@@ -170,7 +170,7 @@ class SMTPCommand(_Layer):
 
     def _said(self) -> bytes:
         line = self._line()
-        # The initial response of AUTH is a password more often than not (RFC 4954 §4).
+        # The initial response of AUTH is usually a password (RFC 4954 §4).
         return b"C: AUTH " + self.mechanism + b" ..." if self.initial else b"C: " + line
 
     def _following(self, payload: bytes) -> type[Packet]:
@@ -178,14 +178,15 @@ class SMTPCommand(_Layer):
         return SMTPMessage if verb == b"DATA" or (verb == b"BDAT" and self.size) else _client_class(payload)
 
 
-# Scapy has a `name` of its own in every packet.
+# Every Scapy packet already has a `name`.
 _FIELD = {"name": "domain"}
 
 
 class SMTPReply(_Layer):
-    """A whole reply (RFC 5321 §4.2). ``code``: a number; ``lines``: its texts, the last None where the code is bare.
+    """A complete reply (RFC 5321 §4.2). ``code``: a number; ``lines``: its texts, the last None if the code stands
+    alone.
 
-    ``verbatim``: the bytes of what is no reply, or no whole one; ``code`` is None then.
+    ``verbatim``: the bytes, if they are not a valid or not a complete reply; then ``code`` is None.
     """
 
     name = "SMTP reply"
@@ -197,7 +198,7 @@ class SMTPReply(_Layer):
 
     @property
     def deviations(self) -> tuple[Deviation, ...]:
-        """In what way the reply departs from the grammar; empty where it is well-formed."""
+        """The deviations of the reply from the grammar; empty if it is well-formed."""
         return parse_reply(self.self_build()).deviations
 
     def _read(self, data: bytes) -> int:
@@ -228,9 +229,9 @@ class SMTPReply(_Layer):
 
 
 class SMTPMessage(_Layer):
-    """Mail data, or a piece of it. ``data``: as on the wire; ``end``: the end mark, empty in chunks and pieces.
+    """Mail data, or a piece of mail data. ``data``: as on the wire; ``end``: the end mark, empty in chunks and pieces.
 
-    ``content`` is the message that the receiver stores; ``of`` makes a packet of one.
+    ``content``: the message as the receiver stores it; ``of`` makes a packet from such a message.
     """
 
     name = "SMTP message"
@@ -238,14 +239,15 @@ class SMTPMessage(_Layer):
 
     @classmethod
     def of(cls, content: bytes) -> SMTPMessage:
-        """``content`` as DATA sends it: dots doubled, CRLF and the end mark behind it (RFC 5321 §4.5.2)."""
+        """Return ``content`` as it is sent after DATA: dots doubled, CRLF and end mark added (RFC 5321 §4.5.2)."""
         if content and not content.endswith(b"\r\n"):
             content += b"\r\n"
         return cls(data=_LINE_DOT.sub(rb"\1..", content))
 
     @property
     def content(self) -> bytes:
-        """The message as the receiver stores it: leading dots removed (RFC 5321 §4.5.2); of a chunk, its octets."""
+        """The message as the receiver stores it: leading dots removed (RFC 5321 §4.5.2); the octets of a chunk
+        unchanged."""
         return _LINE_DOT.sub(rb"\1", self.data or b"") if self.end else self.data or b""
 
     def _read(self, data: bytes) -> int:
@@ -293,12 +295,12 @@ _LINE_DOT = re.compile(rb"(\A|\r\n)\.")
 
 
 def _client_class(data: bytes) -> type[Packet]:
-    """What the client's bytes are, as far as they tell without what came before."""
+    """Return the class of client bytes, as far as it can be decided without the bytes before them."""
     if TLS_RECORD(data):
         return conf.raw_layer
     stop, ending = line_end(data)
     word = data[: stop - len(ending)].partition(b" ")[0].upper()
-    # An unknown word that has the segment for itself is rather a command than a message of one line.
+    # An unknown word alone in a segment is more likely a command than a message of one line.
     alone = bool(ending) and stop == len(data)
     return SMTPCommand if word in VERBS or word.startswith(b"X") or alone else SMTPMessage
 
@@ -308,16 +310,16 @@ def _server_class(data: bytes) -> type[Packet]:
 
 
 class SMTP(Packet):
-    """Stands for all of them where ports are bound: ``SMTP(data)`` is a packet of the class that fits.
+    """The class bound to the ports: ``SMTP(data)`` is a packet of the class that fits ``data``.
 
-    The port tells who speaks; where both ends have one of ``PORTS``, or neither, the first bytes do.
+    The port shows which side sent the bytes. If both ends have one of ``PORTS``, or neither, the first bytes decide.
     """
 
     name = "SMTP"
 
     @classmethod
     def dispatch_hook(cls, _pkt: bytes | None = None, *args: Any, **kwargs: Any) -> type[Packet]:
-        """The class of what ``_pkt`` begins with; Raw for TLS and for what a server cannot say."""
+        """Return the class for the start of ``_pkt``; Raw for TLS and for server bytes that are not a reply."""
         if _pkt is None:
             return SMTPCommand
         data = bytes(_pkt)
@@ -328,15 +330,15 @@ class SMTP(Packet):
 
     @classmethod
     def tcp_reassemble(cls, data: bytes, metadata: dict[str, Any], session: dict[str, Any]) -> Packet | None:
-        """All that is whole in ``data``, one in the payload of the other, with the rest as padding; None for nothing.
+        """Return the complete packets in ``data``, each in the payload of the one before, the rest as padding; or None.
 
         ``metadata`` and ``session`` are those of Scapy's TCPSession.
         """
         packet = metadata.get("original")
         if packet is None and "relative_seq" in metadata:
-            return None  # the rest of what was just given out: TCPSession asks once more before it waits
+            return None  # the rest after the packets just returned: TCPSession asks again before it waits
         if packet is not None and isinstance(packet["TCP"].payload, conf.padding_layer):
-            # What fills an Ethernet frame up behind a segment without data, TCPSession takes for data.
+            # TCPSession takes the padding of an Ethernet frame after a segment without data for data.
             data = data[: -len(packet["TCP"].payload)]
         flow, by_server = _flow_of(packet, session)
         if by_server is None:
@@ -355,15 +357,15 @@ class SMTP(Packet):
 
 
 def _from_server(tcp: Packet | None) -> bool | None:
-    """Whether the segment comes from a server's port; None where that is open."""
+    """Whether the segment comes from a server's port; None if that is undecided."""
     from_port, to_port = (getattr(tcp, side, None) in PORTS for side in ("sport", "dport"))
     return None if from_port == to_port else from_port
 
 
 def _flow_of(packet: Packet | None, session: dict[str, Any]) -> tuple[LayerFlow, bool | None]:
-    """The connection of ``packet`` and whether its server speaks.
+    """Return the flow of ``packet``, and whether the server sent it.
 
-    Scapy's own key of a connection is the same for some that are not (it combines ports and addresses by XOR).
+    Scapy's own key can be the same for different connections: it combines ports and addresses by XOR.
     """
     flows: LayerFlows = session.setdefault("smtpwire", LayerFlows())
     if packet is None:

@@ -1,1 +1,1 @@
-"""Verbs, reply codes, EHLO keywords."""
+"""Tables of verbs, reply codes and EHLO keywords."""

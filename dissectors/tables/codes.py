@@ -1,8 +1,8 @@
-"""Reply codes: what their digits and each of them mean, and which ones each command may get."""
+"""Reply codes: the meaning of their digits, the meaning of each code, and the codes allowed for each command."""
 
-# "May get" is what the RFC's own table lists (RFC 821 §4.3, RFC 5321 §4.3.2 with the RFCs of extensions), plus what
-# servers commonly answer for reasons of policy and what is tolerated because clients cope with it. RFC 5321 calls its
-# list the usual replies, not the only ones.
+# The codes allowed for a command are those in the RFC's own table (RFC 821 §4.3, RFC 5321 §4.3.2, with the RFCs of
+# extensions), plus codes that servers commonly send for reasons of policy, and codes that are tolerated because clients
+# cope with them. RFC 5321 calls its list the usual replies, not the only ones.
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _SUBJECT = {
 
 
 class ReplyCode(Struct, frozen=True):
-    """A code that some specification defines. ``rfc821``: whether it was in RFC 821 §4.2.2 already."""
+    """A code that a specification defines. ``rfc821``: whether RFC 821 §4.2.2 already has it."""
 
     meaning: str
     reference: str
@@ -105,8 +105,9 @@ RFC821_CODES: frozenset[int] = frozenset(code for code, known in KNOWN_CODES.ite
 
 
 class CommandCodes(Struct, frozen=True):
-    """What a command may get: by RFC 821 §4.3, and by RFC 5321 §4.3.2 with the extensions. None: RFC has no such
-    command. 421, 500 and 501 go with everything (ALWAYS_ALLOWED) and 503 is judged by the order of commands."""
+    """The codes allowed for a command: by RFC 821 §4.3, and by RFC 5321 §4.3.2 with the extensions. None: the RFC does
+    not have the command. 421, 500 and 501 may follow every command (ALWAYS_ALLOWED); 503 is judged by the order of
+    commands."""
 
     rfc821: frozenset[int] | None
     rfc5321: frozenset[int]
@@ -117,12 +118,12 @@ def _codes(rfc821: str | None, rfc5321: str) -> CommandCodes:
     return CommandCodes(old, frozenset(map(int, rfc5321.split())))
 
 
-# Names of rows that are no verbs.
+# Names of rows that are not verbs.
 GREETING = "(connection)"
 CONTENT = "(content)"  # end of data, and BDAT with LAST
 UNKNOWN_COMMAND = "(unknown)"
 
-_MAIL = "250 552 451 452 550 553 503 455 555 450 554 530 454"  # 454: RFC 3207 §4, where TLS is wanted first
+_MAIL = "250 552 451 452 550 553 503 455 555 450 554 530 454"  # 454: RFC 3207 §4, if TLS is required first
 _RCPT = "250 251 550 551 552 553 450 451 452 503"
 _CONTENT = "250 552 554 451 452 450 550 556"
 
@@ -156,20 +157,20 @@ COMMAND_CODES: dict[str, CommandCodes] = {
 
 ALWAYS_ALLOWED: frozenset[int] = frozenset({421, 500, 501})
 
-# RFC 3207 §4.1: inside TLS, to anything, where the server finds the security insufficient.
+# RFC 3207 §4.1: inside TLS, to any command, if the server finds the security insufficient.
 INSIDE_TLS: frozenset[int] = frozenset({554})
 
-# RFC 4954 §6, RFC 3207 §4: where AUTH or STARTTLS is listed, 530 goes with every command but these.
+# RFC 4954 §6, RFC 3207 §4: if AUTH or STARTTLS is listed, 530 may follow every command except these.
 UNAUTHENTICATED_EXEMPT: frozenset[str] = frozenset({"EHLO", "LHLO", "HELO", "NOOP", "QUIT", "RSET", "AUTH", "STARTTLS"})
 
-# RFC 2033 §4.2: the reply after the content stands for one recipient, so it may be what RCPT gets.
+# RFC 2033 §4.2: each reply after the content is for one recipient, so the codes for RCPT are allowed too.
 _LMTP_CONTENT = COMMAND_CODES[CONTENT].rfc5321 | COMMAND_CODES["RCPT"].rfc5321
 
 
 def allowed_codes(command: str, *, rfc821: bool = False, lmtp: bool = False) -> frozenset[int] | None:
-    """Codes that go with ``command`` (a verb in upper case, or a row's name above), those of ALWAYS_ALLOWED included.
+    """Return the codes allowed for ``command`` (a verb in upper case, or a row name above), with ALWAYS_ALLOWED.
 
-    None where nothing is said: private commands, and commands that RFC 821 does not know where ``rfc821`` is asked.
+    None if no codes are defined: for private commands, and with ``rfc821`` for commands that RFC 821 does not have.
     """
     if command.startswith("X"):
         return None
@@ -181,14 +182,14 @@ def allowed_codes(command: str, *, rfc821: bool = False, lmtp: bool = False) -> 
 
 
 def describe_code(code: int) -> str:
-    """One line on a reply code for a reader: "550: refused for good, mail system: no such mailbox, ..."."""
+    """Return a one-line description of a reply code: "550: refused for good, mail system: no such mailbox, ..."."""
     severity = _SEVERITY.get(code // 100)
     if severity is None or code // 10 % 10 > 5:
-        return f"{code}: no SMTP reply code (RFC 5321 §4.2)"
+        return f"{code}: not an SMTP reply code (RFC 5321 §4.2)"
     subject = _SUBJECT.get(code // 10 % 10, "unspecified")
     known = KNOWN_CODES.get(code)
     if known is None:
-        return f"{code}: {severity}, {subject}: defined by no specification"
+        return f"{code}: {severity}, {subject}: not defined by any specification"
     return f"{code}: {severity}, {subject}: {known.meaning} ({known.reference})"
 
 
@@ -209,7 +210,8 @@ STATUS_SUBJECTS: dict[int, str] = {
 
 
 def describe_status(status: str) -> str:
-    """One line on an enhanced status code such as "5.1.1" (RFC 3463 §2), as the parser of replies gives it."""
+    """Return a one-line description of an enhanced status code such as "5.1.1" (RFC 3463 §2), as parsed from a
+    reply."""
     status_class, subject, _ = (int(number) for number in status.split("."))
     about = STATUS_SUBJECTS.get(subject, "subject not defined")
     return f"{status}: {STATUS_CLASSES.get(status_class, 'class not defined')}, {about}"

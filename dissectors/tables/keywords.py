@@ -1,4 +1,4 @@
-"""EHLO keywords: who defines them, which parameters belong to them and how much longer lines they allow."""
+"""EHLO keywords: the RFCs that define them, their parameters, and how much longer lines they allow."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ PARAMETER_KEYWORDS: dict[str, str] = {
 
 
 def keyword_for(parameter: str, value: bytes | None) -> str | None:
-    """EHLO keyword that a parameter (upper case) needs to have been listed; None for an unknown parameter."""
+    """Return the EHLO keyword that a parameter (upper case) requires; None for an unknown parameter."""
     if parameter == "BODY" and value is not None and value.upper() == b"BINARYMIME":
         return "BINARYMIME"
     return PARAMETER_KEYWORDS.get(parameter)

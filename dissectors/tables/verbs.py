@@ -1,4 +1,4 @@
-"""The table of SMTP verbs: the one list from which everything that depends on a verb is derived."""
+"""The table of SMTP verbs: the single list from which everything about verbs is derived."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["VERBS", "Argument", "Verb", "describe_verb"]
 
 
 class Argument(StrEnum):
-    """Form of what follows a verb."""
+    """The form of the argument after a verb."""
 
     NONE = "none"
     HELLO = "hello"  # a domain or an address literal
@@ -18,13 +18,13 @@ class Argument(StrEnum):
     FORWARD_PATH = "forward-path"  # TO:<...> and rcpt-parameters
     STRING = "string"  # some text, required
     OPTIONAL = "optional"  # some text, or none
-    TEXT = "text"  # free text in which blanks mean themselves, or none
-    CHUNK = "chunk"  # chunk-size and perhaps LAST
-    MECHANISM = "mechanism"  # SASL mechanism and perhaps an initial response
+    TEXT = "text"  # free text in which blanks are significant, or none
+    CHUNK = "chunk"  # chunk-size and optionally LAST
+    MECHANISM = "mechanism"  # SASL mechanism and optionally an initial response
 
 
 class Verb(Struct, frozen=True):
-    """One verb. ``keyword``: the EHLO keyword that must have been listed before it is used, None where none is."""
+    """One verb. ``keyword``: the EHLO keyword that the server must list before the verb is used; None: not required."""
 
     name: str
     argument: Argument
@@ -52,23 +52,23 @@ _TABLE = (
     Verb("NOOP", Argument.TEXT, "RFC 5321 §4.1.1.9", None, "does nothing but ask for a reply"),
     Verb("QUIT", Argument.NONE, "RFC 5321 §4.1.1.10", None, "asks the server to close the connection"),
     Verb("TURN", Argument.NONE, "RFC 821 §3.8", None, "asks to swap the roles of client and server (obsolete)"),
-    Verb("STARTTLS", Argument.NONE, "RFC 3207 §4", "STARTTLS", "asks to go on inside TLS"),
-    Verb("AUTH", Argument.MECHANISM, "RFC 4954 §4", "AUTH", "begins to authenticate the client"),
+    Verb("STARTTLS", Argument.NONE, "RFC 3207 §4", "STARTTLS", "asks to continue inside TLS"),
+    Verb("AUTH", Argument.MECHANISM, "RFC 4954 §4", "AUTH", "starts to authenticate the client"),
     Verb("ETRN", Argument.STRING, "RFC 1985 §5", "ETRN", "asks the server to send what it holds for a host"),
     Verb("ATRN", Argument.OPTIONAL, "RFC 2645 §5", "ATRN", "asks an authenticated server to swap roles"),
     Verb("XCLIENT", Argument.TEXT, "Postfix XCLIENT", "XCLIENT", "overrides what the server knows of the client"),
-    Verb("XFORWARD", Argument.TEXT, "Postfix XFORWARD", "XFORWARD", "passes on whom the message came from"),
+    Verb("XFORWARD", Argument.TEXT, "Postfix XFORWARD", "XFORWARD", "passes on the origin of the message"),
 )
 
-# Keyed by the verb in upper case, as it stands on the wire.
+# Keyed by the verb in upper case, as bytes.
 VERBS: dict[bytes, Verb] = {verb.name.encode(): verb for verb in _TABLE}
 
 
 def describe_verb(name: str) -> str:
-    """One line on the verb ``name`` (any case) for a reader, with its RFC section."""
+    """Return a one-line description of the verb ``name`` (any case), with its RFC section."""
     verb = VERBS.get(name.upper().encode("ascii", "replace"))
     if verb is not None:
         return f"{verb.name} {verb.meaning} ({verb.reference})"
     if name[:1] in {"X", "x"}:
         return f"{name} is a private command (RFC 5321 §4.1.5)"
-    return f"{name} is no registered command (RFC 5321 §4.2.4)"
+    return f"{name} is not a registered command (RFC 5321 §4.2.4)"

@@ -297,7 +297,7 @@ class TestStatus:
         assert process.returncode == 130
         assert lines[-1]["type"] == "summary"
         assert [line["closing"] for line in lines if line["type"] == "connection"] == [closing] * connections
-        assert told == "smtpwire: interrupted: the report holds what was read until then\n"
+        assert told == "smtpwire: interrupted: the report covers the input that was read until then\n"
 
 
 class TestShow:
@@ -469,7 +469,7 @@ class TestBaseline:
         assert written.stdout.startswith(f"{total} findings in ".encode())
         run = smtpwire("audit", DEMO, "--baseline", known, "--format", "json", *select)
         assert run.returncode == 0
-        assert only_line(run) == f"smtpwire: baseline: {total} known findings left out, 0 entries are stale"
+        assert only_line(run) == f"smtpwire: baseline: {total} known findings omitted, 0 entries are stale"
         summary = json.loads(run.stdout)["summary"]
         assert summary["suppressed"] == total
         assert summary["rules"] == {}
@@ -479,7 +479,7 @@ class TestBaseline:
         smtpwire("baseline", "write", known, DEMO, "--select", "SEQ101,SEQ120")
         run = smtpwire("audit", DEMO, "--baseline", known, "--format", "json", "--select", "SEQ101,SEQ103")
         assert json.loads(run.stdout)["summary"]["rules"] == {"SEQ103": 1}
-        assert only_line(run).endswith("1 known finding left out, 1 entry is stale")
+        assert only_line(run).endswith("1 known finding omitted, 1 entry is stale")
         assert run.returncode == 1
 
     def test_it_is_not_written_over_a_capture_nor_from_half_of_the_inputs(self, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Who answered what, in which state: pairing, what the client's bytes were, and how a dialogue goes on after a loss."""
+"""Replies pair with commands, the client's bytes are read correctly, and a dialogue continues after a loss."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SENT = [*envelope(), *lines("C DATA", "S 354 go ahead"), ("C", f"{MESSAGE}.\r\n"
 
 
 def word(turn: Turn) -> str:
-    """A turn in one word."""
+    """Return a turn in one word."""
     match turn:
         case ReplyTurn():
             return str(turn.code)
@@ -49,13 +49,13 @@ def word(turn: Turn) -> str:
             return "!"
 
 
-def told(script: Script, **options: Any) -> list[str]:
-    """The dialogue in words."""
+def words(script: Script, **options: Any) -> list[str]:
+    """Return the dialogue in words."""
     return [word(turn) for turn in play(script, **options).dialogue]
 
 
 def pairs(connection: Connection) -> list[tuple[str, str | None]]:
-    """Each reply with the words of what it answers, if anything."""
+    """Return each reply with the word of the turn that it answers, if any."""
     found = []
     for turn in connection.dialogue:
         if isinstance(turn, ReplyTurn):
@@ -65,7 +65,7 @@ def pairs(connection: Connection) -> list[tuple[str, str | None]]:
 
 
 def answers(script: Script) -> list[tuple[str, str | None]]:
-    """The same, without greeting and EHLO, which ``hello`` wrote."""
+    """Return the same without greeting and EHLO, which ``hello`` wrote."""
     return pairs(play([*hello("PIPELINING"), *script]))[2:]
 
 
@@ -90,15 +90,15 @@ def test_unknown_verbs_and_lines_without_one_are_answered_too() -> None:
     assert None not in asked
 
 
-def test_a_line_of_the_server_that_is_no_reply_answers_nothing() -> None:
+def test_an_invalid_server_line_answers_nothing() -> None:
     assert answers(lines("C NOOP", "S hm", "S 250 ok")) == [("250", "NOOP")]
 
 
-def test_a_reply_too_many_answers_nothing() -> None:
+def test_a_superfluous_reply_answers_nothing() -> None:
     assert answers(lines("C NOOP", "S 250 ok", "S 250 ok")) == [("250", "NOOP"), ("250", None)]
 
 
-def test_421_comes_unasked() -> None:
+def test_421_can_come_without_a_command() -> None:
     connection = play([*hello(), *lines("S 421 time is up")])
     assert pairs(connection)[-1] == ("421", None)
 
@@ -131,28 +131,28 @@ def test_lmtp_answers_once_for_each_accepted_recipient() -> None:
     assert len(connection.messages) == 1
 
 
-def test_354_shows_what_was_never_answered() -> None:
+def test_354_shows_which_commands_were_never_answered() -> None:
     group: Script = [("C", "RSET\r\nMAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\nDATA\r\n")]
     found = answers([*group, *lines("S 250 ok", "S 354 go"), ("C", f"{MESSAGE}.\r\n"), *lines("S 250 queued")])
     assert found == [("250", "RSET"), ("354", "DATA"), ("250", f"<{len(MESSAGE)}>")]
 
 
-# -- what the client's bytes are ---------------------------------------------------------------------------------------
+# -- the meaning of the client's bytes ---------------------------------------------------------------------------------
 
 
-def test_behind_a_refused_data_come_commands() -> None:
+def test_commands_follow_a_refused_data() -> None:
     script: Script = [
         *hello("PIPELINING"),
         ("C", "DATA\r\nRSET\r\nQUIT\r\n"),
         *lines("S 503 no", "S 250 ok", "S 221 bye"),
     ]
-    assert told(script)[3:] == ["DATA", "503", "RSET", "QUIT", "250", "221"]
+    assert words(script)[3:] == ["DATA", "503", "RSET", "QUIT", "250", "221"]
 
 
 def test_commands_in_a_message_are_text() -> None:
     text = f"{MESSAGE}QUIT\r\nMAIL FROM:<x@y>\r\n"
     script = [*hello(), *SENT[:-2], ("C", f"{text}.\r\n"), *lines("S 250 queued", "C QUIT", "S 221 bye")]
-    assert told(script)[-4:] == [f"<{len(text)}>", "250", "QUIT", "221"]
+    assert words(script)[-4:] == [f"<{len(text)}>", "250", "QUIT", "221"]
 
 
 def test_an_auth_exchange_is_never_shown() -> None:
@@ -179,10 +179,10 @@ def test_a_cancelled_auth_leads_back_to_commands() -> None:
         *hello("AUTH LOGIN"),
         *lines("C AUTH LOGIN", "S 334 VXNlcm5hbWU6", "C *", "S 501 ok", "C NOOP", "S 250 ok"),
     ]
-    assert told(script)[3:] == ["AUTH", "334", "***", "501", "NOOP", "250"]
+    assert words(script)[3:] == ["AUTH", "334", "***", "501", "NOOP", "250"]
 
 
-def test_chunks_hold_anything() -> None:
+def test_chunks_may_contain_any_bytes() -> None:
     script: Script = [
         *hello("CHUNKING"),
         *envelope(),
@@ -215,7 +215,7 @@ def test_an_empty_last_chunk_ends_the_message() -> None:
 @pytest.mark.parametrize("size", ["x", "-1", "99999999999999999999999"])
 def test_a_chunk_of_no_size_is_only_a_command(size: str) -> None:
     script = [*hello("CHUNKING"), *envelope(), *lines(f"C BDAT {size} LAST", "S 501 no", "C QUIT", "S 221 bye")]
-    assert told(script)[-4:] == ["BDAT", "501", "QUIT", "221"]
+    assert words(script)[-4:] == ["BDAT", "501", "QUIT", "221"]
 
 
 # -- TLS ---------------------------------------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ def test_a_chunk_of_no_size_is_only_a_command(size: str) -> None:
 RECORD = b"\x16\x03\x01\0\x05\x01\0\0\x01\0"
 
 
-def test_behind_starttls_everything_is_opaque() -> None:
+def test_everything_after_starttls_is_opaque() -> None:
     script = [*hello("STARTTLS"), *lines("C STARTTLS", "S 220 go"), ("C", RECORD), ("S", RECORD), ("C", b"QUIT\r\n")]
     connection = play(script)
     assert connection.tls == "starttls"
@@ -244,22 +244,22 @@ def test_a_refused_starttls_changes_nothing() -> None:
     assert [word(turn) for turn in connection.dialogue[3:]] == ["STARTTLS", "454", "NOOP", "250"]
 
 
-def test_where_no_220_was_seen_plain_text_is_nobodys_fault() -> None:
+def test_plain_text_is_no_fault_if_the_220_was_not_seen() -> None:
     script: Script = [*hello("STARTTLS"), *lines("C STARTTLS", "C NOOP")]
     connection = play(script, select=("SEC602",))
     assert [word(turn) for turn in connection.dialogue[3:]] == ["STARTTLS", "NOOP"]
     assert connection.findings == []
 
 
-def test_a_capture_that_was_decrypted_in_place_is_read_on() -> None:
+def test_a_capture_decrypted_in_place_is_read_to_the_end() -> None:
     script = [*hello("STARTTLS"), *lines("C STARTTLS", "S 220 go", "TLS ", "C EHLO x", "S 250 mx"), *SENT]
     assert len(play(script).messages) == 1
 
 
-# -- what only the server took for an end ------------------------------------------------------------------------------
+# -- ends that only the server saw -------------------------------------------------------------------------------------
 
 
-def test_a_bare_lf_that_was_answered_ended_the_line() -> None:
+def test_an_answered_bare_lf_ended_the_line() -> None:
     script: Script = [
         *hello(),
         ("C", "NOOP\n"),
@@ -267,14 +267,14 @@ def test_a_bare_lf_that_was_answered_ended_the_line() -> None:
         ("C", "RSET\n"),
         *lines("S 250 ok", "C QUIT", "S 221 bye"),
     ]
-    assert told(script)[3:] == ["NOOP", "250", "RSET", "250", "QUIT", "221"]
+    assert words(script)[3:] == ["NOOP", "250", "RSET", "250", "QUIT", "221"]
 
 
 SMUGGLED = "MAIL FROM:<admin@x.example>\r\nRCPT TO:<b@x.example>\r\nDATA\r\n"
 
 
 @pytest.mark.parametrize("end", ["\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r\n.\r"])
-def test_a_lookalike_that_the_server_took_for_the_end_ends_the_message(end: str) -> None:
+def test_a_lookalike_that_the_server_accepted_ends_the_message(end: str) -> None:
     script: Script = [
         *hello("PIPELINING"),
         *SENT[:-2],
@@ -283,7 +283,7 @@ def test_a_lookalike_that_the_server_took_for_the_end_ends_the_message(end: str)
         ("C", SMUGGLED),
         *lines("S 250 ok", "S 250 ok", "S 354 go"),
     ]
-    said = told(script)
+    said = words(script)
     assert said[-6:] == ["MAIL", "RCPT", "DATA", "250", "250", "354"]
     assert said[-7] == "250"
 
@@ -307,10 +307,10 @@ def test_without_an_answer_a_lookalike_is_text() -> None:
     assert [message.size for message in connection.messages] == [len(text)]
 
 
-# -- what the capture lacks --------------------------------------------------------------------------------------------
+# -- gaps in the capture -----------------------------------------------------------------------------------------------
 
 
-def test_a_hole_in_a_message_is_counted_and_the_dialogue_goes_on() -> None:
+def test_a_gap_in_a_message_is_counted_and_the_dialogue_continues() -> None:
     script: Script = [
         *hello(),
         *SENT[:-2],
@@ -326,7 +326,7 @@ def test_a_hole_in_a_message_is_counted_and_the_dialogue_goes_on() -> None:
     assert [(gap.side, gap.length) for gap in connection.gaps] == [("client", 1000)]
 
 
-def test_where_the_end_of_a_message_was_lost_the_reply_tells_that_it_came() -> None:
+def test_the_reply_shows_the_lost_end_of_a_message() -> None:
     script: Script = [
         *hello(),
         *SENT[:-2],
@@ -339,12 +339,12 @@ def test_where_the_end_of_a_message_was_lost_the_reply_tells_that_it_came() -> N
     assert pairs(connection)[-1] == ("221", "QUIT")
 
 
-def test_behind_lost_commands_the_next_certain_one_counts() -> None:
+def test_after_lost_commands_the_next_certain_one_counts() -> None:
     script: Script = [*hello(), ("GC", "30"), ("C", "x.example>\r\nRCPT TO:<b@x>\r\n"), *lines("S 250 ok")]
-    assert told(script)[3:5] == ["gap client 30", "RCPT"]
+    assert words(script)[3:5] == ["gap client 30", "RCPT"]
 
 
-def test_behind_lost_replies_the_dialogue_pairs_again() -> None:
+def test_after_lost_replies_the_dialogue_pairs_again() -> None:
     script: Script = [*hello(), *lines("C NOOP"), ("GS", "8"), *lines("C RSET", "S 250 ok", "C QUIT", "S 221 bye")]
     assert pairs(play(script))[2:] == [("250", "RSET"), ("221", "QUIT")]
 
@@ -361,14 +361,14 @@ def test_a_lost_354_does_not_turn_the_message_into_commands() -> None:
     assert [message.size for message in play(script).messages] == [len(MESSAGE)]
 
 
-def test_in_mid_stream_the_rest_of_a_line_is_no_command() -> None:
+def test_in_mid_stream_the_rest_of_a_line_is_not_a_command() -> None:
     script = lines("C TO:<b@x.example>", "S 250 ok", "C RCPT TO:<c@x.example>", "S 250 ok")
     connection = play(script, midstream=True)
     assert connection.opening == "midstream"
     assert pairs(connection)[-1] == ("250", "RCPT")
 
 
-def test_the_client_alone_is_read_as_if_it_had_been_accepted() -> None:
+def test_a_client_alone_is_read_as_if_all_commands_were_accepted() -> None:
     script = [("C", "EHLO x\r\n"), *SENT, *lines("C QUIT")]
     connection = play([entry for entry in script if entry[0] == "C"], onesided=True)
     assert [word(turn) for turn in connection.dialogue] == ["EHLO", "MAIL", "RCPT", "DATA", f"<{len(MESSAGE)}>", "QUIT"]
@@ -380,7 +380,7 @@ def test_the_server_alone_is_a_list_of_replies() -> None:
     assert {word(turn) for turn in play(script, onesided=True).dialogue} == {"220", "250", "354"}
 
 
-def test_a_message_that_never_ends_is_shown_and_not_listed() -> None:
+def test_a_message_without_an_end_is_shown_but_not_listed() -> None:
     connection = play([*hello(), *SENT[:-2], ("C", MESSAGE), ("RC", "")])
     assert connection.closing == "rst"
     assert word(connection.dialogue[-1]) == f"<{len(MESSAGE)} cut>"
@@ -388,7 +388,7 @@ def test_a_message_that_never_ends_is_shown_and_not_listed() -> None:
 
 
 @pytest.mark.parametrize(("end", "closing"), [("FC", "fin"), ("FS", "fin"), ("RS", "rst"), ("RC", "rst")])
-def test_how_it_was_closed(end: str, closing: str) -> None:
+def test_the_kind_of_close_is_reported(end: str, closing: str) -> None:
     assert play([*hello(), (end, "")]).closing == closing
     assert play(hello()).closing == "open"
 
@@ -396,7 +396,7 @@ def test_how_it_was_closed(end: str, closing: str) -> None:
 # -- limits ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_long_dialogue_is_cut_in_the_report_and_audited_to_the_end() -> None:
+def test_a_long_dialogue_is_shortened_in_the_report_but_audited_to_the_end() -> None:
     script: Script = [*hello(), *(20 * lines("C NOOP", "S 250 ok")), *lines("C RCPT TO:<b@x>", "S 503 no")]
     connection = play(script, limits=Limits(turns=10), select=("SEQ",))
     assert len(connection.dialogue) == 10
@@ -404,21 +404,21 @@ def test_a_long_dialogue_is_cut_in_the_report_and_audited_to_the_end() -> None:
     assert connection.notes == ["the dialogue is shown up to turn 10; the audit went on"]
 
 
-def test_findings_of_one_rule_are_limited_and_the_rest_is_said() -> None:
+def test_findings_of_one_rule_are_limited_and_a_note_says_so() -> None:
     script: Script = [*hello(), *(9 * lines("C RCPT TO:<b@x>", "S 503 no"))]
     connection = play(script, limits=Limits(findings_per_rule=3), select=("SEQ103",))
     assert len(connection.findings) == 3
     assert connection.notes == ["more than 3 findings of SEQ103: further ones are not listed"]
 
 
-def test_what_waits_for_one_reply_is_limited() -> None:
+def test_bytes_that_wait_for_one_reply_are_limited() -> None:
     script: Script = [*hello(), *envelope(), ("C", "DATA\r\n" + MESSAGE + 50 * "more text\r\n" + ".\r\n")]
     connection = play(script, limits=Limits(undecided_bytes=100))
     assert any("bytes waited for one reply" in note for note in connection.notes)
     assert isinstance(connection.dialogue[-1], MessageTurn)
 
 
-# -- one result, on whatever road --------------------------------------------------------------------------------------
+# -- one result, however the bytes arrive ------------------------------------------------------------------------------
 
 whole_sessions = [
     [*hello("PIPELINING", "CHUNKING", "8BITMIME"), *SENT, *lines("C QUIT", "S 221 bye", "FS ", "FC ")],
@@ -445,7 +445,7 @@ whole_sessions = [
 
 
 def essence(connection: Connection) -> tuple[object, ...]:
-    """What must not depend on how the bytes were cut into segments: all but frames and times."""
+    """Return everything that must not depend on the segmentation: all but frames and times."""
     turns = [
         (
             word(turn),
@@ -479,7 +479,7 @@ TIMELESS = ("SEQ", "BIT", "CMD", "EXT", "LEN", "RPL", "MSG")
 
 
 @pytest.mark.parametrize("script", whole_sessions)
-def test_segments_or_bytes_whole_or_single(script: Script) -> None:
+def test_whole_segments_and_single_bytes_give_one_result(script: Script) -> None:
     whole = essence(play(script, select=TIMELESS))
     assert essence(play(script, cut=by_byte, select=TIMELESS)) == whole
     assert essence(talk(script, select=TIMELESS)) == whole
@@ -495,7 +495,7 @@ def test_any_segmentation_with_duplicates_gives_one_result(script: Script, seed:
     assert essence(connection) == essence(play(script, select=TIMELESS))
 
 
-# -- whatever is said --------------------------------------------------------------------------------------------------
+# -- arbitrary dialogues -----------------------------------------------------------------------------------------------
 
 client_lines = st.sampled_from(
     [
@@ -523,7 +523,7 @@ entries = st.one_of(
 
 
 @given(st.lists(entries, max_size=25), st.booleans(), st.sampled_from([None, "rfc821", "submission", "lmtp"]))
-def test_whatever_is_said_it_is_audited_to_the_end(
+def test_any_dialogue_is_audited_to_the_end(
     script: list[tuple[str, str]], midstream: bool, profile: str | None
 ) -> None:
     said: Script = [

@@ -1,4 +1,4 @@
-"""The 503 oracle: what a server that follows the RFC answers, and silence where the RFC leaves it open."""
+"""Predictions: the answer of a server that follows the RFC, and "unknown" if the RFC leaves it open."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOGGED_IN = [*hello("AUTH PLAIN"), *lines("C AUTH PLAIN AGEAYg==", "S 235 ok")]
 
 
 def predicted(script: Script, profile: str | None = None, *, midstream: bool = False) -> list[str]:
-    """Verdicts on the commands of the script, in order."""
+    """Return the predictions for the commands of the script, in order."""
     dialogue = play(script, profile=profile, midstream=midstream).dialogue
     return [turn.predicted for turn in dialogue if isinstance(turn, CommandTurn)]
 
@@ -60,7 +60,7 @@ def last(before: Script, command: str, code: int = 250, profile: str | None = No
         (FAILED, "BDAT 0 LAST", "503"),
         ([*hello("AUTH PLAIN"), *envelope()], "AUTH PLAIN AGEAYg==", "503"),
         (LOGGED_IN, "AUTH PLAIN AGEAYg==", "503"),
-        # the order comes before the syntax
+        # the order is checked before the syntax
         (GREETED, "MAIL FROM:a@x", "503"),
         (hello(), "RCPT TO:<>", "503"),
         # unknown, malformed, not implemented
@@ -85,21 +85,21 @@ def last(before: Script, command: str, code: int = 250, profile: str | None = No
         (REFUSED_DATA, "DATA", "unknown"),
         (REFUSED_DATA, "RSET", "accept"),
         ([*hello(), *lines("C QUIT", "S 221 bye")], "NOOP", "unknown"),
-        # turned away
+        # service refused
         (lines("S 554 no service"), "EHLO x.example", "503"),
         (lines("S 554 no service"), "QUIT", "accept"),
     ],
 )
-def test_the_reply_that_is_due(before: Script, command: str, verdict: str) -> None:
+def test_the_expected_reply(before: Script, command: str, verdict: str) -> None:
     assert last(before, command) == verdict
 
 
-def test_what_the_server_answers_does_not_change_what_is_due_to_the_same_command() -> None:
+def test_the_reply_does_not_change_the_expected_reply_to_the_same_command() -> None:
     assert {last(hello(), "RCPT TO:<b@x.example>", code) for code in (250, 451, 503, 550)} == {"503"}
     assert {last(hello(), "MAIL FROM:<a@x.example>", code) for code in (250, 451, 503, 550)} == {"accept"}
 
 
-def test_it_changes_what_is_due_to_the_next() -> None:
+def test_the_reply_changes_the_expected_reply_to_the_next_command() -> None:
     refused = [*hello(), *lines("C MAIL FROM:<a@x.example>", "S 550 no")]
     lenient = [*GREETED, *lines("C MAIL FROM:<a@x.example>", "S 250 ok")]
     assert last(refused, "RCPT TO:<b@x.example>") == "503"
@@ -115,28 +115,28 @@ def test_a_pipelined_command_is_predicted_in_the_state_in_which_it_is_answered()
     assert predicted(script)[1:] == ["accept", "503", "503"]
 
 
-def test_once_a_server_disputes_what_is_in_order_its_view_is_unknown() -> None:
+def test_after_a_server_disputes_a_command_in_order_its_view_is_unknown() -> None:
     script = [*hello(), *lines("C MAIL FROM:<a@x.example>", "S 503 no", "C MAIL FROM:<a@x.example>", "S 503 no")]
     assert predicted(script)[1:] == ["accept", "unknown"]
 
 
-def test_in_mid_stream_only_what_is_always_so_is_predicted() -> None:
+def test_in_mid_stream_only_replies_that_never_vary_are_predicted() -> None:
     script = lines("C RCPT TO:<b@x.example>", "S 250 ok", "C NOOP", "S 250 ok", "C FOO", "S 500 what")
     assert predicted(script, midstream=True) == ["unknown", "accept", "500"]
 
 
-def test_after_lost_bytes_nothing_is_a_bluff() -> None:
+def test_after_lost_bytes_nothing_is_guessed() -> None:
     script: Script = [*hello(), ("GC", "30"), ("GS", "8"), *lines("C RCPT TO:<b@x.example>", "S 250 ok")]
     assert predicted(script)[-1] == "unknown"
 
 
-def test_submission_asks_for_a_login() -> None:
+def test_submission_requires_a_login() -> None:
     mail = "MAIL FROM:<a@x.example>"
     assert last(hello("AUTH PLAIN"), mail, 530, "submission") == "530"
     assert last(LOGGED_IN, mail, 250, "submission") == "accept"
     assert last(hello("AUTH PLAIN"), mail, 250, "rfc5321") == "accept"
 
 
-def test_lmtp_knows_lhlo_only() -> None:
+def test_lmtp_allows_only_lhlo() -> None:
     assert last(lines("S 220 mx LMTP"), "LHLO x.example", 250, "lmtp") == "accept"
     assert last(lines("S 220 mx LMTP"), "EHLO x.example", 500, "lmtp") == "500"

@@ -1,11 +1,11 @@
-"""Both views of a pipelined session: the client is judged by what it could know, the server by what it was in."""
+"""Both views of a pipelined session: the client is judged by what it could know, the server by its own state."""
 
 from __future__ import annotations
 
 import pytest
 
 from smtpwire.analyzer.exchanges.exchange import Exchange, Mark
-from smtpwire.analyzer.exchanges.session import MAX_HOPES, Session
+from smtpwire.analyzer.exchanges.session import MAX_PRESUMED, Session
 from smtpwire.analyzer.exchanges.state_table import ACTS, Act, Phase
 from smtpwire.dissectors.lines.commands import parse_command
 from smtpwire.dissectors.lines.replies import parse_reply
@@ -16,7 +16,7 @@ class Pipe:
 
     def __init__(self, *keywords: str, midstream: bool = False) -> None:
         self.session = Session(midstream=midstream)
-        self.ends = [0]  # offset behind the nth reply
+        self.ends = [0]  # offset after the nth reply
         if not midstream:
             greeting = Exchange(Act.GREETING, None, -1, 0, 0, 0)
             self.session.greeted(greeting, 220)
@@ -24,7 +24,7 @@ class Pipe:
             self.reply("\r\n".join(["250-mx", *(f"250-{keyword}" for keyword in keywords), "250 HELP"]))
 
     def send(self, line: str, seen: int = -1) -> Exchange:
-        """``seen``: how many of the replies had reached the client, -1: all."""
+        """Send a line. ``seen``: number of replies that had reached the client, -1: all."""
         command = parse_command(line.encode())
         act = ACTS.get(command.verb, Act.OTHER)
         x = Exchange(Act.LAST if act is Act.BDAT and command.last else act, command, 0, 0, 0, 0)
@@ -32,7 +32,7 @@ class Pipe:
         return x
 
     def reply(self, text: str) -> Exchange:
-        """The reply to the oldest command that has none."""
+        """Send the reply to the oldest command without one."""
         reply = parse_reply(text.encode() + b"\r\n")
         x = self.session.due.popleft()
         start = self.ends[-1]
@@ -43,25 +43,25 @@ class Pipe:
 
 
 def breaks(*found: Exchange) -> list[tuple[str | None, str | None]]:
-    """The rules that the client broke, and that were broken as the server saw it."""
+    """Return the rules violated in the client's view and in the server's view."""
     return [(x.breaks, x.server_breaks) for x in found]
 
 
-def test_in_lockstep_both_views_are_the_same() -> None:
+def test_without_pipelining_both_views_are_the_same() -> None:
     pipe = Pipe()
     for line, code in (("MAIL FROM:<a@x>", "250"), ("RCPT TO:<b@x>", "250"), ("DATA", "354")):
         x = pipe.send(line)
         pipe.reply(f"{code} ok")
         assert x.state is x.before
-        assert x.behind is None
+        assert x.ahead is None
     assert pipe.session.state.phase is Phase.CONTENT
 
 
-def test_what_is_pipelined_is_judged_by_what_it_hopes_for() -> None:
+def test_pipelined_commands_are_judged_by_the_presumed_state() -> None:
     pipe = Pipe("PIPELINING")
     mail, rcpt, data = (pipe.send(line) for line in ("MAIL FROM:<a@x>", "RCPT TO:<b@x>", "DATA"))
     assert [x.state and x.state.phase for x in (mail, rcpt, data)] == [Phase.READY, Phase.MAIL, Phase.RCPT]
-    assert data.behind is rcpt
+    assert data.ahead is rcpt
     for code in ("250", "250", "354"):
         pipe.reply(f"{code} ok")
     assert breaks(mail, rcpt, data) == [(None, None)] * 3
@@ -77,15 +77,15 @@ def test_a_refusal_that_the_client_could_not_see_is_not_its_fault() -> None:
     assert not group[1].marks & Mark.CLIENT_ORDER
 
 
-def test_once_it_had_seen_all_refusals_it_is() -> None:
+def test_a_refusal_that_the_client_has_seen_is_its_fault() -> None:
     pipe = Pipe("PIPELINING")
     pipe.send("MAIL FROM:<a@x>")
     pipe.send("RCPT TO:<b@x>")
     pipe.reply("550 no")
-    hopeful = pipe.send("DATA")  # the RCPT in flight may still succeed, for all the client can know
+    presumed = pipe.send("DATA")  # the RCPT in flight may still succeed, for all the client can know
     pipe.reply("503 no")
     wrong = pipe.send("RCPT TO:<c@x>")
-    assert hopeful.breaks is None
+    assert presumed.breaks is None
     pipe.reply("503 no")
     pipe.reply("503 no")
     late = pipe.send("RCPT TO:<c@x>")
@@ -93,7 +93,7 @@ def test_once_it_had_seen_all_refusals_it_is() -> None:
     assert breaks(wrong, late) == [("SEQ103", "SEQ103")] * 2
 
 
-def test_what_was_acknowledged_and_not_what_was_captured_decides() -> None:
+def test_the_acknowledgement_decides_and_not_the_order_in_the_capture() -> None:
     for seen, expected in ((1, None), (2, "SEQ103")):
         pipe = Pipe("PIPELINING")
         pipe.send("MAIL FROM:<a@x>")
@@ -103,7 +103,7 @@ def test_what_was_acknowledged_and_not_what_was_captured_decides() -> None:
         assert breaks(rcpt) == [(expected, "SEQ103")]
 
 
-def test_the_hope_is_folded_anew_when_a_reply_disappoints_it() -> None:
+def test_the_presumed_state_is_computed_again_after_a_refusal() -> None:
     pipe = Pipe("PIPELINING")
     pipe.send("MAIL FROM:<a@x>")
     pipe.send("RSET")
@@ -117,7 +117,7 @@ def test_the_hope_is_folded_anew_when_a_reply_disappoints_it() -> None:
     assert rcpt.breaks == "SEQ103"
 
 
-def test_an_illegal_command_in_flight_is_not_hoped_to_succeed() -> None:
+def test_an_illegal_command_in_flight_is_not_presumed_to_succeed() -> None:
     pipe = Pipe("PIPELINING")
     first, second = pipe.send("RCPT TO:<b@x>"), pipe.send("DATA")
     assert (first.breaks, second.breaks) == ("SEQ103", "SEQ104")
@@ -136,7 +136,7 @@ def test_accepted_and_refused_recipients_are_counted() -> None:
     assert transaction.accepted == 2
 
 
-def test_mail_data_for_nobody_is_marked() -> None:
+def test_mail_data_without_a_recipient_is_marked() -> None:
     pipe = Pipe()
     pipe.send("MAIL FROM:<a@x>")
     pipe.reply("250 ok")
@@ -172,7 +172,7 @@ def test_in_mid_stream_nothing_is_sure_until_a_hello() -> None:
     assert pipe.send("RCPT TO:<b@x>").breaks == "SEQ103"
 
 
-def test_after_a_loss_nothing_in_flight_is_judged_and_nothing_behind_it() -> None:
+def test_after_a_loss_commands_in_flight_and_later_ones_are_not_judged() -> None:
     pipe = Pipe("PIPELINING")
     early = pipe.send("RCPT TO:<b@x>")
     assert early.marks & Mark.CLIENT_ORDER
@@ -182,7 +182,7 @@ def test_after_a_loss_nothing_in_flight_is_judged_and_nothing_behind_it() -> Non
     assert (late.breaks, late.sure) == (None, False)
 
 
-def test_what_will_never_be_answered_can_be_given_up() -> None:
+def test_commands_that_are_never_answered_can_be_given_up() -> None:
     pipe = Pipe("PIPELINING")
     first, second = pipe.send("NOOP"), pipe.send("RSET")
     assert pipe.session.give_up(1) == [first]
@@ -190,7 +190,7 @@ def test_what_will_never_be_answered_can_be_given_up() -> None:
     assert first.after is pipe.session.state
 
 
-def test_what_the_server_wrongly_disputes_is_remembered() -> None:
+def test_commands_wrongly_disputed_by_the_server_are_remembered() -> None:
     pipe = Pipe()
     mail = pipe.send("MAIL FROM:<a@x>")
     pipe.reply("503 no")
@@ -198,16 +198,16 @@ def test_what_the_server_wrongly_disputes_is_remembered() -> None:
     assert pipe.session.causes.disputed == {Act.MAIL}
     rcpt = pipe.send("RCPT TO:<b@x>")
     pipe.reply("503 no")
-    pipe.session.dispute(rcpt)  # this one was out of order indeed
+    pipe.session.dispute(rcpt)  # this one was really out of order
     assert pipe.session.causes.disputed == {Act.MAIL}
 
 
 def test_a_long_queue_without_replies_costs_no_more_for_each_command() -> None:
     pipe = Pipe("PIPELINING")
     pipe.send("MAIL FROM:<a@x>")
-    sent = [pipe.send("RCPT TO:<b@x>") for _ in range(3 * MAX_HOPES)]
+    sent = [pipe.send("RCPT TO:<b@x>") for _ in range(3 * MAX_PRESUMED)]
     assert {x.breaks for x in sent} == {None}
     pipe.reply("550 no")
     after = pipe.send("RCPT TO:<c@x>")
-    assert after.breaks is None  # too many in flight to work out what could be hoped for
+    assert after.breaks is None  # too many in flight to compute the presumed state
     assert not after.sure

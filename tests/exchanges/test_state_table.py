@@ -1,4 +1,4 @@
-"""The table of states against the catalogue's, cell by cell, and what each reply leads to."""
+"""The state table compared with the catalogue, cell by cell, and the next phase after each reply."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from smtpwire.analyzer.exchanges.state_table import (
 EHLO = Hello(b"EHLO", {"CHUNKING": (), "AUTH": ("PLAIN",), "STARTTLS": (), "BURL": ()})
 PHASES = (Phase.GREETED, Phase.READY, Phase.MAIL, Phase.RCPT, Phase.CHUNKS, Phase.BROKEN)
 
-# Who breaks which rule where: a row of the catalogue's table for each command; "-" is legal.
+# The rule that each command violates in each phase, one row for each command; "-" is legal.
 CATALOGUE = """
              GREETED  READY   MAIL    RCPT    CHUNKS  BROKEN
     EHLO     -        -       -       -       -       -
@@ -72,20 +72,20 @@ def test_every_phase_has_a_cell_for_everything() -> None:
 
 
 @pytest.mark.parametrize("act", [Act[row[0]] for row in ROWS])
-def test_before_the_greeting_a_client_is_judged_as_behind_it(act: Act) -> None:
+def test_before_the_greeting_a_client_is_judged_as_after_it(act: Act) -> None:
     assert broken_rule(START, act) == broken_rule(at(Phase.GREETED), act)
 
 
 @pytest.mark.parametrize("act", [Act[row[0]] for row in ROWS])
-def test_behind_quit_everything_is_wrong_and_a_server_that_closes_excuses_everything(act: Act) -> None:
+def test_after_quit_everything_is_wrong_and_a_closing_server_excuses_everything(act: Act) -> None:
     assert broken_rule(at(Phase.QUIT), act) == "SEQ114"
     assert broken_rule(at(Phase.TURNED_AWAY), act) is None
     assert broken_rule(at(Phase.CLOSING), act) is None
 
 
-# -- what a reply leads to --------------------------------------------------------------------------------------------
+# -- the next phase after a reply -------------------------------------------------------------------------------------
 
-# From, command, code, to. Where nothing is said the phase stays.
+# From, command, code, to. If no next phase is given, the phase stays.
 STEPS = [
     (Phase.GREETED, Act.EHLO, 250, Phase.READY),
     (Phase.GREETED, Act.EHLO, 550, Phase.GREETED),
@@ -139,13 +139,13 @@ STEPS = [
 @pytest.mark.parametrize(
     ("before", "act", "code", "after"), STEPS, ids=[f"{b.name}-{a.name}-{c}" for b, a, c, _ in STEPS]
 )
-def test_a_reply_leads_on(before: Phase, act: Act, code: int, after: Phase) -> None:
+def test_a_reply_leads_to_the_next_phase(before: Phase, act: Act, code: int, after: Phase) -> None:
     assert advance(at(before), act, code).phase is after
 
 
 @pytest.mark.parametrize("phase", Phase)
 @pytest.mark.parametrize("act", Act)
-def test_421_closes_from_everywhere(phase: Phase, act: Act) -> None:
+def test_421_closes_in_every_phase(phase: Phase, act: Act) -> None:
     assert advance(at(phase), act, 421).phase is Phase.CLOSING
 
 
@@ -168,11 +168,11 @@ def test_every_cell_can_be_advanced_with_any_code(phase: Phase, act: Act, code: 
         (Phase.GREETED, Act.EHLO, Phase.READY),
     ],
 )
-def test_the_client_may_hope_for_success(before: Phase, act: Act, after: Phase) -> None:
+def test_the_client_may_presume_success(before: Phase, act: Act, after: Phase) -> None:
     assert advance(at(before), act, None).phase is after
 
 
-# -- what else a state knows -------------------------------------------------------------------------------------------
+# -- other facts of a state --------------------------------------------------------------------------------------------
 
 
 def test_ehlo_replaces_the_keywords_and_helo_empties_them() -> None:
@@ -204,7 +204,7 @@ def test_tls_inside_tls() -> None:
     assert advance(inside, Act.EHLO, 250, verb=b"EHLO", keywords={}).hello.secure
 
 
-def test_behind_the_last_chunk_a_chunk_is_a_case_of_its_own() -> None:
+def test_a_chunk_after_the_last_chunk_breaks_its_own_rule() -> None:
     after = advance(at(Phase.RCPT), Act.LAST, 250)
     assert broken_rule(after, Act.BDAT) == broken_rule(after, Act.LAST) == "SEQ107"
     assert broken_rule(after, Act.DATA) == "SEQ104"
@@ -225,13 +225,13 @@ def test_a_refused_data_leaves_the_transaction_open_and_is_remembered() -> None:
     assert not advance(after, Act.MAIL, 250, transaction="next").data_refused
 
 
-def test_mail_opens_the_transaction_that_the_caller_gave() -> None:
+def test_mail_opens_the_given_transaction() -> None:
     assert advance(at(Phase.READY), Act.MAIL, 250, transaction="this").transaction == "this"
     for act, code in ((Act.END, 250), (Act.LAST, 250), (Act.RSET, 250), (Act.EHLO, 250)):
         assert advance(at(Phase.RCPT), act, code, verb=b"EHLO", keywords={}).transaction is None, act
 
 
-def test_an_unsure_state_becomes_sure_by_what_sets_everything_right() -> None:
+def test_hello_rset_and_mail_make_an_unsure_state_sure() -> None:
     lost = unsure(at(Phase.RCPT))
     assert not lost.sure
     assert lost.hello.keywords is None
@@ -240,7 +240,7 @@ def test_an_unsure_state_becomes_sure_by_what_sets_everything_right() -> None:
     assert advance(lost, Act.MAIL, 250, transaction="new").sure
     assert not advance(lost, Act.RCPT, 250).sure
     assert not advance(lost, Act.END, 250).sure
-    # of these only EHLO tells what is offered
+    # of these only EHLO shows what is offered
     assert advance(lost, Act.RSET, 250).hello.keywords is None
 
 

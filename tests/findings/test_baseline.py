@@ -1,4 +1,4 @@
-"""The baseline: what makes two findings the same, and the file."""
+"""The baseline: which findings count as the same, and the file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def shape(evidence: str, turn: int | None = COMMAND) -> str:
     return entry(found, connection(1, [found])).shape
 
 
-class TestSameBreach:
+class TestSameViolation:
     @pytest.mark.parametrize(
         ("one", "other"),
         [
@@ -62,18 +62,18 @@ class TestSameBreach:
         assert shape("Subject: Gr\\xfc\\xdfe", MESSAGE) == shape("subject: caf\\xe9", MESSAGE) == "subject:"
         assert shape("just text caf\\xe9", MESSAGE) == ""
 
-    def test_what_has_no_place_has_no_shape(self) -> None:
+    def test_a_finding_without_a_turn_has_no_shape(self) -> None:
         assert shape("21:30:01 anything", None) == shape("anything", AUTH) == ""
 
     def test_client_time_and_frame_do_not_matter(self) -> None:
-        one, other = finding(frame=6, offset=0), finding(frame=60, offset=500, message="told otherwise")
+        one, other = finding(frame=6, offset=0), finding(frame=60, offset=500, message="worded differently")
         first, second = connection(1, [one]), connection(2, [other])
         second.client = type(second.client)("192.0.2.99", 9)
         assert entry(one, first) == entry(other, second)
         assert fingerprint(one, first) == fingerprint(other, second)
 
     @pytest.mark.parametrize("changed", ["rule", "side", "port"])
-    def test_rule_side_and_server_do(self, changed: str) -> None:
+    def test_rule_side_and_server_matter(self, changed: str) -> None:
         one = finding()
         other = finding("SEQ102" if changed == "rule" else "SEQ101", side="server" if changed == "side" else "client")
         first, second = connection(1, [one]), connection(2, [other])
@@ -82,7 +82,7 @@ class TestSameBreach:
         assert entry(one, first) != entry(other, second)
         assert fingerprint(one, first) != fingerprint(other, second)
 
-    def test_an_entry_reads_as_people_expect(self) -> None:
+    def test_an_entry_is_readable(self) -> None:
         found = finding(evidence="MAIL FROM:<a@a.example> SIZE=1200 SMTPUTF8")
         expected = Entry("SEQ101", "[2001:db8::2]:25", "client", "MAIL *:<*@*> SIZE= *")
         assert entry(found, connection(1, [found])) == expected
@@ -101,7 +101,7 @@ class TestFile:
         one = connection(1, [finding("SEQ102"), finding("BIT201")])
         assert [baseline.knows(f, one) for f in one.findings] == [True, False]
         assert (baseline.suppressed, baseline.stale) == (1, 1)
-        assert baseline.told() == "baseline: 1 known finding left out, 1 entry is stale"
+        assert baseline.summary() == "baseline: 1 known finding omitted, 1 entry is stale"
 
     def test_it_is_sorted_and_stable(self, tmp_path: Path) -> None:
         one, other = tmp_path / "a.json", tmp_path / "b.json"
@@ -117,11 +117,11 @@ class TestFile:
         assert write_baseline(path, []) == 0
         capture = tmp_path / "a.pcap"
         capture.write_bytes(b"\xd4\xc3\xb2\xa1")
-        with pytest.raises(UsageError, match="no baseline"):
+        with pytest.raises(UsageError, match="not a baseline"):
             write_baseline(capture, [])
         assert capture.read_bytes() == b"\xd4\xc3\xb2\xa1"
 
-    def test_a_link_put_in_the_way_is_not_followed(self, tmp_path: Path) -> None:
+    def test_a_link_at_the_temporary_name_is_not_followed(self, tmp_path: Path) -> None:
         path, victim = tmp_path / "known.json", tmp_path / "victim"
         victim.write_text("precious")
         (tmp_path / ".known.json.new").symlink_to(victim)
@@ -132,19 +132,19 @@ class TestFile:
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            ("", "no baseline"),
-            ("{}", "no baseline"),
-            ('{"smtpwire_baseline": 1, "findings": [{"rule": 5}]}', "no baseline"),
+            ("", "not a baseline"),
+            ("{}", "not a baseline"),
+            ('{"smtpwire_baseline": 1, "findings": [{"rule": 5}]}', "not a baseline"),
             ('{"smtpwire_baseline": 2, "findings": []}', "a baseline of another version"),
         ],
     )
-    def test_what_is_none_is_told(self, tmp_path: Path, text: str, said: str) -> None:
+    def test_an_invalid_baseline_is_reported(self, tmp_path: Path, text: str, said: str) -> None:
         path = tmp_path / "known.json"
         path.write_text(text, "utf-8")
         with pytest.raises(UsageError, match=said):
             read_baseline(path)
 
-    def test_a_file_that_is_not_there(self, tmp_path: Path) -> None:
+    def test_a_missing_file(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="no such baseline"):
             read_baseline(tmp_path / "known.json")
         assert read_baseline(tmp_path / "known.json", missing_ok=True).stale == 0

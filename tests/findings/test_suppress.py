@@ -1,4 +1,4 @@
-"""Findings that are left out: between certain hosts, and what followed from them."""
+"""Suppressed findings: between certain hosts, and the causes of the findings that remain."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from handmade import connection, finding
 from smtpwire.analyzer.findings.suppress import Peer, agreed, drop
 
 
-def test_what_follows_from_a_dropped_finding_keeps_its_own_cause() -> None:
+def test_a_consequence_of_a_dropped_finding_gets_the_cause_of_that_finding() -> None:
     chain = [
         finding("SEQ101"),
         finding("SEQ102", caused_by=0),
@@ -22,7 +22,7 @@ def test_what_follows_from_a_dropped_finding_keeps_its_own_cause() -> None:
     assert [(f.rule, f.caused_by) for f in one.findings] == [("SEQ101", None), ("SEQ104", 0)]
 
 
-def test_causes_move_with_what_is_dropped_before_them() -> None:
+def test_causes_move_when_findings_before_them_are_dropped() -> None:
     one = connection(1, [finding("BIT201"), finding("SEQ101"), finding("SEQ120", caused_by=1)])
     assert drop(one, lambda f: f.rule == "BIT201") == 1
     assert [(f.rule, f.caused_by) for f in one.findings] == [("SEQ101", None), ("SEQ120", 0)]
@@ -38,7 +38,7 @@ def test_causes_move_with_what_is_dropped_before_them() -> None:
         ("::/0", None, False),
     ],
 )
-def test_both_ends_have_to_fit(client: str | None, server: str | None, fits: bool) -> None:
+def test_both_endpoints_must_match(client: str | None, server: str | None, fits: bool) -> None:
     one = connection(1, [])
     one.client = type(one.client)("192.0.2.1", 43210)
     one.server = type(one.server)("192.0.2.2", 25)
@@ -49,7 +49,7 @@ def test_both_ends_have_to_fit(client: str | None, server: str | None, fits: boo
     assert Peer(network(client), network(server), frozenset({"SEQ101"})).fits(one) is fits
 
 
-def test_a_code_that_is_known_here_is_no_finding() -> None:
+def test_a_known_code_is_not_a_finding() -> None:
     one = connection(1, [finding("RPL409", turn=4), finding("RPL409", turn=2), finding("RPL409", turn=None), finding()])
     codes = frozenset({503})
     assert [agreed(f, one, codes) for f in one.findings] == [True, False, False, False]

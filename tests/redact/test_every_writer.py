@@ -1,4 +1,4 @@
-"""Known secrets go through the whole audit and every registered writer, and come out of none."""
+"""Known secrets pass through the whole audit and every registered writer, and no report contains them."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ SCRIPTS: dict[str, Script] = {
     "tabs": [*OFFERS, *lines(f"C AUTH\tPLAIN\t{PLAIN}", "S 500 what"), *BYE],
     "lower case": [*OFFERS, *lines(f"C auth plain {PLAIN}", "S 235 ok"), *BYE],
     "in plain words": [*OFFERS, *lines(f"C AUTH PLAIN {USER} {PASSWORD}", "S 501 what"), *BYE],
-    "behind another verb": [
+    "after another verb": [
         *OFFERS,
         *lines(f"C NOOP AUTH PLAIN {PLAIN}", "S 250 ok", f"C NOOP {PLAIN}", "S 250 ok"),
         *BYE,
     ],
-    "behind EHLO": [("S", GREETING), *lines(f"C EHLO AUTH PLAIN {PLAIN}", "S 501 what"), *BYE],
-    "behind a bare line feed": [*OFFERS, ("C", f"RSET\nAUTH PLAIN {PLAIN}\r\n"), *lines("S 500 what"), *BYE],
+    "after EHLO": [("S", GREETING), *lines(f"C EHLO AUTH PLAIN {PLAIN}", "S 501 what"), *BYE],
+    "after a bare line feed": [*OFFERS, ("C", f"RSET\nAUTH PLAIN {PLAIN}\r\n"), *lines("S 500 what"), *BYE],
     "xclient": [*OFFERS, *lines(f"C XCLIENT ADDR=192.0.2.9 LOGIN={PASSWORD}", "S 220 ok"), *BYE],
     "pop3": [
         *OFFERS,
@@ -103,7 +103,7 @@ SCRIPTS: dict[str, Script] = {
         *lines("S 250 ok"),
         *BYE,
     ],
-    "text behind a refused DATA": [
+    "text after a refused DATA": [
         *OFFERS,
         *lines("C DATA", "S 503 no"),
         *lines(f"C Dear {BODY} {PASSWORD}", "S 500 unknown", f"C use {PASSWORD}", "S 500 what", "C .", "S 500 what"),
@@ -121,7 +121,7 @@ SCRIPTS: dict[str, Script] = {
 def test_no_secret_in_any_report(name: str, tmp_path: Path) -> None:
     capture = capture_of(tmp_path / "x.pcap", SCRIPTS[name])
     wanted = {PASSWORD, PLAIN, LOGIN[1], BODY}
-    # In ordinary mail a subject may be anything; no secret word of these scripts stands in one.
+    # In ordinary mail a subject can be anything; no subject in these scripts contains a secret.
     forms = {secret: forms_of_secret(secret) for secret in wanted}
     for which, text in everything(capture, tmp_path, Redact.SECRETS).items():
         lowered = text.lower()
@@ -130,7 +130,7 @@ def test_no_secret_in_any_report(name: str, tmp_path: Path) -> None:
                 assert form not in lowered, f"{which} tells {secret} as {form}"
 
 
-def test_a_capture_that_begins_inside_an_exchange(tmp_path: Path) -> None:
+def test_a_capture_that_starts_inside_an_exchange(tmp_path: Path) -> None:
     script = lines(f"C {LOGIN[0]}", "S 334 UGFzc3dvcmQ6", f"C {LOGIN[1]}", "S 235 ok", "C QUIT", "S 221 bye")
     capture = capture_of(tmp_path / "x.pcap", script, midstream=True)
     for which, text in everything(capture, tmp_path, Redact.SECRETS).items():
@@ -138,8 +138,8 @@ def test_a_capture_that_begins_inside_an_exchange(tmp_path: Path) -> None:
             assert form not in text.lower(), which
 
 
-def test_the_search_finds_what_is_not_hidden(tmp_path: Path) -> None:
-    """The tests above prove nothing if a report without redaction has no secrets in it."""
+def test_the_search_finds_secrets_that_are_not_hidden(tmp_path: Path) -> None:
+    """The tests above prove nothing if a report without redaction has no secrets."""
     capture = capture_of(tmp_path / "x.pcap", SCRIPTS["exchange"])
     text = written(capture, ReportFormat.JSON, tmp_path, redact=Redact.NONE)
     assert any(form in text.lower() for form in forms_of_secret(LOGIN[1]))

@@ -1,4 +1,4 @@
-"""What is hidden of a line, and what is left to read."""
+"""Which parts of a line are hidden, and which stay."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PLAIN = base64.b64encode(b"\0alice\0hunter22").decode()
         ("AUTH PLAIN caf\\xc3\\xa9", "AUTH PLAIN [5 bytes not shown]"),
     ],
 )
-def test_a_secret_gives_way_to_its_length(text: str, shown: str) -> None:
+def test_a_secret_is_replaced_by_its_length(text: str, shown: str) -> None:
     assert SecretHider().client(text) == shown
 
 
@@ -59,7 +59,7 @@ def test_a_secret_gives_way_to_its_length(text: str, shown: str) -> None:
         "ETRN passau.example",
     ],
 )
-def test_what_is_no_secret_stays(text: str) -> None:
+def test_other_text_stays(text: str) -> None:
     assert SecretHider().client(text) == text
 
 
@@ -98,7 +98,7 @@ def test_clean_connections_are_not_changed() -> None:
 
 
 def test_a_challenge_is_hidden_and_a_prompt_is_not() -> None:
-    """With the challenge and the last answer of SCRAM a password can be tried out (RFC 5802 §9)."""
+    """A password can be guessed offline from the challenge and the last answer of SCRAM (RFC 5802 §9)."""
     script = [
         *hello("AUTH SCRAM-SHA-1 LOGIN"),
         *lines("C AUTH SCRAM-SHA-1", "S 334 cj1meWtvLHM9UVNYQ1IrUTZzZWs4YmY5MixpPTQwOTY=", "C *", "S 501 cancelled"),
@@ -110,7 +110,7 @@ def test_a_challenge_is_hidden_and_a_prompt_is_not() -> None:
     assert challenges == [["[44 bytes not shown]"], ["VXNlcm5hbWU6"]]
 
 
-def test_words_of_a_server_stay_where_nothing_is_secret() -> None:
+def test_server_words_stay_if_nothing_is_secret() -> None:
     script = [
         *hello("AUTH PLAIN"),
         *lines("C AUTH PLAIN", "S 334 ", "C AGEAYg==", "S 535 5.7.8 Authentication failed, username or password wrong"),

@@ -1,4 +1,4 @@
-"""Atoms against outside knowledge: what addresses and domains are, and that hostile text costs linear time."""
+"""The basic rules checked against independent sources: addresses and domains; and hostile text takes linear time."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def test_domains(domain: bytes) -> None:
 @pytest.mark.parametrize(
     "domain", [b"", b".", b"a.", b".a", b"a..b", b"-a", b"a-", b"a-.b", b"a.-b", b"a_b", b"a b", b"a\n"]
 )
-def test_no_domains(domain: bytes) -> None:
+def test_invalid_domains(domain: bytes) -> None:
     assert not full(abnf.DOMAIN, domain)
 
 
 @given(domains())
-def test_drawn_domains(domain: bytes) -> None:
+def test_generated_domains(domain: bytes) -> None:
     assert full(abnf.DOMAIN, domain)
     assert not full(abnf.DOMAIN, domain + b"-")
 
@@ -57,7 +57,7 @@ def test_nothing_else_is_an_ipv6_address(text: str) -> None:
 
 
 @given(address_literals())
-def test_drawn_address_literals(literal: bytes) -> None:
+def test_generated_address_literals(literal: bytes) -> None:
     assert full(abnf.ADDRESS_LITERAL, literal)
 
 
@@ -79,19 +79,19 @@ def test_drawn_address_literals(literal: bytes) -> None:
         b"192.0.2.1",
     ],
 )
-def test_no_address_literals(literal: bytes) -> None:
+def test_invalid_address_literals(literal: bytes) -> None:
     assert not full(abnf.ADDRESS_LITERAL, literal)
 
 
 @given(local_parts())
-def test_drawn_local_parts(local: bytes) -> None:
+def test_generated_local_parts(local: bytes) -> None:
     assert full(abnf.LOCAL_PART, local)
 
 
 @pytest.mark.parametrize(
     "local", [b"", b".a", b"a.", b"a..b", b"a b", b'"a', b'a"b"', b'"a"b"', b"a@b", b'"\0"', b"a,b"]
 )
-def test_no_local_parts(local: bytes) -> None:
+def test_invalid_local_parts(local: bytes) -> None:
     assert not full(abnf.LOCAL_PART, local)
 
 
@@ -101,7 +101,7 @@ def test_status_codes(status: bytes) -> None:
 
 
 @pytest.mark.parametrize("status", [b"3.0.0", b"2.00.0", b"2.0.01", b"5.1", b"5.1.1.1", b"5.1000.1"])
-def test_no_status_codes(status: bytes) -> None:
+def test_invalid_status_codes(status: bytes) -> None:
     assert not full(abnf.EXTENDED_STATUS, status)
 
 

@@ -1,4 +1,4 @@
-"""Whole command lines: what is parsed is built again, byte by byte, and nothing else is built."""
+"""Complete command lines: a parsed line is built again byte by byte, and no other line is built."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from smtpwire.dissectors.grammar.arguments import ARGUMENTS, form_of
 from smtpwire.dissectors.grammar.constructs import COMMAND, SyntaxFault, build_command
 from smtpwire.dissectors.lines.commands import parse_command
 
-# Deviations of what parameters say; COMMAND is about how they are written.
+# Deviations of parameter values; COMMAND checks only the syntax.
 MEANING = {DeviationKind.BAD_PARAMETER_VALUE, DeviationKind.DUPLICATE_PARAMETER}
 
 
@@ -57,7 +57,9 @@ def test_lines_survive_parsing_and_building(line: bytes) -> None:
 
 
 @given(command_fields(), st.integers(0, 60), st.sampled_from([b"", b"x", b"[", b">", b'"', b" ", b":", b"@", b","]))
-def test_what_is_common_is_read_as_the_whole_production_reads_it(fields: dict[str, Any], at: int, odd: bytes) -> None:
+def test_the_common_pattern_gives_the_fields_of_the_whole_production(
+    fields: dict[str, Any], at: int, odd: bytes
+) -> None:
     line = build_command(fields)[:-2]
     verb, space, argument = (line[:at] + odd + line[at:]).partition(b" ")
     form = form_of(verb.upper())
@@ -73,7 +75,7 @@ def test_what_is_common_is_read_as_the_whole_production_reads_it(fields: dict[st
     assert (production.fullmatch(argument) is None) == (whole is None)
 
 
-def test_the_word_before_the_path_may_be_left_out() -> None:
+def test_the_word_before_the_path_may_be_omitted() -> None:
     assert build_command({"verb": b"MAIL", "path": {"local": b"a", "domain": b"x.example"}, "parameters": []}) == (
         b"MAIL FROM:<a@x.example>\r\n"
     )
@@ -108,7 +110,7 @@ def test_no_other_line_is_built(fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "line", [b"NOOP", b"NOOP\n", b"\r\n", b" NOOP\r\n", b"NOOP x\r\nRSET\r\n", b"NOOP a\rb\r\n", b"FOO\r\n"]
 )
-def test_what_is_no_line_is_a_fault(line: bytes) -> None:
+def test_an_invalid_line_is_a_fault(line: bytes) -> None:
     with pytest.raises(SyntaxFault):
         COMMAND.fromdata(line)
 

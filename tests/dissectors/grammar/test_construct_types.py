@@ -1,4 +1,4 @@
-"""The construct classes: parsing, building, and that nothing is built which does not parse back."""
+"""The construct classes: parsing and building; nothing is built that does not parse back."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_it_parses_and_builds_like_any_construct() -> None:
     assert PAIR.parse_stream(BytesIO(b"a-b")).left == b"a"
 
 
-def test_what_does_not_match_is_a_fault_of_construct() -> None:
+def test_bytes_that_do_not_match_are_a_construct_error() -> None:
     with pytest.raises(SyntaxFault):
         PAIR.fromdata(b"ab")
     with pytest.raises(ConstructError):
@@ -46,19 +46,19 @@ def test_nothing_is_built_that_does_not_parse() -> None:
         NUMBERS.todata([{"digits": b"1,2"}])
 
 
-def test_no_field_slips_into_its_neighbour() -> None:
+def test_no_field_runs_into_the_next_one() -> None:
     # "a-b" and "c" would be written as a-b-c, which reads back as "a" and "b-c".
     with pytest.raises(SyntaxFault):
         PAIR.todata({"left": b"a-b", "right": b"c"})
 
 
-def test_lists_have_their_separator_in_front() -> None:
+def test_list_items_have_a_separator_before_each() -> None:
     assert [item.digits for item in NUMBERS.fromdata(b",1,22")] == [b"1", b"22"]
     assert NUMBERS.fromdata(b"") == []
     assert NUMBERS.todata([{"digits": b"1"}, {"digits": b"22"}]) == b",1,22"
     assert not NUMBERS.check(b"1,2")
 
 
-def test_the_size_is_not_known_beforehand() -> None:
+def test_the_size_is_not_known_in_advance() -> None:
     with pytest.raises(SizeofError):
         PAIR.sizeof()

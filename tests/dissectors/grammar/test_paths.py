@@ -36,11 +36,11 @@ def test_paths(raw: bytes, route: tuple[bytes, ...], local: bytes | None, domain
      b"<@r.example:>", b"<@r.example b@x>", b"<a@x_y.example>", b"<a@x.example.>", b"< a@x>", b"<a\0@x>",
      b"<a@[192.0.2.300]>"],
 )  # fmt: skip
-def test_no_paths(raw: bytes) -> None:
+def test_invalid_paths(raw: bytes) -> None:
     assert parse_path(raw) is None
 
 
-def test_addresses_are_told_without_brackets_and_route() -> None:
+def test_addresses_have_no_brackets_and_no_route() -> None:
     for raw, address in [(b"<@r:b@x>", b"b@x"), (b"<>", b""), (b"<Postmaster>", b"Postmaster")]:
         path = parse_path(raw)
         assert path is not None
@@ -65,12 +65,12 @@ def test_a_path_survives_building_and_parsing(fields: dict[str, bytes | None]) -
 
 
 @pytest.mark.parametrize("local", [b"a@b", b"a> SIZE=1", b"a\r\nRSET", b"@r:a"])
-def test_no_path_is_built_that_says_something_else(local: bytes) -> None:
+def test_no_path_is_built_that_parses_differently(local: bytes) -> None:
     with pytest.raises(SyntaxFault):
         REVERSE_PATH.todata({"local": local, "domain": b"x.example"})
 
 
-def test_whom_vrfy_may_ask_for() -> None:
+def test_users_that_vrfy_may_name() -> None:
     assert parse_user(b"smith") == Path(b"smith", (), b"smith", None)
     assert parse_user(b"smith@x.example") == Path(b"smith@x.example", (), b"smith", b"x.example")
     assert parse_user(b"<smith@x.example>") == Path(b"<smith@x.example>", (), b"smith", b"x.example")

@@ -1,4 +1,4 @@
-"""What a command line says, well-formed or not."""
+"""The content of command lines, well-formed or not."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_path_and_parameters() -> None:
     assert parse_command(b"DATA").path is None
 
 
-def test_whom_vrfy_asks_for() -> None:
+def test_the_user_that_vrfy_names() -> None:
     command = parse_command(b"VRFY \xc3\xa9@x.example SMTPUTF8")
     assert command.path == Path(b"\xc3\xa9@x.example", (), b"\xc3\xa9", b"x.example")
     assert command.parameters == {"SMTPUTF8": None}
@@ -135,7 +135,7 @@ def test_base64() -> None:
 @given(hostile_lines())
 @example(b"BDAT " + b"9" * 5000)
 @example(b"AUTH \r")
-def test_no_line_raises_whatever_is_asked_of_it(line: bytes) -> None:
+def test_no_line_raises(line: bytes) -> None:
     command = parse_command(line)
     assert command.raw == line
     assert (command.name is None) == (command.verb == b"")
@@ -154,7 +154,7 @@ def test_no_line_raises_whatever_is_asked_of_it(line: bytes) -> None:
 @given(hostile_lines().map(lambda line: line.replace(b"\r", b"").replace(b"\n", b"")))
 @example(b"MAIL FROM:<a@x> SIZE=1 TRANSID=<=>")
 @example(b"AUTH X ")
-def test_nothing_is_wrong_exactly_where_the_grammar_has_the_line(line: bytes) -> None:
+def test_a_line_has_no_deviations_exactly_if_the_grammar_allows_it(line: bytes) -> None:
     kinds = {deviation.kind for deviation in parse_command(line).deviations}
     if COMMAND.check(line + b"\r\n"):
         assert kinds <= {DeviationKind.BAD_PARAMETER_VALUE, DeviationKind.DUPLICATE_PARAMETER}
@@ -163,13 +163,13 @@ def test_nothing_is_wrong_exactly_where_the_grammar_has_the_line(line: bytes) ->
 
 
 @given(st.lists(st.sampled_from([b"DATA", b"EHLO x.example", b"NOOP x", b"RSET ", b"EHLO my_pc"]), max_size=6))
-def test_remembered_lines_say_the_same(lines: list[bytes]) -> None:
+def test_cached_lines_give_the_same_result(lines: list[bytes]) -> None:
     for line in lines:
         first, again = parse_command(line), parse_command(bytes(bytearray(line)))
         assert (first.verb, first.argument, first.deviations) == (again.verb, again.argument, again.deviations)
 
 
-def test_the_memory_is_bounded_and_never_holds_addresses() -> None:
+def test_the_cache_is_limited_and_never_has_addresses() -> None:
     for number in range(3 * commands.MAX_REMEMBERED):
         parse_command(b"EHLO host%d.example" % number)
         parse_command(b"RCPT TO:<user%d@x.example>" % number)

@@ -1,4 +1,4 @@
-"""Every deviation of a command line where it must be found, and the near misses where it must not."""
+"""Every deviation of a command line where it must be found, and similar lines where it must not."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ WELL_FORMED = [
 
 
 @pytest.mark.parametrize("line", WELL_FORMED)
-def test_nothing_is_wrong(line: bytes) -> None:
+def test_lines_without_deviations(line: bytes) -> None:
     assert parse_command(line).deviations == ()
 
 
@@ -143,7 +143,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize(("line", "expected"), MALFORMED)
-def test_what_is_wrong_and_where(line: bytes, expected: list[tuple[Kind, bytes]]) -> None:
+def test_deviations_and_their_places(line: bytes, expected: list[tuple[Kind, bytes]]) -> None:
     found = [(d.kind, line[d.at : d.at + d.length]) for d in parse_command(line).deviations]
     assert found == expected
 
@@ -164,13 +164,13 @@ def test_every_kind_of_a_command_has_a_case() -> None:
         (b"RCPT TO:<>", b""),
     ],
 )
-def test_paths_that_can_be_read_are(line: bytes, address: bytes) -> None:
+def test_readable_paths_are_read(line: bytes, address: bytes) -> None:
     path = parse_command(line).path
     assert path is not None
     assert path.address == address
 
 
-def test_parameters_behind_a_malformed_path_are_read() -> None:
+def test_parameters_after_a_malformed_path_are_read() -> None:
     assert parse_command(b"MAIL FROM:a@x.example BODY=8BITMIME").parameters == {"BODY": b"8BITMIME"}
     assert parse_command(b"MAIL FROM:<a..b@x.example> BODY=8BITMIME").parameters == {"BODY": b"8BITMIME"}
     assert parse_command(b"RCPT TO:bob smith").parameters == {}

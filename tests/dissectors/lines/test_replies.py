@@ -1,4 +1,4 @@
-"""Replies: what they say, what is wrong with them, and that what is built parses back."""
+"""Replies: their content and deviations; a built reply parses back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EHLO = b"250-mx.example greets you\r\n250-PIPELINING\r\n250-size 10240000\r\n250
 
 
 @pytest.mark.parametrize("line", [b"250 ok\r\n", b"250-ok\r\n", b"250\r\n", b"250\n", b"250", b"250-", b"999 x"])
-def test_lines_that_begin_a_reply(line: bytes) -> None:
+def test_lines_that_start_a_reply(line: bytes) -> None:
     assert begins_reply(line)
 
 
@@ -45,7 +45,7 @@ def test_lines_that_do_not(line: bytes) -> None:
         (b"334 \r\n", 334, (b"",), None),
     ],
 )
-def test_what_a_reply_says(raw: bytes, code: int, texts: tuple[bytes, ...], enhanced: str | None) -> None:
+def test_the_fields_of_a_reply(raw: bytes, code: int, texts: tuple[bytes, ...], enhanced: str | None) -> None:
     reply = parse_reply(raw)
     assert (reply.raw, reply.code, reply.texts, reply.enhanced) == (raw, code, texts, enhanced)
     assert reply.deviations == ()
@@ -72,7 +72,7 @@ def test_lines_are_printable_and_shared() -> None:
         (b"250\r\n", 250, [(Kind.BARE_CODE, 0, 3)]),
         (b"250-a\r\n250\r\n", 250, [(Kind.BARE_CODE, 7, 3)]),
         (b"250", 250, []),  # the rest may not have been captured
-        (b"250-a\r\n250-b\r\n", 250, []),  # nor the rest of these
+        (b"250-a\r\n250-b\r\n", 250, []),  # nor the rest of this one
         (b"250 OK\n", 250, [(Kind.BARE_NEWLINE, 6, 1)]),
         (b"250-a\n250 b\r\n", 250, [(Kind.BARE_NEWLINE, 5, 1)]),
         (b"250 a\rb\r\n", 250, [(Kind.BARE_NEWLINE, 5, 1)]),
@@ -82,13 +82,13 @@ def test_lines_are_printable_and_shared() -> None:
         (b"250-\xe9\n251 b\r\n", 250, [(Kind.EIGHT_BIT, 4, 1), (Kind.BARE_NEWLINE, 5, 1), (Kind.CODE_MISMATCH, 6, 3)]),
     ],
 )  # fmt: skip
-def test_what_is_wrong_and_where(raw: bytes, code: int, expected: list[tuple[Kind, int, int]]) -> None:
+def test_deviations_and_their_places(raw: bytes, code: int, expected: list[tuple[Kind, int, int]]) -> None:
     reply = parse_reply(raw)
     assert reply.code == code
     assert [(deviation.kind, deviation.at, deviation.length) for deviation in reply.deviations] == expected
 
 
-def test_each_line_is_told_by_itself() -> None:
+def test_each_line_is_reported_separately() -> None:
     parts = parse_reply(b"550-5.1.1 a\r\njunk\r\n551\r\n").parts()
     assert [(part.code, part.separator, part.text, part.enhanced, part.at) for part in parts] == [
         (550, b"-", b"5.1.1 a", "5.1.1", 0),
@@ -97,7 +97,7 @@ def test_each_line_is_told_by_itself() -> None:
     ]
 
 
-def test_what_ehlo_lists() -> None:
+def test_the_keywords_that_ehlo_lists() -> None:
     reply = parse_reply(EHLO)
     assert reply.keywords() == {"PIPELINING": (), "SIZE": ("10240000",), "AUTH": ("PLAIN", "LOGIN"), "8BITMIME": ()}
     assert reply.keywords() is reply.keywords()
@@ -126,7 +126,7 @@ def test_a_reply_survives_building_and_parsing(drawn: tuple[int, list[bytes]]) -
     assert all(begins_reply(line) for line in raw.splitlines() if line[:3].isdigit())
 
 
-def test_status_codes_go_on_each_line() -> None:
+def test_status_codes_are_on_each_line() -> None:
     assert build_reply(550, [b"no", b"such user"], "5.1.1") == b"550-5.1.1 no\r\n550 5.1.1 such user\r\n"
 
 
@@ -144,7 +144,7 @@ def test_no_other_reply_is_built(code: int, lines: list[bytes], enhanced: str | 
 
 
 @pytest.mark.parametrize("raw", [b"250 a", b"250 a\n", b"250-a\r\n", b"250-a\r\n251 b\r\n", b"250 a\r\n250 b\r\n"])
-def test_what_is_no_whole_reply_is_a_fault(raw: bytes) -> None:
+def test_an_incomplete_reply_is_a_fault(raw: bytes) -> None:
     assert not REPLY.check(raw)
 
 
@@ -159,12 +159,12 @@ def test_ehlo_lines_survive_building_and_parsing(drawn: tuple[bytes, list[bytes]
 
 
 @pytest.mark.parametrize("line", [b"AUTH=LOGIN PLAIN", b"", b"-X", b"X_Y", b"SIZE \x01"])
-def test_no_ehlo_lines(line: bytes) -> None:
+def test_invalid_ehlo_lines(line: bytes) -> None:
     assert not EHLO_LINE.check(line)
 
 
 @given(st.one_of(hostile_lines(), st.lists(hostile_lines(), max_size=4).map(b"\r\n250-".join)))
-def test_no_reply_raises_whatever_is_asked_of_it(raw: bytes) -> None:
+def test_no_reply_raises(raw: bytes) -> None:
     reply = parse_reply(raw)
     assert reply.raw == raw
     assert len(reply.texts) == len(reply.lines) == len(reply.parts()) >= 1

@@ -1,4 +1,4 @@
-"""SMTP as Scapy packets: fields, building, what a single segment is taken for."""
+"""SMTP as Scapy packets: fields, building, and the class of a single segment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAYERS = [SMTP, SMTPCommand, SMTPReply, SMTPMessage, SMTPAuth]
 
 
 def dump(packet: Packet) -> str:
-    """What ``show()`` prints."""
+    """Return the output of ``show()``."""
     return packet.show(dump=True) or ""
 
 
@@ -41,7 +41,7 @@ def test_a_command_has_the_fields_of_its_verb() -> None:
     assert "mechanism" not in shown
 
 
-def test_what_the_grammar_refuses_is_kept_as_it_was_sent() -> None:
+def test_a_line_that_the_grammar_refuses_is_kept_as_sent() -> None:
     line = SMTPCommand(b"MAIL FROM: a@b.example\n")
     assert (line.verb, line.argument, line.ending, line.path) == (b"MAIL", b"FROM: a@b.example", b"\n", None)
     assert line.deviations
@@ -59,7 +59,7 @@ def test_a_reply_has_a_code_and_its_lines() -> None:
     assert wrong.deviations
 
 
-def test_a_message_is_what_the_receiver_stores() -> None:
+def test_the_content_is_the_message_that_the_receiver_stores() -> None:
     message = SMTPMessage(b"Subject: dots\r\n\r\n..one\r\n.\r\nQUIT\r\n")
     assert message.content == b"Subject: dots\r\n\r\n.one\r\n"
     assert layers(message) == [SMTPMessage, SMTPCommand]
@@ -67,7 +67,7 @@ def test_a_message_is_what_the_receiver_stores() -> None:
     assert SMTPMessage.of(message.content).data == message.data
 
 
-def test_a_chunk_is_as_long_as_it_says() -> None:
+def test_a_chunk_has_the_announced_length() -> None:
     packet = SMTPCommand(b"BDAT 7 LAST\r\nQUIT\r\n.NOOP\r\n")
     assert layers(packet) == [SMTPCommand, SMTPMessage, SMTPCommand]
     assert packet[SMTPMessage].content == b"QUIT\r\n."
@@ -87,15 +87,15 @@ def test_packets_are_built_from_fields() -> None:
     assert bytes(SMTPCommand(verb="RSET") / SMTPCommand(verb="QUIT")) == b"RSET\r\nQUIT\r\n"
 
 
-def test_a_field_that_is_changed_is_what_is_built() -> None:
+def test_a_changed_field_is_built() -> None:
     packet = SMTPCommand(b"RCPT TO:<a@b.example>\r\nDATA\r\n")
     packet.path = "<c@d.example>"
     packet.parameters.append(b"NOTIFY=NEVER")
     assert bytes(packet) == b"RCPT TO:<c@d.example> NOTIFY=NEVER\r\nDATA\r\n"
 
 
-def test_what_is_illegal_can_be_built() -> None:
-    """Scapy is there to send it; the layer says what is wrong with it."""
+def test_illegal_lines_can_be_built() -> None:
+    """Scapy must be able to send it; the layer reports the deviations."""
     built = SMTPCommand(verb="MAIL", path="a@b.example")
     assert bytes(built) == b"MAIL FROM:a@b.example\r\n"
     assert built.deviations
@@ -128,7 +128,7 @@ hostile = st.one_of(
     st.lists(
         st.sampled_from([b"250-a\r\n", b"25", b"DATA\r\n", b".\r\n", b"BDAT 5\r\n", b"\x16\x03\x01"]), max_size=9
     ).map(b"".join),
-).filter(bool)  # of no bytes at all Scapy makes a packet of defaults
+).filter(bool)  # Scapy makes a packet with default fields from an empty string
 
 
 @pytest.mark.parametrize("layer", LAYERS)

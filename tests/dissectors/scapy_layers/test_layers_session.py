@@ -23,7 +23,7 @@ from smtpwire.dissectors.scapy_layers.extension import bind
 from smtpwire.dissectors.scapy_layers.flow import FLOWS_LIMIT, MESSAGE_LIMIT, LayerFlow, LayerFlows, PieceKind
 from smtpwire.dissectors.scapy_layers.layers import SMTPAuth, SMTPCommand, SMTPMessage, SMTPReply
 
-# What its loader takes, and what TCPSession makes of the end of a connection, are other things before that.
+# The loader's arguments, and the handling of the end of a connection in TCPSession, differ before that version.
 since_scapy_2_7 = pytest.mark.skipif(
     tuple(map(int, version("scapy").split(".")[:2])) < (2, 7), reason="needs Scapy 2.7"
 )
@@ -45,19 +45,19 @@ MAIL: Lines = [
 
 @pytest.fixture(autouse=True)
 def _bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The layers bound for one test, so that no other one meets them."""
+    """Bind the layers for one test only, so that other tests do not see them."""
     monkeypatch.setattr(TCP, "payload_guess", TCP.payload_guess)
     bind()
 
 
 def sniffed(talk: Conversation, **options: Any) -> list[Packet]:
-    """What TCPSession makes of the frames."""
+    """Return the packets that TCPSession makes of the frames."""
     frames = PacketList([Ether(record.data) for record in talk.records])
     return list(sniff(offline=frames, session=TCPSession, **options))
 
 
 def said(talk: Conversation) -> list[tuple[type[Packet], bytes]]:
-    """Every SMTP packet that comes out, with its own bytes."""
+    """Return every resulting SMTP packet with its own bytes."""
     found = []
     for packet in sniffed(talk):
         layer = packet[TCP].payload
@@ -94,7 +94,7 @@ EXPECTED_CLIENT = [
 ]
 
 
-def test_a_session_knows_mail_from_commands() -> None:
+def test_a_session_distinguishes_mail_from_commands() -> None:
     clients, servers = by_side(said(conversation(MAIL)))
     assert clients == EXPECTED_CLIENT
     assert [data for _, data in servers] == [
@@ -126,7 +126,7 @@ def test_after_a_refused_data_commands_follow() -> None:
 
 
 def test_a_client_that_does_not_wait() -> None:
-    """Everything in one go, before the greeting; and a BDAT of which no chunk follows."""
+    """Everything at once, before the greeting, and a BDAT without a chunk after it."""
     lines = [
         ("client", b"HELO x.example\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<b@mx.example>\r\nDATA\r\n"),
         ("server", b"220 mx\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n"),
@@ -161,8 +161,8 @@ def test_tls_is_left_alone() -> None:
     assert [kind for kind, _ in found] == [SMTPCommand, SMTPReply, Raw, Raw]
 
 
-def test_two_connections_that_scapy_takes_for_one() -> None:
-    """Their addresses and ports have the same XOR; the second goes on while the first is inside its mail data."""
+def test_two_connections_with_the_same_scapy_key() -> None:
+    """Their addresses and ports have the same XOR; the second one continues while the first is inside its mail data."""
     first, second = Conversation(port=4000, server_port=25), Conversation(port=4001, server_port=24)
     for talk in (first, second):
         talk.open()
@@ -174,7 +174,7 @@ def test_two_connections_that_scapy_takes_for_one() -> None:
 
 
 @since_scapy_2_7
-def test_what_is_unfinished_comes_when_the_connection_ends() -> None:
+def test_incomplete_data_is_returned_when_the_connection_ends() -> None:
     talk = Conversation().open()
     talk.client(b"QUI")
     talk.close()
@@ -182,16 +182,16 @@ def test_what_is_unfinished_comes_when_the_connection_ends() -> None:
 
 
 @since_scapy_2_7
-def test_what_fills_up_a_frame_is_no_data() -> None:
-    """Ethernet frames have 60 bytes at least; a segment without data has 54 (a SYN with its options has more)."""
+def test_padding_of_a_frame_is_not_data() -> None:
+    """Ethernet frames have at least 60 bytes; a segment without data has 54 (a SYN with its options has more)."""
     talk = Conversation().open()
     talk.server(b"220 mx\r\n").client(b"QUI").close()
     talk.records[2:] = [Record(record.data.ljust(60, b"\0"), record.time_ns) for record in talk.records[2:]]
     assert said(talk) == [(SMTPReply, b"220 mx\r\n"), (SMTPCommand, b"QUI")]
 
 
-def test_the_audit_takes_packets_that_were_built() -> None:
-    """Packets without a wire behind them: build, audit, find."""
+def test_the_audit_accepts_built_packets() -> None:
+    """Packets that were built and never sent can be audited."""
     client, server = (43210, 25), (25, 43210)
     there, back = IP(src="192.0.2.1", dst="192.0.2.2"), IP(src="192.0.2.2", dst="192.0.2.1")
     turns = [
@@ -216,7 +216,7 @@ def test_the_audit_takes_packets_that_were_built() -> None:
 
 @since_scapy_2_7
 def test_scapy_loads_the_extension() -> None:
-    """As a user does it, in a fresh interpreter: the loader looks at the licence in the installed metadata."""
+    """As a user does it, in a new interpreter: the loader checks the licence in the installed metadata."""
     code = """
 from scapy.config import conf
 conf.exts.load("smtpwire")
@@ -239,7 +239,7 @@ assert sum("SMTP" in str(upper) for _, upper in TCP.payload_guess) == 8
 # -- limits -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_message_that_never_ends_comes_in_pieces() -> None:
+def test_a_message_without_an_end_comes_in_pieces() -> None:
     flow = LayerFlow()
     flow.read(b"DATA\r\n", server=False)
     data = b"0123456789abcdef\r\n" * (MESSAGE_LIMIT // 18 + 1)
@@ -252,7 +252,7 @@ def test_a_message_that_never_ends_comes_in_pieces() -> None:
     ]
 
 
-def test_a_line_that_never_ends_is_given_out() -> None:
+def test_a_line_without_an_end_is_returned() -> None:
     for server in (False, True):
         pieces, used = LayerFlow().read(b"2" * 100_000, server=server)
         assert used == 100_000

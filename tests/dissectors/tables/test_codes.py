@@ -1,4 +1,4 @@
-"""Reply codes: the lists of the RFCs, the table by command, and words for readers."""
+"""Reply codes: the lists of the RFCs, the table by command, and the descriptions."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_known_codes() -> None:
         ("FOO", 250, False, False),
     ],
 )
-def test_what_a_command_may_get(command: str, code: int, rfc5321: bool, rfc821: bool) -> None:
+def test_the_codes_allowed_for_a_command(command: str, code: int, rfc5321: bool, rfc821: bool) -> None:
     modern, old = allowed_codes(command), allowed_codes(command, rfc821=True)
     assert modern is not None
     assert old is not None
@@ -86,10 +86,10 @@ def test_the_table_names_every_verb_and_known_codes_only() -> None:
         (354, ["more is expected", "lone dot"]),
         (235, ["authentication"]),
         (341, ["unspecified"]),
-        (541, ["no specification"]),
-        (150, ["no SMTP reply code"]),
-        (299, ["no SMTP reply code"]),
-        (0, ["no SMTP reply code"]),
+        (541, ["not defined by any specification"]),
+        (150, ["not an SMTP reply code"]),
+        (299, ["not an SMTP reply code"]),
+        (0, ["not an SMTP reply code"]),
     ],
 )
 def test_codes_are_described_to_a_reader(code: int, words: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""EHLO keywords and what belongs to them."""
+"""EHLO keywords, their parameters and line lengths."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_parameters_need_a_keyword(parameter: str, value: bytes | None, keyword:
     assert keyword_for(parameter, value) == keyword
 
 
-def test_every_keyword_that_is_named_is_registered() -> None:
+def test_every_named_keyword_is_registered() -> None:
     assert set(PARAMETER_KEYWORDS.values()) <= set(KEYWORDS)
     assert len(KEYWORDS) == 34
     for increments in LINE_INCREMENTS.values():

@@ -43,7 +43,7 @@ def test_forms_of_argument() -> None:
 
 
 def test_verbs_are_described_to_a_reader() -> None:
-    assert describe_verb("starttls") == "STARTTLS asks to go on inside TLS (RFC 3207 §4)"
+    assert describe_verb("starttls") == "STARTTLS asks to continue inside TLS (RFC 3207 §4)"
     assert "private" in describe_verb("XFOO")
-    assert "no registered" in describe_verb("FOO")
+    assert "not a registered" in describe_verb("FOO")
     assert all(spec.reference and spec.meaning for spec in VERBS.values())

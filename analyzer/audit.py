@@ -81,8 +81,8 @@ class Audit:
 
     ``summary`` and ``captures`` are up to date after each step. ``reading``: the input that is being read.
     ``unreadable``: one error for each input that could not be read at all. ``decoder_counts``: frames decoded by
-    the fast loops, by the raw decoder and by Scapy. ``decoder``: the decoder of this run. ``early``: whether findings are
-    wanted while a connection is still open.
+    the fast loops, by the raw decoder and by Scapy. ``decoder``: the decoder of this run. ``early``: whether findings
+    are wanted while a connection is still open.
     """
 
     early = False

@@ -139,12 +139,12 @@ def capture_command(interface: str, capture_filter: str) -> list[str]:
     raise UsageError("no program to capture with", interface, "install dumpcap (wireshark-common) or tcpdump")
 
 
-def capture(command: Sequence[str], stream: BinaryIO, options: Options) -> None:
+def capture(command: Sequence[str], stream: BinaryIO, options: Options, *, hold_seconds: float = HOLD_SECONDS) -> None:
     """Run ``command`` and write what it captures to ``stream``, until it ends, SIGTERM comes or nobody reads any more.
 
     Raises UsageError with the program's own words where it captured nothing.
     """
-    held = Held(stream)
+    held = Held(stream, hold_seconds)
     audit = _FrameByFrame(options)
     decoder = SegmentDecoder(audit.tracker.segment, options.decoder)
     with (

@@ -47,6 +47,7 @@ def test_the_example_configuration_is_one_and_sets_everything(tmp_path: Path) ->
     assert config.limits.connections == 50_000
 
 
+@pytest.mark.slow
 def test_the_output_that_is_shown_is_real() -> None:
     (block,) = blocks(CONFIGURATION, "console")
     command, _, expected = block.removeprefix("$ ").partition("\n")

@@ -21,7 +21,7 @@ from netns import Live, Namespace, frames_of, needs_namespace
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = needs_namespace
+pytestmark = [pytest.mark.slow, needs_namespace]
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

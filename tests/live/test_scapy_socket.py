@@ -15,7 +15,7 @@ from netns import Namespace, needs_namespace
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = needs_namespace
+pytestmark = [pytest.mark.slow, needs_namespace]
 
 _SCRIPT = """
 import json, sys

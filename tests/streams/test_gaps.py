@@ -200,6 +200,7 @@ def wrong(
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lazy", [False, True], ids=["each acknowledged", "acknowledged with data"])
 @pytest.mark.parametrize("name", DIALOGUES)
 def test_no_frame_that_is_lost_makes_a_claim_and_each_that_can_be_missed_is(name: str, lazy: bool) -> None:
@@ -224,6 +225,7 @@ def test_nor_where_the_way_is_known(name: str) -> None:
     assert failed == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lazy", [False, True], ids=["each acknowledged", "acknowledged with data"])
 @pytest.mark.parametrize("name", DIALOGUES)
 def test_more_frames_that_are_lost_make_no_claim_either(name: str, lazy: bool) -> None:

@@ -171,6 +171,13 @@ class Live:
             if words in line:
                 return line
 
+    def connection(self, port: int, seconds: float = 10) -> None:
+        """Wait until the connection of the client with this port has ended."""
+        while True:
+            one = json.loads(self.line('"connection"', seconds))
+            if one["type"] == "connection" and one["client"]["port"] == port:
+                return
+
     def signal(self, number: Signals) -> None:
         self.process.send_signal(number)
 

@@ -75,6 +75,7 @@ def test_the_page_shows_every_name_in_use() -> None:
             assert re.search(rf"\b{name}\b", code), f"{package}.{name}"
 
 
+@pytest.mark.slow
 @pytest.mark.tree
 def test_the_page_is_true() -> None:
     run = subprocess.run([sys.executable, "-c", RUN, PAGE], cwd=ROOT, capture_output=True, text=True, check=False)

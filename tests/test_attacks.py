@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from attacks import Attack
 
-pytestmark = pytest.mark.tree
+pytestmark = [pytest.mark.slow, pytest.mark.tree]
 
 if (Path(__file__).parents[1] / "benchmarks").is_dir():
     import tricks  # noqa: F401  adds more attacks

@@ -47,6 +47,7 @@ def test_the_example_configuration_is_valid_and_sets_everything(tmp_path: Path) 
     assert config.limits.connections == 50_000
 
 
+@pytest.mark.slow
 def test_the_shown_output_is_real() -> None:
     (block,) = blocks(CONFIGURATION, "console")
     command, _, expected = block.removeprefix("$ ").partition("\n")

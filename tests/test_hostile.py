@@ -9,13 +9,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import unicodedata
 from pathlib import Path
 
 import pytest
 from captures import pcap
 from hostile import FILE_NAME, hostile_capture
+from impatient import IMPATIENT, until_read
 from scripts import hello, lines, records, segments
 
 from smtpwire.analyzer.audit import Audit
@@ -70,6 +70,7 @@ def test_no_format_has_characters_that_move_a_cursor_or_hide_text(form: object, 
     assert moves_or_hides(text) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv", "tsv"])
 def test_a_table_has_no_formula(form: str, tmp_path: Path) -> None:
     if form not in {one.value for one in FORMATS}:
@@ -82,6 +83,7 @@ def test_a_table_has_no_formula(form: str, tmp_path: Path) -> None:
     assert not re.search(r'(?:^|[,\t\n])"?-(?![\d,"\n])', out)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
 @pytest.mark.parametrize("form", [form.value for form, chosen in FORMATS.items() if chosen.stream is not None])
 def test_a_full_disk_is_one_line_in_every_format(form: str, big: Path) -> None:
@@ -94,6 +96,7 @@ def test_a_full_disk_is_one_line_in_every_format(form: str, big: Path) -> None:
     assert run.returncode not in {0, 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [form.value for form, chosen in FORMATS.items() if chosen.stream is not None])
 def test_a_reader_that_goes_away_ends_the_run_silently(form: str, big: Path) -> None:
     with subprocess.Popen(
@@ -108,6 +111,7 @@ def test_a_reader_that_goes_away_ends_the_run_silently(form: str, big: Path) -> 
     assert "Exception ignored" not in errors
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("form", ["json", "ndjson"])
@@ -115,7 +119,7 @@ def test_a_stopped_run_reports_what_was_read(number: signal.Signals, form: str, 
     """The capture comes through a pipe that stays open, so the run waits for more input."""
     data = big.read_bytes()
     with subprocess.Popen(
-        [*COMMAND, "audit", "-", "--format", form],
+        [*IMPATIENT, "audit", "-", "--format", form],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -123,7 +127,7 @@ def test_a_stopped_run_reports_what_was_read(number: signal.Signals, form: str, 
         assert run.stdin is not None
         run.stdin.write(data[: len(data) // 2])
         run.stdin.flush()
-        time.sleep(1.5)
+        until_read(run.stdin)
         run.send_signal(number)
         out, errors = run.stdout.read().decode(), run.stderr.read().decode()  # type: ignore[union-attr]
     assert run.returncode == 130
@@ -134,6 +138,7 @@ def test_a_stopped_run_reports_what_was_read(number: signal.Signals, form: str, 
     assert summary["connections"] > 20
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_do_not_disturb_each_other(big: Path, tmp_path: Path) -> None:
     """Both write the same file; the result is the complete report of one of them."""
     target = tmp_path / "r.json"
@@ -146,6 +151,7 @@ def test_two_runs_at_once_do_not_disturb_each_other(big: Path, tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir() if path != big] == ["r.json"]
 
 
+@pytest.mark.slow
 def test_no_secret_is_in_any_format(tmp_path: Path) -> None:
     password = "AHVzZXIAc2VjcmV0LXBhc3N3b3Jk"
     script = [

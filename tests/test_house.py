@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from fnmatch import fnmatchcase
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -115,6 +116,7 @@ def imports(module: str, path: Path, known: set[str]) -> set[str]:
     return found - {module}
 
 
+@cache
 def graph() -> dict[str, set[str]]:
     modules = sources()
     known = {*modules, "_version", "_lazy"}
@@ -176,12 +178,14 @@ def loaded_by(statement: str) -> set[str]:
     return {name for name in out.split() if "." not in name or name.startswith("scapy.")}
 
 
+@pytest.mark.slow
 def test_importing_smtpwire_loads_no_dependency() -> None:
     loaded = loaded_by("import smtpwire; assert smtpwire.__version__")
     assert "smtpwire" in loaded
     assert not loaded & {"scapy", "construct", "rich", "msgspec", "typer"}
 
 
+@pytest.mark.slow
 def test_the_public_names_can_be_imported() -> None:
     code = "import smtpwire; [getattr(smtpwire, name) for name in smtpwire.__all__]; from smtpwire import audit"
     assert "scapy.all" not in loaded_by(code)

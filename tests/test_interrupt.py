@@ -13,13 +13,16 @@ import pytest
 
 DEMO = Path(str(resources.files("smtpwire.samples") / "demo.pcap"))
 
-pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no such timers")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no such timers"),
+]
 
 BEGIN = """
 import os, signal, threading, time
 from smtpwire.analyzer import interrupt
 from smtpwire.analyzer.interrupt import interruptible
-interrupt.MAX_BLOCK_SECONDS, interrupt.TICK_SECONDS = 0.2, 0.05
+interrupt.MAX_BLOCK_SECONDS, interrupt.TICK_SECONDS = 0.1, 0.02
 signal.signal(signal.SIGINT, signal.default_int_handler)
 seen = []
 def progress(done, total): seen.append(done)
@@ -86,7 +89,7 @@ with interruptible(progress) as step:
         signal.raise_signal(signal.SIGINT)
         step(1, None)
     except KeyboardInterrupt:
-        time.sleep(0.5)
+        time.sleep(0.2)
         print("reported")
 """
     assert printed(code) == ["reported"]

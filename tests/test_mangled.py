@@ -15,7 +15,10 @@ SHARED = Path(__file__).parents[1] / ".." / "shared"
 MANGLE = SHARED / "tools" / "mangle.py"
 CLEAN = SHARED / "lab" / "captures" / "postfix--pipelined-two-mails.pcap"
 
-pytestmark = pytest.mark.skipif(not (MANGLE.exists() and CLEAN.exists()), reason="the tool is not here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (MANGLE.exists() and CLEAN.exists()), reason="the tool is not here"),
+]
 
 # Changes of the encapsulation only: the same segments in the same order.
 SAME = [

@@ -14,7 +14,10 @@ from scripts import MESSAGE, Segment, envelope, hello, lines, records, segments
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell the peak")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell the peak"),
+]
 
 HELLO = hello("PIPELINING", "SIZE 100000")
 WHOLE = [*HELLO, *envelope(), *lines("C DATA", "S 354 go"), ("C", MESSAGE + ".\r\n"), *lines("S 250 queued")]

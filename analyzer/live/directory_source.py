@@ -22,7 +22,7 @@ from ..frames.inputs import Source as CaptureFile
 from ..frames.inputs import read_capture
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from ..model import Capture
     from ..segments.decoder import SegmentDecoder
@@ -56,11 +56,14 @@ class DirectorySource:
     finished = False
     moving = False
 
-    def __init__(self, path: str, quiet_seconds: float = QUIET_SECONDS) -> None:
+    def __init__(
+        self, path: str, quiet_seconds: float = QUIET_SECONDS, *, clock: Callable[[], float] = monotonic
+    ) -> None:
         if not os.path.isdir(path):  # noqa: PTH112  also for a name that is not valid text
             raise UsageError("no such directory", display_path(path), "name the directory that captures are written to")
         self._path = path
         self._quiet = quiet_seconds
+        self._clock = clock
         self.name = display_path(path)
         self.digits = 6
         self.captures: list[Capture] = []
@@ -124,7 +127,7 @@ class DirectorySource:
     # -- which file is next ----------------------------------------------------------------------------------------
 
     def _open(self, decoder: SegmentDecoder) -> bool:
-        now = monotonic()
+        now = self._clock()
         if not self._ready and now >= self._scan_at:
             self._scan_at = now + _SCAN_SECONDS
             self._scan(now)

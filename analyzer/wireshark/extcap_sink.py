@@ -144,13 +144,13 @@ def capture_command(interface: str, capture_filter: str) -> list[str]:
     raise UsageError("no capture program", interface, "install dumpcap (wireshark-common) or tcpdump")
 
 
-def capture(command: Sequence[str], stream: BinaryIO, options: Options) -> None:
+def capture(command: Sequence[str], stream: BinaryIO, options: Options, *, hold_seconds: float = HOLD_SECONDS) -> None:
     """Run ``command`` and write its frames to ``stream``, until it ends, SIGTERM comes or the reader of ``stream`` has
-    gone.
+    gone. ``hold_seconds``: how long a frame waits for its findings.
 
     Raises UsageError with the message of the program if it captured nothing.
     """
-    held = HeldBlocks(stream)
+    held = HeldBlocks(stream, hold_seconds)
     audit = _FrameByFrame(options)
     decoder = SegmentDecoder(audit.tracker.segment, options.decoder)
     with (

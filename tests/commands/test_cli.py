@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import json
 import os
 import shutil
 import signal
-import struct
 import subprocess
 import sys
-import termios
-import time
 from collections import Counter
 from importlib import resources
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
+from impatient import IMPATIENT, until_read
 
 from smtpwire import __version__
 from smtpwire.analyzer.commands.settings import options_of
 from smtpwire.analyzer.config import Config
+
+pytestmark = pytest.mark.slow
 
 DEMO = Path(str(resources.files("smtpwire.samples") / "demo.pcap"))
 
@@ -56,16 +55,6 @@ def but_for_the_path(report: dict[str, Any]) -> list[Any]:
 def only_line(run: subprocess.CompletedProcess[bytes]) -> str:
     (line,) = run.stderr.decode().splitlines()
     return line
-
-
-def until_read(pipe: IO[bytes]) -> None:
-    """Wait until whoever reads the pipe has taken all that was written, and a little more, so that it works on it."""
-    for _ in range(600):
-        (waiting,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))
-        if not waiting:
-            break
-        time.sleep(0.1)
-    time.sleep(0.5)
 
 
 class TestUse:
@@ -275,11 +264,21 @@ class TestStatus:
             "smtpwire: cannot write (No space left on device): standard output: name another file with -o"
         ]
 
-    @pytest.mark.parametrize(("size", "connections", "closing"), [(None, 6, "fin"), (1500, 1, "open")])
-    def test_interrupted_it_reports_what_it_has_read(self, size: int | None, connections: int, closing: str) -> None:
-        command = [sys.executable, "-m", "smtpwire", "audit", "-", "--format", "ndjson"]
+    @pytest.mark.parametrize(
+        ("command", "size", "connections", "closing"),
+        [
+            ([sys.executable, "-m", "smtpwire"], None, 6, "fin"),
+            (IMPATIENT, None, 6, "fin"),
+            (IMPATIENT, 1500, 1, "open"),
+        ],
+        ids=["as it is", "whole", "cut"],
+    )
+    def test_interrupted_it_reports_what_it_has_read(
+        self, command: list[str], size: int | None, connections: int, closing: str
+    ) -> None:
+        words = [*command, "audit", "-", "--format", "ndjson"]
         pipe = subprocess.PIPE
-        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe) as process:
             assert process.stdin is not None
             assert process.stdout is not None
             assert process.stderr is not None

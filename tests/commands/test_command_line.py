@@ -96,6 +96,7 @@ def test_every_option_and_every_command_is_explained(name: str) -> None:
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -121,6 +122,7 @@ def test_a_mistake_is_one_line_that_names_the_word(words: list[str], said: str) 
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [(), ("baseline",), ("wireshark",)])
 def test_without_a_command_the_commands_are_listed(words: tuple[str, ...]) -> None:
     done = run(*words)
@@ -155,6 +157,7 @@ def completed(line: str) -> list[str]:
     return [one.partition(",")[2] for one in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 class TestCompletion:
     def test_commands(self) -> None:
         assert completed("smtpwire a") == ["audit", "annotate"]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from impatient import IMPATIENT
 
 from smtpwire.analyzer.atomic_files import replacing
 from smtpwire.analyzer.commands.outputs import Destination, destinations, opened
@@ -113,6 +114,7 @@ class TestRegistry:
             Format(ReportFormat.TEXT, (".x",), module="no_such_module_here", extra="parquet").check()
         assert str(caught.value).endswith("pip install 'smtpwire[parquet]'")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("form", [form for form, chosen in FORMATS.items() if chosen.stream])
     def test_a_format_loads_nothing_of_another(self, form: ReportFormat) -> None:
         heavy = {"jinja2", "pyarrow", "rich", "scapy", "sqlite3", "xml"}
@@ -128,6 +130,7 @@ class TestRegistry:
 
 
 class TestFiles:
+    @pytest.mark.slow
     def test_several_reports_from_one_reading(self, tmp_path: Path) -> None:
         run = smtpwire(
             *("audit", DEMO, "-o", "r.html", "-o", "sarif:r.out", "-o", "zeek:logs", "-o", "json:r.json"),
@@ -140,6 +143,7 @@ class TestFiles:
         assert names(tmp_path / "logs") == ["smtp.log", "smtp_audit.log"]
         assert len(json.loads((tmp_path / "r.json").read_bytes())["connections"]) == 6
 
+    @pytest.mark.slow
     def test_the_status_is_the_same_for_every_format(self, tmp_path: Path) -> None:
         for form, chosen in FORMATS.items():
             if chosen.module is None:
@@ -147,9 +151,10 @@ class TestFiles:
                 assert smtpwire("audit", DEMO, "-o", f"{form.value}:{target}").returncode == 1, form
                 assert smtpwire("audit", DEMO, "-o", f"{form.value}:{target}", "--fail-on", "never").returncode == 0
 
+    @pytest.mark.slow
     def test_interrupted_the_report_is_whole_and_there(self, tmp_path: Path) -> None:
         target = tmp_path / "r.json"
-        command = [sys.executable, "-m", "smtpwire", "audit", "-", "-o", str(target), "-o", "ndjson:-"]
+        command = [*IMPATIENT, "audit", "-", "-o", str(target), "-o", "ndjson:-"]
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as process:
@@ -174,6 +179,7 @@ class TestFiles:
         assert target.read_text() == "old"
         assert names(tmp_path) == ["r.json"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("more", [[], ["--select", "SEQ101"]], ids=["more than a buffer", "a few lines"])
     def test_a_reader_that_has_gone_does_not_stop_the_other_report(self, tmp_path: Path, more: list[str]) -> None:
         command = [sys.executable, "-m", "smtpwire", "audit", "-", "-o", "json:r.json", "--format", "ndjson", *more]
@@ -186,6 +192,7 @@ class TestFiles:
         assert process.returncode == 1
         assert len(json.loads((tmp_path / "r.json").read_bytes())["connections"]) == 6
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("output", "says"),
         [
@@ -201,6 +208,7 @@ class TestFiles:
         (line,) = run.stderr.decode().splitlines()
         assert line.startswith(f"smtpwire: {says}")
 
+    @pytest.mark.slow
     def test_a_capture_is_never_overwritten(self, tmp_path: Path) -> None:
         inner = tmp_path / "captures"
         inner.mkdir()
@@ -218,6 +226,7 @@ class TestFiles:
         assert copy.read_bytes() == DEMO.read_bytes()
         assert not (tmp_path / "x.html").exists()
 
+    @pytest.mark.slow
     def test_the_report_of_the_last_run_is_replaced(self, tmp_path: Path) -> None:
         shutil.copy(DEMO, tmp_path / "a.pcap")
         for _ in range(2):

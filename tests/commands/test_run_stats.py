@@ -17,6 +17,8 @@ from scripts import envelope, hello, lines, records
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+pytestmark = pytest.mark.slow
+
 DEMO = Path(str(resources.files("smtpwire.samples") / "demo.pcap"))
 SCRIPT = [*hello(), *envelope(), *lines("C QUIT", "S 221 bye", "FC", "FS")]
 

@@ -8,6 +8,10 @@ import sys
 from importlib import resources
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 DEMO = Path(str(resources.files("smtpwire.samples") / "demo.pcap"))
 AUDIT = ("audit", str(DEMO), "--format", "ndjson", "--no-config")
 

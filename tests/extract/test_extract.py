@@ -140,6 +140,7 @@ def test_chunks_are_joined(tmp_path: Path) -> None:
     assert sidecar["complete"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark")
 @pytest.mark.parametrize("name", ["postfix--mail-before-ehlo", "postfix--clean-esmtp", "sendmail--rcpt-before-mail"])
 def test_tshark_exports_the_same_octets(name: str, tmp_path: Path) -> None:

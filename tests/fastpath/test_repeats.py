@@ -75,6 +75,7 @@ def test_every_vector(vector: dict[str, Any]) -> None:
         compared(over_and_over(sent), profile=vector.get("profile"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule_id", sorted(example_ids()))
 def test_every_example_of_a_rule(rule_id: str) -> None:
     example = example_of(rule_id)
@@ -205,6 +206,7 @@ def disturbed(draw: st.DrawFn, sent: list[Segment]) -> list[Segment]:
     return sent[:at] if what == "over" else sent
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(st.data())
 def test_whatever_varies(data: st.DataObject) -> None:

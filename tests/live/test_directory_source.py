@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,23 +34,31 @@ def talk(port: int = 43210, start_ns: int = START) -> list[Record]:
 
 
 class Watched:
-    """A directory with its audit, which a test calls itself."""
+    """A directory with its audit, which a test calls itself. Its clock advances only while it is called."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.source = DirectorySource(str(path), quiet_seconds=QUIET)
+        self.now = 1_000_000.0
+        self.source = DirectorySource(str(path), quiet_seconds=QUIET, clock=lambda: self.now)
         self.audit = LiveAudit(Options())
         self._decoder = SegmentDecoder(self.audit.tracker.segment)
         self.read: list[str] = []
         self.notices: list[str] = []
         self.ended: list[Connection] = []
 
+    def write(self, name: str, data: bytes) -> Path:
+        """Write the file, with the time of the clock."""
+        place = self.path / name
+        place.write_bytes(data)
+        os.utime(place, (self.now, self.now))
+        return place
+
     def __call__(self, seconds: float = 1.2) -> list[str]:
-        """Run for some seconds; return the names of the files that were read since the start."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        """Run for some seconds of the clock; return the names of the files that were read since the start."""
+        end = self.now + seconds
+        while self.now < end:
             if not self.source.take(self._decoder):
-                time.sleep(0.02)
+                self.now += 0.02
             self.ended += [one.connection for one in self.audit.updates() if one.ended]
             self.notices += self.source.notices()
             self.read += [Path(capture.path).name for capture in self.source.captures]
@@ -67,7 +74,7 @@ def watched(tmp_path: Path) -> Watched:
 def test_files_are_read_in_order_of_time_for_any_names(watched: Watched) -> None:
     for name, place in (("c", 0), ("a", 1), ("b", 2)):
         records = talk(40000 + place, START + place * 60 * SECOND)
-        (watched.path / f"{name}.pcap").write_bytes(pcap(records))
+        watched.write(f"{name}.pcap", pcap(records))
     assert watched() == ["c.pcap", "a.pcap", "b.pcap"]
     assert watched(0.8) == ["c.pcap", "a.pcap", "b.pcap"]
     assert len(watched.ended) == 3
@@ -76,7 +83,7 @@ def test_files_are_read_in_order_of_time_for_any_names(watched: Watched) -> None
 def test_a_connection_continues_from_file_to_file(watched: Watched) -> None:
     records = talk()
     for number in range(3):
-        (watched.path / f"part{number}.pcapng").write_bytes(pcapng(records[number * 4 : number * 4 + 4]))
+        watched.write(f"part{number}.pcapng", pcapng(records[number * 4 : number * 4 + 4]))
     watched()
     (connection,) = watched.ended
     assert len(connection.dialogue) == 5
@@ -86,11 +93,10 @@ def test_a_connection_continues_from_file_to_file(watched: Watched) -> None:
 def test_the_newest_waits_until_it_no_longer_grows(watched: Watched) -> None:
     records = talk()
     whole = pcap(records)
-    place = watched.path / "growing.pcap"
     for cut in range(100, len(whole), 120):
-        place.write_bytes(whole[:cut])
+        watched.write("growing.pcap", whole[:cut])
         assert watched(QUIET / 2) == []
-    place.write_bytes(whole)
+    watched.write("growing.pcap", whole)
     assert watched() == ["growing.pcap"]
     assert len(watched.ended) == 1
     assert watched.notices == []
@@ -98,44 +104,41 @@ def test_the_newest_waits_until_it_no_longer_grows(watched: Watched) -> None:
 
 def test_an_older_file_is_read_as_soon_as_it_stops_growing(watched: Watched) -> None:
     watched.source._quiet = 60
-    (watched.path / "old.pcap").write_bytes(pcap(talk()))
-    (watched.path / "new.pcap").write_bytes(pcap(talk(start_ns=START + SECOND)))
+    watched.write("old.pcap", pcap(talk()))
+    watched.write("new.pcap", pcap(talk(start_ns=START + SECOND)))
     assert watched(1.6) == ["old.pcap"]
 
 
 def test_a_reused_name_is_another_file(watched: Watched) -> None:
-    place = watched.path / "mail.pcap0"
-    place.write_bytes(pcap(talk()))
+    watched.write("mail.pcap0", pcap(talk()))
     assert watched() == ["mail.pcap0"]
-    place.write_bytes(pcap(talk(50000, START + 60 * SECOND)))
+    watched.write("mail.pcap0", pcap(talk(50000, START + 60 * SECOND)))
     assert watched() == ["mail.pcap0", "mail.pcap0"]
     assert [connection.client.port for connection in watched.ended] == [43210, 50000]
 
 
 def test_a_compressed_copy_is_not_read_again(watched: Watched) -> None:
-    place = watched.path / "mail.pcap"
-    place.write_bytes(pcap(talk()))
+    place = watched.write("mail.pcap", pcap(talk()))
     assert watched() == ["mail.pcap"]
-    (watched.path / "mail.pcap.gz").write_bytes(gzip.compress(place.read_bytes()))
+    watched.write("mail.pcap.gz", gzip.compress(place.read_bytes()))
     place.unlink()
     assert watched() == ["mail.pcap"]
 
 
 def test_a_file_that_grows_after_it_was_read_is_reported(watched: Watched) -> None:
     records = talk()
-    place = watched.path / "mail.pcap"
-    place.write_bytes(pcap(records[:6]))
+    watched.write("mail.pcap", pcap(records[:6]))
     assert watched() == ["mail.pcap"]
-    place.write_bytes(pcap(records))
+    watched.write("mail.pcap", pcap(records))
     assert watched() == ["mail.pcap"]
     (notice,) = watched.notices
     assert "it grew after it was read" in notice
 
 
 def test_an_invalid_file_with_the_name_of_a_capture_is_reported_once(watched: Watched) -> None:
-    (watched.path / "notes.txt").write_text("hello", "utf-8")
-    (watched.path / "broken.pcap").write_text("hello", "utf-8")
-    (watched.path / ".hidden.pcap").write_bytes(pcap(talk()))
+    watched.write("notes.txt", b"hello")
+    watched.write("broken.pcap", b"hello")
+    watched.write(".hidden.pcap", pcap(talk()))
     assert watched(2) == []
     (notice,) = watched.notices
     assert "broken.pcap" in notice
@@ -146,6 +149,7 @@ def test_a_directory_that_does_not_exist(tmp_path: Path) -> None:
         DirectorySource(str(tmp_path / "nix"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_the_command(tmp_path: Path) -> None:
     (tmp_path / "first.pcap").write_bytes(pcap(talk()))

@@ -15,13 +15,17 @@ from netns import Namespace, needs_namespace
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = needs_namespace
+pytestmark = [pytest.mark.slow, needs_namespace]
 
 _SCRIPT = """
-import json, sys
+import json, sys, time
 from scapy.all import AsyncSniffer, TCP
 from smtpwire.analyzer.live.scapy_socket import RingSocket
 from smtpwire.analyzer.scapy_session import SMTPSession
+def until(seen, count):
+    end = time.monotonic() + 10
+    while len(seen) < count and time.monotonic() < end:
+        time.sleep(0.01)
 {body}
 """
 
@@ -32,6 +36,7 @@ sniffer = AsyncSniffer(opened_socket=socket, session=session, prn=found.append, 
 sniffer.start()
 print("ready", flush=True)
 sys.stdin.readline()
+until(found, 1)
 sniffer.stop()
 found += session.close()
 print(json.dumps([[finding.rule for finding in one.connection.findings] for one in found]))
@@ -39,16 +44,16 @@ print(json.dumps([[finding.rule for finding in one.connection.findings] for one 
 
 _PACKETS = """
 socket = RingSocket("v1")
-sniffer = AsyncSniffer(opened_socket=socket, store=True)
+seen = []
+sniffer = AsyncSniffer(opened_socket=socket, store=True, prn=seen.append)
 sniffer.start()
 print("ready", flush=True)
-sys.stdin.readline()
+until(seen, int(sys.stdin.readline()))
 sniffer.stop()
 print(json.dumps([bytes(one).hex() for one in sniffer.results]))
 """
 
 _FALLBACK = """
-import time
 from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.live.live_audit import LiveAudit
 from smtpwire.analyzer.live.scapy_source import ScapySource
@@ -83,8 +88,7 @@ def run(space: Namespace, body: str) -> Any:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         space.send(frames(), pause=0.005)
-        space.command("sleep", "0.4")
-        out, _ = process.communicate("go\n", timeout=30)
+        out, _ = process.communicate(f"{len(frames())}\n", timeout=30)
     return json.loads(out.splitlines()[-1])
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from scripts import Script
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")]
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.pcap*"))
 SHARED = sorted((Path(__file__).parents[3] / "shared" / "captures").glob("*/*.pcap*"))

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from scripts import Script, Segment
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")]
 
 OTHER = [*lines("C GET / HTTP/1.1", "S HTTP/1.1 200 OK", "FC", "FS")]
 SCRIPTS: list[Script] = [

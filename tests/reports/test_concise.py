@@ -65,6 +65,7 @@ def test_no_smtp_is_not_reported_as_clean() -> None:
     assert printed(capture()) == ["No SMTP seen."]
 
 
+@pytest.mark.slow
 @pytest.mark.tree
 def test_the_documentation_shows_what_is_printed() -> None:
     root = Path(__file__).parents[2]

@@ -280,6 +280,7 @@ def test_a_name_that_is_not_utf_8_can_be_written() -> None:
 # -- bounds ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_worst_of_each_kind_come_first_and_the_rest_is_counted() -> None:
     clean = [connection(n, []) for n in range(1, 2001)]
     alike = [connection(n) for n in range(2001, 4001)]
@@ -338,6 +339,7 @@ def test_a_long_reply_is_cut_and_this_is_shown(lines: list[str]) -> None:
 # -- cost for other formats --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["text", "ndjson", "markdown"])
 def test_no_other_format_imports_the_template_engine(form: str) -> None:
     code = (

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from smtpwire.analyzer.model import Connection
 
-pytestmark = pytest.mark.skipif(not available(), reason="needs chromium and chromedriver")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not available(), reason="needs chromium and chromedriver")]
 
 PHONE, DESK = 390, 1280
 # WCAG 2.1, level AA: a contrast of 4.5 for text, against the nearest painted background.

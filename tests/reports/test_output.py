@@ -6,14 +6,13 @@ import io
 import json
 import os
 import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from captures import pcap
 from handmade import capture, connection, summary_of
+from impatient import IMPATIENT, until_full
 from repeats import dialogue
 from scripts import hello, lines, records
 
@@ -81,15 +80,16 @@ def test_a_stream_that_accepts_a_part_gets_the_rest(*, patient: bool) -> None:
     assert stream.getvalue() == data + b"end"
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_in_a_pipe_without_a_buffer(tmp_path: Path) -> None:
-    """A signal interrupts a write into a full pipe, and one comes every half second."""
+    """A signal interrupts a write into a full pipe, and one comes with each tick of the timer."""
     sent = [one for number in range(400) for one in dialogue([*hello(), *lines("C QUIT", "S 221 bye")], number)]
     (tmp_path / "a.pcap").write_bytes(pcap(records(sent)))
-    command = [sys.executable, "-m", "smtpwire", "audit", str(tmp_path / "a.pcap"), "--format", "ndjson"]
+    command = [*IMPATIENT, "audit", str(tmp_path / "a.pcap"), "--format", "ndjson"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
-        time.sleep(3)  # nothing reads during this time
+        until_full(process.stdout)
         report = process.stdout.read()
     assert len(report) > 1 << 18  # more than the size of a pipe
     kinds = [json.loads(line)["type"] for line in report.splitlines()]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from scripts import Script
 
+pytestmark = pytest.mark.slow
+
 WRONG: Script = [*hello(), *lines("C RCPT TO:<b@mx.example>", "S 503 MAIL first")]
 WORSE: Script = [*WRONG, *lines("C DATA", "S 250 yes")]
 END: Script = lines("C QUIT", "S 221 bye", "FS ", "FC ")

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 DEMO = Path(str(resources.files("smtpwire.samples") / "demo.pcap"))
 TUTORIAL = Path(__file__).parents[2] / "docs" / "plugins.md"
 

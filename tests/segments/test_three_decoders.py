@@ -153,6 +153,7 @@ def test_no_damage_to_a_frame_makes_a_decoder_raise(data: st.DataObject) -> None
         assert all(len(segment.flow) in (12, 36) and segment.missing >= 0 for segment in seen)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(captures, st.data())
 def test_no_damage_to_a_file_makes_a_reader_raise(frames: list[Record], data: st.DataObject) -> None:

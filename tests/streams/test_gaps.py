@@ -202,6 +202,7 @@ def wrong(
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lazy", [False, True], ids=["each acknowledged", "acknowledged with data"])
 @pytest.mark.parametrize("name", DIALOGUES)
 def test_a_lost_frame_makes_no_finding_certain_and_is_reported_if_it_can_be_detected(name: str, lazy: bool) -> None:
@@ -226,6 +227,7 @@ def test_a_lost_frame_makes_no_finding_certain_on_a_recorded_path(name: str) -> 
     assert failed == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lazy", [False, True], ids=["each acknowledged", "acknowledged with data"])
 @pytest.mark.parametrize("name", DIALOGUES)
 def test_two_lost_frames_make_no_finding_certain(name: str, lazy: bool) -> None:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.pcap*"))
 TSHARK = shutil.which("tshark")
 
-pytestmark = [pytest.mark.tree, pytest.mark.skipif(TSHARK is None, reason="tshark is not installed")]
+pytestmark = [pytest.mark.slow, pytest.mark.tree, pytest.mark.skipif(TSHARK is None, reason="tshark is not installed")]
 
 Dialogues = dict[str, tuple[bytes, bytes]]
 """By the end that opened the connection: the bytes it sent, and the bytes it received."""

@@ -112,6 +112,7 @@ def dissected(path: Path) -> bytes:
 # -- findings are on their frames --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @needs_tshark
 @pytest.mark.parametrize("form", ["pcap", "pcapng", "gzip", "big", "nanoseconds"])
 def test_tshark_sees_exactly_the_findings(tmp_path: Path, form: str) -> None:
@@ -135,6 +136,7 @@ def test_tshark_sees_exactly_the_findings(tmp_path: Path, form: str) -> None:
     assert without_size(capinfos(copy)) == without_size(capinfos(source))
 
 
+@pytest.mark.slow
 @needs_tshark
 def test_comments_survive_editcap_and_a_second_run(tmp_path: Path) -> None:
     source, copy, again, edited = (tmp_path / name for name in ("in.pcap", "a.pcapng", "b.pcapng", "c.pcapng"))
@@ -146,6 +148,7 @@ def test_comments_survive_editcap_and_a_second_run(tmp_path: Path) -> None:
     assert comments_seen(edited) == comments_seen(copy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "shown"), [((), False), (("--redact", "none"), True)])
 def test_no_comment_contains_a_secret(tmp_path: Path, words: tuple[str, ...], shown: bool) -> None:
     """The response to a challenge that never came is treated as a command, and rules name it."""
@@ -277,6 +280,7 @@ def test_the_facts_of_a_pcap_header_are_in_the_pcapng(tmp_path: Path) -> None:
 # -- damaged input and failed output -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_truncated_capture_is_copied_up_to_its_end(tmp_path: Path) -> None:
     for whole in (pcap(talk().records), pcapng(talk().records)):
         source, copy = tmp_path / "in.cap", tmp_path / "out.pcapng"
@@ -286,6 +290,7 @@ def test_a_truncated_capture_is_copied_up_to_its_end(tmp_path: Path) -> None:
         assert sum(kind == 6 for kind, _ in blocks(copy.read_bytes(), "<")) == len(talk().records) - 1
 
 
+@pytest.mark.slow
 def test_a_damaged_block_ends_the_copy(tmp_path: Path) -> None:
     whole = pcapng(talk().records)
     source, copy = tmp_path / "in.cap", tmp_path / "out.pcapng"
@@ -300,6 +305,7 @@ def comments_of(path: Path) -> int:
     return path.read_bytes().count(b"smtpwire: error") + path.read_bytes().count(b"smtpwire: warning")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
@@ -328,6 +334,7 @@ def test_wrong_use(
     assert Path("in.pcap").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_an_old_copy_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
     copy = tmp_path / "out.pcapng"
     copy.write_bytes(b"old")
@@ -335,6 +342,7 @@ def test_an_old_copy_stays_until_the_new_one_is_complete(tmp_path: Path) -> None
     assert copy.read_bytes() == b"old"
 
 
+@pytest.mark.slow
 def test_a_link_at_the_output_path_is_not_followed(tmp_path: Path) -> None:
     victim, source, copy = tmp_path / "victim", tmp_path / "in.pcap", tmp_path / "out.pcapng"
     victim.write_text("precious")
@@ -345,6 +353,7 @@ def test_a_link_at_the_output_path_is_not_followed(tmp_path: Path) -> None:
     assert copy.read_bytes().startswith(b"\x0a\x0d\x0d\x0a")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
 def test_a_full_disk_is_a_one_line_error(tmp_path: Path) -> None:
     source = tmp_path / "in.pcap"
@@ -353,6 +362,7 @@ def test_a_full_disk_is_a_one_line_error(tmp_path: Path) -> None:
     assert done.stderr == b"smtpwire: cannot write (No space left on device): /dev/full: name another file\n"
 
 
+@pytest.mark.slow
 def test_the_copy_may_go_to_a_pipe(tmp_path: Path) -> None:
     source, copy = tmp_path / "in.pcap", tmp_path / "out.pcapng"
     source.write_bytes(pcap(talk().records))

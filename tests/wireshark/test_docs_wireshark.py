@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.tree
+pytestmark = [pytest.mark.slow, pytest.mark.tree]
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "wireshark.md"

@@ -22,6 +22,8 @@ from smtpwire.analyzer.wireshark.extcap import main
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 needs_tshark = pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark")
 
 NOBODY_ID = 65534
@@ -303,7 +305,7 @@ def test_a_live_capture_has_the_comments(home: Home) -> None:
         deadline = time.monotonic() + 40
         while time.monotonic() < deadline:
             converse(port)  # until the capture has started
-            time.sleep(1)
+            time.sleep(0.1)
             if copy.exists() and b"smtpwire: error SEQ101 client: MAIL was" in copy.read_bytes():
                 break
         process.terminate()

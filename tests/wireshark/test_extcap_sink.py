@@ -23,7 +23,7 @@ from smtpwire.analyzer.wireshark.extcap_sink import HeldBlocks, capture, capture
 from smtpwire.analyzer.wireshark.pcapng_blocks import OutputBlock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 SEQ = Options(select=("SEQ101",))
@@ -58,18 +58,35 @@ def commented(data: bytes) -> dict[int, str]:
     return found
 
 
+class Pipe(io.RawIOBase):
+    """A stream that passes its content to a function at each write."""
+
+    def __init__(self, show: Callable[[bytes], None]) -> None:
+        self.data = b""
+        self._show = show
+
+    def write(self, data: Any) -> int:
+        self.data += bytes(data)
+        self._show(self.data)
+        return len(data)
+
+
 def program(script: str, *data: bytes, folder: Path) -> list[str]:
-    """Return a program that writes pieces of a capture; ``script`` says when."""
+    """Return a program that writes pieces of a capture. ``script`` says when; it may wait for a file in ``folder``."""
     names = []
     for number, piece in enumerate(data):
         (folder / str(number)).write_bytes(piece)
         names.append(str(folder / str(number)))
     begin = (
-        "import sys, time\ndef put(n):\n sys.stdout.buffer.write(open(sys.argv[n], 'rb').read())\n sys.stdout.flush()\n"
+        "import os, sys, time\n"
+        "def put(n):\n sys.stdout.buffer.write(open(sys.argv[n], 'rb').read())\n sys.stdout.flush()\n"
+        f"def wait(name):\n for _ in range(2000):\n  if os.path.exists(os.path.join({str(folder)!r}, name)): return\n"
+        "  time.sleep(0.01)\n sys.exit('it never came')\n"
     )
     return [sys.executable, "-c", begin + script, *names]
 
 
+@pytest.mark.slow
 def test_a_finding_is_on_its_own_frame(tmp_path: Path) -> None:
     out = io.BytesIO()
     capture(program("put(1)", pcap(talk().records), folder=tmp_path), out, SEQ)
@@ -79,17 +96,29 @@ def test_a_finding_is_on_its_own_frame(tmp_path: Path) -> None:
     assert found[5].startswith("smtpwire: error SEQ101 client: MAIL was sent although")
 
 
-def test_a_finding_that_comes_late_names_its_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live.HeldBlocks.__init__, "__defaults__", (0.05,))
+def in_two_pieces(folder: Path) -> tuple[list[str], Pipe]:
+    """Return a program that continues only when frame 5 was written, and the stream that it is written to."""
     whole = pcap(talk().records)
     cut = len(pcap(talk().records[:5]))
-    out = io.BytesIO()
-    capture(program("put(1); time.sleep(0.5); put(2)", whole[:cut], whole[cut:], folder=tmp_path), out, SEQ)
-    found = commented(out.getvalue())
+    command = program("put(1); wait('seen'); put(2)", whole[:cut], whole[cut:], folder=folder)
+
+    def show(data: bytes) -> None:
+        if len(packets(data)) == 5:
+            (folder / "seen").touch()
+
+    return command, Pipe(show)
+
+
+@pytest.mark.slow
+def test_a_finding_that_comes_late_names_its_frame(tmp_path: Path) -> None:
+    command, out = in_two_pieces(tmp_path)
+    capture(command, out, SEQ, hold_seconds=0.05)  # type: ignore[arg-type]
+    found = commented(out.data)
     assert found.keys() == {6}
     assert found[6].startswith("smtpwire: error SEQ101 client: in frame 5: MAIL was sent although")
 
 
+@pytest.mark.slow
 def test_a_consequence_names_its_cause(tmp_path: Path) -> None:
     said = Conversation().open().server(b"220 mx.example ESMTP\r\n").client(b"MAIL FROM:<a@b.example>\r\n")
     said.server(b"250 ok\r\n").client(b"QUIT\r\n").server(b"221 bye\r\n")
@@ -101,6 +130,7 @@ def test_a_consequence_names_its_cause(tmp_path: Path) -> None:
     assert "Follows from SEQ101 in frame 5." in found[6]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("redact", "shown"), [(Redact.SECRETS, False), (Redact.NONE, True)])
 def test_no_comment_contains_a_secret(tmp_path: Path, redact: Redact, shown: bool) -> None:
     """The response to a challenge that never came is treated as a command, and rules name it."""
@@ -114,28 +144,15 @@ def test_no_comment_contains_a_secret(tmp_path: Path, redact: Redact, shown: boo
     assert ("y29ycmvjdghvcnnl" in texts.lower()) is shown
 
 
-class Pipe(io.RawIOBase):
-    """A stream that records when it was written to."""
-
-    def __init__(self) -> None:
-        self.data = b""
-        self.times: list[float] = []
-
-    def write(self, data: Any) -> int:
-        self.data += bytes(data)
-        self.times.append(time.monotonic())
-        return len(data)
+@pytest.mark.slow
+def test_frames_come_while_the_capture_waits(tmp_path: Path) -> None:
+    command, out = in_two_pieces(tmp_path)
+    capture(command, out, SEQ, hold_seconds=0.05)  # type: ignore[arg-type]
+    assert (tmp_path / "seen").exists()
+    assert len(packets(out.data)) == len(talk().records)  # or the program would have given up
 
 
-def test_frames_come_while_the_capture_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live.HeldBlocks.__init__, "__defaults__", (0.05,))
-    whole = pcap(talk().records)
-    cut = len(pcap(talk().records[:5]))
-    out = Pipe()
-    capture(program("put(1); time.sleep(1); put(2)", whole[:cut], whole[cut:], folder=tmp_path), out, SEQ)  # type: ignore[arg-type]
-    assert out.times[-1] - out.times[5] > 0.5
-
-
+@pytest.mark.slow
 def test_it_ends_without_a_message_when_its_reader_has_gone(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -145,6 +162,7 @@ def test_it_ends_without_a_message_when_its_reader_has_gone(tmp_path: Path) -> N
         assert time.monotonic() - start < 20
 
 
+@pytest.mark.slow
 def test_a_stop_signal_keeps_the_captured_frames(tmp_path: Path) -> None:
     """Wireshark stops an extcap with SIGTERM."""
     out = tmp_path / "out.pcapng"
@@ -162,11 +180,13 @@ def test_a_stop_signal_keeps_the_captured_frames(tmp_path: Path) -> None:
     assert len(packets(out.read_bytes())) == len(talk().records)
 
 
+@pytest.mark.slow
 def test_the_reason_why_nothing_was_captured_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"(?s)^nothing was captured: .*: no such device$"):
         capture(program("sys.exit('no such\\ndevice')", folder=tmp_path), io.BytesIO(), SEQ)
 
 
+@pytest.mark.slow
 def test_handlers_are_restored(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     capture(program("put(1)", pcap(talk().records), folder=tmp_path), io.BytesIO(), SEQ)

@@ -106,6 +106,7 @@ def test_a_session_distinguishes_mail_from_commands() -> None:
     ]
 
 
+@pytest.mark.slow
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.integers(1, 40), min_size=1, max_size=12))
 def test_segments_do_not_matter(cuts: list[int]) -> None:
@@ -214,6 +215,7 @@ def test_the_audit_accepts_built_packets() -> None:
     assert [finding.rule for finding in audited.connection.findings] == ["SEQ101"]
 
 
+@pytest.mark.slow
 @since_scapy_2_7
 def test_scapy_loads_the_extension() -> None:
     """As a user does it, in a new interpreter: the loader checks the licence in the installed metadata."""

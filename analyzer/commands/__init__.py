@@ -1,1 +1,1 @@
-"""The commands of the command line, a module each; ``tree`` puts them together."""
+"""The commands of the command line, one module each; ``registry`` finds them by name."""

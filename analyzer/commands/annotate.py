@@ -94,7 +94,7 @@ def annotate(
         with (
             closing(bar),
             interruptible(bar) as progress,
-            # With PYTHONUNBUFFERED, Python's own stream may take a part of what it is given.
+            # With PYTHONUNBUFFERED, Python's own stream may write only a part of the bytes that it gets.
             open(sys.stdout.fileno(), "wb", closefd=False) if to_stdout else replacing(output) as stream,
         ):
             with closing(find_comments(path, options, progress)) as comments:

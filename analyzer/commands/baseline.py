@@ -75,9 +75,8 @@ def write(
         decoder=decoder,
         redact=Redact.NONE,
     )
-    read_baseline(
-        file, missing_ok=True
-    )  # a file that is not a baseline is not overwritten, and that is reported before the work
+    # A file that is not a baseline is not overwritten, and that is reported before the work starts.
+    read_baseline(file, missing_ok=True)
     collected = _Collector()
     status = run(Audit(options), paths, collected, output_to(), FailOn.NEVER)
     if status is not Status.CLEAN:

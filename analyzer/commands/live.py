@@ -133,7 +133,7 @@ def live(
     """Watch interfaces: report each breach when it happens.
 
     Ctrl-C or SIGTERM ends the run with a summary. SIGUSR1 reports the open connections. SIGHUP reads the settings
-    again. Rights are given up after the interfaces are open.
+    again. Privileges are dropped when the interfaces are open.
     """
     from ..live.directory_source import DirectorySource  # noqa: PLC0415
     from ..live.event_loop import EventLoop  # noqa: PLC0415
@@ -161,7 +161,7 @@ def live(
 
     options = read(configured(config, no_config))
     audit = LiveAudit(options)
-    # Everything is imported before rights are given up: the new user may not be allowed to read Python's files.
+    # Everything is imported before privileges are dropped: the new user may not be allowed to read Python's files.
     sink = _sink(format_, output_to(), metrics, syslog, plain=plain)
     if watch is not None:
         source: Source = DirectorySource(watch)
@@ -196,7 +196,7 @@ def live(
 def _interfaces(
     names: Sequence[str], ports: frozenset[int], bpf: str | None, size: int, promiscuous: bool, user: str | None
 ) -> Interfaces | ScapySource:
-    """Open the interfaces, then give up the rights that this takes."""
+    """Open the interfaces, then drop the privileges that this needs."""
     import socket  # noqa: PLC0415
 
     from ..live.privileges import drop, target  # noqa: PLC0415

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PATH", "EnumChoice", "complete_output", "complete_rules"]
 
-PATH = click.Path(
-    readable=False
-)  # a word that shells complete as a file name; the audit itself opens it and reports errors
+# Shells complete it as a file name. click checks nothing: the audit opens the file and reports what is wrong.
+PATH = click.Path(readable=False)
 
 Chosen = TypeVar("Chosen", bound="StrEnum")
 

@@ -2,12 +2,12 @@
 
 # Theory
 # ------
-# Each -o is one report: FORMAT:PATH says it all, a bare PATH takes the format of --format, or what its suffix stands
-# for. Standard output gets the format of --format, unless -o is there and --format is not, or served a bare PATH.
-# So `-o r.html` writes a page and prints nothing, `--format json -o r.json` does the same with JSON, and
-# `--format github -o sarif:r.sarif` does two things.
+# Each -o is one report. FORMAT:PATH names its format; for a PATH alone, --format or the suffix decides. Standard output
+# gets a report too, in the format of --format, except if -o is given without --format, or if a PATH alone took the format
+# of --format. So `-o r.html` writes a page and prints nothing, `--format json -o r.json` does the same with JSON, and
+# `--format github -o sarif:r.sarif` writes two reports.
 #
-# Everything that can be wrong with that is told before the first byte is read: a run may take hours.
+# Every mistake is reported before the first byte is read, because a run may take hours.
 
 from __future__ import annotations
 
@@ -46,9 +46,10 @@ class Destination(NamedTuple):
 
 
 def destinations(outputs: Sequence[str], given: ReportFormat | None, default: ReportFormat) -> list[Destination]:
-    """What is to be written. ``outputs``: the values of -o; ``given``: --format; ``default``: the format without it.
+    """Return the reports to write. ``outputs``: the values of -o; ``given``: --format; ``default``: the format without
+    it.
 
-    Raises UsageError for a format that there is not, and for two reports in one place.
+    Raises UsageError for an unknown format, and for two reports in one place.
     """
     found: list[Destination] = []
     served = False
@@ -60,7 +61,7 @@ def destinations(outputs: Sequence[str], given: ReportFormat | None, default: Re
             form, path = _form_of(value, given, default), value
             served = served or form is given
         if not path:
-            raise UsageError("no file is named", f"-o {display_path(value)}", "write -o FORMAT:PATH")
+            raise UsageError("the file name is missing", f"-o {display_path(value)}", "write -o FORMAT:PATH")
         found.append(Destination(form, None if path == STDOUT else path))
     if not outputs or (given is not None and not served):
         found.append(Destination(given or default, None))
@@ -76,13 +77,13 @@ def _form(name: str, value: str) -> ReportFormat:
         hint = (
             f"did you mean {near}?"
             if near
-            else f"there are {', '.join(ReportFormat)}; a file of that name is ./{value}"
+            else f"use {', '.join(ReportFormat)}; for a file with this name write ./{value}"
         )
         raise UsageError("no such format", display_path(name), display_path(hint)) from None
 
 
 def _form_of(path: str, given: ReportFormat | None, default: ReportFormat) -> ReportFormat:
-    """The format of a path that comes without one."""
+    """Return the format for a path that was given without one."""
     guess = guessed(Path(path)) if path != STDOUT else None
     if given is None:
         return guess or default
@@ -102,10 +103,10 @@ def _check_apart(found: Sequence[Destination]) -> None:
 def opened(
     found: Sequence[Destination], inputs: Sequence[str], style: Style = DEFAULT_STYLE
 ) -> Iterator[tuple[Writer, JoinedOutputs]]:
-    """The writer of all these reports, and its outputs. Files appear when the block ends without an exception.
+    """Open all reports: their common writer, and their outputs. Files appear when the block ends without an exception.
 
-    Raises UsageError for what cannot be written, for a missing extra, for a report that would overwrite an input, and
-    for a style of a format that is not among them.
+    Raises UsageError for a file that cannot be written, for a missing extra, for a report that would overwrite an
+    input, and for an option of a format that was not requested.
     """
     _check_style(found, style)
     for one in found:
@@ -133,7 +134,7 @@ def opened(
 
 
 def _overwrites(path: str, name: str) -> bool:
-    """Whether a report at ``path`` would take the place of the input ``name``, or of a capture in that folder."""
+    """Whether a report at ``path`` would overwrite the input ``name``, or a capture in that folder."""
     from ..frames.inputs import Source  # noqa: PLC0415
 
     if name == STDOUT:
@@ -146,7 +147,7 @@ def _overwrites(path: str, name: str) -> bool:
     try:
         Source(real).first_time()
     except InputError:
-        return False  # the report of the last run, say
+        return False  # not a capture: the report of the last run, for example
     return True
 
 
@@ -157,13 +158,11 @@ def _check_style(found: Sequence[Destination], style: Style) -> None:
     ):
         if asked and all(one.form is not form for one in found):
             where = f"--format {found[0].form.value}"
-            raise UsageError(
-                f"{option} is a form of {form.value}", where, f"add --format {form.value}, or leave it out"
-            )
+            raise UsageError(f"{option} needs {form.value}", where, f"add --format {form.value}, or remove {option}")
 
 
 def _place(chosen: Format, path: str, style: Style) -> AbstractContextManager[Writer] | None:
-    """Where ``path`` is no stream, the context manager that opens it."""
+    """Return the context manager that opens ``path`` if the report is a directory or a database; else None."""
     if chosen.place is None:
         return None
     real = Path(path)
@@ -175,7 +174,7 @@ def _place(chosen: Format, path: str, style: Style) -> AbstractContextManager[Wr
 def _output(chosen: Format, path: str | None, stack: ExitStack) -> Output:
     if chosen.stream is None:
         raise UsageError(
-            f"{chosen.form.value} is no text to print", "standard output", f"add -o FILE{chosen.suffixes[0]}"
+            f"{chosen.form.value} cannot be printed", "standard output", f"add -o FILE{chosen.suffixes[0]}"
         )
     if path is None:
         return Output(sys.stdout.buffer, encoding=sys.stdout.encoding)

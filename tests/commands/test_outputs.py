@@ -77,7 +77,7 @@ class TestMeaning:
         ("outputs", "says"),
         [
             (["jsn:x"], "no such format: jsn: did you mean json?"),
-            (["html:"], "no file is named: -o html:: write -o FORMAT:PATH"),
+            (["html:"], "the file name is missing: -o html:: write -o FORMAT:PATH"),
             (["a.html", "html:a.html"], "two reports in one place: a.html"),
             (["json:-", "-"], "two reports in one place: standard output"),
         ],
@@ -199,7 +199,7 @@ class TestFiles:
             ("/nowhere/at/all.json", "cannot write (No such file or directory): /nowhere/at/all.json"),
             (".", "cannot write (Is a directory): ."),
             ("zeek:/nowhere/at/all", "cannot write (No such file or directory): /nowhere/at/all"),
-            ("sqlite:-", "sqlite is no text to print: standard output: add -o FILE.db"),
+            ("sqlite:-", "sqlite cannot be printed: standard output: add -o FILE.db"),
         ],
     )
     def test_what_cannot_be_written_is_told_before_anything_is_read(self, output: str, says: str) -> None:

@@ -82,5 +82,5 @@ def test_it_is_an_option_of_text(tmp_path: Path, capsys: pytest.CaptureFixture[s
     path.write_bytes(pcap([]))
     command_line(["audit", str(path), "--no-config", "--concise"], standalone_mode=False)
     assert capsys.readouterr().out == "No SMTP seen.\n"
-    with pytest.raises(UsageError, match="--concise is a form of text: --format json"):
+    with pytest.raises(UsageError, match="--concise needs text: --format json"):
         command_line(["audit", str(path), "--no-config", "--concise", "--format", "json"], standalone_mode=False)

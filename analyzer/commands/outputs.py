@@ -3,8 +3,8 @@
 # Theory
 # ------
 # Each -o is one report. FORMAT:PATH names its format; for a PATH alone, --format or the suffix decides. Standard output
-# gets a report too, in the format of --format, except if -o is given without --format, or if a PATH alone took the format
-# of --format. So `-o r.html` writes a page and prints nothing, `--format json -o r.json` does the same with JSON, and
+# gets a report too, in the format of --format, unless -o is given without --format, or a PATH alone took the format of
+# --format. So `-o r.html` writes a page and prints nothing, `--format json -o r.json` does the same with JSON, and
 # `--format github -o sarif:r.sarif` writes two reports.
 #
 # Every mistake is reported before the first byte is read, because a run may take hours.

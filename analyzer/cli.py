@@ -1,7 +1,7 @@
 """The command ``smtpwire``: words in, and the exit status of the process."""
 
-# Start-up is part of every answer, so whatever a command does not need is imported inside it: a command loads no other
-# one, and no format but text on a terminal loads Rich. Errors of use are one line that says what, where and what to do;
+# Every command pays for start-up, so modules that not every command needs are imported inside functions: a command loads
+# no other command, and no format but text on a terminal loads Rich. Errors of use are one line that says what, where and what to do;
 # a traceback is always a bug of ours.
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def _run(words: list[str]) -> int:
         return Status.USAGE
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "smtpwire"
-        notice(f"{error.format_message().rstrip('.')}: see {command} --help")
+        message = " ".join(error.format_message().split()).rstrip(".")
+        notice(f"{message}: see {command} --help")
         return Status.USAGE
     except (UsageError, OutputError) as error:
         notice(str(error))

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from captures import pcap
 from hostile import FILE_NAME, hostile_capture
-from impatient import IMPATIENT, until_read
 from scripts import hello, lines, records, segments
+from short_timeouts import IMPATIENT, until_read
 
 from smtpwire.analyzer.audit import Audit
 from smtpwire.analyzer.model import Capture

@@ -8,9 +8,9 @@ __all__ = ["completion"]
 
 
 @click.command(short_help="Print the script that completes command lines in a shell.")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> int:
-    """Print the script that makes SHELL complete commands, options, formats and rule ids.
+    """Print the script that makes SHELL (bash, zsh or fish) complete commands, options, formats and rule ids.
 
     \b
     bash: add to ~/.bashrc:  eval "$(smtpwire completion bash)"

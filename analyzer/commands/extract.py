@@ -36,7 +36,7 @@ MAX_SIZE = 100_000_000  # bytes; more than any large mail provider accepts
     "--output",
     metavar="DIR",
     type=PATH,
-    default="",
+    required=True,
     help="The directory for the messages. It is created if it does not exist.",
 )
 @click.option(
@@ -74,14 +74,11 @@ def extract(
     from msgspec.structs import replace  # noqa: PLC0415
 
     from ..audit import Audit  # noqa: PLC0415
-    from ..errors import UsageError  # noqa: PLC0415
     from ..extract.directory import MessageDirectory  # noqa: PLC0415
     from ..extract.writer import ExtractWriter  # noqa: PLC0415
     from ..run import run  # noqa: PLC0415
 
     inputs = inputs_of(paths, read)
-    if not output:
-        raise UsageError("the directory is missing", "smtpwire extract", "add -o DIR")
     options = options_of(configured(config, no_config), profile=profile, port=port, decoder=decoder)
     out = output_to()
     folder = MessageDirectory(output, force=force)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import UsageError
+from ..errors import UsageError, display_path
 from ..run import FailOn, Status, found, notice
 from .option_types import PATH, EnumChoice
 from .options import (
@@ -18,7 +18,6 @@ from .options import (
     config_option,
     ignore_option,
     no_config_option,
-    port_option,
     profile_option,
     redact_option,
     select_option,
@@ -66,7 +65,12 @@ class LiveFormat(StrEnum):
 @click.option(
     "--bpf", metavar="EXPR", help="Capture what this libpcap filter accepts, instead of --port. '': everything."
 )
-@port_option
+@click.option(
+    "--port",
+    metavar="N[,N...]",
+    multiple=True,
+    help="Capture only these TCP ports, instead of 24, 25, 465, 587 and 2525. For all ports use --bpf ''.",
+)
 @click.option("-p", "--no-promiscuous", is_flag=True, help="Do not capture frames that are sent to other hosts.")
 @click.option(
     "--buffer",
@@ -141,8 +145,10 @@ def live(
     from ..live.recorder import rotation  # noqa: PLC0415
     from ..live.signals import Signals  # noqa: PLC0415
 
-    if (watch is None) is (not interface):
+    if watch is None and not interface:
         raise UsageError("nothing to watch", "live", "name an interface with -i, or a directory with --watch")
+    if watch is not None and interface:
+        raise UsageError("-i and --watch together", f"--watch {display_path(watch)}", "use one of them")
     if ring is not None and write is None:
         raise UsageError("--ring without --write", f"--ring {ring}", "name the file with --write")
     if watch is not None and (write is not None or bpf is not None):

@@ -55,7 +55,8 @@ port_option = click.option(
     "--port",
     metavar="N[,N...]",
     multiple=True,
-    help="TCP ports of SMTP servers. On other ports SMTP is recognised by its content.",
+    help="TCP ports of SMTP servers, instead of 24, 25, 465, 587 and 2525. On other ports SMTP is recognised by its "
+    "content.",
 )
 select_option = click.option(
     "--select",

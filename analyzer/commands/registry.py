@@ -32,7 +32,7 @@ _MODULES = {
 
 
 class LazyGroup(click.Group):
-    """A group that imports the module of a command when the command is needed. Start-up is part of every answer."""
+    """A group that imports the module of a command when the command is needed. Every command pays for start-up."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, in the order of the help."""

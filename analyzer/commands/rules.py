@@ -46,8 +46,9 @@ def rule(rules: Sequence[str], every: bool, format_: RuleFormat) -> int:
     from ..rules import RULES, resolve  # noqa: PLC0415
     from ..rules.plugins import load_plugins  # noqa: PLC0415
 
-    if not rules and not every:
-        raise UsageError("no rule is named", "smtpwire rule", "give ids or names, or --all")
+    if bool(rules) is every:
+        what = "rules and --all together" if every else "no rule is named"
+        raise UsageError(what, "smtpwire rule", "give ids or names, or --all")
     load_plugins(notice)
     chosen = sorted(RULES if every else resolve(rules))
     found = [RULES[rule_id] for rule_id in chosen]

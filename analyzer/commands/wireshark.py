@@ -15,7 +15,7 @@ def wireshark() -> None:
     """Bring findings into Wireshark: an interface that captures with them, and fields made of them."""
 
 
-@wireshark.command(short_help="Install both in your own Wireshark folders.")
+@wireshark.command(short_help="Install the interface and the fields in your Wireshark folders.")
 def install() -> int:
     """Install the extcap and the Lua post-dissector in your own Wireshark folders."""
     from ..wireshark.install import install  # noqa: PLC0415
@@ -37,7 +37,7 @@ def status() -> int:
     return seen if all(state is FileState.INSTALLED for _, state in states) else Status.FINDINGS
 
 
-@wireshark.command(short_help="Remove both.")
+@wireshark.command(short_help="Remove the interface and the fields.")
 def uninstall() -> int:
     """Remove the extcap and the Lua post-dissector."""
     from ..wireshark.install import uninstall  # noqa: PLC0415

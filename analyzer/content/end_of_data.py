@@ -1,143 +1,185 @@
-"""Where different readers see the end of the mail data: the basis for finding SMTP smuggling."""
+"""Find the end of the mail data, and collect the content for the checks."""
 
 # Theory
 # ------
-# Only CRLF "." CRLF ends mail data (RFC 5321 §4.1.1.4). Mail servers and monitors differ in the other forms that they
-# accept. Each difference allows an attacker to show one reader a message and another reader commands. Six kinds of
-# reader are described here, each by a regular expression over the content as the client sent it, with dots stuffed.
-# They model how a reader finds its line ends, not the whole program. All expressions run in linear time.
+# RFC 5321 §4.1.1.4 ends mail data with CRLF "." CRLF and nothing else. The mark must be found across the borders of
+# segments, so the bytes at the end that may be part of it (at most four) are kept back. A block that is passed to
+# `octet_checks` never splits a CRLF, and always contains the line end before a leading dot. The first line is treated
+# as if a CRLF came before it, so "." CRLF alone is an empty message.
 #
-# Mail data may be megabytes long, in pieces of any size. Only the bytes that can still become a mark are kept. A mark
-# at the very end of the data so far is not accepted until more data shows that it ends there: LF may follow a dot and
-# a CR.
+# The segments of a body are joined to blocks of some KB before they are checked. A segment without a dot cannot end the
+# content, so it is only appended to a list.
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
+from .line_lengths import Occurrence
+from .octet_checks import END_OF_DATA as _END
+from .octet_checks import LOOKALIKE_END, OctetChecks
 
-__all__ = ["READERS", "EndFinder", "EndReader", "Ending", "differs", "endings"]
+__all__ = ["Content"]
 
-MAX_CRS = 1000  # between a dot and its LF; more of them test the limits of readers, not their rules
-
-
-class EndReader(NamedTuple):
-    """A kind of reader. ``rule`` describes in one line what it accepts as the end.
-
-    Its pattern starts at the dot and looks back at the bytes before it.
-    """
-
-    name: str
-    rule: str
-    pattern: re.Pattern[bytes]
-    body_pattern: re.Pattern[bytes] | None = None  # after the empty line that ends the header, if different
+BATCH = 65_536  # bytes of a body that are checked at once
+MAX_PARTS = 256  # most segments that are joined for that
 
 
-class Ending(NamedTuple):
-    """The end that one reader sees. ``at``: offset of the dot; ``end``: offset after the mark. Both are in the content,
-    and -1 if the reader sees no end. ``mark``: the bytes from the dot on; ``before``: the line end before the dot."""
+class Content(OctetChecks):
+    """The content of one message: DATA up to its end mark, or all BDAT chunks."""
 
-    reader: str
-    at: int
-    end: int
-    mark: bytes
-    before: bytes = b""
+    _pending = 0  # bytes in _parts
+    _dot_near_end = True  # the dot of the end mark may be in the last bytes so far
 
+    def __init__(self, offset: int, frame: int, time_ns: int, *, chunked: bool, header_limit: int) -> None:
+        super().__init__(offset, frame, time_ns, chunked=chunked, header_limit=header_limit)
+        self._parts: list[bytes] = []  # segments of the body that wait to be checked together
+        self._carry = b"" if chunked else b"\r\n"
+        self._fresh = not chunked  # no byte has come yet
 
-_ANY_LINE_END = re.compile(rb"(?<=[\r\n])\.(?:\r\n|\r|\n)")
-_EMPTY_LINE = re.compile(rb"\n\r?\n")
-_LF_ENDS = re.compile(rb"(?<=\n)\.\r{0,%d}+\n" % MAX_CRS)
+    def feed(self, data: bytes, frame: int, time_ns: int) -> int:
+        """Take DATA bytes. Returns how many belong to the message with its end mark, -1 if it has not ended."""
+        if self._fresh:
+            self._fresh = False
+            self.frame, self.time_ns = frame, time_ns
+        pending = self._pending
+        self._segments.append((self._position + len(self._carry) + pending - self._virtual, frame, time_ns))
+        if not self._in_header:
+            self._parts.append(data)
+            self._pending = pending = pending + len(data)
+            ends = False
+            if self._dot_near_end or b"." in data:
+                self._dot_near_end = b"." in data[-4:] or len(data) < 4
+                ends = _END in data or _END in self._tail() + data[:4]
+            if not ends:
+                if pending >= BATCH or len(self._parts) >= MAX_PARTS:
+                    self.settle()
+                return -1
+            data_length = len(data)
+            block = self._joined()
+        else:
+            data_length = len(data)
+            block = self._carry + data
+        end = block.find(_END)
+        if end >= 0:
+            self._carry = b""
+            self._check_block(block[: end + 2], frame, time_ns)
+            self.complete = True
+            return end + len(_END) - (len(block) - data_length)
+        self._keep_back(block, frame, time_ns)
+        return -1
 
-READERS = (
-    EndReader("strict", "CRLF . CRLF and nothing else (RFC 5321 §4.1.1.4)", re.compile(rb"(?<=\r\n)\.\r\n")),
-    EndReader("Postfix, lenient", "a dot alone on a line that ends with LF, with any CRs before it", _LF_ENDS),
-    EndReader("Zeek", "a dot alone between CRLF, LF or CR", _ANY_LINE_END),
-    EndReader(
-        "Suricata",
-        "in the header a dot alone on a line that ends with LF, in the body also between CRs",
-        re.compile(rb"(?<=\n)\.\r?\n"),
-        _ANY_LINE_END,
-    ),
-    EndReader("Snort", "LF . LF, with any CRs before the second LF", _LF_ENDS),
-    EndReader(
-        "Arkime",
-        "a dot alone between CRs, each with or without LF; a bare LF does not end a line",
-        re.compile(rb"(?:(?<=\r\n)|(?<=\r))\.\r(?:\n|(?=[^\n]))"),
-    ),
-)
+    def feed_chunk(self, data: bytes, frame: int, time_ns: int) -> None:
+        """Take octets of a BDAT chunk (RFC 3030 §2): without dot-stuffing or end mark, stored as they are."""
+        self._segments.append((self._position + len(self._carry) + self._pending, frame, time_ns))
+        self._parts.append(data)
+        self._pending += len(data)
+        if self._in_header or self._pending >= BATCH or len(self._parts) >= MAX_PARTS:
+            self.settle()
 
-# The command line before the content ended with CRLF, so the first line of the content starts like any other.
-_BEFORE = b"\r\n"
-_UNFINISHED = re.compile(rb"\.\r{0,%d}\Z" % (MAX_CRS + 1))
+    def settle(self) -> None:
+        """Check the segments that wait. Until this is called, the results may not cover the last segments of the
+        body."""
+        if self._parts:
+            _, frame, time_ns = self._segments[-1]
+            block = self._joined()
+            if self.chunked:
+                self._carry = b"\r" if block.endswith(b"\r") else b""
+                self._check_block(block[:-1] if self._carry else block, frame, time_ns)
+            else:
+                self._keep_back(block, frame, time_ns)
 
+    def _tail(self) -> bytes:
+        """Return the last bytes before the newest segment, where the end mark may start."""
+        last = self._parts[-len(_END) : -1]
+        return (b"".join(last) if len(last) == len(_END) - 1 else b"".join((self._carry, *last)))[-len(_END) + 1 :]
 
-class EndFinder:
-    """Takes mail data as the client sent them. ``endings``: the first end that each reader has seen so far."""
+    def _joined(self) -> bytes:
+        block = b"".join((self._carry, *self._parts))
+        self._parts, self._pending = [], 0
+        return block
 
-    def __init__(self) -> None:
-        self.endings = [Ending(reader.name, -1, -1, b"") for reader in READERS]
-        self._missing = set(range(len(READERS)))
-        self._kept = _BEFORE
-        self._known = len(_BEFORE)  # bytes of `_kept` that were already searched for marks
-        self._position = -len(_BEFORE)  # offset of the first byte of `_kept` in the content
-        self._header = -1  # where the body starts, -1: not known yet
+    def _keep_back(self, block: bytes, frame: int, time_ns: int) -> None:
+        """Check all of ``block`` except the bytes at its end that may be the start of the end mark."""
+        keep = _unfinished(block)
+        self._carry = block[len(block) - keep :] if keep else b""
+        if len(block) > keep:
+            self._check_block(block[: len(block) - keep] if keep else block, frame, time_ns)
+
+    def lose(self, length: int) -> None:
+        """``length`` octets of the content are not in the capture."""
+        self.flush()
+        self.missing += length
+        self.size += length
+        self._position += length
+        self._back = b""
+        if self.sink is not None:
+            self.sink.lose(length)
+
+    def flush(self) -> None:
+        """No more bytes come: the bytes that were kept back are content."""
+        self.settle()
+        if self._carry:
+            carry, self._carry = self._carry, b""
+            self._check_block(carry, self.frame, self.time_ns)
+
+    def end_early(self) -> bytes:
+        """End the content at a look-alike, as the server did. Returns the bytes after it, which are not content."""
+        self.settle()
+        kept_back = b""
+        if self.lookalike is None:
+            kept_back, self._carry = self._carry[2:], self._carry[:2]
+        self.flush()
+        if kept_back:  # CRLF "." CR: this could have become the real end
+            self.lookalike_form = b"\r\n" + kept_back
+            place = max(0, self._position - 2)
+            spot = self.lookalike = Occurrence(place, *self.where(place), 1)
+            if self.bare_cr is None:
+                place = spot.offset + len(self.lookalike_form) - 1
+                self.bare_cr = Occurrence(place, *self.where(place), 1)
+        elif self.lookalike is not None:
+            self.size = self._stored_end
+        if self.sink is not None:
+            self.sink.cut(self.size, kept_back)
+        self.cut = self.complete = True
+        return self.since_lookalike
+
+    def move_to(self, offset: int) -> None:
+        """Move to the next chunk, at ``offset`` of the client's stream (the BDAT line between is not content)."""
+        self.settle()
+        self._position = offset - len(self._carry)
 
     @property
-    def settled(self) -> bool:
-        """Whether every reader has seen an end."""
-        return not self._missing
+    def has_started(self) -> bool:
+        """Whether any byte has come."""
+        return bool(self.size or self._pending)
 
-    def feed(self, data: bytes) -> list[int]:
-        """Take the next bytes. Returns the readers that saw their end in them, as indexes into READERS."""
-        return self._search(self._kept + data, over=False)
+    @property
+    def end_offset(self) -> int:
+        """Offset in the client's stream after the last byte that was checked."""
+        return self._position
 
-    def skip(self, length: int) -> None:
-        """``length`` bytes are missing here: a mark cannot extend across them."""
-        self._position += len(self._kept) + length
-        self._kept, self._known = b"", 0
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Offset in the client's stream after all bytes so far, with the end mark, and the time of the last byte."""
+        offset = self._position + len(self._carry) - self._virtual + self._pending
+        return offset + len(_END) - 2 if self.complete else offset, self._segments[-1][2]
 
-    def close(self) -> list[int]:
-        """No more data comes: accept a mark at the very end. Returns the same as ``feed``."""
-        return self._search(self._kept, over=True)
+    @property
+    def weight(self) -> int:
+        """About how many bytes are kept."""
+        return len(self._header) + self._pending + 32 * len(self._header_parts)
 
-    def _search(self, text: bytes, *, over: bool) -> list[int]:
-        unfinished = None if over else _UNFINISHED.search(text, max(self._known, len(text) - MAX_CRS - 2))
-        stop = len(text) if unfinished is None else unfinished.start()
-        if self._header < 0:
-            empty = _EMPTY_LINE.search(text, max(0, self._known - 2))
-            if empty is not None:
-                self._header = self._position + empty.end()
-        found = [number for number in sorted(self._missing) if self._first(number, text, stop)]
-        self._missing.difference_update(found)
-        start = max(0, stop - 2)
-        self._kept, self._known = text[start:], stop - start
-        self._position += start
-        return found
-
-    def _first(self, number: int, text: bytes, stop: int) -> bool:
-        """Find the first mark of this reader that starts before ``stop``."""
-        reader, known = READERS[number], self._known
-        header = len(text) if self._header < 0 else max(known, self._header - self._position)
-        match = reader.pattern.search(text, known)
-        if reader.body_pattern is not None and (match is None or match.start() >= header):
-            match = reader.body_pattern.search(text, header)
-        if match is None or match.start() >= stop:
-            return False
-        at, end = (self._position + place for place in match.span())
-        before = text[max(0, match.start() - 2) : match.start()]
-        before = before if before == b"\r\n" else before[-1:]
-        self.endings[number] = Ending(reader.name, at, end, match[0], before)
-        return True
+    def ends_like(self) -> bool:
+        """Return whether the bytes so far end with a look-alike of the end of data."""
+        if self.lookalike is not None and not self.since_lookalike:
+            return True
+        return LOOKALIKE_END.search(self._back + self._carry) is not None
 
 
-def endings(content: bytes) -> tuple[Ending, ...]:
-    """Return the first end that each reader sees in ``content``: all that the client sent after the 354, unchanged."""
-    finder = EndFinder()
-    finder.feed(content)
-    finder.close()
-    return tuple(finder.endings)
-
-
-def differs(found: tuple[Ending, ...] | list[Ending]) -> bool:
-    """Return whether the readers disagree about the end."""
-    return len({ending.end for ending in found}) > 1
+def _unfinished(block: bytes) -> int:
+    """Return how many bytes at the end of ``block`` may be the start of the end mark."""
+    last = block[-1:]
+    if last not in (b"\r", b"\n", b"."):
+        return 0
+    for length in (4, 3, 2, 1):
+        if block.endswith(_END[:length]):
+            return length
+    return 0

@@ -6,8 +6,8 @@
 # blocks that run at C speed (find, translate, isascii, replace). An exact offset is only searched in a block that
 # failed a cheap test.
 #
-# The blocks come from `mail_data`, which finds the end of the message. A block never splits a CRLF, and always contains
-# the line end before a leading dot. The first line is treated as if a CRLF came before it.
+# The blocks come from `end_of_data`, which finds the end of the message. A block never splits a CRLF, and always
+# contains the line end before a leading dot. The first line is treated as if a CRLF came before it.
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ _LONGEST_NAME_821 = 64  # RFC 821 §4.5.3
 _HELLOS = frozenset({Act.EHLO, Act.HELO})
 _PLAIN = frozenset({Act.DATA, Act.QUIT, Act.RSET, Act.TURN})  # only their length could be wrong here
 # Bound once: reading an enum member takes longer than the test that uses it.
-_MAIL, _RCPT, _END, _ANSWER, _FREE = Act.MAIL, Act.RCPT, Act.END, Act.ANSWER, Act.FREE
+_MAIL, _RCPT, _END, _ANSWER, _ANYTIME = Act.MAIL, Act.RCPT, Act.END, Act.ANSWER, Act.ANYTIME
 _LOST_ENDS = Mark.BARE_LF | Mark.BARE_CR
 
 _bare = re.compile(rb"[\r\n]").search
@@ -94,7 +94,7 @@ class CommandMarks:
         elif x.command is not None and x.command.spec is not None:
             if x.command.spec.keyword is not None:
                 _extension(x, x.command, state)
-            elif act is _FREE:
+            elif act is _ANYTIME:
                 if len(x.raw) > _SHORTEST_LONG and x.command.verb == b"VRFY":
                     x.marks |= Mark.LONG_PATH
             elif act in _HELLOS and len(x.raw) > self._longest_name:

@@ -23,10 +23,10 @@ from ...dissectors.lines.replies import begins_reply
 from ..lines.client_reader import Mode
 from .command_marks import judged
 from .conversation_content import STRONG
-from .conversation_replies import CHUNKS, Pairing
 from .exchange import Exchange, Mark
 from .interfaces import ContentTap, Judge
 from .lifecycle import PAUSE_NS
+from .reply_pairing import CHUNKS, ReplyPairing
 from .state_table import ACTS, NO_KEYWORDS, Act, Hello, Phase
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ SMTP_PORT = 25
 _ODD_LINE = Mark.DEVIATION | Mark.BARE_LF | Mark.BARE_CR
 
 
-class Conversation(Pairing):
+class Conversation(ReplyPairing):
     """Takes bytes by ``client`` and ``server`` in causal order; ``finish`` returns the connection with its findings."""
 
     def client(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int = -1) -> None:
@@ -110,7 +110,7 @@ class Conversation(Pairing):
         self._passed = True
 
     def closed(self, side: model.Side, how: str, frame: int, time_ns: int, seen: int = -1) -> None:
-        """Record that ``side`` ended its stream. ``how``: see ``streams.How``. ``seen``: bytes of the other side that
+        """Record that ``side`` ended its stream. ``how``: see ``stream.How``. ``seen``: bytes of the other side that
         it had acknowledged, -1: unknown."""
         course = self.course
         if course.client_ns and self._reader.partial:

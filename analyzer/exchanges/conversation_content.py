@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...dissectors.lines.commands import DeviationKind, parse_command
-from ..content.mail_data import Content
+from ..content.end_of_data import Content
 from ..lines.client_reader import Mode
 from .conversation_state import Ground
 from .exchange import Exchange, Mark, Transaction

@@ -12,11 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from ..content.end_of_data import EndFinder, Ending, differs
+from ..content.lenient_readers import EndFinder, Ending, differs
 from ..model import Connection, ReplyTurn
 
 if TYPE_CHECKING:
-    from ..content.mail_data import Content
+    from ..content.end_of_data import Content
     from ..streams.stream import Deliver
     from .exchange import Exchange
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from ...dissectors.deviations import Deviation
     from ...dissectors.lines.commands import Command
     from ...dissectors.lines.replies import Reply
-    from ..content.mail_data import Content
+    from ..content.end_of_data import Content
     from .state_table import Act, State
 
 __all__ = ["MAX_REPLY_LINE", "Exchange", "Mark", "Transaction"]

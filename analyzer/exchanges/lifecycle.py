@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .. import model
-    from ..content.mail_data import Content
+    from ..content.end_of_data import Content
     from ..lines.client_reader import ClientReader
     from .exchange import Exchange
 
@@ -29,7 +29,7 @@ SLOW_DATA_NS = 180 * SECOND  # RFC 5321 §4.5.3.2.5: between two blocks of mail 
 
 
 class Closing(Struct, frozen=True):
-    """The first FIN or RST of a connection. ``how``: see ``streams.How``.
+    """The first FIN or RST of a connection. ``how``: see ``stream.How``.
 
     ``first``: no FIN or RST of the other side was lost before it. ``client_idle_ns``: since the last byte of the
     client, ``waited_ns``: since the last byte of either side. ``waiting``: in order, what the client had sent and the

@@ -129,5 +129,5 @@ def _not_offered(x: Exchange) -> bool:
 
 _PLAIN = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.RCPT, Act.DATA, Act.RSET, Act.QUIT})
 _PLAIN_VERBS = frozenset({b"EHLO", b"HELO", b"MAIL", b"RCPT", b"DATA", b"RSET", b"QUIT"})
-_ALWAYS = frozenset({Act.EHLO, Act.HELO, Act.RSET, Act.FREE, Act.QUIT, Act.OTHER})
+_ALWAYS = frozenset({Act.EHLO, Act.HELO, Act.RSET, Act.ANYTIME, Act.QUIT, Act.OTHER})
 _AFTER_REFUSED_DATA = frozenset({Act.MAIL, Act.RCPT, Act.DATA, Act.BDAT, Act.LAST, Act.BURL})

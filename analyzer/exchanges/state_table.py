@@ -78,7 +78,7 @@ class Act(IntEnum):
     LAST = 6  # BDAT LAST, BURL LAST
     BURL = 7
     RSET = 8
-    FREE = 9  # VRFY EXPN HELP NOOP: legal at any time (RFC 5321 §4.1.4)
+    ANYTIME = 9  # VRFY EXPN HELP NOOP: legal at any time (RFC 5321 §4.1.4)
     AUTH = 10
     STARTTLS = 11
     ETRN = 12
@@ -106,10 +106,10 @@ ACTS: Mapping[bytes, Act] = {
     b"BDAT": Act.BDAT,
     b"BURL": Act.BURL,
     b"RSET": Act.RSET,
-    b"VRFY": Act.FREE,
-    b"EXPN": Act.FREE,
-    b"HELP": Act.FREE,
-    b"NOOP": Act.FREE,
+    b"VRFY": Act.ANYTIME,
+    b"EXPN": Act.ANYTIME,
+    b"HELP": Act.ANYTIME,
+    b"NOOP": Act.ANYTIME,
     b"AUTH": Act.AUTH,
     b"STARTTLS": Act.STARTTLS,
     b"ETRN": Act.ETRN,
@@ -149,7 +149,7 @@ _ANYWHERE = {
     Act.EHLO: _HELLO,
     Act.HELO: _HELLO,
     Act.RSET: _LEGAL,
-    Act.FREE: _LEGAL,
+    Act.ANYTIME: _LEGAL,
     Act.ETRN: _LEGAL,
     Act.XCLIENT: _XCLIENT,
     Act.TURN: _LEGAL,

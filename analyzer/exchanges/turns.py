@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ...dissectors.lines.commands import Command
     from ...dissectors.lines.replies import Reply
-    from ..content.mail_data import Content
+    from ..content.end_of_data import Content
     from ..limits import Limits
     from .exchange import Exchange
 

@@ -12,7 +12,7 @@ from .envelope import Envelope, MissingOctets, envelope_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..content.mail_data import Content
+    from ..content.end_of_data import Content
     from ..exchanges.exchange import Exchange
     from ..model import Connection
     from ..streams.stream import Deliver

@@ -4,8 +4,9 @@
 # ------
 # Most connections of mail are short, whole and like one another. To take each of their segments through a reassembler
 # and a conversation costs ten times as much as to put it on a list; and at the end one loop over the list can tell
-# whether there was anything but the next segment of either side on a way that is beaten (`walker`). What it cannot tell
-# is given to the reassembler, segment by segment, in the order in which it came: the report is the same, only later.
+# whether there was anything but the next segment of either side on a way that is beaten (`matcher`). What it cannot
+# tell is given to the reassembler, segment by segment, in the order in which it came: the report is the same, only
+# later.
 #
 # What may not wait does not:
 # * the first steps, up to the reply to the hello, are walked as they come: there servers offer TLS, and what they offer
@@ -64,7 +65,7 @@ class Leader(Guide, Protocol):
 
 
 class Gatherer:
-    """Feed ``segment`` what a ``Reassembler`` takes; see ``segments.Gathered`` for ``gathered``.
+    """Feed ``segment`` what a ``Reassembler`` takes; see ``segments.decoder.Gathered`` for ``gathered``.
 
     ``number``: of the connection that is handed on now, if it has one.
     """
@@ -145,7 +146,7 @@ class Gatherer:
         self._young.append(walker)
 
     def woken(self, packed: Packed, held: WholeSegment) -> None:
-        """See ``packed.Waker``."""
+        """See ``compact.Waker``."""
         self._is_at(held)
         self._unpack(packed)
         add = self._held.get(held[0])

@@ -17,7 +17,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from ..connections.endpoints import endpoint
-from ..content.mail_data import Content
+from ..content.end_of_data import Content
 from ..exchanges.lifecycle import SECOND, SLOW_DATA_NS
 from ..exchanges.starttls_history import ClearTextOffer, StartTlsOffer
 from ..segments.decoder import WholeSegment
@@ -45,7 +45,7 @@ class Keeper(Protocol):
     """Whoever holds walkers."""
 
     def went_on(self, walker: Walker) -> None:
-        """``walker`` has come to something that may not wait."""
+        """``matcher`` has come to something that may not wait."""
 
     def follow(self, held: WholeSegment) -> None:
         """A segment came that is for the reassembler too."""

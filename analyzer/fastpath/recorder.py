@@ -29,7 +29,7 @@ from .trie import (
 
 if TYPE_CHECKING:
     from ..connections.listeners import ListenerHost
-    from ..content.mail_data import Content
+    from ..content.end_of_data import Content
     from ..exchanges.conversation import Conversation
     from ..streams.stream import Flow, How, Stream
     from .report_template import Step
@@ -138,12 +138,12 @@ class Scout(AttachedListener):
         self._client.peer.deliver = self.talk.server
 
     def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None:
-        """See ``streams.Listener``."""
+        """See ``stream.Listener``."""
         self.stop()
         super().gap(stream, offset, length, frame, time_ns)
 
     def closed(self, stream: Stream, how: How, frame: int, time_ns: int, acked: int) -> None:
-        """See ``streams.Listener``."""
+        """See ``stream.Listener``."""
         self._at(time_ns)
         super().closed(stream, how, frame, time_ns, acked)
         side = self._side(stream)
@@ -153,12 +153,12 @@ class Scout(AttachedListener):
         self._note(False, name, (side, b"", -1, frame, time_ns, None))
 
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
-        """See ``streams.Listener``."""
+        """See ``stream.Listener``."""
         self.stop()
         super().conflict(stream, offset, frame, time_ns)
 
     def discard(self) -> bool:
-        """See ``streams.Listener``. Others that come as far need not be judged before they go on, or end."""
+        """See ``stream.Listener``. Others that come as far need not be judged before they go on, or end."""
         trail = self._trail
         gone = super().discard()
         if gone and trail is not None and not (self._host.early and self.talk.findings):
@@ -166,7 +166,7 @@ class Scout(AttachedListener):
         return gone
 
     def finish(self, why: str) -> None:
-        """See ``streams.Listener``."""
+        """See ``stream.Listener``."""
         super().finish(why)
         trail, talk = self._trail, self.talk
         if trail is None or talk.asked is None or why or not (talk.client_seen and talk.server_seen):

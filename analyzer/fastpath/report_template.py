@@ -17,7 +17,7 @@ from .tokens import is_varied, spot_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..content.mail_data import Content
+    from ..content.end_of_data import Content
     from .small_message import Letter
 
 __all__ = ["Pattern", "Step", "derive", "write"]
@@ -89,7 +89,7 @@ class _Unexplained(Exception):
 def derive(
     record: model.Connection, steps: Sequence[Step], names: Sequence[bytes], clock: Callable[[int], str], *, calm: bool
 ) -> Pattern | None:
-    """The pattern of ``record``, whose dialogue took ``steps``, called ``names``. None: they do not explain it.
+    """The pattern of ``record``, whose dialogue took ``tokens``, called ``names``. None: they do not explain it.
 
     ``calm``: the connection ended as it should, and no time was looked at.
     """

@@ -5,10 +5,10 @@
 # Twenty thousand connections of one way differ in some sixty numbers and a few words. To make the objects of the model
 # for each, to redact and to encode them takes three times as long as to fill sixty blanks in one text.
 #
-# Nothing here knows what the text looks like. The report is made once by `pattern.write`, from steps that have marks
-# for words and numbers, and goes the way of all reports: through redaction and whatever encodes it. Where a mark shows
-# in the text is a blank. Marks are random, so that nothing in a capture can pass for one; and a template is used only
-# if it gives, for the connection that it was made for, what the long way gives.
+# Nothing here knows what the text looks like. The report is made once by `report_template.write`, from steps that have
+# marks for words and numbers, and goes the way of all reports: through redaction and whatever encodes it. Where a mark
+# shows in the text is a blank. Marks are random, so that nothing in a capture can pass for one; and a template is used
+# only if it gives, for the connection that it was made for, what the long way gives.
 #
 # An offset inside a step is that of the step and some bytes more, so numbers are marked with room for that, and what
 # was added tells where in the step it is.
@@ -30,7 +30,7 @@ from .report_template import write
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..content.mail_data import Content
+    from ..content.end_of_data import Content
     from ..model import Connection
     from .hit import Guide, Repeat
     from .report_template import Step

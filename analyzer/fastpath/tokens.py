@@ -56,7 +56,7 @@ def _without_mailbox(found: re.Match[bytes]) -> bytes:
 
 
 def spot_in(step: bytes) -> int:
-    """Bytes in front of what a step of mail data tells of, see ``beaten.spot_step``; -1: it tells of none."""
+    """Bytes in front of what a step of mail data tells of, see ``trie.spot_step``; -1: it tells of none."""
     parts = step.split(b" ")
     return int(parts[2]) if step.startswith(b"\0mail ") and len(parts) == 4 else -1
 

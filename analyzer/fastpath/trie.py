@@ -4,10 +4,10 @@
 # ------
 # What is reported of a connection follows from what both sides said, in which order, and what the client had seen when
 # it spoke; hardly ever from addresses, times and frames. And nearly all connections of a capture say the same as
-# others. So a dialogue is judged in full (`conversation`) until two connections took the same steps (`steps`) and their
-# reports agreed in everything but text that varies, places and times. From then on the way is beaten: a connection
-# that goes it to its end gets its report from the pattern (`walker`). Where a step is not known, all of the connection
-# is judged in full, and nothing is lost but a little time.
+# others. So a dialogue is judged in full (`conversation`) until two connections took the same steps (`tokens`) and
+# their reports agreed in everything but text that varies, places and times. From then on the way is beaten: a
+# connection that goes it to its end gets its report from the pattern (`matcher`). Where a step is not known, all of the
+# connection is judged in full, and nothing is lost but a little time.
 #
 # A way is not learned where that would be a guess:
 # * a rule was asked about text that varies, unless it is declared to look at the form only;
@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ..content.mail_data import Content
+from ..content.end_of_data import Content
 from ..content.octet_checks import Flaw
 from ..exchanges.ehlo_offers import announced_size
 from ..exchanges.state_table import Act, Phase
@@ -88,9 +88,9 @@ class Place:
 
     ``client`` is one of the ways to read above; ``server`` names the step of what the server says next, None: it is
     encrypted. ``room``: octets that a message may have, where a step tells no sizes. ``offer``: an EHLO reply led here,
-    see ``servers.PlainOffer``. ``opening``: no hello was accepted yet. ``pattern``: the report of a dialogue that ends
-    here; ``beaten``: two connections agreed on it; ``steep``: two did not. ``faulty``: whoever comes as far has broken
-    a rule on the way.
+    see ``starttls_history.ClearTextOffer``. ``opening``: no hello was accepted yet. ``pattern``: the report of a
+    dialogue that ends here; ``beaten``: two connections agreed on it; ``steep``: two did not. ``faulty``: whoever
+    comes as far has broken a rule on the way.
     """
 
     __slots__ = (

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from ..streams.stream import PIECE
 
 if TYPE_CHECKING:
-    from ..content.mail_data import Content
+    from ..content.end_of_data import Content
     from ..limits import Limits
 
 __all__ = ["ClientHandler", "ClientReader", "Mode"]

@@ -48,7 +48,7 @@ def parse_address(text: str, option: str) -> NumericAddress:
         return NumericAddress(str(ip_address(host)), int(port))
     except ValueError:
         raise UsageError(
-            "invalid address", f"{option} {display_path(text)}", "write 127.0.0.1:514 or [::1]:514"
+            "invalid address", f"{option} {display_path(text)}", "write 127.0.0.1:PORT or [::1]:PORT"
         ) from None
 
 

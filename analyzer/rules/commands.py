@@ -58,9 +58,9 @@ def _part(x: Exchange, d: Deviation) -> str:
 def unknown_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Verb is neither registered nor an X- command.
 
-    The client sent a verb that no RFC defines and that is not a private one, whose name starts with X. Such lines are
-    typing errors, probes for another protocol, or text that the server did not read in the way the client meant it. The
-    server should answer 500. Fix the client: send only commands of SMTP and of the extensions that the server lists.
+    The client sent a verb that no RFC defines. Private verbs start with X and are not reported. Such lines are typing
+    errors, probes for another protocol, or text that the server did not read in the way the client meant it. The server
+    should answer 500. Fix the client: send only commands of SMTP and of the extensions that the server lists.
     """
     for d in _ascii(x, DeviationKind.UNKNOWN_VERB):
         yield _at(x, d, f"{_part(x, d)} is not a known command: it is not registered and does not start with X.")
@@ -72,7 +72,7 @@ def bad_hello_argument(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     The argument of EHLO names the client. It must be a domain name (labels of letters, digits and inner hyphens,
     separated by dots) or, for a client without a name, its address in square brackets. The grammar does not allow
-    underscores or a dot at the end. Fix the client: give it a valid host name.
+    underscores or a dot at the end. Fix the client: configure a valid host name.
     """
     for d in _ascii(x, DeviationKind.BAD_HELLO_ARGUMENT):
         if d.length:

@@ -175,8 +175,8 @@ def pipelining_order(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Command that must end a pipelined group is followed by more.
 
     The reply to some commands decides what the client may send next, so such a command must be the last one in a
-    pipelined group: EHLO, HELO, DATA, VRFY, EXPN, TURN, NOOP, ETRN, a last BURL, and AUTH except for a mechanism with a
-    single message that was sent as the initial response. This client sent more without waiting for that reply. Fix the
+    pipelined group: EHLO, HELO, DATA, VRFY, EXPN, TURN, NOOP, ETRN, a last BURL, and AUTH (unless its only
+    message was the initial response). This client sent more without waiting for that reply. Fix the
     client: wait for the reply to such a command.
     """
     hello = _hello(x, talk)

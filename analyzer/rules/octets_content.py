@@ -16,8 +16,8 @@ from .registry import Evidence, OnContent, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..content.end_of_data import Content
     from ..content.line_lengths import Occurrence
-    from ..content.mail_data import Content
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
 
@@ -123,7 +123,7 @@ def eight_bit_body_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evid
     """8-bit body to a server that does not offer 8BITMIME.
 
     The body contains bytes above 127, which are only allowed if the server offers 8BITMIME. Fix the client: convert the
-    body to seven bits (quoted-printable or base64) or return the message.
+    body to seven bits (quoted-printable or base64) or return the message to its sender.
     """
     if _body(x, talk) == "BIT206" and x.content is not None and x.content.body_8bit is not None:
         spot = x.content.body_8bit

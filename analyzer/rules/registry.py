@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ..exchanges.expected_replies import is_usual
+from ..exchanges.usual_replies import is_usual
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

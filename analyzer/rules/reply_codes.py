@@ -13,8 +13,8 @@ from ...dissectors.grammar.abnf import EXTENDED_STATUS
 from ...dissectors.printable import printable
 from ...dissectors.tables.codes import KNOWN_CODES, RFC821_CODES, describe_code
 from ..exchanges.exchange import Mark
-from ..exchanges.expected_replies import listed_codes
 from ..exchanges.state_table import Act, Phase
+from ..exchanges.usual_replies import listed_codes
 from .line_faults import at_fault
 from .registry import Evidence, OnExchange, rule
 

@@ -136,10 +136,10 @@ def spurious_503(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """503 to a command that was in order.
 
     The dialogue shows that the command was in order. Either the server lost track of the session, or it has another
-    reason (policy, a missing login) and does not use the code for that reason. Fix the server: use 503 only for
-    commands out of order.
+    reason (policy, a missing login) and did not send the code that belongs to that reason. Fix the server: use 503 only
+    for commands out of order.
     """
-    if x.command is None or x.act is Act.FREE or x.act is Act.RSET or not _in_order(x, talk):
+    if x.command is None or x.act is Act.ANYTIME or x.act is Act.RSET or not _in_order(x, talk):
         return
     yield Evidence(f"The server answered 503 to {verb_of(x)}, which was in order.", reply=True)
 
@@ -179,7 +179,7 @@ def _too_many(x: Exchange) -> bool:
     "warning",
     "server",
     "RFC 5321 §4.1.4",
-    on=OnExchange(marks=Mark.REFUSED_503, acts=frozenset({Act.FREE, Act.RSET})),
+    on=OnExchange(marks=Mark.REFUSED_503, acts=frozenset({Act.ANYTIME, Act.RSET})),
 )
 def session_free_command_503(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """NOOP, HELP, EXPN, VRFY or RSET refused with 503.

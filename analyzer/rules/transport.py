@@ -144,7 +144,7 @@ def conflicting_retransmission(x: Exchange | None, talk: Conversation) -> Iterat
 
     TCP retransmits the same bytes. Different bytes for the same sequence numbers come from a broken middlebox, or from
     an attacker who wants the auditor and the receiver to read different data. This report shows the first copy. If the
-    copies arrived after a gap, the first finding of a side lists the bytes that five kinds of receivers read. Fix the
+    copies arrived after a gap, the first finding of a side lists what each of five kinds of receivers reads. Fix the
     network: find the device or host that sends the second copy.
     """
     for side, offset, frame, time_ns in talk.conflicts:

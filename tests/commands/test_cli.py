@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from impatient import IMPATIENT, until_read
+from short_timeouts import IMPATIENT, until_read
 
 from smtpwire import __version__
 from smtpwire.analyzer.commands.settings import options_of
@@ -46,7 +46,7 @@ def document(*arguments: str | Path, stdin: bytes | None = None) -> dict[str, An
 
 
 def but_for_the_path(report: dict[str, Any]) -> list[Any]:
-    """The connections, and what was read of the one capture."""
+    """Return the connections, and what was read of the only capture."""
     for place in [*report["captures"], *(part for one in report["connections"] for part in one["captures"])]:
         del place["path"]
     return [report["connections"], report["summary"]]
@@ -92,7 +92,7 @@ class TestUse:
         assert line.startswith("smtpwire: ")
         assert says in line
 
-    def test_help_tells_the_exit_statuses(self) -> None:
+    def test_help_lists_the_exit_statuses(self) -> None:
         text = smtpwire("audit", "--help").stdout.decode()
         for number in ("0", "1", "2", "3", "130"):
             assert f" {number}" in text[text.index("Exit status") :]
@@ -205,7 +205,7 @@ class TestStatus:
         assert smtpwire("audit", path, "--select", "SEQ", "--fail-on", fail_on).returncode == status
 
     @pytest.mark.parametrize("format_", ["text", "json", "ndjson"])
-    def test_an_unreadable_input_is_told_and_the_others_are_read(self, format_: str, tmp_path: Path) -> None:
+    def test_an_unreadable_input_is_reported_and_the_others_are_read(self, format_: str, tmp_path: Path) -> None:
         (tmp_path / "empty.pcap").touch()
         (tmp_path / "notes.txt").write_text("no capture")
         missing = tmp_path / "missing.pcap"
@@ -240,7 +240,7 @@ class TestStatus:
             assert b"xff.pcap" in run.stdout
 
     @pytest.mark.parametrize("format_", ["text", "json", "ndjson"])
-    def test_a_reader_that_goes_away_is_no_error(self, format_: str) -> None:
+    def test_a_closed_pipe_is_not_an_error(self, format_: str) -> None:
         command = [sys.executable, "-m", "smtpwire", "audit", str(DEMO), "--format", format_]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdout is not None
@@ -324,7 +324,7 @@ class TestDemo:
         for rule in ("SEQ101", "SEQ103", "SEQ120", "BIT205", "BIT207"):
             assert rule in text
 
-    def test_it_goes_the_same_road_as_any_capture(self) -> None:
+    def test_it_is_audited_as_any_capture_is(self) -> None:
         demo = json.loads(smtpwire("demo", "--format", "json").stdout)
         assert demo["captures"][0]["path"] == "samples/demo.pcap"
         assert {part["path"] for one in demo["connections"] for part in one["captures"]} == {"samples/demo.pcap"}
@@ -499,8 +499,8 @@ class TestBaseline:
         assert "baseline write" in only_line(run)
 
 
-@pytest.mark.parametrize("words", [["rule", "--all"], ["config"], ["rule", "--all", "--", "SEQ"]])
-def test_nobody_is_told_that_the_reader_has_gone(words: list[str]) -> None:
+@pytest.mark.parametrize("words", [["rule", "--all"], ["config"], ["rule", "--", "SEQ"]])
+def test_a_reader_that_has_gone_is_not_reported(words: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as closed:

@@ -1,4 +1,4 @@
-"""The command line as it is declared: what words mean, what is said of a mistake, and what a shell completes."""
+"""The command line as it is declared: the values of words, the messages for mistakes, and completion in a shell."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ EVERY = every_command()
 
 
 def values(line: str) -> dict[str, Any]:
-    """What the function of the command gets for ``line``."""
+    """Return the values that the function of the command gets for ``line``."""
     words = line.split()
     name = words[0] if words[0] in EVERY else " ".join(words[:2])
     return EVERY[name].make_context(name, words[len(name.split()) :]).params
@@ -150,7 +150,7 @@ def test_paths_are_not_checked_before_the_command_runs() -> None:
 
 
 def completed(line: str) -> list[str]:
-    """What bash is offered for the last word of ``line``."""
+    """Return the candidates that bash gets for the last word of ``line``."""
     words = line.split(" ")
     done = run(_SMTPWIRE_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(len(words) - 1))
     assert done.stderr == ""

@@ -1,4 +1,4 @@
-"""Where reports go: what ``--format`` and ``--output`` mean together, and files that are whole or not there."""
+"""Where reports go: what ``--format`` and ``--output`` mean together, and files that are complete or missing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from impatient import IMPATIENT
+from short_timeouts import IMPATIENT
 
 from smtpwire.analyzer.atomic_files import replacing
 from smtpwire.analyzer.commands.outputs import Destination, destinations, opened
@@ -202,7 +202,7 @@ class TestFiles:
             ("sqlite:-", "sqlite cannot be printed: standard output: add -o FILE.db"),
         ],
     )
-    def test_what_cannot_be_written_is_told_before_anything_is_read(self, output: str, says: str) -> None:
+    def test_an_output_that_cannot_be_written_is_reported_before_anything_is_read(self, output: str, says: str) -> None:
         run = smtpwire("audit", "/no/capture/here.pcap", "-o", output)
         assert run.returncode == 2
         (line,) = run.stderr.decode().splitlines()

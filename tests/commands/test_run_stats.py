@@ -1,4 +1,4 @@
-"""``--stats``: what a run took, on standard error."""
+"""``--stats``: time and memory of a run, on standard error."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_memory_of_the_parent_process_is_not_counted() -> None:
     assert 15 < int(peak[1]) < 200
 
 
-def test_without_it_nothing_is_said() -> None:
+def test_without_it_nothing_is_printed() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "smtpwire", "audit", str(DEMO)], capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""Start-up is part of every answer: what small uses of the command load, and what they leave alone."""
+"""Every command pays for start-up: which modules small uses of the command load, and which they do not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 DEMO = Path(str(resources.files("smtpwire.samples") / "demo.pcap"))
 AUDIT = ("audit", str(DEMO), "--format", "ndjson", "--no-config")
 
-# Each takes longer to load than a small audit, or is wanted by one option, format or command only.
+# Each takes longer to load than a small audit, or is needed by one option, format or command only.
 HEAVY = {
     *(
         "scapy",
@@ -64,14 +64,14 @@ RARE = {
         "wireshark.annotate",
         "exchanges.end_of_data_tap",
     ),
-    *("content.end_of_data", "redact.people", "redact.pseudonyms", "reports.text", "reports.html", "reports.sarif"),
+    *("content.lenient_readers", "redact.people", "redact.pseudonyms", "reports.text", "reports.html", "reports.sarif"),
     *("reports.rule_docs", "commands.run_stats", "stores", "live", "extract", "wireshark", "stores.sqlite"),
     *("stores.parquet", "parallel"),
 }
 
 
 def modules(*arguments: str) -> set[str]:
-    """What a fresh interpreter has loaded when the command is over, beyond what Python itself loads.
+    """Return the modules that a fresh interpreter has loaded at the end of the command, beyond those of Python itself.
 
     Modules that the installation of the tests' environment loads at every start do not count.
     """

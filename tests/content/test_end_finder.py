@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.content.end_of_data import READERS, EndFinder, Ending, endings
+from smtpwire.analyzer.content.lenient_readers import READERS, EndFinder, Ending, endings
 
 PIECE = st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"\n.\n", b".\r", b"\r\n\r\n", b"a", b"\0", b"a: b\r\n"])
 

@@ -35,7 +35,7 @@ CATALOGUE = """
     LAST     SEQ104   SEQ104  SEQ105  -       -       SEQ108
     BURL     SEQ104   SEQ104  SEQ105  -       -       SEQ108
     RSET     -        -       -       -       -       -
-    FREE     -        -       -       -       -       -
+    ANYTIME  -        -       -       -       -       -
     AUTH     -        -       SEQ111  SEQ111  SEQ109  SEQ109
     STARTTLS -        -       -       -       SEQ109  SEQ109
     ETRN     -        -       -       -       -       -
@@ -130,7 +130,7 @@ STEPS = [
     (Phase.RCPT, Act.QUIT, 501, Phase.RCPT),
     (Phase.TURNED_AWAY, Act.EHLO, 250, Phase.TURNED_AWAY),
     (Phase.TURNED_AWAY, Act.QUIT, 221, Phase.QUIT),
-    (Phase.RCPT, Act.FREE, 250, Phase.RCPT),
+    (Phase.RCPT, Act.ANYTIME, 250, Phase.RCPT),
     (Phase.RCPT, Act.OTHER, 500, Phase.RCPT),
     (Phase.READY, Act.AUTH, 334, Phase.READY),
 ]

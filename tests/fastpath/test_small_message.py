@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scripts import MESSAGE
 
-from smtpwire.analyzer.content.mail_data import Content
+from smtpwire.analyzer.content.end_of_data import Content
 from smtpwire.analyzer.fastpath.small_message import letter
 from smtpwire.analyzer.fastpath.trie import content_step
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 from captures import pcap
 from handmade import capture, connection, summary_of
-from impatient import IMPATIENT, until_full
 from repeats import dialogue
 from scripts import hello, lines, records
+from short_timeouts import IMPATIENT, until_full
 
 from smtpwire.analyzer.errors import OutputError
 from smtpwire.analyzer.reports.output import Output, plural

@@ -21,7 +21,7 @@ from .state_table import NO_KEYWORDS, Act, Hello, Phase, advance, unsure
 if TYPE_CHECKING:
     from ...dissectors.lines.replies import Reply
 
-__all__ = ["CHUNKS", "Pairing"]
+__all__ = ["CHUNKS", "ReplyPairing"]
 
 CHUNKS = frozenset({Act.BDAT, Act.LAST})
 _ONLY_ANSWERS = {
@@ -38,7 +38,7 @@ _ENDS_MESSAGE = frozenset({Act.END, Act.LAST})
 _TLS_HELLO = (0x16, 0x80)  # a TLS handshake record, or an SSLv2-style hello
 
 
-class Pairing(Contents):
+class ReplyPairing(Contents):
     """Adds the replies."""
 
     def malformed(self, line: bytes, offset: int, frame: int, time_ns: int) -> None:
@@ -266,7 +266,7 @@ class Pairing(Contents):
         elif act is Act.RCPT:
             if code >= 550:
                 self.watch.probed(x, code)
-        elif act is Act.FREE:
+        elif act is Act.ANYTIME:
             self.watch.probed(x, code)
         elif act is Act.TURN and code == 250:
             self._stop("decoding stopped: TURN was accepted, the two sides change roles (RFC 821 §3.8)")

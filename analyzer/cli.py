@@ -1,8 +1,8 @@
 """The command ``smtpwire``: words in, and the exit status of the process."""
 
-# Every command pays for start-up, so modules that not every command needs are imported inside functions: a command loads
-# no other command, and no format but text on a terminal loads Rich. Errors of use are one line that says what, where and what to do;
-# a traceback is always a bug of ours.
+# Every command pays for start-up, so modules that not every command needs are imported inside functions: a command
+# loads no other command, and no format but text on a terminal loads Rich. Errors of use are one line that says what,
+# where and what to do; a traceback is always a bug of ours.
 
 from __future__ import annotations
 

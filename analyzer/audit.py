@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -11,10 +12,12 @@ from .connections.partition import Places
 from .connections.tracker import DEFAULT_PORTS, Tracker
 from .enums import Redact
 from .errors import InputError
+from .exchanges.conversation import ContentTap
 from .exchanges.turns import TurnDetail
 from .fastpath.hit import Repeat
+from .findings.baseline import Baseline
 from .findings.rulebook import RuleBook
-from .findings.suppress import agreed, drop
+from .findings.suppress import Peer, agreed, drop
 from .frames.inputs import open_inputs, read_capture
 from .limits import DEFAULT_LIMITS, Limits
 from .model import Capture, Connection, Summary
@@ -23,13 +26,11 @@ from .rules import RULES, resolve
 from .segments.decoder import SegmentDecoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from os import PathLike
 
     from .connections.partition import Portion
-    from .exchanges.conversation import ContentTap, Judge
-    from .findings.baseline import Baseline
-    from .findings.suppress import Peer
+    from .exchanges.conversation import Judge
     from .model import Finding
 
 __all__ = ["DEFAULT_PORTS", "Audit", "DecoderCounts", "Options", "Repeats", "audit", "summed"]

@@ -22,6 +22,9 @@ INTERRUPTED = 130  # as run.Status, which may not be loaded yet
 def main() -> None:
     """Run the command line and end the process with its status."""
     gc.set_threshold(GC_THRESHOLD)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller; a file that is opened later must not take its number
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that half-written files are removed
     try:
@@ -41,8 +44,8 @@ def _run(words: list[str]) -> int:
     from .run import Status, notice  # noqa: PLC0415
 
     try:
-        if COMPLETE in os.environ:
-            return _complete(os.environ[COMPLETE])
+        if instruction := os.environ.get(COMPLETE):
+            return _complete(instruction)
         with smtpwire.make_context("smtpwire", [*words] or ["--help"]) as context:
             status: int = smtpwire.invoke(context)
         sys.stdout.flush()

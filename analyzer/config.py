@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -27,7 +28,7 @@ from .rules import resolve
 from .run import FailOn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from ipaddress import IPv4Network, IPv6Network
 
 __all__ = ["DEFAULT", "FILE_NAME", "Config", "find_config", "read_config"]

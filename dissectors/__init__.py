@@ -73,7 +73,7 @@ __all__ = [
 
 _CONSTRUCTS = ".grammar.constructs"
 _LAYERS = ".scapy_layers.layers"
-__getattr__, __dir__ = lazy_exports(
+_getattr, __dir__ = lazy_exports(
     __name__,
     {
         "Deviation": ".deviations",
@@ -111,3 +111,5 @@ __getattr__, __dir__ = lazy_exports(
         "describe_verb": ".tables.verbs",
     },
 )
+if not TYPE_CHECKING:  # for type checkers the imports above are all: a misspelled name is an error
+    __getattr__ = _getattr

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..enums import Decoder, Profile, Redact
+from ..errors import display_path
 from ..run import FailOn, Status, notice
 from .option_types import PATH
 from .options import (
@@ -83,7 +84,7 @@ def write(
         notice(f"the baseline is not written: {file}")
         return status
     count = write_baseline(file, collected.entries)
-    print(f"{collected.findings:,} findings in {count:,} entries: {file}")
+    print(f"{collected.findings:,} findings in {count:,} entries: {display_path(file)}")
     return Status.CLEAN
 
 

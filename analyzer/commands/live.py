@@ -37,8 +37,19 @@ if TYPE_CHECKING:
 
 __all__ = ["live"]
 
-# The audit imports these only when it needs them: for tunnels, settings, host names, a misspelled name.
-_LATER = ("..segments.scapy_decoder", "tomllib", "ipaddress", "difflib")
+# The audit imports these only when it needs them: for tunnels, settings (also after SIGHUP), host names, a misspelled
+# name.
+_LATER = (
+    "..segments.scapy_decoder",
+    "..findings.baseline",
+    "..redact.people",
+    "..redact.pseudonyms",
+    "difflib",
+    "encodings.idna",
+    "ipaddress",
+    "secrets",
+    "tomllib",
+)
 
 
 class LiveFormat(StrEnum):

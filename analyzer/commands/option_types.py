@@ -51,8 +51,9 @@ def complete_rules(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
 
 def complete_output(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete ``FORMAT:FILE``: formats, and file names."""
+    """Complete ``FORMAT:FILE``: the formats that match, else file names."""
     from click.shell_completion import CompletionItem  # noqa: PLC0415
 
     formats = [CompletionItem(f"{name}:") for name in ReportFormat if f"{name}:".startswith(incomplete)]
-    return [*formats, CompletionItem(incomplete, type="file")]
+    # bash shows either candidates or file names.
+    return formats or [CompletionItem(incomplete.partition(":")[2] or incomplete, type="file")]

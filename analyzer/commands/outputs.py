@@ -139,7 +139,7 @@ def _overwrites(path: str, name: str) -> bool:
 
     if name == STDOUT:
         return False
-    if not Path(name).is_dir():
+    if not os.path.isdir(name):  # noqa: PTH112  Path.is_dir raises for some names
         return same_file(name, path)
     real = Path(path).resolve()
     if not real.is_file() or Path(name).resolve() not in real.parents:
@@ -166,8 +166,8 @@ def _place(chosen: Format, path: str, style: Style) -> AbstractContextManager[Wr
     if chosen.place is None:
         return None
     real = Path(path)
-    named_file = real.suffix.lower() in chosen.suffixes or real.exists()
-    directory = path.endswith(("/", os.sep)) or real.is_dir() or not named_file
+    named_file = real.suffix.lower() in chosen.suffixes or os.path.exists(path)  # noqa: PTH110  Path.exists raises for some names
+    directory = path.endswith(("/", os.sep)) or os.path.isdir(path) or not named_file  # noqa: PTH112
     return chosen.place(Path(path), style) if chosen.stream is None or directory else None
 
 

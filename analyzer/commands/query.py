@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import closing
 from enum import StrEnum
 from io import BytesIO
@@ -91,7 +92,8 @@ def query(
         what = "SELECT is missing" if sql is None else "no store and no PATH" if db is None else "a store and captures"
         raise UsageError(what, "smtpwire query", 'write smtpwire query "select ..." PATH, or --db STORE for PATH')
     if db is not None:
-        database, status = (loaded(Path(db)) if Path(db).is_dir() else opened(Path(db))), Status.CLEAN
+        database = loaded(Path(db)) if os.path.isdir(db) else opened(Path(db))  # noqa: PTH112
+        status = Status.CLEAN
     else:
         for path in paths:
             if is_database(Path(path)):

@@ -56,7 +56,7 @@ class LazyGroup(click.Group):
                 raise UsageError("the command is missing", display_path(name), f"write smtpwire audit {name}")
             near = nearest(name, list(_MODULES))
             hint = f"did you mean {near}?" if near else "smtpwire --help lists the commands"
-            raise UsageError("no such command", display_path(name), hint)
+            raise UsageError("no such command", display_path(name) or "''", hint)
         return super().resolve_command(ctx, args)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,7 +89,7 @@ def inputs_of(paths: Sequence[str], read: Sequence[str]) -> list[str]:
 
 def are_several(inputs: Sequence[str]) -> bool:
     """Whether more than one capture may be read."""
-    return len(inputs) > 1 or any(Path(name).is_dir() for name in inputs)
+    return len(inputs) > 1 or any(os.path.isdir(name) for name in inputs)  # noqa: PTH112  Path.is_dir raises for some names
 
 
 def _words(values: Sequence[str]) -> tuple[str, ...]:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from .. import model
 from ..lines.client_reader import Mode
+from .exchange import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .. import model
     from ..content.end_of_data import Content
     from ..lines.client_reader import ClientReader
-    from .exchange import Exchange
 
 __all__ = ["PAUSE_NS", "CloseNotice", "Closing", "Lifecycle", "SlowInput"]
 

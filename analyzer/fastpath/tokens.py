@@ -35,8 +35,8 @@ SMALL_SIZE = 10_000_000  # every number behind SIZE that is replaced is below th
 ENDS = {(side, how): f"\0{side} {how}".encode() for side in ("client", "server") for how in ("fin", "rst", "unseen")}
 """Names of the steps that end a stream."""
 
-_LOCAL = rb"(?=[^@\r\n]{1,60}@)[A-Za-z0-9_=+-]++(?:\.[A-Za-z0-9_=+-]++)*+"
-_DOMAIN = rb"(?=[A-Za-z0-9.-]{1,63}[>\r])(?:[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*+\.)++[A-Za-z]{2,20}"
+_LOCAL = rb"(?=[^@\r\n]{1,60}@)[A-Za-z0-9_=+-]++(?:\.[A-Za-z0-9_=+-]++)*"
+_DOMAIN = rb"(?=[A-Za-z0-9.-]{1,63}[>\r])(?:[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*\.)+[A-Za-z]{2,20}"
 _client = re.compile(
     rb"(?m:^)(?:((?i:MAIL FROM:|RCPT TO:)<)" + _LOCAL + rb"@" + _DOMAIN + rb">( (?i:SIZE)=)?(?(2)[0-9]{1,7}(?=[ \r]))"
     rb"|((?i:EHLO|HELO|LHLO) )" + _DOMAIN + rb"(?=\r\n))"

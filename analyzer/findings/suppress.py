@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -10,11 +11,11 @@ from ..model import ReplyTurn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from ipaddress import IPv4Network, IPv6Network
 
     from ..model import Connection, Finding
 
-    Network = IPv4Network | IPv6Network
+
+Network = IPv4Network | IPv6Network
 
 __all__ = ["Peer", "agreed", "drop"]
 

@@ -8,7 +8,6 @@ import stat
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -21,11 +20,11 @@ from ..timestamps import format_time
 from .input_window import BLOCK, GZIP_MAGIC, FileWindow, Gunzip, StreamWindow, Window
 from .pcap import FILE_HEADER, MAGICS, PcapReader
 from .pcapng import MAGIC, PcapngReader
+from .reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
-    from .reader import Reader
 
 __all__ = ["STDIN", "Progress", "Source", "open_inputs", "read_capture"]
 
@@ -160,7 +159,7 @@ def open_inputs(paths: Sequence[str | os.PathLike[str]]) -> Iterator[Source]:
     Opens files only to sort a folder. An input that cannot be read is reported later by ``read_capture``.
     """
     for path in paths:
-        if os.fspath(path) != STDIN and Path(path).is_dir():
+        if os.fspath(path) != STDIN and os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises for some names
             yield from _folder(path)
         else:
             yield Source(path)

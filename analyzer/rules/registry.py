@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from operator import attrgetter
 from types import MappingProxyType
@@ -20,15 +21,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from ..exchanges.conversation import Conversation
+from ..exchanges.exchange import Exchange
+from ..exchanges.state_table import Act
 from ..exchanges.usual_replies import is_usual
+from ..model import Severity, Side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Mapping
 
-    from ..exchanges.conversation import Conversation
-    from ..exchanges.exchange import Exchange
-    from ..exchanges.state_table import Act
-    from ..model import Severity, Side
 
 __all__ = ["RULES", "Ended", "Evidence", "OnContent", "OnExchange", "Rule", "Trigger", "all_or_none", "amend", "rule"]
 

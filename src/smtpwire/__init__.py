@@ -81,7 +81,7 @@ __all__ = [
 ]
 
 _MODEL = ".analyzer.model"
-__getattr__, __dir__ = lazy_exports(
+_getattr, __dir__ = lazy_exports(
     __name__,
     {
         "Audit": ".analyzer.audit",
@@ -119,6 +119,9 @@ __getattr__, __dir__ = lazy_exports(
         "SMTPSession": ".analyzer.scapy_session",
     },
 )
+
+if not TYPE_CHECKING:  # for type checkers the imports above are all: a misspelled name is an error
+    __getattr__ = _getattr
 
 
 def scapy_ext(ext: Any) -> None:

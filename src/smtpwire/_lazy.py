@@ -24,6 +24,6 @@ def lazy_exports(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str]
         return value
 
     def dir_() -> list[str]:
-        return sorted({*homes, *vars(sys.modules[package])})
+        return sorted(sys.modules[package].__all__)
 
     return getattr_, dir_

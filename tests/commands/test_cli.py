@@ -499,6 +499,21 @@ class TestBaseline:
         assert "baseline write" in only_line(run)
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_do_not_stop_an_audit(tmp_path: Path, closed: str) -> None:
+    report = tmp_path / "r.json"
+    command = f"{sys.executable} -m smtpwire audit {DEMO} --no-config -o {report} --fail-on never {closed}"
+    assert subprocess.run(["sh", "-c", command], check=False, timeout=60).returncode == 0
+    assert json.loads(report.read_bytes())["summary"]["connections"] == 6
+
+
+def test_an_input_with_an_impossible_name_is_one_that_cannot_be_read(tmp_path: Path) -> None:
+    for words in (["audit", "x" * 300], ["annotate", "x" * 300, "-o", tmp_path / "y"]):
+        run = smtpwire(*words)
+        assert run.returncode == 3
+        assert only_line(run).startswith("smtpwire: File name too long: xxx")
+
+
 @pytest.mark.parametrize("words", [["rule", "--all"], ["config"], ["rule", "--", "SEQ"]])
 def test_a_reader_that_has_gone_is_not_reported(words: list[str]) -> None:
     reading, writing = os.pipe()

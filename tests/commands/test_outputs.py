@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 from importlib import resources
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING
 import pytest
 from short_timeouts import IMPATIENT
 
-from smtpwire.analyzer.atomic_files import replacing
 from smtpwire.analyzer.commands.outputs import Destination, destinations, opened
 from smtpwire.analyzer.enums import ReportFormat
 from smtpwire.analyzer.errors import UsageError
@@ -232,48 +230,3 @@ class TestFiles:
         for _ in range(2):
             run = smtpwire("audit", tmp_path, "-o", tmp_path / "r.json")
             assert (run.returncode, run.stderr) == (1, b"")
-
-    def test_a_file_keeps_its_mode_and_its_link(self, tmp_path: Path) -> None:
-        real, link = tmp_path / "real.txt", tmp_path / "link.txt"
-        real.write_text("old")
-        real.chmod(0o640)
-        link.symlink_to(real)
-        with replacing(link) as stream:
-            stream.write(b"new")
-            assert real.read_text() == "old"
-        assert link.is_symlink()
-        assert real.read_text() == "new"
-        assert stat.S_IMODE(real.stat().st_mode) == 0o640
-
-    def test_a_new_file_has_the_mode_that_the_user_wants(self, tmp_path: Path) -> None:
-        before = os.umask(0o027)
-        try:
-            with replacing(tmp_path / "r") as stream:
-                stream.write(b"x")
-        finally:
-            os.umask(before)
-        assert stat.S_IMODE((tmp_path / "r").stat().st_mode) == 0o640
-
-    def test_a_name_of_any_length_that_the_file_system_takes(self, tmp_path: Path) -> None:
-        with replacing(tmp_path / ("x" * 255)) as stream:
-            stream.write(b"x")
-        assert len(names(tmp_path)) == 1
-
-    def test_a_link_put_in_the_way_is_not_followed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("smtpwire.analyzer.atomic_files.os.urandom", bytes)
-        victim = tmp_path / "victim"
-        victim.write_text("precious")
-        (tmp_path / f".smtpwire-{bytes(6).hex()}.tmp").symlink_to(victim)
-        with pytest.raises(UsageError, match="cannot write"), replacing(tmp_path / "r") as stream:
-            stream.write(b"x")
-        assert victim.read_text() == "precious"
-
-    def test_a_pipe_is_written_to_as_it_is(self, tmp_path: Path) -> None:
-        pipe = tmp_path / "pipe"
-        os.mkfifo(pipe)
-        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-        with replacing(pipe) as stream:
-            stream.write(b"x")
-        assert os.read(reader, 9) == b"x"
-        os.close(reader)
-        assert stat.S_ISFIFO(pipe.stat().st_mode)

@@ -60,7 +60,6 @@ RARE = {
     *(
         "segments.scapy_decoder",
         "scapy_session",
-        "findings.baseline",
         "wireshark.annotate",
         "exchanges.end_of_data_tap",
     ),

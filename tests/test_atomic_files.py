@@ -1,0 +1,127 @@
+"""Files that are complete or missing: their mode, links, pipes, and the errors that name them."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from smtpwire.analyzer.atomic_files import replacing
+from smtpwire.analyzer.errors import UsageError
+
+DEMO = Path(str(resources.files("smtpwire.samples") / "demo.pcap"))
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_file_keeps_its_mode_and_its_link(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.txt", tmp_path / "link.txt"
+    real.write_text("old")
+    real.chmod(0o640)
+    link.symlink_to(real)
+    with replacing(link) as stream:
+        stream.write(b"new")
+        assert real.read_text() == "old"
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+    assert mode(real) == 0o640
+
+
+def test_a_private_file_is_private_while_it_is_written(tmp_path: Path) -> None:
+    private = tmp_path / "r"
+    private.touch(mode=0o600)
+    with replacing(private):
+        (temporary,) = tmp_path.glob(".smtpwire-*")
+        assert mode(temporary) == 0o600
+
+
+def test_setuid_and_setgid_bits_are_dropped(tmp_path: Path) -> None:
+    """The new file belongs to the user who writes it, who may be root."""
+    old = tmp_path / "r"
+    old.touch()
+    old.chmod(0o6755)
+    with replacing(old) as stream:
+        stream.write(b"x")
+    assert mode(old) == 0o755
+
+
+def test_a_new_file_has_the_mode_that_the_user_wants(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with replacing(tmp_path / "r") as stream:
+            stream.write(b"x")
+    finally:
+        os.umask(before)
+    assert mode(tmp_path / "r") == 0o640
+
+
+def test_a_name_of_any_length_that_the_file_system_accepts(tmp_path: Path) -> None:
+    with replacing(tmp_path / ("x" * 255)) as stream:
+        stream.write(b"x")
+    assert len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(UsageError, match=r"cannot write \(File name too long\)"), replacing(tmp_path / ("x" * 256)):
+        pass
+
+
+def test_a_planted_link_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smtpwire.analyzer.atomic_files.os.urandom", bytes)
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / f".smtpwire-{bytes(6).hex()}.tmp").symlink_to(victim)
+    with pytest.raises(UsageError, match="cannot write"), replacing(tmp_path / "r") as stream:
+        stream.write(b"x")
+    assert victim.read_text() == "precious"
+
+
+def test_a_pipe_is_written_directly(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with replacing(pipe) as stream:
+        stream.write(b"x")
+    assert os.read(reader, 9) == b"x"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_loop_of_links_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(UsageError, match=r"cannot write \(.*\): .*/a: name another file"), replacing(tmp_path / "a"):
+        pass
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied", "input.pcap"), KeyboardInterrupt()])
+def test_an_error_of_the_block_is_not_blamed_on_the_file(tmp_path: Path, error: BaseException) -> None:
+    (tmp_path / "r").write_text("old")
+    with pytest.raises(type(error)) as caught, replacing(tmp_path / "r"):
+        raise error
+    assert caught.value is error
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
+    assert (tmp_path / "r").read_text() == "old"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+@pytest.mark.parametrize("size", [1, 1 << 20])
+def test_a_failed_write_names_the_file(size: int) -> None:
+    with (
+        pytest.raises(UsageError, match=r"cannot write \(No space left on device\): /dev/full: name another file"),
+        replacing("/dev/full") as stream,
+    ):
+        stream.write(bytes(size))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="the system has no /dev/stdout")
+def test_standard_output_can_be_named_although_it_is_a_pipe() -> None:
+    command = [sys.executable, "-m", "smtpwire", "audit", str(DEMO), "--no-config", "-o", "json:/dev/stdout"]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert done.stdout.startswith(b"{")

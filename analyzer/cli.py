@@ -45,7 +45,9 @@ def _run(words: list[str]) -> int:
 
     try:
         if instruction := os.environ.get(COMPLETE):
-            return _complete(instruction)
+            from .commands.completion import complete  # noqa: PLC0415
+
+            return complete(instruction)
         with smtpwire.make_context("smtpwire", [*words] or ["--help"]) as context:
             status: int = smtpwire.invoke(context)
         sys.stdout.flush()
@@ -68,12 +70,3 @@ def _run(words: list[str]) -> int:
     except BrokenPipeError:  # the reader of standard output has gone: end without a message
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports what was not written
         return 1
-
-
-def _complete(instruction: str) -> int:
-    """Answer the shell, which asks through the environment (`smtpwire completion`)."""
-    from click.shell_completion import shell_complete  # noqa: PLC0415
-
-    from .commands.registry import COMPLETE, smtpwire  # noqa: PLC0415
-
-    return shell_complete(smtpwire, {}, "smtpwire", COMPLETE, instruction)

@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 import click
+from click.shell_completion import BashComplete, add_completion_class, get_completion_class, shell_complete
 
-__all__ = ["completion"]
+from .registry import COMPLETE, smtpwire
+
+__all__ = ["complete", "completion"]
+
+
+@add_completion_class
+class _Bash(BashComplete):
+    """bash passes ``--format=js`` as three words: the option, ``=`` and the value."""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """Return the words before the one to complete, and that one, without the ``=``."""
+        args, incomplete = super().get_completion_args()
+        return [word for word in args if word != "="], "" if incomplete == "=" else incomplete
+
+
+def complete(instruction: str) -> int:
+    """Answer the script of a shell. ``instruction``: the value of the variable COMPLETE. Returns the exit status."""
+    return shell_complete(smtpwire, {}, "smtpwire", COMPLETE, instruction)
 
 
 @click.command(short_help="Print the script that completes command lines in a shell.")
@@ -17,10 +35,6 @@ def completion(shell: str) -> int:
     zsh:  add to ~/.zshrc:   eval "$(smtpwire completion zsh)"
     fish: smtpwire completion fish > ~/.config/fish/completions/smtpwire.fish
     """
-    from click.shell_completion import get_completion_class  # noqa: PLC0415
-
-    from .registry import COMPLETE, smtpwire  # noqa: PLC0415
-
     kind = get_completion_class(shell)
     assert kind is not None
     click.echo(kind(smtpwire, {}, "smtpwire", COMPLETE).source())

@@ -132,10 +132,14 @@ def test_without_a_command_the_commands_are_listed(words: tuple[str, ...]) -> No
     assert (asked.returncode, asked.stdout) == (0, done.stdout)
 
 
-@settings(max_examples=200)
-@given(
-    st.sampled_from(sorted(EVERY)), st.lists(st.text(st.characters(exclude_characters="\0"), max_size=12), max_size=4)
+WORDS = st.one_of(st.text(max_size=12).map(lambda text: text.encode("utf-8", "ignore")), st.binary(max_size=12)).map(
+    lambda raw: os.fsdecode(raw.replace(b"\0", b""))
 )
+"""What a process can get as an argument: any bytes but NUL."""
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(sorted(EVERY)), st.lists(WORDS, max_size=4))
 def test_no_words_are_a_fault_of_ours(name: str, words: list[str]) -> None:
     """Whatever is typed is a value, a request for help, or a mistake that click reports."""
     with contextlib.suppress(click.ClickException, click.exceptions.Exit):
@@ -171,6 +175,15 @@ class TestCompletion:
         assert completed("smtpwire audit --format s") == ["sarif", "sqlite"]
         assert completed("smtpwire audit -o sar")[0] == "sarif:"
         assert completed("smtpwire audit --redact ") == [one.value for one in Redact]
+
+    def test_values_after_an_equals_sign(self) -> None:
+        """bash splits the word there."""
+        assert completed("smtpwire audit --format = js") == ["json"]
+        assert completed("smtpwire audit --redact =") == [one.value for one in Redact]
+
+    def test_files_if_no_format_matches(self) -> None:
+        done = run(_SMTPWIRE_COMPLETE="bash_complete", COMP_WORDS="smtpwire audit -o rep", COMP_CWORD="3")
+        assert done.stdout == "file,rep\n"
 
     def test_rules(self) -> None:
         assert completed("smtpwire rule SEQ10") == [one for one in sorted(RULES) if one.startswith("SEQ10")]

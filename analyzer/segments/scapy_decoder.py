@@ -57,6 +57,7 @@ _ETHER_TYPES: dict[int, type[Packet]] = {0x0800: IP, 0x86DD: IPv6, **dict.fromke
 _MAX_LAYERS = 64  # most headers around a segment; five are many
 _MAX_HEADER = 64  # bytes that contain the longest header
 _SIZED_EXTENSIONS = (IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, IPv6ExtHdrSegmentRouting)
+_EXTENSION_HEADERS = (*_SIZED_EXTENSIONS, IPv6ExtHdrFragment)
 _IN_GRE = (0x0800, 0x86DD)
 _QUOTED = (ICMP, IPerror, IPerror6)
 
@@ -107,6 +108,8 @@ class _Walk:
                 return SkipReason.OTHER
             if self.depth > MAX_SCAPY_DEPTH and self._is_tunnel(layer, at):
                 return SkipReason.OTHER
+            if isinstance(layer, _EXTENSION_HEADERS) and self.end < at + 8:
+                return SkipReason.BROKEN  # RFC 8200 §4: it is part of the payload, which is shorter
             if isinstance(layer, IP | IPv6 | IPv6ExtHdrFragment):
                 found = self._network(layer, at)
                 if found is not None:

@@ -15,9 +15,8 @@ from .errors import InputError
 from .exchanges.conversation import ContentTap
 from .exchanges.turns import TurnDetail
 from .fastpath.hit import Repeat
-from .findings.baseline import Baseline
 from .findings.rulebook import RuleBook
-from .findings.suppress import Peer, agreed, drop
+from .findings.suppress import KnownFindings, Peer, agreed, drop
 from .frames.inputs import open_inputs, read_capture
 from .limits import DEFAULT_LIMITS, Limits
 from .model import Capture, Connection, Summary
@@ -66,7 +65,7 @@ class Options(Struct, frozen=True):
     limits: Limits = DEFAULT_LIMITS
     peers: tuple[Peer, ...] = ()
     known_codes: frozenset[int] = frozenset()
-    baseline: Baseline | None = None
+    baseline: KnownFindings | None = None
     redact: Redact = Redact.SECRETS
     headers: bool = False
     tap: Callable[[Connection], ContentTap] | None = None

@@ -16,7 +16,7 @@ __all__ = ["main"]
 # New objects after which the collector looks for cycles. With Python's 700 it would run a hundred times while modules
 # are loaded, whose objects all stay, and later over connections that are still read.
 GC_THRESHOLD = 50_000
-INTERRUPTED = 130  # as run.Status, which may not be loaded yet
+USAGE, INTERRUPTED = 2, 130  # as run.Status, which is not loaded for --version and --help
 
 
 def main() -> None:
@@ -41,7 +41,6 @@ def _run(words: list[str]) -> int:
 
     from .commands.registry import COMPLETE, smtpwire  # noqa: PLC0415
     from .errors import OutputError, UsageError  # noqa: PLC0415
-    from .run import Status, notice  # noqa: PLC0415
 
     try:
         if instruction := os.environ.get(COMPLETE):
@@ -53,20 +52,26 @@ def _run(words: list[str]) -> int:
         sys.stdout.flush()
         return status
     except Exit as end:  # of --help and --version
-        return end.exit_code if words else Status.USAGE
+        return end.exit_code if words else USAGE
     except NoArgsIsHelpError as error:
         print(error.format_message())
-        return Status.USAGE
+        return USAGE
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "smtpwire"
         message = " ".join(error.format_message().split()).rstrip(".")
-        notice(f"{message}: see {command} --help")
-        return Status.USAGE
+        return _refuse(f"{message}: see {command} --help")
     except (UsageError, OutputError) as error:
-        notice(str(error))
-        return Status.USAGE
+        return _refuse(str(error))
     except KeyboardInterrupt:
-        return Status.INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:  # the reader of standard output has gone: end without a message
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports what was not written
         return 1
+
+
+def _refuse(text: str) -> int:
+    """Print why the command cannot run, and return the exit status for that."""
+    from .run import notice  # noqa: PLC0415
+
+    notice(text)
+    return USAGE

@@ -14,6 +14,7 @@ from ..errors import UsageError, display_path
 from ..run import FailOn, Status, found, notice
 from .option_types import PATH, EnumChoice
 from .options import (
+    PORTS,
     baseline_option,
     config_option,
     ignore_option,
@@ -80,7 +81,7 @@ class LiveFormat(StrEnum):
     "--port",
     metavar="N[,N...]",
     multiple=True,
-    help="Capture only these TCP ports, instead of 24, 25, 465, 587 and 2525. For all ports use --bpf ''.",
+    help=f"Capture only these TCP ports, instead of {PORTS}. For all ports use --bpf ''.",
 )
 @click.option("-p", "--no-promiscuous", is_flag=True, help="Do not capture frames that are sent to other hosts.")
 @click.option(

@@ -13,6 +13,7 @@ from ..run import FailOn
 from .option_types import PATH, EnumChoice, complete_output, complete_rules
 
 __all__ = [
+    "PORTS",
     "baseline_option",
     "concise_option",
     "config_option",
@@ -32,6 +33,8 @@ __all__ = [
     "stats_option",
     "zeek_json_option",
 ]
+
+PORTS = "24, 25, 465, 587 and 2525"  # the default ports of the audit, for help; a test compares them
 
 paths_argument = click.argument("paths", metavar="[PATH]...", nargs=-1, type=PATH)
 read_option = click.option("-r", "--read", metavar="PATH", type=PATH, multiple=True, help="The same as PATH.")
@@ -55,8 +58,7 @@ port_option = click.option(
     "--port",
     metavar="N[,N...]",
     multiple=True,
-    help="TCP ports of SMTP servers, instead of 24, 25, 465, 587 and 2525. On other ports SMTP is recognised by its "
-    "content.",
+    help=f"TCP ports of SMTP servers, instead of {PORTS}. On other ports SMTP is recognised by its content.",
 )
 select_option = click.option(
     "--select",

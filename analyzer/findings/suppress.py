@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
@@ -14,12 +14,26 @@ if TYPE_CHECKING:
 
     from ..model import Connection, Finding
 
+__all__ = ["KnownFindings", "Peer", "agreed", "drop"]
 
 Network = IPv4Network | IPv6Network
 
-__all__ = ["Peer", "agreed", "drop"]
-
 UNREGISTERED_CODE = "RPL409"
+
+
+class KnownFindings(Protocol):
+    """Findings that are left out and counted. ``baseline.Baseline`` is one; an audit without a baseline does not load
+    it."""
+
+    @property
+    def suppressed(self) -> int:
+        """Findings that were left out so far."""
+
+    def knows(self, finding: Finding, connection: Connection) -> bool:
+        """Whether ``finding`` is known; if so, count it."""
+
+    def summary(self) -> str:
+        """Return the counts in one line."""
 
 
 class Peer(Struct, frozen=True):

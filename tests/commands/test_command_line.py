@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 from importlib import resources
@@ -15,6 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smtpwire.analyzer.audit import DEFAULT_PORTS
+from smtpwire.analyzer.commands.options import PORTS
 from smtpwire.analyzer.commands.registry import smtpwire
 from smtpwire.analyzer.enums import Decoder, Profile, Redact, ReportFormat
 from smtpwire.analyzer.rules import RULES
@@ -82,6 +85,10 @@ def test_words_become_values(line: str, expected: dict[str, Any]) -> None:
     assert {name: type(found[name]) for name in expected} == {name: type(one) for name, one in expected.items()}
 
 
+def test_the_help_names_the_default_ports() -> None:
+    assert {int(port) for port in re.findall("[0-9]+", PORTS)} == DEFAULT_PORTS
+
+
 @pytest.mark.parametrize("name", sorted(EVERY))
 def test_every_option_and_every_command_is_explained(name: str) -> None:
     command = EVERY[name]
@@ -128,6 +135,9 @@ def test_without_a_command_the_commands_are_listed(words: tuple[str, ...]) -> No
     done = run(*words)
     assert (done.returncode, done.stderr) == (2, "")
     assert "\nCommands:\n" in done.stdout
+    listed = [name for name in EVERY if name.startswith(" ".join(words))]
+    assert listed
+    assert all(f"\n  {name.split()[len(words)]} " in done.stdout for name in listed)
     asked = run(*words, "--help")
     assert (asked.returncode, asked.stdout) == (0, done.stdout)
 

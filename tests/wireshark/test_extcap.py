@@ -121,7 +121,7 @@ def test_the_audit_is_not_imported_when_wireshark_starts() -> None:
         "print(*sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert not {"scapy", "construct", "typer", "msgspec", "rich", "smtpwire.analyzer.audit"} & set(out.split())
+    assert not {"scapy", "construct", "click", "msgspec", "rich", "smtpwire.analyzer.audit"} & set(out.split())
 
 
 @pytest.mark.parametrize(

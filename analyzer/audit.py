@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
@@ -14,7 +14,6 @@ from .enums import Redact
 from .errors import InputError
 from .exchanges.conversation import ContentTap
 from .exchanges.turns import TurnDetail
-from .fastpath.hit import Repeat
 from .findings.rulebook import RuleBook
 from .findings.suppress import KnownFindings, Peer, agreed, drop
 from .frames.inputs import open_inputs, read_capture
@@ -30,21 +29,12 @@ if TYPE_CHECKING:
 
     from .connections.partition import Portion
     from .exchanges.conversation import Judge
-    from .model import Finding
 
-__all__ = ["DEFAULT_PORTS", "Audit", "DecoderCounts", "Options", "Repeats", "audit", "summed"]
+__all__ = ["DEFAULT_PORTS", "Audit", "DecoderCounts", "Options", "audit", "summed"]
 
 
 DecoderCounts = tuple[int, int, int]
 """Frames decoded by the fast loops, by the raw decoder and by Scapy."""
-
-
-@runtime_checkable
-class Repeats(Protocol):
-    """A writer that can write a repeated connection directly from its template."""
-
-    def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
-        """Write ``repeat``. False: not written, the writer needs the full connection instead."""
 
 
 class Options(Struct, frozen=True):
@@ -81,12 +71,8 @@ class Audit:
 
     ``summary`` and ``captures`` are up to date after each step. ``reading``: the input that is being read.
     ``unreadable``: one error for each input that could not be read at all. ``decoder_counts``: frames decoded by
-    the fast loops, by the raw decoder and by Scapy. ``decoder``: the decoder of this run. ``early``: whether findings
-    are wanted while a connection is still open.
+    the fast loops, by the raw decoder and by Scapy. ``decoder``: the decoder of this run.
     """
-
-    early = False
-    learns = True
 
     def __init__(self, options: Options | None = None, share: Portion | None = None) -> None:
         """``share``: the part of the connections to audit; None: all of them."""
@@ -98,7 +84,6 @@ class Audit:
         self.decoder_counts = (0, 0, 0)
         self.decoder: SegmentDecoder | None = None
         self.reading: Capture | None = None
-        self._write_repeat: Callable[[Repeat, Redactor], bool] | None = None
         self._capture_parts = CaptureParts()
         limits = self.options.limits
         self._redacted = Redactor(self.options.redact)
@@ -109,16 +94,9 @@ class Audit:
             limits=limits,
             detail=TurnDetail(secrets=self.options.redact is Redact.NONE, headers=self.options.headers),
             tap=self.options.tap,
-            early=self.early,
-            learn=self.learns,
         )
         if share is not None:
             self.tracker.places = Places()
-
-    @property
-    def judged(self) -> int:
-        """Number of connections that were judged in full."""
-        return self.tracker.judged
 
     def _judge(self) -> Judge:
         return RuleBook(self.options.rules(), self.options.limits)
@@ -138,7 +116,7 @@ class Audit:
         sink, ignored = tracker.segment, tracker.streams.ignored
         if self._share is not None and tracker.places is not None:
             sink = self._share.restrict(sink, ignored, tracker.places)
-        decoder = SegmentDecoder(sink, self.options.decoder, ignored, self.options.limits, tracker.gathered)
+        decoder = SegmentDecoder(sink, self.options.decoder, ignored, self.options.limits)
         self.decoder = decoder
         tracker.streams.clock.ticks_given = True
         skip_to = 0 if self._share is None else self._share.skip_to
@@ -183,35 +161,11 @@ class Audit:
             tracker.sweep(*times_ns)
         while tracker.ended:
             connection = tracker.ended.popleft()
-            if isinstance(connection, Repeat):
-                if self._try_repeat(connection):
-                    continue
-                connection = connection.connection()
             if connection.findings:
                 self._suppress(connection)
             self._count(connection)
             connection.captures = self._capture_parts.of(connection)
             yield self._redacted(connection)
-
-    def attach(self, writer: object) -> None:
-        """Register the ``writer`` of this run. If it supports repeats, it is offered each repeat before the full
-        connection is built."""
-        if isinstance(writer, Repeats):
-            self._write_repeat = writer.repeat
-
-    def _try_repeat(self, repeat: Repeat) -> bool:
-        """Whether the attached writer wrote ``repeat`` from its template."""
-        options, pattern, write = self.options, repeat.pattern, self._write_repeat
-        if pattern.faults and (options.peers or options.known_codes or options.baseline is not None):
-            return False  # some of the findings may be suppressed
-        repeat.capture = self._capture_parts.here
-        if write is None or self._capture_parts.began_before(repeat.client) or not write(repeat, self._redacted):
-            return False
-        self.summary.connections += 1
-        self.summary.messages += len(pattern.letters)
-        for fault in pattern.faults:
-            self._count_finding(fault.finding)
-        return True
 
     def _suppress(self, connection: Connection) -> None:
         options = self.options
@@ -230,12 +184,8 @@ class Audit:
         summary.connections += 1
         summary.messages += len(connection.messages)
         for finding in connection.findings:
-            self._count_finding(finding)
-
-    def _count_finding(self, finding: Finding) -> None:
-        summary = self.summary
-        summary.findings[finding.severity] += 1
-        summary.rules[finding.rule] = summary.rules.get(finding.rule, 0) + 1
+            summary.findings[finding.severity] += 1
+            summary.rules[finding.rule] = summary.rules.get(finding.rule, 0) + 1
 
 
 def summed(some: DecoderCounts, more: DecoderCounts) -> DecoderCounts:

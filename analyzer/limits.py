@@ -46,7 +46,7 @@ class Limits(Struct, frozen=True):
 
     connections: int = 200_000
     """Connections followed at the same time; the ones idle for the longest time are closed first. A connection takes
-    about 1 KB after the hello as long as nothing follows, and 12 KB while it is judged."""
+    about 12 KB after the hello."""
 
     idle_seconds: int = 7200
     """A connection without a segment for this long is closed. RFC 5321 §4.5.3.2 asks for 10 minutes at most."""
@@ -56,10 +56,6 @@ class Limits(Struct, frozen=True):
 
     closed_connections: int = 16_384
     """Closed connections remembered, so that a late retransmission does not create a new connection."""
-
-    gathered_bytes: int = 1 << 24
-    """Bytes of connections that are analysed only when they end. Above this limit they are analysed while they run,
-    which takes longer. The report is the same, so it does not mention this limit."""
 
     sniffed_bytes: int = 4096
     """Bytes of one direction examined to detect whether a connection carries SMTP. Longer than any preamble of a proxy

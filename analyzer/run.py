@@ -74,8 +74,10 @@ def run(
     (``| head``), the run ends quietly with the status of what was found so far. Raises ``OutputError`` if the report
     cannot be written.
     """
-    if called is None:
-        audit.attach(writer)  # otherwise the capture names in each connection have to be replaced
+    from .audit import Audit  # noqa: PLC0415  the caller has loaded it; others need not
+
+    if not isinstance(audit, Audit):
+        audit.attach(writer)
     output.be_patient()
     bar = Bar(wanted=not (output.terminal and writer.streams))
     interrupted = False

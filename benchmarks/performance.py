@@ -56,7 +56,6 @@ GOALS = {
 STAGES = {
     "reading frames": ("frames", "segments"),
     "streams in order": ("streams", "connections"),
-    "verdict cache": ("fastpath",),
     "messages": ("content",),
     "redaction": ("redact",),
     "writing": ("reports", "run", "audit", "interrupt", "timestamps"),

@@ -18,7 +18,6 @@ __all__ = ["FORMS", "Form", "cross", "form", "join", "mutate", "split"]
 FORMS = {
     "reassembler": ("stream_forms", "SEGMENTS"),
     "tracker": ("stream_forms", "SEGMENTS"),
-    "learning": ("stream_forms", "SEGMENTS"),
     "conversation": ("stream_forms", "TURNS"),
     "client": ("stream_forms", "CLIENT"),
     "frame": ("file_forms", "FRAME"),

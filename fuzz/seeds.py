@@ -212,7 +212,6 @@ def seeds() -> dict[str, list[bytes]]:
         "parts": [bytes((n % 5,)) + text for n, text in enumerate(_PARTS * 5)],
         "reassembler": DIALOGUES,
         "tracker": DIALOGUES,
-        "learning": DIALOGUES,
         "client": [
             b"\0abcd\0" + b"".join(line + b"\r\n" for line in _COMMANDS),
             b"\2abcd\2" + b"x" * 20 + b"\r\nQUIT\r\n",

@@ -22,7 +22,6 @@ TARGETS = {
     "client": "stream_targets",
     "conversation": "stream_targets",
     "tracker": "stream_targets",
-    "learning": "stream_targets",
     "audit": "audit_targets",
     "decoders": "audit_targets",
 }

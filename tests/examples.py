@@ -52,8 +52,8 @@ class DecryptingTracker(Tracker):
 
     talk: Conversation | None = None
 
-    def begin(self, flow: Flow, client: Stream, kind: object = None) -> AttachedListener:
-        attached = super().begin(flow, client, kind)
+    def begin(self, flow: Flow, client: Stream) -> AttachedListener:
+        attached = super().begin(flow, client)
         self.talk = attached.talk
         return attached
 
@@ -122,7 +122,7 @@ class Player:
 
 def played(script: Iterable[str], *, profile: str | None, port: int) -> list[model.Connection]:
     """The audited connections of ``script``, with all rules."""
-    tracker = DecryptingTracker(RuleBook(Options().rules(), DEFAULT_LIMITS), profile=profile, learn=False)
+    tracker = DecryptingTracker(RuleBook(Options().rules(), DEFAULT_LIMITS), profile=profile)
     player = Player(tracker, port)
     player.play(script)
     tracker.close()

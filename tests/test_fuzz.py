@@ -65,7 +65,7 @@ def test_a_mutation_has_a_limit_and_depends_only_on_its_seed(name: str) -> None:
         assert len({mutate(text, 4096, seed, shape) for seed in range(50)}) > 5
 
 
-@pytest.mark.parametrize("name", ["learning", "conversation"])
+@pytest.mark.parametrize("name", ["tracker", "conversation"])
 def test_a_mutated_dialogue_keeps_most_of_its_records(name: str) -> None:
     shape = form(name)
     assert shape is not None

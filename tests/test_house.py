@@ -40,8 +40,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("analyzer.content.*",),
     ("analyzer.lines.*",),
     ("analyzer.exchanges.*",),
-    # until the core replaces the verdict cache, it and the connections import each other
-    ("analyzer.connections.*", "analyzer.fastpath.*"),
+    ("analyzer.connections.*",),
     # from exchanges to findings
     ("analyzer.rules.*",),
     ("analyzer.findings.*",),

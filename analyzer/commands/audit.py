@@ -123,7 +123,8 @@ def audit(
     failing = fail_on or FailOn(settings.fail_on)
     style = Style(concise=concise, zeek_json=zeek_json, failing=COUNTED[failing], several=are_several(inputs))
     with opened(wanted, inputs, style) as (writer, out):
-        status = run(audit, inputs, writer if clocks is None else clocks.around(writer), out, failing)
+        timed = writer if clocks is None else clocks.around(writer)
+        status = run(audit, inputs, timed, out, failing)
     for line in clocks.lines(audit) if clocks is not None else ():
         notice(line)
     return status

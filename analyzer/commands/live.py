@@ -188,7 +188,6 @@ def live(
         source = _interfaces(interface, options.ports, bpf, buffer << 20, not no_promiscuous, user)
         if write is not None:
             source.record_to(write, files)
-    audit.attach(sink)
     gc.freeze()  # these objects stay: the collector runs all the time and need not visit them
     with closing(sink), Signals() as signals:
         sink.open()

@@ -1,4 +1,4 @@
-"""What a run took: frames per second, which decoder read them, what was judged in full, seconds and memory."""
+"""What a run took: frames per second, which decoder read them, seconds and memory."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..audit import Repeats
 from ..parallel.partitioned_audit import Lines, SharedAudit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..audit import Audit
-    from ..fastpath.hit import Repeat
     from ..model import Capture, Connection, Summary
-    from ..redact.redactor import Redactor
     from ..reports.output import Writer
 
 __all__ = ["Stats"]
@@ -47,9 +44,7 @@ class Stats:
         decoded = fast + raw + scapy or 1
         shares = zip(("hot loop", "raw decoder", "Scapy"), (fast, raw, scapy), strict=True)
         yield "decoded by " + ", ".join(f"{name} {100 * part / decoded:.1f} %" for name, part in shares)
-        judged = min(audit.judged, audit.summary.connections)
-        cached = audit.summary.connections - judged
-        yield f"{audit.summary.connections:,} connections: {judged:,} judged in full, {cached:,} from the verdict cache"
+        yield f"{audit.summary.connections:,} connections, {audit.summary.messages:,} messages"
         yield f"{seconds - self.writing:.2f} s reading and judging, {self.writing:.2f} s writing"
         if isinstance(audit, SharedAudit) and audit.why_alone:
             yield f"restarted in one process: {audit.why_alone}"
@@ -81,12 +76,6 @@ class _Timed:
         if isinstance(self._writer, Lines):
             self._writer.put(lines)
         self._stats.writing += time.perf_counter() - started
-
-    def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
-        started = time.perf_counter()
-        written = isinstance(self._writer, Repeats) and self._writer.repeat(repeat, redactor)
-        self._stats.writing += time.perf_counter() - started
-        return written
 
     def finish(self, summary: Summary) -> None:
         started = time.perf_counter()

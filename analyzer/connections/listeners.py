@@ -6,7 +6,6 @@
 #
 #   CandidateListener  -> collects the first bytes, until they show whether it is SMTP
 #   AttachedListener   -> passes everything to a conversation
-#   Scout              -> (fastpath/recorder.py) the same, and records the steps for later connections
 
 from __future__ import annotations
 
@@ -17,9 +16,6 @@ from ..lines.protocol_detection import Detection, judge_heads, preamble
 if TYPE_CHECKING:
     from .. import model
     from ..exchanges.conversation import Conversation
-    from ..exchanges.starttls_history import StartTlsHistory
-    from ..fastpath.hit import Repeat
-    from ..fastpath.trie import Ways
     from ..limits import Limits
     from ..streams.stream import Flow, How, Stream
 
@@ -29,20 +25,16 @@ __all__ = ["AttachedListener", "CandidateListener", "ListenerHost"]
 class ListenerHost(Protocol):
     """The part of the tracker that listeners use."""
 
-    ways: Ways
-    servers: StartTlsHistory
     limits: Limits
-    early: bool
 
     def clock(self, time_ns: int) -> str:
         """Format a time for the report."""
 
-    def take(self, one: model.Connection | Repeat) -> None:
+    def take(self, one: model.Connection) -> None:
         """Take the report of a connection that ended."""
 
-    def begin(self, flow: Flow, client: Stream, kind: object = None) -> AttachedListener:
-        """Start a conversation for ``flow``, which is SMTP. ``kind``: the group of paths that it may be recorded
-        for."""
+    def begin(self, flow: Flow, client: Stream) -> AttachedListener:
+        """Start a conversation for ``flow``, which is SMTP."""
 
     def ignore(self, flow: Flow) -> None:
         """Stop following ``flow``, which is not SMTP."""
@@ -91,13 +83,6 @@ class AttachedListener:
         self._host.take(self.talk.finish())
         self.talk.detach()
 
-    def discard(self) -> bool:
-        """See ``stream.Listener``."""
-        if self.talk.individual:
-            return False
-        self.talk.detach()
-        return True
-
     def standing(self) -> model.Connection:
         """Return the report so far. It will still grow."""
         record = self.talk.record
@@ -110,13 +95,12 @@ class AttachedListener:
 class CandidateListener:
     """The listener of a flow that may be SMTP: keeps all events until the first bytes decide, then delivers them."""
 
-    __slots__ = ("_events", "_flow", "_heads", "_host", "_kind", "_limits", "_smtp_port", "_swapped")
+    __slots__ = ("_events", "_flow", "_heads", "_host", "_limits", "_smtp_port", "_swapped")
 
-    def __init__(self, host: ListenerHost, flow: Flow, kind: object, *, smtp_port: bool, swapped: bool = False) -> None:
+    def __init__(self, host: ListenerHost, flow: Flow, *, smtp_port: bool, swapped: bool = False) -> None:
         """``smtp_port``: the server's port is an SMTP port. ``swapped``: the server seems to be ``flow.a``."""
         self._host = host
         self._flow = flow
-        self._kind = kind
         self._limits = host.limits
         self._events: list[tuple[str, Stream, tuple[Any, ...]]] = []
         self._heads = {flow.a: b"", flow.b: b""}
@@ -159,10 +143,6 @@ class CandidateListener:
         if self._decide(over=True):
             self._flow.listener.finish(why)
 
-    def discard(self) -> bool:
-        """See ``stream.Listener``."""
-        return True
-
     def _decide(self, *, over: bool) -> bool:
         """Decide whether the flow is SMTP. Returns False also while that is open."""
         flow = self._flow
@@ -196,8 +176,7 @@ class CandidateListener:
     def _start_conversation(self, client: Stream, skip: tuple[int, int]) -> None:
         flow, events = self._flow, self._events
         left = {client: skip[0], client.peer: skip[1]}
-        # If more than one event was needed, the dialogue started before this point, so it must not be recorded.
-        followed = self._host.begin(flow, client, kind=self._kind if len(events) == 1 and skip == (0, 0) else None)
+        followed = self._host.begin(flow, client)
         for kind, stream, event in events:
             if kind == "data":
                 payload, offset, frame, time_ns, seen = event

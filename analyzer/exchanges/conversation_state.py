@@ -18,13 +18,13 @@ from .state_table import NO_KEYWORDS, Act, Hello, Phase, State
 from .turns import NO_DETAIL, TurnDetail, TurnLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from .. import model
     from ..limits import Limits
     from ..lines.client_reader import ClientHandler
     from ..lines.server_reader import ServerHandler
-    from .interfaces import ContentTap, Judge, JudgedRule
+    from .interfaces import ContentTap, Judge
 
 __all__ = ["Ground"]
 
@@ -55,7 +55,6 @@ class Ground:
         self.client_seen = False
         self.server_seen = False
         self.counts: dict[str, int] = {}  # number of findings by rule, including unlisted ones
-        self.individual = False  # a finding is of a rule that depends on more than the dialogue
         self.conflicts: list[tuple[model.Side, int, int, int]] = []
         self.overlaps: dict[model.Side, tuple[int, list[tuple[int, bytes]]] | None] = {}  # segments of the first
         self.injected: Exchange | None = None  # the STARTTLS after which plain text was injected
@@ -98,9 +97,6 @@ class Ground:
         self._tls_place = (-1, 0, 0, 0)  # turn, offset, frame and time of the client's first TLS record
         self._inside_from = -1  # the turns after this one are inside decrypted TLS
         self.last: Exchange | None = None  # the exchange answered last
-        self.asked: list[tuple[Sequence[JudgedRule], Exchange | None]] | None = (
-            None  # the rule checks so far, with their exchanges; None: not recorded
-        )
         self._unjudged: Exchange | None = None  # a message with a look-alike end, not yet judged
 
     @property

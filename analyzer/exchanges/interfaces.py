@@ -11,22 +11,7 @@ if TYPE_CHECKING:
     from .exchange import Exchange
     from .starttls_history import StartTlsHistory
 
-__all__ = ["ContentTap", "Judge", "JudgedRule"]
-
-
-class JudgedRule(Protocol):
-    """The part of a rule that conversations use. ``formal``: it does not look at text that varies freely. ``own``: it
-    is a rule of this program, not of a plugin. ``individual``: its findings in one dialogue hold for no other
-    dialogue."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def formal(self) -> bool: ...
-    @property
-    def own(self) -> bool: ...
-    @property
-    def individual(self) -> bool: ...
+__all__ = ["ContentTap", "Judge"]
 
 
 class Judge(Protocol):

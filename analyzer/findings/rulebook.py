@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["RuleBook"]
 
 MAX_REMEMBERED = 4096  # combinations; a normal session has about thirty
-MAX_ASKED = 128  # rule checks remembered of one connection from which a template may be made
 MAX_EVIDENCE = 160  # bytes quoted
 
 
@@ -76,10 +75,6 @@ class RuleBook:
             self._check(self._ended, None, talk)
 
     def _check(self, rules: Sequence[Rule], x: Exchange | None, talk: Conversation) -> None:
-        if talk.asked is not None:
-            talk.asked.append((rules, x))
-            if len(talk.asked) > MAX_ASKED:
-                talk.asked = None  # a dialogue with this many checks is not worth a template
         fired = [(rule, evidence) for rule in rules for evidence in rule.check(cast("Exchange", x), talk)]
         hidden = frozenset[str]().union(*(rule.hides for rule, _ in fired)) if len(fired) > 1 else frozenset()
         if x is None and fired:  # at the end of a connection, all earlier findings count too
@@ -92,7 +87,6 @@ class RuleBook:
         severity = evidence.severity or rule.severity_in(talk.profile)
         if severity == "off":
             return
-        talk.individual = talk.individual or rule.individual
         counts = talk.counts
         counts[rule.id] = counts.get(rule.id, 0) + 1
         limit = self._limits.findings_per_rule

@@ -85,7 +85,7 @@ class PcapReader(Reader):
         header = Struct("<4I" if order == "little" else ">4I").unpack_from
         length = Struct("<8xI" if order == "little" else ">8xI").unpack_from
         tunnels, extensions = TUNNEL_PROTOCOLS, EXTENSIONS
-        sink, gathered, ignored, frame = decoder.sink, decoder.gathered, decoder.ignored, decoder.frame
+        sink, ignored, frame = decoder.sink, decoder.ignored, decoder.frame
 
         window = self.window
         number = calls = 0
@@ -124,11 +124,7 @@ class PcapReader(Reader):
                         if begin <= end <= record_end and words >= 0x50:
                             if seconds != second:
                                 second, base = seconds, seconds * _SECOND
-                            add = gathered(flow)
-                            if add is None or flags & 0x17 != 0x10:
-                                sink(flow, seq, ack, flags, data[begin:end], 0, number, base + fraction * unit)
-                            else:
-                                add((flow, seq, ack, flags, data[begin:end], number, base + fraction * unit))
+                            sink(flow, seq, ack, flags, data[begin:end], 0, number, base + fraction * unit)
                             at = record_end
                             continue
                     elif protocol == 17:
@@ -150,11 +146,7 @@ class PcapReader(Reader):
                         if begin <= end <= record_end and words >= 0x50:
                             if seconds != second:
                                 second, base = seconds, seconds * _SECOND
-                            add = gathered(flow)
-                            if add is None or flags & 0x17 != 0x10:
-                                sink(flow, seq, ack, flags, data[begin:end], 0, number, base + fraction * unit)
-                            else:
-                                add((flow, seq, ack, flags, data[begin:end], number, base + fraction * unit))
+                            sink(flow, seq, ack, flags, data[begin:end], 0, number, base + fraction * unit)
                             at = record_end
                             continue
                     elif protocol == 17:

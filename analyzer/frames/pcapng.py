@@ -252,7 +252,7 @@ class PcapngReader(Reader):
         to_tcp, to_tcp_6, to_flow_6, to_next = to_ip + 20, to_ip + 40, to_ip + 8, to_ip + 6
         min_captured, min_captured_6 = to_tcp - 8, to_tcp_6 - 8  # one TCP header more, minus 28 bytes of the block
         tunnels, extensions = TUNNEL_PROTOCOLS, EXTENSIONS
-        sink, gathered, ignored, frame = decoder.sink, decoder.gathered, decoder.ignored, decoder.frame
+        sink, ignored, frame = decoder.sink, decoder.ignored, decoder.frame
 
         data, size = self.window.data, self.window.size
         number, octets, calls, prior, last = self.frames, 0, 0, -1, -1
@@ -275,11 +275,7 @@ class PcapngReader(Reader):
                     begin = at + to_tcp + (words >> 2 & 60)
                     end = at + to_ip + total
                     if begin <= end <= stop and words >= 0x50:
-                        add = gathered(flow)
-                        if add is None or flags & 0x17 != 0x10:
-                            sink(flow, seq, ack, flags, data[begin:end], 0, number, (high << 32 | low) * unit + shift)
-                        else:
-                            add((flow, seq, ack, flags, data[begin:end], number, (high << 32 | low) * unit + shift))
+                        sink(flow, seq, ack, flags, data[begin:end], 0, number, (high << 32 | low) * unit + shift)
                         at = block_end
                         continue
                 elif protocol == 17:
@@ -299,11 +295,7 @@ class PcapngReader(Reader):
                     begin = at + to_tcp_6 + (words >> 2 & 60)
                     end = at + to_tcp_6 + total
                     if begin <= end <= stop and words >= 0x50:
-                        add = gathered(flow)
-                        if add is None or flags & 0x17 != 0x10:
-                            sink(flow, seq, ack, flags, data[begin:end], 0, number, (high << 32 | low) * unit + shift)
-                        else:
-                            add((flow, seq, ack, flags, data[begin:end], number, (high << 32 | low) * unit + shift))
+                        sink(flow, seq, ack, flags, data[begin:end], 0, number, (high << 32 | low) * unit + shift)
                         at = block_end
                         continue
                 elif protocol == 17:

@@ -11,7 +11,6 @@
 #   fields of a segment.
 # - They read up to 120 bytes after the start of a record; the window is padded for that. A frame that is too short for
 #   the fields is recognised by its length and goes to the decoder.
-# - The segments of a connection that is gathered as a whole are put on its list here, without a call of the sink.
 # - Every frame that is not plain goes to `SegmentDecoder.frame`, which handles all frames. The loop never decides that
 #   a frame is invalid; it only recognises the plain ones. If no frame may be plain (other link layers, or Scapy decodes
 #   everything), the loop compares with EtherTypes that do not exist.

@@ -65,7 +65,7 @@ class EventLoop:
         self._clock = clock or Clock()
         streams, options = audit.tracker.streams, audit.options
         tracker = audit.tracker
-        self._decoder = SegmentDecoder(tracker.segment, options.decoder, streams.ignored, gathered=tracker.gathered)
+        self._decoder = SegmentDecoder(tracker.segment, options.decoder, streams.ignored)
         self._decoded = 0
         now = monotonic()
         self._name = ""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..fastpath.text_template import filled
 from ..model import Connection
 from ..reports.capture_quality import CaptureQuality
 from ..reports.concise import summed_up
@@ -20,9 +19,7 @@ from .sinks import Sink
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..fastpath.hit import Repeat
     from ..model import Capture, Finding, Summary
-    from ..redact.redactor import Redactor
     from ..reports.output import Output
     from ..reports.styled_text import Line
 
@@ -113,13 +110,6 @@ class JsonLinesSink(Sink):
         ends = b'"client":%b,"server":%b,' % (encode(connection.client), encode(connection.server))
         start = b'{"type":"finding","connection":%d,' % connection.id
         self._output.write(start + ends + encode(finding)[1:] + b"\n")
-
-    def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
-        """See ``audit.Repeats``. A connection with findings has its lines in another order."""
-        text = None if repeat.pattern.faults else filled(repeat, lambda one: self._line(redactor(one)), redactor.leaves)
-        if text is not None:
-            self._output.write(text)
-        return text is not None
 
     def ended(self, connection: Connection) -> None:
         """See ``Sink``."""

@@ -74,8 +74,6 @@ class _Reported:
 class LiveAudit(Audit):
     """An audit that gives ``updates`` after each block of frames."""
 
-    early = True
-
     def __init__(self, options: Options) -> None:
         self._touched: dict[int, Connection] = {}
         self._reported: dict[int, _Reported] = {}
@@ -95,7 +93,6 @@ class LiveAudit(Audit):
             self._redacted = Redactor(options.redact)
         self.options = options
         self._notifying_judge.change(book)
-        self.tracker.forget_ways()
 
     def updates(self, *, block: bool = True) -> Iterator[Update]:
         """Return what is new since the last call: connections that ended, then findings of open ones. ``block``: see

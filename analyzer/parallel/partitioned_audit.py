@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from ..audit import DecoderCounts, Options
     from ..connections.partition import NumberedConnection, Place
     from ..errors import InputError
-    from ..fastpath.hit import Repeat
-    from ..redact.redactor import Redactor
 
 __all__ = ["Lines", "SharedAudit", "report_progress"]
 
@@ -56,9 +54,6 @@ class Lines(Protocol):
     def put(self, lines: bytes) -> None:
         """Write lines as they are."""
 
-    def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
-        """See ``audit.Repeats``."""
-
 
 class SharedAudit:
     """An audit as ``run.run`` uses it, in ``jobs`` processes. Its writer must be one of ``Lines``. ``why_alone``: why
@@ -70,7 +65,6 @@ class SharedAudit:
         self.captures: list[Capture] = []
         self.unreadable: list[InputError] = []
         self.decoder_counts = (0, 0, 0)
-        self.judged = 0
         self.why_alone = ""
         self._jobs = jobs
         self._workers: list[WorkerProcess] = []
@@ -82,7 +76,7 @@ class SharedAudit:
         self._offers: dict[tuple[str, ...], tuple[set[int], set[int]]] = {}
 
     def attach(self, writer: object) -> None:
-        """See ``Audit.attach``."""
+        """Set the writer of this run."""
         assert isinstance(writer, Lines)
         self._writer = writer
 
@@ -199,9 +193,8 @@ class SharedAudit:
 
     def _ended(self, message: Message) -> None:
         """Add the results in the last message of a worker."""
-        summary, decoder_counts, judged = message.more
+        summary, decoder_counts = message.more
         self._add(json.decode(summary, type=Summary))
-        self.judged += judged
         self._decoded(decoder_counts)
 
     def _decoded(self, decoder_counts: DecoderCounts) -> None:
@@ -258,14 +251,13 @@ class SharedAudit:
         settled: Callable[[], None] | None,
     ) -> Iterator[Capture | Connection]:
         """Run the audit again in this process, without what was already written and yielded."""
-        assert self._writer is not None
         audit = self._alone = Audit(self.options)
-        writer = _Rest(self._writer, self._written)
-        audit.attach(writer)
-        captures = len(self.captures)
+        captures, connections = len(self.captures), self._written
         for item in audit.run(paths, progress, settled):
             if isinstance(item, Connection):
-                if not writer.skips():
+                if connections:
+                    connections -= 1
+                else:
                     yield item
             elif captures:
                 captures -= 1
@@ -275,32 +267,12 @@ class SharedAudit:
 
     def _take_over(self, audit: Audit) -> None:
         self.summary, self.captures, self.unreadable = audit.summary, audit.captures, audit.unreadable
-        self.decoder_counts, self.judged = audit.decoder_counts, audit.judged
+        self.decoder_counts = audit.decoder_counts
 
     def _end(self) -> None:
         workers, self._workers = self._workers, []
         for worker in workers:
             worker.end()
-
-
-class _Rest:
-    """A writer of the connections after the first ``left`` ones."""
-
-    def __init__(self, writer: Lines, left: int) -> None:
-        self._writer = writer
-        self._left = left
-
-    def skips(self) -> bool:
-        """Whether the next connection was already written."""
-        self._left -= 1
-        return self._left >= 0
-
-    def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
-        """See ``audit.Repeats``."""
-        if self._left > 0:
-            self._left -= 1
-            return True
-        return self._writer.repeat(repeat, redactor)
 
 
 def report_progress(

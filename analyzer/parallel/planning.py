@@ -11,6 +11,7 @@ from ..frames.inputs import STDIN, Source
 from ..frames.pcap import MAGICS
 from ..frames.pcapng import MAGIC
 from ..rules import RULES
+from ..rules import __name__ as RULES_PACKAGE
 from ..segments.decoder import SegmentDecoder
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plan", "whole"]
 
+_OWN_RULES = f"{RULES_PACKAGE}."  # rules of plugins are declared elsewhere
 DENSE = 0.3  # share of frames on ports of SMTP from which on the work on them is most of it
 # The share of the bytes in the first half. The process with the second half counts the frames of the first, while the
 # process that merges both can write the first as it comes; if there is little to write, counting costs more.
@@ -43,7 +45,7 @@ def whole(options: Options, paths: Sequence[str]) -> int:
     size = _size(paths[0])
     if len(paths) != 1 or not size or options.baseline is not None:
         return 0
-    if not all(RULES[rule].own for rule in options.rules()):
+    if not all(RULES[rule].check.__module__.startswith(_OWN_RULES) for rule in options.rules()):
         return 0
     try:
         with Path(paths[0]).open("rb") as file:

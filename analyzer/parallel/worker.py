@@ -52,7 +52,6 @@ class Worker:
         """Send a message for each block and each capture, several for connections open at the end, and a last one."""
         audit, tracker = self.audit, self.audit.tracker
         writer = NdjsonWriter(self)
-        audit.attach(writer)
         tracker.servers.asked = set()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # every process gets it, and only the first one handles it
         signal.signal(signal.SIGTERM, self._asked_to_stop)
@@ -78,7 +77,7 @@ class Worker:
                 raise NeedsOneProcess("an input cannot be read")
             if tracker.streams.evicted > self.evicted:
                 raise NeedsOneProcess(GIVEN_UP)
-            self.send("end", (json.encode(audit.summary), self.decoder_counts(), audit.judged))
+            self.send("end", (json.encode(audit.summary), self.decoder_counts()))
         except NeedsOneProcess as why:
             self._wire.send("alone", str(why))
 

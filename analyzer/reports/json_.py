@@ -12,12 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from ..fastpath.text_template import filled
 from ..model import SCHEMA, Capture, Connection, Generator, Summary
 
 if TYPE_CHECKING:
-    from ..fastpath.hit import Repeat
-    from ..redact.redactor import Redactor
     from .output import Output
 
 __all__ = ["JsonWriter", "NdjsonWriter"]
@@ -98,14 +95,6 @@ class NdjsonWriter:
     def put(self, lines: bytes) -> None:
         """Write lines that another writer of this class made."""
         self._output.write(lines)
-
-    def repeat(self, repeat: Repeat, redactor: Redactor) -> bool:
-        """Write the lines of a connection that is one of many equal ones from their template. False: there is none."""
-        text = filled(repeat, lambda one: self._lines(redactor(one)), redactor.leaves)
-        if text is None:
-            return False
-        self._output.write(text)
-        return True
 
     def finish(self, summary: Summary) -> None:
         """Write the line of the summary."""

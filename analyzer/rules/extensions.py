@@ -138,8 +138,6 @@ def auth_mechanism_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evid
     "client",
     "RFC 5321 §4.3.1; RFC 2920 §3",
     on=OnExchange(marks=Mark.HASTY | Mark.HASTY_TEXT, unless=Mark.SKIPPED),
-    formal=True,
-    individual=True,
 )
 def pipelining_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Next command sent before the reply, without PIPELINING.
@@ -168,8 +166,6 @@ def pipelining_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence
     "RFC 2920 §3.1; RFC 4954 §4",
     on=OnExchange(marks=Mark.HASTY | Mark.HASTY_TEXT, unless=Mark.SKIPPED),
     severities=_EXTENDED,
-    formal=True,
-    individual=True,
 )
 def pipelining_order(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Command that must end a pipelined group is followed by more.

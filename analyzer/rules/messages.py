@@ -61,7 +61,6 @@ def _begin(content: Content, message: str) -> Evidence:
     "RFC 5322 §3.6, §3.6.1",
     on=OnContent(flaws=Flaw.NO_DATE),
     severities={"submission": "info", "rfc821": "info", **_NOT_IN_LMTP},
-    formal=True,
 )
 def missing_date(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Message without Date field.
@@ -82,7 +81,6 @@ def missing_date(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "RFC 5322 §3.6, §3.6.2",
     on=OnContent(flaws=Flaw.NO_FROM),
     severities={"rfc821": "info", **_NOT_IN_LMTP},
-    formal=True,
 )
 def missing_from(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Message without From field.

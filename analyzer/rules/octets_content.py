@@ -70,7 +70,6 @@ def _binary(x: Exchange) -> bool:
     "client",
     "RFC 5321 §2.4; RFC 5322 §2.2; RFC 6531 §3.2",
     on=OnContent(flaws=Flaw.EIGHT_BIT_HEADER),
-    formal=True,
 )
 def eight_bit_in_header(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Byte above 0x7F in the message header without SMTPUTF8.
@@ -117,7 +116,6 @@ def _body(x: Exchange, talk: Conversation) -> str | None:
     "client",
     "RFC 6152 §3; RFC 5321 §2.4; RFC 821 §4.5.2, App. A",
     on=OnContent(flaws=Flaw.EIGHT_BIT_BODY),
-    formal=True,
 )
 def eight_bit_body_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """8-bit body to a server that does not offer 8BITMIME.
@@ -139,7 +137,6 @@ def eight_bit_body_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evid
     "client",
     "RFC 6152 §3; RFC 5321 §2.4",
     on=OnContent(flaws=Flaw.EIGHT_BIT_BODY),
-    formal=True,
 )
 def eight_bit_body_undeclared(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """8-bit body without BODY=8BITMIME although the server offers it.
@@ -162,7 +159,6 @@ def eight_bit_body_undeclared(x: Exchange, talk: Conversation) -> Iterator[Evide
     "client",
     "RFC 6152 §3",
     on=OnContent(flaws=Flaw.EIGHT_BIT_BODY),
-    formal=True,
 )
 def eight_bit_body_declared_7bit(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """8-bit body in a transaction declared BODY=7BIT.
@@ -182,7 +178,6 @@ def eight_bit_body_declared_7bit(x: Exchange, talk: Conversation) -> Iterator[Ev
     "client",
     "RFC 5321 §4.1.1.4; RFC 5322 §4; RFC 2045 §2.7, §2.8",
     on=OnContent(flaws=Flaw.NUL),
-    formal=True,
 )
 def nul_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """NUL byte in message content.
@@ -202,7 +197,6 @@ def nul_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "client",
     "RFC 5321 §2.4; RFC 6152 §3",
     on=OnContent(flaws=Flaw.EIGHT_BIT_BODY),
-    formal=True,
 )
 def eight_bit_not_mime(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """BODY=8BITMIME with 8-bit text that is not MIME.
@@ -226,7 +220,6 @@ def eight_bit_not_mime(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "client",
     "RFC 5321 §2.3.8, §4.1.1.4",
     on=OnContent(partial=True, flaws=Flaw.BARE_NEWLINE),
-    formal=True,
 )
 def bare_lf_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """LF without CR in message content.
@@ -246,7 +239,6 @@ def bare_lf_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "client",
     "RFC 5321 §2.3.8",
     on=OnContent(partial=True, flaws=Flaw.BARE_NEWLINE),
-    formal=True,
 )
 def bare_cr_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """CR without LF in message content.

@@ -106,11 +106,7 @@ class Evidence(Struct, frozen=True):
 
 class Rule(Struct, frozen=True):
     """A rule as declared. ``severities``: for each profile in which it differs from ``severity``; "off" disables the
-    rule there. ``hides``: rules that say less about the same bytes and are not reported beside this one. ``formal``:
-    the rule depends on forms, codes and what was negotiated, not on text that varies freely (mailboxes, names in EHLO,
-    text after a code), so a dialogue for which it was called can stand for others. ``individual``: what the rule finds
-    depends on more than the dialogue, or its message contains such data (times, addresses, other connections), so a
-    dialogue in which it found something stands for no other."""
+    rule there. ``hides``: rules that say less about the same bytes and are not reported beside this one."""
 
     id: str
     name: str
@@ -121,8 +117,6 @@ class Rule(Struct, frozen=True):
     check: Callable[[Exchange, Conversation], Iterator[Evidence]]
     severities: tuple[tuple[str, str], ...] = ()
     hides: frozenset[str] = frozenset()
-    formal: bool = False
-    individual: bool = False
 
     @property
     def title(self) -> str:
@@ -139,11 +133,6 @@ class Rule(Struct, frozen=True):
         from inspect import cleandoc  # noqa: PLC0415
 
         return cleandoc(self.check.__doc__ or "").partition("\n")
-
-    @property
-    def own(self) -> bool:
-        """Whether the rule is part of smtpwire."""
-        return self.check.__module__.startswith(__package__ + ".")
 
     @property
     def family(self) -> str:
@@ -172,8 +161,6 @@ def rule(
     on: Trigger,
     severities: dict[str, str] | None = None,
     hides: tuple[str, ...] = (),
-    formal: bool = False,
-    individual: bool = False,
 ) -> Callable[
     [Callable[[Exchange, Conversation], Iterator[Evidence]]], Callable[[Exchange, Conversation], Iterator[Evidence]]
 ]:
@@ -198,8 +185,6 @@ def rule(
             check,
             tuple((severities or {}).items()),
             frozenset(hides),
-            formal,
-            individual,
         )
         return check
 

@@ -156,7 +156,6 @@ def bare_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "server",
     "RFC 5321 §4.2, §4.3.1",
     on=OnExchange(acts=frozenset({Act.GREETING}), codes=frozenset({220})),
-    formal=True,
 )
 def bad_greeting_name(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """220 greeting without host name as first word.
@@ -258,7 +257,6 @@ def command_not_answered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "server",
     "RFC 5321 §3.2",
     on=OnExchange(acts=frozenset({Act.HELO}), codes=frozenset({250})),
-    formal=True,
 )
 def extended_reply_to_helo(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """HELO answered with an EHLO-style capability list.
@@ -280,7 +278,7 @@ def _first_word(text: bytes) -> str:
 _EHLO_ACCEPTED = OnExchange(acts=frozenset({Act.EHLO}), codes=frozenset({250}))
 
 
-@rule("RPL414", "bad-ehlo-line", "warning", "server", "RFC 5321 §4.1.1.1", on=_EHLO_ACCEPTED, formal=True)
+@rule("RPL414", "bad-ehlo-line", "warning", "server", "RFC 5321 §4.1.1.1", on=_EHLO_ACCEPTED)
 def bad_ehlo_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """EHLO reply line does not match ehlo-line.
 
@@ -309,7 +307,7 @@ def _bad_ehlo_lines(raw: bytes) -> tuple[tuple[int, bytes], ...]:
     return tuple((line.at, line.text) for line in lines if line.code is not None and _EHLO_LINE(line.text) is None)
 
 
-@rule("RPL415", "keyword-in-ehlo-greeting", "error", "server", "RFC 5321 §4.1.1.1", on=_EHLO_ACCEPTED, formal=True)
+@rule("RPL415", "keyword-in-ehlo-greeting", "error", "server", "RFC 5321 §4.1.1.1", on=_EHLO_ACCEPTED)
 def keyword_in_ehlo_greeting(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Capability keyword on the first line of the EHLO reply.
 

@@ -114,7 +114,6 @@ def code_not_listed_for_command(x: Exchange, talk: Conversation) -> Iterator[Evi
     "RFC 5321 §4.2",
     on=OnExchange(unusual=True, unless=Mark.SKIPPED | Mark.FOREIGN),
     hides=("RPL408",),
-    formal=True,
 )
 def unregistered_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Reply code not defined by any SMTP specification.
@@ -138,7 +137,6 @@ def unregistered_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "server",
     "RFC 5321 §4.3.2, §4.2.1",
     on=OnExchange(unusual=True, unless=_GARBLED),
-    formal=True,
 )
 def success_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """2yz or 3yz code that cannot belong to this command.
@@ -296,7 +294,6 @@ def _at(x: Exchange, line: ReplyLine, message: str, count: int = 1) -> Evidence:
     "server",
     "RFC 2034 §4; RFC 3463 §2",
     on=_ODD_STATUS,
-    formal=True,
 )
 def enhanced_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Class of the enhanced code contradicts the reply code.
@@ -313,7 +310,7 @@ def enhanced_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidenc
         )
 
 
-@rule("RPL417", "enhanced-code-missing", "warning", "server", "RFC 2034 §4; RFC 3463 §2", on=_ODD_STATUS, formal=True)
+@rule("RPL417", "enhanced-code-missing", "warning", "server", "RFC 2034 §4; RFC 3463 §2", on=_ODD_STATUS)
 def enhanced_code_missing(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Enhanced code missing or malformed although offered.
 
@@ -333,7 +330,7 @@ def enhanced_code_missing(x: Exchange, talk: Conversation) -> Iterator[Evidence]
         yield _at(x, wrong[0], message, len(wrong))
 
 
-@rule("RPL418", "enhanced-code-inconsistent", "error", "server", "RFC 2034 §4", on=_ODD_STATUS, formal=True)
+@rule("RPL418", "enhanced-code-inconsistent", "error", "server", "RFC 2034 §4", on=_ODD_STATUS)
 def enhanced_code_inconsistent(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Enhanced code differs between lines of one reply.
 

@@ -66,7 +66,6 @@ def auth_cancelled(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "server",
     "Postfix XCLIENT, XFORWARD; RFC 5321 §4.1.5",
     on=OnExchange(acts=frozenset({Act.XCLIENT, Act.OTHER})),
-    individual=True,
 )
 def xclient_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server lets the client override its identity.
@@ -93,7 +92,6 @@ def xclient_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "RFC 6409 §4.3",
     on=OnExchange(acts=frozenset({Act.MAIL})),
     severities={"rfc5321": "off", "rfc821": "off", "lmtp": "off"},
-    formal=True,
 )
 def submission_unauthenticated(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Submission server accepts mail without authentication.

@@ -91,7 +91,6 @@ def cross_protocol_request(x: Exchange, talk: Conversation) -> Iterator[Evidence
     on=OnExchange(marks=Mark.EARLY),
     severities={"rfc821": "info", "lmtp": "off"},
     hides=("EXT504",),
-    individual=True,
 )
 def early_talker(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Client sends before the greeting.

@@ -185,7 +185,6 @@ def starttls_keyword_mangled(x: Exchange, talk: Conversation) -> Iterator[Eviden
     "RFC 3207 §4; RFC 8314 §3.3",
     on=OnExchange(marks=Mark.EXPOSED),
     severities={"submission": "warning", "lmtp": "off"},
-    formal=True,
 )
 def starttls_unused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Mail or AUTH in plain text although STARTTLS was offered.
@@ -215,7 +214,6 @@ def starttls_unused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "server",
     "RFC 3207 §4",
     on=OnExchange(acts=frozenset({Act.STARTTLS}), unless=Mark.INJECTED),
-    formal=True,
 )
 def starttls_refused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server refuses the STARTTLS it offered.
@@ -240,7 +238,6 @@ def starttls_refused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "RFC 4954 §4, §9; RFC 8314 §4.1",
     on=OnExchange(marks=Mark.CLEAR_OFFER),
     severities={"submission": "error", "lmtp": "off"},
-    formal=True,
 )
 def cleartext_auth_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Password mechanisms offered without TLS.
@@ -263,7 +260,6 @@ def cleartext_auth_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence
     "server",
     "RFC 8314 §3.3, §7.3",
     on=OnExchange(acts=frozenset({Act.GREETING})),
-    formal=True,
 )
 def cleartext_on_tls_port(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Plain text greeting on the implicit-TLS port.
@@ -292,8 +288,6 @@ def cleartext_on_tls_port(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     "path",
     "RFC 3207 §6; RFC 8314 §3",
     on=OnExchange(acts=frozenset({Act.EHLO})),
-    formal=True,
-    individual=True,
 )
 def starttls_vanished(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """STARTTLS offered earlier by the same server endpoint, missing now.

@@ -70,7 +70,7 @@ def order_is_judged(x: Exchange) -> bool:
     return x.before is None or x.before.phase not in TURNED_AWAY
 
 
-@rule("SEQ101", "mail-before-hello", "error", "client", "RFC 5321 §4.1.1.1, §4.1.4", on=_breaks("SEQ101"), formal=True)
+@rule("SEQ101", "mail-before-hello", "error", "client", "RFC 5321 §4.1.1.1, §4.1.4", on=_breaks("SEQ101"))
 def mail_before_hello(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Mail transaction started before any accepted EHLO or HELO.
 
@@ -90,7 +90,7 @@ def mail_before_hello(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     )
 
 
-@rule("SEQ102", "nested-mail", "error", "client", "RFC 5321 §4.1.4", on=_breaks("SEQ102"), formal=True)
+@rule("SEQ102", "nested-mail", "error", "client", "RFC 5321 §4.1.4", on=_breaks("SEQ102"))
 def nested_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """MAIL sent while a transaction is already open.
 
@@ -109,7 +109,7 @@ def nested_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     yield Evidence(f"{verb_of(x)} was sent while a transaction was open{where}; {_answer(x)}.{kept}")
 
 
-@rule("SEQ103", "rcpt-before-mail", "error", "client", "RFC 5321 §3.3, §4.1.4", on=_breaks("SEQ103"), formal=True)
+@rule("SEQ103", "rcpt-before-mail", "error", "client", "RFC 5321 §3.3, §4.1.4", on=_breaks("SEQ103"))
 def rcpt_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """RCPT without an open transaction.
 
@@ -125,7 +125,7 @@ def rcpt_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         )
 
 
-@rule("SEQ104", "data-before-mail", "error", "client", "RFC 5321 §3.3, §4.1.4", on=_breaks("SEQ104"), formal=True)
+@rule("SEQ104", "data-before-mail", "error", "client", "RFC 5321 §3.3, §4.1.4", on=_breaks("SEQ104"))
 def data_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """DATA, BDAT or BURL without an open transaction.
 
@@ -147,7 +147,6 @@ def data_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "client",
     "RFC 5321 §3.3, §4.1.4; RFC 2033 §4.2",
     on=_breaks("SEQ105"),
-    formal=True,
 )
 def data_without_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """DATA, BDAT or BURL although no recipient was accepted.
@@ -166,7 +165,7 @@ def data_without_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence
     )
 
 
-@rule("SEQ106", "data-bdat-mixed", "error", "client", "RFC 3030 §2", on=_breaks("SEQ106"), formal=True)
+@rule("SEQ106", "data-bdat-mixed", "error", "client", "RFC 3030 §2", on=_breaks("SEQ106"))
 def data_bdat_mixed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """DATA and BDAT mixed in one transaction.
 
@@ -313,7 +312,6 @@ def tls_inside_tls(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "client",
     "RFC 2033 §4.1",
     on=OnExchange(acts=frozenset({Act.EHLO, Act.HELO})),
-    formal=True,
 )
 def wrong_hello_verb(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """LHLO sent to an SMTP server, or EHLO or HELO to an LMTP server.

@@ -45,7 +45,6 @@ _ORDER_TRIGGER = OnExchange(marks=Mark.CLIENT_ORDER, breaks=_ORDER)
     "server",
     "RFC 5321 §3.3, §4.1.4; RFC 3030 §2; RFC 4954 §4",
     on=_ORDER_TRIGGER,
-    formal=True,
 )
 def out_of_order_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server accepted a command that the state forbids.
@@ -64,9 +63,7 @@ def out_of_order_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]
         )
 
 
-@rule(
-    "SEQ121", "out-of-order-wrong-code", "warning", "server", "RFC 5321 §4.1.4, §4.3.2", on=_ORDER_TRIGGER, formal=True
-)
+@rule("SEQ121", "out-of-order-wrong-code", "warning", "server", "RFC 5321 §4.1.4, §4.3.2", on=_ORDER_TRIGGER)
 def out_of_order_wrong_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Out-of-order command refused with a code other than 503.
 
@@ -130,7 +127,6 @@ def empty_transaction_accepted(x: Exchange, talk: Conversation) -> Iterator[Evid
     "server",
     "RFC 5321 §4.1.4, §4.2.3",
     on=OnExchange(marks=Mark.REFUSED_503),
-    formal=True,
 )
 def spurious_503(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """503 to a command that was in order.

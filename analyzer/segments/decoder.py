@@ -28,14 +28,9 @@ from .ip_tcp import decode as decode_raw
 from .link_layers import LINKS, RAW, link_name
 
 __all__ = [
-    "PLAIN",
-    "PLAIN_BITS",
     "DecodeTally",
-    "Gathered",
     "SegmentDecoder",
     "SegmentSink",
-    "WholeSegment",
-    "gather_none",
 ]
 
 SegmentSink = Callable[[bytes, int, int, int, bytes, int, int, int], None]
@@ -46,20 +41,6 @@ for IPv4, 36 for IPv6). ``flags``: the low 8 flag bits (FIN 1, SYN 2, RST 4, PSH
 follow ``payload`` in this segment and were not captured. ``frame``: number in its file, from 1. ``time_ns``:
 nanoseconds since 1970. Every segment is delivered, bare ACKs too.
 """
-
-WholeSegment = tuple[bytes, int, int, int, bytes, int, int]
-"""A completely captured segment: (flow, seq, ack, flags, payload, frame, time_ns)."""
-
-Gathered = Callable[[bytes], Callable[[WholeSegment], None] | None]
-"""Returns what takes the plain (``PLAIN``) and complete segments of a flow. None: they go to the sink as usual."""
-
-PLAIN_BITS, PLAIN = 0x17, 0x10
-"""Of FIN, SYN, RST and ACK, a plain segment has only ACK."""
-
-
-def gather_none(flow: bytes) -> None:
-    """A ``Gathered`` that gathers nothing."""
-
 
 _SYN = 2
 _LINKS_NAMED = 8  # unsupported link types that are reported by name; a real capture has one or two
@@ -146,10 +127,8 @@ class SegmentDecoder:
         decoder: Literal["raw", "scapy"] = "raw",
         ignored: set[bytes] | None = None,
         limits: Limits = DEFAULT_LIMITS,
-        gathered: Gathered = gather_none,
     ) -> None:
         self.sink = sink
-        self.gathered = gathered
         self.raw = decoder == "raw"
         self.ignored: set[bytes] = set() if ignored is None else ignored
         self.tally = DecodeTally()

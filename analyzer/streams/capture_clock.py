@@ -6,8 +6,7 @@
 # ahead is accepted only when a second frame confirms it.
 #
 # In a file, the last two frames of each block set the time. So it is the same for one process and for several, which
-# each follow some of the connections, and for gathered connections. Elsewhere the segments on the slow path set it,
-# which is accurate enough.
+# each follow some of the connections. Elsewhere the segments on the slow path set it, which is accurate enough.
 
 from __future__ import annotations
 

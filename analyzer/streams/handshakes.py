@@ -6,12 +6,9 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from .stream import M32, SANE_AHEAD, reversed_key
-
-if TYPE_CHECKING:
-    from ..segments.decoder import WholeSegment
 
 __all__ = ["ACK", "SYN", "Handshake", "Handshakes", "drop_oldest"]
 
@@ -83,16 +80,6 @@ class Handshakes(dict[bytes, Handshake]):
         if mine is not None and (seq - mine.isn) & M32 >= SANE_AHEAD:
             mine = None  # a SYN of another connection; a keep-alive may have the number of the SYN itself
         return mine, theirs
-
-    def take_answered(self, key: bytes, ack: int) -> WholeSegment | None:
-        """Return, as a segment, the SYN that a SYN-ACK of ``key`` answers, and forget it, because another component
-        follows the connection. None unless this SYN is all that is known between the two."""
-        back = reversed_key(key)
-        syn = self.get(back)
-        if syn is None or syn.answers or syn.acked >= 0 or (ack - syn.isn) & M32 != 1 or key in self:
-            return None
-        del self[back]
-        return back, syn.isn, 0, SYN, b"", syn.frame, syn.time_ns
 
 
 def drop_oldest(table: dict[bytes, Any], also: set[bytes] | None = None) -> int:

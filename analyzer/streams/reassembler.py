@@ -41,7 +41,6 @@ from .stream import HALF, M32, SANE_AHEAD, Flow, KeptCount, Stream, reversed_key
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ..segments.decoder import WholeSegment
     from .stream import How, Reset
 
 __all__ = ["Reassembler"]
@@ -62,8 +61,6 @@ class _IgnoringListener:
         return 0
 
     def finish(self, why: str) -> None: ...
-    def discard(self) -> bool:
-        return False
 
 
 _IGNORING = _IgnoringListener()
@@ -184,39 +181,6 @@ class Reassembler:
         stream = self._streams.get(key)
         if stream is not None:
             self._end(stream.flow, "", stream.flow.last_ns)
-
-    def answered(self, key: bytes, ack: int) -> WholeSegment | None:
-        """Return and forget the SYN that a SYN-ACK of ``key`` answers, if nothing else is known between the two.
-
-        Another component follows the connection after that.
-        """
-        if key in self._streams or key in self._closed:
-            return None
-        return self._handshakes.take_answered(key, ack)
-
-    def discard(self, client: bytes) -> int | None:
-        """Forget the connection and return its id. If it continues, it will be fed again from its start.
-
-        None: it is not followed here, or it is not plain enough for that.
-        """
-        stream = self._streams.get(client)
-        if stream is None or stream.flow.a is not stream:
-            return None
-        flow, peer = stream.flow, stream.peer
-        plain = stream.settled and peer.settled and stream.fin < 0 and peer.fin < 0
-        # If a stray segment came first, the SYN counts as another connection's, so a replay would start earlier.
-        plain = plain and stream.isn is not None
-        if flow.busy or not plain or stream.overlap or peer.overlap or not flow.listener.discard():
-            return None
-        del self._streams[client], self._streams[peer.key]
-        _detach(flow)
-        del stream.peer, peer.peer
-        return flow.number
-
-    def ended(self, client: bytes, server: bytes, isn: tuple[int, int]) -> None:
-        """Note the end of a connection that another component followed, so that late copies start nothing new."""
-        self._close(client, isn[0])
-        self._close(server, isn[1])
 
     def ignore(self, flow: Flow) -> None:
         """Stop following ``flow`` without a report, because it is not SMTP."""

@@ -72,12 +72,6 @@ class Listener(Protocol):
     def finish(self, why: str) -> None:
         """The connection is over. ``why``: "" or a sentence for the report (evicted, ports reused)."""
 
-    def discard(self) -> bool:
-        """Forget everything without a report, because the connection will be delivered again from its start.
-
-        Returns False, and keeps everything, if the result might then differ.
-        """
-
 
 class HeldSegment(NamedTuple):
     """A segment that arrived out of order: bytes before it are missing."""
@@ -230,7 +224,6 @@ class Flow:
         "kept",
         "last_ns",
         "listener",
-        "number",
         "reset",
         "started_ns",
     )
@@ -246,7 +239,6 @@ class Flow:
         self.busy = False  # something waits: segments must take the slow path
         self.reset: Reset | None = None  # a RST that may be forged
         self.frames = 0
-        self.number = 0  # its id in the report, if it was assigned before
         self.handshake = False
         self.first_frame = frame
         self.started_ns = self.last_ns = time_ns

@@ -61,8 +61,6 @@ _BLOCK_FRAMES = 1000  # frames between two checks of all open connections
 class _FrameByFrame(LiveAudit):
     """An audit without buffering: each finding is wanted with its frame."""
 
-    learns = False
-
 
 class HeldBlocks:
     """Blocks that are delayed on their way into ``stream``, to receive comments."""

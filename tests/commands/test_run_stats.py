@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from captures import Record, ethernet, ipv4, pcap, tcp
-from repeats import dialogue
-from scripts import envelope, hello, lines, records
+from scripts import envelope, hello, lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,11 +35,11 @@ def write(path: Path, frames: Iterable[Record | bytes]) -> Path:
     return path
 
 
-def test_it_reports_frames_decoders_cache_seconds_and_memory() -> None:
+def test_it_reports_frames_decoders_seconds_and_memory() -> None:
     said = stats(DEMO)
     assert re.search(r"135 frames, 0\.0 MB in [0-9.]+ s: [0-9,]+ frames per second", said)
     assert "decoded by hot loop 100.0 %, raw decoder 0.0 %, Scapy 0.0 %" in said
-    assert "6 connections: 6 judged in full, 0 from the verdict cache" in said
+    assert "6 connections, 4 messages" in said
     assert re.search(r"[0-9.]+ s reading and judging, [0-9.]+ s writing", said)
     peak = re.search(r"peak memory ([0-9]+) MB", said)
     assert peak is None or 15 < int(peak[1]) < 200
@@ -65,13 +64,6 @@ def test_without_it_nothing_is_printed() -> None:
         [sys.executable, "-m", "smtpwire", "audit", str(DEMO)], capture_output=True, text=True, check=False
     )
     assert run.stderr == ""
-
-
-def test_connections_from_the_cache_are_counted(tmp_path: Path) -> None:
-    sent = [one for number in range(5) for one in dialogue(SCRIPT, number)]
-    assert "5 connections: 2 judged in full, 3 from the verdict cache" in stats(
-        write(tmp_path / "five.pcap", records(sent))
-    )
 
 
 def test_the_share_of_each_decoder_is_reported(tmp_path: Path) -> None:

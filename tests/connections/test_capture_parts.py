@@ -61,20 +61,6 @@ def test_each_frame_is_in_the_capture_that_holds_it(tmp_path: Path, at: int) -> 
         assert item.frame + (at if part.path.endswith("1.pcap") else 0) == same.frame
 
 
-@pytest.mark.parametrize("at", range(1, 14))
-def test_recorded_paths_do_not_change_the_capture_of_a_connection(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
-) -> None:
-    def talks() -> list[Connection]:
-        before = [frames(RIGHT, 1000 + number, later=number) for number in range(3)]
-        whole = frames(RIGHT, 4321, later=9)
-        return audited(tmp_path, [*sum(before, []), *whole[:at]], whole[at:])  # noqa: RUF017  a few
-
-    found = talks()
-    monkeypatch.setattr(Audit, "learns", False)
-    assert [numbers(one) for one in talks()] == [numbers(one) for one in found] == [[0], [0], [0], [0, 1]]
-
-
 def test_a_syn_without_an_answer_starts_no_later_connection(tmp_path: Path) -> None:
     sent = [one._replace(time_ns=one.time_ns + 600 * SECOND) for one in segments(RIGHT, client_port=1111)]
     other = [one._replace(seq=one.seq + 7, ack=one.ack and one.ack + 7) for one in sent]  # another attempt

@@ -108,7 +108,7 @@ def test_a_finding_is_reported_with_the_frame_that_proves_it() -> None:
 
 
 class TestRepeatedDialogues:
-    """A known dialogue is judged only once, which must not delay any finding."""
+    """Equal dialogues one after another: no finding is late or missing."""
 
     def test_a_repeated_finding_is_early_too(self) -> None:
         live = Run()

@@ -19,7 +19,6 @@ from repeats import MINUTE, dialogue
 from scripts import END, MAIL, WHOLE, WRONG, hello, lines, records, segments
 
 from smtpwire.analyzer.audit import Audit, Options
-from smtpwire.analyzer.commands.run_stats import Stats
 from smtpwire.analyzer.frames import inputs as capture_module
 from smtpwire.analyzer.limits import Limits
 from smtpwire.analyzer.parallel import planning as worth
@@ -121,15 +120,6 @@ def test_connections_across_the_cut_are_reported_once(tmp_path: Path, at: float)
     assert not alone
     assert len(connections(report)) == 10
     assert [one["rule"] for one in report if one["type"] == "finding"] == ["SEQ103"]
-
-
-def test_nothing_is_done_twice(tmp_path: Path) -> None:
-    path = saved(tmp_path / "a.pcap", [one for number in range(30) for one in dialogue(WHOLE, number)])
-    audit = HalvedAudit(Options(), path.stat().st_size // 2)
-    stats = Stats()
-    written(audit, path)
-    assert audit.judged < 12  # each process learns for itself
-    assert not any("anew" in line for line in stats.lines(audit))
 
 
 def test_ports_that_are_reused_after_the_cut(tmp_path: Path) -> None:

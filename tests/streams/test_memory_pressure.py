@@ -1,7 +1,5 @@
 """The bytes that all connections together hold are bounded, whatever they are, and the report says so."""
 
-# The trackers here record no paths, because gathered connections have a limit of their own.
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -65,7 +63,7 @@ def held(tracker: Tracker) -> int:
 
 def followed(kinds: Iterable[Callable[[int], list[Segment]]], count: int) -> tuple[Tracker, int]:
     """Play ``count`` connections of each kind. Returns the most bytes held between two sweeps."""
-    tracker, most, frame = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS, learn=False), 0, 0
+    tracker, most, frame = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS), 0, 0
     for make in kinds:
         for number in range(count):
             for one in make(20_000 + number):
@@ -87,7 +85,7 @@ def test_held_bytes_do_not_grow_with_the_number_of_connections(kind: str) -> Non
 
 def test_without_the_limit_held_bytes_grow() -> None:
     limits = replace(LIMITS, all_held_bytes=0)
-    tracker = Tracker(RuleBook(Options().rules(), limits), limits=limits, learn=False)
+    tracker = Tracker(RuleBook(Options().rules(), limits), limits=limits)
     for number in range(80):
         for one in after_a_gap(20_000 + number):
             tracker.segment(*one)
@@ -98,7 +96,7 @@ def test_without_the_limit_held_bytes_grow() -> None:
 
 def test_connections_that_hold_little_are_not_relieved() -> None:
     """Half a command waits while others attack; its other half is still understood."""
-    tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS, learn=False)
+    tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS)
     quiet = segments([*GREETED, ("C", "VRFY po"), ("C", "stmaster\r\n"), ("S", "252 who knows\r\n")], client_port=999)
     half = next(at for at, one in enumerate(quiet) if one.payload == b"VRFY po") + 1
     for one in quiet[:half]:
@@ -121,7 +119,7 @@ def test_a_relieved_connection_continues_after_its_gaps() -> None:
     sent = segments(script, client_port=999)
     lost = next(at for at, one in enumerate(sent) if one.payload == b"N")
     answer_at = next(at for at, one in enumerate(sent) if one.payload == b"250 ok\r\n")
-    tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=replace(LIMITS, all_held_bytes=4000), learn=False)
+    tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=replace(LIMITS, all_held_bytes=4000))
     for one in [*sent[:lost], *(one for one in sent[lost + 1 : answer_at] if one.payload)]:
         tracker.segment(*one)
     tracker.sweep()
@@ -140,7 +138,7 @@ def test_plain_traffic_is_never_weighed() -> None:
     """Nothing of it is kept, so only the connections themselves count."""
     script = [*GREETED, *envelope(), *lines("C DATA", "S 354 go"), ("C", MESSAGE + "text\r\n" * 9000 + ".\r\n")]
     sent = segments([*script, *lines("S 250 ok", "C QUIT", "S 221 bye"), ("FC", ""), ("FS", "")])
-    tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS, learn=False)
+    tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS)
     for one in sent:
         tracker.segment(*one)
     assert tracker.streams.kept.grown < 10_000

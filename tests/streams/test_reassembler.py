@@ -71,10 +71,6 @@ class Heard:
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
         self.conflicts.append((self._side(stream), offset))
 
-    def discard(self) -> bool:
-        """Nothing is gathered here."""
-        return False
-
     def weight(self) -> int:
         return 0
 

@@ -80,10 +80,6 @@ class Said:
     def weight(self) -> int:
         return 0
 
-    def discard(self) -> bool:
-        """Nothing is gathered here."""
-        return False
-
     def finish(self, why: str) -> None: ...
 
 

@@ -1,1 +1,0 @@
-"""Dialogues that were judged before, reported without judging them again."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from smtpwire.analyzer import model
     from smtpwire.analyzer.connections.listeners import AttachedListener
-    from smtpwire.analyzer.exchanges.conversation import Conversation
+    from smtpwire.analyzer.exchanges.conversation_feed import ConversationFeed
     from smtpwire.analyzer.streams.stream import Flow, Stream
 
 __all__ = ["played"]
@@ -50,11 +50,11 @@ def unfolded(entry: str) -> list[str]:
 class DecryptingTracker(Tracker):
     """A tracker that can report the start of TLS to its conversations, as a program that decrypts it would."""
 
-    talk: Conversation | None = None
+    talk: ConversationFeed | None = None
 
     def begin(self, flow: Flow, client: Stream) -> AttachedListener:
         attached = super().begin(flow, client)
-        self.talk = attached.talk
+        self.talk = attached.feed
         return attached
 
 

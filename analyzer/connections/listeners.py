@@ -15,7 +15,8 @@ from ..lines.protocol_detection import Detection, judge_heads, preamble
 
 if TYPE_CHECKING:
     from .. import model
-    from ..exchanges.conversation import Conversation
+    from ..exchanges.conversation_feed import ConversationFeed
+    from ..exchanges.record import ConnectionRecord
     from ..limits import Limits
     from ..streams.stream import Flow, How, Stream
 
@@ -26,9 +27,6 @@ class ListenerHost(Protocol):
     """The part of the tracker that listeners use."""
 
     limits: Limits
-
-    def clock(self, time_ns: int) -> str:
-        """Format a time for the report."""
 
     def take(self, one: model.Connection) -> None:
         """Take the report of a connection that ended."""
@@ -43,15 +41,15 @@ class ListenerHost(Protocol):
 class AttachedListener:
     """The listener of a flow with a conversation."""
 
-    __slots__ = ("_client", "_flow", "_host", "talk")
+    __slots__ = ("_client", "_flow", "_host", "feed")
 
-    def __init__(self, host: ListenerHost, flow: Flow, client: Stream, talk: Conversation) -> None:
+    def __init__(self, host: ListenerHost, flow: Flow, client: Stream, feed: ConversationFeed) -> None:
         self._host = host
         self._flow = flow
         self._client = client
-        self.talk = talk
-        client.deliver = talk.client
-        client.peer.deliver = talk.server
+        self.feed = feed
+        client.deliver = feed.client
+        client.peer.deliver = feed.server
         flow.listener = self
 
     def _side(self, stream: Stream) -> Literal["client", "server"]:
@@ -59,37 +57,40 @@ class AttachedListener:
 
     def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None:
         """See ``stream.Listener``."""
-        self.talk.gap(self._side(stream), offset, length, frame, time_ns)
+        self.feed.gap(self._side(stream), offset, length, frame, time_ns)
 
     def closed(self, stream: Stream, how: How, frame: int, time_ns: int, acked: int) -> None:
         """See ``stream.Listener``."""
-        self.talk.closed(self._side(stream), how, frame, time_ns, acked)
+        self.feed.closed(self._side(stream), how, frame, time_ns, acked)
 
     def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
         """See ``stream.Listener``."""
-        self.talk.conflict(self._side(stream), offset, frame, time_ns)
+        self.feed.conflict(self._side(stream), offset, frame, time_ns)
 
     def weight(self) -> int:
         """See ``stream.Listener``."""
-        return self.talk.weight
+        return self.feed.weight
 
     def finish(self, why: str) -> None:
         """See ``stream.Listener``."""
-        record = self.standing()
+        self._note_extent()
         if why:
-            record.notes.append(why)
-        self.talk.course.captured = self._client.seen and self._client.peer.seen
-        self.talk.overlaps = {"client": self._client.overlap, "server": self._client.peer.overlap}
-        self._host.take(self.talk.finish())
-        self.talk.detach()
+            self.feed.talk.record.note(why)
+        self.feed.talk.course.captured = self._client.seen and self._client.peer.seen
+        self.feed.talk.course.overlaps = {"client": self._client.overlap, "server": self._client.peer.overlap}
+        self._host.take(self.feed.finish())
+        self.feed.detach()
 
-    def standing(self) -> model.Connection:
-        """Return the report so far. It will still grow."""
-        record = self.talk.record
+    def standing(self) -> ConnectionRecord:
+        """Return the record so far. It will still grow."""
+        self._note_extent()
+        return self.feed.talk.record
+
+    def _note_extent(self) -> None:
+        record = self.feed.talk.record
         record.client_bytes = self._client.offset
         record.server_bytes = self._client.peer.offset
-        record.ended = self._host.clock(self._flow.last_ns)
-        return record
+        record.ended_ns = self._flow.last_ns
 
 
 class CandidateListener:

@@ -6,18 +6,18 @@ from collections import deque
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from .. import model
-from ..exchanges.conversation import Conversation, Judge
-from ..exchanges.turns import NO_DETAIL, TurnDetail
+from ..exchanges.connection_report import NO_DETAIL, TimeFormat, TurnDetail
+from ..exchanges.conversation import Conversation, Judge, Run
+from ..exchanges.conversation_feed import ConversationFeed
+from ..exchanges.record import ConnectionRecord
 from ..limits import DEFAULT_LIMITS, Limits
 from ..streams.reassembler import Reassembler
-from ..timestamps import format_time
-from .endpoints import endpoint
 from .listeners import AttachedListener, CandidateListener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .. import model
     from ..exchanges.conversation import ContentTap
     from ..segments.decoder import SegmentSink
     from ..streams.stream import Flow, Stream
@@ -40,24 +40,21 @@ class Tracker:
         profile: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
         detail: TurnDetail = NO_DETAIL,
-        tap: Callable[[model.Connection], ContentTap] | None = None,
+        tap: Callable[[ConnectionRecord, TimeFormat], ContentTap] | None = None,
     ) -> None:
         """``tap``: returns the receiver of a new connection's messages."""
         self.ended: deque[model.Connection] = deque()
-        self.digits = 6  # decimals of a second in the times of the capture
         self.streams = Reassembler(self._accept, limits)
         self.limits = limits
         self.servers = judge.servers
-        self._judge = judge
+        self.clock = TimeFormat()
+        self._run = Run(judge, limits, self.clock, detail, profile is not None)
         self._port_bytes = frozenset(port.to_bytes(2, "big") for port in ports)
         self._profile = profile
-        self._detail = detail
         self._tap = tap
         self.places: Places | None = None
         self.segment: SegmentSink = self.streams.feed
         self._last_id = 0
-        self._second_ns = -1_000_000_000
-        self._prefix = ""  # that second as text
 
     def close(self) -> None:
         """End every connection, because the last source ended."""
@@ -83,7 +80,7 @@ class Tracker:
 
     def set_digits(self, digits: int) -> None:
         """Set the decimals of a second for the times from now on."""
-        self.digits = digits
+        self.clock.digits = digits
 
     @property
     def open(self) -> int:
@@ -111,8 +108,8 @@ class Tracker:
         for flow in self.streams.flows():
             yield flow.a.key, flow.started_ns, flow.last_ns
 
-    def standing(self) -> Iterator[model.Connection]:
-        """Yield the reports of the open connections so far. They will still grow."""
+    def standing(self) -> Iterator[ConnectionRecord]:
+        """Yield the records of the open connections. They will still grow."""
         for flow in self.streams.flows():
             if isinstance(flow.listener, AttachedListener):
                 yield flow.listener.standing()
@@ -120,17 +117,6 @@ class Tracker:
     def problems(self) -> list[str]:
         """Return the problems with the segments since the last call, as plain sentences."""
         return self.streams.problems()
-
-    def clock(self, time_ns: int) -> str:
-        """Format a time for the report."""
-        fraction = time_ns - self._second_ns
-        if not 0 <= fraction < 1_000_000_000:
-            fraction = time_ns % 1_000_000_000
-            self._second_ns = time_ns - fraction
-            self._prefix = format_time(time_ns, 0)[:-1]
-        if self.digits == 6:
-            return f"{self._prefix}.{fraction // 1000:06d}Z"
-        return f"{self._prefix}.{fraction:09d}Z" if self.digits == 9 else format_time(time_ns, self.digits)
 
     def ignore(self, flow: Flow) -> None:
         """Stop following ``flow``, which is not SMTP."""
@@ -159,42 +145,23 @@ class Tracker:
         swapped = not flow.handshake and from_port in ports and to_port not in ports
         CandidateListener(self, flow, smtp_port=swapped or to_port in ports, swapped=swapped)
 
-    def record(self, client: bytes, number: int, started_ns: int, *, handshake: bool) -> model.Connection:
-        """Return the empty report of a new connection. ``client``: the key of its client's direction."""
-        server_end = endpoint(client, source=False)
-        started = self.clock(started_ns)
-        return model.Connection(
-            id=number,
-            client=endpoint(client, source=True),
-            server=server_end,
-            protocol="smtp",
-            profile=self._profile or PROFILE_OF_PORT.get(server_end.port, "rfc5321"),
-            tls="none",
-            opening="handshake" if handshake else "midstream",
-            closing="open",
-            started=started,
-            ended=started,
-            client_bytes=0,
-            server_bytes=0,
-            gaps=[],
-            dialogue=[],
-            messages=[],
-            findings=[],
-        )
-
     def begin(self, flow: Flow, client: Stream) -> AttachedListener:
         """Start a conversation for ``flow``, which is SMTP. ``client``: the direction of the client."""
         number = self.next_id(client.key, flow.first_frame, handshake=flow.handshake)
-        record = self.record(client.key, number, flow.started_ns, handshake=flow.handshake)
-        fixed = self._profile is not None
-        tap = None if self._tap is None else self._tap(record)
-        talk = Conversation(
-            record, self._judge, self.limits, self.clock, profile_fixed=fixed, detail=self._detail, tap=tap
+        port = int.from_bytes(client.key[-2:], "big")
+        record = ConnectionRecord(
+            number,
+            client.key,
+            profile=self._profile or PROFILE_OF_PORT.get(port, "rfc5321"),
+            opening="handshake" if flow.handshake else "midstream",
+            started_ns=flow.started_ns,
         )
+        tap = None if self._tap is None else self._tap(record, self.clock)
+        talk = Conversation(record, self._run, tap)
         talk.kept = flow.kept
         if flow.handshake and not client.peer.start_known:
             talk.server_syn_missing = True
-        attached = AttachedListener(self, flow, client, talk)
+        attached = AttachedListener(self, flow, client, ConversationFeed(talk))
         if tap is not None:
             client.deliver = tap.wrap_client(client.deliver)
         return attached

@@ -1,12 +1,11 @@
 """Parse one complete reply: its code, its texts, and all deviations from the grammar."""
 
-# Hot path. Servers repeat their replies, so parsed replies are cached. A new reply takes one match if it is well-formed
-# and in ASCII, with one line or many; only otherwise are its lines parsed one by one.
+# Hot path. A reply takes one match if it is well-formed and in ASCII, with one line or many; only otherwise are its
+# lines parsed one by one. Nothing is remembered here: the reader of the server's lines does that.
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from msgspec import Struct
 
@@ -146,7 +145,9 @@ def _read_lines(raw: bytes) -> list[ReplyLine]:
     return lines
 
 
-def _parse(raw: bytes) -> Reply:
+def parse_reply(raw: bytes) -> Reply:
+    """Parse one complete reply: all its lines with their line endings (CRLF or bare LF; the last one may have none).
+    Any bytes are accepted; faults become ``deviations``, each kind once for each line."""
     match = _one_line(raw)
     if match is not None:
         return Reply(raw, int(match[1]), (match[2],))
@@ -154,17 +155,6 @@ def _parse(raw: bytes) -> Reply:
     if match is not None:
         return Reply(raw, int(match[1]), tuple([line[4:] for line in raw[:-2].split(b"\r\n")]))
     return _parse_malformed(raw)
-
-
-MAX_REMEMBERED_REPLY = 1024  # bytes; 4096 replies take 2 MB at the usual length, 10 MB at this length
-
-_parse_remembered = lru_cache(maxsize=4096)(_parse)
-
-
-def parse_reply(raw: bytes) -> Reply:
-    """Parse one complete reply: all its lines with their line endings (CRLF or bare LF; the last one may have none).
-    Any bytes are accepted; faults become ``deviations``, each kind once for each line."""
-    return _parse_remembered(raw) if len(raw) <= MAX_REMEMBERED_REPLY else _parse(raw)
 
 
 _eight_bit = re.compile(rb"[\x80-\xff]").search

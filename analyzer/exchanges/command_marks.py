@@ -39,7 +39,7 @@ MAX_AUTH_LINE = 12288  # octets of a line of an AUTH exchange with its CRLF (RFC
 MAX_DOMAINS = 10_000  # recipient domains remembered, if the server limits them
 MAX_SIZE_DIGITS = 20  # RFC 1870 §3
 
-_LONG_LINE = int(Mark.LONG_LINE)
+_LONG_LINE = Mark.LONG_LINE.value
 
 
 def judged_command(x: Exchange) -> Command | None:
@@ -129,7 +129,8 @@ class CommandMarks:
         """Mark ``x``, the MAIL or RCPT that is the last turn of ``dialogue``, if it is one too many."""
         state = x.state
         assert state is not None
-        self._mails += sum(isinstance(turn, Exchange) and turn.act is Act.MAIL for turn in dialogue[self._counted :])
+        for turn in dialogue[self._counted :]:
+            self._mails += isinstance(turn, Exchange) and turn.act is Act.MAIL
         self._counted = len(dialogue)
         if x.act is Act.MAIL:
             most = announced_limit(state.hello, "MAILMAX")

@@ -37,25 +37,26 @@ NO_DETAIL = TurnDetail()
 
 
 class TimeFormat:
-    """Formats times for the report. ``digits``: decimals of a second in the times of the capture."""
+    """Formats times for the report. ``digits``: decimals of a second in the times of the capture. ``prefix``: the
+    second ``second_ns`` as text; most times are in the same second as the one before."""
 
-    __slots__ = ("_prefix", "_second_ns", "digits")
+    __slots__ = ("digits", "prefix", "second_ns")
 
     def __init__(self, digits: int = 6) -> None:
         self.digits = digits
-        self._second_ns = -1_000_000_000
-        self._prefix = ""  # that second as text
+        self.second_ns = -1_000_000_000
+        self.prefix = ""
 
     def __call__(self, time_ns: int) -> str:
         """Format a time in nanoseconds since 1970."""
-        fraction = time_ns - self._second_ns
+        fraction = time_ns - self.second_ns
         if not 0 <= fraction < 1_000_000_000:
             fraction = time_ns % 1_000_000_000
-            self._second_ns = time_ns - fraction
-            self._prefix = format_time(time_ns, 0)[:-1]
+            self.second_ns = time_ns - fraction
+            self.prefix = format_time(time_ns, 0)[:-1]
         if self.digits == 6:
-            return f"{self._prefix}.{fraction // 1000:06d}Z"
-        return f"{self._prefix}.{fraction:09d}Z" if self.digits == 9 else format_time(time_ns, self.digits)
+            return f"{self.prefix}.{fraction // 1000:06d}Z"
+        return f"{self.prefix}.{fraction:09d}Z" if self.digits == 9 else format_time(time_ns, self.digits)
 
 
 def render(
@@ -94,8 +95,15 @@ def render_turn(turn: SeenTurn, clock: TimeFormat) -> model.Turn:
 def _render_turns(turns: list[SeenTurn], clock: TimeFormat, detail: TurnDetail) -> list[model.Turn]:
     words: list[model.Turn] = []
     add = words.append
+    clock(turns[0].time_ns if turns else 0)
+    micros, second_ns, prefix = clock.digits == 6, clock.second_ns, clock.prefix
     for turn in turns:
-        time = clock(turn.time_ns)
+        fraction = turn.time_ns - second_ns
+        if micros and 0 <= fraction < 1_000_000_000:
+            time = f"{prefix}.{fraction // 1000:06d}Z"
+        else:
+            time = clock(turn.time_ns)
+            second_ns, prefix = clock.second_ns, clock.prefix
         if type(turn) is Exchange:
             line = turn.line
             command = line.command

@@ -17,6 +17,7 @@
 
 from __future__ import annotations
 
+from sys import maxsize
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -53,6 +54,10 @@ class Run(Struct):
     clock: TimeFormat
     detail: TurnDetail = NO_DETAIL
     profile_fixed: bool = False
+    most_turns: int = 0  # turns kept in the dialogue of one connection
+
+    def __post_init__(self) -> None:
+        self.most_turns = self.limits.turns or maxsize
 
 
 class Conversation:
@@ -147,10 +152,9 @@ class Conversation:
     def next_turn(self) -> int:
         """Return the place of the next turn, -1: the dialogue is full."""
         place = len(self.record.dialogue)
-        limit = self.run.limits.turns
-        if place < limit or not limit:
+        if place < self.run.most_turns:
             return place
-        self.record.note(f"the dialogue is shown up to turn {limit}; the audit went on")
+        self.record.note(f"the dialogue is shown up to turn {place}; the audit went on")
         return -1
 
     def note(self, text: str) -> None:

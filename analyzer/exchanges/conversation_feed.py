@@ -28,7 +28,7 @@ from .lifecycle import PAUSE_NS, Closing, end_of
 from .loss_recovery import LossEvent
 from .lost_bytes import lose_bytes, pass_lost_replies, presume
 from .mail_data import begin_chunk, end_chunk, end_content, end_of_input, follow_text, release_as_presumed
-from .reply_effects import ACTS_WITH_EFFECT, go_on
+from .reply_effects import EFFECT_FROM, go_on
 from .reply_pairing import end_reply_that_hangs, exchange_for, left_unanswered, repeats_for_recipients, unasked
 from .session import mark_reply
 from .tls_upgrade import restart_inside, tls_begins, tls_missing, unwanted_tls
@@ -46,9 +46,9 @@ SMTP_PORT = 25
 _HELD_BACK = frozenset({Act.DATA, Act.AUTH, Act.STARTTLS})
 _CHUNKS = frozenset({Act.BDAT, Act.LAST})
 _CLOSE_NOTICES = frozenset({221, 421, 521})  # RFC 7504 §3: after 521 the server may close too
-# Bound once: operators of IntFlag are slow.
-_BARE = int(Mark.BARE_LF | Mark.BARE_CR)
-_EXPOSED, _EARLY = int(Mark.EXPOSED), int(Mark.EARLY)
+# Bound once: reading a member of an enum takes longer than the test that uses it.
+_BARE = Mark.BARE_LF | Mark.BARE_CR
+_EXPOSED, _EARLY = Mark.EXPOSED.value, Mark.EARLY.value
 _QUIT, _GREETING, _NOTHING = Act.QUIT, Act.GREETING, Act.NOTHING
 
 
@@ -176,9 +176,12 @@ class ConversationFeed:
         assert command is not None
         if loss is not None and loss.skipping and not loss.resumes(command, line.raw):
             return
-        x = Exchange(act, offset, frame, time_ns, line, talk.next_turn(), line.marks)
-        if x.turn >= 0:
-            talk.record.dialogue.append(x)
+        dialogue = talk.record.dialogue
+        x = Exchange(act, offset, frame, time_ns, line, len(dialogue), line.marks)
+        if x.turn < talk.run.most_turns:
+            dialogue.append(x)
+        else:
+            x.turn = talk.next_turn()
         send(talk, x, seen)
         state, watching, mail = x.state, talk.watching, talk.mail_tracking
         assert state is not None
@@ -207,9 +210,8 @@ class ConversationFeed:
                 talk.reader.mode = Mode.COMMAND
                 self.command_line(command, offset, frame, time_ns, seen)
                 return
-        x = Exchange(Act.ANSWER, offset, frame, time_ns, line, talk.next_turn(), line.marks)
-        if x.turn >= 0:
-            talk.record.dialogue.append(x)
+        x = Exchange(Act.ANSWER, offset, frame, time_ns, line, marks=line.marks)
+        x.turn = talk.add_turn(x)
         send(talk, x, seen)
         check_auth_line(x)
         talk.watch.answer(x)
@@ -255,9 +257,12 @@ class ConversationFeed:
             x: Exchange | None = due.pop()
         else:
             x = exchange_for(talk, reply)
-        answer = ReplySeen(reply, offset, frame, time_ns, talk.next_turn(), -1 if x is None else x.turn)
-        if answer.turn >= 0:
-            talk.record.dialogue.append(answer)
+        dialogue = talk.record.dialogue
+        answer = ReplySeen(reply, offset, frame, time_ns, len(dialogue), -1 if x is None else x.turn)
+        if answer.turn < talk.run.most_turns:
+            dialogue.append(answer)
+        else:
+            answer.turn = talk.next_turn()
         if x is None:
             _take_unasked(talk, answer, end)
         elif x.act is _GREETING:
@@ -276,7 +281,7 @@ class ConversationFeed:
                 return
             if loss is not None and not due:
                 loss.note(LossEvent.ALL_ANSWERED)
-            if x.act in ACTS_WITH_EFFECT or talk.mail_tracking is not None or reply.code == 530:
+            if reply.code >= EFFECT_FROM[x.act] or talk.mail_tracking is not None:
                 go_on(talk, x, reply.code)
             if reply.code in _CLOSE_NOTICES:
                 talk.course.server_closes(x, reply.code, -1)
@@ -290,7 +295,7 @@ class ConversationFeed:
             judge_event(talk, Mark.AFTER_220, turn, offset, frame, time_ns, line)
         elif talk.last is not None or not talk.midstream:
             x = Exchange(_NOTHING, offset, frame, time_ns, before=talk.session.state)
-            x.marks = int(Mark.MALFORMED_REPLY | Mark.EXPLAINED)
+            x.marks = Mark.MALFORMED_REPLY | Mark.EXPLAINED
             x.take_reply(ReplySeen(parse_reply(line), offset, frame, time_ns, turn), offset + len(line))
             settle(talk, x)
 

@@ -26,8 +26,8 @@ __all__ = ["MAX_REPLY_LINE", "Exchange", "Mark", "ReplySeen", "Transaction"]
 
 MAX_REPLY_LINE = 512  # octets of a reply line with its CRLF (RFC 5321 §4.5.3.1.5)
 
-_REPLY_DEVIATION, _REPLY_EIGHT_BIT = int(Mark.REPLY_DEVIATION), int(Mark.REPLY_EIGHT_BIT)
-_LONG_REPLY, _CLIENT_ORDER = int(Mark.LONG_REPLY), int(Mark.CLIENT_ORDER)
+_REPLY_DEVIATION, _REPLY_EIGHT_BIT = Mark.REPLY_DEVIATION.value, Mark.REPLY_EIGHT_BIT.value
+_LONG_REPLY, _CLIENT_ORDER = Mark.LONG_REPLY.value, Mark.CLIENT_ORDER.value
 
 
 class ReplySeen(Struct, gc=False):

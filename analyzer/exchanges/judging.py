@@ -12,7 +12,7 @@ from ..lines.command_line import command_of
 from ..lines.marks import Mark
 from .connection_report import render_message
 from .exchange import Exchange
-from .prediction import is_plain_state, predict
+from .prediction import LAST_OPEN, predict
 
 if TYPE_CHECKING:
     from .conversation import Conversation
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["content_over", "end_text", "give_up", "judge_event", "judge_late", "send", "set_prediction", "settle"]
 
-_FLOOD = int(Mark.FLOOD)
+_FLOOD = Mark.FLOOD.value
 _END, _LAST = Act.END, Act.LAST
 
 
@@ -42,7 +42,7 @@ def send(talk: Conversation, x: Exchange, seen: int) -> None:
             give_up(talk, max(1, limits.outstanding // 10))  # many at once: the rest is in doubt afterwards
             session.doubt()
     server = talk.server_reader
-    if not server.idle:
+    if server.open_reply is not None or server.partial is not None:
         if server.unfinished and len(session.due) == 2 and seen >= 0:
             talk.overtaken = session.due[0]
         talk.unended = server.mid_line and seen >= 0
@@ -91,7 +91,8 @@ def set_prediction(talk: Conversation, x: Exchange) -> None:
     assert before is not None
     disputed = talk.session.causes.disputed
     plain = x.line.plain and x.server_breaks is None and talk.profile == "rfc5321" and not disputed
-    x.predicted = "accept" if plain and is_plain_state(before) else predict(x, talk.profile, disputed)
+    plain = plain and before.phase <= LAST_OPEN and before.sure and not before.data_refused
+    x.predicted = "accept" if plain else predict(x, talk.profile, disputed)
 
 
 def content_over(talk: Conversation, x: Exchange) -> None:
@@ -109,7 +110,7 @@ def content_over(talk: Conversation, x: Exchange) -> None:
         talk.tap.over(content, x)
     talk.replies_unreliable = talk.replies_unreliable or content.lookalike is not None
     if content.header_8bit is not None and transaction is not None and transaction.smtputf8:
-        x.marks = int(Mark.CONTENT_UTF8) | (x.marks & Mark.HONOURED)
+        x.marks = Mark.CONTENT_UTF8.value | (x.marks & Mark.HONOURED)
         talk.judge.exchange(x, talk)
     if content.lookalike is None or x.marks & Mark.HONOURED or talk.presuming:
         talk.judge.content(x, talk)

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
     from ..model import Predicted
     from .exchange import Exchange
-    from .state_table import State
 
-__all__ = ["is_plain_state", "predict"]
+__all__ = ["LAST_OPEN", "predict"]
 
 _BAD_ARGUMENT = frozenset(
     {
@@ -40,10 +39,8 @@ _BAD_ARGUMENT = frozenset(
 _OPEN_IN_TRANSACTION = frozenset({Act.STARTTLS, Act.ETRN, Act.XCLIENT})
 _TRANSACTION = frozenset({Phase.MAIL, Phase.RCPT})
 
-
-def is_plain_state(state: State) -> bool:
-    """Whether a plain command (see ``CommandLine.plain``) that is in order is certainly accepted in ``state``."""
-    return state.phase <= Phase.CHUNKS and state.sure and not state.data_refused
+LAST_OPEN = Phase.CHUNKS
+"""Up to this phase, a plain command (see ``CommandLine.plain``) that is in order is certainly accepted."""
 
 
 def predict(  # noqa: PLR0911 - one return for each reason

@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     from .conversation import Conversation
     from .exchange import Exchange
 
-__all__ = ["ACTS_WITH_EFFECT", "go_on"]
+__all__ = ["EFFECT_FROM", "go_on"]
 
 _CHUNKS = frozenset({Act.BDAT, Act.LAST})
 _HELLOS = frozenset({Act.EHLO, Act.HELO})
 _LAYERED = frozenset({"GSSAPI", "DIGEST-MD5"})  # mechanisms that may encrypt the rest of the stream
 
-ACTS_WITH_EFFECT = frozenset({*DECIDING, *_CHUNKS, *_HELLOS, Act.XCLIENT, Act.RCPT, Act.ANYTIME, Act.TURN})
-"""Acts whose replies ``go_on`` handles. For all others it only continues after an end that the server saw."""
+_ALWAYS = frozenset({*DECIDING, *_CHUNKS, *_HELLOS, Act.XCLIENT, Act.ANYTIME, Act.TURN})
+EFFECT_FROM: tuple[int, ...] = tuple(0 if act in _ALWAYS else 530 for act in Act)
+"""For each act, the lowest code with which a reply to it can have an effect. For all others ``go_on`` only continues
+after an end of mail data that the server saw."""
 
 
 def go_on(talk: Conversation, x: Exchange, code: int) -> None:

@@ -47,14 +47,15 @@ _ENDS_GROUP = frozenset(
     {Act.EHLO, Act.HELO, Act.DATA, Act.ANYTIME, Act.TURN, Act.ETRN, Act.AUTH, Act.ANSWER, Act.LAST, Act.STARTTLS}
 )  # some of these may only be the last in a pipelined group; the rule checks in detail
 _TOO_MANY = frozenset({"4.5.3", "5.5.3"})  # RFC 3463 §3.6: too many recipients
-_OF_CODE = {500: int(Mark.NOT_IMPLEMENTED), 502: int(Mark.NOT_IMPLEMENTED), 503: int(Mark.REFUSED_503)}
-_CONTENT_ACTS = frozenset({Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
+_OF_CODE = {500: Mark.NOT_IMPLEMENTED.value, 502: Mark.NOT_IMPLEMENTED.value, 503: Mark.REFUSED_503.value}
+_IN_TRANSACTION = frozenset({Act.RCPT, Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
 _MORE_RULES = frozenset({Act.AUTH, Act.STARTTLS, Act.DATA, Act.BDAT, Act.LAST})  # see `broken_rule`
 _CAUSES = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.RCPT, Act.DATA, Act.STARTTLS, Act.END, Act.RSET})
 _HELLOS = frozenset({Act.EHLO, Act.HELO})
 _GREETED = replace(START, phase=Phase.GREETED)
-# Bound once: operators of IntFlag are slow.
-_CLIENT_ORDER, _SERVER_ORDER, _ODD_STATUS = int(Mark.CLIENT_ORDER), int(Mark.SERVER_ORDER), int(Mark.ODD_STATUS)
+# Bound once: reading a member of an enum takes longer than the test that uses it.
+_CLIENT_ORDER, _SERVER_ORDER, _ODD_STATUS = Mark.CLIENT_ORDER.value, Mark.SERVER_ORDER.value, Mark.ODD_STATUS.value
+_AFTER_STARTTLS = Mark.AFTER_STARTTLS.value
 _EHLO, _MAIL, _RCPT, _BURL = Act.EHLO, Act.MAIL, Act.RCPT, Act.BURL
 
 
@@ -86,8 +87,9 @@ class Session:
         if window:
             x.ahead = window[-1]
             state = self._presumed_state(stale=stale)
-            if x.ahead.act in _ENDS_GROUP or x.ahead.marks & Mark.AFTER_STARTTLS or not state.hello.pipelining:
-                self._mark_hasty(x, x.ahead)
+            ahead = x.ahead
+            if ahead.act in _ENDS_GROUP or ahead.marks & _AFTER_STARTTLS or not state.hello.pipelining:
+                self._mark_hasty(x, ahead)
         else:
             self._base = state
         x.state = state
@@ -140,7 +142,7 @@ class Session:
         """Whether the client had seen the reply to ``x`` when it sent its last command."""
         return not x.in_flight
 
-    def answered(self, x: Exchange, reply: Reply) -> None:
+    def answered(self, x: Exchange, reply: Reply) -> None:  # noqa: C901 - one test for each case that is rare
         """Advance the state: ``x`` got ``reply`` (or one of several)."""
         state, act, code = self.state, x.act, reply.code
         if x.before is None:
@@ -169,28 +171,14 @@ class Session:
         if x.doubted:
             after = unsure(after)  # perhaps the reply answers another command
         self.state = x.after = after
-        transaction = x.opens if act is _MAIL and code < 300 else state.transaction
-        if transaction is not None or x.transaction is not None:
-            self._in_transaction(x, transaction, reply)
+        if x.transaction is None:
+            transaction = x.opens if act is _MAIL and code < 300 else state.transaction
+            if isinstance(transaction, Transaction):
+                x.transaction = transaction
+        if act in _IN_TRANSACTION and x.transaction is not None:
+            _note_in_transaction(x, x.transaction, reply)
         if act in _CAUSES and (code >= 400 or self.causes is not NO_CAUSES or (act is Act.DATA and code < 300)):
             self.own_causes().remember(x, code)
-
-    def _in_transaction(self, x: Exchange, transaction: object, reply: Reply) -> None:
-        """Add ``x``, which was answered, to its transaction."""
-        act, code = x.act, reply.code
-        if x.transaction is None and isinstance(transaction, Transaction):
-            x.transaction = transaction
-        if x.transaction is None:
-            return
-        if act is _RCPT:
-            x.transaction.recipients.append(x)
-            x.transaction.accepted += 250 <= code < 260
-            if code >= 400 and reply.enhanced in _TOO_MANY:
-                x.marks |= Mark.RECIPIENT_LIMIT
-        elif act in _CONTENT_ACTS and code < 400 and not x.transaction.accepted:
-            x.marks |= Mark.EMPTY_TRANSACTION
-        if act is _BURL and code < 400:
-            x.transaction.referred = True
 
     def own_causes(self) -> Causes:
         """Return the causes of this session, to be changed."""
@@ -263,6 +251,21 @@ class Session:
         for one in self._window:
             one.presumed = state = _presumed_after(state, one)
         return state
+
+
+def _note_in_transaction(x: Exchange, transaction: Transaction, reply: Reply) -> None:
+    """Note the result of RCPT, or of a command for mail data, in its transaction."""
+    act, code = x.act, reply.code
+    if act is _RCPT:
+        transaction.recipients.append(x)
+        transaction.accepted += 250 <= code < 260
+        if code >= 400 and reply.enhanced in _TOO_MANY:
+            x.marks |= Mark.RECIPIENT_LIMIT
+    elif code < 400:
+        if not transaction.accepted:
+            x.marks |= Mark.EMPTY_TRANSACTION
+        if act is _BURL:
+            transaction.referred = True
 
 
 def _broken(state: State, act: Act) -> str | None:

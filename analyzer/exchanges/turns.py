@@ -101,5 +101,5 @@ def shown(x: Exchange) -> str:
 def mailbox(x: Exchange) -> str | None:
     """Return the address of a MAIL or RCPT without brackets and route; "" for the null path, None if unreadable."""
     command = x.line.command
-    path = None if command is None else command.path
-    return None if path is None else printable(path.address)
+    address = None if command is None else command.address
+    return None if address is None else printable(address)

@@ -10,9 +10,13 @@ __all__ = ["Mark"]
 class Mark(IntFlag):
     """Facts about an exchange that rules need. For clean traffic no bit is set.
 
-    An exchange holds its marks as a plain number: operators of IntFlag are calls of Python functions. Code that runs
-    for every line binds the number of a mark once (``_NUL = int(Mark.NUL)``).
+    An exchange holds its marks as a plain number, and the operators are those of numbers: the operators of IntFlag are
+    Python functions, which take longer than most rules. ``Mark(number)`` shows the names of its bits.
     """
+
+    __and__ = __rand__ = int.__and__  # type: ignore[assignment]
+    __or__ = __ror__ = int.__or__  # type: ignore[assignment]
+    __invert__ = int.__invert__  # type: ignore[assignment]
 
     EIGHT_BIT = 1 << 0  # a byte above 127 in the client's line
     NUL = 1 << 1  # a NUL in the client's line

@@ -16,10 +16,11 @@ from .remembered import Remembered
 if TYPE_CHECKING:
     from ..limits import Limits
 
-__all__ = ["KNOWN_REPLIES", "IncompleteReply", "ServerHandler", "ServerReader"]
+__all__ = ["KNOWN_REPLIES", "IncompleteReply", "OpenReply", "ServerHandler", "ServerReader"]
 
-KNOWN_REPLIES: Remembered[Reply] = Remembered(entries=4096, octets=1 << 19, longest=1024)
-"""Whole replies by their bytes. Only ``ServerReader`` adds to it, and no challenge (334), which may be secret."""
+KNOWN_REPLIES: Remembered[Reply] = Remembered(entries=1024, longest=1024)
+"""Whole replies by their bytes, a megabyte of them. Only ``ServerReader`` adds to it. Challenges (334), which may be
+secret, are not remembered."""
 
 # The same code in all lines, and only the last line without "-".
 _whole_reply = re.compile(rb"([0-9]{3})(?:-[^\n]*+\n\1)*+(?: [^\n]*+|\r)?\n").match
@@ -56,7 +57,7 @@ class IncompleteReply(NamedTuple):
     time_ns: int
 
 
-class _OpenReply:
+class OpenReply:
     """The lines so far of a reply whose last line has not come."""
 
     __slots__ = ("frame", "lines", "offset", "size", "time_ns")
@@ -79,7 +80,7 @@ class ServerReader:
     Unlike the client's lines, a line of the server also ends at a bare LF: clients accept that and continue.
     """
 
-    __slots__ = ("_handler", "_limits", "_open", "_overlong", "_partial", "after_gap", "expect_tls", "opaque")
+    __slots__ = ("_handler", "_limits", "_overlong", "after_gap", "expect_tls", "opaque", "open_reply", "partial")
 
     def __init__(self, handler: ServerHandler, limits: Limits) -> None:
         self.opaque = False
@@ -87,39 +88,34 @@ class ServerReader:
         self.after_gap = False
         self._handler = handler
         self._limits = limits
-        self._open: _OpenReply | None = None
-        self._partial: PartialLine | None = None
+        self.open_reply: OpenReply | None = None
+        self.partial: PartialLine | None = None
         self._overlong = False  # a reply was ended because of its length, and no line with a code has come since
 
     @property
     def unfinished(self) -> bool:
         """Whether a reply has started and stops, for now, after a line that announces another."""
-        return self._open is not None and self._partial is None
+        return self.open_reply is not None and self.partial is None
 
     @property
     def mid_line(self) -> bool:
         """Whether the end of a line has not come."""
-        return self._partial is not None
-
-    @property
-    def idle(self) -> bool:
-        """Whether everything that came was read."""
-        return self._partial is None and self._open is None
+        return self.partial is not None
 
     @property
     def weight(self) -> int:
         """About how many bytes are kept."""
         total = 0
-        if self._open is not None:
-            total += self._open.size + PIECE * len(self._open.lines)
-        if self._partial is not None:
-            total += self._partial.size + PIECE * self._partial.pieces
+        if self.open_reply is not None:
+            total += self.open_reply.size + PIECE * len(self.open_reply.lines)
+        if self.partial is not None:
+            total += self.partial.size + PIECE * self.partial.pieces
         return total
 
     @property
     def incomplete_reply(self) -> IncompleteReply | None:
         """The reply whose last line has not come, None if there is none."""
-        one = self._open
+        one = self.open_reply
         return None if one is None else IncompleteReply(b"".join(one.lines), one.offset, one.frame, one.time_ns)
 
     def feed(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
@@ -127,17 +123,17 @@ class ServerReader:
         if self.opaque:
             return
         start = 0
-        if self._partial is None and self._open is None:
+        if self.partial is None and self.open_reply is None:
             reply = KNOWN_REPLIES.get(data)
             if reply is not None:
                 self.after_gap = self._overlong = False
                 self._handler.reply(reply, offset, offset + len(data), frame, time_ns)
                 return
-        elif self._partial is not None:
+        elif self.partial is not None:
             start = self._end_partial(data, offset, frame, time_ns)
         total = len(data)
         while start < total and not self.opaque:
-            if self._open is None:
+            if self.open_reply is None:
                 if data[start] < 0x18 and self._is_tls(data[start:], offset + start, frame, time_ns):
                     return
                 match = _whole_reply(data, start)
@@ -157,57 +153,57 @@ class ServerReader:
 
     def count_ends(self, data: bytes) -> int:
         """Return how many replies would end in ``data`` if it came next."""
-        known = b"" if self._partial is None else self._partial.raw
+        known = b"" if self.partial is None else self.partial.raw
         lines = (known + data).split(b"\n")[:-1]
         return sum(begins_reply(line + b"\n") and line[3:4] != b"-" for line in lines)
 
     def gap(self) -> None:
         """Bytes are missing here: drop an unfinished line and reply."""
-        self._open = self._partial = None
+        self.open_reply = self.partial = None
         self.after_gap = True
 
     def end_unfinished(self) -> bool:
         """Deliver the unfinished reply as a whole one, because the client went on as if it were. False: not a reply."""
-        one, partial = self._open, self._partial
+        one, partial = self.open_reply, self.partial
         raw = b"" if one is None else b"".join(one.lines)
         raw += b"" if partial is None else partial.raw
         if not begins_reply(raw):
             return False
         start = one or partial
         assert start is not None
-        self._open = self._partial = None
+        self.open_reply = self.partial = None
         self._handler.reply(parse_reply(raw), start.offset, start.offset + len(raw), start.frame, start.time_ns)
         return True
 
     def _end_partial(self, data: bytes, offset: int, frame: int, time_ns: int) -> int:
         """Go on with the line whose start waits. Returns how many bytes were used."""
-        partial = self._partial
+        partial = self.partial
         assert partial is not None
-        if self._open is None and partial.size == 1 and partial.first < 0x18:
+        if self.open_reply is None and partial.size == 1 and partial.first < 0x18:
             first = partial.raw + data
             if self._is_tls(first, partial.offset, partial.frame, partial.time_ns):
-                self._partial = None
+                self.partial = None
                 return len(data)
         end = data.find(b"\n") + 1
         if not end:
             self._keep_partial(data, offset, frame, time_ns)
             return len(data)
-        self._partial = None
+        self.partial = None
         self._take_line(partial.raw + data[:end], partial.offset, offset + end, partial.frame, partial.time_ns)
         return end
 
     def _take_line(self, line: bytes, offset: int, end: int, frame: int, time_ns: int) -> None:
-        one = self._open
+        one = self.open_reply
         if begins_reply(line):
             self.after_gap = self._overlong = False
             if one is None:
-                one = self._open = _OpenReply(offset, frame, time_ns)
+                one = self.open_reply = OpenReply(offset, frame, time_ns)
             one.add(line)
             if line[3:4] == b"-" and not self._reply_too_long(one):
                 self._handler.keeps(len(line) + PIECE)
                 return
             raw = b"".join(one.lines) if len(one.lines) > 1 else line
-            self._open = None
+            self.open_reply = None
             self._handler.reply(KNOWN_REPLIES.get(raw) or _remembered(raw), one.offset, end, one.frame, one.time_ns)
         elif self.after_gap or self._overlong:
             return  # the rest of a line whose beginning was lost, or of a reply that was too long
@@ -220,7 +216,7 @@ class ServerReader:
         else:
             self._handler.malformed(line, offset, frame, time_ns)
 
-    def _reply_too_long(self, one: _OpenReply) -> bool:
+    def _reply_too_long(self, one: OpenReply) -> bool:
         """Return whether the reply has become too long to wait for its end."""
         if not one.size > self._limits.reply_bytes > 0:
             return False
@@ -228,13 +224,13 @@ class ServerReader:
         return True
 
     def _keep_partial(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
-        if self._partial is None:
-            self._partial = PartialLine(offset, frame, time_ns)
-        known = self._partial.size
-        if self._partial.add(data, self._limits.line_bytes):
+        if self.partial is None:
+            self.partial = PartialLine(offset, frame, time_ns)
+        known = self.partial.size
+        if self.partial.add(data, self._limits.line_bytes):
             self._handler.long_line()  # only the first bytes are judged
-        if self._partial.size > known:
-            self._handler.keeps(self._partial.size - known + PIECE)
+        if self.partial.size > known:
+            self._handler.keeps(self.partial.size - known + PIECE)
 
     def _is_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> bool:
         if not (0x14 <= data[0] <= 0x17 and (data[1:2] == b"\x03" or (self.expect_tls and len(data) == 1))):

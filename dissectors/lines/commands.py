@@ -81,6 +81,16 @@ class Command:
         return self._path
 
     @property
+    def address(self) -> bytes | None:
+        """The address in ``path`` without brackets and route, b"" for the null path; None if the path is unreadable."""
+        if self._match is not None:
+            local, domain = self._match.group("local", "domain")
+            if domain is not None:
+                return local + b"@" + domain
+        path = self.path
+        return None if path is None else path.address
+
+    @property
     def parameters(self) -> dict[str, bytes | None]:
         """Parameters of MAIL and RCPT (and SMTPUTF8 of VRFY and EXPN, RFC 6531 §3.7.4.2): keyword in upper case to
         value as sent, None without a value. If a keyword is given twice, the first one counts."""

@@ -80,7 +80,7 @@ class Reply:
         self.raw = raw
         self.code = code
         self.texts = texts
-        self.enhanced = _enhanced(code, texts[0])
+        self.enhanced = _enhanced(code, texts[0]) if texts[0][1:2] == b"." else None
         self.ascii = ascii_only
         self.deviations = deviations
         self._lines: list[str] | None = None
@@ -93,7 +93,9 @@ class Reply:
     def lines(self) -> list[str]:
         """``texts`` made printable. The list is shared: do not change it."""
         if self._lines is None:
-            self._lines = [printable(text) for text in self.texts]
+            text = b"\n".join(self.texts).decode("latin-1")
+            plain = self.ascii and text.replace("\n", "").isprintable()
+            self._lines = text.split("\n") if plain else [printable(line) for line in self.texts]
         return self._lines
 
     def keywords(self) -> dict[str, tuple[str, ...]]:

@@ -7,8 +7,7 @@
 # and always contains the line end before a leading dot. The first line is treated as if a CRLF came before it, so "."
 # CRLF alone is an empty message.
 #
-# The segments of a body are joined to blocks of some KB. A segment without a dot cannot end the mail data, so it is
-# only appended to a list.
+# The segments of a body are joined to blocks of some KB before they are checked.
 
 from __future__ import annotations
 
@@ -26,35 +25,38 @@ class BlockCutter:
     more.
     """
 
-    __slots__ = ("_chunked", "_dot_near_end", "_parts", "kept", "waiting")
+    __slots__ = ("_chunked", "_last", "_parts", "kept", "waiting")
 
     def __init__(self, *, chunked: bool) -> None:
         self.kept = b"" if chunked else b"\r\n"
         self.waiting = 0
         self._chunked = chunked
         self._parts: list[bytes] = []
-        self._dot_near_end = True  # the dot of the end mark may be in the last bytes so far
+        self._last = self.kept  # the last bytes so far, where the end mark may start
 
     def take(self, data: bytes, *, join: bool) -> tuple[bytes, int]:
         """Take the next bytes of mail data. ``join``: they may wait for more. Returns a block, empty if there is none
         yet, and how many bytes of ``data`` belong to the message with its end mark, -1 if it has not ended."""
-        if join:
-            self._wait(data)
-            if not self._may_end(data):
-                return self.settle() if self._full else b"", -1
-            block = self._joined()
+        border = self._last + data[:4]
+        at = border.find(END_OF_DATA)
+        if at >= 0:
+            at -= len(self._last)
         else:
-            block = self.kept + data
-        end = block.find(END_OF_DATA)
-        if end < 0:
-            return self._without_end(block), -1
+            at = data.find(END_OF_DATA)
+            if at < 0:
+                self._last = data[-4:] if len(data) >= 4 else border[-4:]
+                return self.take_chunk(data, join=join), -1
+        self._parts.append(data)
+        block = self._joined()
         self.kept = b""
-        return block[: end + 2], end + len(END_OF_DATA) - (len(block) - len(data))
+        return block[: at + 2 - len(data)], at + len(END_OF_DATA)
 
     def take_chunk(self, data: bytes, *, join: bool) -> bytes:
         """Take the next bytes of a chunk. Returns a block, empty if there is none yet."""
-        self._wait(data)
-        return b"" if join and not self._full else self.settle()
+        self._parts.append(data)
+        self.waiting += len(data)
+        waits = join and self.waiting < BATCH and len(self._parts) < MAX_PARTS
+        return b"" if waits else self.settle()
 
     def settle(self) -> bytes:
         """Return the bytes that wait as a block, empty if there are none."""
@@ -62,29 +64,8 @@ class BlockCutter:
 
     def finish(self) -> bytes:
         """No more bytes come: return those that were kept back."""
-        kept, self.kept = self.kept, b""
+        kept, self.kept, self._last = self.kept, b"", b""
         return kept
-
-    def _wait(self, data: bytes) -> None:
-        self._parts.append(data)
-        self.waiting += len(data)
-
-    @property
-    def _full(self) -> bool:
-        return self.waiting >= BATCH or len(self._parts) >= MAX_PARTS
-
-    def _may_end(self, data: bytes) -> bool:
-        """Return whether the end mark may end in ``data``, the newest part."""
-        if not self._dot_near_end and b"." not in data:
-            return False
-        self._dot_near_end = b"." in data[-4:] or len(data) < 4
-        return END_OF_DATA in data or END_OF_DATA in self._tail() + data[:4]
-
-    def _tail(self) -> bytes:
-        """Return the last bytes before the newest part, where the end mark may start."""
-        last = self._parts[-len(END_OF_DATA) : -1]
-        before = last if len(last) == len(END_OF_DATA) - 1 else (self.kept, *last)
-        return b"".join(before)[-len(END_OF_DATA) + 1 :]
 
     def _joined(self) -> bytes:
         block = b"".join((self.kept, *self._parts))

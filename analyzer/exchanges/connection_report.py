@@ -17,7 +17,7 @@ from .exchange import Exchange
 from .turns import ChunkSeen, GapSeen, LineSeen, MessageSeen, ReplySeen, TlsSeen, mailbox
 
 if TYPE_CHECKING:
-    from ..content.end_of_data import Content
+    from ..content.message import Content
     from .record import ConnectionRecord
     from .turns import SeenTurn
 

@@ -37,7 +37,7 @@ from .turns import LineSeen
 if TYPE_CHECKING:
     from ...dissectors.lines.replies import Reply
     from .. import model
-    from ..content.end_of_data import Content
+    from ..content.message import Content
     from .conversation import Conversation
 
 __all__ = ["ConversationFeed"]

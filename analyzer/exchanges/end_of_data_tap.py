@@ -16,7 +16,7 @@ from ..content.lenient_readers import EndFinder, Ending, differs
 from .turns import ReplySeen, is_servers
 
 if TYPE_CHECKING:
-    from ..content.end_of_data import Content
+    from ..content.message import Content
     from ..streams.stream import Deliver
     from .exchange import Exchange
     from .record import ConnectionRecord

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from ...dissectors.lines.replies import Reply
-from ..content.end_of_data import Content
+from ..content.message import Content
 from ..lines.acts import Act
 from ..lines.command_line import NO_LINE, CommandLine, Span
 from ..lines.marks import Mark

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from ..content.end_of_data import Content
+    from ..content.message import Content
     from ..content.octet_checks import ContentSink
     from ..streams.stream import Deliver
     from .exchange import Exchange

@@ -16,7 +16,7 @@ from .exchange import Exchange
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..content.end_of_data import Content
+    from ..content.message import Content
     from ..lines.client_reader import ClientReader
     from ..lines.server_reader import IncompleteReply
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...dissectors.lines.commands import DeviationKind
-from ..content.end_of_data import Content
+from ..content.message import Content
 from ..lines.acts import DECIDING, STRONG_VERBS, Act
 from ..lines.client_reader import Mode
 from ..lines.marks import Mark

@@ -12,7 +12,7 @@ from .envelope import Envelope, MissingOctets, envelope_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..content.end_of_data import Content
+    from ..content.message import Content
     from ..exchanges.connection_report import TimeFormat
     from ..exchanges.exchange import Exchange
     from ..exchanges.record import ConnectionRecord

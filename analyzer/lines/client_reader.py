@@ -23,7 +23,7 @@ from ..streams.stream import PIECE
 from .command_line import KNOWN_LINES, CommandLine, line_of_auth, read_line, remember_line
 
 if TYPE_CHECKING:
-    from ..content.end_of_data import Content
+    from ..content.message import Content
     from ..limits import Limits
 
 __all__ = ["ClientHandler", "ClientReader", "HeldPiece", "Mode", "PartialLine"]

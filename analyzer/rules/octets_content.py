@@ -16,8 +16,8 @@ from .registry import Evidence, OnContent, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..content.end_of_data import Content
     from ..content.line_lengths import Occurrence
+    from ..content.message import Content
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
 

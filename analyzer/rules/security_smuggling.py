@@ -20,7 +20,7 @@ from .registry import Evidence, OnContent, OnExchange, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..content.end_of_data import Content
+    from ..content.message import Content
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.content.end_of_data import Content
+from smtpwire.analyzer.content.message import Content
 from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
 from smtpwire.analyzer.lines.client_reader import ClientReader, Mode
 

@@ -1,5 +1,0 @@
-"""The old place of `Content`."""
-
-from .message import Content
-
-__all__ = ["Content"]

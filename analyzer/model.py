@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 __all__ = [
     "SCHEMA",
@@ -83,7 +83,8 @@ class Gap(Struct):
 
 
 class ReplyTurn(Struct, tag_field="kind", tag="reply"):
-    """One complete reply of one or more lines. ``answers``: index in the dialogue of the turn that it answers."""
+    """One reply of one or more lines. ``answers``: index in the dialogue of the turn that it answers. ``codes``: the
+    code of each line, only if they differ; then ``code`` is the last. ``complete``: its last line has come."""
 
     side: Side
     code: int
@@ -93,10 +94,13 @@ class ReplyTurn(Struct, tag_field="kind", tag="reply"):
     frame: int
     time: str
     offset: int
+    complete: bool = True
+    codes: list[int] | UnsetType = UNSET
 
 
 class CommandTurn(Struct, tag_field="kind", tag="command"):
-    """One command line. ``predicted``: the answer of a server in the same state that follows the RFC."""
+    """One command line. ``predicted``: the answer of a server in the same state that follows the RFC. ``complete``: its
+    line end has come."""
 
     side: Side
     verb: str | None
@@ -105,12 +109,13 @@ class CommandTurn(Struct, tag_field="kind", tag="command"):
     frame: int
     time: str
     offset: int
+    complete: bool = True
 
 
 class AuthTurn(Struct, tag_field="kind", tag="auth"):
     """One client line of an AUTH exchange (RFC 4954 §4); ``length`` counts its bytes.
 
-    ``text``: the line itself; None unless the report shows secrets.
+    ``text``: the line itself; None unless the report shows secrets. ``complete``: its line end has come.
     """
 
     side: Side
@@ -119,6 +124,7 @@ class AuthTurn(Struct, tag_field="kind", tag="auth"):
     time: str
     offset: int
     text: str | None = None
+    complete: bool = True
 
 
 class MessageTurn(Struct, tag_field="kind", tag="message"):

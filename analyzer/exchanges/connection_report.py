@@ -111,15 +111,26 @@ def _render_turns(turns: list[SeenTurn], clock: TimeFormat, detail: TurnDetail) 
                 text = line.argument
                 if line.secrets and detail.secrets and command.argument is not None:
                     text = printable(command.argument)
-                add(model.CommandTurn("client", command.name, text, turn.predicted, turn.frame, time, turn.offset))
+                complete = line.end != b""
+                add(
+                    model.CommandTurn(
+                        "client", command.name, text, turn.predicted, turn.frame, time, turn.offset, complete
+                    )
+                )
             else:
                 secret = printable(line.raw) if detail.secrets else None
-                add(model.AuthTurn("client", line.length, turn.frame, time, turn.offset, secret))
+                complete = line.end != b""
+                add(model.AuthTurn("client", line.length, turn.frame, time, turn.offset, secret, complete))
         elif type(turn) is ReplySeen:
             reply = turn.reply
             answers = turn.answers if turn.answers >= 0 else None
             lines = list(reply.lines)
-            add(model.ReplyTurn("server", reply.code, lines, reply.enhanced, answers, turn.frame, time, turn.offset))
+            shown = model.ReplyTurn(
+                "server", reply.code, lines, reply.enhanced, answers, turn.frame, time, turn.offset, turn.complete
+            )
+            if reply.codes is not None:
+                shown.codes = [*reply.codes]
+            add(shown)
         else:
             add(_render_rare(turn, time))
     return words

@@ -80,7 +80,6 @@ class Conversation:
         "loss",
         "mail_tracking",
         "one_sided",
-        "overtaken",
         "presuming",
         "profile",
         "reader",
@@ -120,7 +119,6 @@ class Conversation:
         self.server_acked = -1  # bytes of the client that the server had acknowledged with its last bytes
         self.last: Exchange | None = None  # the exchange answered last
         self.unended = False  # the server had started a line when the client sent more; its end may be missing
-        self.overtaken: Exchange | None = None  # its reply had started but not ended when the client sent more
         self.presuming = False  # no more replies can come
         self.replies_unreliable = False  # the server may take other lines for commands: pairing is not certain
         self.sasl_layer_expected = False  # the client's next bytes may not be SMTP any more

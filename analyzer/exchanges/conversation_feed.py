@@ -29,7 +29,7 @@ from .loss_recovery import LossEvent
 from .lost_bytes import lose_bytes, pass_lost_replies, presume
 from .mail_data import begin_chunk, end_chunk, end_content, end_of_input, follow_text, release_as_presumed
 from .reply_effects import EFFECT_FROM, go_on
-from .reply_pairing import end_reply_that_hangs, exchange_for, left_unanswered, repeats_for_recipients, unasked
+from .reply_pairing import exchange_for, left_unanswered, repeats_for_recipients, unasked
 from .session import mark_reply
 from .tls_upgrade import restart_inside, tls_begins, tls_missing, unwanted_tls
 from .turns import LineSeen
@@ -72,6 +72,9 @@ class ConversationFeed:
         if talk.sasl_layer_expected:
             _end_at_sasl_layer(talk, data)
         talk.client_ns = time_ns
+        unfinished = talk.server_reader.open_reply
+        if unfinished is not None and unfinished.answerable < 0:
+            unfinished.answerable = offset + len(data)
         talk.reader.feed(data, offset, frame, time_ns, seen)
 
     def server(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int = -1) -> None:
@@ -83,12 +86,10 @@ class ConversationFeed:
                 talk.started = (frame, time_ns)
         talk.server_ns = time_ns
         talk.server_acked = seen
-        if talk.overtaken is not None:
-            end_reply_that_hangs(talk, data)
-        elif talk.unended and data[:1].isdigit() and begins_reply(data.partition(b"\n")[0] + b"\n"):
+        if talk.unended and data[:1].isdigit() and begins_reply(data.partition(b"\n")[0] + b"\n"):
             talk.session.doubt()  # two replies in one line: it is unknown what each of them answers
         talk.unended = False
-        talk.server_reader.feed(data, offset, frame, time_ns)
+        talk.server_reader.feed(data, offset, frame, time_ns, seen)
 
     def gap(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
         """Record that ``length`` bytes of ``side`` are missing from the capture at ``offset``."""

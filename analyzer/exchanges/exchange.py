@@ -31,8 +31,8 @@ _LONG_REPLY, _CLIENT_ORDER = Mark.LONG_REPLY.value, Mark.CLIENT_ORDER.value
 
 
 class ReplySeen(Struct, gc=False):
-    """A complete reply. ``answers``: place in the dialogue of the turn that it answers, -1: none. ``turn``: its own.
-    ``offset``: in the server's stream."""
+    """A reply. ``answers``: place in the dialogue of the turn that it answers, -1: none. ``turn``: its own place.
+    ``offset``: in the server's stream. ``complete``: its last line has come."""
 
     reply: Reply
     offset: int
@@ -40,6 +40,7 @@ class ReplySeen(Struct, gc=False):
     time_ns: int
     turn: int = -1
     answers: int = -1
+    complete: bool = True
 
 
 class Transaction:

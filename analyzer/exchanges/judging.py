@@ -42,10 +42,8 @@ def send(talk: Conversation, x: Exchange, seen: int) -> None:
             give_up(talk, max(1, limits.outstanding // 10))  # many at once: the rest is in doubt afterwards
             session.doubt()
     server = talk.server_reader
-    if server.open_reply is not None or server.partial is not None:
-        if server.unfinished and len(session.due) == 2 and seen >= 0:
-            talk.overtaken = session.due[0]
-        talk.unended = server.mid_line and seen >= 0
+    if server.partial is not None:
+        talk.unended = seen >= 0
 
 
 def settle(talk: Conversation, x: Exchange) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .conversation import Conversation
     from .turns import ReplySeen
 
-__all__ = ["end_reply_that_hangs", "exchange_for", "left_unanswered", "repeats_for_recipients", "unasked"]
+__all__ = ["exchange_for", "left_unanswered", "repeats_for_recipients", "unasked"]
 
 _ONLY_ANSWERS = {
     354: frozenset({Act.DATA}),
@@ -184,18 +184,3 @@ def left_unanswered(talk: Conversation, x: Exchange) -> None:
         x.marks |= Mark.RECIPIENT_REPLIES
     elif talk.server_reader.incomplete_reply is None and not lost and x is not chunk:
         x.marks |= Mark.UNANSWERED
-
-
-def end_reply_that_hangs(talk: Conversation, data: bytes) -> None:
-    """End a reply without a last line: the client, not allowed to pipeline, sent its next command before the reply to
-    the last one had ended. If ``data`` does not end as many replies as are expected, the bytes so far were the whole
-    first reply."""
-    x, due, talk.overtaken = talk.overtaken, talk.session.due, None
-    if not due or x is not due[0] or talk.server_reader.count_ends(data) >= len(due):
-        return
-    if x.act is Act.EHLO or not talk.session.state.hello.lists("PIPELINING"):
-        later = due[1:]
-        del due[1:]
-        talk.server_reader.end_unfinished()
-        later[0].sure = False  # it is unknown which side did not wait for the other
-        due.extend(later)

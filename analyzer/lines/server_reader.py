@@ -58,16 +58,23 @@ class IncompleteReply(NamedTuple):
 
 
 class OpenReply:
-    """The lines so far of a reply whose last line has not come."""
+    """The lines so far of a reply whose last line has not come (RFC 5321 §4.2.1)."""
 
-    __slots__ = ("frame", "lines", "offset", "size", "time_ns")
+    __slots__ = ("answerable", "frame", "lines", "offset", "size", "time_ns")
 
     def __init__(self, offset: int, frame: int, time_ns: int) -> None:
         self.lines: list[bytes] = []
         self.size = 0
+        # Offset after the first bytes that the client sent since its first line, -1: none. A segment of the server that
+        # does not acknowledge them cannot answer them.
+        self.answerable = -1
         self.offset = offset
         self.frame = frame
         self.time_ns = time_ns
+
+    def answered_by(self, seen: int) -> bool:
+        """Whether bytes that acknowledge ``seen`` bytes of the client (-1: unknown) may answer what it sent since."""
+        return self.answerable >= 0 and (seen < 0 or seen >= self.answerable)
 
     def add(self, line: bytes) -> None:
         self.lines.append(line)
@@ -93,11 +100,6 @@ class ServerReader:
         self._overlong = False  # a reply was ended because of its length, and no line with a code has come since
 
     @property
-    def unfinished(self) -> bool:
-        """Whether a reply has started and stops, for now, after a line that announces another."""
-        return self.open_reply is not None and self.partial is None
-
-    @property
     def mid_line(self) -> bool:
         """Whether the end of a line has not come."""
         return self.partial is not None
@@ -118,8 +120,9 @@ class ServerReader:
         one = self.open_reply
         return None if one is None else IncompleteReply(b"".join(one.lines), one.offset, one.frame, one.time_ns)
 
-    def feed(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
-        """Take the next bytes of the stream."""
+    def feed(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int = -1) -> None:
+        """Take the next bytes of the stream. ``seen``: bytes of the client that the server had acknowledged, -1:
+        unknown."""
         if self.opaque:
             return
         start = 0
@@ -130,7 +133,7 @@ class ServerReader:
                 self._handler.reply(reply, offset, offset + len(data), frame, time_ns)
                 return
         elif self.partial is not None:
-            start = self._end_partial(data, offset, frame, time_ns)
+            start = self._end_partial(data, offset, frame, time_ns, seen)
         total = len(data)
         while start < total and not self.opaque:
             if self.open_reply is None:
@@ -148,14 +151,8 @@ class ServerReader:
             if not end:
                 self._keep_partial(data[start:] if start else data, offset + start, frame, time_ns)
                 return
-            self._take_line(data[start:end], offset + start, offset + end, frame, time_ns)
+            self._take_line(data[start:end], offset + start, offset + end, frame, time_ns, seen)
             start = end
-
-    def count_ends(self, data: bytes) -> int:
-        """Return how many replies would end in ``data`` if it came next."""
-        known = b"" if self.partial is None else self.partial.raw
-        lines = (known + data).split(b"\n")[:-1]
-        return sum(begins_reply(line + b"\n") and line[3:4] != b"-" for line in lines)
 
     def gap(self) -> None:
         """Bytes are missing here: drop an unfinished line and reply."""
@@ -163,7 +160,7 @@ class ServerReader:
         self.after_gap = True
 
     def end_unfinished(self) -> bool:
-        """Deliver the unfinished reply as a whole one, because the client went on as if it were. False: not a reply."""
+        """Deliver the unfinished reply as it is, because its last line will not come. False: it is not a reply."""
         one, partial = self.open_reply, self.partial
         raw = b"" if one is None else b"".join(one.lines)
         raw += b"" if partial is None else partial.raw
@@ -175,7 +172,7 @@ class ServerReader:
         self._handler.reply(parse_reply(raw), start.offset, start.offset + len(raw), start.frame, start.time_ns)
         return True
 
-    def _end_partial(self, data: bytes, offset: int, frame: int, time_ns: int) -> int:
+    def _end_partial(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
         """Go on with the line whose start waits. Returns how many bytes were used."""
         partial = self.partial
         assert partial is not None
@@ -189,13 +186,16 @@ class ServerReader:
             self._keep_partial(data, offset, frame, time_ns)
             return len(data)
         self.partial = None
-        self._take_line(partial.raw + data[:end], partial.offset, offset + end, partial.frame, partial.time_ns)
+        self._take_line(partial.raw + data[:end], partial.offset, offset + end, partial.frame, partial.time_ns, seen)
         return end
 
-    def _take_line(self, line: bytes, offset: int, end: int, frame: int, time_ns: int) -> None:
+    def _take_line(self, line: bytes, offset: int, end: int, frame: int, time_ns: int, seen: int) -> None:
         one = self.open_reply
         if begins_reply(line):
             self.after_gap = self._overlong = False
+            if one is not None and line[:3] != one.lines[0][:3] and one.answered_by(seen):
+                self.end_unfinished()  # this line answers what the client has sent since
+                one = None
             if one is None:
                 one = self.open_reply = OpenReply(offset, frame, time_ns)
             one.add(line)

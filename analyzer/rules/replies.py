@@ -99,7 +99,8 @@ def multiline_code_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidenc
     """Lines of one multi-line reply carry different codes.
 
     A hyphen after the code means that the reply continues, and each of its lines must have the same code. The audit
-    uses the first code; clients differ in which one they use. Fix the server: repeat the code on each line.
+    uses the code of the last line, in which the server has decided; clients differ in which one they use. Fix the
+    server: repeat the code on each line.
     """
     wrong = _wrong(x, DeviationKind.CODE_MISMATCH)
     if wrong:

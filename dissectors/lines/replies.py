@@ -61,13 +61,15 @@ def _enhanced(code: int, text: bytes) -> str | None:
 class Reply:
     """A complete reply as sent. Read-only, and shared between equal replies; ``parse_reply`` makes it.
 
-    ``code``: the code of the first line, 0 if that is not a valid reply line. ``texts``: each line without code,
+    ``code``: the code of the last line that has one, 0 if none has: if the lines differ, what the server decided stands
+    in the last (RFC 5321 §4.2.1). ``codes``: the code of each line, 0 for a line without one; None if all are the same.
+    ``texts``: each line without code,
     separator and line ending. ``enhanced``: status code ``c.s.d`` at the start of the first text (RFC 2034, RFC 3463);
     None if there is none, if it has superfluous zeros, and for 3yz. ``ascii``: no byte above 0x7F. ``deviations``: in
     order of offset, empty if the reply is well-formed.
     """
 
-    __slots__ = ("_keywords", "_lines", "ascii", "code", "deviations", "enhanced", "raw", "texts")
+    __slots__ = ("_keywords", "_lines", "ascii", "code", "codes", "deviations", "enhanced", "raw", "texts")
 
     def __init__(
         self,
@@ -76,11 +78,14 @@ class Reply:
         texts: tuple[bytes, ...],
         deviations: tuple[Deviation, ...] = (),
         ascii_only: bool = True,
+        codes: tuple[int, ...] | None = None,
     ) -> None:
         self.raw = raw
         self.code = code
+        self.codes = codes
         self.texts = texts
-        self.enhanced = _enhanced(code, texts[0]) if texts[0][1:2] == b"." else None
+        text = texts[0] if codes is None else texts[-1]
+        self.enhanced = _enhanced(code, text) if text[1:2] == b"." else None
         self.ascii = ascii_only
         self.deviations = deviations
         self._lines: list[str] | None = None
@@ -167,6 +172,7 @@ _bare_newline = re.compile(rb"(?<!\r)\n|\r(?![\n]|\Z)").search
 def _parse_malformed(raw: bytes) -> Reply:
     lines = _read_lines(raw)
     code = lines[0].code or 0
+    codes = tuple(line.code or 0 for line in lines)
     wrong: list[Deviation] = []
     if lines[0].code is not None and not (2 <= code // 100 <= 5 and code // 10 % 10 <= 5):
         wrong.append(Deviation(DeviationKind.CODE_OUT_OF_RANGE, 0, 3, f"{code:03d}"))
@@ -186,4 +192,8 @@ def _parse_malformed(raw: bytes) -> Reply:
     if last.code is not None and not last.separator and not last.text and raw.endswith(b"\n"):
         wrong.append(Deviation(DeviationKind.BARE_CODE, last.at, 3, f"{last.code:03d} without a space"))
     wrong.sort(key=lambda deviation: deviation.at)
-    return Reply(raw, code, tuple(line.text for line in lines), tuple(wrong), raw.isascii())
+    valid = [one for one in codes if one]
+    texts = tuple(line.text for line in lines)
+    if len({*codes}) == 1:
+        return Reply(raw, code, texts, tuple(wrong), raw.isascii())
+    return Reply(raw, valid[-1], texts, tuple(wrong), raw.isascii(), codes)

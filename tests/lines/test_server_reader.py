@@ -89,27 +89,45 @@ def test_a_line_that_is_not_a_reply_is_reported_as_malformed() -> None:
 def test_an_incomplete_reply_can_be_ended() -> None:
     recorder = Recorder().feed(b"250-a\r\n250-b\r\n")
     assert recorder.events == []
-    assert recorder.reader.unfinished
+    assert recorder.reader.open_reply is not None
     assert recorder.reader.end_unfinished()
     assert recorder.events == [("reply", 250, ["a", "b"], 0, 14)]
-    assert not recorder.reader.unfinished
+    assert recorder.reader.open_reply is None
 
 
 def test_a_line_that_is_not_a_reply_cannot_be_ended() -> None:
     recorder = Recorder().feed(b"wh")
-    assert not recorder.reader.unfinished
+    assert recorder.reader.open_reply is None
     assert not recorder.reader.end_unfinished()
 
 
-def test_a_reply_stops_short_only_at_the_end_of_a_line() -> None:
-    recorder = Recorder().feed(b"250-mx\r\n250-SI")
-    assert not recorder.reader.unfinished
-    assert recorder.feed(b"ZE\r\n").reader.unfinished
+def test_lines_with_the_same_code_belong_to_the_reply_whatever_the_client_sends_between() -> None:
+    recorder = Recorder().feed(b"250-a\r\n")
+    assert recorder.reader.open_reply is not None
+    recorder.reader.open_reply.answerable = 10
+    recorder.feed(b"250-b\r\n", b"250 c\r\n")
+    assert recorder.events == [("reply", 250, ["a", "b", "c"], 0, 21)]
 
 
-def test_how_many_replies_would_end() -> None:
-    reader = Recorder().feed(b"250-mx\r\n25").reader
-    assert [reader.count_ends(data) for data in (b"0 ok", b"0 ok\r\n", b"0-a\r\n250 b\r\n250 c\r\n")] == [0, 1, 2]
+def test_a_line_with_another_code_answers_what_the_client_sent_between() -> None:
+    recorder = Recorder().feed(b"250-a\r\n")
+    assert recorder.reader.open_reply is not None
+    recorder.reader.open_reply.answerable = 10
+    recorder.feed(b"554 no\r\n")
+    assert recorder.events == [("reply", 250, ["a"], 0, 7), ("reply", 554, ["no"], 7, 15)]
+
+
+def test_without_client_bytes_between_it_is_one_reply_with_the_last_code() -> None:
+    recorder = Recorder().feed(b"250-a\r\n", b"554 no\r\n")
+    assert recorder.events == [("reply", 554, ["a", "no"], 0, 15)]
+
+
+def test_a_line_that_does_not_acknowledge_the_client_cannot_answer_it() -> None:
+    recorder = Recorder().feed(b"250-a\r\n")
+    assert recorder.reader.open_reply is not None
+    recorder.reader.open_reply.answerable = 10
+    recorder.reader.feed(b"554 no\r\n", 7, 2, 0, 9)
+    assert recorder.events == [("reply", 554, ["a", "no"], 0, 15)]
 
 
 def test_after_a_gap_the_next_whole_line_counts() -> None:

@@ -24,9 +24,11 @@ from captures import ACK, CLIENT, FIN, PSH, RST, SERVER, START, SYN, Record, eth
 from smtpwire.analyzer import model
 from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.connections.tracker import PROFILE_OF_PORT, Tracker
+from smtpwire.analyzer.enums import Redact
 from smtpwire.analyzer.exchanges.conversation import Conversation
 from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
+from smtpwire.analyzer.redact.redactor import Redactor
 from smtpwire.analyzer.timestamps import format_time
 
 __all__ = [
@@ -61,6 +63,7 @@ Cut = Callable[[bytes], Iterable[bytes]]
 
 CLIENT_PORT = 43210
 _SEGMENT_SIZE = 1400
+_RENDERED = Redactor(Redact.NONE)  # it makes the messages of the findings
 _FIRST = {"C": 1000, "S": 5000}  # initial sequence numbers
 
 GREETING = "220 mx.example ESMTP\r\n"
@@ -238,7 +241,7 @@ def connections(
     for one in sent:
         tracker.segment(*one)
     tracker.close()
-    return list(tracker.done)
+    return [_RENDERED(one) for one in tracker.done]
 
 
 def play(
@@ -321,7 +324,7 @@ def talk(
         elif side in shown:
             conversation.closed(name, "fin" if who[0] == "F" else "rst", frame, time_ns)
     record.client_bytes, record.server_bytes = offset["C"], offset["S"]
-    return conversation.finish()
+    return _RENDERED(conversation.finish())
 
 
 # -- the result --------------------------------------------------------------------------------------------------------

@@ -3,22 +3,28 @@
 # Four facts about an exchange decide which rules apply to it: its kind, its marks, the rule of order that it violates,
 # and the code of its reply. The set of rules is computed once for each combination and remembered, so an exchange
 # without a fault costs one look-up.
+#
+# What a conversation knows must not depend on which rules are selected. So rules only read; the one fact that concerns
+# several connections, which server offered STARTTLS, is recorded here for every EHLO, before any rule is called.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 from ...dissectors.printable import printable
-from .. import model
 from ..exchanges.exchange import Mark
-from ..exchanges.starttls_history import StartTlsHistory
+from ..exchanges.starttls_history import StartTlsHistory, StartTlsOffer, plain_offer
 from ..exchanges.state_table import Act
 from ..exchanges.turns import shown
-from ..rules import RULES, Ended, OnContent, OnExchange
+from ..rules import RULES, Ended, OnContent, OnExchange, Phrase
+from ..rules.security_tls import on_loopback
+from .rendering import RecordedFinding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from .. import model
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
     from ..limits import Limits
@@ -46,6 +52,8 @@ class RuleBook:
 
     def exchange(self, x: Exchange, talk: Conversation) -> None:
         """Judge ``x``, which is answered or will never be answered."""
+        if x.act is Act.EHLO:
+            _remember_offer(x, talk, self.servers)
         reply = x.reply
         key = (x.act, x.marks, x.breaks, 0 if reply is None else reply.code)
         rules = self._rules_by_facts.get(key)
@@ -75,7 +83,12 @@ class RuleBook:
             self._check(self._ended, None, talk)
 
     def _check(self, rules: Sequence[Rule], x: Exchange | None, talk: Conversation) -> None:
-        fired = [(rule, evidence) for rule in rules for evidence in rule.check(cast("Exchange", x), talk)]
+        fired: list[tuple[Rule, Evidence]] = []
+        for rule in rules:
+            if not rule.once:
+                fired += [(rule, evidence) for evidence in rule.check(cast("Exchange", x), talk)]
+            elif rule.id not in talk.counts:
+                fired += [(rule, evidence) for evidence in islice(rule.check(cast("Exchange", x), talk), 1)]
         hidden = frozenset[str]().union(*(rule.hides for rule, _ in fired)) if len(fired) > 1 else frozenset()
         if x is None and fired:  # at the end of a connection, all earlier findings count too
             hidden = hidden.union(*(RULES[name].hides for name in talk.counts))
@@ -97,13 +110,14 @@ class RuleBook:
         index = len(talk.findings)
         cause = next((e.finding for e in evidence.caused_by if e is not None and e.finding >= 0), None)
         certain = talk.certain and (x is None or x.sure) if evidence.certain is None else evidence.certain
-        finding = model.Finding(
+        message = evidence.message
+        finding = RecordedFinding(
             rule=rule.id,
             name=rule.name,
             severity=cast("model.Severity", severity),
             side=evidence.side or rule.side,
             certainty="certain" if certain else "indeterminate",
-            message=evidence.message,
+            message=message if isinstance(message, str) else "",
             reference=rule.reference,
             turn=None,
             caused_by=cause,
@@ -113,6 +127,7 @@ class RuleBook:
             length=0,
             evidence="",
             count=evidence.count,
+            phrase=message if isinstance(message, Phrase) else None,
         )
         _set_place(finding, evidence, x, talk)
         talk.findings.append(finding)
@@ -120,6 +135,14 @@ class RuleBook:
             x.finding = index
             if x.breaks is not None and talk.session.causes.order is None:
                 talk.session.causes.order = x
+
+
+def _remember_offer(x: Exchange, talk: Conversation, servers: StartTlsHistory) -> None:
+    """Record that the reply to the EHLO ``x`` offers STARTTLS, for connections to the same server that follow."""
+    plain = plain_offer(x, talk.watch.greeting)
+    if plain is not None and plain.listed and not on_loopback(talk):
+        key = plain.key(talk.record.server, talk.record.client.address)
+        servers.offered(key, StartTlsOffer(talk.record.id, x.reply_time_ns, x.reply_frame))
 
 
 def _set_place(finding: model.Finding, evidence: Evidence, x: Exchange | None, talk: Conversation) -> None:

@@ -42,6 +42,4 @@ def rendered(finding: model.Finding) -> model.Finding:
 
 def _plain(value: float | str) -> float | str:
     """Return the value without its type, as JSON has it."""
-    if isinstance(value, str):
-        return str(value)
-    return int(value) if isinstance(value, int) else float(value)
+    return str(value) if isinstance(value, str) else int(value) if isinstance(value, int) else float(value)

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 from ...dissectors.printable import printable
@@ -83,17 +82,18 @@ class RuleBook:
             self._check(self._ended, None, talk)
 
     def _check(self, rules: Sequence[Rule], x: Exchange | None, talk: Conversation) -> None:
-        fired: list[tuple[Rule, Evidence]] = []
-        for rule in rules:
-            if not rule.once:
-                fired += [(rule, evidence) for evidence in rule.check(cast("Exchange", x), talk)]
-            elif rule.id not in talk.counts:
-                fired += [(rule, evidence) for evidence in islice(rule.check(cast("Exchange", x), talk), 1)]
+        counts = talk.counts
+        fired = [
+            (rule, evidence)
+            for rule in rules
+            if not rule.once or rule.id not in counts
+            for evidence in rule.check(cast("Exchange", x), talk)
+        ]
         hidden = frozenset[str]().union(*(rule.hides for rule, _ in fired)) if len(fired) > 1 else frozenset()
         if x is None and fired:  # at the end of a connection, all earlier findings count too
-            hidden = hidden.union(*(RULES[name].hides for name in talk.counts))
+            hidden = hidden.union(*(RULES[name].hides for name in counts))
         for rule, evidence in fired:
-            if rule.id not in hidden:
+            if rule.id not in hidden and not (rule.once and rule.id in counts):
                 self._record_finding(rule, evidence, x, talk)
 
     def _record_finding(self, rule: Rule, evidence: Evidence, x: Exchange | None, talk: Conversation) -> None:

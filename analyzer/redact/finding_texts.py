@@ -29,6 +29,7 @@ __all__ = ["change_quotations", "hide_in_finding", "is_login"]
 
 # Verbs that no text of a peer can be mistaken for.
 KNOWN_VERBS = VERBS | PASSWORD_VERBS
+_FROM_PEERS = frozenset({Field, Host, IpAddress, Keyword, Mailbox, Secret, Text, Verb})
 # Findings quote only these parts of a message: header fields, dots that look like its end, and smuggled commands.
 _QUOTABLE = re.compile(
     r"[!-9;-~]{1,76}[ \t]*:|(?:HELO|EHLO|LHLO|MAIL|RCPT|DATA|BDAT|RSET|QUIT|AUTH|STARTTLS|VRFY|NOOP)\b"
@@ -87,10 +88,9 @@ def hide_in_finding(
     """Hide secrets in ``finding``, in place. ``stray``: turns that answer a challenge that never came; ``texts``: turns
     of message text that the client sent as commands."""
     part = _part_of(finding, dialogue, stray, texts)
-    phrase = finding.phrase if isinstance(finding, RecordedFinding) else None
-    if phrase is not None:
-        assert isinstance(finding, RecordedFinding)
-        finding.phrase = phrase.changed(lambda value: _hide_value(value, part, hider))
+    if isinstance(finding, RecordedFinding) and finding.phrase is not None:
+        if any(map(_is_from_peer, finding.phrase.values.values())):
+            finding.phrase = finding.phrase.changed(lambda value: _hide_value(value, part, hider))
     elif part is _PartOf.LOGIN:
         word = finding.evidence.partition(" ")[0]
         if word.isalnum():  # rules name what they took for a verb, and the hider does not remember short words
@@ -138,12 +138,11 @@ def _hide_value(value: Value, part: _PartOf, hider: SecretHider) -> Value:
     match value:
         case Secret():
             return Secret(hidden(value))
-        case Verb():
-            shown = value in KNOWN_VERBS or part is _PartOf.CONTENT_LINE  # the server took it for a verb
-            return value if shown else Verb(_hide_text(value, part, hider))
+        case Verb() if part is _PartOf.CONTENT_LINE:
+            return value  # the server took it for a verb
         case Field():
             return Field(hider.client(value))
-        case Text() | Mailbox() | Host():
+        case Text() | Mailbox() | Host() | Verb() if _is_from_peer(value):
             return type(value)(_hide_text(value, part, hider))
         case _:
             return value
@@ -162,9 +161,12 @@ def change_quotations(finding: Finding, change: Callable[[str], str]) -> None:
 def changed_value(value: Value, change: Callable[[str], str]) -> Value:
     """Return ``value`` after ``change``, if its type says that it may contain text of a peer."""
     match value:
-        case Verb():
-            return value if value in KNOWN_VERBS else Verb(change(value))
-        case Field() | Host() | IpAddress() | Keyword() | Mailbox() | Text():
+        case Field() | Host() | IpAddress() | Keyword() | Mailbox() | Text() | Verb() if _is_from_peer(value):
             return type(value)(change(value))
         case _:
             return value
+
+
+def _is_from_peer(value: Value) -> bool:
+    """Whether the value is, or contains, something that a peer chose."""
+    return type(value) in _FROM_PEERS and (type(value) is not Verb or value not in KNOWN_VERBS)

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Self, get_args
+from typing import TYPE_CHECKING, Self, cast, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -52,7 +52,7 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"\{([a-z][a-z0-9_]*)\}")
-MAX_TEMPLATES = 1024  # templates whose names are remembered; all rules together have some three hundred
+MAX_TEMPLATES = 1024  # templates that are remembered; all rules together have some three hundred
 
 
 class Code(int):
@@ -185,23 +185,29 @@ class Phrase:
     def __init__(self, template: str, /, **values: Value | Phrase) -> None:
         """Raises ValueError if ``values`` are not those that ``template`` names, or if two of them have one name;
         TypeError for a value of another type."""
-        if _names(template) != values.keys():
-            raise ValueError(f"{template!r} names {sorted(_names(template))}, but the values are {sorted(values)}")
+        names = _names(template)
+        if names != values.keys():
+            raise ValueError(f"{template!r} names {sorted(names)}, but the values are {sorted(values)}")
+        self.template = template
+        self.values = cast("dict[str, Value]", values)  # a dict of this call only
+        if not _TYPES.issuperset(map(type, values.values())):
+            self._put_in_phrases(values)
+
+    def _put_in_phrases(self, values: dict[str, Value | Phrase]) -> None:
         own: dict[str, Value] = {}
-        inner: dict[str, Phrase] = {}
+        inner: list[tuple[str, Phrase]] = []
         for name, value in values.items():
             if isinstance(value, Phrase):
-                inner[name] = value
+                inner.append((name, value))
             elif type(value) in _TYPES:
                 own[name] = value
             else:
                 raise TypeError(f"{name} is {type(value).__name__}, which is not a type of value")
-        if inner:
-            template = _NAME.sub(lambda found: inner[found[1]].template if found[1] in inner else found[0], template)
-            for phrase in inner.values():
+        for _, phrase in inner:
+            if phrase.values:
                 _add(own, phrase.values)
-        self.template: str = template
-        self.values: dict[str, Value] = own
+        self.template = _filled(self.template, *[part for name, phrase in inner for part in (name, phrase.template)])
+        self.values = own
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Phrase) and (self.template, self.values) == (other.template, other.values)
@@ -232,8 +238,7 @@ class Phrase:
 
     def text(self) -> str:
         """Return the sentence."""
-        values = self.values
-        return _NAME.sub(lambda found: str(values[found[1]]), self.template) if values else self.template
+        return _format(self.template) % self.values
 
     @classmethod
     def _of(cls, template: str, values: dict[str, Value]) -> Self:
@@ -243,11 +248,26 @@ class Phrase:
 
 
 def _add(values: dict[str, Value], more: Mapping[str, Value]) -> None:
-    for name, value in more.items():
-        if values.setdefault(name, value) != value:
-            raise ValueError(f"two values have the name {name}")
+    if not values.keys().isdisjoint(more):
+        for name, value in more.items():
+            if values.get(name, value) != value:
+                raise ValueError(f"two values have the name {name}")
+    values.update(more)
 
 
 @lru_cache(maxsize=MAX_TEMPLATES)
 def _names(template: str) -> frozenset[str]:
     return frozenset(_NAME.findall(template))
+
+
+@lru_cache(maxsize=MAX_TEMPLATES)
+def _format(template: str) -> str:
+    """Return the format string of ``template`` for the operator %, which leaves all other braces alone."""
+    return _NAME.sub(r"%(\1)s", template.replace("%", "%%"))
+
+
+@lru_cache(maxsize=MAX_TEMPLATES)
+def _filled(template: str, *inner: str) -> str:
+    """Return ``template`` with other templates in place of names. ``inner``: names and their templates in turn."""
+    templates = dict(zip(inner[::2], inner[1::2], strict=True))
+    return _NAME.sub(lambda found: templates.get(found[1], found[0]), template)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from ..exchanges.lifecycle import SECOND
 from ..exchanges.state_table import Act, Phase
-from .overlap_policies import Copy, described
+from ..model import AuthTurn, CommandTurn, ReplyTurn
+from .overlap_policies import AFTER, BEFORE, Copy, described
 from .phrases import Octets, Phrase, Term, Text
 from .registry import Ended, Evidence, rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
+    from ..model import Turn
 
 __all__: list[str] = []
 
@@ -155,7 +158,8 @@ def conflicting_retransmission(x: Exchange | None, talk: Conversation) -> Iterat
         overlap = talk.overlaps.get(side)
         differ = None
         if overlap is not None and overlap[0] == offset:
-            differ = described([Copy(*one) for one in overlap[1]], offset)
+            secret = _inside_login(talk.record.dialogue, side, offset)
+            differ = described([Copy(*one) for one in overlap[1]], offset, secret=secret)
         yield Evidence(
             Phrase(
                 "Bytes of the {side} were sent again with different content; this report shows the first copy.{differ}",
@@ -168,6 +172,20 @@ def conflicting_retransmission(x: Exchange | None, talk: Conversation) -> Iterat
             time_ns=time_ns,
             evidence="",
         )
+
+
+def _inside_login(dialogue: Sequence[Turn], side: str, offset: int) -> bool:
+    """Whether the bytes around ``offset`` that are compared may belong to an AUTH exchange. A line ends where the next
+    turn of its side starts."""
+    turns = [turn for turn in dialogue if turn.side == side]
+    ends = [turn.offset for turn in turns[1:]] + [sys.maxsize]
+    return any(
+        turn.offset < offset + AFTER and end > offset - BEFORE
+        for turn, end in zip(turns, ends, strict=False)
+        if isinstance(turn, AuthTurn)
+        or (isinstance(turn, CommandTurn) and turn.verb == "AUTH")
+        or (isinstance(turn, ReplyTurn) and turn.code == 334)
+    )
 
 
 @rule("TCP906", "analysis-incomplete", "info", "path", "", on=Ended())

@@ -140,9 +140,11 @@ def _hide_value(value: Value, part: _PartOf, hider: SecretHider) -> Value:
             return Secret(hidden(value))
         case Verb() if part is _PartOf.CONTENT_LINE:
             return value  # the server took it for a verb
-        case Field():
+        case Field() if part is _PartOf.CONTENT:
             return Field(hider.client(value))
-        case Text() | Mailbox() | Host() | Verb() if _is_from_peer(value):
+        case Keyword() if part is _PartOf.LINE:
+            return value  # what a server lists contains no secret of a client, but it may look like a login
+        case Field() | Host() | Keyword() | Mailbox() | Text() | Verb() if _is_from_peer(value):
             return type(value)(_hide_text(value, part, hider))
         case _:
             return value

@@ -83,7 +83,8 @@ def readings(copies: Sequence[Copy], at: int) -> dict[bytes, list[str]]:
 
 
 def described(copies: Sequence[Copy], at: int, *, secret: bool = False) -> Phrase | None:
-    """Describe the readings in a sentence; None if all receivers agree. ``secret``: they may contain part of a login."""
+    """Describe the readings in a sentence; None if all receivers agree. ``secret``: they may contain a part of a
+    login."""
     found = readings(copies, at)
     if len(found) < 2:
         return None

@@ -124,14 +124,16 @@ def nested_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     where = Phrase("")
     if opened is not None:
         where = Phrase(" (opened by MAIL in frame {mail_frame})", mail_frame=Frame(opened.frame))
-    kept = " DATA was refused, which leaves the transaction open; RSET ends it." if state.data_refused else ""
+    kept = Phrase("")
+    if state.data_refused:
+        kept = Phrase(" DATA was refused, which leaves the transaction open; RSET ends it.")
     yield Evidence(
         Phrase(
             "{verb} was sent while a transaction was open{where}; {answer}.{kept}",
             verb=verb_of(x),
             where=where,
             answer=_answer(x),
-            kept=Phrase(kept),
+            kept=kept,
         )
     )
 

@@ -95,8 +95,12 @@ def hide_in_finding(
         word = finding.evidence.partition(" ")[0]
         if word.isalnum():  # rules name what they took for a verb, and the hider does not remember short words
             finding.message = re.sub(rf"\b{word}\b", hidden(word), finding.message, flags=re.IGNORECASE)
-    if finding.evidence:
-        finding.evidence = _hide_evidence(finding.evidence, part, hider)
+    text = finding.evidence
+    turn = dialogue[finding.turn] if part is _PartOf.CHALLENGE and finding.turn is not None else None
+    if text and isinstance(turn, ReplyTurn):  # its lines are redacted already, and the evidence may be cut
+        finding.evidence = " ".join([text[:3], *turn.lines[:1]]).rstrip()
+    elif text:
+        finding.evidence = _hide_evidence(text, part, hider)
 
 
 def _hide_evidence(text: str, part: _PartOf, hider: SecretHider) -> str:
@@ -109,8 +113,6 @@ def _hide_evidence(text: str, part: _PartOf, hider: SecretHider) -> str:
             return hider.hide(text)
         case _PartOf.PASSWORD_COMMAND:
             return first + blank + (hider.hide(rest) if rest else "")
-        case _PartOf.CHALLENGE:
-            return text[:4] + _hide_text(text[4:], part, hider) if text[4:] else text[:3]
         case _:
             return _hide_text(text, part, hider)
 

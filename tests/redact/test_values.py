@@ -247,3 +247,11 @@ def test_the_rules_of_envelopes_name_no_person(tmp_path: Path) -> None:
     assert "jane.roe" in written(capture, ReportFormat.JSON, tmp_path)
     for which, text in everything(capture, tmp_path, Redact.PII).items():
         assert "jane.roe" not in text.lower(), which
+
+
+def test_a_challenge_in_the_evidence_has_its_whole_length(tmp_path: Path) -> None:
+    challenge = "not base64! " * 40
+    script = [*hello("AUTH CRAM-MD5"), *lines("C AUTH CRAM-MD5", f"S 334 {challenge}", "C *", "S 501 no"), *END]
+    (one,) = audit(capture_of(tmp_path / "x.pcap", script))
+    (found,) = [each for each in one.findings if each.rule == "RPL421"]
+    assert found.evidence == "334 [480 bytes not shown]"

@@ -218,7 +218,9 @@ class Finding(Struct):
     """One violation of one rule by one side.
 
     ``turn``: index in the dialogue, None if the finding concerns the whole connection. ``caused_by``: index in the
-    connection's findings of the finding that this one is only a consequence of.
+    connection's findings of the finding that this one is only a consequence of. ``values``: the values in ``message``
+    by their names, redacted as they are there. Durations are in seconds, or in milliseconds if the name ends in
+    ``_ms``. Empty if the rule gives none.
     """
 
     rule: str
@@ -236,6 +238,7 @@ class Finding(Struct):
     length: int
     evidence: str
     count: int = 1
+    values: dict[str, str | int | float] = field(default_factory=dict)
 
 
 class Part(Struct):

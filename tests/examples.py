@@ -10,8 +10,10 @@ from captures import ACK, CLIENT, FIN, PSH, RST, SERVER, START, SYN, flow
 
 from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.connections.tracker import Tracker
+from smtpwire.analyzer.enums import Redact
 from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
+from smtpwire.analyzer.redact.redactor import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -126,4 +128,5 @@ def played(script: Iterable[str], *, profile: str | None, port: int) -> list[mod
     player = Player(tracker, port)
     player.play(script)
     tracker.close()
-    return list(tracker.done)
+    rendered = Redactor(Redact.NONE)  # it makes the messages of the findings
+    return [rendered(one) for one in tracker.done]

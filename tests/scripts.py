@@ -23,12 +23,14 @@ from captures import ACK, CLIENT, FIN, PSH, RST, SERVER, START, SYN, Record, eth
 
 from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.connections.tracker import PROFILE_OF_PORT, Tracker
+from smtpwire.analyzer.enums import Redact
 from smtpwire.analyzer.exchanges.connection_report import TimeFormat
 from smtpwire.analyzer.exchanges.conversation import Conversation, Run
 from smtpwire.analyzer.exchanges.conversation_feed import ConversationFeed
 from smtpwire.analyzer.exchanges.record import ConnectionRecord
 from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
+from smtpwire.analyzer.redact.redactor import Redactor
 
 if TYPE_CHECKING:
     from smtpwire.analyzer import model
@@ -65,6 +67,7 @@ Cut = Callable[[bytes], Iterable[bytes]]
 
 CLIENT_PORT = 43210
 _SEGMENT_SIZE = 1400
+_RENDERED = Redactor(Redact.NONE)  # it makes the messages of the findings
 _FIRST = {"C": 1000, "S": 5000}  # initial sequence numbers
 
 GREETING = "220 mx.example ESMTP\r\n"
@@ -242,7 +245,7 @@ def connections(
     for one in sent:
         tracker.segment(*one)
     tracker.close()
-    return list(tracker.done)
+    return [_RENDERED(one) for one in tracker.done]
 
 
 def play(
@@ -313,7 +316,7 @@ def talk(
         elif side in shown:
             conversation.closed(name, "fin" if who[0] == "F" else "rst", frame, time_ns)
     record.client_bytes, record.server_bytes = offset["C"], offset["S"]
-    return conversation.finish()
+    return _RENDERED(conversation.finish())
 
 
 # -- the result --------------------------------------------------------------------------------------------------------

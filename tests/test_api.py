@@ -23,8 +23,9 @@ NAMES = {
         scapy_ext
     """,
     "smtpwire.plugin": """
-        Act Conversation Ended Evidence Exchange Flaw Hello Mark OnContent OnExchange Phase Rule Severity Side State
-        Transaction rule
+        Act Code Conversation Count Ended EnhancedStatus Evidence Exchange Field Flaw Frame Hello Host IpAddress Keyword
+        Mailbox Mark Milliseconds Octets OnContent OnExchange Phase Phrase Rule Seconds Secret Severity Side State Term
+        Text Transaction Verb rule
     """,
     "smtpwire.dissectors": """
         COMMAND EHLO_LINE FORWARD_PATH KEYWORDS MAILBOX PARAMETERS REPLY REPLY_LINE REVERSE_PATH SMTP VERBS Command

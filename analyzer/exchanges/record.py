@@ -90,6 +90,12 @@ class ConnectionRecord:
         return endpoint(self.client_key, source=False)
 
     @property
+    def on_loopback(self) -> bool:
+        """Whether both sides are on one machine, so that nothing is between them."""
+        address = self.server.address
+        return address.startswith(("127.", "::ffff:127.")) or address == "::1"
+
+    @property
     def gaps(self) -> Sequence[Gap]:
         """Missing bytes, in order."""
         return self._gaps or ()

@@ -12,6 +12,7 @@ from ..lines.marks import Mark
 from .attack_marks import mark_offers
 from .loss_recovery import LossEvent
 from .mail_data import begin_content
+from .starttls_history import StartTlsOffer, plain_offer
 from .state_table import NO_KEYWORDS, Hello
 from .tls_upgrade import expect_tls
 
@@ -86,11 +87,22 @@ def _greet_back(talk: Conversation, x: Exchange) -> None:
         talk.hello_after_login = x
     if not hello.secure and hello.keywords:
         mark_offers(x, hello.keywords)
+    if x.act is Act.EHLO:
+        _remember_offer(talk, x)
     if not talk.run.profile_fixed and x.command is not None:
         if x.command.verb == b"LHLO":
             talk.profile = "lmtp"
         elif talk.profile == "lmtp":
             talk.profile = "rfc5321"
+
+
+def _remember_offer(talk: Conversation, x: Exchange) -> None:
+    """Record that the reply to the EHLO ``x`` offers STARTTLS, for connections to the same server that follow. What is
+    observed does not depend on the rules that are selected."""
+    plain = plain_offer(x, talk.greeting)
+    if plain is not None and plain.listed and not talk.record.on_loopback:
+        key = plain.key(talk.record.server, talk.record.client.address)
+        talk.judge.servers.offered(key, StartTlsOffer(talk.record.id, x.reply_time_ns, x.reply_frame))
 
 
 def _decide_held(talk: Conversation, x: Exchange, code: int) -> None:

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from .exchange import Exchange
     from .turns import ReplySeen
 
-__all__ = ["ClearTextOffer", "StartTlsHistory", "StartTlsOffer", "network", "plain_offer"]
+__all__ = [
+    "ClearTextOffer",
+    "StartTlsHistory",
+    "StartTlsOffer",
+    "network",
+    "on_loopback",
+    "plain_offer",
+    "remember_offer",
+]
 
 
 class StartTlsOffer(Struct, frozen=True):

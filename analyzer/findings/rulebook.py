@@ -9,16 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ...dissectors.printable import printable
-from .. import model
 from ..exchanges.exchange import Mark
 from ..exchanges.starttls_history import StartTlsHistory
 from ..exchanges.state_table import Act
 from ..exchanges.turns import shown
-from ..rules import RULES, Ended, OnContent, OnExchange
+from ..rules import RULES, Ended, OnContent, OnExchange, Phrase
+from .rendering import RecordedFinding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from .. import model
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
     from ..limits import Limits
@@ -37,8 +38,8 @@ class RuleBook:
         rules = [RULES[i] for i in sorted(ids)]
         self._limits = limits
         self.servers = StartTlsHistory(limits)
-        self._exchange = [r for r in rules if isinstance(r.on, OnExchange)]
-        self._content = [r for r in rules if isinstance(r.on, OnContent)]
+        self._exchange = [(r.on, r) for r in rules if isinstance(r.on, OnExchange)]
+        self._content = [(r.on, r) for r in rules if isinstance(r.on, OnContent)]
         self._partial = [r for r in rules if isinstance(r.on, OnContent) and r.on.partial]
         self._ended = [r for r in rules if isinstance(r.on, Ended)]
         self._rules_by_facts: dict[tuple[int, int, str | None, int], tuple[Rule, ...]] = {}
@@ -46,11 +47,11 @@ class RuleBook:
 
     def exchange(self, x: Exchange, talk: Conversation) -> None:
         """Judge ``x``, which is answered or will never be answered."""
-        reply = x.reply
-        key = (x.act, x.marks, x.breaks, 0 if reply is None else reply.code)
+        answer = x.answer
+        key = (x.act, x.marks, x.breaks, 0 if answer is None else answer.reply.code)
         rules = self._rules_by_facts.get(key)
         if rules is None:
-            rules = tuple(r for r in self._exchange if cast("OnExchange", r.on).fits(x))
+            rules = tuple([rule for on, rule in self._exchange if on.fits(x)])
             if len(self._rules_by_facts) < MAX_REMEMBERED:
                 self._rules_by_facts[key] = rules
         if rules:
@@ -64,7 +65,7 @@ class RuleBook:
         flaws = 0 if x.content is None else x.content.flaws
         rules = self._rules_by_flaws.get(flaws)
         if rules is None:
-            rules = tuple(r for r in self._content if cast("OnContent", r.on).fits(flaws))
+            rules = tuple([rule for on, rule in self._content if on.fits(flaws)])
             self._rules_by_flaws[flaws] = rules
         if rules:
             self._check(rules, x, talk)
@@ -75,12 +76,20 @@ class RuleBook:
             self._check(self._ended, None, talk)
 
     def _check(self, rules: Sequence[Rule], x: Exchange | None, talk: Conversation) -> None:
-        fired = [(rule, evidence) for rule in rules for evidence in rule.check(cast("Exchange", x), talk)]
+        fired = []
+        for rule in rules:
+            if rule.once and rule.id in talk.counts:
+                continue
+            for evidence in rule.check(x, talk):  # type: ignore[arg-type]  # only a rule on the end gets None
+                fired.append((rule, evidence))
+        if not fired:
+            return
+        counts = talk.counts
         hidden = frozenset[str]().union(*(rule.hides for rule, _ in fired)) if len(fired) > 1 else frozenset()
-        if x is None and fired:  # at the end of a connection, all earlier findings count too
-            hidden = hidden.union(*(RULES[name].hides for name in talk.counts))
+        if x is None:  # at the end of a connection, all earlier findings count too
+            hidden = hidden.union(*(RULES[name].hides for name in counts))
         for rule, evidence in fired:
-            if rule.id not in hidden:
+            if rule.id not in hidden and not (rule.once and rule.id in counts):
                 self._record_finding(rule, evidence, x, talk)
 
     def _record_finding(self, rule: Rule, evidence: Evidence, x: Exchange | None, talk: Conversation) -> None:
@@ -97,13 +106,14 @@ class RuleBook:
         index = len(talk.findings)
         cause = next((e.finding for e in evidence.caused_by if e is not None and e.finding >= 0), None)
         certain = talk.certain and (x is None or x.sure) if evidence.certain is None else evidence.certain
-        finding = model.Finding(
+        message = evidence.message
+        finding = RecordedFinding(
             rule=rule.id,
             name=rule.name,
             severity=cast("model.Severity", severity),
             side=evidence.side or rule.side,
             certainty="certain" if certain else "indeterminate",
-            message=evidence.message,
+            message=message if isinstance(message, str) else "",
             reference=rule.reference,
             turn=None,
             caused_by=cause,
@@ -113,6 +123,7 @@ class RuleBook:
             length=0,
             evidence="",
             count=evidence.count,
+            phrase=message if isinstance(message, Phrase) else None,
         )
         _set_place(finding, evidence, x, talk)
         talk.findings.append(finding)

@@ -10,38 +10,16 @@ import re
 from typing import TYPE_CHECKING
 
 from ..model import AuthTurn, CommandTurn, MalformedTurn, MessageTurn, ReplyTurn
-from .secret_patterns import SecretHider, hidden
+from .finding_texts import change_quotations, hide_in_finding, is_login
+from .secret_patterns import PASSWORD_VERBS, PROMPTS, VERBS, XCLIENT_LOGIN, SecretHider, hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ..model import Connection, Finding, Turn
+    from ..model import Connection, Turn
 
-__all__ = ["VERBS", "hide_secrets", "is_plain_octets"]
+__all__ = ["hide_secrets", "is_plain_octets"]
 
-# Verbs of lines that are always commands, regardless of the lines before them.
-VERBS = frozenset(
-    (
-        *(
-            "HELO",
-            "EHLO",
-            "LHLO",
-            "MAIL",
-            "SEND",
-            "SOML",
-            "SAML",
-            "RCPT",
-            "DATA",
-            "BDAT",
-            "BURL",
-            "RSET",
-            "VRFY",
-            "EXPN",
-        ),
-        *("HELP", "NOOP", "QUIT", "TURN", "STARTTLS", "AUTH", "ETRN", "ATRN", "XCLIENT", "XFORWARD", "XEXCH50"),
-    )
-)
-_PASSWORD_VERBS = frozenset(("PASS", "APOP", "LOGIN", "XAUTH", "AUTHINFO", "AUTHENTICATE"))
 # Nearly every argument matches: a mailbox or a host name too short to contain a secret.
 _PLAIN = (
     r"(?:FROM:<|TO:<)?[A-Za-z0-9._+-]{1,15}"
@@ -49,17 +27,6 @@ _PLAIN = (
 )
 _is_plain = re.compile(_PLAIN).fullmatch
 is_plain_octets = re.compile(_PLAIN.encode()).fullmatch
-_XCLIENT_LOGIN = re.compile(r"((?:^|[ \t])LOGIN=)(\S+)", re.IGNORECASE)
-# Challenges without a secret: the empty one, and those of AUTH LOGIN ("Username:", "Password:", "User Name").
-_PROMPTS = frozenset(
-    ("", "VXNlcm5hbWU6", "UGFzc3dvcmQ6", "VXNlciBOYW1lAA==", "UGFzc3dvcmQA", "VXNlcm5hbWU=", "UGFzc3dvcmQ=")
-)
-# Findings quote only these parts of a message: header fields, dots that look like its end, and smuggled commands.
-_QUOTABLE = re.compile(
-    r"[!-9;-~]{1,76}[ \t]*:|(?:HELO|EHLO|LHLO|MAIL|RCPT|DATA|BDAT|RSET|QUIT|AUTH|STARTTLS|VRFY|NOOP)\b"
-    r"|(?:\\x[0-9a-f]{2}|[. ])*$",
-    re.IGNORECASE,
-)
 
 
 def hide_secrets(connection: Connection) -> None:
@@ -68,11 +35,7 @@ def hide_secrets(connection: Connection) -> None:
     stray, texts = _hide_in_commands(connection.dialogue, hider)
     _hide_in_replies(connection.dialogue, hider, stray)
     for finding in connection.findings:
-        if finding.turn in texts:
-            word, _, rest = finding.evidence.partition(" ")
-            finding.evidence = f"{word} {hidden(rest)}" if rest else word
-        else:
-            _hide_in_finding(finding, connection.dialogue, hider, stray)
+        hide_in_finding(finding, connection.dialogue, hider, stray, texts)
     if hider.words:
         echo = re.compile("|".join(map(re.escape, sorted(hider.words, key=len, reverse=True))), re.IGNORECASE)
         _change_quotations(connection, lambda text: echo.sub(lambda found: hidden(found[0]), text))
@@ -89,7 +52,7 @@ def _hide_in_commands(dialogue: Iterable[Turn], hider: SecretHider) -> tuple[set
             verb, argument = turn.verb or "", turn.argument or ""
             if verb in VERBS:
                 if verb in {"XCLIENT", "XFORWARD"}:
-                    turn.argument = _XCLIENT_LOGIN.sub(lambda found: found[1] + hider.hide(found[2]), argument)
+                    turn.argument = XCLIENT_LOGIN.sub(lambda found: found[1] + hider.hide(found[2]), argument)
                 elif verb == "AUTH":
                     turn.argument = hider.credentials("", argument) if argument else turn.argument
                 elif argument and not _is_plain(argument):
@@ -112,7 +75,7 @@ def _hide_in_commands(dialogue: Iterable[Turn], hider: SecretHider) -> tuple[set
 
 def _hide_in_unknown(turn: CommandTurn, verb: str, argument: str, hider: SecretHider) -> None:
     """Hide secrets in a line that is not an SMTP command: of another protocol, or misspelled."""
-    if verb in _PASSWORD_VERBS:
+    if verb in PASSWORD_VERBS:
         turn.argument = hider.hide(argument) if argument else turn.argument
         return
     whole = f"{verb} {argument}".strip()
@@ -136,47 +99,17 @@ def _like_an_answer(verb: str, argument: str) -> bool:
 
 
 def _hide_in_replies(dialogue: list[Turn], hider: SecretHider, stray: set[int]) -> None:
-    has_login = bool(stray) or any(_is_login(turn) for turn in dialogue)
+    has_login = bool(stray) or any(is_login(turn) for turn in dialogue)
     for turn in dialogue:
         if type(turn) is ReplyTurn:
             if turn.code == 334:
-                turn.lines = [text if text.strip() in _PROMPTS else hider.hide(text) for text in turn.lines]
+                turn.lines = [text if text.strip() in PROMPTS else hider.hide(text) for text in turn.lines]
                 continue
             answered = turn.answers
-            if has_login and answered is not None and (answered in stray or _is_login(dialogue[answered])):
+            if has_login and answered is not None and (answered in stray or is_login(dialogue[answered])):
                 turn.lines = [hider.echoed(text) for text in turn.lines]
         elif type(turn) is MalformedTurn:
             turn.text = hider.client(turn.text)
-
-
-def _is_login(turn: Turn) -> bool:
-    return type(turn) is AuthTurn or (type(turn) is CommandTurn and turn.verb == "AUTH")
-
-
-def _hide_in_finding(finding: Finding, dialogue: list[Turn], hider: SecretHider, stray: set[int]) -> None:
-    text = finding.evidence
-    if not text:
-        return
-    turn = dialogue[finding.turn] if finding.turn is not None and finding.turn < len(dialogue) else None
-    if isinstance(turn, MessageTurn):
-        finding.evidence = hider.client(text) if _QUOTABLE.match(text) else hidden(text)
-    elif finding.turn in stray or (isinstance(turn, AuthTurn) and text != "*"):
-        word = text.partition(" ")[0]
-        if word.isalnum():  # rules name what they took for a verb, and the hider does not remember short words
-            finding.message = re.sub(rf"\b{word}\b", hidden(word), finding.message, flags=re.IGNORECASE)
-        finding.evidence = hider.hide(text)
-    elif isinstance(turn, ReplyTurn):
-        if turn.code == 334:
-            finding.evidence = " ".join([text[:3], *turn.lines[:1]]).rstrip()
-        elif turn.answers is not None and (turn.answers in stray or _is_login(dialogue[turn.answers])):
-            finding.evidence = hider.echoed(text)
-    elif isinstance(turn, CommandTurn) and turn.verb in {"XCLIENT", "XFORWARD"}:
-        finding.evidence = _XCLIENT_LOGIN.sub(lambda found: found[1] + hider.hide(found[2]), text)
-    elif isinstance(turn, CommandTurn) and turn.verb in _PASSWORD_VERBS:
-        verb, blank, argument = text.partition(" ")
-        finding.evidence = verb + blank + (hider.hide(argument) if argument else "")
-    else:
-        finding.evidence = hider.client(text)
 
 
 def _change_quotations(connection: Connection, change: Callable[[str], str]) -> None:
@@ -189,6 +122,5 @@ def _change_quotations(connection: Connection, change: Callable[[str], str]) -> 
         elif isinstance(turn, CommandTurn) and turn.verb not in VERBS and turn.argument:
             turn.argument = change(turn.argument)
     for finding in connection.findings:
-        finding.evidence = change(finding.evidence)
-        finding.message = change(finding.message)
+        change_quotations(finding, change)
     connection.notes = [change(note) for note in connection.notes]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ..findings.rendering import RecordedFinding
 from ..model import AuthTurn, CommandTurn, Endpoint, MalformedTurn, MessageTurn, ReplyTurn
-from .credentials import VERBS
+from ..rules.phrases import Text
+from .finding_texts import changed_value
 from .pseudonyms import KnownPeople
-from .secret_patterns import hidden
+from .secret_patterns import VERBS, hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from ..model import Connection, Finding, Header, Turn
     from .pseudonyms import Pseudonyms
@@ -34,7 +36,8 @@ def hide_people(connection: Connection, pseudonyms: Pseudonyms) -> None:
 
     connection.client = Endpoint(pseudonyms.address(connection.client.address), connection.client.port)
     dialogue = connection.dialogue
-    for turn in dialogue:
+    private: set[int] = set()  # replies to commands that ask for people
+    for index, turn in enumerate(dialogue):
         if isinstance(turn, CommandTurn):
             if turn.argument:
                 turn.argument = change(turn.argument)
@@ -45,6 +48,7 @@ def hide_people(connection: Connection, pseudonyms: Pseudonyms) -> None:
             names_people = isinstance(answered, CommandTurn) and answered.verb in {"VRFY", "EXPN", "AUTH"}
             if names_people or isinstance(answered, AuthTurn):
                 turn.lines = [hidden(text) if text else text for text in turn.lines]
+                private.add(index)
             else:
                 turn.lines = [change(text) for text in turn.lines]
         elif isinstance(turn, MalformedTurn):
@@ -58,7 +62,7 @@ def hide_people(connection: Connection, pseudonyms: Pseudonyms) -> None:
         if message.header is not None:
             _hide_in_header(message.header, pseudonyms)
     for finding in connection.findings:
-        _hide_people_in_finding(finding, dialogue, change)
+        _hide_people_in_finding(finding, dialogue, change, private)
     connection.notes = [change(note) for note in connection.notes]
 
 
@@ -110,7 +114,9 @@ def _collect_names(connection: Connection, pseudonyms: Pseudonyms, people: Known
                     people.add(value, pseudonyms.of(kind, value))
 
 
-def _hide_people_in_finding(finding: Finding, dialogue: list[Turn], change: Callable[[str], str]) -> None:
+def _hide_people_in_finding(
+    finding: Finding, dialogue: list[Turn], change: Callable[[str], str], private: Collection[int]
+) -> None:
     turn = dialogue[finding.turn] if finding.turn is not None and finding.turn < len(dialogue) else None
     field = _FIELD.match(finding.evidence)
     if isinstance(turn, MessageTurn) and field:
@@ -120,4 +126,9 @@ def _hide_people_in_finding(finding: Finding, dialogue: list[Turn], change: Call
         finding.evidence = f"{turn.code:03} {turn.lines[0]}"
     else:
         finding.evidence = change(finding.evidence)
-    finding.message = change(finding.message)
+    if not isinstance(finding, RecordedFinding) or finding.phrase is None:
+        finding.message = change(finding.message)
+    elif finding.turn in private:
+        finding.phrase = finding.phrase.changed(lambda value: Text(hidden(value)) if isinstance(value, Text) else value)
+    else:
+        finding.phrase = finding.phrase.changed(lambda value: changed_value(value, change))

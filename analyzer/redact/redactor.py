@@ -1,10 +1,12 @@
-"""The filter between the audit and the writers: replaces in place what the report must not show."""
+"""The filter between the audit and the writers: replaces in place what the report must not show, then makes the
+sentences of the findings."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ..enums import Redact
+from ..findings.rendering import rendered
 from .credentials import hide_secrets, is_plain_octets
 
 if TYPE_CHECKING:
@@ -30,12 +32,13 @@ class Redactor:
         return (lambda _: True) if self.level is Redact.NONE else (lambda _: False)
 
     def __call__(self, connection: Connection) -> Connection:
-        """Redact ``connection`` in place and return it."""
-        if self.level is Redact.NONE:
-            return connection
-        hide_secrets(connection)
-        if self._hide_people is not None:
-            self._hide_people(connection)
+        """Redact ``connection`` in place, render its findings, and return it."""
+        if self.level is not Redact.NONE:
+            hide_secrets(connection)
+            if self._hide_people is not None:
+                self._hide_people(connection)
+        if connection.findings:
+            connection.findings = [rendered(finding) for finding in connection.findings]
         return connection
 
 

@@ -19,7 +19,37 @@ from binascii import Error as NotBase64
 
 from ...dissectors.lazy_regex import LazyPattern
 
-__all__ = ["SecretHider", "hidden"]
+__all__ = ["PASSWORD_VERBS", "PROMPTS", "VERBS", "XCLIENT_LOGIN", "SecretHider", "hidden"]
+
+# Verbs of lines that are always commands, regardless of the lines before them.
+VERBS = frozenset(
+    (
+        *(
+            "HELO",
+            "EHLO",
+            "LHLO",
+            "MAIL",
+            "SEND",
+            "SOML",
+            "SAML",
+            "RCPT",
+            "DATA",
+            "BDAT",
+            "BURL",
+            "RSET",
+            "VRFY",
+            "EXPN",
+        ),
+        *("HELP", "NOOP", "QUIT", "TURN", "STARTTLS", "AUTH", "ETRN", "ATRN", "XCLIENT", "XFORWARD", "XEXCH50"),
+    )
+)
+# Commands of other protocols whose argument is a password.
+PASSWORD_VERBS = frozenset(("PASS", "APOP", "LOGIN", "XAUTH", "AUTHINFO", "AUTHENTICATE"))
+XCLIENT_LOGIN = LazyPattern(r"((?:^|[ \t])LOGIN=)(\S+)", re.IGNORECASE)
+# Challenges without a secret: the empty one, and those of AUTH LOGIN ("Username:", "Password:", "User Name").
+PROMPTS = frozenset(
+    ("", "VXNlcm5hbWU6", "UGFzc3dvcmQ6", "VXNlciBOYW1lAA==", "UGFzc3dvcmQA", "VXNlcm5hbWU=", "UGFzc3dvcmQ=")
+)
 
 _ESCAPE = LazyPattern(r"\\x[0-9a-f]{2}")
 _SHOWN_MARK = LazyPattern(r"\[\d+ bytes? not shown\]")

@@ -12,6 +12,7 @@ from . import (
     messages,
     octets_content,
     octets_lines,
+    pipelining,
     replies,
     reply_codes,
     security_login,
@@ -24,6 +25,7 @@ from . import (
     transport,
 )
 from .examples import Example, example_ids, example_of, readable
+from .phrases import Phrase
 from .registry import RULES, Ended, Evidence, OnContent, OnExchange, Rule, all_or_none, amend, rule
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ __all__ = [
     "Example",
     "OnContent",
     "OnExchange",
+    "Phrase",
     "Rule",
     "all_or_none",
     "amend",
@@ -54,6 +57,7 @@ _FAMILIES = (  # the import of a family declares its rules
     transport,
     commands,
     extensions,
+    pipelining,
     lengths,
     security_login,
     security_probes,

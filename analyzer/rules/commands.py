@@ -14,7 +14,8 @@ from ...dissectors.tables.keywords import keyword_for
 from ..exchanges.command_marks import judged_command
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act
-from .registry import Evidence, OnExchange, rule
+from .phrases import Host, Octets, Phrase, Term, Text, Verb
+from .registry import Evidence, OnExchange, named, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,7 @@ def _ascii(x: Exchange, kind: DeviationKind) -> Iterator[Deviation]:
             yield d
 
 
-def _at(x: Exchange, d: Deviation, message: str, *, severity: Severity | None = None) -> Evidence:
+def _at(x: Exchange, d: Deviation, message: Phrase | str, *, severity: Severity | None = None) -> Evidence:
     return Evidence(message, offset=x.offset + d.at, length=d.length, severity=severity)
 
 
@@ -63,7 +64,10 @@ def unknown_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     should answer 500. Fix the client: send only commands of SMTP and of the extensions that the server lists.
     """
     for d in _ascii(x, DeviationKind.UNKNOWN_VERB):
-        yield _at(x, d, f"{_part(x, d)} is not a known command: it is not registered and does not start with X.")
+        verb = Verb(_part(x, d))
+        yield _at(
+            x, d, Phrase("{verb} is not a known command: it is not registered and does not start with X.", verb=verb)
+        )
 
 
 @rule("CMD302", "bad-hello-argument", "error", "client", "RFC 5321 §4.1.1.1, §4.1.2", on=_MALFORMED)
@@ -76,11 +80,17 @@ def bad_hello_argument(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     for d in _ascii(x, DeviationKind.BAD_HELLO_ARGUMENT):
         if d.length:
-            yield _at(x, d, f'{x.name} names the client "{_part(x, d)}", which is not a domain name.')
-        else:
-            yield _at(
-                x, d, f"{x.name} was sent without the client's name; it needs a domain name or an address literal."
+            phrase = Phrase(
+                '{verb} names the client "{client}", which is not a domain name.',
+                verb=named(x),
+                client=Host(_part(x, d)),
             )
+        else:
+            phrase = Phrase(
+                "{verb} was sent without the client's name; it needs a domain name or an address literal.",
+                verb=named(x),
+            )
+        yield _at(x, d, phrase)
 
 
 @rule("CMD304", "malformed-path", "error", "client", "RFC 5321 §4.1.1.2, §4.1.1.3, §4.1.2", on=_MALFORMED)
@@ -95,8 +105,9 @@ def malformed_path(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     for d in _ascii(x, DeviationKind.MALFORMED_PATH):
         path = x.raw[d.at : d.at + d.length]
         completed = talk.profile == "submission" and x.accepted and b"@" not in path and path[:1] + path[-1:] == b"<>"
-        text = f'"{_part(x, d)}"' if d.length else "An empty path"
-        yield _at(x, d, f"{text} is not a valid path for {x.name}.", severity="warning" if completed else None)
+        what = Phrase('"{path}"', path=Text(_part(x, d))) if d.length else Phrase("An empty path")
+        phrase = Phrase("{what} is not a valid path for {verb}.", what=what, verb=named(x))
+        yield _at(x, d, phrase, severity="warning" if completed else None)
 
 
 @rule("CMD305", "space-around-colon", "error", "client", "RFC 5321 §3.3", on=_MALFORMED)
@@ -107,7 +118,8 @@ def space_around_colon(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     command, strict ones answer 501. Fix the client: remove the space.
     """
     for d in _deviations(x, DeviationKind.SPACE_AROUND_COLON):
-        yield _at(x, d, f"{x.name} has white space before or after the colon, where none is allowed.")
+        phrase = Phrase("{verb} has white space before or after the colon, where none is allowed.", verb=named(x))
+        yield _at(x, d, phrase)
 
 
 @rule("CMD306", "null-recipient", "error", "client", "RFC 5321 §4.1.1.3, §4.1.2", on=_MALFORMED)
@@ -130,7 +142,8 @@ def bad_parameter_syntax(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     encode such characters (xtext, RFC 3461 §4) or omit the parameter.
     """
     for d in _ascii(x, DeviationKind.BAD_PARAMETER_SYNTAX):
-        yield _at(x, d, f'{x.name} has a malformed parameter: "{_part(x, d)}".')
+        parameter = Text(_part(x, d))
+        yield _at(x, d, Phrase('{verb} has a malformed parameter: "{parameter}".', verb=named(x), parameter=parameter))
 
 
 @rule(
@@ -154,14 +167,20 @@ def bad_parameter_value(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         text = x.raw[d.at : d.at + d.length]
         word, _, value = text.strip(b" ").partition(b"=")
         if keywords is None or keyword_for(word.decode("latin-1").upper(), value) in keywords:
-            yield _at(x, d, f'{x.name} has a parameter with an illegal value: "{quoted(text.strip(b" "))}".')
+            yield _at(x, d, _illegal_value(x, text.strip(b" ")))
             return
         command = judged_command(x)
         for name, given in () if command is None else command.parameters.items():  # the deviation is at the first one
             if keyword_for(name, given) in keywords and not is_legal_value(name.encode("ascii"), given):
                 text = name.encode("ascii") + (b"" if given is None else b"=" + given)
-                yield Evidence(f'{x.name} has a parameter with an illegal value: "{quoted(text)}".')
+                yield Evidence(_illegal_value(x, text))
                 return
+
+
+def _illegal_value(x: Exchange, parameter: bytes) -> Phrase:
+    return Phrase(
+        '{verb} has a parameter with an illegal value: "{parameter}".', verb=named(x), parameter=Text(quoted(parameter))
+    )
 
 
 @rule("CMD309", "duplicate-parameter", "error", "client", "RFC 1870 §6; RFC 6152 §3; RFC 5321 §4.1.2", on=_MALFORMED)
@@ -172,8 +191,8 @@ def duplicate_parameter(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     parameter once.
     """
     for d in _deviations(x, DeviationKind.DUPLICATE_PARAMETER):
-        name = quoted(x.raw[d.at : d.at + d.length].partition(b"=")[0].upper())
-        yield _at(x, d, f"{x.name} has the parameter {name} more than once.")
+        name = Text(quoted(x.raw[d.at : d.at + d.length].partition(b"=")[0].upper()))
+        yield _at(x, d, Phrase("{verb} has the parameter {parameter} more than once.", verb=named(x), parameter=name))
 
 
 @rule(
@@ -190,7 +209,10 @@ def argument_not_allowed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     These commands have no argument. The server should answer 501. Fix the client: send the verb alone on its line.
     """
     for d in _deviations(x, DeviationKind.ARGUMENT_NOT_ALLOWED):
-        yield _at(x, d, f'{x.name} takes no argument, but "{_part(x, d)}" follows it.')
+        argument = Text(_part(x, d))
+        yield _at(
+            x, d, Phrase('{verb} takes no argument, but "{argument}" follows it.', verb=named(x), argument=argument)
+        )
 
 
 @rule(
@@ -209,8 +231,8 @@ def argument_missing(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     for d in _deviations(x, DeviationKind.ARGUMENT_MISSING):
         word = {Act.MAIL: "FROM:", Act.RCPT: "TO:"}.get(x.act)
-        missing = "its required argument" if word is None else f"{word} and a path"
-        yield _at(x, d, f"{x.name} was sent without {missing}.")
+        missing = Phrase("its required argument") if word is None else Phrase("{word} and a path", word=Term(word))
+        yield _at(x, d, Phrase("{verb} was sent without {missing}.", verb=named(x), missing=missing))
 
 
 @rule(
@@ -231,8 +253,8 @@ def source_route(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     command = judged_command(x)
     if command is not None and command.path is not None and command.path.route:
-        route = quoted(b",".join(b"@" + hop for hop in command.path.route))
-        yield Evidence(f"The path of {x.name} has a source route through {route}.")
+        route = Text(quoted(b",".join(b"@" + hop for hop in command.path.route)))
+        yield Evidence(Phrase("The path of {verb} has a source route through {route}.", verb=named(x), route=route))
 
 
 @rule("CMD313", "bad-bdat-syntax", "error", "client", "RFC 3030 §2", on=_MALFORMED)
@@ -244,11 +266,11 @@ def bad_bdat_syntax(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     for d in _deviations(x, DeviationKind.BAD_BDAT_SYNTAX):
         if d.length:
-            yield _at(
-                x,
-                d,
-                f'BDAT has the arguments "{_part(x, d)}"; it needs a number of octets and, for the last chunk, LAST.',
+            phrase = Phrase(
+                'BDAT has the arguments "{arguments}"; it needs a number of octets and, for the last chunk, LAST.',
+                arguments=Text(_part(x, d)),
             )
+            yield _at(x, d, phrase)
         else:
             yield _at(x, d, "BDAT was sent without the number of octets in the chunk.")
 
@@ -263,10 +285,12 @@ def bad_auth_encoding(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     if x.act is Act.ANSWER:
         if talk.server_seen:  # otherwise it is not certain that a challenge came before
-            yield Evidence(f"A line of the AUTH exchange ({x.length} bytes) is not base64.")
+            phrase = Phrase("A line of the AUTH exchange ({length} bytes) is not base64.", length=Octets(x.length))
+            yield Evidence(phrase)
         return
     for d in _deviations(x, DeviationKind.BAD_AUTH_ENCODING):
-        yield _at(x, d, f"The initial response of AUTH ({d.length} bytes) is not base64.")
+        length = Octets(d.length)
+        yield _at(x, d, Phrase("The initial response of AUTH ({length} bytes) is not base64.", length=length))
 
 
 @rule(
@@ -285,7 +309,8 @@ def obsolete_send_family(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     the server lists the verb in its EHLO reply, the severity is only info. Fix the client: use MAIL.
     """
     listed = x.state is not None and x.state.hello.lists(x.name)
-    yield Evidence(f"{x.name} is obsolete; the client should use MAIL.", severity="info" if listed else None)
+    phrase = Phrase("{verb} is obsolete; the client should use MAIL.", verb=named(x))
+    yield Evidence(phrase, severity="info" if listed else None)
 
 
 @rule("CMD316", "stray-whitespace", "info", "client", "RFC 5321 §4.1.1, §2.4", on=_MALFORMED)
@@ -297,7 +322,7 @@ def stray_whitespace(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     send single spaces between words only.
     """
     for d in _deviations(x, DeviationKind.STRAY_WHITESPACE):
-        yield _at(x, d, f"{x.name} has unexpected white space: {d.detail}.")
+        yield _at(x, d, Phrase("{verb} has unexpected white space: {where}.", verb=named(x), where=Term(d.detail)))
 
 
 @rule("CMD317", "bad-address-literal", "error", "client", "RFC 5321 §4.1.3", on=_MALFORMED)
@@ -312,7 +337,10 @@ def bad_address_literal(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         yield _at(
             x,
             d,
-            f"{_part(x, d)} is not a valid address literal; it must have the form [192.0.2.1] or [IPv6:2001:db8::1].",
+            Phrase(
+                "{literal} is not a valid address literal; it must have the form [192.0.2.1] or [IPv6:2001:db8::1].",
+                literal=Text(_part(x, d)),
+            ),
         )
 
 

@@ -9,7 +9,8 @@ from ..exchanges.ehlo_offers import announced_limit, line_limit
 from ..exchanges.exchange import MAX_REPLY_LINE, Mark
 from ..exchanges.state_table import Act
 from .line_faults import too_long
-from .registry import Evidence, OnExchange, rule
+from .phrases import Count, Octets, Phrase, Term
+from .registry import Evidence, OnExchange, named, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,8 +42,14 @@ def command_line_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]
         return
     limit = line_limit(judged_command(x) or x.command, x.state.hello if talk.server_seen else None)
     if x.length > limit:
-        least = "at least " if x.marks & Mark.ENDLESS else ""
-        yield Evidence(f"The command line has {least}{x.length} octets; at most {limit} are allowed here.")
+        yield Evidence(
+            Phrase(
+                "The command line has {least}{octets} octets; at most {limit} are allowed here.",
+                least=Phrase("at least " if x.marks & Mark.ENDLESS else ""),
+                octets=Octets(x.length),
+                limit=Octets(limit),
+            )
+        )
 
 
 @rule(
@@ -67,7 +74,11 @@ def reply_line_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         octets = min(len(line) + 1, len(reply.raw) - start)  # the last one may have no line end
         if octets > MAX_REPLY_LINE:
             yield Evidence(
-                f"A line of the reply has {octets} octets; at most {MAX_REPLY_LINE} are allowed.",
+                Phrase(
+                    "A line of the reply has {octets} octets; at most {limit} are allowed.",
+                    octets=Octets(octets),
+                    limit=Octets(MAX_REPLY_LINE),
+                ),
                 reply=True,
                 offset=x.reply_offset + start,
                 length=octets,
@@ -92,7 +103,15 @@ def path_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     shorter address.
     """
     for what, octets, limit in too_long(x, talk):
-        yield Evidence(f"The {what} in {x.name} has {octets} octets; at most {limit} are allowed.")
+        yield Evidence(
+            Phrase(
+                "The {part} in {verb} has {octets} octets; at most {limit} are allowed.",
+                part=Term(what),
+                verb=named(x),
+                octets=Octets(octets),
+                limit=Octets(limit),
+            )
+        )
         return
 
 
@@ -117,8 +136,12 @@ def early_recipient_limit(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     before = transaction.accepted
     if before < MIN_RECIPIENTS and (announced is None or announced >= MIN_RECIPIENTS):
         yield Evidence(
-            f"The server refused this recipient as one too many after it had accepted {before}; it must accept"
-            f" at least {MIN_RECIPIENTS}.",
+            Phrase(
+                "The server refused this recipient as one too many after it had accepted {accepted}; it must accept at "
+                "least {least}.",
+                accepted=Count(before),
+                least=Count(MIN_RECIPIENTS),
+            ),
             reply=True,
         )
 
@@ -139,10 +162,20 @@ def auth_line_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     other command line. Fix the sender: shorten the line.
     """
     if x.act is Act.ANSWER and x.length > MAX_AUTH_LINE:
-        yield Evidence(f"A line of the AUTH exchange has {x.length} octets; {MAX_AUTH_LINE} are considered sufficient.")
+        yield Evidence(
+            Phrase(
+                "A line of the AUTH exchange has {octets} octets; {limit} are considered sufficient.",
+                octets=Octets(x.length),
+                limit=Octets(MAX_AUTH_LINE),
+            )
+        )
     if x.reply is not None and x.code == 334 and len(x.reply.raw) > MAX_AUTH_LINE:
         yield Evidence(
-            f"The challenge has {len(x.reply.raw)} octets; {MAX_AUTH_LINE} are considered sufficient.",
+            Phrase(
+                "The challenge has {octets} octets; {limit} are considered sufficient.",
+                octets=Octets(len(x.reply.raw)),
+                limit=Octets(MAX_AUTH_LINE),
+            ),
             reply=True,
             side="server",
             evidence="",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..content.octet_checks import Flaw
 from ..exchanges.state_table import Act
+from .phrases import Count, Octets, Phrase, Term
 from .registry import Evidence, OnContent, rule
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def _message(x: Exchange, talk: Conversation) -> Content | None:
     return x.content if in_order and x.before.hello.lists("CHUNKING") else None
 
 
-def _line(content: Content, fault: HeaderFault, message: str) -> Evidence:
+def _line(content: Content, fault: HeaderFault, message: Phrase) -> Evidence:
     """Evidence at a line of the header."""
     offset, frame, time_ns = content.place_in_header(fault.at)
     return Evidence(
@@ -112,7 +113,9 @@ def duplicate_field(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     content = _message(x, talk)
     fault = None if content is None or content.report is None else content.report.repeated
     if content is not None and fault is not None:
-        yield _line(content, fault, f"The message header has more than one {fault.what} field.")
+        yield _line(
+            content, fault, Phrase("The message header has more than one {field} field.", field=Term(fault.what))
+        )
 
 
 @rule(
@@ -134,8 +137,11 @@ def malformed_header_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     content = _message(x, talk)
     fault = None if content is None or content.report is None else content.report.malformed
     if content is not None and fault is not None:
-        more = "" if fault.times == 1 else f" ({fault.times} such lines)"
-        yield _line(content, fault, f"A line of the message header is not a valid field: {fault.what}{more}.")
+        more = Phrase("") if fault.times == 1 else Phrase(" ({lines} such lines)", lines=Count(fault.times))
+        phrase = Phrase(
+            "A line of the message header is not a valid field: {reason}{more}.", reason=Term(fault.what), more=more
+        )
+        yield _line(content, fault, phrase)
 
 
 @rule(
@@ -178,9 +184,11 @@ def dot_not_stuffed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     content = _message(x, talk)
     spot = None if content is None else content.lone_dot
     if spot is not None:
-        lines = "A line of the message starts" if spot.count == 1 else f"{spot.count} lines of the message start"
+        lines = Phrase("A line of the message starts")
+        if spot.count > 1:
+            lines = Phrase("{lines} lines of the message start", lines=Count(spot.count))
         yield Evidence(
-            f"{lines} with a dot that was not doubled; the receiver removes it.",
+            Phrase("{what} with a dot that was not doubled; the receiver removes it.", what=lines),
             offset=spot.offset,
             length=1,
             frame=spot.frame,
@@ -209,7 +217,7 @@ def bad_date(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     content = _message(x, talk)
     fault = None if content is None or content.report is None else content.report.bad_date
     if content is not None and fault is not None:
-        yield _line(content, fault, f"The Date field is not valid: {fault.what}.")
+        yield _line(content, fault, Phrase("The Date field is not valid: {reason}.", reason=Term(fault.what)))
 
 
 @rule(
@@ -232,7 +240,7 @@ def bad_mime_encoding(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     fault = None if content is None else content.encoding_fault
     if fault is not None:
         yield Evidence(
-            f"The body cannot be decoded: {fault.what}.",
+            Phrase("The body cannot be decoded: {reason}.", reason=Term(fault.what)),
             offset=fault.offset,
             length=1,
             frame=fault.frame,
@@ -261,9 +269,13 @@ def text_line_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if content.chunked and transaction is not None and transaction.body == "BINARYMIME":
         return  # RFC 3030 §3: binary content has no lines
     spot = content.long_line
-    lines = "a line" if spot.count == 1 else f"{spot.count} lines"
+    lines = Phrase("a line") if spot.count == 1 else Phrase("{lines} lines", lines=Count(spot.count))
     yield Evidence(
-        f"The message has {lines} of more than 1000 octets; the longest has {content.longest}.",
+        Phrase(
+            "The message has {what} of more than 1000 octets; the longest has {longest}.",
+            what=lines,
+            longest=Octets(content.longest),
+        ),
         offset=spot.offset,
         length=content.longest if spot.count == 1 else 0,
         frame=spot.frame,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...dissectors.printable import printable
 from ..content.octet_checks import Flaw
+from .phrases import Count, Phrase, Term
 from .registry import Evidence, OnContent, rule
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ _HIGH = re.compile(rb"[\x80-\xff]")
 _MIME_VERSION = b"MIME-Version"
 
 
-def times(count: int) -> str:
+def times(count: int) -> Phrase:
     """The number of occurrences, for the end of a clause; empty for one."""
-    return "" if count == 1 else f" ({count} times)"
+    return Phrase("") if count == 1 else Phrase(" ({times} times)", times=Count(count))
 
 
 def line_at(header: bytes, at: int) -> str:
@@ -39,7 +40,7 @@ def line_at(header: bytes, at: int) -> str:
     return printable(header[start : end if end >= 0 else len(header)].rstrip(b"\r")[:100])
 
 
-def _spot(message: str, spot: Occurrence, evidence: str = "") -> Evidence:
+def _spot(message: Phrase, spot: Occurrence, evidence: str = "") -> Evidence:
     return Evidence(
         message,
         offset=spot.offset,
@@ -86,8 +87,10 @@ def eight_bit_in_header(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     spot = content.header_8bit
     field = line_at(content.header, first.start()) if first else ""
     yield _spot(
-        f"The message header contains bytes above 127{times(spot.count)}, "
-        "but the transaction does not declare SMTPUTF8.",
+        Phrase(
+            "The message header contains bytes above 127{more}, but the transaction does not declare SMTPUTF8.",
+            more=times(spot.count),
+        ),
         spot,
         field,
     )
@@ -125,9 +128,10 @@ def eight_bit_body_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evid
     """
     if _body(x, talk) == "BIT206" and x.content is not None and x.content.body_8bit is not None:
         spot = x.content.body_8bit
-        yield _spot(
-            f"The body contains bytes above 127{times(spot.count)}, but the server does not offer 8BITMIME.", spot
+        phrase = Phrase(
+            "The body contains bytes above 127{more}, but the server does not offer 8BITMIME.", more=times(spot.count)
         )
+        yield _spot(phrase, spot)
 
 
 @rule(
@@ -146,8 +150,11 @@ def eight_bit_body_undeclared(x: Exchange, talk: Conversation) -> Iterator[Evide
     if _body(x, talk) == "BIT207" and x.content is not None and x.content.body_8bit is not None:
         spot = x.content.body_8bit
         yield _spot(
-            f"The body contains bytes above 127{times(spot.count)}, but MAIL does not have BODY=8BITMIME, "
-            "which the server offers.",
+            Phrase(
+                "The body contains bytes above 127{more}, but MAIL does not have BODY=8BITMIME, which the server "
+                "offers.",
+                more=times(spot.count),
+            ),
             spot,
         )
 
@@ -168,7 +175,8 @@ def eight_bit_body_declared_7bit(x: Exchange, talk: Conversation) -> Iterator[Ev
     """
     if _body(x, talk) == "BIT208" and x.content is not None and x.content.body_8bit is not None:
         spot = x.content.body_8bit
-        yield _spot(f"The body contains bytes above 127{times(spot.count)}, but MAIL declared BODY=7BIT.", spot)
+        phrase = Phrase("The body contains bytes above 127{more}, but MAIL declared BODY=7BIT.", more=times(spot.count))
+        yield _spot(phrase, spot)
 
 
 @rule(
@@ -187,7 +195,7 @@ def nul_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     content = _whole(x)
     if content is not None and content.nul is not None and (not _binary(x) or talk.profile == "rfc821"):
-        yield _spot(f"The message contains a NUL byte{times(content.nul.count)}.", content.nul)
+        yield _spot(Phrase("The message contains a NUL byte{more}.", more=times(content.nul.count)), content.nul)
 
 
 @rule(
@@ -208,9 +216,10 @@ def eight_bit_not_mime(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if content is None or content.body_8bit is None or x.transaction is None:
         return
     if x.transaction.body in {"8BITMIME", "BINARYMIME"} and content.field(_MIME_VERSION) is None:
-        yield _spot(
-            f"MAIL declared BODY={x.transaction.body}, but the message has no MIME-Version field.", content.body_8bit
+        phrase = Phrase(
+            "MAIL declared BODY={body}, but the message has no MIME-Version field.", body=Term(x.transaction.body)
         )
+        yield _spot(phrase, content.body_8bit)
 
 
 @rule(
@@ -229,7 +238,8 @@ def bare_lf_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     content = _whole(x)
     if content is not None and content.bare_lf is not None and not _binary(x):
-        yield _spot(f"The message contains LF without CR{times(content.bare_lf.count)}.", content.bare_lf)
+        spot = content.bare_lf
+        yield _spot(Phrase("The message contains LF without CR{more}.", more=times(spot.count)), spot)
 
 
 @rule(
@@ -247,4 +257,5 @@ def bare_cr_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     content = _whole(x)
     if content is not None and content.bare_cr is not None and not _binary(x):
-        yield _spot(f"The message contains CR without LF{times(content.bare_cr.count)}.", content.bare_cr)
+        spot = content.bare_cr
+        yield _spot(Phrase("The message contains CR without LF{more}.", more=times(spot.count)), spot)

@@ -14,6 +14,7 @@ from ...dissectors.lines.commands import DeviationKind
 from ..exchanges.exchange import Mark, Transaction
 from ..exchanges.state_table import Act
 from .octets_content import line_at, times
+from .phrases import Count, Phrase, Term
 from .registry import Evidence, OnExchange, rule
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ _BARE_CR = LazyPattern(rb"\r(?!\n)")
 _PATH = LazyPattern(rb"[ \t]*(?:FROM|TO)[ \t]*:[ \t]*(?:<[^>]*>?|[^ \t]*)", re.IGNORECASE)
 _VALUE = LazyPattern(rb"=[^ \t]*")
 _COMMANDS = frozenset(Act) - {Act.ANSWER}
+
+
+def _byte(octet: int) -> Term:
+    return Term(f"0x{octet:02x}")
 
 
 # -- command lines -------------------------------------------------------------------------------------------------
@@ -102,12 +107,18 @@ def eight_bit_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if perhaps and not allowed:
         wrong = sorted(never + perhaps)
     if wrong:
-        where = "" if never or not perhaps else " in an address, although the server does not offer SMTPUTF8"
+        where = Phrase("")
+        if perhaps and not never:
+            where = Phrase(" in an address, although the server does not offer SMTPUTF8")
         if _TELNET.match(x.raw):
-            where = ", the start of a Telnet negotiation"
+            where = Phrase(", the start of a Telnet negotiation")
         yield Evidence(
-            f"The command contains the byte 0x{x.raw[wrong[0]]:02x}{where}{times(len(wrong))}; "
-            "commands must be 7-bit ASCII.",
+            Phrase(
+                "The command contains the byte {byte}{where}{more}; commands must be 7-bit ASCII.",
+                byte=_byte(x.raw[wrong[0]]),
+                where=where,
+                more=times(len(wrong)),
+            ),
             offset=x.offset + wrong[0],
             length=1,
             certain=None if never or known else False,
@@ -164,7 +175,9 @@ def invalid_utf8(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         except UnicodeDecodeError as wrong:
             line = content.header[: wrong.start].count(b"\n") + 1
             yield Evidence(
-                f"The message header is declared as UTF-8, but its line {line} is not valid UTF-8.",
+                Phrase(
+                    "The message header is declared as UTF-8, but its line {line} is not valid UTF-8.", line=Count(line)
+                ),
                 offset=content.header_8bit.offset,
                 length=content.header_8bit.count,
                 frame=content.header_8bit.frame,
@@ -179,7 +192,10 @@ def invalid_utf8(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
             x.raw[start:end].decode("utf-8")
         except UnicodeDecodeError as wrong:
             yield Evidence(
-                f"The address contains the byte 0x{x.raw[start + wrong.start]:02x}, which is not valid UTF-8 there.",
+                Phrase(
+                    "The address contains the byte {byte}, which is not valid UTF-8 there.",
+                    byte=_byte(x.raw[start + wrong.start]),
+                ),
                 offset=x.offset + start + wrong.start,
                 length=wrong.end - wrong.start,
             )
@@ -210,7 +226,11 @@ def eight_bit_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     at = [m.start() for m in _HIGH.finditer(reply.raw)]  # empty if they are in another one of several replies (LMTP)
     if at and (not permitted or talk.profile == "rfc821"):
         yield Evidence(
-            f"The reply contains the byte 0x{reply.raw[at[0]]:02x}{times(len(at))}; replies must be 7-bit ASCII.",
+            Phrase(
+                "The reply contains the byte {byte}{more}; replies must be 7-bit ASCII.",
+                byte=_byte(reply.raw[at[0]]),
+                more=times(len(at)),
+            ),
             reply=True,
             offset=x.reply_offset + at[0],
             length=1,
@@ -253,10 +273,14 @@ def nul_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     The grammar allows no NUL, and programs written in C end their strings there. Fix the client: do not send NUL.
     """
     count = x.raw.count(b"\0")
-    yield Evidence(f"The command contains a NUL byte{times(count)}.", offset=x.offset + x.raw.index(b"\0"), length=1)
+    phrase = Phrase("The command contains a NUL byte{more}.", more=times(count))
+    yield Evidence(phrase, offset=x.offset + x.raw.index(b"\0"), length=1)
 
 
 # -- line ends -----------------------------------------------------------------------------------------------------
+
+_INSIDE = Phrase("is inside the line")
+_IN_PLACE_OF_CRLF = Phrase("ends the line instead of CRLF")
 
 
 @rule("BIT221", "bare-lf-in-command", "error", "client", "RFC 5321 §2.3.8", on=OnExchange(marks=Mark.BARE_LF))
@@ -267,8 +291,8 @@ def bare_lf_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     found = _BARE_LF.search(x.raw)
     at = found.start() if found else x.length - 1
-    where = "is inside the line" if found else "ends the line instead of CRLF"
-    yield Evidence(f"A bare LF {where}.", offset=x.offset + at, length=1)
+    phrase = Phrase("A bare LF {where}.", where=_INSIDE if found else _IN_PLACE_OF_CRLF)
+    yield Evidence(phrase, offset=x.offset + at, length=1)
 
 
 @rule("BIT222", "bare-cr-in-command", "error", "client", "RFC 5321 §2.3.8", on=OnExchange(marks=Mark.BARE_CR))
@@ -279,8 +303,8 @@ def bare_cr_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     found = _BARE_CR.search(x.raw)
     at = found.start() if found else x.length - 1
-    where = "is inside the line" if found else "ends the line instead of CRLF"
-    yield Evidence(f"A bare CR {where}.", offset=x.offset + at, length=1)
+    phrase = Phrase("A bare CR {where}.", where=_INSIDE if found else _IN_PLACE_OF_CRLF)
+    yield Evidence(phrase, offset=x.offset + at, length=1)
 
 
 @rule(
@@ -300,10 +324,9 @@ def bare_newline_honoured(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     """
     if x.act is Act.END:
         return  # SEC615 judges the end of mail data
-    kind = "CR" if x.end == b"\r" else "LF"
-    yield Evidence(
-        f"The server answered a line that ended with a bare {kind}; only CRLF ends a line.", reply=True, caused_by=(x,)
-    )
+    kind = Term("CR" if x.end == b"\r" else "LF")
+    phrase = Phrase("The server answered a line that ended with a bare {newline}; only CRLF ends a line.", newline=kind)
+    yield Evidence(phrase, reply=True, caused_by=(x,))
 
 
 @rule(
@@ -325,7 +348,7 @@ def bare_newline_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     wrong = [d for d in x.reply.deviations if d.kind is DeviationKind.BARE_NEWLINE]
     if wrong:
         yield Evidence(
-            f"The reply contains a bare LF or CR{times(len(wrong))}.",
+            Phrase("The reply contains a bare LF or CR{more}.", more=times(len(wrong))),
             reply=True,
             offset=x.reply_offset + wrong[0].at,
             length=1,

@@ -22,8 +22,9 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from ...dissectors.printable import printable
+from .phrases import Phrase, Secret, Term, Text
 
-__all__ = ["RECEIVERS", "Copy", "described", "read", "readings"]
+__all__ = ["AFTER", "BEFORE", "RECEIVERS", "Copy", "described", "read", "readings"]
 
 BEFORE, AFTER = 24, 48  # bytes around a difference that are compared
 
@@ -81,10 +82,17 @@ def readings(copies: Sequence[Copy], at: int) -> dict[bytes, list[str]]:
     return found
 
 
-def described(copies: Sequence[Copy], at: int) -> str:
-    """Describe the readings in a sentence; empty if all receivers agree."""
+def described(copies: Sequence[Copy], at: int, *, secret: bool = False) -> Phrase | None:
+    """Describe the readings in a sentence; None if all receivers agree. ``secret``: they may contain a part of a
+    login."""
     found = readings(copies, at)
     if len(found) < 2:
-        return ""
-    parts = [f"{' and '.join(receivers)}: {printable(text)}" for text, receivers in found.items()]
-    return f"Receivers differ in what they read. {'; '.join(parts)}."
+        return None
+    quoted = Secret if secret else Text
+    parts = [
+        Phrase(
+            "{receivers}: {reading}", receivers=Term(" and ".join(receivers)), reading=quoted(printable(text))
+        ).numbered(number)
+        for number, (text, receivers) in enumerate(found.items(), 1)
+    ]
+    return Phrase("Receivers differ in what they read. {readings}.", readings=Phrase.joined("; ", parts))

@@ -8,7 +8,9 @@
 #
 # `on` says when the rule is called. Triggers are data, so that the judge can compute once for each kind of exchange
 # which rules to call: for clean traffic nearly none, at the cost of one look-up. The function yields an Evidence for
-# each breach. A rule never keeps state of its own.
+# each breach: a phrase (phrases.py) and a place. A rule never keeps state of its own, and it only reads: whether a rule
+# is selected changes nothing but its own findings. A rule that has a finding at most once in a connection declares that
+# (`once`); the rule book enforces it.
 
 from __future__ import annotations
 
@@ -26,12 +28,25 @@ from ..exchanges.exchange import Exchange
 from ..exchanges.state_table import Act
 from ..exchanges.usual_replies import is_usual
 from ..model import Severity, Side
+from .phrases import Phrase, Term, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-__all__ = ["RULES", "Ended", "Evidence", "OnContent", "OnExchange", "Rule", "Trigger", "all_or_none", "amend", "rule"]
+__all__ = [
+    "RULES",
+    "Ended",
+    "Evidence",
+    "OnContent",
+    "OnExchange",
+    "Rule",
+    "Trigger",
+    "all_or_none",
+    "amend",
+    "named",
+    "rule",
+]
 
 _ID = re.compile(r"[A-Z]{3}[0-9]{3}")
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -85,12 +100,13 @@ Trigger = OnExchange | OnContent | Ended
 class Evidence(Struct, frozen=True):
     """One breach of a rule. A field that is None is taken from the exchange: its line, its side, its frame.
 
+    ``message``: a phrase; a plain sentence must not contain text from the wire, since redaction can only search it.
     ``reply``: the breach is in the reply, not in the command. ``offset`` and ``length`` are in bytes of the stream,
     ``time_ns`` in nanoseconds. ``caused_by``: exchanges whose finding causes this one; the first one that has a finding
     counts.
     """
 
-    message: str
+    message: Phrase | str
     reply: bool = False
     offset: int | None = None
     length: int | None = None
@@ -106,7 +122,8 @@ class Evidence(Struct, frozen=True):
 
 class Rule(Struct, frozen=True):
     """A rule as declared. ``severities``: for each profile in which it differs from ``severity``; "off" disables the
-    rule there. ``hides``: rules that say less about the same bytes and are not reported beside this one."""
+    rule there. ``hides``: rules that say less about the same bytes and are not reported beside this one. ``once``: the
+    rule has at most one finding in a connection, the first."""
 
     id: str
     name: str
@@ -117,6 +134,7 @@ class Rule(Struct, frozen=True):
     check: Callable[[Exchange, Conversation], Iterator[Evidence]]
     severities: tuple[tuple[str, str], ...] = ()
     hides: frozenset[str] = frozenset()
+    once: bool = False
 
     @property
     def title(self) -> str:
@@ -151,6 +169,11 @@ RULES: Mapping[str, Rule] = MappingProxyType(_DECLARED)
 """All rules declared so far, by id."""
 
 
+def named(x: Exchange, otherwise: str = "A command") -> Verb | Term:
+    """Return the verb of the command of ``x``, for a phrase; ``otherwise`` if its line has none."""
+    return Term(otherwise) if x.command is None or x.command.name is None else Verb(x.command.name)
+
+
 def rule(
     rule_id: str,
     name: str,
@@ -161,6 +184,7 @@ def rule(
     on: Trigger,
     severities: dict[str, str] | None = None,
     hides: tuple[str, ...] = (),
+    once: bool = False,
 ) -> Callable[
     [Callable[[Exchange, Conversation], Iterator[Evidence]]], Callable[[Exchange, Conversation], Iterator[Evidence]]
 ]:
@@ -185,6 +209,7 @@ def rule(
             check,
             tuple((severities or {}).items()),
             frozenset(hides),
+            once,
         )
         return check
 

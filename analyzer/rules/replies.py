@@ -15,7 +15,8 @@ from ...dissectors.printable import printable
 from ...dissectors.tables.keywords import KEYWORDS
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act
-from .registry import Ended, Evidence, OnExchange, rule
+from .phrases import Code, Count, Phrase, Term, Text
+from .registry import Ended, Evidence, OnExchange, named, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ def _wrong(x: Exchange, kind: DeviationKind) -> list[Deviation]:
     return [] if x.reply is None else [d for d in x.reply.deviations if d.kind is kind]
 
 
-def _at(x: Exchange, wrong: Deviation, message: str, count: int = 1) -> Evidence:
+def _at(x: Exchange, wrong: Deviation, message: Phrase, count: int = 1) -> Evidence:
     """Evidence at one line of the reply. The form of a line is certain, whatever else the capture does not contain."""
     assert x.reply is not None
     raw = x.reply.raw
@@ -69,8 +70,9 @@ def malformed_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     wrong = _wrong(x, DeviationKind.MALFORMED_LINE)
     if wrong:
-        where = "inside a reply" if x.code else "where a reply was expected"
-        yield _at(x, wrong[0], f"The server sent a line without a reply code {where}.", len(wrong))
+        where = Phrase("inside a reply" if x.code else "where a reply was expected")
+        phrase = Phrase("The server sent a line without a reply code {where}.", where=where)
+        yield _at(x, wrong[0], phrase, len(wrong))
 
 
 @rule(
@@ -89,9 +91,11 @@ def reply_code_out_of_range(x: Exchange, talk: Conversation) -> Iterator[Evidenc
     reply (0 to 5). Fix the server: use a code that RFC 5321 defines.
     """
     for wrong in _wrong(x, DeviationKind.CODE_OUT_OF_RANGE):
-        yield _at(
-            x, wrong, f"{wrong.detail} is not a valid reply code: the first digit must be 2 to 5, the second 0 to 5."
+        phrase = Phrase(
+            "{code} is not a valid reply code: the first digit must be 2 to 5, the second 0 to 5.",
+            code=Term(wrong.detail),  # three digits, also if the first one is 0
         )
+        yield _at(x, wrong, phrase)
 
 
 @rule("RPL403", "multiline-code-mismatch", "error", "server", "RFC 5321 §4.2.1", on=_DEVIATES)
@@ -104,7 +108,8 @@ def multiline_code_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidenc
     """
     wrong = _wrong(x, DeviationKind.CODE_MISMATCH)
     if wrong:
-        yield _at(x, wrong[0], f"The lines of one reply have different codes: {wrong[0].detail}.", len(wrong))
+        phrase = Phrase("The lines of one reply have different codes: {codes}.", codes=Term(wrong[0].detail))
+        yield _at(x, wrong[0], phrase, len(wrong))
 
 
 @rule(
@@ -128,8 +133,11 @@ def multiline_not_terminated(x: Exchange | None, talk: Conversation) -> Iterator
     raw, offset, frame, time_ns = hanging
     last = raw.rstrip(b"\r\n").rsplit(b"\n", 1)[-1]
     yield Evidence(
-        f"The server closed the connection before the end of a reply; its last line, {printable(last[:60])}, "
-        "announces another line.",
+        Phrase(
+            "The server closed the connection before the end of a reply; its last line, {line}, announces another "
+            "line.",
+            line=Text(printable(last[:60])),
+        ),
         offset=offset,
         length=len(raw),
         frame=frame,
@@ -147,7 +155,8 @@ def bare_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     clients expect it. Fix the server: send the space.
     """
     for wrong in _wrong(x, DeviationKind.BARE_CODE):
-        yield _at(x, wrong, f"The reply ends directly after its code {x.code}; a space should follow.")
+        phrase = Phrase("The reply ends directly after its code {code}; a space should follow.", code=Code(x.code))
+        yield _at(x, wrong, phrase)
 
 
 @rule(
@@ -168,8 +177,11 @@ def bad_greeting_name(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if x.reply is not None and not talk.midstream:
         word = x.reply.texts[0].split(b" ", 1)[0]
         if not _is_host(word):
-            what = f"starts with {printable(word[:40])}, which is not a host name" if word else "does not name the host"
-            yield Evidence(f"The greeting {what}.", reply=True, certain=True)
+            phrase = Phrase("The greeting does not name the host.")
+            if word:
+                name = Text(printable(word[:40]))
+                phrase = Phrase("The greeting starts with {word}, which is not a host name.", word=name)
+            yield Evidence(phrase, reply=True, certain=True)
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)
@@ -196,8 +208,11 @@ def bad_greeting_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     if not talk.midstream and x.code not in _GREETINGS:
         yield Evidence(
-            f"The server opened the connection with {x.code}; it should have sent 220, "
-            "or 421, 521 or 554 to refuse service.",
+            Phrase(
+                "The server opened the connection with {code}; it should have sent 220, or 421, 521 or 554 to refuse "
+                "service.",
+                code=Code(x.code),
+            ),
             certain=True,
         )
 
@@ -221,7 +236,10 @@ def unsolicited_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     if x.code == 421 or not x.sure or talk.midstream:
         return
-    yield Evidence(f"The server sent {x.code} although it had already answered everything from the client.", reply=True)
+    phrase = Phrase(
+        "The server sent {code} although it had already answered everything from the client.", code=Code(x.code)
+    )
+    yield Evidence(phrase, reply=True)
 
 
 @rule(
@@ -244,11 +262,12 @@ def command_not_answered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if not talk.certain or (talk.last is not None and talk.last.act is Act.STARTTLS and talk.last.accepted):
         return  # a server that waits for TLS answers nothing else
     count = len(closing.waiting)
-    what = (
-        "The end of mail data" if x.act is Act.END else "A line of the AUTH exchange" if x.command is None else x.name
-    )
-    more = f", nor {count - 1} more after it" if count > 1 else ""
-    yield Evidence(f"{what} was never answered{more}: the server closed the connection.", count=count)
+    what = Term("A line of the AUTH exchange") if x.command is None else named(x)
+    if x.act is Act.END:
+        what = Term("The end of mail data")
+    more = Phrase(", nor {others} more after it", others=Count(count - 1)) if count > 1 else Phrase("")
+    phrase = Phrase("{what} was never answered{more}: the server closed the connection.", what=what, more=more)
+    yield Evidence(phrase, count=count)
 
 
 @rule(
@@ -269,7 +288,10 @@ def extended_reply_to_helo(x: Exchange, talk: Conversation) -> Iterator[Evidence
         return
     listed = [word for word in map(_first_word, x.reply.texts[1:]) if word in KEYWORDS]
     if listed:
-        yield Evidence(f"The reply to HELO lists {', '.join(listed)}, as if the client had sent EHLO.", reply=True)
+        phrase = Phrase(
+            "The reply to HELO lists {keywords}, as if the client had sent EHLO.", keywords=Term(", ".join(listed))
+        )
+        yield Evidence(phrase, reply=True)
 
 
 def _first_word(text: bytes) -> str:
@@ -291,9 +313,11 @@ def bad_ehlo_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         bad = _bad_ehlo_lines(x.reply.raw)
         if bad:
             at, text = bad[0]
-            what = printable(text[:60]) if text else "an empty line"
             yield Evidence(
-                f"The EHLO reply lists {what}, which is not a keyword with optional parameters.",
+                Phrase(
+                    "The EHLO reply lists {line}, which is not a keyword with optional parameters.",
+                    line=Text(printable(text[:60])) if text else Term("an empty line"),
+                ),
                 reply=True,
                 offset=x.reply_offset + at,
                 length=len(text) + 4,
@@ -318,9 +342,11 @@ def keyword_in_ehlo_greeting(x: Exchange, talk: Conversation) -> Iterator[Eviden
     if x.reply is not None and x.sure:  # after a gap it may not be the first line
         word = _first_word(x.reply.texts[0])
         if word in KEYWORDS:
-            yield Evidence(
-                f"The EHLO reply starts with the keyword {word}; its first line should name the server.", reply=True
+            phrase = Phrase(
+                "The EHLO reply starts with the keyword {keyword}; its first line should name the server.",
+                keyword=Term(word),
             )
+            yield Evidence(phrase, reply=True)
 
 
 @rule(

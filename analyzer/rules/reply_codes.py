@@ -16,7 +16,8 @@ from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act, Phase
 from ..exchanges.usual_replies import listed_codes
 from .line_faults import at_fault
-from .registry import Evidence, OnExchange, rule
+from .phrases import Code, Count, EnhancedStatus, Phrase, Term, Verb
+from .registry import Evidence, OnExchange, named, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,13 +60,13 @@ def _recipient_missing(x: Exchange) -> bool:
     return "SEQ105" in {x.breaks, x.server_breaks} <= {"SEQ105", None}
 
 
-def _name(x: Exchange) -> str:
-    """The name of what the server answered, for a message."""
+def _name(x: Exchange) -> Verb | Term:
+    """The name of what the server answered, for a phrase."""
     if x.act is Act.END:
-        return "the end of mail data"
-    return (
-        "a line of the AUTH exchange" if x.command is None else "an unknown command" if not x.command.spec else x.name
-    )
+        return Term("the end of mail data")
+    if x.command is None:
+        return Term("a line of the AUTH exchange")
+    return named(x) if x.command.spec else Term("an unknown command")
 
 
 @rule(
@@ -85,15 +86,18 @@ def code_not_listed_for_command(x: Exchange, talk: Conversation) -> Iterator[Evi
     """
     code = x.code
     if x.act is Act.GREETING and code == 554 and talk.profile == "rfc821":
-        yield Evidence(f"{code} is not a greeting of RFC 821, which lists 220 and 421.", reply=True, certain=True)
+        phrase = Phrase("{code} is not a greeting of RFC 821, which lists 220 and 421.", code=Code(code))
+        yield Evidence(phrase, reply=True, certain=True)
     if code < 400 or code == 503 or not _judged(x, talk) or x.before is None:
         return
     if x.marks & _ORDER:
         if code == 554 and talk.profile == "lmtp" and _recipient_missing(x):
-            yield Evidence(
-                f"The server answered {x.name} without an accepted recipient with {code}; in LMTP it must answer 503.",
-                reply=True,
+            phrase = Phrase(
+                "The server answered {verb} without an accepted recipient with {code}; in LMTP it must answer 503.",
+                verb=named(x),
+                code=Code(code),
             )
+            yield Evidence(phrase, reply=True)
         return
     keyword = None if x.command is None or x.command.spec is None else x.command.spec.keyword
     if code in {500, 502} and keyword is not None and x.before.hello.lists(keyword):
@@ -103,7 +107,13 @@ def code_not_listed_for_command(x: Exchange, talk: Conversation) -> Iterator[Evi
     codes = listed_codes(x, x.before.hello, talk.profile)
     known = RFC821_CODES if talk.profile == "rfc821" else KNOWN_CODES
     if codes is not None and code in known and code not in codes and not at_fault(x, talk):
-        yield Evidence(f"{code} is not a usual reply to {_name(x)} ({describe_code(code)}).", reply=True)
+        phrase = Phrase(
+            "{code} is not a usual reply to {what} ({meaning}).",
+            code=Code(code),
+            what=_name(x),
+            meaning=Term(describe_code(code)),
+        )
+        yield Evidence(phrase, reply=True)
 
 
 @rule(
@@ -125,9 +135,10 @@ def unregistered_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     private = x.command is not None and x.command.verb.startswith(b"X")
     if x.act is Act.EVENT or not x.code or x.code in known or private:
         return
-    to = "" if x.act in _NO_COMMAND else f", the reply to {_name(x)},"
+    to = Phrase("") if x.act in _NO_COMMAND else Phrase(", the reply to {what},", what=_name(x))
     certain = True if x.act is Act.GREETING and not talk.midstream else None
-    yield Evidence(f"{x.code}{to} is not defined by any SMTP specification.", reply=True, certain=certain)
+    phrase = Phrase("{code}{to} is not defined by any SMTP specification.", code=Code(x.code), to=to)
+    yield Evidence(phrase, reply=True, certain=certain)
 
 
 @rule(
@@ -151,11 +162,12 @@ def success_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidence
     codes = listed_codes(x, x.before.hello, talk.profile)
     if codes is None or code in codes:
         return
-    positive = sorted(one for one in codes if one < 400)
-    instead = (
-        f"; success would be {' or '.join(map(str, positive))}" if positive else "; the server should have refused it"
-    )
-    yield Evidence(f"{code} is not a valid reply to {_name(x)}{instead}.", reply=True)
+    positive = " or ".join(str(one) for one in sorted(codes) if one < 400)
+    instead = Phrase("; the server should have refused it")
+    if positive:
+        instead = Phrase("; success would be {codes}", codes=Term(positive))
+    phrase = Phrase("{code} is not a valid reply to {what}{instead}.", code=Code(code), what=_name(x), instead=instead)
+    yield Evidence(phrase, reply=True)
 
 
 @rule(
@@ -173,9 +185,12 @@ def reply_after_421(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     closed the connection. Fix the server: close the connection after 421.
     """
     if x.accepted and not (x.act is Act.QUIT and x.code == 221) and x.sure and x.act not in _NO_COMMAND:
-        yield Evidence(
-            f"The server answered {_name(x)} with {x.code} after 421; it should have closed the connection.", reply=True
+        phrase = Phrase(
+            "The server answered {what} with {code} after 421; it should have closed the connection.",
+            what=_name(x),
+            code=Code(x.code),
         )
+        yield Evidence(phrase, reply=True)
 
 
 _REQUIRED = frozenset({b"HELO", b"MAIL", b"RCPT", b"DATA", b"RSET", b"NOOP", b"QUIT"})
@@ -200,11 +215,13 @@ def required_command_refused(x: Exchange, talk: Conversation) -> Iterator[Eviden
     if talk.profile == "lmtp" and x.act is Act.HELO:
         return  # LMTP has no HELO (RFC 2033 §4.1)
     if x.command is not None and x.command.verb in _REQUIRED and _judged(x, talk) and not at_fault(x, talk):
-        word = "unknown" if x.code == 500 else "not implemented"
-        yield Evidence(
-            f"The server refused a well-formed {x.name} as {word} ({x.code}); every server must implement it.",
-            reply=True,
+        phrase = Phrase(
+            "The server refused a well-formed {verb} as {meaning} ({code}); every server must implement it.",
+            verb=named(x),
+            meaning=Term("unknown" if x.code == 500 else "not implemented"),
+            code=Code(x.code),
         )
+        yield Evidence(phrase, reply=True)
 
 
 @rule(
@@ -224,7 +241,7 @@ def ehlo_unsupported(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     Fix the server: implement EHLO.
     """
     if x.command is not None and x.command.verb == b"EHLO" and _judged(x, talk) and not at_fault(x, talk):
-        yield Evidence(f"The server refused a well-formed EHLO with {x.code}.", reply=True)
+        yield Evidence(Phrase("The server refused a well-formed EHLO with {code}.", code=Code(x.code)), reply=True)
 
 
 # -- LMTP --------------------------------------------------------------------------------------------------------------
@@ -249,14 +266,19 @@ def lmtp_reply_count(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         return
     if x.act is Act.NOTHING:
         if x.code != 421:
-            yield Evidence(
-                f"{x.code} is one reply too many; there must be one for each accepted recipient.", reply=True
+            phrase = Phrase(
+                "{code} is one reply too many; there must be one for each accepted recipient.", code=Code(x.code)
             )
+            yield Evidence(phrase, reply=True)
     elif x.missing_replies:
         accepted = 0 if x.transaction is None else x.transaction.accepted
         replies = accepted - x.missing_replies
         yield Evidence(
-            f"{accepted} recipients were accepted, but the message got {replies} of {accepted} replies.",
+            Phrase(
+                "{accepted} recipients were accepted, but the message got {replies} of {accepted} replies.",
+                accepted=Count(accepted),
+                replies=Count(replies),
+            ),
             reply=True,
         )
 
@@ -276,7 +298,7 @@ def _lines(x: Exchange) -> list[ReplyLine]:
     return [line for line in x.reply.parts() if line.code is not None and line.code // 100 in {2, 4, 5}]
 
 
-def _at(x: Exchange, line: ReplyLine, message: str, count: int = 1) -> Evidence:
+def _at(x: Exchange, line: ReplyLine, message: Phrase, count: int = 1) -> Evidence:
     return Evidence(
         message,
         reply=True,
@@ -305,9 +327,12 @@ def enhanced_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidenc
     wrong = [line for line in _lines(x) if line.enhanced is not None and line.enhanced[0] != str(line.code)[0]]
     if wrong:
         first = wrong[0]
-        yield _at(
-            x, first, f"The reply code is {first.code}, but its enhanced status code is {first.enhanced}.", len(wrong)
+        phrase = Phrase(
+            "The reply code is {code}, but its enhanced status code is {status}.",
+            code=Code(first.code or 0),
+            status=EnhancedStatus(first.enhanced),
         )
+        yield _at(x, first, phrase, len(wrong))
 
 
 @rule("RPL417", "enhanced-code-missing", "warning", "server", "RFC 2034 §4; RFC 3463 §2", on=_ODD_STATUS)
@@ -321,13 +346,19 @@ def enhanced_code_missing(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     wrong = [line for line in _lines(x) if _STATUS(line.text) is None]
     if wrong:
         like = _LIKE_STATUS(wrong[0].text)
-        problem = "has no enhanced status code"
+        problem = Phrase("has no enhanced status code")
         if like is not None and like[0] == wrong[0].text and wrong[0].enhanced is not None:
-            problem = f"ends directly after its status code {wrong[0].enhanced}, without a space"
+            status = EnhancedStatus(wrong[0].enhanced)
+            problem = Phrase("ends directly after its status code {status}, without a space", status=status)
         elif like is not None:
-            problem = f"starts with {like[0].decode()}, which is not a valid status code"
-        message = f"The reply {x.code} {problem}, although the server offers ENHANCEDSTATUSCODES."
-        yield _at(x, wrong[0], message, len(wrong))
+            status = EnhancedStatus(like[0].decode())
+            problem = Phrase("starts with {status}, which is not a valid status code", status=status)
+        phrase = Phrase(
+            "The reply {code} {problem}, although the server offers ENHANCEDSTATUSCODES.",
+            code=Code(x.code),
+            problem=problem,
+        )
+        yield _at(x, wrong[0], phrase, len(wrong))
 
 
 @rule("RPL418", "enhanced-code-inconsistent", "error", "server", "RFC 2034 §4", on=_ODD_STATUS)
@@ -344,7 +375,10 @@ def enhanced_code_inconsistent(x: Exchange, talk: Conversation) -> Iterator[Evid
         if first is None:
             first = line
         elif line.enhanced != first.enhanced:
-            yield _at(
-                x, line, f"The lines of one reply have different status codes: {first.enhanced} and {line.enhanced}."
+            phrase = Phrase(
+                "The lines of one reply have different status codes: {first} and {other}.",
+                first=EnhancedStatus(first.enhanced),
+                other=EnhancedStatus(line.enhanced),
             )
+            yield _at(x, line, phrase)
             return

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act
-from .registry import Evidence, OnExchange, rule
-from .security_tls import on_loopback
+from .phrases import Code, IpAddress, Octets, Phrase, Term, Text
+from .registry import Evidence, OnExchange, named, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,14 +36,23 @@ def cleartext_credentials(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     login = talk.watch.login
     if login is None or not talk.server_seen:
         return
-    secret = "token" if login.mechanism in {"XOAUTH2", "OAUTHBEARER"} else "password"
-    user = f" for a user name of {login.user_length} bytes" if login.user_length else ""
-    valid = ""
+    secret = Term("token" if login.mechanism in {"XOAUTH2", "OAUTHBEARER"} else "password")
+    user = valid = Phrase("")
+    if login.user_length:
+        user = Phrase(" for a user name of {user_length} bytes", user_length=Octets(login.user_length))
     if x.code == 235:
-        valid = f" The server accepted it: this {secret} is valid and must be changed."
+        valid = Phrase(" The server accepted it: this {secret} is valid and must be changed.", secret=secret)
     elif x.code >= 400:
-        valid = f" The server refused it with {x.code}."
-    yield Evidence(f"AUTH {login.mechanism} sent a {secret} in plain text{user}.{valid}")
+        valid = Phrase(" The server refused it with {code}.", code=Code(x.code))
+    yield Evidence(
+        Phrase(
+            "AUTH {mechanism} sent a {secret} in plain text{user}.{valid}",
+            mechanism=Term(login.mechanism),
+            secret=secret,
+            user=user,
+            valid=valid,
+        )
+    )
 
 
 @rule("SEC628", "auth-cancelled", "info", "client", "RFC 4954 §4", on=OnExchange(acts=frozenset({Act.ANSWER})))
@@ -55,8 +64,9 @@ def auth_cancelled(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     if x.raw == b"*":
         login = talk.watch.login
-        name = "" if login is None else f" {login.mechanism}"
-        yield Evidence(f"The client cancelled the AUTH{name} exchange with a single asterisk.", evidence="*")
+        name = Phrase("") if login is None else Phrase(" {mechanism}", mechanism=Text(login.mechanism))
+        phrase = Phrase("The client cancelled the AUTH{name} exchange with a single asterisk.", name=name)
+        yield Evidence(phrase, evidence="*")
 
 
 @rule(
@@ -76,10 +86,15 @@ def xclient_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     verb = b"" if x.command is None else x.command.verb
     accepted = x.code in {220, 250} if verb == b"XCLIENT" else x.code == 250 and verb == b"XFORWARD"
-    if accepted and not on_loopback(talk):
+    if accepted and not talk.record.on_loopback:
         yield Evidence(
-            f"The server accepted {x.name} with {x.code}; from now on it trusts what "
-            f"{talk.record.client.address} claims about its identity.",
+            Phrase(
+                "The server accepted {verb} with {code}; from now on it trusts what {client} claims about its "
+                "identity.",
+                verb=named(x),
+                code=Code(x.code),
+                client=IpAddress(talk.record.client.address),
+            ),
             reply=True,
         )
 
@@ -92,6 +107,7 @@ def xclient_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "RFC 6409 §4.3",
     on=OnExchange(acts=frozenset({Act.MAIL})),
     severities={"rfc5321": "off", "rfc821": "off", "lmtp": "off"},
+    once=True,
 )
 def submission_unauthenticated(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Submission server accepts mail without authentication.
@@ -100,10 +116,10 @@ def submission_unauthenticated(x: Exchange, talk: Conversation) -> Iterator[Evid
     A server may identify the client by other means (its own network, a client certificate), which the capture does not
     show. Fix the server: require AUTH.
     """
-    if talk.profile != "submission" or x.code != 250 or "SEC634" in talk.counts:
+    if talk.profile != "submission" or x.code != 250:
         return
     before = x.before
-    if before is None or not before.sure or before.hello.authenticated or on_loopback(talk):
+    if before is None or not before.sure or before.hello.authenticated or talk.record.on_loopback:
         return
     yield Evidence(
         "The submission server accepted MAIL although the client had not authenticated.",

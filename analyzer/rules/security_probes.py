@@ -9,7 +9,8 @@ from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.printable import printable
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act
-from .registry import Evidence, OnExchange, rule
+from .phrases import Code, Count, Mailbox, Milliseconds, Octets, Phrase, Term
+from .registry import Evidence, OnExchange, named, rule
 from .security_tls import IMPLICIT_TLS_PORT
 
 if TYPE_CHECKING:
@@ -50,9 +51,15 @@ def bdat_size_overflow(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     size = 0 if x.command is None else x.command.chunk_size or 0
     digits = x.raw.split()[1].lstrip(b"0") if len(x.raw.split()) > 1 else b""
     if size > MAX_CHUNK:
-        yield Evidence(f"The chunk size has {len(digits)} digits and overflows 64 bits; no message is that long.")
+        yield Evidence(
+            Phrase(
+                "The chunk size has {digits} digits and overflows 64 bits; no message is that long.",
+                digits=Count(len(digits)),
+            )
+        )
     else:
-        yield Evidence(f"The chunk size is {size}, which overflows 32 bits.", severity="warning")
+        phrase = Phrase("The chunk size is {size}, which overflows 32 bits.", size=Octets(size))
+        yield Evidence(phrase, severity="warning")
 
 
 @rule(
@@ -76,10 +83,16 @@ def cross_protocol_request(x: Exchange, talk: Conversation) -> Iterator[Evidence
         if talk.record.server.port != IMPLICIT_TLS_PORT:
             yield Evidence(
                 "The client started a TLS handshake on a port where the server speaks plain text. TLS comes first only "
-                f"on port {IMPLICIT_TLS_PORT}; here the client must send STARTTLS before it."
+                "on port 465; here the client must send STARTTLS before it."
             )
         return
-    yield Evidence(f"The client spoke {protocol} to an SMTP server, which answered {x.code or 'nothing'}.")
+    yield Evidence(
+        Phrase(
+            "The client spoke {protocol} to an SMTP server, which answered {answer}.",
+            protocol=Term(protocol),
+            answer=Phrase("{code}", code=Code(x.code)) if x.code else Phrase("nothing"),
+        )
+    )
 
 
 @rule(
@@ -91,6 +104,7 @@ def cross_protocol_request(x: Exchange, talk: Conversation) -> Iterator[Evidence
     on=OnExchange(marks=Mark.EARLY),
     severities={"rfc821": "info", "lmtp": "off"},
     hides=("EXT504",),
+    once=True,
 )
 def early_talker(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Client sends before the greeting.
@@ -100,14 +114,17 @@ def early_talker(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     wait for the greeting.
     """
     greeting = talk.greeting
-    if "SEC618" in talk.counts or greeting is None or talk.midstream:
+    if greeting is None or talk.midstream:
         return
     if talk.record.server.port == IMPLICIT_TLS_PORT:
         return
-    early = (greeting.time_ns - x.time_ns) / 1e6
     yield Evidence(
-        f"{x.name} was sent {early:.1f} ms before the greeting {greeting.reply.code} arrived; "
-        "the client should have waited for it."
+        Phrase(
+            "{verb} was sent {early_ms} ms before the greeting {code} arrived; the client should have waited for it.",
+            verb=named(x),
+            early_ms=Milliseconds(round((greeting.time_ns - x.time_ns) / 1e6, 1)),
+            code=Code(greeting.reply.code),
+        )
     )
 
 
@@ -126,7 +143,7 @@ def address_enumeration(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     The client sent many VRFY or EXPN commands in one session, or many recipients that do not exist. Attackers create
     lists of valid addresses in this way. The limit is a setting. Fix the server: limit such commands for each client.
     """
-    yield Evidence(f"The client probes for valid addresses: {talk.watch.harvest} so far.")
+    yield Evidence(Phrase("The client probes for valid addresses: {probes} so far.", probes=Term(talk.watch.harvest)))
 
 
 def _routed_local_part(x: Exchange) -> str | None:
@@ -162,7 +179,9 @@ def relay_probe_address(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     local = _routed_local_part(x)
     if local is not None and _is_unauthenticated(x):
-        yield Evidence(f"The local-part {local} names another host, as in a test for open relays.")
+        yield Evidence(
+            Phrase("The local-part {local} names another host, as in a test for open relays.", local=Mailbox(local))
+        )
 
 
 @rule(
@@ -186,10 +205,13 @@ def relay_probe_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     path = None if x.command is None else x.command.path
     routed = path is not None and bool(path.route)
     if routed or _routed_local_part(x) is not None:
-        form = "a source route" if routed else "a local-part that names another host"
         yield Evidence(
-            f"The server accepted a recipient with {form} ({x.code}) from a client that had not authenticated; "
-            "it may be an open relay.",
+            Phrase(
+                "The server accepted a recipient with {form} ({code}) from a client that had not authenticated; it may "
+                "be an open relay.",
+                form=Phrase("a source route" if routed else "a local-part that names another host"),
+                code=Code(x.code),
+            ),
             reply=True,
             caused_by=(x,),
         )
@@ -210,8 +232,10 @@ def turn_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     Without authentication this diverts mail. ETRN and ATRN have replaced it. Fix the client: use one of them.
     """
     if _is_unauthenticated(x):
-        answer = f"the server answered {x.code}" if x.reply is not None else "the capture contains no reply"
-        yield Evidence(f"TURN was sent without authentication; {answer}.")
+        answer = Phrase("the capture contains no reply")
+        if x.reply is not None:
+            answer = Phrase("the server answered {code}", code=Code(x.code))
+        yield Evidence(Phrase("TURN was sent without authentication; {answer}.", answer=answer))
 
 
 @rule(
@@ -252,9 +276,22 @@ def command_overflow_attempt(x: Exchange, talk: Conversation) -> Iterator[Eviden
         return
     limit = LONG_ARGUMENTS if x.command.verb in _LONG_VERBS else GROSS_LINE
     if x.act is Act.EVENT and x.command.verb not in _LONG_VERBS:
-        yield Evidence(f"{x.name} started a line of at least {GROSS_LINE} bytes without CRLF.")
+        yield Evidence(
+            Phrase(
+                "{verb} started a line of at least {least} bytes without CRLF.",
+                verb=named(x),
+                least=Octets(GROSS_LINE),
+            )
+        )
     elif x.act is not Act.EVENT and x.length > limit:
-        yield Evidence(f"The {x.name} line has {x.length} bytes; even {limit} would be far too many.")
+        yield Evidence(
+            Phrase(
+                "The {verb} line has {length} bytes; even {limit} would be far too many.",
+                verb=named(x),
+                length=Octets(x.length),
+                limit=Octets(limit),
+            )
+        )
 
 
 @rule(
@@ -264,6 +301,7 @@ def command_overflow_attempt(x: Exchange, talk: Conversation) -> Iterator[Eviden
     "client",
     "RFC 2920 §3.1; RFC 5321 §7.8",
     on=OnExchange(marks=Mark.FLOOD),
+    once=True,
 )
 def command_flood(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Excessive number of unanswered commands.
@@ -272,7 +310,11 @@ def command_flood(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     commands without reading the replies fills the buffers of the server, or ignores its replies. The limit is a
     setting. Fix the client: read the replies to each group.
     """
-    if "SEC630" not in talk.counts and talk.server_seen and not talk.course.lost["server"]:
+    if talk.server_seen and not talk.course.lost["server"]:
         yield Evidence(
-            f"The client sent {x.name} while more than {talk.limits.unanswered_commands} commands were unanswered."
+            Phrase(
+                "The client sent {verb} while more than {limit} commands were unanswered.",
+                verb=named(x),
+                limit=Count(talk.limits.unanswered_commands),
+            )
         )

@@ -15,6 +15,7 @@ from ..content.octet_checks import Flaw
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act
 from ..lines.command_line import hidden_command
+from .phrases import Code, Count, Field, Phrase, Term, Verb
 from .registry import Evidence, OnContent, OnExchange, rule
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ _FIELD_AFTER_CR = LazyPattern(rb"\r(?!\n)([!-9;-~]+):")
 MAX_NAMED = 6
 
 
-def _form(content: Content) -> str:
-    """The look-alike with names for its invisible bytes."""
-    return "".join(_NAMES.get(char, char) for char in content.lookalike_form.decode("latin-1"))
+def _form(content: Content) -> Term:
+    """The look-alike with names for its invisible bytes: line ends, NUL and a dot."""
+    return Term("".join(_NAMES.get(char, char) for char in content.lookalike_form.decode("latin-1")))
 
 
 def _after_lookalike(content: Content) -> bytes:
@@ -52,15 +53,15 @@ def _honoured(x: Exchange, talk: Conversation) -> bool:
     return bool(x.marks & Mark.HONOURED) or talk.watch.beyond is not None
 
 
-def _verdict(x: Exchange, talk: Conversation) -> str:
+def _verdict(x: Exchange, talk: Conversation) -> Phrase:
     """How the server handled the look-alike, for the end of a message."""
     if _honoured(x, talk):
-        return "the server treated it as the end of the mail data"
+        return Phrase("the server treated it as the end of the mail data")
     if x.code >= 400:
-        return f"the server refused the message with {x.code}"
+        return Phrase("the server refused the message with {code}", code=Code(x.code))
     if x.accepted:
-        return "nothing shows that the server treated it as the end"
-    return "the capture does not show how the server treated it"
+        return Phrase("nothing shows that the server treated it as the end")
+    return Phrase("the capture does not show how the server treated it")
 
 
 @rule(
@@ -84,9 +85,13 @@ def smuggling_end_of_data(x: Exchange, talk: Conversation) -> Iterator[Evidence]
         return
     spot = content.lookalike
     count = 1 + len(_MORE.findall(content.since_lookalike))
-    times = "" if count == 1 else f" ({count} times)"
     yield Evidence(
-        f"The mail data contains {_form(content)}{times}; {_verdict(x, talk)}.",
+        Phrase(
+            "The mail data contains {form}{more}; {verdict}.",
+            form=_form(content),
+            more=Phrase("") if count == 1 else Phrase(" ({times} times)", times=Count(count)),
+            verdict=_verdict(x, talk),
+        ),
         offset=spot.offset,
         length=len(content.lookalike_form),
         frame=spot.frame,
@@ -119,9 +124,13 @@ def smuggled_commands(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         return
     names = list(dict.fromkeys(m[1].upper().decode() for m in _COMMAND.finditer(text)))[:MAX_NAMED]
     spot = content.lookalike
-    verdict = "the server executed them" if _honoured(x, talk) else _verdict(x, talk)
     yield Evidence(
-        f"Commands ({', '.join(names)}) follow {_form(content)} in the mail data; {verdict}.",
+        Phrase(
+            "Commands ({verbs}) follow {form} in the mail data; {verdict}.",
+            verbs=Term(", ".join(names)),
+            form=_form(content),
+            verdict=Phrase("the server executed them") if _honoured(x, talk) else _verdict(x, talk),
+        ),
         offset=spot.offset + len(content.lookalike_form),
         length=len(content.since_lookalike),
         frame=spot.frame,
@@ -150,16 +159,25 @@ def smuggling_honoured(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         return
     if x.marks & Mark.HONOURED:
         yield Evidence(
-            f"The server answered {x.code} after {_form(content)}, before <CR><LF>.<CR><LF> arrived: "
-            "it ended the mail data there.",
+            Phrase(
+                "The server answered {code} after {form}, before <CR><LF>.<CR><LF> arrived: it ended the mail data "
+                "there.",
+                code=Code(x.code),
+                form=_form(content),
+            ),
             reply=True,
         )
     elif beyond is not None and beyond.reply is not None:
         count = talk.watch.beyond_count
-        more = "one reply more" if count == 1 else f"{count} replies more"
+        more = Phrase("one reply more") if count == 1 else Phrase("{replies} replies more", replies=Count(count))
         yield Evidence(
-            f"The server sent {more} than expected, {beyond.code} first: it ended the mail data at {_form(content)} "
-            "and executed the commands after it.",
+            Phrase(
+                "The server sent {more} than expected, {code} first: it ended the mail data at {form} and executed the "
+                "commands after it.",
+                more=more,
+                code=Code(beyond.code),
+                form=_form(content),
+            ),
             reply=True,
             offset=beyond.reply_offset,
             length=len(beyond.reply.raw),
@@ -188,11 +206,14 @@ def newline_command_injection(x: Exchange, talk: Conversation) -> Iterator[Evide
     found = hidden_command(x.raw)
     if found is None:
         return
-    verb = found[1].upper().decode()
     newline = "LF" if x.raw[found.start() : found.start() + 1] == b"\n" else "CR"
     yield Evidence(
-        f"{verb} follows a bare {newline} inside the line of another command; a lenient server executes it as a "
-        "separate command.",
+        Phrase(
+            "{verb} follows a bare {newline} inside the line of another command; a lenient server executes it as a "
+            "separate command.",
+            verb=Verb(found[1].upper().decode()),
+            newline=Term(newline),
+        ),
         offset=x.offset + found.start(),
         length=found.end() - found.start(),
         evidence=printable(x.raw[found.start() :][:100]),
@@ -232,7 +253,11 @@ def header_injection_newline(x: Exchange, talk: Conversation) -> Iterator[Eviden
     newline = "LF" if bare is content.bare_lf else "CR"
     line_start = header.rfind(b"\n", 0, found.start()) + 1
     yield Evidence(
-        f'The field "{printable(found[1][:40])}" of the message header follows a bare {newline}.',
+        Phrase(
+            'The field "{field}" of the message header follows a bare {newline}.',
+            field=Field(printable(found[1][:40])),
+            newline=Term(newline),
+        ),
         offset=max(bare.offset, content.offset + found.start()),
         length=1,
         frame=bare.frame,

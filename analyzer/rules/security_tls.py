@@ -12,10 +12,11 @@ from ...dissectors.lines.commands import parse_command
 from ...dissectors.printable import printable
 from ..exchanges.attack_marks import is_masked
 from ..exchanges.exchange import Mark
-from ..exchanges.starttls_history import StartTlsOffer, plain_offer
+from ..exchanges.starttls_history import plain_offer
 from ..exchanges.state_table import Act, Phase
 from ..lines.command_line import shown_argument
-from .registry import Evidence, OnExchange, rule
+from .phrases import Code, Count, Frame, Keyword, Octets, Phrase, Term
+from .registry import Evidence, OnExchange, named, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,22 +30,12 @@ IMPLICIT_TLS_PORT = 465  # RFC 8314 §7.3
 MAX_SHOWN = 100  # bytes of injected text that are quoted
 
 
-def on_loopback(talk: Conversation) -> bool:
-    """Whether both sides are on one machine, so that nothing is between them."""
-    address = talk.record.server.address
-    return address.startswith(("127.", "::ffff:127.")) or address == "::1"
-
-
 def line_without_secrets(line: bytes) -> str:
     """Return a line of the client as evidence, without secrets."""
     command = parse_command(line[:MAX_SHOWN])
     if command.verb == b"AUTH" and command.argument is not None:
         return f"AUTH {shown_argument(command)}"
     return printable(command.raw)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 @rule(
@@ -68,8 +59,12 @@ def starttls_command_injection(x: Exchange, talk: Conversation) -> Iterator[Evid
     if injection is None or talk.injected is not x:
         return
     yield Evidence(
-        f"{_count(injection.length, 'byte')} followed STARTTLS before the server answered 220. They were injected "
-        "on the path or pipelined by the client; a server that does not discard them executes them inside TLS.",
+        Phrase(
+            "{length} {unit} followed STARTTLS before the server answered 220. They were injected on the path or "
+            "pipelined by the client; a server that does not discard them executes them inside TLS.",
+            length=Octets(injection.length),
+            unit=Phrase("byte" if injection.length == 1 else "bytes"),
+        ),
         offset=injection.offset,
         length=injection.length,
         frame=injection.frame,
@@ -107,6 +102,7 @@ def cleartext_after_220(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "RFC 3207 §4.2; CVE-2011-0411",
     on=OnExchange(marks=Mark.INSIDE_FIRST),
     hides=("RPL411",),
+    once=True,
 )
 def injected_command_answered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server executes a command injected before TLS.
@@ -115,11 +111,12 @@ def injected_command_answered(x: Exchange, talk: Conversation) -> Iterator[Evide
     plain text. The server kept that command in its buffer, although RFC 3207 requires it to discard everything that it
     learned before the handshake. Fix the server: empty its input buffer before the handshake.
     """
-    if "SEC603" in talk.counts:
-        return
     yield Evidence(
-        f"The server sent {x.code} inside TLS before the client had sent a command there: it executed a command that "
-        "was injected in plain text after STARTTLS.",
+        Phrase(
+            "The server sent {code} inside TLS before the client had sent a command there: it executed a command that "
+            "was injected in plain text after STARTTLS.",
+            code=Code(x.code),
+        ),
         reply=True,
         caused_by=(talk.injected,),
     )
@@ -133,6 +130,7 @@ def injected_command_answered(x: Exchange, talk: Conversation) -> Iterator[Evide
     "RFC 3207 §4, §4.2; CVE-2011-0411",
     on=OnExchange(marks=Mark.AFTER_220),
     hides=("RPL401", "RPL411"),
+    once=True,
 )
 def starttls_response_injection(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Extra server data in plain text after the 220 to STARTTLS.
@@ -141,12 +139,13 @@ def starttls_response_injection(x: Exchange, talk: Conversation) -> Iterator[Evi
     client that keeps them in its buffer reads them as replies inside TLS. Or the server answered commands that were
     pipelined after STARTTLS. Fix the client: discard these bytes.
     """
-    if "SEC604" in talk.counts:
-        return
-    subject = f"A reply {x.code}" if x.reply is not None else "A line"
-    why = " It may answer what followed STARTTLS." if talk.injected is not None else ""
+    what = Phrase("A line") if x.reply is None else Phrase("A reply {code}", code=Code(x.code))
     yield Evidence(
-        f"{subject} in plain text followed the 220 to STARTTLS; only TLS may follow it.{why}",
+        Phrase(
+            "{what} in plain text followed the 220 to STARTTLS; only TLS may follow it.{why}",
+            what=what,
+            why=Phrase("" if talk.injected is None else " It may answer what followed STARTTLS."),
+        ),
         reply=x.reply is not None,
         caused_by=(talk.injected,),
     )
@@ -171,8 +170,11 @@ def starttls_keyword_mangled(x: Exchange, talk: Conversation) -> Iterator[Eviden
     masked = next((k for k in (hello.keywords or ()) if is_masked(k)), None) if hello is not None else None
     if masked is not None:
         yield Evidence(
-            f"The EHLO reply lists {printable(masked.encode('latin-1', 'replace'))} and no STARTTLS; a device on "
-            "the path may have overwritten the keyword to keep the session in plain text.",
+            Phrase(
+                "The EHLO reply lists {keyword} and no STARTTLS; a device on the path may have overwritten the keyword "
+                "to keep the session in plain text.",
+                keyword=Keyword(printable(masked.encode("latin-1", "replace"))),
+            ),
             reply=True,
         )
 
@@ -185,6 +187,7 @@ def starttls_keyword_mangled(x: Exchange, talk: Conversation) -> Iterator[Eviden
     "RFC 3207 §4; RFC 8314 §3.3",
     on=OnExchange(marks=Mark.EXPOSED),
     severities={"submission": "warning", "lmtp": "off"},
+    once=True,
 )
 def starttls_unused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Mail or AUTH in plain text although STARTTLS was offered.
@@ -193,15 +196,15 @@ def starttls_unused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     relays the client may decide that. For message submission and for AUTH it is a weakness. Fix the client: use
     STARTTLS.
     """
-    if "SEC606" in talk.counts or on_loopback(talk):
+    if talk.record.on_loopback:
         return
     refused = talk.session.causes.starttls
-    why = "STARTTLS was offered but not used"
+    why = Phrase("STARTTLS was offered but not used")
     if refused is not None and refused.reply is not None:
-        why = f"STARTTLS was offered but refused with {refused.code}"
+        why = Phrase("STARTTLS was offered but refused with {code}", code=Code(refused.code))
     auth = x.act is Act.AUTH
     yield Evidence(
-        f"{x.name} was sent in plain text: {why}.",
+        Phrase("{verb} was sent in plain text: {why}.", verb=named(x), why=why),
         severity="warning" if auth else None,
         caused_by=(refused,),
     )
@@ -227,7 +230,8 @@ def starttls_refused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         return
     offered = before.hello.lists("STARTTLS") and not before.hello.secure
     if offered and before.phase is Phase.READY and command.argument is None:
-        yield Evidence(f"The server offers STARTTLS but refused it with {x.code}.", reply=True)
+        phrase = Phrase("The server offers STARTTLS but refused it with {code}.", code=Code(x.code))
+        yield Evidence(phrase, reply=True)
 
 
 @rule(
@@ -245,12 +249,16 @@ def cleartext_auth_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence
     PLAIN and LOGIN send the password unencrypted. If a server lists them outside TLS, clients use them where everyone
     on the path can read the password. Fix the server: list them only inside TLS.
     """
-    if on_loopback(talk) or x.after is None:
+    if talk.record.on_loopback or x.after is None:
         return
     listed = {name.upper() for name in (x.after.hello.keywords or {}).get("AUTH", ())}
     names = [name for name in ("PLAIN", "LOGIN") if name in listed]
-    despite = " although it also offers STARTTLS" if x.after.hello.lists("STARTTLS") else ""
-    yield Evidence(f"The server offers AUTH {' and '.join(names)} outside TLS{despite}.", reply=True)
+    phrase = Phrase(
+        "The server offers AUTH {mechanisms} outside TLS{despite}.",
+        mechanisms=Term(" and ".join(names)),
+        despite=Phrase(" although it also offers STARTTLS" if x.after.hello.lists("STARTTLS") else ""),
+    )
+    yield Evidence(phrase, reply=True)
 
 
 @rule(
@@ -288,6 +296,7 @@ def cleartext_on_tls_port(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     "path",
     "RFC 3207 §6; RFC 8314 §3",
     on=OnExchange(acts=frozenset({Act.EHLO})),
+    once=True,
 )
 def starttls_vanished(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """STARTTLS offered earlier by the same server endpoint, missing now.
@@ -297,17 +306,15 @@ def starttls_vanished(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     require TLS for this server.
     """
     plain = plain_offer(x, talk.greeting)
-    if plain is None or on_loopback(talk):
+    if plain is None or plain.listed or talk.record.on_loopback:
         return
     key = plain.key(talk.record.server, talk.record.client.address)
-    servers = talk.judge.servers
-    if plain.listed:
-        servers.offered(key, StartTlsOffer(talk.record.id, x.reply_time_ns, x.reply_frame))
-        return
-    offer = servers.last_offer(key, x.reply_time_ns)
-    if offer is not None and offer.connection != talk.record.id and "SEC633" not in talk.counts:
-        yield Evidence(
-            f"The EHLO reply does not list STARTTLS, which this server offered to the same network in connection "
-            f"{offer.connection} (frame {offer.frame}).",
-            reply=True,
+    offer = talk.judge.servers.last_offer(key, x.reply_time_ns)
+    if offer is not None and offer.connection != talk.record.id:
+        phrase = Phrase(
+            "The EHLO reply does not list STARTTLS, which this server offered to the same network in connection "
+            "{connection} (frame {frame}).",
+            connection=Count(offer.connection),
+            frame=Frame(offer.frame),
         )
+        yield Evidence(phrase, reply=True)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act, Phase
-from .registry import Evidence, OnExchange, rule
+from .phrases import Code, Frame, Phrase, Term, Verb
+from .registry import Evidence, OnExchange, named, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,29 +27,40 @@ def _breaks(*ids: str) -> OnExchange:
     return OnExchange(marks=Mark.CLIENT_ORDER, breaks=frozenset(ids))
 
 
-def verb_of(x: Exchange) -> str:
-    """The verb of the command, for a message."""
-    return "a command" if x.command is None or x.command.name is None else x.command.name
+def verb_of(x: Exchange) -> Verb | Term:
+    """The verb of the command, for a phrase."""
+    return named(x, "a command")
 
 
-def _answer(x: Exchange) -> str:
-    """The server's answer, for the end of a message."""
+def _answer(x: Exchange) -> Phrase:
+    """The server's answer, for the end of a phrase."""
     if x.reply is None:
-        return "the capture contains no reply"
+        return Phrase("the capture contains no reply")
     if x.code == 503:
-        return "the server correctly answered 503"
+        return Phrase("the server correctly answered 503")
     if x.accepted:
-        return f"the server accepted it with {x.code}"
-    return f"the server refused it with {x.code}"
+        return Phrase("the server accepted it with {code}", code=Code(x.code))
+    return Phrase("the server refused it with {code}", code=Code(x.code))
 
 
-def _because(refused: Exchange | None, verb: str) -> str:
+def _because(refused: Exchange | None) -> Phrase:
     """A sentence about the refused command that explains why no transaction is open; empty if there was none."""
     if refused is None or refused.reply is None:
-        return ""
-    required = ", which requires AUTH or STARTTLS first" if refused.code == 530 else ""
-    return (
-        f" The {verb} in frame {refused.frame} was refused with {refused.code}{required}, so it opened no transaction."
+        return Phrase("")
+    return Phrase(
+        " {refused}{required}, so it opened no transaction.",
+        refused=_refused(refused, Verb("MAIL")),
+        required=Phrase(", which requires AUTH or STARTTLS first" if refused.code == 530 else ""),
+    )
+
+
+def _refused(x: Exchange, verb: Verb | Term) -> Phrase:
+    """The start of a sentence about a refused command."""
+    return Phrase(
+        "The {refused_verb} in frame {refused_frame} was refused with {refused_code}",
+        refused_verb=verb,
+        refused_frame=Frame(x.frame),
+        refused_code=Code(x.code),
     )
 
 
@@ -81,11 +93,16 @@ def mail_before_hello(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if not order_is_judged(x) or (talk.watch.tls_missing and x.accepted):
         return  # no handshake followed the 220 to STARTTLS, so the server still knows its EHLO
     refused = talk.session.causes.hello
-    why = ""
+    why = Phrase("")
     if refused is not None and refused.reply is not None:
-        why = f" The {verb_of(refused)} in frame {refused.frame} was refused with {refused.code}."
+        why = Phrase(" {refused}.", refused=_refused(refused, verb_of(refused)))
     yield Evidence(
-        f"{verb_of(x)} was sent although no EHLO or HELO had been accepted; {_answer(x)}.{why}",
+        Phrase(
+            "{verb} was sent although no EHLO or HELO had been accepted; {answer}.{why}",
+            verb=verb_of(x),
+            answer=_answer(x),
+            why=why,
+        ),
         caused_by=(refused, talk.session.causes.order),
     )
 
@@ -104,9 +121,21 @@ def nested_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if x.reply is not None and x.before is not None and x.before.sure and x.server_breaks is None:
         return  # pipelined with the MAIL before it, which was refused
     opened = getattr(state.transaction, "mail", None)
-    where = f" (opened by MAIL in frame {opened.frame})" if opened is not None else ""
-    kept = " DATA was refused, which leaves the transaction open; RSET ends it." if state.data_refused else ""
-    yield Evidence(f"{verb_of(x)} was sent while a transaction was open{where}; {_answer(x)}.{kept}")
+    where = Phrase("")
+    if opened is not None:
+        where = Phrase(" (opened by MAIL in frame {mail_frame})", mail_frame=Frame(opened.frame))
+    kept = Phrase("")
+    if state.data_refused:
+        kept = Phrase(" DATA was refused, which leaves the transaction open; RSET ends it.")
+    yield Evidence(
+        Phrase(
+            "{verb} was sent while a transaction was open{where}; {answer}.{kept}",
+            verb=verb_of(x),
+            where=where,
+            answer=_answer(x),
+            kept=kept,
+        )
+    )
 
 
 @rule("SEQ103", "rcpt-before-mail", "error", "client", "RFC 5321 §3.3, §4.1.4", on=_breaks("SEQ103"))
@@ -120,7 +149,11 @@ def rcpt_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if order_is_judged(x):
         refused = talk.session.causes.mail
         yield Evidence(
-            f"RCPT was sent without an open transaction; {_answer(x)}.{_because(refused, 'MAIL')}",
+            Phrase(
+                "RCPT was sent without an open transaction; {answer}.{why}",
+                answer=_answer(x),
+                why=_because(refused),
+            ),
             caused_by=(refused, talk.session.causes.order),
         )
 
@@ -135,7 +168,12 @@ def data_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if order_is_judged(x):
         refused = talk.session.causes.mail
         yield Evidence(
-            f"{verb_of(x)} was sent without an open transaction; {_answer(x)}.{_because(refused, 'MAIL')}",
+            Phrase(
+                "{verb} was sent without an open transaction; {answer}.{why}",
+                verb=verb_of(x),
+                answer=_answer(x),
+                why=_because(refused),
+            ),
             caused_by=(refused, talk.session.causes.order),
         )
 
@@ -158,11 +196,19 @@ def data_without_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence
     if x.ahead is not None:
         return  # sent while replies were outstanding
     refused = talk.session.causes.rcpt
-    why = f" The RCPT in frame {refused.frame} was refused with {refused.code}." if refused is not None else ""
-    answer = f"the server correctly refused it with {x.code}" if x.code in {503, 554} else _answer(x)
-    yield Evidence(
-        f"{verb_of(x)} was sent although no recipient had been accepted; {answer}.{why}", caused_by=(refused,)
+    why = Phrase("")
+    if refused is not None:
+        why = Phrase(" {refused}.", refused=_refused(refused, Verb("RCPT")))
+    answer = _answer(x)
+    if x.code in {503, 554}:
+        answer = Phrase("the server correctly refused it with {code}", code=Code(x.code))
+    phrase = Phrase(
+        "{verb} was sent although no recipient had been accepted; {answer}.{why}",
+        verb=verb_of(x),
+        answer=answer,
+        why=why,
     )
+    yield Evidence(phrase, caused_by=(refused,))
 
 
 @rule("SEQ106", "data-bdat-mixed", "error", "client", "RFC 3030 §2", on=_breaks("SEQ106"))
@@ -172,7 +218,7 @@ def data_bdat_mixed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     A transaction carries its mail data either with DATA or with BDAT. The server must refuse DATA after BDAT with 503.
     Fix the client: use only one of the two in a transaction.
     """
-    yield Evidence(f"DATA was sent after BDAT in the same transaction; {_answer(x)}.")
+    yield Evidence(Phrase("DATA was sent after BDAT in the same transaction; {answer}.", answer=_answer(x)))
 
 
 @rule("SEQ107", "bdat-after-last", "error", "client", "RFC 3030 §2", on=_breaks("SEQ107"))
@@ -182,7 +228,7 @@ def bdat_after_last(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     BDAT LAST ends the mail data and the transaction. Another chunk needs a new MAIL. The server must answer 503. Fix
     the client: put LAST on the last chunk only.
     """
-    yield Evidence(f"BDAT was sent after BDAT LAST without a new MAIL; {_answer(x)}.")
+    yield Evidence(Phrase("BDAT was sent after BDAT LAST without a new MAIL; {answer}.", answer=_answer(x)))
 
 
 @rule("SEQ108", "bdat-after-failed-bdat", "error", "client", "RFC 3030 §2", on=_breaks("SEQ108"))
@@ -193,7 +239,13 @@ def bdat_after_failed_bdat(x: Exchange, talk: Conversation) -> Iterator[Evidence
     else. Chunks that the client had already sent in a pipelined group are not reported. Fix the client: send RSET after
     a refused chunk.
     """
-    yield Evidence(f"{verb_of(x)} was sent after a chunk was refused, without RSET in between; {_answer(x)}.")
+    yield Evidence(
+        Phrase(
+            "{verb} was sent after a chunk was refused, without RSET in between; {answer}.",
+            verb=verb_of(x),
+            answer=_answer(x),
+        )
+    )
 
 
 @rule(
@@ -210,7 +262,7 @@ def envelope_command_inside_bdat(x: Exchange, talk: Conversation) -> Iterator[Ev
     After the first chunk the envelope is complete. Until BDAT LAST, the client must not add recipients, authenticate or
     start TLS. Fix the client: send these commands before the first chunk.
     """
-    yield Evidence(f"{verb_of(x)} was sent between BDAT chunks; {_answer(x)}.")
+    yield Evidence(Phrase("{verb} was sent between BDAT chunks; {answer}.", verb=verb_of(x), answer=_answer(x)))
 
 
 @rule(
@@ -227,7 +279,11 @@ def data_with_binarymime(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     Binary content has no lines, and the end mark of DATA could also occur inside it, so the client must send it with
     BDAT. The server must refuse DATA with 503. Fix the client: use BDAT, or convert the message.
     """
-    yield Evidence(f"DATA was sent in a transaction declared BODY=BINARYMIME, which requires BDAT; {_answer(x)}.")
+    yield Evidence(
+        Phrase(
+            "DATA was sent in a transaction declared BODY=BINARYMIME, which requires BDAT; {answer}.", answer=_answer(x)
+        )
+    )
 
 
 @rule("SEQ111", "auth-inside-transaction", "error", "client", "RFC 4954 §4", on=_breaks("SEQ111"))
@@ -237,7 +293,7 @@ def auth_inside_transaction(x: Exchange, talk: Conversation) -> Iterator[Evidenc
     AUTH is not permitted between MAIL and the end of the transaction. The server must answer 503. Fix the client:
     authenticate before MAIL.
     """
-    yield Evidence(f"AUTH was sent during a mail transaction; {_answer(x)}.")
+    yield Evidence(Phrase("AUTH was sent during a mail transaction; {answer}.", answer=_answer(x)))
 
 
 @rule("SEQ112", "auth-after-auth", "error", "client", "RFC 4954 §4", on=_breaks("SEQ112"))
@@ -247,7 +303,9 @@ def auth_after_auth(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     A session is authenticated at most once. After a 235 reply the server must refuse every further AUTH with 503. Fix
     the client: open a new connection to log in as another user.
     """
-    yield Evidence(f"AUTH was sent again although the session was already authenticated; {_answer(x)}.")
+    yield Evidence(
+        Phrase("AUTH was sent again although the session was already authenticated; {answer}.", answer=_answer(x))
+    )
 
 
 @rule(
@@ -285,7 +343,7 @@ def command_after_quit(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if x.act is Act.EVENT:
         yield Evidence("The client sent more data after QUIT, but no complete line.")
     elif x.before is None or x.before.phase is Phase.QUIT:
-        yield Evidence(f"{verb_of(x)} was sent after QUIT.")
+        yield Evidence(Phrase("{verb} was sent after QUIT.", verb=verb_of(x)))
 
 
 @rule(
@@ -302,7 +360,7 @@ def tls_inside_tls(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     Inside TLS a server does not offer STARTTLS, and a client must not send it. The server should answer 503. Fix the
     client: send STARTTLS only once.
     """
-    yield Evidence(f"STARTTLS was sent inside TLS; {_answer(x)}.")
+    yield Evidence(Phrase("STARTTLS was sent inside TLS; {answer}.", answer=_answer(x)))
 
 
 @rule(
@@ -322,5 +380,11 @@ def wrong_hello_verb(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     assert x.command is not None
     lmtp = talk.profile == "lmtp"
     if (x.command.verb == b"LHLO") != lmtp:
-        kind = "an LMTP" if lmtp else "an SMTP"
-        yield Evidence(f"{verb_of(x)} was sent to {kind} server; {_answer(x)}.")
+        yield Evidence(
+            Phrase(
+                "{verb} was sent to {protocol} server; {answer}.",
+                verb=verb_of(x),
+                protocol=Term("an LMTP" if lmtp else "an SMTP"),
+                answer=_answer(x),
+            )
+        )

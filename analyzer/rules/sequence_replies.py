@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act, Phase
 from .line_faults import at_fault
+from .phrases import Code, Phrase
 from .registry import Evidence, OnExchange, rule
 from .sequence import TURNED_AWAY, ended_by_last, order_is_judged, verb_of
 
@@ -57,7 +58,11 @@ def out_of_order_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]
         return  # for the reason given in mail_before_hello
     if _out_of_order(x) and x.accepted and not _skips_refused_data(x):
         yield Evidence(
-            f"The server accepted {verb_of(x)} out of order with {x.code}; it should have answered 503.",
+            Phrase(
+                "The server accepted {verb} out of order with {code}; it should have answered 503.",
+                verb=verb_of(x),
+                code=Code(x.code),
+            ),
             reply=True,
             caused_by=(x,),
         )
@@ -73,7 +78,11 @@ def out_of_order_wrong_code(x: Exchange, talk: Conversation) -> Iterator[Evidenc
     if not _out_of_order(x) or x.reply is None or x.code < 400 or x.code == 503 or _excused(x, talk):
         return
     yield Evidence(
-        f"The server refused {verb_of(x)}, which was out of order, with {x.code}; it should have answered 503.",
+        Phrase(
+            "The server refused {verb}, which was out of order, with {code}; it should have answered 503.",
+            verb=verb_of(x),
+            code=Code(x.code),
+        ),
         reply=True,
         caused_by=(x,),
     )
@@ -115,9 +124,12 @@ def empty_transaction_accepted(x: Exchange, talk: Conversation) -> Iterator[Evid
     if before is None or not before.sure or before.phase is not Phase.MAIL:
         return
     if x.transaction is not None and x.transaction.session_known:
-        yield Evidence(
-            f"The server answered {verb_of(x)} with {x.code} although no recipient had been accepted.", reply=True
+        phrase = Phrase(
+            "The server answered {verb} with {code} although no recipient had been accepted.",
+            verb=verb_of(x),
+            code=Code(x.code),
         )
+        yield Evidence(phrase, reply=True)
 
 
 @rule(
@@ -137,7 +149,7 @@ def spurious_503(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     if x.command is None or x.act is Act.ANYTIME or x.act is Act.RSET or not _in_order(x, talk):
         return
-    yield Evidence(f"The server answered 503 to {verb_of(x)}, which was in order.", reply=True)
+    yield Evidence(Phrase("The server answered 503 to {verb}, which was in order.", verb=verb_of(x)), reply=True)
 
 
 _RECIPIENT_LIMIT = frozenset({452, 552})
@@ -186,4 +198,5 @@ def session_free_command_503(x: Exchange, talk: Conversation) -> Iterator[Eviden
     before = x.before
     if before is None or before.phase in {*TURNED_AWAY, Phase.QUIT} or at_fault(x, talk):
         return
-    yield Evidence(f"The server answered 503 to {verb_of(x)}, which is allowed at any time in a session.", reply=True)
+    phrase = Phrase("The server answered 503 to {verb}, which is allowed at any time in a session.", verb=verb_of(x))
+    yield Evidence(phrase, reply=True)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from ..exchanges.lifecycle import SECOND
 from ..exchanges.state_table import Act, Phase
 from ..exchanges.turns import ReplySeen
-from .registry import Ended, Evidence, rule
+from .phrases import Phrase, Seconds, Term
+from .registry import Ended, Evidence, named, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +32,8 @@ _SERVED = frozenset(
 )
 
 
-def _seconds(ns: int) -> str:
-    return f"{ns / SECOND:.0f} s"
+def _seconds(ns: int) -> Seconds:
+    return Seconds(round(ns / SECOND))
 
 
 @rule(
@@ -60,10 +61,14 @@ def client_gave_up_early(x: Exchange | None, talk: Conversation) -> Iterator[Evi
     first = closing.waiting[0]
     timeout = _TIMEOUT.get(first.act, _USUAL_TIMEOUT)
     if first.sure and SECOND <= closing.waited_ns < timeout * SECOND:
-        what = "the end of mail data" if first.act is Act.END else "an AUTH line" if not first.command else first.name
+        what = named(first) if first.command else Term("an AUTH line")
         yield Evidence(
-            f"The client gave up after {_seconds(closing.waited_ns)} without a reply to {what}; "
-            f"it should wait at least {timeout} s.",
+            Phrase(
+                "The client gave up after {waited} s without a reply to {what}; it should wait at least {timeout} s.",
+                waited=_seconds(closing.waited_ns),
+                what=Term("the end of mail data") if first.act is Act.END else what,
+                timeout=Seconds(timeout),
+            ),
             offset=first.offset,
             length=first.length,
             frame=closing.frame,
@@ -111,11 +116,15 @@ def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterato
         idle, offset, frame, time_ns = closing.client_idle_ns, talk.record.server_bytes, closing.frame, closing.time_ns
     else:
         return
-    where = "" if course.inside is None else " inside its mail data"
     if SECOND <= idle < _SERVER_TIMEOUT * SECOND and not _refused_often(talk):
         yield Evidence(
-            f"The server closed the connection after the client had been silent for {_seconds(idle)}{where}; "
-            f"it should wait at least {_SERVER_TIMEOUT} s.",
+            Phrase(
+                "The server closed the connection after the client had been silent for {idle} s{where}; it should wait "
+                "at least {timeout} s.",
+                idle=_seconds(idle),
+                where=Phrase("" if course.inside is None else " inside its mail data"),
+                timeout=Seconds(_SERVER_TIMEOUT),
+            ),
             offset=offset,
             length=0,
             frame=frame,
@@ -143,11 +152,11 @@ def slow_drip(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     if drip is None:
         return
     if drip.line:
-        message = f"A command line was still incomplete after {_seconds(drip.ns)}."
+        phrase = Phrase("A command line was still incomplete after {duration} s.", duration=_seconds(drip.ns))
     else:
-        message = f"The client paused for {_seconds(drip.ns)} inside its mail data."
+        phrase = Phrase("The client paused for {duration} s inside its mail data.", duration=_seconds(drip.ns))
     yield Evidence(
-        message,
+        phrase,
         offset=drip.offset,
         length=0,
         frame=drip.frame,

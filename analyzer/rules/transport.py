@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
+from ..exchanges.exchange import Exchange, ReplySeen
 from ..exchanges.lifecycle import SECOND
 from ..exchanges.state_table import Act, Phase
-from .overlap_policies import Copy, described
+from ..exchanges.turns import SeenTurn, is_servers
+from .overlap_policies import AFTER, BEFORE, Copy, described
+from .phrases import Octets, Phrase, Term, Text
 from .registry import Ended, Evidence, rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..exchanges.conversation import Conversation
-    from ..exchanges.exchange import Exchange
 
 __all__: list[str] = []
 
@@ -38,10 +41,10 @@ def _announced_close(talk: Conversation) -> bool:
     return talk.course.close_notice is not None or (hanging is not None and hanging[0][:3] in _CLOSING_CODES)
 
 
-def _closed(talk: Conversation) -> str:
-    """The verb for how the connection ended, for a message."""
+def _closed(talk: Conversation) -> Term:
+    """The verb for how the connection ended, for a phrase."""
     closing = talk.course.closing
-    return "reset" if closing is not None and closing.how == "rst" else "closed"
+    return Term("reset" if closing is not None and closing.how == "rst" else "closed")
 
 
 @rule("TCP901", "client-closed-without-quit", "warning", "client", "RFC 5321 §4.1.1.10, §3.8", on=Ended())
@@ -58,7 +61,7 @@ def client_closed_without_quit(x: Exchange | None, talk: Conversation) -> Iterat
         return
     if _in_session(talk) and course.inside is None:
         yield Evidence(
-            f"The client {_closed(talk)} the connection during an open session without QUIT.",
+            Phrase("The client {closed} the connection during an open session without QUIT.", closed=_closed(talk)),
             offset=talk.record.client_bytes,
             length=0,
             frame=closing.frame,
@@ -90,7 +93,7 @@ def server_closed_without_reason(x: Exchange | None, talk: Conversation) -> Iter
     if closing.client_idle_ns >= _IDLE_TIMEOUT:
         return
     yield Evidence(
-        f"The server {_closed(talk)} the connection during an open session without 221 or 421.",
+        Phrase("The server {closed} the connection during an open session without 221 or 421.", closed=_closed(talk)),
         offset=talk.record.server_bytes,
         length=0,
         frame=closing.frame,
@@ -120,8 +123,11 @@ def content_truncated(x: Exchange | None, talk: Conversation) -> Iterator[Eviden
         return
     if content.lookalike is None:  # otherwise the client may have meant that as the end
         yield Evidence(
-            f"The client {_closed(talk)} the connection after {content.size} bytes of mail data, "
-            "before the end of data.",
+            Phrase(
+                "The client {closed} the connection after {size} bytes of mail data, before the end of data.",
+                closed=_closed(talk),
+                size=Octets(content.size),
+            ),
             offset=content.offset,
             length=talk.record.client_bytes - content.offset,
             frame=closing.frame,
@@ -149,18 +155,38 @@ def conflicting_retransmission(x: Exchange | None, talk: Conversation) -> Iterat
     """
     for side, offset, frame, time_ns in talk.course.conflicts:
         overlap = talk.course.overlaps.get(side)
-        differ = ""
+        differ = None
         if overlap is not None and overlap[0] == offset:
-            differ = described([Copy(*one) for one in overlap[1]], offset)
+            secret = _inside_login(talk.record.dialogue, side, offset)
+            differ = described([Copy(*one) for one in overlap[1]], offset, secret=secret)
         yield Evidence(
-            f"Bytes of the {side} were sent again with different content; "
-            f"this report shows the first copy. {differ}".rstrip(),
+            Phrase(
+                "Bytes of the {side} were sent again with different content; this report shows the first copy.{differ}",
+                side=Term(side),
+                differ=Phrase("") if differ is None else Phrase(" {differ}", differ=differ),
+            ),
             offset=offset,
             length=1,
             frame=frame,
             time_ns=time_ns,
             evidence="",
         )
+
+
+_LOGIN = frozenset({Act.AUTH, Act.ANSWER})
+
+
+def _inside_login(dialogue: Sequence[SeenTurn], side: str, offset: int) -> bool:
+    """Whether the bytes around ``offset`` that are compared may belong to an AUTH exchange. A line ends where the next
+    turn of its side starts."""
+    turns = [turn for turn in dialogue if is_servers(turn) == (side == "server")]
+    ends = [turn.offset for turn in turns[1:]] + [sys.maxsize]
+    return any(
+        turn.offset < offset + AFTER and end > offset - BEFORE
+        for turn, end in zip(turns, ends, strict=False)
+        if (isinstance(turn, Exchange) and turn.act in _LOGIN)
+        or (isinstance(turn, ReplySeen) and turn.reply.code == 334)
+    )
 
 
 @rule("TCP906", "analysis-incomplete", "info", "path", "", on=Ended())
@@ -173,28 +199,36 @@ def analysis_incomplete(x: Exchange | None, talk: Conversation) -> Iterator[Evid
     in both directions.
     """
     course, record = talk.course, talk.record
-    limits = []
+    limits: list[Phrase] = []
     if record.opening == "midstream":
-        limits.append("the capture starts in the middle of the connection")
+        limits.append(Phrase("the capture starts in the middle of the connection"))
     one_way = not course.captured if course.captured is not None else not talk.certain
     if one_way and talk.client_seen is not talk.server_seen:
-        limits.append(f"only the {'client' if talk.client_seen else 'server'}'s direction was captured")
-    limits += [f"{count} bytes of the {side} are missing" for side, count in course.lost.items() if count]
+        seen = Term("client" if talk.client_seen else "server")
+        limits.append(Phrase("only the {side}'s direction was captured", side=seen))
+    if course.lost["client"]:
+        limits.append(
+            Phrase("{missing_client} bytes of the client are missing", missing_client=Octets(course.lost["client"]))
+        )
+    if course.lost["server"]:
+        limits.append(
+            Phrase("{missing_server} bytes of the server are missing", missing_server=Octets(course.lost["server"]))
+        )
     if course.stopped is not None:
-        limits.append(course.stopped)
+        limits.append(Phrase("{stopped}", stopped=Text(course.stopped)))
     elif record.tls == "implicit" and record.server.port != _IMPLICIT_TLS_PORT:
-        limits.append("the connection is encrypted from its first byte")
+        limits.append(Phrase("the connection is encrypted from its first byte"))
     elif (
         record.tls == "starttls"
         and course.server_tls
         and not talk.session.state.hello.secure
         and talk.session.state.sure
     ):
-        limits.append("encrypted data follows without STARTTLS")
+        limits.append(Phrase("encrypted data follows without STARTTLS"))
     if limits:
         offset, frame, time_ns = course.first_gap or (0, *course.started)
         yield Evidence(
-            f"Not all of this connection could be judged: {'; '.join(limits)}.",
+            Phrase("Not all of this connection could be judged: {limits}.", limits=Phrase.joined("; ", limits)),
             offset=offset,
             length=0,
             frame=frame,

@@ -12,7 +12,9 @@ from scripts import WHOLE, Segment, hello, lines
 
 from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.connections.tracker import Tracker
+from smtpwire.analyzer.enums import Redact
 from smtpwire.analyzer.findings.rulebook import RuleBook
+from smtpwire.analyzer.redact.redactor import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +34,7 @@ TLS = [
 
 def text(connection: Connection) -> bytes:
     """The report, without its number."""
-    return json.encode(replace(connection, id=0))
+    return json.encode(Redactor(Redact.NONE)(replace(connection, id=0)))
 
 
 def place_of(sent: list[Segment], text: bytes) -> int:

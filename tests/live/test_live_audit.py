@@ -196,6 +196,15 @@ class TestChange:
         assert live.rules
         assert all(rule.startswith("SEQ") for rule in live.rules)
 
+    def test_offers_of_starttls_are_remembered_whatever_rules_are_selected(self) -> None:
+        def session(port: int, keyword: bytes) -> list[bytes]:
+            one = Conversation(port).open().server(b"220 mx.example ESMTP\r\n").client(b"EHLO client.example\r\n")
+            return frames(one.server(b"250-mx.example\r\n250 %s\r\n" % keyword))
+
+        live = Run(Options(ignore=("SEC633",))).feed(session(2000, b"STARTTLS"))
+        live.audit.change(Options())
+        assert "SEC633" in live.feed(session(2001, b"8BITMIME")).rules
+
     def test_a_rule_that_does_not_exist_changes_nothing(self) -> None:
         live = Run()
         with pytest.raises(UsageError):

@@ -52,12 +52,13 @@ def test_only_last_prefers_a_later_segment_inside_an_earlier_one() -> None:
 
 
 def test_receivers_that_agree_are_not_reported() -> None:
-    assert described([Copy(0, b"abc"), Copy(1, b"bcd")], 1) == ""
+    assert described([Copy(0, b"abc"), Copy(1, b"bcd")], 1) is None
 
 
 def test_a_difference_names_the_reading_of_each_receiver() -> None:
-    sentence = described([Copy(10, b"RSET\r\n"), Copy(10, b"\x1bUIT\r\n")], 10)
-    assert sentence == (
+    phrase = described([Copy(10, b"RSET\r\n"), Copy(10, b"\x1bUIT\r\n")], 10)
+    assert phrase is not None
+    assert phrase.text() == (
         "Receivers differ in what they read. first and BSD and Windows: RSET\\x0d\\x0a; "
         "last and Linux: \\x1bUIT\\x0d\\x0a."
     )

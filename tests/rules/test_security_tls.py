@@ -11,7 +11,7 @@ from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.connections.tracker import Tracker
 from smtpwire.analyzer.exchanges.starttls_history import StartTlsHistory, StartTlsOffer, network
 from smtpwire.analyzer.findings.rulebook import RuleBook
-from smtpwire.analyzer.limits import DEFAULT_LIMITS
+from smtpwire.analyzer.limits import DEFAULT_LIMITS as LIMITS
 
 CLIENT_TLS = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03"
 SERVER_TLS = b"\x16\x03\x03\x00\x05\x02\x00\x00\x01\x03"
@@ -172,9 +172,22 @@ def test_plain_text_on_the_port_of_tls() -> None:
     assert heard(hello(), port=587) == []
 
 
-def together(scripts: list[Script], *, clients: list[int]) -> list[list[str]]:
-    """SEC633 for each of several connections in one audit, from clients with the given third address byte."""
-    tracker = Tracker(RuleBook(Options(select=("SEC633",)).rules(), DEFAULT_LIMITS))
+def together(
+    scripts: list[Script], *, clients: list[int], select: tuple[str, ...] = ("SEC633",), ignore: tuple[str, ...] = ()
+) -> list[list[str]]:
+    """The rules that fire in each of several connections of one audit, from clients with the given third address
+    byte."""
+    return [
+        [f.rule for f in one.findings] for one in audited(scripts, clients, RuleBook(rules(select, ignore), LIMITS))
+    ]
+
+
+def rules(select: tuple[str, ...], ignore: tuple[str, ...]) -> frozenset[str]:
+    return Options(select=select, ignore=ignore).rules()
+
+
+def audited(scripts: list[Script], clients: list[int], book: RuleBook) -> list[model.Connection]:
+    tracker = Tracker(book)
     for number, (script, network_byte) in enumerate(zip(scripts, clients, strict=True)):
         for segment in segments(script, client_port=40000 + number):
             key = bytearray(segment.key)
@@ -183,7 +196,7 @@ def together(scripts: list[Script], *, clients: list[int]) -> list[list[str]]:
             later = segment.time_ns + number * 10**9
             tracker.segment(*segment._replace(key=bytes(key), time_ns=later))
     tracker.close()
-    return [[f.rule for f in connection.findings] for connection in sorted(tracker.done, key=lambda c: c.id)]
+    return sorted(tracker.done, key=lambda one: one.id)
 
 
 def test_an_offer_that_vanished() -> None:
@@ -197,12 +210,35 @@ def test_other_networks_and_other_servers_may_see_other_things() -> None:
     assert together([OFFER, other], clients=[7, 7]) == [[], []]
 
 
+def test_it_is_reported_once_in_a_connection() -> None:
+    again = lines("C EHLO client.example", "S 250-mx.example", "S 250 8BITMIME")
+    assert together([OFFER, [*hello("8BITMIME"), *again]], clients=[7, 7]) == [[], ["SEC633"]]
+
+
+def test_no_other_finding_depends_on_the_rule() -> None:
+    """The offers are remembered whether the rule is selected or not; all other findings are the same."""
+    scripts: list[Script] = [
+        OFFER,
+        [*hello("8BITMIME"), *lines("C RCPT TO:<b@mx.example>", "S 503 no")],
+        [*OFFER, *envelope()],
+    ]
+    every = together(scripts, clients=[7, 7, 7], select=())
+    assert [rule for one in every for rule in one].count("SEC633") == 1
+    without = together(scripts, clients=[7, 7, 7], select=(), ignore=("SEC633",))
+    assert without == [[rule for rule in one if rule != "SEC633"] for one in every]
+    assert together(scripts, clients=[7, 7, 7]) == [["SEC633"] * ("SEC633" in one) for one in every]
+    for ignore in ((), ("SEC633",)):
+        book = RuleBook(rules((), ignore), LIMITS)
+        audited(scripts, [7, 7, 7], book)
+        assert len(book.servers) == 1
+
+
 def test_a_helo_lists_nothing() -> None:
     assert together([OFFER, [("S", GREETING), *lines("C HELO client.example", "S 250 hi")]], clients=[7, 7]) == [[], []]
 
 
 def test_the_number_of_remembered_servers_is_limited() -> None:
-    servers = StartTlsHistory(replace(DEFAULT_LIMITS, remembered_servers=2, server_memory_seconds=60))
+    servers = StartTlsHistory(replace(LIMITS, remembered_servers=2, server_memory_seconds=60))
     for number in range(5):
         servers.offered((str(number),), StartTlsOffer(number, number, 1))
     assert len(servers) == 2
@@ -220,7 +256,7 @@ def test_networks() -> None:
 def test_loopback_is_not_reported() -> None:
     script = [*hello("STARTTLS", "AUTH PLAIN"), *envelope()]
     assert heard(script) == ["SEC606", "SEC610"]
-    tracker = Tracker(RuleBook(Options(select=("SEC",)).rules(), DEFAULT_LIMITS))
+    tracker = Tracker(RuleBook(Options(select=("SEC",)).rules(), LIMITS))
     for segment in segments(script):
         tracker.segment(*segment._replace(key=b"\x7f\0\0\1" * 2 + segment.key[-4:]))
     tracker.close()

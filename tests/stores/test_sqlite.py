@@ -68,7 +68,9 @@ def test_each_part_of_the_report_is_in_its_table(tmp_path: Path, capture: Path) 
     found = rows(path, "SELECT * FROM findings ORDER BY finding")
     assert len(found) == len(connection.findings) > 0
     for row, finding in zip(found, connection.findings, strict=True):
-        assert {name: row[name] for name in finding.__struct_fields__} == msgspec.to_builtins(finding)
+        expected = msgspec.to_builtins(finding)
+        del expected["values"]  # the message contains them
+        assert {name: row[name] for name in expected} == expected
     (message,) = rows(path, "SELECT * FROM messages")
     assert (message["sender"], message["sha256"]) == ("a@client.example", connection.messages[0].sha256)
     assert [(row["address"], row["code"]) for row in rows(path, "SELECT * FROM recipients ORDER BY recipient")] == [

@@ -1,0 +1,45 @@
+"""The step from a finding as the rule book records it to a finding of the report: its sentence is made, once."""
+
+# Theory
+# ------
+# Between the rule and the report a finding is data: it has a phrase, and no message. Suppression and redaction work on
+# that. `rendered` is the only place where a phrase becomes a sentence; it is the last step of redaction, so every
+# report has the redacted values, in the sentence and beside it.
+#
+# A plugin may yield a plain sentence in place of a phrase. Then the message is there from the start, `phrase` is None,
+# and nothing is known about the values inside; redaction has to search the sentence for them.
+
+from __future__ import annotations
+
+from operator import attrgetter
+
+from .. import model
+from ..rules.phrases import Phrase  # noqa: TC001  the annotations of structs are evaluated
+
+__all__ = ["RecordedFinding", "rendered"]
+
+_fields = attrgetter(*model.Finding.__struct_fields__)
+
+
+class RecordedFinding(model.Finding):
+    """A finding before redaction. ``phrase``: what becomes its message; None: the message is a plain sentence."""
+
+    phrase: Phrase | None = None
+
+
+def rendered(finding: model.Finding) -> model.Finding:
+    """Return ``finding`` with its message and values as the report shows them. A finding that has them is returned
+    unchanged."""
+    if not isinstance(finding, RecordedFinding):
+        return finding
+    phrase = finding.phrase
+    made = model.Finding(*_fields(finding))
+    if phrase is not None:
+        made.message = phrase.text()
+        made.values = {name: _plain(value) for name, value in phrase.values.items()}
+    return made
+
+
+def _plain(value: float | str) -> float | str:
+    """Return the value without its type, as JSON has it."""
+    return str(value) if isinstance(value, str) else int(value) if isinstance(value, int) else float(value)

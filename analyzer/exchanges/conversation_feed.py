@@ -160,8 +160,13 @@ class ConversationFeed:
         return render(record, talk.run.clock, talk.run.detail)
 
     def detach(self) -> None:
-        """Release the readers, which refer back to this: it is finished, and no reference cycle remains."""
-        del self.talk.reader, self.talk.server_reader
+        """Cut what refers back to something that refers to it. The garbage collector, which would have to find these
+        cycles, then has nothing to do."""
+        talk = self.talk
+        del talk.reader, talk.server_reader
+        for turn in talk.record.dialogue:
+            if type(turn) is Exchange:
+                turn.transaction = turn.opens = turn.ahead = None
 
     @property
     def weight(self) -> int:

@@ -18,9 +18,7 @@ __all__ = [
     "StartTlsHistory",
     "StartTlsOffer",
     "network",
-    "on_loopback",
     "plain_offer",
-    "remember_offer",
 ]
 
 

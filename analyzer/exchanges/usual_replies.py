@@ -8,12 +8,13 @@ from ...dissectors.tables.codes import (
     CONTENT,
     GREETING,
     INSIDE_TLS,
+    RFC821_CODES,
     UNAUTHENTICATED_EXEMPT,
     UNKNOWN_COMMAND,
     allowed_codes,
 )
 from ...dissectors.tables.keywords import KEYWORDS
-from ..lines.acts import Act
+from ..lines.acts import ACTS, Act
 
 if TYPE_CHECKING:
     from ...dissectors.lines.replies import Reply
@@ -22,29 +23,37 @@ if TYPE_CHECKING:
 
 __all__ = ["is_usual", "listed_codes", "odd_status"]
 
-_OK = frozenset({250})
-_AUTH = frozenset({235, 334})
-_USUAL: dict[Act, frozenset[int]] = {
-    Act.GREETING: frozenset({220}),
-    Act.EHLO: _OK,
-    Act.HELO: _OK,
-    Act.MAIL: _OK,
-    Act.RCPT: _OK,
-    Act.DATA: frozenset({354}),
-    Act.END: _OK,
-    Act.BDAT: _OK,
-    Act.LAST: _OK,
-    Act.RSET: _OK,
-    Act.AUTH: _AUTH,
-    Act.ANSWER: _AUTH,
-    Act.STARTTLS: frozenset({220}),
-    Act.QUIT: frozenset({221}),
+_VERBS = {act: [verb.decode() for verb, one in ACTS.items() if one is act] for act in Act}
+_ROWS: dict[Act, list[str]] = {
+    **_VERBS,
+    Act.LAST: [CONTENT, "BURL"],
+    Act.END: [CONTENT],
+    Act.ANSWER: ["AUTH"],
+    Act.OTHER: [],
 }
 
 
+def _always_listed(act: Act) -> frozenset[int]:
+    """Return the codes that may answer every command of the kind ``act``, in every profile."""
+    sets = []
+    for row in _ROWS[act]:
+        codes = allowed_codes(row)
+        assert codes is not None
+        sets.append(codes)
+        old = allowed_codes(row, rfc821=True)
+        sets.append(RFC821_CODES if old is None else old)
+    return frozenset.intersection(*sets) & RFC821_CODES if sets else frozenset()
+
+
+_ACCEPTED = {Act.GREETING: {220}, Act.AUTH: {235, 334}, Act.ANSWER: {235, 334}, Act.STARTTLS: {220}}
+# 554 to a command for mail data is judged by the order, in LMTP.
+_JUDGED = {act: {554} for act in (Act.DATA, Act.BDAT, Act.LAST)}
+_USUAL = tuple(_always_listed(act) - _JUDGED.get(act, set()) | _ACCEPTED.get(act, set()) for act in Act)
+
+
 def is_usual(act: Act, code: int) -> bool:
-    """Whether ``code`` is a usual success reply to ``act``, which needs no check. False for acts not in the table."""
-    return code in _USUAL.get(act, ())
+    """Whether ``code`` is listed for every command of the kind ``act``, in every profile, so that it needs no check."""
+    return code in _USUAL[act]
 
 
 def _row(x: Exchange) -> str | None:

@@ -1,8 +1,8 @@
 """Check the rules against each exchange and record the findings."""
 
-# Four facts about an exchange decide which rules apply to it: its kind, its marks, the rule of order that it violates,
-# and the code of its reply. The set of rules is computed once for each combination and remembered, so an exchange
-# without a fault costs one look-up.
+# Six facts about an exchange decide which rules apply to it: its kind, its marks, the rule of order that it violates,
+# the code of its reply, the kinds of deviations of its line, and the profile. The set of rules is computed once for each
+# combination and remembered, so an exchange without a fault costs one look-up.
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ class RuleBook:
         self._content = [(r.on, r) for r in rules if isinstance(r.on, OnContent)]
         self._partial = [r for r in rules if isinstance(r.on, OnContent) and r.on.partial]
         self._ended = [r for r in rules if isinstance(r.on, Ended)]
-        self._rules_by_facts: dict[tuple[int, int, str | None, int], tuple[Rule, ...]] = {}
+        self._rules_by_facts: dict[tuple[object, ...], tuple[Rule, ...]] = {}
         self._rules_by_flaws: dict[int, tuple[Rule, ...]] = {}
 
     def exchange(self, x: Exchange, talk: Conversation) -> None:
         """Judge ``x``, which is answered or will never be answered."""
         answer = x.answer
-        key = (x.act, x.marks, x.breaks, 0 if answer is None else answer.reply.code)
+        key = (x.act, x.marks, x.breaks, 0 if answer is None else answer.reply.code, x.line.kinds, talk.profile)
         rules = self._rules_by_facts.get(key)
         if rules is None:
-            rules = tuple([rule for on, rule in self._exchange if on.fits(x)])
+            rules = tuple([r for on, r in self._exchange if on.fits(x) and r.severity_in(talk.profile) != "off"])
             if len(self._rules_by_facts) < MAX_REMEMBERED:
                 self._rules_by_facts[key] = rules
         if rules:

@@ -16,7 +16,7 @@ import re
 
 from msgspec import Struct
 
-from ...dissectors.deviations import Deviation
+from ...dissectors.deviations import Deviation, DeviationKind
 from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.lines.commands import Command, is_base64, parse_command
 from ...dissectors.printable import printable
@@ -55,6 +55,8 @@ Span = tuple[int, int]
 _SHORTEST_LONG = 65  # octets of the shortest name that may be too long: a local-part has 64 (RFC 5321 §4.5.3.1.1)
 _HUGE_CHUNK = 1 << 31  # too large for a signed 32-bit integer
 _HELLOS = frozenset({Act.EHLO, Act.HELO})
+_NO_KINDS: frozenset[DeviationKind] = frozenset()
+_NOT_BASE64 = frozenset({DeviationKind.BAD_AUTH_ENCODING})
 _PLAIN_ACTS = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.RCPT, Act.DATA, Act.RSET, Act.QUIT})
 _PLAIN_VERBS = frozenset({b"EHLO", b"HELO", b"MAIL", b"RCPT", b"DATA", b"RSET", b"QUIT"})
 _CHUNKS = frozenset({Act.BDAT, Act.LAST})
@@ -80,7 +82,7 @@ class CommandLine(Struct, frozen=True, gc=False):
     whole line with its end. ``command``: None for a line of an AUTH exchange. ``argument``: as the report shows it,
     without secrets. ``deviations``: as far as the line can be judged. ``marks``: bits of ``Mark`` that the line has
     whatever came before it. ``needs``: see ``ALWAYS``. ``plain``: a well-formed command of the base protocol without
-    parameters. ``secrets``: the parts of ``raw`` that are secret by themselves.
+    parameters. ``secrets``: the parts of ``raw`` that are secret by themselves. ``kinds``: of the deviations.
     """
 
     raw: bytes
@@ -94,6 +96,7 @@ class CommandLine(Struct, frozen=True, gc=False):
     needs: int = 0
     plain: bool = False
     secrets: tuple[Span, ...] = ()
+    kinds: frozenset[DeviationKind] = _NO_KINDS
 
     @property
     def name(self) -> str | None:
@@ -151,17 +154,19 @@ def read_line(raw: bytes, end: bytes, length: int) -> CommandLine:
         and command.verb in _PLAIN_VERBS
         and (command.argument is None or b" " not in command.argument)
     )
+    kinds = frozenset([d.kind for d in deviations]) if deviations else _NO_KINDS
     return CommandLine(
-        raw, end, length, act, command, shown_argument(command), deviations, marks, needs, plain, secrets
+        raw, end, length, act, command, shown_argument(command), deviations, marks, needs, plain, secrets, kinds
     )
 
 
 def line_of_auth(raw: bytes, end: bytes, length: int) -> CommandLine:
     """Return the value of a line that answers a challenge (RFC 4954 §4). All of it is secret."""
-    marks = octet_marks(raw, end)
+    marks, kinds = octet_marks(raw, end), _NO_KINDS
     if raw not in (b"", b"*") and not is_base64(raw):
         marks |= _DEVIATION
-    return CommandLine(raw, end, length, Act.ANSWER, marks=marks, secrets=((0, len(raw)),))
+        kinds = _NOT_BASE64
+    return CommandLine(raw, end, length, Act.ANSWER, marks=marks, secrets=((0, len(raw)),), kinds=kinds)
 
 
 def command_of(raw: bytes, act: Act) -> CommandLine:

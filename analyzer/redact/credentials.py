@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ..model import AuthTurn, CommandTurn, MalformedTurn, MessageTurn, ReplyTurn
-from .finding_texts import change_quotations, hide_in_finding, is_login
+from .finding_texts import change_quotations, hide_in_finding
 from .secret_patterns import PASSWORD_VERBS, PROMPTS, VERBS, XCLIENT_LOGIN, SecretHider, hidden
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..model import Connection, Turn
 
-__all__ = ["hide_secrets", "is_plain_octets"]
+__all__ = ["hide_secrets", ]
 
 # Nearly every argument matches: a mailbox or a host name too short to contain a secret.
 _PLAIN = (
@@ -26,14 +26,13 @@ _PLAIN = (
     r"(?:@[A-Za-z0-9.-]{1,60}>(?: SIZE=[0-9]{1,9}| BODY=(?:7BIT|8BITMIME)| SMTPUTF8){0,3}|\.[A-Za-z0-9.-]{1,60})"
 )
 _is_plain = re.compile(_PLAIN).fullmatch
-is_plain_octets = re.compile(_PLAIN.encode()).fullmatch
 
 
 def hide_secrets(connection: Connection) -> None:
     """Replace credentials and message text in ``connection``, in place."""
     hider = SecretHider()
-    stray, texts = _hide_in_commands(connection.dialogue, hider)
-    _hide_in_replies(connection.dialogue, hider, stray)
+    stray, texts, logins = _hide_in_commands(connection.dialogue, hider)
+    _hide_in_replies(connection.dialogue, hider, stray | logins)
     for finding in connection.findings:
         hide_in_finding(finding, connection.dialogue, hider, stray, texts)
     if hider.words:
@@ -41,11 +40,13 @@ def hide_secrets(connection: Connection) -> None:
         _change_quotations(connection, lambda text: echo.sub(lambda found: hidden(found[0]), text))
 
 
-def _hide_in_commands(dialogue: Iterable[Turn], hider: SecretHider) -> tuple[set[int], set[int]]:
-    """Return two sets of turns. First: lines that answer a challenge that never came. Second: lines of message text
-    that the client sent as if DATA had been accepted. Of these the first word stays: the server took it for a verb."""
+def _hide_in_commands(dialogue: Iterable[Turn], hider: SecretHider) -> tuple[set[int], set[int], set[int]]:
+    """Return three sets of turns. First: lines that answer a challenge that never came. Second: lines of message text
+    that the client sent as if DATA had been accepted. Of these the first word stays: the server took it for a verb.
+    Third: AUTH and the lines of its exchange."""
     stray: set[int] = set()
     texts: set[int] = set()
+    logins: set[int] = set()
     announced_by = ""  # AUTH, DATA or BDAT: a line after it that is not a command is what it announced
     for index, turn in enumerate(dialogue):
         if type(turn) is CommandTurn:  # isinstance takes twice as long, and every turn passes here
@@ -54,6 +55,7 @@ def _hide_in_commands(dialogue: Iterable[Turn], hider: SecretHider) -> tuple[set
                 if verb in {"XCLIENT", "XFORWARD"}:
                     turn.argument = XCLIENT_LOGIN.sub(lambda found: found[1] + hider.hide(found[2]), argument)
                 elif verb == "AUTH":
+                    logins.add(index)
                     turn.argument = hider.credentials("", argument) if argument else turn.argument
                 elif argument and not _is_plain(argument):
                     turn.argument = hider.client(f"{verb} {argument}")[len(verb) + 1 :]
@@ -68,9 +70,10 @@ def _hide_in_commands(dialogue: Iterable[Turn], hider: SecretHider) -> tuple[set
                 _hide_in_unknown(turn, verb, argument, hider)
         elif type(turn) is AuthTurn:
             announced_by = "AUTH"
+            logins.add(index)
         elif type(turn) is MessageTurn:
             announced_by = ""
-    return stray, texts
+    return stray, texts, logins
 
 
 def _hide_in_unknown(turn: CommandTurn, verb: str, argument: str, hider: SecretHider) -> None:
@@ -98,15 +101,14 @@ def _like_an_answer(verb: str, argument: str) -> bool:
     return verb.endswith("=") or (len(verb) >= 12 and any(c.isdigit() for c in verb))
 
 
-def _hide_in_replies(dialogue: list[Turn], hider: SecretHider, stray: set[int]) -> None:
-    has_login = bool(stray) or any(is_login(turn) for turn in dialogue)
+def _hide_in_replies(dialogue: list[Turn], hider: SecretHider, logins: set[int]) -> None:
+    """Hide secrets in replies. ``logins``: turns that are or may be part of a login."""
     for turn in dialogue:
         if type(turn) is ReplyTurn:
             if turn.code == 334:
                 turn.lines = [text if text.strip() in PROMPTS else hider.hide(text) for text in turn.lines]
                 continue
-            answered = turn.answers
-            if has_login and answered is not None and (answered in stray or is_login(dialogue[answered])):
+            if turn.answers in logins:
                 turn.lines = [hider.echoed(text) for text in turn.lines]
         elif type(turn) is MalformedTurn:
             turn.text = hider.client(turn.text)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..model import Finding, Turn
     from ..rules.phrases import Value
 
-__all__ = ["change_quotations", "hide_in_finding", "is_login"]
+__all__ = ["change_quotations", "hide_in_finding"]
 
 # Verbs that no text of a peer can be mistaken for.
 KNOWN_VERBS = VERBS | PASSWORD_VERBS
@@ -52,7 +52,7 @@ class _PartOf(Enum):
     LINE = auto()  # any other line, or it is not known
 
 
-def is_login(turn: Turn) -> bool:
+def _is_login(turn: Turn) -> bool:
     """Whether ``turn`` is AUTH or a line of its exchange."""
     return type(turn) is AuthTurn or (type(turn) is CommandTurn and turn.verb == "AUTH")
 
@@ -79,7 +79,7 @@ def _part_of(finding: Finding, dialogue: Sequence[Turn], stray: Collection[int],
 
 
 def _answers_login(turn: ReplyTurn, dialogue: Sequence[Turn]) -> bool:
-    return turn.answers is not None and is_login(dialogue[turn.answers])
+    return turn.answers is not None and _is_login(dialogue[turn.answers])
 
 
 def hide_in_finding(

@@ -10,16 +10,17 @@ from ..model import SCHEMA, Report
 
 __all__ = ["report_schema", "schema_text"]
 
+_OPTIONAL = {"ReplyTurn": ("codes",)}  # fields that are there only if there is something to say
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def report_schema() -> dict[str, object]:
     """Return the schema of ``--format json``. Within one ``SCHEMA`` fields may be added; none changes its meaning."""
     (root,), definitions = msgspec.json.schema_components([Report], ref_template="#/$defs/{name}")
-    for definition in definitions.values():
+    for title, definition in definitions.items():
         # msgspec describes its input, in which a field with a default may be missing; a report contains all fields.
         properties = definition["properties"]
-        definition["required"] = list(properties)
+        definition["required"] = [name for name in properties if name not in _OPTIONAL.get(title, ())]
         for value in properties.values():
             value.pop("default", None)
     return {"$schema": DIALECT, "title": f"smtpwire report, schema {SCHEMA}", **root, "$defs": definitions}

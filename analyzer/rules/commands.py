@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-_MALFORMED = OnExchange(marks=Mark.DEVIATION, unless=Mark.SKIPPED)
+
+
+def _malformed(kind: DeviationKind) -> OnExchange:
+    """The trigger for a line with a deviation of one kind."""
+    return OnExchange(deviation=kind, unless=Mark.SKIPPED)
+
+
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -55,7 +61,7 @@ def _part(x: Exchange, d: Deviation) -> str:
     return quoted(x.raw[d.at : d.at + d.length])
 
 
-@rule("CMD301", "unknown-command", "warning", "client", "RFC 5321 §2.2.2, §4.1.5, §4.2.4", on=_MALFORMED)
+@rule("CMD301", "unknown-command", "warning", "client", "RFC 5321 §2.2.2, §4.1.5, §4.2.4", on=_malformed(DeviationKind.UNKNOWN_VERB))
 def unknown_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Verb is neither registered nor an X- command.
 
@@ -70,7 +76,7 @@ def unknown_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         )
 
 
-@rule("CMD302", "bad-hello-argument", "error", "client", "RFC 5321 §4.1.1.1, §4.1.2", on=_MALFORMED)
+@rule("CMD302", "bad-hello-argument", "error", "client", "RFC 5321 §4.1.1.1, §4.1.2", on=_malformed(DeviationKind.BAD_HELLO_ARGUMENT))
 def bad_hello_argument(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """EHLO, HELO or LHLO without a valid domain name.
 
@@ -93,7 +99,7 @@ def bad_hello_argument(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         yield _at(x, d, phrase)
 
 
-@rule("CMD304", "malformed-path", "error", "client", "RFC 5321 §4.1.1.2, §4.1.1.3, §4.1.2", on=_MALFORMED)
+@rule("CMD304", "malformed-path", "error", "client", "RFC 5321 §4.1.1.2, §4.1.1.3, §4.1.2", on=_malformed(DeviationKind.MALFORMED_PATH))
 def malformed_path(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """MAIL or RCPT path does not follow the grammar.
 
@@ -110,7 +116,7 @@ def malformed_path(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         yield _at(x, d, phrase, severity="warning" if completed else None)
 
 
-@rule("CMD305", "space-around-colon", "error", "client", "RFC 5321 §3.3", on=_MALFORMED)
+@rule("CMD305", "space-around-colon", "error", "client", "RFC 5321 §3.3", on=_malformed(DeviationKind.SPACE_AROUND_COLON))
 def space_around_colon(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """White space before or after the colon in MAIL FROM: or RCPT TO:.
 
@@ -122,7 +128,7 @@ def space_around_colon(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         yield _at(x, d, phrase)
 
 
-@rule("CMD306", "null-recipient", "error", "client", "RFC 5321 §4.1.1.3, §4.1.2", on=_MALFORMED)
+@rule("CMD306", "null-recipient", "error", "client", "RFC 5321 §4.1.1.3, §4.1.2", on=_malformed(DeviationKind.NULL_RECIPIENT))
 def null_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """RCPT with an empty path.
 
@@ -133,7 +139,7 @@ def null_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         yield _at(x, d, "RCPT has the null path <>, which is not a forward-path; it must name a recipient.")
 
 
-@rule("CMD307", "bad-parameter-syntax", "error", "client", "RFC 5321 §4.1.2", on=_MALFORMED)
+@rule("CMD307", "bad-parameter-syntax", "error", "client", "RFC 5321 §4.1.2", on=_malformed(DeviationKind.BAD_PARAMETER_SYNTAX))
 def bad_parameter_syntax(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """MAIL or RCPT parameter does not follow the grammar.
 
@@ -153,7 +159,7 @@ def bad_parameter_syntax(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "client",
     "RFC 1870 §3; RFC 6152 §2; RFC 3461 §4; RFC 4954 §5; RFC 2852 §4; RFC 4865 §4; RFC 6710 §4; RFC 7293 §3; "
     "RFC 6531 §3.4; RFC 8689 §2",
-    on=_MALFORMED,
+    on=_malformed(DeviationKind.BAD_PARAMETER_VALUE),
 )
 def bad_parameter_value(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Known parameter with an illegal value.
@@ -183,7 +189,7 @@ def _illegal_value(x: Exchange, parameter: bytes) -> Phrase:
     )
 
 
-@rule("CMD309", "duplicate-parameter", "error", "client", "RFC 1870 §6; RFC 6152 §3; RFC 5321 §4.1.2", on=_MALFORMED)
+@rule("CMD309", "duplicate-parameter", "error", "client", "RFC 1870 §6; RFC 6152 §3; RFC 5321 §4.1.2", on=_malformed(DeviationKind.DUPLICATE_PARAMETER))
 def duplicate_parameter(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Same parameter twice in one command.
 
@@ -201,7 +207,7 @@ def duplicate_parameter(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "error",
     "client",
     "RFC 5321 §4.1.1.4, §4.1.1.5, §4.1.1.10, §4.3.2; RFC 3207 §4",
-    on=_MALFORMED,
+    on=_malformed(DeviationKind.ARGUMENT_NOT_ALLOWED),
 )
 def argument_not_allowed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Argument on DATA, RSET, QUIT, TURN or STARTTLS.
@@ -221,7 +227,7 @@ def argument_not_allowed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "error",
     "client",
     "RFC 5321 §4.1.1.2, §4.1.1.3, §4.1.1.6, §4.1.1.7; RFC 4954 §4; RFC 1985 §5",
-    on=_MALFORMED,
+    on=_malformed(DeviationKind.ARGUMENT_MISSING),
 )
 def argument_missing(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Required argument missing.
@@ -257,7 +263,7 @@ def source_route(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         yield Evidence(Phrase("The path of {verb} has a source route through {route}.", verb=named(x), route=route))
 
 
-@rule("CMD313", "bad-bdat-syntax", "error", "client", "RFC 3030 §2", on=_MALFORMED)
+@rule("CMD313", "bad-bdat-syntax", "error", "client", "RFC 3030 §2", on=_malformed(DeviationKind.BAD_BDAT_SYNTAX))
 def bad_bdat_syntax(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """BDAT arguments do not parse.
 
@@ -275,7 +281,7 @@ def bad_bdat_syntax(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
             yield _at(x, d, "BDAT was sent without the number of octets in the chunk.")
 
 
-@rule("CMD314", "bad-auth-encoding", "error", "client", "RFC 4954 §4", on=_MALFORMED)
+@rule("CMD314", "bad-auth-encoding", "error", "client", "RFC 4954 §4", on=_malformed(DeviationKind.BAD_AUTH_ENCODING))
 def bad_auth_encoding(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """AUTH initial response or continuation is not base64.
 
@@ -313,7 +319,7 @@ def obsolete_send_family(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     yield Evidence(phrase, severity="info" if listed else None)
 
 
-@rule("CMD316", "stray-whitespace", "info", "client", "RFC 5321 §4.1.1, §2.4", on=_MALFORMED)
+@rule("CMD316", "stray-whitespace", "info", "client", "RFC 5321 §4.1.1, §2.4", on=_malformed(DeviationKind.STRAY_WHITESPACE))
 def stray_whitespace(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Leading, trailing, repeated or TAB white space in a command line.
 
@@ -325,7 +331,7 @@ def stray_whitespace(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         yield _at(x, d, Phrase("{verb} has unexpected white space: {where}.", verb=named(x), where=Term(d.detail)))
 
 
-@rule("CMD317", "bad-address-literal", "error", "client", "RFC 5321 §4.1.3", on=_MALFORMED)
+@rule("CMD317", "bad-address-literal", "error", "client", "RFC 5321 §4.1.3", on=_malformed(DeviationKind.BAD_ADDRESS_LITERAL))
 def bad_address_literal(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Malformed address literal.
 
@@ -344,7 +350,7 @@ def bad_address_literal(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         )
 
 
-@rule("CMD318", "empty-command", "warning", "client", "RFC 5321 §4.1.1, §2.4", on=_MALFORMED)
+@rule("CMD318", "empty-command", "warning", "client", "RFC 5321 §4.1.1, §2.4", on=_malformed(DeviationKind.EMPTY_COMMAND))
 def empty_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Empty command line.
 

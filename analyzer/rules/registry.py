@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from ...dissectors.deviations import DeviationKind
 from ..exchanges.conversation import Conversation
 from ..exchanges.exchange import Exchange
 from ..exchanges.state_table import Act
@@ -55,7 +56,8 @@ _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 class OnExchange(Struct, frozen=True):
     """Call the rule for a command with its reply (or one without a reply) if all given conditions are true.
 
-    ``marks``: any of these ``Mark`` bits is set, ``unless``: none of these is. ``breaks``: the client broke one of
+    ``marks``: any of these ``Mark`` bits is set, ``unless``: none of these is. ``deviation``: the client's line has a
+    deviation of this kind from the grammar. ``breaks``: the client broke one of
     these sequence rules. ``acts``: it is one of these. ``codes``: the reply has one of these codes. ``unusual``: the
     reply is not the expected success.
     """
@@ -66,9 +68,13 @@ class OnExchange(Struct, frozen=True):
     unless: int = 0
     codes: frozenset[int] = frozenset()
     unusual: bool = False
+    deviation: DeviationKind | None = None
 
     def fits(self, x: Exchange) -> bool:
-        """Whether ``x`` concerns the rule."""
+        """Whether ``x`` concerns the rule. It depends only on the act, the marks, the code, the rule of order that is
+        broken, and the kinds of deviations."""
+        if self.deviation is not None and self.deviation not in x.line.kinds:
+            return False
         if (self.codes and x.code not in self.codes) or (self.unusual and (not x.code or is_usual(x.act, x.code))):
             return False
         if (self.marks and not self.marks & x.marks) or self.unless & x.marks:

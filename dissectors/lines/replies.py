@@ -69,7 +69,7 @@ class Reply:
     order of offset, empty if the reply is well-formed.
     """
 
-    __slots__ = ("_keywords", "_lines", "ascii", "code", "codes", "deviations", "enhanced", "raw", "texts")
+    __slots__ = ("_keywords", "_lines", "_parts", "ascii", "code", "codes", "deviations", "enhanced", "raw", "texts")
 
     def __init__(
         self,
@@ -89,6 +89,7 @@ class Reply:
         self.ascii = ascii_only
         self.deviations = deviations
         self._lines: list[str] | None = None
+        self._parts: list[ReplyLine] | None = None
         self._keywords: dict[str, tuple[str, ...]] | None = None
 
     def __repr__(self) -> str:
@@ -114,13 +115,15 @@ class Reply:
         return self._keywords
 
     def parts(self) -> list[ReplyLine]:
-        """Return each line with its own code, separator and status code."""
-        return list(_read_lines(self.raw))
+        """Return each line with its own code, separator and status code. The list is shared: do not change it."""
+        if self._parts is None:
+            self._parts = _read_lines(self.raw)
+        return self._parts
 
 
 def _keywords(reply: Reply) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
-    for line in _read_lines(reply.raw):
+    for line in reply.parts():
         words = [word for word in line.text.split(b" ") if word]
         if line.at == 0 or line.code is None or not words:
             continue

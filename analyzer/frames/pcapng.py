@@ -48,15 +48,14 @@ _ORDERS: Final[dict[bytes, Order]] = {b"\x4d\x3c\x2b\x1a": "little", b"\x1a\x2b\
 _SMALLEST: Final = 12  # a block without a body
 _PACKET_BYTES: Final = 32  # an enhanced packet block without frame and options; the frame starts 4 bytes before the end
 _FRAME: Final = 28
+_MAX_LAYOUTS: Final = 256  # kept at a time; a capture has as many as link types, usually one
 _SECOND: Final = 1_000_000_000
 
 
 class _Interface:
     """An interface description. ``unit``: nanoseconds in a tick, 0 if that is not a whole number."""
 
-    __slots__ = ("digits", "layout", "link_type", "offset", "resolution", "snaplen", "unit")
-
-    layout: FrameLayout
+    __slots__ = ("digits", "link_type", "offset", "resolution", "snaplen", "unit")
 
     def __init__(self, link_type: int, snaplen: int, resolution: int, offset: int) -> None:
         self.link_type = link_type
@@ -107,6 +106,7 @@ class PcapngReader(Reader):
         super().__init__(window)
         self._order: Order = "little"
         self._interfaces: list[_Interface] = []
+        self._layouts: dict[tuple[int, int, int, Order], FrameLayout] = {}  # shared by equal interfaces
         self._unknown_interfaces = 0
         self._omitted_interfaces = 0  # interfaces above the limit
         self._skipping = False
@@ -211,7 +211,6 @@ class PcapngReader(Reader):
             option += 4 + size + -size % 4
         link_type = self._number(at + 8, 2)
         interface = _Interface(link_type, self._number(at + 12, 4), resolution, offset)
-        interface.layout = interface.frame_layout(self._order, raw=decoder.raw)
         if len(self._interfaces) == decoder.limits.interfaces > 0:
             self._omitted_interfaces += 1
             return True
@@ -265,12 +264,21 @@ class PcapngReader(Reader):
         run, octets = self._measure_run(at, index)
         if run.last < 0:
             return at
-        layout = self._interfaces[index].layout
+        layout = self._layout_of(self._interfaces[index], decoder)
         if not self._skipping:
             decode_frames(self.window.data, at, run.last, run.end, self.frames, layout, decoder)
         self.octets += octets
         self._note_run(layout, at, run)
         return run.end
+
+    def _layout_of(self, interface: _Interface, decoder: SegmentDecoder) -> FrameLayout:
+        key = interface.link_type, interface.resolution, interface.offset, self._order
+        layout = self._layouts.get(key)
+        if layout is None:
+            if len(self._layouts) == _MAX_LAYOUTS:
+                self._layouts.clear()
+            layout = self._layouts[key] = interface.frame_layout(self._order, raw=decoder.raw)
+        return layout
 
     def _measure_run(self, at: int, index: int) -> tuple[FrameRun, int]:
         """Return how far the run of whole packets of interface ``index`` reaches, and the captured bytes in it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from contextlib import closing
 from enum import StrEnum
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import click
 
 from ..errors import UsageError, display_path
 from ..run import FailOn, Status, found, notice
-from .option_types import PATH, EnumChoice
+from .option_types import PATH, EnumChoice, Seconds
 from .options import (
     PORTS,
     baseline_option,
@@ -26,13 +27,13 @@ from .options import (
 from .settings import configured, options_of, output_to, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..audit import Options
     from ..config import Config
     from ..enums import Profile, Redact
-    from ..live.interfaces import Interfaces, Source
-    from ..live.scapy_source import ScapySource
+    from ..live.event_loop import EventLoop
+    from ..live.interfaces import Source
     from ..live.sinks import Sink
     from ..reports.output import Output
 
@@ -87,18 +88,16 @@ class LiveFormat(StrEnum):
 @click.option(
     "--buffer",
     metavar="MB",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=65_536),
     default=64,
     show_default=True,
     help="Size of the kernel's packet ring.",
 )
 @click.option("-w", "--write", metavar="FILE", type=PATH, help="Write the captured frames to FILE, as pcapng.")
 @click.option("--ring", metavar="SIZExN", help="With --write: keep the latest N files of SIZE: 100MBx10.")
-@click.option("--duration", metavar="S", type=click.FloatRange(min=0), help="Stop after S seconds.")
+@click.option("--duration", metavar="S", type=Seconds(min=0), help="Stop after S seconds.")
 @click.option("-c", "--count", metavar="N", type=click.IntRange(min=1), help="Stop after N frames.")
-@click.option(
-    "--snapshot", metavar="S", type=click.FloatRange(min=0.1), help="Report open connections every S seconds."
-)
+@click.option("--snapshot", metavar="S", type=Seconds(min=0.1), help="Report open connections every S seconds.")
 @click.option(
     "--user",
     metavar="NAME",
@@ -151,12 +150,36 @@ def live(
     Ctrl-C or SIGTERM ends the run with a summary. SIGUSR1 reports the open connections. SIGHUP reads the settings
     again. Privileges are dropped when the interfaces are open.
     """
-    from ..live.directory_source import DirectorySource  # noqa: PLC0415
     from ..live.event_loop import EventLoop  # noqa: PLC0415
-    from ..live.live_audit import LiveAudit  # noqa: PLC0415
-    from ..live.recorder import rotation  # noqa: PLC0415
-    from ..live.signals import Signals  # noqa: PLC0415
 
+    _check(interface, watch, bpf, write, ring)
+
+    def read(settings: Config) -> Options:
+        known = baseline if baseline is not None else settings.baseline
+        return options_of(
+            settings, profile=profile, port=port, select=select, ignore=ignore, baseline=known, redact=redact
+        )
+
+    options = read(configured(config, no_config))
+    sink = _sink(format_, output_to(), metrics, syslog, plain=plain)
+    loop = partial(
+        EventLoop,
+        seconds=duration,
+        frames=count,
+        snapshot_seconds=snapshot,
+        reload=lambda: read(settings_of(config, no_config)),
+    )
+
+    def opened() -> Source:
+        if watch is not None:
+            return _directory(watch)
+        return _interfaces(interface, options.ports, bpf, buffer << 20, not no_promiscuous, user, write, ring)
+
+    return _run(opened, options, sink, loop, fail_on)
+
+
+def _check(interface: Sequence[str], watch: str | None, bpf: str | None, write: str | None, ring: str | None) -> None:
+    """Raise UsageError if these options do not fit together."""
     if watch is None and not interface:
         raise UsageError("nothing to watch", "live", "name an interface with -i, or a directory with --watch")
     if watch is not None and interface:
@@ -166,61 +189,62 @@ def live(
     if watch is not None and (write is not None or bpf is not None):
         raise UsageError("--bpf and --write need an interface", "--watch", "remove --bpf and --write, or use -i")
 
-    def read(settings: Config) -> Options:
-        return options_of(
-            settings,
-            profile=profile,
-            port=port,
-            select=select,
-            ignore=ignore,
-            baseline=baseline if baseline is not None else settings.baseline,
-            redact=redact,
-        )
 
-    options = read(configured(config, no_config))
+def _run(
+    opened: Callable[[], Source], options: Options, sink: Sink, loop: Callable[..., EventLoop], fail_on: FailOn
+) -> int:
+    """Run the audit to its end. Returns the exit status.
+
+    Everything is imported before ``opened`` drops privileges: the new user may not be allowed to read Python's files.
+    """
+    from ..live.live_audit import LiveAudit  # noqa: PLC0415
+    from ..live.signals import Signals  # noqa: PLC0415
+
     audit = LiveAudit(options)
-    # Everything is imported before privileges are dropped: the new user may not be allowed to read Python's files.
-    sink = _sink(format_, output_to(), metrics, syslog, plain=plain)
-    if watch is not None:
-        source: Source = DirectorySource(watch)
-    else:
-        files = None if ring is None else rotation(ring)
-        source = _interfaces(interface, options.ports, bpf, buffer << 20, not no_promiscuous, user)
-        if write is not None:
-            source.record_to(write, files)
-    gc.freeze()  # these objects stay: the collector runs all the time and need not visit them
-    with closing(sink), Signals() as signals:
-        sink.open()
-        loop = EventLoop(
-            source,
-            audit,
-            sink,
-            signals,
-            seconds=duration,
-            frames=count,
-            snapshot_seconds=snapshot,
-            reload=lambda: read(settings_of(config, no_config)),
-        )
-        try:
-            loop.run()
-        except BrokenPipeError:
-            return found(audit.summary, fail_on)
-        except KeyboardInterrupt:
-            return Status.INTERRUPTED
+    with Signals() as signals:  # from here on a signal ends the run, and does not kill it
+        source = opened()
+        gc.freeze()  # these objects stay: the collector runs all the time and need not visit them
+        with closing(sink):
+            sink.open()
+            try:
+                loop(source, audit, sink, signals).run()
+            except BrokenPipeError:
+                pass
+            except KeyboardInterrupt:
+                return Status.INTERRUPTED
     return found(audit.summary, fail_on)
 
 
+def _directory(path: str) -> Source:
+    from ..live.directory_source import DirectorySource  # noqa: PLC0415
+
+    return DirectorySource(path)
+
+
 def _interfaces(
-    names: Sequence[str], ports: frozenset[int], bpf: str | None, size: int, promiscuous: bool, user: str | None
-) -> Interfaces | ScapySource:
-    """Open the interfaces, then drop the privileges that this needs."""
+    names: Sequence[str],
+    ports: frozenset[int],
+    bpf: str | None,
+    size: int,
+    promiscuous: bool,
+    user: str | None,
+    write: str | None,
+    ring: str | None,
+) -> Source:
+    """Open the interfaces, drop the privileges that this needs, then open the file of ``--write``."""
     import socket  # noqa: PLC0415
 
     from ..live.privileges import drop, target  # noqa: PLC0415
+    from ..live.recorder import rotation  # noqa: PLC0415
     from ..live.scapy_source import ScapySource  # noqa: PLC0415
 
+    files = None if ring is None else rotation(ring)
     who = target(user)
     if not hasattr(socket, "AF_PACKET"):
+        if write is not None:
+            raise UsageError(
+                "frames cannot be written on this system", f"--write {display_path(write)}", "use tcpdump -w for that"
+            )
         slow = ScapySource(names, ports, bpf, promiscuous=promiscuous)
         drop(who)
         return slow
@@ -231,6 +255,8 @@ def _interfaces(
     source = Interfaces(names, ports, bpf, size=size, promiscuous=promiscuous)
     drop(who)
     notice(f"capturing on {source.name}: ring of {source.size >> 20} MB")
+    if write is not None:
+        source.record_to(write, files)
     return source
 
 

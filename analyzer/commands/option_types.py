@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import click
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-__all__ = ["PATH", "EnumChoice", "complete_output", "complete_rules"]
+__all__ = ["PATH", "EnumChoice", "Seconds", "complete_output", "complete_rules"]
 
 # Shells complete it as a file name. click checks nothing: the audit opens the file and reports what is wrong.
 PATH = click.Path(readable=False)
@@ -31,6 +32,17 @@ class EnumChoice(click.Choice[str], Generic[Chosen]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Chosen:
         """Return the member with this value. Raises click.BadParameter if there is none."""
         return self.kind(super().convert(value, param, ctx))
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds. What Python calls ``nan`` and ``inf`` is no such number."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number. Raises click.BadParameter for anything else."""
+        seconds = float(super().convert(value, param, ctx))  # type: ignore[arg-type]  # click converts text
+        if not isfinite(seconds):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return seconds
 
 
 def complete_rules(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

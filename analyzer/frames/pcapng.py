@@ -6,9 +6,10 @@
 # (https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng). A section header sets the byte order and ends the validity
 # of earlier interfaces. A packet names an interface, which gives the link type and the time unit.
 #
-# `_read_packets` reads a run of enhanced packet blocks; the comment in `reader` explains its loop. `_read_other` reads
-# one block of any other kind. Blocks without packets are skipped, and long ones are not kept in memory. The second
-# length of a block is compared with the first, except for enhanced packet blocks. If they differ, the file is damaged.
+# `_read_packets` reads a run of enhanced packet blocks: it checks their headers, then `frame_loop` reads their frames.
+# `_read_other` reads one block of any other kind. Blocks without packets are skipped, and long ones are not kept in
+# memory. The second length of a block is compared with the first, except for enhanced packet blocks. If they differ,
+# the file is damaged.
 #
 # Frame numbers are those of Wireshark, which numbers packets, journal entries, system calls and custom blocks.
 
@@ -17,9 +18,9 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
-from ..segments.ip_tcp import EXTENSIONS, TUNNEL_PROTOCOLS
-from ..segments.link_layers import FIXED
-from .reader import HotLoopLayout, Order, Reader
+from ..segments.link_layers import EN10MB, FIXED
+from .frame_loop import FrameLayout, FrameRun, Order, decode_frames
+from .reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,17 +46,16 @@ _TIME_OFFSET: Final = 14
 _ORDERS: Final[dict[bytes, Order]] = {b"\x4d\x3c\x2b\x1a": "little", b"\x1a\x2b\x3c\x4d": "big"}
 
 _SMALLEST: Final = 12  # a block without a body
+_PACKET_BYTES: Final = 32  # an enhanced packet block without frame and options; the frame starts 4 bytes before the end
+_FRAME: Final = 28
+_MAX_LAYOUTS: Final = 256  # kept at a time; a capture has as many as link types, usually one
 _SECOND: Final = 1_000_000_000
-
-_HEADER = "6I4x"  # of an enhanced packet block: type, total length, interface, time (high, low), captured length
 
 
 class _Interface:
     """An interface description. ``unit``: nanoseconds in a tick, 0 if that is not a whole number."""
 
-    __slots__ = ("digits", "link_type", "offset", "plain", "resolution", "snaplen", "unit")
-
-    plain: HotLoopLayout
+    __slots__ = ("digits", "link_type", "offset", "resolution", "snaplen", "unit")
 
     def __init__(self, link_type: int, snaplen: int, resolution: int, offset: int) -> None:
         self.link_type = link_type
@@ -74,6 +74,28 @@ class _Interface:
             return (ticks * _SECOND >> (self.resolution & 0x7F)) + self.offset
         return ticks // int(10 ** (self.resolution - 9)) + self.offset
 
+    def frame_layout(self, order: Order, *, raw: bool) -> FrameLayout:
+        """Return the layout of its packets. ``raw``: Scapy does not decode them all."""
+        header = Struct("<12x4I" if order == "little" else ">12x4I").unpack_from
+
+        def whole(data: bytes, at: int) -> tuple[int, bytes, int]:
+            high, low, captured, original = header(data, at)
+            start = at + _FRAME
+            return self.nanoseconds(high << 32 | low), data[start : start + captured], original
+
+        kind, packet = FIXED.get(self.link_type, FIXED[EN10MB])
+        return FrameLayout.of(
+            self.link_type,
+            order,
+            "4xI4x3I",
+            whole,
+            (self.unit << 32, self.unit, self.offset),
+            ethertype=_FRAME + kind,
+            ip=_FRAME + packet,
+            frame=_FRAME,
+            plain=raw and self.unit > 0 and self.link_type in FIXED,
+        )
+
 
 class PcapngReader(Reader):
     """Reads a pcapng file."""
@@ -84,7 +106,7 @@ class PcapngReader(Reader):
         super().__init__(window)
         self._order: Order = "little"
         self._interfaces: list[_Interface] = []
-        self._plain: dict[tuple[int, Order], HotLoopLayout] = {}
+        self._layouts: dict[tuple[int, int, int, Order], FrameLayout] = {}  # shared by equal interfaces
         self._unknown_interfaces = 0
         self._omitted_interfaces = 0  # interfaces above the limit
         self._skipping = False
@@ -189,10 +211,6 @@ class PcapngReader(Reader):
             option += 4 + size + -size % 4
         link_type = self._number(at + 8, 2)
         interface = _Interface(link_type, self._number(at + 12, 4), resolution, offset)
-        known = link_type if interface.unit and link_type in FIXED else -1, self._order
-        if known not in self._plain:
-            self._plain[known] = HotLoopLayout.of(decoder, *known, _HEADER)
-        interface.plain = self._plain[known]
         if len(self._interfaces) == decoder.limits.interfaces > 0:
             self._omitted_interfaces += 1
             return True
@@ -238,108 +256,44 @@ class PcapngReader(Reader):
             decoder.frame(interface.link_type, self.last_ns or 0, data, self._number(at + 24, 4), self.frames)
         return True
 
-    def _read_packets(self, decoder: SegmentDecoder, at: int) -> int:  # noqa: C901, PLR0912, PLR0915  see reader
+    def _read_packets(self, decoder: SegmentDecoder, at: int) -> int:
         """Read a run of whole enhanced packet blocks of one interface that starts at ``at``. Returns where it ends."""
-        first, index = at, self._number(at + 8, 4)
+        index = self._number(at + 8, 4)
         if index >= len(self._interfaces):
             return at
-        interface = self._interfaces[index]
-        if self._skipping:
-            return self._skip_packets(at, index)
-        link_type, unit, shift = interface.link_type, interface.unit, interface.offset
-        record, segment, segment_6, to_ip = interface.plain[:4]
-        ipv4, ipv6, fragmented, tunnel_ports = interface.plain[4:]
-        to_tcp, to_tcp_6, to_flow_6, to_next = to_ip + 20, to_ip + 40, to_ip + 8, to_ip + 6
-        min_captured, min_captured_6 = to_tcp - 8, to_tcp_6 - 8  # one TCP header more, minus 28 bytes of the block
-        tunnels, extensions = TUNNEL_PROTOCOLS, EXTENSIONS
-        sink, ignored, frame = decoder.sink, decoder.ignored, decoder.frame
+        run, octets = self._measure_run(at, index)
+        if run.last < 0:
+            return at
+        layout = self._layout_of(self._interfaces[index], decoder)
+        if not self._skipping:
+            decode_frames(self.window.data, at, run.last, run.end, self.frames, layout, decoder)
+        self.octets += octets
+        self._note_run(layout, at, run)
+        return run.end
 
-        data, size = self.window.data, self.window.size
-        number, octets, calls, prior, last = self.frames, 0, 0, -1, -1
-        last_header = size - 32
-        while at <= last_header:
-            block, length, which, high, low, captured, kind, version, offset, protocol, flow, flags = record(data, at)
-            block_end = at + length
-            if block != _ENHANCED or which != index or block_end > size or captured + 32 > length or length & 3:
-                break
-            number += 1
-            prior, last = last, at
-            octets += captured
-            stop = at + 28 + captured
-            if kind == ipv4 and version == 0x45 and captured >= min_captured and not offset & fragmented:
-                if protocol == 6:
-                    if flow in ignored and not flags & 2:
-                        at = block_end
-                        continue
-                    total, seq, ack, words = segment(data, at)
-                    begin = at + to_tcp + (words >> 2 & 60)
-                    end = at + to_ip + total
-                    if begin <= end <= stop and words >= 0x50:
-                        sink(flow, seq, ack, flags, data[begin:end], 0, number, (high << 32 | low) * unit + shift)
-                        at = block_end
-                        continue
-                elif protocol == 17:
-                    if flow[10:] not in tunnel_ports:
-                        at = block_end
-                        continue
-                elif protocol not in tunnels:
-                    at = block_end
-                    continue
-            elif kind == ipv6 and captured >= min_captured_6 and version >> 4 == 6:
-                protocol = data[at + to_next]
-                if protocol == 6:
-                    if data[at + to_flow_6 : at + to_tcp_6 + 4] in ignored and not data[at + to_tcp_6 + 13] & 2:
-                        at = block_end
-                        continue
-                    total, flow, seq, ack, words, flags = segment_6(data, at)
-                    begin = at + to_tcp_6 + (words >> 2 & 60)
-                    end = at + to_tcp_6 + total
-                    if begin <= end <= stop and words >= 0x50:
-                        sink(flow, seq, ack, flags, data[begin:end], 0, number, (high << 32 | low) * unit + shift)
-                        at = block_end
-                        continue
-                elif protocol == 17:
-                    if data[at + to_tcp_6 + 2 : at + to_tcp_6 + 4] not in tunnel_ports:
-                        at = block_end
-                        continue
-                elif protocol not in tunnels and protocol not in extensions:
-                    at = block_end
-                    continue
-            calls += 1
-            original = self._number(at + 24, 4)
-            frame(link_type, interface.nanoseconds(high << 32 | low), data[at + 28 : stop], original, number)
-            at = block_end
-        if last >= 0:
-            decoder.tally.fast += number - self.frames - calls
-            self._count_run(interface, number, octets, (first, prior, last))
-        return at
+    def _layout_of(self, interface: _Interface, decoder: SegmentDecoder) -> FrameLayout:
+        key = interface.link_type, interface.resolution, interface.offset, self._order
+        layout = self._layouts.get(key)
+        if layout is None:
+            if len(self._layouts) == _MAX_LAYOUTS:
+                self._layouts.clear()
+            layout = self._layouts[key] = interface.frame_layout(self._order, raw=decoder.raw)
+        return layout
 
-    def _skip_packets(self, at: int, index: int) -> int:
-        """Count a run of packets without decoding them. Returns where the run ends."""
-        first, prior, last, number, octets = at, -1, -1, self.frames, 0
+    def _measure_run(self, at: int, index: int) -> tuple[FrameRun, int]:
+        """Return how far the run of whole packets of interface ``index`` reaches, and the captured bytes in it."""
+        number, octets, prior, last = self.frames, 0, -1, -1
         data, size = self.window.data, self.window.size
         header = Struct("<3I8xI" if self._order == "little" else ">3I8xI").unpack_from
-        last_header = size - 32
-        while at <= last_header:
+        stop = size - _PACKET_BYTES
+        while at <= stop:
             block, length, which, captured = header(data, at)
-            block_end = at + length
-            if block != _ENHANCED or which != index or block_end > size or captured + 32 > length or length & 3:
+            following = at + length
+            if block != _ENHANCED or which != index or following > size:
+                break
+            if captured + _PACKET_BYTES > length or length & 3:
                 break
             number += 1
             octets += captured
-            prior, last = last, at
-            at = block_end
-        if last >= 0:
-            self._count_run(self._interfaces[index], number, octets, (first, prior, last))
-        return at
-
-    def _count_run(self, interface: _Interface, frames: int, octets: int, places: tuple[int, ...]) -> None:
-        """Add the counts of a run of packets.
-
-        ``places``: where the first, the last but one and the last packet start; -1 if the run has fewer packets.
-        """
-        self.frames = frames
-        self.octets += octets
-        for place in sorted({*places} - {-1}):
-            ticks = self._number(place + 12, 4) << 32 | self._number(place + 16, 4)
-            self._note_time(interface.nanoseconds(ticks))
+            prior, last, at = last, at, following
+        return FrameRun(at, number, prior, last), octets

@@ -14,6 +14,9 @@
 # For these reasons the default filter is made here. It also works if libpcap is not installed. An expression given with
 # --bpf is in libpcap's language and compiled as Scapy does it.
 #
+# On a loopback interface each frame appears twice, outgoing and incoming, and the outgoing copy is dropped. Jumps are
+# relative, so the instructions for that can be put in front of any program.
+#
 # A jump of classic BPF reaches 255 instructions, except the unconditional one. So every conditional jump here skips one
 # instruction, and the skipped one is a return or the far jump.
 
@@ -30,7 +33,7 @@ from ..segments.link_layers import VLAN_TYPES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["attach", "compile_expression", "program_for_ports"]
+__all__ = ["NOTHING", "attach", "compile_expression", "program_for_ports", "without_loopback_copies"]
 
 Instruction = tuple[int, int, int, int]
 
@@ -39,6 +42,8 @@ _AND, _SHIFT_LEFT, _TO_X = 0x54, 0x64, 0x07
 _EQUAL, _ANY_BIT, _GO, _RETURN = 0x15, 0x45, 0x05, 0x06
 
 _PROTOCOL = 0xFFFFF000  # SKF_AD_OFF + SKF_AD_PROTOCOL: the EtherType that the kernel found
+_PACKET_TYPE, _HARDWARE = 0xFFFFF004, 0xFFFFF01C  # SKF_AD_PKTTYPE, SKF_AD_HATYPE
+_OUTGOING, _LOOPBACK = 4, 772  # PACKET_OUTGOING, ARPHRD_LOOPBACK
 _NETWORK = 0xFFF00000  # SKF_NET_OFF: offsets from here on are relative to the network header
 
 _WHOLE = 0x40000  # bytes of a frame to keep: more than any frame has
@@ -84,6 +89,23 @@ class _Program:
         for place, label in self._jumps:
             self.code[place] = (_GO, 0, 0, self._labels[label] - place - 1)
         return b"".join(_pack(*instruction) for instruction in self.code)
+
+
+NOTHING = _pack(_RETURN, 0, 0, 0)
+"""The program that passes no frame."""
+
+
+def without_loopback_copies(program: bytes | None) -> bytes:
+    """Return ``program`` (None: every frame passes) without the outgoing copies of loopback frames."""
+    instructions = (
+        (_LOAD_WORD, 0, 0, _PACKET_TYPE),
+        (_EQUAL, 0, 3, _OUTGOING),
+        (_LOAD_WORD, 0, 0, _HARDWARE),
+        (_EQUAL, 0, 1, _LOOPBACK),
+        (_RETURN, 0, 0, 0),
+    )
+    rest = _pack(_RETURN, 0, 0, _WHOLE) if program is None else program
+    return b"".join(_pack(*one) for one in instructions) + rest
 
 
 def program_for_ports(ports: Iterable[int]) -> bytes:

@@ -117,10 +117,17 @@ class DirectorySource:
         now = None if self._file is None else self._file.capture
         return self._frames + (now.frames if now else 0), self._octets + (now.bytes if now else 0), 0
 
+    def end(self, time_ns: int) -> None:
+        """See ``Source``: no frame is lost, because the files stay."""
+
+    def leave(self) -> None:
+        """See ``Source``."""
+
     def close(self, decoder: SegmentDecoder) -> None:
         """See ``Source``."""
         if self._reading is not None and self._file is not None:
             self._reading.close()
+            self._file.capture.problems.append("the run ended before the end of this file: the rest is not read")
             self.captures.append(self._file.capture)
             self._reading = self._file = None
 

@@ -6,10 +6,15 @@
 # nothing to lock. An iteration of the loop takes one block of each interface (a few thousand frames, tens of
 # milliseconds at most), reports the findings in it, and checks the timers. It waits only if nothing was there. So a
 # finding is reported as soon as the kernel has delivered its block and earlier blocks are done.
+#
+# The end of a run is a moment: when its time is over, or a signal comes. Frames that came before it may still wait in
+# the ring, so they are read for some seconds more. Frames that come after it are not read. What is still left then is
+# counted and named. A limit of frames ends the run with its last frame, so nothing is read after that.
 
 from __future__ import annotations
 
 import select
+import time
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -32,7 +37,9 @@ __all__ = ["EventLoop"]
 
 _TICK_SECONDS = 0.25  # how often the screen is redrawn; a shorter time makes it flicker
 _CHECK_SECONDS = 1.0  # how often lost frames, interfaces and the clock are checked
-_DRAIN_SECONDS = 0.2  # the kernel keeps a partly filled block for up to 50 ms, and its frames are wanted too
+_DELIVERY_SECONDS = 0.2  # the kernel keeps a partly filled block for up to 50 ms, and its frames are wanted too
+_DRAIN_SECONDS = 5.0  # how long frames that wait at the end are read
+_PATIENCE_SECONDS = 1.0  # after this time, a notice says why the run has not ended
 
 
 class EventLoop:
@@ -65,7 +72,7 @@ class EventLoop:
         self._clock = clock or Clock()
         streams, options = audit.tracker.streams, audit.options
         tracker = audit.tracker
-        self._decoder = SegmentDecoder(tracker.segment, options.decoder, streams.ignored)
+        self._decoder = SegmentDecoder(tracker.segment, options.decoder, streams.ignored, options.limits)
         self._decoded = 0
         now = monotonic()
         self._name = ""
@@ -94,7 +101,10 @@ class EventLoop:
             if any(event & select.POLLERR for _, event in woken):
                 self._check()  # or poll would report it again and again
             self._signals.drain()
-        self._drain()
+        if self._source.moving and not self._source.finished and not self._enough:
+            self._drain()
+        for text in self._source.notices():
+            self._sink.notice(text)
         self._source.close(self._decoder)
         self._captures()
         self._report(self._audit.last_updates())
@@ -105,8 +115,19 @@ class EventLoop:
             self._signals.stop
             or self._source.finished
             or (self._end is not None and monotonic() >= self._end)
-            or (self._frames is not None and self._decoded >= self._frames)
+            or self._enough
         )
+
+    @property
+    def _enough(self) -> bool:
+        return self._frames is not None and self._decoded >= self._frames
+
+    def _end_ns(self) -> int:
+        """Return the time at which the run ended, by the clock that stamps the frames."""
+        if self._end is not None and (passed := monotonic() - self._end) >= 0:
+            ended = self._clock.now() - int(passed * 1e9)
+            return min(ended, self._signals.stopped_ns) if self._signals.stop else ended
+        return self._signals.stopped_ns
 
     def _take(self) -> int:
         left = None if self._frames is None else self._frames - self._decoded
@@ -122,13 +143,26 @@ class EventLoop:
         return taken
 
     def _drain(self) -> None:
-        """Read the frames that the kernel has not delivered yet at the end."""
-        if self._source.finished or not self._source.moving:
-            return
-        end = monotonic() + _DRAIN_SECONDS
-        while monotonic() < end and (self._frames is None or self._decoded < self._frames):
-            if not self._take():
-                select.select(self._source.files(), [], [], max(0.0, end - monotonic()))
+        """Read the frames that came before the end: those in the ring, and those that the kernel delivers soon."""
+        source, signals = self._source, self._signals
+        start = monotonic()
+        notice_at = start + _PATIENCE_SECONDS
+        source.end(self._end_ns())
+        while not source.finished and not self._enough:
+            passed = monotonic() - start
+            if signals.hurry or passed >= _DRAIN_SECONDS:
+                time.sleep(max(0.0, _DELIVERY_SECONDS - passed))  # what the kernel delivers late is counted too
+                source.leave()
+                return
+            if self._take():
+                if monotonic() >= notice_at:
+                    notice_at += _DRAIN_SECONDS
+                    self._sink.notice("reading the frames that came before the end; a second signal ends it at once")
+                continue
+            if passed >= _DELIVERY_SECONDS:
+                return
+            select.select([*source.files(), signals.fileno()], [], [], _DELIVERY_SECONDS - passed)
+            signals.drain()
 
     def _on_time(self) -> None:
         signals = self._signals

@@ -10,7 +10,8 @@ from ..segments.link_layers import link_name
 from ..timestamps import format_time
 from .packet_ring import BLOCK_BYTES, DEFAULT_BYTES, PacketRing
 from .recorder import Recorder
-from .ring_frames import decode, frames
+from .ring_frames import cut, decode, frames
+from .sinks import left_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,6 +48,14 @@ class Source(Protocol):
 
     def counts(self) -> tuple[int, int, int]:
         """Return frames, captured bytes, and frames lost, since the start."""
+
+    def end(self, time_ns: int) -> None:
+        """The run ends at this time: ``take`` passes no frame that is later. Called if ``moving``, before the last
+        calls of ``take``."""
+
+    def leave(self) -> None:
+        """Count the frames that ``take`` did not get to, for ``notices`` and for the capture's problems. Called after
+        ``end``, if time ran out."""
 
     def close(self, decoder: SegmentDecoder) -> None:
         """End the reading: what was being read becomes one of ``captures``."""
@@ -85,6 +94,8 @@ class Interfaces:
         self._first_ns = self._last_ns = 0
         self._up = {ring.interface: True for ring in self.rings}
         self._dropped = 0
+        self._end_ns: int | None = None
+        self._left: dict[str, int] = {}  # frames of each interface that were left in its ring
 
     def record_to(self, path: str, ring: Rotation | None) -> None:
         """Write every frame to ``path``, or to the files of a ring. Raises UsageError if that is not possible."""
@@ -102,11 +113,13 @@ class Interfaces:
             block = ring.take()
             if block is None:
                 continue
+            if self._end_ns is not None:
+                block = cut(block, self._end_ns)
             if limit is not None:
                 block = block._replace(frames=max(0, min(block.frames, limit - capture.frames + before)))
             if self._record is not None:
-                self._record.add(number, frames(block, ring.link_type, twice=ring.twice))
-            done = decode(block, decoder, capture.frames, ring.link_type, twice=ring.twice)
+                self._record.add(number, frames(block, ring.link_type))
+            done = decode(block, decoder, capture.frames, ring.link_type)
             capture.frames += done.frames
             capture.bytes += done.octets
             self._first_ns = self._first_ns or done.first_ns
@@ -131,6 +144,8 @@ class Interfaces:
             yield f"{self.name}: the kernel dropped {dropped - self._dropped:,} frames, {dropped:,} since the start"
             self._dropped = dropped
 
+        yield from self._left_sentences()
+
     @staticmethod
     def _bind_again(ring: PacketRing) -> bool:
         """Bind to an interface that was removed and created again: it has another number. Return whether it is up."""
@@ -145,6 +160,24 @@ class Interfaces:
         """See ``Source``."""
         return self._capture.frames, self._capture.bytes, sum(ring.statistics().dropped for ring in self.rings)
 
+    def end(self, time_ns: int) -> None:
+        """See ``Source``: the kernel adds no more frames to the rings."""
+        self._end_ns = time_ns
+        for ring in self.rings:
+            ring.stop()
+
+    def leave(self) -> None:
+        """See ``Source``."""
+        for ring in self.rings:
+            left = 0
+            while (block := ring.take()) is not None:
+                left += (block if self._end_ns is None else cut(block, self._end_ns)).frames
+            if left:
+                self._left[ring.interface] = left
+
+    def _left_sentences(self) -> list[str]:
+        return [left_sentence(name, left) for name, left in self._left.items()]
+
     def close(self, decoder: SegmentDecoder) -> None:
         """See ``Source``."""
         capture = self._capture
@@ -157,6 +190,7 @@ class Interfaces:
                 capture.problems.append(
                     f"{ring.interface}: the kernel dropped {dropped:,} of {frames_:,} frames: the ring was full"
                 )
+        capture.problems += self._left_sentences()
         capture.problems += decoder.problems()
         if self._record is not None:
             self._record.close([ring.statistics() for ring in self.rings])

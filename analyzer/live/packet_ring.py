@@ -7,8 +7,7 @@
 # (https://docs.kernel.org/networking/packet_mmap.html). The block is copied once and returned immediately: the ring is
 # the only queue, and PACKET_STATISTICS tells a reader that is too slow how many frames it missed.
 #
-# A frame is not complete: the kernel removes the outer VLAN tag and reports it beside the frame. On the loopback
-# interface each frame appears twice, outgoing and incoming; the outgoing copy is skipped.
+# A frame is not complete: the kernel removes the outer VLAN tag and reports it beside the frame.
 #
 # Interfaces without an Ethernet header (and "any", which means all of them) are read from the network header on, as
 # libpcap does: the known facts of the link layer then become a header of their own, LINKTYPE_LINUX_SLL.
@@ -26,9 +25,19 @@ from typing import NamedTuple
 
 from ..errors import UsageError, display_path
 from ..segments.link_layers import EN10MB
-from .bpf import attach, compile_expression, program_for_ports
+from .bpf import NOTHING, attach, compile_expression, program_for_ports, without_loopback_copies
 
-__all__ = ["ANY", "BLOCK_BYTES", "COOKED", "DEFAULT_BYTES", "RAW_IP", "PacketRing", "RingBlock", "RingStatistics"]
+__all__ = [
+    "ANY",
+    "BLOCK_BYTES",
+    "COOKED",
+    "DEFAULT_BYTES",
+    "RAW_IP",
+    "RETIRE_MS",
+    "PacketRing",
+    "RingBlock",
+    "RingStatistics",
+]
 
 ANY = "any"
 """The name that means all interfaces."""
@@ -49,7 +58,7 @@ RETIRE_MS = 50
 _PAD = bytes(128)  # so that a struct of fixed size can be read at the last frame
 
 _SOL_PACKET = 263
-_ADD_MEMBERSHIP, _RX_RING, _STATISTICS, _VERSION, _IGNORE_OUTGOING = 1, 5, 6, 10, 23
+_ADD_MEMBERSHIP, _RX_RING, _STATISTICS, _VERSION = 1, 5, 6, 10
 _PROMISCUOUS = 1
 _V3 = 2
 _ALL_PROTOCOLS = 3  # ETH_P_ALL
@@ -110,13 +119,13 @@ class PacketRing:
             if expression
             else None
         )
+        if interface == ANY or kind == _LOOPBACK:
+            program = without_loopback_copies(program)
         self.socket = self._open(socket.SOCK_DGRAM if self.link_type == COOKED else socket.SOCK_RAW)
         try:
             if program is not None:
                 attach(self.socket, program)
             self._memory, self.blocks = self._map(size)
-            # On other interfaces than loopback, an outgoing frame appears once.
-            self.twice = interface == ANY or (kind == _LOOPBACK and not self._ignore_outgoing())
             self.bind()
         except OSError as error:
             self.socket.close()
@@ -156,7 +165,7 @@ class PacketRing:
     def _map(self, size: int) -> tuple[mmap.mmap, int]:
         """Return the ring and its number of blocks, which is halved until the kernel has enough memory."""
         self.socket.setsockopt(_SOL_PACKET, _VERSION, _V3)
-        blocks = max(2, size // BLOCK_BYTES)
+        blocks = ring_blocks(size, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
         frame = 2048
         while True:
             wanted = (BLOCK_BYTES, blocks, frame, BLOCK_BYTES // frame * blocks, RETIRE_MS, 0, 0)
@@ -167,13 +176,6 @@ class PacketRing:
                 if error.errno != errno.ENOMEM or blocks <= 2:
                     raise
                 blocks //= 2
-
-    def _ignore_outgoing(self) -> bool:
-        try:
-            self.socket.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
-        except OSError:  # before Linux 4.20
-            return False
-        return True
 
     def bind(self) -> None:
         """Start, or start again on an interface of the same name. Needs no permission beyond the open socket."""
@@ -206,6 +208,10 @@ class PacketRing:
         memory[at + 8 : at + 12] = b"\0\0\0\0"
         self._next = (self._next + 1) % self.blocks
         return RingBlock(data, first, count)
+
+    def stop(self) -> None:
+        """Take no more frames from the interface; those in the ring stay. Needs no permission."""
+        attach(self.socket, NOTHING)
 
     def fault(self) -> str | None:
         """Return the error of the socket since the last call, in a few words: for example, the interface went down."""
@@ -242,3 +248,9 @@ class PacketRing:
         """Release the ring."""
         self._memory.close()
         self.socket.close()
+
+
+def ring_blocks(size: int, memory: int) -> int:
+    """Return the number of blocks for a ring of ``size`` bytes. It cannot be swapped out, so it gets at most half of
+    the machine's ``memory``."""
+    return max(2, min(size, memory // 2) // BLOCK_BYTES)

@@ -3,19 +3,19 @@ them."""
 
 # Theory
 # ------
-# `decode` does for the ring what the loops in `pcap` and `pcapng` do for files, by the same rule: it decodes plain IP
-# and TCP without a call for each header, and passes everything else to `SegmentDecoder.frame`. It is simpler in one
-# respect: the kernel puts the network header at the same offset after each packet header for every link layer, and
-# gives the EtherType, without the outer VLAN tag, beside it. If one of the two is not as expected, the frame goes to
-# `SegmentDecoder.frame`.
+# `decode` gives the frames to the loop that also reads files (`frames.frame_loop`). The kernel puts the network header
+# at the same offset after each packet header for every link layer, and gives the EtherType, without the outer VLAN tag,
+# beside it. If the headers of a block are not at the expected offsets, `SegmentDecoder.frame` gets its frames.
 
 from __future__ import annotations
 
 import sys
+from functools import cache
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..segments.link_layers import RAW
+from ..frames.frame_loop import FrameLayout, decode_frames
+from ..segments.link_layers import EN10MB, RAW
 from .packet_ring import COOKED, RingBlock
 
 if TYPE_CHECKING:
@@ -23,32 +23,23 @@ if TYPE_CHECKING:
 
     from ..segments.decoder import SegmentDecoder
 
-__all__ = ["DecodedBlock", "RingFrame", "decode", "frames"]
+__all__ = ["DecodedBlock", "RingFrame", "cut", "decode", "frames"]
 
 _SECOND = 1_000_000_000
-_TCP = 6
-_OUTGOING, _LOOPBACK = 4, 772
 _TAGGED, _TAG_KNOWN = 1 << 4, 1 << 6  # TP_STATUS_VLAN_VALID, TP_STATUS_VLAN_TPID_VALID
 
 # struct tpacket3_hdr, 48 bytes: offset of the next, seconds, nanoseconds, captured and original length, status, offsets
 # of the link-layer and the network header, hash, VLAN tag and its type. Then struct sockaddr_ll, 20 bytes: family,
 # protocol in network order, interface, hardware type, packet type, length of the address, address.
-_NET = 96  # the offset of the network header, always
-# next, seconds, nanoseconds, captured, link header, network header, EtherType, hardware, packet type; of IPv4: version
-# and length, flags and offset, protocol
-_plain = Struct(f"=4I8xHH22xH4xHB{_NET - 59}xB5xHxB").unpack_from
-_segment = Struct(f"!{_NET + 2}xH8x12sIIBB").unpack_from  # total length, flow, seq, ack, data offset, flags
-_segment_6 = Struct(f"!{_NET + 4}xHBx36sIIBB").unpack_from  # payload length, next header, the same
+_NET = 96  # the offset of the network header
+_ETHERTYPE = 50
+_FRAME = {EN10MB: _NET - 14}  # where the frame starts; without a link-layer header, at the network header
+_sizes = Struct("=I8xI8x4s").unpack_from  # offset of the next, captured, offsets of both headers
+_offsets = Struct("=HH").pack
+_time = Struct("=4xII").unpack_from
 _whole = Struct("=6IHH4xIH2x8x2x2s4xHBB8s").unpack_from
 _sll = Struct("!HHH8s2s").pack
 _tag = Struct("!HH").pack
-
-
-def _swapped(number: int) -> int:
-    return int.from_bytes(number.to_bytes(2, "big"), sys.byteorder)
-
-
-_IPV4, _IPV6, _FRAGMENTED = _swapped(0x0800), _swapped(0x86DD), _swapped(0x3FFF)
 
 
 class DecodedBlock(NamedTuple):
@@ -68,64 +59,58 @@ class RingFrame(NamedTuple):
     length: int
 
 
-def decode(
-    block: RingBlock, decoder: SegmentDecoder, number: int, link_type: int, *, twice: bool = False
-) -> DecodedBlock:
-    """Pass every frame of ``block`` to ``decoder``, numbered from ``number + 1``.
-
-    ``twice``: skip outgoing frames of a loopback interface, which come in too. Raises only what sinks raise.
-    """
-    data, at, count = block
-    sink, frame, ignored, raw = decoder.sink, decoder.frame, decoder.ignored, decoder.raw
-    start = number
-    calls = octets = first = time_ns = 0
-    second = base = -1
-    step = 0
+def decode(block: RingBlock, decoder: SegmentDecoder, number: int, link_type: int) -> DecodedBlock:
+    """Pass every frame of ``block`` to ``decoder``, numbered from ``number + 1``. Raises only what sinks raise."""
+    data, first, count = block
+    if not count:
+        return DecodedBlock(0, 0, 0, 0)
+    expected = _offsets(_FRAME.get(link_type, _NET), _NET)
+    plain, octets, last, step = decoder.raw, 0, first, 0
     for _ in range(count):
-        at += step
-        step, seconds, nanos, captured, link, net, kind, hardware, packet, version, offset, protocol = _plain(data, at)
-        if twice and packet == _OUTGOING and hardware == _LOOPBACK:
-            continue
-        number += 1
+        last += step
+        step, captured, offsets = _sizes(data, last)
         octets += captured
-        if seconds != second:
-            second, base = seconds, seconds * _SECOND
-        time_ns = base + nanos
-        first = first or time_ns
-        if net == _NET and raw:
-            if kind == _IPV4 and version == 0x45 and protocol == _TCP and not offset & _FRAGMENTED:
-                total, flow, seq, ack, words, flags = _segment(data, at)
-                begin = at + _NET + 20 + (words >> 2 & 60)
-                end = at + _NET + total
-                if begin <= end <= at + link + captured and words >= 0x50:
-                    if flow not in ignored or flags & 2:
-                        sink(flow, seq, ack, flags, data[begin:end], 0, number, time_ns)
-                    continue
-            elif kind == _IPV6 and version >> 4 == 6:
-                total, protocol, flow, seq, ack, words, flags = _segment_6(data, at)
-                begin = at + _NET + 40 + (words >> 2 & 60)
-                end = at + _NET + 40 + total
-                if protocol == _TCP and begin <= end <= at + link + captured and words >= 0x50:
-                    if flow not in ignored or flags & 2:
-                        sink(flow, seq, ack, flags, data[begin:end], 0, number, time_ns)
-                    continue
-        calls += 1
-        one = _frame(data, at, link_type)
-        frame(link_type, one.time_ns, one.data, one.length, number)
-    decoder.tally.fast += number - start - calls
-    return DecodedBlock(number - start, octets, first, time_ns)
+        plain = plain and offsets == expected
+    decode_frames(data, first, last, len(data), number, _layout(link_type, plain=plain), decoder)
+    return DecodedBlock(count, octets, _time_ns(data, first), _time_ns(data, last))
 
 
-def frames(block: RingBlock, link_type: int, *, twice: bool = False) -> Iterator[RingFrame]:
-    """Return every frame of ``block``, whole; ``twice`` as for ``decode``."""
+def frames(block: RingBlock, link_type: int) -> Iterator[RingFrame]:
+    """Return every frame of ``block``, whole."""
+    return (_frame(block.data, at, link_type) for at in _places(block))
+
+
+def cut(block: RingBlock, until_ns: int) -> RingBlock:
+    """Return ``block`` up to its first frame after this time, without it."""
+    late = (number for number, at in enumerate(_places(block)) if _time_ns(block.data, at) > until_ns)
+    return block._replace(frames=next(late, block.frames))
+
+
+def _places(block: RingBlock) -> Iterator[int]:
     data, at, count = block
-    step = 0
     for _ in range(count):
-        at += step
-        plain = _plain(data, at)
-        step, hardware, packet = plain[0], plain[7], plain[8]
-        if not (twice and packet == _OUTGOING and hardware == _LOOPBACK):
-            yield _frame(data, at, link_type)
+        yield at
+        at += _sizes(data, at)[0]
+
+
+def _time_ns(data: bytes, at: int) -> int:
+    seconds, nanoseconds = _time(data, at)
+    return int(seconds * _SECOND + nanoseconds)
+
+
+@cache
+def _layout(link_type: int, *, plain: bool) -> FrameLayout:
+    return FrameLayout.of(
+        link_type,
+        sys.byteorder,
+        "4I",
+        lambda data, at: _frame(data, at, link_type),
+        (_SECOND, 1, 0),
+        ethertype=_ETHERTYPE,
+        ip=_NET,
+        frame=_FRAME.get(link_type, _NET),
+        plain=plain,
+    )
 
 
 def _frame(data: bytes, at: int, link_type: int) -> RingFrame:

@@ -59,14 +59,14 @@ class RingSocket(SuperSocket):
         block = self._take()
         if block is None:
             return DecodedBlock(0, 0, 0, 0)
-        return decode(block, decoder, number, self.ring.link_type, twice=self.ring.twice)
+        return decode(block, decoder, number, self.ring.link_type)
 
     def recv_raw(self, x: int = 0) -> tuple[Any, bytes | None, float | None]:
         """Return layer, bytes and time of the next frame; None for each if there is none."""
         if not self._waiting:
             block = self._take()
             if block is not None:
-                self._waiting.extend(frames(block, self.ring.link_type, twice=self.ring.twice))
+                self._waiting.extend(frames(block, self.ring.link_type))
         if not self._waiting:
             return None, None, None
         frame = self._waiting.popleft()

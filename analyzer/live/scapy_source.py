@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from select import select
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,12 @@ from ..errors import UsageError, display_path
 from ..model import Capture
 from ..segments.link_layers import link_name
 from ..timestamps import format_time
+from .sinks import left_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..segments.decoder import SegmentDecoder
-    from .recorder import Rotation
 
 __all__ = ["ScapySource"]
 
@@ -28,7 +29,6 @@ class ScapySource:
     """``conf.L2listen`` for each of ``names``; ``expression`` as for ``PacketRing``. Raises UsageError as that does."""
 
     digits = 6
-    finished = False
     moving = True
 
     def __init__(
@@ -43,7 +43,9 @@ class ScapySource:
         self.captures: list[Capture] = []
         self._sockets: list[Any] = []
         self._capture = Capture(self.name, "live")
-        self._first_ns = self._last_ns = 0
+        self._first_ns = self._last_ns = self._left = 0
+        self.finished = False
+        self._end_ns: int | None = None
         for name in names:
             try:
                 self._sockets.append(conf.L2listen(iface=name, filter=words or None, promisc=promiscuous))
@@ -54,12 +56,6 @@ class ScapySource:
                 reason = " ".join(str(error).split()) or type(error).__name__
                 raise UsageError("cannot capture", display_path(name), reason) from error
 
-    def record_to(self, path: str, ring: Rotation | None) -> None:
-        """Raise UsageError: Scapy has already dissected the frames, so they are not written."""
-        raise UsageError(
-            "frames cannot be written on this system", f"--write {display_path(path)}", "use tcpdump -w for that"
-        )
-
     def files(self) -> Sequence[int]:
         """See ``Source``."""
         return [one.fileno() for one in self._sockets]
@@ -67,31 +63,46 @@ class ScapySource:
     def take(self, decoder: SegmentDecoder, limit: int | None = None) -> int:
         """See ``Source``."""
         capture, before = self._capture, self._capture.frames
-        for _ in range(_AT_ONCE if limit is None else min(limit, _AT_ONCE)):
-            ready = select(self._sockets, [], [], 0)[0]
-            if not ready:
-                break
-            for one in ready:
-                layer, data, time = one.recv_raw()
-                if not data:
-                    continue
-                link = self._layers.get(layer, 1)
-                capture.frames += 1
-                capture.bytes += len(data)
-                if link_name(link) not in capture.link_types:
-                    capture.link_types.append(link_name(link))
-                self._last_ns = int((time or 0) * 1_000_000) * 1000
-                self._first_ns = self._first_ns or self._last_ns
-                decoder.frame(link, self._last_ns, data, len(data), capture.frames)
+        for link, time_ns, data in islice(self._waiting(), _AT_ONCE if limit is None else min(limit, _AT_ONCE)):
+            capture.frames += 1
+            capture.bytes += len(data)
+            if link_name(link) not in capture.link_types:
+                capture.link_types.append(link_name(link))
+            self._last_ns = time_ns
+            self._first_ns = self._first_ns or time_ns
+            decoder.frame(link, time_ns, data, len(data), capture.frames)
         return capture.frames - before
 
+    def _waiting(self) -> Iterator[tuple[int, int, bytes]]:
+        """Yield link type, time and bytes of each available frame that came before the end of the run."""
+        while ready := select(self._sockets, [], [], 0)[0]:
+            for one in ready:
+                layer, data, time = one.recv_raw()
+                time_ns = int((time or 0) * 1_000_000) * 1000
+                if self._end_ns is not None and time_ns > self._end_ns:
+                    self.finished = True
+                    return
+                if data:
+                    yield self._layers.get(layer, 1), time_ns, data
+
     def notices(self) -> Iterator[str]:
-        """See ``Source``: Scapy gives no such information."""
-        yield from ()
+        """See ``Source``: frames left at the end. Scapy gives no other information."""
+        yield from self._left_sentences()
 
     def counts(self) -> tuple[int, int, int]:
         """See ``Source``. The number of lost frames is not known."""
         return self._capture.frames, self._capture.bytes, 0
+
+    def end(self, time_ns: int) -> None:
+        """See ``Source``."""
+        self._end_ns = time_ns
+
+    def leave(self) -> None:
+        """See ``Source``."""
+        self._left = 0 if self.finished else sum(1 for _ in self._waiting())
+
+    def _left_sentences(self) -> list[str]:
+        return [left_sentence(self.name, self._left)] if self._left else []
 
     def close(self, decoder: SegmentDecoder) -> None:
         """See ``Source``."""
@@ -99,6 +110,7 @@ class ScapySource:
         if self._first_ns:
             capture.first, capture.last = format_time(self._first_ns, 6), format_time(self._last_ns, 6)
         capture.problems += ["lost frames are not counted: there is no ring on this system"]
+        capture.problems += self._left_sentences()
         capture.problems += decoder.problems()
         self.captures.append(capture)
         for one in self._sockets:

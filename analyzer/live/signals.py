@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
@@ -16,12 +17,14 @@ __all__ = ["Signals"]
 class Signals:
     """A context manager in which SIGINT and SIGTERM set ``stop``, SIGUSR1 ``snapshot``, SIGHUP ``reload``.
 
-    ``fileno`` becomes readable with each signal, so that a waiting loop wakes up. A second SIGINT raises
-    KeyboardInterrupt at once, for a loop that does not return.
+    ``stopped_ns``: when ``stop`` was set. The second SIGINT or SIGTERM sets ``hurry``. A SIGINT after that raises
+    KeyboardInterrupt at once, for a loop that does not return. ``fileno`` becomes readable with each signal, so that a
+    waiting loop wakes up.
     """
 
     def __init__(self) -> None:
-        self.stop = self.snapshot = self.reload = False
+        self.stop = self.hurry = self.snapshot = self.reload = False
+        self.stopped_ns = 0
         self._read, self._write = os.pipe()
         for end in (self._read, self._write):
             os.set_blocking(end, False)
@@ -56,9 +59,12 @@ class Signals:
             os.read(self._read, 4096)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        if self.stop and number == signal.SIGINT:
+        if self.hurry and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.stop = True
+        if self.stop:
+            self.hurry = True
+            return
+        self.stop, self.stopped_ns = True, time.time_ns()
 
     def _snapshot(self, number: int, frame: FrameType | None) -> None:
         self.snapshot = True

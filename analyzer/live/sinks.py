@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..reports.output import plural
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..model import Capture, Connection, Finding, Summary
 
-__all__ = ["Sink", "SinkGroup", "Totals"]
+__all__ = ["Sink", "SinkGroup", "Totals", "left_sentence"]
 
 
 class Totals(NamedTuple):
@@ -115,3 +117,9 @@ class SinkGroup(Sink):
         """See ``Sink``."""
         for sink in self._sinks:
             sink.finish(summary)
+
+
+def left_sentence(source: str, left: int) -> str:
+    """Return the sentence about frames of ``source`` that waited when the run ended, and were not read."""
+    were = "was" if left == 1 else "were"
+    return f"{source}: {plural(left, 'frame')} that came before the end of the run {were} left in the buffer, not read"

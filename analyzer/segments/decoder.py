@@ -4,8 +4,8 @@
 # ------
 # Three decoders give the same segments; a differential test compares them:
 #
-# 1. The hot loops in `pcap` and `pcapng` read plain Ethernet + IP + TCP from a block of records, without a call for
-#    each header. All other frames go to
+# 1. The loop in `frame_loop` reads plain Ethernet + IP + TCP from a block of records, without a call for each header.
+#    All other frames go to
 # 2. `SegmentDecoder.frame`, which calls the raw decoder (`link_layers`, `ip_tcp`) for every link layer, IP options and
 #    fragments. Tunnels that it does not open go to
 # 3. the Scapy decoder. It is about 50 times slower, and is imported when the first frame needs it. With decoder="scapy"
@@ -76,7 +76,7 @@ class DecodeTally:
 
     @property
     def decoder_counts(self) -> tuple[int, int, int]:
-        """Frames that the hot loops, the raw decoder and Scapy decoded."""
+        """Frames that the hot loop, the raw decoder and Scapy decoded."""
         return self.fast, self.raw, self.scapy
 
     def add(self, later: DecodeTally) -> None:

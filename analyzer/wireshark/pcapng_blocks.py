@@ -24,8 +24,8 @@ from ..frames.pcap import FILE_HEADER, MAGICS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ..frames.frame_loop import Order
     from ..frames.input_window import Window
-    from ..frames.reader import Order
 
 __all__ = ["DecoderFrame", "OutputBlock", "commented", "pcap_blocks", "pcapng_blocks"]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import struct
 from typing import TYPE_CHECKING, Literal
 
@@ -20,7 +21,10 @@ from captures import (
     superseded,
     tcp,
 )
-from readback import read
+from readback import collector, read
+
+from smtpwire.analyzer.frames.input_window import StreamWindow
+from smtpwire.analyzer.frames.pcapng import PcapngReader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,6 +106,22 @@ def test_several_interfaces_one_of_them_described_late(reading) -> None:  # type
     assert [s.seq for s in result.segments] == [1000] * 5
     assert [s.time_ns - START for s in result.segments] == [0, 1, 0, pytest.approx(0, abs=1000), 2]
     assert result.capture.link_types == ["EN10MB", "RAW", "LINUX_SLL"]
+
+
+def test_a_thousand_interfaces_with_clocks_of_their_own(reading) -> None:  # type: ignore[no-untyped-def]
+    described = [interface(1, 9, offset=number) for number in range(1000)]
+    packets = [enhanced(RECORDS[0], number, START) for number in range(1000)]
+    result = reading(section(), *described, *packets, *packets)
+    assert [s.time_ns - START for s in result.segments] == [number * 1_000_000_000 for number in range(1000)] * 2
+
+
+def test_options_of_packets_do_not_keep_them_from_the_hot_loop() -> None:
+    blocks = section() + interface() + b"".join(enhanced(record, comment=b"seen") for record in RECORDS)
+    window = StreamWindow(io.BytesIO(blocks).read)
+    seen, decoder = collector()
+    for _ in PcapngReader(window).run(decoder):
+        pass
+    assert len(seen) == len(RECORDS) == decoder.tally.fast
 
 
 def test_a_section_forgets_the_interfaces_and_may_change_the_byte_order(reading) -> None:  # type: ignore[no-untyped-def]

@@ -149,6 +149,18 @@ def test_a_directory_that_does_not_exist(tmp_path: Path) -> None:
         DirectorySource(str(tmp_path / "nix"))
 
 
+def test_a_file_that_is_read_when_the_run_ends_says_so(watched: Watched) -> None:
+    sessions = [record for number in range(2000) for record in talk(1024 + number, START + number * SECOND)]
+    watched.write("long.pcap", pcap(sessions))  # more than one block
+    decoder = SegmentDecoder(watched.audit.tracker.segment)
+    while not watched.source.take(decoder):
+        watched.now += 0.1
+    watched.source.close(decoder)
+    (capture,) = watched.source.captures
+    assert 0 < capture.frames < len(sessions)
+    assert capture.problems == ["the run ended before the end of this file: the rest is not read"]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_the_command(tmp_path: Path) -> None:

@@ -327,6 +327,37 @@ class TestEnds:
         assert live.items("summary")[0]["connections"] == 1
         assert json.loads(live.lines[-1])["type"] == "summary"
 
+    def test_frames_that_wait_at_the_end_are_read(self, space: Namespace) -> None:
+        sent = [record.data for port in range(2000, 2500) for record in talk(port).records]
+        with Live(space, "-i", "v1") as live:
+            live.started()
+            live.signal(signal.SIGSTOP)
+            space.send(sent)
+            live.signal(signal.SIGTERM)
+            live.signal(signal.SIGCONT)
+            assert live.wait() == 0
+        (capture,) = live.items("capture")
+        assert capture["frames"] == len(sent)
+        assert capture["problems"] == []
+        assert len(live.items("connection")) == 500
+
+    def test_a_second_signal_leaves_them_and_says_how_many(self, space: Namespace) -> None:
+        sent = [record.data for port in range(2000, 2500) for record in talk(port).records]
+        with Live(space, "-i", "v1") as live:
+            live.started()
+            live.signal(signal.SIGSTOP)
+            space.send(sent)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCONT):
+                live.signal(number)
+            assert live.wait() == 0
+        (capture,) = live.items("capture")
+        left = len(sent) - capture["frames"]
+        assert left
+        (problem,) = capture["problems"]
+        assert problem == f"v1: {left:,} frames that came before the end of the run were left in the buffer, not read"
+        assert live.said[-1] == f"smtpwire: {problem}\n"
+        assert json.loads(live.lines[-1])["type"] == "summary"
+
     def test_it_ends_after_a_number_of_frames(self, space: Namespace) -> None:
         with Live(space, "-i", "v1", "--count", "5") as live:
             live.started()
@@ -467,6 +498,24 @@ class TestInterfaces:
             assert live.wait() == 2
         assert len(live.said) == 1
         assert live.said[0].startswith("smtpwire: invalid capture filter: --bpf tcp port: ")
+
+
+class TestNumbers:
+    @pytest.mark.parametrize(
+        ("option", "value", "reason"),
+        [
+            ("--duration", "nan", "'nan' is not a number of seconds"),
+            ("--duration", "inf", "'inf' is not a number of seconds"),
+            ("--snapshot", "nan", "'nan' is not a number of seconds"),
+            ("--buffer", "99999999999", "99999999999 is not in the range 1<=x<=65536"),
+        ],
+    )
+    def test_an_invalid_one_is_reported_in_a_line(self, space: Namespace, option: str, value: str, reason: str) -> None:
+        with Live(space, "-i", "v1", option, value) as live:
+            assert live.wait() == 2
+        assert reason in live.said[-1]
+        assert option in live.said[-1]
+        assert not [line for line in live.said if "Traceback" in line]
 
 
 class TestRights:

@@ -9,6 +9,7 @@ import pwd
 import re
 import signal
 import socket
+import time
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +18,9 @@ import pytest
 from captures import START, Conversation, ethernet, ipv4, ipv4_fragments, tcp
 
 from smtpwire.analyzer.errors import UsageError
-from smtpwire.analyzer.live.bpf import program_for_ports
+from smtpwire.analyzer.live.bpf import program_for_ports, without_loopback_copies
 from smtpwire.analyzer.live.line_sinks import JsonLinesSink, TextLinesSink
-from smtpwire.analyzer.live.packet_ring import RingStatistics
+from smtpwire.analyzer.live.packet_ring import BLOCK_BYTES, RingStatistics, ring_blocks
 from smtpwire.analyzer.live.privileges import target
 from smtpwire.analyzer.live.prometheus_sink import PrometheusSink
 from smtpwire.analyzer.live.recorder import Recorder, Rotation, rotation
@@ -291,13 +292,18 @@ class TestRecorder:
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs these signals")
 def test_signals_set_flags_and_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGUSR1)
+    before_ns = time.time_ns()
     with Signals() as signals:
         for number in (signal.SIGUSR1, signal.SIGHUP, signal.SIGTERM):
             os.kill(os.getpid(), number)
         assert (signals.snapshot, signals.reload, signals.stop) == (True, True, True)
+        assert before_ns <= signals.stopped_ns <= time.time_ns()
+        assert not signals.hurry
         assert os.read(signals.fileno(), 10)
         signals.drain()
-        with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert signals.hurry
+        with pytest.raises(KeyboardInterrupt):  # the third, for a loop that does not return
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGUSR1) is before
 
@@ -305,8 +311,11 @@ def test_signals_set_flags_and_handlers_are_restored() -> None:
 # -- the filter, in an interpreter that works like the kernel's --------------------------------------------------------
 
 
-def _run(program: bytes, frame: bytes, *, tagged_by_kernel: bool = False) -> int:
+def _run(
+    program: bytes, frame: bytes, *, tagged_by_kernel: bool = False, outgoing: bool = False, loopback: bool = False
+) -> int:
     """Return the result of classic BPF with the kernel's offsets for an Ethernet frame."""
+    known = {0xFFFFF004: 4 if outgoing else 0, 0xFFFFF01C: 772 if loopback else 1}
     start = 18 if tagged_by_kernel else 14
     network = frame[start:]
     kind = int.from_bytes(frame[start - 2 : start], "big")
@@ -324,6 +333,9 @@ def _run(program: bytes, frame: bytes, *, tagged_by_kernel: bool = False) -> int
         if code in {0x20, 0x28, 0x30, 0x48}:
             if k == 0xFFFFF000:
                 acc = kind
+                continue
+            if k in known:
+                acc = known[k]
                 continue
             offset = k - 0xFFF00000 + (x if code == 0x48 else 0)
             size = {0x20: 4, 0x28: 2, 0x30: 1, 0x48: 2}[code]
@@ -384,3 +396,20 @@ def test_every_frame_of_a_conversation_passes() -> None:
     program = program_for_ports({25})
     talk = Conversation().open().server(b"220 mx\r\n").client(b"QUIT\r\n").server(b"221 bye\r\n").close()
     assert all(_run(program, record.data) for record in talk.records)
+
+
+@pytest.mark.parametrize("program", [None, program_for_ports({25})], ids=["everything", "ports"])
+def test_the_filter_drops_outgoing_copies_of_loopback_frames_only(program: bytes | None) -> None:
+    whole = without_loopback_copies(program)
+    frame = ethernet(ipv4(tcp(43210, 25)))
+    assert not _run(whole, frame, outgoing=True, loopback=True)
+    assert _run(whole, frame, loopback=True)
+    assert _run(whole, frame, outgoing=True)
+    assert _run(whole, frame)
+    assert bool(_run(whole, ethernet(ipv4(tcp(43210, 80))))) is (program is None)
+
+
+def test_a_ring_has_at_most_half_of_the_memory_and_at_least_tworing_blocks() -> None:
+    assert ring_blocks(64 << 20, 8 << 30) * BLOCK_BYTES == 64 << 20
+    assert ring_blocks(1 << 40, 8 << 30) * BLOCK_BYTES == 4 << 30
+    assert ring_blocks(1, 8 << 30) == 2

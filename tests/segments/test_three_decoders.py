@@ -12,11 +12,13 @@ from captures import Record, ethernet, ipv4, ipv4_fragments, ipv6, ipv6_fragment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from readback import Seen, collector
+from rings import ring_block
 
 from smtpwire.analyzer.frames.input_window import FileWindow, StreamWindow
 from smtpwire.analyzer.frames.pcap import FILE_HEADER, PcapReader
 from smtpwire.analyzer.frames.pcapng import PcapngReader
-from smtpwire.analyzer.segments.link_layers import LINKS
+from smtpwire.analyzer.live.ring_frames import decode
+from smtpwire.analyzer.segments.link_layers import EN10MB, LINKS
 
 if TYPE_CHECKING:
     from smtpwire.analyzer.frames.reader import Reader
@@ -87,6 +89,14 @@ def through_file(data: bytes, kind: type[PcapReader | PcapngReader], block: int)
         return run(kind(window))
 
 
+def through_ring(frames: list[Record], block: int) -> list[Seen]:
+    seen, decoder = collector("raw")
+    for start in range(0, len(frames), block):
+        part = frames[start : start + block]
+        assert decode(ring_block(part), decoder, start, EN10MB).frames == len(part)
+    return seen
+
+
 def through_pipe(data: bytes, kind: type[PcapReader | PcapngReader], block: int) -> list[Seen]:
     view = memoryview(data)
     starts = iter(range(0, len(data), block))
@@ -106,6 +116,7 @@ def test_all_decoders_give_the_same_segments(frames: list[Record], block: int, o
         assert through_file(data, kind, block) == truth
         assert through_file(data, kind, 1 << 20) == truth
         assert through_pipe(data, kind, block) == truth
+    assert through_ring(frames, block) == truth
 
 
 COOKED = {
@@ -174,3 +185,6 @@ def test_plain_frames_are_decoded_in_the_hot_loop() -> None:
         for _ in kind(window).run(decoder):
             pass
         assert (decoder.tally.fast, decoder.tally.raw, decoder.tally.scapy) == (20, 0, 0)
+    _, decoder = collector()
+    decode(ring_block(plain), decoder, 0, EN10MB)
+    assert (decoder.tally.fast, decoder.tally.raw, decoder.tally.scapy) == (20, 0, 0)

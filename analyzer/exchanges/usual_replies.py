@@ -35,14 +35,11 @@ _ROWS: dict[Act, list[str]] = {
 
 def _always_listed(act: Act) -> frozenset[int]:
     """Return the codes that may answer every command of the kind ``act``, in every profile."""
-    sets = []
-    for row in _ROWS[act]:
-        codes = allowed_codes(row)
-        assert codes is not None
-        sets.append(codes)
-        old = allowed_codes(row, rfc821=True)
-        sets.append(RFC821_CODES if old is None else old)
-    return frozenset.intersection(*sets) & RFC821_CODES if sets else frozenset()
+    sets = [allowed_codes(row, rfc821=rfc821) for row in _ROWS[act] for rfc821 in (False, True)]
+    # None: no specification lists codes for it, so none is judged.
+    return (
+        frozenset.intersection(RFC821_CODES, *[codes for codes in sets if codes is not None]) if sets else frozenset()
+    )
 
 
 _ACCEPTED = {Act.GREETING: {220}, Act.AUTH: {235, 334}, Act.ANSWER: {235, 334}, Act.STARTTLS: {220}}

@@ -1,8 +1,8 @@
 """Check the rules against each exchange and record the findings."""
 
 # Six facts about an exchange decide which rules apply to it: its kind, its marks, the rule of order that it violates,
-# the code of its reply, the kinds of deviations of its line, and the profile. The set of rules is computed once for each
-# combination and remembered, so an exchange without a fault costs one look-up.
+# the code of its reply, the kinds of deviations of its line, and the profile. The set of rules is computed once for
+# each combination and remembered, so an exchange without a fault costs one look-up.
 
 from __future__ import annotations
 

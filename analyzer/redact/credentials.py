@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from ..model import Connection, Turn
 
-__all__ = ["hide_secrets", ]
+__all__ = [
+    "hide_secrets",
+]
 
 # Nearly every argument matches: a mailbox or a host name too short to contain a secret.
 _PLAIN = (

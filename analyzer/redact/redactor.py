@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..enums import Redact
 from ..findings.rendering import rendered
-from .credentials import hide_secrets, is_plain_octets
+from .credentials import hide_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,13 +23,6 @@ class Redactor:
     def __init__(self, level: Redact = Redact.SECRETS, key: bytes | None = None) -> None:
         self.level = level
         self._hide_people = _people(key) if level is Redact.PII else None
-
-    @property
-    def leaves(self) -> Callable[[bytes], object]:
-        """A function that returns true for a command argument that the redactor certainly leaves unchanged."""
-        if self.level is Redact.SECRETS:
-            return is_plain_octets
-        return (lambda _: True) if self.level is Redact.NONE else (lambda _: False)
 
     def __call__(self, connection: Connection) -> Connection:
         """Redact ``connection`` in place, render its findings, and return it."""

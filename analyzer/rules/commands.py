@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 
-
 def _malformed(kind: DeviationKind) -> OnExchange:
     """The trigger for a line with a deviation of one kind."""
     return OnExchange(deviation=kind, unless=Mark.SKIPPED)
@@ -61,7 +60,14 @@ def _part(x: Exchange, d: Deviation) -> str:
     return quoted(x.raw[d.at : d.at + d.length])
 
 
-@rule("CMD301", "unknown-command", "warning", "client", "RFC 5321 §2.2.2, §4.1.5, §4.2.4", on=_malformed(DeviationKind.UNKNOWN_VERB))
+@rule(
+    "CMD301",
+    "unknown-command",
+    "warning",
+    "client",
+    "RFC 5321 §2.2.2, §4.1.5, §4.2.4",
+    on=_malformed(DeviationKind.UNKNOWN_VERB),
+)
 def unknown_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Verb is neither registered nor an X- command.
 
@@ -76,7 +82,14 @@ def unknown_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         )
 
 
-@rule("CMD302", "bad-hello-argument", "error", "client", "RFC 5321 §4.1.1.1, §4.1.2", on=_malformed(DeviationKind.BAD_HELLO_ARGUMENT))
+@rule(
+    "CMD302",
+    "bad-hello-argument",
+    "error",
+    "client",
+    "RFC 5321 §4.1.1.1, §4.1.2",
+    on=_malformed(DeviationKind.BAD_HELLO_ARGUMENT),
+)
 def bad_hello_argument(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """EHLO, HELO or LHLO without a valid domain name.
 
@@ -99,7 +112,14 @@ def bad_hello_argument(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         yield _at(x, d, phrase)
 
 
-@rule("CMD304", "malformed-path", "error", "client", "RFC 5321 §4.1.1.2, §4.1.1.3, §4.1.2", on=_malformed(DeviationKind.MALFORMED_PATH))
+@rule(
+    "CMD304",
+    "malformed-path",
+    "error",
+    "client",
+    "RFC 5321 §4.1.1.2, §4.1.1.3, §4.1.2",
+    on=_malformed(DeviationKind.MALFORMED_PATH),
+)
 def malformed_path(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """MAIL or RCPT path does not follow the grammar.
 
@@ -116,7 +136,9 @@ def malformed_path(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         yield _at(x, d, phrase, severity="warning" if completed else None)
 
 
-@rule("CMD305", "space-around-colon", "error", "client", "RFC 5321 §3.3", on=_malformed(DeviationKind.SPACE_AROUND_COLON))
+@rule(
+    "CMD305", "space-around-colon", "error", "client", "RFC 5321 §3.3", on=_malformed(DeviationKind.SPACE_AROUND_COLON)
+)
 def space_around_colon(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """White space before or after the colon in MAIL FROM: or RCPT TO:.
 
@@ -128,7 +150,14 @@ def space_around_colon(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         yield _at(x, d, phrase)
 
 
-@rule("CMD306", "null-recipient", "error", "client", "RFC 5321 §4.1.1.3, §4.1.2", on=_malformed(DeviationKind.NULL_RECIPIENT))
+@rule(
+    "CMD306",
+    "null-recipient",
+    "error",
+    "client",
+    "RFC 5321 §4.1.1.3, §4.1.2",
+    on=_malformed(DeviationKind.NULL_RECIPIENT),
+)
 def null_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """RCPT with an empty path.
 
@@ -139,7 +168,14 @@ def null_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         yield _at(x, d, "RCPT has the null path <>, which is not a forward-path; it must name a recipient.")
 
 
-@rule("CMD307", "bad-parameter-syntax", "error", "client", "RFC 5321 §4.1.2", on=_malformed(DeviationKind.BAD_PARAMETER_SYNTAX))
+@rule(
+    "CMD307",
+    "bad-parameter-syntax",
+    "error",
+    "client",
+    "RFC 5321 §4.1.2",
+    on=_malformed(DeviationKind.BAD_PARAMETER_SYNTAX),
+)
 def bad_parameter_syntax(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """MAIL or RCPT parameter does not follow the grammar.
 
@@ -189,7 +225,14 @@ def _illegal_value(x: Exchange, parameter: bytes) -> Phrase:
     )
 
 
-@rule("CMD309", "duplicate-parameter", "error", "client", "RFC 1870 §6; RFC 6152 §3; RFC 5321 §4.1.2", on=_malformed(DeviationKind.DUPLICATE_PARAMETER))
+@rule(
+    "CMD309",
+    "duplicate-parameter",
+    "error",
+    "client",
+    "RFC 1870 §6; RFC 6152 §3; RFC 5321 §4.1.2",
+    on=_malformed(DeviationKind.DUPLICATE_PARAMETER),
+)
 def duplicate_parameter(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Same parameter twice in one command.
 
@@ -319,7 +362,14 @@ def obsolete_send_family(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     yield Evidence(phrase, severity="info" if listed else None)
 
 
-@rule("CMD316", "stray-whitespace", "info", "client", "RFC 5321 §4.1.1, §2.4", on=_malformed(DeviationKind.STRAY_WHITESPACE))
+@rule(
+    "CMD316",
+    "stray-whitespace",
+    "info",
+    "client",
+    "RFC 5321 §4.1.1, §2.4",
+    on=_malformed(DeviationKind.STRAY_WHITESPACE),
+)
 def stray_whitespace(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Leading, trailing, repeated or TAB white space in a command line.
 
@@ -331,7 +381,14 @@ def stray_whitespace(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         yield _at(x, d, Phrase("{verb} has unexpected white space: {where}.", verb=named(x), where=Term(d.detail)))
 
 
-@rule("CMD317", "bad-address-literal", "error", "client", "RFC 5321 §4.1.3", on=_malformed(DeviationKind.BAD_ADDRESS_LITERAL))
+@rule(
+    "CMD317",
+    "bad-address-literal",
+    "error",
+    "client",
+    "RFC 5321 §4.1.3",
+    on=_malformed(DeviationKind.BAD_ADDRESS_LITERAL),
+)
 def bad_address_literal(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Malformed address literal.
 
@@ -350,7 +407,9 @@ def bad_address_literal(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         )
 
 
-@rule("CMD318", "empty-command", "warning", "client", "RFC 5321 §4.1.1, §2.4", on=_malformed(DeviationKind.EMPTY_COMMAND))
+@rule(
+    "CMD318", "empty-command", "warning", "client", "RFC 5321 §4.1.1, §2.4", on=_malformed(DeviationKind.EMPTY_COMMAND)
+)
 def empty_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Empty command line.
 

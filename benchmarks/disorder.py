@@ -13,8 +13,11 @@ import argparse
 import random
 import struct
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Record = tuple[bytes, bytes]
 """The time of a frame as its eight bytes in the file, and the rest of its record."""

@@ -135,7 +135,7 @@ REACHED: dict[str, tuple[int, Scene, str]] = {
 
 # These limit memory for connections that are over or may come; the report has no place to show it, and nothing is
 # missing in it: a later copy is a connection of its own, and an offer is not compared.
-SILENT = {"closed_connections", "sniffed_bytes", "remembered_servers", "server_memory_seconds"}
+SILENT = {"closed_connections", "compared_bytes", "sniffed_bytes", "remembered_servers", "server_memory_seconds"}
 
 
 def report(path: Path, capture: bytes, limits: Limits) -> str:

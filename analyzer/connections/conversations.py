@@ -91,11 +91,12 @@ class Conversations:
         if talk is None:
             return
         record = self._standing(flow, talk)
+        if flow.remarks is not None:
+            talk.overlaps = dict(flow.remarks.overlaps.items())
+            record.notes += [_not_compared(side, *bytes_) for side, bytes_ in flow.remarks.uncompared.items()]
         if why:
             record.notes.append(why)
         talk.course.captured = flow.captured
-        if flow.remarks is not None:
-            talk.overlaps = dict(flow.remarks.overlaps.items())
         record = talk.finish()
         talk.detach()
         if self.places is not None:
@@ -137,6 +138,11 @@ class Conversations:
             messages=[],
             findings=[],
         )
+
+
+def _not_compared(side: str, offset: int, count: int) -> str:
+    """Return the note on bytes that came again, too far back to be compared."""
+    return f"{count} bytes of the {side} came again or late, from offset {offset} on, and were not compared"
 
 
 def _conversation(flow: Flow) -> Conversation | None:

@@ -72,7 +72,7 @@ def _deliver(stream: Stream, item: QueuedEvent) -> QueuedEvent | None:
 def pump(disorder: Disorder, *, force: bool) -> None:
     """Deliver the events that no longer wait. ``force``: break a deadlock, which honest ACK numbers cannot cause."""
     streams = disorder.client, disorder.server
-    while True:
+    while streams[0].queue or streams[1].queue:
         ready = [s for s in streams if s.queue and _ready(s.peer, s.queue[0].needs)]
         if not ready and force:
             ready = [s for s in streams if s.queue]

@@ -10,12 +10,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import TYPE_CHECKING
 
 from .causal_order import emit
 from .stream import M32, PIECE, SANE_AHEAD, HeldRun, HeldSegment, QueuedEvent, Stream
 
+if TYPE_CHECKING:
+    from .receiver import ReceiverOwner, Side
+
 __all__ = [
-    "conflict_at",
+    "compare",
     "drain",
     "guess_fin",
     "is_probe",
@@ -184,22 +188,24 @@ def revoke_fin(stream: Stream, end: int) -> None:
 
 def _compare(stream: Stream, start: int, again: bytes, frame: int, time_ns: int) -> None:
     """Compare a retransmission with the delivered bytes, as far back as they are remembered."""
-    place = conflict_at(stream.recent, stream.offset, start, again)
-    if place is not None:
-        stream.flow.receiver.conflict(stream.side, place, frame, time_ns)
+    compare(stream.flow, stream.side, stream.recent, stream.offset, start, again, frame, time_ns)
 
 
-def conflict_at(recent: bytes, offset: int, start: int, again: bytes) -> int | None:
-    """Return the offset of the first byte at which a retransmission differs from the delivered bytes. ``recent``: the
-    last of these, up to ``offset``; ``again``: the bytes that came again at offset ``start``."""
-    behind = offset - start - len(recent)
-    if behind > 0:
-        again = again[behind:]
-        start += behind
+def compare(
+    flow: ReceiverOwner, side: Side, recent: bytes, offset: int, start: int, again: bytes, frame: int, time_ns: int
+) -> None:
+    """Compare a retransmission of ``side`` with the delivered bytes, and report a difference. ``recent``: the last of
+    these, up to ``offset``; ``again``: the bytes that came again at offset ``start``."""
     at = len(recent) - (offset - start)
-    if recent.startswith(again, at):
-        return None
-    return start + _first_difference(recent[at : at + len(again)], again)
+    if at < 0:
+        if start < 0:  # before the first byte that was captured
+            again, at, start = again[-start:], at - start, 0
+        if again and at < 0:
+            flow.noted.add_uncompared(side, start, min(-at, len(again)))
+            again, at, start = again[-at:], 0, start - at
+    if not recent.startswith(again, at):
+        place = start + _first_difference(recent[at : at + len(again)], again)
+        flow.receiver.conflict(side, place, frame, time_ns)
 
 
 def _first_difference(first: bytes, again: bytes) -> int:

@@ -26,7 +26,7 @@ from .flow_table import FlowTable
 from .gaps import declare_gaps, record_ack, record_end
 from .handshakes import ACK, SYN
 from .housekeeping import Housekeeping
-from .ordering import conflict_at, is_probe, lose, put, reach_fin, take_fin
+from .ordering import compare, is_probe, lose, put, reach_fin, take_fin
 from .receiver import IGNORING
 from .resets import RST, is_doubtful
 from .stream import HALF, M32, SANE_AHEAD
@@ -139,21 +139,23 @@ class Reassembler:
         time_ns: int,
     ) -> None:
         """Take a segment that ``feed`` did not take. ``flow``: the connection of ``key``."""
-        self.housekeeping.clock.segment_at(time_ns)
-        self.unclear = self.unclear or (key in self._unanswered_syns and not flags & SYN)
+        if not self.clock.ticks_given:
+            self.clock.tick(time_ns)
+        if self._unanswered_syns and key in self._unanswered_syns and not flags & SYN:
+            self.unclear = True
         handshakes = self.table.handshakes
         if flags & SYN:
             flow = self._syn(flow, key, seq, ack, flags, frame, time_ns)
             seq = (seq + 1) & M32
             if flow is None and key in self._flows:
                 return  # the open connection continues for now
-        elif flow is not None and seq != flow.expected(key) and handshakes.follows(key, seq):
+        elif flow is not None and handshakes.follows(key, seq) and seq != flow.expected(key):
             self._replace(flow, key, time_ns)
             flow = None
         if flow is None:
-            if not (payload or missing) and (flags & SYN or not handshakes.carried_data(key, seq, ack)):
-                return
             if key in self.table.closed:
+                return
+            if not (payload or missing) and (flags & SYN or not handshakes.carried_data(key, seq, ack)):
                 return
             flow = self._open(key, seq, frame, time_ns)
         plain = flow.disorder is None and not flags & 7 and not missing
@@ -187,9 +189,7 @@ class Reassembler:
         flow.last_ns = time_ns
         start = offset - behind
         if behind and payload and not is_probe(payload, start, offset):
-            place = conflict_at(recent, offset, start, payload[:behind])
-            if place is not None:
-                flow.receiver.conflict(side, place, frame, time_ns)
+            compare(flow, side, recent, offset, start, payload[:behind], frame, time_ns)
         if len(payload) > behind:
             self.feed(key, number, ack, 0, payload[behind:], 0, frame, time_ns)
         return True
@@ -233,7 +233,8 @@ class Reassembler:
         if client.waiting or server.waiting:
             pump(disorder, force=False)
             for stream in streams:
-                declare_gaps(stream, frame, time_ns)
+                if stream.top > stream.offset:
+                    declare_gaps(stream, frame, time_ns)
             if client.queue and server.queue and client.top <= client.offset and server.top <= server.offset:
                 pump(disorder, force=True)
             for stream in streams:

@@ -50,12 +50,20 @@ IGNORING: Receiver = _Ignoring()
 
 class Remarks:
     """What the report of a connection must mention about its segments. ``overlaps``: for each side, the first offset
-    where segments after a gap differed, and those segments in order of arrival, each with its offset."""
+    where segments after a gap differed, and those segments in order of arrival, each with its offset.
+    ``uncompared``: for each side, the first offset and the number of bytes that came again, or late, and were too far
+    back to be compared."""
 
-    __slots__ = ("overlaps",)
+    __slots__ = ("overlaps", "uncompared")
 
     def __init__(self) -> None:
         self.overlaps: dict[Side, tuple[int, list[tuple[int, bytes]]]] = {}
+        self.uncompared: dict[Side, tuple[int, int]] = {}
+
+    def add_uncompared(self, side: Side, offset: int, count: int) -> None:
+        """Note that ``count`` bytes at ``offset`` could not be compared."""
+        first, known = self.uncompared.get(side, (offset, 0))
+        self.uncompared[side] = first, known + count
 
 
 class ReceiverOwner(Protocol):

@@ -203,6 +203,25 @@ def test_a_retransmission_with_more_bytes_adds_the_new_ones() -> None:
     assert net.heard.log == [("C", b"NOOP\r\n"), ("C", b"QUIT\r\n")]
 
 
+def test_bytes_that_come_again_too_far_back_are_noted() -> None:
+    net = open_net(limits=Limits(compared_bytes=6))
+    for at, line in enumerate((b"NOOP\r\n", b"RSET\r\n", b"QUIT\r\n")):
+        net.client(6 * at, line)
+    net.client(6, b"VRFY\r\nQUIT\r\n")  # of these, six are remembered
+    assert net.heard.conflicts == []
+    assert net.heard.flow.noted.uncompared == {"client": (6, 6)}
+    net.client(6, b"VRFY\r\nNOOP\r\n")
+    assert net.heard.conflicts == [("C", 12)]
+    assert net.heard.flow.noted.uncompared == {"client": (6, 12)}
+
+
+def test_bytes_before_the_first_captured_one_are_no_copies() -> None:
+    net = (
+        Net().client(500, b"RSET\r\n", acks=900).server(900, b"250 ok\r\n", acks=506).client(490, b"earlier...RSET\r\n")
+    )
+    assert net.heard.flow.remarks is None
+
+
 def test_different_bytes_at_the_same_offset_are_a_conflict_and_the_first_copy_wins() -> None:
     net = open_net().client(0, b"RCPT TO:<a@x>\r\n").client(0, b"RCPT TO:<b@x>\r\n")
     assert net.heard.bytes["C"] == b"RCPT TO:<a@x>\r\n"

@@ -52,6 +52,10 @@ class Tracker:
     def places(self, places: Places) -> None:
         self.conversations.places = places
 
+    def begin_capture(self) -> None:
+        """The next segments come from another capture."""
+        self.streams.capture += 1
+
     def close(self) -> None:
         """End every connection, because the last source ended."""
         for _ in self.ending():

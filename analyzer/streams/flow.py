@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .port_reuse import Lifetime
 from .receiver import IGNORING, Receiver, Remarks
 from .stream import M32, Disorder
 
@@ -34,9 +35,11 @@ class Flow:
     ``key``: of the client's direction; the client is the sender of the SYN, or else of the first segment, unless the
     receiver finds that it is the other one. ``client_next``: the next sequence number of the client, -1: nothing known
     of this direction. ``client_offset``: its bytes so far, gaps included. ``client_recent``: the last of them.
+    ``capture``: number of the capture in which it began.
     """
 
     __slots__ = (
+        "capture",
         "client_next",
         "client_offset",
         "client_recent",
@@ -53,8 +56,9 @@ class Flow:
         "starts",
     )
 
-    def __init__(self, key: bytes, frame: int, time_ns: int) -> None:
+    def __init__(self, key: bytes, frame: int, time_ns: int, capture: int) -> None:
         self.key = key
+        self.capture = capture
         self.client_next = self.server_next = -1
         self.client_offset = self.server_offset = 0
         self.client_recent = self.server_recent = b""
@@ -69,6 +73,11 @@ class Flow:
     def started(self) -> tuple[int, int]:
         """Time and frame of the first segment."""
         return self.started_ns, self.first_frame
+
+    @property
+    def lifetime(self) -> Lifetime:
+        """When this connection was active so far."""
+        return Lifetime(self.started_ns, self.last_ns, False, self.capture)
 
     @property
     def handshake(self) -> bool:

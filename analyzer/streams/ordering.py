@@ -201,7 +201,8 @@ def compare(
         if start < 0:  # before the first byte that was captured
             again, at, start = again[-start:], at - start, 0
         if again and at < 0:
-            flow.noted.add_uncompared(side, start, min(-at, len(again)))
+            if time_ns >= flow.last_ns:  # otherwise another capture recorded the same segment
+                flow.noted.add_uncompared(side, start, min(-at, len(again)))
             again, at, start = again[-at:], 0, start - at
     if not recent.startswith(again, at):
         place = start + _first_difference(recent[at : at + len(again)], again)

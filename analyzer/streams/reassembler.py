@@ -27,6 +27,7 @@ from .gaps import declare_gaps, record_ack, record_end
 from .handshakes import ACK, SYN
 from .housekeeping import Housekeeping
 from .ordering import compare, is_probe, lose, put, reach_fin, take_fin
+from .port_reuse import Lifetime, begins_another
 from .receiver import IGNORING
 from .resets import RST, is_doubtful
 from .stream import HALF, M32, SANE_AHEAD
@@ -58,13 +59,15 @@ class Reassembler:
     """Takes segments, and delivers the bytes of each connection to its receiver.
 
     ``unclear``: another segment came to a connection that was first seen in mid-stream and then got a SYN; earlier
-    segments decide which connection it belongs to.
+    segments decide which connection it belongs to. ``capture``: number of the capture that is read; one is added where
+    the next one begins.
     """
 
     def __init__(self, host: FlowHost, limits: Limits = DEFAULT_LIMITS) -> None:
         self.table = FlowTable(limits)
         self.housekeeping = Housekeeping(self.table, limits, self._give_up)
         self.unclear = False
+        self.capture = 0
         self._host = host
         self._limits = limits
         self._flows = self.table.flows
@@ -121,7 +124,7 @@ class Reassembler:
 
     def ignore(self, flow: Flow) -> None:
         """Stop following ``flow`` without a report, because it is not SMTP."""
-        self._drop(flow)
+        self._drop(flow, closed=False)
         self.table.ignore(flow)
 
     # -- segments that are not in order --------------------------------------------------------------------------------
@@ -163,8 +166,9 @@ class Reassembler:
             return
         disorder = flow.disordered(self._limits, self.housekeeping.kept)
         stream = disorder.client if key == flow.key else disorder.server
-        disorder.frames += 1
-        flow.last_ns = time_ns
+        if flow.capture == self.capture or time_ns > flow.last_ns:  # otherwise two captures recorded the same segment
+            disorder.frames += 1
+            flow.last_ns = time_ns
         if stream.next < 0:
             if not payload and not flags & (SYN | FIN) and not flow.handshake:
                 return  # in mid-stream a bare ACK may be a keep-alive: it does not show the position of the stream
@@ -186,7 +190,8 @@ class Reassembler:
         behind = (number - seq) & M32
         if behind >= HALF or (peer_number - ack) & M32 >= HALF:
             return False
-        flow.last_ns = time_ns
+        if flow.capture == self.capture or time_ns > flow.last_ns:  # otherwise two captures recorded the same segment
+            flow.last_ns = time_ns
         start = offset - behind
         if behind and payload and not is_probe(payload, start, offset):
             compare(flow, side, recent, offset, start, payload[:behind], frame, time_ns)
@@ -259,7 +264,7 @@ class Reassembler:
                 self._unanswered_syns |= {key, reversed_key(key)}
             if flags & ACK and table.handshakes.answers(key, ack):
                 self._replace(flow, key, time_ns)
-            elif isn == seq:
+            elif isn == seq and not begins_another(flow.lifetime, time_ns, self.capture):
                 return flow
             elif (
                 isn is None
@@ -271,8 +276,8 @@ class Reassembler:
                 flow.note_syn(client=client, answers=False)
                 return flow
         if key in table.closed:
-            if table.closed[key] == seq:
-                return None  # a late copy
+            if table.is_copy(key, seq, time_ns, self.capture):
+                return None
             table.forget(key)
         else:
             table.handshakes.make_room()
@@ -288,7 +293,7 @@ class Reassembler:
         """Open a connection at its first payload, with the data of the handshake."""
         mine, theirs = self.table.handshakes.take(key, seq)
         server_first = (mine is not None and mine.answers) or (theirs is not None and not theirs.answers)
-        flow = Flow(reversed_key(key) if server_first else key, frame, time_ns)
+        flow = Flow(reversed_key(key) if server_first else key, frame, time_ns, self.capture)
         client, server = (theirs, mine) if server_first else (mine, theirs)
         syns = [known for known in (mine, theirs) if known is not None]
         if syns:  # do not compare frame numbers, which restart in each file; times alone may go back
@@ -330,19 +335,20 @@ class Reassembler:
         given_up: bool = False,
     ) -> None:
         """Deliver everything that is left, and forget the connection. ``reset``: the stream that a RST ended."""
-        disorder = flow.disorder
+        disorder, closed = flow.disorder, False
         if disorder is not None:
             if reset is None and disorder.reset is not None:
                 reset, frame, time_ns = accept_reset(disorder.reset)
             deliver_rest(disorder, time_ns)
             if reset is not None:
                 flow.receiver.closed(reset.side, "rst", frame, time_ns, reset.peer.acked)
+            closed = reset is not None or (disorder.client.finished and disorder.server.finished)
             flow.settle()
-        self._drop(flow)
+        self._drop(flow, closed=closed)
         self._host.finished(flow, why, given_up=given_up)
         flow.receiver = IGNORING  # breaks a reference cycle, which would stay until the garbage collector runs
 
-    def _drop(self, flow: Flow) -> None:
-        self.table.drop(flow)
+    def _drop(self, flow: Flow, *, closed: bool) -> None:
+        self.table.drop(flow, Lifetime(flow.started_ns, flow.last_ns, closed, self.capture))
         if self._unanswered_syns:
             self._unanswered_syns -= {flow.key, reversed_key(flow.key)}

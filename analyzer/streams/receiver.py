@@ -70,6 +70,7 @@ class ReceiverOwner(Protocol):
     """What a stream must know of its connection."""
 
     receiver: Receiver
+    last_ns: int
 
     @property
     def noted(self) -> Remarks:

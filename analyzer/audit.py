@@ -12,8 +12,9 @@ from .connections.partition import Places
 from .connections.tracker import DEFAULT_PORTS, Tracker
 from .enums import Redact
 from .errors import InputError
+from .exchanges.connection_report import TimeFormat, TurnDetail
 from .exchanges.conversation import ContentTap
-from .exchanges.turns import TurnDetail
+from .exchanges.record import ConnectionRecord
 from .findings.rulebook import RuleBook
 from .findings.suppress import KnownFindings, Peer, agreed, drop
 from .frames.inputs import open_inputs, read_capture
@@ -58,7 +59,7 @@ class Options(Struct, frozen=True):
     baseline: KnownFindings | None = None
     redact: Redact = Redact.SECRETS
     headers: bool = False
-    tap: Callable[[Connection], ContentTap] | None = None
+    tap: Callable[[ConnectionRecord, TimeFormat], ContentTap] | None = None
 
     def rules(self) -> frozenset[str]:
         """Return the ids of the active rules. Raises UsageError for an unknown rule name."""

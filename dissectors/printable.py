@@ -7,7 +7,6 @@ Every writer and every report field uses this function: ASCII is kept, all other
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 __all__ = ["printable"]
 
@@ -20,11 +19,7 @@ def _escape(match: re.Match[bytes]) -> bytes:
 
 def printable(data: bytes) -> str:
     """Return ``data`` as text: printable ASCII is kept, each other byte (controls too) becomes ``\\xNN``."""
-    if len(data) <= 64:
-        return _short(data)
-    return _UNSAFE.sub(_escape, data).decode("ascii")
-
-
-@lru_cache(maxsize=4096)
-def _short(data: bytes) -> str:
+    text = data.decode("latin-1")
+    if text.isascii() and text.isprintable():
+        return text
     return _UNSAFE.sub(_escape, data).decode("ascii")

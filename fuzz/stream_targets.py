@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -12,17 +11,21 @@ from msgspec.structs import replace
 from spoken import line
 
 from smtpwire.analyzer.connections.tracker import Tracker
-from smtpwire.analyzer.exchanges.conversation import Conversation
+from smtpwire.analyzer.exchanges.connection_report import TimeFormat, render
+from smtpwire.analyzer.exchanges.conversation import Conversation, Run
+from smtpwire.analyzer.exchanges.conversation_feed import ConversationFeed
+from smtpwire.analyzer.exchanges.record import ConnectionRecord
 from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
 from smtpwire.analyzer.lines.client_reader import ClientReader, Mode
-from smtpwire.analyzer.model import Connection, Endpoint
+from smtpwire.analyzer.lines.command_line import CommandLine
 from smtpwire.analyzer.rules import RULES
 from smtpwire.analyzer.streams.reassembler import Reassembler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from smtpwire.analyzer.model import Connection
     from smtpwire.analyzer.streams.flow import Flow
     from smtpwire.analyzer.streams.receiver import How, Side
 
@@ -218,7 +221,7 @@ def _track(data: bytes) -> list[Connection]:
         if segment[6] % 16 == 0:
             tracking.sweep()
             if standing and segment[6] % 64 == 0:
-                reports += sorted(map(deepcopy, tracking.standing()), key=attrgetter("id"))
+                reports += [deepcopy(render(one, tracking.clock)) for one in tracking.standing()]
     tracking.close()
     return reports + tracking.done
 
@@ -233,11 +236,9 @@ def conversation(data: bytes) -> None:
     """The input is the bytes of both sides in turns, with gaps; the report is sound."""
     take = Material(data)
     limits = take.choice(_LIMITS)
-    record = Connection(
-        *(1, Endpoint("192.0.2.1", 40_000), Endpoint("192.0.2.2", 25), "smtp", "rfc5321", "none", "handshake", "open"),
-        *("", "", 0, 0, [], [], [], []),
-    )
-    talk = Conversation(record, RuleBook(RULES, limits), limits, str)
+    key = b"\xc0\0\2\1\xc0\0\2\2" + (40_000).to_bytes(2, "big") + (25).to_bytes(2, "big")
+    record = ConnectionRecord(1, key, profile="rfc5321", opening="handshake", started_ns=0)
+    talk = ConversationFeed(Conversation(record, Run(RuleBook(RULES, limits), limits, TimeFormat())))
     at = {"client": 0, "server": 0}
     for frame in range(1, _SEGMENTS):
         if not take:
@@ -274,10 +275,12 @@ class _Events:
         self._limit = limit
 
     def __getattr__(self, name: str) -> Any:
-        return lambda *event: self.recorded.append((name, *(self._cut(one) for one in event[:4])))
+        return lambda *event: self.recorded.append((name, *(self._cut(one) for one in event[:2])))
 
     def _cut(self, value: Any) -> Any:
-        return value[: self._limit or None] if isinstance(value, bytes) else value
+        if isinstance(value, CommandLine):
+            return value.raw[: self._limit or None], value.end, value.length
+        return value
 
 
 def client(data: bytes) -> None:

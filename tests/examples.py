@@ -10,7 +10,7 @@ from captures import ACK, CLIENT, FIN, PSH, RST, SERVER, START, SYN, flow
 
 from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.connections.tracker import Tracker
-from smtpwire.analyzer.exchanges.conversation import Conversation
+from smtpwire.analyzer.exchanges.conversation_feed import ConversationFeed
 from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
 
@@ -105,7 +105,7 @@ class Player:
                 assert word == "TLS", entry
                 # as a program that decrypts TLS would report it
                 talk = self.tracker.streams.table.flows[flow(CLIENT, SERVER, self.client_port, self.port)].receiver
-                assert isinstance(talk, Conversation)
+                assert isinstance(talk, ConversationFeed)
                 talk.secured(self.next["C"] - self.start["C"], self.frame, self.time_ns)
 
 

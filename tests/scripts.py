@@ -17,17 +17,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from captures import ACK, CLIENT, FIN, PSH, RST, SERVER, START, SYN, Record, ethernet, flow, ipv4, tcp
 
-from smtpwire.analyzer import model
 from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.connections.tracker import PROFILE_OF_PORT, Tracker
-from smtpwire.analyzer.exchanges.conversation import Conversation
+from smtpwire.analyzer.exchanges.connection_report import TimeFormat
+from smtpwire.analyzer.exchanges.conversation import Conversation, Run
+from smtpwire.analyzer.exchanges.conversation_feed import ConversationFeed
+from smtpwire.analyzer.exchanges.record import ConnectionRecord
 from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
-from smtpwire.analyzer.timestamps import format_time
+
+if TYPE_CHECKING:
+    from smtpwire.analyzer import model
 
 __all__ = [
     "CLIENT_PORT",
@@ -273,29 +277,17 @@ def talk(
     limits: Limits = DEFAULT_LIMITS,
 ) -> model.Connection:
     """The script's connection, audited without TCP: each piece of an entry is a frame."""
-    record = model.Connection(
-        id=1,
-        client=model.Endpoint(CLIENT, CLIENT_PORT),
-        server=model.Endpoint(SERVER, port),
-        protocol="smtp",
+    record = ConnectionRecord(
+        1,
+        flow(CLIENT, SERVER, CLIENT_PORT, port),
         profile=profile or PROFILE_OF_PORT.get(port, "rfc5321"),
-        tls="none",
         opening="midstream" if midstream else "handshake",
-        closing="open",
-        started=format_time(START, 6),
-        ended=format_time(START, 6),
-        client_bytes=0,
-        server_bytes=0,
-        gaps=[],
-        dialogue=[],
-        messages=[],
-        findings=[],
+        started_ns=START,
     )
-    conversation = Conversation(
-        record, _book(select, limits), limits, lambda ns: format_time(ns, 6), profile_fixed=profile is not None
-    )
+    run = Run(_book(select, limits), limits, TimeFormat(), profile_fixed=profile is not None)
+    conversation = ConversationFeed(Conversation(record, run))
     shown = next(who for who, _ in script if who in {"C", "S"}) if onesided else "CS"
-    conversation.course.captured = not onesided
+    conversation.talk.course.captured = not onesided
     divide = cut or by(_SEGMENT_SIZE)
     offset = {"C": 0, "S": 0}
     frame = 0

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from captures import Conversation as Dialogue
-from captures import pcap, pcapng
+from captures import flow, pcap, pcapng
 
 from smtpwire import audit
-from smtpwire.analyzer.model import Connection, Endpoint
 from smtpwire.analyzer.scapy_session import AuditedConnection, SMTPSession
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from smtpwire.analyzer.model import Connection
 
 LINES: list[tuple[str, bytes]] = [
     ("server", b"220 mx.example ESMTP\r\n"),
@@ -91,31 +92,18 @@ def test_packets_in_a_list(path: Path) -> None:
 
 def test_the_bytes_alone(path: Path) -> None:
     """The conversation needs no frames and no segments, only the bytes of both sides."""
-    from smtpwire.analyzer.exchanges.conversation import Conversation  # noqa: PLC0415
+    from smtpwire.analyzer.exchanges.connection_report import TimeFormat  # noqa: PLC0415
+    from smtpwire.analyzer.exchanges.conversation import Conversation, Run  # noqa: PLC0415
+    from smtpwire.analyzer.exchanges.conversation_feed import ConversationFeed  # noqa: PLC0415
+    from smtpwire.analyzer.exchanges.record import ConnectionRecord  # noqa: PLC0415
     from smtpwire.analyzer.findings.rulebook import RuleBook  # noqa: PLC0415
     from smtpwire.analyzer.limits import DEFAULT_LIMITS  # noqa: PLC0415
     from smtpwire.analyzer.rules import RULES  # noqa: PLC0415
 
     (expected,) = audit(path)
-    record = Connection(
-        id=1,
-        client=Endpoint("192.0.2.1", 43210),
-        server=Endpoint("192.0.2.2", 25),
-        protocol="smtp",
-        profile="rfc5321",
-        tls="none",
-        opening="handshake",
-        closing="open",
-        started="",
-        ended="",
-        client_bytes=0,
-        server_bytes=0,
-        gaps=[],
-        dialogue=[],
-        messages=[],
-        findings=[],
-    )
-    talk = Conversation(record, RuleBook(RULES, DEFAULT_LIMITS), DEFAULT_LIMITS, lambda _: "")
+    key = flow("192.0.2.1", "192.0.2.2", 40_000, 25)
+    record = ConnectionRecord(1, key, profile="rfc5321", opening="handshake", started_ns=0)
+    talk = ConversationFeed(Conversation(record, Run(RuleBook(RULES, DEFAULT_LIMITS), DEFAULT_LIMITS, TimeFormat())))
     said = {"client": 0, "server": 0}
     for side, data in LINES:
         seen = said["server" if side == "client" else "client"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..model import Part
+from ..streams.endpoints import endpoint
 from ..timestamps import parse_time
-from .endpoints import endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..lines.protocol_detection import Detection, judge_heads, preamble
 
 if TYPE_CHECKING:
-    from ..exchanges.conversation import Conversation
+    from ..exchanges.conversation_feed import ConversationFeed
     from ..exchanges.interfaces import ContentTap
     from ..limits import Limits
     from ..streams.flow import Flow
@@ -35,20 +35,20 @@ class CandidateHost(Protocol):
 class TappedConversation:
     """Passes the events of a connection to its conversation; a tap sees the bytes of the client first."""
 
-    __slots__ = ("client", "closed", "conflict", "gap", "server", "talk")
+    __slots__ = ("client", "closed", "conflict", "feed", "gap", "server")
 
-    def __init__(self, talk: Conversation, tap: ContentTap) -> None:
-        self.talk = talk
-        self.client = tap.wrap_client(talk.client)
-        self.server = talk.server
-        self.gap = talk.gap
-        self.closed = talk.closed
-        self.conflict = talk.conflict
+    def __init__(self, feed: ConversationFeed, tap: ContentTap) -> None:
+        self.feed = feed
+        self.client = tap.wrap_client(feed.client)
+        self.server = feed.server
+        self.gap = feed.gap
+        self.closed = feed.closed
+        self.conflict = feed.conflict
 
     @property
     def weight(self) -> int:
         """See ``Receiver``."""
-        return self.talk.weight
+        return self.feed.weight
 
 
 class Candidate:

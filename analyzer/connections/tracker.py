@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from ..exchanges.turns import NO_DETAIL, TurnDetail
+from ..exchanges.connection_report import NO_DETAIL, TimeFormat, TurnDetail
 from ..limits import DEFAULT_LIMITS, Limits
 from .conversations import PROFILE_OF_PORT, Conversations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from .. import model
     from ..exchanges.conversation import ContentTap, Judge
+    from ..exchanges.record import ConnectionRecord
     from ..segments.decoder import SegmentSink
     from .partition import Places
 
@@ -33,7 +34,7 @@ class Tracker:
         profile: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
         detail: TurnDetail = NO_DETAIL,
-        tap: Callable[[model.Connection], ContentTap] | None = None,
+        tap: Callable[[ConnectionRecord, TimeFormat], ContentTap] | None = None,
     ) -> None:
         """``tap``: returns the receiver of a new connection's messages."""
         self.conversations = Conversations(judge, limits, ports=ports, profile=profile, detail=detail, tap=tap)
@@ -78,15 +79,6 @@ class Tracker:
         """The reports of the connections that ended and were not taken from ``ended`` yet."""
         return [*self.ended]
 
-    @property
-    def digits(self) -> int:
-        """Decimals of a second in the times of the capture."""
-        return self.clock.digits
-
-    @digits.setter
-    def digits(self, digits: int) -> None:
-        self.clock.digits = digits
-
     def set_digits(self, digits: int) -> None:
         """Set the decimals of a second for the times from now on."""
         self.clock.digits = digits
@@ -118,8 +110,8 @@ class Tracker:
         for flow in self.streams.table:
             yield flow.key, flow.started_ns, flow.last_ns
 
-    def standing(self) -> Iterator[model.Connection]:
-        """Yield the reports of the open connections so far. They will still grow."""
+    def standing(self) -> Iterator[ConnectionRecord]:
+        """Yield the records of the open connections. They will still grow."""
         return self.conversations.standing()
 
     def problems(self) -> list[str]:

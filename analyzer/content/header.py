@@ -1,33 +1,50 @@
 """The header section of a message: its fields, and what is wrong with their form (RFC 5322)."""
 
-# A header section is read once, when its empty line was seen. One match decides whether the whole section is
-# well-formed; its lines are checked one by one only if it is not. Values are not judged, except the date.
+# Theory
+# ------
+# A header section is read once, when its empty line was seen. What it says is one immutable value, made from its octets
+# and nothing else. So the values of short sections are remembered: tests, monitors and lists send the same section many
+# times. The table is bounded by its entries and by the size of a section that it takes.
+#
+# One search finds all known fields, a second one a line that belongs to no field. Places are only searched when there
+# is something to report. Values are not judged, except the date. A new fact about a field is one more attribute,
+# computed from `fields` in `_read`.
 
 from __future__ import annotations
 
+import datetime
 import re
-from datetime import date
 from functools import lru_cache
 
 from msgspec import Struct
 
 from ...dissectors.printable import printable
+from .octet_checks import Flaw
 
-__all__ = ["HeaderFault", "HeaderReport", "date_fault", "on_one_line", "plain_fields", "read_header"]
+__all__ = ["HeaderFault", "HeaderReport", "date_fault", "find_field", "read_header"]
 
 MAX_QUOTED = 100  # bytes of a header line that are shown as evidence
+MAX_REMEMBERED = 512  # header sections
+MAX_REMEMBERED_OCTETS = 2048  # of one section: with its value, the table holds about 2 MB at most
 
-# RFC 5322 §2.2: a field is a name of printable ASCII without colon, a colon, and text that may be folded.
-_WELL_FORMED = re.compile(rb"(?:[!-9;-~]++:[^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+(?:\r?\n|\Z))*+").fullmatch
+# RFC 5322 §2.2: a field is a name of printable ASCII without colon, a colon, and text that may be folded. This finds an
+# LF without CR, and the LF before a line that does not start like a field or a continuation.
+_UNUSUAL_LINE = re.compile(rb"\n(?!(?<=\r\n)(?:[!-9;-~]++:|[ \t]|\Z))").search
 _FIELD = re.compile(rb"[!-9;-~]++:").match
 _BLANK_BEFORE_COLON = re.compile(rb"[!-9;-~]++[ \t]++:").match
-# RFC 5322 §3.6: fields that may occur once at most; then the fields that make the body MIME (RFC 2045 §3).
-_NAMES = re.compile(
-    rb"\n(date|from|sender|reply-to|to|cc|bcc|message-id|in-reply-to|references|subject"
-    rb"|mime-version|content-type|content-transfer-encoding)[ \t]*+:((?:[^\n]*+)(?:\n[ \t][^\n]*+)*+)",
-    re.IGNORECASE,
+# RFC 5322 §3.6: fields that may occur once at most; then the fields that make the body MIME (RFC 2045 §3). As they are
+# usually spelled, which saves a step for each field.
+_ONCE = (
+    *(b"Date", b"From", b"Sender", b"Reply-To", b"To", b"Cc", b"Bcc"),
+    *(b"Message-ID", b"In-Reply-To", b"References", b"Subject"),
 )
-_MIME = frozenset({b"mime-version", b"content-type", b"content-transfer-encoding"})
+_ENCODING = b"Content-Transfer-Encoding"
+_MIME = (b"MIME-Version", b"Content-Type", _ENCODING)
+_SPELLED = frozenset((*_ONCE, *_MIME))
+_SPELLING = {name.lower(): name for name in _SPELLED}
+_KNOWN_FIELDS = re.compile(
+    rb"\n(" + rb"|".join((*_ONCE, *_MIME)) + rb")[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE
+)
 _FOLDS = re.compile(rb"\r?\n[ \t]+")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
@@ -43,17 +60,22 @@ class HeaderFault(Struct, frozen=True):
 
 
 class HeaderReport(Struct, frozen=True):
-    """The content of a header section. ``repeated``: fields that may occur only once; ``mime``: unfolded, by lower
-    name."""
+    """The content of a header section.
 
-    has_date: bool
-    has_from: bool
+    ``flaws``: its faults as ``Flaw`` bits, described by ``repeated`` (fields that may occur only once), ``malformed``
+    and ``bad_date``. ``content_type`` and ``transfer_encoding``: unfolded, empty if the field is absent. ``encoded``:
+    MIME says that the body must be decoded, or that it has parts.
+    """
+
+    flaws: int
     repeated: HeaderFault | None
     malformed: HeaderFault | None
     bad_date: HeaderFault | None
-    mime: dict[bytes, bytes]
     subject: bytes | None
     message_id: bytes | None
+    content_type: bytes
+    transfer_encoding: bytes
+    encoded: bool
 
 
 def read_header(header: bytes) -> HeaderReport:
@@ -61,80 +83,97 @@ def read_header(header: bytes) -> HeaderReport:
 
     Lines end with CRLF (RFC 5322 §2.1). In a section without any CRLF, as some clients write it, they end with LF.
     """
-    if b"\r\n" in header and header.count(b"\n") != header.count(b"\r\n"):
-        header = _BARE_LF.sub(b" ", header)
-    first: dict[bytes, re.Match[bytes]] = {}
-    mime: dict[bytes, bytes] = {}
-    again: list[re.Match[bytes]] = []
-    for found in _NAMES.finditer(b"\n" + header):
-        name = found[1].lower()
-        if name in _MIME:
-            mime.setdefault(name, unfolded(found[2]))
-        elif name in first:
-            again.append(found)
-        else:
-            first[name] = found
-    repeated = None
-    if again:
-        names = sorted({found[1].decode("ascii").title().replace("-Id", "-ID") for found in again})
-        # the LF put in front of the section and the LF at the start of each match cancel each other out
-        repeated = HeaderFault(again[0].start(), len(again), _line(header, again[0].start()), ", ".join(names))
-    bad_date = None
-    if b"date" in first:
-        wrong = date_fault(unfolded(first[b"date"][2]))
-        if wrong is not None:
-            at = first[b"date"].start()
-            bad_date = HeaderFault(at, 1, _line(header, at), wrong)
-    malformed = None if _WELL_FORMED(header) else _first_malformed(header)
-    subject, message_id = first.get(b"subject"), first.get(b"message-id")
+    return _read_remembered(header) if len(header) <= MAX_REMEMBERED_OCTETS else _read(header)
+
+
+def _read(header: bytes) -> HeaderReport:
+    repeated = malformed = bad_date = None
+    if header[:1] in _BLANKS or _UNUSUAL_LINE(b"\r\n" + header):
+        if b"\r\n" in header:
+            header = _BARE_LF.sub(b" ", header)
+        malformed = _first_malformed(header)
+    lines = b"\n" + header
+    found = _KNOWN_FIELDS.findall(lines)
+    fields: dict[bytes, bytes] = dict(found)
+    if len(fields) < len(found) or not _SPELLED.issuperset(fields):
+        fields = {_SPELLING[name.lower()]: value for name, value in reversed(found)}  # the first of each name
+        if len(fields) < len(found):
+            repeated = _first_repeated(lines)
+    date = fields.get(b"Date")
+    wrong = None if date is None else date_fault(date)
+    if wrong is not None:
+        bad_date = _bad_date(lines, wrong)
+    flaws = (
+        (Flaw.NO_DATE if date is None else 0)
+        | (0 if b"From" in fields else Flaw.NO_FROM)
+        | (0 if repeated is None else Flaw.REPEATED_FIELD)
+        | (0 if malformed is None else Flaw.MALFORMED_HEADER)
+        | (0 if bad_date is None else Flaw.BAD_DATE)
+    )
+    kind = _unfolded(fields[b"Content-Type"]) if b"Content-Type" in fields else b""
+    encoding = _unfolded(fields[_ENCODING]) if _ENCODING in fields else b""
     return HeaderReport(
-        b"date" in first,
-        b"from" in first,
+        flaws,
         repeated,
         malformed,
         bad_date,
-        mime,
-        None if subject is None else on_one_line(subject[2]),
-        None if message_id is None else on_one_line(message_id[2]),
+        _on_one_line(fields[b"Subject"]) if b"Subject" in fields else None,
+        _on_one_line(fields[b"Message-ID"]) if b"Message-ID" in fields else None,
+        kind,
+        encoding,
+        b"MIME-Version" in fields
+        and (kind[:10].lower() == b"multipart/" or encoding.lower() in {b"base64", b"quoted-printable"}),
     )
 
 
-def plain_fields(header: bytes) -> dict[bytes, bytes] | None:
-    """Return the bodies of the known fields, by lower name, of a section without faults and with CRLF line ends.
-
-    None if it has a fault, or if a field says that the body must be decoded.
-    """
-    if not _WELL_FORMED(header):
-        return None
-    found = _NAMES.findall(b"\n" + header)
-    fields = {name.lower(): value for name, value in found}
-    if len(fields) != len(found) or (not _MIME.isdisjoint(fields) and _is_encoded(fields)):
-        return None
-    sent = fields.get(b"date")
-    return fields if sent is None or date_fault(unfolded(sent)) is None else None
+_read_remembered = lru_cache(maxsize=MAX_REMEMBERED)(_read)
+_BLANKS = (b" ", b"\t")
 
 
-def _is_encoded(fields: dict[bytes, bytes]) -> bool:
-    """Return whether the body may be a multipart, or anything else than plain text."""
-    kind, encoding = fields.get(b"content-type", b""), fields.get(b"content-transfer-encoding", b"7bit")
-    return unfolded(kind)[:4].lower() != b"text" or unfolded(encoding).lower() not in {b"7bit", b"8bit"}
+def find_field(header: bytes, name: bytes) -> bytes | None:
+    """Return the body of the first field ``name``, on one line, None if there is none (RFC 5322 §2.2)."""
+    pattern = rb"(?:\A|\n)" + re.escape(name) + rb"[ \t]*:[ \t]*((?:[^\n]*)(?:\n[ \t][^\n]*)*)"
+    found = re.search(pattern, header, re.IGNORECASE)
+    return None if found is None else _on_one_line(found[1])
 
 
-def unfolded(value: bytes) -> bytes:
+def _unfolded(value: bytes) -> bytes:
     """Return a field body on one line, without the white space around it (RFC 5322 §2.2.3)."""
     value = value.strip(b" \t\r\n")
     return _FOLD.sub(b"", value) if b"\n" in value else value
 
 
-def on_one_line(value: bytes) -> bytes:
+def _on_one_line(value: bytes) -> bytes:
     """Return a field body to display: each fold with its white space becomes one space."""
     value = value.strip(b" \t\r\n")
     return _FOLDS.sub(b" ", value) if b"\n" in value else value
 
 
-def _line(header: bytes, at: int) -> str:
-    end = header.find(b"\n", at)
-    return printable(header[at : end if end >= 0 else len(header)].rstrip(b"\r")[:MAX_QUOTED])
+# -- faults ------------------------------------------------------------------------------------------------------------
+# ``lines`` is the section with an LF in front. This LF and the LF at the start of each match cancel each other out: the
+# start of a match in ``lines`` is the start of the field in the section.
+
+
+def _first_repeated(lines: bytes) -> HeaderFault | None:
+    """Return the first field that occurs again and may not, with the number and the names of such fields."""
+    seen: set[bytes] = set()
+    again: list[tuple[int, str]] = []
+    for found in _KNOWN_FIELDS.finditer(lines):
+        name = _SPELLING[found[1].lower()]
+        if name in seen:
+            again.append((found.start(), name.decode("ascii")))
+        elif name in _ONCE:
+            seen.add(name)
+    if not again:
+        return None
+    names = ", ".join(sorted({name for _, name in again}))
+    return HeaderFault(again[0][0], len(again), _line(lines, again[0][0]), names)
+
+
+def _bad_date(lines: bytes, wrong: str) -> HeaderFault:
+    """Return the fault of the first Date field."""
+    at = next(found.start() for found in _KNOWN_FIELDS.finditer(lines) if found[1].lower() == b"date")
+    return HeaderFault(at, 1, _line(lines, at), wrong)
 
 
 def _first_malformed(header: bytes) -> HeaderFault | None:
@@ -155,7 +194,13 @@ def _first_malformed(header: bytes) -> HeaderFault | None:
             if first < 0:
                 first, what = at, wrong
         at += len(line) + 1
-    return HeaderFault(first, count, _line(header, first), what) if count else None
+    return HeaderFault(first, count, _line(b"\n" + header, first), what) if count else None
+
+
+def _line(lines: bytes, at: int) -> str:
+    """Return the line after the LF at ``at``, as printable text."""
+    end = lines.find(b"\n", at + 1)
+    return printable(lines[at + 1 : end if end >= 0 else len(lines)].rstrip(b"\r")[:MAX_QUOTED])
 
 
 # -- the date ----------------------------------------------------------------------------------------------------------
@@ -172,12 +217,17 @@ _DATE = re.compile(
     re.IGNORECASE,
 ).fullmatch
 MAX_DATES = 1024  # Date fields remembered: many messages are sent in one second
+MAX_DATE_OCTETS = 128  # of a field that is remembered
 MAX_COMMENTS = 16  # nested comments that are removed from a date
 
 
-@lru_cache(maxsize=MAX_DATES)
 def date_fault(value: bytes) -> str | None:
     """Return what is wrong with the body of a Date field (RFC 5322 §3.3, §4.3), None if nothing."""
+    return _date_fault_remembered(value) if len(value) <= MAX_DATE_OCTETS else _date_fault(value)
+
+
+def _date_fault(value: bytes) -> str | None:
+    value = _unfolded(value)
     for _ in range(MAX_COMMENTS):
         if b"(" not in value:
             break
@@ -191,12 +241,15 @@ def date_fault(value: bytes) -> str | None:
     year = int(found["year"])
     if len(found["year"]) < 4:
         year += 2000 if len(found["year"]) == 2 and year < 50 else 1900
-    if year > date.max.year:
-        return None  # valid grammar, but after the last year of `date`
+    if year > datetime.MAXYEAR:
+        return None  # valid grammar, but after the last year of `datetime`
     try:
-        day = date(year, _MONTHS.index(found["month"].lower()) + 1, int(found["day"]))
+        day = datetime.date(year, _MONTHS.index(found["month"].lower()) + 1, int(found["day"]))
     except ValueError:
         return "this day does not exist"
     if found["name"] is not None and _DAYS[day.weekday()] != found["name"].lower():
         return f"that day is a {_DAYS[day.weekday()].decode().title()}, not a {found['name'].decode().title()}"
     return None
+
+
+_date_fault_remembered = lru_cache(maxsize=MAX_DATES)(_date_fault)

@@ -64,12 +64,14 @@ class LineMeter:
             reach = start + MAX_TEXT_LINE
         last = block.rfind(b"\n")
         if last < 0:
-            self._dotted = self._dotted if self._length else block[:1] == b"."
+            if not self._length:
+                self._dotted, self._place = block[:1] == b".", where(position)
             self._length += total
         else:
             self._length = total - 1 - last
             self._dotted = block[last + 1 : last + 2] == b"."
-            self._place = where(position + last + 1 if self._length else position + last)
+            if self._length:
+                self._place = where(position + last + 1)
 
     def _too_long(self, start: int, length: int, position: int, where: Callable[[int], tuple[int, int]]) -> None:
         """Note a line of at least ``length`` octets that starts ``start`` octets into the block."""

@@ -23,6 +23,8 @@ from .header import read_header
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .header import HeaderReport
+
 __all__ = ["EncodingFault", "MimeBody"]
 
 _BATCH = 1 << 15
@@ -70,8 +72,8 @@ class MimeBody:
         "fault",
     )
 
-    def __init__(self, fields: dict[bytes, bytes], place: tuple[int, int, int]) -> None:
-        """``fields``: MIME fields of the message header. ``place``: offset, frame and time of the end of the header."""
+    def __init__(self, header: HeaderReport, place: tuple[int, int, int]) -> None:
+        """``header``: that of the message. ``place``: offset, frame and time of its end."""
         self.fault: EncodingFault | None = None
         self._blocks: list[bytes] = []
         self._batch = 0  # bytes in _blocks
@@ -86,8 +88,8 @@ class MimeBody:
         self._body_place = place  # where the body of the part starts
         self._count = 0  # base64 characters in that body
         self._padded = False
-        if b"mime-version" in fields:
-            self._start_part(fields, 0)
+        if header.encoded:
+            self._start_part(header, 0)
 
     @property
     def watched(self) -> bool:
@@ -170,7 +172,7 @@ class MimeBody:
                 return stop
             self._header = None
             start += found.end() - known
-            self._start_part(read_header(bytes(header[: found.start()])).mime, self._base + start)
+            self._start_part(read_header(bytes(header[: found.start()])), self._base + start)
         if start >= stop or not self.watched:
             return start
         if self._encoding == b"base64":
@@ -208,14 +210,14 @@ class MimeBody:
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
-    def _start_part(self, fields: dict[bytes, bytes], at: int) -> None:
-        """Start the body of the message or of a part, whose header was read. The body starts at ``at``."""
+    def _start_part(self, header: HeaderReport, at: int) -> None:
+        """Start the body of the message or of a part, which has this header. The body starts at ``at``."""
         self._encoding, self._body_place, self._count, self._padded = b"", self._place(at), 0, False
-        kind = fields.get(b"content-type", b"")
+        kind = header.content_type
         if kind[:10].lower() == b"multipart/":
             self._start_multipart(kind)
         else:
-            encoding = fields.get(b"content-transfer-encoding", b"").lower()
+            encoding = header.transfer_encoding.lower()
             if encoding in {b"base64", b"quoted-printable"}:
                 self._encoding = encoding
 

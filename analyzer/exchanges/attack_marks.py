@@ -7,41 +7,38 @@
 from __future__ import annotations
 
 import binascii
-import re
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from ...dissectors.lazy_regex import LazyPattern
-from ...dissectors.tables.verbs import VERBS
+from ...dissectors.tables.keywords import KEYWORDS
+from ..lines.acts import Act
+from ..lines.command_line import STARTTLS_OFFERED
+from ..lines.marks import Mark
 from ..lines.protocol_detection import other_protocol
-from .exchange import Exchange, Mark
-from .state_table import Act
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..limits import Limits
+    from .exchange import Exchange
     from .state_table import Hello
 
-__all__ = ["AttackMarks", "AuthExchange", "Injection", "hidden_command", "is_masked"]
+__all__ = ["AttackMarks", "AuthExchange", "Injection", "is_masked", "mark_offers"]
 
 _PASSWORDS = frozenset({"PLAIN", "LOGIN"})
 _RUN = LazyPattern(r"([A-Z])\1{6}(?:[A-Z]|\1[A-Z])")
 _EXPOSED = frozenset({Act.MAIL, Act.AUTH})
-_CHUNKS = frozenset({Act.BDAT, Act.LAST})
+_EXPOSED_MARK, _CLEAR_OFFER = Mark.EXPOSED.value, Mark.CLEAR_OFFER.value
 _NO_SUCH_USER = frozenset({550, 551, 553})
 _ASKED_FOR = frozenset({b"VRFY", b"EXPN"})
 _FIELD = LazyPattern(rb"[!-9;-~]+:")
-_HUGE_CHUNK = 1 << 31  # too large for a signed 32-bit integer
 
 # Mechanisms that send a password or a token as it is: the client line that carries it (an initial response is line 1).
 _SECRET_LINE = {"PLAIN": 1, "LOGIN": 2, "XOAUTH2": 1, "OAUTHBEARER": 1}
 _NO_SECRET = frozenset({b"", b"=", b"*"})
 _USER_FIELD = LazyPattern(rb"(?:user=|n,a=)([^\x01,]*)")
-
-# A verb after a bare CR or LF, if the text continues like a command.
-_HIDDEN = LazyPattern(rb"[\r\n]+(" + rb"|".join(sorted(VERBS)) + rb")(?=[ :\r\n]|\Z)", re.IGNORECASE)
 
 
 class Injection(Struct, frozen=True):
@@ -90,7 +87,6 @@ class AttackMarks:
         "beyond",
         "beyond_count",
         "foreign",
-        "greeting",
         "harvest",
         "in_foreign_header",
         "injection",
@@ -105,7 +101,6 @@ class AttackMarks:
         self._refused = 0  # recipients refused because they do not exist
         self.in_foreign_header = False  # the last line belonged to a request of another protocol
         self.foreign: str | None = None  # that protocol
-        self.greeting: Exchange | None = None
         self.harvest = ""  # what the client used to search for addresses, once that is certain
         self.injection: Injection | None = None
         self.login: AuthExchange | None = None  # the last AUTH exchange
@@ -115,34 +110,19 @@ class AttackMarks:
         self.beyond_count = 0
 
     def command(self, x: Exchange) -> None:
-        """Mark a command that may matter: MAIL, RCPT, AUTH, BDAT, or one with a deviation or a bare CR or LF."""
+        """Mark a command that may matter because of what came before it."""
         command, act = x.command, x.act
         assert command is not None
-        if act is Act.RCPT:
-            raw = x.raw
-            if b"%" in raw or b"!" in raw or raw.count(b"@") > 1:
-                x.marks |= Mark.ROUTED_RECIPIENT
-        elif act in _EXPOSED:
+        if act in _EXPOSED:
             hello = None if x.state is None else x.state.hello
-            if hello is not None and not hello.secure and hello.lists("STARTTLS"):
-                x.marks |= Mark.EXPOSED
+            if hello is not None and hello.concerns & STARTTLS_OFFERED:
+                x.marks |= _EXPOSED_MARK
             if act is Act.AUTH and command.mechanism is not None:
                 self.login = AuthExchange(command.mechanism)
                 if command.initial is not None:
                     self._login_line(x, hello, command.initial)
-        elif act in _CHUNKS and (command.chunk_size or 0) >= _HUGE_CHUNK:
-            x.marks |= Mark.HUGE_CHUNK
-        if x.marks & (Mark.BARE_LF | Mark.BARE_CR) and x.end == b"\r\n" and hidden_command(x.raw) is not None:
-            x.marks |= Mark.HIDDEN_COMMAND
         if command.spec is None or self.in_foreign_header:
             self._foreign(x)
-
-    def hello(self, x: Exchange, keywords: Mapping[str, tuple[str, ...]]) -> None:
-        """Mark ``x``, whose EHLO reply outside TLS lists ``keywords``."""
-        if "AUTH" in keywords and not _PASSWORDS.isdisjoint(name.upper() for name in keywords["AUTH"]):
-            x.marks |= Mark.CLEAR_OFFER
-        if "STARTTLS" not in keywords and any(map(is_masked, keywords)):
-            x.marks |= Mark.MASKED
 
     def answer(self, x: Exchange) -> None:
         """Mark ``x``, a client line of an AUTH exchange."""
@@ -192,6 +172,14 @@ class AttackMarks:
                 x.marks = (x.marks | Mark.SKIPPED) & ~Mark.HASTY
 
 
+def mark_offers(x: Exchange, keywords: Mapping[str, tuple[str, ...]]) -> None:
+    """Mark ``x``, whose EHLO reply outside TLS lists ``keywords``."""
+    if "AUTH" in keywords and not _PASSWORDS.isdisjoint([name.upper() for name in keywords["AUTH"]]):
+        x.marks |= _CLEAR_OFFER
+    if "STARTTLS" not in keywords and any(map(is_masked, [name for name in keywords if name not in KEYWORDS])):
+        x.marks |= Mark.MASKED
+
+
 def is_masked(keyword: str) -> bool:
     """Whether ``keyword`` (upper case) looks like STARTTLS overwritten in transit: one letter eight times, where the
     last may differ, or STARTTLS with one or two letters changed."""
@@ -199,12 +187,6 @@ def is_masked(keyword: str) -> bool:
         return True
     same = sum(a == b for a, b in zip(keyword, "STARTTLS", strict=False))
     return len(keyword) == len("STARTTLS") and 6 <= same < len("STARTTLS")
-
-
-def hidden_command(line: bytes) -> re.Match[bytes] | None:
-    """Return the match of a verb (group 1) after a bare CR or LF of ``line`` that has a command before it."""
-    found = _HIDDEN.search(line)
-    return found if found is not None and line[: found.start()].strip() else None
 
 
 def _decoded(line: bytes) -> bytes:

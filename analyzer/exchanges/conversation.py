@@ -1,262 +1,242 @@
-"""Both sides of one connection: which reply answers which command, in which state, and with which result."""
+"""One conversation: what both sides have sent so far, in which state they are, and what is known about them."""
 
-# Theory
-# ------
-# The conversation gets both streams in causal order and knows nothing of frames, files or rules. The readers split the
-# bytes into lines (lines/client_reader.py, lines/server_reader.py), the session pairs commands with replies and keeps
-# the state (session.py), the turn log records the dialogue (turns.py). Here they are combined, and three things are
-# decided that need all of them:
+# A conversation is data. What happens to it is in modules of functions, each with one part of the work:
 #
-# * The meaning of the client's bytes after DATA, AUTH, STARTTLS and BDAT, once the reply decides it.
-# * The meaning of an unexpected reply. The client may have ended a line with a bare LF and the server accepted it, or
-#   the server took a look-alike for the end of mail data. Then the server is followed, because only so can the next
-#   bytes be understood; the rules decide whose fault it was.
-# * The knowledge that remains after bytes were lost. Nothing is guessed: the state becomes unsure, client lines count
-#   only from the next well-formed command on, and replies pair again when it is certain what they answer.
+#   conversation_feed    takes the bytes of both sides, and is the handler of both readers
+#   session              the commands without a reply, and the state in both views
+#   reply_pairing        which command a reply answers
+#   reply_effects        how the client's bytes are read after a reply
+#   mail_data            where mail data starts and ends, chunks
+#   judging              when an exchange or a message goes to the rules
+#   tls_upgrade          STARTTLS and the session inside TLS
+#   loss_recovery        what is known after bytes were lost
+#   connection_report    words for the report
+#
+# Most commands are plain, in order, and answered before the next one comes. Everything else is a part that exists only
+# from its first use on (`loss`, `watching`, `mail_tracking`, `course`), so that it costs nothing before.
 
 from __future__ import annotations
 
+from sys import maxsize
 from typing import TYPE_CHECKING
 
-from ...dissectors.lines.commands import is_base64, parse_command
-from ...dissectors.lines.replies import begins_reply
+from msgspec import Struct
+
+from ..limits import Limits
 from ..lines.client_reader import Mode
-from .command_marks import judged
-from .conversation_content import STRONG
-from .exchange import Exchange, Mark
+from .attack_marks import AttackMarks
+from .connection_report import NO_DETAIL, TimeFormat, TurnDetail
 from .interfaces import ContentTap, Judge
-from .lifecycle import PAUSE_NS
-from .reply_pairing import CHUNKS, ReplyPairing
-from .state_table import ACTS, NO_KEYWORDS, Act, Hello, Phase
+from .lifecycle import Lifecycle
+from .loss_recovery import LossEvent, LossRecovery
+from .mail_data_tracking import MailDataTracking
+from .session import Session
+from .state_table import Phase
 
 if TYPE_CHECKING:
     from .. import model
+    from ..lines.client_reader import ClientReader
+    from ..lines.server_reader import ServerReader
+    from ..streams.stream import KeptCount
+    from .command_marks import CommandMarks
+    from .exchange import Exchange, ReplySeen
+    from .record import ConnectionRecord
+    from .turns import SeenTurn
 
-__all__ = ["ContentTap", "Conversation", "Judge"]
-
-_HELD_BACK = frozenset({Act.DATA, Act.AUTH, Act.STARTTLS})
-_WATCHED = frozenset({Act.MAIL, Act.RCPT, Act.AUTH, *CHUNKS})
-SMTP_PORT = 25
-_ODD_LINE = Mark.DEVIATION | Mark.BARE_LF | Mark.BARE_CR
+__all__ = ["ContentTap", "Conversation", "Judge", "Run"]
 
 
-class Conversation(ReplyPairing):
-    """Takes bytes by ``client`` and ``server`` in causal order; ``finish`` returns the connection with its findings."""
+class Run(Struct):
+    """What all conversations of one run share. ``profile_fixed``: the user chose the profile."""
 
-    def client(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int = -1) -> None:
-        """Take bytes of the client. ``seen``: bytes of the server that it had acknowledged, -1: unknown."""
-        reader, course = self._reader, self.course
-        if not self.client_seen:
-            self.client_seen = True
-            self._early = not (self.greeted or self.server_seen or self.server_syn_missing)
-            course.begin(frame, time_ns)
-        if self._sasl_layer_expected:
-            self._sasl_layer_expected = False
-            if data[0] == 0:  # RFC 4422 §3.7: a length of four octets comes first, and no buffer has 16 MB
-                self._stop(f"decoding stopped: {self._login_name()} has started a security layer (RFC 4422 §3.7)")
-        if time_ns - course.client_ns > PAUSE_NS:
-            course.paused(reader, offset, frame, time_ns)
-        course.client_ns = time_ns
-        if not self.server_seen:
-            # Only one direction is captured: a growing acknowledgement is the only sign that the server answered.
-            if seen > self._peer_heard and reader.mode is Mode.COMMAND:
-                reader.cut_bare()
-            self._peer_heard = max(self._peer_heard, seen)
-            seen = -1
-        if self._lost_replies and seen >= self._lost_until:
-            self._pass_lost_replies(data)
-        reader.feed(data, offset, frame, time_ns, seen)
+    judge: Judge
+    limits: Limits
+    clock: TimeFormat
+    detail: TurnDetail = NO_DETAIL
+    profile_fixed: bool = False
+    most_turns: int = 0  # turns kept in the dialogue of one connection
 
-    def server(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int = -1) -> None:
-        """Take bytes of the server. ``seen``: as for the client."""
-        if not self.server_seen:
-            self.server_seen = True
-            self.course.begin(frame, time_ns)
-        self.course.server_ns = time_ns
-        if self._overtaken is not None:
-            self._end_reply_that_hangs(data)
-        elif self._unended and data[:1].isdigit() and begins_reply(data.partition(b"\n")[0] + b"\n"):
-            self.session.doubt()  # two replies in one line: it is unknown what each of them answers
-        self._unended = False
-        self._answers_unseen = seen > self._reader.position
-        self._server.feed(data, offset, frame, time_ns)
+    def __post_init__(self) -> None:
+        self.most_turns = self.limits.turns or maxsize
 
-    def gap(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
-        """Record that ``length`` bytes of ``side`` are missing from the capture at ``offset``."""
-        self._dialogue.gap(side, offset, length, frame, time_ns)
-        if side == "server":
-            if not self._server.opaque:
-                self.course.lose(side, offset, length, frame, time_ns)
-                self._server.gap()
-                self.greeted = True
-                self._lost_replies = bool(self.session.due) or bool(self._reader.partial)
-                self._lost_until = offset + length
-                self.session.doubt()
-            return
-        mode = self._reader.mode
-        if mode is Mode.OPAQUE:
-            return
-        self.course.lose(side, offset, length, frame, time_ns)
-        inside = mode is Mode.CONTENT or (mode is Mode.CHUNK and length <= self._reader.chunk_left)
-        self._reader.gap(length)
-        if inside:
-            return
-        if mode is Mode.HOLD:
-            self._reader.discard_held()
-        self.session.doubt()
-        self._skipping = True
-        self._spoken = True  # whole segments are lost, so the next bytes mostly start a line
-        self._replied = False
-        self._passed = True
 
-    def closed(self, side: model.Side, how: str, frame: int, time_ns: int, seen: int = -1) -> None:
-        """Record that ``side`` ended its stream. ``how``: see ``stream.How``. ``seen``: bytes of the other side that
-        it had acknowledged, -1: unknown."""
-        course = self.course
-        if course.client_ns and self._reader.partial:
-            course.paused(self._reader, 0, frame, time_ns)
-        other = self._reader.position if side == "server" else -2
-        closing = course.close(side, how, frame, time_ns, self.session.due, seen, other)
-        if closing is not None and side == "server" and how == "fin" and closing.waiting:
-            self._left_unanswered(closing.waiting[0])
-        if how == "rst" or self.record.closing == "open":
-            self.record.closing = "rst" if how == "rst" else "fin"
+class Conversation:
+    """The data of one conversation. Rules read it; only the modules named above change it."""
 
-    def conflict(self, side: model.Side, offset: int, frame: int, time_ns: int) -> None:
-        """Record that bytes of ``side`` at ``offset`` were sent again with different content."""
-        limit = self.limits.findings_per_rule
-        if not limit or len(self.conflicts) <= limit:  # one more: the report then says that there are more
-            self.conflicts.append((side, offset, frame, time_ns))
+    __slots__ = (
+        "_counts",
+        "_course",
+        "client_ns",
+        "client_seen",
+        "client_tls",
+        "early",
+        "greeted",
+        "greeting",
+        "hello_after_login",
+        "injected",
+        "inside_from",
+        "kept",
+        "last",
+        "loss",
+        "mail_tracking",
+        "one_sided",
+        "overtaken",
+        "presuming",
+        "profile",
+        "reader",
+        "record",
+        "replies_unreliable",
+        "run",
+        "sasl_layer_expected",
+        "server_acked",
+        "server_ns",
+        "server_reader",
+        "server_seen",
+        "server_syn_missing",
+        "session",
+        "started",
+        "tap",
+        "unended",
+        "usage",
+        "watching",
+    )
 
-    def finish(self) -> model.Connection:
-        """Finish everything that is open and return the report of this connection; no more bytes come."""
-        reader, course = self._reader, self.course
-        course.hanging = self._server.incomplete_reply
-        course.opaque = reader.mode in {Mode.OPAQUE, Mode.TLS_EXPECTED} or self._server.opaque
-        if reader.mode in {Mode.CONTENT, Mode.CHUNK}:
-            course.inside = reader.content
-        if reader.partial.strip().upper() == b"QUIT":
-            course.quit_sent = True  # without its line end, which other rules report
-        self._presume()
-        if self._unjudged is not None:
-            self._judge_content()
-        self._end_content()
-        self._end_line()
-        self._end_text()
-        due = self.session.due
-        while due:
-            x = due.popleft()
-            if x.before is None:
-                x.before = self.session.state
-                self._predict(x)
-            self._settle(x)
-        self.judge.ended(self)
-        self.record.profile = self.profile
-        if self.profile == "lmtp":
-            self.record.protocol = "lmtp"
-            if self.record.server.port == SMTP_PORT:
-                self.record.notes.append("LMTP on port 25, which is SMTP's (RFC 2033 §5)")
-        return self.record
+    def __init__(self, record: ConnectionRecord, run: Run, tap: ContentTap | None = None) -> None:
+        self.record = record
+        self.run = run
+        self.tap = tap
+        self.profile = record.profile
+        midstream = record.opening == "midstream"
+        self.session = Session(midstream=midstream, extensions=self.profile != "rfc821")
+        self.greeted = midstream
+        self.greeting: ReplySeen | None = None
+        self.client_seen = False
+        self.server_seen = False
+        self.server_syn_missing = False  # the server's SYN was lost, and perhaps its first bytes too
+        self.client_ns = 0  # time of the client's last byte, 0: none so far
+        self.server_ns = 0
+        self.started = (0, 0)  # frame and time of the first byte
+        self.one_sided = -1  # while no byte of the server is captured: most bytes of it that the client acknowledged
+        self.server_acked = -1  # bytes of the client that the server had acknowledged with its last bytes
+        self.last: Exchange | None = None  # the exchange answered last
+        self.unended = False  # the server had started a line when the client sent more; its end may be missing
+        self.overtaken: Exchange | None = None  # its reply had started but not ended when the client sent more
+        self.presuming = False  # no more replies can come
+        self.replies_unreliable = False  # the server may take other lines for commands: pairing is not certain
+        self.sasl_layer_expected = False  # the client's next bytes may not be SMTP any more
+        self.hello_after_login: Exchange | None = None
+        self.injected: Exchange | None = None  # the STARTTLS after which plain text was injected
+        self.client_tls: tuple[int, int, int, int] | None = None  # turn, offset, frame, time of its first TLS record
+        self.inside_from = -1  # the turns after this one are inside decrypted TLS
+        self.kept: KeptCount | None = None  # counts the bytes kept of all connections, if there are several
+        self.loss: LossRecovery | None = None
+        self.watching: AttackMarks | None = None
+        self.usage: CommandMarks | None = None
+        self.mail_tracking: MailDataTracking | None = None
+        self._course: Lifecycle | None = None
+        self._counts: dict[str, int] | None = None
+        self.early = False  # the client's first byte came before the server's
+        if midstream:
+            self.own_loss().note(LossEvent.MIDSTREAM)
 
-    def command_line(
-        self, raw: bytes, end: bytes, offset: int, length: int, frame: int, time_ns: int, seen: int
-    ) -> None:
-        """Handle a line in command position."""
-        command = parse_command(raw)
-        if self._skipping and not self._resumes(command, raw):
-            return
-        act = ACTS.get(command.verb, Act.OTHER)
-        if act in {Act.BDAT, Act.BURL} and command.last:
-            act = Act.LAST
-        turn = self._dialogue.command(command, frame, time_ns, offset)
-        x = Exchange(act, command, turn, offset, frame, time_ns)
-        x.line(raw, end, length)
-        if command.deviations:
-            x.marks |= Mark.DEVIATION
-            x.deviations = judged(x)
-        self._sent(x, seen)
-        if act in _WATCHED or x.marks & _ODD_LINE or self.watch.in_foreign_header:
-            self.watch.command(x)
-            self.replies_unreliable = self.replies_unreliable or b"\n" in raw or b"\r" in raw
-        if self._early or not (self.greeted or self.server_seen or self.server_syn_missing):
-            x.marks |= Mark.EARLY
-            self._early = False
-        if self._text or self.session.causes.data is not None:
-            self._follow_text(x, command)
-        if act in _HELD_BACK:
-            self._reader.mode = Mode.HOLD
-            if self._presuming:
-                self._presume()
-        elif act in CHUNKS:
-            self._begin_chunk(x, command, offset + length, frame, time_ns)
-        elif act is Act.QUIT:
-            self.course.quit_sent = True
+    reader: ClientReader
+    server_reader: ServerReader
 
-    def answer_line(
-        self, raw: bytes, end: bytes, offset: int, length: int, frame: int, time_ns: int, seen: int
-    ) -> None:
-        """Handle a line that answers a challenge (RFC 4954 §4)."""
-        if self._presuming and parse_command(raw).verb in STRONG:
-            self._reader.mode = Mode.COMMAND
-            self.command_line(raw, end, offset, length, frame, time_ns, seen)
-            return
-        turn = self._dialogue.answer(raw, length, frame, time_ns, offset)
-        x = Exchange(Act.ANSWER, None, turn, offset, frame, time_ns)
-        x.line(raw, end, length)
-        if raw not in (b"", b"*") and not is_base64(raw):
-            x.marks |= Mark.DEVIATION
-        self._sent(x, seen)
-        self.watch.answer(x)
-        self._reader.mode = Mode.HOLD
-        if self._presuming:
-            self._presume()
+    def add_turn(self, turn: SeenTurn) -> int:
+        """Add a turn to the dialogue. Return its place, -1: it is not kept."""
+        place = self.next_turn()
+        if place >= 0:
+            self.record.dialogue.append(turn)
+        return place
 
-    def tls_begins(self, side: model.Side, offset: int, frame: int, time_ns: int) -> None:
-        """Handle a TLS record in the place of a line: the rest of the stream is encrypted."""
-        if not self._tls_seen:
-            self._tls_seen = True
-            self.record.tls = "starttls" if self._spoken or self.midstream else "implicit"
-            turn = self._dialogue.tls(side, frame, time_ns, offset)
-            if side == "client":
-                self._tls_place = turn, offset, frame, time_ns
-                if self._spoken and self.session.state.sure and not self.session.state.hello.secure:
-                    self._unwanted_tls()
-        if side == "server":
-            self.course.server_tls = True
-            self.watch.upgrading = False
-        if side == "client":
-            self._server.expect_tls = True
-        else:
-            self._reader.discard_held()
-            self._reader.mode = Mode.OPAQUE
+    def next_turn(self) -> int:
+        """Return the place of the next turn, -1: the dialogue is full."""
+        place = len(self.record.dialogue)
+        if place < self.run.most_turns:
+            return place
+        self.record.note(f"the dialogue is shown up to turn {place}; the audit went on")
+        return -1
 
-    def no_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
-        """Handle plain text of the client in the place of the expected TLS handshake."""
-        self.watch.upgrading = False
-        if self._presuming or self._skipping:
-            return  # the 220, or the first bytes after it, are not in the capture
-        self.watch.tls_missing = True
-        line, end, _ = data.partition(b"\r\n")
-        next_turn = len(self.record.dialogue)
-        shown = end and not self._skipping and not 0 < self.limits.turns <= next_turn
-        self._event(Mark.NO_TLS, next_turn if shown else -1, offset, frame, time_ns, line)
+    def note(self, text: str) -> None:
+        """Add a note about the whole connection, once."""
+        self.record.note(text)
 
-    def secured(self, offset: int, frame: int, time_ns: int) -> None:
-        """Start a new session inside TLS (RFC 3207 §4.2): the handshake succeeded, and the next bytes are decrypted.
+    def stop(self, why: str) -> None:
+        """Stop decoding: what follows is not SMTP."""
+        self.record.note(why)
+        self.course.stopped = why
+        self.reader.discard_held()
+        self.reader.mode = Mode.OPAQUE
+        self.server_reader.opaque = True
 
-        For callers that can decrypt. Offsets continue from ``offset`` as the caller counts them.
-        """
-        if not self._tls_seen:
-            self._tls_seen = True
-            self.record.tls = "starttls" if self._spoken or self.midstream else "implicit"
-            self._dialogue.tls("client", frame, time_ns, offset)
-        self._inside_from = len(self.record.dialogue)
-        self.watch.upgrading = False
-        session = self.session
-        if session.state.phase is not Phase.CONNECTED:
-            session.restart(self._inside_tls())
-        else:
-            session.restart(session.state._replace(hello=Hello(keywords=NO_KEYWORDS, secure=True)))
-        self._reader.discard_held()
-        self._reader.mode = Mode.COMMAND
-        self._server.opaque = self._server.expect_tls = False
+    # -- parts that exist only when they are needed ----------------------------------------------------------------
+
+    def own_loss(self) -> LossRecovery:
+        """What is known after bytes were lost."""
+        if self.loss is None:
+            self.loss = LossRecovery()
+        return self.loss
+
+    @property
+    def course(self) -> Lifecycle:
+        """Facts about the connection as a whole."""
+        if self._course is None:
+            self._course = Lifecycle()
+        return self._course
+
+    @property
+    def watch(self) -> AttackMarks:
+        """Signs of attacks."""
+        if self.watching is None:
+            self.watching = AttackMarks(self.run.limits)
+        return self.watching
+
+    @property
+    def mail(self) -> MailDataTracking:
+        """Facts about unusual mail data."""
+        if self.mail_tracking is None:
+            self.mail_tracking = MailDataTracking()
+        return self.mail_tracking
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of findings by rule, including unlisted ones."""
+        if self._counts is None:
+            self._counts = {}
+        return self._counts
+
+    # -- for rules -------------------------------------------------------------------------------------------------
+
+    @property
+    def judge(self) -> Judge:
+        """What checks the rules."""
+        return self.run.judge
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of the audit."""
+        return self.run.limits
+
+    @property
+    def findings(self) -> list[model.Finding]:
+        """The findings so far."""
+        return self.record.findings
+
+    @property
+    def midstream(self) -> bool:
+        """Whether the capture starts in the middle of the connection."""
+        return self.record.opening == "midstream"
+
+    @property
+    def certain(self) -> bool:
+        """Whether both sides are captured: otherwise bytes not captured may explain a finding."""
+        return self.client_seen and self.server_seen
+
+    @property
+    def uneventful(self) -> bool:
+        """Whether the connection ran and ended normally, so that no rule needs to judge it as a whole."""
+        return self.session.state.phase is Phase.QUIT and self.course.quiet and not self.midstream and self.certain
+
+    def time(self, time_ns: int) -> str:
+        """Format a time for the report."""
+        return self.run.clock(time_ns)

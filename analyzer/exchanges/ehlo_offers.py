@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...dissectors.tables.keywords import KEYWORDS, LINE_INCREMENTS, keyword_for
-from .state_table import Act
+from ..lines.acts import Act
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from ..content.lenient_readers import EndFinder, Ending, differs
-from ..model import Connection, ReplyTurn
+from .turns import ReplySeen, is_servers
 
 if TYPE_CHECKING:
     from ..content.end_of_data import Content
     from ..streams.stream import Deliver
     from .exchange import Exchange
+    from .record import ConnectionRecord
 
 __all__ = ["EndTap", "EndView", "SeenEnd", "answered_beyond"]
 
@@ -127,7 +128,7 @@ class EndTap:
     """Reads the messages of one connection (a ``ContentTap``). ``everything``: keep messages with an undisputed end
     too."""
 
-    def __init__(self, record: Connection, *, everything: bool) -> None:
+    def __init__(self, record: ConnectionRecord, *, everything: bool) -> None:
         self.messages = 0
         self._record = record
         self._everything = everything
@@ -183,14 +184,14 @@ class EndTap:
         return "refused" if code >= 400 else "went on" if 200 <= code < 300 else "unknown"
 
 
-def answered_beyond(record: Connection, turn: int) -> bool:
+def answered_beyond(record: ConnectionRecord, turn: int) -> bool:
     """Whether the server gave further replies to the message ``turn`` of the dialogue before the client sent more: then
     it took something inside the message for its end, and the text after that for commands."""
     if turn < 0:
         return False
     for later in record.dialogue[turn + 1 :]:
-        if later.side == "client":
+        if not is_servers(later):
             return False
-        if isinstance(later, ReplyTurn) and later.answers is None and later.code != 421:
+        if isinstance(later, ReplySeen) and later.answers < 0 and later.reply.code != 421:
             return True
     return False

@@ -1,7 +1,7 @@
 """The course of a connection: pauses, lost bytes, the first close notice, and what was unanswered at the first FIN."""
 
-# Only two times are updated here, those of the last byte of each side; the cost is one comparison for each client
-# segment. Everything else is recorded when it happens, which is rare, and rules read it after the connection is over.
+# Everything here is recorded when it happens, which is rare, and rules read it after the connection is over. The times
+# of the last byte of each side are in the conversation.
 
 from __future__ import annotations
 
@@ -14,16 +14,21 @@ from ..lines.client_reader import Mode
 from .exchange import Exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from ..content.end_of_data import Content
     from ..lines.client_reader import ClientReader
+    from ..lines.server_reader import IncompleteReply
 
-__all__ = ["PAUSE_NS", "CloseNotice", "Closing", "Lifecycle", "SlowInput"]
+__all__ = ["PAUSE_NS", "CloseNotice", "Closing", "Lifecycle", "Overlap", "SlowInput", "end_of"]
 
 SECOND = 1_000_000_000
 PAUSE_NS = SECOND  # a client that is silent for longer may be sending slowly on purpose
 SLOW_LINE_NS = 300 * SECOND  # RFC 5321 §4.5.3.2: no server has to wait longer for a command
+Overlap = tuple[int, list[tuple[int, bytes]]]
+"""Where copies of the same bytes first differ, and the segments that hold them."""
+
+_NO_LOSS: Mapping[model.Side, int] = {"client": 0, "server": 0}
 _MAIL_DATA = frozenset({Mode.CONTENT, Mode.CHUNK})
 SLOW_DATA_NS = 180 * SECOND  # RFC 5321 §4.5.3.2.5: between two blocks of mail data
 
@@ -74,17 +79,17 @@ class Lifecycle:
 
     __slots__ = (
         "captured",
-        "client_ns",
         "close_notice",
         "closing",
+        "conflicts",
         "first_gap",
         "hanging",
         "inside",
         "lost",
         "lost_to",
         "opaque",
+        "overlaps",
         "quit_sent",
-        "server_ns",
         "server_tls",
         "slow_input",
         "started",
@@ -92,12 +97,10 @@ class Lifecycle:
     )
 
     def __init__(self) -> None:
-        self.client_ns = 0  # time of the client's last byte
-        self.server_ns = 0
         self.server_tls = False  # the server sent TLS records
         self.started = (0, 0)  # frame and time of the first byte
         self.captured: bool | None = None  # segments of both directions are in the capture; None: not known
-        self.lost = {"client": 0, "server": 0}  # missing bytes that would have been read
+        self.lost: Mapping[model.Side, int] = _NO_LOSS  # missing bytes that would have been read
         self.lost_to = -1  # offset after the client's last missing byte
         self.first_gap: tuple[int, int, int] | None = None  # offset, frame and time
         self.stopped: str | None = None  # the reason why decoding stopped early
@@ -107,7 +110,10 @@ class Lifecycle:
         self.closing: Closing | None = None
         self.inside: Content | None = None  # mail data without an end when the connection ended
         self.opaque = False  # the last bytes could not be read
-        self.hanging: tuple[bytes, int, int, int] | None = None  # a reply whose last line never came
+        self.hanging: IncompleteReply | None = None  # a reply whose last line never came
+        # Bytes that were sent again with other content: side, offset, frame and time.
+        self.conflicts: list[tuple[model.Side, int, int, int]] = []
+        self.overlaps: Mapping[model.Side, Overlap | None] = {}  # for each side, the segments of the first conflict
 
     @property
     def quiet(self) -> bool:
@@ -117,57 +123,39 @@ class Lifecycle:
             and self.first_gap is None
             and self.stopped is None
             and self.hanging is None
+            and not self.conflicts
             and self.captured is not False
         )
 
-    def begin(self, frame: int, time_ns: int) -> None:
-        """Record the first byte of a side."""
-        if not self.started[0]:
-            self.started = (frame, time_ns)
-
-    def paused(self, reader: ClientReader, offset: int, frame: int, time_ns: int) -> None:
-        """Record that the client goes on, at ``offset``, after a pause of more than PAUSE_NS."""
-        if self.slow_input is not None or not self.client_ns:
+    def paused(self, reader: ClientReader, client_ns: int, offset: int, frame: int, time_ns: int) -> None:
+        """Record that the client goes on, at ``offset``, after a pause of more than PAUSE_NS. ``client_ns``: time of
+        its last byte before."""
+        if self.slow_input is not None or not client_ns:
             return
         length, began, first_frame, since_ns = reader.unfinished
         if reader.mode is Mode.COMMAND and length:
             if time_ns - since_ns >= SLOW_LINE_NS:
                 self.slow_input = SlowInput(True, time_ns - since_ns, began, first_frame, since_ns)
             return
-        pause, content = time_ns - self.client_ns, reader.content
+        pause, content = time_ns - client_ns, reader.content
         if pause > SLOW_DATA_NS and content is not None and content.has_started and reader.mode in _MAIL_DATA:
             self.slow_input = SlowInput(False, pause, offset, frame, time_ns)
 
     def lose(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
         """Record that ``length`` bytes of ``side`` that would have been read are not in the capture."""
-        self.lost[side] += length
+        self.lost = {**self.lost, side: self.lost[side] + length}
         if side == "client":
             self.lost_to = offset + length
         if self.first_gap is None:
             self.first_gap = (offset, frame, time_ns)
 
-    def server_closes(self, x: Exchange, code: int, time_ns: int, *, asked: bool) -> None:
-        """Record that the server announced that it closes. ``asked``: the reply answers a command."""
+    def server_closes(self, x: Exchange, code: int, idle_ns: int) -> None:
+        """Record that the server announced that it closes. ``idle_ns``: see ``CloseNotice``."""
         if self.close_notice is None:
-            idle = -1 if asked or not self.client_ns else time_ns - self.client_ns
-            self.close_notice = CloseNotice(x, code, idle)
-
-    def close(
-        self, side: model.Side, how: str, frame: int, time_ns: int, due: Iterable[Exchange], seen: int, other: int
-    ) -> Closing | None:
-        """Record that ``side`` ended its stream. ``seen``: bytes of the other side that it had acknowledged, -1:
-        unknown. ``other``: bytes that the other side had sent. Return the record if this is the first end, else
-        None."""
-        if self.closing is not None:
-            return None
-        received = tuple(x for x in due if side == "client" or seen < 0 or _end(x) <= seen)
-        last = max(self.client_ns, self.server_ns)
-        client_idle = time_ns - self.client_ns if self.client_ns else -1
-        self.closing = Closing(side, how, frame, time_ns, client_idle, time_ns - last, received, other != self.lost_to)
-        return self.closing
+            self.close_notice = CloseNotice(x, code, idle_ns)
 
 
-def _end(x: Exchange) -> int:
+def end_of(x: Exchange) -> int:
     """Return the offset after the last byte of ``x``."""
     end = x.offset + x.length
     return end if x.content is None else max(end, x.content.end_offset)

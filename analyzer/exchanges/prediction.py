@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING
 
 from ...dissectors.lines.commands import DeviationKind
 from .ehlo_offers import command_keyword, mechanisms, missing_offer
-from .exchange import Mark
 from .state_table import Act, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from ...dissectors.lines.commands import Command
     from ..model import Predicted
     from .exchange import Exchange
-    from .state_table import State
 
-__all__ = ["predict"]
+__all__ = ["LAST_OPEN", "predict"]
 
 _BAD_ARGUMENT = frozenset(
     {
@@ -42,6 +39,9 @@ _BAD_ARGUMENT = frozenset(
 _OPEN_IN_TRANSACTION = frozenset({Act.STARTTLS, Act.ETRN, Act.XCLIENT})
 _TRANSACTION = frozenset({Phase.MAIL, Phase.RCPT})
 
+LAST_OPEN = Phase.CHUNKS
+"""Up to this phase, a plain command (see ``CommandLine.plain``) that is in order is certainly accepted."""
+
 
 def predict(  # noqa: PLR0911 - one return for each reason
     x: Exchange, profile: str, disputed: Container[Act] = ()
@@ -55,8 +55,6 @@ def predict(  # noqa: PLR0911 - one return for each reason
     assert state is not None
     assert command is not None
     phase = state.phase
-    if _is_plain(x, state, command, profile) and not disputed:
-        return "accept"
     if phase is Phase.TURNED_AWAY:
         return "accept" if act is Act.QUIT else "503"  # RFC 5321 §3.1
     if not state.sure and act not in _ALWAYS:
@@ -80,22 +78,6 @@ def predict(  # noqa: PLR0911 - one return for each reason
     ):
         return "unknown"
     return _by_form(x, profile)
-
-
-def _is_plain(x: Exchange, state: State, command: Command, profile: str) -> bool:
-    """Whether ``x`` is like nearly all commands: well-formed, in the base protocol, in order, and without options."""
-    return (
-        x.server_breaks is None
-        and x.act in _PLAIN
-        and state.phase <= Phase.CHUNKS
-        and state.sure
-        and not state.data_refused
-        and not command.deviations
-        and not x.marks & Mark.EIGHT_BIT
-        and profile == "rfc5321"
-        and command.verb in _PLAIN_VERBS
-        and (command.argument is None or b" " not in command.argument)
-    )
 
 
 def _by_form(x: Exchange, profile: str) -> Predicted:
@@ -127,7 +109,5 @@ def _not_offered(x: Exchange) -> bool:
     return keyword is not None and not x.before.hello.lists(keyword)
 
 
-_PLAIN = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.RCPT, Act.DATA, Act.RSET, Act.QUIT})
-_PLAIN_VERBS = frozenset({b"EHLO", b"HELO", b"MAIL", b"RCPT", b"DATA", b"RSET", b"QUIT"})
 _ALWAYS = frozenset({Act.EHLO, Act.HELO, Act.RSET, Act.ANYTIME, Act.QUIT, Act.OTHER})
 _AFTER_REFUSED_DATA = frozenset({Act.MAIL, Act.RCPT, Act.DATA, Act.BDAT, Act.LAST, Act.BURL})

@@ -2,8 +2,9 @@
 
 # Theory
 # ------
-# `due` holds the commands that the server still has to answer. Replies pair with them strictly in order (RFC 2920
-# §3.1), even if commands were pipelined, unknown or malformed. `state` is the server's state; each reply advances it.
+# `due` holds the commands that the server still has to answer. Replies pair with them in order (RFC 2920 §3.1;
+# `reply_pairing` has the exceptions), even if commands were pipelined, unknown or malformed. `state` is the server's
+# state; each reply advances it.
 #
 # `_window` holds the commands whose replies the client could not have seen when it sent its last byte, judged by its
 # ACK number. The client is judged by the state before that window (`_base`), under the presumption that all commands in
@@ -12,18 +13,32 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from .causes import NO_CAUSES, Causes
 from .ehlo_offers import contradicts
 from .exchange import Exchange, Mark, Transaction
-from .state_table import NO_KEYWORDS, START, Act, Hello, Phase, State, advance, broken_rule, unsure
+from .state_table import (
+    BREAKS,
+    NO_KEYWORDS,
+    START,
+    STAYS,
+    Act,
+    Hello,
+    Phase,
+    State,
+    advance,
+    broken_rule,
+    unsure,
+)
 from .usual_replies import odd_status
 
 if TYPE_CHECKING:
     from ...dissectors.lines.replies import Reply
 
-__all__ = ["Causes", "Session", "mark_reply"]
+__all__ = ["Session", "mark_reply"]
 
 MAX_UNSEEN = 20_000  # commands kept in the window of a client that acknowledges nothing
 MAX_PRESUMED = 256  # commands in flight for which the presumed state is computed again after a refusal
@@ -32,60 +47,31 @@ _ENDS_GROUP = frozenset(
     {Act.EHLO, Act.HELO, Act.DATA, Act.ANYTIME, Act.TURN, Act.ETRN, Act.AUTH, Act.ANSWER, Act.LAST, Act.STARTTLS}
 )  # some of these may only be the last in a pipelined group; the rule checks in detail
 _TOO_MANY = frozenset({"4.5.3", "5.5.3"})  # RFC 3463 §3.6: too many recipients
-_OF_CODE = {500: Mark.NOT_IMPLEMENTED, 502: Mark.NOT_IMPLEMENTED, 503: Mark.REFUSED_503}
-_CONTENT_ACTS = frozenset({Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
-
-
-class Causes:
-    """Explanations why a session failed, for use as causes of later findings. None: no such problem.
-
-    ``order``: the first command out of order since the last command that restored the order. ``disputed``: commands
-    that the server called out of order although they were not (SEQ123).
-    """
-
-    __slots__ = ("data", "disputed", "hello", "mail", "order", "rcpt", "starttls")
-
-    def __init__(self) -> None:
-        self.hello: Exchange | None = None
-        self.mail: Exchange | None = None
-        self.rcpt: Exchange | None = None
-        self.data: Exchange | None = None
-        self.starttls: Exchange | None = None
-        self.order: Exchange | None = None
-        self.disputed: set[Act] = set()
-
-    def remember(self, x: Exchange, code: int) -> None:
-        """Update the causes: ``x`` was answered with ``code``."""
-        act, refused = x.act, code >= 400
-        if act in {Act.EHLO, Act.HELO}:
-            self.hello = x if refused else None
-        elif act is Act.MAIL:
-            self.mail = x if refused else None
-        elif act is Act.RCPT:
-            self.rcpt = x if refused else self.rcpt
-        elif act is Act.DATA:
-            self.data = None if 300 <= code < 400 else x
-        elif act is Act.STARTTLS:
-            self.starttls = x if refused else None
-        if not refused and act in _FRESH_START:
-            self.mail = self.rcpt = self.order = None
-
-
+_OF_CODE = {500: Mark.NOT_IMPLEMENTED.value, 502: Mark.NOT_IMPLEMENTED.value, 503: Mark.REFUSED_503.value}
+_IN_TRANSACTION = frozenset({Act.RCPT, Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
+_MORE_RULES = frozenset({Act.AUTH, Act.STARTTLS, Act.DATA, Act.BDAT, Act.LAST})  # see `broken_rule`
+_CAUSES = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.RCPT, Act.DATA, Act.STARTTLS, Act.END, Act.RSET})
 _HELLOS = frozenset({Act.EHLO, Act.HELO})
-_FRESH_START = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.END, Act.RSET})
+_GREETED = replace(START, phase=Phase.GREETED)
+# Bound once: reading a member of an enum takes longer than the test that uses it.
+_CLIENT_ORDER, _SERVER_ORDER, _ODD_STATUS = Mark.CLIENT_ORDER.value, Mark.SERVER_ORDER.value, Mark.ODD_STATUS.value
+_AFTER_STARTTLS = Mark.AFTER_STARTTLS.value
+_EHLO, _MAIL, _RCPT, _BURL = Act.EHLO, Act.MAIL, Act.RCPT, Act.BURL
 
 
 class Session:
-    """Pairs commands with replies and holds both views of the state."""
+    """Holds the commands without a reply and both views of the state."""
+
+    __slots__ = ("_base", "_extensions", "_window", "causes", "due", "state")
 
     def __init__(self, *, midstream: bool, extensions: bool = True) -> None:
         """``extensions``: False judges both sides by RFC 821, which has no extensions: keywords in the EHLO reply are
         ignored."""
         self._extensions = extensions
         self.state = State(Phase.READY, Hello(), sure=False) if midstream else START
-        self.due: deque[Exchange] = deque()
-        self.causes = Causes()
-        self._window: deque[Exchange] = deque()
+        self.due: list[Exchange] = []
+        self.causes: Causes = NO_CAUSES
+        self._window: list[Exchange] = []
         self._base = self.state
 
     def sent(self, x: Exchange, seen: int) -> None:
@@ -95,39 +81,49 @@ class Session:
         """
         window = self._window
         state = self.state
+        stale = False
         if window:
-            stale = False
-            crowded = len(window) > MAX_UNSEEN
-            while window and window[0].reply_end >= 0 and (seen < 0 or window[0].reply_end <= seen or crowded):
-                first = window.popleft()
-                first.in_flight = False
-                first.ahead = None  # not needed any more; the chain would keep all earlier exchanges in memory
-                crowded = len(window) > MAX_UNSEEN
-                assert first.after is not None
-                self._base = first.after
-                stale = stale or first.presumed not in (None, first.after)
-            if window:
-                x.ahead = window[-1]
-                state = self._presumed_state(stale=stale)
-                if (
-                    x.ahead.act in _ENDS_GROUP
-                    or x.ahead.marks & Mark.AFTER_STARTTLS
-                    or not state.hello.lists("PIPELINING")
-                ):
-                    self._mark_hasty(x, x.ahead)
-        if not window:
+            stale = self._drop_seen(seen)
+        if window:
+            x.ahead = window[-1]
+            state = self._presumed_state(stale=stale)
+            ahead = x.ahead
+            if ahead.act in _ENDS_GROUP or ahead.marks & _AFTER_STARTTLS or not state.hello.pipelining:
+                self._mark_hasty(x, ahead)
+        else:
             self._base = state
         x.state = state
-        x.sure = state.sure
-        if x.act is Act.MAIL:
+        act = x.act
+        if act is _MAIL:
             x.opens = Transaction(x, state)
-        if state.sure:
-            x.breaks = _broken(state, x.act)
-            if x.breaks is not None:
-                x.marks |= Mark.CLIENT_ORDER
+        if not state.sure:
+            x.sure = False
+        else:
+            rule = BREAKS[state.phase][act]
+            if rule is not None or act in _MORE_RULES:
+                rule = x.breaks = _broken(state, act)
+                if rule is not None:
+                    x.marks |= _CLIENT_ORDER
         window.append(x)
         x.in_flight = True
         self.due.append(x)
+
+    def _drop_seen(self, seen: int) -> bool:
+        """Drop the commands at the front of the window whose replies the client has seen. Return whether one of them
+        did not have the presumed result."""
+        window, stale, count = self._window, False, 0
+        crowded = len(window) - MAX_UNSEEN
+        for x in window:
+            if x.reply_end < 0 or (0 <= seen < x.reply_end and count >= crowded):
+                break
+            count += 1
+            x.in_flight = False
+            x.ahead = None  # not needed any more; the chain would keep all earlier exchanges in memory
+            assert x.after is not None
+            self._base = x.after
+            stale = stale or (x.presumed is not None and x.presumed != x.after)
+        del window[:count]
+        return stale
 
     def _mark_hasty(self, x: Exchange, ahead: Exchange) -> None:
         """Mark ``x``, sent although the client should have waited for the reply to ``ahead``."""
@@ -137,59 +133,71 @@ class Session:
         elif x.act is not Act.END and self.state.phase is not Phase.CONNECTED and not ahead.doubted:
             x.marks |= Mark.HASTY
 
+    @property
+    def quitting(self) -> bool:
+        """Whether the client has sent QUIT."""
+        return self.state.phase is Phase.QUIT or any(x.act is Act.QUIT for x in self.due)
+
     def in_view(self, x: Exchange) -> bool:
         """Whether the client had seen the reply to ``x`` when it sent its last command."""
         return not x.in_flight
 
-    def answered(self, x: Exchange, reply: Reply) -> State:
-        """Advance the state: ``x`` got ``reply`` (or one of several). Return the state in which the server answered."""
+    def answered(self, x: Exchange, reply: Reply) -> None:  # noqa: C901 - one test for each case that is rare
+        """Advance the state: ``x`` got ``reply`` (or one of several)."""
         state, act, code = self.state, x.act, reply.code
         if x.before is None:
             x.before = state
             if state.sure:
-                x.server_breaks = x.breaks if state is x.state else _broken(state, act)
-                if x.server_breaks is not None:
-                    x.marks |= Mark.SERVER_ORDER
-        x.marks |= _OF_CODE.get(code, 0)
-        mark_reply(x, state, reply)
+                rule = x.breaks if state is x.state else _broken(state, act)
+                if rule is not None:
+                    x.server_breaks = rule
+                    x.marks |= _SERVER_ORDER
+        if code in _OF_CODE:
+            x.marks |= _OF_CODE[code]
+        if state.hello.statuses or state.phase is Phase.CLOSING:
+            mark_reply(x, state, reply)
         if x.due > 0:
-            return state
-        keywords = None
-        if act is Act.EHLO and 200 <= code < 300:
-            keywords = reply.keywords() if self._extensions else NO_KEYWORDS
-            if keywords and contradicts(keywords, secure=state.hello.secure):
-                x.marks |= Mark.INCONSISTENT_OFFER
-        verb = b"" if x.command is None else x.command.verb
-        after = advance(state, act, code, verb=verb, transaction=x.opens, keywords=keywords)
+            return
+        after = state
+        if code == 421 or code // 100 not in STAYS[state.phase][act]:
+            keywords = None
+            if act is _EHLO and 200 <= code < 300:
+                keywords = reply.keywords() if self._extensions else NO_KEYWORDS
+                if keywords and contradicts(keywords, secure=state.hello.secure):
+                    x.marks |= Mark.INCONSISTENT_OFFER
+            command = x.line.command
+            verb = b"" if command is None else command.verb
+            after = advance(state, act, code, verb=verb, transaction=x.opens, keywords=keywords)
         if x.doubted:
             after = unsure(after)  # perhaps the reply answers another command
         self.state = x.after = after
-        transaction = x.opens if act is Act.MAIL and code < 300 else state.transaction
-        if x.transaction is None and isinstance(transaction, Transaction):
-            x.transaction = transaction
-        if x.transaction is not None:
-            if act is Act.RCPT:
-                x.transaction.recipients.append(x)
-                x.transaction.accepted += 250 <= code < 260
-                if code >= 400 and reply.enhanced in _TOO_MANY:
-                    x.marks |= Mark.RECIPIENT_LIMIT
-            elif act in _CONTENT_ACTS and code < 400 and not x.transaction.accepted:
-                x.marks |= Mark.EMPTY_TRANSACTION
-            if act is Act.BURL and code < 400:
-                x.transaction.referred = True
-        self.causes.remember(x, code)
-        return state
+        if x.transaction is None:
+            transaction = x.opens if act is _MAIL and code < 300 else state.transaction
+            if isinstance(transaction, Transaction):
+                x.transaction = transaction
+        if act in _IN_TRANSACTION and x.transaction is not None:
+            _note_in_transaction(x, x.transaction, reply)
+        if act in _CAUSES and (code >= 400 or self.causes is not NO_CAUSES or (act is Act.DATA and code < 300)):
+            self.own_causes().remember(x, code)
+
+    def own_causes(self) -> Causes:
+        """Return the causes of this session, to be changed."""
+        if self.causes is NO_CAUSES:
+            self.causes = Causes()
+        return self.causes
 
     def dispute(self, x: Exchange) -> None:
         """Remember that the server called ``x`` out of order although it was not."""
         if x.marks & Mark.REFUSED_503 and x.before is not None and x.before.sure and x.server_breaks is None:
-            self.causes.disputed |= _HELLOS if x.act in _HELLOS else {x.act}
+            causes = self.own_causes()
+            causes.disputed = causes.disputed | (_HELLOS if x.act in _HELLOS else {x.act})
 
     def greeted(self, x: Exchange, code: int) -> None:
         """Set the state after the greeting (RFC 5321 §3.1): 220, or the server refuses service."""
         x.before = self.state
         phase = Phase.CLOSING if code == 421 else Phase.TURNED_AWAY if code >= 400 else Phase.GREETED
-        self.restart(self.state._replace(phase=phase))
+        shared = phase is Phase.GREETED and self.state is START
+        self.restart(_GREETED if shared else replace(self.state, phase=phase))
         x.after = self.state
 
     def restart(self, state: State) -> None:
@@ -218,7 +226,8 @@ class Session:
 
     def give_up(self, count: int) -> list[Exchange]:
         """Drop the oldest ``count`` commands in ``due``, whose replies are not in the capture; return them."""
-        lost = [self.due.popleft() for _ in range(count)]
+        lost = self.due[:count]
+        del self.due[:count]
         for x in lost:
             x.reply_end = 0
             x.before = x.after = self.state
@@ -244,6 +253,21 @@ class Session:
         return state
 
 
+def _note_in_transaction(x: Exchange, transaction: Transaction, reply: Reply) -> None:
+    """Note the result of RCPT, or of a command for mail data, in its transaction."""
+    act, code = x.act, reply.code
+    if act is _RCPT:
+        transaction.recipients.append(x)
+        transaction.accepted += 250 <= code < 260
+        if code >= 400 and reply.enhanced in _TOO_MANY:
+            x.marks |= Mark.RECIPIENT_LIMIT
+    elif code < 400:
+        if not transaction.accepted:
+            x.marks |= Mark.EMPTY_TRANSACTION
+        if act is _BURL:
+            transaction.referred = True
+
+
 def _broken(state: State, act: Act) -> str | None:
     """Return the rule of order that ``act`` violates, including the rule that depends on the transaction."""
     rule = broken_rule(state, act)
@@ -257,14 +281,13 @@ def mark_reply(x: Exchange, state: State, reply: Reply) -> None:
     """Mark faults of ``reply``, given in ``state``, that do not depend on the command."""
     if state.phase is Phase.CLOSING:
         x.marks |= Mark.AFTER_421
-    listed = state.hello.keywords
-    if listed and "ENHANCEDSTATUSCODES" in listed and odd_status(reply):
-        x.marks |= Mark.ODD_STATUS
+    if state.hello.statuses and odd_status(reply):
+        x.marks |= _ODD_STATUS
 
 
 def _presumed_after(state: State, x: Exchange) -> State:
     """Return the state if ``x`` succeeds; a command out of order is not presumed to succeed."""
     if x.breaks is not None:
         return state
-    verb = b"" if x.command is None else x.command.verb
-    return advance(state, x.act, None, verb=verb, transaction=x.opens)
+    command = x.line.command
+    return advance(state, x.act, None, verb=b"" if command is None else command.verb, transaction=x.opens)

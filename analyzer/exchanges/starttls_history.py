@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ..limits import Limits
     from ..model import Endpoint
     from .exchange import Exchange
+    from .turns import ReplySeen
 
 __all__ = ["ClearTextOffer", "StartTlsHistory", "StartTlsOffer", "network", "plain_offer"]
 
@@ -80,10 +81,10 @@ class ClearTextOffer(Struct, frozen=True):
         return server.address, str(server.port), self.banner, self.verb, network(client)
 
 
-def plain_offer(x: Exchange, greeting: Exchange | None) -> ClearTextOffer | None:
+def plain_offer(x: Exchange, greeting: ReplySeen | None) -> ClearTextOffer | None:
     """Return the offer in the reply to the EHLO ``x``; None: it cannot be compared with other connections."""
     after = x.after
-    if after is None or greeting is None or greeting.reply is None or not x.accepted or x.command is None:
+    if after is None or greeting is None or not x.accepted or x.command is None:
         return None
     hello = after.hello
     if not after.sure or hello.secure or hello.authenticated or not hello.keywords:

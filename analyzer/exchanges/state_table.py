@@ -25,18 +25,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import force_setattr, replace
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from ..lines.acts import ACTS, Act
+from ..lines.command_line import ALWAYS, SIZES_LIMITED, STARTTLS_OFFERED
 
 __all__ = [
     "ACTS",
+    "BREAKS",
     "NO_KEYWORDS",
     "START",
+    "STAYS",
     "TABLE",
     "Act",
     "Hello",
@@ -64,60 +67,6 @@ class Phase(IntEnum):
     QUIT = 9  # QUIT accepted
     TURNED_AWAY = 10  # greeting 554 or 521 (RFC 5321 §3.1, RFC 7504): only QUIT is useful
     CLOSING = 11  # 421: the server is about to close (RFC 5321 §3.8)
-
-
-class Act(IntEnum):
-    """The kind of a command, or of another event in the session; it decides the state change."""
-
-    EHLO = 0
-    HELO = 1
-    MAIL = 2
-    RCPT = 3
-    DATA = 4
-    BDAT = 5
-    LAST = 6  # BDAT LAST, BURL LAST
-    BURL = 7
-    RSET = 8
-    ANYTIME = 9  # VRFY EXPN HELP NOOP: legal at any time (RFC 5321 §4.1.4)
-    AUTH = 10
-    STARTTLS = 11
-    ETRN = 12
-    XCLIENT = 13
-    TURN = 14
-    QUIT = 15
-    OTHER = 16  # an unregistered verb, or no verb
-    END = 17  # the end of mail data
-    ANSWER = 18  # a line of an AUTH exchange
-    GREETING = 19  # nothing was sent: the server speaks first (RFC 5321 §3.1)
-    NOTHING = 20  # nothing was sent that the server could answer
-    EVENT = 21  # neither command nor reply, but an event for the rules to judge
-
-
-ACTS: Mapping[bytes, Act] = {
-    b"EHLO": Act.EHLO,
-    b"LHLO": Act.EHLO,
-    b"HELO": Act.HELO,
-    b"MAIL": Act.MAIL,
-    b"SEND": Act.MAIL,
-    b"SOML": Act.MAIL,
-    b"SAML": Act.MAIL,
-    b"RCPT": Act.RCPT,
-    b"DATA": Act.DATA,
-    b"BDAT": Act.BDAT,
-    b"BURL": Act.BURL,
-    b"RSET": Act.RSET,
-    b"VRFY": Act.ANYTIME,
-    b"EXPN": Act.ANYTIME,
-    b"HELP": Act.ANYTIME,
-    b"NOOP": Act.ANYTIME,
-    b"AUTH": Act.AUTH,
-    b"STARTTLS": Act.STARTTLS,
-    b"ETRN": Act.ETRN,
-    b"ATRN": Act.ETRN,
-    b"XCLIENT": Act.XCLIENT,
-    b"TURN": Act.TURN,
-    b"QUIT": Act.QUIT,
-}
 
 
 class Step(Struct, frozen=True):
@@ -225,23 +174,36 @@ TABLE: Mapping[Phase, Mapping[Act, Step]] = {
 }
 
 
-class Hello(NamedTuple):
+class Hello(Struct, frozen=True):
     """The data of the last accepted hello, with later changes.
 
     ``keywords``: EHLO keyword -> parameters, in upper case; empty after HELO; None if the reply was not seen.
+    ``concerns``: which checks of a command line can find something (see ``command_line.ALWAYS``), ``pipelining`` and
+    ``statuses``: whether PIPELINING and ENHANCEDSTATUSCODES were offered. These three follow from the others.
     """
 
     verb: bytes | None = None
     keywords: Mapping[str, tuple[str, ...]] | None = None
     authenticated: bool = False
     secure: bool = False
+    concerns: int = ALWAYS
+    pipelining: bool = False
+    statuses: bool = False
+
+    def __post_init__(self) -> None:
+        keywords = self.keywords
+        if keywords:
+            exposed = STARTTLS_OFFERED if "STARTTLS" in keywords and not self.secure else 0
+            force_setattr(self, "concerns", ALWAYS | exposed | (SIZES_LIMITED if "LIMITS" in keywords else 0))
+            force_setattr(self, "pipelining", "PIPELINING" in keywords)
+            force_setattr(self, "statuses", "ENHANCEDSTATUSCODES" in keywords)
 
     def lists(self, keyword: str) -> bool:
         """Whether ``keyword`` was certainly offered."""
         return self.keywords is not None and keyword in self.keywords
 
 
-class State(NamedTuple):
+class State(Struct, frozen=True):
     """One view of the session. ``transaction``: the object that the caller passed with the MAIL that started it."""
 
     phase: Phase
@@ -288,7 +250,7 @@ def advance(
     ``transaction``: for MAIL, the object to remember. ``keywords``: for EHLO, the keywords in the reply; None: unknown.
     """
     if code == 421:
-        return state._replace(phase=Phase.CLOSING)
+        return replace(state, phase=Phase.CLOSING)
     step = TABLE[state.phase][act]
     if code is None:
         success = step.more if step.done is None else step.done
@@ -300,7 +262,7 @@ def advance(
         target, accepted = step.more, False
     else:
         if act is Act.DATA and code >= 400 and state.phase in {Phase.MAIL, Phase.RCPT}:
-            return state._replace(data_refused=True)
+            return replace(state, data_refused=True)
         if act in _CHUNK_KEYWORDS:
             if state.hello.keywords is None:
                 return unsure(state)
@@ -340,12 +302,12 @@ def _special(  # noqa: PLR0911 - one return for each row of the table
     hello = state.hello
     if act in {Act.AUTH, Act.ANSWER}:
         if accepted and code in {None, 235}:
-            return state._replace(hello=hello._replace(authenticated=True))
+            return replace(state, hello=Hello(hello.verb, hello.keywords, True, hello.secure))
         return state
     if act is Act.END:
         return State(Phase.READY, hello, sure=state.sure) if target is not None else state
     if not accepted or (target is None and act is not Act.RSET):
-        return state if target is None else state._replace(phase=target)
+        return state if target is None else replace(state, phase=target)
     match act:
         case Act.EHLO | Act.HELO:
             if state.phase in {Phase.QUIT, Phase.TURNED_AWAY, Phase.CLOSING}:
@@ -358,7 +320,7 @@ def _special(  # noqa: PLR0911 - one return for each row of the table
             return State(Phase.MAIL, hello, transaction)
         case Act.RSET:
             if target is None and state.sure:
-                return state._replace(after_last=False, data_refused=False)
+                return replace(state, after_last=False, data_refused=False)
             return State(Phase.READY, hello)
         case Act.LAST:
             return State(Phase.READY, hello, None, True, sure=state.sure)
@@ -369,3 +331,21 @@ def _special(  # noqa: PLR0911 - one return for each row of the table
         case _:  # XCLIENT 220: a new greeting; STARTTLS: the handshake comes first
             assert target is not None
             return State(target, hello, sure=state.sure)
+
+
+# -- look-ups ----------------------------------------------------------------------------------------------------------
+
+BREAKS: tuple[tuple[str | None, ...], ...] = tuple(tuple(TABLE[phase][act].breaks for act in Act) for phase in Phase)
+"""By phase and act: the rule that a command violates, apart from what ``broken_rule`` adds for some acts."""
+
+
+def _stays(phase: Phase, act: Act) -> frozenset[int]:
+    step = TABLE[phase][act]
+    if act in _CHANGES_MORE or act in _CHUNK_KEYWORDS or act is Act.DATA:
+        return frozenset()
+    targets = {2: step.done, 3: step.more, 4: step.refused, 5: step.refused}
+    return frozenset(digit for digit, target in targets.items() if target is None or target is phase)
+
+
+STAYS: tuple[tuple[frozenset[int], ...], ...] = tuple(tuple(_stays(phase, act) for act in Act) for phase in Phase)
+"""By phase and act: the first digits of replies after which the state is the same, unless the code is 421."""

@@ -13,7 +13,7 @@ from ...dissectors.tables.codes import (
     allowed_codes,
 )
 from ...dissectors.tables.keywords import KEYWORDS
-from .state_table import Act
+from ..lines.acts import Act
 
 if TYPE_CHECKING:
     from ...dissectors.lines.replies import Reply

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct, field
 
 from ...dissectors.printable import printable
-from ..exchanges.exchange import Transaction
-from ..exchanges.turns import mailbox
-from ..model import CommandTurn, Connection, Endpoint, ReplyTurn
+from ..exchanges.exchange import Exchange, Transaction
+from ..exchanges.turns import ReplySeen, mailbox
+from ..model import Endpoint
 
 if TYPE_CHECKING:
-    from ..exchanges.exchange import Exchange
-    from ..model import Turn
+    from ..exchanges.connection_report import TimeFormat
+    from ..exchanges.record import ConnectionRecord
+    from ..exchanges.turns import SeenTurn
 
 __all__ = ["Attachment", "Envelope", "EnvelopeRecipient", "EnvelopeReply", "Fate", "MissingOctets", "envelope_of"]
 
@@ -95,7 +96,9 @@ class Envelope(Struct, rename={"from_": "from"}):
     notes: list[str] = field(default_factory=list)
 
 
-def envelope_of(record: Connection, x: Exchange | None, transaction: object, turn: int) -> Envelope:
+def envelope_of(
+    record: ConnectionRecord, clock: TimeFormat, x: Exchange | None, transaction: object, turn: int
+) -> Envelope:
     """Return the envelope of a message that ``x`` ended, None if nothing did.
 
     ``transaction``: the one that was open when the message started; ``turn``: the last turn of the dialogue at that
@@ -109,23 +112,23 @@ def envelope_of(record: Connection, x: Exchange | None, transaction: object, tur
     )
     for one in known:
         if isinstance(one, Transaction) and (one.recipients or (x is not None and one is x.transaction)):
-            _from_transaction(envelope, record, one)
+            _from_transaction(envelope, clock, one)
             break
     else:
         _from_dialogue(envelope, record.dialogue, turn)
     if x is not None and x.turn >= 0:
         envelope.replies = [
-            _answer(reply)
+            _answer(reply, clock)
             for reply in record.dialogue[x.turn :]
-            if isinstance(reply, ReplyTurn) and reply.answers == x.turn
+            if isinstance(reply, ReplySeen) and reply.answers == x.turn
         ]
     return envelope
 
 
-def _protocol(record: Connection) -> str:
+def _protocol(record: ConnectionRecord) -> str:
     """Return the protocol that the report will give at the end of the connection."""
     first = record.dialogue[:HELLO_WITHIN]
-    lmtp = record.profile == "lmtp" or any(isinstance(turn, CommandTurn) and turn.verb == "LHLO" for turn in first)
+    lmtp = record.profile == "lmtp" or any(isinstance(turn, Exchange) and turn.line.name == "LHLO" for turn in first)
     return "lmtp" if lmtp else record.protocol
 
 
@@ -135,25 +138,25 @@ def _fate(x: Exchange | None) -> Fate:
     return "accepted" if 200 <= x.code < 300 else "refused" if x.code >= 400 else "unknown"
 
 
-def _from_transaction(envelope: Envelope, record: Connection, transaction: Transaction) -> None:
+def _from_transaction(envelope: Envelope, clock: TimeFormat, transaction: Transaction) -> None:
     mail = transaction.mail
     envelope.from_ = mailbox(mail)
     envelope.parameters = _parameters(mail)
-    envelope.mail_reply = _reply_to(mail, record)
+    envelope.mail_reply = _reply_to(mail, clock)
     envelope.recipients = [
-        EnvelopeRecipient(mailbox(rcpt) or "", _parameters(rcpt), _reply_to(rcpt, record))
+        EnvelopeRecipient(mailbox(rcpt) or "", _parameters(rcpt), _reply_to(rcpt, clock))
         for rcpt in transaction.recipients
     ]
 
 
-def _from_dialogue(envelope: Envelope, dialogue: list[Turn], turn: int) -> None:
+def _from_dialogue(envelope: Envelope, dialogue: list[SeenTurn], turn: int) -> None:
     """Fill in what the client asked for, from the last MAIL on."""
     for place in range(turn, max(-1, turn - LOOKED_BACK), -1):
         command = dialogue[place]
-        if not isinstance(command, CommandTurn) or command.verb not in {"MAIL", "RCPT"}:
+        if not isinstance(command, Exchange) or command.line.name not in {"MAIL", "RCPT"}:
             continue
-        address, parameters = _read(command.argument or "")
-        if command.verb == "MAIL":
+        address, parameters = _read(command.line.argument or "")
+        if command.line.name == "MAIL":
             envelope.from_, envelope.parameters = address, parameters
             break
         if address is not None:
@@ -178,10 +181,9 @@ def _parameters(x: Exchange) -> dict[str, str | None]:
     return {name: None if value is None else printable(value) for name, value in given.items()}
 
 
-def _reply_to(x: Exchange, record: Connection) -> EnvelopeReply | None:
-    turn = record.dialogue[x.reply_turn] if x.reply is not None and x.reply_turn >= 0 else None
-    return _answer(turn) if isinstance(turn, ReplyTurn) else None
+def _reply_to(x: Exchange, clock: TimeFormat) -> EnvelopeReply | None:
+    return None if x.answer is None or x.answer.turn < 0 else _answer(x.answer, clock)
 
 
-def _answer(turn: ReplyTurn) -> EnvelopeReply:
-    return EnvelopeReply(turn.code, list(turn.lines), turn.frame, turn.time)
+def _answer(turn: ReplySeen, clock: TimeFormat) -> EnvelopeReply:
+    return EnvelopeReply(turn.reply.code, list(turn.reply.lines), turn.frame, clock(turn.time_ns))

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..content.end_of_data import Content
+    from ..exchanges.connection_report import TimeFormat
     from ..exchanges.exchange import Exchange
-    from ..model import Connection
+    from ..exchanges.record import ConnectionRecord
     from ..streams.stream import Deliver
     from .spooled_message import Spool, SpooledMessage
 
@@ -77,8 +78,9 @@ class ExtractedMessage:
 class MessageTap:
     """Takes the messages of one connection (a ``ContentTap``)."""
 
-    def __init__(self, record: Connection, spool: Spool, keep: Keep, limit: int) -> None:
+    def __init__(self, record: ConnectionRecord, clock: TimeFormat, spool: Spool, keep: Keep, limit: int) -> None:
         self._record = record
+        self._clock = clock
         self._spool = spool
         self._keep = keep
         self._limit = limit
@@ -122,7 +124,7 @@ class MessageTap:
         if not content.size and not content.complete:
             message.spooled.discard()  # DATA was accepted, and no content followed
             return
-        envelope = envelope_of(self._record, x, message.transaction, message.turn)
+        envelope = envelope_of(self._record, self._clock, x, message.transaction, message.turn)
         envelope.complete = content.complete and not content.missing
         envelope.truncated = message.truncated
         envelope.chunked = content.chunked

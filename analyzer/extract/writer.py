@@ -8,6 +8,8 @@ from ..reports.output import plural
 from .message_tap import MessageTap
 
 if TYPE_CHECKING:
+    from ..exchanges.connection_report import TimeFormat
+    from ..exchanges.record import ConnectionRecord
     from ..model import Capture, Connection, Summary
     from ..reports.output import Output
     from .directory import MessageDirectory
@@ -32,9 +34,9 @@ class ExtractWriter:
         self._taps: dict[int, MessageTap] = {}
         self._problems = 0
 
-    def tap(self, record: Connection) -> MessageTap:
+    def tap(self, record: ConnectionRecord, clock: TimeFormat) -> MessageTap:
         """Return a tap for the messages of a new connection."""
-        tap = self._taps[record.id] = MessageTap(record, self._folder.spool, self._keep, self._limit)
+        tap = self._taps[record.id] = MessageTap(record, clock, self._folder.spool, self._keep, self._limit)
         return tap
 
     def capture(self, capture: Capture) -> None:

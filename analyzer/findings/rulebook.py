@@ -92,7 +92,7 @@ class RuleBook:
         limit = self._limits.findings_per_rule
         if limit and counts[rule.id] > limit:
             if counts[rule.id] == limit + 1:
-                talk.record.notes.append(f"more than {limit} findings of {rule.id}: further ones are not listed")
+                talk.note(f"more than {limit} findings of {rule.id}: further ones are not listed")
             return
         index = len(talk.findings)
         cause = next((e.finding for e in evidence.caused_by if e is not None and e.finding >= 0), None)
@@ -119,7 +119,7 @@ class RuleBook:
         if x is not None and x.finding < 0 and (finding.side != "server" or x.marks & Mark.REFUSED_503):
             x.finding = index
             if x.breaks is not None and talk.session.causes.order is None:
-                talk.session.causes.order = x
+                talk.session.own_causes().order = x
 
 
 def _set_place(finding: model.Finding, evidence: Evidence, x: Exchange | None, talk: Conversation) -> None:

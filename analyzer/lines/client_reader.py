@@ -9,20 +9,24 @@
 #
 # Only CRLF ends a line (RFC 5321 §2.3.8). A bare LF is part of its line, unless an answer of the server shows that it
 # accepted the LF as the end. Then the conversation calls `cut_bare`.
+#
+# Nothing here depends on how the bytes are divided: the start of a line waits in a `PartialLine`, which exists only
+# until the end of the line comes.
 
 from __future__ import annotations
 
 from collections import deque
 from enum import IntEnum
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from ..streams.stream import PIECE
+from .command_line import KNOWN_LINES, CommandLine, line_of_auth, read_line, remember_line
 
 if TYPE_CHECKING:
     from ..content.end_of_data import Content
     from ..limits import Limits
 
-__all__ = ["ClientHandler", "ClientReader", "Mode"]
+__all__ = ["ClientHandler", "ClientReader", "HeldPiece", "Mode", "PartialLine"]
 
 
 class Mode(IntEnum):
@@ -40,14 +44,10 @@ class Mode(IntEnum):
 class ClientHandler(Protocol):
     """Receives what was read. Offsets are in the client's stream; ``seen`` is in the server's stream, -1 if unknown."""
 
-    def command_line(
-        self, raw: bytes, end: bytes, offset: int, length: int, frame: int, time_ns: int, seen: int
-    ) -> None:
-        """A line where a command is expected. ``end``: its line end; ``length``: bytes of the line with its end."""
+    def command_line(self, line: CommandLine, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        """A line where a command is expected."""
 
-    def answer_line(
-        self, raw: bytes, end: bytes, offset: int, length: int, frame: int, time_ns: int, seen: int
-    ) -> None:
+    def answer_line(self, line: CommandLine, offset: int, frame: int, time_ns: int, seen: int) -> None:
         """A line that answers a 334."""
 
     def content_end(self, content: Content, seen: int) -> None:
@@ -72,21 +72,70 @@ class ClientHandler(Protocol):
         """``count`` more bytes are kept for later."""
 
 
+class HeldPiece(NamedTuple):
+    """Bytes that wait for a reply, with their place."""
+
+    data: bytes
+    offset: int
+    frame: int
+    time_ns: int
+    seen: int
+
+
+class PartialLine:
+    """The start of a line whose end has not come. ``size``: bytes kept; ``dropped``: further bytes, above the limit."""
+
+    __slots__ = ("_parts", "dropped", "ends_in_cr", "frame", "offset", "size", "time_ns")
+
+    def __init__(self, offset: int, frame: int, time_ns: int) -> None:
+        self._parts: list[bytes] = []
+        self.size = 0
+        self.dropped = 0
+        self.ends_in_cr = False
+        self.offset = offset
+        self.frame = frame
+        self.time_ns = time_ns
+
+    @property
+    def raw(self) -> bytes:
+        """The bytes kept."""
+        if len(self._parts) > 1:
+            self._parts = [b"".join(self._parts)]
+        return self._parts[0] if self._parts else b""
+
+    @property
+    def first(self) -> int:
+        """The first byte."""
+        return self._parts[0][0]
+
+    @property
+    def pieces(self) -> int:
+        """Number of pieces that are kept."""
+        return len(self._parts)
+
+    def add(self, data: bytes, limit: int) -> bool:
+        """Add bytes, kept up to ``limit`` of the line. Return whether the limit was passed for the first time."""
+        self.ends_in_cr = data[-1] == 0x0D
+        passed = False
+        if limit and self.size + len(data) > limit:
+            passed = not self.dropped
+            self.dropped += self.size + len(data) - limit
+            data = data[: limit - self.size]
+        if data:
+            self._parts.append(data)
+            self.size += len(data)
+        return passed
+
+
 class ClientReader:
     """Takes the client's stream in order and calls ``handler`` for everything it reads."""
 
     __slots__ = (
-        "_cr",
-        "_dropped",
-        "_frame",
         "_handler",
         "_held",
         "_held_bytes",
         "_limits",
-        "_offset",
-        "_parts",
-        "_size",
-        "_time_ns",
+        "_partial",
         "chunk_left",
         "content",
         "mode",
@@ -100,27 +149,19 @@ class ClientReader:
         self.position = 0  # offset after the last byte that came
         self._handler = handler
         self._limits = limits
-        self._parts: list[bytes] = []  # the start of a line without an end so far
-        self._size = 0
-        self._dropped = 0  # bytes of that line above the limit
-        self._cr = False  # the last byte of that line so far is CR
-        self._offset = 0  # where that line starts
-        self._frame = 0
-        self._time_ns = 0
-        self._held: deque[tuple[bytes, int, int, int, int]] = deque()
+        self._partial: PartialLine | None = None
+        self._held: deque[HeldPiece] | None = None
         self._held_bytes = 0
 
     @property
     def partial(self) -> bytes:
         """The start of a line whose end has not come."""
-        if len(self._parts) > 1:
-            self._parts = [b"".join(self._parts)]
-        return self._parts[0] if self._parts else b""
+        return b"" if self._partial is None else self._partial.raw
 
     @property
     def held(self) -> bytes:
-        """The first bytes that wait for a reply, at most one segment."""
-        return self._held[0][0] if self._held else b""
+        """The bytes that wait for a reply."""
+        return b"".join([piece.data for piece in self._held]) if self._held else b""
 
     @property
     def held_size(self) -> int:
@@ -128,33 +169,35 @@ class ClientReader:
         return self._held_bytes
 
     @property
-    def weight(self) -> int:
-        """About how many bytes are kept."""
-        pieces = len(self._held) + len(self._parts)
-        own = self._held_bytes + self._size + PIECE * pieces
-        return own if self.content is None else own + self.content.weight
+    def first_held(self) -> HeldPiece | None:
+        """The first piece that waits for a reply."""
+        return self._held[0] if self._held else None
 
     @property
-    def held_place(self) -> tuple[int, int, int]:
-        """Offset, frame and time of the first byte that waits."""
-        return self._held[0][1:4] if self._held else (0, 0, 0)
+    def weight(self) -> int:
+        """About how many bytes are kept."""
+        held, partial = self._held, self._partial
+        own = self._held_bytes + (PIECE * len(held) if held else 0)
+        own += 0 if partial is None else partial.size + PIECE * partial.pieces
+        return own if self.content is None else own + self.content.weight
 
     @property
     def unfinished(self) -> tuple[int, int, int, int]:
         """Length, offset, frame and time of the line whose end has not come."""
-        return self._size + self._dropped, self._offset, self._frame, self._time_ns
-
-    @property
-    def held_seen(self) -> int:
-        """How many bytes of the server the client had seen when it sent the first waiting byte, -1 if unknown."""
-        return self._held[0][4] if self._held else -1
+        one = self._partial
+        return (0, 0, 0, 0) if one is None else (one.size + one.dropped, one.offset, one.frame, one.time_ns)
 
     def feed(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
         """Take the next bytes of the stream."""
         self.position = offset + len(data)
         while data:
             mode = self.mode
-            if mode <= Mode.ANSWER:
+            if mode is _COMMAND and self._partial is None:
+                line = KNOWN_LINES.get(data)
+                if line is not None:
+                    self._handler.command_line(line, offset, frame, time_ns, seen)
+                    return
+            if mode <= _ANSWER:
                 used = self._read_lines(data, offset, frame, time_ns, seen)
             elif mode is Mode.CONTENT:
                 assert self.content is not None
@@ -163,19 +206,19 @@ class ClientReader:
                     if self.content.in_header:
                         self._handler.keeps(len(data))
                     return
-                content, self.content, self.mode = self.content, None, Mode.COMMAND
+                content, self.content, self.mode = self.content, None, _COMMAND
                 self._handler.content_end(content, seen)
             elif mode is Mode.CHUNK:
                 used = self._read_chunk(data, offset, frame, time_ns, seen)
             elif mode is Mode.HOLD:
-                self._hold(data, offset, frame, time_ns, seen)
+                self._hold(HeldPiece(data, offset, frame, time_ns, seen))
                 return
             elif mode is Mode.TLS_EXPECTED:
                 if data[0] in _TLS_FIRST:
                     self.mode = Mode.OPAQUE
                     self._handler.tls_begins("client", offset, frame, time_ns)
                     return
-                self.mode = Mode.COMMAND
+                self.mode = _COMMAND
                 self._handler.no_tls(data, offset, frame, time_ns)
                 used = 0
             else:
@@ -185,7 +228,7 @@ class ClientReader:
 
     def gap(self, length: int) -> None:
         """``length`` bytes are missing here. Mail data and chunks continue after them, a line does not."""
-        self._forget_line()
+        self._partial = None
         self.position += length
         if self.content is not None and self.mode is Mode.CONTENT:
             self.content.lose(length)
@@ -195,20 +238,21 @@ class ClientReader:
                 self.content.lose(lost)
             self.chunk_left -= lost
             if not self.chunk_left:
-                self.mode = Mode.COMMAND
+                self.mode = _COMMAND
                 self._handler.chunk_end(-1)
 
     def release(self, mode: Mode) -> None:
         """Continue in ``mode`` with the held bytes, because the reply is known."""
         self.mode = mode
-        held, self._held = self._held, deque()
+        held, self._held = self._held, None
         size, self._held_bytes = self._held_bytes, 0
         while held:
-            chunk = held.popleft()
-            size -= len(chunk[0])
-            self.feed(*chunk)
+            piece = held.popleft()
+            size -= len(piece.data)
+            self.feed(*piece)
             if self.mode is Mode.HOLD:  # there was another such command in the held bytes
-                held.extendleft(reversed(self._held))
+                if self._held:
+                    held.extendleft(reversed(self._held))
                 self._held = held
                 self._held_bytes += size
                 return
@@ -216,7 +260,7 @@ class ClientReader:
     def discard_held(self) -> int:
         """Drop the held bytes (injected before TLS). Returns how many there were."""
         count = self._held_bytes
-        self._held.clear()
+        self._held = None
         self._held_bytes = 0
         return count
 
@@ -225,73 +269,88 @@ class ClientReader:
 
         ``verbs``: cut only at a bare LF. For lines that must be commands; do not use it on mail data.
         """
-        line = self.partial
+        partial = self._partial
+        if partial is None:
+            return False
+        line = partial.raw
         at = line.find(b"\n")
         if at < 0:
             at = len(line) - 1 if line.endswith(b"\r") and len(line) > 1 and not verbs else -1
         if at < 0 or not line[:at].strip(b"\r\n"):
             return False
-        offset, frame, time_ns, mode = self._offset, self._frame, self._time_ns, self.mode
-        self._forget_line()
+        self._partial = None
         rest = line[at + 1 :]
-        self._emit(mode, line[:at], line[at : at + 1], offset, at + 1, frame, time_ns, -1)
+        self._emit(line[:at], line[at : at + 1], at + 1, partial.offset, partial.frame, partial.time_ns, -1)
         if rest:
-            self.feed(rest, offset + at + 1, frame, time_ns, -1)
+            self.feed(rest, partial.offset + at + 1, partial.frame, partial.time_ns, -1)
         return True
 
     def end_content_early(self) -> Content:
         """End the content at a look-alike, as the server did. The bytes after it are read as commands."""
         content = self.content
         assert content is not None
-        self.content, self.mode = None, Mode.COMMAND
+        self.content, self.mode = None, _COMMAND
         return content
 
     # -- pieces ----------------------------------------------------------------------------------------------------
 
     def _read_lines(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
         """Read lines until the mode changes. Returns how many bytes were used."""
-        start = 0
-        total = len(data)
-        mode = self.mode
+        start = self._end_partial(data, offset, frame, time_ns, seen) if self._partial is not None else 0
+        total, mode, handler = len(data), self.mode, self._handler
         while start < total:
-            parts = self._parts
-            first = parts[0][0] if parts else data[start]
-            if first == _HANDSHAKE and (self.partial[:2] + data[start : start + 2])[1:2] == b"\x03":
-                at = (self._offset, self._frame, self._time_ns) if parts else (offset + start, frame, time_ns)
-                self._forget_line()
-                self.mode = Mode.OPAQUE
-                self._handler.tls_begins("client", *at)
-                return total
-            if self._cr and data[start] == 0x0A:
-                line, stop = self.partial, start + 1
-                line = line[:-1] if not self._dropped else line
-            else:
-                end = data.find(b"\r\n", start)
-                if end < 0:
-                    self._keep_partial(data[start:] if start else data, offset + start, frame, time_ns)
-                    return total
-                line, stop = data[start:end], end + 2
-                if parts:
-                    line = (self.partial + line)[: self._limits.line_bytes or None]
-            if parts:
-                length = self._size + self._dropped + stop - start
-                at = self._offset, self._frame, self._time_ns
-                self._forget_line()
-                self._emit(mode, line, b"\r\n", at[0], length, at[1], at[2], seen)
-            else:
-                self._emit(mode, line, b"\r\n", offset + start, stop - start, frame, time_ns, seen)
-            start = stop
-            if self.mode is not mode:
+            if mode > _ANSWER or mode is not self.mode:
                 return start
+            stop = data.find(b"\r\n", start) + 2
+            if data[start] == _HANDSHAKE and data[start + 1 : start + 2] == b"\x03":
+                self.mode = Mode.OPAQUE
+                handler.tls_begins("client", offset + start, frame, time_ns)
+                return total
+            if stop < 2:
+                self._keep_partial(data[start:] if start else data, offset + start, frame, time_ns)
+                return total
+            if mode is _COMMAND:
+                whole = data[start:stop]
+                line = KNOWN_LINES.get(whole) or remember_line(whole)
+                handler.command_line(line, offset + start, frame, time_ns, seen)
+            else:
+                line = line_of_auth(data[start : stop - 2], b"\r\n", stop - start)
+                handler.answer_line(line, offset + start, frame, time_ns, seen)
+            start = stop
         return total
 
-    def _emit(
-        self, mode: Mode, line: bytes, end: bytes, offset: int, length: int, frame: int, time_ns: int, seen: int
-    ) -> None:
-        if mode is Mode.COMMAND:
-            self._handler.command_line(line, end, offset, length, frame, time_ns, seen)
+    def _end_partial(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
+        """Go on with the line whose start waits. Returns how many bytes were used."""
+        partial = self._partial
+        assert partial is not None
+        if partial.first == _HANDSHAKE and (partial.raw[:2] + data[:1])[1:2] == b"\x03":
+            self._partial = None
+            self.mode = Mode.OPAQUE
+            self._handler.tls_begins("client", partial.offset, partial.frame, partial.time_ns)
+            return len(data)
+        if partial.ends_in_cr and data[0] == 0x0A:
+            raw, stop = partial.raw, 1
+            raw = raw[:-1] if not partial.dropped else raw
         else:
-            self._handler.answer_line(line, end, offset, length, frame, time_ns, seen)
+            end = data.find(b"\r\n")
+            if end < 0:
+                self._keep_partial(data, offset, frame, time_ns)
+                return len(data)
+            raw, stop = (partial.raw + data[:end])[: self._limits.line_bytes or None], end + 2
+        length = partial.size + partial.dropped + stop
+        self._partial = None
+        self._emit(raw, b"\r\n", length, partial.offset, partial.frame, partial.time_ns, seen)
+        return stop
+
+    def _emit(self, raw: bytes, end: bytes, length: int, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        if self.mode is not _COMMAND:
+            self._handler.answer_line(line_of_auth(raw, end, length), offset, frame, time_ns, seen)
+            return
+        whole = raw + end
+        line = KNOWN_LINES.get(whole) if len(whole) == length else None
+        if line is None:
+            line = remember_line(whole) if end == b"\r\n" and len(whole) == length else read_line(raw, end, length)
+        self._handler.command_line(line, offset, frame, time_ns, seen)
 
     def _read_chunk(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
         used = min(self.chunk_left, len(data))
@@ -301,38 +360,30 @@ class ClientReader:
                 self._handler.keeps(used)
         self.chunk_left -= used
         if not self.chunk_left:
-            self.mode = Mode.COMMAND
+            self.mode = _COMMAND
             self._handler.chunk_end(seen)
         return used
 
     def _keep_partial(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
         """Keep the start of a line whose end has not come."""
-        if not self._parts:
-            self._offset, self._frame, self._time_ns = offset, frame, time_ns
-        self._cr = data[-1] == 0x0D
-        limit = self._limits.line_bytes
-        if limit and self._size + len(data) > limit:
-            if not self._dropped:
-                self._handler.long_line()
-            self._dropped += self._size + len(data) - limit
-            data = data[: limit - self._size]
-        if data:
-            self._parts.append(data)
-            self._size += len(data)
-            self._handler.keeps(len(data) + PIECE)
+        if self._partial is None:
+            self._partial = PartialLine(offset, frame, time_ns)
+        known = self._partial.size
+        if self._partial.add(data, self._limits.line_bytes):
+            self._handler.long_line()
+        if self._partial.size > known:
+            self._handler.keeps(self._partial.size - known + PIECE)
 
-    def _forget_line(self) -> None:
-        self._parts = []
-        self._size = self._dropped = 0
-        self._cr = False
-
-    def _hold(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
-        self._held.append((data, offset, frame, time_ns, seen))
-        self._held_bytes += len(data)
-        self._handler.keeps(len(data) + PIECE)
+    def _hold(self, piece: HeldPiece) -> None:
+        if self._held is None:
+            self._held = deque()
+        self._held.append(piece)
+        self._held_bytes += len(piece.data)
+        self._handler.keeps(len(piece.data) + PIECE)
         if self._held_bytes > self._limits.undecided_bytes > 0:
             self._handler.undecided()
 
 
+_COMMAND, _ANSWER = Mode.COMMAND, Mode.ANSWER
 _HANDSHAKE = 0x16  # RFC 8446 §5.1: the record type that starts a TLS connection
 _TLS_FIRST = frozenset({0x14, 0x15, 0x16, 0x17, 0x80})  # record types of RFC 8446 §5.1; 0x80: an SSLv2-style hello

@@ -1,16 +1,29 @@
 """Cut the bytes of the server into whole replies (RFC 5321 §4.2)."""
 
+# Most segments of a server hold one whole reply that was seen before: it is looked up as it is. Otherwise one
+# expression matches a whole well-formed reply of any number of lines. What it does not match is taken line by line.
+
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+import re
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from ...dissectors.lines.replies import Reply, begins_reply, parse_reply
 from ..streams.stream import PIECE
+from .client_reader import PartialLine
+from .remembered import Remembered
 
 if TYPE_CHECKING:
     from ..limits import Limits
 
-__all__ = ["ServerHandler", "ServerReader"]
+__all__ = ["KNOWN_REPLIES", "IncompleteReply", "OpenReply", "ServerHandler", "ServerReader"]
+
+KNOWN_REPLIES: Remembered[Reply] = Remembered(entries=1024, longest=1024)
+"""Whole replies by their bytes, a megabyte of them. Only ``ServerReader`` adds to it. Challenges (334), which may be
+secret, are not remembered."""
+
+# The same code in all lines, and only the last line without "-".
+_whole_reply = re.compile(rb"([0-9]{3})(?:-[^\n]*+\n\1)*+(?: [^\n]*+|\r)?\n").match
 
 
 class ServerHandler(Protocol):
@@ -35,27 +48,39 @@ class ServerHandler(Protocol):
         """``count`` more bytes are kept for later."""
 
 
+class IncompleteReply(NamedTuple):
+    """A reply with at least one line but without its last line. ``raw``: its whole lines."""
+
+    raw: bytes
+    offset: int
+    frame: int
+    time_ns: int
+
+
+class OpenReply:
+    """The lines so far of a reply whose last line has not come."""
+
+    __slots__ = ("frame", "lines", "offset", "size", "time_ns")
+
+    def __init__(self, offset: int, frame: int, time_ns: int) -> None:
+        self.lines: list[bytes] = []
+        self.size = 0
+        self.offset = offset
+        self.frame = frame
+        self.time_ns = time_ns
+
+    def add(self, line: bytes) -> None:
+        self.lines.append(line)
+        self.size += len(line)
+
+
 class ServerReader:
     """Takes the server's stream in order and calls ``handler`` for everything it reads.
 
     Unlike the client's lines, a line of the server also ends at a bare LF: clients accept that and continue.
     """
 
-    __slots__ = (
-        "_frame",
-        "_handler",
-        "_limits",
-        "_lines",
-        "_offset",
-        "_overlong",
-        "_partial",
-        "_parts",
-        "_size",
-        "_time_ns",
-        "after_gap",
-        "expect_tls",
-        "opaque",
-    )
+    __slots__ = ("_handler", "_limits", "_overlong", "after_gap", "expect_tls", "opaque", "open_reply", "partial")
 
     def __init__(self, handler: ServerHandler, limits: Limits) -> None:
         self.opaque = False
@@ -63,133 +88,149 @@ class ServerReader:
         self.after_gap = False
         self._handler = handler
         self._limits = limits
-        self._lines: list[bytes] = []  # lines of an unfinished reply
-        self._parts: list[bytes] = []  # the start of a line
-        self._partial = 0  # bytes in _parts
-        self._size = 0  # bytes in _lines
+        self.open_reply: OpenReply | None = None
+        self.partial: PartialLine | None = None
         self._overlong = False  # a reply was ended because of its length, and no line with a code has come since
-        self._offset = 0  # where the reply, or else the line, starts
-        self._frame = 0
-        self._time_ns = 0
 
     @property
     def unfinished(self) -> bool:
         """Whether a reply has started and stops, for now, after a line that announces another."""
-        return bool(self._lines) and not self._parts
+        return self.open_reply is not None and self.partial is None
 
     @property
     def mid_line(self) -> bool:
         """Whether the end of a line has not come."""
-        return bool(self._parts)
+        return self.partial is not None
 
     @property
     def weight(self) -> int:
         """About how many bytes are kept."""
-        return self._size + self._partial + PIECE * (len(self._lines) + len(self._parts))
+        total = 0
+        if self.open_reply is not None:
+            total += self.open_reply.size + PIECE * len(self.open_reply.lines)
+        if self.partial is not None:
+            total += self.partial.size + PIECE * self.partial.pieces
+        return total
 
     @property
-    def incomplete_reply(self) -> tuple[bytes, int, int, int] | None:
-        """A reply with at least one line but without its last line: its bytes, offset, frame and time."""
-        return (b"".join(self._lines), self._offset, self._frame, self._time_ns) if self._lines else None
+    def incomplete_reply(self) -> IncompleteReply | None:
+        """The reply whose last line has not come, None if there is none."""
+        one = self.open_reply
+        return None if one is None else IncompleteReply(b"".join(one.lines), one.offset, one.frame, one.time_ns)
 
     def feed(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
         """Take the next bytes of the stream."""
         if self.opaque:
             return
-        if not self._parts and not self._lines:
-            if data[0] < 0x18 and self._is_tls(data, offset, frame, time_ns):
-                return
-            # The usual case: one whole reply of one line.
-            if data.endswith(b"\n") and data[3:4] == b" " and data.count(b"\n") == 1 and begins_reply(data):
-                self.after_gap = self._overlong = False
-                self._handler.reply(parse_reply(data), offset, offset + len(data), frame, time_ns)
-                return
         start = 0
-        while True:
+        if self.partial is None and self.open_reply is None:
+            reply = KNOWN_REPLIES.get(data)
+            if reply is not None:
+                self.after_gap = self._overlong = False
+                self._handler.reply(reply, offset, offset + len(data), frame, time_ns)
+                return
+        elif self.partial is not None:
+            start = self._end_partial(data, offset, frame, time_ns)
+        total = len(data)
+        while start < total and not self.opaque:
+            if self.open_reply is None:
+                if data[start] < 0x18 and self._is_tls(data[start:], offset + start, frame, time_ns):
+                    return
+                match = _whole_reply(data, start)
+                if match is not None:
+                    self.after_gap = self._overlong = False
+                    raw = match[0]
+                    start += len(raw)
+                    reply = KNOWN_REPLIES.get(raw) or _remembered(raw)
+                    self._handler.reply(reply, offset + start - len(raw), offset + start, frame, time_ns)
+                    continue
             end = data.find(b"\n", start) + 1
             if not end:
-                break
-            if self._parts:
-                line = b"".join(self._parts) + data[start:end]
-                self._parts, self._partial = [], 0
-            else:
-                line = data[start:end]
-                if not self._lines:
-                    self._offset, self._frame, self._time_ns = offset + start, frame, time_ns
+                self._keep_partial(data[start:] if start else data, offset + start, frame, time_ns)
+                return
+            self._take_line(data[start:end], offset + start, offset + end, frame, time_ns)
             start = end
-            self._take_line(line, offset + end)
-            if self.opaque:
-                return
-            binary = start < len(data) and data[start] < 0x18 and not self._lines
-            if binary and self._is_tls(data[start:], offset + start, frame, time_ns):
-                return
-        if start < len(data):
-            self._keep_partial(data[start:] if start else data, offset + start, frame, time_ns)
 
     def count_ends(self, data: bytes) -> int:
         """Return how many replies would end in ``data`` if it came next."""
-        lines = (b"".join(self._parts) + data).split(b"\n")[:-1]
+        known = b"" if self.partial is None else self.partial.raw
+        lines = (known + data).split(b"\n")[:-1]
         return sum(begins_reply(line + b"\n") and line[3:4] != b"-" for line in lines)
 
     def gap(self) -> None:
         """Bytes are missing here: drop an unfinished line and reply."""
-        self._lines = []
-        self._parts = []
-        self._partial = self._size = 0
+        self.open_reply = self.partial = None
         self.after_gap = True
 
     def end_unfinished(self) -> bool:
         """Deliver the unfinished reply as a whole one, because the client went on as if it were. False: not a reply."""
-        line = b"".join(self._parts)
-        raw = b"".join(self._lines) + line
+        one, partial = self.open_reply, self.partial
+        raw = b"" if one is None else b"".join(one.lines)
+        raw += b"" if partial is None else partial.raw
         if not begins_reply(raw):
             return False
-        offset, frame, time_ns = self._offset, self._frame, self._time_ns
-        self._lines, self._parts, self._partial, self._size = [], [], 0, 0
-        self._handler.reply(parse_reply(raw), offset, offset + len(raw), frame, time_ns)
+        start = one or partial
+        assert start is not None
+        self.open_reply = self.partial = None
+        self._handler.reply(parse_reply(raw), start.offset, start.offset + len(raw), start.frame, start.time_ns)
         return True
 
-    def _take_line(self, line: bytes, end: int) -> None:
+    def _end_partial(self, data: bytes, offset: int, frame: int, time_ns: int) -> int:
+        """Go on with the line whose start waits. Returns how many bytes were used."""
+        partial = self.partial
+        assert partial is not None
+        if self.open_reply is None and partial.size == 1 and partial.first < 0x18:
+            first = partial.raw + data
+            if self._is_tls(first, partial.offset, partial.frame, partial.time_ns):
+                self.partial = None
+                return len(data)
+        end = data.find(b"\n") + 1
+        if not end:
+            self._keep_partial(data, offset, frame, time_ns)
+            return len(data)
+        self.partial = None
+        self._take_line(partial.raw + data[:end], partial.offset, offset + end, partial.frame, partial.time_ns)
+        return end
+
+    def _take_line(self, line: bytes, offset: int, end: int, frame: int, time_ns: int) -> None:
+        one = self.open_reply
         if begins_reply(line):
             self.after_gap = self._overlong = False
-            self._lines.append(line)
-            self._size += len(line)
-            if line[3:4] == b"-" and not self._reply_too_long():
+            if one is None:
+                one = self.open_reply = OpenReply(offset, frame, time_ns)
+            one.add(line)
+            if line[3:4] == b"-" and not self._reply_too_long(one):
                 self._handler.keeps(len(line) + PIECE)
                 return
-            raw = b"".join(self._lines) if len(self._lines) > 1 else line
-            self._lines, self._size = [], 0
-            self._handler.reply(parse_reply(raw), self._offset, end, self._frame, self._time_ns)
+            raw = b"".join(one.lines) if len(one.lines) > 1 else line
+            self.open_reply = None
+            self._handler.reply(KNOWN_REPLIES.get(raw) or _remembered(raw), one.offset, end, one.frame, one.time_ns)
         elif self.after_gap or self._overlong:
             return  # the rest of a line whose beginning was lost, or of a reply that was too long
-        elif self._lines:
-            self._lines.append(line)
-            self._size += len(line)
+        elif one is not None:
+            one.add(line)
             self._handler.keeps(len(line) + PIECE)
-            if self._reply_too_long():
+            if self._reply_too_long(one):
                 self._overlong = True
                 self.end_unfinished()
         else:
-            self._handler.malformed(line, self._offset, self._frame, self._time_ns)
+            self._handler.malformed(line, offset, frame, time_ns)
 
-    def _reply_too_long(self) -> bool:
+    def _reply_too_long(self, one: OpenReply) -> bool:
         """Return whether the reply has become too long to wait for its end."""
-        if not self._size > self._limits.reply_bytes > 0:
+        if not one.size > self._limits.reply_bytes > 0:
             return False
         self._handler.long_reply()
         return True
 
     def _keep_partial(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
-        if not self._parts and not self._lines:
-            self._offset, self._frame, self._time_ns = offset, frame, time_ns
-        limit = self._limits.line_bytes
-        if limit and self._partial + len(data) > limit:
-            self._handler.long_line()
-            data = data[: max(0, limit - self._partial)]  # only the first bytes are judged
-        if data:
-            self._parts.append(data)
-            self._partial += len(data)
-            self._handler.keeps(len(data) + PIECE)
+        if self.partial is None:
+            self.partial = PartialLine(offset, frame, time_ns)
+        known = self.partial.size
+        if self.partial.add(data, self._limits.line_bytes):
+            self._handler.long_line()  # only the first bytes are judged
+        if self.partial.size > known:
+            self._handler.keeps(self.partial.size - known + PIECE)
 
     def _is_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> bool:
         if not (0x14 <= data[0] <= 0x17 and (data[1:2] == b"\x03" or (self.expect_tls and len(data) == 1))):
@@ -197,3 +238,11 @@ class ServerReader:
         self.opaque = True
         self._handler.tls_begins("server", offset, frame, time_ns)
         return True
+
+
+def _remembered(raw: bytes) -> Reply:
+    """Return the reply ``raw``, and remember it unless it may hold a secret."""
+    reply = parse_reply(raw)
+    if reply.code != 334:
+        KNOWN_REPLIES.add(raw, reply)
+    return reply

@@ -110,7 +110,7 @@ class EventLoop:
 
     def _take(self) -> int:
         left = None if self._frames is None else self._frames - self._decoded
-        self._audit.tracker.digits = self._source.digits
+        self._audit.tracker.clock.digits = self._source.digits
         taken = self._source.take(self._decoder, left)
         self._decoded += taken
         if self._source.name != self._name:

@@ -14,14 +14,15 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from msgspec.structs import replace
 
 from ..audit import Audit
+from ..exchanges.connection_report import render, render_turn
 from ..findings.rulebook import RuleBook
 from ..findings.suppress import agreed
-from ..model import ReplyTurn
+from ..model import Connection, ReplyTurn
 from ..redact.redactor import Redactor
 from .notifying_judge import NotifyingJudge
 
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ..audit import Options
+    from ..exchanges.connection_report import TimeFormat
     from ..exchanges.conversation import Judge
-    from ..model import Connection, Finding, Message, Turn
+    from ..exchanges.record import ConnectionRecord
+    from ..model import Finding, Message, Turn
 
 __all__ = ["LiveAudit", "Update"]
 
@@ -58,7 +61,7 @@ class _Reported:
         self.count = 0
         self._places: list[int | None] = []  # for every finding: its index in `kept`, or that of its cause
 
-    def add_new(self, record: Connection, unwanted: Callable[[Finding], bool]) -> None:
+    def add_new(self, record: Connection | ConnectionRecord, unwanted: Callable[[Finding], bool]) -> None:
         """Add the findings that are new since the last call."""
         places = self._places
         for finding in record.findings[len(places) :]:
@@ -75,7 +78,7 @@ class LiveAudit(Audit):
     """An audit that gives ``updates`` after each block of frames."""
 
     def __init__(self, options: Options) -> None:
-        self._touched: dict[int, Connection] = {}
+        self._touched: dict[int, ConnectionRecord] = {}
         self._reported: dict[int, _Reported] = {}
         self._unclocked: set[int] = set()
         super().__init__(options)
@@ -125,9 +128,7 @@ class LiveAudit(Audit):
             if record.id in self._unclocked:
                 continue
             self._unclocked.add(record.id)
-            record.notes.append(
-                f"the clock was set by {by_ns / _NS:+.1f} s during this connection: times are not judged"
-            )
+            record.note(f"the clock was set by {by_ns / _NS:+.1f} s during this connection: times are not judged")
 
     def _end(self, connection: Connection) -> Update:
         reported = self._reported.pop(connection.id, None)
@@ -139,40 +140,42 @@ class LiveAudit(Audit):
     def _suppress(self, connection: Connection) -> None:
         connection.findings = self._reported_of(connection).kept
 
-    def _reported_of(self, record: Connection) -> _Reported:
+    def _reported_of(self, record: Connection | ConnectionRecord) -> _Reported:
         reported = self._reported.setdefault(record.id, _Reported())
         reported.add_new(record, self._unwanted(record))
         return reported
 
-    def _unwanted(self, record: Connection) -> Callable[[Finding], bool]:
+    def _unwanted(self, record: Connection | ConnectionRecord) -> Callable[[Finding], bool]:
         options = self.options
-        ignore = frozenset[str]().union(*(peer.ignore for peer in options.peers if peer.fits(record)))
+        connection = record if isinstance(record, Connection) else _open_connection(record, self.tracker.clock)
+        ignore = frozenset[str]().union(*(peer.ignore for peer in options.peers if peer.fits(connection)))
         codes, baseline = options.known_codes, options.baseline
         unclocked = record.id in self._unclocked
 
         def unwanted(finding: Finding) -> bool:
-            if finding.rule in ignore or (codes and agreed(finding, record, codes)):
+            if finding.rule in ignore or (codes and agreed(finding, connection, codes)):
                 return True
             if unclocked and finding.rule.startswith(_TIMES):
                 return True
-            if baseline is not None and baseline.knows(finding, record):
+            if baseline is not None and baseline.knows(finding, connection):
                 self.summary.suppressed += 1
                 return True
             return False
 
         return unwanted
 
-    def _view(self, record: Connection, findings: list[Finding], *, whole: bool = False) -> Connection:
-        """Return a copy of ``record`` with copies of ``findings``, redacted; ``whole``: with its messages."""
-        view = replace(
-            record,
-            dialogue=_excerpt(record.dialogue),
-            messages=[_copied(message) for message in record.messages] if whole else [],
-            findings=list(map(copy, findings)),
-            notes=list(record.notes),
-            gaps=list(record.gaps),
-        )
-        omitted = len(record.dialogue) - len(view.dialogue)
+    def _view(self, record: ConnectionRecord, findings: list[Finding], *, whole: bool = False) -> Connection:
+        """Return a report of ``record`` so far with copies of ``findings``, redacted; ``whole``: with its messages. Of
+        a long dialogue it has the first and the last turns."""
+        size = len(record.dialogue)
+        omitted = max(0, size - _FIRST_TURNS - _LAST_TURNS)
+        view = render(record, self.tracker.clock, skip=slice(_FIRST_TURNS, _FIRST_TURNS + omitted) if omitted else None)
+        view.messages = [_copied(message) for message in record.messages] if whole else []
+        view.findings = list(map(copy, findings))
+        if omitted:
+            for turn in view.dialogue:
+                if isinstance(turn, ReplyTurn):
+                    turn.answers = _moved(turn.answers, omitted)
         for finding in view.findings:
             finding.turn = _moved(finding.turn, omitted)
         self._redacted(view)
@@ -181,15 +184,22 @@ class LiveAudit(Audit):
         return view
 
 
-def _excerpt(dialogue: list[Turn]) -> list[Turn]:
-    """Return copies of the first and the last turns; their answers refer to each other as before."""
-    omitted = max(0, len(dialogue) - _FIRST_TURNS - _LAST_TURNS)
-    turns = list(map(copy, dialogue[:_FIRST_TURNS] + dialogue[_FIRST_TURNS + omitted :]))
-    if omitted:
-        for turn in turns:
-            if isinstance(turn, ReplyTurn):
-                turn.answers = _moved(turn.answers, omitted)
-    return turns
+class _RenderedTurns:
+    """The turns of an open connection, each made into words when it is read."""
+
+    def __init__(self, record: ConnectionRecord, clock: TimeFormat) -> None:
+        self._dialogue = record.dialogue
+        self._clock = clock
+
+    def __getitem__(self, index: int) -> Turn:
+        return render_turn(self._dialogue[index], self._clock)
+
+
+def _open_connection(record: ConnectionRecord, clock: TimeFormat) -> Connection:
+    """Return a report of ``record`` whose turns are made only when they are read."""
+    connection = render(record, clock, skip=slice(0, len(record.dialogue)))
+    connection.dialogue = cast("list[Turn]", _RenderedTurns(record, clock))
+    return connection
 
 
 def _moved(index: int | None, omitted: int) -> int | None:

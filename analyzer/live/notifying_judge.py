@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
+    from ..exchanges.record import ConnectionRecord
     from ..findings.rulebook import RuleBook
-    from ..model import Connection, Finding
+    from ..model import Finding
 
 __all__ = ["FindingHandler", "NotifyingJudge"]
 
-FindingHandler = Callable[["Finding", "Connection"], None]
-"""Takes a finding and its connection, whose record is not complete yet."""
+FindingHandler = Callable[["Finding", "ConnectionRecord"], None]
+"""Takes a finding and the record of its connection, which is not complete yet."""
 
 
 class NotifyingJudge:

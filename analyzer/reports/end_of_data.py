@@ -15,7 +15,9 @@ from .text import heading
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..exchanges.connection_report import TimeFormat
     from ..exchanges.end_of_data_tap import EndView, SeenEnd
+    from ..exchanges.record import ConnectionRecord
     from ..model import Capture, Connection, Summary
     from .output import Output
 
@@ -49,7 +51,7 @@ class EndOfDataWriter:
         self._messages = 0
         self._differing = 0
 
-    def tap(self, record: Connection) -> EndTap:
+    def tap(self, record: ConnectionRecord, clock: TimeFormat) -> EndTap:
         """Return the tap that reads the messages of a new connection."""
         tap = self._taps[record.id] = EndTap(record, everything=self._everything)
         return tap

@@ -99,14 +99,14 @@ def early_talker(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     do attackers who send commands through another program, so some servers use this to detect them. Fix the client:
     wait for the greeting.
     """
-    greeting = talk.watch.greeting
-    if "SEC618" in talk.counts or greeting is None or greeting.reply is None or talk.midstream:
+    greeting = talk.greeting
+    if "SEC618" in talk.counts or greeting is None or talk.midstream:
         return
     if talk.record.server.port == IMPLICIT_TLS_PORT:
         return
-    early = (greeting.reply_time_ns - x.time_ns) / 1e6
+    early = (greeting.time_ns - x.time_ns) / 1e6
     yield Evidence(
-        f"{x.name} was sent {early:.1f} ms before the greeting {greeting.code} arrived; "
+        f"{x.name} was sent {early:.1f} ms before the greeting {greeting.reply.code} arrived; "
         "the client should have waited for it."
     )
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.printable import printable
 from ..content.octet_checks import Flaw
-from ..exchanges.attack_marks import hidden_command
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act
+from ..lines.command_line import hidden_command
 from .registry import Evidence, OnContent, OnExchange, rule
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from ..exchanges.attack_marks import is_masked
 from ..exchanges.exchange import Mark
 from ..exchanges.starttls_history import StartTlsOffer, plain_offer
 from ..exchanges.state_table import Act, Phase
-from ..exchanges.turns import shown_argument
+from ..lines.command_line import shown_argument
 from .registry import Evidence, OnExchange, rule
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def line_without_secrets(line: bytes) -> str:
     """Return a line of the client as evidence, without secrets."""
     command = parse_command(line[:MAX_SHOWN])
     if command.verb == b"AUTH" and command.argument is not None:
-        return f"AUTH {shown_argument(command, command.argument)}"
+        return f"AUTH {shown_argument(command)}"
     return printable(command.raw)
 
 
@@ -296,7 +296,7 @@ def starttls_vanished(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     this capture. If its configuration did not change, an attacker on the path may remove the keyword. Fix the client:
     require TLS for this server.
     """
-    plain = plain_offer(x, talk.watch.greeting)
+    plain = plain_offer(x, talk.greeting)
     if plain is None or on_loopback(talk):
         return
     key = plain.key(talk.record.server, talk.record.client.address)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..exchanges.lifecycle import SECOND
 from ..exchanges.state_table import Act, Phase
-from ..model import ReplyTurn
+from ..exchanges.turns import ReplySeen
 from .registry import Ended, Evidence, rule
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterato
 
 def _refused_often(talk: Conversation) -> bool:
     """Whether the server refused so many commands that it may close the connection early."""
-    refusals = sum(isinstance(turn, ReplyTurn) and turn.code >= 500 for turn in talk.record.dialogue)
+    refusals = sum(isinstance(turn, ReplySeen) and turn.reply.code >= 500 for turn in talk.record.dialogue)
     return refusals >= _TOO_MANY_REFUSALS
 
 

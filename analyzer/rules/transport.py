@@ -147,8 +147,8 @@ def conflicting_retransmission(x: Exchange | None, talk: Conversation) -> Iterat
     copies arrived after a gap, the first finding of a side lists what each of five kinds of receivers reads. Fix the
     network: find the device or host that sends the second copy.
     """
-    for side, offset, frame, time_ns in talk.conflicts:
-        overlap = talk.overlaps.get(side)
+    for side, offset, frame, time_ns in talk.course.conflicts:
+        overlap = talk.course.overlaps.get(side)
         differ = ""
         if overlap is not None and overlap[0] == offset:
             differ = described([Copy(*one) for one in overlap[1]], offset)

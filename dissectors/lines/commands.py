@@ -2,8 +2,7 @@
 
 # Hot path. A line is split at its first space, the verb is looked up in the table, and one match of that verb's strict
 # production decides. If it matches, the line is well-formed, and fields are read from the match only on demand. All
-# other lines go to malformed_commands.py. Short lines that clients repeat (DATA, RSET, EHLO and its name) are cached as
-# a whole; lines with addresses, sizes or secrets rarely repeat and are never cached.
+# other lines go to malformed_commands.py. Nothing is remembered here: the reader of the client's lines does that.
 
 from __future__ import annotations
 
@@ -80,6 +79,16 @@ class Command:
             elif self.name in {"VRFY", "EXPN"} and self.argument is not None:
                 self._path = parse_user(_without_smtputf8(self.argument))
         return self._path
+
+    @property
+    def address(self) -> bytes | None:
+        """The address in ``path`` without brackets and route, b"" for the null path; None if the path is unreadable."""
+        if self._match is not None:
+            local, domain = self._match.group("local", "domain")
+            if domain is not None:
+                return local + b"@" + domain
+        path = self.path
+        return None if path is None else path.address
 
     @property
     def parameters(self) -> dict[str, bytes | None]:
@@ -165,11 +174,7 @@ def is_base64(data: bytes) -> bool:
     return _is_base64(data) is not None
 
 
-MAX_REMEMBERED = 1024  # lines; clients send few different ones, a scanner that sends thousands clears the cache
-MAX_REMEMBERED_LINE = 64
-
 _PATHS = frozenset({Argument.REVERSE_PATH, Argument.FORWARD_PATH})
-_REPEATED = frozenset({Argument.NONE, Argument.HELLO, Argument.TEXT})
 
 
 class _VerbParser(NamedTuple):
@@ -179,7 +184,6 @@ class _VerbParser(NamedTuple):
     production: Production | None
     may_be_absent: bool
     has_path: bool
-    is_repeated: bool
 
 
 _VERB_PARSERS = {
@@ -188,47 +192,35 @@ _VERB_PARSERS = {
         ARGUMENTS.get(spec.argument),
         spec.argument in MAY_BE_ABSENT,
         spec.argument in _PATHS,
-        spec.argument in _REPEATED,
     )
     for verb, spec in VERBS.items()
 }
-
-_remembered: dict[bytes, Command] = {}
 
 
 def parse_command(line: bytes) -> Command:
     """Parse one command line, given without its line ending. Any bytes are accepted; faults become ``deviations``.
     Bytes above 0x7F, NUL, bare CR and bare LF count as faults only if they violate the grammar."""
-    command = _remembered.get(line)
-    if command is not None:
-        return command
     space = line.find(b" ")
     verb = (line if space < 0 else line[:space]).upper()
     parser = _VERB_PARSERS.get(verb)
     if parser is None:
         return _parse_malformed(line)
-    spec, production, may_be_absent, has_path, is_repeated = parser
+    spec, production, may_be_absent, has_path = parser
     if space < 0:
         if not may_be_absent:
             return _parse_malformed(line)
-        command = Command(line, verb, spec, None)
-    else:
-        match = None if production is None else production.fullmatch(line, space + 1)
-        if match is None:
-            return _parse_malformed(line)
-        argument = line[space + 1 :]
-        if has_path:
-            start = match.end("path")
-            if start == len(line):
-                return Command(line, verb, spec, argument, (), match)
-            parameters, wrong = scan_parameters(line, start, len(line))
-            return Command(line, verb, spec, argument, wrong, match, None, parameters)
-        command = Command(line, verb, spec, argument)
-    if is_repeated and len(line) <= MAX_REMEMBERED_LINE:
-        if len(_remembered) >= MAX_REMEMBERED:
-            _remembered.clear()
-        _remembered[line] = command
-    return command
+        return Command(line, verb, spec, None)
+    match = None if production is None else production.fullmatch(line, space + 1)
+    if match is None:
+        return _parse_malformed(line)
+    argument = line[space + 1 :]
+    if not has_path:
+        return Command(line, verb, spec, argument)
+    start = match.end("path")
+    if start == len(line):
+        return Command(line, verb, spec, argument, (), match)
+    parameters, wrong = scan_parameters(line, start, len(line))
+    return Command(line, verb, spec, argument, wrong, match, None, parameters)
 
 
 def _parse_malformed(line: bytes) -> Command:

@@ -1,12 +1,11 @@
 """Parse one complete reply: its code, its texts, and all deviations from the grammar."""
 
-# Hot path. Servers repeat their replies, so parsed replies are cached. A new reply takes one match if it is well-formed
-# and in ASCII, with one line or many; only otherwise are its lines parsed one by one.
+# Hot path. A reply takes one match if it is well-formed and in ASCII, with one line or many; only otherwise are its
+# lines parsed one by one. Nothing is remembered here: the reader of the server's lines does that.
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from msgspec import Struct
 
@@ -81,7 +80,7 @@ class Reply:
         self.raw = raw
         self.code = code
         self.texts = texts
-        self.enhanced = _enhanced(code, texts[0])
+        self.enhanced = _enhanced(code, texts[0]) if texts[0][1:2] == b"." else None
         self.ascii = ascii_only
         self.deviations = deviations
         self._lines: list[str] | None = None
@@ -94,7 +93,9 @@ class Reply:
     def lines(self) -> list[str]:
         """``texts`` made printable. The list is shared: do not change it."""
         if self._lines is None:
-            self._lines = [printable(text) for text in self.texts]
+            text = b"\n".join(self.texts).decode("latin-1")
+            plain = self.ascii and text.replace("\n", "").isprintable()
+            self._lines = text.split("\n") if plain else [printable(line) for line in self.texts]
         return self._lines
 
     def keywords(self) -> dict[str, tuple[str, ...]]:
@@ -146,7 +147,9 @@ def _read_lines(raw: bytes) -> list[ReplyLine]:
     return lines
 
 
-def _parse(raw: bytes) -> Reply:
+def parse_reply(raw: bytes) -> Reply:
+    """Parse one complete reply: all its lines with their line endings (CRLF or bare LF; the last one may have none).
+    Any bytes are accepted; faults become ``deviations``, each kind once for each line."""
     match = _one_line(raw)
     if match is not None:
         return Reply(raw, int(match[1]), (match[2],))
@@ -154,17 +157,6 @@ def _parse(raw: bytes) -> Reply:
     if match is not None:
         return Reply(raw, int(match[1]), tuple([line[4:] for line in raw[:-2].split(b"\r\n")]))
     return _parse_malformed(raw)
-
-
-MAX_REMEMBERED_REPLY = 1024  # bytes; 4096 replies take 2 MB at the usual length, 10 MB at this length
-
-_parse_remembered = lru_cache(maxsize=4096)(_parse)
-
-
-def parse_reply(raw: bytes) -> Reply:
-    """Parse one complete reply: all its lines with their line endings (CRLF or bare LF; the last one may have none).
-    Any bytes are accepted; faults become ``deviations``, each kind once for each line."""
-    return _parse_remembered(raw) if len(raw) <= MAX_REMEMBERED_REPLY else _parse(raw)
 
 
 _eight_bit = re.compile(rb"[\x80-\xff]").search

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scripts import MESSAGE, connections, envelope, hello, lines, segments
 
 from smtpwire.analyzer.audit import Audit, Options
-from smtpwire.analyzer.content.end_of_data import Content
+from smtpwire.analyzer.content.message import Content
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:

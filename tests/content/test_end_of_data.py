@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.content.end_of_data import Content
+from smtpwire.analyzer.content.message import Content
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -197,6 +197,16 @@ def test_the_first_offset_and_the_count_are_the_same_for_any_pieces(
         assert spot(getattr(one, name)) == (at, frame, count)
 
 
+@pytest.mark.parametrize("dots", [b"..a\r\n", b".a\r\n", b"a: b\n.\n", b"a\r\n..\r\n..b\r\n"])
+def test_an_octet_after_a_header_with_dots_is_in_the_body(dots: bytes) -> None:
+    head = dots + b"\r\n"
+    for pieces in [[head + b"\xe9\r\n" + END], *every_split(head + b"\xe9\r\n" + END)]:
+        one, _ = fed(pieces)
+        assert one.header_8bit is None
+        assert one.body_8bit is not None
+        assert one.body_8bit.offset == OFFSET + len(head)
+
+
 def test_a_stuffed_dot_is_not_a_lookalike() -> None:
     assert fed([b"a: b\r\n\r\n..\nx\r\n", END])[0].lookalike is None
 
@@ -294,3 +304,4 @@ def test_any_pieces_give_the_same_result_as_the_whole(data: bytes, draw: st.Data
         mine, theirs = getattr(one, name), getattr(together, name)
         assert (mine and (mine.offset, mine.count)) == (theirs and (theirs.offset, theirs.count)), name
     assert one.header == together.header
+    assert (one.flaws, one.report, one.lines) == (together.flaws, together.report, together.lines)

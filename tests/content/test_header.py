@@ -6,26 +6,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpwire.analyzer.content.header import date_fault, read_header
+from smtpwire.analyzer.content import header as header_module
+from smtpwire.analyzer.content.header import MAX_REMEMBERED_OCTETS, date_fault, read_header
+from smtpwire.analyzer.content.octet_checks import Flaw
 
 GOOD = b"Date: Mon, 2 Nov 2026 10:00:00 +0000\r\nFrom: a@client.example\r\nSubject: a\r\n folded line\r\n"
 
 
 def test_a_usual_header_has_no_fault() -> None:
     report = read_header(GOOD)
-    assert (report.has_date, report.has_from) == (True, True)
+    assert report.flaws == 0
     assert (report.repeated, report.malformed, report.bad_date) == (None, None, None)
+    assert report.subject == b"a folded line"
 
 
 def test_field_names_are_case_insensitive() -> None:
-    report = read_header(b"DATE: Mon, 2 Nov 2026 10:00:00 +0000\r\nfrom: a@b.example\r\n")
-    assert report.has_date
-    assert report.has_from
+    report = read_header(b"DATE: Mon, 2 Nov 2026 10:00:00 +0000\r\nfrom: a@b.example\r\nMessage-Id: <1@x>\r\n")
+    assert report.flaws == 0
+    assert report.message_id == b"<1@x>"
+
+
+def test_a_header_without_date_and_author() -> None:
+    assert read_header(b"Subject: x\r\n").flaws == Flaw.NO_DATE | Flaw.NO_FROM
 
 
 def test_a_name_in_a_folded_line_is_not_a_field() -> None:
     report = read_header(b"Subject: x\r\n Date: Mon, 2 Nov 2026 10:00:00 +0000\r\nFrom: a@b.example\r\n")
-    assert not report.has_date
+    assert report.flaws == Flaw.NO_DATE
 
 
 def test_repeated_fields_are_named_with_the_offset_of_the_second() -> None:
@@ -66,7 +73,20 @@ def test_bytes_above_127_in_a_value_are_not_malformed() -> None:
 
 def test_mime_fields_are_unfolded() -> None:
     header = b'MIME-Version: 1.0\r\nContent-Type: multipart/mixed;\r\n\tboundary="a b"\r\n'
-    assert read_header(header).mime[b"content-type"] == b'multipart/mixed;\tboundary="a b"'
+    assert read_header(header).content_type == b'multipart/mixed;\tboundary="a b"'
+
+
+@pytest.mark.parametrize(
+    ("fields", "encoded"),
+    [
+        (b"MIME-Version: 1.0\r\nContent-Transfer-Encoding: Base64\r\n", True),
+        (b"MIME-Version: 1.0\r\nContent-Transfer-Encoding: 8bit\r\n", False),
+        (b"MIME-Version: 1.0\r\nContent-Type: Multipart/mixed; boundary=b\r\n", True),
+        (b"Content-Transfer-Encoding: base64\r\n", False),  # no MIME-Version: no MIME
+    ],
+)
+def test_which_bodies_are_encoded(fields: bytes, encoded: bool) -> None:
+    assert read_header(fields).encoded is encoded
 
 
 @pytest.mark.parametrize(
@@ -109,3 +129,42 @@ def test_any_bytes_can_be_read(data: bytes) -> None:
     report = read_header(data)
     for fault in (report.repeated, report.malformed, report.bad_date):
         assert fault is None or (0 <= fault.at <= len(data) and fault.times > 0)
+
+
+LINE = st.sampled_from(
+    [
+        *(b"Date: 1", b"date: 2", b"From: a", b"Message-Id: <1@x>", b"Subject: \xe4", b"Content-Type: text/plain"),
+        *(b"X:", b"X: \r", b"X: a\rb", b" folded", b"\tfolded", b"X-A : 1", b"text", b":", b"\r", b""),
+    ]
+)
+LINES = st.lists(LINE, max_size=8)
+
+
+@given(LINES)
+def test_a_line_is_a_field_or_continues_one(lines: list[bytes]) -> None:
+    count = 0
+    for number, line in enumerate(lines):
+        text = line.rstrip(b"\r")
+        name, colon, _ = text.partition(b":")
+        is_field = bool(colon and name) and all(33 <= octet <= 126 for octet in name)
+        continues = number > 0 and text[:1] in {b" ", b"\t"}
+        count += bool(text) and not (is_field or continues)
+    fault = read_header(b"\r\n".join(lines)).malformed
+    assert (0 if fault is None else fault.times) == count
+
+
+@given(LINES)
+def test_a_remembered_header_says_the_same(lines: list[bytes]) -> None:
+    header = b"\r\n".join(lines)
+    filler = b"\r\nX-Filler: " + b"x" * MAX_REMEMBERED_OCTETS  # too long to be remembered
+    first, second, long = read_header(header), read_header(bytes(bytearray(header))), read_header(header + filler)
+    assert first == second
+    assert first == long
+
+
+def test_long_headers_are_not_remembered() -> None:
+    remembered = header_module._read_remembered
+    remembered.cache_clear()
+    read_header(GOOD)
+    read_header(GOOD + b"X-Filler: " + b"x" * MAX_REMEMBERED_OCTETS)
+    assert remembered.cache_info().currsize == 1

@@ -48,6 +48,15 @@ def test_the_frame_is_that_of_the_start_of_the_line() -> None:
     assert (meter.first.offset, meter.first.frame, meter.longest) == (103, 1, 3002)
 
 
+def test_the_frame_of_a_line_that_starts_with_its_block() -> None:
+    first = measured(b"x" * 1500 + b"\r\n", [500]).first
+    assert first is not None
+    assert (first.offset, first.frame) == (100, 1)
+    second = measured(b"a\r\n" + b"x" * 1500 + b"\r\n", [3, 500]).first
+    assert second is not None
+    assert (second.offset, second.frame) == (103, 2)
+
+
 @given(
     st.lists(st.one_of(st.integers(0, 80), st.integers(990, 1010), st.integers(1900, 2100)), max_size=8),
     st.lists(st.integers(0, 6000), max_size=8),

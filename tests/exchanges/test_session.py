@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from smtpwire.analyzer.exchanges.exchange import Exchange, Mark
+from smtpwire.analyzer.exchanges.exchange import Exchange, Mark, ReplySeen
 from smtpwire.analyzer.exchanges.session import MAX_PRESUMED, Session
-from smtpwire.analyzer.exchanges.state_table import ACTS, Act, Phase
-from smtpwire.dissectors.lines.commands import parse_command
+from smtpwire.analyzer.exchanges.state_table import Act, Phase
+from smtpwire.analyzer.lines.command_line import read_line
 from smtpwire.dissectors.lines.replies import parse_reply
 
 
@@ -18,26 +18,25 @@ class Pipe:
         self.session = Session(midstream=midstream)
         self.ends = [0]  # offset after the nth reply
         if not midstream:
-            greeting = Exchange(Act.GREETING, None, -1, 0, 0, 0)
+            greeting = Exchange(Act.GREETING, 0, 0, 0)
             self.session.greeted(greeting, 220)
             self.send("EHLO x")
             self.reply("\r\n".join(["250-mx", *(f"250-{keyword}" for keyword in keywords), "250 HELP"]))
 
     def send(self, line: str, seen: int = -1) -> Exchange:
         """Send a line. ``seen``: number of replies that had reached the client, -1: all."""
-        command = parse_command(line.encode())
-        act = ACTS.get(command.verb, Act.OTHER)
-        x = Exchange(Act.LAST if act is Act.BDAT and command.last else act, command, 0, 0, 0, 0)
+        value = read_line(line.encode(), b"\r\n", len(line) + 2)
+        x = Exchange(value.act, 0, 0, 0, value, 0, value.marks)
         self.session.sent(x, self.ends[-1] if seen < 0 else self.ends[seen])
         return x
 
     def reply(self, text: str) -> Exchange:
         """Send the reply to the oldest command without one."""
         reply = parse_reply(text.encode() + b"\r\n")
-        x = self.session.due.popleft()
+        x = self.session.due.pop(0)
         start = self.ends[-1]
         self.ends.append(start + len(text) + 2)
-        x.answer(reply, 0, start, self.ends[-1], 0, 0)
+        x.take_reply(ReplySeen(reply, start, 0, 0), self.ends[-1])
         self.session.answered(x, reply)
         return x
 
@@ -158,7 +157,7 @@ def test_binary_content_cannot_be_sent_by_data() -> None:
 @pytest.mark.parametrize(("code", "phase"), [(220, Phase.GREETED), (554, Phase.TURNED_AWAY), (421, Phase.CLOSING)])
 def test_the_greeting_decides_whether_there_is_service(code: int, phase: Phase) -> None:
     session = Session(midstream=False)
-    session.greeted(Exchange(Act.GREETING, None, -1, 0, 0, 0), code)
+    session.greeted(Exchange(Act.GREETING, 0, 0, 0), code)
     assert session.state.phase is phase
 
 

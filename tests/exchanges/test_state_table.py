@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from smtpwire.analyzer.exchanges.state_table import (
     ACTS,
@@ -199,7 +200,7 @@ def test_only_235_authenticates_and_only_once() -> None:
 
 
 def test_tls_inside_tls() -> None:
-    inside = at(Phase.READY, hello=EHLO._replace(secure=True))
+    inside = at(Phase.READY, hello=replace(EHLO, secure=True))
     assert broken_rule(inside, Act.STARTTLS) == "SEQ116"
     assert advance(inside, Act.EHLO, 250, verb=b"EHLO", keywords={}).hello.secure
 

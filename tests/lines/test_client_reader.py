@@ -15,6 +15,8 @@ from smtpwire.analyzer.lines.client_reader import ClientReader, Mode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from smtpwire.analyzer.lines.command_line import CommandLine
+
 
 class Recorder:
     """Records what a reader reports. ``modes``: the mode in which to continue after a command."""
@@ -40,10 +42,9 @@ class Recorder:
     def keeps(self, count: int) -> None:
         self.kept += count
 
-    def command_line(
-        self, raw: bytes, end: bytes, offset: int, length: int, frame: int, time_ns: int, seen: int
-    ) -> None:
-        self.events.append(("command", raw, end, offset))
+    def command_line(self, line: CommandLine, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        raw, length = line.raw, line.length
+        self.events.append(("command", raw, line.end, offset))
         self.frames.append(frame)
         self.lengths.append(length)
         mode = self.modes.get(raw)
@@ -55,10 +56,8 @@ class Recorder:
         if mode is Mode.CONTENT:
             self.reader.content = Content(offset + length, frame, time_ns, chunked=False, header_limit=1000)
 
-    def answer_line(
-        self, raw: bytes, end: bytes, offset: int, length: int, frame: int, time_ns: int, seen: int
-    ) -> None:
-        self.events.append(("answer", raw, end, offset))
+    def answer_line(self, line: CommandLine, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        self.events.append(("answer", line.raw, line.end, offset))
 
     def content_end(self, content: Content, seen: int) -> None:
         self.events.append(("content", content.size))
@@ -191,7 +190,7 @@ def test_lines_of_an_auth_exchange_are_distinguished() -> None:
 def test_bytes_after_data_are_held_until_their_meaning_is_known() -> None:
     recorder = Recorder(modes={b"DATA": Mode.HOLD}).feed(b"DATA\r\nQUIT\r\n", b"RSET\r\n", seen=40)
     assert recorder.commands == [b"DATA"]
-    assert recorder.reader.held == b"QUIT\r\n"
+    assert recorder.reader.held == b"QUIT\r\nRSET\r\n"
     recorder.reader.release(Mode.COMMAND)
     assert recorder.events[1:] == [("command", b"QUIT", b"\r\n", 6), ("command", b"RSET", b"\r\n", 12)]
     assert recorder.frames == [1, 1, 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from scripts import Script, envelope, findings, hello, lines, rules
 
 from smtpwire.analyzer.exchanges.state_table import START, Act, Hello, Phase, advance
@@ -89,9 +90,9 @@ def test_a_keyword_in_place_of_the_name_is_reported_in_the_reply() -> None:
 
 
 def test_3yz_accepts_nothing_but_data_and_auth() -> None:
-    within = START._replace(phase=Phase.MAIL, hello=Hello(b"EHLO"), transaction=object())
+    within = replace(START, phase=Phase.MAIL, hello=Hello(b"EHLO"), transaction=object())
     assert advance(within, Act.RSET, 354) == within
-    refused = within._replace(data_refused=True)
+    refused = replace(within, data_refused=True)
     assert advance(refused, Act.RSET, 354) == refused
     assert advance(within, Act.MAIL, 354, transaction=object()) == within
     assert advance(within, Act.AUTH, 334) == within
@@ -99,7 +100,7 @@ def test_3yz_accepts_nothing_but_data_and_auth() -> None:
 
 @pytest.mark.parametrize("code", [400, 451, 500, 599])
 def test_a_refusal_of_data_is_remembered_whatever_its_code(code: int) -> None:
-    within = START._replace(phase=Phase.RCPT, hello=Hello(b"EHLO"))
+    within = replace(START, phase=Phase.RCPT, hello=Hello(b"EHLO"))
     assert advance(within, Act.DATA, code).data_refused
     assert not advance(within, Act.DATA, 354).data_refused
 

@@ -30,9 +30,9 @@ from scripts import (
     segments,
 )
 
-from smtpwire.analyzer.connections.endpoints import endpoint
 from smtpwire.analyzer.rules.overlap_policies import Copy
 from smtpwire.analyzer.rules.overlap_policies import read as receive
+from smtpwire.analyzer.streams.endpoints import endpoint
 from smtpwire.analyzer.streams.reassembler import Reassembler
 
 if TYPE_CHECKING:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import example, given
-from hypothesis import strategies as st
 from strategies import hostile_lines
 
 from smtpwire.dissectors.grammar.constructs import COMMAND
 from smtpwire.dissectors.grammar.paths import Path
-from smtpwire.dissectors.lines import commands
 from smtpwire.dissectors.lines.commands import DeviationKind, is_base64, parse_command
 from smtpwire.dissectors.tables.verbs import VERBS
 
@@ -160,22 +158,3 @@ def test_a_line_has_no_deviations_exactly_if_the_grammar_allows_it(line: bytes) 
         assert kinds <= {DeviationKind.BAD_PARAMETER_VALUE, DeviationKind.DUPLICATE_PARAMETER}
     else:
         assert kinds or not parse_command(line).verb.isascii()
-
-
-@given(st.lists(st.sampled_from([b"DATA", b"EHLO x.example", b"NOOP x", b"RSET ", b"EHLO my_pc"]), max_size=6))
-def test_cached_lines_give_the_same_result(lines: list[bytes]) -> None:
-    for line in lines:
-        first, again = parse_command(line), parse_command(bytes(bytearray(line)))
-        assert (first.verb, first.argument, first.deviations) == (again.verb, again.argument, again.deviations)
-
-
-def test_the_cache_is_limited_and_never_has_addresses() -> None:
-    for number in range(3 * commands.MAX_REMEMBERED):
-        parse_command(b"EHLO host%d.example" % number)
-        parse_command(b"RCPT TO:<user%d@x.example>" % number)
-        parse_command(b"AUTH PLAIN %04d" % (number % 10_000))
-    assert 0 < len(commands._remembered) <= commands.MAX_REMEMBERED
-    assert all(line.startswith(b"EHLO") for line in commands._remembered if b"host" in line or b"@" in line)
-    assert not any(line.startswith(b"AUTH") for line in commands._remembered)
-    parse_command(b"NOOP " + b"x" * 500)
-    assert max(map(len, commands._remembered)) <= commands.MAX_REMEMBERED_LINE

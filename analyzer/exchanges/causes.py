@@ -1,0 +1,53 @@
+"""Explanations why a session failed, for use as causes of later findings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ..lines.acts import Act
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+
+__all__ = ["NO_CAUSES", "Causes"]
+
+_FRESH_START = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.END, Act.RSET})
+
+
+class Causes:
+    """The last exchange of each kind that explains later failures; None: no such problem.
+
+    ``order``: the first command out of order since the last command that restored the order. ``disputed``: commands
+    that the server called out of order although they were not (SEQ123).
+    """
+
+    __slots__ = ("data", "disputed", "hello", "mail", "order", "rcpt", "starttls")
+
+    def __init__(self) -> None:
+        self.hello: Exchange | None = None
+        self.mail: Exchange | None = None
+        self.rcpt: Exchange | None = None
+        self.data: Exchange | None = None
+        self.starttls: Exchange | None = None
+        self.order: Exchange | None = None
+        self.disputed: frozenset[Act] = frozenset()
+
+    def remember(self, x: Exchange, code: int) -> None:
+        """Update the causes: ``x`` was answered with ``code``."""
+        act, refused = x.act, code >= 400
+        if act in {Act.EHLO, Act.HELO}:
+            self.hello = x if refused else None
+        elif act is Act.MAIL:
+            self.mail = x if refused else None
+        elif act is Act.RCPT:
+            self.rcpt = x if refused else self.rcpt
+        elif act is Act.DATA:
+            self.data = None if 300 <= code < 400 else x
+        elif act is Act.STARTTLS:
+            self.starttls = x if refused else None
+        if not refused and act in _FRESH_START:
+            self.mail = self.rcpt = self.order = None
+
+
+NO_CAUSES: Final = Causes()
+"""The causes of a session in which nothing was refused. It is shared and must not be changed."""

@@ -1,0 +1,197 @@
+"""Make words of a record: the report of one connection, with times, addresses and texts."""
+
+# Everything before this works with numbers and shared values. Here, once for each connection, they become the plain
+# data of the report (`model`). A report of an open connection is made in the same way.
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from ...dissectors.printable import printable
+from .. import model
+from ..timestamps import format_time
+from .exchange import Exchange
+from .turns import ChunkSeen, GapSeen, LineSeen, MessageSeen, ReplySeen, TlsSeen, mailbox
+
+if TYPE_CHECKING:
+    from ..content.end_of_data import Content
+    from .record import ConnectionRecord
+    from .turns import SeenTurn
+
+__all__ = ["NO_DETAIL", "TimeFormat", "TurnDetail", "render", "render_message", "render_turn"]
+
+MAX_RECEIVED = 32  # Received fields of one message; real mail has some ten
+
+
+class TurnDetail(Struct, frozen=True):
+    """Details that the report shows only on request: ``secrets`` of AUTH exchanges, ``headers`` of messages."""
+
+    secrets: bool = False
+    headers: bool = False
+
+
+NO_DETAIL = TurnDetail()
+
+
+class TimeFormat:
+    """Formats times for the report. ``digits``: decimals of a second in the times of the capture. ``prefix``: the
+    second ``second_ns`` as text; most times are in the same second as the one before."""
+
+    __slots__ = ("digits", "prefix", "second_ns")
+
+    def __init__(self, digits: int = 6) -> None:
+        self.digits = digits
+        self.second_ns = -1_000_000_000
+        self.prefix = ""
+
+    def __call__(self, time_ns: int) -> str:
+        """Format a time in nanoseconds since 1970."""
+        fraction = time_ns - self.second_ns
+        if not 0 <= fraction < 1_000_000_000:
+            fraction = time_ns % 1_000_000_000
+            self.second_ns = time_ns - fraction
+            self.prefix = format_time(time_ns, 0)[:-1]
+        if self.digits == 6:
+            return f"{self.prefix}.{fraction // 1000:06d}Z"
+        return f"{self.prefix}.{fraction:09d}Z" if self.digits == 9 else format_time(time_ns, self.digits)
+
+
+def render(
+    record: ConnectionRecord, clock: TimeFormat, detail: TurnDetail = NO_DETAIL, skip: slice | None = None
+) -> model.Connection:
+    """Return the report of ``record``. ``skip``: turns that are left out; then ``answers`` still counts all turns."""
+    turns = record.dialogue
+    if skip is not None:
+        turns = turns[: skip.start] + turns[skip.stop :]
+    return model.Connection(
+        id=record.id,
+        client=record.client,
+        server=record.server,
+        protocol=record.protocol,
+        profile=record.profile,
+        tls=record.tls,
+        opening=record.opening,
+        closing=record.closing,
+        started=clock(record.started_ns),
+        ended=clock(record.ended_ns),
+        client_bytes=record.client_bytes,
+        server_bytes=record.server_bytes,
+        gaps=[model.Gap(gap.side, gap.offset, gap.length, gap.frame) for gap in record.gaps],
+        dialogue=_render_turns(turns, clock, detail),
+        messages=[*record.messages],
+        findings=record.findings,
+        notes=[*record.notes],
+    )
+
+
+def render_turn(turn: SeenTurn, clock: TimeFormat) -> model.Turn:
+    """Return one turn in words."""
+    return _render_turns([turn], clock, NO_DETAIL)[0]
+
+
+def _render_turns(turns: list[SeenTurn], clock: TimeFormat, detail: TurnDetail) -> list[model.Turn]:
+    words: list[model.Turn] = []
+    add = words.append
+    clock(turns[0].time_ns if turns else 0)
+    micros, second_ns, prefix = clock.digits == 6, clock.second_ns, clock.prefix
+    for turn in turns:
+        fraction = turn.time_ns - second_ns
+        if micros and 0 <= fraction < 1_000_000_000:
+            time = f"{prefix}.{fraction // 1000:06d}Z"
+        else:
+            time = clock(turn.time_ns)
+            second_ns, prefix = clock.second_ns, clock.prefix
+        if type(turn) is Exchange:
+            line = turn.line
+            command = line.command
+            if command is not None:
+                text = line.argument
+                if line.secrets and detail.secrets and command.argument is not None:
+                    text = printable(command.argument)
+                add(model.CommandTurn("client", command.name, text, turn.predicted, turn.frame, time, turn.offset))
+            else:
+                secret = printable(line.raw) if detail.secrets else None
+                add(model.AuthTurn("client", line.length, turn.frame, time, turn.offset, secret))
+        elif type(turn) is ReplySeen:
+            reply = turn.reply
+            answers = turn.answers if turn.answers >= 0 else None
+            lines = list(reply.lines)
+            add(model.ReplyTurn("server", reply.code, lines, reply.enhanced, answers, turn.frame, time, turn.offset))
+        else:
+            add(_render_rare(turn, time))
+    return words
+
+
+def _render_rare(turn: SeenTurn, time: str) -> model.Turn:
+    """Return a turn that is neither a line of the client nor a reply."""
+    match turn:
+        case MessageSeen():
+            return model.MessageTurn(
+                "client", turn.size, turn.lines, False, turn.complete, turn.frame, time, turn.offset
+            )
+        case ChunkSeen():
+            return model.MessageTurn(
+                "client", turn.size, turn.lines, True, turn.complete, turn.frame, time, turn.offset
+            )
+        case GapSeen():
+            return model.GapTurn(turn.side, turn.length, turn.frame, time, turn.offset)
+        case TlsSeen():
+            return model.TlsTurn(turn.side, turn.frame, time, turn.offset)
+        case LineSeen():
+            return model.MalformedTurn("server", printable(turn.raw.rstrip(b"\r\n")), turn.frame, time, turn.offset)
+        case _:
+            raise TypeError(f"not a turn: {type(turn).__name__}")
+
+
+def render_message(x: Exchange, content: Content, detail: TurnDetail) -> model.Message:
+    """Return a message with its envelope. ``x``: the exchange that ended it."""
+    transaction = x.transaction
+    sender, recipients = None, []
+    if transaction is not None:
+        sender = mailbox(transaction.mail)
+        recipients = [model.Recipient(mailbox(rcpt) or "", rcpt.code or None) for rcpt in transaction.recipients]
+    subject, message_id = content.subject, content.message_id
+    return model.Message(
+        sender,
+        recipients,
+        content.size,
+        x.code or None,
+        None if subject is None else printable(subject),
+        None if message_id is None else printable(message_id),
+        content.sha256,
+        content.complete,
+        _render_header(content) if detail.headers else None,
+    )
+
+
+_RECEIVED = re.compile(rb"(?:\A|\n)Received[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
+
+
+def _render_header(content: Content) -> model.Header:
+    """Return the header fields that monitors log besides subject and message id."""
+
+    def text(*names: bytes) -> str | None:
+        for name in names:
+            value = content.field(name)
+            if value is not None:
+                return printable(value)
+        return None
+
+    received = [
+        printable(found[1].replace(b"\r\n", b"").replace(b"\n", b"").strip())
+        for found, _ in zip(_RECEIVED.finditer(content.header), range(MAX_RECEIVED), strict=False)
+    ]
+    return model.Header(
+        text(b"Date"),
+        text(b"From"),
+        text(b"To"),
+        text(b"Cc"),
+        text(b"Reply-To"),
+        text(b"In-Reply-To"),
+        text(b"User-Agent", b"X-Mailer", b"X-User-Agent"),
+        text(b"X-Originating-IP"),
+        received,
+    )

@@ -1,0 +1,398 @@
+"""Take the bytes of both sides of a connection in causal order, and follow the conversation."""
+
+# Theory
+# ------
+# The feed knows nothing of frames, files or rules. It gets pieces of bytes with their places, has them cut into lines,
+# replies and mail data by the two readers, and is the handler of both. Two decisions need both sides: the meaning of
+# the client's bytes after DATA, AUTH, STARTTLS and BDAT, once the reply decides it, and the meaning of an unexpected
+# reply.
+#
+# A command costs one exchange and few calls if nothing about it is unusual. Each unusual case is one test here, and its
+# work is elsewhere.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...dissectors.lines.replies import begins_reply, parse_reply
+from ..lines.acts import STRONG_VERBS, Act
+from ..lines.client_reader import ClientReader, Mode
+from ..lines.command_line import SIZES_LIMITED, STARTTLS_OFFERED, CommandLine, read_line
+from ..lines.marks import Mark
+from ..lines.server_reader import ServerReader
+from .command_marks import CommandMarks, check_auth_line, check_offers
+from .connection_report import render
+from .exchange import Exchange, ReplySeen
+from .judging import end_text, judge_event, judge_late, send, set_prediction, settle
+from .lifecycle import PAUSE_NS, Closing, end_of
+from .loss_recovery import LossEvent
+from .lost_bytes import lose_bytes, pass_lost_replies, presume
+from .mail_data import begin_chunk, end_chunk, end_content, end_of_input, follow_text, release_as_presumed
+from .reply_effects import EFFECT_FROM, go_on
+from .reply_pairing import end_reply_that_hangs, exchange_for, left_unanswered, repeats_for_recipients, unasked
+from .session import mark_reply
+from .tls_upgrade import restart_inside, tls_begins, tls_missing, unwanted_tls
+from .turns import LineSeen
+
+if TYPE_CHECKING:
+    from ...dissectors.lines.replies import Reply
+    from .. import model
+    from ..content.end_of_data import Content
+    from .conversation import Conversation
+
+__all__ = ["ConversationFeed"]
+
+SMTP_PORT = 25
+_HELD_BACK = frozenset({Act.DATA, Act.AUTH, Act.STARTTLS})
+_CHUNKS = frozenset({Act.BDAT, Act.LAST})
+_CLOSE_NOTICES = frozenset({221, 421, 521})  # RFC 7504 §3: after 521 the server may close too
+# Bound once: reading a member of an enum takes longer than the test that uses it.
+_BARE = Mark.BARE_LF | Mark.BARE_CR
+_EXPOSED, _EARLY = Mark.EXPOSED.value, Mark.EARLY.value
+_QUIT, _GREETING, _NOTHING = Act.QUIT, Act.GREETING, Act.NOTHING
+
+
+class ConversationFeed:
+    """Takes bytes by ``client`` and ``server`` in causal order; ``finish`` returns the report with its findings."""
+
+    __slots__ = ("talk",)
+
+    def __init__(self, talk: Conversation) -> None:
+        self.talk = talk
+        talk.reader = ClientReader(self, talk.run.limits)
+        talk.server_reader = ServerReader(self, talk.run.limits)
+
+    # -- what came from the network --------------------------------------------------------------------------------
+
+    def client(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int = -1) -> None:
+        """Take bytes of the client. ``seen``: bytes of the server that it had acknowledged, -1: unknown."""
+        talk = self.talk
+        if not (talk.client_seen and talk.server_seen) or time_ns - talk.client_ns > PAUSE_NS or talk.loss is not None:
+            seen = _before_client(talk, data, offset, frame, time_ns, seen)
+        if talk.sasl_layer_expected:
+            _end_at_sasl_layer(talk, data)
+        talk.client_ns = time_ns
+        talk.reader.feed(data, offset, frame, time_ns, seen)
+
+    def server(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int = -1) -> None:
+        """Take bytes of the server. ``seen``: as for the client."""
+        talk = self.talk
+        if not talk.server_seen:
+            talk.server_seen = True
+            if not talk.started[0]:
+                talk.started = (frame, time_ns)
+        talk.server_ns = time_ns
+        talk.server_acked = seen
+        if talk.overtaken is not None:
+            end_reply_that_hangs(talk, data)
+        elif talk.unended and data[:1].isdigit() and begins_reply(data.partition(b"\n")[0] + b"\n"):
+            talk.session.doubt()  # two replies in one line: it is unknown what each of them answers
+        talk.unended = False
+        talk.server_reader.feed(data, offset, frame, time_ns)
+
+    def gap(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
+        """Record that ``length`` bytes of ``side`` are missing from the capture at ``offset``."""
+        lose_bytes(self.talk, side, offset, length, frame, time_ns)
+
+    def conflict(self, side: model.Side, offset: int, frame: int, time_ns: int) -> None:
+        """Record that bytes of ``side`` at ``offset`` were sent again with different content."""
+        limit, conflicts = self.talk.limits.findings_per_rule, self.talk.course.conflicts
+        if not limit or len(conflicts) <= limit:  # one more: the report then says that there are more
+            conflicts.append((side, offset, frame, time_ns))
+
+    def closed(self, side: model.Side, how: str, frame: int, time_ns: int, seen: int = -1) -> None:
+        """Record that ``side`` ended its stream. ``how``: see ``stream.How``. ``seen``: bytes of the other side that
+        it had acknowledged, -1: unknown."""
+        talk = self.talk
+        course, client_ns = talk.course, talk.client_ns
+        if client_ns and talk.reader.partial:
+            course.paused(talk.reader, client_ns, 0, frame, time_ns)
+        if course.closing is None:
+            received = tuple(x for x in talk.session.due if side == "client" or seen < 0 or end_of(x) <= seen)
+            idle = time_ns - client_ns if client_ns else -1
+            waited = time_ns - max(client_ns, talk.server_ns)
+            first = side == "client" or talk.reader.position != course.lost_to
+            course.closing = Closing(side, how, frame, time_ns, idle, waited, received, first)
+            if side == "server" and how == "fin" and received:
+                left_unanswered(talk, received[0])
+        if how == "rst" or talk.record.closing == "open":
+            talk.record.closing = "rst" if how == "rst" else "fin"
+
+    def secured(self, offset: int, frame: int, time_ns: int) -> None:
+        """Start a new session inside TLS (RFC 3207 §4.2): the handshake succeeded, and the next bytes are decrypted.
+
+        For callers that can decrypt. Offsets continue from ``offset`` as the caller counts them.
+        """
+        restart_inside(self.talk, offset, frame, time_ns)
+
+    def finish(self) -> model.Connection:
+        """Finish everything that is open and return the report of this connection; no more bytes come."""
+        talk = self.talk
+        reader, course, session = talk.reader, talk.course, talk.session
+        course.started = talk.started
+        course.hanging = talk.server_reader.incomplete_reply
+        course.opaque = reader.mode in {Mode.OPAQUE, Mode.TLS_EXPECTED} or talk.server_reader.opaque
+        if reader.mode in {Mode.CONTENT, Mode.CHUNK}:
+            course.inside = reader.content
+        if reader.partial.strip().upper() == b"QUIT":
+            course.quit_sent = True  # without its line end, which other rules report
+        presume(talk)
+        if talk.mail_tracking is not None:
+            judge_late(talk, talk.mail_tracking)
+        end_of_input(talk)
+        if talk.mail_tracking is not None:
+            end_text(talk, talk.mail_tracking)
+        while session.due:
+            x = session.due.pop(0)
+            if x.before is None:
+                x.before = session.state
+                if x.line.command is not None:
+                    set_prediction(talk, x)
+            settle(talk, x)
+        talk.judge.ended(talk)
+        record = talk.record
+        record.profile = talk.profile
+        if talk.profile == "lmtp":
+            record.protocol = "lmtp"
+            if record.server.port == SMTP_PORT:
+                record.note("LMTP on port 25, which is SMTP's (RFC 2033 §5)")
+        return render(record, talk.run.clock, talk.run.detail)
+
+    def detach(self) -> None:
+        """Release the readers, which refer back to this: it is finished, and no reference cycle remains."""
+        del self.talk.reader, self.talk.server_reader
+
+    @property
+    def weight(self) -> int:
+        """Approximate number of bytes that the readers keep."""
+        return self.talk.reader.weight + self.talk.server_reader.weight
+
+    # -- what the client's reader read -----------------------------------------------------------------------------
+
+    def command_line(self, line: CommandLine, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        """Handle a line in command position."""
+        talk = self.talk
+        loss, command, act = talk.loss, line.command, line.act
+        assert command is not None
+        if loss is not None and loss.skipping and not loss.resumes(command, line.raw):
+            return
+        dialogue = talk.record.dialogue
+        x = Exchange(act, offset, frame, time_ns, line, len(dialogue), line.marks)
+        if x.turn < talk.run.most_turns:
+            dialogue.append(x)
+        else:
+            x.turn = talk.next_turn()
+        send(talk, x, seen)
+        state, watching, mail = x.state, talk.watching, talk.mail_tracking
+        assert state is not None
+        if line.needs & state.hello.concerns or (watching is not None and watching.in_foreign_header):
+            _check_command(talk, x)
+        if talk.early or not (talk.greeted or talk.server_seen or talk.server_syn_missing):
+            x.marks |= _EARLY
+            talk.early = False
+        if talk.session.causes.data is not None or (mail is not None and mail.text):
+            follow_text(talk, x, command)
+        if act in _HELD_BACK:
+            talk.reader.mode = Mode.HOLD
+            if talk.presuming:
+                presume(talk)
+        elif act in _CHUNKS:
+            begin_chunk(talk, x, command, offset + line.length, frame, time_ns)
+        elif act is _QUIT:
+            talk.course.quit_sent = True
+
+    def answer_line(self, line: CommandLine, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        """Handle a line that answers a challenge (RFC 4954 §4)."""
+        talk = self.talk
+        if talk.presuming:
+            command = read_line(line.raw, line.end, line.length)
+            if command.command is not None and command.command.verb in STRONG_VERBS:
+                talk.reader.mode = Mode.COMMAND
+                self.command_line(command, offset, frame, time_ns, seen)
+                return
+        x = Exchange(Act.ANSWER, offset, frame, time_ns, line, marks=line.marks)
+        x.turn = talk.add_turn(x)
+        send(talk, x, seen)
+        check_auth_line(x)
+        talk.watch.answer(x)
+        talk.reader.mode = Mode.HOLD
+        if talk.presuming:
+            presume(talk)
+
+    def content_end(self, content: Content, seen: int) -> None:
+        """Handle the end of mail data: the end mark was read."""
+        end_content(self.talk, content, seen)
+
+    def chunk_end(self, seen: int) -> None:
+        """Handle the end of a BDAT chunk: its last octet was read."""
+        end_chunk(self.talk)
+
+    def tls_begins(self, side: model.Side, offset: int, frame: int, time_ns: int) -> None:
+        """Handle a TLS record in the place of a line."""
+        tls_begins(self.talk, side, offset, frame, time_ns)
+
+    def no_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
+        """Handle plain text of the client in the place of the expected TLS handshake."""
+        tls_missing(self.talk, data, offset, frame, time_ns)
+
+    def undecided(self) -> None:
+        """Presume the likely reply: too many bytes wait for one reply."""
+        talk = self.talk
+        limit = talk.limits.undecided_bytes
+        talk.note(f"more than {limit} bytes waited for one reply: they were read as if it had come")
+        talk.own_loss().note(LossEvent.SERVER_GAP)
+        talk.session.doubt()
+        release_as_presumed(talk)
+
+    # -- what the server's reader read -----------------------------------------------------------------------------
+
+    def reply(self, reply: Reply, offset: int, end: int, frame: int, time_ns: int) -> None:
+        """Handle a complete reply: find the command that it answers, and update the state."""
+        talk = self.talk
+        session, loss = talk.session, talk.loss
+        if loss is not None:
+            loss.note(LossEvent.REPLY)
+        due = session.due
+        if len(due) == 1 and loss is None and talk.greeted and talk.profile != "lmtp" and talk.mail_tracking is None:
+            x: Exchange | None = due.pop()
+        else:
+            x = exchange_for(talk, reply)
+        dialogue = talk.record.dialogue
+        answer = ReplySeen(reply, offset, frame, time_ns, len(dialogue), -1 if x is None else x.turn)
+        if answer.turn < talk.run.most_turns:
+            dialogue.append(answer)
+        else:
+            answer.turn = talk.next_turn()
+        if x is None:
+            _take_unasked(talk, answer, end)
+        elif x.act is _GREETING:
+            _take_greeting(talk, x, answer, end)
+        else:
+            if not (session.state.sure and talk.client_seen):
+                x.sure = False
+            x.take_reply(answer, end)
+            session.answered(x, reply)
+            if x.line.command is not None:
+                set_prediction(talk, x)
+                if reply.code == 503:
+                    session.dispute(x)
+            talk.last = x
+            if x.due > 0:
+                return
+            if loss is not None and not due:
+                loss.note(LossEvent.ALL_ANSWERED)
+            if reply.code >= EFFECT_FROM[x.act] or talk.mail_tracking is not None:
+                go_on(talk, x, reply.code)
+            if reply.code in _CLOSE_NOTICES:
+                talk.course.server_closes(x, reply.code, -1)
+            settle(talk, x)
+
+    def malformed(self, line: bytes, offset: int, frame: int, time_ns: int) -> None:
+        """Handle a server line that is not a valid reply: it answers nothing."""
+        talk = self.talk
+        turn = talk.add_turn(LineSeen(line, offset, frame, time_ns))
+        if talk.watching is not None and talk.watching.upgrading:
+            judge_event(talk, Mark.AFTER_220, turn, offset, frame, time_ns, line)
+        elif talk.last is not None or not talk.midstream:
+            x = Exchange(_NOTHING, offset, frame, time_ns, before=talk.session.state)
+            x.marks = Mark.MALFORMED_REPLY | Mark.EXPLAINED
+            x.take_reply(ReplySeen(parse_reply(line), offset, frame, time_ns, turn), offset + len(line))
+            settle(talk, x)
+
+    # -- limits ----------------------------------------------------------------------------------------------------
+
+    def keeps(self, count: int) -> None:
+        """Count ``count`` more bytes that a reader keeps for later."""
+        if self.talk.kept is not None:
+            self.talk.kept.grown += count
+
+    def long_line(self) -> None:
+        """Note that a line of either side is longer than the limit."""
+        self.talk.note(f"a line is longer than {self.talk.limits.line_bytes} bytes: only these were examined")
+
+    def long_reply(self) -> None:
+        """Note that a reply is longer than the limit."""
+        limit = self.talk.limits.reply_bytes
+        text = f"a reply is longer than {limit} bytes: it was read as several, lines without a code were omitted"
+        self.talk.note(text)
+
+
+def _before_client(talk: Conversation, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
+    """Note what is unusual about the next bytes of the client. Return what the client had seen."""
+    reader, loss = talk.reader, talk.loss
+    if not talk.client_seen:
+        talk.client_seen = True
+        talk.early = not (talk.greeted or talk.server_seen or talk.server_syn_missing)
+        if not talk.started[0]:
+            talk.started = (frame, time_ns)
+    if talk.client_ns and time_ns - talk.client_ns > PAUSE_NS and (reader.content is not None or reader.unfinished[0]):
+        talk.course.paused(reader, talk.client_ns, offset, frame, time_ns)
+    if not talk.server_seen:
+        # Only one direction is captured: a growing acknowledgement is the only sign that the server answered.
+        if seen > talk.one_sided and reader.mode is Mode.COMMAND:
+            reader.cut_bare()
+        talk.one_sided = max(talk.one_sided, seen)
+        seen = -1
+    if loss is not None and loss.replies_lost and seen >= loss.lost_until:
+        pass_lost_replies(talk, data)
+    return seen
+
+
+def _end_at_sasl_layer(talk: Conversation, data: bytes) -> None:
+    """Stop if the client's bytes after its login are no SMTP any more."""
+    talk.sasl_layer_expected = False
+    if data[0] == 0:  # RFC 4422 §3.7: a length of four octets comes first, and no buffer has 16 MB
+        login = talk.watch.login
+        name = "" if login is None else login.mechanism
+        talk.stop(f"decoding stopped: {name} has started a security layer (RFC 4422 §3.7)")
+
+
+def _check_command(talk: Conversation, x: Exchange) -> None:
+    """Mark a command that uses offers or limits of the server, or may be part of an attack."""
+    line, command, state = x.line, x.line.command, x.state
+    assert command is not None
+    assert state is not None
+    concerns = line.needs & state.hello.concerns
+    if concerns & STARTTLS_OFFERED:
+        x.marks |= _EXPOSED
+    if concerns & SIZES_LIMITED:
+        if talk.usage is None:
+            talk.usage = CommandMarks()
+        talk.usage.count(x, talk.record.dialogue)
+    if concerns & ~(STARTTLS_OFFERED | SIZES_LIMITED):
+        check_offers(x, command, one_sided=not talk.server_seen)
+    foreign = talk.watching is not None and talk.watching.in_foreign_header
+    if line.act is Act.AUTH or command.spec is None or foreign:
+        talk.watch.command(x)
+    if line.marks & _BARE and (b"\n" in line.raw or b"\r" in line.raw):
+        talk.replies_unreliable = True
+
+
+def _take_greeting(talk: Conversation, x: Exchange, answer: ReplySeen, end: int) -> None:
+    """Handle the server's first reply, which answers nothing."""
+    code = answer.reply.code
+    x.sure = talk.client_seen
+    x.take_reply(answer, end)
+    talk.greeting = answer
+    if talk.client_tls is not None and talk.inside_from < 0:
+        unwanted_tls(talk)
+    talk.session.greeted(x, code)
+    if code in _CLOSE_NOTICES:
+        talk.course.server_closes(x, code, -1)
+    settle(talk, x)
+
+
+def _take_unasked(talk: Conversation, answer: ReplySeen, end: int) -> None:
+    """Handle a reply that answers no command."""
+    state, reply = talk.session.state, answer.reply
+    x = Exchange(_NOTHING, answer.offset, answer.frame, answer.time_ns, before=state)
+    mark_reply(x, state, reply)
+    unasked(talk, x, answer)
+    x.sure = talk.client_seen and talk.session.state.sure
+    x.take_reply(answer, end)
+    if repeats_for_recipients(talk):
+        x.marks |= Mark.RECIPIENT_REPLIES
+    if reply.code in _CLOSE_NOTICES:
+        idle = answer.time_ns - talk.client_ns if talk.client_ns else -1
+        talk.course.server_closes(x, reply.code, idle)
+    settle(talk, x)

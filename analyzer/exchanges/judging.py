@@ -1,0 +1,134 @@
+"""When an exchange, a message or an event goes to the rules."""
+
+# An exchange is judged when it has its reply, or when it is certain that none will come. A message with a look-alike of
+# its end waits for one more exchange, which shows what the server made of it.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..lines.acts import Act
+from ..lines.command_line import command_of
+from ..lines.marks import Mark
+from .connection_report import render_message
+from .exchange import Exchange
+from .prediction import LAST_OPEN, predict
+
+if TYPE_CHECKING:
+    from .conversation import Conversation
+    from .mail_data_tracking import MailDataTracking
+
+__all__ = ["content_over", "end_text", "give_up", "judge_event", "judge_late", "send", "set_prediction", "settle"]
+
+_FLOOD = Mark.FLOOD.value
+_END, _LAST = Act.END, Act.LAST
+
+
+def send(talk: Conversation, x: Exchange, seen: int) -> None:
+    """Record ``x``, which expects a reply. ``seen``: see ``Session.sent``."""
+    session, mail, loss = talk.session, talk.mail_tracking, talk.loss
+    if mail is not None and mail.unjudged is not None:
+        judge_late(talk, mail)
+    session.sent(x, seen)
+    if loss is not None and loss.replies_may_be_old:
+        x.doubted, x.sure = True, False
+    waiting = len(session.due)
+    if waiting > 1:
+        limits = talk.run.limits
+        if waiting > limits.unanswered_commands > 0:
+            x.marks |= _FLOOD
+        if waiting > limits.outstanding > 0:
+            talk.note(f"more than {limits.outstanding} commands waited for replies: the oldest are not paired")
+            give_up(talk, max(1, limits.outstanding // 10))  # many at once: the rest is in doubt afterwards
+            session.doubt()
+    server = talk.server_reader
+    if server.open_reply is not None or server.partial is not None:
+        if server.unfinished and len(session.due) == 2 and seen >= 0:
+            talk.overtaken = session.due[0]
+        talk.unended = server.mid_line and seen >= 0
+
+
+def settle(talk: Conversation, x: Exchange) -> None:
+    """Judge ``x``: it has its reply, or will never get one."""
+    mail = talk.mail_tracking
+    if mail is not None and x in mail.text:
+        return  # judged when it is known what it is
+    if not talk.server_seen:
+        x.without_order()
+    talk.run.judge.exchange(x, talk)
+    if x.act is _END or (x.act is _LAST and (mail is None or x is not mail.chunk)):
+        content_over(talk, x)
+
+
+def give_up(talk: Conversation, count: int) -> None:
+    """Stop waiting for the replies to the oldest ``count`` commands: they are not in the capture."""
+    for x in talk.session.give_up(count):
+        x.sure = False
+        settle(talk, x)
+
+
+def judge_event(
+    talk: Conversation,
+    mark: int,
+    turn: int,
+    offset: int,
+    frame: int,
+    time_ns: int,
+    line: bytes = b"",
+    breaks: str | None = None,
+) -> None:
+    """Pass an event that is neither command nor reply to the rules."""
+    x = Exchange(Act.EVENT, offset, frame, time_ns, command_of(line, Act.EVENT), turn, int(mark))
+    x.breaks = breaks
+    x.before = x.state = talk.session.state
+    x.sure = x.before.sure
+    talk.judge.exchange(x, talk)
+
+
+def set_prediction(talk: Conversation, x: Exchange) -> None:
+    """Set the expected answer to a command."""
+    before = x.before
+    assert before is not None
+    disputed = talk.session.causes.disputed
+    plain = x.line.plain and x.server_breaks is None and talk.profile == "rfc5321" and not disputed
+    plain = plain and before.phase <= LAST_OPEN and before.sure and not before.data_refused
+    x.predicted = "accept" if plain else predict(x, talk.profile, disputed)
+
+
+def content_over(talk: Conversation, x: Exchange) -> None:
+    """Record a message that is complete and answered, and pass it to the rules."""
+    content = x.content
+    if content is None:
+        return
+    transaction = x.transaction
+    if transaction is not None and transaction.referred:
+        content.missing += 1  # the octets that BURL refers to
+    talk.record.deliver(render_message(x, content, talk.run.detail))
+    if content.header_cut:
+        talk.note(f"a message header is longer than {talk.limits.header_bytes} bytes: its fields are not known")
+    if talk.tap is not None:
+        talk.tap.over(content, x)
+    talk.replies_unreliable = talk.replies_unreliable or content.lookalike is not None
+    if content.header_8bit is not None and transaction is not None and transaction.smtputf8:
+        x.marks = Mark.CONTENT_UTF8.value | (x.marks & Mark.HONOURED)
+        talk.judge.exchange(x, talk)
+    if content.lookalike is None or x.marks & Mark.HONOURED or talk.presuming:
+        talk.judge.content(x, talk)
+    else:
+        talk.mail.unjudged = x
+
+
+def judge_late(talk: Conversation, mail: MailDataTracking) -> None:
+    """Judge a message with a look-alike end: nothing more about the server's reaction will be known."""
+    x, mail.unjudged = mail.unjudged, None
+    if x is not None:
+        talk.judge.content(x, talk)
+        talk.watch.beyond, talk.watch.beyond_count = None, 0
+
+
+def end_text(talk: Conversation, mail: MailDataTracking) -> None:
+    """Judge the lines that waited: it is known now what they are."""
+    lines, mail.text = mail.text, []
+    for x in lines:
+        if x.reply_end >= 0:
+            talk.judge.exchange(x, talk)

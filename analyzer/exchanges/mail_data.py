@@ -1,0 +1,189 @@
+"""Mail data in a conversation: where it starts and ends, chunks, and mail data that was sent as if it were commands."""
+
+# After DATA the client's bytes are mail data if the reply was 354. What is unusual about mail data (chunks, lines of
+# mail data after a refused DATA, an end that only the server saw) is kept in `MailDataTracking`, which exists only from
+# then on.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...dissectors.lines.commands import DeviationKind
+from ..content.end_of_data import Content
+from ..lines.acts import DECIDING, STRONG_VERBS, Act
+from ..lines.client_reader import Mode
+from ..lines.marks import Mark
+from .command_marks import check_chunk, check_message
+from .exchange import Exchange, Transaction
+from .judging import content_over, end_text, judge_event, send
+from .loss_recovery import LossEvent
+from .turns import ChunkSeen, MessageSeen
+
+if TYPE_CHECKING:
+    from ...dissectors.lines.commands import Command
+    from .conversation import Conversation
+
+__all__ = [
+    "begin_chunk",
+    "begin_content",
+    "end_chunk",
+    "end_content",
+    "end_of_input",
+    "follow_text",
+    "release_as_presumed",
+]
+
+MAX_CHUNK = (1 << 63) - 1  # a larger BDAT size cannot be right (RFC 3030 §2 has no limit, but computers have)
+MAX_ENDLESS = 2047  # bytes of a line without an end that do not count as an attack (RFC 5321 §4.5.3.1.4: 512)
+MAX_TEXT = 1000  # lines of mail data sent as commands; after this many they are judged without waiting for the end
+
+
+def begin_content(talk: Conversation, offset: int, frame: int, time_ns: int) -> None:
+    """Read the client's next bytes as mail data."""
+    content = Content(offset, frame, time_ns, chunked=False, header_limit=talk.limits.header_bytes)
+    talk.reader.content = content
+    if talk.tap is not None:
+        content.sink = talk.tap.begin(content, talk.session.state.transaction)
+    if talk.loss is not None:
+        talk.loss.note(LossEvent.MAIL_DATA)
+    talk.reader.release(Mode.CONTENT)
+
+
+def end_content(talk: Conversation, content: Content, seen: int) -> None:
+    """Handle the end of mail data: the end mark was read, or presumed."""
+    turn = MessageSeen(content.size, content.lines, content.complete, content.offset, content.frame, content.time_ns)
+    place = talk.add_turn(turn)
+    x = Exchange(Act.END, content.offset, content.frame, content.time_ns, turn=place, content=content)
+    transaction = talk.session.state.transaction
+    if isinstance(transaction, Transaction):
+        x.transaction = transaction
+        transaction.content = content
+        if talk.profile == "lmtp":
+            x.due = max(1, transaction.accepted)
+    send(talk, x, seen)
+    check_message(x)
+
+
+def begin_chunk(talk: Conversation, x: Exchange, command: Command, offset: int, frame: int, time_ns: int) -> None:
+    """Start a chunk: its octets follow whatever the reply to BDAT is (RFC 3030 §2). An invalid size starts none."""
+    size, reader, mail = command.chunk_size, talk.reader, talk.mail
+    bad = any(d.kind is DeviationKind.BAD_BDAT_SYNTAX for d in command.deviations)
+    if size is None or bad or size > MAX_CHUNK:
+        reader.mode = Mode.HOLD
+        if talk.presuming:
+            reader.release(Mode.COMMAND)
+        return
+    assert x.state is not None
+    transaction = x.state.transaction
+    content = transaction.content if isinstance(transaction, Transaction) else None
+    if content is None or content.complete or not content.chunked:
+        content = Content(offset, frame, time_ns, chunked=True, header_limit=talk.limits.header_bytes)
+        if isinstance(transaction, Transaction):
+            transaction.content = content
+        if talk.tap is not None:
+            content.sink = talk.tap.begin(content, transaction)
+    check_chunk(x, size)
+    content.move_to(offset)
+    x.content = content
+    mail.chunk = x
+    turn = ChunkSeen(size, content.lines, offset, frame, time_ns)
+    mail.chunk_turn = turn if talk.add_turn(turn) >= 0 else None
+    reader.content = content
+    reader.chunk_left = size
+    reader.mode = Mode.CHUNK if size else Mode.COMMAND
+    if not size:
+        end_chunk(talk)
+
+
+def end_chunk(talk: Conversation) -> None:
+    """Handle the end of a BDAT chunk: its last octet was read."""
+    mail = talk.mail
+    x, mail.chunk = mail.chunk, None
+    if x is None or x.content is None:
+        return
+    x.content.settle()
+    if x.act is Act.LAST:
+        x.content.flush()
+        x.content.complete = not x.content.missing
+    _complete_chunk(mail.chunk_turn, x.content)
+    if x.act is Act.LAST and x.reply_end >= 0:
+        content_over(talk, x)
+
+
+def _complete_chunk(turn: ChunkSeen | None, content: Content, missing: int = 0) -> None:
+    """Complete the turn of a chunk; ``missing`` octets of it never came."""
+    if turn is not None:
+        turn.complete = not missing
+        turn.size -= missing
+        turn.lines = content.lines - turn.lines
+
+
+def release_as_presumed(talk: Conversation) -> None:
+    """Read the held bytes as if the likely reply had come."""
+    reader = talk.reader
+    last = next((x for x in reversed(talk.session.due) if x.act in DECIDING), None)
+    if last is None:
+        reader.release(Mode.COMMAND)
+    elif last.act is Act.DATA:
+        begin_content(talk, last.offset + last.length, last.frame, last.time_ns)
+    elif last.act is Act.STARTTLS:
+        reader.release(Mode.TLS_EXPECTED)
+    elif last.act is Act.AUTH and last.command is not None and last.command.initial is not None:
+        reader.release(Mode.COMMAND)
+    else:
+        reader.release(Mode.ANSWER)
+
+
+def follow_text(talk: Conversation, x: Exchange, command: Command) -> None:
+    """Detect mail data sent as if DATA had been accepted (SEQ113): lines like header fields, up to a lone dot."""
+    mail, refused = talk.mail, talk.session.causes.data
+    if refused is not None:
+        talk.session.causes.data = None
+    if mail.text:
+        mail.text.append(x)
+        if x.raw == b".":
+            mail.text[0].marks |= Mark.TEXT_AS_COMMANDS
+            for line in mail.text:
+                line.marks |= Mark.SKIPPED
+            end_text(talk, mail)
+        elif len(mail.text) > MAX_TEXT or (command.verb in STRONG_VERBS and not command.deviations):
+            end_text(talk, mail)
+    elif refused is not None and talk.session.in_view(refused) and command.spec is None and b":" in x.raw:
+        name = x.raw.partition(b":")[0]
+        if name and all(33 <= byte <= 126 for byte in name):
+            mail.text = [x]
+
+
+def end_of_input(talk: Conversation) -> None:
+    """Finish a message or a line that the end of the connection interrupted."""
+    reader, content = talk.reader, talk.reader.content
+    if content is not None and reader.mode is Mode.CONTENT:
+        content.flush()
+        place = -1
+        if content.size:
+            turn = MessageSeen(content.size, content.lines, False, content.offset, content.frame, content.time_ns)
+            place = talk.add_turn(turn)
+        x = Exchange(Act.EVENT, content.offset, content.frame, content.time_ns, turn=place, content=content)
+        if content.lookalike is not None:
+            talk.judge.content(x, talk)
+        if talk.tap is not None:
+            talk.tap.over(content, x)
+    elif content is not None and reader.mode is Mode.CHUNK:
+        _complete_chunk(talk.mail.chunk_turn, content, reader.chunk_left)
+    _end_line(talk)
+
+
+def _end_line(talk: Conversation) -> None:
+    """Finish a line that the end of the connection interrupted."""
+    reader, session = talk.reader, talk.session
+    length, offset, frame, time_ns = reader.unfinished
+    if not length or reader.mode > Mode.ANSWER or (talk.loss is not None and talk.loss.skipping):
+        return
+    line = reader.partial
+    marks = Mark.ENDLESS.value if length > MAX_ENDLESS and reader.mode is Mode.COMMAND else 0
+    marks |= (Mark.BARE_LF if b"\n" in line else 0) | (Mark.BARE_CR if b"\r" in line[:-1] else 0)
+    quitting = session.quitting
+    if quitting and not 0x14 <= line[0] <= 0x17:  # TLS may send a closing alert too
+        marks |= Mark.CLIENT_ORDER
+    if marks:
+        judge_event(talk, marks, -1, offset, frame, time_ns, line[:MAX_ENDLESS], breaks="SEQ114" if quitting else None)

@@ -1,0 +1,132 @@
+"""The record of a connection while it runs: its dialogue, messages and findings, as numbers and shared values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from ..streams.endpoints import endpoint
+from .turns import GapSeen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..model import Endpoint, Finding, Message, Side
+    from .turns import SeenTurn
+
+__all__ = ["ConnectionRecord", "Gap"]
+
+
+class Gap:
+    """Bytes of one side that are missing from the capture. ``frame``: the frame that proves the loss."""
+
+    __slots__ = ("frame", "length", "offset", "side")
+
+    def __init__(self, side: Side, offset: int, length: int, frame: int) -> None:
+        self.side = side
+        self.offset = offset
+        self.length = length
+        self.frame = frame
+
+
+class ConnectionRecord:
+    """What is known of one connection so far. Lists that nearly always stay empty are made when they are needed.
+
+    ``client_key``: addresses and ports of the client's segments, as they stand in the headers. Times are nanoseconds
+    since 1970.
+    """
+
+    __slots__ = (
+        "_gaps",
+        "_messages",
+        "_notes",
+        "client_bytes",
+        "client_key",
+        "closing",
+        "dialogue",
+        "ended_ns",
+        "findings",
+        "id",
+        "opening",
+        "profile",
+        "protocol",
+        "server_bytes",
+        "started_ns",
+        "tls",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        client_key: bytes,
+        *,
+        profile: str,
+        opening: Literal["handshake", "midstream"],
+        started_ns: int,
+    ) -> None:
+        self.id = number
+        self.client_key = client_key
+        self.profile = profile
+        self.opening = opening
+        self.started_ns = self.ended_ns = started_ns
+        self.protocol: Literal["smtp", "lmtp"] = "smtp"
+        self.tls: Literal["none", "starttls", "implicit"] = "none"
+        self.closing: Literal["fin", "rst", "open"] = "open"
+        self.client_bytes = 0
+        self.server_bytes = 0
+        self.dialogue: list[SeenTurn] = []
+        self.findings: list[Finding] = []
+        self._gaps: list[Gap] | None = None
+        self._messages: list[Message] | None = None
+        self._notes: list[str] | None = None
+
+    @property
+    def client(self) -> Endpoint:
+        """Address and port of the client."""
+        return endpoint(self.client_key, source=True)
+
+    @property
+    def server(self) -> Endpoint:
+        """Address and port of the server."""
+        return endpoint(self.client_key, source=False)
+
+    @property
+    def gaps(self) -> Sequence[Gap]:
+        """Missing bytes, in order."""
+        return self._gaps or ()
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """Messages that are complete and answered, in order."""
+        return self._messages or ()
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Remarks about the connection as a whole."""
+        return self._notes or ()
+
+    def note(self, text: str) -> None:
+        """Add a remark about the connection as a whole, once."""
+        if self._notes is None:
+            self._notes = []
+        if text not in self._notes:
+            self._notes.append(text)
+
+    def deliver(self, message: Message) -> None:
+        """Add a message."""
+        if self._messages is None:
+            self._messages = []
+        self._messages.append(message)
+
+    def lose(self, side: Side, offset: int, length: int, frame: int, time_ns: int) -> GapSeen | None:
+        """Add missing bytes. Return the turn to add; None if they extend the gap of the last turn."""
+        gaps = self._gaps = [] if self._gaps is None else self._gaps
+        last = next((gap for gap in reversed(gaps) if gap.side == side), None)
+        if last is not None and last.offset + last.length == offset:
+            last.length += length
+            turn = self.dialogue[-1] if self.dialogue else None
+            if isinstance(turn, GapSeen) and turn.side == side:
+                turn.length += length
+                return None
+        else:
+            gaps.append(Gap(side, offset, length, frame))
+        return GapSeen(side, length, offset, frame, time_ns)

@@ -1,0 +1,242 @@
+"""What a command line says by itself: one value, a pure function of its bytes."""
+
+# Theory
+# ------
+# Everything that depends on the bytes of a line alone is decided here, once for each different line: the verb, the
+# argument as text, the deviations from the grammar, and the marks that the line gets whatever came before it. What
+# depends on the session is added to the exchange (`exchanges/command_marks.py`, `exchanges/attack_marks.py`); `needs`
+# says which of these checks can find something, so that most lines need none.
+#
+# A line is remembered with its end, so a segment that holds one line is looked up as it is. A line that holds a secret
+# is not remembered.
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from ...dissectors.deviations import Deviation
+from ...dissectors.lazy_regex import LazyPattern
+from ...dissectors.lines.commands import Command, is_base64, parse_command
+from ...dissectors.printable import printable
+from ...dissectors.tables.verbs import VERBS
+from .acts import ACTS, Act
+from .marks import Mark
+from .remembered import Remembered
+
+__all__ = [
+    "ALWAYS",
+    "KNOWN_LINES",
+    "MAX_LINE",
+    "NO_LINE",
+    "SIZES_LIMITED",
+    "STARTTLS_OFFERED",
+    "CommandLine",
+    "Span",
+    "command_of",
+    "hidden_command",
+    "judged_part",
+    "line_of_auth",
+    "octet_marks",
+    "read_line",
+    "remember_line",
+    "shown_argument",
+]
+
+MAX_LINE = 512  # octets of a command line with its CRLF, without extensions (RFC 5321 §4.5.3.1.4)
+
+ALWAYS, STARTTLS_OFFERED, SIZES_LIMITED = 1, 2, 4
+"""Bits of ``needs``: a check is needed always, if the server offers STARTTLS, or if it announced LIMITS."""
+
+Span = tuple[int, int]
+"""Start and end of a part of a line, in bytes."""
+
+_SHORTEST_LONG = 65  # octets of the shortest name that may be too long: a local-part has 64 (RFC 5321 §4.5.3.1.1)
+_HUGE_CHUNK = 1 << 31  # too large for a signed 32-bit integer
+_HELLOS = frozenset({Act.EHLO, Act.HELO})
+_PLAIN_ACTS = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.RCPT, Act.DATA, Act.RSET, Act.QUIT})
+_PLAIN_VERBS = frozenset({b"EHLO", b"HELO", b"MAIL", b"RCPT", b"DATA", b"RSET", b"QUIT"})
+_CHUNKS = frozenset({Act.BDAT, Act.LAST})
+_LAST = frozenset({Act.BDAT, Act.BURL})
+
+# Bound once: reading a member of an enum takes longer than the test that uses it.
+_EIGHT_BIT, _NUL, _BARE_LF, _BARE_CR = Mark.EIGHT_BIT.value, Mark.NUL.value, Mark.BARE_LF.value, Mark.BARE_CR.value
+_DEVIATION, _LONG_PATH, _SOURCE_ROUTE = Mark.DEVIATION.value, Mark.LONG_PATH.value, Mark.SOURCE_ROUTE.value
+_OBSOLETE, _ROUTED, _HUGE = Mark.OBSOLETE.value, Mark.ROUTED_RECIPIENT.value, Mark.HUGE_CHUNK.value
+_HIDDEN = Mark.HIDDEN_COMMAND.value
+_BARE = _BARE_LF | _BARE_CR
+_MAIL, _RCPT, _ANYTIME, _AUTH = Act.MAIL, Act.RCPT, Act.ANYTIME, Act.AUTH
+
+_bare = re.compile(rb"[\r\n]").search
+# A verb after a bare CR or LF, if the text continues like a command.
+_HIDDEN_VERB = LazyPattern(rb"[\r\n]+(" + rb"|".join(sorted(VERBS)) + rb")(?=[ :\r\n]|\Z)", re.IGNORECASE)
+
+
+class CommandLine(Struct, frozen=True, gc=False):
+    """One line of the client, or nothing if an exchange has no line.
+
+    ``raw``: the line as sent, without its ``end``, at most the limit for the bytes of a line. ``length``: bytes of the
+    whole line with its end. ``command``: None for a line of an AUTH exchange. ``argument``: as the report shows it,
+    without secrets. ``deviations``: as far as the line can be judged. ``marks``: bits of ``Mark`` that the line has
+    whatever came before it. ``needs``: see ``ALWAYS``. ``plain``: a well-formed command of the base protocol without
+    parameters. ``secrets``: the parts of ``raw`` that are secret by themselves.
+    """
+
+    raw: bytes
+    end: bytes
+    length: int
+    act: Act
+    command: Command | None = None
+    argument: str | None = None
+    deviations: tuple[Deviation, ...] = ()
+    marks: int = 0
+    needs: int = 0
+    plain: bool = False
+    secrets: tuple[Span, ...] = ()
+
+    @property
+    def name(self) -> str | None:
+        """The verb, printable; None if there is none."""
+        return None if self.command is None else self.command.name
+
+
+KNOWN_LINES: Remembered[CommandLine] = Remembered(entries=4096, longest=128)
+"""Command lines by their bytes with their end, half a megabyte of them. Only ``remember_line`` adds to it."""
+
+NO_LINE = CommandLine(b"", b"\r\n", 0, Act.NOTHING)
+"""The line of an exchange without one: the end of mail data, a greeting."""
+
+
+def remember_line(line: bytes) -> CommandLine:
+    """Return the value of ``line``, which ends with CRLF, and remember it if it may be remembered."""
+    value = read_line(line[:-2], b"\r\n", len(line))
+    if not value.secrets:
+        KNOWN_LINES.add(line, value)
+    return value
+
+
+def read_line(raw: bytes, end: bytes, length: int) -> CommandLine:
+    """Return the value of a line in the place of a command. Accepts any bytes."""
+    command = parse_command(raw)
+    act = ACTS.get(command.verb, Act.OTHER)
+    if act in _LAST and command.last:
+        act = Act.LAST
+    marks = 0
+    if end != b"\r\n" or not raw.isascii() or b"\n" in raw or b"\r" in raw or b"\0" in raw:
+        marks = octet_marks(raw, end)
+    deviations = command.deviations
+    if deviations:
+        marks |= _DEVIATION
+        deviations = _judged(command, marks, cut=length - len(end) > len(raw))
+    needs = ALWAYS if length > MAX_LINE or deviations or marks or command.spec is None else 0
+    if act is _MAIL or act is _RCPT:
+        marks |= _path_marks(act, command)
+        if raw.find(b">") + 1 < len(raw) and command.parameters:
+            needs |= ALWAYS
+        needs |= SIZES_LIMITED | STARTTLS_OFFERED if act is _MAIL else SIZES_LIMITED
+    elif command.spec is not None:
+        if command.spec.keyword is not None:
+            needs |= ALWAYS
+            if act in _CHUNKS and (command.chunk_size or 0) >= _HUGE_CHUNK:
+                marks |= _HUGE
+        elif len(raw) > _SHORTEST_LONG and (act in _HELLOS or command.verb == b"VRFY"):
+            marks |= _LONG_PATH
+    if marks & _BARE and end == b"\r\n" and hidden_command(raw) is not None:
+        marks |= _HIDDEN
+    secrets = _secrets(command) if act is _AUTH else ()
+    plain = (
+        not marks & (_DEVIATION | _EIGHT_BIT)
+        and act in _PLAIN_ACTS
+        and command.verb in _PLAIN_VERBS
+        and (command.argument is None or b" " not in command.argument)
+    )
+    return CommandLine(
+        raw, end, length, act, command, shown_argument(command), deviations, marks, needs, plain, secrets
+    )
+
+
+def line_of_auth(raw: bytes, end: bytes, length: int) -> CommandLine:
+    """Return the value of a line that answers a challenge (RFC 4954 §4). All of it is secret."""
+    marks = octet_marks(raw, end)
+    if raw not in (b"", b"*") and not is_base64(raw):
+        marks |= _DEVIATION
+    return CommandLine(raw, end, length, Act.ANSWER, marks=marks, secrets=((0, len(raw)),))
+
+
+def command_of(raw: bytes, act: Act) -> CommandLine:
+    """Return ``raw`` as the line of an event that is no command: its command is known, but it has no marks."""
+    return CommandLine(raw, b"", len(raw), act, parse_command(raw) if raw else None)
+
+
+def octet_marks(raw: bytes, end: bytes) -> int:
+    """Return the marks for bytes that a command line must not hold, and for a wrong end."""
+    marks = 0 if raw.isascii() else _EIGHT_BIT
+    if b"\0" in raw:
+        marks |= _NUL
+    if b"\n" in raw or end == b"\n":
+        marks |= _BARE_LF
+    if b"\r" in raw or end == b"\r":
+        marks |= _BARE_CR
+    return marks
+
+
+def judged_part(command: Command | None, marks: int) -> Command | None:
+    """Return ``command`` as far as its grammar can be judged: up to the first bare CR or LF, because another command
+    may follow there. None: nothing comes before it."""
+    if command is None or not marks & _BARE:
+        return command
+    found = _bare(command.raw)
+    if found is None:
+        return command
+    head = command.raw[: found.start()]
+    return parse_command(head) if head.strip(b" \t") else None
+
+
+def hidden_command(line: bytes) -> re.Match[bytes] | None:
+    """Return the match of a verb (group 1) after a bare CR or LF of ``line`` that has a command before it."""
+    found = _HIDDEN_VERB.search(line)
+    return found if found is not None and line[: found.start()].strip() else None
+
+
+def _judged(command: Command, marks: int, *, cut: bool) -> tuple[Deviation, ...]:
+    """Return the deviations of a line, without those that exist only because it was cut: at a bare CR or LF, or at the
+    limit for the bytes of a line."""
+    judged = judged_part(command, marks)
+    if judged is None:
+        return ()
+    if cut:
+        size = len(command.raw)
+        return tuple(d for d in judged.deviations if d.at + d.length < size)
+    return judged.deviations
+
+
+def _path_marks(act: Act, command: Command) -> int:
+    """Return the marks for the path of MAIL, its obsolete variants, or RCPT."""
+    raw = command.raw
+    marks = _SOURCE_ROUTE if b"<@" in raw else 0
+    if len(raw) > _SHORTEST_LONG and raw.rfind(b">") - raw.find(b"<") > _SHORTEST_LONG:
+        marks |= _LONG_PATH
+    if act is _MAIL:
+        return marks if command.verb == b"MAIL" else marks | _OBSOLETE
+    if b"%" in raw or b"!" in raw or raw.count(b"@") > 1:
+        marks |= _ROUTED
+    return marks
+
+
+def shown_argument(command: Command) -> str | None:
+    """Return the argument as the report shows it: an initial response of AUTH is replaced by its length."""
+    argument = command.argument
+    if argument is None:
+        return None
+    if command.verb == b"AUTH":
+        mechanism, _, initial = argument.partition(b" ")
+        if initial.strip() not in (b"", b"="):
+            return f"{printable(mechanism)} [{len(initial)} bytes not shown]"
+    return printable(argument)
+
+
+def _secrets(command: Command) -> tuple[Span, ...]:
+    """Return the parts of an AUTH command that are secret: its initial response."""
+    initial = (command.argument or b"").partition(b" ")[2]
+    return ((len(command.raw) - len(initial), len(command.raw)),) if initial.strip() not in (b"", b"=") else ()

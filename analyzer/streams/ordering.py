@@ -54,7 +54,8 @@ def put(stream: Stream, start: int, payload: bytes, needs: int, frame: int, time
         _hold(stream, HeldSegment(start, start + len(payload), payload, needs, frame, time_ns))
     else:
         _take(stream, payload, needs, frame, time_ns)
-    drain(stream)
+    if stream.held:
+        drain(stream)
 
 
 def _take(stream: Stream, payload: bytes, needs: int, frame: int, time_ns: int) -> None:

@@ -235,7 +235,7 @@ class Reassembler:
     def _settle(self, flow: Flow, disorder: Disorder, frame: int, time_ns: int) -> None:
         """Deliver what can be delivered now, declare proven losses, end the connection if it is over."""
         client, server = streams = disorder.client, disorder.server
-        if client.waiting or server.waiting:
+        if disorder.waiting:
             pump(disorder, force=False)
             for stream in streams:
                 if stream.top > stream.offset:

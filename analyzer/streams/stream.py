@@ -178,14 +178,9 @@ class Stream:
         return self.offset + (ahead if ahead < HALF else ahead - M32 - 1)
 
     @property
-    def waiting(self) -> bool:
-        """Whether bytes are missing, or held, or wait for the peer."""
-        return self.top > self.offset or bool(self.held or self.queue)
-
-    @property
     def settled(self) -> bool:
         """Whether all bytes that were certainly sent were delivered."""
-        if self.waiting or self.doubts:
+        if self.held or self.queue or self.doubts or self.top > self.offset:
             return False
         return self.fin < 0 or self.finished
 
@@ -211,9 +206,17 @@ class Disorder:
         self.reset: Reset | None = None  # a RST that may be forged
 
     @property
-    def over(self) -> bool:
-        """Whether nothing waits and no end has begun: both directions are known and in order."""
+    def waiting(self) -> bool:
+        """Whether bytes are missing, or held, or wait for the peer."""
         client, server = self.client, self.server
-        if client.fin >= 0 or server.fin >= 0 or self.reset is not None:
+        if client.top > client.offset or server.top > server.offset:
+            return True
+        return bool(client.held or client.queue or server.held or server.queue)
+
+    @property
+    def over(self) -> bool:
+        """Whether both directions are known and in order, and no end has begun."""
+        client, server = self.client, self.server
+        if client.fin >= 0 or server.fin >= 0 or self.reset is not None or self.waiting:
             return False
-        return client.next >= 0 and server.next >= 0 and not client.waiting and not server.waiting
+        return client.next >= 0 and server.next >= 0

@@ -123,6 +123,7 @@ class Audit:
         skip_to = 0 if self._share is None else self._share.skip_to
         for source in open_inputs(paths):
             self.reading = source.capture
+            tracker.begin_capture()
             self._capture_parts.begin(source.capture.path, tracker.under_way(), tracker.clock)
             try:
                 for times in read_capture(source, decoder, progress, tracker.set_digits, skip_to):

@@ -31,6 +31,10 @@ class Limits(Struct, frozen=True):
     """Frames of a connection to wait after a peer acknowledged bytes that are not in the capture; then the bytes count
     as lost by the capture. Two taps on one cable differ by one or two frames, receive queues of a NIC by a few more."""
 
+    compared_bytes: int = 8192
+    """Bytes of each direction that are remembered to compare with retransmissions: the last five full segments. Every
+    open connection keeps as many."""
+
     held_bytes: int = 1 << 20
     """Bytes of one direction held back after a gap. Above the largest receive window usual for mail (1 MiB)."""
 

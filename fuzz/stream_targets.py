@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from smtpwire.analyzer.model import Connection
-    from smtpwire.analyzer.streams.stream import Flow, How, Stream
+    from smtpwire.analyzer.streams.flow import Flow
+    from smtpwire.analyzer.streams.receiver import How, Side
 
 __all__ = ["Segment", "check", "conversation", "reassembler", "segments", "tracker"]
 
@@ -122,66 +123,74 @@ def _drawn(take: Material) -> Iterator[tuple[str, Segment]]:
 
 
 class _FlowCheck:
-    """A listener of a flow: checks that delivered bytes and reported gaps follow each other exactly."""
+    """The receiver of a flow: checks that delivered bytes and reported gaps follow each other exactly."""
+
+    weight = 0
 
     def __init__(self, flow: Flow) -> None:
-        self.at = {flow.a: 0, flow.b: 0}
+        self.flow = flow
+        self.at: dict[Side, int] = {"client": 0, "server": 0}
         self.over = 0
-        flow.listener = self
-        flow.a.deliver = lambda *event: self._data(flow.a, *event)
-        flow.b.deliver = lambda *event: self._data(flow.b, *event)
+        flow.receiver = self
 
-    def _data(self, stream: Stream, payload: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
-        assert payload
+    def client(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        self._data("client", data, offset)
+
+    def server(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        self._data("server", data, offset)
+
+    def _data(self, side: Side, data: bytes, offset: int) -> None:
+        assert data
         assert not self.over
-        assert offset == self.at[stream]
-        self.at[stream] += len(payload)
+        assert offset == self.at[side]
+        self.at[side] += len(data)
 
-    def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None:
+    def gap(self, side: Side, offset: int, length: int, frame: int, time_ns: int) -> None:
         assert length > 0
-        assert offset == self.at[stream]
-        self.at[stream] += length
+        assert offset == self.at[side]
+        self.at[side] += length
 
-    def closed(self, stream: Stream, how: How, *_: int) -> None:
+    def closed(self, side: Side, how: How, frame: int, time_ns: int, acked: int) -> None:
         assert how in {"fin", "rst", "unseen"}
 
-    def conflict(self, stream: Stream, offset: int, *_: Any) -> None:
+    def conflict(self, side: Side, offset: int, frame: int, time_ns: int) -> None:
         assert offset >= 0
 
-    def discard(self) -> bool:
-        """Return False; never called here, since no connection is buffered."""
-        return False
 
-    def weight(self) -> int:
-        return 0
+class _FlowChecks:
+    """Gives each flow its check."""
 
-    def finish(self, why: str) -> None:
-        self.over += 1
+    def __init__(self) -> None:
+        self.made: list[_FlowCheck] = []
+
+    def accept(self, flow: Flow) -> None:
+        self.made.append(_FlowCheck(flow))
+
+    def finished(self, flow: Flow, why: str, *, given_up: bool) -> None:
+        for one in self.made:
+            if one.flow is flow:
+                one.over += 1
+                assert flow.received == (one.at["client"], one.at["server"])
 
 
 def reassembler(data: bytes) -> None:
     """Bytes are delivered once and in order, and little is held."""
     take = Material(data)
     limits = take.choice(_LIMITS)
-    checks: list[_FlowCheck] = []
-    flows: list[Flow] = []
-
-    def accept(flow: Flow) -> None:
-        checks.append(_FlowCheck(flow))
-        flows.append(flow)
-
-    streams = Reassembler(accept, limits)
+    checks = _FlowChecks()
+    streams = Reassembler(checks, limits)
     for segment in segments(take):
         streams.feed(*segment)
-        for flow in flows[-4:]:
-            for stream in (flow.a, flow.b):
+        for check in checks.made[-4:]:
+            disorder = check.flow.disorder
+            for stream in () if disorder is None else (disorder.client, disorder.server):
                 assert stream.held_bytes == sum(len(one.payload) for one in stream.held)
                 assert len(stream.held) <= limits.held_segments + 1 or not limits.held_segments
         if segment[6] % 16 == 0:
-            streams.sweep()
+            streams.housekeeping.sweep()
     streams.close()
-    assert streams.open == 0
-    assert all(one.over == 1 for one in checks)
+    assert len(streams.table) == 0
+    assert all(one.over == 1 for one in checks.made)
 
 
 _RENDERED = Redactor(Redact.NONE)  # it makes the messages of the findings

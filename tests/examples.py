@@ -11,6 +11,7 @@ from captures import ACK, CLIENT, FIN, PSH, RST, SERVER, START, SYN, flow
 from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.connections.tracker import Tracker
 from smtpwire.analyzer.enums import Redact
+from smtpwire.analyzer.exchanges.conversation_feed import ConversationFeed
 from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
 from smtpwire.analyzer.redact.redactor import Redactor
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from smtpwire.analyzer import model
-    from smtpwire.analyzer.connections.listeners import AttachedListener
-    from smtpwire.analyzer.exchanges.conversation_feed import ConversationFeed
-    from smtpwire.analyzer.streams.stream import Flow, Stream
 
 __all__ = ["played"]
 
@@ -49,21 +47,10 @@ def unfolded(entry: str) -> list[str]:
     return [line] * int(times) if times.isdigit() else [entry]
 
 
-class DecryptingTracker(Tracker):
-    """A tracker that can report the start of TLS to its conversations, as a program that decrypts it would."""
-
-    talk: ConversationFeed | None = None
-
-    def begin(self, flow: Flow, client: Stream) -> AttachedListener:
-        attached = super().begin(flow, client)
-        self.talk = attached.feed
-        return attached
-
-
 class Player:
     """Sends the lines of a script between two hosts; each ``again`` is another connection."""
 
-    def __init__(self, tracker: DecryptingTracker, port: int) -> None:
+    def __init__(self, tracker: Tracker, port: int) -> None:
         self.tracker = tracker
         self.port = port
         self.time_ns = START
@@ -118,13 +105,15 @@ class Player:
                 self.connect()
             else:
                 assert word == "TLS", entry
-                assert self.tracker.talk is not None
-                self.tracker.talk.secured(self.next["C"] - self.start["C"], self.frame, self.time_ns)
+                # as a program that decrypts TLS would report it
+                talk = self.tracker.streams.table.flows[flow(CLIENT, SERVER, self.client_port, self.port)].receiver
+                assert isinstance(talk, ConversationFeed)
+                talk.secured(self.next["C"] - self.start["C"], self.frame, self.time_ns)
 
 
 def played(script: Iterable[str], *, profile: str | None, port: int) -> list[model.Connection]:
     """The audited connections of ``script``, with all rules."""
-    tracker = DecryptingTracker(RuleBook(Options().rules(), DEFAULT_LIMITS), profile=profile)
+    tracker = Tracker(RuleBook(Options().rules(), DEFAULT_LIMITS), profile=profile)
     player = Player(tracker, port)
     player.play(script)
     tracker.close()

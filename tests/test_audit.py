@@ -159,8 +159,8 @@ def test_a_flood_of_connections_is_limited_and_all_are_reported(tmp_path: Path) 
     reported = [item for item in run.run([path]) if isinstance(item, Connection)]
     assert len(reported) == 60
     assert all(one.dialogue for one in reported)
-    assert run.tracker.streams.evicted >= 50
-    assert run.tracker.streams.open == 0
+    assert run.tracker.streams.housekeeping.evicted >= 50
+    assert run.tracker.open == 0
 
 
 @pytest.mark.parametrize(("magic", "decimals"), [(0xA1B2C3D4, 6), (0xA1B23C4D, 9)])

@@ -44,6 +44,15 @@ def gaps(count: int, size: int) -> bytes:
     return pcap(talk.records)
 
 
+def sent_again() -> bytes:
+    """Return a capture in which the client repeats its first line after two others."""
+    talk = open_talk()
+    for number in (0, 1, 2, 0):
+        segment = tcp(43210, 25, b"NOOP\r\n", seq=1001 + 6 * number, ack=5001 + len(GREETING), flags=ACK)
+        talk.records.append(Record(ethernet(ipv4(segment)), talk.records[-1].time_ns + 1000))
+    return pcap(talk.records)
+
+
 def lost_replies() -> bytes:
     """Return a capture in which the client acknowledges 8 bytes that were never captured, and continues."""
     talk = open_talk()
@@ -104,6 +113,7 @@ REACHED: dict[str, tuple[int, Scene, str]] = {
     "fragment_bytes": (1000, lambda: fragments(9), "fragmented datagrams were never complete"),
     "fragment_seconds": (5, lambda: fragments(2, later_s=60), "fragmented datagrams were never complete"),
     "loss_proof_frames": (2, lost_replies, "8 bytes of the server are missing"),
+    "compared_bytes": (10, sent_again, "of the client came again or late, from offset 0 on, and were not compared"),
     "held_bytes": (1000, lambda: gaps(30, 100), "1 bytes of the client are missing"),
     "held_segments": (5, lambda: gaps(30, 100), "1 bytes of the client are missing"),
     "all_held_bytes": (

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..segments.decoder import SegmentSink
-    from ..streams.stream import Flow
+    from ..streams.flow import Flow
 
 __all__ = ["ForeignFlows", "NumberedConnection", "Place", "Places", "Portion", "Share"]
 

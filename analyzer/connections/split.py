@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..streams.stream import reversed_key
+from ..streams.flow import reversed_key
 from .partition import ForeignFlows
 
 if TYPE_CHECKING:

@@ -41,17 +41,18 @@ class BlockState(NamedTuple):
 class _HalfWorker(Worker):
     def check(self) -> None:
         """Raise ``NeedsOneProcess`` for a decision that depends on all open connections."""
-        streams = self.audit.tracker.streams
-        if streams.pressed or streams.crowded:
+        housekeeping = self.audit.tracker.streams.housekeeping
+        if housekeeping.pressed or housekeeping.crowded:
             raise NeedsOneProcess(PRESSED)
-        self.evicted = streams.evicted
+        self.evicted = housekeeping.evicted
 
     def send_state(self, released: list[tuple[Place, bytes]]) -> None:
         """Send a "block" message."""
         tracker = self.audit.tracker
         # A plain tuple, since marshal takes no other.
         self.send(
-            "block", tuple(BlockState(*self.read, tracker.open, tracker.streams.remembered, self.marks[0], released))
+            "block",
+            tuple(BlockState(*self.read, tracker.open, len(tracker.streams.table.closed), self.marks[0], released)),
         )
 
 
@@ -74,7 +75,7 @@ class FirstWorker(_HalfWorker):
         else:
             released, self._half.released = self._half.released, []
             self.send_state(released)
-        if self._tally is not None and self.audit.tracker.streams.idle and not self.audit.tracker.open:
+        if self._tally is not None and self.audit.tracker.streams.table.idle:
             raise NothingLeft
 
     def _send_cut(self) -> None:

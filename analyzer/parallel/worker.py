@@ -75,7 +75,7 @@ class Worker:
                 pass
             if audit.unreadable:
                 raise NeedsOneProcess("an input cannot be read")
-            if tracker.streams.evicted > self.evicted:
+            if tracker.streams.housekeeping.evicted > self.evicted:
                 raise NeedsOneProcess(GIVEN_UP)
             self.send("end", (json.encode(audit.summary), self.decoder_counts()))
         except NeedsOneProcess as why:

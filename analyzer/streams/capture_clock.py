@@ -35,11 +35,6 @@ class IdleClock:
                 self.now_ns = max(self.now_ns, self._leap_ns)
             self._leap_ns = time_ns
 
-    def segment_at(self, time_ns: int) -> None:
-        """Take the time of a segment."""
-        if not self.ticks_given:
-            self.tick(time_ns)
-
     @property
     def sweep_expected(self) -> bool:
         """Whether it is time to look for idle connections."""

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from .stream import PIECE
 
 if TYPE_CHECKING:
-    from .stream import Flow, How, QueuedEvent, Stream
+    from .receiver import How
+    from .stream import Disorder, QueuedEvent, Stream
 
 __all__ = ["emit", "pump"]
 
@@ -34,8 +35,7 @@ def emit(stream: Stream, item: QueuedEvent) -> None:
     if stream.queue is None:
         stream.queue = deque()
     stream.queue.append(item)
-    stream.flow.kept.grown += len(item.payload) + PIECE
-    stream.flow.busy = True
+    stream.disorder.kept.grown += len(item.payload) + PIECE
 
 
 def _ready(peer: Stream, needs: int) -> bool:
@@ -48,8 +48,10 @@ def _ready(peer: Stream, needs: int) -> bool:
 
 def _deliver(stream: Stream, item: QueuedEvent) -> QueuedEvent | None:
     """Deliver ``item``. Returns the rest of a gap that must wait for an event of the peer, else None."""
+    receiver = stream.flow.receiver
     if item.kind == "data":
-        stream.deliver(item.payload, item.offset, item.frame, item.time_ns, item.needs)
+        take = receiver.client if stream.is_client else receiver.server
+        take(item.payload, item.offset, item.frame, item.time_ns, item.needs)
     elif item.kind == "gap":
         peer = stream.peer
         until, needs = (peer.queue[0].needs, -1) if peer.queue else (-1, -1)
@@ -58,21 +60,22 @@ def _deliver(stream: Stream, item: QueuedEvent) -> QueuedEvent | None:
         length = until - item.offset
         if not 0 < length < item.length:
             length = item.length
-        stream.flow.listener.gap(stream, item.offset, length, item.frame, item.time_ns)
+        receiver.gap(stream.side, item.offset, length, item.frame, item.time_ns)
         if length < item.length:
             return item._replace(offset=item.offset + length, length=item.length - length, needs=needs)
     else:
         how: How = "fin" if item.kind == "fin" else "unseen"
-        stream.flow.listener.closed(stream, how, item.frame, item.time_ns, stream.peer.acked)
+        receiver.closed(stream.side, how, item.frame, item.time_ns, stream.peer.acked)
     return None
 
 
-def pump(flow: Flow, *, force: bool) -> None:
+def pump(disorder: Disorder, *, force: bool) -> None:
     """Deliver the events that no longer wait. ``force``: break a deadlock, which honest ACK numbers cannot cause."""
-    while True:
-        ready = [s for s in (flow.a, flow.b) if s.queue and _ready(s.peer, s.queue[0].needs)]
+    streams = disorder.client, disorder.server
+    while streams[0].queue or streams[1].queue:
+        ready = [s for s in streams if s.queue and _ready(s.peer, s.queue[0].needs)]
         if not ready and force:
-            ready = [s for s in (flow.a, flow.b) if s.queue]
+            ready = [s for s in streams if s.queue]
         if not ready:
             return
         stream = min(ready, key=lambda s: s.queue[0].frame if s.queue else 0)

@@ -20,7 +20,6 @@ from .ordering import drain, guess_fin, lose, reach_fin, reach_guessed_fin, revo
 from .stream import M32, SANE_AHEAD
 
 if TYPE_CHECKING:
-    from ..limits import Limits
     from .stream import Stream
 
 __all__ = ["declare_gaps", "record_ack", "record_end", "withdraw"]
@@ -29,7 +28,7 @@ __all__ = ["declare_gaps", "record_ack", "record_end", "withdraw"]
 def record_end(stream: Stream, start: int, end: int, frame: int) -> int:
     """Note how far the sender has come with a segment. Returns the offset of the segment's end, without a FIN."""
     if start == stream.offset < stream.acked:
-        stream.proof_since = stream.flow.frames  # not as far as the ACK said
+        stream.proof_since = stream.disorder.frames  # not as far as the ACK said
     if stream.fin_guessed and end > start:
         revoke_fin(stream, end)
     if end > stream.fin >= 0:
@@ -39,7 +38,7 @@ def record_end(stream: Stream, start: int, end: int, frame: int) -> int:
     return end
 
 
-def record_ack(peer: Stream, ack: int, frame: int, limits: Limits) -> int:
+def record_ack(peer: Stream, ack: int, frame: int) -> int:
     """Note an ACK number. Returns how many bytes of ``peer`` the sender of the segment had seen."""
     if peer.next < 0:
         # Nothing of the peer is captured; a growing ACK number still shows that it sent data.
@@ -55,26 +54,27 @@ def record_ack(peer: Stream, ack: int, frame: int, limits: Limits) -> int:
         if peer.top < needs:
             peer.top, peer.top_frame = needs, frame
     elif needs <= peer.offset < peer.acked:
-        _doubt(peer, limits)
+        _doubt(peer)
     return needs
 
 
-def declare_gaps(stream: Stream, limits: Limits, frame: int, time_ns: int) -> None:
+def declare_gaps(stream: Stream, frame: int, time_ns: int) -> None:
     """Declare gaps that are certain, and gaps with too many bytes held after them."""
-    flow = stream.flow
+    disorder = stream.disorder
+    limits = disorder.limits
     while stream.top > stream.offset:
         full = (stream.held_bytes > limits.held_bytes > 0) or (len(stream.held) > limits.held_segments > 0)
         if not full:
             if stream.acked <= stream.offset:
                 return  # the sender may still retransmit
             if stream.proof <= stream.offset:
-                stream.proof, stream.proof_since = stream.acked, flow.frames
-            if flow.frames - stream.proof_since < limits.loss_proof_frames:
+                stream.proof, stream.proof_since = stream.acked, disorder.frames
+            if disorder.frames - stream.proof_since < limits.loss_proof_frames:
                 return
             if stream.proof == stream.top and guess_fin(stream):
                 if stream.peer.fin >= 0:
                     reach_guessed_fin(stream, time_ns)
-                pump(flow, force=False)
+                pump(disorder, force=False)
                 return
         until = stream.held[0].start if stream.held else stream.proof
         if not full:
@@ -82,14 +82,14 @@ def declare_gaps(stream: Stream, limits: Limits, frame: int, time_ns: int) -> No
         lose(stream, until - stream.offset, frame, time_ns)
         drain(stream)
         reach_fin(stream)
-        pump(flow, force=False)
+        pump(disorder, force=False)
 
 
-def _doubt(stream: Stream, limits: Limits) -> None:
+def _doubt(stream: Stream) -> None:
     """Count an ACK that is lower than an earlier one."""
-    stream.proof_since = stream.flow.frames
+    stream.proof_since = stream.disorder.frames
     stream.doubts += 1
-    if stream.doubts >= limits.loss_proof_frames:
+    if stream.doubts >= stream.disorder.limits.loss_proof_frames:
         withdraw(stream)
 
 

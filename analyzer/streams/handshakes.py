@@ -8,7 +8,8 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any, NamedTuple
 
-from .stream import M32, SANE_AHEAD, reversed_key
+from .flow import reversed_key
+from .stream import M32, SANE_AHEAD
 
 __all__ = ["ACK", "SYN", "Handshake", "Handshakes", "drop_oldest"]
 

@@ -22,21 +22,25 @@ from .stream import PIECE
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .stream import Flow, Stream
+    from .flow import Flow
+    from .stream import Stream
 
 __all__ = ["FLOW_COST", "GROWTH_PER_FLOW", "heaviest", "relieve", "weight"]
 
-FLOW_COST = 8192  # bytes counted for a new connection: its first bytes, and the last ones, kept to compare with copies
+FLOW_COST = 16_384  # bytes counted for a new connection: the last bytes of both sides, kept to compare with copies
 GROWTH_PER_FLOW = 4096  # bytes to grow per open connection before the next weighing, so that it is rare enough
 
 
 def weight(flow: Flow) -> int:
-    """Return the bytes that ``flow`` holds: out of order, waiting for the peer, and in its listener."""
-    return _held(flow.a) + _held(flow.b) + flow.listener.weight()
+    """Return the bytes that ``flow`` holds: out of order, waiting for the peer, and in its receiver."""
+    disorder = flow.disorder
+    if disorder is None:
+        return len(flow.client_recent) + len(flow.server_recent) + flow.receiver.weight
+    return _held(disorder.client) + _held(disorder.server) + flow.receiver.weight
 
 
 def _held(stream: Stream) -> int:
-    total = sum(map(len, stream.recent))
+    total = len(stream.recent)
     if stream.held:
         total += 2 * stream.held_bytes + PIECE * len(stream.held)
     if stream.queue:
@@ -63,11 +67,15 @@ def heaviest(flows: Iterable[Flow], limit: int) -> tuple[int, list[Flow]]:
 
 def relieve(flow: Flow) -> None:
     """Stop waiting for missing bytes of ``flow``."""
-    for stream in (flow.a, flow.b):
+    disorder = flow.disorder
+    if disorder is None:
+        flow.client_recent = flow.server_recent = b""
+        return
+    for stream in (disorder.client, disorder.server):
         while stream.held:
             one = stream.held[0]
             lose(stream, one.start - stream.offset, one.frame, flow.last_ns)
             drain(stream)
             reach_fin(stream)
-        pump(flow, force=True)
-        stream.recent.clear()
+        pump(disorder, force=True)
+        stream.recent = b""

@@ -10,26 +10,28 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import TYPE_CHECKING
 
 from .causal_order import emit
 from .stream import M32, PIECE, SANE_AHEAD, HeldRun, HeldSegment, QueuedEvent, Stream
 
+if TYPE_CHECKING:
+    from .receiver import ReceiverOwner, Side
+
 __all__ = [
-    "RECENT_BYTES",
-    "RECENT_CHUNKS",
+    "compare",
     "drain",
     "guess_fin",
+    "is_probe",
     "lose",
     "put",
     "reach_fin",
     "reach_guessed_fin",
+    "remembered",
     "revoke_fin",
     "take_fin",
-    "trim",
 ]
 
-RECENT_BYTES = 4096  # bytes kept of each stream, to compare with retransmissions
-RECENT_CHUNKS = 8
 AHEAD_SEGMENTS = 32  # kept after a gap as they came, to show how other receivers resolve their overlaps
 
 
@@ -40,7 +42,7 @@ def put(stream: Stream, start: int, payload: bytes, needs: int, frame: int, time
     offset = stream.offset
     if start < offset:
         known = min(offset - start, len(payload))
-        if not _is_probe(payload, start, offset):
+        if not is_probe(payload, start, offset):
             _compare(stream, start, payload[:known], frame, time_ns)
         payload = payload[known:]
         if not payload:
@@ -52,7 +54,8 @@ def put(stream: Stream, start: int, payload: bytes, needs: int, frame: int, time
         _hold(stream, HeldSegment(start, start + len(payload), payload, needs, frame, time_ns))
     else:
         _take(stream, payload, needs, frame, time_ns)
-    drain(stream)
+    if stream.held:
+        drain(stream)
 
 
 def _take(stream: Stream, payload: bytes, needs: int, frame: int, time_ns: int) -> None:
@@ -60,8 +63,7 @@ def _take(stream: Stream, payload: bytes, needs: int, frame: int, time_ns: int) 
     offset = stream.offset
     stream.next = (stream.next + len(payload)) & M32
     stream.offset = offset + len(payload)
-    stream.recent.append(payload)
-    trim(stream.recent)
+    stream.recent = remembered(stream.recent, payload, stream.disorder.limits.compared_bytes)
     emit(stream, QueuedEvent("data", needs, payload, offset, len(payload), frame, time_ns))
 
 
@@ -71,7 +73,7 @@ def lose(stream: Stream, length: int, frame: int, time_ns: int) -> None:
     stream.next = (stream.next + length) & M32
     stream.offset = offset + length
     stream.top = max(stream.top, stream.offset)
-    stream.recent.clear()
+    stream.recent = b""
     emit(stream, QueuedEvent("gap", -1, b"", offset, length, frame, time_ns))
 
 
@@ -99,11 +101,10 @@ def _hold(stream: Stream, new: HeldSegment) -> None:
             fresh.payload.extend(run.payload)
         low, high = max(run.start, start), min(_end(run), new.end)
         known = bytes(run.payload[low - run.start : high - run.start])
-        if not reported and not payload.startswith(known, low - start) and not _is_probe(payload, start, _end(run)):
+        if not reported and not payload.startswith(known, low - start) and not is_probe(payload, start, _end(run)):
             reported = True  # once for each segment
             place = _conflict(stream, low, known, payload[low - start : high - start], new.frame, new.time_ns)
-            if stream.overlap is None:
-                stream.overlap = place, list(stream.ahead)
+            stream.flow.noted.overlaps.setdefault(stream.side, (place, list(stream.ahead)))
         after += 1
     _fill(stream, fresh, new, new.end)
     runs[first:after] = [fresh]
@@ -117,7 +118,7 @@ def _fill(stream: Stream, run: HeldRun, new: HeldSegment, until: int) -> None:
     piece = new._replace(start=start, end=until, payload=new.payload[start - new.start : until - new.start])
     stream.held.insert(bisect_left(stream.held, start, key=lambda held: held.start), piece)
     stream.held_bytes += len(piece.payload)
-    stream.flow.kept.grown += 2 * len(piece.payload) + PIECE
+    stream.disorder.kept.grown += 2 * len(piece.payload) + PIECE
     run.payload.extend(piece.payload)
 
 
@@ -187,32 +188,45 @@ def revoke_fin(stream: Stream, end: int) -> None:
 
 
 def _compare(stream: Stream, start: int, again: bytes, frame: int, time_ns: int) -> None:
-    """Compare a retransmission with the delivered bytes, as far back as they are kept."""
-    known = b"".join(stream.recent)
-    back = stream.offset - start
-    if back > len(known):
-        again = again[back - len(known) :]
-        back = len(known)
-    first = known[len(known) - back : len(known) - back + len(again)]
-    if first != again:
-        _conflict(stream, stream.offset - back, first, again, frame, time_ns)
+    """Compare a retransmission with the delivered bytes, as far back as they are remembered."""
+    compare(stream.flow, stream.side, stream.recent, stream.offset, start, again, frame, time_ns)
+
+
+def compare(
+    flow: ReceiverOwner, side: Side, recent: bytes, offset: int, start: int, again: bytes, frame: int, time_ns: int
+) -> None:
+    """Compare a retransmission of ``side`` with the delivered bytes, and report a difference. ``recent``: the last of
+    these, up to ``offset``; ``again``: the bytes that came again at offset ``start``."""
+    at = len(recent) - (offset - start)
+    if at < 0:
+        if start < 0:  # before the first byte that was captured
+            again, at, start = again[-start:], at - start, 0
+        if again and at < 0:
+            if time_ns >= flow.last_ns:  # otherwise another capture recorded the same segment
+                flow.noted.add_uncompared(side, start, min(-at, len(again)))
+            again, at, start = again[-at:], 0, start - at
+    if not recent.startswith(again, at):
+        place = start + _first_difference(recent[at : at + len(again)], again)
+        flow.receiver.conflict(side, place, frame, time_ns)
+
+
+def _first_difference(first: bytes, again: bytes) -> int:
+    return next(i for i, (x, y) in enumerate(zip(first, again, strict=True)) if x != y)
 
 
 def _conflict(stream: Stream, offset: int, first: bytes, again: bytes, frame: int, time_ns: int) -> int:
     """Report the first byte where two copies of the bytes at ``offset`` differ. Returns its offset."""
-    at = next(i for i, (x, y) in enumerate(zip(first, again, strict=True)) if x != y)
-    stream.flow.listener.conflict(stream, offset + at, frame, time_ns)
-    return offset + at
+    place = offset + _first_difference(first, again)
+    stream.flow.receiver.conflict(stream.side, place, frame, time_ns)
+    return place
 
 
-def _is_probe(payload: bytes, start: int, end: int) -> bool:
+def is_probe(payload: bytes, start: int, end: int) -> bool:
     """Return whether it is a keep-alive: one byte at the last offset sent, or a late zero. Its value is garbage."""
     return len(payload) == 1 and (start == end - 1 or payload == b"\0")
 
 
-def trim(recent: list[bytes]) -> None:
-    """Keep only the last few KB of a stream."""
-    if len(recent[-1]) >= RECENT_BYTES:
-        recent[:] = [recent[-1][-RECENT_BYTES:]]
-    elif len(recent) > RECENT_CHUNKS:
-        del recent[: RECENT_CHUNKS // 2]
+def remembered(recent: bytes, payload: bytes, most: int) -> bytes:
+    """Return the last ``most`` bytes of ``recent`` and ``payload``; 0: all of them."""
+    whole = recent + payload if len(payload) < most or not most else payload
+    return whole[-most:] if len(whole) > most > 0 else whole

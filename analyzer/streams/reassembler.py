@@ -2,249 +2,136 @@
 
 # Theory
 # ------
+# If each side waits for the other, nothing is out of order, and a segment costs a few comparisons: `feed`. A copy of
+# bytes that were delivered is compared with them and dropped (`_take_again`). Everything else gives the connection a
+# `Disorder` (see `flow`), until it is in order again.
+#
 # Bytes that an ACK proves to be lost become a gap (`gaps`).
 #
 # A RST without the expected sequence number counts only if its sender sends nothing after it (`resets`). A SYN to an
 # open connection ends that connection only if the SYN is answered, or followed by the next segment (RFC 5961 §4.2).
 #
 # The SYN gives the start of a stream. If the SYN was lost, the ACK of the peer's handshake gives it.
-#
-# If each side waits for the other, nothing is out of order, and a segment costs one comparison of four numbers: the
-# fast path at the top of feed().
 
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..limits import DEFAULT_LIMITS, Limits
-from .capture_clock import IdleClock
 from .causal_order import pump
-from .gaps import declare_gaps, record_ack, record_end, withdraw
-from .handshakes import ACK, SYN, Handshakes, drop_oldest
-from .memory_pressure import FLOW_COST, GROWTH_PER_FLOW, heaviest, relieve, weight
-from .ordering import (
-    RECENT_BYTES,
-    RECENT_CHUNKS,
-    drain,
-    guess_fin,
-    lose,
-    put,
-    reach_fin,
-    reach_guessed_fin,
-    take_fin,
-    trim,
-)
+from .ending import accept_reset, deliver_rest
+from .flow import Flow, reversed_key
+from .flow_table import FlowTable
+from .gaps import declare_gaps, record_ack, record_end
+from .handshakes import ACK, SYN
+from .housekeeping import Housekeeping
+from .ordering import compare, is_probe, lose, put, reach_fin, take_fin
+from .port_reuse import Lifetime, begins_another
+from .receiver import IGNORING
 from .resets import RST, is_doubtful
-from .stream import HALF, M32, SANE_AHEAD, Flow, KeptCount, Stream, reversed_key
+from .stream import HALF, M32, SANE_AHEAD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from .handshakes import Handshake
+    from .receiver import Side
+    from .stream import Disorder, Stream
 
-    from .stream import How, Reset
-
-__all__ = ["Reassembler"]
+__all__ = ["FlowHost", "Reassembler"]
 
 FIN = 0x01
 
 _LATE_NS = 1_000_000_000  # how late a SYN may be captured after its first segment; later it starts a new connection
 
 
-class _IgnoringListener:
-    """The listener of a connection that is no longer followed."""
+class FlowHost(Protocol):
+    """Decides what becomes of each connection."""
 
-    def data(self, payload: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None: ...
-    def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None: ...
-    def closed(self, stream: Stream, how: How, frame: int, time_ns: int, acked: int) -> None: ...
-    def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None: ...
-    def weight(self) -> int:
-        return 0
+    def accept(self, flow: Flow) -> None:
+        """Set ``receiver`` of a new connection. Called at its first payload byte."""
 
-    def finish(self, why: str) -> None: ...
-
-
-_IGNORING = _IgnoringListener()
+    def finished(self, flow: Flow, why: str, *, given_up: bool) -> None:
+        """The connection is over, and its receiver has everything. ``why``: "" or a sentence for the report (evicted,
+        ports reused). ``given_up``: a limit ended it."""
 
 
 class Reassembler:
-    """Takes segments. For each connection with data it calls ``accept`` to get listeners, and reports to them.
+    """Takes segments, and delivers the bytes of each connection to its receiver.
 
-    ``accept(flow)`` is called at the first payload byte and must set ``listener`` and both streams' ``deliver``.
+    ``unclear``: another segment came to a connection that was first seen in mid-stream and then got a SYN; earlier
+    segments decide which connection it belongs to. ``capture``: number of the capture that is read; one is added where
+    the next one begins.
     """
 
-    def __init__(self, accept: Callable[[Flow], None], limits: Limits = DEFAULT_LIMITS) -> None:
-        self._accept = accept
+    def __init__(self, host: FlowHost, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.table = FlowTable(limits)
+        self.housekeeping = Housekeeping(self.table, limits, self._give_up)
+        self.unclear = False
+        self.capture = 0
+        self._host = host
         self._limits = limits
-        self._streams: dict[bytes, Stream] = {}
-        self._handshakes = Handshakes(limits.handshakes)
-        self._closed: dict[bytes, int | None] = {}  # key: isn
-        self.ignored: set[bytes] = set()  # flows that are not SMTP; sources may omit their segments
-        self.clock = IdleClock()
-        self.kept = KeptCount()
-        self._free = limits.all_held_bytes  # bytes that may be kept before all connections are weighed
-        self.relieved = 0  # connections whose missing bytes were declared lost, because all held too much
-        self.evicted = 0
-        # Streams that were first seen in mid-stream and got a SYN that nothing has answered.
+        self._flows = self.table.flows
+        self.ignored = self.table.ignored
+        self.clock = self.housekeeping.clock
+        self._compared = limits.compared_bytes or SANE_AHEAD
+        # Directions of connections that were first seen in mid-stream and got a SYN that nothing has answered.
         self._unanswered_syns: set[bytes] = set()
-        self.unclear = False  # another segment came there; earlier segments decide which connection it belongs to
-        self.giving_up: Flow | None = None
-        self.crowded = 0  # connections that were dropped because too many were open
-
-    @property
-    def open(self) -> int:
-        """Number of connections that are followed now."""
-        return len(self._streams) // 2
-
-    def flows(self) -> list[Flow]:
-        """Return the connections that are followed now, oldest first."""
-        return [stream.flow for stream in self._streams.values() if stream is stream.flow.a]
-
-    def follows(self, key: bytes) -> bool:
-        """Return whether the connection with stream ``key`` is followed, or has a SYN that waits."""
-        return key in self._streams or key in self._handshakes or reversed_key(key) in self._handshakes
-
-    def known(self) -> tuple[set[bytes], list[bytes]]:
-        """Return the keys of both streams of all connections for which ``follows`` is true, and keys of closed ones."""
-        waiting = [*self._handshakes]
-        return {*self._streams, *waiting, *map(reversed_key, waiting)}, [*self._closed]
-
-    def waiting(self) -> Iterator[tuple[bytes, int, int]]:
-        """Yield the SYNs of connections without data so far: the key, and the time twice."""
-        for key, syn in self._handshakes.items():
-            yield key, syn.time_ns, syn.time_ns
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is followed and no SYN waits."""
-        return not self._streams and not self._handshakes
-
-    @property
-    def remembered(self) -> int:
-        """Number of streams of closed connections whose late copies are still recognised."""
-        return len(self._closed)
-
-    @property
-    def pressed(self) -> bool:
-        """Whether ``problems`` has something to report."""
-        return self.relieved > 0 or self._handshakes.forgotten > 0
-
-    def clock_set(self, by_ns: int) -> None:
-        """Shift all times by ``by_ns``, because the clock that stamps the segments was changed by that."""
-        self.clock.adjust(by_ns)
-        for flow in self.flows():
-            flow.last_ns += by_ns
 
     def feed(
-        self,
-        key: bytes,
-        seq: int,
-        ack: int,
-        flags: int,
-        payload: bytes,
-        missing: int,
-        frame: int,
-        time_ns: int,
+        self, key: bytes, seq: int, ack: int, flags: int, payload: bytes, missing: int, frame: int, time_ns: int
     ) -> None:
         """Take one segment.
 
         ``key``: source and destination address, source and destination port as they stand in the headers.
         ``missing``: payload bytes that followed ``payload`` on the wire but were not captured (snap length).
         """
-        stream = self._streams.get(key)
-        if stream is not None and seq == stream.next and not flags & 7 and not missing:
-            flow = stream.flow
-            peer = stream.peer
-            in_flight = (peer.next - ack) & M32  # bytes of the peer that the sender has not acknowledged
-            if in_flight < HALF and not flow.busy and peer.next >= 0:
+        flow = self._flows.get(key)
+        if flow is not None and flow.disorder is None and not flags & 7 and not missing:
+            # in_flight: bytes of the peer that the sender has not acknowledged
+            if key == flow.key:
+                if seq == flow.client_next and (in_flight := (flow.server_next - ack) & M32) < HALF:
+                    flow.last_ns = time_ns
+                    if payload:
+                        offset = flow.client_offset
+                        end = flow.client_offset = offset + len(payload)
+                        flow.client_next = (seq + end - offset) & M32
+                        recent = flow.client_recent + payload
+                        flow.client_recent = recent if len(recent) <= self._compared else recent[-self._compared :]
+                        flow.receiver.client(payload, offset, frame, time_ns, flow.server_offset - in_flight)
+                    return
+            elif seq == flow.server_next and (in_flight := (flow.client_next - ack) & M32) < HALF:
                 flow.last_ns = time_ns
                 if payload:
-                    length = len(payload)
-                    offset = stream.offset
-                    stream.next = (seq + length) & M32
-                    stream.offset = stream.top = offset + length
-                    recent = stream.recent
-                    recent.append(payload)
-                    if length > RECENT_BYTES or len(recent) > RECENT_CHUNKS:
-                        trim(recent)
-                    stream.deliver(payload, offset, frame, time_ns, peer.offset - in_flight)
+                    offset = flow.server_offset
+                    end = flow.server_offset = offset + len(payload)
+                    flow.server_next = (seq + end - offset) & M32
+                    recent = flow.server_recent + payload
+                    flow.server_recent = recent if len(recent) <= self._compared else recent[-self._compared :]
+                    flow.receiver.server(payload, offset, frame, time_ns, flow.client_offset - in_flight)
                 return
-        self._segment(stream, key, seq, ack, flags, payload, missing, frame, time_ns)
+        self._segment(flow, key, seq, ack, flags, payload, missing, frame, time_ns)
 
     def close(self) -> None:
         """End all open connections, because the source ended."""
-        for flow in self.flows():
-            self.finish(flow.a.key)
-        self._handshakes.clear()
+        for flow in self.table:
+            self._end(flow, "", flow.last_ns)
+        self.table.handshakes.clear()
 
-    def finish(self, key: bytes) -> None:
-        """End the connection with stream ``key``, if there is one."""
-        stream = self._streams.get(key)
-        if stream is not None:
-            self._end(stream.flow, "", stream.flow.last_ns)
+    def finish(self, flow: Flow) -> None:
+        """End a connection, if it is still followed."""
+        if self._flows.get(flow.key) is flow:
+            self._end(flow, "", flow.last_ns)
 
     def ignore(self, flow: Flow) -> None:
         """Stop following ``flow`` without a report, because it is not SMTP."""
-        self._drop(flow)
-        self.ignored |= {flow.a.key, flow.b.key}
-        _detach(flow)
+        self._drop(flow, closed=False)
+        self.table.ignore(flow)
 
-    def sweep(self) -> None:
-        """Close connections that were idle too long or are too many. Cheap if called often."""
-        limits = self._limits
-        if self.kept.grown > self._free and limits.all_held_bytes:
-            self._weigh()
-        clock = self.clock
-        crowded = limits.connections and self.open > limits.connections
-        if not clock.sweep_expected and not crowded:
-            return
-        clock.note_sweep()
-        flows = {id(stream.flow): stream.flow for stream in self._streams.values()}
-        if limits.idle_seconds:
-            oldest = clock.now_ns - limits.idle_seconds * 1_000_000_000
-            idle = [flow for flow in flows.values() if flow.last_ns < oldest]
-            for flow in sorted(idle, key=attrgetter("started")):
-                self._evict(flow, f"no longer followed: idle for more than {limits.idle_seconds} s")
-        if limits.connections and self.open > limits.connections:
-            alive = sorted(
-                (f for f in flows.values() if f.a.key in self._streams), key=attrgetter("last_ns", "started")
-            )
-            for flow in alive[: self.open - limits.connections + limits.connections // 10]:
-                self.crowded += 1
-                self._evict(flow, f"no longer followed: more than {limits.connections} connections were open")
-
-    def _weigh(self) -> None:
-        """Weigh all connections. If together they hold too much, relieve those that hold most."""
-        limit = self._limits.all_held_bytes
-        total, chosen = heaviest(self.flows(), limit)
-        for flow in chosen:
-            before = weight(flow)
-            self.relieved += 1
-            relieve(flow)
-            total += weight(flow) - before
-            if total > limit // 2 and weight(flow) > before // 2 and flow.a.key in self._streams:
-                total -= weight(flow)
-                self._evict(flow, f"no longer followed: all connections together held more than {limit} bytes")
-        self.kept.grown = 0
-        self._free = max(limit // 8, limit - total, GROWTH_PER_FLOW * self.open)
-
-    def problems(self) -> list[str]:
-        """Return what limits did to connections that no other note reports, since the last call, as plain sentences."""
-        forgotten, self._handshakes.forgotten = self._handshakes.forgotten, 0
-        relieved, self.relieved = self.relieved, 0
-        limits, sentences = self._limits, []
-        if forgotten:
-            waited = f"more than {limits.handshakes} handshakes waited for their connection's first bytes"
-            sentences.append(f"{waited}: {forgotten} were forgotten")
-        if relieved:
-            held = f"all connections together held more than {limits.all_held_bytes} bytes"
-            sentences.append(f"{held}: missing bytes were declared lost in {relieved} of them")
-        return sentences
-
-    # -- the slow path ---------------------------------------------------------------------------------------------
+    # -- segments that are not in order --------------------------------------------------------------------------------
 
     def _segment(
         self,
-        stream: Stream | None,
+        flow: Flow | None,
         key: bytes,
         seq: int,
         ack: int,
@@ -254,35 +141,83 @@ class Reassembler:
         frame: int,
         time_ns: int,
     ) -> None:
-        self.clock.segment_at(time_ns)
-        self.unclear = self.unclear or (key in self._unanswered_syns and not flags & SYN)
+        """Take a segment that ``feed`` did not take. ``flow``: the connection of ``key``."""
+        if not self.clock.ticks_given:
+            self.clock.tick(time_ns)
+        if self._unanswered_syns and key in self._unanswered_syns and not flags & SYN:
+            self.unclear = True
+        handshakes = self.table.handshakes
         if flags & SYN:
-            stream = self._syn(stream, key, seq, ack, flags, frame, time_ns)
+            flow = self._syn(flow, key, seq, ack, flags, frame, time_ns)
             seq = (seq + 1) & M32
-            if stream is None and key in self._streams:
+            if flow is None and key in self._flows:
                 return  # the open connection continues for now
-        elif stream is not None and seq != stream.next and self._handshakes.follows(key, seq):
-            self._replace(stream, key, time_ns)
-            stream = None
-        if stream is None:
-            if not (payload or missing) and (flags & SYN or not self._handshakes.carried_data(key, seq, ack)):
+        elif flow is not None and handshakes.follows(key, seq) and seq != flow.expected(key):
+            self._replace(flow, key, time_ns)
+            flow = None
+        if flow is None:
+            if key in self.table.closed:
                 return
-            if key in self._closed:
+            if not (payload or missing) and (flags & SYN or not handshakes.carried_data(key, seq, ack)):
                 return
-            stream = self._open(key, seq, frame, time_ns)
-        flow = stream.flow
-        flow.frames += 1
-        flow.last_ns = time_ns
-        peer = stream.peer
+            flow = self._open(key, seq, frame, time_ns)
+        plain = flow.disorder is None and not flags & 7 and not missing
+        if plain and self._take_again(flow, key, seq, ack, payload, frame, time_ns):
+            return
+        disorder = flow.disordered(self._limits, self.housekeeping.kept)
+        stream = disorder.client if key == flow.key else disorder.server
+        if flow.capture == self.capture or time_ns > flow.last_ns:  # otherwise two captures recorded the same segment
+            disorder.frames += 1
+            flow.last_ns = time_ns
         if stream.next < 0:
             if not payload and not flags & (SYN | FIN) and not flow.handshake:
                 return  # in mid-stream a bare ACK may be a keep-alive: it does not show the position of the stream
             stream.begin(seq)
-        stream.seen = True
+        self._reassemble(flow, stream, seq, ack, flags, payload, missing, frame, time_ns)
+        if flow.receiver is IGNORING or disorder.over:
+            flow.settle()
+
+    def _take_again(self, flow: Flow, key: bytes, seq: int, ack: int, payload: bytes, frame: int, time_ns: int) -> bool:
+        """Take a segment of a connection in order that starts before the next byte, or with it: compare and drop what
+        it repeats, deliver the rest. Returns whether that was possible."""
+        side: Side
+        if key == flow.key:
+            side, number, offset, recent = "client", flow.client_next, flow.client_offset, flow.client_recent
+            peer_number = flow.server_next
+        else:
+            side, number, offset, recent = "server", flow.server_next, flow.server_offset, flow.server_recent
+            peer_number = flow.client_next
+        behind = (number - seq) & M32
+        if behind >= HALF or (peer_number - ack) & M32 >= HALF:
+            return False
+        if flow.capture == self.capture or time_ns > flow.last_ns:  # otherwise two captures recorded the same segment
+            flow.last_ns = time_ns
+        start = offset - behind
+        if behind and payload and not is_probe(payload, start, offset):
+            compare(flow, side, recent, offset, start, payload[:behind], frame, time_ns)
+        if len(payload) > behind:
+            self.feed(key, number, ack, 0, payload[behind:], 0, frame, time_ns)
+        return True
+
+    def _reassemble(
+        self,
+        flow: Flow,
+        stream: Stream,
+        seq: int,
+        ack: int,
+        flags: int,
+        payload: bytes,
+        missing: int,
+        frame: int,
+        time_ns: int,
+    ) -> None:
+        """Take a segment of a connection that is not in order."""
+        disorder, peer = stream.disorder, stream.peer
         start = stream.at(seq)
-        if (flags & RST or flow.reset is not None) and is_doubtful(stream, start, flags, ack, frame, time_ns):
+        doubtful = flags & RST or disorder.reset is not None
+        if doubtful and is_doubtful(disorder, stream, start, flags, ack, frame, time_ns):
             return
-        needs = record_ack(peer, ack, frame, self._limits) if flags & ACK else -1
+        needs = record_ack(peer, ack, frame) if flags & ACK else -1
         end = record_end(stream, start, start + len(payload) + missing, frame)
         if flags & RST:
             self._end(flow, "", time_ns, stream, frame)
@@ -291,156 +226,129 @@ class Reassembler:
             take_fin(stream, end, needs, frame, time_ns)
         if payload or missing:
             put(stream, start, payload, needs, frame, time_ns)
-            if missing and not peer.seen and stream.offset < stream.top and not stream.held:
+            if missing and stream.peer.next < 0 and stream.offset < stream.top and not stream.held:
                 # With one direction captured no ACK can show that these bytes arrived, so they are declared lost now.
                 lose(stream, stream.top - stream.offset, frame, time_ns)
         reach_fin(stream)
-        self._settle(flow, frame, time_ns)
+        self._settle(flow, disorder, frame, time_ns)
+
+    def _settle(self, flow: Flow, disorder: Disorder, frame: int, time_ns: int) -> None:
+        """Deliver what can be delivered now, declare proven losses, end the connection if it is over."""
+        client, server = streams = disorder.client, disorder.server
+        if disorder.waiting:
+            pump(disorder, force=False)
+            for stream in streams:
+                if stream.top > stream.offset:
+                    declare_gaps(stream, frame, time_ns)
+            if client.queue and server.queue and client.top <= client.offset and server.top <= server.offset:
+                pump(disorder, force=True)
+            for stream in streams:
+                if stream.queue and len(stream.queue) > self._limits.held_segments > 0:
+                    pump(disorder, force=True)
+        if client.finished and server.finished and not client.queue and not server.queue:
+            self._end(flow, "", time_ns)
+
+    # -- the start and the end of a connection -------------------------------------------------------------------------
 
     def _syn(
-        self, stream: Stream | None, key: bytes, seq: int, ack: int, flags: int, frame: int, time_ns: int
-    ) -> Stream | None:
+        self, flow: Flow | None, key: bytes, seq: int, ack: int, flags: int, frame: int, time_ns: int
+    ) -> Flow | None:
         """Remember the SYN. If it is answered, end the open connection with the same ports."""
-        if stream is not None:
-            if not stream.flow.handshake:
-                self._unanswered_syns |= {key, stream.peer.key}
-                stream.flow.busy = True  # the next segments must take the slow path
-            if flags & ACK and self._handshakes.answers(key, ack):
-                self._replace(stream, key, time_ns)
-            elif stream.isn == seq:
-                return stream
+        table = self.table
+        if flow is not None:
+            disorder = flow.disordered(self._limits, self.housekeeping.kept)  # the next segment decides
+            client = key == flow.key
+            stream = disorder.client if client else disorder.server
+            isn = flow.isn(client=client)
+            if not flow.handshake:
+                self._unanswered_syns |= {key, reversed_key(key)}
+            if flags & ACK and table.handshakes.answers(key, ack):
+                self._replace(flow, key, time_ns)
+            elif isn == seq and not begins_another(flow.lifetime, time_ns, self.capture):
+                return flow
             elif (
-                stream.isn is None
+                isn is None
                 and stream.next in (-1, (seq + 1) & M32)
-                and abs(time_ns - stream.flow.started_ns) <= _LATE_NS
+                and not stream.offset
+                and abs(time_ns - flow.started_ns) <= _LATE_NS
             ):
                 self.unclear = True
-                stream.isn = seq
-                stream.start_known = stream.flow.handshake = True
-                return stream
-        if key in self._closed:
-            if self._closed[key] == seq:
-                return None  # a late copy
-            self._forget(key)
+                flow.note_syn(client=client, answers=False)
+                return flow
+        if key in table.closed:
+            if table.is_copy(key, seq, time_ns, self.capture):
+                return None
+            table.forget(key)
         else:
-            self._handshakes.make_room()
-        self._handshakes.note(key, seq, ack, flags, frame, time_ns)
+            table.handshakes.make_room()
+        table.handshakes.note(key, seq, ack, flags, frame, time_ns)
         return None
 
-    def _replace(self, stream: Stream, key: bytes, time_ns: int) -> None:
+    def _replace(self, flow: Flow, key: bytes, time_ns: int) -> None:
         """End a connection, because another one uses the ports now."""
-        self._end(stream.flow, "a new connection started with the same addresses and ports", time_ns)
-        self._forget(key)
+        self._end(flow, "a new connection started with the same addresses and ports", time_ns)
+        self.table.forget(key)
 
-    def _open(self, key: bytes, seq: int, frame: int, time_ns: int) -> Stream:
-        """Open a connection at its first payload: make two streams from the data of the handshake."""
-        mine, theirs = self._handshakes.take(key, seq)
-        stream, peer = Stream(key), Stream(reversed_key(key))
-        responder_first = (mine is not None and mine.answers) or (theirs is not None and not theirs.answers)
-        one, other = (peer, stream) if responder_first else (stream, peer)
-        flow = Flow(one, other, frame, time_ns, self.kept)
-        self.kept.grown += FLOW_COST
-        for one, known in ((stream, mine), (peer, theirs)):
-            if known is not None:
-                one.isn = known.isn
-                one.next = (known.isn + 1) & M32
-                one.seen = one.start_known = True
-                one.peer.base = known.acked
-                one.peer.start_known = one.peer.start_known or known.answers
+    def _open(self, key: bytes, seq: int, frame: int, time_ns: int) -> Flow:
+        """Open a connection at its first payload, with the data of the handshake."""
+        mine, theirs = self.table.handshakes.take(key, seq)
+        server_first = (mine is not None and mine.answers) or (theirs is not None and not theirs.answers)
+        flow = Flow(reversed_key(key) if server_first else key, frame, time_ns, self.capture)
+        client, server = (theirs, mine) if server_first else (mine, theirs)
         syns = [known for known in (mine, theirs) if known is not None]
         if syns:  # do not compare frame numbers, which restart in each file; times alone may go back
             syn = min(syns, key=attrgetter("answers", "time_ns"))
-            flow.handshake, flow.first_frame, flow.started_ns = True, syn.frame, syn.time_ns
-        self._streams[key] = stream
-        self._streams[peer.key] = peer
-        self._accept(flow)
-        return stream
+            flow.first_frame, flow.started_ns = syn.frame, syn.time_ns
+        if client is not None:
+            flow.note_syn(client=True, answers=client.answers)
+            flow.client_next = (client.isn + 1) & M32
+        if server is not None:
+            flow.note_syn(client=False, answers=server.answers)
+            flow.server_next = (server.isn + 1) & M32
+        if client is None or server is None:
+            self._begin_half_known(flow, client, server)
+        self.housekeeping.opened()
+        self.table.add(flow)
+        self._host.accept(flow)
+        return flow
 
-    # -- losses and ends -------------------------------------------------------------------------------------------
+    def _begin_half_known(self, flow: Flow, client: Handshake | None, server: Handshake | None) -> None:
+        """Begin a connection of which a SYN is missing: what the other one acknowledged is the start of its side."""
+        disorder = flow.disordered(self._limits, self.housekeeping.kept)
+        if client is not None:
+            disorder.server.base = client.acked
+        if server is not None:
+            disorder.client.base = server.acked
 
-    def _settle(self, flow: Flow, frame: int, time_ns: int) -> None:
-        """After each segment on the slow path: deliver, declare proven losses, end the connection if it is over."""
-        a, b = flow.a, flow.b
-        if not flow.busy and a.top <= a.offset and b.top <= b.offset and not (a.queue or b.queue or a.held or b.held):
-            flow.busy = a.fin >= 0 or b.fin >= 0 or flow.reset is not None
-            if a.finished and b.finished:
-                self._end(flow, "", time_ns)
-            return
-        pump(flow, force=False)
-        for stream in (a, b):
-            declare_gaps(stream, self._limits, frame, time_ns)
-        if a.queue and b.queue and a.top <= a.offset and b.top <= b.offset:
-            pump(flow, force=True)
-        for stream in (a, b):
-            if stream.queue and len(stream.queue) > self._limits.held_segments > 0:
-                pump(flow, force=True)
-        flow.busy = bool(
-            a.queue or b.queue or a.held or b.held or a.top > a.offset or b.top > b.offset or a.fin >= 0 or b.fin >= 0
-        )
-        flow.busy = flow.busy or flow.reset is not None
-        if a.finished and b.finished and not a.queue and not b.queue:
-            self._end(flow, "", time_ns)
+    def _give_up(self, flow: Flow, why: str) -> None:
+        """End a connection because of a limit."""
+        self._end(flow, why, flow.last_ns, given_up=True)
 
-    def _end(self, flow: Flow, why: str, time_ns: int, reset: Stream | None = None, frame: int = 0) -> None:
-        """Deliver everything that is left, with gaps for missing bytes, and forget the connection."""
-        if reset is None and flow.reset is not None:
-            reset, frame, time_ns = self._accept_reset(flow.reset)
-        rounds = 0 if flow.a.settled and flow.b.settled else 2  # a gap in one stream may release the other
-        for _ in range(rounds):
-            for stream in (flow.a, flow.b):
-                while stream.held:
-                    last = stream.held[0].frame
-                    lose(stream, stream.held[0].start - stream.offset, last, time_ns)
-                    drain(stream)
-                    reach_fin(stream)
-                    pump(flow, force=False)  # the answer of the peer comes before the next gap
-                if stream.doubts:
-                    withdraw(stream)
-                if stream.top > stream.offset and stream.next >= 0 and not guess_fin(stream):
-                    lose(stream, stream.top - stream.offset, stream.top_frame, time_ns)
-                reach_fin(stream)
-                reach_guessed_fin(stream, time_ns)
-            pump(flow, force=True)
-        if reset is not None:
-            flow.listener.closed(reset, "rst", frame, time_ns, reset.peer.acked)
-        self._drop(flow)
-        flow.listener.finish(why)
-        _detach(flow)  # breaks a reference cycle, which would stay until the garbage collector runs
+    def _end(
+        self,
+        flow: Flow,
+        why: str,
+        time_ns: int,
+        reset: Stream | None = None,
+        frame: int = 0,
+        *,
+        given_up: bool = False,
+    ) -> None:
+        """Deliver everything that is left, and forget the connection. ``reset``: the stream that a RST ended."""
+        disorder, closed = flow.disorder, False
+        if disorder is not None:
+            if reset is None and disorder.reset is not None:
+                reset, frame, time_ns = accept_reset(disorder.reset)
+            deliver_rest(disorder, time_ns)
+            if reset is not None:
+                flow.receiver.closed(reset.side, "rst", frame, time_ns, reset.peer.acked)
+            closed = reset is not None or (disorder.client.finished and disorder.server.finished)
+            flow.settle()
+        self._drop(flow, closed=closed)
+        self._host.finished(flow, why, given_up=given_up)
+        flow.receiver = IGNORING  # breaks a reference cycle, which would stay until the garbage collector runs
 
-    def _accept_reset(self, reset: Reset) -> tuple[Stream, int, int]:
-        """Accept a RST as the end, because nothing of its sender came after it, and use its numbers."""
-        stream, start, ack, frame, time_ns = reset
-        if ack >= 0:
-            record_ack(stream.peer, ack, frame, self._limits)
-        record_end(stream, start, start, frame)
-        return stream, frame, time_ns
-
-    def _drop(self, flow: Flow) -> None:
-        for stream in (flow.a, flow.b):
-            self._streams.pop(stream.key, None)
-            self._unanswered_syns.discard(stream.key)
-            self._close(stream.key, stream.isn)
-
-    def _close(self, key: bytes, isn: int | None) -> None:
-        self._closed.pop(key, None)  # to move it to the end
-        self._closed[key] = isn
-        if len(self._closed) > 2 * self._limits.closed_connections > 0:
-            drop_oldest(self._closed, self.ignored)
-
-    def _evict(self, flow: Flow, why: str) -> None:
-        self.evicted += 1
-        self.giving_up = flow
-        self._end(flow, why, flow.last_ns)
-        self.giving_up = None
-
-    def _forget(self, key: bytes) -> None:
-        for one in (key, reversed_key(key)):
-            self._closed.pop(one, None)
-            self.ignored.discard(one)
-
-
-def _detach(flow: Flow) -> None:
-    """Detach the listeners from ``flow``."""
-    flow.listener = _IGNORING
-    flow.a.deliver = flow.b.deliver = _IGNORING.data
-    flow.a.recent, flow.b.recent = [], []
+    def _drop(self, flow: Flow, *, closed: bool) -> None:
+        self.table.drop(flow, Lifetime(flow.started_ns, flow.last_ns, closed, self.capture))
+        if self._unanswered_syns:
+            self._unanswered_syns -= {flow.key, reversed_key(flow.key)}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from .stream import WINDOW, Reset
 
 if TYPE_CHECKING:
-    from .stream import Stream
+    from .stream import Disorder, Stream
 
 __all__ = ["RST", "is_doubtful"]
 
@@ -28,15 +28,13 @@ def _ends_here(stream: Stream, start: int) -> bool:
     return start in {stream.offset, stream.top, stream.acked} or start == stream.fin + 1 > 0
 
 
-def is_doubtful(stream: Stream, start: int, flags: int, ack: int, frame: int, time_ns: int) -> bool:
+def is_doubtful(disorder: Disorder, stream: Stream, start: int, flags: int, ack: int, frame: int, time_ns: int) -> bool:
     """Return whether a segment at offset ``start`` is a RST with another number than the expected one. If the number is
     near, the RST may still be the end, so it is noted; other segments of the same sender prove that it was not."""
-    flow = stream.flow
     if not flags & RST or _ends_here(stream, start):
-        if flow.reset is not None and flow.reset.stream is stream:
-            flow.reset = None
+        if disorder.reset is not None and disorder.reset.stream is stream:
+            disorder.reset = None
         return False
     if stream.offset - 1 <= start <= stream.offset + WINDOW:
-        flow.reset = Reset(stream, start, ack if flags & ACK else -1, frame, time_ns)
-        flow.busy = True
+        disorder.reset = Reset(stream, start, ack if flags & ACK else -1, frame, time_ns)
     return True

@@ -115,7 +115,7 @@ def test_a_command_loads_no_other_one() -> None:
 
 def test_an_audit_loads_what_it_is_made_of_and_no_more() -> None:
     loaded = ours(modules(*AUDIT))
-    assert {"audit", "frames.pcap", "connections.tracker", "connections.listeners"} <= loaded
+    assert {"audit", "frames.pcap", "connections.tracker", "connections.receivers"} <= loaded
     assert {"rules.sequence", "reports.json_"} <= loaded
     assert loaded & RARE == set()
 

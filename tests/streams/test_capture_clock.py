@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from captures import START, Record, pcap, pcapng
 from repeats import dialogue
-from scripts import GREETING, hello, lines, records
+from scripts import GREETING, hello, lines, records, segments
 
-from smtpwire.analyzer.audit import Audit
+from smtpwire.analyzer.audit import Audit, Options
+from smtpwire.analyzer.connections.tracker import Tracker
+from smtpwire.analyzer.findings.rulebook import RuleBook
+from smtpwire.analyzer.limits import DEFAULT_LIMITS
 from smtpwire.analyzer.model import Connection
 from smtpwire.analyzer.streams.capture_clock import IdleClock
 
@@ -35,10 +38,12 @@ def test_a_jump_that_another_frame_confirms_is_accepted() -> None:
 
 
 def test_if_blocks_set_the_time_segments_do_not() -> None:
-    clock = IdleClock()
-    clock.ticks_given = True
-    clock.segment_at(START)
-    assert clock.now_ns == 0
+    for given in (False, True):
+        tracker = Tracker(RuleBook(Options().rules(), DEFAULT_LIMITS))
+        tracker.streams.clock.ticks_given = given
+        for one in segments(hello()):
+            tracker.segment(*one)
+        assert (tracker.streams.clock.now_ns == 0) is given
 
 
 def test_a_sweep_is_expected_once_a_minute() -> None:

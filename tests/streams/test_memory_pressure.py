@@ -13,7 +13,7 @@ from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.connections.tracker import Tracker
 from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
-from smtpwire.analyzer.streams.memory_pressure import weight
+from smtpwire.analyzer.streams.memory_pressure import FLOW_COST, weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -58,7 +58,7 @@ HELD: dict[str, Callable[[int], list[Segment]]] = {
 
 
 def held(tracker: Tracker) -> int:
-    return sum(map(weight, tracker.streams.flows()))
+    return sum(map(weight, tracker.streams.table))
 
 
 def followed(kinds: Iterable[Callable[[int], list[Segment]]], count: int) -> tuple[Tracker, int]:
@@ -105,7 +105,7 @@ def test_connections_that_hold_little_are_not_relieved() -> None:
         for one in HELD["half a line of the client"](20_000 + number):
             tracker.segment(*one)
         tracker.sweep()
-    assert tracker.streams.evicted
+    assert tracker.streams.housekeeping.evicted
     for one in quiet[half:]:
         tracker.segment(*one)
     tracker.close()
@@ -123,9 +123,10 @@ def test_a_relieved_connection_continues_after_its_gaps() -> None:
     for one in [*sent[:lost], *(one for one in sent[lost + 1 : answer_at] if one.payload)]:
         tracker.segment(*one)
     tracker.sweep()
-    assert tracker.streams.evicted == 0
-    (flow,) = tracker.streams.flows()
-    assert (flow.a.held, flow.a.recent) == ([], [])
+    assert tracker.streams.housekeeping.evicted == 0
+    (flow,) = tracker.streams.table
+    assert flow.disorder is not None
+    assert (flow.disorder.client.held, flow.disorder.client.recent) == ([], b"")
     for one in sent[answer_at:]:
         tracker.segment(*one)
     tracker.close()
@@ -141,5 +142,5 @@ def test_plain_traffic_is_never_weighed() -> None:
     tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS)
     for one in sent:
         tracker.segment(*one)
-    assert tracker.streams.kept.grown < 10_000
+    assert tracker.streams.housekeeping.kept.grown < 2 * FLOW_COST
     assert connections(sent)[0].findings == []

@@ -15,14 +15,16 @@ from smtpwire.analyzer.streams.reassembler import Reassembler
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from smtpwire.analyzer.streams.stream import Flow, Stream
+    from smtpwire.analyzer.streams.flow import Flow
+    from smtpwire.analyzer.streams.receiver import Side
+    from smtpwire.analyzer.streams.stream import Disorder, Stream
 
 SECOND = 1_000_000_000
 PROOF = DEFAULT_LIMITS.loss_proof_frames
 
 
 class Heard:
-    """Listens to one flow. ``log`` has the events of both directions in order. Offsets must be contiguous, for any
+    """The receiver of one flow. ``log`` has the events of both directions in order. Offsets must be contiguous, for any
     segments."""
 
     def __init__(self, flow: Flow) -> None:
@@ -38,12 +40,19 @@ class Heard:
         self.frames: list[int] = []
         self.seen: list[int] = []
         self._next = {"C": 0, "S": 0}
-        flow.listener = self
-        flow.a.deliver = lambda *event: self._data("C", *event)
-        flow.b.deliver = lambda *event: self._data("S", *event)
+        flow.receiver = self
 
-    def _side(self, stream: Stream) -> str:
-        return "C" if stream is self.flow.a else "S"
+    @property
+    def disorder(self) -> Disorder:
+        """What is not in order in the flow."""
+        assert self.flow.disorder is not None
+        return self.flow.disorder
+
+    def client(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        self._data("C", data, offset, frame, time_ns, seen)
+
+    def server(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        self._data("S", data, offset, frame, time_ns, seen)
 
     def _data(self, side: str, payload: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
         assert payload
@@ -55,8 +64,8 @@ class Heard:
         self.frames.append(frame)
         self.seen.append(seen)
 
-    def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None:
-        side = self._side(stream)
+    def gap(self, sender: Side, offset: int, length: int, frame: int, time_ns: int) -> None:
+        side = sender[0].upper()
         assert length > 0
         assert offset == self._next[side]
         self._next[side] += length
@@ -65,12 +74,13 @@ class Heard:
         self.gap_frames.append(frame)
         self.log.append((side, length))
 
-    def closed(self, stream: Stream, how: str, frame: int, time_ns: int, acked: int) -> None:
-        self.closed_by.append((self._side(stream), how))
+    def closed(self, sender: Side, how: str, frame: int, time_ns: int, acked: int) -> None:
+        self.closed_by.append((sender[0].upper(), how))
 
-    def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None:
-        self.conflicts.append((self._side(stream), offset))
+    def conflict(self, sender: Side, offset: int, frame: int, time_ns: int) -> None:
+        self.conflicts.append((sender[0].upper(), offset))
 
+    @property
     def weight(self) -> int:
         return 0
 
@@ -84,11 +94,19 @@ class Net:
 
     def __init__(self, *, client: int = 1000, server: int = 5000, limits: Limits = DEFAULT_LIMITS) -> None:
         self.flows: list[Heard] = []
-        self.reassembler = Reassembler(lambda flow: self.flows.append(Heard(flow)), limits)
+        self.reassembler = Reassembler(self, limits)
         self.first = {"C": client, "S": server}
         self.ports = (43210, 25)
         self.frame = 0
         self.time_ns = SECOND
+
+    def accept(self, flow: Flow) -> None:
+        self.flows.append(Heard(flow))
+
+    def finished(self, flow: Flow, why: str, *, given_up: bool) -> None:
+        for heard in self.flows:
+            if flow.receiver is heard:
+                heard.finish(why)
 
     @property
     def heard(self) -> Heard:
@@ -120,14 +138,20 @@ class Net:
 
     def idle(self, frames: int) -> Net:
         """Send frames of the client without new data; it has sent everything that the server acknowledged."""
-        stream = self.heard.flow.a
+        flow = self.heard.flow
         for _ in range(frames):
-            self.client(stream.top, acks=stream.peer.offset)
+            top = flow.client_offset if flow.disorder is None else flow.disorder.client.top
+            self.client(top, acks=flow.received[1])
         return self
 
 
 def open_net(**options: Any) -> Net:
     return Net(**options).handshake()
+
+
+def streams(flow: Flow) -> list[Stream]:
+    """Both directions of a flow, if something in it is not in order."""
+    return [] if flow.disorder is None else [flow.disorder.client, flow.disorder.server]
 
 
 # -- in order, and not ------------------------------------------------------------------------------------------------
@@ -177,6 +201,25 @@ def test_retransmitted_bytes_are_delivered_once() -> None:
 def test_a_retransmission_with_more_bytes_adds_the_new_ones() -> None:
     net = open_net().client(0, b"NOOP\r\n").client(0, b"NOOP\r\nQUIT\r\n")
     assert net.heard.log == [("C", b"NOOP\r\n"), ("C", b"QUIT\r\n")]
+
+
+def test_bytes_that_come_again_too_far_back_are_noted() -> None:
+    net = open_net(limits=Limits(compared_bytes=6))
+    for at, line in enumerate((b"NOOP\r\n", b"RSET\r\n", b"QUIT\r\n")):
+        net.client(6 * at, line)
+    net.client(6, b"VRFY\r\nQUIT\r\n")  # of these, six are remembered
+    assert net.heard.conflicts == []
+    assert net.heard.flow.noted.uncompared == {"client": (6, 6)}
+    net.client(6, b"VRFY\r\nNOOP\r\n")
+    assert net.heard.conflicts == [("C", 12)]
+    assert net.heard.flow.noted.uncompared == {"client": (6, 12)}
+
+
+def test_bytes_before_the_first_captured_one_are_no_copies() -> None:
+    net = (
+        Net().client(500, b"RSET\r\n", acks=900).server(900, b"250 ok\r\n", acks=506).client(490, b"earlier...RSET\r\n")
+    )
+    assert net.heard.flow.remarks is None
 
 
 def test_different_bytes_at_the_same_offset_are_a_conflict_and_the_first_copy_wins() -> None:
@@ -253,7 +296,7 @@ def test_a_forged_ack_does_not_delay_answers() -> None:
     for n in range(1, PROOF + 2):
         net.client(6 * n, b"NOOP\r\n", acks=8 * n).server(8 * n, b"250 ok\r\n", acks=6 * n + 6)
     assert net.heard.bytes["S"] == (PROOF + 2) * b"250 ok\r\n"
-    assert not net.heard.flow.busy
+    assert net.heard.flow.disorder is None
 
 
 def test_a_forged_ack_is_forgotten_at_the_end_of_the_connection() -> None:
@@ -306,7 +349,7 @@ def test_a_connection_ends_when_both_sides_have_ended_it() -> None:
     net.client(6, acks=10, flags=FIN | ACK)
     assert net.heard.closed_by == [("S", "fin"), ("C", "fin")]
     assert net.heard.finished == [""]
-    assert net.reassembler.open == 0
+    assert len(net.reassembler.table) == 0
 
 
 def test_a_fin_with_data_comes_after_the_data() -> None:
@@ -463,7 +506,7 @@ def test_a_syn_may_come_after_the_first_data() -> None:
 def test_a_handshake_is_recognised_with_any_sequence_numbers(first: int) -> None:
     net = open_net(client=first, server=first ^ 0x80000000).server(0, b"220 hi\r\n").client(0, b"QUIT\r\n", acks=8)
     flow = net.heard.flow
-    assert (flow.handshake, flow.a.isn, flow.b.isn) == (True, first, first ^ 0x80000000)
+    assert (flow.handshake, flow.isn(client=True), flow.isn(client=False)) == (True, first, first ^ 0x80000000)
 
 
 def test_a_connection_without_data_ends_too() -> None:
@@ -697,7 +740,7 @@ def test_segments_of_one_gap_are_not_reported_for_another() -> None:
     """The comparison of receivers needs the segments of the gap in which they differ, and no others."""
     net = open_net().client(4, b"aaaa").client(0, b"bbbb").client(10, b"cccc").client(9, b"ccXc").client(8, b"d")
     assert net.heard.conflicts == [("C", 11)]
-    assert net.heard.flow.a.overlap == (11, [(10, b"cccc"), (9, b"ccXc")])
+    assert net.heard.flow.noted.overlaps == {"client": (11, [(10, b"cccc"), (9, b"ccXc")])}
 
 
 def test_late_bytes_of_a_gap_are_not_compared_with_the_bytes_before_it() -> None:
@@ -709,7 +752,7 @@ def test_late_bytes_of_a_gap_are_not_compared_with_the_bytes_before_it() -> None
 
 def test_bytes_held_beyond_the_end_are_dropped() -> None:
     net = open_net().client(20, b"beyond").client(6, b"NO").client(0, b"QUIT\r\n", flags=FIN | ACK)
-    stream = net.heard.flow.a
+    stream = net.heard.disorder.client
     assert (stream.held, stream.held_bytes, stream.runs) == ([], 0, None)
     assert net.heard.bytes["C"] == b"QUIT\r\n"
     net.server(0, acks=7, flags=FIN | ACK)
@@ -726,7 +769,7 @@ def test_an_ack_that_is_withdrawn_keeps_the_held_bytes() -> None:
     net = open_net().client(10, b"held").server(0, acks=500)
     for _ in range(PROOF):
         net.server(0, acks=0)
-    assert net.heard.flow.a.top == 14
+    assert net.heard.disorder.client.top == 14
     assert net.heard.gaps == []
     net.client(0, b"0123456789")
     assert net.heard.bytes["C"] == b"0123456789held"
@@ -752,8 +795,8 @@ def test_the_excess_connections_and_a_tenth_are_closed() -> None:
     for n in range(60):
         net.ports = (40_000 + n, 25)
         net.handshake().client(0, b"x")
-    net.reassembler.sweep()
-    assert net.reassembler.open == 45
+    net.reassembler.housekeeping.sweep()
+    assert len(net.reassembler.table) == 45
 
 
 def test_ignored_flows_are_not_remembered_for_ever() -> None:
@@ -770,12 +813,12 @@ def test_if_there_are_too_many_connections_the_longest_idle_are_closed_first() -
     for n in range(12):
         net.ports = (40000 + n, 25)
         net.handshake().client(0, b"x")
-        net.reassembler.sweep()
-    assert net.reassembler.open <= 10
+        net.reassembler.housekeeping.sweep()
+    assert len(net.reassembler.table) <= 10
     assert [heard.finished != [] for heard in net.flows[:2]] == [True, True]
     assert "more than 10 connections" in net.flows[0].finished[0]
     assert net.flows[-1].finished == []
-    assert net.reassembler.evicted == sum(heard.finished != [] for heard in net.flows)
+    assert net.reassembler.housekeeping.evicted == sum(heard.finished != [] for heard in net.flows)
 
 
 def test_an_idle_connection_is_closed() -> None:
@@ -783,7 +826,7 @@ def test_an_idle_connection_is_closed() -> None:
     net.ports = (43211, 25)
     net.time_ns += 700 * SECOND
     net.handshake().client(0, b"y")
-    net.reassembler.sweep()
+    net.reassembler.housekeeping.sweep()
     first, second = net.flows
     assert first.finished == ["no longer followed: idle for more than 600 s"]
     assert second.finished == []
@@ -793,9 +836,9 @@ def test_an_idle_connection_is_closed() -> None:
 def test_one_damaged_time_makes_no_connection_idle(years: int) -> None:
     net = open_net(limits=Limits(idle_seconds=600)).client(0, b"x")
     net.reassembler.feed(flow(CLIENT, SERVER, 5, 6), 1, 1, ACK, b"x", 0, 9, years * 365 * 86_400 * SECOND)
-    net.reassembler.sweep()
+    net.reassembler.housekeeping.sweep()
     net.client(1, b"y")
-    net.reassembler.sweep()
+    net.reassembler.housekeeping.sweep()
     net.reassembler.close()
     assert net.flows[0].finished == [""]
     assert net.flows[0].bytes["C"] == b"xy"
@@ -806,7 +849,7 @@ def test_a_syn_flood_fills_a_bounded_table() -> None:
     for n in range(1000):
         net.ports = (n, 25)
         net.client(-1, flags=SYN)
-    assert len(net.reassembler._handshakes) <= 100
+    assert len(net.reassembler.table.handshakes) <= 100
     assert net.flows == []
     net.ports = (999, 25)
     net.server(-1, flags=SYN | ACK).client(0, b"EHLO x\r\n")
@@ -819,7 +862,7 @@ def test_closed_connections_are_remembered_in_a_bounded_table() -> None:
         net.ports = (n, 25)
         net.handshake().client(0, b"x").client(1, flags=RST)
     assert len(net.flows) == 100
-    assert len(net.reassembler._closed) <= 20
+    assert len(net.reassembler.table.closed) <= 20
 
 
 def test_an_ignored_flow_is_no_longer_followed() -> None:
@@ -890,7 +933,7 @@ def test_out_of_order_the_first_copy_of_each_byte_wins_for_any_overlap(
         for at, byte in enumerate(payload, place):
             first.setdefault(at, byte)
         assert sorted(at for at in first if at) == [
-            at for one in net.flows[0].flow.a.held for at in range(one.start, one.end)
+            at for one in net.flows[0].disorder.client.held for at in range(one.start, one.end)
         ]
     net.client(0, b"\0")
     end = next(at for at in range(80) if at not in first)
@@ -909,15 +952,15 @@ def test_any_segments_raise_nothing_and_invent_no_byte(
     for segment in sent:
         net.send(*segment)
         for heard in net.flows:
-            for stream in (heard.flow.a, heard.flow.b):
+            for stream in streams(heard.flow):
                 assert len(stream.held) <= held + 1
                 assert stream.held_bytes == sum(len(one.payload) for one in stream.held)
     net.reassembler.close()
     everything = {side: b"".join(payload for who, _, payload, *_ in sent if who == side) for side in "CS"}
     for heard in net.flows:
         assert len(heard.finished) == 1
-        for side, stream in (("C", heard.flow.a), ("S", heard.flow.b)):
+        for side, received in zip("CS", heard.flow.received, strict=True):
             assert set(heard.bytes[side]) <= set(everything["C"] + everything["S"])
             whole = len(heard.bytes[side]) + sum(length for who, _, length in heard.gaps if who == side)
-            assert whole == stream.offset
-    assert net.reassembler.open == 0
+            assert whole == received
+    assert len(net.reassembler.table) == 0

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
     from readback import Seen
 
-    from smtpwire.analyzer.streams.stream import Flow, Stream
+    from smtpwire.analyzer.streams.flow import Flow
+    from smtpwire.analyzer.streams.receiver import Side
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.pcap*"))
 TSHARK = shutil.which("tshark")
@@ -54,46 +55,61 @@ LOST = re.compile(rb"\[(\d+) bytes missing in capture file\]\.?\0?")
 
 
 class Said:
-    """Listens to a flow and joins its bytes; a gap is a number in brackets. Adjacent pieces of a gap are joined."""
+    """The receiver of a flow: joins its bytes; a gap is a number in brackets. Adjacent pieces of a gap are joined."""
 
     def __init__(self, flow: Flow) -> None:
-        self._lost = {flow.a: 0, flow.b: 0}
-        self.bytes = {flow.a: b"", flow.b: b""}
-        flow.listener = self
-        flow.a.deliver = lambda data, *_: self._add(flow.a, data)
-        flow.b.deliver = lambda data, *_: self._add(flow.b, data)
+        self._lost: dict[Side, int] = {"client": 0, "server": 0}
+        self.bytes: dict[Side, bytes] = {"client": b"", "server": b""}
+        flow.receiver = self
 
-    def _add(self, stream: Stream, data: bytes) -> None:
-        self.bytes[stream] += data
-        self._lost[stream] = 0
-
-    def gap(self, stream: Stream, offset: int, length: int, frame: int, time_ns: int) -> None:
-        before = self._lost[stream]
-        said = self.bytes[stream].removesuffix(b"[%d]" % before) if before else self.bytes[stream]
-        self.bytes[stream] = said + b"[%d]" % (before + length)
-        self._lost[stream] = before + length
-
-    def closed(self, stream: Stream, how: str, frame: int, time_ns: int, acked: int) -> None: ...
-
-    def conflict(self, stream: Stream, offset: int, frame: int, time_ns: int) -> None: ...
-
+    @property
     def weight(self) -> int:
         return 0
 
-    def finish(self, why: str) -> None: ...
+    def client(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        self._add("client", data)
+
+    def server(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        self._add("server", data)
+
+    def _add(self, side: Side, data: bytes) -> None:
+        self.bytes[side] += data
+        self._lost[side] = 0
+
+    def gap(self, side: Side, offset: int, length: int, frame: int, time_ns: int) -> None:
+        before = self._lost[side]
+        said = self.bytes[side].removesuffix(b"[%d]" % before) if before else self.bytes[side]
+        self.bytes[side] = said + b"[%d]" % (before + length)
+        self._lost[side] = before + length
+
+    def closed(self, side: Side, how: str, frame: int, time_ns: int, acked: int) -> None: ...
+
+    def conflict(self, side: Side, offset: int, frame: int, time_ns: int) -> None: ...
+
+
+class Host:
+    """Gives each flow its receiver."""
+
+    def __init__(self) -> None:
+        self.flows: list[tuple[Flow, Said]] = []
+
+    def accept(self, flow: Flow) -> None:
+        self.flows.append((flow, Said(flow)))
+
+    def finished(self, flow: Flow, why: str, *, given_up: bool) -> None: ...
 
 
 def ours(seen: Iterable[Seen]) -> Dialogues:
-    flows: list[tuple[Flow, Said]] = []
-    reassembler = Reassembler(lambda flow: flows.append((flow, Said(flow))))
+    host = Host()
+    reassembler = Reassembler(host)
     for one in seen:
         reassembler.feed(*one)
     reassembler.close()
     found = {}
-    for flow, said in flows:
-        end = endpoint(flow.a.key, source=True)
+    for flow, said in host.flows:
+        end = endpoint(flow.key, source=True)
         address = f"[{end.address}]" if ":" in end.address else end.address
-        found[f"{address}:{end.port}"] = said.bytes[flow.a], said.bytes[flow.b]
+        found[f"{address}:{end.port}"] = said.bytes["client"], said.bytes["server"]
     return found
 
 

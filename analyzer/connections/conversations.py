@@ -1,0 +1,135 @@
+"""Start a conversation for each connection that is SMTP, and take its report when it is over."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ..exchanges.connection_report import NO_DETAIL, TimeFormat, TurnDetail
+from ..exchanges.conversation import Conversation, Run
+from ..exchanges.conversation_feed import ConversationFeed
+from ..exchanges.record import ConnectionRecord
+from ..streams.reassembler import Reassembler
+from .receivers import Candidate, TappedConversation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .. import model
+    from ..exchanges.conversation import ContentTap, Judge
+    from ..limits import Limits
+    from ..streams.flow import Flow
+    from ..streams.receiver import Receiver
+    from .partition import Places
+
+__all__ = ["PROFILE_OF_PORT", "Conversations"]
+
+PROFILE_OF_PORT = {587: "submission", 465: "submission", 24: "lmtp"}
+
+
+class Conversations:
+    """Decides what becomes of each connection in ``streams``. The reports of those that are over are in ``ended``."""
+
+    def __init__(
+        self,
+        judge: Judge,
+        limits: Limits,
+        *,
+        ports: frozenset[int],
+        profile: str | None = None,
+        detail: TurnDetail = NO_DETAIL,
+        tap: Callable[[ConnectionRecord, TimeFormat], ContentTap] | None = None,
+    ) -> None:
+        """``tap``: returns the receiver of a new connection's messages."""
+        self.streams = Reassembler(self, limits)
+        self.ended: deque[model.Connection] = deque()
+        self.clock = TimeFormat()
+        self.places: Places | None = None
+        self._run = Run(judge, limits, self.clock, detail, profile is not None)
+        self._limits = limits
+        self._port_bytes = frozenset(port.to_bytes(2, "big") for port in ports)
+        self._profile = profile
+        self._tap = tap
+        self._last_id = 0
+
+    def accept(self, flow: Flow) -> None:
+        """See ``FlowHost``."""
+        from_port, to_port = flow.key[-4:-2], flow.key[-2:]
+        ports = self._port_bytes
+        swapped = not flow.handshake and from_port in ports and to_port not in ports
+        if swapped:
+            flow.swap()
+        flow.receiver = Candidate(self, flow, self._limits, smtp_port=swapped or to_port in ports)
+
+    def ignore(self, flow: Flow) -> None:
+        """See ``CandidateHost``."""
+        self.streams.ignore(flow)
+
+    def begin(self, flow: Flow) -> Receiver:
+        """See ``CandidateHost``."""
+        self._last_id += 1
+        if self.places is not None:
+            self.places.numbered.append((self.places.here, flow.key, flow.first_frame, flow.handshake))
+        port = int.from_bytes(flow.key[-2:], "big")
+        record = ConnectionRecord(
+            self._last_id,
+            flow.key,
+            profile=self._profile or PROFILE_OF_PORT.get(port, "rfc5321"),
+            opening="handshake" if flow.handshake else "midstream",
+            started_ns=flow.started_ns,
+        )
+        tap = None if self._tap is None else self._tap(record, self.clock)
+        talk = Conversation(record, self._run, tap)
+        talk.kept = self.streams.housekeeping.kept
+        if flow.handshake and not flow.server_start_known:
+            talk.server_syn_missing = True
+        feed = ConversationFeed(talk)
+        flow.receiver = feed if tap is None else TappedConversation(feed, tap)
+        return flow.receiver
+
+    def finished(self, flow: Flow, why: str, *, given_up: bool) -> None:
+        """See ``FlowHost``."""
+        if isinstance(flow.receiver, Candidate):
+            flow.receiver.conclude()
+        feed = _feed(flow)
+        if feed is None:
+            return
+        record = self._standing(flow, feed)
+        if flow.remarks is not None:
+            feed.talk.course.overlaps = dict(flow.remarks.overlaps.items())
+            for side, place in flow.remarks.uncompared.items():
+                record.note(_not_compared(side, *place))
+        if why:
+            record.note(why)
+        feed.talk.course.captured = flow.captured
+        report = feed.finish()
+        feed.detach()
+        if self.places is not None:
+            self.places.note_end(flow if given_up else None)
+        self.ended.append(report)
+
+    def standing(self) -> Iterator[ConnectionRecord]:
+        """Yield the records of the open connections. They will still grow."""
+        for flow in self.streams.table:
+            feed = _feed(flow)
+            if feed is not None:
+                yield self._standing(flow, feed)
+
+    def _standing(self, flow: Flow, feed: ConversationFeed) -> ConnectionRecord:
+        record = feed.talk.record
+        record.client_bytes, record.server_bytes = flow.received
+        record.ended_ns = flow.last_ns
+        return record
+
+
+def _not_compared(side: str, offset: int, count: int) -> str:
+    """Return the note on bytes that came again, too far back to be compared."""
+    return f"{count} bytes of the {side} came again or late, from offset {offset} on, and were not compared"
+
+
+def _feed(flow: Flow) -> ConversationFeed | None:
+    """Return what feeds the conversation of ``flow``, None if it has none."""
+    receiver = flow.receiver
+    if isinstance(receiver, TappedConversation):
+        return receiver.feed
+    return receiver if isinstance(receiver, ConversationFeed) else None

@@ -1,0 +1,98 @@
+"""Which connections are followed, which have only SYNs so far, and which have ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .flow import Flow, reversed_key
+from .handshakes import Handshakes, drop_oldest
+from .port_reuse import Lifetime, begins_another
+from .receiver import IGNORING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..limits import Limits
+
+__all__ = ["ClosedDirection", "FlowTable"]
+
+ClosedDirection = tuple["int | None", Lifetime]
+"""A direction of a connection that ended: the number of its SYN, None if that was not captured, and the lifetime of the
+connection."""
+
+
+class FlowTable:
+    """``flows``: the connections that are followed, by the keys of both directions. ``handshakes``: SYNs without data
+    so far. ``closed``: directions of connections that ended. ``ignored``: directions of connections that are not SMTP;
+    sources may omit their segments."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.flows: dict[bytes, Flow] = {}
+        self.handshakes = Handshakes(limits.handshakes)
+        self.closed: dict[bytes, ClosedDirection] = {}
+        self.ignored: set[bytes] = set()
+        self._most_closed = 2 * limits.closed_connections
+
+    def __len__(self) -> int:
+        """Return the number of connections that are followed."""
+        return len(self.flows) // 2
+
+    def __iter__(self) -> Iterator[Flow]:
+        """Yield the connections that are followed, oldest first."""
+        return iter([flow for key, flow in self.flows.items() if key == flow.key])
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is followed and no SYN waits."""
+        return not self.flows and not self.handshakes
+
+    def follows(self, key: bytes) -> bool:
+        """Return whether the connection with direction ``key`` is followed, or has a SYN that waits."""
+        return key in self.flows or key in self.handshakes or reversed_key(key) in self.handshakes
+
+    def known(self) -> tuple[set[bytes], list[bytes]]:
+        """Return the keys of both directions of all connections for which ``follows`` is true, and keys of closed
+        ones."""
+        waiting = [*self.handshakes]
+        return {*self.flows, *waiting, *map(reversed_key, waiting)}, [*self.closed]
+
+    def waiting(self) -> Iterator[tuple[bytes, int, int]]:
+        """Yield the SYNs of connections without data so far: the key, and the time twice."""
+        for key, syn in self.handshakes.items():
+            yield key, syn.time_ns, syn.time_ns
+
+    def add(self, flow: Flow) -> None:
+        """Follow ``flow``."""
+        self.flows[flow.key] = self.flows[reversed_key(flow.key)] = flow
+
+    def drop(self, flow: Flow, lifetime: Lifetime) -> None:
+        """Follow ``flow`` no longer, and remember that it ended."""
+        for key, client in ((flow.key, True), (reversed_key(flow.key), False)):
+            self.flows.pop(key, None)
+            self.closed.pop(key, None)  # to move it to the end
+            self.closed[key] = flow.isn(client=client), lifetime
+            if len(self.closed) > self._most_closed > 0:
+                drop_oldest(self.closed, self.ignored)
+
+    def ignore(self, flow: Flow) -> None:
+        """Add ``flow`` to ``ignored``."""
+        self.ignored |= {flow.key, reversed_key(flow.key)}
+        flow.receiver = IGNORING
+
+    def is_copy(self, key: bytes, seq: int, time_ns: int, capture: int) -> bool:
+        """Return whether a SYN of direction ``key`` belongs to the connection that ended."""
+        isn, lifetime = self.closed[key]
+        if isn != seq or begins_another(lifetime, time_ns, capture):
+            return False
+        if capture == lifetime.capture:  # what follows this SYN belongs to that connection, too
+            lifetime = lifetime._replace(last_ns=time_ns)
+            for one in (key, reversed_key(key)):
+                if one in self.closed:
+                    self.closed[one] = self.closed[one][0], lifetime
+        return True
+
+    def forget(self, key: bytes) -> None:
+        """Forget that the connection with direction ``key`` ended: another one uses its ports now."""
+        for one in (key, reversed_key(key)):
+            self.closed.pop(one, None)
+            self.ignored.discard(one)

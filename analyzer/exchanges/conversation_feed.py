@@ -188,15 +188,19 @@ class ConversationFeed:
             dialogue.append(x)
         else:
             x.turn = talk.next_turn()
-        send(talk, x, seen)
-        state, watching, mail = x.state, talk.watching, talk.mail_tracking
+        mail, session = talk.mail_tracking, talk.session
+        if session.due or loss is not None or mail is not None or talk.server_reader.partial is not None:
+            send(talk, x, seen)
+        else:
+            session.sent(x, seen)
+        state, watching = x.state, talk.watching
         assert state is not None
         if line.needs & state.hello.concerns or (watching is not None and watching.in_foreign_header):
             _check_command(talk, x)
         if talk.early or not (talk.greeted or talk.server_seen or talk.server_syn_missing):
             x.marks |= _EARLY
             talk.early = False
-        if talk.session.causes.data is not None or (mail is not None and mail.text):
+        if session.causes.data is not None or (mail is not None and mail.text):
             follow_text(talk, x, command)
         if act in _HELD_BACK:
             talk.reader.mode = Mode.HOLD

@@ -82,7 +82,10 @@ class Session:
         window = self._window
         state = self.state
         stale = False
-        if window:
+        if len(window) == 1 and window[0].reply_end >= 0 and (seen < 0 or window[0].reply_end <= seen):
+            first = window.pop()
+            first.in_flight, first.ahead = False, None
+        elif window:
             stale = self._drop_seen(seen)
         if window:
             x.ahead = window[-1]
@@ -178,7 +181,10 @@ class Session:
         if act in _IN_TRANSACTION and x.transaction is not None:
             _note_in_transaction(x, x.transaction, reply)
         if act in _CAUSES and (code >= 400 or self.causes is not NO_CAUSES or (act is Act.DATA and code < 300)):
-            self.own_causes().remember(x, code)
+            causes = self.causes
+            if causes is NO_CAUSES:
+                causes = self.causes = Causes()
+            causes.remember(x, code)
 
     def own_causes(self) -> Causes:
         """Return the causes of this session, to be changed."""

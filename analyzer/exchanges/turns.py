@@ -100,6 +100,11 @@ def shown(x: Exchange) -> str:
 
 def mailbox(x: Exchange) -> str | None:
     """Return the address of a MAIL or RCPT without brackets and route; "" for the null path, None if unreadable."""
-    command = x.line.command
+    line = x.line
+    if line.plain and line.argument is not None:
+        text = line.argument.partition("<")[2][:-1]
+        if text[:1] != "@":  # a route comes before the mailbox
+            return text
+    command = line.command
     address = None if command is None else command.address
     return None if address is None else printable(address)

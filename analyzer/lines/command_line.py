@@ -23,7 +23,6 @@ from ...dissectors.printable import printable
 from ...dissectors.tables.verbs import VERBS
 from .acts import ACTS, Act
 from .marks import Mark
-from .remembered import Remembered
 
 __all__ = [
     "ALWAYS",
@@ -104,8 +103,11 @@ class CommandLine(Struct, frozen=True, gc=False):
         return None if self.command is None else self.command.name
 
 
-KNOWN_LINES: Remembered[CommandLine] = Remembered(entries=4096, longest=128)
-"""Command lines by their bytes with their end, half a megabyte of them. Only ``remember_line`` adds to it."""
+KNOWN_LINES: dict[bytes, CommandLine] = {}
+"""Command lines by their bytes with their end. Only ``remember_line`` adds to it: at most ``_MOST`` lines of at most
+``_LONGEST`` octets, half a megabyte. A full table starts again empty: to keep the order of use costs more."""
+
+_MOST, _LONGEST = 4096, 128
 
 NO_LINE = CommandLine(b"", b"\r\n", 0, Act.NOTHING)
 """The line of an exchange without one: the end of mail data, a greeting."""
@@ -114,8 +116,10 @@ NO_LINE = CommandLine(b"", b"\r\n", 0, Act.NOTHING)
 def remember_line(line: bytes) -> CommandLine:
     """Return the value of ``line``, which ends with CRLF, and remember it if it may be remembered."""
     value = read_line(line[:-2], b"\r\n", len(line))
-    if not value.secrets:
-        KNOWN_LINES.add(line, value)
+    if len(line) <= _LONGEST and not value.secrets:
+        if len(KNOWN_LINES) >= _MOST:
+            KNOWN_LINES.clear()
+        KNOWN_LINES[line] = value
     return value
 
 
@@ -134,7 +138,10 @@ def read_line(raw: bytes, end: bytes, length: int) -> CommandLine:
         deviations = _judged(command, marks, cut=length - len(end) > len(raw))
     needs = ALWAYS if length > MAX_LINE or deviations or marks or command.spec is None else 0
     if act is _MAIL or act is _RCPT:
-        marks |= _path_marks(act, command)
+        if len(raw) > _SHORTEST_LONG or b"<@" in raw or b"%" in raw or b"!" in raw or raw.count(b"@") > 1:
+            marks |= _path_marks(act, command)
+        elif act is _MAIL and command.verb != b"MAIL":
+            marks |= _OBSOLETE
         if raw.find(b">") + 1 < len(raw) and command.parameters:
             needs |= ALWAYS
         needs |= SIZES_LIMITED | STARTTLS_OFFERED if act is _MAIL else SIZES_LIMITED
@@ -155,9 +162,11 @@ def read_line(raw: bytes, end: bytes, length: int) -> CommandLine:
         and (command.argument is None or b" " not in command.argument)
     )
     kinds = frozenset([d.kind for d in deviations]) if deviations else _NO_KINDS
-    return CommandLine(
-        raw, end, length, act, command, shown_argument(command), deviations, marks, needs, plain, secrets, kinds
-    )
+    argument = command.argument
+    shown = None if argument is None else argument.decode("latin-1")
+    if shown is not None and (secrets or not (shown.isascii() and shown.isprintable())):
+        shown = shown_argument(command)
+    return CommandLine(raw, end, length, act, command, shown, deviations, marks, needs, plain, secrets, kinds)
 
 
 def line_of_auth(raw: bytes, end: bytes, length: int) -> CommandLine:

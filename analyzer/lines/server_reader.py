@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 from ...dissectors.lines.replies import Reply, begins_reply, parse_reply
 from ..streams.stream import PIECE
 from .client_reader import PartialLine
-from .remembered import Remembered
 
 if TYPE_CHECKING:
     from ..limits import Limits
 
 __all__ = ["KNOWN_REPLIES", "IncompleteReply", "OpenReply", "ServerHandler", "ServerReader"]
 
-KNOWN_REPLIES: Remembered[Reply] = Remembered(entries=1024, longest=1024)
-"""Whole replies by their bytes, a megabyte of them. Only ``ServerReader`` adds to it. Challenges (334), which may be
-secret, are not remembered."""
+KNOWN_REPLIES: dict[bytes, Reply] = {}
+"""Whole replies by their bytes: at most ``_MOST`` replies of at most ``_LONGEST`` octets, a megabyte. Only
+``ServerReader`` adds to it. Challenges (334), which may be secret, are not remembered."""
+
+_MOST, _LONGEST = 1024, 1024
 
 # The same code in all lines, and only the last line without "-".
 _whole_reply = re.compile(rb"([0-9]{3})(?:-[^\n]*+\n\1)*+(?: [^\n]*+|\r)?\n").match
@@ -243,6 +244,8 @@ class ServerReader:
 def _remembered(raw: bytes) -> Reply:
     """Return the reply ``raw``, and remember it unless it may hold a secret."""
     reply = parse_reply(raw)
-    if reply.code != 334:
-        KNOWN_REPLIES.add(raw, reply)
+    if len(raw) <= _LONGEST and reply.code != 334:
+        if len(KNOWN_REPLIES) >= _MOST:
+            KNOWN_REPLIES.clear()
+        KNOWN_REPLIES[raw] = reply
     return reply

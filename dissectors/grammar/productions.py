@@ -41,11 +41,16 @@ class Production:
         self.fields = fields
 
     @cached_property
+    def usual(self) -> Callable[..., re.Match[bytes] | None]:
+        """``fullmatch`` of the pattern for nearly all lines. What it does not match, ``fullmatch`` may."""
+        return self._whole if self.common is None else re.compile(self.common, re.DOTALL).fullmatch
+
+    @cached_property
     def fullmatch(self) -> Callable[..., re.Match[bytes] | None]:
         """``fullmatch`` of the compiled pattern."""
         if self.common is None:
             return self._whole
-        common = re.compile(self.common, re.DOTALL).fullmatch
+        common = self.usual
 
         def either(data: bytes, start: int = 0) -> re.Match[bytes] | None:
             found = common(data, start)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import Struct
+
 from ..deviations import Deviation, DeviationKind
 from ..grammar.abnf import BASE64
 from ..grammar.arguments import ARGUMENTS, MAY_BE_ABSENT, form_of
@@ -36,7 +38,7 @@ _NO_PARAMETERS: dict[str, bytes | None] = {}
 _tokens = re.compile(rb"[ \t]+").split
 
 
-class Command:
+class Command(Struct, eq=False):
     """A command line as sent, without its line ending. Read-only; ``parse_command`` makes it.
 
     ``verb``: the first token in upper case, b"" if the line has none. ``name``: the same, printable, or None. ``spec``:
@@ -44,28 +46,15 @@ class Command:
     if there is none. ``deviations``: in order of offset, empty if and only if the line is well-formed.
     """
 
-    __slots__ = ("_match", "_parameters", "_path", "argument", "deviations", "name", "raw", "spec", "verb")
-
-    def __init__(
-        self,
-        raw: bytes,
-        verb: bytes,
-        spec: Verb | None,
-        argument: bytes | None,
-        deviations: tuple[Deviation, ...] = (),
-        match: re.Match[bytes] | None = None,
-        path: Path | None = None,
-        parameters: dict[str, bytes | None] = _NO_PARAMETERS,
-    ) -> None:
-        self.raw = raw
-        self.verb = verb
-        self.spec = spec
-        self.argument = argument
-        self.deviations = deviations
-        self.name: str | None = spec.name if spec is not None else printable(verb) or None
-        self._match = match
-        self._path = path
-        self._parameters = parameters
+    raw: bytes
+    verb: bytes
+    name: str | None
+    spec: Verb | None
+    argument: bytes | None
+    deviations: tuple[Deviation, ...] = ()
+    _match: re.Match[bytes] | None = None
+    _path: Path | None = None
+    _parameters: dict[str, bytes | None] = _NO_PARAMETERS
 
     def __repr__(self) -> str:
         return f"<Command {printable(self.raw[:80])}>"
@@ -209,18 +198,18 @@ def parse_command(line: bytes) -> Command:
     if space < 0:
         if not may_be_absent:
             return _parse_malformed(line)
-        return Command(line, verb, spec, None)
-    match = None if production is None else production.fullmatch(line, space + 1)
+        return Command(line, verb, spec.name, spec, None)
+    match = None if production is None else production.usual(line, space + 1) or production.fullmatch(line, space + 1)
     if match is None:
         return _parse_malformed(line)
     argument = line[space + 1 :]
     if not has_path:
-        return Command(line, verb, spec, argument)
+        return Command(line, verb, spec.name, spec, argument)
     start = match.end("path")
     if start == len(line):
-        return Command(line, verb, spec, argument, (), match)
+        return Command(line, verb, spec.name, spec, argument, (), match)
     parameters, wrong = scan_parameters(line, start, len(line))
-    return Command(line, verb, spec, argument, wrong, match, None, parameters)
+    return Command(line, verb, spec.name, spec, argument, wrong, match, None, parameters)
 
 
 def _parse_malformed(line: bytes) -> Command:
@@ -228,6 +217,7 @@ def _parse_malformed(line: bytes) -> Command:
     return Command(
         line,
         reading.verb,
+        reading.spec.name if reading.spec is not None else printable(reading.verb) or None,
         reading.spec,
         reading.argument,
         reading.deviations,

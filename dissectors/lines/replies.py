@@ -58,7 +58,7 @@ def _enhanced(code: int, text: bytes) -> str | None:
     return None if match is None else match[1].decode("ascii")
 
 
-class Reply:
+class Reply(Struct, eq=False):
     """A complete reply as sent. Read-only, and shared between equal replies; ``parse_reply`` makes it.
 
     ``code``: the code of the last line that has one, 0 if none has: if the lines differ, what the server decided stands
@@ -66,43 +66,23 @@ class Reply:
     ``texts``: each line without code,
     separator and line ending. ``enhanced``: status code ``c.s.d`` at the start of the first text (RFC 2034, RFC 3463);
     None if there is none, if it has superfluous zeros, and for 3yz. ``ascii``: no byte above 0x7F. ``deviations``: in
-    order of offset, empty if the reply is well-formed.
+    order of offset, empty if the reply is well-formed. ``lines``: ``texts`` made printable; the list is shared, do not
+    change it.
     """
 
-    __slots__ = ("_keywords", "_lines", "_parts", "ascii", "code", "codes", "deviations", "enhanced", "raw", "texts")
-
-    def __init__(
-        self,
-        raw: bytes,
-        code: int,
-        texts: tuple[bytes, ...],
-        deviations: tuple[Deviation, ...] = (),
-        ascii_only: bool = True,
-        codes: tuple[int, ...] | None = None,
-    ) -> None:
-        self.raw = raw
-        self.code = code
-        self.codes = codes
-        self.texts = texts
-        text = texts[0] if codes is None else texts[-1]
-        self.enhanced = _enhanced(code, text) if text[1:2] == b"." else None
-        self.ascii = ascii_only
-        self.deviations = deviations
-        self._lines: list[str] | None = None
-        self._parts: list[ReplyLine] | None = None
-        self._keywords: dict[str, tuple[str, ...]] | None = None
+    raw: bytes
+    code: int
+    texts: tuple[bytes, ...]
+    lines: list[str]
+    enhanced: str | None
+    deviations: tuple[Deviation, ...] = ()
+    ascii: bool = True
+    codes: tuple[int, ...] | None = None
+    _keywords: dict[str, tuple[str, ...]] | None = None
+    _parts: list[ReplyLine] | None = None
 
     def __repr__(self) -> str:
         return f"<Reply {printable(self.raw[:80])}>"
-
-    @property
-    def lines(self) -> list[str]:
-        """``texts`` made printable. The list is shared: do not change it."""
-        if self._lines is None:
-            text = b"\n".join(self.texts).decode("latin-1")
-            plain = self.ascii and text.replace("\n", "").isprintable()
-            self._lines = text.split("\n") if plain else [printable(line) for line in self.texts]
-        return self._lines
 
     def keywords(self) -> dict[str, tuple[str, ...]]:
         """Return the EHLO keywords of the second and later lines: keyword in upper case to its parameters, printable.
@@ -150,7 +130,8 @@ def _read_lines(raw: bytes) -> list[ReplyLine]:
             lines.append(ReplyLine(None, b"", content, None, at))
         else:
             code, text = int(match[1]), match[3] or match[4] or b""
-            lines.append(ReplyLine(code, match[2] or b"", text, _enhanced(code, text), at))
+            enhanced = _enhanced(code, text) if text[1:2] == b"." else None
+            lines.append(ReplyLine(code, match[2] or b"", text, enhanced, at))
         at += len(whole) + 1
     return lines
 
@@ -160,11 +141,23 @@ def parse_reply(raw: bytes) -> Reply:
     Any bytes are accepted; faults become ``deviations``, each kind once for each line."""
     match = _one_line(raw)
     if match is not None:
-        return Reply(raw, int(match[1]), (match[2],))
+        code, text = int(match[1]), match[2]
+        line = text.decode("ascii")
+        enhanced = _enhanced(code, text) if text[1:2] == b"." else None
+        return Reply(raw, code, (text,), [line if line.isprintable() else printable(text)], enhanced)
     match = _many_lines(raw)
     if match is not None:
-        return Reply(raw, int(match[1]), tuple([line[4:] for line in raw[:-2].split(b"\r\n")]))
+        code = int(match[1])
+        texts = tuple([line[4:] for line in raw[:-2].split(b"\r\n")])
+        enhanced = _enhanced(code, texts[0]) if texts[0][1:2] == b"." else None
+        return Reply(raw, code, texts, _printable_lines(texts), enhanced)
     return _parse_malformed(raw)
+
+
+def _printable_lines(texts: tuple[bytes, ...]) -> list[str]:
+    text = b"\n".join(texts).decode("latin-1")
+    plain = text.isascii() and text.replace("\n", "").isprintable() and text.count("\n") == len(texts) - 1
+    return text.split("\n") if plain else [printable(line) for line in texts]
 
 
 _eight_bit = re.compile(rb"[\x80-\xff]").search
@@ -197,6 +190,9 @@ def _parse_malformed(raw: bytes) -> Reply:
     wrong.sort(key=lambda deviation: deviation.at)
     valid = [one for one in codes if one]
     texts = tuple(line.text for line in lines)
-    if len({*codes}) == 1:
-        return Reply(raw, code, texts, tuple(wrong), raw.isascii())
-    return Reply(raw, valid[-1], texts, tuple(wrong), raw.isascii(), codes)
+    same = len({*codes}) == 1
+    code = code if same else valid[-1]
+    enhanced = _enhanced(code, texts[0] if same else texts[-1])
+    return Reply(
+        raw, code, texts, _printable_lines(texts), enhanced, tuple(wrong), raw.isascii(), None if same else codes
+    )

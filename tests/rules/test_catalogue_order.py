@@ -162,9 +162,15 @@ def test_a_command_sent_inside_a_reply_is_too_early() -> None:
     assert [turn.code for turn in connection.dialogue if isinstance(turn, ReplyTurn)] == [220, 250, 214, 250, 221]
 
 
-def test_a_command_after_a_reply_that_never_ended_is_indeterminate() -> None:
-    script = [*hello()[:2], *turns("S 250-mx.example|250-8BITMIME", MAIL, "S 250 ok", "C RSET", "S 250 ok", *QUIT)]
-    assert [(f.rule, f.certainty) for f in findings(script)] == [("EXT504", "indeterminate")]
+def test_a_command_before_the_last_line_of_a_reply_was_sent_too_early() -> None:
+    """The lines after it belong to the same reply, so the client is at fault (RFC 5321 §4.2.1)."""
+    script = [
+        *hello()[:2],
+        *turns("S 250-mx.example|250-8BITMIME", MAIL, "S 250 HELP", "S 250 ok", "C RSET", "S 250 ok"),
+    ]
+    connection = play([*script, *turns(*QUIT)])
+    assert [(f.rule, f.side) for f in connection.findings] == [("EXT504", "client")]
+    assert [turn.code for turn in connection.dialogue if isinstance(turn, ReplyTurn)] == [220, 250, 250, 250, 221]
 
 
 def test_the_order_is_not_judged_if_the_server_joined_two_replies() -> None:

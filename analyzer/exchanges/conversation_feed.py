@@ -34,6 +34,7 @@ from .reply_pairing import (
     is_surplus,
     left_unanswered,
     repeats_for_recipients,
+    show_unfinished,
     unasked,
     waits,
 )
@@ -153,6 +154,7 @@ class ConversationFeed:
         if talk.mail_tracking is not None:
             judge_late(talk, talk.mail_tracking)
         end_of_input(talk)
+        show_unfinished(talk)
         if talk.mail_tracking is not None:
             end_text(talk, talk.mail_tracking)
         while session.due:

@@ -22,21 +22,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...dissectors.lines.replies import begins_reply, parse_reply
 from ..lines.acts import Act
 from ..lines.client_reader import Mode
 from ..lines.marks import Mark
-from .exchange import Exchange, Transaction
+from .exchange import Exchange, ReplySeen, Transaction
 from .judging import give_up, settle
 from .loss_recovery import LossEvent
 from .mail_data import begin_content, end_content
 from .reply_effects import go_on
 from .state_table import START, Phase, advance, unsure
-from .turns import is_servers
+from .turns import LineSeen, is_servers
 
 if TYPE_CHECKING:
     from ...dissectors.lines.replies import Reply
     from .conversation import Conversation
-    from .turns import ReplySeen
 
 __all__ = [
     "OWN_CODES",
@@ -44,6 +44,7 @@ __all__ = [
     "is_surplus",
     "left_unanswered",
     "repeats_for_recipients",
+    "show_unfinished",
     "unasked",
     "waits",
 ]
@@ -249,6 +250,23 @@ def _has_reason(talk: Conversation) -> bool:
 def repeats_for_recipients(talk: Conversation) -> bool:
     """Whether a reply that answers nothing is one too many for the recipients of the last message (LMTP)."""
     return talk.profile == "lmtp" and talk.last is not None and talk.last.act in _ENDS_MESSAGE
+
+
+def show_unfinished(talk: Conversation) -> None:
+    """Add a reply or a line of the server whose end never came to the dialogue. It answers nothing for the rules."""
+    server, due = talk.server_reader, talk.session.due
+    one, partial = server.open_reply, server.partial
+    start = one or partial
+    if start is None or server.opaque:
+        return
+    raw = b"" if one is None else b"".join(one.lines)
+    raw += b"" if partial is None else partial.raw
+    if begins_reply(raw):
+        answers = due[0].turn if due else -1
+        answer = ReplySeen(parse_reply(raw), start.offset, start.frame, start.time_ns, answers=answers, complete=False)
+        answer.turn = talk.add_turn(answer)
+    else:
+        talk.add_turn(LineSeen(raw, start.offset, start.frame, start.time_ns))
 
 
 def left_unanswered(talk: Conversation, x: Exchange) -> None:

@@ -128,6 +128,29 @@ def test_a_greeting_in_a_capture_that_starts_late_is_the_greeting() -> None:
     assert pairs(upgrade) == [("220", "STARTTLS")]
 
 
+def test_a_command_line_without_its_end_is_shown_and_not_judged() -> None:
+    connection = play([*hello(), ("C", "MAIL FRO")])
+    last = connection.dialogue[-1]
+    assert isinstance(last, CommandTurn)
+    assert (last.verb, last.argument, last.complete) == ("MAIL", "FRO", False)
+    assert all(turn.complete for turn in connection.dialogue[:-1] if isinstance(turn, CommandTurn))
+    assert not [f for f in connection.findings if f.rule.startswith("CMD")]
+
+
+def test_a_login_line_without_its_end_is_shown_without_its_text() -> None:
+    connection = play([*hello("AUTH PLAIN"), *lines("C AUTH PLAIN", "S 334 "), ("C", "AGFsaWNl")])
+    last = connection.dialogue[-1]
+    assert isinstance(last, AuthTurn)
+    assert (last.length, last.text, last.complete) == (8, None, False)
+
+
+def test_a_reply_without_its_last_line_is_shown() -> None:
+    connection = play([*hello(), *lines("C NOOP"), ("S", "250-a\r\n250-b\r\n25")])
+    last = connection.dialogue[-1]
+    assert isinstance(last, ReplyTurn)
+    assert (last.code, last.complete, last.answers) == (250, False, len(connection.dialogue) - 2)
+
+
 def test_421_can_come_without_a_command() -> None:
     connection = play([*hello(), *lines("S 421 time is up")])
     assert pairs(connection)[-1] == ("421", None)

@@ -80,6 +80,8 @@ def exchange_for(talk: Conversation, reply: Reply) -> Exchange | None:
     due = session.due
     if reply.code == 220 and talk.midstream and _is_greeting(talk):
         return _begin_at_greeting(talk)
+    if reply.code == 221 and talk.reader.held_size and _quit_is_held(talk):
+        talk.reader.release(Mode.COMMAND)  # the server answers the QUIT, so it never answers the command before it
     if reply.code == 354 and due and due[0].doubted and all(x.act is not Act.DATA for x in due):
         give_up(talk, len(due))  # their replies were lost, and so was the DATA that this reply answers
     elif len(due) > 1 and reply.code in NAMED and due[0].answer is None:
@@ -125,6 +127,13 @@ def is_surplus(talk: Conversation, reply: Reply) -> bool:
     """Whether the replies that wait are surplus, because ``reply`` names the command that they seemed to answer."""
     due = talk.session.due
     return bool(due) and reply.code in OWN_CODES[due[0].act]
+
+
+def _quit_is_held(talk: Conversation) -> bool:
+    """Whether the client's bytes that wait for the reply to DATA or AUTH contain QUIT on a line of its own."""
+    if any(x.act is Act.QUIT for x in talk.session.due):
+        return False
+    return any(line.strip().upper() == b"QUIT" for line in talk.reader.held.split(b"\n"))
 
 
 def _is_greeting(talk: Conversation) -> bool:

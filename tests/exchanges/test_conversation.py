@@ -104,6 +104,11 @@ def test_a_code_that_names_its_command_answers_it_whatever_waits_before_it() -> 
     assert answers([*group, *lines("S 250 ok", "S 221 bye")]) == [("250", "NOOP"), ("221", "QUIT")]
 
 
+def test_the_reply_to_quit_is_paired_if_data_was_never_answered() -> None:
+    script = [*envelope(), ("C", "DATA\r\n"), ("C", "QUIT\r\n"), *lines("S 221 bye")]
+    assert answers(script)[-1] == ("221", "QUIT")
+
+
 def test_an_ordinary_reply_is_surplus_if_the_code_of_the_command_comes_after_it() -> None:
     replies = lines("C QUIT", "S 250 ok", "S 554 refused in the end", "S 221 bye")
     assert answers(replies) == [("250", None), ("554", None), ("221", "QUIT")]

@@ -308,7 +308,8 @@ class ConversationFeed:
         talk, reply = self.talk, answer.reply
         session, loss = talk.session, talk.loss
         due = session.due
-        if len(due) == 1 and loss is None and talk.greeted and talk.profile != "lmtp" and talk.mail_tracking is None:
+        plain = loss is None and talk.greeted and talk.profile != "lmtp" and talk.mail_tracking is None
+        if plain and len(due) == 1 and not talk.reader.held_size:
             x: Exchange | None = due.pop()
         else:
             x = exchange_for(talk, reply)  # this may add turns: what the server took for a command or a message

@@ -72,14 +72,9 @@ _ENDS_MESSAGE = frozenset({Act.END, Act.LAST})
 def exchange_for(talk: Conversation, reply: Reply) -> Exchange | None:
     """Return the exchange that ``reply`` answers; None: nothing."""
     session, loss = talk.session, talk.loss
-    if not talk.greeted:
-        talk.greeted = True
-        if not talk.server_syn_missing or reply.code in _GREETINGS:
-            return Exchange(Act.GREETING, 0, 0, 0)
-        session.restart(unsure(session.state))
+    if _greets(talk, reply):
+        return Exchange(Act.GREETING, 0, 0, 0)
     due = session.due
-    if reply.code == 220 and talk.midstream and _is_greeting(talk):
-        return _begin_at_greeting(talk)
     if reply.code == 221 and talk.reader.held_size and _quit_is_held(talk):
         talk.reader.release(Mode.COMMAND)  # the server answers the QUIT, so it never answers the command before it
     if reply.code == 354 and due and due[0].doubted and all(x.act is not Act.DATA for x in due):
@@ -136,18 +131,22 @@ def _quit_is_held(talk: Conversation) -> bool:
     return any(line.strip().upper() == b"QUIT" for line in talk.reader.held.split(b"\n"))
 
 
-def _is_greeting(talk: Conversation) -> bool:
-    """Whether a 220 in a capture that starts in mid-stream is the greeting: it is the server's first reply, and no
-    command of the client that 220 may answer is outstanding."""
-    first = talk.greeting is None and talk.last is None
-    return first and not any(x.act in NAMED[220] for x in talk.session.due)
-
-
-def _begin_at_greeting(talk: Conversation) -> Exchange:
-    """The capture has the whole session after all: nothing that came before it matters."""
-    talk.session.restart(START)
+def _greets(talk: Conversation, reply: Reply) -> bool:
+    """Whether ``reply`` is the greeting: the server's first reply. In a capture that starts in mid-stream, that is only
+    a 220 that answers no command; then the whole session is there after all, and nothing before it matters."""
+    session = talk.session
+    if not talk.greeted:
+        talk.greeted = True
+        if not talk.server_syn_missing or reply.code in _GREETINGS:
+            return True
+        session.restart(unsure(session.state))
+    if not talk.midstream or reply.code != 220 or talk.greeting is not None or talk.last is not None:
+        return False
+    if any(x.act in NAMED[220] for x in session.due):
+        return False
+    session.restart(START)
     talk.loss = None
-    return Exchange(Act.GREETING, 0, 0, 0)
+    return True
 
 
 def _skip_to(talk: Conversation, acts: frozenset[Act]) -> None:

@@ -44,6 +44,9 @@ class Recorder:
     def tls_begins(self, side: str, offset: int, frame: int, time_ns: int) -> None:
         self.events.append(("tls", side, offset))
 
+    def two_replies(self) -> None:
+        self.events.append(("two replies",))
+
     def long_line(self) -> None:
         self.limits_hit.append("line")
 
@@ -147,10 +150,20 @@ def test_a_tls_record_in_the_same_segment_as_the_reply() -> None:
     assert Recorder().feed(b"220 go\r\n\x16\x03\x03abc").events[-1] == ("tls", "server", 8)
 
 
-def test_if_tls_is_expected_one_byte_is_enough() -> None:
-    recorder = Recorder().feed(b"220 go\r\n")
-    recorder.reader.expect_tls = True
-    assert recorder.feed(b"\x16", b"\x03\x03").events[-1] == ("tls", "server", 8)
+def test_the_second_byte_decides_whether_it_is_a_tls_record() -> None:
+    recorder = Recorder().feed(b"220 go\r\n", b"\x16")
+    assert recorder.events == [("reply", 220, ["go"], 0, 8)]
+    assert recorder.feed(b"\x03\x03").events[-1] == ("tls", "server", 8)
+    assert Recorder().feed(b"220 go\r\n", b"\x15", b"\r\n").events[-1][0] == "malformed"
+
+
+@pytest.mark.parametrize("rest", [[b"250 b\r\n"], [b"2", b"50 b", b"\r\n"]])
+def test_a_reply_that_goes_on_with_another_one_is_noticed_if_the_client_sent_more_in_between(rest: list[bytes]) -> None:
+    apart = Recorder().feed(b"250 a")
+    assert apart.reader.partial is not None
+    apart.reader.partial.resumed = 5
+    assert apart.feed(*rest).events == [("two replies",), ("reply", 250, ["a250 b"], 0, 12)]
+    assert Recorder().feed(b"250 a", *rest).events == [("reply", 250, ["a250 b"], 0, 12)]
 
 
 def test_a_reply_without_end_is_bounded() -> None:

@@ -129,8 +129,16 @@ def test_a_line_that_does_not_acknowledge_the_client_cannot_answer_it() -> None:
     recorder = Recorder().feed(b"250-a\r\n")
     assert recorder.reader.open_reply is not None
     recorder.reader.open_reply.answerable = 10
-    recorder.reader.feed(b"554 no\r\n", 7, 2, 0, 9)
+    recorder.reader.feed(b"554 no\r\n", 7, 2, 0, 10)
     assert recorder.events == [("reply", 554, ["a", "no"], 0, 15)]
+
+
+def test_a_line_that_acknowledges_the_first_byte_of_the_client_may_answer_it() -> None:
+    recorder = Recorder().feed(b"250-a\r\n")
+    assert recorder.reader.open_reply is not None
+    recorder.reader.open_reply.answerable = 10
+    recorder.reader.feed(b"554 no\r\n", 7, 2, 0, 11)
+    assert recorder.events == [("reply", 250, ["a"], 0, 7), ("reply", 554, ["no"], 7, 15)]
 
 
 def test_after_a_gap_the_next_whole_line_counts() -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ..lines.server_reader import ServerReader
     from ..streams.stream import KeptCount
     from .command_marks import CommandMarks
-    from .exchange import Exchange, ReplySeen
+    from .exchange import Exchange, ReplySeen, WaitingReply
     from .record import ConnectionRecord
     from .turns import SeenTurn
 
@@ -96,6 +96,7 @@ class Conversation:
         "started",
         "tap",
         "usage",
+        "waiting_replies",
         "watching",
     )
 
@@ -117,6 +118,7 @@ class Conversation:
         self.one_sided = -1  # while no byte of the server is captured: most bytes of it that the client acknowledged
         self.server_acked = -1  # bytes of the client that the server had acknowledged with its last bytes
         self.last: Exchange | None = None  # the exchange answered last
+        self.waiting_replies: list[WaitingReply] | None = None  # see reply_pairing
         self.presuming = False  # no more replies can come
         self.replies_unreliable = False  # the server may take other lines for commands: pairing is not certain
         self.sasl_layer_expected = False  # the client's next bytes may not be SMTP any more

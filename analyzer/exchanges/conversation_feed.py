@@ -22,14 +22,22 @@ from ..lines.marks import Mark
 from ..lines.server_reader import ServerReader
 from .command_marks import CommandMarks, check_auth_line, check_offers
 from .connection_report import render
-from .exchange import Exchange, ReplySeen
+from .exchange import Exchange, ReplySeen, WaitingReply
 from .judging import end_text, judge_event, judge_late, send, set_prediction, settle
 from .lifecycle import PAUSE_NS, Closing, end_of
 from .loss_recovery import LossEvent
 from .lost_bytes import lose_bytes, pass_lost_replies, presume
 from .mail_data import begin_chunk, end_chunk, end_content, end_of_input, follow_text, release_as_presumed
 from .reply_effects import EFFECT_FROM, go_on
-from .reply_pairing import exchange_for, left_unanswered, repeats_for_recipients, unasked
+from .reply_pairing import (
+    exchange_for,
+    is_surplus,
+    left_unanswered,
+    repeats_for_recipients,
+    show_unfinished,
+    unasked,
+    waits,
+)
 from .session import mark_reply
 from .tls_upgrade import plain_line, restart_inside, tls_begins, tls_missing, unwanted_tls
 from .turns import LineSeen
@@ -72,6 +80,8 @@ class ConversationFeed:
         if talk.sasl_layer_expected:
             _end_at_sasl_layer(talk, data)
         talk.client_ns = time_ns
+        if talk.waiting_replies is not None:
+            self.take_waiting_replies()
         unfinished = talk.server_reader.open_reply
         if unfinished is not None and unfinished.answerable < 0:
             unfinished.answerable = offset
@@ -90,6 +100,7 @@ class ConversationFeed:
 
     def gap(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
         """Record that ``length`` bytes of ``side`` are missing from the capture at ``offset``."""
+        self.take_waiting_replies()
         lose_bytes(self.talk, side, offset, length, frame, time_ns)
 
     def conflict(self, side: model.Side, offset: int, frame: int, time_ns: int) -> None:
@@ -102,6 +113,7 @@ class ConversationFeed:
         """Record that ``side`` ended its stream. ``how``: see ``stream.How``. ``seen``: bytes of the other side that
         it had acknowledged, -1: unknown."""
         talk = self.talk
+        self.take_waiting_replies()
         course, client_ns = talk.course, talk.client_ns
         if client_ns and talk.reader.partial:
             course.paused(talk.reader, client_ns, 0, frame, time_ns)
@@ -126,6 +138,7 @@ class ConversationFeed:
     def finish(self) -> model.Connection:
         """Finish everything that is open and return the report of this connection; no more bytes come."""
         talk = self.talk
+        self.take_waiting_replies()
         reader, course, session = talk.reader, talk.course, talk.session
         course.started = talk.started
         course.hanging = talk.server_reader.incomplete_reply
@@ -140,6 +153,7 @@ class ConversationFeed:
         if talk.mail_tracking is not None:
             judge_late(talk, talk.mail_tracking)
         end_of_input(talk)
+        show_unfinished(talk)
         if talk.mail_tracking is not None:
             end_text(talk, talk.mail_tracking)
         while session.due:
@@ -258,25 +272,59 @@ class ConversationFeed:
     def reply(self, reply: Reply, offset: int, end: int, frame: int, time_ns: int) -> None:
         """Handle a complete reply: find the command that it answers, and update the state."""
         talk = self.talk
+        if talk.loss is not None:
+            talk.loss.note(LossEvent.REPLY)
+        answer = ReplySeen(reply, offset, frame, time_ns)
+        if talk.waiting_replies is not None or waits(talk, reply):
+            self._take_waiting(answer, end)
+        else:
+            self._take_reply(answer, end)
+
+    def _take_waiting(self, answer: ReplySeen, end: int) -> None:
+        """Handle a reply of which it is not certain yet what it answers, or that shows what earlier ones answer."""
+        talk = self.talk
+        waiting = talk.waiting_replies
+        if waiting is not None and is_surplus(talk, answer.reply):
+            talk.waiting_replies = None
+            for one in waiting:
+                _take_unasked(talk, *one)
+            self._take_reply(answer, end)
+        elif waits(talk, answer.reply):
+            talk.waiting_replies = [*(waiting or ()), WaitingReply(answer, end)]
+            answer.turn = talk.add_turn(answer)
+        else:
+            self.take_waiting_replies()
+            self._take_reply(answer, end)
+
+    def take_waiting_replies(self) -> None:
+        """Pair the replies that wait in their order: the client goes on, or nothing more comes."""
+        waiting, self.talk.waiting_replies = self.talk.waiting_replies, None
+        for one in waiting or ():
+            self._take_reply(*one)
+
+    def _take_reply(self, answer: ReplySeen, end: int) -> None:
+        """Pair a reply, and update the state."""
+        talk, reply = self.talk, answer.reply
         session, loss = talk.session, talk.loss
-        if loss is not None:
-            loss.note(LossEvent.REPLY)
         due = session.due
-        if len(due) == 1 and loss is None and talk.greeted and talk.profile != "lmtp" and talk.mail_tracking is None:
+        plain = loss is None and talk.greeted and talk.profile != "lmtp" and talk.mail_tracking is None
+        if plain and len(due) == 1 and not talk.reader.held_size:
             x: Exchange | None = due.pop()
         else:
-            x = exchange_for(talk, reply)
-        dialogue = talk.record.dialogue
-        answer = ReplySeen(reply, offset, frame, time_ns, len(dialogue), -1 if x is None else x.turn)
-        if answer.turn < talk.run.most_turns:
-            dialogue.append(answer)
-        else:
-            answer.turn = talk.next_turn()
+            x = exchange_for(talk, reply)  # this may add turns: what the server took for a command or a message
+        if answer.turn < 0:
+            dialogue = talk.record.dialogue
+            answer.turn = len(dialogue)
+            if answer.turn < talk.run.most_turns:
+                dialogue.append(answer)
+            else:
+                answer.turn = talk.next_turn()
         if x is None:
             _take_unasked(talk, answer, end)
         elif x.act is _GREETING:
             _take_greeting(talk, x, answer, end)
         else:
+            answer.answers = x.turn
             if not (session.state.sure and talk.client_seen):
                 x.sure = False
             x.take_reply(answer, end)
@@ -300,6 +348,8 @@ class ConversationFeed:
         """Handle a server line that is not a valid reply: it answers nothing."""
         talk = self.talk
         turn = talk.add_turn(LineSeen(line, offset, frame, time_ns))
+        if talk.session.due:
+            talk.session.due[0].garbled = True
         if talk.watching is not None and talk.watching.upgrading:
             judge_event(talk, Mark.AFTER_220, turn, offset, frame, time_ns, line)
         elif talk.last is not None or not talk.midstream:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ...dissectors.deviations import Deviation
     from ...dissectors.lines.commands import Command
 
-__all__ = ["MAX_REPLY_LINE", "Exchange", "Mark", "ReplySeen", "Transaction"]
+__all__ = ["MAX_REPLY_LINE", "Exchange", "Mark", "ReplySeen", "Transaction", "WaitingReply"]
 
 MAX_REPLY_LINE = 512  # octets of a reply line with its CRLF (RFC 5321 §4.5.3.1.5)
 
@@ -41,6 +41,13 @@ class ReplySeen(Struct, gc=False):
     turn: int = -1
     answers: int = -1
     complete: bool = True
+
+
+class WaitingReply(NamedTuple):
+    """A reply of which it is not certain yet what it answers, and the offset after it."""
+
+    answer: ReplySeen
+    end: int
 
 
 class Transaction:
@@ -118,6 +125,7 @@ class Exchange(Struct, eq=False):
     missing_replies: int = 0  # expected replies that never came although the server went on
     sure: bool = True
     doubted: bool = False  # bytes were lost between this and its reply
+    garbled: bool = False  # a line without a code came where its reply was expected
     in_flight: bool = False  # the client had not yet seen the reply when it sent its last command
     answer: ReplySeen | None = None  # the reply, None until it comes
     reply_end: int = -1  # offset after the reply, -1 until it is complete

@@ -12,6 +12,7 @@ from ...dissectors.lines.commands import DeviationKind
 from ..content.message import Content
 from ..lines.acts import DECIDING, STRONG_VERBS, Act
 from ..lines.client_reader import Mode
+from ..lines.command_line import line_of_auth, read_line
 from ..lines.marks import Mark
 from .command_marks import check_chunk, check_message
 from .exchange import Exchange, Transaction
@@ -184,10 +185,20 @@ def _end_line(talk: Conversation) -> None:
     if not length or reader.mode > Mode.ANSWER or (talk.loss is not None and talk.loss.skipping):
         return
     line = reader.partial
+    turn = _show_line(talk, line, length, offset, frame, time_ns)
     marks = Mark.ENDLESS.value if length > MAX_ENDLESS and reader.mode is Mode.COMMAND else 0
     marks |= (Mark.BARE_LF if b"\n" in line else 0) | (Mark.BARE_CR if b"\r" in line[:-1] else 0)
     quitting = session.quitting
     if quitting and not 0x14 <= line[0] <= 0x17:  # TLS may send a closing alert too
         marks |= Mark.CLIENT_ORDER
     if marks:
-        judge_event(talk, marks, -1, offset, frame, time_ns, line[:MAX_ENDLESS], breaks="SEQ114" if quitting else None)
+        breaks = "SEQ114" if quitting else None
+        judge_event(talk, marks, turn, offset, frame, time_ns, line[:MAX_ENDLESS], breaks=breaks)
+
+
+def _show_line(talk: Conversation, raw: bytes, length: int, offset: int, frame: int, time_ns: int) -> int:
+    """Add a line whose end never came to the dialogue, and return its place. No rule judges it as a command."""
+    line = line_of_auth(raw, b"", length) if talk.reader.mode is Mode.ANSWER else read_line(raw, b"", length)
+    x = Exchange(Act.EVENT, offset, frame, time_ns, line)
+    x.turn = talk.add_turn(x)
+    return x.turn

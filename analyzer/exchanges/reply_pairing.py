@@ -1,36 +1,68 @@
 """Which command each reply answers."""
 
-# Replies pair with the unanswered commands in order (RFC 2920 §3.1). An unexpected reply has a reason: the client may
-# have ended a line with a bare LF and the server accepted it, or the server took a look-alike for the end of mail data.
-# Then the server is followed, because only so can the next bytes be understood; the rules decide whose fault it was.
+# Theory
+# ------
+# Replies pair with the unanswered commands in order (RFC 2920 §3.1), with these exceptions:
+#
+# 1. The greeting answers nothing. Commands sent before its last line are answered after it.
+# 2. Some codes name their command (`NAMED`): 221 answers QUIT only, 354 DATA only, 334 and 235 AUTH only, 220 STARTTLS
+#    and XCLIENT only. If the next unanswered command cannot have such a code, but a later one can, then it answers that
+#    one, and the commands before it stay unanswered.
+# 3. The other way round: an ordinary reply to one of these commands is surplus if the reply that names the command
+#    comes after it, before the client sends anything. So an ordinary reply waits (`talk.waiting_replies`) until the
+#    client goes on or the connection ends.
+# 4. LMTP has one reply for each accepted recipient after the message (RFC 2033 §4.2, §4.3), and none after a BDAT LAST
+#    without a recipient.
+#
+# A reply that nothing explains has a reason: the client may have ended a line with a bare LF and the server accepted
+# it, or the server took a look-alike for the end of mail data. Then the server is followed, because only so can the
+# next bytes be understood; the rules decide whose fault it was.
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...dissectors.lines.replies import begins_reply, parse_reply
 from ..lines.acts import Act
 from ..lines.client_reader import Mode
 from ..lines.marks import Mark
-from .exchange import Exchange, Transaction
+from .exchange import Exchange, ReplySeen, Transaction
 from .judging import give_up, settle
 from .loss_recovery import LossEvent
 from .mail_data import begin_content, end_content
 from .reply_effects import go_on
-from .state_table import Phase, advance, unsure
-from .turns import is_servers
+from .state_table import START, Phase, advance, unsure
+from .turns import LineSeen, is_servers
 
 if TYPE_CHECKING:
     from ...dissectors.lines.replies import Reply
     from .conversation import Conversation
-    from .turns import ReplySeen
 
-__all__ = ["exchange_for", "left_unanswered", "repeats_for_recipients", "unasked"]
+__all__ = [
+    "OWN_CODES",
+    "exchange_for",
+    "is_surplus",
+    "left_unanswered",
+    "repeats_for_recipients",
+    "show_unfinished",
+    "unasked",
+    "waits",
+]
 
-_ONLY_ANSWERS = {
+NAMED = {
+    221: frozenset({Act.QUIT}),
     354: frozenset({Act.DATA}),
     334: frozenset({Act.AUTH, Act.ANSWER}),
     235: frozenset({Act.AUTH, Act.ANSWER}),
+    220: frozenset({Act.STARTTLS, Act.XCLIENT}),
 }
+"""Codes that answer only certain commands."""
+
+OWN_CODES: tuple[frozenset[int], ...] = tuple(
+    frozenset(code for code, acts in NAMED.items() if act in acts) for act in Act
+)
+"""For each act, the codes that name it; empty for most."""
+
 _QUITS = frozenset({Act.QUIT})
 _ODD_END = Mark.HONOURED | Mark.BARE_LF | Mark.BARE_CR
 _GREETINGS = frozenset({220, 421, 521, 554})
@@ -40,16 +72,15 @@ _ENDS_MESSAGE = frozenset({Act.END, Act.LAST})
 def exchange_for(talk: Conversation, reply: Reply) -> Exchange | None:
     """Return the exchange that ``reply`` answers; None: nothing."""
     session, loss = talk.session, talk.loss
-    if not talk.greeted:
-        talk.greeted = True
-        if not talk.server_syn_missing or reply.code in _GREETINGS:
-            return Exchange(Act.GREETING, 0, 0, 0)
-        session.restart(unsure(session.state))
+    if _greets(talk, reply):
+        return Exchange(Act.GREETING, 0, 0, 0)
     due = session.due
+    if reply.code == 221 and talk.reader.held_size and _quit_is_held(talk):
+        talk.reader.release(Mode.COMMAND)  # the server answers the QUIT, so it never answers the command before it
     if reply.code == 354 and due and due[0].doubted and all(x.act is not Act.DATA for x in due):
         give_up(talk, len(due))  # their replies were lost, and so was the DATA that this reply answers
-    elif len(due) > 1 and reply.code in _ONLY_ANSWERS:
-        _skip_to(talk, _ONLY_ANSWERS[reply.code])
+    elif len(due) > 1 and reply.code in NAMED and due[0].answer is None:
+        _skip_to(talk, NAMED[reply.code])
     elif due and talk.mail_tracking is not None and talk.mail_tracking.ended_early:
         talk.mail_tracking.ended_early = False
         if reply.code == 221 and due[0].act is Act.END:
@@ -73,6 +104,51 @@ def exchange_for(talk: Conversation, reply: Reply) -> Exchange | None:
     return None
 
 
+def waits(talk: Conversation, reply: Reply) -> bool:
+    """Whether the reply has to wait, because it is not certain that it answers the next command: it is an ordinary
+    reply to a command that has a code of its own, and the reply with that code may still come."""
+    due, code = talk.session.due, reply.code
+    if not talk.greeted or not due or code == 421 or due[0].answer is not None:
+        return False
+    if talk.reader.held_size:
+        return False  # the client went on without waiting, and its bytes can be read only after this reply
+    own = OWN_CODES[due[0].act]
+    if not own or code in own:
+        return False
+    return not any(x.act in NAMED.get(code, ()) for x in due[1:])
+
+
+def is_surplus(talk: Conversation, reply: Reply) -> bool:
+    """Whether the replies that wait are surplus, because ``reply`` names the command that they seemed to answer."""
+    due = talk.session.due
+    return bool(due) and reply.code in OWN_CODES[due[0].act]
+
+
+def _quit_is_held(talk: Conversation) -> bool:
+    """Whether the client's bytes that wait for the reply to DATA or AUTH contain QUIT on a line of its own."""
+    if any(x.act is Act.QUIT for x in talk.session.due):
+        return False
+    return any(line.strip().upper() == b"QUIT" for line in talk.reader.held.split(b"\n"))
+
+
+def _greets(talk: Conversation, reply: Reply) -> bool:
+    """Whether ``reply`` is the greeting: the server's first reply. In a capture that starts in mid-stream, that is only
+    a 220 that answers no command; then the whole session is there after all, and nothing before it matters."""
+    session = talk.session
+    if not talk.greeted:
+        talk.greeted = True
+        if not talk.server_syn_missing or reply.code in _GREETINGS:
+            return True
+        session.restart(unsure(session.state))
+    if not talk.midstream or reply.code != 220 or talk.greeting is not None or talk.last is not None:
+        return False
+    if any(x.act in NAMED[220] for x in session.due):
+        return False
+    session.restart(START)
+    talk.loss = None
+    return True
+
+
 def _skip_to(talk: Conversation, acts: frozenset[Act]) -> None:
     """Skip to the first command of ``acts``, the only kind that the code can answer. The server never answered the
     commands before it, or with invalid replies, so the pairing starts again there."""
@@ -86,9 +162,18 @@ def _count_replies(talk: Conversation, reply: Reply) -> None:
     """Set the number of replies that an LMTP server must give for the first message (RFC 2033 §4.2, §4.3)."""
     due, state = talk.session.due, talk.session.state
     first = due[0]
-    if first.act is Act.LAST and first.answer is None and state.phase in {Phase.RCPT, Phase.CHUNKS}:
+    if first.act is Act.LAST and first.answer is None:
         transaction = state.transaction
-        first.due = max(1, transaction.accepted) if isinstance(transaction, Transaction) else 1
+        accepted = transaction.accepted if isinstance(transaction, Transaction) else 0
+        if not accepted and state.sure and reply.code != 503:
+            due.pop(0)  # RFC 2033 §4.3: no recipient was accepted, so there is no reply
+            first.reply_end = 0
+            first.before = first.after = state
+            if not due:
+                return
+            first = due[0]
+        elif state.phase in {Phase.RCPT, Phase.CHUNKS}:
+            first.due = max(1, accepted)
     if reply.code == 421:
         first.due = 1  # it ends the series
     elif reply.code == 221 and first.answer is not None and any(x.act is Act.QUIT for x in due):
@@ -175,6 +260,23 @@ def repeats_for_recipients(talk: Conversation) -> bool:
     return talk.profile == "lmtp" and talk.last is not None and talk.last.act in _ENDS_MESSAGE
 
 
+def show_unfinished(talk: Conversation) -> None:
+    """Add a reply or a line of the server whose end never came to the dialogue. It answers nothing for the rules."""
+    server, due = talk.server_reader, talk.session.due
+    one, partial = server.open_reply, server.partial
+    start = one or partial
+    if start is None or server.opaque:
+        return
+    raw = b"" if one is None else b"".join(one.lines)
+    raw += b"" if partial is None else partial.raw
+    if begins_reply(raw):
+        answers = due[0].turn if due else -1
+        answer = ReplySeen(parse_reply(raw), start.offset, start.frame, start.time_ns, answers=answers, complete=False)
+        answer.turn = talk.add_turn(answer)
+    else:
+        talk.add_turn(LineSeen(raw, start.offset, start.frame, start.time_ns))
+
+
 def left_unanswered(talk: Conversation, x: Exchange) -> None:
     """Mark ``x``: the server received it, but closed with FIN without an answer."""
     chunk = None if talk.mail_tracking is None else talk.mail_tracking.chunk
@@ -182,5 +284,5 @@ def left_unanswered(talk: Conversation, x: Exchange) -> None:
     if x.answer is not None:
         x.missing_replies = x.due
         x.marks |= Mark.RECIPIENT_REPLIES
-    elif talk.server_reader.incomplete_reply is None and not lost and x is not chunk:
+    elif talk.server_reader.incomplete_reply is None and not lost and x is not chunk and not x.garbled:
         x.marks |= Mark.UNANSWERED

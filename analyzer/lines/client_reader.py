@@ -134,11 +134,11 @@ class ClientReader:
     __slots__ = (
         "_handler",
         "_held",
-        "_held_bytes",
         "_limits",
         "_partial",
         "chunk_left",
         "content",
+        "held_size",
         "mode",
         "position",
     )
@@ -152,7 +152,7 @@ class ClientReader:
         self._limits = limits
         self._partial: PartialLine | None = None
         self._held: deque[HeldPiece] | None = None
-        self._held_bytes = 0
+        self.held_size = 0  # bytes that wait for a reply
 
     @property
     def partial(self) -> bytes:
@@ -169,11 +169,6 @@ class ClientReader:
         return b"".join([piece.data for piece in self._held if piece.seen >= seen]) if self._held else b""
 
     @property
-    def held_size(self) -> int:
-        """Number of bytes that wait for a reply."""
-        return self._held_bytes
-
-    @property
     def first_held(self) -> HeldPiece | None:
         """The first piece that waits for a reply."""
         return self._held[0] if self._held else None
@@ -182,7 +177,7 @@ class ClientReader:
     def weight(self) -> int:
         """About how many bytes are kept."""
         held, partial = self._held, self._partial
-        own = self._held_bytes + (PIECE * len(held) if held else 0)
+        own = self.held_size + (PIECE * len(held) if held else 0)
         own += 0 if partial is None else partial.size + PIECE * partial.pieces
         return own if self.content is None else own + self.content.weight
 
@@ -250,7 +245,7 @@ class ClientReader:
         """Continue in ``mode`` with the held bytes, because the reply is known."""
         self.mode = mode
         held, self._held = self._held, None
-        size, self._held_bytes = self._held_bytes, 0
+        size, self.held_size = self.held_size, 0
         while held:
             piece = held.popleft()
             size -= len(piece.data)
@@ -259,14 +254,14 @@ class ClientReader:
                 if self._held:
                     held.extendleft(reversed(self._held))
                 self._held = held
-                self._held_bytes += size
+                self.held_size += size
                 return
 
     def discard_held(self) -> int:
         """Drop the held bytes (injected before TLS). Returns how many there were."""
-        count = self._held_bytes
+        count = self.held_size
         self._held = None
-        self._held_bytes = 0
+        self.held_size = 0
         return count
 
     def cut_bare(self, *, verbs: bool = False) -> bool:
@@ -383,9 +378,9 @@ class ClientReader:
         if self._held is None:
             self._held = deque()
         self._held.append(piece)
-        self._held_bytes += len(piece.data)
+        self.held_size += len(piece.data)
         self._handler.keeps(len(piece.data) + PIECE)
-        if self._held_bytes > self._limits.undecided_bytes > 0:
+        if self.held_size > self._limits.undecided_bytes > 0:
             self._handler.undecided()
 
 

@@ -99,6 +99,64 @@ def test_a_superfluous_reply_answers_nothing() -> None:
     assert answers(lines("C NOOP", "S 250 ok", "S 250 ok")) == [("250", "NOOP"), ("250", None)]
 
 
+def test_a_code_that_names_its_command_answers_it_whatever_waits_before_it() -> None:
+    group: Script = [("C", "NOOP\r\nQUIT\r\n")]
+    assert answers([*group, *lines("S 221 bye")]) == [("221", "QUIT")]
+    assert answers([*group, *lines("S 250 ok", "S 221 bye")]) == [("250", "NOOP"), ("221", "QUIT")]
+
+
+def test_the_reply_to_quit_is_paired_if_data_was_never_answered() -> None:
+    script = [*envelope(), ("C", "DATA\r\n"), ("C", "QUIT\r\n"), *lines("S 221 bye")]
+    assert answers(script)[-1] == ("221", "QUIT")
+
+
+def test_an_ordinary_reply_is_surplus_if_the_code_of_the_command_comes_after_it() -> None:
+    replies = lines("C QUIT", "S 250 ok", "S 554 refused in the end", "S 221 bye")
+    assert answers(replies) == [("250", None), ("554", None), ("221", "QUIT")]
+    assert answers(lines("C QUIT", "S 250 ok")) == [("250", "QUIT")]
+
+
+def test_an_ordinary_reply_counts_once_the_client_goes_on() -> None:
+    script = [*envelope(), *lines("C DATA", "S 451 later", "C RSET", "S 250 ok")]
+    assert answers(script)[-2:] == [("451", "DATA"), ("250", "RSET")]
+
+
+def test_an_ordinary_reply_that_waits_is_shown_where_it_came() -> None:
+    script = [*hello(), *envelope(), *lines("C DATA", "S 451 later", "C RSET", "S 250 ok")]
+    assert words(script)[-4:] == ["DATA", "451", "RSET", "250"]
+
+
+def test_a_greeting_in_a_capture_that_starts_late_is_the_greeting() -> None:
+    connection = play([*lines("S 220 mx.example ESMTP", "C MAIL FROM:<a@x.example>", "S 503 no")], midstream=True)
+    assert pairs(connection) == [("220", None), ("503", "MAIL")]
+    assert "SEQ101" in {finding.rule for finding in connection.findings}
+    upgrade = play(lines("C STARTTLS", "S 220 go"), midstream=True)
+    assert pairs(upgrade) == [("220", "STARTTLS")]
+
+
+def test_a_command_line_without_its_end_is_shown_and_not_judged() -> None:
+    connection = play([*hello(), ("C", "MAIL FRO")])
+    last = connection.dialogue[-1]
+    assert isinstance(last, CommandTurn)
+    assert (last.verb, last.argument, last.complete) == ("MAIL", "FRO", False)
+    assert all(turn.complete for turn in connection.dialogue[:-1] if isinstance(turn, CommandTurn))
+    assert not [f for f in connection.findings if f.rule.startswith("CMD")]
+
+
+def test_a_login_line_without_its_end_is_shown_without_its_text() -> None:
+    connection = play([*hello("AUTH PLAIN"), *lines("C AUTH PLAIN", "S 334 "), ("C", "AGFsaWNl")])
+    last = connection.dialogue[-1]
+    assert isinstance(last, AuthTurn)
+    assert (last.length, last.text, last.complete) == (8, None, False)
+
+
+def test_a_reply_without_its_last_line_is_shown() -> None:
+    connection = play([*hello(), *lines("C NOOP"), ("S", "250-a\r\n250-b\r\n25")])
+    last = connection.dialogue[-1]
+    assert isinstance(last, ReplyTurn)
+    assert (last.code, last.complete, last.answers) == (250, False, len(connection.dialogue) - 2)
+
+
 def test_421_can_come_without_a_command() -> None:
     connection = play([*hello(), *lines("S 421 time is up")])
     assert pairs(connection)[-1] == ("421", None)

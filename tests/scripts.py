@@ -278,14 +278,21 @@ def talk(
     cut: Cut | None = None,
     select: Sequence[str] = (),
     limits: Limits = DEFAULT_LIMITS,
+    octets: bool = False,
+    acks: bool = True,
+    places: bool = True,
 ) -> model.Connection:
-    """The script's connection, audited without TCP: each piece of an entry is a frame."""
+    """The script's connection, audited without TCP: each piece of an entry is a frame.
+
+    ``octets``: the octets of a piece come one by one, all with its frame, time and ACK. ``acks``: the source knows what
+    each side had acknowledged. ``places``: the source knows frames and times.
+    """
     record = ConnectionRecord(
         1,
         flow(CLIENT, SERVER, CLIENT_PORT, port),
         profile=profile or PROFILE_OF_PORT.get(port, "rfc5321"),
         opening="midstream" if midstream else "handshake",
-        started_ns=START,
+        started_ns=START if places else 0,
     )
     run = Run(_book(select, limits), limits, TimeFormat(), profile_fixed=profile is not None)
     conversation = ConversationFeed(Conversation(record, run))
@@ -302,19 +309,21 @@ def talk(
             for piece in divide(_bytes(text)):
                 frame += 1
                 if side in shown:
-                    seen = offset["S" if side == "C" else "C"]
-                    feed(piece, offset[side], frame, START + frame * 1_000_000, seen)
+                    seen = offset["S" if side == "C" else "C"] if acks else -1
+                    where = (frame, START + frame * 1_000_000) if places else (0, 0)
+                    for at, part in enumerate(by_byte(piece)) if octets else [(0, piece)]:
+                        feed(part, offset[side] + at, *where, seen)
                 offset[side] += len(piece)
             continue
         frame += 1
-        time_ns = START + frame * 1_000_000
+        where = (frame, START + frame * 1_000_000) if places else (0, 0)
         if who in {"GC", "GS"}:
-            conversation.gap(name, offset[side], int(text), frame, time_ns)
+            conversation.gap(name, offset[side], int(text), *where)
             offset[side] += int(text)
         elif who == "TLS":
-            conversation.secured(offset["C"], frame, time_ns)
+            conversation.secured(offset["C"], *where)
         elif side in shown:
-            conversation.closed(name, "fin" if who[0] == "F" else "rst", frame, time_ns)
+            conversation.closed(name, "fin" if who[0] == "F" else "rst", *where)
     record.client_bytes, record.server_bytes = offset["C"], offset["S"]
     return _RENDERED(conversation.finish())
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 __all__ = [
     "address_literals",
     "command_fields",
+    "dialogues",
     "domains",
     "ehlo_lines",
     "hostile_lines",
@@ -167,3 +168,51 @@ def hostile_lines() -> st.SearchStrategy[bytes]:
         ]
     )
     return st.one_of(st.binary(max_size=60), st.lists(pieces, max_size=14).map(b"".join))
+
+
+_CLIENT_LINES = [
+    *("EHLO x", "HELO x", "LHLO x", "MAIL FROM:<a@x>", "RCPT TO:<b@x>", "DATA", "BDAT 5", "BDAT 3 LAST", "BDAT x"),
+    *("RSET", "NOOP", "QUIT", "AUTH LOGIN", "AUTH PLAIN AGEAYg==", "STARTTLS", "TURN", "XCLIENT NAME=x", "VRFY b"),
+    *(".", "..", "", "Subject: x", "c2VjcmV0", "*", "\x16\x03\x01", "\x16", "\x80.", "\0", "\xe9", "foo bar"),
+]
+_SERVER_LINES = [
+    *("220 mx ESMTP", "250 ok", "250-mx\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 STARTTLS", "354 go", "334 eA=="),
+    *("235 ok", "221 bye", "421 out", "451 later", "500 what", "503 no", "550 no", "554 no", "220 go", "250-hangs"),
+    *("hm", "", "999 odd", "\x16\x03\x03", "\x15", "250 \xe9", "25", "550-a\r\n250 b"),
+]
+_LINE_ENDS = ["\r\n", "\r\n", "\r\n", "\n", "\r", ""]
+_MAIL_DATA_ENDS = ["\r\n.\r\n", "\n.\n", "\r\n.\n", "\n.\r\n", "\r.\r", "\r\n.\r", "\r\n", ""]
+
+
+def dialogues() -> st.SearchStrategy[list[tuple[str, str]]]:
+    """Scripts (see ``scripts``) in which both sides send, in any order, what they may send somewhere, whole or not;
+    bytes are lost, and either side may close."""
+
+    def entry(who: str, texts: list[str], ends: list[str]) -> st.SearchStrategy[tuple[str, str]]:
+        text = st.builds(lambda a, b: a + b, st.sampled_from(texts), st.sampled_from(ends)).filter(bool)
+        return st.tuples(st.just(who), text)
+
+    def lines(*said: str) -> list[tuple[str, str]]:
+        return [(line[0], line[2:] + "\r\n") for line in said]
+
+    group = st.lists(st.sampled_from(_CLIENT_LINES), min_size=2, max_size=4)
+    any_entry = st.one_of(
+        entry("C", _CLIENT_LINES, _LINE_ENDS),
+        group.map(lambda said: ("C", "\r\n".join([*said, ""]))),
+        entry("S", _SERVER_LINES, _LINE_ENDS),
+        st.tuples(st.sampled_from(["GC", "GS"]), st.integers(1, 50).map(str)),
+    )
+    greeting = lines("S 220 mx ESMTP", "C EHLO x", "S 250-mx\r\n250-PIPELINING\r\n250-SIZE 10\r\n250 STARTTLS")
+    envelope = lines("C MAIL FROM:<a@x>", "S 250 ok", "C RCPT TO:<b@x>", "S 250 ok")
+    text = st.sampled_from(_MAIL_DATA_ENDS).map(
+        lambda end: [*lines("C DATA", "S 354 go"), ("C", f"Subject: x\r\n\r\nhi{end}"), *lines("S 250 ok")]
+    )
+    close = st.sampled_from(["FC", "FS", "RC", "RS"]).map(lambda who: [(who, "")])
+    return st.builds(
+        lambda *parts: [one for part in parts for one in part],
+        st.sampled_from([greeting, greeting, greeting[:1], lines("C EHLO x")]),
+        st.sampled_from([envelope, []]),
+        text | st.just([]),
+        st.lists(any_entry, max_size=15),
+        close | st.just([]),
+    )

@@ -95,7 +95,6 @@ class Conversation:
         "session",
         "started",
         "tap",
-        "unended",
         "usage",
         "waiting_replies",
         "watching",
@@ -120,7 +119,6 @@ class Conversation:
         self.server_acked = -1  # bytes of the client that the server had acknowledged with its last bytes
         self.last: Exchange | None = None  # the exchange answered last
         self.waiting_replies: list[WaitingReply] | None = None  # see reply_pairing
-        self.unended = False  # the server had started a line when the client sent more; its end may be missing
         self.presuming = False  # no more replies can come
         self.replies_unreliable = False  # the server may take other lines for commands: pairing is not certain
         self.sasl_layer_expected = False  # the client's next bytes may not be SMTP any more

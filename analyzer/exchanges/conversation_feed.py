@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...dissectors.lines.replies import begins_reply, parse_reply
+from ...dissectors.lines.replies import parse_reply
 from ..lines.acts import STRONG_VERBS, Act
 from ..lines.client_reader import ClientReader, Mode
 from ..lines.command_line import SIZES_LIMITED, STARTTLS_OFFERED, CommandLine, read_line
@@ -39,7 +39,7 @@ from .reply_pairing import (
     waits,
 )
 from .session import mark_reply
-from .tls_upgrade import restart_inside, tls_begins, tls_missing, unwanted_tls
+from .tls_upgrade import plain_line, restart_inside, tls_begins, tls_missing, unwanted_tls
 from .turns import LineSeen
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class ConversationFeed:
             self.take_waiting_replies()
         unfinished = talk.server_reader.open_reply
         if unfinished is not None and unfinished.answerable < 0:
-            unfinished.answerable = offset + len(data)
+            unfinished.answerable = offset
         talk.reader.feed(data, offset, frame, time_ns, seen)
 
     def server(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int = -1) -> None:
@@ -96,9 +96,6 @@ class ConversationFeed:
                 talk.started = (frame, time_ns)
         talk.server_ns = time_ns
         talk.server_acked = seen
-        if talk.unended and data[:1].isdigit() and begins_reply(data.partition(b"\n")[0] + b"\n"):
-            talk.session.doubt()  # two replies in one line: it is unknown what each of them answers
-        talk.unended = False
         talk.server_reader.feed(data, offset, frame, time_ns, seen)
 
     def gap(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
@@ -150,6 +147,8 @@ class ConversationFeed:
             course.inside = reader.content
         if reader.partial.strip().upper() == b"QUIT":
             course.quit_sent = True  # without its line end, which other rules report
+        if talk.server_reader.unfinished_holds_two:
+            session.doubt()
         presume(talk)
         if talk.mail_tracking is not None:
             judge_late(talk, talk.mail_tracking)
@@ -209,7 +208,7 @@ class ConversationFeed:
             session.sent(x, seen)
         state, watching = x.state, talk.watching
         assert state is not None
-        if line.needs & state.hello.concerns or (watching is not None and watching.in_foreign_header):
+        if line.needs & state.hello.concerns or (watching is not None and watching.watches_lines):
             _check_command(talk, x)
         if talk.early or not (talk.greeted or talk.server_seen or talk.server_syn_missing):
             x.marks |= _EARLY
@@ -255,9 +254,9 @@ class ConversationFeed:
         """Handle a TLS record in the place of a line."""
         tls_begins(self.talk, side, offset, frame, time_ns)
 
-    def no_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
+    def no_tls(self, offset: int, frame: int, time_ns: int) -> None:
         """Handle plain text of the client in the place of the expected TLS handshake."""
-        tls_missing(self.talk, data, offset, frame, time_ns)
+        tls_missing(self.talk, offset, frame, time_ns)
 
     def undecided(self) -> None:
         """Presume the likely reply: too many bytes wait for one reply."""
@@ -359,6 +358,10 @@ class ConversationFeed:
             x.take_reply(ReplySeen(parse_reply(line), offset, frame, time_ns, turn), offset + len(line))
             settle(talk, x)
 
+    def two_replies(self) -> None:
+        """Handle two replies in one line: it is unknown what each of them answers."""
+        self.talk.session.doubt()
+
     # -- limits ----------------------------------------------------------------------------------------------------
 
     def keeps(self, count: int) -> None:
@@ -421,8 +424,10 @@ def _check_command(talk: Conversation, x: Exchange) -> None:
         talk.usage.count(x, talk.record.dialogue)
     if concerns & ~(STARTTLS_OFFERED | SIZES_LIMITED):
         check_offers(x, command, one_sided=not talk.server_seen)
-    foreign = talk.watching is not None and talk.watching.in_foreign_header
-    if line.act is Act.AUTH or command.spec is None or foreign:
+    watching = talk.watching
+    if watching is not None and watching.plain is not None:
+        plain_line(talk, x.raw, x.turn if x.offset == watching.plain[0] else -1)
+    if line.act is Act.AUTH or command.spec is None or (watching is not None and watching.in_foreign_header):
         talk.watch.command(x)
     if line.marks & _BARE and (b"\n" in line.raw or b"\r" in line.raw):
         talk.replies_unreliable = True

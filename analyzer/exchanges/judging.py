@@ -41,9 +41,9 @@ def send(talk: Conversation, x: Exchange, seen: int) -> None:
             talk.note(f"more than {limits.outstanding} commands waited for replies: the oldest are not paired")
             give_up(talk, max(1, limits.outstanding // 10))  # many at once: the rest is in doubt afterwards
             session.doubt()
-    server = talk.server_reader
-    if server.partial is not None:
-        talk.unended = seen >= 0
+    unended = talk.server_reader.partial
+    if unended is not None and not unended.resumed and seen >= 0:
+        unended.resumed = unended.size  # its end may be missing
 
 
 def settle(talk: Conversation, x: Exchange) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ...dissectors.lines.commands import parse_command
 from ..lines.acts import STRONG_VERBS
 from ..lines.client_reader import Mode
+from ..lines.command_line import MAX_LINE
 from .judging import give_up
 from .loss_recovery import LossEvent
 from .mail_data import release_as_presumed
@@ -52,14 +53,20 @@ def lose_bytes(talk: Conversation, side: Side, offset: int, length: int, frame: 
 
 
 def pass_lost_replies(talk: Conversation, data: bytes) -> None:
-    """Pass replies that the capture does not have but the client has seen: ``data``, sent next, shows their result."""
+    """Pass replies that the capture does not have but the client has seen: the line that it sent next, of which
+    ``data`` are the next bytes, shows their result."""
     reader, due, loss = talk.reader, talk.session.due, talk.own_loss()
+    line = b""
+    if reader.mode is Mode.HOLD:
+        line, end, _ = (reader.held_after(loss.lost_until) + data).partition(b"\r\n")
+        if not end and len(line) < MAX_LINE:
+            return  # its end has not come
     if not due and reader.mode <= Mode.ANSWER:
         reader.cut_bare()
     loss.note(LossEvent.PAIRED)
     if reader.mode is not Mode.HOLD:
         give_up(talk, len(due))
-    elif parse_command(data.partition(b"\r\n")[0]).verb in STRONG_VERBS:
+    elif parse_command(line).verb in STRONG_VERBS:
         give_up(talk, len(due))
         reader.release(Mode.COMMAND)
     else:

@@ -18,6 +18,7 @@ from .command_marks import check_chunk, check_message
 from .exchange import Exchange, Transaction
 from .judging import content_over, end_text, judge_event, send
 from .loss_recovery import LossEvent
+from .tls_upgrade import plain_line
 from .turns import ChunkSeen, MessageSeen
 
 if TYPE_CHECKING:
@@ -170,6 +171,7 @@ def end_of_input(talk: Conversation) -> None:
         if talk.tap is not None:
             talk.tap.over(content, x)
     elif content is not None and reader.mode is Mode.CHUNK:
+        content.settle()
         _complete_chunk(talk.mail.chunk_turn, content, reader.chunk_left)
     _end_line(talk)
 
@@ -178,6 +180,8 @@ def _end_line(talk: Conversation) -> None:
     """Finish a line that the end of the connection interrupted."""
     reader, session = talk.reader, talk.session
     length, offset, frame, time_ns = reader.unfinished
+    if talk.watching is not None and talk.watching.plain is not None:
+        plain_line(talk, reader.partial, -1)
     if not length or reader.mode > Mode.ANSWER or (talk.loss is not None and talk.loss.skipping):
         return
     line = reader.partial

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .conversation import Conversation
     from .exchange import Exchange
 
-__all__ = ["expect_tls", "inside_tls", "restart_inside", "tls_begins", "tls_missing", "unwanted_tls"]
+__all__ = ["expect_tls", "inside_tls", "plain_line", "restart_inside", "tls_begins", "tls_missing", "unwanted_tls"]
 
 _TLS_HELLO = (0x16, 0x80)  # a TLS handshake record, or an SSLv2-style hello
 
@@ -38,8 +38,6 @@ def tls_begins(talk: Conversation, side: Side, offset: int, frame: int, time_ns:
         talk.watch.upgrading = False
         talk.reader.discard_held()
         talk.reader.mode = Mode.OPAQUE
-    else:
-        talk.server_reader.expect_tls = True
 
 
 def _spoken(talk: Conversation) -> bool:
@@ -56,17 +54,21 @@ def unwanted_tls(talk: Conversation) -> None:
     judge_event(talk, Mark.FOREIGN, *talk.client_tls)
 
 
-def tls_missing(talk: Conversation, data: bytes, offset: int, frame: int, time_ns: int) -> None:
+def tls_missing(talk: Conversation, offset: int, frame: int, time_ns: int) -> None:
     """Handle plain text of the client in the place of the expected TLS handshake."""
     talk.watch.upgrading = False
     skipping = talk.loss is not None and talk.loss.skipping
     if talk.presuming or skipping:
         return  # the 220, or the first bytes after it, are not in the capture
     talk.watch.tls_missing = True
-    line, end, _ = data.partition(b"\r\n")
-    next_turn = len(talk.record.dialogue)
-    shown = end and not 0 < talk.limits.turns <= next_turn
-    judge_event(talk, Mark.NO_TLS, next_turn if shown else -1, offset, frame, time_ns, line)
+    talk.watch.plain = (offset, frame, time_ns)
+
+
+def plain_line(talk: Conversation, line: bytes, turn: int) -> None:
+    """Judge the plain text in the place of a TLS handshake: its first line came, or no more lines come."""
+    plain, talk.watch.plain = talk.watch.plain, None
+    if plain is not None:
+        judge_event(talk, Mark.NO_TLS, turn, *plain, line)
 
 
 def expect_tls(talk: Conversation, x: Exchange) -> None:
@@ -79,7 +81,7 @@ def expect_tls(talk: Conversation, x: Exchange) -> None:
         reader.discard_held()
         talk.injected = x
         x.marks |= Mark.INJECTED
-    talk.server_reader.expect_tls = talk.watch.upgrading = True
+    talk.watch.upgrading = True
     talk.session.restart(inside_tls(talk))
     reader.release(Mode.TLS_EXPECTED)
 
@@ -106,4 +108,4 @@ def restart_inside(talk: Conversation, offset: int, frame: int, time_ns: int) ->
         session.restart(replace(session.state, hello=Hello(keywords=NO_KEYWORDS, secure=True)))
     talk.reader.discard_held()
     talk.reader.mode = Mode.COMMAND
-    talk.server_reader.opaque = talk.server_reader.expect_tls = False
+    talk.server_reader.opaque = False

@@ -59,7 +59,7 @@ class ClientHandler(Protocol):
     def tls_begins(self, side: Literal["client", "server"], offset: int, frame: int, time_ns: int) -> None:
         """There is a TLS record where a line should start."""
 
-    def no_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
+    def no_tls(self, offset: int, frame: int, time_ns: int) -> None:
         """There is plain text where the TLS handshake was expected."""
 
     def undecided(self) -> None:
@@ -85,13 +85,14 @@ class HeldPiece(NamedTuple):
 class PartialLine:
     """The start of a line whose end has not come. ``size``: bytes kept; ``dropped``: further bytes, above the limit."""
 
-    __slots__ = ("_parts", "dropped", "ends_in_cr", "frame", "offset", "size", "time_ns")
+    __slots__ = ("_parts", "dropped", "ends_in_cr", "frame", "offset", "resumed", "size", "time_ns")
 
     def __init__(self, offset: int, frame: int, time_ns: int) -> None:
         self._parts: list[bytes] = []
         self.size = 0
         self.dropped = 0
         self.ends_in_cr = False
+        self.resumed = 0  # bytes that had come when the other side sent a line, 0: it has sent none since
         self.offset = offset
         self.frame = frame
         self.time_ns = time_ns
@@ -163,6 +164,10 @@ class ClientReader:
         """The bytes that wait for a reply."""
         return b"".join([piece.data for piece in self._held]) if self._held else b""
 
+    def held_after(self, seen: int) -> bytes:
+        """Return the held bytes that were sent after the client had acknowledged ``seen`` bytes."""
+        return b"".join([piece.data for piece in self._held if piece.seen >= seen]) if self._held else b""
+
     @property
     def first_held(self) -> HeldPiece | None:
         """The first piece that waits for a reply."""
@@ -214,7 +219,7 @@ class ClientReader:
                     self._handler.tls_begins("client", offset, frame, time_ns)
                     return
                 self.mode = _COMMAND
-                self._handler.no_tls(data, offset, frame, time_ns)
+                self._handler.no_tls(offset, frame, time_ns)
                 used = 0
             else:
                 return

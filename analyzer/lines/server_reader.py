@@ -45,6 +45,9 @@ class ServerHandler(Protocol):
     def long_reply(self) -> None:
         """A reply is longer than the limit: it counts as ended."""
 
+    def two_replies(self) -> None:
+        """The next reply has another one in its last line, which began after the client had sent more."""
+
     def keeps(self, count: int) -> None:
         """``count`` more bytes are kept for later."""
 
@@ -66,8 +69,8 @@ class OpenReply:
     def __init__(self, offset: int, frame: int, time_ns: int) -> None:
         self.lines: list[bytes] = []
         self.size = 0
-        # Offset after the first bytes that the client sent since its first line, -1: none. A segment of the server that
-        # does not acknowledge them cannot answer them.
+        # Offset of the first byte that the client sent since the first line, -1: none. A segment of the server that
+        # does not acknowledge it cannot answer what the client sent.
         self.answerable = -1
         self.offset = offset
         self.frame = frame
@@ -75,7 +78,7 @@ class OpenReply:
 
     def answered_by(self, seen: int) -> bool:
         """Whether bytes that acknowledge ``seen`` bytes of the client (-1: unknown) may answer what it sent since."""
-        return self.answerable >= 0 and (seen < 0 or seen >= self.answerable)
+        return self.answerable >= 0 and (seen < 0 or seen > self.answerable)
 
     def add(self, line: bytes) -> None:
         self.lines.append(line)
@@ -88,11 +91,10 @@ class ServerReader:
     Unlike the client's lines, a line of the server also ends at a bare LF: clients accept that and continue.
     """
 
-    __slots__ = ("_handler", "_limits", "_overlong", "after_gap", "expect_tls", "opaque", "open_reply", "partial")
+    __slots__ = ("_handler", "_limits", "_overlong", "after_gap", "opaque", "open_reply", "partial")
 
     def __init__(self, handler: ServerHandler, limits: Limits) -> None:
         self.opaque = False
-        self.expect_tls = False
         self.after_gap = False
         self._handler = handler
         self._limits = limits
@@ -104,6 +106,12 @@ class ServerReader:
     def mid_line(self) -> bool:
         """Whether the end of a line has not come."""
         return self.partial is not None
+
+    @property
+    def unfinished_holds_two(self) -> bool:
+        """Whether the line whose end has not come seems to hold two replies."""
+        one = self.partial
+        return one is not None and _holds_two(one.raw, one.resumed)
 
     @property
     def weight(self) -> int:
@@ -187,7 +195,10 @@ class ServerReader:
             self._keep_partial(data, offset, frame, time_ns)
             return len(data)
         self.partial = None
-        self._take_line(partial.raw + data[:end], partial.offset, offset + end, partial.frame, partial.time_ns, seen)
+        line = partial.raw + data[:end]
+        if _holds_two(line, partial.resumed):
+            self._handler.two_replies()
+        self._take_line(line, partial.offset, offset + end, partial.frame, partial.time_ns, seen)
         return end
 
     def _take_line(self, line: bytes, offset: int, end: int, frame: int, time_ns: int, seen: int) -> None:
@@ -234,11 +245,16 @@ class ServerReader:
             self._handler.keeps(self.partial.size - known + PIECE)
 
     def _is_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> bool:
-        if not (0x14 <= data[0] <= 0x17 and (data[1:2] == b"\x03" or (self.expect_tls and len(data) == 1))):
+        if not (0x14 <= data[0] <= 0x17 and data[1:2] == b"\x03"):
             return False
         self.opaque = True
         self._handler.tls_begins("server", offset, frame, time_ns)
         return True
+
+
+def _holds_two(line: bytes, resumed: int) -> bool:
+    """Whether another reply begins in ``line`` where the server went on after the client had sent more."""
+    return resumed > 0 and begins_reply(line[resumed:])
 
 
 def _remembered(raw: bytes) -> Reply:

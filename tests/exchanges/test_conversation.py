@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scripts import MESSAGE, at_random, by_byte, connections, envelope, hello, lines, play, segments, talk
+from strategies import dialogues
 
 from smtpwire.analyzer.limits import Limits
 from smtpwire.analyzer.model import (
@@ -555,41 +556,9 @@ def test_any_segmentation_with_duplicates_gives_one_result(script: Script, seed:
 
 # -- arbitrary dialogues -----------------------------------------------------------------------------------------------
 
-client_lines = st.sampled_from(
-    [
-        *("EHLO x", "HELO x", "LHLO x", "MAIL FROM:<a@x>", "RCPT TO:<b@x>", "DATA", "BDAT 5", "BDAT 3 LAST", "BDAT x"),
-        *("RSET", "NOOP", "QUIT", "AUTH LOGIN", "AUTH PLAIN AGEAYg==", "STARTTLS", "TURN", "XCLIENT NAME=x", "VRFY b"),
-        *(".", "..", "", "Subject: x", "c2VjcmV0", "*", "\x16\x03\x01", "\0", "\xe9", "foo bar"),
-    ]
-)
-server_lines = st.sampled_from(
-    [
-        *("220 mx ESMTP", "250 ok", "250-mx\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 STARTTLS", "354 go", "334 eA=="),
-        *("235 ok", "221 bye", "421 out", "451 later", "500 what", "503 no", "550 no", "554 no", "220 go", "250-hangs"),
-        *("hm", "", "999 odd", "\x16\x03\x03", "250 \xe9"),
-    ]
-)
-ends = st.sampled_from(["\r\n", "\r\n", "\r\n", "\n", "\r", ""])
-entries = st.one_of(
-    st.tuples(st.just("C"), st.builds(lambda a, b: a + b, client_lines, ends)),
-    st.tuples(
-        st.just("C"), st.lists(client_lines, min_size=2, max_size=4).map(lambda group: "\r\n".join([*group, ""]))
-    ),
-    st.tuples(st.just("S"), st.builds(lambda a, b: a + b, server_lines, ends)),
-    st.tuples(st.sampled_from(["GC", "GS"]), st.integers(1, 50).map(str)),
-)
 
-
-@given(st.lists(entries, max_size=25), st.booleans(), st.sampled_from([None, "rfc821", "submission", "lmtp"]))
-def test_any_dialogue_is_audited_to_the_end(
-    script: list[tuple[str, str]], midstream: bool, profile: str | None
-) -> None:
-    said: Script = [
-        *([] if midstream else lines("S 220 mx ESMTP", "C EHLO x")),
-        *((who, text) for who, text in script if text),
-    ]
-    if not any(who in {"C", "S"} for who, _ in said):
-        return
+@given(dialogues(), st.booleans(), st.sampled_from([None, "rfc821", "submission", "lmtp"]))
+def test_any_dialogue_is_audited_to_the_end(said: list[tuple[str, str]], midstream: bool, profile: str | None) -> None:
     connection = talk(said, midstream=midstream, profile=profile)
     total = {side: sum(len(text) for who, text in said if who == side) for side in "CS"}
     lost = {side: sum(int(text) for who, text in said if who == f"G{side}") for side in "CS"}

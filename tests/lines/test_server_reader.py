@@ -44,6 +44,9 @@ class Recorder:
     def tls_begins(self, side: str, offset: int, frame: int, time_ns: int) -> None:
         self.events.append(("tls", side, offset))
 
+    def two_replies(self) -> None:
+        self.events.append(("two replies",))
+
     def long_line(self) -> None:
         self.limits_hit.append("line")
 
@@ -126,8 +129,16 @@ def test_a_line_that_does_not_acknowledge_the_client_cannot_answer_it() -> None:
     recorder = Recorder().feed(b"250-a\r\n")
     assert recorder.reader.open_reply is not None
     recorder.reader.open_reply.answerable = 10
-    recorder.reader.feed(b"554 no\r\n", 7, 2, 0, 9)
+    recorder.reader.feed(b"554 no\r\n", 7, 2, 0, 10)
     assert recorder.events == [("reply", 554, ["a", "no"], 0, 15)]
+
+
+def test_a_line_that_acknowledges_the_first_byte_of_the_client_may_answer_it() -> None:
+    recorder = Recorder().feed(b"250-a\r\n")
+    assert recorder.reader.open_reply is not None
+    recorder.reader.open_reply.answerable = 10
+    recorder.reader.feed(b"554 no\r\n", 7, 2, 0, 11)
+    assert recorder.events == [("reply", 250, ["a"], 0, 7), ("reply", 554, ["no"], 7, 15)]
 
 
 def test_after_a_gap_the_next_whole_line_counts() -> None:
@@ -147,10 +158,20 @@ def test_a_tls_record_in_the_same_segment_as_the_reply() -> None:
     assert Recorder().feed(b"220 go\r\n\x16\x03\x03abc").events[-1] == ("tls", "server", 8)
 
 
-def test_if_tls_is_expected_one_byte_is_enough() -> None:
-    recorder = Recorder().feed(b"220 go\r\n")
-    recorder.reader.expect_tls = True
-    assert recorder.feed(b"\x16", b"\x03\x03").events[-1] == ("tls", "server", 8)
+def test_the_second_byte_decides_whether_it_is_a_tls_record() -> None:
+    recorder = Recorder().feed(b"220 go\r\n", b"\x16")
+    assert recorder.events == [("reply", 220, ["go"], 0, 8)]
+    assert recorder.feed(b"\x03\x03").events[-1] == ("tls", "server", 8)
+    assert Recorder().feed(b"220 go\r\n", b"\x15", b"\r\n").events[-1][0] == "malformed"
+
+
+@pytest.mark.parametrize("rest", [[b"250 b\r\n"], [b"2", b"50 b", b"\r\n"]])
+def test_a_reply_that_goes_on_with_another_one_is_noticed_if_the_client_sent_more_in_between(rest: list[bytes]) -> None:
+    apart = Recorder().feed(b"250 a")
+    assert apart.reader.partial is not None
+    apart.reader.partial.resumed = 5
+    assert apart.feed(*rest).events == [("two replies",), ("reply", 250, ["a250 b"], 0, 12)]
+    assert Recorder().feed(b"250 a", *rest).events == [("reply", 250, ["a250 b"], 0, 12)]
 
 
 def test_a_reply_without_end_is_bounded() -> None:

@@ -2,34 +2,56 @@
 
 # Six facts about an exchange decide which rules apply to it: its kind, its marks, the rule of order that it violates,
 # the code of its reply, the kinds of deviations of its line, and the profile. The set of rules is computed once for
-# each combination and remembered, so an exchange without a fault costs one look-up.
+# each combination and remembered, so an exchange without a fault costs one look-up. For some combinations, flaws of the
+# reply decide too. They depend only on its bytes and are remembered, so this costs a second look-up.
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from ...dissectors.printable import printable
 from ..exchanges.exchange import Mark
 from ..exchanges.starttls_history import StartTlsHistory
 from ..exchanges.state_table import Act
 from ..exchanges.turns import shown
-from ..rules import RULES, Ended, OnContent, OnExchange
+from ..rules import RULES, Ended, OnContent, OnExchange, Rule
+from ..rules.reply_flaws import reply_flaws
 from .rendering import RecordedFinding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ...dissectors.lines.replies import Reply
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
     from ..limits import Limits
-    from ..rules import Evidence, Rule
+    from ..rules import Evidence
 
 __all__ = ["RuleBook"]
 
 MAX_REMEMBERED = 4096  # combinations; a normal session has about thirty
+MAX_REPLIES = 1024  # replies whose flaws are remembered, and octets of the longest of these
+MAX_REPLY = 1024
 MAX_EVIDENCE = 160  # bytes quoted
 
 _REFUSED_503 = Mark.REFUSED_503.value
+
+
+class _Applicable(Struct):
+    """The rules for one combination of facts. ``rules``: those that ask for no flaw of the reply; ``wanted``: the flaws
+    that the others ask for. ``pairs``: all rules, each with the flaws that it asks for, in order."""
+
+    rules: tuple[Rule, ...]
+    wanted: int
+    pairs: tuple[tuple[int, Rule], ...]
+    by_flaws: dict[int, tuple[Rule, ...]]
+
+    def with_flaws(self, flaws: int) -> tuple[Rule, ...]:
+        """Return the rules for a reply with ``flaws``."""
+        rules = self.by_flaws[flaws] = tuple([rule for asked, rule in self.pairs if not asked or asked & flaws])
+        return rules
 
 
 class RuleBook:
@@ -43,20 +65,44 @@ class RuleBook:
         self._content = [(r.on, r) for r in rules if isinstance(r.on, OnContent)]
         self._partial = [r for r in rules if isinstance(r.on, OnContent) and r.on.partial]
         self._ended = [r for r in rules if isinstance(r.on, Ended)]
-        self._rules_by_facts: dict[tuple[object, ...], tuple[Rule, ...]] = {}
+        self._by_facts: dict[tuple[object, ...], _Applicable] = {}
+        self._flaws: dict[tuple[int, bytes], int] = {}  # by the flaws that were looked for and the reply
         self._rules_by_flaws: dict[int, tuple[Rule, ...]] = {}
 
     def exchange(self, x: Exchange, talk: Conversation) -> None:
         """Judge ``x``, which is answered or will never be answered."""
         answer = x.answer
         key = (x.act, x.marks, x.breaks, 0 if answer is None else answer.reply.code, x.line.kinds, talk.profile)
-        rules = self._rules_by_facts.get(key)
-        if rules is None:
-            rules = tuple([r for on, r in self._exchange if on.fits(x) and r.severity_in(talk.profile) != "off"])
-            if len(self._rules_by_facts) < MAX_REMEMBERED:
-                self._rules_by_facts[key] = rules
+        applicable = self._by_facts.get(key)
+        if applicable is None:
+            applicable = self._applicable(x, talk.profile)
+            if len(self._by_facts) < MAX_REMEMBERED:
+                self._by_facts[key] = applicable
+        rules = applicable.rules
+        if applicable.wanted and answer is not None:
+            reply = answer.reply
+            flaws = self._flaws.get((applicable.wanted, reply.raw))
+            if flaws is None:
+                flaws = self._flaws_of(reply, applicable.wanted)
+            if flaws:
+                rules = applicable.by_flaws.get(flaws) or applicable.with_flaws(flaws)
         if rules:
             self._check(rules, x, talk)
+
+    def _applicable(self, x: Exchange, profile: str) -> _Applicable:
+        pairs = [(on.reply, r) for on, r in self._exchange if on.fits(x) and r.severity_in(profile) != "off"]
+        wanted = 0
+        for flaws, _ in pairs:
+            wanted |= flaws
+        return _Applicable(tuple([r for flaws, r in pairs if not flaws]), wanted, tuple(pairs), {})
+
+    def _flaws_of(self, reply: Reply, wanted: int) -> int:
+        flaws = reply_flaws(reply, wanted)
+        if len(reply.raw) <= MAX_REPLY:
+            if len(self._flaws) >= MAX_REPLIES:
+                self._flaws.clear()
+            self._flaws[wanted, reply.raw] = flaws
+        return flaws
 
     def content(self, x: Exchange, talk: Conversation) -> None:
         """Judge a message that is complete and answered. If ``x`` is an EVENT, the end of the message never came."""

@@ -377,9 +377,8 @@ def wrong_hello_verb(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     LMTP uses LHLO in place of EHLO and HELO, and neither protocol knows the verb of the other. Fix the client: use the
     protocol that the port serves.
     """
-    assert x.command is not None
-    lmtp = talk.profile == "lmtp"
-    if (x.command.verb == b"LHLO") != lmtp:
+    command, lmtp = x.line.command, talk.profile == "lmtp"
+    if command is not None and (command.verb == b"LHLO") != lmtp:
         yield Evidence(
             Phrase(
                 "{verb} was sent to {protocol} server; {answer}.",

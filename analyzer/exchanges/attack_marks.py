@@ -91,7 +91,6 @@ class AttackMarks:
         "in_foreign_header",
         "injection",
         "login",
-        "tls_missing",
         "upgrading",
     )
 
@@ -104,7 +103,6 @@ class AttackMarks:
         self.harvest = ""  # what the client used to search for addresses, once that is certain
         self.injection: Injection | None = None
         self.login: AuthExchange | None = None  # the last AUTH exchange
-        self.tls_missing = False  # the client continued in plain text after that 220
         self.upgrading = False  # 220 to STARTTLS was sent, and the server has sent no TLS yet
         self.beyond: Exchange | None = None  # the first reply to data after a look-alike of the end of data
         self.beyond_count = 0

@@ -69,7 +69,6 @@ class Conversation:
         "client_ns",
         "client_seen",
         "client_tls",
-        "early",
         "greeted",
         "greeting",
         "hello_after_login",
@@ -79,6 +78,7 @@ class Conversation:
         "last",
         "loss",
         "mail_tracking",
+        "next_marks",
         "one_sided",
         "presuming",
         "profile",
@@ -133,7 +133,7 @@ class Conversation:
         self.mail_tracking: MailDataTracking | None = None
         self._course: Lifecycle | None = None
         self._counts: dict[str, int] | None = None
-        self.early = False  # the client's first byte came before the server's
+        self.next_marks = 0  # bits of Mark for the next line of the client, whose first byte has come
         if midstream:
             self.own_loss().note(LossEvent.MIDSTREAM)
 

@@ -193,9 +193,9 @@ class ConversationFeed:
         assert state is not None
         if line.needs & state.hello.concerns or (watching is not None and watching.in_foreign_header):
             _check_command(talk, x)
-        if talk.early or not (talk.greeted or talk.server_seen or talk.server_syn_missing):
-            x.marks |= _EARLY
-            talk.early = False
+        if talk.next_marks or not (talk.greeted or talk.server_seen or talk.server_syn_missing):
+            x.marks |= talk.next_marks | (_EARLY if speaks_first(talk) else 0)
+            talk.next_marks = 0
         if talk.session.causes.data is not None or (mail is not None and mail.text):
             follow_text(talk, x, command)
         if act in _HELD_BACK:
@@ -237,9 +237,9 @@ class ConversationFeed:
         """Handle a TLS record in the place of a line."""
         tls_begins(self.talk, side, offset, frame, time_ns)
 
-    def no_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
+    def no_tls(self) -> None:
         """Handle plain text of the client in the place of the expected TLS handshake."""
-        tls_missing(self.talk, data, offset, frame, time_ns)
+        tls_missing(self.talk)
 
     def undecided(self) -> None:
         """Presume the likely reply: too many bytes wait for one reply."""
@@ -328,7 +328,8 @@ def _before_client(talk: Conversation, data: bytes, offset: int, frame: int, tim
     reader, loss = talk.reader, talk.loss
     if not talk.client_seen:
         talk.client_seen = True
-        talk.early = not (talk.greeted or talk.server_seen or talk.server_syn_missing)
+        if speaks_first(talk):
+            talk.next_marks |= _EARLY
         if not talk.started[0]:
             talk.started = (frame, time_ns)
     if talk.client_ns and time_ns - talk.client_ns > PAUSE_NS and (reader.content is not None or reader.unfinished[0]):
@@ -342,6 +343,11 @@ def _before_client(talk: Conversation, data: bytes, offset: int, frame: int, tim
     if loss is not None and loss.replies_lost and seen >= loss.lost_until:
         pass_lost_replies(talk, data)
     return seen
+
+
+def speaks_first(talk: Conversation) -> bool:
+    """Whether the server has sent nothing yet, as far as is known."""
+    return not (talk.greeted or talk.server_seen or talk.server_syn_missing)
 
 
 def _end_at_sasl_layer(talk: Conversation, data: bytes) -> None:

@@ -181,6 +181,7 @@ def _end_line(talk: Conversation) -> None:
         return
     line = reader.partial
     marks = Mark.ENDLESS.value if length > MAX_ENDLESS and reader.mode is Mode.COMMAND else 0
+    marks |= talk.next_marks & Mark.NO_TLS
     marks |= (Mark.BARE_LF if b"\n" in line else 0) | (Mark.BARE_CR if b"\r" in line[:-1] else 0)
     quitting = session.quitting
     if quitting and not 0x14 <= line[0] <= 0x17:  # TLS may send a closing alert too

@@ -56,17 +56,13 @@ def unwanted_tls(talk: Conversation) -> None:
     judge_event(talk, Mark.FOREIGN, *talk.client_tls)
 
 
-def tls_missing(talk: Conversation, data: bytes, offset: int, frame: int, time_ns: int) -> None:
-    """Handle plain text of the client in the place of the expected TLS handshake."""
+def tls_missing(talk: Conversation) -> None:
+    """Handle plain text of the client in the place of the expected TLS handshake: its first line is judged when the
+    server answers it, or never will."""
     talk.watch.upgrading = False
     skipping = talk.loss is not None and talk.loss.skipping
-    if talk.presuming or skipping:
-        return  # the 220, or the first bytes after it, are not in the capture
-    talk.watch.tls_missing = True
-    line, end, _ = data.partition(b"\r\n")
-    next_turn = len(talk.record.dialogue)
-    shown = end and not 0 < talk.limits.turns <= next_turn
-    judge_event(talk, Mark.NO_TLS, next_turn if shown else -1, offset, frame, time_ns, line)
+    if not (talk.presuming or skipping):  # otherwise the 220, or the first bytes after it, are not in the capture
+        talk.next_marks |= Mark.NO_TLS
 
 
 def expect_tls(talk: Conversation, x: Exchange) -> None:

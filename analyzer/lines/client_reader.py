@@ -59,7 +59,7 @@ class ClientHandler(Protocol):
     def tls_begins(self, side: Literal["client", "server"], offset: int, frame: int, time_ns: int) -> None:
         """There is a TLS record where a line should start."""
 
-    def no_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
+    def no_tls(self) -> None:
         """There is plain text where the TLS handshake was expected."""
 
     def undecided(self) -> None:
@@ -219,7 +219,7 @@ class ClientReader:
                     self._handler.tls_begins("client", offset, frame, time_ns)
                     return
                 self.mode = _COMMAND
-                self._handler.no_tls(data, offset, frame, time_ns)
+                self._handler.no_tls()
                 used = 0
             else:
                 return

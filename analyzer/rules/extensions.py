@@ -235,7 +235,7 @@ def starttls_readvertised(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     After the TLS handshake the EHLO reply must not list STARTTLS, because TLS is already active. Fix the server: omit
     the keyword inside TLS.
     """
-    if x.before is not None and x.before.hello.secure and not talk.watch.tls_missing and "STARTTLS" in _listed(x, talk):
+    if x.before is not None and x.before.hello.secure and "STARTTLS" in _listed(x, talk):
         yield Evidence("The server offers STARTTLS inside TLS.", reply=True)
 
 

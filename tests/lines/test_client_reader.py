@@ -68,8 +68,8 @@ class Recorder:
     def tls_begins(self, side: str, offset: int, frame: int, time_ns: int) -> None:
         self.events.append(("tls", side, offset))
 
-    def no_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
-        self.events.append(("no tls", data, offset))
+    def no_tls(self) -> None:
+        self.events.append(("no tls",))
 
     def undecided(self) -> None:
         self.events.append(("undecided",))
@@ -245,7 +245,7 @@ def test_if_tls_is_expected_its_first_byte_is_enough(first: int) -> None:
 
 def test_if_tls_is_expected_commands_may_come_instead() -> None:
     recorder = Recorder(modes={b"STARTTLS": Mode.TLS_EXPECTED}).feed(b"STARTTLS\r\n", b"EHLO x\r\n")
-    assert recorder.events[1:] == [("no tls", b"EHLO x\r\n", 10), ("command", b"EHLO x", b"\r\n", 10)]
+    assert recorder.events[1:] == [("no tls",), ("command", b"EHLO x", b"\r\n", 10)]
 
 
 # -- whatever comes ----------------------------------------------------------------------------------------------------

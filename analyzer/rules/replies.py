@@ -33,6 +33,7 @@ _DOMAIN = LazyPattern(DOMAIN)
 _LITERAL = LazyPattern(ADDRESS_LITERAL)
 # RFC 5321 §4.1.1.1: ehlo-line = ehlo-keyword *( SP ehlo-param ); several spaces are accepted
 _EHLO_LINE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9-]*+(?: ++[!-~\x80-\xff]++)*+ *+").fullmatch
+_OVERWRITTEN = LazyPattern(rb"(?=.*\*{8})[0-9 \t*]+")
 _SUPPORTED = LazyPattern(rb"(?:NTLM|GSSAPI|GSS-SPNEGO) supported", re.IGNORECASE)
 
 
@@ -170,13 +171,17 @@ def bare_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def bad_greeting_name(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """220 greeting without host name as first word.
 
-    The greeting names the server: the first word must be its domain or an address literal. Asterisks in place of the
-    name come from a firewall that rewrites SMTP and often hides extensions too. Fix the server or the firewall: send
-    the name.
+    The greeting names the server: the first word must be its domain or an address literal. A greeting of asterisks was
+    overwritten by a firewall that rewrites SMTP and often hides extensions too; then the path is at fault, not the
+    server. Fix the server or the firewall: send the name.
     """
     if x.reply is not None and not talk.midstream:
-        word = x.reply.texts[0].split(b" ", 1)[0]
-        if not _is_host(word):
+        text = x.reply.texts[0]
+        word = text.split(b" ", 1)[0]
+        if _OVERWRITTEN.fullmatch(text):
+            message = "The greeting is a run of asterisks: a device on the path has overwritten the name of the server."
+            yield Evidence(message, reply=True, side="path", certain=True)
+        elif not _is_host(word):
             phrase = Phrase("The greeting does not name the host.")
             if word:
                 name = Text(printable(word[:40]))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ...dissectors.lines.replies import begins_reply, parse_reply
 from ..lines.acts import STRONG_VERBS, Act
-from ..lines.client_reader import ClientReader, Mode
+from ..lines.client_reader import ClientReader, HeldPiece, Mode
 from ..lines.command_line import SIZES_LIMITED, STARTTLS_OFFERED, CommandLine, read_line
 from ..lines.marks import Mark
 from ..lines.server_reader import ServerReader
@@ -28,6 +28,7 @@ from .lifecycle import PAUSE_NS, Closing, end_of
 from .loss_recovery import LossEvent
 from .lost_bytes import lose_bytes, pass_lost_replies, presume
 from .mail_data import begin_chunk, end_chunk, end_content, end_of_input, follow_text, release_as_presumed
+from .proxy_header import begin_header, end_header, take_header
 from .reply_effects import EFFECT_FROM, go_on
 from .reply_pairing import exchange_for, left_unanswered, repeats_for_recipients, unasked
 from .session import mark_reply
@@ -130,6 +131,7 @@ class ConversationFeed:
         """Finish everything that is open and return the report of this connection; no more bytes come."""
         talk = self.talk
         reader, course, session = talk.reader, talk.course, talk.session
+        end_header(talk)
         course.started = talk.started
         course.hanging = talk.server_reader.incomplete_reply
         course.opaque = reader.mode in {Mode.OPAQUE, Mode.TLS_EXPECTED} or talk.server_reader.opaque
@@ -194,7 +196,7 @@ class ConversationFeed:
         if line.needs & state.hello.concerns or (watching is not None and watching.in_foreign_header):
             _check_command(talk, x)
         if talk.next_marks or not (talk.greeted or talk.server_seen or talk.server_syn_missing):
-            x.marks |= talk.next_marks | (_EARLY if speaks_first(talk) else 0)
+            x.marks |= talk.next_marks | (_EARLY if talk.awaits_greeting else 0)
             talk.next_marks = 0
         if talk.session.causes.data is not None or (mail is not None and mail.text):
             follow_text(talk, x, command)
@@ -241,6 +243,10 @@ class ConversationFeed:
         """Handle plain text of the client in the place of the expected TLS handshake."""
         tls_missing(self.talk)
 
+    def proxy_header(self, piece: HeldPiece) -> int:
+        """Take octets where a PROXY header may be. Return how many of them belong to it."""
+        return take_header(self.talk, piece)
+
     def undecided(self) -> None:
         """Presume the likely reply: too many bytes wait for one reply."""
         talk = self.talk
@@ -259,7 +265,14 @@ class ConversationFeed:
         if loss is not None:
             loss.note(LossEvent.REPLY)
         due = session.due
-        if len(due) == 1 and loss is None and talk.greeted and talk.profile != "lmtp" and talk.mail_tracking is None:
+        if (
+            len(due) == 1
+            and loss is None
+            and talk.greeted
+            and talk.profile != "lmtp"
+            and talk.mail_tracking is None
+            and talk.proxy is None
+        ):
             x: Exchange | None = due.pop()
         else:
             x = exchange_for(talk, reply)
@@ -328,8 +341,10 @@ def _before_client(talk: Conversation, data: bytes, offset: int, frame: int, tim
     reader, loss = talk.reader, talk.loss
     if not talk.client_seen:
         talk.client_seen = True
-        if speaks_first(talk):
+        if talk.awaits_greeting:
             talk.next_marks |= _EARLY
+        if offset == 0:
+            begin_header(talk, data, frame, time_ns)
         if not talk.started[0]:
             talk.started = (frame, time_ns)
     if talk.client_ns and time_ns - talk.client_ns > PAUSE_NS and (reader.content is not None or reader.unfinished[0]):
@@ -343,11 +358,6 @@ def _before_client(talk: Conversation, data: bytes, offset: int, frame: int, tim
     if loss is not None and loss.replies_lost and seen >= loss.lost_until:
         pass_lost_replies(talk, data)
     return seen
-
-
-def speaks_first(talk: Conversation) -> bool:
-    """Whether the server has sent nothing yet, as far as is known."""
-    return not (talk.greeted or talk.server_seen or talk.server_syn_missing)
 
 
 def _end_at_sasl_layer(talk: Conversation, data: bytes) -> None:

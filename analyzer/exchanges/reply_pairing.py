@@ -15,6 +15,7 @@ from .exchange import Exchange, Transaction
 from .judging import give_up, settle
 from .loss_recovery import LossEvent
 from .mail_data import begin_content, end_content
+from .proxy_header import answers_header
 from .reply_effects import go_on
 from .state_table import Phase, advance, unsure
 from .turns import is_servers
@@ -45,6 +46,8 @@ def exchange_for(talk: Conversation, reply: Reply) -> Exchange | None:
         if not talk.server_syn_missing or reply.code in _GREETINGS:
             return Exchange(Act.GREETING, 0, 0, 0)
         session.restart(unsure(session.state))
+    if talk.proxy is not None and answers_header(talk, reply):
+        return talk.proxy.answers[-1]
     due = session.due
     if reply.code == 354 and due and due[0].doubted and all(x.act is not Act.DATA for x in due):
         give_up(talk, len(due))  # their replies were lost, and so was the DATA that this reply answers

@@ -39,6 +39,7 @@ class Mode(IntEnum):
     HOLD = 4  # depends on a reply that has not come
     TLS_EXPECTED = 5  # after 220 to STARTTLS: a handshake, or else commands
     OPAQUE = 6  # encrypted, or impossible to decode from here on
+    PROXY_HEADER = 7  # in a PROXY header, what may be the start of one, or directly after it
 
 
 class ClientHandler(Protocol):
@@ -61,6 +62,9 @@ class ClientHandler(Protocol):
 
     def no_tls(self) -> None:
         """There is plain text where the TLS handshake was expected."""
+
+    def proxy_header(self, piece: HeldPiece) -> int:
+        """Octets where a PROXY header may be. Returns how many of them belong to it."""
 
     def undecided(self) -> None:
         """Too many bytes are held: assume the expected reply."""
@@ -221,6 +225,8 @@ class ClientReader:
                 self.mode = _COMMAND
                 self._handler.no_tls()
                 used = 0
+            elif mode is Mode.PROXY_HEADER:
+                used = self._handler.proxy_header(HeldPiece(data, offset, frame, time_ns, seen))
             else:
                 return
             data = data[used:]

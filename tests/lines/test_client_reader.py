@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from smtpwire.analyzer.content.message import Content
 from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
-from smtpwire.analyzer.lines.client_reader import ClientReader, Mode
+from smtpwire.analyzer.lines.client_reader import ClientReader, HeldPiece, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,6 +70,9 @@ class Recorder:
 
     def no_tls(self) -> None:
         self.events.append(("no tls",))
+
+    def proxy_header(self, piece: HeldPiece) -> int:
+        raise AssertionError("no test here expects a PROXY header")
 
     def undecided(self) -> None:
         self.events.append(("undecided",))

@@ -254,7 +254,7 @@ def starttls_readvertised(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     the keyword inside TLS.
     """
     before, reply = x.before, x.reply
-    if before is None or reply is None or not before.hello.secure or talk.watch.tls_missing:
+    if before is None or reply is None or not before.hello.secure:
         return
     if x.accepted and talk.certain and "STARTTLS" in reply.keywords():
         yield Evidence("The server offers STARTTLS inside TLS.", reply=True)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
+_OVERWRITTEN = LazyPattern(rb"(?=.*\*{8})[0-9 \t*]+")
 _SUPPORTED = LazyPattern(rb"(?:NTLM|GSSAPI|GSS-SPNEGO) supported", re.IGNORECASE)
 
 
@@ -162,12 +163,17 @@ def bare_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def bad_greeting_name(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """220 greeting without host name as first word.
 
-    The greeting names the server: the first word must be its domain or an address literal. Asterisks in place of the
-    name come from a firewall that rewrites SMTP and often hides extensions too. Fix the server or the firewall: send
-    the name.
+    The greeting names the server: the first word must be its domain or an address literal. A greeting of asterisks was
+    overwritten by a firewall that rewrites SMTP and often hides extensions too; then the path is at fault, not the
+    server. Fix the server or the firewall: send the name.
     """
     if x.reply is not None and not talk.midstream:
-        word = x.reply.texts[0].split(b" ", 1)[0]
+        text = x.reply.texts[0]
+        word = text.split(b" ", 1)[0]
+        if _OVERWRITTEN.fullmatch(text):
+            message = "The greeting is a run of asterisks: a device on the path has overwritten the name of the server."
+            yield Evidence(message, reply=True, side="path", certain=True)
+            return
         phrase = Phrase("The greeting does not name the host.")
         if word:
             name = Text(printable(word[:40]))

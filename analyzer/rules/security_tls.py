@@ -28,6 +28,7 @@ __all__: list[str] = []
 
 IMPLICIT_TLS_PORT = 465  # RFC 8314 §7.3
 _IMPLICIT_TLS_KEY = IMPLICIT_TLS_PORT.to_bytes(2, "big")  # how the key of a connection to it ends
+CLOSES = 421  # RFC 5321 §3.8
 MAX_SHOWN = 100  # bytes of injected text that are quoted
 
 
@@ -86,12 +87,21 @@ def cleartext_after_220(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Client continues in plain text after the 220 to STARTTLS.
 
     After the 220 reply the client must start the TLS handshake. Everyone on the path can read what it sends instead,
-    and a server that expects a handshake cannot use it. A correct session looks the same if the capture was decrypted
-    before it was saved. Fix the client: start the handshake, or close the connection.
+    and a server that expects a handshake cannot use it. If the server answers as if nothing had happened, then the
+    capture was decrypted before it was saved, or the server only pretended to start TLS; which of them cannot be seen,
+    so this is only a remark then. Fix the client: start the handshake, or close the connection.
     """
+    if x.code and x.code != CLOSES:
+        phrase = Phrase(
+            "The client continued in plain text after the 220 to STARTTLS, and the server answered it with {code}: "
+            "this capture was decrypted before it was saved, or the server only pretended to start TLS.",
+            code=Code(x.code),
+        )
+        yield Evidence(phrase, severity="info", certain=False)
+        return
     yield Evidence(
-        "The server agreed to TLS with 220, but the client continued in plain text instead of a TLS handshake "
-        "(unless this capture was decrypted before it was saved).",
+        "The server agreed to TLS with 220, but the client continued in plain text instead of a TLS handshake, which "
+        "the server did not accept."
     )
 
 

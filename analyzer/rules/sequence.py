@@ -90,8 +90,8 @@ def mail_before_hello(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     TLS handshake the session starts again from the beginning, and the client must repeat EHLO (RFC 3207 §4.2). The
     server must answer 503. Fix the client: send EHLO first, and again after STARTTLS.
     """
-    if not order_is_judged(x) or (talk.watch.tls_missing and x.accepted):
-        return  # no handshake followed the 220 to STARTTLS, so the server still knows its EHLO
+    if not order_is_judged(x):
+        return
     refused = talk.session.causes.hello
     why = Phrase("")
     if refused is not None and refused.reply is not None:

@@ -19,6 +19,7 @@ from ..lines.acts import STRONG_VERBS, Act
 from ..lines.client_reader import ClientReader, HeldPiece, Mode
 from ..lines.command_line import SIZES_LIMITED, STARTTLS_OFFERED, CommandLine, read_line
 from ..lines.marks import Mark
+from ..lines.proxy_header import FIRST_OCTETS
 from ..lines.server_reader import ServerReader
 from .command_marks import CommandMarks, check_auth_line, check_offers
 from .connection_report import render
@@ -256,13 +257,12 @@ class ConversationFeed:
         """Handle a TLS record in the place of a line."""
         tls_begins(self.talk, side, offset, frame, time_ns)
 
-    def no_tls(self) -> None:
-        """Handle plain text of the client in the place of the expected TLS handshake."""
+    def before_session(self, piece: HeldPiece) -> int:
+        """Handle octets before the first command of a session: of a PROXY header, or plain text instead of TLS."""
+        if self.talk.reader.mode is Mode.PROXY_HEADER:
+            return take_header(self.talk, piece)
         tls_missing(self.talk)
-
-    def proxy_header(self, piece: HeldPiece) -> int:
-        """Take octets where a PROXY header may be. Return how many of them belong to it."""
-        return take_header(self.talk, piece)
+        return 0
 
     def undecided(self) -> None:
         """Presume the likely reply: too many bytes wait for one reply."""
@@ -391,9 +391,9 @@ def _before_client(talk: Conversation, data: bytes, offset: int, frame: int, tim
     reader, loss = talk.reader, talk.loss
     if not talk.client_seen:
         talk.client_seen = True
-        if talk.awaits_greeting:
+        if not (talk.greeted or talk.server_seen or talk.server_syn_missing):
             talk.next_marks |= _EARLY
-        if offset == 0:
+        if offset == 0 and data[0] in FIRST_OCTETS:
             begin_header(talk, data, frame, time_ns)
         if not talk.started[0]:
             talk.started = (frame, time_ns)

@@ -59,6 +59,7 @@ def unwanted_tls(talk: Conversation) -> None:
 def tls_missing(talk: Conversation) -> None:
     """Handle plain text of the client in the place of the expected TLS handshake: its first line is judged when the
     server answers it, or never will."""
+    talk.reader.mode = Mode.COMMAND
     talk.watch.upgrading = False
     skipping = talk.loss is not None and talk.loss.skipping
     if not (talk.presuming or skipping):  # otherwise the 220, or the first bytes after it, are not in the capture

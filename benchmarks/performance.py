@@ -56,7 +56,10 @@ GOALS = {
 STAGES = {
     "reading frames": ("frames", "segments"),
     "streams in order": ("streams", "connections"),
+    "lines and replies": ("lines", "dissectors"),
     "messages": ("content",),
+    "pairing and states": ("exchanges",),
+    "rules": ("rules", "findings"),
     "redaction": ("redact",),
     "writing": ("reports", "run", "audit", "interrupt", "timestamps"),
 }
@@ -196,7 +199,8 @@ def _stage(stack: list[str]) -> str:
     for frame in reversed(stack):
         if "smtpwire" in frame:
             folder = frame.partition("analyzer/")[2].partition("/")[0].partition(".py")[0]
-            return next((stage for stage, names in STAGES.items() if folder in names), "judging in full")
+            folder = "dissectors" if "dissectors/" in frame else folder
+            return next((stage for stage, names in STAGES.items() if folder in names), "other")
     return "start-up"
 
 

@@ -91,8 +91,6 @@ class AttackMarks:
         "in_foreign_header",
         "injection",
         "login",
-        "plain",
-        "tls_missing",
         "upgrading",
     )
 
@@ -105,16 +103,9 @@ class AttackMarks:
         self.harvest = ""  # what the client used to search for addresses, once that is certain
         self.injection: Injection | None = None
         self.login: AuthExchange | None = None  # the last AUTH exchange
-        self.plain: tuple[int, int, int] | None = None  # where this text starts, until its first line is judged
-        self.tls_missing = False  # the client continued in plain text after that 220
         self.upgrading = False  # 220 to STARTTLS was sent, and the server has sent no TLS yet
         self.beyond: Exchange | None = None  # the first reply to data after a look-alike of the end of data
         self.beyond_count = 0
-
-    @property
-    def watches_lines(self) -> bool:
-        """Whether the next command line is of interest whatever it is."""
-        return self.in_foreign_header or self.plain is not None
 
     def command(self, x: Exchange) -> None:
         """Mark a command that may matter because of what came before it."""

@@ -8,12 +8,13 @@
 #   reply_effects        how the client's bytes are read after a reply
 #   mail_data            where mail data starts and ends, chunks
 #   judging              when an exchange or a message goes to the rules
+#   proxy_header         a PROXY header before the first command
 #   tls_upgrade          STARTTLS and the session inside TLS
 #   loss_recovery        what is known after bytes were lost
 #   connection_report    words for the report
 #
 # Most commands are plain, in order, and answered before the next one comes. Everything else is a part that exists only
-# from its first use on (`loss`, `watching`, `mail_tracking`, `course`), so that it costs nothing before.
+# from its first use on (`loss`, `watching`, `mail_tracking`, `proxy`, `course`), so that it costs nothing before.
 
 from __future__ import annotations
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from ..streams.stream import KeptCount
     from .command_marks import CommandMarks
     from .exchange import Exchange, ReplySeen, WaitingReply
+    from .proxy_header_tracking import ProxyHeaderTracking
     from .record import ConnectionRecord
     from .turns import SeenTurn
 
@@ -69,7 +71,6 @@ class Conversation:
         "client_ns",
         "client_seen",
         "client_tls",
-        "early",
         "greeted",
         "greeting",
         "hello_after_login",
@@ -79,9 +80,11 @@ class Conversation:
         "last",
         "loss",
         "mail_tracking",
+        "next_marks",
         "one_sided",
         "presuming",
         "profile",
+        "proxy",
         "reader",
         "record",
         "replies_unreliable",
@@ -131,9 +134,10 @@ class Conversation:
         self.watching: AttackMarks | None = None
         self.usage: CommandMarks | None = None
         self.mail_tracking: MailDataTracking | None = None
+        self.proxy: ProxyHeaderTracking | None = None
         self._course: Lifecycle | None = None
         self._counts: dict[str, int] | None = None
-        self.early = False  # the client's first byte came before the server's
+        self.next_marks = 0  # bits of Mark for the next line of the client, whose first byte has come
         if midstream:
             self.own_loss().note(LossEvent.MIDSTREAM)
 
@@ -224,6 +228,11 @@ class Conversation:
     def midstream(self) -> bool:
         """Whether the capture starts in the middle of the connection."""
         return self.record.opening == "midstream"
+
+    @property
+    def awaits_greeting(self) -> bool:
+        """Whether the server has sent nothing yet, as far as is known."""
+        return not (self.greeted or self.server_seen or self.server_syn_missing)
 
     @property
     def certain(self) -> bool:

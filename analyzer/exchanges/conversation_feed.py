@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ...dissectors.lines.replies import parse_reply
 from ..lines.acts import STRONG_VERBS, Act
-from ..lines.client_reader import ClientReader, Mode
+from ..lines.client_reader import ClientReader, HeldPiece, Mode
 from ..lines.command_line import SIZES_LIMITED, STARTTLS_OFFERED, CommandLine, read_line
 from ..lines.marks import Mark
 from ..lines.server_reader import ServerReader
@@ -28,6 +28,7 @@ from .lifecycle import PAUSE_NS, Closing, end_of
 from .loss_recovery import LossEvent
 from .lost_bytes import lose_bytes, pass_lost_replies, presume
 from .mail_data import begin_chunk, end_chunk, end_content, end_of_input, follow_text, release_as_presumed
+from .proxy_header import begin_header, end_header, take_header
 from .reply_effects import EFFECT_FROM, go_on
 from .reply_pairing import (
     exchange_for,
@@ -39,7 +40,7 @@ from .reply_pairing import (
     waits,
 )
 from .session import mark_reply
-from .tls_upgrade import plain_line, restart_inside, tls_begins, tls_missing, unwanted_tls
+from .tls_upgrade import restart_inside, tls_begins, tls_missing, unwanted_tls
 from .turns import LineSeen
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ class ConversationFeed:
         talk = self.talk
         self.take_waiting_replies()
         reader, course, session = talk.reader, talk.course, talk.session
+        end_header(talk)
         course.started = talk.started
         course.hanging = talk.server_reader.incomplete_reply
         course.opaque = reader.mode in {Mode.OPAQUE, Mode.TLS_EXPECTED} or talk.server_reader.opaque
@@ -208,11 +210,11 @@ class ConversationFeed:
             session.sent(x, seen)
         state, watching = x.state, talk.watching
         assert state is not None
-        if line.needs & state.hello.concerns or (watching is not None and watching.watches_lines):
+        if line.needs & state.hello.concerns or (watching is not None and watching.in_foreign_header):
             _check_command(talk, x)
-        if talk.early or not (talk.greeted or talk.server_seen or talk.server_syn_missing):
-            x.marks |= _EARLY
-            talk.early = False
+        if talk.next_marks or not (talk.greeted or talk.server_seen or talk.server_syn_missing):
+            x.marks |= talk.next_marks | (_EARLY if talk.awaits_greeting else 0)
+            talk.next_marks = 0
         if session.causes.data is not None or (mail is not None and mail.text):
             follow_text(talk, x, command)
         if act in _HELD_BACK:
@@ -254,9 +256,13 @@ class ConversationFeed:
         """Handle a TLS record in the place of a line."""
         tls_begins(self.talk, side, offset, frame, time_ns)
 
-    def no_tls(self, offset: int, frame: int, time_ns: int) -> None:
+    def no_tls(self) -> None:
         """Handle plain text of the client in the place of the expected TLS handshake."""
-        tls_missing(self.talk, offset, frame, time_ns)
+        tls_missing(self.talk)
+
+    def proxy_header(self, piece: HeldPiece) -> int:
+        """Take octets where a PROXY header may be. Return how many of them belong to it."""
+        return take_header(self.talk, piece)
 
     def undecided(self) -> None:
         """Presume the likely reply: too many bytes wait for one reply."""
@@ -308,7 +314,7 @@ class ConversationFeed:
         session, loss = talk.session, talk.loss
         due = session.due
         plain = loss is None and talk.greeted and talk.profile != "lmtp" and talk.mail_tracking is None
-        if plain and len(due) == 1 and not talk.reader.held_size:
+        if plain and len(due) == 1 and not talk.reader.held_size and talk.proxy is None:
             x: Exchange | None = due.pop()
         else:
             x = exchange_for(talk, reply)  # this may add turns: what the server took for a command or a message
@@ -385,7 +391,10 @@ def _before_client(talk: Conversation, data: bytes, offset: int, frame: int, tim
     reader, loss = talk.reader, talk.loss
     if not talk.client_seen:
         talk.client_seen = True
-        talk.early = not (talk.greeted or talk.server_seen or talk.server_syn_missing)
+        if talk.awaits_greeting:
+            talk.next_marks |= _EARLY
+        if offset == 0:
+            begin_header(talk, data, frame, time_ns)
         if not talk.started[0]:
             talk.started = (frame, time_ns)
     if talk.client_ns and time_ns - talk.client_ns > PAUSE_NS and (reader.content is not None or reader.unfinished[0]):
@@ -425,8 +434,6 @@ def _check_command(talk: Conversation, x: Exchange) -> None:
     if concerns & ~(STARTTLS_OFFERED | SIZES_LIMITED):
         check_offers(x, command, one_sided=not talk.server_seen)
     watching = talk.watching
-    if watching is not None and watching.plain is not None:
-        plain_line(talk, x.raw, x.turn if x.offset == watching.plain[0] else -1)
     if line.act is Act.AUTH or command.spec is None or (watching is not None and watching.in_foreign_header):
         talk.watch.command(x)
     if line.marks & _BARE and (b"\n" in line.raw or b"\r" in line.raw):

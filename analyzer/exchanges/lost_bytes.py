@@ -11,6 +11,7 @@ from ..lines.command_line import MAX_LINE
 from .judging import give_up
 from .loss_recovery import LossEvent
 from .mail_data import release_as_presumed
+from .proxy_header import lose_header
 
 if TYPE_CHECKING:
     from ..model import Side
@@ -44,6 +45,8 @@ def lose_bytes(talk: Conversation, side: Side, offset: int, length: int, frame: 
     talk.course.lose(side, offset, length, frame, time_ns)
     inside = reader.mode is Mode.CONTENT or (reader.mode is Mode.CHUNK and length <= reader.chunk_left)
     reader.gap(length)
+    if reader.mode is Mode.PROXY_HEADER:
+        lose_header(talk)
     if inside:
         return
     if reader.mode is Mode.HOLD:

@@ -18,7 +18,6 @@ from .command_marks import check_chunk, check_message
 from .exchange import Exchange, Transaction
 from .judging import content_over, end_text, judge_event, send
 from .loss_recovery import LossEvent
-from .tls_upgrade import plain_line
 from .turns import ChunkSeen, MessageSeen
 
 if TYPE_CHECKING:
@@ -180,13 +179,12 @@ def _end_line(talk: Conversation) -> None:
     """Finish a line that the end of the connection interrupted."""
     reader, session = talk.reader, talk.session
     length, offset, frame, time_ns = reader.unfinished
-    if talk.watching is not None and talk.watching.plain is not None:
-        plain_line(talk, reader.partial, -1)
     if not length or reader.mode > Mode.ANSWER or (talk.loss is not None and talk.loss.skipping):
         return
     line = reader.partial
     turn = _show_line(talk, line, length, offset, frame, time_ns)
     marks = Mark.ENDLESS.value if length > MAX_ENDLESS and reader.mode is Mode.COMMAND else 0
+    marks |= talk.next_marks & Mark.NO_TLS
     marks |= (Mark.BARE_LF if b"\n" in line else 0) | (Mark.BARE_CR if b"\r" in line[:-1] else 0)
     quitting = session.quitting
     if quitting and not 0x14 <= line[0] <= 0x17:  # TLS may send a closing alert too

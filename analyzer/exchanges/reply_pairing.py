@@ -30,6 +30,7 @@ from .exchange import Exchange, ReplySeen, Transaction
 from .judging import give_up, settle
 from .loss_recovery import LossEvent
 from .mail_data import begin_content, end_content
+from .proxy_header import answers_header
 from .reply_effects import go_on
 from .state_table import START, Phase, advance, unsure
 from .turns import LineSeen, is_servers
@@ -74,6 +75,8 @@ def exchange_for(talk: Conversation, reply: Reply) -> Exchange | None:
     session, loss = talk.session, talk.loss
     if _greets(talk, reply):
         return Exchange(Act.GREETING, 0, 0, 0)
+    if talk.proxy is not None and answers_header(talk, reply):
+        return talk.proxy.answers[-1]
     due = session.due
     if reply.code == 221 and talk.reader.held_size and _quit_is_held(talk):
         talk.reader.release(Mode.COMMAND)  # the server answers the QUIT, so it never answers the command before it

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .conversation import Conversation
     from .exchange import Exchange
 
-__all__ = ["expect_tls", "inside_tls", "plain_line", "restart_inside", "tls_begins", "tls_missing", "unwanted_tls"]
+__all__ = ["expect_tls", "inside_tls", "restart_inside", "tls_begins", "tls_missing", "unwanted_tls"]
 
 _TLS_HELLO = (0x16, 0x80)  # a TLS handshake record, or an SSLv2-style hello
 
@@ -54,21 +54,13 @@ def unwanted_tls(talk: Conversation) -> None:
     judge_event(talk, Mark.FOREIGN, *talk.client_tls)
 
 
-def tls_missing(talk: Conversation, offset: int, frame: int, time_ns: int) -> None:
-    """Handle plain text of the client in the place of the expected TLS handshake."""
+def tls_missing(talk: Conversation) -> None:
+    """Handle plain text of the client in the place of the expected TLS handshake: its first line is judged when the
+    server answers it, or never will."""
     talk.watch.upgrading = False
     skipping = talk.loss is not None and talk.loss.skipping
-    if talk.presuming or skipping:
-        return  # the 220, or the first bytes after it, are not in the capture
-    talk.watch.tls_missing = True
-    talk.watch.plain = (offset, frame, time_ns)
-
-
-def plain_line(talk: Conversation, line: bytes, turn: int) -> None:
-    """Judge the plain text in the place of a TLS handshake: its first line came, or no more lines come."""
-    plain, talk.watch.plain = talk.watch.plain, None
-    if plain is not None:
-        judge_event(talk, Mark.NO_TLS, turn, *plain, line)
+    if not (talk.presuming or skipping):  # otherwise the 220, or the first bytes after it, are not in the capture
+        talk.next_marks |= Mark.NO_TLS
 
 
 def expect_tls(talk: Conversation, x: Exchange) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from operator import attrgetter
 
 from .. import model
-from ..rules.phrases import Phrase  # noqa: TC001  the annotations of structs are evaluated
+from ..rules.phrases import PLAIN, Phrase
 
 __all__ = ["RecordedFinding", "rendered"]
 
@@ -36,10 +36,7 @@ def rendered(finding: model.Finding) -> model.Finding:
     made = model.Finding(*_fields(finding))
     if phrase is not None:
         made.message = phrase.text()
-        made.values = {name: _plain(value) for name, value in phrase.values.items()}
+        values = made.values = {}  # not the one that is shared with ``finding``
+        for name, value in phrase.values.items():
+            values[name] = PLAIN[type(value)](value)
     return made
-
-
-def _plain(value: float | str) -> float | str:
-    """Return the value without its type, as JSON has it."""
-    return str(value) if isinstance(value, str) else int(value) if isinstance(value, int) else float(value)

@@ -2,33 +2,56 @@
 
 # Six facts about an exchange decide which rules apply to it: its kind, its marks, the rule of order that it violates,
 # the code of its reply, the kinds of deviations of its line, and the profile. The set of rules is computed once for
-# each combination and remembered, so an exchange without a fault costs one look-up.
+# each combination and remembered, so an exchange without a fault costs one look-up. For some combinations, flaws of the
+# reply decide too. They depend only on its bytes and are remembered, so this costs a second look-up.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from ...dissectors.printable import printable
 from ..exchanges.exchange import Mark
 from ..exchanges.starttls_history import StartTlsHistory
 from ..exchanges.state_table import Act
 from ..exchanges.turns import shown
-from ..rules import RULES, Ended, OnContent, OnExchange, Phrase
+from ..rules import RULES, Ended, OnContent, OnExchange, Rule
+from ..rules.reply_flaws import reply_flaws
 from .rendering import RecordedFinding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .. import model
+    from ...dissectors.lines.replies import Reply
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
     from ..limits import Limits
-    from ..rules import Evidence, Rule
+    from ..rules import Evidence
 
 __all__ = ["RuleBook"]
 
 MAX_REMEMBERED = 4096  # combinations; a normal session has about thirty
+MAX_REPLIES = 1024  # replies whose flaws are remembered, and octets of the longest of these
+MAX_REPLY = 1024
 MAX_EVIDENCE = 160  # bytes quoted
+
+_REFUSED_503 = Mark.REFUSED_503.value
+
+
+class _Applicable(Struct):
+    """The rules for one combination of facts. ``rules``: those that ask for no flaw of the reply; ``wanted``: the flaws
+    that the others ask for. ``pairs``: all rules, each with the flaws that it asks for, in order."""
+
+    rules: tuple[Rule, ...]
+    wanted: int
+    pairs: tuple[tuple[int, Rule], ...]
+    by_flaws: dict[int, tuple[Rule, ...]]
+
+    def with_flaws(self, flaws: int) -> tuple[Rule, ...]:
+        """Return the rules for a reply with ``flaws``."""
+        rules = self.by_flaws[flaws] = tuple([rule for asked, rule in self.pairs if not asked or asked & flaws])
+        return rules
 
 
 class RuleBook:
@@ -42,20 +65,44 @@ class RuleBook:
         self._content = [(r.on, r) for r in rules if isinstance(r.on, OnContent)]
         self._partial = [r for r in rules if isinstance(r.on, OnContent) and r.on.partial]
         self._ended = [r for r in rules if isinstance(r.on, Ended)]
-        self._rules_by_facts: dict[tuple[object, ...], tuple[Rule, ...]] = {}
+        self._by_facts: dict[tuple[object, ...], _Applicable] = {}
+        self._flaws: dict[tuple[int, bytes], int] = {}  # by the flaws that were looked for and the reply
         self._rules_by_flaws: dict[int, tuple[Rule, ...]] = {}
 
     def exchange(self, x: Exchange, talk: Conversation) -> None:
         """Judge ``x``, which is answered or will never be answered."""
         answer = x.answer
         key = (x.act, x.marks, x.breaks, 0 if answer is None else answer.reply.code, x.line.kinds, talk.profile)
-        rules = self._rules_by_facts.get(key)
-        if rules is None:
-            rules = tuple([r for on, r in self._exchange if on.fits(x) and r.severity_in(talk.profile) != "off"])
-            if len(self._rules_by_facts) < MAX_REMEMBERED:
-                self._rules_by_facts[key] = rules
+        applicable = self._by_facts.get(key)
+        if applicable is None:
+            applicable = self._applicable(x, talk.profile)
+            if len(self._by_facts) < MAX_REMEMBERED:
+                self._by_facts[key] = applicable
+        rules = applicable.rules
+        if applicable.wanted and answer is not None:
+            reply = answer.reply
+            flaws = self._flaws.get((applicable.wanted, reply.raw))
+            if flaws is None:
+                flaws = self._flaws_of(reply, applicable.wanted)
+            if flaws:
+                rules = applicable.by_flaws.get(flaws) or applicable.with_flaws(flaws)
         if rules:
             self._check(rules, x, talk)
+
+    def _applicable(self, x: Exchange, profile: str) -> _Applicable:
+        pairs = [(on.reply, r) for on, r in self._exchange if on.fits(x) and r.severity_in(profile) != "off"]
+        wanted = 0
+        for flaws, _ in pairs:
+            wanted |= flaws
+        return _Applicable(tuple([r for flaws, r in pairs if not flaws]), wanted, tuple(pairs), {})
+
+    def _flaws_of(self, reply: Reply, wanted: int) -> int:
+        flaws = reply_flaws(reply, wanted)
+        if len(reply.raw) <= MAX_REPLY:
+            if len(self._flaws) >= MAX_REPLIES:
+                self._flaws.clear()
+            self._flaws[wanted, reply.raw] = flaws
+        return flaws
 
     def content(self, x: Exchange, talk: Conversation) -> None:
         """Judge a message that is complete and answered. If ``x`` is an EVENT, the end of the message never came."""
@@ -84,70 +131,90 @@ class RuleBook:
                 fired.append((rule, evidence))
         if not fired:
             return
+        if x is not None and len(fired) == 1:
+            self._record_finding(*fired[0], x, talk)
+            return
         counts = talk.counts
-        hidden = frozenset[str]().union(*(rule.hides for rule, _ in fired)) if len(fired) > 1 else frozenset()
+        hidden = frozenset[str]().union(*[rule.hides for rule, _ in fired])
         if x is None:  # at the end of a connection, all earlier findings count too
-            hidden = hidden.union(*(RULES[name].hides for name in counts))
+            hidden = hidden.union(*[RULES[name].hides for name in counts])
         for rule, evidence in fired:
             if rule.id not in hidden and not (rule.once and rule.id in counts):
                 self._record_finding(rule, evidence, x, talk)
 
     def _record_finding(self, rule: Rule, evidence: Evidence, x: Exchange | None, talk: Conversation) -> None:
-        severity = evidence.severity or rule.severity_in(talk.profile)
+        severity = evidence.severity or (rule.severity_in(talk.profile) if rule.severities else rule.severity)
         if severity == "off":
             return
         counts = talk.counts
-        counts[rule.id] = counts.get(rule.id, 0) + 1
+        count = counts[rule.id] = counts.get(rule.id, 0) + 1
         limit = self._limits.findings_per_rule
-        if limit and counts[rule.id] > limit:
-            if counts[rule.id] == limit + 1:
+        if count > limit > 0:
+            if count == limit + 1:
                 talk.note(f"more than {limit} findings of {rule.id}: further ones are not listed")
             return
-        index = len(talk.findings)
-        cause = next((e.finding for e in evidence.caused_by if e is not None and e.finding >= 0), None)
-        certain = talk.certain and (x is None or x.sure) if evidence.certain is None else evidence.certain
+        cause = None
+        for earlier in evidence.caused_by:
+            if earlier is not None and earlier.finding >= 0:
+                cause = earlier.finding
+                break
+        certain = evidence.certain
+        if certain is None:
+            certain = talk.client_seen and talk.server_seen and (x is None or x.sure)
         message = evidence.message
-        finding = RecordedFinding(
-            rule=rule.id,
-            name=rule.name,
-            severity=cast("model.Severity", severity),
-            side=evidence.side or rule.side,
-            certainty="certain" if certain else "indeterminate",
-            message=message if isinstance(message, str) else "",
-            reference=rule.reference,
-            turn=None,
-            caused_by=cause,
-            frame=0,
-            time="",
-            offset=0,
-            length=0,
-            evidence="",
-            count=evidence.count,
-            phrase=message if isinstance(message, Phrase) else None,
+        sentence, phrase = (message, None) if isinstance(message, str) else ("", message)
+        turn, offset, length, frame, time_ns, text = _place(evidence, x)
+        side = evidence.side or rule.side
+        findings = talk.record.findings
+        findings.append(
+            RecordedFinding(
+                rule.id,
+                rule.name,
+                severity,  # type: ignore[arg-type]  # it is not "off"
+                side,
+                "certain" if certain else "indeterminate",
+                sentence,
+                rule.reference,
+                turn,
+                cause,
+                frame,
+                talk.run.clock(time_ns),
+                offset,
+                length,
+                text,
+                evidence.count,
+                phrase=phrase,
+            )
         )
-        _set_place(finding, evidence, x, talk)
-        talk.findings.append(finding)
-        if x is not None and x.finding < 0 and (finding.side != "server" or x.marks & Mark.REFUSED_503):
-            x.finding = index
+        if x is not None and x.finding < 0 and (side != "server" or x.marks & _REFUSED_503):
+            x.finding = len(findings) - 1
             if x.breaks is not None and talk.session.causes.order is None:
                 talk.session.own_causes().order = x
 
 
-def _set_place(finding: model.Finding, evidence: Evidence, x: Exchange | None, talk: Conversation) -> None:
-    """Set the place of ``finding``: fields that the evidence does not give come from the command or the reply."""
-    offset, length, frame, time_ns, text = 0, 0, 0, 0, ""
-    if x is not None and (evidence.reply or x.act.name in {"GREETING", "NOTHING"}):
-        offset, frame, time_ns = x.reply_offset, x.reply_frame, x.reply_time_ns
-        finding.turn = x.reply_turn if x.reply_turn >= 0 else None
-        if x.reply is not None:
-            length = len(x.reply.raw)
-            text = printable(x.reply.raw.split(b"\n", 1)[0].rstrip(b"\r")[:MAX_EVIDENCE])
-    elif x is not None:
-        offset, length, frame, time_ns = x.offset, x.length, x.frame, x.time_ns
-        finding.turn = x.turn if x.turn >= 0 else None
-        text = shown(x)[:MAX_EVIDENCE]
-    finding.offset = offset if evidence.offset is None else evidence.offset
-    finding.length = length if evidence.length is None else evidence.length
-    finding.frame = frame if evidence.frame is None else evidence.frame
-    finding.time = talk.time(time_ns if evidence.time_ns is None else evidence.time_ns)
-    finding.evidence = text if evidence.evidence is None else evidence.evidence
+def _place(evidence: Evidence, x: Exchange | None) -> tuple[int | None, int, int, int, int, str]:
+    """Return turn, offset, length, frame, time and text of a finding. What the evidence does not give comes from the
+    reply or the command."""
+    turn, offset, length, frame, time_ns, text = -1, 0, 0, 0, 0, evidence.evidence
+    if x is None:
+        pass
+    elif evidence.reply or x.act is Act.GREETING or x.act is Act.NOTHING:
+        answer = x.answer
+        if answer is not None:
+            turn, offset, frame, time_ns = answer.turn, answer.offset, answer.frame, answer.time_ns
+            raw = answer.reply.raw
+            length = len(raw)
+            if text is None:
+                text = printable(raw.split(b"\n", 1)[0].rstrip(b"\r")[:MAX_EVIDENCE])
+    else:
+        turn, offset, length, frame, time_ns = x.turn, x.offset, x.line.length, x.frame, x.time_ns
+        if text is None:
+            text = shown(x)[:MAX_EVIDENCE]
+    return (
+        turn if turn >= 0 else None,
+        offset if evidence.offset is None else evidence.offset,
+        length if evidence.length is None else evidence.length,
+        frame if evidence.frame is None else evidence.frame,
+        time_ns if evidence.time_ns is None else evidence.time_ns,
+        text or "",
+    )

@@ -39,6 +39,7 @@ class Mode(IntEnum):
     HOLD = 4  # depends on a reply that has not come
     TLS_EXPECTED = 5  # after 220 to STARTTLS: a handshake, or else commands
     OPAQUE = 6  # encrypted, or impossible to decode from here on
+    PROXY_HEADER = 7  # in a PROXY header, what may be the start of one, or directly after it
 
 
 class ClientHandler(Protocol):
@@ -59,8 +60,11 @@ class ClientHandler(Protocol):
     def tls_begins(self, side: Literal["client", "server"], offset: int, frame: int, time_ns: int) -> None:
         """There is a TLS record where a line should start."""
 
-    def no_tls(self, offset: int, frame: int, time_ns: int) -> None:
+    def no_tls(self) -> None:
         """There is plain text where the TLS handshake was expected."""
+
+    def proxy_header(self, piece: HeldPiece) -> int:
+        """Octets where a PROXY header may be. Returns how many of them belong to it."""
 
     def undecided(self) -> None:
         """Too many bytes are held: assume the expected reply."""
@@ -219,8 +223,10 @@ class ClientReader:
                     self._handler.tls_begins("client", offset, frame, time_ns)
                     return
                 self.mode = _COMMAND
-                self._handler.no_tls(offset, frame, time_ns)
+                self._handler.no_tls()
                 used = 0
+            elif mode is Mode.PROXY_HEADER:
+                used = self._handler.proxy_header(HeldPiece(data, offset, frame, time_ns, seen))
             else:
                 return
             data = data[used:]

@@ -8,7 +8,8 @@
 # protocol must confirm SMTP.
 #
 # The dialogue may go through a proxy (SOCKS 4 and 5, HTTP CONNECT). The lengths in the proxy's exchange say where it
-# ends; it is skipped, and the bytes after it are judged as on any port.
+# ends; it is skipped, and the bytes after it are judged as on any port. A PROXY header says nothing about the protocol
+# either: the bytes after it are judged.
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ import re
 from enum import Enum
 
 from ...dissectors.lazy_regex import LazyPattern
+from .proxy_header import may_begin, read_header
 
 __all__ = ["Detection", "judge_heads", "other_protocol", "preamble"]
 
@@ -63,6 +65,11 @@ def _mostly_text(head: bytes) -> bool:
 
 def judge_heads(client: bytes, server: bytes, *, smtp_port: bool, over: bool) -> Detection:
     """Decide by the first bytes of both sides. ``over``: no more bytes will come."""
+    header = read_header(client)
+    if header is not None:
+        client = client[header.length :]
+    elif not over and may_begin(client):
+        client = b""
     if smtp_port:
         return _on_smtp_port(client, server, over=over)
     return _on_any_port(client, server, over=over)

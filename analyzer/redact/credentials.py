@@ -1,8 +1,8 @@
 """Hide credentials and message text in a connection, wherever they occur, including echoes by the server."""
 
-# Every command and reply of every connection is checked here, and nearly none of them contains a secret. So the first
-# check of a turn is one search for words that occur near secrets. Only a connection in which something was hidden is
-# checked a second time, for echoes.
+# Every turn of every connection is checked here, and nearly none of them contains a secret. So a connection without one
+# is read once, with one cheap test for each turn. Its replies are searched only if it has a login, a challenge or a
+# malformed line, and only a connection in which something was hidden is checked a second time, for echoes.
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import re
 from typing import TYPE_CHECKING
 
 from ..model import AuthTurn, CommandTurn, MalformedTurn, MessageTurn, ReplyTurn
-from .finding_texts import change_quotations, hide_in_finding
-from .secret_patterns import PASSWORD_VERBS, PROMPTS, VERBS, XCLIENT_LOGIN, SecretHider, hidden
+from .finding_texts import SecretTurns, change_quotations, hide_in_finding
+from .secret_patterns import GUARD, PASSWORD_VERBS, PROMPTS, VERBS, XCLIENT_LOGIN, SecretHider, hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from ..model import Connection, Turn
 
@@ -32,23 +32,25 @@ _is_plain = re.compile(_PLAIN).fullmatch
 
 def hide_secrets(connection: Connection) -> None:
     """Replace credentials and message text in ``connection``, in place."""
-    hider = SecretHider()
-    stray, texts, logins = _hide_in_commands(connection.dialogue, hider)
-    _hide_in_replies(connection.dialogue, hider, stray | logins)
+    hider, secret = SecretHider(), SecretTurns()
+    dialogue = connection.dialogue
+    if _hide_in_commands(dialogue, hider, secret) or secret.logins or secret.stray:
+        _hide_in_replies(dialogue, hider, secret.stray | secret.logins)
     for finding in connection.findings:
-        hide_in_finding(finding, connection.dialogue, hider, stray, texts)
+        hide_in_finding(finding, dialogue, hider, secret)
     if hider.words:
         echo = re.compile("|".join(map(re.escape, sorted(hider.words, key=len, reverse=True))), re.IGNORECASE)
         _change_quotations(connection, lambda text: echo.sub(lambda found: hidden(found[0]), text))
 
 
-def _hide_in_commands(dialogue: Iterable[Turn], hider: SecretHider) -> tuple[set[int], set[int], set[int]]:
-    """Return three sets of turns. First: lines that answer a challenge that never came. Second: lines of message text
-    that the client sent as if DATA had been accepted. Of these the first word stays: the server took it for a verb.
-    Third: AUTH and the lines of its exchange."""
-    stray: set[int] = set()
-    texts: set[int] = set()
-    logins: set[int] = set()
+def _hide_in_commands(dialogue: list[Turn], hider: SecretHider, secret: SecretTurns) -> bool:
+    """Hide secrets in the client's lines and note in ``secret`` where they are. Return whether a line of the server may
+    contain a secret by itself.
+
+    After a refused AUTH, DATA or BDAT the client may send what it announced as if it were commands. Of message text the
+    first word stays: the server took it for a verb.
+    """
+    server_may = False
     announced_by = ""  # AUTH, DATA or BDAT: a line after it that is not a command is what it announced
     for index, turn in enumerate(dialogue):
         if type(turn) is CommandTurn:  # isinstance takes twice as long, and every turn passes here
@@ -57,25 +59,29 @@ def _hide_in_commands(dialogue: Iterable[Turn], hider: SecretHider) -> tuple[set
                 if verb in {"XCLIENT", "XFORWARD"}:
                     turn.argument = XCLIENT_LOGIN.sub(lambda found: found[1] + hider.hide(found[2]), argument)
                 elif verb == "AUTH":
-                    logins.add(index)
+                    secret.logins.add(index)
                     turn.argument = hider.credentials("", argument) if argument else turn.argument
-                elif argument and not _is_plain(argument):
+                elif argument and not _is_plain(argument) and GUARD.search(argument):
                     turn.argument = hider.client(f"{verb} {argument}")[len(verb) + 1 :]
                 announced_by = verb if verb in {"AUTH", "DATA", "BDAT"} else ""
             elif announced_by in {"DATA", "BDAT"}:
                 turn.argument = hidden(argument) if argument else turn.argument
-                texts.add(index)
+                secret.texts.add(index)
             elif announced_by or _like_an_answer(verb, argument):
-                stray.add(index)
+                secret.stray.add(index)
                 turn.verb, turn.argument = None, hider.hide(f"{verb} {argument}".strip())
             else:
                 _hide_in_unknown(turn, verb, argument, hider)
+        elif type(turn) is ReplyTurn:
+            server_may = server_may or turn.code == 334
         elif type(turn) is AuthTurn:
             announced_by = "AUTH"
-            logins.add(index)
+            secret.logins.add(index)
         elif type(turn) is MessageTurn:
             announced_by = ""
-    return stray, texts, logins
+        elif type(turn) is MalformedTurn:
+            server_may = True
+    return server_may
 
 
 def _hide_in_unknown(turn: CommandTurn, verb: str, argument: str, hider: SecretHider) -> None:

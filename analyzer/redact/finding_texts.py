@@ -14,28 +14,41 @@ import re
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from msgspec import Struct, field
+
 from ..findings.rendering import RecordedFinding
 from ..model import AuthTurn, CommandTurn, MessageTurn, ReplyTurn
 from ..rules.phrases import Field, Host, IpAddress, Keyword, Mailbox, Secret, Text, Verb
-from .secret_patterns import PASSWORD_VERBS, PROMPTS, VERBS, XCLIENT_LOGIN, SecretHider, hidden
+from .secret_patterns import GUARD, PASSWORD_VERBS, PROMPTS, VERBS, XCLIENT_LOGIN, SecretHider, hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from ..model import Finding, Turn
     from ..rules.phrases import Value
 
-__all__ = ["change_quotations", "hide_in_finding"]
+__all__ = ["SecretTurns", "change_quotations", "hide_in_finding"]
 
 # Verbs that no text of a peer can be mistaken for.
 KNOWN_VERBS = VERBS | PASSWORD_VERBS
 _FROM_PEERS = frozenset({Field, Host, IpAddress, Keyword, Mailbox, Secret, Text, Verb})
+_SECRETS = frozenset({Secret})
+_VERBS_WITH_SECRETS = PASSWORD_VERBS | {"XCLIENT", "XFORWARD"}
 # Findings quote only these parts of a message: header fields, dots that look like its end, and smuggled commands.
 _QUOTABLE = re.compile(
     r"[!-9;-~]{1,76}[ \t]*:|(?:HELO|EHLO|LHLO|MAIL|RCPT|DATA|BDAT|RSET|QUIT|AUTH|STARTTLS|VRFY|NOOP)\b"
     r"|(?:\\x[0-9a-f]{2}|[. ])*$",
     re.IGNORECASE,
 )
+
+
+class SecretTurns(Struct):
+    """The turns of a dialogue that are, or may be, secret. ``stray``: they answer a challenge that never came.
+    ``texts``: message text that the client sent as commands. ``logins``: AUTH and the lines of its exchange."""
+
+    stray: set[int] = field(default_factory=set)
+    texts: set[int] = field(default_factory=set)
+    logins: set[int] = field(default_factory=set)
 
 
 class _PartOf(Enum):
@@ -52,54 +65,53 @@ class _PartOf(Enum):
     LINE = auto()  # any other line, or it is not known
 
 
-def _is_login(turn: Turn) -> bool:
-    """Whether ``turn`` is AUTH or a line of its exchange."""
-    return type(turn) is AuthTurn or (type(turn) is CommandTurn and turn.verb == "AUTH")
-
-
-def _part_of(finding: Finding, dialogue: Sequence[Turn], stray: Collection[int], texts: Collection[int]) -> _PartOf:
+def _part_of(finding: Finding, dialogue: Sequence[Turn], secret: SecretTurns) -> _PartOf:
     index = finding.turn
     if index is None or index >= len(dialogue):
         return _PartOf.LINE
-    if index in texts:
+    if index in secret.texts:
         return _PartOf.CONTENT_LINE
     turn = dialogue[index]
-    if isinstance(turn, MessageTurn):
+    kind = type(turn)
+    if kind is MessageTurn:
         return _PartOf.CONTENT
-    if index in stray or isinstance(turn, AuthTurn):
-        return _PartOf.LOGIN if finding.evidence != "*" or index in stray else _PartOf.LINE
+    if kind is AuthTurn or index in secret.stray:
+        return _PartOf.LOGIN if finding.evidence != "*" or index in secret.stray else _PartOf.LINE
     if isinstance(turn, ReplyTurn):
         if turn.code == 334:
             return _PartOf.CHALLENGE
         answered = turn.answers
-        return _PartOf.LOGIN_REPLY if answered in stray or _answers_login(turn, dialogue) else _PartOf.REPLY
-    if isinstance(turn, CommandTurn) and turn.verb in {"XCLIENT", "XFORWARD"}:
-        return _PartOf.XCLIENT
-    return _PartOf.PASSWORD_COMMAND if isinstance(turn, CommandTurn) and turn.verb in PASSWORD_VERBS else _PartOf.LINE
+        return _PartOf.LOGIN_REPLY if answered in secret.stray or answered in secret.logins else _PartOf.REPLY
+    if isinstance(turn, CommandTurn) and turn.verb in _VERBS_WITH_SECRETS:
+        return _PartOf.PASSWORD_COMMAND if turn.verb in PASSWORD_VERBS else _PartOf.XCLIENT
+    return _PartOf.LINE
 
 
-def _answers_login(turn: ReplyTurn, dialogue: Sequence[Turn]) -> bool:
-    return turn.answers is not None and _is_login(dialogue[turn.answers])
-
-
-def hide_in_finding(
-    finding: Finding, dialogue: Sequence[Turn], hider: SecretHider, stray: Collection[int], texts: Collection[int]
-) -> None:
-    """Hide secrets in ``finding``, in place. ``stray``: turns that answer a challenge that never came; ``texts``: turns
-    of message text that the client sent as commands."""
-    part = _part_of(finding, dialogue, stray, texts)
+def hide_in_finding(finding: Finding, dialogue: Sequence[Turn], hider: SecretHider, secret: SecretTurns) -> None:
+    """Hide secrets in ``finding``, in place."""
+    part = _part_of(finding, dialogue, secret)
     if isinstance(finding, RecordedFinding) and finding.phrase is not None:
-        if any(map(_is_from_peer, finding.phrase.values.values())):
-            finding.phrase = finding.phrase.changed(lambda value: _hide_value(value, part, hider))
+        changes: dict[str, Value] = {}
+        kinds = _SECRETS if part is _PartOf.REPLY else _FROM_PEERS  # an ordinary reply is shown as it is
+        for name, value in finding.phrase.values.items():
+            kind = type(value)
+            if kind not in kinds or (kind is Verb and value in KNOWN_VERBS):
+                continue
+            if part is not _PartOf.LINE or kind is Secret or GUARD.search(str(value)):
+                changes[name] = _hide_value(value, part, hider)
+        if changes:
+            finding.phrase = finding.phrase.replaced(changes)
     elif part is _PartOf.LOGIN:
         word = finding.evidence.partition(" ")[0]
         if word.isalnum():  # rules name what they took for a verb, and the hider does not remember short words
             finding.message = re.sub(rf"\b{word}\b", hidden(word), finding.message, flags=re.IGNORECASE)
     text = finding.evidence
+    if not text or part is _PartOf.REPLY or (part is _PartOf.LINE and not GUARD.search(text)):
+        return
     turn = dialogue[finding.turn] if part is _PartOf.CHALLENGE and finding.turn is not None else None
-    if text and isinstance(turn, ReplyTurn):  # its lines are redacted already, and the evidence may be cut
+    if isinstance(turn, ReplyTurn):  # its lines are redacted already, and the evidence may be cut
         finding.evidence = " ".join([text[:3], *turn.lines[:1]]).rstrip()
-    elif text:
+    else:
         finding.evidence = _hide_evidence(text, part, hider)
 
 

@@ -17,9 +17,11 @@ import re
 from base64 import b64decode
 from binascii import Error as NotBase64
 
+from msgspec import Struct, field
+
 from ...dissectors.lazy_regex import LazyPattern
 
-__all__ = ["PASSWORD_VERBS", "PROMPTS", "VERBS", "XCLIENT_LOGIN", "SecretHider", "hidden"]
+__all__ = ["GUARD", "PASSWORD_VERBS", "PROMPTS", "VERBS", "XCLIENT_LOGIN", "SecretHider", "hidden"]
 
 # Verbs of lines that are always commands, regardless of the lines before them.
 VERBS = frozenset(
@@ -91,7 +93,8 @@ _HARMLESS = frozenset(
 MIN_WORD = 5  # shorter words are part of too many other words
 MAX_WORDS = 64
 MAX_MARK = 64  # characters of a text that the dialogue has already replaced
-_GUARD = LazyPattern(
+# Words that occur near secrets, and what may be base64. Without a match, ``client`` finds no secret in a text.
+GUARD = LazyPattern(
     r"auth|pass|pwd|secret|token|cookie|key|bearer|basic|login|://|[A-Za-z0-9+/]{16}|[A-Za-z0-9+/]{6}=", re.IGNORECASE
 )
 
@@ -102,11 +105,10 @@ def hidden(text: str) -> str:
     return f"[{count} {'byte' if count == 1 else 'bytes'} not shown]"
 
 
-class SecretHider:
+class SecretHider(Struct):
     """Hides secrets in the texts of one connection. ``words``: the hidden words, to find echoes of them."""
 
-    def __init__(self) -> None:
-        self.words: set[str] = set()
+    words: set[str] = field(default_factory=set)
 
     def hide(self, text: str) -> str:
         """Hide all of ``text`` and remember its words."""
@@ -122,7 +124,7 @@ class SecretHider:
 
     def client(self, text: str) -> str:
         """Hide secrets in a client line or a quotation of one; most lines are returned unchanged."""
-        if not _GUARD.search(text):
+        if not GUARD.search(text):
             return text
         for pattern in (_AUTH, _AUTH_GLUED):
             found = pattern.search(text)

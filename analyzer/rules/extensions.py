@@ -23,6 +23,7 @@ from ..exchanges.state_table import Act
 from .line_faults import at_fault
 from .phrases import Code, Count, Keyword, Octets, Phrase, Term, Text
 from .registry import Evidence, OnExchange, named, rule
+from .reply_flaws import ReplyFlaw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ __all__ = ["EXTENDED", "known_offer"]
 
 _NOT_OFFERED = OnExchange(marks=Mark.NOT_OFFERED, unless=Mark.SKIPPED)
 EXTENDED = {"rfc821": "off"}  # RFC 821 knows no extensions
-_INCONSISTENT = OnExchange(marks=Mark.INCONSISTENT_OFFER)
+_INCONSISTENT = Mark.INCONSISTENT_OFFER
 _IMPLEMENTED = frozenset(
     {b"STARTTLS", b"AUTH", b"BDAT", b"ETRN", b"EXPN", b"HELP", b"VRFY"}
     | {b"SEND", b"SOML", b"SAML", b"TURN", b"XCLIENT", b"XFORWARD"}
@@ -44,9 +45,10 @@ _IMPLEMENTED = frozenset(
 
 def known_offer(x: Exchange, talk: Conversation) -> Hello | None:
     """What the client could know of the server's offer; None if that is not in the capture."""
-    if x.state is None or x.state.hello.keywords is None or not talk.certain:
+    state = x.state
+    if state is None or state.hello.keywords is None or not (talk.client_seen and talk.server_seen):
         return None
-    return x.state.hello
+    return state.hello
 
 
 def _answer(x: Exchange) -> Phrase:
@@ -198,44 +200,63 @@ def size_over_maximum(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         )
 
 
-def _listed(x: Exchange, talk: Conversation) -> frozenset[str]:
-    """The keywords of the EHLO reply to ``x``."""
-    known = x.reply is not None and x.accepted and talk.certain
-    return frozenset(x.reply.keywords()) if known and x.reply is not None else frozenset()
-
-
-@rule("EXT509", "smtputf8-without-8bitmime", "error", "server", "RFC 6531 §3.1", on=_INCONSISTENT, severities=EXTENDED)
+@rule(
+    "EXT509",
+    "smtputf8-without-8bitmime",
+    "error",
+    "server",
+    "RFC 6531 §3.1",
+    on=OnExchange(marks=_INCONSISTENT, reply=ReplyFlaw.LONE_SMTPUTF8),
+    severities=EXTENDED,
+)
 def smtputf8_without_8bitmime(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """SMTPUTF8 offered without 8BITMIME.
 
     A server that accepts UTF-8 header fields must also accept 8-bit content and list 8BITMIME. Fix the server: offer
     both or neither.
     """
-    listed = _listed(x, talk)
-    if "SMTPUTF8" in listed and "8BITMIME" not in listed:
+    if x.accepted and talk.certain:
         yield Evidence("The server offers SMTPUTF8 without 8BITMIME, which SMTPUTF8 requires.", reply=True)
 
 
-@rule("EXT510", "binarymime-without-chunking", "error", "server", "RFC 3030 §3", on=_INCONSISTENT, severities=EXTENDED)
+@rule(
+    "EXT510",
+    "binarymime-without-chunking",
+    "error",
+    "server",
+    "RFC 3030 §3",
+    on=OnExchange(marks=_INCONSISTENT, reply=ReplyFlaw.LONE_BINARYMIME),
+    severities=EXTENDED,
+)
 def binarymime_without_chunking(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """BINARYMIME offered without CHUNKING.
 
     Binary content can only be sent with BDAT, so a client cannot use BINARYMIME without CHUNKING. Fix the server: offer
     both or neither.
     """
-    listed = _listed(x, talk)
-    if "BINARYMIME" in listed and "CHUNKING" not in listed:
+    if x.accepted and talk.certain:
         yield Evidence("The server offers BINARYMIME without CHUNKING, which BINARYMIME requires.", reply=True)
 
 
-@rule("EXT511", "starttls-readvertised", "error", "server", "RFC 3207 §4.2", on=_INCONSISTENT, severities=EXTENDED)
+@rule(
+    "EXT511",
+    "starttls-readvertised",
+    "error",
+    "server",
+    "RFC 3207 §4.2",
+    on=OnExchange(marks=_INCONSISTENT),
+    severities=EXTENDED,
+)
 def starttls_readvertised(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """STARTTLS offered inside TLS.
 
     After the TLS handshake the EHLO reply must not list STARTTLS, because TLS is already active. Fix the server: omit
     the keyword inside TLS.
     """
-    if x.before is not None and x.before.hello.secure and not talk.watch.tls_missing and "STARTTLS" in _listed(x, talk):
+    before, reply = x.before, x.reply
+    if before is None or reply is None or not before.hello.secure:
+        return
+    if x.accepted and talk.certain and "STARTTLS" in reply.keywords():
         yield Evidence("The server offers STARTTLS inside TLS.", reply=True)
 
 

@@ -25,12 +25,13 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Self, cast, get_args
+from typing import TYPE_CHECKING, Self, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 __all__ = [
+    "PLAIN",
     "Code",
     "Count",
     "EnhancedStatus",
@@ -172,6 +173,10 @@ Value = (
 """A value of a phrase."""
 
 _TYPES = frozenset(get_args(Value))
+PLAIN: dict[type, Callable[[Value], str | int | float]] = {
+    kind: next(plain for plain in (int, float, str) if issubclass(kind, plain)) for kind in _TYPES
+}
+"""For each type of value, the type that JSON has for it."""
 
 
 class Phrase:
@@ -189,24 +194,29 @@ class Phrase:
         if names != values.keys():
             raise ValueError(f"{template!r} names {sorted(names)}, but the values are {sorted(values)}")
         self.template = template
-        self.values = cast("dict[str, Value]", values)  # a dict of this call only
+        self.values: dict[str, Value] = values  # type: ignore[assignment]  # phrases are put in below
         if not _TYPES.issuperset(map(type, values.values())):
             self._put_in_phrases(values)
 
     def _put_in_phrases(self, values: dict[str, Value | Phrase]) -> None:
         own: dict[str, Value] = {}
-        inner: list[tuple[str, Phrase]] = []
+        templates: list[str] = []  # names, each with the template that takes its place
+        inner: list[dict[str, Value]] = []
         for name, value in values.items():
             if isinstance(value, Phrase):
-                inner.append((name, value))
+                templates += name, value.template
+                if value.values:
+                    inner.append(value.values)
             elif type(value) in _TYPES:
                 own[name] = value
             else:
                 raise TypeError(f"{name} is {type(value).__name__}, which is not a type of value")
-        for _, phrase in inner:
-            if phrase.values:
-                _add(own, phrase.values)
-        self.template = _filled(self.template, *[part for name, phrase in inner for part in (name, phrase.template)])
+        for more in inner:
+            if own.keys().isdisjoint(more):
+                own.update(more)
+            else:
+                _add(own, more)
+        self.template = _filled(self.template, *templates)
         self.values = own
 
     def __eq__(self, other: object) -> bool:
@@ -235,6 +245,10 @@ class Phrase:
     def changed(self, change: Callable[[Value], Value]) -> Self:
         """Return the phrase with ``change`` applied to each value."""
         return self._of(self.template, {name: change(value) for name, value in self.values.items()})
+
+    def replaced(self, values: dict[str, Value]) -> Self:
+        """Return the phrase with ``values`` in place of those of the same names."""
+        return self._of(self.template, {**self.values, **values})
 
     def text(self) -> str:
         """Return the sentence."""

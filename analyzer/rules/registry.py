@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "REFUSALS",
     "RULES",
     "Ended",
     "Evidence",
@@ -59,7 +60,7 @@ class OnExchange(Struct, frozen=True):
     ``marks``: any of these ``Mark`` bits is set, ``unless``: none of these is. ``deviation``: the client's line has a
     deviation of this kind from the grammar. ``breaks``: the client broke one of
     these sequence rules. ``acts``: it is one of these. ``codes``: the reply has one of these codes. ``unusual``: the
-    reply is not the expected success.
+    reply is not the expected success. ``reply``: the reply has one of these ``ReplyFlaw`` bits.
     """
 
     marks: int = 0
@@ -69,10 +70,11 @@ class OnExchange(Struct, frozen=True):
     codes: frozenset[int] = frozenset()
     unusual: bool = False
     deviation: DeviationKind | None = None
+    reply: int = 0
 
     def fits(self, x: Exchange) -> bool:
-        """Whether ``x`` concerns the rule. It depends only on the act, the marks, the code, the rule of order that is
-        broken, and the kinds of deviations."""
+        """Whether ``x`` concerns the rule, apart from the flaws of its reply. It depends only on the act, the marks,
+        the code, the rule of order that is broken, and the kinds of deviations."""
         if self.deviation is not None and self.deviation not in x.line.kinds:
             return False
         if (self.codes and x.code not in self.codes) or (self.unusual and (not x.code or is_usual(x.act, x.code))):
@@ -171,13 +173,17 @@ class Rule(Struct, frozen=True):
 _DECLARED: dict[str, Rule] = {}
 _name = attrgetter("name")
 
+REFUSALS = frozenset(range(400, 1000))
+"""Codes of replies that refuse a command. Malformed replies may have a first digit above 5."""
+
 RULES: Mapping[str, Rule] = MappingProxyType(_DECLARED)
 """All rules declared so far, by id."""
 
 
 def named(x: Exchange, otherwise: str = "A command") -> Verb | Term:
     """Return the verb of the command of ``x``, for a phrase; ``otherwise`` if its line has none."""
-    return Term(otherwise) if x.command is None or x.command.name is None else Verb(x.command.name)
+    command = x.line.command
+    return Term(otherwise) if command is None or command.name is None else Verb(command.name)
 
 
 def rule(

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ...dissectors.deviations import DeviationKind
-from ...dissectors.grammar.abnf import ADDRESS_LITERAL, DOMAIN
 from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.lines.commands import is_base64
-from ...dissectors.lines.replies import parse_reply
 from ...dissectors.printable import printable
 from ...dissectors.tables.keywords import KEYWORDS
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act
 from .phrases import Code, Count, Phrase, Term, Text
 from .registry import Ended, Evidence, OnExchange, named, rule
+from .reply_flaws import ReplyFlaw, bad_ehlo_lines, first_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,12 +25,7 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-MAX_REMEMBERED = 256  # greetings and EHLO replies; a capture of one site has few different ones
-
-_DOMAIN = LazyPattern(DOMAIN)
-_LITERAL = LazyPattern(ADDRESS_LITERAL)
-# RFC 5321 §4.1.1.1: ehlo-line = ehlo-keyword *( SP ehlo-param ); several spaces are accepted
-_EHLO_LINE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9-]*+(?: ++[!-~\x80-\xff]++)*+ *+").fullmatch
+_OVERWRITTEN = LazyPattern(rb"(?=.*\*{8})[0-9 \t*]+")
 _SUPPORTED = LazyPattern(rb"(?:NTLM|GSSAPI|GSS-SPNEGO) supported", re.IGNORECASE)
 
 
@@ -165,28 +158,27 @@ def bare_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "warning",
     "server",
     "RFC 5321 §4.2, §4.3.1",
-    on=OnExchange(acts=frozenset({Act.GREETING}), codes=frozenset({220})),
+    on=OnExchange(acts=frozenset({Act.GREETING}), codes=frozenset({220}), reply=ReplyFlaw.NO_HOST),
 )
 def bad_greeting_name(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """220 greeting without host name as first word.
 
-    The greeting names the server: the first word must be its domain or an address literal. Asterisks in place of the
-    name come from a firewall that rewrites SMTP and often hides extensions too. Fix the server or the firewall: send
-    the name.
+    The greeting names the server: the first word must be its domain or an address literal. A greeting of asterisks was
+    overwritten by a firewall that rewrites SMTP and often hides extensions too; then the path is at fault, not the
+    server. Fix the server or the firewall: send the name.
     """
     if x.reply is not None and not talk.midstream:
-        word = x.reply.texts[0].split(b" ", 1)[0]
-        if not _is_host(word):
-            phrase = Phrase("The greeting does not name the host.")
-            if word:
-                name = Text(printable(word[:40]))
-                phrase = Phrase("The greeting starts with {word}, which is not a host name.", word=name)
-            yield Evidence(phrase, reply=True, certain=True)
-
-
-@lru_cache(maxsize=MAX_REMEMBERED)
-def _is_host(word: bytes) -> bool:
-    return word.isascii() and (_DOMAIN.fullmatch(word) or _LITERAL.fullmatch(word)) is not None
+        text = x.reply.texts[0]
+        word = text.split(b" ", 1)[0]
+        if _OVERWRITTEN.fullmatch(text):
+            message = "The greeting is a run of asterisks: a device on the path has overwritten the name of the server."
+            yield Evidence(message, reply=True, side="path", certain=True)
+            return
+        phrase = Phrase("The greeting does not name the host.")
+        if word:
+            name = Text(printable(word[:40]))
+            phrase = Phrase("The greeting starts with {word}, which is not a host name.", word=name)
+        yield Evidence(phrase, reply=True, certain=True)
 
 
 _GREETINGS = frozenset({220, 421, 521, 554})
@@ -276,7 +268,7 @@ def command_not_answered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "error",
     "server",
     "RFC 5321 §3.2",
-    on=OnExchange(acts=frozenset({Act.HELO}), codes=frozenset({250})),
+    on=OnExchange(acts=frozenset({Act.HELO}), codes=frozenset({250}), reply=ReplyFlaw.KEYWORDS),
 )
 def extended_reply_to_helo(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """HELO answered with an EHLO-style capability list.
@@ -284,24 +276,22 @@ def extended_reply_to_helo(x: Exchange, talk: Conversation) -> Iterator[Evidence
     A client that sends HELO may not know extensions, so a server must not list any in its reply. Fix the server: send
     one line with its name.
     """
-    if x.reply is None or len(x.reply.texts) < 2:
-        return
-    listed = [word for word in map(_first_word, x.reply.texts[1:]) if word in KEYWORDS]
-    if listed:
+    if x.reply is not None:
+        listed = [word for word in map(first_word, x.reply.texts[1:]) if word in KEYWORDS]
         phrase = Phrase(
             "The reply to HELO lists {keywords}, as if the client had sent EHLO.", keywords=Term(", ".join(listed))
         )
         yield Evidence(phrase, reply=True)
 
 
-def _first_word(text: bytes) -> str:
-    return printable(text.split(b" ", 1)[0][:64].upper())
-
-
-_EHLO_ACCEPTED = OnExchange(acts=frozenset({Act.EHLO}), codes=frozenset({250}))
-
-
-@rule("RPL414", "bad-ehlo-line", "warning", "server", "RFC 5321 §4.1.1.1", on=_EHLO_ACCEPTED)
+@rule(
+    "RPL414",
+    "bad-ehlo-line",
+    "warning",
+    "server",
+    "RFC 5321 §4.1.1.1",
+    on=OnExchange(acts=frozenset({Act.EHLO}), codes=frozenset({250}), reply=ReplyFlaw.BAD_EHLO_LINE),
+)
 def bad_ehlo_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """EHLO reply line does not match ehlo-line.
 
@@ -309,30 +299,30 @@ def bad_ehlo_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     spaces. AUTH=LOGIN, which some very old clients expect, does not match this grammar; a server that sends it should
     also send AUTH LOGIN. Fix the server: list keywords and parameters separated by spaces.
     """
-    if x.reply is not None and len(x.reply.texts) > 1:
-        bad = _bad_ehlo_lines(x.reply.raw)
-        if bad:
-            at, text = bad[0]
-            yield Evidence(
-                Phrase(
-                    "The EHLO reply lists {line}, which is not a keyword with optional parameters.",
-                    line=Text(printable(text[:60])) if text else Term("an empty line"),
-                ),
-                reply=True,
-                offset=x.reply_offset + at,
-                length=len(text) + 4,
-                evidence=printable(text[:160]),
-                count=len(bad),
-            )
+    if x.reply is not None:
+        bad = bad_ehlo_lines(x.reply)
+        text = bad[0].text
+        yield Evidence(
+            Phrase(
+                "The EHLO reply lists {line}, which is not a keyword with optional parameters.",
+                line=Text(printable(text[:60])) if text else Term("an empty line"),
+            ),
+            reply=True,
+            offset=x.reply_offset + bad[0].at,
+            length=len(text) + 4,
+            evidence=printable(text[:160]),
+            count=len(bad),
+        )
 
 
-@lru_cache(maxsize=MAX_REMEMBERED)
-def _bad_ehlo_lines(raw: bytes) -> tuple[tuple[int, bytes], ...]:
-    lines = parse_reply(raw).parts()[1:]
-    return tuple((line.at, line.text) for line in lines if line.code is not None and _EHLO_LINE(line.text) is None)
-
-
-@rule("RPL415", "keyword-in-ehlo-greeting", "error", "server", "RFC 5321 §4.1.1.1", on=_EHLO_ACCEPTED)
+@rule(
+    "RPL415",
+    "keyword-in-ehlo-greeting",
+    "error",
+    "server",
+    "RFC 5321 §4.1.1.1",
+    on=OnExchange(acts=frozenset({Act.EHLO}), codes=frozenset({250}), reply=ReplyFlaw.KEYWORD_FIRST),
+)
 def keyword_in_ehlo_greeting(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Capability keyword on the first line of the EHLO reply.
 
@@ -340,13 +330,11 @@ def keyword_in_ehlo_greeting(x: Exchange, talk: Conversation) -> Iterator[Eviden
     one. Fix the server: send its name on the first line.
     """
     if x.reply is not None and x.sure:  # after a gap it may not be the first line
-        word = _first_word(x.reply.texts[0])
-        if word in KEYWORDS:
-            phrase = Phrase(
-                "The EHLO reply starts with the keyword {keyword}; its first line should name the server.",
-                keyword=Term(word),
-            )
-            yield Evidence(phrase, reply=True)
+        phrase = Phrase(
+            "The EHLO reply starts with the keyword {keyword}; its first line should name the server.",
+            keyword=Term(first_word(x.reply.texts[0])),
+        )
+        yield Evidence(phrase, reply=True)
 
 
 @rule(

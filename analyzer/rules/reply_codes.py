@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ...dissectors.grammar.abnf import EXTENDED_STATUS
 from ...dissectors.printable import printable
 from ...dissectors.tables.codes import KNOWN_CODES, RFC821_CODES, describe_code
 from ..exchanges.exchange import Mark
@@ -17,7 +16,8 @@ from ..exchanges.state_table import Act, Phase
 from ..exchanges.usual_replies import listed_codes
 from .line_faults import at_fault
 from .phrases import Code, Count, EnhancedStatus, Phrase, Term, Verb
-from .registry import Evidence, OnExchange, named, rule
+from .registry import REFUSALS, Evidence, OnExchange, named, rule
+from .reply_flaws import ReplyFlaw, status_lines, without_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +36,7 @@ _MALFORMED = (
 )
 _NOT_JUDGED = _MALFORMED | _ORDER
 _NO_SERVICE = frozenset({Phase.TURNED_AWAY, Phase.CLOSING, Phase.QUIT})
+_CODES = frozenset(range(1, 1000))
 _POLICY = frozenset({450, 451, 550, 554})
 _NO_COMMAND = frozenset({Act.GREETING, Act.NOTHING, Act.EVENT})
 
@@ -75,7 +76,7 @@ def _name(x: Exchange) -> Verb | Term:
     "warning",
     "server",
     "RFC 5321 §4.3.2; RFC 821 §4.3; RFC 2033 §4.2",
-    on=OnExchange(unusual=True, unless=_MALFORMED),
+    on=OnExchange(unusual=True, codes=REFUSALS - {503}, unless=_MALFORMED),
 )
 def code_not_listed_for_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Known reply code that is not listed for this command.
@@ -88,7 +89,7 @@ def code_not_listed_for_command(x: Exchange, talk: Conversation) -> Iterator[Evi
     if x.act is Act.GREETING and code == 554 and talk.profile == "rfc821":
         phrase = Phrase("{code} is not a greeting of RFC 821, which lists 220 and 421.", code=Code(code))
         yield Evidence(phrase, reply=True, certain=True)
-    if code < 400 or code == 503 or not _judged(x, talk) or x.before is None:
+    if not _judged(x, talk) or x.before is None:
         return
     if x.marks & _ORDER:
         if code == 554 and talk.profile == "lmtp" and _recipient_missing(x):
@@ -122,7 +123,7 @@ def code_not_listed_for_command(x: Exchange, talk: Conversation) -> Iterator[Evi
     "warning",
     "server",
     "RFC 5321 §4.2",
-    on=OnExchange(unusual=True, unless=Mark.SKIPPED | Mark.FOREIGN),
+    on=OnExchange(unusual=True, codes=_CODES - RFC821_CODES, unless=Mark.SKIPPED | Mark.FOREIGN),
     hides=("RPL408",),
 )
 def unregistered_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
@@ -133,7 +134,7 @@ def unregistered_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     known = RFC821_CODES if talk.profile == "rfc821" else KNOWN_CODES
     private = x.command is not None and x.command.verb.startswith(b"X")
-    if x.act is Act.EVENT or not x.code or x.code in known or private:
+    if x.act is Act.EVENT or x.code in known or private:
         return
     to = Phrase("") if x.act in _NO_COMMAND else Phrase(", the reply to {what},", what=_name(x))
     certain = True if x.act is Act.GREETING and not talk.midstream else None
@@ -147,7 +148,7 @@ def unregistered_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "error",
     "server",
     "RFC 5321 §4.3.2, §4.2.1",
-    on=OnExchange(unusual=True, unless=_GARBLED),
+    on=OnExchange(unusual=True, codes=_CODES - REFUSALS, unless=_GARBLED),
 )
 def success_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """2yz or 3yz code that cannot belong to this command.
@@ -157,7 +158,7 @@ def success_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidence
     a code that belongs to the command.
     """
     code = x.code
-    if code >= 400 or not _judged(x, talk) or x.before is None:
+    if not _judged(x, talk) or x.before is None:
         return
     codes = listed_codes(x, x.before.hello, talk.profile)
     if codes is None or code in codes:
@@ -285,17 +286,17 @@ def lmtp_reply_count(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
 # -- enhanced status codes ---------------------------------------------------------------------------------------------
 
-_STATUS = re.compile(EXTENDED_STATUS + rb" ").match
 _LIKE_STATUS = re.compile(rb"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9])").match
-_ODD_STATUS = OnExchange(marks=Mark.ODD_STATUS)
-_HELLOS = frozenset({Act.EHLO, Act.HELO})
+_NO_STATUS = Phrase("has no enhanced status code")
+_WITH_STATUS = frozenset(Act) - {Act.EHLO, Act.HELO, Act.GREETING}
+_STATUS_CLASS, _STATUS_MISSING, _STATUS_DIFFERS = (
+    OnExchange(marks=Mark.ODD_STATUS, acts=_WITH_STATUS, reply=flaw)
+    for flaw in (ReplyFlaw.STATUS_CLASS, ReplyFlaw.NO_STATUS, ReplyFlaw.STATUS_DIFFERS)
+)
 
 
 def _lines(x: Exchange) -> list[ReplyLine]:
-    """The lines of the reply that must have an enhanced status code (RFC 2034 §4)."""
-    if x.reply is None or x.act in _HELLOS or x.act is Act.GREETING:
-        return []
-    return [line for line in x.reply.parts() if line.code is not None and line.code // 100 in {2, 4, 5}]
+    return [] if x.reply is None else status_lines(x.reply)
 
 
 def _at(x: Exchange, line: ReplyLine, message: Phrase, count: int = 1) -> Evidence:
@@ -315,7 +316,7 @@ def _at(x: Exchange, line: ReplyLine, message: Phrase, count: int = 1) -> Eviden
     "error",
     "server",
     "RFC 2034 §4; RFC 3463 §2",
-    on=_ODD_STATUS,
+    on=_STATUS_CLASS,
 )
 def enhanced_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Class of the enhanced code contradicts the reply code.
@@ -335,7 +336,7 @@ def enhanced_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidenc
         yield _at(x, first, phrase, len(wrong))
 
 
-@rule("RPL417", "enhanced-code-missing", "warning", "server", "RFC 2034 §4; RFC 3463 §2", on=_ODD_STATUS)
+@rule("RPL417", "enhanced-code-missing", "warning", "server", "RFC 2034 §4; RFC 3463 §2", on=_STATUS_MISSING)
 def enhanced_code_missing(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Enhanced code missing or malformed although offered.
 
@@ -343,10 +344,10 @@ def enhanced_code_missing(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     each 2yz, 4yz and 5yz reply, except the greeting and the replies to EHLO and HELO. Its numbers have no leading
     zeros. Fix the server: add the code, or do not list the keyword.
     """
-    wrong = [line for line in _lines(x) if _STATUS(line.text) is None]
+    wrong = without_status(_lines(x))
     if wrong:
         like = _LIKE_STATUS(wrong[0].text)
-        problem = Phrase("has no enhanced status code")
+        problem = _NO_STATUS
         if like is not None and like[0] == wrong[0].text and wrong[0].enhanced is not None:
             status = EnhancedStatus(wrong[0].enhanced)
             problem = Phrase("ends directly after its status code {status}, without a space", status=status)
@@ -361,7 +362,7 @@ def enhanced_code_missing(x: Exchange, talk: Conversation) -> Iterator[Evidence]
         yield _at(x, wrong[0], phrase, len(wrong))
 
 
-@rule("RPL418", "enhanced-code-inconsistent", "error", "server", "RFC 2034 §4", on=_ODD_STATUS)
+@rule("RPL418", "enhanced-code-inconsistent", "error", "server", "RFC 2034 §4", on=_STATUS_DIFFERS)
 def enhanced_code_inconsistent(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Enhanced code differs between lines of one reply.
 

@@ -75,7 +75,7 @@ def auth_cancelled(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "warning",
     "server",
     "Postfix XCLIENT, XFORWARD; RFC 5321 §4.1.5",
-    on=OnExchange(acts=frozenset({Act.XCLIENT, Act.OTHER})),
+    on=OnExchange(acts=frozenset({Act.XCLIENT, Act.OTHER}), codes=frozenset({220, 250})),
 )
 def xclient_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server lets the client override its identity.
@@ -105,7 +105,7 @@ def xclient_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "warning",
     "server",
     "RFC 6409 §4.3",
-    on=OnExchange(acts=frozenset({Act.MAIL})),
+    on=OnExchange(acts=frozenset({Act.MAIL}), codes=frozenset({250})),
     severities={"rfc5321": "off", "rfc821": "off", "lmtp": "off"},
     once=True,
 )
@@ -116,7 +116,7 @@ def submission_unauthenticated(x: Exchange, talk: Conversation) -> Iterator[Evid
     A server may identify the client by other means (its own network, a client certificate), which the capture does not
     show. Fix the server: require AUTH.
     """
-    if talk.profile != "submission" or x.code != 250:
+    if talk.profile != "submission":
         return
     before = x.before
     if before is None or not before.sure or before.hello.authenticated or talk.record.on_loopback:

@@ -16,7 +16,7 @@ from ..exchanges.starttls_history import plain_offer
 from ..exchanges.state_table import Act, Phase
 from ..lines.command_line import shown_argument
 from .phrases import Code, Count, Frame, Keyword, Octets, Phrase, Term
-from .registry import Evidence, OnExchange, named, rule
+from .registry import REFUSALS, Evidence, OnExchange, named, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 IMPLICIT_TLS_PORT = 465  # RFC 8314 §7.3
+_IMPLICIT_TLS_KEY = IMPLICIT_TLS_PORT.to_bytes(2, "big")  # how the key of a connection to it ends
+CLOSES = 421  # RFC 5321 §3.8
 MAX_SHOWN = 100  # bytes of injected text that are quoted
 
 
@@ -85,12 +87,21 @@ def cleartext_after_220(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Client continues in plain text after the 220 to STARTTLS.
 
     After the 220 reply the client must start the TLS handshake. Everyone on the path can read what it sends instead,
-    and a server that expects a handshake cannot use it. A correct session looks the same if the capture was decrypted
-    before it was saved. Fix the client: start the handshake, or close the connection.
+    and a server that expects a handshake cannot use it. If the server answers as if nothing had happened, then the
+    capture was decrypted before it was saved, or the server only pretended to start TLS; which of them cannot be seen,
+    so this is only a remark then. Fix the client: start the handshake, or close the connection.
     """
+    if x.code and x.code != CLOSES:
+        phrase = Phrase(
+            "The client continued in plain text after the 220 to STARTTLS, and the server answered it with {code}: "
+            "this capture was decrypted before it was saved, or the server only pretended to start TLS.",
+            code=Code(x.code),
+        )
+        yield Evidence(phrase, severity="info", certain=False)
+        return
     yield Evidence(
-        "The server agreed to TLS with 220, but the client continued in plain text instead of a TLS handshake "
-        "(unless this capture was decrypted before it was saved).",
+        "The server agreed to TLS with 220, but the client continued in plain text instead of a TLS handshake, which "
+        "the server did not accept."
     )
 
 
@@ -216,7 +227,7 @@ def starttls_unused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "warning",
     "server",
     "RFC 3207 §4",
-    on=OnExchange(acts=frozenset({Act.STARTTLS}), unless=Mark.INJECTED),
+    on=OnExchange(acts=frozenset({Act.STARTTLS}), codes=REFUSALS, unless=Mark.INJECTED),
 )
 def starttls_refused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server refuses the STARTTLS it offered.
@@ -226,7 +237,7 @@ def starttls_refused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     TLS. Fix the server: correct its TLS configuration.
     """
     before, command = x.before, x.command
-    if x.code < 400 or before is None or command is None or not before.sure:
+    if before is None or command is None or not before.sure:
         return
     offered = before.hello.lists("STARTTLS") and not before.hello.secure
     if offered and before.phase is Phase.READY and command.argument is None:
@@ -267,7 +278,7 @@ def cleartext_auth_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence
     "error",
     "server",
     "RFC 8314 §3.3, §7.3",
-    on=OnExchange(acts=frozenset({Act.GREETING})),
+    on=OnExchange(acts=frozenset({Act.GREETING}), codes=frozenset({220})),
 )
 def cleartext_on_tls_port(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Plain text greeting on the implicit-TLS port.
@@ -276,12 +287,7 @@ def cleartext_on_tls_port(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     there has a wrong configuration, and clients that expect TLS cannot use it. Fix the server: enable TLS on this port.
     """
     before = x.before
-    if (
-        x.code == 220
-        and talk.record.server.port == IMPLICIT_TLS_PORT
-        and before is not None
-        and not before.hello.secure
-    ):
+    if talk.record.client_key.endswith(_IMPLICIT_TLS_KEY) and before is not None and not before.hello.secure:
         yield Evidence(
             "The server sent its greeting in plain text on port 465, where TLS must come first.",
             reply=True,
@@ -305,12 +311,15 @@ def starttls_vanished(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     this capture. If its configuration did not change, an attacker on the path may remove the keyword. Fix the client:
     require TLS for this server.
     """
-    plain = plain_offer(x, talk.greeting)
-    if plain is None or plain.listed or talk.record.on_loopback:
+    after, answer, record = x.after, x.answer, talk.record
+    if answer is None or after is None or "STARTTLS" in (after.hello.keywords or ()):
         return
-    key = plain.key(talk.record.server, talk.record.client.address)
-    offer = talk.judge.servers.last_offer(key, x.reply_time_ns)
-    if offer is not None and offer.connection != talk.record.id:
+    plain = plain_offer(x, talk.greeting)
+    if plain is None:
+        return
+    key = plain.key(record.server, record.client.address)
+    offer = talk.run.judge.servers.last_offer(key, answer.time_ns)
+    if offer is not None and offer.connection != record.id and not record.on_loopback:
         phrase = Phrase(
             "The EHLO reply does not list STARTTLS, which this server offered to the same network in connection "
             "{connection} (frame {frame}).",

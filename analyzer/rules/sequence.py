@@ -90,8 +90,8 @@ def mail_before_hello(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     TLS handshake the session starts again from the beginning, and the client must repeat EHLO (RFC 3207 §4.2). The
     server must answer 503. Fix the client: send EHLO first, and again after STARTTLS.
     """
-    if not order_is_judged(x) or (talk.watch.tls_missing and x.accepted):
-        return  # no handshake followed the 220 to STARTTLS, so the server still knows its EHLO
+    if not order_is_judged(x):
+        return
     refused = talk.session.causes.hello
     why = Phrase("")
     if refused is not None and refused.reply is not None:
@@ -377,9 +377,8 @@ def wrong_hello_verb(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     LMTP uses LHLO in place of EHLO and HELO, and neither protocol knows the verb of the other. Fix the client: use the
     protocol that the port serves.
     """
-    assert x.command is not None
-    lmtp = talk.profile == "lmtp"
-    if (x.command.verb == b"LHLO") != lmtp:
+    command, lmtp = x.line.command, talk.profile == "lmtp"
+    if command is not None and (command.verb == b"LHLO") != lmtp:
         yield Evidence(
             Phrase(
                 "{verb} was sent to {protocol} server; {answer}.",

@@ -54,8 +54,6 @@ def out_of_order_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     that the RFC defines. From here on the audit follows the server. Fix the server: check the state before each
     command.
     """
-    if x.breaks == "SEQ101" and talk.watch.tls_missing:
-        return  # for the reason given in mail_before_hello
     if _out_of_order(x) and x.accepted and not _skips_refused_data(x):
         yield Evidence(
             Phrase(

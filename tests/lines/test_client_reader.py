@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from smtpwire.analyzer.content.message import Content
 from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
-from smtpwire.analyzer.lines.client_reader import ClientReader, Mode
+from smtpwire.analyzer.lines.client_reader import ClientReader, HeldPiece, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,8 +68,11 @@ class Recorder:
     def tls_begins(self, side: str, offset: int, frame: int, time_ns: int) -> None:
         self.events.append(("tls", side, offset))
 
-    def no_tls(self, offset: int, frame: int, time_ns: int) -> None:
-        self.events.append(("no tls", offset))
+    def no_tls(self) -> None:
+        self.events.append(("no tls",))
+
+    def proxy_header(self, piece: HeldPiece) -> int:
+        raise AssertionError("no test here expects a PROXY header")
 
     def undecided(self) -> None:
         self.events.append(("undecided",))
@@ -245,7 +248,7 @@ def test_if_tls_is_expected_its_first_byte_is_enough(first: int) -> None:
 
 def test_if_tls_is_expected_commands_may_come_instead() -> None:
     recorder = Recorder(modes={b"STARTTLS": Mode.TLS_EXPECTED}).feed(b"STARTTLS\r\n", b"EHLO x\r\n")
-    assert recorder.events[1:] == [("no tls", 10), ("command", b"EHLO x", b"\r\n", 10)]
+    assert recorder.events[1:] == [("no tls",), ("command", b"EHLO x", b"\r\n", 10)]
 
 
 # -- whatever comes ----------------------------------------------------------------------------------------------------

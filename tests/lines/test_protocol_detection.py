@@ -13,6 +13,10 @@ from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
 from smtpwire.analyzer.lines.protocol_detection import Detection, judge_heads, other_protocol, preamble
 
+PROXY_HEADERS = [
+    b"PROXY TCP4 203.0.113.9 198.51.100.25 41218 25\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24" + bytes(range(200, 236)),
+]
 SMTP, OTHER, UNDECIDED = Detection.SMTP, Detection.OTHER, Detection.UNDECIDED
 
 
@@ -64,6 +68,17 @@ def test_tls_from_the_first_byte_is_implicit_tls(record: bytes) -> None:
 def test_the_start_of_a_line_is_undecided(server: bytes) -> None:
     assert on_port_25(b"", server) in {UNDECIDED, SMTP}
     assert on_port_25(b"", server[:1]) is UNDECIDED
+
+
+@pytest.mark.parametrize("header", PROXY_HEADERS)
+def test_a_proxy_header_says_nothing_about_the_protocol(header: bytes) -> None:
+    for judge in (on_port_25, elsewhere):
+        for size in range(1, len(header) + 1):
+            assert judge(header[:size]) is UNDECIDED
+        assert judge(header + b"EHLO x\r\n", b"220 hi\r\n") is SMTP
+    assert elsewhere(header + b"GET / HTTP/1.1\r\n", b"220 hi\r\n") is OTHER
+    assert elsewhere(header, b"HTTP/1.1 200 OK\r\n") is OTHER
+    assert elsewhere(header, b"220 mx.example ESMTP\r\n") is SMTP
 
 
 # -- on any other port -------------------------------------------------------------------------------------------------

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 SMUGGLED = "MAIL FROM:<e@x.example>"
 
 
+@pytest.fixture(autouse=True)
+def _one_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports have the width of a file, whatever runs the tests."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+
 def shown(
     tmp_path: Path,
     script: Script,

@@ -88,10 +88,13 @@ REPLIES: dict[str, tuple[Script, str]] = {
 }
 
 SECURITY: dict[str, tuple[Script, str]] = {
-    "plain text after 220 changes no state": ([*STARTTLS, *lines("C STARTTLS", "S 220 go"), *mail(), *QUIT], "SEC602"),
-    "nor does the same offer again": (
+    "after the 220 the session is a new one, in plain text too": (
+        [*STARTTLS, *lines("C STARTTLS", "S 220 go"), *mail(), *QUIT],
+        "SEC602 SEQ101 SEQ120",
+    ),
+    "and the server must not offer TLS in it": (
         [*STARTTLS, *lines("C STARTTLS", "S 220 go"), *STARTTLS[1:], *mail(), *QUIT],
-        "SEC602",
+        "EXT511 SEC602",
     ),
     "perhaps the handshake was lost": (
         [*STARTTLS, *lines("C STARTTLS", "S 220 go"), ("GC", "20"), *OFFERED[1:], *QUIT],

@@ -64,6 +64,19 @@ def test_greetings_without_a_host_name(name: str) -> None:
     assert rpl([("S", f"220 {name}\r\n"), *BYE]) == ["RPL406"]
 
 
+@pytest.mark.parametrize("text", ["*" * 8, "*" * 64, "*********0*****0**0200 ******* 0"])
+def test_a_greeting_of_asterisks_was_overwritten_on_the_path(text: str) -> None:
+    (finding,) = findings([("S", f"220 {text}\r\n"), *BYE], select=("RPL",))
+    assert (finding.rule, finding.side, finding.certainty) == ("RPL406", "path", "certain")
+    assert finding.evidence == f"220 {text}"
+
+
+@pytest.mark.parametrize("text", ["*" * 7, "**** ****", "******** ESMTP", "*" * 20 + ".", "_mx " + "*" * 8])
+def test_other_greetings_without_a_name_are_the_servers_fault(text: str) -> None:
+    (finding,) = findings([("S", f"220 {text}\r\n"), *BYE], select=("RPL",))
+    assert (finding.rule, finding.side) == ("RPL406", "server")
+
+
 @pytest.mark.parametrize("name", ["mx.example ESMTP", "[192.0.2.1] hi", "[IPv6:2001:db8::1]", "localhost", "a-b.c"])
 def test_greetings_with_a_host_name(name: str) -> None:
     assert rpl([("S", f"220 {name}\r\n"), *BYE]) == []

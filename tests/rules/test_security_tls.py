@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from scripts import GREETING, Script, envelope, hello, lines, play, segments, talk
+from scripts import GREETING, Script, by_byte, envelope, hello, lines, play, segments, talk
 
 from smtpwire.analyzer import model
 from smtpwire.analyzer.audit import Options
@@ -15,6 +15,7 @@ from smtpwire.analyzer.limits import DEFAULT_LIMITS as LIMITS
 
 CLIENT_TLS = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03"
 SERVER_TLS = b"\x16\x03\x03\x00\x05\x02\x00\x00\x01\x03"
+ALERT = b"\x15\x03\x03\x00\x02\x02\x0a"
 OFFER = hello("STARTTLS")
 START = lines("C STARTTLS", "S 220 go")
 UPGRADED: Script = [*OFFER, *START, ("C", CLIENT_TLS), ("S", SERVER_TLS)]
@@ -61,13 +62,61 @@ def test_bytes_after_a_refused_starttls_are_pipelining() -> None:
     assert "SEC601" not in heard(script)
 
 
-def test_plain_text_after_220() -> None:
-    plain = lines("C EHLO client.example", "S 250 mx.example", "C QUIT", "S 221 bye")
-    connection = play([*OFFER, *START, *plain])
+PLAIN = lines("C EHLO client.example", "S 250 mx.example")
+
+
+def test_plain_text_after_220_that_is_answered_is_only_a_remark() -> None:
+    connection = play([*OFFER, *START, *PLAIN, *lines("C QUIT", "S 221 bye")])
     assert security(connection) == ["SEC602"]
-    turn = connection.dialogue[one(connection, "SEC602").turn or 0]
+    finding = one(connection, "SEC602")
+    assert (finding.severity, finding.certainty, finding.side) == ("info", "indeterminate", "client")
+    assert "decrypted before it was saved" in finding.message
+    turn = connection.dialogue[finding.turn or 0]
     assert isinstance(turn, model.CommandTurn)
-    assert turn.verb == "EHLO"
+    assert (turn.verb, finding.evidence, finding.offset) == ("EHLO", "EHLO client.example", turn.offset)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        [("S", ALERT), ("FS", "")],
+        [("FS", "")],
+        [],
+        [*lines("S 421 no TLS"), ("FS", "")],
+        [("S", "junk\r\n"), ("FS", "")],
+    ],
+    ids=["alert", "close", "silence", "421", "no reply"],
+)
+def test_plain_text_after_220_that_is_not_answered_is_an_error(end: Script) -> None:
+    connection = play([*OFFER, *START, *PLAIN[:1], *end])
+    finding = one(connection, "SEC602")
+    assert (finding.severity, finding.certainty, finding.evidence) == ("error", "certain", "EHLO client.example")
+
+
+def test_plain_text_after_220_may_have_no_line_end() -> None:
+    connection = play([*OFFER, *START, ("C", "EHLO cl"), ("FS", "")])
+    finding = one(connection, "SEC602")
+    assert (finding.severity, finding.evidence) == ("error", "EHLO cl")
+
+
+def test_plain_text_after_220_octet_by_octet() -> None:
+    script = [*OFFER, *START, *PLAIN]
+    finding = one(play(script, cut=by_byte), "SEC602")
+    assert (finding.severity, finding.evidence) == ("info", "EHLO client.example")
+
+
+def test_the_session_after_220_is_a_new_one_in_a_decrypted_capture() -> None:
+    script = [*OFFER, *START, *hello("AUTH PLAIN")[1:], *lines("C AUTH PLAIN AGEAYg==", "S 235 ok")]
+    assert security(play(script)) == ["SEC602"]  # neither SEC609 nor SEC610: the login is inside TLS
+    again = [*OFFER, *START, *PLAIN, *lines("C AUTH PLAIN AGEAYg==", "S 503 no")]
+    assert "EXT501" in {finding.rule for finding in play(again).findings}
+
+
+def test_the_remark_comes_before_findings_about_later_bytes() -> None:
+    script = [*OFFER, *START, *PLAIN, *lines("C MAIL FROM:a@client.example", "S 501 no", "C QUIT", "S 221 bye")]
+    found = [(finding.rule, finding.frame) for finding in play(script).findings if finding.side == "client"]
+    assert found == sorted(found, key=lambda one: one[1])
+    assert found[0][0] == "SEC602"
 
 
 def test_no_data_after_220_is_allowed() -> None:

@@ -77,13 +77,13 @@ class ConversationFeed:
     def client(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int = -1) -> None:
         """Take bytes of the client. ``seen``: bytes of the server that it had acknowledged, -1: unknown."""
         talk = self.talk
+        if talk.waiting_replies is not None:
+            self.take_waiting_replies()
         if not (talk.client_seen and talk.server_seen) or time_ns - talk.client_ns > PAUSE_NS or talk.loss is not None:
             seen = _before_client(talk, data, offset, frame, time_ns, seen)
         if talk.sasl_layer_expected:
             _end_at_sasl_layer(talk, data)
         talk.client_ns = time_ns
-        if talk.waiting_replies is not None:
-            self.take_waiting_replies()
         unfinished = talk.server_reader.open_reply
         if unfinished is not None and unfinished.answerable < 0:
             unfinished.answerable = offset

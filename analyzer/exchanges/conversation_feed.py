@@ -31,6 +31,7 @@ from .lost_bytes import lose_bytes, pass_lost_replies, presume
 from .mail_data import begin_chunk, end_chunk, end_content, end_of_input, follow_text, release_as_presumed
 from .proxy_header import begin_header, end_header, take_header
 from .reply_pairing import (
+    OWN_CODES,
     left_unanswered,
     show_unfinished,
     waits,
@@ -267,7 +268,8 @@ class ConversationFeed:
         if talk.loss is not None:
             talk.loss.note(LossEvent.REPLY)
         answer = ReplySeen(reply, offset, frame, time_ns)
-        if talk.waiting_replies is not None or waits(talk, reply):
+        due = talk.session.due
+        if talk.waiting_replies is not None or (due and OWN_CODES[due[0].act] and waits(talk, reply)):
             take_waiting(talk, answer, end)
         else:
             take_reply(talk, answer, end)

@@ -72,23 +72,24 @@ def take_reply(talk: Conversation, answer: ReplySeen, end: int) -> None:
         _take_greeting(talk, x, answer, end)
     else:
         answer.answers = x.turn
+        act, code = x.act, reply.code
         if not (session.state.sure and talk.client_seen):
             x.sure = False
         x.take_reply(answer, end)
         session.answered(x, reply)
         if x.line.command is not None:
             set_prediction(talk, x)
-            if reply.code == 503:
+            if code == 503:
                 session.dispute(x)
         talk.last = x
         if x.due > 0:
             return
         if loss is not None and not due:
             loss.note(LossEvent.ALL_ANSWERED)
-        if reply.code >= EFFECT_FROM[x.act] or talk.mail_tracking is not None:
-            go_on(talk, x, reply.code)
-        if reply.code in _CLOSE_NOTICES:
-            talk.course.server_closes(x, reply.code, -1)
+        if code >= EFFECT_FROM[act] or talk.mail_tracking is not None:
+            go_on(talk, x, code)
+        if code in _CLOSE_NOTICES:
+            talk.course.server_closes(x, code, -1)
         settle(talk, x)
 
 

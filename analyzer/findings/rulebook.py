@@ -90,7 +90,12 @@ class RuleBook:
             self._check(rules, x, talk)
 
     def _applicable(self, x: Exchange, profile: str) -> _Applicable:
-        pairs = [(on.reply, r) for on, r in self._exchange if on.fits(x) and r.severity_in(profile) != "off"]
+        marks = x.marks
+        pairs = [
+            (on.reply, rule)
+            for on, rule in self._exchange
+            if (not on.marks or on.marks & marks) and on.fits(x) and rule.severity_in(profile) != "off"
+        ]  # most rules need a mark, and an attacker may cause many combinations
         wanted = 0
         for flaws, _ in pairs:
             wanted |= flaws
@@ -125,7 +130,7 @@ class RuleBook:
     def _check(self, rules: Sequence[Rule], x: Exchange | None, talk: Conversation) -> None:
         fired = []
         for rule in rules:
-            if rule.once and rule.id in talk.counts:
+            if rule.once and talk.record.findings and rule.id in talk.counts:
                 continue
             for evidence in rule.check(x, talk):  # type: ignore[arg-type]  # only a rule on the end gets None
                 fired.append((rule, evidence))

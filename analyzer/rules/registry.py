@@ -100,7 +100,10 @@ class OnContent(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True):
-    """Call the rule once, at the end of the connection. The exchange is the last one, or None."""
+    """Call the rule once, at the end of the connection. The exchange is the last one, or None. ``facts``: any of these
+    ``EndFact`` bits is set."""
+
+    facts: int = 0
 
 
 Trigger = OnExchange | OnContent | Ended

@@ -12,6 +12,7 @@ from ...dissectors.printable import printable
 from ...dissectors.tables.keywords import KEYWORDS
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act
+from .end_facts import EndFact
 from .phrases import Code, Count, Phrase, Term, Text
 from .registry import Ended, Evidence, OnExchange, named, rule
 from .reply_flaws import ReplyFlaw, bad_ehlo_lines, first_word
@@ -110,7 +111,7 @@ def multiline_code_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidenc
     "error",
     "server",
     "RFC 5321 §4.2.1",
-    on=Ended(),
+    on=Ended(facts=EndFact.HANGING),
     hides=("RPL412",),
 )
 def multiline_not_terminated(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:

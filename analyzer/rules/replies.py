@@ -30,7 +30,7 @@ _SUPPORTED = LazyPattern(rb"(?:NTLM|GSSAPI|GSS-SPNEGO) supported", re.IGNORECASE
 
 
 def _wrong(x: Exchange, kind: DeviationKind) -> list[Deviation]:
-    return [] if x.reply is None else [d for d in x.reply.deviations if d.kind is kind]
+    return [] if x.answer is None else [d for d in x.answer.reply.deviations if d.kind is kind]
 
 
 def _at(x: Exchange, wrong: Deviation, message: Phrase, count: int = 1) -> Evidence:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from captures import CLIENT, SERVER, flow
 from scripts import MESSAGE, Script, envelope, hello, lines
@@ -10,10 +10,12 @@ from scripts import MESSAGE, Script, envelope, hello, lines
 from smtpwire.analyzer.exchanges.connection_report import TimeFormat
 from smtpwire.analyzer.exchanges.conversation import Conversation, Run
 from smtpwire.analyzer.exchanges.conversation_feed import ConversationFeed
-from smtpwire.analyzer.exchanges.exchange import Exchange
 from smtpwire.analyzer.exchanges.record import ConnectionRecord
 from smtpwire.analyzer.exchanges.starttls_history import StartTlsHistory
 from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
+
+if TYPE_CHECKING:
+    from smtpwire.analyzer.exchanges.exchange import Exchange
 
 DATA = [*envelope(), *lines("C DATA", "S 354 go")]
 

@@ -96,8 +96,8 @@ def _sent(x: Exchange) -> Phrase:
 def _delay(x: Exchange) -> Phrase:
     """How much later the reply arrived that the client did not wait for."""
     answer = None if x.ahead is None else x.ahead.answer
-    if answer is None or answer.time_ns < x.time_ns:
-        return Phrase("")
+    if answer is None or answer.time_ns < x.time_ns or not x.time_ns:
+        return Phrase("")  # the times are not known if they are 0
     return Phrase(
         " ({delay_ms} ms later, in frame {reply_frame})",
         delay_ms=Milliseconds(round((answer.time_ns - x.time_ns) / 1e6, 1)),

@@ -118,11 +118,14 @@ def early_talker(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         return
     if talk.record.server.port == IMPLICIT_TLS_PORT:
         return
+    early = Phrase("")
+    if x.time_ns:
+        early = Phrase(" {early_ms} ms", early_ms=Milliseconds(round((greeting.time_ns - x.time_ns) / 1e6, 1)))
     yield Evidence(
         Phrase(
-            "{verb} was sent {early_ms} ms before the greeting {code} arrived; the client should have waited for it.",
+            "{verb} was sent{early} before the greeting {code} arrived; the client should have waited for it.",
             verb=named(x),
-            early_ms=Milliseconds(round((greeting.time_ns - x.time_ns) / 1e6, 1)),
+            early=early,
             code=Code(greeting.reply.code),
         )
     )

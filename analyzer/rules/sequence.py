@@ -57,9 +57,9 @@ def _because(refused: Exchange | None) -> Phrase:
 def _refused(x: Exchange, verb: Verb | Term) -> Phrase:
     """The start of a sentence about a refused command."""
     return Phrase(
-        "The {refused_verb} in frame {refused_frame} was refused with {refused_code}",
+        "The {refused_verb}{refused_place} was refused with {refused_code}",
         refused_verb=verb,
-        refused_frame=Frame(x.frame),
+        refused_place=Phrase(" in frame {refused_frame}", refused_frame=Frame(x.frame)) if x.frame else Phrase(""),
         refused_code=Code(x.code),
     )
 
@@ -122,7 +122,7 @@ def nested_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         return  # pipelined with the MAIL before it, which was refused
     opened = getattr(state.transaction, "mail", None)
     where = Phrase("")
-    if opened is not None:
+    if opened is not None and opened.frame:
         where = Phrase(" (opened by MAIL in frame {mail_frame})", mail_frame=Frame(opened.frame))
     kept = Phrase("")
     if state.data_refused:

@@ -1,9 +1,10 @@
-"""A report does not depend on how the octets of a segment come."""
+"""A report does not depend on how the octets of a segment come, and what a source does not know is not invented."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from examples import played
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from octets import octet_by_octet
-from scripts import WHOLE, WRONG, envelope, hello, lines, play, talk
+from scripts import END, MAIL, WHOLE, WRONG, connections, envelope, hello, lines, play, segments, talk
 from secret_dialogues import SCRIPTS
 from strategies import dialogues
 
@@ -71,6 +72,14 @@ DIVIDED: dict[str, Script] = {
         *lines("C DATA", "S 354 go"),
         ("C", "Subject: x\r\n\r\nhi\n.\nMAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\n"),
         *lines("S 250 ok", "S 250 ok", "S 250 ok"),
+    ],
+    "a PROXY header": [
+        ("C", "PROXY TCP4 192.0.2.1 192.0.2.2 40000 25\r\n"),
+        *WHOLE,
+    ],
+    "a binary PROXY header": [
+        ("C", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12)),
+        *WHOLE,
     ],
     "a proxy before the greeting": [
         ("C", b"\x05\x01\x00"),
@@ -177,14 +186,92 @@ kinds = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(dialogues(), kinds)
 def test_single_octets_give_the_same_report_of_any_dialogue(said: list[tuple[str, str]], kind: dict[str, Any]) -> None:
     assert words(talk(said, octets=True, **kind)) == words(talk(said, **kind))
 
 
+@settings(deadline=None)
 @given(dialogues())
 def test_single_octets_give_the_same_report_of_any_connection(said: list[tuple[str, str]]) -> None:
     whole = words(play(said))
     with octet_by_octet():
         assert words(play(said)) == whole
+
+
+# -- sources that know less than TCP -----------------------------------------------------------------------------------
+
+in_turn = st.lists(
+    st.sampled_from(
+        [
+            *("NOOP|250 ok", "RSET|250 ok", "MAIL FROM:<a@x>|250 ok", "MAIL FROM:<a@x>|550 no", "RCPT TO:<b@x>|250 ok"),
+            *(
+                "RCPT TO:<b@x>|550 no",
+                "DATA|503 no",
+                "DATA|250 what",
+                "EHLO y|250 mx",
+                "VRFY b|252 maybe",
+                "foo|500 no",
+            ),
+            *("BDAT x|501 no", "AUTH PLAIN AGEAYg==|235 ok", "STARTTLS|454 later", "|500 what", "NOOP|421 out"),
+        ]
+    ),
+    max_size=12,
+)
+
+
+def found(connection: Connection) -> list[tuple[str, str, str, int, str]]:
+    """Return the findings without what depends on frames and times."""
+    place = re.compile(r" in frame [0-9]+| \(opened by MAIL in frame [0-9]+\)")
+    return [(one.rule, one.side, one.certainty, one.offset, place.sub("", one.message)) for one in connection.findings]
+
+
+@settings(deadline=None)
+@given(in_turn)
+def test_without_acks_times_and_frames_a_dialogue_in_turn_has_the_same_findings(said: list[str]) -> None:
+    script = [
+        *hello(),
+        *lines(*(f"{who} {text}" for one in said for who, text in zip("CS", one.split("|"), strict=True))),
+    ]
+    assert found(talk(script, acks=False, places=False)) == found(talk(script))
+
+
+@settings(deadline=None)
+@given(dialogues())
+def test_where_frames_and_times_are_not_known_no_finding_names_one(said: list[tuple[str, str]]) -> None:
+    connection = talk(said, acks=False, places=False)
+    assert {one.frame for one in [*connection.findings, *connection.dialogue]} <= {0}
+    for finding in connection.findings:
+        assert not finding.rule.startswith("TIM")
+        assert not re.search(r"frame 0|[0-9] (ms|s|seconds)\b", finding.message), finding.message
+
+
+@pytest.mark.parametrize(
+    ("script", "place"),
+    [
+        ([*lines("C EHLO x", "S 220 mx", "S 250 mx"), *END], " 1.0 ms"),
+        ([*hello(), *lines("C NOOP", "C NOOP", "S 250 ok", "S 250 ok"), *END], " (1.0 ms later, in frame 6)"),
+        ([*hello(), *envelope(), *lines("C MAIL FROM:<a@x>", "S 503 no"), *END], " (opened by MAIL in frame 4)"),
+        ([*hello(), *lines("C MAIL FROM:<a@x>", "S 550 no", "C DATA", "S 503 no"), *END], " in frame 4"),
+    ],
+)
+def test_a_message_names_a_time_or_a_frame_only_if_it_is_known(script: Script, place: str) -> None:
+    (known,) = [one.message for one in talk(script).findings if place in one.message]
+    assert known.replace(place, "") in [one.message for one in talk(script, places=False).findings]
+
+
+def test_only_the_ack_shows_that_a_client_had_not_received_a_reply_that_was_captured_before() -> None:
+    script = [*hello(), *lines("C NOOP", "S 250 ok", "C NOOP", "S 250 ok"), *END]
+    sent = segments(script)
+    commands = [n for n, one in enumerate(sent) if one.payload == b"NOOP\r\n"]
+    late = [one._replace(ack=sent[commands[0]].ack) if n == commands[1] else one for n, one in enumerate(sent)]
+    late = [one for n, one in enumerate(late) if n != commands[1] - 1]  # the ACK of the first reply
+    assert [one.rule for one in connections(late)[0].findings] == ["EXT504"]
+    assert found(talk(script, acks=False)) == []
+
+
+def test_a_mail_from_a_source_without_times_starts_in_1970() -> None:
+    connection = talk([*hello(), *MAIL], places=False)
+    assert {one.time for one in connection.dialogue} == {"1970-01-01T00:00:00.000000Z"}
+    assert [one.code for one in connection.messages] == [250]

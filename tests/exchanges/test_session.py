@@ -210,3 +210,36 @@ def test_a_long_queue_without_replies_costs_no_more_for_each_command() -> None:
     after = pipe.send("RCPT TO:<c@x>")
     assert after.breaks is None  # too many in flight to compute the presumed state
     assert not after.sure
+
+
+def test_a_client_that_acknowledges_nothing_is_judged_by_what_it_could_have_seen_long_ago(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("smtpwire.analyzer.exchanges.session.MAX_UNSEEN", 3)
+    pipe = Pipe("PIPELINING")
+    sent = []
+    for line, code in (("MAIL FROM:<a@x>", "550"), *(4 * [("NOOP", "250")])):
+        sent.append(pipe.send(line, seen=1))
+        pipe.reply(f"{code} ok")
+    assert [x.in_flight for x in sent] == [False, True, True, True, True]
+    assert pipe.send("RCPT TO:<b@x>", seen=1).breaks == "SEQ103"
+
+
+def test_below_this_limit_a_refusal_that_was_not_acknowledged_stays_unseen() -> None:
+    pipe = Pipe("PIPELINING")
+    sent = []
+    for line, code in (("MAIL FROM:<a@x>", "550"), *(4 * [("NOOP", "250")])):
+        sent.append(pipe.send(line, seen=1))
+        pipe.reply(f"{code} ok")
+    assert [x.in_flight for x in sent] == 5 * [True]
+    assert pipe.send("RCPT TO:<b@x>", seen=1).breaks is None
+
+
+def test_an_exchange_that_left_the_window_keeps_no_earlier_one_alive() -> None:
+    pipe = Pipe("PIPELINING")
+    first, second = pipe.send("MAIL FROM:<a@x>"), pipe.send("RCPT TO:<b@x>")
+    assert second.ahead is first
+    pipe.reply("250 ok")
+    pipe.reply("250 ok")
+    assert pipe.send("DATA").ahead is None
+    assert second.ahead is None

@@ -66,7 +66,7 @@ _EIGHT_BIT, _NUL, _BARE_LF, _BARE_CR = Mark.EIGHT_BIT.value, Mark.NUL.value, Mar
 _DEVIATION, _LONG_PATH, _SOURCE_ROUTE = Mark.DEVIATION.value, Mark.LONG_PATH.value, Mark.SOURCE_ROUTE.value
 _OBSOLETE, _ROUTED, _HUGE = Mark.OBSOLETE.value, Mark.ROUTED_RECIPIENT.value, Mark.HUGE_CHUNK.value
 _HIDDEN = Mark.HIDDEN_COMMAND.value
-_BARE = _BARE_LF | _BARE_CR
+_BARE, _LF_INSIDE = _BARE_LF | _BARE_CR, Mark.LF_INSIDE.value
 _MAIL, _RCPT, _ANYTIME, _AUTH = Act.MAIL, Act.RCPT, Act.ANYTIME, Act.AUTH
 
 _bare = re.compile(rb"[\r\n]").search
@@ -188,7 +188,9 @@ def octet_marks(raw: bytes, end: bytes) -> int:
     marks = 0 if raw.isascii() else _EIGHT_BIT
     if b"\0" in raw:
         marks |= _NUL
-    if b"\n" in raw or end == b"\n":
+    if b"\n" in raw:
+        marks |= _BARE_LF | _LF_INSIDE
+    elif end == b"\n":
         marks |= _BARE_LF
     if b"\r" in raw or end == b"\r":
         marks |= _BARE_CR

@@ -66,6 +66,7 @@ class Mark(IntFlag):
     BEYOND_END = 1 << 48  # a reply to data after a look-alike of the end of data
     MASKED = 1 << 50  # an EHLO reply with a keyword that looks like STARTTLS overwritten
     ENDLESS = 1 << 49  # a command line without an end
+    LF_INSIDE = 1 << 51  # LF without CR in the client's line, before its end: what follows may be another command
     UNANSWERED = 1 << 52  # the first command that the server received but did not answer before it closed
     AFTER_421 = 1 << 53  # answered after the server announced that it closes
     ODD_STATUS = 1 << 54  # the promised enhanced status code may be missing or wrong

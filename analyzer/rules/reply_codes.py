@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-_GARBLED = Mark.EIGHT_BIT | Mark.NUL | Mark.BARE_LF | Mark.BARE_CR | Mark.SKIPPED | Mark.FOREIGN
+_GARBLED = Mark.EIGHT_BIT | Mark.NUL | Mark.LF_INSIDE | Mark.BARE_CR | Mark.SKIPPED | Mark.FOREIGN
 _TOO_EARLY = Mark.HASTY | Mark.AFTER_STARTTLS  # a server that does not offer PIPELINING may refuse such commands
 _ORDER = Mark.CLIENT_ORDER | Mark.SERVER_ORDER
 _MALFORMED = (

@@ -216,6 +216,15 @@ def test_codes(command: str, code: int, expected: list[str]) -> None:
     assert rpl([*hello(), *lines(f"C {command}", f"S {code} x")]) == expected
 
 
+def test_lines_that_end_with_a_bare_lf_are_judged_as_others() -> None:
+    script = [*hello(), ("C", "NOOP\n"), *lines("S 354 x"), ("C", "QUIT\n"), *lines("S 250 bye", "FS", "FC")]
+    assert [finding.turn for finding in findings(script, select=("RPL410",))] == [4, 6]
+
+
+def test_a_reply_to_a_line_with_a_bare_lf_inside_may_answer_either_part() -> None:
+    assert rpl([*hello(), ("C", "NOOP\nDATA\r\n"), *lines("S 354 x")]) == []
+
+
 def test_codes_of_rfc_821() -> None:
     start = [("S", GREETING), *lines("C HELO c.example", "S 250 mx.example")]
     assert rpl([*start, *lines("C MAIL FROM:<a@c.example>", "S 550 no")], profile="rfc821") == ["RPL408"]

@@ -88,6 +88,7 @@ class Audit:
         self._capture_parts = CaptureParts()
         limits = self.options.limits
         self._redacted = Redactor(self.options.redact)
+        self._suppresses = bool(self.options.peers or self.options.known_codes or self.options.baseline is not None)
         self.tracker = Tracker(
             self._judge(),
             ports=self.options.ports,
@@ -163,7 +164,7 @@ class Audit:
             tracker.sweep(*times_ns)
         while tracker.ended:
             connection = tracker.ended.popleft()
-            if connection.findings:
+            if self._suppresses and connection.findings:
                 self._suppress(connection)
             self._count(connection)
             connection.captures = self._capture_parts.of(connection)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..exchanges.connection_report import NO_DETAIL, TimeFormat, TurnDetail
 from ..exchanges.conversation import Conversation, Run
-from ..exchanges.conversation_feed import ConversationFeed
+from ..exchanges.conversation_feed import ConversationFeed, detach
 from ..exchanges.record import ConnectionRecord
 from ..streams.reassembler import Reassembler
 from .receivers import Candidate, TappedConversation
@@ -103,7 +103,7 @@ class Conversations:
             record.note(why)
         feed.talk.course.captured = flow.captured
         report = feed.finish()
-        feed.detach()
+        detach(feed.talk)
         if self.places is not None:
             self.places.note_end(flow if given_up else None)
         self.ended.append(report)

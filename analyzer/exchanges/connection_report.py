@@ -79,7 +79,7 @@ def render(
         ended=clock(record.ended_ns),
         client_bytes=record.client_bytes,
         server_bytes=record.server_bytes,
-        gaps=[model.Gap(gap.side, gap.offset, gap.length, gap.frame) for gap in record.gaps],
+        gaps=list(record.gaps),
         dialogue=_render_turns(turns, clock, detail),
         messages=[*record.messages],
         findings=record.findings,

@@ -19,28 +19,25 @@ from ..lines.acts import STRONG_VERBS, Act
 from ..lines.client_reader import ClientReader, HeldPiece, Mode
 from ..lines.command_line import SIZES_LIMITED, STARTTLS_OFFERED, CommandLine, read_line
 from ..lines.marks import Mark
+from ..lines.proxy_header import FIRST_OCTETS
 from ..lines.server_reader import ServerReader
 from .command_marks import CommandMarks, check_auth_line, check_offers
 from .connection_report import render
-from .exchange import Exchange, ReplySeen, WaitingReply
+from .exchange import Exchange, ReplySeen
 from .judging import end_text, judge_event, judge_late, send, set_prediction, settle
 from .lifecycle import PAUSE_NS, Closing, end_of
 from .loss_recovery import LossEvent
 from .lost_bytes import lose_bytes, pass_lost_replies, presume
 from .mail_data import begin_chunk, end_chunk, end_content, end_of_input, follow_text, release_as_presumed
 from .proxy_header import begin_header, end_header, take_header
-from .reply_effects import EFFECT_FROM, go_on
 from .reply_pairing import (
-    exchange_for,
-    is_surplus,
+    OWN_CODES,
     left_unanswered,
-    repeats_for_recipients,
     show_unfinished,
-    unasked,
     waits,
 )
-from .session import mark_reply
-from .tls_upgrade import restart_inside, tls_begins, tls_missing, unwanted_tls
+from .reply_taking import end_waiting, take_reply, take_waiting
+from .tls_upgrade import restart_inside, tls_begins, tls_missing
 from .turns import LineSeen
 
 if TYPE_CHECKING:
@@ -49,7 +46,7 @@ if TYPE_CHECKING:
     from ..content.message import Content
     from .conversation import Conversation
 
-__all__ = ["ConversationFeed"]
+__all__ = ["ConversationFeed", "detach"]
 
 SMTP_PORT = 25
 _HELD_BACK = frozenset({Act.DATA, Act.AUTH, Act.STARTTLS})
@@ -77,7 +74,7 @@ class ConversationFeed:
         """Take bytes of the client. ``seen``: bytes of the server that it had acknowledged, -1: unknown."""
         talk = self.talk
         if talk.waiting_replies is not None:
-            self.take_waiting_replies()
+            end_waiting(talk)
         if not (talk.client_seen and talk.server_seen) or time_ns - talk.client_ns > PAUSE_NS or talk.loss is not None:
             seen = _before_client(talk, data, offset, frame, time_ns, seen)
         if talk.sasl_layer_expected:
@@ -101,7 +98,7 @@ class ConversationFeed:
 
     def gap(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
         """Record that ``length`` bytes of ``side`` are missing from the capture at ``offset``."""
-        self.take_waiting_replies()
+        end_waiting(self.talk)
         lose_bytes(self.talk, side, offset, length, frame, time_ns)
 
     def conflict(self, side: model.Side, offset: int, frame: int, time_ns: int) -> None:
@@ -114,7 +111,7 @@ class ConversationFeed:
         """Record that ``side`` ended its stream. ``how``: see ``stream.How``. ``seen``: bytes of the other side that
         it had acknowledged, -1: unknown."""
         talk = self.talk
-        self.take_waiting_replies()
+        end_waiting(talk)
         course, client_ns = talk.course, talk.client_ns
         if client_ns and talk.reader.partial:
             course.paused(talk.reader, client_ns, 0, frame, time_ns)
@@ -139,7 +136,7 @@ class ConversationFeed:
     def finish(self) -> model.Connection:
         """Finish everything that is open and return the report of this connection; no more bytes come."""
         talk = self.talk
-        self.take_waiting_replies()
+        end_waiting(talk)
         reader, course, session = talk.reader, talk.course, talk.session
         end_header(talk)
         course.started = talk.started
@@ -173,15 +170,6 @@ class ConversationFeed:
             if record.server.port == SMTP_PORT:
                 record.note("LMTP on port 25, which is SMTP's (RFC 2033 §5)")
         return render(record, talk.run.clock, talk.run.detail)
-
-    def detach(self) -> None:
-        """Cut what refers back to something that refers to it. The garbage collector, which would have to find these
-        cycles, then has nothing to do."""
-        talk = self.talk
-        del talk.reader, talk.server_reader
-        for turn in talk.record.dialogue:
-            if type(turn) is Exchange:
-                turn.transaction = turn.opens = turn.ahead = None
 
     @property
     def weight(self) -> int:
@@ -256,13 +244,12 @@ class ConversationFeed:
         """Handle a TLS record in the place of a line."""
         tls_begins(self.talk, side, offset, frame, time_ns)
 
-    def no_tls(self) -> None:
-        """Handle plain text of the client in the place of the expected TLS handshake."""
+    def before_session(self, piece: HeldPiece) -> int:
+        """Handle octets before the first command of a session: of a PROXY header, or plain text instead of TLS."""
+        if self.talk.reader.mode is Mode.PROXY_HEADER:
+            return take_header(self.talk, piece)
         tls_missing(self.talk)
-
-    def proxy_header(self, piece: HeldPiece) -> int:
-        """Take octets where a PROXY header may be. Return how many of them belong to it."""
-        return take_header(self.talk, piece)
+        return 0
 
     def undecided(self) -> None:
         """Presume the likely reply: too many bytes wait for one reply."""
@@ -281,74 +268,11 @@ class ConversationFeed:
         if talk.loss is not None:
             talk.loss.note(LossEvent.REPLY)
         answer = ReplySeen(reply, offset, frame, time_ns)
-        if talk.waiting_replies is not None or waits(talk, reply):
-            self._take_waiting(answer, end)
+        due = talk.session.due
+        if talk.waiting_replies is not None or (due and OWN_CODES[due[0].act] and waits(talk, reply)):
+            take_waiting(talk, answer, end)
         else:
-            self._take_reply(answer, end)
-
-    def _take_waiting(self, answer: ReplySeen, end: int) -> None:
-        """Handle a reply of which it is not certain yet what it answers, or that shows what earlier ones answer."""
-        talk = self.talk
-        waiting = talk.waiting_replies
-        if waiting is not None and is_surplus(talk, answer.reply):
-            talk.waiting_replies = None
-            for one in waiting:
-                _take_unasked(talk, *one)
-            self._take_reply(answer, end)
-        elif waits(talk, answer.reply):
-            talk.waiting_replies = [*(waiting or ()), WaitingReply(answer, end)]
-            answer.turn = talk.add_turn(answer)
-        else:
-            self.take_waiting_replies()
-            self._take_reply(answer, end)
-
-    def take_waiting_replies(self) -> None:
-        """Pair the replies that wait in their order: the client goes on, or nothing more comes."""
-        waiting, self.talk.waiting_replies = self.talk.waiting_replies, None
-        for one in waiting or ():
-            self._take_reply(*one)
-
-    def _take_reply(self, answer: ReplySeen, end: int) -> None:
-        """Pair a reply, and update the state."""
-        talk, reply = self.talk, answer.reply
-        session, loss = talk.session, talk.loss
-        due = session.due
-        plain = loss is None and talk.greeted and talk.profile != "lmtp" and talk.mail_tracking is None
-        if plain and len(due) == 1 and not talk.reader.held_size and talk.proxy is None:
-            x: Exchange | None = due.pop()
-        else:
-            x = exchange_for(talk, reply)  # this may add turns: what the server took for a command or a message
-        if answer.turn < 0:
-            dialogue = talk.record.dialogue
-            answer.turn = len(dialogue)
-            if answer.turn < talk.run.most_turns:
-                dialogue.append(answer)
-            else:
-                answer.turn = talk.next_turn()
-        if x is None:
-            _take_unasked(talk, answer, end)
-        elif x.act is _GREETING:
-            _take_greeting(talk, x, answer, end)
-        else:
-            answer.answers = x.turn
-            if not (session.state.sure and talk.client_seen):
-                x.sure = False
-            x.take_reply(answer, end)
-            session.answered(x, reply)
-            if x.line.command is not None:
-                set_prediction(talk, x)
-                if reply.code == 503:
-                    session.dispute(x)
-            talk.last = x
-            if x.due > 0:
-                return
-            if loss is not None and not due:
-                loss.note(LossEvent.ALL_ANSWERED)
-            if reply.code >= EFFECT_FROM[x.act] or talk.mail_tracking is not None:
-                go_on(talk, x, reply.code)
-            if reply.code in _CLOSE_NOTICES:
-                talk.course.server_closes(x, reply.code, -1)
-            settle(talk, x)
+            take_reply(talk, answer, end)
 
     def malformed(self, line: bytes, offset: int, frame: int, time_ns: int) -> None:
         """Handle a server line that is not a valid reply: it answers nothing."""
@@ -386,14 +310,23 @@ class ConversationFeed:
         self.talk.note(text)
 
 
+def detach(talk: Conversation) -> None:
+    """Cut what refers back to something that refers to it. The garbage collector, which would have to find these
+    cycles, then has nothing to do."""
+    del talk.reader, talk.server_reader
+    for turn in talk.record.dialogue:
+        if type(turn) is Exchange:
+            turn.transaction = turn.opens = turn.ahead = None
+
+
 def _before_client(talk: Conversation, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
     """Note what is unusual about the next bytes of the client. Return what the client had seen."""
     reader, loss = talk.reader, talk.loss
     if not talk.client_seen:
         talk.client_seen = True
-        if talk.awaits_greeting:
+        if not (talk.greeted or talk.server_seen or talk.server_syn_missing):
             talk.next_marks |= _EARLY
-        if offset == 0:
+        if offset == 0 and data[0] in FIRST_OCTETS:
             begin_header(talk, data, frame, time_ns)
         if not talk.started[0]:
             talk.started = (frame, time_ns)
@@ -438,33 +371,3 @@ def _check_command(talk: Conversation, x: Exchange) -> None:
         talk.watch.command(x)
     if line.marks & _BARE and (b"\n" in line.raw or b"\r" in line.raw):
         talk.replies_unreliable = True
-
-
-def _take_greeting(talk: Conversation, x: Exchange, answer: ReplySeen, end: int) -> None:
-    """Handle the server's first reply, which answers nothing."""
-    code = answer.reply.code
-    x.sure = talk.client_seen
-    x.take_reply(answer, end)
-    talk.greeting = answer
-    if talk.client_tls is not None and talk.inside_from < 0:
-        unwanted_tls(talk)
-    talk.session.greeted(x, code)
-    if code in _CLOSE_NOTICES:
-        talk.course.server_closes(x, code, -1)
-    settle(talk, x)
-
-
-def _take_unasked(talk: Conversation, answer: ReplySeen, end: int) -> None:
-    """Handle a reply that answers no command."""
-    state, reply = talk.session.state, answer.reply
-    x = Exchange(_NOTHING, answer.offset, answer.frame, answer.time_ns, before=state)
-    mark_reply(x, state, reply)
-    unasked(talk, x, answer)
-    x.sure = talk.client_seen and talk.session.state.sure
-    x.take_reply(answer, end)
-    if repeats_for_recipients(talk):
-        x.marks |= Mark.RECIPIENT_REPLIES
-    if reply.code in _CLOSE_NOTICES:
-        idle = answer.time_ns - talk.client_ns if talk.client_ns else -1
-        talk.course.server_closes(x, reply.code, idle)
-    settle(talk, x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from ..model import Gap
 from ..streams.endpoints import endpoint
 from .turns import GapSeen
 
@@ -13,19 +14,7 @@ if TYPE_CHECKING:
     from ..model import Endpoint, Finding, Message, Side
     from .turns import SeenTurn
 
-__all__ = ["ConnectionRecord", "Gap"]
-
-
-class Gap:
-    """Bytes of one side that are missing from the capture. ``frame``: the frame that proves the loss."""
-
-    __slots__ = ("frame", "length", "offset", "side")
-
-    def __init__(self, side: Side, offset: int, length: int, frame: int) -> None:
-        self.side = side
-        self.offset = offset
-        self.length = length
-        self.frame = frame
+__all__ = ["ConnectionRecord"]
 
 
 class ConnectionRecord:

@@ -55,7 +55,7 @@ _HELLOS = frozenset({Act.EHLO, Act.HELO})
 _GREETED = replace(START, phase=Phase.GREETED)
 # Bound once: reading a member of an enum takes longer than the test that uses it.
 _CLIENT_ORDER, _SERVER_ORDER, _ODD_STATUS = Mark.CLIENT_ORDER.value, Mark.SERVER_ORDER.value, Mark.ODD_STATUS.value
-_AFTER_STARTTLS = Mark.AFTER_STARTTLS.value
+_AFTER_STARTTLS, _AFTER_421 = Mark.AFTER_STARTTLS.value, Mark.AFTER_421.value
 _EHLO, _MAIL, _RCPT, _BURL = Act.EHLO, Act.MAIL, Act.RCPT, Act.BURL
 
 
@@ -157,8 +157,10 @@ class Session:
                     x.marks |= _SERVER_ORDER
         if code in _OF_CODE:
             x.marks |= _OF_CODE[code]
-        if state.hello.statuses or state.phase is Phase.CLOSING:
-            mark_reply(x, state, reply)
+        if state.phase is Phase.CLOSING:
+            x.marks |= _AFTER_421
+        if state.hello.statuses and odd_status(reply):
+            x.marks |= _ODD_STATUS
         if x.due > 0:
             return
         after = state

@@ -31,7 +31,9 @@ def tls_begins(talk: Conversation, side: Side, offset: int, frame: int, time_ns:
         turn = talk.add_turn(TlsSeen(side, offset, frame, time_ns))
         if side == "client":
             talk.client_tls = (turn, offset, frame, time_ns)
-            if spoken and talk.session.state.sure and not talk.session.state.hello.secure:
+            state = talk.session.state
+            answered = talk.last is not None or not talk.midstream  # else STARTTLS may have come before the capture
+            if spoken and answered and state.sure and not state.hello.secure:
                 unwanted_tls(talk)
     if side == "server":
         talk.course.server_tls = True
@@ -57,6 +59,7 @@ def unwanted_tls(talk: Conversation) -> None:
 def tls_missing(talk: Conversation) -> None:
     """Handle plain text of the client in the place of the expected TLS handshake: its first line is judged when the
     server answers it, or never will."""
+    talk.reader.mode = Mode.COMMAND
     talk.watch.upgrading = False
     skipping = talk.loss is not None and talk.loss.skipping
     if not (talk.presuming or skipping):  # otherwise the 220, or the first bytes after it, are not in the capture

@@ -17,6 +17,7 @@ from ..exchanges.starttls_history import StartTlsHistory
 from ..exchanges.state_table import Act
 from ..exchanges.turns import shown
 from ..rules import RULES, Ended, OnContent, OnExchange, Rule
+from ..rules.end_facts import end_facts
 from ..rules.reply_flaws import reply_flaws
 from .rendering import RecordedFinding
 
@@ -64,10 +65,11 @@ class RuleBook:
         self._exchange = [(r.on, r) for r in rules if isinstance(r.on, OnExchange)]
         self._content = [(r.on, r) for r in rules if isinstance(r.on, OnContent)]
         self._partial = [r for r in rules if isinstance(r.on, OnContent) and r.on.partial]
-        self._ended = [r for r in rules if isinstance(r.on, Ended)]
+        self._ended = [(r.on, r) for r in rules if isinstance(r.on, Ended)]
         self._by_facts: dict[tuple[object, ...], _Applicable] = {}
         self._flaws: dict[tuple[int, bytes], int] = {}  # by the flaws that were looked for and the reply
         self._rules_by_flaws: dict[int, tuple[Rule, ...]] = {}
+        self._rules_by_end: dict[int, tuple[Rule, ...]] = {}  # by sets of seven facts
 
     def exchange(self, x: Exchange, talk: Conversation) -> None:
         """Judge ``x``, which is answered or will never be answered."""
@@ -90,7 +92,12 @@ class RuleBook:
             self._check(rules, x, talk)
 
     def _applicable(self, x: Exchange, profile: str) -> _Applicable:
-        pairs = [(on.reply, r) for on, r in self._exchange if on.fits(x) and r.severity_in(profile) != "off"]
+        marks = x.marks
+        pairs = [
+            (on.reply, rule)
+            for on, rule in self._exchange
+            if (not on.marks or on.marks & marks) and on.fits(x) and rule.severity_in(profile) != "off"
+        ]  # most rules need a mark, and an attacker may cause many combinations
         wanted = 0
         for flaws, _ in pairs:
             wanted |= flaws
@@ -119,13 +126,19 @@ class RuleBook:
 
     def ended(self, talk: Conversation) -> None:
         """Judge the whole connection, which is over."""
-        if not talk.uneventful:
-            self._check(self._ended, None, talk)
+        if talk.uneventful:
+            return
+        facts = end_facts(talk.course)
+        rules = self._rules_by_end.get(facts)
+        if rules is None:
+            rules = tuple([rule for on, rule in self._ended if not on.facts or on.facts & facts])
+            self._rules_by_end[facts] = rules
+        self._check(rules, None, talk)
 
     def _check(self, rules: Sequence[Rule], x: Exchange | None, talk: Conversation) -> None:
         fired = []
         for rule in rules:
-            if rule.once and rule.id in talk.counts:
+            if rule.once and talk.record.findings and rule.id in talk.counts:
                 continue
             for evidence in rule.check(x, talk):  # type: ignore[arg-type]  # only a rule on the end gets None
                 fired.append((rule, evidence))

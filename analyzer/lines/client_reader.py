@@ -60,11 +60,9 @@ class ClientHandler(Protocol):
     def tls_begins(self, side: Literal["client", "server"], offset: int, frame: int, time_ns: int) -> None:
         """There is a TLS record where a line should start."""
 
-    def no_tls(self) -> None:
-        """There is plain text where the TLS handshake was expected."""
-
-    def proxy_header(self, piece: HeldPiece) -> int:
-        """Octets where a PROXY header may be. Returns how many of them belong to it."""
+    def before_session(self, piece: HeldPiece) -> int:
+        """Octets where a PROXY header may be, or plain text where the TLS handshake was expected. Returns how many of
+        them belong to the header."""
 
     def undecided(self) -> None:
         """Too many bytes are held: assume the expected reply."""
@@ -217,16 +215,12 @@ class ClientReader:
             elif mode is Mode.HOLD:
                 self._hold(HeldPiece(data, offset, frame, time_ns, seen))
                 return
-            elif mode is Mode.TLS_EXPECTED:
-                if data[0] in _TLS_FIRST:
-                    self.mode = Mode.OPAQUE
-                    self._handler.tls_begins("client", offset, frame, time_ns)
-                    return
-                self.mode = _COMMAND
-                self._handler.no_tls()
-                used = 0
-            elif mode is Mode.PROXY_HEADER:
-                used = self._handler.proxy_header(HeldPiece(data, offset, frame, time_ns, seen))
+            elif mode is Mode.TLS_EXPECTED and data[0] in _TLS_FIRST:
+                self.mode = Mode.OPAQUE
+                self._handler.tls_begins("client", offset, frame, time_ns)
+                return
+            elif mode is Mode.TLS_EXPECTED or mode is Mode.PROXY_HEADER:
+                used = self._handler.before_session(HeldPiece(data, offset, frame, time_ns, seen))
             else:
                 return
             data = data[used:]

@@ -17,7 +17,7 @@ import re
 from enum import Enum
 
 from ...dissectors.lazy_regex import LazyPattern
-from .proxy_header import may_begin, read_header
+from .proxy_header import FIRST_OCTETS, may_begin, read_header
 
 __all__ = ["Detection", "judge_heads", "other_protocol", "preamble"]
 
@@ -65,14 +65,19 @@ def _mostly_text(head: bytes) -> bool:
 
 def judge_heads(client: bytes, server: bytes, *, smtp_port: bool, over: bool) -> Detection:
     """Decide by the first bytes of both sides. ``over``: no more bytes will come."""
-    header = read_header(client)
-    if header is not None:
-        client = client[header.length :]
-    elif not over and may_begin(client):
-        client = b""
+    if client and client[0] in FIRST_OCTETS:
+        client = _after_header(client, over=over)
     if smtp_port:
         return _on_smtp_port(client, server, over=over)
     return _on_any_port(client, server, over=over)
+
+
+def _after_header(client: bytes, *, over: bool) -> bytes:
+    """Return the client's bytes without a PROXY header; nothing if they may still become one."""
+    header = read_header(client)
+    if header is not None:
+        return client[header.length :]
+    return b"" if not over and may_begin(client) else client
 
 
 def _on_smtp_port(client: bytes, server: bytes, *, over: bool) -> Detection:

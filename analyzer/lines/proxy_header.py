@@ -16,8 +16,10 @@ from ...dissectors.lazy_regex import LazyPattern
 from ..model import Endpoint
 from ..streams.endpoints import endpoint
 
-__all__ = ["ProxyHeader", "ProxyHeaderReader", "may_begin", "read_header"]
+__all__ = ["FIRST_OCTETS", "ProxyHeader", "ProxyHeaderReader", "may_begin", "read_header"]
 
+FIRST_OCTETS = b"P\r"
+"""With one of these a header begins, so that one comparison excludes nearly everything else."""
 LONGEST_LINE = 107  # octets of a header of version 1, with CRLF (section 2.1)
 _SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"  # section 2.2
 _COMMANDS: dict[int, Literal["LOCAL", "PROXY"]] = {0x20: "LOCAL", 0x21: "PROXY"}

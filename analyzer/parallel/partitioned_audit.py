@@ -194,7 +194,7 @@ class SharedAudit:
     def _ended(self, message: Message) -> None:
         """Add the results in the last message of a worker."""
         summary, decoder_counts = message.more
-        self._add(json.decode(summary, type=Summary))
+        _add(self.summary, json.decode(summary, type=Summary))
         self._decoded(decoder_counts)
 
     def _decoded(self, decoder_counts: DecoderCounts) -> None:
@@ -231,16 +231,6 @@ class SharedAudit:
                 (with_it if offered else without).add(message.worker)
                 if without and with_it and len(without | with_it) > 1:
                     raise NeedsOneProcess(OFFERS)
-
-    def _add(self, summary: Summary) -> None:
-        ours = self.summary
-        ours.connections += summary.connections
-        ours.messages += summary.messages
-        ours.suppressed += summary.suppressed
-        for severity, count in summary.findings.items():
-            ours.findings[severity] += count
-        for rule, count in sorted(summary.rules.items()):
-            ours.rules[rule] = ours.rules.get(rule, 0) + count
 
     # -- in one process --------------------------------------------------------------------------------------------
 
@@ -287,3 +277,14 @@ def report_progress(
 
 def _work(options: Options, paths: Sequence[str], share: Share, wire: Channel) -> None:
     Worker(options, paths, share, wire).run()
+
+
+def _add(ours: Summary, summary: Summary) -> None:
+    """Add the counts of ``summary`` to ``ours``."""
+    ours.connections += summary.connections
+    ours.messages += summary.messages
+    ours.suppressed += summary.suppressed
+    for severity, count in summary.findings.items():
+        ours.findings[severity] += count
+    for rule, count in sorted(summary.rules.items()):
+        ours.rules[rule] = ours.rules.get(rule, 0) + count

@@ -31,7 +31,7 @@ class Redactor:
             if self._hide_people is not None:
                 self._hide_people(connection)
         if connection.findings:
-            connection.findings = [rendered(finding) for finding in connection.findings]
+            connection.findings = list(map(rendered, connection.findings))
         return connection
 
 

@@ -87,6 +87,7 @@ _LOGIN = LazyPattern(r"^((?:[A-Za-z0-9.]{1,12}[ \t]+)?(?:PASS|APOP|LOGIN)[ \t]+)
 _ENCODED = LazyPattern(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 _SEPARATORS = LazyPattern(r"(?:[=:&;,\"'<>]|\\x[0-9a-f]{2})+")
 _MAIL = LazyPattern(r"(?:MAIL|SEND|SAML|SOML)\b|FROM:", re.IGNORECASE)
+_NOT_LETTERS = frozenset("0123456789+/=")  # of base64
 _HARMLESS = frozenset(
     ("plain", "login", "basic", "bearer", "password", "passwd", "username", "token", "secret", "oauth2", "internal")
 )
@@ -166,7 +167,7 @@ def looks_encoded(word: str) -> bool:
     bare = word.strip("\"'<>()[]:,.;")
     if _ENCODED.fullmatch(bare) is None:
         return False
-    return any(c.isdigit() or c in "+/=" for c in bare) or bare[1:] not in {bare[1:].lower(), bare[1:].upper()}
+    return not _NOT_LETTERS.isdisjoint(bare) or bare[1:] not in {bare[1:].lower(), bare[1:].upper()}
 
 
 def _is_credential(word: str) -> bool:

@@ -81,16 +81,13 @@ class NdjsonWriter:
 
     def connection(self, connection: Connection) -> None:
         """Write the line of the connection and those of its findings, in one piece."""
-        self._output.write(self._lines(connection))
-
-    def _lines(self, connection: Connection) -> bytes:
         encode = self._encode
-        bare = _BareConnection(*_bare_values(connection))
-        text = encode(bare) + b"\n"
+        parts = [encode(_BareConnection(*_bare_values(connection))), b"\n"]
         if connection.findings:
             start = b'{"type":"finding","connection":%d,' % connection.id
-            text += b"".join([start + encode(finding)[1:] + b"\n" for finding in connection.findings])
-        return text
+            for finding in connection.findings:
+                parts += start, encode(finding)[1:], b"\n"
+        self._output.write(b"".join(parts))
 
     def put(self, lines: bytes) -> None:
         """Write lines that another writer of this class made."""

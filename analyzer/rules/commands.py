@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...dissectors.deviations import Deviation, DeviationKind, quoted
+from ...dissectors.deviations import DeviationKind, quoted
 from ...dissectors.grammar.parameters import is_legal_value
 from ...dissectors.tables.keywords import keyword_for
 from ..exchanges.command_marks import judged_command
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act
+from .command_deviations import ascii_deviations, deviations_of, evidence_at, malformed, part_of
 from .phrases import Host, Octets, Phrase, Term, Text, Verb
 from .registry import Evidence, OnExchange, named, rule
 
@@ -22,42 +23,8 @@ if TYPE_CHECKING:
 
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
-    from ..model import Severity
 
 __all__: list[str] = []
-
-
-def _malformed(kind: DeviationKind) -> OnExchange:
-    """The trigger for a line with a deviation of one kind."""
-    return OnExchange(deviation=kind, unless=Mark.SKIPPED)
-
-
-_BOM = b"\xef\xbb\xbf"
-
-
-def _deviations(x: Exchange, kind: DeviationKind) -> Iterator[Deviation]:
-    return (d for d in x.deviations if d.kind is kind)
-
-
-def _ascii(x: Exchange, kind: DeviationKind) -> Iterator[Deviation]:
-    """Return the deviations of this kind, without those that bytes above 127 cause; BIT201 and BIT209 report these."""
-    for d in _deviations(x, kind):
-        caused_by_high_bytes = x.marks & Mark.EIGHT_BIT and (
-            x.raw.startswith(_BOM)
-            or (x.command is not None and not x.command.verb.isascii())
-            or not x.raw[d.at : d.at + d.length].isascii()
-        )
-        if not caused_by_high_bytes:
-            yield d
-
-
-def _at(x: Exchange, d: Deviation, message: Phrase | str, *, severity: Severity | None = None) -> Evidence:
-    return Evidence(message, offset=x.offset + d.at, length=d.length, severity=severity)
-
-
-def _part(x: Exchange, d: Deviation) -> str:
-    """The bytes that are wrong, printable."""
-    return quoted(x.raw[d.at : d.at + d.length])
 
 
 @rule(
@@ -66,7 +33,7 @@ def _part(x: Exchange, d: Deviation) -> str:
     "warning",
     "client",
     "RFC 5321 §2.2.2, §4.1.5, §4.2.4",
-    on=_malformed(DeviationKind.UNKNOWN_VERB),
+    on=malformed(DeviationKind.UNKNOWN_VERB),
 )
 def unknown_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Verb is neither registered nor an X- command.
@@ -75,9 +42,9 @@ def unknown_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     errors, probes for another protocol, or text that the server did not read in the way the client meant it. The server
     should answer 500. Fix the client: send only commands of SMTP and of the extensions that the server lists.
     """
-    for d in _ascii(x, DeviationKind.UNKNOWN_VERB):
-        verb = Verb(_part(x, d))
-        yield _at(
+    for d in ascii_deviations(x, DeviationKind.UNKNOWN_VERB):
+        verb = Verb(part_of(x, d))
+        yield evidence_at(
             x, d, Phrase("{verb} is not a known command: it is not registered and does not start with X.", verb=verb)
         )
 
@@ -88,7 +55,7 @@ def unknown_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "error",
     "client",
     "RFC 5321 §4.1.1.1, §4.1.2",
-    on=_malformed(DeviationKind.BAD_HELLO_ARGUMENT),
+    on=malformed(DeviationKind.BAD_HELLO_ARGUMENT),
 )
 def bad_hello_argument(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """EHLO, HELO or LHLO without a valid domain name.
@@ -97,19 +64,19 @@ def bad_hello_argument(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     separated by dots) or, for a client without a name, its address in square brackets. The grammar does not allow
     underscores or a dot at the end. Fix the client: configure a valid host name.
     """
-    for d in _ascii(x, DeviationKind.BAD_HELLO_ARGUMENT):
+    for d in ascii_deviations(x, DeviationKind.BAD_HELLO_ARGUMENT):
         if d.length:
             phrase = Phrase(
                 '{verb} names the client "{client}", which is not a domain name.',
                 verb=named(x),
-                client=Host(_part(x, d)),
+                client=Host(part_of(x, d)),
             )
         else:
             phrase = Phrase(
                 "{verb} was sent without the client's name; it needs a domain name or an address literal.",
                 verb=named(x),
             )
-        yield _at(x, d, phrase)
+        yield evidence_at(x, d, phrase)
 
 
 @rule(
@@ -118,7 +85,7 @@ def bad_hello_argument(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "error",
     "client",
     "RFC 5321 §4.1.1.2, §4.1.1.3, §4.1.2",
-    on=_malformed(DeviationKind.MALFORMED_PATH),
+    on=malformed(DeviationKind.MALFORMED_PATH),
 )
 def malformed_path(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """MAIL or RCPT path does not follow the grammar.
@@ -128,16 +95,16 @@ def malformed_path(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     complete an address without a domain (RFC 6409 §4.2); there the finding is a warning if the server accepted the
     address. Fix the client: send complete addresses in angle brackets.
     """
-    for d in _ascii(x, DeviationKind.MALFORMED_PATH):
+    for d in ascii_deviations(x, DeviationKind.MALFORMED_PATH):
         path = x.raw[d.at : d.at + d.length]
         completed = talk.profile == "submission" and x.accepted and b"@" not in path and path[:1] + path[-1:] == b"<>"
-        what = Phrase('"{path}"', path=Text(_part(x, d))) if d.length else Phrase("An empty path")
+        what = Phrase('"{path}"', path=Text(part_of(x, d))) if d.length else Phrase("An empty path")
         phrase = Phrase("{what} is not a valid path for {verb}.", what=what, verb=named(x))
-        yield _at(x, d, phrase, severity="warning" if completed else None)
+        yield evidence_at(x, d, phrase, severity="warning" if completed else None)
 
 
 @rule(
-    "CMD305", "space-around-colon", "error", "client", "RFC 5321 §3.3", on=_malformed(DeviationKind.SPACE_AROUND_COLON)
+    "CMD305", "space-around-colon", "error", "client", "RFC 5321 §3.3", on=malformed(DeviationKind.SPACE_AROUND_COLON)
 )
 def space_around_colon(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """White space before or after the colon in MAIL FROM: or RCPT TO:.
@@ -145,9 +112,9 @@ def space_around_colon(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     RFC 5321 names this error explicitly: no space is allowed on either side of the colon. Many servers accept the
     command, strict ones answer 501. Fix the client: remove the space.
     """
-    for d in _deviations(x, DeviationKind.SPACE_AROUND_COLON):
+    for d in deviations_of(x, DeviationKind.SPACE_AROUND_COLON):
         phrase = Phrase("{verb} has white space before or after the colon, where none is allowed.", verb=named(x))
-        yield _at(x, d, phrase)
+        yield evidence_at(x, d, phrase)
 
 
 @rule(
@@ -156,7 +123,7 @@ def space_around_colon(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "error",
     "client",
     "RFC 5321 §4.1.1.3, §4.1.2",
-    on=_malformed(DeviationKind.NULL_RECIPIENT),
+    on=malformed(DeviationKind.NULL_RECIPIENT),
 )
 def null_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """RCPT with an empty path.
@@ -164,8 +131,8 @@ def null_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     The null path <> is only valid in MAIL, where it means that no bounce message should be sent. RCPT must name a
     recipient. Fix the client: do not send RCPT without an address.
     """
-    for d in _deviations(x, DeviationKind.NULL_RECIPIENT):
-        yield _at(x, d, "RCPT has the null path <>, which is not a forward-path; it must name a recipient.")
+    for d in deviations_of(x, DeviationKind.NULL_RECIPIENT):
+        yield evidence_at(x, d, "RCPT has the null path <>, which is not a forward-path; it must name a recipient.")
 
 
 @rule(
@@ -174,7 +141,7 @@ def null_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "error",
     "client",
     "RFC 5321 §4.1.2",
-    on=_malformed(DeviationKind.BAD_PARAMETER_SYNTAX),
+    on=malformed(DeviationKind.BAD_PARAMETER_SYNTAX),
 )
 def bad_parameter_syntax(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """MAIL or RCPT parameter does not follow the grammar.
@@ -183,9 +150,11 @@ def bad_parameter_syntax(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     contains no space, no control character and no other "=". One space comes before each parameter. Fix the client:
     encode such characters (xtext, RFC 3461 §4) or omit the parameter.
     """
-    for d in _ascii(x, DeviationKind.BAD_PARAMETER_SYNTAX):
-        parameter = Text(_part(x, d))
-        yield _at(x, d, Phrase('{verb} has a malformed parameter: "{parameter}".', verb=named(x), parameter=parameter))
+    for d in ascii_deviations(x, DeviationKind.BAD_PARAMETER_SYNTAX):
+        parameter = Text(part_of(x, d))
+        yield evidence_at(
+            x, d, Phrase('{verb} has a malformed parameter: "{parameter}".', verb=named(x), parameter=parameter)
+        )
 
 
 @rule(
@@ -195,7 +164,7 @@ def bad_parameter_syntax(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "client",
     "RFC 1870 §3; RFC 6152 §2; RFC 3461 §4; RFC 4954 §5; RFC 2852 §4; RFC 4865 §4; RFC 6710 §4; RFC 7293 §3; "
     "RFC 6531 §3.4; RFC 8689 §2",
-    on=_malformed(DeviationKind.BAD_PARAMETER_VALUE),
+    on=malformed(DeviationKind.BAD_PARAMETER_VALUE),
 )
 def bad_parameter_value(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Known parameter with an illegal value.
@@ -205,11 +174,11 @@ def bad_parameter_value(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     the client: send a value that the RFC of the extension allows.
     """
     keywords = x.state.hello.keywords if x.state is not None and talk.server_seen else None
-    for d in _deviations(x, DeviationKind.BAD_PARAMETER_VALUE):
+    for d in deviations_of(x, DeviationKind.BAD_PARAMETER_VALUE):
         text = x.raw[d.at : d.at + d.length]
         word, _, value = text.strip(b" ").partition(b"=")
         if keywords is None or keyword_for(word.decode("latin-1").upper(), value) in keywords:
-            yield _at(x, d, _illegal_value(x, text.strip(b" ")))
+            yield evidence_at(x, d, _illegal_value(x, text.strip(b" ")))
             return
         command = judged_command(x)
         for name, given in () if command is None else command.parameters.items():  # the deviation is at the first one
@@ -231,7 +200,7 @@ def _illegal_value(x: Exchange, parameter: bytes) -> Phrase:
     "error",
     "client",
     "RFC 1870 §6; RFC 6152 §3; RFC 5321 §4.1.2",
-    on=_malformed(DeviationKind.DUPLICATE_PARAMETER),
+    on=malformed(DeviationKind.DUPLICATE_PARAMETER),
 )
 def duplicate_parameter(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Same parameter twice in one command.
@@ -239,9 +208,11 @@ def duplicate_parameter(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     A parameter may be given only once. With two values it is not defined which one counts. Fix the client: send each
     parameter once.
     """
-    for d in _deviations(x, DeviationKind.DUPLICATE_PARAMETER):
+    for d in deviations_of(x, DeviationKind.DUPLICATE_PARAMETER):
         name = Text(quoted(x.raw[d.at : d.at + d.length].partition(b"=")[0].upper()))
-        yield _at(x, d, Phrase("{verb} has the parameter {parameter} more than once.", verb=named(x), parameter=name))
+        yield evidence_at(
+            x, d, Phrase("{verb} has the parameter {parameter} more than once.", verb=named(x), parameter=name)
+        )
 
 
 @rule(
@@ -250,16 +221,16 @@ def duplicate_parameter(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "error",
     "client",
     "RFC 5321 §4.1.1.4, §4.1.1.5, §4.1.1.10, §4.3.2; RFC 3207 §4",
-    on=_malformed(DeviationKind.ARGUMENT_NOT_ALLOWED),
+    on=malformed(DeviationKind.ARGUMENT_NOT_ALLOWED),
 )
 def argument_not_allowed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Argument on DATA, RSET, QUIT, TURN or STARTTLS.
 
     These commands have no argument. The server should answer 501. Fix the client: send the verb alone on its line.
     """
-    for d in _deviations(x, DeviationKind.ARGUMENT_NOT_ALLOWED):
-        argument = Text(_part(x, d))
-        yield _at(
+    for d in deviations_of(x, DeviationKind.ARGUMENT_NOT_ALLOWED):
+        argument = Text(part_of(x, d))
+        yield evidence_at(
             x, d, Phrase('{verb} takes no argument, but "{argument}" follows it.', verb=named(x), argument=argument)
         )
 
@@ -270,7 +241,7 @@ def argument_not_allowed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "error",
     "client",
     "RFC 5321 §4.1.1.2, §4.1.1.3, §4.1.1.6, §4.1.1.7; RFC 4954 §4; RFC 1985 §5",
-    on=_malformed(DeviationKind.ARGUMENT_MISSING),
+    on=malformed(DeviationKind.ARGUMENT_MISSING),
 )
 def argument_missing(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Required argument missing.
@@ -278,10 +249,10 @@ def argument_missing(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     MAIL needs FROM: and a path, and RCPT needs TO: and a path. VRFY and EXPN need a name, AUTH a mechanism, ETRN a node
     and BURL a URL. The server should answer 501. Fix the client: send the argument.
     """
-    for d in _deviations(x, DeviationKind.ARGUMENT_MISSING):
+    for d in deviations_of(x, DeviationKind.ARGUMENT_MISSING):
         word = {Act.MAIL: "FROM:", Act.RCPT: "TO:"}.get(x.act)
         missing = Phrase("its required argument") if word is None else Phrase("{word} and a path", word=Term(word))
-        yield _at(x, d, Phrase("{verb} was sent without {missing}.", verb=named(x), missing=missing))
+        yield evidence_at(x, d, Phrase("{verb} was sent without {missing}.", verb=named(x), missing=missing))
 
 
 @rule(
@@ -306,25 +277,25 @@ def source_route(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         yield Evidence(Phrase("The path of {verb} has a source route through {route}.", verb=named(x), route=route))
 
 
-@rule("CMD313", "bad-bdat-syntax", "error", "client", "RFC 3030 §2", on=_malformed(DeviationKind.BAD_BDAT_SYNTAX))
+@rule("CMD313", "bad-bdat-syntax", "error", "client", "RFC 3030 §2", on=malformed(DeviationKind.BAD_BDAT_SYNTAX))
 def bad_bdat_syntax(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """BDAT arguments do not parse.
 
     BDAT has a decimal number of octets, optionally followed by the word LAST. Without the number the end of the chunk
     is unknown, so a server that continues reads message text as commands. Fix the client: send the size of the chunk.
     """
-    for d in _deviations(x, DeviationKind.BAD_BDAT_SYNTAX):
+    for d in deviations_of(x, DeviationKind.BAD_BDAT_SYNTAX):
         if d.length:
             phrase = Phrase(
                 'BDAT has the arguments "{arguments}"; it needs a number of octets and, for the last chunk, LAST.',
-                arguments=Text(_part(x, d)),
+                arguments=Text(part_of(x, d)),
             )
-            yield _at(x, d, phrase)
+            yield evidence_at(x, d, phrase)
         else:
-            yield _at(x, d, "BDAT was sent without the number of octets in the chunk.")
+            yield evidence_at(x, d, "BDAT was sent without the number of octets in the chunk.")
 
 
-@rule("CMD314", "bad-auth-encoding", "error", "client", "RFC 4954 §4", on=_malformed(DeviationKind.BAD_AUTH_ENCODING))
+@rule("CMD314", "bad-auth-encoding", "error", "client", "RFC 4954 §4", on=malformed(DeviationKind.BAD_AUTH_ENCODING))
 def bad_auth_encoding(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """AUTH initial response or continuation is not base64.
 
@@ -337,9 +308,9 @@ def bad_auth_encoding(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
             phrase = Phrase("A line of the AUTH exchange ({length} bytes) is not base64.", length=Octets(x.length))
             yield Evidence(phrase)
         return
-    for d in _deviations(x, DeviationKind.BAD_AUTH_ENCODING):
+    for d in deviations_of(x, DeviationKind.BAD_AUTH_ENCODING):
         length = Octets(d.length)
-        yield _at(x, d, Phrase("The initial response of AUTH ({length} bytes) is not base64.", length=length))
+        yield evidence_at(x, d, Phrase("The initial response of AUTH ({length} bytes) is not base64.", length=length))
 
 
 @rule(
@@ -368,7 +339,7 @@ def obsolete_send_family(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "info",
     "client",
     "RFC 5321 §4.1.1, §2.4",
-    on=_malformed(DeviationKind.STRAY_WHITESPACE),
+    on=malformed(DeviationKind.STRAY_WHITESPACE),
 )
 def stray_whitespace(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Leading, trailing, repeated or TAB white space in a command line.
@@ -377,8 +348,10 @@ def stray_whitespace(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     accept spaces at the end of the line; for the other cases the RFC does not say what a server does. Fix the client:
     send single spaces between words only.
     """
-    for d in _deviations(x, DeviationKind.STRAY_WHITESPACE):
-        yield _at(x, d, Phrase("{verb} has unexpected white space: {where}.", verb=named(x), where=Term(d.detail)))
+    for d in deviations_of(x, DeviationKind.STRAY_WHITESPACE):
+        yield evidence_at(
+            x, d, Phrase("{verb} has unexpected white space: {where}.", verb=named(x), where=Term(d.detail))
+        )
 
 
 @rule(
@@ -387,7 +360,7 @@ def stray_whitespace(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "error",
     "client",
     "RFC 5321 §4.1.3",
-    on=_malformed(DeviationKind.BAD_ADDRESS_LITERAL),
+    on=malformed(DeviationKind.BAD_ADDRESS_LITERAL),
 )
 def bad_address_literal(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Malformed address literal.
@@ -396,19 +369,19 @@ def bad_address_literal(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     tag and a colon. The most common error is an IPv6 address without its tag. Fix the client: write the address in one
     of these forms.
     """
-    for d in _deviations(x, DeviationKind.BAD_ADDRESS_LITERAL):
-        yield _at(
+    for d in deviations_of(x, DeviationKind.BAD_ADDRESS_LITERAL):
+        yield evidence_at(
             x,
             d,
             Phrase(
                 "{literal} is not a valid address literal; it must have the form [192.0.2.1] or [IPv6:2001:db8::1].",
-                literal=Text(_part(x, d)),
+                literal=Text(part_of(x, d)),
             ),
         )
 
 
 @rule(
-    "CMD318", "empty-command", "warning", "client", "RFC 5321 §4.1.1, §2.4", on=_malformed(DeviationKind.EMPTY_COMMAND)
+    "CMD318", "empty-command", "warning", "client", "RFC 5321 §4.1.1, §2.4", on=malformed(DeviationKind.EMPTY_COMMAND)
 )
 def empty_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Empty command line.
@@ -416,5 +389,5 @@ def empty_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     Where a command is expected, each line must start with a verb. Most empty lines follow a chunk with a wrong number
     of octets. The server should answer 500. Fix the client: count the octets of the chunk, and send no empty lines.
     """
-    for d in _deviations(x, DeviationKind.EMPTY_COMMAND):
-        yield _at(x, d, "The client sent an empty line in place of a command.")
+    for d in deviations_of(x, DeviationKind.EMPTY_COMMAND):
+        yield evidence_at(x, d, "The client sent an empty line in place of a command.")

@@ -88,19 +88,20 @@ def pipelining_order(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
 def _sent(x: Exchange) -> Phrase:
     """The beginning of a message about ``x``."""
-    known = x.command is None or x.command.spec is not None or x.command.verb.startswith(b"X")
+    command = x.line.command
+    known = command is None or command.spec is not None or command.verb.startswith(b"X")
     return Phrase("{verb} was sent", verb=named(x)) if known else Phrase("A line that is not a command was sent")
 
 
 def _delay(x: Exchange) -> Phrase:
     """How much later the reply arrived that the client did not wait for."""
-    earlier = x.ahead
-    if earlier is None or earlier.reply is None or earlier.reply_time_ns < x.time_ns or not x.time_ns:
+    answer = None if x.ahead is None else x.ahead.answer
+    if answer is None or answer.time_ns < x.time_ns or not x.time_ns:
         return Phrase("")  # the times are not known if they are 0
     return Phrase(
         " ({delay_ms} ms later, in frame {reply_frame})",
-        delay_ms=Milliseconds(round((earlier.reply_time_ns - x.time_ns) / 1e6, 1)),
-        reply_frame=Frame(earlier.reply_frame),
+        delay_ms=Milliseconds(round((answer.time_ns - x.time_ns) / 1e6, 1)),
+        reply_frame=Frame(answer.frame),
     )
 
 
@@ -108,7 +109,7 @@ def _ends_group(earlier: Exchange) -> bool:
     """Whether ``earlier`` must be the last command of a pipelined group."""
     if earlier.act is Act.ANSWER:
         return True
-    command = earlier.command
+    command = earlier.line.command
     if command is None:
         return False
     if earlier.act is Act.AUTH:
@@ -118,7 +119,7 @@ def _ends_group(earlier: Exchange) -> bool:
 
 def _waited_for(earlier: Exchange) -> Verb | Term:
     """The name of what the client should have waited for a reply to."""
-    if earlier.command is not None:
+    if earlier.line.command is not None:
         return named(earlier, "the line before it")
     return Term("the message" if earlier.act is Act.END else "the AUTH line before it")
 

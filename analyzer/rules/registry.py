@@ -77,7 +77,8 @@ class OnExchange(Struct, frozen=True):
         the code, the rule of order that is broken, and the kinds of deviations."""
         if self.deviation is not None and self.deviation not in x.line.kinds:
             return False
-        if (self.codes and x.code not in self.codes) or (self.unusual and (not x.code or is_usual(x.act, x.code))):
+        code = 0 if x.answer is None else x.answer.reply.code
+        if (self.codes and code not in self.codes) or (self.unusual and (not code or is_usual(x.act, code))):
             return False
         if (self.marks and not self.marks & x.marks) or self.unless & x.marks:
             return False
@@ -99,7 +100,10 @@ class OnContent(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True):
-    """Call the rule once, at the end of the connection. The exchange is the last one, or None."""
+    """Call the rule once, at the end of the connection. The exchange is the last one, or None. ``facts``: any of these
+    ``EndFact`` bits is set."""
+
+    facts: int = 0
 
 
 Trigger = OnExchange | OnContent | Ended

@@ -12,6 +12,7 @@ from ...dissectors.printable import printable
 from ...dissectors.tables.keywords import KEYWORDS
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act
+from .end_facts import EndFact
 from .phrases import Code, Count, Phrase, Term, Text
 from .registry import Ended, Evidence, OnExchange, named, rule
 from .reply_flaws import ReplyFlaw, bad_ehlo_lines, first_word
@@ -30,7 +31,7 @@ _SUPPORTED = LazyPattern(rb"(?:NTLM|GSSAPI|GSS-SPNEGO) supported", re.IGNORECASE
 
 
 def _wrong(x: Exchange, kind: DeviationKind) -> list[Deviation]:
-    return [] if x.reply is None else [d for d in x.reply.deviations if d.kind is kind]
+    return [] if x.answer is None else [d for d in x.answer.reply.deviations if d.kind is kind]
 
 
 def _at(x: Exchange, wrong: Deviation, message: Phrase, count: int = 1) -> Evidence:
@@ -111,7 +112,7 @@ def multiline_code_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidenc
     "error",
     "server",
     "RFC 5321 §4.2.1",
-    on=Ended(),
+    on=Ended(facts=EndFact.HANGING),
     hides=("RPL412",),
 )
 def multiline_not_terminated(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:

@@ -344,7 +344,7 @@ def enhanced_code_missing(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     each 2yz, 4yz and 5yz reply, except the greeting and the replies to EHLO and HELO. Its numbers have no leading
     zeros. Fix the server: add the code, or do not list the keyword.
     """
-    wrong = without_status(_lines(x))
+    wrong = [] if x.answer is None else without_status(x.answer.reply)
     if wrong:
         like = _LIKE_STATUS(wrong[0].text)
         problem = _NO_STATUS

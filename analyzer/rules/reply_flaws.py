@@ -20,6 +20,7 @@ _LITERAL = LazyPattern(ADDRESS_LITERAL)
 # RFC 5321 §4.1.1.1: ehlo-line = ehlo-keyword *( SP ehlo-param ); several spaces are accepted
 _EHLO_LINE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9-]*+(?: ++[!-~\x80-\xff]++)*+ *+").fullmatch
 _STATUS = re.compile(EXTENDED_STATUS + rb" ").match
+_KEYWORDS = frozenset(keyword.encode("ascii") for keyword in KEYWORDS)
 _WITH_STATUS = frozenset({2, 4, 5})  # first digits of replies that have an enhanced status code (RFC 2034 §4)
 
 
@@ -47,9 +48,9 @@ def reply_flaws(reply: Reply, wanted: int) -> int:
     flaws = 0
     if wanted & ReplyFlaw.NO_HOST and not _is_host(reply.texts[0].split(b" ", 1)[0]):
         flaws |= ReplyFlaw.NO_HOST
-    if wanted & ReplyFlaw.KEYWORD_FIRST and first_word(reply.texts[0]) in KEYWORDS:
+    if wanted & ReplyFlaw.KEYWORD_FIRST and reply.texts[0].split(b" ", 1)[0].upper() in _KEYWORDS:
         flaws |= ReplyFlaw.KEYWORD_FIRST
-    if wanted & ReplyFlaw.BAD_EHLO_LINE and bad_ehlo_lines(reply):
+    if wanted & ReplyFlaw.BAD_EHLO_LINE and None in map(_EHLO_LINE, reply.texts[1:]) and bad_ehlo_lines(reply):
         flaws |= ReplyFlaw.BAD_EHLO_LINE
     if wanted & _STATUSES:
         flaws |= _status_flaws(reply)
@@ -70,12 +71,7 @@ def first_word(text: bytes) -> str:
 
 def bad_ehlo_lines(reply: Reply) -> list[ReplyLine]:
     """Return the lines after the first one that are not a keyword with optional parameters."""
-    found = []
-    if len(reply.texts) > 1:
-        for line in reply.parts()[1:]:
-            if line.code is not None and _EHLO_LINE(line.text) is None:
-                found.append(line)
-    return found
+    return [line for line in reply.parts()[1:] if line.code is not None and _EHLO_LINE(line.text) is None]
 
 
 def status_lines(reply: Reply) -> list[ReplyLine]:
@@ -88,9 +84,9 @@ def status_lines(reply: Reply) -> list[ReplyLine]:
     return [ReplyLine(reply.code, separator if separator in (b" ", b"-") else b"", reply.texts[0], reply.enhanced, 0)]
 
 
-def without_status(lines: list[ReplyLine]) -> list[ReplyLine]:
-    """Return those of ``lines`` that do not start with an enhanced status code and a space."""
-    return [line for line in lines if _STATUS(line.text) is None]
+def without_status(reply: Reply) -> list[ReplyLine]:
+    """Return those of ``status_lines`` that do not start with an enhanced status code and a space."""
+    return [line for line in status_lines(reply) if _STATUS(line.text) is None]
 
 
 def _status_flaws(reply: Reply) -> int:
@@ -111,10 +107,8 @@ def _status_flaws(reply: Reply) -> int:
 
 def _list_flaws(reply: Reply) -> int:
     flaws = 0
-    for text in reply.texts[1:]:
-        if first_word(text) in KEYWORDS:
-            flaws = ReplyFlaw.KEYWORDS
-            break
+    if any(text.split(b" ", 1)[0].upper() in _KEYWORDS for text in reply.texts[1:]):
+        flaws = ReplyFlaw.KEYWORDS
     listed = reply.keywords()
     if "SMTPUTF8" in listed and "8BITMIME" not in listed:
         flaws |= ReplyFlaw.LONE_SMTPUTF8

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..exchanges.lifecycle import SECOND
 from ..exchanges.state_table import Act, Phase
 from ..exchanges.turns import ReplySeen
+from .end_facts import EndFact
 from .phrases import Phrase, Seconds, Term
 from .registry import Ended, Evidence, named, rule
 
@@ -42,7 +43,7 @@ def _seconds(ns: int) -> Seconds:
     "warning",
     "client",
     "RFC 5321 §4.5.3.2.1-6",
-    on=Ended(),
+    on=Ended(facts=EndFact.CLIENT_CLOSED),
     severities={"lmtp": "info"},
 )
 def client_gave_up_early(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
@@ -83,7 +84,7 @@ def client_gave_up_early(x: Exchange | None, talk: Conversation) -> Iterator[Evi
     "warning",
     "server",
     "RFC 5321 §4.5.3.2.7, §3.8",
-    on=Ended(),
+    on=Ended(facts=EndFact.SERVER_CLOSED | EndFact.CLOSE_NOTICE),
     severities={"lmtp": "info"},
 )
 def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
@@ -139,7 +140,7 @@ def _refused_often(talk: Conversation) -> bool:
     return refusals >= _TOO_MANY_REFUSALS
 
 
-@rule("TIM804", "slow-drip", "warning", "client", "RFC 5321 §4.5.3.2.5, §7.8", on=Ended())
+@rule("TIM804", "slow-drip", "warning", "client", "RFC 5321 §4.5.3.2.5, §7.8", on=Ended(facts=EndFact.SLOW_INPUT))
 def slow_drip(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     """Command or mail data sent very slowly.
 

@@ -9,6 +9,7 @@ from ..exchanges.exchange import Exchange, ReplySeen
 from ..exchanges.lifecycle import SECOND
 from ..exchanges.state_table import Act, Phase
 from ..exchanges.turns import SeenTurn, is_servers
+from .end_facts import EndFact
 from .overlap_policies import AFTER, BEFORE, Copy, described
 from .phrases import Octets, Phrase, Term, Text
 from .registry import Ended, Evidence, rule
@@ -47,7 +48,14 @@ def _closed(talk: Conversation) -> Term:
     return Term("reset" if closing is not None and closing.how == "rst" else "closed")
 
 
-@rule("TCP901", "client-closed-without-quit", "warning", "client", "RFC 5321 §4.1.1.10, §3.8", on=Ended())
+@rule(
+    "TCP901",
+    "client-closed-without-quit",
+    "warning",
+    "client",
+    "RFC 5321 §4.1.1.10, §3.8",
+    on=Ended(facts=EndFact.CLIENT_CLOSED),
+)
 def client_closed_without_quit(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     """Client ended the connection without QUIT.
 
@@ -77,7 +85,7 @@ def client_closed_without_quit(x: Exchange | None, talk: Conversation) -> Iterat
     "error",
     "server",
     "RFC 5321 §3.8, §4.1.1.10, §4.1.1.5",
-    on=Ended(),
+    on=Ended(facts=EndFact.SERVER_CLOSED),
 )
 def server_closed_without_reason(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     """Server ended the connection without 221 or 421.
@@ -109,7 +117,7 @@ def server_closed_without_reason(x: Exchange | None, talk: Conversation) -> Iter
     "warning",
     "client",
     "RFC 5321 §4.1.1.10, §4.1.1.4; RFC 3030 §2",
-    on=Ended(),
+    on=Ended(facts=EndFact.INSIDE_DATA),
     hides=("TCP901",),
 )
 def content_truncated(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
@@ -143,7 +151,7 @@ def content_truncated(x: Exchange | None, talk: Conversation) -> Iterator[Eviden
     "warning",
     "path",
     "RFC 9293 §3.10.7.4",
-    on=Ended(),
+    on=Ended(facts=EndFact.CONFLICT),
 )
 def conflicting_retransmission(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     """Same sequence range sent twice with different bytes.

@@ -68,11 +68,10 @@ class Recorder:
     def tls_begins(self, side: str, offset: int, frame: int, time_ns: int) -> None:
         self.events.append(("tls", side, offset))
 
-    def no_tls(self) -> None:
-        self.events.append(("no tls",))
-
-    def proxy_header(self, piece: HeldPiece) -> int:
-        raise AssertionError("no test here expects a PROXY header")
+    def before_session(self, piece: HeldPiece) -> int:
+        self.events.append(("no tls", piece.data, piece.offset))
+        self.reader.mode = Mode.COMMAND
+        return 0
 
     def undecided(self) -> None:
         self.events.append(("undecided",))
@@ -248,7 +247,7 @@ def test_if_tls_is_expected_its_first_byte_is_enough(first: int) -> None:
 
 def test_if_tls_is_expected_commands_may_come_instead() -> None:
     recorder = Recorder(modes={b"STARTTLS": Mode.TLS_EXPECTED}).feed(b"STARTTLS\r\n", b"EHLO x\r\n")
-    assert recorder.events[1:] == [("no tls",), ("command", b"EHLO x", b"\r\n", 10)]
+    assert recorder.events[1:] == [("no tls", b"EHLO x\r\n", 10), ("command", b"EHLO x", b"\r\n", 10)]
 
 
 # -- whatever comes ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,123 @@
+"""Pair each reply with what it answers, and update the state of the session."""
+
+# `reply_pairing` decides what a reply answers if that is not plain, and `session` what the state is afterwards. This
+# module does for each reply what has to be done, in its order.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..lines.acts import Act
+from ..lines.marks import Mark
+from .exchange import Exchange, ReplySeen, WaitingReply
+from .judging import set_prediction, settle
+from .loss_recovery import LossEvent
+from .reply_effects import EFFECT_FROM, go_on
+from .reply_pairing import exchange_for, is_surplus, repeats_for_recipients, unasked, waits
+from .session import mark_reply
+from .tls_upgrade import unwanted_tls
+
+if TYPE_CHECKING:
+    from .conversation import Conversation
+
+__all__ = ["end_waiting", "take_reply", "take_waiting"]
+
+_CLOSE_NOTICES = frozenset({221, 421, 521})  # RFC 7504 §3: after 521 the server may close too
+_GREETING, _NOTHING = Act.GREETING, Act.NOTHING
+
+
+def take_waiting(talk: Conversation, answer: ReplySeen, end: int) -> None:
+    """Handle a reply of which it is not certain yet what it answers, or that shows what earlier ones answer."""
+    waiting = talk.waiting_replies
+    if waiting is not None and is_surplus(talk, answer.reply):
+        talk.waiting_replies = None
+        for one in waiting:
+            _take_unasked(talk, *one)
+        take_reply(talk, answer, end)
+    elif waits(talk, answer.reply):
+        talk.waiting_replies = [*(waiting or ()), WaitingReply(answer, end)]
+        answer.turn = talk.add_turn(answer)
+    else:
+        end_waiting(talk)
+        take_reply(talk, answer, end)
+
+
+def end_waiting(talk: Conversation) -> None:
+    """Pair the replies that wait in their order: the client goes on, or nothing more comes."""
+    waiting, talk.waiting_replies = talk.waiting_replies, None
+    for one in waiting or ():
+        take_reply(talk, *one)
+
+
+def take_reply(talk: Conversation, answer: ReplySeen, end: int) -> None:
+    """Pair a reply, and update the state."""
+    reply = answer.reply
+    session, loss = talk.session, talk.loss
+    due = session.due
+    plain = loss is None and talk.greeted and talk.profile != "lmtp" and talk.mail_tracking is None
+    if plain and len(due) == 1 and not talk.reader.held_size and talk.proxy is None:
+        x: Exchange | None = due.pop()
+    else:
+        x = exchange_for(talk, reply)  # this may add turns: what the server took for a command or a message
+    if answer.turn < 0:
+        dialogue = talk.record.dialogue
+        answer.turn = len(dialogue)
+        if answer.turn < talk.run.most_turns:
+            dialogue.append(answer)
+        else:
+            answer.turn = talk.next_turn()
+    if x is None:
+        _take_unasked(talk, answer, end)
+    elif x.act is _GREETING:
+        _take_greeting(talk, x, answer, end)
+    else:
+        answer.answers = x.turn
+        act, code = x.act, reply.code
+        if not (session.state.sure and talk.client_seen):
+            x.sure = False
+        x.take_reply(answer, end)
+        session.answered(x, reply)
+        if x.line.command is not None:
+            set_prediction(talk, x)
+            if code == 503:
+                session.dispute(x)
+        talk.last = x
+        if x.due > 0:
+            return
+        if loss is not None and not due:
+            loss.note(LossEvent.ALL_ANSWERED)
+        if code >= EFFECT_FROM[act] or talk.mail_tracking is not None:
+            go_on(talk, x, code)
+        if code in _CLOSE_NOTICES:
+            talk.course.server_closes(x, code, -1)
+        settle(talk, x)
+
+
+def _take_greeting(talk: Conversation, x: Exchange, answer: ReplySeen, end: int) -> None:
+    """Handle the server's first reply, which answers nothing."""
+    code = answer.reply.code
+    x.sure = talk.client_seen
+    x.take_reply(answer, end)
+    talk.greeting = answer
+    if talk.client_tls is not None and talk.inside_from < 0:
+        unwanted_tls(talk)
+    talk.session.greeted(x, code)
+    if code in _CLOSE_NOTICES:
+        talk.course.server_closes(x, code, -1)
+    settle(talk, x)
+
+
+def _take_unasked(talk: Conversation, answer: ReplySeen, end: int) -> None:
+    """Handle a reply that answers no command."""
+    state, reply = talk.session.state, answer.reply
+    x = Exchange(_NOTHING, answer.offset, answer.frame, answer.time_ns, before=state)
+    mark_reply(x, state, reply)
+    unasked(talk, x, answer)
+    x.sure = talk.client_seen and talk.session.state.sure
+    x.take_reply(answer, end)
+    if repeats_for_recipients(talk):
+        x.marks |= Mark.RECIPIENT_REPLIES
+    if reply.code in _CLOSE_NOTICES:
+        idle = answer.time_ns - talk.client_ns if talk.client_ns else -1
+        talk.course.server_closes(x, reply.code, idle)
+    settle(talk, x)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from ...dissectors.grammar.abnf import ADDRESS_LITERAL, DOMAIN, EXTENDED_STATUS
 from ...dissectors.lazy_regex import LazyPattern
@@ -12,8 +11,6 @@ from ...dissectors.printable import printable
 from ...dissectors.tables.keywords import KEYWORDS
 
 __all__ = ["ReplyFlaw", "bad_ehlo_lines", "first_word", "reply_flaws", "status_lines", "without_status"]
-
-MAX_REMEMBERED = 256  # first words of greetings; a capture of one site has few different ones
 
 _DOMAIN = LazyPattern(DOMAIN)
 _LITERAL = LazyPattern(ADDRESS_LITERAL)
@@ -46,9 +43,10 @@ _LISTS = ReplyFlaw.KEYWORDS | ReplyFlaw.LONE_SMTPUTF8 | ReplyFlaw.LONE_BINARYMIM
 def reply_flaws(reply: Reply, wanted: int) -> int:
     """Return those of the flaws ``wanted`` that ``reply`` has."""
     flaws = 0
-    if wanted & ReplyFlaw.NO_HOST and not _is_host(reply.texts[0].split(b" ", 1)[0]):
+    word = reply.texts[0].split(b" ", 1)[0]
+    if wanted & ReplyFlaw.NO_HOST and not (word.isascii() and (_DOMAIN.fullmatch(word) or _LITERAL.fullmatch(word))):
         flaws |= ReplyFlaw.NO_HOST
-    if wanted & ReplyFlaw.KEYWORD_FIRST and reply.texts[0].split(b" ", 1)[0].upper() in _KEYWORDS:
+    if wanted & ReplyFlaw.KEYWORD_FIRST and word.upper() in _KEYWORDS:
         flaws |= ReplyFlaw.KEYWORD_FIRST
     if wanted & ReplyFlaw.BAD_EHLO_LINE and None in map(_EHLO_LINE, reply.texts[1:]) and bad_ehlo_lines(reply):
         flaws |= ReplyFlaw.BAD_EHLO_LINE
@@ -57,11 +55,6 @@ def reply_flaws(reply: Reply, wanted: int) -> int:
     if wanted & _LISTS:
         flaws |= _list_flaws(reply)
     return flaws & wanted
-
-
-@lru_cache(maxsize=MAX_REMEMBERED)
-def _is_host(word: bytes) -> bool:
-    return word.isascii() and (_DOMAIN.fullmatch(word) or _LITERAL.fullmatch(word)) is not None
 
 
 def first_word(text: bytes) -> str:

@@ -296,6 +296,8 @@ class ClientReader:
 
     def _read_lines(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
         """Read lines until the mode changes. Returns how many bytes were used."""
+        if len(data) > self._limits.line_bytes > 0:
+            data = data[: self._limits.line_bytes]  # so that a longer line is a partial one
         start = self._end_partial(data, offset, frame, time_ns, seen) if self._partial is not None else 0
         total, mode, handler = len(data), self.mode, self._handler
         while start < total:
@@ -337,6 +339,8 @@ class ClientReader:
                 self._keep_partial(data, offset, frame, time_ns)
                 return len(data)
             raw, stop = (partial.raw + data[:end])[: self._limits.line_bytes or None], end + 2
+            if partial.size + stop - 1 > self._limits.line_bytes > 0 and not partial.dropped:
+                self._handler.long_line()
         length = partial.size + partial.dropped + stop
         self._partial = None
         self._emit(raw, b"\r\n", length, partial.offset, partial.frame, partial.time_ns, seen)

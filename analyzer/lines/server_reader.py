@@ -141,7 +141,12 @@ class ServerReader:
                 self.after_gap = self._overlong = False
                 self._handler.reply(reply, offset, offset + len(data), frame, time_ns)
                 return
-        elif self.partial is not None:
+        longest = self._limits.line_bytes
+        if len(data) > longest > 0:  # in parts, so that a longer line is a partial one
+            for at in range(0, len(data), longest):
+                self.feed(data[at : at + longest], offset + at, frame, time_ns, seen)
+            return
+        if self.partial is not None:
             start = self._end_partial(data, offset, frame, time_ns, seen)
         total = len(data)
         while start < total and not self.opaque:
@@ -196,6 +201,12 @@ class ServerReader:
             return len(data)
         self.partial = None
         line = partial.raw + data[:end]
+        longest = self._limits.line_bytes
+        if partial.dropped or len(line) - 1 > longest > 0:
+            if not partial.dropped:
+                self._handler.long_line()
+            paired = data[end - 2 : end] == b"\r\n" if end > 1 else partial.ends_in_cr
+            line = line[:longest] + (b"\r\n" if paired else b"\n")
         if _holds_two(line, partial.resumed):
             self._handler.two_replies()
         self._take_line(line, partial.offset, offset + end, partial.frame, partial.time_ns, seen)

@@ -35,9 +35,9 @@ def test_a_report_without_the_middle_is_the_whole_one_without_the_middle() -> No
     record = long_record(10)
     whole = render(record, TimeFormat()).dialogue
     assert len(whole) == 21
-    for first, behind in ((0, 0), (0, 21), (3, 17), (2, 3), (20, 21)):
-        part = render(record, TimeFormat(), skip=slice(first, behind)).dialogue
-        assert part == whole[:first] + whole[behind:]
+    for first, end in ((0, 0), (0, 21), (3, 17), (2, 3), (20, 21)):
+        part = render(record, TimeFormat(), skip=slice(first, end)).dialogue
+        assert part == whole[:first] + whole[end:]
 
 
 def test_a_reply_after_the_part_left_out_still_names_the_turn_that_it_answers() -> None:

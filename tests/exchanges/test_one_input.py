@@ -14,7 +14,7 @@ from examples import played
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from octets import octet_by_octet
-from scripts import END, MAIL, WHOLE, WRONG, connections, envelope, hello, lines, play, segments, talk
+from scripts import END, MAIL, WHOLE, WRONG, by, connections, envelope, hello, lines, play, segments, talk
 from secret_dialogues import SCRIPTS
 from strategies import dialogues
 
@@ -184,6 +184,15 @@ kinds = st.fixed_dictionaries(
         "acks": st.booleans(),
     },
 )
+
+
+@pytest.mark.parametrize("length", [1 << 16, (1 << 16) + 1, 150_000])
+def test_a_line_longer_than_the_limit_is_cut_however_its_octets_come(length: int) -> None:
+    said = [*hello(), ("C", f"NOOP {(length - 5) * 'x'}\r\n"), ("S", f"250 {(length - 4) * 'y'}\r\n"), *END]
+    connection = talk(said, cut=by(1 << 20))
+    assert any("line is longer" in note for note in connection.notes)
+    assert words(connection) == words(talk(said, cut=by(1 << 20), octets=True))
+    assert not [one.rule for one in connection.findings if one.rule.startswith("BIT")]
 
 
 @settings(max_examples=200, deadline=None)

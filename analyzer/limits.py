@@ -50,7 +50,7 @@ class Limits(Struct, frozen=True):
 
     connections: int = 200_000
     """Connections followed at the same time; the ones idle for the longest time are closed first. A connection takes
-    about 12 KB after the hello."""
+    about 3 KB after the hello."""
 
     idle_seconds: int = 7200
     """A connection without a segment for this long is closed. RFC 5321 §4.5.3.2 asks for 10 minutes at most."""

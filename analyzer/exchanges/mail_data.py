@@ -182,7 +182,7 @@ def _end_line(talk: Conversation) -> None:
     if not length or reader.mode > Mode.ANSWER or (talk.loss is not None and talk.loss.skipping):
         return
     line = reader.partial
-    turn = _show_line(talk, line, length, offset, frame, time_ns)
+    turn = _show_line(talk, line, length, offset, frame, time_ns) if line.strip(b"\r\n") else -1
     marks = Mark.ENDLESS.value if length > MAX_ENDLESS and reader.mode is Mode.COMMAND else 0
     marks |= talk.next_marks & Mark.NO_TLS
     marks |= (Mark.BARE_LF if b"\n" in line else 0) | (Mark.BARE_CR if b"\r" in line[:-1] else 0)

@@ -216,6 +216,12 @@ def test_codes(command: str, code: int, expected: list[str]) -> None:
     assert rpl([*hello(), *lines(f"C {command}", f"S {code} x")]) == expected
 
 
+def test_a_reply_with_different_codes_is_one_finding() -> None:
+    hello_of = [("S", GREETING), ("C", "EHLO c.example\r\n")]
+    assert rpl([*hello_of, ("S", "250-mx.example\r\n251 SIZE 1000\r\n"), *BYE]) == ["RPL403"]
+    assert rpl([*hello_of, ("S", "252-mx.example\r\n251 SIZE 1000\r\n"), *BYE]) == ["RPL403", "RPL410"]
+
+
 def test_lines_that_end_with_a_bare_lf_are_judged_as_others() -> None:
     script = [*hello(), ("C", "NOOP\n"), *lines("S 354 x"), ("C", "QUIT\n"), *lines("S 250 bye", "FS", "FC")]
     assert [finding.turn for finding in findings(script, select=("RPL410",))] == [4, 6]

@@ -242,7 +242,9 @@ class Conversation:
     @property
     def uneventful(self) -> bool:
         """Whether the connection ran and ended normally, so that no rule needs to judge it as a whole."""
-        return self.session.state.phase is Phase.QUIT and self.course.quiet and not self.midstream and self.certain
+        quiet = self._course is None or self._course.quiet
+        both = self.client_seen and self.server_seen
+        return quiet and both and self.session.state.phase is Phase.QUIT and self.record.opening == "handshake"
 
     def time(self, time_ns: int) -> str:
         """Format a time for the report."""

@@ -143,7 +143,7 @@ def _greets(talk: Conversation, reply: Reply) -> bool:
         if not talk.server_syn_missing or reply.code in _GREETINGS:
             return True
         session.restart(unsure(session.state))
-    if not talk.midstream or reply.code != 220 or talk.greeting is not None or talk.last is not None:
+    if reply.code != 220 or not talk.midstream or talk.greeting is not None or talk.last is not None:
         return False
     if any(x.act in NAMED[220] for x in session.due):
         return False

@@ -41,13 +41,8 @@ PEERS = {
     "tcpflow": "folder=$(mktemp -d); tcpflow -o $folder -r {path} port 25; rm -rf $folder",
 }
 GOALS = {
-    ("small", "tshark -T fields"): 6,
-    ("small", "tshark -z expert,smtp"): 2,
-    ("small", "tcpflow"): 1,
-    ("unique", "tshark -T fields"): 6,
-    ("unique", "tshark -z expert,smtp"): 2,
-    ("unique", "tcpflow"): 1,
-    ("pipelined", "tshark -T fields"): 3,
+    ("small", "tshark -T fields"): 2.3,
+    ("unique", "tshark -T fields"): 2.3,
     ("big", "tshark -T fields"): 5,
     ("big", "tshark -z expert,smtp"): 2.5,
     ("mixed", "tshark -T fields"): 50,

@@ -105,7 +105,7 @@ class Candidate:
         """Decide whether the connection is SMTP, if its first bytes suffice."""
         heads = self._client, self._server
         orders = [False]  # whether client and server are exchanged
-        if not self._flow.handshake and not self._smtp_port:
+        if not self._smtp_port and not self._flow.handshake:
             orders.append(True)  # neither SYN nor port shows which side is the client
         full = max(map(len, heads)) >= self._limits.sniffed_bytes > 0
         undecided = False

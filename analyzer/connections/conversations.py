@@ -131,6 +131,6 @@ def _not_compared(side: str, offset: int, count: int) -> str:
 def _feed(flow: Flow) -> ConversationFeed | None:
     """Return what feeds the conversation of ``flow``, None if it has none."""
     receiver = flow.receiver
-    if isinstance(receiver, TappedConversation):
-        return receiver.feed
-    return receiver if isinstance(receiver, ConversationFeed) else None
+    if isinstance(receiver, ConversationFeed):
+        return receiver
+    return receiver.feed if isinstance(receiver, TappedConversation) else None

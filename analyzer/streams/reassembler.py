@@ -25,6 +25,7 @@ from .flow_table import FlowTable
 from .gaps import declare_gaps, record_ack, record_end
 from .handshakes import ACK, SYN, first_of
 from .housekeeping import Housekeeping
+from .memory_pressure import FLOW_COST
 from .ordering import compare, is_probe, lose, put, reach_fin, take_fin
 from .port_reuse import Lifetime, begins_another
 from .receiver import IGNORING
@@ -72,6 +73,7 @@ class Reassembler:
         self._flows = self.table.flows
         self.ignored = self.table.ignored
         self.clock = self.housekeeping.clock
+        self._kept = self.housekeeping.kept
         self._compared = limits.compared_bytes or SANE_AHEAD
         # Directions of connections that were first seen in mid-stream and got a SYN that nothing has answered.
         self._unanswered_syns: set[bytes] = set()
@@ -163,7 +165,7 @@ class Reassembler:
         plain = flow.disorder is None and not flags & 7 and not missing
         if plain and self._take_again(flow, key, seq, ack, payload, frame, time_ns):
             return
-        disorder = flow.disorder or flow.disordered(self._limits, self.housekeeping.kept)
+        disorder = flow.disorder or flow.disordered(self._limits, self._kept)
         stream = disorder.client if key == flow.key else disorder.server
         if flow.capture == self.capture or time_ns > flow.last_ns:  # otherwise two captures recorded the same segment
             disorder.frames += 1
@@ -256,7 +258,7 @@ class Reassembler:
         """Remember the SYN. If it is answered, end the open connection with the same ports."""
         table = self.table
         if flow is not None:
-            disorder = flow.disordered(self._limits, self.housekeeping.kept)  # the next segment decides
+            disorder = flow.disordered(self._limits, self._kept)  # the next segment decides
             client = key == flow.key
             stream = disorder.client if client else disorder.server
             isn = flow.isn(client=client)
@@ -309,14 +311,14 @@ class Reassembler:
             flow.server_next = (server.isn + 1) & M32
         if client is None or server is None:
             self._begin_half_known(flow, client, server)
-        self.housekeeping.opened()
+        self._kept.grown += FLOW_COST
         self.table.add(flow)
         self._host.accept(flow)
         return flow
 
     def _begin_half_known(self, flow: Flow, client: Handshake | None, server: Handshake | None) -> None:
         """Begin a connection of which a SYN is missing: what the other one acknowledged is the start of its side."""
-        disorder = flow.disordered(self._limits, self.housekeeping.kept)
+        disorder = flow.disordered(self._limits, self._kept)
         if client is not None:
             disorder.server.base = client.acked
         if server is not None:

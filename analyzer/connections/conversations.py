@@ -56,7 +56,7 @@ class Conversations:
         """See ``FlowHost``."""
         from_port, to_port = flow.key[-4:-2], flow.key[-2:]
         ports = self._port_bytes
-        swapped = not flow.handshake and from_port in ports and to_port not in ports
+        swapped = from_port in ports and to_port not in ports and not flow.handshake
         if swapped:
             flow.swap()
         flow.receiver = Candidate(self, flow, self._limits, smtp_port=swapped or to_port in ports)
@@ -68,20 +68,21 @@ class Conversations:
     def begin(self, flow: Flow) -> Receiver:
         """See ``CandidateHost``."""
         self._last_id += 1
+        handshake = flow.handshake
         if self.places is not None:
-            self.places.numbered.append((self.places.here, flow.key, flow.first_frame, flow.handshake))
+            self.places.numbered.append((self.places.here, flow.key, flow.first_frame, handshake))
         port = int.from_bytes(flow.key[-2:], "big")
         record = ConnectionRecord(
             self._last_id,
             flow.key,
             profile=self._profile or PROFILE_OF_PORT.get(port, "rfc5321"),
-            opening="handshake" if flow.handshake else "midstream",
+            opening="handshake" if handshake else "midstream",
             started_ns=flow.started_ns,
         )
         tap = None if self._tap is None else self._tap(record, self.clock)
         talk = Conversation(record, self._run, tap)
         talk.kept = self.streams.housekeeping.kept
-        if flow.handshake and not flow.server_start_known:
+        if handshake and not flow.server_start_known:
             talk.server_syn_missing = True
         feed = ConversationFeed(talk)
         flow.receiver = feed if tap is None else TappedConversation(feed, tap)
@@ -130,6 +131,6 @@ def _not_compared(side: str, offset: int, count: int) -> str:
 def _feed(flow: Flow) -> ConversationFeed | None:
     """Return what feeds the conversation of ``flow``, None if it has none."""
     receiver = flow.receiver
-    if isinstance(receiver, TappedConversation):
-        return receiver.feed
-    return receiver if isinstance(receiver, ConversationFeed) else None
+    if isinstance(receiver, ConversationFeed):
+        return receiver
+    return receiver.feed if isinstance(receiver, TappedConversation) else None

@@ -104,14 +104,14 @@ class Candidate:
     def _decide(self, *, over: bool) -> None:
         """Decide whether the connection is SMTP, if its first bytes suffice."""
         heads = self._client, self._server
-        orders = [False]  # whether client and server are exchanged
-        if not self._flow.handshake and not self._smtp_port:
-            orders.append(True)  # neither SYN nor port shows which side is the client
-        full = max(map(len, heads)) >= self._limits.sniffed_bytes > 0
+        smtp_port = self._smtp_port
+        # Whether client and server may be exchanged: if neither SYN nor port shows which side is the client.
+        orders = (False,) if smtp_port or self._flow.handshake else (False, True)
+        full = len(max(heads, key=len)) >= self._limits.sniffed_bytes > 0
         undecided = False
         for swapped in orders:
             client, server = reversed(heads) if swapped else heads
-            skip = (0, 0) if self._smtp_port else preamble(client, server)
+            skip = (0, 0) if smtp_port else preamble(client, server)
             if skip is None:
                 undecided = True
                 continue
@@ -119,8 +119,8 @@ class Candidate:
             if skip != (0, 0) and not any(rest):
                 undecided = True
                 continue
-            verdict = judge_heads(*rest, smtp_port=self._smtp_port, over=over or full)
-            if over and self._smtp_port and not any(rest) and self._events:
+            verdict = judge_heads(*rest, smtp_port=smtp_port, over=over or full)
+            if over and smtp_port and not any(rest) and self._events:
                 verdict = Detection.SMTP  # all data were lost: report the connection anyway
             if verdict is Detection.SMTP:
                 self._start_conversation(skip, swapped=swapped)

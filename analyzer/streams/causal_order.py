@@ -42,7 +42,8 @@ def _ready(peer: Stream, needs: int) -> bool:
     """Return whether all bytes of ``peer`` that an ACK covers were delivered."""
     if needs == peer.fin + 1 > 0:  # recognised later as an ACK of the FIN
         return (peer.finished or peer.fin_guessed) and not peer.queue
-    sent = peer.sent
+    # up to where everything was delivered
+    sent = peer.queue[0].offset if peer.queue else peer.offset
     return needs <= sent or needs > peer.top or sent == peer.fin or peer.next < 0
 
 
@@ -50,7 +51,7 @@ def _deliver(stream: Stream, item: QueuedEvent) -> QueuedEvent | None:
     """Deliver ``item``. Returns the rest of a gap that must wait for an event of the peer, else None."""
     receiver = stream.flow.receiver
     if item.kind == "data":
-        take = receiver.client if stream.is_client else receiver.server
+        take = receiver.client if stream.side == "client" else receiver.server
         take(item.payload, item.offset, item.frame, item.time_ns, item.needs)
     elif item.kind == "gap":
         peer = stream.peer

@@ -11,21 +11,23 @@ __all__ = ["endpoint", "ends"]
 
 _ports = Struct(">HH").unpack_from
 
-MAX_REMEMBERED = 4096  # servers and their ports, which occur again
+MAX_REMEMBERED = 4096  # addresses, and servers with their ports, which occur again
 
 
 def endpoint(key: bytes, *, source: bool) -> Endpoint:
     """Return one end of a flow key (source address, destination address, source port, destination port)."""
     half = (len(key) - 4) // 2
     if source:
-        return _end(key[:half] + key[-4:-2])
-    return _server(key[half : 2 * half] + key[-2:])
+        return Endpoint(_text(key[:half]), int.from_bytes(key[-4:-2], "big"))
+    return _server(key[half:-4], key[-2:])
 
 
-def _end(end: bytes) -> Endpoint:
-    return Endpoint(_text(end[:-2]), int.from_bytes(end[-2:], "big"))
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _server(address: bytes, port: bytes) -> Endpoint:
+    return Endpoint(_text(address), int.from_bytes(port, "big"))
 
 
+@lru_cache(maxsize=MAX_REMEMBERED)
 def _text(raw: bytes) -> str:
     """Return an address as text (RFC 5952 §4)."""
     if len(raw) == 4:
@@ -46,6 +48,3 @@ def ends(key: bytes) -> tuple[tuple[bytes, int], tuple[bytes, int]]:
 @lru_cache(maxsize=MAX_REMEMBERED)
 def _address(raw: bytes) -> bytes:
     return _text(raw).encode()
-
-
-_server = lru_cache(maxsize=MAX_REMEMBERED)(_end)

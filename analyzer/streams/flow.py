@@ -33,12 +33,13 @@ class Flow:
     """A connection. Without a ``disorder``, both directions are known and in order.
 
     ``key``: of the client's direction; the client is the sender of the SYN, or else of the first segment, unless the
-    receiver finds that it is the other one. ``client_next``: the next sequence number of the client, -1: nothing known
-    of this direction. ``client_offset``: its bytes so far, gaps included. ``client_recent``: the last of them.
-    ``capture``: number of the capture in which it began.
+    receiver finds that it is the other one. ``back``: the key of the server's direction. ``client_next``: the next
+    sequence number of the client, -1: nothing known of this direction. ``client_offset``: its bytes so far, gaps
+    included. ``client_recent``: the last of them. ``capture``: number of the capture in which it began.
     """
 
     __slots__ = (
+        "back",
         "capture",
         "client_next",
         "client_offset",
@@ -56,8 +57,9 @@ class Flow:
         "starts",
     )
 
-    def __init__(self, key: bytes, frame: int, time_ns: int, capture: int) -> None:
+    def __init__(self, key: bytes, back: bytes, frame: int, time_ns: int, capture: int) -> None:
         self.key = key
+        self.back = back
         self.capture = capture
         self.client_next = self.server_next = -1
         self.client_offset = self.server_offset = 0
@@ -158,7 +160,7 @@ class Flow:
 
     def swap(self) -> None:
         """Exchange client and server, because the receiver has found that the roles are the other ones."""
-        self.key = reversed_key(self.key)
+        self.key, self.back = self.back, self.key
         self.client_next, self.server_next = self.server_next, self.client_next
         self.client_offset, self.server_offset = self.server_offset, self.client_offset
         self.client_recent, self.server_recent = self.server_recent, self.client_recent
@@ -166,7 +168,7 @@ class Flow:
         disorder = self.disorder
         if disorder is not None:
             disorder.client, disorder.server = disorder.server, disorder.client
-            disorder.client.is_client, disorder.server.is_client = True, False
+            disorder.client.side, disorder.server.side = "client", "server"
 
 
 def reversed_key(key: bytes) -> bytes:

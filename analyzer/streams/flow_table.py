@@ -63,11 +63,11 @@ class FlowTable:
 
     def add(self, flow: Flow) -> None:
         """Follow ``flow``."""
-        self.flows[flow.key] = self.flows[reversed_key(flow.key)] = flow
+        self.flows[flow.key] = self.flows[flow.back] = flow
 
     def drop(self, flow: Flow, lifetime: Lifetime) -> None:
         """Follow ``flow`` no longer, and remember that it ended."""
-        for key, client in ((flow.key, True), (reversed_key(flow.key), False)):
+        for key, client in ((flow.key, True), (flow.back, False)):
             self.flows.pop(key, None)
             self.closed.pop(key, None)  # to move it to the end
             self.closed[key] = flow.isn(client=client), lifetime
@@ -76,7 +76,7 @@ class FlowTable:
 
     def ignore(self, flow: Flow) -> None:
         """Add ``flow`` to ``ignored``."""
-        self.ignored |= {flow.key, reversed_key(flow.key)}
+        self.ignored |= {flow.key, flow.back}
         flow.receiver = IGNORING
 
     def is_copy(self, key: bytes, seq: int, time_ns: int, capture: int) -> bool:

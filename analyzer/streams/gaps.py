@@ -45,7 +45,7 @@ def record_ack(peer: Stream, ack: int, frame: int) -> int:
         if peer.base < 0:
             peer.base = ack
         return (ack - peer.base) & M32
-    needs = peer.at(ack)
+    needs = peer.offset if ack == peer.next else peer.at(ack)
     if needs > peer.fin >= 0:
         needs = peer.fin  # the FIN takes one sequence number
     if peer.acked <= needs < peer.offset + SANE_AHEAD:

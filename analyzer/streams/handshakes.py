@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from .flow import reversed_key
 from .stream import M32, SANE_AHEAD
 
-__all__ = ["ACK", "SYN", "Handshake", "Handshakes", "drop_oldest"]
+__all__ = ["ACK", "SYN", "Handshake", "Handshakes", "drop_oldest", "first_of"]
 
 SYN, ACK = 0x02, 0x10
 
@@ -44,12 +44,17 @@ class Handshakes(dict[bytes, Handshake]):
     def note(self, key: bytes, seq: int, ack: int, flags: int, frame: int, time_ns: int) -> None:
         """Remember a SYN. A later one with another number is ignored if the first was answered: it is forged, or will
         get an answer of its own."""
+        answers = flags & ACK != 0
+        known = self.get(key)
+        if known is None and not answers:  # most SYNs; nothing depends on the other direction
+            self[key] = Handshake(seq, frame, time_ns, False, -1)
+            return
         back = reversed_key(key)
-        known, theirs = self.get(key), self.get(back)
-        forged = not flags & ACK and theirs is not None and theirs.answers
+        theirs = self.get(back)
+        forged = not answers and theirs is not None and theirs.answers
         if known is None or (known.isn != seq and not forged):
-            self[key] = Handshake(seq, frame, time_ns, bool(flags & ACK), ack if flags & ACK else -1)
-        if flags & ACK and theirs is not None and theirs.isn != (ack - 1) & M32:
+            self[key] = Handshake(seq, frame, time_ns, answers, ack if answers else -1)
+        if answers and theirs is not None and theirs.isn != (ack - 1) & M32:
             self[back] = theirs._replace(isn=(ack - 1) & M32)  # the answer shows which SYN was the peer's
 
     def answers(self, key: bytes, ack: int) -> bool:
@@ -75,12 +80,21 @@ class Handshakes(dict[bytes, Handshake]):
         # SYN and FIN take one sequence number each
         return 2 < (seq - mine.isn) & M32 < SANE_AHEAD or 2 < (ack - theirs.isn) & M32 < SANE_AHEAD
 
-    def take(self, key: bytes, seq: int) -> tuple[Handshake | None, Handshake | None]:
-        """Return and forget the SYNs of both directions, when ``key`` sends its first data at ``seq``."""
-        mine, theirs = self.pop(key, None), self.pop(reversed_key(key), None)
+    def take(self, key: bytes, back: bytes, seq: int) -> tuple[Handshake | None, Handshake | None]:
+        """Return and forget the SYNs of both directions, when ``key`` sends its first data at ``seq``. ``back``: the
+        other direction."""
+        mine, theirs = self.pop(key, None), self.pop(back, None)
         if mine is not None and (seq - mine.isn) & M32 >= SANE_AHEAD:
             mine = None  # a SYN of another connection; a keep-alive may have the number of the SYN itself
         return mine, theirs
+
+
+def first_of(mine: Handshake | None, theirs: Handshake | None) -> Handshake | None:
+    """Return the SYN that began a connection: the one that answers none, or else the earlier one. Frame numbers are not
+    compared, because they restart in each file; times alone may go back."""
+    if mine is None or theirs is None:
+        return mine or theirs
+    return theirs if (theirs.answers, theirs.time_ns) < (mine.answers, mine.time_ns) else mine
 
 
 def drop_oldest(table: dict[bytes, Any], also: set[bytes] | None = None) -> int:

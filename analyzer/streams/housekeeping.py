@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from .capture_clock import IdleClock
-from .memory_pressure import FLOW_COST, GROWTH_PER_FLOW, heaviest, relieve, weight
+from .memory_pressure import GROWTH_PER_FLOW, heaviest, relieve, weight
 from .stream import KeptCount
 
 if TYPE_CHECKING:
@@ -39,10 +39,6 @@ class Housekeeping:
     def pressed(self) -> bool:
         """Whether ``problems`` has something to report."""
         return self.relieved > 0 or self._table.handshakes.forgotten > 0
-
-    def opened(self) -> None:
-        """Count what every new connection holds."""
-        self.kept.grown += FLOW_COST
 
     def sweep(self) -> None:
         """End connections that were idle too long or are too many. Cheap if called often."""

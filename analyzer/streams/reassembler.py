@@ -15,7 +15,6 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
 from ..limits import DEFAULT_LIMITS, Limits
@@ -24,8 +23,9 @@ from .ending import accept_reset, deliver_rest
 from .flow import Flow, reversed_key
 from .flow_table import FlowTable
 from .gaps import declare_gaps, record_ack, record_end
-from .handshakes import ACK, SYN
+from .handshakes import ACK, SYN, first_of
 from .housekeeping import Housekeeping
+from .memory_pressure import FLOW_COST
 from .ordering import compare, is_probe, lose, put, reach_fin, take_fin
 from .port_reuse import Lifetime, begins_another
 from .receiver import IGNORING
@@ -73,6 +73,7 @@ class Reassembler:
         self._flows = self.table.flows
         self.ignored = self.table.ignored
         self.clock = self.housekeeping.clock
+        self._kept = self.housekeeping.kept
         self._compared = limits.compared_bytes or SANE_AHEAD
         # Directions of connections that were first seen in mid-stream and got a SYN that nothing has answered.
         self._unanswered_syns: set[bytes] = set()
@@ -152,7 +153,7 @@ class Reassembler:
             seq = (seq + 1) & M32
             if flow is None and key in self._flows:
                 return  # the open connection continues for now
-        elif flow is not None and handshakes.follows(key, seq) and seq != flow.expected(key):
+        elif flow is not None and key in handshakes and handshakes.follows(key, seq) and seq != flow.expected(key):
             self._replace(flow, key, time_ns)
             flow = None
         if flow is None:
@@ -164,7 +165,7 @@ class Reassembler:
         plain = flow.disorder is None and not flags & 7 and not missing
         if plain and self._take_again(flow, key, seq, ack, payload, frame, time_ns):
             return
-        disorder = flow.disordered(self._limits, self.housekeeping.kept)
+        disorder = flow.disorder or flow.disordered(self._limits, self._kept)
         stream = disorder.client if key == flow.key else disorder.server
         if flow.capture == self.capture or time_ns > flow.last_ns:  # otherwise two captures recorded the same segment
             disorder.frames += 1
@@ -174,7 +175,7 @@ class Reassembler:
                 return  # in mid-stream a bare ACK may be a keep-alive: it does not show the position of the stream
             stream.begin(seq)
         self._reassemble(flow, stream, seq, ack, flags, payload, missing, frame, time_ns)
-        if flow.receiver is IGNORING or disorder.over:
+        if flow.disorder is not None and (flow.receiver is IGNORING or disorder.over):
             flow.settle()
 
     def _take_again(self, flow: Flow, key: bytes, seq: int, ack: int, payload: bytes, frame: int, time_ns: int) -> bool:
@@ -213,7 +214,7 @@ class Reassembler:
     ) -> None:
         """Take a segment of a connection that is not in order."""
         disorder, peer = stream.disorder, stream.peer
-        start = stream.at(seq)
+        start = stream.offset if seq == stream.next else stream.at(seq)
         doubtful = flags & RST or disorder.reset is not None
         if doubtful and is_doubtful(disorder, stream, start, flags, ack, frame, time_ns):
             return
@@ -229,7 +230,8 @@ class Reassembler:
             if missing and stream.peer.next < 0 and stream.offset < stream.top and not stream.held:
                 # With one direction captured no ACK can show that these bytes arrived, so they are declared lost now.
                 lose(stream, stream.top - stream.offset, frame, time_ns)
-        reach_fin(stream)
+        if stream.fin >= 0:
+            reach_fin(stream)
         self._settle(flow, disorder, frame, time_ns)
 
     def _settle(self, flow: Flow, disorder: Disorder, frame: int, time_ns: int) -> None:
@@ -256,12 +258,12 @@ class Reassembler:
         """Remember the SYN. If it is answered, end the open connection with the same ports."""
         table = self.table
         if flow is not None:
-            disorder = flow.disordered(self._limits, self.housekeeping.kept)  # the next segment decides
+            disorder = flow.disordered(self._limits, self._kept)  # the next segment decides
             client = key == flow.key
             stream = disorder.client if client else disorder.server
             isn = flow.isn(client=client)
             if not flow.handshake:
-                self._unanswered_syns |= {key, reversed_key(key)}
+                self._unanswered_syns |= {flow.key, flow.back}
             if flags & ACK and table.handshakes.answers(key, ack):
                 self._replace(flow, key, time_ns)
             elif isn == seq and not begins_another(flow.lifetime, time_ns, self.capture):
@@ -291,14 +293,16 @@ class Reassembler:
 
     def _open(self, key: bytes, seq: int, frame: int, time_ns: int) -> Flow:
         """Open a connection at its first payload, with the data of the handshake."""
-        mine, theirs = self.table.handshakes.take(key, seq)
+        back = reversed_key(key)
+        mine, theirs = self.table.handshakes.take(key, back, seq)
         server_first = (mine is not None and mine.answers) or (theirs is not None and not theirs.answers)
-        flow = Flow(reversed_key(key) if server_first else key, frame, time_ns, self.capture)
-        client, server = (theirs, mine) if server_first else (mine, theirs)
-        syns = [known for known in (mine, theirs) if known is not None]
-        if syns:  # do not compare frame numbers, which restart in each file; times alone may go back
-            syn = min(syns, key=attrgetter("answers", "time_ns"))
-            flow.first_frame, flow.started_ns = syn.frame, syn.time_ns
+        if server_first:
+            flow, client, server = Flow(back, key, frame, time_ns, self.capture), theirs, mine
+        else:
+            flow, client, server = Flow(key, back, frame, time_ns, self.capture), mine, theirs
+        first = first_of(mine, theirs)
+        if first is not None:
+            flow.first_frame, flow.started_ns = first.frame, first.time_ns
         if client is not None:
             flow.note_syn(client=True, answers=client.answers)
             flow.client_next = (client.isn + 1) & M32
@@ -307,14 +311,14 @@ class Reassembler:
             flow.server_next = (server.isn + 1) & M32
         if client is None or server is None:
             self._begin_half_known(flow, client, server)
-        self.housekeeping.opened()
+        self._kept.grown += FLOW_COST
         self.table.add(flow)
         self._host.accept(flow)
         return flow
 
     def _begin_half_known(self, flow: Flow, client: Handshake | None, server: Handshake | None) -> None:
         """Begin a connection of which a SYN is missing: what the other one acknowledged is the start of its side."""
-        disorder = flow.disordered(self._limits, self.housekeeping.kept)
+        disorder = flow.disordered(self._limits, self._kept)
         if client is not None:
             disorder.server.base = client.acked
         if server is not None:
@@ -351,4 +355,4 @@ class Reassembler:
     def _drop(self, flow: Flow, *, closed: bool) -> None:
         self.table.drop(flow, Lifetime(flow.started_ns, flow.last_ns, closed, self.capture))
         if self._unanswered_syns:
-            self._unanswered_syns -= {flow.key, reversed_key(flow.key)}
+            self._unanswered_syns -= {flow.key, flow.back}

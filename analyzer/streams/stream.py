@@ -122,7 +122,6 @@ class Stream:
         "flow",
         "held",
         "held_bytes",
-        "is_client",
         "next",
         "offset",
         "peer",
@@ -131,16 +130,17 @@ class Stream:
         "queue",
         "recent",
         "runs",
+        "side",
         "top",
         "top_frame",
     )
 
     peer: Stream
 
-    def __init__(self, disorder: Disorder, number: int, offset: int, recent: bytes, *, is_client: bool) -> None:
+    def __init__(self, disorder: Disorder, side: Side, number: int, offset: int, recent: bytes) -> None:
         self.disorder = disorder
         self.flow = disorder.flow
-        self.is_client = is_client
+        self.side = side  # that sends this stream
         self.next = number  # the next sequence number; -1: nothing known of this direction yet
         self.offset = offset  # bytes received without a gap before them
         self.recent = recent  # the last of them
@@ -162,11 +162,6 @@ class Stream:
         self.ahead: list[tuple[int, bytes]] | None = None
         self.queue: deque[QueuedEvent] | None = None
 
-    @property
-    def side(self) -> Side:
-        """The side that sends this stream."""
-        return "client" if self.is_client else "server"
-
     def begin(self, seq: int) -> None:
         """Set the start of the stream: ``seq`` of its first segment, or what the peer had acknowledged before."""
         known = self.base >= 0 and (seq - self.base) & M32 < WINDOW
@@ -184,11 +179,6 @@ class Stream:
             return False
         return self.fin < 0 or self.finished
 
-    @property
-    def sent(self) -> int:
-        """The offset up to which everything was delivered."""
-        return self.queue[0].offset if self.queue else self.offset
-
 
 class Disorder:
     """Both directions of a connection that is not in order."""
@@ -199,8 +189,8 @@ class Disorder:
         self.flow = flow
         self.limits = limits
         self.kept = kept
-        self.client = Stream(self, *client, is_client=True)
-        self.server = Stream(self, *server, is_client=False)
+        self.client = Stream(self, "client", *client)
+        self.server = Stream(self, "server", *server)
         self.client.peer, self.server.peer = self.server, self.client
         self.frames = 0  # segments of the connection since the disorder began
         self.reset: Reset | None = None  # a RST that may be forged

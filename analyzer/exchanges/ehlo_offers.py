@@ -34,6 +34,8 @@ __all__ = [
 MAX_LINE = 512  # octets of a command line with its CRLF, without extensions (RFC 5321 §4.5.3.1.4)
 MAX_DIGITS = 20  # of a number in an EHLO reply (RFC 1870 §3); longer ones are invalid
 
+_MAIL, _RCPT, _AUTH = Act.MAIL, Act.RCPT, Act.AUTH  # bound once: reading a member of an enum takes longer
+
 _COMMANDS = {
     b"STARTTLS": "STARTTLS",
     b"AUTH": "AUTH",
@@ -84,19 +86,19 @@ def missing_parameters(command: Command, hello: Hello) -> list[str]:
 
 def missing_offer(x: Exchange, hello: Hello) -> str | None:
     """Return a keyword, a parameter or "AUTH MECHANISM" that ``x`` uses and ``hello`` does not offer; else None."""
-    command = x.command
-    if command is None or hello.keywords is None:
+    command, keywords = x.line.command, hello.keywords
+    if command is None or keywords is None:
         return None
     keyword = _COMMANDS.get(command.verb)
     if keyword is not None:
-        if keyword not in hello.keywords:
+        if keyword not in keywords:
             return keyword
-        if x.act is Act.AUTH and command.mechanism is not None and command.mechanism not in mechanisms(hello):
+        if x.act is _AUTH and command.mechanism is not None and command.mechanism not in mechanisms(hello):
             return f"AUTH {command.mechanism}"
-    if x.act in {Act.MAIL, Act.RCPT} and command.argument is not None and b" " in command.argument:
+    if (x.act is _MAIL or x.act is _RCPT) and command.argument is not None and b" " in command.argument:
         for name, value in command.parameters.items():
             needed = keyword_for(name, value)
-            if needed is None or needed not in hello.keywords:
+            if needed is None or needed not in keywords:
                 return name
     return None
 
@@ -122,7 +124,10 @@ def announced_size(hello: Hello) -> int | None:
 
 def announced_limit(hello: Hello, name: str) -> int | None:
     """Return the value of the limit ``name`` (MAILMAX, RCPTMAX, RCPTDOMAINMAX) in LIMITS (RFC 9422 §4), else None."""
-    for pair in (hello.keywords or {}).get("LIMITS", ()):
+    keywords = hello.keywords
+    if not keywords or "LIMITS" not in keywords:
+        return None
+    for pair in keywords["LIMITS"]:
         word, _, value = pair.partition("=")
         if word.upper() == name:
             return _number(value) or None

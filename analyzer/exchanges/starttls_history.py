@@ -89,14 +89,16 @@ class ClearTextOffer(Struct, frozen=True):
 
 def plain_offer(x: Exchange, greeting: ReplySeen | None) -> ClearTextOffer | None:
     """Return the offer in the reply to the EHLO ``x``; None: it cannot be compared with other connections."""
-    after = x.after
-    if after is None or greeting is None or not x.accepted or x.command is None:
+    after, answer, command = x.after, x.answer, x.line.command
+    if after is None or greeting is None or answer is None or command is None:
+        return None
+    if not 200 <= answer.reply.code < 400:
         return None
     hello = after.hello
     if not after.sure or hello.secure or hello.authenticated or not hello.keywords:
         return None
     words = greeting.reply.lines[0].split(" ", 1) if greeting.reply.lines else [""]
-    return ClearTextOffer(words[0], x.command.name or "", "STARTTLS" in hello.keywords)
+    return ClearTextOffer(words[0], command.name or "", "STARTTLS" in hello.keywords)
 
 
 @lru_cache(maxsize=4096)

@@ -38,9 +38,12 @@ _leading_status = re.compile(rb"(" + EXTENDED_STATUS + rb")(?: |\Z)").match
 _begins = re.compile(rb"[0-9]{3}(?:[ \r\n-]|\Z)").match
 
 # Well-formed replies. Bytes above 0x7F are excluded, so that a match also means ASCII.
-_one_line = re.compile(rb"(" + REPLY_CODE + rb") ([^\r\n\x80-\xff]*+)\r\n").fullmatch
+# The status code of the first line is a group of its own.
+_STATUS = rb"(?:(" + EXTENDED_STATUS + rb")(?=[ \r]))?"
+_one_line = re.compile(rb"(" + REPLY_CODE + rb") (" + _STATUS + rb"[^\r\n\x80-\xff]*+)\r\n").fullmatch
 _many_lines = re.compile(
-    rb"(" + REPLY_CODE + rb")-[^\r\n\x80-\xff]*+\r\n(?:\1-[^\r\n\x80-\xff]*+\r\n)*\1 [^\r\n\x80-\xff]*+\r\n"
+    rb"(" + REPLY_CODE + rb")-" + _STATUS + rb"[^\r\n\x80-\xff]*+\r\n"
+    rb"(?:\1-[^\r\n\x80-\xff]*+\r\n)*\1 [^\r\n\x80-\xff]*+\r\n"
 ).fullmatch
 
 
@@ -103,16 +106,21 @@ class Reply(Struct, eq=False):
 
 def _keywords(reply: Reply) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
-    for line in reply.parts():
-        words = [word for word in line.text.split(b" ") if word]
-        if line.at == 0 or line.code is None or not words:
+    texts = reply.texts[1:]
+    if reply.deviations:  # some lines may have no code
+        texts = tuple(part.text for part in reply.parts()[1:] if part.code is not None)
+    for text in texts:
+        words = [word for word in text.split(b" ") if word]
+        if not words:
             continue
         keyword = words[0].upper()
         if keyword.startswith(b"AUTH="):
             keyword, words = b"AUTH", [b"", *([words[0][5:]] if len(words[0]) > 5 else []), *words[1:]]
         name = printable(keyword)
         earlier = found.get(name, ())
-        found[name] = earlier + tuple(word for word in map(printable, words[1:]) if word not in earlier)
+        if len(words) > 1:
+            earlier += tuple([word for word in map(printable, words[1:]) if word not in earlier])
+        found[name] = earlier
     return found
 
 
@@ -141,16 +149,16 @@ def parse_reply(raw: bytes) -> Reply:
     Any bytes are accepted; faults become ``deviations``, each kind once for each line."""
     match = _one_line(raw)
     if match is not None:
-        code, text = int(match[1]), match[2]
+        digits, text, status = match.groups()
         line = text.decode("ascii")
-        enhanced = _enhanced(code, text) if text[1:2] == b"." else None
-        return Reply(raw, code, (text,), [line if line.isprintable() else printable(text)], enhanced)
+        enhanced = None if status is None or digits[:1] == b"3" else status.decode("ascii")
+        return Reply(raw, int(digits), (text,), [line if line.isprintable() else printable(text)], enhanced)
     match = _many_lines(raw)
     if match is not None:
-        code = int(match[1])
+        digits, status = match.groups()
         texts = tuple([line[4:] for line in raw[:-2].split(b"\r\n")])
-        enhanced = _enhanced(code, texts[0]) if texts[0][1:2] == b"." else None
-        return Reply(raw, code, texts, _printable_lines(texts), enhanced)
+        enhanced = None if status is None or digits[:1] == b"3" else status.decode("ascii")
+        return Reply(raw, int(digits), texts, _printable_lines(texts), enhanced)
     return _parse_malformed(raw)
 
 

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_CAUSES", "Causes"]
 
+_HELLOS = frozenset({Act.EHLO, Act.HELO})
+# Bound once: reading a member of an enum takes longer than the test that uses it.
+_MAIL, _RCPT, _DATA, _STARTTLS = Act.MAIL, Act.RCPT, Act.DATA, Act.STARTTLS
 _FRESH_START = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.END, Act.RSET})
 
 
@@ -35,15 +38,15 @@ class Causes:
     def remember(self, x: Exchange, code: int) -> None:
         """Update the causes: ``x`` was answered with ``code``."""
         act, refused = x.act, code >= 400
-        if act in {Act.EHLO, Act.HELO}:
+        if act in _HELLOS:
             self.hello = x if refused else None
-        elif act is Act.MAIL:
+        elif act is _MAIL:
             self.mail = x if refused else None
-        elif act is Act.RCPT:
+        elif act is _RCPT:
             self.rcpt = x if refused else self.rcpt
-        elif act is Act.DATA:
+        elif act is _DATA:
             self.data = None if 300 <= code < 400 else x
-        elif act is Act.STARTTLS:
+        elif act is _STARTTLS:
             self.starttls = x if refused else None
         if not refused and act in _FRESH_START:
             self.mail = self.rcpt = self.order = None

@@ -56,7 +56,8 @@ _GREETED = replace(START, phase=Phase.GREETED)
 # Bound once: reading a member of an enum takes longer than the test that uses it.
 _CLIENT_ORDER, _SERVER_ORDER, _ODD_STATUS = Mark.CLIENT_ORDER.value, Mark.SERVER_ORDER.value, Mark.ODD_STATUS.value
 _AFTER_STARTTLS, _AFTER_421 = Mark.AFTER_STARTTLS.value, Mark.AFTER_421.value
-_EHLO, _MAIL, _RCPT, _BURL = Act.EHLO, Act.MAIL, Act.RCPT, Act.BURL
+_EHLO, _MAIL, _RCPT, _DATA, _BURL = Act.EHLO, Act.MAIL, Act.RCPT, Act.DATA, Act.BURL
+_CLOSING = Phase.CLOSING
 
 
 class Session:
@@ -157,7 +158,7 @@ class Session:
                     x.marks |= _SERVER_ORDER
         if code in _OF_CODE:
             x.marks |= _OF_CODE[code]
-        if state.phase is Phase.CLOSING:
+        if state.phase is _CLOSING:
             x.marks |= _AFTER_421
         if state.hello.statuses and odd_status(reply):
             x.marks |= _ODD_STATUS
@@ -182,7 +183,7 @@ class Session:
                 x.transaction = transaction
         if act in _IN_TRANSACTION and x.transaction is not None:
             _note_in_transaction(x, x.transaction, reply)
-        if act in _CAUSES and (code >= 400 or self.causes is not NO_CAUSES or (act is Act.DATA and code < 300)):
+        if act in _CAUSES and (code >= 400 or self.causes is not NO_CAUSES or (act is _DATA and code < 300)):
             causes = self.causes
             if causes is NO_CAUSES:
                 causes = self.causes = Causes()

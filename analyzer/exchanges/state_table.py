@@ -288,6 +288,10 @@ _CHUNK_KEYWORDS = {
 }
 
 
+_LOGIN = frozenset({Act.AUTH, Act.ANSWER})
+_MAIL, _END = Act.MAIL, Act.END  # bound once: reading a member of an enum takes longer than the test that uses it
+
+
 def _special(  # noqa: PLR0911 - one return for each row of the table
     state: State,
     act: Act,
@@ -300,12 +304,14 @@ def _special(  # noqa: PLR0911 - one return for each row of the table
 ) -> State:
     """Return the state after a step that changes more than the phase."""
     hello = state.hello
-    if act in {Act.AUTH, Act.ANSWER}:
+    if act is _MAIL and accepted and target is not None:
+        return State(Phase.MAIL, hello, transaction)
+    if act is _END:
+        return State(Phase.READY, hello, sure=state.sure) if target is not None else state
+    if act in _LOGIN:
         if accepted and code in {None, 235}:
             return replace(state, hello=Hello(hello.verb, hello.keywords, True, hello.secure))
         return state
-    if act is Act.END:
-        return State(Phase.READY, hello, sure=state.sure) if target is not None else state
     if not accepted or (target is None and act is not Act.RSET):
         return state if target is None else replace(state, phase=target)
     match act:
@@ -316,8 +322,6 @@ def _special(  # noqa: PLR0911 - one return for each row of the table
             if code is None:
                 listed = hello.keywords  # reply not seen yet: the client may rely on the earlier keywords
             return State(Phase.READY, Hello(verb, listed, hello.authenticated, hello.secure))
-        case Act.MAIL:
-            return State(Phase.MAIL, hello, transaction)
         case Act.RSET:
             if target is None and state.sure:
                 return replace(state, after_last=False, data_refused=False)

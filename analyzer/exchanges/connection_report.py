@@ -163,7 +163,10 @@ def render_message(x: Exchange, content: Content, detail: TurnDetail) -> model.M
     sender, recipients = None, []
     if transaction is not None:
         sender = mailbox(transaction.mail)
-        recipients = [model.Recipient(mailbox(rcpt) or "", rcpt.code or None) for rcpt in transaction.recipients]
+        for rcpt in transaction.recipients:
+            answer = rcpt.answer
+            code = None if answer is None else answer.reply.code or None
+            recipients.append(model.Recipient(mailbox(rcpt) or "", code))
     subject, message_id = content.subject, content.message_id
     return model.Message(
         sender,

@@ -111,7 +111,8 @@ class ConversationFeed:
         """Record that ``side`` ended its stream. ``how``: see ``stream.How``. ``seen``: bytes of the other side that
         it had acknowledged, -1: unknown."""
         talk = self.talk
-        end_waiting(talk)
+        if talk.waiting_replies is not None:
+            end_waiting(talk)
         course, client_ns = talk.course, talk.client_ns
         if client_ns and talk.reader.partial:
             course.paused(talk.reader, client_ns, 0, frame, time_ns)

@@ -89,8 +89,9 @@ def _greet_back(talk: Conversation, x: Exchange) -> None:
         mark_offers(x, hello.keywords)
     if x.act is Act.EHLO:
         _remember_offer(talk, x)
-    if not talk.run.profile_fixed and x.command is not None:
-        if x.command.verb == b"LHLO":
+    command = x.line.command
+    if not talk.run.profile_fixed and command is not None:
+        if command.verb == b"LHLO":
             talk.profile = "lmtp"
         elif talk.profile == "lmtp":
             talk.profile = "rfc5321"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["end_waiting", "take_reply", "take_waiting"]
 
 _CLOSE_NOTICES = frozenset({221, 421, 521})  # RFC 7504 §3: after 521 the server may close too
+_ENDS_MESSAGE = frozenset({Act.END, Act.LAST})
 _GREETING, _NOTHING = Act.GREETING, Act.NOTHING
 
 
@@ -73,8 +74,7 @@ def take_reply(talk: Conversation, answer: ReplySeen, end: int) -> None:
     else:
         answer.answers = x.turn
         act, code = x.act, reply.code
-        if not (session.state.sure and talk.client_seen):
-            x.sure = False
+        x.sure = x.sure and session.state.sure and talk.client_seen
         x.take_reply(answer, end)
         session.answered(x, reply)
         if x.line.command is not None:
@@ -90,7 +90,10 @@ def take_reply(talk: Conversation, answer: ReplySeen, end: int) -> None:
             go_on(talk, x, code)
         if code in _CLOSE_NOTICES:
             talk.course.server_closes(x, code, -1)
-        settle(talk, x)
+        if act in _ENDS_MESSAGE or talk.mail_tracking is not None:
+            settle(talk, x)
+        else:
+            talk.run.judge.exchange(x, talk)
 
 
 def _take_greeting(talk: Conversation, x: Exchange, answer: ReplySeen, end: int) -> None:

@@ -55,7 +55,7 @@ def write(path: Path, *parts: tuple[Iterable[int], list[Segment]], clients: int 
 
 def peak_mb(path: Path, connections: int) -> float:
     """Return the most memory that the audit of a capture with so many connections takes, in MB."""
-    command = [sys.executable, "-W", "ignore", "-c", PEAK, path, str(connections)]
+    command = [sys.executable, "-W", "ignore", "-c", PEAK, str(path), str(connections)]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     return int(run.stdout) / 1024
 

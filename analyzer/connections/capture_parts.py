@@ -44,10 +44,6 @@ class CaptureParts:
         """The current capture as number and path, None if there is none."""
         return None if self._number < 0 else (self._number, self._path)
 
-    def began_before(self, key: bytes) -> bool:
-        """Return whether a connection that ends now may have started in an earlier capture. ``key``: of its flow."""
-        return bool(self._noted) and _ends(key) in self._noted
-
     def _note(
         self, key: bytes, started_ns: int, last_ns: int, clock: Callable[[int], str]
     ) -> tuple[_Ends, tuple[int, list[Part]]]:

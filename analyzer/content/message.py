@@ -197,12 +197,6 @@ class Content(Struct, eq=False):
         return self._position + self._unsent
 
     @property
-    def reach(self) -> tuple[int, int]:
-        """Offset in the client's stream after all bytes so far, with the end mark, and the time of the last byte."""
-        offset = self._position + len(self._blocks.kept) + self._blocks.waiting
-        return offset + len(END_OF_DATA) - 2 if self.complete else offset, self._segments[-1][2]
-
-    @property
     def weight(self) -> int:
         """About how many bytes are kept."""
         return self._section.weight + self._blocks.waiting

@@ -20,8 +20,8 @@ _FRESH_START = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.END, Act.RSET})
 class Causes:
     """The last exchange of each kind that explains later failures; None: no such problem.
 
-    ``order``: the first command out of order since the last command that restored the order. ``disputed``: commands
-    that the server called out of order although they were not (SEQ123).
+    ``order``: the first command out of order since the last command that restored the order, if a finding is about it.
+    ``disputed``: commands that the server called out of order although they were not (SEQ123).
     """
 
     __slots__ = ("data", "disputed", "hello", "mail", "order", "rcpt", "starttls")

@@ -4,17 +4,21 @@
 #
 #   conversation_feed    takes the bytes of both sides, and is the handler of both readers
 #   session              the commands without a reply, and the state in both views
-#   reply_pairing        which command a reply answers
+#   reply_taking         all that a reply causes, in its order
+#   reply_pairing        which command a reply answers, if that is not plain
+#   prediction           what a correct server had to answer
 #   reply_effects        how the client's bytes are read after a reply
 #   mail_data            where mail data starts and ends, chunks
 #   judging              when an exchange or a message goes to the rules
 #   proxy_header         a PROXY header before the first command
 #   tls_upgrade          STARTTLS and the session inside TLS
-#   loss_recovery        what is known after bytes were lost
+#   loss_recovery        what is known after bytes were lost; lost_bytes: what follows from them
+#   command_marks        a command beyond the offers and limits of the server
+#   attack_marks         signs of attacks; lifecycle: the end of the connection, and pauses
 #   connection_report    words for the report
 #
 # Most commands are plain, in order, and answered before the next one comes. Everything else is a part that exists only
-# from its first use on (`loss`, `watching`, `mail_tracking`, `proxy`, `course`), so that it costs nothing before.
+# from its first use on (`loss`, `watching`, `usage`, `mail_tracking`, `proxy`, `course`), so that it costs nothing before.
 
 from __future__ import annotations
 
@@ -63,7 +67,7 @@ class Run(Struct):
 
 
 class Conversation:
-    """The data of one conversation. Rules read it; only the modules named above change it."""
+    """The data of one conversation. Rules only read it."""
 
     __slots__ = (
         "_counts",
@@ -245,7 +249,3 @@ class Conversation:
         quiet = self._course is None or self._course.quiet
         both = self.client_seen and self.server_seen
         return quiet and both and self.session.state.phase is Phase.QUIT and self.record.opening == "handshake"
-
-    def time(self, time_ns: int) -> str:
-        """Format a time for the report."""
-        return self.run.clock(time_ns)

@@ -51,11 +51,10 @@ __all__ = ["ConversationFeed", "detach"]
 SMTP_PORT = 25
 _HELD_BACK = frozenset({Act.DATA, Act.AUTH, Act.STARTTLS})
 _CHUNKS = frozenset({Act.BDAT, Act.LAST})
-_CLOSE_NOTICES = frozenset({221, 421, 521})  # RFC 7504 §3: after 521 the server may close too
 # Bound once: reading a member of an enum takes longer than the test that uses it.
 _BARE = Mark.BARE_LF | Mark.BARE_CR
 _EXPOSED, _EARLY = Mark.EXPOSED.value, Mark.EARLY.value
-_QUIT, _GREETING, _NOTHING = Act.QUIT, Act.GREETING, Act.NOTHING
+_QUIT, _NOTHING = Act.QUIT, Act.NOTHING
 
 
 class ConversationFeed:
@@ -285,7 +284,7 @@ class ConversationFeed:
             judge_event(talk, Mark.AFTER_220, turn, offset, frame, time_ns, line)
         elif talk.last is not None or not talk.midstream:
             x = Exchange(_NOTHING, offset, frame, time_ns, before=talk.session.state)
-            x.marks = Mark.MALFORMED_REPLY | Mark.EXPLAINED
+            x.marks = Mark.EXPLAINED
             x.take_reply(ReplySeen(parse_reply(line), offset, frame, time_ns, turn), offset + len(line))
             settle(talk, x)
 

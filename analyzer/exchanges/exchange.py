@@ -180,11 +180,6 @@ class Exchange(Struct, eq=False):
         return None if self.answer is None else self.answer.reply
 
     @property
-    def reply_turn(self) -> int:
-        """Place of the reply in the dialogue, -1 if it has none."""
-        return -1 if self.answer is None else self.answer.turn
-
-    @property
     def reply_offset(self) -> int:
         """Offset of the reply in the server's stream."""
         return 0 if self.answer is None else self.answer.offset

@@ -71,7 +71,10 @@ _ENDS_MESSAGE = frozenset({Act.END, Act.LAST})
 
 
 def exchange_for(talk: Conversation, reply: Reply) -> Exchange | None:
-    """Return the exchange that ``reply`` answers; None: nothing."""
+    """Find the exchange that ``reply`` answers, and remove it from those that wait; None: it answers nothing.
+
+    On the way, bytes of the client that waited may be read, commands given up, and turns added.
+    """
     session, loss = talk.session, talk.loss
     if _greets(talk, reply):
         return Exchange(Act.GREETING, 0, 0, 0)

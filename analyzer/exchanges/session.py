@@ -49,7 +49,7 @@ _ENDS_GROUP = frozenset(
 _TOO_MANY = frozenset({"4.5.3", "5.5.3"})  # RFC 3463 §3.6: too many recipients
 _OF_CODE = {500: Mark.NOT_IMPLEMENTED.value, 502: Mark.NOT_IMPLEMENTED.value, 503: Mark.REFUSED_503.value}
 _IN_TRANSACTION = frozenset({Act.RCPT, Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
-_MORE_RULES = frozenset({Act.AUTH, Act.STARTTLS, Act.DATA, Act.BDAT, Act.LAST})  # see `broken_rule`
+_MORE_RULES = frozenset({Act.AUTH, Act.STARTTLS, Act.DATA, Act.BDAT, Act.LAST})  # see `_broken`
 _CAUSES = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.RCPT, Act.DATA, Act.STARTTLS, Act.END, Act.RSET})
 _HELLOS = frozenset({Act.EHLO, Act.HELO})
 _GREETED = replace(START, phase=Phase.GREETED)

@@ -1,6 +1,7 @@
 """The turns of a dialogue: what each side sent, in the order in which it happened."""
 
-# A command line, a line of an AUTH exchange and the end of mail data are turns as exchanges. The other turns are here.
+# A command line and a line of an AUTH exchange are turns as exchanges, and `ReplySeen` is in `exchange.py`. The other
+# turns are here.
 # They hold numbers and shared values. `connection_report` makes words of them.
 
 from __future__ import annotations

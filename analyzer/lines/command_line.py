@@ -66,7 +66,7 @@ _DEVIATION, _LONG_PATH, _SOURCE_ROUTE = Mark.DEVIATION.value, Mark.LONG_PATH.val
 _OBSOLETE, _ROUTED, _HUGE = Mark.OBSOLETE.value, Mark.ROUTED_RECIPIENT.value, Mark.HUGE_CHUNK.value
 _HIDDEN = Mark.HIDDEN_COMMAND.value
 _BARE, _LF_INSIDE = _BARE_LF | _BARE_CR, Mark.LF_INSIDE.value
-_MAIL, _RCPT, _ANYTIME, _AUTH, _OTHER = Act.MAIL, Act.RCPT, Act.ANYTIME, Act.AUTH, Act.OTHER
+_MAIL, _RCPT, _AUTH, _OTHER = Act.MAIL, Act.RCPT, Act.AUTH, Act.OTHER
 
 _bare = re.compile(rb"[\r\n]").search
 # A verb after a bare CR or LF, if the text continues like a command.

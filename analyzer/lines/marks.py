@@ -72,4 +72,3 @@ class Mark(IntFlag):
     ODD_STATUS = 1 << 54  # the promised enhanced status code may be missing or wrong
     EXPLAINED = 1 << 55  # a reply without a command, for which there is an explanation
     RECIPIENT_REPLIES = 1 << 56  # LMTP: not one reply for each recipient after the message
-    MALFORMED_REPLY = 1 << 57  # a server line that is not a valid reply

@@ -50,7 +50,6 @@ _OTHER_CLIENT = (
 _OTHER_SERVER = (b"HTTP/", b"SSH-", b"+OK", b"* OK", b"* PREAUTH", b"* BYE", b"RFB ", b":", b"<")
 _TELNET = b"\xff"  # IAC (RFC 854): a terminal that negotiates first, as if SMTP were a remote login
 _POSSIBLE_STARTS = (b"EHLO", b"HELO", b"LHLO", b"MAIL FROM:", b"RCPT TO:", b"STARTTLS")
-_TEXT = LazyPattern(rb"[\t\r\n -~\x80-\xff\x00]*")
 
 
 def _is_tls(head: bytes) -> bool:

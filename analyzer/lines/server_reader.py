@@ -103,11 +103,6 @@ class ServerReader:
         self._overlong = False  # a reply was ended because of its length, and no line with a code has come since
 
     @property
-    def mid_line(self) -> bool:
-        """Whether the end of a line has not come."""
-        return self.partial is not None
-
-    @property
     def unfinished_holds_two(self) -> bool:
         """Whether the line whose end has not come seems to hold two replies."""
         one = self.partial

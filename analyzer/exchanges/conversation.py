@@ -18,7 +18,7 @@
 #   connection_report    words for the report
 #
 # Most commands are plain, in order, and answered before the next one comes. Everything else is a part that exists only
-# from its first use on (`loss`, `watching`, `usage`, `mail_tracking`, `proxy`, `course`), so that it costs nothing before.
+# from its first use on (`loss`, `watching`, `usage`, `mail_tracking`, `proxy`, `course`), and costs nothing before.
 
 from __future__ import annotations
 

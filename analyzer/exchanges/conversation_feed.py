@@ -110,7 +110,7 @@ class ConversationFeed:
         """Record that ``side`` ended its stream. ``how``: see ``stream.How``. ``seen``: bytes of the other side that
         it had acknowledged, -1: unknown."""
         talk = self.talk
-        if talk.waiting_replies is not None:
+        if talk.waiting_replies is not None and side == "server":
             end_waiting(talk)
         course, client_ns = talk.course, talk.client_ns
         if client_ns and talk.reader.partial:

@@ -276,8 +276,11 @@ def show_unfinished(talk: Conversation) -> None:
     raw = b"" if one is None else b"".join(one.lines)
     raw += b"" if partial is None else partial.raw
     if begins_reply(raw):
-        answers = due[0].turn if due else -1
-        answer = ReplySeen(parse_reply(raw), start.offset, start.frame, start.time_ns, answers=answers, complete=False)
+        reply = parse_reply(raw)
+        own = NAMED.get(reply.code)
+        fits = [x.turn for x in due if own is None or x.act in own] or [x.turn for x in due]
+        answers = fits[0] if fits and talk.greeted else -1  # the greeting answers nothing
+        answer = ReplySeen(reply, start.offset, start.frame, start.time_ns, answers=answers, complete=False)
         answer.turn = talk.add_turn(answer)
     else:
         talk.add_turn(LineSeen(raw, start.offset, start.frame, start.time_ns))

@@ -36,8 +36,12 @@ def take_waiting(talk: Conversation, answer: ReplySeen, end: int) -> None:
             _take_unasked(talk, *one)
         take_reply(talk, answer, end)
     elif waits(talk, answer.reply):
-        talk.waiting_replies = [*(waiting or ()), WaitingReply(answer, end)]
+        if waiting is None:
+            waiting = talk.waiting_replies = []
+        waiting.append(WaitingReply(answer, end))
         answer.turn = talk.add_turn(answer)
+        if len(waiting) > talk.limits.outstanding > 0:
+            end_waiting(talk)
     else:
         end_waiting(talk)
         take_reply(talk, answer, end)

@@ -110,6 +110,27 @@ def test_the_reply_to_quit_is_paired_if_data_was_never_answered() -> None:
     assert answers(script)[-1] == ("221", "QUIT")
 
 
+def test_the_end_of_the_clients_stream_does_not_decide_what_a_waiting_reply_answers() -> None:
+    assert answers(lines("C QUIT", "S 250 x", "FC", "S 221 bye", "FS")) == [("250", None), ("221", "QUIT")]
+    assert answers(lines("C QUIT", "S 250 x", "FC", "FS")) == [("250", "QUIT")]
+
+
+def test_only_so_many_replies_wait_for_the_one_that_decides() -> None:
+    script = [*hello(), *lines("C QUIT", *["S 250 x"] * 12, "S 221 bye")]
+    assert ("221", "QUIT") in pairs(play(script, limits=Limits(outstanding=20)))
+    assert pairs(play(script, limits=Limits(outstanding=10)))[2] == ("250", "QUIT")
+
+
+def test_a_greeting_whose_end_never_came_answers_nothing() -> None:
+    connection = play([("S", "220-mx.example\r\n"), *lines("C EHLO c.example", "FS", "FC")])
+    assert pairs(connection) == [("220", None)]
+
+
+def test_an_unfinished_reply_answers_the_command_that_its_code_names() -> None:
+    connection = play([*hello("PIPELINING"), ("C", "NOOP\r\nQUIT\r\n"), ("S", "221 by"), *lines("FS", "FC")])
+    assert pairs(connection)[2:] == [("221", "QUIT")]
+
+
 def test_an_ordinary_reply_is_surplus_if_the_code_of_the_command_comes_after_it() -> None:
     replies = lines("C QUIT", "S 250 ok", "S 554 refused in the end", "S 221 bye")
     assert answers(replies) == [("250", None), ("554", None), ("221", "QUIT")]

@@ -116,7 +116,7 @@ def waits(talk: Conversation, reply: Reply) -> bool:
     due, code = talk.session.due, reply.code
     if not talk.greeted or not due or code == 421 or due[0].answer is not None:
         return False
-    if talk.reader.held_size:
+    if talk.reader.held_size and code >= 400:
         return False  # the client went on without waiting, and its bytes can be read only after this reply
     own = OWN_CODES[due[0].act]
     if not own or code in own:
@@ -223,14 +223,15 @@ def _answer_to_content(talk: Conversation, reply: Reply) -> Exchange | None:
     return x
 
 
-def unasked(talk: Conversation, x: Exchange, answer: ReplySeen) -> None:
-    """Handle a reply that answers nothing, and mark it if there is a reason for it."""
+def unasked(talk: Conversation, x: Exchange, answer: ReplySeen, *, surplus: bool = False) -> None:
+    """Handle a reply that answers nothing, and mark it if there is a reason for it. ``surplus``: the next reply answers
+    the command that it seemed to answer."""
     session, code = talk.session, answer.reply.code
     if talk.watching is not None and talk.watching.upgrading:
         x.marks |= Mark.AFTER_220
     elif code != 421:
         _mark_reason(talk, x, code)
-    if _has_reason(talk):
+    if talk.replies_unreliable if surplus else _has_reason(talk):
         x.marks |= Mark.EXPLAINED
     if code == 421:
         session.restart(advance(session.state, Act.OTHER, 421))

@@ -33,7 +33,7 @@ def take_waiting(talk: Conversation, answer: ReplySeen, end: int) -> None:
     if waiting is not None and is_surplus(talk, answer.reply):
         talk.waiting_replies = None
         for one in waiting:
-            _take_unasked(talk, *one)
+            _take_unasked(talk, *one, surplus=True)
         take_reply(talk, answer, end)
     elif waits(talk, answer.reply):
         if waiting is None:
@@ -114,12 +114,12 @@ def _take_greeting(talk: Conversation, x: Exchange, answer: ReplySeen, end: int)
     settle(talk, x)
 
 
-def _take_unasked(talk: Conversation, answer: ReplySeen, end: int) -> None:
-    """Handle a reply that answers no command."""
+def _take_unasked(talk: Conversation, answer: ReplySeen, end: int, *, surplus: bool = False) -> None:
+    """Handle a reply that answers no command. ``surplus``: see ``reply_pairing.unasked``."""
     state, reply = talk.session.state, answer.reply
     x = Exchange(_NOTHING, answer.offset, answer.frame, answer.time_ns, before=state)
     mark_reply(x, state, reply)
-    unasked(talk, x, answer)
+    unasked(talk, x, answer, surplus=surplus)
     x.sure = talk.client_seen and talk.session.state.sure
     x.take_reply(answer, end)
     if repeats_for_recipients(talk):

@@ -110,6 +110,26 @@ def test_the_reply_to_quit_is_paired_if_data_was_never_answered() -> None:
     assert answers(script)[-1] == ("221", "QUIT")
 
 
+@pytest.mark.parametrize(
+    ("group", "replies", "expected"),
+    [
+        ("DATA|QUIT", "250 x|354 go", [("250", None), ("354", "DATA")]),
+        ("AUTH PLAIN AGEAYg==|NOOP", "250 x|235 ok|250 n", [("250", None), ("235", "AUTH"), ("250", "NOOP")]),
+        ("STARTTLS|NOOP", "250 x|220 go", [("250", None), ("220", "STARTTLS")]),
+        ("DATA|QUIT", "250 x|221 bye", [("250", "DATA"), ("221", "QUIT")]),
+        ("DATA|QUIT", "554 no|221 bye", [("554", "DATA"), ("221", "QUIT")]),
+    ],
+)
+def test_a_reply_is_surplus_also_if_the_client_went_on_at_once(
+    group: str, replies: str, expected: list[tuple[str, str | None]]
+) -> None:
+    both = [(side, text.replace("|", "\r\n") + "\r\n") for side, text in (("C", group), ("S", replies))]
+    connection = play([*hello("PIPELINING", "AUTH PLAIN", "STARTTLS"), *envelope(), *both])
+    assert pairs(connection)[4:] == expected
+    found = {finding.rule for finding in connection.findings}
+    assert ("RPL411" in found) == (expected[0][1] is None)
+
+
 def test_the_end_of_the_clients_stream_does_not_decide_what_a_waiting_reply_answers() -> None:
     assert answers(lines("C QUIT", "S 250 x", "FC", "S 221 bye", "FS")) == [("250", None), ("221", "QUIT")]
     assert answers(lines("C QUIT", "S 250 x", "FC", "FS")) == [("250", "QUIT")]

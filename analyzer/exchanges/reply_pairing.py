@@ -38,6 +38,7 @@ from .turns import LineSeen, is_servers
 if TYPE_CHECKING:
     from ...dissectors.lines.replies import Reply
     from .conversation import Conversation
+    from .state_table import State
 
 __all__ = [
     "OWN_CODES",
@@ -166,24 +167,32 @@ def _skip_to(talk: Conversation, acts: frozenset[Act]) -> None:
 
 def _count_replies(talk: Conversation, reply: Reply) -> None:
     """Set the number of replies that an LMTP server must give for the first message (RFC 2033 §4.2, §4.3)."""
-    due, state = talk.session.due, talk.session.state
+    session = talk.session
+    due = session.due
+    while due[0].act is Act.LAST and due[0].answer is None:
+        first, state = due[0], session.state
+        accepted = _accepted(state)
+        if accepted or not state.sure or reply.code == 503:
+            if state.phase in {Phase.RCPT, Phase.CHUNKS}:
+                first.due = max(1, accepted)
+            break
+        due.pop(0)  # RFC 2033 §4.3: no recipient was accepted, so there is no reply, and the transaction is over
+        first.reply_end = 0
+        first.before, first.after = state, advance(state, Act.LAST, 250)
+        session.restart(first.after)
+        settle(talk, first)
+        if not due:
+            return
     first = due[0]
-    if first.act is Act.LAST and first.answer is None:
-        transaction = state.transaction
-        accepted = transaction.accepted if isinstance(transaction, Transaction) else 0
-        if not accepted and state.sure and reply.code != 503:
-            due.pop(0)  # RFC 2033 §4.3: no recipient was accepted, so there is no reply
-            first.reply_end = 0
-            first.before = first.after = state
-            if not due:
-                return
-            first = due[0]
-        elif state.phase in {Phase.RCPT, Phase.CHUNKS}:
-            first.due = max(1, accepted)
     if reply.code == 421:
         first.due = 1  # it ends the series
     elif reply.code == 221 and first.answer is not None and any(x.act is Act.QUIT for x in due):
         _cut_series(talk, due.pop(0))
+
+
+def _accepted(state: State) -> int:
+    """Return the number of recipients that the open transaction has."""
+    return state.transaction.accepted if isinstance(state.transaction, Transaction) else 0
 
 
 def _cut_series(talk: Conversation, x: Exchange) -> None:
@@ -289,6 +298,8 @@ def show_unfinished(talk: Conversation) -> None:
 
 def left_unanswered(talk: Conversation, x: Exchange) -> None:
     """Mark ``x``: the server received it, but closed with FIN without an answer."""
+    if talk.profile == "lmtp" and x.act is Act.LAST and not _accepted(talk.session.state):
+        return  # RFC 2033 §4.3: it gets no reply
     chunk = None if talk.mail_tracking is None else talk.mail_tracking.chunk
     lost = talk.loss is not None and talk.loss.replies_lost
     if x.answer is not None:

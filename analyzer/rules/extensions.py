@@ -77,6 +77,8 @@ def command_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     keyword = missing_command(command, hello)
     if keyword is None:
         return
+    if x.marks & Mark.HASTY and x.before is not None and missing_command(command, x.before.hello) is None:
+        return  # the reply that the client did not wait for lists it: EXT504 reports that
     if hello.verb is None:
         why = Phrase("no reply to EHLO had arrived")
         if hello.secure:

@@ -231,6 +231,30 @@ def test_lmtp_answers_once_for_each_accepted_recipient() -> None:
     assert len(connection.messages) == 1
 
 
+REFUSED_LMTP: Script = [
+    *lines("S 220 mx LMTP", "C LHLO c.example"),
+    ("S", "250-mx.example\r\n250-PIPELINING\r\n250 CHUNKING\r\n"),
+    *lines("C MAIL FROM:<a@x>", "S 250 ok", "C RCPT TO:<b@x>", "S 550 no"),
+]
+
+
+def test_in_lmtp_the_last_chunk_without_a_recipient_gets_no_reply_and_ends_the_transaction() -> None:
+    chunk = "BDAT 7 LAST\r\nabcde\r\n"
+    connection = play([*REFUSED_LMTP, ("C", chunk + chunk), *lines("C NOOP", "S 250 ok", "C QUIT", "S 221 bye")])
+    assert pairs(connection)[-2:] == [("250", "NOOP"), ("221", "QUIT")]
+    assert [message.code for message in connection.messages] == [None, None]
+    closed = play([*REFUSED_LMTP, ("C", chunk), *lines("FS", "FC")])
+    assert "RPL412" not in {finding.rule for finding in closed.findings}
+    second = lines("C MAIL FROM:<a@x>", "S 250 ok", "C RCPT TO:<b@x>", "S 250 ok", "C RSET", "S 250 ok")
+    followed = play([*REFUSED_LMTP, ("C", chunk), *second])
+    assert not {"SEQ102", "SEQ120"} & {finding.rule for finding in followed.findings}
+
+
+def test_in_lmtp_503_may_answer_the_last_chunk_without_a_recipient() -> None:
+    connection = play([*REFUSED_LMTP, ("C", "BDAT 7 LAST\r\nabcde\r\n"), *lines("S 503 no", "C QUIT", "S 221 bye")])
+    assert pairs(connection)[-2:] == [("503", "BDAT"), ("221", "QUIT")]
+
+
 def test_354_shows_which_commands_were_never_answered() -> None:
     group: Script = [("C", "RSET\r\nMAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\nDATA\r\n")]
     found = answers([*group, *lines("S 250 ok", "S 354 go"), ("C", f"{MESSAGE}.\r\n"), *lines("S 250 queued")])

@@ -35,6 +35,12 @@ def test_a_command_needs_its_keyword(line: str, keyword: str) -> None:
     assert rules([*HELO, *lines(f"C {line}", "S 454 no")]) == ["EXT501"]
 
 
+def test_an_offer_that_the_client_did_not_wait_for_is_one_finding() -> None:
+    early = [("S", "220 mx.example\r\n"), ("C", "EHLO c.example\r\nSTARTTLS\r\n")]
+    assert rules([*early, ("S", "250-mx.example\r\n250 STARTTLS\r\n"), *lines("S 220 go")]) == ["EXT504"]
+    assert "EXT501" in rules([*early, ("S", "250-mx.example\r\n250 SIZE\r\n"), *lines("S 454 no")])
+
+
 def test_the_old_form_of_auth_counts() -> None:
     assert rules(session("AUTH=LOGIN", "C AUTH LOGIN", "S 334 VXNlcm5hbWU6", "C *", "S 501 ok")) == []
 

@@ -14,7 +14,6 @@ from msgspec import Struct
 from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.tables.keywords import KEYWORDS
 from ..lines.acts import Act
-from ..lines.command_line import STARTTLS_OFFERED
 from ..lines.marks import Mark
 from ..lines.protocol_detection import other_protocol
 
@@ -29,8 +28,7 @@ __all__ = ["AttackMarks", "AuthExchange", "Injection", "is_masked", "mark_offers
 
 _PASSWORDS = frozenset({"PLAIN", "LOGIN"})
 _RUN = LazyPattern(r"([A-Z])\1{6}(?:[A-Z]|\1[A-Z])")
-_EXPOSED = frozenset({Act.MAIL, Act.AUTH})
-_EXPOSED_MARK, _CLEAR_OFFER = Mark.EXPOSED.value, Mark.CLEAR_OFFER.value
+_CLEAR_OFFER = Mark.CLEAR_OFFER.value
 _NO_SUCH_USER = frozenset({550, 551, 553})
 _ASKED_FOR = frozenset({b"VRFY", b"EXPN"})
 _FIELD = LazyPattern(rb"[!-9;-~]+:")
@@ -109,16 +107,12 @@ class AttackMarks:
 
     def command(self, x: Exchange) -> None:
         """Mark a command that may matter because of what came before it."""
-        command, act = x.command, x.act
+        command = x.line.command
         assert command is not None
-        if act in _EXPOSED:
-            hello = None if x.state is None else x.state.hello
-            if hello is not None and hello.concerns & STARTTLS_OFFERED:
-                x.marks |= _EXPOSED_MARK
-            if act is Act.AUTH and command.mechanism is not None:
-                self.login = AuthExchange(command.mechanism)
-                if command.initial is not None:
-                    self._login_line(x, hello, command.initial)
+        if x.act is Act.AUTH and command.mechanism is not None:
+            self.login = AuthExchange(command.mechanism)
+            if command.initial is not None:
+                self._login_line(x, None if x.state is None else x.state.hello, command.initial)
         if command.spec is None or self.in_foreign_header:
             self._foreign(x)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ..lines.acts import Act
+from ..lines.acts import HELLOS, Act
 
 if TYPE_CHECKING:
     from .exchange import Exchange
 
 __all__ = ["NO_CAUSES", "Causes"]
 
-_HELLOS = frozenset({Act.EHLO, Act.HELO})
 # Bound once: reading a member of an enum takes longer than the test that uses it.
 _MAIL, _RCPT, _DATA, _STARTTLS = Act.MAIL, Act.RCPT, Act.DATA, Act.STARTTLS
 _FRESH_START = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.END, Act.RSET})
@@ -38,7 +37,7 @@ class Causes:
     def remember(self, x: Exchange, code: int) -> None:
         """Update the causes: ``x`` was answered with ``code``."""
         act, refused = x.act, code >= 400
-        if act in _HELLOS:
+        if act in HELLOS:
             self.hello = x if refused else None
         elif act is _MAIL:
             self.mail = x if refused else None

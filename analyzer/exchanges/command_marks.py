@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_AUTH_LINE",
-    "CommandMarks",
+    "LimitCounts",
     "check_auth_line",
     "check_chunk",
     "check_message",
@@ -115,7 +115,7 @@ def check_chunk(x: Exchange, size: int) -> None:
         _measure(x, transaction, transaction.chunked)
 
 
-class CommandMarks:
+class LimitCounts:
     """Counts for limits that hold for a whole session (RFC 9422). It exists only if the server announced LIMITS."""
 
     __slots__ = ("_counted", "_domains", "_mails")
@@ -126,7 +126,7 @@ class CommandMarks:
         self._domains: set[bytes] | None = None
 
     def count(self, x: Exchange, dialogue: list[SeenTurn]) -> None:
-        """Mark ``x``, the MAIL or RCPT that is the last turn of ``dialogue``, if it is one too many."""
+        """Mark ``x``, a MAIL or RCPT whose turn is in ``dialogue``, if it is one too many."""
         state = x.state
         assert state is not None
         for turn in dialogue[self._counted :]:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ..lines.client_reader import ClientReader
     from ..lines.server_reader import ServerReader
     from ..streams.stream import KeptCount
-    from .command_marks import CommandMarks
+    from .command_marks import LimitCounts
     from .exchange import Exchange, ReplySeen, WaitingReply
     from .proxy_header_tracking import ProxyHeaderTracking
     from .record import ConnectionRecord
@@ -136,7 +136,7 @@ class Conversation:
         self.kept: KeptCount | None = None  # counts the bytes kept of all connections, if there are several
         self.loss: LossRecovery | None = None
         self.watching: AttackMarks | None = None
-        self.usage: CommandMarks | None = None
+        self.usage: LimitCounts | None = None
         self.mail_tracking: MailDataTracking | None = None
         self.proxy: ProxyHeaderTracking | None = None
         self._course: Lifecycle | None = None

@@ -15,13 +15,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...dissectors.lines.replies import parse_reply
-from ..lines.acts import STRONG_VERBS, Act
+from ..lines.acts import CHUNKS, STRONG_VERBS, Act
 from ..lines.client_reader import ClientReader, HeldPiece, Mode
 from ..lines.command_line import SIZES_LIMITED, STARTTLS_OFFERED, CommandLine, read_line
 from ..lines.marks import Mark
 from ..lines.proxy_header import FIRST_OCTETS
 from ..lines.server_reader import ServerReader
-from .command_marks import CommandMarks, check_auth_line, check_offers
+from .command_marks import LimitCounts, check_auth_line, check_offers
 from .connection_report import render
 from .exchange import Exchange, ReplySeen
 from .judging import end_text, judge_event, judge_late, send, set_prediction, settle
@@ -34,9 +34,8 @@ from .reply_pairing import (
     OWN_CODES,
     left_unanswered,
     show_unfinished,
-    waits,
 )
-from .reply_taking import end_waiting, take_reply, take_waiting
+from .reply_taking import end_waiting, take_named, take_reply
 from .tls_upgrade import restart_inside, tls_begins, tls_missing
 from .turns import LineSeen
 
@@ -50,7 +49,6 @@ __all__ = ["ConversationFeed", "detach"]
 
 SMTP_PORT = 25
 _HELD_BACK = frozenset({Act.DATA, Act.AUTH, Act.STARTTLS})
-_CHUNKS = frozenset({Act.BDAT, Act.LAST})
 # Bound once: reading a member of an enum takes longer than the test that uses it.
 _BARE = Mark.BARE_LF | Mark.BARE_CR
 _EXPOSED, _EARLY = Mark.EXPOSED.value, Mark.EARLY.value
@@ -192,7 +190,7 @@ class ConversationFeed:
         else:
             x.turn = talk.next_turn()
         mail, session = talk.mail_tracking, talk.session
-        if session.due or loss is not None or mail is not None or talk.server_reader.partial is not None:
+        if session.due or loss is not None or mail is not None or talk.server_reader.partial_line is not None:
             send(talk, x, seen)
         else:
             session.sent(x, seen)
@@ -200,7 +198,7 @@ class ConversationFeed:
         assert state is not None
         if line.needs & state.hello.concerns or (watching is not None and watching.in_foreign_header):
             _check_command(talk, x)
-        if talk.next_marks or not (talk.greeted or talk.server_seen or talk.server_syn_missing):
+        if talk.next_marks or not talk.greeted:
             x.marks |= talk.next_marks | (_EARLY if talk.awaits_greeting else 0)
             talk.next_marks = 0
         if session.causes.data is not None or (mail is not None and mail.text):
@@ -209,7 +207,7 @@ class ConversationFeed:
             talk.reader.mode = Mode.HOLD
             if talk.presuming:
                 presume(talk)
-        elif act in _CHUNKS:
+        elif act in CHUNKS:
             begin_chunk(talk, x, command, offset + line.length, frame, time_ns)
         elif act is _QUIT:
             talk.course.quit_sent = True
@@ -236,7 +234,7 @@ class ConversationFeed:
         """Handle the end of mail data: the end mark was read."""
         end_content(self.talk, content, seen)
 
-    def chunk_end(self, seen: int) -> None:
+    def chunk_end(self) -> None:
         """Handle the end of a BDAT chunk: its last octet was read."""
         end_chunk(self.talk)
 
@@ -269,10 +267,10 @@ class ConversationFeed:
             talk.loss.note(LossEvent.REPLY)
         answer = ReplySeen(reply, offset, frame, time_ns)
         due = talk.session.due
-        if talk.waiting_replies is not None or (due and OWN_CODES[due[0].act] and waits(talk, reply)):
-            take_waiting(talk, answer, end)
-        else:
+        if talk.waiting_replies is None and not (due and OWN_CODES[due[0].act]):
             take_reply(talk, answer, end)
+        else:
+            take_named(talk, answer, end)
 
     def malformed(self, line: bytes, offset: int, frame: int, time_ns: int) -> None:
         """Handle a server line that is not a valid reply: it answers nothing."""
@@ -324,7 +322,7 @@ def _before_client(talk: Conversation, data: bytes, offset: int, frame: int, tim
     reader, loss = talk.reader, talk.loss
     if not talk.client_seen:
         talk.client_seen = True
-        if not (talk.greeted or talk.server_seen or talk.server_syn_missing):
+        if talk.awaits_greeting:
             talk.next_marks |= _EARLY
         if offset == 0 and data[0] in FIRST_OCTETS:
             begin_header(talk, data, frame, time_ns)
@@ -362,7 +360,7 @@ def _check_command(talk: Conversation, x: Exchange) -> None:
         x.marks |= _EXPOSED
     if concerns & SIZES_LIMITED:
         if talk.usage is None:
-            talk.usage = CommandMarks()
+            talk.usage = LimitCounts()
         talk.usage.count(x, talk.record.dialogue)
     if concerns & ~(STARTTLS_OFFERED | SIZES_LIMITED):
         check_offers(x, command, one_sided=not talk.server_seen)

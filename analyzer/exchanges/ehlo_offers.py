@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...dissectors.tables.keywords import KEYWORDS, LINE_INCREMENTS, keyword_for
 from ..lines.acts import Act
+from ..lines.command_line import MAX_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,6 @@ __all__ = [
     "missing_parameters",
 ]
 
-MAX_LINE = 512  # octets of a command line with its CRLF, without extensions (RFC 5321 §4.5.3.1.4)
 MAX_DIGITS = 20  # of a number in an EHLO reply (RFC 1870 §3); longer ones are invalid
 
 _MAIL, _RCPT, _AUTH = Act.MAIL, Act.RCPT, Act.AUTH  # bound once: reading a member of an enum takes longer

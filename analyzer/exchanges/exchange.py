@@ -121,7 +121,7 @@ class Exchange(Struct, eq=False):
     opens: Transaction | None = None  # the transaction that this MAIL starts if it is accepted
     content: Content | None = None
     finding: int = -1  # index of the first finding about it, -1: none
-    due: int = 1  # replies still expected; LMTP has one for each recipient (RFC 2033 §4.2)
+    replies_due: int = 1  # replies still expected; LMTP has one for each recipient (RFC 2033 §4.2)
     missing_replies: int = 0  # expected replies that never came although the server went on
     sure: bool = True
     doubted: bool = False  # bytes were lost between this and its reply
@@ -146,8 +146,8 @@ class Exchange(Struct, eq=False):
             self.marks |= _LONG_REPLY
         if self.answer is None or self.answer.reply.code >= 400 > reply.code:
             self.answer = answer
-        self.due -= 1
-        self.reply_end = end if self.due <= 0 else -1
+        self.replies_due -= 1
+        self.reply_end = end if self.replies_due <= 0 else -1
 
     @property
     def command(self) -> Command | None:

@@ -41,7 +41,7 @@ def send(talk: Conversation, x: Exchange, seen: int) -> None:
             talk.note(f"more than {limits.outstanding} commands waited for replies: the oldest are not paired")
             give_up(talk, max(1, limits.outstanding // 10))  # many at once: the rest is in doubt afterwards
             session.doubt()
-    unended = talk.server_reader.partial
+    unended = talk.server_reader.partial_line
     if unended is not None and not unended.resumed and seen >= 0:
         unended.resumed = unended.size  # its end may be missing
 

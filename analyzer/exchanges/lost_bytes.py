@@ -84,7 +84,7 @@ def presume(talk: Conversation) -> None:
     if reader.mode is Mode.HOLD:
         release_as_presumed(talk)
     if reader.mode <= Mode.ANSWER and not talk.server_seen:
-        while _begins_verb(reader.partial) and reader.cut_bare(verbs=True):
+        while _begins_verb(reader.partial) and reader.cut_bare(lf_only=True):
             pass
 
 

@@ -60,7 +60,7 @@ def end_content(talk: Conversation, content: Content, seen: int) -> None:
         x.transaction = transaction
         transaction.content = content
         if talk.profile == "lmtp":
-            x.due = max(1, transaction.accepted)
+            x.replies_due = max(1, transaction.accepted)
     send(talk, x, seen)
     check_message(x)
 

@@ -25,7 +25,6 @@ class ConnectionRecord:
     """
 
     __slots__ = (
-        "_client",
         "_gaps",
         "_messages",
         "_notes",
@@ -65,7 +64,6 @@ class ConnectionRecord:
         self.server_bytes = 0
         self.dialogue: list[SeenTurn] = []
         self.findings: list[Finding] = []
-        self._client: Endpoint | None = None
         self._gaps: list[Gap] | None = None
         self._messages: list[Message] | None = None
         self._notes: list[str] | None = None
@@ -73,9 +71,7 @@ class ConnectionRecord:
     @property
     def client(self) -> Endpoint:
         """Address and port of the client."""
-        if self._client is None:
-            self._client = endpoint(self.client_key, source=True)
-        return self._client
+        return endpoint(self.client_key, source=True)
 
     @property
     def server(self) -> Endpoint:

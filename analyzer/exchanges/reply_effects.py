@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from ..lines.acts import DECIDING, Act
+from ..lines.acts import CHUNKS, DECIDING, HELLOS, Act
 from ..lines.client_reader import Mode
 from ..lines.marks import Mark
 from .attack_marks import mark_offers
@@ -22,11 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["EFFECT_FROM", "go_on"]
 
-_CHUNKS = frozenset({Act.BDAT, Act.LAST})
-_HELLOS = frozenset({Act.EHLO, Act.HELO})
 _LAYERED = frozenset({"GSSAPI", "DIGEST-MD5"})  # mechanisms that may encrypt the rest of the stream
 
-_ALWAYS = frozenset({*DECIDING, *_CHUNKS, *_HELLOS, Act.XCLIENT, Act.ANYTIME, Act.TURN})
+_ALWAYS = frozenset({*DECIDING, *CHUNKS, *HELLOS, Act.XCLIENT, Act.ANYTIME, Act.TURN})
 EFFECT_FROM: tuple[int, ...] = tuple(0 if act in _ALWAYS else 530 for act in Act)
 """For each act, the lowest code with which a reply to it can have an effect. For all others ``go_on`` only continues
 after an end of mail data that the server saw."""
@@ -42,9 +40,9 @@ def go_on(talk: Conversation, x: Exchange, code: int) -> None:
             login = talk.watch.login
             talk.sasl_layer_expected = code == 235 and login is not None and login.mechanism in _LAYERED
         _decide_held(talk, x, code)
-    elif act in _CHUNKS:
+    elif act in CHUNKS:
         _after_chunk(talk, x, code)
-    elif act in _HELLOS and code < 300:
+    elif act in HELLOS and code < 300:
         _greet_back(talk, x)
     elif act is Act.XCLIENT and code == 220:
         hello = Hello(keywords=NO_KEYWORDS, secure=session.state.hello.secure)

@@ -23,7 +23,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...dissectors.lines.replies import begins_reply, parse_reply
-from ..lines.acts import Act
+from ..lines.acts import ENDS_MESSAGE, Act
 from ..lines.client_reader import Mode
 from ..lines.marks import Mark
 from .exchange import Exchange, ReplySeen, Transaction
@@ -68,7 +68,6 @@ OWN_CODES: tuple[frozenset[int], ...] = tuple(
 _QUITS = frozenset({Act.QUIT})
 _ODD_END = Mark.HONOURED | Mark.BARE_LF | Mark.BARE_CR
 _GREETINGS = frozenset({220, 421, 521, 554})
-_ENDS_MESSAGE = frozenset({Act.END, Act.LAST})
 
 
 def exchange_for(talk: Conversation, reply: Reply) -> Exchange | None:
@@ -99,7 +98,7 @@ def exchange_for(talk: Conversation, reply: Reply) -> Exchange | None:
             if len(due) > 1:
                 return None  # some of these were answered in the gap, but it is unknown which
             loss.note(LossEvent.PAIRED)
-        return due[0] if due[0].due > 1 else due.pop(0)
+        return due[0] if due[0].replies_due > 1 else due.pop(0)
     if talk.reader.mode is Mode.CONTENT:
         return _answer_to_content(talk, reply)
     if talk.reader.mode <= Mode.ANSWER and reply.code != 421 and talk.reader.cut_bare() and due:
@@ -174,7 +173,7 @@ def _count_replies(talk: Conversation, reply: Reply) -> None:
         accepted = _accepted(state)
         if accepted or not state.sure or reply.code == 503:
             if state.phase in {Phase.RCPT, Phase.CHUNKS}:
-                first.due = max(1, accepted)
+                first.replies_due = max(1, accepted)
             break
         due.pop(0)  # RFC 2033 §4.3: no recipient was accepted, so there is no reply, and the transaction is over
         first.reply_end = 0
@@ -185,7 +184,7 @@ def _count_replies(talk: Conversation, reply: Reply) -> None:
             return
     first = due[0]
     if reply.code == 421:
-        first.due = 1  # it ends the series
+        first.replies_due = 1  # it ends the series
     elif reply.code == 221 and first.answer is not None and any(x.act is Act.QUIT for x in due):
         _cut_series(talk, due.pop(0))
 
@@ -198,7 +197,7 @@ def _accepted(state: State) -> int:
 def _cut_series(talk: Conversation, x: Exchange) -> None:
     """End the series of replies for ``x``: the server went on without one reply for each recipient."""
     assert x.reply is not None
-    x.missing_replies, x.due = x.due, 0
+    x.missing_replies, x.replies_due = x.replies_due, 0
     x.reply_end = x.reply_offset + len(x.reply.raw)
     x.marks |= Mark.RECIPIENT_REPLIES
     talk.session.answered(x, x.reply)
@@ -273,27 +272,24 @@ def _has_reason(talk: Conversation) -> bool:
 
 def repeats_for_recipients(talk: Conversation) -> bool:
     """Whether a reply that answers nothing is one too many for the recipients of the last message (LMTP)."""
-    return talk.profile == "lmtp" and talk.last is not None and talk.last.act in _ENDS_MESSAGE
+    return talk.profile == "lmtp" and talk.last is not None and talk.last.act in ENDS_MESSAGE
 
 
 def show_unfinished(talk: Conversation) -> None:
     """Add a reply or a line of the server whose end never came to the dialogue. It answers nothing for the rules."""
     server, due = talk.server_reader, talk.session.due
-    one, partial = server.open_reply, server.partial
-    start = one or partial
-    if start is None or server.opaque:
+    one = server.unfinished
+    if one is None or server.opaque:
         return
-    raw = b"" if one is None else b"".join(one.lines)
-    raw += b"" if partial is None else partial.raw
-    if begins_reply(raw):
-        reply = parse_reply(raw)
+    if begins_reply(one.raw):
+        reply = parse_reply(one.raw)
         own = NAMED.get(reply.code)
         fits = [x.turn for x in due if own is None or x.act in own] or [x.turn for x in due]
         answers = fits[0] if fits and talk.greeted else -1  # the greeting answers nothing
-        answer = ReplySeen(reply, start.offset, start.frame, start.time_ns, answers=answers, complete=False)
+        answer = ReplySeen(reply, one.offset, one.frame, one.time_ns, answers=answers, complete=False)
         answer.turn = talk.add_turn(answer)
     else:
-        talk.add_turn(LineSeen(raw, start.offset, start.frame, start.time_ns))
+        talk.add_turn(LineSeen(*one))
 
 
 def left_unanswered(talk: Conversation, x: Exchange) -> None:
@@ -303,7 +299,7 @@ def left_unanswered(talk: Conversation, x: Exchange) -> None:
     chunk = None if talk.mail_tracking is None else talk.mail_tracking.chunk
     lost = talk.loss is not None and talk.loss.replies_lost
     if x.answer is not None:
-        x.missing_replies = x.due
+        x.missing_replies = x.replies_due
         x.marks |= Mark.RECIPIENT_REPLIES
     elif talk.server_reader.incomplete_reply is None and not lost and x is not chunk and not x.garbled:
         x.marks |= Mark.UNANSWERED

@@ -20,22 +20,23 @@ from .tls_upgrade import unwanted_tls
 if TYPE_CHECKING:
     from .conversation import Conversation
 
-__all__ = ["end_waiting", "take_reply", "take_waiting"]
+__all__ = ["end_waiting", "take_named", "take_reply"]
 
 _CLOSE_NOTICES = frozenset({221, 421, 521})  # RFC 7504 §3: after 521 the server may close too
-_ENDS_MESSAGE = frozenset({Act.END, Act.LAST})
 _GREETING, _NOTHING = Act.GREETING, Act.NOTHING
 
 
-def take_waiting(talk: Conversation, answer: ReplySeen, end: int) -> None:
-    """Handle a reply of which it is not certain yet what it answers, or that shows what earlier ones answer."""
+def take_named(talk: Conversation, answer: ReplySeen, end: int) -> None:
+    """Handle a reply to a command that has a code of its own, or one that comes while replies wait: it may have to wait
+    too, or show what the others answer."""
     waiting = talk.waiting_replies
     if waiting is not None and is_surplus(talk, answer.reply):
         talk.waiting_replies = None
         for one in waiting:
             _take_unasked(talk, *one, surplus=True)
         take_reply(talk, answer, end)
-    elif waits(talk, answer.reply):
+        return
+    if waits(talk, answer.reply):
         if waiting is None:
             waiting = talk.waiting_replies = []
         waiting.append(WaitingReply(answer, end))
@@ -86,7 +87,7 @@ def take_reply(talk: Conversation, answer: ReplySeen, end: int) -> None:
             if code == 503:
                 session.dispute(x)
         talk.last = x
-        if x.due > 0:
+        if x.replies_due > 0:
             return
         if loss is not None and not due:
             loss.note(LossEvent.ALL_ANSWERED)
@@ -94,10 +95,7 @@ def take_reply(talk: Conversation, answer: ReplySeen, end: int) -> None:
             go_on(talk, x, code)
         if code in _CLOSE_NOTICES:
             talk.course.server_closes(x, code, -1)
-        if act in _ENDS_MESSAGE or talk.mail_tracking is not None:
-            settle(talk, x)
-        else:
-            talk.run.judge.exchange(x, talk)
+        settle(talk, x)
 
 
 def _take_greeting(talk: Conversation, x: Exchange, answer: ReplySeen, end: int) -> None:

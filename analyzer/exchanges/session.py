@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from ..lines.acts import HELLOS
 from .causes import NO_CAUSES, Causes
 from .ehlo_offers import contradicts
 from .exchange import Exchange, Mark, Transaction
@@ -51,7 +52,6 @@ _OF_CODE = {500: Mark.NOT_IMPLEMENTED.value, 502: Mark.NOT_IMPLEMENTED.value, 50
 _IN_TRANSACTION = frozenset({Act.RCPT, Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
 _MORE_RULES = frozenset({Act.AUTH, Act.STARTTLS, Act.DATA, Act.BDAT, Act.LAST})  # see `_broken`
 _CAUSES = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.RCPT, Act.DATA, Act.STARTTLS, Act.END, Act.RSET})
-_HELLOS = frozenset({Act.EHLO, Act.HELO})
 _GREETED = replace(START, phase=Phase.GREETED)
 # Bound once: reading a member of an enum takes longer than the test that uses it.
 _CLIENT_ORDER, _SERVER_ORDER, _ODD_STATUS = Mark.CLIENT_ORDER.value, Mark.SERVER_ORDER.value, Mark.ODD_STATUS.value
@@ -158,11 +158,9 @@ class Session:
                     x.marks |= _SERVER_ORDER
         if code in _OF_CODE:
             x.marks |= _OF_CODE[code]
-        if state.phase is _CLOSING:
-            x.marks |= _AFTER_421
-        if state.hello.statuses and odd_status(reply):
-            x.marks |= _ODD_STATUS
-        if x.due > 0:
+        if state.hello.statuses or state.phase is _CLOSING:
+            mark_reply(x, state, reply)
+        if x.replies_due > 0:
             return
         after = state
         if code == 421 or code // 100 not in STAYS[state.phase][act]:
@@ -199,7 +197,7 @@ class Session:
         """Remember that the server called ``x`` out of order although it was not."""
         if x.marks & Mark.REFUSED_503 and x.before is not None and x.before.sure and x.server_breaks is None:
             causes = self.own_causes()
-            causes.disputed = causes.disputed | (_HELLOS if x.act in _HELLOS else {x.act})
+            causes.disputed = causes.disputed | (HELLOS if x.act in HELLOS else {x.act})
 
     def greeted(self, x: Exchange, code: int) -> None:
         """Set the state after the greeting (RFC 5321 §3.1): 220, or the server refuses service."""
@@ -288,8 +286,8 @@ def _broken(state: State, act: Act) -> str | None:
 
 def mark_reply(x: Exchange, state: State, reply: Reply) -> None:
     """Mark faults of ``reply``, given in ``state``, that do not depend on the command."""
-    if state.phase is Phase.CLOSING:
-        x.marks |= Mark.AFTER_421
+    if state.phase is _CLOSING:
+        x.marks |= _AFTER_421
     if state.hello.statuses and odd_status(reply):
         x.marks |= _ODD_STATUS
 

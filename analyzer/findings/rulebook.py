@@ -69,7 +69,7 @@ class RuleBook:
         self._by_facts: dict[tuple[object, ...], _Applicable] = {}
         self._flaws: dict[tuple[int, bytes], int] = {}  # by the flaws that were looked for and the reply
         self._rules_by_flaws: dict[int, tuple[Rule, ...]] = {}
-        self._rules_by_end: dict[int, tuple[Rule, ...]] = {}  # by sets of seven facts
+        self._rules_by_end: dict[int, tuple[Rule, ...]] = {}  # by the set of facts
 
     def exchange(self, x: Exchange, talk: Conversation) -> None:
         """Judge ``x``, which is answered or will never be answered."""

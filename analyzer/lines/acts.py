@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ACTS", "DECIDING", "HELLO_VERBS", "STRONG_VERBS", "Act"]
+__all__ = ["ACTS", "CHUNKS", "DECIDING", "ENDS_MESSAGE", "HELLOS", "HELLO_VERBS", "STRONG_VERBS", "Act"]
 
 
 class Act(IntEnum):
@@ -63,6 +63,10 @@ ACTS: Mapping[bytes, Act] = {
     b"TURN": Act.TURN,
     b"QUIT": Act.QUIT,
 }
+
+HELLOS = frozenset({Act.EHLO, Act.HELO})
+CHUNKS = frozenset({Act.BDAT, Act.LAST})
+ENDS_MESSAGE = frozenset({Act.END, Act.LAST})
 
 DECIDING = frozenset({Act.DATA, Act.AUTH, Act.STARTTLS, Act.ANSWER})
 """The replies to these decide what the client's next bytes are."""

@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from ..streams.stream import PIECE
 from .command_line import KNOWN_LINES, CommandLine, line_of_auth, read_line, remember_line
+from .partial_line import PartialLine
 
 if TYPE_CHECKING:
     from ..content.message import Content
     from ..limits import Limits
 
-__all__ = ["ClientHandler", "ClientReader", "HeldPiece", "Mode", "PartialLine"]
+__all__ = ["ClientHandler", "ClientReader", "HeldPiece", "Mode"]
 
 
 class Mode(IntEnum):
@@ -42,6 +43,11 @@ class Mode(IntEnum):
     PROXY_HEADER = 7  # in a PROXY header, what may be the start of one, or directly after it
 
 
+_COMMAND, _ANSWER = Mode.COMMAND, Mode.ANSWER
+_HANDSHAKE = 0x16  # RFC 8446 §5.1: the record type that starts a TLS connection
+_TLS_FIRST = frozenset({0x14, 0x15, 0x16, 0x17, 0x80})  # record types of RFC 8446 §5.1; 0x80: an SSLv2-style hello
+
+
 class ClientHandler(Protocol):
     """Receives what was read. Offsets are in the client's stream; ``seen`` is in the server's stream, -1 if unknown."""
 
@@ -54,7 +60,7 @@ class ClientHandler(Protocol):
     def content_end(self, content: Content, seen: int) -> None:
         """The end mark of the mail data was read."""
 
-    def chunk_end(self, seen: int) -> None:
+    def chunk_end(self) -> None:
         """The last octet of a BDAT chunk was read."""
 
     def tls_begins(self, side: Literal["client", "server"], offset: int, frame: int, time_ns: int) -> None:
@@ -82,52 +88,6 @@ class HeldPiece(NamedTuple):
     frame: int
     time_ns: int
     seen: int
-
-
-class PartialLine:
-    """The start of a line whose end has not come. ``size``: bytes kept; ``dropped``: further bytes, above the limit."""
-
-    __slots__ = ("_parts", "dropped", "ends_in_cr", "frame", "offset", "resumed", "size", "time_ns")
-
-    def __init__(self, offset: int, frame: int, time_ns: int) -> None:
-        self._parts: list[bytes] = []
-        self.size = 0
-        self.dropped = 0
-        self.ends_in_cr = False
-        self.resumed = 0  # bytes that had come when the other side sent a line, 0: it has sent none since
-        self.offset = offset
-        self.frame = frame
-        self.time_ns = time_ns
-
-    @property
-    def raw(self) -> bytes:
-        """The bytes kept."""
-        if len(self._parts) > 1:
-            self._parts = [b"".join(self._parts)]
-        return self._parts[0] if self._parts else b""
-
-    @property
-    def first(self) -> int:
-        """The first byte."""
-        return self._parts[0][0]
-
-    @property
-    def pieces(self) -> int:
-        """Number of pieces that are kept."""
-        return len(self._parts)
-
-    def add(self, data: bytes, limit: int) -> bool:
-        """Add bytes, kept up to ``limit`` of the line. Return whether the limit was passed for the first time."""
-        self.ends_in_cr = data[-1] == 0x0D
-        passed = False
-        if limit and self.size + len(data) > limit:
-            passed = not self.dropped
-            self.dropped += self.size + len(data) - limit
-            data = data[: limit - self.size]
-        if data:
-            self._parts.append(data)
-            self.size += len(data)
-        return passed
 
 
 class ClientReader:
@@ -180,7 +140,7 @@ class ClientReader:
         """About how many bytes are kept."""
         held, partial = self._held, self._partial
         own = self.held_size + (PIECE * len(held) if held else 0)
-        own += 0 if partial is None else partial.size + PIECE * partial.pieces
+        own += 0 if partial is None else partial.weight
         return own if self.content is None else own + self.content.weight
 
     @property
@@ -211,7 +171,7 @@ class ClientReader:
                 content, self.content, self.mode = self.content, None, _COMMAND
                 self._handler.content_end(content, seen)
             elif mode is Mode.CHUNK:
-                used = self._read_chunk(data, offset, frame, time_ns, seen)
+                used = self._read_chunk(data, frame, time_ns)
             elif mode is Mode.HOLD:
                 self._hold(HeldPiece(data, offset, frame, time_ns, seen))
                 return
@@ -239,7 +199,7 @@ class ClientReader:
             self.chunk_left -= lost
             if not self.chunk_left:
                 self.mode = _COMMAND
-                self._handler.chunk_end(-1)
+                self._handler.chunk_end()
 
     def release(self, mode: Mode) -> None:
         """Continue in ``mode`` with the held bytes, because the reply is known."""
@@ -264,10 +224,10 @@ class ClientReader:
         self.held_size = 0
         return count
 
-    def cut_bare(self, *, verbs: bool = False) -> bool:
+    def cut_bare(self, *, lf_only: bool = False) -> bool:
         """End the unfinished line at its first bare LF, or at a bare CR that is its last byte. False if it has neither.
 
-        ``verbs``: cut only at a bare LF. For lines that must be commands; do not use it on mail data.
+        ``lf_only``: cut only at a bare LF. For lines that must be commands; do not use it on mail data.
         """
         partial = self._partial
         if partial is None:
@@ -275,7 +235,7 @@ class ClientReader:
         line = partial.raw
         at = line.find(b"\n")
         if at < 0:
-            at = len(line) - 1 if line.endswith(b"\r") and len(line) > 1 and not verbs else -1
+            at = len(line) - 1 if line.endswith(b"\r") and len(line) > 1 and not lf_only else -1
         if at < 0 or not line[:at].strip(b"\r\n"):
             return False
         self._partial = None
@@ -285,12 +245,9 @@ class ClientReader:
             self.feed(rest, partial.offset + at + 1, partial.frame, partial.time_ns, -1)
         return True
 
-    def end_content_early(self) -> Content:
-        """End the content at a look-alike, as the server did. The bytes after it are read as commands."""
-        content = self.content
-        assert content is not None
+    def end_content_early(self) -> None:
+        """End the mail data without its end mark: it was lost, or the server took a look-alike for it."""
         self.content, self.mode = None, _COMMAND
-        return content
 
     # -- pieces ----------------------------------------------------------------------------------------------------
 
@@ -356,7 +313,7 @@ class ClientReader:
             line = remember_line(whole) if end == b"\r\n" and len(whole) == length else read_line(raw, end, length)
         self._handler.command_line(line, offset, frame, time_ns, seen)
 
-    def _read_chunk(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
+    def _read_chunk(self, data: bytes, frame: int, time_ns: int) -> int:
         used = min(self.chunk_left, len(data))
         if self.content is not None and used:
             self.content.feed_chunk(data[:used] if used < len(data) else data, frame, time_ns)
@@ -365,18 +322,14 @@ class ClientReader:
         self.chunk_left -= used
         if not self.chunk_left:
             self.mode = _COMMAND
-            self._handler.chunk_end(seen)
+            self._handler.chunk_end()
         return used
 
     def _keep_partial(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
         """Keep the start of a line whose end has not come."""
         if self._partial is None:
             self._partial = PartialLine(offset, frame, time_ns)
-        known = self._partial.size
-        if self._partial.add(data, self._limits.line_bytes):
-            self._handler.long_line()
-        if self._partial.size > known:
-            self._handler.keeps(self._partial.size - known + PIECE)
+        self._partial.keep(data, self._limits.line_bytes, self._handler)
 
     def _hold(self, piece: HeldPiece) -> None:
         if self._held is None:
@@ -386,8 +339,3 @@ class ClientReader:
         self._handler.keeps(len(piece.data) + PIECE)
         if self.held_size > self._limits.undecided_bytes > 0:
             self._handler.undecided()
-
-
-_COMMAND, _ANSWER = Mode.COMMAND, Mode.ANSWER
-_HANDSHAKE = 0x16  # RFC 8446 §5.1: the record type that starts a TLS connection
-_TLS_FIRST = frozenset({0x14, 0x15, 0x16, 0x17, 0x80})  # record types of RFC 8446 §5.1; 0x80: an SSLv2-style hello

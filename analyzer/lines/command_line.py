@@ -21,7 +21,7 @@ from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.lines.commands import Command, is_base64, parse_command
 from ...dissectors.printable import printable
 from ...dissectors.tables.verbs import VERBS
-from .acts import ACTS, Act
+from .acts import ACTS, CHUNKS, HELLOS, Act
 from .marks import Mark
 
 __all__ = [
@@ -53,11 +53,9 @@ Span = tuple[int, int]
 
 _SHORTEST_LONG = 65  # octets of the shortest name that may be too long: a local-part has 64 (RFC 5321 §4.5.3.1.1)
 _HUGE_CHUNK = 1 << 31  # too large for a signed 32-bit integer
-_HELLOS = frozenset({Act.EHLO, Act.HELO})
 _NO_KINDS: frozenset[DeviationKind] = frozenset()
 _NOT_BASE64 = frozenset({DeviationKind.BAD_AUTH_ENCODING})
 _PLAIN_VERBS = frozenset({b"EHLO", b"HELO", b"MAIL", b"RCPT", b"DATA", b"RSET", b"QUIT"})
-_CHUNKS = frozenset({Act.BDAT, Act.LAST})
 _LAST = frozenset({Act.BDAT, Act.BURL})
 
 # Bound once: reading a member of an enum takes longer than the test that uses it.
@@ -146,10 +144,10 @@ def read_line(raw: bytes, end: bytes, length: int) -> CommandLine:
         needs |= SIZES_LIMITED | STARTTLS_OFFERED if act is _MAIL else SIZES_LIMITED
     elif command.spec is not None:
         if command.spec.keyword is not None:
-            needs |= ALWAYS
-            if act in _CHUNKS and (command.chunk_size or 0) >= _HUGE_CHUNK:
+            needs |= ALWAYS | STARTTLS_OFFERED if act is _AUTH else ALWAYS
+            if act in CHUNKS and (command.chunk_size or 0) >= _HUGE_CHUNK:
                 marks |= _HUGE
-        elif len(raw) > _SHORTEST_LONG and (act in _HELLOS or command.verb == b"VRFY"):
+        elif len(raw) > _SHORTEST_LONG and (act in HELLOS or command.verb == b"VRFY"):
             marks |= _LONG_PATH
     if marks & _BARE and end == b"\r\n" and hidden_command(raw) is not None:
         marks |= _HIDDEN

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from ...dissectors.lines.replies import Reply, begins_reply, parse_reply
 from ..streams.stream import PIECE
-from .client_reader import PartialLine
+from .partial_line import PartialLine
 
 if TYPE_CHECKING:
     from ..limits import Limits
@@ -53,7 +53,7 @@ class ServerHandler(Protocol):
 
 
 class IncompleteReply(NamedTuple):
-    """A reply with at least one line but without its last line. ``raw``: its whole lines."""
+    """A reply, or a line, of which the end has not come. ``raw``: what came of it."""
 
     raw: bytes
     offset: int
@@ -91,7 +91,7 @@ class ServerReader:
     Unlike the client's lines, a line of the server also ends at a bare LF: clients accept that and continue.
     """
 
-    __slots__ = ("_handler", "_limits", "_overlong", "after_gap", "opaque", "open_reply", "partial")
+    __slots__ = ("_handler", "_limits", "_overlong", "after_gap", "opaque", "open_reply", "partial_line")
 
     def __init__(self, handler: ServerHandler, limits: Limits) -> None:
         self.opaque = False
@@ -99,13 +99,13 @@ class ServerReader:
         self._handler = handler
         self._limits = limits
         self.open_reply: OpenReply | None = None
-        self.partial: PartialLine | None = None
+        self.partial_line: PartialLine | None = None
         self._overlong = False  # a reply was ended because of its length, and no line with a code has come since
 
     @property
     def unfinished_holds_two(self) -> bool:
         """Whether the line whose end has not come seems to hold two replies."""
-        one = self.partial
+        one = self.partial_line
         return one is not None and _holds_two(one.raw, one.resumed)
 
     @property
@@ -114,8 +114,8 @@ class ServerReader:
         total = 0
         if self.open_reply is not None:
             total += self.open_reply.size + PIECE * len(self.open_reply.lines)
-        if self.partial is not None:
-            total += self.partial.size + PIECE * self.partial.pieces
+        if self.partial_line is not None:
+            total += self.partial_line.weight
         return total
 
     @property
@@ -124,13 +124,23 @@ class ServerReader:
         one = self.open_reply
         return None if one is None else IncompleteReply(b"".join(one.lines), one.offset, one.frame, one.time_ns)
 
+    @property
+    def unfinished(self) -> IncompleteReply | None:
+        """What came of a reply or of another line whose end has not come, None if nothing did."""
+        start = self.open_reply or self.partial_line
+        if start is None:
+            return None
+        raw = b"" if self.open_reply is None else b"".join(self.open_reply.lines)
+        raw += b"" if self.partial_line is None else self.partial_line.raw
+        return IncompleteReply(raw, start.offset, start.frame, start.time_ns)
+
     def feed(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int = -1) -> None:
         """Take the next bytes of the stream. ``seen``: bytes of the client that the server had acknowledged, -1:
         unknown."""
         if self.opaque:
             return
         start = 0
-        if self.partial is None and self.open_reply is None:
+        if self.partial_line is None and self.open_reply is None:
             reply = KNOWN_REPLIES.get(data)
             if reply is not None:
                 self.after_gap = self._overlong = False
@@ -141,7 +151,7 @@ class ServerReader:
             for at in range(0, len(data), longest):
                 self.feed(data[at : at + longest], offset + at, frame, time_ns, seen)
             return
-        if self.partial is not None:
+        if self.partial_line is not None:
             start = self._end_partial(data, offset, frame, time_ns, seen)
         total = len(data)
         while start < total and not self.opaque:
@@ -165,36 +175,32 @@ class ServerReader:
 
     def gap(self) -> None:
         """Bytes are missing here: drop an unfinished line and reply."""
-        self.open_reply = self.partial = None
+        self.open_reply = self.partial_line = None
         self.after_gap = True
 
     def end_unfinished(self) -> bool:
         """Deliver the unfinished reply as it is, because its last line will not come. False: it is not a reply."""
-        one, partial = self.open_reply, self.partial
-        raw = b"" if one is None else b"".join(one.lines)
-        raw += b"" if partial is None else partial.raw
-        if not begins_reply(raw):
+        one = self.unfinished
+        if one is None or not begins_reply(one.raw):
             return False
-        start = one or partial
-        assert start is not None
-        self.open_reply = self.partial = None
-        self._handler.reply(parse_reply(raw), start.offset, start.offset + len(raw), start.frame, start.time_ns)
+        self.open_reply = self.partial_line = None
+        self._handler.reply(parse_reply(one.raw), one.offset, one.offset + len(one.raw), one.frame, one.time_ns)
         return True
 
     def _end_partial(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
         """Go on with the line whose start waits. Returns how many bytes were used."""
-        partial = self.partial
+        partial = self.partial_line
         assert partial is not None
         if self.open_reply is None and partial.size == 1 and partial.first < 0x18:
             first = partial.raw + data
             if self._is_tls(first, partial.offset, partial.frame, partial.time_ns):
-                self.partial = None
+                self.partial_line = None
                 return len(data)
         end = data.find(b"\n") + 1
         if not end:
             self._keep_partial(data, offset, frame, time_ns)
             return len(data)
-        self.partial = None
+        self.partial_line = None
         line = partial.raw + data[:end]
         longest = self._limits.line_bytes
         if partial.dropped or len(line) - 1 > longest > 0:
@@ -242,13 +248,9 @@ class ServerReader:
         return True
 
     def _keep_partial(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
-        if self.partial is None:
-            self.partial = PartialLine(offset, frame, time_ns)
-        known = self.partial.size
-        if self.partial.add(data, self._limits.line_bytes):
-            self._handler.long_line()  # only the first bytes are judged
-        if self.partial.size > known:
-            self._handler.keeps(self.partial.size - known + PIECE)
+        if self.partial_line is None:
+            self.partial_line = PartialLine(offset, frame, time_ns)
+        self.partial_line.keep(data, self._limits.line_bytes, self._handler)
 
     def _is_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> bool:
         if not (0x14 <= data[0] <= 0x17 and data[1:2] == b"\x03"):

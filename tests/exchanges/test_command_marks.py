@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smtpwire.analyzer.exchanges.command_marks import CommandMarks
+from smtpwire.analyzer.exchanges.command_marks import LimitCounts
 from smtpwire.analyzer.exchanges.exchange import Exchange, Mark, ReplySeen
 from smtpwire.analyzer.exchanges.session import Session
 from smtpwire.analyzer.lines.acts import Act
@@ -18,7 +18,7 @@ class Limited:
     def __init__(self, limits: str) -> None:
         self.session = Session(midstream=False)
         self.session.greeted(Exchange(Act.GREETING, 0, 0, 0), 220)
-        self.marks = CommandMarks()
+        self.marks = LimitCounts()
         self.dialogue: list[Exchange] = []
         self.send("EHLO x", f"250-mx\r\n250 LIMITS {limits}\r\n", count=False)
 

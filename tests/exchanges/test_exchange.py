@@ -11,7 +11,7 @@ from smtpwire.dissectors.lines.replies import parse_reply
 
 def answered(*replies: bytes, due: int = 1) -> Exchange:
     """Return the end of a message for which ``due`` replies are expected, with these replies, each of 100 bytes."""
-    x = Exchange(Act.END, 0, 0, 0, due=due)
+    x = Exchange(Act.END, 0, 0, 0, replies_due=due)
     for number, reply in enumerate(replies, 1):
         x.take_reply(ReplySeen(parse_reply(reply), 100 * number - 100, number, 0), 100 * number)
     return x
@@ -36,7 +36,7 @@ def test_the_first_reply_that_accepts_counts(codes: tuple[int, ...], counts: int
 def test_it_is_answered_when_all_replies_have_come() -> None:
     ok = b"250 ok\r\n"
     assert [answered(*(n * [ok]), due=3).reply_end for n in range(4)] == [-1, -1, -1, 300]
-    assert [answered(*(n * [ok]), due=3).due for n in range(4)] == [3, 2, 1, 0]
+    assert [answered(*(n * [ok]), due=3).replies_due for n in range(4)] == [3, 2, 1, 0]
 
 
 @pytest.mark.parametrize(

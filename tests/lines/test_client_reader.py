@@ -62,7 +62,7 @@ class Recorder:
     def content_end(self, content: Content, seen: int) -> None:
         self.events.append(("content", content.size))
 
-    def chunk_end(self, seen: int) -> None:
+    def chunk_end(self) -> None:
         self.events.append(("chunk",))
 
     def tls_begins(self, side: str, offset: int, frame: int, time_ns: int) -> None:

@@ -168,8 +168,8 @@ def test_the_second_byte_decides_whether_it_is_a_tls_record() -> None:
 @pytest.mark.parametrize("rest", [[b"250 b\r\n"], [b"2", b"50 b", b"\r\n"]])
 def test_a_reply_that_goes_on_with_another_one_is_noticed_if_the_client_sent_more_in_between(rest: list[bytes]) -> None:
     apart = Recorder().feed(b"250 a")
-    assert apart.reader.partial is not None
-    apart.reader.partial.resumed = 5
+    assert apart.reader.partial_line is not None
+    apart.reader.partial_line.resumed = 5
     assert apart.feed(*rest).events == [("two replies",), ("reply", 250, ["a250 b"], 0, 12)]
     assert Recorder().feed(b"250 a", *rest).events == [("reply", 250, ["a250 b"], 0, 12)]
 

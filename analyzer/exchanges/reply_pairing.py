@@ -34,6 +34,7 @@ from .proxy_header import answers_header
 from .reply_effects import go_on
 from .state_table import START, Phase, advance, unsure
 from .turns import LineSeen, is_servers
+from .usual_replies import OPENING_CODES
 
 if TYPE_CHECKING:
     from ...dissectors.lines.replies import Reply
@@ -65,9 +66,7 @@ OWN_CODES: tuple[frozenset[int], ...] = tuple(
 )
 """For each act, the codes that name it; empty for most."""
 
-_QUITS = frozenset({Act.QUIT})
 _ODD_END = Mark.HONOURED | Mark.BARE_LF | Mark.BARE_CR
-_GREETINGS = frozenset({220, 421, 521, 554})
 
 
 def exchange_for(talk: Conversation, reply: Reply) -> Exchange | None:
@@ -90,7 +89,7 @@ def exchange_for(talk: Conversation, reply: Reply) -> Exchange | None:
     elif due and talk.mail_tracking is not None and talk.mail_tracking.ended_early:
         talk.mail_tracking.ended_early = False
         if reply.code == 221 and due[0].act is Act.END:
-            _skip_to(talk, _QUITS)  # it had answered the message already
+            _skip_to(talk, NAMED[221])  # it had answered the message already
     if due and talk.profile == "lmtp":
         _count_replies(talk, reply)
     if due:
@@ -143,7 +142,7 @@ def _greets(talk: Conversation, reply: Reply) -> bool:
     session = talk.session
     if not talk.greeted:
         talk.greeted = True
-        if not talk.server_syn_missing or reply.code in _GREETINGS:
+        if not talk.server_syn_missing or reply.code in OPENING_CODES:
             return True
         session.restart(unsure(session.state))
     if reply.code != 220 or not talk.midstream or talk.greeting is not None or talk.last is not None:

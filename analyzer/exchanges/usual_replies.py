@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...dissectors.tables.codes import (
+    COMMAND_CODES,
     CONTENT,
     GREETING,
     INSIDE_TLS,
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from .exchange import Exchange
     from .state_table import Hello
 
-__all__ = ["is_usual", "listed_codes", "odd_status"]
+__all__ = ["OPENING_CODES", "is_usual", "listed_codes", "odd_status"]
 
 _VERBS = {act: [verb.decode() for verb, one in ACTS.items() if one is act] for act in Act}
 _ROWS: dict[Act, list[str]] = {
@@ -46,6 +47,10 @@ _ACCEPTED = {Act.GREETING: {220}, Act.AUTH: {235, 334}, Act.ANSWER: {235, 334}, 
 # 554 to a command for mail data is judged by the order, in LMTP.
 _JUDGED = {act: {554} for act in (Act.DATA, Act.BDAT, Act.LAST)}
 _USUAL = tuple(_always_listed(act) - _JUDGED.get(act, set()) | _ACCEPTED.get(act, set()) for act in Act)
+
+
+OPENING_CODES = COMMAND_CODES[GREETING].rfc5321 or frozenset()
+"""Codes with which a server may greet (RFC 5321 §4.3.2, RFC 7504)."""
 
 
 def is_usual(act: Act, code: int) -> bool:

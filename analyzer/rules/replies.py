@@ -12,6 +12,7 @@ from ...dissectors.printable import printable
 from ...dissectors.tables.keywords import KEYWORDS
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act
+from ..exchanges.usual_replies import OPENING_CODES
 from .end_facts import EndFact
 from .phrases import Code, Count, Phrase, Term, Text
 from .registry import Ended, Evidence, OnExchange, named, rule
@@ -182,9 +183,6 @@ def bad_greeting_name(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         yield Evidence(phrase, reply=True, certain=True)
 
 
-_GREETINGS = frozenset({220, 421, 521, 554})
-
-
 @rule(
     "RPL407",
     "bad-greeting-code",
@@ -199,7 +197,7 @@ def bad_greeting_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     A server opens the connection with 220. With 554 it says that it provides no service (521 if it never accepts mail),
     and with 421 that it is about to close the connection. Fix the server: use one of these codes.
     """
-    if not talk.midstream and x.code not in _GREETINGS:
+    if not talk.midstream and x.code not in OPENING_CODES:
         yield Evidence(
             Phrase(
                 "The server opened the connection with {code}; it should have sent 220, or 421, 521 or 554 to refuse "

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MailRecord", "addresses", "mails"]
 
-_GREETINGS = frozenset(("HELO", "EHLO", "LHLO"))
+_HELLOS = frozenset(("HELO", "EHLO", "LHLO"))
 _SENDERS = frozenset(("MAIL", "SEND", "SOML", "SAML"))
 
 
@@ -115,9 +115,9 @@ class _Walk:
             if verb in _SENDERS or (envelope and self._over):
                 yield current
                 self._current = None
-            elif verb == "RSET" or verb in _GREETINGS:
+            elif verb == "RSET" or verb in _HELLOS:
                 self._over = True
-        if verb in _GREETINGS:
+        if verb in _HELLOS:
             self._helo = turn.argument
             if self._current is None or not self._current.enveloped:
                 self._record(turn).helo = self._helo

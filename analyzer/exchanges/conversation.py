@@ -35,6 +35,7 @@ from .interfaces import ContentTap, Judge
 from .lifecycle import Lifecycle
 from .loss_recovery import LossEvent, LossRecovery
 from .mail_data_tracking import MailDataTracking
+from .record import FindingCounts
 from .session import Session
 from .state_table import Phase
 
@@ -140,7 +141,7 @@ class Conversation:
         self.mail_tracking: MailDataTracking | None = None
         self.proxy: ProxyHeaderTracking | None = None
         self._course: Lifecycle | None = None
-        self._counts: dict[str, int] | None = None
+        self._counts: FindingCounts | None = None
         self.next_marks = 0  # bits of Mark for the next line of the client, whose first byte has come
         if midstream:
             self.own_loss().note(LossEvent.MIDSTREAM)
@@ -205,10 +206,10 @@ class Conversation:
         return self.mail_tracking
 
     @property
-    def counts(self) -> dict[str, int]:
-        """Number of findings by rule, including unlisted ones."""
+    def counts(self) -> FindingCounts:
+        """What was found so far."""
         if self._counts is None:
-            self._counts = {}
+            self._counts = FindingCounts()
         return self._counts
 
     # -- for rules -------------------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from msgspec import Struct, field
+
 from ..model import Gap
 from ..streams.endpoints import endpoint
 from .turns import GapSeen
@@ -14,7 +16,15 @@ if TYPE_CHECKING:
     from ..model import Endpoint, Finding, Message, Side
     from .turns import SeenTurn
 
-__all__ = ["ConnectionRecord"]
+__all__ = ["ConnectionRecord", "FindingCounts"]
+
+
+class FindingCounts(Struct):
+    """What was found in one connection, for the rule book. ``by_rule``: number of findings by rule, including unlisted
+    ones. ``series``: by rule, side and series, the place of the finding that further breaches are counted in."""
+
+    by_rule: dict[str, int] = field(default_factory=dict)
+    series: dict[tuple[str, str, str | int], int] = field(default_factory=dict)
 
 
 class ConnectionRecord:

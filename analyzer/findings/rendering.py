@@ -22,9 +22,14 @@ _fields = attrgetter(*model.Finding.__struct_fields__)
 
 
 class RecordedFinding(model.Finding):
-    """A finding before redaction. ``phrase``: what becomes its message; None: the message is a plain sentence."""
+    """A finding before redaction. ``phrase``: what becomes its message; None: the message is a plain sentence.
+
+    ``breaches``: how many breaches of one fact it stands for, and ``unit``: what they are, in the plural.
+    """
 
     phrase: Phrase | None = None
+    breaches: int = 1
+    unit: str = ""
 
 
 def rendered(finding: model.Finding) -> model.Finding:
@@ -39,4 +44,7 @@ def rendered(finding: model.Finding) -> model.Finding:
         values = made.values = {}  # not the one that is shared with ``finding``
         for name, value in phrase.values.items():
             values[name] = PLAIN[type(value)](value)
+    if finding.breaches > 1:
+        made.message += f" It is the first of {finding.breaches} such {finding.unit}."
+        made.values = {**made.values, "breaches": finding.breaches}
     return made

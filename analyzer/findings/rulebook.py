@@ -19,6 +19,7 @@ from ..exchanges.turns import shown
 from ..rules import RULES, Ended, OnContent, OnExchange, Rule
 from ..rules.end_facts import end_facts
 from ..rules.reply_flaws import reply_flaws
+from .consequences import DEPTH, FOLDS, cause_of
 from .rendering import RecordedFinding
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
     from ..limits import Limits
+    from ..model import Finding
     from ..rules import Evidence
 
 __all__ = ["RuleBook"]
@@ -38,6 +40,7 @@ MAX_REPLY = 1024
 MAX_EVIDENCE = 160  # bytes quoted
 
 _REFUSED_503 = Mark.REFUSED_503.value
+_RANK = {"info": 0, "warning": 1, "error": 2}
 
 
 class _Applicable(Struct):
@@ -138,7 +141,7 @@ class RuleBook:
     def _check(self, rules: Sequence[Rule], x: Exchange | None, talk: Conversation) -> None:
         fired = []
         for rule in rules:
-            if rule.once and talk.record.findings and rule.id in talk.counts:
+            if rule.once and talk.record.findings and rule.id in talk.counts.by_rule:
                 continue
             for evidence in rule.check(x, talk):  # type: ignore[arg-type]  # only a rule on the end gets None
                 fired.append((rule, evidence))
@@ -147,10 +150,11 @@ class RuleBook:
         if x is not None and len(fired) == 1:
             self._record_finding(*fired[0], x, talk)
             return
-        counts = talk.counts
+        counts = talk.counts.by_rule
         hidden = frozenset[str]().union(*[rule.hides for rule, _ in fired])
         if x is None:  # at the end of a connection, all earlier findings count too
             hidden = hidden.union(*[RULES[name].hides for name in counts])
+        fired.sort(key=_causes_first)
         for rule, evidence in fired:
             if rule.id not in hidden and not (rule.once and rule.id in counts):
                 self._record_finding(rule, evidence, x, talk)
@@ -159,26 +163,38 @@ class RuleBook:
         severity = evidence.severity or (rule.severity_in(talk.profile) if rule.severities else rule.severity)
         if severity == "off":
             return
-        counts = talk.counts
+        side = evidence.side or rule.side
+        findings = talk.record.findings
+        series = None if evidence.series is None else (rule.id, side, evidence.series)
+        if series is not None:
+            first = talk.counts.series.get(series, -1)
+            if first >= 0:
+                _add_breach(findings[first], severity, evidence.count)
+                _explain(rule, x, first, side)
+                return
+        counts = talk.counts.by_rule
         count = counts[rule.id] = counts.get(rule.id, 0) + 1
         limit = self._limits.findings_per_rule
         if count > limit > 0:
             if count == limit + 1:
                 talk.note(f"more than {limit} findings of {rule.id}: further ones are not listed")
             return
+        place = len(findings)
         cause = None
         for earlier in evidence.caused_by:
-            if earlier is not None and earlier.finding >= 0:
+            if earlier is not None and 0 <= earlier.finding < place:
                 cause = earlier.finding
                 break
+        if cause is None and rule.id in FOLDS:
+            cause = cause_of(rule.id, x, talk)
+        if series is not None:
+            talk.counts.series[series] = place
         certain = evidence.certain
         if certain is None:
             certain = talk.client_seen and talk.server_seen and (x is None or x.sure)
         message = evidence.message
         sentence, phrase = (message, None) if isinstance(message, str) else ("", message)
         turn, offset, length, frame, time_ns, text = _place(evidence, x)
-        side = evidence.side or rule.side
-        findings = talk.record.findings
         findings.append(
             RecordedFinding(
                 rule.id,
@@ -197,12 +213,32 @@ class RuleBook:
                 text,
                 evidence.count,
                 phrase=phrase,
+                unit=evidence.unit,
             )
         )
-        if x is not None and x.finding < 0 and (side != "server" or x.marks & _REFUSED_503):
-            x.finding = len(findings) - 1
-            if x.breaks is not None and talk.session.causes.order is None:
-                talk.session.own_causes().order = x
+        _explain(rule, x, place, side)
+        if x is not None and x.finding == place and x.breaks is not None and talk.session.causes.order is None:
+            talk.session.own_causes().order = x
+
+
+def _causes_first(fired: tuple[Rule, Evidence]) -> int:
+    """Sort key: a finding that may follow from another one comes after it."""
+    return DEPTH.get(fired[0].id, 0)
+
+
+def _explain(rule: Rule, x: Exchange | None, place: int, side: str) -> None:
+    """Remember the finding at ``place`` as what ``x`` causes."""
+    if x is not None and (x.finding < 0 or rule.explains) and (side != "server" or x.marks & _REFUSED_503):
+        x.finding = place
+
+
+def _add_breach(finding: Finding, severity: str, count: int) -> None:
+    """Count one more breach of the fact that ``finding`` is about. The most severe one decides."""
+    assert isinstance(finding, RecordedFinding)
+    finding.breaches += 1
+    finding.count += count
+    if _RANK[severity] > _RANK[finding.severity]:
+        finding.severity = severity  # type: ignore[assignment]  # it is not "off"
 
 
 def _place(evidence: Evidence, x: Exchange | None) -> tuple[int | None, int, int, int, int, str]:

@@ -115,7 +115,8 @@ class Evidence(Struct, frozen=True):
     ``message``: a phrase; a plain sentence must not contain text from the wire, since redaction can only search it.
     ``reply``: the breach is in the reply, not in the command. ``offset`` and ``length`` are in bytes of the stream,
     ``time_ns`` in nanoseconds. ``caused_by``: exchanges whose finding causes this one; the first one that has a finding
-    counts.
+    counts. ``series``: breaches of the rule that have the same value here, and the same side, are one fact: they are
+    one finding, at the first of them, with their number. ``unit``: what is counted then, in the plural.
     """
 
     message: Phrase | str
@@ -130,12 +131,15 @@ class Evidence(Struct, frozen=True):
     certain: bool | None = None
     caused_by: tuple[Exchange | None, ...] = ()
     count: int = 1
+    series: str | int | None = None
+    unit: str = "lines"
 
 
 class Rule(Struct, frozen=True):
     """A rule as declared. ``severities``: for each profile in which it differs from ``severity``; "off" disables the
     rule there. ``hides``: rules that say less about the same bytes and are not reported beside this one. ``once``: the
-    rule has at most one finding in a connection, the first."""
+    rule has at most one finding in a connection, the first. ``explains``: if this is found in an exchange, it is what
+    the exchange causes later, and not another finding about the same exchange."""
 
     id: str
     name: str
@@ -147,6 +151,7 @@ class Rule(Struct, frozen=True):
     severities: tuple[tuple[str, str], ...] = ()
     hides: frozenset[str] = frozenset()
     once: bool = False
+    explains: bool = False
 
     @property
     def title(self) -> str:
@@ -201,6 +206,7 @@ def rule(
     severities: dict[str, str] | None = None,
     hides: tuple[str, ...] = (),
     once: bool = False,
+    explains: bool = False,
 ) -> Callable[
     [Callable[[Exchange, Conversation], Iterator[Evidence]]], Callable[[Exchange, Conversation], Iterator[Evidence]]
 ]:
@@ -226,6 +232,7 @@ def rule(
             tuple((severities or {}).items()),
             frozenset(hides),
             once,
+            explains,
         )
         return check
 

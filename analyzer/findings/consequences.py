@@ -1,0 +1,99 @@
+"""Which findings only follow from others, by rule."""
+
+# Theory
+# ------
+# Who breaks first is reported first, and what only follows from it is folded under it. A rule that knows the exchange
+# that explains its finding names it (`Evidence.caused_by`). The table below is for the rest: pairs of rules of which one
+# explains the other wherever both are found,
+#
+#   ON_LINE     about the same command or reply,
+#   LATER       from the explaining one on, to the end of the connection.
+#
+# After the client abused the protocol, the server may defend itself (RFC 5321 §7.8). So some findings about a server
+# follow from the abuse: `AFTER_ABUSE`. The abuse lasts until the client is in step again, some of it to the end of the
+# connection (`exchanges/causes.py`).
+#
+# A consequence stays in the report, with the number of its cause. What says nothing new beside another finding is not
+# reported at all; the other rule declares that (`Rule.hides`).
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..exchanges.conversation import Conversation
+    from ..exchanges.exchange import Exchange
+
+__all__ = ["AFTER_ABUSE", "DEPTH", "FOLDS", "PAIRS", "Reach", "cause_of"]
+
+
+class Reach(Enum):
+    """How far a finding explains others."""
+
+    ON_LINE = "on the same line"
+    LATER = "later in the connection"
+
+
+AFTER_ABUSE: Final = frozenset(
+    {"SEQ121", "RPL408", "RPL412", "RPL423", "RPL424", "RPL425", "RPL426", "RPL427", "EXT521", "TCP902"}
+)
+"""Rules about a server whose findings follow from an abuse of the client."""
+
+PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
+    ("SEC616", Reach.LATER, ("RPL409", "RPL411", "RPL412", "TCP901", "TCP902")),
+)
+"""A rule, how far its finding explains others, and their rules."""
+
+
+def _by_child() -> dict[str, list[tuple[str, Reach]]]:
+    folds: dict[str, list[tuple[str, Reach]]] = {child: [] for child in AFTER_ABUSE}
+    for parent, reach, children in PAIRS:
+        for child in children:
+            folds.setdefault(child, []).append((parent, reach))
+    return folds
+
+
+FOLDS: Final[Mapping[str, list[tuple[str, Reach]]]] = _by_child()
+"""For each rule whose findings may follow from others, the rules of these."""
+
+
+def _depths() -> dict[str, int]:
+    depths: dict[str, int] = {}
+
+    def depth(rule: str, below: tuple[str, ...]) -> int:
+        if rule in below:
+            raise ValueError(f"the findings of {rule} explain themselves")
+        if rule not in depths:
+            depths[rule] = 1 + max([depth(parent, (*below, rule)) for parent, _ in FOLDS[rule]], default=0) if rule in FOLDS else 0
+        return depths[rule]
+
+    for rule in FOLDS:
+        depth(rule, ())
+    return depths
+
+
+DEPTH: Final[Mapping[str, int]] = _depths()
+"""For each rule, the length of the longest chain of rules that explain it; rules that nothing explains have none."""
+
+
+def cause_of(rule: str, x: Exchange | None, talk: Conversation) -> int | None:
+    """Return the place of the finding that explains a finding of ``rule`` about ``x``; None: there is none."""
+    found, findings = talk.counts.by_rule, talk.record.findings
+    for parent, reach in FOLDS[rule]:
+        if parent not in found:
+            continue
+        for place in range(len(findings) - 1, -1, -1):
+            finding = findings[place]
+            if finding.rule != parent:
+                continue
+            if reach is Reach.LATER or (x is not None and finding.turn is not None and finding.turn == x.turn):
+                return place
+    if rule in AFTER_ABUSE:
+        causes = talk.session.causes
+        for abuse in (causes.early, causes.abuse):
+            if abuse is not None and abuse.finding >= 0:
+                return abuse.finding
+    return None

@@ -38,6 +38,7 @@ from .mail_data_tracking import MailDataTracking
 from .record import FindingCounts
 from .session import Session
 from .state_table import Phase
+from .turns import LineSeen
 
 if TYPE_CHECKING:
     from .. import model
@@ -236,8 +237,13 @@ class Conversation:
 
     @property
     def awaits_greeting(self) -> bool:
-        """Whether the server has sent nothing yet, as far as is known."""
-        return not (self.greeted or self.server_seen or self.server_syn_missing)
+        """Whether the greeting is not complete yet, as far as is known. A line without a code may stand for it."""
+        return not (self.greeted or self.server_syn_missing or self.garbled_greeting)
+
+    @property
+    def garbled_greeting(self) -> bool:
+        """Whether the server has sent lines without a code, and nothing else."""
+        return not self.greeted and any(isinstance(turn, LineSeen) for turn in self.record.dialogue)
 
     @property
     def certain(self) -> bool:

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from ...dissectors.lines.replies import parse_reply
 from ..lines.acts import CHUNKS, STRONG_VERBS, Act
 from ..lines.client_reader import ClientReader, HeldPiece, Mode
@@ -24,12 +26,13 @@ from ..lines.server_reader import ServerReader
 from .command_marks import LimitCounts, check_auth_line, check_offers
 from .connection_report import render
 from .exchange import Exchange, ReplySeen
-from .judging import end_text, judge_event, judge_late, send, set_prediction, settle
+from .judging import end_text, judge_event, judge_late, send, set_prediction, settle, talk_early
 from .lifecycle import PAUSE_NS, Closing, end_of
 from .loss_recovery import LossEvent
 from .lost_bytes import lose_bytes, pass_lost_replies, presume
 from .mail_data import begin_chunk, end_chunk, end_content, end_of_input, follow_text, release_as_presumed
 from .proxy_header import begin_header, end_header, take_header
+from .state_table import Phase
 from .reply_pairing import (
     OWN_CODES,
     left_unanswered,
@@ -199,8 +202,7 @@ class ConversationFeed:
         if line.needs & state.hello.concerns or (watching is not None and watching.in_foreign_header):
             _check_command(talk, x)
         if talk.next_marks or not talk.greeted:
-            x.marks |= talk.next_marks | (_EARLY if talk.awaits_greeting else 0)
-            talk.next_marks = 0
+            _first_line(talk, x)
         if session.causes.data is not None or (mail is not None and mail.text):
             follow_text(talk, x, command)
         if act in _HELD_BACK:
@@ -339,6 +341,17 @@ def _before_client(talk: Conversation, data: bytes, offset: int, frame: int, tim
     if loss is not None and loss.replies_lost and seen >= loss.lost_until:
         pass_lost_replies(talk, data)
     return seen
+
+
+def _first_line(talk: Conversation, x: Exchange) -> None:
+    """Mark a line of the client that is the first one, or that comes before the greeting is complete."""
+    x.marks |= talk.next_marks | (_EARLY if talk.awaits_greeting else 0)
+    talk.next_marks = 0
+    if x.marks & _EARLY:
+        talk_early(talk, x)
+    elif talk.garbled_greeting:
+        talk.greeted = True  # the client took that line for the greeting
+        talk.session.restart(replace(talk.session.state, phase=Phase.GREETED))
 
 
 def _end_at_sasl_layer(talk: Conversation, data: bytes) -> None:

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from .conversation import Conversation
     from .mail_data_tracking import MailDataTracking
 
-__all__ = ["content_over", "end_text", "give_up", "judge_event", "judge_late", "send", "set_prediction", "settle"]
+__all__ = [
+    "content_over",
+    "end_text",
+    "give_up",
+    "judge_event",
+    "judge_late",
+    "send",
+    "set_prediction",
+    "settle",
+    "talk_early",
+]
 
 _FLOOD = Mark.FLOOD.value
 _END, _LAST = Act.END, Act.LAST
@@ -63,6 +73,15 @@ def give_up(talk: Conversation, count: int) -> None:
     for x in talk.session.give_up(count):
         x.sure = False
         settle(talk, x)
+
+
+def talk_early(talk: Conversation, x: Exchange) -> None:
+    """Record that the client sent ``x`` before the greeting was complete."""
+    x.marks |= Mark.EARLY
+    causes = talk.session.own_causes()
+    if causes.abuse is None:
+        causes.abuse = x
+    talk.session.begin_run(x)
 
 
 def judge_event(

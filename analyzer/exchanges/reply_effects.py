@@ -113,6 +113,7 @@ def _decide_held(talk: Conversation, x: Exchange, code: int) -> None:
     if x.act is Act.DATA and 300 <= code < 400:
         if first is not None and 0 <= first.seen < x.reply_end:
             x.marks |= Mark.HASTY_TEXT
+            talk.session.begin_run(x)
         begin_content(talk, x.offset + x.length, x.frame, x.time_ns)
     elif x.act in {Act.AUTH, Act.ANSWER} and 300 <= code < 400:
         reader.release(Mode.ANSWER)

@@ -27,7 +27,7 @@ from ..lines.acts import ENDS_MESSAGE, Act
 from ..lines.client_reader import Mode
 from ..lines.marks import Mark
 from .exchange import Exchange, ReplySeen, Transaction
-from .judging import give_up, settle
+from .judging import give_up, settle, talk_early
 from .loss_recovery import LossEvent
 from .mail_data import begin_content, end_content
 from .proxy_header import answers_header
@@ -149,6 +149,8 @@ def _greets(talk: Conversation, reply: Reply) -> bool:
         return False
     if any(x.act in NAMED[220] for x in session.due):
         return False
+    if session.due:
+        talk_early(talk, session.due[0])
     session.restart(START)
     talk.loss = None
     return True

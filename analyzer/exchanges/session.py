@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from ..lines.acts import HELLOS
 from .causes import NO_CAUSES, Causes
+from .early_talk import must_wait_for
 from .ehlo_offers import contradicts
 from .exchange import Exchange, Mark, Transaction
 from .state_table import (
@@ -46,7 +47,7 @@ MAX_PRESUMED = 256  # commands in flight for which the presumed state is compute
 
 _ENDS_GROUP = frozenset(
     {Act.EHLO, Act.HELO, Act.DATA, Act.ANYTIME, Act.TURN, Act.ETRN, Act.AUTH, Act.ANSWER, Act.LAST, Act.STARTTLS}
-)  # some of these may only be the last in a pipelined group; the rule checks in detail
+)  # some of these must be the last in a pipelined group; `must_wait_for` looks closer
 _TOO_MANY = frozenset({"4.5.3", "5.5.3"})  # RFC 3463 §3.6: too many recipients
 _OF_CODE = {500: Mark.NOT_IMPLEMENTED.value, 502: Mark.NOT_IMPLEMENTED.value, 503: Mark.REFUSED_503.value}
 _IN_TRANSACTION = frozenset({Act.RCPT, Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
@@ -93,9 +94,11 @@ class Session:
             state = self._presumed_state(stale=stale)
             ahead = x.ahead
             if ahead.act in _ENDS_GROUP or ahead.marks & _AFTER_STARTTLS or not state.hello.pipelining:
-                self._mark_hasty(x, ahead)
+                self._mark_hasty(x, ahead, state)
         else:
             self._base = state
+            if self.causes is not NO_CAUSES:
+                self.causes.early = None  # the client is in step
         x.state = state
         act = x.act
         if act is _MAIL:
@@ -129,13 +132,22 @@ class Session:
         del window[:count]
         return stale
 
-    def _mark_hasty(self, x: Exchange, ahead: Exchange) -> None:
-        """Mark ``x``, sent although the client should have waited for the reply to ``ahead``."""
+    def _mark_hasty(self, x: Exchange, ahead: Exchange, state: State) -> None:
+        """Mark ``x`` if the client should have waited for the reply to ``ahead``. ``state``: the client's view."""
         if ahead.act is Act.STARTTLS or ahead.marks & Mark.AFTER_STARTTLS:
             ahead.marks |= Mark.AFTER_STARTTLS
             x.marks |= Mark.AFTER_STARTTLS
-        elif x.act is not Act.END and self.state.phase is not Phase.CONNECTED and not ahead.doubted:
+        elif x.act is Act.END or ahead.doubted or self.state.phase is Phase.CONNECTED:
+            return
+        elif must_wait_for(ahead, state.hello):
             x.marks |= Mark.HASTY
+            self.begin_run(x)
+
+    def begin_run(self, x: Exchange) -> None:
+        """Record that the client sent ``x`` too early, so that it is out of step."""
+        causes = self.own_causes()
+        if causes.early is None:
+            causes.early = x
 
     @property
     def quitting(self) -> bool:

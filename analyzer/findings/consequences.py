@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
 
-__all__ = ["AFTER_ABUSE", "DEPTH", "FOLDS", "PAIRS", "Reach", "cause_of"]
+__all__ = ["AFTER_ABUSE", "DEPTH", "FOLDS", "IN_RUN", "PAIRS", "Reach", "cause_of"]
 
 
 class Reach(Enum):
@@ -38,9 +38,15 @@ class Reach(Enum):
 
 
 AFTER_ABUSE: Final = frozenset(
-    {"SEQ121", "RPL408", "RPL412", "RPL423", "RPL424", "RPL425", "RPL426", "RPL427", "EXT521", "TCP902"}
+    {
+        *("SEQ121", "SEQ123", "EXT521", "TCP902"),
+        *("RPL408", "RPL412", "RPL423", "RPL424", "RPL425", "RPL426", "RPL427"),
+    }
 )
 """Rules about a server whose findings follow from an abuse of the client."""
+
+IN_RUN: Final = frozenset({"SEQ113", "CMD301", "CMD318", "EXT501"})
+"""Rules about a client whose findings follow from a run in which it does not wait for replies (EXT504, EXT505)."""
 
 PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
     ("SEC616", Reach.LATER, ("RPL409", "RPL411", "RPL412", "TCP901", "TCP902")),
@@ -48,8 +54,12 @@ PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
 """A rule, how far its finding explains others, and their rules."""
 
 
+_RUNS = frozenset({"EXT504", "EXT505"})
+
+
 def _by_child() -> dict[str, list[tuple[str, Reach]]]:
     folds: dict[str, list[tuple[str, Reach]]] = {child: [] for child in AFTER_ABUSE}
+    folds |= {child: [] for child in IN_RUN}
     for parent, reach, children in PAIRS:
         for child in children:
             folds.setdefault(child, []).append((parent, reach))
@@ -60,22 +70,11 @@ FOLDS: Final[Mapping[str, list[tuple[str, Reach]]]] = _by_child()
 """For each rule whose findings may follow from others, the rules of these."""
 
 
-def _depths() -> dict[str, int]:
-    depths: dict[str, int] = {}
-
-    def depth(rule: str, below: tuple[str, ...]) -> int:
-        if rule in below:
-            raise ValueError(f"the findings of {rule} explain themselves")
-        if rule not in depths:
-            depths[rule] = 1 + max([depth(parent, (*below, rule)) for parent, _ in FOLDS[rule]], default=0) if rule in FOLDS else 0
-        return depths[rule]
-
-    for rule in FOLDS:
-        depth(rule, ())
-    return depths
+def _depth(rule: str) -> int:
+    return 1 + max([_depth(parent) for parent, _ in FOLDS[rule]], default=0) if rule in FOLDS else 0
 
 
-DEPTH: Final[Mapping[str, int]] = _depths()
+DEPTH: Final[Mapping[str, int]] = {rule: _depth(rule) for rule in FOLDS}
 """For each rule, the length of the longest chain of rules that explain it; rules that nothing explains have none."""
 
 
@@ -91,8 +90,11 @@ def cause_of(rule: str, x: Exchange | None, talk: Conversation) -> int | None:
                 continue
             if reach is Reach.LATER or (x is not None and finding.turn is not None and finding.turn == x.turn):
                 return place
+    causes = talk.session.causes
+    if rule in IN_RUN and causes.early is not None and causes.early.finding >= 0:
+        place = causes.early.finding
+        return place if findings[place].rule in _RUNS else None
     if rule in AFTER_ABUSE:
-        causes = talk.session.causes
         for abuse in (causes.early, causes.abuse):
             if abuse is not None and abuse.finding >= 0:
                 return abuse.finding

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ..exchanges.command_marks import judged_command
+from ..exchanges.early_talk import hello_awaited
 from ..exchanges.ehlo_offers import (
     announced_limit,
     announced_size,
@@ -26,8 +27,9 @@ from .registry import Evidence, OnExchange, named, rule
 from .reply_flaws import ReplyFlaw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from ...dissectors.lines.commands import Command
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
     from ..exchanges.state_table import Hello
@@ -49,6 +51,21 @@ def known_offer(x: Exchange, talk: Conversation) -> Hello | None:
     if state is None or state.hello.keywords is None or not (talk.client_seen and talk.server_seen):
         return None
     return state.hello
+
+
+def _listed_later(x: Exchange, talk: Conversation, missing: Callable[[Command, Hello], str | list[str] | None]) -> bool:
+    """Whether the client sent ``x`` before the reply to its hello was complete, and that reply leaves nothing
+    ``missing``. Then its only fault is that it did not wait (EXT504, SEC618)."""
+    command = x.command
+    if command is None or x.before is None:
+        return False
+    early = hello_awaited(x) is not None or (x.marks | _marks_of_run(talk)) & Mark.EARLY
+    return bool(early) and not missing(command, x.before.hello)
+
+
+def _marks_of_run(talk: Conversation) -> int:
+    first = talk.session.causes.early
+    return 0 if first is None else first.marks
 
 
 def _answer(x: Exchange) -> Phrase:
@@ -77,9 +94,11 @@ def command_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     keyword = missing_command(command, hello)
     if keyword is None:
         return
-    if x.marks & Mark.HASTY and x.before is not None and missing_command(command, x.before.hello) is None:
-        return  # the reply that the client did not wait for lists it: EXT504 reports that
-    if hello.verb is None:
+    if _listed_later(x, talk, missing_command):
+        return
+    if hello_awaited(x) is not None:
+        why = Phrase("the reply to EHLO was not complete, and it does not list {keyword}", keyword=Term(keyword))
+    elif hello.verb is None:
         why = Phrase("no reply to EHLO had arrived")
         if hello.secure:
             why = Phrase(
@@ -103,6 +122,8 @@ def parameter_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     """
     hello, command = known_offer(x, talk), judged_command(x)
     if hello is None or command is None or x.act not in {Act.MAIL, Act.RCPT}:
+        return
+    if _listed_later(x, talk, missing_parameters):
         return
     missing = missing_parameters(command, hello)
     if missing:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.printable import printable
+from ..exchanges.early_talk import permits_early_talk
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act
 from .phrases import Code, Count, Mailbox, Milliseconds, Octets, Phrase, Term
@@ -103,31 +104,41 @@ def cross_protocol_request(x: Exchange, talk: Conversation) -> Iterator[Evidence
     "RFC 5321 §3.1, §4.3.1",
     on=OnExchange(marks=Mark.EARLY),
     severities={"rfc821": "info", "lmtp": "off"},
-    hides=("EXT504",),
     once=True,
+    explains=True,
 )
 def early_talker(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Client sends before the greeting.
+    """Client sends before the greeting is complete.
 
-    The server must speak first, and the client must wait for the greeting. Spam programs often do not wait, and neither
-    do attackers who send commands through another program, so some servers use this to detect them. Fix the client:
-    wait for the greeting.
+    The server must speak first, and the client must wait for the last line of the greeting. Spam programs often do not
+    wait, and neither do attackers who send commands through another program, so some servers use this to detect them.
+    Such a server may refuse the client, or close. A server that lists PIPECONNECT permits it. Fix the client: wait for
+    the last line of the greeting.
     """
     greeting = talk.greeting
-    if greeting is None or talk.midstream:
+    if greeting is None:
         return
     if talk.record.server.port == IMPLICIT_TLS_PORT:
         return
-    early = Phrase("")
-    if x.time_ns:
+    early, then = Phrase(""), Phrase("came")
+    if greeting.time_ns < x.time_ns:
+        then = Phrase("was complete")
+    elif x.time_ns:
         early = Phrase(" {early_ms} ms", early_ms=Milliseconds(round((greeting.time_ns - x.time_ns) / 1e6, 1)))
+    permitted = permits_early_talk(talk.session.state.hello)
+    wait = Phrase("the client should have waited for it")
+    if permitted:
+        wait = Phrase("the server permits that with PIPECONNECT")
     yield Evidence(
         Phrase(
-            "{verb} was sent{early} before the greeting {code} arrived; the client should have waited for it.",
+            "{verb} was sent{early} before the greeting {code} {then}; {wait}.",
             verb=named(x),
             early=early,
             code=Code(greeting.reply.code),
-        )
+            then=then,
+            wait=wait,
+        ),
+        severity="info" if permitted else None,
     )
 
 

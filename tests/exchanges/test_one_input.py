@@ -260,7 +260,7 @@ def test_where_frames_and_times_are_not_known_no_finding_names_one(said: list[tu
     ("script", "place"),
     [
         ([*lines("C EHLO x", "S 220 mx", "S 250 mx"), *END], " 1.0 ms"),
-        ([*hello(), *lines("C NOOP", "C NOOP", "S 250 ok", "S 250 ok"), *END], " (1.0 ms later, in frame 6)"),
+        ([*hello(), *lines("C NOOP", "C NOOP", "S 250 ok", "S 250 ok"), *END], " (it came 1.0 ms later, in frame 6)"),
         ([*hello(), *envelope(), *lines("C MAIL FROM:<a@x>", "S 503 no"), *END], " (opened by MAIL in frame 4)"),
         ([*hello(), *lines("C MAIL FROM:<a@x>", "S 550 no", "C DATA", "S 503 no"), *END], " in frame 4"),
     ],

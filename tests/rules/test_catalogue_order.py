@@ -61,7 +61,7 @@ CASES: list[tuple[str, Script, list[str]]] = [
         session("C MAIL FROM:<>|AUTH CRAM-MD5", "S 550 no|535 no", offers=("PIPELINING", "AUTH CRAM-MD5")),
         ["SEQ111"],
     ),
-    ("HELO and more in one group", session("C HELO c.example|RSET", "S 250 mx.example|250 ok"), ["EXT505"]),
+    ("HELO and more in one group", session("C HELO c.example|RSET", "S 250 mx.example|250 ok"), ["EXT504"]),
     # a refused BDAT LAST ends the message, any other refused chunk does not end the transaction
     ("MAIL after a refused BDAT LAST", chunked((chunk(MESSAGE), "554 no"), more=(MAIL, "S 250 ok")), []),
     ("the server calls it nested", chunked((chunk(MESSAGE), "452 full"), more=(MAIL, "S 503 nested")), []),

@@ -118,7 +118,7 @@ def test_the_message_says_why_a_command_was_not_offered() -> None:
 def test_the_message_names_the_early_command_and_the_delay() -> None:
     named = [*hello(), ("C", "NOOP\r\nRSET\r\n"), ("S", "250 ok\r\n250 ok\r\n")]
     assert one(named, "EXT504")[2].startswith("RSET was sent before")
-    assert "arrived (2.0 ms later, in frame 12)" in one(named, "EXT504")[2]
+    assert "complete (it came 2.0 ms later, in frame 12); the server does not offer" in one(named, "EXT504")[2]
     unknown = [*hello(), ("C", "NOOP\r\nFOO\r\n"), ("S", "250 ok\r\n500 what\r\n")]
     assert one(unknown, "EXT504")[2].startswith("A line that is not a command was sent before")
     early = [("C", "EHLO client.example\r\n"), *lines("S 220 mx.example ESMTP", "S 250 mx.example")]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
-from scripts import GREETING, Script, hello, lines, play, rules, talk
+from scripts import END, GREETING, Script, hello, lines, play, rules, talk
 
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
 
@@ -85,12 +85,26 @@ def test_profiles_of_early_talkers() -> None:
     script = [("C", "HELO client.example\r\n"), ("S", GREETING), *lines("S 250 mx.example")]
     assert one(play(script, profile="rfc821"), "SEC618").severity == "info"
     assert "SEC618" not in rules(script, profile="lmtp")
-    assert "SEC618" not in rules(script, midstream=True)
+    assert one(play(script, midstream=True), "SEC618").certainty == "indeterminate"
     assert "SEC618" not in rules(script, onesided=True)
 
 
-def test_an_incomplete_greeting_still_came_first() -> None:
-    assert "SEC618" not in rules([("S", "220 mx.example"), *lines("C EHLO client.example", "S 250 mx.example")])
+def test_the_greeting_ends_with_its_last_line() -> None:
+    begun = [("S", "220-mx.example\r\n"), *lines("C EHLO client.example", "S 220 ready", "S 250 mx.example"), *END]
+    assert rules(begun) == ["SEC618"]
+    assert "before the greeting 220 was complete" in one(play(begun), "SEC618").message
+    waited = [("S", "220-mx.example\r\n"), *lines("S 220 ready", "C EHLO client.example", "S 250 mx.example"), *END]
+    assert rules(waited) == []
+
+
+def test_a_line_without_a_code_may_stand_for_the_greeting() -> None:
+    assert rules([*lines("S mx.example ESMTP", "C EHLO client.example", "S 250 mx.example"), *END]) == ["RPL401"]
+
+
+def test_pipeconnect_permits_commands_before_the_greeting() -> None:
+    script = [("C", "EHLO client.example\r\nMAIL FROM:<a@client.example>\r\n"), ("S", GREETING)]
+    offered = [*script, ("S", "250-mx.example\r\n250-PIPELINING\r\n250 PIPECONNECT\r\n250 ok\r\n"), *END]
+    assert [(one.rule, one.severity) for one in play(offered).findings] == [("SEC618", "info")]
 
 
 def vrfy(count: int) -> Script:

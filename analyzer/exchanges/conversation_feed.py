@@ -26,11 +26,11 @@ from ..lines.server_reader import ServerReader
 from .command_marks import LimitCounts, check_auth_line, check_offers
 from .connection_report import render
 from .exchange import Exchange, ReplySeen
-from .judging import end_text, judge_event, judge_late, send, set_prediction, settle, talk_early
+from .judging import judge_event, judge_late, send, set_prediction, settle, talk_early
 from .lifecycle import PAUSE_NS, Closing, end_of
 from .loss_recovery import LossEvent
 from .lost_bytes import lose_bytes, pass_lost_replies, presume
-from .mail_data import begin_chunk, end_chunk, end_content, end_of_input, follow_text, release_as_presumed
+from .mail_data import begin_chunk, end_chunk, end_content, end_of_input, release_as_presumed
 from .proxy_header import begin_header, end_header, take_header
 from .state_table import Phase
 from .reply_pairing import (
@@ -39,6 +39,7 @@ from .reply_pairing import (
     show_unfinished,
 )
 from .reply_taking import end_waiting, take_named, take_reply
+from .text_as_commands import end_text, follow_text
 from .tls_upgrade import restart_inside, tls_begins, tls_missing
 from .turns import LineSeen
 
@@ -55,7 +56,7 @@ _HELD_BACK = frozenset({Act.DATA, Act.AUTH, Act.STARTTLS})
 # Bound once: reading a member of an enum takes longer than the test that uses it.
 _BARE = Mark.BARE_LF | Mark.BARE_CR
 _EXPOSED, _EARLY = Mark.EXPOSED.value, Mark.EARLY.value
-_QUIT, _NOTHING = Act.QUIT, Act.NOTHING
+_QUIT, _NOTHING, _OTHER = Act.QUIT, Act.NOTHING, Act.OTHER
 
 
 class ConversationFeed:
@@ -155,7 +156,7 @@ class ConversationFeed:
         end_of_input(talk)
         show_unfinished(talk)
         if talk.mail_tracking is not None:
-            end_text(talk, talk.mail_tracking)
+            end_text(talk)
         while session.due:
             x = session.due.pop(0)
             if x.before is None:
@@ -203,8 +204,8 @@ class ConversationFeed:
             _check_command(talk, x)
         if talk.next_marks or not talk.greeted:
             _first_line(talk, x)
-        if session.causes.data is not None or (mail is not None and mail.text):
-            follow_text(talk, x, command)
+        if act is _OTHER or session.causes.data is not None or (mail is not None and mail.text is not None):
+            follow_text(talk, x)
         if act in _HELD_BACK:
             talk.reader.mode = Mode.HOLD
             if talk.presuming:

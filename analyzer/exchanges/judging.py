@@ -59,7 +59,7 @@ def send(talk: Conversation, x: Exchange, seen: int) -> None:
 def settle(talk: Conversation, x: Exchange) -> None:
     """Judge ``x``: it has its reply, or will never get one."""
     mail = talk.mail_tracking
-    if mail is not None and x in mail.text:
+    if mail is not None and mail.text is not None and x in mail.text.lines:
         return  # judged when it is known what it is
     if not talk.server_seen:
         x.without_order()
@@ -141,11 +141,3 @@ def judge_late(talk: Conversation, mail: MailDataTracking) -> None:
     if x is not None:
         talk.judge.content(x, talk)
         talk.watch.beyond, talk.watch.beyond_count = None, 0
-
-
-def end_text(talk: Conversation, mail: MailDataTracking) -> None:
-    """Judge the lines that waited: it is known now what they are."""
-    lines, mail.text = mail.text, []
-    for x in lines:
-        if x.reply_end >= 0:
-            talk.judge.exchange(x, talk)

@@ -16,7 +16,7 @@ from ..lines.command_line import line_of_auth, read_line
 from ..lines.marks import Mark
 from .command_marks import check_chunk, check_message
 from .exchange import Exchange, Transaction
-from .judging import content_over, end_text, judge_event, send
+from .judging import content_over, judge_event, send
 from .loss_recovery import LossEvent
 from .turns import ChunkSeen, MessageSeen
 
@@ -30,13 +30,11 @@ __all__ = [
     "end_chunk",
     "end_content",
     "end_of_input",
-    "follow_text",
     "release_as_presumed",
 ]
 
 MAX_CHUNK = (1 << 63) - 1  # a larger BDAT size cannot be right (RFC 3030 §2 has no limit, but computers have)
 MAX_ENDLESS = 2047  # bytes of a line without an end that do not count as an attack (RFC 5321 §4.5.3.1.4: 512)
-MAX_TEXT = 1000  # lines of mail data sent as commands; after this many they are judged without waiting for the end
 
 
 def begin_content(talk: Conversation, offset: int, frame: int, time_ns: int) -> None:
@@ -133,26 +131,6 @@ def release_as_presumed(talk: Conversation) -> None:
         reader.release(Mode.COMMAND)
     else:
         reader.release(Mode.ANSWER)
-
-
-def follow_text(talk: Conversation, x: Exchange, command: Command) -> None:
-    """Detect mail data sent as if DATA had been accepted (SEQ113): lines like header fields, up to a lone dot."""
-    mail, refused = talk.mail, talk.session.causes.data
-    if refused is not None:
-        talk.session.causes.data = None
-    if mail.text:
-        mail.text.append(x)
-        if x.raw == b".":
-            mail.text[0].marks |= Mark.TEXT_AS_COMMANDS
-            for line in mail.text:
-                line.marks |= Mark.SKIPPED
-            end_text(talk, mail)
-        elif len(mail.text) > MAX_TEXT or (command.verb in STRONG_VERBS and not command.deviations):
-            end_text(talk, mail)
-    elif refused is not None and talk.session.in_view(refused) and command.spec is None and b":" in x.raw:
-        name = x.raw.partition(b":")[0]
-        if name and all(33 <= byte <= 126 for byte in name):
-            mail.text = [x]
 
 
 def end_of_input(talk: Conversation) -> None:

@@ -228,7 +228,7 @@ def _causes_first(fired: tuple[Rule, Evidence]) -> int:
 
 def _explain(rule: Rule, x: Exchange | None, place: int, side: str) -> None:
     """Remember the finding at ``place`` as what ``x`` causes."""
-    if x is not None and (x.finding < 0 or rule.explains) and (side != "server" or x.marks & _REFUSED_503):
+    if x is not None and (rule.explains or (x.finding < 0 and (side != "server" or x.marks & _REFUSED_503))):
         x.finding = place
 
 

@@ -21,6 +21,7 @@ from . import (
     security_tls,
     sequence,
     sequence_replies,
+    text_as_commands,
     timing,
     transport,
 )
@@ -52,6 +53,7 @@ __all__ = [
 _FAMILIES = (  # the import of a family declares its rules
     sequence,
     sequence_replies,
+    text_as_commands,
     octets_lines,
     octets_content,
     transport,

@@ -149,6 +149,7 @@ def unregistered_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "server",
     "RFC 5321 §4.3.2, §4.2.1",
     on=OnExchange(unusual=True, codes=_CODES - REFUSALS, unless=_GARBLED),
+    explains=True,
 )
 def success_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """2yz or 3yz code that cannot belong to this command.

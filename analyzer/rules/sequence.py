@@ -309,24 +309,6 @@ def auth_after_auth(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
 
 @rule(
-    "SEQ113",
-    "content-without-354",
-    "error",
-    "client",
-    "RFC 5321 §3.3",
-    on=OnExchange(marks=Mark.TEXT_AS_COMMANDS),
-)
-def content_without_354(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Message text sent although DATA was not answered 354.
-
-    Only 354 asks for the mail data. This client sent the message although the server had refused DATA, and the server
-    reads the lines of the message as commands. Fix the client: wait for the reply to DATA and send the message only
-    after 354.
-    """
-    yield Evidence("The client sent message text although DATA had been refused; the server reads it as commands.")
-
-
-@rule(
     "SEQ114",
     "command-after-quit",
     "error",

@@ -136,7 +136,7 @@ def empty_transaction_accepted(x: Exchange, talk: Conversation) -> Iterator[Evid
     "warning",
     "server",
     "RFC 5321 §4.1.4, §4.2.3",
-    on=OnExchange(marks=Mark.REFUSED_503),
+    on=OnExchange(marks=Mark.REFUSED_503, unless=Mark.SKIPPED),
 )
 def spurious_503(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """503 to a command that was in order.

@@ -96,8 +96,9 @@ CASES: list[tuple[str, Script, list[str]]] = [
         opened("C DATA", "S 451 no", "C A: x|help wanted|.", "S 500 no|214 help|500 no"),
         ["SEQ113"],
     ),
-    ("no dot comes", opened("C DATA", "S 451 no", "C Subject: x", "S 500 what", "C RSET", "S 250 ok"), ["CMD301"]),
-    ("no header field", opened("C DATA", "S 451 no", "C Hello Bob|.", "S 500 what|500 what"), ["CMD301"]),
+    ("no dot comes", opened("C DATA", "S 451 no", "C Subject: x", "S 500 what", "C RSET", "S 250 ok"), ["SEQ113"]),
+    ("no header field", opened("C DATA", "S 451 no", "C Hello Bob|.", "S 500 what|500 what"), ["SEQ113"]),
+    ("neither a header field nor a dot", opened("C DATA", "S 451 no", "C Hello Bob", "S 500 what"), ["CMD301"]),
     # more after QUIT
     ("a byte after QUIT", [*session(*QUIT), ("C", "\0")], ["SEQ114"]),
     ("half a line after QUIT", [*session("C QUIT"), ("C", "NO")], ["SEQ114"]),

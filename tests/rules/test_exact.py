@@ -123,7 +123,7 @@ def test_the_message_names_the_early_command_and_the_delay() -> None:
     assert one(unknown, "EXT504")[2].startswith("A line that is not a command was sent before")
     early = [("C", "EHLO client.example\r\n"), *lines("S 220 mx.example ESMTP", "S 250 mx.example")]
     found = [f.message for f in findings(early) if f.rule == "SEC618"]
-    assert found == ["EHLO was sent 2.0 ms before the greeting 220 arrived; the client should have waited for it."]
+    assert found == ["EHLO was sent 2.0 ms before the greeting 220 came; the client should have waited for it."]
 
 
 def test_the_message_names_the_exceeded_limit() -> None:

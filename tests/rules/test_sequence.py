@@ -181,8 +181,8 @@ SILENT: list[tuple[str, Script]] = [
     ),
     ("113 RSET after the refused DATA", [*REFUSED_DATA, *lines("C RSET", "S 250 ok")]),
     (
-        "113 a header-like line, but never a dot",
-        [*REFUSED_DATA, *lines("C Subject: x", "S 500 what", "C QUIT", "S 221 bye")],
+        "113 no header field, and never a dot",
+        [*REFUSED_DATA, *lines("C Hello Bob", "S 500 what", "C QUIT", "S 221 bye")],
     ),
     ("114 QUIT, then FIN", [*hello(), *lines("C QUIT", "S 221 bye", "FC ", "FS ")]),
     ("114 QUIT was refused", [*hello(), *lines("C QUIT now", "S 501 no argument", "C NOOP", "S 250 ok")]),

@@ -26,7 +26,7 @@ from ..lines.server_reader import ServerReader
 from .command_marks import LimitCounts, check_auth_line, check_offers
 from .connection_report import render
 from .exchange import Exchange, ReplySeen
-from .judging import judge_event, judge_late, send, set_prediction, settle, talk_early
+from .judging import judge_event, judge_late, judge_replies_inside, send, set_prediction, settle, talk_early
 from .lifecycle import PAUSE_NS, Closing, end_of
 from .loss_recovery import LossEvent
 from .lost_bytes import lose_bytes, pass_lost_replies, presume
@@ -112,9 +112,11 @@ class ConversationFeed:
         """Record that ``side`` ended its stream. ``how``: see ``stream.How``. ``seen``: bytes of the other side that
         it had acknowledged, -1: unknown."""
         talk = self.talk
-        if talk.waiting_replies is not None and side == "server":
-            end_waiting(talk)
         course, client_ns = talk.course, talk.client_ns
+        if side == "server":
+            course.server_ends = course.closing is None
+            if talk.waiting_replies is not None:
+                end_waiting(talk)
         if client_ns and talk.reader.partial:
             course.paused(talk.reader, client_ns, 0, frame, time_ns)
         if course.closing is None:
@@ -123,7 +125,7 @@ class ConversationFeed:
             waited = time_ns - max(client_ns, talk.server_ns)
             first = side == "client" or talk.reader.position != course.lost_to
             course.closing = Closing(side, how, frame, time_ns, idle, waited, received, first)
-            if side == "server" and how == "fin" and received:
+            if received and ((side == "server" and how == "fin") or received[0].answer is not None):
                 left_unanswered(talk, received[0])
         if how == "rst" or talk.record.closing == "open":
             talk.record.closing = "rst" if how == "rst" else "fin"
@@ -157,6 +159,7 @@ class ConversationFeed:
         show_unfinished(talk)
         if talk.mail_tracking is not None:
             end_text(talk)
+            judge_replies_inside(talk)
         while session.due:
             x = session.due.pop(0)
             if x.before is None:
@@ -228,6 +231,8 @@ class ConversationFeed:
         x.turn = talk.add_turn(x)
         send(talk, x, seen)
         check_auth_line(x)
+        if line.raw.strip().upper() == b"QUIT":
+            talk.course.quit_sent = True  # it is no answer to the challenge
         talk.watch.answer(x)
         talk.reader.mode = Mode.HOLD
         if talk.presuming:
@@ -270,7 +275,7 @@ class ConversationFeed:
             talk.loss.note(LossEvent.REPLY)
         answer = ReplySeen(reply, offset, frame, time_ns)
         due = talk.session.due
-        if talk.waiting_replies is None and not (due and OWN_CODES[due[0].act]):
+        if talk.waiting_replies is None and due and not OWN_CODES[due[0].act]:
             take_reply(talk, answer, end)
         else:
             take_named(talk, answer, end)
@@ -381,5 +386,7 @@ def _check_command(talk: Conversation, x: Exchange) -> None:
     watching = talk.watching
     if line.act is Act.AUTH or command.spec is None or (watching is not None and watching.in_foreign_header):
         talk.watch.command(x)
+    if command.spec is None and line.raw.strip().upper() == b"QUIT":
+        talk.course.quit_sent = True  # with a line end in front of it, which other rules report
     if line.marks & _BARE and (b"\n" in line.raw or b"\r" in line.raw):
         talk.replies_unreliable = True

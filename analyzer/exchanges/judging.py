@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "content_over",
-    "end_text",
     "give_up",
     "judge_event",
-    "judge_late",
+    "judge_late", "judge_replies_inside",
     "send",
     "set_prediction",
     "settle",
@@ -73,6 +72,13 @@ def give_up(talk: Conversation, count: int) -> None:
     for x in talk.session.give_up(count):
         x.sure = False
         settle(talk, x)
+
+
+def judge_replies_inside(talk: Conversation) -> None:
+    """Judge the replies that came inside mail data: the mail data is judged."""
+    replies, talk.mail.replies_inside = talk.mail.replies_inside, []
+    for x in replies:
+        talk.judge.exchange(x, talk)
 
 
 def talk_early(talk: Conversation, x: Exchange) -> None:
@@ -133,6 +139,8 @@ def content_over(talk: Conversation, x: Exchange) -> None:
         talk.judge.content(x, talk)
     else:
         talk.mail.unjudged = x
+    if talk.mail_tracking is not None:
+        judge_replies_inside(talk)
 
 
 def judge_late(talk: Conversation, mail: MailDataTracking) -> None:

@@ -90,10 +90,12 @@ class Lifecycle:
         "opaque",
         "overlaps",
         "quit_sent",
+        "server_ends",
         "server_tls",
         "slow_input",
         "started",
         "stopped",
+        "unasked",
     )
 
     def __init__(self) -> None:
@@ -106,6 +108,8 @@ class Lifecycle:
         self.stopped: str | None = None  # the reason why decoding stopped early
         self.slow_input: SlowInput | None = None
         self.quit_sent = False
+        self.server_ends = False  # the server's FIN or RST came, and no end of the client before it
+        self.unasked: Exchange | None = None  # the last reply that answers nothing, if it may be why the server closes
         self.close_notice: CloseNotice | None = None
         self.closing: Closing | None = None
         self.inside: Content | None = None  # mail data without an end when the connection ended

@@ -17,10 +17,11 @@ class MailDataTracking:
 
     ``chunk``: the BDAT whose octets come now. ``text``: lines that may be mail text, and ``texts``: those that are.
     ``rest``: bytes after an end of data that only the server saw, with their offset, frame and time. ``ended_early``:
-    the server refused the message before its end. ``unjudged``: a message with a look-alike of its end, not yet judged.
+    the server refused the message before its end. ``replies_inside``: replies that came inside mail data, not yet judged
+    because a fault of the text may explain them. ``unjudged``: a message with a look-alike of its end, not yet judged.
     """
 
-    __slots__ = ("chunk", "chunk_turn", "ended_early", "rest", "text", "texts", "unjudged")
+    __slots__ = ("chunk", "chunk_turn", "ended_early", "replies_inside", "rest", "text", "texts", "unjudged")
 
     def __init__(self) -> None:
         self.chunk: Exchange | None = None
@@ -29,4 +30,5 @@ class MailDataTracking:
         self.texts: list[TextAsCommands] = []
         self.rest: tuple[bytes, int, int, int] | None = None
         self.ended_early = False
+        self.replies_inside: list[Exchange] = []
         self.unjudged: Exchange | None = None

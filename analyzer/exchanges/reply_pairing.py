@@ -111,9 +111,14 @@ def exchange_for(talk: Conversation, reply: Reply) -> Exchange | None:
 
 def waits(talk: Conversation, reply: Reply) -> bool:
     """Whether the reply has to wait, because it is not certain that it answers the next command: it is an ordinary
-    reply to a command that has a code of its own, and the reply with that code may still come."""
+    reply to a command that has a code of its own, and the reply with that code may still come. A 4yz reply that answers
+    nothing waits too: the server may close after it."""
     due, code = talk.session.due, reply.code
-    if not talk.greeted or not due or code == 421 or due[0].answer is not None:
+    if not talk.greeted or code == 421:
+        return False
+    if not due:
+        return 400 <= code < 500 and talk.reader.mode is Mode.COMMAND and not talk.reader.partial
+    if due[0].answer is not None:
         return False
     if talk.reader.held_size and code >= 400:
         return False  # the client went on without waiting, and its bytes can be read only after this reply

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..lines.acts import Act
+from ..lines.client_reader import Mode
 from ..lines.marks import Mark
 from .exchange import Exchange, ReplySeen, WaitingReply
 from .judging import set_prediction, settle
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["end_waiting", "take_named", "take_reply"]
 
 _CLOSE_NOTICES = frozenset({221, 421, 521})  # RFC 7504 §3: after 521 the server may close too
+MAX_REPLIES_INSIDE = 1000  # replies inside mail data that wait for its end; further ones are judged at once
 _GREETING, _NOTHING = Act.GREETING, Act.NOTHING
 
 
@@ -125,4 +127,11 @@ def _take_unasked(talk: Conversation, answer: ReplySeen, end: int, *, surplus: b
     if reply.code in _CLOSE_NOTICES:
         idle = answer.time_ns - talk.client_ns if talk.client_ns else -1
         talk.course.server_closes(x, reply.code, idle)
-    settle(talk, x)
+    inside = talk.reader.content if talk.reader.mode is Mode.CONTENT else None
+    if inside is not None or reply.code >= 400:
+        talk.course.unasked = x
+    if inside is not None and len(talk.mail.replies_inside) < MAX_REPLIES_INSIDE:
+        x.content = inside
+        talk.mail.replies_inside.append(x)
+    else:
+        settle(talk, x)

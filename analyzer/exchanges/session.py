@@ -281,7 +281,7 @@ def _note_in_transaction(x: Exchange, transaction: Transaction, reply: Reply) ->
         if code >= 400 and reply.enhanced in _TOO_MANY:
             x.marks |= Mark.RECIPIENT_LIMIT
     elif code < 400:
-        if not transaction.accepted:
+        if not transaction.accepted and code != 221:  # 221 answers QUIT only
             x.marks |= Mark.EMPTY_TRANSACTION
         if act is _BURL:
             transaction.referred = True

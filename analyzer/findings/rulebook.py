@@ -203,7 +203,7 @@ class RuleBook:
                 side,
                 "certain" if certain else "indeterminate",
                 sentence,
-                rule.reference,
+                rule.reference if evidence.reference is None else evidence.reference,
                 turn,
                 cause,
                 frame,

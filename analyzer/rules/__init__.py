@@ -15,6 +15,7 @@ from . import (
     pipelining,
     replies,
     reply_codes,
+    reply_count,
     security_login,
     security_probes,
     security_smuggling,
@@ -67,6 +68,7 @@ _FAMILIES = (  # the import of a family declares its rules
     security_tls,
     replies,
     reply_codes,
+    reply_count,
     messages,
     timing,
 )

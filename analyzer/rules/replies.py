@@ -209,59 +209,6 @@ def bad_greeting_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
 
 @rule(
-    "RPL411",
-    "unsolicited-reply",
-    "error",
-    "server",
-    "RFC 5321 §4.3.1; RFC 2920 §3.2",
-    on=OnExchange(
-        acts=frozenset({Act.NOTHING}),
-        unless=Mark.EXPLAINED | Mark.AFTER_220 | Mark.INSIDE_FIRST | Mark.BEYOND_END | Mark.RECIPIENT_REPLIES,
-    ),
-)
-def unsolicited_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Reply without an outstanding command.
-
-    Each command gets exactly one reply, in order. After one reply too many, a client assigns each further reply to the
-    wrong command. Only 421 may come without a command. Fix the server: send one reply for each command.
-    """
-    if x.code == 421 or not x.sure or talk.midstream:
-        return
-    phrase = Phrase(
-        "The server sent {code} although it had already answered everything from the client.", code=Code(x.code)
-    )
-    yield Evidence(phrase, reply=True)
-
-
-@rule(
-    "RPL412",
-    "command-not-answered",
-    "error",
-    "server",
-    "RFC 821 §4.2; RFC 5321 §4.2",
-    on=OnExchange(marks=Mark.UNANSWERED, unless=Mark.SKIPPED | Mark.FOREIGN),
-)
-def command_not_answered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Server closed in an orderly way and left a command unanswered.
-
-    Every command gets exactly one reply. The server acknowledged the command and closed the connection with FIN without
-    a reply, so the client cannot know the result. Fix the server: answer each command, with 421 if it must close.
-    """
-    closing = talk.course.closing
-    if closing is None or not x.sure or talk.course.close_notice is not None or any(talk.course.lost.values()):
-        return
-    if not talk.certain or (talk.last is not None and talk.last.act is Act.STARTTLS and talk.last.accepted):
-        return  # a server that waits for TLS answers nothing else
-    count = len(closing.waiting)
-    what = Term("A line of the AUTH exchange") if x.command is None else named(x)
-    if x.act is Act.END:
-        what = Term("The end of mail data")
-    more = Phrase(", nor {others} more after it", others=Count(count - 1)) if count > 1 else Phrase("")
-    phrase = Phrase("{what} was never answered{more}: the server closed the connection.", what=what, more=more)
-    yield Evidence(phrase, count=count)
-
-
-@rule(
     "RPL413",
     "extended-reply-to-helo",
     "error",

@@ -126,6 +126,7 @@ def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterato
                 where=Phrase("" if course.inside is None else " inside its mail data"),
                 timeout=Seconds(_SERVER_TIMEOUT),
             ),
+            caused_by=(course.unasked,),
             offset=offset,
             length=0,
             frame=frame,

@@ -5,24 +5,28 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from ...dissectors.printable import printable
 from ..exchanges.exchange import Exchange, ReplySeen
 from ..exchanges.lifecycle import SECOND
 from ..exchanges.state_table import Act, Phase
 from ..exchanges.turns import SeenTurn, is_servers
 from .end_facts import EndFact
 from .overlap_policies import AFTER, BEFORE, Copy, described
-from .phrases import Octets, Phrase, Term, Text
+from .phrases import Code, Octets, Phrase, Term, Text
 from .registry import Ended, Evidence, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ...dissectors.lines.replies import Reply
     from ..exchanges.conversation import Conversation
 
 __all__: list[str] = []
 
 _IMPLICIT_TLS_PORT = 465  # RFC 8314 §7.3: only TLS is expected there
 _IDLE_TIMEOUT = 300 * SECOND  # a server may close after this time (RFC 5321 §4.5.3.2.7)
+_UNKNOWN_IN_A_ROW = 3  # refused commands after which it is no surprise that the server closes
+_QUOTED = 60  # octets of a reply
 _CLOSING_CODES = frozenset({b"221", b"421", b"521"})
 _OPEN = frozenset({Phase.GREETED, Phase.READY, Phase.MAIL, Phase.RCPT, Phase.CONTENT, Phase.CHUNKS, Phase.BROKEN})
 
@@ -42,6 +46,37 @@ def _announced_close(talk: Conversation) -> bool:
     return talk.course.close_notice is not None or (hanging is not None and hanging[0][:3] in _CLOSING_CODES)
 
 
+def _turned_away(talk: Conversation) -> bool:
+    """Whether the connection ended, with certainty, after a greeting of 554. The client has to send QUIT then, and the
+    server has to wait for it (RFC 5321 §3.1)."""
+    greeting, state = talk.greeting, talk.session.state
+    both = talk.certain if talk.course.captured is None else talk.course.captured
+    away = greeting is not None and greeting.reply.code == 554 and state.phase is Phase.TURNED_AWAY
+    return away and both and state.sure
+
+
+def _last_refusal(talk: Conversation) -> Reply | None:
+    """The last reply of the server, if it is a refusal."""
+    for turn in reversed(talk.record.dialogue):
+        if isinstance(turn, ReplySeen):
+            return turn.reply if turn.reply.code >= 400 else None
+    return None
+
+
+def _is_for_unknown(talk: Conversation) -> bool:
+    """Whether the last reply refuses an unknown command, and fewer than three refusals of unknown or malformed commands
+    stand in a row there."""
+    row = 0
+    for x in reversed(talk.record.dialogue):
+        if not isinstance(x, Exchange) or x.answer is None:
+            continue
+        unknown = x.act is Act.OTHER and x.command is not None and x.command.spec is None
+        if x.code < 400 or not (unknown or x.deviations) or not (row or unknown):
+            break
+        row += 1
+    return 0 < row < _UNKNOWN_IN_A_ROW
+
+
 def _closed(talk: Conversation) -> Term:
     """The verb for how the connection ended, for a phrase."""
     closing = talk.course.closing
@@ -59,15 +94,15 @@ def _closed(talk: Conversation) -> Term:
 def client_closed_without_quit(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     """Client ended the connection without QUIT.
 
-    A session ends with QUIT and the reply 221, then both sides close. Scanners, and clients that give up, close without
-    QUIT. If TLS cannot be set up after a 220 to STARTTLS, the client may close at once; this is not reported. Fix the
+    A session ends with QUIT and the reply 221, then both sides close. That also holds after a greeting of 554. Scanners,
+    and clients that give up, close without QUIT. If TLS cannot be set up after a 220 to STARTTLS, the client may close at once; this is not reported. Fix the
     client: send QUIT and wait for the reply.
     """
     course = talk.course
     closing = course.closing
     if closing is None or closing.side != "client" or course.quit_sent or course.close_notice is not None:
         return
-    if _in_session(talk) and course.inside is None:
+    if (_in_session(talk) or _turned_away(talk)) and course.inside is None:
         yield Evidence(
             Phrase("The client {closed} the connection during an open session without QUIT.", closed=_closed(talk)),
             offset=talk.record.client_bytes,
@@ -91,17 +126,33 @@ def server_closed_without_reason(x: Exchange | None, talk: Conversation) -> Iter
     """Server ended the connection without 221 or 421.
 
     A server closes after its 221 to QUIT, or it sends 421 (or 521, RFC 7504) first. It must not close because of an
-    unknown command or RSET. A client cannot distinguish a connection that closes without a reply from a crash. Fix the
-    server: send 421 before it closes.
+    unknown command or RSET, and after a greeting of 554 it must wait for QUIT. A client cannot distinguish a connection
+    that closes without a reply from a crash. The finding is a warning if the last reply is a refusal, which says why,
+    but not if it only refuses one or two unknown commands. Fix the server: send 421 before it closes.
     """
     course = talk.course
     closing = course.closing
-    if closing is None or closing.side != "server" or _announced_close(talk) or not _in_session(talk):
+    if closing is None or closing.side != "server" or _announced_close(talk):
+        return
+    if not _in_session(talk) and (course.quit_sent or not _turned_away(talk)):
         return
     if closing.client_idle_ns >= _IDLE_TIMEOUT:
         return
+    refusal = _last_refusal(talk)
+    phrase = Phrase(
+        "The server {closed} the connection during an open session without 221 or 421.", closed=_closed(talk)
+    )
+    if refusal is not None:
+        phrase = Phrase(
+            "The server {closed} the connection after its {code} ({text}), without waiting for QUIT.",
+            closed=_closed(talk),
+            code=Code(refusal.code),
+            text=Text(printable(refusal.texts[-1][:_QUOTED]) or "no text"),
+        )
     yield Evidence(
-        Phrase("The server {closed} the connection during an open session without 221 or 421.", closed=_closed(talk)),
+        phrase,
+        severity=None if refusal is None or _is_for_unknown(talk) else "warning",
+        caused_by=(course.unasked,),
         offset=talk.record.server_bytes,
         length=0,
         frame=closing.frame,

@@ -44,7 +44,9 @@ def test_a_client_that_closes_without_quit(end: str) -> None:
         [*hello(), *envelope(), ("C", f"DATA\r\n{MESSAGE}.\r\nQUIT\r\n"), ("FC", ""), ("S", "354 go\r\n250 ok\r\n")],
         [*hello(), *lines("C NOOP", "S 421 bye"), ("FC", "")],
         [*hello("STARTTLS"), *lines("C STARTTLS", "S 220 go"), ("FC", "")],
-        [*lines("S 554 mx.example no"), ("FC", "")],
+        [*lines("S 521 mx.example no"), ("FC", "")],
+        [*hello("AUTH XOAUTH2"), *lines("C AUTH XOAUTH2 =", "S 334 e30=", "C QUIT"), ("FC", "")],
+        [*hello(), ("C", "NOOP\n\r"), *lines("S 250 ok"), ("C", "QUIT\n\r"), ("FC", "")],
         hello(),
     ],
 )
@@ -58,6 +60,40 @@ def test_a_server_that_closes_without_a_reply(end: str) -> None:
     assert ended([*hello(), *lines("C FOO", "S 500 what"), (end, "")]) == ["TCP902"]
     assert ended([*hello(), *lines("C FOO", "S 421 enough"), (end, "")]) == []
     assert ended([*hello(), *lines("C FOO", "S 500 what"), ("FC", ""), (end, "")]) == ["TCP901"]
+
+
+def close(*entries: str) -> list[tuple[str, str]]:
+    """Severity and message of TCP902 if the server closes after these lines in a session."""
+    found = findings([*hello(), *lines(*entries), ("FS", "")], select=("TCP902",))
+    return [(finding.severity, finding.message) for finding in found]
+
+
+UNKNOWN = ("C FOO", "S 500 what")
+
+
+def test_a_server_that_closes_after_a_refusal_has_said_why() -> None:
+    blocked = "The server closed the connection after its 550 (5.7.1 blocked), without waiting for QUIT."
+    assert close("C MAIL FROM:<a@c.example>", "S 550 5.7.1 blocked") == [("warning", blocked)]
+    plain = "The server closed the connection during an open session without 221 or 421."
+    assert close("C RSET", "S 250 ok") == [("error", plain)]
+
+
+def test_one_or_two_unknown_commands_are_no_reason_to_close() -> None:
+    assert [one[0] for one in close(*UNKNOWN)] == ["error"]
+    assert [one[0] for one in close(*UNKNOWN, *UNKNOWN)] == ["error"]
+    assert [one[0] for one in close(*UNKNOWN, *UNKNOWN, *UNKNOWN)] == ["warning"]
+    assert [one[0] for one in close("C MAIL FROM:a", "S 501 no", *UNKNOWN, *UNKNOWN)] == ["warning"]
+    assert [one[0] for one in close("C MAIL FROM:a", "S 501 no")] == ["warning"]
+    assert [one[0] for one in close(*UNKNOWN, "C NOOP", "S 250 ok", *UNKNOWN, *UNKNOWN)] == ["error"]
+
+
+def test_after_a_greeting_of_554_both_sides_have_to_wait_for_quit() -> None:
+    greeting = lines("S 554 mx.example no service")
+    assert ended([*greeting, ("FC", "")]) == ["TCP901"]
+    (finding,) = findings([*greeting, ("FS", "")], select=FAMILY)
+    assert (finding.rule, finding.severity) == ("TCP902", "warning")
+    assert ended([*greeting, *BYE, ("FS", "")]) == []
+    assert ended([*lines("S 521 mx.example no mail here"), ("FS", "")]) == []
 
 
 @pytest.mark.parametrize("end", ["FC", "RC"])

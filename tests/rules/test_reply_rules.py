@@ -308,6 +308,43 @@ def delivered(recipients: int, replies: int, *, data: str = "DATA") -> Script:
     return [*script, ("S", "250 ok\r\n" * replies)]
 
 
+def test_replies_inside_mail_data_are_one_finding() -> None:
+    text = [entry for n in range(3) for entry in (("C", f"line {n}\r\n"), ("S", "552 too large\r\n"))]
+    script = [*hello(), *envelope(), *lines("C DATA", "S 354 go"), ("C", "From: a@b.example\r\n\r\n"), *text]
+    found = [one for one in findings([*script, ("C", ".\r\n"), ("S", "250 ok\r\n"), *BYE]) if one.rule == "RPL411"]
+    assert [one.message for one in found] == [
+        "The server sent 552 inside the mail data, before its end. It is the first of 3 such replies."
+    ]
+
+
+def test_replies_to_the_octets_of_a_refused_chunk_are_one_finding() -> None:
+    chunk = ("C", "BDAT 12 LAST\r\nFOO\r\n\r\nBAR\r\n")
+    script = [*hello("CHUNKING"), *lines("C MAIL FROM:<a@c.example>", "S 250 ok"), chunk, ("S", "503 no\r\n")]
+    found = findings([*script, *lines("S 500 what", "S 500 what", "S 500 what"), *BYE], select=("RPL",))
+    assert [(one.rule, one.reference, one.count) for one in found] == [("RPL411", "RFC 3030 §2", 3)]
+    assert "refused BDAT with 503, and then read the octets of the chunk as commands (500)" in found[0].message
+
+
+def test_a_server_that_closes_with_a_4yz_reply_should_have_sent_421() -> None:
+    found = findings([*hello(), *lines("C NOOP", "S 250 ok", "S 451 timeout"), ("FS", "")])
+    assert [(one.rule, one.severity, one.caused_by) for one in found] == [
+        ("RPL411", "warning", None),
+        ("TCP902", "warning", 0),
+    ]
+    assert found[0].message == "The server closed the connection with 451, where 421 is required."
+    stays = findings([*hello(), *lines("C NOOP", "S 250 ok", "S 451 timeout"), *BYE])
+    assert [(one.rule, one.severity) for one in stays] == [("RPL411", "error")]
+
+
+def test_a_client_that_waits_in_vain_for_lmtp_replies_is_not_at_fault() -> None:
+    found = {
+        one.rule: one.caused_by for one in findings([*delivered(2, 1), ("FC", "")]) if not one.rule.startswith("MSG")
+    }
+    assert found["RPL419"] is None
+    assert found["TCP901"] is not None
+    assert set(found) == {"RPL419", "TCP901"}
+
+
 @pytest.mark.parametrize("data", ["DATA", "BDAT"])
 @pytest.mark.parametrize(("replies", "expected"), [(1, ["RPL419"]), (2, []), (3, ["RPL419"])])
 def test_one_reply_for_each_recipient(data: str, replies: int, expected: list[str]) -> None:

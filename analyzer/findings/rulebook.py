@@ -181,11 +181,11 @@ class RuleBook:
             return
         place = len(findings)
         cause = None
-        for earlier in evidence.caused_by:
+        for earlier in evidence.caused_by or ():
             if earlier is not None and 0 <= earlier.finding < place:
                 cause = earlier.finding
                 break
-        if cause is None and rule.id in FOLDS:
+        if cause is None and rule.id in FOLDS and evidence.caused_by is not None:
             cause = cause_of(rule.id, x, talk)
         if series is not None:
             talk.counts.series[series] = place

@@ -96,7 +96,8 @@ def command_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         return
     if _listed_later(x, talk, missing_command):
         return
-    if hello_awaited(x) is not None:
+    guessed = hello_awaited(x) is not None
+    if guessed:
         why = Phrase("the reply to EHLO was not complete, and it does not list {keyword}", keyword=Term(keyword))
     elif hello.verb is None:
         why = Phrase("no reply to EHLO had arrived")
@@ -109,7 +110,8 @@ def command_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         why = Phrase("the session was opened with HELO, which offers no extensions")
     else:
         why = Phrase("the server does not list {keyword}", keyword=Term(keyword))
-    yield Evidence(Phrase("{verb} was sent, but {why}; {answer}.", verb=named(x), why=why, answer=_answer(x)))
+    phrase = Phrase("{verb} was sent, but {why}; {answer}.", verb=named(x), why=why, answer=_answer(x))
+    yield Evidence(phrase, caused_by=None if guessed else ())
 
 
 @rule("EXT502", "parameter-not-offered", "error", "client", "RFC 5321 §4.1.1.3, §2.2.1, §4.1.1.11", on=_NOT_OFFERED)

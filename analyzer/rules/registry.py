@@ -116,7 +116,7 @@ class Evidence(Struct, frozen=True):
     ``reply``: the breach is in the reply, not in the command. ``offset`` and ``length`` are in bytes of the stream,
     ``time_ns`` in nanoseconds. ``reference``: the sections that matter to this case, if not those of the rule.
     ``caused_by``: exchanges whose finding causes this one; the first one that has a finding
-    counts. ``series``: breaches of the rule that have the same value here, and the same side, are one fact: they are
+    counts. None: nothing causes it, whatever the table of consequences says. ``series``: breaches of the rule that have the same value here, and the same side, are one fact: they are
     one finding, at the first of them, with their number. ``unit``: what is counted then, in the plural.
     """
 
@@ -131,7 +131,7 @@ class Evidence(Struct, frozen=True):
     severity: Severity | None = None
     certain: bool | None = None
     reference: str | None = None
-    caused_by: tuple[Exchange | None, ...] = ()
+    caused_by: tuple[Exchange | None, ...] | None = ()
     count: int = 1
     series: str | int | None = None
     unit: str = "lines"

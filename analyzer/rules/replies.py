@@ -66,6 +66,10 @@ def malformed_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     wrong = _wrong(x, DeviationKind.MALFORMED_LINE)
     if wrong:
         where = Phrase("inside a reply" if x.code else "where a reply was expected")
+        due = talk.session.due
+        if not x.code and due:
+            what = named(due[0]) if due[0].line.command is not None else Term("the client's last line")
+            where = Phrase("where a reply to {what} was expected", what=what)
         phrase = Phrase("The server sent a line without a reply code {where}.", where=where)
         yield _at(x, wrong[0], phrase, len(wrong))
 

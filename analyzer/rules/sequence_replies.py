@@ -164,7 +164,7 @@ def _in_order(x: Exchange, talk: Conversation) -> bool:
     if before.data_refused or before.phase is Phase.BROKEN or at_fault(x, talk):
         return False
     causes = talk.session.causes
-    if causes.early is not None or causes.hello is not None:
+    if causes.early is not None or causes.hello not in {None, x}:
         return False  # 503 is right after early talk (RFC 2920 §3.1), and after a hello that was refused
     if x.act is Act.TURN or (x.act is Act.OTHER and x.command is not None and x.command.verb.startswith(b"X")):
         return False  # when a private command is in order is not defined, and TURN never is

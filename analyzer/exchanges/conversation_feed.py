@@ -83,7 +83,8 @@ class ConversationFeed:
         talk.client_ns = time_ns
         unfinished = talk.server_reader.open_reply
         if unfinished is not None and unfinished.answerable < 0:
-            unfinished.answerable = offset
+            at = data.find(b"\n")
+            unfinished.answerable = offset + at if at >= 0 else -1
         talk.reader.feed(data, offset, frame, time_ns, seen)
 
     def server(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int = -1) -> None:

@@ -69,8 +69,8 @@ class OpenReply:
     def __init__(self, offset: int, frame: int, time_ns: int) -> None:
         self.lines: list[bytes] = []
         self.size = 0
-        # Offset of the first byte that the client sent since the first line, -1: none. A segment of the server that
-        # does not acknowledge it cannot answer what the client sent.
+        # Offset of the end of the first line that the client sent since the first line of the reply, -1: none. A segment
+        # of the server that does not acknowledge it cannot answer what the client sent.
         self.answerable = -1
         self.offset = offset
         self.frame = frame
@@ -210,6 +210,8 @@ class ServerReader:
             line = line[:longest] + (b"\r\n" if paired else b"\n")
         if _holds_two(line, partial.resumed):
             self._handler.two_replies()
+        if partial.resumed:
+            seen = 0  # it began before the client's bytes, so it does not answer them
         self._take_line(line, partial.offset, offset + end, partial.frame, partial.time_ns, seen)
         return end
 

@@ -32,13 +32,13 @@ from .loss_recovery import LossEvent
 from .lost_bytes import lose_bytes, pass_lost_replies, presume
 from .mail_data import begin_chunk, end_chunk, end_content, end_of_input, release_as_presumed
 from .proxy_header import begin_header, end_header, take_header
-from .state_table import Phase
 from .reply_pairing import (
     OWN_CODES,
     left_unanswered,
     show_unfinished,
 )
 from .reply_taking import end_waiting, take_named, take_reply
+from .state_table import Phase
 from .text_as_commands import end_text, follow_text
 from .tls_upgrade import restart_inside, tls_begins, tls_missing
 from .turns import LineSeen

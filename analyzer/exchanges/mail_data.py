@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...dissectors.lines.commands import DeviationKind
 from ..content.message import Content
-from ..lines.acts import DECIDING, STRONG_VERBS, Act
+from ..lines.acts import DECIDING, Act
 from ..lines.client_reader import Mode
 from ..lines.command_line import line_of_auth, read_line
 from ..lines.marks import Mark

@@ -17,8 +17,9 @@ class MailDataTracking:
 
     ``chunk``: the BDAT whose octets come now. ``text``: lines that may be mail text, and ``texts``: those that are.
     ``rest``: bytes after an end of data that only the server saw, with their offset, frame and time. ``ended_early``:
-    the server refused the message before its end. ``replies_inside``: replies that came inside mail data, not yet judged
-    because a fault of the text may explain them. ``unjudged``: a message with a look-alike of its end, not yet judged.
+    the server refused the message before its end. ``replies_inside``: replies that came inside mail data, not yet
+    judged because a fault of the text may explain them. ``unjudged``: a message with a look-alike of its end, not yet
+    judged.
     """
 
     __slots__ = ("chunk", "chunk_turn", "ended_early", "replies_inside", "rest", "text", "texts", "unjudged")

@@ -100,13 +100,24 @@ def exchange_for(talk: Conversation, reply: Reply) -> Exchange | None:
         return due[0] if due[0].replies_due > 1 else due.pop(0)
     if talk.reader.mode is Mode.CONTENT:
         return _answer_to_content(talk, reply)
-    if talk.reader.mode <= Mode.ANSWER and reply.code != 421 and talk.reader.cut_bare() and due:
-        first = due.pop(0)
-        first.marks |= Mark.HONOURED
-        # The bytes of the client that were not captured may be the LF.
-        first.sure = first.sure and talk.server_acked <= talk.reader.position
-        return first
-    return None
+    return _honoured_line(talk, reply) if talk.reader.mode <= Mode.ANSWER and reply.code != 421 else None
+
+
+def _honoured_line(talk: Conversation, reply: Reply) -> Exchange | None:
+    """Return the line without CRLF that ``reply`` answers, because the server took its bare LF or CR for a line end;
+    None: there is no such line."""
+    due, reader = talk.session.due, talk.reader
+    if not reader.cut_bare() or not due:
+        return None
+    due[0].marks |= Mark.HONOURED
+    while reader.mode is Mode.COMMAND and reader.cut_bare(lf_only=True):
+        due[-1].marks |= Mark.HONOURED  # what the client had sent after it has the same form
+    if len(due) > 1 and reply.code in NAMED:
+        _skip_to(talk, NAMED[reply.code])
+    first = due.pop(0)
+    # The bytes of the client that were not captured may be the LF.
+    first.sure = first.sure and talk.server_acked <= reader.position
+    return first
 
 
 def waits(talk: Conversation, reply: Reply) -> bool:
@@ -180,6 +191,8 @@ def _count_replies(talk: Conversation, reply: Reply) -> None:
         if accepted or not state.sure or reply.code == 503:
             if state.phase in {Phase.RCPT, Phase.CHUNKS}:
                 first.replies_due = max(1, accepted)
+            elif state.sure and not accepted and state.phase is Phase.MAIL:
+                first.marks |= Mark.RECIPIENT_REPLIES  # RFC 2033 §4.3: there should be no reply at all
             break
         due.pop(0)  # RFC 2033 §4.3: no recipient was accepted, so there is no reply, and the transaction is over
         first.reply_end = 0

@@ -2,9 +2,9 @@
 
 # Theory
 # ------
-# A server that has not answered 354 reads the lines of a message as commands, and so it reads what follows a line with a
-# single dot. To report an unknown command for each line would hide the one fault behind them. So lines that may be text
-# wait until it is known what they are:
+# A server that has not answered 354 reads the lines of a message as commands, and so it reads what follows a line with
+# a single dot. To report an unknown command for each line would hide the one fault behind them. So lines that may be
+# text wait until it is known what they are:
 #
 #   REFUSED     DATA was not answered 3yz, the client had seen that, and goes on with lines that are no commands: the
 #               first one is a header field, or a lone dot comes later
@@ -25,11 +25,11 @@ from msgspec import Struct
 from ...dissectors.lazy_regex import LazyPattern
 from ..lines.acts import STRONG_VERBS, Act
 from ..lines.marks import Mark
+from .exchange import Exchange
 from .state_table import Phase
 
 if TYPE_CHECKING:
     from .conversation import Conversation
-    from .exchange import Exchange
 
 __all__ = ["TextAsCommands", "TextKind", "end_text", "follow_text"]
 

@@ -3,8 +3,8 @@
 # Theory
 # ------
 # Who breaks first is reported first, and what only follows from it is folded under it. A rule that knows the exchange
-# that explains its finding names it (`Evidence.caused_by`). The table below is for the rest: pairs of rules of which one
-# explains the other wherever both are found,
+# that explains its finding names it (`Evidence.caused_by`). The table below is for the rest: pairs of rules of which
+# one explains the other wherever both are found,
 #
 #   ON_LINE     about the same command or reply,
 #   LATER       from the explaining one on, to the end of the connection.

@@ -221,9 +221,10 @@ class RuleBook:
             talk.session.own_causes().order = x
 
 
-def _causes_first(fired: tuple[Rule, Evidence]) -> int:
-    """Sort key: a finding that may follow from another one comes after it."""
-    return DEPTH.get(fired[0].id, 0)
+def _causes_first(fired: tuple[Rule, Evidence]) -> tuple[bool, int]:
+    """Sort key: the command comes before its reply, and a finding that may follow from another one after it."""
+    rule, evidence = fired
+    return evidence.reply, DEPTH.get(rule.id, 0)
 
 
 def _explain(rule: Rule, x: Exchange | None, place: int, side: str) -> None:

@@ -69,8 +69,8 @@ class OpenReply:
     def __init__(self, offset: int, frame: int, time_ns: int) -> None:
         self.lines: list[bytes] = []
         self.size = 0
-        # Offset of the end of the first line that the client sent since the first line of the reply, -1: none. A segment
-        # of the server that does not acknowledge it cannot answer what the client sent.
+        # Offset of the end of the first line that the client sent since the first line of the reply, -1: none. A
+        # segment of the server that does not acknowledge it cannot answer what the client sent.
         self.answerable = -1
         self.offset = offset
         self.frame = frame

@@ -14,7 +14,7 @@ from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act
 from ..exchanges.usual_replies import OPENING_CODES
 from .end_facts import EndFact
-from .phrases import Code, Count, Phrase, Term, Text
+from .phrases import Code, Phrase, Term, Text
 from .registry import Ended, Evidence, OnExchange, named, rule
 from .reply_flaws import ReplyFlaw, bad_ehlo_lines, first_word
 

@@ -274,6 +274,14 @@ def lmtp_reply_count(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
                 "{code} is one reply too many; there must be one for each accepted recipient.", code=Code(x.code)
             )
             yield Evidence(phrase, reply=True)
+    elif x.act is Act.LAST and x.code == 503:
+        yield Evidence(
+            Phrase(
+                "The server answered BDAT LAST without an accepted recipient with {code}; it gets no reply at all.",
+                code=Code(x.code),
+            ),
+            reply=True,
+        )
     elif x.missing_replies:
         accepted = 0 if x.transaction is None else x.transaction.accepted
         replies = accepted - x.missing_replies

@@ -116,9 +116,11 @@ def early_talker(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     the last line of the greeting.
     """
     greeting = talk.greeting
-    if greeting is None:
-        return
     if talk.record.server.port == IMPLICIT_TLS_PORT:
+        return
+    if greeting is None:
+        if talk.course.captured and not talk.server_seen:
+            yield Evidence(Phrase("{verb} was sent without waiting for the greeting, which never came.", verb=named(x)))
         return
     early, then = Phrase(""), Phrase("came")
     if greeting.time_ns < x.time_ns:

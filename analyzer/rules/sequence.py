@@ -200,7 +200,9 @@ def data_without_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence
     if refused is not None:
         why = Phrase(" {refused}.", refused=_refused(refused, Verb("RCPT")))
     answer = _answer(x)
-    if x.code in {503, 554}:
+    if talk.profile == "lmtp" and x.act is Act.LAST:
+        answer = Phrase("in LMTP it gets no reply then" if x.reply is None else "in LMTP it should get no reply then")
+    elif x.code in {503, 554}:
         answer = Phrase("the server correctly refused it with {code}", code=Code(x.code))
     phrase = Phrase(
         "{verb} was sent although no recipient had been accepted; {answer}.{why}",

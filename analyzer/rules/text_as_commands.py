@@ -49,7 +49,9 @@ def content_without_354(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         return
     if text.about is None:
         name = Field(x.raw.split(b":", 1)[0].decode("latin-1"))
-        phrase = Phrase("A header field ({field}:) was sent where a command belongs: no DATA came before it.", field=name)
+        phrase = Phrase(
+            "A header field ({field}:) was sent where a command belongs: no DATA came before it.", field=name
+        )
         yield Evidence(phrase, count=text.count)
         return
     lines = Phrase("its {lines} lines as commands", lines=Count(text.count))

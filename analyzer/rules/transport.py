@@ -94,9 +94,9 @@ def _closed(talk: Conversation) -> Term:
 def client_closed_without_quit(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     """Client ended the connection without QUIT.
 
-    A session ends with QUIT and the reply 221, then both sides close. That also holds after a greeting of 554. Scanners,
-    and clients that give up, close without QUIT. If TLS cannot be set up after a 220 to STARTTLS, the client may close at once; this is not reported. Fix the
-    client: send QUIT and wait for the reply.
+    A session ends with QUIT and the reply 221, then both sides close. That also holds after a greeting of 554.
+    Scanners, and clients that give up, close without QUIT. If TLS cannot be set up after a 220 to STARTTLS, the client
+    may close at once; this is not reported. Fix the client: send QUIT and wait for the reply.
     """
     course = talk.course
     closing = course.closing

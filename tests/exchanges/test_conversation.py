@@ -651,3 +651,15 @@ def test_a_login_that_the_server_forgets_is_explained() -> None:
     assert "forgets a login at the next EHLO" in note
     first = [*script[:3], *script[-4:]]
     assert not play(first).notes
+
+
+def test_lines_with_lf_alone_are_judged_like_others() -> None:
+    script = [*hello(), ("C", "MAIL FROM:<a@b.example>\nRCPT TO:<c@mx.example>\nDATA\n")]
+    connection = play(
+        [*script, *lines("S 250 ok", "S 250 ok", "S 354 go"), ("C", f"{MESSAGE}.\r\n"), *lines("S 250 ok")]
+    )
+    assert "EXT504" in {one.rule for one in connection.findings}
+    turns = list(enumerate(connection.dialogue))
+    answered = {turn.answers: turn.code for _, turn in turns if isinstance(turn, ReplyTurn)}
+    verbs = [(turn.verb, answered.get(place)) for place, turn in turns if isinstance(turn, CommandTurn)]
+    assert verbs[1:] == [("MAIL", 250), ("RCPT", 250), ("DATA", 354)]

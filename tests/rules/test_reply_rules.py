@@ -351,6 +351,14 @@ def test_one_reply_for_each_recipient(data: str, replies: int, expected: list[st
     assert rpl([*delivered(2, replies, data=data), *BYE]) == expected
 
 
+def test_a_last_chunk_without_a_recipient_gets_no_reply() -> None:
+    script = [*delivered(0, 0, data="BDAT"), ("S", "503 no\r\n"), *BYE]
+    found = [one for one in findings(script) if one.rule in {"SEQ105", "RPL419"}]
+    assert [(one.rule, one.side) for one in found] == [("SEQ105", "client"), ("RPL419", "server")]
+    assert found[1].message.endswith("with 503; it gets no reply at all.")
+    assert [one.rule for one in findings([*delivered(0, 0, data="BDAT"), *BYE], select=("RPL",))] == []
+
+
 def test_a_series_of_replies_that_ends_early() -> None:
     (finding,) = findings([*delivered(3, 1), ("FS", "")], select=("RPL",))
     assert (finding.rule, finding.message.endswith("got 1 of 3 replies.")) == ("RPL419", True)

@@ -23,7 +23,7 @@ __all__ = ["hello_awaited", "must_wait_for", "permits_early_talk"]
 
 _ENDS_GROUP = frozenset({b"DATA", b"VRFY", b"EXPN", b"TURN", b"NOOP", b"ETRN", b"ATRN"})
 _ONE_ROUND = frozenset({"PLAIN", "EXTERNAL", "XOAUTH2", "OAUTHBEARER"})
-_EARLY_PIPELINING = ("PIPECONNECT", "X_PIPE_CONNECT")
+_EARLY_PIPELINING = ("PIPECONNECT", "PIPE_CONNECT", "X_PIPE_CONNECT")  # older releases of Exim list the last two
 
 
 def must_wait_for(ahead: Exchange, hello: Hello) -> bool:

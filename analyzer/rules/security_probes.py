@@ -119,7 +119,7 @@ def early_talker(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if talk.record.server.port == IMPLICIT_TLS_PORT:
         return
     if greeting is None:
-        if talk.course.captured and not talk.server_seen:
+        if talk.course.captured and not talk.server_seen and talk.one_sided <= 0:
             yield Evidence(Phrase("{verb} was sent without waiting for the greeting, which never came.", verb=named(x)))
         return
     early, then = Phrase(""), Phrase("came")

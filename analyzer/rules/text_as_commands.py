@@ -32,7 +32,7 @@ def _text_of(x: Exchange, talk: Conversation) -> TextAsCommands | None:
     "content-without-354",
     "error",
     "client",
-    "RFC 5321 §3.3, §4.1.1.4",
+    "RFC 5321 §3.3",
     on=OnExchange(marks=Mark.TEXT_AS_COMMANDS),
     explains=True,
 )

@@ -49,7 +49,7 @@ IN_RUN: Final = frozenset({"SEQ113", "CMD301", "CMD318", "EXT501"})
 """Rules about a client whose findings follow from a run in which it does not wait for replies (EXT504, EXT505)."""
 
 PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
-    ("SEQ113", Reach.LATER, ("RPL410", "TCP902")),
+    ("SEQ113", Reach.LATER, ("TCP902",)),
     ("RPL419", Reach.LATER, ("RPL412", "TCP901", "TCP902", "TIM801")),
     ("LEN003", Reach.LATER, ("RPL411", "TCP902")),
     ("SEC616", Reach.LATER, ("RPL409", "RPL411", "RPL412", "TCP901", "TCP902")),

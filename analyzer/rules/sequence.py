@@ -64,6 +64,12 @@ def _refused(x: Exchange, verb: Verb | Term) -> Phrase:
     )
 
 
+def _early_hello(talk: Conversation) -> Exchange | None:
+    """The last hello, if it was sent before the greeting was complete, and refused."""
+    hello = talk.session.causes.hello
+    return hello if hello is not None and hello.marks & Mark.EARLY else None
+
+
 TURNED_AWAY = frozenset({Phase.TURNED_AWAY, Phase.CLOSING})
 
 
@@ -154,7 +160,7 @@ def rcpt_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
                 answer=_answer(x),
                 why=_because(refused),
             ),
-            caused_by=(refused, talk.session.causes.order),
+            caused_by=(refused, talk.session.causes.order, _early_hello(talk)),
         )
 
 
@@ -174,7 +180,7 @@ def data_before_mail(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
                 answer=_answer(x),
                 why=_because(refused),
             ),
-            caused_by=(refused, talk.session.causes.order),
+            caused_by=(refused, talk.session.causes.order, _early_hello(talk)),
         )
 
 

@@ -39,9 +39,14 @@ _PREAMBLE = """\
 Generated from the rules by `python -m smtpwire.analyzer.reports.rule_docs > docs/rules.md`;
 `smtpwire rule SEQ101` prints the same for one rule.
 
-An **error** breaks a MUST of an RFC or its grammar, a **warning** breaks a SHOULD or is a strong sign of an attack, an
-**info** is worth knowing. The side is the one at fault; `path` is a middlebox or the capture itself. A profile is a set
-of rules. It is chosen for each connection by its behaviour and its port, or given with `--profile`.
+An **error** breaks a MUST of an RFC or its grammar, or is an attack that is visible as such. A **warning** breaks a
+SHOULD, is a strong sign of an attack, or makes mail fail at many servers. An **info** is permitted, but worth knowing. A
+rule that departs from this says so in its text. The side is the one at fault; `path` is a middlebox or the capture
+itself. A profile is a set of rules. It is chosen for each connection by its behaviour and its port, or given with
+`--profile`.
+
+Who breaks first is reported first: what only follows from a finding is reported under it, with the number of its cause.
+One fact is one finding: where a client or server repeats it, the finding says how often.
 
 In the examples `C:` is a line of the client and `S:` a line of the server. Each line ends with CRLF unless it ends
 with a backslash. `\\xNN` is a byte, `\\r` and `\\n` are CR and LF. Successive lines of one side were sent without

@@ -199,7 +199,8 @@ def quotation(finding: Finding, turn: Turn | None) -> str:
 def remarks(finding: Finding) -> list[str]:
     """Return what to add to the message of a finding: the section, the number of places, the certainty."""
     found = [finding.reference] if finding.reference else []
-    if finding.count > 1 and " times" not in finding.message:
+    said = " times" in finding.message or "breaches" in finding.values
+    if finding.count > 1 and not said:
         found.append(f"in {finding.count:,} places")
     if finding.certainty == "indeterminate":
         found.append("not certain: the capture does not show enough")

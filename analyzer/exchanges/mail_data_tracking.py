@@ -2,14 +2,57 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
+from ...dissectors.lazy_regex import LazyPattern
+from ..lines.acts import STRONG_VERBS
+from .exchange import Exchange
+
 if TYPE_CHECKING:
-    from .exchange import Exchange
-    from .text_as_commands import TextAsCommands
     from .turns import ChunkSeen
 
-__all__ = ["MailDataTracking"]
+__all__ = ["MailDataTracking", "TextAsCommands", "TextKind"]
+
+_FIELD = LazyPattern(rb"[!-9;-~]+:")
+
+
+class TextKind(Enum):
+    """Why the server reads the text as commands."""
+
+    REFUSED = "DATA was refused"
+    NO_DATA = "no DATA was sent"
+    AFTER_END = "a lone dot ended the message"
+
+
+class TextAsCommands(Struct, eq=False):
+    """Lines that may be mail text. ``about``: the DATA that was not answered 3yz, or the end of mail data.
+    ``count``: how many of the lines are text, once that is known. ``to_dot``: how many come up to the last lone dot.
+    ``early``: with which command the client was out of step when it sent the last of them (``Causes.early``)."""
+
+    kind: TextKind
+    about: Exchange | None
+    lines: list[Exchange]
+    to_dot: int = 0
+    count: int = 0
+    early: Exchange | None = None
+
+    def ends_before(self, x: Exchange) -> bool:
+        """Whether ``x`` is a command again. In a message nearly any word may start a line."""
+        command = x.line.command
+        if command is None or command.deviations:
+            return False
+        return command.spec is not None if self.kind is TextKind.NO_DATA else command.verb in STRONG_VERBS
+
+    def measure(self) -> int:
+        """Return how many of the lines are text."""
+        if self.kind is TextKind.NO_DATA:
+            return len(self.lines)
+        if self.kind is TextKind.AFTER_END or self.to_dot > 1:
+            return self.to_dot
+        return len(self.lines) if _FIELD.match(self.lines[0].raw) else 0
 
 
 class MailDataTracking:

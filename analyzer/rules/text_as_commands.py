@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..exchanges.exchange import Mark
-from ..exchanges.text_as_commands import TextKind
+from ..exchanges.mail_data_tracking import TextKind
 from .phrases import Code, Count, Field, Phrase
 from .registry import Evidence, OnExchange, rule
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
-    from ..exchanges.text_as_commands import TextAsCommands
+    from ..exchanges.mail_data_tracking import TextAsCommands
 
 __all__: list[str] = []
 

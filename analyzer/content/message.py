@@ -15,16 +15,19 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from hashlib import sha256
+from itertools import pairwise
 from operator import itemgetter
 from typing import Any
 
 from msgspec import Struct, field
 
 from .blocks import END_OF_DATA, BlockCutter
+from .chunk_dots import ChunkDots
+from .glued_dot import LAST_OCTETS, GluedDot, find_glued_dot
 from .header import HeaderReport, find_field, read_header
 from .header_section import HeaderSection
 from .line_lengths import LineMeter, Occurrence
-from .mime import EncodingFault, MimeBody
+from .mime import EncodingFault, MimeBody, UntrueLabel, label_of_whole
 from .octet_checks import (
     BARE_CR,
     BARE_LF,
@@ -89,7 +92,13 @@ class Content(Struct, eq=False):
     lookalike: Occurrence | None = None  # of the end of data
     lookalike_form: bytes = b""  # its bytes
     since_lookalike: bytes = b""  # raw bytes after it
-    encoding_fault: EncodingFault | None = None  # the first fault in the body that prevents MIME decoding
+    encoding_fault: EncodingFault | None = None  # the first fault of an encoding in the body
+    untrue_label: UntrueLabel | None = None  # the first part that is not what its transfer encoding says
+    stuffed_dots: Occurrence | None = None  # in chunks, at the start of each line that begins with a dot
+    glued_dot: GluedDot | None = None  # of mail data that never ended
+    declared: int = 0  # ``Flaw`` bits of what MAIL declared and the message shows to be wrong
+    long_line_judged: bool = False  # before the end of the message
+    part_header_8bit: bool = False  # the header of a part may have a byte above 127
 
     _position: int = 0  # stream offset of the next byte to check
     _unsent: int = 0  # bytes at the front of the first block that were never sent
@@ -99,6 +108,7 @@ class Content(Struct, eq=False):
     _meter: LineMeter = None  # type: ignore[assignment]
     _mime: MimeBody | None = None
     _hash: Any = field(default_factory=sha256)
+    _dots: ChunkDots | None = None
     _back: bytes = b"\r\n"  # the last bytes checked, for matches across blocks
     _stored_end: int = 0  # octets of the content if the look-alike is its end
 
@@ -106,6 +116,8 @@ class Content(Struct, eq=False):
         self._blocks = BlockCutter(chunked=self.chunked)
         self._section = HeaderSection(self.header_limit)
         self._meter = LineMeter(stuffed=not self.chunked)
+        if self.chunked:
+            self._dots = ChunkDots()
         self._unsent = len(self._blocks.kept)
         self._position = self.offset - self._unsent
 
@@ -187,7 +199,18 @@ class Content(Struct, eq=False):
         """Return whether the bytes so far end with a look-alike of the end of data."""
         if self.lookalike is not None and not self.since_lookalike:
             return True
-        return ends_in_lookalike(self._back + self._blocks.kept)
+        return ends_in_lookalike(self._back[-LOOKALIKE_REACH:] + self._blocks.kept)
+
+    def find_glued_dot(self) -> None:
+        """Find the dot that was meant as the end of mail data, which never ended."""
+        if self.lookalike is None and not self.missing:
+            self.glued_dot = find_glued_dot(self._back, self.end_offset, [start for start, _, _ in self._segments])
+
+    def pause_after(self, offset: int, until_ns: int) -> int:
+        """Return the longest time between segments after the one with the byte at ``offset``, and from the last one to
+        ``until_ns``."""
+        times = [self.where(offset)[1], *(one[2] for one in self._segments if one[0] > offset), until_ns]
+        return max(after - before for before, after in pairwise(times))
 
     # -- results ----------------------------------------------------------------------------------------------------
 
@@ -214,8 +237,8 @@ class Content(Struct, eq=False):
             return 0
         if not self.size:
             return Flaw.EMPTY
-        flaws = 0 if self.report is None else self.report.flaws
-        if self.long_line is not None:
+        flaws = self.declared if self.report is None else self.report.flaws | self.declared
+        if self.long_line is not None and not self.long_line_judged:
             flaws |= Flaw.LONG_LINE
         if self.lone_dot is not None:
             flaws |= Flaw.LONE_DOT
@@ -231,6 +254,22 @@ class Content(Struct, eq=False):
             flaws |= Flaw.EIGHT_BIT_HEADER
         if self.body_8bit is not None:
             flaws |= Flaw.EIGHT_BIT_BODY
+        if self.untrue_label is not None:
+            flaws |= Flaw.UNTRUE_LABEL
+        if self.stuffed_dots is not None:
+            flaws |= Flaw.STUFFED_CHUNKS
+        return flaws
+
+    @property
+    def unended_flaws(self) -> int:
+        """Faults that are certain although the end of the message has not come, as ``Flaw`` bits."""
+        flaws = 0
+        if self.lookalike is not None:
+            flaws = Flaw.LOOKALIKE | Flaw.BARE_NEWLINE
+        if self.long_line is not None and not self.long_line_judged and not self.missing:
+            flaws |= Flaw.LONG_LINE
+        if self.glued_dot is not None:
+            flaws |= Flaw.GLUED_DOT
         return flaws
 
     def field(self, name: bytes) -> bytes | None:
@@ -258,6 +297,8 @@ class Content(Struct, eq=False):
         if not self.chunked and block.rfind(b"\r\n.") >= 0:  # faster than `in`
             stored = block.replace(b"\r\n.", b"\r\n")
             self.lone_dot = add(self.lone_dot, LONE_DOT, block, position, self.where)
+        if self._dots is not None:
+            self._dots.feed(block, position, self.where)
         if unsent:
             self._unsent = 0
             stored, sent, position = stored[unsent:], block[unsent:], position + unsent
@@ -283,18 +324,26 @@ class Content(Struct, eq=False):
         if self._mime is not None and self._mime.watched and split < len(sent):
             self._mime.feed(sent[split:], position + split, self._segments)
         if not sent.isascii():
-            self.ascii = False
-            self.header_8bit = add(self.header_8bit, EIGHT_BIT, sent[:split], position, self.where)
-            self.body_8bit = add(self.body_8bit, EIGHT_BIT, sent[split:], position + split, self.where)
+            self._check_high(sent, split, position)
         meter = self._meter
         meter.feed(sent, position, self.where)
         if meter.first is not None:
             self.long_line, self.longest = meter.first, meter.longest
         if not clean or self.nul is not None or self.bare_lf is not None or self.bare_cr is not None:
             self._check_unusual(sent, position, clean=clean)
-        self._back = sent[-LOOKALIKE_REACH:] if len(sent) >= LOOKALIKE_REACH else (self._back + sent)[-LOOKALIKE_REACH:]
+        self._back = sent[-LAST_OCTETS:] if len(sent) >= LAST_OCTETS else (self._back + sent)[-LAST_OCTETS:]
         if len(self._segments) > _SEGMENTS:
             del self._segments[:-_SEGMENTS]
+
+    def _check_high(self, sent: bytes, split: int, position: int) -> None:
+        """Check a block with bytes above 127. ``split``: where the body starts in it."""
+        self.ascii = False
+        self.header_8bit = add(self.header_8bit, EIGHT_BIT, sent[:split], position, self.where)
+        first = self.body_8bit is None
+        spot = self.body_8bit = add(self.body_8bit, EIGHT_BIT, sent[split:], position + split, self.where)
+        if first and spot is not None and self.report is not None:
+            octet = sent[spot.offset - position]
+            self.untrue_label = label_of_whole(self.report, octet, (spot.offset, spot.frame, spot.time_ns))
 
     def _check_unusual(self, sent: bytes, position: int, *, clean: bool) -> None:
         """Check a block with NULs or line ends that are not CRLF, or a clean one after such a block."""
@@ -306,7 +355,8 @@ class Content(Struct, eq=False):
             if len(self.since_lookalike) < self.header_limit:
                 self.since_lookalike += sent
             return
-        found = None if self.chunked else find_lookalike(self._back, sent, LOOKALIKE_REACH if clean else None)
+        before = self._back[-LOOKALIKE_REACH:]
+        found = None if self.chunked else find_lookalike(before, sent, LOOKALIKE_REACH if clean else None)
         if found is not None:
             place = max(0, position + found.start)  # the CRLF of DATA may not have been captured
             self.lookalike = Occurrence(place, *self.where(place), 1)
@@ -336,9 +386,12 @@ class Content(Struct, eq=False):
         """Find the facts that need the whole message."""
         if self.in_header:
             self._read_header()
+        if self._dots is not None:
+            self.stuffed_dots = self._dots.stuffed()
         if self._mime is not None and not self.missing:
             self._mime.finish()
-            self.encoding_fault = self._mime.fault
+            self.encoding_fault, self.part_header_8bit = self._mime.fault, self._mime.header_8bit
+            self.untrue_label = self.untrue_label or self._mime.untrue_label
 
 
 _offset = itemgetter(0)

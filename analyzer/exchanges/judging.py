@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..content.octet_checks import Flaw
 from ..lines.acts import Act
 from ..lines.command_line import command_of
 from ..lines.marks import Mark
@@ -15,10 +16,21 @@ from .exchange import Exchange
 from .prediction import LAST_OPEN, predict
 
 if TYPE_CHECKING:
+    from ..content.message import Content
     from .conversation import Conversation
     from .mail_data_tracking import MailDataTracking
 
-__all__ = ["content_over", "end_text", "give_up", "judge_event", "judge_late", "send", "set_prediction", "settle"]
+__all__ = [
+    "content_over",
+    "end_text",
+    "give_up",
+    "judge_event",
+    "judge_late",
+    "judge_unended",
+    "send",
+    "set_prediction",
+    "settle",
+]
 
 _FLOOD = Mark.FLOOD.value
 _END, _LAST = Act.END, Act.LAST
@@ -114,6 +126,14 @@ def content_over(talk: Conversation, x: Exchange) -> None:
         talk.judge.content(x, talk)
     else:
         talk.mail.unjudged = x
+
+
+def judge_unended(talk: Conversation, content: Content) -> None:
+    """Judge what is certain about mail data whose end has not come: the server answers it already."""
+    if content.unended_flaws & Flaw.LONG_LINE:
+        x = Exchange(Act.EVENT, content.offset, content.frame, content.time_ns, content=content)
+        talk.judge.content(x, talk)
+        content.long_line_judged = True
 
 
 def judge_late(talk: Conversation, mail: MailDataTracking) -> None:

@@ -17,6 +17,7 @@ from ..lines.marks import Mark
 from .command_marks import check_chunk, check_message
 from .exchange import Exchange, Transaction
 from .judging import content_over, end_text, judge_event, send
+from .lifecycle import SECOND
 from .loss_recovery import LossEvent
 from .turns import ChunkSeen, MessageSeen
 
@@ -36,6 +37,7 @@ __all__ = [
 
 MAX_CHUNK = (1 << 63) - 1  # a larger BDAT size cannot be right (RFC 3030 §2 has no limit, but computers have)
 MAX_ENDLESS = 2047  # bytes of a line without an end that do not count as an attack (RFC 5321 §4.5.3.1.4: 512)
+WAITED_NS = 5 * SECOND  # a client that is silent for longer waits for a reply
 MAX_TEXT = 1000  # lines of mail data sent as commands; after this many they are judged without waiting for the end
 
 
@@ -160,12 +162,13 @@ def end_of_input(talk: Conversation) -> None:
     reader, content = talk.reader, talk.reader.content
     if content is not None and reader.mode is Mode.CONTENT:
         content.flush()
+        _look_for_dot(talk, content)
         place = -1
         if content.size:
             turn = MessageSeen(content.size, content.lines, False, content.offset, content.frame, content.time_ns)
             place = talk.add_turn(turn)
         x = Exchange(Act.EVENT, content.offset, content.frame, content.time_ns, turn=place, content=content)
-        if content.lookalike is not None:
+        if content.unended_flaws:
             talk.judge.content(x, talk)
         if talk.tap is not None:
             talk.tap.over(content, x)
@@ -173,6 +176,15 @@ def end_of_input(talk: Conversation) -> None:
         content.settle()
         _complete_chunk(talk.mail.chunk_turn, content, reader.chunk_left)
     _end_line(talk)
+
+
+def _look_for_dot(talk: Conversation, content: Content) -> None:
+    """Look for a dot that was meant as the end of mail data: the client waited in vain, or one side closed."""
+    content.find_glued_dot()
+    dot = content.glued_dot
+    if dot is not None and talk.course.closing is None and talk.course.close_notice is None:
+        if content.pause_after(dot.offset, max(talk.client_ns, talk.server_ns)) < WAITED_NS:
+            content.glued_dot = None
 
 
 def _end_line(talk: Conversation) -> None:

@@ -67,7 +67,7 @@ class RuleBook:
         self.servers = StartTlsHistory(limits)
         self._exchange = [(r.on, r) for r in rules if isinstance(r.on, OnExchange)]
         self._content = [(r.on, r) for r in rules if isinstance(r.on, OnContent)]
-        self._partial = [r for r in rules if isinstance(r.on, OnContent) and r.on.partial]
+        self._partial = [(on, r) for on, r in self._content if on.partial]
         self._ended = [(r.on, r) for r in rules if isinstance(r.on, Ended)]
         self._by_facts: dict[tuple[object, ...], _Applicable] = {}
         self._flaws: dict[tuple[int, bytes], int] = {}  # by the flaws that were looked for and the reply
@@ -117,7 +117,8 @@ class RuleBook:
     def content(self, x: Exchange, talk: Conversation) -> None:
         """Judge a message that is complete and answered. If ``x`` is an EVENT, the end of the message never came."""
         if x.act is Act.EVENT:
-            self._check(self._partial, x, talk)
+            flaws = 0 if x.content is None else x.content.unended_flaws
+            self._check([rule for on, rule in self._partial if on.fits(flaws)], x, talk)
             return
         flaws = 0 if x.content is None else x.content.flaws
         rules = self._rules_by_flaws.get(flaws)

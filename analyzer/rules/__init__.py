@@ -9,6 +9,8 @@ from . import (
     commands,
     extensions,
     lengths,
+    message_bodies,
+    message_fields,
     messages,
     octets_content,
     octets_lines,
@@ -66,6 +68,8 @@ _FAMILIES = (  # the import of a family declares its rules
     replies,
     reply_codes,
     messages,
+    message_fields,
+    message_bodies,
     timing,
 )
 

@@ -102,7 +102,7 @@ class Content(Struct, eq=False):
 
     _position: int = 0  # stream offset of the next byte to check
     _unsent: int = 0  # bytes at the front of the first block that were never sent
-    _segments: list[tuple[int, int, int]] = []  # offset, frame and time of the next and the last ones
+    _segments: list[tuple[int, int, int]] = []  # offset, frame and time of the next and the last frames
     _blocks: BlockCutter = None  # type: ignore[assignment]  # see __post_init__
     _section: HeaderSection = None  # type: ignore[assignment]
     _meter: LineMeter = None  # type: ignore[assignment]
@@ -128,7 +128,7 @@ class Content(Struct, eq=False):
         blocks = self._blocks
         if not self._segments:
             self.frame, self.time_ns, self.has_started = frame, time_ns, True
-        self._segments.append((self._position + len(blocks.kept) + blocks.waiting, frame, time_ns))
+        self._note_segment(frame, time_ns)
         block, used = blocks.take(data, join=not self.in_header)
         if block:
             self._check(block, frame, time_ns)
@@ -141,10 +141,16 @@ class Content(Struct, eq=False):
         """Take octets of a BDAT chunk (RFC 3030 §2): without dot-stuffing or end mark, stored as they are."""
         blocks = self._blocks
         self.has_started = True
-        self._segments.append((self._position + len(blocks.kept) + blocks.waiting, frame, time_ns))
+        self._note_segment(frame, time_ns)
         block = blocks.take_chunk(data, join=not self.in_header)
         if block:
             self._check(block, frame, time_ns)
+
+    def _note_segment(self, frame: int, time_ns: int) -> None:
+        """Remember where the next bytes come from: the bytes of one frame may come one by one."""
+        segments, blocks = self._segments, self._blocks
+        if not segments or segments[-1][1] != frame:
+            segments.append((self._position + len(blocks.kept) + blocks.waiting, frame, time_ns))
 
     def settle(self) -> None:
         """Check the segments that wait. Until this is called, the results may not cover the last segments of the
@@ -205,6 +211,18 @@ class Content(Struct, eq=False):
         """Find the dot that was meant as the end of mail data, which never ended."""
         if self.lookalike is None and not self.missing:
             self.glued_dot = find_glued_dot(self._back, self.end_offset, [start for start, _, _ in self._segments])
+
+    @property
+    def ends_in_cr(self) -> bool:
+        """Whether the last octet so far is CR."""
+        return self._blocks.kept == b"\r" or self._back[-1:] == b"\r"
+
+    @property
+    def last_segment(self) -> tuple[int, bytes]:
+        """Offset and octets of the last segment so far, which were checked; no octets if it is too long."""
+        start = self._segments[-1][0] if self._segments else self._position
+        length = self._position - start
+        return start, self._back[-length:] if 0 < length <= len(self._back) else b""
 
     def pause_after(self, offset: int, until_ns: int) -> int:
         """Return the longest time between segments after the one with the byte at ``offset``, and from the last one to

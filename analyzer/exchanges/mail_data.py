@@ -14,10 +14,10 @@ from ..lines.acts import DECIDING, STRONG_VERBS, Act
 from ..lines.client_reader import Mode
 from ..lines.command_line import line_of_auth, read_line
 from ..lines.marks import Mark
+from .chunk_sizes import WAITED_NS, check_end
 from .command_marks import check_chunk, check_message
 from .exchange import Exchange, Transaction
 from .judging import content_over, end_text, judge_event, send
-from .lifecycle import SECOND
 from .loss_recovery import LossEvent
 from .turns import ChunkSeen, MessageSeen
 
@@ -37,7 +37,6 @@ __all__ = [
 
 MAX_CHUNK = (1 << 63) - 1  # a larger BDAT size cannot be right (RFC 3030 §2 has no limit, but computers have)
 MAX_ENDLESS = 2047  # bytes of a line without an end that do not count as an attack (RFC 5321 §4.5.3.1.4: 512)
-WAITED_NS = 5 * SECOND  # a client that is silent for longer waits for a reply
 MAX_TEXT = 1000  # lines of mail data sent as commands; after this many they are judged without waiting for the end
 
 
@@ -109,6 +108,7 @@ def end_chunk(talk: Conversation) -> None:
         x.content.flush()
         x.content.complete = not x.content.missing
     _complete_chunk(mail.chunk_turn, x.content)
+    check_end(talk, x)
     if x.act is Act.LAST and x.reply_end >= 0:
         content_over(talk, x)
 
@@ -182,9 +182,10 @@ def _look_for_dot(talk: Conversation, content: Content) -> None:
     """Look for a dot that was meant as the end of mail data: the client waited in vain, or one side closed."""
     content.find_glued_dot()
     dot = content.glued_dot
-    if dot is not None and talk.course.closing is None and talk.course.close_notice is None:
-        if content.pause_after(dot.offset, max(talk.client_ns, talk.server_ns)) < WAITED_NS:
-            content.glued_dot = None
+    if dot is None or talk.course.closing is not None or talk.course.close_notice is not None:
+        return
+    if content.pause_after(dot.offset, max(talk.client_ns, talk.server_ns)) < WAITED_NS:
+        content.glued_dot = None
 
 
 def _end_line(talk: Conversation) -> None:

@@ -7,6 +7,7 @@
 # explains the other wherever both are found,
 #
 #   ON_LINE     about the same command or reply,
+#   NEXT        about the command that the server did not read as it was sent,
 #   LATER       from the explaining one on, to the end of the connection.
 #
 # After the client abused the protocol, the server may defend itself (RFC 5321 §7.8). So some findings about a server
@@ -21,6 +22,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from ..lines.marks import Mark
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -34,8 +37,11 @@ class Reach(Enum):
     """How far a finding explains others."""
 
     ON_LINE = "on the same line"
+    NEXT = "about the next command"
     LATER = "later in the connection"
 
+
+_AFTER_WRONG_SIZE = Mark.AFTER_WRONG_SIZE.value
 
 AFTER_ABUSE: Final = frozenset(
     {"SEQ121", "RPL408", "RPL412", "RPL423", "RPL424", "RPL425", "RPL426", "RPL427", "EXT521", "TCP902"}
@@ -44,6 +50,8 @@ AFTER_ABUSE: Final = frozenset(
 
 PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
     ("SEC616", Reach.LATER, ("RPL409", "RPL411", "RPL412", "TCP901", "TCP902")),
+    ("CMD323", Reach.NEXT, ("CMD301", "RPL408", "RPL423", "RPL424", "RPL425", "EXT512")),
+    ("CMD323", Reach.LATER, ("TIM801", "TIM802", "TCP901", "TCP903")),
     ("MSG719", Reach.LATER, ("TCP903", "TIM804")),
 )
 """A rule, how far its finding explains others, and their rules."""
@@ -90,7 +98,10 @@ def cause_of(rule: str, x: Exchange | None, talk: Conversation) -> int | None:
             finding = findings[place]
             if finding.rule != parent:
                 continue
-            if reach is Reach.LATER or (x is not None and finding.turn is not None and finding.turn == x.turn):
+            if reach is Reach.NEXT:
+                if x is not None and x.marks & _AFTER_WRONG_SIZE:
+                    return place
+            elif reach is Reach.LATER or (x is not None and finding.turn is not None and finding.turn == x.turn):
                 return place
     if rule in AFTER_ABUSE:
         causes = talk.session.causes

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..errors import UsageError, nearest
 from . import (
     commands,
+    declarations,
     extensions,
     lengths,
     message_bodies,
@@ -59,6 +60,7 @@ _FAMILIES = (  # the import of a family declares its rules
     transport,
     commands,
     extensions,
+    declarations,
     pipelining,
     lengths,
     security_login,

@@ -42,7 +42,7 @@ def message_id(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if fault is not None:
         phrase = Phrase("{field} {reason}.", field=Text(fault.quoted.rstrip()), reason=Term(fault.what))
         yield at_line(content, fault, phrase)
-    elif talk.profile != "submission":
+    elif talk.profile == "rfc5321":
         yield at_start(content, "The message has no Message-ID; some receivers refuse it.", severity="info")
 
 

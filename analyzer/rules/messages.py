@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..content.octet_checks import Flaw
 from ..exchanges.state_table import Act
-from .phrases import Count, Octets, Phrase, Term
+from .phrases import Count, Phrase, Term
 from .registry import Evidence, OnContent, rule
 
 if TYPE_CHECKING:

@@ -126,8 +126,6 @@ class Content(Struct, eq=False):
     def feed(self, data: bytes, frame: int, time_ns: int) -> int:
         """Take DATA bytes. Returns how many belong to the message with its end mark, -1 if it has not ended."""
         blocks = self._blocks
-        if not self._segments:
-            self.frame, self.time_ns, self.has_started = frame, time_ns, True
         self._note_segment(frame, time_ns)
         block, used = blocks.take(data, join=not self.in_header)
         if block:
@@ -140,7 +138,6 @@ class Content(Struct, eq=False):
     def feed_chunk(self, data: bytes, frame: int, time_ns: int) -> None:
         """Take octets of a BDAT chunk (RFC 3030 §2): without dot-stuffing or end mark, stored as they are."""
         blocks = self._blocks
-        self.has_started = True
         self._note_segment(frame, time_ns)
         block = blocks.take_chunk(data, join=not self.in_header)
         if block:
@@ -149,6 +146,8 @@ class Content(Struct, eq=False):
     def _note_segment(self, frame: int, time_ns: int) -> None:
         """Remember where the next bytes come from: the bytes of one frame may come one by one."""
         segments, blocks = self._segments, self._blocks
+        if not self.has_started:
+            self.frame, self.time_ns, self.has_started = frame, time_ns, True
         if not segments or segments[-1][1] != frame:
             segments.append((self._position + len(blocks.kept) + blocks.waiting, frame, time_ns))
 

@@ -116,6 +116,7 @@ def content_over(talk: Conversation, x: Exchange) -> None:
         content.missing += 1  # the octets that BURL refers to
     talk.record.deliver(render_message(x, content, talk.run.detail))
     if content.header_cut:
+        talk.course.long_header = True
         talk.note(f"a message header is longer than {talk.limits.header_bytes} bytes: its fields are not known")
     if talk.tap is not None:
         talk.tap.over(content, x)

@@ -86,6 +86,7 @@ class Lifecycle:
         "hanging",
         "inside",
         "lost",
+        "long_header",
         "lost_to",
         "opaque",
         "overlaps",
@@ -94,6 +95,7 @@ class Lifecycle:
         "slow_input",
         "started",
         "stopped",
+        "stopped_at",
     )
 
     def __init__(self) -> None:
@@ -104,6 +106,8 @@ class Lifecycle:
         self.lost_to = -1  # offset after the client's last missing byte
         self.first_gap: tuple[int, int, int] | None = None  # offset, frame and time
         self.stopped: str | None = None  # the reason why decoding stopped early
+        self.stopped_at = (0, 0)  # then: offset after the last byte of the client, time of the last one of the server
+        self.long_header = False  # a header section was longer than the limit, so its fields are not known
         self.slow_input: SlowInput | None = None
         self.quit_sent = False
         self.close_notice: CloseNotice | None = None
@@ -125,6 +129,7 @@ class Lifecycle:
             and self.hanging is None
             and not self.conflicts
             and self.captured is not False
+            and not self.long_header
         )
 
     def paused(self, reader: ClientReader, client_ns: int, offset: int, frame: int, time_ns: int) -> None:

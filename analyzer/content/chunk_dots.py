@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ChunkDots"]
 
-_STARTS = (b"\r\n..", b"\r\n.", b"\r\n")  # what the next block may show to be the start of a dotted line
+_STARTS = (b"\r\n..", b"\r\n.", b"\r\n", b"\r")  # what the next block may show to be the start of a dotted line
 
 
 class ChunkDots:

@@ -118,7 +118,8 @@ def _read(header: bytes) -> HeaderReport:
         bad_author = _author_fault(lines, no_author)
     wrong = None if identifier is None else message_id_fault(identifier)
     if identifier is not None and wrong is not None:
-        quoted = f"Message-ID: {printable(_on_one_line(identifier)[:MAX_QUOTED])}"
+        text = printable(_on_one_line(identifier)[:MAX_QUOTED])
+        quoted = f"Message-ID: {text}" if text else ""
         bad_message_id = _field_fault(lines, b"Message-ID", wrong, quoted)
     if b"Return-Path" in fields:
         return_path = _field_fault(lines, b"Return-Path", "")
@@ -212,7 +213,7 @@ def _field_fault(lines: bytes, name: bytes, wrong: str, quoted: str = "") -> Hea
 
 def _author_fault(lines: bytes, wrong: AuthorFault) -> HeaderFault:
     """Return a fault of the first From field; ``times`` is the number of authors, if there are too many."""
-    fault = _field_fault(lines, b"From", wrong.what, f"From: {wrong.author}" if wrong.author else "From")
+    fault = _field_fault(lines, b"From", wrong.what, f"From: {wrong.author}" if wrong.author else "")
     return replace(fault, times=wrong.authors) if wrong.authors else fault
 
 

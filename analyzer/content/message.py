@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from hashlib import sha256
-from itertools import pairwise
 from operator import itemgetter
 from typing import Any
 
@@ -23,7 +22,7 @@ from msgspec import Struct, field
 
 from .blocks import END_OF_DATA, BlockCutter
 from .chunk_dots import ChunkDots
-from .glued_dot import LAST_OCTETS, GluedDot, find_glued_dot
+from .glued_dot import LAST_OCTETS, GluedDot
 from .header import HeaderReport, find_field, read_header
 from .header_section import HeaderSection
 from .line_lengths import LineMeter, Occurrence
@@ -36,7 +35,6 @@ from .octet_checks import (
     LOOKALIKE_REACH,
     NUL,
     ContentSink,
-    Flaw,
     add,
     ends_in_lookalike,
     ends_in_pairs,
@@ -100,16 +98,17 @@ class Content(Struct, eq=False):
     long_line_judged: bool = False  # before the end of the message
     part_header_8bit: bool = False  # the header of a part may have a byte above 127
 
+    segments: list[tuple[int, int, int]] = []  # offset, frame and time of the next and the last frames
+    last_octets: bytes = b"\r\n"  # that were checked, for matches across blocks
+
     _position: int = 0  # stream offset of the next byte to check
     _unsent: int = 0  # bytes at the front of the first block that were never sent
-    _segments: list[tuple[int, int, int]] = []  # offset, frame and time of the next and the last frames
     _blocks: BlockCutter = None  # type: ignore[assignment]  # see __post_init__
     _section: HeaderSection = None  # type: ignore[assignment]
     _meter: LineMeter = None  # type: ignore[assignment]
     _mime: MimeBody | None = None
     _hash: Any = field(default_factory=sha256)
     _dots: ChunkDots | None = None
-    _back: bytes = b"\r\n"  # the last bytes checked, for matches across blocks
     _stored_end: int = 0  # octets of the content if the look-alike is its end
 
     def __post_init__(self) -> None:
@@ -145,7 +144,7 @@ class Content(Struct, eq=False):
 
     def _note_segment(self, frame: int, time_ns: int) -> None:
         """Remember where the next bytes come from: the bytes of one frame may come one by one."""
-        segments, blocks = self._segments, self._blocks
+        segments, blocks = self.segments, self._blocks
         if not self.has_started:
             self.frame, self.time_ns, self.has_started = frame, time_ns, True
         if not segments or segments[-1][1] != frame:
@@ -156,7 +155,7 @@ class Content(Struct, eq=False):
         body."""
         block = self._blocks.settle()
         if block:
-            self._check(block, *self._segments[-1][1:])
+            self._check(block, *self.segments[-1][1:])
 
     def lose(self, length: int) -> None:
         """``length`` octets of the content are not in the capture."""
@@ -165,7 +164,7 @@ class Content(Struct, eq=False):
         self.missing += length
         self.size += length
         self._position += length
-        self._back = b""
+        self.last_octets = b""
         if self.sink is not None:
             self.sink.lose(length)
 
@@ -204,30 +203,7 @@ class Content(Struct, eq=False):
         """Return whether the bytes so far end with a look-alike of the end of data."""
         if self.lookalike is not None and not self.since_lookalike:
             return True
-        return ends_in_lookalike(self._back[-LOOKALIKE_REACH:] + self._blocks.kept)
-
-    def find_glued_dot(self) -> None:
-        """Find the dot that was meant as the end of mail data, which never ended."""
-        if self.lookalike is None and not self.missing:
-            self.glued_dot = find_glued_dot(self._back, self.end_offset, [start for start, _, _ in self._segments])
-
-    @property
-    def ends_in_cr(self) -> bool:
-        """Whether the last octet so far is CR."""
-        return self._blocks.kept == b"\r" or self._back[-1:] == b"\r"
-
-    @property
-    def last_segment(self) -> tuple[int, bytes]:
-        """Offset and octets of the last segment so far, which were checked; no octets if it is too long."""
-        start = self._segments[-1][0] if self._segments else self._position
-        length = self._position - start
-        return start, self._back[-length:] if 0 < length <= len(self._back) else b""
-
-    def pause_after(self, offset: int, until_ns: int) -> int:
-        """Return the longest time between segments after the one with the byte at ``offset``, and from the last one to
-        ``until_ns``."""
-        times = [self.where(offset)[1], *(one[2] for one in self._segments if one[0] > offset), until_ns]
-        return max(after - before for before, after in pairwise(times))
+        return ends_in_lookalike(self.last_octets[-LOOKALIKE_REACH:] + self._blocks.kept)
 
     # -- results ----------------------------------------------------------------------------------------------------
 
@@ -247,48 +223,6 @@ class Content(Struct, eq=False):
         digest: str = self._hash.hexdigest()
         return None if self.missing or self.cut else digest
 
-    @property
-    def flaws(self) -> int:
-        """Possible faults of the message's form, as ``Flaw`` bits; 0 if the message is not complete."""
-        if self.missing or not self.complete:
-            return 0
-        if not self.size:
-            return Flaw.EMPTY
-        flaws = self.declared if self.report is None else self.report.flaws | self.declared
-        if self.long_line is not None and not self.long_line_judged:
-            flaws |= Flaw.LONG_LINE
-        if self.lone_dot is not None:
-            flaws |= Flaw.LONE_DOT
-        if self.encoding_fault is not None:
-            flaws |= Flaw.BAD_ENCODING
-        if self.lookalike is not None:
-            flaws |= Flaw.LOOKALIKE
-        if self.bare_lf is not None or self.bare_cr is not None:
-            flaws |= Flaw.BARE_NEWLINE
-        if self.nul is not None:
-            flaws |= Flaw.NUL
-        if self.header_8bit is not None:
-            flaws |= Flaw.EIGHT_BIT_HEADER
-        if self.body_8bit is not None:
-            flaws |= Flaw.EIGHT_BIT_BODY
-        if self.untrue_label is not None:
-            flaws |= Flaw.UNTRUE_LABEL
-        if self.stuffed_dots is not None:
-            flaws |= Flaw.STUFFED_CHUNKS
-        return flaws
-
-    @property
-    def unended_flaws(self) -> int:
-        """Faults that are certain although the end of the message has not come, as ``Flaw`` bits."""
-        flaws = 0
-        if self.lookalike is not None:
-            flaws = Flaw.LOOKALIKE | Flaw.BARE_NEWLINE
-        if self.long_line is not None and not self.long_line_judged and not self.missing:
-            flaws |= Flaw.LONG_LINE
-        if self.glued_dot is not None:
-            flaws |= Flaw.GLUED_DOT
-        return flaws
-
     def field(self, name: bytes) -> bytes | None:
         """Return the body of the first header field ``name``, unfolded, None if there is none (RFC 5322 §2.2)."""
         return find_field(self.header, name)
@@ -299,7 +233,7 @@ class Content(Struct, eq=False):
 
     def where(self, offset: int) -> tuple[int, int]:
         """Return frame and time of the segment with the byte at ``offset``, if that segment is still remembered."""
-        segments = self._segments
+        segments = self.segments
         if not segments:
             return self.frame, self.time_ns
         _, frame, time_ns = segments[max(0, bisect_right(segments, offset, key=_offset) - 1)]
@@ -339,7 +273,7 @@ class Content(Struct, eq=False):
                 if self.report is not None and self.report.encoded:
                     self._mime = MimeBody(self.report, (position + split, frame, time_ns))
         if self._mime is not None and self._mime.watched and split < len(sent):
-            self._mime.feed(sent[split:], position + split, self._segments)
+            self._mime.feed(sent[split:], position + split, self.segments)
         if not sent.isascii():
             self._check_high(sent, split, position)
         meter = self._meter
@@ -348,9 +282,9 @@ class Content(Struct, eq=False):
             self.long_line, self.longest = meter.first, meter.longest
         if not clean or self.nul is not None or self.bare_lf is not None or self.bare_cr is not None:
             self._check_unusual(sent, position, clean=clean)
-        self._back = sent[-LAST_OCTETS:] if len(sent) >= LAST_OCTETS else (self._back + sent)[-LAST_OCTETS:]
-        if len(self._segments) > _SEGMENTS:
-            del self._segments[:-_SEGMENTS]
+        self.last_octets = sent[-LAST_OCTETS:] if len(sent) >= LAST_OCTETS else (self.last_octets + sent)[-LAST_OCTETS:]
+        if len(self.segments) > _SEGMENTS:
+            del self.segments[:-_SEGMENTS]
 
     def _check_high(self, sent: bytes, split: int, position: int) -> None:
         """Check a block with bytes above 127. ``split``: where the body starts in it."""
@@ -372,7 +306,7 @@ class Content(Struct, eq=False):
             if len(self.since_lookalike) < self.header_limit:
                 self.since_lookalike += sent
             return
-        before = self._back[-LOOKALIKE_REACH:]
+        before = self.last_octets[-LOOKALIKE_REACH:]
         found = None if self.chunked else find_lookalike(before, sent, LOOKALIKE_REACH if clean else None)
         if found is not None:
             place = max(0, position + found.start)  # the CRLF of DATA may not have been captured

@@ -213,7 +213,8 @@ class MimeBody:
         """Return the next delimiter line after ``start``, where a line starts: its start, its end, its level (-1: there
         is none), and whether it is the last of its multipart."""
         best, found = stop, -1
-        for level, (delimiter, _) in enumerate(self._levels):
+        for level in range(len(self._levels) - 1, -1, -1):  # the inner ones come first, and limit the search for others
+            delimiter = self._levels[level].delimiter
             if data.startswith(delimiter, start, stop):
                 at = start
             else:

@@ -14,39 +14,25 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from ...dissectors.lazy_regex import LazyPattern
+from ..content.message_end import last_segment
 from ..lines.acts import Act
 from ..lines.client_reader import Mode
 from ..lines.command_line import CommandLine, command_of, read_line
 from ..lines.marks import Mark
 from .exchange import Exchange, Transaction
 from .lifecycle import SECOND
+from .mail_data_tracking import MailDataTracking, WrongSize
 
 if TYPE_CHECKING:
     from .conversation import Conversation
-    from .mail_data_tracking import MailDataTracking
 
-__all__ = ["WAITED_NS", "WrongSize", "check_end", "check_rest", "check_wait", "take_stray"]
+__all__ = ["WAITED_NS", "check_end", "check_rest", "check_wait", "take_stray"]
 
 WAITED_NS = 5 * SECOND  # a client that is silent for longer waits for a reply
 MAX_STRAY = 4  # octets by which a size is wrong by mistake
 
 _COMMAND = LazyPattern(rb"(QUIT|RSET|NOOP|DATA|(?=MAIL FROM:|RCPT TO:|BDAT [0-9])[A-Z]{4}[^\r\n]*+)\r\n", re.IGNORECASE)
-
-
-class WrongSize(Struct):
-    """What is wrong with the size of the chunk of ``x``. ``declared``: by BDAT; ``sent``: octets that the client seems
-    to have meant; ``end``: offset after the chunk; ``swallowed``: verb of the command that became part of it.
-    ``event``: what was judged."""
-
-    x: Exchange
-    declared: int
-    sent: int
-    end: int
-    swallowed: str = ""
-    event: Exchange | None = None
 
 
 def check_end(talk: Conversation, x: Exchange) -> None:
@@ -56,7 +42,7 @@ def check_end(talk: Conversation, x: Exchange) -> None:
     mail.chunk_ended, mail.chunk_end = x, x.offset + x.length + size
     if content is None or content.missing or not size or _binary(x):
         return
-    start, octets = content.last_segment
+    start, octets = last_segment(content)
     found = _COMMAND.fullmatch(octets) if start > mail.chunk_end - size else None
     if found is not None:
         verb = found[1][:4].upper().decode("ascii")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..content.message_end import ends_in_cr
+from ..content.message_flaws import unended_flaws
 from ..content.octet_checks import Flaw
 from ..lines.acts import Act
 from ..lines.command_line import command_of
@@ -126,7 +128,7 @@ def content_over(talk: Conversation, x: Exchange) -> None:
     if content.header_8bit is not None and transaction is not None and transaction.smtputf8:
         x.marks = Mark.CONTENT_UTF8.value | (x.marks & Mark.HONOURED)
         talk.judge.exchange(x, talk)
-    if content.chunked and content.ends_in_cr and not talk.presuming:
+    if content.chunked and ends_in_cr(content) and not talk.presuming:
         talk.mail.ends_in_cr = x
     elif content.lookalike is None or x.marks & Mark.HONOURED or talk.presuming:
         talk.judge.content(x, talk)
@@ -136,7 +138,7 @@ def content_over(talk: Conversation, x: Exchange) -> None:
 
 def judge_unended(talk: Conversation, content: Content) -> None:
     """Judge what is certain about mail data whose end has not come: the server answers it already."""
-    if content.unended_flaws & Flaw.LONG_LINE:
+    if unended_flaws(content) & Flaw.LONG_LINE:
         x = Exchange(Act.EVENT, content.offset, content.frame, content.time_ns, content=content)
         talk.judge.content(x, talk)
         content.long_line_judged = True

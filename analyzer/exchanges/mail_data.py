@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from ...dissectors.lines.commands import DeviationKind
 from ..content.message import Content
+from ..content.message_end import look_for_dot, pause_after
+from ..content.message_flaws import unended_flaws
 from ..lines.acts import DECIDING, STRONG_VERBS, Act
 from ..lines.client_reader import Mode
 from ..lines.command_line import line_of_auth, read_line
@@ -168,7 +170,7 @@ def end_of_input(talk: Conversation) -> None:
             turn = MessageSeen(content.size, content.lines, False, content.offset, content.frame, content.time_ns)
             place = talk.add_turn(turn)
         x = Exchange(Act.EVENT, content.offset, content.frame, content.time_ns, turn=place, content=content)
-        if content.unended_flaws:
+        if unended_flaws(content):
             talk.judge.content(x, talk)
         if talk.tap is not None:
             talk.tap.over(content, x)
@@ -180,11 +182,11 @@ def end_of_input(talk: Conversation) -> None:
 
 def _look_for_dot(talk: Conversation, content: Content) -> None:
     """Look for a dot that was meant as the end of mail data: the client waited in vain, or one side closed."""
-    content.find_glued_dot()
+    look_for_dot(content)
     dot = content.glued_dot
     if dot is None or talk.course.closing is not None or talk.course.close_notice is not None:
         return
-    if content.pause_after(dot.offset, max(talk.client_ns, talk.server_ns)) < WAITED_NS:
+    if pause_after(content, dot.offset, max(talk.client_ns, talk.server_ns)) < WAITED_NS:
         content.glued_dot = None
 
 

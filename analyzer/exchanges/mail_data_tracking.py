@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
+from .exchange import Exchange
+
 if TYPE_CHECKING:
-    from .chunk_sizes import WrongSize
-    from .exchange import Exchange
     from .turns import ChunkSeen
 
-__all__ = ["MailDataTracking"]
+__all__ = ["MailDataTracking", "WrongSize"]
+
+
+class WrongSize(Struct):
+    """What is wrong with the size of the chunk of ``x``. ``declared``: by BDAT; ``sent``: octets that the client seems
+    to have meant; ``end``: offset after the chunk; ``swallowed``: verb of the command that became part of it.
+    ``event``: what was judged."""
+
+    x: Exchange
+    declared: int
+    sent: int
+    end: int
+    swallowed: str = ""
+    event: Exchange | None = None
 
 
 class MailDataTracking:

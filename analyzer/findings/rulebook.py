@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from ...dissectors.printable import printable
+from ..content.message_flaws import flaws_of, unended_flaws
 from ..exchanges.exchange import Mark
 from ..exchanges.starttls_history import StartTlsHistory
 from ..exchanges.state_table import Act
@@ -117,10 +118,10 @@ class RuleBook:
     def content(self, x: Exchange, talk: Conversation) -> None:
         """Judge a message that is complete and answered. If ``x`` is an EVENT, the end of the message never came."""
         if x.act is Act.EVENT:
-            flaws = 0 if x.content is None else x.content.unended_flaws
+            flaws = 0 if x.content is None else unended_flaws(x.content)
             self._check([rule for on, rule in self._partial if on.fits(flaws)], x, talk)
             return
-        flaws = 0 if x.content is None else x.content.flaws
+        flaws = 0 if x.content is None else flaws_of(x.content)
         rules = self._rules_by_flaws.get(flaws)
         if rules is None:
             rules = tuple([rule for on, rule in self._content if on.fits(flaws)])

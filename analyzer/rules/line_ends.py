@@ -48,9 +48,10 @@ def _name(text: bytes, at: int) -> Term:
 def _wrong_end(text: bytes, at: int, *, ends: bool) -> Phrase:
     """Say which wrong line end is in ``text``, at ``at``. ``ends``: nothing of the line comes after it."""
     name = _name(text, at)
-    if ends:
-        return Phrase("{newline} ends the line instead of CRLF.", newline=name)
-    return Phrase("A bare {newline} is inside the line.", newline=name)
+    one = Phrase("A bare {newline}" if " " not in name else "{newline}", newline=name)
+    return Phrase(
+        "{what} {where}.", what=one, where=Term("ends the line instead of CRLF" if ends else "is inside the line")
+    )
 
 
 def _after(x: Exchange, talk: Conversation) -> bytes:
@@ -151,5 +152,6 @@ def bare_newline_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]
                 offset=x.reply_offset + wrong.at,
                 length=1,
                 evidence=line_at(reply.raw, wrong.at),
+                certain=True if x.act is Act.GREETING and not talk.midstream else None,
                 series=_ONE_LINE,
             )

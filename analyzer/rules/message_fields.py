@@ -12,10 +12,17 @@ from .registry import Evidence, OnContent, rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..content.header import HeaderFault
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
 
 __all__: list[str] = []
+
+
+def _fault_of(name: str, fault: HeaderFault) -> Phrase:
+    """Say what is wrong with the field ``name``, and quote it."""
+    field = Text(fault.quoted) if fault.quoted else Term(name)
+    return Phrase("{field} {reason}.", field=field, reason=Term(fault.what))
 
 
 @rule(
@@ -40,8 +47,7 @@ def message_id(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         return
     fault = content.report.bad_message_id
     if fault is not None:
-        phrase = Phrase("{field} {reason}.", field=Text(fault.quoted.rstrip()), reason=Term(fault.what))
-        yield at_line(content, fault, phrase)
+        yield at_line(content, fault, _fault_of("Message-ID", fault))
     elif talk.profile == "rfc5321":
         yield at_start(content, "The message has no Message-ID; some receivers refuse it.", severity="info")
 
@@ -69,7 +75,7 @@ def bad_from(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if fault.times > 1:
         phrase = Phrase("From has {authors} authors, and there is no Sender.", authors=Count(fault.times))
     else:
-        phrase = Phrase("{field} {reason}.", field=Text(fault.quoted), reason=Term(fault.what))
+        phrase = _fault_of("From", fault)
     yield at_line(content, fault, phrase)
 
 

@@ -1,7 +1,7 @@
 """MSG: the form of the message itself (RFC 5322), as far as the wire shows it."""
 
 # These rules only judge messages that were captured completely. The client may only relay a message that it received,
-# so most of them are warnings. The possible flaws are computed once for each message (`Content.flaws`); a message
+# so most of them are warnings. The possible flaws are computed once for each message (`message_flaws`); a message
 # without flaws calls no rule.
 
 from __future__ import annotations

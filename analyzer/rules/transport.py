@@ -203,9 +203,9 @@ def analysis_incomplete(x: Exchange | None, talk: Conversation) -> Iterator[Evid
     """Decoding was limited by the capture.
 
     Bytes are missing, the capture does not contain the start of the connection or one of its directions, the rest
-    cannot be decoded, or a message header is too long to be kept. Rules that need this data report nothing, which does not mean that the session was correct. TLS
-    after a successful STARTTLS is not reported here; the summary counts it. To avoid this, capture the whole connection
-    in both directions.
+    cannot be decoded, or a message header is too long to be kept. Rules that need this data report nothing, which does
+    not mean that the session was correct. TLS after a successful STARTTLS is not reported here; the summary counts it.
+    To avoid this, capture the whole connection in both directions.
     """
     course, record = talk.course, talk.record
     limits: list[Phrase] = []

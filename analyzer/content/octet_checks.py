@@ -124,7 +124,7 @@ def add(
     first = pattern.search(block)
     if first is None:
         return known
-    count = sum(1 for _ in pattern.finditer(block))
+    count = len(pattern.findall(block))  # single octets, which are shared objects
     if known is None:
         place = position + first.start()
         return Occurrence(place, *where(place), count)

@@ -177,6 +177,11 @@ def end_of_input(talk: Conversation) -> None:
     elif content is not None and reader.mode is Mode.CHUNK:
         content.settle()
         _complete_chunk(talk.mail.chunk_turn, content, reader.chunk_left)
+    if content is not None and content.chunked and not content.complete and unended_flaws(content):
+        x = Exchange(Act.EVENT, content.offset, content.frame, content.time_ns, content=content)
+        state = talk.session.state
+        x.transaction = state.transaction if isinstance(state.transaction, Transaction) else None
+        talk.judge.content(x, talk)
     _end_line(talk)
 
 

@@ -50,8 +50,8 @@ AFTER_ABUSE: Final = frozenset(
 
 PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
     ("SEC616", Reach.LATER, ("RPL409", "RPL411", "RPL412", "TCP901", "TCP902")),
-    ("CMD323", Reach.NEXT, ("CMD301", "RPL408", "RPL423", "RPL424", "RPL425", "EXT512")),
-    ("CMD323", Reach.LATER, ("TIM801", "TIM802", "TCP901", "TCP903")),
+    ("CMD323", Reach.NEXT, ("CMD301", "RPL408", "RPL423", "RPL424", "RPL425", "EXT504", "EXT505", "EXT512")),
+    ("CMD323", Reach.LATER, ("TIM801", "TIM802", "TCP901", "TCP902", "TCP903")),
     ("MSG719", Reach.LATER, ("TCP903", "TIM804")),
 )
 """A rule, how far its finding explains others, and their rules."""

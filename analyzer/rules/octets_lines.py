@@ -180,14 +180,15 @@ def invalid_utf8(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
             content.header.decode("utf-8")
         except UnicodeDecodeError as wrong:
             line = content.header[: wrong.start].count(b"\n") + 1
+            offset, frame, time_ns = content.place_in_header(wrong.start)
             yield Evidence(
                 Phrase(
                     "The message header is declared as UTF-8, but its line {line} is not valid UTF-8.", line=Count(line)
                 ),
-                offset=content.header_8bit.offset,
-                length=content.header_8bit.count,
-                frame=content.header_8bit.frame,
-                time_ns=content.header_8bit.time_ns,
+                offset=offset,
+                length=wrong.end - wrong.start,
+                frame=frame,
+                time_ns=time_ns,
                 evidence=line_at(content.header, wrong.start),
             )
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from examples import played
 from scripts import MESSAGE, Script, by_byte, envelope, findings, hello, lines, play, rules
 
 SIZE = len(MESSAGE)
@@ -102,6 +103,31 @@ def test_the_client_closes_although_octets_are_missing(missing: int) -> None:
     assert outcome(script) == [("CMD323", None), ("TCP903", "CMD323")]
     told = f"BDAT declares {SIZE + missing} octets, but only {SIZE} were sent; the server waits for the rest."
     assert play(script).findings[0].message == told
+
+
+def paused(declared: int, *after: str) -> list[tuple[str, str | None]]:
+    """The findings if the client is silent for six seconds after its chunk."""
+    text = [f"C: {line}" if line else "C:" for line in MESSAGE.split("\r\n")[:-1]]
+    start = ["S: 220 mx.example", "C: EHLO client.example", "S: 250-mx.example", "S: 250 CHUNKING"]
+    start += ["C: MAIL FROM:<a@client.example>", "S: 250 ok", "C: RCPT TO:<b@mx.example>", "S: 250 ok"]
+    (connection,) = played([*start, f"C: BDAT {declared} LAST", *text, "wait 6", *after], profile=None, port=25)
+    found = connection.findings
+    return [(one.rule, None if one.caused_by is None else found[one.caused_by].rule) for one in found]
+
+
+def test_the_client_waits_and_then_goes_on() -> None:
+    assert paused(SIZE + 1, "C: QUIT", "S: 250 queued", "S: 500 what", "FS", "FC") == [
+        ("CMD323", None),
+        ("CMD301", "CMD323"),
+        ("EXT504", "CMD323"),
+        ("TCP902", "CMD323"),
+    ]
+    assert paused(SIZE + 5, "C: QUIT", "S: 250 queued")[:1] != [("CMD323", None)]
+
+
+def test_the_server_gives_up() -> None:
+    assert paused(SIZE + 1, "FS", "FC") == [("CMD323", None), ("TCP902", "CMD323")]
+    assert paused(SIZE + 1, "FC") == [("CMD323", None), ("TCP903", "CMD323"), ("TIM801", "CMD323")]
 
 
 @pytest.mark.parametrize(

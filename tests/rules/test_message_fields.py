@@ -189,3 +189,11 @@ def test_a_long_line_is_reported_before_the_reply_that_it_causes() -> None:
         assert found[0].rule == "LEN003"
     script = [*DATA, ("C", long), ("S", "500 line too long\r\n"), ("C", ".\r\n"), ("S", "250 ok\r\n")]
     assert [one.rule for one in play(script).findings].count("LEN003") == 1
+
+
+@pytest.mark.parametrize("last", ["", " LAST"])
+def test_a_long_line_in_chunks_that_never_end(last: str) -> None:
+    for parameter, expected in (("", ["LEN003"]), ("BODY=BINARYMIME", [])):
+        start = [*hello("CHUNKING", "BINARYMIME"), *envelope(parameter)]
+        script = [*start, ("C", f"BDAT {2000 if last else 1502}{last}\r\n{'x' * 1500}\r\n"), ("FC", "")]
+        assert rules(script, select=("LEN003",)) == expected

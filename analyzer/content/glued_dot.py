@@ -7,7 +7,8 @@
 # never ended, and only in its last octets. A text line may well end with a dot; so nothing but commands may follow it:
 #
 #   QUIT, RSET and NOOP, which a client sends after its message,
-#   any command, if the dot begins a segment of its own: no text is sent like that.
+#   any command, if the dot begins a segment of its own: no text is sent like that,
+#   nothing, if the client then waits for an answer.
 
 from __future__ import annotations
 
@@ -29,11 +30,13 @@ _LAST_VERBS = frozenset({b"QUIT", b"RSET", b"NOOP"})
 
 class GluedDot(NamedTuple):
     """The dot: its ``offset`` in the client's stream, the end of its ``line`` as printable text, and the verbs of the
-    ``commands`` after it, in order."""
+    ``commands`` after it, in order. ``sure``: the octets show it; otherwise it may be the end of a sentence, after
+    which the client has not gone on."""
 
     offset: int
     line: str
     commands: tuple[str, ...]
+    sure: bool = True
 
 
 def find_glued_dot(last: bytes, end: int, starts: Container[int]) -> GluedDot | None:
@@ -55,7 +58,8 @@ def find_glued_dot(last: bytes, end: int, starts: Container[int]) -> GluedDot | 
             dot = at + len(line) - 1
             if own_segment and dot not in starts:
                 return None
-            return GluedDot(dot, printable(line[-MAX_LINE:]), tuple(dict.fromkeys(reversed(commands))))
+            verbs = tuple(dict.fromkeys(reversed(commands)))
+            return GluedDot(dot, printable(line[-MAX_LINE:]), verbs, bool(verbs) or dot in starts)
         else:
             return None
     return None

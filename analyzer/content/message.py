@@ -132,6 +132,7 @@ class Content(Struct, eq=False):
         if used >= 0:
             self.complete = True
             self._finish()
+            self.last_octets = b""  # a long session has many messages
         return used
 
     def feed_chunk(self, data: bytes, frame: int, time_ns: int) -> None:

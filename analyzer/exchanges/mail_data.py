@@ -189,9 +189,12 @@ def _look_for_dot(talk: Conversation, content: Content) -> None:
     """Look for a dot that was meant as the end of mail data: the client waited in vain, or one side closed."""
     look_for_dot(content)
     dot = content.glued_dot
-    if dot is None or talk.course.closing is not None or talk.course.close_notice is not None:
+    if dot is None:
         return
-    if pause_after(content, dot.offset, max(talk.client_ns, talk.server_ns)) < WAITED_NS:
+    closing = talk.course.closing
+    over = closing is not None or talk.course.close_notice is not None
+    until_ns = max(talk.client_ns, talk.server_ns, 0 if closing is None else closing.time_ns)
+    if not (over and dot.sure) and pause_after(content, dot.offset, until_ns) < WAITED_NS:
         content.glued_dot = None
 
 

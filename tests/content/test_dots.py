@@ -57,7 +57,7 @@ TEXT = b"Subject: x\r\n\r\nhello."
 )
 def test_a_dot_before_commands_is_found(after: bytes, commands: tuple[str, ...]) -> None:
     last = TEXT + after
-    assert find_glued_dot(last, 1000, ()) == GluedDot(1000 - len(after) - 1, "hello.", commands)
+    assert find_glued_dot(last, 1000, ()) == GluedDot(1000 - len(after) - 1, "hello.", commands, bool(commands))
 
 
 @pytest.mark.parametrize(

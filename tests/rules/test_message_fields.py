@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from examples import played
 from scripts import MESSAGE, Script, by_byte, envelope, findings, hello, lines, play, rules
 
 FAMILY = ("MSG", "LEN003", "BIT20", "BIT214")
@@ -148,7 +149,7 @@ DATA: Script = [*hello(), *envelope(), *lines("C DATA", "S 354 go")]
 
 
 @pytest.mark.parametrize("end", [[("FC", "")], [("S", "421 timeout\r\n"), ("FS", "")], [("FS", "")], [("RC", "")]])
-@pytest.mark.parametrize("after", ["", "QUIT\r\n", "RSET\r\nQUIT\r\n"])
+@pytest.mark.parametrize("after", ["QUIT\r\n", "RSET\r\nQUIT\r\n"])
 def test_a_glued_dot(after: str, end: Script) -> None:
     script = [*DATA, ("C", f"{MESSAGE[:-2]}.\r\n{after}"), *end]
     connection = play(script)
@@ -168,12 +169,21 @@ def test_a_glued_dot_in_a_segment_of_its_own() -> None:
     assert rules([*DATA, ("C", MESSAGE[:-2] + ".\r\n"), *rest, ("FC", "")]) == ["TCP903"]
 
 
+@pytest.mark.parametrize(("seconds", "expected"), [(4, ["TCP903"]), (6, ["MSG719", "TCP903"])])
+def test_a_client_that_waits_after_the_dot(seconds: int, expected: list[str]) -> None:
+    start = ["S: 220 mx.example", "C: EHLO client.example", "S: 250 mx.example", "C: MAIL FROM:<a@client.example>"]
+    start += ["S: 250 ok", "C: RCPT TO:<b@mx.example>", "S: 250 ok", "C: DATA", "S: 354 go", "C: Subject: x", "C:"]
+    (connection,) = played([*start, "C: hello.", f"wait {seconds}", "FC"], profile=None, port=25)
+    assert [one.rule for one in connection.findings] == expected
+
+
 @pytest.mark.parametrize(
     "text",
     [
         f"{MESSAGE}That is the end.\r\n.\r\n",  # the end of data comes after all
         f"{MESSAGE}That is the end.\r\nNo, there is more\r\n",
         f"{MESSAGE}That is the end.\r\nNo, there is",
+        f"{MESSAGE}That is the end.\r\n",  # the client did not wait
         f"{MESSAGE}hello\n.\r\nQUIT\r\n",  # SEC612
     ],
 )

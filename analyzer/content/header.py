@@ -23,7 +23,7 @@ from ...dissectors.printable import printable
 from .octet_checks import Flaw
 from .originator_fields import AuthorFault, author_fault, message_id_fault, without_comments
 
-__all__ = ["HeaderFault", "HeaderReport", "date_fault", "find_field", "read_header"]
+__all__ = ["HeaderFault", "HeaderReport", "date_fault", "fault_of_field", "find_field", "read_header"]
 
 MAX_QUOTED = 100  # bytes of a header line that are shown as evidence
 MAX_REMEMBERED = 512  # header sections
@@ -67,8 +67,7 @@ class HeaderReport(Struct, frozen=True):
     """The content of a header section.
 
     ``flaws``: its faults as ``Flaw`` bits, described by ``repeated`` (fields that may occur only once), ``malformed``,
-    ``bad_date``, ``bad_message_id``, ``bad_author``, ``return_path`` (the field is there) and ``not_mime`` (a field of
-    MIME without MIME-Version). ``content_type`` and ``transfer_encoding``: unfolded, empty if the field is absent.
+    ``bad_date``, ``bad_message_id``, ``bad_author`` and ``return_path`` (the field is there). ``content_type`` and ``transfer_encoding``: unfolded, empty if the field is absent.
     ``mime``: there is a MIME-Version. ``encoded``: MIME says that the body must be decoded, or that it has parts.
     """
 
@@ -79,7 +78,6 @@ class HeaderReport(Struct, frozen=True):
     bad_message_id: HeaderFault | None
     bad_author: HeaderFault | None
     return_path: HeaderFault | None
-    not_mime: HeaderFault | None
     subject: bytes | None
     message_id: bytes | None
     content_type: bytes
@@ -97,7 +95,7 @@ def read_header(header: bytes) -> HeaderReport:
 
 
 def _read(header: bytes) -> HeaderReport:
-    repeated = malformed = bad_date = bad_message_id = bad_author = return_path = not_mime = None
+    repeated = malformed = bad_date = bad_message_id = bad_author = return_path = None
     if header[:1] in _BLANKS or _UNUSUAL_LINE(b"\r\n" + header):
         if b"\r\n" in header:
             header = _BARE_LF.sub(b" ", header)
@@ -126,9 +124,6 @@ def _read(header: bytes) -> HeaderReport:
     kind = _unfolded(fields[b"Content-Type"]) if b"Content-Type" in fields else b""
     encoding = _unfolded(fields[_ENCODING]) if _ENCODING in fields else b""
     mime = b"MIME-Version" in fields
-    if not mime and (b"Content-Type" in fields or _ENCODING in fields):
-        name = b"Content-Type" if b"Content-Type" in fields else _ENCODING
-        not_mime = _field_fault(lines, name, name.decode("ascii"))
     flaws = (
         (Flaw.NO_DATE if date is None else 0)
         | (Flaw.NO_FROM if author is None else 0)
@@ -139,7 +134,7 @@ def _read(header: bytes) -> HeaderReport:
         | (0 if bad_author is None else Flaw.BAD_AUTHOR)
         | (0 if bad_message_id is None else Flaw.BAD_MESSAGE_ID)
         | (0 if return_path is None else Flaw.RETURN_PATH)
-        | (0 if not_mime is None else Flaw.NOT_MIME)
+        | (0 if mime or (b"Content-Type" not in fields and _ENCODING not in fields) else Flaw.NOT_MIME)
     )
     return HeaderReport(
         flaws,
@@ -149,7 +144,6 @@ def _read(header: bytes) -> HeaderReport:
         bad_message_id,
         bad_author,
         return_path,
-        not_mime,
         _on_one_line(fields[b"Subject"]) if b"Subject" in fields else None,
         None if identifier is None else _on_one_line(identifier),
         kind,
@@ -157,6 +151,11 @@ def _read(header: bytes) -> HeaderReport:
         mime,
         mime and (kind[:10].lower() in _COMPOSITE or encoding.lower() in {b"base64", b"quoted-printable"}),
     )
+
+
+def fault_of_field(header: bytes, name: bytes, wrong: str) -> HeaderFault:
+    """Return the fault ``wrong`` at the first field ``name``, which the section has."""
+    return _field_fault(b"\n" + header, name, wrong)
 
 
 _read_remembered = lru_cache(maxsize=MAX_REMEMBERED)(_read)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..content.header import fault_of_field
 from ..content.octet_checks import Flaw
 from .messages import NOT_IN_LMTP, at_line, at_start, message_of
 from .phrases import Count, Phrase, Term, Text
@@ -122,12 +123,9 @@ def mime_version_missing(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "MIME-Version: 1.0".
     """
     content = message_of(x, talk)
-    fault = None if content is None or content.report is None else content.report.not_mime
-    if content is not None and fault is not None:
-        yield at_line(
-            content,
-            fault,
-            Phrase(
-                "{field} is given without MIME-Version: readers may show the text as it stands.", field=Term(fault.what)
-            ),
+    if content is not None and content.report is not None:
+        name = "Content-Transfer-Encoding" if content.field(b"Content-Type") is None else "Content-Type"
+        phrase = Phrase(
+            "{field} is given without MIME-Version: readers may show the text as it stands.", field=Term(name)
         )
+        yield at_line(content, fault_of_field(content.header, name.encode(), ""), phrase)

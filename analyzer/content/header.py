@@ -67,8 +67,9 @@ class HeaderReport(Struct, frozen=True):
     """The content of a header section.
 
     ``flaws``: its faults as ``Flaw`` bits, described by ``repeated`` (fields that may occur only once), ``malformed``,
-    ``bad_date``, ``bad_message_id``, ``bad_author`` and ``return_path`` (the field is there). ``content_type`` and ``transfer_encoding``: unfolded, empty if the field is absent.
-    ``mime``: there is a MIME-Version. ``encoded``: MIME says that the body must be decoded, or that it has parts.
+    ``bad_date``, ``bad_message_id``, ``bad_author`` and ``return_path`` (the field is there). ``content_type`` and
+    ``transfer_encoding``: unfolded, empty if the field is absent. ``mime``: there is a MIME-Version. ``encoded``: MIME
+    says that the body must be decoded, or that it has parts.
     """
 
     flaws: int

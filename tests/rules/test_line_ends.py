@@ -132,3 +132,11 @@ def test_a_telnet_negotiation(octets: bytes, name: str) -> None:
     (finding,) = findings(script, select=("BIT201",))
     assert f"Telnet negotiation ({name})" in finding.message
     assert finding.length == len(octets)
+
+
+def test_a_wrong_line_end_of_the_server_is_no_part_of_its_text() -> None:
+    reply = "250-mx.example\r\r\n250-PIPELINING\r\r\n250 SIZE 1000\r\r\n"
+    script = [("S", "220 mx.example\r\r\n"), ("C", "EHLO client.example\r\n"), ("S", reply)]
+    script += [("C", "MAIL FROM:<a@client.example> SIZE=100\r\nRCPT TO:<b@mx.example>\r\n")]
+    script += [("S", "250 ok\r\r\n250 ok\r\r\n"), ("C", "QUIT\r\n"), ("S", "221 bye\r\r\n")]
+    assert [one.rule for one in findings(script)] == ["BIT226"]

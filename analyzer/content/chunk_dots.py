@@ -35,14 +35,19 @@ class ChunkDots:
         if self._single:
             return
         held = self._held
+        if b"." not in block and b"." not in held:  # many encoded bodies have none
+            self._held = b"\r\n" if (held + block[-2:]).endswith(b"\r\n") else b"\r" if block.endswith(b"\r") else b""
+            return
         if held:
             block = held + block
             position -= len(held)
-        self._held = next((start for start in _STARTS if block.endswith(start)), b"")
+        self._held = b""
+        if block.endswith(_STARTS):
+            self._held = next(start for start in _STARTS if block.endswith(start))
         end = len(block) - len(self._held)
-        lines = block.count(b"\r\n.", 0, end)
-        if not lines:
+        if block.rfind(b"\r\n.", 0, end) < 0:  # faster than count()
             return
+        lines = block.count(b"\r\n.", 0, end)
         doubled = block.count(b"\r\n..", 0, end)
         self._single = lines > doubled
         if doubled and self.first is None:

@@ -7,8 +7,8 @@
 # times. The table is bounded by its entries and by the size of a section that it takes.
 #
 # One search finds all known fields, a second one a line that belongs to no field. Places are only searched when there
-# is something to report. Values are not judged, except the date. A new fact about a field is one more attribute,
-# computed from `fields` in `_read`.
+# is something to report. Values are not judged, except those of Date, From and Message-ID. A new fact about a field is
+# one more attribute, computed from `fields` in `_read`.
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ import re
 from functools import lru_cache
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ...dissectors.printable import printable
 from .octet_checks import Flaw
+from .originator_fields import AuthorFault, author_fault, message_id_fault, without_comments
 
-__all__ = ["HeaderFault", "HeaderReport", "date_fault", "find_field", "read_header"]
+__all__ = ["HeaderFault", "HeaderReport", "date_fault", "fault_of_field", "find_field", "read_header"]
 
 MAX_QUOTED = 100  # bytes of a header line that are shown as evidence
 MAX_REMEMBERED = 512  # header sections
@@ -32,18 +34,18 @@ MAX_REMEMBERED_OCTETS = 2048  # of one section: with its value, the table holds 
 _UNUSUAL_LINE = re.compile(rb"\n(?!(?<=\r\n)(?:[!-9;-~]++:|[ \t]|\Z))").search
 _FIELD = re.compile(rb"[!-9;-~]++:").match
 _BLANK_BEFORE_COLON = re.compile(rb"[!-9;-~]++[ \t]++:").match
-# RFC 5322 §3.6: fields that may occur once at most; then the fields that make the body MIME (RFC 2045 §3). As they are
-# usually spelled, which saves a step for each field.
+# RFC 5322 §3.6, RFC 2045 §3: fields that may occur once at most. As they are usually spelled, which saves a step for
+# each field.
+_ENCODING = b"Content-Transfer-Encoding"
 _ONCE = (
     *(b"Date", b"From", b"Sender", b"Reply-To", b"To", b"Cc", b"Bcc"),
     *(b"Message-ID", b"In-Reply-To", b"References", b"Subject"),
+    *(b"MIME-Version", b"Content-Type", _ENCODING, b"Content-ID", b"Content-Description"),
 )
-_ENCODING = b"Content-Transfer-Encoding"
-_MIME = (b"MIME-Version", b"Content-Type", _ENCODING)
-_SPELLED = frozenset((*_ONCE, *_MIME))
+_SPELLED = frozenset((*_ONCE, b"Return-Path"))
 _SPELLING = {name.lower(): name for name in _SPELLED}
 _KNOWN_FIELDS = re.compile(
-    rb"\n(" + rb"|".join((*_ONCE, *_MIME)) + rb")[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE
+    rb"\n(" + rb"|".join((*_ONCE, b"Return-Path")) + rb")[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE
 )
 _FOLDS = re.compile(rb"\r?\n[ \t]+")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
@@ -51,30 +53,37 @@ _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 
 
 class HeaderFault(Struct, frozen=True):
-    """A fault: its first offset ``at`` in the header section, how often it occurs, and the line as printable text."""
+    """A fault: its first offset ``at`` in the header section, how often it occurs, and the line as printable text.
+    ``quoted``: what of the field is meant, on one line, if that is not the line."""
 
     at: int
     times: int
     text: str
     what: str = ""
+    quoted: str = ""
 
 
 class HeaderReport(Struct, frozen=True):
     """The content of a header section.
 
-    ``flaws``: its faults as ``Flaw`` bits, described by ``repeated`` (fields that may occur only once), ``malformed``
-    and ``bad_date``. ``content_type`` and ``transfer_encoding``: unfolded, empty if the field is absent. ``encoded``:
-    MIME says that the body must be decoded, or that it has parts.
+    ``flaws``: its faults as ``Flaw`` bits, described by ``repeated`` (fields that may occur only once), ``malformed``,
+    ``bad_date``, ``bad_message_id``, ``bad_author`` and ``return_path`` (the field is there). ``content_type`` and
+    ``transfer_encoding``: unfolded, empty if the field is absent. ``mime``: there is a MIME-Version. ``encoded``: MIME
+    says that the body must be decoded, or that it has parts.
     """
 
     flaws: int
     repeated: HeaderFault | None
     malformed: HeaderFault | None
     bad_date: HeaderFault | None
+    bad_message_id: HeaderFault | None
+    bad_author: HeaderFault | None
+    return_path: HeaderFault | None
     subject: bytes | None
     message_id: bytes | None
     content_type: bytes
     transfer_encoding: bytes
+    mime: bool
     encoded: bool
 
 
@@ -87,7 +96,7 @@ def read_header(header: bytes) -> HeaderReport:
 
 
 def _read(header: bytes) -> HeaderReport:
-    repeated = malformed = bad_date = None
+    repeated = malformed = bad_date = bad_message_id = bad_author = return_path = None
     if header[:1] in _BLANKS or _UNUSUAL_LINE(b"\r\n" + header):
         if b"\r\n" in header:
             header = _BARE_LF.sub(b" ", header)
@@ -99,35 +108,60 @@ def _read(header: bytes) -> HeaderReport:
         fields = {_SPELLING[name.lower()]: value for name, value in reversed(found)}  # the first of each name
         if len(fields) < len(found):
             repeated = _first_repeated(lines)
-    date = fields.get(b"Date")
+    date, author, identifier = fields.get(b"Date"), fields.get(b"From"), fields.get(b"Message-ID")
     wrong = None if date is None else date_fault(date)
     if wrong is not None:
-        bad_date = _bad_date(lines, wrong)
+        bad_date = _field_fault(lines, b"Date", wrong)
+    no_author = None if author is None else author_fault(author, sender=b"Sender" in fields)
+    if no_author is not None:
+        bad_author = _author_fault(lines, no_author)
+    wrong = None if identifier is None else message_id_fault(identifier)
+    if identifier is not None and wrong is not None:
+        text = printable(_on_one_line(identifier)[:MAX_QUOTED])
+        quoted = f"Message-ID: {text}" if text else ""
+        bad_message_id = _field_fault(lines, b"Message-ID", wrong, quoted)
+    if b"Return-Path" in fields:
+        return_path = _field_fault(lines, b"Return-Path", "")
+    kind = _unfolded(fields[b"Content-Type"]) if b"Content-Type" in fields else b""
+    encoding = _unfolded(fields[_ENCODING]) if _ENCODING in fields else b""
+    mime = b"MIME-Version" in fields
     flaws = (
         (Flaw.NO_DATE if date is None else 0)
-        | (0 if b"From" in fields else Flaw.NO_FROM)
+        | (Flaw.NO_FROM if author is None else 0)
+        | (Flaw.NO_MESSAGE_ID if identifier is None else 0)
         | (0 if repeated is None else Flaw.REPEATED_FIELD)
         | (0 if malformed is None else Flaw.MALFORMED_HEADER)
         | (0 if bad_date is None else Flaw.BAD_DATE)
+        | (0 if bad_author is None else Flaw.BAD_AUTHOR)
+        | (0 if bad_message_id is None else Flaw.BAD_MESSAGE_ID)
+        | (0 if return_path is None else Flaw.RETURN_PATH)
+        | (0 if mime or (b"Content-Type" not in fields and _ENCODING not in fields) else Flaw.NOT_MIME)
     )
-    kind = _unfolded(fields[b"Content-Type"]) if b"Content-Type" in fields else b""
-    encoding = _unfolded(fields[_ENCODING]) if _ENCODING in fields else b""
     return HeaderReport(
         flaws,
         repeated,
         malformed,
         bad_date,
+        bad_message_id,
+        bad_author,
+        return_path,
         _on_one_line(fields[b"Subject"]) if b"Subject" in fields else None,
-        _on_one_line(fields[b"Message-ID"]) if b"Message-ID" in fields else None,
+        None if identifier is None else _on_one_line(identifier),
         kind,
         encoding,
-        b"MIME-Version" in fields
-        and (kind[:10].lower() == b"multipart/" or encoding.lower() in {b"base64", b"quoted-printable"}),
+        mime,
+        mime and (kind[:10].lower() in _COMPOSITE or encoding.lower() in {b"base64", b"quoted-printable"}),
     )
+
+
+def fault_of_field(header: bytes, name: bytes, wrong: str) -> HeaderFault:
+    """Return the fault ``wrong`` at the first field ``name``, which the section has."""
+    return _field_fault(b"\n" + header, name, wrong)
 
 
 _read_remembered = lru_cache(maxsize=MAX_REMEMBERED)(_read)
 _BLANKS = (b" ", b"\t")
+_COMPOSITE = frozenset({b"multipart/", b"message/rf", b"message/gl"})  # the starts of types that have parts
 
 
 def find_field(header: bytes, name: bytes) -> bytes | None:
@@ -170,10 +204,17 @@ def _first_repeated(lines: bytes) -> HeaderFault | None:
     return HeaderFault(again[0][0], len(again), _line(lines, again[0][0]), names)
 
 
-def _bad_date(lines: bytes, wrong: str) -> HeaderFault:
-    """Return the fault of the first Date field."""
-    at = next(found.start() for found in _KNOWN_FIELDS.finditer(lines) if found[1].lower() == b"date")
-    return HeaderFault(at, 1, _line(lines, at), wrong)
+def _field_fault(lines: bytes, name: bytes, wrong: str, quoted: str = "") -> HeaderFault:
+    """Return a fault of the first field ``name``."""
+    name = name.lower()
+    at = next(found.start() for found in _KNOWN_FIELDS.finditer(lines) if found[1].lower() == name)
+    return HeaderFault(at, 1, _line(lines, at), wrong, quoted)
+
+
+def _author_fault(lines: bytes, wrong: AuthorFault) -> HeaderFault:
+    """Return a fault of the first From field; ``times`` is the number of authors, if there are too many."""
+    fault = _field_fault(lines, b"From", wrong.what, f"From: {wrong.author}" if wrong.author else "")
+    return replace(fault, times=wrong.authors) if wrong.authors else fault
 
 
 def _first_malformed(header: bytes) -> HeaderFault | None:
@@ -207,7 +248,6 @@ def _line(lines: bytes, at: int) -> str:
 
 _MONTHS = (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec")
 _DAYS = (b"mon", b"tue", b"wed", b"thu", b"fri", b"sat", b"sun")
-_COMMENT = re.compile(rb"\((?:[^()\\]|\\.)*+\)", re.DOTALL)
 # RFC 5322 §3.3 and §4.3: date-time, with obsolete years, zones and blanks. Comments were removed before.
 _DATE = re.compile(
     rb"[ \t]*+(?:(?P<name>" + rb"|".join(_DAYS) + rb")[ \t]*+,)?[ \t]*+(?P<day>[0-9]{1,2})[ \t]*+"
@@ -218,7 +258,6 @@ _DATE = re.compile(
 ).fullmatch
 MAX_DATES = 1024  # Date fields remembered: many messages are sent in one second
 MAX_DATE_OCTETS = 128  # of a field that is remembered
-MAX_COMMENTS = 16  # nested comments that are removed from a date
 
 
 def date_fault(value: bytes) -> str | None:
@@ -227,12 +266,7 @@ def date_fault(value: bytes) -> str | None:
 
 
 def _date_fault(value: bytes) -> str | None:
-    value = _unfolded(value)
-    for _ in range(MAX_COMMENTS):
-        if b"(" not in value:
-            break
-        value = _COMMENT.sub(b" ", value)
-    found = _DATE(value)
+    found = _DATE(without_comments(_unfolded(value)))
     if found is None:
         return "it is not a date and time with a zone"
     hour, minute, second = int(found["hour"]), int(found["minute"]), int(found["second"] or b"0")

@@ -21,10 +21,12 @@ from typing import Any
 from msgspec import Struct, field
 
 from .blocks import END_OF_DATA, BlockCutter
+from .chunk_dots import ChunkDots
+from .glued_dot import LAST_OCTETS, GluedDot
 from .header import HeaderReport, find_field, read_header
 from .header_section import HeaderSection
 from .line_lengths import LineMeter, Occurrence
-from .mime import EncodingFault, MimeBody
+from .mime import EncodingFault, MimeBody, UntrueLabel, label_of_whole
 from .octet_checks import (
     BARE_CR,
     BARE_LF,
@@ -33,7 +35,6 @@ from .octet_checks import (
     LOOKALIKE_REACH,
     NUL,
     ContentSink,
-    Flaw,
     add,
     ends_in_lookalike,
     ends_in_pairs,
@@ -89,23 +90,33 @@ class Content(Struct, eq=False):
     lookalike: Occurrence | None = None  # of the end of data
     lookalike_form: bytes = b""  # its bytes
     since_lookalike: bytes = b""  # raw bytes after it
-    encoding_fault: EncodingFault | None = None  # the first fault in the body that prevents MIME decoding
+    encoding_fault: EncodingFault | None = None  # the first fault of an encoding in the body
+    untrue_label: UntrueLabel | None = None  # the first part that is not what its transfer encoding says
+    stuffed_dots: Occurrence | None = None  # in chunks, at the start of each line that begins with a dot
+    glued_dot: GluedDot | None = None  # of mail data that never ended
+    declared: int = 0  # ``Flaw`` bits of what MAIL declared and the message shows to be wrong
+    long_line_judged: bool = False  # before the end of the message
+    part_header_8bit: bool = False  # the header of a part may have a byte above 127
+
+    segments: list[tuple[int, int, int]] = []  # offset, frame and time of the next and the last frames
+    last_octets: bytes = b"\r\n"  # that were checked, for matches across blocks
 
     _position: int = 0  # stream offset of the next byte to check
     _unsent: int = 0  # bytes at the front of the first block that were never sent
-    _segments: list[tuple[int, int, int]] = []  # offset, frame and time of the next and the last ones
     _blocks: BlockCutter = None  # type: ignore[assignment]  # see __post_init__
     _section: HeaderSection = None  # type: ignore[assignment]
     _meter: LineMeter = None  # type: ignore[assignment]
     _mime: MimeBody | None = None
     _hash: Any = field(default_factory=sha256)
-    _back: bytes = b"\r\n"  # the last bytes checked, for matches across blocks
+    _dots: ChunkDots | None = None
     _stored_end: int = 0  # octets of the content if the look-alike is its end
 
     def __post_init__(self) -> None:
         self._blocks = BlockCutter(chunked=self.chunked)
         self._section = HeaderSection(self.header_limit)
         self._meter = LineMeter(stuffed=not self.chunked)
+        if self.chunked:
+            self._dots = ChunkDots()
         self._unsent = len(self._blocks.kept)
         self._position = self.offset - self._unsent
 
@@ -114,32 +125,38 @@ class Content(Struct, eq=False):
     def feed(self, data: bytes, frame: int, time_ns: int) -> int:
         """Take DATA bytes. Returns how many belong to the message with its end mark, -1 if it has not ended."""
         blocks = self._blocks
-        if not self._segments:
-            self.frame, self.time_ns, self.has_started = frame, time_ns, True
-        self._segments.append((self._position + len(blocks.kept) + blocks.waiting, frame, time_ns))
+        self._note_segment(frame, time_ns)
         block, used = blocks.take(data, join=not self.in_header)
         if block:
             self._check(block, frame, time_ns)
         if used >= 0:
             self.complete = True
             self._finish()
+            self.last_octets = b""  # a long session has many messages
         return used
 
     def feed_chunk(self, data: bytes, frame: int, time_ns: int) -> None:
         """Take octets of a BDAT chunk (RFC 3030 §2): without dot-stuffing or end mark, stored as they are."""
         blocks = self._blocks
-        self.has_started = True
-        self._segments.append((self._position + len(blocks.kept) + blocks.waiting, frame, time_ns))
+        self._note_segment(frame, time_ns)
         block = blocks.take_chunk(data, join=not self.in_header)
         if block:
             self._check(block, frame, time_ns)
+
+    def _note_segment(self, frame: int, time_ns: int) -> None:
+        """Remember where the next bytes come from: the bytes of one frame may come one by one."""
+        segments, blocks = self.segments, self._blocks
+        if not self.has_started:
+            self.frame, self.time_ns, self.has_started = frame, time_ns, True
+        if not segments or segments[-1][1] != frame:
+            segments.append((self._position + len(blocks.kept) + blocks.waiting, frame, time_ns))
 
     def settle(self) -> None:
         """Check the segments that wait. Until this is called, the results may not cover the last segments of the
         body."""
         block = self._blocks.settle()
         if block:
-            self._check(block, *self._segments[-1][1:])
+            self._check(block, *self.segments[-1][1:])
 
     def lose(self, length: int) -> None:
         """``length`` octets of the content are not in the capture."""
@@ -148,7 +165,7 @@ class Content(Struct, eq=False):
         self.missing += length
         self.size += length
         self._position += length
-        self._back = b""
+        self.last_octets = b""
         if self.sink is not None:
             self.sink.lose(length)
 
@@ -187,7 +204,7 @@ class Content(Struct, eq=False):
         """Return whether the bytes so far end with a look-alike of the end of data."""
         if self.lookalike is not None and not self.since_lookalike:
             return True
-        return ends_in_lookalike(self._back + self._blocks.kept)
+        return ends_in_lookalike(self.last_octets[-LOOKALIKE_REACH:] + self._blocks.kept)
 
     # -- results ----------------------------------------------------------------------------------------------------
 
@@ -207,32 +224,6 @@ class Content(Struct, eq=False):
         digest: str = self._hash.hexdigest()
         return None if self.missing or self.cut else digest
 
-    @property
-    def flaws(self) -> int:
-        """Possible faults of the message's form, as ``Flaw`` bits; 0 if the message is not complete."""
-        if self.missing or not self.complete:
-            return 0
-        if not self.size:
-            return Flaw.EMPTY
-        flaws = 0 if self.report is None else self.report.flaws
-        if self.long_line is not None:
-            flaws |= Flaw.LONG_LINE
-        if self.lone_dot is not None:
-            flaws |= Flaw.LONE_DOT
-        if self.encoding_fault is not None:
-            flaws |= Flaw.BAD_ENCODING
-        if self.lookalike is not None:
-            flaws |= Flaw.LOOKALIKE
-        if self.bare_lf is not None or self.bare_cr is not None:
-            flaws |= Flaw.BARE_NEWLINE
-        if self.nul is not None:
-            flaws |= Flaw.NUL
-        if self.header_8bit is not None:
-            flaws |= Flaw.EIGHT_BIT_HEADER
-        if self.body_8bit is not None:
-            flaws |= Flaw.EIGHT_BIT_BODY
-        return flaws
-
     def field(self, name: bytes) -> bytes | None:
         """Return the body of the first header field ``name``, unfolded, None if there is none (RFC 5322 §2.2)."""
         return find_field(self.header, name)
@@ -243,7 +234,7 @@ class Content(Struct, eq=False):
 
     def where(self, offset: int) -> tuple[int, int]:
         """Return frame and time of the segment with the byte at ``offset``, if that segment is still remembered."""
-        segments = self._segments
+        segments = self.segments
         if not segments:
             return self.frame, self.time_ns
         _, frame, time_ns = segments[max(0, bisect_right(segments, offset, key=_offset) - 1)]
@@ -258,6 +249,8 @@ class Content(Struct, eq=False):
         if not self.chunked and block.rfind(b"\r\n.") >= 0:  # faster than `in`
             stored = block.replace(b"\r\n.", b"\r\n")
             self.lone_dot = add(self.lone_dot, LONE_DOT, block, position, self.where)
+        if self._dots is not None:
+            self._dots.feed(block, position, self.where)
         if unsent:
             self._unsent = 0
             stored, sent, position = stored[unsent:], block[unsent:], position + unsent
@@ -281,20 +274,28 @@ class Content(Struct, eq=False):
                 if self.report is not None and self.report.encoded:
                     self._mime = MimeBody(self.report, (position + split, frame, time_ns))
         if self._mime is not None and self._mime.watched and split < len(sent):
-            self._mime.feed(sent[split:], position + split, self._segments)
+            self._mime.feed(sent[split:], position + split, self.segments)
         if not sent.isascii():
-            self.ascii = False
-            self.header_8bit = add(self.header_8bit, EIGHT_BIT, sent[:split], position, self.where)
-            self.body_8bit = add(self.body_8bit, EIGHT_BIT, sent[split:], position + split, self.where)
+            self._check_high(sent, split, position)
         meter = self._meter
         meter.feed(sent, position, self.where)
         if meter.first is not None:
             self.long_line, self.longest = meter.first, meter.longest
         if not clean or self.nul is not None or self.bare_lf is not None or self.bare_cr is not None:
             self._check_unusual(sent, position, clean=clean)
-        self._back = sent[-LOOKALIKE_REACH:] if len(sent) >= LOOKALIKE_REACH else (self._back + sent)[-LOOKALIKE_REACH:]
-        if len(self._segments) > _SEGMENTS:
-            del self._segments[:-_SEGMENTS]
+        self.last_octets = sent[-LAST_OCTETS:] if len(sent) >= LAST_OCTETS else (self.last_octets + sent)[-LAST_OCTETS:]
+        if len(self.segments) > _SEGMENTS:
+            del self.segments[:-_SEGMENTS]
+
+    def _check_high(self, sent: bytes, split: int, position: int) -> None:
+        """Check a block with bytes above 127. ``split``: where the body starts in it."""
+        self.ascii = False
+        self.header_8bit = add(self.header_8bit, EIGHT_BIT, sent[:split], position, self.where)
+        first = self.body_8bit is None
+        spot = self.body_8bit = add(self.body_8bit, EIGHT_BIT, sent[split:], position + split, self.where)
+        if first and spot is not None and self.report is not None:
+            octet = sent[spot.offset - position]
+            self.untrue_label = label_of_whole(self.report, octet, (spot.offset, spot.frame, spot.time_ns))
 
     def _check_unusual(self, sent: bytes, position: int, *, clean: bool) -> None:
         """Check a block with NULs or line ends that are not CRLF, or a clean one after such a block."""
@@ -306,7 +307,8 @@ class Content(Struct, eq=False):
             if len(self.since_lookalike) < self.header_limit:
                 self.since_lookalike += sent
             return
-        found = None if self.chunked else find_lookalike(self._back, sent, LOOKALIKE_REACH if clean else None)
+        before = self.last_octets[-LOOKALIKE_REACH:]
+        found = None if self.chunked else find_lookalike(before, sent, LOOKALIKE_REACH if clean else None)
         if found is not None:
             place = max(0, position + found.start)  # the CRLF of DATA may not have been captured
             self.lookalike = Occurrence(place, *self.where(place), 1)
@@ -336,9 +338,12 @@ class Content(Struct, eq=False):
         """Find the facts that need the whole message."""
         if self.in_header:
             self._read_header()
+        if self._dots is not None:
+            self.stuffed_dots = self._dots.stuffed()
         if self._mime is not None and not self.missing:
             self._mime.finish()
-            self.encoding_fault = self._mime.fault
+            self.encoding_fault, self.part_header_8bit = self._mime.fault, self._mime.header_8bit
+            self.untrue_label = self.untrue_label or self._mime.untrue_label
 
 
 _offset = itemgetter(0)

@@ -1,14 +1,17 @@
-"""Check transfer encodings and boundaries of a MIME body, block by block."""
+"""Check transfer encodings, their labels and boundaries of a MIME body, block by block."""
 
 # Theory
 # ------
 # Attachments are megabytes long, so no code here looks at single bytes. Blocks are joined to a batch of about 32 KB.
 # find() searches for delimiter lines, and the text between them is checked by translate() (base64) or by one search
-# (quoted-printable). Only a batch that fails this test is checked in detail. A body that is neither multipart nor
-# encoded is not watched at all, and no body is watched after its first fault.
+# (quoted-printable). Only a batch that fails this test, or that has octets above 127, is checked in detail. A body that
+# has no parts and is not encoded is not watched at all; one that is encoded is watched up to its first fault.
 #
 # The bytes are as sent, with dots stuffed, so that offsets are those of the stream. A stuffed dot only matters in
 # base64, where it is skipped at the start of a line. Delimiters start with "-" and are never stuffed.
+#
+# A line that begins with a delimiter is one, whatever follows in it (RFC 2046 §5.1.1). If it begins with the delimiters
+# of two levels, it is that of the longer one: programs make the boundary of a part from that around it.
 
 from __future__ import annotations
 
@@ -25,18 +28,22 @@ if TYPE_CHECKING:
 
     from .header import HeaderReport
 
-__all__ = ["EncodingFault", "MimeBody"]
+__all__ = ["EncodingFault", "MimeBody", "UntrueLabel", "label_of_whole"]
 
 _BATCH = 1 << 15
 _MAX_PART_HEADER = 1 << 16  # a longer header of a part is not read
-_MAX_DEPTH = 32  # levels of nested multiparts
+_MAX_DEPTH = 32  # levels of nested multiparts, and messages inside each other that are not in a multipart
 _MAX_BOUNDARY = 70  # RFC 2046 §5.1.1
 
+_DECODED = frozenset({b"base64", b"quoted-printable"})
+_SEVEN_BIT = frozenset({b"", b"7bit", *_DECODED})
+_MESSAGES = frozenset({b"message/rfc822", b"message/global"})  # RFC 2046 §5.2.1, RFC 6532 §3.7
 _BLANKS = b" \t\r\n"
 _NOT_COUNTED = (b"\n", b"\r", b" ", b"\t", b".")
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = LazyPattern(rb"[^A-Za-z0-9+/= \t\r\n]")
-_AFTER_PADDING = LazyPattern(rb"=[= \t\r\n]*+[A-Za-z0-9+/]")
+_CHARACTER = LazyPattern(rb"[A-Za-z0-9+/]")
+_EIGHT_BIT = LazyPattern(rb"[\x80-\xff]")
 # RFC 2045 §6.7: "=" and two hexadecimal digits, or a soft line break
 _BAD_ESCAPE = LazyPattern(rb"=(?![0-9A-Fa-f]{2}|[ \t]*+(?:\r?\n|\Z))")
 _EMPTY_LINE = LazyPattern(rb"(?:\A|\n)\r?\n")
@@ -53,8 +60,50 @@ class EncodingFault(NamedTuple):
     time_ns: int
 
 
+class UntrueLabel(NamedTuple):
+    """The first octet above 127 in a part whose transfer encoding has none. ``label``: that encoding, empty if there is
+    no field, which means 7bit (RFC 2045 §6.1). ``offset``: in the client's stream."""
+
+    label: str
+    octet: int
+    offset: int
+    frame: int
+    time_ns: int
+
+
+class _Level(NamedTuple):
+    """A multipart around the next bytes: its delimiter, and whether its parts are messages if they do not say more
+    (RFC 2046 §5.1.5)."""
+
+    delimiter: bytes
+    digest: bool
+
+
+def label_of_whole(header: HeaderReport, octet: int, place: tuple[int, int, int]) -> UntrueLabel | None:
+    """Return the untrue label of a message without parts, whose body holds ``octet`` at ``place``; None if the label
+    allows it."""
+    label = _seven_bit_label(header) if header.mime and not _has_parts(header) else None
+    return None if label is None else UntrueLabel(label, octet, *place)
+
+
+def _seven_bit_label(header: HeaderReport) -> str | None:
+    """Return the transfer encoding of a part if it excludes octets above 127, otherwise None."""
+    label = header.transfer_encoding.lower()
+    return label.decode("ascii") if label in _SEVEN_BIT else None
+
+
+def _has_parts(header: HeaderReport) -> bool:
+    return header.content_type[:10].lower() == b"multipart/" or _is_message(header)
+
+
+def _is_message(header: HeaderReport) -> bool:
+    return header.content_type.partition(b";")[0].strip().lower() in _MESSAGES
+
+
 class MimeBody:
-    """Takes the bytes of a body as sent. ``fault``: the first fault of their encoding."""
+    """Takes the bytes of a body as sent. ``fault``: the first fault of their encoding. ``untrue_label``: the first part
+    that is not what its label says. ``header_8bit``: the header of a part has an octet above 127, or perhaps has: not
+    all parts could be found."""
 
     __slots__ = (
         "_base",
@@ -63,18 +112,26 @@ class MimeBody:
         "_body_place",
         "_carry",
         "_count",
-        "_delimiters",
+        "_digest",
         "_encoding",
         "_header",
+        "_label",
+        "_levels",
+        "_messages",
+        "_of_message",
         "_padded",
         "_places",
         "_total",
         "fault",
+        "header_8bit",
+        "untrue_label",
     )
 
     def __init__(self, header: HeaderReport, place: tuple[int, int, int]) -> None:
         """``header``: that of the message. ``place``: offset, frame and time of its end."""
         self.fault: EncodingFault | None = None
+        self.untrue_label: UntrueLabel | None = None
+        self.header_8bit = False
         self._blocks: list[bytes] = []
         self._batch = 0  # bytes in _blocks
         self._carry = b""  # the unfinished line
@@ -82,9 +139,13 @@ class MimeBody:
         self._total = 0
         # Offset in the body; offset, frame and time in the stream.
         self._places: list[tuple[int, int, int, int]] = [(0, *place)]
-        self._delimiters: list[bytes] = []
+        self._levels: list[_Level] = []
         self._encoding = b""
-        self._header: bytearray | None = None  # of the part that starts
+        self._label: str | None = None  # of a part in which no octet may be above 127
+        self._header: bytearray | None = None  # of the part or message that starts
+        self._of_message = False  # it is that of a message
+        self._digest = False  # a part without Content-Type is a message
+        self._messages = 0  # messages inside each other, without a multipart between them
         self._body_place = place  # where the body of the part starts
         self._count = 0  # base64 characters in that body
         self._padded = False
@@ -94,7 +155,7 @@ class MimeBody:
     @property
     def watched(self) -> bool:
         """Whether the next bytes must be checked."""
-        return self.fault is None and bool(self._delimiters or self._encoding)
+        return bool(self._levels) or self._header is not None or (self.fault is None and bool(self._encoding))
 
     def feed(self, block: bytes, offset: int, segments: Sequence[tuple[int, int, int]]) -> None:
         """Take the next bytes, at ``offset`` of the client's stream. ``segments``: offset, frame and time of the
@@ -125,19 +186,23 @@ class MimeBody:
         if not cut and len(data) > 2 * _BATCH:
             cut = len(data)  # a line is never that long
         at = 0
+        clean = data.isascii()
         while at < cut and self.watched:
             end, after, level, last = self._next_delimiter(data, at, cut)
-            depth = len(self._delimiters)
-            used = self._check_text(data, at, end)
-            if len(self._delimiters) > depth:
+            depth = len(self._levels)
+            used = self._check_text(data, at, end, clean=clean)
+            if len(self._levels) > depth:
                 at = used  # a nested multipart: its delimiters come first
                 continue
             if level < 0:
                 break
             self._end_body()
-            del self._delimiters[level + (not last) :]
-            self._encoding = b""
+            digest = self._levels[level].digest
+            del self._levels[level + (not last) :]
+            self._encoding, self._label, self._messages = b"", None, 0
             self._header = None if last else bytearray()
+            self._of_message = False
+            self._digest = digest
             at = after
         self._carry = data[cut:]
         self._base += cut
@@ -145,35 +210,47 @@ class MimeBody:
         del self._places[:keep]
 
     def _next_delimiter(self, data: bytes, start: int, stop: int) -> tuple[int, int, int, bool]:
-        """Return the next delimiter line (RFC 2046 §5.1.1): its start, its end, its level (-1: there is none), and
-        whether it is the last of its multipart."""
-        best = (stop, stop, -1, False)
-        for level, delimiter in enumerate(self._delimiters):
-            at = data.find(delimiter, start, best[0])
-            while at >= 0:
-                end = data.find(b"\n", at, stop) + 1 or stop
-                rest = data[at + len(delimiter) : end].rstrip(_BLANKS)
-                if rest in (b"", b"--") and (at == 0 or data[at - 1] == 0x0A):
-                    best = (at, end, level, bool(rest))
-                    break
-                at = data.find(delimiter, at + 1, best[0])
-        return best
+        """Return the next delimiter line after ``start``, where a line starts: its start, its end, its level (-1: there
+        is none), and whether it is the last of its multipart."""
+        best, found = stop, -1
+        for level in range(len(self._levels) - 1, -1, -1):  # the inner ones come first, and limit the search for others
+            delimiter = self._levels[level].delimiter
+            if data.startswith(delimiter, start, stop):
+                at = start
+            else:
+                at = data.find(b"\n" + delimiter, start, min(best + len(delimiter), stop)) + 1
+                if not at:
+                    continue
+            if at < best or len(delimiter) > len(self._levels[found].delimiter):
+                best, found = at, level
+        if found < 0:
+            return stop, stop, -1, False
+        end = data.find(b"\n", best, stop) + 1 or stop
+        return best, end, found, data.startswith(b"--", best + len(self._levels[found].delimiter), end)
 
-    def _check_text(self, data: bytes, start: int, stop: int) -> int:
-        """Check the text between two delimiters, or a part of it. Returns where the body in it starts."""
-        header = self._header
-        if header is not None:
-            known = len(header)
+    def _check_text(self, data: bytes, start: int, stop: int, *, clean: bool) -> int:
+        """Check the text between two delimiters, or a part of it. ``clean``: the data is ASCII. Returns where the body
+        in it starts."""
+        while self._header is not None:
+            header, known = self._header, len(self._header)
             header += data[start:stop]
             found = _EMPTY_LINE.search(header, max(0, known - 3))
             if found is None:
                 if len(header) > _MAX_PART_HEADER:
-                    self._header = None
+                    self._header, self.header_8bit = None, True
                 return stop
             self._header = None
             start += found.end() - known
-            self._start_part(read_header(bytes(header[: found.start()])), self._base + start)
+            section = bytes(header[: found.start()])
+            self.header_8bit = self.header_8bit or not section.isascii()
+            self._start_part(read_header(section), self._base + start)
         if start >= stop or not self.watched:
+            return start
+        if self._label is not None and self.untrue_label is None and not clean:
+            high = _EIGHT_BIT.search(data, start, stop)
+            if high is not None:
+                self.untrue_label = UntrueLabel(self._label, high[0][0], *self._place(self._base + high.start()))
+        if self.fault is not None:
             return start
         if self._encoding == b"base64":
             self._check_base64(data[start:stop], start)
@@ -181,7 +258,7 @@ class MimeBody:
             wrong = _BAD_ESCAPE.search(data, start, stop)
             if wrong is not None:
                 self._set_fault(
-                    'quoted-printable text contains "=" without two hexadecimal digits',
+                    'a quoted-printable part holds "=" without two hexadecimal digits',
                     self._place(self._base + wrong.start()),
                 )
         return start
@@ -194,15 +271,14 @@ class MimeBody:
                 stuffed = wrong[0] == b"." and text[at - 1 : at] in (b"", b"\n")
                 if not stuffed:
                     self._set_fault(
-                        "base64 text contains a character outside its alphabet", self._place(self._base + start + at)
+                        "a base64 part holds a character outside the alphabet of base64",
+                        self._place(self._base + start + at),
                     )
                     return
         if odd or self._padded:
-            inside = _AFTER_PADDING.search(b"=" + text if self._padded else text)
-            if inside is not None:
-                self._set_fault(
-                    "base64 text continues after its padding", self._place(self._base + start + inside.start())
-                )
+            padding = 0 if self._padded else text.find(b"=")
+            if padding >= 0 and _CHARACTER.search(text, padding):
+                self._set_fault("a base64 part holds text after its padding", self._place(self._base + start + padding))
                 return
             self._padded = self._padded or b"=" in odd
         # all characters except blanks and stuffed dots; count() is faster than another translate()
@@ -212,34 +288,53 @@ class MimeBody:
 
     def _start_part(self, header: HeaderReport, at: int) -> None:
         """Start the body of the message or of a part, which has this header. The body starts at ``at``."""
-        self._encoding, self._body_place, self._count, self._padded = b"", self._place(at), 0, False
-        kind = header.content_type
+        self._encoding, self._label, self._count, self._padded = b"", None, 0, False
+        self._body_place = self._place(at)
+        if self._of_message and not header.mime:
+            return
+        kind, encoding = header.content_type, header.transfer_encoding.lower()
+        digest = self._digest and not kind and not self._of_message
         if kind[:10].lower() == b"multipart/":
             self._start_multipart(kind)
+        elif (_is_message(header) or digest) and encoding not in _DECODED:
+            self._start_message()
         else:
-            encoding = header.transfer_encoding.lower()
-            if encoding in {b"base64", b"quoted-printable"}:
+            self._label = _seven_bit_label(header)
+            if encoding in _DECODED:
                 self._encoding = encoding
+
+    def _start_message(self) -> None:
+        """Start a message that is a part."""
+        self._messages += 1
+        if self._messages > _MAX_DEPTH:
+            self.header_8bit = True
+        else:
+            self._header, self._of_message = bytearray(), True
 
     def _start_multipart(self, kind: bytes) -> None:
         found = _BOUNDARY.search(kind)
         if found is None:
+            self.header_8bit = True
             if b"boundary*" not in kind.lower():  # RFC 2231 §3: a boundary in pieces, which is not used in practice
                 self._set_fault("a multipart has no boundary", self._body_place)
             return
         boundary = found[2] if found[1] is None else found[1].replace(b"\\", b"")
         if not boundary or len(boundary) > _MAX_BOUNDARY:
+            self.header_8bit = True
             self._set_fault(
                 f"the boundary of a multipart has {len(boundary)} characters; 1 to {_MAX_BOUNDARY} are allowed",
                 self._body_place,
             )
-        elif len(self._delimiters) < _MAX_DEPTH:
-            self._delimiters.append(b"--" + boundary)
+        elif len(self._levels) < _MAX_DEPTH:
+            self._messages = 0
+            self._levels.append(_Level(b"--" + boundary, kind[:16].lower() == b"multipart/digest"))
+        else:
+            self.header_8bit = True
 
     def _end_body(self) -> None:
         if self._encoding == b"base64" and self._count % 4:
             self._set_fault(
-                f"base64 text has {self._count} characters, which is not a multiple of four", self._body_place
+                f"a base64 part holds {self._count} characters, which is not a multiple of four", self._body_place
             )
 
     def _place(self, at: int) -> tuple[int, int, int]:

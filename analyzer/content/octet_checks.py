@@ -65,6 +65,16 @@ class Flaw:
     NUL = 1 << 11
     EIGHT_BIT_HEADER = 1 << 12
     EIGHT_BIT_BODY = 1 << 13
+    NO_MESSAGE_ID = 1 << 14
+    BAD_MESSAGE_ID = 1 << 15
+    BAD_AUTHOR = 1 << 16
+    RETURN_PATH = 1 << 17
+    NOT_MIME = 1 << 18  # fields of MIME without MIME-Version
+    UNTRUE_LABEL = 1 << 19  # octets above 127 in a part whose transfer encoding excludes them
+    STUFFED_CHUNKS = 1 << 20  # each dot at the start of a line is doubled, although chunks have no dot-stuffing
+    GLUED_DOT = 1 << 21  # text before the dot that was meant as the end of data
+    SIZE_UNDERSTATED = 1 << 22  # much larger than the SIZE of its MAIL
+    UTF8_NOT_NEEDED = 1 << 23  # SMTPUTF8 was given, and envelope and header fields are ASCII
 
 
 class ContentSink(Protocol):
@@ -114,7 +124,7 @@ def add(
     first = pattern.search(block)
     if first is None:
         return known
-    count = sum(1 for _ in pattern.finditer(block))
+    count = len(pattern.findall(block))  # single octets, which are shared objects
     if known is None:
         place = position + first.start()
         return Occurrence(place, *where(place), count)

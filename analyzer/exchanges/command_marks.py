@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..content.octet_checks import Flaw
 from ..lines.acts import Act
 from ..lines.command_line import MAX_LINE, judged_part
 from ..lines.marks import Mark
@@ -22,6 +23,7 @@ from .exchange import Exchange, Transaction
 
 if TYPE_CHECKING:
     from ...dissectors.lines.commands import Command
+    from ..content.message import Content
     from .state_table import State
     from .turns import SeenTurn
 
@@ -30,6 +32,7 @@ __all__ = [
     "LimitCounts",
     "check_auth_line",
     "check_chunk",
+    "check_declared",
     "check_message",
     "check_offers",
     "judged_command",
@@ -38,6 +41,10 @@ __all__ = [
 MAX_AUTH_LINE = 12288  # octets of a line of an AUTH exchange with its CRLF (RFC 4954 §4)
 MAX_DOMAINS = 10_000  # recipient domains remembered, if the server limits them
 MAX_SIZE_DIGITS = 20  # RFC 1870 §3
+# Octets by which a message may exceed its declared SIZE: RFC 1870 §6.3 has it as an estimate. The first one is for a
+# message that the server refused for its size.
+MAX_EXCESS = 10
+MAX_EXCESS_STORED = 1000
 
 _LONG_LINE = Mark.LONG_LINE.value
 
@@ -78,6 +85,26 @@ def check_message(x: Exchange) -> None:
     content, transaction = x.content, x.transaction
     if content is not None and transaction is not None and not content.missing:
         _measure(x, transaction, content.size)
+
+
+def check_declared(x: Exchange, transaction: Transaction, content: Content) -> None:
+    """Compare what MAIL declared with the message that ``x`` ended: its size, and whether it needs SMTPUTF8."""
+    parameters = transaction.parameters
+    if not parameters or content.missing or not content.complete:
+        return
+    size = parameters.get("SIZE")
+    if size is not None and size.isdigit() and len(size) <= MAX_SIZE_DIGITS:
+        declared = int(size)
+        excess = content.size - declared
+        if excess > MAX_EXCESS and declared:
+            far = excess > MAX_EXCESS_STORED and excess * 10 > declared
+            if far or x.code == 552:
+                content.declared |= Flaw.SIZE_UNDERSTATED
+    if "SMTPUTF8" in parameters and content.header_8bit is None and not content.header_cut:
+        lines = (transaction.mail, *transaction.recipients)
+        parts = content.body_8bit is not None and content.part_header_8bit
+        if not parts and all(one.raw.isascii() for one in lines):
+            content.declared |= Flaw.UTF8_NOT_NEEDED
 
 
 def _check_parameters(x: Exchange, state: State) -> None:

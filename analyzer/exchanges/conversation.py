@@ -172,7 +172,7 @@ class Conversation:
     def stop(self, why: str) -> None:
         """Stop decoding: what follows is not SMTP."""
         self.record.note(why)
-        self.course.stopped = why
+        self.course.stopped, self.course.stopped_at = why, (self.reader.position, self.server_ns)
         self.reader.discard_held()
         self.reader.mode = Mode.OPAQUE
         self.server_reader.opaque = True

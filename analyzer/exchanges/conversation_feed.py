@@ -23,6 +23,7 @@ from ..lines.command_line import SIZES_LIMITED, STARTTLS_OFFERED, CommandLine, r
 from ..lines.marks import Mark
 from ..lines.proxy_header import FIRST_OCTETS
 from ..lines.server_reader import ServerReader
+from .chunk_sizes import check_rest, check_wait, take_stray
 from .command_marks import LimitCounts, check_auth_line, check_offers
 from .connection_report import render
 from .exchange import Exchange, ReplySeen
@@ -155,6 +156,7 @@ class ConversationFeed:
             session.doubt()
         presume(talk)
         if talk.mail_tracking is not None:
+            check_rest(talk, talk.mail_tracking)
             judge_late(talk, talk.mail_tracking)
         end_of_input(talk)
         show_unfinished(talk)
@@ -191,13 +193,17 @@ class ConversationFeed:
         assert command is not None
         if loss is not None and loss.skipping and not loss.resumes(command, line.raw):
             return
-        dialogue = talk.record.dialogue
+        mail, session, dialogue = talk.mail_tracking, talk.session, talk.record.dialogue
+        if mail is not None and mail.chunk_end == offset:
+            clean = take_stray(talk, mail, line, offset)
+            if clean is not None:
+                (line, offset), command, act = clean, clean[0].command, clean[0].act
+                assert command is not None
         x = Exchange(act, offset, frame, time_ns, line, len(dialogue), line.marks)
         if x.turn < talk.run.most_turns:
             dialogue.append(x)
         else:
             x.turn = talk.next_turn()
-        mail, session = talk.mail_tracking, talk.session
         if session.due or loss is not None or mail is not None or talk.server_reader.partial_line is not None:
             send(talk, x, seen)
         else:
@@ -339,6 +345,8 @@ def _before_client(talk: Conversation, data: bytes, offset: int, frame: int, tim
             talk.started = (frame, time_ns)
     if talk.client_ns and time_ns - talk.client_ns > PAUSE_NS and (reader.content is not None or reader.unfinished[0]):
         talk.course.paused(reader, talk.client_ns, offset, frame, time_ns)
+        if reader.mode is Mode.CHUNK:
+            check_wait(talk, talk.mail, time_ns)
     if not talk.server_seen:
         # Only one direction is captured: a growing acknowledgement is the only sign that the server answered.
         if seen > talk.one_sided and reader.mode is Mode.COMMAND:

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..content.message_end import ends_in_cr
+from ..content.message_flaws import unended_flaws
+from ..content.octet_checks import Flaw
 from ..lines.acts import Act
 from ..lines.command_line import command_of
 from ..lines.marks import Mark
+from .command_marks import check_declared
 from .connection_report import render_message
 from .exchange import Exchange
 from .prediction import LAST_OPEN, predict
 
 if TYPE_CHECKING:
+    from ..content.message import Content
     from .conversation import Conversation
     from .mail_data_tracking import MailDataTracking
 
@@ -24,6 +29,7 @@ __all__ = [
     "judge_event",
     "judge_late",
     "judge_replies_inside",
+    "judge_unended",
     "send",
     "set_prediction",
     "settle",
@@ -37,7 +43,7 @@ _END, _LAST = Act.END, Act.LAST
 def send(talk: Conversation, x: Exchange, seen: int) -> None:
     """Record ``x``, which expects a reply. ``seen``: see ``Session.sent``."""
     session, mail, loss = talk.session, talk.mail_tracking, talk.loss
-    if mail is not None and mail.unjudged is not None:
+    if mail is not None and (mail.unjudged is not None or mail.ends_in_cr is not None):
         judge_late(talk, mail)
     session.sent(x, seen)
     if loss is not None and loss.replies_may_be_old:
@@ -129,14 +135,19 @@ def content_over(talk: Conversation, x: Exchange) -> None:
         content.missing += 1  # the octets that BURL refers to
     talk.record.deliver(render_message(x, content, talk.run.detail))
     if content.header_cut:
+        talk.course.long_header = True
         talk.note(f"a message header is longer than {talk.limits.header_bytes} bytes: its fields are not known")
     if talk.tap is not None:
         talk.tap.over(content, x)
     talk.replies_unreliable = talk.replies_unreliable or content.lookalike is not None
+    if transaction is not None and transaction.mail.line.command is not None:
+        check_declared(x, transaction, content)
     if content.header_8bit is not None and transaction is not None and transaction.smtputf8:
         x.marks = Mark.CONTENT_UTF8.value | (x.marks & Mark.HONOURED)
         talk.judge.exchange(x, talk)
-    if content.lookalike is None or x.marks & Mark.HONOURED or talk.presuming:
+    if content.chunked and ends_in_cr(content) and not talk.presuming:
+        talk.mail.ends_in_cr = x
+    elif content.lookalike is None or x.marks & Mark.HONOURED or talk.presuming:
         talk.judge.content(x, talk)
     else:
         talk.mail.unjudged = x
@@ -144,8 +155,20 @@ def content_over(talk: Conversation, x: Exchange) -> None:
         judge_replies_inside(talk)
 
 
+def judge_unended(talk: Conversation, content: Content) -> None:
+    """Judge what is certain about mail data whose end has not come: the server answers it already."""
+    if unended_flaws(content) & Flaw.LONG_LINE:
+        x = Exchange(Act.EVENT, content.offset, content.frame, content.time_ns, content=content)
+        talk.judge.content(x, talk)
+        content.long_line_judged = True
+
+
 def judge_late(talk: Conversation, mail: MailDataTracking) -> None:
-    """Judge a message with a look-alike end: nothing more about the server's reaction will be known."""
+    """Judge a message with a look-alike end: nothing more about the server's reaction will be known. Also one in chunks
+    whose last octet is CR: it is known what follows on it."""
+    if mail.ends_in_cr is not None:
+        talk.judge.content(mail.ends_in_cr, talk)
+        mail.ends_in_cr = None
     x, mail.unjudged = mail.unjudged, None
     if x is not None:
         talk.judge.content(x, talk)

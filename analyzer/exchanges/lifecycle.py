@@ -85,6 +85,7 @@ class Lifecycle:
         "first_gap",
         "hanging",
         "inside",
+        "long_header",
         "lost",
         "lost_to",
         "opaque",
@@ -95,6 +96,7 @@ class Lifecycle:
         "slow_input",
         "started",
         "stopped",
+        "stopped_at",
         "unasked",
     )
 
@@ -106,6 +108,8 @@ class Lifecycle:
         self.lost_to = -1  # offset after the client's last missing byte
         self.first_gap: tuple[int, int, int] | None = None  # offset, frame and time
         self.stopped: str | None = None  # the reason why decoding stopped early
+        self.stopped_at = (0, 0)  # then: offset after the last byte of the client, time of the last one of the server
+        self.long_header = False  # a header section was longer than the limit, so its fields are not known
         self.slow_input: SlowInput | None = None
         self.quit_sent = False
         self.server_ends = False  # the server's FIN or RST came, and no end of the client before it
@@ -129,6 +133,7 @@ class Lifecycle:
             and self.hanging is None
             and not self.conflicts
             and self.captured is not False
+            and not self.long_header
         )
 
     def paused(self, reader: ClientReader, client_ns: int, offset: int, frame: int, time_ns: int) -> None:

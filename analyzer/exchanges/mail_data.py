@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 from ...dissectors.lines.commands import DeviationKind
 from ..content.message import Content
+from ..content.message_end import look_for_dot, pause_after
+from ..content.message_flaws import unended_flaws
 from ..lines.acts import DECIDING, Act
 from ..lines.client_reader import Mode
 from ..lines.command_line import line_of_auth, read_line
 from ..lines.marks import Mark
+from .chunk_sizes import WAITED_NS, check_end
 from .command_marks import check_chunk, check_message
 from .exchange import Exchange, Transaction
 from .judging import content_over, judge_event, send
@@ -105,6 +108,7 @@ def end_chunk(talk: Conversation) -> None:
         x.content.flush()
         x.content.complete = not x.content.missing
     _complete_chunk(mail.chunk_turn, x.content)
+    check_end(talk, x)
     if x.act is Act.LAST and x.reply_end >= 0:
         content_over(talk, x)
 
@@ -138,19 +142,38 @@ def end_of_input(talk: Conversation) -> None:
     reader, content = talk.reader, talk.reader.content
     if content is not None and reader.mode is Mode.CONTENT:
         content.flush()
+        _look_for_dot(talk, content)
         place = -1
         if content.size:
             turn = MessageSeen(content.size, content.lines, False, content.offset, content.frame, content.time_ns)
             place = talk.add_turn(turn)
         x = Exchange(Act.EVENT, content.offset, content.frame, content.time_ns, turn=place, content=content)
-        if content.lookalike is not None:
+        if unended_flaws(content):
             talk.judge.content(x, talk)
         if talk.tap is not None:
             talk.tap.over(content, x)
     elif content is not None and reader.mode is Mode.CHUNK:
         content.settle()
         _complete_chunk(talk.mail.chunk_turn, content, reader.chunk_left)
+    if content is not None and content.chunked and not content.complete and unended_flaws(content):
+        x = Exchange(Act.EVENT, content.offset, content.frame, content.time_ns, content=content)
+        state = talk.session.state
+        x.transaction = state.transaction if isinstance(state.transaction, Transaction) else None
+        talk.judge.content(x, talk)
     _end_line(talk)
+
+
+def _look_for_dot(talk: Conversation, content: Content) -> None:
+    """Look for a dot that was meant as the end of mail data: the client waited in vain, or one side closed."""
+    look_for_dot(content)
+    dot = content.glued_dot
+    if dot is None:
+        return
+    closing = talk.course.closing
+    over = closing is not None or talk.course.close_notice is not None
+    until_ns = max(talk.client_ns, talk.server_ns, 0 if closing is None else closing.time_ns)
+    if not (over and dot.sure) and pause_after(content, dot.offset, until_ns) < WAITED_NS:
+        content.glued_dot = None
 
 
 def _end_line(talk: Conversation) -> None:

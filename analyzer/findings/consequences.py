@@ -7,6 +7,7 @@
 # one explains the other wherever both are found,
 #
 #   ON_LINE     about the same command or reply,
+#   NEXT        about the command that the server did not read as it was sent,
 #   LATER       from the explaining one on, to the end of the connection.
 #
 # After the client abused the protocol, the server may defend itself (RFC 5321 §7.8). So some findings about a server
@@ -21,6 +22,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from ..lines.marks import Mark
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -34,8 +37,11 @@ class Reach(Enum):
     """How far a finding explains others."""
 
     ON_LINE = "on the same line"
+    NEXT = "about the next command"
     LATER = "later in the connection"
 
+
+_AFTER_WRONG_SIZE = Mark.AFTER_WRONG_SIZE.value
 
 AFTER_ABUSE: Final = frozenset(
     {
@@ -53,6 +59,9 @@ PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
     ("RPL419", Reach.LATER, ("RPL412", "TCP901", "TCP902", "TIM801")),
     ("LEN003", Reach.LATER, ("RPL411", "TCP902")),
     ("SEC616", Reach.LATER, ("RPL409", "RPL411", "RPL412", "TCP901", "TCP902")),
+    ("CMD323", Reach.NEXT, ("CMD301", "RPL408", "RPL423", "RPL424", "RPL425", "EXT504", "EXT505", "EXT512")),
+    ("CMD323", Reach.LATER, ("TIM801", "TIM802", "TCP901", "TCP902", "TCP903")),
+    ("MSG719", Reach.LATER, ("TCP903", "TIM804")),
 )
 """A rule, how far its finding explains others, and their rules."""
 
@@ -74,7 +83,10 @@ FOLDS: Final[Mapping[str, list[tuple[str, Reach]]]] = _by_child()
 
 
 def _depth(rule: str) -> int:
-    return 1 + max([_depth(parent) for parent, _ in FOLDS[rule]], default=0) if rule in FOLDS else 0
+    if rule not in FOLDS:
+        return 0
+    parents = {parent for parent, _ in FOLDS[rule]} | (_RUNS if rule in IN_RUN or rule in AFTER_ABUSE else set())
+    return 1 + max(map(_depth, parents), default=0)
 
 
 DEPTH: Final[Mapping[str, int]] = {rule: _depth(rule) for rule in FOLDS}
@@ -91,7 +103,10 @@ def cause_of(rule: str, x: Exchange | None, talk: Conversation) -> int | None:
             finding = findings[place]
             if finding.rule != parent:
                 continue
-            if reach is Reach.LATER or (x is not None and finding.turn is not None and finding.turn == x.turn):
+            if reach is Reach.NEXT:
+                if x is not None and x.marks & _AFTER_WRONG_SIZE:
+                    return place
+            elif reach is Reach.LATER or (x is not None and finding.turn is not None and finding.turn == x.turn):
                 return place
     causes = talk.session.causes
     if rule in IN_RUN and causes.early is not None and causes.early.finding >= 0:

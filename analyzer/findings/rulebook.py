@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from ...dissectors.printable import printable
+from ..content.message_flaws import flaws_of, unended_flaws
 from ..exchanges.exchange import Mark
 from ..exchanges.starttls_history import StartTlsHistory
 from ..exchanges.state_table import Act
@@ -67,7 +68,7 @@ class RuleBook:
         self.servers = StartTlsHistory(limits)
         self._exchange = [(r.on, r) for r in rules if isinstance(r.on, OnExchange)]
         self._content = [(r.on, r) for r in rules if isinstance(r.on, OnContent)]
-        self._partial = [r for r in rules if isinstance(r.on, OnContent) and r.on.partial]
+        self._partial = [(on, r) for on, r in self._content if on.partial]
         self._ended = [(r.on, r) for r in rules if isinstance(r.on, Ended)]
         self._by_facts: dict[tuple[object, ...], _Applicable] = {}
         self._flaws: dict[tuple[int, bytes], int] = {}  # by the flaws that were looked for and the reply
@@ -117,9 +118,10 @@ class RuleBook:
     def content(self, x: Exchange, talk: Conversation) -> None:
         """Judge a message that is complete and answered. If ``x`` is an EVENT, the end of the message never came."""
         if x.act is Act.EVENT:
-            self._check(self._partial, x, talk)
+            flaws = 0 if x.content is None else unended_flaws(x.content)
+            self._check([rule for on, rule in self._partial if on.fits(flaws)], x, talk)
             return
-        flaws = 0 if x.content is None else x.content.flaws
+        flaws = 0 if x.content is None else flaws_of(x.content)
         rules = self._rules_by_flaws.get(flaws)
         if rules is None:
             rules = tuple([rule for on, rule in self._content if on.fits(flaws)])

@@ -217,6 +217,10 @@ class ClientReader:
                 self.held_size += size
                 return
 
+    def discard_partial(self) -> None:
+        """Drop the line whose end has not come: it is known what it is."""
+        self._partial = None
+
     def discard_held(self) -> int:
         """Drop the held bytes (injected before TLS). Returns how many there were."""
         count = self.held_size

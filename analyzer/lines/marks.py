@@ -71,5 +71,7 @@ class Mark(IntFlag):
     AFTER_421 = 1 << 50  # answered after the server announced that it closes
     ODD_STATUS = 1 << 51  # the promised enhanced status code may be missing or wrong
     EXPLAINED = 1 << 52  # a reply without a command, for which there is an explanation
-    TEXT_AFTER_END = 1 << 54  # on the first line of text after a lone dot that ended the message
+    TEXT_AFTER_END = 1 << 56  # on the first line of text after a lone dot that ended the message
+    WRONG_SIZE = 1 << 54  # a BDAT that declares another size than its chunk has
+    AFTER_WRONG_SIZE = 1 << 55  # the server read this command in another way: a chunk had the wrong size
     RECIPIENT_REPLIES = 1 << 53  # LMTP: not one reply for each recipient after the message

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 from ..errors import UsageError, nearest
 from . import (
     commands,
+    declarations,
     extensions,
     lengths,
+    line_ends,
+    message_bodies,
+    message_fields,
     messages,
     octets_content,
     octets_lines,
@@ -56,10 +60,12 @@ _FAMILIES = (  # the import of a family declares its rules
     sequence_replies,
     text_as_commands,
     octets_lines,
+    line_ends,
     octets_content,
     transport,
     commands,
     extensions,
+    declarations,
     pipelining,
     lengths,
     security_login,
@@ -70,6 +76,8 @@ _FAMILIES = (  # the import of a family declares its rules
     reply_codes,
     reply_count,
     messages,
+    message_fields,
+    message_bodies,
     timing,
 )
 

@@ -1,7 +1,7 @@
-"""MSG and LEN003: the form of the message itself (RFC 5322, RFC 2045), as far as the wire shows it."""
+"""MSG: the form of the message itself (RFC 5322), as far as the wire shows it."""
 
 # These rules only judge messages that were captured completely. The client may only relay a message that it received,
-# so most of them are warnings. The possible flaws are computed once for each message (`Content.flaws`); a message
+# so most of them are warnings. The possible flaws are computed once for each message (`message_flaws`); a message
 # without flaws calls no rule.
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..content.octet_checks import Flaw
 from ..exchanges.state_table import Act
-from .phrases import Count, Octets, Phrase, Term
+from .phrases import Count, Phrase, Term
 from .registry import Evidence, OnContent, rule
 
 if TYPE_CHECKING:
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from ..content.message import Content
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
+    from ..model import Severity
 
-__all__: list[str] = []
+__all__ = ["NOT_IN_LMTP", "at_line", "at_start", "message_of"]
 
-_NOT_IN_LMTP = {"lmtp": "off"}  # a message for local delivery was already judged when it arrived
+NOT_IN_LMTP = {"lmtp": "off"}  # a message for local delivery was already judged when it arrived
 
 
-def _message(x: Exchange, talk: Conversation) -> Content | None:
+def message_of(x: Exchange, talk: Conversation) -> Content | None:
     """The message; None if the octets are not a message: a BDAT out of order, or one that the server does not know."""
     if x.act is not Act.LAST or x.accepted or x.before is None or not talk.server_seen:
         return x.content
@@ -34,7 +35,7 @@ def _message(x: Exchange, talk: Conversation) -> Content | None:
     return x.content if in_order and x.before.hello.lists("CHUNKING") else None
 
 
-def _line(content: Content, fault: HeaderFault, message: Phrase) -> Evidence:
+def at_line(content: Content, fault: HeaderFault, message: Phrase) -> Evidence:
     """Evidence at a line of the header."""
     offset, frame, time_ns = content.place_in_header(fault.at)
     return Evidence(
@@ -48,10 +49,10 @@ def _line(content: Content, fault: HeaderFault, message: Phrase) -> Evidence:
     )
 
 
-def _begin(content: Content, message: str) -> Evidence:
+def at_start(content: Content, message: str, severity: Severity | None = None) -> Evidence:
     """Evidence at the start of the message."""
     offset, frame, time_ns = content.place_in_header(0)
-    return Evidence(message, offset=offset, length=0, frame=frame, time_ns=time_ns, evidence="")
+    return Evidence(message, offset=offset, length=0, frame=frame, time_ns=time_ns, evidence="", severity=severity)
 
 
 @rule(
@@ -61,7 +62,7 @@ def _begin(content: Content, message: str) -> Evidence:
     "client",
     "RFC 5322 §3.6, §3.6.1",
     on=OnContent(flaws=Flaw.NO_DATE),
-    severities={"submission": "info", "rfc821": "info", **_NOT_IN_LMTP},
+    severities={"submission": "info", "rfc821": "info", **NOT_IN_LMTP},
 )
 def missing_date(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Message without Date field.
@@ -69,9 +70,9 @@ def missing_date(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     Every message has exactly one Date field, written by its author. A submission server may add it (RFC 6409 §8.2);
     other servers pass the message on unchanged. Fix the program that creates the message: add the field.
     """
-    content = _message(x, talk)
+    content = message_of(x, talk)
     if content is not None:
-        yield _begin(content, "The message header has no Date field.")
+        yield at_start(content, "The message header has no Date field.")
 
 
 @rule(
@@ -81,7 +82,7 @@ def missing_date(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "client",
     "RFC 5322 §3.6, §3.6.2",
     on=OnContent(flaws=Flaw.NO_FROM),
-    severities={"rfc821": "info", **_NOT_IN_LMTP},
+    severities={"rfc821": "info", **NOT_IN_LMTP},
 )
 def missing_from(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Message without From field.
@@ -89,9 +90,9 @@ def missing_from(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     Every message has exactly one From field. Without it the message has no author, and programs that sign or verify
     messages cannot do so. Fix the program that creates the message: add the field.
     """
-    content = _message(x, talk)
+    content = message_of(x, talk)
     if content is not None:
-        yield _begin(content, "The message header has no From field.")
+        yield at_start(content, "The message header has no From field.")
 
 
 @rule(
@@ -99,21 +100,22 @@ def missing_from(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "duplicate-field",
     "warning",
     "client",
-    "RFC 5322 §3.6",
+    "RFC 5322 §3.6; RFC 2045 §3",
     on=OnContent(flaws=Flaw.REPEATED_FIELD),
-    severities=_NOT_IN_LMTP,
+    severities=NOT_IN_LMTP,
 )
 def duplicate_field(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Header field that may occur only once occurs again.
 
-    Date, From, Sender, Reply-To, To, Cc, Bcc, Message-ID, In-Reply-To, References and Subject may occur only once.
+    Date, From, Sender, Reply-To, To, Cc, Bcc, Message-ID, In-Reply-To, References and Subject may occur only once, and
+    so may the fields of MIME: MIME-Version, Content-Type, Content-Transfer-Encoding, Content-ID, Content-Description.
     Programs differ in which of the fields they display and which they verify, and attackers have used that to forge
-    authors. Fix the program that creates the message: write each of these fields once.
+    authors and to hide attachments. Fix the program that creates the message: write each of these fields once.
     """
-    content = _message(x, talk)
+    content = message_of(x, talk)
     fault = None if content is None or content.report is None else content.report.repeated
     if content is not None and fault is not None:
-        yield _line(
+        yield at_line(
             content, fault, Phrase("The message header has more than one {field} field.", field=Term(fault.what))
         )
 
@@ -123,9 +125,9 @@ def duplicate_field(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "malformed-header-line",
     "warning",
     "client",
-    "RFC 5322 §2.2, §2.1, §3.6.8",
+    "RFC 5322 §2.2, §2.1, §3.6.8, §4.5",
     on=OnContent(flaws=Flaw.MALFORMED_HEADER),
-    severities=_NOT_IN_LMTP,
+    severities=NOT_IN_LMTP,
 )
 def malformed_header_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Header line without field name, or with white space before the colon.
@@ -134,14 +136,14 @@ def malformed_header_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     the previous line. Often the empty line after the header is missing. An mbox "From " line is not a header field
     either. Fix the program that creates the message: write valid fields, and an empty line after them.
     """
-    content = _message(x, talk)
+    content = message_of(x, talk)
     fault = None if content is None or content.report is None else content.report.malformed
     if content is not None and fault is not None:
         more = Phrase("") if fault.times == 1 else Phrase(" ({lines} such lines)", lines=Count(fault.times))
         phrase = Phrase(
             "A line of the message header is not a valid field: {reason}{more}.", reason=Term(fault.what), more=more
         )
-        yield _line(content, fault, phrase)
+        yield at_line(content, fault, phrase)
 
 
 @rule(
@@ -151,19 +153,19 @@ def malformed_header_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     "client",
     "RFC 5321 §4.1.1.4",
     on=OnContent(flaws=Flaw.EMPTY),
-    severities=_NOT_IN_LMTP,
+    severities=NOT_IN_LMTP,
     hides=("MSG701", "MSG702"),
 )
-def empty_message(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+def emptymessage_of(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Empty message: end of data directly after DATA.
 
     The message has no bytes, not even a header. If no recipient was accepted, a pipelining client has to send such a
     message (RFC 2920 §3.1), and it is not reported. Fix the client: send a header, or abandon the transaction with
     RSET.
     """
-    content = _message(x, talk)
+    content = message_of(x, talk)
     if content is not None and x.transaction is not None and x.transaction.accepted:
-        yield _begin(content, "The message is empty: the end of data came directly after DATA or as BDAT 0 LAST.")
+        yield at_start(content, "The message is empty: the end of data came directly after DATA or as BDAT 0 LAST.")
 
 
 @rule(
@@ -181,7 +183,7 @@ def dot_not_stuffed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     the dot is lost. A line with a single dot only would end the message early. Fix the client: double a dot at the
     start of each line.
     """
-    content = _message(x, talk)
+    content = message_of(x, talk)
     spot = None if content is None else content.lone_dot
     if spot is not None:
         lines = Phrase("A line of the message starts")
@@ -205,7 +207,7 @@ def dot_not_stuffed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "client",
     "RFC 5322 §3.3, §4.3",
     on=OnContent(flaws=Flaw.BAD_DATE),
-    severities=_NOT_IN_LMTP,
+    severities=NOT_IN_LMTP,
 )
 def bad_date(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Date field is not valid.
@@ -214,72 +216,7 @@ def bad_date(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     years and named zones are obsolete but accepted. The day must exist and match the day of the week. Fix the program
     that creates the message: write a valid date.
     """
-    content = _message(x, talk)
+    content = message_of(x, talk)
     fault = None if content is None or content.report is None else content.report.bad_date
     if content is not None and fault is not None:
-        yield _line(content, fault, Phrase("The Date field is not valid: {reason}.", reason=Term(fault.what)))
-
-
-@rule(
-    "MSG712",
-    "bad-mime-encoding",
-    "warning",
-    "client",
-    "RFC 2045 §6.7, §6.8; RFC 2046 §5.1.1",
-    on=OnContent(flaws=Flaw.BAD_ENCODING),
-    severities=_NOT_IN_LMTP,
-)
-def bad_mime_encoding(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Transfer encoding or boundary not decodable.
-
-    Base64 uses 64 characters in groups of four, quoted-printable has two hexadecimal digits after each "=", and a
-    multipart has a boundary of 1 to 70 characters. Programs decode anything else in different ways, and so do virus
-    scanners. Fix the program that creates the message: encode the body correctly.
-    """
-    content = _message(x, talk)
-    fault = None if content is None else content.encoding_fault
-    if fault is not None:
-        yield Evidence(
-            Phrase("The body cannot be decoded: {reason}.", reason=Term(fault.what)),
-            offset=fault.offset,
-            length=1,
-            frame=fault.frame,
-            time_ns=fault.time_ns,
-            evidence="",
-        )
-
-
-@rule(
-    "LEN003",
-    "text-line-too-long",
-    "error",
-    "client",
-    "RFC 5321 §4.5.3.1.6; RFC 5322 §2.1.1; RFC 6152 §3",
-    on=OnContent(flaws=Flaw.LONG_LINE),
-)
-def text_line_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Message line longer than 1000 octets.
-
-    A line of mail data has at most 1000 octets, including CRLF and not counting a doubled dot. Servers cut longer
-    lines, which breaks signatures. Fix the client: fold the header, encode the body.
-    """
-    content, transaction = _message(x, talk), x.transaction
-    if content is None or content.long_line is None:
-        return
-    if content.chunked and transaction is not None and transaction.body == "BINARYMIME":
-        return  # RFC 3030 §3: binary content has no lines
-    spot = content.long_line
-    lines = Phrase("a line") if spot.count == 1 else Phrase("{lines} lines", lines=Count(spot.count))
-    yield Evidence(
-        Phrase(
-            "The message has {what} of more than 1000 octets; the longest has {longest}.",
-            what=lines,
-            longest=Octets(content.longest),
-        ),
-        offset=spot.offset,
-        length=content.longest if spot.count == 1 else 0,
-        frame=spot.frame,
-        time_ns=spot.time_ns,
-        evidence="",
-        count=spot.count,
-    )
+        yield at_line(content, fault, Phrase("The Date field is not valid: {reason}.", reason=Term(fault.what)))

@@ -40,7 +40,7 @@ def line_at(header: bytes, at: int) -> str:
     return printable(header[start : end if end >= 0 else len(header)].rstrip(b"\r")[:100])
 
 
-def _spot(message: Phrase, spot: Occurrence, evidence: str = "") -> Evidence:
+def _spot(message: Phrase, spot: Occurrence, evidence: str = "", caused_by: Exchange | None = None) -> Evidence:
     return Evidence(
         message,
         offset=spot.offset,
@@ -48,6 +48,7 @@ def _spot(message: Phrase, spot: Occurrence, evidence: str = "") -> Evidence:
         frame=spot.frame,
         time_ns=spot.time_ns,
         evidence=evidence,
+        caused_by=(caused_by,),
         count=spot.count,
     )
 
@@ -258,4 +259,6 @@ def bare_cr_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     content = _whole(x)
     if content is not None and content.bare_cr is not None and not _binary(x):
         spot = content.bare_cr
-        yield _spot(Phrase("The message contains CR without LF{more}.", more=times(spot.count)), spot)
+        wrong = None if talk.mail_tracking is None else talk.mail_tracking.wrong_size
+        cut = None if wrong is None or spot.offset + 1 != wrong.end else wrong.event  # the LF is after the chunk
+        yield _spot(Phrase("The message contains CR without LF{more}.", more=times(spot.count)), spot, caused_by=cut)

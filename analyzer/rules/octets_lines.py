@@ -1,8 +1,8 @@
-"""BIT: bytes above 127, NUL and line ends in command lines and replies."""
+"""BIT: bytes above 127 and NUL in command lines and replies."""
 
 # RFC 821 and RFC 5321 §2.4 agree: characters have seven bits, the high bit is zero. In a line only an address or the
 # value of a parameter may be UTF-8, and only if SMTPUTF8 was offered and declared. The base64 in the lines of an AUTH
-# exchange is judged by CMD314; here only their line ends are judged.
+# exchange is judged by CMD314.
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import re
 from typing import TYPE_CHECKING
 
 from ...dissectors.lazy_regex import LazyPattern
-from ...dissectors.lines.commands import DeviationKind
 from ..exchanges.exchange import Mark, Transaction
 from ..exchanges.state_table import Act
 from .octets_content import line_at, times
-from .phrases import Count, Phrase, Term
+from .phrases import Count, Octets, Phrase, Term
 from .registry import Evidence, OnExchange, rule
 
 if TYPE_CHECKING:
@@ -27,9 +26,9 @@ __all__: list[str] = []
 
 _BOM = b"\xef\xbb\xbf"
 _HIGH = LazyPattern(rb"[\x80-\xff]")
-_TELNET = LazyPattern(rb"\xff[\xf0-\xfe]")  # IAC and a command (RFC 854)
-_BARE_LF = LazyPattern(rb"(?<!\r)\n")
-_BARE_CR = LazyPattern(rb"\r(?!\n)")
+# RFC 854: IAC and a command; WILL, WON'T, DO and DON'T have an operand, SB has all up to IAC SE
+_TELNET = LazyPattern(rb"(?:\xff(?:[\xfb-\xfe].?|\xfa(?:[^\xff]|\xff\xff)*+(?:\xff\xf0)?|[\xf0-\xf9]))++", re.DOTALL)
+_TELNET_NAMES = {0xFA: "SB", 0xFB: "WILL", 0xFC: "WON'T", 0xFD: "DO", 0xFE: "DON'T"}
 _PATH = LazyPattern(rb"[ \t]*(?:FROM|TO)[ \t]*:[ \t]*(?:<[^>]*>?|[^ \t]*)", re.IGNORECASE)
 _VALUE = LazyPattern(rb"=[^ \t]*")
 _COMMANDS = frozenset(Act) - {Act.ANSWER}
@@ -110,17 +109,24 @@ def eight_bit_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         where = Phrase("")
         if perhaps and not never:
             where = Phrase(" in an address, although the server does not offer SMTPUTF8")
-        if _TELNET.match(x.raw):
-            where = Phrase(", the start of a Telnet negotiation")
+        phrase = Phrase(
+            "The command contains the byte {byte}{where}{more}; commands must be 7-bit ASCII.",
+            byte=_byte(x.raw[wrong[0]]),
+            where=where,
+            more=times(len(wrong)),
+        )
+        telnet = _TELNET.match(x.raw)
+        if telnet is not None:
+            name = _TELNET_NAMES.get(x.raw[1], f"{x.raw[1]:02X}")
+            phrase = Phrase(
+                "A Telnet negotiation (IAC {name} ..., {octets} octets) is in front of the command; SMTP has none.",
+                name=Term(name),
+                octets=Octets(telnet.end()),
+            )
         yield Evidence(
-            Phrase(
-                "The command contains the byte {byte}{where}{more}; commands must be 7-bit ASCII.",
-                byte=_byte(x.raw[wrong[0]]),
-                where=where,
-                more=times(len(wrong)),
-            ),
+            phrase,
             offset=x.offset + wrong[0],
-            length=1,
+            length=1 if telnet is None else telnet.end(),
             certain=None if never or known else False,
             count=len(wrong),
         )
@@ -174,14 +180,15 @@ def invalid_utf8(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
             content.header.decode("utf-8")
         except UnicodeDecodeError as wrong:
             line = content.header[: wrong.start].count(b"\n") + 1
+            offset, frame, time_ns = content.place_in_header(wrong.start)
             yield Evidence(
                 Phrase(
                     "The message header is declared as UTF-8, but its line {line} is not valid UTF-8.", line=Count(line)
                 ),
-                offset=content.header_8bit.offset,
-                length=content.header_8bit.count,
-                frame=content.header_8bit.frame,
-                time_ns=content.header_8bit.time_ns,
+                offset=offset,
+                length=wrong.end - wrong.start,
+                frame=frame,
+                time_ns=time_ns,
                 evidence=line_at(content.header, wrong.start),
             )
         return
@@ -202,27 +209,35 @@ def invalid_utf8(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
             return
 
 
+def _in_utf8_transaction(x: Exchange) -> bool:
+    """Whether the reply is given in a transaction whose MAIL declared SMTPUTF8, or to this MAIL."""
+    transaction = x.transaction or x.opens or (None if x.before is None else x.before.transaction)
+    return isinstance(transaction, Transaction) and transaction.smtputf8
+
+
 @rule(
     "BIT204",
     "eight-bit-in-reply",
     "error",
     "server",
-    "RFC 5321 §2.4, §4.2; RFC 6531 §3.7.4",
+    "RFC 5321 §2.4, §4.2; RFC 6531 §3.7.4.1",
     on=OnExchange(marks=Mark.REPLY_EIGHT_BIT),
 )
 def eight_bit_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Byte above 0x7F in a reply line.
 
     Replies are 7-bit ASCII. UTF-8 is only allowed in 251 and 551 replies within a transaction that declared SMTPUTF8,
-    and in replies to VRFY and EXPN that declared it. Fix the server: send ASCII text.
+    and in replies to VRFY and EXPN that declared it. Another reply of such a transaction is only an information: it
+    repeats what the client sent. Fix the server: send ASCII text.
     """
     reply = x.reply
     if reply is None:
         return
+    inside = _in_utf8_transaction(x)
     if x.command is not None and x.command.verb in {b"VRFY", b"EXPN"}:
         permitted = _declares_utf8(x) and reply.code // 10 in {25, 55}
     else:
-        permitted = reply.code in {251, 551} and x.transaction is not None and x.transaction.smtputf8
+        permitted = inside and reply.code in {251, 551}
     at = [m.start() for m in _HIGH.finditer(reply.raw)]  # empty if they are in another one of several replies (LMTP)
     if at and (not permitted or talk.profile == "rfc821"):
         yield Evidence(
@@ -234,6 +249,8 @@ def eight_bit_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
             reply=True,
             offset=x.reply_offset + at[0],
             length=1,
+            evidence=line_at(reply.raw, at[0]),
+            severity="info" if inside and talk.profile != "rfc821" else None,
             certain=True if x.act is Act.GREETING and not talk.midstream else None,
             count=len(at),
         )
@@ -275,82 +292,3 @@ def nul_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     count = x.raw.count(b"\0")
     phrase = Phrase("The command contains a NUL byte{more}.", more=times(count))
     yield Evidence(phrase, offset=x.offset + x.raw.index(b"\0"), length=1)
-
-
-# -- line ends -----------------------------------------------------------------------------------------------------
-
-_INSIDE = Phrase("is inside the line")
-_IN_PLACE_OF_CRLF = Phrase("ends the line instead of CRLF")
-
-
-@rule("BIT221", "bare-lf-in-command", "error", "client", "RFC 5321 §2.3.8", on=OnExchange(marks=Mark.BARE_LF))
-def bare_lf_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """LF without CR in the command stream.
-
-    Lines end with CRLF only, and a client must not send LF without CR. Fix the client: end each line with CRLF.
-    """
-    found = _BARE_LF.search(x.raw)
-    at = found.start() if found else x.length - 1
-    phrase = Phrase("A bare LF {where}.", where=_INSIDE if found else _IN_PLACE_OF_CRLF)
-    yield Evidence(phrase, offset=x.offset + at, length=1)
-
-
-@rule("BIT222", "bare-cr-in-command", "error", "client", "RFC 5321 §2.3.8", on=OnExchange(marks=Mark.BARE_CR))
-def bare_cr_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """CR without LF in the command stream.
-
-    Lines end with CRLF only, and a client must not send CR without LF. Fix the client: end each line with CRLF.
-    """
-    found = _BARE_CR.search(x.raw)
-    at = found.start() if found else x.length - 1
-    phrase = Phrase("A bare CR {where}.", where=_INSIDE if found else _IN_PLACE_OF_CRLF)
-    yield Evidence(phrase, offset=x.offset + at, length=1)
-
-
-@rule(
-    "BIT225",
-    "bare-newline-honoured",
-    "error",
-    "server",
-    "RFC 5321 §2.3.8",
-    on=OnExchange(marks=Mark.HONOURED),
-)
-def bare_newline_honoured(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Server treats a bare LF or CR as the end of a command.
-
-    The server answered a line that had not ended with CRLF. If a server accepts a bare LF as a line end, an attacker
-    can make it see commands that another server on the path of the message did not see. Fix the server: accept only
-    CRLF as the end of a line.
-    """
-    if x.act is Act.END:
-        return  # SEC615 judges the end of mail data
-    kind = Term("CR" if x.end == b"\r" else "LF")
-    phrase = Phrase("The server answered a line that ended with a bare {newline}; only CRLF ends a line.", newline=kind)
-    yield Evidence(phrase, reply=True, caused_by=(x,))
-
-
-@rule(
-    "BIT226",
-    "bare-newline-in-reply",
-    "error",
-    "server",
-    "RFC 5321 §2.3.8",
-    on=OnExchange(marks=Mark.REPLY_DEVIATION),
-)
-def bare_newline_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Bare LF or bare CR in the reply stream.
-
-    Reply lines end with CRLF too, and a server must not send CR or LF alone. Fix the server: end each reply line with
-    CRLF.
-    """
-    if x.reply is None:
-        return
-    wrong = [d for d in x.reply.deviations if d.kind is DeviationKind.BARE_NEWLINE]
-    if wrong:
-        yield Evidence(
-            Phrase("The reply contains a bare LF or CR{more}.", more=times(len(wrong))),
-            reply=True,
-            offset=x.reply_offset + wrong[0].at,
-            length=1,
-            count=len(wrong),
-        )

@@ -181,6 +181,7 @@ def content_truncated(x: Exchange | None, talk: Conversation) -> Iterator[Eviden
     if closing is None or closing.side != "client" or content is None or content.missing or not talk.certain:
         return
     if content.lookalike is None:  # otherwise the client may have meant that as the end
+        begun = content.has_started
         yield Evidence(
             Phrase(
                 "The client {closed} the connection after {size} bytes of mail data, before the end of data.",
@@ -189,8 +190,8 @@ def content_truncated(x: Exchange | None, talk: Conversation) -> Iterator[Eviden
             ),
             offset=content.offset,
             length=talk.record.client_bytes - content.offset,
-            frame=closing.frame,
-            time_ns=closing.time_ns,
+            frame=content.frame if begun else closing.frame,
+            time_ns=content.time_ns if begun else closing.time_ns,
             evidence="",
             certain=closing.certain and talk.session.state.sure,  # otherwise its DATA and more may have been lost
         )
@@ -252,10 +253,10 @@ def _inside_login(dialogue: Sequence[SeenTurn], side: str, offset: int) -> bool:
 def analysis_incomplete(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     """Decoding was limited by the capture.
 
-    Bytes are missing, the capture does not contain the start of the connection or one of its directions, or the rest
-    cannot be decoded. Rules that need this data report nothing, which does not mean that the session was correct. TLS
-    after a successful STARTTLS is not reported here; the summary counts it. To avoid this, capture the whole connection
-    in both directions.
+    Bytes are missing, the capture does not contain the start of the connection or one of its directions, the rest
+    cannot be decoded, or a message header is too long to be kept. Rules that need this data report nothing, which does
+    not mean that the session was correct. TLS after a successful STARTTLS is not reported here; the summary counts it.
+    To avoid this, capture the whole connection in both directions.
     """
     course, record = talk.course, talk.record
     limits: list[Phrase] = []
@@ -273,7 +274,10 @@ def analysis_incomplete(x: Exchange | None, talk: Conversation) -> Iterator[Evid
         limits.append(
             Phrase("{missing_server} bytes of the server are missing", missing_server=Octets(course.lost["server"]))
         )
-    if course.stopped is not None:
+    if course.long_header:
+        kept = Octets(talk.limits.header_bytes)
+        limits.append(Phrase("a message header is longer than {kept} bytes, so its fields were not judged", kept=kept))
+    if course.stopped is not None and (talk.reader.position, talk.server_ns) != course.stopped_at:
         limits.append(Phrase("{stopped}", stopped=Text(course.stopped)))
     elif record.tls == "implicit" and record.server.port != _IMPLICIT_TLS_PORT:
         limits.append(Phrase("the connection is encrypted from its first byte"))

@@ -132,7 +132,7 @@ def _read_lines(raw: bytes) -> list[ReplyLine]:
     lines = []
     at = 0
     for whole in raw.removesuffix(b"\n").split(b"\n"):
-        content = whole.removesuffix(b"\r")
+        content = whole.rstrip(b"\r")  # CR CR LF is a wrong line end, and no part of the text
         match = _line(content)
         if match is None:
             lines.append(ReplyLine(None, b"", content, None, at))

@@ -11,6 +11,7 @@ from smtpwire.analyzer.content.header import MAX_REMEMBERED_OCTETS, date_fault, 
 from smtpwire.analyzer.content.octet_checks import Flaw
 
 GOOD = b"Date: Mon, 2 Nov 2026 10:00:00 +0000\r\nFrom: a@client.example\r\nSubject: a\r\n folded line\r\n"
+GOOD += b"Message-ID: <1@client.example>\r\n"
 
 
 def test_a_usual_header_has_no_fault() -> None:
@@ -27,16 +28,16 @@ def test_field_names_are_case_insensitive() -> None:
 
 
 def test_a_header_without_date_and_author() -> None:
-    assert read_header(b"Subject: x\r\n").flaws == Flaw.NO_DATE | Flaw.NO_FROM
+    assert read_header(b"Subject: x\r\n").flaws == Flaw.NO_DATE | Flaw.NO_FROM | Flaw.NO_MESSAGE_ID
 
 
 def test_a_name_in_a_folded_line_is_not_a_field() -> None:
     report = read_header(b"Subject: x\r\n Date: Mon, 2 Nov 2026 10:00:00 +0000\r\nFrom: a@b.example\r\n")
-    assert report.flaws == Flaw.NO_DATE
+    assert report.flaws == Flaw.NO_DATE | Flaw.NO_MESSAGE_ID
 
 
 def test_repeated_fields_are_named_with_the_offset_of_the_second() -> None:
-    header = GOOD + b"subject: b\r\nReceived: x\r\nReceived: y\r\nMESSAGE-ID: 1\r\nMessage-Id: 2\r\n"
+    header = GOOD + b"subject: b\r\nReceived: x\r\nReceived: y\r\nMESSAGE-ID: 2\r\n"
     repeated = read_header(header).repeated
     assert repeated is not None
     assert (repeated.times, repeated.what) == (2, "Message-ID, Subject")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import quopri
+from time import perf_counter
 
 import pytest
 from hypothesis import given
@@ -91,7 +92,7 @@ def test_a_multipart_within_a_multipart_ends_with_the_outer() -> None:
     last = b"--b\r\nContent-Transfer-Encoding: base64\r\n\r\nYWJj\r\n--c\r\n--b--\r\n"
     fault = watched(fields(b"multipart/mixed; boundary=b"), inner + last)
     assert fault is not None
-    assert "outside its alphabet" in fault.what  # the delimiter of the inner one no longer counts
+    assert "outside the alphabet" in fault.what  # the delimiter of the inner one no longer counts
 
 
 @pytest.mark.parametrize(
@@ -130,3 +131,112 @@ def test_cuts_change_nothing(lines: list[bytes]) -> None:
     whole = watched(head, body)
     one_by_one = watched(head, body, 1)
     assert (whole and (whole.what, whole.offset)) == (one_by_one and (one_by_one.what, one_by_one.offset))
+
+
+# -- delimiters that are only the start of a line ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, 7])
+@pytest.mark.parametrize("rest", [b"", b"--", b" \t", b"---", b"-- and more", b"\t--"])
+def test_a_line_that_begins_with_the_delimiter_ends_the_part(rest: bytes, size: int) -> None:
+    part = b"--b\r\nContent-Transfer-Encoding: base64\r\n\r\nYWJj\r\n--b" + rest + b"\r\n\r\n###\r\n"
+    assert watched(fields(b"multipart/mixed; boundary=b"), part, size) is None
+
+
+@pytest.mark.parametrize("line", [b"x--b", b" --b", b"-- b", b"-b"])
+def test_a_delimiter_is_at_the_start_of_a_line(line: bytes) -> None:
+    part = b"--b\r\nContent-Transfer-Encoding: base64\r\n\r\nYWJj\r\n" + line + b"\r\n"
+    assert watched(fields(b"multipart/mixed; boundary=b"), part) is not None
+
+
+@pytest.mark.parametrize(("outer", "inner"), [(b"b", b"b_1"), (b"b_1", b"b")])
+def test_of_two_delimiters_the_longer_one_counts(outer: bytes, inner: bytes) -> None:
+    """Whichever of them is around the other: the part after the inner multipart is base64, and wrong."""
+    head = fields(b"multipart/mixed; boundary=" + outer)
+    nested = b"--%b\r\nContent-Type: multipart/mixed; boundary=%b\r\n\r\n--%b\r\n\r\nx\r\n--%b--\r\n"
+    last = b"--%b\r\nContent-Transfer-Encoding: base64\r\n\r\n###\r\n--%b--\r\n"
+    body = nested % (outer, inner, inner, inner) + last % (outer, outer)
+    assert offset(watched(head, body)) == body.index(b"###")
+
+
+# -- labels ------------------------------------------------------------------------------------------------------------
+
+
+def labels(head: HeaderReport, body: bytes, size: int = 0) -> tuple[str, int] | None:
+    """Return the untrue label in ``body``, and the offset of the octet in it."""
+    mime = MimeBody(head, (1000, 1, 0))
+    for frame, at in enumerate(range(0, len(body), size or len(body)), 1):
+        mime.feed(body[at : at + (size or len(body))], 1000 + at, [(1000 + at, frame, frame)])
+    mime.finish()
+    found = mime.untrue_label
+    return None if found is None else (found.label, found.offset - 1000)
+
+
+def part(*header: bytes) -> bytes:
+    return b"--b\r\n" + b"".join(field + b"\r\n" for field in header) + b"\r\ngr\xc3\xbc\xc3\x9fe\r\n--b--\r\n"
+
+
+@pytest.mark.parametrize("size", [0, 1, 9])
+@pytest.mark.parametrize(
+    ("body", "label"),
+    [
+        (part(), ""),
+        (part(b"Content-Transfer-Encoding: 7bit"), "7bit"),
+        (part(b"Content-Transfer-Encoding: Quoted-Printable"), "quoted-printable"),
+        (part(b"Content-Transfer-Encoding: 8bit"), None),
+        (part(b"Content-Transfer-Encoding: binary"), None),
+        (part(b"Content-Transfer-Encoding: x-own"), None),
+        (b"gr\xc3\xbc\xc3\x9fe\r\n--b--\r\ngr\xc3\xbc\xc3\x9fe\r\n", None),  # around the parts
+        (part(b"Content-Type: message/rfc822") + b"--b--\r\n", None),  # the header of a message: no body
+        (part(b"Content-Type: message/rfc822", b"", b"Subject: no MIME"), None),
+        (part(b"Content-Type: message/rfc822", b"", b"MIME-Version: 1.0"), ""),
+        (part(b"Content-Type: message/rfc822", b"", b"MIME-Version: 1.0", b"Content-Transfer-Encoding: 8bit"), None),
+        (part(b"Content-Type: text/plain; name=\xfc", b"Content-Transfer-Encoding: 8bit"), None),
+    ],
+)
+def test_labels_of_parts(body: bytes, label: str | None, size: int) -> None:
+    head = fields(b"multipart/mixed; boundary=b", b"8bit")
+    assert labels(head, body, size) == (None if label is None else (label, body.index(b"\xc3")))
+
+
+def test_the_parts_of_a_digest_are_messages() -> None:
+    head = fields(b"multipart/digest; boundary=b")
+    assert labels(head, part()) is None
+    assert labels(head, part(b"", b"MIME-Version: 1.0")) == ("", 30)
+
+
+def test_a_label_is_judged_after_an_encoding_fault() -> None:
+    wrong = b"--b\r\nContent-Transfer-Encoding: base64\r\n\r\n###\r\n"
+    assert labels(fields(b"multipart/mixed; boundary=b"), wrong + part()) == ("", len(wrong) + 9)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "expected"),
+    [
+        (b"multipart/mixed; boundary=b", part(b"Content-Transfer-Encoding: 8bit"), False),
+        (b"multipart/mixed; boundary=b", part(b"Content-Type: text/plain; name=\xfc"), True),
+        (b"multipart/mixed; boundary=b", part(b"Content-Type: message/rfc822", b"", b"Subject: \xfc"), True),
+        (b"message/rfc822", b"Subject: \xfc\r\n\r\n", True),
+        (b"multipart/mixed", part(), True),  # nobody knows where its parts are
+    ],
+)
+def test_octets_above_127_in_the_headers_of_parts(kind: bytes, body: bytes, expected: bool) -> None:
+    mime = MimeBody(fields(kind), (0, 1, 0))
+    mime.feed(body, 0, [(0, 1, 0)])
+    mime.finish()
+    assert mime.header_8bit is expected
+
+
+@pytest.mark.parametrize("size", [1460, 1 << 16])
+@pytest.mark.parametrize(
+    "line", [b"=\r\n", b"=" * 70 + b"\r\n", b"--b\r\n\r\n", b"--b\r\n", b"Content-Type: message/rfc822\r\n\r\n"]
+)
+def test_the_time_grows_no_faster_than_the_body(line: bytes, size: int) -> None:
+    start = b"--b\r\nContent-Transfer-Encoding: base64\r\n\r\n" if b"-" not in line[:2] + line[-6:] else b""
+    times = []
+    for count in (100_000, 400_000):
+        body = start + line * (count // len(line))
+        begun = perf_counter()
+        watched(fields(b"multipart/mixed; boundary=b"), body, size)
+        times.append(perf_counter() - begun)
+    assert times[1] < max(8 * times[0], 1.0)

@@ -72,18 +72,26 @@ def wrong() -> Conversation:
     return one.server(b"250 ok\r\n")
 
 
+def first_breach(finding: Finding) -> Finding:
+    """Return ``finding`` without the number of breaches of its fact, which grows after it was reported."""
+    if "breaches" not in finding.values:
+        return finding
+    values = {name: value for name, value in finding.values.items() if name != "breaches"}
+    message = finding.message.partition(" It is the first of ")[0]
+    return msgspec.structs.replace(finding, message=message, values=values, count=1)
+
+
 @pytest.mark.parametrize("redact", list(Redact))
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
 def test_the_reported_findings_are_those_of_the_connection_at_its_end(sample: Path, redact: Redact) -> None:
     live = Run(Options(redact=redact)).feed(frames_of(sample)).close()
     for number, connection in live.ended.items():
-        expected = connection.findings
+        expected = list(map(first_breach, connection.findings))
+        reported = list(map(first_breach, live.reported[number]))
         if redact is Redact.PII:  # pseudonyms of late findings may know more names
             expected = [msgspec.structs.replace(one, message="", evidence="") for one in expected]
-            reported = [msgspec.structs.replace(one, message="", evidence="") for one in live.reported[number]]
-            assert reported == expected
-        else:
-            assert live.reported[number] == expected
+            reported = [msgspec.structs.replace(one, message="", evidence="") for one in reported]
+        assert reported == expected
 
 
 @pytest.mark.parametrize("every", [1, 7, 10_000])

@@ -117,7 +117,8 @@ def test_content_cut_off(end: str) -> None:
         (lines("C NOOP", "S 250 ok"), {"midstream": True}, "starts in the middle of the connection"),
         (lines("C EHLO c.example", "C QUIT"), {"onesided": True}, "only the client's direction"),
         (lines("S 220 mx.example", "S 221 bye"), {"onesided": True}, "only the server's direction"),
-        ([*hello(), *lines("C TURN", "S 250 ok")], {}, "TURN was accepted"),
+        ([*hello(), *lines("C TURN", "S 250 ok", "S EHLO mx.example")], {}, "TURN was accepted"),
+        ([*hello(), *lines("C TURN", "S 250 ok", "C 220 client.example")], {}, "TURN was accepted"),
     ],
 )
 def test_the_limits_of_the_capture_are_named(script: Script, how: dict[str, bool], what: str) -> None:
@@ -131,6 +132,7 @@ def test_the_limits_of_the_capture_are_named(script: Script, how: dict[str, bool
         [*hello(), *BYE],
         [("S", GREETING)],
         [("S", GREETING), ("FC", "")],
+        [*hello(), *lines("C TURN", "S 250 ok"), ("FC", ""), ("FS", "")],  # nothing follows
         [*hello("STARTTLS"), *lines("C STARTTLS", "S 220 go"), ("C", b"\x16\x03\x01\x00\x05hello")],
         [
             *hello("STARTTLS"),

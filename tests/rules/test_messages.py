@@ -6,7 +6,7 @@ import pytest
 from scripts import MESSAGE, Script, by_byte, envelope, findings, hello, lines, rules
 
 FAMILY = ("MSG", "LEN003")
-HEADER = "Date: Mon, 2 Nov 2026 10:00:00 +0000\r\nFrom: a@client.example\r\n"
+HEADER = "Date: Mon, 2 Nov 2026 10:00:00 +0000\r\nFrom: a@client.example\r\nMessage-ID: <1@client.example>\r\n"
 
 
 def sent(message: str, *, keywords: tuple[str, ...] = (), parameters: str = "", chunked: bool = False) -> Script:
@@ -23,19 +23,19 @@ def sent(message: str, *, keywords: tuple[str, ...] = (), parameters: str = "", 
     ("message", "expected"),
     [
         (MESSAGE, []),
-        ("From: a@client.example\r\n\r\nhello\r\n", ["MSG701"]),
-        ("Date: Mon, 2 Nov 2026 10:00:00 +0000\r\n\r\nFrom: in the body\r\n", ["MSG702"]),
+        ("From: a@client.example\r\n\r\nhello\r\n", ["MSG701", "MSG713"]),
+        ("Date: Mon, 2 Nov 2026 10:00:00 +0000\r\n\r\nFrom: in the body\r\n", ["MSG702", "MSG713"]),
         (f"{HEADER}Resent-Date: Mon, 2 Nov 2026 10:00:00 +0000\r\n\r\n", []),
         (f"{HEADER}SUBJECT: a\r\nSubject: b\r\n\r\nx\r\n", ["MSG703"]),
         (f"{HEADER}Received: a\r\nReceived: b\r\n\r\nx\r\n", []),
         (f"{HEADER}Hello Bob\r\n\r\nx\r\n", ["MSG704"]),
         (f"{HEADER}X-A: 1\r\n folded\r\n\r\nx\r\n", []),
-        ("hello\r\n", ["MSG701", "MSG702", "MSG704"]),
+        ("hello\r\n", ["MSG701", "MSG702", "MSG704", "MSG713"]),
         ("", ["MSG705"]),
-        ("\r\nhello\r\n", ["MSG701", "MSG702"]),
+        ("\r\nhello\r\n", ["MSG701", "MSG702", "MSG713"]),
         (f"{HEADER}\r\n.hidden\r\n", ["MSG706"]),
         (f"{HEADER}\r\n..hidden\r\n", []),
-        ("Date: yesterday\r\nFrom: a@client.example\r\n\r\n", ["MSG707"]),
+        ("Date: yesterday\r\nFrom: a@client.example\r\n\r\n", ["MSG707", "MSG713"]),
         (f"{HEADER}MIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n\r\n####\r\n", ["MSG712"]),
         (f"{HEADER}MIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\n", []),
         (f"{HEADER}\r\n{'x' * 999}\r\n", ["LEN003"]),
@@ -99,6 +99,6 @@ def test_severities_of_profiles() -> None:
         profile: {finding.rule: finding.severity for finding in findings(script, profile=profile, select=FAMILY)}
         for profile in ("rfc5321", "submission", "lmtp")
     }
-    assert severities["rfc5321"] == {"MSG701": "warning", "MSG706": "error"}
+    assert severities["rfc5321"] == {"MSG701": "warning", "MSG706": "error", "MSG713": "info"}
     assert severities["submission"] == {"MSG701": "info", "MSG706": "error"}
     assert severities["lmtp"] == {"MSG706": "error"}

@@ -120,7 +120,7 @@ def test_an_alert_for_each_finding_and_an_event_for_each_mail(documents: list[di
     alerts = [document for document in documents if document["event"]["kind"] == "alert"]
     mails = [document for document in documents if document["event"]["dataset"] == "smtpwire.mail"]
     assert [one["rule"]["id"] for one in alerts if one["source"]["port"] == 25] == ["SEQ120"]  # the server's fault
-    assert len(alerts) == 7
+    assert len(alerts) == 9
     accepted = [one for one in mails if one["event"].get("outcome") == "success"]
     assert len(accepted) == 4
     assert all(one["smtpwire"]["mail"]["code"] == 250 for one in accepted)

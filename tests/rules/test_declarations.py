@@ -118,8 +118,8 @@ def paused(declared: int, *after: str) -> list[tuple[str, str | None]]:
 def test_the_client_waits_and_then_goes_on() -> None:
     assert paused(SIZE + 1, "C: QUIT", "S: 250 queued", "S: 500 what", "FS", "FC") == [
         ("CMD323", None),
-        ("CMD301", "CMD323"),
         ("EXT504", "CMD323"),
+        ("CMD301", "CMD323"),
         ("TCP902", "CMD323"),
     ]
 

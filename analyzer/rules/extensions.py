@@ -24,6 +24,7 @@ from .line_faults import at_fault
 from .phrases import Code, Count, Keyword, Octets, Phrase, Term, Text
 from .registry import Evidence, OnExchange, named, rule
 from .reply_flaws import ReplyFlaw
+from .reply_lines import keyword_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -217,8 +218,10 @@ def smtputf8_without_8bitmime(x: Exchange, talk: Conversation) -> Iterator[Evide
     A server that accepts UTF-8 header fields must also accept 8-bit content and list 8BITMIME. Fix the server: offer
     both or neither.
     """
-    if x.accepted and talk.certain:
-        yield Evidence("The server offers SMTPUTF8 without 8BITMIME, which SMTPUTF8 requires.", reply=True)
+    if x.answer is not None and x.accepted and talk.certain:
+        place = keyword_line(x.answer, talk, "SMTPUTF8")
+        sentence = "The server offers SMTPUTF8 without 8BITMIME, which SMTPUTF8 requires."
+        yield Evidence(sentence, reply=True, **place._asdict())
 
 
 @rule(
@@ -236,8 +239,10 @@ def binarymime_without_chunking(x: Exchange, talk: Conversation) -> Iterator[Evi
     Binary content can only be sent with BDAT, so a client cannot use BINARYMIME without CHUNKING. Fix the server: offer
     both or neither.
     """
-    if x.accepted and talk.certain:
-        yield Evidence("The server offers BINARYMIME without CHUNKING, which BINARYMIME requires.", reply=True)
+    if x.answer is not None and x.accepted and talk.certain:
+        place = keyword_line(x.answer, talk, "BINARYMIME")
+        sentence = "The server offers BINARYMIME without CHUNKING, which BINARYMIME requires."
+        yield Evidence(sentence, reply=True, **place._asdict())
 
 
 @rule(
@@ -255,11 +260,12 @@ def starttls_readvertised(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     After the TLS handshake the EHLO reply must not list STARTTLS, because TLS is already active. Fix the server: omit
     the keyword inside TLS.
     """
-    before, reply = x.before, x.reply
-    if before is None or reply is None or not before.hello.secure:
+    before, answer = x.before, x.answer
+    if before is None or answer is None or not before.hello.secure:
         return
-    if x.accepted and talk.certain and "STARTTLS" in reply.keywords():
-        yield Evidence("The server offers STARTTLS inside TLS.", reply=True)
+    if x.accepted and talk.certain and "STARTTLS" in answer.reply.keywords():
+        place = keyword_line(answer, talk, "STARTTLS")
+        yield Evidence("The server offers STARTTLS inside TLS.", reply=True, **place._asdict())
 
 
 @rule(

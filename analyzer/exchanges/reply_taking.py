@@ -12,6 +12,8 @@ from ..lines.marks import Mark
 from .exchange import Exchange, ReplySeen, WaitingReply
 from .judging import set_prediction, settle
 from .loss_recovery import LossEvent
+from .proxy_header import counts_replies
+from .proxy_header_tracking import Verdict
 from .reply_effects import EFFECT_FROM, go_on
 from .reply_pairing import exchange_for, is_surplus, repeats_for_recipients, unasked, waits
 from .session import mark_reply
@@ -30,6 +32,10 @@ def take_named(talk: Conversation, answer: ReplySeen, end: int) -> None:
     """Handle a reply to a command that has a code of its own, or one that comes while replies wait: it may have to wait
     too, or show what the others answer."""
     waiting = talk.waiting_replies
+    if talk.proxy is not None and counts_replies(talk, answer, end):
+        if talk.proxy.verdict is Verdict.HEADER:
+            end_waiting(talk)
+        return
     if waiting is not None and is_surplus(talk, answer.reply):
         talk.waiting_replies = None
         for one in waiting:
@@ -63,6 +69,8 @@ def take_reply(talk: Conversation, answer: ReplySeen, end: int) -> None:
     plain = loss is None and talk.greeted and talk.profile != "lmtp" and talk.mail_tracking is None
     if plain and len(due) == 1 and not talk.reader.held_size and talk.proxy is None:
         x: Exchange | None = due.pop()
+    elif talk.proxy is not None and counts_replies(talk, answer, end):
+        return
     else:
         x = exchange_for(talk, reply)  # this may add turns: what the server took for a command or a message
     if answer.turn < 0:

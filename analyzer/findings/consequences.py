@@ -44,6 +44,7 @@ AFTER_ABUSE: Final = frozenset(
 
 PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
     ("SEC616", Reach.LATER, ("RPL409", "RPL411", "RPL412", "TCP901", "TCP902")),
+    ("TCP908", Reach.LATER, ("EXT504", "EXT505", "RPL411", "RPL412", "TCP902")),
 )
 """A rule, how far its finding explains others, and their rules."""
 
@@ -67,7 +68,9 @@ def _depths() -> dict[str, int]:
         if rule in below:
             raise ValueError(f"the findings of {rule} explain themselves")
         if rule not in depths:
-            depths[rule] = 1 + max([depth(parent, (*below, rule)) for parent, _ in FOLDS[rule]], default=0) if rule in FOLDS else 0
+            depths[rule] = (
+                1 + max([depth(parent, (*below, rule)) for parent, _ in FOLDS[rule]], default=0) if rule in FOLDS else 0
+            )
         return depths[rule]
 
     for rule in FOLDS:

@@ -118,7 +118,9 @@ def test_submission_without_login() -> None:
 )
 def test_the_recipient_shows_whether_submission_needs_a_login(reply: str, severity: str | None) -> None:
     script = [*hello(), *lines(*MAIL, "C RCPT TO:<b@mx.example>", f"S {reply}")]
-    assert [f.severity for f in talk(script, port=587).findings if f.rule == "SEC634"] == [severity] * (severity is not None)
+    assert [f.severity for f in talk(script, port=587).findings if f.rule == "SEC634"] == [severity] * (
+        severity is not None
+    )
 
 
 def test_recipients_without_a_login_are_one_fact() -> None:

@@ -212,7 +212,13 @@ def test_passwords_offered_in_plain_text(port: int) -> None:
     assert (finding.severity, finding.side, finding.evidence) == ("warning", "server", "250 AUTH CRAM-MD5 LOGIN")
 
 
-LISTED = ["220 mx.example ESMTP\r\n", "250-mx.example\r\n", "250-SIZE 9\r\n250-", "AUTH=LOGIN\r\n250-DSN\r\n", "250 HELP\r\n"]
+LISTED = [
+    "220 mx.example ESMTP\r\n",
+    "250-mx.example\r\n",
+    "250-SIZE 9\r\n250-",
+    "AUTH=LOGIN\r\n250-DSN\r\n",
+    "250 HELP\r\n",
+]
 """Segments of a server: the third one ends inside the line that the fourth one ends."""
 
 

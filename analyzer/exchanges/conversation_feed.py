@@ -24,7 +24,7 @@ from ..lines.server_reader import ServerReader
 from .command_marks import LimitCounts, check_auth_line, check_offers
 from .connection_report import render
 from .exchange import Exchange, ReplySeen
-from .judging import end_text, judge_event, judge_late, send, set_prediction, settle
+from .judging import end_text, judge_event, judge_late, judge_masked_greeting, send, set_prediction, settle
 from .lifecycle import PAUSE_NS, Closing, end_of
 from .loss_recovery import LossEvent
 from .lost_bytes import lose_bytes, pass_lost_replies, presume
@@ -153,6 +153,8 @@ class ConversationFeed:
         show_unfinished(talk)
         if talk.mail_tracking is not None:
             end_text(talk, talk.mail_tracking)
+        if talk.watching is not None:
+            judge_masked_greeting(talk, talk.watching)
         while session.due:
             x = session.due.pop(0)
             if x.before is None:

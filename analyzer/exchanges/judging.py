@@ -15,10 +15,21 @@ from .exchange import Exchange
 from .prediction import LAST_OPEN, predict
 
 if TYPE_CHECKING:
+    from .attack_marks import AttackMarks
     from .conversation import Conversation
     from .mail_data_tracking import MailDataTracking
 
-__all__ = ["content_over", "end_text", "give_up", "judge_event", "judge_late", "send", "set_prediction", "settle"]
+__all__ = [
+    "content_over",
+    "end_text",
+    "give_up",
+    "judge_event",
+    "judge_late",
+    "judge_masked_greeting",
+    "send",
+    "set_prediction",
+    "settle",
+]
 
 _FLOOD = Mark.FLOOD.value
 _END, _LAST = Act.END, Act.LAST
@@ -81,6 +92,13 @@ def judge_event(
     x.before = x.state = talk.session.state
     x.sure = x.before.sure
     talk.judge.exchange(x, talk)
+
+
+def judge_masked_greeting(talk: Conversation, watch: AttackMarks) -> None:
+    """Judge a masked greeting that waited for what shows better that the path changes replies."""
+    x, watch.masked_greeting = watch.masked_greeting, None
+    if x is not None:
+        settle(talk, x)
 
 
 def set_prediction(talk: Conversation, x: Exchange) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..lines.acts import Act
 from ..lines.marks import Mark
+from .attack_marks import is_masked_text
 from .exchange import Exchange, ReplySeen, WaitingReply
 from .judging import set_prediction, settle
 from .loss_recovery import LossEvent
@@ -117,7 +118,10 @@ def _take_greeting(talk: Conversation, x: Exchange, answer: ReplySeen, end: int)
     talk.session.greeted(x, code)
     if code in _CLOSE_NOTICES:
         talk.course.server_closes(x, code, -1)
-    settle(talk, x)
+    if b"********" in answer.reply.raw and is_masked_text(answer.reply.texts[0]):
+        talk.watch.veil = talk.watch.masked_greeting = x
+    else:
+        settle(talk, x)
 
 
 def _take_unasked(talk: Conversation, answer: ReplySeen, end: int, *, surplus: bool = False) -> None:

@@ -94,9 +94,9 @@ def _collect_names(connection: Connection, pseudonyms: Pseudonyms, people: Known
     people.add(address, pseudonyms.address(address))
     for finding in connection.findings:
         if isinstance(finding, RecordedFinding) and finding.phrase is not None:
-            for value in finding.phrase.values.values():
-                if isinstance(value, IpAddress):  # that of a proxy's client is nowhere else in the report
-                    people.add(value, pseudonyms.address(value))
+            for known in finding.phrase.values.values():
+                if isinstance(known, IpAddress):  # that of a proxy's client is nowhere else in the report
+                    people.add(known, pseudonyms.address(known))
     for turn in connection.dialogue:
         if not isinstance(turn, CommandTurn) or not turn.argument:
             continue

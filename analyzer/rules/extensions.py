@@ -91,7 +91,9 @@ def command_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         why = Phrase("the session was opened with HELO, which offers no extensions")
     else:
         why = Phrase("the server does not list {keyword}", keyword=Term(keyword))
-    yield Evidence(Phrase("{verb} was sent, but {why}; {answer}.", verb=named(x), why=why, answer=_answer(x)))
+    veil = talk.watching.veil if x.act is Act.STARTTLS and talk.watching is not None else None
+    phrase = Phrase("{verb} was sent, but {why}; {answer}.", verb=named(x), why=why, answer=_answer(x))
+    yield Evidence(phrase, caused_by=(veil,))
 
 
 @rule("EXT502", "parameter-not-offered", "error", "client", "RFC 5321 §4.1.1.3, §2.2.1, §4.1.1.11", on=_NOT_OFFERED)

@@ -23,10 +23,12 @@ __all__: list[str] = []
 _DOCUMENT = "HAProxy: The PROXY protocol, versions 1 and 2"
 
 
-def _end(name: str, end: Endpoint) -> Phrase:
-    """The address and port of ``end``, for a phrase; ``name``: what they are called among its values."""
-    template = f"[{{{name}}}]:{{{name}_port}}" if ":" in end.address else f"{{{name}}}:{{{name}_port}}"
-    return Phrase(template, **{name: IpAddress(end.address), f"{name}_port": Count(end.port)})
+def _end(end: Endpoint) -> Phrase:
+    """The address and port of ``end``."""
+    address, port = IpAddress(end.address), Count(end.port)
+    if ":" in end.address:
+        return Phrase("[{address}]:{port}", address=address, port=port)
+    return Phrase("{address}:{port}", address=address, port=port)
 
 
 @rule("TCP907", "proxy-header", "info", "path", _DOCUMENT, on=OnExchange(marks=Mark.PROXIED))
@@ -49,8 +51,8 @@ def proxy_header(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         phrase = Phrase(
             "PROXY {version}: the client is {source}, for {destination}.",
             version=version,
-            source=_end("client", header.client),
-            destination=_end("target", header.target),
+            source=_end(header.client).numbered(1),
+            destination=_end(header.target).numbered(2),
         )
     yield Evidence(phrase, length=header.length, evidence="", certain=True)
 

@@ -244,7 +244,9 @@ def ehlo_unsupported(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     Fix the server: implement EHLO.
     """
     if x.command is not None and x.command.verb == b"EHLO" and _judged(x, talk) and not at_fault(x, talk):
-        yield Evidence(Phrase("The server refused a well-formed EHLO with {code}.", code=Code(x.code)), reply=True)
+        veil = None if talk.watching is None else talk.watching.veil
+        phrase = Phrase("The server refused a well-formed EHLO with {code}.", code=Code(x.code))
+        yield Evidence(phrase, reply=True, caused_by=(veil,))
 
 
 # -- LMTP --------------------------------------------------------------------------------------------------------------

@@ -140,8 +140,8 @@ def submission_unauthenticated(x: Exchange, talk: Conversation) -> Iterator[Evid
     else:
         yield Evidence(
             Phrase(
-                "The submission server accepted MAIL without authentication and refused only the recipient with {code}: "
-                "a client has to be asked to authenticate at MAIL.",
+                "The submission server accepted MAIL without authentication and refused the recipient with {code}: it "
+                "has to ask for authentication at MAIL.",
                 code=Code(x.code),
             ),
             reply=True,

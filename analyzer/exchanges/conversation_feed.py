@@ -36,22 +36,32 @@ from .reply_pairing import (
     show_unfinished,
 )
 from .reply_taking import end_waiting, take_named, take_reply
-from .tls_upgrade import restart_inside, tls_begins, tls_missing
+from .tls_upgrade import (
+    clear_text_first,
+    clear_text_refused,
+    handshake_over,
+    restart_inside,
+    take_records,
+    tls_begins,
+    tls_missing,
+)
 from .turns import LineSeen
 
 if TYPE_CHECKING:
     from ...dissectors.lines.replies import Reply
     from .. import model
     from ..content.message import Content
+    from ..streams.receiver import Side
     from .conversation import Conversation
 
 __all__ = ["ConversationFeed", "detach"]
 
 SMTP_PORT = 25
+_UNREADABLE = frozenset({Mode.OPAQUE, Mode.TLS_EXPECTED, Mode.TLS})
 _HELD_BACK = frozenset({Act.DATA, Act.AUTH, Act.STARTTLS})
 # Bound once: reading a member of an enum takes longer than the test that uses it.
 _BARE = Mark.BARE_LF | Mark.BARE_CR
-_EXPOSED, _EARLY = Mark.EXPOSED.value, Mark.EARLY.value
+_EXPOSED, _EARLY, _FOREIGN = Mark.EXPOSED.value, Mark.EARLY.value, Mark.FOREIGN.value
 _QUIT, _NOTHING = Act.QUIT, Act.NOTHING
 
 
@@ -139,7 +149,7 @@ class ConversationFeed:
         end_header(talk)
         course.started = talk.started
         course.hanging = talk.server_reader.incomplete_reply
-        course.opaque = reader.mode in {Mode.OPAQUE, Mode.TLS_EXPECTED} or talk.server_reader.opaque
+        course.opaque = reader.mode in _UNREADABLE or talk.server_reader.opaque
         if reader.mode in {Mode.CONTENT, Mode.CHUNK}:
             course.inside = reader.content
         if reader.partial.strip().upper() == b"QUIT":
@@ -155,6 +165,10 @@ class ConversationFeed:
             end_text(talk, talk.mail_tracking)
         if talk.watching is not None:
             judge_masked_greeting(talk, talk.watching)
+        if course.handshake is not None:
+            handshake_over(talk, course.handshake)
+        if talk.greeting is None and talk.client_seen:
+            clear_text_first(talk)
         while session.due:
             x = session.due.pop(0)
             if x.before is None:
@@ -240,9 +254,13 @@ class ConversationFeed:
         """Handle the end of a BDAT chunk: its last octet was read."""
         end_chunk(self.talk)
 
-    def tls_begins(self, side: model.Side, offset: int, frame: int, time_ns: int) -> None:
+    def tls_begins(self, side: model.Side, kind: int, offset: int, frame: int, time_ns: int) -> None:
         """Handle a TLS record in the place of a line."""
-        tls_begins(self.talk, side, offset, frame, time_ns)
+        tls_begins(self.talk, side, kind, offset, frame, time_ns)
+
+    def tls_records(self, side: Side, data: bytes, offset: int, frame: int, time_ns: int) -> None:
+        """Handle the next bytes of a TLS handshake."""
+        take_records(self.talk, side, data, offset, frame, time_ns)
 
     def before_session(self, piece: HeldPiece) -> int:
         """Handle octets before the first command of a session: of a PROXY header, or plain text instead of TLS."""
@@ -279,7 +297,10 @@ class ConversationFeed:
         talk = self.talk
         turn = talk.add_turn(LineSeen(line, offset, frame, time_ns))
         if talk.session.due:
-            talk.session.due[0].garbled = True
+            first = talk.session.due[0]
+            first.garbled = True
+            if first.marks & Mark.NO_TLS:
+                clear_text_refused(talk, first)
         if talk.watching is not None and talk.watching.upgrading:
             judge_event(talk, Mark.AFTER_220, turn, offset, frame, time_ns, line)
         elif talk.last is not None or not talk.midstream:
@@ -369,5 +390,8 @@ def _check_command(talk: Conversation, x: Exchange) -> None:
     watching = talk.watching
     if line.act is Act.AUTH or command.spec is None or (watching is not None and watching.in_foreign_header):
         talk.watch.command(x)
+        if x.marks & _FOREIGN:
+            causes = talk.session.own_causes()
+            causes.abuse = causes.abuse or x
     if line.marks & _BARE and (b"\n" in line.raw or b"\r" in line.raw):
         talk.replies_unreliable = True

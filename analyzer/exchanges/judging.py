@@ -85,13 +85,14 @@ def judge_event(
     time_ns: int,
     line: bytes = b"",
     breaks: str | None = None,
-) -> None:
-    """Pass an event that is neither command nor reply to the rules."""
+) -> Exchange:
+    """Pass an event that is neither command nor reply to the rules, and return it."""
     x = Exchange(Act.EVENT, offset, frame, time_ns, command_of(line, Act.EVENT), turn, int(mark))
     x.breaks = breaks
     x.before = x.state = talk.session.state
     x.sure = x.before.sure
     talk.judge.exchange(x, talk)
+    return x
 
 
 def judge_masked_greeting(talk: Conversation, watch: AttackMarks) -> None:

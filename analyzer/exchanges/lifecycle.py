@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..content.message import Content
     from ..lines.client_reader import ClientReader
     from ..lines.server_reader import IncompleteReply
+    from ..lines.tls_handshake import TlsHandshake
 
 __all__ = ["PAUSE_NS", "CloseNotice", "Closing", "Lifecycle", "Overlap", "SlowInput", "end_of"]
 
@@ -83,6 +84,7 @@ class Lifecycle:
         "closing",
         "conflicts",
         "first_gap",
+        "handshake",
         "hanging",
         "inside",
         "lost",
@@ -98,6 +100,7 @@ class Lifecycle:
 
     def __init__(self) -> None:
         self.server_tls = False  # the server sent TLS records
+        self.handshake: TlsHandshake | None = None  # of TLS, until all that is in the clear was read
         self.started = (0, 0)  # frame and time of the first byte
         self.captured: bool | None = None  # segments of both directions are in the capture; None: not known
         self.lost: Mapping[model.Side, int] = _NO_LOSS  # missing bytes that would have been read

@@ -113,8 +113,6 @@ def _take_greeting(talk: Conversation, x: Exchange, answer: ReplySeen, end: int)
     x.sure = talk.client_seen
     x.take_reply(answer, end)
     talk.greeting = answer
-    if talk.client_tls is not None and talk.inside_from < 0:
-        unwanted_tls(talk)
     talk.session.greeted(x, code)
     if code in _CLOSE_NOTICES:
         talk.course.server_closes(x, code, -1)
@@ -122,6 +120,8 @@ def _take_greeting(talk: Conversation, x: Exchange, answer: ReplySeen, end: int)
         talk.watch.veil = talk.watch.masked_greeting = x
     else:
         settle(talk, x)
+    if talk.client_tls is not None and talk.inside_from < 0:
+        unwanted_tls(talk)
 
 
 def _take_unasked(talk: Conversation, answer: ReplySeen, end: int, *, surplus: bool = False) -> None:

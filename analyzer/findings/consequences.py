@@ -7,7 +7,8 @@
 # explains the other wherever both are found,
 #
 #   ON_LINE     about the same command or reply,
-#   LATER       from the explaining one on, to the end of the connection.
+#   LATER       from the explaining one on, to the end of the connection,
+#   IF_ERROR    the same, but only if the explaining one is an error.
 #
 # After the client abused the protocol, the server may defend itself (RFC 5321 §7.8). So some findings about a server
 # follow from the abuse: `AFTER_ABUSE`. The abuse lasts until the client is in step again, some of it to the end of the
@@ -35,6 +36,7 @@ class Reach(Enum):
 
     ON_LINE = "on the same line"
     LATER = "later in the connection"
+    IF_ERROR = "later in the connection, if it is an error"
 
 
 AFTER_ABUSE: Final = frozenset(
@@ -42,8 +44,24 @@ AFTER_ABUSE: Final = frozenset(
 )
 """Rules about a server whose findings follow from an abuse of the client."""
 
+_OTHER_PROTOCOL: Final = (
+    "BIT201",
+    "BIT210",
+    "CMD301",
+    "CMD318",
+    "RPL409",
+    "RPL411",
+    "RPL412",
+    "TCP901",
+    "TCP902",
+)
+
 PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
-    ("SEC616", Reach.LATER, ("RPL409", "RPL411", "RPL412", "TCP901", "TCP902")),
+    ("SEC602", Reach.IF_ERROR, ("RPL401", "RPL412", "TCP901", "TCP902")),
+    ("SEC616", Reach.LATER, _OTHER_PROTOCOL),
+    ("SEC631", Reach.LATER, ("SEC616",)),
+    ("SEC635", Reach.LATER, ("SEC616", *_OTHER_PROTOCOL)),
+    ("SEC636", Reach.LATER, ("RPL401", "RPL412", "TCP901", "TCP902")),
     ("SEC605", Reach.LATER, ("RPL406",)),
     ("TCP908", Reach.LATER, ("EXT504", "EXT505", "RPL411", "RPL412", "TCP902")),
 )
@@ -93,7 +111,9 @@ def cause_of(rule: str, x: Exchange | None, talk: Conversation) -> int | None:
             finding = findings[place]
             if finding.rule != parent:
                 continue
-            if reach is Reach.LATER or (x is not None and finding.turn is not None and finding.turn == x.turn):
+            if reach is Reach.IF_ERROR and finding.severity != "error":
+                continue
+            if reach is not Reach.ON_LINE or (x is not None and finding.turn is not None and finding.turn == x.turn):
                 return place
     if rule in AFTER_ABUSE:
         causes = talk.session.causes

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 from ...dissectors.lines.replies import Reply, begins_reply, parse_reply
 from ..streams.stream import PIECE
 from .partial_line import PartialLine
+from .tls_handshake import begins_record
 
 if TYPE_CHECKING:
     from ..limits import Limits
@@ -36,8 +37,13 @@ class ServerHandler(Protocol):
     def malformed(self, line: bytes, offset: int, frame: int, time_ns: int) -> None:
         """A line that is not a reply and does not belong to one."""
 
-    def tls_begins(self, side: Literal["client", "server"], offset: int, frame: int, time_ns: int) -> None:
-        """There is a TLS record where a line should start."""
+    def tls_begins(self, side: Literal["client", "server"], kind: int, offset: int, frame: int, time_ns: int) -> None:
+        """There is a TLS record, of the type ``kind``, where a line should start."""
+
+    def tls_records(
+        self, side: Literal["client", "server"], data: bytes, offset: int, frame: int, time_ns: int
+    ) -> None:
+        """The next bytes of a TLS handshake came."""
 
     def long_line(self) -> None:
         """A line is longer than the limit: only its first bytes will be reported."""
@@ -103,10 +109,21 @@ class ServerReader:
     Unlike the client's lines, a line of the server also ends at a bare LF: clients accept that and continue.
     """
 
-    __slots__ = ("_handler", "_later", "_limits", "_overlong", "after_gap", "opaque", "open_reply", "partial_line")
+    __slots__ = (
+        "_handler",
+        "_later",
+        "_limits",
+        "_overlong",
+        "after_gap",
+        "in_handshake",
+        "opaque",
+        "open_reply",
+        "partial_line",
+    )
 
     def __init__(self, handler: ServerHandler, limits: Limits) -> None:
         self.opaque = False
+        self.in_handshake = False  # of TLS: something of it can be read in the clear
         self.after_gap = False
         self._handler = handler
         self._limits = limits
@@ -151,6 +168,8 @@ class ServerReader:
         """Take the next bytes of the stream. ``seen``: bytes of the client that the server had acknowledged, -1:
         unknown."""
         if self.opaque:
+            if self.in_handshake:
+                self._handler.tls_records("server", data, offset, frame, time_ns)
             return
         start = 0
         if self.partial_line is None and self.open_reply is None:
@@ -275,10 +294,12 @@ class ServerReader:
         self.partial_line.keep(data, self._limits.line_bytes, self._handler)
 
     def _is_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> bool:
-        if not (0x14 <= data[0] <= 0x17 and data[1:2] == b"\x03"):
+        if not begins_record(data):
             return False
         self.opaque = True
-        self._handler.tls_begins("server", offset, frame, time_ns)
+        self._handler.tls_begins("server", data[0], offset, frame, time_ns)
+        if self.in_handshake:
+            self._handler.tls_records("server", data, offset, frame, time_ns)
         return True
 
 

@@ -136,6 +136,8 @@ def unregistered_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     private = x.command is not None and x.command.verb.startswith(b"X")
     if x.act is Act.EVENT or x.code in known or private:
         return
+    if talk.watching is not None and talk.watching.foreign == "TLS":
+        return  # it answers the octets of a ClientHello
     to = Phrase("") if x.act in _NO_COMMAND else Phrase(", the reply to {what},", what=_name(x))
     certain = True if x.act is Act.GREETING and not talk.midstream else None
     phrase = Phrase("{code}{to} is not defined by any SMTP specification.", code=Code(x.code), to=to)

@@ -165,7 +165,7 @@ def test_plain_text_after_the_220(after: bytes) -> None:
 
 
 def test_an_alert_after_the_220_is_tls() -> None:
-    assert heard([*OFFER, *START, ("C", CLIENT_TLS), ("S", b"\x15\x03\x03\x00\x02\x02\x28")]) == []
+    assert heard([*OFFER, *START, ("C", CLIENT_TLS), ("S", b"\x15\x03\x03\x00\x02\x01\x00")]) == []
 
 
 @pytest.mark.parametrize("keyword", ["XXXXXXXX", "XXXXXXXA", "XXXXXXXXA", "STARTTLX", "starttxx"])

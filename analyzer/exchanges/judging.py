@@ -15,22 +15,26 @@ from .exchange import Exchange
 from .prediction import LAST_OPEN, predict
 
 if TYPE_CHECKING:
+    from ..content.message import Content
     from .attack_marks import AttackMarks
     from .conversation import Conversation
     from .mail_data_tracking import MailDataTracking
 
 __all__ = [
+    "NO_DATA_CODES",
     "content_over",
     "end_text",
     "give_up",
     "judge_event",
     "judge_late",
     "judge_masked_greeting",
+    "note_lookalike",
     "send",
     "set_prediction",
     "settle",
 ]
 
+NO_DATA_CODES = frozenset({500, 501, 502, 503})  # to commands only: RFC 5321 §4.3.2 does not list them for mail data
 _FLOOD = Mark.FLOOD.value
 _END, _LAST = Act.END, Act.LAST
 
@@ -129,10 +133,22 @@ def content_over(talk: Conversation, x: Exchange) -> None:
     if content.header_8bit is not None and transaction is not None and transaction.smtputf8:
         x.marks = Mark.CONTENT_UTF8.value | (x.marks & Mark.HONOURED)
         talk.judge.exchange(x, talk)
+    if content.lookalike is not None:
+        note_lookalike(talk, x, content)
     if content.lookalike is None or x.marks & Mark.HONOURED or talk.presuming:
         talk.judge.content(x, talk)
     else:
         talk.mail.unjudged = x
+
+
+def note_lookalike(talk: Conversation, x: Exchange, content: Content) -> None:
+    """Note that the mail data of ``x`` has a look-alike of its end: a server may defend itself against the client from
+    now on. A reply with which no server answers mail data shows that it took the look-alike for the end."""
+    if not content.missing:
+        causes = talk.session.own_causes()
+        causes.abuse = causes.abuse or x
+        if x.code in NO_DATA_CODES:
+            x.marks |= Mark.HONOURED
 
 
 def judge_late(talk: Conversation, mail: MailDataTracking) -> None:

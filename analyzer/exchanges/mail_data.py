@@ -16,7 +16,7 @@ from ..lines.command_line import line_of_auth, read_line
 from ..lines.marks import Mark
 from .command_marks import check_chunk, check_message
 from .exchange import Exchange, Transaction
-from .judging import content_over, end_text, judge_event, send
+from .judging import content_over, end_text, judge_event, note_lookalike, send
 from .loss_recovery import LossEvent
 from .turns import ChunkSeen, MessageSeen
 
@@ -166,6 +166,7 @@ def end_of_input(talk: Conversation) -> None:
             place = talk.add_turn(turn)
         x = Exchange(Act.EVENT, content.offset, content.frame, content.time_ns, turn=place, content=content)
         if content.lookalike is not None:
+            note_lookalike(talk, x, content)
             talk.judge.content(x, talk)
         if talk.tap is not None:
             talk.tap.over(content, x)

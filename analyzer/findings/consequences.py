@@ -58,6 +58,9 @@ _OTHER_PROTOCOL: Final = (
 
 PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
     ("SEC602", Reach.IF_ERROR, ("RPL401", "RPL412", "TCP901", "TCP902")),
+    ("SEC612", Reach.LATER, ("RPL411", "TCP902")),
+    ("SEC614", Reach.LATER, ("RPL411", "TCP902")),
+    ("SEC615", Reach.LATER, ("RPL411", "TCP902")),
     ("SEC616", Reach.LATER, _OTHER_PROTOCOL),
     ("SEC631", Reach.LATER, ("SEC616",)),
     ("SEC635", Reach.LATER, ("SEC616", *_OTHER_PROTOCOL)),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PROFILE_OF_PORT", "Conversations"]
 
+_IMPLICIT_TLS_PORT = (465).to_bytes(2, "big")  # there the client speaks first
 PROFILE_OF_PORT = {587: "submission", 465: "submission", 24: "lmtp"}
 
 
@@ -48,6 +49,7 @@ class Conversations:
         self._run = Run(judge, limits, self.clock, detail, profile is not None)
         self._limits = limits
         self._port_bytes = frozenset(port.to_bytes(2, "big") for port in ports)
+        self.streams.table.handshakes.greeting_ports = self._port_bytes - {_IMPLICIT_TLS_PORT}
         self._profile = profile
         self._tap = tap
         self._last_id = 0

@@ -23,6 +23,7 @@ from . import (
     security_tls,
     sequence,
     sequence_replies,
+    silent_connections,
     timing,
     transport,
 )
@@ -58,6 +59,7 @@ _FAMILIES = (  # the import of a family declares its rules
     octets_content,
     transport,
     proxy_headers,
+    silent_connections,
     commands,
     extensions,
     pipelining,

@@ -159,7 +159,7 @@ class Reassembler:
         if flow is None:
             if key in self.table.closed:
                 return
-            if not (payload or missing) and (flags & SYN or not handshakes.carried_data(key, seq, ack)):
+            if not (payload or missing) and (flags & SYN or not handshakes.concerns(key, seq, ack, flags, time_ns)):
                 return
             flow = self._open(key, seq, frame, time_ns)
         plain = flow.disorder is None and not flags & 7 and not missing

@@ -114,6 +114,15 @@ class ConversationFeed:
         if not limit or len(conflicts) <= limit:  # one more: the report then says that there are more
             conflicts.append((side, offset, frame, time_ns))
 
+    def revoke(self, side: model.Side, offset: int) -> bool:
+        """Forget the bytes of ``side`` from ``offset`` on, which never arrived. Return whether that is possible."""
+        talk = self.talk
+        reader = talk.server_reader if side == "server" else talk.reader
+        if (side == "client" and talk.tap is not None) or not reader.revoke(offset):
+            return False
+        talk.course.replaced = {**talk.course.replaced, side: offset}
+        return True
+
     def closed(self, side: model.Side, how: str, frame: int, time_ns: int, seen: int = -1) -> None:
         """Record that ``side`` ended its stream. ``how``: see ``stream.How``. ``seen``: bytes of the other side that
         it had acknowledged, -1: unknown."""

@@ -92,6 +92,7 @@ class Lifecycle:
         "opaque",
         "overlaps",
         "quit_sent",
+        "replaced",
         "server_tls",
         "slow_input",
         "started",
@@ -116,6 +117,7 @@ class Lifecycle:
         self.hanging: IncompleteReply | None = None  # a reply whose last line never came
         # Bytes that were sent again with other content: side, offset, frame and time.
         self.conflicts: list[tuple[model.Side, int, int, int]] = []
+        self.replaced: Mapping[model.Side, int] = {}  # for each side, the last offset from which a later copy counts
         self.overlaps: Mapping[model.Side, Overlap | None] = {}  # for each side, the segments of the first conflict
 
     @property

@@ -211,6 +211,28 @@ class ClientReader:
                 self.mode = _COMMAND
                 self._handler.chunk_end()
 
+    def revoke(self, offset: int) -> bool:
+        """Forget the bytes from ``offset`` on. False: something was made of them already."""
+        held, partial = self._held, self._partial
+        if held:
+            if offset < held[0].offset:
+                return False
+            while held and held[-1].offset + len(held[-1].data) > offset:
+                last = held.pop()
+                kept = last.data[: max(0, offset - last.offset)]
+                self.held_size -= len(last.data) - len(kept)
+                if kept:
+                    held.append(last._replace(data=kept))
+        elif partial is not None and self.mode <= _ANSWER and offset >= partial.offset:
+            kept_size = min(offset - partial.offset, partial.size)
+            partial.cut(kept_size)
+            if not kept_size:
+                self._partial = None
+        else:
+            return False
+        self.position = offset
+        return True
+
     def release(self, mode: Mode) -> None:
         """Continue in ``mode`` with the held bytes, because the reply is known."""
         self.mode = mode

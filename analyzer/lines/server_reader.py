@@ -210,6 +210,36 @@ class ServerReader:
         self.open_reply = self.partial_line = None
         self.after_gap = True
 
+    def revoke(self, offset: int) -> bool:
+        """Forget the bytes from ``offset`` on. False: they belong to a reply that is complete, or cannot be read."""
+        one, partial = self.open_reply, self.partial_line
+        start = one or partial
+        if start is None or self.opaque or offset < start.offset:
+            return False
+        if partial is not None:
+            kept = min(max(0, offset - partial.offset), partial.size)
+            partial.cut(kept)
+            if not kept:
+                self.partial_line = None
+        if one is not None and (partial is None or offset < partial.offset):
+            self._cut_lines(one, offset)
+        return True
+
+    def _cut_lines(self, one: OpenReply, offset: int) -> None:
+        lines, one.lines, one.size = one.lines, [], 0
+        one.later = [place for place in one.later if place.offset < offset]
+        at = one.offset
+        for line in lines:
+            if at + len(line) <= offset:
+                one.lines.append(line)
+                one.size += len(line)
+            elif at < offset:
+                place = one.later[-1] if one.later and one.later[-1].offset <= at else one
+                self._keep_partial(line[: offset - at], at, place.frame, place.time_ns)
+            at += len(line)
+        if not one.lines:
+            self.open_reply = None
+
     def end_unfinished(self) -> bool:
         """Deliver the unfinished reply as it is, because its last line will not come. False: it is not a reply."""
         one = self.unfinished

@@ -30,7 +30,8 @@ from .ordering import compare, is_probe, lose, put, reach_fin, take_fin
 from .port_reuse import Lifetime, begins_another
 from .receiver import IGNORING
 from .resets import RST, is_doubtful
-from .stream import HALF, M32, SANE_AHEAD
+from .rewinding import give_up_rewind, takes_part
+from .stream import HALF, M32, SANE_AHEAD, HeldSegment
 
 if TYPE_CHECKING:
     from .handshakes import Handshake
@@ -194,6 +195,10 @@ class Reassembler:
         if flow.capture == self.capture or time_ns > flow.last_ns:  # otherwise two captures recorded the same segment
             flow.last_ns = time_ns
         start = offset - behind
+        if 1 < len(payload) < behind and flow.capture == self.capture:
+            at = len(recent) - behind
+            if at < 0 or not recent.startswith(payload, at):
+                return False  # perhaps these bytes count, and not the first copy
         if behind and payload and not is_probe(payload, start, offset):
             compare(flow, side, recent, offset, start, payload[:behind], frame, time_ns)
         if len(payload) > behind:
@@ -218,6 +223,13 @@ class Reassembler:
         doubtful = flags & RST or disorder.reset is not None
         if doubtful and is_doubtful(disorder, stream, start, flags, ack, frame, time_ns):
             return
+        if disorder.rewind is not None or (start < stream.offset and flow.capture == self.capture):
+            needs = peer.at(ack) if flags & ACK and peer.next >= 0 else -1
+            one = HeldSegment(start, start + len(payload) + missing, payload, needs, frame, time_ns)
+            if not missing and takes_part(disorder, stream, one, flags, ack):
+                self._settle(flow, disorder, frame, time_ns)
+                return
+            start = stream.at(seq)
         needs = record_ack(peer, ack, frame) if flags & ACK else -1
         end = record_end(stream, start, start + len(payload) + missing, frame)
         if flags & RST:
@@ -341,6 +353,8 @@ class Reassembler:
         """Deliver everything that is left, and forget the connection. ``reset``: the stream that a RST ended."""
         disorder, closed = flow.disorder, False
         if disorder is not None:
+            if disorder.rewind is not None:
+                give_up_rewind(disorder)
             if reset is None and disorder.reset is not None:
                 reset, frame, time_ns = accept_reset(disorder.reset)
             deliver_rest(disorder, time_ns)

@@ -32,6 +32,10 @@ class Receiver(Protocol):
     def conflict(self, side: Side, offset: int, frame: int, time_ns: int, /) -> None:
         """Bytes of ``side`` at ``offset`` were sent again with other content; the first copy was used."""
 
+    def revoke(self, side: Side, offset: int, /) -> bool:
+        """Forget the bytes of ``side`` from ``offset`` on: they never arrived, and others take their place. Return
+        whether that is possible; if something was made of them already, it is not."""
+
 
 class _Ignoring:
     """The receiver of a connection that is no longer followed."""
@@ -43,6 +47,9 @@ class _Ignoring:
     def gap(self, side: Side, offset: int, length: int, frame: int, time_ns: int) -> None: ...
     def closed(self, side: Side, how: How, frame: int, time_ns: int, acked: int) -> None: ...
     def conflict(self, side: Side, offset: int, frame: int, time_ns: int) -> None: ...
+
+    def revoke(self, side: Side, offset: int) -> bool:
+        return False
 
 
 IGNORING: Receiver = _Ignoring()

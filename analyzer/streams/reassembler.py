@@ -32,6 +32,7 @@ from .receiver import IGNORING
 from .resets import RST, is_doubtful
 from .rewinding import give_up_rewind, takes_part
 from .stream import HALF, M32, SANE_AHEAD, HeldSegment
+from .twins import Twin, differs
 
 if TYPE_CHECKING:
     from .handshakes import Handshake
@@ -175,6 +176,13 @@ class Reassembler:
             if not payload and not flags & (SYN | FIN) and not flow.handshake:
                 return  # in mid-stream a bare ACK may be a keep-alive: it does not show the position of the stream
             stream.begin(seq)
+        if disorder.twin is not None:
+            first = (seq - 1) & M32 if flags & SYN else seq
+            one = key, first, ack, flags, payload, missing, frame, time_ns
+            twin = disorder.twin
+            if differs(disorder, stream, stream.at(seq), one):
+                self._split(flow, twin)
+                return
         self._reassemble(flow, stream, seq, ack, flags, payload, missing, frame, time_ns)
         if flow.disorder is not None and (flow.receiver is IGNORING or disorder.over):
             flow.settle()
@@ -279,6 +287,8 @@ class Reassembler:
             if flags & ACK and table.handshakes.answers(key, ack):
                 self._replace(flow, key, time_ns)
             elif isn == seq and not begins_another(flow.lifetime, time_ns, self.capture):
+                if flow.capture != self.capture and not flags & ACK:
+                    disorder.twin = Twin()
                 return flow
             elif (
                 isn is None
@@ -297,6 +307,13 @@ class Reassembler:
             table.handshakes.make_room()
         table.handshakes.note(key, seq, ack, flags, frame, time_ns)
         return None
+
+    def _split(self, flow: Flow, twin: Twin) -> None:
+        """End a connection, because what another capture has of it is another one; begin that."""
+        self._end(flow, "", flow.last_ns)
+        self.table.forget(flow.key)
+        for one in twin.segments:
+            self.feed(*one)
 
     def _replace(self, flow: Flow, key: bytes, time_ns: int) -> None:
         """End a connection, because another one uses the ports now."""

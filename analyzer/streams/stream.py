@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..limits import Limits
     from .receiver import ReceiverOwner, Side
     from .rewinding import Rewind
+    from .twins import Twin
 
 __all__ = [
     "HALF",
@@ -184,7 +185,7 @@ class Stream:
 class Disorder:
     """Both directions of a connection that is not in order."""
 
-    __slots__ = ("client", "flow", "frames", "kept", "limits", "reset", "rewind", "server")
+    __slots__ = ("client", "flow", "frames", "kept", "limits", "reset", "rewind", "server", "twin")
 
     def __init__(self, flow: ReceiverOwner, client: Numbers, server: Numbers, limits: Limits, kept: KeptCount) -> None:
         self.flow = flow
@@ -195,6 +196,7 @@ class Disorder:
         self.client.peer, self.server.peer = self.server, self.client
         self.frames = 0  # segments of the connection since the disorder began
         self.reset: Reset | None = None  # a RST that may be forged
+        self.twin: Twin | None = None  # what another capture has of the connection, until it is certain that it is this
         self.rewind: Rewind | None = None  # a later copy of bytes that the peer may never have got
 
     @property
@@ -209,6 +211,8 @@ class Disorder:
     def over(self) -> bool:
         """Whether both directions are known and in order, and no end has begun."""
         client, server = self.client, self.server
-        if client.fin >= 0 or server.fin >= 0 or self.reset is not None or self.rewind is not None or self.waiting:
+        if client.fin >= 0 or server.fin >= 0 or self.reset is not None or self.waiting:
+            return False
+        if self.rewind is not None or self.twin is not None:
             return False
         return client.next >= 0 and server.next >= 0

@@ -9,6 +9,7 @@ from ..exchanges.connection_report import NO_DETAIL, TimeFormat, TurnDetail
 from ..exchanges.conversation import Conversation, Run
 from ..exchanges.conversation_feed import ConversationFeed, detach
 from ..exchanges.record import ConnectionRecord
+from ..model import Part
 from ..streams.reassembler import Reassembler
 from .receivers import Candidate, TappedConversation
 
@@ -106,6 +107,8 @@ class Conversations:
             record.note(why)
         feed.talk.course.captured = flow.captured
         report = feed.finish()
+        if flow.remarks is not None:
+            report.captures = [Part(number - 1, "", self.clock(time_ns)) for time_ns, number in flow.remarks.filled]
         detach(feed.talk)
         if self.places is not None:
             self.places.note_end(flow if given_up else None)

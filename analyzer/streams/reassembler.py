@@ -246,7 +246,10 @@ class Reassembler:
         if flags & FIN and end < stream.offset + SANE_AHEAD:
             take_fin(stream, end, needs, frame, time_ns)
         if payload or missing:
+            before = stream.offset + stream.held_bytes
             put(stream, start, payload, needs, frame, time_ns)
+            if flow.capture != self.capture and time_ns <= flow.last_ns and stream.offset + stream.held_bytes > before:
+                flow.noted.add_filled(time_ns, self.capture)
             if missing and stream.peer.next < 0 and stream.offset < stream.top and not stream.held:
                 # With one direction captured no ACK can show that these bytes arrived, so they are declared lost now.
                 lose(stream, stream.top - stream.offset, frame, time_ns)
@@ -298,6 +301,8 @@ class Reassembler:
             ):
                 self.unclear = True
                 flow.note_syn(client=client, answers=False)
+                if flow.capture != self.capture:
+                    disorder.twin = Twin()
                 return flow
         if key in table.closed:
             if table.is_copy(key, seq, time_ns, self.capture):

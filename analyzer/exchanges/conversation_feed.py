@@ -26,6 +26,7 @@ from .connection_report import render
 from .exchange import Exchange, ReplySeen
 from .judging import end_text, judge_event, judge_late, judge_masked_greeting, send, set_prediction, settle
 from .lifecycle import PAUSE_NS, Closing, end_of
+from .limit_notes import LimitNotes
 from .loss_recovery import LossEvent
 from .lost_bytes import lose_bytes, pass_lost_replies, presume
 from .mail_data import begin_chunk, end_chunk, end_content, end_of_input, follow_text, release_as_presumed
@@ -65,10 +66,10 @@ _EXPOSED, _EARLY, _FOREIGN = Mark.EXPOSED.value, Mark.EARLY.value, Mark.FOREIGN.
 _QUIT, _NOTHING = Act.QUIT, Act.NOTHING
 
 
-class ConversationFeed:
+class ConversationFeed(LimitNotes):
     """Takes bytes by ``client`` and ``server`` in causal order; ``finish`` returns the report with its findings."""
 
-    __slots__ = ("talk",)
+    __slots__ = ()
 
     def __init__(self, talk: Conversation) -> None:
         self.talk = talk
@@ -321,23 +322,6 @@ class ConversationFeed:
     def two_replies(self) -> None:
         """Handle two replies in one line: it is unknown what each of them answers."""
         self.talk.session.doubt()
-
-    # -- limits ----------------------------------------------------------------------------------------------------
-
-    def keeps(self, count: int) -> None:
-        """Count ``count`` more bytes that a reader keeps for later."""
-        if self.talk.kept is not None:
-            self.talk.kept.grown += count
-
-    def long_line(self) -> None:
-        """Note that a line of either side is longer than the limit."""
-        self.talk.note(f"a line is longer than {self.talk.limits.line_bytes} bytes: only these were examined")
-
-    def long_reply(self) -> None:
-        """Note that a reply is longer than the limit."""
-        limit = self.talk.limits.reply_bytes
-        text = f"a reply is longer than {limit} bytes: it was read as several, lines without a code were omitted"
-        self.talk.note(text)
 
 
 def detach(talk: Conversation) -> None:

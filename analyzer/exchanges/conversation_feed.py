@@ -37,6 +37,7 @@ from .reply_pairing import (
     show_unfinished,
 )
 from .reply_taking import end_waiting, take_named, take_reply
+from .taking_back import take_back
 from .tls_upgrade import (
     clear_text_first,
     clear_text_refused,
@@ -118,8 +119,11 @@ class ConversationFeed(LimitNotes):
     def revoke(self, side: model.Side, offset: int) -> bool:
         """Forget the bytes of ``side`` from ``offset`` on, which never arrived. Return whether that is possible."""
         talk = self.talk
-        reader = talk.server_reader if side == "server" else talk.reader
-        if (side == "client" and talk.tap is not None) or not reader.revoke(offset):
+        if side == "server":
+            revoked = talk.server_reader.revoke(offset)
+        else:
+            revoked = talk.tap is None and (talk.reader.revoke(offset) or take_back(talk, offset))
+        if not revoked:
             return False
         talk.course.replaced = {**talk.course.replaced, side: offset}
         return True

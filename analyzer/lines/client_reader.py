@@ -233,6 +233,13 @@ class ClientReader:
         self.position = offset
         return True
 
+    def restart(self, start: bytes, offset: int, frame: int, time_ns: int) -> None:
+        """Go on after ``start``, the start of a line at ``offset``: what came after it does not count."""
+        self._partial = None
+        self.position = offset + len(start)
+        if start:
+            self._keep_partial(start, offset, frame, time_ns)
+
     def release(self, mode: Mode) -> None:
         """Continue in ``mode`` with the held bytes, because the reply is known."""
         self.mode = mode

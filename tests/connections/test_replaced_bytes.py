@@ -122,6 +122,47 @@ def test_a_line_of_the_client_that_never_arrived() -> None:
     assert found(connection) == [("TCP905", LATER)]
 
 
+def commands(connection: model.Connection) -> list[str | None]:
+    return [turn.verb for turn in connection.dialogue if isinstance(turn, model.CommandTurn)]
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "verbs"),
+    [
+        ("MAIL FROM:<a@client.example>\r\n", "RSET\r\n", ["EHLO", "RSET"]),
+        ("RSET\r\nVRFY somebody\r\n", "NOOP\r\n", ["EHLO", "NOOP"]),
+        ("RSET\r\nVRFY somebody\r\nVR", "RSET\r\nNOOP\r\n", ["EHLO", "RSET", "NOOP"]),
+        ("QUIT\r\nQUIT\r\n", "RSET\r\n", ["EHLO", "RSET"]),
+        ("MAIL FROM:<a@client.example>\r\n", "MAIL FROM:<>\r\n", ["EHLO", "MAIL"]),
+    ],
+)
+def test_a_command_that_never_arrived(first: str, later: str, verbs: list[str]) -> None:
+    wire = Wire()
+    wire.say("S", GREETING)
+    wire.say("C", EHLO)
+    wire.say("S", "250-mx.example\r\n250 PIPELINING\r\n")
+    wire.say("C", first, acked=len(EHLO))
+    wire.say("C", later, at=len(EHLO))
+    wire.say("S", "250 ok\r\n" * (len(verbs) - 1))
+    connection = wire.finish()
+    assert commands(connection) == verbs
+    assert found(connection) == [("TCP905", LATER)]
+    assert connection.client_bytes == len(EHLO + later)
+
+
+@pytest.mark.parametrize("first", ["STARTTLS\r\nVRFY somebody\r\n", "DATA\r\nVRFY somebody\r\n"])
+def test_a_command_that_changes_how_the_next_bytes_are_read_stays(first: str) -> None:
+    wire = Wire()
+    wire.say("S", GREETING)
+    wire.say("C", EHLO)
+    wire.say("S", LIST)
+    wire.say("C", first, acked=len(EHLO))
+    wire.say("C", "RSET\r\n", at=len(EHLO))
+    connection = wire.finish()
+    assert commands(connection)[1] == first.split()[0]
+    assert ("TCP905", FIRST) in found(connection)
+
+
 def test_bytes_after_the_fin_that_never_arrived() -> None:
     wire = Wire()
     wire.say("S", GREETING)

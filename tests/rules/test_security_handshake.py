@@ -202,3 +202,9 @@ def test_what_a_server_does_after_another_protocol_follows_from_it() -> None:
     assert causes["RPL411"] == causes["TCP902"] == "SEC616"
     alone = found(play([*hello(), *lines("C NOOP", "S 250 ok", "S 500 no"), *CLOSE]))
     assert alone == {"RPL411": None, "TCP902": None}
+
+
+def test_an_error_explains_more_than_a_remark_about_the_same_command() -> None:
+    start: Script = [*hello("STARTTLS"), *lines("C STARTTLS", "S 220 go")]
+    causes = found(play([*start, *lines("C MAIL FROM:<a@client.example>", "S 250 ok"), *END]))
+    assert causes == {"SEC602": None, "SEQ101": None, "SEQ120": "SEQ101"}

@@ -31,13 +31,13 @@ from .port_reuse import Lifetime, begins_another
 from .receiver import IGNORING
 from .resets import RST, is_doubtful
 from .rewinding import give_up_rewind, takes_part
-from .stream import HALF, M32, SANE_AHEAD, HeldSegment
-from .twins import Twin, differs
+from .stream import HALF, M32, SANE_AHEAD, HeldSegment, Twin
+from .twins import differs
 
 if TYPE_CHECKING:
     from .handshakes import Handshake
     from .receiver import Side
-    from .stream import Disorder, Stream
+    from .stream import Disorder, Segment, Stream
 
 __all__ = ["FlowHost", "Reassembler"]
 
@@ -176,13 +176,6 @@ class Reassembler:
             if not payload and not flags & (SYN | FIN) and not flow.handshake:
                 return  # in mid-stream a bare ACK may be a keep-alive: it does not show the position of the stream
             stream.begin(seq)
-        if disorder.twin is not None:
-            first = (seq - 1) & M32 if flags & SYN else seq
-            one = key, first, ack, flags, payload, missing, frame, time_ns
-            twin = disorder.twin
-            if differs(disorder, stream, stream.at(seq), one):
-                self._split(flow, twin)
-                return
         self._reassemble(flow, stream, seq, ack, flags, payload, missing, frame, time_ns)
         if flow.disorder is not None and (flow.receiver is IGNORING or disorder.over):
             flow.settle()
@@ -228,6 +221,10 @@ class Reassembler:
         """Take a segment of a connection that is not in order."""
         disorder, peer = stream.disorder, stream.peer
         start = stream.offset if seq == stream.next else stream.at(seq)
+        if disorder.twin is not None:
+            key, first = flow.key if stream.side == "client" else flow.back, (seq - (flags & SYN > 0)) & M32
+            if self._splits(flow, stream, start, (key, first, ack, flags, payload, missing, frame, time_ns)):
+                return
         doubtful = flags & RST or disorder.reset is not None
         if doubtful and is_doubtful(disorder, stream, start, flags, ack, frame, time_ns):
             return
@@ -313,12 +310,16 @@ class Reassembler:
         table.handshakes.note(key, seq, ack, flags, frame, time_ns)
         return None
 
-    def _split(self, flow: Flow, twin: Twin) -> None:
-        """End a connection, because what another capture has of it is another one; begin that."""
+    def _splits(self, flow: Flow, stream: Stream, start: int, one: Segment) -> bool:
+        """Return whether a segment of another capture shows that this holds another connection, which begins then."""
+        twin = stream.disorder.twin
+        if twin is None or not differs(stream.disorder, stream, start, one):
+            return False
         self._end(flow, "", flow.last_ns)
         self.table.forget(flow.key)
-        for one in twin.segments:
-            self.feed(*one)
+        for each in twin.segments:
+            self.feed(*each)
+        return True
 
     def _replace(self, flow: Flow, key: bytes, time_ns: int) -> None:
         """End a connection, because another one uses the ports now."""

@@ -60,8 +60,8 @@ class Remarks:
     """What the report of a connection must mention about its segments. ``overlaps``: for each side, the first offset
     where segments after a gap differed, and those segments in order of arrival, each with its offset.
     ``uncompared``: for each side, the first offset and the number of bytes that came again, or late, and were too far
-    back to be compared. ``filled``: segments of another capture with bytes that the first one missed, each with its time
-    and the number of the capture, at most ``MOST_FILLED``."""
+    back to be compared. ``filled``: segments of another capture with bytes that the first one missed, each with its
+    time and the number of the capture, at most ``MOST_FILLED``."""
 
     __slots__ = ("filled", "overlaps", "uncompared")
 

@@ -18,29 +18,14 @@ from typing import TYPE_CHECKING
 from .handshakes import ACK
 from .ordering import compare, put, reach_fin, take_fin
 from .resets import RST
+from .stream import Rewind
 
 if TYPE_CHECKING:
     from .stream import Disorder, HeldSegment, Stream
 
-__all__ = ["Rewind", "give_up_rewind", "takes_part"]
+__all__ = ["give_up_rewind", "takes_part"]
 
 MOST = 1 << 16  # octets of a later copy that wait
-
-
-class Rewind:
-    """A later copy of bytes of ``stream`` from offset ``place`` on. ``end``: where it ends so far. ``fin``: the bytes
-    of the peer that the sender of a FIN there had acknowledged, its frame and its time. ``reported``: the difference is
-    reported; if it is too far back, it is not known yet whether there is one."""
-
-    __slots__ = ("end", "fin", "pieces", "place", "reported", "stream")
-
-    def __init__(self, stream: Stream, place: int, end: int) -> None:
-        self.stream = stream
-        self.place = place
-        self.end = end
-        self.pieces: list[HeldSegment] = []
-        self.fin: tuple[int, int, int] | None = None
-        self.reported = False
 
 
 def takes_part(disorder: Disorder, stream: Stream, one: HeldSegment, flags: int, ack: int) -> bool:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from ..limits import Limits
     from .receiver import ReceiverOwner, Side
-    from .rewinding import Rewind
-    from .twins import Twin
 
 __all__ = [
     "HALF",
@@ -38,7 +36,10 @@ __all__ = [
     "KeptCount",
     "QueuedEvent",
     "Reset",
+    "Rewind",
+    "Segment",
     "Stream",
+    "Twin",
 ]
 
 M32 = 0xFFFFFFFF
@@ -106,6 +107,36 @@ class Reset(NamedTuple):
     ack: int
     frame: int
     time_ns: int
+
+
+Segment = tuple[bytes, int, int, int, bytes, int, int, int]
+"""The arguments of ``Reassembler.feed``."""
+
+
+class Twin:
+    """The segments that another capture has of a connection, so far."""
+
+    __slots__ = ("segments", "size")
+
+    def __init__(self) -> None:
+        self.segments: list[Segment] = []
+        self.size = 0
+
+
+class Rewind:
+    """A later copy of bytes of ``stream`` from offset ``place`` on. ``end``: where it ends so far. ``fin``: the bytes
+    of the peer that the sender of a FIN there had acknowledged, its frame and its time. ``reported``: the difference is
+    reported; if it is too far back, it is not known yet whether there is one."""
+
+    __slots__ = ("end", "fin", "pieces", "place", "reported", "stream")
+
+    def __init__(self, stream: Stream, place: int, end: int) -> None:
+        self.stream = stream
+        self.place = place
+        self.end = end
+        self.pieces: list[HeldSegment] = []
+        self.fin: tuple[int, int, int] | None = None
+        self.reported = False
 
 
 class Stream:

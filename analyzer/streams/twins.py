@@ -14,25 +14,12 @@ from typing import TYPE_CHECKING
 from .ordering import is_probe
 
 if TYPE_CHECKING:
-    from .stream import Disorder, Stream
+    from .stream import Disorder, Segment, Stream
 
-__all__ = ["Segment", "Twin", "differs"]
+__all__ = ["differs"]
 
 MOST = 1 << 16  # octets of payload that are kept
 SEGMENTS = 512
-
-Segment = tuple[bytes, int, int, int, bytes, int, int, int]
-"""The arguments of ``Reassembler.feed``."""
-
-
-class Twin:
-    """The segments that another capture has of a connection, so far."""
-
-    __slots__ = ("segments", "size")
-
-    def __init__(self) -> None:
-        self.segments: list[Segment] = []
-        self.size = 0
 
 
 def differs(disorder: Disorder, stream: Stream, start: int, one: Segment) -> bool:

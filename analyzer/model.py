@@ -253,7 +253,8 @@ class Part(Struct):
 
 class Connection(Struct):
     """One TCP connection that carries SMTP. Byte counts are of TCP payload, gaps included. ``captures``: the captures
-    that contain its frames, in the order of reading; empty if the frames come from no capture."""
+    that contain its frames, in the order of reading; empty if the frames come from no capture. If one capture fills
+    gaps of another, it has a part for each frame that does."""
 
     id: int
     client: Endpoint

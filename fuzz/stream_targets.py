@@ -153,6 +153,9 @@ class _FlowCheck:
     def closed(self, side: Side, how: How, frame: int, time_ns: int, acked: int) -> None:
         assert how in {"fin", "rst", "unseen"}
 
+    def revoke(self, side: Side, offset: int) -> bool:
+        return False
+
     def conflict(self, side: Side, offset: int, frame: int, time_ns: int) -> None:
         assert offset >= 0
 

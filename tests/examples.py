@@ -64,6 +64,7 @@ class Player:
         self.next = dict(self.start)
         self.send("C", SYN)
         self.send("S", SYN | ACK)
+        self.send("C", ACK)
         self.start = dict(self.next)
 
     def send(self, side: str, flags: int, payload: bytes = b"", at: int | None = None) -> None:

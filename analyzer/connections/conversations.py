@@ -9,6 +9,7 @@ from ..exchanges.connection_report import NO_DETAIL, TimeFormat, TurnDetail
 from ..exchanges.conversation import Conversation, Run
 from ..exchanges.conversation_feed import ConversationFeed, detach
 from ..exchanges.record import ConnectionRecord
+from ..model import Part
 from ..streams.reassembler import Reassembler
 from .receivers import Candidate, TappedConversation
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PROFILE_OF_PORT", "Conversations"]
 
+_IMPLICIT_TLS_PORT = (465).to_bytes(2, "big")  # there the client speaks first
 PROFILE_OF_PORT = {587: "submission", 465: "submission", 24: "lmtp"}
 
 
@@ -48,6 +50,7 @@ class Conversations:
         self._run = Run(judge, limits, self.clock, detail, profile is not None)
         self._limits = limits
         self._port_bytes = frozenset(port.to_bytes(2, "big") for port in ports)
+        self.streams.table.handshakes.greeting_ports = self._port_bytes - {_IMPLICIT_TLS_PORT}
         self._profile = profile
         self._tap = tap
         self._last_id = 0
@@ -104,6 +107,8 @@ class Conversations:
             record.note(why)
         feed.talk.course.captured = flow.captured
         report = feed.finish()
+        if flow.remarks is not None:
+            report.captures = [Part(number - 1, "", self.clock(time_ns)) for time_ns, number in flow.remarks.filled]
         detach(feed.talk)
         if self.places is not None:
             self.places.note_end(flow if given_up else None)

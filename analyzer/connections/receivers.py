@@ -35,7 +35,7 @@ class CandidateHost(Protocol):
 class TappedConversation:
     """Passes the events of a connection to its conversation; a tap sees the bytes of the client first."""
 
-    __slots__ = ("client", "closed", "conflict", "feed", "gap", "server")
+    __slots__ = ("client", "closed", "conflict", "feed", "gap", "revoke", "server")
 
     def __init__(self, feed: ConversationFeed, tap: ContentTap) -> None:
         self.feed = feed
@@ -44,6 +44,7 @@ class TappedConversation:
         self.gap = feed.gap
         self.closed = feed.closed
         self.conflict = feed.conflict
+        self.revoke = feed.revoke
 
     @property
     def weight(self) -> int:
@@ -90,6 +91,22 @@ class Candidate:
     def conflict(self, side: Side, offset: int, frame: int, time_ns: int) -> None:
         """See ``Receiver``."""
         self._events.append(("conflict", side == "client", (offset, frame, time_ns)))
+
+    def revoke(self, side: Side, offset: int) -> bool:
+        """See ``Receiver``."""
+        head = self._client if side == "client" else self._server
+        if any(kind == "gap" for kind, _, _ in self._events) or len(head) < offset:
+            return False
+        for number, (kind, of_first, event) in enumerate(self._events):
+            if kind == "data" and of_first is (side == "client") and event[1] + len(event[0]) > offset:
+                cut = event[0][: max(0, offset - event[1])]
+                self._events[number] = kind, of_first, (cut, *event[1:])
+        self._events = [one for one in self._events if one[0] != "data" or one[2][0]]
+        if side == "client":
+            self._client = head[:offset]
+        else:
+            self._server = head[:offset]
+        return True
 
     @property
     def weight(self) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .exchange import Exchange
     from .state_table import Hello
 
-__all__ = ["AttackMarks", "AuthExchange", "Injection", "is_masked", "mark_offers"]
+__all__ = ["AttackMarks", "AuthExchange", "Injection", "is_masked", "is_masked_text", "mark_offers"]
 
 _PASSWORDS = frozenset({"PLAIN", "LOGIN"})
 _RUN = LazyPattern(r"([A-Z])\1{6}(?:[A-Z]|\1[A-Z])")
@@ -32,6 +32,7 @@ _CLEAR_OFFER = Mark.CLEAR_OFFER.value
 _NO_SUCH_USER = frozenset({550, 551, 553})
 _ASKED_FOR = frozenset({b"VRFY", b"EXPN"})
 _FIELD = LazyPattern(rb"[!-9;-~]+:")
+_MASKED_TEXT = LazyPattern(rb"[0-9 *]*\*{8}[0-9 *]*")
 
 # Mechanisms that send a password or a token as it is: the client line that carries it (an initial response is line 1).
 _SECRET_LINE = {"PLAIN": 1, "LOGIN": 2, "XOAUTH2": 1, "OAUTHBEARER": 1}
@@ -89,7 +90,9 @@ class AttackMarks:
         "in_foreign_header",
         "injection",
         "login",
+        "masked_greeting",
         "upgrading",
+        "veil",
     )
 
     def __init__(self, limits: Limits) -> None:
@@ -102,6 +105,8 @@ class AttackMarks:
         self.injection: Injection | None = None
         self.login: AuthExchange | None = None  # the last AUTH exchange
         self.upgrading = False  # 220 to STARTTLS was sent, and the server has sent no TLS yet
+        self.veil: Exchange | None = None  # what shows best that a device on the path changes what the server says
+        self.masked_greeting: Exchange | None = None  # judged once a hello shows whether its keywords are changed too
         self.beyond: Exchange | None = None  # the first reply to data after a look-alike of the end of data
         self.beyond_count = 0
 
@@ -179,6 +184,12 @@ def is_masked(keyword: str) -> bool:
         return True
     same = sum(a == b for a, b in zip(keyword, "STARTTLS", strict=False))
     return len(keyword) == len("STARTTLS") and 6 <= same < len("STARTTLS")
+
+
+def is_masked_text(text: bytes) -> bool:
+    """Whether the text of a greeting was overwritten in transit: a run of asterisks, between which a device left some
+    digits and blanks as they were."""
+    return _MASKED_TEXT.fullmatch(text) is not None
 
 
 def _decoded(line: bytes) -> bytes:

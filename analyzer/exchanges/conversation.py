@@ -133,7 +133,8 @@ class Conversation:
         self.sasl_layer_expected = False  # the client's next bytes may not be SMTP any more
         self.hello_after_login: Exchange | None = None
         self.injected: Exchange | None = None  # the STARTTLS after which plain text was injected
-        self.client_tls: tuple[int, int, int, int] | None = None  # turn, offset, frame, time of its first TLS record
+        # Of the client's first TLS record: its turn, offset, frame, time and type.
+        self.client_tls: tuple[int, int, int, int, int] | None = None
         self.inside_from = -1  # the turns after this one are inside decrypted TLS
         self.kept: KeptCount | None = None  # counts the bytes kept of all connections, if there are several
         self.loss: LossRecovery | None = None

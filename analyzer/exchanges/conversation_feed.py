@@ -27,8 +27,18 @@ from .chunk_sizes import check_rest, check_wait, take_stray
 from .command_marks import LimitCounts, check_auth_line, check_offers
 from .connection_report import render
 from .exchange import Exchange, ReplySeen
-from .judging import judge_event, judge_late, judge_replies_inside, send, set_prediction, settle, talk_early
+from .judging import (
+    judge_event,
+    judge_late,
+    judge_masked_greeting,
+    judge_replies_inside,
+    send,
+    set_prediction,
+    settle,
+    talk_early,
+)
 from .lifecycle import PAUSE_NS, Closing, end_of
+from .limit_notes import LimitNotes
 from .loss_recovery import LossEvent
 from .lost_bytes import lose_bytes, pass_lost_replies, presume
 from .mail_data import begin_chunk, end_chunk, end_content, end_of_input, release_as_presumed
@@ -40,30 +50,41 @@ from .reply_pairing import (
 )
 from .reply_taking import end_waiting, take_named, take_reply
 from .state_table import Phase
+from .taking_back import take_back
 from .text_as_commands import end_text, follow_text
-from .tls_upgrade import restart_inside, tls_begins, tls_missing
+from .tls_upgrade import (
+    clear_text_first,
+    clear_text_refused,
+    handshake_over,
+    restart_inside,
+    take_records,
+    tls_begins,
+    tls_missing,
+)
 from .turns import LineSeen
 
 if TYPE_CHECKING:
     from ...dissectors.lines.replies import Reply
     from .. import model
     from ..content.message import Content
+    from ..streams.receiver import Side
     from .conversation import Conversation
 
 __all__ = ["ConversationFeed", "detach"]
 
 SMTP_PORT = 25
+_UNREADABLE = frozenset({Mode.OPAQUE, Mode.TLS_EXPECTED, Mode.TLS})
 _HELD_BACK = frozenset({Act.DATA, Act.AUTH, Act.STARTTLS})
 # Bound once: reading a member of an enum takes longer than the test that uses it.
 _BARE = Mark.BARE_LF | Mark.BARE_CR
-_EXPOSED, _EARLY = Mark.EXPOSED.value, Mark.EARLY.value
+_EXPOSED, _EARLY, _FOREIGN = Mark.EXPOSED.value, Mark.EARLY.value, Mark.FOREIGN.value
 _QUIT, _NOTHING, _OTHER = Act.QUIT, Act.NOTHING, Act.OTHER
 
 
-class ConversationFeed:
+class ConversationFeed(LimitNotes):
     """Takes bytes by ``client`` and ``server`` in causal order; ``finish`` returns the report with its findings."""
 
-    __slots__ = ("talk",)
+    __slots__ = ()
 
     def __init__(self, talk: Conversation) -> None:
         self.talk = talk
@@ -110,6 +131,18 @@ class ConversationFeed:
         if not limit or len(conflicts) <= limit:  # one more: the report then says that there are more
             conflicts.append((side, offset, frame, time_ns))
 
+    def revoke(self, side: model.Side, offset: int) -> bool:
+        """Forget the bytes of ``side`` from ``offset`` on, which never arrived. Return whether that is possible."""
+        talk = self.talk
+        if side == "server":
+            revoked = talk.server_reader.revoke(offset)
+        else:
+            revoked = talk.tap is None and (talk.reader.revoke(offset) or take_back(talk, offset))
+        if not revoked:
+            return False
+        talk.course.replaced = {**talk.course.replaced, side: offset}
+        return True
+
     def closed(self, side: model.Side, how: str, frame: int, time_ns: int, seen: int = -1) -> None:
         """Record that ``side`` ended its stream. ``how``: see ``stream.How``. ``seen``: bytes of the other side that
         it had acknowledged, -1: unknown."""
@@ -147,7 +180,7 @@ class ConversationFeed:
         end_header(talk)
         course.started = talk.started
         course.hanging = talk.server_reader.incomplete_reply
-        course.opaque = reader.mode in {Mode.OPAQUE, Mode.TLS_EXPECTED} or talk.server_reader.opaque
+        course.opaque = reader.mode in _UNREADABLE or talk.server_reader.opaque
         if reader.mode in {Mode.CONTENT, Mode.CHUNK}:
             course.inside = reader.content
         if reader.partial.strip().upper() == b"QUIT":
@@ -163,6 +196,12 @@ class ConversationFeed:
         if talk.mail_tracking is not None:
             end_text(talk)
             judge_replies_inside(talk)
+        if talk.watching is not None:
+            judge_masked_greeting(talk, talk.watching)
+        if course.handshake is not None:
+            handshake_over(talk, course.handshake)
+        if talk.greeting is None and talk.client_seen:
+            clear_text_first(talk)
         while session.due:
             x = session.due.pop(0)
             if x.before is None:
@@ -253,9 +292,13 @@ class ConversationFeed:
         """Handle the end of a BDAT chunk: its last octet was read."""
         end_chunk(self.talk)
 
-    def tls_begins(self, side: model.Side, offset: int, frame: int, time_ns: int) -> None:
+    def tls_begins(self, side: model.Side, kind: int, offset: int, frame: int, time_ns: int) -> None:
         """Handle a TLS record in the place of a line."""
-        tls_begins(self.talk, side, offset, frame, time_ns)
+        tls_begins(self.talk, side, kind, offset, frame, time_ns)
+
+    def tls_records(self, side: Side, data: bytes, offset: int, frame: int, time_ns: int) -> None:
+        """Handle the next bytes of a TLS handshake."""
+        take_records(self.talk, side, data, offset, frame, time_ns)
 
     def before_session(self, piece: HeldPiece) -> int:
         """Handle octets before the first command of a session: of a PROXY header, or plain text instead of TLS."""
@@ -292,7 +335,10 @@ class ConversationFeed:
         talk = self.talk
         turn = talk.add_turn(LineSeen(line, offset, frame, time_ns))
         if talk.session.due:
-            talk.session.due[0].garbled = True
+            first = talk.session.due[0]
+            first.garbled = True
+            if first.marks & Mark.NO_TLS:
+                clear_text_refused(talk, first)
         if talk.watching is not None and talk.watching.upgrading:
             judge_event(talk, Mark.AFTER_220, turn, offset, frame, time_ns, line)
         elif talk.last is not None or not talk.midstream:
@@ -304,23 +350,6 @@ class ConversationFeed:
     def two_replies(self) -> None:
         """Handle two replies in one line: it is unknown what each of them answers."""
         self.talk.session.doubt()
-
-    # -- limits ----------------------------------------------------------------------------------------------------
-
-    def keeps(self, count: int) -> None:
-        """Count ``count`` more bytes that a reader keeps for later."""
-        if self.talk.kept is not None:
-            self.talk.kept.grown += count
-
-    def long_line(self) -> None:
-        """Note that a line of either side is longer than the limit."""
-        self.talk.note(f"a line is longer than {self.talk.limits.line_bytes} bytes: only these were examined")
-
-    def long_reply(self) -> None:
-        """Note that a reply is longer than the limit."""
-        limit = self.talk.limits.reply_bytes
-        text = f"a reply is longer than {limit} bytes: it was read as several, lines without a code were omitted"
-        self.talk.note(text)
 
 
 def detach(talk: Conversation) -> None:
@@ -395,6 +424,9 @@ def _check_command(talk: Conversation, x: Exchange) -> None:
     watching = talk.watching
     if line.act is Act.AUTH or command.spec is None or (watching is not None and watching.in_foreign_header):
         talk.watch.command(x)
+        if x.marks & _FOREIGN:
+            causes = talk.session.own_causes()
+            causes.abuse = causes.abuse or x
     if command.spec is None and line.raw.strip().upper() == b"QUIT":
         talk.course.quit_sent = True  # with a line end in front of it, which other rules report
     if line.marks & _BARE and (b"\n" in line.raw or b"\r" in line.raw):

@@ -20,22 +20,27 @@ from .prediction import LAST_OPEN, predict
 
 if TYPE_CHECKING:
     from ..content.message import Content
+    from .attack_marks import AttackMarks
     from .conversation import Conversation
     from .mail_data_tracking import MailDataTracking
 
 __all__ = [
+    "NO_DATA_CODES",
     "content_over",
     "give_up",
     "judge_event",
     "judge_late",
+    "judge_masked_greeting",
     "judge_replies_inside",
     "judge_unended",
+    "note_lookalike",
     "send",
     "set_prediction",
     "settle",
     "talk_early",
 ]
 
+NO_DATA_CODES = frozenset({500, 501, 502, 503})  # to commands only: RFC 5321 §4.3.2 does not list them for mail data
 _FLOOD = Mark.FLOOD.value
 _END, _LAST = Act.END, Act.LAST
 
@@ -106,13 +111,21 @@ def judge_event(
     time_ns: int,
     line: bytes = b"",
     breaks: str | None = None,
-) -> None:
-    """Pass an event that is neither command nor reply to the rules."""
+) -> Exchange:
+    """Pass an event that is neither command nor reply to the rules, and return it."""
     x = Exchange(Act.EVENT, offset, frame, time_ns, command_of(line, Act.EVENT), turn, int(mark))
     x.breaks = breaks
     x.before = x.state = talk.session.state
     x.sure = x.before.sure
     talk.judge.exchange(x, talk)
+    return x
+
+
+def judge_masked_greeting(talk: Conversation, watch: AttackMarks) -> None:
+    """Judge a masked greeting that waited for what shows better that the path changes replies."""
+    x, watch.masked_greeting = watch.masked_greeting, None
+    if x is not None:
+        settle(talk, x)
 
 
 def set_prediction(talk: Conversation, x: Exchange) -> None:
@@ -145,6 +158,8 @@ def content_over(talk: Conversation, x: Exchange) -> None:
     if content.header_8bit is not None and transaction is not None and transaction.smtputf8:
         x.marks = Mark.CONTENT_UTF8.value | (x.marks & Mark.HONOURED)
         talk.judge.exchange(x, talk)
+    if content.lookalike is not None:
+        note_lookalike(talk, x, content)
     if content.chunked and ends_in_cr(content) and not talk.presuming:
         talk.mail.ends_in_cr = x
     elif content.lookalike is None or x.marks & Mark.HONOURED or talk.presuming:
@@ -161,6 +176,16 @@ def judge_unended(talk: Conversation, content: Content) -> None:
         x = Exchange(Act.EVENT, content.offset, content.frame, content.time_ns, content=content)
         talk.judge.content(x, talk)
         content.long_line_judged = True
+
+
+def note_lookalike(talk: Conversation, x: Exchange, content: Content) -> None:
+    """Note that the mail data of ``x`` has a look-alike of its end: a server may defend itself against the client from
+    now on. A reply with which no server answers mail data shows that it took the look-alike for the end."""
+    if not content.missing:
+        causes = talk.session.own_causes()
+        causes.abuse = causes.abuse or x
+        if x.code in NO_DATA_CODES:
+            x.marks |= Mark.HONOURED
 
 
 def judge_late(talk: Conversation, mail: MailDataTracking) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..content.message import Content
     from ..lines.client_reader import ClientReader
     from ..lines.server_reader import IncompleteReply
+    from ..lines.tls_handshake import TlsHandshake
 
 __all__ = ["PAUSE_NS", "CloseNotice", "Closing", "Lifecycle", "Overlap", "SlowInput", "end_of"]
 
@@ -83,6 +84,7 @@ class Lifecycle:
         "closing",
         "conflicts",
         "first_gap",
+        "handshake",
         "hanging",
         "inside",
         "long_header",
@@ -91,6 +93,7 @@ class Lifecycle:
         "opaque",
         "overlaps",
         "quit_sent",
+        "replaced",
         "server_ends",
         "server_tls",
         "slow_input",
@@ -102,6 +105,7 @@ class Lifecycle:
 
     def __init__(self) -> None:
         self.server_tls = False  # the server sent TLS records
+        self.handshake: TlsHandshake | None = None  # of TLS, until all that is in the clear was read
         self.started = (0, 0)  # frame and time of the first byte
         self.captured: bool | None = None  # segments of both directions are in the capture; None: not known
         self.lost: Mapping[model.Side, int] = _NO_LOSS  # missing bytes that would have been read
@@ -121,6 +125,7 @@ class Lifecycle:
         self.hanging: IncompleteReply | None = None  # a reply whose last line never came
         # Bytes that were sent again with other content: side, offset, frame and time.
         self.conflicts: list[tuple[model.Side, int, int, int]] = []
+        self.replaced: Mapping[model.Side, int] = {}  # for each side, the last offset from which a later copy counts
         self.overlaps: Mapping[model.Side, Overlap | None] = {}  # for each side, the segments of the first conflict
 
     @property

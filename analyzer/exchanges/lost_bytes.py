@@ -12,6 +12,7 @@ from .judging import give_up
 from .loss_recovery import LossEvent
 from .mail_data import release_as_presumed
 from .proxy_header import lose_header
+from .tls_upgrade import end_handshake
 
 if TYPE_CHECKING:
     from ..model import Side
@@ -26,6 +27,7 @@ def lose_bytes(talk: Conversation, side: Side, offset: int, length: int, frame: 
     if turn is not None:
         talk.add_turn(turn)
     reader = talk.reader
+    end_handshake(talk)
     if side == "server":
         if talk.server_reader.opaque:
             return

@@ -19,7 +19,7 @@ from ..lines.marks import Mark
 from .chunk_sizes import WAITED_NS, check_end
 from .command_marks import check_chunk, check_message
 from .exchange import Exchange, Transaction
-from .judging import content_over, judge_event, send
+from .judging import content_over, judge_event, note_lookalike, send
 from .loss_recovery import LossEvent
 from .turns import ChunkSeen, MessageSeen
 
@@ -148,6 +148,8 @@ def end_of_input(talk: Conversation) -> None:
             turn = MessageSeen(content.size, content.lines, False, content.offset, content.frame, content.time_ns)
             place = talk.add_turn(turn)
         x = Exchange(Act.EVENT, content.offset, content.frame, content.time_ns, turn=place, content=content)
+        if content.lookalike is not None:
+            note_lookalike(talk, x, content)
         if unended_flaws(content):
             talk.judge.content(x, talk)
         if talk.tap is not None:

@@ -6,6 +6,10 @@
 # commands, as if they came now, with the places where they came. A server that does not expect a header takes it for
 # command lines: one line in version 1; in version 2, whose signature has four line ends, the last of these lines goes
 # on with the client's first command.
+#
+# A refusal answers the header if the server had no command when it sent it. If it had one, the number of replies shows
+# what it refused: with more replies than commands, the first one answers the header. So the replies wait until there
+# are as many, or until the client goes on (`counts_replies`).
 
 from __future__ import annotations
 
@@ -15,18 +19,19 @@ from ..lines.acts import Act
 from ..lines.client_reader import HeldPiece, Mode
 from ..lines.marks import Mark
 from ..lines.proxy_header import may_begin, read_header
-from .exchange import Exchange
-from .judging import give_up
-from .proxy_header_tracking import ProxyHeaderTracking
+from .exchange import Exchange, WaitingReply
+from .judging import give_up, judge_event
+from .proxy_header_tracking import ProxyHeaderTracking, Verdict
 
 if TYPE_CHECKING:
     from ...dissectors.lines.replies import Reply
     from .conversation import Conversation
+    from .exchange import ReplySeen
 
-__all__ = ["answers_header", "begin_header", "end_header", "lose_header", "take_header"]
+__all__ = ["answers_header", "begin_header", "counts_replies", "end_header", "lose_header", "take_header"]
 
+_CLOSES = 421  # RFC 5321 §3.8: it may come at any time
 _MOST_ANSWERS = {1: 1, 2: 4}  # by version: lines that a server sees in it
-_NOT_UNDERSTOOD = frozenset({500, 502, 503})  # to the first command, EHLO, they are rare where the header is expected
 
 
 def begin_header(talk: Conversation, data: bytes, frame: int, time_ns: int) -> None:
@@ -45,9 +50,12 @@ def take_header(talk: Conversation, piece: HeldPiece) -> int:
     if reader.header is not None and not reader.left:  # these are the first octets after it
         _begin_session(talk)
         return 0
+    known = reader.header is not None
     used = reader.take(piece.data)
     if reader.header is not None:
         proxy.held.clear()
+        if not known:
+            judge_event(talk, Mark.PROXIED, -1, 0, proxy.frame, proxy.time_ns)
     elif reader.possible:
         proxy.held.append(piece)
     else:
@@ -89,18 +97,65 @@ def answers_header(talk: Conversation, reply: Reply) -> bool:
     is added."""
     end_header(talk)  # no server answers half a header
     proxy = talk.proxy
-    if proxy is None or proxy.header is None or not 500 <= reply.code < 600 or talk.loss is not None:
+    if proxy is None or proxy.header is None or not _may_answer(talk, proxy, reply):
+        return False
+    if _had_command(talk, proxy):
+        swallowed = proxy.header.version == 2
+        if swallowed and talk.session.due[0].offset != proxy.header.length:
+            return False
+        if not proxy.answers and proxy.verdict is not Verdict.HEADER:
+            return False
+        if swallowed:
+            give_up(talk, 1)  # the command is the rest of the last line of the header
+    _add_answer(talk, proxy)
+    return True
+
+
+def counts_replies(talk: Conversation, answer: ReplySeen, end: int) -> bool:
+    """Return whether the reply has to wait until it is known whether the server refused the header or the command."""
+    proxy = talk.proxy
+    if proxy is None:
+        return False
+    if proxy.verdict is Verdict.OPEN and not proxy.answers:
+        end_header(talk)
+        if not (_may_answer(talk, proxy, answer.reply) and _had_command(talk, proxy)):
+            return False
+        proxy.verdict = Verdict.WAITING
+        talk.waiting_replies = []
+    elif proxy.verdict is not Verdict.WAITING:
+        return False
+    waiting = talk.waiting_replies
+    if waiting is None or answer.reply.code == _CLOSES:
+        proxy.verdict = Verdict.COMMAND  # the client went on, or the server does
+        return False
+    waiting.append(WaitingReply(answer, end))
+    answer.turn = talk.add_turn(answer)
+    if len(waiting) > len(talk.session.due):
+        proxy.verdict = Verdict.HEADER
+    return True
+
+
+def _may_answer(talk: Conversation, proxy: ProxyHeaderTracking, reply: Reply) -> bool:
+    """Whether ``reply`` is a refusal, and nothing but the greeting and replies to the header came before it."""
+    if proxy.header is None or not 500 <= reply.code < 600 or talk.loss is not None:
         return False
     answers = proxy.answers
-    if len(answers) == _MOST_ANSWERS[proxy.header.version] or talk.last is not (answers[-1] if answers else None):
-        return False
-    due = talk.session.due
-    if due and not 0 <= talk.server_acked <= proxy.header.length:
-        # The server had the client's first command when it answered. Of a header of version 2 it is the last line.
-        if proxy.header.version == 1 or due[0].offset != proxy.header.length:
-            return False
-        if not answers and reply.code not in _NOT_UNDERSTOOD:
-            return False
-        give_up(talk, 1)
-    answers.append(Exchange(Act.EVENT, 0, proxy.frame, proxy.time_ns))
-    return True
+    most = _MOST_ANSWERS[proxy.header.version]
+    return talk.greeted and len(answers) < most and talk.last is (answers[-1] if answers else None)
+
+
+def _had_command(talk: Conversation, proxy: ProxyHeaderTracking) -> bool:
+    """Whether the server had a command after the header when it sent its last bytes."""
+    assert proxy.header is not None
+    return bool(talk.session.due) and not 0 <= talk.server_acked <= proxy.header.length
+
+
+def _add_answer(talk: Conversation, proxy: ProxyHeaderTracking) -> None:
+    """Add an exchange for a reply to the header. The client, or the proxy that speaks for it, is at fault for all that
+    follows from this."""
+    x = Exchange(Act.EVENT, 0, proxy.frame, proxy.time_ns)
+    if not proxy.answers:
+        x.marks = Mark.PROXY_REFUSED.value
+        causes = talk.session.own_causes()
+        causes.abuse = causes.abuse or x
+    proxy.answers.append(x)

@@ -10,6 +10,7 @@ from ..lines.acts import CHUNKS, DECIDING, HELLOS, Act
 from ..lines.client_reader import Mode
 from ..lines.marks import Mark
 from .attack_marks import mark_offers
+from .judging import judge_masked_greeting
 from .loss_recovery import LossEvent
 from .mail_data import begin_content
 from .starttls_history import StartTlsOffer, plain_offer
@@ -24,6 +25,7 @@ __all__ = ["EFFECT_FROM", "go_on"]
 
 _LAYERED = frozenset({"GSSAPI", "DIGEST-MD5"})  # mechanisms that may encrypt the rest of the stream
 
+_MASKED = Mark.MASKED.value
 _ALWAYS = frozenset({*DECIDING, *CHUNKS, *HELLOS, Act.XCLIENT, Act.ANYTIME, Act.TURN})
 EFFECT_FROM: tuple[int, ...] = tuple(0 if act in _ALWAYS else 530 for act in Act)
 """For each act, the lowest code with which a reply to it can have an effect. For all others ``go_on`` only continues
@@ -42,8 +44,10 @@ def go_on(talk: Conversation, x: Exchange, code: int) -> None:
         _decide_held(talk, x, code)
     elif act in CHUNKS:
         _after_chunk(talk, x, code)
-    elif act in HELLOS and code < 300:
-        _greet_back(talk, x)
+    elif act in HELLOS:
+        if code < 300:
+            _greet_back(talk, x)
+        _note_veil(talk, x)
     elif act is Act.XCLIENT and code == 220:
         hello = Hello(keywords=NO_KEYWORDS, secure=session.state.hello.secure)
         session.restart(replace(session.state, hello=hello))
@@ -93,6 +97,15 @@ def _greet_back(talk: Conversation, x: Exchange) -> None:
             talk.profile = "lmtp"
         elif talk.profile == "lmtp":
             talk.profile = "rfc5321"
+
+
+def _note_veil(talk: Conversation, x: Exchange) -> None:
+    """Note whether the reply to the hello ``x`` shows that the path changes what the server says. If it does not, a
+    masked greeting is what shows it best, and is judged now."""
+    if x.marks & _MASKED:
+        talk.watch.veil = x
+    elif talk.watching is not None:
+        judge_masked_greeting(talk, talk.watching)
 
 
 def _remember_offer(talk: Conversation, x: Exchange) -> None:

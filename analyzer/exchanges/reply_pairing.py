@@ -27,7 +27,7 @@ from ..lines.acts import ENDS_MESSAGE, Act
 from ..lines.client_reader import Mode
 from ..lines.marks import Mark
 from .exchange import Exchange, ReplySeen, Transaction
-from .judging import give_up, judge_unended, settle, talk_early
+from .judging import NO_DATA_CODES, give_up, judge_unended, settle, talk_early
 from .loss_recovery import LossEvent
 from .mail_data import begin_content, end_content
 from .proxy_header import answers_header
@@ -229,7 +229,8 @@ def _answer_to_content(talk: Conversation, reply: Reply) -> Exchange | None:
     content = talk.reader.content
     assert content is not None
     content.settle()
-    lookalike = content.ends_like() or (content.lookalike is not None and 200 <= reply.code < 300)
+    ended = 200 <= reply.code < 300 or reply.code in NO_DATA_CODES
+    lookalike = content.ends_like() or (content.lookalike is not None and ended)
     if reply.code == 421 or not (lookalike or content.missing):
         judge_unended(talk, content)
         return None

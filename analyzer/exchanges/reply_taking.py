@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 from ..lines.acts import Act
 from ..lines.client_reader import Mode
 from ..lines.marks import Mark
+from .attack_marks import is_masked_text
 from .exchange import Exchange, ReplySeen, WaitingReply
 from .judging import set_prediction, settle
 from .loss_recovery import LossEvent
+from .proxy_header import counts_replies
+from .proxy_header_tracking import Verdict
 from .reply_effects import EFFECT_FROM, go_on
 from .reply_pairing import exchange_for, is_surplus, repeats_for_recipients, unasked, waits
 from .session import mark_reply
@@ -32,6 +35,10 @@ def take_named(talk: Conversation, answer: ReplySeen, end: int) -> None:
     """Handle a reply to a command that has a code of its own, or one that comes while replies wait: it may have to wait
     too, or show what the others answer."""
     waiting = talk.waiting_replies
+    if talk.proxy is not None and counts_replies(talk, answer, end):
+        if talk.proxy.verdict is Verdict.HEADER:
+            end_waiting(talk)
+        return
     if waiting is not None and is_surplus(talk, answer.reply):
         talk.waiting_replies = None
         for one in waiting:
@@ -65,6 +72,8 @@ def take_reply(talk: Conversation, answer: ReplySeen, end: int) -> None:
     plain = loss is None and talk.greeted and talk.profile != "lmtp" and talk.mail_tracking is None
     if plain and len(due) == 1 and not talk.reader.held_size and talk.proxy is None:
         x: Exchange | None = due.pop()
+    elif talk.proxy is not None and counts_replies(talk, answer, end):
+        return
     else:
         x = exchange_for(talk, reply)  # this may add turns: what the server took for a command or a message
     if answer.turn < 0:
@@ -106,12 +115,15 @@ def _take_greeting(talk: Conversation, x: Exchange, answer: ReplySeen, end: int)
     x.sure = talk.client_seen
     x.take_reply(answer, end)
     talk.greeting = answer
-    if talk.client_tls is not None and talk.inside_from < 0:
-        unwanted_tls(talk)
     talk.session.greeted(x, code)
     if code in _CLOSE_NOTICES:
         talk.course.server_closes(x, code, -1)
-    settle(talk, x)
+    if b"********" in answer.reply.raw and is_masked_text(answer.reply.texts[0]):
+        talk.watch.veil = talk.watch.masked_greeting = x
+    else:
+        settle(talk, x)
+    if talk.client_tls is not None and talk.inside_from < 0:
+        unwanted_tls(talk)
 
 
 def _take_unasked(talk: Conversation, answer: ReplySeen, end: int, *, surplus: bool = False) -> None:

@@ -243,6 +243,12 @@ class Session:
         if isinstance(self.state.transaction, Transaction):
             self.state.transaction.session_known = False
 
+    def withdraw(self, x: Exchange) -> None:
+        """Forget ``x``, which was sent last: it never arrived."""
+        self.due.remove(x)
+        if self._window and self._window[-1] is x:
+            self._window.pop()
+
     def give_up(self, count: int) -> list[Exchange]:
         """Drop the oldest ``count`` commands in ``due``, whose replies are not in the capture; return them."""
         lost = self.due[:count]

@@ -2,44 +2,132 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
 from ..lines.client_reader import Mode
 from ..lines.marks import Mark
+from ..lines.tls_handshake import TlsHandshake
 from .attack_marks import Injection
+from .exchange import Exchange
 from .judging import judge_event
 from .state_table import NO_KEYWORDS, Hello, Phase, State
-from .turns import ReplySeen, TlsSeen
+from .turns import ReplySeen, TlsSeen, is_servers
 
 if TYPE_CHECKING:
     from ..model import Side
     from .conversation import Conversation
-    from .exchange import Exchange
 
-__all__ = ["expect_tls", "inside_tls", "restart_inside", "tls_begins", "tls_missing", "unwanted_tls"]
+__all__ = [
+    "clear_text_first",
+    "clear_text_refused",
+    "end_handshake",
+    "expect_tls",
+    "handshake_over",
+    "inside_tls",
+    "on_tls_port",
+    "restart_inside",
+    "take_records",
+    "tls_begins",
+    "tls_missing",
+    "unwanted_tls",
+]
 
 _TLS_HELLO = (0x16, 0x80)  # a TLS handshake record, or an SSLv2-style hello
+_HANDSHAKE = 0x16  # the type of the record that starts TLS (RFC 8446 §5.1)
+_TLS12 = 0x0303
+_IMPLICIT_TLS_KEY = (465).to_bytes(2, "big")  # how the key of a connection to the port of RFC 8314 §7.3 ends
 
 
-def tls_begins(talk: Conversation, side: Side, offset: int, frame: int, time_ns: int) -> None:
-    """Handle a TLS record in the place of a line: the rest of the stream is encrypted."""
+def tls_begins(talk: Conversation, side: Side, kind: int, offset: int, frame: int, time_ns: int) -> None:
+    """Handle a TLS record, of the type ``kind``, in the place of a line: the rest of the stream is encrypted."""
     if talk.record.tls == "none":
         spoken = _spoken(talk)
         talk.record.tls = "starttls" if spoken or talk.midstream else "implicit"
         turn = talk.add_turn(TlsSeen(side, offset, frame, time_ns))
         if side == "client":
-            talk.client_tls = (turn, offset, frame, time_ns)
+            talk.client_tls = (turn, offset, frame, time_ns, kind)
             state = talk.session.state
             answered = talk.last is not None or not talk.midstream  # else STARTTLS may have come before the capture
-            if spoken and answered and state.sure and not state.hello.secure:
+            wanted = talk.watching is not None and talk.watching.upgrading
+            if wanted or (not spoken and not talk.midstream and on_tls_port(talk)):
+                _begin_handshake(talk)
+            elif spoken and answered and state.sure and not state.hello.secure:
                 unwanted_tls(talk)
     if side == "server":
         talk.course.server_tls = True
         talk.watch.upgrading = False
         talk.reader.discard_held()
+        if talk.reader.mode is not Mode.TLS:
+            talk.reader.mode = Mode.OPAQUE
+
+
+def on_tls_port(talk: Conversation) -> bool:
+    """Whether TLS comes first on the server's port."""
+    return talk.record.client_key.endswith(_IMPLICIT_TLS_KEY)
+
+
+def _begin_handshake(talk: Conversation) -> None:
+    talk.course.handshake = TlsHandshake()
+    talk.reader.mode = Mode.TLS
+    talk.server_reader.in_handshake = True
+
+
+def end_handshake(talk: Conversation) -> None:
+    """Read nothing more of the TLS handshake: the rest is encrypted, or bytes of it are lost."""
+    if talk.reader.mode is Mode.TLS:
         talk.reader.mode = Mode.OPAQUE
+        talk.server_reader.in_handshake = False
+        talk.course.handshake = None
+
+
+def take_records(
+    talk: Conversation, side: Literal["client", "server"], data: bytes, offset: int, frame: int, time_ns: int
+) -> None:
+    """Take the next bytes of the handshake from ``side``, and pass what they show to the rules."""
+    handshake = talk.course.handshake
+    if handshake is None:
+        return
+    known = handshake.version
+    handshake.take(side, data, offset, frame, time_ns)
+    turn = -1 if talk.client_tls is None else talk.client_tls[0]
+    if known is None and handshake.version is not None and handshake.version < _TLS12:
+        judge_event(talk, Mark.OLD_TLS, turn, *handshake.chosen_at)
+    if handshake.alert is not None and handshake.client_hello:
+        alert = handshake.alert
+        judge_event(talk, Mark.TLS_BROKEN, turn, alert.offset, alert.frame, alert.time_ns)
+    if handshake.over:
+        end_handshake(talk)
+
+
+def handshake_over(talk: Conversation, handshake: TlsHandshake) -> None:
+    """Pass it to the rules if the server closed instead of an answer to the client's hello."""
+    closing = talk.course.closing
+    if closing is None or closing.side != "server" or not closing.certain or handshake.server_hello:
+        return
+    if handshake.client_hello and not any(talk.course.lost.values()):
+        turn = -1 if talk.client_tls is None else talk.client_tls[0]
+        judge_event(talk, Mark.TLS_BROKEN, turn, talk.record.server_bytes, closing.frame, closing.time_ns)
+
+
+def clear_text_first(talk: Conversation) -> None:
+    """Pass it to the rules if the client began in plain text where TLS comes first, and the server never did."""
+    if talk.midstream or not on_tls_port(talk) or any(talk.course.lost.values()):
+        return
+    turns = talk.record.dialogue
+    if any(is_servers(turn) and type(turn) is not TlsSeen for turn in turns):
+        return
+    first = next((turn for turn in turns if not is_servers(turn)), None)
+    if type(first) is Exchange:
+        line, place = first.line.raw, (first.turn, first.offset, first.frame, first.time_ns)
+    elif first is None and talk.reader.unfinished[0]:
+        line, place = talk.reader.partial, (-1, *talk.reader.unfinished[1:])
+    else:
+        return
+    judge_event(talk, Mark.CLEAR_TO_TLS, *place, line)
+    for x in talk.session.due:
+        x.marks &= ~Mark.UNANSWERED
 
 
 def _spoken(talk: Conversation) -> bool:
@@ -52,8 +140,12 @@ def _spoken(talk: Conversation) -> bool:
 def unwanted_tls(talk: Conversation) -> None:
     """Mark that the client started TLS although the server speaks plain text."""
     assert talk.client_tls is not None
-    talk.watch.foreign = "TLS"
-    judge_event(talk, Mark.FOREIGN, *talk.client_tls)
+    end_handshake(talk)
+    turn, offset, frame, time_ns, kind = talk.client_tls
+    talk.watch.foreign = "TLS" if kind == _HANDSHAKE else "TLS records"
+    x = judge_event(talk, Mark.FOREIGN, turn, offset, frame, time_ns)
+    causes = talk.session.own_causes()
+    causes.abuse = causes.abuse or x
 
 
 def tls_missing(talk: Conversation) -> None:
@@ -64,6 +156,12 @@ def tls_missing(talk: Conversation) -> None:
     skipping = talk.loss is not None and talk.loss.skipping
     if not (talk.presuming or skipping):  # otherwise the 220, or the first bytes after it, are not in the capture
         talk.next_marks |= Mark.NO_TLS
+
+
+def clear_text_refused(talk: Conversation, x: Exchange) -> None:
+    """Judge ``x``, plain text in the place of the TLS handshake: the server sends no reply to it, but another line."""
+    x.marks &= ~Mark.NO_TLS
+    judge_event(talk, Mark.NO_TLS, x.turn, x.offset, x.frame, x.time_ns, x.line.raw)
 
 
 def expect_tls(talk: Conversation, x: Exchange) -> None:
@@ -96,6 +194,7 @@ def restart_inside(talk: Conversation, offset: int, frame: int, time_ns: int) ->
         talk.add_turn(TlsSeen("client", offset, frame, time_ns))
     talk.inside_from = len(talk.record.dialogue)
     talk.watch.upgrading = False
+    end_handshake(talk)
     session = talk.session
     if session.state.phase is not Phase.CONNECTED:
         session.restart(inside_tls(talk))

@@ -8,7 +8,8 @@
 #
 #   ON_LINE     about the same command or reply,
 #   NEXT        about the command that the server did not read as it was sent,
-#   LATER       from the explaining one on, to the end of the connection.
+#   LATER       from the explaining one on, to the end of the connection,
+#   IF_ERROR    the same, but only if the explaining one is an error.
 #
 # After the client abused the protocol, the server may defend itself (RFC 5321 §7.8). So some findings about a server
 # follow from the abuse: `AFTER_ABUSE`. The abuse lasts until the client is in step again, some of it to the end of the
@@ -39,6 +40,7 @@ class Reach(Enum):
     ON_LINE = "on the same line"
     NEXT = "about the next command"
     LATER = "later in the connection"
+    IF_ERROR = "later in the connection, if it is an error"
 
 
 _AFTER_WRONG_SIZE = Mark.AFTER_WRONG_SIZE.value
@@ -54,14 +56,35 @@ AFTER_ABUSE: Final = frozenset(
 IN_RUN: Final = frozenset({"SEQ113", "CMD301", "CMD318", "EXT501"})
 """Rules about a client whose findings follow from a run in which it does not wait for replies (EXT504, EXT505)."""
 
+_OTHER_PROTOCOL: Final = (
+    "BIT201",
+    "BIT210",
+    "CMD301",
+    "CMD318",
+    "RPL409",
+    "RPL411",
+    "RPL412",
+    "TCP901",
+    "TCP902",
+)
+
 PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
     ("SEQ113", Reach.LATER, ("TCP902",)),
     ("RPL419", Reach.LATER, ("RPL412", "TCP901", "TCP902", "TIM801")),
     ("LEN003", Reach.LATER, ("RPL411", "TCP902")),
-    ("SEC616", Reach.LATER, ("RPL409", "RPL411", "RPL412", "TCP901", "TCP902")),
     ("CMD323", Reach.NEXT, ("CMD301", "RPL408", "RPL423", "RPL424", "RPL425", "EXT504", "EXT505", "EXT512")),
     ("CMD323", Reach.LATER, ("TIM801", "TIM802", "TCP901", "TCP902", "TCP903")),
     ("MSG719", Reach.LATER, ("TCP903", "TIM804")),
+    ("SEC602", Reach.IF_ERROR, ("RPL401", "RPL412", "TCP901", "TCP902")),
+    ("SEC612", Reach.LATER, ("RPL411", "TCP902")),
+    ("SEC614", Reach.LATER, ("RPL411", "TCP902")),
+    ("SEC615", Reach.LATER, ("RPL411", "TCP902")),
+    ("SEC616", Reach.LATER, _OTHER_PROTOCOL),
+    ("SEC631", Reach.LATER, ("SEC616",)),
+    ("SEC635", Reach.LATER, ("SEC616", *_OTHER_PROTOCOL)),
+    ("SEC636", Reach.LATER, ("RPL401", "RPL412", "TCP901", "TCP902")),
+    ("SEC605", Reach.LATER, ("RPL406",)),
+    ("TCP908", Reach.LATER, ("EXT504", "EXT505", "RPL411", "RPL412", "TCP902")),
 )
 """A rule, how far its finding explains others, and their rules."""
 
@@ -106,7 +129,10 @@ def cause_of(rule: str, x: Exchange | None, talk: Conversation) -> int | None:
             if reach is Reach.NEXT:
                 if x is not None and x.marks & _AFTER_WRONG_SIZE:
                     return place
-            elif reach is Reach.LATER or (x is not None and finding.turn is not None and finding.turn == x.turn):
+                continue
+            if reach is Reach.IF_ERROR and finding.severity != "error":
+                continue
+            if reach is not Reach.ON_LINE or (x is not None and finding.turn is not None and finding.turn == x.turn):
                 return place
     causes = talk.session.causes
     if rule in IN_RUN and causes.early is not None and causes.early.finding >= 0:

@@ -172,7 +172,7 @@ class RuleBook:
             first = talk.counts.series.get(series, -1)
             if first >= 0:
                 _add_breach(findings[first], severity, evidence.count)
-                _explain(rule, x, first, side)
+                _explain(rule, x, first, side, findings)
                 return
         counts = talk.counts.by_rule
         count = counts[rule.id] = counts.get(rule.id, 0) + 1
@@ -218,7 +218,7 @@ class RuleBook:
                 unit=evidence.unit,
             )
         )
-        _explain(rule, x, place, side)
+        _explain(rule, x, place, side, findings)
         if x is not None and x.finding == place and x.breaks is not None and talk.session.causes.order is None:
             talk.session.own_causes().order = x
 
@@ -229,9 +229,12 @@ def _causes_first(fired: tuple[Rule, Evidence]) -> tuple[bool, int]:
     return evidence.reply, DEPTH.get(rule.id, 0)
 
 
-def _explain(rule: Rule, x: Exchange | None, place: int, side: str) -> None:
-    """Remember the finding at ``place`` as what ``x`` causes."""
-    if x is not None and (rule.explains or (x.finding < 0 and (side != "server" or x.marks & _REFUSED_503))):
+def _explain(rule: Rule, x: Exchange | None, place: int, side: str, findings: Sequence[Finding]) -> None:
+    """Remember the finding at ``place`` as what ``x`` causes. A remark is what it causes only if there is nothing
+    worse."""
+    if x is None or (side == "server" and not (rule.explains or x.marks & _REFUSED_503)):
+        return
+    if x.finding < 0 or rule.explains or findings[x.finding].severity == "info":
         x.finding = place
 
 

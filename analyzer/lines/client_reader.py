@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 from ..streams.stream import PIECE
 from .command_line import KNOWN_LINES, CommandLine, line_of_auth, read_line, remember_line
 from .partial_line import PartialLine
+from .tls_handshake import begins_record
 
 if TYPE_CHECKING:
     from ..content.message import Content
@@ -41,10 +42,11 @@ class Mode(IntEnum):
     TLS_EXPECTED = 5  # after 220 to STARTTLS: a handshake, or else commands
     OPAQUE = 6  # encrypted, or impossible to decode from here on
     PROXY_HEADER = 7  # in a PROXY header, what may be the start of one, or directly after it
+    TLS = 8  # a record of TLS, of which something can be read in the clear
 
 
 _COMMAND, _ANSWER = Mode.COMMAND, Mode.ANSWER
-_HANDSHAKE = 0x16  # RFC 8446 §5.1: the record type that starts a TLS connection
+_AFTER_TLS = 0x18  # the record types of TLS are below it (RFC 8446 §5.1), and above the octets that are usual here
 _TLS_FIRST = frozenset({0x14, 0x15, 0x16, 0x17, 0x80})  # record types of RFC 8446 §5.1; 0x80: an SSLv2-style hello
 
 
@@ -63,8 +65,13 @@ class ClientHandler(Protocol):
     def chunk_end(self) -> None:
         """The last octet of a BDAT chunk was read."""
 
-    def tls_begins(self, side: Literal["client", "server"], offset: int, frame: int, time_ns: int) -> None:
-        """There is a TLS record where a line should start."""
+    def tls_begins(self, side: Literal["client", "server"], kind: int, offset: int, frame: int, time_ns: int) -> None:
+        """There is a TLS record, of the type ``kind``, where a line should start."""
+
+    def tls_records(
+        self, side: Literal["client", "server"], data: bytes, offset: int, frame: int, time_ns: int
+    ) -> None:
+        """The next bytes of a TLS handshake came."""
 
     def before_session(self, piece: HeldPiece) -> int:
         """Octets where a PROXY header may be, or plain text where the TLS handshake was expected. Returns how many of
@@ -172,17 +179,20 @@ class ClientReader:
                 self._handler.content_end(content, seen)
             elif mode is Mode.CHUNK:
                 used = self._read_chunk(data, frame, time_ns)
+            elif mode is Mode.OPAQUE:
+                return
             elif mode is Mode.HOLD:
                 self._hold(HeldPiece(data, offset, frame, time_ns, seen))
                 return
             elif mode is Mode.TLS_EXPECTED and data[0] in _TLS_FIRST:
                 self.mode = Mode.OPAQUE
-                self._handler.tls_begins("client", offset, frame, time_ns)
+                self._handler.tls_begins("client", data[0], offset, frame, time_ns)
+                continue
+            elif mode is Mode.TLS:
+                self._handler.tls_records("client", data, offset, frame, time_ns)
                 return
-            elif mode is Mode.TLS_EXPECTED or mode is Mode.PROXY_HEADER:
-                used = self._handler.before_session(HeldPiece(data, offset, frame, time_ns, seen))
             else:
-                return
+                used = self._handler.before_session(HeldPiece(data, offset, frame, time_ns, seen))
             data = data[used:]
             offset += used
 
@@ -200,6 +210,35 @@ class ClientReader:
             if not self.chunk_left:
                 self.mode = _COMMAND
                 self._handler.chunk_end()
+
+    def revoke(self, offset: int) -> bool:
+        """Forget the bytes from ``offset`` on. False: something was made of them already."""
+        held, partial = self._held, self._partial
+        if held:
+            if offset < held[0].offset:
+                return False
+            while held and held[-1].offset + len(held[-1].data) > offset:
+                last = held.pop()
+                kept = last.data[: max(0, offset - last.offset)]
+                self.held_size -= len(last.data) - len(kept)
+                if kept:
+                    held.append(last._replace(data=kept))
+        elif partial is not None and self.mode <= _ANSWER and offset >= partial.offset:
+            kept_size = min(offset - partial.offset, partial.size)
+            partial.cut(kept_size)
+            if not kept_size:
+                self._partial = None
+        else:
+            return False
+        self.position = offset
+        return True
+
+    def restart(self, start: bytes, offset: int, frame: int, time_ns: int) -> None:
+        """Go on after ``start``, the start of a line at ``offset``: what came after it does not count."""
+        self._partial = None
+        self.position = offset + len(start)
+        if start:
+            self._keep_partial(start, offset, frame, time_ns)
 
     def release(self, mode: Mode) -> None:
         """Continue in ``mode`` with the held bytes, because the reply is known."""
@@ -265,10 +304,10 @@ class ClientReader:
             if mode > _ANSWER or mode is not self.mode:
                 return start
             stop = data.find(b"\r\n", start) + 2
-            if data[start] == _HANDSHAKE and data[start + 1 : start + 2] == b"\x03":
+            if data[start] < _AFTER_TLS and begins_record(data, start):
                 self.mode = Mode.OPAQUE
-                handler.tls_begins("client", offset + start, frame, time_ns)
-                return total
+                handler.tls_begins("client", data[start], offset + start, frame, time_ns)
+                return start
             if stop < 2:
                 self._keep_partial(data[start:] if start else data, offset + start, frame, time_ns)
                 return total
@@ -286,11 +325,14 @@ class ClientReader:
         """Go on with the line whose start waits. Returns how many bytes were used."""
         partial = self._partial
         assert partial is not None
-        if partial.first == _HANDSHAKE and (partial.raw[:2] + data[:1])[1:2] == b"\x03":
+        if partial.first < _AFTER_TLS and begins_record(partial.raw[:2] + data[:1]):
             self._partial = None
             self.mode = Mode.OPAQUE
-            self._handler.tls_begins("client", partial.offset, partial.frame, partial.time_ns)
-            return len(data)
+            self._handler.tls_begins("client", partial.first, partial.offset, partial.frame, partial.time_ns)
+            if self.mode is Mode.TLS:
+                first = partial.raw, partial.offset, partial.frame, partial.time_ns
+                self._handler.tls_records("client", *first)
+            return 0
         if partial.ends_in_cr and data[0] == 0x0A:
             raw, stop = partial.raw, 1
             raw = raw[:-1] if not partial.dropped else raw

@@ -75,3 +75,8 @@ class Mark(IntFlag):
     WRONG_SIZE = 1 << 54  # a BDAT that declares another size than its chunk has
     AFTER_WRONG_SIZE = 1 << 55  # the server read this command in another way: a chunk had the wrong size
     RECIPIENT_REPLIES = 1 << 53  # LMTP: not one reply for each recipient after the message
+    PROXIED = 1 << 64  # a PROXY header, an event
+    PROXY_REFUSED = 1 << 65  # the first reply of a server that took the PROXY header for commands
+    TLS_BROKEN = 1 << 66  # an event: one side broke off the TLS handshake
+    OLD_TLS = 1 << 67  # an event: the server chose an obsolete version of TLS
+    CLEAR_TO_TLS = 1 << 68  # an event: the client's first bytes are plain text on the port of implicit TLS

@@ -64,3 +64,10 @@ class PartialLine:
             self._parts.append(data)
             self.size += len(data)
             handler.keeps(len(data) + PIECE)
+
+    def cut(self, size: int) -> None:
+        """Drop all bytes after the first ``size``."""
+        raw = self.raw[:size]
+        self._parts, self.size, self.dropped = [raw], len(raw), 0
+        self.ends_in_cr = raw.endswith(b"\r")
+        self.resumed = min(self.resumed, self.size)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 from ...dissectors.lines.replies import Reply, begins_reply, parse_reply
 from ..streams.stream import PIECE
 from .partial_line import PartialLine
+from .tls_handshake import begins_record
 
 if TYPE_CHECKING:
     from ..limits import Limits
 
-__all__ = ["KNOWN_REPLIES", "IncompleteReply", "OpenReply", "ServerHandler", "ServerReader"]
+__all__ = ["KNOWN_REPLIES", "IncompleteReply", "OpenReply", "Place", "ServerHandler", "ServerReader"]
 
 KNOWN_REPLIES: dict[bytes, Reply] = {}
 """Whole replies by their bytes: at most ``_MOST`` replies of at most ``_LONGEST`` octets, a megabyte. Only
@@ -36,8 +37,13 @@ class ServerHandler(Protocol):
     def malformed(self, line: bytes, offset: int, frame: int, time_ns: int) -> None:
         """A line that is not a reply and does not belong to one."""
 
-    def tls_begins(self, side: Literal["client", "server"], offset: int, frame: int, time_ns: int) -> None:
-        """There is a TLS record where a line should start."""
+    def tls_begins(self, side: Literal["client", "server"], kind: int, offset: int, frame: int, time_ns: int) -> None:
+        """There is a TLS record, of the type ``kind``, where a line should start."""
+
+    def tls_records(
+        self, side: Literal["client", "server"], data: bytes, offset: int, frame: int, time_ns: int
+    ) -> None:
+        """The next bytes of a TLS handshake came."""
 
     def long_line(self) -> None:
         """A line is longer than the limit: only its first bytes will be reported."""
@@ -61,13 +67,22 @@ class IncompleteReply(NamedTuple):
     time_ns: int
 
 
+class Place(NamedTuple):
+    """Where a line begins."""
+
+    offset: int
+    frame: int
+    time_ns: int
+
+
 class OpenReply:
     """The lines so far of a reply whose last line has not come (RFC 5321 §4.2.1)."""
 
-    __slots__ = ("answerable", "frame", "lines", "offset", "size", "time_ns")
+    __slots__ = ("answerable", "frame", "later", "lines", "offset", "size", "time_ns")
 
     def __init__(self, offset: int, frame: int, time_ns: int) -> None:
         self.lines: list[bytes] = []
+        self.later: list[Place] = []  # the first line that begins in each later frame
         self.size = 0
         # Offset of the end of the first line that the client sent since the first line of the reply, -1: none. A
         # segment of the server that does not acknowledge it cannot answer what the client sent.
@@ -80,7 +95,10 @@ class OpenReply:
         """Whether bytes that acknowledge ``seen`` bytes of the client (-1: unknown) may answer what it sent since."""
         return self.answerable >= 0 and (seen < 0 or seen > self.answerable)
 
-    def add(self, line: bytes) -> None:
+    def add(self, line: bytes, offset: int, frame: int, time_ns: int) -> None:
+        """Add a line that begins at ``offset``, in ``frame``."""
+        if frame != (self.later[-1].frame if self.later else self.frame):
+            self.later.append(Place(offset, frame, time_ns))
         self.lines.append(line)
         self.size += len(line)
 
@@ -91,16 +109,28 @@ class ServerReader:
     Unlike the client's lines, a line of the server also ends at a bare LF: clients accept that and continue.
     """
 
-    __slots__ = ("_handler", "_limits", "_overlong", "after_gap", "opaque", "open_reply", "partial_line")
+    __slots__ = (
+        "_handler",
+        "_later",
+        "_limits",
+        "_overlong",
+        "after_gap",
+        "in_handshake",
+        "opaque",
+        "open_reply",
+        "partial_line",
+    )
 
     def __init__(self, handler: ServerHandler, limits: Limits) -> None:
         self.opaque = False
+        self.in_handshake = False  # of TLS: something of it can be read in the clear
         self.after_gap = False
         self._handler = handler
         self._limits = limits
         self.open_reply: OpenReply | None = None
         self.partial_line: PartialLine | None = None
         self._overlong = False  # a reply was ended because of its length, and no line with a code has come since
+        self._later: tuple[int, list[Place]] | None = None  # offset of the last reply in several frames, and its places
 
     @property
     def unfinished_holds_two(self) -> bool:
@@ -138,6 +168,8 @@ class ServerReader:
         """Take the next bytes of the stream. ``seen``: bytes of the client that the server had acknowledged, -1:
         unknown."""
         if self.opaque:
+            if self.in_handshake:
+                self._handler.tls_records("server", data, offset, frame, time_ns)
             return
         start = 0
         if self.partial_line is None and self.open_reply is None:
@@ -178,6 +210,36 @@ class ServerReader:
         self.open_reply = self.partial_line = None
         self.after_gap = True
 
+    def revoke(self, offset: int) -> bool:
+        """Forget the bytes from ``offset`` on. False: they belong to a reply that is complete, or cannot be read."""
+        one, partial = self.open_reply, self.partial_line
+        start = one or partial
+        if start is None or self.opaque or offset < start.offset:
+            return False
+        if partial is not None:
+            kept = min(max(0, offset - partial.offset), partial.size)
+            partial.cut(kept)
+            if not kept:
+                self.partial_line = None
+        if one is not None and (partial is None or offset < partial.offset):
+            self._cut_lines(one, offset)
+        return True
+
+    def _cut_lines(self, one: OpenReply, offset: int) -> None:
+        lines, one.lines, one.size = one.lines, [], 0
+        one.later = [place for place in one.later if place.offset < offset]
+        at = one.offset
+        for line in lines:
+            if at + len(line) <= offset:
+                one.lines.append(line)
+                one.size += len(line)
+            elif at < offset:
+                place = one.later[-1] if one.later and one.later[-1].offset <= at else one
+                self._keep_partial(line[: offset - at], at, place.frame, place.time_ns)
+            at += len(line)
+        if not one.lines:
+            self.open_reply = None
+
     def end_unfinished(self) -> bool:
         """Deliver the unfinished reply as it is, because its last line will not come. False: it is not a reply."""
         one = self.unfinished
@@ -186,6 +248,13 @@ class ServerReader:
         self.open_reply = self.partial_line = None
         self._handler.reply(parse_reply(one.raw), one.offset, one.offset + len(one.raw), one.frame, one.time_ns)
         return True
+
+    def place_of(self, reply: int, offset: int) -> Place | None:
+        """Return where the line at ``offset`` begins, in the reply at offset ``reply``, which came last; None: in the
+        frame of the reply itself."""
+        if self._later is None or self._later[0] != reply:
+            return None
+        return next((place for place in reversed(self._later[1]) if place.offset <= offset), None)
 
     def _end_partial(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
         """Go on with the line whose start waits. Returns how many bytes were used."""
@@ -224,17 +293,19 @@ class ServerReader:
                 one = None
             if one is None:
                 one = self.open_reply = OpenReply(offset, frame, time_ns)
-            one.add(line)
+            one.add(line, offset, frame, time_ns)
             if line[3:4] == b"-" and not self._reply_too_long(one):
                 self._handler.keeps(len(line) + PIECE)
                 return
             raw = b"".join(one.lines) if len(one.lines) > 1 else line
             self.open_reply = None
+            if one.later:
+                self._later = one.offset, one.later
             self._handler.reply(KNOWN_REPLIES.get(raw) or _remembered(raw), one.offset, end, one.frame, one.time_ns)
         elif self.after_gap or self._overlong:
             return  # the rest of a line whose beginning was lost, or of a reply that was too long
         elif one is not None:
-            one.add(line)
+            one.add(line, offset, frame, time_ns)
             self._handler.keeps(len(line) + PIECE)
             if self._reply_too_long(one):
                 self._overlong = True
@@ -255,10 +326,12 @@ class ServerReader:
         self.partial_line.keep(data, self._limits.line_bytes, self._handler)
 
     def _is_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> bool:
-        if not (0x14 <= data[0] <= 0x17 and data[1:2] == b"\x03"):
+        if not begins_record(data):
             return False
         self.opaque = True
-        self._handler.tls_begins("server", offset, frame, time_ns)
+        self._handler.tls_begins("server", data[0], offset, frame, time_ns)
+        if self.in_handshake:
+            self._handler.tls_records("server", data, offset, frame, time_ns)
         return True
 
 

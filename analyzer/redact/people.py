@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..findings.rendering import RecordedFinding
 from ..model import AuthTurn, CommandTurn, Endpoint, MalformedTurn, MessageTurn, ReplyTurn
-from ..rules.phrases import Text
+from ..rules.phrases import IpAddress, Text
 from .finding_texts import changed_value
 from .pseudonyms import KnownPeople
 from .secret_patterns import VERBS, hidden
@@ -92,6 +92,11 @@ def _collect_names(connection: Connection, pseudonyms: Pseudonyms, people: Known
     """Add to ``people`` all names that this connection uses for people and their machines."""
     address = connection.client.address
     people.add(address, pseudonyms.address(address))
+    for finding in connection.findings:
+        if isinstance(finding, RecordedFinding) and finding.phrase is not None:
+            for known in finding.phrase.values.values():
+                if isinstance(known, IpAddress):  # that of a proxy's client is nowhere else in the report
+                    people.add(known, pseudonyms.address(known))
     for turn in connection.dialogue:
         if not isinstance(turn, CommandTurn) or not turn.argument:
             continue

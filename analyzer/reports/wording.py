@@ -188,7 +188,7 @@ def place(finding: Finding, parts: Sequence[Part]) -> str:
 
 def where(parts: Sequence[Part]) -> str:
     """Return the captures that a connection is in: ``in a.pcap, then b.pcap``. "" if none is known."""
-    return f"in {', then '.join(part.path for part in parts)}" if parts else ""
+    return f"in {', then '.join(dict.fromkeys(part.path for part in parts))}" if parts else ""
 
 
 def quotation(finding: Finding, turn: Turn | None) -> str:

@@ -25,6 +25,7 @@ from .line_faults import at_fault
 from .phrases import Code, Count, Keyword, Octets, Phrase, Term, Text
 from .registry import Evidence, OnExchange, named, rule
 from .reply_flaws import ReplyFlaw
+from .reply_lines import keyword_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,8 +111,9 @@ def command_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         why = Phrase("the session was opened with HELO, which offers no extensions")
     else:
         why = Phrase("the server does not list {keyword}", keyword=Term(keyword))
+    veil = talk.watching.veil if x.act is Act.STARTTLS and talk.watching is not None else None
     phrase = Phrase("{verb} was sent, but {why}; {answer}.", verb=named(x), why=why, answer=_answer(x))
-    yield Evidence(phrase, caused_by=None if guessed else ())
+    yield Evidence(phrase, caused_by=(veil,) if veil is not None or not guessed else None)
 
 
 @rule("EXT502", "parameter-not-offered", "error", "client", "RFC 5321 §4.1.1.3, §2.2.1, §4.1.1.11", on=_NOT_OFFERED)
@@ -240,8 +242,10 @@ def smtputf8_without_8bitmime(x: Exchange, talk: Conversation) -> Iterator[Evide
     A server that accepts UTF-8 header fields must also accept 8-bit content and list 8BITMIME. Fix the server: offer
     both or neither.
     """
-    if x.accepted and talk.certain:
-        yield Evidence("The server offers SMTPUTF8 without 8BITMIME, which SMTPUTF8 requires.", reply=True)
+    if x.answer is not None and x.accepted and talk.certain:
+        place = keyword_line(x.answer, talk, "SMTPUTF8")
+        sentence = "The server offers SMTPUTF8 without 8BITMIME, which SMTPUTF8 requires."
+        yield Evidence(sentence, reply=True, **place._asdict())
 
 
 @rule(
@@ -259,8 +263,10 @@ def binarymime_without_chunking(x: Exchange, talk: Conversation) -> Iterator[Evi
     Binary content can only be sent with BDAT, so a client cannot use BINARYMIME without CHUNKING. Fix the server: offer
     both or neither.
     """
-    if x.accepted and talk.certain:
-        yield Evidence("The server offers BINARYMIME without CHUNKING, which BINARYMIME requires.", reply=True)
+    if x.answer is not None and x.accepted and talk.certain:
+        place = keyword_line(x.answer, talk, "BINARYMIME")
+        sentence = "The server offers BINARYMIME without CHUNKING, which BINARYMIME requires."
+        yield Evidence(sentence, reply=True, **place._asdict())
 
 
 @rule(
@@ -278,11 +284,12 @@ def starttls_readvertised(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     After the TLS handshake the EHLO reply must not list STARTTLS, because TLS is already active. Fix the server: omit
     the keyword inside TLS.
     """
-    before, reply = x.before, x.reply
-    if before is None or reply is None or not before.hello.secure:
+    before, answer = x.before, x.answer
+    if before is None or answer is None or not before.hello.secure:
         return
-    if x.accepted and talk.certain and "STARTTLS" in reply.keywords():
-        yield Evidence("The server offers STARTTLS inside TLS.", reply=True)
+    if x.accepted and talk.certain and "STARTTLS" in answer.reply.keywords():
+        place = keyword_line(answer, talk, "STARTTLS")
+        yield Evidence("The server offers STARTTLS inside TLS.", reply=True, **place._asdict())
 
 
 @rule(

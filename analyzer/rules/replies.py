@@ -10,6 +10,7 @@ from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.lines.commands import is_base64
 from ...dissectors.printable import printable
 from ...dissectors.tables.keywords import KEYWORDS
+from ..exchanges.attack_marks import is_masked_text
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act
 from ..exchanges.usual_replies import OPENING_CODES
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-_OVERWRITTEN = LazyPattern(rb"(?=.*\*{8})[0-9 \t*]+")
 _SUPPORTED = LazyPattern(rb"(?:NTLM|GSSAPI|GSS-SPNEGO) supported", re.IGNORECASE)
 
 
@@ -176,7 +176,7 @@ def bad_greeting_name(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if x.reply is not None and not talk.midstream:
         text = x.reply.texts[0]
         word = text.split(b" ", 1)[0]
-        if _OVERWRITTEN.fullmatch(text):
+        if is_masked_text(text):
             message = "The greeting is a run of asterisks: a device on the path has overwritten the name of the server."
             yield Evidence(message, reply=True, side="path", certain=True)
             return

@@ -136,6 +136,8 @@ def unregistered_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     private = x.command is not None and x.command.verb.startswith(b"X")
     if x.act is Act.EVENT or x.code in known or private:
         return
+    if talk.watching is not None and talk.watching.foreign == "TLS":
+        return  # it answers the octets of a ClientHello
     to = Phrase("") if x.act in _NO_COMMAND else Phrase(", the reply to {what},", what=_name(x))
     certain = True if x.act is Act.GREETING and not talk.midstream else None
     phrase = Phrase("{code}{to} is not defined by any SMTP specification.", code=Code(x.code), to=to)
@@ -245,7 +247,9 @@ def ehlo_unsupported(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     Fix the server: implement EHLO.
     """
     if x.command is not None and x.command.verb == b"EHLO" and _judged(x, talk) and not at_fault(x, talk):
-        yield Evidence(Phrase("The server refused a well-formed EHLO with {code}.", code=Code(x.code)), reply=True)
+        veil = None if talk.watching is None else talk.watching.veil
+        phrase = Phrase("The server refused a well-formed EHLO with {code}.", code=Code(x.code))
+        yield Evidence(phrase, reply=True, caused_by=(veil,))
 
 
 # -- LMTP --------------------------------------------------------------------------------------------------------------

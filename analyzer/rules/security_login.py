@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..exchanges.exchange import Mark
-from ..exchanges.state_table import Act
+from ..exchanges.state_table import Act, Phase
 from .phrases import Code, IpAddress, Octets, Phrase, Term, Text
 from .registry import Evidence, OnExchange, named, rule
 
@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
+_IN_TRANSACTION = frozenset({Phase.MAIL, Phase.RCPT})
+_TAKEN = frozenset(range(250, 260))
+_ASKS_LATE = frozenset({530, 535, 538, 550, 551, 553, 554})  # of a server that wants a login before it takes mail
+
 
 @rule(
     "SEC609",
     "cleartext-credentials",
     "error",
     "client",
-    "RFC 4954 §4, §9; RFC 8314 §3",
+    "RFC 4954 §4; RFC 8314 §4.1",
     on=OnExchange(marks=Mark.CLEAR_PASSWORD),
 )
 def cleartext_credentials(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
@@ -105,24 +109,44 @@ def xclient_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "warning",
     "server",
     "RFC 6409 §4.3",
-    on=OnExchange(acts=frozenset({Act.MAIL}), codes=frozenset({250})),
+    on=OnExchange(acts=frozenset({Act.RCPT}), codes=_TAKEN | _ASKS_LATE),
     severities={"rfc5321": "off", "rfc821": "off", "lmtp": "off"},
-    once=True,
 )
 def submission_unauthenticated(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Submission server accepts mail without authentication.
 
     A submission server must know who submits a message, so it refuses MAIL with 530 until the client has authenticated.
     A server may identify the client by other means (its own network, a client certificate), which the capture does not
-    show. Fix the server: require AUTH.
+    show. If the server accepts MAIL and refuses the recipients, this is only a remark: many servers ask for
+    authentication as late as that. Fix the server: require AUTH, and refuse MAIL without it.
     """
-    if talk.profile != "submission":
-        return
     before = x.before
     if before is None or not before.sure or before.hello.authenticated or talk.record.on_loopback:
         return
-    yield Evidence(
-        "The submission server accepted MAIL although the client had not authenticated.",
-        reply=True,
-        certain=False if before.hello.secure else None,  # TLS may have carried a client certificate
-    )
+    if talk.profile != "submission" or before.phase not in _IN_TRANSACTION:
+        return
+    certain = False if before.hello.secure else None  # TLS may have carried a client certificate
+    if x.code in _TAKEN:
+        yield Evidence(
+            Phrase(
+                "The submission server accepted a recipient with {code} although the client had not authenticated.",
+                code=Code(x.code),
+            ),
+            reply=True,
+            certain=certain,
+            series="accepted",
+            unit="recipients",
+        )
+    else:
+        yield Evidence(
+            Phrase(
+                "The submission server accepted MAIL without authentication and refused the recipient with {code}: it "
+                "has to ask for authentication at MAIL.",
+                code=Code(x.code),
+            ),
+            reply=True,
+            severity="info",
+            certain=certain,
+            series="refused",
+            unit="recipients",
+        )

@@ -68,24 +68,25 @@ def bdat_size_overflow(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "cross-protocol-request",
     "warning",
     "client",
-    "RFC 5321 §4.1; RFC 8314 §3",
+    "RFC 5321 §4.1, §7",
     on=OnExchange(marks=Mark.FOREIGN),
-    hides=("CMD301", "CMD318", "EXT504"),
+    hides=("BIT201", "BIT210", "CMD301", "CMD318", "EXT504"),
+    explains=True,
 )
 def cross_protocol_request(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """HTTP or another protocol spoken to an SMTP port.
 
     The client is a scanner, a program with the wrong port, or a web browser or server that an attacker uses to send
-    commands. A server that does not close the connection executes those lines of the request that are SMTP commands.
-    Fix the client: use the right port. Fix the server: close the connection when it receives another protocol.
+    commands. A server that does not close the connection executes those lines of the request that are SMTP commands. A
+    client that starts TLS where the server speaks plain text has the wrong port or setting: TLS comes first only on
+    port 465, elsewhere after STARTTLS. Fix the client: use the right port. Fix the server: close the connection when it
+    receives another protocol.
     """
     protocol = talk.watch.foreign or "another protocol"
-    if protocol == "TLS":
-        if talk.record.server.port != IMPLICIT_TLS_PORT:
-            yield Evidence(
-                "The client started a TLS handshake on a port where the server speaks plain text. TLS comes first only "
-                "on port 465; here the client must send STARTTLS before it."
-            )
+    if protocol.startswith("TLS"):
+        what = Term("a TLS ClientHello" if protocol == "TLS" else "TLS records")
+        phrase = Phrase("The client sent {what} in a clear-text session, without STARTTLS before it.", what=what)
+        yield Evidence(phrase)
         return
     yield Evidence(
         Phrase(

@@ -13,6 +13,7 @@ from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.printable import printable
 from ..content.octet_checks import Flaw
 from ..exchanges.exchange import Mark
+from ..exchanges.judging import NO_DATA_CODES
 from ..exchanges.state_table import Act
 from ..lines.command_line import hidden_command
 from .phrases import Code, Count, Field, Phrase, Term, Verb
@@ -72,6 +73,7 @@ def _verdict(x: Exchange, talk: Conversation) -> Phrase:
     "RFC 5321 §4.1.1.4, §2.3.8; CVE-2023-51764, CVE-2023-51765, CVE-2023-51766",
     on=OnContent(partial=True, flaws=Flaw.LOOKALIKE),
     hides=("TCP903",),
+    explains=True,
 )
 def smuggling_end_of_data(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Non-standard end-of-data sequence inside DATA content.
@@ -150,14 +152,24 @@ def smuggled_commands(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def smuggling_honoured(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server ended the data at a non-standard sequence.
 
-    The server answered before CRLF "." CRLF had arrived, or it answered commands that follow a look-alike of it. An
-    attacker can use that to send messages whose senders other servers on the path never saw. Fix the server: accept
-    only CRLF as the end of a line.
+    The server answered before CRLF "." CRLF had arrived, it answered commands that follow a look-alike of it, or its
+    reply is one that only a command can have. An attacker can use that to send messages whose senders other servers on
+    the path never saw. Fix the server: accept only CRLF as the end of a line.
     """
     content, beyond = x.content, talk.watch.beyond
     if content is None or content.lookalike is None or x.act is not Act.END:
         return
-    if x.marks & Mark.HONOURED:
+    if x.marks & Mark.HONOURED and x.code in NO_DATA_CODES:
+        yield Evidence(
+            Phrase(
+                "The server answered {code} after {form}, which is no reply to mail data: it ended the mail data there "
+                "and read on as commands.",
+                code=Code(x.code),
+                form=_form(content),
+            ),
+            reply=True,
+        )
+    elif x.marks & Mark.HONOURED:
         yield Evidence(
             Phrase(
                 "The server answered {code} after {form}, before <CR><LF>.<CR><LF> arrived: it ended the mail data "

@@ -17,6 +17,7 @@ from ..exchanges.state_table import Act, Phase
 from ..lines.command_line import shown_argument
 from .phrases import Code, Count, Frame, Keyword, Octets, Phrase, Term
 from .registry import REFUSALS, Evidence, OnExchange, named, rule
+from .reply_lines import keyword_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,8 +168,9 @@ def starttls_response_injection(x: Exchange, talk: Conversation) -> Iterator[Evi
     "starttls-keyword-mangled",
     "warning",
     "path",
-    "RFC 3207 §6; RFC 8314 §3",
+    "RFC 3207 §6",
     on=OnExchange(marks=Mark.MASKED),
+    explains=True,
 )
 def starttls_keyword_mangled(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """EHLO keyword looks like an overwritten STARTTLS.
@@ -179,7 +181,7 @@ def starttls_keyword_mangled(x: Exchange, talk: Conversation) -> Iterator[Eviden
     """
     hello = None if x.after is None else x.after.hello
     masked = next((k for k in (hello.keywords or ()) if is_masked(k)), None) if hello is not None else None
-    if masked is not None:
+    if masked is not None and x.answer is not None:
         yield Evidence(
             Phrase(
                 "The EHLO reply lists {keyword} and no STARTTLS; a device on the path may have overwritten the keyword "
@@ -187,6 +189,7 @@ def starttls_keyword_mangled(x: Exchange, talk: Conversation) -> Iterator[Eviden
                 keyword=Keyword(printable(masked.encode("latin-1", "replace"))),
             ),
             reply=True,
+            **keyword_line(x.answer, talk, masked)._asdict(),
         )
 
 
@@ -195,7 +198,7 @@ def starttls_keyword_mangled(x: Exchange, talk: Conversation) -> Iterator[Eviden
     "starttls-unused",
     "info",
     "client",
-    "RFC 3207 §4; RFC 8314 §3.3",
+    "RFC 3207 §4; RFC 8314 §5.2",
     on=OnExchange(marks=Mark.EXPOSED),
     severities={"submission": "warning", "lmtp": "off"},
     once=True,
@@ -250,9 +253,9 @@ def starttls_refused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "cleartext-auth-offered",
     "warning",
     "server",
-    "RFC 4954 §4, §9; RFC 8314 §4.1",
+    "RFC 4954 §4; RFC 8314 §4.1",
     on=OnExchange(marks=Mark.CLEAR_OFFER),
-    severities={"submission": "error", "lmtp": "off"},
+    severities={"lmtp": "off"},
 )
 def cleartext_auth_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Password mechanisms offered without TLS.
@@ -260,7 +263,7 @@ def cleartext_auth_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence
     PLAIN and LOGIN send the password unencrypted. If a server lists them outside TLS, clients use them where everyone
     on the path can read the password. Fix the server: list them only inside TLS.
     """
-    if talk.record.on_loopback or x.after is None:
+    if talk.record.on_loopback or x.after is None or x.answer is None:
         return
     listed = {name.upper() for name in (x.after.hello.keywords or {}).get("AUTH", ())}
     names = [name for name in ("PLAIN", "LOGIN") if name in listed]
@@ -269,7 +272,7 @@ def cleartext_auth_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence
         mechanisms=Term(" and ".join(names)),
         despite=Phrase(" although it also offers STARTTLS" if x.after.hello.lists("STARTTLS") else ""),
     )
-    yield Evidence(phrase, reply=True)
+    yield Evidence(phrase, reply=True, **keyword_line(x.answer, talk, "AUTH", "PLAIN", "LOGIN")._asdict())
 
 
 @rule(
@@ -300,7 +303,7 @@ def cleartext_on_tls_port(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     "starttls-vanished",
     "warning",
     "path",
-    "RFC 3207 §6; RFC 8314 §3",
+    "RFC 3207 §6",
     on=OnExchange(acts=frozenset({Act.EHLO})),
     once=True,
 )

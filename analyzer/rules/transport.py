@@ -202,16 +202,17 @@ def content_truncated(x: Exchange | None, talk: Conversation) -> Iterator[Eviden
     "conflicting-retransmission",
     "warning",
     "path",
-    "RFC 9293 §3.10.7.4",
+    "RFC 9293 §3.4",
     on=Ended(facts=EndFact.CONFLICT),
 )
 def conflicting_retransmission(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     """Same sequence range sent twice with different bytes.
 
     TCP retransmits the same bytes. Different bytes for the same sequence numbers come from a broken middlebox, or from
-    an attacker who wants the auditor and the receiver to read different data. This report shows the first copy. If the
-    copies arrived after a gap, the first finding of a side lists what each of five kinds of receivers reads. Fix the
-    network: find the device or host that sends the second copy.
+    an attacker who wants the auditor and the receiver to read different data. This report shows the first copy, but a
+    later one if the receiver acknowledged that and never the first. If the copies arrived after a gap, the first
+    finding of a side lists what each of five kinds of receivers reads. Fix the network: find the device or host that
+    sends the copy that is not genuine.
     """
     for side, offset, frame, time_ns in talk.course.conflicts:
         overlap = talk.course.overlaps.get(side)
@@ -219,10 +220,13 @@ def conflicting_retransmission(x: Exchange | None, talk: Conversation) -> Iterat
         if overlap is not None and overlap[0] == offset:
             secret = _inside_login(talk.record.dialogue, side, offset)
             differ = described([Copy(*one) for one in overlap[1]], offset, secret=secret)
+        first = talk.course.replaced.get(side) != offset
+        shown = Phrase("first copy" if first else "later copy: the receiver never acknowledged the first one")
         yield Evidence(
             Phrase(
-                "Bytes of the {side} were sent again with different content; this report shows the first copy.{differ}",
+                "Bytes of the {side} were sent again with different content; this report shows the {shown}.{differ}",
                 side=Term(side),
+                shown=shown,
                 differ=Phrase("") if differ is None else Phrase(" {differ}", differ=differ),
             ),
             offset=offset,

@@ -1,7 +1,9 @@
 """SYNs of connections without data so far: they give the start of each direction."""
 
 # A SYN alone proves nothing, so a connection is followed only from its first byte of data. A flood of SYNs fills this
-# table and nothing else.
+# table and nothing else. A connection without any data is followed from its end on if that says something about the
+# server: the handshake was complete, and the server closes, or the client does after it has waited. A port scan, which
+# closes at once, is not.
 
 from __future__ import annotations
 
@@ -14,10 +16,15 @@ from .stream import M32, SANE_AHEAD
 __all__ = ["ACK", "SYN", "Handshake", "Handshakes", "drop_oldest", "first_of"]
 
 SYN, ACK = 0x02, 0x10
+WAITED_NS = 30_000_000_000  # a client that closes earlier has not waited for the server's first byte
+_RST = 0x04
+_ENDS = 0x01 | _RST
+_GONE = -2  # instead of an acknowledgment number: the client reset the connection before it had waited
 
 
 class Handshake(NamedTuple):
-    """A SYN. ``answers``: it acknowledges the peer's SYN. ``acked``: its acknowledgment number, -1 if none."""
+    """A SYN. ``answers``: it acknowledges the peer's SYN. ``acked``: its acknowledgment number, or that of the segment
+    after it, negative if none."""
 
     isn: int
     frame: int
@@ -28,13 +35,15 @@ class Handshake(NamedTuple):
 
 class Handshakes(dict[bytes, Handshake]):
     """The latest SYN of each direction, by flow key. ``forgotten``: how many were dropped; their connections look as if
-    they had started before the capture."""
+    they had started before the capture. ``greeting_ports``: ports, as they stand in a key, of servers that speak
+    first."""
 
     def __init__(self, limit: int) -> None:
         """``limit``: most SYNs that are remembered at once; 0: no limit."""
         super().__init__()
         self._limit = limit
         self.forgotten = 0
+        self.greeting_ports: frozenset[bytes] = frozenset()
 
     def make_room(self) -> None:
         """Drop old SYNs if there is no room for another."""
@@ -67,18 +76,35 @@ class Handshakes(dict[bytes, Handshake]):
         mine = self.get(key)
         return mine is not None and (seq - mine.isn) & M32 == 1
 
-    def carried_data(self, key: bytes, seq: int, ack: int) -> bool:
-        """Return whether a segment without data shows that its connection carried data that was not captured."""
+    def concerns(self, key: bytes, seq: int, ack: int, flags: int, time_ns: int) -> bool:
+        """Return whether a segment without data shows that its connection must be followed: it carried data that was
+        not captured, or it ends here without any."""
         mine = self.get(key)
         if mine is None:
             return False
+        isn, frame, began_ns, answers, acked = mine
         theirs = self.get(reversed_key(key))
+        ahead = (seq - isn) & M32
         if theirs is None:
-            if mine.acked < 0 and (seq - mine.isn) & M32 == 1:
-                self[key] = mine._replace(acked=ack)  # the SYN of the peer was lost: this gives its number
+            if acked < 0 and ahead == 1:
+                self[key] = Handshake(isn, frame, began_ns, answers, ack)  # the SYN of the peer was lost
             return False
+        seen = (ack - theirs.isn) & M32
         # SYN and FIN take one sequence number each
-        return 2 < (seq - mine.isn) & M32 < SANE_AHEAD or 2 < (ack - theirs.isn) & M32 < SANE_AHEAD
+        if 2 < ahead < SANE_AHEAD or 2 < seen < SANE_AHEAD:
+            return True
+        if ahead != 1 or (key[-4:-2] if answers else key[-2:]) not in self.greeting_ports:
+            return False
+        if flags & _ENDS:
+            if answers:  # the server ends it, and had not received a FIN of the client
+                return theirs.acked >= 0 and seen == 1
+            if time_ns - theirs.time_ns >= WAITED_NS:
+                return acked >= 0 or (flags & ACK != 0 and seen == 1)
+            if flags & _RST:
+                self[key] = Handshake(isn, frame, began_ns, answers, _GONE)
+        elif acked == -1 and seen == 1:
+            self[key] = Handshake(isn, frame, began_ns, answers, ack)  # the handshake is complete
+        return False
 
     def take(self, key: bytes, back: bytes, seq: int) -> tuple[Handshake | None, Handshake | None]:
         """Return and forget the SYNs of both directions, when ``key`` sends its first data at ``seq``. ``back``: the

@@ -30,12 +30,14 @@ from .ordering import compare, is_probe, lose, put, reach_fin, take_fin
 from .port_reuse import Lifetime, begins_another
 from .receiver import IGNORING
 from .resets import RST, is_doubtful
-from .stream import HALF, M32, SANE_AHEAD
+from .rewinding import give_up_rewind, takes_part
+from .stream import HALF, M32, SANE_AHEAD, HeldSegment, Twin
+from .twins import differs
 
 if TYPE_CHECKING:
     from .handshakes import Handshake
     from .receiver import Side
-    from .stream import Disorder, Stream
+    from .stream import Disorder, Segment, Stream
 
 __all__ = ["FlowHost", "Reassembler"]
 
@@ -159,7 +161,7 @@ class Reassembler:
         if flow is None:
             if key in self.table.closed:
                 return
-            if not (payload or missing) and (flags & SYN or not handshakes.carried_data(key, seq, ack)):
+            if not (payload or missing) and (flags & SYN or not handshakes.concerns(key, seq, ack, flags, time_ns)):
                 return
             flow = self._open(key, seq, frame, time_ns)
         plain = flow.disorder is None and not flags & 7 and not missing
@@ -194,6 +196,10 @@ class Reassembler:
         if flow.capture == self.capture or time_ns > flow.last_ns:  # otherwise two captures recorded the same segment
             flow.last_ns = time_ns
         start = offset - behind
+        if 1 < len(payload) < behind and flow.capture == self.capture:
+            at = len(recent) - behind
+            if at < 0 or not recent.startswith(payload, at):
+                return False  # perhaps these bytes count, and not the first copy
         if behind and payload and not is_probe(payload, start, offset):
             compare(flow, side, recent, offset, start, payload[:behind], frame, time_ns)
         if len(payload) > behind:
@@ -215,9 +221,20 @@ class Reassembler:
         """Take a segment of a connection that is not in order."""
         disorder, peer = stream.disorder, stream.peer
         start = stream.offset if seq == stream.next else stream.at(seq)
+        if disorder.twin is not None:
+            key, first = flow.key if stream.side == "client" else flow.back, (seq - (flags & SYN > 0)) & M32
+            if self._splits(flow, stream, start, (key, first, ack, flags, payload, missing, frame, time_ns)):
+                return
         doubtful = flags & RST or disorder.reset is not None
         if doubtful and is_doubtful(disorder, stream, start, flags, ack, frame, time_ns):
             return
+        if disorder.rewind is not None or (start < stream.offset and flow.capture == self.capture):
+            needs = peer.at(ack) if flags & ACK and peer.next >= 0 else -1
+            one = HeldSegment(start, start + len(payload) + missing, payload, needs, frame, time_ns)
+            if not missing and takes_part(disorder, stream, one, flags, ack):
+                self._settle(flow, disorder, frame, time_ns)
+                return
+            start = stream.at(seq)
         needs = record_ack(peer, ack, frame) if flags & ACK else -1
         end = record_end(stream, start, start + len(payload) + missing, frame)
         if flags & RST:
@@ -226,7 +243,10 @@ class Reassembler:
         if flags & FIN and end < stream.offset + SANE_AHEAD:
             take_fin(stream, end, needs, frame, time_ns)
         if payload or missing:
+            before = stream.offset + stream.held_bytes
             put(stream, start, payload, needs, frame, time_ns)
+            if flow.capture != self.capture and time_ns <= flow.last_ns and stream.offset + stream.held_bytes > before:
+                flow.noted.add_filled(time_ns, self.capture)
             if missing and stream.peer.next < 0 and stream.offset < stream.top and not stream.held:
                 # With one direction captured no ACK can show that these bytes arrived, so they are declared lost now.
                 lose(stream, stream.top - stream.offset, frame, time_ns)
@@ -267,6 +287,8 @@ class Reassembler:
             if flags & ACK and table.handshakes.answers(key, ack):
                 self._replace(flow, key, time_ns)
             elif isn == seq and not begins_another(flow.lifetime, time_ns, self.capture):
+                if flow.capture != self.capture and not flags & ACK:
+                    disorder.twin = Twin()
                 return flow
             elif (
                 isn is None
@@ -276,6 +298,8 @@ class Reassembler:
             ):
                 self.unclear = True
                 flow.note_syn(client=client, answers=False)
+                if flow.capture != self.capture:
+                    disorder.twin = Twin()
                 return flow
         if key in table.closed:
             if table.is_copy(key, seq, time_ns, self.capture):
@@ -285,6 +309,17 @@ class Reassembler:
             table.handshakes.make_room()
         table.handshakes.note(key, seq, ack, flags, frame, time_ns)
         return None
+
+    def _splits(self, flow: Flow, stream: Stream, start: int, one: Segment) -> bool:
+        """Return whether a segment of another capture shows that this holds another connection, which begins then."""
+        twin = stream.disorder.twin
+        if twin is None or not differs(stream.disorder, stream, start, one):
+            return False
+        self._end(flow, "", flow.last_ns)
+        self.table.forget(flow.key)
+        for each in twin.segments:
+            self.feed(*each)
+        return True
 
     def _replace(self, flow: Flow, key: bytes, time_ns: int) -> None:
         """End a connection, because another one uses the ports now."""
@@ -341,6 +376,8 @@ class Reassembler:
         """Deliver everything that is left, and forget the connection. ``reset``: the stream that a RST ended."""
         disorder, closed = flow.disorder, False
         if disorder is not None:
+            if disorder.rewind is not None:
+                give_up_rewind(disorder)
             if reset is None and disorder.reset is not None:
                 reset, frame, time_ns = accept_reset(disorder.reset)
             deliver_rest(disorder, time_ns)

@@ -8,6 +8,7 @@ __all__ = ["IGNORING", "How", "Receiver", "ReceiverOwner", "Remarks", "Side"]
 
 How = Literal["fin", "rst", "unseen"]
 Side = Literal["client", "server"]
+MOST_FILLED = 256
 
 
 class Receiver(Protocol):
@@ -32,6 +33,10 @@ class Receiver(Protocol):
     def conflict(self, side: Side, offset: int, frame: int, time_ns: int, /) -> None:
         """Bytes of ``side`` at ``offset`` were sent again with other content; the first copy was used."""
 
+    def revoke(self, side: Side, offset: int, /) -> bool:
+        """Forget the bytes of ``side`` from ``offset`` on: they never arrived, and others take their place. Return
+        whether that is possible; if something was made of them already, it is not."""
+
 
 class _Ignoring:
     """The receiver of a connection that is no longer followed."""
@@ -44,6 +49,9 @@ class _Ignoring:
     def closed(self, side: Side, how: How, frame: int, time_ns: int, acked: int) -> None: ...
     def conflict(self, side: Side, offset: int, frame: int, time_ns: int) -> None: ...
 
+    def revoke(self, side: Side, offset: int) -> bool:
+        return False
+
 
 IGNORING: Receiver = _Ignoring()
 
@@ -52,13 +60,20 @@ class Remarks:
     """What the report of a connection must mention about its segments. ``overlaps``: for each side, the first offset
     where segments after a gap differed, and those segments in order of arrival, each with its offset.
     ``uncompared``: for each side, the first offset and the number of bytes that came again, or late, and were too far
-    back to be compared."""
+    back to be compared. ``filled``: segments of another capture with bytes that the first one missed, each with its
+    time and the number of the capture, at most ``MOST_FILLED``."""
 
-    __slots__ = ("overlaps", "uncompared")
+    __slots__ = ("filled", "overlaps", "uncompared")
 
     def __init__(self) -> None:
         self.overlaps: dict[Side, tuple[int, list[tuple[int, bytes]]]] = {}
         self.uncompared: dict[Side, tuple[int, int]] = {}
+        self.filled: list[tuple[int, int]] = []
+
+    def add_filled(self, time_ns: int, capture: int) -> None:
+        """Note that a segment of ``capture`` fills a gap."""
+        if len(self.filled) < MOST_FILLED:
+            self.filled.append((time_ns, capture))
 
     def add_uncompared(self, side: Side, offset: int, count: int) -> None:
         """Note that ``count`` bytes at ``offset`` could not be compared."""

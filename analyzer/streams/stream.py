@@ -36,7 +36,10 @@ __all__ = [
     "KeptCount",
     "QueuedEvent",
     "Reset",
+    "Rewind",
+    "Segment",
     "Stream",
+    "Twin",
 ]
 
 M32 = 0xFFFFFFFF
@@ -104,6 +107,36 @@ class Reset(NamedTuple):
     ack: int
     frame: int
     time_ns: int
+
+
+Segment = tuple[bytes, int, int, int, bytes, int, int, int]
+"""The arguments of ``Reassembler.feed``."""
+
+
+class Twin:
+    """The segments that another capture has of a connection, so far."""
+
+    __slots__ = ("segments", "size")
+
+    def __init__(self) -> None:
+        self.segments: list[Segment] = []
+        self.size = 0
+
+
+class Rewind:
+    """A later copy of bytes of ``stream`` from offset ``place`` on. ``end``: where it ends so far. ``fin``: the bytes
+    of the peer that the sender of a FIN there had acknowledged, its frame and its time. ``reported``: the difference is
+    reported; if it is too far back, it is not known yet whether there is one."""
+
+    __slots__ = ("end", "fin", "pieces", "place", "reported", "stream")
+
+    def __init__(self, stream: Stream, place: int, end: int) -> None:
+        self.stream = stream
+        self.place = place
+        self.end = end
+        self.pieces: list[HeldSegment] = []
+        self.fin: tuple[int, int, int] | None = None
+        self.reported = False
 
 
 class Stream:
@@ -183,7 +216,7 @@ class Stream:
 class Disorder:
     """Both directions of a connection that is not in order."""
 
-    __slots__ = ("client", "flow", "frames", "kept", "limits", "reset", "server")
+    __slots__ = ("client", "flow", "frames", "kept", "limits", "reset", "rewind", "server", "twin")
 
     def __init__(self, flow: ReceiverOwner, client: Numbers, server: Numbers, limits: Limits, kept: KeptCount) -> None:
         self.flow = flow
@@ -194,6 +227,8 @@ class Disorder:
         self.client.peer, self.server.peer = self.server, self.client
         self.frames = 0  # segments of the connection since the disorder began
         self.reset: Reset | None = None  # a RST that may be forged
+        self.twin: Twin | None = None  # what another capture has of the connection, until it is certain that it is this
+        self.rewind: Rewind | None = None  # a later copy of bytes that the peer may never have got
 
     @property
     def waiting(self) -> bool:
@@ -208,5 +243,7 @@ class Disorder:
         """Whether both directions are known and in order, and no end has begun."""
         client, server = self.client, self.server
         if client.fin >= 0 or server.fin >= 0 or self.reset is not None or self.waiting:
+            return False
+        if self.rewind is not None or self.twin is not None:
             return False
         return client.next >= 0 and server.next >= 0

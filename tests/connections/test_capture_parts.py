@@ -11,6 +11,7 @@ from scripts import envelope, hello, lines, records, segments
 from smtpwire.analyzer.audit import Audit, audit
 from smtpwire.analyzer.model import Connection
 from smtpwire.analyzer.reports.wording import part_of
+from smtpwire.analyzer.timestamps import parse_time
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from scripts import Script
 
 WRONG: Script = [*hello(), *lines("C RCPT TO:<b@mx.example>", "S 503 MAIL first", "C QUIT", "S 221 bye", "FS ", "FC ")]
+OPEN: Script = WRONG[:5]
 SECOND = 1_000_000_000
 RIGHT: Script = [*hello(), *envelope(), *lines("C QUIT", "S 221 bye", "FS ", "FC ")]
 
@@ -95,3 +97,40 @@ def test_a_capture_that_cannot_be_read_has_a_number_too(tmp_path: Path) -> None:
     (connection,) = (item for item in run.run([tmp_path / "missing.pcap", good]) if isinstance(item, Connection))
     (part,) = connection.captures
     assert run.captures[part.capture].path == part.path == str(good)
+
+
+@pytest.mark.parametrize("skew_ms", [0, 40, -40])
+@pytest.mark.parametrize("lost", [7, 9, 11])
+def test_a_byte_that_only_the_second_capture_has_names_that(tmp_path: Path, lost: int, skew_ms: int) -> None:
+    """Both captures recorded the connection; the second one has more frames before it."""
+    whole = frames(OPEN)
+    first = [*whole[:lost], *whole[lost + 1 :]]
+    second = [record._replace(time_ns=record.time_ns + skew_ms * 1_000_000) for record in whole]
+    before = [record._replace(time_ns=record.time_ns - SECOND) for record in frames(RIGHT, 1111)]
+    connections = audited(tmp_path, first, [*before, *second])
+    (connection,) = [one for one in connections if one.client.port == 43210]
+    (alone,) = audited(tmp_path, whole)
+    assert [turn.offset for turn in connection.dialogue] == [turn.offset for turn in alone.dialogue]
+    for item, same in zip(
+        [*connection.dialogue, *connection.findings], [*alone.dialogue, *alone.findings], strict=True
+    ):
+        part = part_of(connection.captures, item.time)
+        assert part is not None
+        where = same.frame - 1  # in the whole capture
+        if where == lost:
+            assert (part.capture, item.frame) == (1, same.frame + len(before))
+            assert part.path == str(tmp_path / "1.pcap")
+        else:
+            assert (part.capture, item.frame) == (0, same.frame - (where > lost))
+
+
+def test_each_capture_of_one_direction(tmp_path: Path) -> None:
+    whole = frames(OPEN)
+    client = [record for record in whole if record.data[26:30] == whole[0].data[26:30]]
+    server = [record for record in whole if record.data[26:30] != whole[0].data[26:30]]
+    (connection,) = audited(tmp_path, client, server)
+    for item in [*connection.dialogue, *connection.findings]:
+        part = part_of(connection.captures, item.time)
+        assert part is not None
+        source = (client, server)[part.capture]
+        assert source[item.frame - 1].time_ns // 1000 == parse_time(item.time) // 1000

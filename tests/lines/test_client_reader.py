@@ -65,8 +65,11 @@ class Recorder:
     def chunk_end(self) -> None:
         self.events.append(("chunk",))
 
-    def tls_begins(self, side: str, offset: int, frame: int, time_ns: int) -> None:
+    def tls_begins(self, side: str, kind: int, offset: int, frame: int, time_ns: int) -> None:
         self.events.append(("tls", side, offset))
+
+    def tls_records(self, side: str, data: bytes, offset: int, frame: int, time_ns: int) -> None:
+        self.events.append(("records", side, data, offset))
 
     def before_session(self, piece: HeldPiece) -> int:
         self.events.append(("no tls", piece.data, piece.offset))
@@ -228,7 +231,7 @@ def test_held_bytes_are_limited() -> None:
 # -- TLS ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pieces", [[b"\x16\x03\x01abc"], [b"\x16", b"\x03\x01abc"]])
+@pytest.mark.parametrize("pieces", [[b"\x16\x03\x01abc"], [b"\x16", b"\x03\x01abc"], [b"\x15\x03\x01\0\x02\r\n"]])
 def test_a_tls_record_where_a_line_should_begin_makes_the_rest_opaque(pieces: Sequence[bytes]) -> None:
     recorder = Recorder().feed(b"STARTTLS\r\n", *pieces, b"QUIT\r\n")
     assert recorder.events == [("command", b"STARTTLS", b"\r\n", 0), ("tls", "client", 10)]

@@ -41,8 +41,11 @@ class Recorder:
     def malformed(self, line: bytes, offset: int, frame: int, time_ns: int) -> None:
         self.events.append(("malformed", line, offset))
 
-    def tls_begins(self, side: str, offset: int, frame: int, time_ns: int) -> None:
+    def tls_begins(self, side: str, kind: int, offset: int, frame: int, time_ns: int) -> None:
         self.events.append(("tls", side, offset))
+
+    def tls_records(self, side: str, data: bytes, offset: int, frame: int, time_ns: int) -> None:
+        self.events.append(("records", side, data, offset))
 
     def two_replies(self) -> None:
         self.events.append(("two replies",))

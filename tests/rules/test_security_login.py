@@ -93,18 +93,50 @@ def test_xforward() -> None:
 
 
 MAIL = ["C MAIL FROM:<a@client.example>", "S 250 ok"]
+TAKEN = [*MAIL, "C RCPT TO:<b@mx.example>", "S 250 ok"]
 
 
 def test_submission_without_login() -> None:
-    assert security([*hello(), *lines(*MAIL)], port=587) == ["SEC634"]
+    assert security([*hello(), *lines(*TAKEN)], port=587) == ["SEC634"]
     assert security([*hello(), *lines("C MAIL FROM:<a@client.example>", "S 530 5.7.0 log in")], port=587) == []
     logged_in = lines("C AUTH CRAM-MD5", "S 334 PDFAbXg+", "C dXNlcg==", "S 235 ok")
-    assert security([*hello("AUTH CRAM-MD5"), *logged_in, *lines(*MAIL)], port=587) == []
-    assert security([*hello(), *lines(*MAIL)]) == []
+    assert security([*hello("AUTH CRAM-MD5"), *logged_in, *lines(*TAKEN)], port=587) == []
+    assert security([*hello(), *lines(*TAKEN)]) == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "severity"),
+    [
+        ("250 ok", "warning"),
+        ("251 forwarded", "warning"),
+        ("530 5.7.0 log in", "info"),
+        ("550 5.7.1 no relaying", "info"),
+        ("554 no", "info"),
+        ("450 later", None),
+        ("501 5.1.3 no address", None),
+    ],
+)
+def test_the_recipient_shows_whether_submission_needs_a_login(reply: str, severity: str | None) -> None:
+    script = [*hello(), *lines(*MAIL, "C RCPT TO:<b@mx.example>", f"S {reply}")]
+    assert [f.severity for f in talk(script, port=587).findings if f.rule == "SEC634"] == [severity] * (
+        severity is not None
+    )
+
+
+def test_recipients_without_a_login_are_one_fact() -> None:
+    more = lines("C RCPT TO:<c@mx.example>", "S 250 ok", "C RCPT TO:<d@mx.example>", "S 250 ok")
+    (finding,) = [f for f in play([*hello(), *lines(*TAKEN), *more], port=587).findings if f.rule == "SEC634"]
+    assert finding.message.endswith("It is the first of 3 such recipients.")
+    assert finding.count == 3
+
+
+def test_a_recipient_after_a_refused_sender_says_nothing_about_the_login() -> None:
+    script = lines("C MAIL FROM:<a@client.example>", "S 530 5.7.0 log in", "C RCPT TO:<b@mx.example>", "S 530 log in")
+    assert security([*hello("PIPELINING"), *script], port=587) == []
 
 
 def test_inside_tls_a_certificate_may_identify_the_client() -> None:
-    inside = [*hello()[1:], *lines(*MAIL)]
+    inside = [*hello()[1:], *lines(*TAKEN)]
     script = [*hello("STARTTLS"), *lines("C STARTTLS", "S 220 go"), ("TLS", ""), *inside]
     (finding,) = [f for f in talk(script, port=587).findings if f.rule == "SEC634"]
     assert finding.certainty == "indeterminate"

@@ -168,3 +168,48 @@ def test_the_offset_of_an_injected_field() -> None:
     sent = "".join(text for who, text in BEFORE if who == "C" and isinstance(text, str))
     assert finding.offset == len(sent) + header.index("\nBcc")
     assert finding.evidence.startswith("Subject: x\\x0aBcc")
+
+
+def causes(script: Script) -> dict[str, str | None]:
+    findings = play(script).findings
+    return {f.rule: None if f.caused_by is None else findings[f.caused_by].rule for f in findings}
+
+
+SPLIT: Script = [*BEFORE, ("C", MESSAGE + "x\n.\nMAIL FROM:<e@x.example>\r\n")]
+CLOSE = lines("FS ", "FC ")
+
+
+@pytest.mark.parametrize("code", [250, 500, 501, 502, 503])
+def test_a_reply_after_a_look_alike_that_only_a_command_can_have_shows_that_it_was_honoured(code: int) -> None:
+    connection = play([*SPLIT, *lines(f"S {code} no"), *CLOSE])
+    finding = one(connection, "SEC615")
+    assert finding.side == "server"
+    assert ("no reply to mail data" in finding.message) is (code != 250)
+    found = causes([*SPLIT, *lines(f"S {code} no"), *CLOSE])
+    assert found["TCP902"] in {"SEC612", "SEC614", "SEC615"}
+    assert "RPL411" not in found
+    assert found.get("RPL412", "SEC612") == "SEC612"
+
+
+@pytest.mark.parametrize("code", [451, 452, 550, 552, 554])
+def test_a_refusal_of_the_message_after_a_look_alike_does_not_show_it(code: int) -> None:
+    found = causes([*SPLIT, *lines(f"S {code} no"), *CLOSE])
+    assert "SEC615" not in found
+
+
+@pytest.mark.parametrize(("code", "honoured"), [(500, True), (503, True), (250, False), (554, False), (451, False)])
+def test_such_a_reply_after_the_real_end(code: int, honoured: bool) -> None:
+    connection = play(message("x\n.\n" + SMUGGLED, f"{code} no"))
+    assert ("SEC615" in security(connection)) is honoured
+    if honoured:
+        assert "no reply to mail data" in one(connection, "SEC615").message
+
+
+def test_surplus_replies_and_the_close_follow_from_the_look_alike() -> None:
+    found = causes(
+        [*BEFORE, ("C", MESSAGE + "x\n.\nyz\r\n.\r\n"), *lines("S 250 ok", "C NOOP", "S 250 ok", "S 500 a"), *CLOSE]
+    )
+    assert found["TCP902"] == "SEC612"
+    assert found.get("RPL411", "SEC612") == "SEC612"
+    alone = causes([*BEFORE, ("C", MESSAGE + ".\r\n"), *lines("S 250 ok", "C NOOP", "S 250 ok", "S 500 a"), *CLOSE])
+    assert alone == {"RPL411": None, "TCP902": None}

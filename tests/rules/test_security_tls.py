@@ -165,7 +165,7 @@ def test_plain_text_after_the_220(after: bytes) -> None:
 
 
 def test_an_alert_after_the_220_is_tls() -> None:
-    assert heard([*OFFER, *START, ("C", CLIENT_TLS), ("S", b"\x15\x03\x03\x00\x02\x02\x28")]) == []
+    assert heard([*OFFER, *START, ("C", CLIENT_TLS), ("S", b"\x15\x03\x03\x00\x02\x01\x00")]) == []
 
 
 @pytest.mark.parametrize("keyword", ["XXXXXXXX", "XXXXXXXA", "XXXXXXXXA", "STARTTLX", "starttxx"])
@@ -206,10 +206,48 @@ def test_an_argument_explains_the_refusal() -> None:
     assert "SEC607" not in heard([*OFFER, *lines("C STARTTLS now", "S 501 no parameters")])
 
 
-@pytest.mark.parametrize(("port", "severity"), [(25, "warning"), (587, "error")])
-def test_passwords_offered_in_plain_text(port: int, severity: str) -> None:
-    finding = one(play(hello("AUTH CRAM-MD5 LOGIN"), port=port), "SEC610")
-    assert (finding.severity, finding.side) == (severity, "server")
+@pytest.mark.parametrize("port", [25, 587])
+def test_passwords_offered_in_plain_text(port: int) -> None:
+    finding = one(play(hello("SIZE 2000", "AUTH CRAM-MD5 LOGIN"), port=port), "SEC610")
+    assert (finding.severity, finding.side, finding.evidence) == ("warning", "server", "250 AUTH CRAM-MD5 LOGIN")
+
+
+LISTED = [
+    "220 mx.example ESMTP\r\n",
+    "250-mx.example\r\n",
+    "250-SIZE 9\r\n250-",
+    "AUTH=LOGIN\r\n250-DSN\r\n",
+    "250 HELP\r\n",
+]
+"""Segments of a server: the third one ends inside the line that the fourth one ends."""
+
+
+def test_a_finding_about_one_line_of_a_reply_names_its_place() -> None:
+    greeting, *rest = LISTED
+    finding = one(play([("S", greeting), ("C", "EHLO client.example\r\n"), *[("S", part) for part in rest]]), "SEC610")
+    assert finding.evidence == "250-AUTH=LOGIN"
+    assert finding.offset == len("".join(LISTED[:3])) - len("250-")
+    assert finding.length == len("250-AUTH=LOGIN")
+    assert finding.frame == 10  # the handshake has three frames, each line is acknowledged
+
+
+@pytest.mark.parametrize(
+    ("keywords", "rule", "line"),
+    [
+        (("DSN", "SMTPUTF8", "HELP"), "EXT509", "250-SMTPUTF8"),
+        (("DSN", "binarymime"), "EXT510", "250 binarymime"),
+        (("DSN", "XXXXXXXA", "HELP"), "SEC605", "250-XXXXXXXA"),
+    ],
+)
+def test_the_evidence_is_the_line_in_question(keywords: tuple[str, ...], rule: str, line: str) -> None:
+    finding = one(play(hello(*keywords)), rule)
+    assert finding.evidence == line
+    assert finding.length == len(line)
+
+
+def test_the_line_that_lists_starttls_inside_tls() -> None:
+    script = [*OFFER, *lines("C STARTTLS", "S 220 go"), ("TLS", ""), *hello("DSN", "STARTTLS")[1:]]
+    assert one(talk(script), "EXT511").evidence == "250 STARTTLS"
 
 
 def test_mechanisms_that_protect_the_password_may_be_offered() -> None:

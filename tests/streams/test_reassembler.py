@@ -77,6 +77,9 @@ class Heard:
     def closed(self, sender: Side, how: str, frame: int, time_ns: int, acked: int) -> None:
         self.closed_by.append((sender[0].upper(), how))
 
+    def revoke(self, sender: Side, offset: int) -> bool:
+        return False
+
     def conflict(self, sender: Side, offset: int, frame: int, time_ns: int) -> None:
         self.conflicts.append((sender[0].upper(), offset))
 

@@ -84,6 +84,9 @@ class Said:
 
     def closed(self, side: Side, how: str, frame: int, time_ns: int, acked: int) -> None: ...
 
+    def revoke(self, sender: Side, offset: int) -> bool:
+        return False
+
     def conflict(self, side: Side, offset: int, frame: int, time_ns: int) -> None: ...
 
 

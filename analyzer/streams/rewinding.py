@@ -1,0 +1,123 @@
+"""Replace bytes that the peer never acknowledged, if their sender sends others in their place."""
+
+# Theory
+# ------
+# The first copy of a byte is delivered at once, and normally it is the one that counts. But bytes that never arrived,
+# such as those that somebody else put on the path with a bad checksum, are no part of the stream, and what the sender
+# sends later with the same sequence numbers is.
+#
+# Acknowledgment numbers never go back. So if the peer acknowledges the end of a later copy, and not that of the first
+# one, it never had the first one. Until its next segment shows that, the later copy waits (`Rewind`). Then the receiver
+# is asked to forget the bytes; it can do so only as long as nothing was made of them. A FIN before the end of the bytes
+# that were delivered is treated in the same way, as a later copy without bytes.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .handshakes import ACK
+from .ordering import compare, put, reach_fin, take_fin
+from .resets import RST
+from .stream import Rewind
+
+if TYPE_CHECKING:
+    from .stream import Disorder, HeldSegment, Stream
+
+__all__ = ["give_up_rewind", "takes_part"]
+
+MOST = 1 << 16  # octets of a later copy that wait
+
+
+def takes_part(disorder: Disorder, stream: Stream, one: HeldSegment, flags: int, ack: int) -> bool:
+    """Take a segment of ``stream`` while a later copy waits, or one that may begin it. Return whether it belongs to the
+    copy and to nothing else."""
+    rewind = disorder.rewind
+    if flags & RST or stream.next < 0:
+        return False
+    if rewind is None:
+        return _begin(disorder, stream, one, fin=flags & 1 != 0)
+    if stream is not rewind.stream:
+        if flags & ACK:
+            _hear(disorder, rewind, rewind.stream.at(ack))
+        return False
+    if not one.payload and not flags & 1:
+        return False
+    if one.end > stream.offset or one.start == stream.offset or rewind.end + len(one.payload) - rewind.place > MOST:
+        give_up_rewind(disorder)  # the sender goes on after the first copy
+        return False
+    if not rewind.place <= one.start <= rewind.end:
+        return False
+    _add(rewind, one, fin=flags & 1 != 0)
+    return True
+
+
+def _begin(disorder: Disorder, stream: Stream, one: HeldSegment, *, fin: bool) -> bool:
+    """Begin to wait if ``one`` lies before the next byte and does not repeat what was delivered."""
+    if one.end >= stream.offset or stream.queue or stream.finished:
+        return False
+    if one.payload:
+        at = len(stream.recent) - (stream.offset - one.start)
+        known = stream.recent[max(at, 0) : max(at, 0) + len(one.payload)] if at >= 0 else b""
+        if known == one.payload or len(one.payload) == 1:
+            return False
+        same = next((n for n, (x, y) in enumerate(zip(known, one.payload, strict=False)) if x != y), len(known))
+        rewind = Rewind(stream, max(one.start + same, 0), one.start)
+    elif fin and not stream.held:
+        rewind = Rewind(stream, one.end, one.end)
+    else:
+        return False
+    disorder.rewind = rewind
+    _add(rewind, one, fin=fin)
+    if one.payload:
+        last = stream.recent, stream.offset
+        compare(stream.flow, stream.side, *last, one.start, one.payload, one.frame, one.time_ns)
+        rewind.reported = at >= 0
+    return True
+
+
+def _add(rewind: Rewind, one: HeldSegment, *, fin: bool) -> None:
+    if one.end > rewind.end:
+        rewind.pieces.append(one)
+        rewind.end = one.end
+    if fin:
+        rewind.fin = one.needs, one.frame, one.time_ns
+
+
+def _hear(disorder: Disorder, rewind: Rewind, acked: int) -> None:
+    """Take an acknowledgment of the peer."""
+    if acked > rewind.end + (rewind.fin is not None):
+        give_up_rewind(disorder)  # the first copy had arrived
+    elif acked > rewind.place:
+        _replace(disorder, rewind)
+
+
+def give_up_rewind(disorder: Disorder) -> None:
+    """Keep the first copy."""
+    rewind, disorder.rewind = disorder.rewind, None
+    if rewind is not None and rewind.fin is not None:
+        take_fin(rewind.stream, rewind.end, *rewind.fin)
+        reach_fin(rewind.stream)
+
+
+def _replace(disorder: Disorder, rewind: Rewind) -> None:
+    """Put the later copy in the place of the first one."""
+    stream = rewind.stream
+    back = stream.offset - rewind.place
+    if stream.queue or not stream.flow.receiver.revoke(stream.side, rewind.place):
+        give_up_rewind(disorder)
+        return
+    disorder.rewind = None
+    if rewind.pieces and not rewind.reported:
+        first = rewind.pieces[0]
+        stream.flow.receiver.conflict(stream.side, rewind.place, first.frame, first.time_ns)
+    stream.next = (stream.next - back) & 0xFFFFFFFF
+    stream.offset = stream.top = rewind.place
+    stream.acked = min(stream.acked, rewind.place)
+    stream.recent = stream.recent[:-back]
+    stream.held, stream.runs, stream.held_bytes, stream.proof = [], None, 0, 0
+    for one in rewind.pieces:
+        stream.top = max(stream.top, one.end)
+        put(stream, one.start, one.payload, one.needs, one.frame, one.time_ns)
+    if rewind.fin is not None:
+        take_fin(stream, rewind.end, *rewind.fin)
+        reach_fin(stream)

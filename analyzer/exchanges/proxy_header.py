@@ -114,7 +114,7 @@ def answers_header(talk: Conversation, reply: Reply) -> bool:
 def counts_replies(talk: Conversation, answer: ReplySeen, end: int) -> bool:
     """Return whether the reply has to wait until it is known whether the server refused the header or the command."""
     proxy = talk.proxy
-    if proxy is None:
+    if proxy is None or not talk.greeted:
         return False
     if proxy.verdict is Verdict.OPEN and not proxy.answers:
         end_header(talk)

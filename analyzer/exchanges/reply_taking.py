@@ -140,8 +140,7 @@ def _take_unasked(talk: Conversation, answer: ReplySeen, end: int, *, surplus: b
         idle = answer.time_ns - talk.client_ns if talk.client_ns else -1
         talk.course.server_closes(x, reply.code, idle)
     inside = talk.reader.content if talk.reader.mode is Mode.CONTENT else None
-    if inside is not None or reply.code >= 400:
-        talk.course.unasked = x
+    talk.course.unasked = x if inside is not None or 400 <= reply.code < 500 else None
     if inside is not None and len(talk.mail.replies_inside) < MAX_REPLIES_INSIDE:
         x.content = inside
         talk.mail.replies_inside.append(x)

@@ -29,6 +29,7 @@ from .lifecycle import PAUSE_NS, Closing, end_of
 from .loss_recovery import LossEvent
 from .lost_bytes import lose_bytes, pass_lost_replies, presume
 from .mail_data import begin_chunk, end_chunk, end_content, end_of_input, follow_text, release_as_presumed
+from .postmasters import judge_postmasters
 from .proxy_header import begin_header, end_header, take_header
 from .reply_pairing import (
     OWN_CODES,
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ConversationFeed", "detach"]
 
-SMTP_PORT = 25
 _HELD_BACK = frozenset({Act.DATA, Act.AUTH, Act.STARTTLS})
 # Bound once: reading a member of an enum takes longer than the test that uses it.
 _BARE = Mark.BARE_LF | Mark.BARE_CR
@@ -160,13 +160,12 @@ class ConversationFeed:
                 if x.line.command is not None:
                     set_prediction(talk, x)
             settle(talk, x)
+        judge_postmasters(talk)
         talk.judge.ended(talk)
         record = talk.record
         record.profile = talk.profile
         if talk.profile == "lmtp":
             record.protocol = "lmtp"
-            if record.server.port == SMTP_PORT:
-                record.note("LMTP on port 25, which is SMTP's (RFC 2033 §5)")
         return render(record, talk.run.clock, talk.run.detail)
 
     @property

@@ -45,7 +45,8 @@ MAX_UNSEEN = 20_000  # commands kept in the window of a client that acknowledges
 MAX_PRESUMED = 256  # commands in flight for which the presumed state is computed again after a refusal
 
 _ENDS_GROUP = frozenset(
-    {Act.EHLO, Act.HELO, Act.DATA, Act.ANYTIME, Act.TURN, Act.ETRN, Act.AUTH, Act.ANSWER, Act.LAST, Act.STARTTLS}
+    {Act.EHLO, Act.HELO, Act.DATA, Act.ANYTIME, Act.TURN, Act.ETRN, Act.ATRN, Act.AUTH, Act.ANSWER, Act.LAST}
+    | {Act.STARTTLS}
 )  # some of these may only be the last in a pipelined group; the rule checks in detail
 _TOO_MANY = frozenset({"4.5.3", "5.5.3"})  # RFC 3463 §3.6: too many recipients
 _OF_CODE = {500: Mark.NOT_IMPLEMENTED.value, 502: Mark.NOT_IMPLEMENTED.value, 503: Mark.REFUSED_503.value}

@@ -203,7 +203,7 @@ class RuleBook:
                 side,
                 "certain" if certain else "indeterminate",
                 sentence,
-                rule.reference,
+                evidence.reference or rule.reference,
                 turn,
                 cause,
                 frame,

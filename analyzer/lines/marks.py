@@ -72,3 +72,14 @@ class Mark(IntFlag):
     ODD_STATUS = 1 << 51  # the promised enhanced status code may be missing or wrong
     EXPLAINED = 1 << 52  # a reply without a command, for which there is an explanation
     RECIPIENT_REPLIES = 1 << 53  # LMTP: not one reply for each recipient after the message
+    UNQUALIFIED = 1 << 60  # the name in a hello, or the domain of a path, is not fully qualified
+    SERVERS_NAME = 1 << 61  # on a hello: the client gave the name that the server's greeting gives
+    ASKS_MAILBOX = 1 << 62  # VRFY or EXPN
+    ODD_RESPONSE = 1 << 63  # AUTH is cancelled, or has an initial response where the server speaks first
+    MISPLACED = 1 << 64  # MAIL with a parameter of RCPT, or RCPT with one of MAIL
+    BOUNDED = 1 << 65  # a parameter for whose value servers announce a bound
+    POSTMASTER = 1 << 66  # RCPT with the local-part postmaster
+    SPLIT_RESPONSE = 1 << 67  # the rest of an initial response of AUTH, sent as a line of its own
+    BAD_PLAIN = 1 << 68  # a response of AUTH PLAIN that does not have the parts that it must have
+    LMTP_SERVER = 1 << 69  # on an accepted hello: LMTP on the port of SMTP, or a hello of SMTP to an LMTP server
+    KNOWN_POSTMASTER = 1 << 70  # RCPT to the postmaster of a domain that the server accepts mail for was refused

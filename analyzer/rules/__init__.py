@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError, nearest
 from . import (
+    auth_exchange,
     commands,
+    ehlo_replies,
     extensions,
+    host_names,
     lengths,
     messages,
     octets_content,
     octets_lines,
+    parameters,
     pipelining,
+    refusals,
     replies,
     reply_codes,
     security_login,
@@ -21,6 +26,7 @@ from . import (
     security_tls,
     sequence,
     sequence_replies,
+    sequence_services,
     timing,
     transport,
 )
@@ -52,10 +58,14 @@ __all__ = [
 _FAMILIES = (  # the import of a family declares its rules
     sequence,
     sequence_replies,
+    sequence_services,
     octets_lines,
     octets_content,
     transport,
     commands,
+    host_names,
+    parameters,
+    auth_exchange,
     extensions,
     pipelining,
     lengths,
@@ -64,7 +74,9 @@ _FAMILIES = (  # the import of a family declares its rules
     security_smuggling,
     security_tls,
     replies,
+    ehlo_replies,
     reply_codes,
+    refusals,
     messages,
     timing,
 )

@@ -116,7 +116,8 @@ class Evidence(Struct, frozen=True):
     ``reply``: the breach is in the reply, not in the command. ``offset`` and ``length`` are in bytes of the stream,
     ``time_ns`` in nanoseconds. ``caused_by``: exchanges whose finding causes this one; the first one that has a finding
     counts. ``series``: breaches of the rule that have the same value here, and the same side, are one fact: they are
-    one finding, at the first of them, with their number. ``unit``: what is counted then, in the plural.
+    one finding, at the first of them, with their number. ``unit``: what is counted then, in the plural. ``reference``:
+    the sections that matter here, if the rule cites more.
     """
 
     message: Phrase | str
@@ -133,6 +134,7 @@ class Evidence(Struct, frozen=True):
     count: int = 1
     series: str | int | None = None
     unit: str = "lines"
+    reference: str | None = None
 
 
 class Rule(Struct, frozen=True):

@@ -7,7 +7,9 @@
 # explains the other wherever both are found,
 #
 #   ON_LINE     about the same command or reply,
-#   LATER       from the explaining one on, to the end of the connection.
+#   LATER       from the explaining one on, to the end of the connection,
+#   GREETING    the same, if the explaining one is about a greeting that refuses service,
+#   HELLO       from the explaining one on, if it is about a hello that was refused, to the next hello.
 #
 # After the client abused the protocol, the server may defend itself (RFC 5321 §7.8). So some findings about a server
 # follow from the abuse: `AFTER_ABUSE`. The abuse lasts until the client is in step again, some of it to the end of the
@@ -35,7 +37,11 @@ class Reach(Enum):
 
     ON_LINE = "on the same line"
     LATER = "later in the connection"
+    GREETING = "after the greeting that it is about"
+    HELLO = "after the hello that it is about"
 
+
+_NO_SERVICE = frozenset({421, 521, 554})  # greetings (RFC 5321 §3.1, RFC 7504 §3)
 
 AFTER_ABUSE: Final = frozenset(
     {"SEQ121", "RPL408", "RPL412", "RPL423", "RPL424", "RPL425", "RPL426", "RPL427", "EXT521", "TCP902"}
@@ -44,6 +50,9 @@ AFTER_ABUSE: Final = frozenset(
 
 PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
     ("SEC616", Reach.LATER, ("RPL409", "RPL411", "RPL412", "TCP901", "TCP902")),
+    ("RPL403", Reach.GREETING, ("RPL412", "TCP902")),
+    ("RPL403", Reach.HELLO, ("SEQ101", "SEQ103", "SEQ104", "EXT501", "EXT502")),
+    ("CMD314", Reach.ON_LINE, ("EXT504", "EXT505")),
 )
 """A rule, how far its finding explains others, and their rules."""
 
@@ -79,6 +88,17 @@ DEPTH: Final[Mapping[str, int]] = _depths()
 """For each rule, the length of the longest chain of rules that explain it; rules that nothing explains have none."""
 
 
+def _turn(reach: Reach, x: Exchange | None, talk: Conversation) -> int:
+    """Return the turn that a finding must be about so that it explains one about ``x``; -1: there is none."""
+    if reach is Reach.ON_LINE:
+        return -1 if x is None else x.turn
+    if reach is Reach.GREETING:
+        greeting = talk.greeting
+        return greeting.turn if greeting is not None and greeting.reply.code in _NO_SERVICE else -1
+    hello = talk.session.causes.hello
+    return -1 if hello is None or hello.answer is None else hello.answer.turn
+
+
 def cause_of(rule: str, x: Exchange | None, talk: Conversation) -> int | None:
     """Return the place of the finding that explains a finding of ``rule`` about ``x``; None: there is none."""
     found, findings = talk.counts.by_rule, talk.record.findings
@@ -89,7 +109,7 @@ def cause_of(rule: str, x: Exchange | None, talk: Conversation) -> int | None:
             finding = findings[place]
             if finding.rule != parent:
                 continue
-            if reach is Reach.LATER or (x is not None and finding.turn is not None and finding.turn == x.turn):
+            if reach is Reach.LATER or (finding.turn is not None and finding.turn == _turn(reach, x, talk)):
                 return place
     if rule in AFTER_ABUSE:
         causes = talk.session.causes

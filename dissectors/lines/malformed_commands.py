@@ -135,8 +135,11 @@ class _Collector:
         prefix = b"FROM:" if form is Argument.REVERSE_PATH else b"TO:"
         stop = _end_of_path(self.raw, start, end)
         text = self.raw[start:stop]
-        if _MORE_ADDRESSES.match(self.raw, stop, end) or _named(text, self.raw[stop:end]):
-            stop, text = end, self.raw[start:end]  # a list of addresses, or a name before the address
+        if _MORE_ADDRESSES.match(self.raw, stop, end):
+            stop, text = end, self.raw[start:end]  # a list of addresses
+        elif _named(text, self.raw[stop:end]):
+            stop = self.raw.rfind(b">", stop, end) + 1 or end
+            text = self.raw[start:stop]
         if production.check(prefix + text):
             self.path = parse_path(text)
         elif text == b"<>":  # RCPT
@@ -152,7 +155,7 @@ class _Collector:
             bare = parse_user(text)
             if bare is not None and bare.domain is not None:
                 self.path = bare  # a mailbox; only its brackets are missing
-            elif not text.startswith(b"<") or not text.endswith(b">"):
+            elif not text.endswith(b">") or b"<" not in text:
                 return end
         return stop
 

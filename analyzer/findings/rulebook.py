@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -154,7 +155,7 @@ class RuleBook:
         hidden = frozenset[str]().union(*[rule.hides for rule, _ in fired])
         if x is None:  # at the end of a connection, all earlier findings count too
             hidden = hidden.union(*[RULES[name].hides for name in counts])
-        fired.sort(key=_causes_first)
+        fired.sort(key=partial(_causes_first, x))
         for rule, evidence in fired:
             if rule.id not in hidden and not (rule.once and rule.id in counts):
                 self._record_finding(rule, evidence, x, talk)
@@ -221,9 +222,11 @@ class RuleBook:
             talk.session.own_causes().order = x
 
 
-def _causes_first(fired: tuple[Rule, Evidence]) -> int:
-    """Sort key: a finding that may follow from another one comes after it."""
-    return DEPTH.get(fired[0].id, 0)
+def _causes_first(x: Exchange | None, fired: tuple[Rule, Evidence]) -> tuple[bool, int]:
+    """Sort key: a finding that may follow from another one comes after it, and one that follows from another finding
+    about the same exchange comes after all of these."""
+    rule, evidence = fired
+    return any(earlier is x for earlier in evidence.caused_by), DEPTH.get(rule.id, 0)
 
 
 def _explain(rule: Rule, x: Exchange | None, place: int, side: str) -> None:

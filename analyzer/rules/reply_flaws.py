@@ -45,7 +45,7 @@ class ReplyFlaw:
     STATUS_DIFFERS = 1 << 6  # two lines with different enhanced status codes
     LONE_SMTPUTF8 = 1 << 7  # it lists SMTPUTF8 without 8BITMIME
     LONE_BINARYMIME = 1 << 8  # it lists BINARYMIME without CHUNKING
-    KEYWORD_TWICE = 1 << 20  # it lists a keyword twice with different parameters
+    KEYWORD_TWICE = 1 << 9  # it lists a keyword twice with different parameters
 
 
 _STATUSES = ReplyFlaw.STATUS_CLASS | ReplyFlaw.NO_STATUS | ReplyFlaw.STATUS_DIFFERS

@@ -76,7 +76,9 @@ def _depths() -> dict[str, int]:
         if rule in below:
             raise ValueError(f"the findings of {rule} explain themselves")
         if rule not in depths:
-            depths[rule] = 1 + max([depth(parent, (*below, rule)) for parent, _ in FOLDS[rule]], default=0) if rule in FOLDS else 0
+            depths[rule] = (
+                1 + max([depth(parent, (*below, rule)) for parent, _ in FOLDS[rule]], default=0) if rule in FOLDS else 0
+            )
         return depths[rule]
 
     for rule in FOLDS:

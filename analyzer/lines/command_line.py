@@ -143,29 +143,18 @@ def read_line(raw: bytes, end: bytes, length: int) -> CommandLine:
         deviations = _judged(command, marks, cut=length - len(end) > len(raw))
     needs = ALWAYS if length > MAX_LINE or deviations or marks or command.spec is None else 0
     if act is _MAIL or act is _RCPT:
-        if len(raw) > _SHORTEST_LONG or "<@" in text or "%" in text or "!" in text or text.count("@") > 1:
-            marks |= _path_marks(act, command)
-        elif act is _MAIL and command.verb != b"MAIL":
-            marks |= _OBSOLETE
+        marks |= _envelope_marks(act, command, text)
         if command.parameters:
             needs |= ALWAYS
             marks |= _parameter_marks(act, command.parameters)
-        marks |= _mailbox_marks(act, command)
         needs |= SIZES_LIMITED | STARTTLS_OFFERED if act is _MAIL else SIZES_LIMITED
     elif command.spec is not None:
         if command.spec.keyword is not None:
             needs |= ALWAYS | STARTTLS_OFFERED if act is _AUTH else ALWAYS
-            if act in CHUNKS and (command.chunk_size or 0) >= _HUGE_CHUNK:
-                marks |= _HUGE
-        elif act in HELLOS:
-            marks |= _hello_marks(command)
-        elif command.verb in _ASKING:
-            marks |= _ASKS_MAILBOX | (_LONG_PATH if len(raw) > _SHORTEST_LONG and command.verb == b"VRFY" else 0)
+        marks |= _verb_marks(act, command)
     if marks & _BARE and end == b"\r\n" and hidden_command(raw) is not None:
         marks |= _HIDDEN
     secrets = _secrets(command) if act is _AUTH else ()
-    if secrets and command.mechanism in _SERVER_FIRST:
-        marks |= _ODD_RESPONSE
     kinds = frozenset([d.kind for d in deviations]) if deviations else _NO_KINDS
     argument = command.argument
     if argument is None:
@@ -194,6 +183,7 @@ def line_of_auth(raw: bytes, end: bytes, length: int) -> CommandLine:
 def rest_of_response(line: CommandLine) -> CommandLine:
     """Return ``line`` as the rest of an initial response of AUTH that the client broke into two lines. All of it is
     secret, as that of any other line of an AUTH exchange."""
+    KNOWN_LINES.pop(line.raw + line.end, None)
     marks = line.marks | _DEVIATION | Mark.SPLIT_RESPONSE.value
     secrets = ((0, len(line.raw)),)
     return CommandLine(line.raw, line.end, line.length, Act.ANSWER, marks=marks, secrets=secrets, kinds=_NOT_BASE64)
@@ -248,33 +238,23 @@ def _judged(command: Command, marks: int, *, cut: bool) -> tuple[Deviation, ...]
     return judged.deviations
 
 
-def _path_marks(act: Act, command: Command) -> int:
-    """Return the marks for the path of MAIL, its obsolete variants, or RCPT."""
+def _envelope_marks(act: Act, command: Command, text: str) -> int:
+    """Return the marks for the path of MAIL, its obsolete variants, or RCPT. ``text``: the line."""
     raw = command.raw
-    marks = _SOURCE_ROUTE if b"<@" in raw else 0
-    if len(raw) > _SHORTEST_LONG and raw.rfind(b">") - raw.find(b"<") > _SHORTEST_LONG:
-        marks |= _LONG_PATH
-    if act is _MAIL:
-        return marks if command.verb == b"MAIL" else marks | _OBSOLETE
-    if b"%" in raw or b"!" in raw or raw.count(b"@") > 1:
-        marks |= _ROUTED
-    return marks
-
-
-def _mailbox_marks(act: Act, command: Command) -> int:
-    """Return the marks for the mailbox in the path of MAIL or RCPT."""
+    marks = _OBSOLETE if act is _MAIL and command.verb != b"MAIL" else 0
+    if len(raw) > _SHORTEST_LONG or "<@" in text or "%" in text or "!" in text or text.count("@") > 1:
+        if b"<@" in raw:
+            marks |= _SOURCE_ROUTE
+        if len(raw) > _SHORTEST_LONG and raw.rfind(b">") - raw.find(b"<") > _SHORTEST_LONG:
+            marks |= _LONG_PATH
+        if act is _RCPT and (b"%" in raw or b"!" in raw or raw.count(b"@") > 1):
+            marks |= _ROUTED
     local, domain = command.mailbox
-    if local is None:
-        return 0
-    marks = _POSTMASTER if act is _RCPT and local.strip(b'"').lower() == b"postmaster" else 0
-    return marks if domain is None or is_qualified(domain) or not domain.isascii() else marks | _UNQUALIFIED
-
-
-def _hello_marks(command: Command) -> int:
-    """Return the marks for the name in EHLO, HELO or LHLO."""
-    marks = _LONG_PATH if len(command.raw) > _SHORTEST_LONG else 0
-    name = command.hello_name
-    return marks if name is None or is_qualified(name) or not name.isascii() else marks | _UNQUALIFIED
+    if domain is not None and not is_qualified(domain) and _is_plain(domain):
+        marks |= _UNQUALIFIED
+    if local is not None and act is _RCPT and local.strip(b'"').lower() == b"postmaster":
+        marks |= _POSTMASTER
+    return marks
 
 
 def _parameter_marks(act: Act, given: dict[str, bytes | None]) -> int:
@@ -285,6 +265,26 @@ def _parameter_marks(act: Act, given: dict[str, bytes | None]) -> int:
         return 0
     marks = 0 if RCPT_PARAMETERS.isdisjoint(given) else _MISPLACED
     return marks if BOUNDED_PARAMETERS.isdisjoint(given) else marks | _BOUNDED
+
+
+def _verb_marks(act: Act, command: Command) -> int:
+    """Return the marks for the argument of another registered verb."""
+    long = _LONG_PATH if len(command.raw) > _SHORTEST_LONG else 0
+    if act in HELLOS:
+        name = command.hello_name
+        return long if name is None or is_qualified(name) or not _is_plain(name) else long | _UNQUALIFIED
+    if command.verb in _ASKING:
+        return _ASKS_MAILBOX | (long if command.verb == b"VRFY" else 0)
+    if act in CHUNKS:
+        return _HUGE if (command.chunk_size or 0) >= _HUGE_CHUNK else 0
+    if act is _AUTH:
+        return _ODD_RESPONSE if command.mechanism in _SERVER_FIRST and _secrets(command) else 0
+    return 0
+
+
+def _is_plain(name: bytes) -> bool:
+    """Whether ``name`` is ASCII without control characters; other rules are about the rest."""
+    return name.isascii() and name.decode("ascii").isprintable()
 
 
 def shown_argument(command: Command) -> str | None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ...dissectors.tables.sections import COMMAND_SECTIONS
 from ..exchanges.command_marks import judged_command
 from ..exchanges.ehlo_offers import (
     announced_limit,
     announced_size,
     command_keyword,
     mechanisms,
+    misplaced_parameters,
     missing_command,
     missing_parameters,
 )
@@ -90,7 +92,9 @@ def command_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         why = Phrase("the session was opened with HELO, which offers no extensions")
     else:
         why = Phrase("the server does not list {keyword}", keyword=Term(keyword))
-    yield Evidence(Phrase("{verb} was sent, but {why}; {answer}.", verb=named(x), why=why, answer=_answer(x)))
+    phrase = Phrase("{verb} was sent, but {why}; {answer}.", verb=named(x), why=why, answer=_answer(x))
+    section = COMMAND_SECTIONS.get(x.name)
+    yield Evidence(phrase, reference="RFC 5321 §2.2.1" + (f"; {section}" if section else ""))
 
 
 @rule("EXT502", "parameter-not-offered", "error", "client", "RFC 5321 §4.1.1.3, §2.2.1, §4.1.1.11", on=_NOT_OFFERED)
@@ -105,6 +109,9 @@ def parameter_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     if hello is None or command is None or x.act not in {Act.MAIL, Act.RCPT}:
         return
     missing = missing_parameters(command, hello)
+    if x.marks & Mark.MISPLACED and talk.profile != "rfc821":
+        elsewhere = misplaced_parameters(x.act, command)  # EXT519 is about these
+        missing = [name for name in missing if name not in elsewhere]
     if missing:
         found = re.search(rb" (" + re.escape(missing[0].encode("ascii")) + rb"(?:=[^ ]*)?)", x.raw, re.IGNORECASE)
         yield Evidence(
@@ -282,6 +289,8 @@ def offered_command_unimplemented(x: Exchange, talk: Conversation) -> Iterator[E
         return
     if at_fault(x, talk) and not x.marks & Mark.OBSOLETE:
         return  # SEND, SOML and SAML are discouraged, but a server that lists them must implement them
+    if x.command.verb == b"HELP" and x.command.argument is not None:
+        return  # RFC 5321 §4.1.1.8: HELP may be supported without arguments only
     keyword = command_keyword(x.command.verb) or x.name
     if x.before.hello.lists(keyword):
         phrase = Phrase(

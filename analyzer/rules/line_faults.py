@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from ...dissectors.deviations import DeviationKind
 from ..exchanges.command_marks import judged_command
 from ..exchanges.ehlo_offers import exceeded_bound
-from ..exchanges.hello_names import BAD_NAME
 from ..exchanges.exchange import Mark
+from ..exchanges.hello_names import BAD_NAME
 from ..exchanges.state_table import Act
 
 if TYPE_CHECKING:

@@ -93,7 +93,9 @@ def required_command_refused(x: Exchange, talk: Conversation) -> Iterator[Eviden
             code=Code(x.code),
         )
     milder = argument or asks or (x.code == 500 and subject == "5.4")
-    reference = "RFC 5321 §4.5.1, §7.3" if asks else "RFC 5321 §4.1.1.9" if command.verb == b"NOOP" and argument else None
+    reference = (
+        "RFC 5321 §4.5.1, §7.3" if asks else "RFC 5321 §4.1.1.9" if command.verb == b"NOOP" and argument else None
+    )
     yield Evidence(phrase, reply=True, severity="warning" if milder else None, reference=reference)
 
 
@@ -145,8 +147,8 @@ def well_formed_called_syntax_error(x: Exchange, talk: Conversation) -> Iterator
         odd_name = misnamed(talk.session.causes.odd_name, talk)
         if command.parameters or odd_name or (x.code == 500 and subject not in _SYNTAX):
             return
-    elif x.code == 500 or (command.verb == b"LHLO") != (talk.profile == "lmtp"):
-        return
+    elif x.code == 500 or (command.verb == b"LHLO") != (talk.profile == "lmtp") or b" " in (command.argument or b""):
+        return  # text after the name is an old form that a server need not accept
     argument = printable((command.argument or b"")[:80])
     phrase = Phrase(
         "{verb} {argument} is well-formed, but was answered {code} (syntax error).",
@@ -230,7 +232,9 @@ def null_sender_refused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         return
     if _is_policy(x) or (x.code == 555 and command.parameters):
         return
-    phrase = Phrase("The server refused the null sender with {code}: delivery reports cannot reach it.", code=Code(x.code))
+    phrase = Phrase(
+        "The server refused the null sender with {code}: delivery reports cannot reach it.", code=Code(x.code)
+    )
     yield Evidence(phrase, reply=True)
 
 

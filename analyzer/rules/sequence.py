@@ -351,7 +351,7 @@ def command_after_quit(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "tls-inside-tls",
     "error",
     "client",
-    "RFC 3207 §4.2",
+    "RFC 3207 §4.2; RFC 5321 §4.1.4",
     on=_breaks("SEQ116"),
 )
 def tls_inside_tls(x: Exchange, talk: Conversation) -> Iterator[Evidence]:

@@ -39,7 +39,11 @@ def etrn_inside_transaction(x: Exchange, talk: Conversation) -> Iterator[Evidenc
     if opened is not None and opened.frame:
         where = Phrase(" (MAIL in frame {mail_frame})", mail_frame=Frame(opened.frame))
     yield Evidence(
-        Phrase("{verb} was sent inside a mail transaction{where}; it is allowed only outside of one.", verb=named(x), where=where)
+        Phrase(
+            "{verb} was sent inside a mail transaction{where}; it is allowed only outside of one.",
+            verb=named(x),
+            where=where,
+        )
     )
 
 

@@ -170,9 +170,9 @@ def slow_drip(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
 
     A command line that takes five minutes, or a pause of three minutes inside the mail data, keeps a connection of the
     server busy. Attackers do this to use up all its connections. A line that never ends may come from a program that
-    sends backslashes and the letters r and n in place of the bytes CR and LF. For mail data the cause may also be a server that
-    closed its receive window; the audit does not examine windows. Fix the client: send complete lines without long
-    pauses.
+    sends backslashes and the letters r and n in place of the bytes CR and LF. For mail data the cause may also be a
+    server that closed its receive window; the audit does not examine windows. Fix the client: send complete lines
+    without long pauses.
     """
     drip = talk.course.slow_input
     if drip is None:

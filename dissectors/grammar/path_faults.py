@@ -18,7 +18,7 @@ _ODD_DOT = LazyPattern(rb"\A\.|\.\.|\.\Z")
 _HOST = LazyPattern(rb"(?:" + DOMAIN + rb"|" + ADDRESS_LITERAL + rb")", re.DOTALL)
 
 
-def path_fault(text: bytes) -> str:  # noqa: PLR0911 - one return for each reason
+def path_fault(text: bytes) -> str:
     """Return what is wrong with ``text``, which stands in the place of a path and is not one. The result contains
     nothing of the text."""
     if not text:

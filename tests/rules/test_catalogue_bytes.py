@@ -119,7 +119,8 @@ LINES: list[tuple[str, Script, list[str]]] = [
         [*session(offers=("DSN", "XP")), *envelope(), *lines(long("C RCPT TO:<b@x.example> X-P=", 1044), "S 500 no")],
         ["LEN001"],
     ),
-    ("long HELP, not implemented", session("C HELP " + "x" * 70, "S 502 no", offers=("HELP",)), ["EXT512"]),
+    ("long ETRN, not implemented", session("C ETRN " + "x" * 70, "S 502 no", offers=("ETRN",)), ["EXT512"]),
+    ("HELP with an argument, not implemented", session("C HELP MAIL", "S 502 no", offers=("HELP",)), []),
 ]
 
 CONTENT: list[tuple[str, Script, list[str]]] = [

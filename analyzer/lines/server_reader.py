@@ -15,7 +15,7 @@ from .partial_line import PartialLine
 if TYPE_CHECKING:
     from ..limits import Limits
 
-__all__ = ["KNOWN_REPLIES", "IncompleteReply", "OpenReply", "ServerHandler", "ServerReader"]
+__all__ = ["KNOWN_REPLIES", "IncompleteReply", "OpenReply", "Place", "ServerHandler", "ServerReader"]
 
 KNOWN_REPLIES: dict[bytes, Reply] = {}
 """Whole replies by their bytes: at most ``_MOST`` replies of at most ``_LONGEST`` octets, a megabyte. Only
@@ -61,13 +61,22 @@ class IncompleteReply(NamedTuple):
     time_ns: int
 
 
+class Place(NamedTuple):
+    """Where a line begins."""
+
+    offset: int
+    frame: int
+    time_ns: int
+
+
 class OpenReply:
     """The lines so far of a reply whose last line has not come (RFC 5321 §4.2.1)."""
 
-    __slots__ = ("answerable", "frame", "lines", "offset", "size", "time_ns")
+    __slots__ = ("answerable", "frame", "later", "lines", "offset", "size", "time_ns")
 
     def __init__(self, offset: int, frame: int, time_ns: int) -> None:
         self.lines: list[bytes] = []
+        self.later: list[Place] = []  # the first line that begins in each later frame
         self.size = 0
         # Offset of the first byte that the client sent since the first line, -1: none. A segment of the server that
         # does not acknowledge it cannot answer what the client sent.
@@ -80,7 +89,10 @@ class OpenReply:
         """Whether bytes that acknowledge ``seen`` bytes of the client (-1: unknown) may answer what it sent since."""
         return self.answerable >= 0 and (seen < 0 or seen > self.answerable)
 
-    def add(self, line: bytes) -> None:
+    def add(self, line: bytes, offset: int, frame: int, time_ns: int) -> None:
+        """Add a line that begins at ``offset``, in ``frame``."""
+        if frame != (self.later[-1].frame if self.later else self.frame):
+            self.later.append(Place(offset, frame, time_ns))
         self.lines.append(line)
         self.size += len(line)
 
@@ -91,7 +103,7 @@ class ServerReader:
     Unlike the client's lines, a line of the server also ends at a bare LF: clients accept that and continue.
     """
 
-    __slots__ = ("_handler", "_limits", "_overlong", "after_gap", "opaque", "open_reply", "partial_line")
+    __slots__ = ("_handler", "_later", "_limits", "_overlong", "after_gap", "opaque", "open_reply", "partial_line")
 
     def __init__(self, handler: ServerHandler, limits: Limits) -> None:
         self.opaque = False
@@ -101,6 +113,7 @@ class ServerReader:
         self.open_reply: OpenReply | None = None
         self.partial_line: PartialLine | None = None
         self._overlong = False  # a reply was ended because of its length, and no line with a code has come since
+        self._later: tuple[int, list[Place]] | None = None  # offset of the last reply in several frames, and its places
 
     @property
     def unfinished_holds_two(self) -> bool:
@@ -187,6 +200,13 @@ class ServerReader:
         self._handler.reply(parse_reply(one.raw), one.offset, one.offset + len(one.raw), one.frame, one.time_ns)
         return True
 
+    def place_of(self, reply: int, offset: int) -> Place | None:
+        """Return where the line at ``offset`` begins, in the reply at offset ``reply``, which came last; None: in the
+        frame of the reply itself."""
+        if self._later is None or self._later[0] != reply:
+            return None
+        return next((place for place in reversed(self._later[1]) if place.offset <= offset), None)
+
     def _end_partial(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
         """Go on with the line whose start waits. Returns how many bytes were used."""
         partial = self.partial_line
@@ -222,17 +242,19 @@ class ServerReader:
                 one = None
             if one is None:
                 one = self.open_reply = OpenReply(offset, frame, time_ns)
-            one.add(line)
+            one.add(line, offset, frame, time_ns)
             if line[3:4] == b"-" and not self._reply_too_long(one):
                 self._handler.keeps(len(line) + PIECE)
                 return
             raw = b"".join(one.lines) if len(one.lines) > 1 else line
             self.open_reply = None
+            if one.later:
+                self._later = one.offset, one.later
             self._handler.reply(KNOWN_REPLIES.get(raw) or _remembered(raw), one.offset, end, one.frame, one.time_ns)
         elif self.after_gap or self._overlong:
             return  # the rest of a line whose beginning was lost, or of a reply that was too long
         elif one is not None:
-            one.add(line)
+            one.add(line, offset, frame, time_ns)
             self._handler.keeps(len(line) + PIECE)
             if self._reply_too_long(one):
                 self._overlong = True

@@ -10,6 +10,7 @@ from ..exchanges.state_table import Act
 from .phrases import Keyword, Phrase, Term, Text
 from .registry import Evidence, OnExchange, rule
 from .reply_flaws import ReplyFlaw, bad_ehlo_lines, first_word, listed_twice
+from .reply_lines import line_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,8 +59,8 @@ def bad_ehlo_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     also send AUTH LOGIN. AUTH without a mechanism is of no use to a client. Fix the server: list keywords and
     parameters separated by spaces.
     """
-    if x.reply is not None:
-        bad = bad_ehlo_lines(x.reply)
+    if x.answer is not None:
+        bad = bad_ehlo_lines(x.answer.reply)
         text = bad[0].text
         phrase = Phrase(
             "The EHLO reply lists {line}, which is not a keyword with optional parameters.",
@@ -72,10 +73,8 @@ def bad_ehlo_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
             phrase,
             reference="RFC 4954 §3(3)" if no_mechanism else "RFC 5321 §4.1.1.1",
             reply=True,
-            offset=x.reply_offset + bad[0].at,
-            length=len(text) + 4,
-            evidence=printable(text[:160]),
             count=len(bad),
+            **line_at(x.answer, talk, bad[0].at)._asdict(),
         )
 
 
@@ -116,7 +115,10 @@ def keyword_listed_twice(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     No RFC says which of the two lines holds: some clients take the first one, some the last one. Fix the server: list
     each keyword once, with all its parameters.
     """
-    for first, second in [] if x.reply is None else listed_twice(x.reply):
+    answer = x.answer
+    if answer is None:
+        return
+    for first, second in listed_twice(answer.reply):
         keyword = first_word(second.text)
         phrase = Phrase(
             "{keyword} is listed twice, {first} and {second}.",
@@ -124,15 +126,8 @@ def keyword_listed_twice(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
             first=_parameters(first.text).numbered(1),
             second=_parameters(second.text).numbered(2),
         )
-        yield Evidence(
-            phrase,
-            reply=True,
-            offset=x.reply_offset + second.at,
-            length=len(second.text) + 4,
-            evidence=printable(second.text[:160]),
-            series=keyword,
-            unit="replies",
-        )
+        place = line_at(answer, talk, second.at)
+        yield Evidence(phrase, reply=True, series=keyword, unit="replies", **place._asdict())
 
 
 def _parameters(line: bytes) -> Phrase:

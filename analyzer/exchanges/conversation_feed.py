@@ -214,7 +214,8 @@ class ConversationFeed:
     def answer_line(self, line: CommandLine, offset: int, frame: int, time_ns: int, seen: int) -> None:
         """Handle a line that answers a challenge (RFC 4954 §4)."""
         talk = self.talk
-        if talk.presuming:
+        last = talk.last
+        if talk.presuming or (last is not None and last.line.raw == b"*"):  # a client that cancelled goes on
             command = read_line(line.raw, line.end, line.length)
             if command.command is not None and command.command.verb in STRONG_VERBS:
                 talk.reader.mode = Mode.COMMAND

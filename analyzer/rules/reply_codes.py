@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...dissectors.printable import printable
 from ...dissectors.tables.codes import KNOWN_CODES, RFC821_CODES, describe_code
+from ..content.octet_checks import Flaw
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act, Phase
 from ..exchanges.usual_replies import listed_codes
@@ -38,6 +39,7 @@ NOT_JUDGED = _MALFORMED | _ORDER
 _NO_SERVICE = frozenset({Phase.TURNED_AWAY, Phase.CLOSING, Phase.QUIT})
 _CODES = frozenset(range(1, 1000))
 _POLICY = frozenset({450, 451, 550, 554})
+_ODD_LINES = Flaw.LOOKALIKE | Flaw.LONG_LINE | Flaw.BARE_NEWLINE | Flaw.NUL
 _ABOUT_COMMANDS = frozenset({500, 501, 502, 503, 504})
 _NO_COMMAND = frozenset({Act.GREETING, Act.NOTHING, Act.EVENT})
 
@@ -58,11 +60,12 @@ def is_judged(x: Exchange, talk: Conversation) -> bool:
 
 
 def _end_in_doubt(x: Exchange) -> bool:
-    """Whether this is the end of mail data, and the server may have seen its end elsewhere, or expected none."""
+    """Whether this is the end of mail data, and the server may have seen its end elsewhere, or expected none, or found
+    fault with a line of the message."""
     if x.act is not Act.END:
         return False
     empty = x.transaction is None or not x.transaction.accepted
-    return empty or (x.content is not None and x.content.lookalike is not None)
+    return empty or (x.content is not None and bool(x.content.flaws & _ODD_LINES))
 
 
 def _recipient_missing(x: Exchange) -> bool:

@@ -140,7 +140,7 @@ def _known_parameters(text: bytes) -> dict[str, bytes | None] | None:
         if known is None or not value or known[0] in found or known[1](value) is None:
             return None
         found[known[0]] = value
-    return found
+    return None if "HOLDFOR" in found and "HOLDUNTIL" in found else found
 
 
 def _scan_one(token: bytes, found: dict[str, bytes | None]) -> Iterator[tuple[DeviationKind, str]]:

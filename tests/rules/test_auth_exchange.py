@@ -135,7 +135,9 @@ def test_235_to_a_cancelled_exchange_is_an_error() -> None:
     assert found(script, "RPL428") == [("RPL428", "error")]
 
 
-@pytest.mark.parametrize(("reply", "expected"), [("235 ok", ["RPL428"]), ("334 ", ["RPL428"]), ("535 no", []), ("501 no", [])])
+@pytest.mark.parametrize(
+    ("reply", "expected"), [("235 ok", ["RPL428"]), ("334 ", ["RPL428"]), ("535 no", []), ("501 no", [])]
+)
 def test_a_response_that_is_no_base64_must_be_refused(reply: str, expected: list[str]) -> None:
     later = session("PLAIN", "C AUTH PLAIN", "S 334 ", "C not!base64", f"S {reply}")
     assert [one for one, _ in found(later, "RPL428")] == expected

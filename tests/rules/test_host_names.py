@@ -44,7 +44,9 @@ def test_the_name_is_not_qualified(name: str, part: str, verb: str) -> None:
     assert part in message
 
 
-@pytest.mark.parametrize("name", ["client.example", "[192.0.2.7]", "[IPv6:2001:db8::1]", "local.example", "1.2.3.example"])
+@pytest.mark.parametrize(
+    "name", ["client.example", "[192.0.2.7]", "[IPv6:2001:db8::1]", "local.example", "1.2.3.example"]
+)
 def test_other_names_are_qualified(name: str) -> None:
     assert found(greeted(name)) == []
 

@@ -70,7 +70,9 @@ def test_a_well_formed_hello_is_no_syntax_error(command: str) -> None:
     assert f"{command[5:]} is well-formed, but was answered 501 (syntax error)." in one.message
 
 
-@pytest.mark.parametrize("reply", ["501 what", "501 5.1.7 what", "500 5.1.3 what", "500 5.1.7 w", "500 5.5.2 w", "500 5.5.4 w"])
+@pytest.mark.parametrize(
+    "reply", ["501 what", "501 5.1.7 what", "500 5.1.3 what", "500 5.1.7 w", "500 5.5.2 w", "500 5.5.4 w"]
+)
 @pytest.mark.parametrize("path", ["<a@client.example>", '<"a b"@client.example>', "<a@[IPv6:2001:db8::1]>"])
 def test_a_well_formed_path_is_no_syntax_error(path: str, reply: str) -> None:
     assert found(session((), f"C MAIL FROM:{path}", f"S {reply}")) == [("RPL425", "warning")]
@@ -78,7 +80,8 @@ def test_a_well_formed_path_is_no_syntax_error(path: str, reply: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", ["501 5.1.2 no", "501 5.1.8 no such domain", "501 5.7.1 no", "504 no", "550 no", "553 no", "554 no", "450 no"]
+    "reply",
+    ["501 5.1.2 no", "501 5.1.8 no such domain", "501 5.7.1 no", "504 no", "550 no", "553 no", "554 no", "450 no"],
 )
 def test_other_reasons_are_not_about_syntax(reply: str) -> None:
     assert "RPL425" not in rules(session((), SENDER, f"S {reply}"))
@@ -159,12 +162,14 @@ def test_postmaster_outside_a_transaction_or_after_a_refused_greeting() -> None:
     assert "RPL426" not in rules(session((), "C RCPT TO:<Postmaster>", "S 550 no"))
     refused = lines("S 554 no service", "C RCPT TO:<Postmaster>", "S 550 no", "C QUIT", "S 221 bye")
     assert "RPL426" not in rules(refused)
-    assert "RPL426" not in rules([*hello("PIPELINING"), ("C", "MAIL FROM:<a@x.example>\r\nRCPT TO:<Postmaster>\r\n")]
-                                 + [("S", "550 no\r\n550 no\r\n")])  # fmt: skip
+    group = [("C", "MAIL FROM:<a@x.example>\r\nRCPT TO:<Postmaster>\r\n"), ("S", "550 no\r\n550 no\r\n")]
+    assert "RPL426" not in rules([*hello("PIPELINING"), *group])
 
 
 def test_lmtp_has_no_postmaster_of_its_own() -> None:
-    script = lines("S 220 mx LMTP", "C LHLO c.example", "S 250 mx", SENDER, "S 250 ok", "C RCPT TO:<Postmaster>", "S 550 no")
+    script = lines(
+        "S 220 mx LMTP", "C LHLO c.example", "S 250 mx", SENDER, "S 250 ok", "C RCPT TO:<Postmaster>", "S 550 no"
+    )
     assert "RPL426" not in rules(script, port=24)
 
 
@@ -268,6 +273,9 @@ def test_after_an_empty_transaction_or_a_look_alike_the_code_is_not_judged() -> 
     assert "RPL408" not in rules(empty)
     text = MESSAGE + "\n.\nRSET\r\n.\r\n"
     assert "RPL408" not in rules([*hello(), *DATA, ("C", text), *lines("S 500 what"), *END])
+    for fault in ("x" * 1200, "a\nb", "a\0b"):
+        text = f"{MESSAGE}{fault}\r\n.\r\n"
+        assert "RPL408" not in rules([*hello(), *DATA, ("C", text), *lines("S 500 line too long"), *END])
 
 
 @pytest.mark.parametrize("code", [500, 501, 503])

@@ -94,7 +94,9 @@ def test_another_name_in_the_reply_is_not_judged(first: str) -> None:
     assert rules(script, select=("RPL406",)) == []
 
 
-@pytest.mark.parametrize(("line", "expected"), [("AUTH", ["RPL414"]), ("auth ", ["RPL414"]), ("AUTH X", []), ("SIZE", [])])
+@pytest.mark.parametrize(
+    ("line", "expected"), [("AUTH", ["RPL414"]), ("auth ", ["RPL414"]), ("AUTH X", []), ("SIZE", [])]
+)
 def test_auth_needs_a_mechanism(line: str, expected: list[str]) -> None:
     assert rules(session((line, "8BITMIME")), select=("RPL414",)) == expected
 
@@ -123,7 +125,9 @@ def test_a_keyword_twice(keywords: tuple[str, ...], message: str) -> None:
     assert rules(session(keywords), select=("RPL429",), profile="rfc821") == []
 
 
-@pytest.mark.parametrize("keywords", [("SIZE 9", "SIZE 9"), ("size  9", "SIZE 9"), ("AUTH X", "AUTH=X"), ("SIZE 9", "X 9")])
+@pytest.mark.parametrize(
+    "keywords", [("SIZE 9", "SIZE 9"), ("size  9", "SIZE 9"), ("AUTH X", "AUTH=X"), ("SIZE 9", "X 9")]
+)
 def test_the_same_line_twice(keywords: tuple[str, ...]) -> None:
     assert rules(session(keywords), select=("RPL429",)) == []
 
@@ -136,7 +140,9 @@ def test_each_keyword_is_one_finding() -> None:
 
 def test_the_larger_size_counts() -> None:
     assert rules(session(("SIZE 500", "SIZE 1000"), f"{SENDER} SIZE=900", "S 250 ok"), select=("EXT506",)) == []
-    assert rules(session(("SIZE 1000", "SIZE 500"), f"{SENDER} SIZE=1001", "S 250 ok"), select=("EXT506",)) == ["EXT506"]
+    assert rules(session(("SIZE 1000", "SIZE 500"), f"{SENDER} SIZE=1001", "S 250 ok"), select=("EXT506",)) == [
+        "EXT506"
+    ]
 
 
 def test_only_the_rfc_of_the_command_is_cited() -> None:
@@ -147,7 +153,10 @@ def test_only_the_rfc_of_the_command_is_cited() -> None:
 # -- SEQ101, SEQ106 to SEQ109, SEQ126, SEQ127 --------------------------------------------------------------------------
 
 LOGIN = lines(
-    "C AUTH CRAM-MD5", "S 334 PDEyMy40NTZAbXguZXhhbXBsZT4=", "C YSBiOTEzYTYwMmM3ZWRhN2E0OTViNGU2ZTczMzRkMzg5MA==", "S 235 ok"
+    "C AUTH CRAM-MD5",
+    "S 334 PDEyMy40NTZAbXguZXhhbXBsZT4=",
+    "C YSBiOTEzYTYwMmM3ZWRhN2E0OTViNGU2ZTczMzRkMzg5MA==",
+    "S 235 ok",
 )
 
 
@@ -172,7 +181,9 @@ CHUNK = "BDAT 6 LAST\r\nX: y\r\n"
         (CHUNK, ["SEQ107"]),
     ],
 )
-def test_the_last_chunk_ends_the_transaction_for_the_rest_of_the_group(after: str, expected: list[str], result: str) -> None:
+def test_the_last_chunk_ends_the_transaction_for_the_rest_of_the_group(
+    after: str, expected: list[str], result: str
+) -> None:
     group = "MAIL FROM:<a@client.example>\r\nRCPT TO:<b@mx.example>\r\n" + CHUNK + after
     count = after.count("\r\n") - after.count("X: y")
     replies = f"250 ok\r\n250 ok\r\n{result}\r\n" + "503 no\r\n" * count
@@ -190,7 +201,12 @@ def test_etrn_inside_a_transaction(state: str, reply: str) -> None:
         "RCPT": envelope(),
         "BDAT": [*envelope(), ("C", "BDAT 6\r\nX: y\r\n"), *lines("S 250 ok")],
     }[state]
-    script = [*hello("ETRN", "CHUNKING"), *opened, *lines("C ETRN client.example", f"S {reply}", "C RSET", "S 250 ok"), *END]
+    script = [
+        *hello("ETRN", "CHUNKING"),
+        *opened,
+        *lines("C ETRN client.example", f"S {reply}", "C RSET", "S 250 ok"),
+        *END,
+    ]
     (one,) = findings(script, select=("SEQ", "RPL"))
     assert (one.rule, one.severity, one.side) == ("SEQ126", "error", "client")
     assert one.message.startswith("ETRN was sent inside a mail transaction (MAIL in frame ")
@@ -209,7 +225,12 @@ LMTP = lines("S 220 mx.example LMTP", "C LHLO client.example", "S 250 mx.example
 
 def test_lmtp_on_the_port_of_smtp() -> None:
     (one,) = findings([*LMTP, *END])
-    assert (one.rule, one.severity, one.side, one.message) == ("SEQ127", "error", "server", "The server speaks LMTP on port 25.")
+    assert (one.rule, one.severity, one.side, one.message) == (
+        "SEQ127",
+        "error",
+        "server",
+        "The server speaks LMTP on port 25.",
+    )
     assert play([*LMTP, *END]).notes == []
     assert rules([*LMTP, *END], port=24) == []
     assert rules([*LMTP, *END], port=2003) == []

@@ -61,6 +61,12 @@ _NOT_BASE64 = frozenset({DeviationKind.BAD_AUTH_ENCODING})
 _PLAIN_VERBS = frozenset({b"EHLO", b"HELO", b"MAIL", b"RCPT", b"DATA", b"RSET", b"QUIT"})
 _LAST = frozenset({Act.BDAT, Act.BURL})
 _RARE_ON_MAIL = RCPT_PARAMETERS | BOUNDED_PARAMETERS
+# Paths and names that get no mark: nothing quoted, and a last label that does not start like "local" or an address.
+_QUALIFIED = r"(?:[A-Za-z0-9-]++\.)+[A-KM-Za-km-z][A-Za-z0-9-]*+"
+_USUAL_PATH = LazyPattern(
+    r"[^<]*+<(?![Pp][Oo][Ss][Tt][Mm])[A-Za-z0-9._+=-]++@" + _QUALIFIED + r">(?![^ ])[^@<>%!\"]*+\Z"
+)
+_USUAL_HELLO = LazyPattern(r"[A-Za-z]{4} " + _QUALIFIED + r"\Z")
 _ASKING = frozenset({b"VRFY", b"EXPN"})
 _SERVER_FIRST = frozenset({"CRAM-MD5", "DIGEST-MD5"})  # mechanisms that start with a challenge (RFC 2195, RFC 2831)
 
@@ -146,12 +152,13 @@ def read_line(raw: bytes, end: bytes, length: int) -> CommandLine:
         marks |= _envelope_marks(act, command, text)
         if command.parameters:
             needs |= ALWAYS
-            marks |= _parameter_marks(act, command.parameters)
+            if not (_RARE_ON_MAIL if act is _MAIL else MAIL_PARAMETERS).isdisjoint(command.parameters):
+                marks |= _parameter_marks(act, command.parameters)
         needs |= SIZES_LIMITED | STARTTLS_OFFERED if act is _MAIL else SIZES_LIMITED
     elif command.spec is not None:
         if command.spec.keyword is not None:
             needs |= ALWAYS | STARTTLS_OFFERED if act is _AUTH else ALWAYS
-        marks |= _verb_marks(act, command)
+        marks |= _verb_marks(act, command, text)
     if marks & _BARE and end == b"\r\n" and hidden_command(raw) is not None:
         marks |= _HIDDEN
     secrets = _secrets(command) if act is _AUTH else ()
@@ -240,18 +247,23 @@ def _judged(command: Command, marks: int, *, cut: bool) -> tuple[Deviation, ...]
 
 def _envelope_marks(act: Act, command: Command, text: str) -> int:
     """Return the marks for the path of MAIL, its obsolete variants, or RCPT. ``text``: the line."""
-    raw = command.raw
     marks = _OBSOLETE if act is _MAIL and command.verb != b"MAIL" else 0
-    if len(raw) > _SHORTEST_LONG or "<@" in text or "%" in text or "!" in text or text.count("@") > 1:
-        if b"<@" in raw:
-            marks |= _SOURCE_ROUTE
-        if len(raw) > _SHORTEST_LONG and raw.rfind(b">") - raw.find(b"<") > _SHORTEST_LONG:
-            marks |= _LONG_PATH
-        if act is _RCPT and (b"%" in raw or b"!" in raw or raw.count(b"@") > 1):
-            marks |= _ROUTED
+    if len(text) <= _SHORTEST_LONG and _USUAL_PATH.match(text):
+        return marks
+    raw = command.raw
+    if b"<@" in raw:
+        marks |= _SOURCE_ROUTE
+    if len(raw) > _SHORTEST_LONG and raw.rfind(b">") - raw.find(b"<") > _SHORTEST_LONG:
+        marks |= _LONG_PATH
+    if act is _RCPT and (b"%" in raw or b"!" in raw or raw.count(b"@") > 1):
+        marks |= _ROUTED
+    return marks | _mailbox_marks(act, command)
+
+
+def _mailbox_marks(act: Act, command: Command) -> int:
+    """Return the marks for the mailbox in the path of MAIL or RCPT."""
     local, domain = command.mailbox
-    if domain is not None and not is_qualified(domain) and _is_plain(domain):
-        marks |= _UNQUALIFIED
+    marks = _UNQUALIFIED if domain is not None and not is_qualified(domain) and _is_plain(domain) else 0
     if local is not None and act is _RCPT and local.strip(b'"').lower() == b"postmaster":
         marks |= _POSTMASTER
     return marks
@@ -261,16 +273,16 @@ def _parameter_marks(act: Act, given: dict[str, bytes | None]) -> int:
     """Return the marks for parameters of MAIL or RCPT that are on the wrong command, or have a bounded value."""
     if act is _RCPT:
         return 0 if MAIL_PARAMETERS.isdisjoint(given) else _MISPLACED
-    if _RARE_ON_MAIL.isdisjoint(given):
-        return 0
     marks = 0 if RCPT_PARAMETERS.isdisjoint(given) else _MISPLACED
     return marks if BOUNDED_PARAMETERS.isdisjoint(given) else marks | _BOUNDED
 
 
-def _verb_marks(act: Act, command: Command) -> int:
-    """Return the marks for the argument of another registered verb."""
+def _verb_marks(act: Act, command: Command, text: str) -> int:
+    """Return the marks for the argument of another registered verb. ``text``: the line."""
     long = _LONG_PATH if len(command.raw) > _SHORTEST_LONG else 0
     if act in HELLOS:
+        if _USUAL_HELLO.match(text):
+            return long
         name = command.hello_name
         return long if name is None or is_qualified(name) or not _is_plain(name) else long | _UNQUALIFIED
     if command.verb in _ASKING:

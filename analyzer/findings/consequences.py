@@ -3,8 +3,8 @@
 # Theory
 # ------
 # Who breaks first is reported first, and what only follows from it is folded under it. A rule that knows the exchange
-# that explains its finding names it (`Evidence.caused_by`). The table below is for the rest: pairs of rules of which one
-# explains the other wherever both are found,
+# that explains its finding names it (`Evidence.caused_by`). The table below is for the rest: pairs of rules of which
+# one explains the other wherever both are found,
 #
 #   ON_LINE     about the same command or reply,
 #   LATER       from the explaining one on, to the end of the connection,
@@ -51,7 +51,7 @@ AFTER_ABUSE: Final = frozenset(
 PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
     ("SEC616", Reach.LATER, ("RPL409", "RPL411", "RPL412", "TCP901", "TCP902")),
     ("RPL403", Reach.GREETING, ("RPL412", "TCP902")),
-    ("RPL403", Reach.HELLO, ("SEQ101", "SEQ103", "SEQ104", "EXT501", "EXT502")),
+    ("RPL403", Reach.HELLO, ("SEQ101", "SEQ103", "SEQ104", "EXT501", "EXT502", "EXT504")),
     ("CMD314", Reach.ON_LINE, ("EXT504", "EXT505")),
 )
 """A rule, how far its finding explains others, and their rules."""

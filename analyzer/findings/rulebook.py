@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -155,7 +154,7 @@ class RuleBook:
         hidden = frozenset[str]().union(*[rule.hides for rule, _ in fired])
         if x is None:  # at the end of a connection, all earlier findings count too
             hidden = hidden.union(*[RULES[name].hides for name in counts])
-        fired.sort(key=partial(_causes_first, x))
+        fired.sort(key=_causes_first)
         for rule, evidence in fired:
             if rule.id not in hidden and not (rule.once and rule.id in counts):
                 self._record_finding(rule, evidence, x, talk)
@@ -182,11 +181,11 @@ class RuleBook:
             return
         place = len(findings)
         cause = None
-        for earlier in evidence.caused_by:
+        for earlier in evidence.caused_by or ():
             if earlier is not None and 0 <= earlier.finding < place:
                 cause = earlier.finding
                 break
-        if cause is None and rule.id in FOLDS:
+        if cause is None and rule.id in FOLDS and evidence.caused_by is not None:
             cause = cause_of(rule.id, x, talk)
         if series is not None:
             talk.counts.series[series] = place
@@ -204,7 +203,7 @@ class RuleBook:
                 side,
                 "certain" if certain else "indeterminate",
                 sentence,
-                evidence.reference or rule.reference,
+                rule.reference if evidence.reference is None else evidence.reference,
                 turn,
                 cause,
                 frame,
@@ -222,16 +221,15 @@ class RuleBook:
             talk.session.own_causes().order = x
 
 
-def _causes_first(x: Exchange | None, fired: tuple[Rule, Evidence]) -> tuple[bool, int]:
-    """Sort key: a finding that may follow from another one comes after it, and one that follows from another finding
-    about the same exchange comes after all of these."""
+def _causes_first(fired: tuple[Rule, Evidence]) -> tuple[bool, int]:
+    """Sort key: the command comes before its reply, and a finding that may follow from another one after it."""
     rule, evidence = fired
-    return any(earlier is x for earlier in evidence.caused_by), DEPTH.get(rule.id, 0)
+    return evidence.reply, DEPTH.get(rule.id, 0)
 
 
 def _explain(rule: Rule, x: Exchange | None, place: int, side: str) -> None:
     """Remember the finding at ``place`` as what ``x`` causes."""
-    if x is not None and (x.finding < 0 or rule.explains) and (side != "server" or x.marks & _REFUSED_503):
+    if x is not None and (rule.explains or (x.finding < 0 and (side != "server" or x.marks & _REFUSED_503))):
         x.finding = place
 
 

@@ -114,10 +114,11 @@ class Evidence(Struct, frozen=True):
 
     ``message``: a phrase; a plain sentence must not contain text from the wire, since redaction can only search it.
     ``reply``: the breach is in the reply, not in the command. ``offset`` and ``length`` are in bytes of the stream,
-    ``time_ns`` in nanoseconds. ``caused_by``: exchanges whose finding causes this one; the first one that has a finding
-    counts. ``series``: breaches of the rule that have the same value here, and the same side, are one fact: they are
-    one finding, at the first of them, with their number. ``unit``: what is counted then, in the plural. ``reference``:
-    the sections that matter here, if the rule cites more.
+    ``time_ns`` in nanoseconds. ``reference``: the sections that matter to this case, if not those of the rule.
+    ``caused_by``: exchanges whose finding causes this one; the first one that has a finding counts. None: nothing
+    causes it, whatever the table of consequences says. ``series``: breaches of the rule that have the same value here,
+    and the same side, are one fact: they are one finding, at the first of them, with their number. ``unit``: what is
+    counted then, in the plural.
     """
 
     message: Phrase | str
@@ -130,11 +131,11 @@ class Evidence(Struct, frozen=True):
     side: Side | None = None
     severity: Severity | None = None
     certain: bool | None = None
-    caused_by: tuple[Exchange | None, ...] = ()
+    reference: str | None = None
+    caused_by: tuple[Exchange | None, ...] | None = ()
     count: int = 1
     series: str | int | None = None
     unit: str = "lines"
-    reference: str | None = None
 
 
 class Rule(Struct, frozen=True):

@@ -19,12 +19,12 @@ _FRESH_START = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.END, Act.RSET})
 class Causes:
     """The last exchange of each kind that explains later failures; None: no such problem.
 
-    ``abuse``: the first abuse of the protocol whose effect lasts to the end of the connection: text before the greeting,
-    another protocol, a look-alike of the end of data. ``early``: the first command of the run in which the client does
-    not wait for replies; None once it is in step again.
-    ``order``: the first command out of order since the last command that restored the order, if a finding is about it.
-    ``odd_name``: the last hello, if its name may be the reason why a server refuses a later command.
-    ``disputed``: commands that the server called out of order although they were not (SEQ123).
+    ``abuse``: the first abuse of the protocol whose effect lasts to the end of the connection: text before the
+    greeting, another protocol, a look-alike of the end of data. ``early``: the first command of the run in which the
+    client does not wait for replies; None once it is in step again. ``order``: the first command out of order since the
+    last command that restored the order, if a finding is about it. ``odd_name``: the last hello, if its name may be the
+    reason why a server refuses a later command. ``disputed``: commands that the server called out of order although
+    they were not (SEQ123).
     """
 
     __slots__ = ("abuse", "data", "disputed", "early", "hello", "mail", "odd_name", "order", "rcpt", "starttls")

@@ -43,6 +43,13 @@ def test_a_client_may_go_by_any_line_of_the_reply_to_its_hello(entries: tuple[st
     assert alone[rule] in {None, "SEQ101"}
 
 
+def test_a_client_may_pipeline_if_a_line_offers_it() -> None:
+    reply = [("S", "250-mx.example\r\n250-PIPELINING\r\n550 go away\r\n")]
+    group = [("C", "MAIL FROM:<a@client.example>\r\nRSET\r\n"), ("S", "503 hello first\r\n250 ok\r\n")]
+    assert roots([*MIXED, *reply, *group, *END])["EXT504"] == "RPL403"
+    assert roots([*MIXED, *PLAIN, *group, *END])["EXT504"] is None
+
+
 def test_the_next_hello_ends_it() -> None:
     again = lines("C HELO client.example", "S 550 no", SENDER, "S 503 no")
     assert roots([*MIXED, *REPLY, *again, *END])["SEQ101"] is None

@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 import binascii
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
 from ...dissectors.lazy_regex import LazyPattern
+from ...dissectors.lines.commands import is_base64
 from ...dissectors.tables.keywords import KEYWORDS
 from ..lines.acts import Act
+from ..lines.command_line import rest_of_response
 from ..lines.marks import Mark
 from ..lines.protocol_detection import other_protocol
 
@@ -24,7 +26,16 @@ if TYPE_CHECKING:
     from .exchange import Exchange
     from .state_table import Hello
 
-__all__ = ["AttackMarks", "AuthExchange", "Injection", "is_masked", "is_masked_text", "mark_offers"]
+__all__ = [
+    "AttackMarks",
+    "AuthExchange",
+    "Injection",
+    "PlainFault",
+    "is_masked",
+    "is_masked_text",
+    "mark_offers",
+    "plain_fault",
+]
 
 _PASSWORDS = frozenset({"PLAIN", "LOGIN"})
 _RUN = LazyPattern(r"([A-Z])\1{6}(?:[A-Z]|\1[A-Z])")
@@ -37,6 +48,8 @@ _MASKED_TEXT = LazyPattern(rb"[0-9 *]*\*{8}[0-9 *]*")
 # Mechanisms that send a password or a token as it is: the client line that carries it (an initial response is line 1).
 _SECRET_LINE = {"PLAIN": 1, "LOGIN": 2, "XOAUTH2": 1, "OAUTHBEARER": 1}
 _NO_SECRET = frozenset({b"", b"=", b"*"})
+_SHORTEST_REST = 16  # octets of a line that is taken for the rest of a response
+_BASE64_LINE = LazyPattern(rb"[A-Za-z0-9+/]++={0,2}")
 _USER_FIELD = LazyPattern(rb"(?:user=|n,a=)([^\x01,]*)")
 
 
@@ -48,6 +61,14 @@ class Injection(Struct, frozen=True):
     offset: int
     frame: int
     time_ns: int
+
+
+class PlainFault(NamedTuple):
+    """A response of AUTH PLAIN that is not authorization identity, NUL, user, NUL, password. ``nuls``: how many NULs it
+    has. ``empty``: the part that is empty, if it has two."""
+
+    nuls: int
+    empty: str
 
 
 class AuthExchange:
@@ -91,6 +112,7 @@ class AttackMarks:
         "injection",
         "login",
         "masked_greeting",
+        "postmasters",
         "upgrading",
         "veil",
     )
@@ -104,6 +126,7 @@ class AttackMarks:
         self.harvest = ""  # what the client used to search for addresses, once that is certain
         self.injection: Injection | None = None
         self.login: AuthExchange | None = None  # the last AUTH exchange
+        self.postmasters: list[Exchange] = []  # see `postmasters`
         self.upgrading = False  # 220 to STARTTLS was sent, and the server has sent no TLS yet
         self.veil: Exchange | None = None  # what shows best that a device on the path changes what the server says
         self.masked_greeting: Exchange | None = None  # judged once a hello shows whether its keywords are changed too
@@ -118,7 +141,12 @@ class AttackMarks:
             self.login = AuthExchange(command.mechanism)
             if command.initial is not None:
                 self._login_line(x, None if x.state is None else x.state.hello, command.initial)
-        if command.spec is None or self.in_foreign_header:
+        if command.spec is None and _goes_on(x):
+            x.act, x.line = Act.ANSWER, rest_of_response(x.line)
+            x.marks |= x.line.marks
+            assert x.ahead is not None
+            x.ahead.marks &= ~Mark.BAD_PLAIN  # it is only a part of the response
+        elif command.spec is None or self.in_foreign_header:
             self._foreign(x)
 
     def answer(self, x: Exchange) -> None:
@@ -152,8 +180,11 @@ class AttackMarks:
 
     def _login_line(self, x: Exchange, hello: Hello | None, line: bytes) -> None:
         assert self.login is not None
-        if self.login.takes(line) and hello is not None and not hello.secure:
-            x.marks |= Mark.CLEAR_PASSWORD
+        if self.login.takes(line):
+            if hello is not None and not hello.secure:
+                x.marks |= Mark.CLEAR_PASSWORD
+            if self.login.mechanism == "PLAIN" and is_base64(line) and plain_fault(line) is not None:
+                x.marks |= Mark.BAD_PLAIN
 
     def _foreign(self, x: Exchange) -> None:
         """Mark a request of another protocol, or a header line of one."""
@@ -167,6 +198,25 @@ class AttackMarks:
             self.in_foreign_header = bool(_FIELD.match(x.raw))
             if empty or self.in_foreign_header:
                 x.marks = (x.marks | Mark.SKIPPED) & ~Mark.HASTY
+
+
+def plain_fault(response: bytes) -> PlainFault | None:
+    """Return what is wrong with ``response``, base64, to AUTH PLAIN (RFC 4616 §2); None: nothing."""
+    parts = _decoded(response).split(b"\0")
+    if len(parts) != 3:
+        return PlainFault(len(parts) - 1, "")
+    return PlainFault(2, "user") if not parts[1] else PlainFault(2, "password") if not parts[2] else None
+
+
+def _goes_on(x: Exchange) -> bool:
+    """Whether the line goes on with the initial response of the AUTH command before it, which is not answered yet."""
+    ahead = x.ahead
+    if ahead is None or _BASE64_LINE.fullmatch(x.raw) is None:
+        return False
+    if ahead.marks & Mark.SPLIT_RESPONSE:
+        return True
+    initial = ahead.command.initial if ahead.act is Act.AUTH and ahead.command is not None else None
+    return len(x.raw) >= _SHORTEST_REST and initial is not None and initial != b"="
 
 
 def mark_offers(x: Exchange, keywords: Mapping[str, tuple[str, ...]]) -> None:

@@ -22,11 +22,12 @@ class Causes:
     ``abuse``: the first abuse of the protocol whose effect lasts to the end of the connection: text before the
     greeting, another protocol, a look-alike of the end of data. ``early``: the first command of the run in which the
     client does not wait for replies; None once it is in step again. ``order``: the first command out of order since the
-    last command that restored the order, if a finding is about it. ``disputed``: commands that the server called out of
-    order although they were not (SEQ123).
+    last command that restored the order, if a finding is about it. ``odd_name``: the last hello, if its name may be the
+    reason why a server refuses a later command. ``disputed``: commands that the server called out of order although
+    they were not (SEQ123).
     """
 
-    __slots__ = ("abuse", "data", "disputed", "early", "hello", "mail", "order", "rcpt", "starttls")
+    __slots__ = ("abuse", "data", "disputed", "early", "hello", "mail", "odd_name", "order", "rcpt", "starttls")
 
     def __init__(self) -> None:
         self.hello: Exchange | None = None
@@ -37,6 +38,7 @@ class Causes:
         self.order: Exchange | None = None
         self.abuse: Exchange | None = None
         self.early: Exchange | None = None
+        self.odd_name: Exchange | None = None
         self.disputed: frozenset[Act] = frozenset()
 
     def remember(self, x: Exchange, code: int) -> None:

@@ -42,6 +42,7 @@ from .limit_notes import LimitNotes
 from .loss_recovery import LossEvent
 from .lost_bytes import lose_bytes, pass_lost_replies, presume
 from .mail_data import begin_chunk, end_chunk, end_content, end_of_input, release_as_presumed
+from .postmasters import judge_postmasters
 from .proxy_header import begin_header, end_header, take_header
 from .reply_pairing import (
     OWN_CODES,
@@ -72,7 +73,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ConversationFeed", "detach"]
 
-SMTP_PORT = 25
 _UNREADABLE = frozenset({Mode.OPAQUE, Mode.TLS_EXPECTED, Mode.TLS})
 _HELD_BACK = frozenset({Act.DATA, Act.AUTH, Act.STARTTLS})
 # Bound once: reading a member of an enum takes longer than the test that uses it.
@@ -209,13 +209,12 @@ class ConversationFeed(LimitNotes):
                 if x.line.command is not None:
                     set_prediction(talk, x)
             settle(talk, x)
+        judge_postmasters(talk)
         talk.judge.ended(talk)
         record = talk.record
         record.profile = talk.profile
         if talk.profile == "lmtp":
             record.protocol = "lmtp"
-            if record.server.port == SMTP_PORT:
-                record.note("LMTP on port 25, which is SMTP's (RFC 2033 §5)")
         return render(record, talk.run.clock, talk.run.detail)
 
     @property
@@ -267,7 +266,8 @@ class ConversationFeed(LimitNotes):
     def answer_line(self, line: CommandLine, offset: int, frame: int, time_ns: int, seen: int) -> None:
         """Handle a line that answers a challenge (RFC 4954 §4)."""
         talk = self.talk
-        if talk.presuming:
+        last = talk.last
+        if talk.presuming or (last is not None and last.line.raw == b"*"):  # a client that cancelled goes on
             command = read_line(line.raw, line.end, line.length)
             if command.command is not None and command.command.verb in STRONG_VERBS:
                 talk.reader.mode = Mode.COMMAND

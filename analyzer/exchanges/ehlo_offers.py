@@ -5,9 +5,17 @@ If the keywords are None, they were not captured: then nothing counts as missing
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ...dissectors.tables.keywords import KEYWORDS, LINE_INCREMENTS, keyword_for
+from ...dissectors.printable import printable
+from ...dissectors.tables.keywords import (
+    KEYWORDS,
+    LINE_INCREMENTS,
+    MAIL_PARAMETERS,
+    RCPT_PARAMETERS,
+    keyword_for,
+)
 from ..lines.acts import Act
 from ..lines.command_line import MAX_LINE
 
@@ -25,8 +33,10 @@ __all__ = [
     "announced_size",
     "command_keyword",
     "contradicts",
+    "exceeded_bound",
     "line_limit",
     "mechanisms",
+    "misplaced_parameters",
     "missing_command",
     "missing_offer",
     "missing_parameters",
@@ -84,6 +94,44 @@ def missing_parameters(command: Command, hello: Hello) -> list[str]:
     return missing
 
 
+def misplaced_parameters(act: Act, command: Command) -> list[str]:
+    """Return the parameters of ``command``, MAIL or RCPT, that belong to the other of the two."""
+    others = MAIL_PARAMETERS if act is _RCPT else RCPT_PARAMETERS
+    return [name for name in command.parameters if name in others]
+
+
+def exceeded_bound(command: Command, hello: Hello) -> tuple[str, str, str, str] | None:
+    """Return a parameter of MAIL whose value is beyond the bound that ``hello`` announces: its name and value, "above"
+    or "below", and the bound. None: there is none, or no bound is announced."""
+    keywords, given = hello.keywords or {}, command.parameters
+    held, until = given.get("HOLDFOR"), given.get("HOLDUNTIL")
+    bounds = keywords.get("FUTURERELEASE", ())
+    most = _number(bounds[0]) if bounds else None
+    if held is not None and most is not None and held[:MAX_DIGITS].isdigit() and int(held[:MAX_DIGITS]) > most:
+        return "HOLDFOR", printable(held), "above", bounds[0]
+    latest = _date_time(bounds[1]) if len(bounds) > 1 else None
+    wanted = None if until is None else _date_time(printable(until))
+    if until is not None and wanted is not None and latest is not None and wanted > latest:
+        return "HOLDUNTIL", printable(until), "after", bounds[1]
+    by, least = given.get("BY"), keywords.get("DELIVERBY", ())
+    shortest = _number(least[0]) if least else None
+    seconds, _, mode = (by or b"").partition(b";")
+    seconds = seconds.removeprefix(b"+")[:MAX_DIGITS]
+    if shortest is not None and seconds.isdigit() and mode[:1].upper() == b"R" and 0 < int(seconds) < shortest:
+        return "BY", printable(by or b""), "below", least[0]
+    return None
+
+
+def _date_time(text: str) -> datetime | None:
+    """Return the point in time that ``text`` names in UTC (RFC 3339 §5.6); None if it names none."""
+    if text[-1:] not in {"Z", "z"}:
+        return None
+    try:
+        return datetime.fromisoformat(text.upper())
+    except ValueError:
+        return None
+
+
 def missing_offer(x: Exchange, hello: Hello) -> str | None:
     """Return a keyword, a parameter or "AUTH MECHANISM" that ``x`` uses and ``hello`` does not offer; else None."""
     command, keywords = x.line.command, hello.keywords
@@ -117,9 +165,10 @@ def _number(text: str) -> int | None:
 
 
 def announced_size(hello: Hello) -> int | None:
-    """Return the octets of the largest message that the server accepts (RFC 1870 §4); None if it gives no number."""
+    """Return the octets of the largest message that the server accepts (RFC 1870 §4); None if it gives no number. If it
+    gives several, the largest counts: no RFC says which one holds."""
     values = (hello.keywords or {}).get("SIZE", ())
-    return (_number(values[0]) or None) if values else None
+    return (max([_number(value) or 0 for value in values]) or None) if values else None
 
 
 def announced_limit(hello: Hello, name: str) -> int | None:

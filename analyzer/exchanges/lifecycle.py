@@ -26,6 +26,7 @@ __all__ = ["PAUSE_NS", "CloseNotice", "Closing", "Lifecycle", "Overlap", "SlowIn
 SECOND = 1_000_000_000
 PAUSE_NS = SECOND  # a client that is silent for longer may be sending slowly on purpose
 SLOW_LINE_NS = 300 * SECOND  # RFC 5321 §4.5.3.2: no server has to wait longer for a command
+MAX_SLOW_TEXT = 200  # bytes of a slow line that are kept
 Overlap = tuple[int, list[tuple[int, bytes]]]
 """Where copies of the same bytes first differ, and the segments that hold them."""
 
@@ -66,13 +67,15 @@ class CloseNotice(Struct, frozen=True):
 
 
 class SlowInput(Struct, frozen=True):
-    """Client input so slow that it blocked the server. ``line``: a command line; otherwise mail data."""
+    """Client input so slow that it blocked the server. ``line``: a command line; otherwise mail data. ``text``: the
+    start of that line."""
 
     line: bool
     ns: int
     offset: int
     frame: int
     time_ns: int
+    text: bytes = b""
 
 
 class Lifecycle:
@@ -149,7 +152,8 @@ class Lifecycle:
         length, began, first_frame, since_ns = reader.unfinished
         if reader.mode is Mode.COMMAND and length:
             if time_ns - since_ns >= SLOW_LINE_NS:
-                self.slow_input = SlowInput(True, time_ns - since_ns, began, first_frame, since_ns)
+                text = reader.partial[:MAX_SLOW_TEXT]
+                self.slow_input = SlowInput(True, time_ns - since_ns, began, first_frame, since_ns, text)
             return
         pause, content = time_ns - client_ns, reader.content
         if pause > SLOW_DATA_NS and content is not None and content.has_started and reader.mode in _MAIL_DATA:

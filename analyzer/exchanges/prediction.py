@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...dissectors.lines.commands import DeviationKind
+from ..lines.marks import Mark
 from .ehlo_offers import command_keyword, mechanisms, missing_offer
 from .state_table import Act, Phase
 
@@ -36,7 +37,7 @@ _BAD_ARGUMENT = frozenset(
         DeviationKind.BAD_ADDRESS_LITERAL,
     }
 )
-_OPEN_IN_TRANSACTION = frozenset({Act.STARTTLS, Act.ETRN, Act.XCLIENT})
+_OPEN_IN_TRANSACTION = frozenset({Act.STARTTLS, Act.ATRN, Act.XCLIENT})
 _TRANSACTION = frozenset({Phase.MAIL, Phase.RCPT})
 
 LAST_OPEN = Phase.CHUNKS
@@ -66,13 +67,14 @@ def predict(  # noqa: PLR0911 - one return for each reason
     if x.server_breaks is not None and not _not_offered(x):
         return "503"
     if command.spec is None:
-        return "unknown" if command.verb.startswith(b"X") else "500"
+        return "unknown" if command.verb.startswith(b"X") or state.hello.lists(command.name or "") else "500"
     if not command.raw.isascii() and not state.hello.lists("SMTPUTF8"):
         return "500"  # RFC 5321 §2.4
     if act is Act.AUTH and command.mechanism is not None and not _not_offered(x):
         return _by_form(x, profile)
     if (
         act in disputed
+        or x.marks & Mark.MISPLACED
         or missing_offer(x, state.hello) is not None
         or (act in _OPEN_IN_TRANSACTION and phase in _TRANSACTION)
     ):

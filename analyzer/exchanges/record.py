@@ -95,6 +95,12 @@ class ConnectionRecord:
         return address.startswith(("127.", "::ffff:127.")) or address == "::1"
 
     @property
+    def on_one_host(self) -> bool:
+        """Whether both sides have the same address, or loopback addresses."""
+        client, server = self.client.address, self.server.address
+        return client == server or (self.on_loopback and client.startswith(("127.", "::1", "::ffff:127.")))
+
+    @property
     def gaps(self) -> Sequence[Gap]:
         """Missing bytes, in order."""
         return self._gaps or ()

@@ -10,19 +10,23 @@ from ..lines.acts import CHUNKS, DECIDING, HELLOS, Act
 from ..lines.client_reader import Mode
 from ..lines.marks import Mark
 from .attack_marks import mark_offers
+from .exchange import Exchange
+from .hello_names import note_name
 from .judging import judge_masked_greeting
 from .loss_recovery import LossEvent
 from .mail_data import begin_content
+from .postmasters import note_postmaster
 from .starttls_history import StartTlsOffer, plain_offer
 from .state_table import NO_KEYWORDS, Hello
 from .tls_upgrade import expect_tls
 
 if TYPE_CHECKING:
     from .conversation import Conversation
-    from .exchange import Exchange
 
 __all__ = ["EFFECT_FROM", "go_on"]
 
+SMTP_PORT = 25
+_POSTMASTER = Mark.POSTMASTER.value
 _LAYERED = frozenset({"GSSAPI", "DIGEST-MD5"})  # mechanisms that may encrypt the rest of the stream
 
 _MASKED = Mark.MASKED.value
@@ -45,6 +49,7 @@ def go_on(talk: Conversation, x: Exchange, code: int) -> None:
     elif act in CHUNKS:
         _after_chunk(talk, x, code)
     elif act in HELLOS:
+        note_name(talk, x, code)
         if code < 300:
             _greet_back(talk, x)
         _note_veil(talk, x)
@@ -53,6 +58,8 @@ def go_on(talk: Conversation, x: Exchange, code: int) -> None:
         session.restart(replace(session.state, hello=hello))
     elif act is Act.ANYTIME or (act is Act.RCPT and code >= 550):
         talk.watch.probed(x, code)
+        if x.marks & _POSTMASTER:
+            note_postmaster(talk, x, code)
     elif act is Act.TURN and code == 250:
         talk.stop("decoding stopped: TURN was accepted, the two sides change roles (RFC 821 §3.8)")
     mail = talk.mail_tracking
@@ -92,11 +99,24 @@ def _greet_back(talk: Conversation, x: Exchange) -> None:
     if x.act is Act.EHLO:
         _remember_offer(talk, x)
     command = x.line.command
-    if not talk.run.profile_fixed and command is not None:
-        if command.verb == b"LHLO":
+    if command is None:
+        return
+    if command.verb == b"LHLO":
+        if not talk.run.profile_fixed:
             talk.profile = "lmtp"
-        elif talk.profile == "lmtp":
+            if talk.record.server.port == SMTP_PORT:
+                x.marks |= Mark.LMTP_SERVER
+    elif talk.profile == "lmtp":
+        if talk.run.profile_fixed or _is_lmtp_server(talk):
+            x.marks |= Mark.LMTP_SERVER
+        if not talk.run.profile_fixed:
             talk.profile = "rfc5321"
+
+
+def _is_lmtp_server(talk: Conversation) -> bool:
+    """Whether the server has accepted LHLO."""
+    hellos = (turn for turn in talk.record.dialogue if type(turn) is Exchange and turn.act is Act.EHLO)
+    return any(hello.line.name == "LHLO" and hello.accepted for hello in hellos)
 
 
 def _note_veil(talk: Conversation, x: Exchange) -> None:

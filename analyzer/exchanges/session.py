@@ -46,18 +46,20 @@ MAX_UNSEEN = 20_000  # commands kept in the window of a client that acknowledges
 MAX_PRESUMED = 256  # commands in flight for which the presumed state is computed again after a refusal
 
 _ENDS_GROUP = frozenset(
-    {Act.EHLO, Act.HELO, Act.DATA, Act.ANYTIME, Act.TURN, Act.ETRN, Act.AUTH, Act.ANSWER, Act.LAST, Act.STARTTLS}
+    {Act.EHLO, Act.HELO, Act.DATA, Act.ANYTIME, Act.TURN, Act.ETRN, Act.ATRN, Act.AUTH, Act.ANSWER, Act.LAST}
+    | {Act.STARTTLS}
 )  # some of these must be the last in a pipelined group; `must_wait_for` looks closer
 _TOO_MANY = frozenset({"4.5.3", "5.5.3"})  # RFC 3463 §3.6: too many recipients
 _OF_CODE = {500: Mark.NOT_IMPLEMENTED.value, 502: Mark.NOT_IMPLEMENTED.value, 503: Mark.REFUSED_503.value}
 _IN_TRANSACTION = frozenset({Act.RCPT, Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
 _MORE_RULES = frozenset({Act.AUTH, Act.STARTTLS, Act.DATA, Act.BDAT, Act.LAST})  # see `_broken`
 _CAUSES = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.RCPT, Act.DATA, Act.STARTTLS, Act.END, Act.RSET})
+_OPEN = frozenset({Phase.MAIL, Phase.RCPT, Phase.CHUNKS, Phase.BROKEN})
 _GREETED = replace(START, phase=Phase.GREETED)
 # Bound once: reading a member of an enum takes longer than the test that uses it.
 _CLIENT_ORDER, _SERVER_ORDER, _ODD_STATUS = Mark.CLIENT_ORDER.value, Mark.SERVER_ORDER.value, Mark.ODD_STATUS.value
 _AFTER_STARTTLS, _AFTER_421 = Mark.AFTER_STARTTLS.value, Mark.AFTER_421.value
-_EHLO, _MAIL, _RCPT, _DATA, _BURL = Act.EHLO, Act.MAIL, Act.RCPT, Act.DATA, Act.BURL
+_EHLO, _MAIL, _RCPT, _DATA, _BURL, _LAST = Act.EHLO, Act.MAIL, Act.RCPT, Act.DATA, Act.BURL, Act.LAST
 _CLOSING = Phase.CLOSING
 
 
@@ -311,8 +313,9 @@ def mark_reply(x: Exchange, state: State, reply: Reply) -> None:
 
 
 def _presumed_after(state: State, x: Exchange) -> State:
-    """Return the state if ``x`` succeeds; a command out of order is not presumed to succeed."""
-    if x.breaks is not None:
+    """Return the state if ``x`` succeeds; a command out of order is not presumed to succeed. But what the client sends
+    after the last chunk belongs to another transaction, even if the server refuses the chunk."""
+    if x.breaks is not None and (x.act is not _LAST or state.phase not in _OPEN):
         return state
     command = x.line.command
     return advance(state, x.act, None, verb=b"" if command is None else command.verb, transaction=x.opens)

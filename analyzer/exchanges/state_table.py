@@ -92,6 +92,7 @@ _NO_MAIL_CHUNKS = {
     Act.BURL: Step("SEQ104", done=_P.CHUNKS),
 }
 _NESTED = Step("SEQ102", done=_P.MAIL)
+_QUEUE = Step("SEQ126")  # RFC 1985 §5: ETRN is not allowed inside a transaction
 
 # Cells that are the same in every phase between greeting and QUIT.
 _ANYWHERE = {
@@ -100,6 +101,7 @@ _ANYWHERE = {
     Act.RSET: _LEGAL,
     Act.ANYTIME: _LEGAL,
     Act.ETRN: _LEGAL,
+    Act.ATRN: _LEGAL,
     Act.XCLIENT: _XCLIENT,
     Act.TURN: _LEGAL,
     Act.QUIT: _QUIT,
@@ -123,6 +125,7 @@ TABLE: Mapping[Phase, Mapping[Act, Step]] = {
     _P.MAIL: {
         **_ANYWHERE,
         Act.MAIL: _NESTED,
+        Act.ETRN: _QUEUE,
         Act.RCPT: Step(done=_P.RCPT),
         Act.DATA: Step("SEQ105", more=_P.CONTENT),
         Act.BDAT: Step("SEQ105", done=_P.CHUNKS),
@@ -134,6 +137,7 @@ TABLE: Mapping[Phase, Mapping[Act, Step]] = {
     _P.RCPT: {
         **_ANYWHERE,
         Act.MAIL: _NESTED,
+        Act.ETRN: _QUEUE,
         Act.RCPT: _LEGAL,
         Act.DATA: Step(more=_P.CONTENT),
         Act.BDAT: Step(done=_P.CHUNKS, refused=_P.BROKEN),
@@ -145,6 +149,7 @@ TABLE: Mapping[Phase, Mapping[Act, Step]] = {
     _P.CHUNKS: {
         **_ANYWHERE,
         Act.MAIL: _NESTED,
+        Act.ETRN: _QUEUE,
         Act.RCPT: Step("SEQ109"),
         Act.DATA: Step("SEQ106", more=_P.CONTENT, refused=_P.BROKEN),
         Act.BDAT: Step(refused=_P.BROKEN),

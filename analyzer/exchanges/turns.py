@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from ...dissectors.deviations import DeviationKind
+from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.printable import printable
 from ..lines.command_line import shown_argument
 from ..model import Side
@@ -100,12 +102,34 @@ def shown(x: Exchange) -> str:
 
 
 def mailbox(x: Exchange) -> str | None:
-    """Return the address of a MAIL or RCPT without brackets and route; "" for the null path, None if unreadable."""
+    """Return the address of a MAIL or RCPT without brackets and route, also if it is malformed; "" for the null path,
+    None if there is none."""
     line = x.line
     if line.plain and line.argument is not None:
         text = line.argument.partition("<")[2][:-1]
         if text[:1] != "@":  # a route comes before the mailbox
             return text
     command = line.command
-    address = None if command is None else command.address
-    return None if address is None else printable(address)
+    if command is None:
+        return None
+    address = command.address
+    return _as_sent(x) if address is None else printable(address)
+
+
+def _as_sent(x: Exchange) -> str | None:
+    """Return what a MAIL or RCPT has in the place of its address, without blanks and brackets; None if it has none."""
+    wrong = next((d for d in x.line.deviations if d.kind is DeviationKind.MALFORMED_PATH), None)
+    argument = None if x.line.command is None else x.line.command.argument
+    text = argument or b""
+    if wrong is not None:
+        text = x.line.raw[wrong.at : wrong.at + wrong.length]
+    if wrong is None or b":" not in x.line.raw[: wrong.at]:
+        text = _WORD.sub(b"", text, 1)
+    named = _NAMED_ADDRESS.search(text)
+    text = text if named is None else named[1]
+    return printable(_BLANKS_AND_BRACKETS.sub(b"", text)) or None
+
+
+_WORD = LazyPattern(rb"\A[ \t]*+(?i:FROM|TO)(?![A-Za-z0-9])[ \t]*+:?")  # where the colon is missing, or the path
+_NAMED_ADDRESS = LazyPattern(rb"\A[^<>,;@]+<([^<>@ \t]+@[^<>@ \t]+)>\Z")
+_BLANKS_AND_BRACKETS = LazyPattern(rb"[ \t<>]+")

@@ -9,6 +9,7 @@ from ...dissectors.tables.codes import (
     CONTENT,
     GREETING,
     INSIDE_TLS,
+    LAST_CHUNK,
     RFC821_CODES,
     UNAUTHENTICATED_EXEMPT,
     UNKNOWN_COMMAND,
@@ -27,7 +28,7 @@ __all__ = ["OPENING_CODES", "is_usual", "listed_codes", "odd_status"]
 _VERBS = {act: [verb.decode() for verb, one in ACTS.items() if one is act] for act in Act}
 _ROWS: dict[Act, list[str]] = {
     **_VERBS,
-    Act.LAST: [CONTENT, "BURL"],
+    Act.LAST: [LAST_CHUNK, "BURL"],
     Act.END: [CONTENT],
     Act.ANSWER: ["AUTH"],
     Act.OTHER: [],
@@ -58,8 +59,8 @@ def is_usual(act: Act, code: int) -> bool:
     return code in _USUAL[act]
 
 
-def _row(x: Exchange) -> str | None:
-    """Return the row of the reply table for ``x``; None: the RFCs define no replies for it."""
+def _row(x: Exchange, hello: Hello) -> str | None:
+    """Return the row of the reply table for ``x`` if ``hello`` is in force; None: the RFCs define no replies for it."""
     command = x.command
     if x.act is Act.GREETING:
         return GREETING
@@ -70,16 +71,17 @@ def _row(x: Exchange) -> str | None:
     if command is None or command.name is None:
         return None
     if x.act is Act.LAST and command.verb == b"BDAT":
-        return CONTENT
+        return LAST_CHUNK
     if command.spec is None:
-        # a verb of an extension that has no reply table (VERB, ONEX) is not unknown
-        return None if command.name in KEYWORDS or command.name.startswith("X") else UNKNOWN_COMMAND
+        # a verb of an extension that has no reply table (VERB, ONEX), or that the server lists, is not unknown
+        private = command.name in KEYWORDS or command.name.startswith("X") or hello.lists(command.name)
+        return None if private else UNKNOWN_COMMAND
     return command.name
 
 
 def listed_codes(x: Exchange, hello: Hello, profile: str) -> frozenset[int] | None:
     """Return the codes that may answer ``x`` if ``hello`` is in force; None if the RFCs list none."""
-    row = _row(x)
+    row = _row(x, hello)
     if row is None:
         return None
     codes = allowed_codes(row, rfc821=profile == "rfc821", lmtp=profile == "lmtp")

@@ -155,7 +155,7 @@ def _from_dialogue(envelope: Envelope, dialogue: list[SeenTurn], turn: int) -> N
         command = dialogue[place]
         if not isinstance(command, Exchange) or command.line.name not in {"MAIL", "RCPT"}:
             continue
-        address, parameters = _read(command.line.argument or "")
+        address, parameters = mailbox(command), _parameters(command)
         if command.line.name == "MAIL":
             envelope.from_, envelope.parameters = address, parameters
             break
@@ -164,16 +164,6 @@ def _from_dialogue(envelope: Envelope, dialogue: list[SeenTurn], turn: int) -> N
     envelope.recipients.reverse()
     if envelope.recipients or envelope.from_ is not None:
         envelope.notes.append("the envelope comes from the client's commands only")
-
-
-def _read(argument: str) -> tuple[str | None, dict[str, str | None]]:
-    """Return address and parameters of a MAIL or RCPT as the dialogue shows it."""
-    _, _, rest = argument.partition(":")
-    path, _, tail = rest.strip().partition(">")
-    if not path.startswith("<"):
-        return None, {}
-    pairs = (word.partition("=") for word in tail.split())
-    return path[1:], {name.upper(): value if equals else None for name, equals, value in pairs}
 
 
 def _parameters(x: Exchange) -> dict[str, str | None]:

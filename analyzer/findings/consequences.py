@@ -9,7 +9,9 @@
 #   ON_LINE     about the same command or reply,
 #   NEXT        about the command that the server did not read as it was sent,
 #   LATER       from the explaining one on, to the end of the connection,
-#   IF_ERROR    the same, but only if the explaining one is an error.
+#   IF_ERROR    the same, but only if the explaining one is an error,
+#   GREETING    the same, if the explaining one is about a greeting that refuses service,
+#   HELLO       from the explaining one on, if it is about a hello that was refused, to the next hello.
 #
 # After the client abused the protocol, the server may defend itself (RFC 5321 §7.8). So some findings about a server
 # follow from the abuse: `AFTER_ABUSE`. The abuse lasts until the client is in step again, some of it to the end of the
@@ -41,9 +43,12 @@ class Reach(Enum):
     NEXT = "about the next command"
     LATER = "later in the connection"
     IF_ERROR = "later in the connection, if it is an error"
+    GREETING = "after the greeting that it is about"
+    HELLO = "after the hello that it is about"
 
 
 _AFTER_WRONG_SIZE = Mark.AFTER_WRONG_SIZE.value
+_NO_SERVICE = frozenset({421, 521, 554})  # greetings (RFC 5321 §3.1, RFC 7504 §3)
 
 AFTER_ABUSE: Final = frozenset(
     {
@@ -70,12 +75,16 @@ _OTHER_PROTOCOL: Final = (
 
 PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
     ("SEQ113", Reach.LATER, ("TCP902",)),
-    ("RPL419", Reach.LATER, ("RPL412", "TCP901", "TCP902", "TIM801")),
-    ("LEN003", Reach.LATER, ("RPL411", "TCP902")),
+    ("CMD314", Reach.ON_LINE, ("EXT504", "EXT505")),
     ("CMD323", Reach.NEXT, ("CMD301", "RPL408", "RPL423", "RPL424", "RPL425", "EXT504", "EXT505", "EXT512")),
     ("CMD323", Reach.LATER, ("TIM801", "TIM802", "TCP901", "TCP902", "TCP903")),
+    ("RPL403", Reach.GREETING, ("RPL412", "TCP902")),
+    ("RPL403", Reach.HELLO, ("SEQ101", "SEQ103", "SEQ104", "EXT501", "EXT502", "EXT504")),
+    ("RPL419", Reach.LATER, ("RPL412", "TCP901", "TCP902", "TIM801")),
+    ("LEN003", Reach.LATER, ("RPL411", "TCP902")),
     ("MSG719", Reach.LATER, ("TCP903", "TIM804")),
     ("SEC602", Reach.IF_ERROR, ("RPL401", "RPL412", "TCP901", "TCP902")),
+    ("SEC605", Reach.LATER, ("RPL406",)),
     ("SEC612", Reach.LATER, ("RPL411", "TCP902")),
     ("SEC614", Reach.LATER, ("RPL411", "TCP902")),
     ("SEC615", Reach.LATER, ("RPL411", "TCP902")),
@@ -83,12 +92,12 @@ PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
     ("SEC631", Reach.LATER, ("SEC616",)),
     ("SEC635", Reach.LATER, ("SEC616", *_OTHER_PROTOCOL)),
     ("SEC636", Reach.LATER, ("RPL401", "RPL412", "TCP901", "TCP902")),
-    ("SEC605", Reach.LATER, ("RPL406",)),
     ("TCP908", Reach.LATER, ("EXT504", "EXT505", "RPL411", "RPL412", "TCP902")),
 )
 """A rule, how far its finding explains others, and their rules."""
 
 
+_TO_THE_END = frozenset({Reach.LATER, Reach.IF_ERROR})
 _RUNS = frozenset({"EXT504", "EXT505"})
 
 
@@ -116,6 +125,17 @@ DEPTH: Final[Mapping[str, int]] = {rule: _depth(rule) for rule in FOLDS}
 """For each rule, the length of the longest chain of rules that explain it; rules that nothing explains have none."""
 
 
+def _turn(reach: Reach, x: Exchange | None, talk: Conversation) -> int:
+    """Return the turn that a finding must be about so that it explains one about ``x``; -1: there is none."""
+    if reach is Reach.ON_LINE:
+        return -1 if x is None else x.turn
+    if reach is Reach.GREETING:
+        greeting = talk.greeting
+        return greeting.turn if greeting is not None and greeting.reply.code in _NO_SERVICE else -1
+    hello = talk.session.causes.hello
+    return -1 if hello is None or hello.answer is None else hello.answer.turn
+
+
 def cause_of(rule: str, x: Exchange | None, talk: Conversation) -> int | None:
     """Return the place of the finding that explains a finding of ``rule`` about ``x``; None: there is none."""
     found, findings = talk.counts.by_rule, talk.record.findings
@@ -132,7 +152,7 @@ def cause_of(rule: str, x: Exchange | None, talk: Conversation) -> int | None:
                 continue
             if reach is Reach.IF_ERROR and finding.severity != "error":
                 continue
-            if reach is not Reach.ON_LINE or (x is not None and finding.turn is not None and finding.turn == x.turn):
+            if reach in _TO_THE_END or (finding.turn is not None and finding.turn == _turn(reach, x, talk)):
                 return place
     causes = talk.session.causes
     if rule in IN_RUN and causes.early is not None and causes.early.finding >= 0:

@@ -36,6 +36,7 @@ class Act(IntEnum):
     GREETING = 19  # nothing was sent: the server speaks first (RFC 5321 §3.1)
     NOTHING = 20  # nothing was sent that the server could answer
     EVENT = 21  # neither command nor reply, but an event for the rules to judge
+    ATRN = 22
 
 
 ACTS: Mapping[bytes, Act] = {
@@ -58,7 +59,7 @@ ACTS: Mapping[bytes, Act] = {
     b"AUTH": Act.AUTH,
     b"STARTTLS": Act.STARTTLS,
     b"ETRN": Act.ETRN,
-    b"ATRN": Act.ETRN,
+    b"ATRN": Act.ATRN,
     b"XCLIENT": Act.XCLIENT,
     b"TURN": Act.TURN,
     b"QUIT": Act.QUIT,

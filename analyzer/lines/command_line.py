@@ -17,9 +17,11 @@ import re
 from msgspec import Struct
 
 from ...dissectors.deviations import Deviation, DeviationKind
+from ...dissectors.grammar.host_names import is_qualified
 from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.lines.commands import Command, is_base64, parse_command
 from ...dissectors.printable import printable
+from ...dissectors.tables.keywords import BOUNDED_PARAMETERS, MAIL_PARAMETERS, RCPT_PARAMETERS
 from ...dissectors.tables.verbs import VERBS
 from .acts import ACTS, CHUNKS, HELLOS, Act
 from .marks import Mark
@@ -40,6 +42,7 @@ __all__ = [
     "octet_marks",
     "read_line",
     "remember_line",
+    "rest_of_response",
     "shown_argument",
 ]
 
@@ -57,12 +60,23 @@ _NO_KINDS: frozenset[DeviationKind] = frozenset()
 _NOT_BASE64 = frozenset({DeviationKind.BAD_AUTH_ENCODING})
 _PLAIN_VERBS = frozenset({b"EHLO", b"HELO", b"MAIL", b"RCPT", b"DATA", b"RSET", b"QUIT"})
 _LAST = frozenset({Act.BDAT, Act.BURL})
+_RARE_ON_MAIL = RCPT_PARAMETERS | BOUNDED_PARAMETERS
+# Paths and names that get no mark: nothing quoted, and a last label that does not start like "local" or an address.
+_QUALIFIED = r"(?:[A-Za-z0-9-]++\.)+[A-KM-Za-km-z][A-Za-z0-9-]*+"
+_USUAL_PATH = LazyPattern(
+    r"[^<]*+<(?![Pp][Oo][Ss][Tt][Mm])[A-Za-z0-9._+=-]++@" + _QUALIFIED + r">(?![^ ])[^@<>%!\"]*+\Z"
+)
+_USUAL_HELLO = LazyPattern(r"[A-Za-z]{4} " + _QUALIFIED + r"\Z")
+_ASKING = frozenset({b"VRFY", b"EXPN"})
+_SERVER_FIRST = frozenset({"CRAM-MD5", "DIGEST-MD5"})  # mechanisms that start with a challenge (RFC 2195, RFC 2831)
 
 # Bound once: reading a member of an enum takes longer than the test that uses it.
 _EIGHT_BIT, _NUL, _BARE_LF, _BARE_CR = Mark.EIGHT_BIT.value, Mark.NUL.value, Mark.BARE_LF.value, Mark.BARE_CR.value
 _DEVIATION, _LONG_PATH, _SOURCE_ROUTE = Mark.DEVIATION.value, Mark.LONG_PATH.value, Mark.SOURCE_ROUTE.value
 _OBSOLETE, _ROUTED, _HUGE = Mark.OBSOLETE.value, Mark.ROUTED_RECIPIENT.value, Mark.HUGE_CHUNK.value
 _HIDDEN = Mark.HIDDEN_COMMAND.value
+_UNQUALIFIED, _ASKS_MAILBOX, _ODD_RESPONSE = Mark.UNQUALIFIED.value, Mark.ASKS_MAILBOX.value, Mark.ODD_RESPONSE.value
+_MISPLACED, _BOUNDED, _POSTMASTER = Mark.MISPLACED.value, Mark.BOUNDED.value, Mark.POSTMASTER.value
 _BARE, _LF_INSIDE = _BARE_LF | _BARE_CR, Mark.LF_INSIDE.value
 _MAIL, _RCPT, _AUTH, _OTHER = Act.MAIL, Act.RCPT, Act.AUTH, Act.OTHER
 
@@ -135,20 +149,16 @@ def read_line(raw: bytes, end: bytes, length: int) -> CommandLine:
         deviations = _judged(command, marks, cut=length - len(end) > len(raw))
     needs = ALWAYS if length > MAX_LINE or deviations or marks or command.spec is None else 0
     if act is _MAIL or act is _RCPT:
-        if len(raw) > _SHORTEST_LONG or "<@" in text or "%" in text or "!" in text or text.count("@") > 1:
-            marks |= _path_marks(act, command)
-        elif act is _MAIL and command.verb != b"MAIL":
-            marks |= _OBSOLETE
+        marks |= _envelope_marks(act, command, text)
         if command.parameters:
             needs |= ALWAYS
+            if not (_RARE_ON_MAIL if act is _MAIL else MAIL_PARAMETERS).isdisjoint(command.parameters):
+                marks |= _parameter_marks(act, command.parameters)
         needs |= SIZES_LIMITED | STARTTLS_OFFERED if act is _MAIL else SIZES_LIMITED
     elif command.spec is not None:
         if command.spec.keyword is not None:
             needs |= ALWAYS | STARTTLS_OFFERED if act is _AUTH else ALWAYS
-            if act in CHUNKS and (command.chunk_size or 0) >= _HUGE_CHUNK:
-                marks |= _HUGE
-        elif len(raw) > _SHORTEST_LONG and (act in HELLOS or command.verb == b"VRFY"):
-            marks |= _LONG_PATH
+        marks |= _verb_marks(act, command, text)
     if marks & _BARE and end == b"\r\n" and hidden_command(raw) is not None:
         marks |= _HIDDEN
     secrets = _secrets(command) if act is _AUTH else ()
@@ -169,10 +179,21 @@ def read_line(raw: bytes, end: bytes, length: int) -> CommandLine:
 def line_of_auth(raw: bytes, end: bytes, length: int) -> CommandLine:
     """Return the value of a line that answers a challenge (RFC 4954 §4). All of it is secret."""
     marks, kinds = octet_marks(raw, end), _NO_KINDS
-    if raw not in (b"", b"*") and not is_base64(raw):
+    if raw == b"*":
+        marks |= _ODD_RESPONSE
+    elif raw and not is_base64(raw):
         marks |= _DEVIATION
         kinds = _NOT_BASE64
     return CommandLine(raw, end, length, Act.ANSWER, marks=marks, secrets=((0, len(raw)),), kinds=kinds)
+
+
+def rest_of_response(line: CommandLine) -> CommandLine:
+    """Return ``line`` as the rest of an initial response of AUTH that the client broke into two lines. All of it is
+    secret, as that of any other line of an AUTH exchange."""
+    KNOWN_LINES.pop(line.raw + line.end, None)
+    marks = line.marks | _DEVIATION | Mark.SPLIT_RESPONSE.value
+    secrets = ((0, len(line.raw)),)
+    return CommandLine(line.raw, line.end, line.length, Act.ANSWER, marks=marks, secrets=secrets, kinds=_NOT_BASE64)
 
 
 def command_of(raw: bytes, act: Act) -> CommandLine:
@@ -224,17 +245,58 @@ def _judged(command: Command, marks: int, *, cut: bool) -> tuple[Deviation, ...]
     return judged.deviations
 
 
-def _path_marks(act: Act, command: Command) -> int:
-    """Return the marks for the path of MAIL, its obsolete variants, or RCPT."""
+def _envelope_marks(act: Act, command: Command, text: str) -> int:
+    """Return the marks for the path of MAIL, its obsolete variants, or RCPT. ``text``: the line."""
+    marks = _OBSOLETE if act is _MAIL and command.verb != b"MAIL" else 0
+    if len(text) <= _SHORTEST_LONG and _USUAL_PATH.match(text):
+        return marks
     raw = command.raw
-    marks = _SOURCE_ROUTE if b"<@" in raw else 0
+    if b"<@" in raw:
+        marks |= _SOURCE_ROUTE
     if len(raw) > _SHORTEST_LONG and raw.rfind(b">") - raw.find(b"<") > _SHORTEST_LONG:
         marks |= _LONG_PATH
-    if act is _MAIL:
-        return marks if command.verb == b"MAIL" else marks | _OBSOLETE
-    if b"%" in raw or b"!" in raw or raw.count(b"@") > 1:
+    if act is _RCPT and (b"%" in raw or b"!" in raw or raw.count(b"@") > 1):
         marks |= _ROUTED
+    return marks | _mailbox_marks(act, command)
+
+
+def _mailbox_marks(act: Act, command: Command) -> int:
+    """Return the marks for the mailbox in the path of MAIL or RCPT."""
+    local, domain = command.mailbox
+    marks = _UNQUALIFIED if domain is not None and not is_qualified(domain) and _is_plain(domain) else 0
+    if local is not None and act is _RCPT and local.strip(b'"').lower() == b"postmaster":
+        marks |= _POSTMASTER
     return marks
+
+
+def _parameter_marks(act: Act, given: dict[str, bytes | None]) -> int:
+    """Return the marks for parameters of MAIL or RCPT that are on the wrong command, or have a bounded value."""
+    if act is _RCPT:
+        return 0 if MAIL_PARAMETERS.isdisjoint(given) else _MISPLACED
+    marks = 0 if RCPT_PARAMETERS.isdisjoint(given) else _MISPLACED
+    return marks if BOUNDED_PARAMETERS.isdisjoint(given) else marks | _BOUNDED
+
+
+def _verb_marks(act: Act, command: Command, text: str) -> int:
+    """Return the marks for the argument of another registered verb. ``text``: the line."""
+    long = _LONG_PATH if len(command.raw) > _SHORTEST_LONG else 0
+    if act in HELLOS:
+        if _USUAL_HELLO.match(text):
+            return long
+        name = command.hello_name
+        return long if name is None or is_qualified(name) or not _is_plain(name) else long | _UNQUALIFIED
+    if command.verb in _ASKING:
+        return _ASKS_MAILBOX | (long if command.verb == b"VRFY" else 0)
+    if act in CHUNKS:
+        return _HUGE if (command.chunk_size or 0) >= _HUGE_CHUNK else 0
+    if act is _AUTH:
+        return _ODD_RESPONSE if command.mechanism in _SERVER_FIRST and _secrets(command) else 0
+    return 0
+
+
+def _is_plain(name: bytes) -> bool:
+    """Whether ``name`` is ASCII without control characters; other rules are about the rest."""
+    return name.isascii() and name.decode("ascii").isprintable()
 
 
 def shown_argument(command: Command) -> str | None:

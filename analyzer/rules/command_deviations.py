@@ -42,9 +42,21 @@ def ascii_deviations(x: Exchange, kind: DeviationKind) -> Iterator[Deviation]:
             yield d
 
 
-def evidence_at(x: Exchange, d: Deviation, message: Phrase | str, *, severity: Severity | None = None) -> Evidence:
+def evidence_at(
+    x: Exchange,
+    d: Deviation,
+    message: Phrase | str,
+    *,
+    severity: Severity | None = None,
+    series: str | None = None,
+    unit: str = "lines",
+    reference: str | None = None,
+) -> Evidence:
     """Return evidence at the place of a deviation."""
-    return Evidence(message, offset=x.offset + d.at, length=d.length, severity=severity)
+    at = x.offset + d.at
+    return Evidence(
+        message, offset=at, length=d.length, severity=severity, series=series, unit=unit, reference=reference
+    )
 
 
 def part_of(x: Exchange, d: Deviation) -> str:

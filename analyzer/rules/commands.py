@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...dissectors.deviations import DeviationKind, quoted
-from ...dissectors.grammar.parameters import is_legal_value
-from ...dissectors.tables.keywords import keyword_for
+from ...dissectors.grammar.host_names import is_untagged
 from ..exchanges.command_marks import judged_command
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
+    from ..model import Severity
 
 __all__: list[str] = []
 
@@ -38,10 +38,13 @@ __all__: list[str] = []
 def unknown_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Verb is neither registered nor an X- command.
 
-    The client sent a verb that no RFC defines. Private verbs start with X and are not reported. Such lines are typing
+    The client sent a verb that no RFC defines. Private verbs start with X and are not reported, nor are verbs that the
+    server lists in its EHLO reply. Such lines are typing
     errors, probes for another protocol, or text that the server did not read in the way the client meant it. The server
     should answer 500. Fix the client: send only commands of SMTP and of the extensions that the server lists.
     """
+    if x.state is not None and x.state.hello.lists(x.name):
+        return  # the server offers it
     for d in ascii_deviations(x, DeviationKind.UNKNOWN_VERB):
         verb = Verb(part_of(x, d))
         yield evidence_at(
@@ -99,7 +102,7 @@ def malformed_path(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         path = x.raw[d.at : d.at + d.length]
         completed = talk.profile == "submission" and x.accepted and b"@" not in path and path[:1] + path[-1:] == b"<>"
         what = Phrase('"{path}"', path=Text(part_of(x, d))) if d.length else Phrase("An empty path")
-        phrase = Phrase("{what} is not a valid path for {verb}.", what=what, verb=named(x))
+        phrase = Phrase("{what} is not a valid path for {verb}: {why}.", what=what, verb=named(x), why=Term(d.detail))
         yield evidence_at(x, d, phrase, severity="warning" if completed else None)
 
 
@@ -110,11 +113,13 @@ def space_around_colon(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """White space before or after the colon in MAIL FROM: or RCPT TO:.
 
     RFC 5321 names this error explicitly: no space is allowed on either side of the colon. Many servers accept the
-    command, strict ones answer 501. Fix the client: remove the space.
+    command, strict ones answer 501. If the server accepted it, the severity is a warning. Fix the client: remove the
+    space.
     """
     for d in deviations_of(x, DeviationKind.SPACE_AROUND_COLON):
         phrase = Phrase("{verb} has white space before or after the colon, where none is allowed.", verb=named(x))
-        yield evidence_at(x, d, phrase)
+        severity: Severity = "warning" if x.accepted else "error"
+        yield evidence_at(x, d, phrase, severity=severity, series="colon", unit="commands")
 
 
 @rule(
@@ -133,86 +138,6 @@ def null_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """
     for d in deviations_of(x, DeviationKind.NULL_RECIPIENT):
         yield evidence_at(x, d, "RCPT has the null path <>, which is not a forward-path; it must name a recipient.")
-
-
-@rule(
-    "CMD307",
-    "bad-parameter-syntax",
-    "error",
-    "client",
-    "RFC 5321 §4.1.2",
-    on=malformed(DeviationKind.BAD_PARAMETER_SYNTAX),
-)
-def bad_parameter_syntax(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """MAIL or RCPT parameter does not follow the grammar.
-
-    A parameter is a keyword of letters, digits and hyphens. It may be followed by "=" and a value that is not empty and
-    contains no space, no control character and no other "=". One space comes before each parameter. Fix the client:
-    encode such characters (xtext, RFC 3461 §4) or omit the parameter.
-    """
-    for d in ascii_deviations(x, DeviationKind.BAD_PARAMETER_SYNTAX):
-        parameter = Text(part_of(x, d))
-        yield evidence_at(
-            x, d, Phrase('{verb} has a malformed parameter: "{parameter}".', verb=named(x), parameter=parameter)
-        )
-
-
-@rule(
-    "CMD308",
-    "bad-parameter-value",
-    "error",
-    "client",
-    "RFC 1870 §3; RFC 6152 §2; RFC 3461 §4; RFC 4954 §5; RFC 2852 §4; RFC 4865 §4; RFC 6710 §4; RFC 7293 §3; "
-    "RFC 6531 §3.4; RFC 8689 §2",
-    on=malformed(DeviationKind.BAD_PARAMETER_VALUE),
-)
-def bad_parameter_value(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Known parameter with an illegal value.
-
-    The RFC of each extension defines the values of its parameters. A server that lists the extension answers 501 to any
-    other value. If the server does not list the extension, the parameter itself is wrong (EXT502), not its value. Fix
-    the client: send a value that the RFC of the extension allows.
-    """
-    keywords = x.state.hello.keywords if x.state is not None and talk.server_seen else None
-    for d in deviations_of(x, DeviationKind.BAD_PARAMETER_VALUE):
-        text = x.raw[d.at : d.at + d.length]
-        word, _, value = text.strip(b" ").partition(b"=")
-        if keywords is None or keyword_for(word.decode("latin-1").upper(), value) in keywords:
-            yield evidence_at(x, d, _illegal_value(x, text.strip(b" ")))
-            return
-        command = judged_command(x)
-        for name, given in () if command is None else command.parameters.items():  # the deviation is at the first one
-            if keyword_for(name, given) in keywords and not is_legal_value(name.encode("ascii"), given):
-                text = name.encode("ascii") + (b"" if given is None else b"=" + given)
-                yield Evidence(_illegal_value(x, text))
-                return
-
-
-def _illegal_value(x: Exchange, parameter: bytes) -> Phrase:
-    return Phrase(
-        '{verb} has a parameter with an illegal value: "{parameter}".', verb=named(x), parameter=Text(quoted(parameter))
-    )
-
-
-@rule(
-    "CMD309",
-    "duplicate-parameter",
-    "error",
-    "client",
-    "RFC 1870 §6; RFC 6152 §3; RFC 5321 §4.1.2",
-    on=malformed(DeviationKind.DUPLICATE_PARAMETER),
-)
-def duplicate_parameter(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Same parameter twice in one command.
-
-    A parameter may be given only once. With two values it is not defined which one counts. Fix the client: send each
-    parameter once.
-    """
-    for d in deviations_of(x, DeviationKind.DUPLICATE_PARAMETER):
-        name = Text(quoted(x.raw[d.at : d.at + d.length].partition(b"=")[0].upper()))
-        yield evidence_at(
-            x, d, Phrase("{verb} has the parameter {parameter} more than once.", verb=named(x), parameter=name)
-        )
 
 
 @rule(
@@ -301,8 +226,15 @@ def bad_auth_encoding(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     The data of the mechanism is encoded in base64: complete groups of four characters, with padding at the end. The
     initial response may be "=" instead, and a later line may be "*" to cancel. The server should answer 501. Fix the
-    client: encode the response.
+    client: encode the response, and send it in one line, however long it is.
     """
+    if x.marks & Mark.SPLIT_RESPONSE:
+        message = Phrase(
+            "The initial response of AUTH goes on in a second line ({length} bytes); it must be one line.",
+            length=Octets(x.length),
+        )
+        yield Evidence(message)
+        return
     if x.act is Act.ANSWER:
         if talk.server_seen:  # otherwise it is not certain that a challenge came before
             phrase = Phrase("A line of the AUTH exchange ({length} bytes) is not base64.", length=Octets(x.length))
@@ -333,6 +265,9 @@ def obsolete_send_family(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     yield Evidence(phrase, severity="info" if listed else None)
 
 
+_TRAILING = "blank at the end of the line"
+
+
 @rule(
     "CMD316",
     "stray-whitespace",
@@ -349,9 +284,14 @@ def stray_whitespace(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     send single spaces between words only.
     """
     for d in deviations_of(x, DeviationKind.STRAY_WHITESPACE):
-        yield evidence_at(
-            x, d, Phrase("{verb} has unexpected white space: {where}.", verb=named(x), where=Term(d.detail))
+        tolerated = Phrase("; servers should tolerate it" if d.detail == _TRAILING else "")
+        phrase = Phrase(
+            "{verb} has unexpected white space: {where}{tolerated}.",
+            verb=named(x),
+            where=Term(d.detail),
+            tolerated=tolerated,
         )
+        yield evidence_at(x, d, phrase)
 
 
 @rule(
@@ -370,14 +310,12 @@ def bad_address_literal(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     of these forms.
     """
     for d in deviations_of(x, DeviationKind.BAD_ADDRESS_LITERAL):
-        yield evidence_at(
-            x,
-            d,
-            Phrase(
-                "{literal} is not a valid address literal; it must have the form [192.0.2.1] or [IPv6:2001:db8::1].",
-                literal=Text(part_of(x, d)),
-            ),
-        )
+        text = x.raw[d.at : d.at + d.length]
+        why = Phrase("it must have the form [192.0.2.1] or [IPv6:2001:db8::1]")
+        if is_untagged(text):
+            why = Phrase("the tag IPv6: is missing before the address")
+        phrase = Phrase("{literal} is not a valid address literal; {why}.", literal=Text(part_of(x, d)), why=why)
+        yield evidence_at(x, d, phrase)
 
 
 @rule(

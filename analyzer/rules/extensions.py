@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ...dissectors.tables.sections import COMMAND_SECTIONS
 from ..exchanges.command_marks import judged_command
 from ..exchanges.early_talk import hello_awaited
 from ..exchanges.ehlo_offers import (
@@ -16,6 +17,7 @@ from ..exchanges.ehlo_offers import (
     announced_size,
     command_keyword,
     mechanisms,
+    misplaced_parameters,
     missing_command,
     missing_parameters,
 )
@@ -112,8 +114,12 @@ def command_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     else:
         why = Phrase("the server does not list {keyword}", keyword=Term(keyword))
     veil = talk.watching.veil if x.act is Act.STARTTLS and talk.watching is not None else None
-    phrase = Phrase("{verb} was sent, but {why}; {answer}.", verb=named(x), why=why, answer=_answer(x))
-    yield Evidence(phrase, caused_by=(veil,) if veil is not None or not guessed else None)
+    section = COMMAND_SECTIONS.get(x.name)
+    yield Evidence(
+        Phrase("{verb} was sent, but {why}; {answer}.", verb=named(x), why=why, answer=_answer(x)),
+        reference="RFC 5321 §2.2.1" + (f"; {section}" if section else ""),
+        caused_by=(veil,) if veil is not None or not guessed else None,
+    )
 
 
 @rule("EXT502", "parameter-not-offered", "error", "client", "RFC 5321 §4.1.1.3, §2.2.1, §4.1.1.11", on=_NOT_OFFERED)
@@ -130,6 +136,9 @@ def parameter_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     if _listed_later(x, talk, missing_parameters):
         return
     missing = missing_parameters(command, hello)
+    if x.marks & Mark.MISPLACED and talk.profile != "rfc821":
+        elsewhere = misplaced_parameters(x.act, command)  # EXT519 is about these
+        missing = [name for name in missing if name not in elsewhere]
     if missing:
         found = re.search(rb" (" + re.escape(missing[0].encode("ascii")) + rb"(?:=[^ ]*)?)", x.raw, re.IGNORECASE)
         yield Evidence(
@@ -312,6 +321,8 @@ def offered_command_unimplemented(x: Exchange, talk: Conversation) -> Iterator[E
         return
     if at_fault(x, talk) and not x.marks & Mark.OBSOLETE:
         return  # SEND, SOML and SAML are discouraged, but a server that lists them must implement them
+    if x.command.verb == b"HELP" and x.command.argument is not None:
+        return  # RFC 5321 §4.1.1.8: HELP may be supported without arguments only
     keyword = command_keyword(x.command.verb) or x.name
     if x.before.hello.lists(keyword):
         phrase = Phrase(

@@ -9,7 +9,6 @@ from ...dissectors.deviations import DeviationKind
 from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.lines.commands import is_base64
 from ...dissectors.printable import printable
-from ...dissectors.tables.keywords import KEYWORDS
 from ..exchanges.attack_marks import is_masked_text
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act
@@ -17,7 +16,7 @@ from ..exchanges.usual_replies import OPENING_CODES
 from .end_facts import EndFact
 from .phrases import Code, Phrase, Term, Text
 from .registry import Ended, Evidence, OnExchange, named, rule
-from .reply_flaws import ReplyFlaw, bad_ehlo_lines, first_word
+from .reply_flaws import ReplyFlaw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from ...dissectors.deviations import Deviation
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
+    from ..model import Severity
 
 __all__: list[str] = []
 
@@ -35,7 +35,9 @@ def _wrong(x: Exchange, kind: DeviationKind) -> list[Deviation]:
     return [] if x.answer is None else [d for d in x.answer.reply.deviations if d.kind is kind]
 
 
-def _at(x: Exchange, wrong: Deviation, message: Phrase, count: int = 1) -> Evidence:
+def _at(
+    x: Exchange, wrong: Deviation, message: Phrase, count: int = 1, *, severity: Severity | None = None
+) -> Evidence:
     """Evidence at one line of the reply. The form of a line is certain, whatever else the capture does not contain."""
     assert x.reply is not None
     raw = x.reply.raw
@@ -49,6 +51,7 @@ def _at(x: Exchange, wrong: Deviation, message: Phrase, count: int = 1) -> Evide
         evidence=printable(line[:160]),
         certain=True,
         count=count,
+        severity=severity,
     )
 
 
@@ -151,11 +154,12 @@ def bare_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Reply line without the space after the code.
 
     A client must accept a code without text, but a server should send the space even if no text follows, because some
-    clients expect it. Fix the server: send the space.
+    clients expect it. In the 334 reply of an AUTH exchange the space is required. Fix the server: send the space.
     """
+    severity: Severity | None = "warning" if x.code == 334 else None
     for wrong in _wrong(x, DeviationKind.BARE_CODE):
         phrase = Phrase("The reply ends directly after its code {code}; a space should follow.", code=Code(x.code))
-        yield _at(x, wrong, phrase)
+        yield _at(x, wrong, phrase, severity=severity)
 
 
 @rule(
@@ -164,16 +168,22 @@ def bare_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "warning",
     "server",
     "RFC 5321 §4.2, §4.3.1",
-    on=OnExchange(acts=frozenset({Act.GREETING}), codes=frozenset({220}), reply=ReplyFlaw.NO_HOST),
+    on=OnExchange(acts=frozenset({Act.GREETING, Act.EHLO}), codes=frozenset({220, 250}), reply=ReplyFlaw.NO_HOST),
 )
 def bad_greeting_name(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """220 greeting without host name as first word.
 
-    The greeting names the server: the first word must be its domain or an address literal. A greeting of asterisks was
+    The greeting names the server: the first word must be its domain or an address literal. The same is true of the
+    first line of the reply to EHLO; there only a missing name is reported. A greeting of asterisks was
     overwritten by a firewall that rewrites SMTP and often hides extensions too; then the path is at fault, not the
     server. Fix the server or the firewall: send the name.
     """
-    if x.reply is not None and not talk.midstream:
+    if x.act is Act.EHLO:
+        if x.code == 250 and x.reply is not None and not x.reply.texts[0][:1].strip():
+            phrase = Phrase("The first line of the reply to {verb} does not name the host.", verb=named(x))
+            yield Evidence(phrase, reply=True, reference="RFC 5321 §4.1.1.1")
+        return
+    if x.code == 220 and x.reply is not None and not talk.midstream:
         text = x.reply.texts[0]
         word = text.split(b" ", 1)[0]
         if is_masked_text(text):
@@ -210,81 +220,6 @@ def bad_greeting_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
             ),
             certain=True,
         )
-
-
-@rule(
-    "RPL413",
-    "extended-reply-to-helo",
-    "error",
-    "server",
-    "RFC 5321 §3.2",
-    on=OnExchange(acts=frozenset({Act.HELO}), codes=frozenset({250}), reply=ReplyFlaw.KEYWORDS),
-)
-def extended_reply_to_helo(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """HELO answered with an EHLO-style capability list.
-
-    A client that sends HELO may not know extensions, so a server must not list any in its reply. Fix the server: send
-    one line with its name.
-    """
-    if x.reply is not None:
-        listed = [word for word in map(first_word, x.reply.texts[1:]) if word in KEYWORDS]
-        phrase = Phrase(
-            "The reply to HELO lists {keywords}, as if the client had sent EHLO.", keywords=Term(", ".join(listed))
-        )
-        yield Evidence(phrase, reply=True)
-
-
-@rule(
-    "RPL414",
-    "bad-ehlo-line",
-    "warning",
-    "server",
-    "RFC 5321 §4.1.1.1",
-    on=OnExchange(acts=frozenset({Act.EHLO}), codes=frozenset({250}), reply=ReplyFlaw.BAD_EHLO_LINE),
-)
-def bad_ehlo_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """EHLO reply line does not match ehlo-line.
-
-    Each line after the first one is a keyword of letters, digits and hyphens, optionally followed by parameters after
-    spaces. AUTH=LOGIN, which some very old clients expect, does not match this grammar; a server that sends it should
-    also send AUTH LOGIN. Fix the server: list keywords and parameters separated by spaces.
-    """
-    if x.reply is not None:
-        bad = bad_ehlo_lines(x.reply)
-        text = bad[0].text
-        yield Evidence(
-            Phrase(
-                "The EHLO reply lists {line}, which is not a keyword with optional parameters.",
-                line=Text(printable(text[:60])) if text else Term("an empty line"),
-            ),
-            reply=True,
-            offset=x.reply_offset + bad[0].at,
-            length=len(text) + 4,
-            evidence=printable(text[:160]),
-            count=len(bad),
-        )
-
-
-@rule(
-    "RPL415",
-    "keyword-in-ehlo-greeting",
-    "error",
-    "server",
-    "RFC 5321 §4.1.1.1",
-    on=OnExchange(acts=frozenset({Act.EHLO}), codes=frozenset({250}), reply=ReplyFlaw.KEYWORD_FIRST),
-)
-def keyword_in_ehlo_greeting(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Capability keyword on the first line of the EHLO reply.
-
-    The first line contains the name of the server. Clients read keywords from the second line on, so they miss this
-    one. Fix the server: send its name on the first line.
-    """
-    if x.reply is not None and x.sure:  # after a gap it may not be the first line
-        phrase = Phrase(
-            "The EHLO reply starts with the keyword {keyword}; its first line should name the server.",
-            keyword=Term(first_word(x.reply.texts[0])),
-        )
-        yield Evidence(phrase, reply=True)
 
 
 @rule(

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from ...dissectors.printable import printable
 from ...dissectors.tables.codes import KNOWN_CODES, RFC821_CODES, describe_code
+from ..content.message_flaws import flaws_of
+from ..content.octet_checks import Flaw
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act, Phase
 from ..exchanges.usual_replies import listed_codes
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
 
-__all__: list[str] = []
+__all__ = ["NOT_JUDGED", "is_judged"]
 
 _GARBLED = Mark.EIGHT_BIT | Mark.NUL | Mark.LF_INSIDE | Mark.BARE_CR | Mark.SKIPPED | Mark.FOREIGN
 _TOO_EARLY = Mark.HASTY | Mark.AFTER_STARTTLS  # a server that does not offer PIPELINING may refuse such commands
@@ -34,14 +36,16 @@ _ORDER = Mark.CLIENT_ORDER | Mark.SERVER_ORDER
 _MALFORMED = (
     _GARBLED | _TOO_EARLY | Mark.DEVIATION | Mark.NOT_OFFERED | Mark.LONG_LINE | Mark.OVER_SIZE | Mark.OVER_LIMIT
 )
-_NOT_JUDGED = _MALFORMED | _ORDER
+NOT_JUDGED = _MALFORMED | _ORDER
 _NO_SERVICE = frozenset({Phase.TURNED_AWAY, Phase.CLOSING, Phase.QUIT})
 _CODES = frozenset(range(1, 1000))
 _POLICY = frozenset({450, 451, 550, 554})
+_ODD_LINES = Flaw.LOOKALIKE | Flaw.LONG_LINE | Flaw.BARE_NEWLINE | Flaw.NUL
+_ABOUT_COMMANDS = frozenset({500, 501, 502, 503, 504})
 _NO_COMMAND = frozenset({Act.GREETING, Act.NOTHING, Act.EVENT})
 
 
-def _judged(x: Exchange, talk: Conversation) -> bool:
+def is_judged(x: Exchange, talk: Conversation) -> bool:
     """Whether it is certain which command the reply answers, and in which state."""
     before = x.before
     return (
@@ -54,6 +58,15 @@ def _judged(x: Exchange, talk: Conversation) -> bool:
         and before.phase not in _NO_SERVICE
         and not (talk.session.due and talk.session.due[0].marks & _TOO_EARLY)
     )
+
+
+def _end_in_doubt(x: Exchange) -> bool:
+    """Whether this is the end of mail data, and the server may have seen its end elsewhere, or expected none, or found
+    fault with a line of the message."""
+    if x.act is not Act.END:
+        return False
+    empty = x.transaction is None or not x.transaction.accepted
+    return empty or (x.content is not None and bool(flaws_of(x.content) & _ODD_LINES))
 
 
 def _recipient_missing(x: Exchange) -> bool:
@@ -76,20 +89,23 @@ def _name(x: Exchange) -> Verb | Term:
     "warning",
     "server",
     "RFC 5321 §4.3.2; RFC 821 §4.3; RFC 2033 §4.2",
-    on=OnExchange(unusual=True, codes=REFUSALS - {503}, unless=_MALFORMED),
+    on=OnExchange(unusual=True, codes=REFUSALS, unless=_MALFORMED),
 )
 def code_not_listed_for_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Known reply code that is not listed for this command.
 
     A client knows the meaning of the refusals that RFC 5321 lists for a command. For any other code it can only use the
-    first digit. Codes that servers commonly use for policy reasons are not reported. Fix the server: use a code that is
-    listed for the command.
+    first digit. The end of mail data is no command, so 500 to 504, which are about commands, cannot answer it. Codes
+    that servers commonly use for policy reasons are not reported. Fix the server: use a code that is listed for the
+    command.
     """
     code = x.code
+    if (code == 503 and x.act is not Act.END) or (code in _ABOUT_COMMANDS and _end_in_doubt(x)):
+        return
     if x.act is Act.GREETING and code == 554 and talk.profile == "rfc821":
         phrase = Phrase("{code} is not a greeting of RFC 821, which lists 220 and 421.", code=Code(code))
         yield Evidence(phrase, reply=True, certain=True)
-    if not _judged(x, talk) or x.before is None:
+    if not is_judged(x, talk) or x.before is None:
         return
     if x.marks & _ORDER:
         if code == 554 and talk.profile == "lmtp" and _recipient_missing(x):
@@ -161,7 +177,7 @@ def success_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidence
     a code that belongs to the command.
     """
     code = x.code
-    if not _judged(x, talk) or x.before is None:
+    if not is_judged(x, talk) or x.before is None:
         return
     codes = listed_codes(x, x.before.hello, talk.profile)
     if codes is None or code in codes:
@@ -197,59 +213,6 @@ def reply_after_421(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
             code=Code(x.code),
         )
         yield Evidence(phrase, reply=True)
-
-
-_REQUIRED = frozenset({b"HELO", b"MAIL", b"RCPT", b"DATA", b"RSET", b"NOOP", b"QUIT"})
-
-
-@rule(
-    "RPL423",
-    "required-command-refused",
-    "error",
-    "server",
-    "RFC 5321 §4.5.1, §4.3.2, §4.2.4",
-    on=OnExchange(codes=frozenset({500, 502}), unless=_NOT_JUDGED),
-    hides=("RPL408",),
-)
-def required_command_refused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Mandatory command answered 500 or 502.
-
-    Every server must implement HELO, MAIL, RCPT, DATA, RSET, NOOP and QUIT, so a well-formed one is never unknown (500)
-    or not implemented (502). Other codes exist for a server that refuses the command for another reason. Fix the
-    server: implement the command.
-    """
-    if talk.profile == "lmtp" and x.act is Act.HELO:
-        return  # LMTP has no HELO (RFC 2033 §4.1)
-    if x.command is not None and x.command.verb in _REQUIRED and _judged(x, talk) and not at_fault(x, talk):
-        phrase = Phrase(
-            "The server refused a well-formed {verb} as {meaning} ({code}); every server must implement it.",
-            verb=named(x),
-            meaning=Term("unknown" if x.code == 500 else "not implemented"),
-            code=Code(x.code),
-        )
-        yield Evidence(phrase, reply=True)
-
-
-@rule(
-    "RPL424",
-    "ehlo-unsupported",
-    "info",
-    "server",
-    "RFC 5321 §4.1.1.1, §2.2.1",
-    on=OnExchange(acts=frozenset({Act.EHLO}), codes=frozenset({500, 501, 502, 504}), unless=_NOT_JUDGED),
-    severities={"rfc821": "off", "lmtp": "off"},
-    hides=("RPL408",),
-)
-def ehlo_unsupported(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
-    """Server does not support EHLO.
-
-    Servers have had to accept EHLO since 2001. Without it no extension can be used, and the client continues with HELO.
-    Fix the server: implement EHLO.
-    """
-    if x.command is not None and x.command.verb == b"EHLO" and _judged(x, talk) and not at_fault(x, talk):
-        veil = None if talk.watching is None else talk.watching.veil
-        phrase = Phrase("The server refused a well-formed EHLO with {code}.", code=Code(x.code))
-        yield Evidence(phrase, reply=True, caused_by=(veil,))
 
 
 # -- LMTP --------------------------------------------------------------------------------------------------------------

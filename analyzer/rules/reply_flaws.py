@@ -10,12 +10,23 @@ from ...dissectors.lines.replies import Reply, ReplyLine
 from ...dissectors.printable import printable
 from ...dissectors.tables.keywords import KEYWORDS
 
-__all__ = ["ReplyFlaw", "bad_ehlo_lines", "first_word", "reply_flaws", "status_lines", "without_status"]
+__all__ = [
+    "ReplyFlaw",
+    "bad_ehlo_lines",
+    "first_word",
+    "listed_twice",
+    "reply_flaws",
+    "status_lines",
+    "without_status",
+]
 
 _DOMAIN = LazyPattern(DOMAIN)
 _LITERAL = LazyPattern(ADDRESS_LITERAL)
 # RFC 5321 §4.1.1.1: ehlo-line = ehlo-keyword *( SP ehlo-param ); several spaces are accepted
-_EHLO_LINE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9-]*+(?: ++[!-~\x80-\xff]++)*+ *+").fullmatch
+# RFC 4954 §3(3): AUTH has a list of mechanisms
+_EHLO_LINE = re.compile(
+    rb"(?!(?i:AUTH) *+\Z)[A-Za-z0-9][A-Za-z0-9-]*+(?: ++[!-~\x80-\xff]++)*+ *+", re.DOTALL
+).fullmatch
 _STATUS = re.compile(EXTENDED_STATUS + rb" ").match
 _KEYWORDS = frozenset(keyword.encode("ascii") for keyword in KEYWORDS)
 _WITH_STATUS = frozenset({2, 4, 5})  # first digits of replies that have an enhanced status code (RFC 2034 §4)
@@ -34,6 +45,7 @@ class ReplyFlaw:
     STATUS_DIFFERS = 1 << 6  # two lines with different enhanced status codes
     LONE_SMTPUTF8 = 1 << 7  # it lists SMTPUTF8 without 8BITMIME
     LONE_BINARYMIME = 1 << 8  # it lists BINARYMIME without CHUNKING
+    KEYWORD_TWICE = 1 << 9  # it lists a keyword twice with different parameters
 
 
 _STATUSES = ReplyFlaw.STATUS_CLASS | ReplyFlaw.NO_STATUS | ReplyFlaw.STATUS_DIFFERS
@@ -50,6 +62,8 @@ def reply_flaws(reply: Reply, wanted: int) -> int:
         flaws |= ReplyFlaw.KEYWORD_FIRST
     if wanted & ReplyFlaw.BAD_EHLO_LINE and None in map(_EHLO_LINE, reply.texts[1:]) and bad_ehlo_lines(reply):
         flaws |= ReplyFlaw.BAD_EHLO_LINE
+    if wanted & ReplyFlaw.KEYWORD_TWICE and len(reply.texts) > 2 and listed_twice(reply):
+        flaws |= ReplyFlaw.KEYWORD_TWICE
     if wanted & _STATUSES:
         flaws |= _status_flaws(reply)
     if wanted & _LISTS:
@@ -65,6 +79,21 @@ def first_word(text: bytes) -> str:
 def bad_ehlo_lines(reply: Reply) -> list[ReplyLine]:
     """Return the lines after the first one that are not a keyword with optional parameters."""
     return [line for line in reply.parts()[1:] if line.code is not None and _EHLO_LINE(line.text) is None]
+
+
+def listed_twice(reply: Reply) -> list[tuple[ReplyLine, ReplyLine]]:
+    """Return pairs of lines of an EHLO reply that list the same keyword with different parameters, one pair for each
+    such keyword."""
+    first: dict[bytes, tuple[ReplyLine, list[bytes]]] = {}
+    pairs: dict[bytes, tuple[ReplyLine, ReplyLine]] = {}
+    for line in reply.parts()[1:]:
+        words = line.text.upper().split()
+        if line.code is None or not words:
+            continue
+        earlier, parameters = first.setdefault(words[0], (line, words[1:]))
+        if parameters != words[1:]:
+            pairs.setdefault(words[0], (earlier, line))
+    return list(pairs.values())
 
 
 def status_lines(reply: Reply) -> list[ReplyLine]:

@@ -335,3 +335,34 @@ def command_flood(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
                 limit=Count(talk.limits.unanswered_commands),
             )
         )
+
+
+@rule(
+    "SEC638",
+    "address-disclosed",
+    "info",
+    "server",
+    "RFC 5321 §7.3, §3.5",
+    on=OnExchange(marks=Mark.ASKS_MAILBOX, codes=frozenset({250, 251}), unless=Mark.SKIPPED),
+    severities={"lmtp": "off"},
+    once=True,
+)
+def address_disclosed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+    """VRFY or EXPN discloses mailboxes to anyone.
+
+    The server answered VRFY or EXPN with a mailbox although the client had not authenticated. Senders of spam collect
+    addresses in this way. A server may answer VRFY with 252, which discloses nothing, and refuse EXPN. Fix the server:
+    answer these commands for known clients only.
+    """
+    before, reply = x.before, x.reply
+    if before is None or reply is None or not before.sure or before.hello.authenticated or talk.record.on_loopback:
+        return
+    if x.code == 251 and x.command is not None and x.command.verb == b"EXPN":
+        return
+    if any(b"@" in text for text in reply.texts):
+        phrase = Phrase(
+            "{verb} was answered with a mailbox ({code}) to a client that had not authenticated.",
+            verb=named(x),
+            code=Code(x.code),
+        )
+        yield Evidence(phrase, reply=True)

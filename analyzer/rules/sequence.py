@@ -368,6 +368,8 @@ def wrong_hello_verb(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     protocol that the port serves.
     """
     command, lmtp = x.line.command, talk.profile == "lmtp"
+    if command is not None and command.verb != b"LHLO" and x.marks & Mark.LMTP_SERVER:
+        lmtp = True  # its profile follows the hello that it accepted last
     if command is not None and (command.verb == b"LHLO") != lmtp:
         yield Evidence(
             Phrase(

@@ -151,7 +151,7 @@ def spurious_503(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
 
 _RECIPIENT_LIMIT = frozenset({452, 552})
-_OPEN = frozenset({Act.STARTTLS, Act.ETRN, Act.XCLIENT})
+_OPEN = frozenset({Act.STARTTLS, Act.ATRN, Act.XCLIENT})
 
 
 def _in_order(x: Exchange, talk: Conversation) -> bool:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...dissectors.lazy_regex import LazyPattern
+from ...dissectors.printable import printable
 from ..exchanges.lifecycle import SECOND
 from ..exchanges.state_table import Act, Phase
 from ..exchanges.turns import ReplySeen
 from .end_facts import EndFact
-from .phrases import Phrase, Seconds, Term
+from .phrases import Phrase, Seconds, Secret, Term, Text
 from .registry import Ended, Evidence, named, rule
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ _USUAL_TIMEOUT = 300
 _SERVER_TIMEOUT = 300  # RFC 5321 §4.5.3.2.7
 _TOO_MANY_REFUSALS = 10  # 5yz replies after which a server may close the connection early
 _OTHER_REASON = frozenset({"4.3.2", "4.7.0"})  # the server is shutting down; policy
+_ENCODED = LazyPattern(rb"[A-Za-z0-9+/]{8,}={0,2}")
 _SERVED = frozenset(
     (Phase.GREETED, Phase.READY, Phase.MAIL, Phase.RCPT, Phase.CONTENT, Phase.CHUNKS, Phase.BROKEN, Phase.CLOSING)
 )
@@ -135,26 +138,53 @@ def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterato
         )
 
 
+def _shown(line: bytes) -> Text | Secret:
+    """The start of a line that never ended. A single word in base64 may be a part of a login."""
+    text = printable(line)
+    return Secret(text) if _ENCODED.fullmatch(line) else Text(text)
+
+
+def _literal_end(line: bytes) -> Phrase:
+    """What stands at the end of ``line`` in place of its end."""
+    for characters, name in ((b"\\r\\n", "four characters \\r\\n"), (b"\\n", "two characters \\n")):
+        if line.rstrip(b" ").endswith(characters):
+            return Phrase("; the {characters} stand in place of CR and LF", characters=Term(name))
+    return Phrase("")
+
+
 def _refused_often(talk: Conversation) -> bool:
     """Whether the server refused so many commands that it may close the connection early."""
     refusals = sum(isinstance(turn, ReplySeen) and turn.reply.code >= 500 for turn in talk.record.dialogue)
     return refusals >= _TOO_MANY_REFUSALS
 
 
-@rule("TIM804", "slow-drip", "warning", "client", "RFC 5321 §4.5.3.2.5, §7.8", on=Ended(facts=EndFact.SLOW_INPUT))
+@rule(
+    "TIM804",
+    "slow-drip",
+    "warning",
+    "client",
+    "RFC 5321 §4.5.3.2.5, §4.5.3.2.7",
+    on=Ended(facts=EndFact.SLOW_INPUT),
+)
 def slow_drip(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     """Command or mail data sent very slowly.
 
     A command line that takes five minutes, or a pause of three minutes inside the mail data, keeps a connection of the
-    server busy. Attackers do this to use up all its connections. For mail data the cause may also be a server that
-    closed its receive window; the audit does not examine windows. Fix the client: send complete lines without long
-    pauses.
+    server busy. Attackers do this to use up all its connections. A line that never ends may come from a program that
+    sends backslashes and the letters r and n in place of the bytes CR and LF. For mail data the cause may also be a
+    server that closed its receive window; the audit does not examine windows. Fix the client: send complete lines
+    without long pauses.
     """
     drip = talk.course.slow_input
     if drip is None:
         return
     if drip.line:
-        phrase = Phrase("A command line was still incomplete after {duration} s.", duration=_seconds(drip.ns))
+        phrase = Phrase(
+            "A command line was still incomplete after {duration} s: {line}{end}.",
+            duration=_seconds(drip.ns),
+            line=_shown(drip.text),
+            end=_literal_end(drip.text),
+        )
     else:
         phrase = Phrase("The client paused for {duration} s inside its mail data.", duration=_seconds(drip.ns))
     yield Evidence(

@@ -19,6 +19,7 @@ __all__ = [
     "ATOM",
     "BASE64",
     "DATE_TIME",
+    "DATE_TIME_UTC",
     "DOMAIN",
     "DOT_STRING",
     "ESMTP_KEYWORD",
@@ -111,12 +112,17 @@ XTEXT = rb"(?:[!-*,-<>-~\x80-\xff]++|\+[0-9A-F]{2})*"
 # (the empty string matches too; code that needs at least one byte must check that)
 BASE64 = rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 
-# RFC 3339 §5.6:    date-time = full-date "T" full-time
-DATE_TIME = (
+# RFC 3339 §5.6:    date-time = full-date "T" full-time, here without the fraction of a second and the offset from UTC
+_DATE_TIME = (
     rb"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])[Tt]"
-    rb"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
-    rb"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+    rb"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)"
 )
+
+# RFC 7293 §3.1:    date-time, without a fraction of a second
+DATE_TIME = _DATE_TIME + rb"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+
+# RFC 4865 §3(4):   Internet-style-date-time-UTC
+DATE_TIME_UTC = _DATE_TIME + rb"(?:\.[0-9]+)?[Zz]"
 
 # RFC 5321 §4.2:    Reply-code = %x32-35 %x30-35 %x30-39
 REPLY_CODE = rb"[2-5][0-5][0-9]"

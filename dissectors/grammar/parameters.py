@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..deviations import Deviation, DeviationKind, quoted
 from ..lazy_regex import LazyPattern
 from ..printable import printable
-from .abnf import ATOM, DATE_TIME, ESMTP_KEYWORD, ESMTP_PARAM, XTEXT
+from .abnf import ATOM, DATE_TIME, DATE_TIME_UTC, ESMTP_KEYWORD, ESMTP_PARAM, XTEXT
 from .productions import Parts, Production, Repeated
 
 if TYPE_CHECKING:
@@ -61,11 +61,12 @@ _VALUES = {
     b"AUTH": XTEXT,
     # RFC 2852 §4:   by-time ";" by-mode [by-trace], and a time above zero if the mode is "R"
     b"BY": rb"[-+]?[0-9]{1,9};[Nn][Tt]?|\+?(?!0+;)[0-9]{1,9};[Rr][Tt]?",
-    # RFC 4865 §4:   1*9DIGIT
-    b"HOLDFOR": rb"[0-9]{1,9}",
-    # RFC 6710 §4:   ( ["-"] NZDIGIT ) / "0"
+    # RFC 4865 §3(4): seconds, from 1 to nine digits; a date and time in UTC
+    b"HOLDFOR": rb"[1-9][0-9]{0,8}",
+    b"HOLDUNTIL": DATE_TIME_UTC,
+    # RFC 6710 §7:   ( ["-"] NZDIGIT ) / "0"
     b"MT-PRIORITY": rb"-?[1-9]|0",
-    # RFC 7293 §3:   date-time [ ";" ( "C" / "R" ) ]
+    # RFC 7293 §3.1: date-time [ ";" ( "C" / "R" ) ]
     b"RRVS": DATE_TIME + rb"(?:;[CcRr])?",
 }
 
@@ -139,7 +140,7 @@ def _known_parameters(text: bytes) -> dict[str, bytes | None] | None:
         if known is None or not value or known[0] in found or known[1](value) is None:
             return None
         found[known[0]] = value
-    return found
+    return None if "HOLDFOR" in found and "HOLDUNTIL" in found else found
 
 
 def _scan_one(token: bytes, found: dict[str, bytes | None]) -> Iterator[tuple[DeviationKind, str]]:

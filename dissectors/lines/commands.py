@@ -70,6 +70,16 @@ class Command(Struct, eq=False):
         return self._path
 
     @property
+    def mailbox(self) -> tuple[bytes | None, bytes | None]:
+        """Local-part and domain of ``path``; None for what it does not have, and if it is unreadable."""
+        if self._match is not None:
+            local, domain = self._match.group("local", "domain")
+            if domain is not None:
+                return local, domain
+        path = self.path
+        return (None, None) if path is None else (path.local, path.domain)
+
+    @property
     def address(self) -> bytes | None:
         """The address in ``path`` without brackets and route, b"" for the null path; None if the path is unreadable."""
         if self._match is not None:

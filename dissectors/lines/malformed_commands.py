@@ -14,6 +14,7 @@ from ..deviations import Deviation, DeviationKind, quoted
 from ..grammar.abnf import DOMAIN, LOCAL_PART
 from ..grammar.arguments import ARGUMENTS, MAY_BE_ABSENT
 from ..grammar.parameters import scan_parameters
+from ..grammar.path_faults import path_fault
 from ..grammar.paths import Path, parse_path, parse_user
 from ..lazy_regex import LazyPattern
 from ..tables.verbs import VERBS, Argument, Verb
@@ -120,7 +121,7 @@ class _Collector:
         begin = colon.end()
         stop = self.path_at(form, begin, end)
         blanks = colon[1] or colon[3]
-        if blanks and self.path is not None and DeviationKind.MALFORMED_PATH not in self.found:
+        if blanks and (self.path is not None or parse_user(self.raw[begin:end]) is not None):
             at = colon.start(1) if colon[1] else colon.start(3)
             self.add(DeviationKind.SPACE_AROUND_COLON, at, at + len(blanks), "blank beside the colon")
         if stop < end:
@@ -134,9 +135,14 @@ class _Collector:
         prefix = b"FROM:" if form is Argument.REVERSE_PATH else b"TO:"
         stop = _end_of_path(self.raw, start, end)
         text = self.raw[start:stop]
+        if _MORE_ADDRESSES.match(self.raw, stop, end):
+            stop, text = end, self.raw[start:end]  # a list of addresses
+        elif _named(text, self.raw[stop:end]):
+            stop = self.raw.rfind(b">", stop, end) + 1 or end
+            text = self.raw[start:stop]
         if production.check(prefix + text):
             self.path = parse_path(text)
-        elif form is Argument.FORWARD_PATH and text == b"<>":
+        elif text == b"<>":  # RCPT
             self.path = parse_path(text)
             self.quote(DeviationKind.NULL_RECIPIENT, start, stop)
         elif loose := re.fullmatch(_LOOSE_LITERAL, text, re.DOTALL):
@@ -145,11 +151,11 @@ class _Collector:
             self.path = Path(text, hops, loose["local"], loose["domain"])
             self.quote(DeviationKind.BAD_ADDRESS_LITERAL, start + loose.start("domain"), start + loose.end("domain"))
         else:
-            self.quote(DeviationKind.MALFORMED_PATH, start, stop)
+            self.add(DeviationKind.MALFORMED_PATH, start, stop, path_fault(text))
             bare = parse_user(text)
             if bare is not None and bare.domain is not None:
                 self.path = bare  # a mailbox; only its brackets are missing
-            elif not text.startswith(b"<") or not text.endswith(b">"):
+            elif not text.endswith(b">") or b"<" not in text:
                 return end
         return stop
 
@@ -177,6 +183,14 @@ def _end_of_path(raw: bytes, start: int, end: int) -> int:
     match = _TOKEN.match(raw, start, end)
     return start if match is None else match.end()
 
+
+def _named(text: bytes, rest: bytes) -> bool:
+    """Whether ``text`` is the start of a name before an address in brackets."""
+    return b"@" not in text and b"<" not in text and b"<" in rest
+
+
+# After a path: text that belongs to another one.
+_MORE_ADDRESSES = LazyPattern(rb"(?:[ \t]*+[,;]|[ \t]*+<|(?<=[,;]))[^@]*+@")
 
 # Includes superfluous closing brackets: they are part of the fault.
 _CLOSING = LazyPattern(rb'<(?:[^">]++|"(?:[^"\\]++|\\.)*")*>++', re.DOTALL)

@@ -15,6 +15,7 @@ __all__ = [
     "GREETING",
     "INSIDE_TLS",
     "KNOWN_CODES",
+    "LAST_CHUNK",
     "RFC821_CODES",
     "STATUS_CLASSES",
     "STATUS_SUBJECTS",
@@ -120,7 +121,8 @@ def _codes(rfc821: str | None, rfc5321: str) -> CommandCodes:
 
 # Names of rows that are not verbs.
 GREETING = "(connection)"
-CONTENT = "(content)"  # end of data, and BDAT with LAST
+CONTENT = "(content)"  # the end of mail data
+LAST_CHUNK = "(last chunk)"  # BDAT with LAST
 UNKNOWN_COMMAND = "(unknown)"
 
 _MAIL = "250 552 451 452 550 553 503 455 555 450 554 530 454"  # 454: RFC 3207 §4, if TLS is required first
@@ -130,8 +132,8 @@ _CONTENT = "250 552 554 451 452 450 550 556"
 COMMAND_CODES: dict[str, CommandCodes] = {
     GREETING: _codes("220 421", "220 554 421 521"),
     "HELO": _codes("250 500 501 504 421", "250 504 550 502"),
-    "EHLO": _codes(None, "250 504 550 502"),
-    "LHLO": _codes(None, "250 504 550 502"),
+    "EHLO": _codes(None, "250 504 550 502 554"),  # 554: policy, common
+    "LHLO": _codes(None, "250 504 550 502 554"),
     "MAIL": _codes("250 552 451 452 500 501 421", _MAIL),
     "SEND": _codes("250 552 451 452 500 501 502 421", _MAIL + " 502"),
     "SOML": _codes("250 552 451 452 500 501 502 421", _MAIL + " 502"),
@@ -139,6 +141,7 @@ COMMAND_CODES: dict[str, CommandCodes] = {
     "RCPT": _codes(_RCPT + " 500 501 421", _RCPT + " 455 555 554 556 530 454"),
     "DATA": _codes("354 451 554 500 501 503 421", "354 503 554 450 550 451 452 530 454"),
     CONTENT: _codes("250 552 554 451 452", _CONTENT),
+    LAST_CHUNK: _codes(None, _CONTENT + " 503"),
     "BDAT": _codes(None, _CONTENT + " 503"),
     "BURL": _codes(None, _CONTENT + " 502 503 504"),
     "RSET": _codes("250 500 501 504 421", "250"),
@@ -157,6 +160,9 @@ COMMAND_CODES: dict[str, CommandCodes] = {
 
 ALWAYS_ALLOWED: frozenset[int] = frozenset({421, 500, 501})
 
+# RFC 5321 §4.3.2: the end of mail data is no command, so it has neither syntax nor order.
+_AFTER_CONTENT = frozenset({421})
+
 # RFC 3207 §4.1: inside TLS, to any command, if the server finds the security insufficient.
 INSIDE_TLS: frozenset[int] = frozenset({554})
 
@@ -164,11 +170,14 @@ INSIDE_TLS: frozenset[int] = frozenset({554})
 UNAUTHENTICATED_EXEMPT: frozenset[str] = frozenset({"EHLO", "LHLO", "HELO", "NOOP", "QUIT", "RSET", "AUTH", "STARTTLS"})
 
 # RFC 2033 §4.2: each reply after the content is for one recipient, so the codes for RCPT are allowed too.
-_LMTP_CONTENT = COMMAND_CODES[CONTENT].rfc5321 | COMMAND_CODES["RCPT"].rfc5321
+_LMTP = {
+    CONTENT: COMMAND_CODES[CONTENT].rfc5321 | COMMAND_CODES["RCPT"].rfc5321 - {503},
+    LAST_CHUNK: COMMAND_CODES[LAST_CHUNK].rfc5321 | COMMAND_CODES["RCPT"].rfc5321,
+}
 
 
 def allowed_codes(command: str, *, rfc821: bool = False, lmtp: bool = False) -> frozenset[int] | None:
-    """Return the codes allowed for ``command`` (a verb in upper case, or a row name above), with ALWAYS_ALLOWED.
+    """Return the codes allowed for ``command`` (a verb in upper case, or a row name above), with those for all.
 
     None if no codes are defined: for private commands, and with ``rfc821`` for commands that RFC 821 does not have.
     """
@@ -176,9 +185,9 @@ def allowed_codes(command: str, *, rfc821: bool = False, lmtp: bool = False) -> 
         return None
     row = COMMAND_CODES.get(command, COMMAND_CODES[UNKNOWN_COMMAND])
     codes = row.rfc821 if rfc821 else row.rfc5321
-    if lmtp and command == CONTENT:
-        codes = _LMTP_CONTENT
-    return None if codes is None else codes | ALWAYS_ALLOWED
+    if lmtp:
+        codes = _LMTP.get(command, codes)
+    return None if codes is None else codes | (_AFTER_CONTENT if command == CONTENT else ALWAYS_ALLOWED)
 
 
 def describe_code(code: int) -> str:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["KEYWORDS", "LINE_INCREMENTS", "PARAMETER_KEYWORDS", "keyword_for"]
+__all__ = [
+    "BOUNDED_PARAMETERS",
+    "KEYWORDS",
+    "LINE_INCREMENTS",
+    "MAIL_PARAMETERS",
+    "PARAMETER_KEYWORDS",
+    "RCPT_PARAMETERS",
+    "keyword_for",
+]
 
 # Registered keywords (IANA "SMTP Service Extensions" as of early 2024), old ones included, with their definitions.
 KEYWORDS: dict[str, str] = {
@@ -65,6 +73,19 @@ PARAMETER_KEYWORDS: dict[str, str] = {
     "SUBMITTER": "SUBMITTER",
     "TRANSID": "CHECKPOINT",
 }
+
+
+MAIL_PARAMETERS = frozenset(
+    {"AUTH", "BODY", "BY", "ENVID", "HOLDFOR", "HOLDUNTIL", "MT-PRIORITY", "REQUIRETLS", "RET", "SIZE", "SMTPUTF8"}
+    | {"TRANSID"}
+)
+"""Parameters of MAIL that RCPT cannot have."""
+
+RCPT_PARAMETERS = frozenset({"NOTIFY", "ORCPT", "RRVS"})
+"""Parameters of RCPT that MAIL cannot have."""
+
+BOUNDED_PARAMETERS = frozenset({"BY", "HOLDFOR", "HOLDUNTIL"})
+"""Parameters for whose values the server announces a bound with the keyword (RFC 2852 §3, RFC 4865 §3)."""
 
 
 def keyword_for(parameter: str, value: bytes | None) -> str | None:

@@ -39,7 +39,8 @@ CATALOGUE = """
     ANYTIME  -        -       -       -       -       -
     AUTH     -        -       SEQ111  SEQ111  SEQ109  SEQ109
     STARTTLS -        -       -       -       SEQ109  SEQ109
-    ETRN     -        -       -       -       -       -
+    ETRN     -        -       SEQ126  SEQ126  SEQ126  -
+    ATRN     -        -       -       -       -       -
     XCLIENT  -        -       -       -       -       -
     TURN     -        -       -       -       -       -
     QUIT     -        -       -       -       -       -

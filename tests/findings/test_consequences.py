@@ -43,7 +43,7 @@ def together(*texts: str) -> tuple[str, str]:
 
 
 CASES = [
-    ("SEC618", "RPL408", [*EARLY, *lines("S 554 no")]),
+    ("SEC618", "RPL408", [*TAKEN, *lines("C MAIL FROM:<a@client.example>", "S 535 no")]),
     ("SEC618", "RPL412", [*TAKEN, ("C", "NOOP\r\n"), ("FS", "")]),
     ("SEC618", "RPL423", [*TAKEN, *envelope(), *lines("C DATA", "S 502 no")]),
     ("SEC618", "RPL424", [*EARLY, *lines("S 502 no")]),

@@ -111,15 +111,16 @@ LINES: list[tuple[str, Script, list[str]]] = [
     ("MAIL 556", session(long("C MAIL FROM:<> X-P=", 558), "S 500 no", offers=("SIZE", "8BITMIME", "XP")), ["LEN001"]),
     (
         "RCPT 1041 of DSN",
-        [*session(offers=("DSN", "XP")), *envelope(), *lines(long("C RCPT TO:<b@x> X-P=", 1043), "S 250 ok")],
+        [*session(offers=("DSN", "XP")), *envelope(), *lines(long("C RCPT TO:<b@x.example> X-P=", 1043), "S 250 ok")],
         [],
     ),
     (
         "RCPT 1042",
-        [*session(offers=("DSN", "XP")), *envelope(), *lines(long("C RCPT TO:<b@x> X-P=", 1044), "S 500 no")],
+        [*session(offers=("DSN", "XP")), *envelope(), *lines(long("C RCPT TO:<b@x.example> X-P=", 1044), "S 500 no")],
         ["LEN001"],
     ),
-    ("long HELP, not implemented", session("C HELP " + "x" * 70, "S 502 no", offers=("HELP",)), ["EXT512"]),
+    ("long ETRN, not implemented", session("C ETRN " + "x" * 70, "S 502 no", offers=("ETRN",)), ["EXT512"]),
+    ("HELP with an argument, not implemented", session("C HELP MAIL", "S 502 no", offers=("HELP",)), []),
 ]
 
 CONTENT: list[tuple[str, Script, list[str]]] = [
@@ -155,9 +156,9 @@ EHLO_821 = [("S", GREETING), ("C", "EHLO c.example\r\n"), ("S", "250-mx.example\
     ("script", "expected"),
     [
         (EHLO_821 + mailed(EIGHT_BIT, "SMTPUTF8")[3:], ["BIT205", "EXT502"]),
-        (EHLO_821 + lines("C VRFY \xc3\xa9 SMTPUTF8", "S 250 <\xc3\xa9@mx.example>"), ["BIT201", "BIT204"]),
-        (EHLO_821 + lines("C HELO " + "a" * 64, "S 250 mx.example"), []),
-        (EHLO_821 + lines("C HELO " + "a" * 65, "S 250 mx.example"), ["LEN004"]),
+        (EHLO_821 + lines("C VRFY \xc3\xa9 SMTPUTF8", "S 250 <\xc3\xa9@mx.example>"), ["BIT201", "BIT204", "SEC638"]),
+        (EHLO_821 + lines("C HELO x." + "a" * 62, "S 250 mx.example"), []),
+        (EHLO_821 + lines("C HELO x." + "a" * 63, "S 250 mx.example"), ["LEN004"]),
         (EHLO_821 + lines("C NOOP", "S 250 ok", "C QUIT", "S 221 bye"), []),
     ],
 )

@@ -211,3 +211,22 @@ def test_slow_mail_data_may_come_from_a_full_window() -> None:
     assert paused([*start, ("C", MESSAGE)], 200, rest) == ["TIM804"]
     assert paused([*start, ("C", MESSAGE)], 170, rest) == []
     assert paused(start, 200, [("C", MESSAGE), *rest]) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        (
+            "EHLO client.example\\r\\n",
+            r": EHLO client.example\r\n; the four characters \r\n stand in place of CR and LF.",
+        ),
+        ("QUIT\\n", r": QUIT\n; the two characters \n stand in place of CR and LF."),
+        ("EHLO client.example", ": EHLO client.example."),
+    ],
+)
+def test_a_line_that_never_ended_is_shown(line: str, part: str) -> None:
+    whole = segments([*hello(), ("C", line), *lines("S 421 too slow"), ("FS", "")])
+    late = [one._replace(time_ns=one.time_ns + 300 * SECOND) for one in whole[-2:]]
+    (connection,) = connections([*whole[:-2], *late], select=("TIM804",))
+    (one,) = connection.findings
+    assert one.message == f"A command line was still incomplete after 300 s{part}"

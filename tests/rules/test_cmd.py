@@ -68,7 +68,6 @@ def test_one_fault_is_one_finding(line: str, rule: str) -> None:
         "XFOO bar",
         "EHLO [192.0.2.1]",
         "EHLO [IPv6:2001:db8::1]",
-        "HELO 192.0.2.1",
         'MAIL FROM:<"a b"@x.example>',
         "MAIL FROM:<>",
         "RCPT TO:<Postmaster>",

@@ -10,7 +10,7 @@ from smtpwire.analyzer.rules.end_facts import EndFact, end_facts
 from smtpwire.analyzer.rules.reply_flaws import ReplyFlaw, reply_flaws
 from smtpwire.dissectors.lines.replies import parse_reply
 
-ALL = (1 << 9) - 1
+ALL = (1 << 10) - 1
 LISTS = ReplyFlaw.KEYWORDS
 NO_STATUS = ReplyFlaw.NO_STATUS
 
@@ -27,6 +27,9 @@ NO_STATUS = ReplyFlaw.NO_STATUS
         (b"250-PIPELINING\r\n250 SIZE 1\r\n", NO_STATUS | LISTS | ReplyFlaw.KEYWORD_FIRST),
         (b"250-mx.example\r\n250 SMTPUTF8\r\n", NO_STATUS | LISTS | ReplyFlaw.LONE_SMTPUTF8),
         (b"250-mx.example\r\n250 BINARYMIME\r\n", NO_STATUS | LISTS | ReplyFlaw.LONE_BINARYMIME),
+        (b"250-mx.example\r\n250 AUTH \r\n", NO_STATUS | LISTS | ReplyFlaw.BAD_EHLO_LINE),
+        (b"250-mx.example\r\n250-SIZE 1\r\n250 size 2\r\n", NO_STATUS | LISTS | ReplyFlaw.KEYWORD_TWICE),
+        (b"250-mx.example\r\n250-SIZE 1\r\n250 size 1\r\n", NO_STATUS | LISTS),
         (b"250 2.1.0 ok\r\n", 0),
         (b"250 2.1.0\r\n", NO_STATUS),
         (b"550 2.1.0 no\r\n", ReplyFlaw.STATUS_CLASS),

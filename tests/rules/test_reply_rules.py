@@ -342,7 +342,7 @@ def test_a_client_that_waits_in_vain_for_lmtp_replies_is_not_at_fault() -> None:
     }
     assert found["RPL419"] is None
     assert found["TCP901"] is not None
-    assert set(found) == {"RPL419", "TCP901"}
+    assert set(found) == {"RPL419", "TCP901", "SEQ127"}
 
 
 @pytest.mark.parametrize("data", ["DATA", "BDAT"])

@@ -294,8 +294,8 @@ def test_lmtp_accepts_only_lhlo() -> None:
     greeted = lines("S 220 mx.example LMTP")
     assert names([*greeted, *lines("C LHLO x.example", "S 250 mx.example")], "lmtp") == []
     assert names([*greeted, *lines("C EHLO x.example", "S 500 what")], "lmtp") == ["SEQ117"]
-    # without a given profile the first accepted hello decides the protocol
-    assert names([*greeted, *lines("C LHLO x.example", "S 250 mx.example")]) == []
+    # without a given profile the first accepted hello decides the protocol; on port 25 the server must not speak it
+    assert names([*greeted, *lines("C LHLO x.example", "S 250 mx.example")]) == ["SEQ127"]
 
 
 def test_an_empty_transaction_is_an_error_in_lmtp() -> None:

@@ -27,7 +27,7 @@ _BLANK = rb"[ \t\r\n]*+"
 # RFC 5322 §3.4.1: dtext is printable ASCII without brackets and backslash
 _LITERAL = rb"\[[!-Z^-~\x80-\xff]*+\]"
 
-_PLAIN_ID = re.compile(rb"%b<%b@(?:%b|%b)>%b" % (_BLANK, _DOT_ATOM, _DOT_ATOM, _LITERAL, _BLANK)).fullmatch
+_PLAIN_ID = LazyPattern(rb"%b<%b@(?:%b|%b)>%b" % (_BLANK, _DOT_ATOM, _DOT_ATOM, _LITERAL, _BLANK))
 # RFC 5322 §4.5.4: white space and quoted strings, without the comments
 _WORD = rb"%b(?:%b++|%b)%b" % (_BLANK, _ATEXT, _QUOTED, _BLANK)
 _WORDS = rb"%b(?:\.%b)*+" % (_WORD, _WORD)
@@ -40,11 +40,11 @@ _OLD_ID = LazyPattern(
 )
 
 # One mailbox, as programs usually write it: an address, or a name and an address in angle brackets.
-_PLAIN_AUTHOR = re.compile(
+_PLAIN_AUTHOR = LazyPattern(
     rb"%b(?:(?:[A-Za-z0-9!#$%%&'*+/=?^_`{|}~. \t\x80-\xff-]*+|%b)%b<%b@%b>|%b@%b)%b"
     % (_BLANK, _QUOTED, _BLANK, _DOT_ATOM, _DOT_ATOM, _DOT_ATOM, _DOT_ATOM, _BLANK),
     re.DOTALL,
-).fullmatch
+)
 # What separates addresses, or hides a separator: encoded words (RFC 2047 §2), quoted strings, literals.
 _TOKEN = LazyPattern(
     rb'=\?[^?\s]++\?[BbQq]\?[^?\s]*+\?=|%b?|\[(?:[^\[\]\\]|\\.)*+\]?|[<>,:;@]|[^<>,:;@"\[=]++|.' % _QUOTED, re.DOTALL
@@ -64,7 +64,7 @@ class AuthorFault(NamedTuple):
 
 def message_id_fault(body: bytes) -> str | None:
     """Return what is wrong with the body of a Message-ID field, None if it is <left@right>."""
-    if _PLAIN_ID(body):
+    if _PLAIN_ID.fullmatch(body):
         return None
     text = without_comments(body).strip(b" \t\r\n")
     if _OLD_ID.fullmatch(text):
@@ -80,7 +80,7 @@ def message_id_fault(body: bytes) -> str | None:
 
 def author_fault(body: bytes, *, sender: bool) -> AuthorFault | None:
     """Return the first thing that is wrong with the body of a From field. ``sender``: there is a Sender field."""
-    if _PLAIN_AUTHOR(body):
+    if _PLAIN_AUTHOR.fullmatch(body):
         return None
     addresses, groups = _addresses(without_comments(body))
     if not addresses and not groups:

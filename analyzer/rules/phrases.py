@@ -239,8 +239,9 @@ class Phrase:
 
     def numbered(self, number: int) -> Self:
         """Return the phrase with ``number`` after each name, so that it can be joined with others of its kind."""
-        template = _NAME.sub(rf"{{\1_{number}}}", self.template)
-        return self._of(template, {f"{name}_{number}": value for name, value in self.values.items()})
+        return self._of(
+            _numbered(self.template, number), {f"{name}_{number}": value for name, value in self.values.items()}
+        )
 
     def changed(self, change: Callable[[Value], Value]) -> Self:
         """Return the phrase with ``change`` applied to each value."""
@@ -272,6 +273,11 @@ def _add(values: dict[str, Value], more: Mapping[str, Value]) -> None:
 @lru_cache(maxsize=MAX_TEMPLATES)
 def _names(template: str) -> frozenset[str]:
     return frozenset(_NAME.findall(template))
+
+
+@lru_cache(maxsize=MAX_TEMPLATES)
+def _numbered(template: str, number: int) -> str:
+    return _NAME.sub(rf"{{\1_{number}}}", template)
 
 
 @lru_cache(maxsize=MAX_TEMPLATES)

@@ -84,6 +84,9 @@ def bad_ehlo_lines(reply: Reply) -> list[ReplyLine]:
 def listed_twice(reply: Reply) -> list[tuple[ReplyLine, ReplyLine]]:
     """Return pairs of lines of an EHLO reply that list the same keyword with different parameters, one pair for each
     such keyword."""
+    keywords = [text.partition(b" ")[0].upper() for text in reply.texts[1:]]
+    if len(set(keywords)) == len(keywords):
+        return []
     first: dict[bytes, tuple[ReplyLine, list[bytes]]] = {}
     pairs: dict[bytes, tuple[ReplyLine, ReplyLine]] = {}
     for line in reply.parts()[1:]:

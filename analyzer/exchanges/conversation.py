@@ -3,17 +3,22 @@
 # A conversation is data. What happens to it is in modules of functions, each with one part of the work:
 #
 #   conversation_feed    takes the bytes of both sides, and is the handler of both readers
+#   client_arrival       what is unusual about the client's next bytes or line
 #   session              the commands without a reply, and the state in both views
 #   reply_taking         all that a reply causes, in its order
 #   reply_pairing        which command a reply answers, if that is not plain
 #   prediction           what a correct server had to answer
 #   reply_effects        how the client's bytes are read after a reply
-#   mail_data            where mail data starts and ends, chunks
+#   early_talk           commands sent before a reply that the client must wait for
+#   mail_data            where mail data starts and ends, chunks; chunk_sizes: of other sizes than BDAT says
+#   text_as_commands     mail text that the server reads as commands
 #   judging              when an exchange or a message goes to the rules
 #   proxy_header         a PROXY header before the first command
 #   tls_upgrade          STARTTLS and the session inside TLS
 #   loss_recovery        what is known after bytes were lost; lost_bytes: what follows from them
+#   taking_back          what is undone if bytes turn out never to have arrived
 #   command_marks        a command beyond the offers and limits of the server
+#   hello_names, postmasters   names in hellos, and refused postmasters
 #   attack_marks         signs of attacks; lifecycle: the end of the connection, and pauses
 #   connection_report    words for the report
 #

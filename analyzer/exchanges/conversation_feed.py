@@ -14,17 +14,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from ...dissectors.lines.replies import parse_reply
 from ..lines.acts import CHUNKS, STRONG_VERBS, Act
 from ..lines.client_reader import ClientReader, HeldPiece, Mode
-from ..lines.command_line import SIZES_LIMITED, STARTTLS_OFFERED, CommandLine, read_line
+from ..lines.command_line import CommandLine, read_line
 from ..lines.marks import Mark
-from ..lines.proxy_header import FIRST_OCTETS
 from ..lines.server_reader import ServerReader
-from .chunk_sizes import check_rest, check_wait, take_stray
-from .command_marks import LimitCounts, check_auth_line, check_offers
+from .chunk_sizes import check_rest, take_stray
+from .client_arrival import before_client, check_command, check_first_line, end_at_sasl_layer
+from .command_marks import check_auth_line
 from .connection_report import render
 from .exchange import Exchange, ReplySeen
 from .judging import (
@@ -35,22 +33,20 @@ from .judging import (
     send,
     set_prediction,
     settle,
-    talk_early,
 )
 from .lifecycle import PAUSE_NS, Closing, end_of
 from .limit_notes import LimitNotes
 from .loss_recovery import LossEvent
-from .lost_bytes import lose_bytes, pass_lost_replies, presume
+from .lost_bytes import lose_bytes, presume
 from .mail_data import begin_chunk, end_chunk, end_content, end_of_input, release_as_presumed
 from .postmasters import judge_postmasters
-from .proxy_header import begin_header, end_header, take_header
+from .proxy_header import end_header, take_header
 from .reply_pairing import (
     OWN_CODES,
     left_unanswered,
     show_unfinished,
 )
 from .reply_taking import end_waiting, take_named, take_reply
-from .state_table import Phase
 from .taking_back import take_back
 from .text_as_commands import end_text, follow_text
 from .tls_upgrade import (
@@ -76,8 +72,6 @@ __all__ = ["ConversationFeed", "detach"]
 _UNREADABLE = frozenset({Mode.OPAQUE, Mode.TLS_EXPECTED, Mode.TLS})
 _HELD_BACK = frozenset({Act.DATA, Act.AUTH, Act.STARTTLS})
 # Bound once: reading a member of an enum takes longer than the test that uses it.
-_BARE = Mark.BARE_LF | Mark.BARE_CR
-_EXPOSED, _EARLY, _FOREIGN = Mark.EXPOSED.value, Mark.EARLY.value, Mark.FOREIGN.value
 _QUIT, _NOTHING, _OTHER = Act.QUIT, Act.NOTHING, Act.OTHER
 
 
@@ -99,9 +93,9 @@ class ConversationFeed(LimitNotes):
         if talk.waiting_replies is not None:
             end_waiting(talk)
         if not (talk.client_seen and talk.server_seen) or time_ns - talk.client_ns > PAUSE_NS or talk.loss is not None:
-            seen = _before_client(talk, data, offset, frame, time_ns, seen)
+            seen = before_client(talk, data, offset, frame, time_ns, seen)
         if talk.sasl_layer_expected:
-            _end_at_sasl_layer(talk, data)
+            end_at_sasl_layer(talk, data)
         talk.client_ns = time_ns
         unfinished = talk.server_reader.open_reply
         if unfinished is not None and unfinished.answerable < 0:
@@ -249,9 +243,9 @@ class ConversationFeed(LimitNotes):
         state, watching = x.state, talk.watching
         assert state is not None
         if line.needs & state.hello.concerns or (watching is not None and watching.in_foreign_header):
-            _check_command(talk, x)
+            check_command(talk, x)
         if talk.next_marks or not talk.greeted:
-            _first_line(talk, x)
+            check_first_line(talk, x)
         if act is _OTHER or session.causes.data is not None or (mail is not None and mail.text is not None):
             follow_text(talk, x)
         if act in _HELD_BACK:
@@ -359,75 +353,3 @@ def detach(talk: Conversation) -> None:
     for turn in talk.record.dialogue:
         if type(turn) is Exchange:
             turn.transaction = turn.opens = turn.ahead = None
-
-
-def _before_client(talk: Conversation, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
-    """Note what is unusual about the next bytes of the client. Return what the client had seen."""
-    reader, loss = talk.reader, talk.loss
-    if not talk.client_seen:
-        talk.client_seen = True
-        if talk.awaits_greeting:
-            talk.next_marks |= _EARLY
-        if offset == 0 and data[0] in FIRST_OCTETS:
-            begin_header(talk, data, frame, time_ns)
-        if not talk.started[0]:
-            talk.started = (frame, time_ns)
-    if talk.client_ns and time_ns - talk.client_ns > PAUSE_NS and (reader.content is not None or reader.unfinished[0]):
-        talk.course.paused(reader, talk.client_ns, offset, frame, time_ns)
-        if reader.mode is Mode.CHUNK:
-            check_wait(talk, talk.mail, time_ns)
-    if not talk.server_seen:
-        # Only one direction is captured: a growing acknowledgement is the only sign that the server answered.
-        if seen > talk.one_sided and reader.mode is Mode.COMMAND:
-            reader.cut_bare()
-        talk.one_sided = max(talk.one_sided, seen)
-        seen = -1
-    if loss is not None and loss.replies_lost and seen >= loss.lost_until:
-        pass_lost_replies(talk, data)
-    return seen
-
-
-def _first_line(talk: Conversation, x: Exchange) -> None:
-    """Mark a line of the client that is the first one, or that comes before the greeting is complete."""
-    x.marks |= talk.next_marks | (_EARLY if talk.awaits_greeting else 0)
-    talk.next_marks = 0
-    if x.marks & _EARLY:
-        talk_early(talk, x)
-    elif talk.garbled_greeting:
-        talk.greeted = True  # the client took that line for the greeting
-        talk.session.restart(replace(talk.session.state, phase=Phase.GREETED))
-
-
-def _end_at_sasl_layer(talk: Conversation, data: bytes) -> None:
-    """Stop if the client's bytes after its login are no SMTP any more."""
-    talk.sasl_layer_expected = False
-    if data[0] == 0:  # RFC 4422 §3.7: a length of four octets comes first, and no buffer has 16 MB
-        login = talk.watch.login
-        name = "" if login is None else login.mechanism
-        talk.stop(f"decoding stopped: {name} has started a security layer (RFC 4422 §3.7)")
-
-
-def _check_command(talk: Conversation, x: Exchange) -> None:
-    """Mark a command that uses offers or limits of the server, or may be part of an attack."""
-    line, command, state = x.line, x.line.command, x.state
-    assert command is not None
-    assert state is not None
-    concerns = line.needs & state.hello.concerns
-    if concerns & STARTTLS_OFFERED:
-        x.marks |= _EXPOSED
-    if concerns & SIZES_LIMITED:
-        if talk.usage is None:
-            talk.usage = LimitCounts()
-        talk.usage.count(x, talk.record.dialogue)
-    if concerns & ~(STARTTLS_OFFERED | SIZES_LIMITED):
-        check_offers(x, command, one_sided=not talk.server_seen)
-    watching = talk.watching
-    if line.act is Act.AUTH or command.spec is None or (watching is not None and watching.in_foreign_header):
-        talk.watch.command(x)
-        if x.marks & _FOREIGN:
-            causes = talk.session.own_causes()
-            causes.abuse = causes.abuse or x
-    if command.spec is None and line.raw.strip().upper() == b"QUIT":
-        talk.course.quit_sent = True  # with a line end in front of it, which other rules report
-    if line.marks & _BARE and (b"\n" in line.raw or b"\r" in line.raw):
-        talk.replies_unreliable = True

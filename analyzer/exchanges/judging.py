@@ -50,6 +50,9 @@ def send(talk: Conversation, x: Exchange, seen: int) -> None:
     session, mail, loss = talk.session, talk.mail_tracking, talk.loss
     if mail is not None and (mail.unjudged is not None or mail.ends_in_cr is not None):
         judge_late(talk, mail)
+    if session.due and session.due[0].garbled and not session.state.hello.pipelining:
+        give_up(talk, 1)  # the client took the line without a code for its reply
+        session.doubt()
     session.sent(x, seen)
     if loss is not None and loss.replies_may_be_old:
         x.doubted, x.sure = True, False

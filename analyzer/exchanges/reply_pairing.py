@@ -188,7 +188,7 @@ def _count_replies(talk: Conversation, reply: Reply) -> None:
     while due[0].act is Act.LAST and due[0].answer is None:
         first, state = due[0], session.state
         accepted = _accepted(state)
-        if accepted or not state.sure or reply.code == 503:
+        if accepted or not state.sure or reply.code == 503 or len(due) == 1:
             if state.phase in {Phase.RCPT, Phase.CHUNKS}:
                 first.replies_due = max(1, accepted)
             elif state.sure and not accepted and state.phase is Phase.MAIL:

@@ -136,7 +136,8 @@ def remember_line(line: bytes) -> CommandLine:
 
 def read_line(raw: bytes, end: bytes, length: int) -> CommandLine:
     """Return the value of a line in the place of a command. Accepts any bytes."""
-    command = parse_command(raw)
+    doubled = raw[-1:] == b"\r" and end == b"\r\n"  # CR CR LF is a wrong line end, and no part of the command
+    command = parse_command(raw.rstrip(b"\r") if doubled else raw)
     act = ACTS.get(command.verb, _OTHER)
     if act in _LAST and command.last:
         act = Act.LAST

@@ -71,6 +71,23 @@ def _marks_of_run(talk: Conversation) -> int:
     return 0 if first is None else first.marks
 
 
+def _no_offer(x: Exchange, talk: Conversation, hello: Hello) -> Phrase | None:
+    """Why the client could know of no offer at all when it sent ``x``; None: it had the reply to an EHLO."""
+    if hello_awaited(x) is not None:
+        return Phrase("the reply to EHLO was not complete, so nothing had been offered yet")
+    if hello.verb == b"HELO":
+        return Phrase("the last hello was HELO, which offers no extension")
+    if hello.verb is not None:
+        return None
+    sent = Term("accepted" if talk.session.causes.hello is not None else "sent")
+    if hello.secure:
+        return Phrase(
+            "no EHLO had been {sent} since the TLS handshake, which makes earlier replies invalid (RFC 3207 §4.2)",
+            sent=sent,
+        )
+    return Phrase("no EHLO had been {sent}", sent=sent)
+
+
 def _answer(x: Exchange) -> Phrase:
     if x.reply is None:
         return Phrase("the capture contains no reply")
@@ -100,19 +117,7 @@ def command_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if _listed_later(x, talk, missing_command):
         return
     guessed = hello_awaited(x) is not None
-    if guessed:
-        why = Phrase("the reply to EHLO was not complete, and it does not list {keyword}", keyword=Term(keyword))
-    elif hello.verb is None:
-        why = Phrase("no reply to EHLO had arrived")
-        if hello.secure:
-            why = Phrase(
-                "no reply to EHLO had arrived since the TLS handshake, which makes earlier replies invalid "
-                "(RFC 3207 §4.2)"
-            )
-    elif hello.verb == b"HELO":
-        why = Phrase("the session was opened with HELO, which offers no extensions")
-    else:
-        why = Phrase("the server does not list {keyword}", keyword=Term(keyword))
+    why = _no_offer(x, talk, hello) or Phrase("the server does not list {keyword}", keyword=Term(keyword))
     veil = talk.watching.veil if x.act is Act.STARTTLS and talk.watching is not None else None
     section = COMMAND_SECTIONS.get(x.name)
     yield Evidence(
@@ -141,11 +146,13 @@ def parameter_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]
         missing = [name for name in missing if name not in elsewhere]
     if missing:
         found = re.search(rb" (" + re.escape(missing[0].encode("ascii")) + rb"(?:=[^ ]*)?)", x.raw, re.IGNORECASE)
+        why = _no_offer(x, talk, hello)
         yield Evidence(
             Phrase(
-                "{verb} uses {parameters}, which the server does not offer; {answer}.",
+                "{verb} uses {parameters}, {why}; {answer}.",
                 verb=named(x),
                 parameters=Text(" and ".join(missing[:4])),
+                why=Phrase("which the server does not offer") if why is None else Phrase("but {why}", why=why),
                 answer=_answer(x),
             ),
             offset=None if found is None else x.offset + found.start(1),

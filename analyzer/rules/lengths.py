@@ -143,6 +143,8 @@ def early_recipient_limit(x: Exchange, talk: Conversation) -> Iterator[Evidence]
                 least=Count(MIN_RECIPIENTS),
             ),
             reply=True,
+            series=transaction.mail.offset,
+            unit="recipients",
         )
 
 

@@ -16,7 +16,7 @@ from ..content.octet_checks import Flaw
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act, Phase
 from ..exchanges.usual_replies import listed_codes
-from .line_faults import at_fault
+from .line_faults import at_fault, misnamed
 from .phrases import Code, Count, EnhancedStatus, Phrase, Term, Verb
 from .registry import REFUSALS, Evidence, OnExchange, named, rule
 from .reply_flaws import ReplyFlaw, status_lines, without_status
@@ -42,6 +42,8 @@ _CODES = frozenset(range(1, 1000))
 _POLICY = frozenset({450, 451, 550, 554})
 _ODD_LINES = Flaw.LOOKALIKE | Flaw.LONG_LINE | Flaw.BARE_NEWLINE | Flaw.NUL
 _ABOUT_COMMANDS = frozenset({500, 501, 502, 503, 504})
+_FOR_A_NAME = frozenset({501, 504, 550, 554})
+_ENVELOPE = frozenset({Act.MAIL, Act.RCPT})
 _NO_COMMAND = frozenset({Act.GREETING, Act.NOTHING, Act.EVENT})
 
 
@@ -121,6 +123,8 @@ def code_not_listed_for_command(x: Exchange, talk: Conversation) -> Iterator[Evi
         return  # EXT512 reports this
     if code in _POLICY and x.reply is not None and (x.reply.enhanced or "")[1:3] == ".7":
         return  # its status code says that the reason is policy
+    if code in _FOR_A_NAME and x.act in _ENVELOPE and misnamed(talk.session.causes.odd_name, talk):
+        return  # many servers refuse a bad name only there
     codes = listed_codes(x, x.before.hello, talk.profile)
     known = RFC821_CODES if talk.profile == "rfc821" else KNOWN_CODES
     if codes is not None and code in known and code not in codes and not at_fault(x, talk):
@@ -241,7 +245,7 @@ def lmtp_reply_count(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
                 "{code} is one reply too many; there must be one for each accepted recipient.", code=Code(x.code)
             )
             yield Evidence(phrase, reply=True)
-    elif x.act is Act.LAST and x.code == 503:
+    elif x.act is Act.LAST and not (x.missing_replies or (x.transaction is not None and x.transaction.accepted)):
         yield Evidence(
             Phrase(
                 "The server answered BDAT LAST without an accepted recipient with {code}; it gets no reply at all.",

@@ -46,10 +46,11 @@ def unsolicited_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if code == 421 or not x.sure or talk.midstream:
         return
     last = talk.last
-    if x.content is not None:
+    closes = 400 <= code < 500 and talk.course.server_ends and talk.course.unasked is x
+    if x.content is not None and not closes:
         phrase = Phrase("The server sent {code} inside the mail data, before its end.", code=Code(code))
         yield Evidence(phrase, reply=True, series=f"data {x.content.offset}", unit="replies")
-    elif last is not None and last.act in CHUNKS and last.code >= 500 <= code:
+    elif last is not None and last.act in CHUNKS and last.code >= 400 and code >= 500:
         phrase = Phrase(
             "The server refused {verb} with {refusal}, and then read the octets of the chunk as commands ({code}); it "
             "has to discard them.",
@@ -59,7 +60,7 @@ def unsolicited_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         )
         series = f"chunk {last.offset}"
         yield Evidence(phrase, reply=True, reference="RFC 3030 §2", series=series, unit="replies")
-    elif 400 <= code < 500 and talk.course.server_ends:
+    elif closes:
         silence = Phrase("")
         idle = x.reply_time_ns - talk.client_ns
         if talk.client_ns and idle >= _SILENCE:

@@ -107,6 +107,8 @@ def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterato
         status = None if said.reply is None else said.reply.enhanced
         if farewell.code != 421 or not said.sure or status in _OTHER_REASON:
             return
+        if said.act is not Act.NOTHING:
+            return  # a greeting, or a reply that the client waited for
         idle, offset, frame, time_ns = farewell.idle_ns, said.reply_offset, said.reply_frame, said.reply_time_ns
         if closing is not None and closing.side == "server":
             idle = max(idle, closing.client_idle_ns)  # receive offload may show the 421 too early, but not the FIN
@@ -117,7 +119,7 @@ def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterato
         and not closing.waiting
         and talk.session.state.sure
     ):
-        idle, offset, frame, time_ns = closing.client_idle_ns, talk.record.server_bytes, closing.frame, closing.time_ns
+        idle, offset, frame, time_ns = closing.waited_ns, talk.record.server_bytes, closing.frame, closing.time_ns
     else:
         return
     if SECOND <= idle < _SERVER_TIMEOUT * SECOND and not _refused_often(talk):

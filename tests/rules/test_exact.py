@@ -110,10 +110,10 @@ def test_a_refusal_of_data_is_remembered_whatever_its_code(code: int) -> None:
 def test_the_message_says_why_a_command_was_not_offered() -> None:
     etrn = lines("C ETRN mx.example", "S 458 no")
     helo = lines("S 220 mx.example ESMTP", "C HELO client.example", "S 250 mx.example")
-    assert "the session was opened with HELO" in one([*helo, *etrn], "EXT501")[2]
+    assert "the last hello was HELO" in one([*helo, *etrn], "EXT501")[2]
     assert "the server does not list ETRN" in one([*hello(), *etrn], "EXT501")[2]
     none = one([*lines("S 220 mx.example ESMTP"), *etrn], "EXT501")[2]
-    assert "no reply to EHLO had arrived" in none
+    assert "no EHLO had been sent" in none
     assert "handshake" not in none
 
 

@@ -364,3 +364,13 @@ def test_a_series_of_replies_that_ends_early() -> None:
     assert (finding.rule, finding.message.endswith("got 1 of 3 replies.")) == ("RPL419", True)
     assert rpl([*delivered(3, 1), *lines("S 421 mx.example closing"), ("FS", "")]) == []
     assert rpl(delivered(3, 1)) == []  # the capture ends, so more may follow
+
+
+def test_a_client_that_goes_on_after_a_line_without_a_code_is_not_at_fault() -> None:
+    script = [*hello(), *lines("C MAIL FROM:<a@c.example>", "S OK", "C RCPT TO:<b@mx.example>", "S 250 ok"), *BYE]
+    assert rules(script) == ["RPL401"]
+
+
+def test_a_bad_name_may_be_refused_at_the_recipient() -> None:
+    start = [("S", GREETING), *lines("C EHLO pc", "S 250 mx.example", "C MAIL FROM:<a@c.example>", "S 250 ok")]
+    assert rules([*start, *lines("C RCPT TO:<b@mx.example>", "S 504 5.5.2 pc: not a full name"), *BYE]) == ["CMD320"]

@@ -82,7 +82,7 @@ def _answer(x: Exchange) -> Phrase:
     "command-not-offered",
     "error",
     "client",
-    "RFC 5321 §2.2.1, §4.1.1.1; RFC 3207 §4; RFC 4954 §3; RFC 3030 §2; RFC 1985 §3; RFC 4468 §3",
+    "RFC 5321 §2.2.1, §4.1.1.1; RFC 3207 §3; RFC 4954 §3; RFC 3030 §2; RFC 1985 §2; RFC 4468 §3",
     on=_NOT_OFFERED,
 )
 def command_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
@@ -117,7 +117,7 @@ def command_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     section = COMMAND_SECTIONS.get(x.name)
     yield Evidence(
         Phrase("{verb} was sent, but {why}; {answer}.", verb=named(x), why=why, answer=_answer(x)),
-        reference="RFC 5321 §2.2.1" + (f"; {section}" if section else ""),
+        reference="RFC 5321 §4.1.1.1" + (f"; {section}" if section else ""),
         caused_by=(veil,) if veil is not None or not guessed else None,
     )
 

@@ -124,7 +124,7 @@ def encoding_label_untrue(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     "dot-stuffed-bdat",
     "warning",
     "client",
-    "RFC 3030 §2",
+    "RFC 3030 §1, §2",
     on=OnContent(flaws=Flaw.STUFFED_CHUNKS),
     severities=NOT_IN_LMTP,
 )

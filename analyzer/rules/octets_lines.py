@@ -60,6 +60,11 @@ def _utf8_spans(x: Exchange) -> list[tuple[int, int]]:
     return spans
 
 
+def _asks_for_address(x: Exchange) -> bool:
+    """Whether the command is VRFY or EXPN."""
+    return x.command is not None and x.command.verb in {b"VRFY", b"EXPN"}
+
+
 def _declares_utf8(x: Exchange) -> bool:
     """Whether the client declared SMTPUTF8 for this command: on the command itself, or for RCPT on the MAIL of its
     transaction."""
@@ -137,7 +142,7 @@ def eight_bit_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "utf8-address-undeclared",
     "error",
     "client",
-    "RFC 6531 §3.4",
+    "RFC 6531 §3.4, §3.7.4.2",
     on=OnExchange(marks=Mark.EIGHT_BIT),
 )
 def utf8_address_undeclared(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
@@ -155,6 +160,7 @@ def utf8_address_undeclared(x: Exchange, talk: Conversation) -> Iterator[Evidenc
             offset=x.offset + perhaps[0],
             length=1,
             count=len(perhaps),
+            reference="RFC 6531 §3.7.4.2" if _asks_for_address(x) else "RFC 6531 §3.4",
         )
 
 
@@ -220,7 +226,7 @@ def _in_utf8_transaction(x: Exchange) -> bool:
     "eight-bit-in-reply",
     "error",
     "server",
-    "RFC 5321 §2.4, §4.2; RFC 6531 §3.7.4.1",
+    "RFC 5321 §2.4, §4.2; RFC 6531 §3.7.4.1, §3.7.4.2",
     on=OnExchange(marks=Mark.REPLY_EIGHT_BIT),
 )
 def eight_bit_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
@@ -234,7 +240,7 @@ def eight_bit_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if reply is None:
         return
     inside = _in_utf8_transaction(x)
-    if x.command is not None and x.command.verb in {b"VRFY", b"EXPN"}:
+    if _asks_for_address(x):
         permitted = _declares_utf8(x) and reply.code // 10 in {25, 55}
     else:
         permitted = inside and reply.code in {251, 551}
@@ -281,7 +287,7 @@ def bom_before_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "nul-in-command",
     "error",
     "client",
-    "RFC 5321 §4.1.2, §2.3.8",
+    "RFC 5321 §4.1.2",
     on=OnExchange(marks=Mark.NUL, acts=_COMMANDS),
 )
 def nul_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:

@@ -62,7 +62,7 @@ def proxy_header(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "proxy-header-not-expected",
     "warning",
     "client",
-    "RFC 5321 §4.1",
+    f"{_DOCUMENT}, §2; RFC 5321 §4.1",
     on=OnExchange(marks=Mark.PROXY_REFUSED),
     explains=True,
 )

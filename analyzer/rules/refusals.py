@@ -93,9 +93,9 @@ def required_command_refused(x: Exchange, talk: Conversation) -> Iterator[Eviden
             code=Code(x.code),
         )
     milder = argument or asks or (x.code == 500 and subject == "5.4")
-    reference = (
-        "RFC 5321 §4.5.1, §7.3" if asks else "RFC 5321 §4.1.1.9" if command.verb == b"NOOP" and argument else None
-    )
+    reference = "RFC 5321 §4.5.1, §3.5.3, §7.3" if asks else None
+    if command.verb == b"NOOP" and argument:
+        reference = "RFC 5321 §4.1.1.9"
     yield Evidence(phrase, reply=True, severity="warning" if milder else None, reference=reference)
 
 
@@ -248,7 +248,7 @@ _OPTIONAL = BOUNDED_PARAMETERS | {"REQUIRETLS", "MT-PRIORITY"}  # a server that 
     "offered-parameter-refused",
     "error",
     "server",
-    "RFC 5321 §2.2.1, §4.1.1.11; RFC 1870 §3; RFC 6152 §2; RFC 3461 §3; RFC 4954 §3(4), §5; RFC 6531 §3.1",
+    "RFC 5321 §2.2.1, §4.1.1.11; RFC 1870 §3; RFC 6152 §2; RFC 3461 §3; RFC 4954 §3(5), §5; RFC 6531 §3.1",
     on=OnExchange(
         acts=_ENVELOPE,
         codes=frozenset({500, 501, 504, 555}),

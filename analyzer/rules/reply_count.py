@@ -27,7 +27,7 @@ _SILENCE = SECOND  # a shorter one is not mentioned
     "unsolicited-reply",
     "error",
     "server",
-    "RFC 5321 §4.3.1; RFC 2920 §3.2",
+    "RFC 5321 §4.2, §4.3.1; RFC 2920 §3.1, §3.2",
     on=OnExchange(
         acts=frozenset({Act.NOTHING}),
         unless=Mark.EXPLAINED | Mark.AFTER_220 | Mark.INSIDE_FIRST | Mark.BEYOND_END | Mark.RECIPIENT_REPLIES,

@@ -47,7 +47,7 @@ def clear_text_on_tls_port(x: Exchange, talk: Conversation) -> Iterator[Evidence
     "tls-handshake-failed",
     "warning",
     "client",
-    "RFC 3207 §4; RFC 5246 §7.2; RFC 8446 §6",
+    "RFC 3207 §6; RFC 5246 §7.2; RFC 8446 §6",
     on=OnExchange(marks=Mark.TLS_BROKEN),
     hides=("TCP901", "TCP902", "RPL412"),
     explains=True,
@@ -87,7 +87,7 @@ def tls_handshake_failed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "obsolete-tls",
     "info",
     "server",
-    "RFC 8996; RFC 8997 §3; RFC 8314 §4.1",
+    "RFC 7568 §3; RFC 8996 §4, §5; RFC 8997 §3; RFC 8314 §4.1",
     on=OnExchange(marks=Mark.OLD_TLS),
     severities={"submission": "warning"},
 )

@@ -27,7 +27,7 @@ _ASKS_LATE = frozenset({530, 535, 538, 550, 551, 553, 554})  # of a server that 
     "cleartext-credentials",
     "error",
     "client",
-    "RFC 4954 §4; RFC 8314 §4.1",
+    "RFC 4954 §4; RFC 4616 §5; RFC 8314 §5.2",
     on=OnExchange(marks=Mark.CLEAR_PASSWORD),
 )
 def cleartext_credentials(x: Exchange, talk: Conversation) -> Iterator[Evidence]:

@@ -198,7 +198,7 @@ def starttls_keyword_mangled(x: Exchange, talk: Conversation) -> Iterator[Eviden
     "starttls-unused",
     "info",
     "client",
-    "RFC 3207 §4; RFC 8314 §5.2",
+    "RFC 3207 §6; RFC 8314 §5.2",
     on=OnExchange(marks=Mark.EXPOSED),
     severities={"submission": "warning", "lmtp": "off"},
     once=True,

@@ -149,7 +149,8 @@ def utf8_address_undeclared(x: Exchange, talk: Conversation) -> Iterator[Evidenc
     """Non-ASCII address without the SMTPUTF8 parameter.
 
     The server offers SMTPUTF8, but the client must declare its use: with the parameter SMTPUTF8 on MAIL, or on VRFY and
-    EXPN themselves. Fix the client: add the parameter.
+    EXPN themselves. RFC 6531 says MUST for MAIL only, but without the parameter a server cannot answer VRFY and EXPN
+    with the address, so it is an error there too. Fix the client: add the parameter.
     """
     if x.state is None or not x.state.hello.lists("SMTPUTF8") or _declares_utf8(x):
         return
@@ -233,8 +234,8 @@ def eight_bit_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Byte above 0x7F in a reply line.
 
     Replies are 7-bit ASCII. UTF-8 is only allowed in 251 and 551 replies within a transaction that declared SMTPUTF8,
-    and in replies to VRFY and EXPN that declared it. Another reply of such a transaction is only an information: it
-    repeats what the client sent. Fix the server: send ASCII text.
+    and in replies to VRFY and EXPN that declared it. Another reply of such a transaction is only an info, although it
+    is forbidden too: it repeats what the client sent. Fix the server: send ASCII text.
     """
     reply = x.reply
     if reply is None:

@@ -40,10 +40,11 @@ Generated from the rules by `python -m smtpwire.analyzer.reports.rule_docs > doc
 `smtpwire rule SEQ101` prints the same for one rule.
 
 An **error** breaks a MUST of an RFC or its grammar, or is an attack that is visible as such. A **warning** breaks a
-SHOULD, is a strong sign of an attack, or makes mail fail at many servers. An **info** is permitted, but worth knowing.
-A rule that departs from this says so in its text. The side is the one at fault; `path` is a middlebox or the capture
-itself. A profile is a set of rules. It is chosen for each connection by its behaviour and its port, or given with
-`--profile`.
+SHOULD, is a strong sign of an attack, or breaks a MUST where the fault may be that of somebody who is not seen here,
+such as the author of a message that the client only passes on. An **info** is permitted, or only discouraged, but worth
+knowing. A rule that departs from this says so in its text. The side is the one at fault; `path` is a middlebox or the
+capture itself. A profile is a set of rules. It is chosen for each connection by its behaviour and its port, or given
+with `--profile`.
 
 Who breaks first is reported first: what only follows from a finding is reported under it, with the number of its cause.
 One fact is one finding: where a client or server repeats it, the finding says how often.

@@ -67,9 +67,10 @@ def bad_plain_response(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def auth_reply_wrong(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """AUTH goes on where 501 was required.
 
-    The client cancels the exchange with "*", and the server must answer 501. It must answer 501 also to a response that
-    is not base64, and to an initial response for a mechanism in which the server sends the first challenge. A server
-    that goes on or accepts such a login has not checked it. Fix the server: answer 501.
+    The client cancels the exchange with "*", and the server must answer 501; another refusal is only a warning, because
+    the exchange has ended all the same. It must answer 501 also to a response that is not base64, and to an initial
+    response for a mechanism in which the server sends the first challenge. A server that goes on or accepts such a
+    login has not checked it. Fix the server: answer 501.
     """
     code, command = x.code, x.command
     if not code or not x.sure or x.doubted:

@@ -39,9 +39,10 @@ def unknown_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Verb is neither registered nor an X- command.
 
     The client sent a verb that no RFC defines. Private verbs start with X and are not reported, nor are verbs that the
-    server lists in its EHLO reply. Such lines are typing
-    errors, probes for another protocol, or text that the server did not read in the way the client meant it. The server
-    should answer 500. Fix the client: send only commands of SMTP and of the extensions that the server lists.
+    server lists in its EHLO reply. Such lines are typing errors, probes for another protocol, or text that the server
+    did not read in the way the client meant it. The server should answer 500. It is a warning although RFC 5321 says
+    that verbs must be registered: the verb may be newer than this program. Fix the client: send only commands of SMTP
+    and of the extensions that the server lists.
     """
     if x.state is not None and x.state.hello.lists(x.name):
         return  # the server offers it
@@ -193,8 +194,8 @@ def source_route(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Source route in a path.
 
     A path like <@a,@b:user@c> requests delivery through the hosts a and b. RFC 821 used source routes. Today clients
-    should not send them, and servers may ignore or refuse them. Tests for open relays use them too. Fix the client:
-    send the plain address.
+    should not send them, and servers may ignore or refuse them. Tests for open relays use them too. It is only an info
+    although RFC 5321 says SHOULD NOT, because a server can ignore the route. Fix the client: send the plain address.
     """
     command = judged_command(x)
     if command is not None and command.path is not None and command.path.route:
@@ -280,8 +281,9 @@ def stray_whitespace(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Leading, trailing, repeated or TAB white space in a command line.
 
     The verb starts the line, one space separates two words, and no space comes before the line end. Servers should
-    accept spaces at the end of the line; for the other cases the RFC does not say what a server does. Fix the client:
-    send single spaces between words only.
+    accept spaces at the end of the line; for the other cases the RFC does not say what a server does. It is only an
+    info although the grammar allows none of them, because the meaning is clear all the same. Fix the client: send
+    single spaces between words only.
     """
     for d in deviations_of(x, DeviationKind.STRAY_WHITESPACE):
         tolerated = Phrase("; servers should tolerate it" if d.detail == _TRAILING else "")
@@ -325,7 +327,8 @@ def empty_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Empty command line.
 
     Where a command is expected, each line must start with a verb. Most empty lines follow a chunk with a wrong number
-    of octets. The server should answer 500. Fix the client: count the octets of the chunk, and send no empty lines.
+    of octets. The server should answer 500. It is a warning although the grammar has no such line, because an empty
+    line does nothing. Fix the client: count the octets of the chunk, and send no empty lines.
     """
     for d in deviations_of(x, DeviationKind.EMPTY_COMMAND):
         yield evidence_at(x, d, "The client sent an empty line in place of a command.")

@@ -83,8 +83,9 @@ def smtputf8_not_needed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """SMTPUTF8 given although nothing needs it.
 
     The parameter SMTPUTF8 asks every server on the way for the extension. If an address or a header field is not ASCII,
-    that is necessary; otherwise the message only fails at a server that has no SMTPUTF8. Fix the client: give the
-    parameter only for messages that need it.
+    that is necessary; otherwise the message only fails at a server that has no SMTPUTF8. RFC 6531 says SHOULD NOT, but
+    only to a client that knows that nothing needs it, so this is only an info. Fix the client: give the parameter only
+    for messages that need it.
     """
     if x.transaction is not None:
         yield _at_mail(

@@ -56,8 +56,9 @@ def bad_ehlo_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     Each line after the first one is a keyword of letters, digits and hyphens, optionally followed by parameters after
     spaces. AUTH=LOGIN, which some very old clients expect, does not match this grammar; a server that sends it should
-    also send AUTH LOGIN. AUTH without a mechanism is of no use to a client. Fix the server: list keywords and
-    parameters separated by spaces.
+    also send AUTH LOGIN. AUTH without a mechanism is of no use to a client. It is a warning although the grammar is
+    broken, because clients skip lines that they do not know. Fix the server: list keywords and parameters separated by
+    spaces.
     """
     if x.answer is not None:
         bad = bad_ehlo_lines(x.answer.reply)
@@ -112,8 +113,8 @@ def keyword_in_ehlo_greeting(x: Exchange, talk: Conversation) -> Iterator[Eviden
 def keyword_listed_twice(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """EHLO reply lists a keyword twice with different parameters.
 
-    No RFC says which of the two lines holds: some clients take the first one, some the last one. Fix the server: list
-    each keyword once, with all its parameters.
+    No RFC forbids that, and none says which of the two lines holds, so it is a warning: some clients take the first
+    one, some the last one. Fix the server: list each keyword once, with all its parameters.
     """
     answer = x.answer
     if answer is None:

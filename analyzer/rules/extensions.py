@@ -99,14 +99,15 @@ def _answer(x: Exchange) -> Phrase:
     "command-not-offered",
     "error",
     "client",
-    "RFC 5321 §2.2.1, §4.1.1.1; RFC 3207 §4; RFC 4954 §3; RFC 3030 §2; RFC 1985 §3; RFC 4468 §3",
+    "RFC 5321 §2.2.1, §4.1.1.1; RFC 3207 §3; RFC 4954 §3; RFC 3030 §2; RFC 1985 §2; RFC 4468 §3",
     on=_NOT_OFFERED,
 )
 def command_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Extension command used without its EHLO keyword.
 
-    A client may use an extension only if the reply to its last EHLO lists the keyword. After HELO, after a TLS
-    handshake and before EHLO it may use none. Fix the client: read the EHLO reply, and send EHLO again after STARTTLS.
+    A client may use an extension only if the reply to its last EHLO lists the keyword; otherwise the command is no part
+    of the protocol that the two speak. After HELO, after a TLS handshake and before EHLO it may use none. Fix the
+    client: read the EHLO reply, and send EHLO again after STARTTLS.
     """
     hello, command = known_offer(x, talk), x.command
     if hello is None or command is None or x.breaks == "SEQ116":
@@ -122,7 +123,7 @@ def command_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     section = COMMAND_SECTIONS.get(x.name)
     yield Evidence(
         Phrase("{verb} was sent, but {why}; {answer}.", verb=named(x), why=why, answer=_answer(x)),
-        reference="RFC 5321 §2.2.1" + (f"; {section}" if section else ""),
+        reference="RFC 5321 §4.1.1.1" + (f"; {section}" if section else ""),
         caused_by=(veil,) if veil is not None or not guessed else None,
     )
 
@@ -174,7 +175,8 @@ def auth_mechanism_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evid
     """AUTH mechanism is not in the advertised list.
 
     The EHLO reply lists the accepted mechanisms after the keyword AUTH, and the server answers 504 to any other one.
-    With PLAIN or LOGIN the client sends the password for nothing. Fix the client: choose a mechanism from the list.
+    With PLAIN or LOGIN the client sends the password for nothing. No RFC forbids the attempt; it is a warning because
+    it is bound to fail. Fix the client: choose a mechanism from the list.
     """
     hello, command = known_offer(x, talk), x.command
     if hello is None or command is None or x.act is not Act.AUTH or not hello.lists("AUTH"):
@@ -204,8 +206,9 @@ def size_over_maximum(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Declared or sent size exceeds the advertised maximum.
 
     The number after SIZE in the EHLO reply is the size of the largest message that the server accepts, in octets. A
-    client that knows that its message is larger should return it to the sender. The server should answer 552. Fix the
-    client: compare the size of the message with the number before MAIL.
+    client that knows that its message is larger should return it to the sender. The server should answer 552. No RFC
+    forbids the attempt; it is a warning because it is bound to fail. Fix the client: compare the size of the message
+    with the number before MAIL.
     """
     transaction = x.opens or x.transaction
     if transaction is None:
@@ -373,8 +376,9 @@ def limits_exceeded(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Client exceeds an announced LIMITS value.
 
     LIMITS in the EHLO reply announces the maximum number of MAIL commands in a session (MAILMAX), of RCPT commands in a
-    transaction (RCPTMAX), and of recipient domains in a session (RCPTDOMAINMAX). The server may refuse commands
-    beyond these limits. Fix the client: respect the limits, and use another transaction or connection.
+    transaction (RCPTMAX), and of recipient domains in a session (RCPTDOMAINMAX). The server may refuse commands beyond
+    these limits. RFC 9422 does not forbid that; it is a warning because the message is then delayed or refused. Fix the
+    client: respect the limits, and use another transaction or connection.
     """
     hello = known_offer(x, talk)
     if hello is None:

@@ -40,8 +40,10 @@ def hello_not_qualified(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     In EHLO the client names its host with the name by which the DNS knows it, or, if it has none, with its address in
     square brackets. A single label, a name like localhost, an address without brackets, or the server's own name says
-    nothing about the client, and many servers refuse it or take the mail for spam. A server may refuse it. Fix the
-    client: configure the full name of the host, or let it send its address in brackets.
+    nothing about the client, and many servers refuse it or take the mail for spam. A server may refuse it. RFC 5321
+    says MUST, but only if the client can know its full name, which no capture shows; so it is a warning. For submission
+    it is an info, because the computers of users seldom have such a name. Fix the client: configure the full name of
+    the host, or let it send its address in brackets.
     """
     command = x.command
     name = None if command is None else command.hello_name
@@ -76,8 +78,10 @@ def domain_not_qualified(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Domain of an envelope address is not fully qualified.
 
     An address in MAIL or RCPT needs the full domain. No other host can send a reply or a delivery report to an address
-    at localhost or at a name without a dot, so many servers refuse it. Fix the client: configure the domain that it
-    adds to local addresses. An address of a host is written in brackets.
+    at localhost or at a name without a dot, so many servers refuse it. It is a warning although RFC 5321 says MUST NOT,
+    because the address may come from another program. For submission it is an info, because the server may complete the
+    domain (RFC 6409 §4.2). Fix the client: configure the domain that it adds to local addresses. An address of a host
+    is written in brackets.
     """
     command = x.command
     local, domain = (None, None) if command is None else command.mailbox

@@ -127,7 +127,8 @@ def early_recipient_limit(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     """Recipient limit enforced below 100.
 
     A server must accept at least 100 recipients for one message. This one refused a recipient as one too many after
-    fewer than 100, and it had not announced a lower limit (RFC 9422). Fix the server: raise the limit.
+    fewer than 100, and it had not announced a lower limit (RFC 9422). It is a warning although RFC 5321 calls that a
+    violation: the refusal may be meant for this client only. Fix the server: raise the limit.
     """
     transaction = x.transaction
     if transaction is None or not transaction.session_known or not talk.certain:
@@ -159,9 +160,9 @@ def early_recipient_limit(x: Exchange, talk: Conversation) -> Iterator[Evidence]
 def auth_line_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """AUTH continuation or challenge longer than 12288 octets.
 
-    RFC 4954 sets no limit; it considers 12288 octets sufficient for the known mechanisms. A peer with a buffer of this
-    size cannot process a longer line, and a server then answers 500. The AUTH command itself has the same limit as any
-    other command line. Fix the sender: shorten the line.
+    RFC 4954 sets no limit; it considers 12288 octets sufficient for the known mechanisms. It is a warning because a
+    peer with a buffer of this size cannot process a longer line, and a server then answers 500. The AUTH command itself
+    has the same limit as any other command line. Fix the sender: shorten the line.
     """
     if x.act is Act.ANSWER and x.length > MAX_AUTH_LINE:
         yield Evidence(

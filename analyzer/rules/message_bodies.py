@@ -124,7 +124,7 @@ def encoding_label_untrue(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     "dot-stuffed-bdat",
     "warning",
     "client",
-    "RFC 3030 §2",
+    "RFC 3030 §1, §2",
     on=OnContent(flaws=Flaw.STUFFED_CHUNKS),
     severities=NOT_IN_LMTP,
 )
@@ -132,8 +132,8 @@ def dot_stuffed_bdat(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Dots doubled in a BDAT message.
 
     Only mail data after DATA has dot-stuffing. A chunk has a size instead of an end mark, and the receiver stores its
-    octets as they are. So each dot that the client doubles stays doubled, and signatures fail. Fix the client: send the
-    message unchanged in chunks.
+    octets as they are. So each dot that the client doubles stays doubled, and signatures fail. No RFC forbids such a
+    text; it is a warning because the client hardly means it. Fix the client: send the message unchanged in chunks.
     """
     content, transaction = message_of(x, talk), x.transaction
     spot = None if content is None else content.stuffed_dots

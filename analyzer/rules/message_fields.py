@@ -39,9 +39,10 @@ def message_id(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Message-ID missing or malformed.
 
     A message should have an identifier of the form <left@right>, which answers and delivery reports refer to. Some
-    receivers refuse a message without one, and programs treat a malformed one in different ways. A submission server
-    may add a missing one (RFC 6409 §8.3). Fix the program that creates the message: write a Message-ID in angle
-    brackets, with a name of the host after the "@".
+    receivers refuse a message without one, and programs treat a malformed one in different ways. Many clients leave it
+    to the submission server, which should add a missing one and replace a malformed one (RFC 6409 §8.3). So a missing
+    one is only an info, although RFC 5322 says SHOULD. Fix the program that creates the message: write a Message-ID in
+    angle brackets, with a name of the host after the "@".
     """
     content = message_of(x, talk)
     if content is None or content.report is None:
@@ -94,7 +95,9 @@ def return_path_sent(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     The server that makes final delivery adds this field, with the reverse-path of MAIL. A message that still travels
     must not have one; a program that sends a message again has to remove it. Otherwise readers may take the wrong
-    address for the one that delivery reports go to. Fix the client: remove the field before it sends the message.
+    address for the one that delivery reports go to. RFC 5321 says SHOULD NOT, but only to the system where the message
+    begins, which is seldom known; so outside submission this is only an info. Fix the client: remove the field before
+    it sends the message.
     """
     content = message_of(x, talk)
     fault = None if content is None or content.report is None else content.report.return_path

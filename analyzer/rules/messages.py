@@ -68,7 +68,8 @@ def missing_date(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Message without Date field.
 
     Every message has exactly one Date field, written by its author. A submission server may add it (RFC 6409 §8.2);
-    other servers pass the message on unchanged. Fix the program that creates the message: add the field.
+    other servers pass the message on unchanged. RFC 821 does not define the fields of a message, so in its profile this
+    is only an info. Fix the program that creates the message: add the field.
     """
     content = message_of(x, talk)
     if content is not None:
@@ -88,7 +89,8 @@ def missing_from(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Message without From field.
 
     Every message has exactly one From field. Without it the message has no author, and programs that sign or verify
-    messages cannot do so. Fix the program that creates the message: add the field.
+    messages cannot do so. RFC 821 does not define the fields of a message, so in its profile this is only an info. Fix
+    the program that creates the message: add the field.
     """
     content = message_of(x, talk)
     if content is not None:

@@ -60,6 +60,11 @@ def _utf8_spans(x: Exchange) -> list[tuple[int, int]]:
     return spans
 
 
+def _asks_for_address(x: Exchange) -> bool:
+    """Whether the command is VRFY or EXPN."""
+    return x.command is not None and x.command.verb in {b"VRFY", b"EXPN"}
+
+
 def _declares_utf8(x: Exchange) -> bool:
     """Whether the client declared SMTPUTF8 for this command: on the command itself, or for RCPT on the MAIL of its
     transaction."""
@@ -137,14 +142,15 @@ def eight_bit_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "utf8-address-undeclared",
     "error",
     "client",
-    "RFC 6531 §3.4",
+    "RFC 6531 §3.4, §3.7.4.2",
     on=OnExchange(marks=Mark.EIGHT_BIT),
 )
 def utf8_address_undeclared(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Non-ASCII address without the SMTPUTF8 parameter.
 
     The server offers SMTPUTF8, but the client must declare its use: with the parameter SMTPUTF8 on MAIL, or on VRFY and
-    EXPN themselves. Fix the client: add the parameter.
+    EXPN themselves. RFC 6531 says MUST for MAIL only, but without the parameter a server cannot answer VRFY and EXPN
+    with the address, so it is an error there too. Fix the client: add the parameter.
     """
     if x.state is None or not x.state.hello.lists("SMTPUTF8") or _declares_utf8(x):
         return
@@ -155,6 +161,7 @@ def utf8_address_undeclared(x: Exchange, talk: Conversation) -> Iterator[Evidenc
             offset=x.offset + perhaps[0],
             length=1,
             count=len(perhaps),
+            reference="RFC 6531 §3.7.4.2" if _asks_for_address(x) else "RFC 6531 §3.4",
         )
 
 
@@ -220,21 +227,21 @@ def _in_utf8_transaction(x: Exchange) -> bool:
     "eight-bit-in-reply",
     "error",
     "server",
-    "RFC 5321 §2.4, §4.2; RFC 6531 §3.7.4.1",
+    "RFC 5321 §2.4, §4.2; RFC 6531 §3.7.4.1, §3.7.4.2",
     on=OnExchange(marks=Mark.REPLY_EIGHT_BIT),
 )
 def eight_bit_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Byte above 0x7F in a reply line.
 
     Replies are 7-bit ASCII. UTF-8 is only allowed in 251 and 551 replies within a transaction that declared SMTPUTF8,
-    and in replies to VRFY and EXPN that declared it. Another reply of such a transaction is only an information: it
-    repeats what the client sent. Fix the server: send ASCII text.
+    and in replies to VRFY and EXPN that declared it. Another reply of such a transaction is only an info, although it
+    is forbidden too: it repeats what the client sent. Fix the server: send ASCII text.
     """
     reply = x.reply
     if reply is None:
         return
     inside = _in_utf8_transaction(x)
-    if x.command is not None and x.command.verb in {b"VRFY", b"EXPN"}:
+    if _asks_for_address(x):
         permitted = _declares_utf8(x) and reply.code // 10 in {25, 55}
     else:
         permitted = inside and reply.code in {251, 551}
@@ -281,7 +288,7 @@ def bom_before_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "nul-in-command",
     "error",
     "client",
-    "RFC 5321 §4.1.2, §2.3.8",
+    "RFC 5321 §4.1.2",
     on=OnExchange(marks=Mark.NUL, acts=_COMMANDS),
 )
 def nul_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:

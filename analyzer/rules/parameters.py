@@ -53,7 +53,7 @@ def bad_parameter_syntax(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "bad-parameter-value",
     "error",
     "client",
-    "RFC 1870 §3; RFC 6152 §2; RFC 3461 §4; RFC 4954 §5; RFC 2852 §4; RFC 4865 §3(4); RFC 6710 §3(5), §7; "
+    "RFC 1870 §3; RFC 6152 §2; RFC 3461 §4; RFC 4954 §5; RFC 2852 §4; RFC 4865 §3(4), §4.1(2); RFC 6710 §3(5), §7; "
     "RFC 7293 §3.1; RFC 6531 §3.4; RFC 8689 §2",
     on=malformed(DeviationKind.BAD_PARAMETER_VALUE),
 )
@@ -111,12 +111,15 @@ def duplicate_parameter(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         )
 
 
+_BOUND_SECTIONS = {"BY": "RFC 2852 §3", "HOLDFOR": "RFC 4865 §4.1(3)", "HOLDUNTIL": "RFC 4865 §4.1(4)"}
+
+
 @rule(
     "EXT518",
     "announced-bound-exceeded",
     "warning",
     "client",
-    "RFC 4865 §3(2), §4; RFC 2852 §3",
+    "RFC 4865 §4.1(3), §4.1(4); RFC 2852 §3",
     on=OnExchange(marks=Mark.BOUNDED, unless=Mark.SKIPPED),
     severities=EXTENDED,
 )
@@ -125,7 +128,8 @@ def announced_bound_exceeded(x: Exchange, talk: Conversation) -> Iterator[Eviden
 
     FUTURERELEASE in the EHLO reply announces how long the server holds a message, in seconds and as a date. DELIVERBY
     announces the shortest time in which the server promises delivery. The server will refuse a value beyond these
-    bounds. Fix the client: compare the value with the bound before MAIL.
+    bounds. It is a warning also where RFC 4865 says MUST (HOLDFOR, HOLDUNTIL), because the server refuses the value and
+    nothing is lost. Fix the client: compare the value with the bound before MAIL.
     """
     hello, command = known_offer(x, talk), judged_command(x)
     if hello is None or command is None or DeviationKind.BAD_PARAMETER_VALUE in x.line.kinds:
@@ -140,8 +144,7 @@ def announced_bound_exceeded(x: Exchange, talk: Conversation) -> Iterator[Eviden
             side=Term(side),
             bound=Text(bound),
         )
-        reference = "RFC 2852 §3" if name == "BY" else "RFC 4865 §3(2), §4"
-        yield _at_parameter(x, name, phrase, reference)
+        yield _at_parameter(x, name, phrase, _BOUND_SECTIONS[name])
 
 
 @rule(
@@ -149,7 +152,8 @@ def announced_bound_exceeded(x: Exchange, talk: Conversation) -> Iterator[Eviden
     "parameter-on-wrong-command",
     "error",
     "client",
-    "RFC 1870 §3; RFC 6152 §2; RFC 6531 §3.1(4); RFC 3461 §4; RFC 4954 §3, §5; RFC 7293 §3.1",
+    "RFC 1870 §3; RFC 6152 §2; RFC 6531 §3.1(4); RFC 3461 §4; RFC 4954 §3(5), §5; RFC 2852 §4; RFC 4865 §3(4); "
+    "RFC 6710 §3(5); RFC 8689 §2; RFC 7293 §3.1",
     on=OnExchange(marks=Mark.MISPLACED, unless=Mark.SKIPPED),
     severities=EXTENDED,
 )

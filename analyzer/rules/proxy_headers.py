@@ -62,7 +62,7 @@ def proxy_header(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "proxy-header-not-expected",
     "warning",
     "client",
-    "RFC 5321 §4.1",
+    f"{_DOCUMENT}, §2; RFC 5321 §4.1",
     on=OnExchange(marks=Mark.PROXY_REFUSED),
     explains=True,
 )
@@ -71,8 +71,8 @@ def proxy_header_not_expected(x: Exchange, talk: Conversation) -> Iterator[Evide
 
     The server took the header for commands and refused them. A header of version 1 is one line for it; a header of
     version 2 has four line ends, and the first command after it becomes the rest of its last line. What goes wrong
-    after that follows from the header. Fix the client: turn the header off in the proxy. Fix the server: turn it on,
-    for this proxy only.
+    after that follows from the header. Nothing shows which of the two has the wrong setting, so it is a warning. Fix
+    the client: turn the header off in the proxy. Fix the server: turn it on, for this proxy only.
     """
     header = None if talk.proxy is None else talk.proxy.header
     if header is not None:

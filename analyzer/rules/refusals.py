@@ -93,9 +93,9 @@ def required_command_refused(x: Exchange, talk: Conversation) -> Iterator[Eviden
             code=Code(x.code),
         )
     milder = argument or asks or (x.code == 500 and subject == "5.4")
-    reference = (
-        "RFC 5321 §4.5.1, §7.3" if asks else "RFC 5321 §4.1.1.9" if command.verb == b"NOOP" and argument else None
-    )
+    reference = "RFC 5321 §4.5.1, §3.5.3, §7.3" if asks else None
+    if command.verb == b"NOOP" and argument:
+        reference = "RFC 5321 §4.1.1.9"
     yield Evidence(phrase, reply=True, severity="warning" if milder else None, reference=reference)
 
 
@@ -113,7 +113,8 @@ def ehlo_unsupported(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server does not support EHLO.
 
     Servers have had to accept EHLO since 2001. Without it no extension can be used, and the client continues with HELO.
-    Other refusals of EHLO are about the name, or policy. Fix the server: implement EHLO.
+    Other refusals of EHLO are about the name, or policy. It is only an info although RFC 5321 says MUST, because mail
+    can be sent after HELO too. Fix the server: implement EHLO.
     """
     if x.command is not None and x.command.verb == b"EHLO" and is_judged(x, talk) and not at_fault(x, talk):
         veil = None if talk.watching is None else talk.watching.veil
@@ -136,8 +137,8 @@ def well_formed_called_syntax_error(x: Exchange, talk: Conversation) -> Iterator
 
     The name or the address follows the grammar of RFC 5321, but the server says that its syntax is wrong. Keywords, the
     tag IPv6: and hexadecimal digits may have any case, and a local-part may be quoted. A server that does not accept
-    the name or the address for another reason has other codes, such as 504, 550 or 553. Fix the server: accept all
-    that the grammar allows.
+    the name or the address for another reason has other codes, such as 504, 550 or 553. It is a warning, because a
+    server may refuse them, and only the code is wrong. Fix the server: accept all that the grammar allows.
     """
     command = x.command
     if command is None or not _is_sound(x, talk):
@@ -226,8 +227,9 @@ def _greeting_name(talk: Conversation) -> bytes | None:
 def null_sender_refused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """MAIL FROM:<> is refused.
 
-    Delivery reports have the null reverse-path, so that a report that cannot be delivered does not cause another one.
-    A server that refuses it gets no reports about its own mail. Fix the server: accept <> as the sender.
+    Delivery reports have the null reverse-path, so that a report that cannot be delivered does not cause another one. A
+    server that refuses it gets no reports about its own mail. It is a warning although RFC 1123 says MUST, because the
+    refusal may be meant for this client only. Fix the server: accept <> as the sender.
     """
     command = x.command
     if command is None or command.verb != b"MAIL" or command.address != b"" or not _is_sound(x, talk):
@@ -248,7 +250,7 @@ _OPTIONAL = BOUNDED_PARAMETERS | {"REQUIRETLS", "MT-PRIORITY"}  # a server that 
     "offered-parameter-refused",
     "error",
     "server",
-    "RFC 5321 §2.2.1, §4.1.1.11; RFC 1870 §3; RFC 6152 §2; RFC 3461 §3; RFC 4954 §3(4), §5; RFC 6531 §3.1",
+    "RFC 5321 §2.2.1, §4.1.1.11; RFC 1870 §3; RFC 6152 §2; RFC 3461 §3; RFC 4954 §3(5), §5; RFC 6531 §3.1",
     on=OnExchange(
         acts=_ENVELOPE,
         codes=frozenset({500, 501, 504, 555}),

@@ -154,7 +154,8 @@ def bare_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Reply line without the space after the code.
 
     A client must accept a code without text, but a server should send the space even if no text follows, because some
-    clients expect it. In the 334 reply of an AUTH exchange the space is required. Fix the server: send the space.
+    clients expect it. As every client must cope, it is only an info. In the 334 reply of an AUTH exchange the grammar
+    demands the space; there it is a warning. Fix the server: send the space.
     """
     severity: Severity | None = "warning" if x.code == 334 else None
     for wrong in _wrong(x, DeviationKind.BARE_CODE):
@@ -174,9 +175,10 @@ def bad_greeting_name(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """220 greeting without host name as first word.
 
     The greeting names the server: the first word must be its domain or an address literal. The same is true of the
-    first line of the reply to EHLO; there only a missing name is reported. A greeting of asterisks was
-    overwritten by a firewall that rewrites SMTP and often hides extensions too; then the path is at fault, not the
-    server. Fix the server or the firewall: send the name.
+    first line of the reply to EHLO; there only a missing name is reported. A greeting of asterisks was overwritten by a
+    firewall that rewrites SMTP and often hides extensions too; then the path is at fault, not the server. It is a
+    warning although the grammar demands the name, because clients can continue without it. Fix the server or the
+    firewall: send the name.
     """
     if x.act is Act.EHLO:
         if x.code == 250 and x.reply is not None and not x.reply.texts[0][:1].strip():
@@ -209,7 +211,8 @@ def bad_greeting_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Connection opened with a code other than 220, 421, 521 or 554.
 
     A server opens the connection with 220. With 554 it says that it provides no service (521 if it never accepts mail),
-    and with 421 that it is about to close the connection. Fix the server: use one of these codes.
+    and with 421 that it is about to close the connection. It is an error although RFC 5321 says SHOULD, because the
+    client does not know whether it may go on. Fix the server: use one of these codes.
     """
     if not talk.midstream and x.code not in OPENING_CODES:
         yield Evidence(

@@ -98,8 +98,9 @@ def code_not_listed_for_command(x: Exchange, talk: Conversation) -> Iterator[Evi
 
     A client knows the meaning of the refusals that RFC 5321 lists for a command. For any other code it can only use the
     first digit. The end of mail data is no command, so 500 to 504, which are about commands, cannot answer it. Codes
-    that servers commonly use for policy reasons are not reported. Fix the server: use a code that is listed for the
-    command.
+    that servers commonly use for policy reasons are not reported. In LMTP, RFC 2033 demands 503 for DATA without a
+    recipient; another refusal is a warning there too, because the client goes on in the same way. Fix the server: use a
+    code that is listed for the command.
     """
     code = x.code
     if (code == 503 and x.act is not Act.END) or (code in _ABOUT_COMMANDS and _end_in_doubt(x)):
@@ -177,8 +178,8 @@ def success_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidence
     """2yz or 3yz code that cannot belong to this command.
 
     A client acts on success: after 354 it sends the message, after 334 it answers a challenge. If the command cannot
-    have this positive reply, client and server no longer agree on the state of the session. Fix the server: answer with
-    a code that belongs to the command.
+    have this positive reply, client and server no longer agree on the state of the session. So it is an error, unlike a
+    refusal that is not listed (RPL408). Fix the server: answer with a code that belongs to the command.
     """
     code = x.code
     if not is_judged(x, talk) or x.before is None:
@@ -208,7 +209,8 @@ def reply_after_421(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server continues to serve after 421.
 
     421 means that the server provides no more service and closes the connection. Clients that rely on it have already
-    closed the connection. Fix the server: close the connection after 421.
+    closed the connection. It is a warning, because no RFC says how soon the connection has to close. Fix the server:
+    close the connection after 421.
     """
     if x.accepted and not (x.act is Act.QUIT and x.code == 221) and x.sure and x.act not in _NO_COMMAND:
         phrase = Phrase(
@@ -324,7 +326,8 @@ def enhanced_code_missing(x: Exchange, talk: Conversation) -> Iterator[Evidence]
 
     A server that lists ENHANCEDSTATUSCODES must put an enhanced status code and a space before the text of each line of
     each 2yz, 4yz and 5yz reply, except the greeting and the replies to EHLO and HELO. Its numbers have no leading
-    zeros. Fix the server: add the code, or do not list the keyword.
+    zeros. It is a warning although RFC 2034 says must, because the reply code still says what the result is. Fix the
+    server: add the code, or do not list the keyword.
     """
     wrong = [] if x.answer is None else without_status(x.answer.reply)
     if wrong:

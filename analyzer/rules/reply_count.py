@@ -27,7 +27,7 @@ _SILENCE = SECOND  # a shorter one is not mentioned
     "unsolicited-reply",
     "error",
     "server",
-    "RFC 5321 §4.3.1; RFC 2920 §3.2",
+    "RFC 5321 §4.2, §4.3.1; RFC 2920 §3.1, §3.2",
     on=OnExchange(
         acts=frozenset({Act.NOTHING}),
         unless=Mark.EXPLAINED | Mark.AFTER_220 | Mark.INSIDE_FIRST | Mark.BEYOND_END | Mark.RECIPIENT_REPLIES,
@@ -38,9 +38,10 @@ def unsolicited_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Reply without an outstanding command.
 
     Each command gets exactly one reply, in order. After one reply too many, a client assigns each further reply to the
-    wrong command. Only 421 may come without a command, and a server that is about to close must use it. A server that
-    refuses a chunk must still read its octets, and not take them for commands. Fix the server: send one reply for each
-    command, and nothing inside mail data.
+    wrong command. Only 421 may come without a command, and a server that is about to close must use it; another 4yz
+    code right before the close is only a warning, because it still says why. A server that refuses a chunk must still
+    read its octets, and not take them for commands. Fix the server: send one reply for each command, and nothing inside
+    mail data.
     """
     code = x.code
     if code == 421 or not x.sure or talk.midstream:

@@ -47,7 +47,7 @@ def clear_text_on_tls_port(x: Exchange, talk: Conversation) -> Iterator[Evidence
     "tls-handshake-failed",
     "warning",
     "client",
-    "RFC 3207 §4; RFC 5246 §7.2; RFC 8446 §6",
+    "RFC 3207 §6; RFC 5246 §7.2; RFC 8446 §6",
     on=OnExchange(marks=Mark.TLS_BROKEN),
     hides=("TCP901", "TCP902", "RPL412"),
     explains=True,
@@ -57,8 +57,9 @@ def tls_handshake_failed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     One side ended the handshake with a fatal alert, or the server closed the connection without an answer to the
     client's hello. No mail can be sent in this session, and some clients send it without TLS in the next one. The alert
-    says why, as its sender sees it: a certificate that it does not trust, or nothing in common. Fix the client or the
-    server: correct the certificate, or the versions and cipher suites that are allowed.
+    says why, as its sender sees it: a certificate that it does not trust, or nothing in common. TLS lets one side
+    refuse the other; it is a warning because the mail fails, or is sent without TLS. Fix the client or the server:
+    correct the certificate, or the versions and cipher suites that are allowed.
     """
     handshake, closing = talk.course.handshake, talk.course.closing
     if handshake is None:
@@ -87,17 +88,18 @@ def tls_handshake_failed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "obsolete-tls",
     "info",
     "server",
-    "RFC 8996; RFC 8997 §3; RFC 8314 §4.1",
+    "RFC 7568 §3; RFC 8996 §4, §5; RFC 8997 §3; RFC 8314 §4.1",
     on=OnExchange(marks=Mark.OLD_TLS),
     severities={"submission": "warning"},
 )
 def obsolete_tls(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server chose SSL 3, TLS 1.0 or TLS 1.1.
 
-    These versions have known weaknesses and must not be used any more. Between relays they are still better than plain
-    text; for submission a server must have TLS 1.2 or later. The server chooses the highest version that both sides
-    know, so the client may be the old one. Fix the server and the client: enable TLS 1.2 and TLS 1.3, and turn the
-    older versions off.
+    These versions have known weaknesses and must not be used any more. It is only an info between relays, although the
+    RFCs say MUST NOT, because an old version is still better than plain text; for submission it is a warning, because
+    RFC 8314 leaves old clients time to change. The server chooses the highest version that both sides know, so the
+    client may be the old one. Fix the server and the client: enable TLS 1.2 and TLS 1.3, and turn the older versions
+    off.
     """
     handshake = talk.course.handshake
     if handshake is not None and handshake.version in _OBSOLETE:

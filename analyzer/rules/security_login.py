@@ -27,15 +27,16 @@ _ASKS_LATE = frozenset({530, 535, 538, 550, 551, 553, 554})  # of a server that 
     "cleartext-credentials",
     "error",
     "client",
-    "RFC 4954 §4; RFC 8314 §4.1",
+    "RFC 4954 §4; RFC 4616 §5; RFC 8314 §5.2",
     on=OnExchange(marks=Mark.CLEAR_PASSWORD),
 )
 def cleartext_credentials(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Password sent in clear text.
 
     PLAIN, LOGIN, XOAUTH2 and OAUTHBEARER send the password or token unencrypted; base64 does not protect it. Anyone who
-    can capture this traffic can log in. The report never shows the password or token. Fix the client: use TLS first,
-    and change the password.
+    can capture this traffic can log in. The report never shows the password or token. It is an error although most of
+    the RFCs say SHOULD NOT, because the password is certainly disclosed. Fix the client: use TLS first, and change the
+    password.
     """
     login = talk.watch.login
     if login is None or not talk.server_seen:
@@ -85,8 +86,9 @@ def xclient_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server lets the client override its identity.
 
     After XCLIENT the server trusts what the client claims about its own address, name and login, and decides by that
-    who may relay. After XFORWARD it writes these claims to its log. Fix the server: give this right only to a proxy
-    that belongs to it.
+    who may relay. After XFORWARD it writes these claims to its log. No RFC forbids that; it is a warning because a
+    client that is no such proxy can pass for anyone. Fix the server: give this right only to a proxy that belongs to
+    it.
     """
     verb = b"" if x.command is None else x.command.verb
     accepted = x.code in {220, 250} if verb == b"XCLIENT" else x.code == 250 and verb == b"XFORWARD"
@@ -117,8 +119,9 @@ def submission_unauthenticated(x: Exchange, talk: Conversation) -> Iterator[Evid
 
     A submission server must know who submits a message, so it refuses MAIL with 530 until the client has authenticated.
     A server may identify the client by other means (its own network, a client certificate), which the capture does not
-    show. If the server accepts MAIL and refuses the recipients, this is only a remark: many servers ask for
-    authentication as late as that. Fix the server: require AUTH, and refuse MAIL without it.
+    show; so it is a warning, although RFC 6409 says MUST. If the server accepts MAIL and refuses the recipients, this
+    is only a remark: many servers ask for authentication as late as that. Fix the server: require AUTH, and refuse MAIL
+    without it.
     """
     before = x.before
     if before is None or not before.sure or before.hello.authenticated or talk.record.on_loopback:

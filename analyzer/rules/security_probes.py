@@ -47,7 +47,9 @@ def bdat_size_overflow(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """BDAT size that overflows integers.
 
     No message has so many octets. A server that computes with such a size in an integer with too few bits may read or
-    write outside its buffer. Fix the client: send the real size of the chunk. A server should refuse such a size.
+    write outside its buffer. No RFC limits the size. Beyond 64 bits it is an error, because such a size can only be an
+    attack; from 32 bits on it is a warning. Fix the client: send the real size of the chunk. A server should refuse
+    such a size.
     """
     size = 0 if x.command is None else x.command.chunk_size or 0
     digits = x.raw.split()[1].lstrip(b"0") if len(x.raw.split()) > 1 else b""
@@ -68,7 +70,7 @@ def bdat_size_overflow(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     "cross-protocol-request",
     "warning",
     "client",
-    "RFC 5321 §4.1, §7",
+    "RFC 5321 §2.2.2, §4.1.5, §7.8",
     on=OnExchange(marks=Mark.FOREIGN),
     hides=("BIT201", "BIT210", "CMD301", "CMD318", "EXT504"),
     explains=True,
@@ -102,7 +104,7 @@ def cross_protocol_request(x: Exchange, talk: Conversation) -> Iterator[Evidence
     "early-talker",
     "warning",
     "client",
-    "RFC 5321 §3.1, §4.3.1",
+    "RFC 5321 §3.2, §4.3.1",
     on=OnExchange(marks=Mark.EARLY),
     severities={"rfc821": "info", "lmtp": "off"},
     once=True,
@@ -113,8 +115,9 @@ def early_talker(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     The server must speak first, and the client must wait for the last line of the greeting. Spam programs often do not
     wait, and neither do attackers who send commands through another program, so some servers use this to detect them.
-    Such a server may refuse the client, or close. A server that lists PIPECONNECT permits it. Fix the client: wait for
-    the last line of the greeting.
+    Such a server may refuse the client, or close. A server that lists PIPECONNECT permits it. In the profile rfc821
+    this is only an info, because old and simple clients do it too. Fix the client: wait for the last line of the
+    greeting.
     """
     greeting = talk.greeting
     if talk.record.server.port == IMPLICIT_TLS_PORT:
@@ -268,7 +271,8 @@ def turn_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """TURN accepted from an unauthenticated client.
 
     The server now sends the mail that it stores to a client with an unknown identity. Client and server swap roles, so
-    decoding ends here. Fix the server: refuse TURN.
+    decoding ends here. It is an error although RFC 5321 says SHOULD NOT, because mail is given to a stranger; in the
+    profile rfc821 it is a warning, since RFC 821 defines TURN without authentication. Fix the server: refuse TURN.
     """
     if x.code == 250 and _is_unauthenticated(x):
         yield Evidence("The server accepted TURN from a client that had not authenticated.", reply=True, caused_by=(x,))

@@ -198,7 +198,7 @@ def starttls_keyword_mangled(x: Exchange, talk: Conversation) -> Iterator[Eviden
     "starttls-unused",
     "info",
     "client",
-    "RFC 3207 §4; RFC 8314 §5.2",
+    "RFC 3207 §6; RFC 8314 §5.2",
     on=OnExchange(marks=Mark.EXPOSED),
     severities={"submission": "warning", "lmtp": "off"},
     once=True,
@@ -207,8 +207,8 @@ def starttls_unused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Mail or AUTH in plain text although STARTTLS was offered.
 
     The server offered encryption, but the client did not use it, or it continued after STARTTLS had failed. Between
-    relays the client may decide that. For message submission and for AUTH it is a weakness. Fix the client: use
-    STARTTLS.
+    relays the client may decide that. For message submission and for AUTH it is a weakness, and a warning. Fix the
+    client: use STARTTLS.
     """
     if talk.record.on_loopback:
         return
@@ -236,8 +236,8 @@ def starttls_refused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server refuses the STARTTLS it offered.
 
     A server must be able to execute the commands that its EHLO reply lists. The refusal means that its TLS
-    configuration is broken, or that an attacker on the path wants to read the mail. Many clients then continue without
-    TLS. Fix the server: correct its TLS configuration.
+    configuration is broken, or that an attacker on the path wants to read the mail. RFC 3207 permits the code 454; it
+    is a warning because many clients then continue without TLS. Fix the server: correct its TLS configuration.
     """
     before, command = x.before, x.command
     if before is None or command is None or not before.sure:

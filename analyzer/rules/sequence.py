@@ -197,7 +197,8 @@ def data_without_recipient(x: Exchange, talk: Conversation) -> Iterator[Evidence
 
     The client had seen that the server refused every RCPT, or it had sent none, and still sent the mail data command.
     The server should answer 503 or 554. In one pipelined group with RCPT the command is allowed, because the client
-    cannot know the replies yet (RFC 2920 §3.1). Fix the client: send RSET or QUIT if no recipient was accepted.
+    cannot know the replies yet (RFC 2920 §3.1). It is a warning, because after refused recipients no RFC forbids the
+    command. Fix the client: send RSET or QUIT if no recipient was accepted.
     """
     if x.ahead is not None:
         return  # sent while replies were outstanding
@@ -268,7 +269,8 @@ def envelope_command_inside_bdat(x: Exchange, talk: Conversation) -> Iterator[Ev
     """RCPT, AUTH or STARTTLS between BDAT chunks.
 
     After the first chunk the envelope is complete. Until BDAT LAST, the client must not add recipients, authenticate or
-    start TLS. Fix the client: send these commands before the first chunk.
+    start TLS. No RFC names STARTTLS there, but TLS would discard the chunks. Fix the client: send these commands before
+    the first chunk.
     """
     yield Evidence(Phrase("{verb} was sent between BDAT chunks; {answer}.", verb=verb_of(x), answer=_answer(x)))
 

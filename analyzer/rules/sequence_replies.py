@@ -71,7 +71,8 @@ def out_of_order_wrong_code(x: Exchange, talk: Conversation) -> Iterator[Evidenc
     """Out-of-order command refused with a code other than 503.
 
     Only 503 tells a client that its commands are out of order. With another code the client looks for the error
-    somewhere else. Fix the server: answer 503.
+    somewhere else. It is a warning although RFC 5321 says that 503 must be returned: the command was refused all the
+    same. Fix the server: answer 503.
     """
     if not _out_of_order(x) or x.reply is None or x.code < 400 or x.code == 503 or _excused(x, talk):
         return
@@ -142,8 +143,9 @@ def spurious_503(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """503 to a command that was in order.
 
     The dialogue shows that the command was in order. Either the server lost track of the session, or it has another
-    reason (policy, a missing login) and did not send the code that belongs to that reason. Fix the server: use 503 only
-    for commands out of order.
+    reason (policy, a missing login) and did not send the code that belongs to that reason. No RFC forbids such a
+    refusal, and the reason may not be in the capture, so the severity is a warning. Fix the server: use 503 only for
+    commands out of order.
     """
     if x.command is None or x.act is Act.ANYTIME or x.act is Act.RSET or not _in_order(x, talk):
         return

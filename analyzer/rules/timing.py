@@ -54,7 +54,8 @@ def client_gave_up_early(x: Exchange | None, talk: Conversation) -> Iterator[Evi
 
     A client should wait five minutes for most replies, two minutes for the reply to DATA and ten minutes for the reply
     to the end of data, because servers check the message before they answer. A client that gives up earlier sends the
-    message again, and the recipient gets it twice. Fix the client: use longer timeouts.
+    message again, and the recipient gets it twice. In the profile lmtp it is only an info, because RFC 2033 says
+    nothing about times. Fix the client: use longer timeouts.
     """
     course = talk.course
     closing = course.closing
@@ -94,7 +95,8 @@ def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterato
     """Server drops an idle client in under 5 minutes.
 
     A server should wait at least five minutes for the next command. A server that is shutting down, or that has refused
-    ten commands of the client, is not reported. Fix the server: use a longer timeout.
+    ten commands of the client, is not reported. In the profile lmtp it is only an info, because RFC 2033 says nothing
+    about times. Fix the server: use a longer timeout.
     """
     course = talk.course
     closing, farewell = course.closing, course.close_notice

@@ -96,7 +96,8 @@ def client_closed_without_quit(x: Exchange | None, talk: Conversation) -> Iterat
 
     A session ends with QUIT and the reply 221, then both sides close. That also holds after a greeting of 554.
     Scanners, and clients that give up, close without QUIT. If TLS cannot be set up after a 220 to STARTTLS, the client
-    may close at once; this is not reported. Fix the client: send QUIT and wait for the reply.
+    may close at once; this is not reported. It is a warning although RFC 5321 says MUST NOT: that is about an intended
+    close, and a crash or a fault of the network looks the same. Fix the client: send QUIT and wait for the reply.
     """
     course = talk.course
     closing = course.closing
@@ -127,8 +128,9 @@ def server_closed_without_reason(x: Exchange | None, talk: Conversation) -> Iter
 
     A server closes after its 221 to QUIT, or it sends 421 (or 521, RFC 7504) first. It must not close because of an
     unknown command or RSET, and after a greeting of 554 it must wait for QUIT. A client cannot distinguish a connection
-    that closes without a reply from a crash. The finding is a warning if the last reply is a refusal, which says why,
-    but not if it only refuses one or two unknown commands. Fix the server: send 421 before it closes.
+    that closes without a reply from a crash. Although that is forbidden too, the finding is a warning if the last reply
+    is a refusal, which says why, but not if it only refuses one or two unknown commands. Fix the server: send 421
+    before it closes.
     """
     course = talk.course
     closing = course.closing
@@ -174,8 +176,9 @@ def server_closed_without_reason(x: Exchange | None, talk: Conversation) -> Iter
 def content_truncated(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     """Connection ended inside message content.
 
-    The client closed the connection before the end of its mail data. A server must not deliver such a message. Fix the
-    client: send the whole message, ended by CRLF "." CRLF.
+    The client closed the connection before the end of its mail data. A server must not deliver such a message. It is a
+    warning although RFC 5321 forbids an intended close, because a crash or a fault of the network looks the same. Fix
+    the client: send the whole message, ended by CRLF "." CRLF.
     """
     closing, content = talk.course.closing, talk.course.inside
     if closing is None or closing.side != "client" or content is None or content.missing or not talk.certain:

@@ -36,7 +36,8 @@ _PARAMETERS = rb"(?P<parameters>(?: " + ESMTP_PARAM + rb")*)"
 ARGUMENTS: dict[Argument, Production] = {
     # RFC 5321 §4.1.1.1: ehlo = "EHLO" SP ( Domain / address-literal ) CRLF
     #                    helo = "HELO" SP Domain CRLF
-    # The literal is allowed with HELO too, and so is text after the name, which RFC 2821 §4.1.1.1 required.
+    # The literal is allowed with HELO too, and so is text after the name, which RFC 2821 §4.1.1.1 permitted after a
+    # literal.
     Argument.HELLO: Production(
         rb"(?P<name>" + DOMAIN + rb"|" + ADDRESS_LITERAL + rb")(?: (?P<text>" + _TEXT + rb"))?",
         _joined,
@@ -65,7 +66,7 @@ ARGUMENTS: dict[Argument, Production] = {
     ),
     # RFC 5321 §4.1.1.6: vrfy = "VRFY" SP String CRLF           ; EXPN: §4.1.1.7
     # RFC 1985 §5:       "ETRN" SP [option] node-name CRLF
-    # RFC 4468 §3.1:     "BURL" SP absolute-URI [SP "LAST"] CRLF
+    # RFC 4468 §3.5:     "BURL" SP absolute-URI [SP "LAST"] CRLF
     Argument.STRING: Production(rb"(?P<text>" + _TEXT + rb")", _joined, text=None),
     # RFC 2645 §5:       "ATRN" [SP domain *("," domain)] CRLF
     Argument.OPTIONAL: Production(rb"(?P<text>" + _TEXT + rb")", _joined, text=None),

@@ -121,7 +121,7 @@ def scan_parameters(raw: bytes, start: int, end: int) -> tuple[dict[str, bytes |
             wrong.setdefault(kind, Deviation(kind, at, 1, "several spaces between parameters"))
         at += len(token) + 1
     if "HOLDFOR" in found and "HOLDUNTIL" in found:
-        # RFC 4865 §4: one of the two
+        # RFC 4865 §4.1(2): one of the two
         kind = DeviationKind.BAD_PARAMETER_VALUE
         match = _HOLD.search(raw, start, end)
         first_of_both = start if match is None else match.start()

@@ -56,7 +56,7 @@ class ReplyCode(Struct, frozen=True):
 
 _SMTP = "RFC 5321 §4.2.3"
 _AUTH = "RFC 4954 §6"
-_ETRN = "RFC 1985 §5.2"
+_ETRN = "RFC 1985 §5.1"
 
 KNOWN_CODES: dict[int, ReplyCode] = {
     211: ReplyCode("status of the system, or help", _SMTP, True),
@@ -75,7 +75,7 @@ KNOWN_CODES: dict[int, ReplyCode] = {
     450: ReplyCode("mailbox busy or held back by policy", _SMTP, True),
     451: ReplyCode("error while processing", _SMTP, True),
     452: ReplyCode("not enough storage, or too many recipients", _SMTP, True),
-    453: ReplyCode("no mail is waiting", "RFC 2645 §5.2.2"),
+    453: ReplyCode("no mail is waiting", "RFC 2645 §5.2.1"),
     454: ReplyCode("TLS or authentication not available now", "RFC 3207 §4, RFC 4954 §6"),
     455: ReplyCode("parameters cannot be honoured now", _SMTP),
     458: ReplyCode("cannot queue messages for that host", _ETRN),
@@ -86,12 +86,12 @@ KNOWN_CODES: dict[int, ReplyCode] = {
     503: ReplyCode("commands out of order", _SMTP, True),
     504: ReplyCode("argument not implemented", _SMTP, True),
     521: ReplyCode("host takes no mail", "RFC 7504 §3"),
-    523: ReplyCode("message would exceed the receiver's limit", "RFC 4468 §3.4"),
-    525: ReplyCode("account is disabled", "RFC 4468 §3.4"),
+    523: ReplyCode("mechanism needs encryption", "RFC 5248 §2.4"),
+    525: ReplyCode("account is disabled", "RFC 5248 §2.4"),
     530: ReplyCode("authentication or TLS is required first", "RFC 4954 §6, RFC 3207 §4"),
     534: ReplyCode("mechanism is too weak", _AUTH),
     535: ReplyCode("credentials are not valid", _AUTH),
-    538: ReplyCode("mechanism needs encryption", "RFC 2554 §6"),
+    538: ReplyCode("mechanism needs encryption", "RFC 4954 §6"),
     550: ReplyCode("no such mailbox, no access, or refused by policy", _SMTP, True),
     551: ReplyCode("recipient is elsewhere, try there", _SMTP, True),
     552: ReplyCode("over the storage or size limit", _SMTP, True),
@@ -202,10 +202,10 @@ def describe_code(code: int) -> str:
     return f"{code}: {severity}, {subject}: {known.meaning} ({known.reference})"
 
 
-# RFC 3463 §3.1
+# RFC 3463 §2, first number
 STATUS_CLASSES: dict[int, str] = {2: "success", 4: "persistent transient failure", 5: "permanent failure"}
 
-# RFC 3463 §3.2
+# RFC 3463 §2, second number
 STATUS_SUBJECTS: dict[int, str] = {
     0: "other or undefined",
     1: "addressing",

@@ -96,21 +96,25 @@ def keyword_for(parameter: str, value: bytes | None) -> str | None:
 
 
 # RFC 5321 §4.5.3.1: octets by which a listed extension lengthens the longest line (512 with CRLF) of a verb. Those of
-# DSN and RRVS follow from the syntax of their parameters.
+# DSN and RRVS follow from the syntax of their parameters, the others are the numbers in the RFCs of the extensions.
 LINE_INCREMENTS: dict[str, dict[str, int]] = {
     "MAIL": {
         "8BITMIME": 17,
         "AUTH": 500,
         "BINARYMIME": 16,
+        "CHECKPOINT": 88,
         "DELIVERBY": 17,
         "DSN": 119,
         "FUTURERELEASE": 34,
         "MT-PRIORITY": 15,
+        "MTRK": 40,
+        "NO-SOLICITING": 1007,
         "REQUIRETLS": 11,
         "SIZE": 26,
         "SMTPUTF8": 10,
+        "UTF8SMTP": 460,
     },
-    "RCPT": {"DSN": 529, "RRVS": 32},
+    "RCPT": {"DSN": 529, "RRVS": 32, "UTF8SMTP": 460},
     "BURL": {"BURL": 8192 - 512},
     "XCLIENT": {"XCLIENT": 2048 - 512},
     "XFORWARD": {"XFORWARD": 2048 - 512},

@@ -5,17 +5,17 @@ from __future__ import annotations
 __all__ = ["COMMAND_SECTIONS", "PARAMETER_SECTIONS", "VALUE_SECTIONS", "extension_sections"]
 
 COMMAND_SECTIONS: dict[str, str] = {
-    "STARTTLS": "RFC 3207 §4",
+    "STARTTLS": "RFC 3207 §3",
     "AUTH": "RFC 4954 §3",
     "BDAT": "RFC 3030 §2",
     "BURL": "RFC 4468 §3",
-    "ETRN": "RFC 1985 §3",
+    "ETRN": "RFC 1985 §2",
     "ATRN": "RFC 2645 §5",
 }
 """For each command of an extension, the section that says when a client may send it."""
 
 PARAMETER_SECTIONS: dict[str, str] = {
-    "AUTH": "RFC 4954 §3, §5",
+    "AUTH": "RFC 4954 §3(5), §5",
     "BODY": "RFC 6152 §2",
     "BY": "RFC 2852 §4",
     "ENVID": "RFC 3461 §4",

@@ -24,6 +24,7 @@ def mail(octets: int) -> str:
         (("SIZE",), 538),
         (("AUTH PLAIN",), 1012),
         (("AUTH PLAIN", "SIZE 5", "8BITMIME", "DSN", "SMTPUTF8"), 512 + 500 + 26 + 17 + 119 + 10),
+        (("CHECKPOINT", "MTRK", "NO-SOLICITING", "UTF8SMTP"), 512 + 88 + 40 + 1007 + 460),
         ((), 512),
     ],
 )
@@ -40,7 +41,7 @@ def test_the_line_of_another_command() -> None:
 
 def test_one_direction_allows_whatever_could_be_listed() -> None:
     assert rules(lines("C EHLO c.example", mail(1000), "C QUIT"), onesided=True) == []
-    assert rules(lines("C EHLO c.example", mail(1500), "C QUIT"), onesided=True) == ["LEN001"]
+    assert rules(lines("C EHLO c.example", mail(3000), "C QUIT"), onesided=True) == ["LEN001"]
 
 
 def test_each_line_of_a_reply_has_its_own_limit() -> None:

@@ -103,6 +103,15 @@ def test_one_byte_of_a_command(rule: str, script: Script, place: str) -> None:
     assert finding.offset == client_offset(script, place)
 
 
+@pytest.mark.parametrize(
+    ("line", "section"),
+    [(f"C MAIL FROM:<{E_ACUTE}@x.example>", "RFC 6531 §3.4"), (f"C VRFY {E_ACUTE}", "RFC 6531 §3.7.4.2")],
+)
+def test_only_the_section_about_the_command_is_cited(line: str, section: str) -> None:
+    (one,) = bit([*hello(*UTF8), *lines(line, "S 550 no")])
+    assert (one.rule, one.reference) == ("BIT202", section)
+
+
 @pytest.mark.parametrize("script", [script for _, script in CLEAN_COMMANDS], ids=[name for name, _ in CLEAN_COMMANDS])
 def test_commands_that_are_right(script: Script) -> None:
     assert names(script) == []

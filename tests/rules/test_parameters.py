@@ -52,6 +52,19 @@ def test_a_parameter_twice() -> None:
 
 
 @pytest.mark.parametrize(
+    ("keyword", "parameter", "reference"),
+    [
+        (HOLD, "HOLDFOR=86401", "RFC 4865 §4.1(3)"),
+        (HOLD, "HOLDUNTIL=2026-12-20T00:00:01Z", "RFC 4865 §4.1(4)"),
+        ("DELIVERBY 240", "BY=239;R", "RFC 2852 §3"),
+    ],
+)
+def test_only_the_section_about_the_bound_is_cited(keyword: str, parameter: str, reference: str) -> None:
+    (one,) = findings(on_mail((keyword,), parameter, "501 no"))
+    assert (one.rule, one.reference) == ("EXT518", reference)
+
+
+@pytest.mark.parametrize(
     ("keyword", "parameter", "part"),
     [
         (HOLD, "HOLDFOR=86401", "HOLDFOR=86401 is above the 86400 that the server announced."),

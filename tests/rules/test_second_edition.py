@@ -147,7 +147,7 @@ def test_the_larger_size_counts() -> None:
 
 def test_only_the_rfc_of_the_command_is_cited() -> None:
     (one,) = findings(session((), "C STARTTLS", "S 502 no"))
-    assert (one.rule, one.reference) == ("EXT501", "RFC 5321 §2.2.1; RFC 3207 §4")
+    assert (one.rule, one.reference) == ("EXT501", "RFC 5321 §4.1.1.1; RFC 3207 §3")
 
 
 # -- SEQ101, SEQ106 to SEQ109, SEQ126, SEQ127 --------------------------------------------------------------------------

@@ -38,4 +38,8 @@ def test_every_named_keyword_is_registered() -> None:
 def test_increments_of_the_rfcs() -> None:
     assert LINE_INCREMENTS["MAIL"]["SIZE"] == 26  # RFC 1870 §3 (5)
     assert LINE_INCREMENTS["MAIL"]["AUTH"] == 500  # RFC 4954 §3 (6)
-    assert LINE_INCREMENTS["RCPT"]["DSN"] > 500  # RFC 3461 §5.1: ORCPT alone up to 500
+    assert LINE_INCREMENTS["MAIL"]["CHECKPOINT"] == 88  # RFC 1845 §2 (5)
+    assert LINE_INCREMENTS["MAIL"]["MTRK"] == 40  # RFC 3885 §2 (5)
+    assert LINE_INCREMENTS["MAIL"]["NO-SOLICITING"] == 1007  # RFC 3865 §4.1
+    assert LINE_INCREMENTS["MAIL"]["UTF8SMTP"] == LINE_INCREMENTS["RCPT"]["UTF8SMTP"] == 460  # RFC 5336 §3.1 (10)
+    assert LINE_INCREMENTS["RCPT"]["DSN"] > 500  # RFC 3461 §5.4: ORCPT alone up to 500

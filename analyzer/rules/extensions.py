@@ -62,13 +62,9 @@ def _listed_later(x: Exchange, talk: Conversation, missing: Callable[[Command, H
     command = x.command
     if command is None or x.before is None:
         return False
-    early = hello_awaited(x) is not None or (x.marks | _marks_of_run(talk)) & Mark.EARLY
+    first = talk.session.causes.early or x
+    early = hello_awaited(x) is not None or (x.marks | first.marks) & Mark.EARLY
     return bool(early) and not missing(command, x.before.hello)
-
-
-def _marks_of_run(talk: Conversation) -> int:
-    first = talk.session.causes.early
-    return 0 if first is None else first.marks
 
 
 def _no_offer(x: Exchange, talk: Conversation, hello: Hello) -> Phrase | None:

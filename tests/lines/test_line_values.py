@@ -25,7 +25,8 @@ def test_a_remembered_line_is_read_like_a_new_one(lines: list[bytes]) -> None:
 
 @given(st.binary(max_size=80))
 def test_the_value_of_a_line_agrees_with_the_dissector(raw: bytes) -> None:
-    line, command = read_line(raw, b"\r\n", len(raw) + 2), parse_command(raw)
+    line = read_line(raw, b"\r\n", len(raw) + 2)
+    command = parse_command(raw.rstrip(b"\r"))  # CR CR LF is a wrong line end, and no part of the command
     assert line.command is not None
     assert (line.command.verb, line.command.argument) == (command.verb, command.argument)
     assert bool(line.marks & Mark.DEVIATION) == bool(command.deviations)

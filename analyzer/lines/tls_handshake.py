@@ -21,6 +21,7 @@ _HEADER = 5
 _FATAL = 2
 _CLOSE_NOTIFY = 0
 _CLIENT_HELLO, _SERVER_HELLO = 1, 2
+_SESSION_ID = 2 + 32 + 1  # octets before the session id: version, random, the length of the id (RFC 5246 §7.4.1.3)
 _SUPPORTED_VERSIONS = 0x002B  # RFC 8446 §4.2.1
 _MOST = 2048  # octets of the ServerHello that are kept; it has some hundred
 
@@ -136,14 +137,17 @@ class TlsHandshake:
 
 
 def _chosen_version(message: bytes) -> int | None:
-    """Return the version in a ServerHello, None if it has not come as a whole or is something else."""
-    if message[0] != _SERVER_HELLO or len(message) < 4 + 35:
+    """Return the version in a ServerHello, None if it has not come as a whole or is something else, or if its length
+    has no room for its fields."""
+    if message[0] != _SERVER_HELLO:
         return None
     length = int.from_bytes(message[1:4], "big")
-    if len(message) < 4 + length:
+    if length < _SESSION_ID or len(message) < 4 + length:
         return None
     body = message[4 : 4 + length]
-    at = 35 + body[34] + 3  # version, random, session id, cipher suite, compression
+    at = _SESSION_ID + body[_SESSION_ID - 1] + 3  # session id, cipher suite, compression
+    if at > length:
+        return None
     at += 2  # the length of the extensions
     while at + 4 <= len(body):
         kind, size = int.from_bytes(body[at : at + 2], "big"), int.from_bytes(body[at + 2 : at + 4], "big")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smtpwire.analyzer.lines.tls_handshake import TLS13, Alert, TlsHandshake, begins_record
 
@@ -50,6 +52,8 @@ SIZES = pytest.mark.parametrize("size", [1, 2, 3, 7, 10_000])
         (hello(2, 0x0301, TLS13_CHOSEN), TLS13),
         (hello(11, 0x0301), None),
         (b"\x02\0\0\x01\x03", None),
+        pytest.param(b"\x02\0\0\x0a\x03\x03" + bytes(60), None, id="too short for a session id"),
+        pytest.param(b"\x02\0\0\x28\x03\x01" + b"\xff" * 60, None, id="a session id beyond the end"),
     ],
 )
 def test_the_version_that_the_server_chose(message: bytes, version: int | None, size: int) -> None:
@@ -101,6 +105,24 @@ def test_a_hello_in_the_form_of_ssl_2(size: int) -> None:
     one = taken(("client", b"\x80\x1c\x01\x03\x01" + bytes(25)), ("server", record(0x15, b"\x02\x46")), size=size)
     assert one.client_hello
     assert one.alert is not None
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda kind, length, body: record(kind, bytes((2, 0, 0, length)) + body),
+            st.sampled_from([0x14, 0x15, 0x16, 0x16, 0x16, 0x17]),
+            st.integers(0, 90),
+            st.binary(max_size=8) | st.binary(min_size=35, max_size=80),
+        )
+        | st.binary(max_size=12),
+        max_size=4,
+    ).map(b"".join),
+    st.integers(1, 9),
+)
+def test_any_octets_are_read_alike_in_any_division(data: bytes, size: int) -> None:
+    whole, divided = taken(("client", CLIENT), ("server", data)), taken(("client", CLIENT), ("server", data), size=size)
+    assert (whole.version, whole.over, whole.alert) == (divided.version, divided.over, divided.alert)
 
 
 def test_an_endless_hello_is_not_kept() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..exchanges.connection_report import NO_DETAIL, TimeFormat, TurnDetail
 from ..exchanges.conversation import Conversation, Run
 from ..exchanges.conversation_feed import ConversationFeed, detach
-from ..exchanges.record import ConnectionRecord
+from ..exchanges.record import IMPLICIT_TLS_PORT, ConnectionRecord
 from ..model import Part
 from ..streams.reassembler import Reassembler
 from .receivers import Candidate, TappedConversation
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PROFILE_OF_PORT", "Conversations"]
 
-_IMPLICIT_TLS_PORT = (465).to_bytes(2, "big")  # there the client speaks first
-PROFILE_OF_PORT = {587: "submission", 465: "submission", 24: "lmtp"}
+PROFILE_OF_PORT = {587: "submission", IMPLICIT_TLS_PORT: "submission", 24: "lmtp"}
 
 
 class Conversations:
@@ -50,7 +49,8 @@ class Conversations:
         self._run = Run(judge, limits, self.clock, detail, profile is not None)
         self._limits = limits
         self._port_bytes = frozenset(port.to_bytes(2, "big") for port in ports)
-        self.streams.table.handshakes.greeting_ports = self._port_bytes - {_IMPLICIT_TLS_PORT}
+        client_first = {IMPLICIT_TLS_PORT.to_bytes(2, "big")}
+        self.streams.table.handshakes.greeting_ports = self._port_bytes - client_first
         self._profile = profile
         self._tap = tap
         self._last_id = 0

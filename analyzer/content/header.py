@@ -23,7 +23,10 @@ from ...dissectors.printable import printable
 from .octet_checks import Flaw
 from .originator_fields import AuthorFault, author_fault, message_id_fault, without_comments
 
-__all__ = ["HeaderFault", "HeaderReport", "date_fault", "fault_of_field", "find_field", "read_header"]
+__all__ = ["HeaderFault", "HeaderReport", "begins_field", "date_fault", "fault_of_field", "find_field", "read_header"]
+
+begins_field = re.compile(rb"[!-9;-~]++:").match
+"""Match the name of a field and its colon at the start of a text (RFC 5322 §2.2)."""
 
 MAX_QUOTED = 100  # bytes of a header line that are shown as evidence
 MAX_REMEMBERED = 512  # header sections
@@ -32,7 +35,6 @@ MAX_REMEMBERED_OCTETS = 2048  # of one section: with its value, the table holds 
 # RFC 5322 §2.2: a field is a name of printable ASCII without colon, a colon, and text that may be folded. This finds an
 # LF without CR, and the LF before a line that does not start like a field or a continuation.
 _UNUSUAL_LINE = re.compile(rb"\n(?!(?<=\r\n)(?:[!-9;-~]++:|[ \t]|\Z))").search
-_FIELD = re.compile(rb"[!-9;-~]++:").match
 _BLANK_BEFORE_COLON = re.compile(rb"[!-9;-~]++[ \t]++:").match
 # RFC 5322 §3.6, RFC 2045 §3: fields that may occur once at most. As they are usually spelled, which saves a step for
 # each field.
@@ -227,7 +229,7 @@ def _first_malformed(header: bytes) -> HeaderFault | None:
             pass  # after the last line
         elif text[0] in b" \t":
             wrong = "" if at else "the first line is a continuation"
-        elif not _FIELD(text):
+        elif not begins_field(text):
             blank = _BLANK_BEFORE_COLON(text)
             wrong = "there is white space before the colon" if blank else "the line has no field name"
         if wrong:

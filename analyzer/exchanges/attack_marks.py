@@ -14,6 +14,7 @@ from msgspec import Struct
 from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.lines.commands import is_base64
 from ...dissectors.tables.keywords import KEYWORDS
+from ..content.header import begins_field
 from ..lines.acts import Act
 from ..lines.command_line import rest_of_response
 from ..lines.marks import Mark
@@ -42,7 +43,6 @@ _RUN = LazyPattern(r"([A-Z])\1{6}(?:[A-Z]|\1[A-Z])")
 _CLEAR_OFFER = Mark.CLEAR_OFFER.value
 _NO_SUCH_USER = frozenset({550, 551, 553})
 _ASKED_FOR = frozenset({b"VRFY", b"EXPN"})
-_FIELD = LazyPattern(rb"[!-9;-~]+:")
 _MASKED_TEXT = LazyPattern(rb"[0-9 *]*\*{8}[0-9 *]*")
 
 # Mechanisms that send a password or a token as it is: the client line that carries it (an initial response is line 1).
@@ -195,7 +195,7 @@ class AttackMarks:
             self.in_foreign_header = protocol == "HTTP"
         elif self.in_foreign_header:
             empty = not x.raw.strip()
-            self.in_foreign_header = bool(_FIELD.match(x.raw))
+            self.in_foreign_header = bool(begins_field(x.raw))
             if empty or self.in_foreign_header:
                 x.marks = (x.marks | Mark.SKIPPED) & ~Mark.HASTY
 

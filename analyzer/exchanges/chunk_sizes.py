@@ -2,12 +2,13 @@
 
 # Theory
 # ------
-# The size is all that separates a chunk from the next command. If it is wrong by a few octets, three things show it:
+# The size is all that separates a chunk from the next command. If it is wrong by a few octets, its surroundings
+# show it:
 #
 #   too small  CR or LF follow directly on the chunk: the rest of its last line. The server reads them as the start of
 #              the next command, which is read here as the client meant it.
-#   too large  the last octets of the chunk are a command that was sent in a segment of its own,
-#              or the client waits for a reply, or closes, although a few octets of the chunk are missing.
+#   too large  the last octets of the chunk are a command that was sent in a segment of its own; or the client waits
+#              for a reply, or closes, although a few octets of the chunk are missing.
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ _COMMAND = LazyPattern(rb"(QUIT|RSET|NOOP|DATA|(?=MAIL FROM:|RCPT TO:|BDAT [0-9]
 def check_end(talk: Conversation, x: Exchange) -> None:
     """Check the chunk of ``x``, which is complete: is its end a command?"""
     mail, content = talk.mail, x.content
-    size = 0 if x.command is None else x.command.chunk_size or 0
+    size = _declared(x)
     mail.chunk_ended, mail.chunk_end = x, x.offset + x.length + size
     if content is None or content.missing or not size or _binary(x):
         return
@@ -104,17 +105,17 @@ def check_wait(talk: Conversation, mail: MailDataTracking, until_ns: int) -> Non
 
 def _note_short(talk: Conversation, mail: MailDataTracking) -> None:
     x, left = mail.chunk, talk.reader.chunk_left
-    if talk.reader.mode is not Mode.CHUNK or x is None or x.command is None or not 0 < left <= MAX_STRAY:
+    if talk.reader.mode is not Mode.CHUNK or x is None or not 0 < left <= MAX_STRAY:
         return
     if x.content is not None and not x.content.missing:
-        size = x.command.chunk_size or 0
+        size = _declared(x)
         _note(talk, mail, WrongSize(x, size, size - left, x.offset + x.length + size - left))
 
 
 def _note_stray(talk: Conversation, mail: MailDataTracking, x: Exchange, count: int) -> None:
     if x.content is None or x.content.missing:
         return
-    size = 0 if x.command is None else x.command.chunk_size or 0
+    size = _declared(x)
     wrong, known = WrongSize(x, size, size + count, x.offset + x.length + size), mail.wrong_size
     if known is not None and known.x is x:
         known.sent = wrong.sent  # more of the same: the finding is there
@@ -132,6 +133,11 @@ def _note(talk: Conversation, mail: MailDataTracking, wrong: WrongSize) -> None:
     event = wrong.event = Exchange(Act.EVENT, x.offset, x.frame, x.time_ns, line, x.turn, Mark.WRONG_SIZE.value)
     event.sure, event.before, event.state = x.sure, x.before, x.state
     talk.judge.exchange(event, talk)
+
+
+def _declared(x: Exchange) -> int:
+    """The size that the BDAT of ``x`` declares, 0 if none."""
+    return 0 if x.command is None else x.command.chunk_size or 0
 
 
 def _binary(x: Exchange) -> bool:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from ..lines.acts import Act
 from ..lines.client_reader import Mode
-from ..lines.command_line import SIZES_LIMITED, STARTTLS_OFFERED
+from ..lines.command_line import SIZES_LIMITED, STARTTLS_OFFERED, says_quit
 from ..lines.marks import Mark
 from ..lines.proxy_header import FIRST_OCTETS
 from .chunk_sizes import check_wait
@@ -61,9 +61,9 @@ def before_client(talk: Conversation, data: bytes, offset: int, frame: int, time
 
 def check_first_line(talk: Conversation, x: Exchange) -> None:
     """Mark a line of the client that is the first one, or that comes before the greeting is complete."""
-    x.marks |= talk.next_marks | (_EARLY if talk.awaits_greeting else 0)
+    x.marks |= talk.next_marks
     talk.next_marks = 0
-    if x.marks & _EARLY:
+    if x.marks & _EARLY or talk.awaits_greeting:
         talk_early(talk, x)
     elif talk.garbled_greeting:
         talk.greeted = True  # the client took that line for the greeting
@@ -97,9 +97,8 @@ def check_command(talk: Conversation, x: Exchange) -> None:
     if line.act is Act.AUTH or command.spec is None or (watching is not None and watching.in_foreign_header):
         talk.watch.command(x)
         if x.marks & _FOREIGN:
-            causes = talk.session.own_causes()
-            causes.abuse = causes.abuse or x
-    if command.spec is None and line.raw.strip().upper() == b"QUIT":
+            talk.session.note_abuse(x)
+    if command.spec is None and says_quit(line.raw):
         talk.course.quit_sent = True  # with a line end in front of it, which other rules report
     if line.marks & _BARE and (b"\n" in line.raw or b"\r" in line.raw):
         talk.replies_unreliable = True

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ...dissectors.lines.replies import parse_reply
 from ..lines.acts import CHUNKS, STRONG_VERBS, Act
 from ..lines.client_reader import ClientReader, HeldPiece, Mode
-from ..lines.command_line import CommandLine, read_line
+from ..lines.command_line import CommandLine, read_line, says_quit
 from ..lines.marks import Mark
 from ..lines.server_reader import ServerReader
 from .chunk_sizes import check_rest, take_stray
@@ -177,7 +177,7 @@ class ConversationFeed(LimitNotes):
         course.opaque = reader.mode in _UNREADABLE or talk.server_reader.opaque
         if reader.mode in {Mode.CONTENT, Mode.CHUNK}:
             course.inside = reader.content
-        if reader.partial.strip().upper() == b"QUIT":
+        if says_quit(reader.partial):
             course.quit_sent = True  # without its line end, which other rules report
         if talk.server_reader.unfinished_holds_two:
             session.doubt()
@@ -271,7 +271,7 @@ class ConversationFeed(LimitNotes):
         x.turn = talk.add_turn(x)
         send(talk, x, seen)
         check_auth_line(x)
-        if line.raw.strip().upper() == b"QUIT":
+        if says_quit(line.raw):
             talk.course.quit_sent = True  # it is no answer to the challenge
         talk.watch.answer(x)
         talk.reader.mode = Mode.HOLD

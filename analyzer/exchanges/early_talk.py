@@ -13,15 +13,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..lines.acts import HELLOS, Act
+from ..lines.acts import ACTS, HELLOS, Act
 
 if TYPE_CHECKING:
     from .exchange import Exchange
     from .state_table import Hello
 
-__all__ = ["hello_awaited", "must_wait_for", "permits_early_talk"]
+__all__ = ["MAY_END_GROUP", "hello_awaited", "must_wait_for", "permits_early_talk"]
 
 _ENDS_GROUP = frozenset({b"DATA", b"VRFY", b"EXPN", b"TURN", b"NOOP", b"ETRN", b"ATRN"})
+MAY_END_GROUP = HELLOS | {ACTS[verb] for verb in _ENDS_GROUP} | {Act.AUTH, Act.ANSWER, Act.LAST, Act.STARTTLS}
+"""Kinds of commands of which some must be the last of a group: ``must_wait_for`` looks closer."""
 _ONE_ROUND = frozenset({"PLAIN", "EXTERNAL", "XOAUTH2", "OAUTHBEARER"})
 _EARLY_PIPELINING = ("PIPECONNECT", "PIPE_CONNECT", "X_PIPE_CONNECT")  # older releases of Exim list the last two
 

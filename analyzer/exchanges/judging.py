@@ -99,9 +99,7 @@ def judge_replies_inside(talk: Conversation) -> None:
 def talk_early(talk: Conversation, x: Exchange) -> None:
     """Record that the client sent ``x`` before the greeting was complete."""
     x.marks |= Mark.EARLY
-    causes = talk.session.own_causes()
-    if causes.abuse is None:
-        causes.abuse = x
+    talk.session.note_abuse(x)
     talk.session.begin_run(x)
 
 
@@ -185,8 +183,7 @@ def note_lookalike(talk: Conversation, x: Exchange, content: Content) -> None:
     """Note that the mail data of ``x`` has a look-alike of its end: a server may defend itself against the client from
     now on. A reply with which no server answers mail data shows that it took the look-alike for the end."""
     if not content.missing:
-        causes = talk.session.own_causes()
-        causes.abuse = causes.abuse or x
+        talk.session.note_abuse(x)
         if x.code in NO_DATA_CODES:
             x.marks |= Mark.HONOURED
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from .. import model
 from ..lines.client_reader import Mode
+from ..streams.handshakes import GREETING_WAITED_NS
 from .exchange import Exchange
 
 if TYPE_CHECKING:
@@ -21,7 +22,17 @@ if TYPE_CHECKING:
     from ..lines.server_reader import IncompleteReply
     from ..lines.tls_handshake import TlsHandshake
 
-__all__ = ["PAUSE_NS", "CloseNotice", "Closing", "Lifecycle", "Overlap", "SlowInput", "end_of"]
+__all__ = [
+    "GREETING_WAITED_NS",
+    "PAUSE_NS",
+    "SECOND",
+    "CloseNotice",
+    "Closing",
+    "Lifecycle",
+    "Overlap",
+    "SlowInput",
+    "end_of",
+]
 
 SECOND = 1_000_000_000
 PAUSE_NS = SECOND  # a client that is silent for longer may be sending slowly on purpose

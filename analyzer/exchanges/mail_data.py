@@ -16,6 +16,7 @@ from ..lines.acts import DECIDING, Act
 from ..lines.client_reader import Mode
 from ..lines.command_line import line_of_auth, read_line
 from ..lines.marks import Mark
+from ..lines.tls_handshake import RECORD_TYPES
 from .chunk_sizes import WAITED_NS, check_end
 from .command_marks import check_chunk, check_message
 from .exchange import Exchange, Transaction
@@ -190,7 +191,7 @@ def _end_line(talk: Conversation) -> None:
     marks |= talk.next_marks & Mark.NO_TLS
     marks |= (Mark.BARE_LF if b"\n" in line else 0) | (Mark.BARE_CR if b"\r" in line[:-1] else 0)
     quitting = session.quitting
-    if quitting and not 0x14 <= line[0] <= 0x17:  # TLS may send a closing alert too
+    if quitting and line[0] not in RECORD_TYPES:  # TLS may send a closing alert too
         marks |= Mark.CLIENT_ORDER
     if marks:
         breaks = "SEQ114" if quitting else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ...dissectors.lazy_regex import LazyPattern
+from ..content.header import begins_field
 from ..lines.acts import STRONG_VERBS
 from .exchange import Exchange
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from .turns import ChunkSeen
 
 __all__ = ["MailDataTracking", "TextAsCommands", "TextKind", "WrongSize"]
-
-_FIELD = LazyPattern(rb"[!-9;-~]+:")
 
 
 class TextKind(Enum):
@@ -52,7 +50,7 @@ class TextAsCommands(Struct, eq=False):
             return len(self.lines)
         if self.kind is TextKind.AFTER_END or self.to_dot > 1:
             return self.to_dot
-        return len(self.lines) if _FIELD.match(self.lines[0].raw) else 0
+        return len(self.lines) if begins_field(self.lines[0].raw) else 0
 
 
 class WrongSize(Struct):

@@ -156,6 +156,5 @@ def _add_answer(talk: Conversation, proxy: ProxyHeaderTracking) -> None:
     x = Exchange(Act.EVENT, 0, proxy.frame, proxy.time_ns)
     if not proxy.answers:
         x.marks = Mark.PROXY_REFUSED.value
-        causes = talk.session.own_causes()
-        causes.abuse = causes.abuse or x
+        talk.session.note_abuse(x)
     proxy.answers.append(x)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from ..model import Endpoint, Finding, Message, Side
     from .turns import SeenTurn
 
-__all__ = ["ConnectionRecord", "FindingCounts"]
+__all__ = ["IMPLICIT_TLS_PORT", "ConnectionRecord", "FindingCounts"]
+
+IMPLICIT_TLS_PORT = 465  # RFC 8314 §7.3: TLS comes first there, so the client speaks first
 
 
 class FindingCounts(Struct):
@@ -87,6 +89,11 @@ class ConnectionRecord:
     def server(self) -> Endpoint:
         """Address and port of the server."""
         return endpoint(self.client_key, source=False)
+
+    @property
+    def on_tls_port(self) -> bool:
+        """Whether TLS comes first on the server's port."""
+        return int.from_bytes(self.client_key[-2:], "big") == IMPLICIT_TLS_PORT
 
     @property
     def on_loopback(self) -> bool:

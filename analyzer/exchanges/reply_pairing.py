@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from ...dissectors.lines.replies import begins_reply, parse_reply
 from ..lines.acts import ENDS_MESSAGE, Act
 from ..lines.client_reader import Mode
+from ..lines.command_line import says_quit
 from ..lines.marks import Mark
 from .exchange import Exchange, ReplySeen, Transaction
 from .judging import NO_DATA_CODES, give_up, judge_unended, settle, talk_early
@@ -149,7 +150,7 @@ def _quit_is_held(talk: Conversation) -> bool:
     """Whether the client's bytes that wait for the reply to DATA or AUTH contain QUIT on a line of its own."""
     if any(x.act is Act.QUIT for x in talk.session.due):
         return False
-    return any(line.strip().upper() == b"QUIT" for line in talk.reader.held.split(b"\n"))
+    return any(says_quit(line) for line in talk.reader.held.split(b"\n"))
 
 
 def _greets(talk: Conversation, reply: Reply) -> bool:

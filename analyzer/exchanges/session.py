@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from ..lines.acts import HELLOS
 from .causes import NO_CAUSES, Causes
-from .early_talk import must_wait_for
+from .early_talk import MAY_END_GROUP, must_wait_for
 from .ehlo_offers import contradicts
 from .exchange import Exchange, Mark, Transaction
 from .state_table import (
@@ -45,10 +45,6 @@ __all__ = ["Session", "mark_reply"]
 MAX_UNSEEN = 20_000  # commands kept in the window of a client that acknowledges nothing
 MAX_PRESUMED = 256  # commands in flight for which the presumed state is computed again after a refusal
 
-_ENDS_GROUP = frozenset(
-    {Act.EHLO, Act.HELO, Act.DATA, Act.ANYTIME, Act.TURN, Act.ETRN, Act.ATRN, Act.AUTH, Act.ANSWER, Act.LAST}
-    | {Act.STARTTLS}
-)  # some of these must be the last in a pipelined group; `must_wait_for` looks closer
 _TOO_MANY = frozenset({"4.5.3", "5.5.3"})  # RFC 3463 §3.6: too many recipients
 _OF_CODE = {500: Mark.NOT_IMPLEMENTED.value, 502: Mark.NOT_IMPLEMENTED.value, 503: Mark.REFUSED_503.value}
 _IN_TRANSACTION = frozenset({Act.RCPT, Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
@@ -95,7 +91,7 @@ class Session:
             x.ahead = window[-1]
             state = self._presumed_state(stale=stale)
             ahead = x.ahead
-            if ahead.act in _ENDS_GROUP or ahead.marks & _AFTER_STARTTLS or not state.hello.pipelining:
+            if ahead.act in MAY_END_GROUP or ahead.marks & _AFTER_STARTTLS or not state.hello.pipelining:
                 self._mark_hasty(x, ahead, state)
         else:
             self._base = state
@@ -206,6 +202,11 @@ class Session:
         if self.causes is NO_CAUSES:
             self.causes = Causes()
         return self.causes
+
+    def note_abuse(self, x: Exchange) -> None:
+        """Remember ``x`` if it is the first abuse of the protocol: a server may defend itself from now on."""
+        causes = self.own_causes()
+        causes.abuse = causes.abuse or x
 
     def dispute(self, x: Exchange) -> None:
         """Remember that the server called ``x`` out of order although it was not."""

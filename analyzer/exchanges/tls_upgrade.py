@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from ..lines.client_reader import Mode
 from ..lines.marks import Mark
-from ..lines.tls_handshake import TlsHandshake
+from ..lines.tls_handshake import HANDSHAKE, SSL2, TlsHandshake
 from .attack_marks import Injection
 from .exchange import Exchange
 from .judging import judge_event
@@ -26,7 +26,6 @@ __all__ = [
     "expect_tls",
     "handshake_over",
     "inside_tls",
-    "on_tls_port",
     "restart_inside",
     "take_records",
     "tls_begins",
@@ -34,10 +33,7 @@ __all__ = [
     "unwanted_tls",
 ]
 
-_TLS_HELLO = (0x16, 0x80)  # a TLS handshake record, or an SSLv2-style hello
-_HANDSHAKE = 0x16  # the type of the record that starts TLS (RFC 8446 §5.1)
 _TLS12 = 0x0303
-_IMPLICIT_TLS_KEY = (465).to_bytes(2, "big")  # how the key of a connection to the port of RFC 8314 §7.3 ends
 
 
 def tls_begins(talk: Conversation, side: Side, kind: int, offset: int, frame: int, time_ns: int) -> None:
@@ -51,7 +47,7 @@ def tls_begins(talk: Conversation, side: Side, kind: int, offset: int, frame: in
             state = talk.session.state
             answered = talk.last is not None or not talk.midstream  # else STARTTLS may have come before the capture
             wanted = talk.watching is not None and talk.watching.upgrading
-            if wanted or (not spoken and not talk.midstream and on_tls_port(talk)):
+            if wanted or (not spoken and not talk.midstream and talk.record.on_tls_port):
                 _begin_handshake(talk)
             elif spoken and answered and state.sure and not state.hello.secure:
                 unwanted_tls(talk)
@@ -61,11 +57,6 @@ def tls_begins(talk: Conversation, side: Side, kind: int, offset: int, frame: in
         talk.reader.discard_held()
         if talk.reader.mode is not Mode.TLS:
             talk.reader.mode = Mode.OPAQUE
-
-
-def on_tls_port(talk: Conversation) -> bool:
-    """Whether TLS comes first on the server's port."""
-    return talk.record.client_key.endswith(_IMPLICIT_TLS_KEY)
 
 
 def _begin_handshake(talk: Conversation) -> None:
@@ -113,7 +104,7 @@ def handshake_over(talk: Conversation, handshake: TlsHandshake) -> None:
 
 def clear_text_first(talk: Conversation) -> None:
     """Pass it to the rules if the client began in plain text where TLS comes first, and the server never did."""
-    if talk.midstream or not on_tls_port(talk) or any(talk.course.lost.values()):
+    if talk.midstream or not talk.record.on_tls_port or any(talk.course.lost.values()):
         return
     turns = talk.record.dialogue
     if any(is_servers(turn) and type(turn) is not TlsSeen for turn in turns):
@@ -142,10 +133,9 @@ def unwanted_tls(talk: Conversation) -> None:
     assert talk.client_tls is not None
     end_handshake(talk)
     turn, offset, frame, time_ns, kind = talk.client_tls
-    talk.watch.foreign = "TLS" if kind == _HANDSHAKE else "TLS records"
+    talk.watch.foreign = "TLS" if kind == HANDSHAKE else "TLS records"
     x = judge_event(talk, Mark.FOREIGN, turn, offset, frame, time_ns)
-    causes = talk.session.own_causes()
-    causes.abuse = causes.abuse or x
+    talk.session.note_abuse(x)
 
 
 def tls_missing(talk: Conversation) -> None:
@@ -168,7 +158,7 @@ def expect_tls(talk: Conversation, x: Exchange) -> None:
     """Continue after the 220 to the STARTTLS ``x``: the handshake comes next, and bytes sent before it are injected."""
     reader = talk.reader
     first, held = reader.first_held, reader.held
-    if first is not None and held[0] not in _TLS_HELLO:
+    if first is not None and held[0] not in {HANDSHAKE, SSL2}:
         line = held.partition(b"\r\n")[0]
         talk.watch.injection = Injection(line, reader.held_size, first.offset, first.frame, first.time_ns)
         reader.discard_held()

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 from ..streams.stream import PIECE
 from .command_line import KNOWN_LINES, CommandLine, line_of_auth, read_line, remember_line
 from .partial_line import PartialLine
-from .tls_handshake import begins_record
+from .tls_handshake import RECORD_TYPES, SSL2, begins_record
 
 if TYPE_CHECKING:
     from ..content.message import Content
@@ -46,8 +46,8 @@ class Mode(IntEnum):
 
 
 _COMMAND, _ANSWER = Mode.COMMAND, Mode.ANSWER
-_AFTER_TLS = 0x18  # the record types of TLS are below it (RFC 8446 §5.1), and above the octets that are usual here
-_TLS_FIRST = frozenset({0x14, 0x15, 0x16, 0x17, 0x80})  # record types of RFC 8446 §5.1; 0x80: an SSLv2-style hello
+_AFTER_TLS = RECORD_TYPES.stop  # the octets that are usual here are not below it
+_TLS_FIRST = frozenset({*RECORD_TYPES, SSL2})
 
 
 class ClientHandler(Protocol):

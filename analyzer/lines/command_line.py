@@ -43,6 +43,7 @@ __all__ = [
     "read_line",
     "remember_line",
     "rest_of_response",
+    "says_quit",
     "shown_argument",
 ]
 
@@ -132,6 +133,11 @@ def remember_line(line: bytes) -> CommandLine:
             KNOWN_LINES.clear()
         KNOWN_LINES[line] = value
     return value
+
+
+def says_quit(raw: bytes) -> bool:
+    """Whether the client meant QUIT by ``raw``, whatever is around the verb or missing after it."""
+    return raw.strip().upper() == b"QUIT"
 
 
 def read_line(raw: bytes, end: bytes, length: int) -> CommandLine:

@@ -18,6 +18,7 @@ from enum import Enum
 
 from ...dissectors.lazy_regex import LazyPattern
 from .proxy_header import FIRST_OCTETS, may_begin, read_header
+from .tls_handshake import begins_record
 
 __all__ = ["Detection", "judge_heads", "other_protocol", "preamble"]
 
@@ -53,7 +54,7 @@ _POSSIBLE_STARTS = (b"EHLO", b"HELO", b"LHLO", b"MAIL FROM:", b"RCPT TO:", b"STA
 
 
 def _is_tls(head: bytes) -> bool:
-    return len(head) >= 2 and 0x14 <= head[0] <= 0x17 and head[1] == 3
+    return bool(head) and begins_record(head)
 
 
 def _mostly_text(head: bytes) -> bool:

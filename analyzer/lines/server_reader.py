@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 from ...dissectors.lines.replies import Reply, begins_reply, parse_reply
 from ..streams.stream import PIECE
 from .partial_line import PartialLine
-from .tls_handshake import begins_record
+from .tls_handshake import RECORD_TYPES, begins_record
 
 if TYPE_CHECKING:
     from ..limits import Limits
@@ -23,6 +23,7 @@ KNOWN_REPLIES: dict[bytes, Reply] = {}
 ``ServerReader`` adds to it. Challenges (334), which may be secret, are not remembered."""
 
 _MOST, _LONGEST = 1024, 1024
+_AFTER_TLS = RECORD_TYPES.stop  # replies begin with higher octets
 
 # The same code in all lines, and only the last line without "-".
 _whole_reply = re.compile(rb"([0-9]{3})(?:-[^\n]*+\n\1)*+(?: [^\n]*+|\r)?\n").match
@@ -188,7 +189,7 @@ class ServerReader:
         total = len(data)
         while start < total and not self.opaque:
             if self.open_reply is None:
-                if data[start] < 0x18 and self._is_tls(data[start:], offset + start, frame, time_ns):
+                if data[start] < _AFTER_TLS and self._is_tls(data[start:], offset + start, frame, time_ns):
                     return
                 match = _whole_reply(data, start)
                 if match is not None:
@@ -260,7 +261,7 @@ class ServerReader:
         """Go on with the line whose start waits. Returns how many bytes were used."""
         partial = self.partial_line
         assert partial is not None
-        if self.open_reply is None and partial.size == 1 and partial.first < 0x18:
+        if self.open_reply is None and partial.size == 1 and partial.first < _AFTER_TLS:
             first = partial.raw + data
             if self._is_tls(first, partial.offset, partial.frame, partial.time_ns):
                 self.partial_line = None

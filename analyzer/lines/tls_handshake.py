@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-__all__ = ["TLS13", "Alert", "TlsHandshake", "begins_record"]
+__all__ = ["HANDSHAKE", "RECORD_TYPES", "SSL2", "TLS13", "Alert", "TlsHandshake", "begins_record"]
 
 TLS13 = 0x0304
-_ALERT, _HANDSHAKE, _CHANGE_CIPHER, _DATA = 0x15, 0x16, 0x14, 0x17
-_KNOWN = frozenset({_CHANGE_CIPHER, _ALERT, _HANDSHAKE})
-_SSL2 = 0x80  # the first octet of a hello in the form of SSL 2
+RECORD_TYPES = range(0x14, 0x18)  # the first octets of records (RFC 8446 §5.1)
+_CHANGE_CIPHER, _ALERT, HANDSHAKE, _DATA = RECORD_TYPES
+SSL2 = 0x80  # the first octet of a hello in the form of SSL 2
 _HEADER = 5
 _FATAL = 2
 _CLOSE_NOTIFY = 0
@@ -30,7 +30,7 @@ Side = Literal["client", "server"]
 
 def begins_record(data: bytes, at: int = 0) -> bool:
     """Return whether a TLS record begins at ``at``: a type that exists, and the major version 3."""
-    return 0x14 <= data[at] <= 0x17 and data[at + 1 : at + 2] == b"\x03"
+    return data[at] in RECORD_TYPES and data[at + 1 : at + 2] == b"\x03"
 
 
 class Alert(NamedTuple):
@@ -97,13 +97,13 @@ class TlsHandshake:
         known = len(one.header)
         one.header += data[: _HEADER - known]
         first = one.header[0]
-        if first == _SSL2 and side == "client" and not self.client_hello:
+        if first == SSL2 and side == "client" and not self.client_hello:
             if len(one.header) > 1:
                 used = 2 - known
                 one.left, self.client_hello = one.header[1] or 1, True
                 return used
             return len(one.header) - known
-        if first not in _KNOWN:
+        if first not in RECORD_TYPES or first == _DATA:
             self.over = True
         elif len(one.header) == _HEADER:
             one.left = int.from_bytes(one.header[3:], "big")
@@ -115,7 +115,7 @@ class TlsHandshake:
     def _take_body(self, side: Side, one: _Records, data: bytes) -> None:
         if one.header[0] == _ALERT:
             self._take_alert(side, one, data)
-        elif one.header[0] != _HANDSHAKE:
+        elif one.header[0] != HANDSHAKE:
             return
         elif side == "client":
             self.client_hello = self.client_hello or data[0] == _CLIENT_HELLO

@@ -158,7 +158,7 @@ def malformed_header_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     severities=NOT_IN_LMTP,
     hides=("MSG701", "MSG702"),
 )
-def emptymessage_of(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
+def empty_message(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Empty message: end of data directly after DATA.
 
     The message has no bytes, not even a header. If no recipient was accepted, a pipelining client has to send such a

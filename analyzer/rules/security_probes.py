@@ -12,7 +12,6 @@ from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act
 from .phrases import Code, Count, Mailbox, Milliseconds, Octets, Phrase, Term
 from .registry import Evidence, OnExchange, named, rule
-from .security_tls import IMPLICIT_TLS_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,7 +119,7 @@ def early_talker(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     greeting.
     """
     greeting = talk.greeting
-    if talk.record.server.port == IMPLICIT_TLS_PORT:
+    if talk.record.on_tls_port:
         return
     if greeting is None:
         if talk.course.captured and not talk.server_seen and talk.one_sided <= 0:

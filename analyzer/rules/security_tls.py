@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-IMPLICIT_TLS_PORT = 465  # RFC 8314 §7.3
-_IMPLICIT_TLS_KEY = IMPLICIT_TLS_PORT.to_bytes(2, "big")  # how the key of a connection to it ends
 CLOSES = 421  # RFC 5321 §3.8
 MAX_SHOWN = 100  # bytes of injected text that are quoted
 
@@ -290,7 +288,7 @@ def cleartext_on_tls_port(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     there has a wrong configuration, and clients that expect TLS cannot use it. Fix the server: enable TLS on this port.
     """
     before = x.before
-    if talk.record.client_key.endswith(_IMPLICIT_TLS_KEY) and before is not None and not before.hello.secure:
+    if talk.record.on_tls_port and before is not None and not before.hello.secure:
         yield Evidence(
             "The server sent its greeting in plain text on port 465, where TLS must come first.",
             reply=True,

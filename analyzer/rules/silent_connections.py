@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..exchanges.lifecycle import SECOND
+from ..exchanges.lifecycle import GREETING_WAITED_NS, SECOND
 from .end_facts import EndFact
 from .phrases import Phrase, Seconds, Term
 from .registry import Ended, Evidence, rule
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from ..exchanges.exchange import Exchange
 
 __all__: list[str] = []
-
-_PATIENCE = 30 * SECOND  # a client that closes earlier is no mail client: a port scan, a health check
 
 
 @rule(
@@ -45,7 +43,7 @@ def no_greeting(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     if closing.side == "server":
         how = Term("reset" if closing.how == "rst" else "closed")
         phrase = Phrase("The server {how} the connection without a greeting.", how=how)
-    elif waited >= _PATIENCE:
+    elif waited >= GREETING_WAITED_NS:
         phrase = Phrase("No greeting came in {waited} s.", waited=Seconds(waited // SECOND))
     else:
         return

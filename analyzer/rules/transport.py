@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-_IMPLICIT_TLS_PORT = 465  # RFC 8314 §7.3: only TLS is expected there
 _IDLE_TIMEOUT = 300 * SECOND  # a server may close after this time (RFC 5321 §4.5.3.2.7)
 _UNKNOWN_IN_A_ROW = 3  # refused commands after which it is no surprise that the server closes
 _QUOTED = 60  # octets of a reply
@@ -286,7 +285,7 @@ def analysis_incomplete(x: Exchange | None, talk: Conversation) -> Iterator[Evid
         limits.append(Phrase("a message header is longer than {kept} bytes, so its fields were not judged", kept=kept))
     if course.stopped is not None and (talk.reader.position, talk.server_ns) != course.stopped_at:
         limits.append(Phrase("{stopped}", stopped=Text(course.stopped)))
-    elif record.tls == "implicit" and record.server.port != _IMPLICIT_TLS_PORT:
+    elif record.tls == "implicit" and not record.on_tls_port:
         limits.append(Phrase("the connection is encrypted from its first byte"))
     elif (
         record.tls == "starttls"

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 from .flow import reversed_key
 from .stream import M32, SANE_AHEAD
 
-__all__ = ["ACK", "SYN", "Handshake", "Handshakes", "drop_oldest", "first_of"]
+__all__ = ["ACK", "FIN", "GREETING_WAITED_NS", "RST", "SYN", "Handshake", "Handshakes", "drop_oldest", "first_of"]
 
-SYN, ACK = 0x02, 0x10
-WAITED_NS = 30_000_000_000  # a client that closes earlier has not waited for the server's first byte
-_RST = 0x04
-_ENDS = 0x01 | _RST
+FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
+# A client that closes earlier has not waited for the greeting: a port scan, a health check.
+GREETING_WAITED_NS = 30_000_000_000
+_ENDS = FIN | RST
 _GONE = -2  # instead of an acknowledgment number: the client reset the connection before it had waited
 
 
@@ -98,9 +98,9 @@ class Handshakes(dict[bytes, Handshake]):
         if flags & _ENDS:
             if answers:  # the server ends it, and had not received a FIN of the client
                 return theirs.acked >= 0 and seen == 1
-            if time_ns - theirs.time_ns >= WAITED_NS:
+            if time_ns - theirs.time_ns >= GREETING_WAITED_NS:
                 return acked >= 0 or (flags & ACK != 0 and seen == 1)
-            if flags & _RST:
+            if flags & RST:
                 self[key] = Handshake(isn, frame, began_ns, answers, _GONE)
         elif acked == -1 and seen == 1:
             self[key] = Handshake(isn, frame, began_ns, answers, ack)  # the handshake is complete

@@ -23,13 +23,13 @@ from .ending import accept_reset, deliver_rest
 from .flow import Flow, reversed_key
 from .flow_table import FlowTable
 from .gaps import declare_gaps, record_ack, record_end
-from .handshakes import ACK, SYN, first_of
+from .handshakes import ACK, FIN, RST, SYN, first_of
 from .housekeeping import Housekeeping
 from .memory_pressure import FLOW_COST
 from .ordering import compare, is_probe, lose, put, reach_fin, take_fin
 from .port_reuse import Lifetime, begins_another
 from .receiver import IGNORING
-from .resets import RST, is_doubtful
+from .resets import is_doubtful
 from .rewinding import give_up_rewind, takes_part
 from .stream import HALF, M32, SANE_AHEAD, HeldSegment, Twin
 from .twins import differs
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from .stream import Disorder, Segment, Stream
 
 __all__ = ["FlowHost", "Reassembler"]
-
-FIN = 0x01
 
 _LATE_NS = 1_000_000_000  # how late a SYN may be captured after its first segment; later it starts a new connection
 

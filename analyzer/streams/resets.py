@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .handshakes import ACK, RST
 from .stream import WINDOW, Reset
 
 if TYPE_CHECKING:
     from .stream import Disorder, Stream
 
-__all__ = ["RST", "is_doubtful"]
-
-RST, ACK = 0x04, 0x10
+__all__ = ["is_doubtful"]
 
 
 def _ends_here(stream: Stream, start: int) -> bool:

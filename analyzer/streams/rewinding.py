@@ -15,10 +15,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .handshakes import ACK
+from .handshakes import ACK, FIN, RST
 from .ordering import compare, put, reach_fin, take_fin
-from .resets import RST
-from .stream import Rewind
+from .stream import M32, Rewind
 
 if TYPE_CHECKING:
     from .stream import Disorder, HeldSegment, Stream
@@ -35,19 +34,19 @@ def takes_part(disorder: Disorder, stream: Stream, one: HeldSegment, flags: int,
     if flags & RST or stream.next < 0:
         return False
     if rewind is None:
-        return _begin(disorder, stream, one, fin=flags & 1 != 0)
+        return _begin(disorder, stream, one, fin=flags & FIN != 0)
     if stream is not rewind.stream:
         if flags & ACK:
             _hear(disorder, rewind, rewind.stream.at(ack))
         return False
-    if not one.payload and not flags & 1:
+    if not one.payload and not flags & FIN:
         return False
     if one.end > stream.offset or one.start == stream.offset or rewind.end + len(one.payload) - rewind.place > MOST:
         give_up_rewind(disorder)  # the sender goes on after the first copy
         return False
     if not rewind.place <= one.start <= rewind.end:
         return False
-    _add(rewind, one, fin=flags & 1 != 0)
+    _add(rewind, one, fin=flags & FIN != 0)
     return True
 
 
@@ -110,7 +109,7 @@ def _replace(disorder: Disorder, rewind: Rewind) -> None:
     if rewind.pieces and not rewind.reported:
         first = rewind.pieces[0]
         stream.flow.receiver.conflict(stream.side, rewind.place, first.frame, first.time_ns)
-    stream.next = (stream.next - back) & 0xFFFFFFFF
+    stream.next = (stream.next - back) & M32
     stream.offset = stream.top = rewind.place
     stream.acked = min(stream.acked, rewind.place)
     stream.recent = stream.recent[:-back]

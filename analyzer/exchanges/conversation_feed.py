@@ -352,4 +352,6 @@ def detach(talk: Conversation) -> None:
     del talk.reader, talk.server_reader
     for turn in talk.record.dialogue:
         if type(turn) is Exchange:
-            turn.transaction = turn.opens = turn.ahead = None
+            turn.ahead = None
+            if turn.opens is not None:
+                del turn.opens.mail, turn.opens.recipients

@@ -9,7 +9,8 @@ from .gaps import record_ack, record_end, withdraw
 from .ordering import drain, guess_fin, lose, reach_fin, reach_guessed_fin
 
 if TYPE_CHECKING:
-    from .stream import Disorder, Reset, Stream
+    from .receiver import Side
+    from .stream import Disorder, Reset
 
 __all__ = ["accept_reset", "deliver_rest"]
 
@@ -36,10 +37,11 @@ def deliver_rest(disorder: Disorder, time_ns: int) -> None:
         pump(disorder, force=True)
 
 
-def accept_reset(reset: Reset) -> tuple[Stream, int, int]:
-    """Accept a RST as the end, because nothing of its sender came after it, and use its numbers."""
+def accept_reset(reset: Reset) -> tuple[Side, int, int]:
+    """Accept a RST as the end, because nothing of its sender came after it, and use its numbers. Return its side, frame
+    and time."""
     stream, start, ack, frame, time_ns = reset
     if ack >= 0:
         record_ack(stream.peer, ack, frame)
     record_end(stream, start, start, frame)
-    return stream, frame, time_ns
+    return stream.side, frame, time_ns

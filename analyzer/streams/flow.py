@@ -8,6 +8,9 @@
 # which have everything that reassembly needs. They hold the numbers then. As soon as all of it is settled, the numbers
 # are copied back, and the `Disorder` is dropped.
 #
+# Most connections also end in order: each side sends a FIN after its last byte, or one of them a RST. That needs no
+# `Disorder` either, only a bit for each side that has ended (`ends`).
+#
 # Offsets are counted, not sequence numbers: `next` is the 32-bit number that a direction expects, `offset` the count of
 # bytes up to there. The two grow together, so the number of the SYN is always `next - offset - 1`.
 
@@ -17,13 +20,17 @@ from typing import TYPE_CHECKING
 
 from .port_reuse import Lifetime
 from .receiver import IGNORING, Receiver, Remarks
-from .stream import M32, Disorder
+from .stream import FIN, HALF, M32, Disorder
 
 if TYPE_CHECKING:
     from ..limits import Limits
+    from .receiver import Side
     from .stream import KeptCount
 
-__all__ = ["Flow", "reversed_key"]
+__all__ = ["BOTH_ENDED", "Flow", "reversed_key"]
+
+_CLIENT_ENDED, _SERVER_ENDED = 1, 2  # bits of `Flow.ends`
+BOTH_ENDED = _CLIENT_ENDED | _SERVER_ENDED
 
 # What is known of the start of a direction, as bits of `Flow.starts`.
 _CLIENT_SYN, _SERVER_SYN, _CLIENT_START, _SERVER_START = 1, 2, 4, 8
@@ -35,7 +42,8 @@ class Flow:
     ``key``: of the client's direction; the client is the sender of the SYN, or else of the first segment, unless the
     receiver finds that it is the other one. ``back``: the key of the server's direction. ``client_next``: the next
     sequence number of the client, -1: nothing known of this direction. ``client_offset``: its bytes so far, gaps
-    included. ``client_recent``: the last of them. ``capture``: number of the capture in which it began.
+    included. ``client_recent``: the last of them. ``capture``: number of the capture in which it began. ``ends``: the
+    sides whose FIN came in order. ``orderly``: there is no disorder, and no side has ended.
     """
 
     __slots__ = (
@@ -45,9 +53,11 @@ class Flow:
         "client_offset",
         "client_recent",
         "disorder",
+        "ends",
         "first_frame",
         "key",
         "last_ns",
+        "orderly",
         "receiver",
         "remarks",
         "server_next",
@@ -66,6 +76,8 @@ class Flow:
         self.client_recent = self.server_recent = b""
         self.receiver: Receiver = IGNORING
         self.disorder: Disorder | None = None
+        self.ends = 0
+        self.orderly = True
         self.remarks: Remarks | None = None
         self.starts = 0
         self.first_frame = frame
@@ -146,7 +158,34 @@ class Flow:
             client = self.client_next, self.client_offset, self.client_recent
             server = self.server_next, self.server_offset, self.server_recent
             disorder = self.disorder = Disorder(self, client, server, limits, kept)
+            self.orderly = False
+            for stream, bit in ((disorder.client, _CLIENT_ENDED), (disorder.server, _SERVER_ENDED)):
+                if self.ends & bit:
+                    stream.fin, stream.finished = stream.offset, True
         return disorder
+
+    def take_end(self, key: bytes, seq: int, ack: int, flags: int, frame: int, time_ns: int) -> int:
+        """Take a FIN, a RST, or what comes after a FIN, if it is in order and has no data. Return how many bytes of the
+        peer its sender had acknowledged, -1: it is not in order."""
+        side: Side
+        if key == self.key:
+            side, mine, theirs = "client", _CLIENT_ENDED, _SERVER_ENDED
+            number, peer, acked = self.client_next, self.server_next, self.server_offset
+        else:
+            side, mine, theirs = "server", _SERVER_ENDED, _CLIENT_ENDED
+            number, peer, acked = self.server_next, self.client_next, self.client_offset
+        in_flight = (peer - ack) & M32
+        if in_flight == M32 and self.ends & theirs:
+            in_flight = 0  # the FIN takes one sequence number
+        ended = self.ends & mine != 0
+        if in_flight >= HALF or (ended and flags & FIN) or seq != (number + ended) & M32:
+            return -1
+        self.last_ns = time_ns
+        if flags & FIN:
+            self.ends |= mine
+            self.orderly = False
+            self.receiver.closed(side, "fin", frame, time_ns, acked - in_flight)
+        return acked - in_flight
 
     def settle(self) -> None:
         """Drop the ``disorder``, since everything is in order again, or over."""
@@ -156,7 +195,9 @@ class Flow:
             self.client_next, self.client_offset, self.client_recent = client.next, client.offset, client.recent
             self.server_next, self.server_offset, self.server_recent = server.next, server.offset, server.recent
             self.disorder = None
-            del client.peer, server.peer  # a reference cycle, which would stay until the garbage collector runs
+            self.orderly = not self.ends
+            # reference cycles, which would stay until the garbage collector runs
+            del client.peer, server.peer, client.disorder, server.disorder
 
     def swap(self) -> None:
         """Exchange client and server, because the receiver has found that the roles are the other ones."""

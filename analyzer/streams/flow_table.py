@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from .flow import Flow, reversed_key
 from .handshakes import Handshakes, drop_oldest
 from .port_reuse import Lifetime, begins_another
@@ -85,7 +87,7 @@ class FlowTable:
         if isn != seq or begins_another(lifetime, time_ns, capture):
             return False
         if capture == lifetime.capture:  # what follows this SYN belongs to that connection, too
-            lifetime = lifetime._replace(last_ns=time_ns)
+            lifetime = replace(lifetime, last_ns=time_ns)
             for one in (key, reversed_key(key)):
                 if one in self.closed:
                     self.closed[one] = self.closed[one][0], lifetime

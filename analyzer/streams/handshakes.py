@@ -8,21 +8,23 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from .flow import reversed_key
-from .stream import M32, SANE_AHEAD
+from .stream import ACK, FIN, M32, RST, SANE_AHEAD, SYN
 
-__all__ = ["ACK", "FIN", "GREETING_WAITED_NS", "RST", "SYN", "Handshake", "Handshakes", "drop_oldest", "first_of"]
+__all__ = ["GREETING_WAITED_NS", "Handshake", "Handshakes", "drop_oldest", "first_of"]
 
-FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 # A client that closes earlier has not waited for the greeting: a port scan, a health check.
 GREETING_WAITED_NS = 30_000_000_000
 _ENDS = FIN | RST
 _GONE = -2  # instead of an acknowledgment number: the client reset the connection before it had waited
 
 
-class Handshake(NamedTuple):
+class Handshake(Struct, frozen=True, gc=False):
     """A SYN. ``answers``: it acknowledges the peer's SYN. ``acked``: its acknowledgment number, or that of the segment
     after it, negative if none."""
 
@@ -64,7 +66,7 @@ class Handshakes(dict[bytes, Handshake]):
         if known is None or (known.isn != seq and not forged):
             self[key] = Handshake(seq, frame, time_ns, answers, ack if answers else -1)
         if answers and theirs is not None and theirs.isn != (ack - 1) & M32:
-            self[back] = theirs._replace(isn=(ack - 1) & M32)  # the answer shows which SYN was the peer's
+            self[back] = replace(theirs, isn=(ack - 1) & M32)  # the answer shows which SYN was the peer's
 
     def answers(self, key: bytes, ack: int) -> bool:
         """Return whether a SYN-ACK of ``key`` answers a SYN of the other direction."""
@@ -80,9 +82,9 @@ class Handshakes(dict[bytes, Handshake]):
         """Return whether a segment without data shows that its connection must be followed: it carried data that was
         not captured, or it ends here without any."""
         mine = self.get(key)
-        if mine is None:
+        if mine is None or flags & SYN:
             return False
-        isn, frame, began_ns, answers, acked = mine
+        isn, frame, began_ns, answers, acked = mine.isn, mine.frame, mine.time_ns, mine.answers, mine.acked
         theirs = self.get(reversed_key(key))
         ahead = (seq - isn) & M32
         if theirs is None:

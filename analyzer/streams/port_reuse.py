@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from msgspec import Struct
 
 __all__ = ["Lifetime", "begins_another"]
 
@@ -18,7 +18,7 @@ _OPEN_NS = 240_000_000_000  # twice the maximum segment lifetime (RFC 9293 §3.4
 _SAME_NS = 1_000_000_000  # how much the clocks of two captures differ
 
 
-class Lifetime(NamedTuple):
+class Lifetime(Struct, frozen=True, gc=False):
     """When a connection was active. ``closed``: by both FINs or a RST. ``capture``: number of the capture, see
     ``Reassembler.capture``."""
 

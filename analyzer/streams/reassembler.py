@@ -20,22 +20,21 @@ from typing import TYPE_CHECKING, Protocol
 from ..limits import DEFAULT_LIMITS, Limits
 from .causal_order import pump
 from .ending import accept_reset, deliver_rest
-from .flow import Flow, reversed_key
+from .flow import BOTH_ENDED, Flow
 from .flow_table import FlowTable
 from .gaps import declare_gaps, record_ack, record_end
-from .handshakes import ACK, FIN, RST, SYN, first_of
 from .housekeeping import Housekeeping
 from .memory_pressure import FLOW_COST
+from .opening import open_flow
 from .ordering import compare, is_probe, lose, put, reach_fin, take_fin
 from .port_reuse import Lifetime, begins_another
 from .receiver import IGNORING
 from .resets import is_doubtful
 from .rewinding import give_up_rewind, takes_part
-from .stream import HALF, M32, SANE_AHEAD, HeldSegment, Twin
+from .stream import ACK, FIN, HALF, M32, RST, SANE_AHEAD, SYN, HeldSegment, Twin
 from .twins import differs
 
 if TYPE_CHECKING:
-    from .handshakes import Handshake
     from .receiver import Side
     from .stream import Disorder, Segment, Stream
 
@@ -87,7 +86,7 @@ class Reassembler:
         ``missing``: payload bytes that followed ``payload`` on the wire but were not captured (snap length).
         """
         flow = self._flows.get(key)
-        if flow is not None and flow.disorder is None and not flags & 7 and not missing:
+        if flow is not None and flow.orderly and not flags & 7 and not missing:
             # in_flight: bytes of the peer that the sender has not acknowledged
             if key == flow.key:
                 if seq == flow.client_next and (in_flight := (flow.server_next - ack) & M32) < HALF:
@@ -157,14 +156,14 @@ class Reassembler:
             self._replace(flow, key, time_ns)
             flow = None
         if flow is None:
-            if key in self.table.closed:
-                return
-            if not (payload or missing) and (flags & SYN or not handshakes.concerns(key, seq, ack, flags, time_ns)):
+            empty = not (payload or missing)
+            if key in self.table.closed or (empty and not handshakes.concerns(key, seq, ack, flags, time_ns)):
                 return
             flow = self._open(key, seq, frame, time_ns)
-        plain = flow.disorder is None and not flags & 7 and not missing
-        if plain and self._take_again(flow, key, seq, ack, payload, frame, time_ns):
-            return
+        if flow.disorder is None and not missing:
+            take = self._take_end if flags & 7 or flow.ends else self._take_again
+            if take(flow, key, seq, ack, flags, payload, frame, time_ns):
+                return
         disorder = flow.disorder or flow.disordered(self._limits, self._kept)
         stream = disorder.client if key == flow.key else disorder.server
         if flow.capture == self.capture or time_ns > flow.last_ns:  # otherwise two captures recorded the same segment
@@ -178,7 +177,9 @@ class Reassembler:
         if flow.disorder is not None and (flow.receiver is IGNORING or disorder.over):
             flow.settle()
 
-    def _take_again(self, flow: Flow, key: bytes, seq: int, ack: int, payload: bytes, frame: int, time_ns: int) -> bool:
+    def _take_again(
+        self, flow: Flow, key: bytes, seq: int, ack: int, _: int, payload: bytes, frame: int, time_ns: int
+    ) -> bool:
         """Take a segment of a connection in order that starts before the next byte, or with it: compare and drop what
         it repeats, deliver the rest. Returns whether that was possible."""
         side: Side
@@ -203,6 +204,26 @@ class Reassembler:
         if len(payload) > behind:
             self.feed(key, number, ack, 0, payload[behind:], 0, frame, time_ns)
         return True
+
+    def _take_end(
+        self, flow: Flow, key: bytes, seq: int, ack: int, flags: int, payload: bytes, frame: int, time_ns: int
+    ) -> bool:
+        """Take a FIN or RST that comes in order, or a segment without data after one. Returns whether that was
+        possible."""
+        if flags & (SYN | ACK) != ACK or flow.capture != self.capture:
+            return False
+        if payload:
+            if not flow.orderly or flags & RST or seq != flow.expected(key):
+                return False
+            self.feed(key, seq, ack, ACK, payload, 0, frame, time_ns)
+            self.feed(key, (seq + len(payload)) & M32, ack, flags, b"", 0, frame, time_ns)
+            return True
+        seen = flow.take_end(key, seq, ack, flags, frame, time_ns)
+        if seen >= 0 and flags & RST:
+            self._end(flow, "", time_ns, ("client" if key == flow.key else "server", seen), frame)
+        elif flow.ends == BOTH_ENDED:
+            self._end(flow, "", time_ns)
+        return seen >= 0
 
     def _reassemble(
         self,
@@ -236,7 +257,7 @@ class Reassembler:
         needs = record_ack(peer, ack, frame) if flags & ACK else -1
         end = record_end(stream, start, start + len(payload) + missing, frame)
         if flags & RST:
-            self._end(flow, "", time_ns, stream, frame)
+            self._end(flow, "", time_ns, (stream.side, peer.acked), frame)
             return
         if flags & FIN and end < stream.offset + SANE_AHEAD:
             take_fin(stream, end, needs, frame, time_ns)
@@ -325,37 +346,13 @@ class Reassembler:
         self.table.forget(key)
 
     def _open(self, key: bytes, seq: int, frame: int, time_ns: int) -> Flow:
-        """Open a connection at its first payload, with the data of the handshake."""
-        back = reversed_key(key)
-        mine, theirs = self.table.handshakes.take(key, back, seq)
-        server_first = (mine is not None and mine.answers) or (theirs is not None and not theirs.answers)
-        if server_first:
-            flow, client, server = Flow(back, key, frame, time_ns, self.capture), theirs, mine
-        else:
-            flow, client, server = Flow(key, back, frame, time_ns, self.capture), mine, theirs
-        first = first_of(mine, theirs)
-        if first is not None:
-            flow.first_frame, flow.started_ns = first.frame, first.time_ns
-        if client is not None:
-            flow.note_syn(client=True, answers=client.answers)
-            flow.client_next = (client.isn + 1) & M32
-        if server is not None:
-            flow.note_syn(client=False, answers=server.answers)
-            flow.server_next = (server.isn + 1) & M32
-        if client is None or server is None:
-            self._begin_half_known(flow, client, server)
+        """Open a connection at its first payload."""
+        handshakes = self.table.handshakes
+        flow = open_flow(handshakes, key, seq, frame, time_ns, self.capture, self._limits, self._kept)
         self._kept.grown += FLOW_COST
         self.table.add(flow)
         self._host.accept(flow)
         return flow
-
-    def _begin_half_known(self, flow: Flow, client: Handshake | None, server: Handshake | None) -> None:
-        """Begin a connection of which a SYN is missing: what the other one acknowledged is the start of its side."""
-        disorder = flow.disordered(self._limits, self._kept)
-        if client is not None:
-            disorder.server.base = client.acked
-        if server is not None:
-            disorder.client.base = server.acked
 
     def _give_up(self, flow: Flow, why: str) -> None:
         """End a connection because of a limit."""
@@ -366,23 +363,27 @@ class Reassembler:
         flow: Flow,
         why: str,
         time_ns: int,
-        reset: Stream | None = None,
+        reset: tuple[Side, int] | None = None,
         frame: int = 0,
         *,
         given_up: bool = False,
     ) -> None:
-        """Deliver everything that is left, and forget the connection. ``reset``: the stream that a RST ended."""
-        disorder, closed = flow.disorder, False
+        """Deliver everything that is left, and forget the connection. ``reset``: the side that ended it with a
+        RST, and how many bytes of the peer it had acknowledged."""
+        disorder, closed = flow.disorder, reset is not None or flow.ends == BOTH_ENDED
         if disorder is not None:
             if disorder.rewind is not None:
                 give_up_rewind(disorder)
             if reset is None and disorder.reset is not None:
-                reset, frame, time_ns = accept_reset(disorder.reset)
+                side, frame, time_ns = accept_reset(disorder.reset)
+                reset = side, 0
             deliver_rest(disorder, time_ns)
             if reset is not None:
-                flow.receiver.closed(reset.side, "rst", frame, time_ns, reset.peer.acked)
+                reset = reset[0], (disorder.server if reset[0] == "client" else disorder.client).acked
             closed = reset is not None or (disorder.client.finished and disorder.server.finished)
-            flow.settle()
+        if reset is not None:
+            flow.receiver.closed(reset[0], "rst", frame, time_ns, reset[1])
+        flow.settle()
         self._drop(flow, closed=closed)
         self._host.finished(flow, why, given_up=given_up)
         flow.receiver = IGNORING  # breaks a reference cycle, which would stay until the garbage collector runs

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .handshakes import ACK, RST
-from .stream import WINDOW, Reset
+from .stream import ACK, RST, WINDOW, Reset
 
 if TYPE_CHECKING:
     from .stream import Disorder, Stream

@@ -15,9 +15,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .handshakes import ACK, FIN, RST
 from .ordering import compare, put, reach_fin, take_fin
-from .stream import M32, Rewind
+from .stream import ACK, FIN, M32, RST, Rewind
 
 if TYPE_CHECKING:
     from .stream import Disorder, HeldSegment, Stream

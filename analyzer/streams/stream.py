@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     from .receiver import ReceiverOwner, Side
 
 __all__ = [
+    "ACK",
+    "FIN",
     "HALF",
     "M32",
     "PIECE",
+    "RST",
     "SANE_AHEAD",
+    "SYN",
     "WINDOW",
     "Deliver",
     "Disorder",
@@ -42,6 +46,7 @@ __all__ = [
     "Twin",
 ]
 
+FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10  # flags of a segment (RFC 9293 §3.1)
 M32 = 0xFFFFFFFF
 HALF = 0x80000000
 WINDOW = 1 << 20  # bytes: a usual maximum, because the real windows are unknown

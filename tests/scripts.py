@@ -297,7 +297,6 @@ def talk(
     run = Run(_book(select, limits), limits, TimeFormat(), profile_fixed=profile is not None)
     conversation = ConversationFeed(Conversation(record, run))
     shown = next(who for who, _ in script if who in {"C", "S"}) if onesided else "CS"
-    conversation.talk.course.captured = not onesided
     divide = cut or by(_SEGMENT_SIZE)
     offset = {"C": 0, "S": 0}
     frame = 0
@@ -325,7 +324,7 @@ def talk(
         elif side in shown:
             conversation.closed(name, "fin" if who[0] == "F" else "rst", *where)
     record.client_bytes, record.server_bytes = offset["C"], offset["S"]
-    return _RENDERED(conversation.finish())
+    return _RENDERED(conversation.finish(captured=not onesided))
 
 
 # -- the result --------------------------------------------------------------------------------------------------------

@@ -105,8 +105,7 @@ class Conversations:
                 record.note(_not_compared(side, *place))
         if why:
             record.note(why)
-        feed.talk.course.captured = flow.captured
-        report = feed.finish()
+        report = feed.finish(captured=flow.captured)
         if flow.remarks is not None:
             report.captures = [Part(number - 1, "", self.clock(time_ns)) for time_ns, number in flow.remarks.filled]
         detach(feed.talk)

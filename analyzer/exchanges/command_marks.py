@@ -12,7 +12,7 @@ from ..lines.acts import Act
 from ..lines.command_line import MAX_LINE, judged_part
 from ..lines.marks import Mark
 from .ehlo_offers import (
-    announced_limit,
+    announced_limits,
     announced_size,
     line_limit,
     mechanisms,
@@ -22,9 +22,11 @@ from .ehlo_offers import (
 from .exchange import Exchange, Transaction
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ...dissectors.lines.commands import Command
     from ..content.message import Content
-    from .state_table import State
+    from .state_table import Hello, State
     from .turns import SeenTurn
 
 __all__ = [
@@ -145,9 +147,11 @@ def check_chunk(x: Exchange, size: int) -> None:
 class LimitCounts:
     """Counts for limits that hold for a whole session (RFC 9422). It exists only if the server announced LIMITS."""
 
-    __slots__ = ("_counted", "_domains", "_mails")
+    __slots__ = ("_counted", "_domains", "_hello", "_limits", "_mails")
 
     def __init__(self) -> None:
+        self._hello: Hello | None = None
+        self._limits: Mapping[str, int] = {}  # of that hello
         self._mails = 0
         self._counted = 0  # turns in which MAIL was counted
         self._domains: set[bytes] | None = None
@@ -159,18 +163,20 @@ class LimitCounts:
         for turn in dialogue[self._counted :]:
             self._mails += isinstance(turn, Exchange) and turn.act is Act.MAIL
         self._counted = len(dialogue)
+        if state.hello is not self._hello:
+            self._hello, self._limits = state.hello, announced_limits(state.hello)
         if x.act is Act.MAIL:
-            most = announced_limit(state.hello, "MAILMAX")
+            most = self._limits.get("MAILMAX")
             if most is not None and self._mails > most:
                 x.marks |= Mark.OVER_LIMIT
             return
         transaction = state.transaction
         if isinstance(transaction, Transaction):
             transaction.asked += 1
-            most = announced_limit(state.hello, "RCPTMAX")
+            most = self._limits.get("RCPTMAX")
             if most is not None and transaction.asked > most:
                 x.marks |= Mark.OVER_LIMIT
-        most = announced_limit(state.hello, "RCPTDOMAINMAX")
+        most = self._limits.get("RCPTDOMAINMAX")
         path = None if most is None or x.command is None else x.command.path
         if most is not None and path is not None and path.domain is not None:
             if self._domains is None:

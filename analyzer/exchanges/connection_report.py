@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from ...dissectors.printable import printable
 from .. import model
+from ..streams.endpoints import endpoints
 from ..timestamps import format_time
 from .exchange import Exchange
 from .turns import ChunkSeen, GapSeen, LineSeen, MessageSeen, ReplySeen, TlsSeen, mailbox
@@ -66,16 +67,18 @@ def render(
     turns = record.dialogue
     if skip is not None:
         turns = turns[: skip.start] + turns[skip.stop :]
+    client, server = endpoints(record.client_key)
+    started = clock(record.started_ns)
     return model.Connection(
         id=record.id,
-        client=record.client,
-        server=record.server,
+        client=client,
+        server=server,
         protocol=record.protocol,
         profile=record.profile,
         tls=record.tls,
         opening=record.opening,
         closing=record.closing,
-        started=clock(record.started_ns),
+        started=started,
         ended=clock(record.ended_ns),
         client_bytes=record.client_bytes,
         server_bytes=record.server_bytes,
@@ -95,7 +98,6 @@ def render_turn(turn: SeenTurn, clock: TimeFormat) -> model.Turn:
 def _render_turns(turns: list[SeenTurn], clock: TimeFormat, detail: TurnDetail) -> list[model.Turn]:
     words: list[model.Turn] = []
     add = words.append
-    clock(turns[0].time_ns if turns else 0)
     micros, second_ns, prefix = clock.digits == 6, clock.second_ns, clock.prefix
     for turn in turns:
         fraction = turn.time_ns - second_ns

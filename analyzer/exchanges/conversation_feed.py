@@ -31,7 +31,6 @@ from .judging import (
     judge_masked_greeting,
     judge_replies_inside,
     send,
-    set_prediction,
     settle,
 )
 from .lifecycle import PAUSE_NS, Closing, end_of
@@ -40,6 +39,7 @@ from .loss_recovery import LossEvent
 from .lost_bytes import lose_bytes, presume
 from .mail_data import begin_chunk, end_chunk, end_content, end_of_input, release_as_presumed
 from .postmasters import judge_postmasters
+from .prediction import predict
 from .proxy_header import end_header, take_header
 from .reply_pairing import (
     OWN_CODES,
@@ -141,15 +141,15 @@ class ConversationFeed(LimitNotes):
         """Record that ``side`` ended its stream. ``how``: see ``stream.How``. ``seen``: bytes of the other side that
         it had acknowledged, -1: unknown."""
         talk = self.talk
-        course, client_ns = talk.course, talk.client_ns
+        course, client_ns, due = talk.course, talk.client_ns, talk.session.due
         if side == "server":
             course.server_ends = course.closing is None
             if talk.waiting_replies is not None:
                 end_waiting(talk)
-        if client_ns and talk.reader.partial:
+        if client_ns and not talk.reader.between_lines and talk.reader.partial:
             course.paused(talk.reader, client_ns, 0, frame, time_ns)
         if course.closing is None:
-            received = tuple(x for x in talk.session.due if side == "client" or seen < 0 or end_of(x) <= seen)
+            received = tuple([x for x in due if side == "client" or seen < 0 or end_of(x) <= seen]) if due else ()
             idle = time_ns - client_ns if client_ns else -1
             waited = time_ns - max(client_ns, talk.server_ns)
             first = side == "client" or talk.reader.position != course.lost_to
@@ -166,20 +166,40 @@ class ConversationFeed(LimitNotes):
         """
         restart_inside(self.talk, offset, frame, time_ns)
 
-    def finish(self) -> model.Connection:
-        """Finish everything that is open and return the report of this connection; no more bytes come."""
+    def finish(self, *, captured: bool | None = None) -> model.Connection:
+        """Finish everything that is open and return the report of this connection; no more bytes come.
+
+        ``captured``: whether segments of both directions are in the capture, None: not known.
+        """
         talk = self.talk
-        end_waiting(talk)
-        reader, course, session = talk.reader, talk.course, talk.session
-        end_header(talk)
-        course.started = talk.started
-        course.hanging = talk.server_reader.incomplete_reply
-        course.opaque = reader.mode in _UNREADABLE or talk.server_reader.opaque
+        course, server = talk.course, talk.server_reader
+        course.started, course.captured = talk.started, captured
+        if talk.waiting_replies is not None:
+            end_waiting(talk)
+        if talk.proxy is not None:
+            end_header(talk)
+        mail = talk.mail_tracking
+        quiet = talk.reader.between_lines and server.between_replies and mail is None and talk.watching is None
+        if not quiet or talk.session.due or course.handshake is not None or talk.greeting is None:
+            self._finish_open()
+        talk.judge.ended(talk)
+        record = talk.record
+        record.profile = talk.profile
+        if talk.profile == "lmtp":
+            record.protocol = "lmtp"
+        return render(record, talk.run.clock, talk.run.detail)
+
+    def _finish_open(self) -> None:
+        """Finish what the end of the connection interrupted: lines, replies, mail data, what waits to be judged."""
+        talk = self.talk
+        reader, server, course, session = talk.reader, talk.server_reader, talk.course, talk.session
+        course.hanging = server.incomplete_reply
+        course.opaque = reader.mode in _UNREADABLE or server.opaque
         if reader.mode in {Mode.CONTENT, Mode.CHUNK}:
             course.inside = reader.content
         if says_quit(reader.partial):
             course.quit_sent = True  # without its line end, which other rules report
-        if talk.server_reader.unfinished_holds_two:
+        if server.unfinished_holds_two:
             session.doubt()
         presume(talk)
         if talk.mail_tracking is not None:
@@ -201,15 +221,9 @@ class ConversationFeed(LimitNotes):
             if x.before is None:
                 x.before = session.state
                 if x.line.command is not None:
-                    set_prediction(talk, x)
+                    x.predicted = predict(x, talk.profile, session.causes.disputed)
             settle(talk, x)
         judge_postmasters(talk)
-        talk.judge.ended(talk)
-        record = talk.record
-        record.profile = talk.profile
-        if talk.profile == "lmtp":
-            record.protocol = "lmtp"
-        return render(record, talk.run.clock, talk.run.detail)
 
     @property
     def weight(self) -> int:
@@ -319,7 +333,8 @@ class ConversationFeed(LimitNotes):
             talk.loss.note(LossEvent.REPLY)
         answer = ReplySeen(reply, offset, frame, time_ns)
         due = talk.session.due
-        if talk.waiting_replies is None and due and not OWN_CODES[due[0].act]:
+        own = OWN_CODES[due[0].act] if due else None
+        if talk.waiting_replies is None and own is not None and (not own or reply.code in own):
             take_reply(talk, answer, end)
         else:
             take_named(talk, answer, end)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Keywords = Mapping[str, tuple[str, ...]]
 
 __all__ = [
-    "announced_limit",
+    "announced_limits",
     "announced_size",
     "command_keyword",
     "contradicts",
@@ -171,16 +171,14 @@ def announced_size(hello: Hello) -> int | None:
     return (max([_number(value) or 0 for value in values]) or None) if values else None
 
 
-def announced_limit(hello: Hello, name: str) -> int | None:
-    """Return the value of the limit ``name`` (MAILMAX, RCPTMAX, RCPTDOMAINMAX) in LIMITS (RFC 9422 §4), else None."""
-    keywords = hello.keywords
-    if not keywords or "LIMITS" not in keywords:
-        return None
-    for pair in keywords["LIMITS"]:
+def announced_limits(hello: Hello) -> dict[str, int]:
+    """Return the limits in LIMITS (MAILMAX, RCPTMAX, RCPTDOMAINMAX, RFC 9422 §4) that have a value; of a name given
+    twice the first value."""
+    limits: dict[str, int] = {}
+    for pair in (hello.keywords or {}).get("LIMITS", ()):
         word, _, value = pair.partition("=")
-        if word.upper() == name:
-            return _number(value) or None
-    return None
+        limits.setdefault(word.upper(), _number(value) or 0)
+    return {name: most for name, most in limits.items() if most}
 
 
 def line_limit(command: Command, hello: Hello | None) -> int:

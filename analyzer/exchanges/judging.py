@@ -16,7 +16,6 @@ from ..lines.marks import Mark
 from .command_marks import check_declared
 from .connection_report import render_message
 from .exchange import Exchange
-from .prediction import LAST_OPEN, predict
 
 if TYPE_CHECKING:
     from ..content.message import Content
@@ -35,7 +34,6 @@ __all__ = [
     "judge_unended",
     "note_lookalike",
     "send",
-    "set_prediction",
     "settle",
     "talk_early",
 ]
@@ -127,16 +125,6 @@ def judge_masked_greeting(talk: Conversation, watch: AttackMarks) -> None:
     x, watch.masked_greeting = watch.masked_greeting, None
     if x is not None:
         settle(talk, x)
-
-
-def set_prediction(talk: Conversation, x: Exchange) -> None:
-    """Set the expected answer to a command."""
-    before = x.before
-    assert before is not None
-    disputed = talk.session.causes.disputed
-    plain = x.line.plain and x.server_breaks is None and talk.profile == "rfc5321" and not disputed
-    plain = plain and before.phase <= LAST_OPEN and before.sure and not before.data_refused
-    x.predicted = "accept" if plain else predict(x, talk.profile, disputed)
 
 
 def content_over(talk: Conversation, x: Exchange) -> None:

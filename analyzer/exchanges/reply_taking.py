@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..lines.acts import Act
+from ..lines.acts import ENDS_MESSAGE, Act
 from ..lines.client_reader import Mode
 from ..lines.marks import Mark
 from .attack_marks import is_masked_text
-from .exchange import Exchange, ReplySeen, WaitingReply
-from .judging import set_prediction, settle
+from .exchange import MAX_REPLY_LINE, Exchange, ReplySeen, WaitingReply
+from .judging import settle
 from .loss_recovery import LossEvent
+from .prediction import LAST_OPEN, predict
 from .proxy_header import counts_replies
 from .proxy_header_tracking import Verdict
 from .reply_effects import EFFECT_FROM, go_on
@@ -64,7 +65,9 @@ def end_waiting(talk: Conversation) -> None:
         take_reply(talk, *one)
 
 
-def take_reply(talk: Conversation, answer: ReplySeen, end: int) -> None:
+def take_reply(  # noqa: C901, PLR0912 - one test for each case that is rare
+    talk: Conversation, answer: ReplySeen, end: int
+) -> None:
     """Pair a reply, and update the state."""
     reply = answer.reply
     session, loss = talk.session, talk.loss
@@ -89,12 +92,20 @@ def take_reply(talk: Conversation, answer: ReplySeen, end: int) -> None:
         _take_greeting(talk, x, answer, end)
     else:
         answer.answers = x.turn
-        act, code = x.act, reply.code
-        x.sure = x.sure and session.state.sure and talk.client_seen
-        x.take_reply(answer, end)
+        act, code, state = x.act, reply.code, session.state
+        x.sure = x.sure and state.sure and talk.client_seen
+        if x.replies_due == 1 and x.answer is None and not reply.deviations and len(reply.raw) <= MAX_REPLY_LINE:
+            x.answer, x.replies_due, x.reply_end = answer, 0, end
+        else:
+            x.take_reply(answer, end)
         session.answered(x, reply)
         if x.line.command is not None:
-            set_prediction(talk, x)
+            disputed = session.causes.disputed
+            regular = state.phase <= LAST_OPEN and state.sure and not state.data_refused and talk.profile == "rfc5321"
+            if regular and x.line.plain and x.server_breaks is None and x.before is state and not disputed:
+                x.predicted = "accept"  # as `predict` would find
+            else:
+                x.predicted = predict(x, talk.profile, disputed)
             if code == 503:
                 session.dispute(x)
         talk.last = x
@@ -106,7 +117,10 @@ def take_reply(talk: Conversation, answer: ReplySeen, end: int) -> None:
             go_on(talk, x, code)
         if code in _CLOSE_NOTICES:
             talk.course.server_closes(x, code, -1)
-        settle(talk, x)
+        if act in ENDS_MESSAGE or talk.mail_tracking is not None:
+            settle(talk, x)
+        else:
+            talk.run.judge.exchange(x, talk)
 
 
 def _take_greeting(talk: Conversation, x: Exchange, answer: ReplySeen, end: int) -> None:

@@ -47,7 +47,7 @@ MAX_PRESUMED = 256  # commands in flight for which the presumed state is compute
 
 _TOO_MANY = frozenset({"4.5.3", "5.5.3"})  # RFC 3463 §3.6: too many recipients
 _OF_CODE = {500: Mark.NOT_IMPLEMENTED.value, 502: Mark.NOT_IMPLEMENTED.value, 503: Mark.REFUSED_503.value}
-_IN_TRANSACTION = frozenset({Act.RCPT, Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
+_DATA_ACTS = frozenset({Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
 _MORE_RULES = frozenset({Act.AUTH, Act.STARTTLS, Act.DATA, Act.BDAT, Act.LAST})  # see `_broken`
 _CAUSES = frozenset({Act.EHLO, Act.HELO, Act.MAIL, Act.RCPT, Act.DATA, Act.STARTTLS, Act.END, Act.RSET})
 _OPEN = frozenset({Phase.MAIL, Phase.RCPT, Phase.CHUNKS, Phase.BROKEN})
@@ -156,7 +156,7 @@ class Session:
         """Whether the client had seen the reply to ``x`` when it sent its last command."""
         return not x.in_flight
 
-    def answered(self, x: Exchange, reply: Reply) -> None:  # noqa: C901 - one test for each case that is rare
+    def answered(self, x: Exchange, reply: Reply) -> None:  # noqa: C901, PLR0912 - one test for each case that is rare
         """Advance the state: ``x`` got ``reply`` (or one of several)."""
         state, act, code = self.state, x.act, reply.code
         if x.before is None:
@@ -168,7 +168,7 @@ class Session:
                     x.marks |= _SERVER_ORDER
         if code in _OF_CODE:
             x.marks |= _OF_CODE[code]
-        if state.hello.statuses or state.phase is _CLOSING:
+        if state.phase is _CLOSING or (state.hello.statuses and odd_status(reply)):
             mark_reply(x, state, reply)
         if x.replies_due > 0:
             return
@@ -189,8 +189,14 @@ class Session:
             transaction = x.opens if act is _MAIL and code < 300 else state.transaction
             if isinstance(transaction, Transaction):
                 x.transaction = transaction
-        if act in _IN_TRANSACTION and x.transaction is not None:
-            _note_in_transaction(x, x.transaction, reply)
+        if act is _RCPT and x.transaction is not None:
+            x.transaction.recipients.append(x)
+            if 250 <= code < 260:
+                x.transaction.accepted += 1
+            elif code >= 400 and reply.enhanced in _TOO_MANY:
+                x.marks |= Mark.RECIPIENT_LIMIT
+        elif act in _DATA_ACTS and x.transaction is not None and code < 400:
+            _note_data(x, x.transaction, code)
         if act in _CAUSES and (code >= 400 or self.causes is not NO_CAUSES or (act is _DATA and code < 300)):
             causes = self.causes
             if causes is NO_CAUSES:
@@ -281,28 +287,23 @@ class Session:
         return state
 
 
-def _note_in_transaction(x: Exchange, transaction: Transaction, reply: Reply) -> None:
-    """Note the result of RCPT, or of a command for mail data, in its transaction."""
-    act, code = x.act, reply.code
-    if act is _RCPT:
-        transaction.recipients.append(x)
-        transaction.accepted += 250 <= code < 260
-        if code >= 400 and reply.enhanced in _TOO_MANY:
-            x.marks |= Mark.RECIPIENT_LIMIT
-    elif code < 400:
-        if not transaction.accepted and code != 221:  # 221 answers QUIT only
-            x.marks |= Mark.EMPTY_TRANSACTION
-        if act is _BURL:
-            transaction.referred = True
+def _note_data(x: Exchange, transaction: Transaction, code: int) -> None:
+    """Note that a command for mail data was accepted in its transaction."""
+    if not transaction.accepted and code != 221:  # 221 answers QUIT only
+        x.marks |= Mark.EMPTY_TRANSACTION
+    if x.act is _BURL:
+        transaction.referred = True
 
 
 def _broken(state: State, act: Act) -> str | None:
     """Return the rule of order that ``act`` violates, including the rule that depends on the transaction."""
     rule = broken_rule(state, act)
     transaction = state.transaction
-    if rule is None and act is Act.DATA and isinstance(transaction, Transaction) and transaction.body == "BINARYMIME":
+    if rule is not None or act is not _DATA or not isinstance(transaction, Transaction):
+        return rule
+    if not transaction.mail.line.plain and transaction.body == "BINARYMIME":
         return "SEQ110"  # RFC 3030 §3: an end mark could not be distinguished from the content
-    return rule
+    return None
 
 
 def mark_reply(x: Exchange, state: State, reply: Reply) -> None:

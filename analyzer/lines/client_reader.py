@@ -15,12 +15,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from ..streams.stream import PIECE
-from .command_line import KNOWN_LINES, CommandLine, line_of_auth, read_line, remember_line
+from .command_line import KNOWN_LINES, LONGEST_KNOWN, CommandLine, line_of_auth, read_line, remember_line
 from .partial_line import PartialLine
 from .tls_handshake import RECORD_TYPES, SSL2, begins_record
 
@@ -48,6 +49,9 @@ class Mode(IntEnum):
 _COMMAND, _ANSWER = Mode.COMMAND, Mode.ANSWER
 _AFTER_TLS = RECORD_TYPES.stop  # the octets that are usual here are not below it
 _TLS_FIRST = frozenset({*RECORD_TYPES, SSL2})
+
+
+_one_line = re.compile(rb"[^\r]*+\r\n").fullmatch  # as most segments are
 
 
 class ClientHandler(Protocol):
@@ -124,6 +128,11 @@ class ClientReader:
         self.held_size = 0  # bytes that wait for a reply
 
     @property
+    def between_lines(self) -> bool:
+        """Whether a command is expected, and nothing of it has come."""
+        return self.mode is _COMMAND and self._partial is None
+
+    @property
     def partial(self) -> bytes:
         """The start of a line whose end has not come."""
         return b"" if self._partial is None else self._partial.raw
@@ -163,6 +172,8 @@ class ClientReader:
             mode = self.mode
             if mode is _COMMAND and self._partial is None:
                 line = KNOWN_LINES.get(data)
+                if line is None and len(data) <= LONGEST_KNOWN and _one_line(data) and data[0] >= _AFTER_TLS:
+                    line = remember_line(data)
                 if line is not None:
                     self._handler.command_line(line, offset, frame, time_ns, seen)
                     return

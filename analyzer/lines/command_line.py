@@ -29,6 +29,7 @@ from .marks import Mark
 __all__ = [
     "ALWAYS",
     "KNOWN_LINES",
+    "LONGEST_KNOWN",
     "MAX_LINE",
     "NO_LINE",
     "SIZES_LIMITED",
@@ -117,9 +118,9 @@ class CommandLine(Struct, frozen=True, gc=False):
 
 KNOWN_LINES: dict[bytes, CommandLine] = {}
 """Command lines by their bytes with their end. Only ``remember_line`` adds to it: at most ``_MOST`` lines of at most
-``_LONGEST`` octets, half a megabyte. A full table starts again empty: to keep the order of use costs more."""
+``LONGEST_KNOWN`` octets, half a megabyte. A full table starts again empty: to keep the order of use costs more."""
 
-_MOST, _LONGEST = 4096, 128
+_MOST, LONGEST_KNOWN = 4096, 128
 
 NO_LINE = CommandLine(b"", b"\r\n", 0, Act.NOTHING)
 """The line of an exchange without one: the end of mail data, a greeting."""
@@ -128,7 +129,7 @@ NO_LINE = CommandLine(b"", b"\r\n", 0, Act.NOTHING)
 def remember_line(line: bytes) -> CommandLine:
     """Return the value of ``line``, which ends with CRLF, and remember it if it may be remembered."""
     value = read_line(line[:-2], b"\r\n", len(line))
-    if len(line) <= _LONGEST and not value.secrets:
+    if len(line) <= LONGEST_KNOWN and not value.secrets:
         if len(KNOWN_LINES) >= _MOST:
             KNOWN_LINES.clear()
         KNOWN_LINES[line] = value
@@ -156,11 +157,13 @@ def read_line(raw: bytes, end: bytes, length: int) -> CommandLine:
         deviations = _judged(command, marks, cut=length - len(end) > len(raw))
     needs = ALWAYS if length > MAX_LINE or deviations or marks or command.spec is None else 0
     if act is _MAIL or act is _RCPT:
-        marks |= _envelope_marks(act, command, text)
-        if command.parameters:
+        if length > _SHORTEST_LONG or command.verb not in _PLAIN_VERBS or not _USUAL_PATH.match(text):
+            marks |= _envelope_marks(act, command)
+        given = command.parameters
+        if given:
             needs |= ALWAYS
-            if not (_RARE_ON_MAIL if act is _MAIL else MAIL_PARAMETERS).isdisjoint(command.parameters):
-                marks |= _parameter_marks(act, command.parameters)
+            if not (_RARE_ON_MAIL if act is _MAIL else MAIL_PARAMETERS).isdisjoint(given):
+                marks |= _parameter_marks(act, given)
         needs |= SIZES_LIMITED | STARTTLS_OFFERED if act is _MAIL else SIZES_LIMITED
     elif command.spec is not None:
         if command.spec.keyword is not None:
@@ -252,11 +255,9 @@ def _judged(command: Command, marks: int, *, cut: bool) -> tuple[Deviation, ...]
     return judged.deviations
 
 
-def _envelope_marks(act: Act, command: Command, text: str) -> int:
-    """Return the marks for the path of MAIL, its obsolete variants, or RCPT. ``text``: the line."""
+def _envelope_marks(act: Act, command: Command) -> int:
+    """Return the marks for the path of MAIL, its obsolete variants, or RCPT."""
     marks = _OBSOLETE if act is _MAIL and command.verb != b"MAIL" else 0
-    if len(text) <= _SHORTEST_LONG and _USUAL_PATH.match(text):
-        return marks
     raw = command.raw
     if b"<@" in raw:
         marks |= _SOURCE_ROUTE

@@ -13,7 +13,7 @@ from ...dissectors.tables.sections import COMMAND_SECTIONS
 from ..exchanges.command_marks import judged_command
 from ..exchanges.early_talk import hello_awaited
 from ..exchanges.ehlo_offers import (
-    announced_limit,
+    announced_limits,
     announced_size,
     command_keyword,
     mechanisms,
@@ -385,7 +385,7 @@ def limits_exceeded(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if x.marks & Mark.OVER_DOMAINS:
         names.append("RCPTDOMAINMAX")
     limits = [
-        Phrase("{name}={limit}", name=Term(name), limit=Count(announced_limit(hello, name) or 0)).numbered(number)
+        Phrase("{name}={limit}", name=Term(name), limit=Count(announced_limits(hello).get(name, 0))).numbered(number)
         for number, name in enumerate(names, 1)
     ]
     yield Evidence(

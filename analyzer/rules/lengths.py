@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..exchanges.command_marks import MAX_AUTH_LINE, judged_command
-from ..exchanges.ehlo_offers import announced_limit, line_limit
+from ..exchanges.ehlo_offers import announced_limits, line_limit
 from ..exchanges.exchange import MAX_REPLY_LINE, Mark
 from ..exchanges.state_table import Act
 from .line_faults import too_long
@@ -133,7 +133,7 @@ def early_recipient_limit(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     transaction = x.transaction
     if transaction is None or not transaction.session_known or not talk.certain:
         return
-    announced = announced_limit(transaction.state.hello, "RCPTMAX")
+    announced = announced_limits(transaction.state.hello).get("RCPTMAX")
     before = transaction.accepted
     if before < MIN_RECIPIENTS and (announced is None or announced >= MIN_RECIPIENTS):
         yield Evidence(

@@ -7,7 +7,7 @@ from struct import Struct
 
 from ..model import Endpoint
 
-__all__ = ["endpoint", "ends"]
+__all__ = ["endpoint", "endpoints", "ends"]
 
 _ports = Struct(">HH").unpack_from
 
@@ -20,6 +20,13 @@ def endpoint(key: bytes, *, source: bool) -> Endpoint:
     if source:
         return Endpoint(_text(key[:half]), int.from_bytes(key[-4:-2], "big"))
     return _server(key[half:-4], key[-2:])
+
+
+def endpoints(key: bytes) -> tuple[Endpoint, Endpoint]:
+    """Return both ends of a flow key, source and destination."""
+    half = (len(key) - 4) // 2
+    source = Endpoint(_text(key[:half]), int.from_bytes(key[-4:-2], "big"))
+    return source, _server(key[half:-4], key[-2:])
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)

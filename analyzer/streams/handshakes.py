@@ -47,14 +47,11 @@ class Handshakes(dict[bytes, Handshake]):
         self.forgotten = 0
         self.greeting_ports: frozenset[bytes] = frozenset()
 
-    def make_room(self) -> None:
-        """Drop old SYNs if there is no room for another."""
+    def note(self, key: bytes, seq: int, ack: int, flags: int, frame: int, time_ns: int) -> None:
+        """Remember a SYN; old ones are dropped if there is no room. A later one with another number is ignored if the
+        first was answered: it is forged, or will get an answer of its own."""
         if len(self) >= self._limit > 0:
             self.forgotten += drop_oldest(self)
-
-    def note(self, key: bytes, seq: int, ack: int, flags: int, frame: int, time_ns: int) -> None:
-        """Remember a SYN. A later one with another number is ignored if the first was answered: it is forged, or will
-        get an answer of its own."""
         answers = flags & ACK != 0
         known = self.get(key)
         if known is None and not answers:  # most SYNs; nothing depends on the other direction

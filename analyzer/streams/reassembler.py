@@ -324,8 +324,6 @@ class Reassembler:
             if table.is_copy(key, seq, time_ns, self.capture):
                 return None
             table.forget(key)
-        else:
-            table.handshakes.make_room()
         table.handshakes.note(key, seq, ack, flags, frame, time_ns)
         return None
 

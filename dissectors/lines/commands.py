@@ -93,7 +93,7 @@ class Command(Struct, eq=False):
     def parameters(self) -> dict[str, bytes | None]:
         """Parameters of MAIL and RCPT (and SMTPUTF8 of VRFY and EXPN, RFC 6531 §3.7.4.2): keyword in upper case to
         value as sent, None without a value. If a keyword is given twice, the first one counts."""
-        if self.name in {"VRFY", "EXPN"} and self.argument is not None:
+        if self._match is None and self.name in {"VRFY", "EXPN"} and self.argument is not None:
             stripped = self.argument.rstrip(b" \t")
             return {"SMTPUTF8": None} if _without_smtputf8(stripped) != stripped else _NO_PARAMETERS
         return self._parameters

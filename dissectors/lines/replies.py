@@ -110,16 +110,20 @@ def _keywords(reply: Reply) -> dict[str, tuple[str, ...]]:
     if reply.deviations:  # some lines may have no code
         texts = tuple(part.text for part in reply.parts()[1:] if part.code is not None)
     for text in texts:
-        words = [word for word in text.split(b" ") if word]
+        line = text.decode("latin-1")
+        if line.isascii() and line.isprintable():
+            words = line.split()
+            name = words[0].upper() if words else ""
+        else:
+            words = [printable(word) for word in text.split(b" ") if word]
+            name = printable(text.strip(b" ").partition(b" ")[0].upper())
         if not words:
             continue
-        keyword = words[0].upper()
-        if keyword.startswith(b"AUTH="):
-            keyword, words = b"AUTH", [b"", *([words[0][5:]] if len(words[0]) > 5 else []), *words[1:]]
-        name = printable(keyword)
+        if name.startswith("AUTH="):
+            name, words = "AUTH", ["", *([words[0][5:]] if len(words[0]) > 5 else []), *words[1:]]
         earlier = found.get(name, ())
         if len(words) > 1:
-            earlier += tuple([word for word in map(printable, words[1:]) if word not in earlier])
+            earlier += tuple([word for word in words[1:] if word not in earlier])
         found[name] = earlier
     return found
 

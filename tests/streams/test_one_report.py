@@ -54,6 +54,12 @@ def essence(connection: Connection) -> Any:
     return report
 
 
+def by_itself(connection: Connection) -> Any:
+    """Return the essence without the finding that compares connections: an offer of STARTTLS that vanished."""
+    connection.findings = [one for one in connection.findings if one.rule != "SEC633"]
+    return essence(connection)
+
+
 def report(sent: Sequence[Segment]) -> Any:
     """Return the essence of the only connection."""
     (connection,) = connections([one._replace(frame=n) for n, one in enumerate(sent, 1)])
@@ -124,8 +130,8 @@ def test_segments_that_arrive_after_the_next_one_change_nothing(script: Script, 
 def test_other_connections_in_the_capture_change_nothing(said: list[Script], seed: int, turns: list[int]) -> None:
     sent = [segments(one, cut=at_random(seed), client_port=40_000 + n) for n, one in enumerate(said)]
     mixed = connections(one_after_the_other(sent, turns))
-    alone = {one.client.port: essence(one) for part in sent for one in connections(part)}
-    assert {one.client.port: essence(one) for one in mixed} == alone
+    alone = {one.client.port: by_itself(one) for part in sent for one in connections(part)}
+    assert {one.client.port: by_itself(one) for one in mixed} == alone
 
 
 @pytest.mark.parametrize("name", KNOWN)

@@ -167,7 +167,7 @@ def content_over(talk: Conversation, x: Exchange) -> None:
         talk.judge.content(x, talk)
     else:
         talk.mail.unjudged = x
-    if talk.mail_tracking is not None:
+    if talk.mail_tracking is not None and talk.mail_tracking.unjudged is None:
         judge_replies_inside(talk)
 
 
@@ -198,3 +198,4 @@ def judge_late(talk: Conversation, mail: MailDataTracking) -> None:
     if x is not None:
         talk.judge.content(x, talk)
         talk.watch.beyond, talk.watch.beyond_count = None, 0
+        judge_replies_inside(talk)

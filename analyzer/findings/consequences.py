@@ -9,6 +9,7 @@
 #   ON_LINE     about the same command or reply,
 #   MAIL_DATA   about the same mail data, or about the end of the connection inside it,
 #   NEXT        about the command that the server did not read as it was sent,
+#   LAST        from the explaining one on, if it is about the last line of the client,
 #   LATER       from the explaining one on, to the end of the connection,
 #   IF_ERROR    the same, but only if the explaining one is an error,
 #   GREETING    the same, if the explaining one is about a greeting that refuses service,
@@ -27,6 +28,7 @@ from enum import Enum
 from math import inf
 from typing import TYPE_CHECKING, Final
 
+from ..exchanges.turns import is_servers
 from ..lines.marks import Mark
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ class Reach(Enum):
     ON_LINE = "on the same line"
     MAIL_DATA = "in the same mail data"
     NEXT = "about the next command"
+    LAST = "until the client sends the next line"
     LATER = "later in the connection"
     IF_ERROR = "later in the connection, if it is an error"
     GREETING = "after the greeting that it is about"
@@ -82,6 +85,7 @@ PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
     ("SEC615", Reach.LATER, ("RPL411", "TCP902")),
     ("SEC616", Reach.LATER, ("BIT201", "BIT210", "CMD301", "CMD318", "EXT504", "EXT505")),
     ("SEC616", Reach.LATER, ("RPL409", "RPL411", "RPL412", "TCP901", "TCP902")),
+    ("SEC626", Reach.LAST, ("RPL412", "TCP902")),
     ("SEC631", Reach.LATER, ("SEC616", "TCP901", "TCP902")),
     ("SEC635", Reach.LATER, ("SEC616", "BIT201", "BIT210", "CMD301", "CMD318", "RPL409", "RPL411")),
     ("SEC636", Reach.LATER, ("RPL401",)),
@@ -124,6 +128,9 @@ def _turn(reach: Reach, x: Exchange | None, talk: Conversation) -> int:
     if reach is Reach.GREETING:
         greeting = talk.greeting
         return greeting.turn if greeting is not None and greeting.reply.code in _NO_SERVICE else -1
+    if reach is Reach.LAST:
+        dialogue = talk.record.dialogue
+        return next((n for n in range(len(dialogue) - 1, -1, -1) if not is_servers(dialogue[n])), -1)
     hello = talk.session.causes.hello
     return -1 if hello is None or hello.answer is None else hello.answer.turn
 

@@ -89,6 +89,7 @@ PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
     ("SEC631", Reach.LATER, ("SEC616", "TCP901", "TCP902")),
     ("SEC635", Reach.LATER, ("SEC616", "BIT201", "BIT210", "CMD301", "CMD318", "RPL409", "RPL411")),
     ("SEC636", Reach.LATER, ("RPL401",)),
+    ("TIM801", Reach.LATER, ("TCP901",)),
     ("TCP908", Reach.LATER, ("EXT504", "EXT505", "RPL411", "RPL412", "TCP902")),
 )
 """A rule, how far its finding explains others, and their rules."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pairs.case import CLOSED, LEFT, WHAT, Case, Never, turns
 from scripts import MESSAGE, Script, envelope, hello
+
+from pairs.case import CLOSED, LEFT, WHAT, Case, Never, turns
 
 SIZE = len(MESSAGE)
 SENDER = "C MAIL FROM:<a@client.example>"
@@ -75,6 +76,7 @@ CASES = [
 ]
 
 HIDDEN = [
+    Case("SEC613", "EXT506", [*hello("CHUNKING", "SIZE 9"), *envelope(), *turns(f"C BDAT {1 << 32} LAST", "S 501 no")]),
     Case("MSG719", "TIM802", [*GLUED, *CLOSED]),
     Case("MSG719", "TCP902", [*GLUED, *CLOSED]),
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pairs.case import CLOSED, LEFT, Case, Never, turns
 from scripts import GREETING, MESSAGE, envelope, hello
+
+from pairs.case import CLOSED, LEFT, Case, Never, turns
 
 SENDER = "C MAIL FROM:<a@client.example>"
 RCPT = "C RCPT TO:<b@mx.example>"
@@ -39,6 +40,7 @@ CASES = [
     Case("RPL419", "TCP901", [*LMTP, *LEFT]),
     Case("RPL419", "TCP902", [*LMTP, *CLOSED]),
     Case("RPL419", "TIM801", [*LMTP, ("wait", "9"), *LEFT]),
+    Case("TIM801", "TCP901", [*hello(), *turns("C NOOP", "wait 30"), *LEFT], [*hello(), *turns("C NOOP"), *LEFT]),
 ]
 
 OWNER = turns(SENDER, "S 250 ok", "C RCPT TO:<Postmaster>")

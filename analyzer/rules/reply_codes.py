@@ -283,7 +283,7 @@ def _lines(x: Exchange) -> list[ReplyLine]:
     return [] if x.reply is None else status_lines(x.reply)
 
 
-def _at(x: Exchange, line: ReplyLine, message: Phrase, count: int = 1) -> Evidence:
+def _at(x: Exchange, line: ReplyLine, message: Phrase, count: int = 1, series: str | None = None) -> Evidence:
     return Evidence(
         message,
         reply=True,
@@ -291,6 +291,8 @@ def _at(x: Exchange, line: ReplyLine, message: Phrase, count: int = 1) -> Eviden
         length=len(line.text) + 4,
         evidence=f"{line.code}{line.separator.decode()}{printable(line.text[:150])}",
         count=count,
+        series=series,
+        unit="replies",
     )
 
 
@@ -344,7 +346,7 @@ def enhanced_code_missing(x: Exchange, talk: Conversation) -> Iterator[Evidence]
             code=Code(x.code),
             problem=problem,
         )
-        yield _at(x, wrong[0], phrase, len(wrong))
+        yield _at(x, wrong[0], phrase, len(wrong), "no code" if problem is _NO_STATUS else None)
 
 
 @rule("RPL418", "enhanced-code-inconsistent", "error", "server", "RFC 2034 §4", on=_STATUS_DIFFERS)

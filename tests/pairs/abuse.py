@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pairs.case import CLOSED, WHAT, Case, turns
 from scripts import GREETING, MESSAGE, Script, envelope, hello
+
+from pairs.case import CLOSED, WHAT, Case, turns
 
 SENDER = "C MAIL FROM:<a@client.example>"
 EARLY = [*turns("C EHLO client.example"), ("S", GREETING)]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pairs.case import CLOSED, LEFT, WHAT, Case, Never, turns
 from scripts import GREETING, hello
+
+from pairs.case import CLOSED, LEFT, WHAT, Case, Never, turns
 
 HTTP = turns("C GET / HTTP/1.1", WHAT, "C Host: x", WHAT, "C ", WHAT)  # after the empty line the request is over
 WEB = [*hello(), *HTTP]

@@ -197,9 +197,9 @@ def test_a_refusal_of_the_message_after_a_look_alike_does_not_show_it(code: int)
     assert "SEC615" not in found
 
 
-@pytest.mark.parametrize("code", [451, 550])
+@pytest.mark.parametrize("code", [451, 521, 550])
 def test_a_server_that_refuses_a_bare_lf_at_once_is_not_at_fault(code: int) -> None:
-    """As qmail does, which then closes."""
+    """As qmail (451) and Postfix (521) do, which then close."""
     connection = play([*BEFORE, ("C", MESSAGE + "\n.\n"), *lines(f"S {code} bare LF"), *CLOSE])
     assert security(connection) == ["SEC612"]
     assert one(connection, "SEC612").message.endswith(f"; the server refused the message with {code}.")

@@ -88,12 +88,12 @@ CASES = [
         "CMD314",
         "EXT504",
         [*hello("AUTH PLAIN"), *turns(f"C AUTH PLAIN {RESPONSE}|{RESPONSE}", "S 535 no", WHAT)],
-        [*hello("AUTH PLAIN"), *turns(f"C AUTH PLAIN {RESPONSE}|NOOP", "S 535 no|250 ok")],
+        [*hello("AUTH PLAIN"), *turns("C AUTH PLAIN !", "S 501 no", "C NOOP|NOOP", "S 250 ok|250 ok")],
     ),
     Case(
         "CMD314",
         "EXT505",
         [*hello("AUTH CRAM-MD5", "PIPELINING"), *turns(f"C AUTH CRAM-MD5 {RESPONSE}|{RESPONSE}", "S 535 no", WHAT)],
-        [*hello("AUTH CRAM-MD5", "PIPELINING"), *turns(f"C AUTH CRAM-MD5 {RESPONSE}|NOOP", "S 535 no|250 ok")],
+        [*hello("AUTH PLAIN", "PIPELINING"), *turns("C AUTH PLAIN !", "S 501 no", "C NOOP|NOOP", "S 250 ok|250 ok")],
     ),
 ]

@@ -42,7 +42,7 @@ CASES = [
     Case("SEC635", "CMD301", [*EARLY_HELLO, *turns("C FOO"), *CLOSED], port=465),
     Case("SEC635", "CMD318", [*EARLY_HELLO, *turns("C "), *CLOSED], port=465),
     # STARTTLS
-    Case("SEC602", "RPL401", [*REFUSED, *CLOSED]),
+    Case("SEC602", "RPL401", [*REFUSED, *CLOSED], [*PRETENDED, *turns("S what?"), *CLOSED]),
     Case("SEC602", "RPL412", [*REFUSED, *turns("C NOOP"), *CLOSED], [*PRETENDED, *turns("C NOOP"), *CLOSED]),
     Case("SEC602", "TCP901", [*REFUSED, *LEFT], [*PRETENDED, *LEFT]),
     Case("SEC602", "TCP902", [*REFUSED, *CLOSED], [*PRETENDED, *CLOSED]),

@@ -79,6 +79,7 @@ PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
     ("LEN003", Reach.MAIL_DATA, ("RPL411", "TCP902")),
     ("MSG719", Reach.LATER, ("RPL411", "TCP903", "TIM804")),
     ("SEC602", Reach.IF_ERROR, ("RPL401", "RPL412", "TCP901", "TCP902")),
+    ("SEC603", Reach.LATER, ("RPL410", "RPL411")),
     ("SEC605", Reach.LATER, ("RPL406",)),
     ("SEC612", Reach.LATER, ("RPL411", "TCP902")),
     ("SEC614", Reach.LATER, ("RPL411", "TCP902")),

@@ -17,6 +17,8 @@ REFUSED = [*UPGRADE, *turns("C NOOP", "S what?", "S 250 ok")]
 PRETENDED = [*UPGRADE, *turns("C NOOP", "S 250 ok")]  # as in a capture that was decrypted before it was saved
 EARLY_HELLO = turns("C EHLO client.example")
 INJECTED = [*hello("STARTTLS"), *turns("C STARTTLS|NOOP", "S 220 go")]
+INSIDE = [*UPGRADE, ("TLS", ""), *hello()[1:]]
+EXECUTED = [*INJECTED, ("TLS", ""), *turns("S 250 ok", "C EHLO client.example", "S 250 ok")]
 PROXIED = [*turns("C PROXY TCP4 203.0.113.9 198.51.100.25 41234 25"), ("S", GREETING), *turns("S 554 5.5.1 what")]
 
 CASES = [
@@ -46,6 +48,11 @@ CASES = [
     Case("SEC602", "RPL412", [*REFUSED, *turns("C NOOP"), *CLOSED], [*PRETENDED, *turns("C NOOP"), *CLOSED]),
     Case("SEC602", "TCP901", [*REFUSED, *LEFT], [*PRETENDED, *LEFT]),
     Case("SEC602", "TCP902", [*REFUSED, *CLOSED], [*PRETENDED, *CLOSED]),
+    # from the reply to an injected command on, each reply answers the command before
+    Case(
+        "SEC603", "RPL410", [*EXECUTED, *turns("C QUIT", "S 250 mx.example")], [*INSIDE, *turns("C QUIT", "S 250 ok")]
+    ),
+    Case("SEC603", "RPL411", [*EXECUTED, *turns("S 250 mx.example")], [*INSIDE, *turns("S 250 ok")]),
     Case(
         "SEC605",
         "RPL406",

@@ -8,9 +8,9 @@ lines in one client entry are pipelined::
     assert rules([*hello("PIPELINING"), *lines("C NOOP", "S 250 ok")]) == []
 
 ``who`` is ``C`` or ``S`` for bytes of the client or the server (text is encoded as latin-1), ``GC`` or ``GS`` with the
-decimal number of bytes that are missing in the capture, and ``FC``, ``FS``, ``RC``, ``RS`` for a FIN or RST. After
-``TLS`` the lines inside TLS follow, decrypted: ``talk`` reports it to the conversation, ``play`` sends nothing there,
-like a capture that was decrypted before it was saved.
+decimal number of bytes that are missing in the capture, and ``FC``, ``FS``, ``RC``, ``RS`` for a FIN or RST. ``wait``
+is a pause of so many seconds, for ``play`` only. After ``TLS`` the lines inside TLS follow, decrypted: ``talk`` reports
+it to the conversation, ``play`` sends nothing there, like a capture that was decrypted before it was saved.
 """
 
 from __future__ import annotations
@@ -175,6 +175,9 @@ class _Wire:
         self._time_ns += 1_000_000
         self.lose(side, len(payload) + bool(flags & (SYN | FIN)))
 
+    def wait(self, seconds: int) -> None:
+        self._time_ns += seconds * 1_000_000_000
+
     def lose(self, side: str, length: int) -> None:
         self._next[side] = (self._next[side] + length) & 0xFFFFFFFF
 
@@ -213,6 +216,8 @@ def segments(
             wire.send(side, FIN | ACK)
         elif who in {"RC", "RS"}:
             wire.send(side, RST | ACK)
+        elif who == "wait":
+            wire.wait(int(text))
         elif who != "TLS":
             raise ValueError(f"unknown script entry {who!r}")
     return wire.sent

@@ -155,7 +155,7 @@ def content_over(talk: Conversation, x: Exchange) -> None:
         talk.judge.content(x, talk)
     else:
         talk.mail.unjudged = x
-    if talk.mail_tracking is not None:
+    if talk.mail_tracking is not None and talk.mail_tracking.unjudged is None:
         judge_replies_inside(talk)
 
 
@@ -186,3 +186,4 @@ def judge_late(talk: Conversation, mail: MailDataTracking) -> None:
     if x is not None:
         talk.judge.content(x, talk)
         talk.watch.beyond, talk.watch.beyond_count = None, 0
+        judge_replies_inside(talk)

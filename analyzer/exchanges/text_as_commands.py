@@ -97,3 +97,5 @@ def end_text(talk: Conversation) -> None:
             talk.judge.exchange(x, talk)
     if early is not None:
         causes.early = now
+    elif text.kind is TextKind.AFTER_END and text.count and lines[0].in_flight:
+        talk.session.begin_run(lines[0])  # no pipelined group, and the client has not waited since

@@ -7,7 +7,9 @@
 # one explains the other wherever both are found,
 #
 #   ON_LINE     about the same command or reply,
+#   MAIL_DATA   about the same mail data, or about the end of the connection inside it,
 #   NEXT        about the command that the server did not read as it was sent,
+#   LAST        from the explaining one on, if it is about the last line of the client,
 #   LATER       from the explaining one on, to the end of the connection,
 #   IF_ERROR    the same, but only if the explaining one is an error,
 #   GREETING    the same, if the explaining one is about a greeting that refuses service,
@@ -23,8 +25,10 @@
 from __future__ import annotations
 
 from enum import Enum
+from math import inf
 from typing import TYPE_CHECKING, Final
 
+from ..exchanges.turns import is_servers
 from ..lines.marks import Mark
 
 if TYPE_CHECKING:
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 
     from ..exchanges.conversation import Conversation
     from ..exchanges.exchange import Exchange
+    from ..model import Finding
 
 __all__ = ["AFTER_ABUSE", "DEPTH", "FOLDS", "IN_RUN", "PAIRS", "Reach", "cause_of"]
 
@@ -40,7 +45,9 @@ class Reach(Enum):
     """How far a finding explains others."""
 
     ON_LINE = "on the same line"
+    MAIL_DATA = "in the same mail data"
     NEXT = "about the next command"
+    LAST = "until the client sends the next line"
     LATER = "later in the connection"
     IF_ERROR = "later in the connection, if it is an error"
     GREETING = "after the greeting that it is about"
@@ -61,46 +68,34 @@ AFTER_ABUSE: Final = frozenset(
 IN_RUN: Final = frozenset({"SEQ113", "CMD301", "CMD318", "EXT501"})
 """Rules about a client whose findings follow from a run in which it does not wait for replies (EXT504, EXT505)."""
 
-_OTHER_PROTOCOL: Final = (
-    "BIT201",
-    "BIT210",
-    "CMD301",
-    "CMD318",
-    "EXT504",
-    "EXT505",
-    "RPL409",
-    "RPL411",
-    "RPL412",
-    "TCP901",
-    "TCP902",
-)
-
 PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
     ("SEQ113", Reach.LATER, ("TCP902",)),
     ("CMD314", Reach.ON_LINE, ("EXT504", "EXT505")),
-    ("CMD323", Reach.NEXT, ("CMD301", "RPL408", "RPL423", "RPL424", "RPL425", "EXT504", "EXT505", "EXT512")),
-    ("CMD323", Reach.LATER, ("BIT221", "BIT222", "BIT224", "CMD318", "RPL411")),
-    ("CMD323", Reach.LATER, ("TIM801", "TIM802", "TCP901", "TCP902", "TCP903")),
+    ("CMD323", Reach.NEXT, ("CMD301", "RPL408", "RPL423", "RPL424", "RPL425", "EXT504", "EXT512")),
+    ("CMD323", Reach.LATER, ("RPL411", "TIM801", "TIM802", "TCP901", "TCP902", "TCP903")),
     ("RPL403", Reach.GREETING, ("RPL412", "TCP902")),
     ("RPL403", Reach.HELLO, ("SEQ101", "SEQ103", "SEQ104", "EXT501", "EXT502", "EXT504")),
     ("RPL419", Reach.LATER, ("RPL412", "TCP901", "TCP902", "TIM801")),
-    ("LEN003", Reach.LATER, ("RPL411", "TCP902")),
+    ("LEN003", Reach.MAIL_DATA, ("RPL411", "TCP902")),
     ("MSG719", Reach.LATER, ("RPL411", "TCP903", "TIM804")),
     ("SEC602", Reach.IF_ERROR, ("RPL401", "RPL412", "TCP901", "TCP902")),
+    ("SEC603", Reach.LATER, ("RPL410", "RPL411")),
     ("SEC605", Reach.LATER, ("RPL406",)),
     ("SEC612", Reach.LATER, ("RPL411", "TCP902")),
     ("SEC614", Reach.LATER, ("RPL411", "TCP902")),
     ("SEC615", Reach.LATER, ("RPL411", "TCP902")),
-    ("SEC616", Reach.LATER, _OTHER_PROTOCOL),
+    ("SEC616", Reach.LATER, ("BIT201", "BIT210", "CMD301", "CMD318", "EXT504", "EXT505")),
+    ("SEC616", Reach.LATER, ("RPL409", "RPL411", "RPL412", "TCP901", "TCP902")),
+    ("SEC626", Reach.LAST, ("RPL412", "TCP902")),
     ("SEC631", Reach.LATER, ("SEC616", "TCP901", "TCP902")),
-    ("SEC635", Reach.LATER, ("SEC616", *_OTHER_PROTOCOL)),
-    ("SEC636", Reach.LATER, ("RPL401", "RPL412", "TCP901", "TCP902")),
+    ("SEC635", Reach.LATER, ("SEC616", "BIT201", "BIT210", "CMD301", "CMD318", "RPL409", "RPL411")),
+    ("SEC636", Reach.LATER, ("RPL401",)),
+    ("TIM801", Reach.LATER, ("TCP901",)),
     ("TCP908", Reach.LATER, ("EXT504", "EXT505", "RPL411", "RPL412", "TCP902")),
 )
 """A rule, how far its finding explains others, and their rules."""
 
 
-_TO_THE_END = frozenset({Reach.LATER, Reach.IF_ERROR})
 _RUNS = frozenset({"EXT504", "EXT505"})
 
 
@@ -135,8 +130,31 @@ def _turn(reach: Reach, x: Exchange | None, talk: Conversation) -> int:
     if reach is Reach.GREETING:
         greeting = talk.greeting
         return greeting.turn if greeting is not None and greeting.reply.code in _NO_SERVICE else -1
+    if reach is Reach.LAST:
+        dialogue = talk.record.dialogue
+        return next((n for n in range(len(dialogue) - 1, -1, -1) if not is_servers(dialogue[n])), -1)
     hello = talk.session.causes.hello
     return -1 if hello is None or hello.answer is None else hello.answer.turn
+
+
+def _mail_data(x: Exchange | None, talk: Conversation) -> float:
+    """Return where the mail data begins that ``x`` is about; infinity if it is about no mail data. Mail data after it
+    has no finding yet."""
+    content = talk.course.inside if x is None else x.content
+    return inf if content is None else content.offset
+
+
+def _explains(finding: Finding, reach: Reach, x: Exchange | None, talk: Conversation) -> bool:
+    """Whether ``finding`` reaches as far as a finding about ``x``."""
+    if reach is Reach.LATER:
+        return True
+    if reach is Reach.IF_ERROR:
+        return finding.severity == "error"
+    if reach is Reach.NEXT:
+        return x is not None and bool(x.marks & _AFTER_WRONG_SIZE)
+    if reach is Reach.MAIL_DATA:
+        return _mail_data(x, talk) <= finding.offset
+    return finding.turn is not None and finding.turn == _turn(reach, x, talk)
 
 
 def cause_of(rule: str, x: Exchange | None, talk: Conversation) -> int | None:
@@ -146,16 +164,7 @@ def cause_of(rule: str, x: Exchange | None, talk: Conversation) -> int | None:
         if parent not in found:
             continue
         for place in range(len(findings) - 1, -1, -1):
-            finding = findings[place]
-            if finding.rule != parent:
-                continue
-            if reach is Reach.NEXT:
-                if x is not None and x.marks & _AFTER_WRONG_SIZE:
-                    return place
-                continue
-            if reach is Reach.IF_ERROR and finding.severity != "error":
-                continue
-            if reach in _TO_THE_END or (finding.turn is not None and finding.turn == _turn(reach, x, talk)):
+            if findings[place].rule == parent and _explains(findings[place], reach, x, talk):
                 return place
     causes = talk.session.causes
     if rule in IN_RUN and causes.early is not None and causes.early.finding >= 0:

@@ -107,7 +107,6 @@ def required_command_refused(x: Exchange, talk: Conversation) -> Iterator[Eviden
     "RFC 5321 §4.1.1.1, §2.2.1",
     on=OnExchange(acts=frozenset({Act.EHLO}), codes=frozenset({500, 502}), unless=NOT_JUDGED),
     severities={"rfc821": "off", "lmtp": "off"},
-    hides=("RPL408",),
 )
 def ehlo_unsupported(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server does not support EHLO.

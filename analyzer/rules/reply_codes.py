@@ -40,7 +40,7 @@ NOT_JUDGED = _MALFORMED | _ORDER
 _NO_SERVICE = frozenset({Phase.TURNED_AWAY, Phase.CLOSING, Phase.QUIT})
 _CODES = frozenset(range(1, 1000))
 _POLICY = frozenset({450, 451, 550, 554})
-_ODD_LINES = Flaw.LOOKALIKE | Flaw.LONG_LINE | Flaw.BARE_NEWLINE | Flaw.NUL
+_ODD_LINES = Flaw.LONG_LINE | Flaw.BARE_NEWLINE | Flaw.NUL
 _ABOUT_COMMANDS = frozenset({500, 501, 502, 503, 504})
 _FOR_A_NAME = frozenset({501, 504, 550, 554})
 _ENVELOPE = frozenset({Act.MAIL, Act.RCPT})
@@ -64,11 +64,15 @@ def is_judged(x: Exchange, talk: Conversation) -> bool:
 
 def _end_in_doubt(x: Exchange) -> bool:
     """Whether this is the end of mail data, and the server may have seen its end elsewhere, or expected none, or found
-    fault with a line of the message."""
+    fault with a line of the message. After a look-alike of the end it may defend itself with any code (RFC 5321
+    §7.8)."""
     if x.act is not Act.END:
         return False
+    flaws = 0 if x.content is None else flaws_of(x.content)
+    if flaws & Flaw.LOOKALIKE:
+        return True
     empty = x.transaction is None or not x.transaction.accepted
-    return empty or (x.content is not None and bool(flaws_of(x.content) & _ODD_LINES))
+    return x.code in _ABOUT_COMMANDS and (empty or bool(flaws & _ODD_LINES))
 
 
 def _recipient_missing(x: Exchange) -> bool:
@@ -103,7 +107,7 @@ def code_not_listed_for_command(x: Exchange, talk: Conversation) -> Iterator[Evi
     code that is listed for the command.
     """
     code = x.code
-    if (code == 503 and x.act is not Act.END) or (code in _ABOUT_COMMANDS and _end_in_doubt(x)):
+    if (code == 503 and x.act is not Act.END) or _end_in_doubt(x):
         return
     if x.act is Act.GREETING and code == 554 and talk.profile == "rfc821":
         phrase = Phrase("{code} is not a greeting of RFC 821, which lists 220 and 421.", code=Code(code))
@@ -283,7 +287,7 @@ def _lines(x: Exchange) -> list[ReplyLine]:
     return [] if x.reply is None else status_lines(x.reply)
 
 
-def _at(x: Exchange, line: ReplyLine, message: Phrase, count: int = 1) -> Evidence:
+def _at(x: Exchange, line: ReplyLine, message: Phrase, count: int = 1, series: str | None = None) -> Evidence:
     return Evidence(
         message,
         reply=True,
@@ -291,6 +295,8 @@ def _at(x: Exchange, line: ReplyLine, message: Phrase, count: int = 1) -> Eviden
         length=len(line.text) + 4,
         evidence=f"{line.code}{line.separator.decode()}{printable(line.text[:150])}",
         count=count,
+        series=series,
+        unit="replies",
     )
 
 
@@ -344,7 +350,7 @@ def enhanced_code_missing(x: Exchange, talk: Conversation) -> Iterator[Evidence]
             code=Code(x.code),
             problem=problem,
         )
-        yield _at(x, wrong[0], phrase, len(wrong))
+        yield _at(x, wrong[0], phrase, len(wrong), "no code" if problem is _NO_STATUS else None)
 
 
 @rule("RPL418", "enhanced-code-inconsistent", "error", "server", "RFC 2034 §4", on=_STATUS_DIFFERS)

@@ -41,6 +41,7 @@ _RELAYED = (
     "client",
     "RFC 3030 §2",
     on=OnExchange(marks=Mark.HUGE_CHUNK),
+    hides=("EXT506",),
 )
 def bdat_size_overflow(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """BDAT size that overflows integers.

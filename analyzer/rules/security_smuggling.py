@@ -51,7 +51,13 @@ def _after_lookalike(content: Content) -> bytes:
 
 
 def _honoured(x: Exchange, talk: Conversation) -> bool:
-    return bool(x.marks & Mark.HONOURED) or talk.watch.beyond is not None
+    """Whether the server took the look-alike for the end. A refusal of the message does not show that: some servers
+    refuse a bare LF as soon as it comes."""
+    return _ended_there(x) or talk.watch.beyond is not None
+
+
+def _ended_there(x: Exchange) -> bool:
+    return bool(x.marks & Mark.HONOURED) and (x.code < 400 or x.code in NO_DATA_CODES)
 
 
 def _verdict(x: Exchange, talk: Conversation) -> Phrase:
@@ -152,14 +158,14 @@ def smuggled_commands(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def smuggling_honoured(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server ended the data at a non-standard sequence.
 
-    The server answered before CRLF "." CRLF had arrived, it answered commands that follow a look-alike of it, or its
-    reply is one that only a command can have. An attacker can use that to send messages whose senders other servers on
-    the path never saw. Fix the server: accept only CRLF as the end of a line.
+    The server accepted the message before CRLF "." CRLF had arrived, it answered commands that follow a look-alike of
+    it, or its reply is one that only a command can have. An attacker can use that to send messages whose senders other
+    servers on the path never saw. Fix the server: accept only CRLF as the end of a line.
     """
     content, beyond = x.content, talk.watch.beyond
     if content is None or content.lookalike is None or x.act is not Act.END:
         return
-    if x.marks & Mark.HONOURED and x.code in NO_DATA_CODES:
+    if _ended_there(x) and x.code in NO_DATA_CODES:
         yield Evidence(
             Phrase(
                 "The server answered {code} after {form}, which is no reply to mail data: it ended the mail data there "
@@ -169,7 +175,7 @@ def smuggling_honoured(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
             ),
             reply=True,
         )
-    elif x.marks & Mark.HONOURED:
+    elif _ended_there(x):
         yield Evidence(
             Phrase(
                 "The server answered {code} after {form}, before <CR><LF>.<CR><LF> arrived: it ended the mail data "

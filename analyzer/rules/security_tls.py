@@ -139,7 +139,7 @@ def injected_command_answered(x: Exchange, talk: Conversation) -> Iterator[Evide
     "path",
     "RFC 3207 §4, §4.2; CVE-2011-0411",
     on=OnExchange(marks=Mark.AFTER_220),
-    hides=("RPL401", "RPL411"),
+    hides=("RPL401",),
     once=True,
 )
 def starttls_response_injection(x: Exchange, talk: Conversation) -> Iterator[Evidence]:

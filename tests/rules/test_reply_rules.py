@@ -284,6 +284,12 @@ def test_status_codes(reply: str, expected: list[str]) -> None:
     assert rpl([*hello("DSN"), *lines("C VRFY b", f"S {reply}"), *BYE]) == []  # not offered: not judged
 
 
+def test_a_server_that_gives_no_status_codes_is_one_fact() -> None:
+    found = findings([*hello("ENHANCEDSTATUSCODES"), *lines("C NOOP", "S 250 ok", "C RSET", "S 250 ok"), *BYE])
+    assert [one.rule for one in found] == ["RPL417"]
+    assert found[0].message.endswith("It is the first of 2 such replies.")
+
+
 def test_replies_without_a_status_code() -> None:
     script = [*hello("ENHANCEDSTATUSCODES"), *lines("C EHLO c.example", "S 250 mx.example"), *BYE]
     assert rpl(script) == []

@@ -197,6 +197,15 @@ def test_a_refusal_of_the_message_after_a_look_alike_does_not_show_it(code: int)
     assert "SEC615" not in found
 
 
+@pytest.mark.parametrize("code", [451, 521, 550])
+def test_a_server_that_refuses_a_bare_lf_at_once_is_not_at_fault(code: int) -> None:
+    """As qmail (451) and Postfix (521) do, which then close."""
+    connection = play([*BEFORE, ("C", MESSAGE + "\n.\n"), *lines(f"S {code} bare LF"), *CLOSE])
+    assert security(connection) == ["SEC612"]
+    assert one(connection, "SEC612").message.endswith(f"; the server refused the message with {code}.")
+    assert [f.rule for f in connection.findings if f.side == "server" and f.caused_by is None] == []
+
+
 @pytest.mark.parametrize(("code", "honoured"), [(500, True), (503, True), (250, False), (554, False), (451, False)])
 def test_such_a_reply_after_the_real_end(code: int, honoured: bool) -> None:
     connection = play(message("x\n.\n" + SMUGGLED, f"{code} no"))

@@ -1,0 +1,1 @@
+"""Pairs of findings of which one follows from the other, by theme."""

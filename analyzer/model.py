@@ -5,6 +5,9 @@ They are the public contract (docs/report.schema.json is generated from them). I
 (``dissectors.printable``), times are already RFC 3339 in UTC, offsets and lengths are bytes of one side's TCP stream.
 """
 
+# Turns, messages and findings cannot be part of a reference cycle, so the garbage collector need not know them
+# (``gc=False``).
+
 from __future__ import annotations
 
 from typing import Literal
@@ -66,14 +69,14 @@ class Capture(Struct):
     problems: list[str] = field(default_factory=list)
 
 
-class Endpoint(Struct, frozen=True):
+class Endpoint(Struct, frozen=True, gc=False):
     """One end of a TCP connection."""
 
     address: str
     port: int
 
 
-class Gap(Struct):
+class Gap(Struct, gc=False):
     """Bytes of one side that are missing from the capture. ``frame``: the frame that proves the loss."""
 
     side: Side
@@ -82,7 +85,7 @@ class Gap(Struct):
     frame: int
 
 
-class ReplyTurn(Struct, tag_field="kind", tag="reply"):
+class ReplyTurn(Struct, gc=False, tag_field="kind", tag="reply"):
     """One reply of one or more lines. ``answers``: index in the dialogue of the turn that it answers. ``codes``: the
     code of each line, only if they differ; then ``code`` is the last. ``complete``: its last line has come."""
 
@@ -98,7 +101,7 @@ class ReplyTurn(Struct, tag_field="kind", tag="reply"):
     codes: list[int] | UnsetType = UNSET
 
 
-class CommandTurn(Struct, tag_field="kind", tag="command"):
+class CommandTurn(Struct, gc=False, tag_field="kind", tag="command"):
     """One command line. ``predicted``: the answer of a server in the same state that follows the RFC. ``complete``: its
     line end has come."""
 
@@ -112,7 +115,7 @@ class CommandTurn(Struct, tag_field="kind", tag="command"):
     complete: bool = True
 
 
-class AuthTurn(Struct, tag_field="kind", tag="auth"):
+class AuthTurn(Struct, gc=False, tag_field="kind", tag="auth"):
     """One client line of an AUTH exchange (RFC 4954 §4); ``length`` counts its bytes.
 
     ``text``: the line itself; None unless the report shows secrets. ``complete``: its line end has come.
@@ -127,7 +130,7 @@ class AuthTurn(Struct, tag_field="kind", tag="auth"):
     complete: bool = True
 
 
-class MessageTurn(Struct, tag_field="kind", tag="message"):
+class MessageTurn(Struct, gc=False, tag_field="kind", tag="message"):
     """Mail data after DATA, or one BDAT chunk (``chunked``).
 
     ``size``: bytes as the receiver stores them: without dot-stuffing and without the end-of-data marker.
@@ -143,7 +146,7 @@ class MessageTurn(Struct, tag_field="kind", tag="message"):
     offset: int
 
 
-class TlsTurn(Struct, tag_field="kind", tag="tls"):
+class TlsTurn(Struct, gc=False, tag_field="kind", tag="tls"):
     """The TLS handshake starts; everything after it is encrypted on both sides."""
 
     side: Side
@@ -152,7 +155,7 @@ class TlsTurn(Struct, tag_field="kind", tag="tls"):
     offset: int
 
 
-class GapTurn(Struct, tag_field="kind", tag="gap"):
+class GapTurn(Struct, gc=False, tag_field="kind", tag="gap"):
     """``length`` bytes of this side are missing from the capture at this place."""
 
     side: Side
@@ -162,7 +165,7 @@ class GapTurn(Struct, tag_field="kind", tag="gap"):
     offset: int
 
 
-class MalformedTurn(Struct, tag_field="kind", tag="malformed"):
+class MalformedTurn(Struct, gc=False, tag_field="kind", tag="malformed"):
     """A server line that is not a valid reply (RFC 5321 §4.2): it answers nothing."""
 
     side: Side
@@ -175,7 +178,7 @@ class MalformedTurn(Struct, tag_field="kind", tag="malformed"):
 Turn = ReplyTurn | CommandTurn | AuthTurn | MessageTurn | TlsTurn | GapTurn | MalformedTurn
 
 
-class Recipient(Struct):
+class Recipient(Struct, gc=False):
     """One RCPT of a transaction. ``code``: the code of its reply, None if no reply was seen."""
 
     address: str
@@ -196,7 +199,7 @@ class Header(Struct):
     received: list[str] = field(default_factory=list)
 
 
-class Message(Struct, rename={"from_": "from"}):
+class Message(Struct, gc=False, rename={"from_": "from"}):
     """One mail transaction that reached its content. ``code``: code of the final reply, None if no reply was seen.
 
     ``sha256``: hash of the content as the receiver stores it, None if bytes of it are missing. ``header``: more fields
@@ -214,7 +217,7 @@ class Message(Struct, rename={"from_": "from"}):
     header: Header | None = None
 
 
-class Finding(Struct):
+class Finding(Struct, gc=False):
     """One violation of one rule by one side.
 
     ``turn``: index in the dialogue, None if the finding concerns the whole connection. ``caused_by``: index in the

@@ -54,7 +54,7 @@ _BARE_LF = re.compile(rb"(?<!\r)\n")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 
 
-class HeaderFault(Struct, frozen=True):
+class HeaderFault(Struct, frozen=True, gc=False):
     """A fault: its first offset ``at`` in the header section, how often it occurs, and the line as printable text.
     ``quoted``: what of the field is meant, on one line, if that is not the line."""
 
@@ -65,7 +65,7 @@ class HeaderFault(Struct, frozen=True):
     quoted: str = ""
 
 
-class HeaderReport(Struct, frozen=True):
+class HeaderReport(Struct, frozen=True, gc=False):
     """The content of a header section.
 
     ``flaws``: its faults as ``Flaw`` bits, described by ``repeated`` (fields that may occur only once), ``malformed``,

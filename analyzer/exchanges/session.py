@@ -180,8 +180,7 @@ class Session:
                 if keywords and contradicts(keywords, secure=state.hello.secure):
                     x.marks |= Mark.INCONSISTENT_OFFER
             command = x.line.command
-            verb = b"" if command is None else command.verb
-            after = advance(state, act, code, verb=verb, transaction=x.opens, keywords=keywords)
+            after = advance(state, act, code, b"" if command is None else command.verb, x.opens, keywords)
         if x.doubted:
             after = unsure(after)  # perhaps the reply answers another command
         self.state = x.after = after
@@ -320,4 +319,4 @@ def _presumed_after(state: State, x: Exchange) -> State:
     if x.breaks is not None and (x.act is not _LAST or state.phase not in _OPEN):
         return state
     command = x.line.command
-    return advance(state, x.act, None, verb=b"" if command is None else command.verb, transaction=x.opens)
+    return advance(state, x.act, None, b"" if command is None else command.verb, x.opens)

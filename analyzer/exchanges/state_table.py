@@ -179,7 +179,7 @@ TABLE: Mapping[Phase, Mapping[Act, Step]] = {
 }
 
 
-class Hello(Struct, frozen=True):
+class Hello(Struct, frozen=True, gc=False):
     """The data of the last accepted hello, with later changes.
 
     ``keywords``: EHLO keyword -> parameters, in upper case; empty after HELO; None if the reply was not seen.
@@ -245,7 +245,6 @@ def advance(
     state: State,
     act: Act,
     code: int | None,
-    *,
     verb: bytes = b"",
     transaction: object | None = None,
     keywords: Mapping[str, tuple[str, ...]] | None = None,

@@ -38,7 +38,7 @@ _NO_PARAMETERS: dict[str, bytes | None] = {}
 _tokens = re.compile(rb"[ \t]+").split
 
 
-class Command(Struct, eq=False):
+class Command(Struct, eq=False, gc=False):
     """A command line as sent, without its line ending. Read-only; ``parse_command`` makes it.
 
     ``verb``: the first token in upper case, b"" if the line has none. ``name``: the same, printable, or None. ``spec``:

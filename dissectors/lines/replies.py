@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-class ReplyLine(Struct, frozen=True):
+class ReplyLine(Struct, frozen=True, gc=False):
     """One line of a reply. ``code``: None if it is not a valid reply line; then all of it is ``text``. ``separator``:
     b" ", b"-" or b"". ``at``: offset in the reply. ``enhanced``: see Reply."""
 
@@ -61,7 +61,7 @@ def _enhanced(code: int, text: bytes) -> str | None:
     return None if match is None else match[1].decode("ascii")
 
 
-class Reply(Struct, eq=False):
+class Reply(Struct, eq=False, gc=False):
     """A complete reply as sent. Read-only, and shared between equal replies; ``parse_reply`` makes it.
 
     ``code``: the code of the last line that has one, 0 if none has: if the lines differ, what the server decided stands

@@ -106,6 +106,8 @@ def _read(header: bytes) -> HeaderReport:
     lines = b"\n" + header
     found = _KNOWN_FIELDS.findall(lines)
     fields: dict[bytes, bytes] = dict(found)
+    if b"Message-Id" in fields and b"Message-ID" not in fields:
+        fields[b"Message-ID"] = fields.pop(b"Message-Id")  # many programs spell it so
     if len(fields) < len(found) or not _SPELLED.issuperset(fields):
         fields = {_SPELLING[name.lower()]: value for name, value in reversed(found)}  # the first of each name
         if len(fields) < len(found):

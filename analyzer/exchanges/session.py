@@ -26,7 +26,7 @@ from .state_table import (
     BREAKS,
     NO_KEYWORDS,
     START,
-    STAYS,
+    TARGETS,
     Act,
     Hello,
     Phase,
@@ -172,8 +172,12 @@ class Session:
             mark_reply(x, state, reply)
         if x.replies_due > 0:
             return
-        after = state
-        if code == 421 or code // 100 not in STAYS[state.phase][act]:
+        target = TARGETS[state.phase][act][code // 100] if code != 421 else None
+        if target is state.phase:
+            after = state
+        elif target is not None:
+            after = State(target, state.hello, state.transaction, state.after_last, state.data_refused, state.sure)
+        else:
             keywords = None
             if act is _EHLO and 200 <= code < 300:
                 keywords = reply.keywords() if self._extensions else NO_KEYWORDS

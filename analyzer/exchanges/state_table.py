@@ -39,8 +39,8 @@ __all__ = [
     "BREAKS",
     "NO_KEYWORDS",
     "START",
-    "STAYS",
     "TABLE",
+    "TARGETS",
     "Act",
     "Hello",
     "Phase",
@@ -347,13 +347,17 @@ BREAKS: tuple[tuple[str | None, ...], ...] = tuple(tuple(TABLE[phase][act].break
 """By phase and act: the rule that a command violates, apart from what ``broken_rule`` adds for some acts."""
 
 
-def _stays(phase: Phase, act: Act) -> frozenset[int]:
+def _target(phase: Phase, act: Act, digit: int) -> Phase | None:
+    """Return the phase after a reply with this first digit, None if only ``advance`` can say what it changes."""
+    if act in _CHANGES_MORE or act in _CHUNK_KEYWORDS or (act is Act.DATA and digit > 3):
+        return None
     step = TABLE[phase][act]
-    if act in _CHANGES_MORE or act in _CHUNK_KEYWORDS or act is Act.DATA:
-        return frozenset()
-    targets = {2: step.done, 3: step.more, 4: step.refused, 5: step.refused}
-    return frozenset(digit for digit, target in targets.items() if target is None or target is phase)
+    target = {2: step.done, 3: step.more}.get(digit, step.refused)
+    return phase if target is None else target
 
 
-STAYS: tuple[tuple[frozenset[int], ...], ...] = tuple(tuple(_stays(phase, act) for act in Act) for phase in Phase)
-"""By phase and act: the first digits of replies after which the state is the same, unless the code is 421."""
+TARGETS: tuple[tuple[tuple[Phase | None, ...], ...], ...] = tuple(
+    tuple(tuple(_target(phase, act, digit) for digit in range(10)) for act in Act) for phase in Phase
+)
+"""By phase, act and first digit of the reply: the next phase if nothing else changes, unless the code is 421; None: see
+``advance``."""

@@ -182,7 +182,7 @@ class ConversationFeed(LimitNotes):
         quiet = talk.reader.between_lines and server.between_replies and mail is None and talk.watching is None
         if not quiet or talk.session.due or course.handshake is not None or talk.greeting is None:
             self._finish_open()
-        talk.judge.ended(talk)
+        talk.run.judge.ended(talk)
         record = talk.record
         record.profile = talk.profile
         if talk.profile == "lmtp":

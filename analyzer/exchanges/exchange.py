@@ -81,7 +81,7 @@ class Transaction:
     @property
     def parameters(self) -> dict[str, bytes | None]:
         """Parameters of MAIL: names in upper case, with their values."""
-        command = self.mail.command
+        command = self.mail.line.command
         return {} if command is None else command.parameters
 
     @property

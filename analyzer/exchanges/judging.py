@@ -142,7 +142,7 @@ def content_over(talk: Conversation, x: Exchange) -> None:
     if talk.tap is not None:
         talk.tap.over(content, x)
     talk.replies_unreliable = talk.replies_unreliable or content.lookalike is not None
-    if transaction is not None and transaction.mail.line.command is not None:
+    if transaction is not None and not transaction.mail.line.plain:
         check_declared(x, transaction, content)
     if content.header_8bit is not None and transaction is not None and transaction.smtputf8:
         x.marks = Mark.CONTENT_UTF8.value | (x.marks & Mark.HONOURED)
@@ -152,7 +152,7 @@ def content_over(talk: Conversation, x: Exchange) -> None:
     if content.chunked and ends_in_cr(content) and not talk.presuming:
         talk.mail.ends_in_cr = x
     elif content.lookalike is None or x.marks & Mark.HONOURED or talk.presuming:
-        talk.judge.content(x, talk)
+        talk.run.judge.content(x, talk)
     else:
         talk.mail.unjudged = x
     if talk.mail_tracking is not None and talk.mail_tracking.unjudged is None:

@@ -52,7 +52,7 @@ def predict(  # noqa: PLR0911 - one return for each reason
     ``disputed``: commands that this server has earlier called out of order although they were not. Its view of the
     session evidently differs from the table, so its answer to the next one is unknown.
     """
-    state, act, command = x.before, x.act, x.command
+    state, act, command = x.before, x.act, x.line.command
     assert state is not None
     assert command is not None
     phase = state.phase
@@ -84,7 +84,7 @@ def predict(  # noqa: PLR0911 - one return for each reason
 
 def _by_form(x: Exchange, profile: str) -> Predicted:
     """Return the expected reply to a command that is in order: is it well-formed, implemented, permitted?"""
-    state, act, command = x.before, x.act, x.command
+    state, act, command = x.before, x.act, x.line.command
     assert state is not None
     assert command is not None
     wrong_hello = (command.verb == b"LHLO") != (profile == "lmtp") if act in {Act.EHLO, Act.HELO} else False

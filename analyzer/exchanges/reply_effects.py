@@ -140,7 +140,8 @@ def _remember_offer(talk: Conversation, x: Exchange) -> None:
 def _decide_held(talk: Conversation, x: Exchange, code: int) -> None:
     """Release the held client bytes, if the reply to ``x`` shows what they are."""
     reader = talk.reader
-    if reader.mode is not Mode.HOLD or any(one.act in DECIDING for one in talk.session.due):
+    due = talk.session.due
+    if reader.mode is not Mode.HOLD or (due and any(one.act in DECIDING for one in due)):
         return
     first = reader.first_held
     if x.act is Act.DATA and 300 <= code < 400:

@@ -300,9 +300,10 @@ def _note_data(x: Exchange, transaction: Transaction, code: int) -> None:
 
 def _broken(state: State, act: Act) -> str | None:
     """Return the rule of order that ``act`` violates, including the rule that depends on the transaction."""
-    rule = broken_rule(state, act)
-    transaction = state.transaction
-    if rule is not None or act is not _DATA or not isinstance(transaction, Transaction):
+    if act is not _DATA:
+        return broken_rule(state, act)
+    rule, transaction = BREAKS[state.phase][act], state.transaction
+    if rule is not None or not isinstance(transaction, Transaction):
         return rule
     if not transaction.mail.line.plain and transaction.body == "BINARYMIME":
         return "SEQ110"  # RFC 3030 §3: an end mark could not be distinguished from the content

@@ -379,9 +379,9 @@ class Reassembler:
             if reset is not None:
                 reset = reset[0], (disorder.server if reset[0] == "client" else disorder.client).acked
             closed = reset is not None or (disorder.client.finished and disorder.server.finished)
+            flow.settle()
         if reset is not None:
             flow.receiver.closed(reset[0], "rst", frame, time_ns, reset[1])
-        flow.settle()
         self._drop(flow, closed=closed)
         self._host.finished(flow, why, given_up=given_up)
         flow.receiver = IGNORING  # breaks a reference cycle, which would stay until the garbage collector runs

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .state_table import State
 
 __all__ = [
+    "NAMED",
     "OWN_CODES",
     "exchange_for",
     "is_surplus",

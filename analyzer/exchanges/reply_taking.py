@@ -18,7 +18,7 @@ from .prediction import LAST_OPEN, predict
 from .proxy_header import counts_replies
 from .proxy_header_tracking import Verdict
 from .reply_effects import EFFECT_FROM, go_on
-from .reply_pairing import exchange_for, is_surplus, repeats_for_recipients, unasked, waits
+from .reply_pairing import NAMED, exchange_for, is_surplus, repeats_for_recipients, unasked, waits
 from .session import mark_reply
 from .tls_upgrade import unwanted_tls
 
@@ -72,9 +72,9 @@ def take_reply(  # noqa: C901, PLR0912 - one test for each case that is rare
     reply = answer.reply
     session, loss = talk.session, talk.loss
     due = session.due
-    plain = loss is None and talk.greeted and talk.profile != "lmtp" and talk.mail_tracking is None
-    if plain and len(due) == 1 and not talk.reader.held_size and talk.proxy is None:
-        x: Exchange | None = due.pop()
+    plain = due and loss is None and talk.greeted and talk.profile != "lmtp" and talk.mail_tracking is None
+    if plain and talk.proxy is None and (reply.code not in NAMED if len(due) > 1 else not talk.reader.held_size):
+        x: Exchange | None = due.pop(0)
     elif talk.proxy is not None and counts_replies(talk, answer, end):
         return
     else:

@@ -25,6 +25,7 @@ from .exchange import Exchange, Mark, Transaction
 from .state_table import (
     BREAKS,
     NO_KEYWORDS,
+    PRESUMED,
     START,
     TARGETS,
     Act,
@@ -126,7 +127,7 @@ class Session:
             x.ahead = None  # not needed any more; the chain would keep all earlier exchanges in memory
             assert x.after is not None
             self._base = x.after
-            stale = stale or (x.presumed is not None and x.presumed != x.after)
+            stale = stale or (x.presumed is not None and x.presumed is not x.after and x.presumed != x.after)
         del window[:count]
         return stale
 
@@ -323,5 +324,10 @@ def _presumed_after(state: State, x: Exchange) -> State:
     after the last chunk belongs to another transaction, even if the server refuses the chunk."""
     if x.breaks is not None and (x.act is not _LAST or state.phase not in _OPEN):
         return state
+    target = PRESUMED[state.phase][x.act]
+    if target is state.phase:
+        return state
+    if target is not None:
+        return State(target, state.hello, state.transaction, state.after_last, state.data_refused, state.sure)
     command = x.line.command
     return advance(state, x.act, None, b"" if command is None else command.verb, x.opens)

@@ -38,6 +38,7 @@ __all__ = [
     "ACTS",
     "BREAKS",
     "NO_KEYWORDS",
+    "PRESUMED",
     "START",
     "TABLE",
     "TARGETS",
@@ -361,3 +362,18 @@ TARGETS: tuple[tuple[tuple[Phase | None, ...], ...], ...] = tuple(
 )
 """By phase, act and first digit of the reply: the next phase if nothing else changes, unless the code is 421; None: see
 ``advance``."""
+
+
+def _presumed_target(phase: Phase, act: Act) -> Phase | None:
+    """Return the phase if the command succeeds, None if only ``advance`` can say what changes."""
+    if act in _CHANGES_MORE:
+        return None
+    step = TABLE[phase][act]
+    target = step.more if step.done is None else step.done
+    return phase if target is None else target
+
+
+PRESUMED: tuple[tuple[Phase | None, ...], ...] = tuple(
+    tuple(_presumed_target(phase, act) for act in Act) for phase in Phase
+)
+"""By phase and act: the next phase if the command succeeds and nothing else changes; None: see ``advance``."""

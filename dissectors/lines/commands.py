@@ -33,6 +33,7 @@ __all__ = [
     "parse_command",
 ]
 
+_ASKING = frozenset({b"VRFY", b"EXPN"})
 _NO_PARAMETERS: dict[str, bytes | None] = {}
 
 _tokens = re.compile(rb"[ \t]+").split
@@ -43,7 +44,9 @@ class Command(Struct, eq=False, gc=False):
 
     ``verb``: the first token in upper case, b"" if the line has none. ``name``: the same, printable, or None. ``spec``:
     its entry in the table, None if it is unknown. ``argument``: the text after the blanks after the verb, as sent, None
-    if there is none. ``deviations``: in order of offset, empty if and only if the line is well-formed.
+    if there is none. ``deviations``: in order of offset, empty if and only if the line is well-formed. ``parameters``:
+    of MAIL and RCPT (and SMTPUTF8 of VRFY and EXPN, RFC 6531 §3.7.4.2), keyword in upper case to value as sent, None
+    without a value; if a keyword is given twice, the first one counts.
     """
 
     raw: bytes
@@ -52,9 +55,9 @@ class Command(Struct, eq=False, gc=False):
     spec: Verb | None
     argument: bytes | None
     deviations: tuple[Deviation, ...] = ()
+    parameters: dict[str, bytes | None] = _NO_PARAMETERS
     _match: re.Match[bytes] | None = None
     _path: Path | None = None
-    _parameters: dict[str, bytes | None] = _NO_PARAMETERS
 
     def __repr__(self) -> str:
         return f"<Command {printable(self.raw[:80])}>"
@@ -65,7 +68,7 @@ class Command(Struct, eq=False, gc=False):
         if self._path is None:
             if self._match is not None:
                 self._path = path_of(self._match, self._match["path"])
-            elif self.name in {"VRFY", "EXPN"} and self.argument is not None:
+            elif self.verb in _ASKING and self.argument is not None:
                 self._path = parse_user(_without_smtputf8(self.argument))
         return self._path
 
@@ -88,15 +91,6 @@ class Command(Struct, eq=False, gc=False):
                 return local + b"@" + domain
         path = self.path
         return None if path is None else path.address
-
-    @property
-    def parameters(self) -> dict[str, bytes | None]:
-        """Parameters of MAIL and RCPT (and SMTPUTF8 of VRFY and EXPN, RFC 6531 §3.7.4.2): keyword in upper case to
-        value as sent, None without a value. If a keyword is given twice, the first one counts."""
-        if self._match is None and self.name in {"VRFY", "EXPN"} and self.argument is not None:
-            stripped = self.argument.rstrip(b" \t")
-            return {"SMTPUTF8": None} if _without_smtputf8(stripped) != stripped else _NO_PARAMETERS
-        return self._parameters
 
     @property
     def fields(self) -> Container:
@@ -147,6 +141,12 @@ class Command(Struct, eq=False, gc=False):
             return None
         tokens: list[bytes] = _tokens(self.argument.rstrip(b" \t"), 1)
         return tokens[1] if len(tokens) > 1 else None
+
+
+def _parameters_of_asking(argument: bytes) -> dict[str, bytes | None]:
+    """Return the parameters of VRFY or EXPN."""
+    stripped = argument.rstrip(b" \t")
+    return {"SMTPUTF8": None} if _without_smtputf8(stripped) != stripped else _NO_PARAMETERS
 
 
 def _without_smtputf8(argument: bytes) -> bytes:
@@ -214,16 +214,18 @@ def parse_command(line: bytes) -> Command:
         return _parse_malformed(line)
     argument = line[space + 1 :]
     if not has_path:
-        return Command(line, verb, spec.name, spec, argument)
+        given = _parameters_of_asking(argument) if verb in _ASKING else _NO_PARAMETERS
+        return Command(line, verb, spec.name, spec, argument, (), given)
     start = match.end("path")
     if start == len(line):
-        return Command(line, verb, spec.name, spec, argument, (), match)
+        return Command(line, verb, spec.name, spec, argument, (), _NO_PARAMETERS, match)
     parameters, wrong = scan_parameters(line, start, len(line))
-    return Command(line, verb, spec.name, spec, argument, wrong, match, None, parameters)
+    return Command(line, verb, spec.name, spec, argument, wrong, parameters, match)
 
 
 def _parse_malformed(line: bytes) -> Command:
     reading = read_malformed(line)
+    asking = reading.verb in _ASKING and reading.argument is not None
     return Command(
         line,
         reading.verb,
@@ -231,7 +233,7 @@ def _parse_malformed(line: bytes) -> Command:
         reading.spec,
         reading.argument,
         reading.deviations,
+        _parameters_of_asking(reading.argument or b"") if asking else reading.parameters,
         None,
         reading.path,
-        reading.parameters,
     )

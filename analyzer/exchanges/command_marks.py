@@ -111,7 +111,8 @@ def check_declared(x: Exchange, transaction: Transaction, content: Content) -> N
 
 def _check_parameters(x: Exchange, state: State) -> None:
     """Mark MAIL or RCPT with parameters."""
-    hello, command = state.hello, judged_command(x)
+    hello = state.hello
+    command = judged_command(x) if x.marks else x.line.command
     if hello.keywords is None or command is None:
         return
     if missing_parameters(command, hello):

@@ -334,7 +334,7 @@ class ConversationFeed(LimitNotes):
         answer = ReplySeen(reply, offset, frame, time_ns)
         due = talk.session.due
         own = OWN_CODES[due[0].act] if due else None
-        if talk.waiting_replies is None and own is not None and (not own or reply.code in own):
+        if talk.waiting_replies is None and (not talk.greeted or (own is not None and (not own or reply.code in own))):
             take_reply(talk, answer, end)
         else:
             take_named(talk, answer, end)

@@ -6,6 +6,7 @@ If the keywords are None, they were not captured: then nothing counts as missing
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ...dissectors.printable import printable
@@ -167,8 +168,13 @@ def _number(text: str) -> int | None:
 def announced_size(hello: Hello) -> int | None:
     """Return the octets of the largest message that the server accepts (RFC 1870 §4); None if it gives no number. If it
     gives several, the largest counts: no RFC says which one holds."""
-    values = (hello.keywords or {}).get("SIZE", ())
-    return (max([_number(value) or 0 for value in values]) or None) if values else None
+    keywords = hello.keywords
+    return _largest(keywords["SIZE"]) if keywords and "SIZE" in keywords else None
+
+
+@lru_cache(maxsize=256)  # servers announce few different sizes
+def _largest(values: tuple[str, ...]) -> int | None:
+    return max([_number(value) or 0 for value in values], default=0) or None
 
 
 def announced_limits(hello: Hello) -> dict[str, int]:

@@ -90,7 +90,7 @@ def _by_form(x: Exchange, profile: str) -> Predicted:
     wrong_hello = (command.verb == b"LHLO") != (profile == "lmtp") if act in {Act.EHLO, Act.HELO} else False
     if wrong_hello:
         return "500"  # RFC 2033 §4.1
-    if any(d.kind in _BAD_ARGUMENT for d in command.deviations):
+    if command.deviations and any(d.kind in _BAD_ARGUMENT for d in command.deviations):
         return "501"
     if act is Act.TURN:
         return "502"  # RFC 5321 App. F.1

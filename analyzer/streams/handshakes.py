@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .flow import reversed_key
-from .stream import ACK, FIN, M32, RST, SANE_AHEAD, SYN
+from .stream import ACK, FIN, M32, RST, SANE_AHEAD
 
 __all__ = ["GREETING_WAITED_NS", "Handshake", "Handshakes", "drop_oldest", "first_of"]
 
@@ -79,7 +79,7 @@ class Handshakes(dict[bytes, Handshake]):
         """Return whether a segment without data shows that its connection must be followed: it carried data that was
         not captured, or it ends here without any."""
         mine = self.get(key)
-        if mine is None or flags & SYN:
+        if mine is None:
             return False
         isn, frame, began_ns, answers, acked = mine.isn, mine.frame, mine.time_ns, mine.answers, mine.acked
         theirs = self.get(reversed_key(key))

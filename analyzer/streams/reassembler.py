@@ -157,7 +157,9 @@ class Reassembler:
             flow = None
         if flow is None:
             empty = not (payload or missing)
-            if key in self.table.closed or (empty and not handshakes.concerns(key, seq, ack, flags, time_ns)):
+            if key in self.table.closed or (
+                empty and (flags & SYN or not handshakes.concerns(key, seq, ack, flags, time_ns))
+            ):
                 return
             flow = self._open(key, seq, frame, time_ns)
         if flow.disorder is None and not missing:

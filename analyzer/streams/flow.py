@@ -35,12 +35,14 @@ class Flow:
     ``key``: of the client's direction; the client is the sender of the SYN, or else of the first segment, unless the
     receiver finds that it is the other one. ``back``: the key of the server's direction. ``client_next``: the next
     sequence number of the client, -1: nothing known of this direction. ``client_offset``: its bytes so far, gaps
-    included. ``client_recent``: the last of them. ``capture``: number of the capture in which it began.
+    included. ``client_recent``: the last of them. ``client_acked``: how many of them the server had acknowledged with
+    its last segment. ``capture``: number of the capture in which it began.
     """
 
     __slots__ = (
         "back",
         "capture",
+        "client_acked",
         "client_next",
         "client_offset",
         "client_recent",
@@ -50,6 +52,7 @@ class Flow:
         "last_ns",
         "receiver",
         "remarks",
+        "server_acked",
         "server_next",
         "server_offset",
         "server_recent",
@@ -63,6 +66,7 @@ class Flow:
         self.capture = capture
         self.client_next = self.server_next = -1
         self.client_offset = self.server_offset = 0
+        self.client_acked = self.server_acked = 0
         self.client_recent = self.server_recent = b""
         self.receiver: Receiver = IGNORING
         self.disorder: Disorder | None = None
@@ -146,6 +150,7 @@ class Flow:
             client = self.client_next, self.client_offset, self.client_recent
             server = self.server_next, self.server_offset, self.server_recent
             disorder = self.disorder = Disorder(self, client, server, limits, kept)
+            disorder.client.acked, disorder.server.acked = self.client_acked, self.server_acked
         return disorder
 
     def settle(self) -> None:
@@ -155,6 +160,8 @@ class Flow:
             client, server = disorder.client, disorder.server
             self.client_next, self.client_offset, self.client_recent = client.next, client.offset, client.recent
             self.server_next, self.server_offset, self.server_recent = server.next, server.offset, server.recent
+            self.client_acked = min(client.offset, client.acked)
+            self.server_acked = min(server.offset, server.acked)
             self.disorder = None
             del client.peer, server.peer  # a reference cycle, which would stay until the garbage collector runs
 
@@ -164,6 +171,7 @@ class Flow:
         self.client_next, self.server_next = self.server_next, self.client_next
         self.client_offset, self.server_offset = self.server_offset, self.client_offset
         self.client_recent, self.server_recent = self.server_recent, self.client_recent
+        self.client_acked, self.server_acked = self.server_acked, self.client_acked
         self.starts = (self.starts & 5) << 1 | (self.starts & 10) >> 1
         disorder = self.disorder
         if disorder is not None:

@@ -61,6 +61,8 @@ AFTER_ABUSE: Final = frozenset(
 IN_RUN: Final = frozenset({"SEQ113", "CMD301", "CMD318", "EXT501"})
 """Rules about a client whose findings follow from a run in which it does not wait for replies (EXT504, EXT505)."""
 
+_TEXT_READ = frozenset({"CMD301", "CMD318"})  # of lines that a client out of step sent as mail text
+
 _OTHER_PROTOCOL: Final = (
     "BIT201",
     "BIT210",
@@ -159,8 +161,9 @@ def cause_of(rule: str, x: Exchange | None, talk: Conversation) -> int | None:
                 return place
     causes = talk.session.causes
     if rule in IN_RUN and causes.early is not None and causes.early.finding >= 0:
-        place = causes.early.finding
-        return place if findings[place].rule in _RUNS else None
+        place, begun_by = causes.early.finding, findings[causes.early.finding].rule
+        before_greeting = begun_by == "SEC618" and rule in _TEXT_READ and x is not causes.early
+        return place if begun_by in _RUNS or before_greeting else None
     if rule in AFTER_ABUSE:
         for abuse in (causes.early, causes.abuse):
             if abuse is not None and abuse.finding >= 0:

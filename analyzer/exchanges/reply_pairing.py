@@ -29,6 +29,7 @@ from ..lines.command_line import says_quit
 from ..lines.marks import Mark
 from .exchange import Exchange, ReplySeen, Transaction
 from .judging import NO_DATA_CODES, give_up, judge_unended, settle, talk_early
+from .lifecycle import end_of
 from .loss_recovery import LossEvent
 from .mail_data import begin_content, end_content
 from .proxy_header import answers_header
@@ -205,8 +206,19 @@ def _count_replies(talk: Conversation, reply: Reply) -> None:
     first = due[0]
     if reply.code == 421:
         first.replies_due = 1  # it ends the series
-    elif reply.code == 221 and first.answer is not None and any(x.act is Act.QUIT for x in due):
+    elif first.answer is not None and (
+        (reply.code == 221 and any(x.act is Act.QUIT for x in due)) or _went_on(talk, first)
+    ):
         _cut_series(talk, due.pop(0))
+
+
+def _went_on(talk: Conversation, first: Exchange) -> bool:
+    """Whether both sides took the last reply to the message ``first`` for the end of its replies: the client sent its
+    next command after it, and this reply comes from a server that has that command."""
+    due = talk.session.due
+    if len(due) < 2 or first.answer is None or due[1].time_ns <= first.answer.time_ns:
+        return False
+    return talk.server_acked < 0 or end_of(due[1]) <= talk.server_acked
 
 
 def _accepted(state: State) -> int:

@@ -313,8 +313,8 @@ def show_unfinished(talk: Conversation) -> None:
     """Add a reply or a line of the server whose end never came to the dialogue. It answers nothing for the rules."""
     server, due = talk.server_reader, talk.session.due
     one = server.unfinished
-    if one is None or server.opaque:
-        return
+    if one is None or server.opaque or one.raw == b"\r":
+        return  # a lone CR is the rest of the line end LF CR
     if begins_reply(one.raw):
         reply = parse_reply(one.raw)
         own = NAMED.get(reply.code)

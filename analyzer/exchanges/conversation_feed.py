@@ -148,6 +148,7 @@ class ConversationFeed(LimitNotes):
                 end_waiting(talk)
         if client_ns and talk.reader.partial:
             course.paused(talk.reader, client_ns, 0, frame, time_ns)
+            course.cut_off(talk.reader, time_ns)
         if course.closing is None:
             received = tuple(x for x in talk.session.due if side == "client" or seen < 0 or end_of(x) <= seen)
             idle = time_ns - client_ns if client_ns else -1

@@ -23,6 +23,7 @@ BLAST = [
     together("EHLO client.example", *ENVELOPE, "DATA", "Subject: x", "", "hello", ".", "QUIT"),
     *lines("S 220 mx.example", "S 250 mx.example", "S 250 ok", "S 250 ok"),
 ]
+INSIDE = [*hello(), *envelope(), *lines("C DATA", "S 354 go", "C Subject: x", "C ")]
 LMTP = [
     *lines("S 220 mx.example LMTP", "C LHLO client.example", "S 250 mx.example"),
     *lines("C MAIL FROM:<a@client.example>", "S 250 ok"),
@@ -59,6 +60,7 @@ CASES = [
     ("SEC618", "TCP902", [*TAKEN, ("FS", "")]),
     ("SEC618", "CMD301", [*BLAST, *lines("S 554 no", WHAT, WHAT, WHAT, WHAT, "S 221 bye")]),
     ("SEC618", "CMD318", [*BLAST, *lines("S 554 no", WHAT, WHAT, WHAT, WHAT, "S 221 bye")]),
+    ("RPL411", "EXT504", [*INSIDE, *lines("S 552 too large", "C hello", "C .", "C QUIT", "S 221 bye")]),
     ("EXT504", "RPL412", [*RUN, ("FS", "")]),
     ("EXT504", "TCP902", [*RUN, *lines("S 250 ok"), ("FS", "")]),
     ("EXT504", "CMD301", [*hello(), together("NOOP", "FOO"), *lines("S 250 ok", WHAT)]),
@@ -97,6 +99,10 @@ def test_a_whole_session_before_the_greeting_is_one_fault(replies: tuple[str, ..
 
 def test_text_after_a_refused_data_is_a_fault_of_its_own_once_the_client_is_in_step() -> None:
     assert chains([*TAKEN, *UNSENT[2:]])["SEQ113"] == []
+
+
+def test_a_client_that_does_not_wait_for_the_reply_to_its_message_is_at_fault_itself() -> None:
+    assert chains([*INSIDE, *lines("C hello", "C .", "C QUIT", "S 250 queued", "S 221 bye")])["EXT504"] == []
 
 
 def test_after_the_client_is_in_step_again_the_server_is_at_fault_itself() -> None:

@@ -53,7 +53,7 @@ def before_client(talk: Conversation, data: bytes, offset: int, frame: int, time
         if seen > talk.one_sided and reader.mode is Mode.COMMAND:
             reader.cut_bare()
         talk.one_sided = max(talk.one_sided, seen)
-        seen = -1
+        seen = -1 if seen else 0  # these bytes may be read only when the server's first ones have come
     if loss is not None and loss.replies_lost and seen >= loss.lost_until:
         pass_lost_replies(talk, data)
     return seen

@@ -58,7 +58,7 @@ from .tls_upgrade import (
     tls_begins,
     tls_missing,
 )
-from .turns import LineSeen
+from .turns import LineSeen, is_servers, said
 
 if TYPE_CHECKING:
     from ...dissectors.lines.replies import Reply
@@ -148,6 +148,7 @@ class ConversationFeed(LimitNotes):
                 end_waiting(talk)
         if client_ns and not talk.reader.between_lines and talk.reader.partial:
             course.paused(talk.reader, client_ns, 0, frame, time_ns)
+            course.cut_off(talk.reader, time_ns)
         if course.closing is None:
             received = tuple([x for x in due if side == "client" or seen < 0 or end_of(x) <= seen]) if due else ()
             idle = time_ns - client_ns if client_ns else -1
@@ -355,6 +356,10 @@ class ConversationFeed(LimitNotes):
             x.marks = Mark.EXPLAINED
             x.take_reply(ReplySeen(parse_reply(line), offset, frame, time_ns, turn), offset + len(line))
             settle(talk, x)
+
+    def last_said(self) -> bytes:
+        """Return the last thing that the server said."""
+        return next((said(turn) for turn in reversed(self.talk.record.dialogue) if is_servers(turn)), b"")
 
     def two_replies(self) -> None:
         """Handle two replies in one line: it is unknown what each of them answers."""

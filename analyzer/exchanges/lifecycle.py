@@ -170,6 +170,14 @@ class Lifecycle:
         if pause > SLOW_DATA_NS and content is not None and content.has_started and reader.mode in _MAIL_DATA:
             self.slow_input = SlowInput(False, pause, offset, frame, time_ns)
 
+    def cut_off(self, reader: ClientReader, time_ns: int) -> None:
+        """Record that the connection ends inside a line that seems to be complete for the client, because it ends in
+        backslashes and letters."""
+        length, began, first_frame, since_ns = reader.unfinished
+        text = reader.partial[:MAX_SLOW_TEXT]
+        if self.slow_input is None and reader.mode is Mode.COMMAND and length and text.rstrip(b" ").endswith(b"\\n"):
+            self.slow_input = SlowInput(True, time_ns - since_ns, began, first_frame, since_ns, text)
+
     def lose(self, side: model.Side, offset: int, length: int, frame: int, time_ns: int) -> None:
         """Record that ``length`` bytes of ``side`` that would have been read are not in the capture."""
         self.lost = {**self.lost, side: self.lost[side] + length}

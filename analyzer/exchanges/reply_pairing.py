@@ -29,6 +29,7 @@ from ..lines.command_line import says_quit
 from ..lines.marks import Mark
 from .exchange import Exchange, ReplySeen, Transaction
 from .judging import NO_DATA_CODES, give_up, judge_unended, settle, talk_early
+from .lifecycle import end_of
 from .loss_recovery import LossEvent
 from .mail_data import begin_content, end_content
 from .proxy_header import answers_header
@@ -206,8 +207,19 @@ def _count_replies(talk: Conversation, reply: Reply) -> None:
     first = due[0]
     if reply.code == 421:
         first.replies_due = 1  # it ends the series
-    elif reply.code == 221 and first.answer is not None and any(x.act is Act.QUIT for x in due):
+    elif first.answer is not None and (
+        (reply.code == 221 and any(x.act is Act.QUIT for x in due)) or _went_on(talk, first)
+    ):
         _cut_series(talk, due.pop(0))
+
+
+def _went_on(talk: Conversation, first: Exchange) -> bool:
+    """Whether both sides took the last reply to the message ``first`` for the end of its replies: the client sent its
+    next command after it, and this reply comes from a server that has that command."""
+    due = talk.session.due
+    if len(due) < 2 or first.answer is None or due[1].time_ns <= first.answer.time_ns:
+        return False
+    return talk.server_acked < 0 or end_of(due[1]) <= talk.server_acked
 
 
 def _accepted(state: State) -> int:
@@ -302,8 +314,8 @@ def show_unfinished(talk: Conversation) -> None:
     """Add a reply or a line of the server whose end never came to the dialogue. It answers nothing for the rules."""
     server, due = talk.server_reader, talk.session.due
     one = server.unfinished
-    if one is None or server.opaque:
-        return
+    if one is None or server.opaque or one.raw == b"\r":
+        return  # a lone CR is the rest of the line end LF CR
     if begins_reply(one.raw):
         reply = parse_reply(one.raw)
         own = NAMED.get(reply.code)

@@ -25,6 +25,7 @@ __all__ = [
     "TlsSeen",
     "is_servers",
     "mailbox",
+    "said",
     "shown",
 ]
 
@@ -89,6 +90,13 @@ def is_servers(turn: SeenTurn) -> bool:
     if isinstance(turn, ReplySeen | LineSeen):
         return True
     return isinstance(turn, GapSeen | TlsSeen) and turn.side == "server"
+
+
+def said(turn: SeenTurn) -> bytes:
+    """Return the octets of a reply, or of another line of the server; none if it is something else."""
+    if isinstance(turn, ReplySeen):
+        return turn.reply.raw
+    return turn.raw if isinstance(turn, LineSeen) else b""
 
 
 def shown(x: Exchange) -> str:

@@ -68,6 +68,8 @@ AFTER_ABUSE: Final = frozenset(
 IN_RUN: Final = frozenset({"SEQ113", "CMD301", "CMD318", "EXT501"})
 """Rules about a client whose findings follow from a run in which it does not wait for replies (EXT504, EXT505)."""
 
+_TEXT_READ = frozenset({"CMD301", "CMD318"})  # of lines that a client out of step sent as mail text
+
 PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
     ("SEQ113", Reach.LATER, ("TCP902",)),
     ("CMD314", Reach.ON_LINE, ("EXT504", "EXT505")),
@@ -75,7 +77,7 @@ PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
     ("CMD323", Reach.LATER, ("RPL411", "TIM801", "TIM802", "TCP901", "TCP902", "TCP903")),
     ("RPL403", Reach.GREETING, ("RPL412", "TCP902")),
     ("RPL403", Reach.HELLO, ("SEQ101", "SEQ103", "SEQ104", "EXT501", "EXT502", "EXT504")),
-    ("RPL419", Reach.LATER, ("RPL412", "TCP901", "TCP902", "TIM801")),
+    ("RPL419", Reach.LATER, ("EXT504", "EXT505", "RPL412", "TCP901", "TCP902", "TIM801")),
     ("LEN003", Reach.MAIL_DATA, ("RPL411", "TCP902")),
     ("MSG719", Reach.LATER, ("RPL411", "TCP903", "TIM804")),
     ("SEC602", Reach.IF_ERROR, ("RPL401", "RPL412", "TCP901", "TCP902")),
@@ -168,8 +170,9 @@ def cause_of(rule: str, x: Exchange | None, talk: Conversation) -> int | None:
                 return place
     causes = talk.session.causes
     if rule in IN_RUN and causes.early is not None and causes.early.finding >= 0:
-        place = causes.early.finding
-        return place if findings[place].rule in _RUNS else None
+        place, begun_by = causes.early.finding, findings[causes.early.finding].rule
+        before_greeting = begun_by == "SEC618" and rule in _TEXT_READ and x is not causes.early
+        return place if begun_by in _RUNS or before_greeting else None
     if rule in AFTER_ABUSE:
         for abuse in (causes.early, causes.abuse):
             if abuse is not None and abuse.finding >= 0:

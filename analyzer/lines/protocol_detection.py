@@ -66,7 +66,9 @@ def _mostly_text(head: bytes) -> bool:
 def judge_heads(client: bytes, server: bytes, *, smtp_port: bool, over: bool) -> Detection:
     """Decide by the first bytes of both sides. ``over``: no more bytes will come."""
     if client and client[0] in FIRST_OCTETS:
-        client = _after_header(client, over=over)
+        whole, client = client, _after_header(client, over=over)
+        if smtp_port and over and len(client) < len(whole) and not client and not server:
+            return Detection.SMTP  # a proxy whose connection the server closed at once
     if smtp_port:
         return _on_smtp_port(client, server, over=over)
     return _on_any_port(client, server, over=over)

@@ -52,6 +52,9 @@ class ServerHandler(Protocol):
     def long_reply(self) -> None:
         """A reply is longer than the limit: it counts as ended."""
 
+    def last_said(self) -> bytes:
+        """Return the last reply, or line that is no reply, that was delivered."""
+
     def two_replies(self) -> None:
         """The next reply has another one in its last line, which began after the client had sent more."""
 
@@ -292,6 +295,8 @@ class ServerReader:
 
     def _take_line(self, line: bytes, offset: int, end: int, frame: int, time_ns: int, seen: int) -> None:
         one = self.open_reply
+        if line[:1] == b"\r" and begins_reply(line[1:]) and self._after_bare_lf():
+            line, offset = line[1:], offset + 1  # this CR is the rest of the line end LF CR
         if begins_reply(line):
             self.after_gap = self._overlong = False
             if one is not None and line[:3] != one.lines[0][:3] and one.answered_by(seen):
@@ -318,6 +323,11 @@ class ServerReader:
                 self.end_unfinished()
         else:
             self._handler.malformed(line, offset, frame, time_ns)
+
+    def _after_bare_lf(self) -> bool:
+        """Return whether the line before ended with LF alone."""
+        last = self._handler.last_said() if self.open_reply is None else self.open_reply.lines[-1]
+        return last.endswith(b"\n") and not last.endswith(b"\r\n")
 
     def _reply_too_long(self, one: OpenReply) -> bool:
         """Return whether the reply has become too long to wait for its end."""

@@ -44,7 +44,7 @@ def pipelining_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence
     """
     first = _begun_by(x, talk)
     if first is not None and not _offered(first):
-        yield _evidence(x, first, _not_offered(first))
+        yield _evidence(x, first, _not_offered(first), talk)
 
 
 @rule(
@@ -70,7 +70,7 @@ def pipelining_order(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         why = Phrase("which must be the last in a pipelined group")
         if first.marks & Mark.HASTY and first.ahead is not None:
             why = Phrase("{earlier} must be the last in a pipelined group", earlier=_waited_for(first.ahead))
-        yield _evidence(x, first, why)
+        yield _evidence(x, first, why, talk)
 
 
 def _begun_by(x: Exchange, talk: Conversation) -> Exchange | None:
@@ -99,7 +99,7 @@ def _not_offered(first: Exchange) -> Phrase:
     return Phrase("the server does not offer PIPELINING")
 
 
-def _evidence(x: Exchange, first: Exchange, why: Phrase) -> Evidence:
+def _evidence(x: Exchange, first: Exchange, why: Phrase, talk: Conversation) -> Evidence:
     """What to report for ``x``: it is the first command of the run, or counted in its finding."""
     if first.marks & Mark.HASTY and first.ahead is not None:
         phrase = Phrase(
@@ -109,10 +109,16 @@ def _evidence(x: Exchange, first: Exchange, why: Phrase) -> Evidence:
             delay=_delay(first),
             why=why,
         )
-        return Evidence(phrase, series=first.offset, unit="commands")
+        return Evidence(phrase, series=first.offset, unit="commands", caused_by=(_reply_inside(first.ahead, talk),))
     phrase = Phrase("Message text was sent before the reply to DATA, {why}.", why=why)
     offset, length = (x.offset + x.length, 0) if x is first else (None, None)
     return Evidence(phrase, offset=offset, length=length, evidence="" if x is first else None, series=first.offset)
+
+
+def _reply_inside(message: Exchange, talk: Conversation) -> Exchange | None:
+    """The reply that came inside the mail data of ``message``: the client may take it for the one to the message."""
+    reply = talk.course.unasked
+    return reply if reply is not None and reply.content is not None and reply.content is message.content else None
 
 
 def _sent(x: Exchange) -> Phrase:

@@ -140,7 +140,7 @@ def submission_unauthenticated(x: Exchange, talk: Conversation) -> Iterator[Evid
             series="accepted",
             unit="recipients",
         )
-    else:
+    elif x.transaction is None or not x.transaction.accepted:  # with another recipient taken, it asks for no login
         yield Evidence(
             Phrase(
                 "The submission server accepted MAIL without authentication and refused the recipient with {code}: it "

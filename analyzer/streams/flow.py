@@ -42,13 +42,15 @@ class Flow:
     ``key``: of the client's direction; the client is the sender of the SYN, or else of the first segment, unless the
     receiver finds that it is the other one. ``back``: the key of the server's direction. ``client_next``: the next
     sequence number of the client, -1: nothing known of this direction. ``client_offset``: its bytes so far, gaps
-    included. ``client_recent``: the last of them. ``capture``: number of the capture in which it began. ``ends``: the
-    sides whose FIN came in order. ``orderly``: there is no disorder, and no side has ended.
+    included. ``client_recent``: the last of them. ``client_acked``: how many of them the server had acknowledged with
+    its last segment. ``capture``: number of the capture in which it began. ``ends``: the sides whose FIN came in order.
+    ``orderly``: there is no disorder, and no side has ended.
     """
 
     __slots__ = (
         "back",
         "capture",
+        "client_acked",
         "client_next",
         "client_offset",
         "client_recent",
@@ -60,6 +62,7 @@ class Flow:
         "orderly",
         "receiver",
         "remarks",
+        "server_acked",
         "server_next",
         "server_offset",
         "server_recent",
@@ -73,6 +76,7 @@ class Flow:
         self.capture = capture
         self.client_next = self.server_next = -1
         self.client_offset = self.server_offset = 0
+        self.client_acked = self.server_acked = 0
         self.client_recent = self.server_recent = b""
         self.receiver: Receiver = IGNORING
         self.disorder: Disorder | None = None
@@ -162,6 +166,7 @@ class Flow:
             for stream, bit in ((disorder.client, _CLIENT_ENDED), (disorder.server, _SERVER_ENDED)):
                 if self.ends & bit:
                     stream.fin, stream.finished = stream.offset, True
+            disorder.client.acked, disorder.server.acked = self.client_acked, self.server_acked
         return disorder
 
     def take_end(self, key: bytes, seq: int, ack: int, flags: int, frame: int, time_ns: int) -> int:
@@ -181,11 +186,16 @@ class Flow:
         if in_flight >= HALF or (ended and flags & FIN) or seq != (number + ended) & M32:
             return -1
         self.last_ns = time_ns
+        seen = acked - in_flight
+        if side == "client":
+            self.server_acked = seen
+        else:
+            self.client_acked = seen
         if flags & FIN:
             self.ends |= mine
             self.orderly = False
-            self.receiver.closed(side, "fin", frame, time_ns, acked - in_flight)
-        return acked - in_flight
+            self.receiver.closed(side, "fin", frame, time_ns, seen)
+        return seen
 
     def settle(self) -> None:
         """Drop the ``disorder``, since everything is in order again, or over."""
@@ -194,6 +204,8 @@ class Flow:
             client, server = disorder.client, disorder.server
             self.client_next, self.client_offset, self.client_recent = client.next, client.offset, client.recent
             self.server_next, self.server_offset, self.server_recent = server.next, server.offset, server.recent
+            self.client_acked = min(client.offset, client.acked)
+            self.server_acked = min(server.offset, server.acked)
             self.disorder = None
             self.orderly = not self.ends
             # reference cycles, which would stay until the garbage collector runs
@@ -205,6 +217,7 @@ class Flow:
         self.client_next, self.server_next = self.server_next, self.client_next
         self.client_offset, self.server_offset = self.server_offset, self.client_offset
         self.client_recent, self.server_recent = self.server_recent, self.client_recent
+        self.client_acked, self.server_acked = self.server_acked, self.client_acked
         self.starts = (self.starts & 5) << 1 | (self.starts & 10) >> 1
         disorder = self.disorder
         if disorder is not None:

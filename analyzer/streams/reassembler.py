@@ -91,23 +91,25 @@ class Reassembler:
             if key == flow.key:
                 if seq == flow.client_next and (in_flight := (flow.server_next - ack) & M32) < HALF:
                     flow.last_ns = time_ns
+                    seen = flow.server_acked = flow.server_offset - in_flight if in_flight else flow.server_offset
                     if payload:
                         offset = flow.client_offset
                         end = flow.client_offset = offset + len(payload)
                         flow.client_next = (seq + end - offset) & M32
                         recent = flow.client_recent + payload
                         flow.client_recent = recent if len(recent) <= self._compared else recent[-self._compared :]
-                        flow.receiver.client(payload, offset, frame, time_ns, flow.server_offset - in_flight)
+                        flow.receiver.client(payload, offset, frame, time_ns, seen)
                     return
             elif seq == flow.server_next and (in_flight := (flow.client_next - ack) & M32) < HALF:
                 flow.last_ns = time_ns
+                seen = flow.client_acked = flow.client_offset - in_flight if in_flight else flow.client_offset
                 if payload:
                     offset = flow.server_offset
                     end = flow.server_offset = offset + len(payload)
                     flow.server_next = (seq + end - offset) & M32
                     recent = flow.server_recent + payload
                     flow.server_recent = recent if len(recent) <= self._compared else recent[-self._compared :]
-                    flow.receiver.server(payload, offset, frame, time_ns, flow.client_offset - in_flight)
+                    flow.receiver.server(payload, offset, frame, time_ns, seen)
                 return
         self._segment(flow, key, seq, ack, flags, payload, missing, frame, time_ns)
 
@@ -197,9 +199,9 @@ class Reassembler:
         if flow.capture == self.capture or time_ns > flow.last_ns:  # otherwise two captures recorded the same segment
             flow.last_ns = time_ns
         start = offset - behind
-        if 1 < len(payload) < behind and flow.capture == self.capture:
-            at = len(recent) - behind
-            if at < 0 or not recent.startswith(payload, at):
+        if behind and len(payload) > 1 and flow.capture == self.capture:
+            at, known = len(recent) - behind, payload[:behind]
+            if (len(payload) < behind) if at < 0 else not recent.startswith(known, at):
                 return False  # perhaps these bytes count, and not the first copy
         if behind and payload and not is_probe(payload, start, offset):
             compare(flow, side, recent, offset, start, payload[:behind], frame, time_ns)

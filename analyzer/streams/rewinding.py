@@ -7,9 +7,10 @@
 # sends later with the same sequence numbers is.
 #
 # Acknowledgment numbers never go back. So if the peer acknowledges the end of a later copy, and not that of the first
-# one, it never had the first one. Until its next segment shows that, the later copy waits (`Rewind`). Then the receiver
-# is asked to forget the bytes; it can do so only as long as nothing was made of them. A FIN before the end of the bytes
-# that were delivered is treated in the same way, as a later copy without bytes.
+# one, it never had the first one. If the later copy is not shorter, no later ACK can show that: then the peer must not
+# have acknowledged the first one when the later one came. Until the next segment of the peer, the later copy waits
+# (`Rewind`). Then the receiver is asked to forget the bytes; it can do so only as long as nothing was made of them. A
+# FIN before the end of the bytes that were delivered is treated in the same way, as a later copy without bytes.
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ def takes_part(disorder: Disorder, stream: Stream, one: HeldSegment, flags: int,
         return False
     if not one.payload and not flags & FIN:
         return False
-    if one.end > stream.offset or one.start == stream.offset or rewind.end + len(one.payload) - rewind.place > MOST:
+    goes_on = one.start == stream.offset != rewind.end or (one.end > stream.offset and stream.acked > rewind.place)
+    if goes_on or rewind.end + len(one.payload) - rewind.place > MOST:
         give_up_rewind(disorder)  # the sender goes on after the first copy
         return False
     if not rewind.place <= one.start <= rewind.end:
@@ -51,16 +53,19 @@ def takes_part(disorder: Disorder, stream: Stream, one: HeldSegment, flags: int,
 
 def _begin(disorder: Disorder, stream: Stream, one: HeldSegment, *, fin: bool) -> bool:
     """Begin to wait if ``one`` lies before the next byte and does not repeat what was delivered."""
-    if one.end >= stream.offset or stream.queue or stream.finished:
+    if one.start >= stream.offset or stream.queue or stream.finished:
         return False
+    shorter = one.end < stream.offset
     if one.payload:
         at = len(stream.recent) - (stream.offset - one.start)
-        known = stream.recent[max(at, 0) : max(at, 0) + len(one.payload)] if at >= 0 else b""
-        if known == one.payload or len(one.payload) == 1:
+        known = stream.recent[at : at + len(one.payload)] if at >= 0 else b""
+        if len(one.payload) == 1 or ((known or not shorter) and one.payload.startswith(known)):
             return False
         same = next((n for n, (x, y) in enumerate(zip(known, one.payload, strict=False)) if x != y), len(known))
         rewind = Rewind(stream, max(one.start + same, 0), one.start)
-    elif fin and not stream.held:
+        if stream.acked > rewind.place or (not shorter and stream.held):
+            return False  # the first copy had arrived, or bytes after it are missing
+    elif fin and shorter and not stream.held:
         rewind = Rewind(stream, one.end, one.end)
     else:
         return False
@@ -68,7 +73,8 @@ def _begin(disorder: Disorder, stream: Stream, one: HeldSegment, *, fin: bool) -
     _add(rewind, one, fin=fin)
     if one.payload:
         last = stream.recent, stream.offset
-        compare(stream.flow, stream.side, *last, one.start, one.payload, one.frame, one.time_ns)
+        again = one.payload[: stream.offset - one.start]
+        compare(stream.flow, stream.side, *last, one.start, again, one.frame, one.time_ns)
         rewind.reported = at >= 0
     return True
 
@@ -83,7 +89,7 @@ def _add(rewind: Rewind, one: HeldSegment, *, fin: bool) -> None:
 
 def _hear(disorder: Disorder, rewind: Rewind, acked: int) -> None:
     """Take an acknowledgment of the peer."""
-    if acked > rewind.end + (rewind.fin is not None):
+    if rewind.stream.offset > rewind.end and acked > rewind.end + (rewind.fin is not None):
         give_up_rewind(disorder)  # the first copy had arrived
     elif acked > rewind.place:
         _replace(disorder, rewind)
@@ -92,9 +98,17 @@ def _hear(disorder: Disorder, rewind: Rewind, acked: int) -> None:
 def give_up_rewind(disorder: Disorder) -> None:
     """Keep the first copy."""
     rewind, disorder.rewind = disorder.rewind, None
-    if rewind is not None and rewind.fin is not None:
-        take_fin(rewind.stream, rewind.end, *rewind.fin)
-        reach_fin(rewind.stream)
+    if rewind is None:
+        return
+    stream = rewind.stream
+    for one in rewind.pieces:
+        if one.end > stream.offset:
+            stream.top = max(stream.top, one.end)
+            rest = one.payload[max(stream.offset - one.start, 0) :]
+            put(stream, stream.offset, rest, one.needs, one.frame, one.time_ns)
+    if rewind.fin is not None:
+        take_fin(stream, rewind.end, *rewind.fin)
+        reach_fin(stream)
 
 
 def _replace(disorder: Disorder, rewind: Rewind) -> None:

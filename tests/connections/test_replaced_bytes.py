@@ -82,10 +82,45 @@ def test_a_line_of_the_server_that_never_arrived(junk: str) -> None:
     wire.send("C", FIN | ACK)
     connection = wire.finish()
     assert replies(connection) == [220, 250, 221]
-    if len(junk) > len(LIST):
+    assert connection.server_bytes == len(GREETING + LIST + "221 bye\r\n")
+    if len(junk) > 1:
         assert found(connection) == [("TCP905", LATER)]
         assert connection.findings[0].side == "path"
-        assert connection.server_bytes == len(GREETING + LIST + "221 bye\r\n")
+
+
+@pytest.mark.parametrize("junk", ["250-zzz\r\n", "250-" + "z" * (len(LIST) - 4), "250-" + "z" * 200])
+def test_a_copy_that_differs_stays_out_if_the_first_one_had_arrived(junk: str) -> None:
+    wire = Wire()
+    wire.say("S", GREETING + junk)
+    wire.say("C", EHLO)
+    wire.say("S", LIST, at=len(GREETING))
+    connection = wire.finish()
+    assert ("TCP905", FIRST) in found(connection)
+
+
+def test_a_later_copy_in_several_segments_goes_beyond_the_first_one() -> None:
+    wire = Wire()
+    wire.say("S", GREETING + "250-zzzzzzzzzz", acked=len(GREETING))
+    wire.say("C", EHLO)
+    wire.sent["S"] = 1 + len(GREETING)
+    for line in ("250-mx\r\n", "250-PIPELINING\r\n", "250 SIZE 2000\r\n"):
+        wire.send("S", PSH | ACK, line.encode())
+    wire.acked["S"] = wire.sent["S"]
+    wire.send("C", ACK)
+    connection = wire.finish()
+    assert replies(connection) == [220, 250]
+    assert found(connection) == [("TCP905", LATER)]
+
+
+def test_a_longer_copy_that_nobody_acknowledged_only_adds_its_end() -> None:
+    wire = Wire()
+    wire.say("S", GREETING + "250-zz", acked=len(GREETING))
+    wire.say("C", EHLO)
+    wire.sent["S"] = 1 + len(GREETING)
+    wire.send("S", PSH | ACK, LIST.encode())
+    connection = wire.finish()
+    assert connection.server_bytes == len(GREETING + LIST)
+    assert found(connection) == [("TCP905", FIRST)]
 
 
 def test_bytes_that_arrived_stay() -> None:
@@ -134,6 +169,8 @@ def commands(connection: model.Connection) -> list[str | None]:
         ("RSET\r\nVRFY somebody\r\nVR", "RSET\r\nNOOP\r\n", ["EHLO", "RSET", "NOOP"]),
         ("QUIT\r\nQUIT\r\n", "RSET\r\n", ["EHLO", "RSET"]),
         ("MAIL FROM:<a@client.example>\r\n", "MAIL FROM:<>\r\n", ["EHLO", "MAIL"]),
+        ("NOOP\r\n", "RSET\r\n", ["EHLO", "RSET"]),
+        ("NOOP\r\n", "MAIL FROM:<a@client.example>\r\n", ["EHLO", "MAIL"]),
     ],
 )
 def test_a_command_that_never_arrived(first: str, later: str, verbs: list[str]) -> None:

@@ -249,3 +249,10 @@ def test_the_addresses_of_the_header_are_redacted() -> None:
     (connection,) = map(Redactor(Redact.PII), tracker.done)
     assert "203.0.113.9" not in repr(connection)
     assert "198.51.100.25" not in repr(connection)
+
+
+@HEADERS
+def test_a_header_alone_is_listed_although_the_server_never_greets(header: bytes) -> None:
+    connection = play([("C", header), ("FS", "")])
+    assert [one.rule for one in connection.findings if one.rule == "TCP907"] == ["TCP907"]
+    assert list(connections(segments([("C", b"PROXY TCP4\r\n"), ("FS", "")]))) == []

@@ -8,11 +8,22 @@ from scripts import GREETING, MESSAGE, Script, envelope, hello, lines, play
 from smtpwire.analyzer.findings.consequences import AFTER_ABUSE, DEPTH, FOLDS, IN_RUN, PAIRS
 from smtpwire.analyzer.rules import RULES
 
+
+def together(*texts: str) -> tuple[str, str]:
+    return ("C", "".join(f"{text}\r\n" for text in texts))
+
+
 WHAT = "S 500 what"
 EARLY = [("C", "EHLO client.example\r\n"), ("S", GREETING)]
 TAKEN = [*EARLY, *lines("S 250 mx.example")]
 RUN = [*hello(), ("C", "NOOP\r\nNOOP\r\n"), *lines("S 250 ok")]
 LONG = ("C", "From: a@client.example\r\n\r\n" + "x" * 1500 + "\r\n")
+ENVELOPE = ("MAIL FROM:<a@client.example>", "RCPT TO:<b@mx.example>")
+BLAST = [
+    together("EHLO client.example", *ENVELOPE, "DATA", "Subject: x", "", "hello", ".", "QUIT"),
+    *lines("S 220 mx.example", "S 250 mx.example", "S 250 ok", "S 250 ok"),
+]
+INSIDE = [*hello(), *envelope(), *lines("C DATA", "S 354 go", "C Subject: x", "C ")]
 LMTP = [
     *lines("S 220 mx.example LMTP", "C LHLO client.example", "S 250 mx.example"),
     *lines("C MAIL FROM:<a@client.example>", "S 250 ok"),
@@ -38,10 +49,6 @@ def chains(script: Script) -> dict[str, list[str]]:
     return found
 
 
-def together(*texts: str) -> tuple[str, str]:
-    return ("C", "".join(f"{text}\r\n" for text in texts))
-
-
 CASES = [
     ("SEC618", "RPL408", [*TAKEN, *lines("C MAIL FROM:<a@client.example>", "S 535 no")]),
     ("SEC618", "RPL412", [*TAKEN, ("C", "NOOP\r\n"), ("FS", "")]),
@@ -51,6 +58,9 @@ CASES = [
     ("SEC618", "SEQ121", [*EARLY, *lines("S 501 no", "C RCPT TO:<b@mx.example>", "S 554 no")]),
     ("SEC618", "SEQ123", [*TAKEN, *lines("C MAIL FROM:<a@client.example>", "S 503 no")]),
     ("SEC618", "TCP902", [*TAKEN, ("FS", "")]),
+    ("SEC618", "CMD301", [*BLAST, *lines("S 554 no", WHAT, WHAT, WHAT, WHAT, "S 221 bye")]),
+    ("SEC618", "CMD318", [*BLAST, *lines("S 554 no", WHAT, WHAT, WHAT, WHAT, "S 221 bye")]),
+    ("RPL411", "EXT504", [*INSIDE, *lines("S 552 too large", "C hello", "C .", "C QUIT", "S 221 bye")]),
     ("EXT504", "RPL412", [*RUN, ("FS", "")]),
     ("EXT504", "TCP902", [*RUN, *lines("S 250 ok"), ("FS", "")]),
     ("EXT504", "CMD301", [*hello(), together("NOOP", "FOO"), *lines("S 250 ok", WHAT)]),
@@ -78,6 +88,21 @@ def test_what_follows_from_a_finding_is_reported_under_it(cause: str, consequenc
     found = chains(script)
     assert cause in found[consequence], found
     assert found[cause] == [], found
+
+
+@pytest.mark.parametrize("replies", [("S 354 go", "S 250 queued"), ("S 554 no", WHAT, WHAT, WHAT, WHAT)])
+def test_a_whole_session_before_the_greeting_is_one_fault(replies: tuple[str, ...]) -> None:
+    alone = [rule for rule, causes in chains([*BLAST, *lines(*replies, "S 221 bye")]).items() if not causes]
+    assert "SEC618" in alone
+    assert not {"EXT504", "EXT505", "SEQ113", "CMD301", "CMD318"} & set(alone)
+
+
+def test_text_after_a_refused_data_is_a_fault_of_its_own_once_the_client_is_in_step() -> None:
+    assert chains([*TAKEN, *UNSENT[2:]])["SEQ113"] == []
+
+
+def test_a_client_that_does_not_wait_for_the_reply_to_its_message_is_at_fault_itself() -> None:
+    assert chains([*INSIDE, *lines("C hello", "C .", "C QUIT", "S 250 queued", "S 221 bye")])["EXT504"] == []
 
 
 def test_after_the_client_is_in_step_again_the_server_is_at_fault_itself() -> None:

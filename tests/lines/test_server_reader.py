@@ -47,6 +47,9 @@ class Recorder:
     def tls_records(self, side: str, data: bytes, offset: int, frame: int, time_ns: int) -> None:
         self.events.append(("records", side, data, offset))
 
+    def last_said(self) -> bytes:
+        return b""
+
     def two_replies(self) -> None:
         self.events.append(("two replies",))
 

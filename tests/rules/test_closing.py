@@ -205,6 +205,13 @@ def test_a_slow_line() -> None:
     assert paused([*hello(), ("C", "NO")], 200, [("C", "OP\r\n"), ("S", "250 ok\r\n"), *BYE]) == []
 
 
+@pytest.mark.parametrize("end", ["FS", "FC"])
+def test_letters_in_place_of_a_line_end_are_a_fault_however_long_the_line_waits(end: str) -> None:
+    assert "TIM804" in paused([*hello(), ("C", "NOOP\\r\\n")], 60, [(end, "")])
+    assert "TIM804" not in paused([*hello(), ("C", "NOOP")], 60, [(end, "")])
+    assert "TIM804" not in paused([*hello(), ("C", "NOOP\\r\\n")], 60, [("C", "\r\n"), ("S", "250 ok\r\n"), *BYE])
+
+
 def test_slow_mail_data_may_come_from_a_full_window() -> None:
     start = [*hello(), *envelope(), *DATA]
     rest: Script = [("C", "x\r\n.\r\n"), ("S", "250 queued\r\n"), *BYE]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from scripts import GREETING, Script, by_byte, findings, hello, lines, play
+from scripts import GREETING, Script, by_byte, findings, hello, lines, play, rules
+
+from smtpwire.analyzer.model import ReplyTurn
 
 FAMILY = ("BIT22",)
 
@@ -140,3 +142,24 @@ def test_a_wrong_line_end_of_the_server_is_no_part_of_its_text() -> None:
     script += [("C", "MAIL FROM:<a@client.example> SIZE=100\r\nRCPT TO:<b@mx.example>\r\n")]
     script += [("S", "250 ok\r\r\n250 ok\r\r\n"), ("C", "QUIT\r\n"), ("S", "221 bye\r\r\n")]
     assert [one.rule for one in findings(script)] == ["BIT226"]
+
+
+def test_a_server_that_ends_each_line_with_lf_cr_has_one_fault_and_its_replies_are_read() -> None:
+    script: Script = [
+        ("S", "220 mx.example ESMTP\n\r"),
+        ("C", "EHLO client.example\r\n"),
+        ("S", "250-mx.example\n\r250 SIZE 1000\n\r"),
+        ("C", "QUIT\r\n"),
+        ("S", "221 bye\n\r"),
+        ("FS", ""),
+    ]
+    connection = play(script)
+    assert [(one.rule, one.count) for one in connection.findings] == [("BIT226", 4)]
+    codes = [turn.code for turn in connection.dialogue if isinstance(turn, ReplyTurn)]
+    assert codes == [220, 250, 221]
+    assert len(connection.dialogue) == 5
+
+
+def test_a_cr_before_a_reply_after_a_whole_line_end_is_no_part_of_a_line_end() -> None:
+    script = [("S", GREETING), *lines("C NOOP"), ("S", "\r250 ok\r\n"), ("FS", "")]
+    assert "RPL401" in rules(script)

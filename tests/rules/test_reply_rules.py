@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from scripts import GREETING, MESSAGE, Script, envelope, findings, hello, lines, rules
+from scripts import GREETING, MESSAGE, Script, envelope, findings, hello, lines, play, rules
+
+from smtpwire.analyzer.model import CommandTurn, ReplyTurn
 
 BYE = lines("C QUIT", "S 221 2.0.0 bye")
 
@@ -380,3 +382,24 @@ def test_a_client_that_goes_on_after_a_line_without_a_code_is_not_at_fault() -> 
 def test_a_bad_name_may_be_refused_at_the_recipient() -> None:
     start = [("S", GREETING), *lines("C EHLO pc", "S 250 mx.example", "C MAIL FROM:<a@c.example>", "S 250 ok")]
     assert rules([*start, *lines("C RCPT TO:<b@mx.example>", "S 504 5.5.2 pc: not a full name"), *BYE]) == ["CMD320"]
+
+
+@pytest.mark.parametrize("command", ["RSET", "MAIL FROM:<a@client.example>"])
+def test_a_client_that_goes_on_after_too_few_lmtp_replies_gets_its_own_replies(command: str) -> None:
+    script = [*delivered(2, 1), *lines(f"C {command}", "S 250 for this command"), *BYE]
+    found = {one.rule: one.caused_by for one in findings(script) if not one.rule.startswith("MSG")}
+    assert found["RPL419"] is None
+    assert all(cause is not None for rule, cause in found.items() if rule not in {"RPL419", "SEQ127"})
+    dialogue = play(script).dialogue
+    (reply,) = (one for one in dialogue if isinstance(one, ReplyTurn) and one.lines == ["for this command"])
+    assert reply.answers is not None
+    asked = dialogue[reply.answers]
+    assert isinstance(asked, CommandTurn)
+    assert asked.verb == command[:4]
+
+
+def test_lmtp_replies_that_come_after_a_pipelined_command_still_belong_to_the_message() -> None:
+    *before, (_, message), reply = delivered(2, 1)
+    assert isinstance(message, str)
+    script = [*before, ("C", f"{message}RSET\r\n"), reply, *lines("S 250 ok", "S 250 reset"), *BYE]
+    assert rpl(script) == []

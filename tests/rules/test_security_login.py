@@ -123,6 +123,12 @@ def test_the_recipient_shows_whether_submission_needs_a_login(reply: str, severi
     )
 
 
+def test_a_server_that_takes_one_recipient_refuses_another_one_for_another_reason() -> None:
+    more = lines("C RCPT TO:<c@mx.example>", "S 550 no such user")
+    found = [f for f in play([*hello(), *lines(*TAKEN), *more], port=587).findings if f.rule == "SEC634"]
+    assert [f.severity for f in found] == ["warning"]
+
+
 def test_recipients_without_a_login_are_one_fact() -> None:
     more = lines("C RCPT TO:<c@mx.example>", "S 250 ok", "C RCPT TO:<d@mx.example>", "S 250 ok")
     (finding,) = [f for f in play([*hello(), *lines(*TAKEN), *more], port=587).findings if f.rule == "SEC634"]

@@ -372,6 +372,5 @@ def detach(talk: Conversation) -> None:
     del talk.reader, talk.server_reader
     for turn in talk.record.dialogue:
         if type(turn) is Exchange:
-            turn.ahead = None
-            if turn.opens is not None:
-                del turn.opens.mail, turn.opens.recipients
+            turn.ahead = turn.transaction = turn.opens = None
+            turn.state = turn.presumed = turn.before = turn.after = None

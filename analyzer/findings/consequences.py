@@ -77,7 +77,7 @@ PAIRS: Final[tuple[tuple[str, Reach, tuple[str, ...]], ...]] = (
     ("CMD323", Reach.LATER, ("RPL411", "TIM801", "TIM802", "TCP901", "TCP902", "TCP903")),
     ("RPL403", Reach.GREETING, ("RPL412", "TCP902")),
     ("RPL403", Reach.HELLO, ("SEQ101", "SEQ103", "SEQ104", "EXT501", "EXT502", "EXT504")),
-    ("RPL419", Reach.LATER, ("EXT504", "EXT505", "RPL412", "TCP901", "TCP902", "TIM801")),
+    ("RPL419", Reach.LATER, ("EXT504", "RPL412", "TCP901", "TCP902", "TIM801")),
     ("LEN003", Reach.MAIL_DATA, ("RPL411", "TCP902")),
     ("MSG719", Reach.LATER, ("RPL411", "TCP903", "TIM804")),
     ("SEC602", Reach.IF_ERROR, ("RPL401", "RPL412", "TCP901", "TCP902")),

@@ -43,8 +43,8 @@ class Flow:
     receiver finds that it is the other one. ``back``: the key of the server's direction. ``client_next``: the next
     sequence number of the client, -1: nothing known of this direction. ``client_offset``: its bytes so far, gaps
     included. ``client_recent``: the last of them. ``client_acked``: how many of them the server had acknowledged with
-    its last segment. ``capture``: number of the capture in which it began. ``ends``: the sides whose FIN came in order.
-    ``orderly``: there is no disorder, and no side has ended.
+    its last segment, -1: it has sent none since the last of them. ``capture``: number of the capture in which it began.
+    ``ends``: the sides whose FIN came in order. ``orderly``: there is no disorder, and no side has ended.
     """
 
     __slots__ = (
@@ -166,7 +166,8 @@ class Flow:
             for stream, bit in ((disorder.client, _CLIENT_ENDED), (disorder.server, _SERVER_ENDED)):
                 if self.ends & bit:
                     stream.fin, stream.finished = stream.offset, True
-            disorder.client.acked, disorder.server.acked = self.client_acked, self.server_acked
+            for stream, acked in ((disorder.client, self.client_acked), (disorder.server, self.server_acked)):
+                stream.acked, stream.heard = max(acked, 0), acked >= 0
         return disorder
 
     def take_end(self, key: bytes, seq: int, ack: int, flags: int, frame: int, time_ns: int) -> int:
@@ -204,8 +205,8 @@ class Flow:
             client, server = disorder.client, disorder.server
             self.client_next, self.client_offset, self.client_recent = client.next, client.offset, client.recent
             self.server_next, self.server_offset, self.server_recent = server.next, server.offset, server.recent
-            self.client_acked = min(client.offset, client.acked)
-            self.server_acked = min(server.offset, server.acked)
+            self.client_acked = min(client.offset, client.acked) if client.heard else -1
+            self.server_acked = min(server.offset, server.acked) if server.heard else -1
             self.disorder = None
             self.orderly = not self.ends
             # reference cycles, which would stay until the garbage collector runs

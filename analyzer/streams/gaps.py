@@ -45,6 +45,7 @@ def record_ack(peer: Stream, ack: int, frame: int) -> int:
         if peer.base < 0:
             peer.base = ack
         return (ack - peer.base) & M32
+    peer.heard = True
     needs = peer.offset if ack == peer.next else peer.at(ack)
     if needs > peer.fin >= 0:
         needs = peer.fin  # the FIN takes one sequence number

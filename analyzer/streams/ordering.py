@@ -63,6 +63,7 @@ def _take(stream: Stream, payload: bytes, needs: int, frame: int, time_ns: int) 
     offset = stream.offset
     stream.next = (stream.next + len(payload)) & M32
     stream.offset = offset + len(payload)
+    stream.heard = False
     stream.recent = remembered(stream.recent, payload, stream.disorder.limits.compared_bytes)
     emit(stream, QueuedEvent("data", needs, payload, offset, len(payload), frame, time_ns))
 

@@ -95,6 +95,7 @@ class Reassembler:
                     if payload:
                         offset = flow.client_offset
                         end = flow.client_offset = offset + len(payload)
+                        flow.client_acked = -1
                         flow.client_next = (seq + end - offset) & M32
                         recent = flow.client_recent + payload
                         flow.client_recent = recent if len(recent) <= self._compared else recent[-self._compared :]
@@ -106,6 +107,7 @@ class Reassembler:
                 if payload:
                     offset = flow.server_offset
                     end = flow.server_offset = offset + len(payload)
+                    flow.server_acked = -1
                     flow.server_next = (seq + end - offset) & M32
                     recent = flow.server_recent + payload
                     flow.server_recent = recent if len(recent) <= self._compared else recent[-self._compared :]

@@ -7,10 +7,10 @@
 # sends later with the same sequence numbers is.
 #
 # Acknowledgment numbers never go back. So if the peer acknowledges the end of a later copy, and not that of the first
-# one, it never had the first one. If the later copy is not shorter, no later ACK can show that: then the peer must not
-# have acknowledged the first one when the later one came. Until the next segment of the peer, the later copy waits
-# (`Rewind`). Then the receiver is asked to forget the bytes; it can do so only as long as nothing was made of them. A
-# FIN before the end of the bytes that were delivered is treated in the same way, as a later copy without bytes.
+# one, it never had the first one. If the later copy is not shorter, no later ACK can show that: then the peer must have
+# sent something after the first one that does not acknowledge it. Until the next segment of the peer, the later copy
+# waits (`Rewind`). Then the receiver is asked to forget the bytes; it can do so only as long as nothing was made of
+# them. A FIN before the end of the bytes that were delivered is treated in the same way, as a later copy without bytes.
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def _begin(disorder: Disorder, stream: Stream, one: HeldSegment, *, fin: bool) -
             return False
         same = next((n for n, (x, y) in enumerate(zip(known, one.payload, strict=False)) if x != y), len(known))
         rewind = Rewind(stream, max(one.start + same, 0), one.start)
-        if stream.acked > rewind.place or (not shorter and stream.held):
-            return False  # the first copy had arrived, or bytes after it are missing
+        if stream.acked > rewind.place or (not shorter and (stream.held or not stream.heard)):
+            return False  # the first copy had arrived, or may have; or bytes after it are missing
     elif fin and shorter and not stream.held:
         rewind = Rewind(stream, one.end, one.end)
     else:

@@ -158,6 +158,7 @@ class Stream:
         "fin_said",
         "finished",
         "flow",
+        "heard",
         "held",
         "held_bytes",
         "next",
@@ -186,6 +187,7 @@ class Stream:
         self.top = offset  # offset up to which bytes were certainly sent
         self.top_frame = 0  # the frame that showed it, if it is more than `offset`
         self.acked = 0  # offset up to which the peer has the bytes; after a gap, the proof that the capture lost it
+        self.heard = False  # the peer has sent something since the last bytes that were delivered
         self.proof = 0  # `acked` when the current gap was proven
         self.proof_since = 0  # frame count of the disorder at that time
         self.doubts = 0  # frames of the peer since then that acknowledged only captured bytes

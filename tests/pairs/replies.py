@@ -36,6 +36,7 @@ CASES = [
     mixed("EXT501", "C AUTH CRAM-MD5", "S 503 no"),
     mixed("EXT502", f"{SENDER} SIZE=5", "S 503 no"),
     mixed("EXT504", "C MAIL FROM:<>|RSET", "S 503 no|250 ok"),
+    Case("RPL419", "EXT504", [*LMTP, *turns("C NOOP", "S 250 ok"), *LEFT]),
     Case("RPL419", "RPL412", [*LMTP, *turns("S 250 ok", "S 250 more", "C NOOP"), *CLOSED]),
     Case("RPL419", "TCP901", [*LMTP, *LEFT]),
     Case("RPL419", "TCP902", [*LMTP, *CLOSED]),

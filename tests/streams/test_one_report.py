@@ -14,6 +14,8 @@ from scripts import MAIL, WHOLE, WRONG, at_random, connections, hello, lines, se
 from secret_dialogues import SCRIPTS
 from strategies import dialogues
 
+from smtpwire.analyzer.rules import RULES
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -36,17 +38,18 @@ CHUNKED: Script = [
 ]
 KNOWN: dict[str, Script] = {"whole": WHOLE, "wrong": WRONG, "pipelined": PIPELINED, "chunked": CHUNKED, **SCRIPTS}
 _PLACE = re.compile(r"frame [0-9]+|[0-9.]+ (?:ms|s|seconds?)\b")
-_OF_SEGMENTS = {"CMD323", "MSG719"}  # these rules ask how the bytes were cut
+_OF_SEGMENTS = {"CMD323", "MSG719"}  # these rules ask how the bytes were cut, and explain findings of others
+_OTHERS = tuple(sorted(set(RULES) - _OF_SEGMENTS))
 
 
 def essence(connection: Connection) -> Any:
-    """Return the report without frames and times, and without the findings about segments."""
+    """Return the report without frames and times."""
     report = msgspec.to_builtins(connection)
     for name in ("id", "started", "ended", "client", "captures"):
         report.pop(name, None)
-    left = [one for one in report["findings"] if one["rule"] not in _OF_SEGMENTS]
     report["findings"] = [
-        (one["rule"], one["side"], one["certainty"], one["offset"], _PLACE.sub("", one["message"])) for one in left
+        (one["rule"], one["side"], one["certainty"], one["offset"], _PLACE.sub("", one["message"]))
+        for one in report["findings"]
     ]
     for turn in [*report["dialogue"], *report["gaps"]]:
         turn.pop("frame", None)
@@ -62,7 +65,7 @@ def by_itself(connection: Connection) -> Any:
 
 def report(sent: Sequence[Segment]) -> Any:
     """Return the essence of the only connection."""
-    (connection,) = connections([one._replace(frame=n) for n, one in enumerate(sent, 1)])
+    (connection,) = connections([one._replace(frame=n) for n, one in enumerate(sent, 1)], select=_OTHERS)
     return essence(connection)
 
 
@@ -129,8 +132,8 @@ def test_segments_that_arrive_after_the_next_one_change_nothing(script: Script, 
 @given(st.lists(scripts, min_size=2, max_size=4), seeds, st.lists(st.integers(0, 3), max_size=200))
 def test_other_connections_in_the_capture_change_nothing(said: list[Script], seed: int, turns: list[int]) -> None:
     sent = [segments(one, cut=at_random(seed), client_port=40_000 + n) for n, one in enumerate(said)]
-    mixed = connections(one_after_the_other(sent, turns))
-    alone = {one.client.port: by_itself(one) for part in sent for one in connections(part)}
+    mixed = connections(one_after_the_other(sent, turns), select=_OTHERS)
+    alone = {one.client.port: by_itself(one) for part in sent for one in connections(part, select=_OTHERS)}
     assert {one.client.port: by_itself(one) for one in mixed} == alone
 
 
@@ -140,6 +143,8 @@ def test_all_of_it_at_once_changes_nothing(name: str) -> None:
     sent = segments(script, cut=at_random(7))
     every_third = set(range(3, len(sent), 3))
     other = segments(WRONG, client_port=50_000)
-    mixed = connections(one_after_the_other([swapped(twice(sent, every_third), every_third), other], [0, 1] * 40))
+    mixed = connections(
+        one_after_the_other([swapped(twice(sent, every_third), every_third), other], [0, 1] * 40), select=_OTHERS
+    )
     (found,) = [one for one in mixed if one.client.port != 50_000]
     assert essence(found) == report(segments(script))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..lines.protocol_detection import Detection, judge_heads, preamble
+from ..lines.protocol_detection import Detection, begins_with_reply, judge_heads, preamble
 
 if TYPE_CHECKING:
     from ..exchanges.conversation_feed import ConversationFeed
@@ -75,6 +75,9 @@ class Candidate:
 
     def server(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
         """See ``Receiver``."""
+        if self._smtp_port and not self._events and begins_with_reply(data):  # as nearly all connections begin
+            self._host.begin(self._flow).server(data, offset, frame, time_ns, seen)
+            return
         self._events.append(("data", False, (data, offset, frame, time_ns, seen)))
         if len(self._server) < self._limits.sniffed_bytes or not self._limits.sniffed_bytes:
             self._server += data

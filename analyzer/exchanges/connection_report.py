@@ -68,25 +68,25 @@ def render(
     if skip is not None:
         turns = turns[: skip.start] + turns[skip.stop :]
     client, server = endpoints(record.client_key)
-    started = clock(record.started_ns)
-    return model.Connection(
-        id=record.id,
-        client=client,
-        server=server,
-        protocol=record.protocol,
-        profile=record.profile,
-        tls=record.tls,
-        opening=record.opening,
-        closing=record.closing,
-        started=started,
-        ended=clock(record.ended_ns),
-        client_bytes=record.client_bytes,
-        server_bytes=record.server_bytes,
-        gaps=list(record.gaps),
-        dialogue=_render_turns(turns, clock, detail),
-        messages=[*record.messages],
-        findings=record.findings,
-        notes=[*record.notes],
+    started, ended = clock(record.started_ns), clock(record.ended_ns)
+    return model.Connection(  # by position: names take longer
+        record.id,
+        client,
+        server,
+        record.protocol,
+        record.profile,
+        record.tls,
+        record.opening,
+        record.closing,
+        started,
+        ended,
+        record.client_bytes,
+        record.server_bytes,
+        [*record.gaps],
+        _render_turns(turns, clock, detail),
+        [*record.messages],
+        record.findings,
+        [*record.notes],
     )
 
 

@@ -5,22 +5,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from .. import model
+from ..content.message import Content
 from ..lines.client_reader import Mode
+from ..lines.server_reader import IncompleteReply
+from ..lines.tls_handshake import TlsHandshake
 from ..streams.handshakes import GREETING_WAITED_NS
 from .exchange import Exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from ..content.message import Content
     from ..lines.client_reader import ClientReader
-    from ..lines.server_reader import IncompleteReply
-    from ..lines.tls_handshake import TlsHandshake
 
 __all__ = [
     "GREETING_WAITED_NS",
@@ -41,7 +41,8 @@ MAX_SLOW_TEXT = 200  # bytes of a slow line that are kept
 Overlap = tuple[int, list[tuple[int, bytes]]]
 """Where copies of the same bytes first differ, and the segments that hold them."""
 
-_NO_LOSS: Mapping[model.Side, int] = {"client": 0, "server": 0}
+_NONE: Mapping[model.Side, Any] = MappingProxyType({})
+_NO_LOSS: Mapping[model.Side, int] = MappingProxyType({"client": 0, "server": 0})
 _MAIL_DATA = frozenset({Mode.CONTENT, Mode.CHUNK})
 SLOW_DATA_NS = 180 * SECOND  # RFC 5321 §4.5.3.2.5: between two blocks of mail data
 
@@ -89,58 +90,33 @@ class SlowInput(Struct, frozen=True):
     text: bytes = b""
 
 
-class Lifecycle:
+class Lifecycle(Struct):
     """Facts about one connection as a whole; times are nanoseconds since 1970, 0 until there is one."""
 
-    __slots__ = (
-        "captured",
-        "close_notice",
-        "closing",
-        "conflicts",
-        "first_gap",
-        "handshake",
-        "hanging",
-        "inside",
-        "long_header",
-        "lost",
-        "lost_to",
-        "opaque",
-        "overlaps",
-        "quit_sent",
-        "replaced",
-        "server_ends",
-        "server_tls",
-        "slow_input",
-        "started",
-        "stopped",
-        "stopped_at",
-        "unasked",
-    )
-
-    def __init__(self) -> None:
-        self.server_tls = False  # the server sent TLS records
-        self.handshake: TlsHandshake | None = None  # of TLS, until all that is in the clear was read
-        self.started = (0, 0)  # frame and time of the first byte
-        self.captured: bool | None = None  # segments of both directions are in the capture; None: not known
-        self.lost: Mapping[model.Side, int] = _NO_LOSS  # missing bytes that would have been read
-        self.lost_to = -1  # offset after the client's last missing byte
-        self.first_gap: tuple[int, int, int] | None = None  # offset, frame and time
-        self.stopped: str | None = None  # the reason why decoding stopped early
-        self.stopped_at = (0, 0)  # then: offset after the last byte of the client, time of the last one of the server
-        self.long_header = False  # a header section was longer than the limit, so its fields are not known
-        self.slow_input: SlowInput | None = None
-        self.quit_sent = False
-        self.server_ends = False  # the server's FIN or RST came, and no end of the client before it
-        self.unasked: Exchange | None = None  # the last reply that answers nothing, if it may be why the server closes
-        self.close_notice: CloseNotice | None = None
-        self.closing: Closing | None = None
-        self.inside: Content | None = None  # mail data without an end when the connection ended
-        self.opaque = False  # the last bytes could not be read
-        self.hanging: IncompleteReply | None = None  # a reply whose last line never came
-        # Bytes that were sent again with other content: side, offset, frame and time.
-        self.conflicts: list[tuple[model.Side, int, int, int]] = []
-        self.replaced: Mapping[model.Side, int] = {}  # for each side, the last offset from which a later copy counts
-        self.overlaps: Mapping[model.Side, Overlap | None] = {}  # for each side, the segments of the first conflict
+    server_tls: bool = False  # the server sent TLS records
+    handshake: TlsHandshake | None = None  # of TLS, until all that is in the clear was read
+    started: tuple[int, int] = (0, 0)  # frame and time of the first byte
+    captured: bool | None = None  # segments of both directions are in the capture; None: not known
+    lost: Mapping[model.Side, int] = _NO_LOSS  # missing bytes that would have been read
+    lost_to: int = -1  # offset after the client's last missing byte
+    first_gap: tuple[int, int, int] | None = None  # offset, frame and time
+    stopped: str | None = None  # the reason why decoding stopped early
+    # Then: offset after the last byte of the client, time of the last one of the server.
+    stopped_at: tuple[int, int] = (0, 0)
+    long_header: bool = False  # a header section was longer than the limit, so its fields are not known
+    slow_input: SlowInput | None = None
+    quit_sent: bool = False
+    server_ends: bool = False  # the server's FIN or RST came, and no end of the client before it
+    unasked: Exchange | None = None  # the last reply that answers nothing, if it may be why the server closes
+    close_notice: CloseNotice | None = None
+    closing: Closing | None = None
+    inside: Content | None = None  # mail data without an end when the connection ended
+    opaque: bool = False  # the last bytes could not be read
+    hanging: IncompleteReply | None = None  # a reply whose last line never came
+    # Bytes that were sent again with other content: side, offset, frame and time.
+    conflicts: list[tuple[model.Side, int, int, int]] = field(default_factory=list)
+    replaced: Mapping[model.Side, int] = _NONE  # for each side, the last offset from which a later copy counts
+    overlaps: Mapping[model.Side, Overlap | None] = _NONE  # for each side, the segments of the first conflict
 
     @property
     def quiet(self) -> bool:

@@ -129,6 +129,8 @@ def _take_greeting(talk: Conversation, x: Exchange, answer: ReplySeen, end: int)
     x.sure = talk.client_seen
     x.take_reply(answer, end)
     talk.greeting = answer
+    if talk.record.on_tls_port and not talk.session.state.hello.secure:
+        x.marks |= Mark.CLEAR_GREETING
     talk.session.greeted(x, code)
     if code in _CLOSE_NOTICES:
         talk.course.server_closes(x, code, -1)

@@ -91,3 +91,4 @@ class Mark(IntFlag):
     BAD_PLAIN = 1 << 70  # a response of AUTH PLAIN that does not have the parts that it must have
     LMTP_SERVER = 1 << 71  # on an accepted hello: LMTP on the port of SMTP, or a hello of SMTP to an LMTP server
     KNOWN_POSTMASTER = 1 << 72  # RCPT to the postmaster of a domain that the server accepts mail for was refused
+    CLEAR_GREETING = 1 << 73  # a greeting in plain text on a port where TLS comes first

@@ -20,7 +20,7 @@ from ...dissectors.lazy_regex import LazyPattern
 from .proxy_header import FIRST_OCTETS, may_begin, read_header
 from .tls_handshake import begins_record
 
-__all__ = ["Detection", "judge_heads", "other_protocol", "preamble"]
+__all__ = ["Detection", "begins_with_reply", "judge_heads", "other_protocol", "preamble"]
 
 
 class Detection(Enum):
@@ -51,6 +51,11 @@ _OTHER_CLIENT = (
 _OTHER_SERVER = (b"HTTP/", b"SSH-", b"+OK", b"* OK", b"* PREAUTH", b"* BYE", b"RFB ", b":", b"<")
 _TELNET = b"\xff"  # IAC (RFC 854): a terminal that negotiates first, as if SMTP were a remote login
 _POSSIBLE_STARTS = (b"EHLO", b"HELO", b"LHLO", b"MAIL FROM:", b"RCPT TO:", b"STARTTLS")
+
+
+def begins_with_reply(server: bytes) -> bool:
+    """Return whether the first bytes of a server are a reply of SMTP. On an SMTP port that decides."""
+    return _REPLY.match(server) is not None
 
 
 def _is_tls(head: bytes) -> bool:

@@ -279,7 +279,7 @@ def cleartext_auth_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence
     "error",
     "server",
     "RFC 8314 §3.3, §7.3",
-    on=OnExchange(acts=frozenset({Act.GREETING}), codes=frozenset({220})),
+    on=OnExchange(marks=Mark.CLEAR_GREETING, codes=frozenset({220})),
 )
 def cleartext_on_tls_port(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Plain text greeting on the implicit-TLS port.
@@ -287,13 +287,11 @@ def cleartext_on_tls_port(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     On port 465 the TLS handshake comes before the first byte of SMTP. A server that sends its greeting in plain text
     there has a wrong configuration, and clients that expect TLS cannot use it. Fix the server: enable TLS on this port.
     """
-    before = x.before
-    if talk.record.on_tls_port and before is not None and not before.hello.secure:
-        yield Evidence(
-            "The server sent its greeting in plain text on port 465, where TLS must come first.",
-            reply=True,
-            certain=True,
-        )
+    yield Evidence(
+        "The server sent its greeting in plain text on port 465, where TLS must come first.",
+        reply=True,
+        certain=True,
+    )
 
 
 @rule(

@@ -20,16 +20,14 @@ from ..lines.client_reader import ClientReader, HeldPiece, Mode
 from ..lines.command_line import CommandLine, read_line, says_quit
 from ..lines.marks import Mark
 from ..lines.server_reader import ServerReader
-from .chunk_sizes import check_rest, take_stray
+from .chunk_sizes import take_stray
 from .client_arrival import before_client, check_command, check_first_line, end_at_sasl_layer
 from .command_marks import check_auth_line
+from .connection_end import finish_open
 from .connection_report import render
 from .exchange import Exchange, ReplySeen
 from .judging import (
     judge_event,
-    judge_late,
-    judge_masked_greeting,
-    judge_replies_inside,
     send,
     settle,
 )
@@ -37,22 +35,17 @@ from .lifecycle import PAUSE_NS, Closing, end_of
 from .limit_notes import LimitNotes
 from .loss_recovery import LossEvent
 from .lost_bytes import lose_bytes, presume
-from .mail_data import begin_chunk, end_chunk, end_content, end_of_input, release_as_presumed
-from .postmasters import judge_postmasters
-from .prediction import predict
+from .mail_data import begin_chunk, end_chunk, end_content, release_as_presumed
 from .proxy_header import end_header, take_header
 from .reply_pairing import (
     OWN_CODES,
     left_unanswered,
-    show_unfinished,
 )
 from .reply_taking import end_waiting, take_named, take_reply
 from .taking_back import take_back
-from .text_as_commands import end_text, follow_text
+from .text_as_commands import follow_text
 from .tls_upgrade import (
-    clear_text_first,
     clear_text_refused,
-    handshake_over,
     restart_inside,
     take_records,
     tls_begins,
@@ -146,7 +139,7 @@ class ConversationFeed(LimitNotes):
             course.server_ends = course.closing is None
             if talk.waiting_replies is not None:
                 end_waiting(talk)
-        if client_ns and not talk.reader.between_lines and talk.reader.partial:
+        if client_ns and talk.reader.partial_line is not None:
             course.paused(talk.reader, client_ns, 0, frame, time_ns)
             course.cut_off(talk.reader, time_ns)
         if course.closing is None:
@@ -173,58 +166,19 @@ class ConversationFeed(LimitNotes):
         ``captured``: whether segments of both directions are in the capture, None: not known.
         """
         talk = self.talk
-        course, server = talk.course, talk.server_reader
+        course = talk.course
         course.started, course.captured = talk.started, captured
         if talk.waiting_replies is not None:
             end_waiting(talk)
         if talk.proxy is not None:
             end_header(talk)
-        mail = talk.mail_tracking
-        quiet = talk.reader.between_lines and server.between_replies and mail is None and talk.watching is None
-        if not quiet or talk.session.due or course.handshake is not None or talk.greeting is None:
-            self._finish_open()
+        finish_open(talk)
         talk.run.judge.ended(talk)
         record = talk.record
         record.profile = talk.profile
         if talk.profile == "lmtp":
             record.protocol = "lmtp"
         return render(record, talk.run.clock, talk.run.detail)
-
-    def _finish_open(self) -> None:
-        """Finish what the end of the connection interrupted: lines, replies, mail data, what waits to be judged."""
-        talk = self.talk
-        reader, server, course, session = talk.reader, talk.server_reader, talk.course, talk.session
-        course.hanging = server.incomplete_reply
-        course.opaque = reader.mode in _UNREADABLE or server.opaque
-        if reader.mode in {Mode.CONTENT, Mode.CHUNK}:
-            course.inside = reader.content
-        if says_quit(reader.partial):
-            course.quit_sent = True  # without its line end, which other rules report
-        if server.unfinished_holds_two:
-            session.doubt()
-        presume(talk)
-        if talk.mail_tracking is not None:
-            check_rest(talk, talk.mail_tracking)
-            judge_late(talk, talk.mail_tracking)
-        end_of_input(talk)
-        show_unfinished(talk)
-        if talk.mail_tracking is not None:
-            end_text(talk)
-            judge_replies_inside(talk)
-        if talk.watching is not None:
-            judge_masked_greeting(talk, talk.watching)
-        if course.handshake is not None:
-            handshake_over(talk, course.handshake)
-        if talk.greeting is None and talk.client_seen:
-            clear_text_first(talk)
-        while session.due:
-            x = session.due.pop(0)
-            if x.before is None:
-                x.before = session.state
-                if x.line.command is not None:
-                    x.predicted = predict(x, talk.profile, session.causes.disputed)
-            settle(talk, x)
-        judge_postmasters(talk)
 
     @property
     def weight(self) -> int:

@@ -108,11 +108,11 @@ class ClientReader:
         "_handler",
         "_held",
         "_limits",
-        "_partial",
         "chunk_left",
         "content",
         "held_size",
         "mode",
+        "partial_line",
         "position",
     )
 
@@ -123,19 +123,14 @@ class ClientReader:
         self.position = 0  # offset after the last byte that came
         self._handler = handler
         self._limits = limits
-        self._partial: PartialLine | None = None
+        self.partial_line: PartialLine | None = None  # a line whose end has not come
         self._held: deque[HeldPiece] | None = None
         self.held_size = 0  # bytes that wait for a reply
 
     @property
-    def between_lines(self) -> bool:
-        """Whether a command is expected, and nothing of it has come."""
-        return self.mode is _COMMAND and self._partial is None
-
-    @property
     def partial(self) -> bytes:
         """The start of a line whose end has not come."""
-        return b"" if self._partial is None else self._partial.raw
+        return b"" if self.partial_line is None else self.partial_line.raw
 
     @property
     def held(self) -> bytes:
@@ -154,7 +149,7 @@ class ClientReader:
     @property
     def weight(self) -> int:
         """About how many bytes are kept."""
-        held, partial = self._held, self._partial
+        held, partial = self._held, self.partial_line
         own = self.held_size + (PIECE * len(held) if held else 0)
         own += 0 if partial is None else partial.weight
         return own if self.content is None else own + self.content.weight
@@ -162,7 +157,7 @@ class ClientReader:
     @property
     def unfinished(self) -> tuple[int, int, int, int]:
         """Length, offset, frame and time of the line whose end has not come."""
-        one = self._partial
+        one = self.partial_line
         return (0, 0, 0, 0) if one is None else (one.size + one.dropped, one.offset, one.frame, one.time_ns)
 
     def feed(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
@@ -170,7 +165,7 @@ class ClientReader:
         self.position = offset + len(data)
         while data:
             mode = self.mode
-            if mode is _COMMAND and self._partial is None:
+            if mode is _COMMAND and self.partial_line is None:
                 line = KNOWN_LINES.get(data)
                 if line is None and len(data) <= LONGEST_KNOWN and _one_line(data) and data[0] >= _AFTER_TLS:
                     line = remember_line(data)
@@ -209,7 +204,7 @@ class ClientReader:
 
     def gap(self, length: int) -> None:
         """``length`` bytes are missing here. Mail data and chunks continue after them, a line does not."""
-        self._partial = None
+        self.partial_line = None
         self.position += length
         if self.content is not None and self.mode is Mode.CONTENT:
             self.content.lose(length)
@@ -224,7 +219,7 @@ class ClientReader:
 
     def revoke(self, offset: int) -> bool:
         """Forget the bytes from ``offset`` on. False: something was made of them already."""
-        held, partial = self._held, self._partial
+        held, partial = self._held, self.partial_line
         if held:
             if offset < held[0].offset:
                 return False
@@ -238,7 +233,7 @@ class ClientReader:
             kept_size = min(offset - partial.offset, partial.size)
             partial.cut(kept_size)
             if not kept_size:
-                self._partial = None
+                self.partial_line = None
         else:
             return False
         self.position = offset
@@ -246,7 +241,7 @@ class ClientReader:
 
     def restart(self, start: bytes, offset: int, frame: int, time_ns: int) -> None:
         """Go on after ``start``, the start of a line at ``offset``: what came after it does not count."""
-        self._partial = None
+        self.partial_line = None
         self.position = offset + len(start)
         if start:
             self._keep_partial(start, offset, frame, time_ns)
@@ -269,7 +264,7 @@ class ClientReader:
 
     def discard_partial(self) -> None:
         """Drop the line whose end has not come: it is known what it is."""
-        self._partial = None
+        self.partial_line = None
 
     def discard_held(self) -> int:
         """Drop the held bytes (injected before TLS). Returns how many there were."""
@@ -283,7 +278,7 @@ class ClientReader:
 
         ``lf_only``: cut only at a bare LF. For lines that must be commands; do not use it on mail data.
         """
-        partial = self._partial
+        partial = self.partial_line
         if partial is None:
             return False
         line = partial.raw
@@ -292,7 +287,7 @@ class ClientReader:
             at = len(line) - 1 if line.endswith(b"\r") and len(line) > 1 and not lf_only else -1
         if at < 0 or not line[:at].strip(b"\r\n"):
             return False
-        self._partial = None
+        self.partial_line = None
         rest = line[at + 1 :]
         self._emit(line[:at], line[at : at + 1], at + 1, partial.offset, partial.frame, partial.time_ns, -1)
         if rest:
@@ -309,7 +304,7 @@ class ClientReader:
         """Read lines until the mode changes. Returns how many bytes were used."""
         if len(data) > self._limits.line_bytes > 0:
             data = data[: self._limits.line_bytes]  # so that a longer line is a partial one
-        start = self._end_partial(data, offset, frame, time_ns, seen) if self._partial is not None else 0
+        start = self._end_partial(data, offset, frame, time_ns, seen) if self.partial_line is not None else 0
         total, mode, handler = len(data), self.mode, self._handler
         while start < total:
             if mode > _ANSWER or mode is not self.mode:
@@ -334,10 +329,10 @@ class ClientReader:
 
     def _end_partial(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> int:
         """Go on with the line whose start waits. Returns how many bytes were used."""
-        partial = self._partial
+        partial = self.partial_line
         assert partial is not None
         if partial.first < _AFTER_TLS and begins_record(partial.raw[:2] + data[:1]):
-            self._partial = None
+            self.partial_line = None
             self.mode = Mode.OPAQUE
             self._handler.tls_begins("client", partial.first, partial.offset, partial.frame, partial.time_ns)
             if self.mode is Mode.TLS:
@@ -356,7 +351,7 @@ class ClientReader:
             if partial.size + stop - 1 > self._limits.line_bytes > 0 and not partial.dropped:
                 self._handler.long_line()
         length = partial.size + partial.dropped + stop
-        self._partial = None
+        self.partial_line = None
         self._emit(raw, b"\r\n", length, partial.offset, partial.frame, partial.time_ns, seen)
         return stop
 
@@ -384,9 +379,9 @@ class ClientReader:
 
     def _keep_partial(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
         """Keep the start of a line whose end has not come."""
-        if self._partial is None:
-            self._partial = PartialLine(offset, frame, time_ns)
-        self._partial.keep(data, self._limits.line_bytes, self._handler)
+        if self.partial_line is None:
+            self.partial_line = PartialLine(offset, frame, time_ns)
+        self.partial_line.keep(data, self._limits.line_bytes, self._handler)
 
     def _hold(self, piece: HeldPiece) -> None:
         if self._held is None:

@@ -137,11 +137,6 @@ class ServerReader:
         self._later: tuple[int, list[Place]] | None = None  # offset of the last reply in several frames, and its places
 
     @property
-    def between_replies(self) -> bool:
-        """Whether nothing of a reply has come that is not complete, and the server's bytes can be read."""
-        return self.open_reply is None and self.partial_line is None and not self.opaque
-
-    @property
     def unfinished_holds_two(self) -> bool:
         """Whether the line whose end has not come seems to hold two replies."""
         one = self.partial_line

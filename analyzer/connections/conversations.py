@@ -85,8 +85,9 @@ class Conversations:
         tap = None if self._tap is None else self._tap(record, self.clock)
         talk = Conversation(record, self._run, tap)
         talk.kept = self.streams.housekeeping.kept
-        if handshake and not flow.server_start_known:
-            talk.server_syn_missing = True
+        if handshake:
+            talk.client_captured = flow.client_syn
+            talk.server_syn_missing = not flow.server_start_known
         feed = ConversationFeed(talk)
         flow.receiver = feed if tap is None else TappedConversation(feed, tap)
         return flow.receiver

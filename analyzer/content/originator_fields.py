@@ -71,8 +71,10 @@ def message_id_fault(body: bytes) -> str | None:
         return None
     if not text:
         return "is empty"
-    if not (text.startswith(b"<") and text.endswith(b">")):
+    if b"<" not in text or b">" not in text:
         return "has no angle brackets"
+    if not (text.startswith(b"<") and text.endswith(b">")):
+        return "has text outside its angle brackets"
     if b"@" not in text:
         return "has no @"
     return "is not of the form <left@right>"

@@ -79,6 +79,7 @@ class Conversation:
     __slots__ = (
         "_counts",
         "_course",
+        "client_captured",
         "client_ns",
         "client_seen",
         "client_tls",
@@ -124,6 +125,7 @@ class Conversation:
         self.greeted = midstream
         self.greeting: ReplySeen | None = None
         self.client_seen = False
+        self.client_captured = False  # segments of the client are in the capture, although it has sent no byte yet
         self.server_seen = False
         self.server_syn_missing = False  # the server's SYN was lost, and perhaps its first bytes too
         self.client_ns = 0  # time of the client's last byte, 0: none so far

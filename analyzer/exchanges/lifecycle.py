@@ -43,6 +43,7 @@ Overlap = tuple[int, list[tuple[int, bytes]]]
 
 _NONE: Mapping[model.Side, Any] = MappingProxyType({})
 _NO_LOSS: Mapping[model.Side, int] = MappingProxyType({"client": 0, "server": 0})
+_LINES = frozenset({Mode.COMMAND, Mode.ANSWER})
 _MAIL_DATA = frozenset({Mode.CONTENT, Mode.CHUNK})
 SLOW_DATA_NS = 180 * SECOND  # RFC 5321 §4.5.3.2.5: between two blocks of mail data
 
@@ -79,8 +80,8 @@ class CloseNotice(Struct, frozen=True):
 
 
 class SlowInput(Struct, frozen=True):
-    """Client input so slow that it blocked the server. ``line``: a command line; otherwise mail data. ``text``: the
-    start of that line."""
+    """Client input so slow that it blocked the server. ``line``: a line; otherwise mail data. ``text``: the start of
+    that line; empty if it belongs to an AUTH exchange, where all of it is secret."""
 
     line: bool
     ns: int
@@ -137,9 +138,9 @@ class Lifecycle(Struct):
         if self.slow_input is not None or not client_ns:
             return
         length, began, first_frame, since_ns = reader.unfinished
-        if reader.mode is Mode.COMMAND and length:
+        if reader.mode in _LINES and length:
             if time_ns - since_ns >= SLOW_LINE_NS:
-                text = reader.partial[:MAX_SLOW_TEXT]
+                text = reader.partial[:MAX_SLOW_TEXT] if reader.mode is Mode.COMMAND else b""
                 self.slow_input = SlowInput(True, time_ns - since_ns, began, first_frame, since_ns, text)
             return
         pause, content = time_ns - client_ns, reader.content

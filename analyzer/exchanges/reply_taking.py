@@ -148,7 +148,7 @@ def _take_unasked(talk: Conversation, answer: ReplySeen, end: int, *, surplus: b
     x = Exchange(_NOTHING, answer.offset, answer.frame, answer.time_ns, before=state)
     mark_reply(x, state, reply)
     unasked(talk, x, answer, surplus=surplus)
-    x.sure = talk.client_seen and talk.session.state.sure
+    x.sure = (talk.client_seen or talk.client_captured) and talk.session.state.sure
     x.take_reply(answer, end)
     if repeats_for_recipients(talk):
         x.marks |= Mark.RECIPIENT_REPLIES

@@ -182,7 +182,9 @@ def slow_drip(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     drip = talk.course.slow_input
     if drip is None:
         return
-    if drip.line:
+    if drip.line and not drip.text:
+        phrase = Phrase("A line of the login was still incomplete after {duration} s.", duration=_seconds(drip.ns))
+    elif drip.line:
         phrase = Phrase(
             "A command line was still incomplete after {duration} s: {line}{end}.",
             duration=_seconds(drip.ns),

@@ -103,6 +103,11 @@ class Flow:
         return self.starts & (_CLIENT_SYN | _SERVER_SYN) != 0
 
     @property
+    def client_syn(self) -> bool:
+        """Whether the client's SYN is in the capture."""
+        return self.starts & _CLIENT_SYN != 0
+
+    @property
     def server_start_known(self) -> bool:
         """Whether the start of the server's direction is known: from its SYN, or from the ACK on the client's SYN."""
         return self.starts & _SERVER_START != 0

@@ -35,6 +35,7 @@ def test_identifiers_in_every_form_of_the_grammar(body: bytes) -> None:
         (b" (only a comment)", "is empty"),
         (b" 1@client.example", "has no angle brackets"),
         (b" <1@client.example", "has no angle brackets"),
+        (b" <1@client.example> x", "has text outside its angle brackets"),
         (b" <20261120-1>", "has no @"),
         (b" <1@client.example> <2@client.example>", "is not of the form <left@right>"),
         (b" <a..b@client.example>", "is not of the form <left@right>"),

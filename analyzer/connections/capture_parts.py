@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..model import Part
-from ..streams.endpoints import endpoint
+from ..streams.endpoints import endpoints
 from ..timestamps import format_time, parse_time
 
 if TYPE_CHECKING:
@@ -104,4 +104,4 @@ def _add(parts: list[Part], part: Part) -> None:
 
 
 def _ends(key: bytes) -> _Ends:
-    return frozenset((endpoint(key, source=True), endpoint(key, source=False)))
+    return frozenset(endpoints(key))

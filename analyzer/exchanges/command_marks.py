@@ -111,8 +111,7 @@ def check_declared(x: Exchange, transaction: Transaction, content: Content) -> N
 
 def _check_parameters(x: Exchange, state: State) -> None:
     """Mark MAIL or RCPT with parameters."""
-    hello = state.hello
-    command = judged_command(x) if x.marks else x.line.command
+    hello, command = state.hello, judged_command(x)
     if hello.keywords is None or command is None:
         return
     if missing_parameters(command, hello):

@@ -256,7 +256,7 @@ class Conversation:
     @property
     def certain(self) -> bool:
         """Whether both sides are captured: otherwise bytes not captured may explain a finding."""
-        return self.client_seen and self.server_seen
+        return (self.client_seen or self.client_captured) and self.server_seen
 
     @property
     def uneventful(self) -> bool:

@@ -40,7 +40,7 @@ _BAD_ARGUMENT = frozenset(
 _OPEN_IN_TRANSACTION = frozenset({Act.STARTTLS, Act.ATRN, Act.XCLIENT})
 _TRANSACTION = frozenset({Phase.MAIL, Phase.RCPT})
 
-LAST_OPEN = Phase.CHUNKS
+LAST_OPEN = Phase.RCPT
 """Up to this phase, a plain command (see ``CommandLine.plain``) that is in order is certainly accepted."""
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct, field
 
 from ..model import Gap
-from ..streams.endpoints import endpoint
+from ..streams.endpoints import endpoints
 from .turns import GapSeen
 
 if TYPE_CHECKING:
@@ -83,12 +83,12 @@ class ConnectionRecord:
     @property
     def client(self) -> Endpoint:
         """Address and port of the client."""
-        return endpoint(self.client_key, source=True)
+        return endpoints(self.client_key)[0]
 
     @property
     def server(self) -> Endpoint:
         """Address and port of the server."""
-        return endpoint(self.client_key, source=False)
+        return endpoints(self.client_key)[1]
 
     @property
     def on_tls_port(self) -> bool:

@@ -95,7 +95,7 @@ def take_reply(  # noqa: C901, PLR0912 - one test for each case that is rare
         act, code, state = x.act, reply.code, session.state
         x.sure = x.sure and state.sure and talk.client_seen
         if x.replies_due == 1 and x.answer is None and not reply.deviations and len(reply.raw) <= MAX_REPLY_LINE:
-            x.answer, x.replies_due, x.reply_end = answer, 0, end
+            x.answer, x.replies_due, x.reply_end = answer, 0, end  # nothing to mark: the usual case of `take_reply`
         else:
             x.take_reply(answer, end)
         session.answered(x, reply)
@@ -117,7 +117,7 @@ def take_reply(  # noqa: C901, PLR0912 - one test for each case that is rare
             go_on(talk, x, code)
         if code in _CLOSE_NOTICES:
             talk.course.server_closes(x, code, -1)
-        if act in ENDS_MESSAGE or talk.mail_tracking is not None:
+        if act in ENDS_MESSAGE or talk.mail_tracking is not None:  # otherwise `settle` has nothing else to do
             settle(talk, x)
         else:
             talk.run.judge.exchange(x, talk)
@@ -148,7 +148,7 @@ def _take_unasked(talk: Conversation, answer: ReplySeen, end: int, *, surplus: b
     x = Exchange(_NOTHING, answer.offset, answer.frame, answer.time_ns, before=state)
     mark_reply(x, state, reply)
     unasked(talk, x, answer, surplus=surplus)
-    x.sure = (talk.client_seen or talk.client_captured) and talk.session.state.sure
+    x.sure = talk.certain and talk.session.state.sure
     x.take_reply(answer, end)
     if repeats_for_recipients(talk):
         x.marks |= Mark.RECIPIENT_REPLIES

@@ -34,6 +34,7 @@ from .state_table import (
     State,
     advance,
     broken_rule,
+    moved,
     unsure,
 )
 from .usual_replies import odd_status
@@ -169,7 +170,7 @@ class Session:
                     x.marks |= _SERVER_ORDER
         if code in _OF_CODE:
             x.marks |= _OF_CODE[code]
-        if state.phase is _CLOSING or (state.hello.statuses and odd_status(reply)):
+        if state.hello.statuses or state.phase is _CLOSING:
             mark_reply(x, state, reply)
         if x.replies_due > 0:
             return
@@ -177,7 +178,7 @@ class Session:
         if target is state.phase:
             after = state
         elif target is not None:
-            after = State(target, state.hello, state.transaction, state.after_last, state.data_refused, state.sure)
+            after = moved(state, target)
         else:
             keywords = None
             if act is _EHLO and 200 <= code < 300:
@@ -325,9 +326,7 @@ def _presumed_after(state: State, x: Exchange) -> State:
     if x.breaks is not None and (x.act is not _LAST or state.phase not in _OPEN):
         return state
     target = PRESUMED[state.phase][x.act]
-    if target is state.phase:
-        return state
     if target is not None:
-        return State(target, state.hello, state.transaction, state.after_last, state.data_refused, state.sure)
+        return state if target is state.phase else moved(state, target)
     command = x.line.command
     return advance(state, x.act, None, b"" if command is None else command.verb, x.opens)

@@ -49,6 +49,7 @@ __all__ = [
     "Step",
     "advance",
     "broken_rule",
+    "moved",
     "unsure",
 ]
 
@@ -278,7 +279,12 @@ def advance(
         return _special(state, act, code, target, accepted, verb, transaction, keywords)
     if target is None or target is state.phase:
         return state
-    return State(target, state.hello, state.transaction, state.after_last, state.data_refused, state.sure)
+    return moved(state, target)
+
+
+def moved(state: State, phase: Phase) -> State:
+    """Return the state in another phase, if nothing else changes."""
+    return State(phase, state.hello, state.transaction, state.after_last, state.data_refused, state.sure)
 
 
 _CHANGES_MORE = frozenset(

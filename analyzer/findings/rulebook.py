@@ -193,8 +193,7 @@ class RuleBook:
             talk.counts.series[series] = place
         certain = evidence.certain
         if certain is None:
-            both = (talk.client_seen or (talk.client_captured and x is not None)) and talk.server_seen
-            certain = both and (x is None or x.sure)
+            certain = talk.certain and (x is None or x.sure)
         message = evidence.message
         sentence, phrase = (message, None) if isinstance(message, str) else ("", message)
         turn, offset, length, frame, time_ns, text = _place(evidence, x)

@@ -159,7 +159,7 @@ def read_line(raw: bytes, end: bytes, length: int) -> CommandLine:
     if act is _MAIL or act is _RCPT:
         if length > _SHORTEST_LONG or command.verb not in _PLAIN_VERBS or not _USUAL_PATH.match(text):
             marks |= _envelope_marks(act, command)
-        given = command.parameters if " " in text[5:] else None
+        given = command.parameters
         if given:
             needs |= ALWAYS
             if not (_RARE_ON_MAIL if act is _MAIL else MAIL_PARAMETERS).isdisjoint(given):

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from ...dissectors.lazy_regex import LazyPattern
 from ..model import Endpoint
-from ..streams.endpoints import endpoint
+from ..streams.endpoints import endpoints
 
 __all__ = ["FIRST_OCTETS", "ProxyHeader", "ProxyHeaderReader", "may_begin", "read_header"]
 
@@ -85,7 +85,7 @@ def _read_line(data: bytes) -> ProxyHeader | None:
 
 
 def _proxied(version: Literal[1, 2], length: int, addresses: bytes) -> ProxyHeader:
-    client, target = endpoint(addresses, source=True), endpoint(addresses, source=False)
+    client, target = endpoints(addresses)
     return ProxyHeader(version, "PROXY", length, client, target)
 
 

@@ -7,23 +7,15 @@ from struct import Struct
 
 from ..model import Endpoint
 
-__all__ = ["endpoint", "endpoints", "ends"]
+__all__ = ["endpoints", "ends"]
 
 _ports = Struct(">HH").unpack_from
 
 MAX_REMEMBERED = 4096  # addresses, and servers with their ports, which occur again
 
 
-def endpoint(key: bytes, *, source: bool) -> Endpoint:
-    """Return one end of a flow key (source address, destination address, source port, destination port)."""
-    half = (len(key) - 4) // 2
-    if source:
-        return Endpoint(_text(key[:half]), int.from_bytes(key[-4:-2], "big"))
-    return _server(key[half:-4], key[-2:])
-
-
 def endpoints(key: bytes) -> tuple[Endpoint, Endpoint]:
-    """Return both ends of a flow key, source and destination."""
+    """Return both ends of a flow key (source address, destination address, source port, destination port)."""
     half = (len(key) - 4) // 2
     source = Endpoint(_text(key[:half]), int.from_bytes(key[-4:-2], "big"))
     return source, _server(key[half:-4], key[-2:])

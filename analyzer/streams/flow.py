@@ -9,7 +9,7 @@
 # are copied back, and the `Disorder` is dropped.
 #
 # Most connections also end in order: each side sends a FIN after its last byte, or one of them a RST. That needs no
-# `Disorder` either, only a bit for each side that has ended (`ends`).
+# `Disorder` either, only a bit for each side that has ended (`state`).
 #
 # Offsets are counted, not sequence numbers: `next` is the 32-bit number that a direction expects, `offset` the count of
 # bytes up to there. The two grow together, so the number of the SYN is always `next - offset - 1`.
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from .receiver import Side
     from .stream import KeptCount
 
-__all__ = ["BOTH_ENDED", "Flow", "reversed_key"]
+__all__ = ["Flow", "reversed_key"]
 
-_CLIENT_ENDED, _SERVER_ENDED = 1, 2  # bits of `Flow.ends`
-BOTH_ENDED = _CLIENT_ENDED | _SERVER_ENDED
+# Bits of `Flow.state`.
+_CLIENT_ENDED, _SERVER_ENDED, _DISORDERED = 1, 2, 4
+_BOTH_ENDED = _CLIENT_ENDED | _SERVER_ENDED
 
 # What is known of the start of a direction, as bits of `Flow.starts`.
 _CLIENT_SYN, _SERVER_SYN, _CLIENT_START, _SERVER_START = 1, 2, 4, 8
@@ -40,26 +41,23 @@ class Flow:
     """A connection. Without a ``disorder``, both directions are known and in order.
 
     ``key``: of the client's direction; the client is the sender of the SYN, or else of the first segment, unless the
-    receiver finds that it is the other one. ``back``: the key of the server's direction. ``client_next``: the next
-    sequence number of the client, -1: nothing known of this direction. ``client_offset``: its bytes so far, gaps
-    included. ``client_recent``: the last of them. ``client_acked``: how many of them the server had acknowledged with
-    its last segment, -1: it has sent none since the last of them. ``capture``: number of the capture in which it began.
-    ``ends``: the sides whose FIN came in order. ``orderly``: there is no disorder, and no side has ended.
+    receiver finds that it is the other one. ``client_next``: the next sequence number of the client, -1: nothing known
+    of this direction. ``client_offset``: its bytes so far, gaps included. ``client_recent``: the last of them.
+    ``client_acked``: how many of them the server had acknowledged with its last segment, -1: it has sent none since the
+    last of them. ``capture``: number of the capture in which it began. ``state``: which sides have ended in order, and
+    whether there is a disorder; 0: in order, and no side has ended.
     """
 
     __slots__ = (
-        "back",
         "capture",
         "client_acked",
         "client_next",
         "client_offset",
         "client_recent",
         "disorder",
-        "ends",
         "first_frame",
         "key",
         "last_ns",
-        "orderly",
         "receiver",
         "remarks",
         "server_acked",
@@ -68,11 +66,11 @@ class Flow:
         "server_recent",
         "started_ns",
         "starts",
+        "state",
     )
 
-    def __init__(self, key: bytes, back: bytes, frame: int, time_ns: int, capture: int) -> None:
+    def __init__(self, key: bytes, frame: int, time_ns: int, capture: int) -> None:
         self.key = key
-        self.back = back
         self.capture = capture
         self.client_next = self.server_next = -1
         self.client_offset = self.server_offset = 0
@@ -80,12 +78,21 @@ class Flow:
         self.client_recent = self.server_recent = b""
         self.receiver: Receiver = IGNORING
         self.disorder: Disorder | None = None
-        self.ends = 0
-        self.orderly = True
+        self.state = 0
         self.remarks: Remarks | None = None
         self.starts = 0
         self.first_frame = frame
         self.started_ns = self.last_ns = time_ns
+
+    @property
+    def back(self) -> bytes:
+        """The key of the server's direction."""
+        return reversed_key(self.key)
+
+    @property
+    def both_ended(self) -> bool:
+        """Whether the FINs of both sides came in order."""
+        return self.state & _BOTH_ENDED == _BOTH_ENDED
 
     @property
     def started(self) -> tuple[int, int]:
@@ -167,9 +174,9 @@ class Flow:
             client = self.client_next, self.client_offset, self.client_recent
             server = self.server_next, self.server_offset, self.server_recent
             disorder = self.disorder = Disorder(self, client, server, limits, kept)
-            self.orderly = False
+            self.state |= _DISORDERED
             for stream, bit in ((disorder.client, _CLIENT_ENDED), (disorder.server, _SERVER_ENDED)):
-                if self.ends & bit:
+                if self.state & bit:
                     stream.fin, stream.finished = stream.offset, True
             for stream, acked in ((disorder.client, self.client_acked), (disorder.server, self.server_acked)):
                 stream.acked, stream.heard = max(acked, 0), acked >= 0
@@ -177,7 +184,7 @@ class Flow:
 
     def take_end(self, key: bytes, seq: int, ack: int, flags: int, frame: int, time_ns: int) -> int:
         """Take a FIN, a RST, or what comes after a FIN, if it is in order and has no data. Return how many bytes of the
-        peer its sender had acknowledged, -1: it is not in order."""
+        peer its sender had acknowledged, -1: it is not in order. A RST only has its numbers noted."""
         side: Side
         if key == self.key:
             side, mine, theirs = "client", _CLIENT_ENDED, _SERVER_ENDED
@@ -186,9 +193,9 @@ class Flow:
             side, mine, theirs = "server", _SERVER_ENDED, _CLIENT_ENDED
             number, peer, acked = self.server_next, self.client_next, self.client_offset
         in_flight = (peer - ack) & M32
-        if in_flight == M32 and self.ends & theirs:
+        if in_flight == M32 and self.state & theirs:
             in_flight = 0  # the FIN takes one sequence number
-        ended = self.ends & mine != 0
+        ended = self.state & mine != 0
         if in_flight >= HALF or (ended and flags & FIN) or seq != (number + ended) & M32:
             return -1
         self.last_ns = time_ns
@@ -198,8 +205,7 @@ class Flow:
         else:
             self.client_acked = seen
         if flags & FIN:
-            self.ends |= mine
-            self.orderly = False
+            self.state |= mine
             self.receiver.closed(side, "fin", frame, time_ns, seen)
         return seen
 
@@ -213,18 +219,19 @@ class Flow:
             self.client_acked = min(client.offset, client.acked) if client.heard else -1
             self.server_acked = min(server.offset, server.acked) if server.heard else -1
             self.disorder = None
-            self.orderly = not self.ends
+            self.state &= _BOTH_ENDED
             # reference cycles, which would stay until the garbage collector runs
             del client.peer, server.peer, client.disorder, server.disorder
 
     def swap(self) -> None:
         """Exchange client and server, because the receiver has found that the roles are the other ones."""
-        self.key, self.back = self.back, self.key
+        self.key = self.back
         self.client_next, self.server_next = self.server_next, self.client_next
         self.client_offset, self.server_offset = self.server_offset, self.client_offset
         self.client_recent, self.server_recent = self.server_recent, self.client_recent
         self.client_acked, self.server_acked = self.server_acked, self.client_acked
         self.starts = (self.starts & 5) << 1 | (self.starts & 10) >> 1
+        self.state = self.state & _DISORDERED | (self.state & _CLIENT_ENDED) << 1 | (self.state & _SERVER_ENDED) >> 1
         disorder = self.disorder
         if disorder is not None:
             disorder.client, disorder.server = disorder.server, disorder.client

@@ -34,9 +34,9 @@ def open_flow(
     mine, theirs = handshakes.take(key, back, seq)
     server_first = (mine is not None and mine.answers) or (theirs is not None and not theirs.answers)
     if server_first:
-        flow, client, server = Flow(back, key, frame, time_ns, capture), theirs, mine
+        flow, client, server = Flow(back, frame, time_ns, capture), theirs, mine
     else:
-        flow, client, server = Flow(key, back, frame, time_ns, capture), mine, theirs
+        flow, client, server = Flow(key, frame, time_ns, capture), mine, theirs
     first = first_of(mine, theirs)
     if first is not None:
         flow.first_frame, flow.started_ns = first.frame, first.time_ns

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Protocol
 from ..limits import DEFAULT_LIMITS, Limits
 from .causal_order import pump
 from .ending import accept_reset, deliver_rest
-from .flow import BOTH_ENDED, Flow
 from .flow_table import FlowTable
 from .gaps import declare_gaps, record_ack, record_end
 from .housekeeping import Housekeeping
@@ -35,6 +34,7 @@ from .stream import ACK, FIN, HALF, M32, RST, SANE_AHEAD, SYN, HeldSegment, Twin
 from .twins import differs
 
 if TYPE_CHECKING:
+    from .flow import Flow
     from .receiver import Side
     from .stream import Disorder, Segment, Stream
 
@@ -86,7 +86,7 @@ class Reassembler:
         ``missing``: payload bytes that followed ``payload`` on the wire but were not captured (snap length).
         """
         flow = self._flows.get(key)
-        if flow is not None and flow.orderly and not flags & 7 and not missing:
+        if flow is not None and not flow.state and not flags & 7 and not missing:
             # in_flight: bytes of the peer that the sender has not acknowledged
             if key == flow.key:
                 if seq == flow.client_next and (in_flight := (flow.server_next - ack) & M32) < HALF:
@@ -166,10 +166,9 @@ class Reassembler:
             ):
                 return
             flow = self._open(key, seq, frame, time_ns)
-        if flow.disorder is None and not missing:
-            take = self._take_end if flags & 7 or flow.ends else self._take_again
-            if take(flow, key, seq, ack, flags, payload, frame, time_ns):
-                return
+        in_order = flow.disorder is None and not missing
+        if in_order and self._take_in_order(flow, key, seq, ack, flags, payload, frame, time_ns):
+            return
         disorder = flow.disorder or flow.disordered(self._limits, self._kept)
         stream = disorder.client if key == flow.key else disorder.server
         if flow.capture == self.capture or time_ns > flow.last_ns:  # otherwise two captures recorded the same segment
@@ -183,11 +182,13 @@ class Reassembler:
         if flow.disorder is not None and (flow.receiver is IGNORING or disorder.over):
             flow.settle()
 
-    def _take_again(
-        self, flow: Flow, key: bytes, seq: int, ack: int, _: int, payload: bytes, frame: int, time_ns: int
+    def _take_in_order(
+        self, flow: Flow, key: bytes, seq: int, ack: int, flags: int, payload: bytes, frame: int, time_ns: int
     ) -> bool:
-        """Take a segment of a connection in order that starts before the next byte, or with it: compare and drop what
-        it repeats, deliver the rest. Returns whether that was possible."""
+        """Take a segment of a connection in order that ends it, follows an end, or starts at most with the next byte:
+        compare and drop what it repeats, deliver the rest. Returns whether that was possible."""
+        if flags & 7 or flow.state:
+            return self._take_end(flow, key, seq, ack, flags, payload, frame, time_ns)
         side: Side
         if key == flow.key:
             side, number, offset, recent = "client", flow.client_next, flow.client_offset, flow.client_recent
@@ -214,22 +215,23 @@ class Reassembler:
     def _take_end(
         self, flow: Flow, key: bytes, seq: int, ack: int, flags: int, payload: bytes, frame: int, time_ns: int
     ) -> bool:
-        """Take a FIN or RST that comes in order, or a segment without data after one. Returns whether that was
-        possible."""
-        if flags & (SYN | ACK) != ACK or flow.capture != self.capture:
+        """Take a FIN or RST that comes in order, or a segment without data after one. Returns whether it is that."""
+        if flags & (SYN | ACK) != ACK or flags & (FIN | RST) == FIN | RST or flow.capture != self.capture:
             return False
         if payload:
-            if not flow.orderly or flags & RST or seq != flow.expected(key):
+            if flow.state or flags & RST or seq != flow.expected(key):
                 return False
             self.feed(key, seq, ack, ACK, payload, 0, frame, time_ns)
             self.feed(key, (seq + len(payload)) & M32, ack, flags, b"", 0, frame, time_ns)
             return True
         seen = flow.take_end(key, seq, ack, flags, frame, time_ns)
-        if seen >= 0 and flags & RST:
+        if seen < 0:
+            return False
+        if flags & RST:
             self._end(flow, "", time_ns, ("client" if key == flow.key else "server", seen), frame)
-        elif flow.ends == BOTH_ENDED:
+        elif flow.both_ended:
             self._end(flow, "", time_ns)
-        return seen >= 0
+        return True
 
     def _reassemble(
         self,
@@ -372,9 +374,9 @@ class Reassembler:
         *,
         given_up: bool = False,
     ) -> None:
-        """Deliver everything that is left, and forget the connection. ``reset``: the side that ended it with a
-        RST, and how many bytes of the peer it had acknowledged."""
-        disorder, closed = flow.disorder, reset is not None or flow.ends == BOTH_ENDED
+        """Deliver everything that is left, and forget the connection. ``reset``: the side that ended it with a RST, and
+        how many bytes of the peer it had acknowledged."""
+        disorder, closed = flow.disorder, reset is not None or flow.both_ended
         if disorder is not None:
             if disorder.rewind is not None:
                 give_up_rewind(disorder)

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from scripts import MESSAGE, envelope, hello, lines, play
 
+from smtpwire.analyzer.exchanges.exchange import Exchange
+from smtpwire.analyzer.exchanges.prediction import LAST_OPEN, predict
+from smtpwire.analyzer.exchanges.state_table import NO_KEYWORDS, Hello, Phase, State, broken_rule
+from smtpwire.analyzer.lines.command_line import read_line
 from smtpwire.analyzer.model import CommandTurn
 
 if TYPE_CHECKING:
@@ -140,3 +144,16 @@ def test_submission_requires_a_login() -> None:
 def test_lmtp_allows_only_lhlo() -> None:
     assert last(lines("S 220 mx LMTP"), "LHLO x.example", 250, "lmtp") == "accept"
     assert last(lines("S 220 mx LMTP"), "EHLO x.example", 500, "lmtp") == "500"
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase <= LAST_OPEN])
+@pytest.mark.parametrize(
+    "verb", ["EHLO x.example", "HELO x", "MAIL FROM:<a@x>", "RCPT TO:<b@x>", "DATA", "RSET", "QUIT"]
+)
+def test_a_plain_command_in_order_is_accepted_so_it_need_not_be_predicted(verb: str, phase: Phase) -> None:
+    line = read_line(verb.encode(), b"\r\n", len(verb) + 2)
+    x = Exchange(line.act, 0, 1, 0, line, before=State(phase, Hello(keywords=NO_KEYWORDS)))
+    assert line.plain
+    assert x.before is not None
+    if broken_rule(x.before, x.act) is None:
+        assert predict(x, "rfc5321") == "accept"

@@ -10,14 +10,17 @@ from msgspec.structs import replace
 from smtpwire.analyzer.exchanges.state_table import (
     ACTS,
     NO_KEYWORDS,
+    PRESUMED,
     START,
     TABLE,
+    TARGETS,
     Act,
     Hello,
     Phase,
     State,
     advance,
     broken_rule,
+    moved,
     unsure,
 )
 
@@ -262,3 +265,15 @@ def test_any_walk_stays_on_the_table(walk: list[tuple[Act, int | None]]) -> None
             assert state.phase is Phase.QUIT
         if before.phase is Phase.QUIT and code != 421:
             assert state.phase is Phase.QUIT
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_the_look_ups_say_what_the_table_says(phase: Phase) -> None:
+    state = State(phase, EHLO, "transaction", after_last=True)
+    steps: list[tuple[Act, int | None, Phase | None]]
+    steps = [(act, code, TARGETS[phase][act][code // 100]) for act in Act for code in (100, 250, 354, 450, 550, 900)]
+    steps += [(act, None, PRESUMED[phase][act]) for act in Act]
+    looked_up = [(act, code, target) for act, code, target in steps if target is not None]
+    assert len(looked_up) > len(steps) / 3
+    for act, code, target in looked_up:
+        assert advance(state, act, code) == moved(state, target)

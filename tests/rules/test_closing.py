@@ -212,6 +212,14 @@ def test_letters_in_place_of_a_line_end_are_a_fault_however_long_the_line_waits(
     assert "TIM804" not in paused([*hello(), ("C", "NOOP\\r\\n")], 60, [("C", "\r\n"), ("S", "250 ok\r\n"), *BYE])
 
 
+def test_a_line_of_the_login_that_never_gets_its_end_is_slow_and_secret() -> None:
+    login = lines("C AUTH LOGIN", "S 334 VXNlcm5hbWU6")
+    script = [*hello("AUTH LOGIN"), *login, ("C", "aHVudGVyMjI="), ("wait", "400"), *lines("S 421 timeout"), ("FS", "")]
+    (found,) = (one for one in findings(script, select=FAMILY) if one.rule == "TIM804")
+    assert found.message == "A line of the login was still incomplete after 400 s."
+    assert "aHVudGVyMjI" not in str(found)
+
+
 def test_slow_mail_data_may_come_from_a_full_window() -> None:
     start = [*hello(), *envelope(), *DATA]
     rest: Script = [("C", "x\r\n.\r\n"), ("S", "250 queued\r\n"), *BYE]

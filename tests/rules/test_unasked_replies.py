@@ -38,11 +38,3 @@ def test_503_to_the_first_command_of_a_group_that_goes_on_too_early(group: str, 
     found = {one.rule for one in heard(script)}
     assert ("SEQ124" in found) is blamed
     assert ("EXT505" in found) is not blamed
-
-
-def test_a_line_of_the_login_that_never_gets_its_end_is_slow_and_secret() -> None:
-    login = turns("C AUTH LOGIN", "S 334 VXNlcm5hbWU6")
-    script = [*hello("AUTH LOGIN"), *login, ("C", "aHVudGVyMjI="), *turns("wait 400", "S 421 timeout"), *CLOSED]
-    (found,) = (one for one in heard(script) if one.rule == "TIM804")
-    assert found.message == "A line of the login was still incomplete after 400 s."
-    assert "aHVudGVyMjI" not in str(found)

@@ -87,9 +87,9 @@ def octets_of_each(*, disordered: bool) -> float:
         assert all(flow.disorder is None for flow in streams.table)
 
 
-def test_a_silent_connection_takes_at_most_620_octets() -> None:
-    assert octets_of_each(disordered=False) <= 620
+def test_a_silent_connection_takes_at_most_600_octets() -> None:
+    assert octets_of_each(disordered=False) <= 600
 
 
 def test_a_disorder_that_is_over_leaves_nothing() -> None:
-    assert octets_of_each(disordered=True) <= 620
+    assert octets_of_each(disordered=True) <= 600

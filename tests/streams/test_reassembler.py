@@ -372,6 +372,19 @@ def test_a_reset_ends_the_connection_at_once() -> None:
     assert net.heard.finished == [""]
 
 
+def test_a_reset_with_the_flag_of_a_fin_is_a_reset() -> None:
+    net = open_net().client(0, b"DATA\r\n").server(0, flags=RST | FIN | ACK, acks=6)
+    assert net.heard.closed_by == [("S", "rst")]
+    assert net.heard.finished == [""]
+
+
+def test_the_side_that_has_ended_stays_ended_if_the_roles_change() -> None:
+    net = open_net().client(0, b"QUIT\r\n", flags=FIN | ACK)
+    net.heard.flow.swap()
+    net.server(0, flags=FIN | ACK, acks=7)
+    assert net.heard.finished == [""]
+
+
 def test_a_reset_outside_the_window_is_ignored() -> None:
     net = open_net().client(0, b"DATA\r\n").server(2_000_000, flags=RST).server(-9, flags=RST)
     net.server(0, b"354 go\r\n", acks=6)

@@ -32,7 +32,7 @@ from scripts import (
 
 from smtpwire.analyzer.rules.overlap_policies import Copy
 from smtpwire.analyzer.rules.overlap_policies import read as receive
-from smtpwire.analyzer.streams.endpoints import endpoint
+from smtpwire.analyzer.streams.endpoints import endpoints
 from smtpwire.analyzer.streams.reassembler import Reassembler
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def ours(seen: Iterable[Seen]) -> Dialogues:
     reassembler.close()
     found = {}
     for flow, said in host.flows:
-        end = endpoint(flow.key, source=True)
+        end = endpoints(flow.key)[0]
         address = f"[{end.address}]" if ":" in end.address else end.address
         found[f"{address}:{end.port}"] = said.bytes["client"], said.bytes["server"]
     return found

@@ -9,26 +9,11 @@ import click
 
 from ..._version import __version__
 from ..errors import UsageError, display_path, nearest
+from .table import MODULE_OF
 
 __all__ = ["COMPLETE", "smtpwire"]
 
 COMPLETE = "_SMTPWIRE_COMPLETE"  # the environment variable through which a shell asks for completions
-
-# In the order of the help: the module in this folder that holds the command, or the group of commands.
-_MODULES = {
-    "audit": "audit",
-    "show": "audit",
-    "demo": "audit",
-    "live": "live",
-    "annotate": "annotate",
-    "extract": "extract",
-    "query": "query",
-    "rule": "rules",
-    "config": "config",
-    "baseline": "baseline",
-    "wireshark": "wireshark",
-    "completion": "completion",
-}
 
 
 class LazyGroup(click.Group):
@@ -36,11 +21,11 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, in the order of the help."""
-        return list(_MODULES)
+        return list(MODULE_OF)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command ``cmd_name``; None if it does not exist."""
-        module = _MODULES.get(cmd_name)
+        module = MODULE_OF.get(cmd_name)
         if module is None:
             return None
         command: click.Command = getattr(import_module(f".{module}", __package__), cmd_name)
@@ -51,10 +36,10 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that ``args`` start with. Raises UsageError, with a suggestion, if there is none."""
         name = args[0]
-        if name not in _MODULES and not name.startswith("-") and not ctx.resilient_parsing:
+        if name not in MODULE_OF and not name.startswith("-") and not ctx.resilient_parsing:
             if os.path.exists(name):  # noqa: PTH110  pathlib is not loaded yet
                 raise UsageError("the command is missing", display_path(name), f"write smtpwire audit {name}")
-            near = nearest(name, list(_MODULES))
+            near = nearest(name, list(MODULE_OF))
             hint = f"did you mean {near}?" if near else "smtpwire --help lists the commands"
             raise UsageError("no such command", display_path(name) or "''", hint)
         return super().resolve_command(ctx, args)

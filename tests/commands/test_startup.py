@@ -101,6 +101,7 @@ def test_the_version_loads_no_command() -> None:
     assert {name for name in loaded if name.startswith("smtpwire.")} == {
         *("smtpwire._lazy", "smtpwire._version", "smtpwire.analyzer", "smtpwire.analyzer.cli"),
         *("smtpwire.analyzer.errors", "smtpwire.analyzer.commands", "smtpwire.analyzer.commands.registry"),
+        "smtpwire.analyzer.commands.table",
     }
     assert not loaded & (HEAVY | {"msgspec"})
 
@@ -108,7 +109,7 @@ def test_the_version_loads_no_command() -> None:
 def test_a_command_loads_no_other_one() -> None:
     loaded = {name for name in ours(modules(*AUDIT)) if name.startswith("commands.")}
     assert loaded == {
-        *("commands.registry", "commands.audit", "commands.options", "commands.option_types"),
+        *("commands.registry", "commands.table", "commands.audit", "commands.options", "commands.option_types"),
         *("commands.settings", "commands.outputs"),
     }
 

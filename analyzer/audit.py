@@ -20,6 +20,7 @@ from .findings.suppress import KnownFindings, Peer, agreed, drop
 from .frames.inputs import open_inputs, read_capture
 from .limits import DEFAULT_LIMITS, Limits
 from .model import Capture, Connection, Summary
+from .redact.finding_texts import without_secrets
 from .redact.redactor import Redactor
 from .rules import RULES, resolve
 from .segments.decoder import SegmentDecoder
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from .connections.partition import Portion
     from .exchanges.conversation import Judge
+    from .exchanges.secret_context import SecretContext
 
 __all__ = ["DEFAULT_PORTS", "Audit", "DecoderCounts", "Options", "audit", "summed"]
 
@@ -163,14 +165,15 @@ class Audit:
         if block:
             tracker.sweep(*times_ns)
         while tracker.ended:
-            connection = tracker.ended.popleft()
+            connection, secrets = tracker.ended.popleft()
+            self._redacted.hide(connection, secrets)
             if self._suppresses and connection.findings:
-                self._suppress(connection)
+                self._suppress(connection, secrets)
             self._count(connection)
             connection.captures = self._capture_parts.of(connection)
-            yield self._redacted(connection)
+            yield self._redacted.finish(connection)
 
-    def _suppress(self, connection: Connection) -> None:
+    def _suppress(self, connection: Connection, secrets: SecretContext | None) -> None:
         options = self.options
         ignore = frozenset[str]().union(*(peer.ignore for peer in options.peers if peer.fits(connection)))
         if ignore:
@@ -180,7 +183,9 @@ class Audit:
             drop(connection, lambda finding: agreed(finding, connection, codes))
         baseline = options.baseline
         if baseline is not None:
-            self.summary.suppressed += drop(connection, lambda finding: baseline.knows(finding, connection))
+            self.summary.suppressed += drop(
+                connection, lambda finding: baseline.knows(without_secrets(finding, secrets), connection)
+            )
 
     def _count(self, connection: Connection) -> None:
         summary = self.summary

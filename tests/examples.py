@@ -10,7 +10,6 @@ from captures import ACK, CLIENT, FIN, PSH, RST, SERVER, START, SYN, flow
 
 from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.connections.tracker import Tracker
-from smtpwire.analyzer.enums import Redact
 from smtpwire.analyzer.exchanges.conversation_feed import ConversationFeed
 from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
@@ -118,5 +117,5 @@ def played(script: Iterable[str], *, profile: str | None, port: int) -> list[mod
     player = Player(tracker, port)
     player.play(script)
     tracker.close()
-    rendered = Redactor(Redact.NONE)  # it makes the messages of the findings
-    return [rendered(one) for one in tracker.done]
+    redacted = Redactor()  # it makes the messages of the findings
+    return [redacted(*one) for one in tracker.ended]

@@ -45,4 +45,9 @@ def hostile_capture() -> bytes:
         b"250 <b>ok</b>\r\n"
     )
     talk.client(b"QUIT\r\n").server(b"221 bye\r\n")
-    return pcap(talk.close().records)
+    # Here the server alone is hostile, so what it says is no echo, and the report shows it.
+    other = Conversation(43211).open().server(b"220 mx.example ESMTP\r\n")
+    other.client(b"EHLO client.example\r\n").server(b"250 mx.example\r\n")
+    for attack in ATTACKS:
+        other.client(b"RCPT TO:<b@mx.example>\r\n").server(b"250 " + attack + b"\r\n")
+    return pcap([*talk.close().records, *other.close().records])

@@ -23,11 +23,11 @@ from captures import ACK, CLIENT, FIN, PSH, RST, SERVER, START, SYN, Record, eth
 
 from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.connections.tracker import PROFILE_OF_PORT, Tracker
-from smtpwire.analyzer.enums import Redact
 from smtpwire.analyzer.exchanges.connection_report import TimeFormat
 from smtpwire.analyzer.exchanges.conversation import Conversation, Run
 from smtpwire.analyzer.exchanges.conversation_feed import ConversationFeed
 from smtpwire.analyzer.exchanges.record import ConnectionRecord
+from smtpwire.analyzer.exchanges.secret_context import secret_context
 from smtpwire.analyzer.findings.rulebook import RuleBook
 from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
 from smtpwire.analyzer.redact.redactor import Redactor
@@ -67,7 +67,7 @@ Cut = Callable[[bytes], Iterable[bytes]]
 
 CLIENT_PORT = 43210
 _SEGMENT_SIZE = 1400
-_RENDERED = Redactor(Redact.NONE)  # it makes the messages of the findings
+_REDACTED = Redactor()  # it makes the messages of the findings
 _FIRST = {"C": 1000, "S": 5000}  # initial sequence numbers
 
 GREETING = "220 mx.example ESMTP\r\n"
@@ -250,7 +250,7 @@ def connections(
     for one in sent:
         tracker.segment(*one)
     tracker.close()
-    return [_RENDERED(one) for one in tracker.done]
+    return [_REDACTED(*one) for one in tracker.ended]
 
 
 def play(
@@ -329,7 +329,8 @@ def talk(
         elif side in shown:
             conversation.closed(name, "fin" if who[0] == "F" else "rst", *where)
     record.client_bytes, record.server_bytes = offset["C"], offset["S"]
-    return _RENDERED(conversation.finish(captured=not onesided))
+    report = conversation.finish(captured=not onesided)
+    return _REDACTED(report, secret_context(record, always=conversation.talk.quotes_more))
 
 
 # -- the result --------------------------------------------------------------------------------------------------------

@@ -66,7 +66,6 @@ def write(
     from ..run import run  # noqa: PLC0415
 
     settings = configured(config, no_config)
-    # Entries are made from what was said on the wire, and hold no names.
     options = options_of(
         settings,
         profile=profile,
@@ -74,7 +73,7 @@ def write(
         select=select,
         ignore=ignore,
         decoder=decoder,
-        redact=Redact.NONE,
+        redact=Redact.SECRETS,  # an entry holds no names, and is the same for every audit
     )
     # A file that is not a baseline is not overwritten, and that is reported before the work starts.
     read_baseline(file, missing_ok=True)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..enums import Decoder, Profile, Redact
 from ..run import FailOn
 from .option_types import PATH
 from .options import (
@@ -22,6 +21,8 @@ from .settings import configured, inputs_of, options_of, output_to
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ..enums import Decoder, Profile
 
 __all__ = ["extract"]
 
@@ -84,7 +85,7 @@ def extract(
     folder = MessageDirectory(output, force=force)
     try:
         writer = ExtractWriter(out, folder, max_size)
-        options = replace(options, tap=writer.tap, redact=Redact.NONE)
+        options = replace(options, tap=writer.tap)
         return run(Audit(options), inputs, writer, out, FailOn.NEVER)
     finally:
         folder.close()

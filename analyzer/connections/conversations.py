@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..exchanges.connection_report import NO_DETAIL, TimeFormat, TurnDetail
 from ..exchanges.conversation import Conversation, Run
 from ..exchanges.conversation_feed import ConversationFeed, detach
 from ..exchanges.record import IMPLICIT_TLS_PORT, ConnectionRecord
+from ..exchanges.secret_context import SecretContext, secret_context
 from ..model import Part
 from ..streams.reassembler import Reassembler
 from .receivers import Candidate, TappedConversation
@@ -23,9 +24,16 @@ if TYPE_CHECKING:
     from ..streams.receiver import Receiver
     from .partition import Places
 
-__all__ = ["PROFILE_OF_PORT", "Conversations"]
+__all__ = ["PROFILE_OF_PORT", "Conversations", "EndedConnection"]
 
 PROFILE_OF_PORT = {587: "submission", IMPLICIT_TLS_PORT: "submission", 24: "lmtp"}
+
+
+class EndedConnection(NamedTuple):
+    """The report of a connection that is over, and what in it is secret; None if nothing is."""
+
+    report: model.Connection
+    secrets: SecretContext | None
 
 
 class Conversations:
@@ -43,7 +51,7 @@ class Conversations:
     ) -> None:
         """``tap``: returns the receiver of a new connection's messages."""
         self.streams = Reassembler(self, limits)
-        self.ended: deque[model.Connection] = deque()
+        self.ended: deque[EndedConnection] = deque()
         self.clock = TimeFormat()
         self.places: Places | None = None
         self._run = Run(judge, limits, self.clock, detail, profile is not None)
@@ -109,10 +117,11 @@ class Conversations:
         report = feed.finish(captured=flow.captured)
         if flow.remarks is not None:
             report.captures = [Part(number - 1, "", self.clock(time_ns)) for time_ns, number in flow.remarks.filled]
+        context = secret_context(record, always=feed.talk.quotes_more)
         detach(feed.talk)
         if self.places is not None:
             self.places.note_end(flow if given_up else None)
-        self.ended.append(report)
+        self.ended.append(EndedConnection(report, context))
 
     def standing(self) -> Iterator[ConnectionRecord]:
         """Yield the records of the open connections. They will still grow."""

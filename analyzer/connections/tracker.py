@@ -77,7 +77,7 @@ class Tracker:
     @property
     def done(self) -> list[model.Connection]:
         """The reports of the connections that ended and were not taken from ``ended`` yet."""
-        return [*self.ended]
+        return [one.report for one in self.ended]
 
     def set_digits(self, digits: int) -> None:
         """Set the decimals of a second for the times from now on."""

@@ -12,13 +12,16 @@ from msgspec import Struct
 
 from ...dissectors.printable import printable
 from .. import model
+from ..lines.command_line import shown_words
 from ..streams.endpoints import endpoints
 from ..timestamps import format_time
 from .exchange import Exchange
 from .turns import ChunkSeen, GapSeen, LineSeen, MessageSeen, ReplySeen, TlsSeen, mailbox
 
 if TYPE_CHECKING:
+    from ...dissectors.lines.commands import Command
     from ..content.message import Content
+    from ..lines.command_line import CommandLine
     from .record import ConnectionRecord
     from .turns import SeenTurn
 
@@ -110,15 +113,11 @@ def _render_turns(turns: list[SeenTurn], clock: TimeFormat, detail: TurnDetail) 
             line = turn.line
             command = line.command
             if command is not None:
-                text = line.argument
-                if line.secrets and detail.secrets and command.argument is not None:
-                    text = printable(command.argument)
+                verb, text = command.name, line.argument
+                if line.secrets:
+                    verb, text = _words(line, command, detail)
                 complete = line.end != b""
-                add(
-                    model.CommandTurn(
-                        "client", command.name, text, turn.predicted, turn.frame, time, turn.offset, complete
-                    )
-                )
+                add(model.CommandTurn("client", verb, text, turn.predicted, turn.frame, time, turn.offset, complete))
             else:
                 secret = printable(line.raw) if detail.secrets else None
                 complete = line.end != b""
@@ -136,6 +135,11 @@ def _render_turns(turns: list[SeenTurn], clock: TimeFormat, detail: TurnDetail) 
         else:
             add(_render_rare(turn, time))
     return words
+
+
+def _words(line: CommandLine, command: Command, detail: TurnDetail) -> tuple[str | None, str | None]:
+    """Return verb and argument of a line with secrets."""
+    return shown_words(command, () if detail.secrets else line.secrets)
 
 
 def _render_rare(turn: SeenTurn, time: str) -> model.Turn:

@@ -259,6 +259,11 @@ class Conversation:
         return (self.client_seen or self.client_captured) and self.server_seen
 
     @property
+    def quotes_more(self) -> bool:
+        """Whether findings may quote text of the client that no turn has."""
+        return self.injected is not None or (self._course is not None and self._course.slow_input is not None)
+
+    @property
     def uneventful(self) -> bool:
         """Whether the connection ran and ended normally, so that no rule needs to judge it as a whole."""
         quiet = self._course is None or self._course.quiet

@@ -13,7 +13,7 @@ from msgspec import Struct
 from ...dissectors.lines.replies import Reply
 from ..content.message import Content
 from ..lines.acts import Act
-from ..lines.command_line import NO_LINE, CommandLine, Span
+from ..lines.command_line import NO_LINE, CommandLine
 from ..lines.marks import Mark
 from ..model import Predicted
 from .state_table import State
@@ -130,7 +130,6 @@ class Exchange(Struct, eq=False):
     answer: ReplySeen | None = None  # the reply, None until it comes
     reply_end: int = -1  # offset after the reply, -1 until it is complete
     predicted: Predicted = "unknown"
-    secrets: tuple[Span, ...] = ()  # parts of the line that are secret because of what came before it
 
     def without_order(self) -> None:
         """Withdraw the judgement of the order: it is not known after all."""

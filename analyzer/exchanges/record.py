@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..model import Endpoint, Finding, Message, Side
+    from .secret_context import SecretContext
     from .turns import SeenTurn
 
 __all__ = ["IMPLICIT_TLS_PORT", "ConnectionRecord", "FindingCounts"]
@@ -50,6 +51,7 @@ class ConnectionRecord:
         "opening",
         "profile",
         "protocol",
+        "secrets",
         "server_bytes",
         "started_ns",
         "tls",
@@ -76,6 +78,7 @@ class ConnectionRecord:
         self.server_bytes = 0
         self.dialogue: list[SeenTurn] = []
         self.findings: list[Finding] = []
+        self.secrets: SecretContext | None = None  # of the dialogue; made when the report needs it
         self._gaps: list[Gap] | None = None
         self._messages: list[Message] | None = None
         self._notes: list[str] | None = None

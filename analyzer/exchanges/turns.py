@@ -11,7 +11,6 @@ from msgspec import Struct
 from ...dissectors.deviations import DeviationKind
 from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.printable import printable
-from ..lines.command_line import shown_argument
 from ..model import Side
 from .exchange import Exchange, ReplySeen
 
@@ -100,13 +99,8 @@ def said(turn: SeenTurn) -> bytes:
 
 
 def shown(x: Exchange) -> str:
-    """Return the client's line for use as evidence, without secrets."""
-    command = x.line.command
-    if command is None:
-        return ""
-    if command.verb == b"AUTH" and command.argument is not None:
-        return f"AUTH {shown_argument(command)}"
-    return printable(x.line.raw[:MAX_SHOWN])
+    """Return the client's line for use as evidence; redaction hides the secrets in it. Empty for an answer of AUTH."""
+    return "" if x.line.command is None else printable(x.line.raw[:MAX_SHOWN])
 
 
 def mailbox(x: Exchange) -> str | None:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct, field
 
-from ...dissectors.printable import printable
 from ..exchanges.exchange import Exchange, Transaction
+from ..exchanges.secret_context import secret_context, shown_lines
 from ..exchanges.turns import ReplySeen, mailbox
+from ..lines.secret_spans import shown_parameters
 from ..model import Endpoint
+from ..redact.credentials import shown_address
 
 if TYPE_CHECKING:
     from ..exchanges.connection_report import TimeFormat
@@ -96,6 +98,27 @@ class Envelope(Struct, rename={"from_": "from"}):
     notes: list[str] = field(default_factory=list)
 
 
+class _Shown:
+    """Makes words of what belongs to an envelope, without secrets."""
+
+    def __init__(self, record: ConnectionRecord, clock: TimeFormat) -> None:
+        self._context = secret_context(record, always=True)
+        self._clock = clock
+
+    def address(self, x: Exchange) -> str | None:
+        return shown_address(mailbox(x), self._context)
+
+    def parameters(self, x: Exchange) -> dict[str, str | None]:
+        return {} if x.command is None else shown_parameters(x.command)
+
+    def reply_to(self, x: Exchange) -> EnvelopeReply | None:
+        return None if x.answer is None or x.answer.turn < 0 else self.reply(x.answer)
+
+    def reply(self, turn: ReplySeen) -> EnvelopeReply:
+        lines = shown_lines(turn, () if self._context is None else self._context.spans(turn.turn))
+        return EnvelopeReply(turn.reply.code, lines, turn.frame, self._clock(turn.time_ns))
+
+
 def envelope_of(
     record: ConnectionRecord, clock: TimeFormat, x: Exchange | None, transaction: object, turn: int
 ) -> Envelope:
@@ -107,18 +130,19 @@ def envelope_of(
     envelope = Envelope(
         connection=record.id, client=record.client, server=record.server, protocol=_protocol(record), fate=_fate(x)
     )
+    shown = _Shown(record, clock)
     known = (
         [transaction] if x is None else [x.transaction, transaction, None if x.state is None else x.state.transaction]
     )
     for one in known:
         if isinstance(one, Transaction) and (one.recipients or (x is not None and one is x.transaction)):
-            _from_transaction(envelope, clock, one)
+            _from_transaction(envelope, shown, one)
             break
     else:
-        _from_dialogue(envelope, record.dialogue, turn)
+        _from_dialogue(envelope, shown, record.dialogue, turn)
     if x is not None and x.turn >= 0:
         envelope.replies = [
-            _answer(reply, clock)
+            shown.reply(reply)
             for reply in record.dialogue[x.turn :]
             if isinstance(reply, ReplySeen) and reply.answers == x.turn
         ]
@@ -138,24 +162,24 @@ def _fate(x: Exchange | None) -> Fate:
     return "accepted" if 200 <= x.code < 300 else "refused" if x.code >= 400 else "unknown"
 
 
-def _from_transaction(envelope: Envelope, clock: TimeFormat, transaction: Transaction) -> None:
+def _from_transaction(envelope: Envelope, shown: _Shown, transaction: Transaction) -> None:
     mail = transaction.mail
-    envelope.from_ = mailbox(mail)
-    envelope.parameters = _parameters(mail)
-    envelope.mail_reply = _reply_to(mail, clock)
+    envelope.from_ = shown.address(mail)
+    envelope.parameters = shown.parameters(mail)
+    envelope.mail_reply = shown.reply_to(mail)
     envelope.recipients = [
-        EnvelopeRecipient(mailbox(rcpt) or "", _parameters(rcpt), _reply_to(rcpt, clock))
+        EnvelopeRecipient(shown.address(rcpt) or "", shown.parameters(rcpt), shown.reply_to(rcpt))
         for rcpt in transaction.recipients
     ]
 
 
-def _from_dialogue(envelope: Envelope, dialogue: list[SeenTurn], turn: int) -> None:
+def _from_dialogue(envelope: Envelope, shown: _Shown, dialogue: list[SeenTurn], turn: int) -> None:
     """Fill in what the client asked for, from the last MAIL on."""
     for place in range(turn, max(-1, turn - LOOKED_BACK), -1):
         command = dialogue[place]
         if not isinstance(command, Exchange) or command.line.name not in {"MAIL", "RCPT"}:
             continue
-        address, parameters = mailbox(command), _parameters(command)
+        address, parameters = shown.address(command), shown.parameters(command)
         if command.line.name == "MAIL":
             envelope.from_, envelope.parameters = address, parameters
             break
@@ -164,16 +188,3 @@ def _from_dialogue(envelope: Envelope, dialogue: list[SeenTurn], turn: int) -> N
     envelope.recipients.reverse()
     if envelope.recipients or envelope.from_ is not None:
         envelope.notes.append("the envelope comes from the client's commands only")
-
-
-def _parameters(x: Exchange) -> dict[str, str | None]:
-    given = {} if x.command is None else x.command.parameters
-    return {name: None if value is None else printable(value) for name, value in given.items()}
-
-
-def _reply_to(x: Exchange, clock: TimeFormat) -> EnvelopeReply | None:
-    return None if x.answer is None or x.answer.turn < 0 else _answer(x.answer, clock)
-
-
-def _answer(turn: ReplySeen, clock: TimeFormat) -> EnvelopeReply:
-    return EnvelopeReply(turn.reply.code, list(turn.reply.lines), turn.frame, clock(turn.time_ns))

@@ -35,6 +35,7 @@ _REPLY = re.compile(r"([0-9]{3})(?:[ -]+([245]\.[0-9]{1,3}\.[0-9]{1,3})\b)?")
 _FIELD = re.compile(r"([!-9;-~]{1,40})[ \t]*:")
 _PARAMETER = re.compile(r"(?<= )([A-Za-z0-9-]{1,40})=\S*")
 _ESCAPES = re.compile(r"(?:\\x[0-9a-f]{2})+")
+_MARK = re.compile(r"\[[0-9]{1,9} bytes? not shown\]")
 # A word: any characters except blanks, the punctuation of the command grammar, and the backslash of escapes.
 _WORD = re.compile(r"[^\s<>@:;,\"()\[\]=\\]+")
 
@@ -75,7 +76,7 @@ def fingerprint(finding: Finding, connection: Connection) -> str:
 
 
 def _shape(finding: Finding, connection: Connection) -> str:
-    text = finding.evidence
+    text = _MARK.sub("*", finding.evidence)
     kind = "" if finding.turn is None else connection.dialogue[finding.turn].__struct_config__.tag
     if kind == "reply":
         found = _REPLY.match(text)
@@ -91,7 +92,7 @@ def _shape(finding: Finding, connection: Connection) -> str:
         if verb.upper() == "AUTH":  # the mechanism matters for what is wrong with the command
             kept, more, argument = argument.partition(" ")
             kept += more
-            argument = "*" if argument else ""  # a secret, whether it is shown or not
+            argument = "*" if argument else ""  # the initial response
         return f"{verb.upper()}{blank}{kept.upper()}{_words(argument)}"
     return ""  # the finding is about the whole connection, or about unknown bytes
 

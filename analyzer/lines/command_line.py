@@ -25,6 +25,8 @@ from ...dissectors.tables.keywords import BOUNDED_PARAMETERS, MAIL_PARAMETERS, R
 from ...dissectors.tables.verbs import VERBS
 from .acts import ACTS, CHUNKS, HELLOS, Act
 from .marks import Mark
+from .secret_spans import hidden_parts
+from .shown_text import Span, shown_text
 
 __all__ = [
     "ALWAYS",
@@ -35,7 +37,6 @@ __all__ = [
     "SIZES_LIMITED",
     "STARTTLS_OFFERED",
     "CommandLine",
-    "Span",
     "command_of",
     "hidden_command",
     "judged_part",
@@ -45,16 +46,13 @@ __all__ = [
     "remember_line",
     "rest_of_response",
     "says_quit",
-    "shown_argument",
+    "shown_words",
 ]
 
 MAX_LINE = 512  # octets of a command line with its CRLF, without extensions (RFC 5321 §4.5.3.1.4)
 
 ALWAYS, STARTTLS_OFFERED, SIZES_LIMITED = 1, 2, 4
 """Bits of ``needs``: a check is needed always, if the server offers STARTTLS, or if it announced LIMITS."""
-
-Span = tuple[int, int]
-"""Start and end of a part of a line, in bytes."""
 
 _SHORTEST_LONG = 65  # octets of the shortest name that may be too long: a local-part has 64 (RFC 5321 §4.5.3.1.1)
 _HUGE_CHUNK = 1 << 31  # too large for a signed 32-bit integer
@@ -69,7 +67,14 @@ _USUAL_PATH = LazyPattern(
     r"[^<]*+<(?![Pp][Oo][Ss][Tt][Mm])[A-Za-z0-9._+=-]++@" + _QUALIFIED + r">(?![^ ])[^@<>%!\"]*+\Z"
 )
 _USUAL_HELLO = LazyPattern(r"[A-Za-z]{4} " + _QUALIFIED + r"\Z")
+# All of these lines is shown.
+_USUAL_ENVELOPE = LazyPattern(
+    r"[A-Za-z]{4} (?:FROM|TO):<[A-Za-z0-9._+=-]*+(?:@[A-Za-z0-9.-]++)?>"
+    r"(?: (?:SIZE=[0-9]++|BODY=[A-Za-z0-9]++|SMTPUTF8|RET=[A-Za-z]++|NOTIFY=[A-Za-z,]++))*+\Z",
+    re.IGNORECASE,
+)
 _ASKING = frozenset({b"VRFY", b"EXPN"})
+_EMPTY = frozenset({None, b"", b"="})
 _SERVER_FIRST = frozenset({"CRAM-MD5", "DIGEST-MD5"})  # mechanisms that start with a challenge (RFC 2195, RFC 2831)
 
 # Bound once: reading a member of an enum takes longer than the test that uses it.
@@ -171,30 +176,41 @@ def read_line(raw: bytes, end: bytes, length: int) -> CommandLine:
         marks |= _verb_marks(act, command, text)
     if marks & _BARE and end == b"\r\n" and hidden_command(raw) is not None:
         marks |= _HIDDEN
-    secrets = _secrets(command) if act is _AUTH else ()
     kinds = frozenset([d.kind for d in deviations]) if deviations else _NO_KINDS
     argument = command.argument
-    if argument is None:
-        shown = None
-    elif clean and not secrets:
-        shown = text[len(raw) - len(argument) :]
-    else:
-        shown = shown_argument(command)
+    shown = None if argument is None else text[len(raw) - len(argument) :] if clean else printable(argument)
     plain = (
         not marks & (_DEVIATION | _EIGHT_BIT) and command.verb in _PLAIN_VERBS and (shown is None or " " not in shown)
     )
+    secrets: tuple[Span, ...] = ()
+    if not plain and (argument or command.spec is None) and not (clean and _shown_whole(command, text)):
+        secrets = hidden_parts(command)
+        if secrets:
+            _, shown = shown_words(command, secrets)
     return CommandLine(raw, end, length, act, command, shown, deviations, marks, needs, plain, secrets, kinds)
 
 
+def shown_words(command: Command, secrets: tuple[Span, ...]) -> tuple[str | None, str | None]:
+    """Return verb and argument as the report shows them without ``secrets``. If a part of the verb is not shown, there
+    is no verb, and the argument is the whole line."""
+    start = len(command.raw) - len(command.argument or b"")
+    if secrets and secrets[0][0] < start:
+        return None, shown_text(command.raw, secrets)
+    return command.name, None if command.argument is None else shown_text(command.raw, secrets, start)
+
+
 def line_of_auth(raw: bytes, end: bytes, length: int) -> CommandLine:
-    """Return the value of a line that answers a challenge (RFC 4954 §4). All of it is secret."""
+    """Return the value of a line that answers a challenge (RFC 4954 §4). All of it is secret, apart from
+    the ``*`` that cancels."""
     marks, kinds = octet_marks(raw, end), _NO_KINDS
+    secrets: tuple[Span, ...] = ((0, len(raw)),)
     if raw == b"*":
         marks |= _ODD_RESPONSE
+        secrets = ()
     elif raw and not is_base64(raw):
         marks |= _DEVIATION
         kinds = _NOT_BASE64
-    return CommandLine(raw, end, length, Act.ANSWER, marks=marks, secrets=((0, len(raw)),), kinds=kinds)
+    return CommandLine(raw, end, length, Act.ANSWER, marks=marks, secrets=secrets, kinds=kinds)
 
 
 def rest_of_response(line: CommandLine) -> CommandLine:
@@ -298,7 +314,7 @@ def _verb_marks(act: Act, command: Command, text: str) -> int:
     if act in CHUNKS:
         return _HUGE if (command.chunk_size or 0) >= _HUGE_CHUNK else 0
     if act is _AUTH:
-        return _ODD_RESPONSE if command.mechanism in _SERVER_FIRST and _secrets(command) else 0
+        return _ODD_RESPONSE if command.mechanism in _SERVER_FIRST and command.initial not in _EMPTY else 0
     return 0
 
 
@@ -307,19 +323,6 @@ def _is_plain(name: bytes) -> bool:
     return name.isascii() and name.decode("ascii").isprintable()
 
 
-def shown_argument(command: Command) -> str | None:
-    """Return the argument as the report shows it: an initial response of AUTH is replaced by its length."""
-    argument = command.argument
-    if argument is None:
-        return None
-    if command.verb == b"AUTH":
-        mechanism, _, initial = argument.partition(b" ")
-        if initial.strip() not in (b"", b"="):
-            return f"{printable(mechanism)} [{len(initial)} bytes not shown]"
-    return printable(argument)
-
-
-def _secrets(command: Command) -> tuple[Span, ...]:
-    """Return the parts of an AUTH command that are secret: its initial response."""
-    initial = (command.argument or b"").partition(b" ")[2]
-    return ((len(command.raw) - len(initial), len(command.raw)),) if initial.strip() not in (b"", b"=") else ()
+def _shown_whole(command: Command, text: str) -> bool:
+    """Whether the line is MAIL or RCPT of the usual form, of which all is shown."""
+    return command.spec is not None and not command.deviations and _USUAL_ENVELOPE.match(text) is not None

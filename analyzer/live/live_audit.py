@@ -19,10 +19,14 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from msgspec.structs import replace
 
 from ..audit import Audit
+from ..enums import Redact
 from ..exchanges.connection_report import render, render_turn
+from ..exchanges.secret_context import secret_context
 from ..findings.rulebook import RuleBook
 from ..findings.suppress import agreed
 from ..model import Connection, ReplyTurn
+from ..redact.credentials import hide_secrets
+from ..redact.finding_texts import without_secrets
 from ..redact.redactor import Redactor
 from .notifying_judge import NotifyingJudge
 
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from ..exchanges.connection_report import TimeFormat
     from ..exchanges.conversation import Judge
     from ..exchanges.record import ConnectionRecord
+    from ..exchanges.secret_context import SecretContext
     from ..model import Finding, Message, Turn
 
 __all__ = ["LiveAudit", "Update"]
@@ -104,7 +109,7 @@ class LiveAudit(Audit):
             yield self._end(connection)
         touched, self._touched = self._touched, {}
         for record in touched.values():
-            reported = self._reported_of(record)
+            reported = self._reported_of(record, secret_context(record, always=True))
             fresh = reported.kept[reported.count :]
             if fresh:
                 reported.count = len(reported.kept)
@@ -119,7 +124,7 @@ class LiveAudit(Audit):
     def standing(self) -> Iterator[Connection]:
         """Return every open connection in its current state."""
         for record in self.tracker.standing():
-            yield self._view(record, self._reported_of(record).kept, whole=True)
+            yield self._view(record, self._reported_of(record, secret_context(record, always=True)).kept, whole=True)
 
     def clock_set(self, by_ns: int) -> None:
         """The clock was set by ``by_ns``: for open connections, findings about times are dropped from now on."""
@@ -137,15 +142,17 @@ class LiveAudit(Audit):
         fresh = connection.findings[reported.count if reported else 0 :]
         return Update(connection, fresh, ended=True, known=connection.findings)
 
-    def _suppress(self, connection: Connection) -> None:
-        connection.findings = self._reported_of(connection).kept
+    def _suppress(self, connection: Connection, secrets: SecretContext | None) -> None:
+        connection.findings = self._reported_of(connection, secrets).kept
 
-    def _reported_of(self, record: Connection | ConnectionRecord) -> _Reported:
+    def _reported_of(self, record: Connection | ConnectionRecord, secrets: SecretContext | None) -> _Reported:
         reported = self._reported.setdefault(record.id, _Reported())
-        reported.add_new(record, self._unwanted(record))
+        reported.add_new(record, self._unwanted(record, secrets))
         return reported
 
-    def _unwanted(self, record: Connection | ConnectionRecord) -> Callable[[Finding], bool]:
+    def _unwanted(
+        self, record: Connection | ConnectionRecord, secrets: SecretContext | None
+    ) -> Callable[[Finding], bool]:
         options = self.options
         connection = record if isinstance(record, Connection) else _open_connection(record, self.tracker.clock)
         ignore = frozenset[str]().union(*(peer.ignore for peer in options.peers if peer.fits(connection)))
@@ -157,7 +164,7 @@ class LiveAudit(Audit):
                 return True
             if unclocked and finding.rule.startswith(_TIMES):
                 return True
-            if baseline is not None and baseline.knows(finding, connection):
+            if baseline is not None and baseline.knows(without_secrets(finding, secrets), connection):
                 self.summary.suppressed += 1
                 return True
             return False
@@ -172,13 +179,16 @@ class LiveAudit(Audit):
         view = render(record, self.tracker.clock, skip=slice(_FIRST_TURNS, _FIRST_TURNS + omitted) if omitted else None)
         view.messages = [_copied(message) for message in record.messages] if whole else []
         view.findings = list(map(copy, findings))
+        if self.options.redact is not Redact.NONE:
+            places = [*range(min(size, _FIRST_TURNS)), *range(_FIRST_TURNS + omitted, size)] if omitted else None
+            hide_secrets(view, secret_context(record, always=True), places)
         if omitted:
             for turn in view.dialogue:
                 if isinstance(turn, ReplyTurn):
                     turn.answers = _moved(turn.answers, omitted)
         for finding in view.findings:
             finding.turn = _moved(finding.turn, omitted)
-        self._redacted(view)
+        self._redacted.finish(view)
         for finding, original in zip(view.findings, findings, strict=True):
             finding.turn = original.turn
         return view

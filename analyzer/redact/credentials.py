@@ -1,136 +1,109 @@
-"""Hide credentials and message text in a connection, wherever they occur, including echoes by the server."""
+"""Hide in a report what is secret: in its turns, messages, findings and notes."""
 
-# Every turn of every connection is checked here, and nearly none of them contains a secret. So a connection without one
-# is read once, with one cheap test for each turn. Its replies are searched only if it has a login, a challenge or a
-# malformed line, and only a connection in which something was hidden is checked a second time, for echoes.
+# What is secret is known before (`lines/secret_spans.py`, `exchanges/secret_context.py`); here it is taken out of the
+# words. A connection without anything secret is not changed, and costs a look at each finding and message.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from ..model import AuthTurn, CommandTurn, MalformedTurn, MessageTurn, ReplyTurn
-from .finding_texts import SecretTurns, change_quotations, hide_in_finding
-from .secret_patterns import GUARD, PASSWORD_VERBS, PROMPTS, VERBS, XCLIENT_LOGIN, SecretHider, hidden
+from ..exchanges.exchange import Exchange, ReplySeen
+from ..exchanges.secret_values import Secrecy
+from ..exchanges.turns import LineSeen
+from ..lines.announced_secrets import secrets_in_field
+from ..lines.command_line import shown_words
+from ..lines.secret_spans import path_without_secrets
+from ..lines.shown_text import joined, shown_text
+from ..model import CommandTurn, MalformedTurn, ReplyTurn
+from .finding_texts import hide_in_finding, may_hold_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
-    from ..model import Connection, Turn
+    from ..exchanges.secret_context import SecretContext
+    from ..model import Connection, Header, Message, Turn
 
-__all__ = [
-    "hide_secrets",
-]
+__all__ = ["OVERFLOW", "hide_secrets", "shown_address"]
 
-# Nearly every argument matches: a mailbox or a host name too short to contain a secret.
-_PLAIN = (
-    r"(?:FROM:<|TO:<)?[A-Za-z0-9._+-]{1,15}"
-    r"(?:@[A-Za-z0-9.-]{1,60}>(?: SIZE=[0-9]{1,9}| BODY=(?:7BIT|8BITMIME)| SMTPUTF8){0,3}|\.[A-Za-z0-9.-]{1,60})"
-)
-_is_plain = re.compile(_PLAIN).fullmatch
+OVERFLOW = "the client sent more that may be secret than is kept: of the server's replies, only known words are shown"
+_FIELDS = ("date", "from_", "to", "cc", "reply_to", "in_reply_to", "user_agent", "x_originating_ip")
 
 
-def hide_secrets(connection: Connection) -> None:
-    """Replace credentials and message text in ``connection``, in place."""
-    hider, secret = SecretHider(), SecretTurns()
-    dialogue = connection.dialogue
-    if _hide_in_commands(dialogue, hider, secret) or secret.logins or secret.stray:
-        _hide_in_replies(dialogue, hider, secret.stray | secret.logins)
+def hide_secrets(connection: Connection, context: SecretContext | None, places: Sequence[int] | None = None) -> None:
+    """Hide what ``context`` says in ``connection``, in place. ``places``: the place of each turn of ``connection`` in
+    the whole dialogue, if it has not all of them."""
+    if context is not None:
+        for at, turn in enumerate(connection.dialogue):
+            _hide_in_turn(turn, context, at if places is None else places[at])
+        connection.notes = [_hide_in_text(note, context, Secrecy.ANSWER) for note in connection.notes]
+        if context.values.overflow:
+            connection.notes.append(OVERFLOW)
     for finding in connection.findings:
-        hide_in_finding(finding, dialogue, hider, secret)
-    if hider.words:
-        echo = re.compile("|".join(map(re.escape, sorted(hider.words, key=len, reverse=True))), re.IGNORECASE)
-        _change_quotations(connection, lambda text: echo.sub(lambda found: hidden(found[0]), text))
+        if context is not None or may_hold_secret(finding):
+            hide_in_finding(finding, context)
+    for message in connection.messages:
+        _hide_in_message(message, context)
 
 
-def _hide_in_commands(dialogue: list[Turn], hider: SecretHider, secret: SecretTurns) -> bool:
-    """Hide secrets in the client's lines and note in ``secret`` where they are. Return whether a line of the server may
-    contain a secret by itself.
-
-    After a refused AUTH, DATA or BDAT the client may send what it announced as if it were commands. Of message text the
-    first word stays: the server took it for a verb.
-    """
-    server_may = False
-    announced_by = ""  # AUTH, DATA or BDAT: a line after it that is not a command is what it announced
-    for index, turn in enumerate(dialogue):
-        if type(turn) is CommandTurn:  # isinstance takes twice as long, and every turn passes here
-            verb, argument = turn.verb or "", turn.argument or ""
-            if verb in VERBS:
-                if verb in {"XCLIENT", "XFORWARD"}:
-                    turn.argument = XCLIENT_LOGIN.sub(lambda found: found[1] + hider.hide(found[2]), argument)
-                elif verb == "AUTH":
-                    secret.logins.add(index)
-                    turn.argument = hider.credentials("", argument) if argument else turn.argument
-                elif argument and not _is_plain(argument) and GUARD.search(argument):
-                    turn.argument = hider.client(f"{verb} {argument}")[len(verb) + 1 :]
-                announced_by = verb if verb in {"AUTH", "DATA", "BDAT"} else ""
-            elif announced_by in {"DATA", "BDAT"}:
-                turn.argument = hidden(argument) if argument else turn.argument
-                secret.texts.add(index)
-            elif announced_by or _like_an_answer(verb, argument):
-                secret.stray.add(index)
-                turn.verb, turn.argument = None, hider.hide(f"{verb} {argument}".strip())
-            else:
-                _hide_in_unknown(turn, verb, argument, hider)
-        elif type(turn) is ReplyTurn:
-            server_may = server_may or turn.code == 334
-        elif type(turn) is AuthTurn:
-            announced_by = "AUTH"
-            secret.logins.add(index)
-        elif type(turn) is MessageTurn:
-            announced_by = ""
-        elif type(turn) is MalformedTurn:
-            server_may = True
-    return server_may
-
-
-def _hide_in_unknown(turn: CommandTurn, verb: str, argument: str, hider: SecretHider) -> None:
-    """Hide secrets in a line that is not an SMTP command: of another protocol, or misspelled."""
-    if verb in PASSWORD_VERBS:
-        turn.argument = hider.hide(argument) if argument else turn.argument
+def _hide_in_turn(turn: Turn, context: SecretContext, index: int) -> None:
+    """Make the words of a line or reply again, if a part of it is not shown."""
+    spans = context.spans(index)
+    if not spans:
         return
-    whole = f"{verb} {argument}".strip()
-    shown = hider.client(whole)
-    if shown == whole:
-        return
-    if verb and shown.startswith(verb):
-        turn.argument = shown[len(verb) :].lstrip() or None
-    else:
-        turn.verb, turn.argument = None, shown
+    seen = context.turn(index)
+    if isinstance(turn, CommandTurn) and isinstance(seen, Exchange) and seen.line.command is not None:
+        turn.verb, turn.argument = shown_words(seen.line.command, spans)
+        if turn.verb is None:
+            turn.predicted = "unknown"  # it depends on the verb
+    elif isinstance(turn, ReplyTurn) and isinstance(seen, ReplySeen):
+        raw = seen.reply.raw
+        starts = [
+            (part, part.at if part.code is None else part.at + 3 + len(part.separator)) for part in seen.reply.parts()
+        ]
+        turn.lines = [shown_text(raw, spans, start, start + len(part.text)) for part, start in starts]
+    elif isinstance(turn, MalformedTurn) and isinstance(seen, LineSeen):
+        turn.text = shown_text(seen.raw, spans, 0, len(seen.raw.rstrip(b"\r\n")))
 
 
-def _like_an_answer(verb: str, argument: str) -> bool:
-    """Whether a line of one word looks like base64, for example if the capture starts inside an AUTH exchange.
-
-    The verb is in upper case here, so only digits and padding can show that it is base64.
-    """
-    if argument or len(verb) < 8 or len(verb) % 4 or not verb.strip("=+/").replace("+", "").replace("/", "").isalnum():
-        return False
-    return verb.endswith("=") or (len(verb) >= 12 and any(c.isdigit() for c in verb))
-
-
-def _hide_in_replies(dialogue: list[Turn], hider: SecretHider, logins: set[int]) -> None:
-    """Hide secrets in replies. ``logins``: turns that are or may be part of a login."""
-    for turn in dialogue:
-        if type(turn) is ReplyTurn:
-            if turn.code == 334:
-                turn.lines = [text if text.strip() in PROMPTS else hider.hide(text) for text in turn.lines]
-                continue
-            if turn.answers in logins:
-                turn.lines = [hider.echoed(text) for text in turn.lines]
-        elif type(turn) is MalformedTurn:
-            turn.text = hider.client(turn.text)
+def _hide_in_message(message: Message, context: SecretContext | None) -> None:
+    """Hide secrets in what the report shows of the envelope and the header."""
+    message.from_ = shown_address(message.from_, context)
+    for recipient in message.recipients:
+        recipient.address = shown_address(recipient.address, context) or ""
+    message.subject = _field(message.subject, context)
+    if message.message_id and context is not None:
+        message.message_id = _hide_in_text(message.message_id, context, Secrecy.PASSWORD)
+    if message.header is not None:
+        _hide_in_header(message.header, context)
 
 
-def _change_quotations(connection: Connection, change: Callable[[str], str]) -> None:
-    """Apply ``change`` to every server text and finding; known client commands were already checked one by one."""
-    for turn in connection.dialogue:
-        if isinstance(turn, ReplyTurn):
-            turn.lines = [change(text) for text in turn.lines]
-        elif isinstance(turn, MalformedTurn):
-            turn.text = change(turn.text)
-        elif isinstance(turn, CommandTurn) and turn.verb not in VERBS and turn.argument:
-            turn.argument = change(turn.argument)
-    for finding in connection.findings:
-        change_quotations(finding, change)
-    connection.notes = [change(note) for note in connection.notes]
+def _hide_in_header(header: Header, context: SecretContext | None) -> None:
+    for name in _FIELDS:
+        setattr(header, name, _field(getattr(header, name), context))
+    header.received = [_field(value, context) or "" for value in header.received]
+
+
+def shown_address(address: str | None, context: SecretContext | None) -> str | None:
+    """Return an address of the envelope without a password in it."""
+    if not address or (context is None and ":" not in address):
+        return address
+    raw = address.encode("latin-1", "replace")
+    echoes = () if context is None else context.values.find(raw, Secrecy.PASSWORD)
+    spans = joined(path_without_secrets(raw), echoes)
+    return shown_text(raw, spans) if spans else address
+
+
+def _field(value: str | None, context: SecretContext | None) -> str | None:
+    if not value:
+        return value
+    raw = value.encode("latin-1", "replace")
+    spans = secrets_in_field(raw)
+    if context is not None:
+        spans = joined(spans, context.values.find(raw, Secrecy.PASSWORD))
+    return shown_text(raw, spans) if spans else value
+
+
+def _hide_in_text(text: str, context: SecretContext, least: Secrecy) -> str:
+    raw = text.encode("latin-1", "replace")
+    spans = context.values.find(raw, least)
+    return shown_text(raw, spans) if spans else text

@@ -2,187 +2,229 @@
 
 # Theory
 # ------
-# Two things decide what is hidden. The type of a value says what it can contain: a number and a term are never changed,
-# text from the wire may be anything. The turn that the finding is about says what such a text is a part of: of a login,
-# of a message, of a reply to a login, or of an ordinary line, in which only the words around a secret show where it is.
+# A finding shows no more of a turn than the turn itself does. Its evidence and its values are texts that a rule took
+# out of a line or a reply, mostly of the turn that the finding is about, or of the one that this turn answers. So a
+# text is looked up there, byte by byte, and the parts of it that the turn does not show are taken out.
 #
-# A plain sentence has no values. Only there, words of the sentence are searched for.
+#   The type of a value says first what it can contain (`rules/phrases.py`): numbers and terms are never changed, and a
+#   secret is always hidden.
+#   A text of a message is shown if it is a header field, a mark that looks like the end, or a command.
+#   A text that is not in the turn is compared with all secrets of the connection. If the client said it, it is read as
+#   a line of its own.
 
 from __future__ import annotations
 
 import re
-from enum import Enum, auto
+from copy import copy
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
-
+from ...dissectors.tables.verbs import VERBS
+from ..exchanges.exchange import Exchange, ReplySeen
+from ..exchanges.secret_values import Secrecy
+from ..exchanges.turns import ChunkSeen, MessageSeen
 from ..findings.rendering import RecordedFinding
-from ..model import AuthTurn, CommandTurn, MessageTurn, ReplyTurn
+from ..lines.announced_secrets import announced_secrets, secrets_in_field
+from ..lines.secret_spans import shown_in_text, shown_line
+from ..lines.shown_text import covered, hidden, joined, shown_text
+from ..rules import RULES, OnContent
 from ..rules.phrases import Field, Host, IpAddress, Keyword, Mailbox, Secret, Text, Verb
-from .secret_patterns import GUARD, PASSWORD_VERBS, PROMPTS, VERBS, XCLIENT_LOGIN, SecretHider, hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from ..model import Finding, Turn
+    from ..exchanges.secret_context import SecretContext
+    from ..model import Finding
     from ..rules.phrases import Value
 
-__all__ = ["SecretTurns", "change_quotations", "hide_in_finding"]
+__all__ = ["changed_value", "hidden_text", "hide_in_finding", "is_from_peer", "may_hold_secret", "without_secrets"]
 
-# Verbs that no text of a peer can be mistaken for.
-KNOWN_VERBS = VERBS | PASSWORD_VERBS
+_KNOWN_VERBS = frozenset(verb.decode() for verb in VERBS) | {"PASS", "APOP", "LOGIN", "USER", "GET", "POST", "CONNECT"}
 _FROM_PEERS = frozenset({Field, Host, IpAddress, Keyword, Mailbox, Secret, Text, Verb})
-_SECRETS = frozenset({Secret})
-_VERBS_WITH_SECRETS = PASSWORD_VERBS | {"XCLIENT", "XFORWARD"}
-# Findings quote only these parts of a message: header fields, dots that look like its end, and smuggled commands.
-_QUOTABLE = re.compile(
-    r"[!-9;-~]{1,76}[ \t]*:|(?:HELO|EHLO|LHLO|MAIL|RCPT|DATA|BDAT|RSET|QUIT|AUTH|STARTTLS|VRFY|NOOP)\b"
-    r"|(?:\\x[0-9a-f]{2}|[. ])*$",
-    re.IGNORECASE,
-)
+_FREE = frozenset({Text, Verb})
+MAX_PLACES = 64  # of a text in one line that are looked at
+_ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
+_FIELD_NAME = re.compile(r"[!-9;-~]{1,76}[ \t]*:")
+_MARKS = re.compile(r"(?:\\x[0-9a-f]{2}|[. ])*")
+_REPLY = re.compile(r"[0-9]{3}(?:[ -]|$)")
 
 
-class SecretTurns(Struct):
-    """The turns of a dialogue that are, or may be, secret. ``stray``: they answer a challenge that never came.
-    ``texts``: message text that the client sent as commands. ``logins``: AUTH and the lines of its exchange."""
-
-    stray: set[int] = field(default_factory=set)
-    texts: set[int] = field(default_factory=set)
-    logins: set[int] = field(default_factory=set)
-
-
-class _PartOf(Enum):
-    """What the text of a finding is a part of."""
-
-    LOGIN = auto()  # a line of an AUTH exchange, recognised or not
-    CHALLENGE = auto()  # a reply 334
-    LOGIN_REPLY = auto()  # another reply to a login: it may contain an echo
-    REPLY = auto()
-    CONTENT = auto()  # a message
-    CONTENT_LINE = auto()  # a line of a message that was sent as a command
-    XCLIENT = auto()
-    PASSWORD_COMMAND = auto()  # of another protocol
-    LINE = auto()  # any other line, or it is not known
-
-
-def _part_of(finding: Finding, dialogue: Sequence[Turn], secret: SecretTurns) -> _PartOf:
-    index = finding.turn
-    if index is None or index >= len(dialogue):
-        return _PartOf.LINE
-    if index in secret.texts:
-        return _PartOf.CONTENT_LINE
-    turn = dialogue[index]
-    kind = type(turn)
-    if kind is MessageTurn:
-        return _PartOf.CONTENT
-    if kind is AuthTurn or index in secret.stray:
-        return _PartOf.LOGIN if finding.evidence != "*" or index in secret.stray else _PartOf.LINE
-    if isinstance(turn, ReplyTurn):
-        if turn.code == 334:
-            return _PartOf.CHALLENGE
-        answered = turn.answers
-        return _PartOf.LOGIN_REPLY if answered in secret.stray or answered in secret.logins else _PartOf.REPLY
-    if isinstance(turn, CommandTurn) and turn.verb in _VERBS_WITH_SECRETS:
-        return _PartOf.PASSWORD_COMMAND if turn.verb in PASSWORD_VERBS else _PartOf.XCLIENT
-    return _PartOf.LINE
-
-
-def hide_in_finding(finding: Finding, dialogue: Sequence[Turn], hider: SecretHider, secret: SecretTurns) -> None:
-    """Hide secrets in ``finding``, in place."""
-    part = _part_of(finding, dialogue, secret)
+def hide_in_finding(finding: Finding, context: SecretContext | None) -> None:
+    """Hide secrets in ``finding``, in place. ``context``: None if nothing in the dialogue is secret."""
+    of_message = _is_of_message(finding, context)
+    hider = _Hider(finding, context, of_message=of_message)
     if isinstance(finding, RecordedFinding) and finding.phrase is not None:
         changes: dict[str, Value] = {}
-        kinds = _SECRETS if part is _PartOf.REPLY else _FROM_PEERS  # an ordinary reply is shown as it is
         for name, value in finding.phrase.values.items():
-            kind = type(value)
-            if kind not in kinds or (kind is Verb and value in KNOWN_VERBS):
-                continue
-            if part is not _PartOf.LINE or kind is Secret or GUARD.search(str(value)):
-                changes[name] = _hide_value(value, part, hider)
+            if is_from_peer(value):
+                shown = hider.value(value)
+                if shown != value:
+                    changes[name] = shown
         if changes:
             finding.phrase = finding.phrase.replaced(changes)
-    elif part is _PartOf.LOGIN:
-        word = finding.evidence.partition(" ")[0]
-        if word.isalnum():  # rules name what they took for a verb, and the hider does not remember short words
-            finding.message = re.sub(rf"\b{word}\b", hidden(word), finding.message, flags=re.IGNORECASE)
-    text = finding.evidence
-    if not text or part is _PartOf.REPLY or (part is _PartOf.LINE and not GUARD.search(text)):
-        return
-    turn = dialogue[finding.turn] if part is _PartOf.CHALLENGE and finding.turn is not None else None
-    if isinstance(turn, ReplyTurn):  # its lines are redacted already, and the evidence may be cut
-        finding.evidence = " ".join([text[:3], *turn.lines[:1]]).rstrip()
-    else:
-        finding.evidence = _hide_evidence(text, part, hider)
+    elif finding.message and context is not None:
+        finding.message = hider.sentence(finding.message)
+    if finding.evidence and (context is not None or of_message):
+        finding.evidence = hider.text(finding.evidence, free=True)
 
 
-def _hide_evidence(text: str, part: _PartOf, hider: SecretHider) -> str:
-    """Return the line or reply ``text`` without secrets."""
-    first, blank, rest = text.partition(" ")
-    match part:
-        case _PartOf.CONTENT_LINE:
-            return f"{first} {hidden(rest)}" if rest else first
-        case _PartOf.LOGIN:
-            return hider.hide(text)
-        case _PartOf.PASSWORD_COMMAND:
-            return first + blank + (hider.hide(rest) if rest else "")
-        case _:
-            return _hide_text(text, part, hider)
+def may_hold_secret(finding: Finding) -> bool:
+    """Whether ``finding`` may show a secret although nothing in the dialogue is one: it is about a message, or has a
+    value that is always secret."""
+    rule = RULES.get(finding.rule)
+    if rule is None or type(rule.on) is OnContent:
+        return True
+    if type(finding) is not RecordedFinding or finding.phrase is None:
+        return True
+    return any(type(value) is Secret for value in finding.phrase.values.values())
 
 
-def _hide_text(text: str, part: _PartOf, hider: SecretHider) -> str:
-    """Return ``text``, which may be any piece of the line, without secrets."""
-    match part:
-        case _PartOf.LOGIN | _PartOf.CONTENT_LINE | _PartOf.PASSWORD_COMMAND:
-            return hidden(text)
-        case _PartOf.CHALLENGE:
-            return text if text.strip() in PROMPTS else hidden(text)
-        case _PartOf.LOGIN_REPLY:
-            return hider.echoed(text)
-        case _PartOf.REPLY:
-            return text
-        case _PartOf.CONTENT:
-            return hider.client(text) if _QUOTABLE.match(text) else hidden(text)
-        case _PartOf.XCLIENT:
-            return XCLIENT_LOGIN.sub(lambda found: found[1] + hider.hide(found[2]), text)
-        case _PartOf.LINE:
-            return hider.client(text)
+def without_secrets(finding: Finding, context: SecretContext | None) -> Finding:
+    """Return a copy of ``finding`` without secrets: a baseline has it like that, whatever the report shows."""
+    finding = copy(finding)
+    hide_in_finding(finding, context)
+    return finding
 
 
-def _hide_value(value: Value, part: _PartOf, hider: SecretHider) -> Value:
-    match value:
-        case Secret():
-            return Secret(hidden(value))
-        case Verb() if part is _PartOf.CONTENT_LINE:
-            return value  # the server took it for a verb
-        case Field() if part is _PartOf.CONTENT:
-            return Field(hider.client(value))
-        case Keyword() if part is _PartOf.LINE:
-            return value  # what a server lists contains no secret of a client, but it may look like a login
-        case Field() | Host() | Keyword() | Mailbox() | Text() | Verb() if _is_from_peer(value):
-            return type(value)(_hide_text(value, part, hider))
-        case _:
+def _is_of_message(finding: Finding, context: SecretContext | None) -> bool:
+    """Whether the texts of ``finding`` come from mail data."""
+    rule = RULES.get(finding.rule)
+    if rule is not None and isinstance(rule.on, OnContent):
+        return True
+    turn = None if context is None or finding.turn is None else context.turn(finding.turn)
+    return isinstance(turn, MessageSeen | ChunkSeen)
+
+
+class _Hider:
+    """Takes secrets out of the texts of one finding."""
+
+    def __init__(self, finding: Finding, context: SecretContext | None, *, of_message: bool) -> None:
+        self._context = context
+        self._of_message = of_message
+        self._by_client = finding.side != "server"
+        self._turns = _related(finding, context)
+
+    def value(self, value: Value) -> Value:
+        """Return ``value``, which a peer may have chosen, as it is shown."""
+        if isinstance(value, Secret):
+            return Secret(hidden_text(value))
+        if not isinstance(value, str) or (self._context is None and not self._of_message):
             return value
+        kind = type(value)
+        if self._of_message:
+            if kind is Field:
+                return Field(self._field(value)) if self._context is not None or ":" in value else value
+            if kind is Keyword:
+                return value
+        return kind(self.text(value, free=kind in _FREE))
+
+    def text(self, text: str, *, free: bool) -> str:
+        """Return a text as it is shown. ``free``: it may be any piece of a line."""
+        if self._of_message and free:
+            return self._of_mail_data(text)
+        if self._context is None:
+            return text
+        for index in self._turns:
+            found = self._in_turn(text, index)
+            if found is not None:
+                return found
+        shown = self._without_echoes(text, Secrecy.ANSWER)
+        if shown == text and free and self._by_client:
+            return shown_line(_bytes(text))
+        return shown
+
+    def sentence(self, text: str) -> str:
+        """Return the plain sentence of a rule without the secrets that it repeats."""
+        return self._without_echoes(text, Secrecy.NAME)
+
+    def _in_turn(self, text: str, index: int) -> str | None:
+        """Return ``text`` as the turn shows it; None if it is no part of the turn."""
+        context = self._context
+        assert context is not None
+        raw = context.raw(index)
+        wanted, line = _bytes(text).lower(), raw.lower()
+        at = line.find(wanted)
+        if not wanted or at < 0:
+            return None
+        spans = context.spans(index)
+        if not spans:
+            return text
+        first = at
+        for _ in range(MAX_PLACES):
+            if not covered(spans, at, at + len(wanted)):
+                return text
+            at = line.find(wanted, at + 1)
+            if at < 0:
+                break
+        return shown_text(raw, spans, first, first + len(wanted))
+
+    def _of_mail_data(self, text: str) -> str:
+        raw = _bytes(text)
+        if _MARKS.fullmatch(text):
+            return text
+        if not self._by_client and _REPLY.match(text):
+            for index in () if self._context is None else self._context.replies():
+                found = self._in_turn(text, index)
+                if found is not None:
+                    return found
+            return shown_text(raw, announced_secrets(raw))
+        if _FIELD_NAME.match(text):
+            return self._field(text)
+        return shown_in_text(raw)
+
+    def _field(self, text: str) -> str:
+        raw = _bytes(text)
+        echoes = () if self._context is None else self._context.values.find(raw, Secrecy.PASSWORD)
+        spans = joined(secrets_in_field(raw), echoes)
+        return shown_text(raw, spans) if spans else text
+
+    def _without_echoes(self, text: str, least: Secrecy) -> str:
+        context = self._context
+        if context is None:
+            return text
+        raw = _bytes(text)
+        if context.values.holds(raw):
+            return hidden(len(raw))
+        spans = context.values.find(raw, least)
+        if not self._by_client:
+            spans = joined(spans, announced_secrets(raw))
+        return shown_text(raw, spans) if spans else text
 
 
-def change_quotations(finding: Finding, change: Callable[[str], str]) -> None:
-    """Apply ``change`` to all text of ``finding`` that may come from the wire, in place: the evidence, and the values
-    of its phrase or a plain sentence."""
-    finding.evidence = change(finding.evidence)
-    if not isinstance(finding, RecordedFinding) or finding.phrase is None:
-        finding.message = change(finding.message)
-        return
-    finding.phrase = finding.phrase.changed(lambda value: changed_value(value, change))
+def _related(finding: Finding, context: SecretContext | None) -> list[int]:
+    """Return the turns that the texts of ``finding`` come from: its own, and the one that this answers or that answers
+    this."""
+    index = finding.turn
+    if context is None or index is None:
+        return []
+    turn = context.turn(index)
+    if isinstance(turn, ReplySeen):
+        return [index, turn.answers] if turn.answers >= 0 else [index]
+    if isinstance(turn, Exchange) and turn.answer is not None and turn.answer.turn >= 0:
+        return [index, turn.answer.turn]
+    return [index]
+
+
+def _bytes(text: str) -> bytes:
+    """Return the bytes that ``text`` was made from (``dissectors.printable``)."""
+    if "\\" in text:
+        text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+    return text.encode("latin-1", "replace")
+
+
+def hidden_text(text: str) -> str:
+    """Return what the report shows in place of ``text``: its length in bytes, counted before it was made printable."""
+    return hidden(len(_bytes(text)))
 
 
 def changed_value(value: Value, change: Callable[[str], str]) -> Value:
     """Return ``value`` after ``change``, if its type says that it may contain text of a peer."""
     match value:
-        case Field() | Host() | IpAddress() | Keyword() | Mailbox() | Text() | Verb() if _is_from_peer(value):
+        case Field() | Host() | IpAddress() | Keyword() | Mailbox() | Text() | Verb() if is_from_peer(value):
             return type(value)(change(value))
         case _:
             return value
 
 
-def _is_from_peer(value: Value) -> bool:
+def is_from_peer(value: Value) -> bool:
     """Whether the value is, or contains, something that a peer chose."""
-    return type(value) in _FROM_PEERS and (type(value) is not Verb or value not in KNOWN_VERBS)
+    return type(value) in _FROM_PEERS and (type(value) is not Verb or value not in _KNOWN_VERBS)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ...dissectors.tables.verbs import VERBS
 from ..findings.rendering import RecordedFinding
 from ..model import AuthTurn, CommandTurn, Endpoint, MalformedTurn, MessageTurn, ReplyTurn
 from ..rules.phrases import IpAddress, Text
-from .finding_texts import changed_value
+from .finding_texts import changed_value, hidden_text
 from .pseudonyms import KnownPeople
-from .secret_patterns import VERBS, hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from ..model import Connection, Finding, Header, Turn
+    from ..rules.phrases import Value
     from .pseudonyms import Pseudonyms
 
 __all__ = ["hide_people"]
@@ -41,13 +42,13 @@ def hide_people(connection: Connection, pseudonyms: Pseudonyms) -> None:
         if isinstance(turn, CommandTurn):
             if turn.argument:
                 turn.argument = change(turn.argument)
-            if turn.verb not in VERBS and turn.verb:
+            if turn.verb and turn.verb.encode() not in VERBS:
                 turn.verb = change(turn.verb)
         elif isinstance(turn, ReplyTurn):
             answered = dialogue[turn.answers] if turn.answers is not None and turn.answers < len(dialogue) else None
             names_people = isinstance(answered, CommandTurn) and answered.verb in {"VRFY", "EXPN", "AUTH"}
             if names_people or isinstance(answered, AuthTurn):
-                turn.lines = [hidden(text) if text else text for text in turn.lines]
+                turn.lines = [hidden_text(text) if text else text for text in turn.lines]
                 private.add(index)
             else:
                 turn.lines = [change(text) for text in turn.lines]
@@ -126,7 +127,7 @@ def _hide_people_in_finding(
     field = _FIELD.match(finding.evidence)
     if isinstance(turn, MessageTurn) and field:
         value = field[2].strip()
-        finding.evidence = f"{field[1]} {hidden(value)}" if value else field[1]
+        finding.evidence = f"{field[1]} {hidden_text(value)}" if value else field[1]
     elif isinstance(turn, ReplyTurn) and finding.evidence and turn.lines and turn.lines[0].startswith("["):
         finding.evidence = f"{turn.code:03} {turn.lines[0]}"
     else:
@@ -134,6 +135,12 @@ def _hide_people_in_finding(
     if not isinstance(finding, RecordedFinding) or finding.phrase is None:
         finding.message = change(finding.message)
     elif finding.turn in private:
-        finding.phrase = finding.phrase.changed(lambda value: Text(hidden(value)) if isinstance(value, Text) else value)
+        finding.phrase = finding.phrase.changed(
+            lambda value: Text(hidden_text(value)) if isinstance(value, Text) else value
+        )
     else:
         finding.phrase = finding.phrase.changed(lambda value: changed_value(value, change))
+
+
+def _without_text(value: Value) -> Value:
+    return Text(hidden_text(value)) if isinstance(value, Text) else value

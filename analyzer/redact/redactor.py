@@ -12,6 +12,7 @@ from .credentials import hide_secrets
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..exchanges.secret_context import SecretContext
     from ..model import Connection
 
 __all__ = ["Redactor"]
@@ -24,12 +25,21 @@ class Redactor:
         self.level = level
         self._hide_people = _people(key) if level is Redact.PII else None
 
-    def __call__(self, connection: Connection) -> Connection:
+    def __call__(self, connection: Connection, context: SecretContext | None = None) -> Connection:
         """Redact ``connection`` in place, render its findings, and return it."""
+        self.hide(connection, context)
+        return self.finish(connection)
+
+    def hide(self, connection: Connection, context: SecretContext | None) -> None:
+        """Hide secrets in ``connection``, in place, unless the report shows them. ``context``: see
+        ``exchanges.secret_context``."""
         if self.level is not Redact.NONE:
-            hide_secrets(connection)
-            if self._hide_people is not None:
-                self._hide_people(connection)
+            hide_secrets(connection, context)
+
+    def finish(self, connection: Connection) -> Connection:
+        """Replace names in ``connection``, in place, and render its findings; return it."""
+        if self._hide_people is not None:
+            self._hide_people(connection)
         if connection.findings:
             connection.findings = list(map(rendered, connection.findings))
         return connection

@@ -8,6 +8,7 @@ from ...dissectors.lines.commands import parse_command
 from ...dissectors.printable import printable
 from ..enums import Redact
 from ..exchanges.end_of_data_tap import EndTap
+from ..lines.secret_spans import shown_in_text
 from .output import plural
 from .styled_text import SIDE_STYLE, Line, clip, paint, wrapped
 from .text import heading
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["EndOfDataWriter"]
 
 READER, FRAME, BYTE, MARK = 17, 6, 7, 19  # columns
-# The arguments of these commands are not secret; AUTH is not among them.
-_HARMLESS = frozenset({b"EHLO", b"HELO", b"LHLO", b"MAIL", b"RCPT", b"DATA", b"BDAT", b"RSET", b"NOOP", b"QUIT"})
 _NAMES = {0x0D: "<CR>", 0x0A: "<LF>", 0: "<NUL>"}
 
 
@@ -118,9 +117,7 @@ def _shown(line: bytes, redact: Redact) -> str:
     command = parse_command(line)
     if command.spec is None or command.name is None:
         return f"({plural(len(line), 'byte')} of text)"
-    if redact is Redact.PII or command.verb not in _HARMLESS:
-        return command.name
-    return printable(line)
+    return command.name if redact is Redact.PII else shown_in_text(line)
 
 
 def _server(view: EndView, width: int) -> Iterator[Line]:

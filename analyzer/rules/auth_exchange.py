@@ -8,7 +8,7 @@ from ...dissectors.deviations import DeviationKind
 from ..exchanges.attack_marks import plain_fault
 from ..exchanges.exchange import Mark
 from ..exchanges.state_table import Act
-from .phrases import Code, Count, Phrase, Term
+from .phrases import Code, Count, Phrase, Term, Text
 from .registry import Evidence, OnExchange, rule
 
 if TYPE_CHECKING:
@@ -88,6 +88,6 @@ def auth_reply_wrong(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         phrase = Phrase(
             "The server answered {code} to an initial response for {mechanism}, in which it has to speak first.",
             code=Code(code),
-            mechanism=Term(command.mechanism or ""),
+            mechanism=Text(command.mechanism or ""),
         )
         yield Evidence(phrase, reply=True)

@@ -96,7 +96,7 @@ def keyword_in_ehlo_greeting(x: Exchange, talk: Conversation) -> Iterator[Eviden
     if x.reply is not None and x.sure:  # after a gap it may not be the first line
         phrase = Phrase(
             "The EHLO reply starts with the keyword {keyword}; its first line should name the server.",
-            keyword=Term(first_word(x.reply.texts[0])),
+            keyword=Keyword(first_word(x.reply.texts[0])),
         )
         yield Evidence(phrase, reply=True)
 

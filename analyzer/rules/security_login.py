@@ -52,7 +52,7 @@ def cleartext_credentials(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     yield Evidence(
         Phrase(
             "AUTH {mechanism} sent a {secret} in plain text{user}.{valid}",
-            mechanism=Term(login.mechanism),
+            mechanism=Text(login.mechanism),
             secret=secret,
             user=user,
             valid=valid,

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...dissectors.lines.commands import parse_command
 from ...dissectors.printable import printable
 from ..exchanges.attack_marks import is_masked
 from ..exchanges.exchange import Mark
 from ..exchanges.starttls_history import plain_offer
 from ..exchanges.state_table import Act, Phase
-from ..lines.command_line import shown_argument
 from .phrases import Code, Count, Frame, Keyword, Octets, Phrase, Term
 from .registry import REFUSALS, Evidence, OnExchange, named, rule
 from .reply_lines import keyword_line
@@ -29,14 +27,6 @@ __all__: list[str] = []
 
 CLOSES = 421  # RFC 5321 §3.8
 MAX_SHOWN = 100  # bytes of injected text that are quoted
-
-
-def line_without_secrets(line: bytes) -> str:
-    """Return a line of the client as evidence, without secrets."""
-    command = parse_command(line[:MAX_SHOWN])
-    if command.verb == b"AUTH" and command.argument is not None:
-        return f"AUTH {shown_argument(command)}"
-    return printable(command.raw)
 
 
 @rule(
@@ -70,7 +60,7 @@ def starttls_command_injection(x: Exchange, talk: Conversation) -> Iterator[Evid
         length=injection.length,
         frame=injection.frame,
         time_ns=injection.time_ns,
-        evidence=line_without_secrets(injection.line),
+        evidence=printable(injection.line[:MAX_SHOWN]),
     )
 
 

@@ -143,7 +143,10 @@ def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterato
 
 
 def _shown(line: bytes) -> Text | Secret:
-    """The start of a line that never ended. A single word in base64 may be a part of a login."""
+    """The start of a line that never ended, without characters in place of its end. A single word in base64 may be a
+    part of a login."""
+    for characters in (b"\\r\\n", b"\\n"):
+        line = line.rstrip(b" ").removesuffix(characters)
     text = printable(line)
     return Secret(text) if _ENCODED.fullmatch(line) else Text(text)
 

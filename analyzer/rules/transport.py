@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from ...dissectors.lines.commands import parse_command
 from ...dissectors.printable import printable
 from ..exchanges.exchange import Exchange, ReplySeen
 from ..exchanges.lifecycle import SECOND
 from ..exchanges.state_table import Act, Phase
 from ..exchanges.turns import SeenTurn, is_servers
+from ..lines.announced_secrets import announced_secrets
+from ..lines.secret_spans import hidden_parts
 from .end_facts import EndFact
-from .overlap_policies import AFTER, BEFORE, Copy, described
+from .overlap_policies import AFTER, BEFORE, Copy, described, readings
 from .phrases import Code, Octets, Phrase, Term, Text
 from .registry import Ended, Evidence, rule
 
@@ -220,8 +223,9 @@ def conflicting_retransmission(x: Exchange | None, talk: Conversation) -> Iterat
         overlap = talk.course.overlaps.get(side)
         differ = None
         if overlap is not None and overlap[0] == offset:
-            secret = _inside_login(talk.record.dialogue, side, offset)
-            differ = described([Copy(*one) for one in overlap[1]], offset, secret=secret)
+            copies = [Copy(*one) for one in overlap[1]]
+            secret = _inside_login(talk.record.dialogue, side, offset) or _may_be_secret(copies, side, offset)
+            differ = described(copies, offset, secret=secret)
         first = talk.course.replaced.get(side) != offset
         shown = Phrase("first copy" if first else "later copy: the receiver never acknowledged the first one")
         yield Evidence(
@@ -253,6 +257,13 @@ def _inside_login(dialogue: Sequence[SeenTurn], side: str, offset: int) -> bool:
         if (isinstance(turn, Exchange) and turn.act in _LOGIN)
         or (isinstance(turn, ReplySeen) and turn.reply.code == 334)
     )
+
+
+def _may_be_secret(copies: Sequence[Copy], side: str, offset: int) -> bool:
+    """Whether one of the readings around ``offset`` holds something that the report would not show of a line."""
+    if side == "server":
+        return any(announced_secrets(text) for text in readings(copies, offset))
+    return any(hidden_parts(parse_command(text)) for text in readings(copies, offset))
 
 
 @rule("TCP906", "analysis-incomplete", "info", "path", "", on=Ended())

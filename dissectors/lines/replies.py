@@ -70,7 +70,7 @@ class Reply(Struct, eq=False, gc=False):
     separator and line ending. ``enhanced``: status code ``c.s.d`` at the start of the first text (RFC 2034, RFC 3463);
     None if there is none, if it has superfluous zeros, and for 3yz. ``ascii``: no byte above 0x7F. ``deviations``: in
     order of offset, empty if the reply is well-formed. ``lines``: ``texts`` made printable; the list is shared, do not
-    change it.
+    change it. ``secrets``: start and end of each part of ``raw`` that an auditor does not show; it sets them.
     """
 
     raw: bytes
@@ -81,6 +81,7 @@ class Reply(Struct, eq=False, gc=False):
     deviations: tuple[Deviation, ...] = ()
     ascii: bool = True
     codes: tuple[int, ...] | None = None
+    secrets: tuple[tuple[int, int], ...] | None = None
     _keywords: dict[str, tuple[str, ...]] | None = None
     _parts: list[ReplyLine] | None = None
 

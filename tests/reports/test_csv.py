@@ -16,7 +16,7 @@ from smtpwire.analyzer.reports.csv_ import COLUMNS, CsvWriter
 from smtpwire.analyzer.reports.output import Output
 from smtpwire.analyzer.reports.table_cells import csv_lines, table_lines
 
-SCRIPT = [*hello(), *lines("C RCPT TO:<b@mx.example>", "S 503 no", 'C =cmd|"x", y', "S 500 no", "C QUIT", "S 221 bye")]
+SCRIPT = [*hello(), *lines("C RCPT TO:<b@mx.example>", "S 503 no", 'S =cmd|"x", y', "C QUIT", "S 221 bye")]
 
 
 def test_every_finding_comes_back_through_pythons_reader() -> None:

@@ -233,9 +233,9 @@ def test_slow_mail_data_may_come_from_a_full_window() -> None:
     [
         (
             "EHLO client.example\\r\\n",
-            r": EHLO client.example\r\n; the four characters \r\n stand in place of CR and LF.",
+            r": EHLO client.example; the four characters \r\n stand in place of CR and LF.",
         ),
-        ("QUIT\\n", r": QUIT\n; the two characters \n stand in place of CR and LF."),
+        ("QUIT\\n", r": QUIT; the two characters \n stand in place of CR and LF."),
         ("EHLO client.example", ": EHLO client.example."),
     ],
 )

@@ -1,0 +1,356 @@
+"""What of a dialogue is secret because of what came before it, or because it repeats a secret."""
+
+# Theory
+# ------
+# A line says by itself which of its parts are shown (`lines/secret_spans.py`). Here the dialogue is read in order, for
+# the lines that need more:
+#
+#   login   an AUTH command, a line about a login, a challenge (334) or a prompt: until the next command of a mail
+#           transaction or a success, each line that is no command may be an answer. NOOP, RSET, EHLO and QUIT do not
+#           end this: people type them between two attempts.
+#   text    DATA, BDAT or BURL was refused: lines that are no commands are the text of the message. The server takes the
+#           first word for a verb, so it is shown if it is one that every server knows.
+#   late    a line that a server answers like a login (235, 535) was one, even if the capture begins after the AUTH.
+#
+# What is hidden is kept (`secret_values.py`), and what repeats it is hidden too. That is decided when a turn is shown,
+# so an echo that came before its secret is found as well.
+#
+# If nothing of the client was captured, or a reply belongs to a login that was not captured, then only known words of
+# replies about logins are shown.
+#
+# Nearly no dialogue needs any of this: `secret_context` looks once at each turn, and makes nothing.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from ...dissectors.tables.verbs import VERBS
+from ..lines.acts import Act
+from ..lines.announced_secrets import announced_secrets, unknown_words
+from ..lines.reply_words import PROMPTS
+from ..lines.secret_spans import announces_secret
+from ..lines.shown_text import Span, joined, shown_text
+from .exchange import Exchange, ReplySeen
+from .secret_values import Secrecy, SecretValues
+from .turns import ChunkSeen, LineSeen, MessageSeen
+
+if TYPE_CHECKING:
+    from ...dissectors.lines.replies import Reply, ReplyLine
+    from .turns import SeenTurn
+
+__all__ = ["SecretContext", "secret_context", "shown_lines", "text_spans", "text_start"]
+
+_LOGIN_CODES = frozenset({235, 432, 534, 535, 538})  # only a login is answered like this (RFC 4954 §4, §6)
+_NOT_CAPTURED = _LOGIN_CODES | {454, 500, 501, 502, 503, 504, 530}  # may quote a line of a login
+_LEGAL = range(200, 600)
+_SUSPECT = _LOGIN_CODES | {334}
+_CHALLENGE = 334
+_TEXT_BEGINS = frozenset({Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
+# Commands that do not end a login.
+_BETWEEN = frozenset({Act.EHLO, Act.HELO, Act.ANYTIME, Act.RSET, Act.QUIT, Act.OTHER, Act.AUTH, Act.XCLIENT})
+_SUSPECT_ACTS = frozenset({Act.OTHER, Act.AUTH, Act.ANSWER, Act.BURL, Act.XCLIENT})
+_NAMES_ONLY = frozenset({"CRAM-MD5", "DIGEST-MD5", "EXTERNAL"})  # mechanisms whose answers hold no password
+_NOTHING = frozenset({b"", b".", b"*"})
+
+
+class Recorded(Protocol):
+    """What has a dialogue: the record of a connection."""
+
+    dialogue: list[SeenTurn]
+    secrets: SecretContext | None
+
+
+def secret_context(record: Recorded, *, always: bool = False) -> SecretContext | None:
+    """Return what is secret in the dialogue of ``record`` so far; None if nothing can be.
+
+    ``always``: never return None. If more turns come and this is called again, it then looks only at those.
+    """
+    context = record.secrets
+    if context is None:
+        if not always and not _is_suspect(record.dialogue):
+            return None
+        context = record.secrets = SecretContext()
+    context.read(record.dialogue)
+    return context
+
+
+def text_spans(reply: Reply) -> tuple[Span, ...]:
+    """Return the parts of ``reply`` that are secret by themselves. They are kept in it."""
+    spans = reply.secrets
+    if spans is None:
+        spans = reply.secrets = announced_secrets(reply.raw)
+    return spans
+
+
+def shown_lines(turn: ReplySeen, spans: tuple[Span, ...]) -> list[str]:
+    """Return the lines of a reply without their codes and without ``spans``, printable."""
+    reply = turn.reply
+    if not spans:
+        return list(reply.lines)
+    places = [(text_start(part), len(part.text)) for part in reply.parts()]
+    return [shown_text(reply.raw, spans, start, start + length) for start, length in places]
+
+
+def text_start(line: ReplyLine) -> int:
+    """Return where the text of a line of a reply begins, in bytes of the reply."""
+    return line.at if line.code is None else line.at + 3 + len(line.separator)
+
+
+def _is_suspect(dialogue: list[SeenTurn]) -> bool:
+    """Whether something in ``dialogue`` may be secret, or the lines of the client are missing."""
+    client = False
+    for turn in dialogue:
+        if type(turn) is Exchange:  # isinstance takes twice as long, and every turn passes here
+            line = turn.line
+            if line.secrets or line.act in _SUSPECT_ACTS:
+                return True
+            client = True
+        elif type(turn) is ReplySeen:
+            reply = turn.reply
+            if reply.secrets is None:
+                reply.secrets = announced_secrets(reply.raw)
+            if reply.secrets or reply.code in _SUSPECT:
+                return True
+        elif type(turn) is LineSeen:
+            return True
+    return not client and bool(dialogue)
+
+
+class SecretContext:
+    """What is secret in one dialogue. ``values``: the secrets themselves. ``read`` takes the turns in order; then
+    ``spans`` returns what of a turn is not shown."""
+
+    __slots__ = ("_client", "_dialogue", "_levels", "_login", "_logins", "_next", "_spans", "_text", "values")
+
+    def __init__(self) -> None:
+        self.values = SecretValues()
+        self._dialogue: list[SeenTurn] = []
+        self._next = 0
+        self._client = False  # a line of the client was captured
+        self._login: Secrecy | None = None  # a login is under way: how secret its next line is
+        self._text = False  # a message may come as commands
+        self._logins: set[int] = set()  # turns that belong to a login, or of which a part is hidden
+        self._levels: dict[int, Secrecy] = {}  # turns of the server in which names count too
+        self._spans: dict[int, tuple[Span, ...]] = {}
+
+    def read(self, dialogue: list[SeenTurn]) -> None:
+        """Take the turns that are new."""
+        self._dialogue = dialogue
+        for index in range(self._next, len(dialogue)):
+            turn = dialogue[index]
+            if type(turn) is Exchange:
+                self._client = True
+                self._take_line(index, turn)
+            elif type(turn) is ReplySeen:
+                self._take_reply(index, turn)
+            elif type(turn) is LineSeen:
+                self._take_prompt(index, turn.raw)
+            elif type(turn) is MessageSeen or type(turn) is ChunkSeen:
+                self._text = False
+        self._next = len(dialogue)
+
+    def turn(self, index: int) -> SeenTurn:
+        """Return a turn that was read."""
+        return self._dialogue[index]
+
+    def raw(self, index: int) -> bytes:
+        """Return the bytes of a line or reply; none of anything else."""
+        turn = self._dialogue[index] if 0 <= index < len(self._dialogue) else None
+        if isinstance(turn, Exchange):
+            return turn.line.raw
+        if isinstance(turn, ReplySeen):
+            return turn.reply.raw
+        return turn.raw if isinstance(turn, LineSeen) else b""
+
+    def spans(self, index: int) -> tuple[Span, ...]:
+        """Return the parts of the bytes of a turn that are not shown, in order."""
+        turn = self._dialogue[index] if 0 <= index < len(self._dialogue) else None
+        if isinstance(turn, Exchange):
+            return self._of_line(index, turn)
+        if isinstance(turn, ReplySeen):
+            return self._of_reply(index, turn)
+        if isinstance(turn, LineSeen):
+            raw = turn.raw
+            if not self._client or self.values.overflow:
+                return unknown_words(raw)
+            return joined(announced_secrets(raw), self.values.find(raw, self._level(index)))
+        return ()
+
+    def replies(self) -> list[int]:
+        """Return the places of all replies."""
+        return [index for index, turn in enumerate(self._dialogue) if type(turn) is ReplySeen]
+
+    def _take_line(self, index: int, x: Exchange) -> None:
+        line = x.line
+        command, raw = line.command, line.raw
+        if command is None:
+            self._logins.add(index)
+            self.values.add(raw, self._login or Secrecy.ANSWER)
+            return
+        unknown = command.spec is None
+        if unknown and (self._login is not None or self._text):
+            if raw in _NOTHING:
+                self._logins.add(index)
+            elif self._login is None:
+                self._hide_text(index, raw)
+            else:
+                self._hide_all(index, raw, self._login)
+            return
+        if self._login is not None and line.act is Act.ANYTIME and command.argument is not None:
+            self._hide_argument(index, raw, command.argument)
+            return
+        about_login = line.act is Act.AUTH or ((unknown or line.secrets != ()) and announces_secret(command))
+        if line.secrets:
+            self._logins.add(index)
+            bare = line.secrets[0][0] == 0  # not even a word at the start is shown
+            secrecy = Secrecy.ANSWER if about_login or bare else Secrecy.NAME
+            if line.act is Act.AUTH and (command.mechanism in _NAMES_ONLY or _is_name(command.mechanism, raw)):
+                secrecy = Secrecy.NAME
+            for start, end in line.secrets:
+                self.values.add(raw[start:end], secrecy)
+        if about_login:
+            self._logins.add(index)
+            named = line.act is Act.AUTH and command.mechanism in _NAMES_ONLY
+            self._login = Secrecy.NAME if named else Secrecy.ANSWER
+        elif line.act not in _BETWEEN and not line.deviations:
+            self._login, self._text = None, False
+
+    def _take_reply(self, index: int, turn: ReplySeen) -> None:
+        code, answered = turn.reply.code, turn.answers
+        asked = self._dialogue[answered] if 0 <= answered < len(self._dialogue) else None
+        if self._login is not None or answered in self._logins:
+            self._levels[index] = Secrecy.NAME
+        if code == _CHALLENGE:
+            self._levels[index] = Secrecy.NAME
+            self._take_challenge(turn.reply)
+            return
+        if not isinstance(asked, Exchange):
+            return
+        if answered in self._logins or code in _LOGIN_CODES:
+            command = asked.line.command
+            if code in _LOGIN_CODES and command is not None and command.spec is None:
+                self._hide_all(answered, asked.line.raw, Secrecy.ANSWER)
+                self._levels[index] = Secrecy.NAME
+            if 200 <= code < 300:
+                self._login = None
+        if (asked.act in _TEXT_BEGINS and code >= 400) or (code == 354 and asked.act is Act.OTHER):
+            self._text = True
+
+    def _take_challenge(self, reply: Reply) -> None:
+        """Note what a challenge asks for (RFC 4954 §4), and keep it if it is more than a prompt."""
+        words = b" ".join(reply.texts).strip()
+        known = words in PROMPTS
+        self._login = _asked_for(words) if known or not unknown_words(words) else self._login or Secrecy.ANSWER
+        if not known:
+            for text in reply.texts:
+                if unknown_words(text):
+                    self.values.add(text, Secrecy.ANSWER)
+
+    def _take_prompt(self, index: int, raw: bytes) -> None:
+        """Note what a line that is no reply asks for: the server may be a terminal."""
+        low = raw.lower()
+        if b"pass" in low or b"login" in low or b"user" in low:
+            self._login = _asked_for(raw)
+        if self._login is not None:
+            self._levels[index] = Secrecy.NAME
+
+    def _hide_all(self, index: int, raw: bytes, secrecy: Secrecy) -> None:
+        self._spans[index] = ((0, len(raw)),)
+        self._logins.add(index)
+        self.values.add(raw, secrecy)
+
+    def _hide_text(self, index: int, raw: bytes) -> None:
+        """Hide a line of a message, apart from a known word at its start."""
+        first = len(raw) - len(raw.split(None, 1)[-1]) if len(raw.split(None, 1)) > 1 else len(raw)
+        if unknown_words(raw[:first]):
+            self._hide_all(index, raw, Secrecy.NAME)
+        elif first < len(raw):
+            self._spans[index] = ((first, len(raw)),)
+            self._logins.add(index)
+            self.values.add(raw[first:], Secrecy.NAME)
+
+    def _hide_earlier(self, later: range) -> bool:
+        """Hide the text of a message that came as commands before DATA was refused. Return whether more may come."""
+        for index in later:
+            x = self._dialogue[index]
+            command = x.line.command if isinstance(x, Exchange) else None
+            if not isinstance(x, Exchange) or command is None:
+                continue
+            if command.spec is not None and x.act not in _BETWEEN:
+                return False
+            if command.spec is None and x.line.raw in _NOTHING:
+                self._logins.add(index)
+            elif command.spec is None:
+                self._hide_text(index, x.line.raw)
+        return True
+
+    def _hide_argument(self, index: int, raw: bytes, argument: bytes) -> None:
+        """Hide what follows HELP, NOOP, VRFY or EXPN in the middle of a login, unless it is an address or a verb."""
+        if b"@" not in argument and argument.strip().upper() not in VERBS:
+            self._spans[index] = ((len(raw) - len(argument), len(raw)),)
+            self._logins.add(index)
+            self.values.add(argument, Secrecy.ANSWER)
+
+    def _level(self, index: int) -> Secrecy:
+        return self._levels.get(index, Secrecy.ANSWER)
+
+    def _of_line(self, index: int, x: Exchange) -> tuple[Span, ...]:
+        line = x.line
+        own = self._spans.get(index)
+        if own is not None or line.command is None:
+            return own or line.secrets
+        raw, command = line.raw, line.command
+        if command.spec is None:
+            return joined(line.secrets, self.values.find(raw, Secrecy.ANSWER))
+        at = len(raw) - len(command.argument or b"")
+        echoes = self.values.find(raw[at:], Secrecy.PASSWORD)
+        return (
+            joined(line.secrets, tuple([(start + at, end + at) for start, end in echoes])) if echoes else line.secrets
+        )
+
+    def _of_reply(self, index: int, turn: ReplySeen) -> tuple[Span, ...]:
+        reply = turn.reply
+        spans: list[tuple[Span, ...]] = [text_spans(reply)]
+        for part in reply.parts():
+            at = text_start(part)
+            found = self._in_text(index, turn, part.text)
+            if found:
+                spans.append(tuple([(start + at, end + at) for start, end in found]))
+        return joined(*spans)
+
+    def _in_text(self, index: int, turn: ReplySeen, text: bytes) -> tuple[Span, ...]:
+        """Return what one line of a reply hides because of the dialogue."""
+        code = turn.reply.code
+        if code == _CHALLENGE:
+            return () if text.strip() in PROMPTS or not unknown_words(text) else _all_of(text)
+        if self.values.overflow or (not self._client and (code in _NOT_CAPTURED or code not in _LEGAL)):
+            return unknown_words(text)
+        if code in _LOGIN_CODES and (turn.answers < 0 or not self._answers_login(turn)):
+            return unknown_words(text)
+        level = self._level(index)
+        found = self.values.find(text, level)
+        return joined(found, self.values.parts(text)) if level is Secrecy.NAME else found
+
+    def _answers_login(self, turn: ReplySeen) -> bool:
+        return turn.answers in self._logins
+
+
+def _all_of(text: bytes) -> tuple[Span, ...]:
+    start = len(text) - len(text.lstrip(b" \t"))
+    end = len(text.rstrip(b" \t"))
+    return ((start, end),) if start < end else ()
+
+
+def _asked_for(prompt: bytes) -> Secrecy:
+    """Return how secret the answer to a prompt is."""
+    low = prompt.lower()
+    if b"pass" in low or prompt[:4] in {b"UGFz", b"cGFz"}:
+        return Secrecy.PASSWORD
+    if b"user" in low or b"login" in low or prompt[:4] in {b"VXNl", b"dXNl"}:
+        return Secrecy.NAME
+    return Secrecy.ANSWER
+
+
+def _is_name(mechanism: str | None, raw: bytes) -> bool:
+    """Whether the initial response of AUTH LOGIN is a user name: it is one word."""
+    return mechanism == "LOGIN" and len(raw.split()) == 3

@@ -1,0 +1,346 @@
+"""Which parts of a client's line the report does not show, whatever came before the line."""
+
+# Theory
+# ------
+# A password can stand anywhere in a line: after AUTH, after a verb of another protocol, in a URL, in a parameter, or
+# as a line of its own. No list of words finds them all. So a line is shown as far as the grammar of its verb matches,
+# and nothing else of it is. Near AUTH, only registered verbs and mechanisms are shown.
+#
+#   EHLO HELO LHLO      one name or address literal
+#   MAIL RCPT ...       the path without user information of a URL; registered parameters with their values (AUTH= only
+#                       if it is a mailbox); the keywords of others, without values
+#   VRFY EXPN           names and mailboxes
+#   HELP NOOP           verbs and words
+#   XCLIENT XFORWARD    registered attributes with their values, apart from LOGIN
+#   DATA QUIT ...       words
+#   AUTH                a registered mechanism
+#   an unknown verb     the verb if it is a word, and words, mailboxes and hosts; nothing else after a word like PASS
+#
+# A bare CR or LF ends a line for some servers, so the parts between them are read as lines of their own.
+#
+# `announces_secret` says whether a line is about a login: then the lines after it may be answers, and what is hidden of
+# it is searched for in what the server says (`exchanges/secret_context.py`).
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ...dissectors.lazy_regex import LazyPattern
+from ...dissectors.lines.commands import parse_command
+from ...dissectors.printable import printable
+from ...dissectors.tables.keywords import PARAMETER_KEYWORDS
+from ...dissectors.tables.verbs import VERBS, Argument
+from .shown_text import Span, hidden, joined, shown_text
+
+if TYPE_CHECKING:
+    from ...dissectors.lines.commands import Command
+
+__all__ = [
+    "MECHANISMS",
+    "announces_secret",
+    "hidden_parts",
+    "is_word",
+    "path_without_secrets",
+    "shown_in_text",
+    "shown_line",
+    "shown_parameters",
+]
+
+# Names of the IANA registry of SASL mechanisms, and of old servers.
+MECHANISMS = LazyPattern(
+    rb"(?:PLAIN|LOGIN|CRAM-MD5|DIGEST-MD5|SCRAM-[A-Z0-9-]{1,16}|NTLM|MSN|GSSAPI|GSS-SPNEGO|GS2-[A-Z0-9-]{1,16}"
+    rb"|XOAUTH2?|OAUTHBEARER|OAUTH10A|EXTERNAL|ANONYMOUS|KERBEROS_V[45]|SKEY|OTP|SECURID|SXOVER-PLUS"
+    rb"|EAP-AES128(?:-PLUS)?|OPENID20|SAML20(?:EC)?|ECDSA-[A-Z0-9-]{1,16}|9798-[A-Z0-9-]{1,16}"
+    rb"|PASSDSS-[A-Z0-9-]{1,16}|HT-[A-Z0-9-]{1,16}|XYMCOOKIE(?:B64)?)(?![^ \t])",
+    re.IGNORECASE,
+)
+
+_WORD = rb"(?:[A-Za-z][a-z]{0,19}|[A-Z]{1,20})(?:-(?:[A-Za-z][a-z]{0,19}|[A-Z]{1,20})){0,3}"
+_HOST = rb"(?:[A-Za-z0-9_-]{1,24}\.){1,8}[A-Za-z]{2,24}\.?(?::[0-9]{1,5})?"
+_MAILBOX = rb"<?[A-Za-z0-9._+=-]{1,64}@" + _HOST + rb">?[,;]?"
+_END = rb"(?![^ \t])"
+_TOKEN = LazyPattern(rb"[^ \t]++")
+_PIECE = LazyPattern(rb"[^\r\n]++")
+_fullword = LazyPattern(_WORD)
+
+# What each form of argument may show, at its start or anywhere.
+_HELLO = LazyPattern(rb"[ \t]*+(?:\[[\[\]A-Za-z0-9.:_-]*+|[A-Za-z0-9._\x80-\xff-]++\]?)")
+_NAMES = LazyPattern(rb"[ \t]*+(?:" + _MAILBOX + rb"|<?[A-Za-z][A-Za-z0-9._'-]{0,63}+>?)" + _END)
+_NODE = LazyPattern(
+    rb"[ \t]*+[@#]?[A-Za-z][A-Za-z0-9.-]*+(?![^ \t,:@])(?:,[ \t]*+[A-Za-z][A-Za-z0-9.-]*+(?![^ \t,]))*+"
+)
+_NUMBER = LazyPattern(rb"[ \t]*+-?[0-9]{1,40}+" + _END)
+_PATH = LazyPattern(rb"[ \t]*+(?:FROM|TO)?+[ \t]*+:?+[ \t]*+(?:<[^>]*+>++(?:[,;]<[^>]*+>++)*+|[^ \t]*+)", re.IGNORECASE)
+_PARAMETER = LazyPattern(rb"([A-Za-z0-9][A-Za-z0-9-]{0,31})(?:=(.*+))?+", re.DOTALL)
+_ATTRIBUTE = LazyPattern(rb"(?:NAME|ADDR|PORT|PROTO|HELO|DESTADDR|DESTPORT|IDENT|SOURCE)=[!-~]*+" + _END, re.IGNORECASE)
+_URL = LazyPattern(rb"[ \t]*+[A-Za-z]{1,10}://(?:[^ \t/@:;]*+@)?+[A-Za-z0-9.-]++(?::[0-9]{1,5})?")
+_LAST = LazyPattern(rb"[ \t]LAST[ \t]*\Z", re.IGNORECASE)
+_MAILBOX_VALUE = LazyPattern(rb"<>|[A-Za-z0-9._+=-]{1,64}@[A-Za-z0-9.-]{1,255}")
+_PLAIN_VALUE = LazyPattern(rb"[!-~\x80-\xff]*+")
+_WHOLE_WORD = LazyPattern(_WORD + rb"[.,;!?]?" + _END)
+_SHOWN_TOKEN = LazyPattern(rb"(?:(?:FROM|TO):)?+(?:" + _MAILBOX + rb"|<>|" + _HOST + rb")" + _END, re.IGNORECASE)
+
+# The first word of a line that is not an SMTP command.
+_HEAD = LazyPattern(
+    rb"[ \t]*+(?:" + _WORD + rb"|XEXCH50|HTTP/[0-9.]{1,3}|\.|[0-9]{3}|[A-Z\x80-\xff]{1,12}|[^!-~]{1,12})"
+    rb"(?:(?=[ \t]|\Z)|:|=(?=[^=]))"
+)
+_VERB_AND_NUL = LazyPattern(rb"[A-Z\x00]{1,16}", re.IGNORECASE)
+_HTTP = LazyPattern(
+    rb"(?:GET|POST|HEAD|PUT|OPTIONS|DELETE|TRACE|PATCH|PRI|CONNECT)[ \t]++"
+    rb"(?:[A-Za-z0-9./_~%*-]*+(?::[0-9]{1,5})?)(?:[ \t]++HTTP/[0-9.]{1,3})?+"
+)
+_HTTP_VERSION = LazyPattern(rb"[ \t]HTTP/[0-9.]{1,3}[ \t]*\Z")
+_TAGGED = LazyPattern(
+    rb"[A-Za-z]{0,4}-?[0-9]{1,16}[ \t]++(?:LOGIN|AUTHENTICATE|CAPABILITY|LOGOUT|NOOP|SELECT|STARTTLS|ID)" + _END,
+    re.IGNORECASE,
+)
+_PROXY = LazyPattern(rb"PROXY (?:TCP[46]|UNKNOWN)(?: [0-9A-Fa-f.:]{1,45}){0,2}(?: [0-9]{1,5}){0,2}" + _END)
+# Words that announce a login: in a line that is not an SMTP command, or in the free text of one.
+_ANNOUNCES = LazyPattern(
+    rb"auth|pass|pwd|apop|\bpw\b|\bpin\b|contrase|clave|kennwort|secret|token|cookie|key|bearer|basic|login|logon"
+    rb"|\b(?:NTLM|PLAIN|CRAM-MD5|XOAUTH2)\b|://[^ \t/]*@",
+    re.IGNORECASE,
+)
+
+
+def is_word(text: bytes) -> bool:
+    """Whether ``text`` looks like a word of a language or a protocol: letters of one case, or a capital first."""
+    return _fullword.fullmatch(text) is not None
+
+
+def hidden_parts(command: Command) -> tuple[Span, ...]:
+    """Return the parts of the line of ``command`` that are not shown, in order. Accepts any line; takes linear time."""
+    raw = command.raw
+    if b"\n" not in raw and b"\r" not in raw:
+        return _complement(raw, _shown_parts(command))
+    spans: list[Span] = []
+    announced = False
+    for piece in _PIECE.finditer(raw):
+        text = piece[0]
+        part = parse_command(text)
+        if announced and part.spec is None:
+            shown: list[Span] = []
+        else:
+            shown = _shown_parts(part)
+        announced = announced or announces_secret(part)
+        spans += [(start + piece.start(), end + piece.start()) for start, end in _complement(text, shown)]
+    return joined(tuple(spans))
+
+
+def announces_secret(command: Command) -> bool:
+    """Whether the line is about a login, so that a secret may stand in it or in the lines after it."""
+    spec = command.spec
+    if spec is None:
+        return _ANNOUNCES.search(command.raw) is not None
+    if spec.argument is Argument.MECHANISM or command.verb == b"BURL":
+        return True
+    argument = command.argument
+    return argument is not None and _ANNOUNCES.search(argument) is not None and hidden_parts(command) != ()
+
+
+def shown_line(line: bytes) -> str:
+    """Return the line as the report shows it, printable."""
+    command = parse_command(line)
+    return shown_text(line, hidden_parts(command))
+
+
+def shown_in_text(line: bytes) -> str:
+    """Return a line of mail data that some readers take for a command, printable: the verb, and an address or a name
+    after it. Any other text of the message is not shown."""
+    command = parse_command(line)
+    if command.spec is None:
+        return hidden(len(line))
+    if command.spec.argument in _PATHS or command.spec.argument is Argument.HELLO:
+        return shown_line(line)
+    return command.spec.name
+
+
+def shown_parameters(command: Command) -> dict[str, str | None]:
+    """Return the parameters of MAIL or RCPT as the report shows them: keywords with their values, printable."""
+    found: dict[str, str | None] = {}
+    for name, value in command.parameters.items():
+        raw = name.encode("latin-1", "replace")
+        known = name in PARAMETER_KEYWORDS
+        key = name if known or value is not None or is_word(raw) else hidden(len(raw))
+        if value is None:
+            found[key] = None
+        else:
+            found[key] = printable(value) if _shows_value(name, value) else hidden(len(value))
+    return found
+
+
+def path_without_secrets(path: bytes) -> tuple[Span, ...]:
+    """Return the part of a path, or of a mailbox, that is not shown: a password in the user information of a URL."""
+    at = path.rfind(b"@")
+    colon = path.find(b":", path.find(b"//") + 2 if b"//" in path else 0)
+    if at < 0 or not 0 <= colon < at - 1 or b'"' in path:
+        return ()
+    if path[:1] == b"@" or path[:2] == b"<@":  # a source route: the colon ends it
+        return ()
+    return ((colon + 1, at),)
+
+
+def _complement(raw: bytes, shown: list[Span]) -> tuple[Span, ...]:
+    """Return the parts of ``raw`` between those that are shown, without the blanks around them."""
+    spans: list[Span] = []
+    at = 0
+    for start, end in [*shown, (len(raw), len(raw))]:
+        text = raw[at:start]
+        inner = text.strip(b" \t")
+        if inner:
+            first = at + len(text) - len(text.lstrip(b" \t"))
+            spans.append((first, first + len(inner)))
+        at = max(at, end)
+    return tuple(spans)
+
+
+def _shown_parts(command: Command) -> list[Span]:
+    """Return the parts that are shown, in order."""
+    raw, spec, argument = command.raw, command.spec, command.argument
+    if spec is None:
+        return _of_unknown(raw)
+    if not argument:
+        return [(0, len(raw))]
+    start = len(raw) - len(argument)
+    verb: Span = (0, start)
+    form = spec.argument
+    if form in _PATHS:
+        return [verb, *_of_path(raw, start)]
+    if form is Argument.MECHANISM:
+        return [verb, *_of_auth(raw, start)]
+    if spec.name in _BY_NAME:
+        return [verb, *_BY_NAME[spec.name](raw, start)]
+    if form in _WORDS:
+        return [verb, *_of_words(raw, start)]
+    pattern = _BY_FORM.get(form)
+    found = None if pattern is None else pattern.match(raw, start)
+    return [verb] if found is None else [verb, found.span()]
+
+
+def _of_path(raw: bytes, start: int) -> list[Span]:
+    """Return what is shown of the argument of MAIL or RCPT."""
+    found = _PATH.match(raw, start)
+    assert found is not None  # it matches nothing too
+    first, end = found.span()
+    secret = path_without_secrets(found[0].partition(b":")[2]) if b"@" in found[0] else ()
+    shown: list[Span] = []
+    begin = end - len(found[0].partition(b":")[2])
+    for one, last in secret:
+        shown.append((first, begin + one))
+        first = begin + last
+    shown.append((first, end))
+    for token in _TOKEN.finditer(raw, end):
+        text = token[0]
+        parameter = _PARAMETER.fullmatch(text)
+        if parameter is None:
+            if _SHOWN_TOKEN.match(text):
+                shown.append(token.span())
+            continue
+        name, value = parameter[1].decode("latin-1").upper(), parameter[2]
+        if value is None:
+            if name in PARAMETER_KEYWORDS or (is_word(text) and not _ANNOUNCES.search(text)):
+                shown.append(token.span())
+        elif _shows_value(name, value):
+            shown.append(token.span())
+        else:
+            shown.append((token.start(), token.start() + len(name) + 1))
+            if name == "AUTH" or _ANNOUNCES.search(parameter[1]):
+                break  # what follows may belong to it
+    return shown
+
+
+def _shows_value(name: str, value: bytes) -> bool:
+    """Whether the value of a parameter is shown."""
+    if name == "AUTH":
+        return _MAILBOX_VALUE.fullmatch(value) is not None
+    return name in PARAMETER_KEYWORDS and name != "MTRK" and _PLAIN_VALUE.fullmatch(value) is not None
+
+
+def _of_auth(raw: bytes, start: int) -> list[Span]:
+    """Return what is shown of the argument of AUTH: a mechanism, and "=" for an empty response or "*"."""
+    found = MECHANISMS.match(raw, start)
+    end = start if found is None else found.end()
+    rest = raw[end:].strip(b" \t")
+    if rest in {b"=", b"*"}:
+        return [(start, len(raw))]
+    return [(start, end)] if found is not None else []
+
+
+def _of_names(raw: bytes, start: int) -> list[Span]:
+    """Return the names and mailboxes of VRFY or EXPN."""
+    return _run(_NAMES, raw, start)
+
+
+def _of_words(raw: bytes, start: int) -> list[Span]:
+    """Return the words of free text, unless one of them announces a secret; of BDAT also its number."""
+    number = _NUMBER.match(raw, start) if raw[:4].upper() == b"BDAT" else None
+    shown = [] if number is None else [number.span()]
+    if _ANNOUNCES.search(raw, start) and raw[start:].strip(b" \t").upper() not in VERBS:
+        return shown
+    return shown + [token.span() for token in _TOKEN.finditer(raw, start) if _WHOLE_WORD.match(token[0])]
+
+
+def _of_attributes(raw: bytes, start: int) -> list[Span]:
+    """Return the registered attributes of XCLIENT or XFORWARD."""
+    shown: list[Span] = []
+    for token in _TOKEN.finditer(raw, start):
+        if _ATTRIBUTE.match(token[0]):
+            shown.append(token.span())
+        else:
+            name, equals, _ = token[0].partition(b"=")
+            if equals and is_word(name):
+                shown.append((token.start(), token.start() + len(name) + 1))
+    return shown
+
+
+def _of_url(raw: bytes, start: int) -> list[Span]:
+    """Return the scheme and the host of the URL of BURL, and LAST."""
+    found, last = _URL.match(raw, start), _LAST.search(raw, max(start, len(raw) - 20))
+    return [one.span() for one in (found, last) if one is not None]
+
+
+def _run(pattern: LazyPattern[bytes], raw: bytes, start: int) -> list[Span]:
+    """Return the words from ``start`` on that match ``pattern``, up to the first one that does not."""
+    end = start
+    while end < len(raw) and (found := pattern.match(raw, end)) is not None and found.end() > end:
+        end = found.end()
+    return [(start, end)] if end > start else []
+
+
+def _of_unknown(raw: bytes) -> list[Span]:
+    """Return what is shown of a line without a known verb."""
+    for pattern in (_TAGGED, _PROXY):
+        found = pattern.match(raw)
+        if found is not None:
+            return [found.span()]
+    found = _HTTP.match(raw)
+    if found is not None:
+        version = _HTTP_VERSION.search(raw, max(found.end(), len(raw) - 16))
+        return [found.span()] if version is None else [found.span(), version.span()]
+    head = _HEAD.match(raw)
+    if head is None:
+        whole = _VERB_AND_NUL.fullmatch(raw)
+        return [whole.span()] if whole is not None and raw.replace(b"\0", b"").upper() in VERBS else []
+    shown = [head.span()]
+    if _ANNOUNCES.search(raw):
+        following = MECHANISMS.match(raw, head.end() + 1) if raw[head.end() : head.end() + 1] in {b" ", b"\t"} else None
+        return shown if following is None else [*shown, following.span()]
+    named = raw[head.end() - 1 : head.end()] in {b":", b"="}
+    for token in _TOKEN.finditer(raw, head.end()):
+        if _SHOWN_TOKEN.match(token[0]) or (not named and _WHOLE_WORD.match(token[0])):
+            shown.append(token.span())
+    return shown
+
+
+_PATHS = frozenset({Argument.REVERSE_PATH, Argument.FORWARD_PATH})
+_BY_NAME = {
+    "VRFY": _of_names,
+    "EXPN": _of_names,
+    "XCLIENT": _of_attributes,
+    "XFORWARD": _of_attributes,
+    "BURL": _of_url,
+}
+_BY_FORM = {Argument.HELLO: _HELLO, Argument.STRING: _NODE, Argument.OPTIONAL: _NODE}
+_WORDS = frozenset({Argument.NONE, Argument.TEXT, Argument.CHUNK})

@@ -1,0 +1,183 @@
+"""What of a dialogue is hidden because of what came before it, or because it repeats a secret."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from scripts import END, GREETING, Script, envelope, hello, lines, play
+
+from smtpwire.analyzer.exchanges.secret_values import MAX_OCTETS, MAX_VALUES, Secrecy, SecretValues
+from smtpwire.analyzer.model import AuthTurn, CommandTurn, Connection, MalformedTurn, ReplyTurn
+from smtpwire.analyzer.redact.credentials import OVERFLOW
+
+HELLO = hello("AUTH PLAIN LOGIN CRAM-MD5", "PIPELINING")
+USER, SECRET = "bfghmpuy", "q7#Kz!9"
+
+
+def b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def said(connection: Connection) -> list[str]:
+    """What the report shows of the lines of both sides."""
+    shown: list[str] = []
+    for turn in connection.dialogue:
+        if isinstance(turn, CommandTurn):
+            shown.append(" ".join(filter(None, (turn.verb, turn.argument))))
+        elif isinstance(turn, ReplyTurn):
+            shown.append(f"{turn.code} " + " / ".join(turn.lines))
+        elif isinstance(turn, MalformedTurn):
+            shown.append(turn.text)
+        elif isinstance(turn, AuthTurn):
+            shown.append(f"({turn.length})")
+    return shown
+
+
+def after_hello(*entries: str) -> list[str]:
+    return said(play([*HELLO, *lines(*entries), *END]))[3:-2]
+
+
+def test_lines_after_a_refused_login_are_answers_until_a_command_of_a_transaction() -> None:
+    assert after_hello(
+        *("C AUTH LOGIN", "S 504 no", "C NOOP", "S 250 ok", "C EHLO client.example", "S 250 mx", f"C {SECRET}"),
+        *("S 500 what", "C RSET", "S 250 ok", "C some words", "S 500 what", "C VRFY postmaster", "S 252 ok"),
+        *("C MAIL FROM:<a@client.example>", "S 250 ok", "C other words", "S 500 what"),
+    ) == [
+        *("AUTH LOGIN", "504 no", "NOOP", "250 ok", "EHLO client.example", "250 mx", "[7 bytes not shown]"),
+        *("500 what", "RSET", "250 ok", "[10 bytes not shown]", "500 what", "VRFY [10 bytes not shown]", "252 ok"),
+        *("MAIL FROM:<a@client.example>", "250 ok", "OTHER words", "500 what"),
+    ]  # fmt: skip
+
+
+def test_a_success_ends_a_login() -> None:
+    shown = after_hello("C XAUTH", "S 334 UGFzc3dvcmQ6", f"C {SECRET}", "S 235 ok", "C some words", "S 500 what")
+    assert shown == ["XAUTH", "334 UGFzc3dvcmQ6", "[7 bytes not shown]", "235 ok", "SOME words", "500 what"]
+
+
+def test_a_prompt_of_a_terminal_starts_a_login() -> None:
+    assert after_hello("S login:", "C jones", "S Password:", "C tiger", "S 500 what") == [
+        "login:", "[5 bytes not shown]", "Password:", "[5 bytes not shown]", "500 what",
+    ]  # fmt: skip
+
+
+def test_text_after_a_refused_data_is_not_shown() -> None:
+    for script in (
+        lines("C DATA", "S 503 no", "C secret merger", "S 500 unknown: secret merger", "C .", "S 500 unknown: ."),
+        [
+            ("C", "DATA\r\nsecret merger\r\n.\r\n"),
+            *lines("S 503 no", "S 500 unknown: secret merger", "S 500 unknown: ."),
+        ],
+    ):
+        shown = said(play([*HELLO, *script, *END]))
+        assert "[13 bytes not shown]" in shown
+        assert "500 unknown: [13 bytes not shown]" in shown
+        assert "." in shown
+
+
+@pytest.mark.parametrize("code", [235, 432, 534, 535, 538])
+def test_a_line_that_is_answered_like_a_login_was_one(code: int) -> None:
+    assert after_hello("C tiger", f"S {code} so: tiger") == ["[5 bytes not shown]", f"{code} so: [5 bytes not shown]"]
+
+
+@pytest.mark.parametrize(
+    ("echo", "shown"),
+    [
+        (f"bad password: {SECRET}", "bad password: [7 bytes not shown]"),
+        (SECRET.upper(), "[7 bytes not shown]"),
+        (f"x{SECRET}x", "x[7 bytes not shown]x"),
+        (f"'{b64(SECRET)}'", "'[12 bytes not shown]'"),
+        (f"user {USER}", "user [8 bytes not shown]"),
+        ("bad password", "bad password"),
+    ],
+)
+def test_an_echo_in_the_reply_to_a_login(echo: str, shown: str) -> None:
+    login = ("C AUTH LOGIN", "S 334 VXNlcm5hbWU6", f"C {b64(USER)}", "S 334 UGFzc3dvcmQ6", f"C {b64(SECRET)}")
+    assert after_hello(*login, f"S 535 {echo}")[-1] == f"535 {shown}"
+
+
+def test_a_password_is_hidden_everywhere_and_a_user_name_only_in_the_login() -> None:
+    plain = b64(f"\0{USER}\0{SECRET}")
+    shown = after_hello(
+        *(f"C AUTH PLAIN {plain}", "S 235 ok", f"C MAIL FROM:<{USER}@client.example>", f"S 550 {USER} sent {SECRET}"),
+        *(f"C {SECRET}", "S 500 what", f"C RCPT TO:<{SECRET}@client.example>", "S 503 no"),
+    )
+    assert shown == [
+        *("AUTH PLAIN [24 bytes not shown]", "235 ok"),
+        *(f"MAIL FROM:<{USER}@client.example>", f"550 {USER} sent [7 bytes not shown]"),
+        *("[7 bytes not shown]", "500 what", "RCPT TO:<[7 bytes not shown]@client.example>", "503 no"),
+    ]  # fmt: skip
+
+
+def test_an_echo_before_its_secret_is_found() -> None:
+    shown = after_hello(f"C {SECRET}", f"S 235 {SECRET}", "C NOOP", "S 250 ok")
+    assert shown[:2] == ["[7 bytes not shown]", "235 [7 bytes not shown]"]
+
+
+def test_a_short_secret_counts_only_as_a_word() -> None:
+    shown = after_hello("C AUTH PLAIN", "S 334 ", "C AGEAMQ==", "S 535 5.7.1 password '1' is wrong, 11 left")
+    assert shown[-1] == "535 5.7.1 password '[1 byte not shown]' is wrong, 11 left"
+
+
+def test_the_words_of_servers_are_no_echo() -> None:
+    shown = after_hello(
+        "C AUTH PLAIN", "S 334 ", f"C {b64(chr(0) + 'password' + chr(0) + 'password')}", "S 535 bad password"
+    )
+    assert shown[-1] == "535 bad password"
+
+
+def test_without_the_client_only_known_words_are_shown() -> None:
+    script: Script = [
+        ("S", GREETING),
+        *lines("S 250 mx.example", "S 334 UGFzc3dvcmQ6", f"S 535 5.7.8 bad password: {SECRET}", "S 500 what is tiger"),
+        *lines("S 550 no such user: jones"),
+    ]
+    shown = said(play(script, onesided=True))
+    assert shown[2:] == [
+        *("334 UGFzc3dvcmQ6", "535 5.7.8 bad password: [7 bytes not shown]", "500 what is [5 bytes not shown]"),
+        "550 no such user: jones",
+    ]  # fmt: skip
+
+
+def test_a_result_without_its_login_shows_only_known_words() -> None:
+    script = lines("S 535 no such password: tiger", "C QUIT", "S 221 bye")
+    assert said(play(script, midstream=True))[0] == "535 no such password: [5 bytes not shown]"
+
+
+def test_a_challenge_is_hidden_and_a_prompt_is_not() -> None:
+    """A password can be guessed offline from the challenge and the last answer of SCRAM (RFC 5802 §9)."""
+    challenge = "cj1meWtvLHM9UVNYQ1IrUTZzZWs4YmY5MixpPTQwOTY="
+    shown = after_hello(
+        "C AUTH SCRAM-SHA-1", f"S 334 {challenge}", "C *", "S 501 cancelled", "C AUTH LOGIN", "S 334 VXNlcm5hbWU6"
+    )
+    assert shown[1] == "334 [44 bytes not shown]"
+    assert shown[5] == "334 VXNlcm5hbWU6"
+
+
+def test_a_clean_dialogue_is_not_changed() -> None:
+    script = [*hello("SIZE"), *envelope(), *lines("C RSET", "S 250 ok", "C QUIT", "S 221 bye")]
+    assert not any("not shown" in text for text in said(play(script)))
+
+
+def test_the_values_that_are_kept_have_a_bound() -> None:
+    values = SecretValues()
+    for number in range(MAX_VALUES + 1):
+        assert not values.overflow
+        values.add(f"value!{number:05}".encode(), Secrecy.ANSWER)
+    assert values.overflow
+    values = SecretValues()
+    for number in range(MAX_OCTETS // 500):
+        values.add(b"-" + f"{number:05}!".encode() * 80, Secrecy.ANSWER)
+    assert not values.overflow
+    values.add(b"+" * 500, Secrecy.ANSWER)
+    values.add(b"*" * 501, Secrecy.ANSWER)
+    assert values.overflow
+
+
+def test_more_secrets_than_are_kept_are_reported_and_only_known_words_are_shown() -> None:
+    login = ["C AUTH LOGIN", "S 504 no"]
+    for number in range(MAX_VALUES):
+        login += [f"C w{number:06}", "S 500 what"]
+    connection = play([*HELLO, *lines(*login, f"C {SECRET}", f"S 500 what is {SECRET}"), *END])
+    assert OVERFLOW in connection.notes
+    assert "500 what is [7 bytes not shown]" in said(connection)

@@ -48,6 +48,7 @@ _FIELD_LOGIN = LazyPattern(rb"(?<![A-Za-z0-9-])(?:AUTH(?:ENTICATE)?|PASS|APOP|LO
 _ENCODED = LazyPattern(rb"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{12,}+={0,2}+")
 _NOT_LETTERS = LazyPattern(rb"[0-9+/=!#%]")
 _TOKEN = LazyPattern(rb"[^ \t\r\n]++")
+_NEXT_WORDS = LazyPattern(rb"[ \t]++[^ \t\r\n]++")
 _STATUS = LazyPattern(rb"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 _HOST = LazyPattern(rb"(?:[a-z0-9-]{1,24}\.){1,8}[a-z]{2,12}")
 _SIGNS = b"\"'<>()[]{},.;:!?-*#="
@@ -63,7 +64,12 @@ def announced_secrets(text: bytes) -> tuple[Span, ...]:
             break
     else:
         return ()
-    spans = [found.span(1) for pattern in (_NAMED, _COMMAND, _USER_INFORMATION) for found in pattern.finditer(text)]
+    spans = [found.span(1) for pattern in (_COMMAND, _USER_INFORMATION) for found in pattern.finditer(text)]
+    found = _NAMED.search(text)
+    while found is not None:
+        end = _end_of_value(text, found.end())
+        spans.append((found.start(1), end))
+        found = _NAMED.search(text, end)
     if b"auth" in low:
         spans += [found.span(1) for found in _LOGIN.finditer(text) if _looks_encoded(found[1])]
     return joined(tuple(spans)) if spans else ()
@@ -84,8 +90,17 @@ def unknown_words(text: bytes) -> tuple[Span, ...]:
     return tuple([found.span() for found in _TOKEN.finditer(text) if not _is_known(found[0])])
 
 
+def _end_of_value(text: bytes, end: int) -> int:
+    """Return the end of a value that ends at ``end``, or in the words after it, if these are not known."""
+    for word in _NEXT_WORDS.finditer(text, end):
+        if word.start() != end or _is_known(word[0]):
+            break
+        end = word.end()
+    return end
+
+
 def _is_known(word: bytes) -> bool:
-    bare = word.strip(_SIGNS)
+    bare = word.strip(_SIGNS + b" \t")
     if not bare or bare in PROMPTS or _STATUS.fullmatch(bare):
         return True
     low = bare.lower()

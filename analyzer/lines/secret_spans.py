@@ -34,6 +34,8 @@ from ...dissectors.tables.verbs import VERBS, Argument
 from .shown_text import Span, hidden, joined, shown_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...dissectors.lines.commands import Command
 
 __all__ = [
@@ -231,20 +233,23 @@ def _of_path(raw: bytes, start: int) -> list[Span]:
         shown.append((first, begin + one))
         first = begin + last
     shown.append((first, end))
+    odd = False  # a word is hidden, and the next ones may belong to it
     for token in _TOKEN.finditer(raw, end):
         text = token[0]
         parameter = _PARAMETER.fullmatch(text)
         if parameter is None:
+            odd = True
             if _SHOWN_TOKEN.match(text):
                 shown.append(token.span())
             continue
         name, value = parameter[1].decode("latin-1").upper(), parameter[2]
         if value is None:
-            if name in PARAMETER_KEYWORDS or (is_word(text) and not _ANNOUNCES.search(text)):
+            if name in PARAMETER_KEYWORDS or (not odd and is_word(text) and not _ANNOUNCES.search(text)):
                 shown.append(token.span())
         elif _shows_value(name, value):
             shown.append(token.span())
         else:
+            odd = True
             shown.append((token.start(), token.start() + len(name) + 1))
             if name == "AUTH" or _ANNOUNCES.search(parameter[1]):
                 break  # what follows may belong to it
@@ -279,7 +284,7 @@ def _of_words(raw: bytes, start: int) -> list[Span]:
     shown = [] if number is None else [number.span()]
     if _ANNOUNCES.search(raw, start) and raw[start:].strip(b" \t").upper() not in VERBS:
         return shown
-    return shown + [token.span() for token in _TOKEN.finditer(raw, start) if _WHOLE_WORD.match(token[0])]
+    return [*shown, *_leading(raw, start if number is None else number.end(), _WHOLE_WORD.match)]
 
 
 def _of_attributes(raw: bytes, start: int) -> list[Span]:
@@ -309,6 +314,21 @@ def _run(pattern: LazyPattern[bytes], raw: bytes, start: int) -> list[Span]:
     return [(start, end)] if end > start else []
 
 
+def _leading(raw: bytes, start: int, is_shown: Callable[[bytes], object]) -> list[Span]:
+    """Return the words from ``start`` on that are shown, up to the first one that is not: the rest may belong to it."""
+    shown: list[Span] = []
+    for token in _TOKEN.finditer(raw, start):
+        if not is_shown(token[0]):
+            break
+        shown.append(token.span())
+    return shown
+
+
+def _is_shown(token: bytes) -> bool:
+    """Whether a word after an unknown verb is shown."""
+    return _WHOLE_WORD.match(token) is not None or _SHOWN_TOKEN.match(token) is not None
+
+
 def _of_unknown(raw: bytes) -> list[Span]:
     """Return what is shown of a line without a known verb."""
     for pattern in (_TAGGED, _PROXY):
@@ -328,10 +348,11 @@ def _of_unknown(raw: bytes) -> list[Span]:
         following = MECHANISMS.match(raw, head.end() + 1) if raw[head.end() : head.end() + 1] in {b" ", b"\t"} else None
         return shown if following is None else [*shown, following.span()]
     named = raw[head.end() - 1 : head.end()] in {b":", b"="}
-    for token in _TOKEN.finditer(raw, head.end()):
-        if _SHOWN_TOKEN.match(token[0]) or (not named and _WHOLE_WORD.match(token[0])):
-            shown.append(token.span())
-    return shown
+    words = None if named else _WHOLE_WORD
+    return [
+        *shown,
+        *_leading(raw, head.end(), lambda token: _SHOWN_TOKEN.match(token) or (words and words.match(token))),
+    ]
 
 
 _PATHS = frozenset({Argument.REVERSE_PATH, Argument.FORWARD_PATH})

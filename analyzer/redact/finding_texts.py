@@ -42,6 +42,7 @@ _KNOWN_VERBS = frozenset(verb.decode() for verb in VERBS) | {"PASS", "APOP", "LO
 _FROM_PEERS = frozenset({Field, Host, IpAddress, Keyword, Mailbox, Secret, Text, Verb})
 _FREE = frozenset({Text, Verb})
 MAX_PLACES = 64  # of a text in one line that are looked at
+CUT = "..."  # after the start of a text that is too long to quote (``dissectors.deviations.quoted``)
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}[ \t]*:")
 _MARKS = re.compile(r"(?:\\x[0-9a-f]{2}|[. ])*")
@@ -143,6 +144,10 @@ class _Hider:
         raw = context.raw(index)
         wanted, line = _bytes(text).lower(), raw.lower()
         at = line.find(wanted)
+        cut = ""
+        if at < 0 and text.endswith(CUT):  # a rule quotes only the start
+            wanted, cut = wanted.removesuffix(CUT.encode()), CUT
+            at = line.find(wanted)
         if not wanted or at < 0:
             return None
         spans = context.spans(index)
@@ -155,7 +160,7 @@ class _Hider:
             at = line.find(wanted, at + 1)
             if at < 0:
                 break
-        return shown_text(raw, spans, first, first + len(wanted))
+        return shown_text(raw, spans, first, first + len(wanted)) + cut
 
     def _of_mail_data(self, text: str) -> str:
         raw = _bytes(text)

@@ -107,9 +107,12 @@ def _is_suspect(dialogue: list[SeenTurn]) -> bool:
             client = True
         elif type(turn) is ReplySeen:
             reply = turn.reply
-            if reply.secrets is None:
-                reply.secrets = announced_secrets(reply.raw)
-            if reply.secrets or reply.code in _SUSPECT:
+            raw = reply.raw
+            if reply.code in _SUSPECT:
+                return True
+            if reply.secrets is None and (b"=" in raw or b":" in raw or b"PASS" in raw or b"AUTH" in raw):
+                reply.secrets = announced_secrets(raw)
+            if reply.secrets:
                 return True
         elif type(turn) is LineSeen:
             return True

@@ -67,9 +67,11 @@ def _hide_in_turn(turn: Turn, context: SecretContext, index: int) -> None:
 
 def _hide_in_message(message: Message, context: SecretContext | None) -> None:
     """Hide secrets in what the report shows of the envelope and the header."""
-    message.from_ = shown_address(message.from_, context)
+    if context is not None or (message.from_ and ":" in message.from_):
+        message.from_ = shown_address(message.from_, context)
     for recipient in message.recipients:
-        recipient.address = shown_address(recipient.address, context) or ""
+        if context is not None or ":" in recipient.address:
+            recipient.address = shown_address(recipient.address, context) or ""
     message.subject = _field(message.subject, context)
     if message.message_id and context is not None:
         message.message_id = _hide_in_text(message.message_id, context, Secrecy.PASSWORD)
@@ -85,7 +87,7 @@ def _hide_in_header(header: Header, context: SecretContext | None) -> None:
 
 def shown_address(address: str | None, context: SecretContext | None) -> str | None:
     """Return an address of the envelope without a password in it."""
-    if not address or (context is None and ":" not in address):
+    if not address:
         return address
     raw = address.encode("latin-1", "replace")
     echoes = () if context is None else context.values.find(raw, Secrecy.PASSWORD)

@@ -114,8 +114,8 @@ def _greet_back(talk: Conversation, x: Exchange) -> None:
 
 
 def _is_lmtp_server(talk: Conversation) -> bool:
-    """Whether the server has accepted LHLO."""
-    hellos = (turn for turn in talk.record.dialogue if type(turn) is Exchange and turn.act is Act.EHLO)
+    """Whether the server has accepted LHLO. The last one comes first: that is the one that set the profile."""
+    hellos = (turn for turn in reversed(talk.record.dialogue) if type(turn) is Exchange and turn.act is Act.EHLO)
     return any(hello.line.name == "LHLO" and hello.accepted for hello in hellos)
 
 

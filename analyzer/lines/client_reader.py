@@ -18,6 +18,8 @@ from __future__ import annotations
 import re
 from collections import deque
 from enum import IntEnum
+from itertools import takewhile
+from sys import maxsize
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from ..streams.stream import PIECE
@@ -132,14 +134,20 @@ class ClientReader:
         """The start of a line whose end has not come."""
         return b"" if self.partial_line is None else self.partial_line.raw
 
-    @property
-    def held(self) -> bytes:
-        """The bytes that wait for a reply."""
-        return b"".join([piece.data for piece in self._held]) if self._held else b""
-
     def held_after(self, seen: int) -> bytes:
         """Return the held bytes that were sent after the client had acknowledged ``seen`` bytes."""
-        return b"".join([piece.data for piece in self._held if piece.seen >= seen]) if self._held else b""
+        pieces = takewhile(lambda piece: piece.seen >= seen, reversed(self._held or ()))
+        return b"".join([piece.data for piece in pieces][::-1])
+
+    def held_end(self, size: int = maxsize) -> bytes:
+        """Return the last of the bytes that wait for a reply: at least ``size``, if there are as many."""
+        parts: list[bytes] = []
+        for piece in reversed(self._held or ()):
+            parts.append(piece.data)
+            size -= len(piece.data)
+            if size <= 0:
+                break
+        return b"".join(parts[::-1])
 
     @property
     def first_held(self) -> HeldPiece | None:
@@ -262,10 +270,6 @@ class ClientReader:
                 self.held_size += size
                 return
 
-    def discard_partial(self) -> None:
-        """Drop the line whose end has not come: it is known what it is."""
-        self.partial_line = None
-
     def discard_held(self) -> int:
         """Drop the held bytes (injected before TLS). Returns how many there were."""
         count = self.held_size
@@ -281,17 +285,21 @@ class ClientReader:
         partial = self.partial_line
         if partial is None:
             return False
-        line = partial.raw
-        at = line.find(b"\n")
+        at = partial.kept.find(b"\n")
         if at < 0:
-            at = len(line) - 1 if line.endswith(b"\r") and len(line) > 1 and not lf_only else -1
-        if at < 0 or not line[:at].strip(b"\r\n"):
+            at = partial.size - 1 if partial.kept.endswith(b"\r") and partial.size > 1 and not lf_only else -1
+        if at < 0 or not partial.kept[:at].strip(b"\r\n"):
             return False
         self.partial_line = None
-        rest = line[at + 1 :]
-        self._emit(line[:at], line[at : at + 1], at + 1, partial.offset, partial.frame, partial.time_ns, -1)
-        if rest:
-            self.feed(rest, partial.offset + at + 1, partial.frame, partial.time_ns, -1)
+        offset, frame, time_ns, mode = partial.offset, partial.frame, partial.time_ns, self.mode
+        line = partial.take(at + 1)
+        self._emit(line[:at], line[at:], at + 1, offset, frame, time_ns, -1)
+        if not partial.size:
+            return True
+        if self.mode is mode and self.partial_line is None and partial.first >= _AFTER_TLS:
+            self.partial_line = partial  # what comes next is a line too, and has no end either
+        else:
+            self.feed(partial.raw, partial.offset, frame, time_ns, -1)
         return True
 
     def end_content_early(self) -> None:
@@ -331,7 +339,7 @@ class ClientReader:
         """Go on with the line whose start waits. Returns how many bytes were used."""
         partial = self.partial_line
         assert partial is not None
-        if partial.first < _AFTER_TLS and begins_record(partial.raw[:2] + data[:1]):
+        if partial.first < _AFTER_TLS and begins_record(bytes(partial.kept[:2]) + data[:1]):
             self.partial_line = None
             self.mode = Mode.OPAQUE
             self._handler.tls_begins("client", partial.first, partial.offset, partial.frame, partial.time_ns)

@@ -105,7 +105,7 @@ class Reply(Struct, eq=False, gc=False):
 
 
 def _keywords(reply: Reply) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, dict[str, None]] = {}  # the parameters as keys: a reply may list one keyword in many lines
     texts = reply.texts[1:]
     if reply.deviations:  # some lines may have no code
         texts = tuple(part.text for part in reply.parts()[1:] if part.code is not None)
@@ -121,11 +121,8 @@ def _keywords(reply: Reply) -> dict[str, tuple[str, ...]]:
             continue
         if name.startswith("AUTH="):
             name, words = "AUTH", ["", *([words[0][5:]] if len(words[0]) > 5 else []), *words[1:]]
-        earlier = found.get(name, ())
-        if len(words) > 1:
-            earlier += tuple([word for word in words[1:] if word not in earlier])
-        found[name] = earlier
-    return found
+        found.setdefault(name, {}).update(dict.fromkeys(words[1:]))
+    return {name: tuple(words) for name, words in found.items()}
 
 
 _line = re.compile(rb"([0-9]{3})(?:([ -])(.*)|(\r.*)?)", re.DOTALL).fullmatch

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from os.path import commonprefix
 from typing import TYPE_CHECKING
 
 from ..model import AuthTurn, CommandTurn, MalformedTurn, MessageTurn, ReplyTurn
@@ -14,7 +15,7 @@ from .finding_texts import SecretTurns, change_quotations, hide_in_finding
 from .secret_patterns import GUARD, PASSWORD_VERBS, PROMPTS, VERBS, XCLIENT_LOGIN, SecretHider, hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ..model import Connection, Turn
 
@@ -28,6 +29,7 @@ _PLAIN = (
     r"(?:@[A-Za-z0-9.-]{1,60}>(?: SIZE=[0-9]{1,9}| BODY=(?:7BIT|8BITMIME)| SMTPUTF8){0,3}|\.[A-Za-z0-9.-]{1,60})"
 )
 _is_plain = re.compile(_PLAIN).fullmatch
+MAX_HEAD = 64  # characters of a secret that an expression looks for
 
 
 def hide_secrets(connection: Connection) -> None:
@@ -39,8 +41,31 @@ def hide_secrets(connection: Connection) -> None:
     for finding in connection.findings:
         hide_in_finding(finding, dialogue, hider, secret)
     if hider.words:
-        echo = re.compile("|".join(map(re.escape, sorted(hider.words, key=len, reverse=True))), re.IGNORECASE)
-        _change_quotations(connection, lambda text: echo.sub(lambda found: hidden(found[0]), text))
+        _change_quotations(connection, _Echoes(hider.words).hide)
+
+
+class _Echoes:
+    """Finds secrets that were sent before, in any case. An expression of whole secrets would take the square of their
+    length where a text is nearly one of them over and over, so it has only their first characters."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._by_head: dict[str, list[str]] = {}
+        for word in sorted(map(str.lower, words), key=len, reverse=True):
+            self._by_head.setdefault(word[:MAX_HEAD], []).append(word)
+        heads = sorted(self._by_head, key=len, reverse=True)
+        self._heads = re.compile("|".join(map(re.escape, heads)), re.IGNORECASE)
+
+    def hide(self, text: str) -> str:
+        """Return ``text`` without the secrets in it, and without what starts like a long one."""
+        parts, at, lower = [], 0, text.lower()
+        while (found := self._heads.search(text, at)) is not None:
+            start = found.start()
+            words = self._by_head.get(found[0].lower(), [found[0].lower()])
+            whole = next((len(word) for word in words if lower.startswith(word, start)), 0)
+            end = start + (whole or max(len(commonprefix((word, lower[start : start + len(word)]))) for word in words))
+            parts += [text[at:start], hidden(text[start:end])]
+            at = end
+        return "".join((*parts, text[at:])) if parts else text
 
 
 def _hide_in_commands(dialogue: list[Turn], hider: SecretHider, secret: SecretTurns) -> bool:

@@ -93,5 +93,5 @@ def presume(talk: Conversation) -> None:
 
 def _begins_verb(partial: PartialLine | None) -> bool:
     """Whether the line whose end has not come starts with a command that ends in LF."""
-    end = -1 if partial is None else partial.kept.find(b"\n")
+    end = -1 if partial is None else partial.find_lf()
     return partial is not None and end >= 0 and parse_command(bytes(partial.kept[:end]).rstrip(b"\r")).spec is not None

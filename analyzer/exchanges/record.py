@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct, field
 
+from ..limits import NOTES
 from ..model import Gap
 from ..streams.endpoints import endpoints
 from .turns import GapSeen
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["IMPLICIT_TLS_PORT", "ConnectionRecord", "FindingCounts"]
 
-MAX_NOTES = 100  # remarks about one connection: each fault has its finding, and a remark is for a person to read
 IMPLICIT_TLS_PORT = 465  # RFC 8314 §7.3: TLS comes first there, so the client speaks first
 
 
@@ -126,8 +126,8 @@ class ConnectionRecord:
     def note(self, text: str) -> None:
         """Add a remark about the connection as a whole, once. One more than the limit says that there are more."""
         notes = self._notes = [] if self._notes is None else self._notes
-        if len(notes) <= MAX_NOTES and text not in notes:
-            notes.append(text if len(notes) < MAX_NOTES else "there are further remarks, which are not shown")
+        if len(notes) <= NOTES and text not in notes:
+            notes.append(text if len(notes) < NOTES else "there are further remarks, which are not shown")
 
     def deliver(self, message: Message) -> None:
         """Add a message."""

@@ -23,6 +23,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...dissectors.lines.replies import begins_reply, parse_reply
+from ..limits import BYTES_AFTER_QUIT, TURNS_INSIDE_FIRST
 from ..lines.acts import ENDS_MESSAGE, Act
 from ..lines.client_reader import Mode
 from ..lines.command_line import says_quit
@@ -69,8 +70,6 @@ OWN_CODES: tuple[frozenset[int], ...] = tuple(
 )
 """For each act, the codes that name it; empty for most."""
 
-MAX_INSIDE_FIRST = 64  # turns of the server, before any of the client inside TLS, that are compared
-MAX_AFTER_QUIT = 512  # bytes in which a QUIT is looked for: it is the last thing that a client sends
 _ODD_END = Mark.HONOURED | Mark.BARE_LF | Mark.BARE_CR
 
 
@@ -154,7 +153,7 @@ def _quit_is_held(talk: Conversation) -> bool:
     """Whether the client's bytes that wait for the reply to DATA or AUTH end with QUIT on a line of its own."""
     if talk.session.next_of(NAMED[221]) >= 0:
         return False
-    return any(says_quit(line) for line in talk.reader.held_end(MAX_AFTER_QUIT).split(b"\n"))
+    return any(says_quit(line) for line in talk.reader.held_end(BYTES_AFTER_QUIT).split(b"\n"))
 
 
 def _greets(talk: Conversation, reply: Reply) -> bool:
@@ -291,8 +290,8 @@ def _mark_reason(talk: Conversation, x: Exchange, code: int) -> None:
     elif mail is not None and mail.unjudged is not None:
         talk.watch.answered_beyond(x)
     elif talk.injected is not None and talk.inside_from >= 0:
-        turns = talk.record.dialogue[talk.inside_from : talk.inside_from + MAX_INSIDE_FIRST + 1]
-        if len(turns) <= MAX_INSIDE_FIRST and all(map(is_servers, turns)):
+        turns = talk.record.dialogue[talk.inside_from : talk.inside_from + TURNS_INSIDE_FIRST + 1]
+        if len(turns) <= TURNS_INSIDE_FIRST and all(map(is_servers, turns)):
             x.marks |= Mark.INSIDE_FIRST
 
 

@@ -22,6 +22,7 @@ from itertools import takewhile
 from sys import maxsize
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from ..limits import BLANK_BYTES
 from ..streams.stream import PIECE
 from .command_line import KNOWN_LINES, LONGEST_KNOWN, CommandLine, line_of_auth, read_line, remember_line
 from .partial_line import PartialLine
@@ -51,8 +52,6 @@ class Mode(IntEnum):
 _COMMAND, _ANSWER = Mode.COMMAND, Mode.ANSWER
 _AFTER_TLS = RECORD_TYPES.stop  # the octets that are usual here are not below it
 _TLS_FIRST = frozenset({*RECORD_TYPES, SSL2})
-
-
 _one_line = re.compile(rb"[^\r]*+\r\n").fullmatch  # as most segments are
 
 
@@ -140,13 +139,14 @@ class ClientReader:
         return b"".join([piece.data for piece in pieces][::-1])
 
     def held_end(self, size: int = maxsize) -> bytes:
-        """Return the last of the bytes that wait for a reply: at least ``size``, if there are as many."""
+        """Return the last ``size`` bytes of those that wait for a reply, or all."""
         parts: list[bytes] = []
+        left = size
         for piece in reversed(self._held or ()):
-            parts.append(piece.data)
-            size -= len(piece.data)
-            if size <= 0:
+            if left <= 0:
                 break
+            parts.append(piece.data[-left:])
+            left -= len(piece.data)
         return b"".join(parts[::-1])
 
     @property
@@ -285,20 +285,18 @@ class ClientReader:
         partial = self.partial_line
         if partial is None:
             return False
-        at = partial.kept.find(b"\n")
+        at = partial.find_lf()
         if at < 0:
             at = partial.size - 1 if partial.kept.endswith(b"\r") and partial.size > 1 and not lf_only else -1
-        if at < 0 or not partial.kept[:at].strip(b"\r\n"):
+        if at < 0 or not partial.kept[: min(at, BLANK_BYTES)].strip(b"\r\n"):
             return False
         self.partial_line = None
         offset, frame, time_ns, mode = partial.offset, partial.frame, partial.time_ns, self.mode
         line = partial.take(at + 1)
         self._emit(line[:at], line[at:], at + 1, offset, frame, time_ns, -1)
-        if not partial.size:
-            return True
-        if self.mode is mode and self.partial_line is None and partial.first >= _AFTER_TLS:
+        if partial.size and self.mode is mode and self.partial_line is None and partial.first >= _AFTER_TLS:
             self.partial_line = partial  # what comes next is a line too, and has no end either
-        else:
+        elif partial.size:
             self.feed(partial.raw, partial.offset, frame, time_ns, -1)
         return True
 

@@ -26,10 +26,11 @@ class PartialLine:
     """The start of a line whose end has not come. ``kept``: its bytes, at most the limit; ``dropped``: further bytes,
     above it."""
 
-    __slots__ = ("dropped", "ends_in_cr", "frame", "kept", "offset", "resumed", "time_ns")
+    __slots__ = ("_without_lf", "dropped", "ends_in_cr", "frame", "kept", "offset", "resumed", "time_ns")
 
     def __init__(self, offset: int, frame: int, time_ns: int) -> None:
         self.kept = bytearray()
+        self._without_lf = 0  # bytes in which there is no LF
         self.dropped = 0
         self.ends_in_cr = False
         self.resumed = 0  # bytes that had come when the other side sent a line, 0: it has sent none since
@@ -71,9 +72,16 @@ class PartialLine:
             handler.keeps(len(data) if kept else len(data) + PIECE)
             kept += data
 
+    def find_lf(self) -> int:
+        """Return the place of the first LF in the bytes kept, -1 if there is none."""
+        at = self.kept.find(b"\n", self._without_lf)
+        self._without_lf = len(self.kept) if at < 0 else at
+        return at
+
     def cut(self, size: int) -> None:
         """Drop all bytes after the first ``size``."""
         del self.kept[size:]
+        self._without_lf = min(self._without_lf, size)
         self.dropped = 0
         self.ends_in_cr = self.kept.endswith(b"\r")
         self.resumed = min(self.resumed, size)
@@ -82,6 +90,7 @@ class PartialLine:
         """Take the first ``size`` bytes off: another line starts after them."""
         taken = bytes(self.kept[:size])
         del self.kept[:size]
+        self._without_lf = max(0, self._without_lf - size)
         self.offset += size
         self.resumed = 0
         return taken

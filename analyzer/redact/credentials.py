@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import re
-from os.path import commonprefix
 from typing import TYPE_CHECKING
 
 from ..model import AuthTurn, CommandTurn, MalformedTurn, MessageTurn, ReplyTurn
@@ -62,10 +61,15 @@ class _Echoes:
             start = found.start()
             words = self._by_head.get(found[0].lower(), [found[0].lower()])
             whole = next((len(word) for word in words if lower.startswith(word, start)), 0)
-            end = start + (whole or max(len(commonprefix((word, lower[start : start + len(word)]))) for word in words))
+            end = start + (whole or max(_alike(word, lower[start : start + len(word)]) for word in words))
             parts += [text[at:start], hidden(text[start:end])]
             at = end
         return "".join((*parts, text[at:])) if parts else text
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many characters at the start of both are the same."""
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _hide_in_commands(dialogue: list[Turn], hider: SecretHider, secret: SecretTurns) -> bool:

@@ -120,7 +120,7 @@ DEFAULT_LIMITS = Limits()
 NOTES = 100
 """Remarks about one connection, which are for a person to read. The last one says that there are more."""
 
-COMMANDS_AFTER_HELLO = 128
+COMMANDS_AFTER_HELLO = 64
 """Commands in flight after a hello that can still be excused by it. A client that sends more without a reply has not
 only forgotten to wait, and its commands are reported as if no hello were unanswered."""
 

@@ -18,10 +18,11 @@ from counted_work import WORK, install
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SIZE, TIMES = 2048, 4
+SIZE, TIMES = 1024, 4
 OTHER_DOORS = 4  # every fourth pump goes through one of the other doors
 MOST_GROWTH = 6
-LEAST_WORK = 100_000  # below this the work that does not grow decides
+LEAST_WORK = 60_000  # below this the work that does not grow decides
+# Work may grow faster once, where a limit is reached. So what seems to be a fault is looked at again at larger sizes.
 QUIT = b"QUIT\r\n"
 HEADER = b"From: a@client.example\r\nDate: Tue, 14 Nov 2023 22:13:20 +0000\r\nMessage-ID: <1@client.example>\r\n"
 MULTIPART = b'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\n'
@@ -185,8 +186,8 @@ def pumps() -> Iterator[Pump]:
 
 # Low, so that small pumps reach the limits that large ones reach.
 LIMITS = {
-    "outstanding": 40,
-    "unanswered-commands": 20,
+    "outstanding": 100,
+    "unanswered-commands": 50,
     "findings-per-rule": 10,
     "held-segments": 20,
     "connections": 50,
@@ -250,8 +251,11 @@ def main(part: int, of: int) -> None:
         if last <= MOST_GROWTH * LEAST_WORK:
             continue
         first = max(work(DOORS[door], pump.make(SIZE)) - least[door], LEAST_WORK)
-        if last > MOST_GROWTH * first:
-            print(f"{last / first:.1f} times: {' '.join(DOORS[door])}: {pump.name}", file=out)
+        if last <= MOST_GROWTH * first:
+            continue
+        near, far = (work(DOORS[door], pump.make(SIZE * TIMES**power)) - least[door] for power in (2, 3))
+        if far > MOST_GROWTH * near:
+            print(f"{far / near:.1f} times: {' '.join(DOORS[door])}: {pump.name}", file=out)
     print(len(chosen), file=out)
 
 

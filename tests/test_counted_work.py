@@ -13,7 +13,7 @@ import pytest
 from counted_work import WORK, Counting
 
 ROOT = Path(__file__).parents[1]
-PARTS = 6
+PARTS = 4
 
 SQUARES = [  # functions whose work grows with the square of what they take, each in another way
     "def square(n):\n    found = ()\n    for item in range(n):\n        found += (item,)",

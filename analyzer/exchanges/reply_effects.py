@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from ...dissectors.lines.replies import MAX_OFFERS
 from ..lines.acts import CHUNKS, DECIDING, HELLOS, Act
 from ..lines.client_reader import Mode
 from ..lines.marks import Mark
@@ -94,6 +95,8 @@ def _greet_back(talk: Conversation, x: Exchange) -> None:
     hello = talk.session.state.hello
     if x.before is not None and x.before.hello.authenticated:
         talk.hello_after_login = x
+    if hello.keywords and sum(map(len, hello.keywords.values()), len(hello.keywords)) >= MAX_OFFERS:
+        talk.note(f"a reply to EHLO lists {MAX_OFFERS} words or more: further ones are not known")
     if not hello.secure and hello.keywords:
         mark_offers(x, hello.keywords)
     if x.act is Act.EHLO:

@@ -196,6 +196,7 @@ def test_bytes_after_data_are_held_until_their_meaning_is_known() -> None:
     recorder = Recorder(modes={b"DATA": Mode.HOLD}).feed(b"DATA\r\nQUIT\r\n", b"RSET\r\n", seen=40)
     assert recorder.commands == [b"DATA"]
     assert recorder.reader.held_end() == b"QUIT\r\nRSET\r\n"
+    assert recorder.reader.held_end(8) == b"\r\nRSET\r\n"
     recorder.reader.release(Mode.COMMAND)
     assert recorder.events[1:] == [("command", b"QUIT", b"\r\n", 6), ("command", b"RSET", b"\r\n", 12)]
     assert recorder.frames == [1, 1, 2]

@@ -200,4 +200,4 @@ def test_no_value_of_a_parameter_backtracks_without_bound() -> None:
 
 def test_no_expression_is_built_where_its_size_is_not_known() -> None:
     _, built = uses()
-    assert {place.rpartition(":")[0] for place in built} == {*BUILT}
+    assert {place.rpartition(":")[0] for place in built} <= {*BUILT}

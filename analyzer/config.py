@@ -212,7 +212,7 @@ class _Reader:
 
 
 _HEADER = LazyPattern(r"[ \t]*(\[\[?)([^\[\]]+)\]")
-_ASSIGNED = LazyPattern(r"[ \t]*([A-Za-z0-9_\-.\"' \t]+?)[ \t]*=")
+_ASSIGNED = LazyPattern(r"([A-Za-z0-9_\-.\"' \t]++)=")
 
 
 def _lines(text: str) -> dict[Place, int]:

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-__all__ = ["DEFAULT_LIMITS", "Limits"]
+__all__ = [
+    "BLANK_BYTES",
+    "BYTES_AFTER_QUIT",
+    "COMMANDS_AFTER_HELLO",
+    "DEFAULT_LIMITS",
+    "NOTES",
+    "TURNS_INSIDE_FIRST",
+    "Limits",
+]
 
 
 class Limits(Struct, frozen=True):
@@ -105,3 +113,22 @@ class Limits(Struct, frozen=True):
 
 
 DEFAULT_LIMITS = Limits()
+
+# Bounds of single steps. No traffic of real programs comes near them, so they have no setting. Without them, one event
+# could cost as much as all events before it.
+
+NOTES = 100
+"""Remarks about one connection, which are for a person to read. The last one says that there are more."""
+
+COMMANDS_AFTER_HELLO = 64
+"""Commands in flight after a hello that can still be excused by it. A client that sends more without a reply has not
+only forgotten to wait, and its commands are reported as if no hello were unanswered."""
+
+BYTES_AFTER_QUIT = 512
+"""Bytes at the end of what waits for a reply in which a QUIT is looked for: nothing comes after a QUIT."""
+
+BLANK_BYTES = 64
+"""Bytes at the start of a line that are examined: if all of them are line ends, it has no command."""
+
+TURNS_INSIDE_FIRST = 64
+"""Turns of the server inside TLS, before any of the client, that are compared to find out whose reply comes first."""

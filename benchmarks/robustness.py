@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tricks  # noqa: F401  adds more to ATTACKS
+import volumes
 from attacks import ATTACKS, Attack
 
 ROOT = Path(__file__).parents[1]
@@ -190,7 +191,7 @@ def main() -> None:
     machine = f"Python {platform.python_version()} on {platform.machine()}, one process, one core."
     (ROOT / "docs" / "robustness.svg").write_text(svg(results), "utf-8")
     page = _PAGE.format(machine=machine, table=table(results))
-    (ROOT / "docs" / "robustness.md").write_text(page, "utf-8")
+    (ROOT / "docs" / "robustness.md").write_text(f"{page}\n{volumes.section()}", "utf-8")
 
 
 if __name__ == "__main__":

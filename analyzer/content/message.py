@@ -89,7 +89,7 @@ class Content(Struct, eq=False):
     longest: int = 0  # octets of the longest such line
     lookalike: Occurrence | None = None  # of the end of data
     lookalike_form: bytes = b""  # its bytes
-    since_lookalike: bytes = b""  # raw bytes after it
+    since_lookalike: bytes | bytearray = b""  # raw bytes after it
     encoding_fault: EncodingFault | None = None  # the first fault of an encoding in the body
     untrue_label: UntrueLabel | None = None  # the first part that is not what its transfer encoding says
     stuffed_dots: Occurrence | None = None  # in chunks, at the start of each line that begins with a dot
@@ -193,7 +193,7 @@ class Content(Struct, eq=False):
         if self.sink is not None:
             self.sink.cut(self.size, kept_back)
         self.cut = self.complete = True
-        return self.since_lookalike
+        return bytes(self.since_lookalike)
 
     def move_to(self, offset: int) -> None:
         """Move to the next chunk, at ``offset`` of the client's stream (the BDAT line between is not content)."""
@@ -312,7 +312,8 @@ class Content(Struct, eq=False):
         if found is not None:
             place = max(0, position + found.start)  # the CRLF of DATA may not have been captured
             self.lookalike = Occurrence(place, *self.where(place), 1)
-            self.lookalike_form, self.since_lookalike = found.form, found.after
+            self.lookalike_form = found.form
+            self.since_lookalike = bytearray(found.after)  # it grows with each block
             self._stored_end = self.size - found.left
 
     def _check_kept(self) -> None:

@@ -20,6 +20,8 @@ from bisect import bisect_right
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import Struct
+
 from ...dissectors.lazy_regex import LazyPattern
 from .header import read_header
 
@@ -71,12 +73,14 @@ class UntrueLabel(NamedTuple):
     time_ns: int
 
 
-class _Level(NamedTuple):
+class _Level(Struct):
     """A multipart around the next bytes: its delimiter, and whether its parts are messages if they do not say more
-    (RFC 2046 §5.1.5)."""
+    (RFC 2046 §5.1.5). ``none_before``: in this batch there is no further delimiter before this place, so that no level
+    looks at the same bytes again."""
 
     delimiter: bytes
     digest: bool
+    none_before: int = 0
 
 
 def label_of_whole(header: HeaderReport, octet: int, place: tuple[int, int, int]) -> UntrueLabel | None:
@@ -186,6 +190,8 @@ class MimeBody:
         if not cut and len(data) > 2 * _BATCH:
             cut = len(data)  # a line is never that long
         at = 0
+        for one in self._levels:
+            one.none_before = 0
         clean = data.isascii()
         while at < cut and self.watched:
             end, after, level, last = self._next_delimiter(data, at, cut)
@@ -214,11 +220,15 @@ class MimeBody:
         is none), and whether it is the last of its multipart."""
         best, found = stop, -1
         for level in range(len(self._levels) - 1, -1, -1):  # the inner ones come first, and limit the search for others
-            delimiter = self._levels[level].delimiter
+            one = self._levels[level]
+            delimiter = one.delimiter
             if data.startswith(delimiter, start, stop):
                 at = start
+            elif one.none_before > best:
+                continue
             else:
-                at = data.find(b"\n" + delimiter, start, min(best + len(delimiter), stop)) + 1
+                at = data.find(b"\n" + delimiter, max(start, one.none_before - 1), min(best + len(delimiter), stop)) + 1
+                one.none_before = at or best + 1
                 if not at:
                     continue
             if at < best or len(delimiter) > len(self._levels[found].delimiter):

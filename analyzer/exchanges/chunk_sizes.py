@@ -88,7 +88,7 @@ def check_rest(talk: Conversation, mail: MailDataTracking) -> None:
     length, offset, _, _ = reader.unfinished
     if x is not None and 0 < length <= MAX_STRAY and offset == mail.chunk_end and not reader.partial.strip(b"\r\n"):
         _note_stray(talk, mail, x, length)
-        reader.discard_partial()
+        reader.partial_line = None  # it is known what it is
     closing = talk.course.closing
     if closing is not None and closing.side == "client":
         _note_short(talk, mail)

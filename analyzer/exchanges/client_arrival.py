@@ -96,6 +96,8 @@ def check_command(talk: Conversation, x: Exchange) -> None:
     watching = talk.watching
     if line.act is Act.AUTH or command.spec is None or (watching is not None and watching.in_foreign_header):
         talk.watch.command(x)
+        if x.act is Act.ANSWER:
+            talk.session.note_own_code(x)
         if x.marks & _FOREIGN:
             talk.session.note_abuse(x)
     if command.spec is None and says_quit(line.raw):

@@ -43,7 +43,6 @@ from .mail_data_tracking import MailDataTracking
 from .record import FindingCounts
 from .session import Session
 from .state_table import Phase
-from .turns import LineSeen
 
 if TYPE_CHECKING:
     from .. import model
@@ -251,7 +250,7 @@ class Conversation:
     @property
     def garbled_greeting(self) -> bool:
         """Whether the server has sent lines without a code, and nothing else."""
-        return not self.greeted and any(isinstance(turn, LineSeen) for turn in self.record.dialogue)
+        return not self.greeted and self._course is not None and self._course.garbled_greeting
 
     @property
     def certain(self) -> bool:

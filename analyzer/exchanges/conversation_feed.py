@@ -298,6 +298,8 @@ class ConversationFeed(LimitNotes):
         """Handle a server line that is not a valid reply: it answers nothing."""
         talk = self.talk
         turn = talk.add_turn(LineSeen(line, offset, frame, time_ns))
+        if not talk.greeted:
+            talk.course.garbled_greeting = True
         if talk.session.due:
             first = talk.session.due[0]
             first.garbled = True

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..limits import COMMANDS_AFTER_HELLO
 from ..lines.acts import ACTS, HELLOS, Act
 
 if TYPE_CHECKING:
@@ -46,11 +47,14 @@ def must_wait_for(ahead: Exchange, hello: Hello) -> bool:
 
 
 def hello_awaited(x: Exchange) -> Exchange | None:
-    """Return the last hello whose reply was not complete when ``x`` was sent; None: no hello was unanswered then."""
+    """Return the last hello whose reply was not complete when ``x`` was sent; None: no hello was unanswered then, or
+    too many commands were sent after it."""
     ahead = x.ahead
-    while ahead is not None and ahead.act not in HELLOS:
+    for _ in range(COMMANDS_AFTER_HELLO):
+        if ahead is None or ahead.act in HELLOS:
+            return ahead
         ahead = ahead.ahead
-    return ahead
+    return None
 
 
 def permits_early_talk(hello: Hello) -> bool:

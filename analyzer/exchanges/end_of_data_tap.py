@@ -189,7 +189,9 @@ def answered_beyond(record: ConnectionRecord, turn: int) -> bool:
     it took something inside the message for its end, and the text after that for commands."""
     if turn < 0:
         return False
-    for later in record.dialogue[turn + 1 :]:
+    dialogue = record.dialogue
+    for place in range(turn + 1, len(dialogue)):
+        later = dialogue[place]
         if not is_servers(later):
             return False
         if isinstance(later, ReplySeen) and later.answers < 0 and later.reply.code != 421:

@@ -95,6 +95,7 @@ class Lifecycle(Struct):
     """Facts about one connection as a whole; times are nanoseconds since 1970, 0 until there is one."""
 
     server_tls: bool = False  # the server sent TLS records
+    garbled_greeting: bool = False  # before its first reply the server sent lines without a code
     handshake: TlsHandshake | None = None  # of TLS, until all that is in the clear was read
     started: tuple[int, int] = (0, 0)  # frame and time of the first byte
     captured: bool | None = None  # segments of both directions are in the capture; None: not known

@@ -15,6 +15,7 @@ from .proxy_header import lose_header
 from .tls_upgrade import end_handshake
 
 if TYPE_CHECKING:
+    from ..lines.partial_line import PartialLine
     from ..model import Side
     from .conversation import Conversation
 
@@ -35,7 +36,7 @@ def lose_bytes(talk: Conversation, side: Side, offset: int, length: int, frame: 
         talk.server_reader.gap()
         talk.greeted = True
         loss = talk.own_loss()
-        if talk.session.due or reader.partial:
+        if talk.session.due or reader.partial_line is not None:
             loss.note(LossEvent.SERVER_GAP)
         else:
             loss.note(LossEvent.PAIRED)
@@ -86,9 +87,11 @@ def presume(talk: Conversation) -> None:
     if reader.mode is Mode.HOLD:
         release_as_presumed(talk)
     if reader.mode <= Mode.ANSWER and not talk.server_seen:
-        while _begins_verb(reader.partial) and reader.cut_bare(lf_only=True):
+        while _begins_verb(reader.partial_line) and reader.cut_bare(lf_only=True):
             pass
 
 
-def _begins_verb(line: bytes) -> bool:
-    return parse_command(line.split(b"\n", 1)[0].rstrip(b"\r")).spec is not None
+def _begins_verb(partial: PartialLine | None) -> bool:
+    """Whether the line whose end has not come starts with a command that ends in LF."""
+    end = -1 if partial is None else partial.find_lf()
+    return partial is not None and end >= 0 and parse_command(bytes(partial.kept[:end]).rstrip(b"\r")).spec is not None

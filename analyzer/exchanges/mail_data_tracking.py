@@ -72,7 +72,7 @@ class MailDataTracking:
     ``chunk``: the BDAT whose octets come now. ``chunk_ended``: the one whose octets came last, and ``chunk_end`` the
     offset after them, -1 if more was read since. ``wrong_size``: the last chunk whose size is wrong.
     ``ends_in_cr``: a message in chunks whose last octet is CR, not yet judged: its LF may come after the chunk.
-    ``text``: lines that may be mail text, and ``texts``: those that are.
+    ``text``: lines that may be mail text, and ``texts``: those that are, by the offset of the first line.
     ``rest``: bytes after an end of data that only the server saw, with their offset, frame and time. ``ended_early``:
     the server refused the message before its end. ``replies_inside``: replies that came inside mail data, not yet
     judged because a fault of the text may explain them. ``unjudged``: a message with a look-alike of its end, not yet
@@ -102,7 +102,7 @@ class MailDataTracking:
         self.wrong_size: WrongSize | None = None
         self.ends_in_cr: Exchange | None = None
         self.text: TextAsCommands | None = None
-        self.texts: list[TextAsCommands] = []
+        self.texts: dict[int, TextAsCommands] = {}
         self.rest: tuple[bytes, int, int, int] | None = None
         self.ended_early = False
         self.replies_inside: list[Exchange] = []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct, field
 
+from ..limits import NOTES
 from ..model import Gap
 from ..streams.endpoints import endpoints
 from .turns import GapSeen
@@ -126,11 +127,10 @@ class ConnectionRecord:
         return self._notes or ()
 
     def note(self, text: str) -> None:
-        """Add a remark about the connection as a whole, once."""
-        if self._notes is None:
-            self._notes = []
-        if text not in self._notes:
-            self._notes.append(text)
+        """Add a remark about the connection as a whole, once. One more than the limit says that there are more."""
+        notes = self._notes = [] if self._notes is None else self._notes
+        if len(notes) <= NOTES and text not in notes:
+            notes.append(text if len(notes) < NOTES else "there are further remarks, which are not shown")
 
     def deliver(self, message: Message) -> None:
         """Add a message."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from ...dissectors.lines.replies import MAX_OFFERS
 from ..lines.acts import CHUNKS, DECIDING, HELLOS, Act
 from ..lines.client_reader import Mode
 from ..lines.marks import Mark
@@ -94,6 +95,8 @@ def _greet_back(talk: Conversation, x: Exchange) -> None:
     hello = talk.session.state.hello
     if x.before is not None and x.before.hello.authenticated:
         talk.hello_after_login = x
+    if hello.keywords and sum(map(len, hello.keywords.values()), len(hello.keywords)) >= MAX_OFFERS:
+        talk.note(f"a reply to EHLO lists {MAX_OFFERS} words or more: further ones are not known")
     if not hello.secure and hello.keywords:
         mark_offers(x, hello.keywords)
     if x.act is Act.EHLO:
@@ -114,8 +117,8 @@ def _greet_back(talk: Conversation, x: Exchange) -> None:
 
 
 def _is_lmtp_server(talk: Conversation) -> bool:
-    """Whether the server has accepted LHLO."""
-    hellos = (turn for turn in talk.record.dialogue if type(turn) is Exchange and turn.act is Act.EHLO)
+    """Whether the server has accepted LHLO. The last one comes first: that is the one that set the profile."""
+    hellos = (turn for turn in reversed(talk.record.dialogue) if type(turn) is Exchange and turn.act is Act.EHLO)
     return any(hello.line.name == "LHLO" and hello.accepted for hello in hellos)
 
 

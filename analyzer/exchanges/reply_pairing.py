@@ -23,6 +23,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...dissectors.lines.replies import begins_reply, parse_reply
+from ..limits import BYTES_AFTER_QUIT, TURNS_INSIDE_FIRST
 from ..lines.acts import ENDS_MESSAGE, Act
 from ..lines.client_reader import Mode
 from ..lines.command_line import says_quit
@@ -131,7 +132,7 @@ def waits(talk: Conversation, reply: Reply) -> bool:
     if not talk.greeted or code == 421:
         return False
     if not due:
-        return 400 <= code < 500 and talk.reader.mode is Mode.COMMAND and not talk.reader.partial
+        return 400 <= code < 500 and talk.reader.mode is Mode.COMMAND and talk.reader.partial_line is None
     if due[0].answer is not None:
         return False
     if talk.reader.held_size and code >= 400:
@@ -139,7 +140,7 @@ def waits(talk: Conversation, reply: Reply) -> bool:
     own = OWN_CODES[due[0].act]
     if not own or code in own:
         return False
-    return not any(x.act in NAMED.get(code, ()) for x in due[1:])
+    return code not in NAMED or talk.session.next_of(NAMED[code]) < 0
 
 
 def is_surplus(talk: Conversation, reply: Reply) -> bool:
@@ -149,10 +150,10 @@ def is_surplus(talk: Conversation, reply: Reply) -> bool:
 
 
 def _quit_is_held(talk: Conversation) -> bool:
-    """Whether the client's bytes that wait for the reply to DATA or AUTH contain QUIT on a line of its own."""
-    if any(x.act is Act.QUIT for x in talk.session.due):
+    """Whether the client's bytes that wait for the reply to DATA or AUTH end with QUIT on a line of its own."""
+    if talk.session.next_of(NAMED[221]) >= 0:
         return False
-    return any(says_quit(line) for line in talk.reader.held.split(b"\n"))
+    return any(says_quit(line) for line in talk.reader.held_end(BYTES_AFTER_QUIT).split(b"\n"))
 
 
 def _greets(talk: Conversation, reply: Reply) -> bool:
@@ -166,7 +167,7 @@ def _greets(talk: Conversation, reply: Reply) -> bool:
         session.restart(unsure(session.state))
     if reply.code != 220 or not talk.midstream or talk.greeting is not None or talk.last is not None:
         return False
-    if any(x.act in NAMED[220] for x in session.due):
+    if session.next_of(NAMED[220]) >= 0:
         return False
     if session.due:
         talk_early(talk, session.due[0])
@@ -178,8 +179,8 @@ def _greets(talk: Conversation, reply: Reply) -> bool:
 def _skip_to(talk: Conversation, acts: frozenset[Act]) -> None:
     """Skip to the first command of ``acts``, the only kind that the code can answer. The server never answered the
     commands before it, or with invalid replies, so the pairing starts again there."""
-    place = next((n for n, x in enumerate(talk.session.due) if x.act in acts), 0)
-    if place:
+    place = talk.session.next_of(acts)
+    if place > 0:
         give_up(talk, place)
         talk.session.doubt()
 
@@ -289,15 +290,15 @@ def _mark_reason(talk: Conversation, x: Exchange, code: int) -> None:
     elif mail is not None and mail.unjudged is not None:
         talk.watch.answered_beyond(x)
     elif talk.injected is not None and talk.inside_from >= 0:
-        turns = talk.record.dialogue[talk.inside_from :]
-        if all(map(is_servers, turns)):
+        turns = talk.record.dialogue[talk.inside_from : talk.inside_from + TURNS_INSIDE_FIRST + 1]
+        if len(turns) <= TURNS_INSIDE_FIRST and all(map(is_servers, turns)):
             x.marks |= Mark.INSIDE_FIRST
 
 
 def _has_reason(talk: Conversation) -> bool:
     """Whether an unexpected reply may answer something that is not seen as a command here."""
     reader, last = talk.reader, talk.last
-    if talk.replies_unreliable or talk.session.due or reader.partial or reader.mode > Mode.CONTENT:
+    if talk.replies_unreliable or talk.session.due or reader.partial_line is not None or reader.mode > Mode.CONTENT:
         return True
     if last is None or reader.mode is Mode.CONTENT:
         return False

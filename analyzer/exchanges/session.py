@@ -59,12 +59,13 @@ _CLIENT_ORDER, _SERVER_ORDER, _ODD_STATUS = Mark.CLIENT_ORDER.value, Mark.SERVER
 _AFTER_STARTTLS, _AFTER_421 = Mark.AFTER_STARTTLS.value, Mark.AFTER_421.value
 _EHLO, _MAIL, _RCPT, _DATA, _BURL, _LAST = Act.EHLO, Act.MAIL, Act.RCPT, Act.DATA, Act.BURL, Act.LAST
 _CLOSING = Phase.CLOSING
+_HAVE_OWN_CODES = frozenset({Act.QUIT, Act.DATA, Act.AUTH, Act.ANSWER, Act.STARTTLS, Act.XCLIENT})
 
 
 class Session:
     """Holds the commands without a reply and both views of the state."""
 
-    __slots__ = ("_base", "_extensions", "_window", "causes", "due", "state")
+    __slots__ = ("_base", "_extensions", "_named", "_window", "causes", "due", "state")
 
     def __init__(self, *, midstream: bool, extensions: bool = True) -> None:
         """``extensions``: False judges both sides by RFC 821, which has no extensions: keywords in the EHLO reply are
@@ -75,6 +76,9 @@ class Session:
         self.causes: Causes = NO_CAUSES
         self._window: list[Exchange] = []
         self._base = self.state
+        # The last command with a code of its own of each kind that was sent while others waited, so that no reply looks
+        # for one in vain. None: there was none.
+        self._named: dict[Act, Exchange] | None = None
 
     def sent(self, x: Exchange, seen: int) -> None:
         """Record ``x``, which expects a reply, and what the client could know when it sent it.
@@ -93,6 +97,8 @@ class Session:
             x.ahead = window[-1]
             state = self._presumed_state(stale=stale)
             ahead = x.ahead
+            if x.act in _HAVE_OWN_CODES:
+                self.note_own_code(x)
             if ahead.act in MAY_END_GROUP or ahead.marks & _AFTER_STARTTLS or not state.hello.pipelining:
                 self._mark_hasty(x, ahead, state)
         else:
@@ -259,9 +265,29 @@ class Session:
 
     def withdraw(self, x: Exchange) -> None:
         """Forget ``x``, which was sent last: it never arrived."""
-        self.due.remove(x)
+        due = self.due
+        due.pop()
+        if self._named is not None and self._named.get(x.act) is x:
+            before = next((one for one in reversed(due) if one.act is x.act), None)
+            self._named = {act: one for act, one in (*self._named.items(), (x.act, before)) if one is not None}
         if self._window and self._window[-1] is x:
             self._window.pop()
+
+    def note_own_code(self, x: Exchange) -> None:
+        """Note that ``x``, which was sent while others waited, has a code of its own."""
+        if self._named is None:
+            self._named = {}
+        self._named[x.act] = x
+
+    def next_of(self, acts: frozenset[Act]) -> int:
+        """Return the place in ``due`` of the first command of ``acts``, which have codes of their own; -1: there is
+        none."""
+        due = self.due
+        if due and due[0].act in acts:
+            return 0
+        if self._named is None or not any(act in acts and x.reply_end < 0 for act, x in self._named.items()):
+            return -1
+        return next((n for n, x in enumerate(due) if x.act in acts), -1)
 
     def give_up(self, count: int) -> list[Exchange]:
         """Drop the oldest ``count`` commands in ``due``, whose replies are not in the capture; return them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from ..lines.acts import Act
@@ -28,9 +29,9 @@ def take_back(talk: Conversation, offset: int) -> bool:
     unusual = talk.loss is not None or talk.usage is not None or talk.mail_tracking is not None
     if reader.mode is not Mode.COMMAND or unusual or talk.waiting_replies is not None:
         return False
-    gone = [x for x in due if x.offset + x.line.length > offset]
+    gone = [*takewhile(lambda x: x.offset + x.line.length > offset, reversed(due))][::-1]
     turns = talk.record.dialogue
-    if not gone or gone != due[-len(gone) :] or turns[-len(gone) :] != gone or not all(map(_is_plain, gone)):
+    if not gone or turns[-len(gone) :] != gone or not all(map(_is_plain, gone)):
         return False
     first = gone[0]
     if offset < first.offset:

@@ -82,7 +82,7 @@ def end_text(talk: Conversation) -> None:
     lines, text.count = text.lines, text.measure()
     causes, early = talk.session.causes, text.early
     if text.count:
-        mail.texts.append(text)
+        mail.texts[lines[0].offset] = text
         lines[0].marks |= Mark.TEXT_AFTER_END if text.kind is TextKind.AFTER_END else Mark.TEXT_AS_COMMANDS
         for line in lines[: text.count]:
             line.marks |= Mark.SKIPPED

@@ -157,7 +157,7 @@ def clear_text_refused(talk: Conversation, x: Exchange) -> None:
 def expect_tls(talk: Conversation, x: Exchange) -> None:
     """Continue after the 220 to the STARTTLS ``x``: the handshake comes next, and bytes sent before it are injected."""
     reader = talk.reader
-    first, held = reader.first_held, reader.held
+    first, held = reader.first_held, reader.held_end()
     if first is not None and held[0] not in {HANDSHAKE, SSL2}:
         line = held.partition(b"\r\n")[0]
         talk.watch.injection = Injection(line, reader.held_size, first.offset, first.frame, first.time_ns)

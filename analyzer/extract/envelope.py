@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from ..exchanges.exchange import Exchange, Transaction
 from ..exchanges.secret_context import secret_context, shown_lines
-from ..exchanges.turns import ReplySeen, mailbox
+from ..exchanges.turns import ChunkSeen, MessageSeen, ReplySeen, mailbox
 from ..lines.secret_spans import shown_parameters
 from ..model import Endpoint
 from ..redact.credentials import shown_address
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Attachment", "Envelope", "EnvelopeRecipient", "EnvelopeReply", "Fate", "MissingOctets", "envelope_of"]
 
 Fate = Literal["accepted", "refused", "unknown"]
-LOOKED_BACK = 10_000  # turns before a message that are searched for its envelope
+LOOKED_BACK = 10_000  # turns before a message that are searched for its envelope, and after it for its replies
 HELLO_WITHIN = 10  # turns in which the client says whether it speaks LMTP
 
 
@@ -140,13 +140,22 @@ def envelope_of(
             break
     else:
         _from_dialogue(envelope, shown, record.dialogue, turn)
-    if x is not None and x.turn >= 0:
-        envelope.replies = [
-            shown.reply(reply)
-            for reply in record.dialogue[x.turn :]
-            if isinstance(reply, ReplySeen) and reply.answers == x.turn
-        ]
+    if x is not None and x.turn >= 0 and x.answer is not None:
+        accepted = x.transaction.accepted if envelope.protocol == "lmtp" and x.transaction is not None else 1
+        envelope.replies = [shown.reply(reply) for reply in _replies(record.dialogue, x.turn, max(1, accepted))]
     return envelope
+
+
+def _replies(dialogue: list[SeenTurn], turn: int, most: int) -> list[ReplySeen]:
+    """Return the replies to the message at ``turn``, at most ``most``: RFC 2033 §4.2 has one for each recipient."""
+    found: list[ReplySeen] = []
+    for place in range(turn + 1, min(len(dialogue), turn + LOOKED_BACK)):
+        reply = dialogue[place]
+        if isinstance(reply, ReplySeen) and reply.answers == turn:
+            found.append(reply)
+            if len(found) == most:
+                break
+    return found
 
 
 def _protocol(record: ConnectionRecord) -> str:
@@ -174,9 +183,12 @@ def _from_transaction(envelope: Envelope, shown: _Shown, transaction: Transactio
 
 
 def _from_dialogue(envelope: Envelope, shown: _Shown, dialogue: list[SeenTurn], turn: int) -> None:
-    """Fill in what the client asked for, from the last MAIL on."""
+    """Fill in what the client asked for, from the last MAIL on. What comes before an earlier message belongs to that
+    one."""
     for place in range(turn, max(-1, turn - LOOKED_BACK), -1):
         command = dialogue[place]
+        if isinstance(command, MessageSeen | ChunkSeen):
+            break
         if not isinstance(command, Exchange) or command.line.name not in {"MAIL", "RCPT"}:
             continue
         address, parameters = shown.address(command), shown.parameters(command)

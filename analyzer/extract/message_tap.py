@@ -84,28 +84,27 @@ class MessageTap:
         self._spool = spool
         self._keep = keep
         self._limit = limit
-        self._open: list[ExtractedMessage] = []
+        self._open: dict[int, ExtractedMessage] = {}  # by the identity of the content, in order
 
     def begin(self, content: Content, transaction: object) -> ExtractedMessage:
         """See ``ContentTap``."""
         if len(self._open) >= OPEN:
-            message = self._open.pop(0)
-            self._deliver(message, message.ended)
+            self._deliver_first()
         turn = len(self._record.dialogue) - 1
         message = ExtractedMessage(content, transaction, turn, self._spool.begin(), self._limit)
-        self._open.append(message)
+        self._open[id(content)] = message
         return message
 
     def over(self, content: Content, x: Exchange) -> None:
         """See ``ContentTap``."""
-        for message in self._open:
-            if message.content is content:
-                if content.lookalike is not None and not content.cut:
-                    message.ended = x  # the next replies show how the server treated the look-alike
-                    return
-                self._open.remove(message)
-                self._deliver(message, x)
-                return
+        message = self._open.get(id(content))
+        if message is None:
+            return
+        if content.lookalike is not None and not content.cut:
+            message.ended = x  # the next replies show how the server treated the look-alike
+            return
+        del self._open[id(content)]
+        self._deliver(message, x)
 
     def wrap_client(self, deliver: Deliver) -> Deliver:
         """See ``ContentTap``."""
@@ -114,8 +113,11 @@ class MessageTap:
     def finish(self) -> None:
         """End the messages that never ended: the connection is over."""
         while self._open:
-            message = self._open.pop(0)
-            self._deliver(message, message.ended)
+            self._deliver_first()
+
+    def _deliver_first(self) -> None:
+        message = self._open.pop(next(iter(self._open)))
+        self._deliver(message, message.ended)
 
     def _deliver(self, message: ExtractedMessage, x: Exchange | None) -> None:
         content = message.content

@@ -48,7 +48,7 @@ _FIELD_LOGIN = LazyPattern(rb"(?<![A-Za-z0-9-])(?:AUTH(?:ENTICATE)?|PASS|APOP|LO
 _ENCODED = LazyPattern(rb"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{12,}+={0,2}+")
 _NOT_LETTERS = LazyPattern(rb"[0-9+/=!#%]")
 _TOKEN = LazyPattern(rb"[^ \t\r\n]++")
-_NEXT_WORDS = LazyPattern(rb"[ \t]++[^ \t\r\n]++")
+_NEXT_WORDS = LazyPattern(rb"(?<![ \t])[ \t]++[^ \t\r\n]++")
 _STATUS = LazyPattern(rb"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 _HOST = LazyPattern(rb"(?:[a-z0-9-]{1,24}\.){1,8}[a-z]{2,12}")
 _SIGNS = b"\"'<>()[]{},.;:!?-*#="

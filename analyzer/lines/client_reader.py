@@ -18,8 +18,11 @@ from __future__ import annotations
 import re
 from collections import deque
 from enum import IntEnum
+from itertools import takewhile
+from sys import maxsize
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from ..limits import BLANK_BYTES
 from ..streams.stream import PIECE
 from .command_line import KNOWN_LINES, LONGEST_KNOWN, CommandLine, line_of_auth, read_line, remember_line
 from .partial_line import PartialLine
@@ -49,8 +52,6 @@ class Mode(IntEnum):
 _COMMAND, _ANSWER = Mode.COMMAND, Mode.ANSWER
 _AFTER_TLS = RECORD_TYPES.stop  # the octets that are usual here are not below it
 _TLS_FIRST = frozenset({*RECORD_TYPES, SSL2})
-
-
 _one_line = re.compile(rb"[^\r]*+\r\n").fullmatch  # as most segments are
 
 
@@ -132,14 +133,21 @@ class ClientReader:
         """The start of a line whose end has not come."""
         return b"" if self.partial_line is None else self.partial_line.raw
 
-    @property
-    def held(self) -> bytes:
-        """The bytes that wait for a reply."""
-        return b"".join([piece.data for piece in self._held]) if self._held else b""
-
     def held_after(self, seen: int) -> bytes:
         """Return the held bytes that were sent after the client had acknowledged ``seen`` bytes."""
-        return b"".join([piece.data for piece in self._held if piece.seen >= seen]) if self._held else b""
+        pieces = takewhile(lambda piece: piece.seen >= seen, reversed(self._held or ()))
+        return b"".join([piece.data for piece in pieces][::-1])
+
+    def held_end(self, size: int = maxsize) -> bytes:
+        """Return the last ``size`` bytes of those that wait for a reply, or all."""
+        parts: list[bytes] = []
+        left = size
+        for piece in reversed(self._held or ()):
+            if left <= 0:
+                break
+            parts.append(piece.data[-left:])
+            left -= len(piece.data)
+        return b"".join(parts[::-1])
 
     @property
     def first_held(self) -> HeldPiece | None:
@@ -262,10 +270,6 @@ class ClientReader:
                 self.held_size += size
                 return
 
-    def discard_partial(self) -> None:
-        """Drop the line whose end has not come: it is known what it is."""
-        self.partial_line = None
-
     def discard_held(self) -> int:
         """Drop the held bytes (injected before TLS). Returns how many there were."""
         count = self.held_size
@@ -281,17 +285,19 @@ class ClientReader:
         partial = self.partial_line
         if partial is None:
             return False
-        line = partial.raw
-        at = line.find(b"\n")
+        at = partial.find_lf()
         if at < 0:
-            at = len(line) - 1 if line.endswith(b"\r") and len(line) > 1 and not lf_only else -1
-        if at < 0 or not line[:at].strip(b"\r\n"):
+            at = partial.size - 1 if partial.kept.endswith(b"\r") and partial.size > 1 and not lf_only else -1
+        if at < 0 or not partial.kept[: min(at, BLANK_BYTES)].strip(b"\r\n"):
             return False
         self.partial_line = None
-        rest = line[at + 1 :]
-        self._emit(line[:at], line[at : at + 1], at + 1, partial.offset, partial.frame, partial.time_ns, -1)
-        if rest:
-            self.feed(rest, partial.offset + at + 1, partial.frame, partial.time_ns, -1)
+        offset, frame, time_ns, mode = partial.offset, partial.frame, partial.time_ns, self.mode
+        line = partial.take(at + 1)
+        self._emit(line[:at], line[at:], at + 1, offset, frame, time_ns, -1)
+        if partial.size and self.mode is mode and self.partial_line is None and partial.first >= _AFTER_TLS:
+            self.partial_line = partial  # what comes next is a line too, and has no end either
+        elif partial.size:
+            self.feed(partial.raw, partial.offset, frame, time_ns, -1)
         return True
 
     def end_content_early(self) -> None:
@@ -331,7 +337,7 @@ class ClientReader:
         """Go on with the line whose start waits. Returns how many bytes were used."""
         partial = self.partial_line
         assert partial is not None
-        if partial.first < _AFTER_TLS and begins_record(partial.raw[:2] + data[:1]):
+        if partial.first < _AFTER_TLS and begins_record(bytes(partial.kept[:2]) + data[:1]):
             self.partial_line = None
             self.mode = Mode.OPAQUE
             self._handler.tls_begins("client", partial.first, partial.offset, partial.frame, partial.time_ns)

@@ -89,7 +89,7 @@ _MAIL, _RCPT, _AUTH, _OTHER = Act.MAIL, Act.RCPT, Act.AUTH, Act.OTHER
 
 _bare = re.compile(rb"[\r\n]").search
 # A verb after a bare CR or LF, if the text continues like a command.
-_HIDDEN_VERB = LazyPattern(rb"[\r\n]+(" + rb"|".join(sorted(VERBS)) + rb")(?=[ :\r\n]|\Z)", re.IGNORECASE)
+_HIDDEN_VERB = LazyPattern(rb"(?<![\r\n])[\r\n]++(" + rb"|".join(sorted(VERBS)) + rb")(?=[ :\r\n]|\Z)", re.IGNORECASE)
 
 
 class CommandLine(Struct, frozen=True, gc=False):

@@ -1,5 +1,8 @@
 """The start of a line whose end has not come, of either side."""
 
+# A line may come byte by byte, and be taken off in parts from its front. So it is one buffer that grows at its end and
+# shrinks at its front, and no byte of it is copied again for those that come later.
+
 from __future__ import annotations
 
 from typing import Protocol
@@ -20,13 +23,14 @@ class KeepsLines(Protocol):
 
 
 class PartialLine:
-    """The start of a line whose end has not come. ``size``: bytes kept; ``dropped``: further bytes, above the limit."""
+    """The start of a line whose end has not come. ``kept``: its bytes, at most the limit; ``dropped``: further bytes,
+    above it."""
 
-    __slots__ = ("_parts", "dropped", "ends_in_cr", "frame", "offset", "resumed", "size", "time_ns")
+    __slots__ = ("_without_lf", "dropped", "ends_in_cr", "frame", "kept", "offset", "resumed", "time_ns")
 
     def __init__(self, offset: int, frame: int, time_ns: int) -> None:
-        self._parts: list[bytes] = []
-        self.size = 0
+        self.kept = bytearray()
+        self._without_lf = 0  # bytes in which there is no LF
         self.dropped = 0
         self.ends_in_cr = False
         self.resumed = 0  # bytes that had come when the other side sent a line, 0: it has sent none since
@@ -36,38 +40,57 @@ class PartialLine:
 
     @property
     def raw(self) -> bytes:
-        """The bytes kept."""
-        if len(self._parts) > 1:
-            self._parts = [b"".join(self._parts)]
-        return self._parts[0] if self._parts else b""
+        """A copy of the bytes kept."""
+        return bytes(self.kept)
+
+    @property
+    def size(self) -> int:
+        """How many bytes are kept."""
+        return len(self.kept)
 
     @property
     def first(self) -> int:
         """The first byte."""
-        return self._parts[0][0]
+        return self.kept[0]
 
     @property
     def weight(self) -> int:
         """About how many bytes are kept."""
-        return self.size + PIECE * len(self._parts)
+        return PIECE + len(self.kept)
 
     def keep(self, data: bytes, limit: int, handler: KeepsLines) -> None:
         """Add bytes. Of the line at most ``limit`` are kept, 0: all; ``handler`` learns how much more is kept now."""
         self.ends_in_cr = data[-1] == 0x0D
-        if limit and self.size + len(data) > limit:
+        kept = self.kept
+        if limit and len(kept) + len(data) > limit:
             first = not self.dropped
-            self.dropped += self.size + len(data) - limit
-            data = data[: limit - self.size]
+            self.dropped += len(kept) + len(data) - limit
+            data = data[: limit - len(kept)]
             if first:
                 handler.long_line()
         if data:
-            self._parts.append(data)
-            self.size += len(data)
-            handler.keeps(len(data) + PIECE)
+            handler.keeps(len(data) if kept else len(data) + PIECE)
+            kept += data
+
+    def find_lf(self) -> int:
+        """Return the place of the first LF in the bytes kept, -1 if there is none."""
+        at = self.kept.find(b"\n", self._without_lf)
+        self._without_lf = len(self.kept) if at < 0 else at
+        return at
 
     def cut(self, size: int) -> None:
         """Drop all bytes after the first ``size``."""
-        raw = self.raw[:size]
-        self._parts, self.size, self.dropped = [raw], len(raw), 0
-        self.ends_in_cr = raw.endswith(b"\r")
-        self.resumed = min(self.resumed, self.size)
+        del self.kept[size:]
+        self._without_lf = min(self._without_lf, size)
+        self.dropped = 0
+        self.ends_in_cr = self.kept.endswith(b"\r")
+        self.resumed = min(self.resumed, size)
+
+    def take(self, size: int) -> bytes:
+        """Take the first ``size`` bytes off: another line starts after them."""
+        taken = bytes(self.kept[:size])
+        del self.kept[:size]
+        self._without_lf = max(0, self._without_lf - size)
+        self.offset += size
+        self.resumed = 0
+        return taken

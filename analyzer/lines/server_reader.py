@@ -192,7 +192,8 @@ class ServerReader:
         total = len(data)
         while start < total and not self.opaque:
             if self.open_reply is None:
-                if data[start] < _AFTER_TLS and self._is_tls(data[start:], offset + start, frame, time_ns):
+                if data[start] < _AFTER_TLS and begins_record(data, start):
+                    self._begin_tls(data[start:], offset + start, frame, time_ns)
                     return
                 match = _whole_reply(data, start)
                 if match is not None:
@@ -266,7 +267,8 @@ class ServerReader:
         assert partial is not None
         if self.open_reply is None and partial.size == 1 and partial.first < _AFTER_TLS:
             first = partial.raw + data
-            if self._is_tls(first, partial.offset, partial.frame, partial.time_ns):
+            if begins_record(first):
+                self._begin_tls(first, partial.offset, partial.frame, partial.time_ns)
                 self.partial_line = None
                 return len(data)
         end = data.find(b"\n") + 1
@@ -336,14 +338,11 @@ class ServerReader:
             self.partial_line = PartialLine(offset, frame, time_ns)
         self.partial_line.keep(data, self._limits.line_bytes, self._handler)
 
-    def _is_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> bool:
-        if not begins_record(data):
-            return False
+    def _begin_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
         self.opaque = True
         self._handler.tls_begins("server", data[0], offset, frame, time_ns)
         if self.in_handshake:
             self._handler.tls_records("server", data, offset, frame, time_ns)
-        return True
 
 
 def _holds_two(line: bytes, resumed: int) -> bool:

@@ -67,7 +67,7 @@ def hide_people(connection: Connection, pseudonyms: Pseudonyms) -> None:
     connection.notes = [change(note) for note in connection.notes]
 
 
-_MAILBOX = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,256}@[A-Za-z0-9.-]{1,255}")
+_MAILBOX = re.compile(r"(?<![A-Za-z0-9!#$%&'*+/=?^_`{|}~.-])[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]++@[A-Za-z0-9.-]{1,255}")
 
 
 def _hide_in_header(header: Header, pseudonyms: Pseudonyms) -> None:

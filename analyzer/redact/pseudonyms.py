@@ -20,6 +20,7 @@ __all__ = ["KnownPeople", "Pseudonyms"]
 
 # A word that can be a local part, quoted or not, with the at sign if one follows. The pattern consumes whole words, so
 # that a long word is scanned only once.
+MAX_HEAD = 64  # characters of a long name that an expression looks for
 _WORD = re.compile(r"(\"[^\"]{1,256}\"|[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\\-]+)(@?)")
 _PARAMETER = re.compile(r"(?:AUTH|LOGIN|NAME|FROM|TO|mailto)=|(?:mailto|rfc822)%3[AB]", re.IGNORECASE)
 # Role mailboxes (RFC 2142) and words of the protocol: replaced before an at sign, but not elsewhere.
@@ -113,10 +114,19 @@ class KnownPeople:
         if not self._names:
             return None
         longest_first = sorted(self._names, key=len, reverse=True)
-        return re.compile(
-            rf"(?<![A-Za-z0-9@])(?:{'|'.join(map(re.escape, longest_first))})(?![A-Za-z0-9])", re.IGNORECASE
-        )
+        names = "|".join(map(_findable, longest_first))
+        return re.compile(rf"(?<![A-Za-z0-9@])(?:{names})(?![A-Za-z0-9])", re.IGNORECASE)
 
     def replaced(self, found: re.Match[str]) -> str:
         """Return the pseudonym of a match; the replacement function for ``re.sub`` with the pattern."""
-        return self._names.get(found[0].casefold(), found[0])
+        name = found[0].casefold()
+        if name in self._names or len(name) < MAX_HEAD:
+            return self._names.get(name, found[0])
+        head = name[:MAX_HEAD]
+        return next((self._names[one] for one in self._names if one.startswith(head)), found[0])
+
+
+def _findable(name: str) -> str:
+    """Return an expression for ``name``. Of a long name it is the start, and then all up to a blank: a text that is
+    nearly the name over and over would else take the square of its length."""
+    return re.escape(name) if len(name) <= MAX_HEAD else re.escape(name[:MAX_HEAD]) + r"[^\s<>]*+"

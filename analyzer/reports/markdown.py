@@ -32,7 +32,7 @@ MAX_GROUPS, MAX_FOLDS, MAX_CAPTURES = 100, 20, 20
 # Characters of one quotation or sentence.
 MAX_TEXT = 300
 # Words that have no special meaning to any renderer.
-_PLAIN = re.compile(r"[\"'(§]*(?:[A-Za-z0-9§](?:[A-Za-z0-9.,:;=/%'+-]*[A-Za-z0-9%])?)?[\"')]*[.,:;?!]?[\")]*|[-–·…]")
+_PLAIN = re.compile(r"[\"'(§]*+(?:[A-Za-z0-9§](?:[A-Za-z0-9.,:;=/%'+-]*[A-Za-z0-9%])?)?[\"')]*+[.,:;?!]?[\")]*+|[-–·…]")
 _LINKED = re.compile(r"://|www\.|gh-[0-9]", re.IGNORECASE)
 # What would start a list at the start of a line.
 _BULLET = re.compile(r"[-–·…]|[0-9]+[.)]")

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from ...dissectors.grammar.parameters import find_parameter
 from ...dissectors.tables.sections import COMMAND_SECTIONS
 from ..exchanges.command_marks import judged_command
 from ..exchanges.early_talk import hello_awaited
@@ -142,7 +142,7 @@ def parameter_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]
         elsewhere = misplaced_parameters(x.act, command)  # EXT519 is about these
         missing = [name for name in missing if name not in elsewhere]
     if missing:
-        found = re.search(rb" (" + re.escape(missing[0].encode("ascii")) + rb"(?:=[^ ]*)?)", x.raw, re.IGNORECASE)
+        found = find_parameter(x.raw, missing[0])
         why = _no_offer(x, talk, hello)
         yield Evidence(
             Phrase(
@@ -152,8 +152,8 @@ def parameter_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]
                 why=Phrase("which the server does not offer") if why is None else Phrase("but {why}", why=why),
                 answer=_answer(x),
             ),
-            offset=None if found is None else x.offset + found.start(1),
-            length=None if found is None else len(found[1]),
+            offset=None if found is None else x.offset + found[0],
+            length=None if found is None else found[1] - found[0],
             count=len(missing),
         )
 

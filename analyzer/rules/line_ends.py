@@ -29,6 +29,7 @@ MAX_NAMED = 5  # octets of a line end that are named
 LOOK_BACK = 8  # turns in which the line before is searched
 
 _NAMES = {0x00: "NUL", 0x0A: "LF", 0x0D: "CR"}
+MAX_AFTER = 16  # octets after a line that may belong to its end
 _BARE_LF = LazyPattern(rb"(?<!\r)\n")
 _BARE_CR = LazyPattern(rb"(?<!\n)\r(?!\n)")  # not that of LF CR
 _ONE_LINE = "line ends"  # all breaches of a rule and side are one series
@@ -37,12 +38,12 @@ _ONE_LINE = "line ends"  # all breaches of a rule and side are one series
 def _name(text: bytes, at: int) -> Term:
     """The octets of the line end around ``at``."""
     first = at
-    while first and text[first - 1] in _NAMES:
+    while first and at - first < MAX_NAMED - 1 and text[first - 1] in _NAMES:
         first -= 1
     last = at + 1
-    while last < len(text) and text[last] in _NAMES:
+    while last < len(text) and last - first < MAX_NAMED and text[last] in _NAMES:
         last += 1
-    return Term(" ".join([_NAMES[octet] for octet in text[first:last][:MAX_NAMED]]))
+    return Term(" ".join([_NAMES[octet] for octet in text[first:last]]))
 
 
 def _wrong_end(text: bytes, at: int, *, ends: bool) -> Phrase:
@@ -56,9 +57,9 @@ def _wrong_end(text: bytes, at: int, *, ends: bool) -> Phrase:
 
 def _after(x: Exchange, talk: Conversation) -> bytes:
     """The octets CR and NUL that came directly after the line of ``x``, if the line after it has not ended."""
-    _, offset, _, _ = talk.reader.unfinished
-    partial = talk.reader.partial if offset == x.offset + x.length else b""
-    return partial[: len(partial) - len(partial.lstrip(b"\r\0"))]
+    one = talk.reader.partial_line
+    start = b"" if one is None or one.offset != x.offset + x.length else bytes(one.kept[:MAX_AFTER])
+    return start[: len(start) - len(start.lstrip(b"\r\0"))]
 
 
 def _follows_lf(x: Exchange, talk: Conversation) -> bool:
@@ -145,7 +146,8 @@ def bare_newline_in_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]
         return
     for wrong in reply.deviations:
         if wrong.kind is DeviationKind.BARE_NEWLINE:
-            line = reply.raw[wrong.at :].partition(b"\n")[0]
+            end = reply.raw.find(b"\n", wrong.at)
+            line = reply.raw[wrong.at : end if end >= 0 else None]
             yield Evidence(
                 _wrong_end(reply.raw, wrong.at, ends=not line.strip(b"\r\0")),
                 reply=True,

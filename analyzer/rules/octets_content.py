@@ -26,6 +26,7 @@ __all__ = ["line_at", "times"]
 
 _HIGH = re.compile(rb"[\x80-\xff]")
 _MIME_VERSION = b"MIME-Version"
+_SHOWN = 100  # bytes of a line
 
 
 def times(count: int) -> Phrase:
@@ -36,8 +37,9 @@ def times(count: int) -> Phrase:
 def line_at(header: bytes, at: int) -> str:
     """The line of ``header`` that contains the byte ``at``, printable and cut to 100 bytes."""
     start = header.rfind(b"\n", 0, at) + 1
-    end = header.find(b"\n", at)
-    return printable(header[start : end if end >= 0 else len(header)].rstrip(b"\r")[:100])
+    end = header.find(b"\n", start, start + _SHOWN + 2)
+    line = header[start : end if end >= 0 else start + _SHOWN + 2]
+    return printable(line.rstrip(b"\r")[:_SHOWN])
 
 
 def _spot(message: Phrase, spot: Occurrence, evidence: str = "", caused_by: Exchange | None = None) -> Evidence:

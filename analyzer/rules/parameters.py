@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from ...dissectors.deviations import DeviationKind, quoted
-from ...dissectors.grammar.parameters import is_legal_value
+from ...dissectors.grammar.parameters import find_parameter, is_legal_value
 from ...dissectors.tables.keywords import MAIL_PARAMETERS, keyword_for
 from ...dissectors.tables.sections import PARAMETER_SECTIONS, VALUE_SECTIONS
 from ..exchanges.command_marks import judged_command
@@ -180,8 +179,8 @@ def parameter_on_wrong_command(x: Exchange, talk: Conversation) -> Iterator[Evid
 
 def _at_parameter(x: Exchange, name: str, phrase: Phrase, reference: str, count: int = 1) -> Evidence:
     """Evidence at the parameter ``name``, upper case, of the line."""
-    found = re.search(rb" (" + re.escape(name.encode("ascii")) + rb"(?:=[^ ]*)?)", x.raw, re.IGNORECASE)
+    found = find_parameter(x.raw, name)
     if found is None:
         return Evidence(phrase, reference=reference, count=count)
-    at = x.offset + found.start(1)
-    return Evidence(phrase, offset=at, length=len(found[1]), reference=reference, count=count)
+    start, end = found
+    return Evidence(phrase, offset=x.offset + start, length=end - start, reference=reference, count=count)

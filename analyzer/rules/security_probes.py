@@ -30,7 +30,7 @@ MAX_CHUNK = (1 << 63) - 1
 _RELAYED = (
     LazyPattern(rb"%[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*+\.?\Z"),
     LazyPattern(rb"\A[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*!."),
-    LazyPattern(rb'\A".*@.*"\Z', re.DOTALL),
+    LazyPattern(rb'\A"[^@]*+@.*"\Z', re.DOTALL),
 )
 
 

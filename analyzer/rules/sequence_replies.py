@@ -201,7 +201,7 @@ def session_free_command_503(x: Exchange, talk: Conversation) -> Iterator[Eviden
     before = x.before
     if before is None or before.phase in {*TURNED_AWAY, Phase.QUIT} or at_fault(x, talk):
         return
-    if any(later.ahead is x and later.marks & Mark.HASTY for later in talk.session.due):
+    if any(later.ahead is x and later.marks & Mark.HASTY for later in talk.session.due[:1]):
         return  # the client did not end its group there, and the server refuses the group (RFC 2920 §3.1)
     phrase = Phrase("The server answered 503 to {verb}, which is allowed at any time in a session.", verb=verb_of(x))
     yield Evidence(phrase, reply=True)

@@ -24,7 +24,7 @@ __all__: list[str] = []
 def _text_of(x: Exchange, talk: Conversation) -> TextAsCommands | None:
     """The text that starts with the line ``x``."""
     mail = talk.mail_tracking
-    return None if mail is None else next((text for text in mail.texts if text.lines[0] is x), None)
+    return None if mail is None else mail.texts.get(x.offset)
 
 
 @rule(

@@ -100,7 +100,12 @@ ESMTP_KEYWORD = rb"[A-Za-z0-9\x80-\xff][A-Za-z0-9\x80-\xff-]*+"
 # RFC 5321 §4.1.2:  esmtp-param = esmtp-keyword ["=" esmtp-value]
 #                   esmtp-value = 1*(%d33-60 / %d62-126)
 # RFC 1845:         TRANSID=<...>, whose value is an identifier in brackets that may hold "="
-ESMTP_PARAM = rb"(?:[Tt][Rr][Aa][Nn][Ss][Ii][Dd]=<[!-~\x80-\xff]++|" + ESMTP_KEYWORD + rb"(?:=[!-<>-~\x80-\xff]++)?)"
+# The two forms exclude each other: a parameter that were both could be read in two ways, and a line of n in 2 to the n.
+_TRANSID = rb"[Tt][Rr][Aa][Nn][Ss][Ii][Dd]=<"
+ESMTP_PARAM = (
+    rb"(?:" + _TRANSID + rb"[!-~\x80-\xff]*+"
+    rb"|(?!" + _TRANSID + rb")" + ESMTP_KEYWORD + rb"(?:=[!-<>-~\x80-\xff]++)?)"
+)
 
 # RFC 3461 §4:      xtext = *( xchar / hexchar )
 #                   xchar = any ASCII CHAR between "!" (33) and "~" (126) except "+" and "="

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PARAMETER",
     "PARAMETERS",
+    "find_parameter",
     "is_legal_value",
     "scan_parameters",
     "xtext_decode",
@@ -127,6 +128,21 @@ def scan_parameters(raw: bytes, start: int, end: int) -> tuple[dict[str, bytes |
         first_of_both = start if match is None else match.start()
         wrong.setdefault(kind, Deviation(kind, first_of_both, end - first_of_both, "HOLDFOR together with HOLDUNTIL"))
     return found, tuple(wrong.values())
+
+
+def find_parameter(raw: bytes, name: str) -> tuple[int, int] | None:
+    """Return where the first parameter ``name`` (upper case, printable) of a line starts and ends, None if it is not
+    there."""
+    # No expression is made of the name: it comes from the client, and may be as long as a line.
+    wanted = b" " + name.encode("ascii")
+    start = raw.upper().find(wanted) + 1
+    if not start:
+        return None
+    end = start + len(wanted) - 1
+    if raw[end : end + 1] != b"=":
+        return start, end
+    blank = raw.find(b" ", end)
+    return start, len(raw) if blank < 0 else blank
 
 
 def _known_parameters(text: bytes) -> dict[str, bytes | None] | None:

@@ -11,7 +11,8 @@ __all__ = ["path_fault"]
 
 _LONGEST = 1024  # octets of a text that is examined; a path has at most 256 (RFC 5321 §4.5.3.1.3)
 
-_QUOTED = LazyPattern(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+# A quoted string that never ends goes to the end of the text, so that nothing of it is read again.
+_QUOTED = LazyPattern(rb'"(?:[^"\\]++|\\.)*+("?)', re.DOTALL)
 _SEPARATOR = LazyPattern(rb"[,; \t]+")
 _CONTROL = LazyPattern(rb"[\x00-\x1f\x7f]")
 _ODD_DOT = LazyPattern(rb"\A\.|\.\.|\.\Z")
@@ -25,7 +26,7 @@ def path_fault(text: bytes) -> str:
         return "there is nothing after the colon"
     if len(text) > _LONGEST:
         return "it is far longer than a path may be"
-    bare = _QUOTED.sub(b"", text)  # a quoted string may contain any of the characters that are searched for
+    bare = _without_quoted(text)  # a quoted string may contain any of the characters that are searched for
     opening, closing = bare.find(b"<"), bare.rfind(b">")
     addresses = [piece for piece in _SEPARATOR.split(bare) if b"@" in piece]
     if (len(addresses) > 1 and bare[:2] != b"<@") or -1 < bare.find(b">") < bare.rfind(b"<"):
@@ -43,7 +44,7 @@ def path_fault(text: bytes) -> str:
 
 def _inner_fault(text: bytes) -> str:  # noqa: PLR0911 - one return for each reason
     """Return what is wrong with ``text``, which stands between the brackets."""
-    bare = _QUOTED.sub(b"", text)
+    bare = _without_quoted(text)
     local, at, domain = text.rpartition(b"@")
     if b'"' in bare:
         return "a quote is not closed"
@@ -53,7 +54,8 @@ def _inner_fault(text: bytes) -> str:  # noqa: PLR0911 - one return for each rea
         return "it has no local-part"
     if bare.startswith(b"@"):
         return "its source route is malformed"
-    if _QUOTED.fullmatch(local) is None and b'"' in local:
+    quoted = _QUOTED.fullmatch(local)
+    if b'"' in local and (quoted is None or not quoted[1]):
         return "it has a quote in the middle"
     if not _HOST.fullmatch(domain):
         return "its domain is malformed"
@@ -66,3 +68,8 @@ def _inner_fault(text: bytes) -> str:  # noqa: PLR0911 - one return for each rea
     if _ODD_DOT.search(local):
         return "a dot is at an end of its local-part, or two come in a row"
     return "its local-part has a character that must be quoted"
+
+
+def _without_quoted(text: bytes) -> bytes:
+    """Return ``text`` without its quoted strings; one that never ends stays."""
+    return _QUOTED.sub(lambda found: b"" if found[1] else found[0], text)

@@ -14,6 +14,7 @@ from ..grammar.abnf import EXTENDED_STATUS, REPLY_CODE
 from ..printable import printable
 
 __all__ = [
+    "MAX_OFFERS",
     "Deviation",
     "DeviationKind",
     "Reply",
@@ -91,8 +92,8 @@ class Reply(Struct, eq=False, gc=False):
     def keywords(self) -> dict[str, tuple[str, ...]]:
         """Return the EHLO keywords of the second and later lines: keyword in upper case to its parameters, printable.
 
-        A keyword listed twice has the parameters of both; the old form ``AUTH=LOGIN`` counts as AUTH. The result is
-        shared: do not change it.
+        A keyword listed twice has the parameters of both; the old form ``AUTH=LOGIN`` counts as AUTH. At most
+        ``MAX_OFFERS`` words are read. The result is shared: do not change it.
         """
         if self._keywords is None:
             self._keywords = _keywords(self)
@@ -105,8 +106,14 @@ class Reply(Struct, eq=False, gc=False):
         return self._parts
 
 
+MAX_OFFERS = 1000
+"""Words of an EHLO reply that are read as offers. Servers list about thirty; what is asked of the list for each command
+would otherwise cost as much as the server likes."""
+
+
 def _keywords(reply: Reply) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, dict[str, None]] = {}  # the parameters as keys: a reply may list one keyword in many lines
+    left = MAX_OFFERS
     texts = reply.texts[1:]
     if reply.deviations:  # some lines may have no code
         texts = tuple(part.text for part in reply.parts()[1:] if part.code is not None)
@@ -122,11 +129,11 @@ def _keywords(reply: Reply) -> dict[str, tuple[str, ...]]:
             continue
         if name.startswith("AUTH="):
             name, words = "AUTH", ["", *([words[0][5:]] if len(words[0]) > 5 else []), *words[1:]]
-        earlier = found.get(name, ())
-        if len(words) > 1:
-            earlier += tuple([word for word in words[1:] if word not in earlier])
-        found[name] = earlier
-    return found
+        found.setdefault(name, {}).update(dict.fromkeys(words[1 : 1 + left]))
+        left -= len(words)
+        if left <= 0:
+            break
+    return {name: tuple(words) for name, words in found.items()}
 
 
 _line = re.compile(rb"([0-9]{3})(?:([ -])(.*)|(\r.*)?)", re.DOTALL).fullmatch

@@ -9,6 +9,7 @@ from scripts import GREETING
 from smtpwire.analyzer.exchanges.connection_report import TimeFormat, render
 from smtpwire.analyzer.exchanges.exchange import Exchange, ReplySeen
 from smtpwire.analyzer.exchanges.record import ConnectionRecord
+from smtpwire.analyzer.limits import NOTES
 from smtpwire.analyzer.lines.command_line import read_line
 from smtpwire.analyzer.model import CommandTurn, ReplyTurn
 from smtpwire.dissectors.lines.replies import parse_reply
@@ -61,3 +62,12 @@ def test_the_times_of_turns_do_not_depend_on_the_turns_before_them() -> None:
     for place in range(len(whole)):
         rest = render(record, TimeFormat(), skip=slice(0, place)).dialogue
         assert [turn.time[17:] for turn in rest] == whole[place:]
+
+
+def test_remarks_are_bounded_and_the_last_one_says_so() -> None:
+    record = long_record(1)
+    for number in range(3 * NOTES):
+        record.note(f"remark {number}")
+    assert len(record.notes) == NOTES + 1
+    assert record.notes[NOTES - 1] == f"remark {NOTES - 1}"
+    assert "further" in record.notes[NOTES]

@@ -195,11 +195,12 @@ def test_lines_of_an_auth_exchange_are_distinguished() -> None:
 def test_bytes_after_data_are_held_until_their_meaning_is_known() -> None:
     recorder = Recorder(modes={b"DATA": Mode.HOLD}).feed(b"DATA\r\nQUIT\r\n", b"RSET\r\n", seen=40)
     assert recorder.commands == [b"DATA"]
-    assert recorder.reader.held == b"QUIT\r\nRSET\r\n"
+    assert recorder.reader.held_end() == b"QUIT\r\nRSET\r\n"
+    assert recorder.reader.held_end(8) == b"\r\nRSET\r\n"
     recorder.reader.release(Mode.COMMAND)
     assert recorder.events[1:] == [("command", b"QUIT", b"\r\n", 6), ("command", b"RSET", b"\r\n", 12)]
     assert recorder.frames == [1, 1, 2]
-    assert recorder.reader.held == b""
+    assert recorder.reader.held_end() == b""
 
 
 def test_released_bytes_may_have_to_be_held_again() -> None:

@@ -9,7 +9,14 @@ from strategies import parameter_lists
 
 from smtpwire.dissectors.deviations import DeviationKind
 from smtpwire.dissectors.grammar.constructs import PARAMETERS
-from smtpwire.dissectors.grammar.parameters import is_legal_value, scan_parameters, xtext_decode, xtext_encode
+from smtpwire.dissectors.grammar.parameters import (
+    PARAMETER,
+    find_parameter,
+    is_legal_value,
+    scan_parameters,
+    xtext_decode,
+    xtext_encode,
+)
 
 LEGAL = [
     (b"SIZE", b"0"),
@@ -154,3 +161,27 @@ def test_xtext_by_the_book() -> None:
     for wrong in (b"+3d", b"a=b", b"a b", b"+4"):
         with pytest.raises(ValueError, match="xtext"):
             xtext_decode(wrong)
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (b"MAIL FROM:<a@b> Size=1 X", b"Size=1"),
+        (b"MAIL FROM:<a@b> size", b"size"),
+        (b"MAIL FROM:<a@b> X=SIZE", None),
+        (b"MAIL FROM:<a@b>", None),
+    ],
+)
+def test_find_parameter(line: bytes, found: bytes | None) -> None:
+    place = find_parameter(line, "SIZE")
+    assert (None if place is None else line[slice(*place)]) == found
+
+
+@pytest.mark.parametrize("valid", [b"TRANSID=<a=b>", b"transid=<", b"TRANSID=x", b"TRANSID", b"XTRANSID=<a"])
+def test_the_identifier_of_a_transaction_may_hold_an_equals_sign(valid: bytes) -> None:
+    assert PARAMETER.check(valid)
+
+
+@pytest.mark.parametrize("wrong", [b"TRANSID=", b"TRANSID=a=b", b"XTRANSID=<a=b>", b"TRANSID=<a b>"])
+def test_no_other_parameter_may_hold_one(wrong: bytes) -> None:
+    assert not PARAMETER.check(wrong)

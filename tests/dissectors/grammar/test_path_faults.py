@@ -38,3 +38,8 @@ REASONS = [
 @pytest.mark.parametrize(("text", "reason"), REASONS, ids=[repr(text[:30]) for text, _ in REASONS])
 def test_the_reason_is_named(text: bytes, reason: str) -> None:
     assert path_fault(text) == reason
+
+
+@pytest.mark.parametrize("text", [b'<"' + b'\\"' * 400, b'<"a\\"@b>', b'<a"@b>'])
+def test_a_quote_that_is_not_closed(text: bytes) -> None:
+    assert "quote" in path_fault(text) or "bracket" in path_fault(text)

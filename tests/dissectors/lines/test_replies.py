@@ -11,7 +11,7 @@ from strategies import ehlo_lines, hostile_lines, replies
 
 from smtpwire.dissectors.deviations import DeviationKind as Kind
 from smtpwire.dissectors.grammar.constructs import EHLO_LINE, REPLY, SyntaxFault, build_reply
-from smtpwire.dissectors.lines.replies import begins_reply, parse_reply
+from smtpwire.dissectors.lines.replies import MAX_OFFERS, begins_reply, parse_reply
 
 EHLO = b"250-mx.example greets you\r\n250-PIPELINING\r\n250-size 10240000\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME\r\n"
 
@@ -188,3 +188,15 @@ def test_hostile_replies_take_linear_time(unit: bytes) -> None:
     reply = parse_reply(raw)
     assert len(reply.keywords()) < 20_000
     assert time.perf_counter() - began < 1.5  # a quadratic one takes minutes
+
+
+def test_offers_are_read_up_to_a_bound() -> None:
+    reply = parse_reply(b"250-mx\r\n" + b"".join(b"250-X%d\r\n" % n for n in range(5000)) + b"250 X\r\n")
+    assert len(reply.keywords()) == MAX_OFFERS
+    reply = parse_reply(b"250-mx\r\n250 AUTH " + b" ".join(b"M%d" % n for n in range(5000)) + b"\r\n")
+    assert len(reply.keywords()["AUTH"]) == MAX_OFFERS
+
+
+def test_a_keyword_in_many_lines_has_each_parameter_once() -> None:
+    reply = parse_reply(b"250-mx\r\n250-AUTH A B\r\n250-AUTH=B C\r\n250 auth a\r\n")
+    assert reply.keywords() == {"AUTH": ("A", "B", "C", "a")}

@@ -1,14 +1,14 @@
 """All limits of the audit in one place: what each one protects and why it has this value.
 
-0 switches a limit off. Reaching a limit never stops the audit: the report mentions it (in a capture's ``problems`` or a
-connection's ``notes``).
+The limits in ``Limits`` can be set; 0 switches one off. Reaching a limit never stops the audit: the report mentions it
+(in a capture's ``problems`` or a connection's ``notes``).
 """
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-__all__ = ["DEFAULT_LIMITS", "Limits"]
+__all__ = ["BASELINE_BYTES", "DEFAULT_LIMITS", "SETTINGS_BYTES", "Limits"]
 
 
 class Limits(Struct, frozen=True):
@@ -105,3 +105,10 @@ class Limits(Struct, frozen=True):
 
 
 DEFAULT_LIMITS = Limits()
+
+SETTINGS_BYTES = 1 << 20
+"""Bytes of a settings file or of a pyproject.toml, which is searched for settings. The largest ones of projects have
+some 100 KB; the parser of Python needs a hundred times the size in memory."""
+
+BASELINE_BYTES = 64 << 20
+"""Bytes of a baseline: half a million entries."""

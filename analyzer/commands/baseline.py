@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..console import notice, say
 from ..enums import Decoder, Profile, Redact
 from ..errors import display_path
-from ..run import FailOn, Status, notice
+from ..run import FailOn, Status
 from .option_types import PATH
 from .options import (
     config_option,
@@ -84,7 +85,7 @@ def write(
         notice(f"the baseline is not written: {file}")
         return status
     count = write_baseline(file, collected.entries)
-    print(f"{collected.findings:,} findings in {count:,} entries: {display_path(file)}")
+    say(f"{collected.findings:,} findings in {count:,} entries: {display_path(file)}")
     return Status.CLEAN
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..console import notice
 from ..errors import UsageError, display_path
-from ..run import FailOn, Status, found, notice
+from ..run import FailOn, Status, found
 from .option_types import PATH, EnumChoice, Seconds
 from .options import (
     PORTS,

@@ -18,9 +18,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..atomic_files import replacing, same_file
 from ..enums import ReportFormat
 from ..errors import InputError, UsageError, display_path, nearest
+from ..files.atomic_files import replacing, same_file
 from ..reports.fan_out import FanOut, JoinedOutputs
 from ..reports.formats import FORMATS, Format, Style, guessed
 from ..reports.output import Output

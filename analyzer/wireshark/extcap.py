@@ -79,8 +79,8 @@ def _interfaces() -> list[str]:
 
 
 def _capture(asked: argparse.Namespace) -> int:
+    from ..console import notice  # noqa: PLC0415
     from ..errors import InputError, UsageError  # noqa: PLC0415
-    from ..run import notice  # noqa: PLC0415
 
     try:
         if not asked.fifo:
@@ -110,9 +110,9 @@ def _capture(asked: argparse.Namespace) -> int:
 
 def _options(asked: argparse.Namespace) -> Options:
     from ..audit import DEFAULT_PORTS, Options  # noqa: PLC0415
+    from ..console import notice  # noqa: PLC0415
     from ..errors import UsageError  # noqa: PLC0415
     from ..rules.plugins import load_plugins  # noqa: PLC0415
-    from ..run import notice  # noqa: PLC0415
 
     load_plugins(notice)
     select, ignore, ports = (

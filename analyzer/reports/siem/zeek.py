@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from ...atomic_files import replacing
 from ...errors import UsageError, display_path
+from ...files.atomic_files import replacing
 from ..output import Output
 from .identity import community_id, uid
 from .mail_records import addresses, mails

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from smtpwire.analyzer.atomic_files import replacing
 from smtpwire.analyzer.errors import UsageError
+from smtpwire.analyzer.files.atomic_files import replacing
 
 DEMO = Path(str(resources.files("smtpwire.samples") / "demo.pcap"))
 
@@ -71,7 +71,7 @@ def test_a_name_of_any_length_that_the_file_system_accepts(tmp_path: Path) -> No
 
 
 def test_a_planted_link_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("smtpwire.analyzer.atomic_files.os.urandom", bytes)
+    monkeypatch.setattr("smtpwire.analyzer.files.atomic_files.os.urandom", bytes)
     victim = tmp_path / "victim"
     victim.write_text("precious")
     (tmp_path / f".smtpwire-{bytes(6).hex()}.tmp").symlink_to(victim)

@@ -22,7 +22,7 @@ from .ownership import was_planted
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["NEW", "Folder", "locate", "planted"]
+__all__ = ["NEW", "Folder", "folder_of", "locate", "planted"]
 
 _HELD = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd
 _MAX_LINKS = 40  # as Linux: more of them are a loop
@@ -121,16 +121,31 @@ class Folder:
         return Folder(name, within=self)
 
 
-def locate(path: str | os.PathLike[str], *, follow: bool = True) -> tuple[Folder, str]:
+def folder_of(path: str | os.PathLike[str], mode: int = 0o777, *, parents: bool = False) -> Folder:
+    """Return the folder ``path``, which is made with ``mode`` if there is none. ``parents``: those that are missing are
+    made too. Raises OSError, and PermissionError for one that another user may have planted."""
+    text = os.fspath(path)
+    name = text.rstrip(os.sep)
+    if not name or os.path.basename(name) in {".", ".."}:  # noqa: PTH119
+        return Folder(text)
+    folder, last = locate(name, make=parents)
+    with folder:
+        return folder.inner(last, mode)
+
+
+def locate(path: str | os.PathLike[str], *, follow: bool = True, make: bool = False) -> tuple[Folder, str]:
     """Return the folder of the file ``path`` and the name of the file in it, after all links. The caller closes the
     folder.
 
-    ``follow``: False leaves a link in the place of the file itself; the name is then that of the link. Raises OSError,
-    and PermissionError for a link that another user may have planted.
+    ``follow``: False leaves a link in the place of the file itself; the name is then that of the link. ``make``:
+    folders on the way that are missing are made. Raises OSError, and PermissionError for a link that another user may
+    have planted.
     """
     text = os.fspath(path)
     if not _HELD:
         real = os.path.realpath(text) if follow else os.path.abspath(text)  # noqa: PTH100
+        if make:
+            os.makedirs(os.path.dirname(real), exist_ok=True)  # noqa: PTH103, PTH120
         return Folder(os.path.dirname(real)), os.path.basename(real)  # noqa: PTH119, PTH120
     parts = deque(text.split(os.sep))  # noqa: PTH206
     if not text or not parts[-1]:
@@ -158,7 +173,8 @@ def locate(path: str | os.PathLike[str], *, follow: bool = True) -> tuple[Folder
                 continue
             if not parts:
                 return here, name
-            here = _instead(here, Folder(name, within=here))
+            new = here.inner(name) if make and status is None else Folder(name, within=here)
+            here = _instead(here, new)
     except BaseException:
         here.close()
         raise

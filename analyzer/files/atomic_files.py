@@ -46,7 +46,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         yield file.stream
         file.place()
     finally:
-        file.discard()
+        file.close()
 
 
 class NewFile:
@@ -88,7 +88,7 @@ class NewFile:
             raise _failed(self._path, error) from error
         self._placed = True
 
-    def discard(self) -> None:
+    def close(self) -> None:
         """Release everything; a file that was not placed is removed."""
         with suppress(UsageError, OSError):  # what is still in the buffer of a full disk
             self.stream.close()

@@ -113,6 +113,9 @@ def annotate(
         notice(f"{display_path(path)}: {problem}")
     if copied.left:
         notice(f"{display_path(path)}: {plural(copied.left, 'finding')} on frames that are not in the copy")
+    if copied.alike:
+        left_out = plural(copied.alike, "comment")
+        notice(f"{display_path(path)}: {left_out} of the input that looked like findings: not copied")
     if not to_stdout:
         say(f"{plural(copied.findings, 'finding')} on {plural(copied.frames, 'frame')}: {display_path(output)}")
     return Status.CLEAN

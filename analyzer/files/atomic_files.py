@@ -22,7 +22,7 @@ from .ownership import is_ours, was_planted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["NewFile", "kept_open", "replacing", "same_file"]
+__all__ = ["NewFile", "into_pipe", "kept_open", "replacing", "same_file"]
 
 _HINT = "name another file"
 _PRIVATE = 0o600
@@ -156,6 +156,12 @@ def kept_open(path: str | os.PathLike[str]) -> io.FileIO:
         except BaseException:
             os.close(fd)
             raise
+
+
+def into_pipe(path: str) -> BinaryIO:
+    """Return a stream into the pipe ``path``, which another program made for us. Nothing is made or emptied. Raises
+    OSError."""
+    return io.BufferedWriter(io.FileIO(os.open(path, os.O_WRONLY | getattr(os, "O_BINARY", 0)), "wb"))
 
 
 def same_file(path: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:

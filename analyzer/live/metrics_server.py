@@ -163,10 +163,7 @@ class MetricsServer:
 def _is_local_name(host: bytes) -> bool:
     """Whether a Host field names this machine by an address or as localhost, so that no DNS was asked."""
     name = host.decode("latin-1").lower()
-    if name.startswith("["):
-        name = name[1:].partition("]")[0]
-    else:
-        name = name.partition(":")[0]
+    name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
     if name == "localhost":
         return True
     try:

@@ -81,12 +81,13 @@ def _interfaces() -> list[str]:
 def _capture(asked: argparse.Namespace) -> int:
     from ..console import notice  # noqa: PLC0415
     from ..errors import InputError, UsageError  # noqa: PLC0415
+    from ..files.atomic_files import into_pipe  # noqa: PLC0415
 
     try:
         if not asked.fifo:
             raise UsageError("--capture without --fifo", "extcap", "Wireshark gives both")
         options = _options(asked)
-        with open(asked.fifo, "wb") as fifo:  # noqa: PTH123  a pipe with the given name
+        with into_pipe(asked.fifo) as fifo:
             if asked.replay:
                 from .annotate import annotate, find_comments  # noqa: PLC0415
 
@@ -95,6 +96,9 @@ def _capture(asked: argparse.Namespace) -> int:
             else:
                 from .extcap_sink import capture, capture_command  # noqa: PLC0415
 
+                # Programs that capture take more than names of interfaces: of other machines, for example.
+                if asked.source and asked.source not in _interfaces():
+                    raise UsageError("no such interface", asked.source, "choose one of the list")
                 source = asked.source or _interfaces()[0]
                 capture(capture_command(source, asked.extcap_capture_filter), fifo, options)
     except BrokenPipeError:

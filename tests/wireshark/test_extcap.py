@@ -132,6 +132,7 @@ def test_the_audit_is_not_imported_when_wireshark_starts() -> None:
         (["--capture", "--fifo", "out", "--replay", "in.pcap", "--select", "SEQ999"], "SEQ999"),
         (["--capture", "--fifo", "out", "--ports", "smtp"], "no such port: smtp"),
         (["--capture", "--fifo", "no/where", "--replay", "in.pcap"], "No such file or directory: no/where"),
+        (["--capture", "--fifo", "out", "--source", "TCP@host:1"], "no such interface: TCP@host:1"),
     ],
 )
 def test_an_error_is_one_line(
@@ -143,6 +144,7 @@ def test_an_error_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("in.pcap").write_bytes(talk())
+    Path("out").touch()
     assert main(arguments) == 1
     output = capsys.readouterr().err
     assert words in output

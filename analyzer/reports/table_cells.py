@@ -22,7 +22,8 @@ Value = object
 
 
 def csv_lines(rows: Iterable[Sequence[Value]]) -> Iterator[str]:
-    """Return lines of RFC 4180. A text that a spreadsheet would calculate gets an apostrophe in front."""
+    """Return lines of RFC 4180. A text that a spreadsheet would calculate gets an apostrophe in front; characters that
+    cannot be seen, other than line ends, are escapes."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\r\n")
     for row in rows:
@@ -35,7 +36,11 @@ def csv_lines(rows: Iterable[Sequence[Value]]) -> Iterator[str]:
 def _harmless(cell: Value) -> Value:
     if isinstance(cell, bytes):
         cell = cell.hex()
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    if not isinstance(cell, str):
+        return cell
+    if not cell.isprintable():
+        cell = "\n".join(map(display_path, cell.split("\n")))
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def table_lines(columns: Sequence[str], rows: Iterator[Sequence[Value]]) -> Iterator[str]:

@@ -50,6 +50,7 @@ class ParquetWriter:
         self._name = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         self._files: dict[str, _File] = {}
         try:
+            folder_of(directory, parents=True).close()
             for name, table in TABLES.items():
                 self._files[name] = _File(directory / name, self._name, table)
         except BaseException:

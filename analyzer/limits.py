@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-__all__ = ["BASELINE_BYTES", "DEFAULT_LIMITS", "SETTINGS_BYTES", "Limits"]
+__all__ = ["BASELINE_BYTES", "DEFAULT_LIMITS", "PLUGIN_FINDINGS", "PLUGIN_TEXT", "SETTINGS_BYTES", "Limits"]
 
 
 class Limits(Struct, frozen=True):
@@ -112,3 +112,11 @@ some 100 KB; the parser of Python needs a hundred times the size in memory."""
 
 BASELINE_BYTES = 64 << 20
 """Bytes of a baseline: half a million entries."""
+
+PLUGIN_FINDINGS = 1000
+"""Findings of a rule of a plugin about one exchange, as many as are kept of a rule for a connection. More come from a
+loop without end."""
+
+PLUGIN_TEXT = 20_000
+"""Characters of one finding of a plugin: some lines of mail. A longer one comes from a fault, and every report would
+contain it; the rule is disabled, and this is said."""

@@ -30,6 +30,7 @@ __all__ = ["MetricsServer"]
 CONNECTIONS = 64  # at the same time; a scraper has one
 REQUEST_BYTES = 8192  # of the request with its header fields; Prometheus sends some 300
 SECONDS = 5.0  # for the request and its answer
+_WAITING = 1024  # connections that the kernel keeps for us; it delays others by a second
 _FRESH_SECONDS = 1.0  # a page that is not older is sent again
 _PATHS = {b"/", b"/metrics"}
 _NOTHING = b""
@@ -59,7 +60,7 @@ class MetricsServer:
         try:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._listener.bind((address.host, address.port))
-            self._listener.listen()
+            self._listener.listen(_WAITING)
             self._listener.setblocking(False)
         except OSError:
             self._listener.close()
@@ -87,26 +88,32 @@ class MetricsServer:
                 if key.fileobj is self._stopped:
                     return
                 if key.fileobj is self._listener:
-                    self._accept()
+                    for _ in range(CONNECTIONS):  # then those that are open get their turn
+                        if not self._accept():
+                            break
                 elif (client := self._clients.get(key.fileobj)) is not None:  # type: ignore[call-overload]  # a socket
                     self._go_on(client)
             now = monotonic()
             for client in [one for one in self._clients.values() if one.until <= now]:
                 self._drop(client)
 
-    def _accept(self) -> None:
+    def _accept(self) -> bool:
+        """Take a new connection; return whether there was one."""
         try:
             sock, _ = self._listener.accept()
+        except BlockingIOError:
+            return False
         except OSError:  # it has gone already; or there are no descriptors left, and one more is needed
             if oldest := next(iter(self._clients.values()), None):
                 self._drop(oldest)
-            return
+            return False
         sock.setblocking(False)
         if len(self._clients) >= CONNECTIONS:
             self._drop(next(iter(self._clients.values())))
         client = self._clients[sock] = _Client(sock, monotonic() + SECONDS)
         self._selector.register(sock, selectors.EVENT_READ)
         self._go_on(client)
+        return True
 
     def _drop(self, client: _Client) -> None:
         del self._clients[client.sock]

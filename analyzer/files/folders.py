@@ -155,9 +155,9 @@ def locate(path: str | os.PathLike[str], *, follow: bool = True, make: bool = Fa
     try:
         while True:
             name = parts.popleft()
-            if not name or name == ".":
-                if not parts:
-                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            if name in {"", ".", ".."} and not parts:
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            if name in {"", "."}:
                 continue
             status = here.status(name)
             if status is not None and stat.S_ISLNK(status.st_mode) and (follow or parts):

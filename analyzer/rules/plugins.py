@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, get_args
 from msgspec.structs import replace
 
 from ..errors import display_path, is_visible
-from ..limits import PLUGIN_FINDINGS, PLUGIN_TEXT
+from ..files.reading import read_whole
+from ..limits import PLUGIN_FINDINGS, PLUGIN_TEXT, SETTINGS_BYTES
 from ..model import Severity, Side
 from . import RULES, Evidence, all_or_none, amend
 from .phrases import Phrase
@@ -79,7 +80,7 @@ def _any_installed() -> bool:
 
 def _names_group(file: Path) -> bool:
     try:
-        return GROUP.encode() in file.read_bytes()
+        return GROUP.encode() in read_whole(file, SETTINGS_BYTES, found=True)[0]
     except OSError:
         return False
 

@@ -12,9 +12,24 @@ from pathlib import Path
 import pytest
 
 from smtpwire.analyzer.errors import UsageError
-from smtpwire.analyzer.files.atomic_files import replacing
+from smtpwire.analyzer.files.atomic_files import kept_open, replacing
+from smtpwire.analyzer.files.folders import Folder
 
 DEMO = Path(str(resources.files("smtpwire.samples") / "demo.pcap"))
+
+
+NOBODY = 65534
+
+needs_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can plant files")
+
+
+@pytest.fixture
+def public(tmp_path: Path) -> Path:
+    """Return a folder in which everybody may write, like /tmp."""
+    place = tmp_path / "pub"
+    place.mkdir()
+    place.chmod(0o1777)
+    return place
 
 
 def mode(path: Path) -> int:
@@ -125,3 +140,107 @@ def test_standard_output_can_be_named_although_it_is_a_pipe() -> None:
     done = subprocess.run(command, capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (1, b"")
     assert done.stdout.startswith(b"{")
+
+
+# -- what other users may have planted ---------------------------------------------------------------------------------
+
+
+@needs_root
+@pytest.mark.parametrize("kind", ["link", "file", "pipe"])
+def test_what_another_user_planted_is_not_written(public: Path, tmp_path: Path, kind: str) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    place = public / "r.json"
+    if kind == "link":
+        place.symlink_to(victim)
+    elif kind == "file":
+        place.write_text("theirs")
+        place.chmod(0o666)
+    else:
+        os.mkfifo(place)
+    os.lchown(place, NOBODY, NOBODY)
+    for use in (replacing, kept_open):
+        refused = pytest.raises((UsageError, OSError), match=r"belongs to another user|No such device|symbolic links")
+        with refused, use(place) as stream:
+            stream.write(b"secret")
+    assert victim.read_text() == "precious"
+    assert kind != "file" or place.read_text() == "theirs"
+
+
+@needs_root
+def test_a_file_of_another_user_gets_no_bits_that_let_others_write(tmp_path: Path) -> None:
+    theirs = tmp_path / "r"
+    theirs.write_text("old")
+    theirs.chmod(0o666)
+    os.chown(theirs, NOBODY, NOBODY)
+    with replacing(theirs) as stream:
+        stream.write(b"new")
+    assert mode(theirs) == 0o644
+
+
+@needs_root
+@pytest.mark.parametrize("bits", [0o600, 0o640, 0o660, 0o604, 0o400, 0o000])
+def test_the_group_of_a_file_and_its_bits_stay_together(tmp_path: Path, bits: int) -> None:
+    old = tmp_path / "r"
+    old.touch()
+    old.chmod(bits)
+    os.chown(old, 0, 12345)
+    with replacing(old) as stream:
+        (temporary,) = tmp_path.glob(".smtpwire-*")
+        assert (mode(temporary), temporary.stat().st_gid) == (bits, 12345)
+        stream.write(b"x")
+    assert (mode(old), old.stat().st_gid) == (bits, 12345)
+
+
+def test_without_the_right_to_give_it_the_group_the_group_gets_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "r"
+    old.touch()
+    old.chmod(0o664)
+    status = old.stat()
+    other = os.stat_result((status.st_mode, *status[1:5], status.st_gid + 1, *status[6:]))
+    monkeypatch.setattr(Folder, "status", lambda folder, name: other)
+
+    def refuse(*_: int) -> None:
+        raise PermissionError(1, "not allowed")
+
+    monkeypatch.setattr(os, "fchown", refuse)
+    with replacing(old) as stream:
+        stream.write(b"x")
+    assert mode(old) == 0o604
+
+
+# -- files that are kept open ------------------------------------------------------------------------------------------
+
+
+def test_a_recording_is_private_and_an_old_one_is_emptied(tmp_path: Path) -> None:
+    place = tmp_path / "a.pcapng"
+    for text in (b"first recording", b"second"):
+        with kept_open(place) as stream:
+            stream.write(text)
+            assert place.read_bytes() == text  # nothing waits in a buffer
+    assert mode(place) == 0o600
+
+
+def test_a_recording_follows_no_link_and_empties_no_file_with_two_names(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "soft").symlink_to(victim)
+    (tmp_path / "hard").hardlink_to(victim)
+    for name in ("soft", "hard"):
+        with pytest.raises(OSError, match=r"symbolic links|another name"):
+            kept_open(tmp_path / name)
+    assert victim.read_text() == "precious"
+
+
+def test_a_pipe_that_nobody_reads_is_an_error_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="No such device"):
+        kept_open(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with kept_open(tmp_path / "pipe") as stream:
+        assert os.get_blocking(stream.fileno())
+        stream.write(b"x")
+    assert os.read(reader, 9) == b"x"
+    os.close(reader)

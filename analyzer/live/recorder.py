@@ -77,6 +77,8 @@ class Recorder:
         try:
             self._next()
         except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+            if self._file is not None:
+                self._file.close()
             reason = getattr(error, "strerror", None) or error
             raise UsageError(
                 f"cannot write ({reason})",

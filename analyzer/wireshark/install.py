@@ -99,7 +99,8 @@ def install() -> Iterator[InstalledFile]:
             with replacing(place.path) as stream:
                 stream.write(place.content.encode())
             if place.what == "extcap":
-                place.path.chmod(0o755)
+                mode = place.path.stat().st_mode & 0o777
+                place.path.chmod(mode | (mode & 0o444) >> 2)  # whoever may read it may run it
         except OSError as error:
             raise UsageError(
                 f"cannot write ({error.strerror})", display_path(place.path), "make the folder writable for you"

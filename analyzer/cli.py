@@ -49,7 +49,6 @@ def _run(words: list[str]) -> int:
     from click.exceptions import Exit, NoArgsIsHelpError  # noqa: PLC0415
 
     from .commands.registry import COMPLETE, smtpwire  # noqa: PLC0415
-    from .console import drop_output, say  # noqa: PLC0415
     from .errors import OutputError, UsageError, display_path  # noqa: PLC0415
 
     try:
@@ -64,6 +63,8 @@ def _run(words: list[str]) -> int:
     except Exit as end:  # of --help and --version
         return end.exit_code if words else USAGE
     except NoArgsIsHelpError as error:
+        from .console import say  # noqa: PLC0415
+
         for line in error.format_message().splitlines():
             say(line)
         return USAGE
@@ -76,12 +77,19 @@ def _run(words: list[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of standard output has gone: end without a message
-        drop_output()
+        _drop_output()
         return 1
     except OSError as error:  # of the system, wherever it came up: a full disk for temporary files, for example
-        drop_output()
+        _drop_output()
         where = display_path(os.fsdecode(error.filename)) if error.filename is not None else "smtpwire"
         return _refuse(f"{error.strerror or error}: {where}: is the disk full, or the file gone?")
+
+
+def _drop_output() -> None:
+    """Drop what is still to be written: Python would report it again."""
+    from .console import drop_output  # noqa: PLC0415
+
+    drop_output()
 
 
 def _refuse(text: str) -> int:

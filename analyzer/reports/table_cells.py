@@ -11,7 +11,7 @@ from ..errors import display_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["csv_lines", "table_lines"]
+__all__ = ["csv_lines", "table_lines", "visible"]
 
 # Characters that make a spreadsheet read a text as a formula, and characters that it strips first.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -22,8 +22,7 @@ Value = object
 
 
 def csv_lines(rows: Iterable[Sequence[Value]]) -> Iterator[str]:
-    """Return lines of RFC 4180. A text that a spreadsheet would calculate gets an apostrophe in front; characters that
-    cannot be seen, other than line ends, are escapes."""
+    """Return lines of RFC 4180. A text that a spreadsheet would calculate gets an apostrophe in front."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\r\n")
     for row in rows:
@@ -36,11 +35,12 @@ def csv_lines(rows: Iterable[Sequence[Value]]) -> Iterator[str]:
 def _harmless(cell: Value) -> Value:
     if isinstance(cell, bytes):
         cell = cell.hex()
-    if not isinstance(cell, str):
-        return cell
-    if not cell.isprintable():
-        cell = "\n".join(map(display_path, cell.split("\n")))
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def visible(row: Sequence[Value]) -> list[Value]:
+    """Return a row of which every character is seen. A store may hold what nobody of us has put there."""
+    return ["\n".join(map(display_path, cell.split("\n"))) if isinstance(cell, str) else cell for cell in row]
 
 
 def table_lines(columns: Sequence[str], rows: Iterator[Sequence[Value]]) -> Iterator[str]:

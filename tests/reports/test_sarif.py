@@ -158,16 +158,21 @@ def read_as_sarif(text: str) -> str:
     )
 
 
-@given(st.text(alphabet="[](){}0\\\\ax", max_size=30))
+@given(st.text(alphabet="[](){}0\\ax", max_size=30))
 @example("[click](http://evil.example/)")
 @example(r"\[click\](http://evil.example/) {0} {{1}} {{{2}}}")
 def test_no_message_has_a_live_link_or_a_placeholder(text: str) -> None:
+    shown = sarif._message(text)["text"]
+    assert not LINK.search(shown)
+    assert not PLACEHOLDER.search(shown)
+    assert read_as_sarif(shown) == text
+
+
+def test_every_message_of_the_document_is_made_so() -> None:
+    text = "[click](http://evil.example/) {0}"
     one = connection(findings=[finding(message=text), finding(message=text, caused_by=0)])
     seen = capture()
     seen.problems = [text]
     shown = list(texts(document(one, captures=[seen])))
     assert len(shown) == 4
-    for message in shown:
-        assert not LINK.search(message)
-        assert not PLACEHOLDER.search(message)
-    assert read_as_sarif(shown[0]) == text
+    assert all(r"\[click\](http://evil.example/) {{0}}" in message for message in shown)

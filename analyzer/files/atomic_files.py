@@ -26,6 +26,7 @@ __all__ = ["NewFile", "into_pipe", "kept_open", "replacing", "same_file"]
 
 _HINT = "name another file"
 _PRIVATE = 0o600
+_ACCESS_LIST = "system.posix_acl_access"
 
 
 @contextmanager
@@ -72,7 +73,7 @@ class NewFile:
         self.stream: BinaryIO = io.BufferedWriter(_NamedFile(self._fd, path))
         if old is not None:
             with suppress(OSError):  # then it stays private
-                _keep_permissions(self._fd, old)
+                _keep_permissions(self._fd, old, _has_access_list(self._folder, self._name))
 
     def reader(self) -> BinaryIO:
         """Return a second stream that reads what was written so far."""
@@ -109,12 +110,25 @@ def _check_replaceable(folder: Folder, old: os.stat_result | None) -> None:
         raise PermissionError(1, "the file belongs to another user, in a folder that protects it")
 
 
-def _keep_permissions(fd: int, old: os.stat_result) -> None:
+def _has_access_list(folder: Folder, name: str) -> bool:
+    """Whether the file has a list of users and groups who may use it."""
+    try:
+        return _ACCESS_LIST in os.listxattr(os.path.join(folder.path, name), follow_symlinks=False)  # noqa: PTH118
+    except (AttributeError, OSError):  # not on every system
+        return False
+
+
+def _keep_permissions(fd: int, old: os.stat_result, has_list: bool) -> None:
     """Give the new file the permissions of the ``old`` one, without setuid, setgid and sticky bits: the new file may
     belong to another user."""
     if not hasattr(os, "fchmod"):
         return
+    if hasattr(os, "removexattr"):
+        with suppress(OSError):  # it has none, or the file system has no such lists
+            os.removexattr(fd, _ACCESS_LIST)  # what new files in the folder get; the old one may not have it
     mode = old.st_mode & 0o777
+    if has_list:
+        mode &= ~0o070  # with a list, these bits are not those of the group
     if not is_ours(old):  # its bits are not our choice
         mode &= ~0o022
     new = os.fstat(fd)

@@ -22,7 +22,7 @@ from .ownership import was_planted
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["NEW", "Folder", "folder_of", "locate", "planted"]
+__all__ = ["NEW", "Folder", "check_not_planted", "folder_of", "locate", "planted"]
 
 _HELD = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd
 _MAX_LINKS = 40  # as Linux: more of them are a loop
@@ -178,6 +178,16 @@ def locate(path: str | os.PathLike[str], *, follow: bool = True, make: bool = Fa
     except BaseException:
         here.close()
         raise
+
+
+def check_not_planted(path: str, what: str) -> None:
+    """Raise PermissionError if another user may have put what is at ``path``, or a link on the way, for us to find.
+    ``what``: its name in the message. Raises OSError."""
+    folder, name = locate(path)
+    with folder:
+        there = folder.status(name)
+        if there is not None and was_planted(folder.own_status(), there):
+            raise planted(what)
 
 
 def _instead(old: Folder, new: Folder) -> Folder:

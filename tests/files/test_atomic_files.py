@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 import subprocess
 import sys
 from importlib import resources
@@ -244,3 +245,27 @@ def test_a_pipe_that_nobody_reads_is_an_error_at_once(tmp_path: Path) -> None:
         stream.write(b"x")
     assert os.read(reader, 9) == b"x"
     os.close(reader)
+
+
+def access_list(bits: int) -> bytes:
+    """Return a list of Linux (version 2): the owner, user 1000, the group, the mask, others."""
+    parts = ((1, 6, -1), (2, 4, 1000), (4, 0, -1), (0x10, bits, -1), (0x20, 0, -1))
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *part) for part in parts)
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="no lists of this kind on this system")
+@pytest.mark.parametrize("whose", ["of the file", "of new files in the folder"])
+def test_a_list_of_users_who_may_read_gives_nobody_else_the_right(tmp_path: Path, whose: str) -> None:
+    """The bits of the group are the mask of the list, while the group itself may do nothing."""
+    old = tmp_path / "r"
+    old.write_text("old")
+    old.chmod(0o600 if whose == "of the file" else 0o640)
+    place, name = (old, "access") if whose == "of the file" else (tmp_path, "default")
+    try:
+        os.setxattr(place, f"system.posix_acl_{name}", access_list(4))
+    except OSError:
+        pytest.skip("no lists of this kind on this file system")
+    with replacing(old) as stream:
+        stream.write(b"new")
+    assert "system.posix_acl_access" not in os.listxattr(old)
+    assert mode(old) == (0o600 if whose == "of the file" else 0o640)

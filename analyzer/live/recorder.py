@@ -125,9 +125,11 @@ class Recorder:
         """Write whole blocks at once, so that a program that follows the file sees no part of one."""
         assert self._file is not None
         rest = memoryview(blocks)
-        while rest:
-            rest = rest[self._file.write(rest) :]
-        self._written += len(blocks)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        finally:
+            self._written += _whole(blocks, len(blocks) - len(rest))
 
     def _stop(self, error: OSError) -> None:
         file, self._file = self._file, None
@@ -150,6 +152,14 @@ class Recorder:
         self._file = kept_open(path)
         self._written = 0
         self._write(self._head)
+
+
+def _whole(blocks: bytes, size: int) -> int:
+    """Return the bytes of the blocks that are whole in the first ``size`` bytes of ``blocks``."""
+    at = 0
+    while size < len(blocks) and (end := at + int.from_bytes(blocks[at + 4 : at + 8], "little")) <= size:
+        at = end
+    return at if size < len(blocks) else size
 
 
 def _option(code: int, value: bytes) -> bytes:

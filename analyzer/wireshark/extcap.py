@@ -75,7 +75,8 @@ def answer(asked: argparse.Namespace) -> Iterator[str]:
 def _interfaces() -> list[str]:
     """Return the names of the interfaces of this machine, on Linux first the one that means all of them."""
     every = ["any"] if sys.platform.startswith("linux") else []
-    return every + [name for _, name in socket.if_nameindex()]
+    # In the answers to Wireshark braces are syntax, and the kernel allows them in a name.
+    return every + [name for _, name in socket.if_nameindex() if name.isprintable() and not {*"{}"} & {*name}]
 
 
 def _capture(asked: argparse.Namespace) -> int:

@@ -314,3 +314,14 @@ def test_a_live_capture_has_the_comments(home: Home) -> None:
         process.wait(20)
     rules = {rule for _, rule, *_ in fields_seen(home, copy)}
     assert rules == {"SEQ101"}
+
+
+def test_a_name_of_an_interface_cannot_add_to_the_answers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo"), (2, "x}{call=--evil"), (3, "y\x1b")])
+    assert main(["--extcap-interface", "smtpwire", "--extcap-config"]) == 0
+    out = capsys.readouterr().out
+    assert "{value=lo}" in out
+    assert "evil" not in out
+    assert "\x1b" not in out

@@ -84,7 +84,7 @@ class Source:
                 raise InputError(
                     "no captures in this folder", self.path, "name a folder that holds pcap or pcapng files"
                 )
-            regular = stat.S_ISREG(status.st_mode)
+            regular = stat.S_ISREG(status.st_mode) and _is_seekable(fd)
             file_window = FileWindow(fd, block) if regular else StreamWindow(lambda count: os.read(fd, count), block)
             yield self._recognise(file_window, block, status.st_size if regular else None)
         finally:
@@ -197,6 +197,15 @@ def _folder(path: str | os.PathLike[str]) -> Iterator[Source]:
     yield from (source for _, _, _, source in found)
     if not found and not unreadable:
         yield Source(path)
+
+
+def _is_seekable(fd: int) -> bool:
+    """Whether reading may start anywhere: some files that the kernel makes up look like regular ones and are not."""
+    try:
+        os.lseek(fd, 0, os.SEEK_CUR)
+    except OSError:
+        return False
+    return True
 
 
 def _status(place: str, name: str) -> os.stat_result | None:

@@ -27,6 +27,7 @@ __all__ = ["audit", "decoders"]
 
 _DECODERS: tuple[Literal["raw", "scapy"], ...] = ("raw", "scapy")
 NAME_BYTES = 60  # at the end of the input, which are also the name of the capture
+_OURS = dict.fromkeys(map(ord, "→←│└─…§·–×"))  # of the writers themselves; without them nearly all text is ASCII
 _HEADS = (*sorted(MAGICS), b"\x0a\x0d\x0d\x0a", b"\x1f\x8b", b"")
 
 
@@ -70,7 +71,7 @@ def audit(data: bytes) -> None:
                 writer.connection(item)
         writer.finish(summary)
         written = stream.getvalue().decode("utf-8")
-        assert all(map(is_visible, re.split("[\t\r\n]", written))), form
+        assert all(map(is_visible, re.split("[\t\r\n]", written.translate(_OURS)))), form
         check_markup(form, written)
 
 

@@ -22,9 +22,7 @@ USAGE, INTERRUPTED = 2, 130  # as run.Status, which is not loaded for --version 
 def main() -> None:
     """Run the command line and end the process with its status."""
     gc.set_threshold(GC_THRESHOLD)
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by the caller; a file that is opened later must not take its number
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+    _open_standard_streams()
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that half-written files are removed
     try:
@@ -35,12 +33,23 @@ def main() -> None:
     sys.exit(status)
 
 
+def _open_standard_streams() -> None:
+    """Open those that the caller has closed: a file that is opened later must not take the number of one."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            if number:
+                setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
 def _run(words: list[str]) -> int:
     import click  # noqa: PLC0415
     from click.exceptions import Exit, NoArgsIsHelpError  # noqa: PLC0415
 
     from .commands.registry import COMPLETE, smtpwire  # noqa: PLC0415
-    from .errors import OutputError, UsageError  # noqa: PLC0415
+    from .errors import OutputError, UsageError, display_path  # noqa: PLC0415
 
     try:
         if instruction := os.environ.get(COMPLETE):
@@ -54,7 +63,10 @@ def _run(words: list[str]) -> int:
     except Exit as end:  # of --help and --version
         return end.exit_code if words else USAGE
     except NoArgsIsHelpError as error:
-        print(error.format_message())
+        from .console import say  # noqa: PLC0415
+
+        for line in error.format_message().splitlines():
+            say(line)
         return USAGE
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "smtpwire"
@@ -65,13 +77,24 @@ def _run(words: list[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of standard output has gone: end without a message
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports what was not written
+        _drop_output()
         return 1
+    except OSError as error:  # of the system, wherever it came up: a full disk for temporary files, for example
+        _drop_output()
+        where = display_path(os.fsdecode(error.filename)) if error.filename is not None else "smtpwire"
+        return _refuse(f"{error.strerror or error}: {where}: is the disk full, or the file gone?")
+
+
+def _drop_output() -> None:
+    """Drop what is still to be written: Python would report it again."""
+    from .console import drop_output  # noqa: PLC0415
+
+    drop_output()
 
 
 def _refuse(text: str) -> int:
     """Print why the command cannot run, and return the exit status for that."""
-    from .run import notice  # noqa: PLC0415
+    from .console import notice  # noqa: PLC0415
 
     notice(text)
     return USAGE

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -22,8 +23,10 @@ from msgspec.structs import replace
 from ..dissectors.lazy_regex import LazyPattern
 from .enums import Profile, Redact, ReportFormat
 from .errors import UsageError, display_path, nearest
+from .files.ownership import everybody_may_write, is_ours
+from .files.reading import read_whole
 from .findings.suppress import Peer
-from .limits import DEFAULT_LIMITS, Limits
+from .limits import DEFAULT_LIMITS, SETTINGS_BYTES, Limits
 from .rules import resolve
 from .run import FailOn
 
@@ -69,33 +72,57 @@ class Config(Struct, frozen=True):
 def find_config(start: Path) -> Path | None:
     """Return the configuration file for the directory ``start``; None if there is none."""
     for directory in (start, *start.parents):
-        own = directory / FILE_NAME
-        if own.is_file():
-            return own
-        project = directory / PROJECT_FILE
-        if project.is_file() and _has_our_table(project):
-            return project
+        for name in (FILE_NAME, PROJECT_FILE):
+            found = directory / name
+            if os.path.isfile(found) and (name == FILE_NAME or _has_our_table(found)):  # noqa: PTH113  a long name is no error
+                return found
     return None
+
+
+def _check_trusted(path: Path, status: os.stat_result) -> None:
+    """Raise UsageError if another user may have made the settings file, or may change it: it can switch off every rule.
+    ``status``: of the file that was read. Raises OSError."""
+    if not is_ours(status) or not is_ours(path.lstat()):
+        what = "the settings file belongs to another user"
+    elif everybody_may_write(path.parent.stat()):
+        what = "the settings file is in a folder where everybody may write"
+    elif everybody_may_write(status):
+        what = "everybody may write into the settings file"
+    else:
+        return
+    raise UsageError(what, display_path(path), "name it with --config if you trust it, or add --no-config")
 
 
 def _has_our_table(project: Path) -> bool:
     """Whether the file has a table [tool.smtpwire]. A project file that cannot be read is ignored."""
     try:
-        text = project.read_text("utf-8")
+        text = read_whole(project, SETTINGS_BYTES, found=True)[0].decode("utf-8")
         return "tool" in text and "smtpwire" in text and "smtpwire" in _parsed(text).get("tool", {})
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):  # TypeError: "tool" is no table
         return False
 
 
 def _parsed(text: str) -> dict[str, Any]:
+    """Parse TOML. Raises ValueError."""
     import tomllib  # noqa: PLC0415 - most runs have no file and do not need the parser
 
-    return tomllib.loads(text)
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("brackets are nested too deeply") from None
 
 
-def read_config(path: Path) -> Config:
-    """Return the settings in the file ``path``. Raises UsageError with file and line for anything invalid."""
-    return _Reader(path).read()
+def read_config(path: Path, *, found: bool = False) -> Config:
+    """Return the settings in the file ``path``. Raises UsageError with file and line for anything invalid.
+
+    ``found``: nobody named the file. Then it is also an error if another user may have made it.
+    """
+    return _Reader(path).read(found=found)
+
+
+def _universal(text: str) -> str:
+    """Return ``text`` with line feeds for all line ends."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 class _WrongValue(Exception):
@@ -113,9 +140,12 @@ class _Reader:
         self._root: Place = ()
         self._origins: dict[str, str] = {}
 
-    def read(self) -> Config:
+    def read(self, *, found: bool) -> Config:
         try:
-            self._text = self._path.read_text("utf-8")
+            data, status = read_whole(self._path, SETTINGS_BYTES, found=found)
+            if found:
+                _check_trusted(self._path, status)
+            self._text = _universal(data.decode("utf-8"))
         except OSError as error:
             raise UsageError(
                 f"cannot read ({error.strerror})", self._name, "name another file with --config"

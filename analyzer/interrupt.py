@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int | None], None]
 
-__all__ = ["interruptible"]
+__all__ = ["MAX_BLOCK_SECONDS", "interruptible"]
 
 MAX_BLOCK_SECONDS = 2.0  # longer than any block takes, also with the Scapy decoder
 TICK_SECONDS = 0.5

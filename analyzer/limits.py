@@ -1,7 +1,7 @@
 """All limits of the audit in one place: what each one protects and why it has this value.
 
-0 switches a limit off. Reaching a limit never stops the audit: the report mentions it (in a capture's ``problems`` or a
-connection's ``notes``).
+The limits in ``Limits`` can be set; 0 switches one off. Reaching a limit never stops the audit: the report mentions it
+(in a capture's ``problems`` or a connection's ``notes``).
 """
 
 from __future__ import annotations
@@ -9,11 +9,15 @@ from __future__ import annotations
 from msgspec import Struct
 
 __all__ = [
+    "BASELINE_BYTES",
     "BLANK_BYTES",
     "BYTES_AFTER_QUIT",
     "COMMANDS_AFTER_HELLO",
     "DEFAULT_LIMITS",
     "NOTES",
+    "PLUGIN_FINDINGS",
+    "PLUGIN_TEXT",
+    "SETTINGS_BYTES",
     "TURNS_INSIDE_FIRST",
     "Limits",
 ]
@@ -132,3 +136,18 @@ BLANK_BYTES = 64
 
 TURNS_INSIDE_FIRST = 64
 """Turns of the server inside TLS, before any of the client, that are compared to find out whose reply comes first."""
+
+SETTINGS_BYTES = 1 << 20
+"""Bytes of a settings file or of a pyproject.toml, which is searched for settings. The largest ones of projects have
+some 100 KB; the parser of Python needs a hundred times the size in memory."""
+
+BASELINE_BYTES = 64 << 20
+"""Bytes of a baseline: half a million entries."""
+
+PLUGIN_FINDINGS = 1000
+"""Findings of a rule of a plugin about one exchange, as many as are kept of a rule for a connection. More come from a
+loop without end."""
+
+PLUGIN_TEXT = 20_000
+"""Characters of one finding of a plugin: some lines of mail. A longer one comes from a fault, and every report would
+contain it; the rule is disabled, and this is said."""

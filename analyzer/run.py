@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gc
-import sys
 from contextlib import closing
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
+from .console import notice
 from .errors import display_path
 from .interrupt import interruptible
 from .model import Capture
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .reports.fan_out import JoinedOutputs
     from .reports.output import Output, Writer
 
-__all__ = ["COUNTED", "FailOn", "Status", "found", "notice", "run"]
+__all__ = ["COUNTED", "FailOn", "Status", "found", "run"]
 
 
 class Status(IntEnum):
@@ -51,11 +51,6 @@ COUNTED: dict[FailOn, tuple[str, ...]] = {
     FailOn.NEVER: (),
 }
 """The severities that set the exit status to 1."""
-
-
-def notice(text: str) -> None:
-    """Print one line to standard error."""
-    print(f"smtpwire: {display_path(text)}", file=sys.stderr)
 
 
 def run(

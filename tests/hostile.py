@@ -22,7 +22,7 @@ ATTACKS = [
     b"\xe2\x80\xaegpj.exe \xe2\x80\x8b\x1b[31mred\x07 \x00 \xff",
     b"=cmd|' /C calc'!A0",
 ]
-FILE_NAME = "<img src=x onerror=window.hacked=1>\u202e\u200b.pcap"
+FILE_NAME = "<img src=x onerror=window.hacked=1>\u202e\u200b\u3164\ufe0f\u2800\u0336.pcap"
 
 
 def _lines() -> Iterator[tuple[bytes, bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 
 from smtpwire.analyzer.config import Config, find_config, read_config
 from smtpwire.analyzer.errors import UsageError
-from smtpwire.analyzer.limits import DEFAULT_LIMITS
+from smtpwire.analyzer.limits import DEFAULT_LIMITS, SETTINGS_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,3 +163,77 @@ class TestSearch:
         inner.mkdir()
         written(inner, text, "pyproject.toml")
         assert find_config(inner) == outer
+
+
+needs_root = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a file away"
+)
+
+
+class TestTrust:
+    """A file that nobody named is used only if no other user can have made or changed it: it can switch off rules."""
+
+    @needs_root
+    @pytest.mark.parametrize("name", ["smtpwire.toml", "pyproject.toml"])
+    def test_the_file_of_another_user_is_refused(self, tmp_path: Path, name: str) -> None:
+        path = written(tmp_path, '[tool.smtpwire]\nselect = ["TIM"]\n' if name[0] == "p" else 'select = ["TIM"]', name)
+        os.chown(path, 65534, 65534)
+        with pytest.raises(
+            UsageError, match=r"belongs to another user: .*--config if you trust it, or add --no-config"
+        ):
+            read_config(find_config(tmp_path) or tmp_path, found=True)
+        assert read_config(path).select == ("TIM",)  # somebody named it
+
+    @needs_root
+    def test_the_link_of_another_user_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "smtpwire.toml").symlink_to(written(tmp_path, "", "mine.toml"))
+        read_config(tmp_path / "smtpwire.toml", found=True)
+        os.lchown(tmp_path / "smtpwire.toml", 65534, 65534)
+        with pytest.raises(UsageError, match="belongs to another user"):
+            read_config(tmp_path / "smtpwire.toml", found=True)
+
+    @needs_root
+    def test_under_sudo_the_file_of_the_caller_is_used(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = written(tmp_path, "")
+        os.chown(path, 65534, 65534)
+        monkeypatch.setenv("SUDO_UID", "65534")
+        read_config(path, found=True)
+
+    @pytest.mark.skipif(os.name != "posix", reason="needs modes of POSIX")
+    @pytest.mark.parametrize(
+        ("folder", "file", "what"),
+        [
+            (0o1777, 0o644, "in a folder where everybody"),
+            (0o777, 0o644, "in a folder"),
+            (0o755, 0o646, "everybody may"),
+        ],
+    )
+    def test_a_file_that_everybody_may_write_or_replace_is_refused(
+        self, tmp_path: Path, folder: int, file: int, what: str
+    ) -> None:
+        place = tmp_path / "pub"
+        place.mkdir()
+        path = written(place, "")
+        path.chmod(file)
+        place.chmod(folder)
+        with pytest.raises(UsageError, match=what):
+            read_config(path, found=True)
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+    def test_a_pipe_is_not_searched(self, tmp_path: Path) -> None:
+        for name in ("smtpwire.toml", "pyproject.toml"):
+            os.mkfifo(tmp_path / name)
+        assert find_config(tmp_path) is None
+
+
+class TestBounds:
+    @pytest.mark.parametrize("text", ["a = " + "[" * 3000, "a = " + "{b=" * 3000, "a = [" * 3000])
+    def test_brackets_in_brackets_are_an_error_of_one_line(self, tmp_path: Path, text: str) -> None:
+        assert "invalid TOML" in complaint(tmp_path, text)
+        written(tmp_path, f"# tool smtpwire\n{text}", "pyproject.toml")
+        (tmp_path / "smtpwire.toml").unlink()
+        assert find_config(tmp_path) is None or find_config(tmp_path).parent != tmp_path  # type: ignore[union-attr]
+
+    def test_a_file_that_is_too_long_is_not_read(self, tmp_path: Path) -> None:
+        assert f"longer than {SETTINGS_BYTES:,} bytes" in complaint(tmp_path, "#" * (SETTINGS_BYTES + 1))
+        read_config(written(tmp_path, "#" * SETTINGS_BYTES))

@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import unicodedata
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from scripts import hello, lines, records, segments
 from short_timeouts import IMPATIENT, until_read
 
 from smtpwire.analyzer.audit import Audit
+from smtpwire.analyzer.errors import is_visible
 from smtpwire.analyzer.model import Capture
 from smtpwire.analyzer.reports.formats import FORMATS, Style
 from smtpwire.analyzer.reports.output import Output
@@ -34,8 +34,9 @@ WRITERS = [
 
 
 def moves_or_hides(text: str) -> list[str]:
-    """Return the characters that do more than show a glyph: controls, and format characters such as those of bidi."""
-    return sorted({c for c in text if unicodedata.category(c) in {"Cc", "Cf", "Co", "Cs"} and c not in "\t\r\n"})
+    """Return the characters that do more than show a glyph, or show none: controls, format characters such as those of
+    bidi, fillers and selectors, marks without a letter."""
+    return sorted({c for c in text if not is_visible(c) and c not in "\t\r\n"})
 
 
 def smtpwire(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:

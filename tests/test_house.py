@@ -30,8 +30,9 @@ LAYERS: list[tuple[str, ...]] = [
     # what all folders share
     (
         *("analyzer", "analyzer.errors", "analyzer.limits", "analyzer.timestamps", "analyzer.model", "analyzer.enums"),
-        *("analyzer.atomic_files", "analyzer.interrupt"),
+        "analyzer.interrupt",
     ),
+    ("analyzer.console", "analyzer.files.*"),
     # from files to bytes in order, without SMTP
     ("analyzer.segments.*",),
     ("analyzer.frames.*",),

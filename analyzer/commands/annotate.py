@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..atomic_files import replacing, same_file
+from ..console import notice, say
 from ..errors import InputError, UsageError, display_path
+from ..files.atomic_files import replacing, same_file
 from ..interrupt import interruptible
 from ..reports.output import plural
 from ..reports.progress_bar import Bar
-from ..run import Status, notice
+from ..run import Status
 from .option_types import PATH
 from .options import (
     baseline_option,
@@ -112,6 +113,9 @@ def annotate(
         notice(f"{display_path(path)}: {problem}")
     if copied.left:
         notice(f"{display_path(path)}: {plural(copied.left, 'finding')} on frames that are not in the copy")
+    if copied.alike:
+        left_out = plural(copied.alike, "comment")
+        notice(f"{display_path(path)}: {left_out} of the input that looked like findings: not copied")
     if not to_stdout:
-        print(f"{plural(copied.findings, 'finding')} on {plural(copied.frames, 'frame')}: {display_path(output)}")
+        say(f"{plural(copied.findings, 'finding')} on {plural(copied.frames, 'frame')}: {display_path(output)}")
     return Status.CLEAN

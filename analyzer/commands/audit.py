@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
+from ..console import notice
 from ..enums import Decoder, Profile, Redact, ReportFormat
 from ..errors import UsageError
-from ..run import COUNTED, FailOn, Status, notice
+from ..run import COUNTED, FailOn, Status
 from .options import (
     baseline_option,
     concise_option,

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..console import notice, say
 from ..enums import Decoder, Profile, Redact
-from ..errors import display_path
-from ..run import FailOn, Status, notice
+from ..errors import UsageError, display_path
+from ..run import FailOn, Status
 from .option_types import PATH
 from .options import (
     config_option,
@@ -37,7 +38,8 @@ def baseline() -> None:
 
 @baseline.command(short_help="Write the findings of captures to a file, for audit --baseline.")
 @click.argument("file", type=PATH)
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PATH)
+@click.argument("paths", metavar="PATH...", nargs=-1, type=PATH)
+@click.option("-o", "--output", metavar="FILE", type=PATH, help="The file to write, in place of the first argument.")
 @profile_option
 @port_option
 @select_option
@@ -48,6 +50,7 @@ def baseline() -> None:
 def write(
     file: str,
     paths: Sequence[str],
+    output: str | None,
     profile: Profile | None,
     port: Sequence[str],
     select: Sequence[str],
@@ -65,6 +68,10 @@ def write(
     from ..findings.baseline import read_baseline, write_baseline  # noqa: PLC0415
     from ..run import run  # noqa: PLC0415
 
+    if output is not None:
+        file, paths = output, (file, *paths)
+    if not paths:
+        raise UsageError("no capture is named", display_path(file), "write smtpwire baseline write FILE PATH...")
     settings = configured(config, no_config)
     options = options_of(
         settings,
@@ -83,7 +90,7 @@ def write(
         notice(f"the baseline is not written: {file}")
         return status
     count = write_baseline(file, collected.entries)
-    print(f"{collected.findings:,} findings in {count:,} entries: {display_path(file)}")
+    say(f"{collected.findings:,} findings in {count:,} entries: {display_path(file)}")
     return Status.CLEAN
 
 

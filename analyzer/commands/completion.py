@@ -6,6 +6,7 @@ import click
 from click.shell_completion import BashComplete, add_completion_class, get_completion_class, shell_complete
 
 from .registry import COMPLETE, smtpwire
+from .settings import output_to
 
 __all__ = ["complete", "completion"]
 
@@ -37,5 +38,5 @@ def completion(shell: str) -> int:
     """
     kind = get_completion_class(shell)
     assert kind is not None
-    click.echo(kind(smtpwire, {}, "smtpwire", COMPLETE).source())
+    output_to().text(kind(smtpwire, {}, "smtpwire", COMPLETE).source() + "\n")
     return 0

@@ -6,13 +6,12 @@ import gc
 from contextlib import closing
 from enum import StrEnum
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import UsageError, display_path
-from ..run import FailOn, Status, found, notice
+from ..run import FailOn, Status, found
 from .option_types import PATH, EnumChoice, Seconds
 from .options import (
     PORTS,
@@ -33,25 +32,11 @@ if TYPE_CHECKING:
     from ..config import Config
     from ..enums import Profile, Redact
     from ..live.event_loop import EventLoop
-    from ..live.interfaces import Source
+    from ..live.opening import Opening
     from ..live.sinks import Sink
     from ..reports.output import Output
 
 __all__ = ["live"]
-
-# The audit imports these only when it needs them: for tunnels, settings (also after SIGHUP), host names, a misspelled
-# name.
-_LATER = (
-    "..segments.scapy_decoder",
-    "..findings.baseline",
-    "..redact.people",
-    "..redact.pseudonyms",
-    "difflib",
-    "encodings.idna",
-    "ipaddress",
-    "secrets",
-    "tomllib",
-)
 
 
 class LiveFormat(StrEnum):
@@ -101,7 +86,8 @@ class LiveFormat(StrEnum):
 @click.option(
     "--user",
     metavar="NAME",
-    help="User to become after the interfaces are open. Default: the user who called sudo, else nobody.",
+    help="User to become after the interfaces are open, or before files of --watch are read. Default with -i: the user "
+    "who called sudo, else nobody.",
 )
 @click.option("--metrics", metavar="ADDRESS:PORT", help="Serve counts for Prometheus over HTTP.")
 @click.option("--syslog", metavar="TARGET", help="Send findings to /dev/log, udp:ADDRESS:PORT or tcp:ADDRESS:PORT.")
@@ -148,9 +134,10 @@ def live(
     """Watch interfaces: report each breach when it happens.
 
     Ctrl-C or SIGTERM ends the run with a summary. SIGUSR1 reports the open connections. SIGHUP reads the settings
-    again. Privileges are dropped when the interfaces are open.
+    again. Privileges are dropped before the first frame is read.
     """
     from ..live.event_loop import EventLoop  # noqa: PLC0415
+    from ..live.opening import OpenDirectory, OpenInterfaces  # noqa: PLC0415
 
     _check(interface, watch, bpf, write, ring)
 
@@ -170,12 +157,12 @@ def live(
         reload=lambda: read(settings_of(config, no_config)),
     )
 
-    def opened() -> Source:
-        if watch is not None:
-            return _directory(watch)
-        return _interfaces(interface, options.ports, bpf, buffer << 20, not no_promiscuous, user, write, ring)
-
-    return _run(opened, options, sink, loop, fail_on)
+    opening = (
+        OpenDirectory(watch, user)
+        if watch is not None
+        else OpenInterfaces(interface, options.ports, bpf, buffer << 20, not no_promiscuous, user, write, ring)
+    )
+    return _run(opening, options, sink, loop, fail_on)
 
 
 def _check(interface: Sequence[str], watch: str | None, bpf: str | None, write: str | None, ring: str | None) -> None:
@@ -190,74 +177,31 @@ def _check(interface: Sequence[str], watch: str | None, bpf: str | None, write: 
         raise UsageError("--bpf and --write need an interface", "--watch", "remove --bpf and --write, or use -i")
 
 
-def _run(
-    opened: Callable[[], Source], options: Options, sink: Sink, loop: Callable[..., EventLoop], fail_on: FailOn
-) -> int:
+def _run(opening: Opening, options: Options, sink: Sink, loop: Callable[..., EventLoop], fail_on: FailOn) -> int:
     """Run the audit to its end. Returns the exit status.
 
-    Everything is imported before ``opened`` drops privileges: the new user may not be allowed to read Python's files.
+    This is the only place where privileges are dropped: after the sockets are open, and before anything else is.
     """
     from ..live.live_audit import LiveAudit  # noqa: PLC0415
+    from ..live.privileges import become  # noqa: PLC0415
     from ..live.signals import Signals  # noqa: PLC0415
 
     audit = LiveAudit(options)
     with Signals() as signals:  # from here on a signal ends the run, and does not kill it
-        source = opened()
-        gc.freeze()  # these objects stay: the collector runs all the time and need not visit them
-        with closing(sink):
-            sink.open()
-            try:
+        try:
+            opening.sockets()
+            if opening.drops:
+                become(opening.who)
+            source = opening.source()
+            gc.freeze()  # these objects stay: the collector runs all the time and need not visit them
+            with closing(sink):
+                sink.open()
                 loop(source, audit, sink, signals).run()
-            except BrokenPipeError:
-                pass
-            except KeyboardInterrupt:
-                return Status.INTERRUPTED
+        except BrokenPipeError:
+            pass
+        except KeyboardInterrupt:
+            return Status.INTERRUPTED
     return found(audit.summary, fail_on)
-
-
-def _directory(path: str) -> Source:
-    from ..live.directory_source import DirectorySource  # noqa: PLC0415
-
-    return DirectorySource(path)
-
-
-def _interfaces(
-    names: Sequence[str],
-    ports: frozenset[int],
-    bpf: str | None,
-    size: int,
-    promiscuous: bool,
-    user: str | None,
-    write: str | None,
-    ring: str | None,
-) -> Source:
-    """Open the interfaces, drop the privileges that this needs, then open the file of ``--write``."""
-    import socket  # noqa: PLC0415
-
-    from ..live.privileges import drop, target  # noqa: PLC0415
-    from ..live.recorder import rotation  # noqa: PLC0415
-    from ..live.scapy_source import ScapySource  # noqa: PLC0415
-
-    files = None if ring is None else rotation(ring)
-    who = target(user)
-    if not hasattr(socket, "AF_PACKET"):
-        if write is not None:
-            raise UsageError(
-                "frames cannot be written on this system", f"--write {display_path(write)}", "use tcpdump -w for that"
-            )
-        slow = ScapySource(names, ports, bpf, promiscuous=promiscuous)
-        drop(who)
-        return slow
-    for name in _LATER:
-        import_module(name, __package__)
-    from ..live.interfaces import Interfaces  # noqa: PLC0415
-
-    source = Interfaces(names, ports, bpf, size=size, promiscuous=promiscuous)
-    drop(who)
-    notice(f"capturing on {source.name}: ring of {source.size >> 20} MB")
-    if write is not None:
-        source.record_to(write, files)
-    return source
 
 
 def _sink(form: LiveFormat, out: Output, metrics: str | None, syslog: str | None, *, plain: bool) -> Sink:

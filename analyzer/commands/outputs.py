@@ -18,9 +18,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..atomic_files import replacing, same_file
 from ..enums import ReportFormat
 from ..errors import InputError, UsageError, display_path, nearest
+from ..files.atomic_files import replacing, same_file
 from ..reports.fan_out import FanOut, JoinedOutputs
 from ..reports.formats import FORMATS, Format, Style, guessed
 from ..reports.output import Output
@@ -141,11 +141,11 @@ def _overwrites(path: str, name: str) -> bool:
         return False
     if not os.path.isdir(name):  # noqa: PTH112  Path.is_dir raises for some names
         return same_file(name, path)
-    real = Path(path).resolve()
-    if not real.is_file() or Path(name).resolve() not in real.parents:
+    real = os.path.realpath(path)  # Path.resolve raises for a loop of links
+    if not os.path.isfile(real) or Path(os.path.realpath(name)) not in Path(real).parents:  # noqa: PTH113
         return False
     try:
-        Source(real).first_time()
+        Source(real, found=True).first_time()
     except InputError:
         return False  # not a capture: the report of the last run, for example
     return True

@@ -132,13 +132,13 @@ def _audited(database: sqlite3.Connection, options: Options, paths: Sequence[str
 
 def _lines(result: QueryResult, wanted: ResultFormat) -> Iterator[str]:
     """Yield the result in pieces, each row as soon as it is known."""
-    from ..reports.table_cells import csv_lines, table_lines  # noqa: PLC0415
+    from ..reports.table_cells import csv_lines, table_lines, visible  # noqa: PLC0415
 
     if wanted is ResultFormat.TABLE:
         yield from table_lines(result.columns, result.rows())
     elif wanted is ResultFormat.CSV:
-        yield from csv_lines([result.columns])
-        yield from csv_lines(result.rows())
+        yield from csv_lines(map(visible, [result.columns]))
+        yield from csv_lines(map(visible, result.rows()))
     else:
         objects = (json.dumps(dict(zip(result.columns, map(_plain, row), strict=True))) for row in result.rows())
         if wanted is ResultFormat.NDJSON:

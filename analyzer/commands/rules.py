@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..console import notice
 from ..errors import UsageError
-from ..run import notice
 from .option_types import EnumChoice, complete_rules
 from .settings import output_to
 

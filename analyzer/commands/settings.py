@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..console import notice
 from ..enums import Decoder, Profile, Redact
 from ..errors import UsageError, display_path
-from ..run import notice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +40,17 @@ def settings_of(config: str | None, no_config: bool) -> Config:
         if config is not None:
             raise UsageError("--config and --no-config together", display_path(config), "give one of them")
         return Config()
-    path = Path(config) if config is not None else find_config(Path.cwd())
-    return Config() if path is None else read_config(path)
+    path = Path(config) if config is not None else find_config(_here())
+    return Config() if path is None else read_config(path, found=config is None)
+
+
+def _here() -> Path:
+    """Return the working directory. Raises UsageError if it is gone."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        hint = "change to another directory, or add --no-config"
+        raise UsageError(f"no working directory ({error.strerror})", "smtpwire", hint) from error
 
 
 def options_of(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from ..console import notice, say
 from ..errors import display_path
-from ..run import Status, notice
+from ..run import Status
 
 __all__ = ["wireshark"]
 
@@ -21,7 +22,7 @@ def install() -> int:
     from ..wireshark.install import install  # noqa: PLC0415
 
     for place in install():
-        print(f"{place.what:<10} {display_path(place.path)}")
+        say(f"{place.what:<10} {display_path(place.path)}")
     return _seen_by_tshark()
 
 
@@ -32,7 +33,7 @@ def status() -> int:
 
     states = [(place, place.state()) for place in places()]
     for place, state in states:
-        print(f"{place.what:<10} {display_path(place.path)}: {state.value}")
+        say(f"{place.what:<10} {display_path(place.path)}: {state.value}")
     seen = _seen_by_tshark()
     return seen if all(state is FileState.INSTALLED for _, state in states) else Status.FINDINGS
 
@@ -44,9 +45,9 @@ def uninstall() -> int:
 
     removed = list(uninstall())
     for place in removed:
-        print(f"{place.what:<10} {display_path(place.path)}: removed")
+        say(f"{place.what:<10} {display_path(place.path)}: removed")
     if not removed:
-        print("nothing was installed")
+        say("nothing was installed")
     return Status.CLEAN
 
 
@@ -59,5 +60,5 @@ def _seen_by_tshark() -> Status:
         notice("tshark not found: cannot check whether Wireshark sees them: install tshark")
         return Status.CLEAN
     for what, here in seen.items():
-        print(f"{what:<10} {'seen' if here else 'not seen'} by tshark")
+        say(f"{what:<10} {'seen' if here else 'not seen'} by tshark")
     return Status.CLEAN if all(seen.values()) else Status.FINDINGS

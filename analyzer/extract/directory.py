@@ -4,19 +4,22 @@
 # ------
 # A name is a number and the first digits of the SHA-256 of the content, so it contains nothing from the wire. The
 # directory above it is the result for the message, so that a refused mail is never mistaken for a delivered one. The
-# name of an incomplete message says so. Every file is created with O_EXCL and O_NOFOLLOW: nothing is overwritten, no
-# link is followed.
+# name of an incomplete message says so. The folders are held from the start (see `files.folders`), and every file in
+# them is new: nothing is overwritten, no link is followed, also not one that is put there during the run.
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from pathlib import Path
+import stat
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..errors import OutputError, UsageError, display_path
+from ..errors import UsageError, display_path
+from ..files.folders import Folder, folder_of
 from .attachments import MAX_LISTED, AttachmentsUnlisted, attachments_of
 from .spooled_message import Spool
 
@@ -38,50 +41,55 @@ class MessageDirectory:
     """
 
     def __init__(self, path: str, *, force: bool = False) -> None:
-        self.path = Path(path)
         self.name = display_path(path)
         self.counts = dict.fromkeys(FATES, 0)
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not force and any(self.path.iterdir()):
-                raise UsageError("the directory is not empty", self.name, "name another one, or add --force")
-            self._number = 0
-            for fate in FATES:
-                inner = self.path / fate
-                inner.mkdir(mode=0o700, exist_ok=True)
-                if inner.is_symlink():
-                    raise UsageError("a link is in the place of a directory", display_path(inner), _HINT)
-                known = (_NUMBERED.match(one.name) for one in inner.iterdir())
-                self._number = max(self._number, *(int(found[1]) for found in known if found), 0)
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise UsageError(f"cannot write ({reason})", self.name, _HINT) from error
-        self.spool = Spool(self.path)
+        self._number = 0
+        self._folders: dict[str, Folder] = {}
+        with ExitStack() as stack:
+            try:
+                folder = stack.enter_context(folder_of(path, 0o700, parents=True))
+                if not force and folder.names():
+                    raise UsageError("the directory is not empty", self.name, "name another one, or add --force")
+                for fate in FATES:
+                    self._folders[fate] = inner = stack.enter_context(self._inner(folder, fate))
+                    known = (_NUMBERED.match(name) for name in inner.names())
+                    self._number = max(self._number, *(int(found[1]) for found in known if found), 0)
+            except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+                reason = error.strerror if isinstance(error, OSError) else error
+                raise UsageError(f"cannot write ({reason})", self.name, _HINT) from error
+            self._held = stack.pop_all()
+        self.spool = Spool(folder)
+
+    @staticmethod
+    def _inner(folder: Folder, fate: str) -> Folder:
+        there = folder.status(fate)
+        if there is not None and stat.S_ISLNK(there.st_mode):
+            where = display_path(f"{folder.path}{os.sep}{fate}")
+            raise UsageError("a link is in the place of a directory", where, _HINT)
+        return folder.inner(fate, 0o700)
 
     def keep(self, envelope: Envelope, spooled: SpooledMessage) -> None:
         """Write a message and its envelope. Raises OutputError."""
-        try:
-            digest = hashlib.sha256()
-            for chunk in spooled.chunks():
-                digest.update(chunk)
-            envelope.octets, envelope.sha256 = spooled.size, digest.hexdigest()
-            _list_attachments(envelope, spooled)
-            self._number += 1
-            self.counts[envelope.fate] += 1
-            state = "" if envelope.complete and not envelope.truncated else "-partial"
-            name = f"{self._number:06}-{envelope.sha256[:12]}{state}"
-            envelope.file = f"{envelope.fate}/{name}.eml"
-            place = self.path / envelope.fate
-            spooled.place(place / f"{name}.eml")
-            sidecar = self.spool.begin()
-            sidecar.append(msgspec.json.format(msgspec.json.encode(envelope), indent=1) + b"\n")
-            sidecar.place(place / f"{name}.json")
-        except OSError as error:
-            raise OutputError(f"cannot write ({error.strerror or error}): {self.name}: {_HINT}") from error
+        digest = hashlib.sha256()
+        for chunk in spooled.chunks():
+            digest.update(chunk)
+        envelope.octets, envelope.sha256 = spooled.size, digest.hexdigest()
+        _list_attachments(envelope, spooled)
+        self._number += 1
+        self.counts[envelope.fate] += 1
+        state = "" if envelope.complete and not envelope.truncated else "-partial"
+        name = f"{self._number:06}-{envelope.sha256[:12]}{state}"
+        envelope.file = f"{envelope.fate}/{name}.eml"
+        folder = self._folders[envelope.fate]
+        spooled.place(folder, f"{name}.eml")
+        sidecar = self.spool.begin()
+        sidecar.append(msgspec.json.format(msgspec.json.encode(envelope), indent=1) + b"\n")
+        sidecar.place(folder, f"{name}.json")
 
     def close(self) -> None:
-        """Remove the temporary files that did not become messages."""
-        self.spool.close()
+        """Remove the temporary files that did not become messages, and release the folders."""
+        with self._held:
+            self.spool.close()
 
 
 def _list_attachments(envelope: Envelope, spooled: SpooledMessage) -> None:

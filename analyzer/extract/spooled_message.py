@@ -5,33 +5,35 @@
 # A message gets its name when it is over, because only then its result is known. Until then its octets wait here: the
 # last ones in memory, all earlier ones in a temporary file beside the others. Thousands of messages may be open at the
 # same time, so no file is kept open, and the memory is bounded for each message and for all together. A file that is
-# opened again must be the one that was created: another user who can write into the directory may have put a link
-# there.
+# opened again must be the one that was created: another user who can write into the directory may have put another
+# one there.
 
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from ..errors import OutputError, display_path
+from ..files.folders import NEW, Folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+    from io import FileIO
 
-__all__ = ["FLAGS", "MODE", "Spool", "SpooledMessage"]
+__all__ = ["Spool", "SpooledMessage"]
 
 WAITING_BYTES = 1 << 16  # of one message, in memory
 ALL_WAITING_BYTES = 1 << 25  # of all messages together
 READ_BYTES = 1 << 20
-MODE = 0o600  # mail is private: only its owner can read it
-FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_REOPEN_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_MODE = 0o600  # mail is private: only its owner can read it
 
 
 class Spool:
-    """All messages that are not over, with their files in ``directory``. Methods of both classes raise OSError."""
+    """All messages that are not over, with their files in ``folder``. Methods of both classes raise OutputError."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
         self._number = 0
         self.open: set[SpooledMessage] = set()
         self.waiting = 0
@@ -39,7 +41,7 @@ class Spool:
     def begin(self) -> SpooledMessage:
         """Return storage for a new message."""
         self._number += 1
-        spooled = SpooledMessage(self, self._directory / f".smtpwire-{os.getpid()}-{self._number}.part")
+        spooled = SpooledMessage(self, f".smtpwire-{os.getpid()}-{self._number}.part")
         self.open.add(spooled)
         return spooled
 
@@ -53,16 +55,27 @@ class Spool:
         for spooled in list(self.open):
             spooled.discard()
 
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Turn an error of the system into one that names the folder."""
+        try:
+            yield
+        except OSError as error:
+            where = display_path(self.folder.path)
+            raise OutputError(
+                f"cannot write ({error.strerror or error}): {where}: name another directory with -o"
+            ) from error
+
 
 class SpooledMessage:
     """The octets of one message; ``size`` is their number."""
 
-    __slots__ = ("_file", "_parts", "_path", "_spool", "_waiting", "size")
+    __slots__ = ("_file", "_name", "_parts", "_spool", "_waiting", "size")
 
-    def __init__(self, spool: Spool, path: Path) -> None:
+    def __init__(self, spool: Spool, name: str) -> None:
         self.size = 0
         self._spool = spool
-        self._path = path
+        self._name = name
         self._file: tuple[int, int] | None = None  # device and inode of the file once it exists
         self._parts: list[bytes] = []
         self._waiting = 0
@@ -83,8 +96,8 @@ class SpooledMessage:
         if not self._waiting:
             return
         data = b"".join(self._parts)
-        with os.fdopen(self._opened(os.O_WRONLY | os.O_APPEND), "ab") as stream:
-            stream.write(data)
+        with self._spool.named(), os.fdopen(self._opened(os.O_WRONLY | os.O_APPEND), "ab", 0) as stream:
+            _write_all(stream, data)
         self._clear_memory()
 
     def truncate(self, size: int) -> None:
@@ -98,30 +111,33 @@ class SpooledMessage:
             self._spool.waiting += size
         else:
             self.flush()
-            descriptor = self._opened(os.O_WRONLY)
-            try:
-                os.ftruncate(descriptor, size)
-            finally:
-                os.close(descriptor)
+            with self._spool.named(), os.fdopen(self._opened(os.O_WRONLY), "wb", 0) as stream:
+                stream.truncate(size)
         self.size = size
 
     def chunks(self) -> Iterator[bytes]:
         """Return all octets, in order."""
         if self._file is not None:
-            with os.fdopen(self._opened(os.O_RDONLY), "rb") as stream:
+            with self._spool.named(), os.fdopen(self._opened(os.O_RDONLY), "rb") as stream:
                 while chunk := stream.read(READ_BYTES):
                     yield chunk
         yield from self._parts
 
-    def place(self, path: Path) -> None:
-        """Make the octets the file ``path``, which must not exist yet."""
+    def place(self, folder: Folder, name: str) -> None:
+        """Make the octets the file ``name`` in ``folder``, which must not exist yet."""
         if self._file is not None:
             self.flush()
-        with os.fdopen(os.open(path, FLAGS, MODE), "wb") as stream:
-            stream.writelines(self._parts)
-        if self._file is not None:
-            os.replace(self._path, path)  # noqa: PTH105  replaces the empty file that reserves the name
-            self._file = None
+        with self._spool.named():
+            descriptor = folder.open(name, os.O_WRONLY | NEW, _MODE)
+            try:
+                with os.fdopen(descriptor, "wb", 0) as stream:
+                    _write_all(stream, b"".join(self._parts))
+                if self._file is not None:  # it replaces the empty file that reserves the name
+                    self._spool.folder.rename(self._name, name, folder)
+                    self._file = None
+            except OSError:
+                folder.remove(name)  # a part of a message must not look like one
+                raise
         self.discard()
 
     def discard(self) -> None:
@@ -130,21 +146,30 @@ class SpooledMessage:
         self._spool.open.discard(self)
         if self._file is not None:
             self._file = None
-            self._path.unlink(missing_ok=True)
+            with self._spool.named():
+                self._spool.folder.remove(self._name)
 
     def _opened(self, flags: int) -> int:
+        folder = self._spool.folder
         if self._file is None:
-            descriptor = os.open(self._path, FLAGS, MODE)
+            descriptor = folder.open(self._name, os.O_WRONLY | NEW, _MODE)
             status = os.fstat(descriptor)
             self._file = status.st_dev, status.st_ino
             return descriptor
-        descriptor = os.open(self._path, flags | _REOPEN_FLAGS)
+        descriptor = folder.open(self._name, flags)
         status = os.fstat(descriptor)
         if (status.st_dev, status.st_ino) != self._file:
             os.close(descriptor)
-            raise FileExistsError(None, "another file is in its place", str(self._path))
+            raise FileExistsError(17, "another file is in the place of an unfinished message")
         return descriptor
 
     def _clear_memory(self) -> None:
         self._spool.waiting -= self._waiting
         self._parts, self._waiting = [], 0
+
+
+def _write_all(stream: FileIO, data: bytes) -> None:
+    """Write ``data`` without a buffer: what a full disk did not take would be written again when it is closed."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[stream.write(rest) :]

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from ..atomic_files import replacing
 from ..errors import UsageError, display_path
+from ..files.atomic_files import replacing
+from ..files.reading import read_whole
+from ..limits import BASELINE_BYTES
 
 if TYPE_CHECKING:
     import os
@@ -141,7 +142,7 @@ def read_baseline(path: str | os.PathLike[str], *, missing_ok: bool = False) -> 
     """
     where = display_path(path)
     try:
-        data = Path(path).read_bytes()
+        data, _ = read_whole(path, BASELINE_BYTES)
     except FileNotFoundError as error:
         if missing_ok:
             return Baseline(())
@@ -152,7 +153,7 @@ def read_baseline(path: str | os.PathLike[str], *, missing_ok: bool = False) -> 
         ) from error
     try:
         file = msgspec.json.decode(data, type=_File)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"not a baseline ({error})", where, "write it with smtpwire baseline write") from error
     if file.smtpwire_baseline != SCHEMA:
         raise UsageError("a baseline of another version", where, "write it again with smtpwire baseline write")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from ..errors import InputError, display_path
+from ..files.reading import open_input
 from ..model import Capture
 from ..segments.decoder import DecodeTally, SegmentDecoder
 from ..segments.link_layers import link_name
@@ -62,11 +63,13 @@ class _OpenInput(Struct, frozen=True):
 class Source:
     """One input. ``read_capture`` fills ``capture``, block by block.
 
-    ``path`` is safe to display. ``digits``: decimals of a second in the times of the capture.
+    ``path`` is safe to display. ``digits``: decimals of a second in the times of the capture. ``found``: the input was
+    found in a folder, not named, so only a regular file is opened.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, found: bool = False) -> None:
         self._path = os.fspath(path)
+        self._found = found
         self.path = display_path(self._path)
         self.capture = Capture(self.path)
         self.digits = 6
@@ -81,7 +84,7 @@ class Source:
                 raise InputError(
                     "no captures in this folder", self.path, "name a folder that holds pcap or pcapng files"
                 )
-            regular = stat.S_ISREG(status.st_mode)
+            regular = stat.S_ISREG(status.st_mode) and _is_seekable(fd)
             file_window = FileWindow(fd, block) if regular else StreamWindow(lambda count: os.read(fd, count), block)
             yield self._recognise(file_window, block, status.st_size if regular else None)
         finally:
@@ -91,7 +94,7 @@ class Source:
     def _descriptor(self) -> int:
         try:
             if self._path != STDIN:
-                return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+                return open_input(self._path, found=self._found)
             if not os.isatty(fd := sys.stdin.fileno()):
                 return fd
         except FileNotFoundError:
@@ -177,10 +180,10 @@ def _folder(path: str | os.PathLike[str]) -> Iterator[Source]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             place = os.path.join(folder, name)  # noqa: PTH118  os.walk uses strings
-            status = _regular(place)
-            if status is None or name.startswith("."):
+            status = _status(place, name)
+            if status is None:
                 continue
-            source = Source(place)
+            source = Source(place, found=True)
             try:
                 first = source.first_time()
             except InputError:
@@ -196,13 +199,25 @@ def _folder(path: str | os.PathLike[str]) -> Iterator[Source]:
         yield Source(path)
 
 
-def _regular(place: str) -> os.stat_result | None:
-    """Return the status of a regular file, also through a link. None for pipes, sockets, devices and broken links."""
+def _is_seekable(fd: int) -> bool:
+    """Whether reading may start anywhere: some files that the kernel makes up look like regular ones and are not."""
+    try:
+        os.lseek(fd, 0, os.SEEK_CUR)
+    except OSError:
+        return False
+    return True
+
+
+def _status(place: str, name: str) -> os.stat_result | None:
+    """Return the status of an entry that may be a capture: a regular file, also through a link, or something else with
+    the name of a capture, which is reported. None for all others, hidden ones and broken links."""
+    if name.startswith("."):
+        return None
     try:
         status = os.stat(place)  # noqa: PTH116
     except OSError:
         return None
-    return status if stat.S_ISREG(status.st_mode) else None
+    return status if stat.S_ISREG(status.st_mode) or _CAPTURE_NAME.search(name) else None
 
 
 def read_capture(

@@ -18,6 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import InputError, UsageError, display_path
+from ..files.reading import kind_of
 from ..frames.inputs import Source as CaptureFile
 from ..frames.inputs import read_capture
 
@@ -61,6 +62,11 @@ class DirectorySource:
     ) -> None:
         if not os.path.isdir(path):  # noqa: PTH112  also for a name that is not valid text
             raise UsageError("no such directory", display_path(path), "name the directory that captures are written to")
+        try:
+            os.scandir(path).close()
+        except OSError as error:
+            hint = "name a user who may read it with --user"
+            raise UsageError(f"cannot read ({error.strerror})", display_path(path), hint) from error
         self._path = path
         self._quiet = quiet_seconds
         self._clock = clock
@@ -74,6 +80,7 @@ class DirectorySource:
         self._file: CaptureFile | None = None
         self._scan_at = 0.0
         self._notices: list[str] = []
+        self._unreadable: list[str] = []  # at the last scan
         self._frames = self._octets = 0
 
     def files(self) -> Sequence[int]:
@@ -144,7 +151,7 @@ class DirectorySource:
         self._read[first] = path
         if len(self._read) > _REMEMBERED:
             del self._read[next(iter(self._read))]
-        self._file = CaptureFile(path)
+        self._file = CaptureFile(path, found=True)
         self.name = self._file.path
         self._reading = read_capture(self._file, decoder)
         return True
@@ -152,13 +159,15 @@ class DirectorySource:
     def _scan(self, now: float) -> None:
         """Check every file; those that are finished and were not read become ready, in order of time."""
         found: dict[str, _Seen] = {}
-        for folder, folders, names in os.walk(self._path):
+        before, self._unreadable = self._unreadable, []
+        for folder, folders, names in os.walk(self._path, onerror=self._note_unreadable):
             folders[:] = [name for name in folders if not name.startswith(".")]
             for name in names:
                 place = os.path.join(folder, name)  # noqa: PTH118  os.walk gives strings
                 if not name.startswith(".") and (seen := self._examine(place, now)) is not None:
                     found[place] = seen
         self._files = found
+        self._notices += [text for text in self._unreadable if text not in before]
         unread = sorted(
             (seen.first_ns, place, seen)
             for place, seen in found.items()
@@ -173,12 +182,22 @@ class DirectorySource:
                 break  # files of a later time wait for those that are not finished
         self._ready.extend(ready.items())
 
+    def _note_unreadable(self, error: OSError) -> None:
+        """Report a directory that cannot be read, once until it can be read again or the reason changes."""
+        text = f"{display_path(os.fsdecode(error.filename))}: cannot read ({error.strerror})"
+        self._unreadable.append(text)
+
     def _examine(self, place: str, now: float) -> _Seen | None:
         try:
             status = os.stat(place)  # noqa: PTH116
         except OSError:
             return None  # it was just removed
         before = self._files.get(place)
+        kind = kind_of(status)
+        if kind is not None:
+            if before is None and _CAPTURE_NAME.search(place):
+                self._notices.append(f"{display_path(place)}: skipped: {kind}, not a file")
+            return _Seen(0, 0, now, None, "")
         if before is not None and (before.size, before.changed_ns) == (status.st_size, status.st_mtime_ns):
             if before.problem and now - before.since >= self._quiet and _CAPTURE_NAME.search(place):
                 self._notices.append(before.problem)
@@ -186,7 +205,7 @@ class DirectorySource:
             return before
         problem, first = "", None
         try:
-            first = CaptureFile(place).first_time()
+            first = CaptureFile(place, found=True).first_time()
         except InputError as error:
             problem = str(error)  # or its first frame is not written yet
         if first is not None and before is not None and before.first_ns == first and self._read.get(first) == place:

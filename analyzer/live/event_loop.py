@@ -18,7 +18,7 @@ import time
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
+from ..errors import UsageError, display_path
 from ..segments.decoder import SegmentDecoder
 from ..timestamps import format_time
 from .sinks import Totals
@@ -101,14 +101,19 @@ class EventLoop:
             if any(event & select.POLLERR for _, event in woken):
                 self._check()  # or poll would report it again and again
             self._signals.drain()
+        self._signals.acknowledge()
         if self._source.moving and not self._source.finished and not self._enough:
             self._drain()
         for text in self._source.notices():
-            self._sink.notice(text)
+            self._notice(text)
         self._source.close(self._decoder)
         self._captures()
         self._report(self._audit.last_updates())
         self._sink.finish(self._audit.summary)
+
+    def _notice(self, text: str) -> None:
+        """Pass a line to the sink. It may contain names of files and interfaces."""
+        self._sink.notice(display_path(text))
 
     def _over(self) -> bool:
         return (
@@ -157,7 +162,7 @@ class EventLoop:
             if self._take():
                 if monotonic() >= notice_at:
                     notice_at += _DRAIN_SECONDS
-                    self._sink.notice("reading the frames that came before the end; a second signal ends it at once")
+                    self._notice("reading the frames that came before the end; a second signal ends it at once")
                 continue
             if passed >= _DELIVERY_SECONDS:
                 return
@@ -186,12 +191,12 @@ class EventLoop:
     def _check(self) -> None:
         """Do the checks of every second."""
         for text in self._source.notices():
-            self._sink.notice(text)
+            self._notice(text)
         if not self._source.moving:
             return
         by = self._clock.step()
         if by:
-            self._sink.notice(f"the clock was set by {by / 1e9:+.1f} s")
+            self._notice(f"the clock was set by {by / 1e9:+.1f} s")
             self._audit.clock_set(by)
         # Idle connections end by the clock, even if no frames come any more.
         streams = self._audit.tracker.streams
@@ -204,9 +209,9 @@ class EventLoop:
         try:
             self._audit.change(self._reload())
         except (UsageError, OSError) as error:
-            self._sink.notice(f"{error}; the configuration is unchanged")
+            self._notice(f"{error}; the configuration is unchanged")
         else:
-            self._sink.notice("the configuration was read again")
+            self._notice("the configuration was read again")
 
     def _until_next_timer(self) -> float:
         """Return the seconds until the next timer."""

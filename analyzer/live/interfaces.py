@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from ..errors import UsageError
+from ..errors import UsageError, display_path
 from ..model import Capture
 from ..segments.link_layers import link_name
 from ..timestamps import format_time
@@ -85,7 +85,7 @@ class Interfaces:
             for ring in self.rings:
                 ring.close()
             raise
-        self.name = "+".join(ring.interface for ring in self.rings)
+        self.name = display_path("+".join(ring.interface for ring in self.rings))
         self.size = sum(ring.blocks for ring in self.rings) * BLOCK_BYTES
         self._record: Recorder | None = None
         self.captures: list[Capture] = []
@@ -96,6 +96,7 @@ class Interfaces:
         self._dropped = 0
         self._end_ns: int | None = None
         self._left: dict[str, int] = {}  # frames of each interface that were left in its ring
+        self._fault_said = False
 
     def record_to(self, path: str, ring: Rotation | None) -> None:
         """Write every frame to ``path``, or to the files of a ring. Raises UsageError if that is not possible."""
@@ -127,7 +128,11 @@ class Interfaces:
         return capture.frames - before
 
     def notices(self) -> Iterator[str]:
-        """See ``Source``: reports frames lost by the kernel, and interfaces that went down or came back."""
+        """See ``Source``: reports frames lost by the kernel, interfaces that went down or came back, and a recording
+        that had to stop."""
+        if self._record is not None and self._record.fault is not None and not self._fault_said:
+            self._fault_said = True
+            yield self._record.fault
         for ring in self.rings:
             fault, up, was_up = ring.fault(), ring.up, self._up[ring.interface]
             if not up and not was_up:

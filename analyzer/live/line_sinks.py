@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ..console import notice
 from ..model import Connection
 from ..reports.capture_quality import CaptureQuality
 from ..reports.concise import summed_up
 from ..reports.output import plural
 from ..reports.styled_text import SEVERITY_STYLE, SIDE_STYLE, paint
 from ..reports.text import address
-from ..run import notice
 from .sinks import Sink
 
 if TYPE_CHECKING:

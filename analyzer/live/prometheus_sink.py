@@ -1,6 +1,6 @@
 """Counters for Prometheus, over HTTP."""
 
-# The metrics are built on request, in the thread of the HTTP server, from the counts of the loop; the loop itself only
+# The metrics are built on request, in the thread of `metrics_server`, from the counts of the loop; the loop itself only
 # adds one. Labels are rules and sides, whose number is fixed. Hosts are not labels: an attacker could create any
 # number.
 
@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..model import Summary
+from .metrics_server import MetricsServer
 from .sinks import Sink, Totals
 from .syslog_sink import parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from wsgiref.simple_server import WSGIServer
 
     from prometheus_client.metrics_core import Metric
 
     from ..model import Connection, Finding
 
 __all__ = ["PrometheusSink"]
+
+
+_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"  # which every version of Prometheus reads
 
 
 class PrometheusSink(Sink):
@@ -32,9 +35,9 @@ class PrometheusSink(Sink):
         self._address = parse_address(where, "--metrics")
         self._findings: dict[tuple[str, str, str], int] = {}
         self._totals = Totals(0, 0, 0, 0, Summary())
-        self._server: WSGIServer | None = None
+        self._server: MetricsServer | None = None
         try:
-            import prometheus_client  # noqa: PLC0415
+            import prometheus_client.exposition  # noqa: PLC0415
             from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415
         except ImportError:
             hint = "pip install 'smtpwire[metrics]'"
@@ -47,9 +50,7 @@ class PrometheusSink(Sink):
         registry = self._client.CollectorRegistry()
         registry.register(self)
         try:
-            self._server, self._thread = self._client.start_http_server(
-                self._address.port, self._address.host, registry
-            )
+            self._server = MetricsServer(self._address, lambda: (_CONTENT_TYPE, self._client.generate_latest(registry)))
         except OSError as error:
             where = f"--metrics {self._where}"
             raise UsageError(f"cannot listen ({error.strerror})", where, "name another port") from error
@@ -57,9 +58,7 @@ class PrometheusSink(Sink):
     def close(self) -> None:
         """Stop to serve."""
         if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._thread.join()
+            self._server.close()
 
     def collect(self) -> Iterator[Metric]:
         """Return the metrics. Called by prometheus-client for each request."""

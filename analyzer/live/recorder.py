@@ -1,30 +1,31 @@
 """The captured frames written as pcapng: one file, or a ring of the latest files."""
 
 # A file of the ring is named as dumpcap does it: mail_00001_20260102030405.pcapng. Captured mail is private, so files
-# are readable for their owner only. A full disk ends the recording, never the audit.
+# are readable for their owner only. A full disk ends the recording, never the audit: this is reported at once, and the
+# file ends with its last whole block.
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from struct import Struct
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..._version import __version__
 from ..errors import UsageError, display_path
+from ..files.atomic_files import kept_open
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from io import FileIO
 
     from .packet_ring import RingStatistics
     from .ring_frames import RingFrame
 
 __all__ = ["Recorder", "Rotation", "rotation"]
-
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 _enhanced = Struct("<IIIIIII").pack
 _block = Struct("<II").pack
@@ -71,13 +72,16 @@ class Recorder:
         self._written = 0
         self._number = 0
         self._kept: deque[Path] = deque()
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self.fault: str | None = None
         try:
-            self._file = self._next()
-        except OSError as error:
+            self._next()
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+            if self._file is not None:
+                self._file.close()
+            reason = getattr(error, "strerror", None) or error
             raise UsageError(
-                f"cannot write ({error.strerror})",
+                f"cannot write ({reason})",
                 display_path(self._path),
                 "name a file that the user of --user may write (docs/live.md)",
             ) from error
@@ -101,10 +105,8 @@ class Recorder:
         try:
             if self._ring is not None and self._written > len(self._head) and self._written + size > self._ring.size:
                 self._file.close()
-                self._file = self._next()
-            self._file.write(b"".join(pieces))
-            self._file.flush()  # so that a program that follows the file sees whole blocks
-            self._written += size
+                self._next()
+            self._write(b"".join(pieces))
         except OSError as error:
             self._stop(error)
 
@@ -113,17 +115,32 @@ class Recorder:
         if self._file is None:
             return
         try:
-            self._file.write(b"".join(_counted(number, one) for number, one in enumerate(statistics)))
+            self._write(b"".join(_counted(number, one) for number, one in enumerate(statistics)))
             self._file.close()
         except OSError as error:
             self._stop(error)
         self._file = None
 
-    def _stop(self, error: OSError) -> None:
-        self._file = None
-        self.fault = f"cannot write ({error.strerror}): {display_path(self._path)}: nothing was written after that"
+    def _write(self, blocks: bytes) -> None:
+        """Write whole blocks at once, so that a program that follows the file sees no part of one."""
+        assert self._file is not None
+        rest = memoryview(blocks)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        finally:
+            self._written += _whole(blocks, len(blocks) - len(rest))
 
-    def _next(self) -> BinaryIO:
+    def _stop(self, error: OSError) -> None:
+        file, self._file = self._file, None
+        self.fault = f"cannot write ({error.strerror}): {display_path(self._path)}: nothing was recorded after that"
+        if file is not None:
+            with suppress(OSError):  # a pipe has no size
+                file.truncate(self._written)
+            with suppress(OSError):
+                file.close()
+
+    def _next(self) -> None:
         path = self._path
         if self._ring is not None:
             self._number += 1
@@ -132,11 +149,17 @@ class Recorder:
             self._kept.append(path)
             if len(self._kept) > self._ring.files:
                 self._kept.popleft().unlink(missing_ok=True)
-        file = os.fdopen(os.open(path, _FLAGS, 0o600), "wb")
-        file.write(self._head)
-        file.flush()
-        self._written = len(self._head)
-        return file
+        self._file = kept_open(path)
+        self._written = 0
+        self._write(self._head)
+
+
+def _whole(blocks: bytes, size: int) -> int:
+    """Return the bytes of the blocks that are whole in the first ``size`` bytes of ``blocks``."""
+    at = 0
+    while size < len(blocks) and (end := at + int.from_bytes(blocks[at + 4 : at + 8], "little")) <= size:
+        at = end
+    return at if size < len(blocks) else size
 
 
 def _option(code: int, value: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from io import StringIO
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ..model import Summary
 from ..reports.output import plural
 from ..reports.styled_text import SEVERITIES, SEVERITY_STYLE
 from .line_sinks import TextLinesSink, one_line
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from ..model import Capture, Connection, Finding, Severity, Summary
+    from ..model import Capture, Connection, Finding, Severity
     from ..reports.output import Output
 
 __all__ = ["ScreenSink"]
@@ -45,6 +47,13 @@ class ScreenSink(Sink):
         self._latest: deque[Text] = deque(maxlen=_LATEST)
         self._notices: deque[str] = deque(maxlen=_NOTICES)
         self._past: deque[tuple[float, Totals]] = deque()
+        self._load_all()
+
+    def _load_all(self) -> None:
+        """Draw once into memory: Rich loads parts of itself when it first draws, which may be impossible later."""
+        nothing = Totals(0, 0, 0, 0, Summary())
+        memory = Console(file=StringIO(), force_terminal=True)
+        memory.print(Group("→ 漢", self._drawn(monotonic(), nothing)), highlight=False)
 
     def open(self) -> None:
         """Start to draw."""
@@ -102,7 +111,7 @@ class ScreenSink(Sink):
         self._lines.finish(summary)
 
     def _drawn(self, now: float, totals: Totals) -> RenderableType:
-        then, before = self._past[0]
+        then, before = self._past[0] if self._past else (now, totals)
         seconds = max(now - then, 0.001)
         rate = (totals.frames - before.frames) / seconds
         octets = (totals.octets - before.octets) / seconds

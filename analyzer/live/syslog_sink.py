@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import UsageError, display_path
+from ..files.folders import check_not_planted
 from ..reports.text import address
 from .sinks import Sink
 
@@ -171,6 +172,7 @@ class SyslogSink(Sink):
 
     def _connect(self) -> None:
         if isinstance(self._target, str):
+            check_not_planted(self._target, "socket")
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._socket.connect(self._target)
         else:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..files.reading import open_input
 from ..frames.inputs import STDIN, Source
 from ..frames.pcap import MAGICS
 from ..frames.pcapng import MAGIC
@@ -48,7 +50,7 @@ def whole(options: Options, paths: Sequence[str]) -> int:
     if not all(RULES[rule].check.__module__.startswith(_OWN_RULES) for rule in options.rules()):
         return 0
     try:
-        with Path(paths[0]).open("rb") as file:
+        with os.fdopen(open_input(paths[0], found=True), "rb") as file:
             start = file.read(4)
     except OSError:
         return 0

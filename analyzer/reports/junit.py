@@ -25,6 +25,9 @@ __all__ = ["JunitWriter"]
 # Characters that XML 1.0 cannot contain, not even as a reference (§2.2).
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+# GitLab and Jenkins take [[ATTACHMENT|PATH]] in an output as a file to publish.
+_ATTACHMENT = re.compile(r"\[\[([ \t]*ATTACHMENT)", re.IGNORECASE)
+
 
 class JunitWriter:
     """Writes a suite as soon as its connection has ended. ``failing``: severities that are failures; ``several``: more
@@ -120,7 +123,7 @@ def _element(name: str, text: str) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(_FORBIDDEN.sub(_shown, text))
+    return escape(_ATTACHMENT.sub(r"[\\x5b\1", _FORBIDDEN.sub(_shown, text)))
 
 
 def _attribute(text: str) -> str:

@@ -2,7 +2,8 @@
 
 # Text from the wire must stay text: no markup, no link, no mention of an account. Backslashes do not protect against
 # everything that the common renderers do with plain text (addresses and URLs become links, @names and #numbers too);
-# code spans do. So quoted bytes are in code spans, and in a sentence so is each word that contains anything but
+# code spans do, unless the fence of one is so long that the renderer does not know it (80 backticks in those of the
+# forges). So quoted bytes are in code spans, and in a sentence so is each word that contains anything but
 # letters, digits and plain punctuation. This also reads well: these words are addresses and commands.
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _LINKED = re.compile(r"://|www\.|gh-[0-9]", re.IGNORECASE)
 # What would start a list at the start of a line.
 _BULLET = re.compile(r"[-–·…]|[0-9]+[.)]")
 _TICKS = re.compile("`+")
+MAX_TICKS = 8  # backticks in a row that are shown as such; longer rows are shown as escapes
 
 
 class MarkdownWriter:
@@ -134,6 +136,7 @@ class MarkdownWriter:
 def code(text: str) -> str:
     """Return ``text`` as a code span, in which nothing is markup. If it contains backticks, the fence has more."""
     shown = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
+    shown = _TICKS.sub(lambda row: row[0] if len(row[0]) <= MAX_TICKS else r"\x60" * len(row[0]), shown)
     if not shown.strip():
         return f"`{shown or ' '}`"
     longest = max((len(ticks) for ticks in _TICKS.findall(shown)), default=0)
@@ -154,8 +157,9 @@ def prose(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """Return a code span for a table, where a bar would end the cell even inside code."""
-    return code(text).replace("|", "\\|")
+    """Return a code span for a table, where a bar would end the cell even inside code. A backslash before it would not
+    help if the text has another one before the bar."""
+    return code(text.replace("|", r"\x7c"))
 
 
 def _seen(summary: Summary) -> str:

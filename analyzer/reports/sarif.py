@@ -7,9 +7,13 @@
 # The fingerprint is the one of the baseline: the same violation has the same fingerprint in another run, with other
 # ports, times and names. GitHub treats results with one fingerprint as one alert, so each result gets a second one with
 # a counter.
+#
+# The text of a message has a small syntax: [text](link) and {0}. What is quoted from the wire must stay text, so every
+# message is made by `_message`.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -106,7 +110,7 @@ class SarifWriter:
         found = [
             {
                 "level": "warning",
-                "message": {"text": problem},
+                "message": _message(problem),
                 "locations": [{"physicalLocation": {"artifactLocation": {"uri": _uri(capture.path), "index": number}}}],
             }
             for number, capture in enumerate(self._captures, 1)
@@ -120,7 +124,7 @@ class SarifWriter:
             ),
             (summary.suppressed, f"{summary.suppressed:,} findings that are in the baseline are omitted."),
         )
-        return found + [{"level": "note", "message": {"text": text}} for count, text in omissions if count]
+        return found + [{"level": "note", "message": _message(text)} for count, text in omissions if count]
 
     def _result(self, finding: Finding, connection: Connection, lines: list[int] | None) -> dict[str, Any]:
         known = fingerprint(finding, connection)
@@ -133,7 +137,7 @@ class SarifWriter:
             "ruleIndex": self._index.get(finding.rule, -1),
             "kind": "fail",
             "level": _LEVEL[finding.severity],
-            "message": {"text": text},
+            "message": _message(text),
             "locations": [self._location(finding, connection, lines)],
             "partialFingerprints": {
                 "smtpwire/v1": known,
@@ -159,7 +163,7 @@ class SarifWriter:
             why = connection.findings[cause]
             related = self._location(why, connection, lines)
             related["id"] = 1
-            related["message"] = {"text": f"follows from {why.rule}: {why.message}"}
+            related["message"] = _message(f"follows from {why.rule}: {why.message}")
             result["relatedLocations"] = [related]
         return result
 
@@ -180,6 +184,20 @@ class SarifWriter:
                 }
             ],
         }
+
+
+# A brace starts a placeholder and is doubled (SARIF 2.1.0 §3.11.5). A bracket starts a link and gets a backslash
+# (§3.11.6); backslashes before it are doubled, or the last one would be escaped instead of the bracket.
+_SYNTAX = re.compile(r"[{}]|\\*[\[\]]")
+
+
+def _message(text: str) -> dict[str, str]:
+    """Return a message object in which nothing of ``text`` is a link or a placeholder."""
+    return {"text": _SYNTAX.sub(_escaped, text)}
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0] * 2 if found[0] in "{}" else found[0][:-1] * 2 + "\\" + found[0][-1]
 
 
 def _declared(rule: Rule) -> dict[str, Any]:

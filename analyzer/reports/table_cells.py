@@ -11,7 +11,7 @@ from ..errors import display_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["csv_lines", "table_lines"]
+__all__ = ["csv_lines", "table_lines", "visible"]
 
 # Characters that make a spreadsheet read a text as a formula, and characters that it strips first.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -36,6 +36,11 @@ def _harmless(cell: Value) -> Value:
     if isinstance(cell, bytes):
         cell = cell.hex()
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def visible(row: Sequence[Value]) -> list[Value]:
+    """Return a row of which every character is seen. A store may hold what nobody of us has put there."""
+    return ["\n".join(map(display_path, cell.split("\n"))) if isinstance(cell, str) else cell for cell in row]
 
 
 def table_lines(columns: Sequence[str], rows: Iterator[Sequence[Value]]) -> Iterator[str]:

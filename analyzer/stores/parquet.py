@@ -3,19 +3,23 @@
 # Theory
 # ------
 # DIR/findings/20261123T160558Z-1f3a9c.parquet contains the findings of one run. Programs that read Parquet treat all
-# files of a directory as one table, so a run is added by adding files and removed by removing them. Files are written
-# under another name and renamed at the end of the run. Rows wait until they fill a row group: this bounds the memory,
-# and a row group is the unit that readers skip or read.
+# files of a directory as one table, so a run is added by adding files and removed by removing them. The files get their
+# names at the end of the run (`files.atomic_files`). Rows wait until they fill a row group: this bounds the memory, and
+# a row group is the unit that readers skip or read.
 
 from __future__ import annotations
 
+import os
 import secrets
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..._version import __version__
 from ..errors import OutputError, UsageError, display_path
+from ..files.atomic_files import NewFile
+from ..files.folders import folder_of
+from ..files.reading import open_input
 from ..timestamps import format_time, parse_time
 from .tables import TABLES, capture_row, connection_rows, run_row
 
@@ -34,7 +38,7 @@ _HINT = "name another directory with -o"
 
 
 class ParquetWriter:
-    """Writes one run into ``directory``. Raises OSError."""
+    """Writes one run into ``directory``. Raises OSError and UsageError."""
 
     streams = False
 
@@ -44,7 +48,14 @@ class ParquetWriter:
         self._run = int(now.timestamp() * 1_000_000) * 1000 + secrets.randbelow(1000)
         self._started = now.isoformat(timespec="seconds").replace("+00:00", "Z")
         self._name = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-        self._files = {name: _File(directory / name, self._name, table) for name, table in TABLES.items()}
+        self._files: dict[str, _File] = {}
+        try:
+            folder_of(directory, parents=True).close()
+            for name, table in TABLES.items():
+                self._files[name] = _File(directory / name, self._name, table)
+        except BaseException:
+            self.discard()
+            raise
         self._captures = 0
         self._after_captures = False  # connections ended after the last capture
 
@@ -83,11 +94,10 @@ class _File:
     def __init__(self, directory: Path, name: str, table: Table) -> None:
         self._table = table
         self._path = directory / f"{name}.parquet"
-        self._new = directory / f".{name}.tmp"
         self._rows: list[Row] = []
         self._writer: Any = None
-        directory.mkdir(parents=True, exist_ok=True)
-        self._stream = self._new.open("xb")
+        folder_of(directory, parents=True).close()
+        self._file = NewFile(self._path)
 
     def add(self, rows: Sequence[Row]) -> None:
         """Keep ``rows``; write them when they fill a row group."""
@@ -99,7 +109,6 @@ class _File:
         """Write the rest."""
         self._write()
         self._writer.close()
-        self._stream.close()
 
     def clamp(self, name: str, most: int) -> None:
         """Limit the numbers in the column ``name`` to ``most``: a connection that was open when the last capture ended
@@ -107,23 +116,26 @@ class _File:
         import pyarrow  # noqa: PLC0415
         from pyarrow import compute, parquet  # noqa: PLC0415
 
-        written, self._new = self._new, self._new.with_suffix(".tmp2")
-        with parquet.ParquetFile(written) as old, parquet.ParquetWriter(self._new, old.schema_arrow) as new:
+        before, self._file = self._file, NewFile(self._path)
+        with (
+            closing(before),
+            before.reader() as stream,
+            parquet.ParquetFile(stream) as old,
+            parquet.ParquetWriter(self._file.stream, old.schema_arrow) as new,
+        ):
             column = old.schema_arrow.get_field_index(name)
             for batch in old.iter_batches(GROUP_ROWS):
                 table = pyarrow.Table.from_batches([batch])
                 clamped = compute.min_element_wise(table.column(name), pyarrow.scalar(most, pyarrow.int64()))
                 new.write_table(table.set_column(column, table.schema.field(name), clamped))
-        written.unlink()
 
     def place(self) -> None:
-        """Rename the file to its final name."""
-        self._new.replace(self._path)
+        """Give the file its name."""
+        self._file.place()
 
     def discard(self) -> None:
-        """Remove the file if it does not have its final name."""
-        self._stream.close()
-        self._new.unlink(missing_ok=True)
+        """Remove the file if it does not have its name."""
+        self._file.close()
 
     def _write(self) -> None:
         import pyarrow  # noqa: PLC0415
@@ -139,7 +151,7 @@ class _File:
         columns = self._table.columns
         schema = pyarrow.schema([(column.name, types[column.kind]) for column in columns])
         if self._writer is None:
-            self._writer = parquet.ParquetWriter(self._stream, schema)
+            self._writer = parquet.ParquetWriter(self._file.stream, schema)
         values = [
             [_nanoseconds(row[n]) if column.kind == "time" else row[n] for row in rows]
             for n, column in enumerate(columns)
@@ -163,8 +175,9 @@ def written(path: Path) -> Iterator[ParquetWriter]:
     where = display_path(path)
     try:
         writer = ParquetWriter(path)
-    except OSError as error:
-        raise UsageError(f"cannot write ({error.strerror or error})", where, _HINT) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot write ({reason})", where, _HINT) from error
     try:
         yield writer
     except OSError as error:
@@ -178,13 +191,13 @@ def written(path: Path) -> Iterator[ParquetWriter]:
 def read_rows(directory: Path, table: Table) -> Iterator[Row]:
     """Return the rows of ``table`` from every run in ``directory``. Raises OSError, and UsageError if a file does not
     match."""
-    from pyarrow import ArrowInvalid, parquet  # noqa: PLC0415
+    from pyarrow import ArrowException, parquet  # noqa: PLC0415
 
     names = [column.name for column in table.columns]
     times = [number for number, column in enumerate(table.columns) if column.kind == "time"]
     for path in sorted((directory / table.name).glob("*.parquet")):
         try:
-            with parquet.ParquetFile(path) as file:
+            with os.fdopen(open_input(path, found=True), "rb") as stream, parquet.ParquetFile(stream) as file:
                 missing = sorted(set(names) - set(file.schema_arrow.names))
                 if missing:
                     raise UsageError(
@@ -192,8 +205,8 @@ def read_rows(directory: Path, table: Table) -> Iterator[Row]:
                     )
                 for batch in file.iter_batches(columns=names):
                     yield from _rows(batch, names, times)
-        except ArrowInvalid as error:
-            raise UsageError("not a Parquet file", display_path(path), "remove it from the store") from error
+        except (ArrowException, ValueError, OverflowError) as error:
+            raise UsageError("not a Parquet file of a store", display_path(path), "remove it from the store") from error
 
 
 def _rows(batch: Any, names: list[str], times: list[int]) -> Iterator[Row]:

@@ -79,9 +79,12 @@ def loaded(directory: Path) -> sqlite3.Connection:
             while batch := [row for row, _ in zip(rows, range(_LOAD), strict=False)]:
                 database.executemany(statement, batch)
         database.commit()
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, OverflowError, sqlite3.Error) as error:
         database.close()
         raise UsageError(f"cannot read the store ({error})", display_path(directory), "audit into a new one") from error
+    except BaseException:
+        database.close()
+        raise
     return database
 
 

@@ -8,18 +8,22 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..._version import __version__
 from ..errors import OutputError, UsageError, display_path
+from ..files.folders import NEW, locate, planted
+from ..files.ownership import was_planted
+from ..files.reading import kind_of, open_input
 from .tables import TABLES, capture_row, connection_rows, run_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from ..model import Capture, Connection, Summary
     from .tables import Row, Table
@@ -40,6 +44,7 @@ APPLICATION = 0x534D5457  # "SMTW", which file(1) and SQLite's tools show
 VERSION = 1  # of the tables
 COMMIT_EVERY = 500  # connections
 PATIENCE_SECONDS = 5.0  # wait for another program that writes
+_MAX_RUN = 1 << 53  # what every reader of JSON can count to
 
 _MAGIC = b"SQLite format 3\0"
 _TYPES = {"text": "TEXT", "integer": "INTEGER", "boolean": "INTEGER", "time": "TEXT"}
@@ -54,6 +59,8 @@ class SqliteWriter:
         self._database = database
         self._insert = {name: insert(table) for name, table in TABLES.items()}
         (last,) = database.execute("SELECT coalesce(max(run), 0) FROM runs").fetchone()
+        if not isinstance(last, int) or not 0 <= last < _MAX_RUN:
+            raise sqlite3.DataError("a run in it has no number")
         self.run: int = last + 1
         self._started = _now()
         self._captures = 0
@@ -146,11 +153,17 @@ def opened(path: Path, *, new: bool = False) -> sqlite3.Connection:
     """
     where = display_path(path)
     try:
-        mode = "rwc" if new else "ro"
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=PATIENCE_SECONDS)
-    except (sqlite3.Error, ValueError) as error:
-        raise UsageError(f"cannot open the database ({error})", where, "name another file") from error
+        real = _prepared(path) if new else path.absolute()
+        kind = kind_of(real.stat())
+        if kind is not None:
+            raise UsageError(f"{kind}, not a database", where, "name another file")
+        mode = "rw" if new else "ro"
+        database = sqlite3.connect(f"{real.as_uri()}?mode={mode}", uri=True, timeout=PATIENCE_SECONDS)
+    except (sqlite3.Error, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot open the database ({reason})", where, "name another file") from error
     try:
+        database.execute("PRAGMA trusted_schema = OFF")  # views in it may call no function that has effects
         (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if new and not tables:
             create(database)
@@ -158,7 +171,7 @@ def opened(path: Path, *, new: bool = False) -> sqlite3.Connection:
         (version,) = database.execute("PRAGMA user_version").fetchone()
     except sqlite3.Error as error:
         database.close()
-        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
             raise UsageError("another program writes to the database", where, "try again when it is done") from error
         raise UsageError(f"cannot be used as a database ({error})", where, "name another file") from error
     if application != APPLICATION:
@@ -168,15 +181,42 @@ def opened(path: Path, *, new: bool = False) -> sqlite3.Connection:
         database.close()
         hint = "audit into a new file, or use the smtpwire that made it"
         raise UsageError(f"a database of version {version}, this smtpwire has {VERSION}", where, hint)
+    if new and (odd := _odd_table(database)) is not None:
+        database.close()
+        raise UsageError(f"the table {odd} is not as smtpwire makes it", where, "audit into a new file")
     return database
+
+
+def _prepared(path: Path) -> Path:
+    """Return ``path`` without links; an empty file is made if there is none. Raises OSError, also if another user may
+    have planted the database or one of the files that SQLite reads beside it."""
+    folder, name = locate(path)
+    with folder:
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            there = folder.status(name + suffix)
+            if there is not None and was_planted(folder.own_status(), there):
+                raise planted("file")
+        if folder.status(name) is None:
+            os.close(folder.open(name, os.O_RDWR | NEW, 0o666))
+        return Path(folder.path, name).absolute()
+
+
+def _odd_table(database: sqlite3.Connection) -> str | None:
+    """Return the name of the first table that has other columns, or that runs statements of its own; None if all are
+    as they were made."""
+    for name, table in TABLES.items():
+        rows = database.execute("SELECT type FROM sqlite_master WHERE tbl_name = ? AND type <> 'index'", (name,))
+        found = [(column[1], column[2]) for column in database.execute(f"PRAGMA table_xinfo({name})")]
+        wanted = [(column.name, _TYPES[column.kind]) for column in table.columns]
+        if found != wanted or rows.fetchall() != [("table",)]:
+            return name
+    return None
 
 
 def is_database(path: Path) -> bool:
     """Whether the file ``path`` starts like a SQLite database."""
     try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as stream:
+        with os.fdopen(open_input(path, found=True), "rb") as stream:
             return stream.read(len(_MAGIC)) == _MAGIC
     except (OSError, ValueError):
         return False

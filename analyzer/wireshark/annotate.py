@@ -3,6 +3,9 @@
 # There are two passes over the file: the audit, which stores the comments by frame, and the copy, which reads the
 # frames in order. Neither keeps the capture. A finding may become known long after its frame, so one pass is not
 # enough.
+#
+# A comment of the input that looks like a finding is not copied: whoever made the capture may have put it there, and
+# the reader of the copy could not tell it from one of ours. Those of an earlier copy are made again.
 
 from __future__ import annotations
 
@@ -16,8 +19,8 @@ from ..audit import Audit, Options
 from ..errors import UsageError, display_path
 from ..frames.inputs import STDIN, Source
 from ..model import Capture
-from .comments import Comments, comment
-from .pcapng_blocks import commented, pcap_blocks, pcapng_blocks
+from .comments import Comments, comment, is_alike
+from .pcapng_blocks import commented, pcap_blocks, pcapng_blocks, uncommented
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,11 +35,13 @@ _NONE: tuple[int, list[str]] = (_NEVER, [])
 
 
 class CopySummary(NamedTuple):
-    """The result of the copy. ``frames``: those with comments; ``left``: findings on frames that were not copied."""
+    """The result of the copy. ``frames``: those with comments; ``left``: findings on frames that were not copied;
+    ``alike``: comments of the input that looked like findings, were none of these, and were omitted."""
 
     findings: int
     frames: int
     left: int
+    alike: int
     problems: list[str]
 
 
@@ -71,23 +76,25 @@ def annotate(path: str, comments: Comments, stream: BinaryIO, progress: Progress
     problems: list[str] = []
     upcoming = comments.by_frame()
     wanted, texts = next(upcoming, _NONE)
-    marked = left = reported = 0
+    marked = left = reported = alike = 0
     with Source(path).open() as opened:
         window = opened.reader.window
         blocks = (
-            pcapng_blocks(window, problems, grows=bool(comments))
+            pcapng_blocks(window, problems)
             if opened.reader.format == "pcapng"
             else pcap_blocks(window, problems, f"smtpwire {__version__}")
         )
         for block in blocks:
-            raw = block.raw
+            raw, omitted = uncommented(block.raw, block.order, is_alike)
             if block.number >= wanted and block.number:
                 if block.number == wanted and block.wide is not None:
-                    raw = commented(block.wide, block.order, texts)
+                    raw = commented(raw if block.wide is block.raw else block.wide, block.order, texts)
                     marked += 1
+                    omitted = [one for one in omitted if one.decode(errors="replace") not in texts]
                 else:  # a frame that is not a packet, or that is not in the file
                     left += len(texts)
                 wanted, texts = next(upcoming, _NONE)
+            alike += len(omitted)
             stream.write(raw)
             if progress is not None and opened.file_window.base != reported:
                 reported = opened.file_window.base
@@ -95,4 +102,4 @@ def annotate(path: str, comments: Comments, stream: BinaryIO, progress: Progress
         faults = (opened.file_window.fault, opened.gunzip.fault if opened.gunzip else None)
     if wanted != _NEVER:
         left += len(texts) + sum(len(more) for _, more in upcoming)
-    return CopySummary(len(comments), marked, left, [*filter(None, faults), *problems])
+    return CopySummary(len(comments), marked, left, alike, [*filter(None, faults), *problems])

@@ -14,13 +14,16 @@ import tempfile
 from array import array
 from itertools import groupby
 from typing import TYPE_CHECKING
+from unicodedata import normalize
+
+from ..errors import display_path, is_visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..model import Finding
 
-__all__ = ["MAX_COMMENT", "Comments", "comment"]
+__all__ = ["MAX_COMMENT", "Comments", "comment", "is_alike"]
 
 MAX_COMMENT = 1000
 """Characters of one comment. The longest message of a rule in this package has about 300."""
@@ -28,6 +31,7 @@ MAX_COMMENT = 1000
 MAX_ON_FRAME = 500
 """Comments on one frame: they must fit into one block, and more would not be useful to a reader."""
 
+_MARK = "smtpwire:"
 _IN_MEMORY = 8 << 20  # bytes of text that are kept in memory instead of a file
 
 
@@ -47,8 +51,15 @@ def comment(finding: Finding, findings: Sequence[Finding], *, late: bool = False
     head = f"smtpwire: {finding.severity} {finding.rule} {finding.side}: "
     tail = f" ({finding.reference})" if finding.reference else ""
     room = MAX_COMMENT - len(head) - len(tail)
-    text = "".join(c if c.isprintable() else " " for c in text)
+    text = display_path(text)
     return head + (text if len(text) <= room else text[: room - 3] + "...") + tail
+
+
+def is_alike(value: bytes) -> bool:
+    """Whether a comment looks like one of ours: it has our mark, also in other letters of the same shape, with
+    characters that are not seen between them, or after other text."""
+    text = normalize("NFKC", value.decode("utf-8", "replace")).casefold()
+    return _MARK in "".join(c for c in text if not c.isspace() and is_visible(c))
 
 
 class Comments:

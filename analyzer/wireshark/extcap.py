@@ -75,18 +75,20 @@ def answer(asked: argparse.Namespace) -> Iterator[str]:
 def _interfaces() -> list[str]:
     """Return the names of the interfaces of this machine, on Linux first the one that means all of them."""
     every = ["any"] if sys.platform.startswith("linux") else []
-    return every + [name for _, name in socket.if_nameindex()]
+    # In the answers to Wireshark braces are syntax, and the kernel allows them in a name.
+    return every + [name for _, name in socket.if_nameindex() if name.isprintable() and not {*"{}"} & {*name}]
 
 
 def _capture(asked: argparse.Namespace) -> int:
+    from ..console import notice  # noqa: PLC0415
     from ..errors import InputError, UsageError  # noqa: PLC0415
-    from ..run import notice  # noqa: PLC0415
+    from ..files.atomic_files import into_pipe  # noqa: PLC0415
 
     try:
         if not asked.fifo:
             raise UsageError("--capture without --fifo", "extcap", "Wireshark gives both")
         options = _options(asked)
-        with open(asked.fifo, "wb") as fifo:  # noqa: PTH123  a pipe with the given name
+        with into_pipe(asked.fifo) as fifo:
             if asked.replay:
                 from .annotate import annotate, find_comments  # noqa: PLC0415
 
@@ -95,6 +97,9 @@ def _capture(asked: argparse.Namespace) -> int:
             else:
                 from .extcap_sink import capture, capture_command  # noqa: PLC0415
 
+                # Programs that capture take more than names of interfaces: of other machines, for example.
+                if asked.source and asked.source not in _interfaces():
+                    raise UsageError("no such interface", asked.source, "choose one of the list")
                 source = asked.source or _interfaces()[0]
                 capture(capture_command(source, asked.extcap_capture_filter), fifo, options)
     except BrokenPipeError:
@@ -110,9 +115,9 @@ def _capture(asked: argparse.Namespace) -> int:
 
 def _options(asked: argparse.Namespace) -> Options:
     from ..audit import DEFAULT_PORTS, Options  # noqa: PLC0415
+    from ..console import notice  # noqa: PLC0415
     from ..errors import UsageError  # noqa: PLC0415
     from ..rules.plugins import load_plugins  # noqa: PLC0415
-    from ..run import notice  # noqa: PLC0415
 
     load_plugins(notice)
     select, ignore, ports = (

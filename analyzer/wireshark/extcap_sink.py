@@ -138,7 +138,8 @@ def capture_command(interface: str, capture_filter: str) -> list[str]:
         return [dumpcap, "-P", "-q", "-i", interface, "-w", "-", *(["-f", capture_filter] if capture_filter else [])]
     tcpdump = shutil.which("tcpdump")
     if tcpdump is not None:
-        return [tcpdump, "-U", "-n", "-i", interface, "-w", "-", *([capture_filter] if capture_filter else [])]
+        # After -- nothing is an option: -z of tcpdump runs a program.
+        return [tcpdump, "-U", "-n", "-i", interface, "-w", "-", *(["--", capture_filter] if capture_filter else [])]
     raise UsageError("no capture program", interface, "install dumpcap (wireshark-common) or tcpdump")
 
 

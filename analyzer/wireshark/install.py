@@ -20,6 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import UsageError, display_path
+from ..files.atomic_files import replacing
+from ..files.folders import folder_of
+from ..files.reading import read_whole
 from .extcap import INTERFACE
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ __all__ = ["FileState", "InstalledFile", "folders", "install", "loaded", "places
 
 _MARK = "smtpwire wireshark install"
 
+_LONGEST = 1 << 20  # bytes of a file that can be ours; they have some KB
 _TSHARK_SECONDS = 60  # tshark runs every installed extcap
 
 
@@ -51,10 +55,13 @@ class InstalledFile(NamedTuple):
     def state(self) -> FileState:
         """Return the state of the file at its path."""
         try:
-            text = self.path.read_text("utf-8", "replace")
-        except OSError:
+            data, _ = read_whole(self.path, _LONGEST, found=True)
+        except (FileNotFoundError, NotADirectoryError):
             return FileState.MISSING
-        if text == self.content:
+        except OSError:
+            return FileState.FOREIGN
+        text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+        if text == self.content.replace("\r\n", "\n"):
             return FileState.INSTALLED
         return FileState.OTHER if _MARK in text else FileState.FOREIGN
 
@@ -88,10 +95,12 @@ def install() -> Iterator[InstalledFile]:
         if place.state() is FileState.FOREIGN:
             raise UsageError("a file of another program has this name", display_path(place.path), "move it away")
         try:
-            place.path.parent.mkdir(parents=True, exist_ok=True)
-            place.path.write_text(place.content, "utf-8")
+            folder_of(place.path.parent, parents=True).close()
+            with replacing(place.path) as stream:
+                stream.write(place.content.encode())
             if place.what == "extcap":
-                place.path.chmod(0o755)
+                mode = place.path.stat().st_mode & 0o777
+                place.path.chmod(mode | (mode & 0o444) >> 2)  # whoever may read it may run it
         except OSError as error:
             raise UsageError(
                 f"cannot write ({error.strerror})", display_path(place.path), "make the folder writable for you"

@@ -22,12 +22,12 @@ from ..frames.input_window import MAX_RECORD
 from ..frames.pcap import FILE_HEADER, MAGICS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ..frames.frame_loop import Order
     from ..frames.input_window import Window
 
-__all__ = ["DecoderFrame", "OutputBlock", "commented", "pcap_blocks", "pcapng_blocks"]
+__all__ = ["DecoderFrame", "OutputBlock", "commented", "pcap_blocks", "pcapng_blocks", "uncommented"]
 
 _SECTION: Final = 0x0A0D0D0A
 _BYTE_ORDER: Final = 0x1A2B3C4D
@@ -45,6 +45,8 @@ _TIME_RESOLUTION: Final = 9
 _FCS_LENGTH: Final = 13
 
 _DATA: Final = 28  # offset of the frame in a packet block, enhanced or obsolete
+_STATISTICS: Final = 5
+_OPTIONS: Final = {_SECTION: 24, _INTERFACE: 16, _STATISTICS: 20}  # their offset in blocks that are not packets
 
 _ORDERS: Final[dict[bytes, Order]] = {
     _BYTE_ORDER.to_bytes(4, "little"): "little",
@@ -119,8 +121,8 @@ class _Section:
         self.ticks = bytes(8)
 
 
-def pcapng_blocks(window: Window, problems: list[str], *, grows: bool) -> Iterator[OutputBlock]:
-    """Return the blocks of a pcapng file. ``grows``: comments will be added, so sections do not state their lengths."""
+def pcapng_blocks(window: Window, problems: list[str]) -> Iterator[OutputBlock]:
+    """Return the blocks of a pcapng file. Comments may be added and removed, so sections do not state their lengths."""
     walk = _BlockWalk(window, problems)
     section = _Section("little")
     number = 0
@@ -152,7 +154,7 @@ def pcapng_blocks(window: Window, problems: list[str], *, grows: bool) -> Iterat
         elif kind == _SIMPLE:
             yield OutputBlock(raw, order, number, _widened(raw, section))
         else:
-            yield OutputBlock(_noted(raw, kind, section, grows=grows), order, number if kind in _NUMBERED else 0)
+            yield OutputBlock(_noted(raw, kind, section), order, number if kind in _NUMBERED else 0)
 
 
 def _can_be(walk: _BlockWalk, kind: int, length: int, order: Order) -> bool:
@@ -172,11 +174,11 @@ def _is_whole(walk: _BlockWalk, kind: int, length: int, order: Order) -> bool:
     return kind not in {_ENHANCED, _PACKET} or walk.number(20, order) + 32 <= length
 
 
-def _noted(raw: bytes, kind: int, section: _Section, *, grows: bool) -> bytes:
+def _noted(raw: bytes, kind: int, section: _Section) -> bytes:
     """Return a block that is not a packet in the form in which it is written."""
     if kind == _INTERFACE and section.snaplen is None:
         section.snaplen = int.from_bytes(raw[12:16], section.order)
-    if kind == _SECTION and grows:
+    if kind == _SECTION:
         return raw[:16] + b"\xff" * 8 + raw[24:]
     return raw
 
@@ -236,24 +238,52 @@ def pcap_blocks(window: Window, problems: list[str], program: str) -> Iterator[O
 
 
 def commented(wide: bytes, order: Order, texts: Sequence[str]) -> bytes:
-    """Return a packet block with a comment for each of ``texts`` that it does not have yet, after the options it
-    has."""
-    captured = int.from_bytes(wide[20:24], order)
-    at, end = _DATA + captured + -captured % 4, len(wide) - 4
-    there = set()
+    """Return a packet block with a comment for each of ``texts``, after the options it has."""
+    at, end = _options_at(wide, order), len(wide) - 4
+    for _, _, next_option in _options(wide, at, order):
+        at = next_option
+    if at > end or not texts:
+        return wide
+    added = b"".join(_option(_COMMENT, text.encode(), order) for text in texts)
+    return _block(int.from_bytes(wide[:4], order), wide[8:at] + added + (wide[at:end] or bytes(4)), order)
+
+
+def uncommented(raw: bytes, order: Order, is_unwanted: Callable[[bytes], bool]) -> tuple[bytes, list[bytes]]:
+    """Return a block without the comments that ``is_unwanted``, and those comments."""
+    at, end = _options_at(raw, order), len(raw) - 4
+    if at + 4 > end:
+        return raw, []
+    dropped, kept = [], [raw[8:at]]
+    for code, value, next_option in _options(raw, at, order):
+        if code == _COMMENT and is_unwanted(value):
+            dropped.append(value)
+        else:
+            kept.append(raw[at:next_option])
+        at = next_option
+    if not dropped:
+        return raw, []
+    return _block(int.from_bytes(raw[:4], order), b"".join([*kept, raw[at:end]]), order), dropped
+
+
+def _options_at(raw: bytes, order: Order) -> int:
+    """Return where the options of a block begin; its end if it is of a type that is not known to have any."""
+    kind = int.from_bytes(raw[:4], order)
+    if kind in {_ENHANCED, _PACKET}:
+        captured = int.from_bytes(raw[20:24], order)
+        return _DATA + captured + -captured % 4
+    return _OPTIONS.get(kind, len(raw))
+
+
+def _options(raw: bytes, at: int, order: Order) -> Iterator[tuple[int, bytes, int]]:
+    """Return code, value and end of each option, up to the end of the options or to damage."""
+    end = len(raw) - 4
     while at + 4 <= end:
-        code, size = int.from_bytes(wide[at : at + 2], order), int.from_bytes(wide[at + 2 : at + 4], order)
+        code, size = int.from_bytes(raw[at : at + 2], order), int.from_bytes(raw[at + 2 : at + 4], order)
         next_option = at + 4 + size + -size % 4
         if code == 0 or next_option > end:
-            break
-        if code == _COMMENT:
-            there.add(wide[at + 4 : at + 4 + size])
+            return
+        yield code, raw[at + 4 : at + 4 + size], next_option
         at = next_option
-    values = [value for value in map(str.encode, texts) if value not in there]
-    if not values or at > end:
-        return wide
-    added = b"".join(_option(_COMMENT, value, order) for value in values)
-    return _block(int.from_bytes(wide[:4], order), wide[8:at] + added + (wide[at:end] or bytes(4)), order)
 
 
 def _padded(data: bytes) -> bytes:

@@ -473,6 +473,12 @@ class TestBaseline:
         assert summary["suppressed"] == total
         assert summary["rules"] == {}
 
+    def test_the_file_may_be_named_with_o(self, tmp_path: Path) -> None:
+        first, second = tmp_path / "a.json", tmp_path / "b.json"
+        smtpwire("baseline", "write", first, DEMO)
+        smtpwire("baseline", "write", DEMO, "-o", second)
+        assert first.read_bytes() == second.read_bytes()
+
     def test_what_is_new_shows_and_what_is_gone_is_stale(self, tmp_path: Path) -> None:
         known = tmp_path / "known.json"
         smtpwire("baseline", "write", known, DEMO, "--select", "SEQ101,SEQ120")

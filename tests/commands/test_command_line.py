@@ -75,7 +75,8 @@ def values(line: str) -> dict[str, Any]:
         ("annotate x -o -", {"path": "x", "output": "-"}),
         ("query select x y", {"sql": "select", "paths": ("x", "y")}),
         ("rule SEQ101", {"rules": ("SEQ101",)}),
-        ("baseline write b x y", {"file": "b", "paths": ("x", "y")}),
+        ("baseline write b x y", {"file": "b", "paths": ("x", "y"), "output": None}),
+        ("baseline write -o b x y", {"file": "x", "paths": ("y",), "output": "b"}),
         ("extract x -o out --max-size 0", {"paths": ("x",), "output": "out", "max_size": 0}),
     ],
 )
@@ -115,7 +116,7 @@ def test_every_option_and_every_command_is_explained(name: str) -> None:
         (["audit", "x", "--jobs", "65"], "65 is not in the range 1<=x<=64"),
         (["audit", "x", "--format"], "'--format' requires an argument"),
         (["annotate", "x"], "Missing option '-o'"),
-        (["baseline", "write", "b"], "Missing argument 'PATH...'"),
+        (["baseline", "write", "b"], "no capture is named: b: write smtpwire baseline write FILE PATH..."),
         (["baseline", "red"], "No such command 'red'"),
         (["demo", "x"], "unexpected extra argument"),
     ],

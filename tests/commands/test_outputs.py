@@ -230,3 +230,10 @@ class TestFiles:
         for _ in range(2):
             run = smtpwire("audit", tmp_path, "-o", tmp_path / "r.json")
             assert (run.returncode, run.stderr) == (1, b"")
+
+
+def test_a_loop_of_links_in_a_folder_that_is_read_is_a_one_line_error(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    wanted = [Destination(ReportFormat.JSON, str(tmp_path / "loop"))]
+    with pytest.raises(UsageError, match="cannot write"), opened(wanted, [str(tmp_path)]):
+        pass

@@ -423,3 +423,49 @@ def test_every_digest_of_the_report_is_that_of_a_file(tmp_path: Path) -> None:
     )
     assert sum(reported.values()) > 20
     assert not reported - Counter((sidecar["connection"], hashlib.sha256(data).hexdigest()) for sidecar, data in found)
+
+
+def test_links_that_are_put_in_the_place_of_folders_during_the_run_get_nothing(tmp_path: Path) -> None:
+    target, elsewhere = tmp_path / "mail", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    folder = MessageDirectory(str(target))
+    spooled = folder.spool.begin()
+    spooled.append(b"private")
+    spooled.flush()
+    (target / "unknown").rename(tmp_path / "real")
+    (target / "unknown").symlink_to(elsewhere)
+    target.rename(tmp_path / "moved")
+    target.symlink_to(elsewhere)
+    folder.keep(Envelope(), spooled)
+    folder.close()
+    assert not list(elsewhere.iterdir())
+    assert sorted(path.suffix for path in (tmp_path / "real").iterdir()) == [".eml", ".json"]
+    assert sorted(path.name for path in (tmp_path / "moved").iterdir()) == ["accepted", "refused", "unknown"]
+
+
+@pytest.mark.parametrize("room", range(0, 3000, 250))
+def test_a_disk_that_becomes_full_is_one_line_and_leaves_no_part_of_a_message(
+    tmp_path: Path, small: Callable[[int, int], None], monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    small(100, 1 << 20)
+    left = room
+
+    def limited(stream: Any, data: bytes) -> None:
+        nonlocal left
+        stream.write(data[:left])
+        if len(data) > left:
+            raise OSError(28, "No space left on device")
+        left -= len(data)
+
+    monkeypatch.setattr(spill_module, "_write_all", limited)
+    capture = tmp_path / "c.pcap"
+    capture.write_bytes(pcap(records(segments(mail(MESSAGE + ("y" * 70 + "\r\n") * 30)))))
+    words = ["extract", str(capture), "-o", str(tmp_path / "mail"), "--no-config"]
+    try:
+        command_line(words, standalone_mode=False)
+    except OutputError as error:
+        assert "cannot write (No space left on device)" in str(error)  # noqa: PT017  it may have fitted
+        assert not list((tmp_path / "mail").rglob("*.json"))
+        for path in (tmp_path / "mail").rglob("*.eml"):
+            assert path.stat().st_size > 2000
+    assert not list((tmp_path / "mail").rglob(".smtpwire*"))

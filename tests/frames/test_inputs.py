@@ -31,6 +31,7 @@ from readback import collector, read
 from smtpwire.analyzer.errors import InputError
 from smtpwire.analyzer.frames import inputs as capture_module
 from smtpwire.analyzer.frames.inputs import Source, open_inputs, read_capture
+from smtpwire.analyzer.segments.decoder import SegmentDecoder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -305,3 +306,31 @@ def test_a_file_that_shrinks_while_it_is_read_is_cut_short(tmp_path: Path) -> No
     list(steps)
     assert source.capture.frames == (1_500_000 - 24) // 1016
     assert source.capture.problems == ["the last record is cut short at byte 1500000"]
+
+
+def test_a_file_that_cannot_seek_is_read_as_a_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As some below /proc and /sys, which have the mode of a regular file."""
+    (tmp_path / "a.pcap").write_bytes(pcap([]))
+
+    def refuse(*_: int) -> int:
+        raise OSError(29, "Illegal seek")
+
+    monkeypatch.setattr(os, "lseek", refuse)
+    with Source(tmp_path / "a.pcap").open() as opened:
+        assert opened.reader.format == "pcap"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_in_a_folder_only_regular_files_are_opened_and_others_with_such_a_name_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.pcap").write_bytes(pcap([]))
+    os.mkfifo(tmp_path / "b.pcap")
+    os.mkfifo(tmp_path / "c")
+    (tmp_path / "d.pcap").symlink_to("/dev/zero")
+    reasons = {}
+    for source in open_inputs([tmp_path]):
+        try:
+            for _ in read_capture(source, SegmentDecoder(lambda *_: None)):
+                pass
+        except InputError as error:
+            reasons[source.path] = error.what
+    assert reasons == {f"{tmp_path}/b.pcap": "a pipe, not a file", f"{tmp_path}/d.pcap": "a device, not a file"}

@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -179,3 +180,49 @@ def test_the_command(tmp_path: Path) -> None:
     assert [item["type"] for item in items] == ["finding", "finding", "connection", "capture", "summary"]
     assert items[3]["path"].endswith("first.pcap")
     assert items[-1]["connections"] == 1  # the second is the newest, and may still grow
+
+
+# -- what is not a file ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_pipes_devices_and_sockets_are_skipped_and_named_once(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    watched = Watched(tmp_path / "in")
+    os.mkfifo(watched.path / "a.pcap")
+    (watched.path / "b.pcap").symlink_to("/dev/zero")
+    (watched.path / "c.pcap").symlink_to(watched.path / "a.pcap")
+    os.mkfifo(watched.path / "no-capture-by-its-name")
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(watched.path / "d.pcap"))
+    watched.write("e.pcap", pcap(talk()))
+    assert watched(3) == ["e.pcap"]
+    assert sorted(watched.notices) == [
+        f"{watched.path}/a.pcap: skipped: a pipe, not a file",
+        f"{watched.path}/b.pcap: skipped: a device, not a file",
+        f"{watched.path}/c.pcap: skipped: a pipe, not a file",
+        f"{watched.path}/d.pcap: skipped: a socket, not a file",
+    ]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_file_that_becomes_a_pipe_does_not_stop_the_audit(tmp_path: Path) -> None:
+    watched = Watched(tmp_path)
+    place = watched.write("a.pcap", pcap(talk()))
+    watched(0.1)  # it was seen, and waits until it no longer grows
+    place.unlink()
+    os.mkfifo(place)
+    assert watched(3) == []
+
+
+def test_a_directory_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    watched = Watched(tmp_path)
+    (tmp_path / "inner").mkdir()
+    monkeypatch.setattr(os, "scandir", refuse)
+    watched(3)
+    assert watched.notices == [f"{tmp_path}: cannot read (Permission denied)"]
+    with pytest.raises(UsageError, match=r"cannot read \(Permission denied\): .*: name a user .* with --user"):
+        DirectorySource(str(tmp_path))

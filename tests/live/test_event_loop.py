@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -13,6 +16,7 @@ from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.frames.inputs import Source as CaptureFile
 from smtpwire.analyzer.frames.inputs import read_capture
 from smtpwire.analyzer.live import event_loop, interfaces
+from smtpwire.analyzer.live import signals as signals_module
 from smtpwire.analyzer.live.event_loop import EventLoop
 from smtpwire.analyzer.live.interfaces import Interfaces
 from smtpwire.analyzer.live.live_audit import LiveAudit
@@ -198,3 +202,69 @@ def test_the_written_file_has_the_frames_that_were_read(machine: Machine, tmp_pa
     assert written.capture.frames == capture.frames == 17
     assert written.capture.last == capture.last
     assert written.capture.problems == []
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers of POSIX")
+def test_a_signal_ends_a_call_that_does_not_return(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals_module, "MAX_BLOCK_SECONDS", 0.05)
+    read, write = os.pipe()
+    with Signals():
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            os.read(read, 1)  # nothing ever comes
+    os.close(read)
+    os.close(write)
+
+
+def test_a_loop_that_has_seen_the_signal_is_not_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals_module, "MAX_BLOCK_SECONDS", 0.05)
+    with Signals() as signals:
+        signal.raise_signal(signal.SIGTERM)
+        assert signals.stop
+        signals.acknowledge()
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_third_signal_ends_everything(number: signal.Signals) -> None:
+    with Signals() as signals:
+        signal.raise_signal(number)
+        signal.raise_signal(number)
+        assert signals.hurry
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+
+
+def test_a_recording_that_stops_is_reported_at_once(machine: Machine) -> None:
+    recorder = SimpleNamespace(fault=None, add=lambda *_: None, close=lambda *_: None)
+    machine.source._record = recorder  # type: ignore[assignment]
+    machine.at(2, lambda: setattr(recorder, "fault", "cannot write (No space left on device): a.pcapng"))
+    said: list[float] = []
+    real = machine.sink.notice
+
+    def notice(text: str) -> None:
+        said.append(machine.now)
+        real(text)
+
+    machine.sink.notice = notice  # type: ignore[method-assign]
+    machine.run(seconds=10)
+    assert machine.sink.notices == ["cannot write (No space left on device): a.pcapng"]
+    assert 102 <= said[0] <= 103.5
+
+
+@pytest.mark.parametrize("by", [-86_400 * 365 * 60, -3600, 3600, 86_400 * 365 * 200])
+def test_the_clock_may_be_set_to_any_time(machine: Machine, by: int) -> None:
+    """Backwards before 1970 too: nothing fails, connections go on, and it is said."""
+    offset = 0
+    machine.fill(talk(40_000, 0)[:5])
+    real = machine._wall
+
+    def jump() -> None:
+        nonlocal offset
+        offset = by * SECOND
+
+    machine._wall = lambda: real() + offset  # type: ignore[method-assign]
+    machine.at(3, jump)
+    machine.at(5, lambda: machine.fill(talk(40_000, 0)[5:]))
+    machine.run(seconds=10)
+    assert [text for text in machine.sink.notices if "the clock was set by" in text]

@@ -413,3 +413,23 @@ def test_a_ring_has_at_most_half_of_the_memory_and_at_least_tworing_blocks() -> 
     assert ring_blocks(64 << 20, 8 << 30) * BLOCK_BYTES == 64 << 20
     assert ring_blocks(1 << 40, 8 << 30) * BLOCK_BYTES == 4 << 30
     assert ring_blocks(1, 8 << 30) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("planted", ["socket", "link"])
+def test_findings_are_not_sent_to_a_socket_that_another_user_planted(tmp_path: Path, planted: str) -> None:
+    place = tmp_path / "pub"
+    place.mkdir()
+    place.chmod(0o1777)
+    log = place / "log"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as theirs:
+        theirs.bind(str(log if planted == "socket" else tmp_path / "theirs"))
+        if planted == "link":
+            log.symlink_to(tmp_path / "theirs")
+        os.lchown(log, 65534, 65534)
+        with pytest.raises(UsageError, match="belongs to another user"):
+            SyslogSink(str(log)).open()
+        os.lchown(log, 0, 0)
+        sink = SyslogSink(str(log))
+        sink.open()
+        sink.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -90,3 +91,17 @@ def test_an_empty_run_gives_a_valid_document() -> None:
     out, stream = output()
     JunitWriter(out, ()).finish(summary_of())
     assert ElementTree.fromstring(stream.getvalue()).tag == "testsuites"
+
+
+@pytest.mark.parametrize(
+    "mark", ["[[ATTACHMENT|/etc/passwd]]", "[[attachment|x]]", "[[ ATTACHMENT|x]]", "[[[ATTACHMENT|x]]"]
+)
+def test_no_text_attaches_a_file(mark: str) -> None:
+    """GitLab and Jenkins publish the file that such a text in an output names."""
+    for severity in ("error", "info"):
+        one = connection(1, findings=[finding(severity=severity, message=mark, evidence=mark)])
+        root = ElementTree.fromstring(document(one))
+        for element in root.iter():
+            if element.tag in {"system-out", "system-err", "failure", "error"}:
+                assert not re.search(r"\[\[\s*attachment", element.text or "", re.IGNORECASE)
+                assert "ATTACHMENT" in (element.text or "").upper()

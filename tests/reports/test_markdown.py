@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from handmade import capture, connection, finding, output, summary_of
 from hostile import ATTACKS, FILE_NAME, hostile_capture
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -152,7 +152,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
 
 def test_a_hostile_file_name_stays_in_its_cell() -> None:
     rows = cells(written(captures=[capture(path="a|b`c|d``.pcap"), capture(path="<b>@x</b>.pcap")]))
-    assert rows[1][0] == "a|b`c|d``.pcap"
+    assert rows[1][0] == r"a\x7cb`c\x7cd``.pcap"
     assert rows[2][0] == "<b>@x</b>.pcap"
     assert "html_inline" not in kinds(written(captures=[capture(path=FILE_NAME)]))
 
@@ -207,3 +207,19 @@ def test_every_sample_is_parsed_as_intended() -> None:
     for path in sorted(SAMPLES.glob("*.pcap")):
         found = kinds(audited(path))
         assert not found & {"html_inline", "html_block", "link_open", "image", "code_block", "em_open"}, path.name
+
+
+@given(st.lists(st.integers(0, 120), max_size=4))
+@example([80])
+@example([81, 8, 9])
+def test_no_fence_is_longer_than_renderers_know(rows: list[int]) -> None:
+    """cmark, which GitHub and GitLab use, knows no code span with more than 80 backticks."""
+    text = "<img src=x>".join("`" * row for row in rows)
+    for made in (code(text), prose(f"x {text} y"), written(captures=[capture(path=text)])):
+        assert max(map(len, re.findall("`+", made)), default=0) <= 10
+        assert "html_inline" not in kinds(made)
+
+
+def test_a_bar_after_a_backslash_does_not_end_a_cell() -> None:
+    rows = cells(written(captures=[capture(path=r"a\|[x](http://evil.example/)|`b")]))
+    assert rows[1][0] == r"a\\x7c[x](http://evil.example/)\x7c`b"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from handmade import capture, connection, finding, output, summary_of
+from hypothesis import example, given
+from hypothesis import strategies as st
 from scripts import hello, lines, play
 from written import written
 
@@ -19,6 +22,8 @@ from smtpwire.analyzer.reports.sarif import SarifWriter
 from smtpwire.analyzer.rules import RULES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from smtpwire.analyzer.model import Capture, Connection
 
 DEMO = Path(__file__).parents[2] / "samples" / "demo.pcap"
@@ -126,3 +131,48 @@ def test_a_transcript_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     run = run_of(connection(findings=[finding()]))
     assert run["results"][0]["locations"][0]["physicalLocation"]["region"] == {"startLine": 1}
     assert "omits 1 connections" in run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]
+
+
+LINK = re.compile(r"(?<!\\)(?:\\\\)*\[[^\]]*?(?<!\\)(?:\\\\)*\]\(")
+PLACEHOLDER = re.compile(r"(?<!\{)(?:\{\{)*\{[0-9]+\}")
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Return the text of every message object of the document."""
+    if isinstance(value, dict):
+        if isinstance(value.get("message"), dict):
+            yield value["message"]["text"]
+        for inner in value.values():
+            yield from texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts(inner)
+
+
+def read_as_sarif(text: str) -> str:
+    """Return the text that a reader shows, by SARIF 3.11.5 and 3.11.6."""
+    return (
+        re.sub(r"\\+([\[\]])", lambda found: found[0][: len(found[0]) // 2 - 1] + found[1], text)
+        .replace("{{", "{")
+        .replace("}}", "}")
+    )
+
+
+@given(st.text(alphabet="[](){}0\\ax", max_size=30))
+@example("[click](http://evil.example/)")
+@example(r"\[click\](http://evil.example/) {0} {{1}} {{{2}}}")
+def test_no_message_has_a_live_link_or_a_placeholder(text: str) -> None:
+    shown = sarif._message(text)["text"]
+    assert not LINK.search(shown)
+    assert not PLACEHOLDER.search(shown)
+    assert read_as_sarif(shown) == text
+
+
+def test_every_message_of_the_document_is_made_so() -> None:
+    text = "[click](http://evil.example/) {0}"
+    one = connection(findings=[finding(message=text), finding(message=text, caused_by=0)])
+    seen = capture()
+    seen.problems = [text]
+    shown = list(texts(document(one, captures=[seen])))
+    assert len(shown) == 4
+    assert all(r"\[click\](http://evil.example/) {{0}}" in message for message in shown)

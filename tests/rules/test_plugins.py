@@ -95,6 +95,18 @@ def test_a_broken_plugin_is_named_and_skipped_completely(tmp_path: Path, code: s
         ("yield Evidence(x.nothing)", "AttributeError"),
         ("yield 'a finding'", "TypeError: it returned str, not Evidence"),
         ("return 5", "TypeError"),
+        ("import sys; sys.exit(0)", "SystemExit: 0"),
+        ("raise GeneratorExit", "GeneratorExit"),
+        ("class Odd(Exception):\n        __str__ = None\n    raise Odd", "Odd"),
+        ("def again(): again()\n    again()", "RecursionError"),
+        ("yield Evidence(5)", "TypeError: its message is int"),
+        ('yield Evidence("x", offset="1")', "TypeError: its offset is str"),
+        ('yield Evidence("x", length=-1)', "ValueError: its length is -1"),
+        ('yield Evidence("x", frame=10**30)', "ValueError: its frame is 1000"),
+        ('yield Evidence("x", evidence=b"y")', "TypeError: its evidence is bytes"),
+        ('yield Evidence("x", side="nobody")', "ValueError: there is no side 'nobody'"),
+        ('yield Evidence("x", severity="fatal")', "ValueError: there is no severity 'fatal'"),
+        ('yield Evidence("x" * 100_000)', "ValueError: its text has 100,005 characters"),
     ],
 )
 def test_a_rule_that_fails_is_disabled(tmp_path: Path, body: str, message: str) -> None:
@@ -105,6 +117,22 @@ def test_a_rule_that_fails_is_disabled(tmp_path: Path, body: str, message: str) 
     assert message in line
     assert "XAA001" not in rules_found(run)
     assert rules_found(run)["SEQ101"] == 1
+
+
+def test_a_rule_without_end_ends(tmp_path: Path) -> None:
+    install(tmp_path, "one", GOOD.replace("yield Evidence", "while True: yield Evidence"))
+    run = smtpwire(tmp_path, "audit", DEMO, "--format", "json", "--select", "XAA")
+    assert rules_found(run)["XAA001"] > 0
+
+
+@pytest.mark.parametrize("message", ["'\\x1b[2J\\u202e'", "Phrase('{what}', what=Text('\\x1b[2J\\u202e'))"])
+@pytest.mark.parametrize("form", ["text", "json", "markdown", "html", "csv"])
+def test_text_of_a_rule_is_safe_to_show(tmp_path: Path, message: str, form: str) -> None:
+    code = GOOD.replace("import Act,", "import Phrase, Text, Act,").replace('"There was a QUIT."', message)
+    install(tmp_path, "one", code.replace('QUIT"', "QUIT"))
+    run = smtpwire(tmp_path, "audit", DEMO, "--select", "XAA", "--format", form)
+    assert "x1b[2J" in run.stdout
+    assert not {"\x1b", "\u202e"} & set(run.stdout + run.stderr)
 
 
 def test_a_broken_plugin_does_not_affect_the_others(tmp_path: Path) -> None:

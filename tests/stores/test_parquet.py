@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +22,7 @@ from smtpwire.analyzer.stores.tables import TABLES
 if TYPE_CHECKING:
     from pathlib import Path
 
+pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
 
 SCRIPT = [*hello(), *lines("C RCPT TO:<b@mx.example>", "S 503 no", "C QUIT", "S 221 bye"), ("FC", ""), ("FS", "")]
@@ -117,3 +120,52 @@ def test_without_pyarrow_the_error_says_what_to_install() -> None:
     absent = Format(known.form, known.suffixes, place=known.place, module="pyarrow_is_not_here", extra=known.extra)
     with pytest.raises(UsageError, match=r"pip install 'smtpwire\[parquet\]'"):
         absent.check()
+
+
+def replaced(directory: Path, name: str, column: str, values: list[Any]) -> None:
+    (path,) = (directory / name).iterdir()
+    old = parquet.read_table(path)
+    new = old.set_column(old.schema.get_field_index(column), column, pyarrow.array(values * len(old)))
+    parquet.write_table(new, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "value"),
+    [
+        *(("findings", "message", [1, 2]), ("findings", "frame", {"a": 1}), ("connections", "started", "no time")),
+        *(("runs", "run", None), ("runs", "run", Decimal("1.5")), ("runs", "started", float("nan"))),
+    ],
+)
+def test_columns_of_other_types_are_a_one_line_error(tmp_path: Path, name: str, column: str, value: Any) -> None:
+    target = tmp_path / "store"
+    audit(tmp_path, target)
+    replaced(target, name, column, [value])
+    with pytest.raises(UsageError, match=r"cannot read the store|not a Parquet file of a store"):
+        loaded(target)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "rubbish", "link"])
+def test_what_is_no_table_in_a_store_is_a_one_line_error(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "store"
+    audit(tmp_path, target)
+    place = target / "runs" / "x.parquet"
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    elif kind == "rubbish":
+        place.write_bytes(bytes(range(256)))
+    else:
+        place.symlink_to("/dev/zero")
+    with pytest.raises(UsageError, match=r"cannot read the store|not a Parquet file of a store"):
+        loaded(target)
+
+
+@pytest.mark.parametrize("name", ["", "runs", "turns"])
+def test_a_file_in_the_place_of_a_folder_is_a_one_line_error_and_leaves_nothing(tmp_path: Path, name: str) -> None:
+    target = tmp_path / "store"
+    (target / name).parent.mkdir(exist_ok=True)
+    (target / name).write_text("x")
+    with pytest.raises(UsageError, match=r"cannot write \(Not a directory\)"), store.written(target):
+        pass
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [target / name]

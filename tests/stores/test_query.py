@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -188,3 +188,17 @@ def test_ctrl_c_ends_an_endless_query(database: Path) -> None:
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 130
     assert b"Traceback" not in errors
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "ndjson"])
+def test_what_somebody_put_into_a_store_is_safe_to_show(
+    capfd: pytest.CaptureFixture[str], database: Path, form: str
+) -> None:
+    with closing(sqlite3.connect(database)) as changed:
+        changed.execute("UPDATE runs SET version = char(27) || '[2J' || char(8238, 8203, 7, 12644)")
+        changed.commit()
+    sql = 'select version as "\x1b]0;x\x07" from runs'
+    assert command_line(["query", sql, "--db", str(database), "--format", form], standalone_mode=False) == 0
+    out = capfd.readouterr().out
+    assert "[2J" in out
+    assert not set("\x1b\x07\u202e\u200b\u3164") & set(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,7 @@ from scripts import MESSAGE, connections, envelope, hello, lines, records, segme
 
 from smtpwire.analyzer.audit import Audit
 from smtpwire.analyzer.commands.registry import smtpwire as command_line
-from smtpwire.analyzer.errors import UsageError
+from smtpwire.analyzer.errors import OutputError, UsageError
 from smtpwire.analyzer.model import Capture, Connection
 from smtpwire.analyzer.stores import sqlite
 from smtpwire.analyzer.stores.sqlite import SqliteWriter, opened, written
@@ -218,3 +219,58 @@ def test_a_locked_database_is_a_one_line_error(tmp_path: Path, capture: Path, mo
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(UsageError, match="another program writes to the database"):
             opened(path, new=True)
+
+
+ODD = [
+    "UPDATE runs SET run = 'x'",
+    "UPDATE runs SET run = 9223372036854775807",
+    "UPDATE runs SET run = -5",
+    "UPDATE runs SET run = x'00ff'",
+    "UPDATE runs SET run = 1.5",
+    "DROP TABLE turns",
+    "ALTER TABLE turns ADD COLUMN more",
+    "CREATE TRIGGER t AFTER INSERT ON runs BEGIN DELETE FROM runs; END",
+    "DROP TABLE findings; CREATE VIEW findings AS SELECT 1 AS run",
+    "DROP TABLE findings; CREATE TABLE findings (run, connection AS (1))",
+]
+
+
+@pytest.mark.parametrize("change", ODD)
+def test_a_database_that_is_not_as_it_was_made_is_a_one_line_error(
+    tmp_path: Path, capture: Path, capsys: pytest.CaptureFixture[str], change: str
+) -> None:
+    path = tmp_path / "a.db"
+    store(path, capture)
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(change)
+    before = path.read_bytes()
+    with pytest.raises((UsageError, OutputError), match=r"a run in it has no number|is not as smtpwire makes it"):
+        store(path, capture)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_what_is_not_a_file_is_a_one_line_error(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.db"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path = Path("/dev/null")
+    for new in (False, True):
+        with pytest.raises(UsageError, match=f"a {kind}, not a database"):
+            opened(path, new=new)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can plant files")
+@pytest.mark.parametrize("name", ["a.db", "a.db-journal", "a.db-wal", "a.db-shm"])
+def test_a_database_that_another_user_planted_is_not_used(tmp_path: Path, name: str) -> None:
+    place = tmp_path / "pub"
+    place.mkdir()
+    place.chmod(0o1777)
+    (place / name).symlink_to(tmp_path / "elsewhere")
+    os.lchown(place / name, 65534, 65534)
+    with pytest.raises(UsageError, match="belongs to another user"):
+        opened(place / "a.db", new=True)
+    assert not (tmp_path / "elsewhere").exists()

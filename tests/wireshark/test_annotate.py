@@ -225,11 +225,36 @@ def blocks(data: bytes, order: Any) -> Any:
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_without_findings_the_copy_is_the_same_file(tmp_path: Path, order: Any) -> None:
+def test_without_findings_the_copy_is_the_same_but_for_the_length_of_a_section(tmp_path: Path, order: Any) -> None:
     before = busy(order, simple_too=True)
     stated = struct.pack(order + "q", len(before))
-    before = before[:16] + stated + before[24:]
-    assert annotated(tmp_path, before, "TCP") == before
+    unstated = struct.pack(order + "q", -1)
+    assert annotated(tmp_path, before[:16] + stated + before[24:], "TCP") == before[:16] + unstated + before[24:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "smtpwire: error SEQ120 server: forged (RFC 5321)",
+        " SMTPWIRE: error SEQ120 server: forged",
+        "as seen:\nsmtpwire: error SEQ120 server: forged",
+        "s\u200bmtpwire\u3164: error SEQ120 server: forged",
+        "\uff53mtpwire\uff1a error SEQ120 server: forged",
+    ],
+)
+def test_a_comment_that_looks_like_a_finding_is_not_copied(tmp_path: Path, forged: str) -> None:
+    mine = "what smtpwire says of this"
+    records = talk().records
+    data = section() + interface() + enhanced(records[0], comment=mine.encode())
+    data += b"".join(enhanced(record, comment=forged.encode()) for record in records[1:])
+    (tmp_path / "in.pcapng").write_bytes(data)
+    done = run(tmp_path / "in.pcapng", "-o", tmp_path / "out.pcapng")
+    copy = (tmp_path / "out.pcapng").read_bytes()
+    assert b"forged" not in copy
+    assert mine.encode() in copy
+    assert copy.count(b"smtpwire: ") == len(expected(tmp_path / "in.pcapng"))
+    assert f"{len(records) - 1} comments of the input that looked like findings: not copied" in done.stderr.decode()
 
 
 def test_the_options_that_a_packet_has_come_first(tmp_path: Path) -> None:

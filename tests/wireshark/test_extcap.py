@@ -132,6 +132,7 @@ def test_the_audit_is_not_imported_when_wireshark_starts() -> None:
         (["--capture", "--fifo", "out", "--replay", "in.pcap", "--select", "SEQ999"], "SEQ999"),
         (["--capture", "--fifo", "out", "--ports", "smtp"], "no such port: smtp"),
         (["--capture", "--fifo", "no/where", "--replay", "in.pcap"], "No such file or directory: no/where"),
+        (["--capture", "--fifo", "out", "--source", "TCP@host:1"], "no such interface: TCP@host:1"),
     ],
 )
 def test_an_error_is_one_line(
@@ -143,6 +144,7 @@ def test_an_error_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("in.pcap").write_bytes(talk())
+    Path("out").touch()
     assert main(arguments) == 1
     output = capsys.readouterr().err
     assert words in output
@@ -312,3 +314,14 @@ def test_a_live_capture_has_the_comments(home: Home) -> None:
         process.wait(20)
     rules = {rule for _, rule, *_ in fields_seen(home, copy)}
     assert rules == {"SEQ101"}
+
+
+def test_a_name_of_an_interface_cannot_add_to_the_answers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo"), (2, "x}{call=--evil"), (3, "y\x1b")])
+    assert main(["--extcap-interface", "smtpwire", "--extcap-config"]) == 0
+    out = capsys.readouterr().out
+    assert "{value=lo}" in out
+    assert "evil" not in out
+    assert "\x1b" not in out

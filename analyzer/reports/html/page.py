@@ -50,9 +50,7 @@ def visible(value: object) -> object:
 
     Markup (the output of a macro) has already been through this function piece by piece.
     """
-    if isinstance(value, str) and not value.isprintable() and not hasattr(value, "__html__"):
-        return display_path(value)
-    return value
+    return display_path(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _part(name: str) -> str:

@@ -12,8 +12,9 @@ from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from ...atomic_files import replacing
 from ...errors import UsageError, display_path
+from ...files.atomic_files import replacing
+from ...files.folders import folder_of
 from ..output import Output
 from .identity import community_id, uid
 from .mail_records import addresses, mails
@@ -125,9 +126,10 @@ def zeek_directory(path: Path, *, as_json: bool) -> Iterator[ZeekWriter]:
     """Open both logs in the directory ``path``, which is created if it does not exist. The files appear when they are
     complete. Raises UsageError."""
     try:
-        path.mkdir(exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write ({error.strerror})", display_path(path), "name a directory with -o") from error
+        folder_of(path).close()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot write ({reason})", display_path(path), "name a directory with -o") from error
     with ExitStack() as stack:
         audit, smtp = (
             Output(stack.enter_context(replacing(path / name)), name=display_path(path / name))

@@ -1,0 +1,108 @@
+"""What a live audit opens, in two steps: sockets with the rights of the caller, everything else without them."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Protocol
+
+from ..console import notice
+from ..errors import UsageError, display_path
+from .directory_source import DirectorySource
+from .privileges import User, is_root, target
+from .recorder import rotation
+from .scapy_source import ScapySource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .interfaces import Interfaces, Source
+
+__all__ = ["OpenDirectory", "OpenInterfaces", "Opening"]
+
+
+class Opening(Protocol):
+    """A source that is not open yet. ``who``: the user to become between the two steps (see ``privileges.become``);
+    ``drops``: whether privileges are dropped at all. Both steps raise UsageError."""
+
+    who: User | None
+    drops: bool
+
+    def sockets(self) -> None:
+        """Open what needs privileges."""
+
+    def source(self) -> Source:
+        """Open the rest, without privileges."""
+
+
+class OpenDirectory:
+    """The directory ``path``. Files in it may be readable for root only, so without ``user`` nothing is dropped."""
+
+    def __init__(self, path: str, user: str | None) -> None:
+        self._path = path
+        self.drops = user is not None
+        self.who = target(user) if user is not None else None
+
+    def sockets(self) -> None:
+        """See ``Opening``: there is none."""
+
+    def source(self) -> Source:
+        """See ``Opening``."""
+        if not self.drops and is_root():
+            notice("captures are read as root: name a user with fewer rights with --user")
+        return DirectorySource(self._path)
+
+
+class OpenInterfaces:
+    """Interfaces. ``write`` and ``ring``: the file of --write and its ring, if they were given; for the others see
+    ``PacketRing``."""
+
+    drops = True
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        ports: frozenset[int],
+        bpf: str | None,
+        size: int,
+        promiscuous: bool,
+        user: str | None,
+        write: str | None,
+        ring: str | None,
+    ) -> None:
+        self._names = names
+        self._ports = ports
+        self._bpf = bpf
+        self._size = size
+        self._promiscuous = promiscuous
+        self._write = write
+        self._rotation = None if ring is None else rotation(ring)
+        self._rings: Interfaces | None = None
+        self._slow: ScapySource | None = None
+        self.who = target(user)
+
+    def sockets(self) -> None:
+        """See ``Opening``: opens the interfaces."""
+        if hasattr(socket, "AF_PACKET"):
+            from .interfaces import Interfaces  # noqa: PLC0415  what it imports is not on every system
+
+            self._rings = Interfaces(
+                self._names, self._ports, self._bpf, size=self._size, promiscuous=self._promiscuous
+            )
+            return
+        if self._write is not None:
+            raise UsageError(
+                "frames cannot be written on this system",
+                f"--write {display_path(self._write)}",
+                "use tcpdump -w for that",
+            )
+        self._slow = ScapySource(self._names, self._ports, self._bpf, promiscuous=self._promiscuous)
+
+    def source(self) -> Source:
+        """See ``Opening``: opens the file of --write."""
+        if self._slow is not None:
+            return self._slow
+        assert self._rings is not None
+        notice(f"capturing on {self._rings.name}: ring of {self._rings.size >> 20} MB")
+        if self._write is not None:
+            self._rings.record_to(self._write, self._rotation)
+        return self._rings

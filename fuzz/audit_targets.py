@@ -23,18 +23,19 @@ from smtpwire.analyzer.reports.output import Output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["audit", "decoders"]
+__all__ = ["HEADS", "audit", "decoders"]
 
 _DECODERS: tuple[Literal["raw", "scapy"], ...] = ("raw", "scapy")
 NAME_BYTES = 60  # at the end of the input, which are also the name of the capture
 _OURS = dict.fromkeys(map(ord, "→←│└─…§·–×"))  # of the writers themselves; without them nearly all text is ASCII
-_HEADS = (*sorted(MAGICS), b"\x0a\x0d\x0d\x0a", b"\x1f\x8b", b"")
+HEADS = (*sorted(MAGICS), b"\x0a\x0d\x0d\x0a", b"\x1f\x8b", b"")
+"""What a file may begin with."""
 
 
 def _audited(data: bytes, decoder: Literal["raw", "scapy"] = "raw") -> tuple[list[Capture | Connection], Summary]:
     """Return the items and the summary of an audit of these bytes."""
     take = Material(data)
-    content = take.choice(_HEADS) + take.rest()
+    content = take.choice(HEADS) + take.rest()
     with tempfile.NamedTemporaryFile(dir=memory()) as file:
         file.write(content)
         file.flush()

@@ -219,6 +219,8 @@ def seeds() -> dict[str, list[bytes]]:
         "conversation": talks,
         "audit": whole,
         "decoders": whole,
+        "files": [b"\1" + text for text in whole[:6]],
+        "secrets": [bytes((pair, 0, *range(120))) for pair in range(3)] + [bytes((0, 1, 1, 7, 0, 0, 13, 0, 1, 8, 0))],
     }
 
 

@@ -24,6 +24,8 @@ TARGETS = {
     "tracker": "stream_targets",
     "audit": "audit_targets",
     "decoders": "audit_targets",
+    "files": "file_targets",
+    "secrets": "secret_targets",
 }
 """For each target the module that has the function of that name."""
 

@@ -48,6 +48,7 @@ _CHALLENGE = 334
 _TEXT_BEGINS = frozenset({Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
 # Commands that do not end a login.
 _BETWEEN = frozenset({Act.EHLO, Act.HELO, Act.ANYTIME, Act.RSET, Act.QUIT, Act.OTHER, Act.AUTH, Act.XCLIENT})
+_PATHS = frozenset({Act.MAIL, Act.RCPT})
 _SUSPECT_ACTS = frozenset({Act.OTHER, Act.AUTH, Act.ANSWER, Act.BURL, Act.XCLIENT})
 _NAMES_ONLY = frozenset({"CRAM-MD5", "DIGEST-MD5", "EXTERNAL"})  # mechanisms whose answers hold no password
 _NOTHING = frozenset({b"", b".", b"*"})
@@ -185,11 +186,12 @@ class SecretContext:
 
     def _take_line(self, index: int, x: Exchange) -> None:
         line = x.line
-        command, raw = line.command, line.raw
+        command = line.command
         if command is None:
             self._logins.add(index)
-            self.values.add(raw, self._login or Secrecy.ANSWER)
+            self.values.add(line.raw, self._login or Secrecy.ANSWER)
             return
+        raw = command.raw  # without a CR before the end
         unknown = command.spec is None
         if unknown and (self._login is not None or self._text):
             if raw in _NOTHING:
@@ -281,10 +283,10 @@ class SecretContext:
                 continue
             if command.spec is not None and x.act not in _BETWEEN:
                 return False
-            if command.spec is None and x.line.raw in _NOTHING:
+            if command.spec is None and command.raw in _NOTHING:
                 self._logins.add(index)
             elif command.spec is None:
-                self._hide_text(index, x.line.raw)
+                self._hide_text(index, command.raw)
         return True
 
     def _hide_argument(self, index: int, raw: bytes, argument: bytes) -> None:
@@ -302,11 +304,12 @@ class SecretContext:
         own = self._spans.get(index)
         if own is not None or line.command is None:
             return own or line.secrets
-        raw, command = line.raw, line.command
+        command = line.command
+        raw = command.raw
         if command.spec is None:
             return joined(line.secrets, self.values.find(raw, Secrecy.ANSWER))
         at = len(raw) - len(command.argument or b"")
-        echoes = self.values.find(raw[at:], Secrecy.PASSWORD)
+        echoes = self.values.find(raw[at:], Secrecy.PASSWORD, apart=line.act in _PATHS)
         return (
             joined(line.secrets, tuple([(start + at, end + at) for start, end in echoes])) if echoes else line.secrets
         )

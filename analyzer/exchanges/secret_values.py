@@ -106,8 +106,9 @@ class SecretValues:
         elif known < secrecy:
             self._values[value] = secrecy
 
-    def find(self, text: bytes, least: Secrecy) -> tuple[Span, ...]:
-        """Return what repeats a value in ``text``, of those that are at least as secret as ``least``."""
+    def find(self, text: bytes, least: Secrecy, *, apart: bool = False) -> tuple[Span, ...]:
+        """Return what repeats a value in ``text``, of those that are at least as secret as ``least``. ``apart``: only
+        where it is a word of its own."""
         low = text.lower()
         spans: list[Span] = []
         for value, secrecy in self._values.items():
@@ -116,7 +117,7 @@ class SecretValues:
             at = low.find(value)
             while at >= 0:
                 end = at + len(value)
-                if (len(value) > SHORT and least < Secrecy.PASSWORD) or _is_apart(low, at, end, len(value) <= SHORT):
+                if (len(value) > SHORT and not apart) or _is_apart(low, at, end, len(value) <= SHORT):
                     spans.append((at, end))
                 at = low.find(value, end)
         return joined(tuple(spans)) if spans else ()

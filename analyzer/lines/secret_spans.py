@@ -165,7 +165,7 @@ def shown_parameters(command: Command) -> dict[str, str | None]:
     for name, value in command.parameters.items():
         raw = name.encode("latin-1", "replace")
         known = name in PARAMETER_KEYWORDS
-        key = name if known or value is not None or is_word(raw) else hidden(len(raw))
+        key = name if known or is_word(raw) else hidden(len(raw))
         if value is None:
             found[key] = None
         else:
@@ -250,7 +250,8 @@ def _of_path(raw: bytes, start: int) -> list[Span]:
             shown.append(token.span())
         else:
             odd = True
-            shown.append((token.start(), token.start() + len(name) + 1))
+            if name in PARAMETER_KEYWORDS or is_word(parameter[1]):
+                shown.append((token.start(), token.start() + len(name) + 1))
             if name == "AUTH" or _ANNOUNCES.search(parameter[1]):
                 break  # what follows may belong to it
     return shown

@@ -90,7 +90,7 @@ def shown_address(address: str | None, context: SecretContext | None) -> str | N
     if not address:
         return address
     raw = address.encode("latin-1", "replace")
-    echoes = () if context is None else context.values.find(raw, Secrecy.PASSWORD)
+    echoes = () if context is None else context.values.find(raw, Secrecy.PASSWORD, apart=True)
     spans = joined(path_without_secrets(raw), echoes)
     return shown_text(raw, spans) if spans else address
 
@@ -101,7 +101,7 @@ def _field(value: str | None, context: SecretContext | None) -> str | None:
     raw = value.encode("latin-1", "replace")
     spans = secrets_in_field(raw)
     if context is not None:
-        spans = joined(spans, context.values.find(raw, Secrecy.PASSWORD))
+        spans = joined(spans, context.values.find(raw, Secrecy.PASSWORD, apart=True))
     return shown_text(raw, spans) if spans else value
 
 

@@ -178,7 +178,7 @@ class _Hider:
 
     def _field(self, text: str) -> str:
         raw = _bytes(text)
-        echoes = () if self._context is None else self._context.values.find(raw, Secrecy.PASSWORD)
+        echoes = () if self._context is None else self._context.values.find(raw, Secrecy.PASSWORD, apart=True)
         spans = joined(secrets_in_field(raw), echoes)
         return shown_text(raw, spans) if spans else text
 

@@ -120,7 +120,8 @@ class Audit:
         sink, ignored = tracker.segment, tracker.streams.ignored
         if self._share is not None and tracker.places is not None:
             sink = self._share.restrict(sink, ignored, tracker.places)
-        decoder = SegmentDecoder(sink, self.options.decoder, ignored, self.options.limits)
+        recent = tracker.streams.recent
+        decoder = SegmentDecoder(sink, self.options.decoder, ignored, self.options.limits, recent)
         self.decoder = decoder
         tracker.streams.clock.ticks_given = True
         skip_to = 0 if self._share is None else self._share.skip_to

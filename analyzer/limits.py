@@ -33,6 +33,18 @@ class Limits(Struct, frozen=True):
     interfaces: int = 65_536
     """Interfaces described in one section of a pcapng file: as many as 16 bits can number. About 200 bytes each."""
 
+    empty_records: int = 1 << 20
+    """Records without a byte of a frame, or blocks of a pcapng file without a packet, that are read one after another.
+    After so many the rest of the file is not read: it is filled with zeros, or made to keep the reader busy."""
+
+    gzip_ratio: int = 100
+    """How many times its size a gzip file may unpack to, once that is more than 256 MiB. Captures shrink to a third, to
+    a thirtieth if all sessions are alike; a file made to waste time shrinks to a thousandth."""
+
+    undecoded_kinds: int = 4096
+    """Kinds of frames that could not be decoded (EtherTypes, protocols, ports) counted apart; further ones are counted
+    together. A real capture has one or two, and a report names 16."""
+
     fragment_bytes: int = 4 << 20
     """Bytes of all fragmented IP datagrams held at once. The limit that Linux uses for a host."""
 

@@ -509,6 +509,57 @@ def _tunnels(n: int) -> bytes:
     return file.done()
 
 
+@attack("frames of ever new EtherTypes", "frames", 12_000)
+def _kinds(n: int) -> bytes:
+    file = File()
+    for number in range(n):
+        file.frame(bytes(12) + struct.pack("!H", 0x9A00 + number % 0x6000) + bytes(60))
+    return file.done()
+
+
+@attack("chains of labels, tags and options of tunnels", "frames", 3_000)
+def _labels(n: int) -> bytes:
+    file = File()
+    for _ in range(n):
+        file.frame(bytes(12) + b"\x88\x47" + bytes((0, 1, 0, 64)) * 300)
+        file.frame(bytes(12) + b"\x81\x00" + b"\0\1\x81\x00" * 300)
+    return file.done()
+
+
+@attack("lines that are sent again with other bytes", "lines", 6_000)
+def _other_bytes(n: int) -> bytes:
+    talk = Talk()
+    talk.send("s", PSH | ACK, b"220 mx.example ESMTP\r\n")
+    for _ in range(n):
+        talk.send("c", PSH | ACK, b"NOOP abc\r\n")
+        talk.send("c", PSH | ACK, b"NOOP xyz\r\n", ahead=-10)
+        talk.send("s", PSH | ACK, b"250 ok\r\n")
+    return talk.file.done()
+
+
+@attack("resets whose receiver goes on", "connections", 3_000)
+def _refused_resets(n: int) -> bytes:
+    file = File()
+    for number in range(n):
+        talk = Talk(file, 1024 + number % 60_000)
+        talk.send("s", PSH | ACK, b"220 mx.example ESMTP\r\n")
+        talk.send("c", RST)
+        talk.send("c", PSH | ACK, b"NOOP\r\n")
+        talk.send("s", PSH | ACK, b"250 ok\r\n")
+    return file.done()
+
+
+@attack("segments with far numbers from both sides", "segments", 12_000)
+def _strangers(n: int) -> bytes:
+    talk = Talk()
+    talk.send("s", PSH | ACK, b"220 mx.example ESMTP\r\n")
+    for number in range(1, n + 1):
+        side = "c" if number & 1 else "s"
+        far = number * 0x1234567 % 0x60000000 + 0x10000000
+        talk.send(side, PSH | ACK, b"250 ok\r\n", ahead=far, acks=far // 2 + 0x8000000)
+    return talk.file.done()
+
+
 @attack("a gzip bomb", "MB of zeros", 16)
 def _bomb(n: int) -> bytes:
     head = _PCAP + struct.pack("<4I", 0, 0, 1 << 20, 1 << 20)

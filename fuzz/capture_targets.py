@@ -14,9 +14,9 @@ from smtpwire.analyzer.frames.input_window import FileWindow, Gunzip, StreamWind
 from smtpwire.analyzer.frames.pcap import FILE_HEADER, MAGICS, PcapReader
 from smtpwire.analyzer.frames.pcapng import MAGIC, PcapngReader
 from smtpwire.analyzer.segments.decoder import SegmentDecoder
-from smtpwire.analyzer.segments.ip_tcp import Fragment, SkipReason
-from smtpwire.analyzer.segments.ip_tcp import decode as decode_raw
+from smtpwire.analyzer.segments.layers import Fragment, SkipReason, Undecoded
 from smtpwire.analyzer.segments.link_layers import LINKS
+from smtpwire.analyzer.segments.tunnels import decode as decode_raw
 
 if TYPE_CHECKING:
     from smtpwire.analyzer.frames.reader import Reader
@@ -119,10 +119,11 @@ def frame(data: bytes) -> None:
     length = len(packet) + extra
     raw = decode_raw(link_type, packet, length)
     scapy = decode_scapy(link_type, packet, length)
-    if raw is SkipReason.DECLINED:
+    assert isinstance(raw, Fragment | tuple | SkipReason | Undecoded)
+    # A frame without a segment may be unknown to one decoder and broken for the other: that changes only a counter.
+    # What the raw decoder does not know, Scapy may know.
+    if isinstance(raw, SkipReason | Undecoded) and isinstance(scapy, SkipReason | Undecoded):
         return
-    assert isinstance(raw, Fragment | tuple | SkipReason)
-    # A frame without a segment may be OTHER for one decoder and BROKEN for the other: that changes only a counter.
-    if isinstance(raw, SkipReason) and isinstance(scapy, SkipReason):
+    if isinstance(raw, Undecoded) and raw.odd:
         return
     assert raw == scapy, f"{link_type}: {raw!r} is {scapy!r} to Scapy"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from smtpwire.analyzer.model import Capture
-    from smtpwire.analyzer.segments.decoder import DecodeTally
+    from smtpwire.analyzer.segments.decode_tally import DecodeTally
 
 __all__ = ["Read", "Seen", "collector", "read", "segment_of"]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import inspect
 import struct
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -94,6 +96,17 @@ def fragments(count: int, later_s: int = 0) -> bytes:
     return pcap([*frames, Record(frames[-1].data, frames[-1].time_ns + later_s * 10**9)])
 
 
+@cache
+def unpacking() -> bytes:
+    """Return a capture of 20 kB that unpacks to 258 MiB, with one block that readers skip."""
+    size = (258 << 20) + 12
+    return gzip.compress(section() + interface() + struct.pack("<II", 0x77, size) + bytes(258 << 20), 9)
+
+
+def unknown(count: int) -> bytes:
+    return pcap([Record(ethernet(bytes(40), 0x9A00 + number)) for number in range(count)])
+
+
 def pings(count: int) -> list[tuple[str, bytes | str]]:
     return [*GREETED, *[entry for _ in range(count) for entry in lines("C NOOP", "S 250 ok")]]
 
@@ -110,8 +123,11 @@ def probing(count: int) -> bytes:
 REACHED: dict[str, tuple[int, Scene, str]] = {
     "record_bytes": (1 << 20, long_record, "claims 2097152 bytes"),
     "interfaces": (3, lambda: section() + interface() * 5, "interfaces above the limit of a section, ignored: 2"),
-    "fragment_bytes": (1000, lambda: fragments(9), "fragmented datagrams were never complete"),
-    "fragment_seconds": (5, lambda: fragments(2, later_s=60), "fragmented datagrams were never complete"),
+    "empty_records": (5, lambda: pcap([]) + bytes(16 * 20), "empty records one after another"),
+    "gzip_ratio": (2, unpacking, "unpack to more than 2 times their size"),
+    "undecoded_kinds": (2, lambda: unknown(9), "7 frames of other kinds were not decoded"),
+    "fragment_bytes": (1000, lambda: fragments(9), "fragmented datagrams never became whole"),
+    "fragment_seconds": (5, lambda: fragments(2, later_s=60), "fragmented datagrams never became whole"),
     "loss_proof_frames": (2, lost_replies, "8 bytes of the server are missing"),
     "compared_bytes": (10, sent_again, "of the client came again or late, from offset 0 on, and were not compared"),
     "held_bytes": (1000, lambda: gaps(30, 100), "1 bytes of the client are missing"),

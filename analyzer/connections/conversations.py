@@ -112,6 +112,10 @@ class Conversations:
             feed.talk.course.overlaps = dict(flow.remarks.overlaps.items())
             for side, place in flow.remarks.uncompared.items():
                 record.note(_not_compared(side, *place))
+            if flow.remarks.ends_refused:
+                record.note(f"ends that their receiver did not accept, left out: {flow.remarks.ends_refused}")
+            if flow.remarks.urgent:
+                record.note(f"urgent data in frame {flow.remarks.urgent}: {_URGENT}")
         if why:
             record.note(why)
         report = feed.finish(captured=flow.captured)
@@ -135,6 +139,9 @@ class Conversations:
         record.client_bytes, record.server_bytes = flow.received
         record.ended_ns = flow.last_ns
         return record
+
+
+_URGENT = "its last byte may not be part of the stream, because most programs leave it out (RFC 6093)"
 
 
 def _not_compared(side: str, offset: int, count: int) -> str:

@@ -104,7 +104,8 @@ class Candidate:
             if kind == "data" and of_first is (side == "client") and event[1] + len(event[0]) > offset:
                 cut = event[0][: max(0, offset - event[1])]
                 self._events[number] = kind, of_first, (cut, *event[1:])
-        self._events = [one for one in self._events if one[0] != "data" or one[2][0]]
+        ended = "closed", side == "client"
+        self._events = [one for one in self._events if (one[0] != "data" or one[2][0]) and one[:2] != ended]
         if side == "client":
             self._client = head[:offset]
         else:

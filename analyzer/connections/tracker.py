@@ -92,6 +92,7 @@ class Tracker:
         """Close connections that were idle too long or are too many. ``times_ns``: times of the last frames."""
         for time_ns in times_ns:
             self.streams.clock.tick(time_ns)
+        self.streams.ends.sweep(self.streams.clock.now_ns)
         self.streams.housekeeping.sweep()
 
     def follows(self, key: bytes) -> bool:

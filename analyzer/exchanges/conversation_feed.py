@@ -119,15 +119,19 @@ class ConversationFeed(LimitNotes):
             conflicts.append((side, offset, frame, time_ns))
 
     def revoke(self, side: model.Side, offset: int) -> bool:
-        """Forget the bytes of ``side`` from ``offset`` on, which never arrived. Return whether that is possible."""
-        talk = self.talk
+        """Forget the bytes of ``side`` from ``offset`` on, or its FIN there, which never arrived. Return whether that
+        is possible."""
+        talk, course = self.talk, self.talk.course
+        closing = course.closing
+        if closing is not None and closing.side == side:  # so no bytes are in question
+            return course.reopen(talk.record)
         if side == "server":
             revoked = talk.server_reader.revoke(offset)
         else:
             revoked = talk.tap is None and (talk.reader.revoke(offset) or take_back(talk, offset))
         if not revoked:
             return False
-        talk.course.replaced = {**talk.course.replaced, side: offset}
+        course.replaced = {**course.replaced, side: offset}
         return True
 
     def closed(self, side: model.Side, how: str, frame: int, time_ns: int, seen: int = -1) -> None:

@@ -17,10 +17,11 @@ from ..lines.client_reader import Mode
 from ..lines.server_reader import IncompleteReply
 from ..lines.tls_handshake import TlsHandshake
 from ..streams.handshakes import GREETING_WAITED_NS
-from .exchange import Exchange
+from .exchange import Exchange, Mark
 
 if TYPE_CHECKING:
     from ..lines.client_reader import ClientReader
+    from .record import ConnectionRecord
 
 __all__ = [
     "GREETING_WAITED_NS",
@@ -132,6 +133,19 @@ class Lifecycle(Struct):
             and self.captured is not False
             and not self.long_header
         )
+
+    def reopen(self, record: ConnectionRecord) -> bool:
+        """Forget the first FIN. Return whether that is possible: it was no RST, and no reply counts as missing because
+        of it."""
+        closing = self.closing
+        if closing is None or closing.how != "fin":
+            return False
+        for x in closing.waiting[:1]:
+            if x.marks & Mark.RECIPIENT_REPLIES:
+                return False
+            x.marks &= ~Mark.UNANSWERED
+        self.closing, self.server_ends, record.closing = None, False, "open"
+        return True
 
     def paused(self, reader: ClientReader, client_ns: int, offset: int, frame: int, time_ns: int) -> None:
         """Record that the client goes on, at ``offset``, after a pause of more than PAUSE_NS. ``client_ns``: time of

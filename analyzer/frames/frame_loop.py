@@ -20,7 +20,8 @@
 # for the fields is recognised by its length.
 #
 # Every frame that is not plain goes to `SegmentDecoder.frame`, which handles all frames. The loop never decides that a
-# frame is invalid; it only recognises the plain ones. If no frame may be plain (other link layers, or Scapy decodes
+# frame is invalid; it only recognises the plain ones, and those that the table of headers (`segments.tunnels`) knows to
+# hold no TCP. If no frame may be plain (other link layers, or Scapy decodes
 # everything), the loop compares with EtherTypes that do not exist.
 #
 # pcapng and the ring check their record headers in a pass of their own before this loop. It costs them 5 to 8 % of the
@@ -34,7 +35,7 @@ from collections.abc import Callable
 from struct import Struct, calcsize
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ..segments.ip_tcp import EXTENSIONS, TUNNEL_PORTS, TUNNEL_PROTOCOLS
+from ..segments.tunnels import NO_TCP_PROTOCOLS, SERVICE_PORTS, TUNNEL_PORTS
 
 if TYPE_CHECKING:
     from ..segments.decoder import SegmentDecoder
@@ -47,6 +48,10 @@ _Unpack = Callable[[bytes, int], tuple[Any, ...]]
 _Whole = Callable[[bytes, int], tuple[int, bytes, int]]
 
 _TUNNEL_PORTS = frozenset(port.to_bytes(2, "big") for port in TUNNEL_PORTS)
+_SERVICE_PORTS = frozenset(port.to_bytes(2, "big") for port in SERVICE_PORTS)
+# Whether a port with this first byte may be one of them: one byte is cheaper to look up than a slice.
+_TUNNEL_HIGH = tuple(any(port >> 8 == first for port in TUNNEL_PORTS) for first in range(256))
+_SERVICE_HIGH = tuple(any(port >> 8 == first for port in SERVICE_PORTS) for first in range(256))
 
 
 class FrameLayout(NamedTuple):
@@ -125,7 +130,7 @@ class FrameRun(NamedTuple):
     last: int
 
 
-def decode_frames(  # noqa: C901  one function without calls, see above
+def decode_frames(  # noqa: C901, PLR0912  one function without calls, see above
     data: bytes, at: int, stop: int, size: int, number: int, layout: FrameLayout, decoder: SegmentDecoder
 ) -> FrameRun:
     """Pass the frames of all records from ``at`` to ``decoder``. The first is frame ``number + 1``.
@@ -137,7 +142,9 @@ def decode_frames(  # noqa: C901  one function without calls, see above
     high_unit, low_unit, offset_ns = layout[10:]
     to_tcp, to_tcp_6, to_flow_6, to_next = to_ip + 20, to_ip + 40, to_ip + 8, to_ip + 6
     min_captured, min_captured_6 = to_ip - head + 40, to_ip - head + 60
-    tunnels, tunnel_ports, extensions = TUNNEL_PROTOCOLS, _TUNNEL_PORTS, EXTENSIONS
+    no_tcp, tunnel_ports, service_ports = NO_TCP_PROTOCOLS, _TUNNEL_PORTS, _SERVICE_PORTS
+    tunnel_high, service_high = _TUNNEL_HIGH, _SERVICE_HIGH
+    decoder.recent.add(data)
     sink, ignored, frame = decoder.sink, decoder.ignored, decoder.frame
     before, calls, prior, last, high_before, base = number, 0, -1, -1, -1, 0
     while at <= stop:
@@ -160,7 +167,12 @@ def decode_frames(  # noqa: C901  one function without calls, see above
                         high_before, base = high, high * high_unit + offset_ns
                     sink(flow, seq, ack, flags, data[begin:end], 0, number, base + low * low_unit)
                     continue
-            elif flow[10:] not in tunnel_ports if protocol == 17 else protocol not in tunnels:
+            elif protocol == 17:
+                if not (tunnel_high[flow[10]] or service_high[flow[8]]):
+                    continue
+                if flow[10:] not in tunnel_ports and flow[8:10] not in service_ports:
+                    continue
+            elif protocol in no_tcp:
                 continue
         elif kind == ipv6 and captured >= min_captured_6 and version >> 4 == 6:
             protocol = data[last + to_next]
@@ -176,9 +188,13 @@ def decode_frames(  # noqa: C901  one function without calls, see above
                     sink(flow, seq, ack, flags, data[begin:end], 0, number, base + low * low_unit)
                     continue
             elif protocol == 17:
-                if data[last + to_tcp_6 + 2 : last + to_tcp_6 + 4] not in tunnel_ports:
+                at_port = last + to_tcp_6
+                if (
+                    data[at_port + 2 : at_port + 4] not in tunnel_ports
+                    and data[at_port : at_port + 2] not in service_ports
+                ):
                     continue
-            elif protocol not in tunnels and protocol not in extensions:
+            elif protocol in no_tcp:
                 continue
         calls += 1
         frame(link_type, *whole(data, last), number)

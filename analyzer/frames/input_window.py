@@ -150,18 +150,22 @@ class Gunzip:
     """Decompresses gzip (RFC 1952) with any number of members. It reads from ``read`` and is itself a ``read``.
 
     ``fault`` says what was wrong after the end; the bytes before the fault have been returned. Memory is bounded by the
-    requested sizes, no matter how large the data become.
+    requested sizes, no matter how large the data become. ``most_ratio``: reading ends where more than 256 MiB, and more
+    than this many times the compressed bytes, were unpacked; 0: no limit.
     """
 
     _PIECE = 1 << 16
     _SMALL_PIECE = 1 << 8
+    _FREE = 256 << 20  # bytes that are unpacked in any case
 
-    def __init__(self, read: Callable[[int], bytes]) -> None:
+    def __init__(self, read: Callable[[int], bytes], most_ratio: int = DEFAULT_LIMITS.gzip_ratio) -> None:
         self._source = read
         self._inflate = zlib.decompressobj(wbits=31)
         self._compressed = b""
         self._at = 0
         self._consumed = 0
+        self._most_ratio = most_ratio
+        self._unpacked = 0
         self._piece = self._PIECE
         self._ended = False
         self.fault: str | None = None
@@ -188,6 +192,12 @@ class Gunzip:
             left = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
             self._skip(len(piece) - len(left))
             if out:
+                self._unpacked += len(out)
+                if self._unpacked > self._FREE and self._unpacked > self._consumed * self._most_ratio > 0:
+                    self._end(
+                        f"the gzip data at byte {self._consumed} unpack to more than {self._most_ratio} times their "
+                        "size: stopped there, unpack the file first to read all of it"
+                    )
                 return out
         return b""
 

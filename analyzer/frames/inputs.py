@@ -14,8 +14,10 @@ from msgspec import Struct
 
 from ..errors import InputError, display_path
 from ..files.reading import open_input
+from ..limits import DEFAULT_LIMITS, Limits
 from ..model import Capture
-from ..segments.decoder import DecodeTally, SegmentDecoder
+from ..segments.decode_tally import DecodeTally
+from ..segments.decoder import SegmentDecoder
 from ..segments.link_layers import link_name
 from ..timestamps import format_time
 from .input_window import BLOCK, GZIP_MAGIC, FileWindow, Gunzip, StreamWindow, Window
@@ -75,7 +77,7 @@ class Source:
         self.digits = 6
 
     @contextmanager
-    def open(self, block: int = BLOCK) -> Iterator[_OpenInput]:
+    def open(self, block: int = BLOCK, limits: Limits = DEFAULT_LIMITS) -> Iterator[_OpenInput]:
         """Open the input and yield it with its reader. Raises ``InputError`` if it holds no capture."""
         fd = self._descriptor()
         try:
@@ -86,7 +88,7 @@ class Source:
                 )
             regular = stat.S_ISREG(status.st_mode) and _is_seekable(fd)
             file_window = FileWindow(fd, block) if regular else StreamWindow(lambda count: os.read(fd, count), block)
-            yield self._recognise(file_window, block, status.st_size if regular else None)
+            yield self._recognise(file_window, block, status.st_size if regular else None, limits.gzip_ratio)
         finally:
             if self._path != STDIN:
                 os.close(fd)
@@ -106,7 +108,7 @@ class Source:
             raise InputError(reason, self.path, "check the path") from None
         raise InputError("nothing to read", "standard input", "pipe a capture into it: tcpdump -w - | smtpwire audit -")
 
-    def _recognise(self, file_window: Window, block: int, total: int | None) -> _OpenInput:
+    def _recognise(self, file_window: Window, block: int, total: int | None, most_ratio: int) -> _OpenInput:
         """Choose the reader by the first bytes. Raises ``InputError`` if there is none for them."""
         file_window.advance(0, FILE_HEADER)
         if file_window.fault:
@@ -115,7 +117,7 @@ class Source:
             raise InputError("the file is empty", self.path, "capture again: nothing was written to it")
         window, gunzip = file_window, None
         if file_window.data.startswith(GZIP_MAGIC):
-            gunzip = Gunzip(lambda _: file_window.take())
+            gunzip = Gunzip(lambda _: file_window.take(), most_ratio)
             window = StreamWindow(gunzip, block)
             window.advance(0, FILE_HEADER)
         start = window.data[: min(window.size, FILE_HEADER)]
@@ -172,18 +174,30 @@ def _folder(path: str | os.PathLike[str]) -> Iterator[Source]:
     """Yield the captures in a folder and below it, sorted by the time of the first frame, then by mtime, then by name.
 
     Captures are recognised by their content. A file that is not a capture is skipped, unless its name says that it
-    should be one. Hidden files and folders are skipped.
+    should be one; so is a link that leads nowhere. Links to folders are followed, and each folder and file is read
+    once. Hidden files and folders are skipped.
     """
     found: list[tuple[int, int, str, Source]] = []
     unreadable: list[Source] = []
-    for folder, folders, names in os.walk(path, onerror=lambda error: unreadable.append(Source(error.filename))):
+    seen: set[tuple[int, int]] = set()
+    walk = os.walk(path, onerror=lambda error: unreadable.append(Source(error.filename)), followlinks=True)
+    for folder, folders, names in walk:
+        if not _is_new(folder, seen):
+            folders.clear()
+            continue
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             place = os.path.join(folder, name)  # noqa: PTH118  os.walk uses strings
-            status = _status(place, name)
-            if status is None:
+            if name.startswith("."):
                 continue
             source = Source(place, found=True)
+            status = _status(place)
+            if status is None or not stat.S_ISREG(status.st_mode):
+                if _CAPTURE_NAME.search(name):
+                    unreadable.append(source)
+                continue
+            if not _is_new(place, seen):
+                continue
             try:
                 first = source.first_time()
             except InputError:
@@ -208,16 +222,21 @@ def _is_seekable(fd: int) -> bool:
     return True
 
 
-def _status(place: str, name: str) -> os.stat_result | None:
-    """Return the status of an entry that may be a capture: a regular file, also through a link, or something else with
-    the name of a capture, which is reported. None for all others, hidden ones and broken links."""
-    if name.startswith("."):
-        return None
+def _status(place: str) -> os.stat_result | None:
+    """Return the status of a file, also through a link. None for a link that leads nowhere."""
     try:
-        status = os.stat(place)  # noqa: PTH116
+        return os.stat(place)  # noqa: PTH116
     except OSError:
         return None
-    return status if stat.S_ISREG(status.st_mode) or _CAPTURE_NAME.search(name) else None
+
+
+def _is_new(place: str, seen: set[tuple[int, int]]) -> bool:
+    """Add a file or folder to ``seen``. Returns whether it was not there under any name."""
+    status = _status(place)
+    if status is None or (status.st_dev, status.st_ino) in seen:
+        return False
+    seen.add((status.st_dev, status.st_ino))
+    return True
 
 
 def read_capture(
@@ -234,7 +253,7 @@ def read_capture(
     before the first time that needs them. ``skip_to``: see ``Reader``. Raises ``InputError`` at the first step if the
     input cannot be read at all.
     """
-    with source.open(BLOCK) as opened:
+    with source.open(BLOCK, decoder.limits) as opened:
         reader, capture = opened.reader, source.capture
         reader.skip_to = skip_to
         capture.format = reader.format

@@ -65,17 +65,21 @@ class PcapReader(Reader):
     def run(self, decoder: SegmentDecoder) -> Iterator[None]:
         layout = self._frame_layout(decoder)
         head, window = self._layout.head, self.window
-        self.longest = decoder.limits.record_bytes
+        self.longest, self.most_empty = decoder.limits.record_bytes, decoder.limits.empty_records
         at = FILE_HEADER
         while True:
             data, size = window.data, window.size
             read = self._skip if self._should_skip() else decode_frames
             done = read(data, at, size - head, size, self.frames, layout, decoder)
-            if done.number > self.frames:
-                self.octets += done.end - at - (done.number - self.frames) * head
+            records = done.number - self.frames
+            octets = done.end - at - records * head
+            if records:
+                self.octets += octets
                 self._note_run(layout, at, done)
             at = done.end
             yield
+            if self._is_filler(records, octets):
+                return
             need = head if at + head > size else head + self._length(data, at)[0]
             if not self._next_block(at, need, "record", head):
                 return

@@ -19,6 +19,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from ..segments.link_layers import EN10MB, FIXED
+from .drop_counts import DropCounts
 from .frame_loop import FrameLayout, FrameRun, Order, decode_frames
 from .reader import Reader
 
@@ -40,8 +41,14 @@ _ENHANCED: Final = 6
 _NUMBERED: Final = frozenset((9, 0x204, 0xBAD, 0x40000BAD))
 _KEPT: Final = frozenset((_SECTION, _INTERFACE, _PACKET, _SIMPLE, _ENHANCED))
 
+_STATISTICS: Final = 5  # of an interface
+
 _TIME_RESOLUTION: Final = 9  # options of an interface
 _TIME_OFFSET: Final = 14
+
+_DROPS_BEFORE_PACKET: Final = 4  # option of a packet
+_DROPS_OF_INTERFACE: Final = (5, 7)  # options of its statistics: lost by the interface, and by the system
+_UNKNOWN_DROPS: Final = 0xFFFF
 
 _ORDERS: Final[dict[bytes, Order]] = {b"\x4d\x3c\x2b\x1a": "little", b"\x1a\x2b\x3c\x4d": "big"}
 
@@ -110,16 +117,19 @@ class PcapngReader(Reader):
         self._unknown_interfaces = 0
         self._omitted_interfaces = 0  # interfaces above the limit
         self._skipping = False
+        self._blocks = 0  # and runs of packets
+        self._drops = DropCounts()
 
     def run(self, decoder: SegmentDecoder) -> Iterator[None]:
         window = self.window
-        self.longest = decoder.limits.record_bytes
+        self.longest, self.most_empty = decoder.limits.record_bytes, decoder.limits.empty_records
         at = 0
         while True:
             self._skipping = self._should_skip()
+            blocks, octets = self._blocks, self.octets
             at, need = self._read_blocks(decoder, at)
             yield
-            if not need:
+            if not need or self._is_filler(self._blocks - blocks, self.octets - octets, "blocks"):
                 break
             kind = self._number(at, 4)
             if need > self.longest > 0 and kind not in _KEPT:
@@ -130,11 +140,12 @@ class PcapngReader(Reader):
             elif not self._next_block(at, need, "block"):
                 break
             at = 0
+        self.problems += self._drops.problems()
         if self._omitted_interfaces:
             self.problems.append(f"interfaces above the limit of a section, ignored: {self._omitted_interfaces}")
         if self._unknown_interfaces:
             self.problems.append(
-                f"packets of an interface without a description, not decoded: {self._unknown_interfaces}"
+                f"packets of an interface that is not described, not decoded: {self._unknown_interfaces}"
             )
 
     def _read_blocks(self, decoder: SegmentDecoder, at: int) -> tuple[int, int]:
@@ -145,6 +156,7 @@ class PcapngReader(Reader):
                 at = stop
                 continue
             length = self._length(at)
+            self._blocks += 1
             if not length or at + length > size:
                 return at, length
             if self._number(at + length - 4, 4) != length or not self._read_other(decoder, at, length):
@@ -178,12 +190,17 @@ class PcapngReader(Reader):
         kind = self._number(at, 4)
         if kind == _SECTION:
             self._interfaces = []
+            self._drops.next_section()
         elif kind == _INTERFACE:
             return self._describe(decoder, at, length)
         elif kind == _SIMPLE:
             return self._read_simple(decoder, at, length)
         elif kind == _PACKET:
             return self._read_superseded(decoder, at, length)
+        elif kind == _STATISTICS:
+            for code, value in self._options(at + 20, at + length - 4):
+                if code in _DROPS_OF_INTERFACE and len(value) == 8:
+                    self._drops.of_interface(self._number(at + 8, 4), code, int.from_bytes(value, self._order))
         elif kind == _ENHANCED:  # rejected by `_read_packets`
             if self._number(at + 8, 4) < len(self._interfaces):
                 return False
@@ -198,17 +215,11 @@ class PcapngReader(Reader):
         if length < 20:
             return False
         resolution, offset = 6, 0
-        option, end = at + 16, at + length - 4
-        while option + 4 <= end:
-            code, size = self._number(option, 2), self._number(option + 2, 2)
-            value = self.window.data[option + 4 : option + 4 + size]
-            if code == _TIME_RESOLUTION and size == 1:
+        for code, value in self._options(at + 16, at + length - 4):
+            if code == _TIME_RESOLUTION and len(value) == 1:
                 resolution = value[0]
-            elif code == _TIME_OFFSET and size == 8:
+            elif code == _TIME_OFFSET and len(value) == 8:
                 offset = int.from_bytes(value, self._order, signed=True)
-            elif code == 0:
-                break
-            option += 4 + size + -size % 4
         link_type = self._number(at + 8, 2)
         interface = _Interface(link_type, self._number(at + 12, 4), resolution, offset)
         if len(self._interfaces) == decoder.limits.interfaces > 0:
@@ -220,6 +231,15 @@ class PcapngReader(Reader):
             self.digits = interface.digits
             self.on_digits(self.digits)
         return True
+
+    def _options(self, at: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the code and the value of each option between ``at`` and ``end``."""
+        while at + 4 <= end:
+            code, size = self._number(at, 2), self._number(at + 2, 2)
+            if not code:
+                return
+            yield code, self.window.data[at + 4 : at + 4 + size]
+            at += 4 + size + -size % 4
 
     def _read_simple(self, decoder: SegmentDecoder, at: int, length: int) -> bool:
         """Read a simple packet of the first interface. It has no time, so it gets that of the packet before."""
@@ -244,6 +264,8 @@ class PcapngReader(Reader):
         if length < 32 or captured > length - 32:
             return False
         self.frames += 1
+        dropped = self._number(at + 10, 2)
+        self._drops.before_packet(dropped if dropped != _UNKNOWN_DROPS else 0)
         index = self._number(at + 8, 2)
         if index >= len(self._interfaces):
             self._unknown_interfaces += 1
@@ -271,6 +293,11 @@ class PcapngReader(Reader):
         self._note_run(layout, at, run)
         return run.end
 
+    def _read_packet_options(self, at: int, length: int, captured: int) -> None:
+        for code, value in self._options(at + _FRAME + captured + -captured % 4, at + length - 4):
+            if code == _DROPS_BEFORE_PACKET and len(value) == 8:
+                self._drops.before_packet(int.from_bytes(value, self._order))
+
     def _layout_of(self, interface: _Interface, decoder: SegmentDecoder) -> FrameLayout:
         key = interface.link_type, interface.resolution, interface.offset, self._order
         layout = self._layouts.get(key)
@@ -291,7 +318,11 @@ class PcapngReader(Reader):
             following = at + length
             if block != _ENHANCED or which != index or following > size:
                 break
-            if captured + _PACKET_BYTES > length or length & 3:
+            if captured + _PACKET_BYTES + 3 < length:
+                self._read_packet_options(at, length, captured)
+            elif captured + _PACKET_BYTES > length:
+                break
+            if length & 3:
                 break
             number += 1
             octets += captured

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from ..limits import DEFAULT_LIMITS
 from .input_window import MAX_RECORD, Window
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Reader:
         self.problems: list[str] = []
         self.longest = MAX_RECORD
         self.skip_to = 0
+        self.most_empty = DEFAULT_LIMITS.empty_records
+        self._empty = 0  # records in a row without a byte of a frame
         self._reached = 0  # where the last block ended
 
     def run(self, decoder: SegmentDecoder) -> Iterator[None]:
@@ -69,6 +72,18 @@ class Reader:
         self.frames = run.number
         for place in sorted({first, run.prior, run.last} - {-1}):
             self._note_time(layout.whole(self.window.data, place)[0])
+
+    def _is_filler(self, records: int, octets: int, what: str = "records") -> bool:
+        """Note a run of records with ``octets`` bytes of frames in them. Returns whether so many before and in it had
+        none that reading ends."""
+        self._empty = 0 if octets else self._empty + records
+        if not self._empty > self.most_empty > 0:
+            return False
+        self.problems.append(
+            f"{self._empty} empty {what} one after another, up to byte {self.window.base + self.window.size}: stopped "
+            "there, the rest of the file was not decoded"
+        )
+        return True
 
     def _note_link_type(self, link_type: int) -> None:
         if len(self.link_types) < MAX_LINK_TYPES and link_type not in self.link_types:

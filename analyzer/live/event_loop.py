@@ -72,7 +72,9 @@ class EventLoop:
         self._clock = clock or Clock()
         streams, options = audit.tracker.streams, audit.options
         tracker = audit.tracker
-        self._decoder = SegmentDecoder(tracker.segment, options.decoder, streams.ignored, options.limits)
+        self._decoder = SegmentDecoder(
+            tracker.segment, options.decoder, streams.ignored, options.limits, streams.recent
+        )
         self._decoded = 0
         now = monotonic()
         self._name = ""

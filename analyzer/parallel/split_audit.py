@@ -28,7 +28,7 @@ from msgspec import json
 
 from ..audit import summed
 from ..model import Capture
-from ..segments.decoder import DecodeTally
+from ..segments.decode_tally import DecodeTally
 from .partitioned_audit import SharedAudit, report_progress
 from .processes import NeedsOneProcess, WorkerProcess, spool
 from .split_workers import PRESSED, BlockState, FirstWorker, SecondWorker

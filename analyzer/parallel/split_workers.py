@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msgspec import json
 
 from ..connections.split import FirstHalf, SecondHalf
-from ..segments.decoder import DecodeTally
+from ..segments.decode_tally import DecodeTally
 from .processes import NeedsOneProcess
 from .worker import NothingLeft, Worker
 

@@ -227,7 +227,7 @@ def conflicting_retransmission(x: Exchange | None, talk: Conversation) -> Iterat
             secret = _inside_login(talk.record.dialogue, side, offset) or _may_be_secret(copies, side, offset)
             differ = described(copies, offset, secret=secret)
         first = talk.course.replaced.get(side) != offset
-        shown = Phrase("first copy" if first else "later copy: the receiver never acknowledged the first one")
+        shown = Phrase("first copy" if first else "later copy: the receiver did not accept the first one")
         yield Evidence(
             Phrase(
                 "Bytes of the {side} were sent again with different content; this report shows the {shown}.{differ}",

@@ -2,9 +2,10 @@
 
 # Theory
 # ------
-# A datagram is a list of pieces that do not overlap, sorted by offset. If fragments overlap, the bytes that came first
-# are kept; a later copy only fills what is still missing. A datagram is whole when the pieces cover it from 0 to the
-# end that its last fragment gave.
+# A datagram is a list of pieces that do not overlap, sorted by offset. If fragments of IPv4 overlap, the bytes that
+# came first are kept, and a later copy only fills what is still missing; other bytes in it are reported, because
+# receivers differ. With IPv6 every receiver drops the datagram, unless the fragment is a copy (RFC 8200 §4.5). A
+# datagram is whole when the pieces cover it from 0 to the end that its last fragment gave.
 #
 # A fragment whose end was cut by the snap length still covers its full length, so the datagram becomes whole. Its
 # content then ends at the first cut, and the rest counts as missing.
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING
 from ..limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
-    from .ip_tcp import Fragment
+    from .layers import Fragment
 
 __all__ = ["LARGEST", "REPEAT_SECONDS", "Defragmenter"]
 
@@ -42,7 +43,9 @@ _Key = tuple[bytes, int, int]
 class _Datagram:
     """The pieces of one datagram so far."""
 
-    __slots__ = ("bodies", "cost", "counted", "covered", "ends", "protocol", "since", "starts", "total")
+    __slots__ = (
+        "abandoned", "bodies", "cost", "counted", "covered", "differs", "ends", "protocol", "since", "starts", "total",
+    )  # fmt: skip
 
     def __init__(self, since: int, protocol: int) -> None:
         self.since = since
@@ -54,6 +57,30 @@ class _Datagram:
         self.total: int | None = None
         self.cost = 0
         self.counted = False
+        self.differs = False  # fragments have other bytes for the same place
+        self.abandoned = False
+
+    def overlaps(self, start: int, end: int, body: bytes) -> bool:
+        """Return whether a fragment overlaps those before it and is no copy of one. ``differs`` says whether any of its
+        bytes are others."""
+        overlap = False
+        for first in range(max(bisect_right(self.starts, start) - 1, 0), len(self.starts)):
+            low, high = max(start, self.starts[first]), min(end, self.ends[first])
+            if self.starts[first] >= end:
+                break
+            if low >= high:
+                continue
+            overlap = overlap or (start, end) != (self.starts[first], self.ends[first])
+            known = self.bodies[first][low - self.starts[first] : high - self.starts[first]]
+            again = body[low - start : high - start]
+            both = min(len(known), len(again))  # the capture may have cut each
+            self.differs = self.differs or known[:both] != again[:both]
+        return overlap or self.differs
+
+    def abandon(self) -> None:
+        """Keep nothing but that more fragments of it count for nothing."""
+        self.abandoned = True
+        self.starts, self.ends, self.bodies, self.cost = [], [], [], _PIECE_COST
 
     def add(self, start: int, end: int, body: bytes) -> None:
         """Keep the bytes of ``body`` that are still missing between ``start`` and ``end``."""
@@ -76,7 +103,7 @@ class _Datagram:
 
     @property
     def whole(self) -> bool:
-        return self.covered == self.total == self.ends[-1]
+        return not self.abandoned and self.covered == self.total == self.ends[-1]
 
     def content(self) -> bytes:
         """Return the bytes up to the first that was not captured."""
@@ -90,6 +117,8 @@ class _Datagram:
 
 class Defragmenter:
     """Takes fragments in capture order with ``add``, which returns whole datagrams. ``dropped``: datagrams given up.
+    ``overlapping``: datagrams of IPv4 whose fragments overlap with other bytes; ``abandoned``: of IPv6 whose fragments
+    overlap.
 
     The memory cost of each piece, not only its bytes, counts for the limit ``fragment_bytes``.
     """
@@ -100,14 +129,13 @@ class Defragmenter:
         self._waiting: OrderedDict[_Key, _Datagram] = OrderedDict()
         self._done: OrderedDict[_Key, tuple[int, bytes]] = OrderedDict()
         self._held = 0
-        self.dropped = 0
+        self.dropped = self.overlapping = self.abandoned = 0
 
     def add(self, fragment: Fragment, time_ns: int) -> tuple[bytes, int, int] | None:
-        """Take one fragment. Returns (content, bytes missing at its end, protocol) if the datagram is now whole."""
+        """Take one fragment that ends at ``LARGEST`` or before. Returns (content, bytes missing at its end, protocol)
+        if the datagram is now whole."""
         self._age(time_ns)
         end = fragment.offset + fragment.length
-        if end > LARGEST or not fragment.length:
-            return None
         # IPv6 keys have no protocol: only the next header field of the first fragment counts (RFC 8200 §4.5).
         key = (fragment.addresses, fragment.identification, fragment.protocol if len(fragment.addresses) == 8 else -1)
         if key in self._done:
@@ -118,7 +146,17 @@ class Defragmenter:
         datagram = self._waiting.get(key)
         if datagram is None:
             datagram = self._waiting[key] = _Datagram(time_ns, fragment.protocol)
+        if datagram.abandoned:
+            return None
         self._held -= datagram.cost
+        differed = datagram.differs
+        if datagram.overlaps(fragment.offset, end, fragment.data):
+            if len(fragment.addresses) == 32:
+                datagram.abandon()
+                self.abandoned += 1
+                self._held += datagram.cost
+                return None
+            self.overlapping += datagram.differs and not differed
         datagram.add(fragment.offset, end, fragment.data)
         self._held += datagram.cost
         if not fragment.offset:
@@ -147,7 +185,7 @@ class Defragmenter:
 
     def unfinished(self) -> int:
         """Return the number of incomplete datagrams that no earlier call has counted."""
-        waiting = [datagram for datagram in self._waiting.values() if not datagram.counted]
+        waiting = [one for one in self._waiting.values() if not one.counted and not one.abandoned]
         for datagram in waiting:
             datagram.counted = True
         return len(waiting)
@@ -171,4 +209,4 @@ class Defragmenter:
     def _give_up(self, key: _Key) -> None:
         datagram = self._waiting.pop(key)
         self._held -= datagram.cost
-        self.dropped += not datagram.counted
+        self.dropped += not datagram.counted and not datagram.abandoned

@@ -40,7 +40,7 @@ def deliver_rest(disorder: Disorder, time_ns: int) -> None:
 def accept_reset(reset: Reset) -> tuple[Side, int, int]:
     """Accept a RST as the end, because nothing of its sender came after it, and use its numbers. Return its side, frame
     and time."""
-    stream, start, ack, frame, time_ns = reset
+    stream, start, ack, frame, time_ns, _ = reset
     if ack >= 0:
         record_ack(stream.peer, ack, frame)
     record_end(stream, start, start, frame)

@@ -25,7 +25,7 @@ from .stream import FIN, HALF, M32, Disorder
 if TYPE_CHECKING:
     from ..limits import Limits
     from .receiver import Side
-    from .stream import KeptCount
+    from .stream import KeptCount, Stream
 
 __all__ = ["Flow", "reversed_key"]
 
@@ -94,6 +94,10 @@ class Flow:
         """Whether the FINs of both sides came in order."""
         return self.state & _BOTH_ENDED == _BOTH_ENDED
 
+    def has_ended(self, key: bytes) -> bool:
+        """Return whether the FIN of direction ``key`` came in order."""
+        return self.state & (_CLIENT_ENDED if key == self.key else _SERVER_ENDED) != 0
+
     @property
     def started(self) -> tuple[int, int]:
         """Time and frame of the first segment."""
@@ -142,12 +146,26 @@ class Flow:
             self.remarks = Remarks()
         return self.remarks
 
+    def direction(self, side: Side) -> bytes:
+        """Return the key of the direction that ``side`` sends."""
+        return self.key if side == "client" else self.back
+
     def expected(self, key: bytes) -> int:
         """Return the next sequence number of the direction ``key``, -1 if nothing is known of it."""
         disorder = self.disorder
         if key == self.key:
             return self.client_next if disorder is None else disorder.client.next
         return self.server_next if disorder is None else disorder.server.next
+
+    def numbers(self, key: bytes) -> tuple[int, int]:
+        """Return the next sequence number of the direction ``key`` and that of the other one, as far as they are known:
+        if nothing of a direction was captured, what the other one acknowledged; -1 if that is not known either."""
+        disorder = self.disorder
+        if disorder is None:
+            client, server = self.client_next, self.server_next
+        else:
+            client, server = (one.next if one.next >= 0 else one.base for one in (disorder.client, disorder.server))
+        return (client, server) if key == self.key else (server, client)
 
     def isn(self, *, client: bool) -> int | None:
         """Return the number of the SYN of one direction, None if it is not in the capture."""
@@ -208,6 +226,14 @@ class Flow:
             self.state |= mine
             self.receiver.closed(side, "fin", frame, time_ns, seen)
         return seen
+
+    def reopen(self, stream: Stream) -> bool:
+        """Take back the FIN of ``stream``, because its receiver did not accept it. Return whether that is possible."""
+        if not self.receiver.revoke(stream.side, stream.fin):
+            return False
+        stream.fin, stream.finished = -1, False
+        self.state &= ~(_CLIENT_ENDED if stream.side == "client" else _SERVER_ENDED)
+        return True
 
     def settle(self) -> None:
         """Drop the ``disorder``, since everything is in order again, or over."""

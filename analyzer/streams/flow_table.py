@@ -24,12 +24,14 @@ connection."""
 
 
 class FlowTable:
-    """``flows``: the connections that are followed, by the keys of both directions. ``handshakes``: SYNs without data
-    so far. ``closed``: directions of connections that ended. ``ignored``: directions of connections that are not SMTP;
-    sources may omit their segments."""
+    """``flows``: the connections that are followed, by the keys of both directions. ``others``: second connections
+    between the same addresses and ports. ``handshakes``: SYNs without data so far. ``closed``: directions of
+    connections that ended. ``ignored``: directions of connections that are not SMTP; sources may omit their
+    segments."""
 
     def __init__(self, limits: Limits) -> None:
         self.flows: dict[bytes, Flow] = {}
+        self.others: dict[bytes, Flow] = {}
         self.handshakes = Handshakes(limits.handshakes)
         self.closed: dict[bytes, ClosedDirection] = {}
         self.ignored: set[bytes] = set()
@@ -37,11 +39,11 @@ class FlowTable:
 
     def __len__(self) -> int:
         """Return the number of connections that are followed."""
-        return len(self.flows) // 2
+        return (len(self.flows) + len(self.others)) // 2
 
     def __iter__(self) -> Iterator[Flow]:
         """Yield the connections that are followed, oldest first."""
-        return iter([flow for key, flow in self.flows.items() if key == flow.key])
+        return iter([flow for flows in (self.flows, self.others) for key, flow in flows.items() if key == flow.key])
 
     @property
     def idle(self) -> bool:
@@ -67,8 +69,22 @@ class FlowTable:
         """Follow ``flow``."""
         self.flows[flow.key] = self.flows[flow.back] = flow
 
+    def add_other(self, flow: Flow) -> None:
+        """Follow ``flow``, too, beside the connection with the same addresses and ports."""
+        self.others[flow.key] = self.others[flow.back] = flow
+
+    def has(self, flow: Flow) -> bool:
+        """Return whether ``flow`` is followed."""
+        return self.flows.get(flow.key) is flow or self.others.get(flow.key) is flow
+
     def drop(self, flow: Flow, lifetime: Lifetime) -> None:
-        """Follow ``flow`` no longer, and remember that it ended."""
+        """Follow ``flow`` no longer, and remember that it ended. The second connection takes the place of the first."""
+        other = self.others.pop(flow.key, None)
+        if other is not None:
+            del self.others[flow.back]
+            if other is not flow:
+                self.add(other)
+            return
         for key, client in ((flow.key, True), (flow.back, False)):
             self.flows.pop(key, None)
             self.closed.pop(key, None)  # to move it to the end
@@ -77,8 +93,9 @@ class FlowTable:
                 drop_oldest(self.closed, self.ignored)
 
     def ignore(self, flow: Flow) -> None:
-        """Add ``flow`` to ``ignored``."""
-        self.ignored |= {flow.key, flow.back}
+        """Add ``flow``, which is no longer followed, to ``ignored``, unless another connection uses the same ports."""
+        if flow.key not in self.flows:
+            self.ignored |= {flow.key, flow.back}
         flow.receiver = IGNORING
 
     def is_copy(self, key: bytes, seq: int, time_ns: int, capture: int) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .flow import reversed_key
+from .flow import Flow, reversed_key
 from .stream import ACK, FIN, M32, RST, SANE_AHEAD
 
 __all__ = ["GREETING_WAITED_NS", "Handshake", "Handshakes", "drop_oldest", "first_of"]
@@ -21,6 +21,8 @@ __all__ = ["GREETING_WAITED_NS", "Handshake", "Handshakes", "drop_oldest", "firs
 # A client that closes earlier has not waited for the greeting: a port scan, a health check.
 GREETING_WAITED_NS = 30_000_000_000
 _ENDS = FIN | RST
+_NEAR = 1 << 22  # bytes that a capture may miss at the start of a connection
+_MOST_DISPLACED = 1024
 _GONE = -2  # instead of an acknowledgment number: the client reset the connection before it had waited
 
 
@@ -38,13 +40,14 @@ class Handshake(Struct, frozen=True, gc=False):
 class Handshakes(dict[bytes, Handshake]):
     """The latest SYN of each direction, by flow key. ``forgotten``: how many were dropped; their connections look as if
     they had started before the capture. ``greeting_ports``: ports, as they stand in a key, of servers that speak
-    first."""
+    first. ``displaced``: SYNs before the latest, with other numbers."""
 
     def __init__(self, limit: int) -> None:
         """``limit``: most SYNs that are remembered at once; 0: no limit."""
         super().__init__()
         self._limit = limit
         self.forgotten = 0
+        self.displaced: dict[bytes, Handshake] = {}
         self.greeting_ports: frozenset[bytes] = frozenset()
 
     def note(self, key: bytes, seq: int, ack: int, flags: int, frame: int, time_ns: int) -> None:
@@ -61,19 +64,24 @@ class Handshakes(dict[bytes, Handshake]):
         theirs = self.get(back)
         forged = not answers and theirs is not None and theirs.answers
         if known is None or (known.isn != seq and not forged):
+            if known is not None:
+                self._displace(key, known)
             self[key] = Handshake(seq, frame, time_ns, answers, ack if answers else -1)
         if answers and theirs is not None and theirs.isn != (ack - 1) & M32:
+            self._displace(back, theirs)
             self[back] = replace(theirs, isn=(ack - 1) & M32)  # the answer shows which SYN was the peer's
 
-    def answers(self, key: bytes, ack: int) -> bool:
-        """Return whether a SYN-ACK of ``key`` answers a SYN of the other direction."""
+    def answers(self, flow: Flow, key: bytes, ack: int, capture: int) -> bool:
+        """Return whether a SYN-ACK of ``key`` in ``capture`` answers a SYN of the other direction that came after
+        ``flow`` had started."""
         theirs = self.get(reversed_key(key))
-        return theirs is not None and (ack - theirs.isn) & M32 == 1
+        return theirs is not None and (ack - theirs.isn) & M32 == 1 and _is_after(theirs, flow, capture)
 
-    def follows(self, key: bytes, seq: int) -> bool:
-        """Return whether a segment of ``key`` directly follows a SYN."""
-        mine = self.get(key)
-        return mine is not None and (seq - mine.isn) & M32 == 1
+    def begins_another(self, flow: Flow, key: bytes, seq: int, capture: int) -> bool:
+        """Return whether a segment of ``key`` in ``capture`` directly follows a SYN that came after ``flow`` had
+        started, and is not what ``flow`` expects."""
+        mine = self[key]
+        return _is_after(mine, flow, capture) and (seq - mine.isn) & M32 == 1 and seq != flow.expected(key)
 
     def concerns(self, key: bytes, seq: int, ack: int, flags: int, time_ns: int) -> bool:
         """Return whether a segment without data shows that its connection must be followed: it carried data that was
@@ -105,13 +113,32 @@ class Handshakes(dict[bytes, Handshake]):
             self[key] = Handshake(isn, frame, began_ns, answers, ack)  # the handshake is complete
         return False
 
-    def take(self, key: bytes, back: bytes, seq: int) -> tuple[Handshake | None, Handshake | None]:
-        """Return and forget the SYNs of both directions, when ``key`` sends its first data at ``seq``. ``back``: the
-        other direction."""
-        mine, theirs = self.pop(key, None), self.pop(back, None)
-        if mine is not None and (seq - mine.isn) & M32 >= SANE_AHEAD:
-            mine = None  # a SYN of another connection; a keep-alive may have the number of the SYN itself
-        return mine, theirs
+    def take(self, key: bytes, back: bytes, seq: int, ack: int) -> tuple[Handshake | None, Handshake | None]:
+        """Return and forget the SYNs of both directions, when ``key`` sends its first data at ``seq`` and acknowledges
+        up to ``ack``, -1: nothing. ``back``: the other direction. SYNs with far numbers belong to another connection,
+        and stay."""
+        return self._take_near(key, seq), self._take_near(back, ack)
+
+    def _take_near(self, key: bytes, number: int) -> Handshake | None:
+        """Return and forget the SYN of ``key`` that ``number`` may follow; -1: any."""
+        for known in (self, self.displaced) if self.displaced else (self,):
+            one = known.get(key)
+            # A keep-alive, and an ACK of nothing, have the number of the SYN itself.
+            if one is not None and (number < 0 or (number - one.isn) & M32 < _NEAR):
+                del known[key]
+                return one
+        return None
+
+    def _displace(self, key: bytes, known: Handshake) -> None:
+        """Keep a SYN in whose place another one comes: both may begin a connection (`strangers`)."""
+        self.displaced[key] = known
+        if len(self.displaced) > _MOST_DISPLACED:
+            drop_oldest(self.displaced)
+
+
+def _is_after(syn: Handshake, flow: Flow, capture: int) -> bool:
+    """Return whether a SYN in ``capture`` came after ``flow`` had started. Clocks of two captures are not compared."""
+    return flow.capture != capture or syn.time_ns >= flow.started_ns
 
 
 def first_of(mine: Handshake | None, theirs: Handshake | None) -> Handshake | None:

@@ -20,18 +20,20 @@ def open_flow(
     handshakes: Handshakes,
     key: bytes,
     seq: int,
+    ack: int,
     frame: int,
     time_ns: int,
     capture: int,
     limits: Limits,
     kept: KeptCount,
 ) -> Flow:
-    """Return the connection whose first payload comes from ``key`` at ``seq``. Its SYNs are no longer remembered.
+    """Return the connection whose first payload comes from ``key`` at ``seq``. ``ack``: -1 if it has none. Its
+    SYNs are no longer remembered.
 
     If one SYN is missing, what the other one acknowledged is the start of its side.
     """
     back = reversed_key(key)
-    mine, theirs = handshakes.take(key, back, seq)
+    mine, theirs = handshakes.take(key, back, seq, ack)
     server_first = (mine is not None and mine.answers) or (theirs is not None and not theirs.answers)
     if server_first:
         flow, client, server = Flow(back, frame, time_ns, capture), theirs, mine

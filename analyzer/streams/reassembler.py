@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ..limits import DEFAULT_LIMITS, Limits
 from .causal_order import pump
@@ -28,30 +28,22 @@ from .opening import open_flow
 from .ordering import compare, is_probe, lose, put, reach_fin, take_fin
 from .port_reuse import Lifetime, begins_another
 from .receiver import IGNORING
-from .resets import is_doubtful
+from .resets import Ends, OrderlyRst, is_doubtful
 from .rewinding import give_up_rewind, takes_part
-from .stream import ACK, FIN, HALF, M32, RST, SANE_AHEAD, SYN, HeldSegment, Twin
+from .strangers import Strangers
+from .stream import ACK, FIN, HALF, M32, RST, SANE_AHEAD, SYN, URG, HeldSegment, SetAside
 from .twins import differs
 
 if TYPE_CHECKING:
     from .flow import Flow
+    from .flow_host import FlowHost
     from .receiver import Side
     from .stream import Disorder, Segment, Stream
 
-__all__ = ["FlowHost", "Reassembler"]
+__all__ = ["Reassembler"]
 
+_NOT_PLAIN = FIN | SYN | RST | URG
 _LATE_NS = 1_000_000_000  # how late a SYN may be captured after its first segment; later it starts a new connection
-
-
-class FlowHost(Protocol):
-    """Decides what becomes of each connection."""
-
-    def accept(self, flow: Flow) -> None:
-        """Set ``receiver`` of a new connection. Called at its first payload byte."""
-
-    def finished(self, flow: Flow, why: str, *, given_up: bool) -> None:
-        """The connection is over, and its receiver has everything. ``why``: "" or a sentence for the report (evicted,
-        ports reused). ``given_up``: a limit ended it."""
 
 
 class Reassembler:
@@ -65,6 +57,8 @@ class Reassembler:
     def __init__(self, host: FlowHost, limits: Limits = DEFAULT_LIMITS) -> None:
         self.table = FlowTable(limits)
         self.housekeeping = Housekeeping(self.table, limits, self._give_up)
+        self.ends = Ends(self.feed, self.finish)
+        self._strangers = Strangers(self.table)
         self.unclear = False
         self.capture = 0
         self._host = host
@@ -73,6 +67,7 @@ class Reassembler:
         self.ignored = self.table.ignored
         self.clock = self.housekeeping.clock
         self._kept = self.housekeeping.kept
+        self.recent = self._kept.recent
         self._compared = limits.compared_bytes or SANE_AHEAD
         # Directions of connections that were first seen in mid-stream and got a SYN that nothing has answered.
         self._unanswered_syns: set[bytes] = set()
@@ -86,7 +81,7 @@ class Reassembler:
         ``missing``: payload bytes that followed ``payload`` on the wire but were not captured (snap length).
         """
         flow = self._flows.get(key)
-        if flow is not None and not flow.state and not flags & 7 and not missing:
+        if flow is not None and not flow.state and not flags & _NOT_PLAIN and not missing:
             # in_flight: bytes of the peer that the sender has not acknowledged
             if key == flow.key:
                 if seq == flow.client_next and (in_flight := (flow.server_next - ack) & M32) < HALF:
@@ -113,7 +108,7 @@ class Reassembler:
                     flow.server_recent = recent if len(recent) <= self._compared else recent[-self._compared :]
                     flow.receiver.server(payload, offset, frame, time_ns, seen)
                 return
-        self._segment(flow, key, seq, ack, flags, payload, missing, frame, time_ns)
+        self._segment(flow, (key, seq, ack, flags, payload, missing, frame, time_ns))
 
     def close(self) -> None:
         """End all open connections, because the source ended."""
@@ -123,7 +118,7 @@ class Reassembler:
 
     def finish(self, flow: Flow) -> None:
         """End a connection, if it is still followed."""
-        if self._flows.get(flow.key) is flow:
+        if self.table.has(flow):
             self._end(flow, "", flow.last_ns)
 
     def ignore(self, flow: Flow) -> None:
@@ -133,40 +128,27 @@ class Reassembler:
 
     # -- segments that are not in order --------------------------------------------------------------------------------
 
-    def _segment(
-        self,
-        flow: Flow | None,
-        key: bytes,
-        seq: int,
-        ack: int,
-        flags: int,
-        payload: bytes,
-        missing: int,
-        frame: int,
-        time_ns: int,
-    ) -> None:
-        """Take a segment that ``feed`` did not take. ``flow``: the connection of ``key``."""
+    def _segment(self, flow: Flow | None, one: Segment) -> None:
+        """Take a segment that ``feed`` did not take. ``flow``: the connection of its key."""
+        key, seq, ack, flags, payload, missing, frame, time_ns = one
         if not self.clock.ticks_given:
             self.clock.tick(time_ns)
-        if self._unanswered_syns and key in self._unanswered_syns and not flags & SYN:
-            self.unclear = True
-        handshakes = self.table.handshakes
-        if flags & SYN:
-            flow = self._syn(flow, key, seq, ack, flags, frame, time_ns)
-            seq = (seq + 1) & M32
-            if flow is None and key in self._flows:
-                return  # the open connection continues for now
-        elif flow is not None and key in handshakes and handshakes.follows(key, seq) and seq != flow.expected(key):
-            self._replace(flow, key, time_ns)
-            flow = None
-        if flow is None:
-            empty = not (payload or missing)
-            if key in self.table.closed or (
-                empty and (flags & SYN or not handshakes.concerns(key, seq, ack, flags, time_ns))
-            ):
+        if (flow is not None or key in self.table.closed) and not self._strangers.fits(flow, one):
+            flow = self.table.others.get(key)
+            if flow is None:
+                self._set_aside(one)
                 return
-            flow = self._open(key, seq, frame, time_ns)
-        in_order = flow.disorder is None and not missing
+        if flow is not None and flow.disorder is not None and flow.disorder.later is not None:
+            if self.ends.take(flow, flow.disorder, one):
+                return
+            flow = self._flows.get(key)
+        flow = self._begin(flow, one)
+        if flow is None:
+            return
+        seq = (seq + (flags & SYN > 0)) & M32
+        if flags & URG and not flow.noted.urgent:
+            flow.noted.urgent = frame
+        in_order = flow.disorder is None and not missing and self._flows.get(key) is flow
         if in_order and self._take_in_order(flow, key, seq, ack, flags, payload, frame, time_ns):
             return
         disorder = flow.disorder or flow.disordered(self._limits, self._kept)
@@ -176,11 +158,30 @@ class Reassembler:
             flow.last_ns = time_ns
         if stream.next < 0:
             if not payload and not flags & (SYN | FIN) and not flow.handshake:
-                return  # in mid-stream a bare ACK may be a keep-alive: it does not show the position of the stream
+                return  # in mid-stream a bare ACK may be a keep-alive, which does not show a position
             stream.begin(seq)
-        self._reassemble(flow, stream, seq, ack, flags, payload, missing, frame, time_ns)
+        self._reassemble(flow, stream, seq, one)
         if flow.disorder is not None and (flow.receiver is IGNORING or disorder.over):
             flow.settle()
+
+    def _begin(self, flow: Flow | None, one: Segment) -> Flow | None:
+        """Return the connection that a segment belongs to: ``flow``, or another one that begins. None: none does."""
+        key, seq, ack, flags, payload, missing, frame, time_ns = one
+        if self._unanswered_syns and key in self._unanswered_syns and not flags & SYN:
+            self.unclear = True
+        handshakes = self.table.handshakes
+        if flags & SYN:
+            flow = self._syn(flow, key, seq, ack, flags, frame, time_ns)
+            if flow is None and key in self._flows:
+                return None  # the open connection continues for now
+        elif flow is not None and key in handshakes and handshakes.begins_another(flow, key, seq, self.capture):
+            self._replace(flow, key, time_ns)
+            flow = None
+        if flow is not None or key in self.table.closed:
+            return flow
+        if not (payload or missing) and (flags & SYN or not handshakes.concerns(key, seq, ack, flags, time_ns)):
+            return None
+        return self._open(key, (seq + (flags & SYN > 0)) & M32, ack if flags & ACK else -1, frame, time_ns)
 
     def _take_in_order(
         self, flow: Flow, key: bytes, seq: int, ack: int, flags: int, payload: bytes, frame: int, time_ns: int
@@ -227,45 +228,39 @@ class Reassembler:
         seen = flow.take_end(key, seq, ack, flags, frame, time_ns)
         if seen < 0:
             return False
-        if flags & RST:
-            self._end(flow, "", time_ns, ("client" if key == flow.key else "server", seen), frame)
+        if flags & RST and flow.has_ended(flow.back if key == flow.key else flow.key):
+            self._end(flow, "", time_ns, ("client" if key == flow.key else "server", seen, frame))
+        elif flags & RST:
+            disorder = flow.disordered(self._limits, self._kept)
+            stream = disorder.client if key == flow.key else disorder.server
+            self.ends.reset(flow, disorder, stream, stream.at(seq), (key, seq, ack, flags, b"", 0, frame, time_ns))
         elif flow.both_ended:
             self._end(flow, "", time_ns)
         return True
 
-    def _reassemble(
-        self,
-        flow: Flow,
-        stream: Stream,
-        seq: int,
-        ack: int,
-        flags: int,
-        payload: bytes,
-        missing: int,
-        frame: int,
-        time_ns: int,
-    ) -> None:
-        """Take a segment of a connection that is not in order."""
+    def _reassemble(self, flow: Flow, stream: Stream, seq: int, one: Segment) -> None:
+        """Take a segment of a connection that is not in order. ``seq``: of its first byte, after a SYN."""
+        _, _, ack, flags, payload, missing, frame, time_ns = one
         disorder, peer = stream.disorder, stream.peer
         start = stream.offset if seq == stream.next else stream.at(seq)
-        if disorder.twin is not None:
-            key, first = flow.key if stream.side == "client" else flow.back, (seq - (flags & SYN > 0)) & M32
-            if self._splits(flow, stream, start, (key, first, ack, flags, payload, missing, frame, time_ns)):
-                return
+        if disorder.twin is not None and self._splits(flow, stream, start, one):
+            return
         doubtful = flags & RST or disorder.reset is not None
         if doubtful and is_doubtful(disorder, stream, start, flags, ack, frame, time_ns):
             return
         if disorder.rewind is not None or (start < stream.offset and flow.capture == self.capture):
             needs = peer.at(ack) if flags & ACK and peer.next >= 0 else -1
-            one = HeldSegment(start, start + len(payload) + missing, payload, needs, frame, time_ns)
-            if not missing and takes_part(disorder, stream, one, flags, ack):
+            held = HeldSegment(start, start + len(payload) + missing, payload, needs, frame, time_ns)
+            if not missing and takes_part(disorder, stream, held, flags, ack):
                 self._settle(flow, disorder, frame, time_ns)
                 return
             start = stream.at(seq)
+        if self.ends.follows_fin(disorder, stream, start, one):
+            return
         needs = record_ack(peer, ack, frame) if flags & ACK else -1
         end = record_end(stream, start, start + len(payload) + missing, frame)
         if flags & RST:
-            self._end(flow, "", time_ns, (stream.side, peer.acked), frame)
+            self.ends.reset(flow, disorder, stream, start, one)
             return
         if flags & FIN and end < stream.offset + SANE_AHEAD:
             take_fin(stream, end, needs, frame, time_ns)
@@ -311,11 +306,11 @@ class Reassembler:
             isn = flow.isn(client=client)
             if not flow.handshake:
                 self._unanswered_syns |= {flow.key, flow.back}
-            if flags & ACK and table.handshakes.answers(key, ack):
+            if flags & ACK and table.handshakes.answers(flow, key, ack, self.capture):
                 self._replace(flow, key, time_ns)
             elif isn == seq and not begins_another(flow.lifetime, time_ns, self.capture):
                 if flow.capture != self.capture and not flags & ACK:
-                    disorder.twin = Twin()
+                    disorder.twin = SetAside()
                 return flow
             elif (
                 isn is None
@@ -326,7 +321,7 @@ class Reassembler:
                 self.unclear = True
                 flow.note_syn(client=client, answers=False)
                 if flow.capture != self.capture:
-                    disorder.twin = Twin()
+                    disorder.twin = SetAside()
                 return flow
         if key in table.closed:
             if table.is_copy(key, seq, time_ns, self.capture):
@@ -351,12 +346,26 @@ class Reassembler:
         self._end(flow, "a new connection started with the same addresses and ports", time_ns)
         self.table.forget(key)
 
-    def _open(self, key: bytes, seq: int, frame: int, time_ns: int) -> Flow:
-        """Open a connection at its first payload."""
+    def _set_aside(self, one: Segment) -> None:
+        """Set a segment aside that belongs to no known connection. If that is clear now, begin the connection."""
+        segments = self._strangers.take(one)
+        if segments is None:
+            return
+        key, seq, ack, _, _, _, frame, time_ns = segments[0]
+        self.table.forget(key)
+        other = self._open(key, seq, ack, frame, time_ns)
+        for each in segments:
+            self._segment(other if self.table.has(other) else None, each)
+
+    def _open(self, key: bytes, seq: int, ack: int, frame: int, time_ns: int) -> Flow:
+        """Open a connection at its first payload, or a second one between the same addresses and ports."""
         handshakes = self.table.handshakes
-        flow = open_flow(handshakes, key, seq, frame, time_ns, self.capture, self._limits, self._kept)
+        flow = open_flow(handshakes, key, seq, ack, frame, time_ns, self.capture, self._limits, self._kept)
         self._kept.grown += FLOW_COST
-        self.table.add(flow)
+        if key in self._flows:
+            self.table.add_other(flow)
+        else:
+            self.table.add(flow)
         self._host.accept(flow)
         return flow
 
@@ -364,32 +373,23 @@ class Reassembler:
         """End a connection because of a limit."""
         self._end(flow, why, flow.last_ns, given_up=True)
 
-    def _end(
-        self,
-        flow: Flow,
-        why: str,
-        time_ns: int,
-        reset: tuple[Side, int] | None = None,
-        frame: int = 0,
-        *,
-        given_up: bool = False,
-    ) -> None:
-        """Deliver everything that is left, and forget the connection. ``reset``: the side that ended it with a RST, and
-        how many bytes of the peer it had acknowledged."""
+    def _end(self, flow: Flow, why: str, time_ns: int, reset: OrderlyRst = None, *, given_up: bool = False) -> None:
+        """Deliver everything that is left, and forget the connection. ``reset``: its RST, if that came in order."""
+        side, acked, frame = reset or (None, 0, 0)
         disorder, closed = flow.disorder, reset is not None or flow.both_ended
         if disorder is not None:
             if disorder.rewind is not None:
                 give_up_rewind(disorder)
-            if reset is None and disorder.reset is not None:
+            if disorder.reset is not None:
                 side, frame, time_ns = accept_reset(disorder.reset)
-                reset = side, 0
+                self.ends.forget(flow)
             deliver_rest(disorder, time_ns)
-            if reset is not None:
-                reset = reset[0], (disorder.server if reset[0] == "client" else disorder.client).acked
-            closed = reset is not None or (disorder.client.finished and disorder.server.finished)
+            if side is not None:
+                acked = (disorder.server if side == "client" else disorder.client).acked
+            closed = side is not None or (disorder.client.finished and disorder.server.finished)
             flow.settle()
-        if reset is not None:
-            flow.receiver.closed(reset[0], "rst", frame, time_ns, reset[1])
+        if side is not None:
+            flow.receiver.closed(side, "rst", frame, time_ns, acked)
         self._drop(flow, closed=closed)
         self._host.finished(flow, why, given_up=given_up)
         flow.receiver = IGNORING  # breaks a reference cycle, which would stay until the garbage collector runs

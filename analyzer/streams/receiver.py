@@ -34,8 +34,9 @@ class Receiver(Protocol):
         """Bytes of ``side`` at ``offset`` were sent again with other content; the first copy was used."""
 
     def revoke(self, side: Side, offset: int, /) -> bool:
-        """Forget the bytes of ``side`` from ``offset`` on: they never arrived, and others take their place. Return
-        whether that is possible; if something was made of them already, it is not."""
+        """Forget the bytes of ``side`` from ``offset`` on: they never arrived, and others take their place. If all
+        bytes are before ``offset``, forget its FIN. Return whether that is possible; if something was made of them
+        already, it is not."""
 
 
 class _Ignoring:
@@ -61,14 +62,17 @@ class Remarks:
     where segments after a gap differed, and those segments in order of arrival, each with its offset.
     ``uncompared``: for each side, the first offset and the number of bytes that came again, or late, and were too far
     back to be compared. ``filled``: segments of another capture with bytes that the first one missed, each with its
-    time and the number of the capture, at most ``MOST_FILLED``."""
+    time and the number of the capture, at most ``MOST_FILLED``. ``ends_refused``: RST and FIN that their receiver did
+    not accept. ``urgent``: frame of the first segment with urgent data, 0 if there is none."""
 
-    __slots__ = ("filled", "overlaps", "uncompared")
+    __slots__ = ("ends_refused", "filled", "overlaps", "uncompared", "urgent")
 
     def __init__(self) -> None:
         self.overlaps: dict[Side, tuple[int, list[tuple[int, bytes]]]] = {}
         self.uncompared: dict[Side, tuple[int, int]] = {}
         self.filled: list[tuple[int, int]] = []
+        self.ends_refused = 0
+        self.urgent = 0
 
     def add_filled(self, time_ns: int, capture: int) -> None:
         """Note that a segment of ``capture`` fills a gap."""
@@ -90,3 +94,6 @@ class ReceiverOwner(Protocol):
     @property
     def noted(self) -> Remarks:
         """The remarks on this connection."""
+
+    def direction(self, side: Side) -> bytes:
+        """Return the key of the direction that ``side`` sends."""

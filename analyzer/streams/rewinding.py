@@ -10,11 +10,12 @@
 # one, it never had the first one. If the later copy is not shorter, no later ACK can show that: then the peer must have
 # sent something after the first one that does not acknowledge it. Until the next segment of the peer, the later copy
 # waits (`Rewind`). Then the receiver is asked to forget the bytes; it can do so only as long as nothing was made of
-# them. A FIN before the end of the bytes that were delivered is treated in the same way, as a later copy without bytes.
+# them. If the first copy has a wrong checksum and the later one a right one, no ACK is needed (`recent_packets`).
+# A FIN before the end of the bytes that were delivered is treated in the same way, as a later copy without bytes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from .ordering import compare, put, reach_fin, take_fin
 from .stream import ACK, FIN, M32, RST, Rewind
@@ -63,6 +64,16 @@ def _begin(disorder: Disorder, stream: Stream, one: HeldSegment, *, fin: bool) -
             return False
         same = next((n for n, (x, y) in enumerate(zip(known, one.payload, strict=False)) if x != y), len(known))
         rewind = Rewind(stream, max(one.start + same, 0), one.start)
+        intact = _intact_copy(stream, one, known)
+        if intact:
+            last = stream.recent, stream.offset
+            again = one.payload[: stream.offset - one.start]
+            compare(stream.flow, stream.side, *last, one.start, again, one.frame, one.time_ns)
+            if intact == "later":
+                disorder.rewind, rewind.reported = rewind, True
+                _add(rewind, one, fin=fin)
+                _replace(disorder, rewind)
+            return True
         if stream.acked > rewind.place or (not shorter and (stream.held or not stream.heard)):
             return False  # the first copy had arrived, or may have; or bytes after it are missing
     elif fin and shorter and not stream.held:
@@ -77,6 +88,18 @@ def _begin(disorder: Disorder, stream: Stream, one: HeldSegment, *, fin: bool) -
         compare(stream.flow, stream.side, *last, one.start, again, one.frame, one.time_ns)
         rewind.reported = at >= 0
     return True
+
+
+def _intact_copy(stream: Stream, one: HeldSegment, known: bytes) -> Literal["first", "later"] | None:
+    """Return which copy its receiver takes if it drops the other one: the first, with the bytes ``known``, or the later
+    one. None: it takes both, or that is not known."""
+    recent, key = stream.disorder.kept.recent, stream.flow.direction(stream.side)
+    seq = (stream.next - (stream.offset - one.start)) & M32
+    first = recent.is_intact(key, seq, known) if known else None
+    if first is None:
+        return None
+    later = recent.is_intact(key, seq, one.payload)
+    return None if later is None or first == later else "first" if first else "later"
 
 
 def _add(rewind: Rewind, one: HeldSegment, *, fin: bool) -> None:

@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..segments.recent_packets import RecentPackets
+
 if TYPE_CHECKING:
     from collections import deque
 
@@ -32,6 +34,7 @@ __all__ = [
     "RST",
     "SANE_AHEAD",
     "SYN",
+    "URG",
     "WINDOW",
     "Deliver",
     "Disorder",
@@ -42,15 +45,18 @@ __all__ = [
     "Reset",
     "Rewind",
     "Segment",
+    "SetAside",
     "Stream",
-    "Twin",
 ]
 
-FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10  # flags of a segment (RFC 9293 §3.1)
+FIN, SYN, RST, ACK, URG = 0x01, 0x02, 0x04, 0x10, 0x20  # flags of a segment (RFC 9293 §3.1)
 M32 = 0xFFFFFFFF
 HALF = 0x80000000
 WINDOW = 1 << 20  # bytes: a usual maximum, because the real windows are unknown
 SANE_AHEAD = 1 << 30  # RFC 7323 §2.3: the largest window; a higher number is forged or of another connection
+
+MOST_ASIDE = 1 << 16  # bytes of payload that are set aside for one question
+SEGMENTS_ASIDE = 512
 
 PIECE = 200  # bytes that keeping a piece costs in addition to its own bytes
 
@@ -61,12 +67,14 @@ if unknown."""
 
 
 class KeptCount:
-    """Counts the bytes that were ever kept of any connection; see `memory_pressure`."""
+    """What all connections share: the count of bytes that were ever kept of any of them (see `memory_pressure`), and
+    the packets that were read last."""
 
-    __slots__ = ("grown",)
+    __slots__ = ("grown", "recent")
 
     def __init__(self) -> None:
         self.grown = 0  # bytes since the connections were last weighed
+        self.recent = RecentPackets()
 
 
 Numbers = tuple[int, int, bytes]
@@ -104,28 +112,37 @@ class QueuedEvent(NamedTuple):
 
 
 class Reset(NamedTuple):
-    """A RST that counts if its sender sends nothing after it. ``start``: the offset of its sequence number; ``ack``:
-    its acknowledgment number, -1 if none."""
+    """A RST that does not count yet. ``start``: the offset of its sequence number; ``ack``: its acknowledgment number,
+    -1 if none. ``exact``: it has the number that its receiver expects; otherwise it counts only if its sender sends
+    nothing after it."""
 
     stream: Stream
     start: int
     ack: int
     frame: int
     time_ns: int
+    exact: bool = False
 
 
 Segment = tuple[bytes, int, int, int, bytes, int, int, int]
 """The arguments of ``Reassembler.feed``."""
 
 
-class Twin:
-    """The segments that another capture has of a connection, so far."""
+class SetAside:
+    """Segments that are kept until it is clear what they belong to. ``stream``: whose end they follow, if any."""
 
-    __slots__ = ("segments", "size")
+    __slots__ = ("segments", "size", "stream")
 
-    def __init__(self) -> None:
+    def __init__(self, stream: Stream | None = None) -> None:
         self.segments: list[Segment] = []
         self.size = 0
+        self.stream = stream
+
+    def add(self, one: Segment) -> bool:
+        """Keep one more. Return whether there is room for more after it."""
+        self.segments.append(one)
+        self.size += len(one[4])
+        return self.size <= MOST_ASIDE and len(self.segments) <= SEGMENTS_ASIDE
 
 
 class Rewind:
@@ -223,7 +240,7 @@ class Stream:
 class Disorder:
     """Both directions of a connection that is not in order."""
 
-    __slots__ = ("client", "flow", "frames", "kept", "limits", "reset", "rewind", "server", "twin")
+    __slots__ = ("client", "flow", "frames", "kept", "later", "limits", "reset", "rewind", "server", "twin")
 
     def __init__(self, flow: ReceiverOwner, client: Numbers, server: Numbers, limits: Limits, kept: KeptCount) -> None:
         self.flow = flow
@@ -234,7 +251,10 @@ class Disorder:
         self.client.peer, self.server.peer = self.server, self.client
         self.frames = 0  # segments of the connection since the disorder began
         self.reset: Reset | None = None  # a RST that may be forged
-        self.twin: Twin | None = None  # what another capture has of the connection, until it is certain that it is this
+        self.later: SetAside | None = None  # what came after an end that may be forged
+        self.twin: SetAside | None = (
+            None  # what another capture has of the connection, until it is certain that it is this
+        )
         self.rewind: Rewind | None = None  # a later copy of bytes that the peer may never have got
 
     @property
@@ -251,6 +271,6 @@ class Disorder:
         client, server = self.client, self.server
         if client.fin >= 0 or server.fin >= 0 or self.reset is not None or self.waiting:
             return False
-        if self.rewind is not None or self.twin is not None:
+        if self.rewind is not None or self.twin is not None or self.later is not None:
             return False
         return client.next >= 0 and server.next >= 0

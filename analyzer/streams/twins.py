@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["differs"]
 
-MOST = 1 << 16  # octets of payload that are kept
-SEGMENTS = 512
-
 
 def differs(disorder: Disorder, stream: Stream, start: int, one: Segment) -> bool:
     """Add a segment of ``stream`` at offset ``start`` to the twin. Return whether its bytes are others than those that
@@ -28,13 +25,12 @@ def differs(disorder: Disorder, stream: Stream, start: int, one: Segment) -> boo
     twin, payload = disorder.twin, one[4]
     if twin is None:
         return False
-    twin.segments.append(one)
-    twin.size += len(payload)
+    room = twin.add(one)
     behind = stream.offset - start
     if payload and behind > 0 and not is_probe(payload, start, stream.offset):
         at = len(stream.recent) - behind
         if at >= 0 and not stream.recent.startswith(payload[:behind], at):
             return True
-    if twin.size > MOST or len(twin.segments) > SEGMENTS:
+    if not room:
         disorder.twin = None
     return False

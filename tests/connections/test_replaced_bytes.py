@@ -63,7 +63,7 @@ def found(connection: model.Connection) -> list[tuple[str, str]]:
     return [(f.rule, f.message.partition("; ")[2]) for f in connection.findings]
 
 
-LATER = "this report shows the later copy: the receiver never acknowledged the first one."
+LATER = "this report shows the later copy: the receiver did not accept the first one."
 FIRST = "this report shows the first copy."
 
 

@@ -199,7 +199,7 @@ def test_a_packet_of_an_undescribed_interface_is_counted_and_reported(reading) -
     result = reading(section(), interface(), enhanced(RECORDS[0], 5), enhanced(RECORDS[1]), superseded(RECORDS[2], 1))
     assert [s.frame for s in result.segments] == [2]
     assert result.capture.frames == 3
-    assert result.capture.problems == ["packets of an interface without a description, not decoded: 2"]
+    assert result.capture.problems == ["packets of an interface that is not described, not decoded: 2"]
     assert reading(section(), simple(RECORDS[0])).capture.frames == 1
 
 

@@ -212,7 +212,7 @@ def test_a_datagram_split_by_the_cut(tmp_path: Path) -> None:
     path.write_bytes(pcap([*sent, parts[0]]))
     report, alone = halved(path, 0.5)
     assert not alone
-    assert "1 fragmented datagram was never complete" in str(report)
+    assert "1 fragmented datagram never became whole" in str(report)
 
 
 def test_frames_that_cannot_be_decoded_are_counted_together(tmp_path: Path) -> None:

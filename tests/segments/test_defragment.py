@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from readback import collector, read
 
 from smtpwire.analyzer.limits import DEFAULT_LIMITS
-from smtpwire.analyzer.segments.decoder import DecodeTally
+from smtpwire.analyzer.segments.decode_tally import DecodeTally
 from smtpwire.analyzer.segments.defragment import LARGEST, REPEAT_SECONDS, Defragmenter
-from smtpwire.analyzer.segments.ip_tcp import Fragment
+from smtpwire.analyzer.segments.layers import Fragment
 
 PAYLOAD = bytes(range(256)) * 4
 SEGMENT = tcp(43210, 25, PAYLOAD, seq=7)
@@ -134,7 +134,7 @@ def test_a_datagram_that_is_never_complete_is_dropped_and_reported() -> None:
     decoder.frame(1, 0, first, len(first), 1)
     decoder.frame(1, (DEFAULT_LIMITS.fragment_seconds + 1) * SECOND, last, len(last), 2)
     assert seen == []
-    assert decoder.problems() == ["2 fragmented datagrams were never complete"]
+    assert decoder.problems() == ["2 fragmented datagrams never became whole"]
     decoder.tally = DecodeTally()  # of the next capture
     assert decoder.problems() == []
 
@@ -164,10 +164,14 @@ def test_memory_is_bounded_for_any_fragments() -> None:
     assert fragments.dropped > 65_536 - DEFAULT_LIMITS.fragment_bytes // 1400
 
 
-def test_a_fragment_beyond_the_largest_datagram_is_rejected() -> None:
-    fragments = Defragmenter()
-    assert fragments.add(piece(LARGEST - 7, b"12345678", more=False), 0) is None
-    assert fragments.unfinished() == 0
+def test_a_fragment_beyond_the_largest_datagram_is_rejected_and_counted() -> None:
+    assert LARGEST % 8
+    frame = bytearray(ethernet(ipv4(b"123456789", protocol=6)))
+    frame[20:22] = (LARGEST // 8).to_bytes(2, "big")
+    _, decoder = collector()
+    decoder.frame(1, 0, bytes(frame), len(frame), 1)
+    assert decoder.fragments.unfinished() == 0
+    assert decoder.tally.undecodable == 1
 
 
 @pytest.mark.parametrize("decoder_name", ["raw", "scapy"])

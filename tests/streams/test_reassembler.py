@@ -2,154 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from captures import ACK, CLIENT, FIN, PSH, RST, SERVER, SYN, flow
 from hypothesis import given
 from hypothesis import strategies as st
+from nets import SECOND, Net, open_net
 
 from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
-from smtpwire.analyzer.streams.reassembler import Reassembler
+from smtpwire.analyzer.streams.resets import LINGER_NS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from smtpwire.analyzer.streams.flow import Flow
-    from smtpwire.analyzer.streams.receiver import Side
-    from smtpwire.analyzer.streams.stream import Disorder, Stream
+    from smtpwire.analyzer.streams.stream import Stream
 
-SECOND = 1_000_000_000
 PROOF = DEFAULT_LIMITS.loss_proof_frames
-
-
-class Heard:
-    """The receiver of one flow. ``log`` has the events of both directions in order. Offsets must be contiguous, for any
-    segments."""
-
-    def __init__(self, flow: Flow) -> None:
-        self.flow = flow
-        self.bytes = {"C": b"", "S": b""}
-        self.log: list[tuple[Any, ...]] = []
-        self.gaps: list[tuple[str, int, int]] = []
-        self.gap_frames: list[int] = []
-        self.conflicts: list[tuple[str, int]] = []
-        self.closed_by: list[tuple[str, str]] = []
-        self.finished: list[str] = []
-        self.ended: list[int] = []  # first frames of flows in the order in which they ended
-        self.frames: list[int] = []
-        self.seen: list[int] = []
-        self._next = {"C": 0, "S": 0}
-        flow.receiver = self
-
-    @property
-    def disorder(self) -> Disorder:
-        """What is not in order in the flow."""
-        assert self.flow.disorder is not None
-        return self.flow.disorder
-
-    def client(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
-        self._data("C", data, offset, frame, time_ns, seen)
-
-    def server(self, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
-        self._data("S", data, offset, frame, time_ns, seen)
-
-    def _data(self, side: str, payload: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
-        assert payload
-        assert offset == self._next[side]
-        assert not self.finished
-        self._next[side] += len(payload)
-        self.bytes[side] += payload
-        self.log.append((side, payload))
-        self.frames.append(frame)
-        self.seen.append(seen)
-
-    def gap(self, sender: Side, offset: int, length: int, frame: int, time_ns: int) -> None:
-        side = sender[0].upper()
-        assert length > 0
-        assert offset == self._next[side]
-        self._next[side] += length
-        assert frame > 0
-        self.gaps.append((side, offset, length))
-        self.gap_frames.append(frame)
-        self.log.append((side, length))
-
-    def closed(self, sender: Side, how: str, frame: int, time_ns: int, acked: int) -> None:
-        self.closed_by.append((sender[0].upper(), how))
-
-    def revoke(self, sender: Side, offset: int) -> bool:
-        return False
-
-    def conflict(self, sender: Side, offset: int, frame: int, time_ns: int) -> None:
-        self.conflicts.append((sender[0].upper(), offset))
-
-    @property
-    def weight(self) -> int:
-        return 0
-
-    def finish(self, why: str) -> None:
-        self.finished.append(why)
-        self.ended.append(self.flow.first_frame)
-
-
-class Net:
-    """Sends segments to a reassembler. Positions are offsets after the SYN."""
-
-    def __init__(self, *, client: int = 1000, server: int = 5000, limits: Limits = DEFAULT_LIMITS) -> None:
-        self.flows: list[Heard] = []
-        self.reassembler = Reassembler(self, limits)
-        self.first = {"C": client, "S": server}
-        self.ports = (43210, 25)
-        self.frame = 0
-        self.time_ns = SECOND
-
-    def accept(self, flow: Flow) -> None:
-        self.flows.append(Heard(flow))
-
-    def finished(self, flow: Flow, why: str, *, given_up: bool) -> None:
-        for heard in self.flows:
-            if flow.receiver is heard:
-                heard.finish(why)
-
-    @property
-    def heard(self) -> Heard:
-        return self.flows[-1]
-
-    def send(
-        self, side: str, at: int = 0, payload: bytes = b"", acks: int = 0, flags: int = ACK, missing: int = 0
-    ) -> Net:
-        """``at`` and ``acks`` count from the first byte after the SYN of either side."""
-        self.frame += 1
-        self.time_ns += 1_000_000
-        peer = "S" if side == "C" else "C"
-        here, there = self.ports
-        key = flow(CLIENT, SERVER, here, there) if side == "C" else flow(SERVER, CLIENT, there, here)
-        seq = (self.first[side] + 1 + at) & 0xFFFFFFFF
-        ack = (self.first[peer] + 1 + acks) & 0xFFFFFFFF if flags & ACK else 0
-        self.reassembler.feed(key, seq, ack, flags, payload, missing, self.frame, self.time_ns)
-        return self
-
-    def client(self, at: int, payload: bytes = b"", acks: int = 0, flags: int = ACK, missing: int = 0) -> Net:
-        return self.send("C", at, payload, acks, flags, missing)
-
-    def server(self, at: int, payload: bytes = b"", acks: int = 0, flags: int = ACK, missing: int = 0) -> Net:
-        return self.send("S", at, payload, acks, flags, missing)
-
-    def handshake(self) -> Net:
-        self.client(-1, flags=SYN).server(-1, flags=SYN | ACK)
-        return self.client(0)
-
-    def idle(self, frames: int) -> Net:
-        """Send frames of the client without new data; it has sent everything that the server acknowledged."""
-        flow = self.heard.flow
-        for _ in range(frames):
-            top = flow.client_offset if flow.disorder is None else flow.disorder.client.top
-            self.client(top, acks=flow.received[1])
-        return self
-
-
-def open_net(**options: Any) -> Net:
-    return Net(**options).handshake()
 
 
 def streams(flow: Flow) -> list[Stream]:
@@ -366,14 +236,18 @@ def test_nothing_is_delivered_after_a_fin() -> None:
     assert net.heard.bytes["C"] == b"QUIT\r\n"
 
 
-def test_a_reset_ends_the_connection_at_once() -> None:
+def test_a_reset_ends_the_connection_if_its_receiver_does_not_go_on() -> None:
     net = open_net().client(0, b"DATA\r\n").server(0, flags=RST | ACK, acks=6)
+    net.reassembler.ends.sweep(net.time_ns + LINGER_NS)
+    assert net.heard.closed_by == []
+    net.reassembler.ends.sweep(net.time_ns + LINGER_NS + 1)
     assert net.heard.closed_by == [("S", "rst")]
     assert net.heard.finished == [""]
 
 
 def test_a_reset_with_the_flag_of_a_fin_is_a_reset() -> None:
     net = open_net().client(0, b"DATA\r\n").server(0, flags=RST | FIN | ACK, acks=6)
+    net.reassembler.close()
     assert net.heard.closed_by == [("S", "rst")]
     assert net.heard.finished == [""]
 
@@ -410,6 +284,7 @@ def test_a_reset_near_the_expected_number_counts_if_its_sender_sends_nothing_mor
 def test_a_reset_after_a_gap_has_the_acknowledged_number() -> None:
     """The server's 8 bytes are lost; the client acknowledged them, so it expects the number after them."""
     net = open_net().client(0, b"DATA\r\n", acks=8).server(8, flags=RST)
+    net.reassembler.close()
     assert net.heard.closed_by == [("S", "rst")]
     assert net.heard.gaps == [("S", 0, 8)]
 
@@ -430,6 +305,7 @@ def test_the_numbers_of_a_forged_reset_are_forgotten() -> None:
 
 def test_a_reset_after_a_fin_has_the_next_number() -> None:
     net = open_net().client(0, b"QUIT\r\n", flags=FIN | ACK).client(7, flags=RST)
+    net.reassembler.close()
     assert net.heard.closed_by == [("C", "fin"), ("C", "rst")]
 
 

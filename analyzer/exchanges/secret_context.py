@@ -15,14 +15,14 @@
 # What is hidden is kept (`secret_values.py`), and what repeats it is hidden too. That is decided when a turn is shown,
 # so an echo that came before its secret is found as well.
 #
-# If nothing of the client was captured, or a reply belongs to a login that was not captured, then only known words of
-# replies about logins are shown.
+# If nothing of the client was captured, or a refusal belongs to a line that was not (after a gap, or before the first
+# line of a capture that begins in the middle), then only known words of it are shown.
 #
 # Nearly no dialogue needs any of this: `secret_context` looks once at each turn, and makes nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from ...dissectors.tables.verbs import VERBS
 from ..lines.acts import Act
@@ -32,7 +32,7 @@ from ..lines.secret_spans import announces_secret
 from ..lines.shown_text import Span, joined, shown_text
 from .exchange import Exchange, ReplySeen
 from .secret_values import Secrecy, SecretValues
-from .turns import ChunkSeen, LineSeen, MessageSeen
+from .turns import ChunkSeen, GapSeen, LineSeen, MessageSeen
 
 if TYPE_CHECKING:
     from ...dissectors.lines.replies import Reply, ReplyLine
@@ -43,11 +43,12 @@ __all__ = ["SecretContext", "secret_context", "shown_lines", "text_spans", "text
 _LOGIN_CODES = frozenset({235, 432, 534, 535, 538})  # only a login is answered like this (RFC 4954 §4, §6)
 _NOT_CAPTURED = _LOGIN_CODES | {454, 500, 501, 502, 503, 504, 530}  # may quote a line of a login
 _LEGAL = range(200, 600)
+_PROMPTING = frozenset({331, 332, 381, 383})  # FTP and NNTP ask for a password like this
 _SUSPECT = _LOGIN_CODES | {334}
 _CHALLENGE = 334
 _TEXT_BEGINS = frozenset({Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
-# Commands that do not end a login.
-_BETWEEN = frozenset({Act.EHLO, Act.HELO, Act.ANYTIME, Act.RSET, Act.QUIT, Act.OTHER, Act.AUTH, Act.XCLIENT})
+# Commands that end a login, and the text of a message.
+_ENDS_LOGIN = frozenset({Act.MAIL, Act.RCPT, Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
 _PATHS = frozenset({Act.MAIL, Act.RCPT})
 _SUSPECT_ACTS = frozenset({Act.OTHER, Act.AUTH, Act.ANSWER, Act.BURL, Act.XCLIENT})
 _NAMES_ONLY = frozenset({"CRAM-MD5", "DIGEST-MD5", "EXTERNAL"})  # mechanisms whose answers hold no password
@@ -58,6 +59,7 @@ class Recorded(Protocol):
     """What has a dialogue: the record of a connection."""
 
     dialogue: list[SeenTurn]
+    opening: Literal["handshake", "midstream"]
     secrets: SecretContext | None
 
 
@@ -68,9 +70,9 @@ def secret_context(record: Recorded, *, always: bool = False) -> SecretContext |
     """
     context = record.secrets
     if context is None:
-        if not always and not _is_suspect(record.dialogue):
+        if not always and record.opening != "midstream" and not _is_suspect(record.dialogue):
             return None
-        context = record.secrets = SecretContext()
+        context = record.secrets = SecretContext(midstream=record.opening == "midstream")
     context.read(record.dialogue)
     return context
 
@@ -111,11 +113,13 @@ def _is_suspect(dialogue: list[SeenTurn]) -> bool:
             raw = reply.raw
             if reply.code in _SUSPECT:
                 return True
-            if reply.secrets is None and (b"=" in raw or b":" in raw or b"PASS" in raw or b"AUTH" in raw):
+            if reply.secrets is None and (
+                b"=" in raw or b":" in raw or b"ass" in raw or b"ASS" in raw or b"uth" in raw or b"UTH" in raw
+            ):
                 reply.secrets = announced_secrets(raw)
             if reply.secrets:
                 return True
-        elif type(turn) is LineSeen:
+        elif type(turn) is LineSeen or (type(turn) is GapSeen and turn.side == "client"):
             return True
     return not client and bool(dialogue)
 
@@ -124,13 +128,18 @@ class SecretContext:
     """What is secret in one dialogue. ``values``: the secrets themselves. ``read`` takes the turns in order; then
     ``spans`` returns what of a turn is not shown."""
 
-    __slots__ = ("_client", "_dialogue", "_levels", "_login", "_logins", "_next", "_spans", "_text", "values")
+    __slots__ = (
+        *("_client", "_dialogue", "_levels", "_login", "_logins", "_lost", "_next", "_spans", "_text", "_unasked"),
+        "values",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, *, midstream: bool = False) -> None:
         self.values = SecretValues()
         self._dialogue: list[SeenTurn] = []
         self._next = 0
         self._client = False  # a line of the client was captured
+        self._lost = midstream  # lines of the client are missing before the next reply
+        self._unasked: set[int] = set()  # turns of the server that may answer a line that was not captured
         self._login: Secrecy | None = None  # a login is under way: how secret its next line is
         self._text = False  # a message may come as commands
         self._logins: set[int] = set()  # turns that belong to a login, or of which a part is hidden
@@ -151,6 +160,8 @@ class SecretContext:
                 self._take_prompt(index, turn.raw)
             elif type(turn) is MessageSeen or type(turn) is ChunkSeen:
                 self._text = False
+            elif type(turn) is GapSeen and turn.side == "client":
+                self._lost = True
         self._next = len(dialogue)
 
     def turn(self, index: int) -> SeenTurn:
@@ -175,7 +186,7 @@ class SecretContext:
             return self._of_reply(index, turn)
         if isinstance(turn, LineSeen):
             raw = turn.raw
-            if not self._client or self.values.overflow:
+            if not self._client or self.values.overflow or index in self._unasked:
                 return unknown_words(raw)
             return joined(announced_secrets(raw), self.values.find(raw, self._level(index)))
         return ()
@@ -217,14 +228,16 @@ class SecretContext:
             self._logins.add(index)
             named = line.act is Act.AUTH and command.mechanism in _NAMES_ONLY
             self._login = Secrecy.NAME if named else Secrecy.ANSWER
-        elif line.act not in _BETWEEN and not line.deviations:
-            self._login, self._text = None, False
+        elif line.act in _ENDS_LOGIN and not line.deviations:
+            self._login, self._text, self._lost = None, False, False
 
     def _take_reply(self, index: int, turn: ReplySeen) -> None:
         code, answered = turn.reply.code, turn.answers
         asked = self._dialogue[answered] if 0 <= answered < len(self._dialogue) else None
         if self._login is not None or answered in self._logins:
             self._levels[index] = Secrecy.NAME
+        if self._lost and (answered < 0 or self._login is not None or answered in self._logins):
+            self._unasked.add(index)
         if code == _CHALLENGE:
             self._levels[index] = Secrecy.NAME
             self._take_challenge(turn.reply)
@@ -236,7 +249,7 @@ class SecretContext:
             if code in _LOGIN_CODES and command is not None and command.spec is None:
                 self._hide_all(answered, asked.line.raw, Secrecy.ANSWER)
                 self._levels[index] = Secrecy.NAME
-            if 200 <= code < 300:
+            if code == 235:
                 self._login = None
         if (asked.act in _TEXT_BEGINS and code >= 400) or (code == 354 and asked.act is Act.OTHER):
             self._text = True
@@ -258,6 +271,8 @@ class SecretContext:
             self._login = _asked_for(raw)
         if self._login is not None:
             self._levels[index] = Secrecy.NAME
+        if self._lost:
+            self._unasked.add(index)
 
     def _hide_all(self, index: int, raw: bytes, secrecy: Secrecy) -> None:
         self._spans[index] = ((0, len(raw)),)
@@ -281,7 +296,7 @@ class SecretContext:
             command = x.line.command if isinstance(x, Exchange) else None
             if not isinstance(x, Exchange) or command is None:
                 continue
-            if command.spec is not None and x.act not in _BETWEEN:
+            if command.spec is not None and x.act in _ENDS_LOGIN and not x.line.deviations:
                 return False
             if command.spec is None and command.raw in _NOTHING:
                 self._logins.add(index)
@@ -330,6 +345,8 @@ class SecretContext:
         if code == _CHALLENGE:
             return () if text.strip() in PROMPTS or not unknown_words(text) else _all_of(text)
         if self.values.overflow or (not self._client and (code in _NOT_CAPTURED or code not in _LEGAL)):
+            return unknown_words(text)
+        if code >= 400 and index in self._unasked:
             return unknown_words(text)
         if code in _LOGIN_CODES and (turn.answers < 0 or not self._answers_login(turn)):
             return unknown_words(text)

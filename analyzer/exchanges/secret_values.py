@@ -12,9 +12,11 @@
 #   PASSWORD  everywhere
 #
 # A value of one to three bytes is part of too many words: it counts only as a word of its own. So does each value in an
-# address or a header field, where people are named. Words that every server says (`reply_words`) are no echo. The
-# number and size of the values are bounded. If there were more, `overflow` is set, and then only known words are shown
-# of what the server says.
+# address or a header field, where people are named. Words that every server says (`reply_words`) are no echo.
+#
+# Somebody who guesses passwords sends many. So values are found by their first bytes and their length, and a text costs
+# the same for one value and for thousands. Their number and size are bounded all the same. If there were more,
+# `overflow` is set, and then only known words are shown of what the server says.
 
 from __future__ import annotations
 
@@ -30,14 +32,18 @@ from ..lines.shown_text import Span, joined
 
 __all__ = ["Secrecy", "SecretValues"]
 
-MAX_VALUES = 256
-MAX_OCTETS = 16_384  # of all values; a line of AUTH may have 12,288 (RFC 4954 §4)
-MAX_SEARCHED = 512  # octets of a longer value that are searched for: a repetition of its start counts
+MAX_VALUES = 4096
+MAX_OCTETS = 1 << 17  # of all values; a line of AUTH may have 12,288 (RFC 4954 §4)
+MAX_SEARCHED = 512  # octets of a longer value that are kept, at its start and at its end
 SHORT = 3  # octets of a value that counts only as a word of its own
+_HEAD = SHORT + 1
 
-_SEPARATORS = LazyPattern(rb"[ \t\r\n\x00-\x1f=:;,\"'<>()\[\]{}|&]+")
+_SEPARATORS = LazyPattern(rb"[ \t\r\n\x00-\x1f=:;,\"'<>()\[\]{}|&*]+")
 _WORD = LazyPattern(rb"[^ \t\r\n\"'<>()\[\]:,;]+")
-_QUOTING = b"\"'<>()[]{}:,.;"
+_SHORT_WORD = LazyPattern(rb"[^ \t\r\n\"'<>()\[\]=]+")
+_QUOTING = b"\"'<>()[]{}:,.;*"
+_ENDS = b".,:;!?"
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}")
 
 
 class Secrecy(IntEnum):
@@ -51,11 +57,12 @@ class Secrecy(IntEnum):
 class SecretValues:
     """What was hidden of a connection. ``overflow``: it was more than is kept."""
 
-    __slots__ = ("_octets", "_values", "overflow")
+    __slots__ = ("_all", "_lengths", "_values", "overflow")
 
     def __init__(self) -> None:
         self._values: dict[bytes, Secrecy] = {}
-        self._octets = 0
+        self._lengths: dict[bytes, set[int]] = {}  # of the values that begin with some bytes
+        self._all = bytearray()
         self.overflow = False
 
     def add(self, text: bytes, secrecy: Secrecy) -> None:
@@ -64,18 +71,26 @@ class SecretValues:
         if not text or (secrecy is not Secrecy.NAME and text in PROMPTS):
             return
         self._keep(text, secrecy)
-        words = text.split()
-        for word in words:
+        for word in text.split():
             self._keep_word(word, secrecy)
-            decoded = _decoded(word)
-            if decoded is not None:
-                self._add_decoded(decoded, secrecy)
             if b"%" in word:
                 self._keep_word(unquote_to_bytes(word), secrecy)
 
-    def _add_decoded(self, data: bytes, secrecy: Secrecy) -> None:
+    def _keep_word(self, word: bytes, secrecy: Secrecy) -> None:
+        """Keep a word and its parts, each also decoded."""
+        for part in {word.strip(_QUOTING), *_SEPARATORS.split(word)}:
+            self._keep(part, secrecy)
+            self._keep_decoded(part, secrecy)
+        if word.endswith(b"="):
+            self._keep(word, secrecy)
+            self._keep_decoded(word, secrecy)
+
+    def _keep_decoded(self, word: bytes, secrecy: Secrecy) -> None:
         """Keep what a word of base64 holds. Of the message of PLAIN, the last part is the password (RFC 4616 §2)."""
-        if data.count(b"\0") == 2:
+        data = _decoded(word)
+        if data is None:
+            return
+        if b"\0" in data.strip(b"\0"):
             *names, password = data.split(b"\0")
             for name in names:
                 self._keep(name, Secrecy.NAME)
@@ -84,42 +99,43 @@ class SecretValues:
                 self._keep(b64encode(password).rstrip(b"="), Secrecy.PASSWORD)
             return
         self._keep(data, secrecy)
-        for word in data.split(b" "):
-            self._keep_word(word, secrecy)
-
-    def _keep_word(self, word: bytes, secrecy: Secrecy) -> None:
-        self._keep(word.strip(_QUOTING), secrecy)
-        for part in _SEPARATORS.split(word):
-            self._keep(part, secrecy)
+        for one in _SEPARATORS.split(data):
+            self._keep(one, secrecy)
 
     def _keep(self, value: bytes, secrecy: Secrecy) -> None:
-        value = value[:MAX_SEARCHED].lower()
+        value = value.lower()
+        if len(value) > MAX_SEARCHED:
+            self._keep(value[-MAX_SEARCHED:], secrecy)
+            value = value[:MAX_SEARCHED]
         if not value or value in REPLY_WORDS:
             return
         known = self._values.get(value)
-        if known is None:
-            if len(self._values) >= MAX_VALUES or self._octets + len(value) > MAX_OCTETS:
-                self.overflow = True
-                return
-            self._octets += len(value)
-            self._values[value] = secrecy
-        elif known < secrecy:
-            self._values[value] = secrecy
+        if known is not None:
+            self._values[value] = max(known, secrecy)
+            return
+        if len(self._values) >= MAX_VALUES or len(self._all) + len(value) > MAX_OCTETS:
+            self.overflow = True
+            return
+        self._values[value] = secrecy
+        if len(value) > SHORT:
+            self._lengths.setdefault(value[:_HEAD], set()).add(len(value))
+        self._all += value + b"\n"
 
     def find(self, text: bytes, least: Secrecy, *, apart: bool = False) -> tuple[Span, ...]:
         """Return what repeats a value in ``text``, of those that are at least as secret as ``least``. ``apart``: only
         where it is a word of its own."""
         low = text.lower()
         spans: list[Span] = []
-        for value, secrecy in self._values.items():
-            if secrecy < least:
-                continue
-            at = low.find(value)
-            while at >= 0:
-                end = at + len(value)
-                if (len(value) > SHORT and not apart) or _is_apart(low, at, end, len(value) <= SHORT):
+        values, lengths = self._values, self._lengths
+        for at in range(len(low) - SHORT):
+            for length in lengths.get(low[at : at + _HEAD], ()):
+                end = at + length
+                if values.get(low[at:end], 0) >= least and (not apart or _is_apart(low, at, end)):
                     spans.append((at, end))
-                at = low.find(value, end)
+        for word in _SHORT_WORD.finditer(low):
+            bare = word[0].rstrip(_ENDS)
+            if len(bare) <= SHORT and values.get(bare, 0) >= least:
+                spans.append((word.start(), word.start() + len(bare)))
         return joined(tuple(spans)) if spans else ()
 
     def parts(self, text: bytes) -> tuple[Span, ...]:
@@ -129,24 +145,12 @@ class SecretValues:
     def holds(self, text: bytes) -> bool:
         """Whether ``text`` is a part of a value: the value was cut where it is quoted."""
         low = text.lower()
-        if len(low) <= SHORT or low in REPLY_WORDS:
-            return False
-        for value in self._values:  # noqa: SIM110  a generator costs a call for each value
-            if low in value:
-                return True
-        return False
+        return len(low) > SHORT and low not in REPLY_WORDS and low in self._all
 
 
-def _is_apart(text: bytes, start: int, end: int, short: bool) -> bool:
-    """Whether ``text[start:end]`` is a word of its own. A ``short`` one has blanks or quotes around it."""
-    before, after = text[max(0, start - 1) : start], text[end : end + 1]
-    if short:
-        return before in _AROUND and (after in _AROUND or (after in _ENDS and text[end + 1 : end + 2] in _AROUND))
-    return not (before.isalnum() or after.isalnum())
-
-
-_AROUND = frozenset({b"", b" ", b"\t", b"\r", b"\n", b"'", b'"', b"(", b")", b"[", b"]", b"<", b">", b"="})
-_ENDS = frozenset({b".", b",", b":", b";", b"!", b"?"})
+def _is_apart(text: bytes, start: int, end: int) -> bool:
+    """Whether ``text[start:end]`` is a word of its own."""
+    return not (text[max(0, start - 1) : start].isalnum() or text[end : end + 1].isalnum())
 
 
 def _decoded(word: bytes) -> bytes | None:
@@ -158,6 +162,3 @@ def _decoded(word: bytes) -> bytes | None:
     except (NotBase64, ValueError):
         return None
     return data or None
-
-
-_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}")

@@ -16,6 +16,7 @@ from email.parser import BytesParser
 from typing import TYPE_CHECKING
 
 from ..errors import display_path
+from ..redact.credentials import shown_field
 from .envelope import Attachment
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ def _is_attached(part: Message) -> bool:
 
 def _attachment(part: Message) -> Attachment:
     name = part.get_filename()
-    shown = None if name is None else display_path(str(name)[:MAX_NAME])
-    kind = display_path(part.get_content_type()[:MAX_NAME])
+    shown = None if name is None else shown_field(display_path(str(name)[:MAX_NAME]))
+    kind = shown_field(display_path(part.get_content_type()[:MAX_NAME]))
     content = None if part.is_multipart() else part.get_payload(decode=True)
     if not isinstance(content, bytes):
         return Attachment(kind, shown, None, None, None, None)

@@ -21,32 +21,55 @@ from binascii import Error as NotBase64
 
 from ...dissectors.lazy_regex import LazyPattern
 from .reply_words import PROMPTS, REPLY_WORDS
+from .secret_nouns import MECHANISM, NOUN, PASSWORD
 from .shown_text import Span, joined
 
 __all__ = ["announced_secrets", "is_credential", "secrets_in_field", "unknown_words"]
 
 # In lower case. One of them is in every text in which an expression below matches.
-_HINTS = (b"pass", b"pw", b"secret", b"token", b"key", b"auth", b"bearer", b"basic", b"://", b"pin", b"cookie")
+_HINTS = (
+    b"pass",
+    b"pw",
+    b"secret",
+    b"token",
+    b"key",
+    b"auth",
+    b"bearer",
+    b"basic",
+    b"://",
+    b"pin",
+    b"cookie",
+    b"=",
+    b":",
+)
 
 _NAMED = LazyPattern(
-    rb"(?:passw(?:or)?[dt]e?|passwort|passphrase|pass|pwd|(?<![A-Za-z])p(?:w|in)|secret|token|key|urlauth|bearer|basic)"
-    rb"[\"']?[=:][\"']?([^\s&;\"'<>]++)",
+    NOUN + rb"[A-Za-z0-9_-]{0,16}+[\"'\])]?[ \t]*+(=>?|:=?|->|%3D|\+3D|>)[ \t]*+[\"'<(\[]?([^ \t\r\n&;\"'<>,)]++)",
     re.IGNORECASE,
 )
-_COMMAND = LazyPattern(rb"(?<![^ :'\"\r\n(-])PASS[ \t]++([^\r\n]++)")
+_SAID = LazyPattern(
+    rb"(?<![A-Za-z])" + PASSWORD + rb"(?:[ \t]++(?i:is|was|for|by))?+[ \t(]++[\"'(]?([^ \t\r\n\"'<>(),;:]++)"
+)
+_COMMAND = LazyPattern(rb"(?<![A-Za-z0-9_])(?:PASS|APOP)[ \t]++([^\r\n>\]]++)")
 _LOGIN = LazyPattern(
-    rb"(?<![A-Za-z0-9])AUTH[ \t=]++(?i:PLAIN|LOGIN|CRAM-MD5|XOAUTH2|OAUTHBEARER|NTLM)[ \t]++([^ \t\r\n]++)"
+    rb"(?<![A-Za-z0-9])(?i:X?AUTH(?:ENTICATE)?)[ \t=]++"
+    + MECHANISM
+    + rb"[ \t]++([^ \t\r\n]++)|(?<![A-Za-z])LOGIN=([^ \t\r\n]++)"
 )
-_USER_INFORMATION = LazyPattern(rb"://[^\s/@:]{0,128}+:([^\s/@]{1,256}+)@")
-# Of a header field, or of a line that is no command: to the end of the line.
+_URL = LazyPattern(rb"://[^ \t\r\n<>\"']++")
+# Of a header field: to the end of the line.
 _FIELD = LazyPattern(
-    rb"(?:authorization|cookie|x-api-key|x-auth-token|passw(?:or)?d|passwort|passphrase)"
-    rb"\"?[ \t]*+[:=][ \t]*+([^\r\n]++)",
+    rb"(?<![A-Za-z-])(?:(?:proxy-)?authorization|cookie|x-(?:[a-z]{1,12}+-){0,2}+(?:token|secret|auth|key|pw))"
+    rb"[ \t]*+:[ \t]*+([^\r\n]++)",
     re.IGNORECASE,
 )
-_FIELD_LOGIN = LazyPattern(rb"(?<![A-Za-z0-9-])(?:AUTH(?:ENTICATE)?|PASS|APOP|LOGIN)[ \t]++([^\r\n]++)")
+_FIELD_LOGIN = LazyPattern(
+    rb"(?<![A-Za-z0-9-])(?:(?:AUTH(?:ENTICATE)?|PASS|APOP|LOGIN)[ \t]++|(?i:bearer|basic)[ \t]++)([^\r\n()]++)"
+)
+_ENCODED_WORD = LazyPattern(rb"=\?[A-Za-z0-9-]{1,40}\?[Bb]\?([A-Za-z0-9+/=]{1,200})\?=")
 _ENCODED = LazyPattern(rb"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{12,}+={0,2}+")
-_NOT_LETTERS = LazyPattern(rb"[0-9+/=!#%]")
+_MECHANISM_LIKE = LazyPattern(rb"[A-Z][A-Z0-9_-]*+")
+_SURE = frozenset({b"=", b"=>", b"->", b"%3D", b"+3D", b":=", b">"})  # between a name and its value
 _TOKEN = LazyPattern(rb"[^ \t\r\n]++")
 _NEXT_WORDS = LazyPattern(rb"(?<![ \t])[ \t]++[^ \t\r\n]++")
 _STATUS = LazyPattern(rb"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
@@ -62,23 +85,45 @@ def announced_secrets(text: bytes) -> tuple[Span, ...]:
             break
     else:
         return ()
-    spans = [found.span(1) for pattern in (_COMMAND, _USER_INFORMATION) for found in pattern.finditer(text)]
-    found = _NAMED.search(text)
-    while found is not None:
-        end = _end_of_value(text, found.end())
-        spans.append((found.start(1), end))
-        found = _NAMED.search(text, end)
-    if b"auth" in low:
-        spans += [found.span(1) for found in _LOGIN.finditer(text) if _looks_encoded(found[1])]
+    spans = [found.span(1) for pattern in (_COMMAND, _FIELD) for found in pattern.finditer(text)]
+    for pattern in (_NAMED, _SAID, _LOGIN):
+        found = pattern.search(text)
+        while found is not None:
+            end = found.end()
+            start = found.start(found.lastindex or 0)
+            if not (pattern is _NAMED and found[1] in _SURE) and _is_harmless(text[start:end], pattern is _LOGIN):
+                found = pattern.search(text, start)
+                continue
+            end = _end_of_value(text, end)
+            spans.append((start, end))
+            found = pattern.search(text, end)
+    if b"://" in text:
+        spans += _user_information(text)
     return joined(tuple(spans)) if spans else ()
+
+
+def _is_harmless(word: bytes, after_mechanism: bool) -> bool:
+    """Whether a word after one that announces a secret is none: it is known, or, after a mechanism, may be another."""
+    return _is_known(word) or (after_mechanism and _MECHANISM_LIKE.fullmatch(word) is not None)
+
+
+def _user_information(text: bytes) -> list[Span]:
+    """Return the passwords in URLs: from the colon after the user to the last at sign of the word."""
+    spans: list[Span] = []
+    for url in _URL.finditer(text):
+        start, end = url.start() + 3, text.rfind(b"@", url.start(), url.end())
+        colon = text.find(b":", start, end)
+        if end > 0 and colon > 0 and end > colon + 1 and b"/" not in text[start:colon]:
+            spans.append((colon + 1, end))
+    return spans
 
 
 def secrets_in_field(text: bytes) -> tuple[Span, ...]:
     """Return the secrets in the value of a header field, or in a header line, in order."""
     spans = list(announced_secrets(text))
-    low = text.lower()
-    if b"auth" in low or b"pass" in low or b"cookie" in low or b"key" in low or b"login" in low or b"apop" in low:
-        spans += [found.span(1) for pattern in (_FIELD, _FIELD_LOGIN) for found in pattern.finditer(text)]
+    spans += [found.span(1) for found in _FIELD_LOGIN.finditer(text) if unknown_words(found[1])]
+    if b"=?" in text:
+        spans += [found.span(1) for found in _ENCODED_WORD.finditer(text) if _announces(found[1])]
     spans += [found.span() for found in _ENCODED.finditer(text) if is_credential(found[0])]
     return joined(tuple(spans)) if spans else ()
 
@@ -108,12 +153,12 @@ def _is_known(word: bytes) -> bool:
     return len(parts) > 1 and all(part in REPLY_WORDS for part in parts)
 
 
-def _looks_encoded(word: bytes) -> bool:
-    """Whether ``word`` is no word of a language: it has digits or signs, or mixes both cases."""
-    bare = word.strip(_SIGNS)
-    if _NOT_LETTERS.search(bare):
-        return len(bare) > 3
-    return len(bare) >= 8 and bare[1:] not in {bare[1:].lower(), bare[1:].upper()}
+def _announces(word: bytes) -> bool:
+    """Whether a base64 word of a header field (RFC 2047) holds a secret."""
+    try:
+        return announced_secrets(b64decode(word)) != ()
+    except (NotBase64, ValueError):
+        return False
 
 
 def is_credential(word: bytes) -> bool:

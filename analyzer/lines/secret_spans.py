@@ -31,6 +31,9 @@ from ...dissectors.lines.commands import parse_command
 from ...dissectors.printable import printable
 from ...dissectors.tables.keywords import PARAMETER_KEYWORDS
 from ...dissectors.tables.verbs import VERBS, Argument
+from .announced_secrets import announced_secrets, is_credential
+from .reply_words import REPLY_WORDS
+from .secret_nouns import ANNOUNCES, MECHANISM
 from .shown_text import Span, hidden, joined, shown_text
 
 if TYPE_CHECKING:
@@ -49,14 +52,7 @@ __all__ = [
     "shown_parameters",
 ]
 
-# Names of the IANA registry of SASL mechanisms, and of old servers.
-MECHANISMS = LazyPattern(
-    rb"(?:PLAIN|LOGIN|CRAM-MD5|DIGEST-MD5|SCRAM-[A-Z0-9-]{1,16}|NTLM|MSN|GSSAPI|GSS-SPNEGO|GS2-[A-Z0-9-]{1,16}"
-    rb"|XOAUTH2?|OAUTHBEARER|OAUTH10A|EXTERNAL|ANONYMOUS|KERBEROS_V[45]|SKEY|OTP|SECURID|SXOVER-PLUS"
-    rb"|EAP-AES128(?:-PLUS)?|OPENID20|SAML20(?:EC)?|ECDSA-[A-Z0-9-]{1,16}|9798-[A-Z0-9-]{1,16}"
-    rb"|PASSDSS-[A-Z0-9-]{1,16}|HT-[A-Z0-9-]{1,16}|XYMCOOKIE(?:B64)?)(?![^ \t])",
-    re.IGNORECASE,
-)
+MECHANISMS = LazyPattern(MECHANISM + rb"(?![^ \t])")
 
 _WORD = rb"(?:[A-Za-z][a-z]{0,19}|[A-Z]{1,20})(?:-(?:[A-Za-z][a-z]{0,19}|[A-Z]{1,20})){0,3}"
 _HOST = rb"(?:[A-Za-z0-9_-]{1,24}\.){1,8}[A-Za-z]{2,24}\.?(?::[0-9]{1,5})?"
@@ -67,19 +63,25 @@ _PIECE = LazyPattern(rb"[^\r\n]++")
 _fullword = LazyPattern(_WORD)
 
 # What each form of argument may show, at its start or anywhere.
-_HELLO = LazyPattern(rb"[ \t]*+(?:\[[\[\]A-Za-z0-9.:_-]*+|[A-Za-z0-9._\x80-\xff-]++\]?)")
-_NAMES = LazyPattern(rb"[ \t]*+(?:" + _MAILBOX + rb"|<?[A-Za-z][A-Za-z0-9._'-]{0,63}+>?)" + _END)
+_HELLO = LazyPattern(rb"(?:\[[\[\]A-Za-z0-9.:_-]*+|[A-Za-z0-9._\x80-\xff-]++\]?)")
+_NAMES = LazyPattern(rb"(?<![^ \t])(?:" + _MAILBOX + rb"|<?[A-Za-z][A-Za-z0-9._'-]{0,63}+>?)" + _END)
+_PLAIN_WORD = LazyPattern(rb"<?[A-Za-z][A-Za-z0-9._-]*+>?")
 _NODE = LazyPattern(
-    rb"[ \t]*+[@#]?[A-Za-z][A-Za-z0-9.-]*+(?![^ \t,:@])(?:,[ \t]*+[A-Za-z][A-Za-z0-9.-]*+(?![^ \t,]))*+"
+    rb"(?<![^ \t])[@#]?[A-Za-z][A-Za-z0-9.-]*+(?![^ \t,:@])(?:,[ \t]*+[A-Za-z][A-Za-z0-9.-]*+(?![^ \t,]))*+"
 )
 _NUMBER = LazyPattern(rb"[ \t]*+-?[0-9]{1,40}+" + _END)
 _PATH = LazyPattern(rb"[ \t]*+(?:FROM|TO)?+[ \t]*+:?+[ \t]*+(?:<[^>]*+>++(?:[,;]<[^>]*+>++)*+|[^ \t]*+)", re.IGNORECASE)
+_BARE_PATH = LazyPattern(rb"[A-Za-z]{4} (?:FROM|TO):<[^<> \t]*+>", re.IGNORECASE)
 _PARAMETER = LazyPattern(rb"([A-Za-z0-9][A-Za-z0-9-]{0,31})(?:=(.*+))?+", re.DOTALL)
-_ATTRIBUTE = LazyPattern(rb"(?:NAME|ADDR|PORT|PROTO|HELO|DESTADDR|DESTPORT|IDENT|SOURCE)=[!-~]*+" + _END, re.IGNORECASE)
+_ATTRIBUTE = LazyPattern(
+    rb"(?:NAME|ADDR|PORT|PROTO|HELO|DESTADDR|DESTPORT|IDENT|SOURCE)=[A-Za-z0-9.:_\[\]-]*+" + _END, re.IGNORECASE
+)
 _URL = LazyPattern(rb"[ \t]*+[A-Za-z]{1,10}://(?:[^ \t/@:;]*+@)?+[A-Za-z0-9.-]++(?::[0-9]{1,5})?")
 _LAST = LazyPattern(rb"[ \t]LAST[ \t]*\Z", re.IGNORECASE)
 _MAILBOX_VALUE = LazyPattern(rb"<>|[A-Za-z0-9._+=-]{1,64}@[A-Za-z0-9.-]{1,255}")
-_PLAIN_VALUE = LazyPattern(rb"[!-~\x80-\xff]*+")
+_PLAIN_VALUE = LazyPattern(rb"[A-Za-z0-9,;:.+-]{0,64}")
+_TEXT_VALUE = LazyPattern(rb"[!-<>-~\x80-\xff]*+")
+_XTEXT = frozenset({"ENVID", "ORCPT", "SUBMITTER", "TRANSID", "RRVS", "SOLICIT"})
 _WHOLE_WORD = LazyPattern(_WORD + rb"[.,;!?]?" + _END)
 _SHOWN_TOKEN = LazyPattern(rb"(?:(?:FROM|TO):)?+(?:" + _MAILBOX + rb"|<>|" + _HOST + rb")" + _END, re.IGNORECASE)
 
@@ -91,7 +93,7 @@ _HEAD = LazyPattern(
 _VERB_AND_NUL = LazyPattern(rb"[A-Z\x00]{1,16}", re.IGNORECASE)
 _HTTP = LazyPattern(
     rb"(?:GET|POST|HEAD|PUT|OPTIONS|DELETE|TRACE|PATCH|PRI|CONNECT)[ \t]++"
-    rb"(?:[A-Za-z0-9./_~%*-]*+(?::[0-9]{1,5})?)(?:[ \t]++HTTP/[0-9.]{1,3})?+"
+    rb"(?:[A-Za-z0-9./_~%*-]*+(?::[0-9]{1,5})?)(?![^ \t?#])(?:[ \t]++HTTP/[0-9.]{1,3})?+"
 )
 _HTTP_VERSION = LazyPattern(rb"[ \t]HTTP/[0-9.]{1,3}[ \t]*\Z")
 _TAGGED = LazyPattern(
@@ -99,12 +101,6 @@ _TAGGED = LazyPattern(
     re.IGNORECASE,
 )
 _PROXY = LazyPattern(rb"PROXY (?:TCP[46]|UNKNOWN)(?: [0-9A-Fa-f.:]{1,45}){0,2}(?: [0-9]{1,5}){0,2}" + _END)
-# Words that announce a login: in a line that is not an SMTP command, or in the free text of one.
-_ANNOUNCES = LazyPattern(
-    rb"auth|pass|pwd|apop|\bpw\b|\bpin\b|contrase|clave|kennwort|secret|token|cookie|key|bearer|basic|login|logon"
-    rb"|\b(?:NTLM|PLAIN|CRAM-MD5|XOAUTH2)\b|://[^ \t/]*@",
-    re.IGNORECASE,
-)
 
 
 def is_word(text: bytes) -> bool:
@@ -135,11 +131,11 @@ def announces_secret(command: Command) -> bool:
     """Whether the line is about a login, so that a secret may stand in it or in the lines after it."""
     spec = command.spec
     if spec is None:
-        return _ANNOUNCES.search(command.raw) is not None
+        return ANNOUNCES.search(command.raw) is not None
     if spec.argument is Argument.MECHANISM or command.verb == b"BURL":
         return True
     argument = command.argument
-    return argument is not None and _ANNOUNCES.search(argument) is not None and hidden_parts(command) != ()
+    return argument is not None and ANNOUNCES.search(argument) is not None and hidden_parts(command) != ()
 
 
 def shown_line(line: bytes) -> str:
@@ -154,9 +150,10 @@ def shown_in_text(line: bytes) -> str:
     command = parse_command(line)
     if command.spec is None:
         return hidden(len(line))
-    if command.spec.argument in _PATHS or command.spec.argument is Argument.HELLO:
-        return shown_line(line)
-    return command.spec.name
+    if command.spec.argument in _PATHS:
+        found = _BARE_PATH.match(line)
+        return command.spec.name if found is None else shown_line(found[0])
+    return shown_line(line) if command.spec.argument is Argument.HELLO else command.spec.name
 
 
 def shown_parameters(command: Command) -> dict[str, str | None]:
@@ -175,13 +172,27 @@ def shown_parameters(command: Command) -> dict[str, str | None]:
 
 def path_without_secrets(path: bytes) -> tuple[Span, ...]:
     """Return the part of a path, or of a mailbox, that is not shown: a password in the user information of a URL."""
+    spans = list(announced_secrets(path))
+    blank = path.find(b" ")
+    announced = ANNOUNCES.search(path) if blank >= 0 and path[:1] == b"<" else None
+    if announced is not None:
+        spans.append((announced.start(), len(path) - path.endswith(b">")))
+    if is_credential(path.strip(b"<> \t")):
+        spans.append((1, len(path) - 1))
     at = path.rfind(b"@")
     colon = path.find(b":", path.find(b"//") + 2 if b"//" in path else 0)
-    if at < 0 or not 0 <= colon < at - 1 or b'"' in path:
-        return ()
-    if path[:1] == b"@" or path[:2] == b"<@":  # a source route: the colon ends it
-        return ()
-    return ((colon + 1, at),)
+    routed = path[:1] == b"@" or path[:2] == b"<@"  # a source route: the colon ends it
+    if at > 0 and 0 <= colon < at - 1 and b'"' not in path and not routed:
+        spans.append((colon + 1, at))
+    return joined(tuple(spans))
+
+
+def _is_path(text: bytes) -> bool:
+    """Whether ``text`` looks like a path: it has brackets or an at sign, or is one plain word."""
+    bare = text.strip(b" \t")
+    if b"@" in bare or (bare[:1] == b"<" and bare[-1:] == b">"):
+        return True
+    return not bare or (_PLAIN_WORD.fullmatch(bare) is not None and ANNOUNCES.search(bare) is None)
 
 
 def _complement(raw: bytes, shown: list[Span]) -> tuple[Span, ...]:
@@ -216,9 +227,15 @@ def _shown_parts(command: Command) -> list[Span]:
         return [verb, *_BY_NAME[spec.name](raw, start)]
     if form in _WORDS:
         return [verb, *_of_words(raw, start)]
-    pattern = _BY_FORM.get(form)
-    found = None if pattern is None else pattern.match(raw, start)
-    return [verb] if found is None else [verb, found.span()]
+    matched = _BY_FORM.get(form)
+    found = None if matched is None else matched(raw, start)
+    if (
+        found is None
+        or (form is not Argument.HELLO and ANNOUNCES.search(raw, start))
+        or is_credential(found[0].strip())
+    ):
+        return [verb]
+    return [verb, found.span()]
 
 
 def _of_path(raw: bytes, start: int) -> list[Span]:
@@ -226,14 +243,13 @@ def _of_path(raw: bytes, start: int) -> list[Span]:
     found = _PATH.match(raw, start)
     assert found is not None  # it matches nothing too
     first, end = found.span()
-    secret = path_without_secrets(found[0].partition(b":")[2]) if b"@" in found[0] else ()
     shown: list[Span] = []
     begin = end - len(found[0].partition(b":")[2])
-    for one, last in secret:
+    odd = not _is_path(raw[begin:end])  # a word is hidden, and the next ones may belong to it
+    for one, last in ((0, end - begin),) if odd else path_without_secrets(raw[begin:end]):
         shown.append((first, begin + one))
         first = begin + last
     shown.append((first, end))
-    odd = False  # a word is hidden, and the next ones may belong to it
     for token in _TOKEN.finditer(raw, end):
         text = token[0]
         parameter = _PARAMETER.fullmatch(text)
@@ -244,15 +260,19 @@ def _of_path(raw: bytes, start: int) -> list[Span]:
             continue
         name, value = parameter[1].decode("latin-1").upper(), parameter[2]
         if value is None:
-            if name in PARAMETER_KEYWORDS or (not odd and is_word(text) and not _ANNOUNCES.search(text)):
+            if (name in PARAMETER_KEYWORDS and name != "AUTH") or (
+                not odd and is_word(text) and not ANNOUNCES.search(text)
+            ):
                 shown.append(token.span())
+            else:
+                odd = True
         elif _shows_value(name, value):
             shown.append(token.span())
         else:
             odd = True
             if name in PARAMETER_KEYWORDS or is_word(parameter[1]):
                 shown.append((token.start(), token.start() + len(name) + 1))
-            if name == "AUTH" or _ANNOUNCES.search(parameter[1]):
+            if name == "AUTH" or ANNOUNCES.search(parameter[1]):
                 break  # what follows may belong to it
     return shown
 
@@ -261,7 +281,11 @@ def _shows_value(name: str, value: bytes) -> bool:
     """Whether the value of a parameter is shown."""
     if name == "AUTH":
         return _MAILBOX_VALUE.fullmatch(value) is not None
-    return name in PARAMETER_KEYWORDS and name != "MTRK" and _PLAIN_VALUE.fullmatch(value) is not None
+    if name in _XTEXT:
+        return _TEXT_VALUE.fullmatch(value) is not None and not announced_secrets(value)
+    if name not in PARAMETER_KEYWORDS or name == "MTRK" or ANNOUNCES.search(value):
+        return False
+    return _PLAIN_VALUE.fullmatch(value) is not None
 
 
 def _of_auth(raw: bytes, start: int) -> list[Span]:
@@ -276,14 +300,14 @@ def _of_auth(raw: bytes, start: int) -> list[Span]:
 
 def _of_names(raw: bytes, start: int) -> list[Span]:
     """Return the names and mailboxes of VRFY or EXPN."""
-    return _run(_NAMES, raw, start)
+    return [] if ANNOUNCES.search(raw, start) else _leading(raw, start, _NAMES.match)
 
 
 def _of_words(raw: bytes, start: int) -> list[Span]:
     """Return the words of free text, unless one of them announces a secret; of BDAT also its number."""
     number = _NUMBER.match(raw, start) if raw[:4].upper() == b"BDAT" else None
     shown = [] if number is None else [number.span()]
-    if _ANNOUNCES.search(raw, start) and raw[start:].strip(b" \t").upper() not in VERBS:
+    if ANNOUNCES.search(raw, start) and not all(word.lower() in REPLY_WORDS for word in raw[start:].split()):
         return shown
     return [*shown, *_leading(raw, start if number is None else number.end(), _WHOLE_WORD.match)]
 
@@ -292,7 +316,7 @@ def _of_attributes(raw: bytes, start: int) -> list[Span]:
     """Return the registered attributes of XCLIENT or XFORWARD."""
     shown: list[Span] = []
     for token in _TOKEN.finditer(raw, start):
-        if _ATTRIBUTE.match(token[0]):
+        if _ATTRIBUTE.match(token[0]) and not ANNOUNCES.search(token[0].partition(b"=")[2]):
             shown.append(token.span())
         else:
             name, equals, _ = token[0].partition(b"=")
@@ -307,14 +331,6 @@ def _of_url(raw: bytes, start: int) -> list[Span]:
     return [one.span() for one in (found, last) if one is not None]
 
 
-def _run(pattern: LazyPattern[bytes], raw: bytes, start: int) -> list[Span]:
-    """Return the words from ``start`` on that match ``pattern``, up to the first one that does not."""
-    end = start
-    while end < len(raw) and (found := pattern.match(raw, end)) is not None and found.end() > end:
-        end = found.end()
-    return [(start, end)] if end > start else []
-
-
 def _leading(raw: bytes, start: int, is_shown: Callable[[bytes], object]) -> list[Span]:
     """Return the words from ``start`` on that are shown, up to the first one that is not: the rest may belong to it."""
     shown: list[Span] = []
@@ -326,8 +342,8 @@ def _leading(raw: bytes, start: int, is_shown: Callable[[bytes], object]) -> lis
 
 
 def _is_shown(token: bytes) -> bool:
-    """Whether a word after an unknown verb is shown."""
-    return _WHOLE_WORD.match(token) is not None or _SHOWN_TOKEN.match(token) is not None
+    """Whether a word after an unknown verb is shown: one of SMTP, or a mailbox or host."""
+    return token.rstrip(b".,;!?").lower() in REPLY_WORDS or _SHOWN_TOKEN.match(token) is not None
 
 
 def _of_unknown(raw: bytes) -> list[Span]:
@@ -338,6 +354,9 @@ def _of_unknown(raw: bytes) -> list[Span]:
             return [found.span()]
     found = _HTTP.match(raw)
     if found is not None:
+        announced = ANNOUNCES.search(raw, found.start(), found.end())
+        if announced is not None:
+            return [(0, announced.end())]
         version = _HTTP_VERSION.search(raw, max(found.end(), len(raw) - 16))
         return [found.span()] if version is None else [found.span(), version.span()]
     head = _HEAD.match(raw)
@@ -345,7 +364,7 @@ def _of_unknown(raw: bytes) -> list[Span]:
         whole = _VERB_AND_NUL.fullmatch(raw)
         return [whole.span()] if whole is not None and raw.replace(b"\0", b"").upper() in VERBS else []
     shown = [head.span()]
-    if _ANNOUNCES.search(raw):
+    if ANNOUNCES.search(raw):
         following = MECHANISMS.match(raw, head.end() + 1) if raw[head.end() : head.end() + 1] in {b" ", b"\t"} else None
         return shown if following is None else [*shown, following.span()]
     named = raw[head.end() - 1 : head.end()] in {b":", b"="}
@@ -364,5 +383,9 @@ _BY_NAME = {
     "XFORWARD": _of_attributes,
     "BURL": _of_url,
 }
-_BY_FORM = {Argument.HELLO: _HELLO, Argument.STRING: _NODE, Argument.OPTIONAL: _NODE}
+_BY_FORM: dict[Argument, Callable[..., re.Match[bytes] | None]] = {
+    Argument.HELLO: _HELLO.match,
+    Argument.STRING: _NODE.match,
+    Argument.OPTIONAL: _NODE.match,
+}
 _WORDS = frozenset({Argument.NONE, Argument.TEXT, Argument.CHUNK})

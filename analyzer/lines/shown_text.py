@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 from ...dissectors.printable import printable
 
 __all__ = ["Span", "covered", "hidden", "joined", "shown_text"]
@@ -23,13 +25,21 @@ def shown_text(raw: bytes, spans: tuple[Span, ...], start: int = 0, end: int | N
     end = len(raw) if end is None else end
     if not spans:
         return printable(raw[start:end])
-    text, at = "", start
-    for first, last in spans:
-        if last <= at or first >= end:
-            continue
-        text += printable(raw[at : max(at, first)]) + hidden(last - first)
+    parts: list[str] = []
+    at = start
+    for place in range(bisect_right(spans, start, key=_end), len(spans)):
+        first, last = spans[place]
+        if first >= end:
+            break
+        parts += printable(raw[at : max(at, first)]), hidden(last - first)
         at = last
-    return text + printable(raw[at:end]) if at < end else text
+    if at < end:
+        parts.append(printable(raw[at:end]))
+    return "".join(parts)
+
+
+def _end(span: Span) -> int:
+    return span[1]
 
 
 def joined(*some: tuple[Span, ...]) -> tuple[Span, ...]:
@@ -44,5 +54,6 @@ def joined(*some: tuple[Span, ...]) -> tuple[Span, ...]:
 
 
 def covered(spans: tuple[Span, ...], start: int, end: int) -> bool:
-    """Whether one of ``spans`` has a byte of ``start`` to ``end``."""
-    return any(first < end and start < last for first, last in spans)
+    """Whether one of ``spans``, which are in order, has a byte of ``start`` to ``end``."""
+    place = bisect_right(spans, start, key=_end)
+    return place < len(spans) and spans[place][0] < end

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..exchanges.secret_context import SecretContext
     from ..model import Connection, Header, Message, Turn
 
-__all__ = ["OVERFLOW", "hide_secrets", "shown_address"]
+__all__ = ["OVERFLOW", "hide_secrets", "shown_address", "shown_field"]
 
 OVERFLOW = "the client sent more that may be secret than is kept: of the server's replies, only known words are shown"
 _FIELDS = ("date", "from_", "to", "cc", "reply_to", "in_reply_to", "user_agent", "x_originating_ip")
@@ -73,8 +73,8 @@ def _hide_in_message(message: Message, context: SecretContext | None) -> None:
         if context is not None or ":" in recipient.address:
             recipient.address = shown_address(recipient.address, context) or ""
     message.subject = _field(message.subject, context)
-    if message.message_id and context is not None:
-        message.message_id = _hide_in_text(message.message_id, context, Secrecy.PASSWORD)
+    if message.message_id and (context is not None or ":" in message.message_id or "=" in message.message_id):
+        message.message_id = _field(message.message_id, context)
     if message.header is not None:
         _hide_in_header(message.header, context)
 
@@ -93,6 +93,11 @@ def shown_address(address: str | None, context: SecretContext | None) -> str | N
     echoes = () if context is None else context.values.find(raw, Secrecy.PASSWORD, apart=True)
     spans = joined(path_without_secrets(raw), echoes)
     return shown_text(raw, spans) if spans else address
+
+
+def shown_field(value: str) -> str:
+    """Return the value of a header field, or a name from one, without what announces itself as a secret."""
+    return _field(value, None) or ""
 
 
 def _field(value: str | None, context: SecretContext | None) -> str | None:

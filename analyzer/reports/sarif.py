@@ -188,7 +188,7 @@ class SarifWriter:
 
 # A brace starts a placeholder and is doubled (SARIF 2.1.0 §3.11.5). A bracket starts a link and gets a backslash
 # (§3.11.6); backslashes before it are doubled, or the last one would be escaped instead of the bracket.
-_SYNTAX = re.compile(r"[{}]|\\*[\[\]]")
+_SYNTAX = re.compile(r"[{}]|(?<!\\)\\*+[\[\]]|[\[\]]")
 
 
 def _message(text: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ import pytest
 from scripts import END, GREETING, Script, envelope, hello, lines, play
 
 from smtpwire.analyzer.exchanges.secret_values import MAX_OCTETS, MAX_VALUES, Secrecy, SecretValues
+from smtpwire.analyzer.lines.shown_text import shown_text
 from smtpwire.analyzer.model import AuthTurn, CommandTurn, Connection, MalformedTurn, ReplyTurn
 from smtpwire.analyzer.redact.credentials import OVERFLOW
 
@@ -163,21 +164,35 @@ def test_the_values_that_are_kept_have_a_bound() -> None:
     values = SecretValues()
     for number in range(MAX_VALUES + 1):
         assert not values.overflow
-        values.add(f"value!{number:05}".encode(), Secrecy.ANSWER)
+        values.add(f"{number:05}!value".encode(), Secrecy.ANSWER)
     assert values.overflow
     values = SecretValues()
     for number in range(MAX_OCTETS // 500):
-        values.add(b"-" + f"{number:05}!".encode() * 80, Secrecy.ANSWER)
+        values.add(f"{number:05}!".encode() * 80 + b"!", Secrecy.ANSWER)
     assert not values.overflow
-    values.add(b"+" * 500, Secrecy.ANSWER)
-    values.add(b"*" * 501, Secrecy.ANSWER)
+    for letter in b"*+#$%~":
+        values.add(bytes([letter]) * 510, Secrecy.ANSWER)
+    assert not values.overflow or MAX_OCTETS < 500 * (MAX_OCTETS // 500 + 6)
+    for number in range(100):
+        values.add(f"!{number:05}".encode() * 80, Secrecy.ANSWER)
     assert values.overflow
+
+
+def test_many_guesses_of_one_user_are_all_found() -> None:
+    values = SecretValues()
+    guesses = [f"\0{USER}\0{number:04}-{SECRET}" for number in range(500)]
+    for guess in guesses:
+        values.add(b64(guess).encode(), Secrecy.ANSWER)
+    assert not values.overflow
+    for guess in guesses:
+        text = f"no: {b64(guess)} {guess[-12:]}".encode()
+        assert shown_text(text, values.find(text, Secrecy.ANSWER)).count("not shown") == 2
 
 
 def test_more_secrets_than_are_kept_are_reported_and_only_known_words_are_shown() -> None:
     login = ["C AUTH LOGIN", "S 504 no"]
     for number in range(MAX_VALUES):
-        login += [f"C w{number:06}", "S 500 what"]
+        login += [f"C {number:06}!w", "S 500 what"]
     connection = play([*HELLO, *lines(*login, f"C {SECRET}", f"S 500 what is {SECRET}"), *END])
     assert OVERFLOW in connection.notes
     assert "500 what is [7 bytes not shown]" in said(connection)

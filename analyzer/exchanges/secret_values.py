@@ -33,8 +33,8 @@ from ..lines.shown_text import Span, joined
 __all__ = ["Secrecy", "SecretValues"]
 
 MAX_VALUES = 4096
-MAX_OCTETS = 1 << 17  # of all values; a line of AUTH may have 12,288 (RFC 4954 §4)
-MAX_SEARCHED = 512  # octets of a longer value that are kept, at its start and at its end
+MAX_OCTETS = 1 << 17  # of all longer values; a line of AUTH may have 12,288 (RFC 4954 §4)
+PIECE = 64  # octets of the pieces in which a longer value is searched for
 SHORT = 3  # octets of a value that counts only as a word of its own
 _HEAD = SHORT + 1
 
@@ -57,12 +57,12 @@ class Secrecy(IntEnum):
 class SecretValues:
     """What was hidden of a connection. ``overflow``: it was more than is kept."""
 
-    __slots__ = ("_all", "_lengths", "_values", "overflow")
+    __slots__ = ("_lengths", "_long", "_values", "overflow")
 
     def __init__(self) -> None:
         self._values: dict[bytes, Secrecy] = {}
         self._lengths: dict[bytes, set[int]] = {}  # of the values that begin with some bytes
-        self._all = bytearray()
+        self._long = bytearray()  # the longer values
         self.overflow = False
 
     def add(self, text: bytes, secrecy: Secrecy) -> None:
@@ -104,22 +104,28 @@ class SecretValues:
 
     def _keep(self, value: bytes, secrecy: Secrecy) -> None:
         value = value.lower()
-        if len(value) > MAX_SEARCHED:
-            self._keep(value[-MAX_SEARCHED:], secrecy)
-            value = value[:MAX_SEARCHED]
+        if len(value) > PIECE and value in self._long:
+            return
+        if len(value) > PIECE:
+            if len(self._long) + len(value) > MAX_OCTETS:
+                self.overflow = True
+                return
+            self._long += value + b"\n"
+            for at in range(0, len(value) - PIECE, PIECE):
+                self._keep(value[at : at + PIECE], secrecy)
+            value = value[-PIECE:]
         if not value or value in REPLY_WORDS:
             return
         known = self._values.get(value)
         if known is not None:
             self._values[value] = max(known, secrecy)
             return
-        if len(self._values) >= MAX_VALUES or len(self._all) + len(value) > MAX_OCTETS:
+        if len(self._values) >= MAX_VALUES:
             self.overflow = True
             return
         self._values[value] = secrecy
         if len(value) > SHORT:
             self._lengths.setdefault(value[:_HEAD], set()).add(len(value))
-        self._all += value + b"\n"
 
     def find(self, text: bytes, least: Secrecy, *, apart: bool = False) -> tuple[Span, ...]:
         """Return what repeats a value in ``text``, of those that are at least as secret as ``least``. ``apart``: only
@@ -139,13 +145,15 @@ class SecretValues:
         return joined(tuple(spans)) if spans else ()
 
     def parts(self, text: bytes) -> tuple[Span, ...]:
-        """Return the words of ``text`` that are a part of a value: an echo may be cut."""
+        """Return the words of ``text`` that are a part of a longer value: an echo may be cut."""
         return tuple([found.span() for found in _WORD.finditer(text) if self.holds(found[0])])
 
     def holds(self, text: bytes) -> bool:
-        """Whether ``text`` is a part of a value: the value was cut where it is quoted."""
+        """Whether ``text`` is a part of a longer value: the value was cut where it is quoted."""
         low = text.lower()
-        return len(low) > SHORT and low not in REPLY_WORDS and low in self._all
+        if len(low) <= SHORT or low in REPLY_WORDS or low in self._values:
+            return False
+        return low in self._long
 
 
 def _is_apart(text: bytes, start: int, end: int) -> bool:

@@ -167,15 +167,20 @@ def test_the_values_that_are_kept_have_a_bound() -> None:
         values.add(f"{number:05}!value".encode(), Secrecy.ANSWER)
     assert values.overflow
     values = SecretValues()
-    for number in range(MAX_OCTETS // 500):
-        values.add(f"{number:05}!".encode() * 80 + b"!", Secrecy.ANSWER)
-    assert not values.overflow
-    for letter in b"*+#$%~":
-        values.add(bytes([letter]) * 510, Secrecy.ANSWER)
-    assert not values.overflow or MAX_OCTETS < 500 * (MAX_OCTETS // 500 + 6)
-    for number in range(100):
-        values.add(f"!{number:05}".encode() * 80, Secrecy.ANSWER)
+    for number in range(MAX_OCTETS // 20_000 + 1):
+        assert not values.overflow
+        values.add(bytes([33 + number]) * 19_999, Secrecy.ANSWER)
     assert values.overflow
+
+
+def test_a_long_value_is_found_whole_and_cut() -> None:
+    values = SecretValues()
+    long = "".join(f"{number:03}!" for number in range(200))
+    values.add(long.encode(), Secrecy.ANSWER)
+    assert shown_text(f"no {long} no".encode(), values.find(f"no {long} no".encode(), Secrecy.ANSWER)) == (
+        "no [800 bytes not shown] no"
+    )
+    assert values.parts(f"no {long[10:40]}".encode()) == ((3, 33),)
 
 
 def test_many_guesses_of_one_user_are_all_found() -> None:

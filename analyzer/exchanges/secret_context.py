@@ -242,6 +242,9 @@ class SecretContext:
             self._levels[index] = Secrecy.NAME
             self._take_challenge(turn.reply)
             return
+        said = turn.reply.texts[-1].rstrip(b" ")
+        if code in _PROMPTING or (said.endswith(b":") and _is_prompt(said)):
+            self._login = _asked_for(said)
         if not isinstance(asked, Exchange):
             return
         if answered in self._logins or code in _LOGIN_CODES:
@@ -266,8 +269,7 @@ class SecretContext:
 
     def _take_prompt(self, index: int, raw: bytes) -> None:
         """Note what a line that is no reply asks for: the server may be a terminal."""
-        low = raw.lower()
-        if b"pass" in low or b"login" in low or b"user" in low:
+        if _is_prompt(raw):
             self._login = _asked_for(raw)
         if self._login is not None:
             self._levels[index] = Secrecy.NAME
@@ -362,6 +364,12 @@ def _all_of(text: bytes) -> tuple[Span, ...]:
     start = len(text) - len(text.lstrip(b" \t"))
     end = len(text.rstrip(b" \t"))
     return ((start, end),) if start < end else ()
+
+
+def _is_prompt(text: bytes) -> bool:
+    """Whether a server asks for a name or a password, like a terminal."""
+    low = text.lower()
+    return b"pass" in low or b"login" in low or b"user" in low
 
 
 def _asked_for(prompt: bytes) -> Secrecy:

@@ -44,11 +44,15 @@ _HINTS = (
 )
 
 _NAMED = LazyPattern(
-    NOUN + rb"[A-Za-z0-9_-]{0,16}+[\"'\])]?[ \t]*+(=>?|:=?|->|%3D|\+3D|>)[ \t]*+[\"'<(\[]?([^ \t\r\n&;\"'<>,)]++)",
+    NOUN
+    + rb"[A-Za-z0-9_-]{0,16}+[\"'\])]?(?:[ \t]++(?:is|was))?[ \t]*+(=>?|:=?|->|%3D|\+3D|>)"
+    + rb"[ \t]*+[\"'<(\[]?([^ \t\r\n&;\"'<>,)]++)",
     re.IGNORECASE,
 )
 _SAID = LazyPattern(
-    rb"(?<![A-Za-z])" + PASSWORD + rb"(?:[ \t]++(?i:is|was|for|by))?+[ \t(]++[\"'(]?([^ \t\r\n\"'<>(),;:]++)"
+    rb"(?<![A-Za-z])(?:(?i:bearer)|"
+    + PASSWORD
+    + rb")(?:[ \t]++(?i:is|was|for|by))?+[ \t(]++[\"'(]?([^ \t\r\n\"'<>(),;:]++)"
 )
 _COMMAND = LazyPattern(rb"(?<![A-Za-z0-9_])(?:PASS|APOP)[ \t]++([^\r\n>\]]++)")
 _LOGIN = LazyPattern(
@@ -59,7 +63,7 @@ _LOGIN = LazyPattern(
 _URL = LazyPattern(rb"://[^ \t\r\n<>\"']++")
 # Of a header field: to the end of the line.
 _FIELD = LazyPattern(
-    rb"(?<![A-Za-z-])(?:(?:proxy-)?authorization|cookie|x-(?:[a-z]{1,12}+-){0,2}+(?:token|secret|auth|key|pw))"
+    rb"(?<![A-Za-z-])(?:(?:proxy-)?authorization|(?:set-)?cookie|x-(?:[a-z]{1,12}+-){0,2}+(?:token|secret|auth|key|pw))"
     rb"[ \t]*+:[ \t]*+([^\r\n]++)",
     re.IGNORECASE,
 )

@@ -21,7 +21,7 @@ PASSWORD = (
 )
 """A word for a password."""
 
-NOUN = rb"(?:" + PASSWORD + rb"|(?i:credentials?|tokens?|(?:api[_-]?|access[_-]?)?key|urlauth|bearer|basic))"
+NOUN = rb"(?:" + PASSWORD + rb"|(?i:credentials?|tokens?|(?:api[_-]?|access[_-]?)?key|urlauth|bearer|basic|cookie))"
 """A word for a secret of any kind."""
 
 # Where a line says that it is about a login: the noun stands alone, or is a part of a name like SMTP_PASSWORD.

@@ -71,6 +71,7 @@ _NODE = LazyPattern(
 )
 _NUMBER = LazyPattern(rb"[ \t]*+-?[0-9]{1,40}+" + _END)
 _PATH = LazyPattern(rb"[ \t]*+(?:FROM|TO)?+[ \t]*+:?+[ \t]*+(?:<[^>]*+>++(?:[,;]<[^>]*+>++)*+|[^ \t]*+)", re.IGNORECASE)
+_PATH_WORD = LazyPattern(rb"[ \t]*+(?:FROM|TO)(?![A-Za-z0-9])[ \t]*+:?+[ \t]*+", re.IGNORECASE)
 _BARE_PATH = LazyPattern(rb"[A-Za-z]{4} (?:FROM|TO):<[^<> \t]*+>", re.IGNORECASE)
 _PARAMETER = LazyPattern(rb"([A-Za-z0-9][A-Za-z0-9-]{0,31})(?:=(.*+))?+", re.DOTALL)
 _ATTRIBUTE = LazyPattern(
@@ -187,12 +188,15 @@ def path_without_secrets(path: bytes) -> tuple[Span, ...]:
     return joined(tuple(spans))
 
 
-def _is_path(text: bytes) -> bool:
-    """Whether ``text`` looks like a path: it has brackets or an at sign, or is one plain word."""
+def _is_path(text: bytes, *, named: bool) -> bool:
+    """Whether ``text`` looks like a path: it has brackets or an at sign, or is one plain word after FROM or TO, which
+    ``named`` says. A line that was cut may end inside these."""
     bare = text.strip(b" \t")
+    if b"FROM".startswith(bare.upper()) or bare.upper() == b"T":
+        return True
     if b"@" in bare or (bare[:1] == b"<" and bare[-1:] == b">"):
         return True
-    return not bare or (_PLAIN_WORD.fullmatch(bare) is not None and ANNOUNCES.search(bare) is None)
+    return named and _PLAIN_WORD.fullmatch(bare) is not None and ANNOUNCES.search(bare) is None
 
 
 def _complement(raw: bytes, shown: list[Span]) -> tuple[Span, ...]:
@@ -244,8 +248,9 @@ def _of_path(raw: bytes, start: int) -> list[Span]:
     assert found is not None  # it matches nothing too
     first, end = found.span()
     shown: list[Span] = []
-    begin = end - len(found[0].partition(b":")[2])
-    odd = not _is_path(raw[begin:end])  # a word is hidden, and the next ones may belong to it
+    word = _PATH_WORD.match(raw, start)
+    begin = start if word is None else word.end()
+    odd = not _is_path(raw[begin:end], named=begin > start)  # a word is hidden, and the next ones may belong to it
     for one, last in ((0, end - begin),) if odd else path_without_secrets(raw[begin:end]):
         shown.append((first, begin + one))
         first = begin + last
@@ -268,6 +273,7 @@ def _of_path(raw: bytes, start: int) -> list[Span]:
                 odd = True
         elif _shows_value(name, value):
             shown.append(token.span())
+            odd = odd or name == "AUTH"
         else:
             odd = True
             if name in PARAMETER_KEYWORDS or is_word(parameter[1]):
@@ -368,11 +374,7 @@ def _of_unknown(raw: bytes) -> list[Span]:
         following = MECHANISMS.match(raw, head.end() + 1) if raw[head.end() : head.end() + 1] in {b" ", b"\t"} else None
         return shown if following is None else [*shown, following.span()]
     named = raw[head.end() - 1 : head.end()] in {b":", b"="}
-    words = None if named else _WHOLE_WORD
-    return [
-        *shown,
-        *_leading(raw, head.end(), lambda token: _SHOWN_TOKEN.match(token) or (words and words.match(token))),
-    ]
+    return [*shown, *_leading(raw, head.end(), _SHOWN_TOKEN.match if named else _is_shown)]
 
 
 _PATHS = frozenset({Argument.REVERSE_PATH, Argument.FORWARD_PATH})

@@ -20,6 +20,7 @@ HIDDEN = {
     "sendmail--auth-login-bad.pcap": 1,
     "sendmail--auth-plain-bad.pcap": 1,
     "sendmail--pipelined-all.pcap": 7,
+    "sendmail--unknown-command.pcap": 1,
 }
 PROMPTS = {"", "VXNlcm5hbWU6", "UGFzc3dvcmQ6", "VXNlciBOYW1lAA==", "UGFzc3dvcmQA"}
 

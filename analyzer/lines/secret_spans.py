@@ -72,7 +72,9 @@ _NODE = LazyPattern(
 _NUMBER = LazyPattern(rb"[ \t]*+-?[0-9]{1,40}+" + _END)
 _PATH = LazyPattern(rb"[ \t]*+(?:FROM|TO)?+[ \t]*+:?+[ \t]*+(?:<[^>]*+>++(?:[,;]<[^>]*+>++)*+|[^ \t]*+)", re.IGNORECASE)
 _PATH_WORD = LazyPattern(rb"[ \t]*+(?:FROM|TO)(?![A-Za-z0-9])[ \t]*+:?+[ \t]*+", re.IGNORECASE)
-_BARE_PATH = LazyPattern(rb"[A-Za-z]{4} (?:FROM|TO):<[^<> \t]*+>", re.IGNORECASE)
+_BARE_PATH = LazyPattern(
+    rb"[A-Za-z]{4} (?:FROM|TO):<[^<> \t]*+>(?: [A-Za-z0-9-]{2,12}=[A-Za-z0-9.,;:+-]{0,64}(?![^ \t]))*+", re.IGNORECASE
+)
 _PARAMETER = LazyPattern(rb"([A-Za-z0-9][A-Za-z0-9-]{0,31})(?:=(.*+))?+", re.DOTALL)
 _ATTRIBUTE = LazyPattern(
     rb"(?:NAME|ADDR|PORT|PROTO|HELO|DESTADDR|DESTPORT|IDENT|SOURCE)=[A-Za-z0-9.:_\[\]-]*+" + _END, re.IGNORECASE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from inspect import cleandoc
 
 import msgspec
 
@@ -20,6 +21,8 @@ def report_schema() -> dict[str, object]:
     for title, definition in definitions.items():
         # msgspec describes its input, in which a field with a default may be missing; a report contains all fields.
         properties = definition["properties"]
+        if "description" in definition:  # some versions of msgspec leave the indentation of the source in it
+            definition["description"] = cleandoc(definition["description"])
         definition["required"] = [name for name in properties if name not in _OPTIONAL.get(title, ())]
         for value in properties.values():
             value.pop("default", None)

@@ -110,14 +110,12 @@ def _is_suspect(dialogue: list[SeenTurn]) -> bool:
             client = True
         elif type(turn) is ReplySeen:
             reply = turn.reply
-            raw = reply.raw
-            if reply.code in _SUSPECT:
-                return True
-            if reply.secrets is None and (
-                b"=" in raw or b":" in raw or b"ass" in raw or b"ASS" in raw or b"uth" in raw or b"UTH" in raw
-            ):
-                reply.secrets = announced_secrets(raw)
-            if reply.secrets:
+            spans = reply.secrets
+            if spans is None:
+                raw = reply.raw
+                hint = b"=" in raw or b":" in raw or b"ass" in raw or b"ASS" in raw or b"uth" in raw or b"UTH" in raw
+                spans = reply.secrets = announced_secrets(raw) if hint else ()
+            if spans or reply.code in _SUSPECT:
                 return True
         elif type(turn) is LineSeen or (type(turn) is GapSeen and turn.side == "client"):
             return True

@@ -36,6 +36,7 @@ MAX_VALUES = 4096
 MAX_OCTETS = 1 << 17  # of all longer values; a line of AUTH may have 12,288 (RFC 4954 §4)
 PIECE = 64  # octets of the pieces in which a longer value is searched for
 SHORT = 3  # octets of a value that counts only as a word of its own
+FEW = 32  # values that are searched for one by one
 _HEAD = SHORT + 1
 
 _SEPARATORS = LazyPattern(rb"[ \t\r\n\x00-\x1f=:;,\"'<>()\[\]{}|&*]+")
@@ -131,13 +132,23 @@ class SecretValues:
         """Return what repeats a value in ``text``, of those that are at least as secret as ``least``. ``apart``: only
         where it is a word of its own."""
         low = text.lower()
-        spans: list[Span] = []
         values, lengths = self._values, self._lengths
-        for at in range(len(low) - SHORT):
-            for length in lengths.get(low[at : at + _HEAD], ()):
-                end = at + length
-                if values.get(low[at:end], 0) >= least and (not apart or _is_apart(low, at, end)):
-                    spans.append((at, end))
+        spans: list[Span] = []
+        if len(values) <= FEW:
+            for value, secrecy in values.items():
+                if secrecy < least or len(value) <= SHORT:
+                    continue
+                at = low.find(value)
+                while at >= 0:
+                    spans.append((at, at + len(value)))
+                    at = low.find(value, at + len(value))
+        else:
+            for at in range(len(low) - SHORT):
+                for length in lengths.get(low[at : at + _HEAD], ()):
+                    if values.get(low[at : at + length], 0) >= least:
+                        spans.append((at, at + length))
+        if apart:
+            spans = [span for span in spans if _is_apart(low, *span)]
         for word in _SHORT_WORD.finditer(low):
             bare = word[0].rstrip(_ENDS)
             if len(bare) <= SHORT and values.get(bare, 0) >= least:

@@ -7,8 +7,7 @@
 # `Authorization:` or `AUTH PLAIN`, and the user information of a URL. What repeats a secret of the client is found
 # elsewhere (`exchanges/secret_values.py`).
 #
-# Each expression takes time in proportion to the text. Most texts hold none of the words in `_HINTS`: they cost one
-# pass each, in C.
+# Each expression takes time in proportion to the text. Most texts hold none of the words that it needs.
 #
 # `unknown_words` is for replies to a login that was not captured, where anything may be an echo: only words of a fixed
 # vocabulary are shown.
@@ -26,21 +25,10 @@ from .shown_text import Span, joined
 
 __all__ = ["announced_secrets", "is_credential", "secrets_in_field", "unknown_words"]
 
-# In lower case. One of them is in every text in which an expression below matches.
+# In lower case. One of them is in every text that holds a word for a secret.
 _HINTS = (
-    b"pass",
-    b"pw",
-    b"secret",
-    b"token",
-    b"key",
-    b"auth",
-    b"bearer",
-    b"basic",
-    b"://",
-    b"pin",
-    b"cookie",
-    b"=",
-    b":",
+    *(b"pass", b"key", b"token", b"secret", b"pw", b"pin", b"cookie", b"bearer", b"basic", b"credential", b"urlauth"),
+    *(b"pswd", b"wort", b"clave", b"senha", b"mdp", b"contrase", b"woord", b"slo", b"parola", b"zugang"),
 )
 
 _NAMED = LazyPattern(
@@ -84,26 +72,41 @@ _SIGNS = b"\"'<>()[]{},.;:!?-*#="
 def announced_secrets(text: bytes) -> tuple[Span, ...]:
     """Return the secrets in ``text``, which a server said, in order."""
     low = text.lower()
-    for hint in _HINTS:
-        if hint in low:
-            break
-    else:
-        return ()
-    spans = [found.span(1) for pattern in (_COMMAND, _FIELD) for found in pattern.finditer(text)]
-    for pattern in (_NAMED, _SAID, _LOGIN):
-        found = pattern.search(text)
-        while found is not None:
-            end = found.end()
-            start = found.start(found.lastindex or 0)
-            if not (pattern is _NAMED and found[1] in _SURE) and _is_harmless(text[start:end], pattern is _LOGIN):
-                found = pattern.search(text, start)
-                continue
-            end = _end_of_value(text, end)
-            spans.append((start, end))
-            found = pattern.search(text, end)
+    spans: list[Span] = []
+    if _has_noun(low):
+        spans += [*_values(_NAMED, text), *_values(_SAID, text)]
+    if b"auth" in low or b"login=" in low:
+        spans += _values(_LOGIN, text)
+    if b"PASS" in text or b"APOP" in text:
+        spans += [found.span(1) for found in _COMMAND.finditer(text)]
+    if b"x-" in low or b"authorization" in low or b"cookie" in low:
+        spans += [found.span(1) for found in _FIELD.finditer(text)]
     if b"://" in text:
         spans += _user_information(text)
     return joined(tuple(spans)) if spans else ()
+
+
+def _has_noun(low: bytes) -> bool:
+    """Whether a text in lower case may hold a word for a secret."""
+    for hint in _HINTS:  # noqa: SIM110  a generator costs a call for each hint
+        if hint in low:
+            return True
+    return False
+
+
+def _values(pattern: LazyPattern[bytes], text: bytes) -> list[Span]:
+    """Return what stands after the words that ``pattern`` finds, with the words after it that are not known."""
+    spans: list[Span] = []
+    found = pattern.search(text)
+    while found is not None:
+        start, end = found.span(found.lastindex or 0)
+        if not (pattern is _NAMED and found[1] in _SURE) and _is_harmless(text[start:end], pattern is _LOGIN):
+            found = pattern.search(text, start)
+            continue
+        end = _end_of_value(text, end)
+        spans.append((start, end))
+        found = pattern.search(text, end)
+    return spans
 
 
 def _is_harmless(word: bytes, after_mechanism: bool) -> bool:

@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
 from encapsulations import FAST, Wrap, under_ethernet
 
 SESSIONS = 1500

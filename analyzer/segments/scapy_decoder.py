@@ -45,6 +45,7 @@ from .tunnels import ROWS, number_name, walk
 
 __all__ = ["decode"]
 
+_SHORTEST_NSH = 2  # words: the base header and the service path (RFC 8300 §2.2)
 _MAX_LAYERS = 128  # most headers around a segment; five are many
 _MAX_HEADER = 64  # bytes that contain the longest header
 _SIZED_EXTENSIONS = (IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, IPv6ExtHdrSegmentRouting)
@@ -139,6 +140,8 @@ class _Walk:
                 return end
         if isinstance(layer, _SIZED_EXTENSIONS) and min(len(self.data), self.frame.end) < at + 8:
             return BROKEN  # RFC 8200 §4: it is part of the payload, which is shorter
+        if isinstance(layer, NSH) and layer.length < _SHORTEST_NSH:
+            return BROKEN
         self.at, self.outer, self.own = at + _size(layer), layer, None
         if type(layer) in (CookedLinux, CookedLinuxV2) and layer.proto <= _LAST_COOKED:
             return walk("link type", 113 if type(layer) is CookedLinux else 276, self.frame, 0)

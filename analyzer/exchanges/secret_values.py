@@ -96,6 +96,7 @@ class SecretValues:
             for name in names:
                 self._keep(name, Secrecy.NAME)
             self._keep(password, Secrecy.PASSWORD)
+            self._keep(word.rstrip(b"="), Secrecy.PASSWORD)
             if password:
                 self._keep(b64encode(password).rstrip(b"="), Secrecy.PASSWORD)
             return

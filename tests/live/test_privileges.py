@@ -127,6 +127,7 @@ def imported_late() -> set[str]:
     return found
 
 
+@pytest.mark.tree
 def test_every_late_import_is_in_the_list() -> None:
     found = imported_late()
     assert len(found) > 8

@@ -12,13 +12,22 @@ __all__ = [
     "BASELINE_BYTES",
     "BLANK_BYTES",
     "BYTES_AFTER_QUIT",
+    "BYTES_ASIDE",
     "COMMANDS_AFTER_HELLO",
     "DEFAULT_LIMITS",
+    "DISPLACED_SYNS",
     "NOTES",
     "PLUGIN_FINDINGS",
     "PLUGIN_TEXT",
+    "RECENT_BYTES",
+    "SECRET_BYTES",
+    "SECRET_VALUES",
+    "SEGMENTS_ASIDE",
     "SETTINGS_BYTES",
+    "STRANGERS",
+    "STRANGER_SEGMENTS",
     "TURNS_INSIDE_FIRST",
+    "WAITING_RESETS",
     "Limits",
 ]
 
@@ -132,6 +141,28 @@ DEFAULT_LIMITS = Limits()
 
 # Bounds of single steps. No traffic of real programs comes near them, so they have no setting. Without them, one event
 # could cost as much as all events before it.
+
+RECENT_BYTES = 2 << 20
+"""Bytes of the input that are kept to look up the checksum of a segment when a later copy of it differs."""
+
+BYTES_ASIDE, SEGMENTS_ASIDE = 1 << 16, 512
+"""Payload and segments of a connection that are set aside until a question about it is decided, for example whether
+a RST counts."""
+
+WAITING_RESETS = 16_384
+"""RSTs that wait at the same time for a sign that their receiver refused them. More come from a scan, and the oldest
+ones then count."""
+
+DISPLACED_SYNS = 1024
+"""SYNs that are remembered although the same ports sent another one after it."""
+
+STRANGERS, STRANGER_SEGMENTS = 1024, 32
+"""Pairs of addresses and ports with segments that fit no connection, and such segments of each. Two that fit each other
+come together, so a few are enough."""
+
+SECRET_VALUES, SECRET_BYTES = 4096, 1 << 17
+"""Secrets of a connection that are searched for in the replies, and the bytes of the longer ones. A line of AUTH may
+have 12,288 (RFC 4954 §4). After more, only known words of the replies are shown."""
 
 NOTES = 100
 """Remarks about one connection, which are for a person to read. The last one says that there are more."""

@@ -14,10 +14,10 @@ from smtpwire.analyzer.enums import ReportFormat
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["check_markup"]
+__all__ = ["SARIF_LINK", "SARIF_PLACEHOLDER", "check_markup", "sarif_messages"]
 
-_LINK = re.compile(r"(?<!\\)(?:\\\\)*\[[^\]]*?(?<!\\)(?:\\\\)*\]\(")
-_PLACEHOLDER = re.compile(r"(?<!\{)(?:\{\{)*\{[0-9]+\}")
+SARIF_LINK = re.compile(r"(?<!\\)(?:\\\\)*\[[^\]]*?(?<!\\)(?:\\\\)*\]\(")
+SARIF_PLACEHOLDER = re.compile(r"(?<!\{)(?:\{\{)*\{[0-9]+\}")
 _ATTACHMENT = re.compile(r"\[\[\s*attachment", re.IGNORECASE)
 _COMMAND = re.compile(r"::(?:error|warning|notice) [^\n]*::")
 
@@ -34,21 +34,22 @@ def _markdown(text: str) -> None:
     assert max(map(len, re.findall("`+", text)), default=0) <= 80
 
 
-def _messages(value: Any) -> Iterator[str]:
+def sarif_messages(value: Any) -> Iterator[str]:
+    """Return the text of every message object in a SARIF document."""
     if isinstance(value, dict):
         if isinstance(value.get("message"), dict):
             yield value["message"]["text"]
         for inner in value.values():
-            yield from _messages(inner)
+            yield from sarif_messages(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _messages(inner)
+            yield from sarif_messages(inner)
 
 
 def _sarif(text: str) -> None:
-    for message in _messages(json.loads(text)):
-        assert not _LINK.search(message), message
-        assert not _PLACEHOLDER.search(message), message
+    for message in sarif_messages(json.loads(text)):
+        assert not SARIF_LINK.search(message), message
+        assert not SARIF_PLACEHOLDER.search(message), message
 
 
 def _junit(text: str) -> None:

@@ -12,6 +12,7 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
 # "ci" tries the same examples each time, so that a change is rejected only for its own faults. "random" tries new ones;
 # what it finds is kept in .hypothesis and tried first the next time.
@@ -49,3 +50,12 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
     finally:
         _Now.quick = None
+
+
+@pytest.fixture
+def public(tmp_path: Path) -> Path:
+    """Return a folder in which everybody may write, like /tmp."""
+    place = tmp_path / "public"
+    place.mkdir()
+    place.chmod(0o1777)
+    return place

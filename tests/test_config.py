@@ -7,6 +7,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 import pytest
+from other_user import NOBODY, needs_root
 
 from smtpwire.analyzer.config import Config, find_config, read_config
 from smtpwire.analyzer.errors import UsageError
@@ -165,11 +166,6 @@ class TestSearch:
         assert find_config(inner) == outer
 
 
-needs_root = pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a file away"
-)
-
-
 class TestTrust:
     """A file that nobody named is used only if no other user can have made or changed it: it can switch off rules."""
 
@@ -177,7 +173,7 @@ class TestTrust:
     @pytest.mark.parametrize("name", ["smtpwire.toml", "pyproject.toml"])
     def test_the_file_of_another_user_is_refused(self, tmp_path: Path, name: str) -> None:
         path = written(tmp_path, '[tool.smtpwire]\nselect = ["TIM"]\n' if name[0] == "p" else 'select = ["TIM"]', name)
-        os.chown(path, 65534, 65534)
+        os.chown(path, NOBODY, NOBODY)
         with pytest.raises(
             UsageError, match=r"belongs to another user: .*--config if you trust it, or add --no-config"
         ):
@@ -188,15 +184,15 @@ class TestTrust:
     def test_the_link_of_another_user_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "smtpwire.toml").symlink_to(written(tmp_path, "", "mine.toml"))
         read_config(tmp_path / "smtpwire.toml", found=True)
-        os.lchown(tmp_path / "smtpwire.toml", 65534, 65534)
+        os.lchown(tmp_path / "smtpwire.toml", NOBODY, NOBODY)
         with pytest.raises(UsageError, match="belongs to another user"):
             read_config(tmp_path / "smtpwire.toml", found=True)
 
     @needs_root
     def test_under_sudo_the_file_of_the_caller_is_used(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = written(tmp_path, "")
-        os.chown(path, 65534, 65534)
-        monkeypatch.setenv("SUDO_UID", "65534")
+        os.chown(path, NOBODY, NOBODY)
+        monkeypatch.setenv("SUDO_UID", str(NOBODY))
         read_config(path, found=True)
 
     @pytest.mark.skipif(os.name != "posix", reason="needs modes of POSIX")

@@ -92,7 +92,7 @@ class Conversations:
         )
         tap = None if self._tap is None else self._tap(record, self.clock)
         talk = Conversation(record, self._run, tap)
-        talk.kept = self.streams.housekeeping.kept
+        talk.shared = self.streams.housekeeping.shared
         if handshake:
             talk.client_captured = flow.client_syn
             talk.server_syn_missing = not flow.server_start_known

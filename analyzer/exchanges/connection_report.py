@@ -19,9 +19,7 @@ from .exchange import Exchange
 from .turns import ChunkSeen, GapSeen, LineSeen, MessageSeen, ReplySeen, TlsSeen, mailbox
 
 if TYPE_CHECKING:
-    from ...dissectors.lines.commands import Command
     from ..content.message import Content
-    from ..lines.command_line import CommandLine
     from .record import ConnectionRecord
     from .turns import SeenTurn
 
@@ -115,7 +113,7 @@ def _render_turns(turns: list[SeenTurn], clock: TimeFormat, detail: TurnDetail) 
             if command is not None:
                 verb, text = command.name, line.argument
                 if line.secrets:
-                    verb, text = _words(line, command, detail)
+                    verb, text = shown_words(command, () if detail.secrets else line.secrets)
                 complete = line.end != b""
                 add(model.CommandTurn("client", verb, text, turn.predicted, turn.frame, time, turn.offset, complete))
             else:
@@ -135,11 +133,6 @@ def _render_turns(turns: list[SeenTurn], clock: TimeFormat, detail: TurnDetail) 
         else:
             add(_render_rare(turn, time))
     return words
-
-
-def _words(line: CommandLine, command: Command, detail: TurnDetail) -> tuple[str | None, str | None]:
-    """Return verb and argument of a line with secrets."""
-    return shown_words(command, () if detail.secrets else line.secrets)
 
 
 def _render_rare(turn: SeenTurn, time: str) -> model.Turn:

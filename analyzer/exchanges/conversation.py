@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from .. import model
     from ..lines.client_reader import ClientReader
     from ..lines.server_reader import ServerReader
-    from ..streams.stream import KeptCount
+    from ..streams.stream import Shared
     from .command_marks import LimitCounts
     from .exchange import Exchange, ReplySeen, WaitingReply
     from .proxy_header_tracking import ProxyHeaderTracking
@@ -87,7 +87,6 @@ class Conversation:
         "hello_after_login",
         "injected",
         "inside_from",
-        "kept",
         "last",
         "loss",
         "mail_tracking",
@@ -107,6 +106,7 @@ class Conversation:
         "server_seen",
         "server_syn_missing",
         "session",
+        "shared",
         "started",
         "tap",
         "usage",
@@ -142,7 +142,7 @@ class Conversation:
         # Of the client's first TLS record: its turn, offset, frame, time and type.
         self.client_tls: tuple[int, int, int, int, int] | None = None
         self.inside_from = -1  # the turns after this one are inside decrypted TLS
-        self.kept: KeptCount | None = None  # counts the bytes kept of all connections, if there are several
+        self.shared: Shared | None = None  # with the other connections, if there are any
         self.loss: LossRecovery | None = None
         self.watching: AttackMarks | None = None
         self.usage: LimitCounts | None = None

@@ -19,8 +19,8 @@ class LimitNotes:
 
     def keeps(self, count: int) -> None:
         """Count ``count`` more bytes that a reader keeps for later."""
-        if self.talk.kept is not None:
-            self.talk.kept.grown += count
+        if self.talk.shared is not None:
+            self.talk.shared.grown += count
 
     def long_line(self) -> None:
         """Note that a line of either side is longer than the limit."""

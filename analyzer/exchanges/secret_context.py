@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from ...dissectors.tables.verbs import VERBS
 from ..lines.acts import Act
-from ..lines.announced_secrets import announced_secrets, unknown_words
+from ..lines.announced_secrets import announced_secrets, decoded_base64, unknown_words
 from ..lines.reply_words import PROMPTS
 from ..lines.secret_spans import announces_secret
 from ..lines.shown_text import Span, joined, shown_text
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ...dissectors.lines.replies import Reply, ReplyLine
     from .turns import SeenTurn
 
-__all__ = ["SecretContext", "secret_context", "shown_lines", "text_spans", "text_start"]
+__all__ = ["SecretContext", "secret_context", "shown_lines"]
 
 _LOGIN_CODES = frozenset({235, 432, 534, 535, 538})  # only a login is answered like this (RFC 4954 §4, §6)
 _NOT_CAPTURED = _LOGIN_CODES | {454, 500, 501, 502, 503, 504, 530}  # may quote a line of a login
@@ -77,7 +77,7 @@ def secret_context(record: Recorded, *, always: bool = False) -> SecretContext |
     return context
 
 
-def text_spans(reply: Reply) -> tuple[Span, ...]:
+def _announced(reply: Reply) -> tuple[Span, ...]:
     """Return the parts of ``reply`` that are secret by themselves. They are kept in it."""
     spans = reply.secrets
     if spans is None:
@@ -90,11 +90,11 @@ def shown_lines(turn: ReplySeen, spans: tuple[Span, ...]) -> list[str]:
     reply = turn.reply
     if not spans:
         return list(reply.lines)
-    places = [(text_start(part), len(part.text)) for part in reply.parts()]
+    places = [(_text_start(part), len(part.text)) for part in reply.parts()]
     return [shown_text(reply.raw, spans, start, start + length) for start, length in places]
 
 
-def text_start(line: ReplyLine) -> int:
+def _text_start(line: ReplyLine) -> int:
     """Return where the text of a line of a reply begins, in bytes of the reply."""
     return line.at if line.code is None else line.at + 3 + len(line.separator)
 
@@ -109,13 +109,7 @@ def _is_suspect(dialogue: list[SeenTurn]) -> bool:
                 return True
             client = True
         elif type(turn) is ReplySeen:
-            reply = turn.reply
-            spans = reply.secrets
-            if spans is None:
-                raw = reply.raw
-                hint = b"=" in raw or b":" in raw or b"ass" in raw or b"ASS" in raw or b"uth" in raw or b"UTH" in raw
-                spans = reply.secrets = announced_secrets(raw) if hint else ()
-            if spans or reply.code in _SUSPECT:
+            if turn.reply.code in _SUSPECT or _announced(turn.reply):
                 return True
         elif type(turn) is LineSeen or (type(turn) is GapSeen and turn.side == "client"):
             return True
@@ -241,25 +235,26 @@ class SecretContext:
             self._take_challenge(turn.reply)
             return
         said = turn.reply.texts[-1].rstrip(b" ")
-        if code in _PROMPTING or (said.endswith(b":") and _is_prompt(said)):
-            self._login = _asked_for(said)
+        if code in _PROMPTING or said.endswith(b":"):
+            self._login = _asked_for(said) or (Secrecy.ANSWER if code in _PROMPTING else self._login)
         if not isinstance(asked, Exchange):
             return
         if answered in self._logins or code in _LOGIN_CODES:
             command = asked.line.command
             if code in _LOGIN_CODES and command is not None and command.spec is None:
-                self._hide_all(answered, asked.line.raw, Secrecy.ANSWER)
+                self._hide_all(answered, command.raw, Secrecy.ANSWER)
                 self._levels[index] = Secrecy.NAME
             if code == 235:
                 self._login = None
         if (asked.act in _TEXT_BEGINS and code >= 400) or (code == 354 and asked.act is Act.OTHER):
-            self._text = True
+            self._text = True  # no line of it came before: `ClientReader` holds what follows DATA until this reply
 
     def _take_challenge(self, reply: Reply) -> None:
         """Note what a challenge asks for (RFC 4954 §4), and keep it if it is more than a prompt."""
         words = b" ".join(reply.texts).strip()
         known = words in PROMPTS
-        self._login = _asked_for(words) if known or not unknown_words(words) else self._login or Secrecy.ANSWER
+        asked = _asked_for(words) if known or not unknown_words(words) else self._login
+        self._login = asked or Secrecy.ANSWER
         if not known:
             for text in reply.texts:
                 if unknown_words(text):
@@ -267,8 +262,7 @@ class SecretContext:
 
     def _take_prompt(self, index: int, raw: bytes) -> None:
         """Note what a line that is no reply asks for: the server may be a terminal."""
-        if _is_prompt(raw):
-            self._login = _asked_for(raw)
+        self._login = _asked_for(raw) or self._login
         if self._login is not None:
             self._levels[index] = Secrecy.NAME
         if self._lost:
@@ -288,21 +282,6 @@ class SecretContext:
             self._spans[index] = ((first, len(raw)),)
             self._logins.add(index)
             self.values.add(raw[first:], Secrecy.NAME)
-
-    def _hide_earlier(self, later: range) -> bool:
-        """Hide the text of a message that came as commands before DATA was refused. Return whether more may come."""
-        for index in later:
-            x = self._dialogue[index]
-            command = x.line.command if isinstance(x, Exchange) else None
-            if not isinstance(x, Exchange) or command is None:
-                continue
-            if command.spec is not None and x.act in _ENDS_LOGIN and not x.line.deviations:
-                return False
-            if command.spec is None and command.raw in _NOTHING:
-                self._logins.add(index)
-            elif command.spec is None:
-                self._hide_text(index, command.raw)
-        return True
 
     def _hide_argument(self, index: int, raw: bytes, argument: bytes) -> None:
         """Hide what follows HELP, NOOP, VRFY or EXPN in the middle of a login, unless it is an address or a verb."""
@@ -331,9 +310,9 @@ class SecretContext:
 
     def _of_reply(self, index: int, turn: ReplySeen) -> tuple[Span, ...]:
         reply = turn.reply
-        spans: list[tuple[Span, ...]] = [text_spans(reply)]
+        spans: list[tuple[Span, ...]] = [_announced(reply)]
         for part in reply.parts():
-            at = text_start(part)
+            at = _text_start(part)
             found = self._in_text(index, turn, part.text)
             if found:
                 spans.append(tuple([(start + at, end + at) for start, end in found]))
@@ -348,14 +327,11 @@ class SecretContext:
             return unknown_words(text)
         if code >= 400 and index in self._unasked:
             return unknown_words(text)
-        if code in _LOGIN_CODES and (turn.answers < 0 or not self._answers_login(turn)):
+        if code in _LOGIN_CODES and turn.answers not in self._logins:
             return unknown_words(text)
         level = self._level(index)
         found = self.values.find(text, level)
         return joined(found, self.values.parts(text)) if level is Secrecy.NAME else found
-
-    def _answers_login(self, turn: ReplySeen) -> bool:
-        return turn.answers in self._logins
 
 
 def _all_of(text: bytes) -> tuple[Span, ...]:
@@ -364,20 +340,12 @@ def _all_of(text: bytes) -> tuple[Span, ...]:
     return ((start, end),) if start < end else ()
 
 
-def _is_prompt(text: bytes) -> bool:
-    """Whether a server asks for a name or a password, like a terminal."""
-    low = text.lower()
-    return b"pass" in low or b"login" in low or b"user" in low
-
-
-def _asked_for(prompt: bytes) -> Secrecy:
-    """Return how secret the answer to a prompt is."""
-    low = prompt.lower()
-    if b"pass" in low or prompt[:4] in {b"UGFz", b"cGFz"}:
+def _asked_for(prompt: bytes) -> Secrecy | None:
+    """Return how secret the answer to a prompt is; None if it asks neither for a name nor for a password."""
+    low = (prompt + decoded_base64(prompt)).lower()
+    if b"pass" in low:
         return Secrecy.PASSWORD
-    if b"user" in low or b"login" in low or prompt[:4] in {b"VXNl", b"dXNl"}:
-        return Secrecy.NAME
-    return Secrecy.ANSWER
+    return Secrecy.NAME if b"user" in low or b"login" in low else None
 
 
 def _is_name(mechanism: str | None, raw: bytes) -> bool:

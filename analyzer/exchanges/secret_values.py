@@ -21,19 +21,18 @@
 from __future__ import annotations
 
 import re
-from base64 import b64decode, b64encode
-from binascii import Error as NotBase64
+from base64 import b64encode
 from enum import IntEnum
 from urllib.parse import unquote_to_bytes
 
 from ...dissectors.lazy_regex import LazyPattern
+from ..limits import SECRET_BYTES, SECRET_VALUES
+from ..lines.announced_secrets import decoded_base64
 from ..lines.reply_words import PROMPTS, REPLY_WORDS
 from ..lines.shown_text import Span, joined
 
 __all__ = ["Secrecy", "SecretValues"]
 
-MAX_VALUES = 4096
-MAX_OCTETS = 1 << 17  # of all longer values; a line of AUTH may have 12,288 (RFC 4954 §4)
 PIECE = 64  # octets of the pieces in which a longer value is searched for
 SHORT = 3  # octets of a value that counts only as a word of its own
 FEW = 32  # values that are searched for one by one
@@ -88,8 +87,8 @@ class SecretValues:
 
     def _keep_decoded(self, word: bytes, secrecy: Secrecy) -> None:
         """Keep what a word of base64 holds. Of the message of PLAIN, the last part is the password (RFC 4616 §2)."""
-        data = _decoded(word)
-        if data is None:
+        data = decoded_base64(word) if len(word) > 1 and _BASE64.fullmatch(word) else b""
+        if not data:
             return
         if b"\0" in data.strip(b"\0"):
             *names, password = data.split(b"\0")
@@ -109,7 +108,7 @@ class SecretValues:
         if len(value) > PIECE and value in self._long:
             return
         if len(value) > PIECE:
-            if len(self._long) + len(value) > MAX_OCTETS:
+            if len(self._long) + len(value) > SECRET_BYTES:
                 self.overflow = True
                 return
             self._long += value + b"\n"
@@ -122,7 +121,7 @@ class SecretValues:
         if known is not None:
             self._values[value] = max(known, secrecy)
             return
-        if len(self._values) >= MAX_VALUES:
+        if len(self._values) >= SECRET_VALUES:
             self.overflow = True
             return
         self._values[value] = secrecy
@@ -171,14 +170,3 @@ class SecretValues:
 def _is_apart(text: bytes, start: int, end: int) -> bool:
     """Whether ``text[start:end]`` is a word of its own."""
     return not (text[max(0, start - 1) : start].isalnum() or text[end : end + 1].isalnum())
-
-
-def _decoded(word: bytes) -> bytes | None:
-    """Return what ``word`` encodes as base64, None if it does not look like it."""
-    if len(word) < 2 or _BASE64.fullmatch(word) is None:
-        return None
-    try:
-        data = b64decode(word + b"=" * (-len(word) % 4), altchars=b"-_" if b"-" in word or b"_" in word else None)
-    except (NotBase64, ValueError):
-        return None
-    return data or None

@@ -16,7 +16,7 @@ from email.parser import BytesParser
 from typing import TYPE_CHECKING
 
 from ..errors import display_path
-from ..redact.credentials import shown_field
+from ..redact.report_texts import shown_field
 from .envelope import Attachment
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ..exchanges.secret_context import secret_context, shown_lines
 from ..exchanges.turns import ChunkSeen, MessageSeen, ReplySeen, mailbox
 from ..lines.secret_spans import shown_parameters
 from ..model import Endpoint
-from ..redact.credentials import shown_address
+from ..redact.report_texts import shown_address
 
 if TYPE_CHECKING:
     from ..exchanges.connection_report import TimeFormat
@@ -106,7 +106,8 @@ class _Shown:
         self._clock = clock
 
     def address(self, x: Exchange) -> str | None:
-        return shown_address(mailbox(x), self._context)
+        address = mailbox(x)
+        return address and shown_address(address, self._context)
 
     def parameters(self, x: Exchange) -> dict[str, str | None]:
         return {} if x.command is None else shown_parameters(x.command)

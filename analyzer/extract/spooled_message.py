@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -160,7 +161,7 @@ class SpooledMessage:
         status = os.fstat(descriptor)
         if (status.st_dev, status.st_ino) != self._file:
             os.close(descriptor)
-            raise FileExistsError(17, "another file is in the place of an unfinished message")
+            raise FileExistsError(errno.EEXIST, "another file is in the place of an unfinished message")
         return descriptor
 
     def _clear_memory(self) -> None:

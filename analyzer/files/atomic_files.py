@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -107,7 +108,7 @@ def _check_replaceable(folder: Folder, old: os.stat_result | None) -> None:
     if was_planted(own, old):
         raise planted("file")
     if own.st_mode & stat.S_ISVTX and os.geteuid() not in {0, own.st_uid, old.st_uid}:
-        raise PermissionError(1, "the file belongs to another user, in a folder that protects it")
+        raise PermissionError(errno.EPERM, "the file belongs to another user, in a folder that protects it")
 
 
 def _has_access_list(folder: Folder, name: str) -> bool:
@@ -158,9 +159,9 @@ def kept_open(path: str | os.PathLike[str]) -> io.FileIO:
             status = os.fstat(fd)
             if stat.S_ISREG(status.st_mode):
                 if not is_ours(status):
-                    raise PermissionError(1, "the file belongs to another user")
+                    raise PermissionError(errno.EPERM, "the file belongs to another user")
                 if status.st_nlink > 1:
-                    raise PermissionError(1, "the file has another name as well")
+                    raise PermissionError(errno.EPERM, "the file has another name as well")
                 os.ftruncate(fd, 0)
             elif was_planted(folder.own_status(), status):
                 raise planted("pipe")

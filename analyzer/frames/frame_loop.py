@@ -21,8 +21,8 @@
 #
 # Every frame that is not plain goes to `SegmentDecoder.frame`, which handles all frames. The loop never decides that a
 # frame is invalid; it only recognises the plain ones, and those that the table of headers (`segments.tunnels`) knows to
-# hold no TCP. If no frame may be plain (other link layers, or Scapy decodes
-# everything), the loop compares with EtherTypes that do not exist.
+# hold no TCP. If no frame may be plain (other link layers, or Scapy decodes everything), the loop compares with
+# EtherTypes that do not exist.
 #
 # pcapng and the ring check their record headers in a pass of their own before this loop. It costs them 5 to 8 % of the
 # time of the loop, a hundredth of an audit. In pcap there is only the length to check, so the loop does it: a pass that

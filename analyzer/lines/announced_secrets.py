@@ -23,12 +23,12 @@ from .reply_words import PROMPTS, REPLY_WORDS
 from .secret_nouns import MECHANISM, NOUN, PASSWORD
 from .shown_text import Span, joined
 
-__all__ = ["announced_secrets", "is_credential", "secrets_in_field", "unknown_words"]
+__all__ = ["announced_secrets", "decoded_base64", "is_credential", "secrets_in_field", "unknown_words"]
 
-# In lower case. One of them is in every text that holds a word for a secret.
-_HINTS = (
-    *(b"pass", b"key", b"token", b"secret", b"pw", b"pin", b"cookie", b"bearer", b"basic", b"credential", b"urlauth"),
-    *(b"pswd", b"wort", b"clave", b"senha", b"mdp", b"contrase", b"woord", b"slo", b"parola", b"zugang"),
+# One of them is in every text, in lower case, that holds a word for a secret: this is all that most texts cost.
+_HINT = LazyPattern(
+    rb"pass|p(?:w|in|swd|arola)|key|token|secret|cookie|bearer|basic|credential|auth|wort|woord|clave|senha|mdp"
+    rb"|contrase|slo|zugang|apop|login=|x-|://"
 )
 
 _NAMED = LazyPattern(
@@ -71,27 +71,12 @@ _SIGNS = b"\"'<>()[]{},.;:!?-*#="
 
 def announced_secrets(text: bytes) -> tuple[Span, ...]:
     """Return the secrets in ``text``, which a server said, in order."""
-    low = text.lower()
-    spans: list[Span] = []
-    if _has_noun(low):
-        spans += [*_values(_NAMED, text), *_values(_SAID, text)]
-    if b"auth" in low or b"login=" in low:
-        spans += _values(_LOGIN, text)
-    if b"PASS" in text or b"APOP" in text:
-        spans += [found.span(1) for found in _COMMAND.finditer(text)]
-    if b"x-" in low or b"authorization" in low or b"cookie" in low:
-        spans += [found.span(1) for found in _FIELD.finditer(text)]
-    if b"://" in text:
-        spans += _user_information(text)
+    if _HINT.search(text.lower()) is None:
+        return ()
+    spans = [*_values(_NAMED, text), *_values(_SAID, text), *_values(_LOGIN, text), *_user_information(text)]
+    for pattern in (_COMMAND, _FIELD):
+        spans += [found.span(1) for found in pattern.finditer(text)]
     return joined(tuple(spans)) if spans else ()
-
-
-def _has_noun(low: bytes) -> bool:
-    """Whether a text in lower case may hold a word for a secret."""
-    for hint in _HINTS:  # noqa: SIM110  a generator costs a call for each hint
-        if hint in low:
-            return True
-    return False
 
 
 def _values(pattern: LazyPattern[bytes], text: bytes) -> list[Span]:
@@ -162,19 +147,22 @@ def _is_known(word: bytes) -> bool:
 
 def _announces(word: bytes) -> bool:
     """Whether a base64 word of a header field (RFC 2047) holds a secret."""
-    try:
-        return announced_secrets(b64decode(word)) != ()
-    except (NotBase64, ValueError):
-        return False
+    return announced_secrets(decoded_base64(word)) != ()
 
 
 def is_credential(word: bytes) -> bool:
     """Whether ``word`` decodes to the first message of PLAIN (RFC 4616), OAUTHBEARER (RFC 7628), XOAUTH2 or SCRAM (RFC
     5802)."""
-    try:
-        data = b64decode(word + b"=" * (-len(word) % 4), altchars=b"-_" if b"-" in word or b"_" in word else None)
-    except (NotBase64, ValueError):
-        return False
+    data = decoded_base64(word)
     if data.count(b"\0") == 2 and all(c >= 0x20 for c in data.replace(b"\0", b"")):
         return True
     return data[:3] in {b"n,,", b"y,,", b"p=t"} or data[:4] == b"n,a=" or data[:5] == b"user=" or b"auth=Bearer" in data
+
+
+def decoded_base64(word: bytes) -> bytes:
+    """Return what ``word`` encodes, empty if that is nothing. Its padding may be missing, and it may be for a URL (RFC
+    4648 §5)."""
+    try:
+        return b64decode(word + b"=" * (-len(word) % 4), altchars=b"-_" if b"-" in word or b"_" in word else None)
+    except (NotBase64, ValueError):
+        return b""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 __all__ = ["PROMPTS", "REPLY_WORDS"]
 
 PROMPTS = frozenset(
-    {
-        b"VXNlcm5hbWU6",  # "Username:"
-        b"UGFzc3dvcmQ6",  # "Password:"
-        b"VXNlciBOYW1lAA==",  # "User Name" and NUL
-        b"UGFzc3dvcmQA",  # "Password" and NUL
-        b"VXNlcm5hbWU=",
-        b"UGFzc3dvcmQ=",
-        b"dXNlcm5hbWU6",  # in lower case
-        b"cGFzc3dvcmQ6",
-    }
+    map(
+        b64encode,
+        (
+            *(b"Username:", b"Password:", b"Username", b"Password", b"username:", b"password:"),
+            *(b"User Name\0", b"Password\0"),
+        ),
+    )
 )
 """Challenges of AUTH LOGIN, which hold no secret."""
 

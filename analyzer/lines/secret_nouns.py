@@ -26,6 +26,6 @@ NOUN = rb"(?:" + PASSWORD + rb"|(?i:credentials?|tokens?|(?:api[_-]?|access[_-]?
 
 # Where a line says that it is about a login: the noun stands alone, or is a part of a name like SMTP_PASSWORD.
 ANNOUNCES = LazyPattern(
-    rb"(?<![A-Za-z])(?:" + NOUN + rb"|" + MECHANISM + rb"|(?i:x?auth(?:enticate|info)?|apop|log[io]n|sign[io]n|cookie"
+    rb"(?<![A-Za-z])(?:" + NOUN + rb"|" + MECHANISM + rb"|(?i:x?auth(?:enticate|info)?|apop|log[io]n|sign[io]n"
     rb"|authorization|sshpass|userpw|identif(?:y|ied)))(?![A-Za-z])|(?i:auth(?:plain|login))|://[^ \t/]*@"
 )

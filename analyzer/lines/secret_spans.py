@@ -10,11 +10,12 @@
 #   MAIL RCPT ...       the path without user information of a URL; registered parameters with their values (AUTH= only
 #                       if it is a mailbox); the keywords of others, without values
 #   VRFY EXPN           names and mailboxes
-#   HELP NOOP           verbs and words
+#   HELP NOOP           names of commands and topics
 #   XCLIENT XFORWARD    registered attributes with their values, apart from LOGIN
 #   DATA QUIT ...       words
 #   AUTH                a registered mechanism
-#   an unknown verb     the verb if it is a word, and words, mailboxes and hosts; nothing else after a word like PASS
+#   an unknown verb     the verb if it is a word, and words of SMTP, mailboxes and hosts; none of these in a line with a
+#                       word like PASS
 #
 # A bare CR or LF ends a line for some servers, so the parts between them are read as lines of their own.
 #
@@ -42,17 +43,15 @@ if TYPE_CHECKING:
     from ...dissectors.lines.commands import Command
 
 __all__ = [
-    "MECHANISMS",
     "announces_secret",
     "hidden_parts",
-    "is_word",
     "path_without_secrets",
     "shown_in_text",
     "shown_line",
     "shown_parameters",
 ]
 
-MECHANISMS = LazyPattern(MECHANISM + rb"(?![^ \t])")
+_MECHANISM = LazyPattern(MECHANISM + rb"(?![^ \t])")
 
 _WORD = rb"(?:[A-Za-z][a-z]{0,19}|[A-Z]{1,20})(?:-(?:[A-Za-z][a-z]{0,19}|[A-Z]{1,20})){0,3}"
 _HOST = rb"(?:[A-Za-z0-9_-]{1,24}\.){1,8}[A-Za-z]{2,24}\.?(?::[0-9]{1,5})?"
@@ -60,7 +59,7 @@ _MAILBOX = rb"<?[A-Za-z0-9._+=-]{1,64}@" + _HOST + rb">?[,;]?"
 _END = rb"(?![^ \t])"
 _TOKEN = LazyPattern(rb"[^ \t]++")
 _PIECE = LazyPattern(rb"[^\r\n]++")
-_fullword = LazyPattern(_WORD)
+_FULL_WORD = LazyPattern(_WORD)
 
 # What each form of argument may show, at its start or anywhere.
 _HELLO = LazyPattern(rb"(?:\[[\[\]A-Za-z0-9.:_-]*+|[A-Za-z0-9._\x80-\xff-]++\]?)")
@@ -106,9 +105,9 @@ _TAGGED = LazyPattern(
 _PROXY = LazyPattern(rb"PROXY (?:TCP[46]|UNKNOWN)(?: [0-9A-Fa-f.:]{1,45}){0,2}(?: [0-9]{1,5}){0,2}" + _END)
 
 
-def is_word(text: bytes) -> bool:
+def _is_word(text: bytes) -> bool:
     """Whether ``text`` looks like a word of a language or a protocol: letters of one case, or a capital first."""
-    return _fullword.fullmatch(text) is not None
+    return _FULL_WORD.fullmatch(text) is not None
 
 
 def hidden_parts(command: Command) -> tuple[Span, ...]:
@@ -165,7 +164,7 @@ def shown_parameters(command: Command) -> dict[str, str | None]:
     for name, value in command.parameters.items():
         raw = name.encode("latin-1", "replace")
         known = name in PARAMETER_KEYWORDS
-        key = name if known or is_word(raw) else hidden(len(raw))
+        key = name if known or _is_word(raw) else hidden(len(raw))
         if value is None:
             found[key] = None
         else:
@@ -174,7 +173,8 @@ def shown_parameters(command: Command) -> dict[str, str | None]:
 
 
 def path_without_secrets(path: bytes) -> tuple[Span, ...]:
-    """Return the part of a path, or of a mailbox, that is not shown: a password in the user information of a URL."""
+    """Return the parts of a path, or of a mailbox, that are not shown: a password after the user, as in a URL, what
+    follows a word for a secret, and a message of PLAIN."""
     spans = list(announced_secrets(path))
     blank = path.find(b" ")
     announced = ANNOUNCES.search(path) if blank >= 0 and path[:1] == b"<" else None
@@ -268,7 +268,7 @@ def _of_path(raw: bytes, start: int) -> list[Span]:
         name, value = parameter[1].decode("latin-1").upper(), parameter[2]
         if value is None:
             if (name in PARAMETER_KEYWORDS and name != "AUTH") or (
-                not odd and is_word(text) and not ANNOUNCES.search(text)
+                not odd and _is_word(text) and not ANNOUNCES.search(text)
             ):
                 shown.append(token.span())
             else:
@@ -278,7 +278,7 @@ def _of_path(raw: bytes, start: int) -> list[Span]:
             odd = odd or name == "AUTH"
         else:
             odd = True
-            if name in PARAMETER_KEYWORDS or is_word(parameter[1]):
+            if name in PARAMETER_KEYWORDS or _is_word(parameter[1]):
                 shown.append((token.start(), token.start() + len(name) + 1))
             if name == "AUTH" or ANNOUNCES.search(parameter[1]):
                 break  # what follows may belong to it
@@ -298,7 +298,7 @@ def _shows_value(name: str, value: bytes) -> bool:
 
 def _of_auth(raw: bytes, start: int) -> list[Span]:
     """Return what is shown of the argument of AUTH: a mechanism, and "=" for an empty response or "*"."""
-    found = MECHANISMS.match(raw, start)
+    found = _MECHANISM.match(raw, start)
     end = start if found is None else found.end()
     rest = raw[end:].strip(b" \t")
     if rest in {b"=", b"*"}:
@@ -328,7 +328,7 @@ def _of_attributes(raw: bytes, start: int) -> list[Span]:
             shown.append(token.span())
         else:
             name, equals, _ = token[0].partition(b"=")
-            if equals and is_word(name):
+            if equals and _is_word(name):
                 shown.append((token.start(), token.start() + len(name) + 1))
     return shown
 
@@ -373,7 +373,7 @@ def _of_unknown(raw: bytes) -> list[Span]:
         return [whole.span()] if whole is not None and raw.replace(b"\0", b"").upper() in VERBS else []
     shown = [head.span()]
     if ANNOUNCES.search(raw):
-        following = MECHANISMS.match(raw, head.end() + 1) if raw[head.end() : head.end() + 1] in {b" ", b"\t"} else None
+        following = _MECHANISM.match(raw, head.end() + 1) if raw[head.end() : head.end() + 1] in {b" ", b"\t"} else None
         return shown if following is None else [*shown, following.span()]
     named = raw[head.end() - 1 : head.end()] in {b":", b"="}
     return [*shown, *_leading(raw, head.end(), _SHOWN_TOKEN.match if named else _is_shown)]

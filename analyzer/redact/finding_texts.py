@@ -23,11 +23,12 @@ from ..exchanges.exchange import Exchange, ReplySeen
 from ..exchanges.secret_values import Secrecy
 from ..exchanges.turns import ChunkSeen, MessageSeen
 from ..findings.rendering import RecordedFinding
-from ..lines.announced_secrets import announced_secrets, secrets_in_field
+from ..lines.announced_secrets import announced_secrets
 from ..lines.secret_spans import shown_in_text, shown_line
-from ..lines.shown_text import covered, hidden, joined, shown_text
+from ..lines.shown_text import covered, joined, shown_text
 from ..rules import RULES, OnContent
 from ..rules.phrases import Field, Host, IpAddress, Keyword, Mailbox, Secret, Text, Verb
+from .report_texts import hidden_text, original_bytes, shown_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,14 +37,13 @@ if TYPE_CHECKING:
     from ..model import Finding
     from ..rules.phrases import Value
 
-__all__ = ["changed_value", "hidden_text", "hide_in_finding", "is_from_peer", "may_hold_secret", "without_secrets"]
+__all__ = ["changed_value", "hide_in_finding", "is_from_peer", "may_hold_secret", "without_secrets"]
 
 _KNOWN_VERBS = frozenset(verb.decode() for verb in VERBS) | {"PASS", "APOP", "LOGIN", "USER", "GET", "POST", "CONNECT"}
 _FROM_PEERS = frozenset({Field, Host, IpAddress, Keyword, Mailbox, Secret, Text, Verb})
 _FREE = frozenset({Text, Verb})
 MAX_PLACES = 64  # of a text in one line that are looked at
 CUT = "..."  # after the start of a text that is too long to quote (``dissectors.deviations.quoted``)
-_ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}[ \t]*:")
 _MARKS = re.compile(r"(?:\\x[0-9a-f]{2}|[. ])*")
 _REPLY = re.compile(r"[0-9]{3}(?:[ -]|$)")
@@ -113,7 +113,7 @@ class _Hider:
         kind = type(value)
         if self._of_message:
             if kind is Field:
-                return Field(self._field(value)) if self._context is not None or ":" in value else value
+                return Field(shown_field(value, self._context)) if self._context is not None or ":" in value else value
             if kind is Keyword:
                 return value
         return kind(self.text(value, free=kind in _FREE))
@@ -130,7 +130,7 @@ class _Hider:
                 return found
         shown = self._without_echoes(text, Secrecy.ANSWER)
         if shown == text and free and self._by_client:
-            return shown_line(_bytes(text))
+            return shown_line(original_bytes(text))
         return shown
 
     def sentence(self, text: str) -> str:
@@ -142,7 +142,7 @@ class _Hider:
         context = self._context
         assert context is not None
         raw = context.raw(index)
-        wanted, line = _bytes(text).lower(), raw.lower()
+        wanted, line = original_bytes(text).lower(), raw.lower()
         at = line.find(wanted)
         cut = ""
         if at < 0 and text.endswith(CUT):  # a rule quotes only the start
@@ -163,7 +163,7 @@ class _Hider:
         return shown_text(raw, spans, first, first + len(wanted)) + cut
 
     def _of_mail_data(self, text: str) -> str:
-        raw = _bytes(text)
+        raw = original_bytes(text)
         if _MARKS.fullmatch(text):
             return text
         if not self._by_client and _REPLY.match(text):
@@ -173,22 +173,16 @@ class _Hider:
                     return found
             return shown_text(raw, announced_secrets(raw))
         if _FIELD_NAME.match(text):
-            return self._field(text)
+            return shown_field(text, self._context)
         return shown_in_text(raw)
-
-    def _field(self, text: str) -> str:
-        raw = _bytes(text)
-        echoes = () if self._context is None else self._context.values.find(raw, Secrecy.PASSWORD, apart=True)
-        spans = joined(secrets_in_field(raw), echoes)
-        return shown_text(raw, spans) if spans else text
 
     def _without_echoes(self, text: str, least: Secrecy) -> str:
         context = self._context
         if context is None:
             return text
-        raw = _bytes(text)
+        raw = original_bytes(text)
         if context.values.holds(raw):
-            return hidden(len(raw))
+            return hidden_text(text)
         spans = context.values.find(raw, least)
         if not self._by_client:
             spans = joined(spans, announced_secrets(raw))
@@ -207,18 +201,6 @@ def _related(finding: Finding, context: SecretContext | None) -> list[int]:
     if isinstance(turn, Exchange) and turn.answer is not None and turn.answer.turn >= 0:
         return [index, turn.answer.turn]
     return [index]
-
-
-def _bytes(text: str) -> bytes:
-    """Return the bytes that ``text`` was made from (``dissectors.printable``)."""
-    if "\\" in text:
-        text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
-    return text.encode("latin-1", "replace")
-
-
-def hidden_text(text: str) -> str:
-    """Return what the report shows in place of ``text``: its length in bytes, counted before it was made printable."""
-    return hidden(len(_bytes(text)))
 
 
 def changed_value(value: Value, change: Callable[[str], str]) -> Value:

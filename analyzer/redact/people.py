@@ -9,8 +9,9 @@ from ...dissectors.tables.verbs import VERBS
 from ..findings.rendering import RecordedFinding
 from ..model import AuthTurn, CommandTurn, Endpoint, MalformedTurn, MessageTurn, ReplyTurn
 from ..rules.phrases import IpAddress, Text
-from .finding_texts import changed_value, hidden_text
+from .finding_texts import changed_value
 from .pseudonyms import KnownPeople
+from .report_texts import hidden_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -135,9 +136,7 @@ def _hide_people_in_finding(
     if not isinstance(finding, RecordedFinding) or finding.phrase is None:
         finding.message = change(finding.message)
     elif finding.turn in private:
-        finding.phrase = finding.phrase.changed(
-            lambda value: Text(hidden_text(value)) if isinstance(value, Text) else value
-        )
+        finding.phrase = finding.phrase.changed(_without_text)
     else:
         finding.phrase = finding.phrase.changed(lambda value: changed_value(value, change))
 

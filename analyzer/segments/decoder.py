@@ -93,11 +93,15 @@ class SegmentDecoder:
                 self.tally.raw += 1
         else:
             found = self._dissect(link_type, data, original_length)
+        if type(found) is Fragment:
+            found = self._assemble(found, time_ns)
         if type(found) is tuple:
             if found[0] not in self.ignored or found[3] & _SYN:
                 self.sink(*found, number, time_ns)
-        else:
-            self._not_segment(found, link_type, number, time_ns)
+        elif type(found) is Undecoded:
+            self.tally.unopened_frame(found, link_type, most=self.limits.undecoded_kinds)
+        elif found is not NO_TCP:
+            self.tally.undecoded(number)
 
     def _ask_scapy(self, found: Undecoded, link_type: int, data: bytes, length: int) -> Found:
         """Let Scapy decode what the table could not open, unless it could not do so for several such frames."""
@@ -119,28 +123,23 @@ class SegmentDecoder:
         self.tally.scapy += 1
         return self._scapy(link_type, data, length)
 
-    def _not_segment(self, found: Found, link_type: int, number: int, time_ns: int) -> None:
+    def _assemble(self, found: Fragment, time_ns: int) -> Found:
+        """Return what the datagram of a fragment holds. NO_TCP: it is not complete yet."""
         for _ in range(_DEPTH):
-            if not isinstance(found, Fragment):
-                break
             if not found.length or found.offset + found.length > LARGEST:
-                found = BROKEN
-                break
+                return BROKEN
             whole = self.fragments.add(found, time_ns)
             if whole is None:
-                return
+                return NO_TCP
             packet = _packet(found.addresses, *whole)
             length = len(packet) + whole[1]
-            found = decode_raw(RAW, packet, length) if self.raw else self._dissect(RAW, packet, length)
-            if isinstance(found, Undecoded) and found.odd and self.raw:
-                found = self._ask_scapy(found, RAW, packet, length)
-        if isinstance(found, tuple):
-            if found[0] not in self.ignored or found[3] & _SYN:
-                self.sink(*found, number, time_ns)
-        elif isinstance(found, Undecoded):
-            self.tally.unopened_frame(found, link_type, most=self.limits.undecoded_kinds)
-        elif found is not NO_TCP:
-            self.tally.undecoded(number)
+            inner = decode_raw(RAW, packet, length) if self.raw else self._dissect(RAW, packet, length)
+            if type(inner) is Undecoded and inner.odd and self.raw:
+                inner = self._ask_scapy(inner, RAW, packet, length)
+            if type(inner) is not Fragment:
+                return inner
+            found = inner
+        return BROKEN
 
     def settle(self) -> None:
         """Count in ``tally`` the datagrams that are not complete so far."""

@@ -30,6 +30,7 @@ __all__ = [
     "fragment",
     "ipv4",
     "ipv6",
+    "is_intact",
     "minimal",
     "tcp",
     "too_deep",
@@ -167,7 +168,7 @@ def esp(packet: Packet, at: int) -> Next | Found:
         if content <= body or data[content:tail] != _PADDING[: tail - content]:
             continue
         protocol, packet.end = data[tail + 1], content
-        if protocol == TCP and _is_intact(packet.addresses, data[body:content]):
+        if protocol == TCP and is_intact(packet.addresses, data[body:content]):
             return tcp(packet, body)
         if protocol in _IN_ESP and data[body] >> 4 == _IN_ESP[protocol]:
             size = int.from_bytes(data[body + 2 : body + 4] if protocol == _IPV4 else data[body + 4 : body + 6], "big")
@@ -183,7 +184,7 @@ _CHECK_BYTES = (12, 16, 24, 32, 0, 8, 20)  # of the integrity check values in us
 _PADDING = bytes(range(1, 256))  # RFC 4303 §2.4
 
 
-def _is_intact(addresses: bytes, segment: bytes) -> bool:
+def is_intact(addresses: bytes, segment: bytes) -> bool:
     """Return whether the checksum of a TCP segment is right (RFC 9293 §3.1, RFC 1071)."""
     if len(segment) < TCP_HEADER:
         return False

@@ -14,7 +14,6 @@ __all__ = [
     "bridged",
     "cisco_hdlc",
     "cisco_metadata",
-    "congestion_tag",
     "e_tag",
     "ethernet",
     "ethertype",
@@ -72,11 +71,8 @@ def ethertype(packet: Packet, at: int) -> Next | Found:
 
 
 def tag(packet: Packet, at: int) -> Next | Found:
-    """A VLAN tag (IEEE 802.1Q §9.6): two bytes."""
+    """A VLAN tag (IEEE 802.1Q §9.6), or that of 802.1Qau: two bytes."""
     return ethertype(packet, at + 2)
-
-
-congestion_tag = tag  # IEEE 802.1Qau: two bytes, too
 
 
 def e_tag(packet: Packet, at: int) -> Next | Found:

@@ -18,9 +18,11 @@ from __future__ import annotations
 from collections import deque
 from struct import Struct
 
+from ..limits import RECENT_BYTES
+from .ip_tcp import is_intact
+
 __all__ = ["RecentPackets"]
 
-_MOST = 2 << 20  # bytes of blocks that are kept
 _SHARE = 8  # bytes that may be searched for each byte that was read
 _TCP, _ACK = 6, 16
 
@@ -42,8 +44,8 @@ class RecentPackets:
             return
         blocks.append(block)
         self._kept += len(block)
-        self._allowance = min(self._allowance + len(block) * _SHARE, 64 * _MOST)
-        while self._kept > _MOST and len(blocks) > 1:
+        self._allowance = min(self._allowance + len(block) * _SHARE, 64 * RECENT_BYTES)
+        while self._kept > RECENT_BYTES and len(blocks) > 1:
             self._kept -= len(blocks.popleft())
 
     def is_intact(self, key: bytes, seq: int, piece: bytes) -> bool | None:
@@ -89,5 +91,4 @@ def _check(block: bytes, at: int, key_size: int, seq: int, piece: bytes) -> bool
         return False
     if key_size == 12 and int.from_bytes(block[start : start + 20], "big") % 0xFFFF:
         return False
-    covered = block[at:end] + bytes(end - tcp & 1)
-    return (int.from_bytes(covered, "big") + _TCP + end - tcp) % 0xFFFF == 0
+    return is_intact(block[at:tcp], block[tcp:end])

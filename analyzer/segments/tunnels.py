@@ -60,18 +60,10 @@ __all__ = ["NO_TCP_PROTOCOLS", "ROWS", "SERVICE_PORTS", "TUNNEL_PORTS", "decode"
 
 _MOST_HEADERS = 128  # of one frame; ten are many
 
-_NOT_OPENED = {
-    name: Row(name, found=Undecoded(name))
-    for name in (
-        "IPComp (IP protocol 108), which is compressed",
-        "ROHC (IP protocol 142), which is compressed",
-        "IP-TFS (IP protocol 144), which is encrypted",
-        "PPP protocol 0x002d, which is compressed TCP",
-        "PPP protocol 0x002f, which is compressed TCP",
-        "PPP protocol 0x00fd, which is compressed",
-        "PPP protocol 0x0053, which is encrypted",
-    )
-}
+
+def _unopened(what: str) -> Row:
+    """Return the row of a number whose content cannot be read."""
+    return Row(what, found=Undecoded(what))
 
 
 def _udp(packet: Packet, at: int) -> Next | Found:
@@ -131,12 +123,12 @@ ROWS: dict[str, dict[int, Row]] = {
         55: Row("minimal encapsulation", minimal),
         94: Row("IP in IP", by_version),
         97: Row("EtherIP", ether_ip),
-        108: _NOT_OPENED["IPComp (IP protocol 108), which is compressed"],
+        108: _unopened("IPComp (IP protocol 108), which is compressed"),
         115: Row("L2TPv3", l2tp_session),
         137: _MPLS,
-        142: _NOT_OPENED["ROHC (IP protocol 142), which is compressed"],
+        142: _unopened("ROHC (IP protocol 142), which is compressed"),
         143: _ETHERNET,
-        144: _NOT_OPENED["IP-TFS (IP protocol 144), which is encrypted"],
+        144: _unopened("IP-TFS (IP protocol 144), which is encrypted"),
         145: _NSH,
     },
     "UDP port": {
@@ -168,10 +160,10 @@ ROWS: dict[str, dict[int, Row]] = {
         0x3D: Row("multilink", multilink),
         0x281: _MPLS,
         0x283: _MPLS,
-        0x2D: _NOT_OPENED["PPP protocol 0x002d, which is compressed TCP"],
-        0x2F: _NOT_OPENED["PPP protocol 0x002f, which is compressed TCP"],
-        0x53: _NOT_OPENED["PPP protocol 0x0053, which is encrypted"],
-        0xFD: _NOT_OPENED["PPP protocol 0x00fd, which is compressed"],
+        0x2D: _unopened("PPP protocol 0x002d, which is compressed TCP"),
+        0x2F: _unopened("PPP protocol 0x002f, which is compressed TCP"),
+        0x53: _unopened("PPP protocol 0x0053, which is encrypted"),
+        0xFD: _unopened("PPP protocol 0x00fd, which is compressed"),
     },
     "LLC SAP": {0x06: _IPV4, 0xFE: Row("OSI", nlpid)},
     "NLPID": {0xCC: _IPV4, 0x8E: _IPV6, 0xCF: _PPP},

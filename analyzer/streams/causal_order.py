@@ -35,7 +35,7 @@ def emit(stream: Stream, item: QueuedEvent) -> None:
     if stream.queue is None:
         stream.queue = deque()
     stream.queue.append(item)
-    stream.disorder.kept.grown += len(item.payload) + PIECE
+    stream.disorder.shared.grown += len(item.payload) + PIECE
 
 
 def _ready(peer: Stream, needs: int) -> bool:

@@ -25,7 +25,7 @@ from .stream import FIN, HALF, M32, Disorder
 if TYPE_CHECKING:
     from ..limits import Limits
     from .receiver import Side
-    from .stream import KeptCount, Stream
+    from .stream import Shared, Stream
 
 __all__ = ["Flow", "reversed_key"]
 
@@ -185,13 +185,13 @@ class Flow:
         if answers:
             self.starts |= _SERVER_START if client else _CLIENT_START
 
-    def disordered(self, limits: Limits, kept: KeptCount) -> Disorder:
+    def disordered(self, limits: Limits, shared: Shared) -> Disorder:
         """Return the ``disorder`` of this connection; it is made if there is none."""
         disorder = self.disorder
         if disorder is None:
             client = self.client_next, self.client_offset, self.client_recent
             server = self.server_next, self.server_offset, self.server_recent
-            disorder = self.disorder = Disorder(self, client, server, limits, kept)
+            disorder = self.disorder = Disorder(self, client, server, limits, shared)
             self.state |= _DISORDERED
             for stream, bit in ((disorder.client, _CLIENT_ENDED), (disorder.server, _SERVER_ENDED)):
                 if self.state & bit:

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ..limits import DISPLACED_SYNS
 from .flow import Flow, reversed_key
 from .stream import ACK, FIN, M32, RST, SANE_AHEAD
 
@@ -22,7 +23,6 @@ __all__ = ["GREETING_WAITED_NS", "Handshake", "Handshakes", "drop_oldest", "firs
 GREETING_WAITED_NS = 30_000_000_000
 _ENDS = FIN | RST
 _NEAR = 1 << 22  # bytes that a capture may miss at the start of a connection
-_MOST_DISPLACED = 1024
 _GONE = -2  # instead of an acknowledgment number: the client reset the connection before it had waited
 
 
@@ -132,7 +132,7 @@ class Handshakes(dict[bytes, Handshake]):
     def _displace(self, key: bytes, known: Handshake) -> None:
         """Keep a SYN in whose place another one comes: both may begin a connection (`strangers`)."""
         self.displaced[key] = known
-        if len(self.displaced) > _MOST_DISPLACED:
+        if len(self.displaced) > DISPLACED_SYNS:
             drop_oldest(self.displaced)
 
 

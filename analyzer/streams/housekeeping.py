@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .capture_clock import IdleClock
 from .memory_pressure import GROWTH_PER_FLOW, heaviest, relieve, weight
-from .stream import KeptCount
+from .stream import Shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ class Housekeeping:
     def __init__(self, table: FlowTable, limits: Limits, end: Callable[[Flow, str], None]) -> None:
         """``end``: ends a connection, for the reason given."""
         self.clock = IdleClock()
-        self.kept = KeptCount()
+        self.shared = Shared()
         self.relieved = 0
         self.evicted = 0
         self.crowded = 0
@@ -43,7 +43,7 @@ class Housekeeping:
     def sweep(self) -> None:
         """End connections that were idle too long or are too many. Cheap if called often."""
         limits, table = self._limits, self._table
-        if self.kept.grown > self._free and limits.all_held_bytes:
+        if self.shared.grown > self._free and limits.all_held_bytes:
             self._weigh()
         clock = self.clock
         crowded = len(table) > limits.connections > 0
@@ -93,7 +93,7 @@ class Housekeeping:
             if total > limit // 2 and weight(flow) > before // 2 and flow.key in self._table.flows:
                 total -= weight(flow)
                 self._evict(flow, f"no longer followed: all connections together held more than {limit} bytes")
-        self.kept.grown = 0
+        self.shared.grown = 0
         self._free = max(limit // 8, limit - total, GROWTH_PER_FLOW * len(self._table))
 
     def _evict(self, flow: Flow, why: str) -> None:

@@ -4,7 +4,7 @@
 # ------
 # Each limit holds for one connection, and an attacker can open many. An exact count of the held bytes would need an
 # update at every place that adds or removes some, which costs time on honest traffic. So these places only add to the
-# bytes that were ever kept, `KeptCount.grown`. While that has grown by less than the free amount, the limit certainly
+# bytes that were ever kept, `Shared.grown`. While that has grown by less than the free amount, the limit certainly
 # holds; otherwise all connections are weighed once. This is rare, so it may be thorough.
 #
 # The heaviest connections are relieved first, which frees most memory for the least loss: missing bytes are no longer

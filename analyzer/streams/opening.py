@@ -11,7 +11,7 @@ from .stream import M32
 if TYPE_CHECKING:
     from ..limits import Limits
     from .handshakes import Handshakes
-    from .stream import KeptCount
+    from .stream import Shared
 
 __all__ = ["open_flow"]
 
@@ -25,7 +25,7 @@ def open_flow(
     time_ns: int,
     capture: int,
     limits: Limits,
-    kept: KeptCount,
+    shared: Shared,
 ) -> Flow:
     """Return the connection whose first payload comes from ``key`` at ``seq``. ``ack``: -1 if it has none. Its
     SYNs are no longer remembered.
@@ -49,7 +49,7 @@ def open_flow(
         flow.note_syn(client=False, answers=server.answers)
         flow.server_next = (server.isn + 1) & M32
     if client is None or server is None:
-        disorder = flow.disordered(limits, kept)
+        disorder = flow.disordered(limits, shared)
         if client is not None:
             disorder.server.base = client.acked
         if server is not None:

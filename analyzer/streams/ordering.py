@@ -119,7 +119,7 @@ def _fill(stream: Stream, run: HeldRun, new: HeldSegment, until: int) -> None:
     piece = new._replace(start=start, end=until, payload=new.payload[start - new.start : until - new.start])
     stream.held.insert(bisect_left(stream.held, start, key=lambda held: held.start), piece)
     stream.held_bytes += len(piece.payload)
-    stream.disorder.kept.grown += 2 * len(piece.payload) + PIECE
+    stream.disorder.shared.grown += 2 * len(piece.payload) + PIECE
     run.payload.extend(piece.payload)
 
 

@@ -66,8 +66,8 @@ class Reassembler:
         self._flows = self.table.flows
         self.ignored = self.table.ignored
         self.clock = self.housekeeping.clock
-        self._kept = self.housekeeping.kept
-        self.recent = self._kept.recent
+        self._shared = self.housekeeping.shared
+        self.recent = self._shared.recent
         self._compared = limits.compared_bytes or SANE_AHEAD
         # Directions of connections that were first seen in mid-stream and got a SYN that nothing has answered.
         self._unanswered_syns: set[bytes] = set()
@@ -151,7 +151,7 @@ class Reassembler:
         in_order = flow.disorder is None and not missing and self._flows.get(key) is flow
         if in_order and self._take_in_order(flow, key, seq, ack, flags, payload, frame, time_ns):
             return
-        disorder = flow.disorder or flow.disordered(self._limits, self._kept)
+        disorder = flow.disorder or flow.disordered(self._limits, self._shared)
         stream = disorder.client if key == flow.key else disorder.server
         if flow.capture == self.capture or time_ns > flow.last_ns:  # otherwise two captures recorded the same segment
             disorder.frames += 1
@@ -231,7 +231,7 @@ class Reassembler:
         if flags & RST and flow.has_ended(flow.back if key == flow.key else flow.key):
             self._end(flow, "", time_ns, ("client" if key == flow.key else "server", seen, frame))
         elif flags & RST:
-            disorder = flow.disordered(self._limits, self._kept)
+            disorder = flow.disordered(self._limits, self._shared)
             stream = disorder.client if key == flow.key else disorder.server
             self.ends.reset(flow, disorder, stream, stream.at(seq), (key, seq, ack, flags, b"", 0, frame, time_ns))
         elif flow.both_ended:
@@ -300,7 +300,7 @@ class Reassembler:
         """Remember the SYN. If it is answered, end the open connection with the same ports."""
         table = self.table
         if flow is not None:
-            disorder = flow.disordered(self._limits, self._kept)  # the next segment decides
+            disorder = flow.disordered(self._limits, self._shared)  # the next segment decides
             client = key == flow.key
             stream = disorder.client if client else disorder.server
             isn = flow.isn(client=client)
@@ -360,8 +360,8 @@ class Reassembler:
     def _open(self, key: bytes, seq: int, ack: int, frame: int, time_ns: int) -> Flow:
         """Open a connection at its first payload, or a second one between the same addresses and ports."""
         handshakes = self.table.handshakes
-        flow = open_flow(handshakes, key, seq, ack, frame, time_ns, self.capture, self._limits, self._kept)
-        self._kept.grown += FLOW_COST
+        flow = open_flow(handshakes, key, seq, ack, frame, time_ns, self.capture, self._limits, self._shared)
+        self._shared.grown += FLOW_COST
         if key in self._flows:
             self.table.add_other(flow)
         else:

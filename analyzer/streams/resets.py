@@ -21,6 +21,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ..limits import WAITING_RESETS
 from .stream import ACK, PIECE, RST, SYN, WINDOW, Reset, SetAside
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ retransmission."""
 
 OrderlyRst = tuple["Side", int, int] | None
 """A RST that ends a connection in order: its side, how many bytes of the peer it had acknowledged, its frame."""
-
-_MOST_LINGERING = 16_384  # RSTs that wait at the same time
 
 
 class Ends:
@@ -59,8 +58,8 @@ class Ends:
         self._lingering[flow] = None
         if stream.peer.finished:
             self._finish_lingering(flow)
-        elif len(self._lingering) > _MOST_LINGERING:
-            for oldest in list(islice(self._lingering, _MOST_LINGERING // 8)):
+        elif len(self._lingering) > WAITING_RESETS:
+            for oldest in list(islice(self._lingering, WAITING_RESETS // 8)):
                 self._finish_lingering(oldest)
 
     def follows_fin(self, disorder: Disorder, stream: Stream, start: int, one: Segment) -> bool:
@@ -121,11 +120,11 @@ class Ends:
         self._finish(flow)
 
     def _add(self, disorder: Disorder, later: SetAside, one: Segment) -> bool:
-        disorder.kept.grown += len(one[4]) + PIECE
+        disorder.shared.grown += len(one[4]) + PIECE
         return later.add(one)
 
 
-def ends_here(stream: Stream, start: int) -> bool:
+def _ends_here(stream: Stream, start: int) -> bool:
     """Return whether a RST at offset ``start`` has exactly the number that its receiver expects (RFC 5961 §3.2): the
     one after the last byte or the FIN, or, if bytes are missing from the capture, the one that the peer
     acknowledged."""
@@ -135,7 +134,7 @@ def ends_here(stream: Stream, start: int) -> bool:
 def is_doubtful(disorder: Disorder, stream: Stream, start: int, flags: int, ack: int, frame: int, time_ns: int) -> bool:
     """Return whether a segment at offset ``start`` is a RST with another number than the expected one. If the number is
     near, the RST may still be the end, so it is noted; other segments of the same sender prove that it was not."""
-    if not flags & RST or ends_here(stream, start):
+    if not flags & RST or _ends_here(stream, start):
         if disorder.reset is not None and disorder.reset.stream is stream:
             disorder.reset = None
         return False

@@ -93,7 +93,7 @@ def _begin(disorder: Disorder, stream: Stream, one: HeldSegment, *, fin: bool) -
 def _intact_copy(stream: Stream, one: HeldSegment, known: bytes) -> Literal["first", "later"] | None:
     """Return which copy its receiver takes if it drops the other one: the first, with the bytes ``known``, or the later
     one. None: it takes both, or that is not known."""
-    recent, key = stream.disorder.kept.recent, stream.flow.direction(stream.side)
+    recent, key = stream.disorder.shared.recent, stream.flow.direction(stream.side)
     seq = (stream.next - (stream.offset - one.start)) & M32
     first = recent.is_intact(key, seq, known) if known else None
     if first is None:

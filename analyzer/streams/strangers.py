@@ -17,6 +17,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ..limits import STRANGER_SEGMENTS, STRANGERS
 from .flow import reversed_key
 from .stream import ACK, HALF, M32, RST, SYN, WINDOW
 
@@ -32,7 +33,6 @@ FAR = 4 * WINDOW
 a capture misses without missing everything."""
 
 _FAR_FROM_START = 1 << 26  # the same for a connection that ended, of which only the first number is known
-_MOST, _EACH = 1024, 32  # pairs of addresses and ports with segments set aside, and segments of each
 
 
 class Strangers:
@@ -70,10 +70,10 @@ class Strangers:
                 sent, acked = (seq - other[2]) & M32, (ack - other[1] - len(other[4])) & M32
                 if _is_near(sent, WINDOW) and _is_near(acked, WINDOW):
                     return [each for each in self._aside.pop(name) if self._belongs(each, one)]
-        if len(segments) > _EACH:
+        if len(segments) > STRANGER_SEGMENTS:
             del segments[0]
-        if len(self._aside) > _MOST:
-            for oldest in list(islice(self._aside, _MOST // 8)):
+        if len(self._aside) > STRANGERS:
+            for oldest in list(islice(self._aside, STRANGERS // 8)):
                 del self._aside[oldest]
         return None
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..limits import BYTES_ASIDE, SEGMENTS_ASIDE
 from ..segments.recent_packets import RecentPackets
 
 if TYPE_CHECKING:
@@ -40,12 +41,12 @@ __all__ = [
     "Disorder",
     "HeldRun",
     "HeldSegment",
-    "KeptCount",
     "QueuedEvent",
     "Reset",
     "Rewind",
     "Segment",
     "SetAside",
+    "Shared",
     "Stream",
 ]
 
@@ -55,9 +56,6 @@ HALF = 0x80000000
 WINDOW = 1 << 20  # bytes: a usual maximum, because the real windows are unknown
 SANE_AHEAD = 1 << 30  # RFC 7323 §2.3: the largest window; a higher number is forged or of another connection
 
-MOST_ASIDE = 1 << 16  # bytes of payload that are set aside for one question
-SEGMENTS_ASIDE = 512
-
 PIECE = 200  # bytes that keeping a piece costs in addition to its own bytes
 
 
@@ -66,7 +64,7 @@ Deliver = Callable[[bytes, int, int, int, int], None]
 if unknown."""
 
 
-class KeptCount:
+class Shared:
     """What all connections share: the count of bytes that were ever kept of any of them (see `memory_pressure`), and
     the packets that were read last."""
 
@@ -142,7 +140,7 @@ class SetAside:
         """Keep one more. Return whether there is room for more after it."""
         self.segments.append(one)
         self.size += len(one[4])
-        return self.size <= MOST_ASIDE and len(self.segments) <= SEGMENTS_ASIDE
+        return self.size <= BYTES_ASIDE and len(self.segments) <= SEGMENTS_ASIDE
 
 
 class Rewind:
@@ -240,21 +238,19 @@ class Stream:
 class Disorder:
     """Both directions of a connection that is not in order."""
 
-    __slots__ = ("client", "flow", "frames", "kept", "later", "limits", "reset", "rewind", "server", "twin")
+    __slots__ = ("client", "flow", "frames", "later", "limits", "reset", "rewind", "server", "shared", "twin")
 
-    def __init__(self, flow: ReceiverOwner, client: Numbers, server: Numbers, limits: Limits, kept: KeptCount) -> None:
+    def __init__(self, flow: ReceiverOwner, client: Numbers, server: Numbers, limits: Limits, shared: Shared) -> None:
         self.flow = flow
         self.limits = limits
-        self.kept = kept
+        self.shared = shared
         self.client = Stream(self, "client", *client)
         self.server = Stream(self, "server", *server)
         self.client.peer, self.server.peer = self.server, self.client
         self.frames = 0  # segments of the connection since the disorder began
         self.reset: Reset | None = None  # a RST that may be forged
         self.later: SetAside | None = None  # what came after an end that may be forged
-        self.twin: SetAside | None = (
-            None  # what another capture has of the connection, until it is certain that it is this
-        )
+        self.twin: SetAside | None = None  # what another capture has, until it is certain that it is this connection
         self.rewind: Rewind | None = None  # a later copy of bytes that the peer may never have got
 
     @property

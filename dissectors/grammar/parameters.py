@@ -134,15 +134,15 @@ def find_parameter(raw: bytes, name: str) -> tuple[int, int] | None:
     """Return where the first parameter ``name`` (upper case, printable) of a line starts and ends, None if it is not
     there."""
     # No expression is made of the name: it comes from the client, and may be as long as a line.
-    wanted = b" " + name.encode("ascii")
-    start = raw.upper().find(wanted) + 1
-    if not start:
-        return None
-    end = start + len(wanted) - 1
-    if raw[end : end + 1] != b"=":
-        return start, end
-    blank = raw.find(b" ", end)
-    return start, len(raw) if blank < 0 else blank
+    upper, wanted = raw.upper(), b" " + name.encode("ascii")
+    at = upper.find(wanted)
+    while at >= 0:
+        end = at + len(wanted)
+        if raw[end : end + 1] in (b"", b" ", b"="):
+            blank = raw.find(b" ", end)
+            return at + 1, len(raw) if blank < 0 else blank
+        at = upper.find(wanted, end)
+    return None
 
 
 def _known_parameters(text: bytes) -> dict[str, bytes | None] | None:

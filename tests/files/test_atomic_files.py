@@ -11,26 +11,13 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+from other_user import NOBODY, needs_root
 
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.files.atomic_files import kept_open, replacing
 from smtpwire.analyzer.files.folders import Folder
 
 DEMO = Path(str(resources.files("smtpwire.samples") / "demo.pcap"))
-
-
-NOBODY = 65534
-
-needs_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can plant files")
-
-
-@pytest.fixture
-def public(tmp_path: Path) -> Path:
-    """Return a folder in which everybody may write, like /tmp."""
-    place = tmp_path / "pub"
-    place.mkdir()
-    place.chmod(0o1777)
-    return place
 
 
 def mode(path: Path) -> int:

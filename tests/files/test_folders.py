@@ -7,25 +7,13 @@ import stat
 from typing import TYPE_CHECKING
 
 import pytest
+from other_user import NOBODY, needs_root
 
 from smtpwire.analyzer.files.folders import NEW, Folder, folder_of, locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-NOBODY = 65534
-
-needs_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can plant files")
-
-
-@pytest.fixture
-def public(tmp_path: Path) -> Path:
-    """Return a folder in which everybody may write, like /tmp."""
-    place = tmp_path / "pub"
-    place.mkdir()
-    place.chmod(0o1777)
-    return place
 
 
 def plant(link: Path, target: Path | str) -> None:

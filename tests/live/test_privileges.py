@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from other_user import NOBODY
 
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.live import privileges
@@ -17,7 +18,6 @@ from smtpwire.analyzer.live.privileges import LATE, User, become, target
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "samples"
-NOBODY = 65534
 
 needs_root = pytest.mark.skipif(
     not sys.platform.startswith("linux") or os.geteuid() != 0, reason="only root on Linux has rights to drop"

@@ -7,7 +7,8 @@ import base64
 import pytest
 from scripts import END, GREETING, Script, envelope, hello, lines, play
 
-from smtpwire.analyzer.exchanges.secret_values import MAX_OCTETS, MAX_VALUES, Secrecy, SecretValues
+from smtpwire.analyzer.exchanges.secret_values import Secrecy, SecretValues
+from smtpwire.analyzer.limits import SECRET_BYTES, SECRET_VALUES
 from smtpwire.analyzer.lines.shown_text import shown_text
 from smtpwire.analyzer.model import AuthTurn, CommandTurn, Connection, MalformedTurn, ReplyTurn
 from smtpwire.analyzer.redact.credentials import OVERFLOW
@@ -62,17 +63,15 @@ def test_a_prompt_of_a_terminal_starts_a_login() -> None:
     ]  # fmt: skip
 
 
-def test_text_after_a_refused_data_is_not_shown() -> None:
+@pytest.mark.parametrize("text", ["secret merger", "Gentle readers"])
+def test_text_after_a_refused_data_is_not_shown(text: str) -> None:
     for script in (
-        lines("C DATA", "S 503 no", "C secret merger", "S 500 unknown: secret merger", "C .", "S 500 unknown: ."),
-        [
-            ("C", "DATA\r\nsecret merger\r\n.\r\n"),
-            *lines("S 503 no", "S 500 unknown: secret merger", "S 500 unknown: ."),
-        ],
+        lines("C DATA", "S 503 no", f"C {text}", f"S 500 unknown: {text}", "C .", "S 500 unknown: ."),
+        [("C", f"DATA\r\n{text}\r\n.\r\n"), *lines("S 503 no", f"S 500 unknown: {text}", "S 500 unknown: .")],
     ):
         shown = said(play([*HELLO, *script, *END]))
-        assert "[13 bytes not shown]" in shown
-        assert "500 unknown: [13 bytes not shown]" in shown
+        assert f"[{len(text)} bytes not shown]" in shown
+        assert f"500 unknown: [{len(text)} bytes not shown]" in shown
         assert "." in shown
 
 
@@ -155,6 +154,11 @@ def test_a_challenge_is_hidden_and_a_prompt_is_not() -> None:
     assert shown[5] == "334 VXNlcm5hbWU6"
 
 
+@pytest.mark.parametrize("announced", ["clave", "PIN", "secret", "Wachtwoord", "token:", "api_key=", "PASS"])
+def test_a_reply_that_announces_a_secret_is_found_in_a_dialogue_without_a_login(announced: str) -> None:
+    assert after_hello("C NOOP", f"S 250 {announced} {SECRET}")[-1] == f"250 {announced} [7 bytes not shown]"
+
+
 def test_a_clean_dialogue_is_not_changed() -> None:
     script = [*hello("SIZE"), *envelope(), *lines("C RSET", "S 250 ok", "C QUIT", "S 221 bye")]
     assert not any("not shown" in text for text in said(play(script)))
@@ -162,12 +166,12 @@ def test_a_clean_dialogue_is_not_changed() -> None:
 
 def test_the_values_that_are_kept_have_a_bound() -> None:
     values = SecretValues()
-    for number in range(MAX_VALUES + 1):
+    for number in range(SECRET_VALUES + 1):
         assert not values.overflow
         values.add(f"{number:05}!value".encode(), Secrecy.ANSWER)
     assert values.overflow
     values = SecretValues()
-    for number in range(MAX_OCTETS // 20_000 + 1):
+    for number in range(SECRET_BYTES // 20_000 + 1):
         assert not values.overflow
         values.add(bytes([33 + number]) * 19_999, Secrecy.ANSWER)
     assert values.overflow
@@ -196,7 +200,7 @@ def test_many_guesses_of_one_user_are_all_found() -> None:
 
 def test_more_secrets_than_are_kept_are_reported_and_only_known_words_are_shown() -> None:
     login = ["C AUTH LOGIN", "S 504 no"]
-    for number in range(MAX_VALUES):
+    for number in range(SECRET_VALUES):
         login += [f"C {number:06}!w", "S 500 what"]
     connection = play([*HELLO, *lines(*login, f"C {SECRET}", f"S 500 what is {SECRET}"), *END])
     assert OVERFLOW in connection.notes

@@ -12,6 +12,7 @@ import pytest
 from handmade import capture, connection, finding, output, summary_of
 from hypothesis import example, given
 from hypothesis import strategies as st
+from markup import SARIF_LINK, SARIF_PLACEHOLDER, sarif_messages
 from scripts import hello, lines, play
 from written import written
 
@@ -22,8 +23,6 @@ from smtpwire.analyzer.reports.sarif import SarifWriter
 from smtpwire.analyzer.rules import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from smtpwire.analyzer.model import Capture, Connection
 
 DEMO = Path(__file__).parents[2] / "samples" / "demo.pcap"
@@ -133,22 +132,6 @@ def test_a_transcript_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "omits 1 connections" in run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]
 
 
-LINK = re.compile(r"(?<!\\)(?:\\\\)*\[[^\]]*?(?<!\\)(?:\\\\)*\]\(")
-PLACEHOLDER = re.compile(r"(?<!\{)(?:\{\{)*\{[0-9]+\}")
-
-
-def texts(value: Any) -> Iterator[str]:
-    """Return the text of every message object of the document."""
-    if isinstance(value, dict):
-        if isinstance(value.get("message"), dict):
-            yield value["message"]["text"]
-        for inner in value.values():
-            yield from texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from texts(inner)
-
-
 def read_as_sarif(text: str) -> str:
     """Return the text that a reader shows, by SARIF 3.11.5 and 3.11.6."""
     return (
@@ -163,8 +146,8 @@ def read_as_sarif(text: str) -> str:
 @example(r"\[click\](http://evil.example/) {0} {{1}} {{{2}}}")
 def test_no_message_has_a_live_link_or_a_placeholder(text: str) -> None:
     shown = sarif._message(text)["text"]
-    assert not LINK.search(shown)
-    assert not PLACEHOLDER.search(shown)
+    assert not SARIF_LINK.search(shown)
+    assert not SARIF_PLACEHOLDER.search(shown)
     assert read_as_sarif(shown) == text
 
 
@@ -173,6 +156,6 @@ def test_every_message_of_the_document_is_made_so() -> None:
     one = connection(findings=[finding(message=text), finding(message=text, caused_by=0)])
     seen = capture()
     seen.problems = [text]
-    shown = list(texts(document(one, captures=[seen])))
+    shown = list(sarif_messages(document(one, captures=[seen])))
     assert len(shown) == 4
     assert all(r"\[click\](http://evil.example/) {{0}}" in message for message in shown)

@@ -142,5 +142,5 @@ def test_plain_traffic_is_never_weighed() -> None:
     tracker = Tracker(RuleBook(Options().rules(), LIMITS), limits=LIMITS)
     for one in sent:
         tracker.segment(*one)
-    assert tracker.streams.housekeeping.kept.grown < 2 * FLOW_COST
+    assert tracker.streams.housekeeping.shared.grown < 2 * FLOW_COST
     assert connections(sent)[0].findings == []

@@ -50,6 +50,13 @@ def dialogue(net: Net, client: int, server: int, *, handshake: bool, ends: bool 
         yield
 
 
+def forge(net: Net, count: int) -> None:
+    """Send segments of a client whose numbers fit no connection."""
+    net.first = {"C": 1_000_000_000, "S": 2_000_000_000}
+    for number in range(count):
+        net.client(6 * number, b"RSET\r\n")
+
+
 def heard(net: Net) -> list[dict[str, bytes]]:
     net.reassembler.close()
     for each in net.flows:
@@ -97,9 +104,7 @@ def test_one_direction_alone_proves_nothing() -> None:
     session = dialogue(net, 1000, 5000, handshake=True)
     for _ in range(8):
         next(session)
-    for number in range(100):
-        net.first = {"C": 1_000_000_000, "S": 2_000_000_000}
-        net.client(6 * number, b"RSET\r\n")
+    forge(net, 100)
     for _ in session:
         pass
     assert heard(net) == [WHOLE]
@@ -110,8 +115,7 @@ def test_both_directions_must_agree() -> None:
     session = dialogue(net, 1000, 5000, handshake=True)
     for _ in range(8):
         next(session)
-    net.first = {"C": 1_000_000_000, "S": 2_000_000_000}
-    net.client(0, b"RSET\r\n")
+    forge(net, 1)
     net.first = {"C": 1_500_000_000, "S": 2_500_000_000}
     net.server(0, b"250 ok\r\n")
     for _ in session:
@@ -126,7 +130,5 @@ def test_what_is_set_aside_is_bounded() -> None:
         session = dialogue(net, 1000, 5000, handshake=True)
         for _ in range(6):
             next(session)
-        for number in range(3):
-            net.first = {"C": 1_000_000_000, "S": 2_000_000_000}
-            net.client(6 * number, b"RSET\r\n")
+        forge(net, 3)
     assert len(net.reassembler._strangers._aside) <= 1024

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from captures import Conversation, pcap
+from other_user import NOBODY
 
 from smtpwire.analyzer.wireshark.extcap import main
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 needs_tshark = pytest.mark.skipif(shutil.which("tshark") is None, reason="needs tshark")
-
-NOBODY_ID = 65534
 
 
 def talk() -> bytes:
@@ -75,8 +74,8 @@ def ordinary_user() -> Iterator[Home]:
         pytest.skip("needs root, to become another user")
     folder = Path(tempfile.mkdtemp(dir="/tmp"))
     try:
-        os.chown(folder, NOBODY_ID, NOBODY_ID)
-        user = Home(folder, {"user": NOBODY_ID, "group": NOBODY_ID, "extra_groups": []})
+        os.chown(folder, NOBODY, NOBODY)
+        user = Home(folder, {"user": NOBODY, "group": NOBODY, "extra_groups": []})
         try:
             user.run(sys.executable, "-c", "import smtpwire.analyzer.audit")
         except (OSError, AssertionError):

@@ -169,6 +169,7 @@ def test_xtext_by_the_book() -> None:
         (b"MAIL FROM:<a@b> Size=1 X", b"Size=1"),
         (b"MAIL FROM:<a@b> size", b"size"),
         (b"MAIL FROM:<a@b> X=SIZE", None),
+        (b"MAIL FROM:<a@b> SIZEX=2 SIZE=1", b"SIZE=1"),
         (b"MAIL FROM:<a@b>", None),
     ],
 )

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from ...dissectors.tables.verbs import VERBS
 from ..lines.acts import Act
-from ..lines.announced_secrets import announced_secrets, decoded_base64, unknown_words
+from ..lines.announced_secrets import announced_secrets, decoded_base64, may_announce, unknown_words
 from ..lines.reply_words import PROMPTS
 from ..lines.secret_spans import announces_secret
 from ..lines.shown_text import Span, joined, shown_text
@@ -102,6 +102,7 @@ def _text_start(line: ReplyLine) -> int:
 def _is_suspect(dialogue: list[SeenTurn]) -> bool:
     """Whether something in ``dialogue`` may be secret, or the lines of the client are missing."""
     client = False
+    unread: list[Reply] = []
     for turn in dialogue:
         if type(turn) is Exchange:  # isinstance takes twice as long, and every turn passes here
             line = turn.line
@@ -109,11 +110,23 @@ def _is_suspect(dialogue: list[SeenTurn]) -> bool:
                 return True
             client = True
         elif type(turn) is ReplySeen:
-            if turn.reply.code in _SUSPECT or _announced(turn.reply):
+            reply = turn.reply
+            if reply.code in _SUSPECT or reply.secrets:
                 return True
+            if reply.secrets is None:
+                unread.append(reply)
         elif type(turn) is LineSeen or (type(turn) is GapSeen and turn.side == "client"):
             return True
-    return not client and bool(dialogue)
+    return (not client and bool(dialogue)) or (bool(unread) and _is_any_announced(unread))
+
+
+def _is_any_announced(replies: list[Reply]) -> bool:
+    """Whether one of ``replies``, in which nobody has looked for secrets yet, holds one by itself."""
+    if may_announce(b"\n".join([reply.raw for reply in replies])):
+        return any(_announced(reply) for reply in replies)
+    for reply in replies:
+        reply.secrets = ()
+    return False
 
 
 class SecretContext:
@@ -310,13 +323,14 @@ class SecretContext:
 
     def _of_reply(self, index: int, turn: ReplySeen) -> tuple[Span, ...]:
         reply = turn.reply
-        spans: list[tuple[Span, ...]] = [_announced(reply)]
-        for part in reply.parts():
+        found = [self._in_text(index, turn, text) for text in reply.texts]
+        if not any(found):
+            return _announced(reply)
+        moved = []
+        for part, spans in zip(reply.parts(), found, strict=True):
             at = _text_start(part)
-            found = self._in_text(index, turn, part.text)
-            if found:
-                spans.append(tuple([(start + at, end + at) for start, end in found]))
-        return joined(*spans)
+            moved.append(tuple([(start + at, end + at) for start, end in spans]))
+        return joined(_announced(reply), *moved)
 
     def _in_text(self, index: int, turn: ReplySeen, text: bytes) -> tuple[Span, ...]:
         """Return what one line of a reply hides because of the dialogue."""

@@ -57,12 +57,13 @@ class Secrecy(IntEnum):
 class SecretValues:
     """What was hidden of a connection. ``overflow``: it was more than is kept."""
 
-    __slots__ = ("_lengths", "_long", "_values", "overflow")
+    __slots__ = ("_lengths", "_long", "_short", "_values", "overflow")
 
     def __init__(self) -> None:
         self._values: dict[bytes, Secrecy] = {}
         self._lengths: dict[bytes, set[int]] = {}  # of the values that begin with some bytes
         self._long = bytearray()  # the longer values
+        self._short = False  # one is so short that it counts only as a word
         self.overflow = False
 
     def add(self, text: bytes, secrecy: Secrecy) -> None:
@@ -127,6 +128,8 @@ class SecretValues:
         self._values[value] = secrecy
         if len(value) > SHORT:
             self._lengths.setdefault(value[:_HEAD], set()).add(len(value))
+        else:
+            self._short = True
 
     def find(self, text: bytes, least: Secrecy, *, apart: bool = False) -> tuple[Span, ...]:
         """Return what repeats a value in ``text``, of those that are at least as secret as ``least``. ``apart``: only
@@ -135,10 +138,10 @@ class SecretValues:
         values, lengths = self._values, self._lengths
         spans: list[Span] = []
         if len(values) <= FEW:
-            for value, secrecy in values.items():
-                if secrecy < least or len(value) <= SHORT:
-                    continue
+            for value in values:
                 at = low.find(value)
+                if at < 0 or len(value) <= SHORT or values[value] < least:
+                    continue
                 while at >= 0:
                     spans.append((at, at + len(value)))
                     at = low.find(value, at + len(value))
@@ -149,7 +152,7 @@ class SecretValues:
                         spans.append((at, at + length))
         if apart:
             spans = [span for span in spans if _is_apart(low, *span)]
-        for word in _SHORT_WORD.finditer(low):
+        for word in _SHORT_WORD.finditer(low) if self._short else ():
             bare = word[0].rstrip(_ENDS)
             if len(bare) <= SHORT and values.get(bare, 0) >= least:
                 spans.append((word.start(), word.start() + len(bare)))
@@ -157,7 +160,8 @@ class SecretValues:
 
     def parts(self, text: bytes) -> tuple[Span, ...]:
         """Return the words of ``text`` that are a part of a longer value: an echo may be cut."""
-        return tuple([found.span() for found in _WORD.finditer(text) if self.holds(found[0])])
+        words = _WORD.finditer(text) if self._long else ()
+        return tuple([found.span() for found in words if self.holds(found[0])])
 
     def holds(self, text: bytes) -> bool:
         """Whether ``text`` is a part of a longer value: the value was cut where it is quoted."""

@@ -44,6 +44,8 @@ def _end(span: Span) -> int:
 
 def joined(*some: tuple[Span, ...]) -> tuple[Span, ...]:
     """Return all spans in order; those that overlap or touch are one."""
+    if not any(some):
+        return ()
     found: list[Span] = []
     for first, last in sorted(span for spans in some for span in spans):
         if found and first <= found[-1][1]:

@@ -154,9 +154,46 @@ def test_a_challenge_is_hidden_and_a_prompt_is_not() -> None:
     assert shown[5] == "334 VXNlcm5hbWU6"
 
 
-@pytest.mark.parametrize("announced", ["clave", "PIN", "secret", "Wachtwoord", "token:", "api_key=", "PASS"])
+WORDS = [
+    *(
+        "clave",
+        "PIN",
+        "secret",
+        "Wachtwoord",
+        "PASS",
+        "APOP",
+        "password is",
+        "Passphrase",
+        "pwd",
+        "pswd",
+        "senha",
+        "mdp",
+    ),
+    *(
+        "contrasena",
+        "mot de passe",
+        "heslo",
+        "Kennwort",
+        "parola",
+        "zugangscode",
+        "pw",
+        "bearer",
+        "LOGIN=",
+        "AUTH PLAIN",
+    ),
+    *("token:", "api_key=", "credentials=", "URLAUTH=", "cookie:", "Authorization:", "X-Auth-Token:", "basic:"),
+]
+
+
+@pytest.mark.parametrize("announced", WORDS)
 def test_a_reply_that_announces_a_secret_is_found_in_a_dialogue_without_a_login(announced: str) -> None:
-    assert after_hello("C NOOP", f"S 250 {announced} {SECRET}")[-1] == f"250 {announced} [7 bytes not shown]"
+    text = announced if announced.endswith("=") else f"{announced} "
+    assert after_hello("C NOOP", f"S 250 {text}{SECRET}")[-1] == f"250 {text}[7 bytes not shown]"
+
+
+def test_the_mechanisms_that_a_server_offers_are_no_secret() -> None:
+    offered = "AUTH PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256 XOAUTH2 OAUTHBEARER"
+    assert after_hello("C NOOP", f"S 250 {offered}")[-1] == f"250 {offered}"
 
 
 def test_a_clean_dialogue_is_not_changed() -> None:

@@ -11,12 +11,14 @@ from .connections.capture_parts import CaptureParts
 from .connections.partition import Places
 from .connections.tracker import DEFAULT_PORTS, Tracker
 from .enums import Redact
-from .errors import InputError
+from .errors import InputError, UsageError
 from .exchanges.connection_report import TimeFormat, TurnDetail
 from .exchanges.conversation import ContentTap
 from .exchanges.record import ConnectionRecord
+from .findings.counts import count
+from .findings.filters import ConnectionFilter
 from .findings.rulebook import RuleBook
-from .findings.suppress import KnownFindings, Peer, agreed, drop
+from .findings.suppress import KnownFindings, Peer, Suppression, drop
 from .frames.inputs import open_inputs, read_capture
 from .limits import DEFAULT_LIMITS, Limits
 from .model import Capture, Connection, Summary
@@ -47,7 +49,8 @@ class Options(Struct, frozen=True):
     are not reported between certain hosts. ``known_codes``: reply codes that no RFC defines but that are normal in
     this network. ``baseline``: known findings, which are not reported but counted. ``redact``: what the report must
     not show. ``headers``: whether messages carry more of their header fields. ``tap``: called with each new
-    connection, returns the object that receives its messages.
+    connection, returns the object that receives its messages. ``settings``: the name of the file that these settings
+    come from. ``wanted``: the connections to report; None: all of them.
     """
 
     profile: str | None = None
@@ -62,11 +65,15 @@ class Options(Struct, frozen=True):
     redact: Redact = Redact.SECRETS
     headers: bool = False
     tap: Callable[[ConnectionRecord, TimeFormat], ContentTap] | None = None
+    settings: str | None = None
+    wanted: ConnectionFilter | None = None
 
     def rules(self) -> frozenset[str]:
-        """Return the ids of the active rules. Raises UsageError for an unknown rule name."""
-        chosen = resolve(self.select) if self.select else frozenset(RULES)
-        return chosen - resolve(self.ignore)
+        """Return the ids of the active rules. Raises UsageError for an unknown rule name, and if no rule is left."""
+        chosen = (resolve(self.select) if self.select else frozenset(RULES)) - resolve(self.ignore)
+        if not chosen:
+            raise UsageError("no rule is left to ask", f"ignored: {', '.join(self.ignore)}", "ignore fewer rules")
+        return chosen
 
 
 class Audit:
@@ -90,20 +97,33 @@ class Audit:
         self._capture_parts = CaptureParts()
         limits = self.options.limits
         self._redacted = Redactor(self.options.redact)
-        self._suppresses = bool(self.options.peers or self.options.known_codes or self.options.baseline is not None)
+        self.summary.settings = self.options.settings
+        self._suppression = self._suppression_of(self.options)
+        wanted = self.options.wanted
+        searched = wanted is not None and wanted.needs_headers
+        self._drops_headers = searched and not self.options.headers
         self.tracker = Tracker(
             self._judge(),
             ports=self.options.ports,
             profile=self.options.profile,
             limits=limits,
-            detail=TurnDetail(secrets=self.options.redact is Redact.NONE, headers=self.options.headers),
+            detail=TurnDetail(secrets=self.options.redact is Redact.NONE, headers=self.options.headers or searched),
             tap=self.options.tap,
         )
         if share is not None:
             self.tracker.places = Places()
 
     def _judge(self) -> Judge:
-        return RuleBook(self.options.rules(), self.options.limits)
+        return self._rule_book(self.options)
+
+    def _rule_book(self, options: Options) -> RuleBook:
+        """Return the book with the rules of ``options``, and note in the summary which are not in it."""
+        book = RuleBook(options.rules(), self.options.limits)
+        self.summary.not_asked = sorted(frozenset(RULES) - options.rules())
+        return book
+
+    def _suppression_of(self, options: Options) -> Suppression:
+        return Suppression(options.peers, options.known_codes, options.baseline, self.summary)
 
     def run(
         self,
@@ -158,43 +178,33 @@ class Audit:
         for _ in self.tracker.ending():
             yield from self.finished()
         yield from self.finished()
+        if not self.summary.connections:
+            self.summary.other_traffic = self.tracker.other_traffic
 
     def finished(self, *times_ns: int, block: bool = True) -> Iterator[Connection]:
         """Yield the connections that ended since the last call. ``times_ns``: times of the last frames, if known.
         ``block``: enough input has passed that all open connections should be checked."""
-        tracker = self.tracker
+        tracker, options = self.tracker, self.options
         if block:
             tracker.sweep(*times_ns)
         while tracker.ended:
             connection, secrets = tracker.ended.popleft()
             self._redacted.hide(connection, secrets)
-            if self._suppresses and connection.findings:
+            if connection.findings:
                 self._suppress(connection, secrets)
-            self._count(connection)
+            if options.wanted is not None and not options.wanted.matches(connection):
+                self.summary.filtered += 1
+                continue
+            if self._drops_headers:
+                for message in connection.messages:
+                    message.header = None
+            count(self.summary, connection)
             connection.captures = self._capture_parts.of(connection)
             yield self._redacted.finish(connection)
 
     def _suppress(self, connection: Connection, secrets: SecretContext | None) -> None:
-        options = self.options
-        ignore = frozenset[str]().union(*(peer.ignore for peer in options.peers if peer.fits(connection)))
-        if ignore:
-            drop(connection, lambda finding: finding.rule in ignore)
-        codes = options.known_codes
-        if codes:
-            drop(connection, lambda finding: agreed(finding, connection, codes))
-        baseline = options.baseline
-        if baseline is not None:
-            self.summary.suppressed += drop(
-                connection, lambda finding: baseline.knows(without_secrets(finding, secrets), connection)
-            )
-
-    def _count(self, connection: Connection) -> None:
-        summary = self.summary
-        summary.connections += 1
-        summary.messages += len(connection.messages)
-        for finding in connection.findings:
-            summary.findings[finding.severity] += 1
-            summary.rules[finding.rule] = summary.rules.get(finding.rule, 0) + 1
+        if not self._suppression.idle:
+            drop(connection, self._suppression.unwanted(connection, lambda finding: without_secrets(finding, secrets)))
 
 
 def summed(some: DecoderCounts, more: DecoderCounts) -> DecoderCounts:
@@ -206,16 +216,23 @@ def audit(
     *paths: str | PathLike[str],
     profile: str | None = None,
     ports: frozenset[int] = DEFAULT_PORTS,
-    select: Sequence[str] = (),
-    ignore: Sequence[str] = (),
+    select: str | Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
 ) -> Iterator[Connection]:
     """Audit captures (files, directories, "-" for standard input); yield each connection with its findings.
 
+    ``select`` and ``ignore``: rules as the options of the command line name them, one or several.
+
     Raises InputError for the first input that cannot be read at all, UsageError for a rule that does not exist.
     """
-    run = Audit(Options(profile, ports, tuple(select), tuple(ignore)))
+    run = Audit(Options(profile, ports, _names(select), _names(ignore)))
     for item in run.run(paths):
         if isinstance(item, Connection):
             yield item
         elif run.unreadable:
             raise run.unreadable[0]
+
+
+def _names(rules: str | Sequence[str]) -> tuple[str, ...]:
+    """Return names of rules as a tuple. A string is a list with commas, not a list of letters."""
+    return tuple(rules.replace(",", " ").split()) if isinstance(rules, str) else tuple(rules)

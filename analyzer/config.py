@@ -3,8 +3,9 @@
 # Theory
 # ------
 # The nearest `smtpwire.toml`, or `pyproject.toml` with a table [tool.smtpwire], is used: the search goes from the
-# working directory upwards. Files further up are not merged in, so all settings are in one file. The command line
-# overrides the file.
+# working directory upwards, and ends at the home directory or at the root of a repository: what is above belongs to
+# something else. Files further up are not merged in, so all settings are in one file. The command line overrides the
+# file, and every report names it.
 #
 # If a misspelled setting were silently ignored, an audit could look clean. So every key and every value is checked,
 # and errors are reported with file and line. tomllib gives no positions. The line is found by searching the text for
@@ -40,12 +41,15 @@ FILE_NAME = "smtpwire.toml"
 PROJECT_FILE = "pyproject.toml"
 DEFAULT = "default"
 
+_REPOSITORY = (".git", ".hg", ".svn", ".jj")
+
 Key = str | int
 Place = tuple[Key, ...]
 
 
 class Config(Struct, frozen=True):
-    """The settings of a run. ``origins``: for each setting that is not a default, where it was set.
+    """The settings of a run. ``origins``: for each setting that is not a default, where it was set. ``path``: the file;
+    None if there is none.
 
     ``ports``: further SMTP server ports, in addition to the usual ones. ``baseline``: relative to the directory of the
     file that names it.
@@ -63,19 +67,23 @@ class Config(Struct, frozen=True):
     peers: tuple[Peer, ...] = ()
     limits: Limits = DEFAULT_LIMITS
     origins: Mapping[str, str] = field(default_factory=dict)
+    path: Path | None = None
 
     def origin(self, name: str) -> str:
         """Return where the setting ``name`` was set (spelled as in the file, limits as ``limits.NAME``)."""
         return self.origins.get(name, DEFAULT)
 
 
-def find_config(start: Path) -> Path | None:
-    """Return the configuration file for the directory ``start``; None if there is none."""
+def find_config(start: Path, home: Path | None = None) -> Path | None:
+    """Return the configuration file for the directory ``start``; None if there is none. The last directory that is
+    searched is ``home``, or the root of a repository."""
     for directory in (start, *start.parents):
         for name in (FILE_NAME, PROJECT_FILE):
             found = directory / name
             if os.path.isfile(found) and (name == FILE_NAME or _has_our_table(found)):  # noqa: PTH113  a long name is no error
                 return found
+        if directory == home or any(os.path.exists(directory / name) for name in _REPOSITORY):  # noqa: PTH110
+            return None
     return None
 
 
@@ -182,7 +190,7 @@ class _Reader:
                 self._origins[name] = self._where(place)
         if found.get("baseline") is not None:
             found["baseline"] = self._path.parent / found["baseline"]
-        return Config(**found, origins=self._origins)
+        return Config(**found, origins=self._origins, path=self._path)
 
     def _limits(self, table: object) -> Limits:
         if not isinstance(table, dict):
@@ -293,6 +301,13 @@ def _rules(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _chosen(value: object) -> tuple[str, ...]:
+    chosen = _rules(value)
+    if not chosen:
+        raise _WrongValue("at least one rule; without this setting, all rules are asked")
+    return chosen
+
+
 def _ports(value: object) -> tuple[int, ...]:
     if not isinstance(value, list) or not all(type(port) is int and 0 < port < 65536 for port in value):
         raise _WrongValue("a list of numbers from 1 to 65535")
@@ -329,7 +344,7 @@ def _network(value: object) -> IPv4Network | IPv6Network:
 
 _SETTINGS: dict[str, Callable[[object], Any]] = {
     "profile": _choice(Profile),
-    "select": _rules,
+    "select": _chosen,
     "ignore": _rules,
     "fail-on": _choice(FailOn),
     "format": _choice(ReportFormat),

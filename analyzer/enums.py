@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["Decoder", "Profile", "Redact", "ReportFormat"]
+__all__ = ["Decoder", "Profile", "Redact", "ReportFormat", "Require"]
 
 
 class ReportFormat(StrEnum):
@@ -48,3 +48,11 @@ class Decoder(StrEnum):
 
     RAW = "raw"
     SCAPY = "scapy"
+
+
+class Require(StrEnum):
+    """What captures must hold, so that a clean result means something. Each includes the one before it."""
+
+    SMTP = "smtp"
+    CLEARTEXT = "cleartext"
+    COMPLETE = "complete"

@@ -164,6 +164,10 @@ SECRET_VALUES, SECRET_BYTES = 4096, 1 << 17
 """Secrets of a connection that are searched for in the replies, and the bytes of the longer ones. A line of AUTH may
 have 12,288 (RFC 4954 §4). After more, only known words of the replies are shown."""
 
+OTHER_TRAFFIC = 1000
+"""Protocols and ports of connections that are not SMTP which are counted apart. A port scan has more; a report names a
+few."""
+
 NOTES = 100
 """Remarks about one connection, which are for a person to read. The last one says that there are more."""
 

@@ -26,9 +26,11 @@ __all__ = [
     "GapTurn",
     "Generator",
     "Header",
+    "LeftOut",
     "MalformedTurn",
     "Message",
     "MessageTurn",
+    "OtherTraffic",
     "Part",
     "Predicted",
     "Recipient",
@@ -279,15 +281,47 @@ class Connection(Struct):
     captures: list[Part] = field(default_factory=list)
 
 
+class LeftOut(Struct):
+    """Findings of one rule that were left out. ``by``: the setting that says so; ``where``: its hosts, or the name of
+    the baseline."""
+
+    by: Literal["per-peer", "known-codes", "baseline"]
+    where: str
+    rule: str
+    findings: int
+
+
+class OtherTraffic(Struct):
+    """TCP connections that are not SMTP. ``port``: of the server. ``protocol``: its name, ``unknown``, or what there is
+    of a connection without data."""
+
+    protocol: str
+    port: int
+    connections: int
+
+
 class Summary(Struct):
-    """Counts of the whole run. ``rules``: findings per rule id. ``suppressed``: further findings, known to the
-    baseline."""
+    """Counts of the whole run, and what it did not look at. ``rules``: findings per rule id.
+
+    ``complete``: connections captured from their beginning, on both sides, without a gap, and in clear text;
+    ``encrypted``: those of which all or a part is encrypted. ``settings``: the settings file that was used.
+    ``not_asked``: rules that settings or options leave out. ``suppressed``: findings that were left out; ``left_out``
+    counts them by their reason and rule. ``filtered``: connections that do not match the filters; nothing else counts
+    them. ``other_traffic``: if there is no SMTP, what there is.
+    """
 
     connections: int = 0
     messages: int = 0
     findings: dict[str, int] = field(default_factory=lambda: {"error": 0, "warning": 0, "info": 0})
     rules: dict[str, int] = field(default_factory=dict)
     suppressed: int = 0
+    complete: int = 0
+    encrypted: int = 0
+    settings: str | None = None
+    not_asked: list[str] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    filtered: int = 0
+    other_traffic: list[OtherTraffic] = field(default_factory=list)
 
 
 class Report(Struct):

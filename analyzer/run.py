@@ -12,11 +12,13 @@ from .errors import display_path
 from .interrupt import interruptible
 from .model import Capture
 from .reports.progress_bar import Bar
+from .reports.scope import contents, scope, unmet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .audit import Audit
+    from .enums import Require
     from .model import Connection, Summary
     from .parallel.partitioned_audit import SharedAudit
     from .reports.fan_out import JoinedOutputs
@@ -32,6 +34,7 @@ class Status(IntEnum):
     FINDINGS = 1
     USAGE = 2
     UNREADABLE = 3
+    UNMET = 4
     INTERRUPTED = 130  # 128 + SIGINT, as shells count; for SIGTERM too
 
 
@@ -61,13 +64,16 @@ def run(
     fail_on: FailOn,
     *,
     called: str | None = None,
+    require: Require | None = None,
+    stated: bool = False,
 ) -> Status:
     """Read ``paths`` and write the report. Ctrl-C ends the reading, and what was found until then is reported. A second
     Ctrl-C raises KeyboardInterrupt. So does a first one during writing, if writing takes two more seconds.
 
-    ``called``: the name of all captures in the report, instead of their paths. If the reader of the output is gone
-    (``| head``), the run ends quietly with the status of what was found so far. Raises ``OutputError`` if the report
-    cannot be written.
+    ``called``: the name of all captures in the report, instead of their paths. ``require``: what they must hold.
+    ``stated``: the report says itself what was not looked at; otherwise that is printed on standard error. If the
+    reader of the output is gone (``| head``), the run ends quietly with the status of what was found so far. Raises
+    ``OutputError`` if the report cannot be written.
     """
     from .audit import Audit  # noqa: PLC0415  the caller has loaded it; others need not
 
@@ -107,14 +113,33 @@ def run(
     except KeyboardInterrupt:
         notice("interrupted: the report is incomplete, and no file was written")
         raise
+    _notify(audit, stated=stated)
+    if interrupted:
+        notice("interrupted: the report covers the input that was read until then")
+        return Status.INTERRUPTED
+    if audit.unreadable:
+        return Status.UNREADABLE
+    why = unmet(require, audit.summary, audit.captures) if require is not None else None
+    if why is not None:
+        notice(f"--require {require}: {why}")
+        return Status.UNMET
+    return found(audit.summary, fail_on)
+
+
+def _notify(audit: Audit | SharedAudit, *, stated: bool) -> None:
+    """Print what a person must know of the run, besides the report."""
     if audit.options.baseline is not None:
         notice(audit.options.baseline.summary())
     for error in audit.unreadable:
         notice(str(error))
-    if interrupted:
-        notice("interrupted: the report covers the input that was read until then")
-        return Status.INTERRUPTED
-    return Status.UNREADABLE if audit.unreadable else found(audit.summary, fail_on)
+    if stated or len(audit.unreadable) == len(audit.captures):
+        return
+    nothing = contents(audit.summary)
+    # Who chooses rules on the command line knows it. A settings file may have been forgotten.
+    for line in scope(audit.summary) if audit.summary.settings is not None else ():
+        notice(line)
+    if nothing is not None:
+        notice(nothing)
 
 
 def found(summary: Summary, fail_on: FailOn) -> Status:

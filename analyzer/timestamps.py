@@ -1,11 +1,15 @@
-"""Times of frames as text: RFC 3339, always UTC."""
+"""Times of frames as text: RFC 3339 in UTC, or for a person in another zone."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-__all__ = ["format_time", "parse_time"]
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+__all__ = ["format_time", "local_time", "parse_time"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # RFC 3339 §5.6 has four digits for the year. Times outside that range come from damaged files; the nearest bound is
@@ -27,6 +31,16 @@ def parse_time(text: str) -> int:
     """Return the nanoseconds since 1970 of a text that ``format_time`` wrote."""
     second, _, fraction = text.removesuffix("Z").partition(".")
     return _whole(second) * 1_000_000_000 + int(f"{fraction:0<9}")
+
+
+def local_time(text: str, zone: tzinfo) -> datetime:
+    """Return the time of a text that ``format_time`` wrote in ``zone``, cut to microseconds. A time that the calendar
+    does not have there stays in UTC."""
+    time = _EPOCH + timedelta(microseconds=parse_time(text) // 1000)
+    try:
+        return time.astimezone(zone)
+    except OverflowError:
+        return time
 
 
 @lru_cache(maxsize=1024)

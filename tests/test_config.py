@@ -75,7 +75,8 @@ class TestValues:
         assert config.origin("limits.turns") == f"{tmp_path}/pyproject.toml:7"
 
     def test_an_empty_file_gives_the_defaults(self, tmp_path: Path) -> None:
-        assert read_config(written(tmp_path, "")) == Config()
+        path = written(tmp_path, "")
+        assert read_config(path) == Config(path=path)
 
     def test_each_setting_knows_its_line(self, tmp_path: Path) -> None:
         path = written(tmp_path, EVERYTHING)
@@ -151,6 +152,23 @@ class TestSearch:
         assert find_config(inner) == outer
         nearer = written(inner.parent, "[tool.smtpwire]\n", "pyproject.toml")
         assert find_config(inner) == nearer
+
+    @pytest.mark.parametrize("mark", [".git", ".hg"])
+    def test_the_search_ends_at_the_root_of_a_repository(self, tmp_path: Path, mark: str) -> None:
+        inner = tmp_path / "clone" / "captures"
+        inner.mkdir(parents=True)
+        written(tmp_path, "")
+        (tmp_path / "clone" / mark).mkdir()
+        assert find_config(inner) is None
+        own = written(tmp_path / "clone", "")
+        assert find_config(inner) == own
+
+    def test_the_search_ends_at_the_home_directory(self, tmp_path: Path) -> None:
+        inner = tmp_path / "home" / "captures"
+        inner.mkdir(parents=True)
+        outer = written(tmp_path, "")
+        assert find_config(inner, tmp_path / "home") is None
+        assert find_config(inner) == outer
 
     def test_our_own_file_is_used_before_the_project_file(self, tmp_path: Path) -> None:
         written(tmp_path, "[tool.smtpwire]\n", "pyproject.toml")

@@ -1,16 +1,17 @@
-"""``smtpwire audit``, ``show`` and ``demo``: what captures hold."""
+"""``smtpwire audit`` and ``demo``: who broke which rule."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
-from msgspec.structs import replace
 
 from ..console import notice
-from ..enums import Decoder, Profile, Redact, ReportFormat
+from ..enums import Decoder, Profile, Redact, ReportFormat, Require
 from ..errors import UsageError
-from ..run import COUNTED, FailOn, Status
+from ..run import COUNTED, FailOn
+from .filter_options import filter_options, wanted_connections
 from .options import (
     baseline_option,
     concise_option,
@@ -27,20 +28,22 @@ from .options import (
     profile_option,
     read_option,
     redact_option,
+    require_option,
     select_option,
     stats_option,
     zeek_json_option,
 )
-from .settings import are_several, configured, inputs_of, options_of, output_to
+from .settings import are_several, configured, inputs_of, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["audit", "demo", "show"]
+__all__ = ["audit", "demo"]
 
 _EPILOG = (
     "Exit status: 0 nothing found at or above --fail-on, 1 something found, 2 wrong use, 3 an input could not be read "
-    "at all (the others are reported), 130 interrupted (what was read is reported)."
+    "at all (the others are reported), 4 the captures do not hold what --require asks for, 130 interrupted (what was "
+    "read is reported)."
 )
 
 
@@ -53,7 +56,9 @@ _EPILOG = (
 @port_option
 @select_option
 @ignore_option
+@filter_options
 @fail_option
+@require_option
 @baseline_option
 @decoder_option
 @output_option
@@ -73,6 +78,7 @@ def audit(
     select: Sequence[str],
     ignore: Sequence[str],
     fail_on: FailOn | None,
+    require: Require | None,
     baseline: str | None,
     decoder: Decoder,
     output: Sequence[str],
@@ -82,6 +88,7 @@ def audit(
     jobs: int,
     config: str | None,
     no_config: bool,
+    **filters: object,
 ) -> int:
     """Report every breach of the RFCs in captures: rule, side at fault, frame, byte, evidence.
 
@@ -90,7 +97,7 @@ def audit(
     from ..audit import Audit  # noqa: PLC0415
     from ..reports.formats import FORMATS, Style  # noqa: PLC0415
     from ..run import run  # noqa: PLC0415
-    from .outputs import destinations, opened  # noqa: PLC0415
+    from .outputs import destinations, opened, written  # noqa: PLC0415
 
     clocks = None
     if stats:
@@ -110,6 +117,7 @@ def audit(
         baseline=baseline if baseline is not None else settings.baseline,
         redact=redact,
         headers=any(FORMATS[one.form].headers for one in wanted),
+        wanted=wanted_connections(filters),
     )
     audit: Audit | SharedAudit = Audit(options)
     if jobs > 1:
@@ -119,68 +127,20 @@ def audit(
 
         if [one.form for one in wanted] != [ReportFormat.NDJSON]:
             raise UsageError("--jobs needs ndjson", f"--jobs {jobs}", "add --format ndjson, or remove --jobs")
+        if options.wanted is not None:
+            raise UsageError("--jobs cannot choose connections", f"--jobs {jobs}", "remove --jobs, or the filters")
         cut = plan(options, inputs, jobs)
         audit = SharedAudit(options, jobs) if cut is None else HalvedAudit(options, cut)
     failing = fail_on or FailOn(settings.fail_on)
     style = Style(concise=concise, zeek_json=zeek_json, failing=COUNTED[failing], several=are_several(inputs))
     with opened(wanted, inputs, style) as (writer, out):
         timed = writer if clocks is None else clocks.around(writer)
-        status = run(audit, inputs, timed, out, failing)
+        stated = all(FORMATS[one.form].states_scope for one in wanted)
+        status = run(audit, inputs, timed, out, failing, require=require, stated=stated)
+    if any(one.path is not None for one in wanted) and sys.stderr.isatty():
+        notice(written(wanted, audit.summary))
     for line in clocks.lines(audit) if clocks is not None else ():
         notice(line)
-    return status
-
-
-@click.command(short_help="Print what both sides said, with each finding in its place.")
-@paths_argument
-@read_option
-@click.option("--connection", metavar="N", type=int, help="Print only the connection with this number.")
-@click.option(
-    "--end-of-data", is_flag=True, help="Print instead where each kind of reader sees the end of each message."
-)
-@click.option(
-    "--all", "everything", is_flag=True, help="With --end-of-data: also the messages about which all readers agree."
-)
-@profile_option
-@port_option
-@decoder_option
-@redact_option
-@config_option
-@no_config_option
-def show(
-    paths: Sequence[str],
-    read: Sequence[str],
-    connection: int | None,
-    end_of_data: bool,
-    everything: bool,
-    profile: Profile | None,
-    port: Sequence[str],
-    decoder: Decoder,
-    redact: Redact | None,
-    config: str | None,
-    no_config: bool,
-) -> int:
-    """Print the dialogue of each connection, with every finding under the line that it is about.
-
-    PATH is a capture (pcap or pcapng, also compressed with gzip), a directory of captures, or - for standard input.
-    """
-    from ..audit import Audit  # noqa: PLC0415
-    from ..reports.dialogue import DialogueWriter  # noqa: PLC0415
-    from ..reports.end_of_data import EndOfDataWriter  # noqa: PLC0415
-    from ..run import run  # noqa: PLC0415
-
-    inputs = inputs_of(paths, read)
-    if everything and not end_of_data:
-        raise UsageError("--all needs --end-of-data", "smtpwire show", "add --end-of-data, or remove --all")
-    options = options_of(configured(config, no_config), profile=profile, port=port, decoder=decoder, redact=redact)
-    out, several = output_to(), are_several(inputs)
-    writer: DialogueWriter | EndOfDataWriter = DialogueWriter(out, connection, several=several)
-    if end_of_data:
-        writer = EndOfDataWriter(out, connection, everything=everything, redact=options.redact, several=several)
-        options = replace(options, tap=writer.tap)
-    status = run(Audit(options), inputs, writer, out, FailOn.NEVER)
-    if status == Status.CLEAN and connection is not None and not writer.found:
-        raise UsageError("no such connection", f"--connection {connection}", "smtpwire audit shows the numbers")
     return status
 
 
@@ -198,4 +158,4 @@ def demo(format_: ReportFormat | None) -> int:
         opened(destinations((), format_, ReportFormat.TEXT), ()) as (writer, out),
         resources.as_file(resources.files("smtpwire.samples") / "demo.pcap") as path,
     ):
-        return run(Audit(), [str(path)], writer, out, FailOn.NEVER, called="samples/demo.pcap")
+        return run(Audit(), [str(path)], writer, out, FailOn.NEVER, called="samples/demo.pcap", stated=True)

@@ -53,7 +53,7 @@ def _settings(config: Config) -> Iterator[tuple[str, object, str]]:
     """Yield name, value (None: not set) and origin of each setting."""
     plain: dict[str, object] = {
         "profile": config.profile,
-        "select": list(config.select),
+        "select": list(config.select) or None,
         "ignore": list(config.ignore),
         "fail-on": config.fail_on,
         "format": config.format,

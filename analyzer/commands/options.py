@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import click
 
-from ..enums import Decoder, Profile, Redact, ReportFormat
+from ..enums import Decoder, Profile, Redact, ReportFormat, Require
 from ..run import FailOn
 from .option_types import PATH, EnumChoice, complete_output, complete_rules
 
@@ -29,6 +29,7 @@ __all__ = [
     "profile_option",
     "read_option",
     "redact_option",
+    "require_option",
     "select_option",
     "stats_option",
     "zeek_json_option",
@@ -109,6 +110,12 @@ redact_option = click.option(
     help="What reports hide. secrets: passwords and the text of messages. pii: also mailboxes, subjects, message ids, "
     "names and addresses of clients.",
 )
+require_option = click.option(
+    "--require",
+    type=EnumChoice(Require),
+    help="Exit with status 4 if the captures do not hold this. smtp: a connection of SMTP. cleartext: also, none is "
+    "encrypted. complete: also, each was captured as a whole.",
+)
 zeek_json_option = click.option(
     "--zeek-json", is_flag=True, help="With --format zeek: JSON lines instead of tab-separated text."
 )
@@ -126,6 +133,7 @@ config_option = click.option(
     "--config",
     metavar="FILE",
     type=PATH,
-    help="Settings file. Without it: smtpwire.toml or pyproject.toml, in this folder or the nearest one above.",
+    help="Settings file. Without it: smtpwire.toml or pyproject.toml, in this folder or the nearest one above, up to "
+    "the home folder or the root of a repository.",
 )
 no_config_option = click.option("--no-config", is_flag=True, help="Read no settings file.")

@@ -23,15 +23,17 @@ from ..errors import InputError, UsageError, display_path, nearest
 from ..files.atomic_files import replacing, same_file
 from ..reports.fan_out import FanOut, JoinedOutputs
 from ..reports.formats import FORMATS, Format, Style, guessed
-from ..reports.output import Output
+from ..reports.output import Output, plural
+from ..reports.styled_text import SEVERITIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
+    from ..model import Summary
     from ..reports.output import Writer
 
-__all__ = ["Destination", "destinations", "opened"]
+__all__ = ["Destination", "destinations", "opened", "written"]
 
 STDOUT = "-"
 DEFAULT_STYLE = Style()
@@ -85,10 +87,22 @@ def _form(name: str, value: str) -> ReportFormat:
 def _form_of(path: str, given: ReportFormat | None, default: ReportFormat) -> ReportFormat:
     """Return the format for a path that was given without one."""
     guess = guessed(Path(path)) if path != STDOUT else None
+    suffix = Path(path).suffix
+    if given is None and guess is None and suffix and suffix.lower() not in FORMATS[ReportFormat.TEXT].suffixes:
+        if _is_device(path) or suffix.lower() in FORMATS[default].suffixes:
+            return default
+        known = sorted({suffix for one in FORMATS.values() for suffix in one.suffixes})
+        hint = f"add --format, write -o FORMAT:{path}, or use one of {' '.join(known)}"
+        raise UsageError(f"no format has the suffix {display_path(suffix)}", display_path(path), display_path(hint))
     if given is None:
         return guess or default
     fits = guess is None or Path(path).suffix.lower() in FORMATS[given].suffixes
     return given if fits else guess or given
+
+
+def _is_device(path: str) -> bool:
+    """Whether ``path`` is there and no file with a name that means something: a pipe, a terminal."""
+    return os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113  Path raises for some names
 
 
 def _check_apart(found: Sequence[Destination]) -> None:
@@ -131,6 +145,13 @@ def opened(
             on_terminal = on_terminal or (output.terminal and writers[-1].streams)
         writer = writers[0] if len(writers) == 1 else FanOut(writers, streams=on_terminal)
         yield writer, JoinedOutputs(outputs)
+
+
+def written(found: Sequence[Destination], summary: Summary) -> str:
+    """Return one line: which files were written, and what they report."""
+    files = ", ".join(f"{display_path(one.path)} ({one.form.value})" for one in found if one.path is not None)
+    counts = ", ".join(plural(summary.findings[severity], severity, many) for severity, many in SEVERITIES)
+    return f"wrote {files}: {counts} in {plural(summary.connections, 'connection')}"
 
 
 def _overwrites(path: str, name: str) -> bool:

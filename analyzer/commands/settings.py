@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..audit import Options
     from ..config import Config
+    from ..findings.filters import ConnectionFilter
     from ..reports.output import Output
 
 __all__ = ["are_several", "configured", "inputs_of", "options_of", "output_to", "settings_of"]
@@ -40,7 +41,7 @@ def settings_of(config: str | None, no_config: bool) -> Config:
         if config is not None:
             raise UsageError("--config and --no-config together", display_path(config), "give one of them")
         return Config()
-    path = Path(config) if config is not None else find_config(_here())
+    path = Path(config) if config is not None else find_config(_here(), _home())
     return Config() if path is None else read_config(path, found=config is None)
 
 
@@ -51,6 +52,14 @@ def _here() -> Path:
     except OSError as error:
         hint = "change to another directory, or add --no-config"
         raise UsageError(f"no working directory ({error.strerror})", "smtpwire", hint) from error
+
+
+def _home() -> Path | None:
+    """Return the home directory; None if there is none."""
+    try:
+        return Path.home()
+    except (RuntimeError, OSError):
+        return None
 
 
 def options_of(
@@ -64,6 +73,7 @@ def options_of(
     baseline: str | Path | None = None,
     redact: Redact | None = None,
     headers: bool = False,
+    wanted: ConnectionFilter | None = None,
 ) -> Options:
     """Combine the settings file with the command line, which wins. Raises UsageError."""
     from ..audit import DEFAULT_PORTS, Options  # noqa: PLC0415
@@ -76,7 +86,7 @@ def options_of(
     return Options(
         profile=profile.value if profile is not None else config.profile,
         ports=_ports(port) if port else DEFAULT_PORTS | frozenset(config.ports),
-        select=_words(select) if select else config.select,
+        select=_named(select) if select else config.select,
         ignore=_words(ignore) if ignore else config.ignore,
         decoder=decoder.value,
         limits=config.limits,
@@ -85,6 +95,8 @@ def options_of(
         baseline=known,
         redact=redact or Redact(config.redact),
         headers=headers,
+        settings=None if config.path is None else display_path(config.path),
+        wanted=wanted,
     )
 
 
@@ -103,6 +115,14 @@ def are_several(inputs: Sequence[str]) -> bool:
 
 def _words(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(word.strip() for value in values for word in value.split(",") if word.strip())
+
+
+def _named(values: Sequence[str]) -> tuple[str, ...]:
+    """Return the rules that --select names. Raises UsageError if there is none."""
+    names = _words(values)
+    if not names:
+        raise UsageError("no rule is named", f"--select {values[0]!r}", "name rules, or leave out --select")
+    return names
 
 
 def _ports(values: Sequence[str]) -> frozenset[int]:

@@ -7,7 +7,7 @@ __all__ = ["MODULE_OF"]
 # In the order of the help: the module in this folder that holds the command, or the group of commands.
 MODULE_OF = {
     "audit": "audit",
-    "show": "audit",
+    "show": "show",
     "demo": "audit",
     "live": "live",
     "annotate": "annotate",

@@ -12,6 +12,7 @@ from ..exchanges.record import IMPLICIT_TLS_PORT, ConnectionRecord
 from ..exchanges.secret_context import SecretContext, secret_context
 from ..model import Part
 from ..streams.reassembler import Reassembler
+from .other_traffic import OtherConnections
 from .receivers import Candidate, TappedConversation
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Conversations:
         """``tap``: returns the receiver of a new connection's messages."""
         self.streams = Reassembler(self, limits)
         self.ended: deque[EndedConnection] = deque()
+        self.others = OtherConnections()
         self.clock = TimeFormat()
         self.places: Places | None = None
         self._run = Run(judge, limits, self.clock, detail, profile is not None)
@@ -72,9 +74,11 @@ class Conversations:
             flow.swap()
         flow.receiver = Candidate(self, flow, self._limits, smtp_port=swapped or to_port in ports)
 
-    def ignore(self, flow: Flow) -> None:
+    def leave_out(self, flow: Flow, client: bytes, server: bytes, *, over: bool) -> None:
         """See ``CandidateHost``."""
-        self.streams.ignore(flow)
+        self.others.add(flow, client, server)
+        if not over:
+            self.streams.ignore(flow)
 
     def begin(self, flow: Flow) -> Receiver:
         """See ``CandidateHost``."""

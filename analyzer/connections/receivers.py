@@ -28,8 +28,9 @@ class CandidateHost(Protocol):
     def begin(self, flow: Flow) -> Receiver:
         """Start a conversation for ``flow``, which is SMTP, as its receiver, and return that."""
 
-    def ignore(self, flow: Flow) -> None:
-        """Stop following ``flow``, which is not SMTP."""
+    def leave_out(self, flow: Flow, client: bytes, server: bytes, *, over: bool) -> None:
+        """Stop following ``flow``, which is not SMTP. ``client`` and ``server``: its first bytes. ``over``: it has
+        ended."""
 
 
 class TappedConversation:
@@ -147,8 +148,8 @@ class Candidate:
                 self._start_conversation(skip, swapped=swapped)
                 return
             undecided = undecided or verdict is Detection.UNDECIDED
-        if not over and (full or not undecided):
-            self._host.ignore(self._flow)
+        if over or full or not undecided:
+            self._host.leave_out(self._flow, *heads, over=over)
 
     def _start_conversation(self, skip: tuple[int, int], *, swapped: bool) -> None:
         """Pass everything so far to a conversation, except ``skip`` bytes of client and server."""

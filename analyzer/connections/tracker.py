@@ -72,12 +72,19 @@ class Tracker:
                 self.places.here = flow.started
             streams.finish(flow)
             yield
+        self.conversations.others.add_handshakes(streams.table.handshakes)
         streams.close()
 
     @property
     def done(self) -> list[model.Connection]:
         """The reports of the connections that ended and were not taken from ``ended`` yet."""
         return [one.report for one in self.ended]
+
+    @property
+    def other_traffic(self) -> list[model.OtherTraffic]:
+        """The connections so far that are not SMTP, the most frequent kinds first. Those without data are counted at
+        the end."""
+        return self.conversations.others.ordered()
 
     def set_digits(self, digits: int) -> None:
         """Set the decimals of a second for the times from now on."""

@@ -107,9 +107,10 @@ def _words(text: str) -> str:
 
 class Baseline:
     """Known findings, and which of them occurred. ``suppressed`` counts findings, ``stale`` entries that never
-    occurred."""
+    occurred. ``name``: that of the file, for reports."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, entries: Iterable[Entry], name: str = "") -> None:
+        self.name = name
         self._known = frozenset(entries)
         self._matched: set[Entry] = set()
         self.suppressed = 0
@@ -157,7 +158,7 @@ def read_baseline(path: str | os.PathLike[str], *, missing_ok: bool = False) -> 
         raise UsageError(f"not a baseline ({error})", where, "write it with smtpwire baseline write") from error
     if file.smtpwire_baseline != SCHEMA:
         raise UsageError("a baseline of another version", where, "write it again with smtpwire baseline write")
-    return Baseline(Entry(line.rule, line.server, line.side, line.shape) for line in file.findings)
+    return Baseline((Entry(line.rule, line.server, line.side, line.shape) for line in file.findings), where)
 
 
 def write_baseline(path: str | os.PathLike[str], entries: Iterable[Entry]) -> int:

@@ -20,7 +20,7 @@ from ...dissectors.lazy_regex import LazyPattern
 from .proxy_header import FIRST_OCTETS, may_begin, read_header
 from .tls_handshake import begins_record
 
-__all__ = ["Detection", "begins_with_reply", "judge_heads", "other_protocol", "preamble"]
+__all__ = ["Detection", "begins_with_reply", "judge_heads", "other_protocol", "preamble", "protocol_of"]
 
 
 class Detection(Enum):
@@ -48,7 +48,11 @@ _OTHER_CLIENT = (
     ("SSH", LazyPattern(rb"SSH-[12]\.")),
     ("FTP or IRC", LazyPattern(rb"(?:USER|NICK) [^ ]")),
 )
-_OTHER_SERVER = (b"HTTP/", b"SSH-", b"+OK", b"* OK", b"* PREAUTH", b"* BYE", b"RFB ", b":", b"<")
+_SERVER_NAMES = (
+    *((b"HTTP/", "HTTP"), (b"SSH-", "SSH"), (b"+OK", "POP3"), (b"* OK", "IMAP"), (b"* PREAUTH", "IMAP")),
+    *((b"* BYE", "IMAP"), (b"RFB ", "VNC"), (b":", "IRC"), (b"<", "XML")),
+)
+_OTHER_SERVER = tuple(start for start, _ in _SERVER_NAMES)
 _TELNET = b"\xff"  # IAC (RFC 854): a terminal that negotiates first, as if SMTP were a remote login
 _POSSIBLE_STARTS = (b"EHLO", b"HELO", b"LHLO", b"MAIL FROM:", b"RCPT TO:", b"STARTTLS")
 
@@ -129,6 +133,18 @@ def _on_any_port(client: bytes, server: bytes, *, over: bool) -> Detection:
 def other_protocol(line: bytes) -> str | None:
     """Return the protocol of a client's first line, if it is clearly not SMTP."""
     return next((name for name, pattern in _OTHER_CLIENT if pattern.match(line)), None)
+
+
+def protocol_of(client: bytes, server: bytes) -> str:
+    """Return the name of the protocol of a connection that is not SMTP, by its first bytes; ``unknown`` if these do not
+    show it. Either side may be the client, if the capture does not show which."""
+    for head in (client, server):
+        if _is_tls(head):
+            return "TLS"
+        named = other_protocol(head) or next((name for start, name in _SERVER_NAMES if head.startswith(start)), None)
+        if named is not None:
+            return named
+    return "FTP, NNTP or the like" if any(map(begins_with_reply, (client, server))) else "unknown"
 
 
 def preamble(client: bytes, server: bytes) -> tuple[int, int] | None:

@@ -22,8 +22,6 @@ from ..audit import Audit
 from ..enums import Redact
 from ..exchanges.connection_report import render, render_turn
 from ..exchanges.secret_context import secret_context
-from ..findings.rulebook import RuleBook
-from ..findings.suppress import agreed
 from ..model import Connection, ReplyTurn
 from ..redact.credentials import hide_secrets
 from ..redact.finding_texts import without_secrets
@@ -89,17 +87,19 @@ class LiveAudit(Audit):
         super().__init__(options)
 
     def _judge(self) -> Judge:
-        book = RuleBook(self.options.rules(), self.options.limits)
+        book = self._rule_book(self.options)
         self._notifying_judge = NotifyingJudge(book, lambda _, record: self._touched.__setitem__(record.id, record))
         return self._notifying_judge
 
     def change(self, options: Options) -> None:
         """Continue with other rules and redaction; ports and limits stay. Raises UsageError, and then changes
         nothing."""
-        book = RuleBook(options.rules(), self.options.limits)
+        book = self._rule_book(options)
         if options.redact is not self.options.redact:
             self._redacted = Redactor(options.redact)
         self.options = options
+        self.summary.settings = options.settings
+        self._suppression = self._suppression_of(options)
         self._notifying_judge.change(book)
 
     def updates(self, *, block: bool = True) -> Iterator[Update]:
@@ -153,21 +153,12 @@ class LiveAudit(Audit):
     def _unwanted(
         self, record: Connection | ConnectionRecord, secrets: SecretContext | None
     ) -> Callable[[Finding], bool]:
-        options = self.options
         connection = record if isinstance(record, Connection) else _open_connection(record, self.tracker.clock)
-        ignore = frozenset[str]().union(*(peer.ignore for peer in options.peers if peer.fits(connection)))
-        codes, baseline = options.known_codes, options.baseline
+        left_out = self._suppression.unwanted(connection, lambda finding: without_secrets(finding, secrets))
         unclocked = record.id in self._unclocked
 
         def unwanted(finding: Finding) -> bool:
-            if finding.rule in ignore or (codes and agreed(finding, connection, codes)):
-                return True
-            if unclocked and finding.rule.startswith(_TIMES):
-                return True
-            if baseline is not None and baseline.knows(without_secrets(finding, secrets), connection):
-                self.summary.suppressed += 1
-                return True
-            return False
+            return (unclocked and finding.rule.startswith(_TIMES)) or left_out(finding)
 
         return unwanted
 

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from msgspec import json
 
 from ..audit import Audit
+from ..connections.other_traffic import ordered
 from ..connections.partition import Share
 from ..model import Capture, Connection, Summary
 from .processes import Channel, Message, NeedsOneProcess, WorkerProcess
@@ -281,10 +282,20 @@ def _work(options: Options, paths: Sequence[str], share: Share, wire: Channel) -
 
 def _add(ours: Summary, summary: Summary) -> None:
     """Add the counts of ``summary`` to ``ours``."""
-    ours.connections += summary.connections
-    ours.messages += summary.messages
-    ours.suppressed += summary.suppressed
+    for name in ("connections", "messages", "suppressed", "complete", "encrypted", "filtered"):
+        setattr(ours, name, getattr(ours, name) + getattr(summary, name))
     for severity, count in summary.findings.items():
         ours.findings[severity] += count
     for rule, count in sorted(summary.rules.items()):
         ours.rules[rule] = ours.rules.get(rule, 0) + count
+    ours.settings, ours.not_asked = summary.settings, summary.not_asked
+    left_out = {(one.by, one.where, one.rule): one for one in ours.left_out}
+    for one in summary.left_out:
+        if (one.by, one.where, one.rule) in left_out:
+            left_out[one.by, one.where, one.rule].findings += one.findings
+        else:
+            ours.left_out.append(one)
+    others = {(one.protocol, one.port): one.connections for one in ours.other_traffic}
+    for other in summary.other_traffic:
+        others[other.protocol, other.port] = others.get((other.protocol, other.port), 0) + other.connections
+    ours.other_traffic = [] if ours.connections else ordered(others)

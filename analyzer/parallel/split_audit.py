@@ -24,10 +24,11 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from msgspec import json
+from msgspec import convert, json
 
 from ..audit import summed
-from ..model import Capture
+from ..findings.counts import count
+from ..model import Capture, Connection
 from ..segments.decode_tally import DecodeTally
 from .partitioned_audit import SharedAudit, report_progress
 from .processes import NeedsOneProcess, WorkerProcess, spool
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
     from ..audit import DecoderCounts, Options
     from ..connections.partition import NumberedConnection, Place
-    from ..model import Connection
     from .processes import Message
 
 __all__ = ["HalvedAudit"]
@@ -169,13 +169,7 @@ class HalvedAudit(SharedAudit):
     def _omit(self, lines: bytes) -> None:
         """Subtract a connection from the summary, which will count it."""
         connection, *findings = map(json.decode, lines.splitlines())
-        summary = self.summary
-        summary.connections -= 1
-        summary.messages -= len(connection["messages"])
-        for finding in findings:
-            rule = finding["rule"]
-            summary.findings[finding["severity"]] -= 1
-            summary.rules[rule] = summary.rules.get(rule, 0) - 1
+        count(self.summary, convert(connection | {"findings": findings}, Connection), by=-1)
 
     def _ended(self, message: Message) -> None:
         super()._ended(message)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .capture_quality import CaptureQuality
 from .output import plural
+from .scope import contents, scope
 from .styled_text import SEVERITIES, SEVERITY_STYLE, SIDE_STYLE, paint
 from .wording import part_of
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..model import Capture, Connection, Finding, Summary
     from .output import Output
-    from .styled_text import Line
+from .styled_text import Line
 
 __all__ = ["ConciseWriter", "summed_up"]
 
@@ -55,17 +56,20 @@ def _line(finding: Finding, connection: Connection) -> Line:
 
 def summed_up(quality: CaptureQuality, summary: Summary) -> Iterator[Line]:
     """Return the counts of the whole run, and the limitations of its captures."""
-    if not quality.connections:
-        yield [("bold", "No SMTP seen.")]
+    nothing = contents(summary)
+    for text in scope(summary):
+        yield [("yellow", text)]
+    if nothing is not None:
+        yield [("bold yellow", nothing)]
         return
     counts = summary.findings
     seen = f"in {plural(summary.connections, 'connection')} and {plural(summary.messages, 'message')}"
-    known = f" {plural(summary.suppressed, 'known finding')} omitted." if summary.suppressed else ""
     if any(counts.values()):
         found = ", ".join(plural(counts[severity], severity, many) for severity, many in SEVERITIES)
-        yield [("bold", found), ("", f" {seen}.{known}")]
+        yield [("bold", found), ("", f" {seen}.")]
     else:
-        yield [("bold green", "No findings"), ("", f" {seen}.{known}")]
+        restricted = summary.suppressed or summary.not_asked
+        yield [("bold yellow" if restricted else "bold green", "No findings"), ("", f" {seen}.")]
     limitations = ", ".join(f"{count:,} {what}" for count, what in quality.limitations())
     if limitations:
         yield [("yellow", f"Not all connections are complete and in clear text: {limitations}.")]

@@ -6,34 +6,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..model import Capture, Connection, Finding, ReplyTurn, Summary
-from ..timestamps import parse_time
+from ..timestamps import local_time, parse_time
+from .scope import remarks_on
 from .styled_text import SEVERITY_STYLE, SIDE_STYLE, Line, clip, paint, wrapped
 from .text import heading
 from .wording import belongs_to, circumstances, frame, message_parts, part_of, prediction, quotation, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import tzinfo
 
     from ..model import Turn
     from .output import Output
 
 __all__ = ["DialogueWriter"]
 
-# Columns in front of the text: frame, seconds since the start, arrow.
+# Columns in front of the text: frame, seconds since the start or time of day, arrow.
 MARGIN = 7 + 1 + 11 + 3
+ZONED_MARGIN = 7 + 1 + 15 + 3
 # Lines of text shown for one line of a command or reply; a hostile line has 60,000 characters.
 SHOWN_LINES = 6
 
 
 class DialogueWriter:
-    """Prints each connection as soon as it has ended. ``several``: more than one capture is read."""
+    """Prints each connection as soon as it has ended. ``several``: more than one capture is read. ``zone``: the zone of
+    absolute times; None: seconds since the start of the connection."""
 
     streams = True
 
-    def __init__(self, output: Output, only: int | None = None, *, several: bool = False) -> None:
+    def __init__(self, output: Output, *, several: bool = False, zone: tzinfo | None = None) -> None:
         self._output = output
         self._several = several
-        self._only = only
+        self._zone = zone
         self.found = False
 
     def capture(self, capture: Capture) -> None:
@@ -44,18 +48,19 @@ class DialogueWriter:
 
     def connection(self, connection: Connection) -> None:
         """Print the connection."""
-        if self._only in {None, connection.id}:
-            self.found = True
-            paint(self._output, _dialogue(connection, self._output.width, several=self._several))
+        self.found = True
+        paint(self._output, _dialogue(connection, self._output.width, self._zone, several=self._several))
 
     def finish(self, summary: Summary) -> None:
-        """Print nothing more."""
+        """Print what was not looked at."""
+        width = self._output.width
+        paint(self._output, [line for said in remarks_on(summary) for line in wrapped(said, width, "", "dim")])
 
 
-def _dialogue(connection: Connection, width: int, *, several: bool) -> Iterator[Line]:
+def _dialogue(connection: Connection, width: int, zone: tzinfo | None, *, several: bool) -> Iterator[Line]:
     parts = connection.captures
     yield from heading(connection, width, several=several)
-    yield from wrapped(circumstances(connection), width, "  ", "dim")
+    yield from wrapped(circumstances(connection, zone), width, "  ", "dim")
     for note in connection.notes:
         yield from wrapped(note, width, "    ", "yellow", first="  ! ")
     yield []
@@ -64,7 +69,7 @@ def _dialogue(connection: Connection, width: int, *, several: bool) -> Iterator[
     for finding in connection.findings:
         at = finding.turn if finding.turn is not None and finding.turn < turns else None
         below.setdefault(at, []).append(finding)
-    start = parse_time(connection.started)
+    start, room = parse_time(connection.started), MARGIN if zone is None else ZONED_MARGIN
     here = part_of(parts, connection.started)
     for index, turn in enumerate(connection.dialogue):
         part = part_of(parts, turn.time)
@@ -72,20 +77,23 @@ def _dialogue(connection: Connection, width: int, *, several: bool) -> Iterator[
             here = part
             yield from wrapped(f"continues in {part.path}", width, " " * 8, "dim")
         arrow = "→" if turn.side == "client" else "←"
-        seconds = (parse_time(turn.time) - start) / 1e9
-        margin = f"{turn.frame:>7} {seconds:>11.6f} {arrow} "
-        texts = [text for line in said(turn) for text in _broken_lines(line, width - MARGIN)]
+        if zone is None:
+            time = f"{(parse_time(turn.time) - start) / 1e9:>11.6f}"
+        else:
+            time = f"{local_time(turn.time, zone):%H:%M:%S.%f}"
+        margin = f"{turn.frame:>7} {time} {arrow} "
+        texts = [text for line in said(turn) for text in _broken_lines(line, width - room)]
         answers = belongs_to(index, connection.dialogue)
         for number, text in enumerate(texts, 1):
             suffix = ("dim", f"  (to {answers})" if answers and number == len(texts) else "")
             yield [("dim", margin), (SIDE_STYLE[turn.side], text), suffix]
-            margin = " " * MARGIN
+            margin = " " * room
         expected = prediction(turn, connection.dialogue) if isinstance(turn, ReplyTurn) else None
         if expected is not None and expected.state == "broken":
-            yield [("", " " * MARGIN), ("yellow", expected.text)]
+            yield [("", " " * room), ("yellow", expected.text)]
         elif expected is not None and expected.text != "as predicted" and expected.state == "kept":
-            yield [("", " " * MARGIN), ("dim", expected.text)]
-        yield from _findings(below.get(index, ()), turn, connection, width, " " * MARGIN)
+            yield [("", " " * room), ("dim", expected.text)]
+        yield from _findings(below.get(index, ()), turn, connection, width, " " * room)
     yield from _findings(below.get(None, ()), None, connection, width, "  ")
     for number, message in enumerate(connection.messages, 1):
         description = ", ".join(message_parts(message))

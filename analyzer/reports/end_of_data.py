@@ -10,6 +10,7 @@ from ..enums import Redact
 from ..exchanges.end_of_data_tap import EndTap
 from ..lines.secret_spans import shown_in_text
 from .output import plural
+from .scope import remarks_on
 from .styled_text import SIDE_STYLE, Line, clip, paint, wrapped
 from .text import heading
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..exchanges.connection_report import TimeFormat
     from ..exchanges.end_of_data_tap import EndView, SeenEnd
     from ..exchanges.record import ConnectionRecord
+    from ..findings.filters import ConnectionFilter
     from ..model import Capture, Connection, Summary
     from .output import Output
 
@@ -31,20 +33,27 @@ _NAMES = {0x0D: "<CR>", 0x0A: "<LF>", 0: "<NUL>"}
 class EndOfDataWriter:
     """Prints the messages of each connection when it has ended. ``tap`` is for the options of the audit.
 
-    ``everything``: include messages whose end all readers agree on. ``only``: the number of the only connection to
-    print. ``redact``: how much to hide of the lines after a mark, which may be text of the message.
+    ``everything``: include messages whose end all readers agree on. ``wanted``: the connections to print; it must not
+    be in the options of the audit, because then the taps of the others would stay. ``redact``: how much to hide of the
+    lines after a mark, which may be text of the message.
     """
 
     streams = True
 
     def __init__(
-        self, output: Output, only: int | None, *, everything: bool, redact: Redact, several: bool = False
+        self,
+        output: Output,
+        wanted: ConnectionFilter | None,
+        *,
+        everything: bool,
+        redact: Redact,
+        several: bool = False,
     ) -> None:
         self.found = False
         self._several = several
         self._redact = redact
         self._output = output
-        self._only = only
+        self._wanted = wanted
         self._everything = everything
         self._taps: dict[int, EndTap] = {}
         self._messages = 0
@@ -63,7 +72,7 @@ class EndOfDataWriter:
     def connection(self, connection: Connection) -> None:
         """Print the messages of the connection."""
         tap = self._taps.pop(connection.id, None)
-        if tap is None or self._only not in {None, connection.id}:
+        if tap is None or not (self._wanted is None or self._wanted.matches(connection)):
             return
         self.found = True
         views = tap.finish()
@@ -82,7 +91,8 @@ class EndOfDataWriter:
             text = f"{total}: every reader sees the same end."
         else:
             text = f"{total}: readers disagree about the end of {self._differing:,}."
-        paint(self._output, wrapped(text, self._output.width, ""))
+        texts = [text, *remarks_on(summary)]
+        paint(self._output, [line for one in texts for line in wrapped(one, self._output.width, "")])
 
 
 def _lines(views: list[EndView], width: int, redact: Redact) -> Iterator[Line]:

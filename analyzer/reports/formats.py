@@ -43,7 +43,7 @@ class Format(NamedTuple):
 
     ``suffixes``: those of its files; the first is the usual one. ``module`` and ``extra``: a module it needs that is
     not always installed, and the extra of smtpwire that installs it. ``headers``: it shows more fields of the headers
-    of messages.
+    of messages. ``states_scope``: it says what the audit did not look at.
     """
 
     form: ReportFormat
@@ -53,6 +53,7 @@ class Format(NamedTuple):
     module: str | None = None
     extra: str | None = None
     headers: bool = False
+    states_scope: bool = False
 
     def check(self) -> None:
         """Raise UsageError if something that the format needs is not installed."""
@@ -159,14 +160,14 @@ def _parquet(path: Path, style: Style) -> AbstractContextManager[Writer]:
 
 
 _ALL = (
-    Format(ReportFormat.TEXT, (".txt", ".log"), _text),
-    Format(ReportFormat.JSON, (".json",), _json),
-    Format(ReportFormat.NDJSON, (".ndjson", ".jsonl", ".json"), _ndjson),
-    Format(ReportFormat.HTML, (".html", ".htm"), _html),
-    Format(ReportFormat.MARKDOWN, (".md", ".markdown"), _markdown),
-    Format(ReportFormat.SARIF, (".sarif", ".json"), _sarif),
-    Format(ReportFormat.JUNIT, (".xml",), _junit),
-    Format(ReportFormat.GITHUB, (".txt",), _github),
+    Format(ReportFormat.TEXT, (".txt", ".log"), _text, states_scope=True),
+    Format(ReportFormat.JSON, (".json",), _json, states_scope=True),
+    Format(ReportFormat.NDJSON, (".ndjson", ".jsonl", ".json"), _ndjson, states_scope=True),
+    Format(ReportFormat.HTML, (".html", ".htm"), _html, states_scope=True),
+    Format(ReportFormat.MARKDOWN, (".md", ".markdown"), _markdown, states_scope=True),
+    Format(ReportFormat.SARIF, (".sarif", ".json"), _sarif, states_scope=True),
+    Format(ReportFormat.JUNIT, (".xml",), _junit, states_scope=True),
+    Format(ReportFormat.GITHUB, (".txt",), _github, states_scope=True),
     Format(ReportFormat.EVE, (".json", ".ndjson", ".jsonl", ".log"), _eve, headers=True),
     Format(ReportFormat.ECS, (".json", ".ndjson", ".jsonl", ".log"), _ecs, headers=True),
     Format(ReportFormat.ZEEK, (".log", ".json", ".ndjson", ".jsonl"), _zeek, _zeek_logs, headers=True),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .output import Output, plural
+from .scope import remarks_on
 from .text import address
 from .wording import part_of, place, remarks
 
@@ -62,6 +63,7 @@ class GithubWriter:
             lines.append(f"::notice title=smtpwire::{self._more:,} more findings are not annotated")
         counts = ", ".join(plural(summary.findings[s], s, "info" if s == "info" else None) for s in self._found)
         seen = f"{plural(summary.connections, 'connection')} and {plural(summary.messages, 'message')}"
+        lines += [f"::notice title=smtpwire::{_data(text)}" for text in remarks_on(summary)]
         lines.append(f"{counts} in {seen}")
         self._output.write("".join(line + "\n" for line in lines).encode("utf-8", "backslashreplace"))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
 from ..timestamps import parse_time
+from .scope import remarks_on
 from .text import address
 from .wording import place, remarks, where
 
@@ -68,8 +69,12 @@ class JunitWriter:
         self._suite(f"connection {connection.id} {ends}{location}", connection.started, cases, failures, seconds)
 
     def finish(self, summary: Summary) -> None:
-        """Close the document."""
+        """Write what was not looked at, as the output of one more case, and close the document."""
         self._begin()
+        remarks = remarks_on(summary)
+        if remarks:
+            case = _case("what was not looked at", "smtpwire", [_element("system-out", "\n".join(remarks))])
+            self._suite("smtpwire", None, [case], 0, 0.0)
         self._output.write(b"</testsuites>\n")
 
     def _begin(self) -> None:

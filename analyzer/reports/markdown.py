@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from .capture_quality import CaptureQuality, read
 from .grouping import ConnectionGroup, FoldedFinding, alike, fold
 from .output import Output, plural
+from .scope import contents, scope
 from .styled_text import SEVERITIES
 from .text import address, when
 from .wording import place, remarks, where
@@ -95,12 +96,11 @@ class MarkdownWriter:
         counts = ", ".join(plural(summary.findings[one], one, many) for one, many in SEVERITIES)
         yield "## SMTP audit"
         yield ""
-        yield f"**{counts}** in {_seen(summary)}."
+        nothing = contents(summary)
+        yield f"**{counts}** in {_seen(summary)}." if nothing is None else f"**{prose(nothing)}**"
         yield ""
         yield from self._seen()
-        if summary.suppressed:
-            yield ""
-            yield f"{plural(summary.suppressed, 'known finding')} omitted."
+        yield from (f"- **!** {prose(text)}" for text in scope(summary))
         if summary.rules:
             yield ""
             yield from self._rules(summary)
@@ -119,8 +119,8 @@ class MarkdownWriter:
                 yield f"- **!** {code(capture.path)}: {prose(problem)}"
         quality = self._quality
         if not quality.connections:
-            yield "- **!** No SMTP seen. Is it on another port? `--port` takes a list of ports."
-        elif quality.whole == quality.connections:
+            return
+        if quality.whole == quality.connections:
             yield "- All connections are complete and in clear text."
         else:
             yield f"- {quality.whole:,} of {plural(quality.connections, 'connection')} complete and in clear text"

@@ -6,7 +6,7 @@ import os
 import shutil
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING, BinaryIO, NoReturn, Protocol
+from typing import IO, TYPE_CHECKING, BinaryIO, NoReturn, Protocol
 
 from ..errors import OutputError
 
@@ -48,7 +48,7 @@ class Output:
     ``be_patient``, items are flushed only when ``settle`` is called.
     """
 
-    def __init__(self, stream: BinaryIO, *, name: str = "standard output", encoding: str = "utf-8") -> None:
+    def __init__(self, stream: BinaryIO | IO[bytes], *, name: str = "standard output", encoding: str = "utf-8") -> None:
         self._name = name
         self._stream = stream
         self.encoding = encoding
@@ -61,6 +61,12 @@ class Output:
         columns = shutil.get_terminal_size((FILE_WIDTH, 24)).columns
         self.width = min(max(columns, MIN_WIDTH), MAX_WIDTH)
         self._plain_ascii = not _can_encode("→←│└─…§·", encoding)
+
+    def through(self, pipe: BinaryIO | IO[bytes]) -> Output:
+        """Return an output that writes into ``pipe``, a program that shows the text here."""
+        other = Output(pipe, name="the pager", encoding=self.encoding)
+        other.terminal, other.colour, other.width = self.terminal, self.colour, self.width
+        return other
 
     def write(self, data: bytes) -> None:
         """Write all of one item. Raises ``BrokenPipeError`` if the reader has gone, else ``OutputError``."""
@@ -134,7 +140,7 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def _is_regular(stream: BinaryIO) -> bool:
+def _is_regular(stream: BinaryIO | IO[bytes]) -> bool:
     try:
         return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     except (OSError, ValueError):

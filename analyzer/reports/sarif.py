@@ -22,6 +22,7 @@ import msgspec
 from ..findings.baseline import fingerprint
 from ..rules import RULES
 from .rule_docs import FAMILIES, paragraphs, scripts
+from .scope import remarks_on
 from .text import address
 from .transcript import Transcript
 from .wording import part_of
@@ -122,9 +123,9 @@ class SarifWriter:
                 self._transcript.omitted,
                 f"The transcript omits {self._transcript.omitted:,} connections: their findings point at its line 1.",
             ),
-            (summary.suppressed, f"{summary.suppressed:,} findings that are in the baseline are omitted."),
         )
-        return found + [{"level": "note", "message": _message(text)} for count, text in omissions if count]
+        texts = [text for count, text in omissions if count] + remarks_on(summary)
+        return found + [{"level": "note", "message": _message(text)} for text in texts]
 
     def _result(self, finding: Finding, connection: Connection, lines: list[int] | None) -> dict[str, Any]:
         known = fingerprint(finding, connection)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from .capture_quality import CaptureQuality, read
 from .grouping import MAX_GROUPS, MAX_HOSTS, ConnectionGroup, FoldedFinding, alike, fold
 from .output import Output, plural
+from .scope import contents, scope
 from .styled_text import SEVERITIES, SEVERITY_STYLE, SIDE_STYLE, Line, clip, paint, wrapped
 from .wording import frame, place, remarks, where
 
@@ -70,24 +71,25 @@ class TextWriter:
         yield from _captures(self._captures)
         if self._captures and all(capture.problems and not capture.frames for capture in self._captures):
             return  # nothing was read, and the reason is printed
-        yield from _quality(self._quality, self._output.width)
-        if not self._quality.connections:
-            return
+        nothing = contents(summary)
+        if nothing is not None:
+            yield from wrapped(nothing, self._output.width, "  ", "bold yellow", first="")
+        if self._quality.connections:
+            yield from _quality(self._quality)
         for group in sorted(self._groups.values(), key=lambda group: group.first.id):
             yield []
             yield from _connection(group, self._output.width, several=len(self._captures) > 1)
         if self._unlisted:
             yield []
             yield [("dim", f"Not listed: {plural(self._unlisted, 'more connection')} with findings of other kinds.")]
-        yield []
-        yield from _summary(summary, self._names)
+        if nothing is None:
+            yield []
+            yield from _summary(summary, self._names)
+        for said in scope(summary):
+            yield from wrapped(said, self._output.width, "  ", "yellow", first="")
 
 
-def _quality(quality: CaptureQuality, width: int) -> Iterator[Line]:
-    if not quality.connections:
-        yield [("bold", "No SMTP seen")]
-        yield from wrapped("Is it on another port? --port takes a list of ports.", width, "  ")
-        return
+def _quality(quality: CaptureQuality) -> Iterator[Line]:
     yield [("bold", plural(quality.connections, "connection"))]
     if quality.whole == quality.connections:
         yield [("", "  all complete and in clear text")]
@@ -205,9 +207,9 @@ def _times(count: int) -> str:
 def _summary(summary: Summary, names: dict[str, str]) -> Iterator[Line]:
     seen = f"{plural(summary.connections, 'connection')} and {plural(summary.messages, 'message')}"
     counts = summary.findings
-    known = f" {plural(summary.suppressed, 'known finding')} omitted." if summary.suppressed else ""
     if not any(counts.values()):
-        yield [("bold green", "No findings"), ("", f" in {seen}.{known}")]
+        restricted = summary.suppressed or summary.not_asked
+        yield [("bold yellow" if restricted else "bold green", "No findings"), ("", f" in {seen}.")]
         return
     error, warning, info = (
         (SEVERITY_STYLE[severity] if counts[severity] else "dim", plural(counts[severity], severity, many))
@@ -217,5 +219,3 @@ def _summary(summary: Summary, names: dict[str, str]) -> Iterator[Line]:
     width = max(map(len, names.values()), default=0)
     for rule, count in sorted(summary.rules.items(), key=lambda item: (-item[1], item[0])):
         yield [("", f"  {rule} {names.get(rule, ''):{width}} {count:>6,}")]
-    if known:
-        yield [("dim", known.lstrip())]

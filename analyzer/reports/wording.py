@@ -21,11 +21,12 @@ from ..model import (
     TlsTurn,
     Turn,
 )
-from ..timestamps import parse_time
+from ..timestamps import local_time, parse_time
 from .output import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import tzinfo
 
 __all__ = [
     "Prediction",
@@ -136,11 +137,13 @@ def prediction(reply: ReplyTurn, dialogue: Sequence[Turn]) -> Prediction | None:
     return Prediction("broken", f"predicted: {command.predicted}")
 
 
-def circumstances(connection: Connection) -> str:
-    """Return when and how the connection started, how it ended, and how much each side sent."""
+def circumstances(connection: Connection, zone: tzinfo | None = None) -> str:
+    """Return when and how the connection started, how it ended, and how much each side sent. ``zone``: of the time;
+    None: UTC, as it stands."""
     sizes = f"client {plural(connection.client_bytes, 'byte')}, server {plural(connection.server_bytes, 'byte')}"
     opening, closing = _OPENING[connection.opening], _CLOSING[connection.closing]
-    return f"{connection.started}, {opening}, {closing}, {sizes}"
+    started = connection.started if zone is None else local_time(connection.started, zone).isoformat()
+    return f"{started}, {opening}, {closing}, {sizes}"
 
 
 def message_parts(message: Message) -> list[str]:

@@ -70,7 +70,7 @@ def values(line: str) -> dict[str, Any]:
         ("audit x --fail-on=never --stats", {"paths": ("x",), "fail_on": FailOn.NEVER, "stats": True}),
         ("audit -o a.html x -o json:b y", {"output": ("a.html", "json:b"), "paths": ("x", "y")}),
         ("audit x --profile lmtp --redact pii -j2", {"profile": Profile.LMTP, "redact": Redact.PII, "jobs": 2}),
-        ("show x --connection 3 --all", {"paths": ("x",), "connection": 3, "everything": True}),
+        ("show x --connection 3 --all", {"paths": ("x",), "connection_": ("3",), "everything": True}),
         ("live -i eth0 --duration 5", {"interface": ("eth0",), "duration": 5.0, "fail_on": FailOn.NEVER}),
         ("annotate x -o -", {"path": "x", "output": "-"}),
         ("query select x y", {"sql": "select", "paths": ("x", "y")}),
@@ -179,7 +179,7 @@ class TestCompletion:
         assert completed("smtpwire baseline ") == ["write"]
 
     def test_options(self) -> None:
-        assert completed("smtpwire audit --se") == ["--select"]
+        assert completed("smtpwire audit --se") == ["--select", "--server"]
         assert "--end-of-data" in completed("smtpwire show -")
 
     def test_formats(self) -> None:

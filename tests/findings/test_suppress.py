@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import copy
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 import pytest
 from handmade import connection, finding
 
-from smtpwire.analyzer.findings.suppress import Peer, agreed, drop
+from smtpwire.analyzer.findings.suppress import Peer, Suppression, drop
+from smtpwire.analyzer.model import LeftOut, Summary
 
 
 def test_a_consequence_of_a_dropped_finding_gets_the_cause_of_that_finding() -> None:
@@ -51,5 +53,20 @@ def test_both_endpoints_must_match(client: str | None, server: str | None, fits:
 
 def test_a_known_code_is_not_a_finding() -> None:
     one = connection(1, [finding("RPL409", turn=4), finding("RPL409", turn=2), finding("RPL409", turn=None), finding()])
-    codes = frozenset({503})
-    assert [agreed(f, one, codes) for f in one.findings] == [True, False, False, False]
+    unwanted = Suppression((), frozenset({503}), None, Summary()).unwanted(one, copy)
+    assert [unwanted(f) for f in one.findings] == [True, False, False, False]
+
+
+def test_what_is_left_out_is_counted_by_its_reason_and_rule() -> None:
+    everywhere = Peer(ip_network("0.0.0.0/0"), None, frozenset({"SEQ101", "BIT201"}))
+    summary = Summary()
+    suppression = Suppression([everywhere], frozenset({503}), None, summary)
+    for number in (1, 2):
+        one = connection(number, [finding("SEQ101"), finding("RPL409", turn=4), finding("MSG701")])
+        drop(one, suppression.unwanted(one, copy))
+        assert [f.rule for f in one.findings] == ["MSG701"]
+    assert summary.left_out == [
+        LeftOut("per-peer", "client 0.0.0.0/0", "SEQ101", 2),
+        LeftOut("known-codes", "", "RPL409", 2),
+    ]
+    assert summary.suppressed == 4

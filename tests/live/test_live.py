@@ -369,7 +369,7 @@ class TestEnds:
         with Live(space, "-i", "v1", "--duration", "0.1", form="text") as live:
             live.started()
             assert live.wait(10) == 0
-        assert live.lines[-1] == "No SMTP seen.\n"
+        assert live.lines[-1] == "No SMTP seen. TCP: no connections.\n"
 
     def test_it_ends_when_its_reader_has_gone(self, space: Namespace) -> None:
         read, write = os.pipe()

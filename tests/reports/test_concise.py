@@ -62,7 +62,7 @@ def test_the_limitations_of_the_captures_are_reported() -> None:
 
 
 def test_no_smtp_is_not_reported_as_clean() -> None:
-    assert printed(capture()) == ["No SMTP seen."]
+    assert printed(capture()) == ["No SMTP seen. TCP: no connections."]
 
 
 @pytest.mark.slow
@@ -81,6 +81,6 @@ def test_it_is_an_option_of_text(tmp_path: Path, capsys: pytest.CaptureFixture[s
     path = tmp_path / "empty.pcap"
     path.write_bytes(pcap([]))
     command_line(["audit", str(path), "--no-config", "--concise"], standalone_mode=False)
-    assert capsys.readouterr().out == "No SMTP seen.\n"
+    assert capsys.readouterr().out == "No SMTP seen. TCP: no connections.\n"
     with pytest.raises(UsageError, match="--concise needs text: --format json"):
         command_line(["audit", str(path), "--no-config", "--concise", "--format", "json"], standalone_mode=False)

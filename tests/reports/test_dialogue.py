@@ -9,9 +9,9 @@ from smtpwire.analyzer.model import CommandTurn, Connection, MessageTurn, ReplyT
 from smtpwire.analyzer.reports.dialogue import DialogueWriter
 
 
-def shown(*connections: Connection, only: int | None = None, width: int = 100) -> list[str]:
+def shown(*connections: Connection, width: int = 100) -> list[str]:
     out, stream = output(width)
-    writer = DialogueWriter(out, only)
+    writer = DialogueWriter(out)
     for one in connections:
         writer.connection(one)
     writer.finish(summary_of(*connections))
@@ -104,11 +104,6 @@ def test_messages_are_listed_with_their_results() -> None:
     text = " ".join(line.strip() for line in shown(connection(1, [])))
     assert "message 1: from <a@a.example> to <b@b.example> (250), <c@b.example> (no reply seen)" in text
     assert 'accepted (250), subject "hello"' in text
-
-
-def test_only_the_requested_connection_is_shown() -> None:
-    lines = shown(connection(1), connection(2), connection(3), only=2)
-    assert [line for line in lines if line.startswith("#")] == ["#2 192.0.2.1:43212 → [2001:db8::2]:25 rfc5321"]
 
 
 def test_a_hostile_line_is_cut() -> None:

@@ -14,6 +14,7 @@ from smtpwire.analyzer.audit import Audit, Options
 from smtpwire.analyzer.commands.registry import smtpwire as command_line
 from smtpwire.analyzer.enums import Redact
 from smtpwire.analyzer.errors import UsageError
+from smtpwire.analyzer.findings.filters import ConnectionFilter
 from smtpwire.analyzer.model import Capture
 from smtpwire.analyzer.reports.end_of_data import EndOfDataWriter, named
 from smtpwire.analyzer.reports.output import Output
@@ -39,12 +40,12 @@ def shown(
     everything: bool = False,
     redact: Redact = Redact.SECRETS,
     cut: Cut | None = None,
-    only: int | None = None,
+    wanted: ConnectionFilter | None = None,
 ) -> str:
     path = tmp_path / "c.pcap"
     path.write_bytes(pcap(records(segments(script, cut=cut))))
     stream = BytesIO()
-    writer = EndOfDataWriter(Output(stream), only, everything=everything, redact=redact)
+    writer = EndOfDataWriter(Output(stream), wanted, everything=everything, redact=redact)
     audit = Audit(Options(tap=writer.tap, redact=redact))
     for item in audit.run([path]):
         writer.capture(item) if isinstance(item, Capture) else writer.connection(item)
@@ -198,7 +199,9 @@ def test_hostile_text_cannot_move_a_cursor(tmp_path: Path) -> None:
 
 
 def test_a_connection_is_selected_by_number(tmp_path: Path) -> None:
-    assert "No message" in shown(tmp_path, mail(text_with("\n.\n"), "250 ok"), only=2)
+    assert "No message" in shown(
+        tmp_path, mail(text_with("\n.\n"), "250 ok"), wanted=ConnectionFilter(connections=((2, 2),))
+    )
 
 
 def test_marks_are_named_and_runs_are_counted() -> None:

@@ -90,7 +90,7 @@ def test_no_findings_is_reported_with_what_was_read() -> None:
 
 
 def test_no_smtp_is_reported_and_not_as_clean() -> None:
-    assert "No SMTP seen" in printed()
+    assert "No SMTP seen. TCP: no connections." in printed()
 
 
 def test_the_summary_counts_by_severity_and_rule() -> None:
@@ -125,4 +125,4 @@ def test_an_output_without_these_characters_gets_ascii(encoding: str) -> None:
 def test_if_nothing_was_read_nothing_is_reported_as_clean() -> None:
     unread = Capture("a.pcap", problems=["no such file: check the path"])
     assert printed(captures=[unread]) == ["a.pcap: not read", "  ! no such file: check the path"]
-    assert "No SMTP seen" in printed(captures=[unread, capture()])
+    assert "No SMTP seen. TCP: no connections." in printed(captures=[unread, capture()])

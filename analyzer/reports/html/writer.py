@@ -8,6 +8,7 @@ from ...rules import RULES
 from ..capture_quality import CaptureQuality, read
 from ..output import plural
 from ..rule_docs import FAMILIES, paragraphs, scripts
+from ..scope import contents, scope
 from .charts import stack, time_chart
 from .counts import SEVERITIES, PageCounts
 from .page import render
@@ -74,6 +75,8 @@ class HtmlWriter:
             "last": max((c.last for c in self._captures if c.last), default=None),
             "quality": self._quality,
             "summary": summary,
+            "nothing": contents(summary),
+            "scope": scope(summary),
             "severities": SEVERITIES,
             "rules": list(self._rules()),
             "hosts": self._hosts(),

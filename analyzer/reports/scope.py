@@ -1,0 +1,107 @@
+"""What an audit did not look at, in sentences: "No findings" means nothing without them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..enums import Require
+from ..rules import RULES
+from .output import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from ..model import Capture, LeftOut, OtherTraffic, Summary
+
+__all__ = ["contents", "remarks_on", "scope", "unmet"]
+
+NAMED_RULES = 12
+NAMED_KINDS = 8
+FAMILY = 3  # letters of the prefix that the rules of a family have in common
+
+
+def scope(summary: Summary) -> list[str]:
+    """Return a sentence for each thing that limits what the report says: the settings file, rules not asked, findings
+    left out, connections that do not match."""
+    said = []
+    if summary.settings is not None:
+        said.append(f"Settings: {summary.settings}")
+    if summary.not_asked:
+        said.append(f"Not asked: {plural(len(summary.not_asked), 'rule')} ({_named(summary.not_asked)})")
+    said += [f"Left out: {sentence}" for sentence in _left_out(summary.left_out)]
+    if summary.filtered:
+        said.append(f"Not shown: {plural(summary.filtered, 'connection')} that the filters do not match")
+    return said
+
+
+def _named(ids: list[str]) -> str:
+    """Return names for ``ids``: the prefix of a family that is there as a whole, and the ids of the others."""
+    families: dict[str, int] = {}
+    for rule_id in RULES:
+        families[rule_id[:FAMILY]] = families.get(rule_id[:FAMILY], 0) + 1
+    absent: dict[str, list[str]] = {}
+    for rule_id in ids:
+        absent.setdefault(rule_id[:FAMILY], []).append(rule_id)
+    names = []
+    for family, members in absent.items():
+        names += [family] if len(members) == families.get(family) and len(members) > 1 else members
+    rest = len(names) - NAMED_RULES
+    return ", ".join(names[:NAMED_RULES]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _left_out(counted: Iterable[LeftOut]) -> Iterator[str]:
+    by_place: dict[tuple[str, str], dict[str, int]] = {}
+    for one in counted:
+        by_place.setdefault((one.by, one.where), {})[one.rule] = one.findings
+    for (by, where), counts in by_place.items():
+        place = f"{by} {where}".rstrip()
+        yield f"{plural(sum(counts.values()), 'finding')} by {place} ({_counts(counts)})"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    rest = len(ordered) - NAMED_RULES
+    named = ", ".join(f"{rule} {count:,}" for rule, count in ordered[:NAMED_RULES])
+    return named + (f" and {rest} more rules" if rest > 0 else "")
+
+
+def contents(summary: Summary) -> str | None:
+    """Return one line about a run in which nothing, or nothing readable, was SMTP; None if there was something to
+    judge."""
+    if not summary.connections:
+        if summary.filtered:
+            return f"No connection matches the filters; {plural(summary.filtered, 'connection')} did not."
+        kinds = [_kind(one) for one in summary.other_traffic[:NAMED_KINDS]]
+        rest = len(summary.other_traffic) - NAMED_KINDS
+        kinds += [f"{rest} more kinds"] if rest > 0 else []
+        return f"No SMTP seen. TCP: {', '.join(kinds) or 'no connections'}."
+    if summary.encrypted == summary.connections and not summary.messages and not any(summary.findings.values()):
+        seen = plural(summary.connections, "connection")
+        return f"Nothing was readable: {seen}, encrypted from the start or after STARTTLS."
+    return None
+
+
+def remarks_on(summary: Summary) -> list[str]:
+    """Return what `scope` and `contents` have to say about a run."""
+    nothing = contents(summary)
+    return scope(summary) + ([] if nothing is None else [nothing])
+
+
+def unmet(require: Require, summary: Summary, captures: Iterable[Capture]) -> str | None:
+    """Return why the captures do not hold what was required; None if they do."""
+    if not summary.connections:
+        return "no SMTP was seen"
+    if require is not Require.SMTP and summary.encrypted:
+        return f"{plural(summary.encrypted, 'connection')} of {summary.connections:,} encrypted, as a whole or in part"
+    if require is Require.COMPLETE:
+        parts = summary.connections - summary.complete
+        if parts:
+            return f"{plural(parts, 'connection')} of {summary.connections:,} not captured as a whole"
+        damaged = [capture.path for capture in captures if capture.problems]
+        if damaged:
+            return f"problems with {damaged[0]}" + (f" and {len(damaged) - 1} more" if len(damaged) > 1 else "")
+    return None
+
+
+def _kind(one: OtherTraffic) -> str:
+    return f"{plural(one.connections, 'connection')} on {one.port} ({one.protocol})"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .reports.fan_out import JoinedOutputs
     from .reports.output import Output, Writer
 
-__all__ = ["COUNTED", "FailOn", "Status", "found", "run"]
+__all__ = ["COUNTED", "FailOn", "Status", "checked", "found", "notify_of", "run"]
 
 
 class Status(IntEnum):
@@ -119,11 +119,26 @@ def run(
         return Status.INTERRUPTED
     if audit.unreadable:
         return Status.UNREADABLE
-    why = unmet(require, audit.summary, audit.captures) if require is not None else None
-    if why is not None:
-        notice(f"--require {require}: {why}")
-        return Status.UNMET
-    return found(audit.summary, fail_on)
+    return checked(found(audit.summary, fail_on), require, audit.summary, audit.captures)
+
+
+def checked(status: Status, require: Require | None, summary: Summary, captures: Iterable[Capture]) -> Status:
+    """Return ``status``, or UNMET if the captures do not hold what is required. The reason is printed."""
+    why = unmet(require, summary, captures) if require is not None else None
+    if why is None:
+        return status
+    notice(f"--require {require}: {why}")
+    return Status.UNMET
+
+
+def notify_of(summary: Summary) -> None:
+    """Print what the run did not look at, and what the captures hold if they hold no SMTP."""
+    # Who chooses rules on the command line knows it. A settings file may have been forgotten.
+    for line in scope(summary) if summary.settings is not None else ():
+        notice(line)
+    nothing = contents(summary)
+    if nothing is not None:
+        notice(nothing)
 
 
 def _notify(audit: Audit | SharedAudit, *, stated: bool) -> None:
@@ -132,14 +147,8 @@ def _notify(audit: Audit | SharedAudit, *, stated: bool) -> None:
         notice(audit.options.baseline.summary())
     for error in audit.unreadable:
         notice(str(error))
-    if stated or len(audit.unreadable) == len(audit.captures):
-        return
-    nothing = contents(audit.summary)
-    # Who chooses rules on the command line knows it. A settings file may have been forgotten.
-    for line in scope(audit.summary) if audit.summary.settings is not None else ():
-        notice(line)
-    if nothing is not None:
-        notice(nothing)
+    if not stated and len(audit.unreadable) < len(audit.captures):
+        notify_of(audit.summary)
 
 
 def found(summary: Summary, fail_on: FailOn) -> Status:

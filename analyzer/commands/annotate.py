@@ -14,7 +14,7 @@ from ..files.atomic_files import replacing, same_file
 from ..interrupt import interruptible
 from ..reports.output import plural
 from ..reports.progress_bar import Bar
-from ..run import Status
+from ..run import Status, checked, notify_of
 from .option_types import PATH
 from .options import (
     baseline_option,
@@ -25,6 +25,7 @@ from .options import (
     port_option,
     profile_option,
     redact_option,
+    require_option,
     select_option,
 )
 from .settings import configured, options_of
@@ -32,7 +33,7 @@ from .settings import configured, options_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..enums import Decoder, Profile, Redact
+    from ..enums import Decoder, Profile, Redact, Require
 
 __all__ = ["annotate"]
 
@@ -54,6 +55,7 @@ __all__ = ["annotate"]
 @baseline_option
 @decoder_option
 @redact_option
+@require_option
 @config_option
 @no_config_option
 def annotate(
@@ -66,13 +68,14 @@ def annotate(
     baseline: str | None,
     decoder: Decoder,
     redact: Redact | None,
+    require: Require | None,
     config: str | None,
     no_config: bool,
 ) -> int:
     """Copy a capture, with each finding as a comment on its packet, for Wireshark.
 
     PATH is one capture: pcap or pcapng, also compressed with gzip. The exit status is 0 if the copy was written,
-    whatever was found.
+    whatever was found, and 4 if it was written but PATH does not hold what --require asks for.
     """
     from ..wireshark.annotate import annotate, find_comments  # noqa: PLC0415
 
@@ -109,6 +112,7 @@ def annotate(
         return Status.INTERRUPTED
     except BrokenPipeError:
         return Status.CLEAN
+    notify_of(comments.summary)
     for problem in copied.problems:
         notice(f"{display_path(path)}: {problem}")
     if copied.left:
@@ -118,4 +122,4 @@ def annotate(
         notice(f"{display_path(path)}: {left_out} of the input that looked like findings: not copied")
     if not to_stdout:
         say(f"{plural(copied.findings, 'finding')} on {plural(copied.frames, 'frame')}: {display_path(output)}")
-    return Status.CLEAN
+    return checked(Status.CLEAN, require, comments.summary, comments.captures)

@@ -16,13 +16,14 @@ from .options import (
     port_option,
     profile_option,
     read_option,
+    require_option,
 )
 from .settings import configured, inputs_of, options_of, output_to
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..enums import Decoder, Profile
+    from ..enums import Decoder, Profile, Require
 
 __all__ = ["extract"]
 
@@ -52,6 +53,7 @@ MAX_SIZE = 100_000_000  # bytes; more than any large mail provider accepts
 @profile_option
 @port_option
 @decoder_option
+@require_option
 @config_option
 @no_config_option
 def extract(
@@ -63,6 +65,7 @@ def extract(
     profile: Profile | None,
     port: Sequence[str],
     decoder: Decoder,
+    require: Require | None,
     config: str | None,
     no_config: bool,
 ) -> int:
@@ -86,6 +89,6 @@ def extract(
     try:
         writer = ExtractWriter(out, folder, max_size)
         options = replace(options, tap=writer.tap)
-        return run(Audit(options), inputs, writer, out, FailOn.NEVER)
+        return run(Audit(options), inputs, writer, out, FailOn.NEVER, require=require)
     finally:
         folder.close()

@@ -67,6 +67,7 @@ def find_comments(path: str, options: Options, progress: Progress | None = None)
                 comments.add(finding.frame, comment(finding, item.findings))
         if audit.unreadable:
             raise audit.unreadable[0]
+        comments.summary, comments.captures = audit.summary, audit.captures
         stack.pop_all()
     return comments
 

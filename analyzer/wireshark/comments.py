@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 from ..errors import display_path, is_visible
+from ..model import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ..model import Finding
+    from ..model import Capture, Finding
 
 __all__ = ["MAX_COMMENT", "Comments", "comment", "is_alike"]
 
@@ -63,9 +64,12 @@ def is_alike(value: bytes) -> bool:
 
 
 class Comments:
-    """Comments by frame, added in any order. ``close`` it after they are written."""
+    """Comments by frame, added in any order. ``close`` it after they are written. ``summary`` and ``captures``: of the
+    audit that made them."""
 
     def __init__(self) -> None:
+        self.summary = Summary()
+        self.captures: list[Capture] = []
         self._frames = array("Q")
         self._places = array("Q")
         self._texts = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  closed by close()

@@ -180,7 +180,7 @@ def _check(interface: Sequence[str], watch: str | None, bpf: str | None, write: 
 def _run(opening: Opening, options: Options, sink: Sink, loop: Callable[..., EventLoop], fail_on: FailOn) -> int:
     """Run the audit to its end. Returns the exit status.
 
-    This is the only place where privileges are dropped: after the sockets are open, and before anything else is.
+    This is the only place where privileges are dropped: after what needs them was opened, and before anything else is.
     """
     from ..live.live_audit import LiveAudit  # noqa: PLC0415
     from ..live.privileges import become  # noqa: PLC0415
@@ -190,6 +190,7 @@ def _run(opening: Opening, options: Options, sink: Sink, loop: Callable[..., Eve
     with Signals() as signals:  # from here on a signal ends the run, and does not kill it
         try:
             opening.sockets()
+            sink.prepare()
             if opening.drops:
                 become(opening.who)
             source = opening.source()

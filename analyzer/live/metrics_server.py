@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .syslog_sink import NumericAddress
 
-__all__ = ["MetricsServer"]
+__all__ = ["MetricsServer", "listening"]
 
 CONNECTIONS = 64  # at the same time; a scraper has one
 REQUEST_BYTES = 8192  # of the request with its header fields; Prometheus sends some 300
@@ -46,25 +46,32 @@ class _Client:
         self.answer = memoryview(_NOTHING)
 
 
-class MetricsServer:
-    """Serves ``page()``, which returns the kind of content and the content, at ``address``. Raises OSError if it cannot
-    listen there."""
+def listening(address: NumericAddress) -> socket.socket:
+    """Return a socket that listens at ``address``. Raises OSError if that is not possible."""
+    listener = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address.host, address.port))
+        listener.listen(_WAITING)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
-    def __init__(self, address: NumericAddress, page: Callable[[], tuple[str, bytes]]) -> None:
+
+class MetricsServer:
+    """Serves ``page()``, which returns the kind of content and the content, to those who connect to ``listener``. It
+    listens at ``address``, and is closed with the server."""
+
+    def __init__(self, listener: socket.socket, address: NumericAddress, page: Callable[[], tuple[str, bytes]]) -> None:
         self._page = page
         self._made_at = -_FRESH_SECONDS
         self._made = "", _NOTHING
         self._local = ip_address(address.host).is_loopback
+        self._name = address.name
         self._clients: dict[socket.socket, _Client] = {}  # the oldest one first
-        self._listener = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET)
-        try:
-            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._listener.bind((address.host, address.port))
-            self._listener.listen(_WAITING)
-            self._listener.setblocking(False)
-        except OSError:
-            self._listener.close()
-            raise
+        self._listener = listener
         self._stopped, self._stop = socket.socketpair()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
@@ -154,7 +161,7 @@ class MetricsServer:
         hosts = [
             value.strip() for name, _, value in (field.partition(b":") for field in fields) if name.lower() == b"host"
         ]
-        if len(hosts) > 1 or (self._local and hosts and not _is_local_name(hosts[0])):
+        if len(hosts) > 1 or (self._local and hosts and not self._is_ours(hosts[0])):
             return _response("421 Misdirected Request")
         if words[0] not in {b"GET", b"HEAD"}:
             return _response("405 Method Not Allowed", ("Allow: GET, HEAD",))
@@ -166,18 +173,18 @@ class MetricsServer:
         kind, body = self._made
         return _response("200 OK", (f"Content-Type: {kind}",), body, head=words[0] == b"HEAD")
 
-
-def _is_local_name(host: bytes) -> bool:
-    """Whether a Host field names this machine by an address or as localhost, so that no DNS was asked."""
-    name = host.decode("latin-1").lower()
-    name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
-    if name == "localhost":
+    def _is_ours(self, host: bytes) -> bool:
+        """Whether a Host field names this machine by an address, as localhost, or by the name that the user gave: no
+        web site has chosen it."""
+        name = host.decode("latin-1").lower()
+        name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+        if name and name in {"localhost", self._name}:
+            return True
+        try:
+            ip_address(name)
+        except ValueError:
+            return False
         return True
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _response(status: str, fields: tuple[str, ...] = (), body: bytes = _NOTHING, *, head: bool = False) -> bytes:

@@ -97,12 +97,18 @@ class OpenInterfaces:
             )
         self._slow = ScapySource(self._names, self._ports, self._bpf, promiscuous=self._promiscuous)
 
+    def _chosen(self) -> str:
+        """Return which frames are captured, in words."""
+        if self._bpf is None:
+            return f"TCP ports {', '.join(map(str, sorted(self._ports)))}"
+        return f"filter {display_path(self._bpf)!r}" if self._bpf else "all frames"
+
     def source(self) -> Source:
         """See ``Opening``: opens the file of --write."""
         if self._slow is not None:
             return self._slow
         assert self._rings is not None
-        notice(f"capturing on {self._rings.name}: ring of {self._rings.size >> 20} MB")
+        notice(f"capturing on {self._rings.name}, {self._chosen()}: ring of {self._rings.size >> 20} MB")
         if self._write is not None:
             self._rings.record_to(self._write, self._rotation)
         return self._rings

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from ..errors import UsageError, display_path
 
-__all__ = ["LATE", "User", "become", "is_root", "target"]
+__all__ = ["LATE", "User", "become", "is_root", "target", "user_name"]
 
 _NOBODY = "nobody"
 
@@ -66,6 +66,19 @@ class User(NamedTuple):
 def is_root() -> bool:
     """Whether this process has the rights of root."""
     return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def user_name() -> str:
+    """Return the name of the user that this process is, or the number if it has no name."""
+    if not hasattr(os, "geteuid"):
+        return "unknown"
+    import pwd  # noqa: PLC0415  not on every system
+
+    number = os.geteuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def target(name: str | None = None) -> User | None:

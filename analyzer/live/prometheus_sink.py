@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..model import Summary
-from .metrics_server import MetricsServer
+from .metrics_server import MetricsServer, listening
 from .sinks import Sink, Totals
 from .syslog_sink import parse_address
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
     from prometheus_client.metrics_core import Metric
@@ -43,22 +44,32 @@ class PrometheusSink(Sink):
             hint = "pip install 'smtpwire[metrics]'"
             raise UsageError("prometheus-client is not installed", "--metrics", hint) from None
         self._client = prometheus_client
+        self._listener: socket.socket | None = None
         self._families = CounterMetricFamily, GaugeMetricFamily
 
-    def open(self) -> None:
-        """Start to serve."""
-        registry = self._client.CollectorRegistry()
-        registry.register(self)
+    def prepare(self) -> None:
+        """See ``Sink``: take the port, which may be one that only root can have."""
         try:
-            self._server = MetricsServer(self._address, lambda: (_CONTENT_TYPE, self._client.generate_latest(registry)))
+            self._listener = listening(self._address)
         except OSError as error:
             where = f"--metrics {self._where}"
             raise UsageError(f"cannot listen ({error.strerror})", where, "name another port") from error
+
+    def open(self) -> None:
+        """Start to serve."""
+        assert self._listener is not None
+        registry = self._client.CollectorRegistry()
+        registry.register(self)
+        self._server = MetricsServer(
+            self._listener, self._address, lambda: (_CONTENT_TYPE, self._client.generate_latest(registry))
+        )
 
     def close(self) -> None:
         """Stop to serve."""
         if self._server is not None:
             self._server.close()
+        elif self._listener is not None:
+            self._listener.close()
 
     def collect(self) -> Iterator[Metric]:
         """Return the metrics. Called by prometheus-client for each request."""

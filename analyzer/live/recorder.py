@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..._version import __version__
 from ..errors import UsageError, display_path
 from ..files.atomic_files import kept_open
+from .privileges import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -83,7 +84,7 @@ class Recorder:
             raise UsageError(
                 f"cannot write ({reason})",
                 display_path(self._path),
-                "name a file that the user of --user may write (docs/live.md)",
+                f"it is written as user {user_name()}: name a folder where that user may write, or another --user",
             ) from error
 
     def add(self, interface: int, frames: Iterable[RingFrame]) -> None:

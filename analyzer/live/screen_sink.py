@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ScreenSink"]
 
-_LATEST = 12  # findings shown
+_LATEST = 200  # findings kept; as many are shown as the screen has room for
+_FEWEST = 3  # findings shown on the smallest screen
 _NOTICES = 3
 _TOP = 8  # rules and hosts shown
 _HOSTS = 10_000  # hosts counted; with more, those with one finding are dropped
@@ -41,7 +42,7 @@ class ScreenSink(Sink):
     def __init__(self, output: Output, console: Console | None = None) -> None:
         self._name = "-"
         self._lines = TextLinesSink(output)
-        self._live = Live(console=console or Console(), auto_refresh=False, transient=True)
+        self._live = Live(console=console or Console(), auto_refresh=False, transient=False)
         self._rules: dict[str, tuple[str, Severity, int]] = {}
         self._hosts: dict[str, int] = {}
         self._latest: deque[Text] = deque(maxlen=_LATEST)
@@ -136,7 +137,9 @@ class ScreenSink(Sink):
             hosts.add_row(Text(f"{count:>7,}"), Text(host))
         columns = Table.grid(padding=(0, 4))
         columns.add_row(counts, rules, hosts)
-        latest = [Text("no findings yet", "dim")] if not self._latest else list(self._latest)
+        used = 3 + max(len(SEVERITIES), rules.row_count, hosts.row_count) + len(self._notices)
+        room = max(self._live.console.height - 1 - used, _FEWEST)
+        latest = list(self._latest)[-room:] or [Text("no findings yet", "dim")]
         for line in latest:
             line.no_wrap, line.overflow = True, "ellipsis"
         notices = [Text(text, "yellow") for text in self._notices]

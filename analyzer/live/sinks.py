@@ -27,9 +27,13 @@ class Totals(NamedTuple):
 class Sink:
     """Takes updates in the order in which they become known, one method for each kind; here they do nothing.
 
-    A sink imports and checks everything when it is created. It opens what it needs in ``open``, which is called after
-    this process has dropped its privileges. Raises BrokenPipeError if its reader has gone.
+    A sink imports and checks everything, and looks up names, when it is created. ``prepare`` opens what may need
+    privileges. Everything else is opened in ``open``, which is called after this process has dropped its privileges.
+    Raises BrokenPipeError if its reader has gone.
     """
+
+    def prepare(self) -> None:
+        """Open what may need privileges, and start no thread: it would keep them. Raises UsageError."""
 
     def open(self) -> None:
         """The run starts. Raises UsageError if the destination cannot be used."""
@@ -67,6 +71,11 @@ class SinkGroup(Sink):
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = sinks
+
+    def prepare(self) -> None:
+        """See ``Sink``."""
+        for sink in self._sinks:
+            sink.prepare()
 
     def open(self) -> None:
         """See ``Sink``."""

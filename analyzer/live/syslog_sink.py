@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from ipaddress import ip_address
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,26 +32,30 @@ _RETRY_SECONDS = 5.0
 
 
 class NumericAddress(NamedTuple):
-    """An address that needs no lookup, and a port."""
+    """An address that needs no lookup, and a port. ``name``: what it was looked up by."""
 
     host: str
     port: int
+    name: str = ""
 
 
 def parse_address(text: str, option: str) -> NumericAddress:
-    """Parse ``192.0.2.1:514`` or ``[2001:db8::1]:514``; ``localhost`` is 127.0.0.1. Raises UsageError for anything
-    else."""
+    """Parse ``192.0.2.1:514``, ``[2001:db8::1]:514`` or ``loghost:514``; ``localhost`` is 127.0.0.1. A name is looked
+    up now: later this process may not be allowed to. Raises UsageError for anything else."""
     host, _, port = text.rpartition(":")
     host = host.strip("[]")
     host = "127.0.0.1" if host in {"", "localhost"} else host
-    try:
-        if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
-            raise ValueError(port)
+    where = f"{option} {display_path(text)}"
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+        raise UsageError("invalid address", where, "write 127.0.0.1:PORT, [::1]:PORT or NAME:PORT")
+    with suppress(ValueError):
         return NumericAddress(str(ip_address(host)), int(port))
-    except ValueError:
-        raise UsageError(
-            "invalid address", f"{option} {display_path(text)}", "write 127.0.0.1:PORT or [::1]:PORT"
-        ) from None
+    try:
+        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a name"
+        raise UsageError(f"no address ({reason})", where, "name an address: 127.0.0.1:PORT or [::1]:PORT") from None
+    return NumericAddress(str(found[0][4][0]), int(port), host.lower())
 
 
 class SyslogSink(Sink):
@@ -180,7 +185,7 @@ class SyslogSink(Sink):
             kind = socket.SOCK_STREAM if self._stream else socket.SOCK_DGRAM
             self._socket = socket.socket(family, kind)
             self._socket.settimeout(1.0)
-            self._socket.connect(self._target)
+            self._socket.connect(self._target[:2])
         self._socket.setblocking(False)
 
     def _close(self) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from smtpwire.analyzer.live import metrics_server
-from smtpwire.analyzer.live.metrics_server import CONNECTIONS, REQUEST_BYTES, MetricsServer
+from smtpwire.analyzer.live.metrics_server import CONNECTIONS, REQUEST_BYTES, MetricsServer, listening
 from smtpwire.analyzer.live.syslog_sink import NumericAddress
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ class Served:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
-        self.server = MetricsServer(NumericAddress(host, self.port), self.page)
+        address = NumericAddress(host, self.port, "mx.example")
+        self.server = MetricsServer(listening(address), address, self.page)
 
     def page(self) -> tuple[str, bytes]:
         self.made += 1
@@ -177,4 +178,9 @@ def test_a_flood_of_requests_makes_few_pages(served: Served) -> None:
 
 def test_a_port_in_use_is_an_error(served: Served) -> None:
     with pytest.raises(OSError, match="in use"):
-        MetricsServer(NumericAddress("127.0.0.1", served.port), served.page)
+        listening(NumericAddress("127.0.0.1", served.port))
+
+
+def test_the_name_that_the_user_gave_is_no_name_of_a_web_site(served: Served) -> None:
+    assert served.get(b"mx.example:9187").endswith(PAGE)
+    assert b"421" in served.get(b"other.example")

@@ -131,6 +131,7 @@ def test_metrics_over_http(reported: tuple[Finding, Connection]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     metrics = PrometheusSink(f"127.0.0.1:{port}")
+    metrics.prepare()
     metrics.open()
     try:
         metrics.finding(*reported)
@@ -176,6 +177,24 @@ def test_the_screen_shows_rates_rules_hosts_and_the_latest(reported: tuple[Findi
         "dropped 7",
     ):
         assert words in text, words
+
+
+@pytest.mark.parametrize(("height", "latest"), [(24, 17), (60, 53)])
+def test_the_screen_shows_as_many_findings_as_it_has_room_for(
+    reported: tuple[Finding, Connection], height: int, latest: int
+) -> None:
+    console = pytest.importorskip("rich.console")
+    from smtpwire.analyzer.live.screen_sink import ScreenSink  # noqa: PLC0415
+
+    shown = io.StringIO()
+    to = console.Console(file=shown, force_terminal=True, width=140, height=height, color_system=None)
+    screen = ScreenSink(Output(io.BytesIO()), to)
+    for _ in range(100):
+        screen.finding(*reported)
+    screen.open()
+    screen.tick(Totals(100, 1000, 7, 2, Summary()))
+    screen.close()
+    assert shown.getvalue().count(reported[0].message[:20]) == 2 * latest  # at the end once more: it stays
 
 
 def test_a_group_passes_everything_to_all_sinks(reported: tuple[Finding, Connection]) -> None:
@@ -433,3 +452,33 @@ def test_findings_are_not_sent_to_a_socket_that_another_user_planted(tmp_path: P
         sink = SyslogSink(str(log))
         sink.open()
         sink.close()
+
+
+def test_a_name_is_looked_up_before_privileges_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def look_up(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        asked.append((host, port))
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.9", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    assert parse_address("Loghost:514", "--syslog") == ("192.0.2.9", 514, "loghost")
+    assert asked == [("Loghost", 514)]
+
+
+def test_a_name_without_an_address_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look_up(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with pytest.raises(UsageError, match=r"no address \(Name or service not known\): --metrics nowhere:9187"):
+        parse_address("nowhere:9187", "--metrics")
+
+
+def test_a_port_that_is_taken_is_reported_before_privileges_are_dropped() -> None:
+    pytest.importorskip("prometheus_client")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        metrics = PrometheusSink(f"127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(UsageError, match="cannot listen"):
+            metrics.prepare()
+        metrics.close()

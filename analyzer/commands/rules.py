@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import click
 
 from ..console import notice
 from ..errors import UsageError
-from .option_types import EnumChoice, complete_rules
+from .option_types import DescriptionFormat, EnumChoice, complete_rules
 from .settings import output_to
 
 if TYPE_CHECKING:
@@ -18,26 +17,18 @@ if TYPE_CHECKING:
 __all__ = ["rule"]
 
 
-class RuleFormat(StrEnum):
-    """Formats of the description."""
-
-    TEXT = "text"
-    JSON = "json"
-    MARKDOWN = "markdown"
-
-
 @click.command(short_help="Explain rules, with dialogues that break them and that do not.")
 @click.argument("rules", metavar="[RULE]...", nargs=-1, shell_complete=complete_rules)
 @click.option("--all", "every", is_flag=True, help="Explain every rule, those of plugins too.")
 @click.option(
     "--format",
     "format_",
-    type=EnumChoice(RuleFormat),
+    type=EnumChoice(DescriptionFormat),
     default="text",
     show_default=True,
     help="Format of the description.",
 )
-def rule(rules: Sequence[str], every: bool, format_: RuleFormat) -> int:
+def rule(rules: Sequence[str], every: bool, format_: DescriptionFormat) -> int:
     """Explain rules: severity, side at fault, RFC section, a dialogue that breaks the rule and one that does not.
 
     RULE is an id (SEQ101), a prefix of ids (SEQ), or a name (mail-before-hello).
@@ -53,9 +44,9 @@ def rule(rules: Sequence[str], every: bool, format_: RuleFormat) -> int:
     chosen = sorted(RULES if every else resolve(rules))
     found = [RULES[rule_id] for rule_id in chosen]
     out = output_to()
-    if format_ is RuleFormat.JSON:
+    if format_ is DescriptionFormat.JSON:
         out.text(as_json(found))
-    elif format_ is RuleFormat.MARKDOWN:
+    elif format_ is DescriptionFormat.MARKDOWN:
         out.text(as_markdown(found))
     else:
         as_text(found, out)

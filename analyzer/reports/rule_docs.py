@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..rules import Rule
     from .output import Output
 
-__all__ = ["FAMILIES", "as_json", "as_markdown", "as_text", "document", "paragraphs", "scripts"]
+__all__ = ["FAMILIES", "as_json", "as_markdown", "as_text", "document", "facts", "paragraphs", "scripts"]
 
 FAMILIES = {
     "SEQ": "Order of commands and replies",
@@ -111,10 +111,11 @@ def scripts(rule: Rule) -> Iterator[tuple[str, list[str]]]:
 
 def as_json(rules: Iterable[Rule]) -> str:
     """Return a JSON array with an object for each rule."""
-    return msgspec.json.format(msgspec.json.encode([_facts(rule) for rule in rules]), indent=1).decode() + "\n"
+    return msgspec.json.format(msgspec.json.encode([facts(rule) for rule in rules]), indent=1).decode() + "\n"
 
 
-def _facts(rule: Rule) -> dict[str, object]:
+def facts(rule: Rule) -> dict[str, object]:
+    """Return all facts about a rule, as JSON has them."""
     example = example_of(rule.id)
     return {
         "id": rule.id,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..rules import Rule
     from .output import Output
 
-__all__ = ["FAMILIES", "as_json", "as_markdown", "as_text", "document", "facts", "paragraphs", "scripts"]
+__all__ = ["FAMILIES", "as_json", "as_markdown", "as_text", "document", "facts", "fixes", "paragraphs", "scripts"]
 
 FAMILIES = {
     "SEQ": "Order of commands and replies",
@@ -55,6 +55,10 @@ waiting for the other side.
 """
 
 
+# Who can do something, and what: to the end of the paragraph, or to the next one who can.
+_FIX = re.compile(r"Fix the ([a-z ]+): (.*?)(?=\s+Fix the [a-z ]+: |$)")
+
+
 def as_text(rules: Sequence[Rule], output: Output) -> None:
     """Write the rules for people."""
     paint(output, _text(rules, output.width))
@@ -74,14 +78,24 @@ def _text(rules: Sequence[Rule], width: int) -> Iterator[Line]:
             yield [("", f"  {severity} in profile {profile}")]
         if rule.reference:
             yield from wrapped(rule.reference, width, "  ", "dim")
-        for paragraph in paragraphs(rule):
+        for paragraph in _without_fixes(rule):
             yield []
             yield from wrapped(paragraph, width, "  ")
+        yield from _fix_lines(rule, width)
         for heading, script in scripts(rule):
             yield []
             yield [("bold", f"  {heading}:")]
             for line in script:
                 yield [(_style(line), f"    {line}")]
+
+
+def _fix_lines(rule: Rule, width: int) -> Iterator[Line]:
+    found = fixes(rule)
+    if found:
+        yield []
+        yield [("bold", "  How to fix it:")]
+    for who, what in found.items():
+        yield from wrapped(f"{who}: {what}", width, "      ", first="    ")
 
 
 def _style(line: str) -> str:
@@ -91,6 +105,19 @@ def _style(line: str) -> str:
 def paragraphs(rule: Rule) -> list[str]:
     """Return the explanation of a rule, each paragraph on one line."""
     return [" ".join(part.split()) for part in rule.explanation.split("\n\n") if part.strip()]
+
+
+def fixes(rule: Rule) -> dict[str, str]:
+    """Return what to do, by who can do it: the sentences ``Fix the client: ...`` of the explanation."""
+    found: dict[str, str] = {}
+    for who, what in _FIX.findall(" ".join(paragraphs(rule))):
+        found[who] = f"{found[who]} {what}" if who in found else what
+    return found
+
+
+def _without_fixes(rule: Rule) -> list[str]:
+    """Return the explanation without what ``fixes`` returns."""
+    return [rest for rest in (_FIX.sub("", paragraph).strip() for paragraph in paragraphs(rule)) if rest]
 
 
 def scripts(rule: Rule) -> Iterator[tuple[str, list[str]]]:
@@ -126,6 +153,7 @@ def facts(rule: Rule) -> dict[str, object]:
         "side": rule.side,
         "reference": rule.reference,
         "explanation": "\n\n".join(paragraphs(rule)),
+        "fixes": fixes(rule),
         "hides": sorted(rule.hides),
         "example": None
         if example is None
@@ -150,8 +178,12 @@ def _markdown(rule: Rule) -> Iterator[str]:
     if rule.reference:
         facts.append(rule.reference)
     yield " · ".join(facts) + "\n"
-    for paragraph in paragraphs(rule):
+    for paragraph in _without_fixes(rule):
         yield textwrap.fill(_literal(paragraph), 118, break_on_hyphens=False, break_long_words=False) + "\n"
+    found = fixes(rule)
+    if found:
+        yield "How to fix it:\n"
+        yield "".join(f"- {who}: {_literal(what)}\n" for who, what in found.items())
     for heading, script in scripts(rule):
         yield f"{heading}:\n"
         yield "".join(f"    {line}\n" for line in script)

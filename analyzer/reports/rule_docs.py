@@ -18,7 +18,19 @@ if TYPE_CHECKING:
     from ..rules import Rule
     from .output import Output
 
-__all__ = ["FAMILIES", "as_json", "as_markdown", "as_text", "document", "facts", "fixes", "paragraphs", "scripts"]
+__all__ = [
+    "FAMILIES",
+    "as_json",
+    "as_list",
+    "as_markdown",
+    "as_table",
+    "as_text",
+    "document",
+    "facts",
+    "fixes",
+    "paragraphs",
+    "scripts",
+]
 
 FAMILIES = {
     "SEQ": "Order of commands and replies",
@@ -62,6 +74,21 @@ _FIX = re.compile(r"Fix the ([a-z ]+): (.*?)(?=\s+Fix the [a-z ]+: |$)")
 def as_text(rules: Sequence[Rule], output: Output) -> None:
     """Write the rules for people."""
     paint(output, _text(rules, output.width))
+
+
+def as_list(rules: Sequence[Rule], output: Output) -> None:
+    """Write one line for each rule: id, severity, side and title, which goes on in the next line if it is long."""
+    paint(output, (line for rule in rules for line in _listed(rule, output.width)))
+
+
+def _listed(rule: Rule, width: int) -> Iterator[Line]:
+    facts = f"{rule.severity:8}{rule.side:7} "
+    room = width - len(rule.id) - len(facts) - 1
+    first, *more = textwrap.wrap(rule.title, max(room, 20), break_on_hyphens=False) or [""]
+    severity, side = SEVERITY_STYLE[rule.severity], SIDE_STYLE[rule.side]
+    yield [("bold", f"{rule.id} "), (severity, facts[:8]), (side, facts[8:]), ("", first)]
+    for line in more:
+        yield [("", " " * (width - room) + line)]
 
 
 def _text(rules: Sequence[Rule], width: int) -> Iterator[Line]:
@@ -189,6 +216,19 @@ def _markdown(rule: Rule) -> Iterator[str]:
         yield "".join(f"    {line}\n" for line in script)
 
 
+def as_table(rules: Iterable[Rule]) -> str:
+    """Return a table of Markdown with a row for each rule."""
+    return _table(rules, "{id} {name}")
+
+
+def _table(rules: Iterable[Rule], link: str) -> str:
+    lines = ["| rule | severity | side | |", "|---|---|---|---|"]
+    for rule in rules:
+        word = link.format(id=rule.id, name=rule.name, anchor=f"{rule.id.lower()}-{rule.name}")
+        lines.append(f"| {word} | {rule.severity} | {rule.side} | {_cell(rule.title)} |")
+    return "\n".join(lines) + "\n"
+
+
 def document(rules: Iterable[Rule]) -> str:
     """Return the whole of docs/rules.md: a table of contents by family, then each rule."""
     families: dict[str, list[Rule]] = {family: [] for family in FAMILIES}
@@ -198,12 +238,7 @@ def document(rules: Iterable[Rule]) -> str:
     parts = [_PREAMBLE]
     for family, members in known.items():
         parts.append(f"**{family}: {FAMILIES.get(family, 'other rules')}**\n")
-        parts.append("| rule | severity | side | |\n|---|---|---|---|")
-        parts += [
-            f"| [{rule.id}](#{rule.id.lower()}-{rule.name}) | {rule.severity} | {rule.side} | {_cell(rule.title)} |"
-            for rule in members
-        ]
-        parts.append("")
+        parts.append(_table(members, "[{id}](#{anchor})"))
     for family, members in known.items():
         parts.append(f"## {family}: {FAMILIES.get(family, 'other rules')}\n")
         parts.append(as_markdown(members))

@@ -12,7 +12,9 @@ from msgspec.structs import replace
 
 from .capture_quality import CaptureQuality, read
 from .grouping import MAX_GROUPS, MAX_HOSTS, ConnectionGroup, FoldedFinding, alike, fold
+from .host_counts import HostTally
 from .output import Output, plural
+from .ranking import LONG_REPORT, ranked_hosts, ranked_rules
 from .styled_text import SEVERITIES, SEVERITY_STYLE, SIDE_STYLE, Line, clip, paint, wrapped
 from .wording import frame, place, remarks, where
 
@@ -41,6 +43,7 @@ class TextWriter:
         self._unlisted = 0
         self._names: dict[str, str] = {}
         self._quality = CaptureQuality()
+        self._hosts = HostTally()
 
     def capture(self, capture: Capture) -> None:
         """Keep the capture."""
@@ -49,6 +52,7 @@ class TextWriter:
     def connection(self, connection: Connection) -> None:
         """Count the connection; keep it only if it is the first of its kind."""
         self._quality.count(connection)
+        self._hosts.connection(connection)
         if not connection.findings:
             return
         for finding in connection.findings:
@@ -81,6 +85,8 @@ class TextWriter:
             yield [("dim", f"Not listed: {plural(self._unlisted, 'more connection')} with findings of other kinds.")]
         yield []
         yield from _summary(summary, self._names)
+        if sum(summary.findings.values()) > LONG_REPORT:
+            yield from ranked_hosts(self._hosts, self._output.width)
 
 
 def _quality(quality: CaptureQuality, width: int) -> Iterator[Line]:
@@ -214,8 +220,6 @@ def _summary(summary: Summary, names: dict[str, str]) -> Iterator[Line]:
         for severity, many in SEVERITIES
     )
     yield [error, ("", ", "), warning, ("", " and "), info, ("", f" in {seen}:")]
-    width = max(map(len, names.values()), default=0)
-    for rule, count in sorted(summary.rules.items(), key=lambda item: (-item[1], item[0])):
-        yield [("", f"  {rule} {names.get(rule, ''):{width}} {count:>6,}")]
+    yield from ranked_rules(summary.rules, names)
     if known:
         yield [("dim", known.lstrip())]

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from ...rules import RULES
 from ..capture_quality import CaptureQuality, read
+from ..host_counts import SEVERITIES
 from ..output import plural
 from ..rule_docs import FAMILIES, paragraphs, scripts
 from .charts import stack, time_chart
-from .counts import SEVERITIES, PageCounts
+from .counts import PageCounts
 from .page import render
 from .selection import Selection
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from ...model import Capture, Connection, Summary
     from ..output import Output
-    from .counts import HostCounts
     from .selection import ChosenConnection
 
 __all__ = ["HtmlWriter"]
@@ -121,7 +121,10 @@ class HtmlWriter:
 
     def _hosts(self) -> list[dict[str, object]]:
         """Return, for each role, the hosts with the most and worst faults; the bars of both roles have one scale."""
-        ranked = {role: sorted(hosts.values(), key=_worth, reverse=True) for role, hosts in self._counts.hosts.items()}
+        ranked = {
+            role: sorted(hosts.values(), key=lambda host: host.worth, reverse=True)
+            for role, hosts in self._counts.hosts.items()
+        }
         most = max((sum(host.counts.values()) for hosts in ranked.values() for host in hosts), default=0) or 1
         return [
             {
@@ -146,10 +149,6 @@ class HtmlWriter:
             parts.append(f"{missing - with_findings:,} without findings")
         yield f"{plural(missing, 'connection')} not shown: {' and '.join(parts)}. All are counted above."
         yield "smtpwire show --connection N prints one of them, --format json contains all."
-
-
-def _worth(host: HostCounts) -> tuple[int, ...]:
-    return *(host.counts[severity] for severity in SEVERITIES), host.connections
 
 
 def _within_bounds(choices: list[ChosenConnection]) -> Iterator[tuple[ChosenConnection, bool]]:

@@ -73,7 +73,8 @@ def proxy_header_not_expected(x: Exchange, talk: Conversation) -> Iterator[Evide
     The server took the header for commands and refused them. A header of version 1 is one line for it; a header of
     version 2 has four line ends, and the first command after it becomes the rest of its last line. What goes wrong
     after that follows from the header. Nothing shows which of the two has the wrong setting, so it is a warning. Fix
-    the proxy: turn the header off, if the server cannot read it. Fix the server: turn it on, for this proxy only.
+    the proxy: turn the header off, if the server cannot read it. Fix the server: let it expect the header, from this
+    proxy only.
     """
     header = None if talk.proxy is None else talk.proxy.header
     if header is not None:

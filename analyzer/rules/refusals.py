@@ -138,7 +138,7 @@ def well_formed_called_syntax_error(x: Exchange, talk: Conversation) -> Iterator
     tag IPv6: and hexadecimal digits may have any case, and a local-part may be quoted. A server that does not accept
     the name or the address for another reason has other codes, such as 504, 550 or 553. It is a warning, because a
     server may refuse them, and only the code is wrong. Fix the server: accept all that the grammar allows. Fix the
-    client: if only this server has to be reached, write the address or the name in its plainest form.
+    client: until then, write the name or the address in its plainest form, in lower case and without quotation marks.
     """
     command = x.command
     if command is None or not _is_sound(x, talk):

@@ -252,8 +252,8 @@ def turn_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """TURN used.
 
     TURN asks the server to swap roles and to send the mail that it stores for the domain that the client claims to be.
-    Without authentication this diverts mail. ETRN and ATRN have replaced it. Fix the client: use one of them. Fix the
-    server: answer 502 to TURN.
+    Without authentication this diverts mail. ETRN and ATRN have replaced it. Fix the client: use ETRN, or ATRN after a
+    login. Fix the server: answer 502 to TURN.
     """
     if _is_unauthenticated(x):
         answer = Phrase("the capture contains no reply")

@@ -253,8 +253,8 @@ def cleartext_auth_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence
     """Password mechanisms offered without TLS.
 
     PLAIN and LOGIN send the password unencrypted. If a server lists them outside TLS, clients use them where everyone
-    on the path can read the password. Fix the server: list them only inside TLS. Fix the client: send no password
-    outside TLS, whatever the server lists.
+    on the path can read the password. Fix the server: list these mechanisms only inside TLS. Fix the client: send no
+    password outside TLS, whatever the server lists.
     """
     if talk.record.on_loopback or x.after is None or x.answer is None:
         return

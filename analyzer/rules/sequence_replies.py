@@ -52,7 +52,7 @@ def out_of_order_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]
 
     A server must refuse a command out of order with 503. This server accepted it, so its state differs from the state
     that the RFC defines. From here on the audit follows the server. Fix the server: check the state before each
-    command. Fix the client: send its commands in order; the finding above this one says which.
+    command. Fix the client: send its commands in order; the finding that this one follows from says which.
     """
     if _out_of_order(x) and x.accepted and not _skips_refused_data(x):
         yield Evidence(
@@ -72,7 +72,8 @@ def out_of_order_wrong_code(x: Exchange, talk: Conversation) -> Iterator[Evidenc
 
     Only 503 tells a client that its commands are out of order. With another code the client looks for the error
     somewhere else. It is a warning although RFC 5321 says that 503 must be returned: the command was refused all the
-    same. Fix the server: answer 503. Fix the client: send its commands in order; the finding above this one says which.
+    same. Fix the server: answer 503. Fix the client: send its commands in order; the finding that this one follows from
+    says which.
     """
     if not _out_of_order(x) or x.reply is None or x.code < 400 or x.code == 503 or _excused(x, talk):
         return

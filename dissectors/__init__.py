@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from .lines.replies import Reply, ReplyLine, parse_reply
     from .scapy_layers.extension import bind
     from .scapy_layers.layers import SMTP, SMTPAuth, SMTPCommand, SMTPMessage, SMTPReply
-    from .tables.codes import describe_code, describe_status
+    from .tables.codes import describe_code
+    from .tables.enhanced_codes import describe_status
     from .tables.keywords import KEYWORDS
     from .tables.verbs import VERBS, Verb, describe_verb
 
@@ -104,7 +105,7 @@ _getattr, __dir__ = lazy_exports(
         "SMTPMessage": _LAYERS,
         "SMTPReply": _LAYERS,
         "describe_code": ".tables.codes",
-        "describe_status": ".tables.codes",
+        "describe_status": ".tables.enhanced_codes",
         "KEYWORDS": ".tables.keywords",
         "VERBS": ".tables.verbs",
         "Verb": ".tables.verbs",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from math import isfinite
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -10,16 +11,31 @@ import click
 from ..enums import ReportFormat
 
 if TYPE_CHECKING:
-    from enum import StrEnum
-
     from click.shell_completion import CompletionItem
 
-__all__ = ["PATH", "EnumChoice", "Seconds", "complete_output", "complete_rules"]
+__all__ = [
+    "PATH",
+    "DescriptionFormat",
+    "EnumChoice",
+    "Seconds",
+    "complete_output",
+    "complete_rules",
+    "complete_words",
+]
 
 # Shells complete it as a file name. click checks nothing: the audit opens the file and reports what is wrong.
 PATH = click.Path(readable=False)
 
-Chosen = TypeVar("Chosen", bound="StrEnum")
+
+class DescriptionFormat(StrEnum):
+    """Formats in which rules and words are described."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+Chosen = TypeVar("Chosen", bound=StrEnum)
 
 
 class EnumChoice(click.Choice[str], Generic[Chosen]):
@@ -60,6 +76,16 @@ def complete_rules(ctx: click.Context, param: click.Parameter, incomplete: str) 
         elif word and rule.name.startswith(word.lower()):
             found.append(CompletionItem(before + comma + rule.name, help=rule_id))
     return found
+
+
+def complete_words(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a word that ``explain`` knows: a code, a command, a keyword, or a rule."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+    from ..reports.explanations import known_words  # noqa: PLC0415
+
+    found = [CompletionItem(word) for word in known_words() if word.startswith(incomplete.upper())]
+    return found + complete_rules(ctx, param, incomplete)
 
 
 def complete_output(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

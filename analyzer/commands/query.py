@@ -52,7 +52,7 @@ class ResultFormat(StrEnum):
     "--format",
     "format_",
     type=EnumChoice(ResultFormat),
-    show_default="table on a terminal, else csv",
+    show_default="for a terminal a table, or one line for each column if that is too wide; else csv",
     help="Format of the result.",
 )
 @click.option("--schema", is_flag=True, help="Print the tables and their columns.")
@@ -104,9 +104,10 @@ def query(
     with closing(database):
         if status is Status.INTERRUPTED:
             return status  # a result from half of the captures would be misleading
-        wanted = format_ or (ResultFormat.TABLE if out.terminal else ResultFormat.CSV)
+        result = ask(database, sql)
         try:
-            for text in _lines(ask(database, sql), wanted):
+            on_screen = format_ is None and out.terminal
+            for text in _on_screen(result) if on_screen else _lines(result, format_ or ResultFormat.CSV):
                 out.text(text)
             out.flush()
         except BrokenPipeError:
@@ -128,6 +129,15 @@ def _audited(database: sqlite3.Connection, options: Options, paths: Sequence[str
         return run(Audit(options), paths, SqliteWriter(database), nothing, FailOn.NEVER)
     except SqliteError as error:
         raise OutputError(f"cannot write ({error}): temporary files: set SQLITE_TMPDIR to a larger folder") from error
+
+
+def _on_screen(result: QueryResult) -> Iterator[str]:
+    """Return the result for a terminal, in pieces."""
+    from shutil import get_terminal_size  # noqa: PLC0415
+
+    from ..reports.table_cells import screen_lines  # noqa: PLC0415
+
+    return screen_lines(result.columns, result.rows(), get_terminal_size().columns)
 
 
 def _lines(result: QueryResult, wanted: ResultFormat) -> Iterator[str]:

@@ -14,6 +14,7 @@ MODULE_OF = {
     "extract": "extract",
     "query": "query",
     "rule": "rules",
+    "explain": "explain",
     "config": "config",
     "baseline": "baseline",
     "wireshark": "wireshark",

@@ -18,7 +18,19 @@ if TYPE_CHECKING:
     from ..rules import Rule
     from .output import Output
 
-__all__ = ["FAMILIES", "as_json", "as_markdown", "as_text", "document", "paragraphs", "scripts"]
+__all__ = [
+    "FAMILIES",
+    "as_json",
+    "as_list",
+    "as_markdown",
+    "as_table",
+    "as_text",
+    "document",
+    "facts",
+    "fixes",
+    "paragraphs",
+    "scripts",
+]
 
 FAMILIES = {
     "SEQ": "Order of commands and replies",
@@ -55,9 +67,28 @@ waiting for the other side.
 """
 
 
+# Who can do something, and what: to the end of the paragraph, or to the next one who can.
+_FIX = re.compile(r"Fix the ([a-z ]+): (.*?)(?=\s+Fix the [a-z ]+: |$)")
+
+
 def as_text(rules: Sequence[Rule], output: Output) -> None:
     """Write the rules for people."""
     paint(output, _text(rules, output.width))
+
+
+def as_list(rules: Sequence[Rule], output: Output) -> None:
+    """Write one line for each rule: id, severity, side and title, which goes on in the next line if it is long."""
+    paint(output, (line for rule in rules for line in _listed(rule, output.width)))
+
+
+def _listed(rule: Rule, width: int) -> Iterator[Line]:
+    facts = f"{rule.severity:8}{rule.side:7} "
+    room = width - len(rule.id) - len(facts) - 1
+    first, *more = textwrap.wrap(rule.title, max(room, 20), break_on_hyphens=False) or [""]
+    severity, side = SEVERITY_STYLE[rule.severity], SIDE_STYLE[rule.side]
+    yield [("bold", f"{rule.id} "), (severity, facts[:8]), (side, facts[8:]), ("", first)]
+    for line in more:
+        yield [("", " " * (width - room) + line)]
 
 
 def _text(rules: Sequence[Rule], width: int) -> Iterator[Line]:
@@ -74,14 +105,24 @@ def _text(rules: Sequence[Rule], width: int) -> Iterator[Line]:
             yield [("", f"  {severity} in profile {profile}")]
         if rule.reference:
             yield from wrapped(rule.reference, width, "  ", "dim")
-        for paragraph in paragraphs(rule):
+        for paragraph in _without_fixes(rule):
             yield []
             yield from wrapped(paragraph, width, "  ")
+        yield from _fix_lines(rule, width)
         for heading, script in scripts(rule):
             yield []
             yield [("bold", f"  {heading}:")]
             for line in script:
                 yield [(_style(line), f"    {line}")]
+
+
+def _fix_lines(rule: Rule, width: int) -> Iterator[Line]:
+    found = fixes(rule)
+    if found:
+        yield []
+        yield [("bold", "  How to fix it:")]
+    for who, what in found.items():
+        yield from wrapped(f"{who}: {what}", width, "      ", first="    ")
 
 
 def _style(line: str) -> str:
@@ -91,6 +132,19 @@ def _style(line: str) -> str:
 def paragraphs(rule: Rule) -> list[str]:
     """Return the explanation of a rule, each paragraph on one line."""
     return [" ".join(part.split()) for part in rule.explanation.split("\n\n") if part.strip()]
+
+
+def fixes(rule: Rule) -> dict[str, str]:
+    """Return what to do, by who can do it: the sentences ``Fix the client: ...`` of the explanation."""
+    found: dict[str, str] = {}
+    for who, what in _FIX.findall(" ".join(paragraphs(rule))):
+        found[who] = f"{found[who]} {what}" if who in found else what
+    return found
+
+
+def _without_fixes(rule: Rule) -> list[str]:
+    """Return the explanation without what ``fixes`` returns."""
+    return [rest for rest in (_FIX.sub("", paragraph).strip() for paragraph in paragraphs(rule)) if rest]
 
 
 def scripts(rule: Rule) -> Iterator[tuple[str, list[str]]]:
@@ -111,10 +165,11 @@ def scripts(rule: Rule) -> Iterator[tuple[str, list[str]]]:
 
 def as_json(rules: Iterable[Rule]) -> str:
     """Return a JSON array with an object for each rule."""
-    return msgspec.json.format(msgspec.json.encode([_facts(rule) for rule in rules]), indent=1).decode() + "\n"
+    return msgspec.json.format(msgspec.json.encode([facts(rule) for rule in rules]), indent=1).decode() + "\n"
 
 
-def _facts(rule: Rule) -> dict[str, object]:
+def facts(rule: Rule) -> dict[str, object]:
+    """Return all facts about a rule, as JSON has them."""
     example = example_of(rule.id)
     return {
         "id": rule.id,
@@ -125,6 +180,7 @@ def _facts(rule: Rule) -> dict[str, object]:
         "side": rule.side,
         "reference": rule.reference,
         "explanation": "\n\n".join(paragraphs(rule)),
+        "fixes": fixes(rule),
         "hides": sorted(rule.hides),
         "example": None
         if example is None
@@ -149,11 +205,28 @@ def _markdown(rule: Rule) -> Iterator[str]:
     if rule.reference:
         facts.append(rule.reference)
     yield " · ".join(facts) + "\n"
-    for paragraph in paragraphs(rule):
+    for paragraph in _without_fixes(rule):
         yield textwrap.fill(_literal(paragraph), 118, break_on_hyphens=False, break_long_words=False) + "\n"
+    found = fixes(rule)
+    if found:
+        yield "How to fix it:\n"
+        yield "".join(f"- {who}: {_literal(what)}\n" for who, what in found.items())
     for heading, script in scripts(rule):
         yield f"{heading}:\n"
         yield "".join(f"    {line}\n" for line in script)
+
+
+def as_table(rules: Iterable[Rule]) -> str:
+    """Return a table of Markdown with a row for each rule."""
+    return _table(rules, "{id} {name}")
+
+
+def _table(rules: Iterable[Rule], link: str) -> str:
+    lines = ["| rule | severity | side | |", "|---|---|---|---|"]
+    for rule in rules:
+        word = link.format(id=rule.id, name=rule.name, anchor=f"{rule.id.lower()}-{rule.name}")
+        lines.append(f"| {word} | {rule.severity} | {rule.side} | {_cell(rule.title)} |")
+    return "\n".join(lines) + "\n"
 
 
 def document(rules: Iterable[Rule]) -> str:
@@ -165,12 +238,7 @@ def document(rules: Iterable[Rule]) -> str:
     parts = [_PREAMBLE]
     for family, members in known.items():
         parts.append(f"**{family}: {FAMILIES.get(family, 'other rules')}**\n")
-        parts.append("| rule | severity | side | |\n|---|---|---|---|")
-        parts += [
-            f"| [{rule.id}](#{rule.id.lower()}-{rule.name}) | {rule.severity} | {rule.side} | {_cell(rule.title)} |"
-            for rule in members
-        ]
-        parts.append("")
+        parts.append(_table(members, "[{id}](#{anchor})"))
     for family, members in known.items():
         parts.append(f"## {family}: {FAMILIES.get(family, 'other rules')}\n")
         parts.append(as_markdown(members))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from ..errors import display_path
@@ -11,7 +12,7 @@ from ..errors import display_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["csv_lines", "table_lines", "visible"]
+__all__ = ["csv_lines", "screen_lines", "table_lines", "visible"]
 
 # Characters that make a spreadsheet read a text as a formula, and characters that it strips first.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -43,19 +44,18 @@ def visible(row: Sequence[Value]) -> list[Value]:
     return ["\n".join(map(display_path, cell.split("\n"))) if isinstance(cell, str) else cell for cell in row]
 
 
-def table_lines(columns: Sequence[str], rows: Iterator[Sequence[Value]]) -> Iterator[str]:
-    """Return a table with its headings; as wide as its first rows need, and no cell wider than WIDEST."""
+def table_lines(columns: Sequence[str], rows: Iterator[Sequence[Value]], widest: int = WIDEST) -> Iterator[str]:
+    """Return a table with its headings; as wide as its first rows need, and no text wider than ``widest``."""
     head = [_shown(name) for name in columns]
-    first = [row for row, _ in zip(rows, range(MEASURED), strict=False)]
+    first = list(islice(rows, MEASURED))
     numbers = [all(isinstance(row[n], int | float | None) for row in first) for n in range(len(head))]
     shown = [[_shown(cell) for cell in row] for row in first]
-    widths = [min(WIDEST, max(map(len, column))) for column in zip(head, *shown, strict=True)]
+    widths = [min(widest, max(map(len, column))) for column in zip(head, *shown, strict=True)]
 
     def line(cells: Sequence[str]) -> str:
-        fitted = (_clip(cell, width) for cell, width in zip(cells, widths, strict=True))
         aligned = (
-            cell.rjust(width) if number else cell.ljust(width)
-            for cell, width, number in zip(fitted, widths, numbers, strict=True)
+            cell.rjust(width) if number else _clip(cell, width).ljust(width)
+            for cell, width, number in zip(cells, widths, numbers, strict=True)
         )
         return "  ".join(aligned).rstrip() + "\n"
 
@@ -63,6 +63,23 @@ def table_lines(columns: Sequence[str], rows: Iterator[Sequence[Value]]) -> Iter
     yield line(["─" * width for width in widths])
     yield from map(line, shown)
     yield from (line([_shown(cell) for cell in row]) for row in rows)
+
+
+def screen_lines(columns: Sequence[str], rows: Iterator[Sequence[Value]], width: int) -> Iterator[str]:
+    """Return a table if the first rows fit into ``width`` columns, else each row upright: one line for each cell."""
+    first = list(islice(rows, MEASURED))
+    cells = [[_shown(name) for name in columns], *([_shown(cell) for cell in row] for row in first)]
+    needed = sum(max(map(len, column)) for column in zip(*cells, strict=True)) + 2 * (len(columns) - 1)
+    every = chain(first, rows)
+    yield from table_lines(columns, every, width) if needed <= width else _upright_lines(columns, every)
+
+
+def _upright_lines(columns: Sequence[str], rows: Iterator[Sequence[Value]]) -> Iterator[str]:
+    names = [_shown(name) for name in columns]
+    widest = max(map(len, names))
+    for number, row in enumerate(rows, 1):
+        yield f"{f'── {number:,} ':─<{widest + 12}}\n"
+        yield from (f"{name:{widest}}  {_shown(cell)}".rstrip() + "\n" for name, cell in zip(names, row, strict=True))
 
 
 def _shown(cell: Value) -> str:

@@ -12,7 +12,9 @@ from msgspec.structs import replace
 
 from .capture_quality import CaptureQuality, read
 from .grouping import MAX_GROUPS, MAX_HOSTS, ConnectionGroup, FoldedFinding, alike, fold
+from .host_counts import HostTally
 from .output import Output, plural
+from .ranking import LONG_REPORT, ranked_hosts, ranked_rules
 from .scope import contents, scope
 from .styled_text import SEVERITIES, SEVERITY_STYLE, SIDE_STYLE, Line, clip, paint, wrapped
 from .wording import frame, place, remarks, where
@@ -42,6 +44,7 @@ class TextWriter:
         self._unlisted = 0
         self._names: dict[str, str] = {}
         self._quality = CaptureQuality()
+        self._hosts = HostTally()
 
     def capture(self, capture: Capture) -> None:
         """Keep the capture."""
@@ -50,6 +53,7 @@ class TextWriter:
     def connection(self, connection: Connection) -> None:
         """Count the connection; keep it only if it is the first of its kind."""
         self._quality.count(connection)
+        self._hosts.connection(connection)
         if not connection.findings:
             return
         for finding in connection.findings:
@@ -85,6 +89,8 @@ class TextWriter:
         if nothing is None:
             yield []
             yield from _summary(summary, self._names)
+        if sum(summary.findings.values()) > LONG_REPORT:
+            yield from ranked_hosts(self._hosts, self._output.width)
         for said in scope(summary):
             yield from wrapped(said, self._output.width, "  ", "yellow", first="")
 
@@ -216,6 +222,4 @@ def _summary(summary: Summary, names: dict[str, str]) -> Iterator[Line]:
         for severity, many in SEVERITIES
     )
     yield [error, ("", ", "), warning, ("", " and "), info, ("", f" in {seen}:")]
-    width = max(map(len, names.values()), default=0)
-    for rule, count in sorted(summary.rules.items(), key=lambda item: (-item[1], item[0])):
-        yield [("", f"  {rule} {names.get(rule, ''):{width}} {count:>6,}")]
+    yield from ranked_rules(summary.rules, names)

@@ -38,7 +38,7 @@ def bad_plain_response(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     The response of PLAIN has three parts with a NUL between them: the authorization identity, which is mostly empty,
     the user and the password. User and password must not be empty. The server cannot find them in any other text. The
     report never shows the response. Fix the client: put a NUL before the user and one before the password, and encode
-    all of it in base64.
+    all of it in base64. Fix the server: answer 501 or 535, and do not guess what was meant.
     """
     response = x.raw if x.command is None else x.command.initial
     fault = None if response is None else plain_fault(response)

@@ -42,7 +42,7 @@ def unknown_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     server lists in its EHLO reply. Such lines are typing errors, probes for another protocol, or text that the server
     did not read in the way the client meant it. The server should answer 500. It is a warning although RFC 5321 says
     that verbs must be registered: the verb may be newer than this program. Fix the client: send only commands of SMTP
-    and of the extensions that the server lists.
+    and of the extensions that the server lists. Fix the server: list the verb in the EHLO reply, if it implements it.
     """
     if x.state is not None and x.state.hello.lists(x.name):
         return  # the server offers it
@@ -66,7 +66,8 @@ def bad_hello_argument(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     The argument of EHLO names the client. It must be a domain name (labels of letters, digits and inner hyphens,
     separated by dots) or, for a client without a name, its address in square brackets. The grammar does not allow
-    underscores or a dot at the end. Fix the client: configure a valid host name.
+    underscores or a dot at the end. Fix the client: configure a valid host name. Fix the server: answer 501, or 250 to
+    its own users if it does not need the name.
     """
     for d in ascii_deviations(x, DeviationKind.BAD_HELLO_ARGUMENT):
         if d.length:
@@ -97,7 +98,8 @@ def malformed_path(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     A path is a mailbox in angle brackets, local-part@domain. Only <> after FROM: and <Postmaster> after TO: have no
     domain. A local-part must be quoted if it contains characters that an atom cannot contain. A submission server may
     complete an address without a domain (RFC 6409 §4.2); there the finding is a warning if the server accepted the
-    address. Fix the client: send complete addresses in angle brackets.
+    address. Fix the client: send complete addresses in angle brackets. Fix the server: refuse the address with 501 or
+    553; if users submit their mail to it, it may complete the domain.
     """
     for d in ascii_deviations(x, DeviationKind.MALFORMED_PATH):
         path = x.raw[d.at : d.at + d.length]
@@ -115,7 +117,7 @@ def space_around_colon(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     RFC 5321 names this error explicitly: no space is allowed on either side of the colon. Many servers accept the
     command, strict ones answer 501. If the server accepted it, the severity is a warning. Fix the client: remove the
-    space.
+    space. Fix the server: answer 501, or accept the space from its own users.
     """
     for d in deviations_of(x, DeviationKind.SPACE_AROUND_COLON):
         phrase = Phrase("{verb} has white space before or after the colon, where none is allowed.", verb=named(x))
@@ -196,6 +198,7 @@ def source_route(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     A path like <@a,@b:user@c> requests delivery through the hosts a and b. RFC 821 used source routes. Today clients
     should not send them, and servers may ignore or refuse them. Tests for open relays use them too. It is only an info
     although RFC 5321 says SHOULD NOT, because a server can ignore the route. Fix the client: send the plain address.
+    Fix the server: ignore the route, or refuse the address with 550 or 553.
     """
     command = judged_command(x)
     if command is not None and command.path is not None and command.path.route:
@@ -209,6 +212,7 @@ def bad_bdat_syntax(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     BDAT has a decimal number of octets, optionally followed by the word LAST. Without the number the end of the chunk
     is unknown, so a server that continues reads message text as commands. Fix the client: send the size of the chunk.
+    Fix the server: answer 501 and close, since the end of the chunk is unknown.
     """
     for d in deviations_of(x, DeviationKind.BAD_BDAT_SYNTAX):
         if d.length:
@@ -259,7 +263,8 @@ def obsolete_send_family(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """SEND, SOML or SAML used.
 
     These commands delivered messages to a user's terminal. RFC 5321 still lists them but advises against their use. If
-    the server lists the verb in its EHLO reply, the severity is only info. Fix the client: use MAIL.
+    the server lists the verb in its EHLO reply, the severity is only info. Fix the client: use MAIL. Fix the server:
+    answer 502, if it does not list the verb.
     """
     listed = x.state is not None and x.state.hello.lists(x.name)
     phrase = Phrase("{verb} is obsolete; the client should use MAIL.", verb=named(x))
@@ -283,7 +288,7 @@ def stray_whitespace(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     The verb starts the line, one space separates two words, and no space comes before the line end. Servers should
     accept spaces at the end of the line; for the other cases the RFC does not say what a server does. It is only an
     info although the grammar allows none of them, because the meaning is clear all the same. Fix the client: send
-    single spaces between words only.
+    single spaces between words only. Fix the server: accept spaces at the end of the line.
     """
     for d in deviations_of(x, DeviationKind.STRAY_WHITESPACE):
         tolerated = Phrase("; servers should tolerate it" if d.detail == _TRAILING else "")

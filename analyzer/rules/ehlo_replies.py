@@ -33,7 +33,7 @@ def extended_reply_to_helo(x: Exchange, talk: Conversation) -> Iterator[Evidence
     """HELO answered with an EHLO-style capability list.
 
     A client that sends HELO may not know extensions, so a server must not list any in its reply. Fix the server: send
-    one line with its name.
+    one line with its name. Fix the client: send EHLO first, and use no extension after HELO.
     """
     if x.reply is not None:
         listed = [word for word in map(first_word, x.reply.texts[1:]) if word in KEYWORDS]
@@ -58,7 +58,7 @@ def bad_ehlo_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     spaces. AUTH=LOGIN, which some very old clients expect, does not match this grammar; a server that sends it should
     also send AUTH LOGIN. AUTH without a mechanism is of no use to a client. It is a warning although the grammar is
     broken, because clients skip lines that they do not know. Fix the server: list keywords and parameters separated by
-    spaces.
+    spaces. Fix the client: skip lines that it does not know.
     """
     if x.answer is not None:
         bad = bad_ehlo_lines(x.answer.reply)
@@ -114,7 +114,8 @@ def keyword_listed_twice(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """EHLO reply lists a keyword twice with different parameters.
 
     No RFC forbids that, and none says which of the two lines holds, so it is a warning: some clients take the first
-    one, some the last one. Fix the server: list each keyword once, with all its parameters.
+    one, some the last one. Fix the server: list each keyword once, with all its parameters. Fix the client: join the
+    parameters of both lines.
     """
     answer = x.answer
     if answer is None:

@@ -103,7 +103,7 @@ def command_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     A client may use an extension only if the reply to its last EHLO lists the keyword; otherwise the command is no part
     of the protocol that the two speak. After HELO, after a TLS handshake and before EHLO it may use none. Fix the
-    client: read the EHLO reply, and send EHLO again after STARTTLS.
+    client: read the EHLO reply, and send EHLO again after STARTTLS. Fix the server: list what it implements.
     """
     hello, command = known_offer(x, talk), x.command
     if hello is None or command is None or x.breaks == "SEQ116":
@@ -130,7 +130,7 @@ def parameter_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence]
 
     Each parameter belongs to an extension. The client may use it only if the reply to the last EHLO lists the
     extension. A server answers 555 to a parameter that it does not know. Fix the client: send only parameters of listed
-    extensions.
+    extensions. Fix the server: list the extension, if it implements the parameter.
     """
     hello, command = known_offer(x, talk), judged_command(x)
     if hello is None or command is None or x.act not in {Act.MAIL, Act.RCPT}:
@@ -172,7 +172,7 @@ def auth_mechanism_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evid
 
     The EHLO reply lists the accepted mechanisms after the keyword AUTH, and the server answers 504 to any other one.
     With PLAIN or LOGIN the client sends the password for nothing. No RFC forbids the attempt; it is a warning because
-    it is bound to fail. Fix the client: choose a mechanism from the list.
+    it is bound to fail. Fix the client: choose a mechanism from the list. Fix the server: list all that it accepts.
     """
     hello, command = known_offer(x, talk), x.command
     if hello is None or command is None or x.act is not Act.AUTH or not hello.lists("AUTH"):
@@ -204,7 +204,7 @@ def size_over_maximum(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     The number after SIZE in the EHLO reply is the size of the largest message that the server accepts, in octets. A
     client that knows that its message is larger should return it to the sender. The server should answer 552. No RFC
     forbids the attempt; it is a warning because it is bound to fail. Fix the client: compare the size of the message
-    with the number before MAIL.
+    with the number before MAIL. Fix the server: raise the maximum, if its users need larger messages.
     """
     transaction = x.opens or x.transaction
     if transaction is None:
@@ -255,7 +255,7 @@ def smtputf8_without_8bitmime(x: Exchange, talk: Conversation) -> Iterator[Evide
     """SMTPUTF8 offered without 8BITMIME.
 
     A server that accepts UTF-8 header fields must also accept 8-bit content and list 8BITMIME. Fix the server: offer
-    both or neither.
+    both or neither. Fix the client: until then, do not use SMTPUTF8 with this server.
     """
     if x.answer is not None and x.accepted and talk.certain:
         place = keyword_line(x.answer, talk, "SMTPUTF8")
@@ -276,7 +276,7 @@ def binarymime_without_chunking(x: Exchange, talk: Conversation) -> Iterator[Evi
     """BINARYMIME offered without CHUNKING.
 
     Binary content can only be sent with BDAT, so a client cannot use BINARYMIME without CHUNKING. Fix the server: offer
-    both or neither.
+    both or neither. Fix the client: until then, convert the message and use BODY=8BITMIME or 7BIT.
     """
     if x.answer is not None and x.accepted and talk.certain:
         place = keyword_line(x.answer, talk, "BINARYMIME")
@@ -297,7 +297,7 @@ def starttls_readvertised(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     """STARTTLS offered inside TLS.
 
     After the TLS handshake the EHLO reply must not list STARTTLS, because TLS is already active. Fix the server: omit
-    the keyword inside TLS.
+    the keyword inside TLS. Fix the client: ignore the keyword inside TLS.
     """
     before, answer = x.before, x.answer
     if before is None or answer is None or not before.hello.secure:
@@ -321,7 +321,7 @@ def offered_command_unimplemented(x: Exchange, talk: Conversation) -> Iterator[E
 
     A server must not list a command in its EHLO reply that it does not implement, which is the meaning of 500 and 502.
     Other codes exist for a server that implements a command but refuses it. Fix the server: implement the command, or
-    do not list it.
+    do not list it. Fix the client: until then, go on without the command.
     """
     if x.command is None or x.before is None or x.command.verb not in _IMPLEMENTED or not (x.sure and talk.certain):
         return
@@ -353,7 +353,8 @@ def requiretls_in_clear(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """REQUIRETLS parameter outside TLS.
 
     REQUIRETLS requires that a message is only sent inside TLS, and the client may use the parameter only inside TLS.
-    Here the message would have been sent in plain text. Fix the client: send STARTTLS first.
+    Here the message would have been sent in plain text. Fix the client: send STARTTLS first. Fix the server: refuse the
+    parameter outside TLS, and do not list the keyword there.
     """
     if known_offer(x, talk) is not None:
         yield Evidence(Phrase("MAIL requests REQUIRETLS on a connection without TLS; {answer}.", answer=_answer(x)))
@@ -374,7 +375,8 @@ def limits_exceeded(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     LIMITS in the EHLO reply announces the maximum number of MAIL commands in a session (MAILMAX), of RCPT commands in a
     transaction (RCPTMAX), and of recipient domains in a session (RCPTDOMAINMAX). The server may refuse commands beyond
     these limits. RFC 9422 does not forbid that; it is a warning because the message is then delayed or refused. Fix the
-    client: respect the limits, and use another transaction or connection.
+    client: respect the limits, and use another transaction or connection. Fix the server: announce higher limits, if it
+    can serve them.
     """
     hello = known_offer(x, talk)
     if hello is None:

@@ -43,7 +43,8 @@ def hello_not_qualified(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     nothing about the client, and many servers refuse it or take the mail for spam. A server may refuse it. RFC 5321
     says MUST, but only if the client can know its full name, which no capture shows; so it is a warning. For submission
     it is an info, because the computers of users seldom have such a name. Fix the client: configure the full name of
-    the host, or let it send its address in brackets.
+    the host, or let it send its address in brackets. Fix the server: refuse only clients from outside for such a name,
+    not its own users.
     """
     command = x.command
     name = None if command is None else command.hello_name
@@ -80,8 +81,8 @@ def domain_not_qualified(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     An address in MAIL or RCPT needs the full domain. No other host can send a reply or a delivery report to an address
     at localhost or at a name without a dot, so many servers refuse it. It is a warning although RFC 5321 says MUST NOT,
     because the address may come from another program. For submission it is an info, because the server may complete the
-    domain (RFC 6409 §4.2). Fix the client: configure the domain that it adds to local addresses. An address of a host
-    is written in brackets.
+    domain (RFC 6409 §4.2). Fix the client: configure the domain that it adds to local addresses, and write the address
+    of a host in brackets. Fix the server: if users submit their mail to it, let it complete the domain.
     """
     command = x.command
     local, domain = (None, None) if command is None else command.mailbox

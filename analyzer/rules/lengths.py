@@ -36,7 +36,8 @@ def command_line_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]
 
     A command line has at most 512 octets, including CRLF. Extensions that the server lists raise the limit for MAIL,
     RCPT and a few other commands by the length of their parameters. The server should answer 500 to a longer line. Fix
-    the client: shorten the line.
+    the client: shorten the line. Fix the server: answer 500, read the rest of the line, and do not take it for another
+    command.
     """
     if x.command is None or x.state is None:
         return
@@ -64,7 +65,7 @@ def reply_line_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Reply line longer than 512 octets.
 
     Each line of a reply has at most 512 octets, including the code and CRLF. Fix the server: send a longer text in
-    several lines.
+    several lines. Fix the client: read lines of any length, or close; do not read the rest as another reply.
     """
     reply = x.reply
     if reply is None or reply.code == 334:
@@ -128,7 +129,8 @@ def early_recipient_limit(x: Exchange, talk: Conversation) -> Iterator[Evidence]
 
     A server must accept at least 100 recipients for one message. This one refused a recipient as one too many after
     fewer than 100, and it had not announced a lower limit (RFC 9422). It is a warning although RFC 5321 calls that a
-    violation: the refusal may be meant for this client only. Fix the server: raise the limit.
+    violation: the refusal may be meant for this client only. Fix the server: raise the limit. Fix the client: send the
+    message to the refused recipients in another transaction.
     """
     transaction = x.transaction
     if transaction is None or not transaction.session_known or not talk.certain:
@@ -162,7 +164,8 @@ def auth_line_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     RFC 4954 sets no limit; it considers 12288 octets sufficient for the known mechanisms. It is a warning because a
     peer with a buffer of this size cannot process a longer line, and a server then answers 500. The AUTH command itself
-    has the same limit as any other command line. Fix the sender: shorten the line.
+    has the same limit as any other command line. Fix the client: send a shorter response. Fix the server: send a
+    shorter challenge, and read responses of at least 12288 octets.
     """
     if x.act is Act.ANSWER and x.length > MAX_AUTH_LINE:
         yield Evidence(

@@ -77,7 +77,8 @@ def bare_lf_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """LF without CR in the command stream.
 
     Lines end with CRLF only, and a client must not send LF without CR. Many servers wait for CRLF then, and answer
-    nothing. Fix the client: end each line with CRLF.
+    nothing. Fix the client: end each line with CRLF. Fix the server: do not take LF for the end of a line, and refuse
+    what contains it (BIT225).
     """
     text = x.raw + x.end
     found = _BARE_LF.search(text)
@@ -93,7 +94,8 @@ def bare_lf_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def bare_cr_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """CR without LF in the command stream.
 
-    Lines end with CRLF only, and a client must not send CR without LF. Fix the client: end each line with CRLF.
+    Lines end with CRLF only, and a client must not send CR without LF. Fix the client: end each line with CRLF. Fix the
+    server: do not take CR for the end of a line, and refuse what contains it (BIT225).
     """
     text = x.raw + x.end
     found = _BARE_CR.search(text)
@@ -118,7 +120,7 @@ def bare_newline_honoured(x: Exchange, talk: Conversation) -> Iterator[Evidence]
 
     The server answered a line that had not ended with CRLF. If a server accepts a bare LF as a line end, an attacker
     can make it see commands that another server on the path of the message did not see. Fix the server: accept only
-    CRLF as the end of a line.
+    CRLF as the end of a line. Fix the client: end each line with CRLF, so that all servers see the same lines.
     """
     if x.act is Act.END:
         return  # SEC615 judges the end of mail data

@@ -59,7 +59,8 @@ def text_line_too_long(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Message line longer than 1000 octets.
 
     A line of mail data has at most 1000 octets, including CRLF and not counting a doubled dot. Servers cut longer
-    lines, which breaks signatures. Fix the client: fold the header, encode the body.
+    lines, which breaks signatures. Fix the client: fold the header, encode the body. Fix the server: pass longer lines
+    on unchanged, or refuse the message; do not cut them.
     """
     content, transaction = message_of(x, talk), x.transaction
     if content is None or content.long_line is None:

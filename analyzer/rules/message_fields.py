@@ -42,7 +42,8 @@ def message_id(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     receivers refuse a message without one, and programs treat a malformed one in different ways. Many clients leave it
     to the submission server, which should add a missing one and replace a malformed one (RFC 6409 §8.3). So a missing
     one is only an info, although RFC 5322 says SHOULD. Fix the program that creates the message: write a Message-ID in
-    angle brackets, with a name of the host after the "@".
+    angle brackets, with a name of the host after the "@". Fix the server: if users submit their mail to it, let it add
+    the field.
     """
     content = message_of(x, talk)
     if content is None or content.report is None:
@@ -68,7 +69,8 @@ def bad_from(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     From names the authors, each by an address with a domain. If there are several, Sender names the one who sends the
     message. Receivers check the domain of the author (SPF, DKIM, DMARC), and many refuse a message in which there is
-    none. Fix the program that creates the message: write a whole address, and a Sender field for several authors.
+    none. Fix the program that creates the message: write a whole address, and a Sender field for several authors. Fix
+    the server: if users submit their mail to it, complete or refuse the address.
     """
     content = message_of(x, talk)
     fault = None if content is None or content.report is None else content.report.bad_author
@@ -97,7 +99,7 @@ def return_path_sent(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     must not have one; a program that sends a message again has to remove it. Otherwise readers may take the wrong
     address for the one that delivery reports go to. RFC 5321 says SHOULD NOT, but only to the system where the message
     begins, which is seldom known; so outside submission this is only an info. Fix the client: remove the field before
-    it sends the message.
+    it sends the message. Fix the server: if it makes final delivery, replace the field by its own.
     """
     content = message_of(x, talk)
     fault = None if content is None or content.report is None else content.report.return_path

@@ -69,7 +69,8 @@ def missing_date(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     Every message has exactly one Date field, written by its author. A submission server may add it (RFC 6409 §8.2);
     other servers pass the message on unchanged. RFC 821 does not define the fields of a message, so in its profile this
-    is only an info. Fix the program that creates the message: add the field.
+    is only an info. Fix the program that creates the message: add the field. Fix the server: if users submit their mail
+    to it, let it add the field.
     """
     content = message_of(x, talk)
     if content is not None:
@@ -90,7 +91,8 @@ def missing_from(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     Every message has exactly one From field. Without it the message has no author, and programs that sign or verify
     messages cannot do so. RFC 821 does not define the fields of a message, so in its profile this is only an info. Fix
-    the program that creates the message: add the field.
+    the program that creates the message: add the field. Fix the server: if users submit their mail to it, refuse the
+    message.
     """
     content = message_of(x, talk)
     if content is not None:
@@ -112,7 +114,8 @@ def duplicate_field(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     Date, From, Sender, Reply-To, To, Cc, Bcc, Message-ID, In-Reply-To, References and Subject may occur only once, and
     so may the fields of MIME: MIME-Version, Content-Type, Content-Transfer-Encoding, Content-ID, Content-Description.
     Programs differ in which of the fields they display and which they verify, and attackers have used that to forge
-    authors and to hide attachments. Fix the program that creates the message: write each of these fields once.
+    authors and to hide attachments. Fix the program that creates the message: write each of these fields once. Fix the
+    server: refuse such a message, because each reader sees another one.
     """
     content = message_of(x, talk)
     fault = None if content is None or content.report is None else content.report.repeated
@@ -136,7 +139,8 @@ def malformed_header_line(x: Exchange, talk: Conversation) -> Iterator[Evidence]
 
     Each line before the first empty line must be a name, a colon and a value, or start with white space and continue
     the previous line. Often the empty line after the header is missing. An mbox "From " line is not a header field
-    either. Fix the program that creates the message: write valid fields, and an empty line after them.
+    either. Fix the program that creates the message: write valid fields, and an empty line after them. Fix the server:
+    refuse the message, or pass it on unchanged; do not move lines from the header to the body.
     """
     content = message_of(x, talk)
     fault = None if content is None or content.report is None else content.report.malformed

@@ -127,7 +127,8 @@ def eight_bit_body_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evid
     """8-bit body to a server that does not offer 8BITMIME.
 
     The body contains bytes above 127, which are only allowed if the server offers 8BITMIME. Fix the client: convert the
-    body to seven bits (quoted-printable or base64) or return the message to its sender.
+    body to seven bits (quoted-printable or base64) or return the message to its sender. Fix the server: offer 8BITMIME,
+    if all that it passes mail on to can take such bodies.
     """
     if _body(x, talk) == "BIT206" and x.content is not None and x.content.body_8bit is not None:
         spot = x.content.body_8bit
@@ -194,7 +195,7 @@ def nul_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """NUL byte in message content.
 
     7-bit and 8-bit content must not contain NUL. Only BODY=BINARYMIME content sent with BDAT may contain it. Fix the
-    client: encode the content (base64).
+    client: encode the content (base64). Fix the server: refuse such a message with 554.
     """
     content = _whole(x)
     if content is not None and content.nul is not None and (not _binary(x) or talk.profile == "rfc821"):
@@ -237,7 +238,8 @@ def bare_lf_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """LF without CR in message content.
 
     Lines of mail data end with CRLF, and LF must not be sent alone. SMTP smuggling uses a bare LF, because servers
-    differ in whether they accept it as a line end. Fix the client: convert all line ends to CRLF.
+    differ in whether they accept it as a line end. Fix the client: convert all line ends to CRLF. Fix the server:
+    refuse such a message, or convert the bytes before it passes the message on.
     """
     content = _whole(x)
     if content is not None and content.bare_lf is not None and not _binary(x):
@@ -256,7 +258,8 @@ def bare_lf_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def bare_cr_in_content(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """CR without LF in message content.
 
-    Lines of mail data end with CRLF, and CR must not be sent alone. Fix the client: convert all line ends to CRLF.
+    Lines of mail data end with CRLF, and CR must not be sent alone. Fix the client: convert all line ends to CRLF. Fix
+    the server: refuse such a message, or convert the bytes before it passes the message on.
     """
     content = _whole(x)
     if content is not None and content.bare_cr is not None and not _binary(x):

@@ -100,7 +100,8 @@ def eight_bit_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     Commands are 7-bit ASCII. Only an address or the value of a parameter may contain UTF-8, and only if the server
     lists SMTPUTF8. Verbs, the name after EHLO and parameter keywords never may. Fix the client: send ASCII, or convert
-    the domain to its ASCII form (A-labels).
+    the domain to its ASCII form (A-labels). Fix the server: answer such a line with 500 or 501, and do not guess its
+    character set.
     """
     never, perhaps = _high_bytes(x)
     hello = x.state.hello if x.state is not None else None
@@ -294,7 +295,8 @@ def bom_before_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 def nul_in_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """NUL byte in a command line.
 
-    The grammar allows no NUL, and programs written in C end their strings there. Fix the client: do not send NUL.
+    The grammar allows no NUL, and programs written in C end their strings there. Fix the client: do not send NUL. Fix
+    the server: refuse such a line with 500, before any other program reads it.
     """
     count = x.raw.count(b"\0")
     phrase = Phrase("The command contains a NUL byte{more}.", more=times(count))

@@ -128,7 +128,8 @@ def announced_bound_exceeded(x: Exchange, talk: Conversation) -> Iterator[Eviden
     FUTURERELEASE in the EHLO reply announces how long the server holds a message, in seconds and as a date. DELIVERBY
     announces the shortest time in which the server promises delivery. The server will refuse a value beyond these
     bounds. It is a warning also where RFC 4865 says MUST (HOLDFOR, HOLDUNTIL), because the server refuses the value and
-    nothing is lost. Fix the client: compare the value with the bound before MAIL.
+    nothing is lost. Fix the client: compare the value with the bound before MAIL. Fix the server: announce another
+    bound, if it can serve it.
     """
     hello, command = known_offer(x, talk), judged_command(x)
     if hello is None or command is None or DeviationKind.BAD_PARAMETER_VALUE in x.line.kinds:

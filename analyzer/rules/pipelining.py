@@ -40,7 +40,8 @@ def pipelining_not_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence
     If the server does not list PIPELINING, the client must wait for each reply before it sends the next command. It
     cannot know what the server lists before the reply to its EHLO is complete. All that it sends too early, until it
     waits again, is one finding. Clients that do not wait are often spam bots or scripts. The acknowledgement numbers of
-    the client show whether it had received the reply. Fix the client: wait for each reply.
+    the client show whether it had received the reply. Fix the client: wait for each reply. Fix the server: list
+    PIPELINING, if it reads several commands at once.
     """
     first = _begun_by(x, talk)
     if first is not None and not _offered(first):

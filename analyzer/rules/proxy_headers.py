@@ -37,7 +37,8 @@ def proxy_header(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     A proxy or load balancer in front of the server has put a header before the first command, to pass on the addresses
     of the real client and of its target. It is no part of SMTP, and no other rule judges it. The addresses of this
-    connection are those of the proxy. There is nothing to fix if the server expects the header.
+    connection are those of the proxy. There is nothing to fix if the server expects the header. Fix the proxy: turn the
+    header off, if the server does not expect it (TCP908).
     """
     header = None if talk.proxy is None else talk.proxy.header
     if header is None:
@@ -72,7 +73,8 @@ def proxy_header_not_expected(x: Exchange, talk: Conversation) -> Iterator[Evide
     The server took the header for commands and refused them. A header of version 1 is one line for it; a header of
     version 2 has four line ends, and the first command after it becomes the rest of its last line. What goes wrong
     after that follows from the header. Nothing shows which of the two has the wrong setting, so it is a warning. Fix
-    the client: turn the header off in the proxy. Fix the server: turn it on, for this proxy only.
+    the proxy: turn the header off, if the server cannot read it. Fix the server: let it expect the header, from this
+    proxy only.
     """
     header = None if talk.proxy is None else talk.proxy.header
     if header is not None:

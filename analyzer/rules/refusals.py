@@ -113,7 +113,7 @@ def ehlo_unsupported(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     Servers have had to accept EHLO since 2001. Without it no extension can be used, and the client continues with HELO.
     Other refusals of EHLO are about the name, or policy. It is only an info although RFC 5321 says MUST, because mail
-    can be sent after HELO too. Fix the server: implement EHLO.
+    can be sent after HELO too. Fix the server: implement EHLO. Fix the client: go on with HELO, without extensions.
     """
     if x.command is not None and x.command.verb == b"EHLO" and is_judged(x, talk) and not at_fault(x, talk):
         veil = None if talk.watching is None else talk.watching.veil
@@ -137,7 +137,8 @@ def well_formed_called_syntax_error(x: Exchange, talk: Conversation) -> Iterator
     The name or the address follows the grammar of RFC 5321, but the server says that its syntax is wrong. Keywords, the
     tag IPv6: and hexadecimal digits may have any case, and a local-part may be quoted. A server that does not accept
     the name or the address for another reason has other codes, such as 504, 550 or 553. It is a warning, because a
-    server may refuse them, and only the code is wrong. Fix the server: accept all that the grammar allows.
+    server may refuse them, and only the code is wrong. Fix the server: accept all that the grammar allows. Fix the
+    client: until then, write the name or the address in its plainest form, in lower case and without quotation marks.
     """
     command = x.command
     if command is None or not _is_sound(x, talk):
@@ -263,7 +264,7 @@ def offered_parameter_refused(x: Exchange, talk: Conversation) -> Iterator[Evide
 
     The EHLO reply lists the extension, so the server must accept its parameters with any legal value. Clients rely on
     the list, and cannot find out which parameter the server does not want. Fix the server: implement the parameter, or
-    do not list the keyword.
+    do not list the keyword. Fix the client: until then, send the command again without the parameter.
     """
     command, before = x.command, x.before
     if command is None or before is None or not command.parameters or not _is_sound(x, talk):

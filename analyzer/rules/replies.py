@@ -64,7 +64,7 @@ def malformed_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     Each line of a reply starts with three digits and a space or hyphen. A client cannot know which command another line
     answers, and must skip the line or give up. Such lines are often debug output or banners of middleboxes. Fix the
-    server: send only reply lines.
+    server: send only reply lines. Fix the network: if a middlebox wrote the line, correct or remove it.
     """
     wrong = _wrong(x, DeviationKind.MALFORMED_LINE)
     if wrong:
@@ -90,7 +90,8 @@ def reply_code_out_of_range(x: Exchange, talk: Conversation) -> Iterator[Evidenc
     """Reply code outside 2yz-5yz, or second digit above 5.
 
     The first digit says what the client should do next (2 to 5 are defined), the second digit gives the category of the
-    reply (0 to 5). Fix the server: use a code that RFC 5321 defines.
+    reply (0 to 5). Fix the server: use a code that RFC 5321 defines. Fix the client: close the connection, since the
+    result is unknown.
     """
     for wrong in _wrong(x, DeviationKind.CODE_OUT_OF_RANGE):
         phrase = Phrase(
@@ -106,7 +107,7 @@ def multiline_code_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidenc
 
     A hyphen after the code means that the reply continues, and each of its lines must have the same code. The audit
     uses the code of the last line, in which the server has decided; clients differ in which one they use. Fix the
-    server: repeat the code on each line.
+    server: repeat the code on each line. Fix the client: use the code of the last line.
     """
     wrong = _wrong(x, DeviationKind.CODE_MISMATCH)
     if wrong:
@@ -128,6 +129,7 @@ def multiline_not_terminated(x: Exchange | None, talk: Conversation) -> Iterator
 
     The server closed the connection after a line that announced another one (a hyphen follows its code). The last line
     of a reply must have a space after the code. Fix the server: send the whole reply before it closes the connection.
+    Fix the client: treat the command as unanswered, and try again later.
     """
     closing, hanging = talk.course.closing, talk.course.hanging
     if closing is None or closing.side != "server" or hanging is None:
@@ -155,7 +157,8 @@ def bare_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     A client must accept a code without text, but a server should send the space even if no text follows, because some
     clients expect it. As every client must cope, it is only an info. In the 334 reply of an AUTH exchange the grammar
-    demands the space; there it is a warning. Fix the server: send the space.
+    demands the space; there it is a warning. Fix the server: send the space. Fix the client: accept a code without a
+    space.
     """
     severity: Severity | None = "warning" if x.code == 334 else None
     for wrong in _wrong(x, DeviationKind.BARE_CODE):
@@ -177,8 +180,8 @@ def bad_greeting_name(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     The greeting names the server: the first word must be its domain or an address literal. The same is true of the
     first line of the reply to EHLO; there only a missing name is reported. A greeting of asterisks was overwritten by a
     firewall that rewrites SMTP and often hides extensions too; then the path is at fault, not the server. It is a
-    warning although the grammar demands the name, because clients can continue without it. Fix the server or the
-    firewall: send the name.
+    warning although the grammar demands the name, because clients can continue without it. Fix the server: send the
+    name. Fix the network: turn off the inspection of SMTP in the firewall.
     """
     if x.act is Act.EHLO:
         if x.code == 250 and x.reply is not None and not x.reply.texts[0][:1].strip():
@@ -237,7 +240,7 @@ def bad_challenge(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """334 text is not base64.
 
     The text of a 334 reply is the challenge of the mechanism, encoded in base64, or empty. Fix the server: encode the
-    challenge.
+    challenge. Fix the client: cancel the exchange with "*".
     """
     if x.reply is None:
         return

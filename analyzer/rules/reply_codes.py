@@ -104,7 +104,7 @@ def code_not_listed_for_command(x: Exchange, talk: Conversation) -> Iterator[Evi
     first digit. The end of mail data is no command, so 500 to 504, which are about commands, cannot answer it. Codes
     that servers commonly use for policy reasons are not reported. In LMTP, RFC 2033 demands 503 for DATA without a
     recipient; another refusal is a warning there too, because the client goes on in the same way. Fix the server: use a
-    code that is listed for the command.
+    code that is listed for the command. Fix the client: act on the first digit of a code that it does not expect.
     """
     code = x.code
     if (code == 503 and x.act is not Act.END) or _end_in_doubt(x):
@@ -155,7 +155,8 @@ def unregistered_code(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Reply code not defined by any SMTP specification.
 
     A client that does not know a code can only use its first digit. In the profile rfc821 the codes of later
-    specifications count as unknown too. Fix the server: use a defined code.
+    specifications count as unknown too. Fix the server: use a defined code. Fix the client: act on the first digit of a
+    code that it does not know.
     """
     known = RFC821_CODES if talk.profile == "rfc821" else KNOWN_CODES
     private = x.command is not None and x.command.verb.startswith(b"X")
@@ -214,7 +215,7 @@ def reply_after_421(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     421 means that the server provides no more service and closes the connection. Clients that rely on it have already
     closed the connection. It is a warning, because no RFC says how soon the connection has to close. Fix the server:
-    close the connection after 421.
+    close the connection after 421. Fix the client: close the connection after 421, and try again later.
     """
     if x.accepted and not (x.act is Act.QUIT and x.code == 221) and x.sure and x.act not in _NO_COMMAND:
         phrase = Phrase(
@@ -241,7 +242,8 @@ def lmtp_reply_count(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     After the message an LMTP server must send one reply for each recipient that it accepted, in the same order. With
     one reply too many or too few, a client assigns replies to the wrong recipients. Fix the server: send one reply for
-    each accepted recipient.
+    each accepted recipient. Fix the client: close the connection, and send the message again to recipients without a
+    reply.
     """
     if talk.profile != "lmtp" or not x.sure:
         return
@@ -313,7 +315,7 @@ def enhanced_class_mismatch(x: Exchange, talk: Conversation) -> Iterator[Evidenc
 
     The first number of the enhanced status code must have the same meaning as the first digit of the reply code: 2
     success, 4 temporary failure, 5 permanent failure. If they differ, some clients retry a message that others return.
-    Fix the server: use the same class in both.
+    Fix the server: use the same class in both. Fix the client: act on the reply code, not on the enhanced one.
     """
     wrong = [line for line in _lines(x) if line.enhanced is not None and line.enhanced[0] != str(line.code)[0]]
     if wrong:

@@ -41,7 +41,7 @@ def unsolicited_reply(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     wrong command. Only 421 may come without a command, and a server that is about to close must use it; another 4yz
     code right before the close is only a warning, because it still says why. A server that refuses a chunk must still
     read its octets, and not take them for commands. Fix the server: send one reply for each command, and nothing inside
-    mail data.
+    mail data. Fix the client: close the connection if replies no longer fit its commands.
     """
     code = x.code
     if code == 421 or not x.sure or talk.midstream:
@@ -91,7 +91,8 @@ def command_not_answered(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Server closed in an orderly way and left a command unanswered.
 
     Every command gets exactly one reply. The server acknowledged the command and closed the connection with FIN without
-    a reply, so the client cannot know the result. Fix the server: answer each command, with 421 if it must close.
+    a reply, so the client cannot know the result. Fix the server: answer each command, with 421 if it must close. Fix
+    the client: treat the command as unanswered, and try again later.
     """
     closing = talk.course.closing
     if closing is None or not x.sure or talk.course.close_notice is not None or any(talk.course.lost.values()):

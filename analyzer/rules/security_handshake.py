@@ -35,7 +35,7 @@ def clear_text_on_tls_port(x: Exchange, talk: Conversation) -> Iterator[Evidence
 
     On port 465 the TLS handshake comes before the first command, and the server waits for it. It cannot understand
     commands in plain text, and everyone on the path can read them. Fix the client: use TLS from the first byte, or port
-    587 with STARTTLS.
+    587 with STARTTLS. Fix the server: close the connection, and do not answer in plain text.
     """
     what = named(x, "Plain text")
     phrase = Phrase("{what} was sent in clear text to port 465, where TLS has to begin at once.", what=what)
@@ -58,8 +58,9 @@ def tls_handshake_failed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     One side ended the handshake with a fatal alert, or the server closed the connection without an answer to the
     client's hello. No mail can be sent in this session, and some clients send it without TLS in the next one. The alert
     says why, as its sender sees it: a certificate that it does not trust, or nothing in common. TLS lets one side
-    refuse the other; it is a warning because the mail fails, or is sent without TLS. Fix the client or the server:
-    correct the certificate, or the versions and cipher suites that are allowed.
+    refuse the other; it is a warning because the mail fails, or is sent without TLS. Fix the server: send a valid
+    certificate for its name, with the whole chain, and allow current versions and cipher suites. Fix the client: update
+    the list of authorities that it trusts, and allow current versions and cipher suites.
     """
     handshake, closing = talk.course.handshake, talk.course.closing
     if handshake is None:
@@ -98,8 +99,8 @@ def obsolete_tls(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     These versions have known weaknesses and must not be used any more. It is only an info between relays, although the
     RFCs say MUST NOT, because an old version is still better than plain text; for submission it is a warning, because
     RFC 8314 leaves old clients time to change. The server chooses the highest version that both sides know, so the
-    client may be the old one. Fix the server and the client: enable TLS 1.2 and TLS 1.3, and turn the older versions
-    off.
+    client may be the old one. Fix the server: enable TLS 1.2 and TLS 1.3, and turn the older versions off. Fix the
+    client: do the same, if it knows no newer version.
     """
     handshake = talk.course.handshake
     if handshake is not None and handshake.version in _OBSOLETE:

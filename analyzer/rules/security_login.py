@@ -36,7 +36,7 @@ def cleartext_credentials(x: Exchange, talk: Conversation) -> Iterator[Evidence]
     PLAIN, LOGIN, XOAUTH2 and OAUTHBEARER send the password or token unencrypted; base64 does not protect it. Anyone who
     can capture this traffic can log in. The report never shows the password or token. It is an error although most of
     the RFCs say SHOULD NOT, because the password is certainly disclosed. Fix the client: use TLS first, and change the
-    password.
+    password. Fix the server: do not list these mechanisms outside TLS, and answer 538 to them there.
     """
     login = talk.watch.login
     if login is None or not talk.server_seen:
@@ -65,7 +65,9 @@ def auth_cancelled(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """AUTH exchange cancelled.
 
     The client ended the exchange with "*", which is allowed. Some old servers had a vulnerability at this point, so
-    intrusion detection systems report it, and so does this rule. There is nothing to fix if the client is known.
+    intrusion detection systems report it, and so does this rule. There is nothing to fix if the client is known and its
+    user cancelled. Fix the client: if it cancels again and again, choose a mechanism that it can complete. Fix the
+    server: keep its software up to date.
     """
     if x.raw == b"*":
         login = talk.watch.login
@@ -121,7 +123,7 @@ def submission_unauthenticated(x: Exchange, talk: Conversation) -> Iterator[Evid
     A server may identify the client by other means (its own network, a client certificate), which the capture does not
     show; so it is a warning, although RFC 6409 says MUST. If the server accepts MAIL and refuses the recipients, this
     is only a remark: many servers ask for authentication as late as that. Fix the server: require AUTH, and refuse MAIL
-    without it.
+    without it. Fix the client: log in before MAIL.
     """
     before = x.before
     if before is None or not before.sure or before.hello.authenticated or talk.record.on_loopback:

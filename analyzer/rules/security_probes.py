@@ -48,8 +48,8 @@ def bdat_size_overflow(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     No message has so many octets. A server that computes with such a size in an integer with too few bits may read or
     write outside its buffer. No RFC limits the size. Beyond 64 bits it is an error, because such a size can only be an
-    attack; from 32 bits on it is a warning. Fix the client: send the real size of the chunk. A server should refuse
-    such a size.
+    attack; from 32 bits on it is a warning. Fix the client: send the real size of the chunk. Fix the server: refuse
+    such a size with 501 or 552, and close.
     """
     size = 0 if x.command is None else x.command.chunk_size or 0
     digits = x.raw.split()[1].lstrip(b"0") if len(x.raw.split()) > 1 else b""
@@ -117,7 +117,8 @@ def early_talker(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     wait, and neither do attackers who send commands through another program, so some servers use this to detect them.
     Such a server may refuse the client, or close. A server that lists PIPECONNECT permits it. In the profile rfc821
     this is only an info, because old and simple clients do it too. Fix the client: wait for the last line of the
-    greeting.
+    greeting. Fix the server: refuse or delay such clients with 421 or 554, or list PIPECONNECT if it can read commands
+    that early.
     """
     greeting = talk.greeting
     if talk.record.on_tls_port:
@@ -162,6 +163,7 @@ def address_enumeration(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     The client sent many VRFY or EXPN commands in one session, or many recipients that do not exist. Attackers create
     lists of valid addresses in this way. The limit is a setting. Fix the server: limit such commands for each client.
+    Fix the client: if it sends to a list, remove addresses that do not exist.
     """
     yield Evidence(Phrase("The client probes for valid addresses: {probes} so far.", probes=Term(talk.watch.harvest)))
 
@@ -195,7 +197,8 @@ def relay_probe_address(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Recipient address in the form of a relay test.
 
     The local-part names another host (user%host, host!user, "user@host"). Old gateways used this form for routing.
-    Today it is used to search for open relays. Fix the client: send the plain address.
+    Today it is used to search for open relays. Fix the client: send the plain address. Fix the server: refuse such
+    recipients unless the client has authenticated.
     """
     local = _routed_local_part(x)
     if local is not None and _is_unauthenticated(x):
@@ -249,7 +252,8 @@ def turn_command(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """TURN used.
 
     TURN asks the server to swap roles and to send the mail that it stores for the domain that the client claims to be.
-    Without authentication this diverts mail. ETRN and ATRN have replaced it. Fix the client: use one of them.
+    Without authentication this diverts mail. ETRN and ATRN have replaced it. Fix the client: use ETRN, or ATRN after a
+    login. Fix the server: answer 502 to TURN.
     """
     if _is_unauthenticated(x):
         answer = Phrase("the capture contains no reply")
@@ -272,7 +276,8 @@ def turn_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     The server now sends the mail that it stores to a client with an unknown identity. Client and server swap roles, so
     decoding ends here. It is an error although RFC 5321 says SHOULD NOT, because mail is given to a stranger; in the
-    profile rfc821 it is a warning, since RFC 821 defines TURN without authentication. Fix the server: refuse TURN.
+    profile rfc821 it is a warning, since RFC 821 defines TURN without authentication. Fix the server: refuse TURN. Fix
+    the client: use ETRN, or ATRN after a login.
     """
     if x.code == 250 and _is_unauthenticated(x):
         yield Evidence("The server accepted TURN from a client that had not authenticated.", reply=True, caused_by=(x,))
@@ -290,7 +295,7 @@ def command_overflow_attempt(x: Exchange, talk: Conversation) -> Iterator[Eviden
     """Command line far beyond the length limit.
 
     A command line has at most 512 octets, including CRLF, and somewhat more with some extensions. A line that is many
-    times longer may be an attempt to overflow a buffer. Fix the client: shorten the line. A server should discard the
+    times longer may be an attempt to overflow a buffer. Fix the client: shorten the line. Fix the server: discard the
     excess bytes and answer 500.
     """
     if x.act is Act.ANSWER or x.command is None:
@@ -329,7 +334,7 @@ def command_flood(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     A client with PIPELINING sends a group of commands and then reads the replies. A client that sends hundreds of
     commands without reading the replies fills the buffers of the server, or ignores its replies. The limit is a
-    setting. Fix the client: read the replies to each group.
+    setting. Fix the client: read the replies to each group. Fix the server: close with 421 when too many commands wait.
     """
     if talk.server_seen and not talk.course.lost["server"]:
         yield Evidence(

@@ -86,7 +86,8 @@ def smuggling_end_of_data(x: Exchange, talk: Conversation) -> Iterator[Evidence]
 
     Only CRLF "." CRLF ends the mail data. With other line ends around a single dot, some servers end the data there and
     others read it as text. An attacker can use that to make two servers on the same path see two different messages
-    (SMTP smuggling). Fix the client: send all line ends as CRLF, and double a dot at the start of a line.
+    (SMTP smuggling). Fix the client: send all line ends as CRLF, and double a dot at the start of a line. Fix the
+    server: end data only at CRLF "." CRLF, and refuse messages with a bare CR or LF.
     """
     content = x.content
     if content is None or content.lookalike is None or content.missing:
@@ -122,7 +123,8 @@ def smuggled_commands(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     A second dialogue follows a look-alike of the end of data. A server that accepts the look-alike as the end executes
     these commands. It then accepts a message with a sender chosen by the attacker as if it came from this client. Fix
-    the client: send all line ends as CRLF, and double a dot at the start of a line.
+    the client: send all line ends as CRLF, and double a dot at the start of a line. Fix the server: end data only at
+    CRLF "." CRLF, and refuse messages with a bare CR or LF.
     """
     content = x.content
     if content is None or content.lookalike is None or content.missing or not content.since_lookalike:
@@ -160,7 +162,8 @@ def smuggling_honoured(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     The server accepted the message before CRLF "." CRLF had arrived, it answered commands that follow a look-alike of
     it, or its reply is one that only a command can have. An attacker can use that to send messages whose senders other
-    servers on the path never saw. Fix the server: accept only CRLF as the end of a line.
+    servers on the path never saw. Fix the server: accept only CRLF as the end of a line. Fix the client: if it relays
+    mail of others, refuse or convert a bare CR or LF before it sends the message.
     """
     content, beyond = x.content, talk.watch.beyond
     if content is None or content.lookalike is None or x.act is not Act.END:
@@ -219,7 +222,7 @@ def newline_command_injection(x: Exchange, talk: Conversation) -> Iterator[Evide
 
     A program probably put unchecked text into a command, for example an address from a web form. A server that ends
     lines at a bare LF or CR sees a second command there. Fix the client: refuse CR and LF in text that it puts into
-    commands.
+    commands. Fix the server: accept only CRLF as the end of a line, and answer 501 to such a command.
     """
     found = hidden_command(x.raw)
     if found is None:
@@ -251,7 +254,7 @@ def header_injection_newline(x: Exchange, talk: Conversation) -> Iterator[Eviden
 
     A program probably put unchecked text with a line end into a header field. Programs that end lines at a bare LF or
     CR see an additional field chosen by the attacker, for example another recipient or sender. Fix the program that
-    creates the message: refuse CR and LF in header fields.
+    creates the message: refuse CR and LF in header fields. Fix the server: refuse messages with a bare CR or LF.
     """
     content = x.content
     if content is None or content.missing or (content.bare_lf is None and content.bare_cr is None):

@@ -44,7 +44,7 @@ def starttls_command_injection(x: Exchange, talk: Conversation) -> Iterator[Evid
     STARTTLS is the last command that a client may send in plain text. Commands that follow it before the 220 reply may
     come from an attacker on the path. A server that keeps them in its buffer executes them inside TLS as if the client
     had sent them there. A client that pipelines commands after STARTTLS looks the same. Fix the server: discard these
-    bytes. Fix the client: wait for the 220 reply.
+    bytes. Fix the client: wait for the 220 reply, or use TLS from the first byte (port 465).
     """
     injection = talk.watch.injection
     if injection is None or talk.injected is not x:
@@ -78,7 +78,8 @@ def cleartext_after_220(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     After the 220 reply the client must start the TLS handshake. Everyone on the path can read what it sends instead,
     and a server that expects a handshake cannot use it. If the server answers as if nothing had happened, then the
     capture was decrypted before it was saved, or the server only pretended to start TLS; which of them cannot be seen,
-    so this is only a remark then. Fix the client: start the handshake, or close the connection.
+    so this is only a remark then. Fix the client: start the handshake, or close the connection. Fix the server: close
+    the connection, if what comes is no TLS.
     """
     if x.code and x.code != CLOSES:
         phrase = Phrase(
@@ -109,7 +110,8 @@ def injected_command_answered(x: Exchange, talk: Conversation) -> Iterator[Evide
 
     Inside TLS the client speaks first. A reply before its first command answers a command that followed STARTTLS in
     plain text. The server kept that command in its buffer, although RFC 3207 requires it to discard everything that it
-    learned before the handshake. Fix the server: empty its input buffer before the handshake.
+    learned before the handshake. Fix the server: empty its input buffer before the handshake. Fix the client: do not
+    use STARTTLS with this server, but TLS from the first byte (port 465) if it has it.
     """
     yield Evidence(
         Phrase(
@@ -137,7 +139,8 @@ def starttls_response_injection(x: Exchange, talk: Conversation) -> Iterator[Evi
 
     After its 220 reply a server sends only TLS. Replies in plain text there may come from an attacker on the path; a
     client that keeps them in its buffer reads them as replies inside TLS. Or the server answered commands that were
-    pipelined after STARTTLS. Fix the client: discard these bytes.
+    pipelined after STARTTLS. Fix the client: discard these bytes. Fix the server: send nothing after the 220 but TLS,
+    and discard what was pipelined after STARTTLS.
     """
     what = Phrase("A line") if x.reply is None else Phrase("A reply {code}", code=Code(x.code))
     yield Evidence(
@@ -165,7 +168,7 @@ def starttls_keyword_mangled(x: Exchange, talk: Conversation) -> Iterator[Eviden
 
     Some firewalls overwrite keywords that they do not allow with the same number of X characters. An attacker who wants
     to read the mail does the same. The client then sees no STARTTLS and sends without TLS. Fix the network: find the
-    device that changes the replies.
+    device that changes the replies. Fix the client: require TLS for this server (DANE, MTA-STS, or its configuration).
     """
     hello = None if x.after is None else x.after.hello
     masked = next((k for k in (hello.keywords or ()) if is_masked(k)), None) if hello is not None else None
@@ -196,7 +199,7 @@ def starttls_unused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     The server offered encryption, but the client did not use it, or it continued after STARTTLS had failed. Between
     relays the client may decide that. For message submission and for AUTH it is a weakness, and a warning. Fix the
-    client: use STARTTLS.
+    client: use STARTTLS. Fix the server: for submission, answer 530 to MAIL and AUTH before TLS.
     """
     if talk.record.on_loopback:
         return
@@ -225,7 +228,8 @@ def starttls_refused(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     A server must be able to execute the commands that its EHLO reply lists. The refusal means that its TLS
     configuration is broken, or that an attacker on the path wants to read the mail. RFC 3207 permits the code 454; it
-    is a warning because many clients then continue without TLS. Fix the server: correct its TLS configuration.
+    is a warning because many clients then continue without TLS. Fix the server: correct its TLS configuration. Fix the
+    client: try again later, and send no password in plain text.
     """
     before, command = x.before, x.command
     if before is None or command is None or not before.sure:
@@ -249,7 +253,8 @@ def cleartext_auth_offered(x: Exchange, talk: Conversation) -> Iterator[Evidence
     """Password mechanisms offered without TLS.
 
     PLAIN and LOGIN send the password unencrypted. If a server lists them outside TLS, clients use them where everyone
-    on the path can read the password. Fix the server: list them only inside TLS.
+    on the path can read the password. Fix the server: list these mechanisms only inside TLS. Fix the client: send no
+    password outside TLS, whatever the server lists.
     """
     if talk.record.on_loopback or x.after is None or x.answer is None:
         return
@@ -276,6 +281,7 @@ def cleartext_on_tls_port(x: Exchange, talk: Conversation) -> Iterator[Evidence]
 
     On port 465 the TLS handshake comes before the first byte of SMTP. A server that sends its greeting in plain text
     there has a wrong configuration, and clients that expect TLS cannot use it. Fix the server: enable TLS on this port.
+    Fix the client: until then, use port 587 with STARTTLS.
     """
     yield Evidence(
         "The server sent its greeting in plain text on port 465, where TLS must come first.",
@@ -298,7 +304,8 @@ def starttls_vanished(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     The same server, with the same name in its greeting, offered STARTTLS to the same network in another connection of
     this capture. If its configuration did not change, an attacker on the path may remove the keyword. Fix the client:
-    require TLS for this server.
+    require TLS for this server. Fix the network: if the server still offers it, find the device that removes the
+    keyword.
     """
     after, answer, record = x.after, x.answer, talk.record
     if answer is None or after is None or "STARTTLS" in (after.hello.keywords or ()):

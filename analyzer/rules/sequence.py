@@ -367,7 +367,8 @@ def wrong_hello_verb(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """LHLO sent to an SMTP server, or EHLO or HELO to an LMTP server.
 
     LMTP uses LHLO in place of EHLO and HELO, and neither protocol knows the verb of the other. Fix the client: use the
-    protocol that the port serves.
+    protocol that the port serves. Fix the server: serve LMTP on a port of its own, so that no client meets it by
+    mistake.
     """
     command, lmtp = x.line.command, talk.profile == "lmtp"
     if command is not None and command.verb != b"LHLO" and x.marks & Mark.LMTP_SERVER:

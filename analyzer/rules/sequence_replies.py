@@ -52,7 +52,7 @@ def out_of_order_accepted(x: Exchange, talk: Conversation) -> Iterator[Evidence]
 
     A server must refuse a command out of order with 503. This server accepted it, so its state differs from the state
     that the RFC defines. From here on the audit follows the server. Fix the server: check the state before each
-    command.
+    command. Fix the client: send its commands in order; the finding that this one follows from says which.
     """
     if _out_of_order(x) and x.accepted and not _skips_refused_data(x):
         yield Evidence(
@@ -72,7 +72,8 @@ def out_of_order_wrong_code(x: Exchange, talk: Conversation) -> Iterator[Evidenc
 
     Only 503 tells a client that its commands are out of order. With another code the client looks for the error
     somewhere else. It is a warning although RFC 5321 says that 503 must be returned: the command was refused all the
-    same. Fix the server: answer 503.
+    same. Fix the server: answer 503. Fix the client: send its commands in order; the finding that this one follows from
+    says which.
     """
     if not _out_of_order(x) or x.reply is None or x.code < 400 or x.code == 503 or _excused(x, talk):
         return
@@ -117,7 +118,8 @@ def empty_transaction_accepted(x: Exchange, talk: Conversation) -> Iterator[Evid
 
     The server accepted mail data for a transaction without an accepted recipient, so the client sends the message in
     vain. The server should answer 503 or 554; in LMTP it must answer 503. Fix the server: refuse the command if the
-    transaction has no recipient.
+    transaction has no recipient. Fix the client: do not send DATA when every recipient was refused; after a 354 all the
+    same, send only the final dot.
     """
     before = x.before
     if before is None or not before.sure or before.phase is not Phase.MAIL:
@@ -145,7 +147,8 @@ def spurious_503(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     The dialogue shows that the command was in order. Either the server lost track of the session, or it has another
     reason (policy, a missing login) and did not send the code that belongs to that reason. No RFC forbids such a
     refusal, and the reason may not be in the capture, so the severity is a warning. Fix the server: use 503 only for
-    commands out of order.
+    commands out of order. Fix the client: read the text of the reply, which may name the true reason, such as a missing
+    login.
     """
     if x.command is None or x.act is Act.ANYTIME or x.act is Act.RSET or not _in_order(x, talk):
         return
@@ -196,7 +199,8 @@ def session_free_command_503(x: Exchange, talk: Conversation) -> Iterator[Eviden
     """NOOP, HELP, EXPN, VRFY or RSET refused with 503.
 
     A client may send these five commands at any time in a session, even before EHLO, so they are never out of order.
-    Fix the server: accept them in every state, or refuse them with another code.
+    Fix the server: accept them in every state, or refuse them with another code. Fix the client: until then, send EHLO
+    first.
     """
     before = x.before
     if before is None or before.phase in {*TURNED_AWAY, Phase.QUIT} or at_fault(x, talk):

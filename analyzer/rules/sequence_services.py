@@ -60,7 +60,8 @@ def lmtp_out_of_place(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
 
     LMTP and SMTP differ in the replies after a message, so a client must never take one for the other. An LMTP server
     must not listen on port 25, and it must refuse EHLO and HELO, which LMTP replaces by LHLO. Fix the server: use
-    another port for LMTP, and refuse the hello of SMTP there.
+    another port for LMTP, and refuse the hello of SMTP there. Fix the client: use LHLO where LMTP is spoken, and count
+    the replies after the message by recipients.
     """
     command = x.command
     if command is None:

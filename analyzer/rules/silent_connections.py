@@ -32,7 +32,8 @@ def no_greeting(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     The server accepted the connection and sent no greeting. It closed the connection at once, as some servers do with
     clients that they do not want or while they are overloaded, or it never spoke and the client gave up; a client waits
     up to five minutes. RFC 5321 calls the greeting normal, but does not demand it, so this is only an info. Fix the
-    server: send a greeting, 421 or 554 if it gives no service.
+    server: send a greeting, 421 or 554 if it gives no service. Fix the client: try again later, with fewer connections
+    at a time.
     """
     closing, record = talk.course.closing, talk.record
     if closing is None or talk.client_seen or talk.server_seen or talk.midstream:

@@ -40,9 +40,9 @@ def content_without_354(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     """Message text sent although DATA was not answered 354.
 
     Only 354 asks for the mail data. This client sent the message although the server had not answered DATA with 354, or
-    without DATA, and the server reads each line of it as a command. Fix the client: send DATA, wait for the reply, and
-    send the message only after 354. If the server answered DATA with a success code other than 354, the server is at
-    fault.
+    without DATA, and the server reads each line of it as a command. If the server answered DATA with a success code
+    other than 354, the server is at fault. Fix the client: send DATA, wait for the reply, and send the message only
+    after 354. Fix the server: answer DATA with 354 or with a refusal.
     """
     text = _text_of(x, talk)
     if text is None:
@@ -83,7 +83,8 @@ def text_after_end_of_data(x: Exchange, talk: Conversation) -> Iterator[Evidence
     A line that contains only a dot ends the mail data. If the text itself has such a line, the client must put a second
     dot in front of it, which the server removes. This client did not, so the server took the text up to there for the
     whole message, and read the rest of it as commands. A sender of text can use that to send commands to the server.
-    Fix the client: put a dot in front of each line of the text that starts with a dot.
+    Fix the client: put a dot in front of each line of the text that starts with a dot. Fix the server: close the
+    connection if the lines after a message are no commands.
     """
     text = _text_of(x, talk)
     if text is None or text.about is None or text.about.content is None or text.kind is not TextKind.AFTER_END:

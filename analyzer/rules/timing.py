@@ -55,7 +55,8 @@ def client_gave_up_early(x: Exchange | None, talk: Conversation) -> Iterator[Evi
     A client should wait five minutes for most replies, two minutes for the reply to DATA and ten minutes for the reply
     to the end of data, because servers check the message before they answer. A client that gives up earlier sends the
     message again, and the recipient gets it twice. In the profile lmtp it is only an info, because RFC 2033 says
-    nothing about times. Fix the client: use longer timeouts.
+    nothing about times. Fix the client: use longer timeouts. Fix the server: answer sooner, and make long checks after
+    the reply.
     """
     course = talk.course
     closing = course.closing
@@ -96,7 +97,8 @@ def server_idle_timeout_short(x: Exchange | None, talk: Conversation) -> Iterato
 
     A server should wait at least five minutes for the next command. A server that is shutting down, or that has refused
     ten commands of the client, is not reported. In the profile lmtp it is only an info, because RFC 2033 says nothing
-    about times. Fix the server: use a longer timeout.
+    about times. Fix the server: use a longer timeout. Fix the client: send QUIT when it has no more mail, and open a
+    new connection later.
     """
     course = talk.course
     closing, farewell = course.closing, course.close_notice
@@ -180,7 +182,8 @@ def slow_drip(x: Exchange | None, talk: Conversation) -> Iterator[Evidence]:
     server busy. Attackers do this to use up all its connections. A line that never ends may come from a program that
     sends backslashes and the letters r and n in place of the bytes CR and LF. For mail data the cause may also be a
     server that closed its receive window; the audit does not examine windows. Fix the client: send complete lines
-    without long pauses.
+    without long pauses. Fix the server: close with 421 when a line takes too long, and limit the connections of one
+    client.
     """
     drip = talk.course.slow_input
     if drip is None:

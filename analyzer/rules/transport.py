@@ -132,7 +132,7 @@ def server_closed_without_reason(x: Exchange | None, talk: Conversation) -> Iter
     unknown command or RSET, and after a greeting of 554 it must wait for QUIT. A client cannot distinguish a connection
     that closes without a reply from a crash. Although that is forbidden too, the finding is a warning if the last reply
     is a refusal, which says why, but not if it only refuses one or two unknown commands. Fix the server: send 421
-    before it closes.
+    before it closes. Fix the client: if no reply came, try again later, with fewer connections at a time.
     """
     course = talk.course
     closing = course.closing
@@ -180,7 +180,8 @@ def content_truncated(x: Exchange | None, talk: Conversation) -> Iterator[Eviden
 
     The client closed the connection before the end of its mail data. A server must not deliver such a message. It is a
     warning although RFC 5321 forbids an intended close, because a crash or a fault of the network looks the same. Fix
-    the client: send the whole message, ended by CRLF "." CRLF.
+    the client: send the whole message, ended by CRLF "." CRLF. Fix the server: discard the part that came, and do not
+    deliver it.
     """
     closing, content = talk.course.closing, talk.course.inside
     if closing is None or closing.side != "client" or content is None or content.missing or not talk.certain:
@@ -273,7 +274,7 @@ def analysis_incomplete(x: Exchange | None, talk: Conversation) -> Iterator[Evid
     Bytes are missing, the capture does not contain the start of the connection or one of its directions, the rest
     cannot be decoded, or a message header is too long to be kept. Rules that need this data report nothing, which does
     not mean that the session was correct. TLS after a successful STARTTLS is not reported here; the summary counts it.
-    To avoid this, capture the whole connection in both directions.
+    Fix the capture: record whole frames of the whole connection, in both directions, from its first packet on.
     """
     course, record = talk.course, talk.record
     limits: list[Phrase] = []

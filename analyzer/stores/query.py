@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError, display_path
@@ -76,7 +77,7 @@ def loaded(directory: Path) -> sqlite3.Connection:
         for table in TABLES.values():
             statement = insert(table)
             rows = read_rows(directory, table)
-            while batch := [row for row, _ in zip(rows, range(_LOAD), strict=False)]:
+            while batch := list(islice(rows, _LOAD)):
                 database.executemany(statement, batch)
         database.commit()
     except (OSError, OverflowError, sqlite3.Error) as error:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 __all__ = [
     "ALWAYS_ALLOWED",
+    "CLIENT_ACTIONS",
     "COMMAND_CODES",
     "CONTENT",
     "GREETING",
@@ -17,27 +18,34 @@ __all__ = [
     "KNOWN_CODES",
     "LAST_CHUNK",
     "RFC821_CODES",
-    "STATUS_CLASSES",
-    "STATUS_SUBJECTS",
+    "SEVERITIES",
+    "SUBJECTS",
     "UNAUTHENTICATED_EXEMPT",
     "UNKNOWN_COMMAND",
     "CommandCodes",
     "ReplyCode",
     "allowed_codes",
     "describe_code",
-    "describe_status",
 ]
 
 # RFC 5321 §4.2.1, first digit
-_SEVERITY = {
+SEVERITIES = {
     2: "success",
     3: "go on, more is expected",
     4: "refused for now, try again",
     5: "refused for good",
 }
 
+CLIENT_ACTIONS = {
+    2: "The client goes on with its next command.",
+    3: "The client sends what the command announced: the message, or the answer to a challenge.",
+    4: "The client keeps the message and tries again later; the same command may succeed then.",
+    5: "The client does not repeat the same command. It returns the message to its sender, or changes what it sends.",
+}
+"""RFC 5321 §4.2.1: what the client does then, by the first digit."""
+
 # RFC 5321 §4.2.1, second digit; the RFC leaves 3 and 4 unspecified, and AUTH took 3 (RFC 4954 §6)
-_SUBJECT = {
+SUBJECTS = {
     0: "syntax",
     1: "information",
     2: "connection",
@@ -47,58 +55,64 @@ _SUBJECT = {
 
 
 class ReplyCode(Struct, frozen=True):
-    """A code that a specification defines. ``rfc821``: whether RFC 821 §4.2.2 already has it."""
+    """A code that a specification defines. ``since``: the RFC that brought it into SMTP."""
 
     meaning: str
     reference: str
-    rfc821: bool = False
+    since: str
+
+    @property
+    def rfc821(self) -> bool:
+        """Whether RFC 821 §4.2.2 already has it."""
+        return self.since == _FIRST
 
 
+_FIRST = "RFC 821"
 _SMTP = "RFC 5321 §4.2.3"
 _AUTH = "RFC 4954 §6"
 _ETRN = "RFC 1985 §5.1"
 
 KNOWN_CODES: dict[int, ReplyCode] = {
-    211: ReplyCode("status of the system, or help", _SMTP, True),
-    214: ReplyCode("help for a human reader", _SMTP, True),
-    220: ReplyCode("ready to serve", _SMTP, True),
-    221: ReplyCode("closing the connection", _SMTP, True),
-    235: ReplyCode("authenticated", _AUTH),
-    250: ReplyCode("done", _SMTP, True),
-    251: ReplyCode("recipient is elsewhere, will forward", _SMTP, True),
-    252: ReplyCode("cannot verify, but will try to deliver", _SMTP),
-    253: ReplyCode("messages for that host are being sent", _ETRN),
-    334: ReplyCode("SASL challenge, or waiting for a response", "RFC 4954 §4"),
-    354: ReplyCode("send the message, end it with a lone dot", _SMTP, True),
-    421: ReplyCode("service not available, closing the connection", _SMTP, True),
-    432: ReplyCode("password has to be changed first", _AUTH),
-    450: ReplyCode("mailbox busy or held back by policy", _SMTP, True),
-    451: ReplyCode("error while processing", _SMTP, True),
-    452: ReplyCode("not enough storage, or too many recipients", _SMTP, True),
-    453: ReplyCode("no mail is waiting", "RFC 2645 §5.2.1"),
-    454: ReplyCode("TLS or authentication not available now", "RFC 3207 §4, RFC 4954 §6"),
-    455: ReplyCode("parameters cannot be honoured now", _SMTP),
-    458: ReplyCode("cannot queue messages for that host", _ETRN),
-    459: ReplyCode("that host is not allowed", _ETRN),
-    500: ReplyCode("command not recognised, or line too long", _SMTP, True),
-    501: ReplyCode("bad argument or parameter", _SMTP, True),
-    502: ReplyCode("command not implemented", _SMTP, True),
-    503: ReplyCode("commands out of order", _SMTP, True),
-    504: ReplyCode("argument not implemented", _SMTP, True),
-    521: ReplyCode("host takes no mail", "RFC 7504 §3"),
-    523: ReplyCode("mechanism needs encryption", "RFC 5248 §2.4"),
-    525: ReplyCode("account is disabled", "RFC 5248 §2.4"),
-    530: ReplyCode("authentication or TLS is required first", "RFC 4954 §6, RFC 3207 §4"),
-    534: ReplyCode("mechanism is too weak", _AUTH),
-    535: ReplyCode("credentials are not valid", _AUTH),
-    538: ReplyCode("mechanism needs encryption", "RFC 4954 §6"),
-    550: ReplyCode("no such mailbox, no access, or refused by policy", _SMTP, True),
-    551: ReplyCode("recipient is elsewhere, try there", _SMTP, True),
-    552: ReplyCode("over the storage or size limit", _SMTP, True),
-    553: ReplyCode("mailbox name not allowed", _SMTP, True),
-    554: ReplyCode("transaction failed, or no service here", _SMTP, True),
-    555: ReplyCode("parameter not recognised", _SMTP),
-    556: ReplyCode("domain takes no mail", "RFC 7504 §4"),
+    211: ReplyCode("status of the system, or help", _SMTP, _FIRST),
+    214: ReplyCode("help for a human reader", _SMTP, _FIRST),
+    220: ReplyCode("ready to serve", _SMTP, _FIRST),
+    221: ReplyCode("closing the connection", _SMTP, _FIRST),
+    235: ReplyCode("authenticated", _AUTH, "RFC 2554"),
+    250: ReplyCode("done", _SMTP, _FIRST),
+    251: ReplyCode("recipient is elsewhere, will forward", _SMTP, _FIRST),
+    252: ReplyCode("cannot verify, but will try to deliver", _SMTP, "RFC 1123"),
+    253: ReplyCode("messages for that host are being sent", _ETRN, "RFC 1985"),
+    334: ReplyCode("SASL challenge, or waiting for a response", "RFC 4954 §4", "RFC 2554"),
+    354: ReplyCode("send the message, end it with a lone dot", _SMTP, _FIRST),
+    421: ReplyCode("service not available, closing the connection", _SMTP, _FIRST),
+    432: ReplyCode("password has to be changed first", _AUTH, "RFC 2554"),
+    450: ReplyCode("mailbox busy or held back by policy", _SMTP, _FIRST),
+    451: ReplyCode("error while processing", _SMTP, _FIRST),
+    452: ReplyCode("not enough storage, or too many recipients", _SMTP, _FIRST),
+    453: ReplyCode("no mail is waiting", "RFC 2645 §5.2.1", "RFC 2645"),
+    454: ReplyCode("TLS or authentication not available now", "RFC 3207 §4, RFC 4954 §6", "RFC 2487"),
+    455: ReplyCode("parameters cannot be honoured now", _SMTP, "RFC 1869"),
+    458: ReplyCode("cannot queue messages for that host", _ETRN, "RFC 1985"),
+    459: ReplyCode("that host is not allowed", _ETRN, "RFC 1985"),
+    500: ReplyCode("command not recognised, or line too long", _SMTP, _FIRST),
+    501: ReplyCode("bad argument or parameter", _SMTP, _FIRST),
+    502: ReplyCode("command not implemented", _SMTP, _FIRST),
+    503: ReplyCode("commands out of order", _SMTP, _FIRST),
+    504: ReplyCode("argument not implemented", _SMTP, _FIRST),
+    521: ReplyCode("host takes no mail", "RFC 7504 §3", "RFC 1846"),
+    523: ReplyCode("mechanism needs encryption", "RFC 5248 §2.4", "RFC 5248"),
+    525: ReplyCode("account is disabled", "RFC 5248 §2.4", "RFC 5248"),
+    530: ReplyCode("authentication or TLS is required first", "RFC 4954 §6, RFC 3207 §4", "RFC 2487"),
+    534: ReplyCode("mechanism is too weak", _AUTH, "RFC 2554"),
+    535: ReplyCode("credentials are not valid", _AUTH, "RFC 2554"),
+    538: ReplyCode("mechanism needs encryption", "RFC 4954 §6", "RFC 2554"),
+    550: ReplyCode("no such mailbox, no access, or refused by policy", _SMTP, _FIRST),
+    551: ReplyCode("recipient is elsewhere, try there", _SMTP, _FIRST),
+    552: ReplyCode("over the storage or size limit", _SMTP, _FIRST),
+    553: ReplyCode("mailbox name not allowed", _SMTP, _FIRST),
+    554: ReplyCode("transaction failed, or no service here", _SMTP, _FIRST),
+    555: ReplyCode("parameter not recognised", _SMTP, "RFC 1869"),
+    556: ReplyCode("domain takes no mail", "RFC 7504 §4", "RFC 7504"),
 }
 
 # RFC 821 §4.2.2
@@ -192,35 +206,11 @@ def allowed_codes(command: str, *, rfc821: bool = False, lmtp: bool = False) -> 
 
 def describe_code(code: int) -> str:
     """Return a one-line description of a reply code: "550: refused for good, mail system: no such mailbox, ..."."""
-    severity = _SEVERITY.get(code // 100)
+    severity = SEVERITIES.get(code // 100)
     if severity is None or code // 10 % 10 > 5:
         return f"{code}: not an SMTP reply code (RFC 5321 §4.2)"
-    subject = _SUBJECT.get(code // 10 % 10, "unspecified")
+    subject = SUBJECTS.get(code // 10 % 10, "unspecified")
     known = KNOWN_CODES.get(code)
     if known is None:
         return f"{code}: {severity}, {subject}: not defined by any specification"
     return f"{code}: {severity}, {subject}: {known.meaning} ({known.reference})"
-
-
-# RFC 3463 §2, first number
-STATUS_CLASSES: dict[int, str] = {2: "success", 4: "persistent transient failure", 5: "permanent failure"}
-
-# RFC 3463 §2, second number
-STATUS_SUBJECTS: dict[int, str] = {
-    0: "other or undefined",
-    1: "addressing",
-    2: "mailbox",
-    3: "mail system",
-    4: "network and routing",
-    5: "mail delivery protocol",
-    6: "message content or media",
-    7: "security or policy",
-}
-
-
-def describe_status(status: str) -> str:
-    """Return a one-line description of an enhanced status code such as "5.1.1" (RFC 3463 §2), as parsed from a
-    reply."""
-    status_class, subject, _ = (int(number) for number in status.split("."))
-    about = STATUS_SUBJECTS.get(subject, "subject not defined")
-    return f"{status}: {STATUS_CLASSES.get(status_class, 'class not defined')}, {about}"

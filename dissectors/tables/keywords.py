@@ -5,10 +5,13 @@ from __future__ import annotations
 __all__ = [
     "BOUNDED_PARAMETERS",
     "KEYWORDS",
+    "KEYWORD_MEANINGS",
     "LINE_INCREMENTS",
     "MAIL_PARAMETERS",
     "PARAMETER_KEYWORDS",
+    "PARAMETER_MEANINGS",
     "RCPT_PARAMETERS",
+    "command_of",
     "keyword_for",
 ]
 
@@ -50,6 +53,44 @@ KEYWORDS: dict[str, str] = {
     "VERB": "Eric Allman (registry)",
 }
 
+KEYWORD_MEANINGS: dict[str, str] = {
+    "8BITMIME": "takes bodies with bytes above 127",
+    "ATRN": "sends the waiting mail of a domain after a login, with the roles swapped",
+    "AUTH": "lets the client log in; the parameters are the mechanisms",
+    "BINARYMIME": "takes bodies of any bytes, in chunks only",
+    "BURL": "fetches a part of the message from a URL",
+    "CHECKPOINT": "continues a message that was broken off",
+    "CHUNKING": "takes the message in chunks (BDAT)",
+    "CONNEG": "says which kinds of content a recipient can read",
+    "CONPERM": "may be permitted to convert the content",
+    "DELIVERBY": "observes a time limit for the delivery",
+    "DSN": "sends delivery reports as the sender wishes",
+    "ENHANCEDSTATUSCODES": "puts an enhanced status code into each reply",
+    "ETRN": "starts its queue for a host on request",
+    "EXPN": "expands mailing lists",
+    "FUTURERELEASE": "holds a message until a later time",
+    "HELP": "has help texts",
+    "LIMITS": "states its limits for commands of one session",
+    "MT-PRIORITY": "observes a priority of the message",
+    "MTRK": "lets the sender track the message",
+    "NO-SOLICITING": "does not want some kinds of advertisement",
+    "ONEX": "takes the hint that only one message comes",
+    "PIPELINING": "lets the client send several commands without waiting",
+    "REQUIRETLS": "passes a message on through TLS only, if the sender demands it",
+    "RRVS": "checks that the mailbox still has the same owner",
+    "SAML": "delivers to a terminal and a mailbox",
+    "SEND": "delivers to a terminal",
+    "SIZE": "states the largest message that it takes, in octets",
+    "SMTPUTF8": "takes addresses and header fields in UTF-8",
+    "SOML": "delivers to a terminal, else to a mailbox",
+    "STARTTLS": "can continue inside TLS",
+    "SUBMITTER": "takes the address that is responsible for the message",
+    "TURN": "swaps the roles of client and server",
+    "UTF8SMTP": "old experiment with UTF-8, replaced by SMTPUTF8",
+    "VERB": "shows details of its work",
+}
+"""What a server that lists the keyword does."""
+
 # Parameter of MAIL or RCPT: the EHLO keyword that allows it. BODY depends on its value, see keyword_for.
 PARAMETER_KEYWORDS: dict[str, str] = {
     "AUTH": "AUTH",
@@ -74,6 +115,30 @@ PARAMETER_KEYWORDS: dict[str, str] = {
     "TRANSID": "CHECKPOINT",
 }
 
+PARAMETER_MEANINGS: dict[str, str] = {
+    "AUTH": "who submitted the message first, in xtext, or <>",
+    "BODY": "7BIT, 8BITMIME or BINARYMIME: which bytes the body has",
+    "BY": "seconds until the delivery, and what to do then (N: report, R: return)",
+    "CONNEG": "which kinds of content the sender can make",
+    "CONPERM": "permits the server to convert the content",
+    "ENVID": "an identifier of the sender, repeated in delivery reports",
+    "HOLDFOR": "seconds for which the server holds the message",
+    "HOLDUNTIL": "the time until which the server holds the message",
+    "MT-PRIORITY": "the priority, from -9 to 9",
+    "MTRK": "a certificate with which the sender tracks the message",
+    "NOTIFY": "NEVER, or SUCCESS, FAILURE, DELAY: when a report is sent",
+    "ORCPT": "the address as the sender wrote it first",
+    "REQUIRETLS": "passes the message on through TLS only",
+    "RET": "FULL or HDRS: how much of the message a report returns",
+    "RRVS": "a time; the mailbox must have had one owner since then",
+    "SIZE": "the size of the message in octets, perhaps estimated",
+    "SMTPUTF8": "addresses or header fields may be in UTF-8",
+    "SOLICIT": "which kind of advertisement the message is",
+    "SUBMITTER": "the address that is responsible for the message",
+    "TRANSID": "an identifier with which a broken transfer goes on",
+}
+"""What each parameter of MAIL or RCPT says."""
+
 
 MAIL_PARAMETERS = frozenset(
     {"AUTH", "BODY", "BY", "ENVID", "HOLDFOR", "HOLDUNTIL", "MT-PRIORITY", "REQUIRETLS", "RET", "SIZE", "SMTPUTF8"}
@@ -84,8 +149,15 @@ MAIL_PARAMETERS = frozenset(
 RCPT_PARAMETERS = frozenset({"NOTIFY", "ORCPT", "RRVS"})
 """Parameters of RCPT that MAIL cannot have."""
 
+_COMMANDS = {"CONNEG": "RCPT", "CONPERM": "MAIL", "MTRK": "MAIL", "SOLICIT": "MAIL", "SUBMITTER": "MAIL"}
+
 BOUNDED_PARAMETERS = frozenset({"BY", "HOLDFOR", "HOLDUNTIL"})
 """Parameters for whose values the server announces a bound with the keyword (RFC 2852 §3, RFC 4865 §3)."""
+
+
+def command_of(parameter: str) -> str:
+    """Return the command (MAIL or RCPT) to which an extension adds a known parameter (upper case)."""
+    return _COMMANDS.get(parameter) or ("RCPT" if parameter in RCPT_PARAMETERS else "MAIL")
 
 
 def keyword_for(parameter: str, value: bytes | None) -> str | None:

@@ -14,7 +14,7 @@ from scripts import connections, hello, lines, segments
 from smtpwire.analyzer.model import Summary
 from smtpwire.analyzer.reports.csv_ import COLUMNS, CsvWriter
 from smtpwire.analyzer.reports.output import Output
-from smtpwire.analyzer.reports.table_cells import csv_lines, table_lines
+from smtpwire.analyzer.reports.table_cells import csv_lines, screen_lines, table_lines
 
 SCRIPT = [*hello(), *lines("C RCPT TO:<b@mx.example>", "S 503 no", 'S =cmd|"x", y', "C QUIT", "S 221 bye")]
 
@@ -66,3 +66,44 @@ def test_a_table_is_aligned_and_harmless() -> None:
     assert lines[2] == " 1  a\\x1b[2J\\nb\n"
     assert lines[3].endswith("…\n")
     assert lines[4] == "    ff\n"
+
+
+def test_a_screen_gets_a_table_as_long_as_every_row_fits() -> None:
+    columns, rows = ["n", "text"], [(1, "x" * 20), (2, None)]
+    fits = list(screen_lines(columns, iter(rows), 23))
+    assert fits == list(table_lines(columns, iter(rows)))
+    assert list(screen_lines(columns, iter(rows), 22)) == [
+        "── 1 ───────────\n",
+        "n     1\n",
+        f"text  {'x' * 20}\n",
+        "── 2 ───────────\n",
+        "n     2\n",
+        "text\n",
+    ]
+
+
+def test_upright_rows_are_whole_and_visible() -> None:
+    lines = list(screen_lines(["a\x1b", "message"], iter([("\x1b[2J\nb", "y" * 500)]), 80))
+    assert lines[1:] == ["a\\x1b    \\x1b[2J\\nb\n", f"message  {'y' * 500}\n"]
+
+
+def test_no_row_is_lost_between_the_measured_ones_and_the_rest() -> None:
+    lines = list(screen_lines(["n"], iter([(n,) for n in range(3000)]), 80))
+    assert [int(line) for line in lines[2:]] == list(range(3000))
+    upright = list(screen_lines(["n", "text"], iter([(n, "z" * 90) for n in range(1500)]), 80))
+    assert [int(line.split()[1]) for line in upright if line.startswith("n ")] == list(range(1500))
+
+
+def test_a_screen_that_is_wide_enough_shows_the_whole_text() -> None:
+    rows = [("x" * 90,)]
+    assert list(screen_lines(["text"], iter(rows), 120))[2:] == ["x" * 90 + "\n"]
+    assert list(table_lines(["text"], iter(rows)))[2:] == ["x" * 59 + "…\n"]
+
+
+def test_a_number_is_never_cut() -> None:
+    lines = list(table_lines(["n"], iter([(n,) for n in range(1500)])))
+    assert lines[-1] == "1499\n"
+
+
+def test_an_empty_result_has_its_headings() -> None:
+    assert list(screen_lines(["n"], iter([]), 80)) == ["n\n", "─\n"]

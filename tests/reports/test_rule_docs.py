@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from handmade import lines_of, output
+from msgspec.structs import replace
 
-from smtpwire.analyzer.reports.rule_docs import FAMILIES, as_json, as_markdown, as_text, document
+from smtpwire.analyzer.reports.rule_docs import FAMILIES, as_json, as_markdown, as_text, document, facts, fixes
 from smtpwire.analyzer.rules import RULES
+
+if TYPE_CHECKING:
+    from smtpwire.analyzer.rules import Rule
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "rules.md"
 OURS = [RULES[rule_id] for rule_id in sorted(RULES)]
@@ -60,3 +65,50 @@ def test_special_characters_of_markdown_stay_text() -> None:
     for line in document(OURS).splitlines():
         if line.startswith("| ["):
             assert line.replace("\\|", "").count("|") == 5
+
+
+PARTIES = {"client", "server", "network", "proxy", "capture", "program that creates the message"}
+
+
+@pytest.mark.parametrize("rule", OURS, ids=[rule.id for rule in OURS])
+def test_every_rule_says_who_can_do_what(rule: Rule) -> None:
+    found = fixes(rule)
+    assert found
+    assert found.keys() <= PARTIES
+    assert " ".join(rule.explanation.split()).count("Fix the ") == len(found)
+    for what in found.values():
+        assert what[0].islower()
+        assert what[-1] == "."
+        assert len(what.split()) > 1
+
+
+@pytest.mark.parametrize("rule", OURS, ids=[rule.id for rule in OURS])
+def test_the_side_at_fault_can_do_something(rule: Rule) -> None:
+    of_side = {"client": {"client", "program that creates the message", "proxy"}, "server": {"server"}}
+    assert fixes(rule).keys() & of_side.get(rule.side, PARTIES)
+
+
+def test_fixes_have_a_paragraph_of_their_own() -> None:
+    out, stream = output(width=100)
+    as_text([RULES["SEC637"]], out)
+    text = "\n".join(lines_of(stream))
+    assert (
+        "\n\n  How to fix it:\n    server: enable TLS 1.2 and TLS 1.3, and turn the older versions off.\n"
+        "    client: do the same, if it knows no newer version.\n\n  Fires"
+    ) in text
+    assert "Fix the" not in text
+    assert "How to fix it:\n\n- server: enable TLS" in as_markdown([RULES["SEC637"]])
+    assert facts(RULES["SEC637"])["fixes"] == fixes(RULES["SEC637"])
+
+
+def test_a_rule_without_such_sentences_has_no_fixes() -> None:
+    def check() -> None:
+        """Title.
+
+        Only an explanation.
+        """
+
+    rule = replace(RULES["SEQ101"], check=check)
+    assert fixes(rule) == {}
+    assert "How to fix it" not in as_markdown([rule])
+    assert "Only an explanation." in as_markdown([rule])

@@ -106,6 +106,17 @@ def test_the_store_can_be_queried_like_the_database(tmp_path: Path) -> None:
     database.close()
 
 
+def test_no_row_is_lost_between_two_portions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smtpwire.analyzer.stores.query._LOAD", 2)
+    target = tmp_path / "store"
+    audit(tmp_path, target)
+    written = [row["turn"] for row in table(target, "turns")]
+    database = loaded(target)
+    assert len(written) > 4
+    assert database.execute("SELECT turn FROM turns ORDER BY turn").fetchall() == [(turn,) for turn in sorted(written)]
+    database.close()
+
+
 def test_a_directory_that_is_not_a_store_is_a_one_line_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a store of smtpwire"):
         loaded(tmp_path)

@@ -17,12 +17,15 @@ from captures import pcap
 from scripts import hello, lines, records, segments
 
 from smtpwire.analyzer.commands.registry import smtpwire as command_line
+from smtpwire.analyzer.commands.settings import output_to
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.stores.query import ask, temporary
 from smtpwire.analyzer.stores.sqlite import opened
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from smtpwire.analyzer.reports.output import Output
 
 SCRIPT = [*hello(), *lines("C RCPT TO:<b@mx.example>", "S 503 no", "C QUIT", "S 221 bye")]
 RULES = "SELECT rule, count(*) AS times FROM findings GROUP BY rule"
@@ -202,3 +205,20 @@ def test_what_somebody_put_into_a_store_is_safe_to_show(
     out = capfd.readouterr().out
     assert "[2J" in out
     assert not set("\x1b\x07\u202e\u200b\u3164") & set(out)
+
+
+def test_a_terminal_shows_rows_that_are_too_wide_upright(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, capture: Path
+) -> None:
+    def terminal() -> Output:
+        out = output_to()
+        out.terminal = True
+        return out
+
+    monkeypatch.setattr("smtpwire.analyzer.commands.query.output_to", terminal)
+    monkeypatch.setenv("COLUMNS", "40")
+    assert query(capfd, "select rule, side from findings limit 1", str(capture)).startswith("rule    side\n──────  ")
+    wide = query(capfd, "select rule, message from findings limit 1", str(capture)).splitlines()
+    assert wide[0].startswith("── 1 ─")
+    assert wide[1].startswith("rule     ")
+    assert wide[2].startswith("message  ")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...timestamps import format_time
+from ..host_counts import SEVERITIES
 from ..output import plural
-from .counts import SEVERITIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .counts import Counts, Timeline, TimeSlot
+    from ..host_counts import Counts
+    from .counts import Timeline, TimeSlot
 
 __all__ = ["BarPiece", "TimeChart", "TimelineBar", "span", "stack", "time_chart"]
 

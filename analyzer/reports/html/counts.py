@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...timestamps import parse_time
+from ..host_counts import SEVERITIES, Counts, HostTally, no_counts
 
 if TYPE_CHECKING:
     from ...model import Connection, Finding, Severity, Side
 
-__all__ = ["SEVERITIES", "Counts", "HostCounts", "PageCounts", "RuleCounts", "TimeSlot", "Timeline"]
+__all__ = ["PageCounts", "RuleCounts", "TimeSlot", "Timeline"]
 
-SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
-# Hosts of one role that are counted separately. A scan of a whole network has more, with one connection each.
-MAX_HOSTS = 4096
 # Ids listed of the connections in which a rule fired.
 NAMED_IDS = 12
 # Bars of the timeline. Each width is a multiple of the previous one, so that bars can be joined as the time span grows.
@@ -26,12 +24,6 @@ WIDTHS = (
     *(_MINUTE, 5 * _MINUTE, 10 * _MINUTE, 30 * _MINUTE, _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR),
     *(_DAY, 7 * _DAY, 28 * _DAY, 364 * _DAY, 3640 * _DAY, 36_400 * _DAY),
 )
-
-Counts = dict["Severity", int]
-
-
-def _none() -> Counts:
-    return dict.fromkeys(SEVERITIES, 0)
 
 
 @dataclass(slots=True)
@@ -45,15 +37,6 @@ class RuleCounts:
     connections: int = 0
     ids: list[int] = field(default_factory=list)
     last: int | None = None
-
-
-@dataclass(slots=True)
-class HostCounts:
-    """One host in one role, with the findings that are its fault."""
-
-    address: str
-    connections: int = 0
-    counts: Counts = field(default_factory=_none)
 
 
 class TimeSlot(NamedTuple):
@@ -89,7 +72,7 @@ class Timeline:
         """Return all slots from the first to the last, including empty ones."""
         if not self._slots:
             return []
-        nothing: tuple[list[int], Counts] = ([0], _none())
+        nothing: tuple[list[int], Counts] = ([0], no_counts())
         found = ((number, self._slots.get(number, nothing)) for number in range(self._low, self._high + 1))
         return [TimeSlot(number * self.width, connections[0], counts) for number, (connections, counts) in found]
 
@@ -100,7 +83,7 @@ class Timeline:
             while not self._fits(ns // self.width):
                 self._join()
             number = ns // self.width
-            slot = self._slots.setdefault(number, ([0], _none()))
+            slot = self._slots.setdefault(number, ([0], no_counts()))
             self._low = min(number, *self._slots)
             self._high = max(number, *self._slots)
         return slot
@@ -115,51 +98,28 @@ class Timeline:
         self._level += 1
         before, self._slots = self._slots, {}
         for number, (connections, counts) in before.items():
-            joined = self._slots.setdefault(number // times, ([0], _none()))
+            joined = self._slots.setdefault(number // times, ([0], no_counts()))
             joined[0][0] += connections[0]
             for severity, count in counts.items():
                 joined[1][severity] += count
         self._low, self._high = min(self._slots), max(self._slots)
 
 
-class PageCounts:
+class PageCounts(HostTally):
     """The counts by rule, by host and over time, updated with each connection that ends."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.rules: dict[str, RuleCounts] = {}
-        self.hosts: dict[str, dict[str, HostCounts]] = {"client": {}, "server": {}}
-        self.uncounted: dict[str, int] = {"client": 0, "server": 0}
-        self.on_the_path = 0
         self.timeline = Timeline()
 
     def connection(self, connection: Connection) -> None:
         """Count one more connection."""
+        super().connection(connection)
         self.timeline.connection(parse_time(connection.started))
-        sides = {
-            "client": self._host("client", connection.client.address),
-            "server": self._host("server", connection.server.address),
-        }
-        for host in sides.values():
-            if host is not None:
-                host.connections += 1
         for finding in connection.findings:
             self.timeline.finding(parse_time(finding.time), finding.severity)
             self._rule(finding, connection.id)
-            if finding.side == "path":
-                self.on_the_path += 1
-                continue
-            at_fault = sides[finding.side]
-            if at_fault is not None:
-                at_fault.counts[finding.severity] += 1
-
-    def _host(self, role: str, address: str) -> HostCounts | None:
-        hosts = self.hosts[role]
-        host = hosts.get(address)
-        if host is None and len(hosts) < MAX_HOSTS:
-            host = hosts[address] = HostCounts(address)
-        elif host is None:
-            self.uncounted[role] += 1
-        return host
 
     def _rule(self, finding: Finding, connection: int) -> None:
         counts = self.rules.get(finding.rule)

@@ -50,7 +50,8 @@ PAUSE_NS = 1_000_000_000
 
 @dataclass(slots=True)
 class LadderFinding:
-    """A finding as the page shows it. ``number``: its index in the connection, for links."""
+    """A finding as the page shows it. ``number``: its index in the connection, for links. ``cause_number``: that of its
+    cause, if the page shows it."""
 
     number: int
     rule: str
@@ -114,6 +115,12 @@ class Ladder:
     where: str
     frames: list[tuple[str, list[int]]]
 
+    def leave_out_rows(self) -> None:
+        """Drop the dialogue: the page has no room for it."""
+        self.more_findings += sum(len(row.notes) for row in self.rows)
+        self.rows = []
+        _unlink(self.notes)
+
 
 def ladder(connection: Connection) -> Ladder:
     """Return the ladder of ``connection`` with as many rows as the page shows."""
@@ -124,6 +131,9 @@ def ladder(connection: Connection) -> Ladder:
     for number, finding in enumerate(findings[:MAX_FINDINGS]):
         at = finding.turn if finding.turn is not None and 0 <= finding.turn < len(dialogue) else None
         about.setdefault(at, []).append(_note(number, connection, dialogue[at] if at is not None else None))
+    rows, notes = list(_rows(connection, about)), about.get(None, [])
+    shown = [*notes, *(note for row in rows for note in row.notes)]
+    _unlink(shown)
     return Ladder(
         id=connection.id,
         client=connection.client,
@@ -137,15 +147,24 @@ def ladder(connection: Connection) -> Ladder:
         server_bytes=connection.server_bytes,
         limitations=limitations(connection),
         remarks=[_cut(note) for note in connection.notes[:MAX_NOTES]],
-        rows=list(_rows(connection, about)),
-        notes=about.get(None, []),
+        rows=rows,
+        notes=notes,
         rules=sorted({finding.rule for finding in findings}),
         messages=[_cut(", ".join(message_parts(message))) for message in connection.messages[:MAX_MESSAGES]],
         more_messages=max(len(connection.messages) - MAX_MESSAGES, 0),
-        more_findings=max(len(findings) - MAX_FINDINGS, 0),
+        more_findings=len(findings) - len(shown),
         where=where(connection.captures),
         frames=_frames(connection),
     )
+
+
+def _unlink(shown: Sequence[LadderFinding]) -> None:
+    """Remove links to causes that are not shown: not among ``shown``, which are all findings of a connection that
+    are."""
+    numbers = {note.number for note in shown}
+    for note in shown:
+        if note.cause_number not in numbers:
+            note.cause_number = None
 
 
 def _frames(connection: Connection) -> list[tuple[str, list[int]]]:
@@ -172,7 +191,7 @@ def _note(number: int, connection: Connection, turn: Turn | None) -> LadderFindi
         remarks=remarks(finding),
         evidence=_cut(quotation(finding, turn)),
         cause=f"{findings[cause].rule} in frame {frame(findings[cause], parts)}" if known and cause is not None else "",
-        cause_number=cause if known and cause is not None and cause < MAX_FINDINGS else None,
+        cause_number=cause if known else None,
     )
 
 

@@ -11,7 +11,7 @@ from heapq import heappush, heapreplace
 from typing import TYPE_CHECKING
 
 from ..grouping import alike
-from .counts import SEVERITIES, Counts
+from ..host_counts import SEVERITIES, Counts
 from .ladder import Ladder, ladder
 
 if TYPE_CHECKING:

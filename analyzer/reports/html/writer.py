@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING
 
 from ...rules import RULES
 from ..capture_quality import CaptureQuality, read
+from ..host_counts import SEVERITIES
 from ..output import plural
 from ..rule_docs import FAMILIES, paragraphs, scripts
 from ..scope import contents, scope
 from .charts import stack, time_chart
-from .counts import SEVERITIES, PageCounts
+from .counts import NAMED_IDS, PageCounts
 from .page import render
 from .selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ...model import Capture, Connection, Summary
     from ..output import Output
-    from .counts import HostCounts
+    from .counts import RuleCounts
     from .selection import ChosenConnection
 
 __all__ = ["HtmlWriter"]
@@ -78,7 +79,7 @@ class HtmlWriter:
             "nothing": contents(summary),
             "scope": scope(summary),
             "severities": SEVERITIES,
-            "rules": list(self._rules()),
+            "rules": list(self._rules(choices)),
             "hosts": self._hosts(),
             "on_the_path": self._counts.on_the_path,
             "timeline": time_chart(self._counts.timeline),
@@ -97,7 +98,7 @@ class HtmlWriter:
         named = self._captures[:NAMED_CAPTURES]
         return named + [c for c in self._captures[NAMED_CAPTURES:] if c.problems][:NAMED_PROBLEMS]
 
-    def _rules(self) -> Iterator[dict[str, object]]:
+    def _rules(self, choices: Sequence[ChosenConnection]) -> Iterator[dict[str, object]]:
         """Return the rules that fired, the most severe and most frequent first."""
         by_rule = self._counts.rules
         most = max((counts.findings for counts in by_rule.values()), default=1)
@@ -113,6 +114,7 @@ class HtmlWriter:
             yield {
                 "id": rule_id,
                 "counts": counts,
+                "found_in": list(_found_in(counts, rule_id, choices)),
                 "sides": sorted(counts.sides),
                 "bar": stack(by_severity, most),
                 "title": rule.title if rule else "",
@@ -124,7 +126,10 @@ class HtmlWriter:
 
     def _hosts(self) -> list[dict[str, object]]:
         """Return, for each role, the hosts with the most and worst faults; the bars of both roles have one scale."""
-        ranked = {role: sorted(hosts.values(), key=_worth, reverse=True) for role, hosts in self._counts.hosts.items()}
+        ranked = {
+            role: sorted(hosts.values(), key=lambda host: host.worth, reverse=True)
+            for role, hosts in self._counts.hosts.items()
+        }
         most = max((sum(host.counts.values()) for hosts in ranked.values() for host in hosts), default=0) or 1
         return [
             {
@@ -151,8 +156,12 @@ class HtmlWriter:
         yield "smtpwire show --connection N prints one of them, --format json contains all."
 
 
-def _worth(host: HostCounts) -> tuple[int, ...]:
-    return *(host.counts[severity] for severity in SEVERITIES), host.connections
+def _found_in(counts: RuleCounts, rule_id: str, choices: Sequence[ChosenConnection]) -> Iterator[tuple[int, bool]]:
+    """Return ids of connections in which the rule fired, and whether the page shows them: those that it shows first."""
+    shown = [choice.ladder.id for choice in choices if rule_id in choice.ladder.rules][:NAMED_IDS]
+    yield from ((number, True) for number in shown)
+    further = [number for number in counts.ids if number not in {choice.ladder.id for choice in choices}]
+    yield from ((number, False) for number in further[: NAMED_IDS - len(shown)])
 
 
 def _within_bounds(choices: list[ChosenConnection]) -> Iterator[tuple[ChosenConnection, bool]]:
@@ -160,4 +169,6 @@ def _within_bounds(choices: list[ChosenConnection]) -> Iterator[tuple[ChosenConn
     room = MAX_PAGE_ROWS
     for choice in choices:
         room -= len(choice.ladder.rows)
+        if room < 0:
+            choice.ladder.leave_out_rows()
         yield choice, room >= 0

@@ -12,7 +12,6 @@ from smtpwire.dissectors.tables.codes import (
     UNAUTHENTICATED_EXEMPT,
     allowed_codes,
     describe_code,
-    describe_status,
 )
 from smtpwire.dissectors.tables.verbs import VERBS
 
@@ -96,8 +95,3 @@ def test_codes_are_described_to_a_reader(code: int, words: list[str]) -> None:
     description = describe_code(code)
     assert description.startswith(f"{code}: ")
     assert all(word in description for word in words)
-
-
-def test_status_codes_are_described_to_a_reader() -> None:
-    assert describe_status("5.1.1") == "5.1.1: permanent failure, addressing"
-    assert "not defined" in describe_status("4.99.0")

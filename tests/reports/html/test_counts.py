@@ -10,8 +10,9 @@ from handmade import connection, finding
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smtpwire.analyzer.reports.host_counts import MAX_HOSTS
 from smtpwire.analyzer.reports.html.charts import HEIGHT, span, stack, time_chart
-from smtpwire.analyzer.reports.html.counts import MAX_HOSTS, MAX_SLOTS, NAMED_IDS, WIDTHS, PageCounts, Timeline
+from smtpwire.analyzer.reports.html.counts import MAX_SLOTS, NAMED_IDS, WIDTHS, PageCounts, Timeline
 
 if TYPE_CHECKING:
     from smtpwire.analyzer.model import Severity

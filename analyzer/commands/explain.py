@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["explain"]
 
-# A command with two words, and its path (RFC 5321 §4.1.1.2, §4.1.1.3).
-_TWO_WORDS = re.compile(r"\b(MAIL|SEND|SOML|SAML|RCPT) (?:FROM|TO)\b:? ?(?:<[^>]*>)?", re.IGNORECASE)
+# A command with two words (RFC 5321 §4.1.1.2, §4.1.1.3).
+_TWO_WORDS = re.compile(r"\b(MAIL|SEND|SOML|SAML|RCPT) (?:FROM|TO)\b:?", re.IGNORECASE)
 # A line of a reply: its codes, and a text (RFC 5321 §4.2, RFC 2034 §4).
 _REPLY_LINE = re.compile(r"([0-9]{3})[- ]\s*([0-9]\.[0-9]{1,3}\.[0-9]{1,3}\b)?.*", re.DOTALL)
 
@@ -66,8 +66,8 @@ def _split(words: Sequence[str]) -> list[str]:
     """Return the single words. Of a line of a reply (one argument) these are its codes, of a command (``MAIL
     FROM:<a@b> SIZE=5``) its verb and the names of its parameters."""
     lines = [_REPLY_LINE.sub(r"\1 \2", word) for word in words]
-    text = _TWO_WORDS.sub(r"\1", " ".join(lines))
-    return [word.partition("=")[0] for word in text.replace(",", " ").split()]
+    text = _TWO_WORDS.sub(r"\1 ", " ".join(lines))
+    return [word.partition("=")[0] for word in text.replace(",", " ").split() if word[0] != "<"]
 
 
 def _meanings(word: str) -> list[Explanation | Rule]:

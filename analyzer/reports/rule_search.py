@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from .rule_docs import paragraphs
@@ -18,14 +17,22 @@ __all__ = ["search_rules"]
 def search_rules(words: Sequence[str], rules: Iterable[Rule]) -> list[Rule]:
     """Return the rules in which each of ``words`` is, or begins a word: first those that have them in the name, then in
     the title, then in the explanation. Case does not matter."""
-    patterns = [re.compile(rf"(?<![a-z0-9]){re.escape(word.lower())}") for word in words]
+    wanted = [word.lower() for word in words]
     ranked = []
     for rule in rules:
         places = _places(rule)
-        ranks = [next((n for n, text in enumerate(places) if p.search(text)), len(places)) for p in patterns]
+        ranks = [next((n for n, text in enumerate(places) if _has(text, word)), len(places)) for word in wanted]
         if max(ranks) < len(places):
             ranked.append((sum(ranks), rule.id, rule))
     return [rule for _, _, rule in sorted(ranked, key=lambda one: one[:2])]
+
+
+def _has(text: str, word: str) -> bool:
+    """Whether ``word`` is in ``text``, not in the middle of another word."""
+    at = text.find(word)
+    while at > 0 and text[at - 1].isalnum():
+        at = text.find(word, at + 1)
+    return at >= 0
 
 
 def _places(rule: Rule) -> list[str]:

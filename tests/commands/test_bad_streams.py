@@ -32,6 +32,7 @@ CALLS = {
     "extract": ["extract", str(DEMO), "-o", "{}/mail", "--force"],
     "query": ["query", "select * from turns", str(DEMO)],
     "query --schema": ["query", "--schema"],
+    "explain": ["explain", "--codes", "--verbs"],
     "rule": ["rule", "--all"],
     "rule --format": ["rule", "--all", "--format", "markdown"],
     "config": ["config", "--no-config"],

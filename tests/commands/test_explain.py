@@ -27,6 +27,7 @@ def kinds(capfd: pytest.CaptureFixture[str], *words: str) -> list[str]:
         (["MAIL", "FROM"], ["MAIL"]),
         (["rcpt to:"], ["RCPT"]),
         (["MAIL FROM:<a@b.example> BODY=8BITMIME"], ["MAIL", "BODY"]),
+        (["RCPT TO: <a@b.example>", "NOTIFY=NEVER"], ["RCPT", "NOTIFY"]),
         (["550-5.7.1"], ["550", "5.7.1"]),
         (["550 5.7.1 you may not HELP here"], ["550", "5.7.1"]),
         (["451 try again"], ["451"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import tomllib
 from pathlib import Path
@@ -68,5 +69,13 @@ def test_the_licence_is_the_one_that_is_declared() -> None:
     assert "Version 2, June 1991" in text
 
 
-def test_the_changelog_knows_the_version() -> None:
-    assert f"## [{smtpwire.__version__}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+def test_the_changelog_knows_the_version_its_date_and_its_tag() -> None:
+    version = smtpwire.__version__
+    heading = rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d\n\nTag: `v{re.escape(version)}`\.$"
+    assert re.search(heading, (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+
+
+def test_the_pythons_that_are_supported_are_named() -> None:
+    named = [name.rpartition(" ")[2] for name in PYPROJECT["project"]["classifiers"] if ":: Python :: 3." in name]
+    assert PYPROJECT["project"]["requires-python"] == f">={named[0]}"
+    assert named == [f"3.{number}" for number in range(11, 11 + len(named))]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-__all__ = ["PATH", "EnumChoice", "Seconds", "complete_output", "complete_rules"]
+__all__ = ["PATH", "EnumChoice", "Seconds", "complete_interfaces", "complete_output", "complete_rules"]
 
 # Shells complete it as a file name. click checks nothing: the audit opens the file and reports what is wrong.
 PATH = click.Path(readable=False)
@@ -60,6 +60,16 @@ def complete_rules(ctx: click.Context, param: click.Parameter, incomplete: str) 
         elif word and rule.name.startswith(word.lower()):
             found.append(CompletionItem(before + comma + rule.name, help=rule_id))
     return found
+
+
+def complete_interfaces(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of an interface of this machine; ``any`` means all."""
+    from socket import if_nameindex  # noqa: PLC0415
+
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+    names = sorted(name for _, name in if_nameindex())
+    return [CompletionItem(name) for name in ["any", *names] if name.startswith(incomplete)]
 
 
 def complete_output(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

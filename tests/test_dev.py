@@ -106,9 +106,15 @@ def test_a_moved_clone_installs_again(clone: Path) -> None:
     assert "installing smtpwire" in finish(start(moved, "run"))[1]
 
 
-def test_a_failed_installation_says_what_failed(clone: Path) -> None:
-    (clone.parent / "python").write_text(PYTHON.replace('"-m pip")', '"-m pip") exit 1'), "utf-8")
+@pytest.mark.parametrize(("step", "hint"), [('"-m venv")', "apt install python3-venv"), ('"-m pip")', "pip failed")])
+def test_a_failed_installation_says_what_to_do(clone: Path, step: str, hint: str) -> None:
+    python = clone.parent / "python"
+    python.write_text(PYTHON.replace(step, f"{step} exit 1"), "utf-8")
     process = start(clone, "run")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "dev: pip failed" in err
+    assert hint in err.splitlines()[-1]
+    for broken in (python, clone / ".venv" / "bin" / "python"):
+        if broken.exists():
+            broken.write_text(PYTHON, "utf-8")
+    assert "interrupted" not in finish(start(clone, "run"))[1]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["InputError", "OutputError", "UsageError", "display_path", "is_visible", "nearest"]
+__all__ = ["InputError", "OutputError", "UsageError", "display_path", "how_to_install", "is_visible", "nearest"]
 
 
 def display_path(path: str | os.PathLike[str]) -> str:
@@ -49,6 +49,11 @@ def _visible_pieces(text: str) -> Iterator[str]:
         else:
             marks = _MOST_MARKS if kind[0] in "SPZ" or c in _PUNCTUATION else 0
             yield c
+
+
+def how_to_install(package: str) -> str:
+    """Return the hint for a package that only some uses need."""
+    return f"pip install {package}, or pipx inject smtpwire {package}"
 
 
 # Printable for Python, and yet nothing is seen of them: Unicode's Default_Ignorable_Code_Point, and characters whose

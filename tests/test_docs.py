@@ -58,7 +58,7 @@ def test_the_shown_output_is_real() -> None:
     assert fnmatchcase(run.stdout.decode(), pattern)
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.name)
 def test_every_link_has_a_target(page: Path) -> None:
     text = page.read_text("utf-8")
     headings = {re.sub(r"[^\w -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in text.splitlines()}

@@ -1,4 +1,4 @@
-"""The tutorials on messages and stores: their commands run one after another and print what the pages show.
+"""The tutorials: their commands run one after another and print what the pages show.
 
 A line ``...`` matches any lines. ``python tests/test_docs_commands.py`` writes the current output into the pages.
 """
@@ -18,9 +18,13 @@ import pytest
 pytestmark = [pytest.mark.slow, pytest.mark.tree]
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "docs" / name for name in ("extract.md", "stores.md")]
+DOCS = ROOT / "docs"
+PAGES = [DOCS / "extract.md", DOCS / "stores.md", *sorted((DOCS / "tutorials").glob("*.md"))]
+# Pages whose commands have tests of their own.
+ELSEWHERE = {"configuration.md", "plugins.md", "report.md", "wireshark.md"}
 if not all(page.exists() for page in PAGES):
     pytest.skip("needs the source tree", allow_module_level=True)
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -56,6 +60,18 @@ def test_the_commands_of_a_tutorial_print_what_it_shows(page: Path, tmp_path: Pa
     for command, expected in commands:
         got = output_of(command, tmp_path)
         assert same(expected, got), f"{command}\n{got}"
+
+
+def test_every_page_with_commands_is_tested() -> None:
+    pages = {page.relative_to(DOCS) for page in DOCS.rglob("*.md") if BLOCK.search(page.read_text("utf-8"))}
+    assert pages == {page.relative_to(DOCS) for page in PAGES} | {Path(name) for name in ELSEWHERE}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_python_of_a_tutorial_runs(page: Path) -> None:
+    for code in PYTHON.findall(page.read_text("utf-8")):
+        run = subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, check=False)
+        assert run.returncode == 0, run.stderr.decode()
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 # The lowest layer first, a row for each folder. A module imports only from its own row or from rows above it in this
 # table; every module is in exactly one row. `x.*` means the modules of the package x and x itself.
 LAYERS: list[tuple[str, ...]] = [
-    ("_version", "_lazy"),
+    ("_version", "_project", "_lazy"),
     # the grammar, from atoms to whole lines
     ("dissectors.printable", "dissectors.lazy_regex", "dissectors.deviations"),
     ("dissectors.tables.*",),
@@ -119,7 +119,7 @@ def imports(module: str, path: Path, known: set[str]) -> set[str]:
 @cache
 def graph() -> dict[str, set[str]]:
     modules = sources()
-    known = {*modules, "_version", "_lazy"}
+    known = {*modules, "_version", "_project", "_lazy"}
     return {module: imports(module, path, known) for module, path in modules.items()}
 
 
@@ -131,7 +131,7 @@ def test_every_module_is_in_one_layer() -> None:
 
 
 def test_every_name_in_the_layers_matches_a_module() -> None:
-    modules = {*sources(), "_version", "_lazy"}
+    modules = {*sources(), "_version", "_project", "_lazy"}
     unmatched = [name for names in LAYERS for name in names if not any(matches(module, name) for module in modules)]
     assert not unmatched
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import tomllib
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import smtpwire
+from smtpwire._project import URL
 
 pytestmark = pytest.mark.tree
 
@@ -19,7 +21,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 def test_every_directory_with_an_init_is_packaged(monkeypatch: pytest.MonkeyPatch) -> None:
     setuptools = pytest.importorskip("setuptools")
     packaged: list[str] = []
-    monkeypatch.setattr(setuptools, "setup", lambda *, packages: packaged.extend(packages))
+    monkeypatch.setattr(setuptools, "setup", lambda *, packages, project_urls: packaged.extend(packages))
     monkeypatch.chdir(ROOT)
     runpy.run_path("setup.py")
     found = {"smtpwire"}
@@ -68,5 +70,21 @@ def test_the_licence_is_the_one_that_is_declared() -> None:
     assert "Version 2, June 1991" in text
 
 
-def test_the_changelog_knows_the_version() -> None:
-    assert f"## [{smtpwire.__version__}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+def test_the_changelog_knows_the_version_its_date_and_its_tag() -> None:
+    version = smtpwire.__version__
+    heading = rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d\n\nTag: `v{re.escape(version)}`\.$"
+    assert re.search(heading, (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+
+
+def test_the_pythons_that_are_supported_are_named() -> None:
+    named = [name.rpartition(" ")[2] for name in PYPROJECT["project"]["classifiers"] if ":: Python :: 3." in name]
+    assert PYPROJECT["project"]["requires-python"] == f">={named[0]}"
+    assert named == [f"3.{number}" for number in range(11, 11 + len(named))]
+
+
+def test_the_documents_name_the_address_of_the_project() -> None:
+    assert not URL.endswith("/")
+    for name in ("README.md", "docs/install.md"):
+        named = re.findall(r"git\+(\S+?)(?:@\S+)?[`\s]", (ROOT / name).read_text("utf-8"))
+        assert named
+        assert set(named) == {URL or "URL"}, f"{name}: write {URL or 'URL'}"

@@ -61,7 +61,11 @@ def _text(file: Path) -> str:
     if file.suffix == ".parquet":
         import pyarrow.parquet  # noqa: PLC0415
 
-        return json.dumps(pyarrow.parquet.read_table(file).to_pylist(), default=str)
+        table = pyarrow.parquet.read_table(file)
+        for number, column in enumerate(table.schema):
+            if pyarrow.types.is_timestamp(column.type):  # values with nanoseconds are only for pandas
+                table = table.set_column(number, column.name, table.column(number).cast(pyarrow.int64()))
+        return json.dumps(table.to_pylist(), default=str)
     if file.suffix == ".sarif":
         # The rules are declared with their examples, which contain documentation addresses.
         document: dict[str, Any] = json.loads(file.read_bytes())

@@ -29,7 +29,7 @@ def complete(instruction: str) -> int:
 @click.command(short_help="Print the script that completes command lines in a shell.")
 @click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> int:
-    """Print the script that makes SHELL (bash, zsh or fish) complete commands, options, formats and rule ids.
+    """Print the script that makes SHELL (bash, zsh or fish) complete commands, options, formats, rules and interfaces.
 
     \b
     bash: add to ~/.bashrc:  eval "$(smtpwire completion bash)"

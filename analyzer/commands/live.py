@@ -12,7 +12,7 @@ import click
 
 from ..errors import UsageError, display_path
 from ..run import FailOn, Status, found
-from .option_types import PATH, EnumChoice, Seconds
+from .option_types import PATH, EnumChoice, Seconds, complete_interfaces
 from .options import (
     PORTS,
     baseline_option,
@@ -48,7 +48,12 @@ class LiveFormat(StrEnum):
 
 @click.command(short_help="Watch interfaces: report each breach when it happens.")
 @click.option(
-    "-i", "--interface", metavar="IFACE", multiple=True, help="Watch this interface. any: all interfaces. Repeatable."
+    "-i",
+    "--interface",
+    metavar="IFACE",
+    multiple=True,
+    shell_complete=complete_interfaces,
+    help="Watch this interface. any: all interfaces. Repeatable.",
 )
 @click.option("--watch", metavar="DIR", type=PATH, help="Watch a directory for new captures instead.")
 @click.option(

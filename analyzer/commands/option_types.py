@@ -18,6 +18,7 @@ __all__ = [
     "DescriptionFormat",
     "EnumChoice",
     "Seconds",
+    "complete_interfaces",
     "complete_output",
     "complete_rules",
     "complete_words",
@@ -86,6 +87,16 @@ def complete_words(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
     found = [CompletionItem(word) for word in known_words() if word.startswith(incomplete.upper())]
     return found + complete_rules(ctx, param, incomplete)
+
+
+def complete_interfaces(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of an interface of this machine; ``any`` means all."""
+    from socket import if_nameindex  # noqa: PLC0415
+
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+    names = sorted(name for _, name in if_nameindex())
+    return [CompletionItem(name) for name in ["any", *names] if name.startswith(incomplete)]
 
 
 def complete_output(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

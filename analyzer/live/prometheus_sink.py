@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
+from ..errors import UsageError, how_to_install
 from ..model import Summary
 from .metrics_server import MetricsServer, listening
 from .sinks import Sink, Totals
@@ -41,8 +41,8 @@ class PrometheusSink(Sink):
             import prometheus_client.exposition  # noqa: PLC0415
             from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415
         except ImportError:
-            hint = "pip install 'smtpwire[metrics]'"
-            raise UsageError("prometheus-client is not installed", "--metrics", hint) from None
+            package = "prometheus-client"
+            raise UsageError(f"{package} is not installed", "--metrics", how_to_install(package)) from None
         self._client = prometheus_client
         self._listener: socket.socket | None = None
         self._families = CounterMetricFamily, GaugeMetricFamily

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..._version import __version__
 from ..enums import ReportFormat
-from ..errors import UsageError
+from ..errors import UsageError, how_to_install
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,9 +41,9 @@ class Style(NamedTuple):
 class Format(NamedTuple):
     """One report format. ``stream`` writes it to an output, ``place`` to a path; it has one of them, or both.
 
-    ``suffixes``: those of its files; the first is the usual one. ``module`` and ``extra``: a module it needs that is
-    not always installed, and the extra of smtpwire that installs it. ``headers``: it shows more fields of the headers
-    of messages. ``states_scope``: it says what the audit did not look at.
+    ``suffixes``: those of its files; the first is the usual one. ``module``: a module it needs that is not always
+    installed, from a package of the same name. ``headers``: it shows more fields of the headers of messages.
+    ``states_scope``: it says what the audit did not look at.
     """
 
     form: ReportFormat
@@ -51,15 +51,14 @@ class Format(NamedTuple):
     stream: Stream | None = None
     place: Place | None = None
     module: str | None = None
-    extra: str | None = None
     headers: bool = False
     states_scope: bool = False
 
     def check(self) -> None:
         """Raise UsageError if something that the format needs is not installed."""
         if self.module is not None and find_spec(self.module) is None:
-            hint = f"pip install 'smtpwire[{self.extra}]'"
-            raise UsageError(f"{self.module} is not installed", f"--format {self.form.value}", hint)
+            where = f"--format {self.form.value}"
+            raise UsageError(f"{self.module} is not installed", where, how_to_install(self.module))
 
 
 # -- one function for each format, so that each is imported only when it is used -------------------------------------
@@ -173,7 +172,7 @@ _ALL = (
     Format(ReportFormat.ZEEK, (".log", ".json", ".ndjson", ".jsonl"), _zeek, _zeek_logs, headers=True),
     Format(ReportFormat.CSV, (".csv",), _csv),
     Format(ReportFormat.SQLITE, (".db", ".sqlite", ".sqlite3"), place=_sqlite),
-    Format(ReportFormat.PARQUET, (".parquet",), place=_parquet, module="pyarrow", extra="parquet"),
+    Format(ReportFormat.PARQUET, (".parquet",), place=_parquet, module="pyarrow"),
 )
 
 FORMATS: dict[ReportFormat, Format] = {one.form: one for one in _ALL}

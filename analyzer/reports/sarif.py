@@ -19,8 +19,9 @@ from urllib.parse import quote
 
 import msgspec
 
+from ..._project import URL, page
 from ..findings.baseline import fingerprint
-from ..rules import RULES
+from ..rules import RULES, example_of
 from .rule_docs import FAMILIES, paragraphs, scripts
 from .scope import remarks_on
 from .text import address
@@ -84,8 +85,10 @@ class SarifWriter:
             "name": "smtpwire",
             "version": self._version,
             "semanticVersion": self._version,
-            "rules": [_declared(RULES[rule_id]) for rule_id in sorted(RULES)],
+            "rules": [_declared(RULES[rule_id], self._version) for rule_id in sorted(RULES)],
         }
+        if URL:
+            driver["informationUri"] = URL
         transcript = {
             "location": {"uri": TRANSCRIPT},
             "mimeType": "text/plain",
@@ -201,7 +204,7 @@ def _escaped(found: re.Match[str]) -> str:
     return found[0] * 2 if found[0] in "{}" else found[0][:-1] * 2 + "\\" + found[0][-1]
 
 
-def _declared(rule: Rule) -> dict[str, Any]:
+def _declared(rule: Rule, version: str) -> dict[str, Any]:
     tags = [FAMILIES.get(rule.family, rule.family), rule.side]
     properties: dict[str, Any] = {"tags": tags, "precision": "very-high"}
     properties["problem.severity"] = "recommendation" if rule.severity == "info" else rule.severity
@@ -209,7 +212,7 @@ def _declared(rule: Rule) -> dict[str, Any]:
         tags.append("security")
         properties["security-severity"] = _SECURITY[rule.severity]
     text, markdown = _help(rule)
-    return {
+    declared = {
         "id": rule.id,
         "name": rule.name,
         "shortDescription": {"text": f"{rule.title}."},
@@ -218,6 +221,10 @@ def _declared(rule: Rule) -> dict[str, Any]:
         "defaultConfiguration": {"level": _LEVEL[rule.severity]},
         "properties": properties,
     }
+    address = page("docs/rules.md", version)
+    if address is not None and example_of(rule.id) is not None:  # rules of plugins have none
+        declared["helpUri"] = f"{address}#{rule.id.lower()}-{rule.name}"
+    return declared
 
 
 def _help(rule: Rule) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import socket
 import subprocess
 import sys
 from importlib import resources
@@ -202,6 +203,11 @@ class TestCompletion:
         assert completed("smtpwire audit --ignore BIT,seq101") == ["BIT,SEQ101"]
         families = completed("smtpwire audit --select ")
         assert "SEQ" in families
+
+    def test_interfaces(self) -> None:
+        names = {name for _, name in socket.if_nameindex()}
+        assert names <= set(completed("smtpwire live -i "))
+        assert completed("smtpwire live -i an") == ["any"]
 
     @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
     def test_the_script_of_a_shell(self, shell: str) -> None:

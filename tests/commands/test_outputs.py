@@ -109,8 +109,8 @@ class TestRegistry:
 
     def test_a_missing_extra_says_what_to_install(self) -> None:
         with pytest.raises(UsageError) as caught:
-            Format(ReportFormat.TEXT, (".x",), module="no_such_module_here", extra="parquet").check()
-        assert str(caught.value).endswith("pip install 'smtpwire[parquet]'")
+            Format(ReportFormat.TEXT, (".x",), module="no_such_module_here").check()
+        assert "pip install no_such_module_here" in str(caught.value)
 
     @pytest.mark.slow
     @pytest.mark.parametrize("form", [form for form, chosen in FORMATS.items() if chosen.stream])

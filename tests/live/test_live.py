@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from captures import ACK, FIN, PSH, SYN, Conversation, ethernet, ipv4, ipv4_fragments, tcp
 from netns import Live, Namespace, frames_of, needs_namespace
+from other_user import for_everybody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -539,8 +540,9 @@ class TestRights:
         assert "Uid:\t1\t1\t1\t1" in status
 
     def test_capabilities_without_root_are_dropped_too(self, space: Namespace) -> None:
-        words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-        words += ["--inh-caps=+net_raw", "--ambient-caps=+net_raw", "--bounding-set=-all,+net_raw"]
+        rights = ("--inh-caps=+net_raw", "--ambient-caps=+net_raw", "--bounding-set=-all,+net_raw")
+        for_everybody(*rights)
+        words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *rights]
         command = [*space.inside(*words), sys.executable, "-m", "smtpwire", "live", "-i", "v1", "--no-config"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
             assert process.stderr is not None
@@ -552,6 +554,7 @@ class TestRights:
         ] * 3
 
     def test_without_any_the_error_says_what_to_do(self, space: Namespace) -> None:
+        for_everybody()
         words = space.inside("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable)
         done = subprocess.run(
             [*words, "-m", "smtpwire", "live", "-i", "v1"], capture_output=True, text=True, check=False, cwd="/"

@@ -16,6 +16,7 @@ from markup import SARIF_LINK, SARIF_PLACEHOLDER, sarif_messages
 from scripts import hello, lines, play
 from written import written
 
+from smtpwire import _project
 from smtpwire.analyzer.enums import ReportFormat
 from smtpwire.analyzer.findings.baseline import fingerprint
 from smtpwire.analyzer.reports import sarif
@@ -25,6 +26,7 @@ from smtpwire.analyzer.rules import RULES
 if TYPE_CHECKING:
     from smtpwire.analyzer.model import Capture, Connection
 
+RULES_PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
 DEMO = Path(__file__).parents[2] / "samples" / "demo.pcap"
 
 
@@ -159,3 +161,23 @@ def test_every_message_of_the_document_is_made_so() -> None:
     shown = list(sarif_messages(document(one, captures=[seen])))
     assert len(shown) == 4
     assert all(r"\[click\](http://evil.example/) {{0}}" in message for message in shown)
+
+
+class TestLinks:
+    def test_without_an_address_of_the_project_there_are_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_project, "URL", "")
+        monkeypatch.setattr(sarif, "URL", "")
+        driver = run_of()["tool"]["driver"]
+        assert "informationUri" not in driver
+        assert not [rule for rule in driver["rules"] if "helpUri" in rule]
+
+    @pytest.mark.tree
+    def test_each_rule_links_to_its_section(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_project, "URL", "https://forge.example/smtpwire")
+        monkeypatch.setattr(sarif, "URL", "https://forge.example/smtpwire")
+        driver = run_of()["tool"]["driver"]
+        assert driver["informationUri"] == "https://forge.example/smtpwire"
+        pages, anchors = zip(*(rule["helpUri"].split("#") for rule in driver["rules"]), strict=True)
+        assert set(pages) == {"https://forge.example/smtpwire/blob/v1.2.3/docs/rules.md"}
+        targets = set(re.findall(r"\]\(#([^)]+)\)", RULES_PAGE.read_text("utf-8")))
+        assert set(anchors) == targets

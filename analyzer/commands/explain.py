@@ -10,7 +10,7 @@ import click
 from ..console import notice
 from ..errors import UsageError, display_path, nearest
 from .option_types import DescriptionFormat, EnumChoice, complete_words
-from .settings import output_to
+from .pager import paged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,10 +55,12 @@ def explain(words: Sequence[str], codes: bool, verbs: bool, format_: Description
         what = "words and a table together" if rows else "no word is given"
         raise UsageError(what, "smtpwire explain", "give words, for example 451 RCPT, or --codes, or --verbs")
     load_plugins(notice)
-    if rows:
-        _print_table(rows, output_to(), format_)
-    else:
-        _print_meanings([one for word in wanted for one in _meanings(word)], output_to(), format_)
+    meanings = [one for word in wanted for one in _meanings(word)]
+    with paged() as out:
+        if rows:
+            _print_table(rows, out, format_)
+        else:
+            _print_meanings(meanings, out, format_)
     return 0
 
 

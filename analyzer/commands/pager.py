@@ -37,6 +37,8 @@ def paged(*, wanted: bool = True) -> Iterator[Output]:
     pipe: IO[bytes] = process.stdin  # type: ignore[assignment]  # it was asked for
     try:
         yield out.through(pipe)
+    except BrokenPipeError:
+        pass  # the reader left the pager before the end
     finally:
         with suppress(OSError):
             pipe.close()

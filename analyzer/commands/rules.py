@@ -9,7 +9,7 @@ import click
 from ..console import notice
 from ..errors import UsageError, display_path
 from .option_types import DescriptionFormat, EnumChoice, complete_rules
-from .settings import output_to
+from .pager import paged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,15 +74,15 @@ def _found(words: Sequence[str]) -> list[Rule]:
 def _print(rules: Sequence[Rule], format_: DescriptionFormat, *, listed: bool) -> None:
     from ..reports.rule_docs import as_json, as_list, as_markdown, as_table, as_text  # noqa: PLC0415
 
-    out = output_to()
-    match format_, listed:
-        case DescriptionFormat.JSON, _:
-            out.text(as_json(rules))
-        case DescriptionFormat.MARKDOWN, True:
-            out.text(as_table(rules))
-        case DescriptionFormat.MARKDOWN, False:
-            out.text(as_markdown(rules))
-        case _, True:
-            as_list(rules, out)
-        case _:
-            as_text(rules, out)
+    with paged() as out:
+        match format_, listed:
+            case DescriptionFormat.JSON, _:
+                out.text(as_json(rules))
+            case DescriptionFormat.MARKDOWN, True:
+                out.text(as_table(rules))
+            case DescriptionFormat.MARKDOWN, False:
+                out.text(as_markdown(rules))
+            case _, True:
+                as_list(rules, out)
+            case _:
+                as_text(rules, out)

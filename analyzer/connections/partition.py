@@ -26,8 +26,9 @@ __all__ = ["ForeignFlows", "NumberedConnection", "Place", "Places", "Portion", "
 MAX_FOREIGN = 65_536  # flows of other shares that are remembered; a forgotten one is added again at its next segment
 
 Place = tuple[int, ...]
-"""Where an event happened: (frame, 0). For a connection that was dropped after a block: (last frame, 1, time of its
-first frame, that frame). For one that is still open at the end: (time of its first frame, that frame)."""
+"""Where an event happened: (frame, 0). For a connection whose RST had waited until the end of a block: (last frame, 0,
+frame of the RST); for one that was dropped after a block: (last frame, 1, time of its first frame, that frame). For one
+that is still open at the end: (time of its first frame, that frame)."""
 
 
 NumberedConnection = tuple[Place, bytes, int, bool]
@@ -36,13 +37,19 @@ NumberedConnection = tuple[Place, bytes, int, bool]
 
 class Places:
     """Notes where connections got their numbers and where they ended. ``here``: the current place; ``block``: the last
-    frame of the block that was read."""
+    frame of the block that was read; ``marks``: how many had numbers and had ended after the block, before some were
+    given up."""
 
     def __init__(self) -> None:
         self.here: Place = (0, 0)
         self.block = 0
         self.numbered: list[NumberedConnection] = []
         self.ended: list[Place] = []
+        self.marks = 0, 0
+
+    def note_block(self) -> None:
+        """Note that a block was read: connections that end now are given up."""
+        self.marks = len(self.numbered), len(self.ended)
 
     def note_end(self, given_up: Flow | None) -> None:
         """Note the end of a connection: after the block if it is ``given_up``, else at the current place."""

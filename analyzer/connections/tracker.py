@@ -99,7 +99,12 @@ class Tracker:
         """Close connections that were idle too long or are too many. ``times_ns``: times of the last frames."""
         for time_ns in times_ns:
             self.streams.clock.tick(time_ns)
-        self.streams.ends.sweep(self.streams.clock.now_ns)
+        places = self.places
+        for frame in self.streams.ends.sweep(self.streams.clock.now_ns):
+            if places is not None:
+                places.here = (places.block, 0, frame)
+        if places is not None:
+            places.note_block()
         self.streams.housekeeping.sweep()
 
     def follows(self, key: bytes) -> bool:

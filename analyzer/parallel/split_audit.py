@@ -32,7 +32,7 @@ from ..model import Capture, Connection
 from ..segments.decode_tally import DecodeTally
 from .partitioned_audit import SharedAudit, report_progress
 from .processes import NeedsOneProcess, WorkerProcess, spool
-from .split_workers import PRESSED, BlockState, FirstWorker, SecondWorker
+from .split_workers import PRESSED, REUSED, BlockState, FirstWorker, SecondWorker
 from .worker import GIVEN_UP
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ class HalvedAudit(SharedAudit):
         super().__init__(options, 2)
         self._cut = cut
         self._own: set[bytes] = set()  # keys of connections that the first process follows
-        self._over: set[bytes] = set()  # keys of connections that were over at the cut
+        self._over: set[bytes] = set()  # keys of connections that are over in the first process
+        self._long_over: set[bytes] = set()  # of those that were over before the last block
         self._released: dict[bytes, Place] = {}
         self._tally: dict[str, Any] | None = None  # of the first half
         self._remembered = 0  # keys in both processes of connections that are over
@@ -99,7 +100,7 @@ class HalvedAudit(SharedAudit):
             self._put([message])
             if message.kind == "cut":
                 *read, own, over, self._tally = message.more
-                self._own, self._over = set(own), set(over)
+                self._own, self._over, self._long_over = set(own), set(over), set(over)
             elif message.kind != "block":
                 raise NeedsOneProcess("the file became shorter while it was read")
             else:
@@ -114,6 +115,8 @@ class HalvedAudit(SharedAudit):
             if len({message.kind for message in messages}) > 1:
                 raise NeedsOneProcess("the file grew while it was read")
             self._put(messages)
+            if not self._first_goes_on:
+                self._long_over |= self._over
             if messages[0].kind == "capture":
                 break
             report_progress(messages[-1].more[:2], progress, settled)
@@ -156,6 +159,8 @@ class HalvedAudit(SharedAudit):
             return released is not None and place >= released
         if handshake or key not in self._over:
             return True
+        if key in self._long_over:  # a late copy of that one, or another one whose start was not captured
+            raise NeedsOneProcess(REUSED)
         if self._remembered + len(self._over) > 2 * self.options.limits.closed_connections > 0:
             raise NeedsOneProcess(PRESSED)  # one process may not have remembered it
         return False

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from ..model import Capture
     from .processes import Channel
 
-__all__ = ["PRESSED", "BlockState", "FirstWorker", "SecondWorker"]
+__all__ = ["PRESSED", "REUSED", "BlockState", "FirstWorker", "SecondWorker"]
 
 PRESSED = "a limit for all connections was reached"
+REUSED = "addresses and ports of a connection that was over were used again"
 _PORTS = "addresses and ports had a new connection while the one before went on"
 
 
@@ -52,7 +53,9 @@ class _HalfWorker(Worker):
         # A plain tuple, since marshal takes no other.
         self.send(
             "block",
-            tuple(BlockState(*self.read, tracker.open, len(tracker.streams.table.closed), self.marks[0], released)),
+            tuple(
+                BlockState(*self.read, tracker.open, len(tracker.streams.table.closed), self.places.marks[0], released)
+            ),
         )
 
 

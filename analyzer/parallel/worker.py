@@ -43,7 +43,6 @@ class Worker:
         self.audit = Audit(options, portion)
         self.places = self.audit.tracker.places = Places()
         self._items: list[bytes] = []
-        self.marks = (0, 0)  # numbers of connections numbered and ended when the block was read
         self.read: tuple[int, int | None] = 0, None
         self.evicted = 0  # given-up connections that are already accounted for
         self._stop = False
@@ -98,14 +97,13 @@ class Worker:
         if self._stop:
             raise KeyboardInterrupt
         self.read = read, total
-        self.marks = len(self.places.numbered), len(self.places.ended)
         assert self.audit.reading is not None
         self.places.block = self.audit.reading.frames
 
     @property
     def gave_up(self) -> bool:
         """Whether a connection was given up after the block: its order depends on all open connections."""
-        return self.marks != (len(self.places.numbered), len(self.places.ended))
+        return self.places.marks != (len(self.places.numbered), len(self.places.ended))
 
     def block_read(self) -> None:
         """Send the message of a block."""

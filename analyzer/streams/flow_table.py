@@ -48,16 +48,17 @@ class FlowTable:
     @property
     def idle(self) -> bool:
         """Whether nothing is followed and no SYN waits."""
-        return not self.flows and not self.handshakes
+        return not (self.flows or self.handshakes or self.handshakes.displaced)
 
     def follows(self, key: bytes) -> bool:
         """Return whether the connection with direction ``key`` is followed, or has a SYN that waits."""
-        return key in self.flows or key in self.handshakes or reversed_key(key) in self.handshakes
+        waiting, displaced, back = self.handshakes, self.handshakes.displaced, reversed_key(key)
+        return key in self.flows or any(one in waiting or one in displaced for one in (key, back))
 
     def known(self) -> tuple[set[bytes], list[bytes]]:
         """Return the keys of both directions of all connections for which ``follows`` is true, and keys of closed
         ones."""
-        waiting = [*self.handshakes]
+        waiting = [*self.handshakes, *self.handshakes.displaced]
         return {*self.flows, *waiting, *map(reversed_key, waiting)}, [*self.closed]
 
     def waiting(self) -> Iterator[tuple[bytes, int, int]]:

@@ -25,7 +25,7 @@ from ..limits import WAITING_RESETS
 from .stream import ACK, PIECE, RST, SYN, WINDOW, Reset, SetAside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .flow import Flow
     from .receiver import Side
@@ -102,13 +102,15 @@ class Ends:
         self._feed(*one)
         return True
 
-    def sweep(self, now_ns: int) -> None:
-        """End the connections whose RST has waited long enough. The oldest come first, so most calls stop at once."""
+    def sweep(self, now_ns: int) -> Iterator[int]:
+        """End the connections whose RST has waited long enough, and yield the frame of each RST before that. The oldest
+        come first, so most calls stop at once."""
         while self._lingering:
             flow = next(iter(self._lingering))
-            disorder = flow.disorder
-            if disorder is not None and disorder.reset is not None and now_ns - disorder.reset.time_ns <= LINGER_NS:
+            reset = None if flow.disorder is None else flow.disorder.reset
+            if reset is not None and now_ns - reset.time_ns <= LINGER_NS:
                 break
+            yield 0 if reset is None else reset.frame
             self._finish_lingering(flow)
 
     def forget(self, flow: Flow) -> None:

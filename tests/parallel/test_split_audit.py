@@ -24,7 +24,7 @@ from smtpwire.analyzer.limits import Limits
 from smtpwire.analyzer.parallel import planning as worth
 from smtpwire.analyzer.parallel import processes
 from smtpwire.analyzer.parallel.split_audit import HalvedAudit
-from smtpwire.analyzer.parallel.split_workers import FirstWorker
+from smtpwire.analyzer.parallel.split_workers import REUSED, FirstWorker
 from smtpwire.analyzer.reports.json_ import NdjsonWriter
 from smtpwire.analyzer.reports.output import Output
 from smtpwire.analyzer.run import FailOn, run
@@ -144,7 +144,7 @@ def test_late_copies_are_not_new_connections(tmp_path: Path) -> None:
     talks = [dialogue(WHOLE, number) for number in range(6)]
     late = [one._replace(time_ns=talks[-1][-1].time_ns) for one in talks[0] if one.payload]
     report, alone = halved(saved(tmp_path / "a.pcap", [*one_by_one(talks), *late]), 0.5)
-    assert not alone
+    assert alone == REUSED  # they could be those of another connection whose start was not captured
     assert len(connections(report)) == 6
 
 

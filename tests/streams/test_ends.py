@@ -87,7 +87,7 @@ def test_a_new_connection_ends_the_wait() -> None:
 
 def test_a_copy_of_the_reset_changes_nothing() -> None:
     net = greeted().client(8, flags=RST).client(8, flags=RST)
-    net.reassembler.ends.sweep(net.time_ns + LINGER_NS + 1)
+    list(net.reassembler.ends.sweep(net.time_ns + LINGER_NS + 1))
     assert net.heard.closed_by == [("C", "rst")]
     assert net.heard.finished == [""]
 
@@ -109,5 +109,5 @@ def test_many_resets_wait_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
         net.ports = (1024 + port, 25)
         net.client(-1, flags=SYN).server(-1, flags=SYN | ACK).client(0).server(0, SAID).client(0, acks=8, flags=RST)
     assert 128 < len(net.reassembler.table) <= 257
-    net.reassembler.ends.sweep(net.time_ns + LINGER_NS + 1)
+    list(net.reassembler.ends.sweep(net.time_ns + LINGER_NS + 1))
     assert len(net.reassembler.table) == 0

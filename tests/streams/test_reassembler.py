@@ -238,9 +238,9 @@ def test_nothing_is_delivered_after_a_fin() -> None:
 
 def test_a_reset_ends_the_connection_if_its_receiver_does_not_go_on() -> None:
     net = open_net().client(0, b"DATA\r\n").server(0, flags=RST | ACK, acks=6)
-    net.reassembler.ends.sweep(net.time_ns + LINGER_NS)
+    list(net.reassembler.ends.sweep(net.time_ns + LINGER_NS))
     assert net.heard.closed_by == []
-    net.reassembler.ends.sweep(net.time_ns + LINGER_NS + 1)
+    list(net.reassembler.ends.sweep(net.time_ns + LINGER_NS + 1))
     assert net.heard.closed_by == [("S", "rst")]
     assert net.heard.finished == [""]
 

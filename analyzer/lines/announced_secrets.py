@@ -23,7 +23,15 @@ from .reply_words import PROMPTS, REPLY_WORDS
 from .secret_nouns import MECHANISM, NOUN, PASSWORD
 from .shown_text import Span, joined
 
-__all__ = ["announced_secrets", "decoded_base64", "is_credential", "may_announce", "secrets_in_field", "unknown_words"]
+__all__ = [
+    "announced_secrets",
+    "decoded_base64",
+    "ends_in_credential",
+    "is_credential",
+    "may_announce",
+    "secrets_in_field",
+    "unknown_words",
+]
 
 _NAMED = LazyPattern(
     NOUN
@@ -60,6 +68,7 @@ _TOKEN = LazyPattern(rb"[^ \t\r\n]++")
 _NEXT_WORDS = LazyPattern(rb"(?<![ \t])[ \t]++[^ \t\r\n]++")
 _STATUS = LazyPattern(rb"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 _HOST = LazyPattern(rb"(?:[a-z0-9-]{1,24}\.){1,8}[a-z]{2,12}")
+_LEAST_GLUED, _MOST_GLUED = 8, 256  # octets of base64 at the end of a word
 _SIGNS = b"\"'<>()[]{},.;:!?-*#="
 
 # Nearly every server names the mechanisms that it offers, so AUTH counts only if more than these follows.
@@ -189,6 +198,13 @@ def is_credential(word: bytes) -> bool:
     if data.count(b"\0") == 2 and all(c >= 0x20 for c in data.replace(b"\0", b"")):
         return True
     return data[:3] in {b"n,,", b"y,,", b"p=t"} or data[:4] == b"n,a=" or data[:5] == b"user=" or b"auth=Bearer" in data
+
+
+def ends_in_credential(text: bytes) -> bool:
+    """Whether the first word of ``text`` ends in what `is_credential` finds. Its first part may be a host name, and
+    these have mostly no capitals and no equals signs."""
+    word = text.split(None, 1)[0][-_MOST_GLUED:] if b"A" in text or b"=" in text else b""
+    return any(is_credential(word[at:]) for at in range(len(word) - _LEAST_GLUED))
 
 
 def decoded_base64(word: bytes) -> bytes:

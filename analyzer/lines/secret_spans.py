@@ -32,7 +32,7 @@ from ...dissectors.lines.commands import parse_command
 from ...dissectors.printable import printable
 from ...dissectors.tables.keywords import PARAMETER_KEYWORDS
 from ...dissectors.tables.verbs import VERBS, Argument
-from .announced_secrets import announced_secrets, is_credential
+from .announced_secrets import announced_secrets, ends_in_credential, is_credential
 from .reply_words import REPLY_WORDS
 from .secret_nouns import ANNOUNCES, MECHANISM
 from .shown_text import Span, hidden, joined, shown_text
@@ -239,6 +239,7 @@ def _shown_parts(command: Command) -> list[Span]:
         found is None
         or (form is not Argument.HELLO and ANNOUNCES.search(raw, start))
         or is_credential(found[0].strip())
+        or (form is Argument.HELLO and ends_in_credential(raw[start:]))  # a line end is missing between them
     ):
         return [verb]
     return [verb, found.span()]

@@ -76,7 +76,7 @@ def _begin(disorder: Disorder, stream: Stream, one: HeldSegment, *, fin: bool) -
             return True
         if stream.acked > rewind.place or (not shorter and (stream.held or not stream.heard)):
             return False  # the first copy had arrived, or may have; or bytes after it are missing
-    elif fin and shorter and not stream.held:
+    elif fin and 0 <= one.end < stream.offset and not stream.held:
         rewind = Rewind(stream, one.end, one.end)
     else:
         return False

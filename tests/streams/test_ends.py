@@ -111,3 +111,13 @@ def test_many_resets_wait_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 128 < len(net.reassembler.table) <= 257
     list(net.reassembler.ends.sweep(net.time_ns + LINGER_NS + 1))
     assert len(net.reassembler.table) == 0
+
+
+def test_a_fin_before_the_start_of_the_stream_changes_nothing() -> None:
+    net = open_net().server(0, SAID)
+    net.heard.revoke = lambda sender, offset: True  # type: ignore[method-assign]
+    net.server(-2, flags=FIN | ACK).client(0, b"NOOP\r\n", acks=-1)
+    net.server(8, SAID, acks=6)
+    net.reassembler.close()
+    assert net.heard.bytes == {"C": b"NOOP\r\n", "S": SAID * 2}
+    assert net.heard.closed_by == []

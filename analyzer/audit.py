@@ -55,8 +55,8 @@ class Options(Struct, frozen=True):
 
     profile: str | None = None
     ports: frozenset[int] = DEFAULT_PORTS
-    select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
+    select: str | tuple[str, ...] = ()
+    ignore: str | tuple[str, ...] = ()
     decoder: Literal["raw", "scapy"] = "raw"
     limits: Limits = DEFAULT_LIMITS
     peers: tuple[Peer, ...] = ()
@@ -70,9 +70,10 @@ class Options(Struct, frozen=True):
 
     def rules(self) -> frozenset[str]:
         """Return the ids of the active rules. Raises UsageError for an unknown rule name, and if no rule is left."""
-        chosen = (resolve(self.select) if self.select else frozenset(RULES)) - resolve(self.ignore)
+        select, ignore = _names(self.select), _names(self.ignore)
+        chosen = (resolve(select) if select else frozenset(RULES)) - resolve(ignore)
         if not chosen:
-            raise UsageError("no rule is left to ask", f"ignored: {', '.join(self.ignore)}", "ignore fewer rules")
+            raise UsageError("no rule is left to ask", f"ignored: {', '.join(ignore)}", "ignore fewer rules")
         return chosen
 
 
@@ -123,7 +124,10 @@ class Audit:
         return book
 
     def _suppression_of(self, options: Options) -> Suppression:
-        return Suppression(options.peers, options.known_codes, options.baseline, self.summary)
+        return Suppression(
+            *(options.peers, options.known_codes, options.baseline, self.summary),
+            anonymous=options.redact is Redact.PII,
+        )
 
     def run(
         self,
@@ -178,6 +182,7 @@ class Audit:
         for _ in self.tracker.ending():
             yield from self.finished()
         yield from self.finished()
+        self.summary.left_out.sort(key=lambda one: (one.by, one.where, one.rule))
         if not self.summary.connections:
             self.summary.other_traffic = self.tracker.other_traffic
 
@@ -193,8 +198,10 @@ class Audit:
             if connection.findings:
                 self._suppress(connection, secrets)
             if options.wanted is not None and not options.wanted.matches(connection):
+                self._suppression.settle(counts=False)
                 self.summary.filtered += 1
                 continue
+            self._suppression.settle()
             if self._drops_headers:
                 for message in connection.messages:
                     message.header = None

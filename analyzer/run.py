@@ -106,6 +106,8 @@ def run(
                 except KeyboardInterrupt:
                     interrupted = True
                     take(audit.stop())
+            if require is not None:
+                audit.summary.unmet = unmet(require, audit.summary, audit.captures)
             writer.finish(audit.summary)
             output.flush()
     except BrokenPipeError:
@@ -119,15 +121,14 @@ def run(
         return Status.INTERRUPTED
     if audit.unreadable:
         return Status.UNREADABLE
-    return checked(found(audit.summary, fail_on), require, audit.summary, audit.captures)
+    return checked(found(audit.summary, fail_on), audit.summary)
 
 
-def checked(status: Status, require: Require | None, summary: Summary, captures: Iterable[Capture]) -> Status:
+def checked(status: Status, summary: Summary) -> Status:
     """Return ``status``, or UNMET if the captures do not hold what is required. The reason is printed."""
-    why = unmet(require, summary, captures) if require is not None else None
-    if why is None:
+    if summary.unmet is None:
         return status
-    notice(f"--require {require}: {why}")
+    notice(f"--require: {summary.unmet}")
     return Status.UNMET
 
 
@@ -144,7 +145,7 @@ def notify_of(summary: Summary) -> None:
 def _notify(audit: Audit | SharedAudit, *, stated: bool) -> None:
     """Print what a person must know of the run, besides the report."""
     if audit.options.baseline is not None:
-        notice(audit.options.baseline.summary())
+        notice(audit.options.baseline.summary(audit.summary.not_asked))
     for error in audit.unreadable:
         notice(str(error))
     if not stated and len(audit.unreadable) < len(audit.captures):

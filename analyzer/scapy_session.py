@@ -21,6 +21,7 @@ from scapy.sessions import DefaultSession
 from scapy.utils import RawPcapReader
 
 from .audit import Audit, Options
+from .console import say
 from .model import Connection
 from .segments.decoder import SegmentDecoder
 
@@ -48,6 +49,15 @@ class AuditedConnection:
         rules = ", ".join(sorted({f.rule for f in c.findings})) or "no findings"
         ends = f"{c.client.address}:{c.client.port} > {c.server.address}:{c.server.port}"
         return f"{c.protocol.upper()} {ends} {len(c.messages)} messages, {rules}"
+
+    def show(self) -> None:
+        """Print the line, and one for each finding."""
+        findings = [f"  {one.rule} {one.side}: {one.message}" for one in self.connection.findings]
+        say("\n".join([self.summary(), *findings]))
+
+    def haslayer(self, cls: object) -> bool:
+        """Return False, whatever ``cls`` is: it is not a packet. Scapy asks this when it prints a list."""
+        return False
 
     def __repr__(self) -> str:
         return f"<{self.summary()}>"

@@ -33,13 +33,13 @@ def parse_time(text: str) -> int:
     return _whole(second) * 1_000_000_000 + int(f"{fraction:0<9}")
 
 
-def local_time(text: str, zone: tzinfo) -> datetime:
-    """Return the time of a text that ``format_time`` wrote in ``zone``, cut to microseconds. A time that the calendar
-    does not have there stays in UTC."""
+def local_time(text: str, zone: tzinfo | None) -> datetime:
+    """Return the time of a text that ``format_time`` wrote in ``zone``, cut to microseconds; None: the zone of this
+    machine. A time that the calendar does not have there stays in UTC."""
     time = _EPOCH + timedelta(microseconds=parse_time(text) // 1000)
     try:
         return time.astimezone(zone)
-    except OverflowError:
+    except (OverflowError, OSError, ValueError):
         return time
 
 

@@ -122,3 +122,15 @@ def test_an_invalid_capture_is_reported(tmp_path: Path, caplog: pytest.LogCaptur
     with caplog.at_level("WARNING", logger="scapy.runtime"):
         assert len(sniffed(str(cut))) == 1
     assert "cut short" in caplog.text
+
+
+def test_the_list_that_sniff_returns_can_be_displayed(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from scapy.sendrecv import sniff  # noqa: PLC0415
+
+    found = sniff(offline=str(path), session=SMTPSession())
+    assert "Sniffed" in repr(found)
+    found.summary()
+    found[0].show()
+    said = capsys.readouterr().out
+    assert "SMTP" in said
+    assert "  SEQ101 client: MAIL was sent" in said

@@ -14,6 +14,7 @@ from ..files.atomic_files import replacing, same_file
 from ..interrupt import interruptible
 from ..reports.output import plural
 from ..reports.progress_bar import Bar
+from ..reports.scope import unmet
 from ..run import Status, checked, notify_of
 from .option_types import PATH
 from .options import (
@@ -122,4 +123,6 @@ def annotate(
         notice(f"{display_path(path)}: {left_out} of the input that looked like findings: not copied")
     if not to_stdout:
         say(f"{plural(copied.findings, 'finding')} on {plural(copied.frames, 'frame')}: {display_path(output)}")
-    return checked(Status.CLEAN, require, comments.summary, comments.captures)
+    if require is not None:
+        comments.summary.unmet = unmet(require, comments.summary, comments.captures)
+    return checked(Status.CLEAN, comments.summary)

@@ -23,8 +23,9 @@ __all__ = ["explain"]
 
 # A command with two words (RFC 5321 §4.1.1.2, §4.1.1.3).
 _TWO_WORDS = re.compile(r"\b(MAIL|SEND|SOML|SAML|RCPT) (?:FROM|TO)\b:?", re.IGNORECASE)
-# A line of a reply: its codes, and a text (RFC 5321 §4.2, RFC 2034 §4).
-_REPLY_LINE = re.compile(r"([0-9]{3})[- ]\s*([0-9]\.[0-9]{1,3}\.[0-9]{1,3}\b)?.*", re.DOTALL)
+# Codes in a line of a reply or a log (RFC 5321 §4.2, RFC 2034 §4), no parts of addresses, versions or times.
+_CODE = re.compile(r"(?<![0-9.:\[/])(?:[245]\.[0-9]{1,3}\.[0-9]{1,3}|[2-5][0-9]{2})(?![0-9:/\]]|\.[0-9])")
+_COMMAND = re.compile(r"[A-Za-z0-9]{4,}(?: |:|$)(?! ?[2-5][0-9]{2}\b).*[=<]")
 
 
 @click.command(short_help="Explain reply codes, commands, keywords of EHLO, and rules.")
@@ -65,11 +66,17 @@ def explain(words: Sequence[str], codes: bool, verbs: bool, format_: Description
 
 
 def _split(words: Sequence[str]) -> list[str]:
-    """Return the single words. Of a line of a reply (one argument) these are its codes, of a command (``MAIL
-    FROM:<a@b> SIZE=5``) its verb and the names of its parameters."""
-    lines = [_REPLY_LINE.sub(r"\1 \2", word) for word in words]
+    """Return the single words. Of a line of a reply, or of a log with a reply in it (one argument), these are its
+    codes, of a command (``MAIL FROM:<a@b> SIZE=5``) its verb and the names of its parameters."""
+    lines = [_codes_of(word) or word for word in words]
     text = _TWO_WORDS.sub(r"\1 ", " ".join(lines))
     return [word.partition("=")[0] for word in text.replace(",", " ").split() if word[0] != "<"]
+
+
+def _codes_of(line: str) -> str:
+    """Return the codes in a line of several words, each once; nothing if it has none, or begins with a command."""
+    codes = _CODE.findall(line) if set(line.strip()) & set(" -") and not _COMMAND.match(line) else []
+    return " ".join(dict.fromkeys(codes))
 
 
 def _meanings(word: str) -> list[Explanation | Rule]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["filter_options", "wanted_connections"]
 
+_SECOND = 1_000_000_000  # in nanoseconds
+_ENHANCED = re.compile(r"[245](?:\.[0-9]{1,3}){1,2}")
+_FRACTION = re.compile(r"\d[.,](\d+)")
+
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
 # Each: its name, the placeholder of its value, and the help.
@@ -30,15 +35,16 @@ _OPTIONS = (
     ("from", "MAILBOX[,...]", "Only connections with a message from one of these mailboxes, or parts of one, in the "
      "envelope or the header."),
     ("to", "MAILBOX[,...]", "The same for the recipients."),
-    ("code", "CODE[,...]", "Only connections with one of these reply codes: 451, or 5 for all that begin with it."),
+    ("code", "CODE[,...]", "Only connections with one of these reply codes: 451, or 5 for all that begin with it; also "
+     "enhanced ones: 5.7.1."),
     ("verb", "VERB[,...]", "Only connections with one of these commands."),
     ("rule", "RULE[,...]", "Only connections that break one of these rules: ids, prefixes of ids, or names."),
     ("text", "TEXT", "Only connections that say this in a line, a subject or a finding. Case does not matter."),
 )  # fmt: skip
 _TIMES = (
     ("since", "Only connections with a part at or after this time: 2026-11-23, '2026-11-23 16:05', with +01:00 or Z; "
-     "without, in the zone of --zone, or UTC."),
-    ("until", "Only connections with a part at or before this time; a day counts to its end."),
+     "without, in UTC (of show, in the zone of --zone)."),
+    ("until", "Only connections with a part at or before this time; a day, a minute or a second counts to its end."),
 )  # fmt: skip
 
 
@@ -78,11 +84,17 @@ def wanted_connections(given: dict[str, Any], zone: tzinfo = UTC) -> ConnectionF
         codes=tuple(map(_code, words("code"))),
         verbs=frozenset(word.split()[0].upper() for word in words("verb")),
         rules=resolve(tuple(words("rule"))) if words("rule") else frozenset(),
-        texts=tuple(text.lower() for text in given["text_"] if text),
+        texts=tuple(map(_text, given["text_"])),
         since_ns=None if since is None else _time("since", since, zone)[0],
         until_ns=None if until is None else _time("until", until, zone)[1],
     )
     return None if wanted == ConnectionFilter() else wanted
+
+
+def _text(text: str) -> str:
+    if not text:
+        raise UsageError("nothing is named", "--text ''", "give a value")
+    return text.lower()
 
 
 def _range(word: str) -> tuple[int, int]:
@@ -108,17 +120,15 @@ def _networks(name: str, words: Sequence[str]) -> tuple[IPv4Network | IPv6Networ
 
 def _code(word: str) -> str:
     digits = word.rstrip("xyzXYZ")
+    if _ENHANCED.fullmatch(word):
+        return word
     if not (digits.isascii() and digits.isdigit() and len(word) <= 3):
-        raise UsageError("no reply code", f"--code {display_path(word)}", "write 451, or 5 for all that begin with it")
+        raise UsageError("no reply code", f"--code {display_path(word)}", "write 451, 5 or 5.7.1")
     return digits
 
 
 def _time(name: str, text: str, zone: tzinfo) -> tuple[int, int]:
     """Return the first and the last nanosecond that ``text`` means, since 1970."""
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = None
     try:
         start = datetime.fromisoformat(text)
     except ValueError:
@@ -126,11 +136,12 @@ def _time(name: str, text: str, zone: tzinfo) -> tuple[int, int]:
         raise UsageError("no time", f"--{name} {display_path(text)}", hint) from None
     if start.tzinfo is None:
         start = start.replace(tzinfo=zone)
-    end = start + (timedelta(days=1) if day is not None else timedelta())
-    first, last = (_ns(one) for one in (start, end))
-    return first, last - (day is not None)
-
-
-def _ns(time: datetime) -> int:
-    since = time - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
+    since = start - datetime(1970, 1, 1, tzinfo=UTC)
+    first = (since.days * 86_400 + since.seconds) * _SECOND + since.microseconds * 1000
+    fraction = _FRACTION.search(text)
+    if fraction is not None:  # datetime has microseconds; captures have nanoseconds
+        digits = fraction[1].ljust(9, "0")[:9]
+        first += int(digits[6:])
+        return first, first + 10 ** (9 - min(len(fraction[1]), 9)) - 1
+    length = {0: 86_400 if len(text) <= len("2026-11-23") else 3600, 1: 60}.get(text.count(":", 0, 19), 1)
+    return first, first + length * _SECOND - 1

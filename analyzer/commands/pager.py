@@ -1,7 +1,7 @@
 """A pager for what a person reads on a terminal, as git has one."""
 
 # SMTPWIRE_PAGER, or PAGER, or `less` if it is there. `less` is told to show colours, to end by itself if everything
-# fits on the screen, and to leave it there. An empty value, or `cat`, is no pager.
+# fits on the screen, and to leave it there. An empty value, or `cat`, is no pager; a dumb terminal gets none.
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import subprocess
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from ..console import notice
+from ..console import drop_output, notice
 from .settings import output_to
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["paged"]
 
 _LESS = "FRX"
+_OF_A_SHELL = frozenset("|&;<>()$`")
 
 
 @contextmanager
@@ -32,7 +33,10 @@ def paged(*, wanted: bool = True) -> Iterator[Output]:
     out = output_to()
     process = _started(out) if wanted and out.terminal else None
     if process is None:
-        yield out
+        try:
+            yield out
+        except BrokenPipeError:
+            drop_output()  # `| head` has seen enough
         return
     pipe: IO[bytes] = process.stdin  # type: ignore[assignment]  # it was asked for
     try:
@@ -47,8 +51,10 @@ def paged(*, wanted: bool = True) -> Iterator[Output]:
 
 def _started(out: Output) -> subprocess.Popen[bytes] | None:
     command = os.environ.get("SMTPWIRE_PAGER", os.environ.get("PAGER", "less" if shutil.which("less") else ""))
+    if os.environ.get("TERM") == "dumb":
+        return None
     try:
-        words = shlex.split(command)
+        words = ["sh", "-c", command] if set(command) & _OF_A_SHELL else shlex.split(command)
         if not words or words == ["cat"]:
             return None
         return subprocess.Popen(words, stdin=subprocess.PIPE, env={"LESS": _LESS, "LV": "-c", **os.environ})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING
 
 import click
@@ -27,13 +27,33 @@ from .settings import are_several, configured, inputs_of, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import tzinfo
 
     from ..enums import Decoder, Profile, Redact, Require
 
-__all__ = ["show"]
+__all__ = ["LocalZone", "show"]
 
-_OFFSET = re.compile(r"([+-])([0-9]{1,2}):?([0-9]{2})?")
+_OFFSET = re.compile(r"([+-])([0-9]{1,2}):?([0-5][0-9])?")
+
+
+class LocalZone(tzinfo):
+    """The zone of this machine: its offset from UTC depends on the time, as the system knows it."""
+
+    def fromutc(self, when: datetime) -> datetime:
+        """Return a time in UTC as a time here."""
+        here = when.replace(tzinfo=UTC).astimezone()
+        return here.replace(tzinfo=timezone(here.utcoffset() or timedelta()))
+
+    def utcoffset(self, when: datetime | None) -> timedelta | None:
+        """Return what clocks here were ahead of UTC at ``when``, a time here."""
+        return None if when is None else when.replace(tzinfo=None).astimezone().utcoffset()
+
+    def dst(self, when: datetime | None) -> timedelta | None:
+        """Return None: it is not known apart from the offset."""
+        return None
+
+    def tzname(self, when: datetime | None) -> str | None:
+        """Return None: the offset is printed."""
+        return None
 
 
 @click.command(short_help="Print what both sides said, with each finding in its place.")
@@ -85,6 +105,7 @@ def show(
     On a terminal the text goes through a pager: SMTPWIRE_PAGER, PAGER, or less.
     """
     from ..audit import Audit  # noqa: PLC0415
+    from ..findings.filters import ConnectionFilter  # noqa: PLC0415
     from ..reports.dialogue import DialogueWriter  # noqa: PLC0415
     from ..reports.end_of_data import EndOfDataWriter  # noqa: PLC0415
     from ..reports.session_list import SessionListWriter  # noqa: PLC0415
@@ -108,12 +129,13 @@ def show(
             headers = wanted is not None and wanted.needs_headers
             options = replace(options, tap=writer.tap, wanted=None, headers=headers)
         elif listed:
-            writer = SessionListWriter(out, times or UTC)
+            writer = SessionListWriter(out, times or UTC, several=several)
         else:
             writer = DialogueWriter(out, several=several, zone=times)
         audit = Audit(options)
         status = run(audit, inputs, writer, out, FailOn.NEVER, require=require, stated=True)
-    if status is Status.CLEAN and wanted is not None and wanted.connections and not writer.found:
+    only_numbers = wanted is not None and wanted == ConnectionFilter(connections=wanted.connections)
+    if status is Status.CLEAN and only_numbers and not writer.found:
         asked = ",".join(filters["connection_"])  # type: ignore[arg-type]  # click gives strings
         raise UsageError("no such connection", f"--connection {asked}", "smtpwire show --list shows the numbers")
     return status
@@ -122,7 +144,7 @@ def show(
 def _zone(name: str) -> tzinfo:
     """Return the zone with this name. Raises UsageError if there is none."""
     if name.lower() == "local":
-        return datetime.now().astimezone().tzinfo or UTC
+        return LocalZone()
     if name.upper() in {"UTC", "Z"}:
         return UTC
     offset = _OFFSET.fullmatch(name)

@@ -148,7 +148,7 @@ class SecretValues:
         else:
             for at in range(len(low) - SHORT):
                 for length in lengths.get(low[at : at + _HEAD], ()):
-                    if values.get(low[at : at + length], 0) >= least:
+                    if at + length <= len(low) and values.get(low[at : at + length], 0) >= least:
                         spans.append((at, at + length))
         if apart:
             spans = [span for span in spans if _is_apart(low, *span)]

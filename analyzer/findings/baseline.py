@@ -23,7 +23,7 @@ from ..limits import BASELINE_BYTES
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from ..model import Connection, Finding
 
@@ -120,11 +120,12 @@ class Baseline:
         """Number of entries that no finding has matched so far."""
         return len(self._known) - len(self._matched)
 
-    def summary(self) -> str:
-        """Return one line with both counts."""
+    def summary(self, not_asked: Collection[str] = ()) -> str:
+        """Return one line with both counts. ``not_asked``: rules whose entries may match another time."""
         findings = "finding" if self.suppressed == 1 else "findings"
-        entries = "entry is" if self.stale == 1 else "entries are"
-        return f"baseline: {self.suppressed:,} known {findings} omitted, {self.stale:,} {entries} stale"
+        stale = sum(one.rule not in not_asked for one in self._known - self._matched)
+        entries = "entry is" if stale == 1 else "entries are"
+        return f"baseline: {self.suppressed:,} known {findings} omitted, {stale:,} {entries} stale"
 
     def knows(self, finding: Finding, connection: Connection) -> bool:
         """Whether ``finding`` is known. A known finding is counted."""

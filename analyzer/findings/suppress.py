@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network
-from typing import TYPE_CHECKING, Protocol
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
 
 from ..model import LeftOut, ReplyTurn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Literal
+    from collections.abc import Callable, Collection, Iterable
 
     from ..model import Connection, Finding, Summary
 
 __all__ = ["KnownFindings", "Peer", "Suppression", "drop"]
 
 Network = IPv4Network | IPv6Network
+_Reason = Literal["per-peer", "known-codes", "baseline"]
 
 UNREGISTERED_CODE = "RPL409"
 
@@ -35,8 +36,8 @@ class KnownFindings(Protocol):
     def knows(self, finding: Finding, connection: Connection) -> bool:
         """Whether ``finding`` is known; if so, count it."""
 
-    def summary(self) -> str:
-        """Return the counts in one line."""
+    def summary(self, not_asked: Collection[str] = ()) -> str:
+        """Return the counts in one line. ``not_asked``: rules that this run does not ask."""
 
 
 class Peer(Struct, frozen=True):
@@ -53,52 +54,69 @@ class Peer(Struct, frozen=True):
 
     def fits(self, connection: Connection) -> bool:
         """Whether both endpoints of ``connection`` match."""
-        from ipaddress import ip_address  # noqa: PLC0415 - loaded only if peers are configured
-
         ends = ((self.client, connection.client), (self.server, connection.server))
-        return all(network is None or ip_address(end.address) in network for network, end in ends)
+        return all(network is None or _parsed(end.address) in network for network, end in ends)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(address: str) -> IPv4Address | IPv6Address:
+    """Return an address of a connection as an object: each setting compares it."""
+    return ip_address(address)
 
 
 class Suppression:
-    """Says which findings are left out, and counts them in ``summary`` by setting and rule."""
+    """Says which findings are left out, and counts them in ``summary`` by setting and rule. ``anonymous``: the hosts of
+    a setting are not named."""
 
     def __init__(
-        self, peers: Iterable[Peer], codes: frozenset[int], baseline: KnownFindings | None, summary: Summary
+        self,
+        peers: Iterable[Peer],
+        codes: frozenset[int],
+        baseline: KnownFindings | None,
+        summary: Summary,
+        *,
+        anonymous: bool = False,
     ) -> None:
-        self._peers = tuple(peers)
+        self._peers = [(peer, f"number {number}" if anonymous else str(peer)) for number, peer in enumerate(peers, 1)]
+        self._left_out: list[tuple[_Reason, str, str]] = []  # that `settle` will count
         self._codes = codes
         self._baseline = baseline
         self._summary = summary
-        self._counted: dict[tuple[str, str, str], LeftOut] = {}
+        self._counted: dict[tuple[_Reason, str, str], LeftOut] = {}
         self.idle = not (self._peers or codes or baseline is not None)
         """Nothing is ever left out."""
 
     def unwanted(self, connection: Connection, secretless: Callable[[Finding], Finding]) -> Callable[[Finding], bool]:
-        """Return a function that says whether a finding of ``connection`` is left out. It counts each one.
+        """Return a function that says whether a finding of ``connection`` is left out. `settle` counts them.
         ``secretless``: returns a copy without secrets, because a baseline has none."""
-        peers = [peer for peer in self._peers if peer.fits(connection)]
-        codes, baseline = self._codes, self._baseline
+        peers = [(peer.ignore, name) for peer, name in self._peers if peer.fits(connection)]
+        codes, baseline, left_out = self._codes, self._baseline, self._left_out
 
         def is_unwanted(finding: Finding) -> bool:
-            for peer in peers:
-                if finding.rule in peer.ignore:
-                    return self._count("per-peer", str(peer), finding)
-            if codes and _is_agreed(finding, connection, codes):
-                return self._count("known-codes", "", finding)
+            # A baseline is asked first: an entry is stale only if its finding does not occur.
             if baseline is not None and baseline.knows(secretless(finding), connection):
-                return self._count("baseline", baseline.name, finding)
+                left_out.append(("baseline", baseline.name, finding.rule))
+                return True
+            for ignored, name in peers:
+                if finding.rule in ignored:
+                    left_out.append(("per-peer", name, finding.rule))
+                    return True
+            if codes and _is_agreed(finding, connection, codes):
+                left_out.append(("known-codes", "", finding.rule))
+                return True
             return False
 
         return is_unwanted
 
-    def _count(self, by: Literal["per-peer", "known-codes", "baseline"], where: str, finding: Finding) -> bool:
-        key = by, where, finding.rule
-        if key not in self._counted:
-            self._counted[key] = LeftOut(by, where, finding.rule, 0)
-            self._summary.left_out.append(self._counted[key])
-        self._counted[key].findings += 1
-        self._summary.suppressed += 1
-        return True
+    def settle(self, *, counts: bool = True) -> None:
+        """Count what was left out since the last call, unless its connection is not reported (``counts``)."""
+        for key in self._left_out if counts else ():
+            if key not in self._counted:
+                self._counted[key] = LeftOut(*key, 0)
+                self._summary.left_out.append(self._counted[key])
+            self._counted[key].findings += 1
+            self._summary.suppressed += 1
+        self._left_out.clear()
 
 
 def _is_agreed(finding: Finding, connection: Connection, codes: frozenset[int]) -> bool:

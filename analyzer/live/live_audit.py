@@ -148,6 +148,7 @@ class LiveAudit(Audit):
     def _reported_of(self, record: Connection | ConnectionRecord, secrets: SecretContext | None) -> _Reported:
         reported = self._reported.setdefault(record.id, _Reported())
         reported.add_new(record, self._unwanted(record, secrets))
+        self._suppression.settle()
         return reported
 
     def _unwanted(

@@ -282,7 +282,7 @@ def _work(options: Options, paths: Sequence[str], share: Share, wire: Channel) -
 
 def _add(ours: Summary, summary: Summary) -> None:
     """Add the counts of ``summary`` to ``ours``."""
-    for name in ("connections", "messages", "suppressed", "complete", "encrypted", "filtered"):
+    for name in ("connections", "messages", "suppressed", "complete", "encrypted", "unreadable", "filtered"):
         setattr(ours, name, getattr(ours, name) + getattr(summary, name))
     for severity, count in summary.findings.items():
         ours.findings[severity] += count
@@ -295,6 +295,7 @@ def _add(ours: Summary, summary: Summary) -> None:
             left_out[one.by, one.where, one.rule].findings += one.findings
         else:
             ours.left_out.append(one)
+    ours.left_out.sort(key=lambda one: (one.by, one.where, one.rule))
     others = {(one.protocol, one.port): one.connections for one in ours.other_traffic}
     for other in summary.other_traffic:
         others[other.protocol, other.port] = others.get((other.protocol, other.port), 0) + other.connections

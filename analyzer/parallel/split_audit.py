@@ -86,6 +86,10 @@ class HalvedAudit(SharedAudit):
                     self._end_first(messages.pop(0))
                 captures.update((message.worker, message) for message in messages if message.kind == "capture")
                 going = [message.worker for message in messages if message.kind != "capture"]
+                if messages and messages[0].kind == "cut":  # it had come that far before it was asked to stop
+                    self._take_cut(messages[0])
+                    os.kill(self._workers[_SECOND].pid, signal.SIGTERM)
+                    going.append(_SECOND)
                 self._put(messages)
             yield self._captured(captures[max(captures)])
             self._put_open([self._left(number) for number in captures])
@@ -99,8 +103,7 @@ class HalvedAudit(SharedAudit):
             message = first.next()
             self._put([message])
             if message.kind == "cut":
-                *read, own, over, self._tally = message.more
-                self._own, self._over, self._long_over = set(own), set(over), set(over)
+                read = self._take_cut(message)
             elif message.kind != "block":
                 raise NeedsOneProcess("the file became shorter while it was read")
             else:
@@ -122,6 +125,12 @@ class HalvedAudit(SharedAudit):
             report_progress(messages[-1].more[:2], progress, settled)
         yield self._captured(messages[-1])
         self._put_open([self._left(message.worker) for message in messages])
+
+    def _take_cut(self, message: Message) -> list[Any]:
+        """Note what the first process had at the cut. Return how far it had read, and of how much."""
+        read, total, own, over, self._tally = message.more
+        self._own, self._over, self._long_over = set(own), set(over), set(over)
+        return [read, total]
 
     def _end_first(self, message: Message) -> None:
         """Note that the first process follows no connection any more."""

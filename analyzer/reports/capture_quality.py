@@ -9,7 +9,7 @@ from .output import plural
 if TYPE_CHECKING:
     from ..model import Capture, Connection
 
-__all__ = ["CaptureQuality", "limitations", "read"]
+__all__ = ["CaptureQuality", "is_unread", "limitations", "read"]
 
 
 class CaptureQuality:
@@ -54,6 +54,11 @@ def limitations(connection: Connection) -> list[str]:
     if connection.opening == "midstream":
         words.append("already open when the capture began")
     return words
+
+
+def is_unread(capture: Capture) -> bool:
+    """Whether nothing of ``capture`` could be read."""
+    return bool(capture.problems) and not capture.frames
 
 
 def read(capture: Capture) -> str:

@@ -30,6 +30,9 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _ATTACHMENT = re.compile(r"\[\[([ \t]*ATTACHMENT)", re.IGNORECASE)
 
 
+_SKIPPED = '<skipped message="encrypted from the start"/>'
+
+
 class JunitWriter:
     """Writes a suite as soon as its connection has ended. ``failing``: severities that are failures; ``several``: more
     than one capture is read."""
@@ -47,7 +50,7 @@ class JunitWriter:
         content, errors = [], 0
         if capture.problems and not capture.frames:  # the run ends with status 3
             errors = 1
-            content = [f"<error message={_attribute(capture.problems[0])} type={_attribute('unreadable')}/>"]
+            content = [_error(capture.problems[0], "unreadable")]
         elif capture.problems:
             content = [_element("system-out", "\n".join(capture.problems))]
         case = _case("read", capture.path, content)
@@ -62,19 +65,23 @@ class JunitWriter:
             by_rule.setdefault(finding.rule, []).append(finding)
         cases = [_case(f"{rule} {found[0].name}", ends, self._outcome(found, parts)) for rule, found in by_rule.items()]
         failures = sum(any(self._fails(finding) for finding in found) for found in by_rule.values())
+        skipped = not cases and connection.tls == "implicit"
         if not cases:
-            cases = [_case("no finding", ends, [])]
+            cases = [_case("no finding", ends, [_SKIPPED] if skipped else [])]
         seconds = (parse_time(connection.ended) - parse_time(connection.started)) / 1e9
         location = f" {where(parts)}" if self._several and parts else ""
-        self._suite(f"connection {connection.id} {ends}{location}", connection.started, cases, failures, seconds)
+        name = f"connection {connection.id} {ends}{location}"
+        self._suite(name, connection.started, cases, failures, seconds, skipped=int(skipped))
 
     def finish(self, summary: Summary) -> None:
         """Write what was not looked at, as the output of one more case, and close the document."""
         self._begin()
         remarks = remarks_on(summary)
         if remarks:
-            case = _case("what was not looked at", "smtpwire", [_element("system-out", "\n".join(remarks))])
-            self._suite("smtpwire", None, [case], 0, 0.0)
+            said = _element("system-out", "\n".join(remarks))
+            content = [said] if summary.unmet is None else [_error(summary.unmet, "required"), said]
+            case = _case("what was not looked at", "smtpwire", content)
+            self._suite("smtpwire", None, [case], 0, 0.0, int(summary.unmet is not None))
         self._output.write(b"</testsuites>\n")
 
     def _begin(self) -> None:
@@ -83,11 +90,19 @@ class JunitWriter:
             self._output.write(b'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="smtpwire">\n')
 
     def _suite(
-        self, name: str, began: str | None, cases: list[str], failures: int, seconds: float, errors: int = 0
+        self,
+        name: str,
+        began: str | None,
+        cases: list[str],
+        failures: int,
+        seconds: float,
+        errors: int = 0,
+        *,
+        skipped: int = 0,
     ) -> None:
         self._begin()
         stamp = f" timestamp={_attribute(began[:19])}" if began else ""
-        counts = f'tests="{len(cases)}" failures="{failures}" errors="{errors}" skipped="0"'
+        counts = f'tests="{len(cases)}" failures="{failures}" errors="{errors}" skipped="{skipped}"'
         counts += f' time="{max(seconds, 0):.6f}"'
         text = f"<testsuite name={_attribute(name)} {counts}{stamp}>\n{''.join(cases)}</testsuite>\n"
         self._output.write(text.encode("utf-8", "backslashreplace"))
@@ -115,6 +130,10 @@ def _lines(finding: Finding, parts: Sequence[Part]) -> Iterator[str]:
         yield f"  | {finding.evidence}"
     yield f"  {finding.message}"
     yield f"  {' · '.join(remarks(finding))}"
+
+
+def _error(message: str, kind: str) -> str:
+    return f"<error message={_attribute(message)} type={_attribute(kind)}/>"
 
 
 def _case(name: str, of: str, content: Iterator[str] | list[str]) -> str:

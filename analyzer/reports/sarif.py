@@ -22,6 +22,7 @@ import msgspec
 from ..._project import URL, page
 from ..findings.baseline import fingerprint
 from ..rules import RULES, example_of
+from .capture_quality import is_unread
 from .rule_docs import FAMILIES, paragraphs, scripts
 from .scope import remarks_on
 from .text import address
@@ -99,7 +100,10 @@ class SarifWriter:
             "tool": {"driver": driver},
             "columnKind": "unicodeCodePoints",
             "invocations": [
-                {"executionSuccessful": True, "toolExecutionNotifications": list(self._notifications(summary))}
+                {
+                    "executionSuccessful": summary.unmet is None and not any(map(is_unread, self._captures)),
+                    "toolExecutionNotifications": list(self._notifications(summary)),
+                }
             ],
             "artifacts": [transcript, *map(_artifact, self._captures)],
             "results": self._results,

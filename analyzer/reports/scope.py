@@ -23,13 +23,13 @@ FAMILY = 3  # letters of the prefix that the rules of a family have in common
 def scope(summary: Summary) -> list[str]:
     """Return a sentence for each thing that limits what the report says: the settings file, rules not asked, findings
     left out, connections that do not match."""
-    said = []
+    said = [] if summary.unmet is None else [f"Not what was required: {summary.unmet}"]
     if summary.settings is not None:
         said.append(f"Settings: {summary.settings}")
     if summary.not_asked:
         said.append(f"Not asked: {plural(len(summary.not_asked), 'rule')} ({_named(summary.not_asked)})")
     said += [f"Left out: {sentence}" for sentence in _left_out(summary.left_out)]
-    if summary.filtered:
+    if summary.filtered and summary.connections:
         said.append(f"Not shown: {plural(summary.filtered, 'connection')} that the filters do not match")
     return said
 
@@ -75,9 +75,8 @@ def contents(summary: Summary) -> str | None:
         rest = len(summary.other_traffic) - NAMED_KINDS
         kinds += [f"{rest} more kinds"] if rest > 0 else []
         return f"No SMTP seen. TCP: {', '.join(kinds) or 'no connections'}."
-    if summary.encrypted == summary.connections and not summary.messages and not any(summary.findings.values()):
-        seen = plural(summary.connections, "connection")
-        return f"Nothing was readable: {seen}, encrypted from the start or after STARTTLS."
+    if summary.unreadable == summary.connections and not summary.messages:
+        return f"Nothing was readable: {plural(summary.connections, 'connection')}, encrypted from the start."
     return None
 
 
@@ -90,7 +89,7 @@ def remarks_on(summary: Summary) -> list[str]:
 def unmet(require: Require, summary: Summary, captures: Iterable[Capture]) -> str | None:
     """Return why the captures do not hold what was required; None if they do."""
     if not summary.connections:
-        return "no SMTP was seen"
+        return "no connection matches the filters" if summary.filtered else "no SMTP was seen"
     if require is not Require.SMTP and summary.encrypted:
         return f"{plural(summary.encrypted, 'connection')} of {summary.connections:,} encrypted, as a whole or in part"
     if require is Require.COMPLETE:

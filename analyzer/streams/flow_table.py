@@ -67,12 +67,9 @@ class FlowTable:
             yield key, syn.time_ns, syn.time_ns
 
     def add(self, flow: Flow) -> None:
-        """Follow ``flow``."""
-        self.flows[flow.key] = self.flows[flow.back] = flow
-
-    def add_other(self, flow: Flow) -> None:
-        """Follow ``flow``, too, beside the connection with the same addresses and ports."""
-        self.others[flow.key] = self.others[flow.back] = flow
+        """Follow ``flow``, beside the connection with the same addresses and ports if there is one."""
+        flows = self.others if flow.key in self.flows else self.flows
+        flows[flow.key] = flows[flow.back] = flow
 
     def has(self, flow: Flow) -> bool:
         """Return whether ``flow`` is followed."""
@@ -84,7 +81,7 @@ class FlowTable:
         if other is not None:
             del self.others[flow.back]
             if other is not flow:
-                self.add(other)
+                self.flows[other.key] = self.flows[other.back] = other
             return
         for key, client in ((flow.key, True), (flow.back, False)):
             self.flows.pop(key, None)

@@ -362,10 +362,9 @@ class Reassembler:
         handshakes = self.table.handshakes
         flow = open_flow(handshakes, key, seq, ack, frame, time_ns, self.capture, self._limits, self._shared)
         self._shared.grown += FLOW_COST
-        if key in self._flows:
-            self.table.add_other(flow)
-        else:
-            self.table.add(flow)
+        if key in self.table.others:
+            self.finish(self.table.others[key])
+        self.table.add(flow)
         self._host.accept(flow)
         return flow
 

@@ -31,6 +31,8 @@ def kinds(capfd: pytest.CaptureFixture[str], *words: str) -> list[str]:
         (["550-5.7.1"], ["550", "5.7.1"]),
         (["550 5.7.1 you may not HELP here"], ["550", "5.7.1"]),
         (["451 try again"], ["451"]),
+        (["dsn=5.7.1, status=bounced (host mx.example[192.0.2.1] said: 550 5.7.1 no)"], ["5.7.1", "550"]),
+        (["4.7.1 try later"], ["4.7.1"]),
         (["seq101"], ["SEQ101"]),
         (["mail-before-hello,NO-SOLICITING"], ["SEQ101", "NO-SOLICITING"]),
     ],

@@ -20,13 +20,13 @@ pytestmark = pytest.mark.slow
 DEMO = str(resources.files("smtpwire.samples") / "demo.pcap")
 
 
-def smtpwire(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def smtpwire(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "smtpwire", *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        env={**os.environ, "COLUMNS": "80"},
+        env={**os.environ, "COLUMNS": "80", **environment},
         check=False,
         timeout=60,
         cwd=cwd,
@@ -66,7 +66,7 @@ def test_the_list_has_a_line_of_the_terminals_width_for_each_connection() -> Non
     run = smtpwire("show", "--list", DEMO)
     assert numbers(run.stdout) == ["#1", "#2", "#3", "#4", "#5", "#6"]
     assert all(len(line) <= 80 for line in run.stdout.splitlines())
-    assert "#3    2026-11-23 16:06:02 2E        127.0.0.1:46470 → 127.0.0.1:25" in run.stdout
+    assert "#1    2026-11-23 16:05:58 1E       503 sender@src.example→user@dst.example+1 12…" in run.stdout
 
 
 @pytest.mark.parametrize(
@@ -110,6 +110,27 @@ def test_filters_that_match_nothing_are_not_silent() -> None:
     assert "No connection matches the filters; 6 connections did not." in run.stdout
 
 
+def test_what_was_refused_is_found_by_its_addresses() -> None:
+    refused = str(resources.files("smtpwire.samples") / "demo.pcap")
+    for option, word in (("--to", "nosuch@dst.example"), ("--from", "sender@src.example"), ("--code", "5.1.1")):
+        assert "#2 " in smtpwire("show", "--list", refused, option, word).stdout
+
+
+def test_local_times_follow_the_clocks_of_each_season(tmp_path: Path) -> None:
+    text = smtpwire("show", "--connection", "3", "--zone", "local", DEMO, TZ="Europe/Berlin").stdout
+    assert "2026-11-23T17:06:02.289806+01:00" in text
+
+
+def test_a_dumb_terminal_gets_no_pager() -> None:
+    assert "MAIL FROM:<sender@src.example>" in on_terminal("show", DEMO, SMTPWIRE_PAGER="false", TERM="dumb")
+
+
+def test_a_pager_may_be_a_line_of_a_shell(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    on_terminal("show", DEMO, SMTPWIRE_PAGER=f"cat | head -n 3 > {kept}")
+    assert kept.read_text().count("\n") == 3
+
+
 def test_on_a_terminal_the_text_goes_through_the_pager(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     on_terminal("show", DEMO, SMTPWIRE_PAGER=f"tee {kept}")
@@ -143,7 +164,7 @@ class TestAudit:
     def test_requirements_have_a_status_of_their_own(self, tmp_path: Path) -> None:
         run = smtpwire("audit", DEMO, "--require", "cleartext", "--fail-on", "never")
         assert run.returncode == 4
-        assert "--require cleartext: 1 connection of 6 encrypted" in run.stderr
+        assert "--require: 1 connection of 6 encrypted" in run.stderr
         assert smtpwire("audit", DEMO, "--require", "smtp", "--fail-on", "never").returncode == 0
         assert smtpwire("show", DEMO, "--require", "complete", "--list").returncode == 4
 

@@ -41,6 +41,9 @@ def matches(**options: Any) -> bool:
         *({"client": "192.0.2.0/24"}, {"server": "2001:db8::2"}, {"server": "[2001:db8::2]"}),
         *({"from_": "A@a.example"}, {"from_": "ann@header"}, {"to": "c@b.example"}, {"to": "cc@header.example"}),
         *({"code": "451,5"}, {"code": "503"}, {"code": "5yz"}, {"verb": "mail"}, {"verb": "MAIL FROM"}),
+        *({"code": "2.1"}, {"code": "2.1.0"}, {"until": "2026-01-02T03:04:00Z"}, {"until": "9999-12-31"}),
+        *({"until": "2026-01-02T03:04:00.000000000Z"}, {"since": "2026-01-02T03:04:00.098999999Z"}),
+        *({"text": "503-already"}, {"since": "0001-01-01"}),
         *({"rule": "SEQ"}, {"rule": "SEQ101"}, {"rule": "mail-before-hello"}),
         *({"text": "from:<A@a"}, {"text": "503 already"}, {"text": "before any ehlo"}, {"text": "hello"}),
         *({"since": "2026-01-02"}, {"until": "2026-01-02"}, {"since": "2026-01-02 03:04", "until": "2026-01-02 03:05"}),
@@ -56,6 +59,7 @@ def test_what_the_connection_has_matches(options: dict[str, str]) -> None:
     "options",
     [
         *({"connection": "2"}, {"connection": "4-9"}, {"host": "192.0.2.2"}, {"client": "2001:db8::2"}),
+        *({"code": "2.1.1"}, {"code": "2.10"}, {"until": "2026-01-02T03:03"}, {"since": "2026-01-02T03:04:00.1Z"}),
         *({"server": "192.0.2.1"}, {"from_": "b@b.example"}, {"to": "a@a.example"}, {"code": "451"}, {"code": "52"}),
         *({"verb": "DATA"}, {"rule": "BIT"}, {"text": "goodbye"}, {"since": "2026-01-03"}, {"until": "2026-01-01"}),
         {"since": "2026-01-02T04:05:00+01:00"},
@@ -94,6 +98,7 @@ def test_a_day_counts_to_its_end() -> None:
         ({"rule": "NOPE"}, "no such rule"),
         ({"since": "yesterday"}, "no time: --since yesterday"),
         ({"verb": ","}, "nothing is named: --verb ','"),
+        ({"text": ""}, "nothing is named: --text ''"),
     ],
 )
 def test_a_value_that_means_nothing_is_an_error_that_names_it(options: dict[str, str], says: str) -> None:

@@ -242,3 +242,11 @@ def test_more_secrets_than_are_kept_are_reported_and_only_known_words_are_shown(
     connection = play([*HELLO, *lines(*login, f"C {SECRET}", f"S 500 what is {SECRET}"), *END])
     assert OVERFLOW in connection.notes
     assert "500 what is [7 bytes not shown]" in said(connection)
+
+
+def test_a_value_at_the_end_of_a_text_has_its_own_length_among_many_values() -> None:
+    values = SecretValues()
+    for number in range(100):
+        values.add(b"w2!jv#5 and more %d" % number, Secrecy.PASSWORD)
+    values.add(b"w2!jv#5", Secrecy.PASSWORD)
+    assert values.find(b"token=w2!Jv#5", Secrecy.PASSWORD) == ((6, 13),)

@@ -79,7 +79,7 @@ def test_other_traffic_beside_smtp_is_not_reported(tmp_path: Path) -> None:
 def test_a_capture_that_is_all_tls_is_not_clean(tmp_path: Path) -> None:
     hello_of_server = bytes.fromhex("160303007a020000760303") + bytes(200)
     summary = read(tmp_path, segments([("C", HELLO_OF_TLS), ("S", hello_of_server)], port=465)).summary
-    assert contents(summary) == "Nothing was readable: 1 connection, encrypted from the start or after STARTTLS."
+    assert contents(summary) == "Nothing was readable: 1 connection, encrypted from the start."
 
 
 def test_an_empty_set_of_rules_is_an_error() -> None:

@@ -55,9 +55,9 @@ def _here() -> Path:
 
 
 def _home() -> Path | None:
-    """Return the home directory; None if there is none."""
+    """Return the home directory without links, as the working directory is; None if there is none."""
     try:
-        return Path.home()
+        return Path.home().resolve()
     except (RuntimeError, OSError):
         return None
 

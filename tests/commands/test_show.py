@@ -175,3 +175,11 @@ class TestAudit:
         for form, notices in (("csv", 2), ("json", 0)):
             run = smtpwire("audit", DEMO, "--format", form, cwd=inner)
             assert run.stderr.count("smtpwire: ") == notices, form
+
+    def test_the_search_for_settings_ends_at_a_home_that_is_a_link(self, tmp_path: Path) -> None:
+        inner = tmp_path / "real" / "captures"
+        inner.mkdir(parents=True)
+        (tmp_path / "home").symlink_to(tmp_path / "real")
+        (tmp_path / "smtpwire.toml").write_text('ignore = ["SEQ"]\n')
+        run = smtpwire("audit", DEMO, "--format", "json", cwd=inner, HOME=str(tmp_path / "home"))
+        assert json.loads(run.stdout)["summary"]["settings"] is None

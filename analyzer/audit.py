@@ -25,6 +25,7 @@ from .model import Capture, Connection, Summary
 from .redact.finding_texts import without_secrets
 from .redact.redactor import Redactor
 from .rules import RULES, resolve
+from .rules.plugins import skipped_plugins
 from .segments.decoder import SegmentDecoder
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class Audit:
         """Return the book with the rules of ``options``, and note in the summary which are not in it."""
         book = RuleBook(options.rules(), self.options.limits)
         self.summary.not_asked = sorted(frozenset(RULES) - options.rules())
+        self.summary.not_loaded = list(skipped_plugins)
         return book
 
     def _suppression_of(self, options: Options) -> Suppression:
@@ -183,6 +185,7 @@ class Audit:
             yield from self.finished()
         yield from self.finished()
         self.summary.left_out.sort(key=lambda one: (one.by, one.where, one.rule))
+        self.summary.unread = bool(self.captures) and len(self.unreadable) == len(self.captures)
         if not self.summary.connections:
             self.summary.other_traffic = self.tracker.other_traffic
 

@@ -22,7 +22,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ..dissectors.lazy_regex import LazyPattern
-from .enums import Profile, Redact, ReportFormat
+from .enums import Profile, Redact, ReportFormat, Require
 from .errors import UsageError, display_path, nearest
 from .files.ownership import everybody_may_write, is_ours
 from .files.reading import read_whole
@@ -63,6 +63,7 @@ class Config(Struct, frozen=True):
     redact: str = Redact.SECRETS.value
     ports: tuple[int, ...] = ()
     baseline: Path | None = None
+    require: str | None = None
     known_codes: tuple[int, ...] = ()
     peers: tuple[Peer, ...] = ()
     limits: Limits = DEFAULT_LIMITS
@@ -352,6 +353,7 @@ _SETTINGS: dict[str, Callable[[object], Any]] = {
     "ports": _ports,
     "known-codes": _codes,
     "baseline": _file,
+    "require": _choice(Require),
 }
 _TABLES = ("per-peer", "limits")
 _PEER: dict[str, Callable[[object], Any]] = {"client": _network, "server": _network, "ignore": _rules}

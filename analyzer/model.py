@@ -308,7 +308,8 @@ class Summary(Struct):
     ``settings``: the settings file that was used.
     ``not_asked``: rules that settings or options leave out. ``suppressed``: findings that were left out; ``left_out``
     counts them by their reason and rule. ``filtered``: connections that do not match the filters; nothing else counts
-    them. ``unmet``: why the captures do not hold what was required, None if they do. ``other_traffic``: if there is no
+    them. ``not_loaded``: plugins whose rules are missing. ``unread``: no input could be read. ``unmet``: why the
+    captures do not hold what was required, None if they do. ``other_traffic``: if there is no
     SMTP, what there is.
     """
 
@@ -322,9 +323,11 @@ class Summary(Struct):
     unreadable: int = 0
     settings: str | None = None
     not_asked: list[str] = field(default_factory=list)
+    not_loaded: list[str] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     filtered: int = 0
     unmet: str | None = None
+    unread: bool = False
     other_traffic: list[OtherTraffic] = field(default_factory=list)
 
 

@@ -132,11 +132,12 @@ def audit(
         cut = plan(options, inputs, jobs)
         audit = SharedAudit(options, jobs) if cut is None else HalvedAudit(options, cut)
     failing = fail_on or FailOn(settings.fail_on)
+    required = require or (None if settings.require is None else Require(settings.require))
     style = Style(concise=concise, zeek_json=zeek_json, failing=COUNTED[failing], several=are_several(inputs))
     with opened(wanted, inputs, style) as (writer, out):
         timed = writer if clocks is None else clocks.around(writer)
         stated = all(FORMATS[one.form].states_scope for one in wanted)
-        status = run(audit, inputs, timed, out, failing, require=require, stated=stated)
+        status = run(audit, inputs, timed, out, failing, require=required, stated=stated)
     if any(one.path is not None for one in wanted) and sys.stderr.isatty():
         notice(written(wanted, audit.summary))
     for line in clocks.lines(audit) if clocks is not None else ():

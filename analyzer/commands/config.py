@@ -60,6 +60,7 @@ def _settings(config: Config) -> Iterator[tuple[str, object, str]]:
         "redact": config.redact,
         "ports": list(config.ports),
         "known-codes": list(config.known_codes),
+        "require": config.require,
         "baseline": None if config.baseline is None else str(config.baseline),
     }
     for name, value in plain.items():

@@ -288,7 +288,7 @@ def _add(ours: Summary, summary: Summary) -> None:
         ours.findings[severity] += count
     for rule, count in sorted(summary.rules.items()):
         ours.rules[rule] = ours.rules.get(rule, 0) + count
-    ours.settings, ours.not_asked = summary.settings, summary.not_asked
+    ours.settings, ours.not_asked, ours.not_loaded = summary.settings, summary.not_asked, summary.not_loaded
     left_out = {(one.by, one.where, one.rule): one for one in ours.left_out}
     for one in summary.left_out:
         if (one.by, one.where, one.rule) in left_out:

@@ -68,7 +68,7 @@ def summed_up(quality: CaptureQuality, summary: Summary) -> Iterator[Line]:
         found = ", ".join(plural(counts[severity], severity, many) for severity, many in SEVERITIES)
         yield [("bold", found), ("", f" {seen}.")]
     else:
-        restricted = summary.suppressed or summary.not_asked
+        restricted = summary.suppressed or summary.not_asked or summary.not_loaded
         yield [("bold yellow" if restricted else "bold green", "No findings"), ("", f" {seen}.")]
     limitations = ", ".join(f"{count:,} {what}" for count, what in quality.limitations())
     if limitations:

@@ -28,6 +28,8 @@ def scope(summary: Summary) -> list[str]:
         said.append(f"Settings: {summary.settings}")
     if summary.not_asked:
         said.append(f"Not asked: {plural(len(summary.not_asked), 'rule')} ({_named(summary.not_asked)})")
+    if summary.not_loaded:
+        said.append(f"Not asked: the rules of plugins that could not be loaded ({', '.join(summary.not_loaded)})")
     said += [f"Left out: {sentence}" for sentence in _left_out(summary.left_out)]
     if summary.filtered and summary.connections:
         said.append(f"Not shown: {plural(summary.filtered, 'connection')} that the filters do not match")
@@ -69,6 +71,8 @@ def contents(summary: Summary) -> str | None:
     """Return one line about a run in which nothing, or nothing readable, was SMTP; None if there was something to
     judge."""
     if not summary.connections:
+        if summary.unread:
+            return "Nothing could be read."
         if summary.filtered:
             return f"No connection matches the filters; {plural(summary.filtered, 'connection')} did not."
         kinds = [_kind(one) for one in summary.other_traffic[:NAMED_KINDS]]

@@ -42,6 +42,7 @@ class TextWriter:
         self._captures: list[Capture] = []
         self._groups: dict[tuple[object, ...], ConnectionGroup] = {}
         self._unlisted = 0
+        self._paths: set[str] = set()
         self._names: dict[str, str] = {}
         self._quality = CaptureQuality()
         self._hosts = HostTally()
@@ -53,6 +54,8 @@ class TextWriter:
     def connection(self, connection: Connection) -> None:
         """Count the connection; keep it only if it is the first of its kind."""
         self._quality.count(connection)
+        if len(self._paths) < MAX_GROUPS:
+            self._paths.update(part.path for part in connection.captures)
         self._hosts.connection(connection)
         if not connection.findings:
             return
@@ -71,8 +74,12 @@ class TextWriter:
         """Print the report."""
         paint(self._output, self._lines(summary))
 
+    def _has_shown(self, capture: Capture) -> bool:
+        """Whether a connection in ``capture`` is reported, or may be: of many captures not all are remembered."""
+        return capture.path in self._paths or len(self._paths) >= MAX_GROUPS
+
     def _lines(self, summary: Summary) -> Iterator[Line]:
-        yield from _captures(self._captures)
+        yield from _captures([one for one in self._captures if not summary.filtered or self._has_shown(one)])
         if self._captures and all(capture.problems and not capture.frames for capture in self._captures):
             return  # nothing was read, and the reason is printed
         nothing = contents(summary)
@@ -214,7 +221,7 @@ def _summary(summary: Summary, names: dict[str, str]) -> Iterator[Line]:
     seen = f"{plural(summary.connections, 'connection')} and {plural(summary.messages, 'message')}"
     counts = summary.findings
     if not any(counts.values()):
-        restricted = summary.suppressed or summary.not_asked
+        restricted = summary.suppressed or summary.not_asked or summary.not_loaded
         yield [("bold yellow" if restricted else "bold green", "No findings"), ("", f" in {seen}.")]
         return
     error, warning, info = (

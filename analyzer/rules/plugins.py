@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from . import Rule
     from .phrases import Value
 
-__all__ = ["GROUP", "load_plugins"]
+__all__ = ["GROUP", "load_plugins", "skipped_plugins"]
 
 GROUP = "smtpwire.rules"
 
@@ -43,6 +43,10 @@ _SIDES = frozenset({None, *get_args(Side)})
 _SEVERITIES = frozenset({None, *get_args(Severity)})
 
 _seen: set[tuple[str, str]] = set()
+
+
+skipped_plugins: list[str] = []
+"""Plugins of this process that could not be loaded: their rules are not asked, so each report names them."""
 
 
 def load_plugins(report: Callable[[str], None]) -> tuple[str, ...]:
@@ -91,7 +95,8 @@ def _load(point: EntryPoint, report: Callable[[str], None]) -> None:
         with all_or_none():
             point.load()
     except (Exception, SystemExit) as error:
-        report(f"plugin skipped: {point.name} of {_distribution(point)}: {_reason(error)}")
+        skipped_plugins.append(display_path(f"{point.name} of {_distribution(point)}"))
+        report(f"plugin skipped: {skipped_plugins[-1]}: {_reason(error)}")
         return
     for rule_id in set(RULES) - known:
         rule = RULES[rule_id]

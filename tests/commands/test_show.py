@@ -168,6 +168,11 @@ class TestAudit:
         assert smtpwire("audit", DEMO, "--require", "smtp", "--fail-on", "never").returncode == 0
         assert smtpwire("show", DEMO, "--require", "complete", "--list").returncode == 4
 
+    def test_requirements_may_stand_in_the_settings(self, tmp_path: Path) -> None:
+        (tmp_path / "smtpwire.toml").write_text('require = "complete"\nfail-on = "never"\n')
+        assert smtpwire("audit", DEMO, cwd=tmp_path).returncode == 4
+        assert smtpwire("audit", DEMO, "--require", "smtp", cwd=tmp_path).returncode == 0
+
     def test_formats_without_a_place_for_it_say_on_standard_error_what_limits_them(self, tmp_path: Path) -> None:
         (tmp_path / "smtpwire.toml").write_text('ignore = ["SEQ"]\n')
         inner = tmp_path / "a"

@@ -20,6 +20,7 @@ from smtpwire.analyzer.model import Capture, OtherTraffic, Summary
 from smtpwire.analyzer.reports.formats import FORMATS, Style
 from smtpwire.analyzer.reports.output import Output
 from smtpwire.analyzer.reports.scope import contents, scope, unmet
+from smtpwire.analyzer.reports.text import TextWriter
 from smtpwire.analyzer.rules import RULES
 
 if TYPE_CHECKING:
@@ -98,6 +99,31 @@ def test_one_selector_may_be_a_string(tmp_path: Path) -> None:
 def test_what_was_not_asked_is_named_by_family() -> None:
     not_bit = sorted(rule for rule in RULES if rule.startswith("BIT"))
     assert scope(Summary(not_asked=[*not_bit, "SEQ101"])) == [f"Not asked: {len(not_bit) + 1} rules (BIT, SEQ101)"]
+
+
+def test_a_plugin_that_could_not_be_loaded_is_named() -> None:
+    (said,) = scope(Summary(not_loaded=["acme of acme-rules"]))
+    assert said == "Not asked: the rules of plugins that could not be loaded (acme of acme-rules)"
+
+
+def test_if_nothing_could_be_read_there_is_no_word_about_smtp(tmp_path: Path) -> None:
+    run = Audit()
+    for _ in run.run([tmp_path / "missing.pcap"]):
+        pass
+    assert contents(run.summary) == "Nothing could be read."
+
+
+def test_the_text_names_only_captures_with_connections_that_are_shown(tmp_path: Path) -> None:
+    for name, script in (("a.pcap", WRONG), ("b.pcap", WHOLE)):
+        (tmp_path / name).write_bytes(pcap(records(segments(script, client_port=40000 + len(script)))))
+    stream = BytesIO()
+    writer = TextWriter(Output(stream))
+    run = Audit(Options(wanted=ConnectionFilter(verbs=frozenset({"DATA"}))))
+    for item in run.run([tmp_path]):
+        writer.capture(item) if isinstance(item, Capture) else writer.connection(item)
+    writer.finish(run.summary)
+    assert "b.pcap" in stream.getvalue().decode()
+    assert "a.pcap" not in stream.getvalue().decode()
 
 
 STATING = [form for form in ReportFormat if FORMATS[form].states_scope]

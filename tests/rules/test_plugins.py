@@ -85,6 +85,7 @@ def test_a_broken_plugin_is_named_and_skipped_completely(tmp_path: Path, code: s
     assert line.startswith("smtpwire: plugin skipped: house of bad: ")
     assert message in line
     assert "XAA001" not in rules_found(run)
+    assert json.loads(run.stdout)["summary"]["not_loaded"] == ["house of bad"]
     assert rules_found(run)["SEQ101"] == 1
     assert run.returncode == 1
 

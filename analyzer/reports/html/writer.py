@@ -78,7 +78,7 @@ class HtmlWriter:
             "summary": summary,
             "nothing": contents(summary),
             "scope": scope(summary),
-            "restricted": bool(summary.suppressed or summary.not_asked),
+            "restricted": bool(summary.suppressed or summary.not_asked or summary.not_loaded),
             "severities": SEVERITIES,
             "rules": list(self._rules(choices)),
             "hosts": self._hosts(),

@@ -51,7 +51,8 @@ class Options(Struct, frozen=True):
     this network. ``baseline``: known findings, which are not reported but counted. ``redact``: what the report must
     not show. ``headers``: whether messages carry more of their header fields. ``tap``: called with each new
     connection, returns the object that receives its messages. ``settings``: the name of the file that these settings
-    come from. ``wanted``: the connections to report; None: all of them.
+    come from. ``wanted``: the connections to report; None: all of them. ``passed_over``: called with each of the
+    others.
     """
 
     profile: str | None = None
@@ -68,6 +69,7 @@ class Options(Struct, frozen=True):
     tap: Callable[[ConnectionRecord, TimeFormat], ContentTap] | None = None
     settings: str | None = None
     wanted: ConnectionFilter | None = None
+    passed_over: Callable[[Connection], None] | None = None
 
     def rules(self) -> frozenset[str]:
         """Return the ids of the active rules. Raises UsageError for an unknown rule name, and if no rule is left."""
@@ -120,10 +122,10 @@ class Audit:
 
     def _rule_book(self, options: Options) -> RuleBook:
         """Return the book with the rules of ``options``, and note in the summary which are not in it."""
-        book = RuleBook(options.rules(), self.options.limits)
-        self.summary.not_asked = sorted(frozenset(RULES) - options.rules())
+        rules = options.rules()
+        self.summary.not_asked = sorted(frozenset(RULES) - rules)
         self.summary.not_loaded = list(skipped_plugins)
-        return book
+        return RuleBook(rules, self.options.limits)
 
     def _suppression_of(self, options: Options) -> Suppression:
         return Suppression(
@@ -185,7 +187,7 @@ class Audit:
             yield from self.finished()
         yield from self.finished()
         self.summary.left_out.sort(key=lambda one: (one.by, one.where, one.rule))
-        self.summary.unread = bool(self.captures) and len(self.unreadable) == len(self.captures)
+        self.summary.nothing_read = bool(self.captures) and len(self.unreadable) == len(self.captures)
         if not self.summary.connections:
             self.summary.other_traffic = self.tracker.other_traffic
 
@@ -203,6 +205,8 @@ class Audit:
             if options.wanted is not None and not options.wanted.matches(connection):
                 self._suppression.settle(counts=False)
                 self.summary.filtered += 1
+                if options.passed_over is not None:
+                    options.passed_over(connection)
                 continue
             self._suppression.settle()
             if self._drops_headers:

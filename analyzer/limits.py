@@ -160,6 +160,10 @@ STRANGERS, STRANGER_SEGMENTS = 1024, 32
 """Pairs of addresses and ports with segments that fit no connection, and such segments of each. Two that fit each other
 come together, so a few are enough."""
 
+GLUED_BYTES = 256
+"""Bytes at the end of a host name in which a login is looked for, from each byte on. The message of PLAIN with a long
+password has 100."""
+
 SECRET_VALUES, SECRET_BYTES = 4096, 1 << 17
 """Secrets of a connection that are searched for in the replies, and the bytes of the longer ones. A line of AUTH may
 have 12,288 (RFC 4954 §4). After more, only known words of the replies are shown."""

@@ -304,11 +304,11 @@ class Summary(Struct):
     """Counts of the whole run, and what it did not look at. ``rules``: findings per rule id.
 
     ``complete``: connections captured from their beginning, on both sides, without a gap, and in clear text;
-    ``encrypted``: those of which all or a part is encrypted; ``unreadable``: those that were encrypted from the start.
+    ``encrypted``: those of which all or a part is encrypted; ``implicit_tls``: those encrypted from the start.
     ``settings``: the settings file that was used.
     ``not_asked``: rules that settings or options leave out. ``suppressed``: findings that were left out; ``left_out``
     counts them by their reason and rule. ``filtered``: connections that do not match the filters; nothing else counts
-    them. ``not_loaded``: plugins whose rules are missing. ``unread``: no input could be read. ``unmet``: why the
+    them. ``not_loaded``: plugins whose rules are missing. ``nothing_read``: no input could be read. ``unmet``: why the
     captures do not hold what was required, None if they do. ``other_traffic``: if there is no
     SMTP, what there is.
     """
@@ -320,14 +320,14 @@ class Summary(Struct):
     suppressed: int = 0
     complete: int = 0
     encrypted: int = 0
-    unreadable: int = 0
+    implicit_tls: int = 0
     settings: str | None = None
     not_asked: list[str] = field(default_factory=list)
     not_loaded: list[str] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     filtered: int = 0
     unmet: str | None = None
-    unread: bool = False
+    nothing_read: bool = False
     other_traffic: list[OtherTraffic] = field(default_factory=list)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .reports.fan_out import JoinedOutputs
     from .reports.output import Output, Writer
 
-__all__ = ["COUNTED", "FailOn", "Status", "checked", "found", "notify_of", "run"]
+__all__ = ["COUNTED", "STATUS_MEANINGS", "FailOn", "Status", "checked", "found", "notify_of", "run"]
 
 
 class Status(IntEnum):
@@ -36,6 +36,17 @@ class Status(IntEnum):
     UNREADABLE = 3
     UNMET = 4
     INTERRUPTED = 130  # 128 + SIGINT, as shells count; for SIGTERM too
+
+
+STATUS_MEANINGS: dict[Status, str] = {
+    Status.CLEAN: "nothing found at or above --fail-on",
+    Status.FINDINGS: "something found",
+    Status.USAGE: "wrong use",
+    Status.UNREADABLE: "an input could not be read at all (the others are reported)",
+    Status.UNMET: "the captures do not hold what --require asks for",
+    Status.INTERRUPTED: "interrupted (what was read is reported)",
+}
+"""What each exit status of an audit means, for help and manual."""
 
 
 class FailOn(StrEnum):
@@ -148,7 +159,7 @@ def _notify(audit: Audit | SharedAudit, *, stated: bool) -> None:
         notice(audit.options.baseline.summary(audit.summary.not_asked))
     for error in audit.unreadable:
         notice(str(error))
-    if not stated and len(audit.unreadable) < len(audit.captures):
+    if not stated and not audit.summary.nothing_read:
         notify_of(audit.summary)
 
 

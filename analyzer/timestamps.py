@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from datetime import tzinfo
-
-__all__ = ["format_time", "local_time", "parse_time"]
+__all__ = ["LocalZone", "format_time", "local_time", "parse_time"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # RFC 3339 §5.6 has four digits for the year. Times outside that range come from damaged files; the nearest bound is
@@ -33,9 +29,30 @@ def parse_time(text: str) -> int:
     return _whole(second) * 1_000_000_000 + int(f"{fraction:0<9}")
 
 
-def local_time(text: str, zone: tzinfo | None) -> datetime:
-    """Return the time of a text that ``format_time`` wrote in ``zone``, cut to microseconds; None: the zone of this
-    machine. A time that the calendar does not have there stays in UTC."""
+class LocalZone(tzinfo):
+    """The zone of this machine: its offset from UTC depends on the time, as the system knows it."""
+
+    def fromutc(self, when: datetime) -> datetime:
+        """Return a time in UTC as a time here."""
+        here = when.replace(tzinfo=UTC).astimezone()
+        return here.replace(tzinfo=timezone(here.utcoffset() or timedelta()))
+
+    def utcoffset(self, when: datetime | None) -> timedelta | None:
+        """Return what clocks here were ahead of UTC at ``when``, a time here."""
+        return None if when is None else when.replace(tzinfo=None).astimezone().utcoffset()
+
+    def dst(self, when: datetime | None) -> timedelta | None:
+        """Return None: it is not known apart from the offset."""
+        return None
+
+    def tzname(self, when: datetime | None) -> str | None:
+        """Return None: the offset is printed."""
+        return None
+
+
+def local_time(text: str, zone: tzinfo) -> datetime:
+    """Return the time of a text that ``format_time`` wrote in ``zone``, cut to microseconds. A time that the calendar
+    does not have there stays in UTC."""
     time = _EPOCH + timedelta(microseconds=parse_time(text) // 1000)
     try:
         return time.astimezone(zone)

@@ -13,7 +13,7 @@ import smtpwire
 from smtpwire import RULES, dissectors, plugin
 from smtpwire._project import URL, page
 from smtpwire._version import __version__
-from smtpwire.analyzer.reports.rule_docs import FAMILIES, as_markdown
+from smtpwire.analyzer.reports.rule_docs import FAMILIES, as_markdown, as_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,12 +84,9 @@ def _rules(whole: str) -> Iterator[str]:
     """Return the lines of the list of rules: what is before the first rule of docs/rules.md, and a table."""
     yield re.split(r"^(?:\*\*[A-Z]{3}: |\||## )", whole, maxsplit=1, flags=re.MULTILINE)[0]
     for family, what in FAMILIES.items():
-        yield from (f"\n## {family}: {what}\n", "| rule | name | severity | side | |", "|---|---|---|---|---|")
-        for rule in sorted(RULES.values(), key=lambda one: one.id):
-            if rule.family == family:
-                title = rule.title.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
-                link = f"[{rule.id}](rules/{rule.id}.md)"
-                yield f"| {link} | `{rule.name}` | {rule.severity} | {rule.side} | {title} |"
+        yield f"\n## {family}: {what}\n"
+        members = [rule for _, rule in sorted(RULES.items()) if rule.family == family]
+        yield as_table(members, "[{id}](rules/{id}.md) `{name}`")
 
 
 def _rule(rule: Rule) -> str:

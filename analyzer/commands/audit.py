@@ -10,7 +10,7 @@ import click
 from ..console import notice
 from ..enums import Decoder, Profile, Redact, ReportFormat, Require
 from ..errors import UsageError
-from ..run import COUNTED, FailOn
+from ..run import COUNTED, STATUS_MEANINGS, FailOn
 from .filter_options import filter_options, wanted_connections
 from .options import (
     baseline_option,
@@ -40,11 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["audit", "demo"]
 
-_EPILOG = (
-    "Exit status: 0 nothing found at or above --fail-on, 1 something found, 2 wrong use, 3 an input could not be read "
-    "at all (the others are reported), 4 the captures do not hold what --require asks for, 130 interrupted (what was "
-    "read is reported)."
-)
+_EPILOG = f"Exit status: {', '.join(f'{status:d} {meaning}' for status, meaning in STATUS_MEANINGS.items())}."
 
 
 @click.command(short_help="Report every breach of the RFCs in captures.", epilog=_EPILOG)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...dissectors.lines.commands import parse_command
 from ..console import notice
 from ..errors import UsageError, display_path, nearest
-from .option_types import DescriptionFormat, EnumChoice, complete_words
+from .option_types import DescriptionFormat, complete_words
+from .options import description_format_option
 from .pager import paged
 
 if TYPE_CHECKING:
@@ -23,23 +25,15 @@ __all__ = ["explain"]
 
 # A command with two words (RFC 5321 §4.1.1.2, §4.1.1.3).
 _TWO_WORDS = re.compile(r"\b(MAIL|SEND|SOML|SAML|RCPT) (?:FROM|TO)\b:?", re.IGNORECASE)
-# Codes in a line of a reply or a log (RFC 5321 §4.2, RFC 2034 §4), no parts of addresses, versions or times.
-_CODE = re.compile(r"(?<![0-9.:\[/])(?:[245]\.[0-9]{1,3}\.[0-9]{1,3}|[2-5][0-9]{2})(?![0-9:/\]]|\.[0-9])")
-_COMMAND = re.compile(r"[A-Za-z0-9]{4,}(?: |:|$)(?! ?[2-5][0-9]{2}\b).*[=<]")
+# Codes in a line of a reply or a log (RFC 5321 §4.2, RFC 2034 §4), no parts of words, addresses, versions or times.
+_CODE = re.compile(r"(?<![0-9A-Za-z.:\[/])(?:[245]\.[0-9]{1,3}\.[0-9]{1,3}|[2-5][0-9]{2})(?![0-9:/\]]|\.[0-9])")
 
 
 @click.command(short_help="Explain reply codes, commands, keywords of EHLO, and rules.")
 @click.argument("words", metavar="[WORD]...", nargs=-1, shell_complete=complete_words)
 @click.option("--codes", is_flag=True, help="Print the table of reply codes, with the RFC that added each.")
 @click.option("--verbs", is_flag=True, help="Print the table of commands, with the RFC that added each.")
-@click.option(
-    "--format",
-    "format_",
-    type=EnumChoice(DescriptionFormat),
-    default="text",
-    show_default=True,
-    help="Format of the explanation.",
-)
+@description_format_option
 def explain(words: Sequence[str], codes: bool, verbs: bool, format_: DescriptionFormat) -> int:
     """Explain words of SMTP: what each means, who may send it and when, and the section of the RFC.
 
@@ -74,9 +68,10 @@ def _split(words: Sequence[str]) -> list[str]:
 
 
 def _codes_of(line: str) -> str:
-    """Return the codes in a line of several words, each once; nothing if it has none, or begins with a command."""
-    codes = _CODE.findall(line) if set(line.strip()) & set(" -") and not _COMMAND.match(line) else []
-    return " ".join(dict.fromkeys(codes))
+    """Return the codes in a line of a reply or a log, each once; nothing if it has none, or is a command."""
+    if parse_command(line.encode("latin-1", "replace")).spec is not None:
+        return ""
+    return " ".join(dict.fromkeys(_CODE.findall(line)))
 
 
 def _meanings(word: str) -> list[Explanation | Rule]:
@@ -96,12 +91,13 @@ def _meanings(word: str) -> list[Explanation | Rule]:
 
 
 def _print_table(rows: Sequence[TableRow], out: Output, format_: DescriptionFormat) -> None:
-    from ..reports.explanation_formats import as_json, table_lines, table_markdown  # noqa: PLC0415
+    from ..reports.explanation_formats import table_lines, table_markdown  # noqa: PLC0415
+    from ..reports.rule_docs import json_array  # noqa: PLC0415
     from ..reports.styled_text import paint  # noqa: PLC0415
 
     match format_:
         case DescriptionFormat.JSON:
-            out.text(as_json(rows))
+            out.text(json_array(rows))
         case DescriptionFormat.MARKDOWN:
             out.text(table_markdown(rows))
         case DescriptionFormat.TEXT:
@@ -109,12 +105,11 @@ def _print_table(rows: Sequence[TableRow], out: Output, format_: DescriptionForm
 
 
 def _print_meanings(found: Sequence[Explanation | Rule], out: Output, format_: DescriptionFormat) -> None:
-    from ..reports.explanation_formats import as_json  # noqa: PLC0415
-    from ..reports.rule_docs import facts  # noqa: PLC0415
+    from ..reports.rule_docs import facts, json_array  # noqa: PLC0415
     from ..rules import Rule  # noqa: PLC0415
 
     if format_ is DescriptionFormat.JSON:
-        out.text(as_json(facts(one) if isinstance(one, Rule) else one for one in found))
+        out.text(json_array(facts(one) if isinstance(one, Rule) else one for one in found))
         return
     for number, one in enumerate(found):
         if number:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ...dissectors.lazy_regex import LazyPattern
 from ..errors import UsageError, display_path
 from .option_types import complete_rules
+from .settings import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["filter_options", "wanted_connections"]
 
 _SECOND = 1_000_000_000  # in nanoseconds
-_ENHANCED = re.compile(r"[245](?:\.[0-9]{1,3}){1,2}")
-_FRACTION = re.compile(r"\d[.,](\d+)")
+_ENHANCED = LazyPattern(r"[245](?:\.[0-9]{1,3}){1,2}")
+_FRACTION = LazyPattern(r"\d[.,](\d+)")
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
@@ -64,31 +65,32 @@ def filter_options(command: Command) -> Command:
 def wanted_connections(given: dict[str, Any], zone: tzinfo = UTC) -> ConnectionFilter | None:
     """Return what the options in ``given`` ask for; None if they ask for nothing, so for all connections. ``zone``: of
     times without one. Raises UsageError."""
+    if not any(given.values()) and given["since"] is given["until"] is None:
+        return None
     from ..findings.filters import ConnectionFilter  # noqa: PLC0415
     from ..rules import resolve  # noqa: PLC0415
 
-    def words(name: str) -> list[str]:
-        found = [word.strip() for value in given[f"{name}_"] for word in value.split(",") if word.strip()]
+    def named(name: str) -> tuple[str, ...]:
+        found = words(given[f"{name}_"])
         if given[f"{name}_"] and not found:
             raise UsageError("nothing is named", f"--{name} {given[f'{name}_'][0]!r}", "give a value")
         return found
 
     since, until = given["since"], given["until"]
-    wanted = ConnectionFilter(
-        connections=tuple(map(_range, words("connection"))),
-        hosts=_networks("host", words("host")),
-        clients=_networks("client", words("client")),
-        servers=_networks("server", words("server")),
-        senders=tuple(word.lower() for word in words("from")),
-        recipients=tuple(word.lower() for word in words("to")),
-        codes=tuple(map(_code, words("code"))),
-        verbs=frozenset(word.split()[0].upper() for word in words("verb")),
-        rules=resolve(tuple(words("rule"))) if words("rule") else frozenset(),
+    return ConnectionFilter(
+        connections=tuple(map(_range, named("connection"))),
+        hosts=_networks("host", named("host")),
+        clients=_networks("client", named("client")),
+        servers=_networks("server", named("server")),
+        senders=tuple(word.lower() for word in named("from")),
+        recipients=tuple(word.lower() for word in named("to")),
+        codes=tuple(map(_code, named("code"))),
+        verbs=frozenset(word.split()[0].upper() for word in named("verb")),
+        rules=resolve(named("rule")) if named("rule") else frozenset(),
         texts=tuple(map(_text, given["text_"])),
         since_ns=None if since is None else _time("since", since, zone)[0],
         until_ns=None if until is None else _time("until", until, zone)[1],
     )
-    return None if wanted == ConnectionFilter() else wanted
 
 
 def _text(text: str) -> str:

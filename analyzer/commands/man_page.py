@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..._version import __version__
+from ..run import STATUS_MEANINGS
 from .registry import smtpwire
 
 if TYPE_CHECKING:
@@ -22,18 +23,13 @@ breach of the RFCs: the rule, the side at fault, the frame, the byte, the eviden
 capture does not show is not judged. smtpwire makes no look-ups and sends nothing.
 """
 
-_STATUS = (
-    ("0", "No finding at or above the level of --fail-on, which is error for audit and never for live."),
-    ("1", "There is such a finding."),
-    ("2", "Wrong use; nothing was done."),
-    ("3", "An input could not be read at all."),
-    ("130", "Ctrl-C or SIGTERM ended the run; what was read until then is reported."),
-)
+_STATUS = tuple((f"{status:d}", f"{meaning[:1].upper()}{meaning[1:]}.") for status, meaning in STATUS_MEANINGS.items())
 
 _FILES = (
     (
         "smtpwire.toml, pyproject.toml",
-        "Settings, in the folder of the call or the nearest one above; --config names one.",
+        "Settings, in the folder of the call or the nearest one above, up to the home folder or the root of a "
+        "repository; --config names one.",
     ),
 )
 

@@ -10,7 +10,7 @@ import click
 
 from ..enums import Decoder, Profile, Redact, ReportFormat, Require
 from ..run import FailOn
-from .option_types import PATH, EnumChoice, complete_output, complete_rules
+from .option_types import PATH, DescriptionFormat, EnumChoice, complete_output, complete_rules
 
 __all__ = [
     "PORTS",
@@ -18,6 +18,7 @@ __all__ = [
     "concise_option",
     "config_option",
     "decoder_option",
+    "description_format_option",
     "fail_option",
     "format_option",
     "ignore_option",
@@ -109,6 +110,14 @@ redact_option = click.option(
     show_default="secrets",
     help="What reports hide. secrets: passwords and the text of messages. pii: also mailboxes, subjects, message ids, "
     "names and addresses of clients.",
+)
+description_format_option = click.option(
+    "--format",
+    "format_",
+    type=EnumChoice(DescriptionFormat),
+    default=DescriptionFormat.TEXT.value,
+    show_default=True,
+    help="Format of the description.",
 )
 require_option = click.option(
     "--require",

@@ -24,7 +24,6 @@ from ..files.atomic_files import replacing, same_file
 from ..reports.fan_out import FanOut, JoinedOutputs
 from ..reports.formats import FORMATS, Format, Style, guessed
 from ..reports.output import Output, plural
-from ..reports.styled_text import SEVERITIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,24 +84,19 @@ def _form(name: str, value: str) -> ReportFormat:
 
 
 def _form_of(path: str, given: ReportFormat | None, default: ReportFormat) -> ReportFormat:
-    """Return the format for a path that was given without one."""
+    """Return the format for a path that was given without one: that of its suffix, or --format where the suffix fits
+    it or means nothing. Raises UsageError for a suffix that means nothing if there is no --format."""
     guess = guessed(Path(path)) if path != STDOUT else None
-    suffix = Path(path).suffix
-    if given is None and guess is None and suffix and suffix.lower() not in FORMATS[ReportFormat.TEXT].suffixes:
-        if _is_device(path) or suffix.lower() in FORMATS[default].suffixes:
-            return default
-        known = sorted({suffix for one in FORMATS.values() for suffix in one.suffixes})
-        hint = f"add --format, write -o FORMAT:{path}, or use one of {' '.join(known)}"
-        raise UsageError(f"no format has the suffix {display_path(suffix)}", display_path(path), display_path(hint))
-    if given is None:
-        return guess or default
-    fits = guess is None or Path(path).suffix.lower() in FORMATS[given].suffixes
-    return given if fits else guess or given
-
-
-def _is_device(path: str) -> bool:
-    """Whether ``path`` is there and no file with a name that means something: a pipe, a terminal."""
-    return os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113  Path raises for some names
+    suffix = Path(path).suffix.lower()
+    if given is not None:
+        return given if guess is None or suffix in FORMATS[given].suffixes else guess
+    usual = {"", *FORMATS[ReportFormat.TEXT].suffixes, *FORMATS[default].suffixes}
+    special = os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113  Path raises for some names
+    if guess is None and suffix not in usual and not special:  # a pipe or a terminal may have any name
+        known = " ".join(sorted({one for form in FORMATS.values() for one in form.suffixes}))
+        hint = display_path(f"add --format, write -o FORMAT:{path}, or use one of {known}")
+        raise UsageError(f"no format has the suffix {display_path(suffix)}", display_path(path), hint)
+    return guess or default
 
 
 def _check_apart(found: Sequence[Destination]) -> None:
@@ -149,6 +143,8 @@ def opened(
 
 def written(found: Sequence[Destination], summary: Summary) -> str:
     """Return one line: which files were written, and what they report."""
+    from ..reports.styled_text import SEVERITIES  # noqa: PLC0415  only a terminal gets the line
+
     files = ", ".join(f"{display_path(one.path)} ({one.form.value})" for one in found if one.path is not None)
     counts = ", ".join(plural(summary.findings[severity], severity, many) for severity, many in SEVERITIES)
     return f"wrote {files}: {counts} in {plural(summary.connections, 'connection')}"

@@ -8,8 +8,10 @@ import click
 
 from ..console import notice
 from ..errors import UsageError, display_path
-from .option_types import DescriptionFormat, EnumChoice, complete_rules
+from .option_types import DescriptionFormat, complete_rules
+from .options import description_format_option
 from .pager import paged
+from .settings import words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,20 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = ["rule"]
 
+_HINT = "give ids or names, or --all, or --list"
+
 
 @click.command(short_help="Explain rules, with dialogues that break them and that do not.")
 @click.argument("rules", metavar="[RULE]...", nargs=-1, shell_complete=complete_rules)
 @click.option("--all", "every", is_flag=True, help="Explain every rule, those of plugins too.")
 @click.option("--list", "listed", is_flag=True, help="Print one line for each rule: of all, if no RULE is named.")
 @click.option("--search", is_flag=True, help="Search the rules for words: each RULE is a word. Prints a list.")
-@click.option(
-    "--format",
-    "format_",
-    type=EnumChoice(DescriptionFormat),
-    default="text",
-    show_default=True,
-    help="Format of the description.",
-)
+@description_format_option
 def rule(rules: Sequence[str], every: bool, listed: bool, search: bool, format_: DescriptionFormat) -> int:
     """Explain rules: severity, side at fault, RFC section, how to fix it, a dialogue that breaks the rule and one that
     does not.
@@ -41,22 +38,19 @@ def rule(rules: Sequence[str], every: bool, listed: bool, search: bool, format_:
     from ..rules import RULES, resolve  # noqa: PLC0415
     from ..rules.plugins import load_plugins  # noqa: PLC0415
 
-    words = [word for one in rules for word in one.replace(",", " ").split()]
-    if not words and not every and (search or not listed):
+    named = [one for word in words(rules) for one in word.split()]
+    if not named and not every and (search or not listed):
         what = "no word to search for" if search else "no rule is named"
         raise UsageError(what, "smtpwire rule", "give words, as in --search greylist" if search else _HINT)
-    if words and every:
+    if named and every:
         raise UsageError("rules and --all together", "smtpwire rule", _HINT)
     load_plugins(notice)
     if search:
-        _print(_found([*words]), format_, listed=True)
+        _print(_found(named), format_, listed=True)
     else:
-        chosen = sorted(resolve(words) if words else RULES)
+        chosen = sorted(resolve(named) if named else RULES)
         _print([RULES[rule_id] for rule_id in chosen], format_, listed=listed)
     return 0
-
-
-_HINT = "give ids or names, or --all, or --list"
 
 
 def _found(words: Sequence[str]) -> list[Rule]:

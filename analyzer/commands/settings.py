@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..findings.filters import ConnectionFilter
     from ..reports.output import Output
 
-__all__ = ["are_several", "configured", "inputs_of", "options_of", "output_to", "settings_of"]
+__all__ = ["are_several", "configured", "inputs_of", "options_of", "output_to", "settings_of", "words"]
 
 
 def configured(config: str | None, no_config: bool) -> Config:
@@ -87,7 +87,7 @@ def options_of(
         profile=profile.value if profile is not None else config.profile,
         ports=_ports(port) if port else DEFAULT_PORTS | frozenset(config.ports),
         select=_named(select) if select else config.select,
-        ignore=_words(ignore) if ignore else config.ignore,
+        ignore=words(ignore) if ignore else config.ignore,
         decoder=decoder.value,
         limits=config.limits,
         peers=config.peers,
@@ -113,13 +113,14 @@ def are_several(inputs: Sequence[str]) -> bool:
     return len(inputs) > 1 or any(os.path.isdir(name) for name in inputs)  # noqa: PTH112  Path.is_dir raises for some names
 
 
-def _words(values: Sequence[str]) -> tuple[str, ...]:
+def words(values: Sequence[str]) -> tuple[str, ...]:
+    """Return the words of an option that may be given several times, each time with commas."""
     return tuple(word.strip() for value in values for word in value.split(",") if word.strip())
 
 
 def _named(values: Sequence[str]) -> tuple[str, ...]:
     """Return the rules that --select names. Raises UsageError if there is none."""
-    names = _words(values)
+    names = words(values)
     if not names:
         raise UsageError("no rule is named", f"--select {values[0]!r}", "name rules, or leave out --select")
     return names
@@ -127,7 +128,7 @@ def _named(values: Sequence[str]) -> tuple[str, ...]:
 
 def _ports(values: Sequence[str]) -> frozenset[int]:
     ports = set()
-    for word in _words(values):
+    for word in words(values):
         if not (word.isascii() and word.isdigit() and 0 < int(word[:6]) < 65536):
             raise UsageError("invalid port", f"--port {word}", "give numbers from 1 to 65535, separated by commas")
         ports.add(int(word))

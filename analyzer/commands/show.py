@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from ..errors import UsageError, display_path
 from ..run import FailOn, Status
+from ..timestamps import LocalZone
 from .filter_options import filter_options, wanted_connections
 from .options import (
     config_option,
@@ -27,33 +28,13 @@ from .settings import are_several, configured, inputs_of, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import tzinfo
 
     from ..enums import Decoder, Profile, Redact, Require
 
-__all__ = ["LocalZone", "show"]
+__all__ = ["show"]
 
 _OFFSET = re.compile(r"([+-])([0-9]{1,2}):?([0-5][0-9])?")
-
-
-class LocalZone(tzinfo):
-    """The zone of this machine: its offset from UTC depends on the time, as the system knows it."""
-
-    def fromutc(self, when: datetime) -> datetime:
-        """Return a time in UTC as a time here."""
-        here = when.replace(tzinfo=UTC).astimezone()
-        return here.replace(tzinfo=timezone(here.utcoffset() or timedelta()))
-
-    def utcoffset(self, when: datetime | None) -> timedelta | None:
-        """Return what clocks here were ahead of UTC at ``when``, a time here."""
-        return None if when is None else when.replace(tzinfo=None).astimezone().utcoffset()
-
-    def dst(self, when: datetime | None) -> timedelta | None:
-        """Return None: it is not known apart from the offset."""
-        return None
-
-    def tzname(self, when: datetime | None) -> str | None:
-        """Return None: the offset is printed."""
-        return None
 
 
 @click.command(short_help="Print what both sides said, with each finding in its place.")
@@ -125,15 +106,13 @@ def show(
     with paged(wanted=not no_pager) as out:
         writer: DialogueWriter | EndOfDataWriter | SessionListWriter
         if end_of_data:
-            writer = EndOfDataWriter(out, wanted, everything=everything, redact=options.redact, several=several)
-            headers = wanted is not None and wanted.needs_headers
-            options = replace(options, tap=writer.tap, wanted=None, headers=headers)
+            writer = EndOfDataWriter(out, everything=everything, redact=options.redact, several=several)
+            options = replace(options, tap=writer.tap, passed_over=writer.passed_over)
         elif listed:
             writer = SessionListWriter(out, times or UTC, several=several)
         else:
             writer = DialogueWriter(out, several=several, zone=times)
-        audit = Audit(options)
-        status = run(audit, inputs, writer, out, FailOn.NEVER, require=require, stated=True)
+        status = run(Audit(options), inputs, writer, out, FailOn.NEVER, require=require, stated=True)
     only_numbers = wanted is not None and wanted == ConnectionFilter(connections=wanted.connections)
     if status is Status.CLEAN and only_numbers and not writer.found:
         asked = ",".join(filters["connection_"])  # type: ignore[arg-type]  # click gives strings

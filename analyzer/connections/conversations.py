@@ -76,7 +76,8 @@ class Conversations:
 
     def leave_out(self, flow: Flow, client: bytes, server: bytes, *, over: bool) -> None:
         """See ``CandidateHost``."""
-        self.others.add(flow, client, server)
+        if not self._last_id:  # a report that has SMTP does not say what else there was
+            self.others.add(flow, client, server)
         if not over:
             self.streams.ignore(flow)
 

@@ -1,5 +1,7 @@
 """Count the TCP connections that are not SMTP: a report without any SMTP says what the captures hold instead."""
 
+# As soon as there is SMTP nothing more is counted: a capture may be full of other connections.
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

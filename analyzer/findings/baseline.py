@@ -118,12 +118,15 @@ class Baseline:
     @property
     def stale(self) -> int:
         """Number of entries that no finding has matched so far."""
-        return len(self._known) - len(self._matched)
+        return self._stale(())
+
+    def _stale(self, not_asked: Collection[str]) -> int:
+        return sum(one.rule not in not_asked for one in self._known - self._matched)
 
     def summary(self, not_asked: Collection[str] = ()) -> str:
         """Return one line with both counts. ``not_asked``: rules whose entries may match another time."""
         findings = "finding" if self.suppressed == 1 else "findings"
-        stale = sum(one.rule not in not_asked for one in self._known - self._matched)
+        stale = self._stale(not_asked)
         entries = "entry is" if stale == 1 else "entries are"
         return f"baseline: {self.suppressed:,} known {findings} omitted, {stale:,} {entries} stale"
 

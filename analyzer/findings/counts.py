@@ -23,7 +23,7 @@ def count(summary: Summary, connection: Connection, by: int = 1) -> None:
     summary.messages += by * len(connection.messages)
     summary.complete += by * is_complete(connection)
     summary.encrypted += by * (connection.tls != "none")
-    summary.unreadable += by * (connection.tls == "implicit")
+    summary.implicit_tls += by * (connection.tls == "implicit")
     for finding in connection.findings:
         summary.findings[finding.severity] += by
         summary.rules[finding.rule] = summary.rules.get(finding.rule, 0) + by

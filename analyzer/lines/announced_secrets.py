@@ -19,6 +19,7 @@ from base64 import b64decode
 from binascii import Error as NotBase64
 
 from ...dissectors.lazy_regex import LazyPattern
+from ..limits import GLUED_BYTES
 from .reply_words import PROMPTS, REPLY_WORDS
 from .secret_nouns import MECHANISM, NOUN, PASSWORD
 from .shown_text import Span, joined
@@ -68,7 +69,7 @@ _TOKEN = LazyPattern(rb"[^ \t\r\n]++")
 _NEXT_WORDS = LazyPattern(rb"(?<![ \t])[ \t]++[^ \t\r\n]++")
 _STATUS = LazyPattern(rb"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 _HOST = LazyPattern(rb"(?:[a-z0-9-]{1,24}\.){1,8}[a-z]{2,12}")
-_LEAST_GLUED, _MOST_GLUED = 8, 256  # octets of base64 at the end of a word
+_LEAST_GLUED = 8  # octets of base64 that may be a login
 _SIGNS = b"\"'<>()[]{},.;:!?-*#="
 
 # Nearly every server names the mechanisms that it offers, so AUTH counts only if more than these follows.
@@ -203,7 +204,7 @@ def is_credential(word: bytes) -> bool:
 def ends_in_credential(text: bytes) -> bool:
     """Whether the first word of ``text`` ends in what `is_credential` finds. Its first part may be a host name, and
     these have mostly no capitals and no equals signs."""
-    word = text.split(None, 1)[0][-_MOST_GLUED:] if b"A" in text or b"=" in text else b""
+    word = text.split(None, 1)[0][-GLUED_BYTES:] if b"A" in text or b"=" in text else b""
     return any(is_credential(word[at:]) for at in range(len(word) - _LEAST_GLUED))
 
 

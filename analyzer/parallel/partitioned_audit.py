@@ -282,7 +282,7 @@ def _work(options: Options, paths: Sequence[str], share: Share, wire: Channel) -
 
 def _add(ours: Summary, summary: Summary) -> None:
     """Add the counts of ``summary`` to ``ours``."""
-    for name in ("connections", "messages", "suppressed", "complete", "encrypted", "unreadable", "filtered"):
+    for name in ("connections", "messages", "suppressed", "complete", "encrypted", "implicit_tls", "filtered"):
         setattr(ours, name, getattr(ours, name) + getattr(summary, name))
     for severity, count in summary.findings.items():
         ours.findings[severity] += count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..findings.counts import is_complete
 from .output import plural
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class CaptureQuality:
         if connection.gaps:
             self.gaps += 1
             self.lost += sum(gap.length for gap in connection.gaps)
-        self.whole += not (one_sided or midstream or encrypted or connection.gaps)
+        self.whole += is_complete(connection)
 
     def limitations(self) -> list[tuple[int, str]]:
         """Return the limitations of the capture, each with its number of connections. A connection may have several;

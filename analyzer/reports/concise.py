@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .capture_quality import CaptureQuality
 from .output import plural
-from .scope import contents, scope
+from .scope import contents, is_restricted, scope
 from .styled_text import SEVERITIES, SEVERITY_STYLE, SIDE_STYLE, paint
 from .wording import part_of
 
@@ -68,8 +68,7 @@ def summed_up(quality: CaptureQuality, summary: Summary) -> Iterator[Line]:
         found = ", ".join(plural(counts[severity], severity, many) for severity, many in SEVERITIES)
         yield [("bold", found), ("", f" {seen}.")]
     else:
-        restricted = summary.suppressed or summary.not_asked or summary.not_loaded
-        yield [("bold yellow" if restricted else "bold green", "No findings"), ("", f" {seen}.")]
+        yield [("bold yellow" if is_restricted(summary) else "bold green", "No findings"), ("", f" {seen}.")]
     limitations = ", ".join(f"{count:,} {what}" for count, what in quality.limitations())
     if limitations:
         yield [("yellow", f"Not all connections are complete and in clear text: {limitations}.")]

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..exchanges.connection_report import TimeFormat
     from ..exchanges.end_of_data_tap import EndView, SeenEnd
     from ..exchanges.record import ConnectionRecord
-    from ..findings.filters import ConnectionFilter
     from ..model import Capture, Connection, Summary
     from .output import Output
 
@@ -33,27 +32,17 @@ _NAMES = {0x0D: "<CR>", 0x0A: "<LF>", 0: "<NUL>"}
 class EndOfDataWriter:
     """Prints the messages of each connection when it has ended. ``tap`` is for the options of the audit.
 
-    ``everything``: include messages whose end all readers agree on. ``wanted``: the connections to print; it must not
-    be in the options of the audit, because then the taps of the others would stay. ``redact``: how much to hide of the
-    lines after a mark, which may be text of the message.
+    ``everything``: include messages whose end all readers agree on. ``redact``: how much to hide of the lines after a
+    mark, which may be text of the message.
     """
 
     streams = True
 
-    def __init__(
-        self,
-        output: Output,
-        wanted: ConnectionFilter | None,
-        *,
-        everything: bool,
-        redact: Redact,
-        several: bool = False,
-    ) -> None:
+    def __init__(self, output: Output, *, everything: bool, redact: Redact, several: bool = False) -> None:
         self.found = False
         self._several = several
         self._redact = redact
         self._output = output
-        self._wanted = wanted
         self._everything = everything
         self._taps: dict[int, EndTap] = {}
         self._messages = 0
@@ -64,6 +53,10 @@ class EndOfDataWriter:
         tap = self._taps[record.id] = EndTap(record, everything=self._everything)
         return tap
 
+    def passed_over(self, connection: Connection) -> None:
+        """Forget a connection that is not wanted."""
+        self._taps.pop(connection.id, None)
+
     def capture(self, capture: Capture) -> None:
         """Print the problems of the capture, if it has any."""
         if capture.problems:
@@ -72,7 +65,7 @@ class EndOfDataWriter:
     def connection(self, connection: Connection) -> None:
         """Print the messages of the connection."""
         tap = self._taps.pop(connection.id, None)
-        if tap is None or not (self._wanted is None or self._wanted.matches(connection)):
+        if tap is None:
             return
         self.found = True
         views = tap.finish()
@@ -91,7 +84,7 @@ class EndOfDataWriter:
             text = f"{total}: every reader sees the same end."
         else:
             text = f"{total}: readers disagree about the end of {self._differing:,}."
-        texts = [text, *remarks_on(summary)]
+        texts = [*([text] if summary.connections else []), *remarks_on(summary)]
         paint(self._output, [line for one in texts for line in wrapped(one, self._output.width, "")])
 
 

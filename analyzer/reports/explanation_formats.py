@@ -6,8 +6,6 @@ import textwrap
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from .styled_text import wrapped
 
 if TYPE_CHECKING:
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
     from .explanations import Explanation, Fact, TableRow
     from .styled_text import Line
 
-__all__ = ["as_json", "explanation_lines", "explanation_markdown", "table_lines", "table_markdown"]
+__all__ = ["explanation_lines", "explanation_markdown", "table_lines", "table_markdown"]
 
 
 def explanation_lines(explanation: Explanation, width: int) -> Iterator[Line]:
@@ -63,11 +61,6 @@ def _group(row: TableRow) -> str:
     if row.since != "RFC 821":
         return "Later, and the document that added it"
     return "RFC 821, and the section that discourages it now" if row.retired else "RFC 821"
-
-
-def as_json(values: Iterable[object]) -> str:
-    """Return a JSON array."""
-    return msgspec.json.format(msgspec.json.encode(list(values)), indent=1).decode() + "\n"
 
 
 def explanation_markdown(explanation: Explanation) -> str:

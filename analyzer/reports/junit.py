@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
 from ..timestamps import parse_time
+from .capture_quality import is_unread
 from .scope import remarks_on
 from .text import address
 from .wording import place, remarks, where
@@ -48,7 +49,7 @@ class JunitWriter:
     def capture(self, capture: Capture) -> None:
         """Write a suite with one case: whether the capture was read."""
         content, errors = [], 0
-        if capture.problems and not capture.frames:  # the run ends with status 3
+        if is_unread(capture):  # the run ends with status 3
             errors = 1
             content = [_error(capture.problems[0], "unreadable")]
         elif capture.problems:

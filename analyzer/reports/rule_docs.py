@@ -28,6 +28,7 @@ __all__ = [
     "document",
     "facts",
     "fixes",
+    "json_array",
     "paragraphs",
     "scripts",
 ]
@@ -165,7 +166,12 @@ def scripts(rule: Rule) -> Iterator[tuple[str, list[str]]]:
 
 def as_json(rules: Iterable[Rule]) -> str:
     """Return a JSON array with an object for each rule."""
-    return msgspec.json.format(msgspec.json.encode([facts(rule) for rule in rules]), indent=1).decode() + "\n"
+    return json_array(facts(rule) for rule in rules)
+
+
+def json_array(values: Iterable[object]) -> str:
+    """Return a JSON array for people to read too."""
+    return msgspec.json.format(msgspec.json.encode(list(values)), indent=1).decode() + "\n"
 
 
 def facts(rule: Rule) -> dict[str, object]:
@@ -216,12 +222,9 @@ def _markdown(rule: Rule) -> Iterator[str]:
         yield "".join(f"    {line}\n" for line in script)
 
 
-def as_table(rules: Iterable[Rule]) -> str:
-    """Return a table of Markdown with a row for each rule."""
-    return _table(rules, "{id} {name}")
-
-
-def _table(rules: Iterable[Rule], link: str) -> str:
+def as_table(rules: Iterable[Rule], link: str = "{id} {name}") -> str:
+    """Return a table of Markdown with a row for each rule. ``link``: what the first cell holds, with ``{id}``,
+    ``{name}`` and ``{anchor}``, its anchor in docs/rules.md."""
     lines = ["| rule | severity | side | |", "|---|---|---|---|"]
     for rule in rules:
         word = link.format(id=rule.id, name=rule.name, anchor=f"{rule.id.lower()}-{rule.name}")
@@ -238,7 +241,7 @@ def document(rules: Iterable[Rule]) -> str:
     parts = [_PREAMBLE]
     for family, members in known.items():
         parts.append(f"**{family}: {FAMILIES.get(family, 'other rules')}**\n")
-        parts.append(_table(members, "[{id}](#{anchor})"))
+        parts.append(as_table(members, "[{id}](#{anchor})"))
     for family, members in known.items():
         parts.append(f"## {family}: {FAMILIES.get(family, 'other rules')}\n")
         parts.append(as_markdown(members))

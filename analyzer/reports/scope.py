@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from ..enums import Require
@@ -13,11 +14,10 @@ if TYPE_CHECKING:
 
     from ..model import Capture, LeftOut, OtherTraffic, Summary
 
-__all__ = ["contents", "remarks_on", "scope", "unmet"]
+__all__ = ["contents", "is_restricted", "remarks_on", "scope", "unmet"]
 
 NAMED_RULES = 12
 NAMED_KINDS = 8
-FAMILY = 3  # letters of the prefix that the rules of a family have in common
 
 
 def scope(summary: Summary) -> list[str]:
@@ -36,17 +36,20 @@ def scope(summary: Summary) -> list[str]:
     return said
 
 
+def is_restricted(summary: Summary) -> bool:
+    """Whether a report without findings says little: some were left out, or rules were not asked."""
+    return bool(summary.suppressed or summary.not_asked or summary.not_loaded)
+
+
 def _named(ids: list[str]) -> str:
     """Return names for ``ids``: the prefix of a family that is there as a whole, and the ids of the others."""
-    families: dict[str, int] = {}
-    for rule_id in RULES:
-        families[rule_id[:FAMILY]] = families.get(rule_id[:FAMILY], 0) + 1
+    sizes = Counter(rule.family for rule in RULES.values())
     absent: dict[str, list[str]] = {}
     for rule_id in ids:
-        absent.setdefault(rule_id[:FAMILY], []).append(rule_id)
+        absent.setdefault(RULES[rule_id].family, []).append(rule_id)
     names = []
     for family, members in absent.items():
-        names += [family] if len(members) == families.get(family) and len(members) > 1 else members
+        names += [family] if 1 < len(members) == sizes[family] else members
     rest = len(names) - NAMED_RULES
     return ", ".join(names[:NAMED_RULES]) + (f" and {rest} more" if rest > 0 else "")
 
@@ -71,7 +74,7 @@ def contents(summary: Summary) -> str | None:
     """Return one line about a run in which nothing, or nothing readable, was SMTP; None if there was something to
     judge."""
     if not summary.connections:
-        if summary.unread:
+        if summary.nothing_read:
             return "Nothing could be read."
         if summary.filtered:
             return f"No connection matches the filters; {plural(summary.filtered, 'connection')} did not."
@@ -79,7 +82,7 @@ def contents(summary: Summary) -> str | None:
         rest = len(summary.other_traffic) - NAMED_KINDS
         kinds += [f"{rest} more kinds"] if rest > 0 else []
         return f"No SMTP seen. TCP: {', '.join(kinds) or 'no connections'}."
-    if summary.unreadable == summary.connections and not summary.messages:
+    if summary.implicit_tls == summary.connections and not summary.messages:
         return f"Nothing was readable: {plural(summary.connections, 'connection')}, encrypted from the start."
     return None
 

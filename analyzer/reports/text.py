@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from .capture_quality import CaptureQuality, read
+from .capture_quality import CaptureQuality, is_unread, read
 from .grouping import MAX_GROUPS, MAX_HOSTS, ConnectionGroup, FoldedFinding, alike, fold
 from .host_counts import HostTally
 from .output import Output, plural
 from .ranking import LONG_REPORT, ranked_hosts, ranked_rules
-from .scope import contents, scope
+from .scope import contents, is_restricted, scope
 from .styled_text import SEVERITIES, SEVERITY_STYLE, SIDE_STYLE, Line, clip, paint, wrapped
 from .wording import frame, place, remarks, where
 
@@ -80,7 +80,7 @@ class TextWriter:
 
     def _lines(self, summary: Summary) -> Iterator[Line]:
         yield from _captures([one for one in self._captures if not summary.filtered or self._has_shown(one)])
-        if self._captures and all(capture.problems and not capture.frames for capture in self._captures):
+        if self._captures and all(map(is_unread, self._captures)):
             return  # nothing was read, and the reason is printed
         nothing = contents(summary)
         if nothing is not None:
@@ -221,8 +221,7 @@ def _summary(summary: Summary, names: dict[str, str]) -> Iterator[Line]:
     seen = f"{plural(summary.connections, 'connection')} and {plural(summary.messages, 'message')}"
     counts = summary.findings
     if not any(counts.values()):
-        restricted = summary.suppressed or summary.not_asked or summary.not_loaded
-        yield [("bold yellow" if restricted else "bold green", "No findings"), ("", f" in {seen}.")]
+        yield [("bold yellow" if is_restricted(summary) else "bold green", "No findings"), ("", f" in {seen}.")]
         return
     error, warning, info = (
         (SEVERITY_STYLE[severity] if counts[severity] else "dim", plural(counts[severity], severity, many))

@@ -45,8 +45,8 @@ def shown(
     path = tmp_path / "c.pcap"
     path.write_bytes(pcap(records(segments(script, cut=cut))))
     stream = BytesIO()
-    writer = EndOfDataWriter(Output(stream), wanted, everything=everything, redact=redact)
-    audit = Audit(Options(tap=writer.tap, redact=redact))
+    writer = EndOfDataWriter(Output(stream), everything=everything, redact=redact)
+    audit = Audit(Options(tap=writer.tap, redact=redact, wanted=wanted, passed_over=writer.passed_over))
     for item in audit.run([path]):
         writer.capture(item) if isinstance(item, Capture) else writer.connection(item)
     writer.finish(audit.summary)
@@ -199,9 +199,9 @@ def test_hostile_text_cannot_move_a_cursor(tmp_path: Path) -> None:
 
 
 def test_a_connection_is_selected_by_number(tmp_path: Path) -> None:
-    assert "No message" in shown(
-        tmp_path, mail(text_with("\n.\n"), "250 ok"), wanted=ConnectionFilter(connections=((2, 2),))
-    )
+    script, other = mail(text_with("\n.\n"), "250 ok"), ConnectionFilter(connections=((2, 2),))
+    assert shown(tmp_path, script, wanted=ConnectionFilter(connections=((1, 1),))) == shown(tmp_path, script)
+    assert shown(tmp_path, script, wanted=other) == "No connection matches the filters; 1 connection did not.\n"
 
 
 def test_marks_are_named_and_runs_are_counted() -> None:

@@ -105,17 +105,17 @@ class Timeline:
         self._low, self._high = min(self._slots), max(self._slots)
 
 
-class PageCounts(HostTally):
+class PageCounts:
     """The counts by rule, by host and over time, updated with each connection that ends."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self.by_host = HostTally()
         self.rules: dict[str, RuleCounts] = {}
         self.timeline = Timeline()
 
     def connection(self, connection: Connection) -> None:
         """Count one more connection."""
-        super().connection(connection)
+        self.by_host.connection(connection)
         self.timeline.connection(parse_time(connection.started))
         for finding in connection.findings:
             self.timeline.finding(parse_time(finding.time), finding.severity)

@@ -9,7 +9,7 @@ from ..capture_quality import CaptureQuality, read
 from ..host_counts import SEVERITIES
 from ..output import plural
 from ..rule_docs import FAMILIES, paragraphs, scripts
-from ..scope import contents, scope
+from ..scope import contents, is_restricted, scope
 from .charts import stack, time_chart
 from .counts import NAMED_IDS, PageCounts
 from .page import render
@@ -78,11 +78,11 @@ class HtmlWriter:
             "summary": summary,
             "nothing": contents(summary),
             "scope": scope(summary),
-            "restricted": bool(summary.suppressed or summary.not_asked or summary.not_loaded),
+            "restricted": is_restricted(summary),
             "severities": SEVERITIES,
             "rules": list(self._rules(choices)),
             "hosts": self._hosts(),
-            "on_the_path": self._counts.on_the_path,
+            "on_the_path": self._counts.by_host.on_the_path,
             "timeline": time_chart(self._counts.timeline),
             "connections": list(_within_bounds(choices)),
             "left_out": list(self._left_out(len(choices))),
@@ -129,7 +129,7 @@ class HtmlWriter:
         """Return, for each role, the hosts with the most and worst faults; the bars of both roles have one scale."""
         ranked = {
             role: sorted(hosts.values(), key=lambda host: host.worth, reverse=True)
-            for role, hosts in self._counts.hosts.items()
+            for role, hosts in self._counts.by_host.hosts.items()
         }
         most = max((sum(host.counts.values()) for hosts in ranked.values() for host in hosts), default=0) or 1
         return [
@@ -137,7 +137,7 @@ class HtmlWriter:
                 "role": role,
                 "rows": [(host, stack(host.counts, most)) for host in hosts[:SHOWN_HOSTS]],
                 "more": max(len(hosts) - SHOWN_HOSTS, 0),
-                "uncounted": self._counts.uncounted[role],
+                "uncounted": self._counts.by_host.uncounted[role],
             }
             for role, hosts in ranked.items()
         ]

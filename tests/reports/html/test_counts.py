@@ -92,9 +92,9 @@ def test_a_scan_of_a_whole_network_does_not_fill_memory() -> None:
         one = connection(number, [])
         one.client = type(one.client)(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 40000)
         counted.connection(one)
-    assert len(counted.hosts["client"]) == MAX_HOSTS
-    assert counted.uncounted == {"client": 500, "server": 0}
-    assert counted.hosts["server"]["2001:db8::2"].connections == MAX_HOSTS + 500
+    assert len(counted.by_host.hosts["client"]) == MAX_HOSTS
+    assert counted.by_host.uncounted == {"client": 500, "server": 0}
+    assert counted.by_host.hosts["server"]["2001:db8::2"].connections == MAX_HOSTS + 500
 
 
 def test_a_rule_counts_findings_and_connections() -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from .connections.capture_parts import CaptureParts
-from .connections.partition import Places
 from .connections.tracker import DEFAULT_PORTS, Tracker
 from .enums import Redact
 from .errors import InputError, UsageError
@@ -19,9 +18,10 @@ from .findings.counts import count
 from .findings.filters import ConnectionFilter
 from .findings.rulebook import RuleBook
 from .findings.suppress import KnownFindings, Peer, Suppression, drop
-from .frames.inputs import open_inputs, read_capture
+from .frames.input_list import open_inputs
+from .frames.inputs import read_capture
 from .limits import DEFAULT_LIMITS, Limits
-from .model import Capture, Connection, Summary
+from .model import Capture, Connection, OtherTraffic, Summary
 from .redact.finding_texts import without_secrets
 from .redact.redactor import Redactor
 from .rules import RULES, resolve
@@ -32,11 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from os import PathLike
 
-    from .connections.partition import Portion
     from .exchanges.conversation import Judge
     from .exchanges.secret_context import SecretContext
 
-__all__ = ["DEFAULT_PORTS", "Audit", "DecoderCounts", "Options", "audit", "summed"]
+__all__ = ["DEFAULT_PORTS", "Audit", "DecoderCounts", "Options", "audit", "complete", "summed"]
 
 
 DecoderCounts = tuple[int, int, int]
@@ -88,10 +87,9 @@ class Audit:
     the fast loops, by the raw decoder and by Scapy. ``decoder``: the decoder of this run.
     """
 
-    def __init__(self, options: Options | None = None, share: Portion | None = None) -> None:
-        """``share``: the part of the connections to audit; None: all of them."""
+    def __init__(self, options: Options | None = None, key: bytes | None = None) -> None:
+        """``key``: of the pseudonyms; random if None."""
         self.options = options or Options()
-        self._share = share
         self.summary = Summary()
         self.captures: list[Capture] = []
         self.unreadable: list[InputError] = []
@@ -100,7 +98,7 @@ class Audit:
         self.reading: Capture | None = None
         self._capture_parts = CaptureParts()
         limits = self.options.limits
-        self._redacted = Redactor(self.options.redact)
+        self._redacted = Redactor(self.options.redact, key)
         self.summary.settings = self.options.settings
         self._suppression = self._suppression_of(self.options)
         wanted = self.options.wanted
@@ -114,8 +112,6 @@ class Audit:
             detail=TurnDetail(secrets=self.options.redact is Redact.NONE, headers=self.options.headers or searched),
             tap=self.options.tap,
         )
-        if share is not None:
-            self.tracker.places = Places()
 
     def _judge(self) -> Judge:
         return self._rule_book(self.options)
@@ -144,21 +140,14 @@ class Audit:
         ``progress`` is called with (bytes read, bytes in total or None). ``settled`` is called after each block of
         input: everything known at that point has been yielded. A connection may continue in the next input.
         """
-        tracker = self.tracker
-        sink, ignored = tracker.segment, tracker.streams.ignored
-        if self._share is not None and tracker.places is not None:
-            sink = self._share.restrict(sink, ignored, tracker.places)
-        recent = tracker.streams.recent
-        decoder = SegmentDecoder(sink, self.options.decoder, ignored, self.options.limits, recent)
+        tracker, options = self.tracker, self.options
+        streams = tracker.streams
+        decoder = SegmentDecoder(tracker.segment, options.decoder, streams.ignored, options.limits, streams.recent)
         self.decoder = decoder
-        tracker.streams.clock.ticks_given = True
-        skip_to = 0 if self._share is None else self._share.skip_to
         for source in open_inputs(paths):
-            self.reading = source.capture
-            tracker.begin_capture()
-            self._capture_parts.begin(source.capture.path, tracker.under_way(), tracker.clock)
+            self.begin_capture(source.capture)
             try:
-                for times in read_capture(source, decoder, progress, tracker.set_digits, skip_to):
+                for times in read_capture(source, decoder, progress, tracker.set_digits):
                     yield from self.finished(*times)
                     if settled is not None:
                         settled()
@@ -167,11 +156,19 @@ class Audit:
                 source.capture.problems = [f"{error.what}: {error.hint}"]
             else:
                 self.decoder_counts = summed(self.decoder_counts, decoder.tally.decoder_counts)
-            source.capture.problems += tracker.problems()
+            source.capture.problems += tracker.pressure().problems(options.limits)
             self.reading = None
             self.captures.append(source.capture)
             yield source.capture
         yield from self.close()
+
+    def begin_capture(self, capture: Capture) -> None:
+        """The next segments come from ``capture``. The times of its blocks are passed to ``finished``."""
+        self.reading = capture
+        tracker = self.tracker
+        tracker.streams.clock.ticks_given = True
+        tracker.begin_capture()
+        self._capture_parts.begin(capture.path, tracker.under_way(), tracker.clock)
 
     def stop(self) -> Iterator[Capture | Connection]:
         """Yield the input that was being read when reading stopped, then the connections that are still open."""
@@ -186,10 +183,7 @@ class Audit:
         for _ in self.tracker.ending():
             yield from self.finished()
         yield from self.finished()
-        self.summary.left_out.sort(key=lambda one: (one.by, one.where, one.rule))
-        self.summary.nothing_read = bool(self.captures) and len(self.unreadable) == len(self.captures)
-        if not self.summary.connections:
-            self.summary.other_traffic = self.tracker.other_traffic
+        complete(self.summary, self.captures, self.unreadable, self.tracker.other_traffic)
 
     def finished(self, *times_ns: int, block: bool = True) -> Iterator[Connection]:
         """Yield the connections that ended since the last call. ``times_ns``: times of the last frames, if known.
@@ -219,6 +213,17 @@ class Audit:
     def _suppress(self, connection: Connection, secrets: SecretContext | None) -> None:
         if not self._suppression.idle:
             drop(connection, self._suppression.unwanted(connection, lambda finding: without_secrets(finding, secrets)))
+
+
+def complete(
+    summary: Summary, captures: Sequence[Capture], unreadable: Sequence[InputError], others: list[OtherTraffic]
+) -> None:
+    """Complete the summary of a run, whose connections have been counted. ``others``: connections that are not SMTP."""
+    summary.rules = dict(sorted(summary.rules.items()))
+    summary.left_out.sort(key=lambda one: (one.by, one.where, one.rule))
+    summary.nothing_read = bool(captures) and len(unreadable) == len(captures)
+    if not summary.connections and not summary.filtered:
+        summary.other_traffic = others
 
 
 def summed(some: DecoderCounts, more: DecoderCounts) -> DecoderCounts:

@@ -11,6 +11,7 @@ from .console import notice
 from .errors import display_path
 from .interrupt import interruptible
 from .model import Capture
+from .reports.output import Lines
 from .reports.progress_bar import Bar
 from .reports.scope import contents, scope, unmet
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from .audit import Audit
     from .enums import Require
     from .model import Connection, Summary
-    from .parallel.partitioned_audit import SharedAudit
+    from .parallel.engine import ParallelAudit
     from .reports.fan_out import JoinedOutputs
     from .reports.output import Output, Writer
 
@@ -68,7 +69,7 @@ COUNTED: dict[FailOn, tuple[str, ...]] = {
 
 
 def run(
-    audit: Audit | SharedAudit,
+    audit: Audit | ParallelAudit,
     paths: Sequence[str],
     writer: Writer,
     output: Output | JoinedOutputs,
@@ -88,10 +89,11 @@ def run(
     """
     from .audit import Audit  # noqa: PLC0415  the caller has loaded it; others need not
 
-    if not isinstance(audit, Audit):
-        audit.attach(writer)
+    alone = isinstance(audit, Audit)
+    if not isinstance(audit, Audit) and isinstance(writer, Lines):
+        audit.as_lines = writer.put
     output.be_patient()
-    bar = Bar(wanted=not (output.terminal and writer.streams))
+    bar = Bar(wanted=not (output.terminal and writer.streams and alone))
     interrupted = False
     # An audit creates few reference cycles and keeps many objects for some time. With its default thresholds the
     # garbage collector would scan all of them again and again, which takes a quarter of the time of a run.
@@ -100,6 +102,8 @@ def run(
 
     def take(items: Iterable[Capture | Connection]) -> None:
         for item in items:
+            if not alone:
+                bar.close()  # everything comes at the end
             if isinstance(item, Capture):
                 item.path = called or display_path(item.path)
                 writer.capture(item)
@@ -153,7 +157,7 @@ def notify_of(summary: Summary) -> None:
         notice(nothing)
 
 
-def _notify(audit: Audit | SharedAudit, *, stated: bool) -> None:
+def _notify(audit: Audit | ParallelAudit, *, stated: bool) -> None:
     """Print what a person must know of the run, besides the report."""
     if audit.options.baseline is not None:
         notice(audit.options.baseline.summary(audit.summary.not_asked))

@@ -169,7 +169,10 @@ class _FlowChecks:
     def accept(self, flow: Flow) -> None:
         self.made.append(_FlowCheck(flow))
 
-    def finished(self, flow: Flow, why: str, *, given_up: bool) -> None:
+    def giving_up(self, flow: Flow) -> None:
+        pass
+
+    def finished(self, flow: Flow, why: str) -> None:
         for one in self.made:
             if one.flow is flow:
                 one.over += 1

@@ -102,7 +102,10 @@ class Net:
     def accept(self, flow: Flow) -> None:
         self.flows.append(Heard(flow))
 
-    def finished(self, flow: Flow, why: str, *, given_up: bool) -> None:
+    def giving_up(self, flow: Flow) -> None:
+        pass
+
+    def finished(self, flow: Flow, why: str) -> None:
         for heard in self.flows:
             if flow.receiver is heard:
                 heard.finish(why)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from smtpwire.analyzer.frames.inputs import open_inputs, read_capture
+from smtpwire.analyzer.frames.input_list import open_inputs
+from smtpwire.analyzer.frames.inputs import read_capture
 from smtpwire.analyzer.segments.decoder import SegmentDecoder
 
 if TYPE_CHECKING:

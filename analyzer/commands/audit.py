@@ -9,7 +9,6 @@ import click
 
 from ..console import notice
 from ..enums import Decoder, Profile, Redact, ReportFormat, Require
-from ..errors import UsageError
 from ..run import COUNTED, STATUS_MEANINGS, FailOn
 from .filter_options import filter_options, wanted_connections
 from .options import (
@@ -29,7 +28,9 @@ from .options import (
     read_option,
     redact_option,
     require_option,
+    resume_option,
     select_option,
+    spool_option,
     stats_option,
     zeek_json_option,
 )
@@ -62,6 +63,8 @@ _EPILOG = f"Exit status: {', '.join(f'{status:d} {meaning}' for status, meaning 
 @zeek_json_option
 @stats_option
 @jobs_option
+@spool_option
+@resume_option
 @config_option
 @no_config_option
 def audit(
@@ -81,7 +84,9 @@ def audit(
     redact: Redact | None,
     zeek_json: bool,
     stats: bool,
-    jobs: int,
+    jobs: int | None,
+    spool: str | None,
+    resume: bool,
     config: str | None,
     no_config: bool,
     **filters: object,
@@ -90,10 +95,10 @@ def audit(
 
     PATH is a capture (pcap or pcapng, also compressed with gzip), a directory of captures, or - for standard input.
     """
-    from ..audit import Audit  # noqa: PLC0415
     from ..reports.formats import FORMATS, Style  # noqa: PLC0415
     from ..run import run  # noqa: PLC0415
     from .outputs import destinations, opened, written  # noqa: PLC0415
+    from .parallel_audit import auditing  # noqa: PLC0415
 
     clocks = None
     if stats:
@@ -115,22 +120,13 @@ def audit(
         headers=any(FORMATS[one.form].headers for one in wanted),
         wanted=wanted_connections(filters),
     )
-    audit: Audit | SharedAudit = Audit(options)
-    if jobs > 1:
-        from ..parallel.partitioned_audit import SharedAudit  # noqa: PLC0415
-        from ..parallel.planning import plan  # noqa: PLC0415
-        from ..parallel.split_audit import HalvedAudit  # noqa: PLC0415
-
-        if [one.form for one in wanted] != [ReportFormat.NDJSON]:
-            raise UsageError("--jobs needs ndjson", f"--jobs {jobs}", "add --format ndjson, or remove --jobs")
-        if options.wanted is not None:
-            raise UsageError("--jobs cannot choose connections", f"--jobs {jobs}", "remove --jobs, or the filters")
-        cut = plan(options, inputs, jobs)
-        audit = SharedAudit(options, jobs) if cut is None else HalvedAudit(options, cut)
     failing = fail_on or FailOn(settings.fail_on)
     required = require or (None if settings.require is None else Require(settings.require))
     style = Style(concise=concise, zeek_json=zeek_json, failing=COUNTED[failing], several=are_several(inputs))
-    with opened(wanted, inputs, style) as (writer, out):
+    with (
+        auditing(options, inputs, jobs=jobs, spool=spool, resume=resume) as audit,
+        opened(wanted, inputs, style) as (writer, out),
+    ):
         timed = writer if clocks is None else clocks.around(writer)
         stated = all(FORMATS[one.form].states_scope for one in wanted)
         status = run(audit, inputs, timed, out, failing, require=required, stated=stated)

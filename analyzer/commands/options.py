@@ -31,7 +31,9 @@ __all__ = [
     "read_option",
     "redact_option",
     "require_option",
+    "resume_option",
     "select_option",
+    "spool_option",
     "stats_option",
     "zeek_json_option",
 ]
@@ -134,9 +136,18 @@ jobs_option = click.option(
     "--jobs",
     metavar="N",
     type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    help="With --format ndjson: number of processes that share the work.",
+    show_default="as many as pay",
+    help="Number of processes that share the work.",
+)
+spool_option = click.option(
+    "--spool",
+    metavar="DIR",
+    type=PATH,
+    help="The folder, or URL, for intermediate files. It needs as much room as the mail in the captures. Without it: a "
+    "new folder in the one for temporary files.",
+)
+resume_option = click.option(
+    "--resume", is_flag=True, help="Finish the run that began in the folder of --spool, without doing anything twice."
 )
 config_option = click.option(
     "--config",

@@ -8,13 +8,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..parallel.partitioned_audit import Lines, SharedAudit
+from ..audit import Audit
+from ..reports.output import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..audit import Audit
     from ..model import Capture, Connection, Summary
+    from ..parallel.engine import ParallelAudit
     from ..reports.output import Writer
 
 __all__ = ["Stats"]
@@ -31,9 +32,9 @@ class Stats:
 
     def around(self, writer: Writer) -> Writer:
         """Return ``writer``, with its time measured."""
-        return _Timed(writer, self)
+        return _TimedLines(writer, self) if isinstance(writer, Lines) else _Timed(writer, self)
 
-    def lines(self, audit: Audit | SharedAudit) -> Iterator[str]:
+    def lines(self, audit: Audit | ParallelAudit) -> Iterator[str]:
         """Yield the statistics as lines for a person, after the run."""
         seconds = time.perf_counter() - self._started
         frames = sum(capture.frames for capture in audit.captures)
@@ -46,11 +47,13 @@ class Stats:
         yield "decoded by " + ", ".join(f"{name} {100 * part / decoded:.1f} %" for name, part in shares)
         yield f"{audit.summary.connections:,} connections, {audit.summary.messages:,} messages"
         yield f"{seconds - self.writing:.2f} s reading and judging, {self.writing:.2f} s writing"
-        if isinstance(audit, SharedAudit) and audit.why_alone:
-            yield f"restarted in one process: {audit.why_alone}"
         peak = _peak_mb()
+        memory = "" if peak is None else f"peak memory {peak:,.0f} MB"
+        if not isinstance(audit, Audit):
+            yield f"{audit.processes} processes, {audit.spooled / 1e6:,.1f} MB in the spool"
+            memory = f"{memory} in this process"
         if peak is not None:
-            yield f"peak memory {peak:,.0f} MB"
+            yield memory
 
 
 class _Timed:
@@ -71,15 +74,19 @@ class _Timed:
         self._writer.connection(connection)
         self._stats.writing += time.perf_counter() - started
 
-    def put(self, lines: bytes) -> None:
-        started = time.perf_counter()
-        if isinstance(self._writer, Lines):
-            self._writer.put(lines)
-        self._stats.writing += time.perf_counter() - started
-
     def finish(self, summary: Summary) -> None:
         started = time.perf_counter()
         self._writer.finish(summary)
+        self._stats.writing += time.perf_counter() - started
+
+
+class _TimedLines(_Timed):
+    """The same for a writer of lines."""
+
+    def put(self, lines: bytes) -> None:
+        started = time.perf_counter()
+        assert isinstance(self._writer, Lines)
+        self._writer.put(lines)
         self._stats.writing += time.perf_counter() - started
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..limits import Limits
     from ..streams.flow import Flow
     from ..streams.receiver import Receiver
-    from .partition import Places
+    from .places import Places
 
 __all__ = ["PROFILE_OF_PORT", "Conversations", "EndedConnection"]
 
@@ -86,7 +86,7 @@ class Conversations:
         self._last_id += 1
         handshake = flow.handshake
         if self.places is not None:
-            self.places.numbered.append((self.places.here, flow.key, flow.first_frame, handshake))
+            self.places.note_number(flow.key)
         port = int.from_bytes(flow.key[-2:], "big")
         record = ConnectionRecord(
             self._last_id,
@@ -105,7 +105,12 @@ class Conversations:
         flow.receiver = feed if tap is None else TappedConversation(feed, tap)
         return flow.receiver
 
-    def finished(self, flow: Flow, why: str, *, given_up: bool) -> None:
+    def giving_up(self, flow: Flow) -> None:
+        """See ``FlowHost``."""
+        if self.places is not None:
+            self.places.note_given_up(flow.started)
+
+    def finished(self, flow: Flow, why: str) -> None:
         """See ``FlowHost``."""
         if isinstance(flow.receiver, Candidate):
             flow.receiver.conclude()
@@ -129,7 +134,7 @@ class Conversations:
         context = secret_context(record, always=feed.talk.quotes_more)
         detach(feed.talk)
         if self.places is not None:
-            self.places.note_end(flow if given_up else None)
+            self.places.note_end(record.id)
         self.ended.append(EndedConnection(report, context))
 
     def standing(self) -> Iterator[ConnectionRecord]:

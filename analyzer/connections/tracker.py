@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ..exchanges.conversation import ContentTap, Judge
     from ..exchanges.record import ConnectionRecord
     from ..segments.decoder import SegmentSink
-    from .partition import Places
+    from ..streams.housekeeping import Pressure
+    from .places import Places
 
 __all__ = ["DEFAULT_PORTS", "PROFILE_OF_PORT", "Tracker"]
 
@@ -42,7 +43,7 @@ class Tracker:
         self.ended = self.conversations.ended
         self.clock = self.conversations.clock
         self.segment: SegmentSink = self.streams.feed
-        self.servers = judge.servers
+        self.judge = judge
 
     @property
     def places(self) -> Places | None:
@@ -69,7 +70,7 @@ class Tracker:
         while left:
             flow = left.pop()
             if self.places is not None:
-                self.places.here = flow.started
+                self.places.note_last(flow.started)
             streams.finish(flow)
             yield
         self.conversations.others.add_handshakes(streams.table.handshakes)
@@ -100,21 +101,10 @@ class Tracker:
         for time_ns in times_ns:
             self.streams.clock.tick(time_ns)
         places = self.places
-        for frame in self.streams.ends.sweep(self.streams.clock.now_ns):
+        for reset in self.streams.ends.sweep(self.streams.clock.now_ns):
             if places is not None:
-                places.here = (places.block, 0, frame)
-        if places is not None:
-            places.note_block()
+                places.note_reset(reset)
         self.streams.housekeeping.sweep()
-
-    def follows(self, key: bytes) -> bool:
-        """Return whether the connection with direction ``key`` is open, or has a SYN but no data so far."""
-        return self.streams.table.follows(key)
-
-    def known(self) -> tuple[set[bytes], list[bytes]]:
-        """Return the keys of both directions of all connections for which ``follows`` is true, and keys of closed
-        ones."""
-        return self.streams.table.known()
 
     def under_way(self) -> Iterator[tuple[bytes, int, int]]:
         """Yield each open connection, and each SYN without data so far: the key of a direction, and the times of the
@@ -127,9 +117,9 @@ class Tracker:
         """Yield the records of the open connections. They will still grow."""
         return self.conversations.standing()
 
-    def problems(self) -> list[str]:
-        """Return the problems with the segments since the last call, as plain sentences."""
-        return self.streams.housekeeping.problems()
+    def pressure(self) -> Pressure:
+        """Return what limits for all connections did since the last call."""
+        return self.streams.housekeeping.pressure()
 
     def clock_set(self, by_ns: int) -> None:
         """Shift all times by ``by_ns``, because the clock that stamps the segments was changed by that."""

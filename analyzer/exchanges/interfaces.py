@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ..content.octet_checks import ContentSink
     from ..streams.stream import Deliver
     from .exchange import Exchange
-    from .starttls_history import StartTlsHistory
+    from .starttls_history import OfferMemory
 
 __all__ = ["ContentTap", "Judge"]
 
@@ -18,7 +18,7 @@ class Judge(Protocol):
     """Checks the rules. ``servers``: offers of STARTTLS seen in other connections. ``talk`` is the ``Conversation``, a
     higher layer that this module must not import."""
 
-    servers: StartTlsHistory
+    servers: OfferMemory
 
     def exchange(self, x: Exchange, talk: Any) -> None:
         """Judge ``x``, which is answered or will never be answered."""

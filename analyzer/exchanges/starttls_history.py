@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ClearTextOffer",
+    "OfferMemory",
     "StartTlsHistory",
     "StartTlsOffer",
     "network",
@@ -30,6 +31,17 @@ class StartTlsOffer(Struct, frozen=True):
     frame: int
 
 
+class OfferMemory(Protocol):
+    """What judges remember of offers. ``key``: server, banner name, client network (``ClearTextOffer.key``)."""
+
+    def offered(self, key: tuple[str, ...], offer: StartTlsOffer) -> None:
+        """Remember that ``key`` offers STARTTLS."""
+
+    def last_offer(self, key: tuple[str, ...], connection: int, time_ns: int) -> StartTlsOffer | None:
+        """Return the last offer before ``time_ns``; None if there is none, if it has expired, or if it was made in
+        ``connection`` itself, the one that asks."""
+
+
 class StartTlsHistory:
     """Remembers, for each server as seen from each client network, the last offer of STARTTLS.
 
@@ -42,15 +54,12 @@ class StartTlsHistory:
         self._life_ns = limits.server_memory_seconds * 10**9
         self._offers: dict[tuple[str, ...], StartTlsOffer] = {}
         self._newest = 0  # the highest number of a connection with an offer
-        self.asked: set[tuple[tuple[str, ...], bool]] | None = None  # offers (True) and look-ups (False)
 
     def __len__(self) -> int:
         return len(self._offers)
 
     def offered(self, key: tuple[str, ...], offer: StartTlsOffer) -> None:
-        """Remember that ``key`` (server, banner name, client network) offers STARTTLS."""
-        if self.asked is not None:
-            self.asked.add((key, True))
+        """See ``OfferMemory``."""
         offers = self._offers
         known = offers.get(key)
         if known is not None and offer.connection <= self._newest and offer.time_ns <= known.time_ns:
@@ -61,17 +70,15 @@ class StartTlsHistory:
         if len(offers) > self._limit > 0:
             del offers[next(iter(offers))]
 
-    def last_offer(self, key: tuple[str, ...], time_ns: int) -> StartTlsOffer | None:
-        """Return the last offer before ``time_ns``; None if there is none or it has expired."""
-        if self.asked is not None:
-            self.asked.add((key, False))
+    def last_offer(self, key: tuple[str, ...], connection: int, time_ns: int) -> StartTlsOffer | None:
+        """See ``OfferMemory``."""
         offer = self._offers.get(key)
         if offer is None or offer.time_ns > time_ns:
             return None
         if time_ns - offer.time_ns > self._life_ns > 0:
             del self._offers[key]
             return None
-        return offer
+        return None if offer.connection == connection else offer
 
 
 class ClearTextOffer(Struct, frozen=True):

@@ -130,6 +130,16 @@ class Baseline:
         entries = "entry is" if stale == 1 else "entries are"
         return f"baseline: {self.suppressed:,} known {findings} omitted, {stale:,} {entries} stale"
 
+    @property
+    def matched(self) -> frozenset[Entry]:
+        """The entries that occurred so far."""
+        return frozenset(self._matched)
+
+    def add(self, suppressed: int, matched: Iterable[Entry]) -> None:
+        """Add what the same baseline counted in another process."""
+        self.suppressed += suppressed
+        self._matched.update(matched)
+
     def knows(self, finding: Finding, connection: Connection) -> bool:
         """Whether ``finding`` is known. A known finding is counted."""
         found = entry(finding, connection)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..model import LeftOut
+
 if TYPE_CHECKING:
     from ..model import Connection, Summary
 
-__all__ = ["count", "is_complete"]
+__all__ = ["add", "count", "is_complete"]
 
 
 def is_complete(connection: Connection) -> bool:
@@ -16,14 +18,29 @@ def is_complete(connection: Connection) -> bool:
     return bool(both and connection.opening == "handshake" and connection.tls == "none" and not connection.gaps)
 
 
-def count(summary: Summary, connection: Connection, by: int = 1) -> None:
-    """Add ``by`` times what ``connection`` holds to ``summary``. -1 takes it out again; then a rule may be left with a
-    count of 0."""
-    summary.connections += by
-    summary.messages += by * len(connection.messages)
-    summary.complete += by * is_complete(connection)
-    summary.encrypted += by * (connection.tls != "none")
-    summary.implicit_tls += by * (connection.tls == "implicit")
+def count(summary: Summary, connection: Connection) -> None:
+    """Add what ``connection`` holds to ``summary``."""
+    summary.connections += 1
+    summary.messages += len(connection.messages)
+    summary.complete += is_complete(connection)
+    summary.encrypted += connection.tls != "none"
+    summary.implicit_tls += connection.tls == "implicit"
     for finding in connection.findings:
-        summary.findings[finding.severity] += by
-        summary.rules[finding.rule] = summary.rules.get(finding.rule, 0) + by
+        summary.findings[finding.severity] += 1
+        summary.rules[finding.rule] = summary.rules.get(finding.rule, 0) + 1
+
+
+def add(total: Summary, part: Summary, by: int = 1) -> None:
+    """Add ``by`` times the counts of ``part`` to ``total``. -1 takes them out again."""
+    for name in ("connections", "messages", "suppressed", "complete", "encrypted", "implicit_tls", "filtered"):
+        setattr(total, name, getattr(total, name) + by * getattr(part, name))
+    for severity, findings in part.findings.items():
+        total.findings[severity] += by * findings
+    for rule, findings in part.rules.items():
+        total.rules[rule] = total.rules.get(rule, 0) + by * findings
+    total.rules = {rule: findings for rule, findings in total.rules.items() if findings}
+    known = {(one.by, one.where, one.rule): one.findings for one in total.left_out}
+    for one in part.left_out:
+        kind = one.by, one.where, one.rule
+        known[kind] = known.get(kind, 0) + by * one.findings
+    total.left_out = [LeftOut(*kind, findings) for kind, findings in known.items() if findings]

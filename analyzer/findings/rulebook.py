@@ -14,7 +14,7 @@ from msgspec import Struct
 from ...dissectors.printable import printable
 from ..content.message_flaws import flaws_of, unended_flaws
 from ..exchanges.exchange import Mark
-from ..exchanges.starttls_history import StartTlsHistory
+from ..exchanges.starttls_history import OfferMemory, StartTlsHistory
 from ..exchanges.state_table import Act
 from ..exchanges.turns import shown
 from ..rules import RULES, Ended, OnContent, OnExchange, Rule
@@ -65,7 +65,7 @@ class RuleBook:
     def __init__(self, ids: Iterable[str], limits: Limits) -> None:
         rules = [RULES[i] for i in sorted(ids)]
         self._limits = limits
-        self.servers = StartTlsHistory(limits)
+        self.servers: OfferMemory = StartTlsHistory(limits)
         self._exchange = [(r.on, r) for r in rules if isinstance(r.on, OnExchange)]
         self._content = [(r.on, r) for r in rules if isinstance(r.on, OnContent)]
         self._partial = [(on, r) for on, r in self._content if on.partial]

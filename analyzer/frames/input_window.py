@@ -101,6 +101,11 @@ class FileWindow(Window):
         self.size = len(chunk) if self.ended else wanted
         return self.size > left
 
+    def seek(self, base: int, size: int) -> None:
+        """Move to the byte ``base``, and read ``size`` bytes."""
+        self.base, self.size, self.ended = base, 0, False
+        self.advance(0, size)
+
     def _read(self, wanted: int) -> bytes:
         """Return up to ``wanted`` bytes, fewer only at the end of the file: network file systems may return less."""
         chunk = b""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import sys
 from collections.abc import Callable
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ..errors import InputError, display_path
+from ..errors import InputError, UsageError, display_path
 from ..files.reading import open_input
+from ..files.storage import file_system, is_url
 from ..limits import DEFAULT_LIMITS, Limits
 from ..model import Capture
 from ..segments.decode_tally import DecodeTally
@@ -26,16 +26,17 @@ from .pcapng import MAGIC, PcapngReader
 from .reader import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator
 
 
-__all__ = ["STDIN", "Progress", "Source", "open_inputs", "read_capture"]
+__all__ = ["STDIN", "OpenInput", "Progress", "Source", "read_capture"]
 
 STDIN = "-"
 
 Progress = Callable[[int, int | None], None]
 """Called with (bytes of the input read so far, size of the input or None if unknown)."""
 
+_REMOTE_BLOCK = 8 << 20  # bytes of one request to a file system that is remote
 _PEEK = 1 << 16  # bytes: enough for the first frame of nearly every file
 
 _CONVERT = "convert it with editcap -F pcapng"
@@ -50,10 +51,9 @@ _FOREIGN = (
     (b"GMBU", "a Network Monitor capture", _CONVERT),
     (GZIP_MAGIC, "compressed twice", "unpack it first: gunzip"),
 )
-_CAPTURE_NAME = re.compile(r"\.(pcap(ng)?|p?cap|dmp)[0-9]*(\.gz)?$", re.IGNORECASE)
 
 
-class _OpenInput(Struct, frozen=True):
+class OpenInput(Struct, frozen=True):
     """An input that is a capture. ``file_window``: the window over the file itself, which shows how far it was read."""
 
     reader: Reader
@@ -65,20 +65,26 @@ class _OpenInput(Struct, frozen=True):
 class Source:
     """One input. ``read_capture`` fills ``capture``, block by block.
 
-    ``path`` is safe to display. ``digits``: decimals of a second in the times of the capture. ``found``: the input was
-    found in a folder, not named, so only a regular file is opened.
+    ``name`` is the path as it was given, ``path`` is safe to display. ``digits``: decimals of a second in the times of
+    the capture. ``found``: the input was found in a folder, not named, so only a regular file is opened.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, found: bool = False) -> None:
-        self._path = os.fspath(path)
-        self._found = found
-        self.path = display_path(self._path)
+        self.name = os.fspath(path)
+        self.found = found
+        self.path = display_path(self.name)
         self.capture = Capture(self.path)
         self.digits = 6
 
     @contextmanager
-    def open(self, block: int = BLOCK, limits: Limits = DEFAULT_LIMITS) -> Iterator[_OpenInput]:
-        """Open the input and yield it with its reader. Raises ``InputError`` if it holds no capture."""
+    def open(self, block: int | None = None, limits: Limits = DEFAULT_LIMITS) -> Iterator[OpenInput]:
+        """Open the input and yield it with its reader. ``block``: bytes to read at a time. Raises ``InputError`` if it
+        holds no capture."""
+        block = block or BLOCK
+        if is_url(self.name):
+            with _remote(self.name) as (read, size):
+                yield self._recognise(StreamWindow(read, block), block, size, limits.gzip_ratio)
+            return
         fd = self._descriptor()
         try:
             status = os.fstat(fd)
@@ -90,13 +96,13 @@ class Source:
             file_window = FileWindow(fd, block) if regular else StreamWindow(lambda count: os.read(fd, count), block)
             yield self._recognise(file_window, block, status.st_size if regular else None, limits.gzip_ratio)
         finally:
-            if self._path != STDIN:
+            if self.name != STDIN:
                 os.close(fd)
 
     def _descriptor(self) -> int:
         try:
-            if self._path != STDIN:
-                return open_input(self._path, found=self._found)
+            if self.name != STDIN:
+                return open_input(self.name, found=self.found)
             if not os.isatty(fd := sys.stdin.fileno()):
                 return fd
         except FileNotFoundError:
@@ -108,7 +114,7 @@ class Source:
             raise InputError(reason, self.path, "check the path") from None
         raise InputError("nothing to read", "standard input", "pipe a capture into it: tcpdump -w - | smtpwire audit -")
 
-    def _recognise(self, file_window: Window, block: int, total: int | None, most_ratio: int) -> _OpenInput:
+    def _recognise(self, file_window: Window, block: int, total: int | None, most_ratio: int) -> OpenInput:
         """Choose the reader by the first bytes. Raises ``InputError`` if there is none for them."""
         file_window.advance(0, FILE_HEADER)
         if file_window.fault:
@@ -122,9 +128,9 @@ class Source:
             window.advance(0, FILE_HEADER)
         start = window.data[: min(window.size, FILE_HEADER)]
         if start.startswith(MAGIC):
-            return _OpenInput(PcapngReader(window), file_window, total, gunzip)
+            return OpenInput(PcapngReader(window), file_window, total, gunzip)
         if start[:4] in MAGICS and len(start) == FILE_HEADER:
-            return _OpenInput(PcapReader(window), file_window, total, gunzip)
+            return OpenInput(PcapReader(window), file_window, total, gunzip)
         if gunzip is not None and gunzip.fault:
             raise InputError(gunzip.fault, self.path, "fetch the file again: no capture can be unpacked from it")
         if start[:4] in MAGICS:
@@ -147,6 +153,36 @@ class Source:
                     break
             return opened.reader.first_ns
 
+    def state(self) -> str:
+        """Return what changes if a file is written: its size and time; nothing for what is no regular file."""
+        try:
+            if is_url(self.name):
+                system, path = file_system(self.name)
+                about = system.info(path)
+                return f"{about.get('size')} {about.get('ETag', about.get('mtime', ''))}"
+            status = os.stat(self.name)  # noqa: PTH116
+        except (OSError, ValueError):
+            return ""
+        return f"{status.st_size} {status.st_mtime_ns}" if stat.S_ISREG(status.st_mode) else ""
+
+    def update(self, reader: Reader) -> None:
+        """Bring counts and times of ``capture`` up to date."""
+        capture = self.capture
+        self.digits = reader.digits
+        capture.format = reader.format
+        capture.link_types = list(dict.fromkeys(map(link_name, reader.link_types)))
+        capture.frames = reader.frames
+        capture.bytes = reader.octets
+        capture.first = None if reader.first_ns is None else format_time(reader.first_ns, reader.digits)
+        capture.last = None if reader.last_ns is None else format_time(reader.last_ns, reader.digits)
+
+    def describe(self, opened: OpenInput) -> Capture:
+        """Bring ``capture`` up to date, with the problems of the file, and return it."""
+        self.update(opened.reader)
+        faults = (opened.file_window.fault, opened.gunzip.fault if opened.gunzip else None)
+        self.capture.problems = [*filter(None, faults), *opened.reader.problems]
+        return self.capture
+
 
 class _NoDecoding(SegmentDecoder):
     """Decodes nothing."""
@@ -158,59 +194,30 @@ class _NoDecoding(SegmentDecoder):
         pass
 
 
-def open_inputs(paths: Sequence[str | os.PathLike[str]]) -> Iterator[Source]:
-    """Yield a source for each path, in the given order. A folder becomes the captures in it, sorted by time.
+@contextmanager
+def _remote(url: str) -> Iterator[tuple[Callable[[int], bytes], int | None]]:
+    """Open what a URL names; yield how to read from it, and its size. Raises ``InputError``."""
+    try:
+        system, path = file_system(url)
+        stream = system.open(path, "rb", block_size=_REMOTE_BLOCK)
+    except FileNotFoundError:
+        raise InputError("no such object", display_path(url), "check the URL") from None
+    except UsageError as error:
+        raise InputError(error.what, error.where, error.hint) from None
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"cannot be opened: {reason}", display_path(url), "check the URL and the credentials"
+        ) from None
 
-    Opens files only to sort a folder. An input that cannot be read is reported later by ``read_capture``.
-    """
-    for path in paths:
-        if os.fspath(path) != STDIN and os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises for some names
-            yield from _folder(path)
-        else:
-            yield Source(path)
+    def read(count: int) -> bytes:
+        try:
+            return bytes(stream.read(count))
+        except Exception as error:
+            raise OSError(0, " ".join(str(error).split()) or type(error).__name__) from error
 
-
-def _folder(path: str | os.PathLike[str]) -> Iterator[Source]:
-    """Yield the captures in a folder and below it, sorted by the time of the first frame, then by mtime, then by name.
-
-    Captures are recognised by their content. A file that is not a capture is skipped, unless its name says that it
-    should be one; so is a link that leads nowhere. Links to folders are followed, and each folder and file is read
-    once. Hidden files and folders are skipped.
-    """
-    found: list[tuple[int, int, str, Source]] = []
-    unreadable: list[Source] = []
-    seen: set[tuple[int, int]] = set()
-    walk = os.walk(path, onerror=lambda error: unreadable.append(Source(error.filename)), followlinks=True)
-    for folder, folders, names in walk:
-        if not _is_new(folder, seen):
-            folders.clear()
-            continue
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            place = os.path.join(folder, name)  # noqa: PTH118  os.walk uses strings
-            if name.startswith("."):
-                continue
-            source = Source(place, found=True)
-            status = _status(place)
-            if status is None or not stat.S_ISREG(status.st_mode):
-                if _CAPTURE_NAME.search(name):
-                    unreadable.append(source)
-                continue
-            if not _is_new(place, seen):
-                continue
-            try:
-                first = source.first_time()
-            except InputError:
-                if not _CAPTURE_NAME.search(name):
-                    continue
-                first = None
-            changed = status.st_mtime_ns
-            found.append((changed if first is None else first, changed, place, source))
-    found.sort(key=lambda item: item[:3])
-    yield from unreadable
-    yield from (source for _, _, _, source in found)
-    if not found and not unreadable:
-        yield Source(path)
+    with stream:
+        yield read, getattr(stream, "size", None)
 
 
 def _is_seekable(fd: int) -> bool:
@@ -222,62 +229,30 @@ def _is_seekable(fd: int) -> bool:
     return True
 
 
-def _status(place: str) -> os.stat_result | None:
-    """Return the status of a file, also through a link. None for a link that leads nowhere."""
-    try:
-        return os.stat(place)  # noqa: PTH116
-    except OSError:
-        return None
-
-
-def _is_new(place: str, seen: set[tuple[int, int]]) -> bool:
-    """Add a file or folder to ``seen``. Returns whether it was not there under any name."""
-    status = _status(place)
-    if status is None or (status.st_dev, status.st_ino) in seen:
-        return False
-    seen.add((status.st_dev, status.st_ino))
-    return True
-
-
 def read_capture(
     source: Source,
     decoder: SegmentDecoder,
     progress: Progress | None = None,
     on_digits: Callable[[int], None] | None = None,
-    skip_to: int = 0,
 ) -> Generator[tuple[int, int]]:
     """Read one input into ``decoder``. Yields the times of the last two frames, in ns, after each block.
 
     A block is about 1 MB, or less from a pipe. ``source.capture`` is up to date before each yield. At the end it also
     holds the problems, even if reading stops early. ``on_digits`` is called with the number of decimals of the times,
-    before the first time that needs them. ``skip_to``: see ``Reader``. Raises ``InputError`` at the first step if the
-    input cannot be read at all.
+    before the first time that needs them. Raises ``InputError`` at the first step if the input cannot be read at all.
     """
-    with source.open(BLOCK, decoder.limits) as opened:
-        reader, capture = opened.reader, source.capture
-        reader.skip_to = skip_to
-        capture.format = reader.format
+    with source.open(limits=decoder.limits) as opened:
+        reader = opened.reader
+        source.capture.format = reader.format
         decoder.tally = DecodeTally()
         if on_digits is not None:
             reader.on_digits = on_digits
             on_digits(reader.digits)
         try:
             for _ in reader.run(decoder):
-                _update(source, reader)
+                source.update(reader)
                 if progress is not None:
                     progress(opened.file_window.base + opened.file_window.size, opened.total)
                 yield reader.prior_ns or 0, reader.last_ns or 0
         finally:
-            _update(source, reader)
-            faults = (opened.file_window.fault, opened.gunzip.fault if opened.gunzip else None)
-            capture.problems = [*filter(None, faults), *reader.problems, *decoder.problems()]
-
-
-def _update(source: Source, reader: Reader) -> None:
-    capture = source.capture
-    source.digits = reader.digits
-    capture.link_types = list(dict.fromkeys(map(link_name, reader.link_types)))
-    capture.frames = reader.frames
-    capture.bytes = reader.octets
-    capture.first = None if reader.first_ns is None else format_time(reader.first_ns, reader.digits)
-    capture.last = None if reader.last_ns is None else format_time(reader.last_ns, reader.digits)
+            source.describe(opened).problems += decoder.problems()

@@ -52,6 +52,7 @@ class PcapReader(Reader):
     """Reads a classic pcap file. The ``FILE_HEADER`` bytes must be in the window."""
 
     format = "pcap"
+    _not_state = ("_length",)
 
     def __init__(self, window: Window) -> None:
         super().__init__(window)
@@ -60,16 +61,18 @@ class PcapReader(Reader):
         # The upper half holds the length of the frame check sequence and reserved bits.
         self._link_type = int.from_bytes(window.data[20:24], self._layout.order) & 0xFFFF
         self._note_link_type(self._link_type)
+        self.start = FILE_HEADER
         self._length = Struct("<8xI" if self._layout.order == "little" else ">8xI").unpack_from
 
     def run(self, decoder: SegmentDecoder) -> Iterator[None]:
         layout = self._frame_layout(decoder)
         head, window = self._layout.head, self.window
         self.longest, self.most_empty = decoder.limits.record_bytes, decoder.limits.empty_records
-        at = FILE_HEADER
+        at = self.start
+        read = self._count if self.counting else decode_frames
         while True:
+            self._note_state()
             data, size = window.data, window.size
-            read = self._skip if self._should_skip() else decode_frames
             done = read(data, at, size - head, size, self.frames, layout, decoder)
             records = done.number - self.frames
             octets = done.end - at - records * head
@@ -106,7 +109,7 @@ class PcapReader(Reader):
             plain=decoder.raw and self._link_type in FIXED,
         )
 
-    def _skip(
+    def _count(
         self, data: bytes, at: int, stop: int, size: int, number: int, _: FrameLayout, __: SegmentDecoder
     ) -> FrameRun:
         """Count records as ``decode_frames`` does, without decoding them."""

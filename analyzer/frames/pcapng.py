@@ -108,6 +108,7 @@ class PcapngReader(Reader):
     """Reads a pcapng file."""
 
     format = "pcapng"
+    _not_state = ("_layouts",)
 
     def __init__(self, window: Window) -> None:
         super().__init__(window)
@@ -116,16 +117,15 @@ class PcapngReader(Reader):
         self._layouts: dict[tuple[int, int, int, Order], FrameLayout] = {}  # shared by equal interfaces
         self._unknown_interfaces = 0
         self._omitted_interfaces = 0  # interfaces above the limit
-        self._skipping = False
         self._blocks = 0  # and runs of packets
         self._drops = DropCounts()
 
     def run(self, decoder: SegmentDecoder) -> Iterator[None]:
         window = self.window
         self.longest, self.most_empty = decoder.limits.record_bytes, decoder.limits.empty_records
-        at = 0
+        at = self.start
         while True:
-            self._skipping = self._should_skip()
+            self._note_state()
             blocks, octets = self._blocks, self.octets
             at, need = self._read_blocks(decoder, at)
             yield
@@ -254,7 +254,7 @@ class PcapngReader(Reader):
         captured = min(original, interface.snaplen or original, length - 16)
         data = self.window.data[at + 12 : at + 12 + captured]
         self.octets += captured
-        if not self._skipping:
+        if not self.counting:
             decoder.frame(interface.link_type, self.last_ns or 0, data, original, self.frames)
         return True
 
@@ -274,7 +274,7 @@ class PcapngReader(Reader):
         self._note_time(interface.nanoseconds(self._number(at + 12, 4) << 32 | self._number(at + 16, 4)))
         data = self.window.data[at + 28 : at + 28 + captured]
         self.octets += captured
-        if not self._skipping:
+        if not self.counting:
             decoder.frame(interface.link_type, self.last_ns or 0, data, self._number(at + 24, 4), self.frames)
         return True
 
@@ -287,7 +287,7 @@ class PcapngReader(Reader):
         if run.last < 0:
             return at
         layout = self._layout_of(self._interfaces[index], decoder)
-        if not self._skipping:
+        if not self.counting:
             decode_frames(self.window.data, at, run.last, run.end, self.frames, layout, decoder)
         self.octets += octets
         self._note_run(layout, at, run)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from copy import copy
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..limits import DEFAULT_LIMITS
 from .input_window import MAX_RECORD, Window
@@ -28,11 +29,12 @@ class Reader:
     ``frames``: records so far, as Wireshark numbers them. ``octets``: captured bytes in them. ``first_ns``,
     ``prior_ns`` and ``last_ns``: times of the first, the last but one and the last frame that have one. ``digits``:
     decimals of a second in the times; ``on_digits`` is called when that changes. ``link_types``: the first ones, in
-    order of appearance. ``problems``: damage, one sentence each. ``skip_to``: blocks are only counted until one has
-    ended at or after this byte, because another process reads their frames.
+    order of appearance. ``problems``: damage, one sentence each. ``counting``: frames are only counted, not decoded;
+    then ``before`` is the state before the block in the window. ``start``: where the first record is in the window.
     """
 
     format: ClassVar[str]
+    _not_state: ClassVar[tuple[str, ...]] = ()  # attributes that can be made again
 
     def __init__(self, window: Window) -> None:
         self.window = window
@@ -46,20 +48,26 @@ class Reader:
         self.link_types: list[int] = []
         self.problems: list[str] = []
         self.longest = MAX_RECORD
-        self.skip_to = 0
+        self.counting = False
+        self.before: dict[str, Any] = {}
+        self.start = 0
         self.most_empty = DEFAULT_LIMITS.empty_records
         self._empty = 0  # records in a row without a byte of a frame
-        self._reached = 0  # where the last block ended
 
     def run(self, decoder: SegmentDecoder) -> Iterator[None]:
         """Read to the end or to the damage. Yields after each block, so that the caller can take finished results."""
         raise NotImplementedError
 
-    def _should_skip(self) -> bool:
-        """Return whether the block in the window must only be counted."""
-        skips = self._reached < self.skip_to
-        self._reached = self.window.base + self.window.size
-        return skips
+    def resume(self, state: dict[str, Any]) -> None:
+        """Read on where another reader of the same input had this state ``before`` the block in the window."""
+        vars(self).update({name: copy(value) for name, value in state.items()})
+        self.start = 0
+
+    def _note_state(self) -> None:
+        """Note what a reader must know to read on from here, if that may be asked for."""
+        if self.counting:
+            left = ("window", "on_digits", "problems", "counting", "before", "start", *self._not_state)
+            self.before = {name: copy(value) for name, value in vars(self).items() if name not in left}
 
     def _note_time(self, time_ns: int) -> None:
         """Note the time of a frame. Called for the first, the last but one and the last frame of each block."""

@@ -20,7 +20,7 @@ from ...dissectors.lazy_regex import LazyPattern
 from .proxy_header import FIRST_OCTETS, may_begin, read_header
 from .tls_handshake import begins_record
 
-__all__ = ["Detection", "begins_with_reply", "judge_heads", "other_protocol", "preamble", "protocol_of"]
+__all__ = ["Detection", "begins_with_reply", "judge_any", "judge_heads", "other_protocol", "preamble", "protocol_of"]
 
 
 class Detection(Enum):
@@ -81,6 +81,20 @@ def judge_heads(client: bytes, server: bytes, *, smtp_port: bool, over: bool) ->
     if smtp_port:
         return _on_smtp_port(client, server, over=over)
     return _on_any_port(client, server, over=over)
+
+
+def judge_any(one: bytes, other: bytes, *, over: bool) -> Detection:
+    """Decide on a port that is not one of SMTP, if it is not known which side is the client. OTHER: in both cases."""
+    verdict = Detection.OTHER
+    for client, server in ((one, other), (other, one)):
+        skip = preamble(client, server)
+        if skip is None or (skip != (0, 0) and not any((client[skip[0] :], server[skip[1] :]))):
+            verdict = Detection.UNDECIDED
+        elif (found := judge_heads(client[skip[0] :], server[skip[1] :], smtp_port=False, over=over)) is Detection.SMTP:
+            return found
+        elif found is Detection.UNDECIDED:
+            verdict = found
+    return verdict
 
 
 def _after_header(client: bytes, *, over: bool) -> bytes:

@@ -1,1 +1,1 @@
-"""One audit in several processes."""
+"""One audit in several processes, on this machine or on a cluster."""

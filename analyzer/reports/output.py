@@ -6,14 +6,14 @@ import os
 import shutil
 import stat
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, BinaryIO, NoReturn, Protocol
+from typing import IO, TYPE_CHECKING, BinaryIO, NoReturn, Protocol, runtime_checkable
 
 from ..errors import OutputError
 
 if TYPE_CHECKING:
     from ..model import Capture, Connection, Summary
 
-__all__ = ["Output", "Writer", "plural"]
+__all__ = ["Lines", "Output", "Writer", "plural"]
 
 # A terminal may have any width; text is readable between these limits.
 MIN_WIDTH = 40
@@ -39,6 +39,14 @@ class Writer(Protocol):
 
     def finish(self, summary: Summary) -> None:
         """The run is over, or was interrupted."""
+
+
+@runtime_checkable
+class Lines(Protocol):
+    """A writer that accepts connections as lines of NDJSON, which another one of its kind made."""
+
+    def put(self, lines: bytes) -> None:
+        """Write lines as they are."""
 
 
 class Output:

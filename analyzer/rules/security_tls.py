@@ -314,8 +314,8 @@ def starttls_vanished(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     if plain is None:
         return
     key = plain.key(record.server, record.client.address)
-    offer = talk.run.judge.servers.last_offer(key, answer.time_ns)
-    if offer is not None and offer.connection != record.id and not record.on_loopback:
+    offer = talk.run.judge.servers.last_offer(key, record.id, answer.time_ns)
+    if offer is not None and not record.on_loopback:
         phrase = Phrase(
             "The EHLO reply does not list STARTTLS, which this server offered to the same network in connection "
             "{connection} (frame {frame}).",

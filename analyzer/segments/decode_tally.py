@@ -40,9 +40,10 @@ class DecodeTally:
 
     @classmethod
     def of(cls, counts: dict[str, Any]) -> DecodeTally:
-        """Return the tally whose ``vars`` are ``counts``."""
+        """Return the tally whose ``vars`` are ``counts``. Keys may have become text."""
         tally = cls()
         vars(tally).update(counts)
+        tally.unknown_links = {int(link): frames for link, frames in tally.unknown_links.items()}
         return tally
 
     def undecoded(self, number: int) -> None:
@@ -67,8 +68,8 @@ class DecodeTally:
         return self.fast, self.raw, self.scapy
 
     def add(self, later: DecodeTally) -> None:
-        """Add the counts of ``later``, a tally of the frames after these."""
-        first = self.first_undecodable or later.first_undecodable
+        """Add the counts of ``later``, a tally of other frames of the same capture."""
+        first = min(filter(None, (self.first_undecodable, later.first_undecodable)), default=0)
         for name, value in vars(later).items():
             if isinstance(value, int):
                 setattr(self, name, getattr(self, name) + value)

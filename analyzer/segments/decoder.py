@@ -57,7 +57,8 @@ class SegmentDecoder:
     connection.
 
     One decoder serves all inputs of a run, because connections and fragmented datagrams may continue in the next file;
-    ``tally`` is replaced for each input.
+    ``tally`` is replaced for each input. ``put_aside``: takes the fragments of datagrams instead, with the link type,
+    the time and the number of the frame; ``fragment`` takes them later.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class SegmentDecoder:
         self.tally = DecodeTally()
         self.limits = limits
         self.fragments = Defragmenter(limits)
+        self.put_aside: Callable[[Fragment, int, int, int], None] | None = None
         self._scapy: Callable[[int, bytes, int], Found] | None = None
         self._in_vain: dict[str, int] = {}  # how often Scapy was asked about a number, and found nothing
 
@@ -94,7 +96,19 @@ class SegmentDecoder:
         else:
             found = self._dissect(link_type, data, original_length)
         if type(found) is Fragment:
-            found = self._assemble(found, time_ns)
+            if self.put_aside is None:
+                self.fragment(found, link_type, time_ns, number)
+            else:
+                self.put_aside(found, link_type, time_ns, number)
+        else:
+            self._take(found, link_type, time_ns, number)
+
+    def fragment(self, found: Fragment, link_type: int, time_ns: int, number: int) -> None:
+        """Take a fragment that the frame ``number`` holds."""
+        self._take(self._assemble(found, time_ns), link_type, time_ns, number)
+
+    def _take(self, found: Found, link_type: int, time_ns: int, number: int) -> None:
+        """Deliver the segment that a frame holds, or count why it holds none."""
         if type(found) is tuple:
             if found[0] not in self.ignored or found[3] & _SYN:
                 self.sink(*found, number, time_ns)

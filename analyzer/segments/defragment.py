@@ -177,12 +177,6 @@ class Defragmenter:
                 self._give_up(next(iter(self._waiting)))
         return found
 
-    def settled(self, now_ns: int) -> bool:
-        """Return whether no datagram is incomplete, and no whole one is recent enough for copies to follow."""
-        max_wait, repeat_ns = self._max_wait_ns or now_ns, REPEAT_SECONDS * _SECOND
-        waits = any(now_ns - datagram.since <= max_wait for datagram in self._waiting.values())
-        return not waits and all(now_ns - since > repeat_ns for since, _ in self._done.values())
-
     def unfinished(self) -> int:
         """Return the number of incomplete datagrams that no earlier call has counted."""
         waiting = [one for one in self._waiting.values() if not one.counted and not one.abandoned]

@@ -17,11 +17,12 @@ from __future__ import annotations
 
 from collections import deque
 from struct import Struct
+from typing import Protocol
 
 from ..limits import RECENT_BYTES
 from .ip_tcp import is_intact
 
-__all__ = ["RecentPackets"]
+__all__ = ["RecentPackets", "StoredBlock"]
 
 _SHARE = 8  # bytes that may be searched for each byte that was read
 _TCP, _ACK = 6, 16
@@ -29,15 +30,24 @@ _TCP, _ACK = 6, 16
 _header = Struct("!IIBB").unpack_from
 
 
+class StoredBlock(Protocol):
+    """A block that is not in memory."""
+
+    def __len__(self) -> int: ...
+
+    def load(self) -> bytes:
+        """Return its bytes; none if they can no longer be read."""
+
+
 class RecentPackets:
     """The last blocks of the input."""
 
     def __init__(self) -> None:
-        self._blocks: deque[bytes] = deque()
+        self._blocks: deque[bytes | StoredBlock] = deque()
         self._kept = 0
         self._allowance = 0  # bytes that may be searched
 
-    def add(self, block: bytes) -> None:
+    def add(self, block: bytes | StoredBlock) -> None:
         """Keep one more block."""
         blocks = self._blocks
         if blocks and blocks[-1] is block:
@@ -56,14 +66,15 @@ class RecentPackets:
             if self._allowance <= 0:
                 return None
             self._allowance -= len(block)
-            at = block.find(key)
+            data = block if isinstance(block, bytes) else block.load()
+            at = data.find(key)
             while at >= 0:
                 self._allowance -= 512  # a match costs about as much as searching so many bytes
-                intact = _check(block, at, len(key), seq, piece)
+                intact = _check(data, at, len(key), seq, piece)
                 if intact:
                     return True
                 found = intact if found is None else found
-                at = block.find(key, at + 1)
+                at = data.find(key, at + 1)
         return found
 
 

@@ -99,9 +99,9 @@ class Flow:
         return self.state & (_CLIENT_ENDED if key == self.key else _SERVER_ENDED) != 0
 
     @property
-    def started(self) -> tuple[int, int]:
-        """Time and frame of the first segment."""
-        return self.started_ns, self.first_frame
+    def started(self) -> tuple[int, int, int]:
+        """Time of the first segment, number of its capture, and its frame there."""
+        return self.started_ns, self.capture, self.first_frame
 
     @property
     def lifetime(self) -> Lifetime:

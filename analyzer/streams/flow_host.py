@@ -16,6 +16,9 @@ class FlowHost(Protocol):
     def accept(self, flow: Flow) -> None:
         """Set ``receiver`` of a new connection. Called at its first payload byte."""
 
-    def finished(self, flow: Flow, why: str, *, given_up: bool) -> None:
+    def giving_up(self, flow: Flow) -> None:
+        """A limit ends the connection now."""
+
+    def finished(self, flow: Flow, why: str) -> None:
         """The connection is over, and its receiver has everything. ``why``: "" or a sentence for the report (evicted,
-        ports reused). ``given_up``: a limit ended it."""
+        ports reused)."""

@@ -45,22 +45,6 @@ class FlowTable:
         """Yield the connections that are followed, oldest first."""
         return iter([flow for flows in (self.flows, self.others) for key, flow in flows.items() if key == flow.key])
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is followed and no SYN waits."""
-        return not (self.flows or self.handshakes or self.handshakes.displaced)
-
-    def follows(self, key: bytes) -> bool:
-        """Return whether the connection with direction ``key`` is followed, or has a SYN that waits."""
-        waiting, displaced, back = self.handshakes, self.handshakes.displaced, reversed_key(key)
-        return key in self.flows or any(one in waiting or one in displaced for one in (key, back))
-
-    def known(self) -> tuple[set[bytes], list[bytes]]:
-        """Return the keys of both directions of all connections for which ``follows`` is true, and keys of closed
-        ones."""
-        waiting = [*self.handshakes, *self.handshakes.displaced]
-        return {*self.flows, *waiting, *map(reversed_key, waiting)}, [*self.closed]
-
     def waiting(self) -> Iterator[tuple[bytes, int, int]]:
         """Yield the SYNs of connections without data so far: the key, and the time twice."""
         for key, syn in self.handshakes.items():

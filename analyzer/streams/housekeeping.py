@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .capture_clock import IdleClock
 from .memory_pressure import GROWTH_PER_FLOW, heaviest, relieve, weight
@@ -16,12 +16,31 @@ if TYPE_CHECKING:
     from .flow import Flow
     from .flow_table import FlowTable
 
-__all__ = ["Housekeeping"]
+__all__ = ["Housekeeping", "Pressure"]
+
+
+class Pressure(NamedTuple):
+    """What limits for all connections did: handshakes that were forgotten, and connections whose missing bytes were
+    declared lost."""
+
+    forgotten: int = 0
+    relieved: int = 0
+
+    def problems(self, limits: Limits) -> list[str]:
+        """Return it as plain sentences."""
+        sentences = []
+        if self.forgotten:
+            waited = f"more than {limits.handshakes} handshakes waited for their connection's first bytes"
+            sentences.append(f"{waited}: {self.forgotten} were forgotten")
+        if self.relieved:
+            held = f"all connections together held more than {limits.all_held_bytes} bytes"
+            sentences.append(f"{held}: missing bytes were declared lost in {self.relieved} of them")
+        return sentences
 
 
 class Housekeeping:
     """``relieved``: connections whose missing bytes were declared lost, because all held too much. ``evicted``:
-    connections that were ended by a limit; ``crowded``: those of them that were ended because too many were open."""
+    connections that were ended by a limit."""
 
     def __init__(self, table: FlowTable, limits: Limits, end: Callable[[Flow, str], None]) -> None:
         """``end``: ends a connection, for the reason given."""
@@ -29,16 +48,10 @@ class Housekeeping:
         self.shared = Shared()
         self.relieved = 0
         self.evicted = 0
-        self.crowded = 0
         self._table = table
         self._limits = limits
         self._end = end
         self._free = limits.all_held_bytes  # bytes that may be kept before all connections are weighed
-
-    @property
-    def pressed(self) -> bool:
-        """Whether ``problems`` has something to report."""
-        return self.relieved > 0 or self._table.handshakes.forgotten > 0
 
     def sweep(self) -> None:
         """End connections that were idle too long or are too many. Cheap if called often."""
@@ -58,22 +71,14 @@ class Housekeeping:
         if len(table) > limits.connections > 0:
             alive = sorted(table, key=attrgetter("last_ns", "started"))
             for flow in alive[: len(table) - limits.connections + limits.connections // 10]:
-                self.crowded += 1
                 self._evict(flow, f"no longer followed: more than {limits.connections} connections were open")
 
-    def problems(self) -> list[str]:
-        """Return what limits did to connections that no other note reports, since the last call, as plain sentences."""
+    def pressure(self) -> Pressure:
+        """Return what limits did to connections that no other note reports, since the last call."""
         handshakes = self._table.handshakes
         forgotten, handshakes.forgotten = handshakes.forgotten, 0
         relieved, self.relieved = self.relieved, 0
-        limits, sentences = self._limits, []
-        if forgotten:
-            waited = f"more than {limits.handshakes} handshakes waited for their connection's first bytes"
-            sentences.append(f"{waited}: {forgotten} were forgotten")
-        if relieved:
-            held = f"all connections together held more than {limits.all_held_bytes} bytes"
-            sentences.append(f"{held}: missing bytes were declared lost in {relieved} of them")
-        return sentences
+        return Pressure(forgotten, relieved)
 
     def adjust(self, by_ns: int) -> None:
         """Shift all times by ``by_ns``, because the clock that stamps the segments was changed by that."""

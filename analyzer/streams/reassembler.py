@@ -49,9 +49,7 @@ _LATE_NS = 1_000_000_000  # how late a SYN may be captured after its first segme
 class Reassembler:
     """Takes segments, and delivers the bytes of each connection to its receiver.
 
-    ``unclear``: another segment came to a connection that was first seen in mid-stream and then got a SYN; earlier
-    segments decide which connection it belongs to. ``capture``: number of the capture that is read; one is added where
-    the next one begins.
+    ``capture``: number of the capture that is read; one is added where the next one begins.
     """
 
     def __init__(self, host: FlowHost, limits: Limits = DEFAULT_LIMITS) -> None:
@@ -59,7 +57,6 @@ class Reassembler:
         self.housekeeping = Housekeeping(self.table, limits, self._give_up)
         self.ends = Ends(self.feed, self.finish)
         self._strangers = Strangers(self.table)
-        self.unclear = False
         self.capture = 0
         self._host = host
         self._limits = limits
@@ -69,8 +66,6 @@ class Reassembler:
         self._shared = self.housekeeping.shared
         self.recent = self._shared.recent
         self._compared = limits.compared_bytes or SANE_AHEAD
-        # Directions of connections that were first seen in mid-stream and got a SYN that nothing has answered.
-        self._unanswered_syns: set[bytes] = set()
 
     def feed(
         self, key: bytes, seq: int, ack: int, flags: int, payload: bytes, missing: int, frame: int, time_ns: int
@@ -167,8 +162,6 @@ class Reassembler:
     def _begin(self, flow: Flow | None, one: Segment) -> Flow | None:
         """Return the connection that a segment belongs to: ``flow``, or another one that begins. None: none does."""
         key, seq, ack, flags, payload, missing, frame, time_ns = one
-        if self._unanswered_syns and key in self._unanswered_syns and not flags & SYN:
-            self.unclear = True
         handshakes = self.table.handshakes
         if flags & SYN:
             flow = self._syn(flow, key, seq, ack, flags, frame, time_ns)
@@ -304,8 +297,6 @@ class Reassembler:
             client = key == flow.key
             stream = disorder.client if client else disorder.server
             isn = flow.isn(client=client)
-            if not flow.handshake:
-                self._unanswered_syns |= {flow.key, flow.back}
             if flags & ACK and table.handshakes.answers(flow, key, ack, self.capture):
                 self._replace(flow, key, time_ns)
             elif isn == seq and not begins_another(flow.lifetime, time_ns, self.capture):
@@ -318,7 +309,6 @@ class Reassembler:
                 and not stream.offset
                 and abs(time_ns - flow.started_ns) <= _LATE_NS
             ):
-                self.unclear = True
                 flow.note_syn(client=client, answers=False)
                 if flow.capture != self.capture:
                     disorder.twin = SetAside()
@@ -370,9 +360,10 @@ class Reassembler:
 
     def _give_up(self, flow: Flow, why: str) -> None:
         """End a connection because of a limit."""
-        self._end(flow, why, flow.last_ns, given_up=True)
+        self._host.giving_up(flow)
+        self._end(flow, why, flow.last_ns)
 
-    def _end(self, flow: Flow, why: str, time_ns: int, reset: OrderlyRst = None, *, given_up: bool = False) -> None:
+    def _end(self, flow: Flow, why: str, time_ns: int, reset: OrderlyRst = None) -> None:
         """Deliver everything that is left, and forget the connection. ``reset``: its RST, if that came in order."""
         side, acked, frame = reset or (None, 0, 0)
         disorder, closed = flow.disorder, reset is not None or flow.both_ended
@@ -390,10 +381,8 @@ class Reassembler:
         if side is not None:
             flow.receiver.closed(side, "rst", frame, time_ns, acked)
         self._drop(flow, closed=closed)
-        self._host.finished(flow, why, given_up=given_up)
+        self._host.finished(flow, why)
         flow.receiver = IGNORING  # breaks a reference cycle, which would stay until the garbage collector runs
 
     def _drop(self, flow: Flow, *, closed: bool) -> None:
         self.table.drop(flow, Lifetime(flow.started_ns, flow.last_ns, closed, self.capture))
-        if self._unanswered_syns:
-            self._unanswered_syns -= {flow.key, flow.back}

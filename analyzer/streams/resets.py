@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from ..limits import WAITING_RESETS
@@ -31,11 +32,14 @@ if TYPE_CHECKING:
     from .receiver import Side
     from .stream import Disorder, Segment, Stream
 
-__all__ = ["LINGER_NS", "Ends", "OrderlyRst", "is_doubtful"]
+__all__ = ["LINGER_NS", "Ends", "Moment", "OrderlyRst", "is_doubtful"]
 
 LINGER_NS = 3_000_000_000
 """How long a RST waits for a sign that its receiver did not accept it: longer than a round trip with a
 retransmission."""
+
+Moment = tuple[int, int, int, int, int]
+"""Time and frame of a RST, and `Flow.started`."""
 
 OrderlyRst = tuple["Side", int, int] | None
 """A RST that ends a connection in order: its side, how many bytes of the peer it had acknowledged, its frame."""
@@ -102,15 +106,13 @@ class Ends:
         self._feed(*one)
         return True
 
-    def sweep(self, now_ns: int) -> Iterator[int]:
-        """End the connections whose RST has waited long enough, and yield the frame of each RST before that. The oldest
-        come first, so most calls stop at once."""
-        while self._lingering:
-            flow = next(iter(self._lingering))
-            reset = None if flow.disorder is None else flow.disorder.reset
-            if reset is not None and now_ns - reset.time_ns <= LINGER_NS:
-                break
-            yield 0 if reset is None else reset.frame
+    def sweep(self, now_ns: int) -> Iterator[Moment]:
+        """End the connections whose RST has waited long enough, and yield the moment of each before that, in order."""
+        if not self._lingering:
+            return
+        due = [(moment, flow) for flow in self._lingering if now_ns - (moment := _moment(flow))[0] > LINGER_NS]
+        for moment, flow in sorted(due, key=itemgetter(0)):
+            yield moment
             self._finish_lingering(flow)
 
     def forget(self, flow: Flow) -> None:
@@ -124,6 +126,11 @@ class Ends:
     def _add(self, disorder: Disorder, later: SetAside, one: Segment) -> bool:
         disorder.shared.grown += len(one[4]) + PIECE
         return later.add(one)
+
+
+def _moment(flow: Flow) -> Moment:
+    reset = None if flow.disorder is None else flow.disorder.reset
+    return (0, 0, *flow.started) if reset is None else (reset.time_ns, reset.frame, *flow.started)
 
 
 def _ends_here(stream: Stream, start: int) -> bool:

@@ -106,7 +106,7 @@ def test_a_byte_that_only_the_second_capture_has_names_that(tmp_path: Path, lost
     whole = frames(OPEN)
     first = [*whole[:lost], *whole[lost + 1 :]]
     second = [record._replace(time_ns=record.time_ns + skew_ms * 1_000_000) for record in whole]
-    before = [record._replace(time_ns=record.time_ns - SECOND) for record in frames(RIGHT, 1111)]
+    before = [record._replace(time_ns=record.time_ns + 1) for record in frames(RIGHT, 1111)]
     connections = audited(tmp_path, first, [*before, *second])
     (connection,) = [one for one in connections if one.client.port == 43210]
     (alone,) = audited(tmp_path, whole)

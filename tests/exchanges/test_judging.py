@@ -11,7 +11,7 @@ from smtpwire.analyzer.exchanges.connection_report import TimeFormat
 from smtpwire.analyzer.exchanges.conversation import Conversation, Run
 from smtpwire.analyzer.exchanges.conversation_feed import ConversationFeed
 from smtpwire.analyzer.exchanges.record import ConnectionRecord
-from smtpwire.analyzer.exchanges.starttls_history import StartTlsHistory
+from smtpwire.analyzer.exchanges.starttls_history import OfferMemory, StartTlsHistory
 from smtpwire.analyzer.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Order:
     """A judge that notes what it is given, in order."""
 
     def __init__(self, limits: Limits) -> None:
-        self.servers = StartTlsHistory(limits)
+        self.servers: OfferMemory = StartTlsHistory(limits)
         self.given: list[str] = []
 
     def exchange(self, x: Exchange, talk: Any) -> None:

@@ -14,23 +14,18 @@ from captures import (
     START,
     Conversation,
     Record,
-    enhanced,
     ethernet,
-    interface,
     ipv4,
     pcap,
     pcap_record,
     pcapng,
-    section,
-    simple,
-    superseded,
     tcp,
 )
 from readback import collector, read
 
 from smtpwire.analyzer.errors import InputError
-from smtpwire.analyzer.frames import inputs as capture_module
-from smtpwire.analyzer.frames.inputs import Source, open_inputs, read_capture
+from smtpwire.analyzer.frames.input_list import open_inputs
+from smtpwire.analyzer.frames.inputs import Source, read_capture
 from smtpwire.analyzer.segments.decoder import SegmentDecoder
 
 if TYPE_CHECKING:
@@ -45,27 +40,6 @@ RECORDS = TALK.close().records
 def one(seconds: int, text: bytes = b"") -> bytes:
     """Return a capture of one frame, ``seconds`` after the start."""
     return pcap([Record(ethernet(ipv4(tcp(1, 25, text))), START + seconds * SECOND)])
-
-
-@pytest.mark.parametrize("order", ["<", ">"])
-@pytest.mark.parametrize("make", [pcap, pcapng])
-def test_skipped_blocks_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Any, order: str) -> None:
-    monkeypatch.setattr(capture_module, "BLOCK", 300)
-    data = make(RECORDS * 6, order=order)
-    if make is pcapng:  # packets of all kinds, and another section
-        data += section(">") + interface(order=">", resolution=9) + simple(RECORDS[0], order=">")
-        data += superseded(RECORDS[1], order=">") + enhanced(RECORDS[2], order=">") + data
-    (tmp_path / "a").write_bytes(data)
-    whole = read(tmp_path / "a")
-    for skip_to in range(0, len(data) + 400, 171):
-        seen, decoder = collector()
-        (source,) = open_inputs([tmp_path / "a"])
-        for _ in read_capture(source, decoder, skip_to=skip_to):
-            pass
-        assert source.capture == whole.capture
-        assert seen == whole.segments[len(whole.segments) - len(seen) :]
-        assert (len(seen) < len(whole.segments)) == (skip_to > 0)
-        assert bool(seen) == (skip_to < len(data) - 300)
 
 
 def refusal(path: Path | str) -> str:
@@ -262,7 +236,8 @@ def test_a_named_pipe_is_read_as_its_data_arrives(tmp_path: Path) -> None:
 
 
 COUNT = """
-from smtpwire.analyzer.frames.inputs import open_inputs, read_capture
+from smtpwire.analyzer.frames.input_list import open_inputs
+from smtpwire.analyzer.frames.inputs import read_capture
 from smtpwire.analyzer.segments.decoder import SegmentDecoder
 from smtpwire.analyzer.errors import InputError
 count = []

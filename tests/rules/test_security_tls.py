@@ -317,6 +317,7 @@ def test_no_other_finding_depends_on_the_rule() -> None:
     for ignore in ((), ("SEC633",)):
         book = RuleBook(rules((), ignore), LIMITS)
         audited(scripts, [7, 7, 7], book)
+        assert isinstance(book.servers, StartTlsHistory)
         assert len(book.servers) == 1
 
 
@@ -329,9 +330,10 @@ def test_the_number_of_remembered_servers_is_limited() -> None:
     for number in range(5):
         servers.offered((str(number),), StartTlsOffer(number, number, 1))
     assert len(servers) == 2
-    assert servers.last_offer(("0",), 10) is None
-    assert servers.last_offer(("4",), 10) == StartTlsOffer(4, 4, 1)
-    assert servers.last_offer(("4",), 61 * 10**9) is None
+    assert servers.last_offer(("0",), 9, 10) is None
+    assert servers.last_offer(("4",), 9, 10) == StartTlsOffer(4, 4, 1)
+    assert servers.last_offer(("4",), 4, 10) is None  # its own
+    assert servers.last_offer(("4",), 9, 61 * 10**9) is None
     assert len(servers) == 1
 
 

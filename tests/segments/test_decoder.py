@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from captures import ACK, PSH, RST, SYN, Record, ethernet, ipv4, ipv6, pcap, pcapng, tcp
 
-from smtpwire.analyzer.frames.inputs import open_inputs, read_capture
+from smtpwire.analyzer.frames.input_list import open_inputs
+from smtpwire.analyzer.frames.inputs import read_capture
 from smtpwire.analyzer.segments.decoder import SegmentDecoder
 
 if TYPE_CHECKING:

@@ -42,7 +42,10 @@ class Host:
     def accept(self, flow: Flow) -> None:
         flow.receiver = self._receiver
 
-    def finished(self, flow: Flow, why: str, *, given_up: bool) -> None:
+    def giving_up(self, flow: Flow) -> None:
+        pass
+
+    def finished(self, flow: Flow, why: str) -> None:
         assert flow.receiver is not IGNORING
 
 

@@ -79,7 +79,7 @@ def test_held_bytes_do_not_grow_with_the_number_of_connections(kind: str) -> Non
     tracker, most = followed([HELD[kind]], 3 * LIMIT // (4000 if "first" in kind else 40_000))
     # The first bytes of a connection are counted with their usual size.
     assert LIMIT // 2 < most < (LIMIT * 2 if "first" in kind else LIMIT * 5 // 4)
-    notes = [note for one in tracker.done for note in one.notes] + tracker.problems()
+    notes = [note for one in tracker.done for note in one.notes] + tracker.pressure().problems(LIMITS)
     assert any(f"all connections together held more than {LIMIT} bytes" in one for one in notes)
 
 
@@ -91,7 +91,7 @@ def test_without_the_limit_held_bytes_grow() -> None:
             tracker.segment(*one)
         tracker.sweep()
     assert held(tracker) > 2 * LIMIT
-    assert tracker.problems() == []
+    assert tracker.pressure().problems(LIMITS) == []
 
 
 def test_connections_that_hold_little_are_not_relieved() -> None:

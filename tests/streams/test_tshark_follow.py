@@ -99,7 +99,10 @@ class Host:
     def accept(self, flow: Flow) -> None:
         self.flows.append((flow, Said(flow)))
 
-    def finished(self, flow: Flow, why: str, *, given_up: bool) -> None: ...
+    def giving_up(self, flow: Flow) -> None:
+        pass
+
+    def finished(self, flow: Flow, why: str) -> None: ...
 
 
 def ours(seen: Iterable[Seen]) -> Dialogues:

@@ -1,0 +1,130 @@
+"""Places for intermediate files: a folder of this machine, or a URL that fsspec knows."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from msgspec import Struct
+
+from ..errors import UsageError, display_path
+from .reading import open_input
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Storage", "file_system", "is_url"]
+
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_INSTALLS = {
+    "s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "abfss": "adlfs", "az": "adlfs",
+    "hdfs": "pyarrow", "http": "aiohttp", "https": "aiohttp", "sftp": "paramiko", "ssh": "paramiko",
+    "smb": "smbprotocol",
+}  # fmt: skip
+
+
+def is_url(path: str) -> bool:
+    """Whether ``path`` names something by its scheme: ``s3://bucket/a.pcap``."""
+    scheme, separator, _ = path.partition("://")
+    return bool(separator) and scheme.isalnum()
+
+
+def file_system(url: str) -> tuple[Any, str]:
+    """Return the file system of a URL, and the path in it. Raises UsageError if a package for it is missing."""
+    scheme = url.partition("://")[0]
+    try:
+        from fsspec.core import url_to_fs  # noqa: PLC0415  only URLs need it
+    except ImportError:
+        raise UsageError("URLs need fsspec", display_path(url), "pip install 'smtpwire[cluster]'") from None
+    try:
+        system, path = url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        if scheme in _INSTALLS:
+            hint = f"pip install {_INSTALLS[scheme]}"
+            raise UsageError(f"{scheme}: URLs need {_INSTALLS[scheme]}", display_path(url), hint) from None
+        raise UsageError(
+            f"no such URL ({error})", display_path(url), "fsspec lists the schemes that it knows"
+        ) from None
+    return system, path
+
+
+class Storage(Struct, frozen=True):
+    """Files that appear when they are complete, in the folder or at the URL ``place``. They may hold mail, so only
+    their owner can read them. Methods raise OSError."""
+
+    place: str
+
+    @property
+    def name(self) -> str:
+        """Its place, safe to display."""
+        return display_path(self.place)
+
+    def prepare(self) -> None:
+        """Make the folder."""
+        if is_url(self.place):
+            system, path = file_system(self.place)
+            system.makedirs(path, exist_ok=True)
+        else:
+            os.makedirs(self.place, mode=0o700, exist_ok=True)  # noqa: PTH103  as in this folder's other modules
+
+    @contextmanager
+    def write(self, name: str) -> Iterator[BinaryIO]:
+        """Open a stream into the file ``name``, which appears or is replaced when the block ends without an
+        exception."""
+        if is_url(self.place):
+            system, _ = file_system(self.place)
+            with system.transaction, system.open(self._path(name), "wb") as stream:
+                yield stream
+            return
+        path = self._path(name)
+        new = f"{path}.{os.urandom(6).hex()}.tmp"
+        try:
+            with os.fdopen(os.open(new, _NEW, 0o600), "wb", buffering=1 << 20) as stream:
+                yield stream
+            os.replace(new, path)  # noqa: PTH105
+        except BaseException:
+            if os.path.exists(new):  # noqa: PTH110
+                os.unlink(new)  # noqa: PTH108
+            raise
+
+    def size(self, name: str) -> int:
+        """Return the bytes of a file."""
+        if is_url(self.place):
+            system, _ = file_system(self.place)
+            return int(system.size(self._path(name)))
+        return os.stat(self._path(name)).st_size  # noqa: PTH116
+
+    def has(self, name: str) -> bool:
+        """Return whether the file is there and complete."""
+        try:
+            return self.size(name) > 0
+        except FileNotFoundError:
+            return False
+
+    def read(self, name: str, start: int, length: int) -> bytes:
+        """Return ``length`` bytes from ``start`` on."""
+        if is_url(self.place):
+            system, _ = file_system(self.place)
+            return bytes(system.cat_file(self._path(name), start=start, end=start + length))
+        descriptor = open_input(self._path(name), found=True)
+        try:
+            data = os.pread(descriptor, length, start)
+        finally:
+            os.close(descriptor)
+        if len(data) < length:
+            raise OSError(errno.EIO, f"{name} is cut short")
+        return data
+
+    def remove(self) -> None:
+        """Remove all files."""
+        if is_url(self.place):
+            system, path = file_system(self.place)
+            system.rm(path, recursive=True)
+        else:
+            shutil.rmtree(self.place, ignore_errors=True)
+
+    def _path(self, name: str) -> str:
+        return f"{self.place.rstrip('/')}/{name}"

@@ -1,0 +1,156 @@
+"""The combine step: order, numbers and totals of what the partitions found."""
+
+from __future__ import annotations
+
+from heapq import merge
+from itertools import chain
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import msgpack
+
+from ..connections.other_traffic import ordered
+from ..connections.places import Place
+from ..model import Capture, Connection
+from ..segments.decode_tally import DecodeTally
+from ..streams.housekeeping import Pressure
+from .chunks import ChunkFile
+from .offers import LookUp, Offer
+from .reducing import Ended, Known
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from ..audit import DecoderCounts
+    from ..files.storage import Storage
+    from ..limits import Limits
+    from ..model import OtherTraffic
+    from .mapping import Mapped
+    from .reducing import Reduced
+
+__all__ = ["Numbered", "captures_of", "known_offers", "numbered", "others_of"]
+
+_first = itemgetter(0)
+_CONNECTION, _FINDING = b'{"type":"connection","id":%d,', b'{"type":"finding","connection":%d,'
+
+
+class Numbered(NamedTuple):
+    """A connection with its number, and the number of the capture in which it ended."""
+
+    number: int
+    capture: int
+    report: bytes
+
+    def lines(self) -> bytes:
+        """Return it as lines of NDJSON, which were made with the number 0."""
+        return self.report.replace(_CONNECTION % 0, _CONNECTION % self.number, 1).replace(
+            _FINDING % 0, _FINDING % self.number
+        )
+
+    def connection(self) -> Connection:
+        """Return it as a value."""
+        connection = msgpack.decode(self.report, type=Connection)
+        connection.id = self.number
+        return connection
+
+
+def numbered(
+    spool: Storage, names: Sequence[str], again: Sequence[str], replaced: frozenset[Place]
+) -> Iterator[Numbered]:
+    """Yield the connections of all partitions in the order of a single process. ``names``: files of the reduce step;
+    ``again``: those of its second pass, which replace the connections with their numbers at ``replaced``."""
+    upcoming = _numbers(spool, names)
+    given: dict[Place, int] = {}
+    for place, number_place, report in merge(
+        *(_ended(spool, name, replaced) for name in names), *(_ended(spool, name) for name in again), key=_first
+    ):
+        while number_place not in given:
+            first, number = next(upcoming)
+            given[first] = number
+        yield Numbered(given.pop(number_place), place[0], report)
+
+
+def _numbers(spool: Storage, names: Sequence[str]) -> Iterator[tuple[Place, int]]:
+    """Yield the places where connections got their numbers, with these."""
+    files = [ChunkFile(spool, name) for name in names]
+    places = merge(*(chain.from_iterable(file.chunks("numbered", list[Place])) for file in files))
+    return ((place, number) for number, place in enumerate(places, 1))
+
+
+def _ended(spool: Storage, name: str, without: frozenset[Place] = frozenset()) -> Iterator[Ended]:
+    for chunk in ChunkFile(spool, name).chunks("ended", list[Ended]):
+        yield from (one for one in chunk if one[1] not in without) if without else chunk
+
+
+def known_offers(spool: Storage, names: Mapping[int, str]) -> dict[int, Known]:
+    """Return, by partition, the connections that looked for an offer of STARTTLS that another one may have made, with
+    these offers. ``names``: files of the reduce step."""
+    files = {partition: ChunkFile(spool, name) for partition, name in names.items()}
+    asked: dict[tuple[str, ...], list[tuple[int, LookUp]]] = {}
+    for partition, file in files.items():
+        for look_up in chain.from_iterable(file.chunks("look-ups", list[LookUp])):
+            asked.setdefault(look_up.key, []).append((partition, look_up))
+    offers = [
+        offer
+        for file in files.values()
+        for offer in chain.from_iterable(file.chunks("offers", list[Offer]))
+        if offer.key in asked
+    ]
+    looked: dict[int, list[LookUp]] = {}
+    for key in {offer.key for offer in offers}:
+        for partition, look_up in asked[key]:
+            looked.setdefault(partition, []).append(look_up)
+    places = {one.number_place for one in chain(offers, *looked.values())}
+    numbers = (
+        {place: number for place, number in _numbers(spool, list(names.values())) if place in places} if places else {}
+    )
+    return {
+        partition: Known(
+            frozenset(one.flow for one in look_ups), offers, numbers, frozenset(one.number_place for one in look_ups)
+        )
+        for partition, look_ups in looked.items()
+    }
+
+
+def captures_of(
+    mapped: Iterable[Mapped],
+    joined: Mapping[int, dict[str, Any]],
+    partitions: Iterable[Reduced],
+    limits: Limits,
+) -> tuple[list[Capture], list[tuple[str, str, str]], DecoderCounts]:
+    """Return what is known of each capture, the errors of those that cannot be read, and the counts of decoders.
+    ``joined``: tallies of `join_fragments`. The last capture may not have been read to its end."""
+    captures: list[Capture] = []
+    errors: list[tuple[str, str, str]] = []
+    counts = 0, 0, 0
+    reduced = list(partitions)
+    tally = DecodeTally()
+    pieces = [piece for one in mapped for piece in one.pieces]
+    for piece in pieces:
+        tally = DecodeTally() if piece.is_first else tally
+        tally.add(DecodeTally.of(piece.tally))
+        if not piece.is_last and piece is not pieces[-1]:
+            continue
+        capture = piece.about or Capture(piece.path)
+        if piece.error is not None:
+            errors.append(piece.error)
+            capture.problems = [f"{piece.error[0]}: {piece.error[2]}"]
+        else:
+            tally.add(DecodeTally.of(joined.get(piece.capture, {})))
+            capture.problems += tally.problems()
+            some = tally.decoder_counts
+            counts = counts[0] + some[0], counts[1] + some[1], counts[2] + some[2]
+        felt = [one.pressure[piece.capture] for one in reduced if piece.capture in one.pressure]
+        capture.problems += Pressure(*map(sum, zip(*felt, strict=True))).problems(limits) if felt else []
+        captures.append(capture)
+    return captures, errors, counts
+
+
+def others_of(partitions: Iterable[Reduced]) -> list[OtherTraffic]:
+    """Return the counts of connections that are not SMTP."""
+    counts: dict[tuple[str, int], int] = {}
+    for one in (other for reduced in partitions for other in reduced.others):
+        kind = one.protocol, one.port
+        counts[kind] = counts.get(kind, 0) + one.connections
+    return ordered(counts)

@@ -1,0 +1,248 @@
+"""One audit in several processes: three steps, which know nothing of what runs them."""
+
+# Theory
+# ------
+# map      A batch of pieces of captures becomes segments of those flows that may carry SMTP, by partition of the flows
+#          (`mapping`, `sieve`, `pieces`). Fragmented datagrams are joined between the steps (`fragments`).
+# reduce   A partition goes through the same audit as in a single process (`reducing`).
+# combine  Order, numbers, totals, and what connections know of each other (`combining`, `offers`).
+#
+# Tasks are run by a `concurrent.futures.Executor`: of a pool of processes here, or of a cluster (`executors`). They
+# pass file names and counts to each other, and everything else through a spool: nothing holds a capture, a partition or
+# a report as a whole. A file of the spool appears when it is complete and always has the same bytes, so a task that ran
+# twice counts once, and one whose file is there needs not run again.
+#
+# What cannot be done is left out and named: an input, or a partition of the connections.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..audit import complete
+from ..errors import InputError
+from ..findings.baseline import Baseline
+from ..findings.counts import add
+from ..frames.input_list import open_inputs
+from ..model import Summary
+from ..rules import RULES
+from ..rules.plugins import skipped_plugins
+from .combining import captures_of, known_offers, numbered, others_of
+from .fragments import JoinTask, join_fragments
+from .mapping import MapTask, map_batch
+from .pieces import batches
+from .plan import Plan
+from .reducing import MappedFiles, Reduced, ReduceTask, reduce_partition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from os import PathLike
+
+    from ..audit import Options
+    from ..files.storage import Storage
+    from ..frames.inputs import Source
+    from ..model import Capture, Connection
+    from .combining import Numbered
+    from .executors import Workers
+    from .mapping import Mapped
+    from .pieces import Batch
+    from .reducing import Known
+
+__all__ = ["ParallelAudit"]
+
+_AHEAD = 3  # tasks for each worker that are submitted and not done
+
+
+class ParallelAudit:
+    """An audit as ``run.run`` uses it, by ``workers``. ``spool``: the place of intermediate files; ``resume``: it may
+    hold a part of this run. ``as_lines``: called with each connection as lines of NDJSON, instead of yielding it; None:
+    connections are yielded. ``spooled``: bytes that were written into the spool."""
+
+    def __init__(self, options: Options, workers: Workers, spool: Storage, *, resume: bool = False) -> None:
+        self.options = options
+        self.summary = Summary(settings=options.settings, not_loaded=list(skipped_plugins))
+        self.summary.not_asked = sorted(frozenset(RULES) - options.rules())
+        self.captures: list[Capture] = []
+        self.unreadable: list[InputError] = []
+        self.decoder_counts = (0, 0, 0)
+        self.as_lines: Callable[[bytes], None] | None = None
+        self.spooled = 0
+        self.processes = workers.count
+        self._workers = workers
+        self._spool = spool
+        self._resume = resume
+        self._plan = Plan()
+        self._batches: list[Batch] = []
+        self._mapped: list[Mapped] = []
+        self._reduced: dict[int, Reduced] = {}
+        self._tasks: list[ReduceTask] = []
+        self._tallies: dict[int, dict[str, Any]] = {}
+        self._items: Iterator[Capture | Connection] | None = None
+        self._progress: Callable[[int, int | None], None] = lambda done, total: None
+
+    def run(
+        self,
+        paths: Sequence[str | PathLike[str]],
+        progress: Callable[[int, int | None], None] | None = None,
+        settled: Callable[[], None] | None = None,
+    ) -> Iterator[Capture | Connection]:
+        """See ``Audit.run``. Raises UsageError if the spool cannot be used."""
+        if progress is not None:
+            self._progress = progress
+        sources = list(open_inputs(paths))
+        self._plan = Plan.of(self.options, sources, self._workers.count, self._spool, resume=self._resume)
+        self._map(sources)
+        yield from self._judge(settled)
+
+    def stop(self) -> Iterator[Capture | Connection]:
+        """Yield what is known when reading stopped: of the captures that were read until then, and of the partitions
+        that were judged if that had begun."""
+        if self._items is None and self._tasks:
+            self._workers.close()
+            self._items = self._combine(None)
+        yield from self._judge(None) if self._items is None else self._items
+
+    # -- map -----------------------------------------------------------------------------------------------------------
+
+    def _map(self, sources: Sequence[Source]) -> None:
+        """Run the map step, until all is read or something fails."""
+        for _, mapped in self._workers.in_order(map_batch, self._map_tasks(sources), _AHEAD * self._workers.count):
+            if isinstance(mapped, Exception):
+                for name in dict.fromkeys(
+                    piece.path for batch in self._batches[len(self._mapped) :] for piece in batch.pieces
+                ):
+                    self._give_up(mapped, name)
+                break
+            self._mapped.append(mapped)
+            self.spooled += mapped.written
+            self._progress(sum(one.read for one in self._mapped), None)
+
+    def _map_tasks(self, sources: Sequence[Source]) -> Iterator[MapTask]:
+        for batch in batches(sources, self._plan.share, self.options.limits):
+            name = f"map-{len(self._batches)}"
+            self._batches.append(batch)
+            yield MapTask(name, batch, self._spool, self.options, self._plan.partitions)
+
+    def _give_up(self, error: Exception, what: str) -> None:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        self.unreadable.append(
+            InputError(f"not audited: {reason}", what, f"see to {self._spool.name}, and run it again")
+        )
+
+    # -- reduce --------------------------------------------------------------------------------------------------------
+
+    def _judge(self, settled: Callable[[], None] | None) -> Iterator[Capture | Connection]:
+        """Run the reduce and the combine step over what was mapped."""
+        names = [f"map-{number}" for number in range(len(self._mapped))]
+        joined = None
+        if any(one.has_fragments for one in self._mapped):
+            joined = "fragments"
+            task = JoinTask(joined, names, self._spool, self.options, self._plan.partitions)
+            for _, tallies in self._workers.in_order(join_fragments, [task], 1):
+                if isinstance(tallies, Exception):
+                    self._give_up(tallies, "fragmented datagrams")
+                    joined = None
+                else:
+                    self._tallies = tallies
+        self._tasks = [
+            ReduceTask(
+                *(f"reduce-{number}", number, [MappedFiles(name) for name in names], joined),
+                *(self._spool, self.options, self._plan.key, self.as_lines is not None),
+            )
+            for number in range(self._plan.partitions)
+        ]
+        self._reduce()
+        self._items = self._combine(settled)
+        yield from self._items
+
+    def _reduce(self) -> None:
+        """Run the tasks; run those again that need segments which the map step dropped."""
+        tasks: Sequence[ReduceTask] = self._tasks
+        wanted: dict[int, dict[int, set[bytes]]] = {}  # flows by batch and partition
+        for attempt in range(1, 1 << 30):
+            short: list[int] = []
+            for task, reduced in self._workers.in_order(reduce_partition, tasks, len(tasks)):
+                if isinstance(reduced, Exception):
+                    share = f"share {task.partition + 1} of {len(self._tasks)} of the connections"
+                    self._give_up(reduced, share)
+                elif reduced.dropped:
+                    short.append(task.partition)
+                    for batch, flows in reduced.dropped.items():
+                        wanted.setdefault(task.partition, {}).setdefault(batch, set()).update(flows)
+                else:
+                    self._reduced[task.partition] = reduced
+                self._progress(0, None)
+            if not short:
+                return
+            for partition in short:
+                self._add_dropped(partition, wanted[partition], attempt)
+            tasks = [self._tasks[partition] for partition in short]
+
+    def _add_dropped(self, partition: int, wanted: dict[int, set[bytes]], attempt: int) -> None:
+        """Read batches again for the flows that a partition needs of them, and change its task."""
+        before = self._tasks[partition]
+        names = {batch: f"map-{batch}-for-{partition}-{attempt}" for batch in wanted}
+        again = [
+            MapTask(
+                *(names[batch], self._batches[batch], self._spool, self.options, self._plan.partitions),
+                frozenset(flows),
+            )
+            for batch, flows in wanted.items()
+        ]
+        self.spooled += sum(one.written for one in self._workers.all(map_batch, again))
+        mapped = [
+            MappedFiles(one.name, names.get(batch), frozenset(wanted.get(batch, ())))
+            for batch, one in enumerate(before.mapped)
+        ]
+        self._tasks[partition] = before._replace(name=f"reduce-{partition}-{attempt}", mapped=mapped)
+
+    # -- combine -------------------------------------------------------------------------------------------------------
+
+    def _combine(self, settled: Callable[[], None] | None) -> Iterator[Capture | Connection]:
+        """Yield connections in order, and each capture after those that ended in it."""
+        reduced = [self._reduced[number] for number in sorted(self._reduced)]
+        names = {number: self._tasks[number].name for number in sorted(self._reduced)}
+        for one in reduced:
+            self._count(one)
+        known = known_offers(self._spool, names)
+        again = self._judge_again(known)
+        replaced = frozenset[Any]().union(*(one.wanted for one in known.values()))
+        self.captures, errors, self.decoder_counts = captures_of(
+            self._mapped, self._tallies, reduced, self.options.limits
+        )
+        self.unreadable = [*(InputError(*error) for error in errors), *self.unreadable]
+        yield from self._in_order(numbered(self._spool, list(names.values()), again, replaced), settled)
+        complete(self.summary, self.captures, self.unreadable, others_of(reduced))
+
+    def _judge_again(self, known: dict[int, Known]) -> list[str]:
+        """Judge the connections again that miss what others were offered. Return the files of their reports."""
+        tasks = self._tasks
+        before = [tasks[one]._replace(name=f"before-{one}", known=known[one]._replace(offers=())) for one in known]
+        after = [tasks[one]._replace(name=f"again-{one}", known=known[one]) for one in known]
+        results = self._workers.all(reduce_partition, [*before, *after])
+        for number, one in enumerate(results):
+            self._count(one, by=-1 if number < len(before) else 1)
+        return [task.name for task in after]
+
+    def _count(self, reduced: Reduced, by: int = 1) -> None:
+        add(self.summary, reduced.summary, by)
+        self.spooled += reduced.written
+        if isinstance(self.options.baseline, Baseline):
+            self.options.baseline.add(by * reduced.suppressed, reduced.matched)
+
+    def _in_order(
+        self, connections: Iterable[Numbered], settled: Callable[[], None] | None
+    ) -> Iterator[Capture | Connection]:
+        left = list(reversed(self.captures))
+        passed = 0
+        for one in connections:
+            while left and passed + 1 < one.capture:
+                yield left.pop()
+                passed += 1
+            if self.as_lines is not None:
+                self.as_lines(one.lines())
+            else:
+                yield one.connection()
+            if settled is not None:
+                settled()
+        while left:
+            yield left.pop()

@@ -1,0 +1,142 @@
+"""The division of captures into pieces, each of which one process reads on its own."""
+
+# Theory
+# ------
+# Records of a capture have no marks, so a file cannot be entered anywhere: where a record starts, its number, and what
+# a pcapng file said before, are known only to who has read what comes before. So `scan` hops over the records of a
+# large file, without looking at the frames, and notes the state of the reader where a piece starts. A piece has whole
+# blocks, the same ones that a single process reads, because what happens between blocks (idle connections are closed)
+# must happen at the same places.
+#
+# A compressed file, a URL and standard input are one piece each: to hop over them costs nearly as much as to read them.
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+
+from ..errors import InputError
+from ..files.storage import is_url
+from ..frames.input_window import FileWindow
+from ..frames.inputs import STDIN, Source
+from ..model import Capture
+from ..segments.decoder import SegmentDecoder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..frames.inputs import OpenInput
+    from ..limits import Limits
+
+__all__ = ["Batch", "Piece", "batches", "move_to", "share_of", "size_of"]
+
+_SMALLEST = 4 << 20  # bytes: to start a task costs as much as reading some 10 KB
+_LARGEST = 256 << 20
+
+
+class Start(Struct, frozen=True):
+    """Where a piece starts: the byte and the length of its first block, and the state of the reader."""
+
+    base: int
+    size: int
+    state: dict[str, Any]
+
+
+class Piece(Struct, frozen=True):
+    """A part of the capture with this ``number``. ``start``: None at the start of the capture; ``blocks``: how many to
+    read, 0: to the end; ``size``: in bytes; ``capture``: what the scan found, at the last piece of a capture that was
+    scanned."""
+
+    number: int
+    path: str
+    found: bool
+    size: int
+    start: Start | None = None
+    blocks: int = 0
+    is_last: bool = True
+    capture: Capture | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the capture starts here."""
+        return self.start is None
+
+    def source(self) -> Source:
+        """Return its input."""
+        return Source(self.path, found=self.found)
+
+
+class Batch(Struct):
+    """Pieces that one task reads."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    size: int = 0
+
+
+def size_of(path: str) -> int:
+    """Return the bytes of a regular file; 0 if it is not one."""
+    if path == STDIN or is_url(path):
+        return 0
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+
+def share_of(sources: Sequence[Source], workers: int) -> int:
+    """Return the bytes of input for one task: each worker has four of them, or more."""
+    whole = sum(size_of(source.name) for source in sources)
+    return min(max(whole // (4 * workers), _SMALLEST), _LARGEST)
+
+
+def batches(sources: Sequence[Source], share: int, limits: Limits) -> Iterator[Batch]:
+    """Yield the pieces of all captures in order, in batches of about ``share`` bytes."""
+    batch = Batch()
+    for number, source in enumerate(sources, 1):
+        size = size_of(source.name)
+        whole = Piece(number, source.name, source.found, size)
+        for piece in scan(whole, share, limits) if size > 2 * share else (whole,):
+            batch.pieces.append(piece)
+            batch.size += piece.size
+            if batch.size >= share or not size:
+                yield batch
+                batch = Batch()
+    if batch.pieces:
+        yield batch
+
+
+def scan(whole: Piece, share: int, limits: Limits) -> Iterator[Piece]:
+    """Yield the pieces of a large file, of at least ``share`` bytes each; ``whole`` if it cannot be divided."""
+    source = whole.source()
+    try:
+        with source.open(limits=limits) as opened:
+            reader, window = opened.reader, opened.file_window
+            if opened.gunzip is not None or not isinstance(window, FileWindow):
+                yield whole
+                return
+            reader.counting = True
+            start, blocks = None, 0
+            begun = ends = 0
+            for _ in reader.run(SegmentDecoder(lambda *_: None, limits=limits)):
+                if window.base - begun >= share and blocks:
+                    yield Piece(whole.number, whole.path, whole.found, window.base - begun, start, blocks, False)
+                    start, blocks, begun = Start(window.base, window.size, reader.before), 0, window.base
+                blocks += 1
+                ends = window.base + window.size
+            source.describe(opened)
+    except InputError:
+        yield whole  # the map step reports the reason
+        return
+    # The last block also sees what is wrong after it.
+    yield Piece(whole.number, whole.path, whole.found, ends - begun, start, blocks, True, source.capture)
+
+
+def move_to(start: Start, opened: OpenInput) -> None:
+    """Let the reader of a file read on at ``start``."""
+    assert isinstance(opened.file_window, FileWindow)
+    opened.file_window.seek(start.base, start.size)
+    opened.reader.resume(start.state)

@@ -1,0 +1,295 @@
+"""The reduce step: one partition of the flows goes through the same audit as in a single process."""
+
+# Theory
+# ------
+# The blocks of all captures come in order, each with the segments of this partition in it, and after each block the
+# audit does what it does there in a single process. What it cannot know is left to the combine step: the order and the
+# numbers of connections (`connections.places`), and what they know of each other (`offers`).
+#
+# The sieve of the map step may have dropped segments of a flow that is SMTP after all. Then the result says which, and
+# the task is run again with these segments in additional files.
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import merge
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import Struct, field, msgpack
+
+from ..audit import Audit
+from ..connections.places import Place, Places
+from ..findings.baseline import Baseline, Entry
+from ..model import Capture, OtherTraffic, Summary
+from ..reports.json_ import NdjsonWriter
+from ..streams.housekeeping import Pressure
+from .chunks import ChunkFile, ChunkWriter
+from .fragments import Joined
+from .mapping import Mapped, Segments
+from .offers import KnownOffers, NotedOffers, Offer
+from .raw_blocks import RawBlock, RawBlocks
+from .sieve import DIGITS, DROPPED, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from ..audit import Options
+    from ..files.storage import Storage
+    from ..model import Connection
+
+__all__ = ["Ended", "Known", "MappedFiles", "ReduceTask", "Reduced", "reduce_partition"]
+
+_FLUSH = 1 << 20  # bytes of reports in memory before they are written
+_frame = itemgetter(6)
+
+Ended = tuple[Place, Place, bytes]
+"""A connection that ended: where it ended, where it got its number, and its report."""
+
+
+class MappedFiles(NamedTuple):
+    """The output of the map step for one batch. ``more``: a file with flows that the first one dropped, and these."""
+
+    name: str
+    more: str | None = None
+    flows: frozenset[bytes] = frozenset()
+
+
+class Known(NamedTuple):
+    """What makes a second pass over some ``flows``: offers of STARTTLS, and numbers by the places where connections got
+    them. ``wanted``: the places of the connections to report; the others were reported before."""
+
+    flows: frozenset[bytes]
+    offers: Sequence[Offer]
+    numbers: Mapping[Place, int]
+    wanted: frozenset[Place]
+
+
+class ReduceTask(NamedTuple):
+    """Audit ``partition`` and write the reports into the file ``name`` of ``spool``. ``joined``: the file of datagrams;
+    ``key``: of pseudonyms; ``as_lines``: reports are lines of NDJSON, else values of ``Connection``."""
+
+    name: str
+    partition: int
+    mapped: Sequence[MappedFiles]
+    joined: str | None
+    spool: Storage
+    options: Options
+    key: bytes
+    as_lines: bool
+    known: Known | None = None
+
+
+class Reduced(Struct):
+    """The result. ``pressure``: what limits did, by capture; ``others``: connections that are not SMTP; ``suppressed``
+    and ``matched``: see ``Baseline``; ``dropped``: by number of a batch, flows that the task needs."""
+
+    summary: Summary
+    written: int = 0
+    pressure: dict[int, Pressure] = field(default_factory=dict)
+    others: list[OtherTraffic] = field(default_factory=list)
+    suppressed: int = 0
+    matched: frozenset[Entry] = frozenset()
+    dropped: dict[int, set[bytes]] = field(default_factory=dict)
+
+
+def reduce_partition(task: ReduceTask) -> Reduced:
+    """Run a reduce task, or return the result of an earlier run. Raises OSError if the spool cannot be read or
+    written."""
+    if task.spool.has(task.name):
+        return ChunkFile(task.spool, task.name).about(Reduced)
+    with task.spool.write(task.name) as stream:
+        return _Reducer(task, ChunkWriter(stream)).run()
+
+
+class _Buffer:
+    """Takes what a writer writes."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def write(self, data: bytes) -> None:
+        self.data = data
+
+
+def _encoder(*, as_lines: bool) -> Callable[[Connection], bytes]:
+    """Return what turns a report into bytes."""
+    if not as_lines:
+        return msgpack.Encoder().encode
+    buffer = _Buffer()
+    writer = NdjsonWriter(buffer)
+
+    def lines(connection: Connection) -> bytes:
+        connection.id = 0  # the combine step puts the number in
+        writer.connection(connection)
+        return buffer.data
+
+    return lines
+
+
+class _Reducer:
+    def __init__(self, task: ReduceTask, chunks: ChunkWriter) -> None:
+        self._task = task
+        self._chunks = chunks
+        self._encode = _encoder(as_lines=task.as_lines)
+        self._audit = Audit(task.options, task.key)
+        self._places = self._audit.tracker.places = Places()
+        self._noted = NotedOffers(self._places)
+        known = task.known
+        self._audit.tracker.judge.servers = (
+            self._noted
+            if known is None
+            else KnownOffers(self._places, known.offers, known.numbers, task.options.limits)
+        )
+        self._ended: list[Ended] = []
+        self._held = 0
+        self._missing: set[bytes] = set()
+        self._result = Reduced(self._audit.summary)
+
+    def run(self) -> Reduced:
+        """Read all blocks and write the reports."""
+        task, audit, places = self._task, self._audit, self._places
+        streams = audit.tracker.streams
+        recent = streams.recent
+        joined = _Ahead(self._joined())
+        raw = RawBlocks()
+        for batch, mapped in enumerate(task.mapped):
+            file = ChunkFile(task.spool, mapped.name)
+            rows = _Ahead(self._rows(file, mapped.flows if mapped.more else None))
+            more = _Ahead(self._rows(ChunkFile(task.spool, mapped.more), None) if mapped.more else iter(()))
+            for number, piece in enumerate(file.about(Mapped).pieces):
+                if piece.is_first:
+                    places.capture = piece.capture
+                    audit.begin_capture(Capture(piece.path))
+                    audit.tracker.set_digits(piece.digits)
+                for block, end in enumerate(piece.ends):
+                    if end.size:
+                        recent.add(RawBlock(raw, piece.name, end.base, end.size))
+                    places.block_end = end.frames
+                    at = number, block
+                    sources = [rows.take(at), more.take(at), joined.take((batch, *at))]
+                    filled = [source for source in sources if source]
+                    if filled:
+                        self._feed(filled[0] if len(filled) == 1 else merge(*filled, key=_frame), batch)
+                    self._take(audit.finished(end.prior_ns, end.last_ns))
+                if piece.is_last:
+                    self._result.pressure[piece.capture] = audit.tracker.pressure()
+        places.segment = None
+        self._take(audit.close())
+        self._flush()
+        self._write_notes()
+        return self._finish()
+
+    def _feed(self, rows: Iterator[Row] | Sequence[Row], batch: int) -> None:
+        """Pass the segments of a block to the tracker."""
+        places, tracker = self._places, self._audit.tracker
+        take, ignored = tracker.segment, tracker.streams.ignored
+        for row in rows:
+            if row[3] < 0:
+                self._take_mark(row, batch)
+            elif row[0] not in ignored or row[3] & 2:
+                places.segment = row
+                take(*row)
+        places.segment = None
+
+    def _take_mark(self, row: Row, batch: int) -> None:
+        key, digits, _, kind, _, _, _, _ = row
+        if kind == DIGITS:
+            self._audit.tracker.set_digits(digits)
+        elif kind == DROPPED and (key not in self._audit.tracker.streams.ignored or key in self._missing):
+            self._missing.add(key)
+            self._result.dropped.setdefault(batch, set()).add(key)
+
+    def _rows(self, file: ChunkFile, without: frozenset[bytes] | None) -> Iterator[tuple[Any, list[Row]]]:
+        """Yield the segments of each block of a batch that has some. ``without``: flows to leave out."""
+        known = self._task.known
+        for marks, rows in file.chunks(str(self._task.partition), Segments):
+            first = 0
+            for piece, block, end in marks:
+                part = rows[first:end]
+                first = end
+                if without is not None:
+                    part = [row for row in part if not _is_of(row[0], without)]
+                if known is not None:
+                    part = [row for row in part if not row[0] or _is_of(row[0], known.flows)]
+                yield (piece, block), part
+
+    def _joined(self) -> Iterator[tuple[Any, list[Row]]]:
+        """Yield the segments from datagrams, by batch, piece and block."""
+        if self._task.joined is None:
+            return
+        file = ChunkFile(self._task.spool, self._task.joined)
+        here: tuple[int, ...] = ()
+        part: list[Row] = []
+        for chunk in file.chunks(str(self._task.partition), Joined):
+            for *at, row in chunk:
+                if tuple(at) != here:
+                    if part:
+                        yield here, part
+                    here, part = tuple(at), []
+                if self._task.known is None or _is_of(row[0], self._task.known.flows):
+                    part.append(row)
+        if part:
+            yield here, part
+
+    def _take(self, connections: Iterator[Connection]) -> None:
+        """Take the reports of connections that have ended."""
+        places, known = self._places, self._task.known
+        for connection in connections:
+            number_place, place = places.ended[connection.id]
+            if known is None or number_place in known.wanted:
+                report = self._encode(connection)
+                self._ended.append((place, number_place, report))
+                self._held += len(report)
+        places.ended.clear()
+        if self._held >= _FLUSH:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._places.numbered:
+            self._chunks.add("numbered", self._places.numbered)
+            self._places.numbered = []
+        if self._ended:
+            self._chunks.add("ended", self._ended)
+            self._ended = []
+        self._held = 0
+        if self._noted.offers or self._noted.look_ups:
+            self._write_notes()
+
+    def _write_notes(self) -> None:
+        noted = self._noted
+        for kind, notes in (("offers", noted.offers), ("look-ups", noted.look_ups)):
+            if notes:
+                self._chunks.add(kind, notes)
+                notes.clear()
+
+    def _finish(self) -> Reduced:
+        result, baseline = self._result, self._task.options.baseline
+        result.written = self._chunks.size
+        result.others = self._audit.tracker.other_traffic
+        if isinstance(baseline, Baseline):
+            result.suppressed, result.matched = baseline.suppressed, baseline.matched
+        self._chunks.finish(result)
+        return result
+
+
+class _Ahead:
+    """The next of some blocks, so that it can be asked whether there is one for a place."""
+
+    def __init__(self, blocks: Iterator[tuple[Any, list[Row]]]) -> None:
+        self._blocks = blocks
+        self._next: deque[tuple[Any, list[Row]]] = deque()
+
+    def take(self, at: tuple[int, ...]) -> list[Row]:
+        """Return the segments of the block at this place; none if the next block is another one."""
+        if not self._next:
+            self._next.extend([one] if (one := next(self._blocks, None)) else [])
+        if self._next and self._next[0][0] == at:
+            return self._next.popleft()[1]
+        return []
+
+
+def _is_of(key: bytes, flows: frozenset[bytes]) -> bool:
+    """Whether a segment belongs to one of some flows, in either direction."""
+    half = (len(key) - 4) // 2
+    return key in flows or key[half:-4] + key[:half] + key[-2:] + key[-4:-2] in flows

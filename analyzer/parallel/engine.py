@@ -52,6 +52,10 @@ __all__ = ["ParallelAudit"]
 _AHEAD = 3  # tasks for each worker that are submitted and not done
 
 
+def _show_nothing(done: int, total: int | None) -> None:
+    pass
+
+
 class ParallelAudit:
     """An audit as ``run.run`` uses it, by ``workers``. ``spool``: the place of intermediate files; ``resume``: it may
     hold a part of this run. ``as_lines``: called with each connection as lines of NDJSON, instead of yielding it; None:
@@ -77,7 +81,7 @@ class ParallelAudit:
         self._tasks: list[ReduceTask] = []
         self._tallies: dict[int, dict[str, Any]] = {}
         self._items: Iterator[Capture | Connection] | None = None
-        self._progress: Callable[[int, int | None], None] = lambda done, total: None
+        self._progress: Callable[[int, int | None], None] = _show_nothing
 
     def run(
         self,
@@ -96,6 +100,7 @@ class ParallelAudit:
     def stop(self) -> Iterator[Capture | Connection]:
         """Yield what is known when reading stopped: of the captures that were read until then, and of the partitions
         that were judged if that had begun."""
+        self._progress = _show_nothing  # it raises KeyboardInterrupt
         if self._items is None and self._tasks:
             self._workers.close()
             self._items = self._combine(None)
@@ -135,7 +140,7 @@ class ParallelAudit:
         names = [f"map-{number}" for number in range(len(self._mapped))]
         joined = None
         if any(one.has_fragments for one in self._mapped):
-            joined = "fragments"
+            joined = f"fragments-of-{len(names)}"
             task = JoinTask(joined, names, self._spool, self.options, self._plan.partitions)
             for _, tallies in self._workers.in_order(join_fragments, [task], 1):
                 if isinstance(tallies, Exception):
@@ -145,7 +150,7 @@ class ParallelAudit:
                     self._tallies = tallies
         self._tasks = [
             ReduceTask(
-                *(f"reduce-{number}", number, [MappedFiles(name) for name in names], joined),
+                *(f"reduce-{number}-of-{len(names)}", number, [MappedFiles(name) for name in names], joined),
                 *(self._spool, self.options, self._plan.key, self.as_lines is not None),
             )
             for number in range(self._plan.partitions)
@@ -180,7 +185,7 @@ class ParallelAudit:
     def _add_dropped(self, partition: int, wanted: dict[int, set[bytes]], attempt: int) -> None:
         """Read batches again for the flows that a partition needs of them, and change its task."""
         before = self._tasks[partition]
-        names = {batch: f"map-{batch}-for-{partition}-{attempt}" for batch in wanted}
+        names = {batch: f"map-{batch}-for-{before.name}-{attempt}" for batch in wanted}
         again = [
             MapTask(
                 *(names[batch], self._batches[batch], self._spool, self.options, self._plan.partitions),
@@ -193,7 +198,7 @@ class ParallelAudit:
             MappedFiles(one.name, names.get(batch), frozenset(wanted.get(batch, ())))
             for batch, one in enumerate(before.mapped)
         ]
-        self._tasks[partition] = before._replace(name=f"reduce-{partition}-{attempt}", mapped=mapped)
+        self._tasks[partition] = before._replace(name=f"{before.name}-{attempt}", mapped=mapped)
 
     # -- combine -------------------------------------------------------------------------------------------------------
 
@@ -215,9 +220,12 @@ class ParallelAudit:
 
     def _judge_again(self, known: dict[int, Known]) -> list[str]:
         """Judge the connections again that miss what others were offered. Return the files of their reports."""
-        tasks = self._tasks
-        before = [tasks[one]._replace(name=f"before-{one}", known=known[one]._replace(offers=())) for one in known]
-        after = [tasks[one]._replace(name=f"again-{one}", known=known[one]) for one in known]
+        by = f"by-{len(self._reduced)}"  # partitions that could be judged
+        before, after = [], []
+        for number, one in known.items():
+            task = self._tasks[number]
+            before.append(task._replace(name=f"{task.name}-before-{by}", known=one._replace(offers=())))
+            after.append(task._replace(name=f"{task.name}-again-{by}", known=one))
         results = self._workers.all(reduce_partition, [*before, *after])
         for number, one in enumerate(results):
             self._count(one, by=-1 if number < len(before) else 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -95,9 +96,14 @@ class Workers:
                 future.cancel()
 
     def _submit(self, call: Callable[[_Task], _Result], task: _Task) -> Future[_Result]:
-        if self._executor is None:
-            self._executor = self._start(self.count)
-        return self._executor.submit(call, task)
+        for _ in range(_ATTEMPTS):
+            if self._executor is None:
+                self._executor = self._start(self.count)
+            try:
+                return self._executor.submit(call, task)
+            except BrokenExecutor:  # a process has died since the last task
+                self.close()
+        raise OSError(errno.EAGAIN, "no process can be started")
 
 
 def pool(count: int) -> Executor:

@@ -13,6 +13,7 @@ from ..run import COUNTED, STATUS_MEANINGS, FailOn
 from .filter_options import filter_options, wanted_connections
 from .options import (
     baseline_option,
+    cluster_option,
     concise_option,
     config_option,
     decoder_option,
@@ -63,6 +64,7 @@ _EPILOG = f"Exit status: {', '.join(f'{status:d} {meaning}' for status, meaning 
 @zeek_json_option
 @stats_option
 @jobs_option
+@cluster_option
 @spool_option
 @resume_option
 @config_option
@@ -85,6 +87,7 @@ def audit(
     zeek_json: bool,
     stats: bool,
     jobs: int | None,
+    cluster: str | None,
     spool: str | None,
     resume: bool,
     config: str | None,
@@ -98,7 +101,7 @@ def audit(
     from ..reports.formats import FORMATS, Style  # noqa: PLC0415
     from ..run import run  # noqa: PLC0415
     from .outputs import destinations, opened, written  # noqa: PLC0415
-    from .parallel_audit import auditing  # noqa: PLC0415
+    from .parallel_audit import Division, auditing, in_parts, parts_of  # noqa: PLC0415
 
     clocks = None
     if stats:
@@ -123,9 +126,10 @@ def audit(
     failing = fail_on or FailOn(settings.fail_on)
     required = require or (None if settings.require is None else Require(settings.require))
     style = Style(concise=concise, zeek_json=zeek_json, failing=COUNTED[failing], several=are_several(inputs))
+    parts = parts_of(wanted) if cluster is not None else ()
     with (
-        auditing(options, inputs, jobs=jobs, spool=spool, resume=resume) as audit,
-        opened(wanted, inputs, style) as (writer, out),
+        auditing(options, inputs, Division(jobs, cluster, spool, resume), parts) as audit,
+        in_parts(parts) if parts else opened(wanted, inputs, style) as (writer, out),
     ):
         timed = writer if clocks is None else clocks.around(writer)
         stated = all(FORMATS[one.form].states_scope for one in wanted)

@@ -15,6 +15,7 @@ from .option_types import PATH, DescriptionFormat, EnumChoice, complete_output, 
 __all__ = [
     "PORTS",
     "baseline_option",
+    "cluster_option",
     "concise_option",
     "config_option",
     "decoder_option",
@@ -138,6 +139,12 @@ jobs_option = click.option(
     type=click.IntRange(1, 64),
     show_default="as many as pay",
     help="Number of processes that share the work.",
+)
+cluster_option = click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Let the workers of a Dask cluster do the work: the address of its scheduler, tcp://HOST:8786. Captures, "
+    "--spool and -o must be URLs, or folders that all of them share.",
 )
 spool_option = click.option(
     "--spool",

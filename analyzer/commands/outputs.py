@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..enums import ReportFormat
 from ..errors import InputError, UsageError, display_path, nearest
 from ..files.atomic_files import replacing, same_file
+from ..files.storage import Storage, is_url
 from ..reports.fan_out import FanOut, JoinedOutputs
 from ..reports.formats import FORMATS, Format, Style, guessed
 from ..reports.output import Output, plural
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ..model import Summary
+    from ..reports.formats import Place
     from ..reports.output import Writer
 
 __all__ = ["Destination", "destinations", "opened", "written"]
@@ -55,7 +58,7 @@ def destinations(outputs: Sequence[str], given: ReportFormat | None, default: Re
     found: list[Destination] = []
     served = False
     for value in outputs:
-        named = _NAMED.fullmatch(value)
+        named = None if is_url(value) else _NAMED.fullmatch(value)
         if named:
             form, path = _form(named[1], value), named[2]
         else:
@@ -100,7 +103,9 @@ def _form_of(path: str, given: ReportFormat | None, default: ReportFormat) -> Re
 
 
 def _check_apart(found: Sequence[Destination]) -> None:
-    names = [STDOUT if one.path is None else os.path.realpath(one.path) for one in found]
+    names = [
+        STDOUT if one.path is None else one.path if is_url(one.path) else os.path.realpath(one.path) for one in found
+    ]
     for number, name in enumerate(names):
         if name in names[:number]:
             where = "standard output" if name == STDOUT else display_path(found[number].path or "")
@@ -154,8 +159,8 @@ def _overwrites(path: str, name: str) -> bool:
     """Whether a report at ``path`` would overwrite the input ``name``, or a capture in that folder."""
     from ..frames.inputs import Source  # noqa: PLC0415
 
-    if name == STDOUT:
-        return False
+    if name == STDOUT or is_url(name) or is_url(path):
+        return name == path
     if not os.path.isdir(name):  # noqa: PTH112  Path.is_dir raises for some names
         return same_file(name, path)
     real = os.path.realpath(path)  # Path.resolve raises for a loop of links
@@ -182,6 +187,8 @@ def _place(chosen: Format, path: str, style: Style) -> AbstractContextManager[Wr
     """Return the context manager that opens ``path`` if the report is a directory or a database; else None."""
     if chosen.place is None:
         return None
+    if is_url(path):
+        return _uploaded(chosen.place, path, style) if chosen.form is ReportFormat.PARQUET else None
     real = Path(path)
     named_file = real.suffix.lower() in chosen.suffixes or os.path.exists(path)  # noqa: PTH110  Path.exists raises for some names
     directory = path.endswith(("/", os.sep)) or os.path.isdir(path) or not named_file  # noqa: PTH112
@@ -189,10 +196,28 @@ def _place(chosen: Format, path: str, style: Style) -> AbstractContextManager[Wr
 
 
 def _output(chosen: Format, path: str | None, stack: ExitStack) -> Output:
+    if chosen.stream is None and path is not None:
+        where = display_path(path)
+        raise UsageError(
+            f"{chosen.form.value} cannot be written to a URL", where, "name a file, and copy it afterwards"
+        )
     if chosen.stream is None:
         raise UsageError(
             f"{chosen.form.value} cannot be printed", "standard output", f"add -o FILE{chosen.suffixes[0]}"
         )
     if path is None:
         return Output(sys.stdout.buffer, encoding=sys.stdout.encoding)
+    if is_url(path):
+        folder, _, name = path.rpartition("/")
+        return Output(stack.enter_context(Storage(folder).write(name)), name=display_path(path))
     return Output(stack.enter_context(replacing(path)), name=display_path(path))
+
+
+@contextmanager
+def _uploaded(place: Place, url: str, style: Style) -> Iterator[Writer]:
+    """Open a store in a folder for temporary files, and copy it to ``url`` when it is complete."""
+    with tempfile.TemporaryDirectory(prefix="smtpwire-") as folder:
+        with place(Path(folder), style) as writer:
+            yield writer
+        for one in sorted(Path(folder).rglob("*.*")):
+            Storage(url.rstrip("/")).put(os.fspath(one), one.relative_to(folder).as_posix())

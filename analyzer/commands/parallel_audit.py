@@ -10,36 +10,63 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..audit import Audit
-from ..errors import UsageError
+from ..console import notice
+from ..enums import ReportFormat
+from ..errors import UsageError, display_path
+from ..files.storage import is_url
 from ..frames.inputs import STDIN
+from ..reports.fan_out import JoinedOutputs
+from ..reports.output import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..audit import Options
     from ..parallel.engine import ParallelAudit
+    from ..parallel.parts import Part
+    from ..reports.output import Writer
+    from .outputs import Destination
 
-__all__ = ["auditing", "processes_for"]
+__all__ = ["Division", "auditing", "in_parts", "parts_of", "processes_for"]
 
 WORTH = 12 << 20  # bytes of captures for each process, so that a second one pays
 
 
+class Division(NamedTuple):
+    """How the work is divided: the options ``--jobs``, ``--cluster``, ``--spool`` and ``--resume``."""
+
+    jobs: int | None = None
+    cluster: str | None = None
+    spool: str | None = None
+    resume: bool = False
+
+    def check(self, inputs: Sequence[str]) -> None:
+        """Raise UsageError if options contradict each other or the inputs."""
+        if self.resume and self.spool is None:
+            raise UsageError("--resume needs --spool", "--resume", "name the folder of the run that is to be finished")
+        if self.cluster is not None and self.spool is None:
+            hint = "name a folder or URL that all workers reach"
+            raise UsageError("--cluster needs --spool", f"--cluster {display_path(self.cluster)}", hint)
+        if self.cluster is not None and self.jobs is not None:
+            raise UsageError("--jobs and --cluster together", f"--jobs {self.jobs}", "give one of them")
+        wanted = next((name for name in ("jobs", "cluster", "spool") if getattr(self, name) not in {None, 1}), None)
+        if STDIN in inputs and wanted is not None:
+            raise UsageError("standard input is read by one process", f"--{wanted}", "save it to a file first")
+
+
 @contextmanager
 def auditing(
-    options: Options, inputs: Sequence[str], *, jobs: int | None, spool: str | None = None, resume: bool = False
+    options: Options, inputs: Sequence[str], division: Division, parts: Sequence[Part] = ()
 ) -> Iterator[Audit | ParallelAudit]:
-    """Yield an audit in as many processes as ``jobs`` says, or as pay. Raises UsageError for options that contradict
-    each other."""
-    if resume and spool is None:
-        raise UsageError("--resume needs --spool", "--resume", "name the folder of the run that is to be finished")
-    count = jobs or processes_for(inputs)
-    if (count == 1 and spool is None) or STDIN in inputs:
-        if jobs is not None and jobs > 1:
-            raise UsageError("standard input is read by one process", f"--jobs {jobs}", "save it to a file first")
+    """Yield an audit in as many processes as ``division`` says, or as pay. ``parts``: reports that the processes of a
+    cluster write. Raises UsageError."""
+    division.check(inputs)
+    count = division.jobs or processes_for(inputs)
+    if count == 1 and division.spool is None:
         yield Audit(options)
         return
     from ..files.storage import Storage  # noqa: PLC0415
@@ -47,12 +74,46 @@ def auditing(
     from ..parallel.executors import Workers  # noqa: PLC0415
 
     with ExitStack() as stack:
-        if spool is None:
+        place = division.spool
+        if place is None:
             place = stack.enter_context(tempfile.TemporaryDirectory(prefix="smtpwire-", ignore_cleanup_errors=True))
+        spool = Storage(place if is_url(place) else os.path.abspath(place))  # noqa: PTH100
+        if division.cluster is None:
+            workers = Workers(count)
         else:
-            place = spool
-        workers = stack.enter_context(Workers(count))
-        yield ParallelAudit(options, workers, Storage(place), resume=resume)
+            from ..parallel.cluster import Cluster  # noqa: PLC0415
+
+            cluster = stack.enter_context(closing(Cluster(division.cluster)))
+            cluster.check(spool)
+            notice(f"{plural(cluster.count, 'worker')}, dashboard: {cluster.dashboard}")
+            workers = cluster.workers()
+        audit = ParallelAudit(options, stack.enter_context(workers), spool, resume=division.resume)
+        audit.parts = tuple(parts)
+        yield audit
+
+
+def parts_of(found: Sequence[Destination]) -> list[Part]:
+    """Return the reports that partitions can write themselves; none if one of them must be in one piece."""
+    from ..files.storage import Storage  # noqa: PLC0415
+    from ..parallel.parts import NdjsonParts, ParquetParts  # noqa: PLC0415
+    from ..stores.parquet import Run  # noqa: PLC0415
+
+    parts: list[Part] = []
+    for form, path in found:
+        if path is None or not path.endswith("/") or form not in {ReportFormat.NDJSON, ReportFormat.PARQUET}:
+            return []
+        target = Storage(path.rstrip("/") if is_url(path) else os.path.abspath(path))  # noqa: PTH100
+        target.prepare()
+        parts.append(NdjsonParts(target) if form is ReportFormat.NDJSON else ParquetParts(target, Run.now()))
+    return parts
+
+
+@contextmanager
+def in_parts(parts: Sequence[Part]) -> Iterator[tuple[Writer, JoinedOutputs]]:
+    """Yield the writer of reports whose parts are written by others."""
+    from ..parallel.parts import PartsWriter  # noqa: PLC0415
+
+    yield PartsWriter(parts), JoinedOutputs([])
 
 
 def processes_for(inputs: Sequence[str]) -> int:

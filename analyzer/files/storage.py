@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -75,9 +76,10 @@ class Storage(Struct, frozen=True):
         """Open a stream into the file ``name``, which appears or is replaced when the block ends without an
         exception."""
         if is_url(self.place):
-            system, _ = file_system(self.place)
-            with system.transaction, system.open(self._path(name), "wb") as stream:
-                yield stream
+            with tempfile.NamedTemporaryFile(prefix="smtpwire-") as local:
+                yield local  # type: ignore[misc]  # it has what a stream has
+                local.flush()
+                self.put(local.name, name)
             return
         path = self._path(name)
         new = f"{path}.{os.urandom(6).hex()}.tmp"
@@ -117,6 +119,16 @@ class Storage(Struct, frozen=True):
         if len(data) < length:
             raise OSError(errno.EIO, f"{name} is cut short")
         return data
+
+    def put(self, source: str, name: str) -> None:
+        """Copy the local file ``source``; ``name`` may have a folder in front."""
+        if is_url(self.place):
+            system, _ = file_system(self.place)
+            system.put_file(source, self._path(name))
+            return
+        os.makedirs(os.path.dirname(self._path(name)), exist_ok=True)  # noqa: PTH103, PTH120
+        with os.fdopen(open_input(source, found=True), "rb") as data, self.write(name) as stream:
+            shutil.copyfileobj(data, stream, 1 << 20)
 
     def remove(self) -> None:
         """Remove all files."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .mapping import Mapped
     from .reducing import Reduced
 
-__all__ = ["Numbered", "captures_of", "known_offers", "numbered", "others_of"]
+__all__ = ["Numbered", "captures_of", "ended", "known_offers", "numbered", "others_of"]
 
 _first = itemgetter(0)
 _CONNECTION, _FINDING = b'{"type":"connection","id":%d,', b'{"type":"finding","connection":%d,'
@@ -63,7 +63,7 @@ def numbered(
     upcoming = _numbers(spool, names)
     given: dict[Place, int] = {}
     for place, number_place, report in merge(
-        *(_ended(spool, name, replaced) for name in names), *(_ended(spool, name) for name in again), key=_first
+        *(ended(spool, name, replaced) for name in names), *(ended(spool, name) for name in again), key=_first
     ):
         while number_place not in given:
             first, number = next(upcoming)
@@ -78,7 +78,8 @@ def _numbers(spool: Storage, names: Sequence[str]) -> Iterator[tuple[Place, int]
     return ((place, number) for number, place in enumerate(places, 1))
 
 
-def _ended(spool: Storage, name: str, without: frozenset[Place] = frozenset()) -> Iterator[Ended]:
+def ended(spool: Storage, name: str, without: frozenset[Place] = frozenset()) -> Iterator[Ended]:
+    """Yield the connections of one partition, without those with their numbers at ``without``."""
     for chunk in ChunkFile(spool, name).chunks("ended", list[Ended]):
         yield from (one for one in chunk if one[1] not in without) if without else chunk
 

@@ -29,6 +29,7 @@ from ..rules.plugins import skipped_plugins
 from .combining import captures_of, known_offers, numbered, others_of
 from .fragments import JoinTask, join_fragments
 from .mapping import MapTask, map_batch
+from .parts import PartTask, write_numbers, write_part
 from .pieces import batches
 from .plan import Plan
 from .reducing import MappedFiles, Reduced, ReduceTask, reduce_partition
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from .combining import Numbered
     from .executors import Workers
     from .mapping import Mapped
+    from .parts import Part
     from .pieces import Batch
     from .reducing import Known
 
@@ -59,7 +61,8 @@ def _show_nothing(done: int, total: int | None) -> None:
 class ParallelAudit:
     """An audit as ``run.run`` uses it, by ``workers``. ``spool``: the place of intermediate files; ``resume``: it may
     hold a part of this run. ``as_lines``: called with each connection as lines of NDJSON, instead of yielding it; None:
-    connections are yielded. ``spooled``: bytes that were written into the spool."""
+    connections are yielded. ``parts``: reports that the partitions write, instead of yielding connections.
+    ``spooled``: bytes that were written into the spool."""
 
     def __init__(self, options: Options, workers: Workers, spool: Storage, *, resume: bool = False) -> None:
         self.options = options
@@ -69,6 +72,7 @@ class ParallelAudit:
         self.unreadable: list[InputError] = []
         self.decoder_counts = (0, 0, 0)
         self.as_lines: Callable[[bytes], None] | None = None
+        self.parts: tuple[Part, ...] = ()
         self.spooled = 0
         self.processes = workers.count
         self._workers = workers
@@ -215,11 +219,31 @@ class ParallelAudit:
             self._mapped, self._tallies, reduced, self.options.limits
         )
         self.unreadable = [*(InputError(*error) for error in errors), *self.unreadable]
-        yield from self._in_order(numbered(self._spool, list(names.values()), again, replaced), settled)
+        if self.parts:
+            self._write_parts(names, again, replaced)
+            yield from self.captures
+        else:
+            found = numbered(self._spool, list(names.values()), list(again.values()), replaced)
+            yield from self._in_order(found, settled)
         complete(self.summary, self.captures, self.unreadable, others_of(reduced))
 
-    def _judge_again(self, known: dict[int, Known]) -> list[str]:
-        """Judge the connections again that miss what others were offered. Return the files of their reports."""
+    def _write_parts(self, names: dict[int, str], again: dict[int, str], replaced: frozenset[Any]) -> None:
+        """Let each partition write its part of the reports."""
+        numbers = write_numbers(self._spool, names, f"by-{len(names)}")
+        tasks = [
+            PartTask(
+                *(number, name, again.get(number), replaced, numbers[number]),
+                *(len(self.captures), self._spool, self.parts),
+            )
+            for number, name in names.items()
+        ]
+        for task, error in self._workers.in_order(write_part, tasks, len(tasks)):
+            if isinstance(error, Exception):
+                self._give_up(error, f"share {task.partition + 1} of {len(self._tasks)} of the connections")
+
+    def _judge_again(self, known: dict[int, Known]) -> dict[int, str]:
+        """Judge the connections again that miss what others were offered. Return the files of their reports, by
+        partition."""
         by = f"by-{len(self._reduced)}"  # partitions that could be judged
         before, after = [], []
         for number, one in known.items():
@@ -227,9 +251,9 @@ class ParallelAudit:
             before.append(task._replace(name=f"{task.name}-before-{by}", known=one._replace(offers=())))
             after.append(task._replace(name=f"{task.name}-again-{by}", known=one))
         results = self._workers.all(reduce_partition, [*before, *after])
-        for number, one in enumerate(results):
-            self._count(one, by=-1 if number < len(before) else 1)
-        return [task.name for task in after]
+        for number, reduced in enumerate(results):
+            self._count(reduced, by=-1 if number < len(before) else 1)
+        return {task.partition: task.name for task in after}
 
     def _count(self, reduced: Reduced, by: int = 1) -> None:
         add(self.summary, reduced.summary, by)

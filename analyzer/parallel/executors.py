@@ -6,34 +6,51 @@ import errno
 import gc
 import os
 import signal
+import threading
 from collections import deque
-from concurrent.futures import BrokenExecutor, CancelledError, ProcessPoolExecutor, wait
+from concurrent.futures import BrokenExecutor, CancelledError, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
+from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Executor
     from types import TracebackType
 
 __all__ = ["Workers"]
 
-_FAULTS = (OSError, BrokenExecutor, CancelledError)
+_one_at_a_time = threading.Lock()
+_FAULTS: tuple[type[Exception], ...] = (OSError, BrokenExecutor, CancelledError)
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 
 _ATTEMPTS = 3  # how often a task is run if the process that runs it dies
+_GONE = "the scheduler has gone"
+_PATIENCE = 10.0  # seconds for the connection to it to come back
 _POLL = 0.2  # seconds to wait at a time, so that Ctrl-C is seen
 
 
 class Workers:
-    """``count`` processes of an executor, which ``start`` makes; by default of a pool on this machine. A task whose
-    process dies is run again."""
+    """``count`` processes of an executor, which ``start`` makes and ``end`` ends; by default of a pool on this machine.
+    A task whose process dies is run again. ``faults``: more exceptions that do not come from this program; ``reach``:
+    whether the executor can be reached."""
 
-    def __init__(self, count: int, start: Callable[[int], Executor] | None = None) -> None:
+    def __init__(
+        self,
+        count: int,
+        start: Callable[[int], Executor] | None = None,
+        end: Callable[[Executor], None] | None = None,
+        faults: tuple[type[Exception], ...] = (),
+        reach: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.count = count
-        self._start = start or pool
+        self._start = start or _pool
+        self._end = end or _end
+        self._faults = _FAULTS + faults
+        self._reach = reach
         self._executor: Executor | None = None
+        self._gone = False  # who distributes the tasks has gone
 
     def __enter__(self) -> Workers:
         return self
@@ -46,7 +63,7 @@ class Workers:
     def close(self) -> None:
         """End the processes."""
         if self._executor is not None:
-            self._executor.shutdown(wait=True, cancel_futures=True)
+            self._end(self._executor)
             self._executor = None
 
     def all(self, call: Callable[[_Task], _Result], tasks: Sequence[_Task]) -> list[_Result]:
@@ -73,14 +90,16 @@ class Workers:
                 if not waiting:
                     return
                 task, future = waiting[0]
-                while not future.done():
-                    wait([future], timeout=_POLL)
+                self._await(future)
                 attempts += 1
                 result: _Result | Exception
                 try:
-                    result = future.result()
-                except _FAULTS as error:
-                    if isinstance(error, BrokenExecutor):
+                    result = future.result(0)
+                except self._faults as error:
+                    if self._gone or isinstance(error, CancelledError):
+                        self._gone = True
+                        error = OSError(errno.EPIPE, _GONE)
+                    elif isinstance(error, BrokenExecutor):
                         self.close()
                         if attempts < _ATTEMPTS:
                             waiting = deque((task, self._submit(call, task)) for task, _ in waiting)
@@ -95,24 +114,52 @@ class Workers:
             for _, future in waiting:
                 future.cancel()
 
+    def _await(self, future: Future[_Result]) -> None:
+        """Wait until the task has ended, or the executor has not been reached for some time."""
+        last = monotonic()
+        while not future.done():
+            wait([future], timeout=_POLL)
+            if self._reach():
+                last = monotonic()
+            elif monotonic() - last > _PATIENCE:
+                self._gone = True
+                return
+
     def _submit(self, call: Callable[[_Task], _Result], task: _Task) -> Future[_Result]:
-        for _ in range(_ATTEMPTS):
+        for _ in range(0 if self._gone else _ATTEMPTS):
             if self._executor is None:
                 self._executor = self._start(self.count)
             try:
-                return self._executor.submit(call, task)
+                return self._executor.submit(_run, call, task)
             except BrokenExecutor:  # a process has died since the last task
                 self.close()
-        raise OSError(errno.EAGAIN, "no process can be started")
+        failed: Future[_Result] = Future()
+        failed.set_exception(OSError(errno.EPIPE, _GONE if self._gone else "no process can start"))
+        return failed
 
 
-def pool(count: int) -> Executor:
+def _pool(count: int) -> Executor:
     """Return a pool of processes on this machine."""
     return ProcessPoolExecutor(count, get_context("fork" if hasattr(os, "fork") else None), _begin)
+
+
+def _end(executor: Executor) -> None:
+    executor.shutdown(wait=True, cancel_futures=True)
 
 
 def _begin() -> None:
     """Prepare a process of the pool."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # every process gets it, and only the first one handles it
-    gc.freeze()
-    gc.set_threshold(50_000, 10, 10)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _run(call: Callable[[_Task], _Result], task: _Task) -> _Result:
+    """Run a task, one at a time: tables of the audit are not made for threads. See ``run.run`` for the collector."""
+    with _one_at_a_time:
+        before = gc.get_threshold()
+        gc.freeze()
+        gc.set_threshold(50_000, 10, 10)
+        try:
+            return call(task)
+        finally:
+            gc.set_threshold(*before)

@@ -63,7 +63,7 @@ class JsonWriter:
 
 
 class _Target(Protocol):
-    def write(self, data: bytes) -> None: ...
+    def write(self, data: bytes, /) -> object: ...
 
 
 class NdjsonWriter:

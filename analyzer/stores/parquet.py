@@ -13,7 +13,7 @@ import os
 import secrets
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..._version import __version__
 from ..errors import OutputError, UsageError, display_path
@@ -30,11 +30,28 @@ if TYPE_CHECKING:
     from ..model import Capture, Connection, Summary
     from .tables import Cell, Row, Table
 
-__all__ = ["GROUP_ROWS", "ParquetWriter", "read_rows", "written"]
+__all__ = ["GROUP_ROWS", "ParquetWriter", "Run", "read_rows", "written"]
 
 GROUP_ROWS = 25_000
 _MAX_NS = (1 << 63) - 1
 _HINT = "name another directory with -o"
+
+
+class Run(NamedTuple):
+    """A run: its ``number``, which is its start time in nanoseconds, because there is no counter; the name of its
+    files; when it started."""
+
+    number: int
+    name: str
+    started: str
+
+    @classmethod
+    def now(cls) -> Run:
+        """Return a run that starts now."""
+        now = datetime.now(UTC)
+        number = int(now.timestamp() * 1_000_000) * 1000 + secrets.randbelow(1000)
+        name = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        return cls(number, name, now.isoformat(timespec="seconds").replace("+00:00", "Z"))
 
 
 class ParquetWriter:
@@ -42,17 +59,13 @@ class ParquetWriter:
 
     streams = False
 
-    def __init__(self, directory: Path) -> None:
-        now = datetime.now(UTC)
-        # The number of a run is its start time in nanoseconds, because there is no counter.
-        self._run = int(now.timestamp() * 1_000_000) * 1000 + secrets.randbelow(1000)
-        self._started = now.isoformat(timespec="seconds").replace("+00:00", "Z")
-        self._name = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    def __init__(self, directory: Path, run: Run | None = None) -> None:
+        self._run = run or Run.now()
         self._files: dict[str, _File] = {}
         try:
             folder_of(directory, parents=True).close()
             for name, table in TABLES.items():
-                self._files[name] = _File(directory / name, self._name, table)
+                self._files[name] = _File(directory / name, self._run.name, table)
         except BaseException:
             self.discard()
             raise
@@ -63,18 +76,33 @@ class ParquetWriter:
         """Add the row of a capture that was read to its end."""
         self._captures += 1
         self._after_captures = False
-        self._files["captures"].add([capture_row(self._run, self._captures, capture)])
+        self._files["captures"].add([capture_row(self._run.number, self._captures, capture)])
 
     def connection(self, connection: Connection) -> None:
         """Add the rows of the connection."""
-        for name, rows in connection_rows(self._run, self._captures + 1, connection).items():
-            self._files[name].add(rows)
+        self.add(self._captures + 1, connection)
         self._after_captures = True
+
+    def add(self, capture: int, connection: Connection) -> None:
+        """Add the rows of a connection that ended in this capture."""
+        for name, rows in connection_rows(self._run.number, capture, connection).items():
+            self._files[name].add(rows)
+
+    def end_run(self, summary: Summary) -> None:
+        """Add the row of the run."""
+        finished = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self._files["runs"].add([run_row(self._run.number, __version__, self._run.started, finished, summary)])
+
+    def place_filled(self) -> None:
+        """Complete the files of tables that have rows, and remove the others."""
+        for file in self._files.values():
+            if file.is_filled:
+                file.close()
+                file.place()
 
     def finish(self, summary: Summary) -> None:
         """Complete the run: rename its files to their final names."""
-        finished = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        self._files["runs"].add([run_row(self._run, __version__, self._started, finished, summary)])
+        self.end_run(summary)
         for file in self._files.values():
             file.close()
         if self._after_captures:
@@ -98,6 +126,11 @@ class _File:
         self._writer: Any = None
         folder_of(directory, parents=True).close()
         self._file = NewFile(self._path)
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether it has rows."""
+        return bool(self._rows) or self._writer is not None
 
     def add(self, rows: Sequence[Row]) -> None:
         """Keep ``rows``; write them when they fill a row group."""

@@ -23,6 +23,7 @@ from smtpwire.analyzer.audit import Options
 from smtpwire.analyzer.errors import UsageError
 from smtpwire.analyzer.files.storage import Storage
 from smtpwire.analyzer.frames import inputs
+from smtpwire.analyzer.model import Connection
 from smtpwire.analyzer.parallel import engine, pieces
 from smtpwire.analyzer.parallel.engine import ParallelAudit
 from smtpwire.analyzer.parallel.executors import Workers
@@ -129,9 +130,7 @@ def die_reducing(task: ReduceTask) -> Reduced:
     return reduce_partition(task)
 
 
-@pytest.mark.parametrize(
-    ("step", "dying"), [("map_batch", die_once_mapping), ("reduce_partition", die_once_reducing)]
-)
+@pytest.mark.parametrize(("step", "dying"), [("map_batch", die_once_mapping), ("reduce_partition", die_once_reducing)])
 def test_a_process_that_dies_changes_nothing(
     path: Path, pool: Workers, monkeypatch: pytest.MonkeyPatch, step: str, dying: Callable[[Any], Any]
 ) -> None:
@@ -205,9 +204,7 @@ def spooled(path: Path, spool: Path, *, resume: bool = False) -> tuple[list[byte
 
 
 @pytest.mark.parametrize("step", ["map_batch", "reduce_partition"])
-def test_a_run_that_failed_is_finished(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
+def test_a_run_that_failed_is_finished(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     spool = tmp_path / "spool"
     done = getattr(engine, step)
     last = "map-4" if step == "map_batch" else "reduce-2-of-8"
@@ -296,7 +293,7 @@ def test_after_an_interrupt_what_was_done_is_reported(path: Path, tmp_path: Path
         reported += list(audit.run([path], progress))
     except KeyboardInterrupt:
         reported += list(audit.stop())
-    found = [one for one in reported if hasattr(one, "dialogue")]
+    found = [one for one in reported if isinstance(one, Connection)]
     assert audit.summary.connections == len(found)
     assert sorted(one.id for one in found) == list(range(1, len(found) + 1))
     (capture,) = audit.captures
@@ -311,7 +308,10 @@ def test_a_signal(path: Path, tmp_path: Path, signum: signal.Signals) -> None:
         file.write(once * 400)
     command = [sys.executable, "-m", "smtpwire", "audit", str(path), "--format", "ndjson", "--jobs", "2", "--no-config"]
     spool, written = tmp_path / "spool", tmp_path / "report"
-    with written.open("wb") as to, subprocess.Popen([*command, "--spool", spool], stdout=to, stderr=subprocess.PIPE) as process:
+    with (
+        written.open("wb") as to,
+        subprocess.Popen([*command, "--spool", spool], stdout=to, stderr=subprocess.PIPE) as process,
+    ):
         while not list(spool.glob("map-*")) and process.poll() is None:
             time.sleep(0.005)
         process.send_signal(signum)

@@ -29,7 +29,8 @@ class Here(Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
         try:
-            future.set_result(pickle.loads(pickle.dumps(fn(*pickle.loads(pickle.dumps(args)), **kwargs))))
+            call, task = args
+            future.set_result(pickle.loads(pickle.dumps(fn(call, pickle.loads(pickle.dumps(task))))))
         except Exception as error:
             future.set_exception(error)
         return future

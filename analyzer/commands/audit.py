@@ -101,7 +101,7 @@ def audit(
     from ..reports.formats import FORMATS, Style  # noqa: PLC0415
     from ..run import run  # noqa: PLC0415
     from .outputs import destinations, opened, written  # noqa: PLC0415
-    from .parallel_audit import Division, auditing, in_parts, parts_of  # noqa: PLC0415
+    from .parallel_audit import Division, auditing, in_parts, parts_of, sharing  # noqa: PLC0415
 
     clocks = None
     if stats:
@@ -131,7 +131,8 @@ def audit(
         auditing(options, inputs, Division(jobs, cluster, spool, resume), parts) as audit,
         in_parts(parts) if parts else opened(wanted, inputs, style) as (writer, out),
     ):
-        timed = writer if clocks is None else clocks.around(writer)
+        shared = sharing(audit, writer)
+        timed = shared if clocks is None else clocks.around(shared)
         stated = all(FORMATS[one.form].states_scope for one in wanted)
         status = run(audit, inputs, timed, out, failing, require=required, stated=stated)
     if any(one.path is not None for one in wanted) and sys.stderr.isatty():

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..reports.output import Writer
     from .outputs import Destination
 
-__all__ = ["Division", "auditing", "in_parts", "parts_of", "processes_for"]
+__all__ = ["Division", "auditing", "in_parts", "parts_of", "processes_for", "sharing"]
 
 WORTH = 12 << 20  # bytes of captures for each process, so that a second one pays
 
@@ -106,6 +106,19 @@ def parts_of(found: Sequence[Destination]) -> list[Part]:
         target.prepare()
         parts.append(NdjsonParts(target) if form is ReportFormat.NDJSON else ParquetParts(target, Run.now()))
     return parts
+
+
+def sharing(audit: Audit | ParallelAudit, writer: Writer) -> Writer:
+    """Return the writer of a run; if it writes a database alone, the processes of ``audit`` prepare its rows."""
+    from ..stores.sqlite import SqliteWriter  # noqa: PLC0415
+
+    if isinstance(audit, Audit) or not isinstance(writer, SqliteWriter) or is_url(audit.spool.place):
+        return writer
+    from ..parallel.parts import MergingWriter, SqliteParts  # noqa: PLC0415
+
+    parts = SqliteParts(audit.spool, writer.run)
+    audit.parts = (parts,)
+    return MergingWriter(writer, parts)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from ..connections.other_traffic import ordered
 from ..connections.places import Place
 from ..model import Capture, Connection
 from ..segments.decode_tally import DecodeTally
+from ..streams.flow import reversed_key
 from ..streams.housekeeping import Pressure
 from .chunks import ChunkFile
 from .offers import LookUp, Offer
@@ -106,12 +107,12 @@ def known_offers(spool: Storage, names: Mapping[int, str]) -> dict[int, Known]:
     numbers = (
         {place: number for place, number in _numbers(spool, list(names.values())) if place in places} if places else {}
     )
-    return {
-        partition: Known(
-            frozenset(one.flow for one in look_ups), offers, numbers, frozenset(one.number_place for one in look_ups)
-        )
-        for partition, look_ups in looked.items()
-    }
+    return {partition: _known(look_ups, offers, numbers) for partition, look_ups in looked.items()}
+
+
+def _known(look_ups: Sequence[LookUp], offers: Sequence[Offer], numbers: Mapping[Place, int]) -> Known:
+    flows = frozenset(key for one in look_ups for key in (one.flow, reversed_key(one.flow)))
+    return Known(flows, offers, numbers, frozenset(one.number_place for one in look_ups))
 
 
 def captures_of(

@@ -26,13 +26,14 @@ from ..frames.input_list import open_inputs
 from ..model import Summary
 from ..rules import RULES
 from ..rules.plugins import skipped_plugins
+from ..streams.flow import reversed_key
 from .combining import captures_of, known_offers, numbered, others_of
 from .fragments import JoinTask, join_fragments
 from .mapping import MapTask, map_batch
 from .parts import PartTask, write_numbers, write_part
 from .pieces import batches
 from .plan import Plan
-from .reducing import MappedFiles, Reduced, ReduceTask, reduce_partition
+from .reducing import MappedFiles, PickTask, Reduced, ReduceTask, pick_flows, reduce_partition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -76,7 +77,7 @@ class ParallelAudit:
         self.spooled = 0
         self.processes = workers.count
         self._workers = workers
-        self._spool = spool
+        self.spool = spool
         self._resume = resume
         self._plan = Plan()
         self._batches: list[Batch] = []
@@ -97,7 +98,7 @@ class ParallelAudit:
         if progress is not None:
             self._progress = progress
         sources = list(open_inputs(paths))
-        self._plan = Plan.of(self.options, sources, self._workers.count, self._spool, resume=self._resume)
+        self._plan = Plan.of(self.options, sources, self._workers.count, self.spool, resume=self._resume)
         self._map(sources)
         yield from self._judge(settled)
 
@@ -129,12 +130,12 @@ class ParallelAudit:
         for batch in batches(sources, self._plan.share, self.options.limits):
             name = f"map-{len(self._batches)}"
             self._batches.append(batch)
-            yield MapTask(name, batch, self._spool, self.options, self._plan.partitions)
+            yield MapTask(name, batch, self.spool, self.options, self._plan.partitions)
 
     def _give_up(self, error: Exception, what: str) -> None:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         self.unreadable.append(
-            InputError(f"not audited: {reason}", what, f"see to {self._spool.name}, and run it again")
+            InputError(f"not audited: {reason}", what, f"see to {self.spool.name}, and run it again")
         )
 
     # -- reduce --------------------------------------------------------------------------------------------------------
@@ -145,7 +146,7 @@ class ParallelAudit:
         joined = None
         if any(one.has_fragments for one in self._mapped):
             joined = f"fragments-of-{len(names)}"
-            task = JoinTask(joined, names, self._spool, self.options, self._plan.partitions)
+            task = JoinTask(joined, names, self.spool, self.options, self._plan.partitions)
             for _, tallies in self._workers.in_order(join_fragments, [task], 1):
                 if isinstance(tallies, Exception):
                     self._give_up(tallies, "fragmented datagrams")
@@ -155,7 +156,7 @@ class ParallelAudit:
         self._tasks = [
             ReduceTask(
                 *(f"reduce-{number}-of-{len(names)}", number, [MappedFiles(name) for name in names], joined),
-                *(self._spool, self.options, self._plan.key, self.as_lines is not None),
+                *(self.spool, self.options, self._plan.key, self.as_lines is not None),
             )
             for number in range(self._plan.partitions)
         ]
@@ -176,7 +177,8 @@ class ParallelAudit:
                 elif reduced.dropped:
                     short.append(task.partition)
                     for batch, flows in reduced.dropped.items():
-                        wanted.setdefault(task.partition, {}).setdefault(batch, set()).update(flows)
+                        both = (key for flow in flows for key in (flow, reversed_key(flow)))
+                        wanted.setdefault(task.partition, {}).setdefault(batch, set()).update(both)
                 else:
                     self._reduced[task.partition] = reduced
                 self._progress(0, None)
@@ -192,7 +194,7 @@ class ParallelAudit:
         names = {batch: f"map-{batch}-for-{before.name}-{attempt}" for batch in wanted}
         again = [
             MapTask(
-                *(names[batch], self._batches[batch], self._spool, self.options, self._plan.partitions),
+                *(names[batch], self._batches[batch], self.spool, self.options, self._plan.partitions),
                 frozenset(flows),
             )
             for batch, flows in wanted.items()
@@ -212,7 +214,7 @@ class ParallelAudit:
         names = {number: self._tasks[number].name for number in sorted(self._reduced)}
         for one in reduced:
             self._count(one)
-        known = known_offers(self._spool, names)
+        known = known_offers(self.spool, names)
         again = self._judge_again(known)
         replaced = frozenset[Any]().union(*(one.wanted for one in known.values()))
         self.captures, errors, self.decoder_counts = captures_of(
@@ -223,17 +225,17 @@ class ParallelAudit:
             self._write_parts(names, again, replaced)
             yield from self.captures
         else:
-            found = numbered(self._spool, list(names.values()), list(again.values()), replaced)
+            found = numbered(self.spool, list(names.values()), list(again.values()), replaced)
             yield from self._in_order(found, settled)
         complete(self.summary, self.captures, self.unreadable, others_of(reduced))
 
     def _write_parts(self, names: dict[int, str], again: dict[int, str], replaced: frozenset[Any]) -> None:
         """Let each partition write its part of the reports."""
-        numbers = write_numbers(self._spool, names, f"by-{len(names)}")
+        numbers = write_numbers(self.spool, names, f"by-{len(names)}")
         tasks = [
             PartTask(
                 *(number, name, again.get(number), replaced, numbers[number]),
-                *(len(self.captures), self._spool, self.parts),
+                *(len(self.captures), self.spool, self.parts),
             )
             for number, name in names.items()
         ]
@@ -245,11 +247,14 @@ class ParallelAudit:
         """Judge the connections again that miss what others were offered. Return the files of their reports, by
         partition."""
         by = f"by-{len(self._reduced)}"  # partitions that could be judged
-        before, after = [], []
+        before, after, picks = [], [], []
         for number, one in known.items():
             task = self._tasks[number]
-            before.append(task._replace(name=f"{task.name}-before-{by}", known=one._replace(offers=())))
-            after.append(task._replace(name=f"{task.name}-again-{by}", known=one))
+            again = task._replace(name=f"{task.name}-again-{by}", known=one, picked=f"{task.name}-picked-{by}")
+            picks.append(PickTask(f"{task.name}-picked-{by}", task, one.flows))
+            before.append(again._replace(name=f"{task.name}-before-{by}", known=one._replace(offers=())))
+            after.append(again)
+        self._workers.all(pick_flows, picks)
         results = self._workers.all(reduce_partition, [*before, *after])
         for number, reduced in enumerate(results):
             self._count(reduced, by=-1 if number < len(before) else 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from heapq import merge
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from ..connections.places import Place
 from ..reports.json_ import NdjsonWriter
 from ..stores.parquet import ParquetWriter, Run
+from ..stores.sqlite import PartDatabase
 from .chunks import ChunkFile, ChunkWriter
 from .combining import Numbered, ended
 
@@ -27,14 +28,25 @@ if TYPE_CHECKING:
 
     from ..files.storage import Storage
     from ..model import Capture, Connection, Summary
+    from ..stores.sqlite import SqliteWriter
 
-__all__ = ["NdjsonParts", "ParquetParts", "Part", "PartTask", "PartsWriter", "write_numbers", "write_part"]
+__all__ = [
+    "MergingWriter",
+    "NdjsonParts",
+    "ParquetParts",
+    "Part",
+    "PartTask",
+    "PartsWriter",
+    "SqliteParts",
+    "write_numbers",
+    "write_part",
+]
 
 _FLUSH = 50_000  # numbers that are written at once
 
 
 class Part(Protocol):
-    """A report whose parts are written apart."""
+    """A report whose parts are written apart. Raises OSError."""
 
     @property
     def target(self) -> Storage:
@@ -114,6 +126,56 @@ class _Uploading:
                 self._writer.place_filled()
                 for path in sorted(self._folder.glob("*/*.parquet")):
                     self._target.put(os.fspath(path), f"{path.parent.name}/{path.name}")
+
+
+class SqliteParts(NamedTuple):
+    """Databases of rows in a folder of this machine, which ``SqliteWriter.absorb`` adds to the store."""
+
+    target: Storage
+    run: int
+
+    def write(self, number: int, connections: Iterable[tuple[int, Connection]]) -> None:
+        """See ``Part``."""
+        path = self._path(number)
+        with suppress(FileNotFoundError):
+            os.unlink(path)  # noqa: PTH108  what a process left that died
+        with closing(PartDatabase(path, self.run)) as database:
+            for capture, connection in connections:
+                database.add(capture, connection)
+
+    def close(self, captures: Iterable[Capture], summary: Summary) -> None:
+        """See ``Part``: the writer of the store does it."""
+
+    def written(self) -> Iterator[str]:
+        """Yield the files."""
+        yield from (str(path) for path in sorted(Path(self.target.place).glob("part-*.sqlite")))
+
+    def _path(self, number: int) -> str:
+        return f"{self.target.place}/part-{number:05}.sqlite"
+
+
+class MergingWriter:
+    """Writes a store from its parts."""
+
+    streams = False
+
+    def __init__(self, writer: SqliteWriter, parts: SqliteParts) -> None:
+        self._writer = writer
+        self._parts = parts
+
+    def capture(self, capture: Capture) -> None:
+        """Add the row of the capture."""
+        self._writer.capture(capture)
+
+    def connection(self, connection: Connection) -> None:
+        """Never called: the partitions write them."""
+        raise NotImplementedError
+
+    def finish(self, summary: Summary) -> None:
+        """Add the rows of the parts, and complete the run."""
+        for path in self._parts.written():
+            self._writer.absorb(path)
+        self._writer.finish(summary)
 
 
 class PartsWriter:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import merge
+from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,17 +39,27 @@ if TYPE_CHECKING:
     from ..files.storage import Storage
     from ..model import Connection
 
-__all__ = ["Ended", "Known", "MappedFiles", "ReduceTask", "Reduced", "reduce_partition"]
+__all__ = ["Ended", "Known", "MappedFiles", "PickTask", "ReduceTask", "Reduced", "pick_flows", "reduce_partition"]
 
 _FLUSH = 1 << 20  # bytes of reports in memory before they are written
-_frame = itemgetter(6)
+_place, _frame = itemgetter(0), itemgetter(6)
 
 Ended = tuple[Place, Place, bytes]
 """A connection that ended: where it ended, where it got its number, and its report."""
 
 
+class PickTask(NamedTuple):
+    """Write the segments of ``flows`` in the files of ``task`` into the file ``name``. Each batch is a kind of
+    chunks."""
+
+    name: str
+    task: ReduceTask
+    flows: frozenset[bytes]
+
+
 class MappedFiles(NamedTuple):
-    """The output of the map step for one batch. ``more``: a file with flows that the first one dropped, and these."""
+    """The output of the map step for one batch. ``more``: a file with flows that the first one dropped, and the keys of
+    both directions of these."""
 
     name: str
     more: str | None = None
@@ -56,8 +67,9 @@ class MappedFiles(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What makes a second pass over some ``flows``: offers of STARTTLS, and numbers by the places where connections got
-    them. ``wanted``: the places of the connections to report; the others were reported before."""
+    """What makes a second pass over some ``flows``, the keys of both directions: offers of STARTTLS, and numbers by the
+    places where connections got them. ``wanted``: the places of the connections to report; the others were reported
+    before."""
 
     flows: frozenset[bytes]
     offers: Sequence[Offer]
@@ -67,7 +79,8 @@ class Known(NamedTuple):
 
 class ReduceTask(NamedTuple):
     """Audit ``partition`` and write the reports into the file ``name`` of ``spool``. ``joined``: the file of datagrams;
-    ``key``: of pseudonyms; ``as_lines``: reports are lines of NDJSON, else values of ``Connection``."""
+    ``key``: of pseudonyms; ``as_lines``: reports are lines of NDJSON, else values of ``Connection``. ``picked``: the
+    file with the segments of the flows in ``known``."""
 
     name: str
     partition: int
@@ -78,6 +91,7 @@ class ReduceTask(NamedTuple):
     key: bytes
     as_lines: bool
     known: Known | None = None
+    picked: str | None = None
 
 
 class Reduced(Struct):
@@ -100,6 +114,39 @@ def reduce_partition(task: ReduceTask) -> Reduced:
         return ChunkFile(task.spool, task.name).about(Reduced)
     with task.spool.write(task.name) as stream:
         return _Reducer(task, ChunkWriter(stream)).run()
+
+
+def pick_flows(task: PickTask) -> None:
+    """Run the task. Raises OSError if the spool cannot be read or written."""
+    of, flows = task.task, task.flows
+    with of.spool.write(task.name) as stream:
+        chunks = ChunkWriter(stream)
+        for batch, mapped in enumerate(of.mapped):
+            for at, rows in _blocks(of.spool, mapped, str(of.partition)):
+                picked = [row for row in rows if not row[0] or row[0] in flows]
+                if picked:
+                    chunks.add(str(batch), ([(*at, len(picked))], picked))
+        chunks.finish(None)
+
+
+def _blocks(spool: Storage, mapped: MappedFiles, kind: str) -> Iterator[tuple[tuple[int, ...], list[Row]]]:
+    """Yield piece and block, and the segments there, of chunks of one kind."""
+    rows = _marked(ChunkFile(spool, mapped.name), kind)
+    if mapped.more is None:
+        yield from rows
+        return
+    kept = ((at, [row for row in part if row[0] not in mapped.flows]) for at, part in rows)
+    more = _marked(ChunkFile(spool, mapped.more), kind)
+    for at, parts in groupby(merge(kept, more, key=_place), key=_place):
+        yield at, list(merge(*(part for _, part in parts), key=_frame))
+
+
+def _marked(file: ChunkFile, kind: str) -> Iterator[tuple[tuple[int, ...], list[Row]]]:
+    for marks, rows in file.chunks(kind, Segments):
+        first = 0
+        for piece, block, end in marks:
+            yield (piece, block), rows[first:end]
+            first = end
 
 
 class _Buffer:
@@ -155,8 +202,9 @@ class _Reducer:
         raw = RawBlocks()
         for batch, mapped in enumerate(task.mapped):
             file = ChunkFile(task.spool, mapped.name)
-            rows = _Ahead(self._rows(file, mapped.flows if mapped.more else None))
-            more = _Ahead(self._rows(ChunkFile(task.spool, mapped.more), None) if mapped.more else iter(()))
+            source = mapped if task.picked is None else MappedFiles(task.picked)
+            kind = str(task.partition if task.picked is None else batch)
+            rows = _Ahead(_blocks(task.spool, source, kind))
             for number, piece in enumerate(file.about(Mapped).pieces):
                 if piece.is_first:
                     places.capture = piece.capture
@@ -167,7 +215,7 @@ class _Reducer:
                         recent.add(RawBlock(raw, piece.name, end.base, end.size))
                     places.block_end = end.frames
                     at = number, block
-                    sources = [rows.take(at), more.take(at), joined.take((batch, *at))]
+                    sources = [rows.take(at), joined.take((batch, *at))]
                     filled = [source for source in sources if source]
                     if filled:
                         self._feed(filled[0] if len(filled) == 1 else merge(*filled, key=_frame), batch)
@@ -200,20 +248,6 @@ class _Reducer:
             self._missing.add(key)
             self._result.dropped.setdefault(batch, set()).add(key)
 
-    def _rows(self, file: ChunkFile, without: frozenset[bytes] | None) -> Iterator[tuple[Any, list[Row]]]:
-        """Yield the segments of each block of a batch that has some. ``without``: flows to leave out."""
-        known = self._task.known
-        for marks, rows in file.chunks(str(self._task.partition), Segments):
-            first = 0
-            for piece, block, end in marks:
-                part = rows[first:end]
-                first = end
-                if without is not None:
-                    part = [row for row in part if not _is_of(row[0], without)]
-                if known is not None:
-                    part = [row for row in part if not row[0] or _is_of(row[0], known.flows)]
-                yield (piece, block), part
-
     def _joined(self) -> Iterator[tuple[Any, list[Row]]]:
         """Yield the segments from datagrams, by batch, piece and block."""
         if self._task.joined is None:
@@ -227,7 +261,7 @@ class _Reducer:
                     if part:
                         yield here, part
                     here, part = tuple(at), []
-                if self._task.known is None or _is_of(row[0], self._task.known.flows):
+                if self._task.known is None or row[0] in self._task.known.flows:
                     part.append(row)
         if part:
             yield here, part
@@ -287,9 +321,3 @@ class _Ahead:
         if self._next and self._next[0][0] == at:
             return self._next.popleft()[1]
         return []
-
-
-def _is_of(key: bytes, flows: frozenset[bytes]) -> bool:
-    """Whether a segment belongs to one of some flows, in either direction."""
-    half = (len(key) - 4) // 2
-    return key in flows or key[half:-4] + key[:half] + key[-2:] + key[-4:-2] in flows

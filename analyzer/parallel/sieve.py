@@ -76,7 +76,7 @@ class Sieve:
             self._kept.clear()
         add = self._rows[partition_of(key, len(self._rows))].append
         if self._wanted is not None:
-            if key in self._wanted or reversed_key(key) in self._wanted:
+            if key in self._wanted:
                 add(row)
             return
         if key[-4:-2] in self._ports or key[-2:] in self._ports:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "APPLICATION",
     "VERSION",
+    "PartDatabase",
     "SqliteWriter",
     "create",
     "insert",
@@ -47,6 +48,7 @@ PATIENCE_SECONDS = 5.0  # wait for another program that writes
 _MAX_RUN = 1 << 53  # what every reader of JSON can count to
 
 _MAGIC = b"SQLite format 3\0"
+_OF_CONNECTIONS = ("connections", "turns", "messages", "recipients", "findings")
 _TYPES = {"text": "TEXT", "integer": "INTEGER", "boolean": "INTEGER", "time": "TEXT"}
 
 
@@ -91,6 +93,15 @@ class SqliteWriter:
         self._add("runs", [run_row(self.run, __version__, self._started, _now(), summary)])
         self._database.commit()
 
+    def absorb(self, path: str) -> None:
+        """Add the rows that a ``PartDatabase`` holds."""
+        self._database.commit()
+        self._database.execute("ATTACH ? AS part", (path,))
+        for name in _OF_CONNECTIONS:
+            self._database.execute(f"INSERT INTO main.{name} SELECT * FROM part.{name}")
+        self._database.commit()
+        self._database.execute("DETACH part")
+
     def undo(self) -> None:
         """Remove the run."""
         self._database.rollback()
@@ -100,6 +111,29 @@ class SqliteWriter:
 
     def _add(self, name: str, rows: Sequence[Row]) -> None:
         self._database.executemany(self._insert[name], rows)
+
+
+class PartDatabase:
+    """Rows of some connections of the run with this number, in a file ``path`` of its own, without keys and indexes.
+    Its methods raise sqlite3.Error."""
+
+    def __init__(self, path: str, run: int) -> None:
+        self._run = run
+        self._database = sqlite3.connect(path)
+        self._database.execute("PRAGMA synchronous = OFF")  # it is complete when it is closed, or made again
+        for name in _OF_CONNECTIONS:
+            columns = ", ".join(column.name for column in TABLES[name].columns)
+            self._database.execute(f"CREATE TABLE {name} ({columns})")
+
+    def add(self, capture: int, connection: Connection) -> None:
+        """Add the rows of a connection that ended in this capture."""
+        for name, rows in connection_rows(self._run, capture, connection).items():
+            self._database.executemany(insert(TABLES[name]), rows)
+
+    def close(self) -> None:
+        """Complete the file."""
+        self._database.commit()
+        self._database.close()
 
 
 def statements() -> Iterator[str]:

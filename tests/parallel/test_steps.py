@@ -112,7 +112,7 @@ class TestSieve:
     def test_only_what_is_wanted(self) -> None:
         key, other = flow(CLIENT, SERVER, 40_000, 80), flow(CLIENT, SERVER, 40_001, 25)
         sent = [(key, 24, b"x"), (other, 24, b"y"), (reversed_key(key), 24, b"z")]
-        assert [row[4] for row in self.sieved(*sent, wanted=frozenset({reversed_key(key)}))] == [b"x", b"z"]
+        assert [row[4] for row in self.sieved(*sent, wanted=frozenset({key, reversed_key(key)}))] == [b"x", b"z"]
 
     def test_both_directions_are_in_one_partition(self) -> None:
         keys = [flow(CLIENT, SERVER, port, 25) for port in range(40_000, 41_000)]

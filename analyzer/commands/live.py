@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError, display_path
+from ..findings.counts import add
+from ..model import Summary
 from ..run import FailOn, Status, found
 from .option_types import PATH, EnumChoice, Seconds, complete_interfaces
 from .options import (
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
     from ..config import Config
     from ..enums import Profile, Redact
     from ..live.event_loop import EventLoop
-    from ..live.opening import Opening
+    from ..live.opening import Opening, OpenInterfaces
+    from ..live.signals import Signals
     from ..live.sinks import Sink
     from ..reports.output import Output
 
@@ -83,6 +86,15 @@ class LiveFormat(StrEnum):
     show_default=True,
     help="Size of the kernel's packet ring.",
 )
+@click.option(
+    "-j",
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Number of processes that share the connections, for a rate that is too high for one.",
+)
 @click.option("-w", "--write", metavar="FILE", type=PATH, help="Write the captured frames to FILE, as pcapng.")
 @click.option("--ring", metavar="SIZExN", help="With --write: keep the latest N files of SIZE: 100MBx10.")
 @click.option("--duration", metavar="S", type=Seconds(min=0), help="Stop after S seconds.")
@@ -119,6 +131,7 @@ def live(
     port: Sequence[str],
     no_promiscuous: bool,
     buffer: int,
+    jobs: int,
     write: str | None,
     ring: str | None,
     duration: float | None,
@@ -145,6 +158,8 @@ def live(
     from ..live.opening import OpenDirectory, OpenInterfaces  # noqa: PLC0415
 
     _check(interface, watch, bpf, write, ring)
+    if jobs > 1:
+        _check_jobs(jobs, watch=watch, write=write, count=count)
 
     def read(settings: Config) -> Options:
         known = baseline if baseline is not None else settings.baseline
@@ -153,7 +168,8 @@ def live(
         )
 
     options = read(configured(config, no_config))
-    sink = _sink(format_, output_to(), metrics, syslog, plain=plain)
+    output = output_to()
+    sink = _sink(format_, output, metrics, syslog, plain=plain)
     loop = partial(
         EventLoop,
         seconds=duration,
@@ -165,8 +181,11 @@ def live(
     opening = (
         OpenDirectory(watch, user)
         if watch is not None
-        else OpenInterfaces(interface, options.ports, bpf, buffer << 20, not no_promiscuous, user, write, ring)
+        else OpenInterfaces(interface, options.ports, bpf, buffer << 20, not no_promiscuous, user, write, ring, jobs)
     )
+    if jobs > 1:
+        assert isinstance(opening, OpenInterfaces)
+        return _share(opening, options, sink, loop, fail_on, output)
     return _run(opening, options, sink, loop, fail_on)
 
 
@@ -182,32 +201,72 @@ def _check(interface: Sequence[str], watch: str | None, bpf: str | None, write: 
         raise UsageError("--bpf and --write need an interface", "--watch", "remove --bpf and --write, or use -i")
 
 
+def _check_jobs(jobs: int, *, watch: str | None, write: str | None, count: int | None) -> None:
+    """Raise UsageError for options that need one process."""
+    for name, value in (("--watch", watch), ("--write", write), ("--count", count)):
+        if value is not None:
+            raise UsageError(f"{name} needs one process", f"--jobs {jobs}", f"remove --jobs, or {name}")
+
+
 def _run(opening: Opening, options: Options, sink: Sink, loop: Callable[..., EventLoop], fail_on: FailOn) -> int:
-    """Run the audit to its end. Returns the exit status.
+    """Run the audit to its end. Returns the exit status."""
+    from ..live.live_audit import LiveAudit  # noqa: PLC0415
+
+    audit = LiveAudit(options)
+
+    def go(signals: Signals) -> None:
+        loop(opening.source(), audit, sink, signals).run()
+
+    return _guarded(opening, sink, go) or found(audit.summary, fail_on)
+
+
+def _share(
+    opening: OpenInterfaces,
+    options: Options,
+    sink: Sink,
+    loop: Callable[..., EventLoop],
+    fail_on: FailOn,
+    output: Output,
+) -> int:
+    """Run the audit to its end in several processes. Returns the exit status."""
+    from ..live.live_audit import LiveAudit  # noqa: PLC0415
+    from ..live.shared_audit import SharedLiveAudit  # noqa: PLC0415
+
+    summary = Summary()
+
+    def go(signals: Signals) -> None:
+        shared = SharedLiveAudit(opening.sources(), lambda: LiveAudit(options), sink, signals, loop, output)
+        try:
+            shared.run()
+        finally:
+            add(summary, shared.summary)
+
+    return _guarded(opening, sink, go) or found(summary, fail_on)
+
+
+def _guarded(opening: Opening, sink: Sink, go: Callable[[Signals], None]) -> int:
+    """Open everything, and call ``go``. Returns the exit status of an interrupt, else 0.
 
     This is the only place where privileges are dropped: after what needs them was opened, and before anything else is.
     """
-    from ..live.live_audit import LiveAudit  # noqa: PLC0415
     from ..live.privileges import become  # noqa: PLC0415
     from ..live.signals import Signals  # noqa: PLC0415
 
-    audit = LiveAudit(options)
     with Signals() as signals:  # from here on a signal ends the run, and does not kill it
         try:
             opening.sockets()
             sink.prepare()
             if opening.drops:
                 become(opening.who)
-            source = opening.source()
             gc.freeze()  # these objects stay: the collector runs all the time and need not visit them
             with closing(sink):
                 sink.open()
-                loop(source, audit, sink, signals).run()
+                go(signals)
         except BrokenPipeError:
             pass
         except KeyboardInterrupt:
             return Status.INTERRUPTED
-    return found(audit.summary, fail_on)
+    return Status.CLEAN
 
 
 def _sink(form: LiveFormat, out: Output, metrics: str | None, syslog: str | None, *, plain: bool) -> Sink:

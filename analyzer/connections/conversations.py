@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..exchanges.connection_report import NO_DETAIL, TimeFormat, TurnDetail
@@ -38,7 +39,8 @@ class EndedConnection(NamedTuple):
 
 
 class Conversations:
-    """Decides what becomes of each connection in ``streams``. The reports of those that are over are in ``ended``."""
+    """Decides what becomes of each connection in ``streams``. The reports of those that are over are in ``ended``.
+    ``ids``: the numbers of the next ones."""
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class Conversations:
         self.streams.table.handshakes.greeting_ports = self._port_bytes - client_first
         self._profile = profile
         self._tap = tap
+        self.ids: Iterator[int] = count(1)
         self._last_id = 0
 
     def accept(self, flow: Flow) -> None:
@@ -83,7 +86,7 @@ class Conversations:
 
     def begin(self, flow: Flow) -> Receiver:
         """See ``CandidateHost``."""
-        self._last_id += 1
+        self._last_id = next(self.ids)
         handshake = flow.handshake
         if self.places is not None:
             self.places.note_number(flow.key)

@@ -76,11 +76,14 @@ class Interfaces:
         *,
         size: int = DEFAULT_BYTES,
         promiscuous: bool = True,
+        group: int | None = None,
     ) -> None:
+        """``group``: see ``PacketRing``; each interface has a group of its own, from this number on."""
         self.rings: list[PacketRing] = []
         try:
-            for name in dict.fromkeys(names):
-                self.rings.append(PacketRing(name, ports, expression, size=size, promiscuous=promiscuous))
+            for number, name in enumerate(dict.fromkeys(names)):
+                own = None if group is None else group + number
+                self.rings.append(PacketRing(name, ports, expression, size=size, promiscuous=promiscuous, group=own))
         except BaseException:
             for ring in self.rings:
                 ring.close()
@@ -97,6 +100,11 @@ class Interfaces:
         self._end_ns: int | None = None
         self._left: dict[str, int] = {}  # frames of each interface that were left in its ring
         self._fault_said = False
+
+    def start(self) -> None:
+        """Let frames come, if the rings are part of a group."""
+        for ring in self.rings:
+            ring.start()
 
     def record_to(self, path: str, ring: Rotation | None) -> None:
         """Write every frame to ``path``, or to the files of a ring. Raises UsageError if that is not possible."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 from typing import TYPE_CHECKING, Protocol
 
@@ -53,8 +54,8 @@ class OpenDirectory:
 
 
 class OpenInterfaces:
-    """Interfaces. ``write`` and ``ring``: the file of --write and its ring, if they were given; for the others see
-    ``PacketRing``."""
+    """Interfaces. ``write`` and ``ring``: the file of --write and its ring, if they were given; ``jobs``: how many
+    processes share the frames; for the others see ``PacketRing``."""
 
     drops = True
 
@@ -68,6 +69,7 @@ class OpenInterfaces:
         user: str | None,
         write: str | None,
         ring: str | None,
+        jobs: int = 1,
     ) -> None:
         self._names = names
         self._ports = ports
@@ -76,7 +78,8 @@ class OpenInterfaces:
         self._promiscuous = promiscuous
         self._write = write
         self._rotation = None if ring is None else rotation(ring)
-        self._rings: Interfaces | None = None
+        self._jobs = jobs
+        self._rings: list[Interfaces] = []
         self._slow: ScapySource | None = None
         self.who = target(user)
 
@@ -85,10 +88,19 @@ class OpenInterfaces:
         if hasattr(socket, "AF_PACKET"):
             from .interfaces import Interfaces  # noqa: PLC0415  what it imports is not on every system
 
-            self._rings = Interfaces(
-                self._names, self._ports, self._bpf, size=self._size, promiscuous=self._promiscuous
-            )
+            group = None if self._jobs == 1 else secrets.randbelow(1 << 16)
+            for _ in range(self._jobs):
+                self._rings.append(
+                    Interfaces(
+                        *(self._names, self._ports, self._bpf),
+                        size=self._size,
+                        promiscuous=self._promiscuous,
+                        group=group,
+                    )
+                )
             return
+        if self._jobs > 1:
+            raise UsageError("one process on this system", f"--jobs {self._jobs}", "remove --jobs")
         if self._write is not None:
             raise UsageError(
                 "frames cannot be written on this system",
@@ -107,8 +119,16 @@ class OpenInterfaces:
         """See ``Opening``: opens the file of --write."""
         if self._slow is not None:
             return self._slow
-        assert self._rings is not None
-        notice(f"capturing on {self._rings.name}, {self._chosen()}: ring of {self._rings.size >> 20} MB")
+        return self.sources()[0]
+
+    def sources(self) -> list[Interfaces]:
+        """Open the rest, and return a source for each process."""
+        first = self._rings[0]
+        processes = f" for each of {self._jobs} processes" if self._jobs > 1 else ""
+        notice(f"capturing on {first.name}, {self._chosen()}: ring of {first.size >> 20} MB{processes}")
         if self._write is not None:
-            self._rings.record_to(self._write, self._rotation)
+            first.record_to(self._write, self._rotation)
+        if self._jobs > 1:
+            for one in self._rings:
+                one.start()
         return self._rings

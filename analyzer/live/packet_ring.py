@@ -59,6 +59,8 @@ _PAD = bytes(128)  # so that a struct of fixed size can be read at the last fram
 
 _SOL_PACKET = 263
 _ADD_MEMBERSHIP, _RX_RING, _STATISTICS, _VERSION = 1, 5, 6, 10
+_FANOUT, _FANOUT_HASH, _FANOUT_DEFRAGMENT = 18, 0, 0x8000
+_DETACH_FILTER = 27
 _PROMISCUOUS = 1
 _V3 = 2
 _ALL_PROTOCOLS = 3  # ETH_P_ALL
@@ -93,8 +95,9 @@ class PacketRing:
 
     ``ports``: server ports whose frames are wanted; ``expression``: instead of them, a filter in libpcap's language, ""
     for everything. ``size``: bytes of the ring; if the kernel does not have that much, the ring is smaller.
-    ``promiscuous``: take frames for other hosts too. Raises UsageError if there is no such interface or no permission
-    to capture on it.
+    ``promiscuous``: take frames for other hosts too. ``group``: the number of a group of rings, each of which gets
+    whole connections; frames come after ``start``. Raises UsageError if there is no such interface or no permission to
+    capture on it.
     """
 
     def __init__(
@@ -105,6 +108,7 @@ class PacketRing:
         *,
         size: int = DEFAULT_BYTES,
         promiscuous: bool = True,
+        group: int | None = None,
     ) -> None:
         self.interface = interface
         self.index = 0
@@ -122,11 +126,17 @@ class PacketRing:
         if interface == ANY or kind == _LOOPBACK:
             program = without_loopback_copies(program)
         self.socket = self._open(socket.SOCK_DGRAM if self.link_type == COOKED else socket.SOCK_RAW)
+        self._program = program
         try:
-            if program is not None:
+            if group is not None:
+                attach(self.socket, NOTHING)
+            elif program is not None:
                 attach(self.socket, program)
             self._memory, self.blocks = self._map(size)
             self.bind()
+            if group is not None:
+                kind = _FANOUT_HASH | _FANOUT_DEFRAGMENT
+                self.socket.setsockopt(_SOL_PACKET, _FANOUT, Struct("=HH").pack(group & 0xFFFF, kind))
         except OSError as error:
             self.socket.close()
             raise UsageError(
@@ -208,6 +218,13 @@ class PacketRing:
         memory[at + 8 : at + 12] = b"\0\0\0\0"
         self._next = (self._next + 1) % self.blocks
         return RingBlock(data, first, count)
+
+    def start(self) -> None:
+        """Let frames come: all rings of the group are there."""
+        if self._program is not None:
+            attach(self.socket, self._program)
+        else:
+            self.socket.setsockopt(socket.SOL_SOCKET, _DETACH_FILTER, 0)
 
     def stop(self) -> None:
         """Take no more frames from the interface; those in the ring stay. Needs no permission."""

@@ -21,9 +21,11 @@ def count(summary: Summary, connection: Connection, by: int = 1) -> None:
     count of 0."""
     summary.connections += by
     summary.messages += by * len(connection.messages)
-    summary.complete += by * is_complete(connection)
-    summary.encrypted += by * (connection.tls != "none")
-    summary.implicit_tls += by * (connection.tls == "implicit")
+    if connection.tls != "none":
+        summary.encrypted += by
+        summary.implicit_tls += by * (connection.tls == "implicit")
+    elif is_complete(connection):
+        summary.complete += by
     for finding in connection.findings:
         summary.findings[finding.severity] += by
         summary.rules[finding.rule] = summary.rules.get(finding.rule, 0) + by

@@ -48,7 +48,8 @@ MAX_SIZE_DIGITS = 20  # RFC 1870 §3
 MAX_EXCESS = 10
 MAX_EXCESS_STORED = 1000
 
-_LONG_LINE = Mark.LONG_LINE.value
+# Bound once: reading a member of an enum takes longer than the test that uses it.
+_LONG_LINE, _MAIL = Mark.LONG_LINE.value, Act.MAIL
 
 
 def judged_command(x: Exchange) -> Command | None:
@@ -160,12 +161,13 @@ class LimitCounts:
         """Mark ``x``, a MAIL or RCPT whose turn is in ``dialogue``, if it is one too many."""
         state = x.state
         assert state is not None
-        for turn in dialogue[self._counted :]:
-            self._mails += isinstance(turn, Exchange) and turn.act is Act.MAIL
-        self._counted = len(dialogue)
         if state.hello is not self._hello:
             self._hello, self._limits = state.hello, announced_limits(state.hello)
-        if x.act is Act.MAIL:
+        if x.act is _MAIL:
+            for turn in dialogue[self._counted :]:
+                if type(turn) is Exchange and turn.act is _MAIL:
+                    self._mails += 1
+            self._counted = len(dialogue)
             most = self._limits.get("MAILMAX")
             if most is not None and self._mails > most:
                 x.marks |= Mark.OVER_LIMIT

@@ -330,7 +330,6 @@ def detach(talk: Conversation) -> None:
     """Cut what refers back to something that refers to it. The garbage collector, which would have to find these
     cycles, then has nothing to do."""
     del talk.reader, talk.server_reader
-    for turn in talk.record.dialogue:
-        if type(turn) is Exchange:
-            turn.ahead = turn.transaction = turn.opens = None
-            turn.state = turn.presumed = turn.before = turn.after = None
+    for transaction in talk.session.transactions:
+        for x in (transaction.mail, *transaction.recipients):
+            x.transaction = x.opens = x.state = x.presumed = x.before = x.after = None

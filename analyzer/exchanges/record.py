@@ -14,7 +14,7 @@ from .turns import GapSeen
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..model import Endpoint, Finding, Message, Side
+    from ..model import Finding, Message, Side
     from .secret_context import SecretContext
     from .turns import SeenTurn
 
@@ -34,7 +34,8 @@ class FindingCounts(Struct):
 class ConnectionRecord:
     """What is known of one connection so far. Lists that nearly always stay empty are made when they are needed.
 
-    ``client_key``: addresses and ports of the client's segments, as they stand in the headers. Times are nanoseconds
+    ``client_key``: addresses and ports of the client's segments, as they stand in the headers; ``client`` and
+    ``server``: the same in words. Times are nanoseconds
     since 1970.
     """
 
@@ -42,6 +43,7 @@ class ConnectionRecord:
         "_gaps",
         "_messages",
         "_notes",
+        "client",
         "client_bytes",
         "client_key",
         "closing",
@@ -53,6 +55,7 @@ class ConnectionRecord:
         "profile",
         "protocol",
         "secrets",
+        "server",
         "server_bytes",
         "started_ns",
         "tls",
@@ -69,6 +72,7 @@ class ConnectionRecord:
     ) -> None:
         self.id = number
         self.client_key = client_key
+        self.client, self.server = endpoints(client_key)
         self.profile = profile
         self.opening = opening
         self.started_ns = self.ended_ns = started_ns
@@ -83,16 +87,6 @@ class ConnectionRecord:
         self._gaps: list[Gap] | None = None
         self._messages: list[Message] | None = None
         self._notes: list[str] | None = None
-
-    @property
-    def client(self) -> Endpoint:
-        """Address and port of the client."""
-        return endpoints(self.client_key)[0]
-
-    @property
-    def server(self) -> Endpoint:
-        """Address and port of the server."""
-        return endpoints(self.client_key)[1]
 
     @property
     def on_tls_port(self) -> bool:

@@ -99,7 +99,7 @@ def _greet_back(talk: Conversation, x: Exchange) -> None:
         talk.note(f"a reply to EHLO lists {MAX_OFFERS} words or more: further ones are not known")
     if not hello.secure and hello.keywords:
         mark_offers(x, hello.keywords)
-    if x.act is Act.EHLO:
+    if x.act is Act.EHLO and hello.lists("STARTTLS"):
         _remember_offer(talk, x)
     command = x.line.command
     if command is None:
@@ -135,7 +135,7 @@ def _remember_offer(talk: Conversation, x: Exchange) -> None:
     """Record that the reply to the EHLO ``x`` offers STARTTLS, for connections to the same server that follow. What is
     observed does not depend on the rules that are selected."""
     plain = plain_offer(x, talk.greeting)
-    if plain is not None and plain.listed and not talk.record.on_loopback:
+    if plain is not None and not talk.record.on_loopback:
         key = plain.key(talk.record.server, talk.record.client.address)
         talk.judge.servers.offered(key, StartTlsOffer(talk.record.id, x.reply_time_ns, x.reply_frame))
 

@@ -72,9 +72,16 @@ def take_reply(  # noqa: C901, PLR0912 - one test for each case that is rare
     reply = answer.reply
     session, loss = talk.session, talk.loss
     due = session.due
-    plain = due and loss is None and talk.greeted and talk.profile != "lmtp" and talk.mail_tracking is None
-    if plain and talk.proxy is None and (reply.code not in NAMED if len(due) > 1 else not talk.reader.held_size):
-        x: Exchange | None = due.pop(0)
+    if (
+        due
+        and loss is None
+        and talk.mail_tracking is None
+        and talk.proxy is None
+        and talk.greeted
+        and talk.profile != "lmtp"
+        and (reply.code not in NAMED if len(due) > 1 else not talk.reader.held_size)
+    ):
+        x: Exchange | None = due.pop(0)  # the usual case of `exchange_for`
     elif talk.proxy is not None and counts_replies(talk, answer, end):
         return
     else:
@@ -92,17 +99,23 @@ def take_reply(  # noqa: C901, PLR0912 - one test for each case that is rare
         _take_greeting(talk, x, answer, end)
     else:
         answer.answers = x.turn
-        act, code, state = x.act, reply.code, session.state
-        x.sure = x.sure and state.sure and talk.client_seen
+        act, code, line, state = x.act, reply.code, x.line, session.state
+        if not (state.sure and talk.client_seen):
+            x.sure = False
         if x.replies_due == 1 and x.answer is None and not reply.deviations and len(reply.raw) <= MAX_REPLY_LINE:
             x.answer, x.replies_due, x.reply_end = answer, 0, end  # nothing to mark: the usual case of `take_reply`
         else:
             x.take_reply(answer, end)
         session.answered(x, reply)
-        if x.line.command is not None:
+        if line.command is not None:
             disputed = session.causes.disputed
-            regular = state.phase <= LAST_OPEN and state.sure and not state.data_refused and talk.profile == "rfc5321"
-            if regular and x.line.plain and x.server_breaks is None and x.before is state and not disputed:
+            regular = line.plain and state.sure and x.server_breaks is None and x.before is state
+            if (
+                regular
+                and state.phase <= LAST_OPEN
+                and not (state.data_refused or disputed)
+                and talk.profile == "rfc5321"
+            ):
                 x.predicted = "accept"  # as `predict` would find
             else:
                 x.predicted = predict(x, talk.profile, disputed)

@@ -50,7 +50,6 @@ _TEXT_BEGINS = frozenset({Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
 # Commands that end a login, and the text of a message.
 _ENDS_LOGIN = frozenset({Act.MAIL, Act.RCPT, Act.DATA, Act.BDAT, Act.LAST, Act.BURL})
 _PATHS = frozenset({Act.MAIL, Act.RCPT})
-_SUSPECT_ACTS = frozenset({Act.OTHER, Act.AUTH, Act.ANSWER, Act.BURL, Act.XCLIENT})
 _NAMES_ONLY = frozenset({"CRAM-MD5", "DIGEST-MD5", "EXTERNAL"})  # mechanisms whose answers hold no password
 _NOTHING = frozenset({b"", b".", b"*"})
 
@@ -105,23 +104,25 @@ def _is_suspect(dialogue: list[SeenTurn]) -> bool:
     unread: list[Reply] = []
     for turn in dialogue:
         if type(turn) is Exchange:  # isinstance takes twice as long, and every turn passes here
-            line = turn.line
-            if line.secrets or line.act in _SUSPECT_ACTS:
+            if not turn.line.harmless:
                 return True
             client = True
         elif type(turn) is ReplySeen:
             reply = turn.reply
-            if reply.code in _SUSPECT or reply.secrets:
-                return True
             if reply.secrets is None:
                 unread.append(reply)
+            elif reply.secrets:
+                return True
+            if reply.code in _SUSPECT:
+                return True
         elif type(turn) is LineSeen or (type(turn) is GapSeen and turn.side == "client"):
             return True
     return (not client and bool(dialogue)) or (bool(unread) and _is_any_announced(unread))
 
 
 def _is_any_announced(replies: list[Reply]) -> bool:
-    """Whether one of ``replies``, in which nobody has looked for secrets yet, holds one by itself."""
+    """Whether one of ``replies``, in which nobody has looked for secrets yet, holds one by itself. One look at all of
+    them is mostly enough."""
     if may_announce(b"\n".join([reply.raw for reply in replies])):
         return any(_announced(reply) for reply in replies)
     for reply in replies:
@@ -154,6 +155,7 @@ class SecretContext:
     def read(self, dialogue: list[SeenTurn]) -> None:
         """Take the turns that are new."""
         self._dialogue = dialogue
+        unread: list[Reply] = []
         for index in range(self._next, len(dialogue)):
             turn = dialogue[index]
             if type(turn) is Exchange:
@@ -161,6 +163,8 @@ class SecretContext:
                 self._take_line(index, turn)
             elif type(turn) is ReplySeen:
                 self._take_reply(index, turn)
+                if turn.reply.secrets is None:
+                    unread.append(turn.reply)
             elif type(turn) is LineSeen:
                 self._take_prompt(index, turn.raw)
             elif type(turn) is MessageSeen or type(turn) is ChunkSeen:
@@ -168,6 +172,8 @@ class SecretContext:
             elif type(turn) is GapSeen and turn.side == "client":
                 self._lost = True
         self._next = len(dialogue)
+        if unread:
+            _is_any_announced(unread)
 
     def turn(self, index: int) -> SeenTurn:
         """Return a turn that was read."""

@@ -14,6 +14,9 @@
 # A value of one to three bytes is part of too many words: it counts only as a word of its own. So does each value in an
 # address or a header field, where people are named. Words that every server says (`reply_words`) are no echo.
 #
+# Values are kept as text (Latin-1, so that places are the same), because a search in `str` is much quicker than in
+# `bytes`.
+#
 # Somebody who guesses passwords sends many. So values are found by their first bytes and their length, and a text costs
 # the same for one value and for thousands. Their number and size are bounded all the same. If there were more,
 # `overflow` is set, and then only known words are shown of what the server says.
@@ -57,11 +60,12 @@ class Secrecy(IntEnum):
 class SecretValues:
     """What was hidden of a connection. ``overflow``: it was more than is kept."""
 
-    __slots__ = ("_lengths", "_long", "_short", "_values", "overflow")
+    __slots__ = ("_lengths", "_long", "_most", "_short", "_values", "overflow")
 
     def __init__(self) -> None:
-        self._values: dict[bytes, Secrecy] = {}
-        self._lengths: dict[bytes, set[int]] = {}  # of the values that begin with some bytes
+        self._values: dict[str, Secrecy] = {}
+        self._most = Secrecy.NAME  # how secret the most secret of them is
+        self._lengths: dict[str, set[int]] = {}  # of the values that begin with some characters
         self._long = bytearray()  # the longer values
         self._short = False  # one is so short that it counts only as a word
         self.overflow = False
@@ -118,30 +122,34 @@ class SecretValues:
             value = value[-PIECE:]
         if not value or value in REPLY_WORDS:
             return
-        known = self._values.get(value)
+        self._most = max(self._most, secrecy)
+        text = value.decode("latin-1")
+        known = self._values.get(text)
         if known is not None:
-            self._values[value] = max(known, secrecy)
+            self._values[text] = max(known, secrecy)
             return
         if len(self._values) >= SECRET_VALUES:
             self.overflow = True
             return
-        self._values[value] = secrecy
-        if len(value) > SHORT:
-            self._lengths.setdefault(value[:_HEAD], set()).add(len(value))
+        self._values[text] = secrecy
+        if len(text) > SHORT:
+            self._lengths.setdefault(text[:_HEAD], set()).add(len(text))
         else:
             self._short = True
 
     def find(self, text: bytes, least: Secrecy, *, apart: bool = False) -> tuple[Span, ...]:
         """Return what repeats a value in ``text``, of those that are at least as secret as ``least``. ``apart``: only
         where it is a word of its own."""
-        low = text.lower()
+        if not text or self._most < least:
+            return ()
+        low = text.lower().decode("latin-1")
         values, lengths = self._values, self._lengths
         spans: list[Span] = []
         if len(values) <= FEW:
             for value in values:
-                at = low.find(value)
-                if at < 0 or len(value) <= SHORT or values[value] < least:
+                if value not in low or len(value) <= SHORT or values[value] < least:
                     continue
+                at = low.find(value)
                 while at >= 0:
                     spans.append((at, at + len(value)))
                     at = low.find(value, at + len(value))
@@ -151,10 +159,10 @@ class SecretValues:
                     if at + length <= len(low) and values.get(low[at : at + length], 0) >= least:
                         spans.append((at, at + length))
         if apart:
-            spans = [span for span in spans if _is_apart(low, *span)]
-        for word in _SHORT_WORD.finditer(low) if self._short else ():
+            spans = [span for span in spans if _is_apart(text, *span)]
+        for word in _SHORT_WORD.finditer(text) if self._short else ():
             bare = word[0].rstrip(_ENDS)
-            if len(bare) <= SHORT and values.get(bare, 0) >= least:
+            if len(bare) <= SHORT and values.get(bare.lower().decode("latin-1"), 0) >= least:
                 spans.append((word.start(), word.start() + len(bare)))
         return joined(tuple(spans)) if spans else ()
 
@@ -166,7 +174,7 @@ class SecretValues:
     def holds(self, text: bytes) -> bool:
         """Whether ``text`` is a part of a longer value: the value was cut where it is quoted."""
         low = text.lower()
-        if len(low) <= SHORT or low in REPLY_WORDS or low in self._values:
+        if len(low) <= SHORT or low in REPLY_WORDS or low.decode("latin-1") in self._values:
             return False
         return low in self._long
 

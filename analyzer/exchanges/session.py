@@ -65,7 +65,7 @@ _HAVE_OWN_CODES = frozenset({Act.QUIT, Act.DATA, Act.AUTH, Act.ANSWER, Act.START
 class Session:
     """Holds the commands without a reply and both views of the state."""
 
-    __slots__ = ("_base", "_extensions", "_named", "_window", "causes", "due", "state")
+    __slots__ = ("_base", "_extensions", "_named", "_window", "causes", "due", "state", "transactions")
 
     def __init__(self, *, midstream: bool, extensions: bool = True) -> None:
         """``extensions``: False judges both sides by RFC 821, which has no extensions: keywords in the EHLO reply are
@@ -74,6 +74,7 @@ class Session:
         self.state = State(Phase.READY, Hello(), sure=False) if midstream else START
         self.due: list[Exchange] = []
         self.causes: Causes = NO_CAUSES
+        self.transactions: list[Transaction] = []  # that began with a MAIL of the dialogue
         self._window: list[Exchange] = []
         self._base = self.state
         # The last command with a code of its own of each kind that was sent while others waited, so that no reply looks
@@ -88,11 +89,12 @@ class Session:
         window = self._window
         state = self.state
         stale = False
-        if len(window) == 1 and window[0].reply_end >= 0 and (seen < 0 or window[0].reply_end <= seen):
-            first = window.pop()
-            first.in_flight, first.ahead = False, None
-        elif window:
-            stale = self._drop_seen(seen)
+        if window and window[0].reply_end >= 0:
+            if len(window) == 1 and (seen < 0 or window[0].reply_end <= seen):
+                first = window.pop()
+                first.in_flight, first.ahead = False, None
+            else:
+                stale = self._drop_seen(seen)
         if window:
             x.ahead = window[-1]
             state = self._presumed_state(stale=stale)
@@ -109,6 +111,8 @@ class Session:
         act = x.act
         if act is _MAIL:
             x.opens = Transaction(x, state)
+            if x.turn >= 0:
+                self.transactions.append(x.opens)
         if not state.sure:
             x.sure = False
         else:
@@ -176,7 +180,7 @@ class Session:
                     x.marks |= _SERVER_ORDER
         if code in _OF_CODE:
             x.marks |= _OF_CODE[code]
-        if state.hello.statuses or state.phase is _CLOSING:
+        if (state.hello.statuses and not reply.status_fits) or state.phase is _CLOSING:
             mark_reply(x, state, reply)
         if x.replies_due > 0:
             return
@@ -208,8 +212,10 @@ class Session:
                 x.marks |= Mark.RECIPIENT_LIMIT
         elif act in _DATA_ACTS and x.transaction is not None and code < 400:
             _note_data(x, x.transaction, code)
-        if act in _CAUSES and (code >= 400 or self.causes is not NO_CAUSES or (act is _DATA and code < 300)):
-            causes = self.causes
+        if act in _CAUSES and (
+            code >= 400 or (self.causes is not NO_CAUSES and act is not _RCPT) or (act is _DATA and code < 300)
+        ):
+            causes = self.causes  # an accepted RCPT changes none of them
             if causes is NO_CAUSES:
                 causes = self.causes = Causes()
             causes.remember(x, code)

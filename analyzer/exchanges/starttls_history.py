@@ -82,12 +82,11 @@ class StartTlsHistory:
 
 
 class ClearTextOffer(Struct, frozen=True):
-    """The offer in an EHLO reply outside TLS: the server's name in its greeting, the client's verb, and whether
-    STARTTLS is listed."""
+    """What identifies the offer in an EHLO reply outside TLS: the server's name in its greeting, and the client's
+    verb."""
 
     banner: str
     verb: str
-    listed: bool
 
     def key(self, server: Endpoint, client: str) -> tuple[str, ...]:
         """Return the key of the offer in the history; it includes the addresses of both sides."""
@@ -105,7 +104,7 @@ def plain_offer(x: Exchange, greeting: ReplySeen | None) -> ClearTextOffer | Non
     if not after.sure or hello.secure or hello.authenticated or not hello.keywords:
         return None
     words = greeting.reply.lines[0].split(" ", 1) if greeting.reply.lines else [""]
-    return ClearTextOffer(words[0], command.name or "", "STARTTLS" in hello.keywords)
+    return ClearTextOffer(words[0], command.name or "")
 
 
 @lru_cache(maxsize=4096)

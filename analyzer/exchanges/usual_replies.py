@@ -98,9 +98,4 @@ def listed_codes(x: Exchange, hello: Hello, profile: str) -> frozenset[int] | No
 
 def odd_status(reply: Reply) -> bool:
     """Whether the enhanced status code may be missing or wrong (RFC 2034 §4); multiline replies need a closer check."""
-    status, first = reply.enhanced, reply.code // 100
-    if first == 3:
-        return False
-    if status is None or ord(status[0]) - 48 != first or len(reply.texts) > 1:
-        return True
-    return len(status) == len(reply.texts[0])  # RFC 2034 §3: a space always follows it
+    return not reply.status_fits and reply.code // 100 != 3

@@ -22,9 +22,11 @@ def count(summary: Summary, connection: Connection) -> None:
     """Add what ``connection`` holds to ``summary``."""
     summary.connections += 1
     summary.messages += len(connection.messages)
-    summary.complete += is_complete(connection)
-    summary.encrypted += connection.tls != "none"
-    summary.implicit_tls += connection.tls == "implicit"
+    if connection.tls != "none":
+        summary.encrypted += 1
+        summary.implicit_tls += connection.tls == "implicit"
+    elif is_complete(connection):
+        summary.complete += 1
     for finding in connection.findings:
         summary.findings[finding.severity] += 1
         summary.rules[finding.rule] = summary.rules.get(finding.rule, 0) + 1

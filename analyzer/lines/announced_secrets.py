@@ -86,7 +86,8 @@ _NOUNS = (
 _LOGINS = ("auth", "login=")
 _COMMANDS = ("pass", "apop")
 _FIELDS = ("authorization", "cookie", "x-")
-_HINTS = (*_NOUNS, "apop", "login=", "x-", "://", "authorization")
+_WITH_AUTH = ("urlauth", "authorization")  # looked for only in texts with "auth"
+_HINTS = (*[word for word in _NOUNS if word not in _WITH_AUTH], "apop", "login=", "x-", "://")
 
 
 def may_announce(text: bytes) -> bool:
@@ -96,7 +97,7 @@ def may_announce(text: bytes) -> bool:
     for word in _HINTS:  # any() takes twice as long
         if word in words:
             return True
-    return "auth" in words and _AUTH.search(low) is not None
+    return "auth" in words and (any(word in words for word in _WITH_AUTH) or _AUTH.search(low) is not None)
 
 
 def announced_secrets(text: bytes) -> tuple[Span, ...]:
@@ -155,10 +156,15 @@ def _user_information(text: bytes) -> list[Span]:
 def secrets_in_field(text: bytes) -> tuple[Span, ...]:
     """Return the secrets in the value of a header field, or in a header line, in order."""
     spans = list(announced_secrets(text))
-    spans += [found.span(1) for found in _FIELD_LOGIN.finditer(text) if unknown_words(found[1])]
-    if b"=?" in text:
-        spans += [found.span(1) for found in _ENCODED_WORD.finditer(text) if _announces(found[1])]
-    spans += [found.span() for found in _ENCODED.finditer(text) if is_credential(found[0])]
+    for found in _FIELD_LOGIN.finditer(text):
+        if unknown_words(found[1]):
+            spans.append(found.span(1))
+    for found in _ENCODED_WORD.finditer(text) if b"=?" in text else ():
+        if _announces(found[1]):
+            spans.append(found.span(1))
+    for found in _ENCODED.finditer(text):
+        if is_credential(found[0]):
+            spans.append(found.span())
     return joined(tuple(spans)) if spans else ()
 
 

@@ -15,7 +15,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from enum import IntEnum
 from itertools import takewhile
@@ -50,9 +49,9 @@ class Mode(IntEnum):
 
 
 _COMMAND, _ANSWER = Mode.COMMAND, Mode.ANSWER
+_LF = 0x0A
 _AFTER_TLS = RECORD_TYPES.stop  # the octets that are usual here are not below it
 _TLS_FIRST = frozenset({*RECORD_TYPES, SSL2})
-_one_line = re.compile(rb"[^\r]*+\r\n").fullmatch  # as most segments are
 
 
 class ClientHandler(Protocol):
@@ -175,8 +174,10 @@ class ClientReader:
             mode = self.mode
             if mode is _COMMAND and self.partial_line is None:
                 line = KNOWN_LINES.get(data)
-                if line is None and len(data) <= LONGEST_KNOWN and _one_line(data) and data[0] >= _AFTER_TLS:
-                    line = remember_line(data)
+                size = len(data)
+                # One whole line, as most segments are, and no TLS.
+                if line is None and size <= LONGEST_KNOWN and data.find(b"\r") == size - 2 and data[-1] == _LF:
+                    line = remember_line(data) if data[0] >= _AFTER_TLS else None
                 if line is not None:
                     self._handler.command_line(line, offset, frame, time_ns, seen)
                     return

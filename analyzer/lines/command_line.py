@@ -60,6 +60,7 @@ _NO_KINDS: frozenset[DeviationKind] = frozenset()
 _NOT_BASE64 = frozenset({DeviationKind.BAD_AUTH_ENCODING})
 _PLAIN_VERBS = frozenset({b"EHLO", b"HELO", b"MAIL", b"RCPT", b"DATA", b"RSET", b"QUIT"})
 _LAST = frozenset({Act.BDAT, Act.BURL})
+_SUSPECT = frozenset({Act.OTHER, Act.AUTH, Act.BURL, Act.XCLIENT})  # what follows them may be secret
 _RARE_ON_MAIL = RCPT_PARAMETERS | BOUNDED_PARAMETERS
 # Paths and names that get no mark: nothing quoted, and a last label that does not start like "local" or an address.
 _QUALIFIED = r"(?:[A-Za-z0-9-]++\.)+[A-KM-Za-km-z][A-Za-z0-9-]*+"
@@ -84,6 +85,7 @@ _OBSOLETE, _ROUTED, _HUGE = Mark.OBSOLETE.value, Mark.ROUTED_RECIPIENT.value, Ma
 _HIDDEN = Mark.HIDDEN_COMMAND.value
 _UNQUALIFIED, _ASKS_MAILBOX, _ODD_RESPONSE = Mark.UNQUALIFIED.value, Mark.ASKS_MAILBOX.value, Mark.ODD_RESPONSE.value
 _MISPLACED, _BOUNDED, _POSTMASTER = Mark.MISPLACED.value, Mark.BOUNDED.value, Mark.POSTMASTER.value
+_NOT_PLAIN = _DEVIATION | _EIGHT_BIT
 _BARE, _LF_INSIDE = _BARE_LF | _BARE_CR, Mark.LF_INSIDE.value
 _MAIL, _RCPT, _AUTH, _OTHER = Act.MAIL, Act.RCPT, Act.AUTH, Act.OTHER
 
@@ -99,7 +101,8 @@ class CommandLine(Struct, frozen=True, gc=False):
     whole line with its end. ``command``: None for a line of an AUTH exchange. ``argument``: as the report shows it,
     without secrets. ``deviations``: as far as the line can be judged. ``marks``: bits of ``Mark`` that the line has
     whatever came before it. ``needs``: see ``ALWAYS``. ``plain``: a well-formed command of the base protocol without
-    parameters. ``secrets``: the parts of ``raw`` that are secret by themselves. ``kinds``: of the deviations.
+    parameters. ``secrets``: the parts of ``raw`` that are secret by themselves. ``harmless``: there are none, and
+    nothing that comes after it is secret because of it. ``kinds``: of the deviations.
     """
 
     raw: bytes
@@ -114,6 +117,7 @@ class CommandLine(Struct, frozen=True, gc=False):
     plain: bool = False
     secrets: tuple[Span, ...] = ()
     kinds: frozenset[DeviationKind] = _NO_KINDS
+    harmless: bool = False
 
     @property
     def name(self) -> str | None:
@@ -127,14 +131,15 @@ KNOWN_LINES: dict[bytes, CommandLine] = {}
 
 _MOST, LONGEST_KNOWN = 4096, 128
 
-NO_LINE = CommandLine(b"", b"\r\n", 0, Act.NOTHING)
+NO_LINE = CommandLine(b"", b"\r\n", 0, Act.NOTHING, harmless=True)
 """The line of an exchange without one: the end of mail data, a greeting."""
 
 
 def remember_line(line: bytes) -> CommandLine:
     """Return the value of ``line``, which ends with CRLF, and remember it if it may be remembered."""
-    value = read_line(line[:-2], b"\r\n", len(line))
-    if len(line) <= LONGEST_KNOWN and not value.secrets:
+    length = len(line)
+    value = read_line(line[:-2], b"\r\n", length)
+    if length <= LONGEST_KNOWN and not value.secrets:
         if len(KNOWN_LINES) >= _MOST:
             KNOWN_LINES.clear()
         KNOWN_LINES[line] = value
@@ -150,19 +155,21 @@ def read_line(raw: bytes, end: bytes, length: int) -> CommandLine:
     """Return the value of a line in the place of a command. Accepts any bytes."""
     doubled = raw[-1:] == b"\r" and end == b"\r\n"  # CR CR LF is a wrong line end, and no part of the command
     command = parse_command(raw.rstrip(b"\r") if doubled else raw)
-    act = ACTS.get(command.verb, _OTHER)
+    verb, spec, argument, deviations = command.verb, command.spec, command.argument, command.deviations
+    act = ACTS.get(verb, _OTHER)
     if act in _LAST and command.last:
         act = Act.LAST
     text = raw.decode("latin-1")  # "in" takes much less time for text than for bytes
     clean = text.isascii() and text.isprintable()
     marks = 0 if clean and end == b"\r\n" else octet_marks(raw, end)
-    deviations = command.deviations
+    kinds = _NO_KINDS
     if deviations:
         marks |= _DEVIATION
         deviations = _judged(command, marks, cut=length - len(end) > len(raw))
-    needs = ALWAYS if length > MAX_LINE or deviations or marks or command.spec is None else 0
+        kinds = frozenset([d.kind for d in deviations])
+    needs = ALWAYS if marks or spec is None or deviations or length > MAX_LINE else 0
     if act is _MAIL or act is _RCPT:
-        if length > _SHORTEST_LONG or command.verb not in _PLAIN_VERBS or not _USUAL_PATH.match(text):
+        if length > _SHORTEST_LONG or verb not in _PLAIN_VERBS or not _USUAL_PATH.match(text):
             marks |= _envelope_marks(act, command)
         given = command.parameters
         if given:
@@ -170,24 +177,21 @@ def read_line(raw: bytes, end: bytes, length: int) -> CommandLine:
             if not (_RARE_ON_MAIL if act is _MAIL else MAIL_PARAMETERS).isdisjoint(given):
                 marks |= _parameter_marks(act, given)
         needs |= SIZES_LIMITED | STARTTLS_OFFERED if act is _MAIL else SIZES_LIMITED
-    elif command.spec is not None:
-        if command.spec.keyword is not None:
+    elif spec is not None:
+        if spec.keyword is not None:
             needs |= ALWAYS | STARTTLS_OFFERED if act is _AUTH else ALWAYS
         marks |= _verb_marks(act, command, text)
     if marks & _BARE and end == b"\r\n" and hidden_command(raw) is not None:
         marks |= _HIDDEN
-    kinds = frozenset([d.kind for d in deviations]) if deviations else _NO_KINDS
-    argument = command.argument
     shown = None if argument is None else text[len(raw) - len(argument) :] if clean else printable(argument)
-    plain = (
-        not marks & (_DEVIATION | _EIGHT_BIT) and command.verb in _PLAIN_VERBS and (shown is None or " " not in shown)
-    )
+    plain = not marks & _NOT_PLAIN and verb in _PLAIN_VERBS and (shown is None or " " not in shown)
     secrets: tuple[Span, ...] = ()
-    if not plain and (argument or command.spec is None) and not (clean and _shown_whole(command, text)):
+    if not plain and (argument or spec is None) and not (clean and _shown_whole(command, text)):
         secrets = hidden_parts(command)
         if secrets:
             _, shown = shown_words(command, secrets)
-    return CommandLine(raw, end, length, act, command, shown, deviations, marks, needs, plain, secrets, kinds)
+    harmless = plain or (not secrets and act not in _SUSPECT)
+    return CommandLine(raw, end, length, act, command, shown, deviations, marks, needs, plain, secrets, kinds, harmless)
 
 
 def shown_words(command: Command, secrets: tuple[Span, ...]) -> tuple[str | None, str | None]:

@@ -39,8 +39,12 @@ def keyword_line(answer: ReplySeen, talk: Conversation, keyword: str, *words: st
     """Return the line of the EHLO reply ``answer``, which came last, that lists ``keyword``. With ``words`` it is the
     first such line that has one of them as a parameter. All names are in upper case. If there is none, it is the first
     line."""
-    for line in answer.reply.parts()[1:]:
-        listed = printable(line.text).upper().replace("=", " ").split()
-        if line.code is not None and listed[:1] == [keyword] and (not words or not {*words}.isdisjoint(listed[1:])):
-            return line_at(answer, talk, line.at)
+    reply = answer.reply
+    for number, line in enumerate(reply.lines[1:], 1):
+        listed = line.upper().replace("=", " ").split()
+        if listed[:1] == [keyword] and (not words or not {*words}.isdisjoint(listed[1:])):
+            if reply.deviations and reply.parts()[number].code is None:
+                continue
+            following = reply.raw.split(b"\n", number)[number]
+            return line_at(answer, talk, len(reply.raw) - len(following))
     return line_at(answer, talk, 0)

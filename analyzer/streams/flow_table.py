@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ClosedDirection", "FlowTable"]
 
-ClosedDirection = tuple["int | None", Lifetime]
-"""A direction of a connection that ended: the number of its SYN, None if that was not captured, and the lifetime of the
-connection."""
+ClosedDirection = tuple["int | None", "int | None", Lifetime]
+"""A direction of a connection that ended: the numbers of its SYN and of that of the other direction, None if it was not
+captured, and the lifetime of the connection."""
 
 
 class FlowTable:
@@ -67,12 +67,13 @@ class FlowTable:
             if other is not flow:
                 self.flows[other.key] = self.flows[other.back] = other
             return
-        for key, client in ((flow.key, True), (flow.back, False)):
+        closed, client, server = self.closed, flow.isn(client=True), flow.isn(client=False)
+        for key, one in ((flow.key, (client, server, lifetime)), (flow.back, (server, client, lifetime))):
             self.flows.pop(key, None)
-            self.closed.pop(key, None)  # to move it to the end
-            self.closed[key] = flow.isn(client=client), lifetime
-            if len(self.closed) > self._most_closed > 0:
-                drop_oldest(self.closed, self.ignored)
+            closed.pop(key, None)  # to move it to the end
+            closed[key] = one
+            if len(closed) > self._most_closed > 0:
+                drop_oldest(closed, self.ignored)
 
     def ignore(self, flow: Flow) -> None:
         """Add ``flow``, which is no longer followed, to ``ignored``, unless another connection uses the same ports."""
@@ -82,14 +83,14 @@ class FlowTable:
 
     def is_copy(self, key: bytes, seq: int, time_ns: int, capture: int) -> bool:
         """Return whether a SYN of direction ``key`` belongs to the connection that ended."""
-        isn, lifetime = self.closed[key]
+        isn, _, lifetime = self.closed[key]
         if isn != seq or begins_another(lifetime, time_ns, capture):
             return False
         if capture == lifetime.capture:  # what follows this SYN belongs to that connection, too
             lifetime = replace(lifetime, last_ns=time_ns)
             for one in (key, reversed_key(key)):
                 if one in self.closed:
-                    self.closed[one] = self.closed[one][0], lifetime
+                    self.closed[one] = (*self.closed[one][:2], lifetime)
         return True
 
     def forget(self, key: bytes) -> None:

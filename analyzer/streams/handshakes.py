@@ -117,23 +117,27 @@ class Handshakes(dict[bytes, Handshake]):
         """Return and forget the SYNs of both directions, when ``key`` sends its first data at ``seq`` and acknowledges
         up to ``ack``, -1: nothing. ``back``: the other direction. SYNs with far numbers belong to another connection,
         and stay."""
-        return self._take_near(key, seq), self._take_near(back, ack)
-
-    def _take_near(self, key: bytes, number: int) -> Handshake | None:
-        """Return and forget the SYN of ``key`` that ``number`` may follow; -1: any."""
-        for known in (self, self.displaced) if self.displaced else (self,):
-            one = known.get(key)
-            # A keep-alive, and an ACK of nothing, have the number of the SYN itself.
-            if one is not None and (number < 0 or (number - one.isn) & M32 < _NEAR):
-                del known[key]
-                return one
-        return None
+        mine, theirs = _take_near(self, key, seq), _take_near(self, back, ack)
+        if self.displaced:
+            mine = mine or _take_near(self.displaced, key, seq)
+            theirs = theirs or _take_near(self.displaced, back, ack)
+        return mine, theirs
 
     def _displace(self, key: bytes, known: Handshake) -> None:
         """Keep a SYN in whose place another one comes: both may begin a connection (`strangers`)."""
         self.displaced[key] = known
         if len(self.displaced) > DISPLACED_SYNS:
             drop_oldest(self.displaced)
+
+
+def _take_near(known: dict[bytes, Handshake], key: bytes, number: int) -> Handshake | None:
+    """Return the SYN of ``key`` that ``number`` may follow, and forget it; -1: any."""
+    one = known.get(key)
+    # A keep-alive, and an ACK of nothing, have the number of the SYN itself.
+    if one is None or (number >= 0 and (number - one.isn) & M32 >= _NEAR):
+        return None
+    del known[key]
+    return one
 
 
 def _is_after(syn: Handshake, flow: Flow, capture: int) -> bool:

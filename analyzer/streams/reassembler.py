@@ -77,32 +77,35 @@ class Reassembler:
         """
         flow = self._flows.get(key)
         if flow is not None and not flow.state and not flags & _NOT_PLAIN and not missing:
-            # in_flight: bytes of the peer that the sender has not acknowledged
+            # in_flight: bytes of the peer that the sender has not acknowledged; mostly none
             if key == flow.key:
-                if seq == flow.client_next and (in_flight := (flow.server_next - ack) & M32) < HALF:
+                in_flight = 0 if ack == flow.server_next else (flow.server_next - ack) & M32
+                if seq == flow.client_next and in_flight < HALF:
                     flow.last_ns = time_ns
-                    seen = flow.server_acked = flow.server_offset - in_flight if in_flight else flow.server_offset
+                    seen = flow.server_acked = flow.server_offset - in_flight
                     if payload:
-                        offset = flow.client_offset
-                        end = flow.client_offset = offset + len(payload)
+                        offset, size = flow.client_offset, len(payload)
+                        flow.client_offset = offset + size
                         flow.client_acked = -1
-                        flow.client_next = (seq + end - offset) & M32
+                        flow.client_next = (seq + size) & M32
                         recent = flow.client_recent + payload
                         flow.client_recent = recent if len(recent) <= self._compared else recent[-self._compared :]
                         flow.receiver.client(payload, offset, frame, time_ns, seen)
                     return
-            elif seq == flow.server_next and (in_flight := (flow.client_next - ack) & M32) < HALF:
-                flow.last_ns = time_ns
-                seen = flow.client_acked = flow.client_offset - in_flight if in_flight else flow.client_offset
-                if payload:
-                    offset = flow.server_offset
-                    end = flow.server_offset = offset + len(payload)
-                    flow.server_acked = -1
-                    flow.server_next = (seq + end - offset) & M32
-                    recent = flow.server_recent + payload
-                    flow.server_recent = recent if len(recent) <= self._compared else recent[-self._compared :]
-                    flow.receiver.server(payload, offset, frame, time_ns, seen)
-                return
+            else:
+                in_flight = 0 if ack == flow.client_next else (flow.client_next - ack) & M32
+                if seq == flow.server_next and in_flight < HALF:
+                    flow.last_ns = time_ns
+                    seen = flow.client_acked = flow.client_offset - in_flight
+                    if payload:
+                        offset, size = flow.server_offset, len(payload)
+                        flow.server_offset = offset + size
+                        flow.server_acked = -1
+                        flow.server_next = (seq + size) & M32
+                        recent = flow.server_recent + payload
+                        flow.server_recent = recent if len(recent) <= self._compared else recent[-self._compared :]
+                        flow.receiver.server(payload, offset, frame, time_ns, seen)
+                    return
         self._segment(flow, (key, seq, ack, flags, payload, missing, frame, time_ns))
 
     def close(self) -> None:
@@ -128,24 +131,22 @@ class Reassembler:
         key, seq, ack, flags, payload, missing, frame, time_ns = one
         if not self.clock.ticks_given:
             self.clock.tick(time_ns)
-        if (flow is not None or key in self.table.closed) and not self._strangers.fits(flow, one):
-            flow = self.table.others.get(key)
-            if flow is None:
-                self._set_aside(one)
-                return
-        if flow is not None and flow.disorder is not None and flow.disorder.later is not None:
-            if self.ends.take(flow, flow.disorder, one):
-                return
-            flow = self._flows.get(key)
-        flow = self._begin(flow, one)
+        expected = (
+            flow is not None
+            and flow.disorder is None
+            and seq == (flow.client_next if key == flow.key else flow.server_next)
+        )
+        if not expected or flags & SYN:  # otherwise there is no doubt whose segment it is
+            flow = self._connection_of(flow, one)
         if flow is None:
             return
         seq = (seq + (flags & SYN > 0)) & M32
         if flags & URG and not flow.noted.urgent:
             flow.noted.urgent = frame
-        in_order = flow.disorder is None and not missing and self._flows.get(key) is flow
-        if in_order and self._take_in_order(flow, key, seq, ack, flags, payload, frame, time_ns):
-            return
+        if flow.disorder is None and not missing and self._flows.get(key) is flow:
+            take = self._take_end if flags & (FIN | SYN | RST) or flow.state else self._take_in_order
+            if take(flow, key, seq, ack, flags, payload, frame, time_ns):
+                return
         disorder = flow.disorder or flow.disordered(self._limits, self._shared)
         stream = disorder.client if key == flow.key else disorder.server
         if flow.capture == self.capture or time_ns > flow.last_ns:  # otherwise two captures recorded the same segment
@@ -159,30 +160,38 @@ class Reassembler:
         if flow.disorder is not None and (flow.receiver is IGNORING or disorder.over):
             flow.settle()
 
-    def _begin(self, flow: Flow | None, one: Segment) -> Flow | None:
-        """Return the connection that a segment belongs to: ``flow``, or another one that begins. None: none does."""
+    def _connection_of(self, flow: Flow | None, one: Segment) -> Flow | None:
+        """Return the connection that a segment belongs to: ``flow``, or another one that begins. None: none does, or
+        the segment is dealt with."""
         key, seq, ack, flags, payload, missing, frame, time_ns = one
-        handshakes = self.table.handshakes
+        table, handshakes = self.table, self.table.handshakes
+        if (flow is not None or key in table.closed) and not self._strangers.fits(flow, one):
+            flow = table.others.get(key)
+            if flow is None:
+                self._set_aside(one)
+                return None
+        if flow is not None and flow.disorder is not None and flow.disorder.later is not None:
+            if self.ends.take(flow, flow.disorder, one):
+                return None
+            flow = self._flows.get(key)
         if flags & SYN:
             flow = self._syn(flow, key, seq, ack, flags, frame, time_ns)
-            if flow is None and key in self._flows:
-                return None  # the open connection continues for now
+            if flow is None and (key in self._flows or not (payload or missing)):
+                return None  # an open connection continues for now
         elif flow is not None and key in handshakes and handshakes.begins_another(flow, key, seq, self.capture):
             self._replace(flow, key, time_ns)
             flow = None
-        if flow is not None or key in self.table.closed:
+        if flow is not None or key in table.closed:
             return flow
-        if not (payload or missing) and (flags & SYN or not handshakes.concerns(key, seq, ack, flags, time_ns)):
+        if not (payload or missing or handshakes.concerns(key, seq, ack, flags, time_ns)):
             return None
         return self._open(key, (seq + (flags & SYN > 0)) & M32, ack if flags & ACK else -1, frame, time_ns)
 
     def _take_in_order(
         self, flow: Flow, key: bytes, seq: int, ack: int, flags: int, payload: bytes, frame: int, time_ns: int
     ) -> bool:
-        """Take a segment of a connection in order that ends it, follows an end, or starts at most with the next byte:
-        compare and drop what it repeats, deliver the rest. Returns whether that was possible."""
-        if flags & 7 or flow.state:
-            return self._take_end(flow, key, seq, ack, flags, payload, frame, time_ns)
+        """Take a segment of a connection in order that starts at most with the next byte: compare and drop what it
+        repeats, deliver the rest. Returns whether that was possible."""
         side: Side
         if key == flow.key:
             side, number, offset, recent = "client", flow.client_next, flow.client_offset, flow.client_recent

@@ -49,14 +49,12 @@ class Strangers:
         if flags & (SYN | RST | ACK) != ACK:
             return True
         if flow is not None:
-            if flow.disorder is None and seq == (flow.client_next if key == flow.key else flow.server_next):
-                return True  # the usual case, at less cost
             mine, theirs = flow.numbers(key)
             return mine < 0 or theirs < 0 or _is_near(seq - mine, FAR) or _is_near(ack - theirs, FAR)
         closed = self._table.closed
         if key not in closed:
             return True
-        first, other = closed[key][0], closed.get(reversed_key(key), (None,))[0]
+        first, other, _ = closed[key]
         if first is None or other is None:
             return True
         return _is_near(seq - first, _FAR_FROM_START) or _is_near(ack - other, _FAR_FROM_START)

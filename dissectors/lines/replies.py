@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 import re
+from itertools import compress
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from ..deviations import Deviation, DeviationKind, quoted
 from ..grammar.abnf import EXTENDED_STATUS, REPLY_CODE
 from ..printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = [
     "MAX_OFFERS",
@@ -67,11 +72,12 @@ class Reply(Struct, eq=False, gc=False):
 
     ``code``: the code of the last line that has one, 0 if none has: if the lines differ, what the server decided stands
     in the last (RFC 5321 §4.2.1). ``codes``: the code of each line, 0 for a line without one; None if all are the same.
-    ``texts``: each line without code,
-    separator and line ending. ``enhanced``: status code ``c.s.d`` at the start of the first text (RFC 2034, RFC 3463);
-    None if there is none, if it has superfluous zeros, and for 3yz. ``ascii``: no byte above 0x7F. ``deviations``: in
-    order of offset, empty if the reply is well-formed. ``lines``: ``texts`` made printable; the list is shared, do not
-    change it. ``secrets``: start and end of each part of ``raw`` that an auditor does not show; it sets them.
+    ``texts``: each line without code, separator and line ending. ``enhanced``: status code ``c.s.d`` at the start of
+    the first text (RFC 2034, RFC 3463); None if there is none, if it has superfluous zeros, and for 3yz.
+    ``status_fits``: the reply is well-formed and has one line, with a status code of the class of its code, and text
+    after that (RFC 2034 §3, §4). ``ascii``: no byte above 0x7F. ``deviations``: in order of offset, empty if the reply
+    is well-formed. ``lines``: ``texts`` made printable; the list is shared, do not change it. ``secrets``: start and
+    end of each part of ``raw`` that an auditor does not show; it sets them.
     """
 
     raw: bytes
@@ -79,6 +85,7 @@ class Reply(Struct, eq=False, gc=False):
     texts: tuple[bytes, ...]
     lines: list[str]
     enhanced: str | None
+    status_fits: bool
     deviations: tuple[Deviation, ...] = ()
     ascii: bool = True
     codes: tuple[int, ...] | None = None
@@ -114,12 +121,12 @@ would otherwise cost as much as the server likes."""
 def _keywords(reply: Reply) -> dict[str, tuple[str, ...]]:
     found: dict[str, dict[str, None]] = {}  # the parameters as keys: a reply may list one keyword in many lines
     left = MAX_OFFERS
-    texts = reply.texts[1:]
+    offers: Iterable[tuple[bytes, str]] = zip(reply.texts[1:], reply.lines[1:], strict=True)
     if reply.deviations:  # some lines may have no code
-        texts = tuple(part.text for part in reply.parts()[1:] if part.code is not None)
-    for text in texts:
-        line = text.decode("latin-1")
-        if line.isascii() and line.isprintable():
+        coded = [part.code is not None for part in reply.parts()[1:]]
+        offers = compress(offers, coded)
+    for text, line in offers:
+        if "\\" not in line:  # nothing in it was escaped
             words = line.split()
             name = words[0].upper() if words else ""
         else:
@@ -129,7 +136,11 @@ def _keywords(reply: Reply) -> dict[str, tuple[str, ...]]:
             continue
         if name.startswith("AUTH="):
             name, words = "AUTH", ["", *([words[0][5:]] if len(words[0]) > 5 else []), *words[1:]]
-        found.setdefault(name, {}).update(dict.fromkeys(words[1 : 1 + left]))
+        parameters = dict.fromkeys(words[1 : 1 + left])
+        if name in found:
+            found[name].update(parameters)
+        else:
+            found[name] = parameters
         left -= len(words)
         if left <= 0:
             break
@@ -164,13 +175,14 @@ def parse_reply(raw: bytes) -> Reply:
         digits, text, status = match.groups()
         line = text.decode("ascii")
         enhanced = None if status is None or digits[:1] == b"3" else status.decode("ascii")
-        return Reply(raw, int(digits), (text,), [line if line.isprintable() else printable(text)], enhanced)
+        fits = enhanced is not None and status[:1] == digits[:1] and status != text
+        return Reply(raw, int(digits), (text,), [line if line.isprintable() else printable(text)], enhanced, fits)
     match = _many_lines(raw)
     if match is not None:
         digits, status = match.groups()
         texts = tuple([line[4:] for line in raw[:-2].split(b"\r\n")])
         enhanced = None if status is None or digits[:1] == b"3" else status.decode("ascii")
-        return Reply(raw, int(digits), texts, _printable_lines(texts), enhanced)
+        return Reply(raw, int(digits), texts, _printable_lines(texts), enhanced, False)
     return _parse_malformed(raw)
 
 
@@ -214,5 +226,5 @@ def _parse_malformed(raw: bytes) -> Reply:
     code = code if same else valid[-1]
     enhanced = _enhanced(code, texts[0] if same else texts[-1])
     return Reply(
-        raw, code, texts, _printable_lines(texts), enhanced, tuple(wrong), raw.isascii(), None if same else codes
+        raw, code, texts, _printable_lines(texts), enhanced, False, tuple(wrong), raw.isascii(), None if same else codes
     )

@@ -1,6 +1,6 @@
 """Measure smtpwire and other programs, round by round in one run, and write the tables of docs/performance.md."""
 
-# Whole commands are measured from start to end, in seconds that a user waits. smtpwire is called without options, and
+# Whole commands are measured from start to end, in seconds that a user waits. smtpwire is called with --jobs 1, and
 # also with --jobs 2. A ratio compares two runs of one round, and a number in the tables is the median over all rounds.
 # The speed of a machine changes within minutes, so only runs of the same round are compared. Memory is that of the
 # largest process of the command. Programs that are too slow for a whole capture get its first frames, and their time is
@@ -100,7 +100,7 @@ def compared(paths: dict[str, Path], names: list[str], rounds: int) -> list[str]
         two: list[Run] = []
         peers: dict[str, list[Run]] = {peer: [] for peer in PEERS}
         for number in range(rounds):
-            mine.append(timed(ours(path)))
+            mine.append(timed(ours(path, "--jobs", "1")))
             two.append(timed(ours(path, "--jobs", "2")))
             for peer, command in PEERS.items():
                 if name != "mixed" or peer != "tshark -T fields" or number == 0:  # it takes a minute
@@ -141,7 +141,7 @@ def slow_ones(path: Path, rounds: int) -> list[str]:
     """Return the table of the libraries: measured on the first frames of ``path``, scaled to all of its frames."""
     frames = int(subprocess.check_output(["capinfos", "-TrcM", str(path)]).split(b"\t")[1])
     lines = ["| | measured | for all of it | times smtpwire |", "|---|--:|--:|--:|"]
-    own = statistics.median(timed(ours(path)).seconds for _ in range(rounds))
+    own = statistics.median(timed(ours(path, "--jobs", "1")).seconds for _ in range(rounds))
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / "slice.pcap"
         first_frames(path, SLICE, part)
@@ -168,7 +168,7 @@ def profile(path: Path) -> list[str]:
     for item in map(json.loads, report.splitlines()):
         frames += item["frames"] if item["type"] == "capture" else 0
         turns += len(item["dialogue"]) if item["type"] == "connection" else 0
-    seconds = timed(ours(path)).busy
+    seconds = timed(ours(path, "--jobs", "1")).busy
     with tempfile.NamedTemporaryFile() as raw:
         command = f"{spy} record -r 400 -f raw -o {raw.name} -- {ours(path)}"
         timed(command)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..enums import ReportFormat
 from ..errors import InputError, UsageError, display_path, nearest
 from ..files.atomic_files import replacing, same_file
-from ..files.storage import Storage, is_url
+from ..files.urls import is_url
 from ..reports.fan_out import FanOut, JoinedOutputs
 from ..reports.formats import FORMATS, Format, Style, guessed
 from ..reports.output import Output, plural
@@ -208,6 +207,8 @@ def _output(chosen: Format, path: str | None, stack: ExitStack) -> Output:
     if path is None:
         return Output(sys.stdout.buffer, encoding=sys.stdout.encoding)
     if is_url(path):
+        from ..files.storage import Storage  # noqa: PLC0415
+
         folder, _, name = path.rpartition("/")
         return Output(stack.enter_context(Storage(folder).write(name)), name=display_path(path))
     return Output(stack.enter_context(replacing(path)), name=display_path(path))
@@ -216,6 +217,10 @@ def _output(chosen: Format, path: str | None, stack: ExitStack) -> Output:
 @contextmanager
 def _uploaded(place: Place, url: str, style: Style) -> Iterator[Writer]:
     """Open a store in a folder for temporary files, and copy it to ``url`` when it is complete."""
+    import tempfile  # noqa: PLC0415
+
+    from ..files.storage import Storage  # noqa: PLC0415
+
     with tempfile.TemporaryDirectory(prefix="smtpwire-") as folder:
         with place(Path(folder), style) as writer:
             yield writer

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +16,8 @@ from ..audit import Audit
 from ..console import notice
 from ..enums import ReportFormat
 from ..errors import UsageError, display_path
-from ..files.storage import is_url
+from ..files.reading import size_of
+from ..files.urls import is_url
 from ..frames.inputs import STDIN
 from ..reports.fan_out import JoinedOutputs
 from ..reports.output import plural
@@ -69,6 +69,8 @@ def auditing(
     if count == 1 and division.spool is None:
         yield Audit(options)
         return
+    import tempfile  # noqa: PLC0415
+
     from ..files.storage import Storage  # noqa: PLC0415
     from ..parallel.engine import ParallelAudit  # noqa: PLC0415
     from ..parallel.executors import Workers  # noqa: PLC0415
@@ -110,9 +112,11 @@ def parts_of(found: Sequence[Destination]) -> list[Part]:
 
 def sharing(audit: Audit | ParallelAudit, writer: Writer) -> Writer:
     """Return the writer of a run; if it writes a database alone, the processes of ``audit`` prepare its rows."""
+    if isinstance(audit, Audit) or is_url(audit.spool.place):
+        return writer
     from ..stores.sqlite import SqliteWriter  # noqa: PLC0415
 
-    if isinstance(audit, Audit) or not isinstance(writer, SqliteWriter) or is_url(audit.spool.place):
+    if not isinstance(writer, SqliteWriter):
         return writer
     from ..parallel.parts import MergingWriter, SqliteParts  # noqa: PLC0415
 
@@ -139,8 +143,6 @@ def processes_for(inputs: Sequence[str]) -> int:
 
 def _bytes_in(path: str) -> int:
     """Return the bytes of a file, or of the files in a folder."""
-    from ..parallel.pieces import size_of  # noqa: PLC0415
-
     if not os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises for some names
         return size_of(path)
     return sum(size_of(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names)  # noqa: PTH118

@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 
-__all__ = ["kind_of", "open_input", "read_whole"]
+__all__ = ["kind_of", "open_input", "read_whole", "size_of"]
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 _KINDS = {
@@ -24,6 +24,15 @@ _KINDS = {
 def kind_of(status: os.stat_result) -> str | None:
     """Return what it is, in two words; None for a regular file."""
     return None if stat.S_ISREG(status.st_mode) else _KINDS.get(stat.S_IFMT(status.st_mode), "not a file")
+
+
+def size_of(path: str) -> int:
+    """Return the bytes of a regular file; 0 if there is none of that name."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 def open_input(path: str | os.PathLike[str], *, found: bool = False) -> int:

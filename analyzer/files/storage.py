@@ -7,49 +7,20 @@ import os
 import shutil
 import tempfile
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from msgspec import Struct
 
-from ..errors import UsageError, display_path
+from ..errors import display_path
 from .reading import open_input
+from .urls import file_system, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Storage", "file_system", "is_url"]
+__all__ = ["Storage"]
 
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-_INSTALLS = {
-    "s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "abfss": "adlfs", "az": "adlfs",
-    "hdfs": "pyarrow", "http": "aiohttp", "https": "aiohttp", "sftp": "paramiko", "ssh": "paramiko",
-    "smb": "smbprotocol",
-}  # fmt: skip
-
-
-def is_url(path: str) -> bool:
-    """Whether ``path`` names something by its scheme: ``s3://bucket/a.pcap``."""
-    scheme, separator, _ = path.partition("://")
-    return bool(separator) and scheme.isalnum()
-
-
-def file_system(url: str) -> tuple[Any, str]:
-    """Return the file system of a URL, and the path in it. Raises UsageError if a package for it is missing."""
-    scheme = url.partition("://")[0]
-    try:
-        from fsspec.core import url_to_fs  # noqa: PLC0415  only URLs need it
-    except ImportError:
-        raise UsageError("URLs need fsspec", display_path(url), "pip install 'smtpwire[cluster]'") from None
-    try:
-        system, path = url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        if scheme in _INSTALLS:
-            hint = f"pip install {_INSTALLS[scheme]}"
-            raise UsageError(f"{scheme}: URLs need {_INSTALLS[scheme]}", display_path(url), hint) from None
-        raise UsageError(
-            f"no such URL ({error})", display_path(url), "fsspec lists the schemes that it knows"
-        ) from None
-    return system, path
 
 
 class Storage(Struct, frozen=True):

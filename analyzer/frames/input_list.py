@@ -14,7 +14,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import InputError
-from ..files.storage import file_system, is_url
+from ..files.urls import file_system, is_url
 from .inputs import STDIN, Source
 
 if TYPE_CHECKING:

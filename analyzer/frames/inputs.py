@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from ..errors import InputError, UsageError, display_path
 from ..files.reading import open_input
-from ..files.storage import file_system, is_url
+from ..files.urls import file_system, is_url
 from ..limits import DEFAULT_LIMITS, Limits
 from ..model import Capture
 from ..segments.decode_tally import DecodeTally

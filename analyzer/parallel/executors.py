@@ -11,7 +11,7 @@ from collections import deque
 from concurrent.futures import BrokenExecutor, CancelledError, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
 from time import monotonic
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,10 +25,18 @@ _FAULTS: tuple[type[Exception], ...] = (OSError, BrokenExecutor, CancelledError)
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 
-_ATTEMPTS = 3  # how often a task is run if the process that runs it dies
+_ATTEMPTS = 2  # how often a task is run alone if it ends its process
 _GONE = "the scheduler has gone"
 _PATIENCE = 10.0  # seconds for the connection to it to come back
 _POLL = 0.2  # seconds to wait at a time, so that Ctrl-C is seen
+
+
+class _Submitted(Generic[_Task, _Result]):
+    """A task, and its future once it was submitted."""
+
+    def __init__(self, task: _Task) -> None:
+        self.task = task
+        self.future: Future[_Result] | None = None
 
 
 class Workers:
@@ -80,39 +88,46 @@ class Workers:
     ) -> Iterator[tuple[_Task, _Result | Exception]]:
         """Run tasks, at most ``ahead`` at a time, and yield each in the same order with its result, or with the error
         if it failed because of what is outside of this program."""
-        waiting: deque[tuple[_Task, Future[_Result]]] = deque()
+        waiting: deque[_Submitted[_Task, _Result]] = deque()
         left = iter(tasks)
-        attempts = 0
+        attempts = 0  # of the first one, alone
+        alone = False  # a process died: nothing else runs, so that it is clear which task ends its process
         try:
             while True:
                 while len(waiting) < ahead and (task := next(left, None)) is not None:
-                    waiting.append((task, self._submit(call, task)))
+                    waiting.append(_Submitted(task))
                 if not waiting:
                     return
-                task, future = waiting[0]
-                self._await(future)
-                attempts += 1
-                result: _Result | Exception
-                try:
-                    result = future.result(0)
-                except self._faults as error:
-                    if self._gone or isinstance(error, CancelledError):
-                        self._gone = True
-                        error = OSError(errno.EPIPE, _GONE)
-                    elif isinstance(error, BrokenExecutor):
-                        self.close()
-                        if attempts < _ATTEMPTS:
-                            waiting = deque((task, self._submit(call, task)) for task, _ in waiting)
-                            continue
-                    result = error
-                waiting.popleft()
+                for one in [waiting[0]] if alone else waiting:
+                    one.future = one.future or self._submit(call, one.task)
+                task, result = waiting[0].task, self._result(waiting[0])
                 if isinstance(result, BrokenExecutor):
-                    waiting = deque((task, self._submit(call, task)) for task, _ in waiting)
-                attempts = 0
+                    self.close()
+                    attempts += alone
+                    alone = True
+                    for one in waiting:
+                        one.future = None
+                    if attempts < _ATTEMPTS:
+                        continue
+                waiting.popleft()
+                attempts, alone = 0, False
                 yield task, result
         finally:
-            for _, future in waiting:
-                future.cancel()
+            for one in waiting:
+                if one.future is not None:
+                    one.future.cancel()
+
+    def _result(self, one: _Submitted[_Task, _Result]) -> _Result | Exception:
+        """Wait for a task; return its result, or an error that does not come from this program."""
+        assert one.future is not None
+        self._await(one.future)
+        try:
+            return one.future.result(0)
+        except self._faults as error:
+            if self._gone or isinstance(error, CancelledError):
+                self._gone = True
+                return OSError(errno.EPIPE, _GONE)
+            return error
 
     def _await(self, future: Future[_Result]) -> None:
         """Wait until the task has ended, or the executor has not been reached for some time."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from heapq import merge
 from io import BytesIO
 from pathlib import Path
@@ -136,10 +136,7 @@ class SqliteParts(NamedTuple):
 
     def write(self, number: int, connections: Iterable[tuple[int, Connection]]) -> None:
         """See ``Part``."""
-        path = self._path(number)
-        with suppress(FileNotFoundError):
-            os.unlink(path)  # noqa: PTH108  what a process left that died
-        with closing(PartDatabase(path, self.run)) as database:
+        with closing(PartDatabase(self._path(number), self.run)) as database:
             for capture, connection in connections:
                 database.add(capture, connection)
 

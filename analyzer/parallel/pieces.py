@@ -12,16 +12,14 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
 from ..errors import InputError
-from ..files.storage import is_url
+from ..files.reading import size_of
 from ..frames.input_window import FileWindow
-from ..frames.inputs import STDIN, Source
+from ..frames.inputs import Source
 from ..model import Capture
 from ..segments.decoder import SegmentDecoder
 
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from ..frames.inputs import OpenInput
     from ..limits import Limits
 
-__all__ = ["Batch", "Piece", "batches", "move_to", "share_of", "size_of"]
+__all__ = ["Batch", "Piece", "batches", "move_to", "share_of"]
 
 _SMALLEST = 4 << 20  # bytes: to start a task costs as much as reading some 10 KB
 _LARGEST = 256 << 20
@@ -74,17 +72,6 @@ class Batch(Struct):
 
     pieces: list[Piece] = field(default_factory=list)
     size: int = 0
-
-
-def size_of(path: str) -> int:
-    """Return the bytes of a regular file; 0 if it is not one."""
-    if path == STDIN or is_url(path):
-        return 0
-    try:
-        status = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return 0
-    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 def share_of(sources: Sequence[Source], workers: int) -> int:

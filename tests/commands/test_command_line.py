@@ -65,7 +65,7 @@ def values(line: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("audit x.pcap", {"paths": ("x.pcap",), "format_": None, "decoder": Decoder.RAW, "jobs": 1}),
+        ("audit x.pcap", {"paths": ("x.pcap",), "format_": None, "decoder": Decoder.RAW, "jobs": None}),
         ("audit - --format ndjson", {"paths": ("-",), "format_": ReportFormat.NDJSON}),
         ("audit --read x.pcap -r y.pcap", {"read": ("x.pcap", "y.pcap")}),
         ("audit x --fail-on=never --stats", {"paths": ("x",), "fail_on": FailOn.NEVER, "stats": True}),

@@ -110,7 +110,7 @@ def test_a_command_loads_no_other_one() -> None:
     loaded = {name for name in ours(modules(*AUDIT)) if name.startswith("commands.")}
     assert loaded == {
         *("commands.registry", "commands.table", "commands.audit", "commands.options", "commands.option_types"),
-        *("commands.settings", "commands.outputs", "commands.filter_options"),
+        *("commands.settings", "commands.outputs", "commands.filter_options", "commands.parallel_audit"),
     }
 
 

@@ -102,7 +102,7 @@ def test_an_error_names_the_whole_path(tmp_path: Path, name: str) -> None:
         list(audit(tmp_path / name))
     assert (caught.value.what, caught.value.where) == ("no such file", str(tmp_path / name))
     with pytest.raises(InputError) as caught:
-        find_comments(str(tmp_path / name), Options())
+        find_comments(str(tmp_path / name), Audit(Options()))
     assert (caught.value.what, caught.value.where) == ("no such file", str(tmp_path / name))
 
 

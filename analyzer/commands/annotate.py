@@ -22,6 +22,7 @@ from .options import (
     config_option,
     decoder_option,
     ignore_option,
+    jobs_option,
     no_config_option,
     port_option,
     profile_option,
@@ -57,6 +58,7 @@ __all__ = ["annotate"]
 @decoder_option
 @redact_option
 @require_option
+@jobs_option
 @config_option
 @no_config_option
 def annotate(
@@ -70,6 +72,7 @@ def annotate(
     decoder: Decoder,
     redact: Redact | None,
     require: Require | None,
+    jobs: int | None,
     config: str | None,
     no_config: bool,
 ) -> int:
@@ -79,6 +82,7 @@ def annotate(
     whatever was found, and 4 if it was written but PATH does not hold what --require asks for.
     """
     from ..wireshark.annotate import annotate, find_comments  # noqa: PLC0415
+    from .parallel_audit import Division, auditing  # noqa: PLC0415
 
     settings = configured(config, no_config)
     options = options_of(
@@ -102,7 +106,10 @@ def annotate(
             # With PYTHONUNBUFFERED, Python's own stream may write only a part of the bytes that it gets.
             open(sys.stdout.fileno(), "wb", closefd=False) if to_stdout else replacing(output) as stream,
         ):
-            with closing(find_comments(path, options, progress)) as comments:
+            with (
+                auditing(options, [path], Division(jobs)) as audit,
+                closing(find_comments(path, audit, progress)) as comments,
+            ):
                 copied = annotate(path, comments, stream, progress)
             stream.flush()
     except InputError as error:

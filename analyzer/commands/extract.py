@@ -11,6 +11,7 @@ from .option_types import PATH
 from .options import (
     config_option,
     decoder_option,
+    jobs_option,
     no_config_option,
     paths_argument,
     port_option,
@@ -54,6 +55,7 @@ MAX_SIZE = 100_000_000  # bytes; more than any large mail provider accepts
 @port_option
 @decoder_option
 @require_option
+@jobs_option
 @config_option
 @no_config_option
 def extract(
@@ -66,6 +68,7 @@ def extract(
     port: Sequence[str],
     decoder: Decoder,
     require: Require | None,
+    jobs: int | None,
     config: str | None,
     no_config: bool,
 ) -> int:
@@ -81,6 +84,7 @@ def extract(
     from ..extract.directory import MessageDirectory  # noqa: PLC0415
     from ..extract.writer import ExtractWriter  # noqa: PLC0415
     from ..run import run  # noqa: PLC0415
+    from .parallel_audit import Division, auditing  # noqa: PLC0415
 
     inputs = inputs_of(paths, read)
     options = options_of(configured(config, no_config), profile=profile, port=port, decoder=decoder)
@@ -89,6 +93,9 @@ def extract(
     try:
         writer = ExtractWriter(out, folder, max_size)
         options = replace(options, tap=writer.tap)
-        return run(Audit(options), inputs, writer, out, FailOn.NEVER, require=require)
+        with auditing(options, inputs, Division(jobs)) as audit:
+            if not isinstance(audit, Audit):
+                audit.extract, audit.keep = max_size, writer.take
+            return run(audit, inputs, writer, out, FailOn.NEVER, require=require)
     finally:
         folder.close()

@@ -8,6 +8,8 @@ from ..reports.output import plural
 from .message_tap import MessageTap
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..exchanges.connection_report import TimeFormat
     from ..exchanges.record import ConnectionRecord
     from ..model import Capture, Connection, Summary
@@ -56,6 +58,13 @@ class ExtractWriter:
         total = plural(sum(counts.values()), "message")
         parts = ", ".join(f"{count:,} {fate}" for fate, count in counts.items() if count)
         self._output.text(f"{total}{f' ({parts})' if parts else ''}: {self._folder.name}\n")
+
+    def take(self, envelope: Envelope, octets: Iterator[bytes]) -> None:
+        """Write a message that another process took from its connection."""
+        spooled = self._folder.spool.begin()
+        for part in octets:
+            spooled.append(part)
+        self._keep(envelope, spooled)
 
     def _keep(self, envelope: Envelope, spooled: SpooledMessage) -> None:
         self._folder.keep(envelope, spooled)

@@ -72,6 +72,11 @@ class ChunkFile:
         """Return the value about the whole file."""
         return _decoded(self._index.about, msgpack.Decoder(type_))
 
+    def chunk(self, kind: str, number: int, type_: Any) -> Any:
+        """Return one chunk of this kind."""
+        start, length = self._index.chunks[kind][number]
+        return _decoded(self._storage.read(self._name, start, length), msgpack.Decoder(type_))
+
     def chunks(self, kind: str, type_: Any) -> Iterator[Any]:
         """Yield the chunks of this kind in the order in which they were written, each of this type."""
         decoder = msgpack.Decoder(type_)

@@ -37,11 +37,13 @@ _CONNECTION, _FINDING = b'{"type":"connection","id":%d,', b'{"type":"finding","c
 
 
 class Numbered(NamedTuple):
-    """A connection with its number, and the number of the capture in which it ended."""
+    """A connection with its number, and the number of the capture in which it ended; or a message of it, in the file of
+    reports ``stored``."""
 
     number: int
     capture: int
     report: bytes
+    stored: str | None = None
 
     def lines(self) -> bytes:
         """Return it as lines of NDJSON, which were made with the number 0."""
@@ -63,13 +65,15 @@ def numbered(
     ``again``: those of its second pass, which replace the connections with their numbers at ``replaced``."""
     upcoming = _numbers(spool, names)
     given: dict[Place, int] = {}
-    for place, number_place, report in merge(
-        *(ended(spool, name, replaced) for name in names), *(ended(spool, name) for name in again), key=_first
-    ):
+    streams = (*(ended(spool, name, replaced) for name in names), *(ended(spool, name) for name in again))
+    for place, number_place, report, stored in merge(*streams, key=_first):
         while number_place not in given:
             first, number = next(upcoming)
             given[first] = number
-        yield Numbered(given.pop(number_place), place[0], report)
+        if stored:
+            yield Numbered(given[number_place], place[0], report, stored)
+        else:
+            yield Numbered(given.pop(number_place), place[0], report)
 
 
 def _numbers(spool: Storage, names: Sequence[str]) -> Iterator[tuple[Place, int]]:
@@ -79,10 +83,15 @@ def _numbers(spool: Storage, names: Sequence[str]) -> Iterator[tuple[Place, int]
     return ((place, number) for number, place in enumerate(places, 1))
 
 
-def ended(spool: Storage, name: str, without: frozenset[Place] = frozenset()) -> Iterator[Ended]:
-    """Yield the connections of one partition, without those with their numbers at ``without``."""
+def ended(
+    spool: Storage, name: str, without: frozenset[Place] = frozenset()
+) -> Iterator[tuple[Place, Place, bytes, str | None]]:
+    """Yield what ended in one partition, without the connections with their numbers at ``without``; with the name of
+    the file if it is a message."""
     for chunk in ChunkFile(spool, name).chunks("ended", list[Ended]):
-        yield from (one for one in chunk if one[1] not in without) if without else chunk
+        for place, number_place, report, is_message in chunk:
+            if is_message or number_place not in without:
+                yield place, number_place, report, name if is_message else None
 
 
 def known_offers(spool: Storage, names: Mapping[int, str]) -> dict[int, Known]:

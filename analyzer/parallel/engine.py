@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from ..audit import complete
 from ..errors import InputError
 from ..findings.baseline import Baseline
@@ -27,6 +29,7 @@ from ..model import Summary
 from ..rules import RULES
 from ..rules.plugins import skipped_plugins
 from ..streams.flow import reversed_key
+from .chunks import ChunkFile
 from .combining import captures_of, known_offers, numbered, others_of
 from .fragments import JoinTask, join_fragments
 from .mapping import MapTask, map_batch
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from ..audit import Options
+    from ..extract.envelope import Envelope
     from ..files.storage import Storage
     from ..frames.inputs import Source
     from ..model import Capture, Connection
@@ -55,6 +59,10 @@ __all__ = ["ParallelAudit"]
 _AHEAD = 3  # tasks for each worker that are submitted and not done
 
 
+def _keep_nothing(envelope: Envelope, octets: Iterator[bytes]) -> None:
+    pass
+
+
 def _show_nothing(done: int, total: int | None) -> None:
     pass
 
@@ -63,10 +71,11 @@ class ParallelAudit:
     """An audit as ``run.run`` uses it, by ``workers``. ``spool``: the place of intermediate files; ``resume``: it may
     hold a part of this run. ``as_lines``: called with each connection as lines of NDJSON, instead of yielding it; None:
     connections are yielded. ``parts``: reports that the partitions write, instead of yielding connections.
+    ``extract``: messages are extracted, with at most so many octets each, 0: all; ``keep`` is called with each.
     ``spooled``: bytes that were written into the spool."""
 
     def __init__(self, options: Options, workers: Workers, spool: Storage, *, resume: bool = False) -> None:
-        self.options = options
+        self.options = replace(options, tap=None)  # a function of this process
         self.summary = Summary(settings=options.settings, not_loaded=list(skipped_plugins))
         self.summary.not_asked = sorted(frozenset(RULES) - options.rules())
         self.captures: list[Capture] = []
@@ -74,6 +83,8 @@ class ParallelAudit:
         self.decoder_counts = (0, 0, 0)
         self.as_lines: Callable[[bytes], None] | None = None
         self.parts: tuple[Part, ...] = ()
+        self.extract: int | None = None
+        self.keep: Callable[[Envelope, Iterator[bytes]], None] = _keep_nothing
         self.spooled = 0
         self.processes = workers.count
         self._workers = workers
@@ -157,6 +168,7 @@ class ParallelAudit:
             ReduceTask(
                 *(f"reduce-{number}-of-{len(names)}", number, [MappedFiles(name) for name in names], joined),
                 *(self.spool, self.options, self._plan.key, self.as_lines is not None),
+                extract=self.extract,
             )
             for number in range(self._plan.partitions)
         ]
@@ -266,6 +278,12 @@ class ParallelAudit:
         if isinstance(self.options.baseline, Baseline):
             self.options.baseline.add(by * reduced.suppressed, reduced.matched)
 
+    def _keep_message(self, one: Numbered, name: str) -> None:
+        from .messages import StoredMessage  # noqa: PLC0415  only an extraction needs it
+
+        message = StoredMessage.of(one.report, one.number)
+        self.keep(message.envelope, message.octets(ChunkFile(self.spool, name)))
+
     def _in_order(
         self, connections: Iterable[Numbered], settled: Callable[[], None] | None
     ) -> Iterator[Capture | Connection]:
@@ -275,7 +293,9 @@ class ParallelAudit:
             while left and passed + 1 < one.capture:
                 yield left.pop()
                 passed += 1
-            if self.as_lines is not None:
+            if one.stored is not None:
+                self._keep_message(one, one.stored)
+            elif self.as_lines is not None:
                 self.as_lines(one.lines())
             else:
                 yield one.connection()

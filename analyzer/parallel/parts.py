@@ -225,7 +225,7 @@ def _connections(task: PartTask) -> Iterator[tuple[int, Connection]]:
     upcoming = zip(places, numbers, strict=True)
     given: dict[Place, int] = {}
     again = () if task.again is None else ended(task.spool, task.again)
-    for place, number_place, report in merge(
+    for place, number_place, report, _ in merge(
         ended(task.spool, task.name, task.replaced), again, key=lambda one: one[0]
     ):
         while number_place not in given:

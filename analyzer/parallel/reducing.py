@@ -18,6 +18,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct, field, msgpack
+from msgspec.structs import replace
 
 from ..audit import Audit
 from ..connections.places import Place, Places
@@ -38,14 +39,17 @@ if TYPE_CHECKING:
     from ..audit import Options
     from ..files.storage import Storage
     from ..model import Connection
+    from .messages import MessageStore
 
 __all__ = ["Ended", "Known", "MappedFiles", "PickTask", "ReduceTask", "Reduced", "pick_flows", "reduce_partition"]
 
 _FLUSH = 1 << 20  # bytes of reports in memory before they are written
+_NUMBERS = 50_000  # places of numbers in memory before they are written
 _place, _frame = itemgetter(0), itemgetter(6)
 
-Ended = tuple[Place, Place, bytes]
-"""A connection that ended: where it ended, where it got its number, and its report."""
+Ended = tuple[Place, Place, bytes, bool]
+"""A connection that ended: where it ended, where it got its number, and its report; or, if the last field is True, a
+message of it that ended: a ``StoredMessage``."""
 
 
 class PickTask(NamedTuple):
@@ -80,7 +84,8 @@ class Known(NamedTuple):
 class ReduceTask(NamedTuple):
     """Audit ``partition`` and write the reports into the file ``name`` of ``spool``. ``joined``: the file of datagrams;
     ``key``: of pseudonyms; ``as_lines``: reports are lines of NDJSON, else values of ``Connection``. ``picked``: the
-    file with the segments of the flows in ``known``."""
+    file with the segments of the flows in ``known``. ``extract``: messages are stored, with at most so many octets
+    each, 0: all; None: none is."""
 
     name: str
     partition: int
@@ -92,6 +97,7 @@ class ReduceTask(NamedTuple):
     as_lines: bool
     known: Known | None = None
     picked: str | None = None
+    extract: int | None = None
 
 
 class Reduced(Struct):
@@ -179,8 +185,16 @@ class _Reducer:
         self._task = task
         self._chunks = chunks
         self._encode = _encoder(as_lines=task.as_lines)
-        self._audit = Audit(task.options, task.key)
-        self._places = self._audit.tracker.places = Places()
+        self._places = Places()
+        self._messages: MessageStore | None = None
+        options = task.options
+        if task.extract is not None and task.known is None:
+            from .messages import MessageStore  # noqa: PLC0415  only an extraction needs it
+
+            self._messages = MessageStore(self._places, chunks, task.extract, self._found)
+            options = replace(options, tap=self._messages.tap)
+        self._audit = Audit(options, task.key)
+        self._audit.tracker.places = self._places
         self._noted = NotedOffers(self._places)
         known = task.known
         self._audit.tracker.judge.servers = (
@@ -225,6 +239,8 @@ class _Reducer:
         places.segment = None
         self._take(audit.close())
         self._flush()
+        if self._messages is not None:
+            self._messages.close()
         self._write_notes()
         return self._finish()
 
@@ -270,16 +286,27 @@ class _Reducer:
         """Take the reports of connections that have ended."""
         places, known = self._places, self._task.known
         for connection in connections:
-            number_place, place = places.ended[connection.id]
+            if self._messages is not None:
+                self._messages.end(connection.id)
+            number_place, place = places.ended.pop(connection.id)
             if known is None or number_place in known.wanted:
                 report = self._encode(connection)
-                self._ended.append((place, number_place, report))
+                self._ended.append((place, number_place, report, False))
                 self._held += len(report)
+                if self._held >= _FLUSH and self._messages is None:
+                    self._flush()
         places.ended.clear()
-        if self._held >= _FLUSH:
+        if self._held >= _FLUSH or len(places.numbered) >= _NUMBERS:
             self._flush()
 
+    def _found(self, place: Place, number_place: Place, message: bytes) -> None:
+        """Take a message of a connection that may go on."""
+        self._ended.append((place, number_place, message, True))
+        self._held += len(message)
+
     def _flush(self) -> None:
+        if self._messages is not None:
+            self._ended.sort(key=_place)  # messages come during a block, connections after it
         if self._places.numbered:
             self._chunks.add("numbered", self._places.numbered)
             self._places.numbered = []

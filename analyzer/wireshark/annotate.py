@@ -15,7 +15,6 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from ..._version import __version__
-from ..audit import Audit, Options
 from ..errors import UsageError, display_path
 from ..frames.inputs import STDIN, Source
 from ..model import Capture
@@ -24,6 +23,9 @@ from .pcapng_blocks import commented, pcap_blocks, pcapng_blocks, uncommented
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ..audit import Audit
+    from ..parallel.engine import ParallelAudit
 
     Progress = Callable[[int, int | None], None]
 
@@ -45,8 +47,8 @@ class CopySummary(NamedTuple):
     problems: list[str]
 
 
-def find_comments(path: str, options: Options, progress: Progress | None = None) -> Comments:
-    """Run the first pass. The caller must close the returned comments.
+def find_comments(path: str, audit: Audit | ParallelAudit, progress: Progress | None = None) -> Comments:
+    """Run the first pass with ``audit``. The caller must close the returned comments.
 
     Raises InputError if the file cannot be read, UsageError if ``path`` is not a file.
     """
@@ -57,7 +59,6 @@ def find_comments(path: str, options: Options, progress: Progress | None = None)
             raise UsageError("annotate takes one capture file", display_path(path), "name a file")
     except OSError:
         pass  # the attempt to open it reports the reason
-    audit = Audit(options)
     with ExitStack() as stack:
         comments = stack.enter_context(closing(Comments()))
         for item in audit.run([path], progress):

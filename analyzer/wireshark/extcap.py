@@ -90,9 +90,10 @@ def _capture(asked: argparse.Namespace) -> int:
         options = _options(asked)
         with into_pipe(asked.fifo) as fifo:
             if asked.replay:
+                from ..audit import Audit  # noqa: PLC0415
                 from .annotate import annotate, find_comments  # noqa: PLC0415
 
-                with closing(find_comments(asked.replay, options)) as comments:
+                with closing(find_comments(asked.replay, Audit(options))) as comments:
                     annotate(asked.replay, comments, fifo)
             else:
                 from .extcap_sink import capture, capture_command  # noqa: PLC0415

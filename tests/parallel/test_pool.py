@@ -93,6 +93,31 @@ def test_stores_several_reports_and_filters(path: Path, tmp_path: Path) -> None:
     assert found[0][1].count(b"\n") >= 8
 
 
+def test_messages_that_are_extracted(path: Path, tmp_path: Path) -> None:
+    rest = [one for number in range(40, 44) for one in dialogue([*WHOLE[:-8]], number)]  # that never end
+    more = tmp_path / "b.pcap"
+    more.write_bytes(pcap(list(records(rest))))
+    found = []
+    for jobs in ("1", "3"):
+        folder = tmp_path / jobs
+        done = smtpwire("extract", path, more, "-o", folder, "--no-config", "--jobs", jobs, "--max-size", "40")
+        assert done.returncode == 0, done.stderr
+        files = {one.relative_to(folder): one.read_bytes() for one in folder.rglob("*.*")}
+        found.append((files, done.stdout.replace(str(folder).encode(), b"DIR")))
+    assert found[0] == found[1]
+    assert sum(name.suffix == ".eml" for name in found[0][0]) >= 8
+
+
+def test_a_capture_with_comments(path: Path, tmp_path: Path) -> None:
+    copies = []
+    for jobs in ("1", "2"):
+        copy = tmp_path / f"{jobs}.pcapng"
+        assert smtpwire("annotate", path, "-o", copy, "--no-config", "--jobs", jobs).returncode == 0
+        copies.append(copy.read_bytes())
+    assert copies[0] == copies[1]
+    assert copies[0].count(b"SEQ103") >= 8
+
+
 # -- processes that die ------------------------------------------------------------------------------------------------
 
 

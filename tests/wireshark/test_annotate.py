@@ -33,7 +33,7 @@ from captures import (
 )
 
 from smtpwire import audit
-from smtpwire.analyzer.audit import Options
+from smtpwire.analyzer.audit import Audit, Options
 from smtpwire.analyzer.wireshark.annotate import annotate, find_comments
 from smtpwire.analyzer.wireshark.comments import comment
 
@@ -67,7 +67,7 @@ def annotated(tmp_path: Path, data: bytes, *rules: str) -> bytes:
     """Return the copy, made without the command line."""
     source, copy = tmp_path / "in.cap", io.BytesIO()
     source.write_bytes(data)
-    with closing(find_comments(str(source), Options(select=rules))) as comments:
+    with closing(find_comments(str(source), Audit(Options(select=rules)))) as comments:
         copied = annotate(str(source), comments, copy)
     assert not copied.problems
     assert not copied.left

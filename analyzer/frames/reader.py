@@ -66,7 +66,7 @@ class Reader:
     def _note_state(self) -> None:
         """Note what a reader must know to read on from here, if that may be asked for."""
         if self.counting:
-            left = ("window", "on_digits", "problems", "counting", "before", "start", *self._not_state)
+            left = ("window", "on_digits", "counting", "before", "start", *self._not_state)
             self.before = {name: copy(value) for name, value in vars(self).items() if name not in left}
 
     def _note_time(self, time_ns: int) -> None:

@@ -137,7 +137,7 @@ class _Mapper:
                 if piece.start is not None:
                     move_to(piece.start, opened)
                 self._read_blocks(piece, opened, result)
-                result.about = piece.capture or source.describe(opened)
+                result.about = source.describe(opened)
         except InputError as error:
             result.error = (error.what, error.where, error.hint)
             result.about = source.capture

@@ -20,7 +20,6 @@ from ..errors import InputError
 from ..files.reading import size_of
 from ..frames.input_window import FileWindow
 from ..frames.inputs import Source
-from ..model import Capture
 from ..segments.decoder import SegmentDecoder
 
 if TYPE_CHECKING:
@@ -45,8 +44,7 @@ class Start(Struct, frozen=True):
 
 class Piece(Struct, frozen=True):
     """A part of the capture with this ``number``. ``start``: None at the start of the capture; ``blocks``: how many to
-    read, 0: to the end; ``size``: in bytes; ``capture``: what the scan found, at the last piece of a capture that was
-    scanned."""
+    read, 0: to the end; ``size``: in bytes."""
 
     number: int
     path: str
@@ -55,7 +53,6 @@ class Piece(Struct, frozen=True):
     start: Start | None = None
     blocks: int = 0
     is_last: bool = True
-    capture: Capture | None = None
 
     @property
     def is_first(self) -> bool:
@@ -98,28 +95,22 @@ def batches(sources: Sequence[Source], share: int, limits: Limits) -> Iterator[B
 
 def scan(whole: Piece, share: int, limits: Limits) -> Iterator[Piece]:
     """Yield the pieces of a large file, of at least ``share`` bytes each; ``whole`` if it cannot be divided."""
-    source = whole.source()
+    start, blocks, begun = None, 0, 0
     try:
-        with source.open(limits=limits) as opened:
+        with whole.source().open(limits=limits) as opened:
             reader, window = opened.reader, opened.file_window
-            if opened.gunzip is not None or not isinstance(window, FileWindow):
-                yield whole
-                return
-            reader.counting = True
-            start, blocks = None, 0
-            begun = ends = 0
-            for _ in reader.run(SegmentDecoder(lambda *_: None, limits=limits)):
-                if window.base - begun >= share and blocks:
-                    yield Piece(whole.number, whole.path, whole.found, window.base - begun, start, blocks, False)
-                    start, blocks, begun = Start(window.base, window.size, reader.before), 0, window.base
-                blocks += 1
-                ends = window.base + window.size
-            source.describe(opened)
+            if opened.gunzip is None and isinstance(window, FileWindow):
+                reader.counting = True
+                for _ in reader.run(SegmentDecoder(lambda *_: None, limits=limits)):
+                    if window.base - begun >= share and blocks:
+                        yield Piece(whole.number, whole.path, whole.found, window.base - begun, start, blocks, False)
+                        start, blocks, begun = Start(window.base, window.size, reader.before), 0, window.base
+                        if whole.size - begun < 2 * share:
+                            break  # where the last piece starts is all that is asked for
+                    blocks += 1
     except InputError:
-        yield whole  # the map step reports the reason
-        return
-    # The last block also sees what is wrong after it.
-    yield Piece(whole.number, whole.path, whole.found, ends - begun, start, blocks, True, source.capture)
+        pass  # the map step reports the reason
+    yield Piece(whole.number, whole.path, whole.found, whole.size - begun, start)
 
 
 def move_to(start: Start, opened: OpenInput) -> None:

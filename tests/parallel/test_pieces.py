@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from smtpwire.analyzer.model import Capture
+
 SENT = list(records(dialogue(WHOLE)))
 
 
@@ -28,13 +30,17 @@ def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inputs, "BLOCK", 300)
 
 
-def read(pieces: Iterable[Piece]) -> tuple[list[Any], list[tuple[int, int, int | None, int | None]]]:
-    """Return the segments of pieces, and for each block where it is, the frames so far and the last times."""
+def read(
+    pieces: Iterable[Piece], captures: list[Capture]
+) -> tuple[list[Any], list[tuple[int, int, int | None, int | None]]]:
+    """Return the segments of pieces, and for each block where it is, the frames so far and the last times.
+    ``captures``: gets what is known of the capture after each piece."""
     segments: list[Any] = []
     blocks = []
     for piece in pieces:
         count = 0
-        with piece.source().open() as opened:
+        source = piece.source()
+        with source.open() as opened:
             if piece.start is not None:
                 move_to(piece.start, opened)
             reader = opened.reader
@@ -43,6 +49,7 @@ def read(pieces: Iterable[Piece]) -> tuple[list[Any], list[tuple[int, int, int |
                 count += 1
                 if count == piece.blocks:
                     break
+            captures.append(source.describe(opened))
     return segments, blocks
 
 
@@ -57,15 +64,17 @@ def test_any_pieces(tmp_path: Path, make: Any, order: str) -> None:
         data += enhanced(SENT[2], order=">") * 3 + data
     (tmp_path / "a").write_bytes(data)
     whole = Piece(1, str(tmp_path / "a"), False, len(data))
-    expected = read([whole])
+    captures: list[Capture] = []
+    expected = read([whole], captures)
     source = whole.source()
     for _ in inputs.read_capture(source, SegmentDecoder(lambda *_: None)):
         pass
     for share in (1, 300, 700, 1111, 5000):
         pieces = list(scan(whole, share, DEFAULT_LIMITS))
         assert len(pieces) > 1
-        assert read(pieces) == expected
-        assert pieces[-1].capture == source.capture
+        captures.clear()
+        assert read(pieces, captures) == expected
+        assert captures[-1] == source.capture
         assert [piece.is_last for piece in pieces] == [*[False] * (len(pieces) - 1), True]
         assert sum(piece.size for piece in pieces) == len(data)
 

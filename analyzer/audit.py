@@ -82,10 +82,13 @@ class Options(Struct, frozen=True):
 class Audit:
     """One run over any number of inputs. A connection may continue from one input to the next.
 
-    ``summary`` and ``captures`` are up to date after each step. ``reading``: the input that is being read.
+    ``streams``: connections come when they end. ``summary`` and ``captures`` are up to date after each step.
+    ``reading``: the input that is being read.
     ``unreadable``: one error for each input that could not be read at all. ``decoder_counts``: frames decoded by
     the fast loops, by the raw decoder and by Scapy. ``decoder``: the decoder of this run.
     """
+
+    streams = True
 
     def __init__(self, options: Options | None = None, key: bytes | None = None) -> None:
         """``key``: of the pseudonyms; random if None."""
@@ -128,6 +131,9 @@ class Audit:
             *(options.peers, options.known_codes, options.baseline, self.summary),
             anonymous=options.redact is Redact.PII,
         )
+
+    def prepare(self, writer: object, close_bar: Callable[[], None]) -> None:
+        """See ``ParallelAudit``: here is nothing to do."""
 
     def run(
         self,

@@ -11,7 +11,6 @@ from .console import notice
 from .errors import display_path
 from .interrupt import interruptible
 from .model import Capture
-from .reports.output import Lines
 from .reports.progress_bar import Bar
 from .reports.scope import contents, scope, unmet
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from .reports.fan_out import JoinedOutputs
     from .reports.output import Output, Writer
 
-__all__ = ["COUNTED", "STATUS_MEANINGS", "FailOn", "Status", "checked", "found", "notify_of", "run"]
+__all__ = ["COUNTED", "STATUS_MEANINGS", "FailOn", "Status", "calm_collector", "checked", "found", "notify_of", "run"]
 
 
 class Status(IntEnum):
@@ -87,23 +86,14 @@ def run(
     reader of the output is gone (``| head``), the run ends quietly with the status of what was found so far. Raises
     ``OutputError`` if the report cannot be written.
     """
-    from .audit import Audit  # noqa: PLC0415  the caller has loaded it; others need not
-
-    alone = isinstance(audit, Audit)
-    if not isinstance(audit, Audit) and isinstance(writer, Lines):
-        audit.as_lines = writer.put
     output.be_patient()
-    bar = Bar(wanted=not (output.terminal and writer.streams and alone))
+    bar = Bar(wanted=not (output.terminal and writer.streams and audit.streams))
+    audit.prepare(writer, bar.close)
     interrupted = False
-    # An audit creates few reference cycles and keeps many objects for some time. With its default thresholds the
-    # garbage collector would scan all of them again and again, which takes a quarter of the time of a run.
-    gc.freeze()
-    gc.set_threshold(50_000, 10, 10)
+    calm_collector()
 
     def take(items: Iterable[Capture | Connection]) -> None:
         for item in items:
-            if not alone:
-                bar.close()  # everything comes at the end
             if isinstance(item, Capture):
                 item.path = called or display_path(item.path)
                 writer.capture(item)
@@ -137,6 +127,13 @@ def run(
     if audit.unreadable:
         return Status.UNREADABLE
     return checked(found(audit.summary, fail_on), audit.summary)
+
+
+def calm_collector() -> None:
+    """Let the garbage collector run less often: an audit creates few reference cycles and keeps many objects for some
+    time. With its default thresholds it would scan all of them again and again, a quarter of the time of a run."""
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 10)
 
 
 def checked(status: Status, summary: Summary) -> Status:

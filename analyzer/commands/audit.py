@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..console import notice
-from ..enums import Decoder, Profile, Redact, ReportFormat, Require
-from ..run import COUNTED, STATUS_MEANINGS, FailOn
+from ..enums import ReportFormat
+from ..run import COUNTED, STATUS_MEANINGS, FailOn, run
 from .filter_options import filter_options, wanted_connections
 from .options import (
     baseline_option,
-    cluster_option,
     concise_option,
     config_option,
     decoder_option,
+    division_options,
     fail_option,
     format_option,
     ignore_option,
-    jobs_option,
     no_config_option,
     output_option,
     paths_argument,
@@ -29,16 +28,17 @@ from .options import (
     read_option,
     redact_option,
     require_option,
-    resume_option,
     select_option,
-    spool_option,
     stats_option,
     zeek_json_option,
 )
-from .settings import are_several, configured, inputs_of, options_of
+from .settings import are_several, configured, inputs_of, options_of, required
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ..enums import Decoder, Profile, Redact, Require
+    from .run_stats import Stats
 
 __all__ = ["audit", "demo"]
 
@@ -63,10 +63,7 @@ _EPILOG = f"Exit status: {', '.join(f'{status:d} {meaning}' for status, meaning 
 @redact_option
 @zeek_json_option
 @stats_option
-@jobs_option
-@cluster_option
-@spool_option
-@resume_option
+@division_options
 @config_option
 @no_config_option
 def audit(
@@ -86,28 +83,20 @@ def audit(
     redact: Redact | None,
     zeek_json: bool,
     stats: bool,
-    jobs: int | None,
-    cluster: str | None,
-    spool: str | None,
-    resume: bool,
     config: str | None,
     no_config: bool,
-    **filters: object,
+    **more: Any,
 ) -> int:
     """Report every breach of the RFCs in captures: rule, side at fault, frame, byte, evidence.
 
     PATH is a capture (pcap or pcapng, also compressed with gzip), a directory of captures, or - for standard input.
     """
     from ..reports.formats import FORMATS, Style  # noqa: PLC0415
-    from ..run import run  # noqa: PLC0415
     from .outputs import destinations, opened, written  # noqa: PLC0415
     from .parallel_audit import Division, auditing, in_parts, parts_of, sharing  # noqa: PLC0415
 
-    clocks = None
-    if stats:
-        from .run_stats import Stats  # noqa: PLC0415
-
-        clocks = Stats()
+    clocks = _clocks() if stats else None
+    division = Division.taken_from(more)
     inputs = inputs_of(paths, read)
     settings = configured(config, no_config)
     wanted = destinations(output, format_, ReportFormat(settings.format))
@@ -121,25 +110,29 @@ def audit(
         baseline=baseline if baseline is not None else settings.baseline,
         redact=redact,
         headers=any(FORMATS[one.form].headers for one in wanted),
-        wanted=wanted_connections(filters),
+        wanted=wanted_connections(more),
     )
     failing = fail_on or FailOn(settings.fail_on)
-    required = require or (None if settings.require is None else Require(settings.require))
     style = Style(concise=concise, zeek_json=zeek_json, failing=COUNTED[failing], several=are_several(inputs))
-    parts = parts_of(wanted) if cluster is not None else ()
+    parts = parts_of(wanted) if division.cluster is not None else ()
     with (
-        auditing(options, inputs, Division(jobs, cluster, spool, resume), parts) as audit,
+        auditing(options, inputs, division, parts) as audit,
         in_parts(parts) if parts else opened(wanted, inputs, style) as (writer, out),
     ):
         shared = sharing(audit, writer)
         timed = shared if clocks is None else clocks.around(shared)
         stated = all(FORMATS[one.form].states_scope for one in wanted)
-        status = run(audit, inputs, timed, out, failing, require=required, stated=stated)
-    if any(one.path is not None for one in wanted) and sys.stderr.isatty():
-        notice(written(wanted, audit.summary))
-    for line in clocks.lines(audit) if clocks is not None else ():
+        status = run(audit, inputs, timed, out, failing, require=require or required(settings), stated=stated)
+    files = any(one.path is not None for one in wanted) and sys.stderr.isatty()
+    for line in (*([written(wanted, audit.summary)] if files else ()), *(clocks.lines(audit) if clocks else ())):
         notice(line)
     return status
+
+
+def _clocks() -> Stats:
+    from .run_stats import Stats  # noqa: PLC0415  few runs need it
+
+    return Stats()
 
 
 @click.command(short_help="Audit the sample capture that comes with smtpwire.")
@@ -149,7 +142,6 @@ def demo(format_: ReportFormat | None) -> int:
     from importlib import resources  # noqa: PLC0415
 
     from ..audit import Audit  # noqa: PLC0415
-    from ..run import run  # noqa: PLC0415
     from .outputs import destinations, opened  # noqa: PLC0415
 
     with (

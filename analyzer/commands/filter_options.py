@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ...dissectors.lazy_regex import LazyPattern
 from ..errors import UsageError, display_path
-from .option_types import complete_rules
+from .option_types import Command, complete_rules
 from .settings import words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from datetime import tzinfo
     from ipaddress import IPv4Network, IPv6Network
 
@@ -25,7 +25,6 @@ _SECOND = 1_000_000_000  # in nanoseconds
 _ENHANCED = LazyPattern(r"[245](?:\.[0-9]{1,3}){1,2}")
 _FRACTION = LazyPattern(r"\d[.,](\d+)")
 
-Command = TypeVar("Command", bound="Callable[..., Any]")
 
 # Each: its name, the placeholder of its value, and the help.
 _OPTIONS = (

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from enum import StrEnum
 from math import isfinite
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import click
 
 from ..enums import ReportFormat
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from click.shell_completion import CompletionItem
 
 __all__ = [
     "PATH",
+    "Command",
     "DescriptionFormat",
     "EnumChoice",
     "Seconds",
@@ -37,6 +40,7 @@ class DescriptionFormat(StrEnum):
 
 
 Chosen = TypeVar("Chosen", bound=StrEnum)
+Command = TypeVar("Command", bound="Callable[..., Any]")
 
 
 class EnumChoice(click.Choice[str], Generic[Chosen]):

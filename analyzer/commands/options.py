@@ -10,16 +10,16 @@ import click
 
 from ..enums import Decoder, Profile, Redact, ReportFormat, Require
 from ..run import FailOn
-from .option_types import PATH, DescriptionFormat, EnumChoice, complete_output, complete_rules
+from .option_types import PATH, Command, DescriptionFormat, EnumChoice, complete_output, complete_rules
 
 __all__ = [
     "PORTS",
     "baseline_option",
-    "cluster_option",
     "concise_option",
     "config_option",
     "decoder_option",
     "description_format_option",
+    "division_options",
     "fail_option",
     "format_option",
     "ignore_option",
@@ -156,6 +156,13 @@ spool_option = click.option(
 resume_option = click.option(
     "--resume", is_flag=True, help="Finish the run that began in the folder of --spool, without doing anything twice."
 )
+
+
+def division_options(command: Command) -> Command:
+    """Add all options that divide the work to a command."""
+    return jobs_option(cluster_option(spool_option(resume_option(command))))
+
+
 config_option = click.option(
     "--config",
     metavar="FILE",

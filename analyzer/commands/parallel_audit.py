@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack, closing, contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..audit import Audit
 from ..console import notice
@@ -43,6 +43,11 @@ class Division(NamedTuple):
     cluster: str | None = None
     spool: str | None = None
     resume: bool = False
+
+    @classmethod
+    def taken_from(cls, given: dict[str, Any]) -> Division:
+        """Take these options out of ``given``."""
+        return cls(**{name: given.pop(name) for name in cls._fields})
 
     def check(self, inputs: Sequence[str]) -> None:
         """Raise UsageError if options contradict each other or the inputs."""
@@ -98,7 +103,7 @@ def parts_of(found: Sequence[Destination]) -> list[Part]:
     """Return the reports that partitions can write themselves; none if one of them must be in one piece."""
     from ..files.storage import Storage  # noqa: PLC0415
     from ..parallel.parts import NdjsonParts, ParquetParts  # noqa: PLC0415
-    from ..stores.parquet import Run  # noqa: PLC0415
+    from ..stores.parquet import StoreRun  # noqa: PLC0415
 
     parts: list[Part] = []
     for form, path in found:
@@ -106,7 +111,7 @@ def parts_of(found: Sequence[Destination]) -> list[Part]:
             return []
         target = Storage(path.rstrip("/") if is_url(path) else os.path.abspath(path))  # noqa: PTH100
         target.prepare()
-        parts.append(NdjsonParts(target) if form is ReportFormat.NDJSON else ParquetParts(target, Run.now()))
+        parts.append(NdjsonParts(target) if form is ReportFormat.NDJSON else ParquetParts(target, StoreRun.now()))
     return parts
 
 

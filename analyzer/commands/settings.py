@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..console import notice
-from ..enums import Decoder, Profile, Redact
+from ..enums import Decoder, Profile, Redact, Require
 from ..errors import UsageError, display_path
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..findings.filters import ConnectionFilter
     from ..reports.output import Output
 
-__all__ = ["are_several", "configured", "inputs_of", "options_of", "output_to", "settings_of", "words"]
+__all__ = ["are_several", "configured", "inputs_of", "options_of", "output_to", "required", "settings_of", "words"]
 
 
 def configured(config: str | None, no_config: bool) -> Config:
@@ -106,6 +106,11 @@ def inputs_of(paths: Sequence[str], read: Sequence[str]) -> list[str]:
     if not inputs:
         raise UsageError("nothing to read", "no PATH is given", "name files, directories, or - for standard input")
     return inputs
+
+
+def required(settings: Config) -> Require | None:
+    """Return what the captures must hold."""
+    return None if settings.require is None else Require(settings.require)
 
 
 def are_several(inputs: Sequence[str]) -> bool:

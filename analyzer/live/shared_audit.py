@@ -24,7 +24,7 @@ from ..findings.counts import add
 from ..model import Capture, Summary
 from .line_sinks import JsonLinesSink
 from .shared_offers import SharedOffers, sockets
-from .shared_sink import Ended, Finished, Found, Inbox, Lines, Notice, PipeSink, Read, Standing, Tick
+from .shared_sink import ConnectionEnded, Finished, Found, Inbox, Lines, Notice, PipeSink, Read, Standing, Tick
 from .signals import Signals
 from .sinks import Totals
 
@@ -156,7 +156,7 @@ class SharedLiveAudit:
                 self._output.write(message.data)
             case Found():
                 sink.finding(message.finding, message.connection)
-            case Ended():
+            case ConnectionEnded():
                 sink.ended(message.connection)
             case Notice():
                 self._notice(message.text)

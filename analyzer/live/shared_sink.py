@@ -42,7 +42,7 @@ class Found(Struct, tag=True):
     connection: Connection
 
 
-class Ended(Struct, tag=True):
+class ConnectionEnded(Struct, tag=True):
     """``Sink.ended``."""
 
     connection: Connection
@@ -83,7 +83,7 @@ class Finished(Struct, tag=True):
     summary: Summary
 
 
-Message = Lines | Found | Ended | Standing | Notice | Tick | Read | Finished
+Message = Lines | Found | ConnectionEnded | Standing | Notice | Tick | Read | Finished
 
 
 class PipeSink(Sink):
@@ -111,7 +111,7 @@ class PipeSink(Sink):
         if self._lines is not None:
             self._lines.ended(connection)
         else:
-            self._send(Ended(connection))
+            self._send(ConnectionEnded(connection))
 
     def standing(self, connections: Sequence[Connection], time: str) -> None:
         """See ``Sink``."""

@@ -26,6 +26,7 @@ from ..findings.baseline import Baseline
 from ..findings.counts import add
 from ..frames.input_list import open_inputs
 from ..model import Summary
+from ..reports.output import Lines
 from ..rules import RULES
 from ..rules.plugins import skipped_plugins
 from ..streams.flow import reversed_key
@@ -68,11 +69,14 @@ def _show_nothing(done: int, total: int | None) -> None:
 
 
 class ParallelAudit:
-    """An audit as ``run.run`` uses it, by ``workers``. ``spool``: the place of intermediate files; ``resume``: it may
-    hold a part of this run. ``as_lines``: called with each connection as lines of NDJSON, instead of yielding it; None:
-    connections are yielded. ``parts``: reports that the partitions write, instead of yielding connections.
-    ``extract``: messages are extracted, with at most so many octets each, 0: all; ``keep`` is called with each.
-    ``spooled``: bytes that were written into the spool."""
+    """An audit as ``run.run`` uses it, by ``workers``. ``streams``: everything comes at the end. ``spool``: the place
+    of intermediate files; ``resume``: it may hold a part of this run.
+
+    What becomes of connections: ``as_lines`` is called with each as lines of NDJSON; or ``parts`` are reports that the
+    partitions write; otherwise connections are yielded. ``extract``: messages are extracted, with at most so many
+    octets each, 0: all; ``keep`` is called with each. ``spooled``: bytes that were written into the spool."""
+
+    streams = False
 
     def __init__(self, options: Options, workers: Workers, spool: Storage, *, resume: bool = False) -> None:
         self.options = replace(options, tap=None)  # a function of this process
@@ -98,6 +102,13 @@ class ParallelAudit:
         self._tallies: dict[int, dict[str, Any]] = {}
         self._items: Iterator[Capture | Connection] | None = None
         self._progress: Callable[[int, int | None], None] = _show_nothing
+        self._close_bar: Callable[[], None] = lambda: None
+
+    def prepare(self, writer: object, close_bar: Callable[[], None]) -> None:
+        """``writer`` will get the report; ``close_bar``: called before it gets anything."""
+        if isinstance(writer, Lines):
+            self.as_lines = writer.put
+        self._close_bar = close_bar
 
     def run(
         self,
@@ -233,6 +244,7 @@ class ParallelAudit:
             self._mapped, self._tallies, reduced, self.options.limits
         )
         self.unreadable = [*(InputError(*error) for error in errors), *self.unreadable]
+        self._close_bar()
         if self.parts:
             self._write_parts(names, again, replaced)
             yield from self.captures

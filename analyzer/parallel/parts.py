@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..connections.places import Place
 from ..reports.json_ import NdjsonWriter
-from ..stores.parquet import ParquetWriter, Run
+from ..stores.parquet import ParquetWriter, StoreRun
 from ..stores.sqlite import PartDatabase
 from .chunks import ChunkFile, ChunkWriter
 from .combining import Numbered, ended
@@ -86,7 +86,7 @@ class ParquetParts(NamedTuple):
     """A store of Parquet files: the tables about connections have a file for each partition."""
 
     target: Storage
-    run: Run
+    run: StoreRun
 
     def write(self, number: int, connections: Iterable[tuple[int, Connection]]) -> None:
         """See ``Part``."""
@@ -108,7 +108,7 @@ class ParquetParts(NamedTuple):
 class _Uploading:
     """A writer of Parquet files whose tables with rows are put into ``target``."""
 
-    def __init__(self, target: Storage, run: Run) -> None:
+    def __init__(self, target: Storage, run: StoreRun) -> None:
         self._target = target
         self._run = run
         self._stack = ExitStack()
@@ -213,7 +213,7 @@ class PartTask(NamedTuple):
 
 
 def write_part(task: PartTask) -> None:
-    """Run the task. Raises OSError if a part cannot be written."""
+    """StoreRun the task. Raises OSError if a part cannot be written."""
     for part in task.parts:
         part.write(task.partition, _connections(task))
 

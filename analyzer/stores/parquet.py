@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from ..model import Capture, Connection, Summary
     from .tables import Cell, Row, Table
 
-__all__ = ["GROUP_ROWS", "ParquetWriter", "Run", "read_rows", "written"]
+__all__ = ["GROUP_ROWS", "ParquetWriter", "StoreRun", "read_rows", "written"]
 
 GROUP_ROWS = 25_000
 _MAX_NS = (1 << 63) - 1
 _HINT = "name another directory with -o"
 
 
-class Run(NamedTuple):
+class StoreRun(NamedTuple):
     """A run: its ``number``, which is its start time in nanoseconds, because there is no counter; the name of its
     files; when it started."""
 
@@ -46,7 +46,7 @@ class Run(NamedTuple):
     started: str
 
     @classmethod
-    def now(cls) -> Run:
+    def now(cls) -> StoreRun:
         """Return a run that starts now."""
         now = datetime.now(UTC)
         number = int(now.timestamp() * 1_000_000) * 1000 + secrets.randbelow(1000)
@@ -59,8 +59,8 @@ class ParquetWriter:
 
     streams = False
 
-    def __init__(self, directory: Path, run: Run | None = None) -> None:
-        self._run = run or Run.now()
+    def __init__(self, directory: Path, run: StoreRun | None = None) -> None:
+        self._run = run or StoreRun.now()
         self._files: dict[str, _File] = {}
         try:
             folder_of(directory, parents=True).close()

@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -137,16 +138,18 @@ class ParallelAudit:
 
     def _map(self, sources: Sequence[Source]) -> None:
         """Run the map step, until all is read or something fails."""
-        for _, mapped in self._workers.in_order(map_batch, self._map_tasks(sources), _AHEAD * self._workers.count):
-            if isinstance(mapped, Exception):
-                for name in dict.fromkeys(
-                    piece.path for batch in self._batches[len(self._mapped) :] for piece in batch.pieces
-                ):
-                    self._give_up(mapped, name)
-                break
-            self._mapped.append(mapped)
-            self.spooled += mapped.written
-            self._progress(sum(one.read for one in self._mapped), None)
+        results = self._workers.in_order(map_batch, self._map_tasks(sources), _AHEAD * self._workers.count)
+        with closing(results):  # cancels what has not begun
+            for _, mapped in results:
+                if isinstance(mapped, Exception):
+                    whole = {piece.capture for one in self._mapped for piece in one.pieces if piece.is_last}
+                    for number, source in enumerate(sources, 1):
+                        if number not in whole:
+                            self._give_up(mapped, source.path)
+                    return
+                self._mapped.append(mapped)
+                self.spooled += mapped.written
+                self._progress(sum(one.read for one in self._mapped), None)
 
     def _map_tasks(self, sources: Sequence[Source]) -> Iterator[MapTask]:
         for batch in batches(sources, self._plan.share, self.options.limits):

@@ -9,12 +9,12 @@ import signal
 import threading
 from collections import deque
 from concurrent.futures import BrokenExecutor, CancelledError, Future, ProcessPoolExecutor, wait
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from concurrent.futures import Executor
     from types import TracebackType
 
@@ -69,7 +69,7 @@ class Workers:
         self.close()
 
     def close(self) -> None:
-        """End the processes."""
+        """End the processes, whatever they do."""
         if self._executor is not None:
             self._end(self._executor)
             self._executor = None
@@ -85,7 +85,7 @@ class Workers:
 
     def in_order(
         self, call: Callable[[_Task], _Result], tasks: Iterable[_Task], ahead: int
-    ) -> Iterator[tuple[_Task, _Result | Exception]]:
+    ) -> Generator[tuple[_Task, _Result | Exception]]:
         """Run tasks, at most ``ahead`` at a time, and yield each in the same order with its result, or with the error
         if it failed because of what is outside of this program."""
         waiting: deque[_Submitted[_Task, _Result]] = deque()
@@ -159,6 +159,8 @@ def _pool(count: int) -> Executor:
 
 
 def _end(executor: Executor) -> None:
+    for child in active_children():  # those of the pool: nothing else here starts any
+        child.terminate()
     executor.shutdown(wait=True, cancel_futures=True)
 
 

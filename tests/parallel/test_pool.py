@@ -209,6 +209,25 @@ def test_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch, full: str, mis
     assert 0 < report[-1]["connections"] < 20
 
 
+def test_all_captures_that_are_missing_are_named(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [path, *(tmp_path / f"{number}.pcap" for number in range(30))]
+    late = list(records(dialogue(WHOLE, 900)))
+    for number, one in enumerate(paths[1:]):
+        one.write_bytes(pcap([record._replace(time_ns=record.time_ns + number * 10**12) for record in late]))
+
+    def fails(task: Any) -> Any:
+        if task.name == "map-9":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return map_batch(task)
+
+    monkeypatch.setattr(engine, "map_batch", fails)
+    audits: list[ParallelAudit] = []
+    divided(paths, 1, audits=audits)
+    read = {capture.path for capture in audits[0].captures}
+    assert {error.where for error in audits[0].unreadable} == {str(one) for one in paths} - read
+    assert 3 < len(read) < 31
+
+
 def test_the_exit_status_says_that_something_is_missing(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -216,7 +216,7 @@ def test_all_captures_that_are_missing_are_named(path: Path, tmp_path: Path, mon
         one.write_bytes(pcap([record._replace(time_ns=record.time_ns + number * 10**12) for record in late]))
 
     def fails(task: Any) -> Any:
-        if task.name == "map-9":
+        if task.name == "map-2":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return map_batch(task)
 
@@ -225,7 +225,7 @@ def test_all_captures_that_are_missing_are_named(path: Path, tmp_path: Path, mon
     divided(paths, 1, audits=audits)
     read = {capture.path for capture in audits[0].captures}
     assert {error.where for error in audits[0].unreadable} == {str(one) for one in paths} - read
-    assert 3 < len(read) < 31
+    assert 0 < len(read) < 31
 
 
 def test_the_exit_status_says_that_something_is_missing(

@@ -162,7 +162,9 @@ def test_it_ends_when_its_reader_has_gone(space: Namespace) -> None:
         ["nsenter", f"--net=/run/netns/{space.name}", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
-        time.sleep(1.5)
+        assert process.stderr is not None
+        assert b"capturing on" in process.stderr.readline()
+        time.sleep(0.5)
         space.send(frames(range(46_000, 46_003)))
         assert json.loads(process.stdout.readline())
         process.stdout.close()

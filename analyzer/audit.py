@@ -89,6 +89,7 @@ class Audit:
     """
 
     streams = True
+    covers = "the input that was read until then"  # the report after an interrupt
 
     def __init__(self, options: Options | None = None, key: bytes | None = None) -> None:
         """``key``: of the pseudonyms; random if None."""

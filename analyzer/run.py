@@ -122,7 +122,7 @@ def run(
         raise
     _notify(audit, stated=stated)
     if interrupted:
-        notice("interrupted: the report covers the input that was read until then")
+        notice(f"interrupted: the report covers {audit.covers}")
         return Status.INTERRUPTED
     if audit.unreadable:
         return Status.UNREADABLE

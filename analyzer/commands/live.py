@@ -233,15 +233,19 @@ def _share(
     from ..live.shared_audit import SharedLiveAudit  # noqa: PLC0415
 
     summary = Summary()
+    complete = True
 
     def go(signals: Signals) -> None:
+        nonlocal complete
         shared = SharedLiveAudit(opening.sources(), lambda: LiveAudit(options), sink, signals, loop, output)
         try:
             shared.run()
         finally:
             add(summary, shared.summary)
+            complete = shared.complete
 
-    return _guarded(opening, sink, go) or found(summary, fail_on)
+    status = _guarded(opening, sink, go)
+    return status or (found(summary, fail_on) if complete else Status.UNREADABLE)
 
 
 def _guarded(opening: Opening, sink: Sink, go: Callable[[Signals], None]) -> int:

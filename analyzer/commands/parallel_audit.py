@@ -49,8 +49,11 @@ class Division(NamedTuple):
         """Take these options out of ``given``."""
         return cls(**{name: given.pop(name) for name in cls._fields})
 
-    def check(self, inputs: Sequence[str]) -> None:
-        """Raise UsageError if options contradict each other or the inputs."""
+    def check(self, inputs: Sequence[str], *, by_number: bool) -> None:
+        """Raise UsageError if options contradict each other or the inputs. ``by_number``: connections are chosen by
+        their numbers, which are only known at the end if several processes give them."""
+        if self.spool is not None and not self.spool:
+            raise UsageError("the name of the spool is empty", "--spool", "name a folder")
         if self.resume and self.spool is None:
             raise UsageError("--resume needs --spool", "--resume", "name the folder of the run that is to be finished")
         if self.cluster is not None and self.spool is None:
@@ -61,6 +64,8 @@ class Division(NamedTuple):
         wanted = next((name for name in ("jobs", "cluster", "spool") if getattr(self, name) not in {None, 1}), None)
         if STDIN in inputs and wanted is not None:
             raise UsageError("standard input is read by one process", f"--{wanted}", "save it to a file first")
+        if by_number and wanted is not None:
+            raise UsageError("--connection needs one process", f"--{wanted}", f"remove --{wanted}, or --connection")
 
 
 @contextmanager
@@ -69,8 +74,9 @@ def auditing(
 ) -> Iterator[Audit | ParallelAudit]:
     """Yield an audit in as many processes as ``division`` says, or as pay. ``parts``: reports that the processes of a
     cluster write. Raises UsageError."""
-    division.check(inputs)
-    count = division.jobs or processes_for(inputs)
+    by_number = options.wanted is not None and bool(options.wanted.connections)
+    division.check(inputs, by_number=by_number)
+    count = 1 if by_number else division.jobs or processes_for(inputs)
     if count == 1 and division.spool is None:
         yield Audit(options)
         return
@@ -127,7 +133,7 @@ def sharing(audit: Audit | ParallelAudit, writer: Writer) -> Writer:
 
     parts = SqliteParts(audit.spool, writer.run)
     audit.parts = (parts,)
-    return MergingWriter(writer, parts)
+    return MergingWriter(writer, parts, lambda: audit.judged)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from msgspec import Struct
 
-from ..errors import display_path
+from ..errors import UsageError, display_path
 from .reading import open_input
 from .urls import file_system, is_url
 
@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 __all__ = ["Storage"]
 
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+@contextmanager
+def _remote() -> Iterator[None]:
+    """Turn what a file system raises into OSError."""
+    try:
+        yield
+    except (OSError, UsageError):
+        raise
+    except Exception as error:
+        raise OSError(errno.EIO, " ".join(str(error).split()) or type(error).__name__) from error
 
 
 class Storage(Struct, frozen=True):
@@ -37,8 +48,9 @@ class Storage(Struct, frozen=True):
     def prepare(self) -> None:
         """Make the folder."""
         if is_url(self.place):
-            system, path = file_system(self.place)
-            system.makedirs(path, exist_ok=True)
+            with _remote():
+                system, path = file_system(self.place)
+                system.makedirs(path, exist_ok=True)
         else:
             os.makedirs(self.place, mode=0o700, exist_ok=True)  # noqa: PTH103  as in this folder's other modules
 
@@ -66,8 +78,9 @@ class Storage(Struct, frozen=True):
     def size(self, name: str) -> int:
         """Return the bytes of a file."""
         if is_url(self.place):
-            system, _ = file_system(self.place)
-            return int(system.size(self._path(name)))
+            with _remote():
+                system, _ = file_system(self.place)
+                return int(system.size(self._path(name)))
         return os.stat(self._path(name)).st_size  # noqa: PTH116
 
     def has(self, name: str) -> bool:
@@ -80,8 +93,9 @@ class Storage(Struct, frozen=True):
     def read(self, name: str, start: int, length: int) -> bytes:
         """Return ``length`` bytes from ``start`` on."""
         if is_url(self.place):
-            system, _ = file_system(self.place)
-            return bytes(system.cat_file(self._path(name), start=start, end=start + length))
+            with _remote():
+                system, _ = file_system(self.place)
+                return bytes(system.cat_file(self._path(name), start=start, end=start + length))
         descriptor = open_input(self._path(name), found=True)
         try:
             data = os.pread(descriptor, length, start)
@@ -94,8 +108,9 @@ class Storage(Struct, frozen=True):
     def put(self, source: str, name: str) -> None:
         """Copy the local file ``source``; ``name`` may have a folder in front."""
         if is_url(self.place):
-            system, _ = file_system(self.place)
-            system.put_file(source, self._path(name))
+            with _remote():
+                system, _ = file_system(self.place)
+                system.put_file(source, self._path(name))
             return
         os.makedirs(os.path.dirname(self._path(name)), exist_ok=True)  # noqa: PTH103, PTH120
         with os.fdopen(open_input(source, found=True), "rb") as data, self.write(name) as stream:

@@ -14,6 +14,12 @@ class DropCounts:
         self._of_interfaces = 0  # of earlier sections
         self._latest: dict[tuple[int, int], int] = {}  # by interface and option; each is a count since the start
 
+    def __copy__(self) -> DropCounts:
+        """Return counts of their own, for a reader that reads on here."""
+        copy = DropCounts()
+        vars(copy).update(vars(self), _latest=dict(self._latest))
+        return copy
+
     def before_packet(self, count: int) -> None:
         """Add packets that were dropped between a packet and the one before it."""
         self._before_packets += count

@@ -93,8 +93,11 @@ def _changed(name: str) -> int:
 
 
 def _matching(url: str) -> Iterable[str]:
-    system, path = file_system(url)
-    names = system.glob(path) if _PATTERN.search(url) else system.find(path)
+    try:
+        system, path = file_system(url)
+        names = system.glob(path) if _PATTERN.search(url) else system.find(path)
+    except Exception:
+        return []
     return [system.unstrip_protocol(name) for name in sorted(names)]
 
 

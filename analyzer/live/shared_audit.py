@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from ..errors import UsageError
 from ..findings.counts import add
 from ..model import Capture, Summary
+from ..parent_process import end_with_parent
 from .line_sinks import JsonLinesSink
 from .shared_offers import SharedOffers, sockets
 from .shared_sink import ConnectionEnded, Finished, Found, Inbox, Lines, Notice, PipeSink, Read, Standing, Tick
@@ -59,7 +60,8 @@ class _Process:
 
 
 class SharedLiveAudit:
-    """Runs ``loop`` in a process for each of ``sources``, and reports to ``sink``. ``summary``: of all of them.
+    """Runs ``loop`` in a process for each of ``sources``, and reports to ``sink``. ``summary``: of all of them;
+    ``complete``: none of them has died.
     ``output``: of the sink, if it writes NDJSON."""
 
     def __init__(
@@ -72,6 +74,7 @@ class SharedLiveAudit:
         output: Output | None,
     ) -> None:
         self.summary = Summary()
+        self.complete = True
         self._sources = sources
         self._audits = audits
         self._sink = sink
@@ -105,6 +108,7 @@ class SharedLiveAudit:
 
     def _fork(self, number: int, pairs: Sequence[tuple[socket, socket]]) -> None:
         ours, theirs = os.pipe()
+        parent = os.getpid()
         pid = os.fork()
         if pid:
             os.close(theirs)
@@ -112,6 +116,7 @@ class SharedLiveAudit:
             return
         status = 1
         try:
+            end_with_parent(parent)
             os.close(ours)
             for process in self._processes:
                 os.close(process.inbox.fileno())
@@ -220,8 +225,11 @@ class SharedLiveAudit:
         for process in self._processes:
             add(self.summary, process.summary or process.totals.summary)
         captures = [process.capture for process in self._processes if process.capture is not None]
-        if captures:
-            capture = _joined(captures)
+        self.complete = not lost
+        for one in lost:
+            self._sink.notice(f"process {one.pid} has died: its open connections are missing")
+        if captures or lost:
+            capture = _joined(captures or [Capture(self._sources[0].name, "live")])
             capture.problems += [
                 f"process {process.pid} has died: its open connections are missing" for process in lost
             ]

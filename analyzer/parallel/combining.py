@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heapq import merge
-from itertools import chain
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -136,23 +136,25 @@ def captures_of(
     errors: list[tuple[str, str, str]] = []
     counts = 0, 0, 0
     reduced = list(partitions)
-    tally = DecodeTally()
     pieces = [piece for one in mapped for piece in one.pieces]
-    for piece in pieces:
-        tally = DecodeTally() if piece.is_first else tally
-        tally.add(DecodeTally.of(piece.tally))
-        if not piece.is_last and piece is not pieces[-1]:
-            continue
-        capture = piece.about or Capture(piece.path)
-        if piece.error is not None:
-            errors.append(piece.error)
-            capture.problems = [f"{piece.error[0]}: {piece.error[2]}"]
-        else:
-            tally.add(DecodeTally.of(joined.get(piece.capture, {})))
+    for number, group in groupby(pieces, key=lambda piece: piece.capture):
+        parts = list(group)
+        capture = next((part.about for part in reversed(parts) if part.about is not None), None) or Capture(
+            parts[0].path
+        )
+        known = (problem for part in parts if part.about is not None for problem in part.about.problems)
+        capture.problems = list(dict.fromkeys(known))
+        tally = DecodeTally.of(joined.get(number, {}))
+        for part in parts:
+            tally.add(DecodeTally.of(part.tally))
+        failed = list(dict.fromkeys(part.error for part in parts if part.error is not None))
+        errors += failed
+        capture.problems += [f"{what}: {hint}" for what, _, hint in failed]
+        if not (failed and len(parts) == 1):
             capture.problems += tally.problems()
             some = tally.decoder_counts
             counts = counts[0] + some[0], counts[1] + some[1], counts[2] + some[2]
-        felt = [one.pressure[piece.capture] for one in reduced if piece.capture in one.pressure]
+        felt = [one.pressure[number] for one in reduced if number in one.pressure]
         capture.problems += Pressure(*map(sum, zip(*felt, strict=True))).problems(limits) if felt else []
         captures.append(capture)
     return captures, errors, counts

@@ -26,7 +26,7 @@ from ..errors import InputError
 from ..findings.baseline import Baseline
 from ..findings.counts import add
 from ..frames.input_list import open_inputs
-from ..model import Summary
+from ..model import Capture, Summary
 from ..reports.output import Lines
 from ..rules import RULES
 from ..rules.plugins import skipped_plugins
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from ..extract.envelope import Envelope
     from ..files.storage import Storage
     from ..frames.inputs import Source
-    from ..model import Capture, Connection
+    from ..model import Connection
     from .combining import Numbered
     from .executors import Workers
     from .mapping import Mapped
@@ -91,11 +91,14 @@ class ParallelAudit:
         self.extract: int | None = None
         self.keep: Callable[[Envelope, Iterator[bytes]], None] = _keep_nothing
         self.spooled = 0
+        self.covers = "the input that was read until then"
+        self._missing: list[str] = []  # what is not in the report, in sentences
         self.processes = workers.count
         self._workers = workers
         self.spool = spool
         self._resume = resume
         self._plan = Plan()
+        self._sources: list[Source] = []
         self._batches: list[Batch] = []
         self._mapped: list[Mapped] = []
         self._reduced: dict[int, Reduced] = {}
@@ -120,7 +123,7 @@ class ParallelAudit:
         """See ``Audit.run``. Raises UsageError if the spool cannot be used."""
         if progress is not None:
             self._progress = progress
-        sources = list(open_inputs(paths))
+        self._sources = sources = list(open_inputs(paths))
         self._plan = Plan.of(self.options, sources, self._workers.count, self.spool, resume=self._resume)
         self._map(sources)
         yield from self._judge(settled)
@@ -131,6 +134,9 @@ class ParallelAudit:
         self._progress = _show_nothing  # it raises KeyboardInterrupt
         if self._items is None and self._tasks:
             self._workers.close()
+            judged = f"{len(self._reduced)} of {len(self._tasks)} shares of the connections"
+            self.covers = judged
+            self._missing.append(f"interrupted: the report has {judged}")
             self._items = self._combine(None)
         yield from self._judge(None) if self._items is None else self._items
 
@@ -159,9 +165,9 @@ class ParallelAudit:
 
     def _give_up(self, error: Exception, what: str) -> None:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        self.unreadable.append(
-            InputError(f"not audited: {reason}", what, f"see to {self.spool.name}, and run it again")
-        )
+        hint = f"see to {self.spool.name}, or name another place with --spool"
+        self.unreadable.append(InputError(f"not audited: {reason}", what, hint))
+        self._missing.append(f"not audited: {reason}: {what}")
 
     # -- reduce --------------------------------------------------------------------------------------------------------
 
@@ -178,9 +184,10 @@ class ParallelAudit:
                     joined = None
                 else:
                     self._tallies = tallies
+        form = "-lines" if self.as_lines is not None else "" if self.extract is None else f"-messages-{self.extract}"
         self._tasks = [
             ReduceTask(
-                *(f"reduce-{number}-of-{len(names)}", number, [MappedFiles(name) for name in names], joined),
+                *(f"reduce-{number}-of-{len(names)}{form}", number, [MappedFiles(name) for name in names], joined),
                 *(self.spool, self.options, self._plan.key, self.as_lines is not None),
                 extract=self.extract,
             )
@@ -247,6 +254,7 @@ class ParallelAudit:
             self._mapped, self._tallies, reduced, self.options.limits
         )
         self.unreadable = [*(InputError(*error) for error in errors), *self.unreadable]
+        self._name_missing()
         self._close_bar()
         if self.parts:
             self._write_parts(names, again, replaced)
@@ -255,6 +263,20 @@ class ParallelAudit:
             found = numbered(self.spool, list(names.values()), list(again.values()), replaced)
             yield from self._in_order(found, settled)
         complete(self.summary, self.captures, self.unreadable, others_of(reduced))
+
+    def _name_missing(self) -> None:
+        """Say in the captures what is not in the report: a saved report must not look like a whole one."""
+        known = {capture.path for capture in self.captures}
+        for source in self._sources:
+            if source.path not in known and self._missing:
+                self.captures.append(Capture(source.path))
+        for capture in self.captures[-1:]:
+            capture.problems += dict.fromkeys(self._missing)
+
+    @property
+    def judged(self) -> list[int]:
+        """The partitions whose connections are in the report."""
+        return sorted(self._reduced)
 
     def _write_parts(self, names: dict[int, str], again: dict[int, str], replaced: frozenset[Any]) -> None:
         """Let each partition write its part of the reports."""

@@ -13,6 +13,8 @@ from multiprocessing import active_children, get_context
 from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from ..parent_process import end_with_parent
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
     from concurrent.futures import Executor
@@ -166,6 +168,7 @@ def _end(executor: Executor) -> None:
 
 def _begin() -> None:
     """Prepare a process of the pool."""
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # every process gets it, and only the first one handles it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 

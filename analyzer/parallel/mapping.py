@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsideFragment", "BlockEnd", "MapTask", "Mapped", "PieceRead", "Segments", "map_batch"]
 
+_SHORTER = "the file became shorter while it was read"
 _FLUSH = 8 << 20  # bytes of segments in memory before they are written
 _ROW = 400  # bytes of a segment in memory beside its payload
 
@@ -134,13 +135,15 @@ class _Mapper:
         self._at = number, 0
         try:
             with source.open(limits=limits) as opened:
-                if piece.start is not None:
-                    move_to(piece.start, opened)
+                if piece.start is not None and not move_to(piece.start, opened):
+                    raise InputError(_SHORTER, source.path, "audit it again when it is complete")
                 self._read_blocks(piece, opened, result)
+                if len(result.ends) < piece.blocks:
+                    raise InputError(_SHORTER, source.path, "audit it again when it is complete")
                 result.about = source.describe(opened)
         except InputError as error:
             result.error = (error.what, error.where, error.hint)
-            result.about = source.capture
+            result.about = result.about or source.capture
         self._result.read += piece.size
 
     def _read_blocks(self, piece: Piece, opened: OpenInput, result: PieceRead) -> None:
@@ -151,7 +154,7 @@ class _Mapper:
             sieve.segment, self._task.options.decoder, sieve.ignored, self._task.options.limits, recent
         )
         decoder.put_aside = self._put_aside
-        reader.on_digits = self._note_digits
+        reader.on_digits = lambda digits: self._note_digits(digits, reader.frames)
         result.digits = reader.digits
         for _ in reader.run(decoder):
             window = reader.window
@@ -163,9 +166,9 @@ class _Mapper:
                 break
         result.tally = vars(decoder.tally)
 
-    def _note_digits(self, digits: int) -> None:
+    def _note_digits(self, digits: int, frames: int) -> None:
         for rows in self._rows:
-            rows.append((b"", digits, 0, DIGITS, b"", 0, 0, 0))
+            rows.append((b"", digits, 0, DIGITS, b"", 0, frames, 0))
 
     def _put_aside(self, found: Fragment, link_type: int, time_ns: int, number: int) -> None:
         self._fragments.append((*self._at, link_type, time_ns, number, found))

@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sqlite3
 import tempfile
 from contextlib import ExitStack, closing
 from heapq import merge
@@ -24,7 +26,7 @@ from .chunks import ChunkFile, ChunkWriter
 from .combining import Numbered, ended
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ..files.storage import Storage
     from ..model import Capture, Connection, Summary
@@ -136,29 +138,36 @@ class SqliteParts(NamedTuple):
 
     def write(self, number: int, connections: Iterable[tuple[int, Connection]]) -> None:
         """See ``Part``."""
-        with closing(PartDatabase(self._path(number), self.run)) as database:
-            for capture, connection in connections:
-                database.add(capture, connection)
+        with self.target.write(self._name(number)):
+            pass  # a file that only its owner can read, in the place of what a process left that died
+        try:
+            with closing(PartDatabase(self.path(number), self.run)) as database:
+                for capture, connection in connections:
+                    database.add(capture, connection)
+        except sqlite3.Error as error:
+            raise OSError(errno.EIO, str(error)) from error
 
     def close(self, captures: Iterable[Capture], summary: Summary) -> None:
         """See ``Part``: the writer of the store does it."""
 
-    def written(self) -> Iterator[str]:
-        """Yield the files."""
-        yield from (str(path) for path in sorted(Path(self.target.place).glob("part-*.sqlite")))
+    def path(self, number: int) -> str:
+        """Return the file of a partition."""
+        return f"{self.target.place}/{self._name(number)}"
 
-    def _path(self, number: int) -> str:
-        return f"{self.target.place}/part-{number:05}.sqlite"
+    @staticmethod
+    def _name(number: int) -> str:
+        return f"part-{number:05}.sqlite"
 
 
 class MergingWriter:
-    """Writes a store from its parts."""
+    """Writes a store from its parts. ``judged``: returns the partitions that have one."""
 
     streams = False
 
-    def __init__(self, writer: SqliteWriter, parts: SqliteParts) -> None:
+    def __init__(self, writer: SqliteWriter, parts: SqliteParts, judged: Callable[[], list[int]]) -> None:
         self._writer = writer
         self._parts = parts
+        self._judged = judged
 
     def capture(self, capture: Capture) -> None:
         """Add the row of the capture."""
@@ -170,8 +179,8 @@ class MergingWriter:
 
     def finish(self, summary: Summary) -> None:
         """Add the rows of the parts, and complete the run."""
-        for path in self._parts.written():
-            self._writer.absorb(path)
+        for number in self._judged():
+            self._writer.absorb(self._parts.path(number))
         self._writer.finish(summary)
 
 

@@ -113,8 +113,9 @@ def scan(whole: Piece, share: int, limits: Limits) -> Iterator[Piece]:
     yield Piece(whole.number, whole.path, whole.found, whole.size - begun, start)
 
 
-def move_to(start: Start, opened: OpenInput) -> None:
-    """Let the reader of a file read on at ``start``."""
+def move_to(start: Start, opened: OpenInput) -> bool:
+    """Let the reader of a file read on at ``start``. Return whether the file is still as long as it was."""
     assert isinstance(opened.file_window, FileWindow)
     opened.file_window.seek(start.base, start.size)
     opened.reader.resume(start.state)
+    return opened.file_window.size >= start.size or opened.file_window.fault is not None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from hashlib import sha256
 from secrets import token_bytes
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import DecodeError, Struct, json
 
+from ..._version import __version__
 from ..errors import UsageError
+from ..findings.baseline import Baseline
+from ..rules import RULES
 from .pieces import share_of
 
 if TYPE_CHECKING:
@@ -66,8 +69,21 @@ class Plan(Struct):
 
 
 def _digest(options: Options, sources: Sequence[Source]) -> str:
-    """Return what identifies a run: its options, and its inputs with their sizes and times."""
-    found = sha256(repr(options).encode("utf-8", "surrogatepass"))
+    """Return what identifies a run: the program, its options, and its inputs with their sizes and times."""
+    found = sha256(repr((__version__, sorted(RULES), _plain(options))).encode("utf-8", "surrogatepass"))
     for source in sources:
         found.update(f"\0{source.name}\0{source.state()}".encode("utf-8", "surrogatepass"))
     return found.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Return ``value`` in a form whose text is the same in every process: sets have no order."""
+    if isinstance(value, set | frozenset):
+        return sorted(map(repr, map(_plain, value)))
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    if isinstance(value, Struct):
+        return [(name, _plain(getattr(value, name))) for name in value.__struct_fields__]
+    if isinstance(value, dict):
+        return sorted((repr(key), repr(_plain(one))) for key, one in value.items())
+    return _plain(vars(value)) if isinstance(value, Baseline) else repr(value)

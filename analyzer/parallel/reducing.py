@@ -45,7 +45,7 @@ __all__ = ["Ended", "Known", "MappedFiles", "PickTask", "ReduceTask", "Reduced",
 
 _FLUSH = 1 << 20  # bytes of reports in memory before they are written
 _NUMBERS = 50_000  # places of numbers in memory before they are written
-_place, _frame = itemgetter(0), itemgetter(6)
+_place = itemgetter(0)
 
 Ended = tuple[Place, Place, bytes, bool]
 """A connection that ended: where it ended, where it got its number, and its report; or, if the last field is True, a
@@ -144,7 +144,7 @@ def _blocks(spool: Storage, mapped: MappedFiles, kind: str) -> Iterator[tuple[tu
     kept = ((at, [row for row in part if row[0] not in mapped.flows]) for at, part in rows)
     more = _marked(ChunkFile(spool, mapped.more), kind)
     for at, parts in groupby(merge(kept, more, key=_place), key=_place):
-        yield at, list(merge(*(part for _, part in parts), key=_frame))
+        yield at, list(merge(*(part for _, part in parts), key=_order))
 
 
 def _marked(file: ChunkFile, kind: str) -> Iterator[tuple[tuple[int, ...], list[Row]]]:
@@ -153,6 +153,11 @@ def _marked(file: ChunkFile, kind: str) -> Iterator[tuple[tuple[int, ...], list[
         for piece, block, end in marks:
             yield (piece, block), rows[first:end]
             first = end
+
+
+def _order(row: Row) -> tuple[int, bool]:
+    """Return the place of a segment in its block. A mark comes after all segments of its frame."""
+    return row[6], row[3] == DIGITS
 
 
 class _Buffer:
@@ -232,7 +237,7 @@ class _Reducer:
                     sources = [rows.take(at), joined.take((batch, *at))]
                     filled = [source for source in sources if source]
                     if filled:
-                        self._feed(filled[0] if len(filled) == 1 else merge(*filled, key=_frame), batch)
+                        self._feed(filled[0] if len(filled) == 1 else merge(*filled, key=_order), batch)
                     self._take(audit.finished(end.prior_ns, end.last_ns))
                 if piece.is_last:
                     self._result.pressure[piece.capture] = audit.tracker.pressure()

@@ -123,7 +123,6 @@ class PartDatabase:
         self._database.execute("PRAGMA synchronous = OFF")  # it is complete when it is closed, or made again
         for name in _OF_CONNECTIONS:
             columns = ", ".join(column.name for column in TABLES[name].columns)
-            self._database.execute(f"DROP TABLE IF EXISTS {name}")  # of a process that died
             self._database.execute(f"CREATE TABLE {name} ({columns})")
 
     def add(self, capture: int, connection: Connection) -> None:

@@ -138,7 +138,7 @@ def die_once_mapping(task: MapTask) -> Mapped:
 
 
 def die_once_reducing(task: ReduceTask) -> Reduced:
-    if task.name == "reduce-1-of-7" and not died_before(task):
+    if task.name == "reduce-1-of-7-lines" and not died_before(task):
         os.kill(os.getpid(), signal.SIGKILL)
     return reduce_partition(task)
 
@@ -150,7 +150,7 @@ def die_mapping(task: MapTask) -> Mapped:
 
 
 def die_reducing(task: ReduceTask) -> Reduced:
-    if task.name == "reduce-1-of-7":
+    if task.name == "reduce-1-of-7-lines":
         os.kill(os.getpid(), signal.SIGKILL)
     return reduce_partition(task)
 
@@ -190,7 +190,7 @@ def test_no_process_is_left(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("full", "missing"), [("map-2", "a.pcap"), ("reduce-0-of-7", "share 1 of 4 of the connections")]
+    ("full", "missing"), [("map-2", "a.pcap"), ("reduce-0-of-7-lines", "share 1 of 4 of the connections")]
 )
 def test_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch, full: str, missing: str) -> None:
     write = Storage.write
@@ -223,7 +223,7 @@ def test_all_captures_that_are_missing_are_named(path: Path, tmp_path: Path, mon
     monkeypatch.setattr(engine, "map_batch", fails)
     audits: list[ParallelAudit] = []
     divided(paths, 1, audits=audits)
-    read = {capture.path for capture in audits[0].captures}
+    read = {capture.path for capture in audits[0].captures if capture.frames}
     assert {error.where for error in audits[0].unreadable} == {str(one) for one in paths} - read
     assert 0 < len(read) < 31
 
@@ -251,7 +251,7 @@ def spooled(path: Path, spool: Path, *, resume: bool = False) -> tuple[list[byte
 def test_a_run_that_failed_is_finished(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     spool = tmp_path / "spool"
     done = getattr(engine, step)
-    last = "map-4" if step == "map_batch" else "reduce-2-of-7"
+    last = "map-4" if step == "map_batch" else "reduce-2-of-7-lines"
 
     def fails(task: Any) -> Any:
         if task.name == last:
@@ -269,7 +269,7 @@ def test_a_run_that_failed_is_finished(path: Path, tmp_path: Path, monkeypatch: 
     assert not audit.unreadable
     kept = [name for name in before if name.startswith("map-")]
     if step == "reduce_partition":
-        kept += [f"reduce-{number}-of-7" for number in (0, 1, 3)]
+        kept += [f"reduce-{number}-of-7-lines" for number in (0, 1, 3)]
     assert all(before[name] == (spool / name).stat().st_mtime_ns for name in kept)
 
 
@@ -367,3 +367,71 @@ def test_a_signal(path: Path, tmp_path: Path, signum: signal.Signals) -> None:
     assert report[-1]["connections"] == len(ids)
     assert process.returncode in {0, 130}
     assert process.returncode == 0 or b"interrupted" in errors
+
+
+# -- what a reader of the report must not miss -------------------------------------------------------------------------
+
+
+def test_numbers_of_connections_are_given_by_one_process(path: Path) -> None:
+    chosen = ("audit", path, "--no-config", "--format", "ndjson", "--connection", "3,7")
+    assert smtpwire(*chosen, "--jobs", "3").returncode == 2
+    report = [json.loads(line) for line in smtpwire(*chosen).stdout.splitlines()]
+    assert [one["id"] for one in report if one["type"] == "connection"] == [3, 7]
+
+
+def test_a_part_of_a_capture_that_cannot_be_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a cluster of which one machine does not have the capture, or while a file gets shorter."""
+
+    def fails(task: Any) -> Any:
+        if task.name != "map-3":
+            return map_batch(task)
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) // 4])
+        try:
+            return map_batch(task)
+        finally:
+            path.write_bytes(data)
+
+    monkeypatch.setattr(engine, "map_batch", fails)
+    audits: list[ParallelAudit] = []
+    report = [json.loads(line) for line in divided([path], 2, audits=audits)]
+    (error,) = audits[0].unreadable
+    assert (error.what, error.where) == ("the file became shorter while it was read", str(path))
+    (capture,) = (one for one in report if one["type"] == "capture")
+    assert capture["problems"] == ["the file became shorter while it was read: audit it again when it is complete"]
+
+
+def test_a_report_without_a_share_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(task: Any) -> Any:
+        if task.name.startswith("reduce-1"):
+            raise OSError(errno.EIO, "bad disk")
+        return reduce_partition(task)
+
+    monkeypatch.setattr(engine, "reduce_partition", fails)
+    report = [json.loads(line) for line in divided([path], 2)]
+    (capture,) = (one for one in report if one["type"] == "capture")
+    assert capture["problems"] == ["not audited: bad disk: share 2 of 4 of the connections"]
+
+
+def test_the_spool_of_another_format(path: Path, tmp_path: Path) -> None:
+    spool = ("--spool", tmp_path / "spool", "--no-config", "--rule", "SEQ,RPL", "--verb", "MAIL,RCPT,QUIT")
+    first = smtpwire("audit", path, "--format", "ndjson", *spool)
+    for form in ("json", "ndjson"):
+        again = smtpwire("audit", path, "--format", form, *spool, "--resume")
+        alone = smtpwire("audit", path, "--format", form, *spool[2:], "--jobs", "1")
+        assert again.stdout == alone.stdout, again.stderr
+    assert first.stdout == again.stdout
+
+
+def test_processes_end_with_the_one_that_started_them(path: Path) -> None:
+    once = path.read_bytes()[24:]
+    with path.open("ab") as file:
+        file.write(once * 400)
+    command = [sys.executable, "-m", "smtpwire", "audit", str(path), "--format", "ndjson", "--jobs", "3", "--no-config"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        while not Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            time.sleep(0.01)
+        time.sleep(0.2)
+        process.kill()
+        process.stdout.read()  # it would not end if another process held the pipe

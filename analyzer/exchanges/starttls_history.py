@@ -53,7 +53,6 @@ class StartTlsHistory:
         self._limit = limits.remembered_servers
         self._life_ns = limits.server_memory_seconds * 10**9
         self._offers: dict[tuple[str, ...], StartTlsOffer] = {}
-        self._newest = 0  # the highest number of a connection with an offer
 
     def __len__(self) -> int:
         return len(self._offers)
@@ -61,10 +60,6 @@ class StartTlsHistory:
     def offered(self, key: tuple[str, ...], offer: StartTlsOffer) -> None:
         """See ``OfferMemory``."""
         offers = self._offers
-        known = offers.get(key)
-        if known is not None and offer.connection <= self._newest and offer.time_ns <= known.time_ns:
-            return  # reported before: the connection was set aside or given up, and is processed a second time
-        self._newest = max(self._newest, offer.connection)
         offers.pop(key, None)
         offers[key] = offer
         if len(offers) > self._limit > 0:

@@ -68,10 +68,7 @@ class StartTlsHistory:
     def last_offer(self, key: tuple[str, ...], connection: int, time_ns: int) -> StartTlsOffer | None:
         """See ``OfferMemory``."""
         offer = self._offers.get(key)
-        if offer is None or offer.time_ns > time_ns:
-            return None
-        if time_ns - offer.time_ns > self._life_ns > 0:
-            del self._offers[key]
+        if offer is None or offer.time_ns > time_ns or time_ns - offer.time_ns > self._life_ns > 0:
             return None
         return None if offer.connection == connection else offer
 

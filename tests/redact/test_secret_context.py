@@ -109,6 +109,25 @@ def test_a_password_is_hidden_everywhere_and_a_user_name_only_in_the_login() -> 
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("newline", ["\r", "\n"])
+def test_an_echo_after_a_bare_newline_is_not_read_as_a_part_of_the_path_before_it(newline: str) -> None:
+    login = ("C AUTH PLAIN " + b64(f"\0{USER}\0{SECRET}"), "S 535 no")
+    shown = after_hello(*login, f"C MAIL FROM:<a@client.example>{newline}EHLO client.example{SECRET}", "S 501 no")
+    bare = "\\x0d" if newline == "\r" else "\\x0a"
+    assert shown[2:] == [f"MAIL FROM:<a@client.example>{bare}EHLO client.example[7 bytes not shown]", "501 no"]
+
+
+@pytest.mark.parametrize("newline", ["\r", "\n"])
+def test_a_login_after_a_bare_newline_is_a_login(newline: str) -> None:
+    shown = after_hello(f"C MAIL FROM:<a@client.example>{newline}AUTH LOGIN", "S 504 no", "C Tiger", "S 500 what")
+    assert shown[2:] == ["[5 bytes not shown]", "500 what"]
+
+
+def test_a_transaction_with_a_bare_newline_ends_no_login() -> None:
+    shown = after_hello("C AUTH LOGIN", "S 504 no", "C MAIL FROM:<a@client.example>\rTiger", "S 501 no", "C Tiger")
+    assert shown[2:] == ["MAIL FROM:<a@client.example>\\x0d[5 bytes not shown]", "501 no", "[5 bytes not shown]"]
+
+
 def test_an_echo_before_its_secret_is_found() -> None:
     shown = after_hello(f"C {SECRET}", f"S 235 {SECRET}", "C NOOP", "S 250 ok")
     assert shown[:2] == ["[7 bytes not shown]", "235 [7 bytes not shown]"]

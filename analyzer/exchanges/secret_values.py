@@ -12,7 +12,8 @@
 #   PASSWORD  everywhere
 #
 # A value of one to three bytes is part of too many words: it counts only as a word of its own. So does each value in an
-# address or a header field, where people are named. Words that every server says (`reply_words`) are no echo.
+# address or a header field, where people are named, unless it has a sign that names do not have. Words that every
+# server says (`reply_words`) are no echo.
 #
 # Values are kept as text (Latin-1, so that places are the same), because a search in `str` is much quicker than in
 # `bytes`.
@@ -46,6 +47,7 @@ _WORD = LazyPattern(rb"[^ \t\r\n\"'<>()\[\]:,;]+")
 _SHORT_WORD = LazyPattern(rb"[^ \t\r\n\"'<>()\[\]=]+")
 _QUOTING = b"\"'<>()[]{}:,.;*"
 _ENDS = b".,:;!?"
+_IN_NAMES = re.compile(rb"[A-Za-z0-9._+'\x80-\xff-]*")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}")
 
 
@@ -138,8 +140,8 @@ class SecretValues:
             self._short = True
 
     def find(self, text: bytes, least: Secrecy, *, apart: bool = False) -> tuple[Span, ...]:
-        """Return what repeats a value in ``text``, of those that are at least as secret as ``least``. ``apart``: only
-        where it is a word of its own."""
+        """Return what repeats a value in ``text``, of those that are at least as secret as ``least``. ``apart``: a
+        value that may be a part of a name counts only where it is a word of its own."""
         if not text or self._most < least:
             return ()
         low = text.lower().decode("latin-1")
@@ -159,7 +161,7 @@ class SecretValues:
                     if at + length <= len(low) and values.get(low[at : at + length], 0) >= least:
                         spans.append((at, at + length))
         if apart:
-            spans = [span for span in spans if _is_apart(text, *span)]
+            spans = [span for span in spans if _is_apart(text, *span) or not _IN_NAMES.fullmatch(text, *span)]
         for word in _SHORT_WORD.finditer(text) if self._short else ():
             bare = word[0].rstrip(_ENDS)
             if len(bare) <= SHORT and values.get(bare.lower().decode("latin-1"), 0) >= least:

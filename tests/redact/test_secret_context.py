@@ -128,6 +128,21 @@ def test_a_transaction_with_a_bare_newline_ends_no_login() -> None:
     assert shown[2:] == ["MAIL FROM:<a@client.example>\\x0d[5 bytes not shown]", "501 no", "[5 bytes not shown]"]
 
 
+@pytest.mark.parametrize(
+    ("secret", "address", "shown"),
+    [
+        (SECRET, f"a@client.example{SECRET}", "a@client.example[7 bytes not shown]"),
+        ("jones", "jonesy@client.example", "jonesy@client.example"),
+        ("jones", "a.jones@client.example", "a.[5 bytes not shown]@client.example"),
+    ],
+)
+def test_a_password_within_a_word_of_an_address_is_hidden_if_no_name_is_like_it(
+    secret: str, address: str, shown: str
+) -> None:
+    login = f"C AUTH PLAIN {b64(chr(0) + USER + chr(0) + secret)}"
+    assert after_hello(login, "S 235 ok", f"C MAIL FROM:<{address}>")[2] == f"MAIL FROM:<{shown}>"
+
+
 def test_an_echo_before_its_secret_is_found() -> None:
     shown = after_hello(f"C {SECRET}", f"S 235 {SECRET}", "C NOOP", "S 250 ok")
     assert shown[:2] == ["[7 bytes not shown]", "235 [7 bytes not shown]"]

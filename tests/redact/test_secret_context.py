@@ -132,6 +132,7 @@ def test_a_transaction_with_a_bare_newline_ends_no_login() -> None:
     ("secret", "address", "shown"),
     [
         (SECRET, f"a@client.example{SECRET}", "a@client.example[7 bytes not shown]"),
+        (SECRET, f"a@client.example{b64(SECRET)[:-2]}", "a@client.example[10 bytes not shown]"),
         ("jones", "jonesy@client.example", "jonesy@client.example"),
         ("jones", "a.jones@client.example", "a.[5 bytes not shown]@client.example"),
     ],

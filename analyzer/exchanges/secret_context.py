@@ -29,14 +29,16 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from ...dissectors.tables.verbs import VERBS
 from ..lines.acts import ACTS, Act
 from ..lines.announced_secrets import announced_secrets, decoded_base64, may_announce, unknown_words
+from ..lines.marks import Mark
 from ..lines.reply_words import PROMPTS
-from ..lines.secret_spans import LinePart, announces_secret, divided, is_divided
+from ..lines.secret_spans import announces_secret, divided, is_divided
 from ..lines.shown_text import Span, joined, shown_text
 from .exchange import Exchange, ReplySeen
 from .secret_values import Secrecy, SecretValues
 from .turns import ChunkSeen, GapSeen, LineSeen, MessageSeen
 
 if TYPE_CHECKING:
+    from ...dissectors.lines.commands import Command
     from ...dissectors.lines.replies import Reply, ReplyLine
     from .turns import SeenTurn
 
@@ -54,6 +56,7 @@ _ENDS_LOGIN = frozenset({Act.MAIL, Act.RCPT, Act.DATA, Act.BDAT, Act.LAST, Act.B
 _PATHS = frozenset({Act.MAIL, Act.RCPT})
 _NAMES_ONLY = frozenset({"CRAM-MD5", "DIGEST-MD5", "EXTERNAL"})  # mechanisms whose answers hold no password
 _NOTHING = frozenset({b"", b".", b"*"})
+_BARE = Mark.BARE_LF.value | Mark.BARE_CR.value
 
 
 class Recorded(Protocol):
@@ -215,15 +218,19 @@ class SecretContext:
             self._logins.add(index)
             self.values.add(line.raw, self._login or Secrecy.ANSWER)
             return
-        parts = divided(command.raw) if is_divided(command.raw) else ()
-        ends_login = line.act in _ENDS_LOGIN and not line.deviations and not parts
-        self._take_command(index, LinePart(command, 0, line.secrets), line.act, ends_login=ends_login)
-        for part in parts:
-            self._take_command(index, part, ACTS.get(part.command.verb, Act.OTHER), ends_login=False)
+        if not line.marks & _BARE or not is_divided(command.raw):
+            self._take_command(index, command, line.act, line.secrets)
+            return
+        self._take_command(index, command, line.act, line.secrets, whole=False)
+        for part in divided(command.raw):
+            act = ACTS.get(part.command.verb, Act.OTHER)
+            self._take_command(index, part.command, act, part.hidden, part.at, whole=False)
 
-    def _take_command(self, index: int, part: LinePart, act: Act, *, ends_login: bool) -> None:
-        """Take a line, or a part of one that is a line of its own for some servers."""
-        command, at, secrets = part
+    def _take_command(
+        self, index: int, command: Command, act: Act, secrets: tuple[Span, ...], at: int = 0, *, whole: bool = True
+    ) -> None:
+        """Take a line, or what some servers read as one: it begins at ``at`` of the line. ``whole``: every server reads
+        the same."""
         raw = command.raw  # without a CR before the end
         unknown = command.spec is None
         if unknown and (self._login is not None or self._text):
@@ -250,7 +257,7 @@ class SecretContext:
             self._logins.add(index)
             named = act is Act.AUTH and command.mechanism in _NAMES_ONLY
             self._login = Secrecy.NAME if named else Secrecy.ANSWER
-        elif ends_login:
+        elif whole and act in _ENDS_LOGIN and not command.deviations:
             self._login, self._text, self._lost = None, False, False
 
     def _take_reply(self, index: int, turn: ReplySeen) -> None:
@@ -322,13 +329,13 @@ class SecretContext:
 
     def _of_line(self, index: int, x: Exchange) -> tuple[Span, ...]:
         line = x.line
-        own = tuple(self._spans.get(index, ()))
-        if line.command is None:
-            return own or line.secrets
+        own = tuple(self._spans[index]) if index in self._spans else ()
         command = line.command
+        if command is None:
+            return own or line.secrets
         raw = command.raw
         at = 0 if command.spec is None else len(raw) - len(command.argument or b"")
-        if command.spec is None or is_divided(raw):  # its parts may have any verb, or none
+        if command.spec is None or (line.marks & _BARE and is_divided(raw)):  # its parts may have any verb, or none
             echoes = self.values.find(raw[at:], Secrecy.ANSWER)
         else:
             echoes = self.values.find(raw[at:], Secrecy.PASSWORD, apart=line.act in _PATHS)

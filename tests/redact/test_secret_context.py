@@ -121,6 +121,8 @@ def test_an_echo_after_a_bare_newline_is_not_read_as_a_part_of_the_path_before_i
 def test_a_login_after_a_bare_newline_is_a_login(newline: str) -> None:
     shown = after_hello(f"C MAIL FROM:<a@client.example>{newline}AUTH LOGIN", "S 504 no", "C Tiger", "S 500 what")
     assert shown[2:] == ["[5 bytes not shown]", "500 what"]
+    shown = after_hello(f"C MAIL FROM:<a@client.example>{newline}AUTH LOGIN{newline}NOOP tiger", "S 504 no")
+    assert shown[0].endswith("NOOP [5 bytes not shown]")
 
 
 def test_a_transaction_with_a_bare_newline_ends_no_login() -> None:

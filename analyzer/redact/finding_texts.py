@@ -44,7 +44,7 @@ _FROM_PEERS = frozenset({Field, Host, IpAddress, Keyword, Mailbox, Secret, Text,
 _FREE = frozenset({Text, Verb})
 MAX_PLACES = 64  # of a text in one line that are looked at
 CUT = "..."  # after the start of a text that is too long to quote (``dissectors.deviations.quoted``)
-_FIELD_NAME = re.compile(r"[!-9;-~]{1,76}[ \t]*:")
+_FIELD_NAME = re.compile(rb"[!-9;-~]{1,76}[ \t]*:")
 _MARKS = re.compile(r"(?:\\x[0-9a-f]{2}|[. ])*")
 _REPLY = re.compile(r"[0-9]{3}(?:[ -]|$)")
 
@@ -172,7 +172,7 @@ class _Hider:
                 if found is not None:
                     return found
             return shown_text(raw, announced_secrets(raw))
-        if _FIELD_NAME.match(text):
+        if _FIELD_NAME.match(raw):
             return shown_field(text, self._context)
         return shown_in_text(raw)
 

@@ -146,6 +146,23 @@ def test_a_password_within_a_word_of_an_address_is_hidden_if_no_name_is_like_it(
     assert after_hello(login, "S 235 ok", f"C MAIL FROM:<{address}>")[2] == f"MAIL FROM:<{shown}>"
 
 
+@pytest.mark.parametrize("line", [f"Debug : {'a ' * 44}{SECRET}", f"{b64(SECRET)}\rDebug: {'a ' * 38}{SECRET}"])
+def test_no_part_of_an_echo_is_left_where_the_evidence_of_a_header_line_ends(line: str) -> None:
+    login = lines("C AUTH PLAIN " + b64(f"\0{USER}\0{SECRET}"), "S 235 ok")
+    message = [("C", f"{line}\r\n\r\n.\r\n"), *lines("S 250 ok")]
+    shown = play([*HELLO, *login, *envelope(), *lines("C DATA", "S 354 go"), *message, *END])
+    evidence = next(finding.evidence for finding in shown.findings if finding.name == "malformed-header-line")
+    assert SECRET[:2] not in evidence
+
+
+def test_a_user_name_is_measured_only_in_base64() -> None:
+    line = f"AUTH PLAIN {b64(f'{chr(0)}{USER}{chr(0)}{SECRET}')}"
+    for text, measured in ((line, True), (line + "\rab cd", False)):
+        findings = play([*HELLO, *lines(f"C {text}", "S 501 no"), *END]).findings
+        message = next(finding.message for finding in findings if finding.name == "cleartext-credentials")
+        assert ("8 bytes" in message) is measured
+
+
 def test_an_echo_before_its_secret_is_found() -> None:
     shown = after_hello(f"C {SECRET}", f"S 235 {SECRET}", "C NOOP", "S 250 ok")
     assert shown[:2] == ["[7 bytes not shown]", "235 [7 bytes not shown]"]

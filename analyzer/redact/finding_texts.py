@@ -18,13 +18,14 @@ import re
 from copy import copy
 from typing import TYPE_CHECKING
 
+from ...dissectors.lines.commands import parse_command
 from ...dissectors.tables.verbs import VERBS
 from ..exchanges.exchange import Exchange, ReplySeen
 from ..exchanges.secret_values import Secrecy
 from ..exchanges.turns import ChunkSeen, MessageSeen
 from ..findings.rendering import RecordedFinding
 from ..lines.announced_secrets import announced_secrets
-from ..lines.secret_spans import shown_in_text, shown_line
+from ..lines.secret_spans import hidden_parts, shown_in_text
 from ..lines.shown_text import covered, joined, shown_text
 from ..rules import RULES, OnContent
 from ..rules.phrases import Field, Host, IpAddress, Keyword, Mailbox, Secret, Text, Verb
@@ -128,10 +129,7 @@ class _Hider:
             found = self._in_turn(text, index)
             if found is not None:
                 return found
-        shown = self._without_echoes(text, Secrecy.ANSWER)
-        if shown == text and free and self._by_client:
-            return shown_line(original_bytes(text))
-        return shown
+        return self._without_echoes(text, Secrecy.ANSWER, as_line=free and self._by_client)
 
     def sentence(self, text: str) -> str:
         """Return the plain sentence of a rule without the secrets that it repeats."""
@@ -176,7 +174,8 @@ class _Hider:
             return shown_field(text, self._context)
         return shown_in_text(raw)
 
-    def _without_echoes(self, text: str, least: Secrecy) -> str:
+    def _without_echoes(self, text: str, least: Secrecy, *, as_line: bool = False) -> str:
+        """Return ``text`` without what repeats a secret. ``as_line``: it may be a line of the client."""
         context = self._context
         if context is None:
             return text
@@ -184,7 +183,9 @@ class _Hider:
         if context.values.holds(raw):
             return hidden_text(text)
         spans = context.values.find(raw, least)
-        if not self._by_client:
+        if as_line:
+            spans = joined(spans, hidden_parts(parse_command(raw)))
+        elif not self._by_client:
             spans = joined(spans, announced_secrets(raw))
         return shown_text(raw, spans) if spans else text
 

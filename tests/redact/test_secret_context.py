@@ -155,6 +155,15 @@ def test_no_part_of_an_echo_is_left_where_the_evidence_of_a_header_line_ends(lin
     assert SECRET[:2] not in evidence
 
 
+@pytest.mark.parametrize("line", [f"EHLO {SECRET}\rPASS tiger", f"{SECRET}\r{'NOOP a ' * 12}{SECRET}"])
+def test_injected_text_that_repeats_a_secret_is_read_as_a_line_too(line: str) -> None:
+    login = lines("C AUTH PLAIN " + b64(f"\0{USER}\0{SECRET}"), "S 535 no")
+    shown = play([*HELLO, *login, ("C", f"STARTTLS\r\n{line}\r\n"), *lines("S 220 go")])
+    evidence = next(finding.evidence for finding in shown.findings if finding.name == "starttls-command-injection")
+    assert SECRET[:2] not in evidence
+    assert "tiger" not in evidence
+
+
 def test_a_user_name_is_measured_only_in_base64() -> None:
     line = f"AUTH PLAIN {b64(f'{chr(0)}{USER}{chr(0)}{SECRET}')}"
     for text, measured in ((line, True), (line + "\rab cd", False)):

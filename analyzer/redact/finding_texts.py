@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..exchanges.secret_context import SecretContext
+    from ..lines.shown_text import Span
     from ..model import Finding
     from ..rules.phrases import Value
 
@@ -66,7 +67,7 @@ def hide_in_finding(finding: Finding, context: SecretContext | None) -> None:
     elif finding.message and context is not None:
         finding.message = hider.sentence(finding.message)
     if finding.evidence and (context is not None or of_message):
-        finding.evidence = hider.text(finding.evidence, free=True)
+        finding.evidence = hider.text(finding.evidence, free=True, line=True)
 
 
 def may_hold_secret(finding: Finding) -> bool:
@@ -119,8 +120,8 @@ class _Hider:
                 return value
         return kind(self.text(value, free=kind in _FREE))
 
-    def text(self, text: str, *, free: bool) -> str:
-        """Return a text as it is shown. ``free``: it may be any piece of a line."""
+    def text(self, text: str, *, free: bool, line: bool = False) -> str:
+        """Return a text as it is shown. ``free``: it may be any piece of a line. ``line``: it begins like one."""
         if self._of_message and free:
             return self._of_mail_data(text)
         if self._context is None:
@@ -129,7 +130,11 @@ class _Hider:
             found = self._in_turn(text, index)
             if found is not None:
                 return found
-        return self._without_echoes(text, Secrecy.ANSWER, as_line=free and self._by_client)
+        shown = self._without_echoes(text, Secrecy.ANSWER)
+        if not self._by_client or not (line or (free and shown == text)):
+            return shown
+        raw = original_bytes(text)
+        return shown_text(raw, joined(hidden_parts(parse_command(raw)), self._echoes(raw, Secrecy.ANSWER)))
 
     def sentence(self, text: str) -> str:
         """Return the plain sentence of a rule without the secrets that it repeats."""
@@ -174,20 +179,20 @@ class _Hider:
             return shown_field(text, self._context)
         return shown_in_text(raw)
 
-    def _without_echoes(self, text: str, least: Secrecy, *, as_line: bool = False) -> str:
-        """Return ``text`` without what repeats a secret. ``as_line``: it may be a line of the client."""
+    def _without_echoes(self, text: str, least: Secrecy) -> str:
+        raw = original_bytes(text)
+        spans = self._echoes(raw, least)
+        return shown_text(raw, spans) if spans else text
+
+    def _echoes(self, raw: bytes, least: Secrecy) -> tuple[Span, ...]:
+        """Return what of ``raw`` repeats a secret, or announces itself as one if the server said it."""
         context = self._context
         if context is None:
-            return text
-        raw = original_bytes(text)
+            return ()
         if context.values.holds(raw):
-            return hidden_text(text)
+            return ((0, len(raw)),)
         spans = context.values.find(raw, least)
-        if as_line:
-            spans = joined(spans, hidden_parts(parse_command(raw)))
-        elif not self._by_client:
-            spans = joined(spans, announced_secrets(raw))
-        return shown_text(raw, spans) if spans else text
+        return spans if self._by_client else joined(spans, announced_secrets(raw))
 
 
 def _related(finding: Finding, context: SecretContext | None) -> list[int]:

@@ -164,6 +164,16 @@ def test_injected_text_that_repeats_a_secret_is_read_as_a_line_too(line: str) ->
     assert "tiger" not in evidence
 
 
+def test_the_end_of_a_text_line_is_no_field_of_the_header() -> None:
+    plain = b64(f"\0{USER}\0{SECRET}")
+    text = f"HELP AUTH PLAIN {plain}Authorization: Basic {b64(SECRET)}.\r\n"
+    login = [*HELLO, *lines(f"C AUTH PLAIN {plain}", "S 235 ok"), *envelope(), *lines("C DATA", "S 354 go")]
+    findings = play([*login, ("C", text), *lines("C QUIT", "FC", "FS")]).findings
+    message = next(finding.message for finding in findings if finding.name == "end-of-data-glued")
+    assert "Authorization" not in message
+    assert "bytes not shown] is text" in message
+
+
 def test_a_user_name_is_measured_only_in_base64() -> None:
     line = f"AUTH PLAIN {b64(f'{chr(0)}{USER}{chr(0)}{SECRET}')}"
     for text, measured in ((line, True), (line + "\rab cd", False)):

@@ -164,6 +164,14 @@ def test_injected_text_that_repeats_a_secret_is_read_as_a_line_too(line: str) ->
     assert "tiger" not in evidence
 
 
+def test_no_part_of_an_echo_is_left_where_the_evidence_of_an_injected_field_ends() -> None:
+    login = [*HELLO, *lines("C AUTH PLAIN " + b64(f"\0{USER}\0{SECRET}"), "S 235 ok"), *envelope()]
+    text = f"Subject: a\rDebug: some words here {SECRET}\r\n\r\n.\r\n"
+    findings = play([*login, *lines("C DATA", "S 354 go"), ("C", text), *lines("S 250 ok"), *END]).findings
+    evidence = next(finding.evidence for finding in findings if finding.name == "header-injection-newline")
+    assert evidence == "Subject: a\\x0dDebug: some words here"
+
+
 def test_the_end_of_a_text_line_is_no_field_of_the_header() -> None:
     plain = b64(f"\0{USER}\0{SECRET}")
     text = f"HELP AUTH PLAIN {plain}Authorization: Basic {b64(SECRET)}.\r\n"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["printable"]
+__all__ = ["printable", "whole_words"]
 
 _UNSAFE = re.compile(rb"[^ -~]")
 
@@ -23,3 +23,12 @@ def printable(data: bytes) -> str:
     if text.isascii() and text.isprintable():
         return text
     return _UNSAFE.sub(_escape, data).decode("ascii")
+
+
+def whole_words(text: bytes, most: int) -> bytes:
+    """Return at most ``most`` bytes of the start of ``text``, up to the end of a word. What repeats a secret is hidden
+    later, and a part of it would not be found."""
+    if len(text) <= most:
+        return text
+    head = text[: most + 1]
+    return head[: max(head.rfind(b" "), head.rfind(b"\t"), head.rfind(b"\r"), head.rfind(b"\n"), 0)]

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["secrets"]
 
-# No words of a language, no base64 (their lengths are no multiples of four), no private verbs (X).
-PAIRS = ((b"q7#Kz!9", b"w2!Jv#5"), (b"jZ%4k", b"vQ!7w"), (b"Kq7+wJ2!vZ9#zzQkj8", b"Wv3!zK8#qJ5+kkZwq2"))
+# Two of a kind: no words of a language, no base64 (their lengths are no multiples of four), no private verbs (X). As
+# sent and in base64 they begin and end alike, with a letter or with a digit: if a word follows without a line end, that
+# decides whether it is a word of its own.
+PAIRS = ((b"q7#Kz!9", b"w2!Jv#5"), (b"jZ%4k", b"vQ!7m"), (b"Kq7+wJ2!vZ9#zzQkj8", b"Wv3!zK8#qJ5+kkZwq7"))
 _USER = b"bfghmpuy"
 _CLIENT = (
     *(b"AUTH LOGIN", b"AUTH PLAIN", b"AUTH PLAIN {L}", b"AUTH CRAM-MD5", b"AUTH {P}", b"AUTG PLAIN {L}", b"XAUTH"),

@@ -24,6 +24,7 @@ __all__ = ["LAST_OCTETS", "GluedDot", "find_glued_dot"]
 
 LAST_OCTETS = 512  # of mail data, in which the dot is searched
 MAX_LINE = 40  # octets of the text line that are quoted
+_CUT = b"... "  # before the end of a longer line, which could else look like a field of the header
 
 _LAST_VERBS = frozenset({b"QUIT", b"RSET", b"NOOP"})
 
@@ -59,7 +60,8 @@ def find_glued_dot(last: bytes, end: int, starts: Container[int]) -> GluedDot | 
             if own_segment and dot not in starts:
                 return None
             verbs = tuple(dict.fromkeys(reversed(commands)))
-            return GluedDot(dot, printable(line[-MAX_LINE:]), verbs, bool(verbs) or dot in starts)
+            shown = line if len(line) <= MAX_LINE else _CUT + line[-MAX_LINE:]
+            return GluedDot(dot, printable(shown), verbs, bool(verbs) or dot in starts)
         else:
             return None
     return None

@@ -19,7 +19,7 @@ from functools import lru_cache
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ...dissectors.printable import printable
+from ...dissectors.printable import printable, whole_words
 from .octet_checks import Flaw
 from .originator_fields import AuthorFault, author_fault, message_id_fault, without_comments
 
@@ -121,7 +121,7 @@ def _read(header: bytes) -> HeaderReport:
         bad_author = _author_fault(lines, no_author)
     wrong = None if identifier is None else message_id_fault(identifier)
     if identifier is not None and wrong is not None:
-        text = printable(_on_one_line(identifier)[:MAX_QUOTED])
+        text = printable(whole_words(_on_one_line(identifier), MAX_QUOTED))
         quoted = f"Message-ID: {text}" if text else ""
         bad_message_id = _field_fault(lines, b"Message-ID", wrong, quoted)
     if b"Return-Path" in fields:
@@ -245,7 +245,7 @@ def _first_malformed(header: bytes) -> HeaderFault | None:
 def _line(lines: bytes, at: int) -> str:
     """Return the line after the LF at ``at``, as printable text."""
     end = lines.find(b"\n", at + 1)
-    return printable(lines[at + 1 : end if end >= 0 else len(lines)].rstrip(b"\r")[:MAX_QUOTED])
+    return printable(whole_words(lines[at + 1 : end if end >= 0 else len(lines)].rstrip(b"\r"), MAX_QUOTED))
 
 
 # -- the date ----------------------------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ class AuthExchange:
     def takes(self, line: bytes) -> bool:
         """Take the client's next ``line`` (base64). Return whether it carries a password or a token."""
         self.lines += 1
-        text = _decoded(line)
+        text = _decoded(line) if is_base64(line) else b""  # what else decodes says nothing of a name
         if self.mechanism == "LOGIN" and self.lines == 1:
             self.user_length = len(text)
         if _SECRET_LINE.get(self.mechanism) != self.lines or line in _NO_SECRET:

@@ -10,6 +10,8 @@
 #           end this: people type them between two attempts.
 #   text    DATA, BDAT or BURL was refused: lines that are no commands are the text of the message. The server takes the
 #           first word for a verb, so it is shown if it is one that every server knows.
+#   parts   a line with a bare CR or LF inside is read twice: as one line, and as the lines that some servers read in
+#           it. What either reading hides is hidden.
 #   late    a line that a server answers like a login (235, 535) was one, even if the capture begins after the AUTH.
 #
 # What is hidden is kept (`secret_values.py`), and what repeats it is hidden too. That is decided when a turn is shown,
@@ -25,16 +27,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from ...dissectors.tables.verbs import VERBS
-from ..lines.acts import Act
+from ..lines.acts import ACTS, Act
 from ..lines.announced_secrets import announced_secrets, decoded_base64, may_announce, unknown_words
+from ..lines.marks import Mark
 from ..lines.reply_words import PROMPTS
-from ..lines.secret_spans import announces_secret
+from ..lines.secret_spans import announces_secret, divided, is_divided
 from ..lines.shown_text import Span, joined, shown_text
 from .exchange import Exchange, ReplySeen
 from .secret_values import Secrecy, SecretValues
 from .turns import ChunkSeen, GapSeen, LineSeen, MessageSeen
 
 if TYPE_CHECKING:
+    from ...dissectors.lines.commands import Command
     from ...dissectors.lines.replies import Reply, ReplyLine
     from .turns import SeenTurn
 
@@ -52,6 +56,7 @@ _ENDS_LOGIN = frozenset({Act.MAIL, Act.RCPT, Act.DATA, Act.BDAT, Act.LAST, Act.B
 _PATHS = frozenset({Act.MAIL, Act.RCPT})
 _NAMES_ONLY = frozenset({"CRAM-MD5", "DIGEST-MD5", "EXTERNAL"})  # mechanisms whose answers hold no password
 _NOTHING = frozenset({b"", b".", b"*"})
+_BARE = Mark.BARE_LF.value | Mark.BARE_CR.value
 
 
 class Recorded(Protocol):
@@ -150,7 +155,7 @@ class SecretContext:
         self._text = False  # a message may come as commands
         self._logins: set[int] = set()  # turns that belong to a login, or of which a part is hidden
         self._levels: dict[int, Secrecy] = {}  # turns of the server in which names count too
-        self._spans: dict[int, tuple[Span, ...]] = {}
+        self._spans: dict[int, list[Span]] = {}  # of the lines, what is hidden because of the dialogue
 
     def read(self, dialogue: list[SeenTurn]) -> None:
         """Take the turns that are new."""
@@ -213,33 +218,46 @@ class SecretContext:
             self._logins.add(index)
             self.values.add(line.raw, self._login or Secrecy.ANSWER)
             return
+        if not line.marks & _BARE or not is_divided(command.raw):
+            self._take_command(index, command, line.act, line.secrets)
+            return
+        self._take_command(index, command, line.act, line.secrets, whole=False)
+        for part in divided(command.raw):
+            act = ACTS.get(part.command.verb, Act.OTHER)
+            self._take_command(index, part.command, act, part.hidden, part.at, whole=False)
+
+    def _take_command(
+        self, index: int, command: Command, act: Act, secrets: tuple[Span, ...], at: int = 0, *, whole: bool = True
+    ) -> None:
+        """Take a line, or what some servers read as one: it begins at ``at`` of the line. ``whole``: every server reads
+        the same."""
         raw = command.raw  # without a CR before the end
         unknown = command.spec is None
         if unknown and (self._login is not None or self._text):
             if raw in _NOTHING:
                 self._logins.add(index)
             elif self._login is None:
-                self._hide_text(index, raw)
+                self._hide_text(index, raw, at)
             else:
-                self._hide_all(index, raw, self._login)
+                self._hide(index, raw, self._login, at)
             return
-        if self._login is not None and line.act is Act.ANYTIME and command.argument is not None:
-            self._hide_argument(index, raw, command.argument)
+        if self._login is not None and act is Act.ANYTIME and command.argument is not None:
+            self._hide_argument(index, command.argument, at + len(raw) - len(command.argument))
             return
-        about_login = line.act is Act.AUTH or ((unknown or line.secrets != ()) and announces_secret(command))
-        if line.secrets:
+        about_login = act is Act.AUTH or ((unknown or secrets != ()) and announces_secret(command))
+        if secrets:
             self._logins.add(index)
-            bare = line.secrets[0][0] == 0  # not even a word at the start is shown
+            bare = secrets[0][0] == at  # not even a word at the start is shown
             secrecy = Secrecy.ANSWER if about_login or bare else Secrecy.NAME
-            if line.act is Act.AUTH and (command.mechanism in _NAMES_ONLY or _is_name(command.mechanism, raw)):
+            if act is Act.AUTH and (command.mechanism in _NAMES_ONLY or _is_name(command.mechanism, raw)):
                 secrecy = Secrecy.NAME
-            for start, end in line.secrets:
-                self.values.add(raw[start:end], secrecy)
+            for start, end in secrets:
+                self.values.add(raw[start - at : end - at], secrecy)
         if about_login:
             self._logins.add(index)
-            named = line.act is Act.AUTH and command.mechanism in _NAMES_ONLY
+            named = act is Act.AUTH and command.mechanism in _NAMES_ONLY
             self._login = Secrecy.NAME if named else Secrecy.ANSWER
-        elif line.act in _ENDS_LOGIN and not line.deviations:
+        elif whole and act in _ENDS_LOGIN and not command.deviations:
             self._login, self._text, self._lost = None, False, False
 
     def _take_reply(self, index: int, turn: ReplySeen) -> None:
@@ -261,7 +279,7 @@ class SecretContext:
         if answered in self._logins or code in _LOGIN_CODES:
             command = asked.line.command
             if code in _LOGIN_CODES and command is not None and command.spec is None:
-                self._hide_all(answered, command.raw, Secrecy.ANSWER)
+                self._hide(answered, command.raw, Secrecy.ANSWER, 0)
                 self._levels[index] = Secrecy.NAME
             if code == 235:
                 self._login = None
@@ -287,45 +305,43 @@ class SecretContext:
         if self._lost:
             self._unasked.add(index)
 
-    def _hide_all(self, index: int, raw: bytes, secrecy: Secrecy) -> None:
-        self._spans[index] = ((0, len(raw)),)
+    def _hide(self, index: int, text: bytes, secrecy: Secrecy, at: int) -> None:
+        """Hide and keep ``text``, which begins at ``at`` of the line."""
+        self._spans.setdefault(index, []).append((at, at + len(text)))
         self._logins.add(index)
-        self.values.add(raw, secrecy)
+        self.values.add(text, secrecy)
 
-    def _hide_text(self, index: int, raw: bytes) -> None:
+    def _hide_text(self, index: int, raw: bytes, at: int) -> None:
         """Hide a line of a message, apart from a known word at its start."""
         first = len(raw) - len(raw.split(None, 1)[-1]) if len(raw.split(None, 1)) > 1 else len(raw)
         if unknown_words(raw[:first]):
-            self._hide_all(index, raw, Secrecy.NAME)
+            self._hide(index, raw, Secrecy.NAME, at)
         elif first < len(raw):
-            self._spans[index] = ((first, len(raw)),)
-            self._logins.add(index)
-            self.values.add(raw[first:], Secrecy.NAME)
+            self._hide(index, raw[first:], Secrecy.NAME, at + first)
 
-    def _hide_argument(self, index: int, raw: bytes, argument: bytes) -> None:
+    def _hide_argument(self, index: int, argument: bytes, at: int) -> None:
         """Hide what follows HELP, NOOP, VRFY or EXPN in the middle of a login, unless it is an address or a verb."""
         if b"@" not in argument and argument.strip().upper() not in VERBS:
-            self._spans[index] = ((len(raw) - len(argument), len(raw)),)
-            self._logins.add(index)
-            self.values.add(argument, Secrecy.ANSWER)
+            self._hide(index, argument, Secrecy.ANSWER, at)
 
     def _level(self, index: int) -> Secrecy:
         return self._levels.get(index, Secrecy.ANSWER)
 
     def _of_line(self, index: int, x: Exchange) -> tuple[Span, ...]:
         line = x.line
-        own = self._spans.get(index)
-        if own is not None or line.command is None:
-            return own or line.secrets
+        own = tuple(self._spans[index]) if index in self._spans else ()
         command = line.command
+        if command is None:
+            return own or line.secrets
         raw = command.raw
-        if command.spec is None:
-            return joined(line.secrets, self.values.find(raw, Secrecy.ANSWER))
-        at = len(raw) - len(command.argument or b"")
-        echoes = self.values.find(raw[at:], Secrecy.PASSWORD, apart=line.act in _PATHS)
-        return (
-            joined(line.secrets, tuple([(start + at, end + at) for start, end in echoes])) if echoes else line.secrets
-        )
+        at = 0 if command.spec is None else len(raw) - len(command.argument or b"")
+        if command.spec is None or (line.marks & _BARE and is_divided(raw)):  # its parts may have any verb, or none
+            echoes = self.values.find(raw[at:], Secrecy.ANSWER)
+        else:
+            echoes = self.values.find(raw[at:], Secrecy.PASSWORD, apart=line.act in _PATHS)
+        if own or echoes:
+            return joined(line.secrets, own, tuple([(start + at, end + at) for start, end in echoes]))
+        return line.secrets
 
     def _of_reply(self, index: int, turn: ReplySeen) -> tuple[Span, ...]:
         reply = turn.reply

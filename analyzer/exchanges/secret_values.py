@@ -12,7 +12,8 @@
 #   PASSWORD  everywhere
 #
 # A value of one to three bytes is part of too many words: it counts only as a word of its own. So does each value in an
-# address or a header field, where people are named. Words that every server says (`reply_words`) are no echo.
+# address or a header field, where people are named, unless it has a sign that names do not have, or is base64 of
+# text. Words that every server says (`reply_words`) are no echo.
 #
 # Values are kept as text (Latin-1, so that places are the same), because a search in `str` is much quicker than in
 # `bytes`.
@@ -46,6 +47,8 @@ _WORD = LazyPattern(rb"[^ \t\r\n\"'<>()\[\]:,;]+")
 _SHORT_WORD = LazyPattern(rb"[^ \t\r\n\"'<>()\[\]=]+")
 _QUOTING = b"\"'<>()[]{}:,.;*"
 _ENDS = b".,:;!?"
+_NAME = re.compile(rb"[A-Za-z0-9._+'\x80-\xff-]{1,63}")
+_TEXT = re.compile(rb"[\x00\x20-\x7e]+")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}")
 
 
@@ -92,7 +95,7 @@ class SecretValues:
 
     def _keep_decoded(self, word: bytes, secrecy: Secrecy) -> None:
         """Keep what a word of base64 holds. Of the message of PLAIN, the last part is the password (RFC 4616 §2)."""
-        data = decoded_base64(word) if len(word) > 1 and _BASE64.fullmatch(word) else b""
+        data = _decoded(word)
         if not data:
             return
         if b"\0" in data.strip(b"\0"):
@@ -138,8 +141,8 @@ class SecretValues:
             self._short = True
 
     def find(self, text: bytes, least: Secrecy, *, apart: bool = False) -> tuple[Span, ...]:
-        """Return what repeats a value in ``text``, of those that are at least as secret as ``least``. ``apart``: only
-        where it is a word of its own."""
+        """Return what repeats a value in ``text``, of those that are at least as secret as ``least``. ``apart``: a
+        value that may be a part of a name counts only where it is a word of its own."""
         if not text or self._most < least:
             return ()
         low = text.lower().decode("latin-1")
@@ -159,7 +162,7 @@ class SecretValues:
                     if at + length <= len(low) and values.get(low[at : at + length], 0) >= least:
                         spans.append((at, at + length))
         if apart:
-            spans = [span for span in spans if _is_apart(text, *span)]
+            spans = [span for span in spans if _is_apart(text, *span) or not _is_like_a_name(text[slice(*span)])]
         for word in _SHORT_WORD.finditer(text) if self._short else ():
             bare = word[0].rstrip(_ENDS)
             if len(bare) <= SHORT and values.get(bare.lower().decode("latin-1"), 0) >= least:
@@ -177,6 +180,16 @@ class SecretValues:
         if len(low) <= SHORT or low in REPLY_WORDS or low.decode("latin-1") in self._values:
             return False
         return low in self._long
+
+
+def _decoded(word: bytes) -> bytes:
+    """Return what a word of base64 holds, empty if it is none."""
+    return decoded_base64(word) if len(word) > 1 and _BASE64.fullmatch(word) else b""
+
+
+def _is_like_a_name(value: bytes) -> bool:
+    """Whether ``value`` may be a part of a name by chance."""
+    return _NAME.fullmatch(value) is not None and not _TEXT.fullmatch(_decoded(value))
 
 
 def _is_apart(text: bytes, start: int, end: int) -> bool:

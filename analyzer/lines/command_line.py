@@ -25,7 +25,7 @@ from ...dissectors.tables.keywords import BOUNDED_PARAMETERS, MAIL_PARAMETERS, R
 from ...dissectors.tables.verbs import VERBS
 from .acts import ACTS, CHUNKS, HELLOS, Act
 from .marks import Mark
-from .secret_spans import hidden_parts
+from .secret_spans import hidden_parts, is_divided
 from .shown_text import Span, shown_text
 
 __all__ = [
@@ -190,7 +190,7 @@ def read_line(raw: bytes, end: bytes, length: int) -> CommandLine:
         secrets = hidden_parts(command)
         if secrets:
             _, shown = shown_words(command, secrets)
-    harmless = plain or (not secrets and act not in _SUSPECT)
+    harmless = plain or (not secrets and act not in _SUSPECT and not (marks & _BARE and is_divided(command.raw)))
     return CommandLine(raw, end, length, act, command, shown, deviations, marks, needs, plain, secrets, kinds, harmless)
 
 

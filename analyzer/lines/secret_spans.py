@@ -25,7 +25,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...dissectors.lazy_regex import LazyPattern
 from ...dissectors.lines.commands import parse_command
@@ -43,8 +43,11 @@ if TYPE_CHECKING:
     from ...dissectors.lines.commands import Command
 
 __all__ = [
+    "LinePart",
     "announces_secret",
+    "divided",
     "hidden_parts",
+    "is_divided",
     "path_without_secrets",
     "shown_in_text",
     "shown_line",
@@ -113,20 +116,36 @@ def _is_word(text: bytes) -> bool:
 def hidden_parts(command: Command) -> tuple[Span, ...]:
     """Return the parts of the line of ``command`` that are not shown, in order. Accepts any line; takes linear time."""
     raw = command.raw
-    if b"\n" not in raw and b"\r" not in raw:
+    if not is_divided(raw):
         return _complement(raw, _shown_parts(command))
-    spans: list[Span] = []
+    return joined(*[part.hidden for part in divided(raw)])
+
+
+class LinePart(NamedTuple):
+    """A line that some servers read inside a line of the client. ``at``: where it begins there. ``hidden``: what of it
+    is not shown."""
+
+    command: Command
+    at: int
+    hidden: tuple[Span, ...]
+
+
+def divided(line: bytes) -> list[LinePart]:
+    """Return the lines between the bare CRs and LFs of ``line``. Their spans count from the start of ``line``."""
+    parts: list[LinePart] = []
     announced = False
-    for piece in _PIECE.finditer(raw):
-        text = piece[0]
-        part = parse_command(text)
-        if announced and part.spec is None:
-            shown: list[Span] = []
-        else:
-            shown = _shown_parts(part)
-        announced = announced or announces_secret(part)
-        spans += [(start + piece.start(), end + piece.start()) for start, end in _complement(text, shown)]
-    return joined(tuple(spans))
+    for piece in _PIECE.finditer(line):
+        command, at = parse_command(piece[0]), piece.start()
+        shown = [] if announced and command.spec is None else _shown_parts(command)
+        announced = announced or announces_secret(command)
+        spans = tuple([(start + at, end + at) for start, end in _complement(piece[0], shown)])
+        parts.append(LinePart(command, at, spans))
+    return parts
+
+
+def is_divided(line: bytes) -> bool:
+    """Whether some servers read several lines in ``line``: a bare CR or LF is inside it."""
+    return b"\n" in line or b"\r" in line
 
 
 def announces_secret(command: Command) -> bool:

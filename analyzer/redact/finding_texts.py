@@ -18,13 +18,14 @@ import re
 from copy import copy
 from typing import TYPE_CHECKING
 
+from ...dissectors.lines.commands import parse_command
 from ...dissectors.tables.verbs import VERBS
 from ..exchanges.exchange import Exchange, ReplySeen
 from ..exchanges.secret_values import Secrecy
 from ..exchanges.turns import ChunkSeen, MessageSeen
 from ..findings.rendering import RecordedFinding
 from ..lines.announced_secrets import announced_secrets
-from ..lines.secret_spans import shown_in_text, shown_line
+from ..lines.secret_spans import hidden_parts, shown_in_text
 from ..lines.shown_text import covered, joined, shown_text
 from ..rules import RULES, OnContent
 from ..rules.phrases import Field, Host, IpAddress, Keyword, Mailbox, Secret, Text, Verb
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..exchanges.secret_context import SecretContext
+    from ..lines.shown_text import Span
     from ..model import Finding
     from ..rules.phrases import Value
 
@@ -44,7 +46,7 @@ _FROM_PEERS = frozenset({Field, Host, IpAddress, Keyword, Mailbox, Secret, Text,
 _FREE = frozenset({Text, Verb})
 MAX_PLACES = 64  # of a text in one line that are looked at
 CUT = "..."  # after the start of a text that is too long to quote (``dissectors.deviations.quoted``)
-_FIELD_NAME = re.compile(r"[!-9;-~]{1,76}[ \t]*:")
+_FIELD_NAME = re.compile(rb"[!-9;-~]{1,76}[ \t]*:")
 _MARKS = re.compile(r"(?:\\x[0-9a-f]{2}|[. ])*")
 _REPLY = re.compile(r"[0-9]{3}(?:[ -]|$)")
 
@@ -65,7 +67,7 @@ def hide_in_finding(finding: Finding, context: SecretContext | None) -> None:
     elif finding.message and context is not None:
         finding.message = hider.sentence(finding.message)
     if finding.evidence and (context is not None or of_message):
-        finding.evidence = hider.text(finding.evidence, free=True)
+        finding.evidence = hider.text(finding.evidence, free=True, line=True)
 
 
 def may_hold_secret(finding: Finding) -> bool:
@@ -118,8 +120,8 @@ class _Hider:
                 return value
         return kind(self.text(value, free=kind in _FREE))
 
-    def text(self, text: str, *, free: bool) -> str:
-        """Return a text as it is shown. ``free``: it may be any piece of a line."""
+    def text(self, text: str, *, free: bool, line: bool = False) -> str:
+        """Return a text as it is shown. ``free``: it may be any piece of a line. ``line``: it begins like one."""
         if self._of_message and free:
             return self._of_mail_data(text)
         if self._context is None:
@@ -129,9 +131,10 @@ class _Hider:
             if found is not None:
                 return found
         shown = self._without_echoes(text, Secrecy.ANSWER)
-        if shown == text and free and self._by_client:
-            return shown_line(original_bytes(text))
-        return shown
+        if not self._by_client or not (line or (free and shown == text)):
+            return shown
+        raw = original_bytes(text)
+        return shown_text(raw, joined(hidden_parts(parse_command(raw)), self._echoes(raw, Secrecy.ANSWER)))
 
     def sentence(self, text: str) -> str:
         """Return the plain sentence of a rule without the secrets that it repeats."""
@@ -172,21 +175,24 @@ class _Hider:
                 if found is not None:
                     return found
             return shown_text(raw, announced_secrets(raw))
-        if _FIELD_NAME.match(text):
+        if _FIELD_NAME.match(raw):
             return shown_field(text, self._context)
         return shown_in_text(raw)
 
     def _without_echoes(self, text: str, least: Secrecy) -> str:
+        raw = original_bytes(text)
+        spans = self._echoes(raw, least)
+        return shown_text(raw, spans) if spans else text
+
+    def _echoes(self, raw: bytes, least: Secrecy) -> tuple[Span, ...]:
+        """Return what of ``raw`` repeats a secret, or announces itself as one if the server said it."""
         context = self._context
         if context is None:
-            return text
-        raw = original_bytes(text)
+            return ()
         if context.values.holds(raw):
-            return hidden_text(text)
+            return ((0, len(raw)),)
         spans = context.values.find(raw, least)
-        if not self._by_client:
-            spans = joined(spans, announced_secrets(raw))
-        return shown_text(raw, spans) if spans else text
+        return spans if self._by_client else joined(spans, announced_secrets(raw))
 
 
 def _related(finding: Finding, context: SecretContext | None) -> list[int]:

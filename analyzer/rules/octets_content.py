@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ...dissectors.printable import printable
+from ...dissectors.printable import printable, whole_words
 from ..content.octet_checks import Flaw
 from .phrases import Count, Phrase, Term
 from .registry import Evidence, OnContent, rule
@@ -35,11 +35,11 @@ def times(count: int) -> Phrase:
 
 
 def line_at(header: bytes, at: int) -> str:
-    """The line of ``header`` that contains the byte ``at``, printable and cut to 100 bytes."""
+    """The line of ``header`` that contains the byte ``at``, printable, at most 100 bytes."""
     start = header.rfind(b"\n", 0, at) + 1
     end = header.find(b"\n", start, start + _SHOWN + 2)
     line = header[start : end if end >= 0 else start + _SHOWN + 2]
-    return printable(line.rstrip(b"\r")[:_SHOWN])
+    return printable(whole_words(line.rstrip(b"\r"), _SHOWN))
 
 
 def _spot(message: Phrase, spot: Occurrence, evidence: str = "", caused_by: Exchange | None = None) -> Evidence:

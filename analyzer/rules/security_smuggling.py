@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ...dissectors.lazy_regex import LazyPattern
-from ...dissectors.printable import printable
+from ...dissectors.printable import printable, whole_words
 from ..content.octet_checks import Flaw
 from ..exchanges.exchange import Mark
 from ..exchanges.judging import NO_DATA_CODES
@@ -145,7 +145,7 @@ def smuggled_commands(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
         length=len(content.since_lookalike),
         frame=spot.frame,
         time_ns=spot.time_ns,
-        evidence=printable(text.split(b"\n", 1)[0][:100]),
+        evidence=printable(whole_words(text.split(b"\n", 1)[0], 100)),
     )
 
 
@@ -283,5 +283,5 @@ def header_injection_newline(x: Exchange, talk: Conversation) -> Iterator[Eviden
         length=1,
         frame=bare.frame,
         time_ns=bare.time_ns,
-        evidence=printable(header[line_start : found.end() + 20][:100]),
+        evidence=printable(whole_words(header[line_start:], min(found.end() + 20 - line_start, 100))),
     )

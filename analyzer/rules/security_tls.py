@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...dissectors.printable import printable
+from ...dissectors.printable import printable, whole_words
 from ..exchanges.attack_marks import is_masked
 from ..exchanges.exchange import Mark
 from ..exchanges.starttls_history import plain_offer
@@ -60,7 +60,7 @@ def starttls_command_injection(x: Exchange, talk: Conversation) -> Iterator[Evid
         length=injection.length,
         frame=injection.frame,
         time_ns=injection.time_ns,
-        evidence=printable(injection.line[:MAX_SHOWN]),
+        evidence=printable(whole_words(injection.line, MAX_SHOWN)),
     )
 
 

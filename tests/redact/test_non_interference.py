@@ -20,8 +20,9 @@ from smtpwire.analyzer.enums import Redact
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Two of a kind: no word of a language, no base64 (their lengths are no multiples of four), no private verb (X).
-PAIRS = [("q7#Kz!9", "w2!Jv#5"), ("jZ%4k", "vQ!7w"), ("Kq7+wJ2!vZ9#zzQkj8", "Wv3!zK8#qJ5+kkZwq2")]
+# Two of a kind: no word of a language, no base64 (their lengths are no multiples of four), no private verb (X). As sent
+# and in base64 they begin and end alike, with a letter or with a digit.
+PAIRS = [("q7#Kz!9", "w2!Jv#5"), ("jZ%4k", "vQ!7m"), ("Kq7+wJ2!vZ9#zzQkj8", "Wv3!zK8#qJ5+kkZwq7")]
 USER = "bfghmpuy"
 
 CLIENT = (

@@ -109,6 +109,87 @@ def test_a_password_is_hidden_everywhere_and_a_user_name_only_in_the_login() -> 
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("newline", ["\r", "\n"])
+def test_an_echo_after_a_bare_newline_is_not_read_as_a_part_of_the_path_before_it(newline: str) -> None:
+    login = ("C AUTH PLAIN " + b64(f"\0{USER}\0{SECRET}"), "S 535 no")
+    shown = after_hello(*login, f"C MAIL FROM:<a@client.example>{newline}EHLO client.example{SECRET}", "S 501 no")
+    bare = "\\x0d" if newline == "\r" else "\\x0a"
+    assert shown[2:] == [f"MAIL FROM:<a@client.example>{bare}EHLO client.example[7 bytes not shown]", "501 no"]
+
+
+@pytest.mark.parametrize("newline", ["\r", "\n"])
+def test_a_login_after_a_bare_newline_is_a_login(newline: str) -> None:
+    shown = after_hello(f"C MAIL FROM:<a@client.example>{newline}AUTH LOGIN", "S 504 no", "C Tiger", "S 500 what")
+    assert shown[2:] == ["[5 bytes not shown]", "500 what"]
+    shown = after_hello(f"C MAIL FROM:<a@client.example>{newline}AUTH LOGIN{newline}NOOP tiger", "S 504 no")
+    assert shown[0].endswith("NOOP [5 bytes not shown]")
+
+
+def test_a_transaction_with_a_bare_newline_ends_no_login() -> None:
+    shown = after_hello("C AUTH LOGIN", "S 504 no", "C MAIL FROM:<a@client.example>\rTiger", "S 501 no", "C Tiger")
+    assert shown[2:] == ["MAIL FROM:<a@client.example>\\x0d[5 bytes not shown]", "501 no", "[5 bytes not shown]"]
+
+
+@pytest.mark.parametrize(
+    ("secret", "address", "shown"),
+    [
+        (SECRET, f"a@client.example{SECRET}", "a@client.example[7 bytes not shown]"),
+        (SECRET, f"a@client.example{b64(SECRET)[:-2]}", "a@client.example[10 bytes not shown]"),
+        ("jones", "jonesy@client.example", "jonesy@client.example"),
+        ("jones", "a.jones@client.example", "a.[5 bytes not shown]@client.example"),
+    ],
+)
+def test_a_password_within_a_word_of_an_address_is_hidden_if_no_name_is_like_it(
+    secret: str, address: str, shown: str
+) -> None:
+    login = f"C AUTH PLAIN {b64(chr(0) + USER + chr(0) + secret)}"
+    assert after_hello(login, "S 235 ok", f"C MAIL FROM:<{address}>")[2] == f"MAIL FROM:<{shown}>"
+
+
+@pytest.mark.parametrize("line", [f"Debug : {'a ' * 44}{SECRET}", f"{b64(SECRET)}\rDebug: {'a ' * 38}{SECRET}"])
+def test_no_part_of_an_echo_is_left_where_the_evidence_of_a_header_line_ends(line: str) -> None:
+    login = lines("C AUTH PLAIN " + b64(f"\0{USER}\0{SECRET}"), "S 235 ok")
+    message = [("C", f"{line}\r\n\r\n.\r\n"), *lines("S 250 ok")]
+    shown = play([*HELLO, *login, *envelope(), *lines("C DATA", "S 354 go"), *message, *END])
+    evidence = next(finding.evidence for finding in shown.findings if finding.name == "malformed-header-line")
+    assert SECRET[:2] not in evidence
+
+
+@pytest.mark.parametrize("line", [f"EHLO {SECRET}\rPASS tiger", f"{SECRET}\r{'NOOP a ' * 12}{SECRET}"])
+def test_injected_text_that_repeats_a_secret_is_read_as_a_line_too(line: str) -> None:
+    login = lines("C AUTH PLAIN " + b64(f"\0{USER}\0{SECRET}"), "S 535 no")
+    shown = play([*HELLO, *login, ("C", f"STARTTLS\r\n{line}\r\n"), *lines("S 220 go")])
+    evidence = next(finding.evidence for finding in shown.findings if finding.name == "starttls-command-injection")
+    assert SECRET[:2] not in evidence
+    assert "tiger" not in evidence
+
+
+def test_no_part_of_an_echo_is_left_where_the_evidence_of_an_injected_field_ends() -> None:
+    login = [*HELLO, *lines("C AUTH PLAIN " + b64(f"\0{USER}\0{SECRET}"), "S 235 ok"), *envelope()]
+    text = f"Subject: a\rDebug: some words here {SECRET}\r\n\r\n.\r\n"
+    findings = play([*login, *lines("C DATA", "S 354 go"), ("C", text), *lines("S 250 ok"), *END]).findings
+    evidence = next(finding.evidence for finding in findings if finding.name == "header-injection-newline")
+    assert evidence == "Subject: a\\x0dDebug: some words here"
+
+
+def test_the_end_of_a_text_line_is_no_field_of_the_header() -> None:
+    plain = b64(f"\0{USER}\0{SECRET}")
+    text = f"HELP AUTH PLAIN {plain}Authorization: Basic {b64(SECRET)}.\r\n"
+    login = [*HELLO, *lines(f"C AUTH PLAIN {plain}", "S 235 ok"), *envelope(), *lines("C DATA", "S 354 go")]
+    findings = play([*login, ("C", text), *lines("C QUIT", "FC", "FS")]).findings
+    message = next(finding.message for finding in findings if finding.name == "end-of-data-glued")
+    assert "Authorization" not in message
+    assert "bytes not shown] is text" in message
+
+
+def test_a_user_name_is_measured_only_in_base64() -> None:
+    line = f"AUTH PLAIN {b64(f'{chr(0)}{USER}{chr(0)}{SECRET}')}"
+    for text, measured in ((line, True), (line + "\rab cd", False)):
+        findings = play([*HELLO, *lines(f"C {text}", "S 501 no"), *END]).findings
+        message = next(finding.message for finding in findings if finding.name == "cleartext-credentials")
+        assert ("8 bytes" in message) is measured
+
+
 def test_an_echo_before_its_secret_is_found() -> None:
     shown = after_hello(f"C {SECRET}", f"S 235 {SECRET}", "C NOOP", "S 250 ok")
     assert shown[:2] == ["[7 bytes not shown]", "235 [7 bytes not shown]"]

@@ -35,7 +35,6 @@ from .chunks import ChunkFile
 from .combining import captures_of, known_offers, numbered, others_of
 from .fragments import JoinTask, join_fragments
 from .mapping import MapTask, map_batch
-from .parts import PartTask, write_numbers, write_part
 from .pieces import batches
 from .plan import Plan
 from .reducing import MappedFiles, PickTask, Reduced, ReduceTask, pick_flows, reduce_partition
@@ -280,6 +279,8 @@ class ParallelAudit:
 
     def _write_parts(self, names: dict[int, str], again: dict[int, str], replaced: frozenset[Any]) -> None:
         """Let each partition write its part of the reports."""
+        from .parts import PartTask, write_numbers, write_part  # noqa: PLC0415  it loads the stores
+
         numbers = write_numbers(self.spool, names, f"by-{len(names)}")
         tasks = [
             PartTask(

@@ -35,7 +35,7 @@ from ...dissectors.tables.verbs import VERBS, Argument
 from .announced_secrets import announced_secrets, ends_in_credential, is_credential
 from .reply_words import REPLY_WORDS
 from .secret_nouns import ANNOUNCES, MECHANISM
-from .shown_text import Span, hidden, joined, shown_text
+from .shown_text import Span, hidden, joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,8 +49,6 @@ __all__ = [
     "hidden_parts",
     "is_divided",
     "path_without_secrets",
-    "shown_in_text",
-    "shown_line",
     "shown_parameters",
 ]
 
@@ -74,9 +72,6 @@ _NODE = LazyPattern(
 _NUMBER = LazyPattern(rb"[ \t]*+-?[0-9]{1,40}+" + _END)
 _PATH = LazyPattern(rb"[ \t]*+(?:FROM|TO)?+[ \t]*+:?+[ \t]*+(?:<[^>]*+>++(?:[,;]<[^>]*+>++)*+|[^ \t]*+)", re.IGNORECASE)
 _PATH_WORD = LazyPattern(rb"[ \t]*+(?:FROM|TO)(?![A-Za-z0-9])[ \t]*+:?+[ \t]*+", re.IGNORECASE)
-_BARE_PATH = LazyPattern(
-    rb"[A-Za-z]{4} (?:FROM|TO):<[^<> \t]*+>(?: [A-Za-z0-9-]{2,12}=[A-Za-z0-9.,;:+-]{0,64}(?![^ \t]))*+", re.IGNORECASE
-)
 _PARAMETER = LazyPattern(rb"([A-Za-z0-9][A-Za-z0-9-]{0,31})(?:=(.*+))?+", re.DOTALL)
 _ATTRIBUTE = LazyPattern(
     rb"(?:NAME|ADDR|PORT|PROTO|HELO|DESTADDR|DESTPORT|IDENT|SOURCE)=[A-Za-z0-9.:_\[\]-]*+" + _END, re.IGNORECASE
@@ -157,24 +152,6 @@ def announces_secret(command: Command) -> bool:
         return True
     argument = command.argument
     return argument is not None and ANNOUNCES.search(argument) is not None and hidden_parts(command) != ()
-
-
-def shown_line(line: bytes) -> str:
-    """Return the line as the report shows it, printable."""
-    command = parse_command(line)
-    return shown_text(line, hidden_parts(command))
-
-
-def shown_in_text(line: bytes) -> str:
-    """Return a line of mail data that some readers take for a command, printable: the verb, and an address or a name
-    after it. Any other text of the message is not shown."""
-    command = parse_command(line)
-    if command.spec is None:
-        return hidden(len(line))
-    if command.spec.argument in _PATHS:
-        found = _BARE_PATH.match(line)
-        return command.spec.name if found is None else shown_line(found[0])
-    return shown_line(line) if command.spec.argument is Argument.HELLO else command.spec.name
 
 
 def shown_parameters(command: Command) -> dict[str, str | None]:

@@ -25,7 +25,8 @@ from ..exchanges.secret_values import Secrecy
 from ..exchanges.turns import ChunkSeen, MessageSeen
 from ..findings.rendering import RecordedFinding
 from ..lines.announced_secrets import announced_secrets
-from ..lines.secret_spans import hidden_parts, shown_in_text
+from ..lines.secret_spans import hidden_parts
+from ..lines.shown_lines import shown_in_text
 from ..lines.shown_text import covered, joined, shown_text
 from ..rules import RULES, OnContent
 from ..rules.phrases import Field, Host, IpAddress, Keyword, Mailbox, Secret, Text, Verb

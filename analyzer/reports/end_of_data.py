@@ -8,7 +8,7 @@ from ...dissectors.lines.commands import parse_command
 from ...dissectors.printable import printable
 from ..enums import Redact
 from ..exchanges.end_of_data_tap import EndTap
-from ..lines.secret_spans import shown_in_text
+from ..lines.shown_lines import shown_in_text
 from .output import plural
 from .scope import remarks_on
 from .styled_text import SIDE_STYLE, Line, clip, paint, wrapped

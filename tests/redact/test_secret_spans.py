@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from smtpwire.analyzer.lines.announced_secrets import announced_secrets, secrets_in_field, unknown_words
 from smtpwire.analyzer.lines.command_line import read_line
-from smtpwire.analyzer.lines.secret_spans import hidden_parts, shown_in_text, shown_line, shown_parameters
+from smtpwire.analyzer.lines.secret_spans import hidden_parts, shown_parameters
+from smtpwire.analyzer.lines.shown_lines import shown_in_text, shown_line
 from smtpwire.analyzer.lines.shown_text import joined, shown_text
 from smtpwire.dissectors.lines.commands import parse_command
 from smtpwire.dissectors.printable import printable

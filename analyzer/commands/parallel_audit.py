@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Division", "auditing", "in_parts", "parts_of", "processes_for", "sharing"]
 
 WORTH = 12 << 20  # bytes of captures for each process, so that a second one pays
+ROOM = 3  # times the bytes of captures: more than intermediate files take
 
 
 class Division(NamedTuple):
@@ -76,7 +77,7 @@ def auditing(
     cluster write. Raises UsageError."""
     by_number = options.wanted is not None and bool(options.wanted.connections)
     division.check(inputs, by_number=by_number)
-    count = 1 if by_number else division.jobs or processes_for(inputs)
+    count = 1 if by_number else division.jobs or processes_for(inputs, options)
     if count == 1 and division.spool is None:
         yield Audit(options)
         return
@@ -144,12 +145,30 @@ def in_parts(parts: Sequence[Part]) -> Iterator[tuple[Writer, JoinedOutputs]]:
     yield PartsWriter(parts), JoinedOutputs([])
 
 
-def processes_for(inputs: Sequence[str]) -> int:
-    """Return how many processes pay for these inputs."""
+def processes_for(inputs: Sequence[str], options: Options) -> int:
+    """Return how many processes pay for these inputs: one if they are small, if there is no room for intermediate
+    files, or if a rule of a plugin is asked, which may want to see all connections."""
     if STDIN in inputs or not hasattr(os, "fork") or sys.platform == "darwin":
         return 1
-    cores = len(os.sched_getaffinity(0))
-    return max(1, min(cores, sum(map(_bytes_in, inputs)) // WORTH)) if cores > 1 else 1
+    size = sum(map(_bytes_in, inputs))
+    count = min(len(os.sched_getaffinity(0)), size // WORTH)
+    if count < 2 or not _has_room(ROOM * size):
+        return 1
+    from ..rules import RULES  # noqa: PLC0415
+    from ..rules import __name__ as own  # noqa: PLC0415
+
+    return count if all(RULES[rule].check.__module__.startswith(own) for rule in options.rules()) else 1
+
+
+def _has_room(size: int) -> bool:
+    """Whether the folder for temporary files has so many bytes left."""
+    import tempfile  # noqa: PLC0415
+
+    try:
+        left = os.statvfs(tempfile.gettempdir())
+    except OSError:
+        return False
+    return left.f_bavail * left.f_frsize >= size
 
 
 def _bytes_in(path: str) -> int:

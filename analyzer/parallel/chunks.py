@@ -96,5 +96,6 @@ def _encoded(value: Any) -> bytes:
 
 def _decoded(data: bytes, decoder: msgpack.Decoder[_Kind]) -> _Kind:
     if data.startswith(_JSON):
-        return convert(json.loads(data[1:]), decoder.type, str_keys=True)
+        value: _Kind = convert(json.loads(data[1:]), decoder.type, str_keys=True)
+        return value
     return decoder.decode(data)

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 
 from ..audit import complete
 from ..errors import InputError
+from ..files.reading import size_of
 from ..findings.baseline import Baseline
 from ..findings.counts import add
 from ..frames.input_list import open_inputs
@@ -154,7 +155,14 @@ class ParallelAudit:
                     return
                 self._mapped.append(mapped)
                 self.spooled += mapped.written
-                self._progress(sum(one.read for one in self._mapped), None)
+                self._show_progress()
+
+    def _show_progress(self) -> None:
+        """Report the bytes that are done: each counts half when it is mapped, half when it is judged."""
+        read = sum(one.read for one in self._mapped)
+        size = sum(size_of(source.name) for source in self._sources)
+        judged = size * len(self._reduced) // self._plan.partitions
+        self._progress((read + judged) // 2, size or None)
 
     def _map_tasks(self, sources: Sequence[Source]) -> Iterator[MapTask]:
         for batch in batches(sources, self._plan.share, self.options.limits):
@@ -213,7 +221,7 @@ class ParallelAudit:
                         wanted.setdefault(task.partition, {}).setdefault(batch, set()).update(both)
                 else:
                     self._reduced[task.partition] = reduced
-                self._progress(0, None)
+                self._show_progress()
             if not short:
                 return
             for partition in short:

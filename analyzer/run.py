@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 from contextlib import closing
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
+from .collector import calm_collector
 from .console import notice
 from .errors import display_path
 from .interrupt import interruptible
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .reports.fan_out import JoinedOutputs
     from .reports.output import Output, Writer
 
-__all__ = ["COUNTED", "STATUS_MEANINGS", "FailOn", "Status", "calm_collector", "checked", "found", "notify_of", "run"]
+__all__ = ["COUNTED", "STATUS_MEANINGS", "FailOn", "Status", "checked", "found", "notify_of", "run"]
 
 
 class Status(IntEnum):
@@ -127,13 +127,6 @@ def run(
     if audit.unreadable:
         return Status.UNREADABLE
     return checked(found(audit.summary, fail_on), audit.summary)
-
-
-def calm_collector() -> None:
-    """Let the garbage collector run less often: an audit creates few reference cycles and keeps many objects for some
-    time. With its default thresholds it would scan all of them again and again, a quarter of the time of a run."""
-    gc.freeze()
-    gc.set_threshold(50_000, 10, 10)
 
 
 def checked(status: Status, summary: Summary) -> Status:

@@ -30,7 +30,7 @@ LAYERS: list[tuple[str, ...]] = [
     # what all folders share
     (
         *("analyzer", "analyzer.errors", "analyzer.limits", "analyzer.timestamps", "analyzer.model", "analyzer.enums"),
-        *("analyzer.interrupt", "analyzer.parent_process"),
+        *("analyzer.collector", "analyzer.interrupt", "analyzer.parent_process"),
     ),
     ("analyzer.console", "analyzer.files.*"),
     # from files to bytes in order, without SMTP

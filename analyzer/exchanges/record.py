@@ -35,8 +35,7 @@ class ConnectionRecord:
     """What is known of one connection so far. Lists that nearly always stay empty are made when they are needed.
 
     ``client_key``: addresses and ports of the client's segments, as they stand in the headers; ``client`` and
-    ``server``: the same in words. Times are nanoseconds
-    since 1970.
+    ``server``: the same in words. Times are nanoseconds since 1970.
     """
 
     __slots__ = (

@@ -329,13 +329,16 @@ class SecretContext:
 
     def _of_line(self, index: int, x: Exchange) -> tuple[Span, ...]:
         line = x.line
-        own = tuple(self._spans[index]) if index in self._spans else ()
+        own = tuple(self._spans.get(index, ()))
         command = line.command
         if command is None:
             return own or line.secrets
         raw = command.raw
+        in_parts = bool(line.marks & _BARE) and is_divided(raw)
+        if own and not in_parts:
+            return joined(own)  # what the line hides by itself does not count: here the dialogue knows more of it
         at = 0 if command.spec is None else len(raw) - len(command.argument or b"")
-        if command.spec is None or (line.marks & _BARE and is_divided(raw)):  # its parts may have any verb, or none
+        if command.spec is None or in_parts:  # parts may have any verb, or none
             echoes = self.values.find(raw[at:], Secrecy.ANSWER)
         else:
             echoes = self.values.find(raw[at:], Secrecy.PASSWORD, apart=line.act in _PATHS)

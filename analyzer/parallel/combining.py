@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from .mapping import Mapped
     from .reducing import Reduced
 
-__all__ = ["Numbered", "captures_of", "ended", "known_offers", "numbered", "others_of"]
+__all__ = ["Numbered", "captures_of", "ended", "known_offers", "numbered", "others_of", "with_numbers"]
+
+_Entry = tuple[Place, Place, bytes, str | None]  # `Ended`, with the name of the file if it is a message
 
 _first = itemgetter(0)
 _CONNECTION, _FINDING = b'{"type":"connection","id":%d,', b'{"type":"finding","connection":%d,'
@@ -63,12 +65,17 @@ def numbered(
 ) -> Iterator[Numbered]:
     """Yield the connections of all partitions in the order of a single process. ``names``: files of the reduce step;
     ``again``: those of its second pass, which replace the connections with their numbers at ``replaced``."""
-    upcoming = _numbers(spool, names)
-    given: dict[Place, int] = {}
     streams = (*(ended(spool, name, replaced) for name in names), *(ended(spool, name) for name in again))
-    for place, number_place, report, stored in merge(*streams, key=_first):
+    return with_numbers(merge(*streams, key=_first), _numbers(spool, names))
+
+
+def with_numbers(entries: Iterable[_Entry], numbers: Iterator[tuple[Place, int]]) -> Iterator[Numbered]:
+    """Yield ``entries`` with their numbers. ``numbers``: the places where connections got their numbers, with these, in
+    order."""
+    given: dict[Place, int] = {}
+    for place, number_place, report, stored in entries:
         while number_place not in given:
-            first, number = next(upcoming)
+            first, number = next(numbers)
             given[first] = number
         if stored:
             yield Numbered(given[number_place], place[0], report, stored)
@@ -83,9 +90,7 @@ def _numbers(spool: Storage, names: Sequence[str]) -> Iterator[tuple[Place, int]
     return ((place, number) for number, place in enumerate(places, 1))
 
 
-def ended(
-    spool: Storage, name: str, without: frozenset[Place] = frozenset()
-) -> Iterator[tuple[Place, Place, bytes, str | None]]:
+def ended(spool: Storage, name: str, without: frozenset[Place] = frozenset()) -> Iterator[_Entry]:
     """Yield what ended in one partition, without the connections with their numbers at ``without``; with the name of
     the file if it is a message."""
     for chunk in ChunkFile(spool, name).chunks("ended", list[Ended]):

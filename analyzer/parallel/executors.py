@@ -13,6 +13,7 @@ from multiprocessing import active_children, get_context
 from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from ..collector import calm_collector
 from ..parent_process import end_with_parent
 
 if TYPE_CHECKING:
@@ -174,11 +175,10 @@ def _begin() -> None:
 
 
 def _run(call: Callable[[_Task], _Result], task: _Task) -> _Result:
-    """Run a task, one at a time: tables of the audit are not made for threads. See ``run.run`` for the collector."""
+    """Run a task, one at a time: tables of the audit are not made for threads."""
     with _one_at_a_time:
         before = gc.get_threshold()
-        gc.freeze()
-        gc.set_threshold(50_000, 10, 10)
+        calm_collector()
         try:
             return call(task)
         finally:

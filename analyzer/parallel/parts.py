@@ -23,7 +23,7 @@ from ..reports.json_ import NdjsonWriter
 from ..stores.parquet import ParquetWriter, StoreRun
 from ..stores.sqlite import PartDatabase
 from .chunks import ChunkFile, ChunkWriter
-from .combining import Numbered, ended
+from .combining import ended, with_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -231,17 +231,10 @@ def _connections(task: PartTask) -> Iterator[tuple[int, Connection]]:
     file = ChunkFile(task.spool, task.name)
     places = (place for chunk in file.chunks("numbered", list[Place]) for place in chunk)
     numbers = (one for chunk in ChunkFile(task.spool, task.numbers).chunks("numbers", list[int]) for one in chunk)
-    upcoming = zip(places, numbers, strict=True)
-    given: dict[Place, int] = {}
     again = () if task.again is None else ended(task.spool, task.again)
-    for place, number_place, report, _ in merge(
-        ended(task.spool, task.name, task.replaced), again, key=lambda one: one[0]
-    ):
-        while number_place not in given:
-            first, number = next(upcoming)
-            given[first] = number
-        capture = min(place[0], task.captures)
-        yield capture, Numbered(given.pop(number_place), capture, report).connection()
+    entries = merge(ended(task.spool, task.name, task.replaced), again, key=lambda one: one[0])
+    for one in with_numbers(entries, zip(places, numbers, strict=True)):
+        yield min(one.capture, task.captures), one.connection()
 
 
 def _numbered(spool: Storage, partition: int, name: str) -> Iterator[tuple[Place, int]]:

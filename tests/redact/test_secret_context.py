@@ -75,6 +75,11 @@ def test_text_after_a_refused_data_is_not_shown(text: str) -> None:
         assert "." in shown
 
 
+def test_the_first_word_of_text_after_a_refused_data_is_shown_if_servers_know_it() -> None:
+    shown = after_hello(*("C DATA", "S 503 no", "C Hello, Alice (2)", "S 500 what") * 2)
+    assert [line for line in shown if "HELLO" in line] == ["HELLO, [9 bytes not shown]"] * 2
+
+
 @pytest.mark.parametrize("code", [235, 432, 534, 535, 538])
 def test_a_line_that_is_answered_like_a_login_was_one(code: int) -> None:
     assert after_hello("C tiger", f"S {code} so: tiger") == ["[5 bytes not shown]", f"{code} so: [5 bytes not shown]"]

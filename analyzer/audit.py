@@ -10,16 +10,17 @@ from msgspec import Struct
 from .connections.capture_parts import CaptureParts
 from .connections.tracker import DEFAULT_PORTS, Tracker
 from .enums import Redact
-from .errors import InputError, UsageError
+from .errors import InputError, UsageError, display_path
 from .exchanges.connection_report import TimeFormat, TurnDetail
 from .exchanges.conversation import ContentTap
 from .exchanges.record import ConnectionRecord
+from .files.urls import is_url
 from .findings.counts import count
 from .findings.filters import ConnectionFilter
 from .findings.rulebook import RuleBook
 from .findings.suppress import KnownFindings, Peer, Suppression, drop
 from .frames.input_list import open_inputs
-from .frames.inputs import read_capture
+from .frames.inputs import STDIN, read_capture
 from .limits import DEFAULT_LIMITS, Limits
 from .model import Capture, Connection, OtherTraffic, Summary
 from .redact.finding_texts import without_secrets
@@ -27,6 +28,8 @@ from .redact.redactor import Redactor
 from .rules import RULES, resolve
 from .rules.plugins import skipped_plugins
 from .segments.decoder import SegmentDecoder
+from .tls.key_files import KeyFiles, companions, read_key_logs
+from .tls.key_log import SessionKeys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,9 +37,13 @@ if TYPE_CHECKING:
 
     from .exchanges.conversation import Judge
     from .exchanges.secret_context import SecretContext
+    from .frames.inputs import Source
 
 __all__ = ["DEFAULT_PORTS", "Audit", "DecoderCounts", "Options", "audit", "complete", "summed"]
 
+
+IN_CAPTURE = "(in the capture)"
+"""What stands for a key log in a pcapng file."""
 
 DecoderCounts = tuple[int, int, int]
 """Frames decoded by the fast loops, by the raw decoder and by Scapy."""
@@ -51,7 +58,8 @@ class Options(Struct, frozen=True):
     not show. ``headers``: whether messages carry more of their header fields. ``tap``: called with each new
     connection, returns the object that receives its messages. ``settings``: the name of the file that these settings
     come from. ``wanted``: the connections to report; None: all of them. ``passed_over``: called with each of the
-    others.
+    others. ``key_logs``: files with the secrets of TLS sessions, besides those beside the captures and in them.
+    ``keys``: secrets that are already there, instead of these files.
     """
 
     profile: str | None = None
@@ -69,6 +77,8 @@ class Options(Struct, frozen=True):
     settings: str | None = None
     wanted: ConnectionFilter | None = None
     passed_over: Callable[[Connection], None] | None = None
+    key_logs: tuple[str, ...] = ()
+    keys: SessionKeys | None = None
 
     def rules(self) -> frozenset[str]:
         """Return the ids of the active rules. Raises UsageError for an unknown rule name, and if no rule is left."""
@@ -94,6 +104,7 @@ class Audit:
     def __init__(self, options: Options | None = None, key: bytes | None = None) -> None:
         """``key``: of the pseudonyms; random if None."""
         self.options = options or Options()
+        self.keys = self.options.keys or SessionKeys(read_key_logs(self.options.key_logs))
         self.summary = Summary()
         self.captures: list[Capture] = []
         self.unreadable: list[InputError] = []
@@ -101,6 +112,7 @@ class Audit:
         self.decoder: SegmentDecoder | None = None
         self.reading: Capture | None = None
         self._capture_parts = CaptureParts()
+        self._key_files: set[str] = set()
         limits = self.options.limits
         self._redacted = Redactor(self.options.redact, key)
         self.summary.settings = self.options.settings
@@ -115,6 +127,7 @@ class Audit:
             limits=limits,
             detail=TurnDetail(secrets=self.options.redact is Redact.NONE, headers=self.options.headers or searched),
             tap=self.options.tap,
+            keys=self.keys,
         )
 
     def _judge(self) -> Judge:
@@ -154,7 +167,8 @@ class Audit:
         for source in open_inputs(paths):
             self.begin_capture(source.capture)
             try:
-                for times in read_capture(source, decoder, progress, tracker.set_digits):
+                secrets = self._secrets_of(source)
+                for times in read_capture(source, decoder, progress, tracker.set_digits, secrets):
                     yield from self.finished(*times)
                     if settled is not None:
                         settled()
@@ -168,6 +182,24 @@ class Audit:
             self.captures.append(source.capture)
             yield source.capture
         yield from self.close()
+
+    def _secrets_of(self, source: Source) -> Callable[[bytes], None]:
+        """Read the key logs beside a capture; return what takes those in it."""
+        log, capture = self.keys.log, source.capture
+        if log is None:
+            return lambda _: None
+        for path in () if source.name == STDIN or is_url(source.name) else companions(source.name):
+            if path not in self._key_files:
+                self._key_files.add(path)
+                KeyFiles(log).add(path, found=True)
+            capture.key_logs.append(display_path(path))
+
+        def take(key_log: bytes) -> None:
+            log.read(key_log)
+            if IN_CAPTURE not in capture.key_logs:
+                capture.key_logs.append(IN_CAPTURE)
+
+        return take
 
     def begin_capture(self, capture: Capture) -> None:
         """The next segments come from ``capture``. The times of its blocks are passed to ``finished``."""

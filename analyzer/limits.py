@@ -16,6 +16,8 @@ __all__ = [
     "COMMANDS_AFTER_HELLO",
     "DEFAULT_LIMITS",
     "DISPLACED_SYNS",
+    "KEY_LOG_LINE",
+    "KEY_LOG_LINES",
     "NOTES",
     "PLUGIN_FINDINGS",
     "PLUGIN_TEXT",
@@ -26,6 +28,13 @@ __all__ = [
     "SETTINGS_BYTES",
     "STRANGERS",
     "STRANGER_SEGMENTS",
+    "TLS_EARLY_BYTES",
+    "TLS_LOST_RECORDS",
+    "TLS_MESSAGE_BYTES",
+    "TLS_PLACES",
+    "TLS_TRIED_BYTES",
+    "TLS_WAITING_BYTES",
+    "TLS_WAITING_NS",
     "TURNS_INSIDE_FIRST",
     "WAITING_RESETS",
     "Limits",
@@ -202,3 +211,26 @@ loop without end."""
 PLUGIN_TEXT = 20_000
 """Characters of one finding of a plugin: some lines of mail. A longer one comes from a fault, and every report would
 contain it; the rule is disabled, and this is said."""
+
+KEY_LOG_LINE, KEY_LOG_LINES = 1024, 1_000_000
+"""Octets of a line of a key log, and lines: TLS 1.3 writes five for each session, so 200,000 sessions, about 250 MB."""
+
+TLS_MESSAGE_BYTES = 1 << 17
+"""Octets of a handshake message. The longest ones hold a chain of certificates of some KB; a longer one is not read."""
+
+TLS_EARLY_BYTES = 1 << 17
+"""Octets of early data that wait until the server accepts it. Servers announce 16 KB as what they take."""
+
+TLS_LOST_RECORDS = 4096
+"""Records that may be missing in a gap. A gap of 64 KB can hold 3000 of the smallest."""
+
+TLS_TRIED_BYTES = 64 << 20
+"""Octets of the records of one connection that were tried in vain after gaps: a second of work."""
+
+TLS_WAITING_BYTES, TLS_WAITING_NS = 1 << 18, 10_000_000_000
+"""Octets and time that a connection waits for its keys, if the key log grows. Programs write them during the
+handshake."""
+
+TLS_PLACES = 65_536
+"""Records of one side of which the place is known exactly: a gigabyte in records of the usual size. Of more, the place
+of one shortly before is given."""

@@ -3,6 +3,7 @@
 They are the public contract (docs/report.schema.json is generated from them). If the meaning of a field changes,
 ``SCHEMA`` must change too. Everything is plain data: text from the wire is already printable
 (``dissectors.printable``), times are already RFC 3339 in UTC, offsets and lengths are bytes of one side's TCP stream.
+Of what was decrypted, ``offset`` is that of its TLS record, and ``inside`` its place in the plaintext of that side.
 """
 
 # Turns, messages and findings cannot be part of a reference cycle, so the garbage collector need not know them
@@ -18,6 +19,7 @@ __all__ = [
     "SCHEMA",
     "AuthTurn",
     "Capture",
+    "Certificate",
     "CommandTurn",
     "Connection",
     "Endpoint",
@@ -39,6 +41,8 @@ __all__ = [
     "Severity",
     "Side",
     "Summary",
+    "TlsAlert",
+    "TlsSession",
     "TlsTurn",
     "Turn",
 ]
@@ -59,7 +63,8 @@ class Generator(Struct):
 
 
 class Capture(Struct):
-    """One input: what was read, and problems of the file. ``bytes``: captured octets of all frames."""
+    """One input: what was read, and problems of the file. ``bytes``: captured octets of all frames. ``key_logs``: key
+    logs of TLS that belong to it: files beside it, or "(in the capture)"."""
 
     path: str
     format: str = ""
@@ -69,6 +74,7 @@ class Capture(Struct):
     first: str | None = None
     last: str | None = None
     problems: list[str] = field(default_factory=list)
+    key_logs: list[str] = field(default_factory=list)
 
 
 class Endpoint(Struct, frozen=True, gc=False):
@@ -101,6 +107,7 @@ class ReplyTurn(Struct, gc=False, tag_field="kind", tag="reply"):
     offset: int
     complete: bool = True
     codes: list[int] | UnsetType = UNSET
+    inside: int | UnsetType = UNSET
 
 
 class CommandTurn(Struct, gc=False, tag_field="kind", tag="command"):
@@ -115,6 +122,7 @@ class CommandTurn(Struct, gc=False, tag_field="kind", tag="command"):
     time: str
     offset: int
     complete: bool = True
+    inside: int | UnsetType = UNSET
 
 
 class AuthTurn(Struct, gc=False, tag_field="kind", tag="auth"):
@@ -130,6 +138,7 @@ class AuthTurn(Struct, gc=False, tag_field="kind", tag="auth"):
     offset: int
     text: str | None = None
     complete: bool = True
+    inside: int | UnsetType = UNSET
 
 
 class MessageTurn(Struct, gc=False, tag_field="kind", tag="message"):
@@ -146,10 +155,11 @@ class MessageTurn(Struct, gc=False, tag_field="kind", tag="message"):
     frame: int
     time: str
     offset: int
+    inside: int | UnsetType = UNSET
 
 
 class TlsTurn(Struct, gc=False, tag_field="kind", tag="tls"):
-    """The TLS handshake starts; everything after it is encrypted on both sides."""
+    """The TLS handshake starts; everything after it is encrypted on both sides. Turns after it were decrypted."""
 
     side: Side
     frame: int
@@ -175,6 +185,7 @@ class MalformedTurn(Struct, gc=False, tag_field="kind", tag="malformed"):
     frame: int
     time: str
     offset: int
+    inside: int | UnsetType = UNSET
 
 
 Turn = ReplyTurn | CommandTurn | AuthTurn | MessageTurn | TlsTurn | GapTurn | MalformedTurn
@@ -244,6 +255,57 @@ class Finding(Struct, gc=False):
     evidence: str
     count: int = 1
     values: dict[str, str | int | float] = field(default_factory=dict)
+    inside: int | UnsetType = UNSET
+
+
+class Certificate(Struct, gc=False):
+    """A certificate of a TLS handshake. ``names``: host names and addresses that it is for. ``not_before``,
+    ``not_after``: RFC 3339. ``key_bits``: size of the key. ``sha256``: of the certificate."""
+
+    subject: str
+    issuer: str
+    names: list[str]
+    not_before: str
+    not_after: str
+    key_type: str
+    key_bits: int | None
+    signature: str
+    serial: str
+    sha256: str
+
+
+class TlsAlert(Struct, gc=False):
+    """The fatal alert that ended a handshake: who sent it, and its name (RFC 8446 §6)."""
+
+    side: Side
+    description: str
+
+
+class TlsSession(Struct, gc=False):
+    """What a TLS session showed of itself; None: not known. ``dh_bits``: size of the prime of a DHE key exchange.
+    ``alpn``: the chosen protocol. ``retried``: the server asked for another hello. ``early_data``: whether the server
+    accepted it, None if there was none. ``ja4``: fingerprint of the client's hello. ``certificates``: the chain of the
+    server, its own first. ``decrypted``: how much of what was inside could be read. ``why``: if not all, the reason."""
+
+    version: str | None
+    suite: str | None
+    group: str | None
+    dh_bits: int | None
+    sni: str | None
+    alpn: str | None
+    alpn_offered: list[str]
+    resumed: bool
+    retried: bool
+    early_data: bool | None
+    renegotiations: int
+    key_updates: int
+    compressed: bool
+    ja4: str | None
+    alert: TlsAlert | None
+    certificates: list[Certificate]
+    client_certificates: list[Certificate]
+    decrypted: Literal["all", "part", "none"]
+    why: str | None
 
 
 class Part(Struct):
@@ -279,6 +341,7 @@ class Connection(Struct):
     findings: list[Finding]
     notes: list[str] = field(default_factory=list)
     captures: list[Part] = field(default_factory=list)
+    tls_session: TlsSession | UnsetType = UNSET
 
 
 class LeftOut(Struct):

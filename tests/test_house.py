@@ -37,6 +37,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("analyzer.segments.*",),
     ("analyzer.frames.*",),
     ("analyzer.streams.*",),
+    ("analyzer.tls.*",),  # what is inside TLS, of any protocol
     # from bytes to exchanges
     ("analyzer.content.*",),
     ("analyzer.lines.*",),
@@ -66,6 +67,8 @@ FORBIDDEN = [
     ("analyzer.frames.*", "dissectors.*"),
     ("analyzer.segments.*", "dissectors.*"),
     ("analyzer.streams.*", "dissectors.*"),  # bytes in order, of any protocol
+    ("analyzer.tls.*", "dissectors.grammar.*"),
+    ("analyzer.tls.*", "dissectors.lines.*"),
     ("analyzer.rules.*", "analyzer.streams.*"),  # rules judge exchanges
     ("analyzer.rules.*", "analyzer.connections.*"),
     ("analyzer.rules.*", "analyzer.frames.*"),

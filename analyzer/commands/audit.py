@@ -20,6 +20,7 @@ from .options import (
     fail_option,
     format_option,
     ignore_option,
+    keylog_option,
     no_config_option,
     output_option,
     paths_argument,
@@ -59,6 +60,7 @@ _EPILOG = f"Exit status: {', '.join(f'{status:d} {meaning}' for status, meaning 
 @require_option
 @baseline_option
 @decoder_option
+@keylog_option
 @output_option
 @redact_option
 @zeek_json_option
@@ -79,6 +81,7 @@ def audit(
     require: Require | None,
     baseline: str | None,
     decoder: Decoder,
+    keylog: Sequence[str],
     output: Sequence[str],
     redact: Redact | None,
     zeek_json: bool,
@@ -111,6 +114,7 @@ def audit(
         redact=redact,
         headers=any(FORMATS[one.form].headers for one in wanted),
         wanted=wanted_connections(more),
+        keylog=keylog,
     )
     failing = fail_on or FailOn(settings.fail_on)
     style = Style(concise=concise, zeek_json=zeek_json, failing=COUNTED[failing], several=are_several(inputs))

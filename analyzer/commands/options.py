@@ -24,6 +24,7 @@ __all__ = [
     "format_option",
     "ignore_option",
     "jobs_option",
+    "keylog_option",
     "no_config_option",
     "output_option",
     "paths_argument",
@@ -139,6 +140,14 @@ jobs_option = click.option(
     type=click.IntRange(1, 64),
     show_default="as many as pay",
     help="Number of processes that share the work.",
+)
+keylog_option = click.option(
+    "--keylog",
+    metavar="FILE",
+    type=PATH,
+    multiple=True,
+    help="Decrypt TLS with this key log (SSLKEYLOGFILE). May be given several times. NAME.keys and NAME.keylog beside "
+    "a capture, and secrets in a pcapng file, are used without it.",
 )
 cluster_option = click.option(
     "--cluster",

@@ -74,6 +74,7 @@ def options_of(
     redact: Redact | None = None,
     headers: bool = False,
     wanted: ConnectionFilter | None = None,
+    keylog: Sequence[str] = (),
 ) -> Options:
     """Combine the settings file with the command line, which wins. Raises UsageError."""
     from ..audit import DEFAULT_PORTS, Options  # noqa: PLC0415
@@ -97,6 +98,7 @@ def options_of(
         headers=headers,
         settings=None if config.path is None else display_path(config.path),
         wanted=wanted,
+        key_logs=tuple(keylog),
     )
 
 

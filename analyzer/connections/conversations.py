@@ -13,6 +13,8 @@ from ..exchanges.record import IMPLICIT_TLS_PORT, ConnectionRecord
 from ..exchanges.secret_context import SecretContext, secret_context
 from ..model import Part
 from ..streams.reassembler import Reassembler
+from ..tls.key_log import NO_KEYS, SessionKeys
+from ..tls.receiver import TlsReceiver
 from .other_traffic import OtherConnections
 from .receivers import Candidate, TappedConversation
 
@@ -51,6 +53,7 @@ class Conversations:
         profile: str | None = None,
         detail: TurnDetail = NO_DETAIL,
         tap: Callable[[ConnectionRecord, TimeFormat], ContentTap] | None = None,
+        keys: SessionKeys = NO_KEYS,
     ) -> None:
         """``tap``: returns the receiver of a new connection's messages."""
         self.streams = Reassembler(self, limits)
@@ -58,7 +61,7 @@ class Conversations:
         self.others = OtherConnections()
         self.clock = TimeFormat()
         self.places: Places | None = None
-        self._run = Run(judge, limits, self.clock, detail, profile is not None)
+        self._run = Run(judge, limits, self.clock, detail, profile is not None, keys)
         self._limits = limits
         self._port_bytes = frozenset(port.to_bytes(2, "big") for port in ports)
         client_first = {IMPLICIT_TLS_PORT.to_bytes(2, "big")}
@@ -101,6 +104,7 @@ class Conversations:
         tap = None if self._tap is None else self._tap(record, self.clock)
         talk = Conversation(record, self._run, tap)
         talk.shared = self.streams.housekeeping.shared
+        talk.owner = flow
         if handshake:
             talk.client_captured = flow.client_syn
             talk.server_syn_missing = not flow.server_start_known
@@ -117,6 +121,8 @@ class Conversations:
         """See ``FlowHost``."""
         if isinstance(flow.receiver, Candidate):
             flow.receiver.conclude()
+        elif isinstance(flow.receiver, TlsReceiver):
+            flow.receiver.finish()
         feed = _feed(flow)
         if feed is None:
             return
@@ -165,6 +171,8 @@ def _not_compared(side: str, offset: int, count: int) -> str:
 def _feed(flow: Flow) -> ConversationFeed | None:
     """Return what feeds the conversation of ``flow``, None if it has none."""
     receiver = flow.receiver
+    if isinstance(receiver, TlsReceiver):
+        receiver = receiver.inner
     if isinstance(receiver, ConversationFeed):
         return receiver
     return receiver.feed if isinstance(receiver, TappedConversation) else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..exchanges.connection_report import NO_DETAIL, TimeFormat, TurnDetail
 from ..limits import DEFAULT_LIMITS, Limits
+from ..tls.key_log import NO_KEYS, SessionKeys
 from .conversations import PROFILE_OF_PORT, Conversations
 
 if TYPE_CHECKING:
@@ -36,9 +37,12 @@ class Tracker:
         limits: Limits = DEFAULT_LIMITS,
         detail: TurnDetail = NO_DETAIL,
         tap: Callable[[ConnectionRecord, TimeFormat], ContentTap] | None = None,
+        keys: SessionKeys = NO_KEYS,
     ) -> None:
         """``tap``: returns the receiver of a new connection's messages."""
-        self.conversations = Conversations(judge, limits, ports=ports, profile=profile, detail=detail, tap=tap)
+        self.conversations = Conversations(
+            judge, limits, ports=ports, profile=profile, detail=detail, tap=tap, keys=keys
+        )
         self.streams = self.conversations.streams
         self.ended = self.conversations.ended
         self.clock = self.conversations.clock

@@ -33,7 +33,7 @@ def finish_open(talk: Conversation) -> None:
         and reader.partial_line is None
         and server.partial_line is None
         and server.open_reply is None
-        and not (server.opaque or session.due or talk.mail_tracking or talk.watching or course.handshake)
+        and not (server.opaque or session.due or talk.mail_tracking or talk.watching or talk.tls)
         and talk.greeting is not None
     ):
         return
@@ -56,8 +56,8 @@ def finish_open(talk: Conversation) -> None:
         judge_replies_inside(talk)
     if talk.watching is not None:
         judge_masked_greeting(talk, talk.watching)
-    if course.handshake is not None:
-        handshake_over(talk, course.handshake)
+    if talk.tls is not None:
+        handshake_over(talk, talk.tls.session.facts)
     if talk.greeting is None and talk.client_seen:
         clear_text_first(talk)
     while session.due:

@@ -8,17 +8,23 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from ...dissectors.printable import printable
 from .. import model
 from ..lines.command_line import shown_words
 from ..timestamps import format_time
+from ..tls.places import shown_place
 from .exchange import Exchange
+from .tls_report import render_tls
 from .turns import ChunkSeen, GapSeen, LineSeen, MessageSeen, ReplySeen, TlsSeen, mailbox
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..content.message import Content
+    from ..tls.facts import Side as TlsSide
+    from ..tls.places import RecordPlaces
     from .record import ConnectionRecord
     from .turns import SeenTurn
 
@@ -68,7 +74,10 @@ def render(
     if skip is not None:
         turns = turns[: skip.start] + turns[skip.stop :]
     started, ended = clock(record.started_ns), clock(record.ended_ns)
-    return model.Connection(  # by position: names take longer
+    dialogue, gaps = _render_turns(turns, clock, detail), [*record.gaps]
+    if record.places is not None:
+        gaps = _show_places(dialogue, gaps, record.places)
+    report = model.Connection(  # by position: names take longer
         record.id,
         record.client,
         record.server,
@@ -81,12 +90,40 @@ def render(
         ended,
         record.client_bytes,
         record.server_bytes,
-        [*record.gaps],
-        _render_turns(turns, clock, detail),
+        gaps,
+        dialogue,
         [*record.messages],
         record.findings,
         [*record.notes],
     )
+    if record.facts is not None:
+        report.tls_session = render_tls(record.facts, keys=record.keyed) or UNSET
+    return report
+
+
+def _show_places(
+    dialogue: list[model.Turn], gaps: list[model.Gap], places: Mapping[TlsSide, RecordPlaces]
+) -> list[model.Gap]:
+    """Give what is inside TLS the offset of its record, in place. Return the gaps with their places in the TCP
+    stream."""
+    for turn in dialogue:
+        if isinstance(turn, model.GapTurn):
+            turn.offset, turn.length = _show_gap(turn, places)
+        elif not isinstance(turn, model.TlsTurn):
+            turn.offset, inside = shown_place(places, turn.offset)
+            if inside is not None:
+                turn.inside = inside
+    shown = [model.Gap(gap.side, *_show_gap(gap, places), gap.frame) for gap in gaps]
+    return [gap for gap in shown if gap.length]
+
+
+def _show_gap(gap: model.Gap | model.GapTurn, places: Mapping[TlsSide, RecordPlaces]) -> tuple[int, int]:
+    """Return offset and length of a gap in the TCP stream. Length 0: nothing is missing there, a record cannot be
+    opened."""
+    offset, inside = shown_place(places, gap.offset)
+    if inside is None or gap.side == "path":
+        return offset, gap.length
+    return places[gap.side].gap_at(inside) or (offset, 0)
 
 
 def render_turn(turn: SeenTurn, clock: TimeFormat) -> model.Turn:

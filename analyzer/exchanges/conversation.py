@@ -34,6 +34,7 @@ from msgspec import Struct
 
 from ..limits import Limits
 from ..lines.client_reader import Mode
+from ..tls.key_log import NO_KEYS, SessionKeys
 from .attack_marks import AttackMarks
 from .connection_report import NO_DETAIL, TimeFormat, TurnDetail
 from .interfaces import ContentTap, Judge
@@ -48,7 +49,9 @@ if TYPE_CHECKING:
     from .. import model
     from ..lines.client_reader import ClientReader
     from ..lines.server_reader import ServerReader
+    from ..streams.receiver import ReceiverOwner
     from ..streams.stream import Shared
+    from ..tls.receiver import TlsReceiver
     from .command_marks import LimitCounts
     from .exchange import Exchange, ReplySeen, WaitingReply
     from .proxy_header_tracking import ProxyHeaderTracking
@@ -59,14 +62,16 @@ __all__ = ["ContentTap", "Conversation", "Judge", "Run"]
 
 
 class Run(Struct):
-    """What all conversations of one run share. ``profile_fixed``: the user chose the profile."""
+    """What all conversations of one run share. ``profile_fixed``: the user chose the profile. ``keys``: of TLS
+    sessions. ``most_turns``: turns kept in the dialogue of one connection."""
 
     judge: Judge
     limits: Limits
     clock: TimeFormat
     detail: TurnDetail = NO_DETAIL
     profile_fixed: bool = False
-    most_turns: int = 0  # turns kept in the dialogue of one connection
+    keys: SessionKeys = NO_KEYS
+    most_turns: int = 0
 
     def __post_init__(self) -> None:
         self.most_turns = self.limits.turns or maxsize
@@ -92,6 +97,7 @@ class Conversation:
         "mail_tracking",
         "next_marks",
         "one_sided",
+        "owner",
         "presuming",
         "profile",
         "proxy",
@@ -109,6 +115,7 @@ class Conversation:
         "shared",
         "started",
         "tap",
+        "tls",
         "usage",
         "waiting_replies",
         "watching",
@@ -142,6 +149,8 @@ class Conversation:
         # Of the client's first TLS record: its turn, offset, frame, time and type.
         self.client_tls: tuple[int, int, int, int, int] | None = None
         self.inside_from = -1  # the turns after this one are inside decrypted TLS
+        self.owner: ReceiverOwner | None = None  # of the connection: the receiver changes if TLS begins
+        self.tls: TlsReceiver | None = None
         self.shared: Shared | None = None  # with the other connections, if there are any
         self.loss: LossRecovery | None = None
         self.watching: AttackMarks | None = None

@@ -47,7 +47,6 @@ from .text_as_commands import follow_text
 from .tls_upgrade import (
     clear_text_refused,
     restart_inside,
-    take_records,
     tls_begins,
     tls_missing,
 )
@@ -263,9 +262,10 @@ class ConversationFeed(LimitNotes):
         """Handle a TLS record in the place of a line."""
         tls_begins(self.talk, side, kind, offset, frame, time_ns)
 
-    def tls_records(self, side: Side, data: bytes, offset: int, frame: int, time_ns: int) -> None:
-        """Handle the next bytes of a TLS handshake."""
-        take_records(self.talk, side, data, offset, frame, time_ns)
+    def tls_records(self, side: Side, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
+        """Handle the first records of TLS."""
+        if self.talk.tls is not None:
+            self.talk.tls.begin(side, data, offset, frame, time_ns, seen)
 
     def before_session(self, piece: HeldPiece) -> int:
         """Handle octets before the first command of a session: of a PROXY header, or plain text instead of TLS."""

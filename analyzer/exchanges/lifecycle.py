@@ -15,7 +15,6 @@ from .. import model
 from ..content.message import Content
 from ..lines.client_reader import Mode
 from ..lines.server_reader import IncompleteReply
-from ..lines.tls_handshake import TlsHandshake
 from ..streams.handshakes import GREETING_WAITED_NS
 from .exchange import Exchange, Mark
 
@@ -97,7 +96,6 @@ class Lifecycle(Struct):
 
     server_tls: bool = False  # the server sent TLS records
     garbled_greeting: bool = False  # before its first reply the server sent lines without a code
-    handshake: TlsHandshake | None = None  # of TLS, until all that is in the clear was read
     started: tuple[int, int] = (0, 0)  # frame and time of the first byte
     captured: bool | None = None  # segments of both directions are in the capture; None: not known
     lost: Mapping[model.Side, int] = _NO_LOSS  # missing bytes that would have been read

@@ -12,7 +12,6 @@ from .judging import give_up
 from .loss_recovery import LossEvent
 from .mail_data import release_as_presumed
 from .proxy_header import lose_header
-from .tls_upgrade import end_handshake
 
 if TYPE_CHECKING:
     from ..lines.partial_line import PartialLine
@@ -28,7 +27,6 @@ def lose_bytes(talk: Conversation, side: Side, offset: int, length: int, frame: 
     if turn is not None:
         talk.add_turn(turn)
     reader = talk.reader
-    end_handshake(talk)
     if side == "server":
         if talk.server_reader.opaque:
             return
@@ -43,7 +41,7 @@ def lose_bytes(talk: Conversation, side: Side, offset: int, length: int, frame: 
         loss.lost_until = offset + length
         talk.session.doubt()
         return
-    if reader.mode is Mode.OPAQUE:
+    if reader.mode is Mode.OPAQUE or reader.mode is Mode.TLS:
         return
     talk.course.lose(side, offset, length, frame, time_ns)
     inside = reader.mode is Mode.CONTENT or (reader.mode is Mode.CHUNK and length <= reader.chunk_left)

@@ -16,7 +16,7 @@ from ..lines.acts import DECIDING, Act
 from ..lines.client_reader import Mode
 from ..lines.command_line import line_of_auth, read_line
 from ..lines.marks import Mark
-from ..lines.tls_handshake import RECORD_TYPES
+from ..tls.records import RECORD_TYPES
 from .chunk_sizes import WAITED_NS, check_end
 from .command_marks import check_chunk, check_message
 from .exchange import Exchange, Transaction

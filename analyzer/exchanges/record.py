@@ -12,9 +12,11 @@ from ..streams.endpoints import endpoints
 from .turns import GapSeen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..model import Finding, Message, Side
+    from ..tls.facts import TlsFacts
+    from ..tls.places import RecordPlaces
     from .secret_context import SecretContext
     from .turns import SeenTurn
 
@@ -48,9 +50,12 @@ class ConnectionRecord:
         "closing",
         "dialogue",
         "ended_ns",
+        "facts",
         "findings",
         "id",
+        "keyed",
         "opening",
+        "places",
         "profile",
         "protocol",
         "secrets",
@@ -82,6 +87,9 @@ class ConnectionRecord:
         self.server_bytes = 0
         self.dialogue: list[SeenTurn] = []
         self.findings: list[Finding] = []
+        self.places: Mapping[Literal["client", "server"], RecordPlaces] | None = None  # of what is inside TLS
+        self.facts: TlsFacts | None = None
+        self.keyed = False  # there are keys of TLS sessions
         self.secrets: SecretContext | None = None  # of the dialogue; made when the report needs it
         self._gaps: list[Gap] | None = None
         self._messages: list[Message] | None = None
@@ -141,6 +149,8 @@ class ConnectionRecord:
             if isinstance(turn, GapSeen) and turn.side == side:
                 turn.length += length
                 return None
+            if last.frame == frame:
+                return None  # of a gap inside TLS, more became known
         else:
             gaps.append(Gap(side, offset, length, frame))
         return GapSeen(side, length, offset, frame, time_ns)

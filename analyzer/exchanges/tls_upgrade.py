@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from ..lines.client_reader import Mode
 from ..lines.marks import Mark
-from ..lines.tls_handshake import HANDSHAKE, SSL2, TlsHandshake
+from ..tls.receiver import TlsReceiver
+from ..tls.records import HANDSHAKE, SSL2
+from ..tls.session import TlsSession
 from .attack_marks import Injection
 from .exchange import Exchange
 from .judging import judge_event
@@ -17,17 +19,16 @@ from .turns import ReplySeen, TlsSeen, is_servers
 
 if TYPE_CHECKING:
     from ..model import Side
+    from ..tls.facts import Alert, TlsFacts
     from .conversation import Conversation
 
 __all__ = [
     "clear_text_first",
     "clear_text_refused",
-    "end_handshake",
     "expect_tls",
     "handshake_over",
     "inside_tls",
     "restart_inside",
-    "take_records",
     "tls_begins",
     "tls_missing",
     "unwanted_tls",
@@ -48,56 +49,89 @@ def tls_begins(talk: Conversation, side: Side, kind: int, offset: int, frame: in
             answered = talk.last is not None or not talk.midstream  # else STARTTLS may have come before the capture
             wanted = talk.watching is not None and talk.watching.upgrading
             if wanted or (not spoken and not talk.midstream and talk.record.on_tls_port):
-                _begin_handshake(talk)
+                _begin_session(talk)
             elif spoken and answered and state.sure and not state.hello.secure:
                 unwanted_tls(talk)
+        elif talk.watching is not None and talk.watching.upgrading:
+            _begin_session(talk)  # the client's hello was lost
     if side == "server":
         talk.course.server_tls = True
         talk.watch.upgrading = False
-        talk.reader.discard_held()
-        if talk.reader.mode is not Mode.TLS:
+        if talk.tls is None:
+            talk.reader.discard_held()
             talk.reader.mode = Mode.OPAQUE
 
 
-def _begin_handshake(talk: Conversation) -> None:
-    talk.course.handshake = TlsHandshake()
-    talk.reader.mode = Mode.TLS
-    talk.server_reader.in_handshake = True
-
-
-def end_handshake(talk: Conversation) -> None:
-    """Read nothing more of the TLS handshake: the rest is encrypted, or bytes of it are lost."""
-    if talk.reader.mode is Mode.TLS:
-        talk.reader.mode = Mode.OPAQUE
-        talk.server_reader.in_handshake = False
-        talk.course.handshake = None
-
-
-def take_records(
-    talk: Conversation, side: Literal["client", "server"], data: bytes, offset: int, frame: int, time_ns: int
-) -> None:
-    """Take the next bytes of the handshake from ``side``, and pass what they show to the rules."""
-    handshake = talk.course.handshake
-    if handshake is None:
+def _begin_session(talk: Conversation) -> None:
+    """Pass the bytes of both sides to a TLS session from now on."""
+    if talk.tls is not None or talk.owner is None:
         return
-    known = handshake.version
-    handshake.take(side, data, offset, frame, time_ns)
-    turn = -1 if talk.client_tls is None else talk.client_tls[0]
-    if known is None and handshake.version is not None and handshake.version < _TLS12:
-        judge_event(talk, Mark.OLD_TLS, turn, *handshake.chosen_at)
-    if handshake.alert is not None and handshake.client_hello:
-        alert = handshake.alert
-        judge_event(talk, Mark.TLS_BROKEN, turn, alert.offset, alert.frame, alert.time_ns)
-    if handshake.over:
-        end_handshake(talk)
+    session = TlsSession(talk.run.keys)
+    talk.tls = talk.owner.receiver = TlsReceiver(talk.owner.receiver, session, _Listener(talk))
+    record = talk.record
+    record.places, record.facts, record.keyed = talk.tls.places, session.facts, bool(talk.run.keys.log)
+    talk.reader.mode = Mode.TLS
 
 
-def handshake_over(talk: Conversation, handshake: TlsHandshake) -> None:
+class _Listener:
+    """What a conversation does with what its TLS session shows (a ``TlsListener``)."""
+
+    __slots__ = ("_talk",)
+
+    def __init__(self, talk: Conversation) -> None:
+        self._talk = talk
+
+    def begun(self, side: Side) -> None:
+        """See ``TlsListener``."""
+        if side == "server":
+            self._talk.server_reader.opaque = True
+
+    def active(self, side: Side, time_ns: int) -> None:
+        """See ``TlsListener``."""
+        if side == "client":
+            self._talk.client_ns = time_ns
+        else:
+            self._talk.server_ns = time_ns
+
+    def chosen(self, facts: TlsFacts) -> None:
+        """See ``TlsListener``."""
+        place, version = facts.chosen_at, facts.version
+        if place is not None and version is not None and version < _TLS12:
+            judge_event(self._talk, Mark.OLD_TLS, self._turn, *place[:3])
+
+    def alerted(self, facts: TlsFacts, alert: Alert) -> None:
+        """See ``TlsListener``."""
+        if alert is facts.failed and facts.saw_client_hello:
+            judge_event(self._talk, Mark.TLS_BROKEN, self._turn, *alert.place[:3])
+
+    def secured(self, offset: int, frame: int, time_ns: int) -> None:
+        """See ``TlsListener``."""
+        restart_inside(self._talk, offset, frame, time_ns)
+
+    def opaque(self) -> None:
+        """See ``TlsListener``."""
+        talk = self._talk
+        if talk.reader.mode is Mode.TLS:
+            talk.reader.mode = Mode.OPAQUE
+        if talk.owner is not None and talk.tls is not None:
+            talk.owner.receiver = talk.tls.inner
+
+    def broken(self, why: str) -> None:
+        """See ``TlsListener``."""
+        self._talk.stop(f"decoding stopped: {why}")
+
+    @property
+    def _turn(self) -> int:
+        talk = self._talk
+        return -1 if talk.client_tls is None else talk.client_tls[0]
+
+
+def handshake_over(talk: Conversation, facts: TlsFacts) -> None:
     """Pass it to the rules if the server closed instead of an answer to the client's hello."""
     closing = talk.course.closing
-    if closing is None or closing.side != "server" or not closing.certain or handshake.server_hello:
+    if closing is None or closing.side != "server" or not closing.certain or facts.saw_server_hello:
         return
-    if handshake.client_hello and not any(talk.course.lost.values()):
+    if facts.saw_client_hello and not any(talk.course.lost.values()):
         turn = -1 if talk.client_tls is None else talk.client_tls[0]
         judge_event(talk, Mark.TLS_BROKEN, turn, talk.record.server_bytes, closing.frame, closing.time_ns)
 
@@ -131,7 +165,8 @@ def _spoken(talk: Conversation) -> bool:
 def unwanted_tls(talk: Conversation) -> None:
     """Mark that the client started TLS although the server speaks plain text."""
     assert talk.client_tls is not None
-    end_handshake(talk)
+    if talk.reader.mode is Mode.TLS:
+        talk.reader.mode = Mode.OPAQUE
     turn, offset, frame, time_ns, kind = talk.client_tls
     talk.watch.foreign = "TLS" if kind == HANDSHAKE else "TLS records"
     x = judge_event(talk, Mark.FOREIGN, turn, offset, frame, time_ns)
@@ -184,7 +219,6 @@ def restart_inside(talk: Conversation, offset: int, frame: int, time_ns: int) ->
         talk.add_turn(TlsSeen("client", offset, frame, time_ns))
     talk.inside_from = len(talk.record.dialogue)
     talk.watch.upgrading = False
-    end_handshake(talk)
     session = talk.session
     if session.state.phase is not Phase.CONNECTED:
         session.restart(inside_tls(talk))

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..exchanges.turns import is_servers
 from ..lines.marks import Mark
+from .rendering import RecordedFinding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,7 +156,7 @@ def _explains(finding: Finding, reach: Reach, x: Exchange | None, talk: Conversa
     if reach is Reach.NEXT:
         return x is not None and bool(x.marks & _AFTER_WRONG_SIZE)
     if reach is Reach.MAIL_DATA:
-        return _mail_data(x, talk) <= finding.offset
+        return _mail_data(x, talk) <= (finding.at if isinstance(finding, RecordedFinding) else finding.offset)
     return finding.turn is not None and finding.turn == _turn(reach, x, talk)
 
 

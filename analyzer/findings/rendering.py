@@ -24,12 +24,14 @@ _fields = attrgetter(*model.Finding.__struct_fields__)
 class RecordedFinding(model.Finding):
     """A finding before redaction. ``phrase``: what becomes its message; None: the message is a plain sentence.
 
-    ``breaches``: how many breaches of one fact it stands for, and ``unit``: what they are, in the plural.
+    ``breaches``: how many breaches of one fact it stands for, and ``unit``: what they are, in the plural. ``at``: its
+    place in the stream as exchanges count it, which differs from ``offset`` inside TLS.
     """
 
     phrase: Phrase | None = None
     breaches: int = 1
     unit: str = ""
+    at: int = 0
 
 
 def rendered(finding: model.Finding) -> model.Finding:

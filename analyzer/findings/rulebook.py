@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from ...dissectors.printable import printable
 from ..content.message_flaws import flaws_of, unended_flaws
@@ -20,6 +20,7 @@ from ..exchanges.turns import shown
 from ..rules import RULES, Ended, OnContent, OnExchange, Rule
 from ..rules.end_facts import end_facts
 from ..rules.reply_flaws import reply_flaws
+from ..tls.places import shown_place
 from .consequences import DEPTH, FOLDS, cause_of
 from .rendering import RecordedFinding
 
@@ -196,7 +197,10 @@ class RuleBook:
             certain = talk.certain and (x is None or x.sure)
         message = evidence.message
         sentence, phrase = (message, None) if isinstance(message, str) else ("", message)
-        turn, offset, length, frame, time_ns, text = _place(evidence, x)
+        turn, at, length, frame, time_ns, text = _place(evidence, x)
+        places, offset, inside = talk.record.places, at, None
+        if places is not None:
+            offset, inside = shown_place(places, at)
         findings.append(
             RecordedFinding(
                 rule.id,
@@ -216,6 +220,8 @@ class RuleBook:
                 evidence.count,
                 phrase=phrase,
                 unit=evidence.unit,
+                at=at,
+                inside=UNSET if inside is None else inside,
             )
         )
         _explain(rule, x, place, side, findings)

@@ -234,12 +234,14 @@ def read_capture(
     decoder: SegmentDecoder,
     progress: Progress | None = None,
     on_digits: Callable[[int], None] | None = None,
+    on_secrets: Callable[[bytes], None] | None = None,
 ) -> Generator[tuple[int, int]]:
     """Read one input into ``decoder``. Yields the times of the last two frames, in ns, after each block.
 
     A block is about 1 MB, or less from a pipe. ``source.capture`` is up to date before each yield. At the end it also
     holds the problems, even if reading stops early. ``on_digits`` is called with the number of decimals of the times,
-    before the first time that needs them. Raises ``InputError`` at the first step if the input cannot be read at all.
+    before the first time that needs them; ``on_secrets`` with each key log in the capture. Raises ``InputError`` at the
+    first step if the input cannot be read at all.
     """
     with source.open(limits=decoder.limits) as opened:
         reader = opened.reader
@@ -248,6 +250,8 @@ def read_capture(
         if on_digits is not None:
             reader.on_digits = on_digits
             on_digits(reader.digits)
+        if on_secrets is not None:
+            reader.on_secrets = on_secrets
         try:
             for _ in reader.run(decoder):
                 source.update(reader)

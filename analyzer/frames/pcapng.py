@@ -38,8 +38,10 @@ _INTERFACE: Final = 1
 _PACKET: Final = 2  # obsolete; replaced by the enhanced packet block
 _SIMPLE: Final = 3
 _ENHANCED: Final = 6
+_SECRETS: Final = 10  # a Decryption Secrets Block
+_TLS_KEY_LOG: Final = 0x544C534B  # its secrets are those of TLS
 _NUMBERED: Final = frozenset((9, 0x204, 0xBAD, 0x40000BAD))
-_KEPT: Final = frozenset((_SECTION, _INTERFACE, _PACKET, _SIMPLE, _ENHANCED))
+_KEPT: Final = frozenset((_SECTION, _INTERFACE, _PACKET, _SIMPLE, _ENHANCED, _SECRETS))
 
 _STATISTICS: Final = 5  # of an interface
 
@@ -201,6 +203,10 @@ class PcapngReader(Reader):
             for code, value in self._options(at + 20, at + length - 4):
                 if code in _DROPS_OF_INTERFACE and len(value) == 8:
                     self._drops.of_interface(self._number(at + 8, 4), code, int.from_bytes(value, self._order))
+        elif kind == _SECRETS:
+            if self._number(at + 8, 4) == _TLS_KEY_LOG:
+                size = min(self._number(at + 12, 4), max(0, length - 20))
+                self.on_secrets(self.window.data[at + 16 : at + 16 + size])
         elif kind == _ENHANCED:  # rejected by `_read_packets`
             if self._number(at + 8, 4) < len(self._interfaces):
                 return False

@@ -23,12 +23,17 @@ def _ignore_digits(digits: int) -> None:
     pass
 
 
+def _ignore_secrets(key_log: bytes) -> None:
+    pass
+
+
 class Reader:
     """Reads one capture. Its attributes are correct after each block.
 
     ``frames``: records so far, as Wireshark numbers them. ``octets``: captured bytes in them. ``first_ns``,
     ``prior_ns`` and ``last_ns``: times of the first, the last but one and the last frame that have one. ``digits``:
-    decimals of a second in the times; ``on_digits`` is called when that changes. ``link_types``: the first ones, in
+    decimals of a second in the times; ``on_digits`` is called when that changes. ``on_secrets`` is called with each key
+    log of TLS in the capture. ``link_types``: the first ones, in
     order of appearance. ``problems``: damage, one sentence each. ``counting``: frames are only counted, not decoded;
     then ``before`` is the state before the block in the window. ``start``: where the first record is in the window.
     """
@@ -45,6 +50,7 @@ class Reader:
         self.last_ns: int | None = None
         self.digits = 6
         self.on_digits: Callable[[int], None] = _ignore_digits
+        self.on_secrets: Callable[[bytes], None] = _ignore_secrets
         self.link_types: list[int] = []
         self.problems: list[str] = []
         self.longest = MAX_RECORD
@@ -66,7 +72,7 @@ class Reader:
     def _note_state(self) -> None:
         """Note what a reader must know to read on from here, if that may be asked for."""
         if self.counting:
-            left = ("window", "on_digits", "counting", "before", "start", *self._not_state)
+            left = ("window", "on_digits", "on_secrets", "counting", "before", "start", *self._not_state)
             self.before = {name: copy(value) for name, value in vars(self).items() if name not in left}
 
     def _note_time(self, time_ns: int) -> None:

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from ..limits import BLANK_BYTES
 from ..streams.stream import PIECE
+from ..tls.records import RECORD_TYPES, SSL2, begins_record
 from .command_line import KNOWN_LINES, LONGEST_KNOWN, CommandLine, line_of_auth, read_line, remember_line
 from .partial_line import PartialLine
-from .tls_handshake import RECORD_TYPES, SSL2, begins_record
 
 if TYPE_CHECKING:
     from ..content.message import Content
@@ -45,7 +45,7 @@ class Mode(IntEnum):
     TLS_EXPECTED = 5  # after 220 to STARTTLS: a handshake, or else commands
     OPAQUE = 6  # encrypted, or impossible to decode from here on
     PROXY_HEADER = 7  # in a PROXY header, what may be the start of one, or directly after it
-    TLS = 8  # a record of TLS, of which something can be read in the clear
+    TLS = 8  # TLS records, which are not read here
 
 
 _COMMAND, _ANSWER = Mode.COMMAND, Mode.ANSWER
@@ -73,9 +73,9 @@ class ClientHandler(Protocol):
         """There is a TLS record, of the type ``kind``, where a line should start."""
 
     def tls_records(
-        self, side: Literal["client", "server"], data: bytes, offset: int, frame: int, time_ns: int
+        self, side: Literal["client", "server"], data: bytes, offset: int, frame: int, time_ns: int, seen: int
     ) -> None:
-        """The next bytes of a TLS handshake came."""
+        """The first records of TLS came, in the same bytes as what was read before them."""
 
     def before_session(self, piece: HeldPiece) -> int:
         """Octets where a PROXY header may be, or plain text where the TLS handshake was expected. Returns how many of
@@ -204,7 +204,7 @@ class ClientReader:
                 self._handler.tls_begins("client", data[0], offset, frame, time_ns)
                 continue
             elif mode is Mode.TLS:
-                self._handler.tls_records("client", data, offset, frame, time_ns)
+                self._handler.tls_records("client", data, offset, frame, time_ns, seen)
                 return
             else:
                 used = self._handler.before_session(HeldPiece(data, offset, frame, time_ns, seen))
@@ -344,7 +344,7 @@ class ClientReader:
             self._handler.tls_begins("client", partial.first, partial.offset, partial.frame, partial.time_ns)
             if self.mode is Mode.TLS:
                 first = partial.raw, partial.offset, partial.frame, partial.time_ns
-                self._handler.tls_records("client", *first)
+                self._handler.tls_records("client", *first, seen)
             return 0
         if partial.ends_in_cr and data[0] == 0x0A:
             raw, stop = partial.raw, 1

@@ -17,8 +17,8 @@ import re
 from enum import Enum
 
 from ...dissectors.lazy_regex import LazyPattern
+from ..tls.records import begins_record
 from .proxy_header import FIRST_OCTETS, may_begin, read_header
-from .tls_handshake import begins_record
 
 __all__ = ["Detection", "begins_with_reply", "judge_any", "judge_heads", "other_protocol", "preamble", "protocol_of"]
 

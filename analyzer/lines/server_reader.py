@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from ...dissectors.lines.replies import Reply, begins_reply, parse_reply
 from ..streams.stream import PIECE
+from ..tls.records import RECORD_TYPES, begins_record
 from .partial_line import PartialLine
-from .tls_handshake import RECORD_TYPES, begins_record
 
 if TYPE_CHECKING:
     from ..limits import Limits
@@ -42,9 +42,9 @@ class ServerHandler(Protocol):
         """There is a TLS record, of the type ``kind``, where a line should start."""
 
     def tls_records(
-        self, side: Literal["client", "server"], data: bytes, offset: int, frame: int, time_ns: int
+        self, side: Literal["client", "server"], data: bytes, offset: int, frame: int, time_ns: int, seen: int
     ) -> None:
-        """The next bytes of a TLS handshake came."""
+        """The first records of TLS came, in the same bytes as what was read before them."""
 
     def long_line(self) -> None:
         """A line is longer than the limit: only its first bytes will be reported."""
@@ -119,7 +119,6 @@ class ServerReader:
         "_limits",
         "_overlong",
         "after_gap",
-        "in_handshake",
         "opaque",
         "open_reply",
         "partial_line",
@@ -127,7 +126,6 @@ class ServerReader:
 
     def __init__(self, handler: ServerHandler, limits: Limits) -> None:
         self.opaque = False
-        self.in_handshake = False  # of TLS: something of it can be read in the clear
         self.after_gap = False
         self._handler = handler
         self._limits = limits
@@ -172,8 +170,6 @@ class ServerReader:
         """Take the next bytes of the stream. ``seen``: bytes of the client that the server had acknowledged, -1:
         unknown."""
         if self.opaque:
-            if self.in_handshake:
-                self._handler.tls_records("server", data, offset, frame, time_ns)
             return
         start = 0
         if self.partial_line is None and self.open_reply is None:
@@ -341,8 +337,7 @@ class ServerReader:
     def _begin_tls(self, data: bytes, offset: int, frame: int, time_ns: int) -> None:
         self.opaque = True
         self._handler.tls_begins("server", data[0], offset, frame, time_ns)
-        if self.in_handshake:
-            self._handler.tls_records("server", data, offset, frame, time_ns)
+        self._handler.tls_records("server", data, offset, frame, time_ns, -1)
 
 
 def _holds_two(line: bytes, resumed: int) -> bool:

@@ -62,10 +62,10 @@ def tls_handshake_failed(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     certificate for its name, with the whole chain, and allow current versions and cipher suites. Fix the client: update
     the list of authorities that it trusts, and allow current versions and cipher suites.
     """
-    handshake, closing = talk.course.handshake, talk.course.closing
-    if handshake is None:
+    closing = talk.course.closing
+    if talk.tls is None:
         return
-    alert = handshake.alert
+    alert = talk.tls.session.facts.failed
     if alert is not None:
         known = ALERTS.get(alert.description)
         name = Phrase("{alert} ({number})", alert=Term(known or "unknown"), number=Count(alert.description))
@@ -102,7 +102,7 @@ def obsolete_tls(x: Exchange, talk: Conversation) -> Iterator[Evidence]:
     client may be the old one. Fix the server: enable TLS 1.2 and TLS 1.3, and turn the older versions off. Fix the
     client: do the same, if it knows no newer version.
     """
-    handshake = talk.course.handshake
-    if handshake is not None and handshake.version in _OBSOLETE:
-        phrase = Phrase("The server chose {version}.", version=Term(_OBSOLETE[handshake.version]))
+    version = None if talk.tls is None else talk.tls.session.facts.version
+    if version in _OBSOLETE:
+        phrase = Phrase("The server chose {version}.", version=Term(_OBSOLETE[version]))
         yield Evidence(phrase, length=0, evidence="", certain=True)

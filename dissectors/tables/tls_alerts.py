@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ALERTS", "CAUSES"]
+__all__ = ["ALERTS", "CAUSES", "alert_name"]
 
 ALERTS: Final = {
     0: "close_notify",
@@ -58,3 +58,8 @@ CAUSES: Final = {
     116: "it requires a certificate of the client",
 }
 """What the alerts that are usual in mail mean, for the end of a sentence."""
+
+
+def alert_name(description: int) -> str:
+    """Return the name of an alert, or its number."""
+    return ALERTS.get(description) or str(description)

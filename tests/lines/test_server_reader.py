@@ -44,7 +44,7 @@ class Recorder:
     def tls_begins(self, side: str, kind: int, offset: int, frame: int, time_ns: int) -> None:
         self.events.append(("tls", side, offset))
 
-    def tls_records(self, side: str, data: bytes, offset: int, frame: int, time_ns: int) -> None:
+    def tls_records(self, side: str, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
         self.events.append(("records", side, data, offset))
 
     def last_said(self) -> bytes:

@@ -1,0 +1,421 @@
+"""Read X.509 certificates: whom they name, how long they are valid, and which key they have."""
+
+# Theory
+# ------
+# A certificate is a tree of DER elements: tag, length, content (ITU-T X.690 §8.1 and §10.1). This module has its own
+# reader: the package `cryptography` is optional, and Scapy's ASN.1 takes seconds to import and raises on damaged bytes.
+#
+# The reader is strict and follows the fields that RFC 5280 §4.1 lists, one after another. It does not call itself for
+# elements inside elements, so depth is no question, and it reads each octet a few times at most. If one field is
+# broken, the whole certificate is not read. Nothing is verified: neither the signature nor who issued it.
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from hashlib import sha256
+from ipaddress import ip_address
+from typing import Final
+
+from msgspec import Struct
+
+from ...dissectors.printable import printable
+
+__all__ = ["Certificate", "names_host", "read_certificate"]
+
+_MOST_OCTETS: Final = 1 << 17  # a usual certificate has 1 to 5 KB; OpenSSL accepts 100 KB for all of one side
+_MOST_NAMES: Final = 100
+_MOST_OID_OCTETS: Final = 64  # one with a UUID has 20
+
+# Tags: universal ones, and those of the context (ITU-T X.690 §8.1.2, RFC 5280 §4.1 and §4.2.1.6)
+_INTEGER, _BIT_STRING, _OCTET_STRING, _OID = 0x02, 0x03, 0x04, 0x06
+_UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
+_SEQUENCE, _SET = 0x30, 0x31
+_VERSION, _EXTENSIONS = 0xA0, 0xA3
+_DNS_NAME, _IP_ADDRESS = 0x82, 0x87
+_CONSTRUCTED: Final = 0x20
+_MANY: Final = 0x1F  # the tag number continues in the next octet
+
+_TEXTS: Final = {
+    0x0C: "utf-8",
+    0x12: "ascii",  # NumericString
+    0x13: "ascii",  # PrintableString
+    0x14: "latin-1",  # TeletexString, as it is used
+    0x16: "ascii",  # IA5String
+    0x1A: "ascii",  # VisibleString
+    0x1C: "utf-32-be",  # UniversalString
+    0x1E: "utf-16-be",  # BMPString
+}
+_SUBJECT_ALT_NAME: Final = "2.5.29.17"  # RFC 5280 §4.2.1.6
+_COMMON_NAME: Final = "2.5.4.3"
+
+# Short names of the attributes of a subject (RFC 4514 §3, and the registry of LDAP descriptors at IANA)
+_ATTRIBUTES: Final = {
+    _COMMON_NAME: "CN",
+    "2.5.4.4": "SN",
+    "2.5.4.5": "serialNumber",
+    "2.5.4.6": "C",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.9": "STREET",
+    "2.5.4.10": "O",
+    "2.5.4.11": "OU",
+    "2.5.4.12": "title",
+    "2.5.4.15": "businessCategory",
+    "2.5.4.17": "postalCode",
+    "2.5.4.42": "givenName",
+    "0.9.2342.19200300.100.1.1": "UID",
+    "0.9.2342.19200300.100.1.25": "DC",
+    "1.2.840.113549.1.9.1": "emailAddress",
+}
+_RSA, _DSA, _EC = "RSA", "DSA", "EC"
+_KEYS: Final = {
+    "1.2.840.113549.1.1.1": _RSA,  # RFC 3279 §2.3.1
+    "1.2.840.113549.1.1.10": _RSA,  # for RSASSA-PSS only, RFC 4055 §1.2
+    "1.2.840.10040.4.1": _DSA,  # RFC 3279 §2.3.2
+    "1.2.840.10045.2.1": _EC,  # RFC 5480 §2.1.1
+    "1.3.101.112": "Ed25519",  # RFC 8410 §3
+    "1.3.101.113": "Ed448",
+}
+_KEY_BITS: Final = {"Ed25519": 256, "Ed448": 456}  # RFC 8032 §5.1, §5.2
+_CURVES: Final = {  # bits of each; RFC 5480 §2.1.1.1, RFC 5639 §4.1, SEC 2
+    "1.2.840.10045.3.1.1": 192,  # secp192r1
+    "1.3.132.0.33": 224,  # secp224r1
+    "1.2.840.10045.3.1.7": 256,  # secp256r1
+    "1.3.132.0.10": 256,  # secp256k1
+    "1.3.132.0.34": 384,  # secp384r1
+    "1.3.132.0.35": 521,  # secp521r1
+    "1.3.36.3.3.2.8.1.1.7": 256,  # brainpoolP256r1
+    "1.3.36.3.3.2.8.1.1.11": 384,  # brainpoolP384r1
+    "1.3.36.3.3.2.8.1.1.13": 512,  # brainpoolP512r1
+    "1.2.156.10197.1.301": 256,  # SM2
+}
+_SIGNATURES: Final = {  # RFC 3279 §2.2, RFC 4055 §5, RFC 5758 §3, RFC 8410 §3
+    "1.2.840.113549.1.1.2": "md2WithRSAEncryption",
+    "1.2.840.113549.1.1.4": "md5WithRSAEncryption",
+    "1.2.840.113549.1.1.5": "sha1WithRSAEncryption",
+    "1.2.840.113549.1.1.10": "RSASSA-PSS",
+    "1.2.840.113549.1.1.11": "sha256WithRSAEncryption",
+    "1.2.840.113549.1.1.12": "sha384WithRSAEncryption",
+    "1.2.840.113549.1.1.13": "sha512WithRSAEncryption",
+    "1.2.840.113549.1.1.14": "sha224WithRSAEncryption",
+    "1.2.840.10040.4.3": "dsa-with-sha1",
+    "2.16.840.1.101.3.4.3.1": "dsa-with-sha224",
+    "2.16.840.1.101.3.4.3.2": "dsa-with-sha256",
+    "1.2.840.10045.4.1": "ecdsa-with-SHA1",
+    "1.2.840.10045.4.3.1": "ecdsa-with-SHA224",
+    "1.2.840.10045.4.3.2": "ecdsa-with-SHA256",
+    "1.2.840.10045.4.3.3": "ecdsa-with-SHA384",
+    "1.2.840.10045.4.3.4": "ecdsa-with-SHA512",
+    "1.3.101.112": "Ed25519",
+    "1.3.101.113": "Ed448",
+}
+
+# What RFC 4514 §2.4 escapes in a value: characters with a meaning, and those that may not be first or last
+_ESCAPED = re.compile(rb'[^ -~]|["+,;<>\\]|\A[ #]| \Z')
+_DNS = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+
+
+class Certificate(Struct, frozen=True):
+    """An X.509 certificate (RFC 5280 §4.1). All texts are printable ASCII.
+
+    ``subject``, ``issuer``: distinguished names in the form of RFC 4514. ``names``: the DNS names and IP addresses of
+    the extension subjectAltName in order, at most 100. ``dns_names``, ``addresses``: all of the one kind and of the
+    other. ``common_name``: the most specific one of the subject. ``not_before``, ``not_after``: seconds since 1970,
+    UTC. ``key_type``: RSA, EC, DSA, Ed25519 or Ed448, else the object identifier; ``key_bits``: of the modulus of RSA,
+    the curve of EC, the prime of DSA, or the whole key of the last two; None for others and unknown curves.
+    ``signature``: the algorithm with which the issuer signed, the object identifier if it is unknown. ``serial``,
+    ``sha256``: in hexadecimal; the second is the fingerprint of the certificate. ``self_issued``: subject and issuer
+    are equal."""
+
+    subject: str
+    issuer: str
+    names: tuple[str, ...]
+    dns_names: tuple[str, ...]
+    addresses: tuple[str, ...]
+    common_name: str | None
+    not_before: int
+    not_after: int
+    key_type: str
+    key_bits: int | None
+    signature: str
+    serial: str
+    sha256: str
+    self_issued: bool
+
+
+class _NotDerError(Exception):
+    """The bytes are not DER, or not a certificate. It does not leave this module."""
+
+
+class _Der:
+    """Reads the elements of one level in order."""
+
+    __slots__ = ("_at", "_data")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    @property
+    def more(self) -> bool:
+        """Whether another element follows."""
+        return self._at < len(self._data)
+
+    def any(self) -> tuple[int, bytes]:
+        """Return tag and content of the next element."""
+        data, at = self._data, self._at + 2
+        if at > len(data) or data[at - 2] & _MANY == _MANY:
+            raise _NotDerError
+        size = data[at - 1]
+        if size >= 0x80:  # the length is in the next octets, in as few as possible (ITU-T X.690 §10.1)
+            digits = data[at : at + (size & 0x7F)]
+            size = int.from_bytes(digits[:5], "big")
+            if not 0 < len(digits) < 5 or not digits[0] or size < 0x80:
+                raise _NotDerError
+            at += len(digits)
+        if at + size > len(data):
+            raise _NotDerError
+        tag = data[self._at]
+        self._at = at + size
+        return tag, data[at : at + size]
+
+    def take(self, tag: int) -> bytes:
+        """Return the content of the next element, which has ``tag``."""
+        found, content = self.any()
+        if found != tag:
+            raise _NotDerError
+        return content
+
+    def inside(self, tag: int) -> _Der:
+        """Return the elements inside the next one, which has ``tag``."""
+        return _Der(self.take(tag))
+
+    def has(self, tag: int) -> bool:
+        """Return whether the next element has ``tag``."""
+        return self._data[self._at : self._at + 1] == bytes((tag,))
+
+    def end(self) -> None:
+        """Require that no element follows."""
+        if self.more:
+            raise _NotDerError
+
+
+def read_certificate(der: bytes) -> Certificate | None:
+    """Return the content of a certificate, None if it is broken or has more than 128 KiB."""
+    if len(der) > _MOST_OCTETS:
+        return None
+    try:
+        return _read(der)
+    except _NotDerError:
+        return None
+
+
+def names_host(certificate: Certificate, host: str) -> bool:
+    """Return whether a certificate is for ``host``, a DNS name or an IP address (RFC 9525 §6).
+
+    A wildcard stands for the whole left-most label and for exactly one. The common name counts only if the certificate
+    has no DNS name and no IP address (RFC 6125 §6.4.4); RFC 9525 §2 no longer uses it, but old clients do."""
+    try:
+        return str(ip_address(host)) in certificate.addresses
+    except ValueError:
+        pass
+    wanted = _plain(host)
+    if not _DNS.fullmatch(wanted) or wanted.startswith("*"):
+        return False
+    names = certificate.dns_names
+    if not names and not certificate.addresses and certificate.common_name is not None:
+        names = (certificate.common_name,)
+    return any(_matches(_plain(name), wanted) for name in names)
+
+
+def _plain(name: str) -> str:
+    return name.lower().removesuffix(".")
+
+
+def _matches(name: str, wanted: str) -> bool:
+    if not _DNS.fullmatch(name):
+        return False
+    first, dot, rest = name.partition(".")
+    return name == wanted or (first == "*" and dot + rest == wanted[len(wanted.partition(".")[0]) :])
+
+
+def _read(der: bytes) -> Certificate:
+    whole = _Der(der)
+    outer = whole.inside(_SEQUENCE)
+    whole.end()
+    signed = outer.inside(_SEQUENCE)
+    signature = _oid(outer.inside(_SEQUENCE).take(_OID))
+    outer.take(_BIT_STRING)
+    outer.end()
+    if signed.has(_VERSION):
+        signed.take(_VERSION)
+    serial = signed.take(_INTEGER)
+    signed.take(_SEQUENCE)  # the algorithm once more
+    issuer = signed.take(_SEQUENCE)
+    validity = signed.inside(_SEQUENCE)
+    not_before, not_after = _time(validity), _time(validity)
+    validity.end()
+    subject = signed.take(_SEQUENCE)
+    key_type, key_bits = _key(signed.inside(_SEQUENCE))
+    names = _alternative_names(signed)
+    subject_text, common_name = _distinguished_name(subject)
+    return Certificate(
+        subject=subject_text,
+        issuer=_distinguished_name(issuer)[0],
+        names=tuple(name for _, name in names[:_MOST_NAMES]),
+        dns_names=tuple(name for kind, name in names if kind == _DNS_NAME),
+        addresses=tuple(name for kind, name in names if kind == _IP_ADDRESS),
+        common_name=common_name,
+        not_before=not_before,
+        not_after=not_after,
+        key_type=key_type,
+        key_bits=key_bits,
+        signature=_SIGNATURES.get(signature, signature),
+        serial=_without_zeros(serial).hex() or "00",
+        sha256=sha256(der).hexdigest(),
+        self_issued=subject == issuer,
+    )
+
+
+def _without_zeros(number: bytes) -> bytes:
+    """Return an INTEGER without the zeros at its start."""
+    if not number:
+        raise _NotDerError
+    return number.lstrip(b"\0")
+
+
+def _bits(number: bytes) -> int:
+    digits = _without_zeros(number)
+    return 8 * (len(digits) - 1) + digits[0].bit_length() if digits else 0
+
+
+def _oid(content: bytes) -> str:
+    """Return an object identifier with dots (ITU-T X.690 §8.19)."""
+    if not 0 < len(content) <= _MOST_OID_OCTETS or content[-1] >= 0x80:
+        raise _NotDerError
+    numbers: list[int] = []
+    number = 0
+    begins = True
+    for octet in content:
+        if begins and octet == 0x80:
+            raise _NotDerError
+        number = number << 7 | octet & 0x7F
+        begins = octet < 0x80
+        if begins:
+            numbers.append(number)
+            number = 0
+    first = min(numbers[0] // 40, 2)
+    return ".".join(map(str, (first, numbers[0] - 40 * first, *numbers[1:])))
+
+
+def _time(fields: _Der) -> int:
+    """Return a time in seconds since 1970 (RFC 5280 §4.1.2.5: with seconds, without fractions, in UTC)."""
+    tag, content = fields.any()
+    digits = content[:-1]
+    size = {_UTC_TIME: 12, _GENERALIZED_TIME: 14}.get(tag)
+    if len(digits) != size or not digits.isdigit() or content[-1:] != b"Z":
+        raise _NotDerError
+    if tag == _UTC_TIME:  # years of two digits: 1950 to 2049
+        digits = (b"19" if digits >= b"50" else b"20") + digits
+    month, day, hour, minute, second = (int(digits[at : at + 2]) for at in range(4, 14, 2))
+    try:
+        return int(datetime(int(digits[:4]), month, day, hour, minute, second, tzinfo=UTC).timestamp())
+    except ValueError:
+        raise _NotDerError from None
+
+
+def _key(fields: _Der) -> tuple[str, int | None]:
+    """Return kind and bits of a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7)."""
+    algorithm = fields.inside(_SEQUENCE)
+    oid = _oid(algorithm.take(_OID))
+    key = fields.take(_BIT_STRING)
+    fields.end()
+    kind = _KEYS.get(oid, oid)
+    bits = _KEY_BITS.get(kind)
+    if kind == _RSA:  # after the number of unused bits: modulus and exponent (RFC 3279 §2.3.1)
+        bits = _bits(_Der(key[1:]).inside(_SEQUENCE).take(_INTEGER))
+    elif kind == _EC and algorithm.has(_OID):
+        bits = _CURVES.get(_oid(algorithm.take(_OID)))
+    elif kind == _DSA and algorithm.has(_SEQUENCE):
+        bits = _bits(algorithm.inside(_SEQUENCE).take(_INTEGER))
+    return kind, bits
+
+
+def _alternative_names(signed: _Der) -> list[tuple[int, str]]:
+    """Return the DNS names and addresses in the extension subjectAltName, each with its tag. ``signed`` is after the
+    key; two identifiers that nothing uses may come before the extensions."""
+    while signed.more:
+        tag, content = signed.any()
+        if tag != _EXTENSIONS:
+            continue
+        extensions = _Der(content).inside(_SEQUENCE)
+        while extensions.more:
+            extension = extensions.inside(_SEQUENCE)
+            if _oid(extension.take(_OID)) != _SUBJECT_ALT_NAME:
+                continue
+            kind, value = extension.any()
+            if kind != _OCTET_STRING:  # it was the mark "critical"
+                value = extension.take(_OCTET_STRING)
+            return _general_names(_Der(value).inside(_SEQUENCE))
+    return []
+
+
+def _general_names(fields: _Der) -> list[tuple[int, str]]:
+    names: list[tuple[int, str]] = []
+    while fields.more:
+        tag, content = fields.any()
+        if tag == _DNS_NAME:
+            names.append((tag, printable(content)))
+        elif tag == _IP_ADDRESS and len(content) in (4, 16):
+            names.append((tag, str(ip_address(content))))
+    return names
+
+
+def _distinguished_name(content: bytes) -> tuple[str, str | None]:
+    """Return a name in the form of RFC 4514, and the last common name in it: that is the most specific one."""
+    parts: list[str] = []
+    common_name: str | None = None
+    sets = _Der(content)
+    while sets.more:
+        attributes = sets.inside(_SET)
+        texts: list[str] = []
+        while attributes.more:
+            attribute = attributes.inside(_SEQUENCE)
+            oid = _oid(attribute.take(_OID))
+            tag, value = attribute.any()
+            attribute.end()
+            text = _text(tag, value)
+            if oid == _COMMON_NAME and text is not None:
+                common_name = printable(text)
+            name = _ATTRIBUTES.get(oid)
+            if name is None or text is None:  # in hexadecimal (RFC 4514 §2.4)
+                texts.append(f"{name or oid}=#{_element(tag, value).hex()}")
+            else:
+                texts.append(f"{name}={_ESCAPED.sub(_escape, text).decode('ascii')}")
+        parts.append("+".join(texts))
+    return ",".join(reversed(parts)), common_name
+
+
+def _text(tag: int, value: bytes) -> bytes | None:
+    """Return a string as UTF-8, None if it is another kind of value. Octets that the kind does not allow are kept."""
+    charset = _TEXTS.get(tag)
+    if charset is None:
+        return None
+    if charset in ("utf-8", "ascii"):
+        return value
+    return value.decode(charset, "replace").encode("utf-8")
+
+
+def _element(tag: int, content: bytes) -> bytes:
+    """Return an element as it was: the inverse of ``_Der.any``."""
+    size = len(content)
+    if size < 0x80:
+        return bytes((tag, size)) + content
+    digits = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(digits))) + digits + content
+
+
+def _escape(match: re.Match[bytes]) -> bytes:
+    octet = match[0]
+    return b"\\" + octet if b" " <= octet <= b"~" else b"\\%02X" % octet[0]

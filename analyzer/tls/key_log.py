@@ -1,0 +1,130 @@
+"""Secrets of TLS sessions from key logs, the files that ``SSLKEYLOGFILE`` names, and from pcapng captures."""
+
+# Theory
+# ------
+# A line has a label, the random of the ClientHello, and a secret, both in hexadecimal
+# (https://www.ietf.org/archive/id/draft-ietf-tls-keylogfile). The random finds the session, so one key log may hold any
+# number of sessions. A line that cannot be read costs nothing but itself: it is counted. A label may occur several
+# times for one session, with different secrets; they are kept in their order, at most ``SECRETS_OF_LABEL`` of them, and
+# the first record that they open decides.
+#
+# Secrets leave this module only by `secrets`. Nothing here has a text that shows them.
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from ..limits import KEY_LOG_LINE, KEY_LOG_LINES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["LABELS", "NO_KEYS", "KeyLog", "SessionKeys"]
+
+LABELS: Final = (
+    b"CLIENT_RANDOM",
+    b"CLIENT_EARLY_TRAFFIC_SECRET",
+    b"CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+    b"SERVER_HANDSHAKE_TRAFFIC_SECRET",
+    b"CLIENT_TRAFFIC_SECRET_0",
+    b"SERVER_TRAFFIC_SECRET_0",
+)
+"""Labels that are used. Others are permitted, and ignored."""
+
+SECRETS_OF_LABEL = 4
+_NUMBERS = {label: number for number, label in enumerate(LABELS)}
+_MASTER = 48  # octets of a master secret (RFC 5246 §8.1)
+_HASHES = (32, 48)  # octets of a secret of TLS 1.3: of the hash of its suite
+
+_line = re.compile(rb"([A-Z][A-Z0-9_]{0,63}+) ([0-9a-fA-F]{64}) ((?:[0-9a-fA-F]{2}){1,64}+)").fullmatch
+_ignorable = re.compile(rb"[ \t]*+(?:#.*+)?", re.DOTALL).fullmatch
+
+
+class KeyLog:
+    """The secrets so far. ``lines``: how many were read; ``invalid``: how many of them were no lines of a key log;
+    ``left_out``: how many were above the limit. ``version`` grows with each new secret."""
+
+    __slots__ = ("_rest", "_sessions", "invalid", "left_out", "lines", "version")
+
+    def __init__(self) -> None:
+        self._sessions: dict[bytes, tuple[tuple[int, bytes], ...]] = {}
+        self._rest = b""  # the start of a line whose end has not come
+        self.lines = self.invalid = self.left_out = self.version = 0
+
+    def __repr__(self) -> str:
+        return f"<KeyLog of {len(self._sessions)} sessions>"
+
+    def __bool__(self) -> bool:
+        return bool(self._sessions)
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of a key log. The last line waits for its end."""
+        lines = (self._rest + data).split(b"\n")
+        rest = lines.pop()
+        self._add(lines)
+        self._rest = rest if len(rest) <= KEY_LOG_LINE else rest[: KEY_LOG_LINE + 1]  # too long, whatever follows
+
+    def end(self) -> None:
+        """End the key log: its last line may have no line end."""
+        rest, self._rest = self._rest, b""
+        if rest:
+            self._add([rest])
+
+    def read(self, data: bytes) -> None:
+        """Take a whole key log, such as a Decryption Secrets Block."""
+        rest, self._rest = self._rest, b""
+        self.feed(data)
+        self.end()
+        self._rest = rest
+
+    def secrets(self, label: bytes, client_random: bytes) -> list[bytes]:
+        """Return the secrets of a session, in the order of the key log. ``label``: one of ``LABELS``."""
+        number = _NUMBERS[label]
+        return [secret for one, secret in self._sessions.get(client_random, ()) if one == number]
+
+    def knows(self, client_random: bytes) -> bool:
+        """Return whether there is any secret of this session."""
+        return client_random in self._sessions
+
+    def _add(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            match = _line(line.rstrip())
+            if match is None:
+                if not _ignorable(line.rstrip()):
+                    self.lines += 1
+                    self.invalid += 1
+                continue
+            self.lines += 1
+            number = _NUMBERS.get(match[1])
+            if number is None:
+                continue
+            secret = bytes.fromhex(match[3].decode())
+            if not (len(secret) == _MASTER if number == 0 else len(secret) in _HASHES):
+                self.invalid += 1
+                continue
+            if self.lines > KEY_LOG_LINES:
+                self.left_out += 1
+                continue
+            self._keep(bytes.fromhex(match[2].decode()), number, secret)
+
+    def _keep(self, client_random: bytes, number: int, secret: bytes) -> None:
+        known = self._sessions.get(client_random, ())
+        if (number, secret) in known or sum(one == number for one, _ in known) >= SECRETS_OF_LABEL:
+            return
+        self._sessions[client_random] = (*known, (number, secret))
+        self.version += 1
+
+
+class SessionKeys(Struct, frozen=True):
+    """Where the secrets of sessions come from. ``log``: None if there are none. ``may_come``: they may come later than
+    the records that they open."""
+
+    log: KeyLog | None = None
+    may_come: bool = False
+
+
+NO_KEYS: Final = SessionKeys()
+"""There is no key log."""

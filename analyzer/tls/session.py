@@ -1,0 +1,471 @@
+"""One TLS session: who said hello, which keys protect each direction, and what is inside."""
+
+# Theory
+# ------
+# Each direction has its own records, keys and sequence numbers, and changes its keys on its own:
+#
+#   TLS 1.3     ServerHello → handshake keys of both; Finished → application keys of its sender; KeyUpdate → the next
+#               ones. A client that sends early data starts with a key of the old session, until EndOfEarlyData.
+#   before it   ChangeCipherSpec → the keys of the last ServerHello, in a renegotiation too.
+#
+# A key log may give several secrets for one purpose, wrong ones among them, or none. So a change of keys only sets
+# `candidates`, and the first record that one of them opens decides.
+#
+# After lost bytes, or a record that cannot be opened, the next records are tried with the numbers that may have come
+# next, and with the keys that may have. The number that fits says how many records are missing. What cannot be opened
+# is never passed on, and nothing is passed on before its tag or MAC was checked.
+#
+# If the server refuses early data, it was never said. So it is held until EncryptedExtensions show that.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from ...dissectors.tables.tls_alerts import alert_name
+from ..limits import TLS_EARLY_BYTES, TLS_LOST_RECORDS, TLS_TRIED_BYTES
+from .certificates import read_certificate
+from .direction import Direction, OlderParameters
+from .facts import CLOSE_NOTIFY, FATAL, Alert, Side, TlsFacts
+from .hellos import (
+    read_certificate_list,
+    read_client_hello,
+    read_encrypted_extensions,
+    read_server_hello,
+    read_server_key_exchange_bits,
+    read_server_key_exchange_group,
+)
+from .key_log import NO_KEYS, SessionKeys
+from .records import ALERT, CHANGE_CIPHER, DATA, HANDSHAKE, HEADER, SSL2, Place
+from .session_secrets import SessionSecrets
+from .suites import SUITES
+
+if TYPE_CHECKING:
+    from .ciphers import Keys
+    from .direction import Stage
+    from .hellos import ClientHello
+
+__all__ = ["TlsHandler", "TlsSession"]
+
+TLS13 = 0x0304
+_CLIENT_HELLO, _SERVER_HELLO, _END_OF_EARLY_DATA, _ENCRYPTED_EXTENSIONS = 1, 2, 5, 8
+_CERTIFICATE, _SERVER_KEY_EXCHANGE, _FINISHED, _KEY_UPDATE = 11, 12, 20, 24
+_SMALLEST = 22  # octets of an encrypted record with one octet inside, at least
+
+
+class TlsHandler(Protocol):
+    """Receives what a session shows."""
+
+    def chosen(self) -> None:
+        """The ServerHello came: version and suite are known."""
+
+    def alerted(self, alert: Alert) -> None:
+        """An alert came that could be read."""
+
+    def text(self, side: Side, data: bytes, place: Place, end: int) -> None:
+        """Octets inside TLS. ``place``: of their record, ``end``: the offset after it."""
+
+    def lost(self, side: Side, length: int, place: Place, missing: int) -> None:
+        """Octets inside TLS are missing: at least ``length``. ``missing``: bytes of the stream that they stand for."""
+
+    def opaque(self) -> None:
+        """Nothing more can be read."""
+
+    def broken(self, why: str) -> None:
+        """What was read inside TLS ends here: a fatal alert came, or what is no TLS."""
+
+
+class TlsSession:
+    """Takes the bytes of both sides by ``take``, in the order in which they came, and calls its handler.
+
+    ``waiting``: the session's secrets are not in the key log, but may still come; what comes meanwhile is kept by the
+    caller, until ``go_on``.
+    """
+
+    __slots__ = (
+        "_hello",
+        "_secrets",
+        "_sides",
+        "_tried",
+        "_unarmed",
+        "facts",
+        "handler",
+        "waiting",
+    )
+
+    handler: TlsHandler
+
+    def __init__(self, keys: SessionKeys = NO_KEYS) -> None:
+        self.facts = TlsFacts()
+        self.waiting = False
+        self._secrets = SessionSecrets(keys)
+        self._sides: dict[Side, Direction] = {"client": Direction("client"), "server": Direction("server")}
+        self._hello: ClientHello | None = None  # the last one
+        self._unarmed: list[Direction] = []
+        self._tried = 0  # bytes of records that were tried in vain
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes are kept."""
+        total = 0
+        for one in self._sides.values():
+            total += one.cutter.weight + one.messages.weight
+            total += one.held if one.pending is not None else 0
+        return total
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more can be read of either side."""
+        return all(one.over for one in self._sides.values())
+
+    def take(self, side: Side, data: bytes, place: Place) -> None:
+        """Take the next bytes of ``side``."""
+        one = self._sides[side]
+        if one.over:
+            self.facts.unread[side] += len(data)
+            return
+        if side == "client" and not self.facts.saw_client_hello and data[0] & SSL2 and not one.cutter.unfinished:
+            data, place = self._pass_over_old_hello(one, data, place)
+        one.cutter.add(data, place)
+        self._read(one)
+
+    def gap(self, side: Side, place: Place, length: int) -> None:
+        """``length`` bytes of ``side`` are missing at ``place``."""
+        one = self._sides[side]
+        if one.over:
+            return
+        unfinished = one.cutter.gap(length)
+        one.messages.clear()
+        one.lost += length + unfinished
+        if one.stage == "clear":
+            if not self.facts.why_unread:
+                self.facts.why_unread = f"bytes of the {side}'s TLS handshake are missing from the capture"
+            return
+        if self._has_text(one):
+            one.lost_at = place._replace(offset=place.offset - unfinished)
+            self.handler.lost(side, 1, one.lost_at, length + unfinished)
+
+    @property
+    def keys_changed(self) -> bool:
+        """Whether the key log has grown since the last look."""
+        return self._secrets.changed
+
+    def cut(self, side: Side, offset: int) -> bool:
+        """Forget the bytes of ``side`` from ``offset`` on. Return whether that is possible."""
+        return self._sides[side].cutter.cut(offset)
+
+    def go_on(self, *, final: bool) -> bool:
+        """Look for the missing secrets again. Return whether the session goes on: they came, or (``final``) never
+        will."""
+        self._secrets.may_come = self._secrets.may_come and not final
+        missing = [one for one in self._unarmed if not self._arm(one)]
+        self._secrets.look()
+        if missing and not final:
+            self._unarmed = missing
+            return False
+        self._unarmed = []
+        self.waiting = False
+        for one in self._sides.values():
+            self._read(one)
+        return not self.waiting
+
+    # -- records ---------------------------------------------------------------------------------------------------
+
+    def _pass_over_old_hello(self, one: Direction, data: bytes, place: Place) -> tuple[bytes, Place]:
+        """Pass over a ClientHello in the form of SSL 2 (RFC 5246 §E.2): 15 bits of length, then the hello."""
+        self.facts.saw_client_hello = True
+        size = 2 + (int.from_bytes(data[:2], "big") & 0x7FFF if len(data) > 1 else 1)
+        one.cutter.drop(size)
+        return data, place
+
+    def _read(self, one: Direction) -> None:
+        """Read the whole records of one direction."""
+        cutter = one.cutter
+        while not (self.waiting or one.over):
+            got = cutter.next()
+            if got is None:
+                if cutter.invalid:
+                    self._end(one, f"the {one.side} sent bytes that are no TLS record")
+                    self.handler.broken(self.facts.why_unread)
+                return
+            self._record(one, *got)
+
+    def _record(self, one: Direction, record: bytes, place: Place) -> None:
+        kind = record[0]
+        facts = self.facts
+        version = facts.version
+        if kind == CHANGE_CIPHER and one.stage != "older":
+            if version is None or version >= TLS13:
+                return  # it means nothing there (RFC 8446 §5)
+            if one.side == "server" and not facts.certificates and facts.server_hello is not None:
+                facts.resumed = facts.server_hello.session_id != b""
+            self._change_cipher(one)
+            return
+        clear = one.stage == "clear" or (version == TLS13 and kind in {ALERT, HANDSHAKE} and one.keys is None)
+        if clear:
+            one.cutter.aligned = True
+            one.lost = 0
+            content = record[HEADER:]
+            if kind == DATA:
+                self._data_in_the_clear(one, record, place)
+                return
+        else:
+            opened = self._open(one, record, place)
+            if opened is None:
+                return
+            kind, content = opened
+        if kind == DATA:
+            if content:
+                facts.text[one.side] += len(content)
+                self.handler.text(one.side, content, place, place.offset + len(record))
+        elif kind == HANDSHAKE:
+            for message, body in one.messages.take(content):
+                self._message(one, message, body, place)
+        elif kind == ALERT:
+            self._alert(one, content, place, protected=not clear)
+        elif kind == CHANGE_CIPHER:
+            self._change_cipher(one)
+
+    def _data_in_the_clear(self, one: Direction, record: bytes, place: Place) -> None:
+        """Take a record of data where no keys are known yet: early data of the client, or the capture missed the
+        start."""
+        if one.side == "client" and self._hello is not None and self._hello.offers_early_data:
+            one.held += len(record)
+            if one.held <= TLS_EARLY_BYTES:
+                one.pending = [] if one.pending is None else one.pending
+                one.pending.append((record, place))
+                return
+        self.facts.unread[one.side] += len(record)
+        self._end(one, self.facts.why_unread or "the capture has no whole TLS handshake")
+
+    def _open(self, one: Direction, record: bytes, place: Place) -> tuple[int, bytes] | None:
+        """Return type and content of an encrypted record, None if it cannot be opened."""
+        keys = one.keys
+        if keys is not None and not one.lost:
+            opened = keys.open(record, keys.sequence)
+            if opened is not None:
+                return opened
+        elif keys is None and not one.lost:
+            for stage, candidate in one.candidates:
+                opened = candidate.open(record, 0)
+                if opened is not None:
+                    self._settle(one, stage, candidate)
+                    return opened
+        found = self._search(one, record, place) if one.lost or keys is not None else None
+        if found is None:
+            self._cannot_open(one, record, place)
+        return found
+
+    def _settle(self, one: Direction, stage: Stage, keys: Keys) -> None:
+        """Go on with ``keys``, which opened a record."""
+        one.keys, one.stage = keys, stage
+        one.candidates = []
+        one.skipping = False
+        if stage in {"application", "older"}:
+            self.facts.finished.add(one.side)
+            if one.side == "server" and self._sides["client"].stage == "clear":
+                self._decide_early(accepted=False)  # the message that decides could not be read
+
+    def _search(self, one: Direction, record: bytes, place: Place) -> tuple[int, bytes] | None:
+        """Try the numbers and keys that may open ``record`` after ``one.lost`` missing bytes."""
+        most = min(TLS_LOST_RECORDS, one.lost // _SMALLEST + 1)
+        for stage, keys, first in self._secrets.possible(one):
+            for sequence in range(first, first + most + 1):
+                if self._tried > TLS_TRIED_BYTES:
+                    self._end(one, "too many records were tried after lost bytes")
+                    return None
+                opened = keys.open(record, sequence)
+                if opened is None:
+                    self._tried += len(record)
+                    continue
+                missing = sequence - first
+                if keys is one.keys and one.lost_at is not None and missing and keys.overhead:
+                    inside = one.lost - missing * keys.overhead - 1  # one octet was reported at once
+                    self.handler.lost(one.side, max(0, inside), one.lost_at, 0)
+                one.lost_at = None
+                if keys is not one.keys:
+                    self._settle(one, stage, keys)
+                one.lost = 0
+                one.cutter.aligned = True
+                return opened
+        return None
+
+    def _cannot_open(self, one: Direction, record: bytes, place: Place) -> None:
+        facts = self.facts
+        if one.over:
+            return
+        if one.keys is not None:
+            one.keys.skip(record)
+        if not one.cutter.aligned:
+            one.cutter.reject(record)
+            return
+        facts.unread[one.side] += len(record)
+        if one.keys is not None:
+            if not one.lost:
+                facts.why_unread = facts.why_unread or (
+                    f"the TLS record of the {one.side} in frame {place.frame} is not authentic"
+                )
+            if self._has_text(one):
+                one.lost_at = place
+                self.handler.lost(one.side, 1, place, 0)
+            one.lost += len(record)
+            return
+        for _, keys in one.candidates:
+            keys.skip(record)
+        if one.skipping:
+            return
+        other = self._sides["server" if one.side == "client" else "client"]
+        if not one.candidates and not (other.keys or other.candidates):
+            self._end(one, self._secrets.why_none(server_hello=facts.saw_server_hello))
+        elif any(facts.text.values()) or not one.candidates:
+            self.handler.lost(one.side, max(1, len(record) - _SMALLEST + 1), place, 0)
+            facts.why_unread = facts.why_unread or f"the keys do not open the records of the {one.side}"
+        else:
+            facts.why_unread = facts.why_unread or f"the keys do not open the records of the {one.side}"
+
+    def _has_text(self, one: Direction) -> bool:
+        """Whether the records of this direction may hold text, and not only the handshake."""
+        return one.side in self.facts.finished
+
+    def _end(self, one: Direction, why: str) -> None:
+        """Read nothing more of this direction."""
+        one.over = True
+        one.keys, one.candidates, one.pending = None, [], None
+        if why and not self.facts.why_unread:
+            self.facts.why_unread = why
+        if self.over:
+            self.handler.opaque()
+
+    # -- keys ------------------------------------------------------------------------------------------------------
+
+    def _arm(self, one: Direction) -> bool:
+        """Set the keys that may open the next records of this direction. Return whether there are some."""
+        one.keys = None
+        one.candidates = [*self._secrets.candidates(one)]
+        return bool(one.candidates)
+
+    def _change(self, one: Direction, stage: Stage) -> None:
+        """The next records of this direction have the keys of ``stage``."""
+        one.stage = stage
+        secrets = self._secrets
+        if not self._arm(one) and secrets.may_come and secrets.suite is not None and secrets.client_random is not None:
+            self._unarmed.append(one)
+            self.waiting = True
+            self._secrets.look()
+
+    def _change_cipher(self, one: Direction) -> None:
+        """The side changes to the keys of the last ServerHello (RFC 5246 §7.1)."""
+        self.facts.finished.add(one.side)
+        self._change(one, "older")
+        one.next = None if one.candidates else one.next
+
+    # -- handshake -------------------------------------------------------------------------------------------------
+
+    def _message(self, one: Direction, kind: int, body: bytes, place: Place) -> None:
+        facts = self.facts
+        if one.side == "client":
+            if kind == _CLIENT_HELLO:
+                self._take_client_hello(body)
+            elif kind == _END_OF_EARLY_DATA and one.stage == "early":
+                self._change(one, "handshake")
+        elif kind == _SERVER_HELLO:
+            self._take_server_hello(body, place)
+        elif kind == _ENCRYPTED_EXTENSIONS and facts.version == TLS13:
+            self._take_encrypted_extensions(body)
+        elif kind == _SERVER_KEY_EXCHANGE and facts.version != TLS13 and facts.group is None:
+            facts.group = read_server_key_exchange_group(body)
+            if facts.group is None:
+                facts.dh_bits = read_server_key_exchange_bits(body)
+        if kind == _CERTIFICATE:
+            made = map(read_certificate, read_certificate_list(body, tls13=facts.version == TLS13))
+            chain = tuple([certificate for certificate in made if certificate is not None])
+            if one.side == "server":
+                facts.certificates = facts.certificates or chain
+            else:
+                facts.client_certificates = facts.client_certificates or chain
+        elif kind == _FINISHED and facts.version == TLS13 and one.stage == "handshake":
+            facts.finished.add(one.side)
+            self._change(one, "application")
+        elif kind == _KEY_UPDATE and one.stage == "application" and one.keys is not None:
+            facts.key_updates += 1
+            one.keys = self._secrets.updated(one.keys)
+
+    def _take_client_hello(self, body: bytes) -> None:
+        facts = self.facts
+        facts.saw_client_hello = True
+        hello = read_client_hello(body)
+        if hello is None:
+            return
+        self._hello = hello
+        self._secrets.client_random = hello.random
+        if facts.client_hello is None:
+            facts.client_hello = hello
+            if hello.offers_early_data:
+                facts.early_data = False
+
+    def _take_server_hello(self, body: bytes, place: Place) -> None:
+        facts = self.facts
+        facts.saw_server_hello = True
+        hello = read_server_hello(body)
+        if hello is None:
+            return
+        client, server = self._sides["client"], self._sides["server"]
+        if hello.is_retry:
+            facts.retried = True
+            client.pending = None  # early data is refused then (RFC 8446 §4.2.10)
+            return
+        first = facts.server_hello is None
+        self._secrets.suite = SUITES.get(hello.suite)
+        if first:
+            facts.server_hello, facts.chosen_at = hello, place
+            facts.group, facts.alpn = hello.group, hello.alpn
+            facts.resumed = hello.accepts_psk
+        else:
+            facts.renegotiations += 1
+        if hello.version >= TLS13:
+            if first:
+                self._change(server, "handshake")
+                if self._hello is None or not self._hello.offers_early_data:
+                    client.pending = None
+                    self._change(client, "handshake")
+        elif self._secrets.client_random is not None:
+            client.next = server.next = OlderParameters(self._secrets.suite, self._secrets.client_random, hello)
+        if first:
+            self.handler.chosen()
+
+    def _take_encrypted_extensions(self, body: bytes) -> None:
+        """Decide about early data (RFC 8446 §4.2.10)."""
+        facts = self.facts
+        read = read_encrypted_extensions(body)
+        if read is None:
+            return
+        facts.alpn = read.alpn
+        if self._sides["client"].stage == "clear":
+            facts.early_data = None if facts.early_data is None else read.accepts_early_data
+            self._decide_early(accepted=read.accepts_early_data)
+
+    def _decide_early(self, *, accepted: bool) -> None:
+        """Read the early data, or leave it out, because the server accepted it or not."""
+        client = self._sides["client"]
+        if accepted:
+            self._change(client, "early")
+        if not client.candidates:  # then it ends with EndOfEarlyData, which cannot be read either
+            client.skipping = True
+            self._change(client, "handshake")
+        held, client.pending = client.pending, None
+        for record, place in held or ():
+            self._record(client, record, place)
+
+    def _alert(self, one: Direction, content: bytes, place: Place, *, protected: bool) -> None:
+        if len(content) != 2:
+            return
+        alert = Alert(one.side, content[0], content[1], place, protected)
+        if alert.description == CLOSE_NOTIFY:
+            self.facts.closed.add(one.side)
+        elif alert.level == FATAL and self.facts.failed is None and not self.facts.text["server"]:
+            self.facts.failed = alert
+        self.handler.alerted(alert)
+        if alert.description == CLOSE_NOTIFY or alert.level == FATAL:
+            self._end(one, "")
+        if alert.level == FATAL and alert is not self.facts.failed:
+            name = alert_name(alert.description)
+            self.handler.broken(f"the {one.side} ended TLS with the alert {name} in frame {place.frame}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ...dissectors.lines.commands import parse_command
 from ...dissectors.printable import printable
@@ -98,7 +98,7 @@ def client_closed_without_quit(x: Exchange | None, talk: Conversation) -> Iterat
 
     A session ends with QUIT and the reply 221, then both sides close. That also holds after a greeting of 554.
     Scanners, and clients that give up, close without QUIT. If TLS cannot be set up after a 220 to STARTTLS, the client
-    may close at once; this is not reported. It is a warning although RFC 5321 says MUST NOT: that is about an intended
+    may close at once; SEC647 reports that. It is a warning although RFC 5321 says MUST NOT: that is about an intended
     close, and a crash or a fault of the network looks the same. Fix the client: send QUIT and wait for the reply.
     """
     course = talk.course
@@ -284,14 +284,12 @@ def analysis_incomplete(x: Exchange | None, talk: Conversation) -> Iterator[Evid
     if one_way and talk.client_seen is not talk.server_seen:
         seen = Term("client" if talk.client_seen else "server")
         limits.append(Phrase("only the {side}'s direction was captured", side=seen))
-    if course.lost["client"]:
-        limits.append(
-            Phrase("{missing_client} bytes of the client are missing", missing_client=Octets(course.lost["client"]))
-        )
-    if course.lost["server"]:
-        limits.append(
-            Phrase("{missing_server} bytes of the server are missing", missing_server=Octets(course.lost["server"]))
-        )
+    if lost := _missing(talk, "client"):
+        limits.append(Phrase("{missing_client} bytes of the client are missing", missing_client=Octets(lost)))
+    if lost := _missing(talk, "server"):
+        limits.append(Phrase("{missing_server} bytes of the server are missing", missing_server=Octets(lost)))
+    if talk.tls is not None and talk.inside_from >= 0 and talk.tls.session.facts.why_unread:
+        limits.append(Phrase("{unread}", unread=Text(talk.tls.session.facts.why_unread)))
     if course.long_header:
         kept = Octets(talk.limits.header_bytes)
         limits.append(Phrase("a message header is longer than {kept} bytes, so its fields were not judged", kept=kept))
@@ -317,3 +315,9 @@ def analysis_incomplete(x: Exchange | None, talk: Conversation) -> Iterator[Evid
             evidence="",
             certain=True,
         )
+
+
+def _missing(talk: Conversation, side: Literal["client", "server"]) -> int:
+    """Return how many bytes of a side are missing that would have been read."""
+    lost, places = talk.course.lost[side], talk.record.places
+    return lost if places is None else lost - places[side].lost + places[side].missing

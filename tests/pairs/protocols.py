@@ -10,6 +10,8 @@ HTTP = turns("C GET / HTTP/1.1", WHAT, "C Host: x", WHAT, "C ", WHAT)  # after t
 WEB = [*hello(), *HTTP]
 TWO = turns("C NOOP|NOOP", "S 250 ok|250 ok")
 CLIENT_HELLO = ("C", "\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03")
+NAMELESS_HELLO = ("C", f"\x16\x03\x01\x00\x2f\x01\x00\x00\x2b\x03\x03{32 * 'x'}\x00\x00\x04\xc0\x2f\x00\xff\x01\x00")
+NAME_WANTED = ("S", "\x15\x03\x03\x00\x02\x02\x70")
 ALERT = ("S", "\x15\x03\x03\x00\x02\x02\x28")
 UPGRADE = [*hello("STARTTLS"), *turns("C STARTTLS", "S 220 go")]
 BROKEN = [*UPGRADE, CLIENT_HELLO, ALERT]
@@ -75,6 +77,7 @@ HIDDEN = [
     Case("SEC601", "EXT504", [*hello("STARTTLS"), *turns("C NOOP|STARTTLS|NOOP", "S 250 ok|220 go")]),
     Case("SEC601", "EXT505", [*hello("STARTTLS", "PIPELINING"), *turns("C NOOP|STARTTLS|NOOP", "S 250 ok|220 go")]),
     Case("SEC604", "RPL401", [*INJECTED, *turns("S 250-ok|what|250 ok")]),
+    Case("SEC639", "SEC636", [*UPGRADE, NAMELESS_HELLO, NAME_WANTED, *CLOSED]),
 ]
 
 _NOT_EMPTY = "the line of a request is never empty"

@@ -119,8 +119,8 @@ def test_the_remark_comes_before_findings_about_later_bytes() -> None:
     assert found[0][0] == "SEC602"
 
 
-def test_no_data_after_220_is_allowed() -> None:
-    assert heard([*OFFER, *START, ("FC", "")]) == []
+def test_no_data_after_220_is_only_a_remark() -> None:
+    assert heard([*OFFER, *START, ("FC", "")]) == ["SEC647"]
 
 
 INJECTED: Script = [*OFFER, ("C", b"STARTTLS\r\nNOOP\r\n"), *lines("S 220 go"), ("TLS", "")]

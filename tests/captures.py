@@ -296,6 +296,10 @@ class Conversation:
     def server(self, payload: bytes) -> Conversation:
         return self._send("server", payload)
 
+    def finish(self, side: Literal["client", "server"]) -> Conversation:
+        """Add the FIN of one side."""
+        return self._send(side, flags=FIN | ACK)
+
     def close(self) -> Conversation:
         """Add the FIN of the client, then of the server."""
         self._send("client", flags=FIN | ACK)

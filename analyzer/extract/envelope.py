@@ -8,21 +8,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
+from ...dissectors.tables.tls_names import suite_name, version_name
 from ..exchanges.exchange import Exchange, Transaction
 from ..exchanges.secret_context import secret_context, shown_lines
 from ..exchanges.turns import ChunkSeen, MessageSeen, ReplySeen, mailbox
 from ..lines.secret_spans import shown_parameters
 from ..model import Endpoint
 from ..redact.report_texts import shown_address
+from ..tls.places import shown_place
 
 if TYPE_CHECKING:
     from ..exchanges.connection_report import TimeFormat
     from ..exchanges.record import ConnectionRecord
     from ..exchanges.turns import SeenTurn
 
-__all__ = ["Attachment", "Envelope", "EnvelopeRecipient", "EnvelopeReply", "Fate", "MissingOctets", "envelope_of"]
+__all__ = [
+    "Attachment",
+    "Envelope",
+    "EnvelopeRecipient",
+    "EnvelopeReply",
+    "EnvelopeTls",
+    "Fate",
+    "MissingOctets",
+    "envelope_of",
+]
 
 Fate = Literal["accepted", "refused", "unknown"]
 LOOKED_BACK = 10_000  # turns before a message that are searched for its envelope, and after it for its replies
@@ -65,13 +76,20 @@ class Attachment(Struct):
     sha256: str | None
 
 
+class EnvelopeTls(Struct):
+    """What the message was inside of: version and suite of TLS, None if the capture does not show them."""
+
+    version: str | None
+    suite: str | None
+
+
 class Envelope(Struct, rename={"from_": "from"}):
     """The JSON file beside a message.
 
     ``from``: the reverse-path, "" for the null reverse-path. ``size``: octets as the receiver stores them. ``octets``:
     those in the file; ``sha256`` is the hash of the file. ``complete``: the whole message, up to its end.
     ``truncated``: cut off by the limit. ``replies``: the replies to the message itself, one for each recipient in LMTP.
-    ``attachments``: None if they are not listed.
+    ``attachments``: None if they are not listed. ``tls``: only of a message that was inside TLS.
     """
 
     file: str = ""
@@ -96,6 +114,7 @@ class Envelope(Struct, rename={"from_": "from"}):
     missing: list[MissingOctets] = field(default_factory=list)
     attachments: list[Attachment] | None = None
     notes: list[str] = field(default_factory=list)
+    tls: EnvelopeTls | UnsetType = UNSET
 
 
 class _Shown:
@@ -131,6 +150,8 @@ def envelope_of(
     envelope = Envelope(
         connection=record.id, client=record.client, server=record.server, protocol=_protocol(record), fate=_fate(x)
     )
+    if 0 <= turn < len(record.dialogue):
+        envelope.tls = _tls(record, record.dialogue[turn])
     shown = _Shown(record, clock)
     known = (
         [transaction] if x is None else [x.transaction, transaction, None if x.state is None else x.state.transaction]
@@ -145,6 +166,16 @@ def envelope_of(
         accepted = x.transaction.accepted if envelope.protocol == "lmtp" and x.transaction is not None else 1
         envelope.replies = [shown.reply(reply) for reply in _replies(record.dialogue, x.turn, max(1, accepted))]
     return envelope
+
+
+def _tls(record: ConnectionRecord, turn: SeenTurn) -> EnvelopeTls | UnsetType:
+    """Return what is known of TLS if ``turn``, the last one before a message, was inside."""
+    if record.places is None or record.facts is None or shown_place(record.places, turn.offset)[1] is None:
+        return UNSET
+    chosen = record.facts.server_hello
+    if chosen is None:
+        return EnvelopeTls(None, None)
+    return EnvelopeTls(version_name(chosen.version), suite_name(chosen.suite))
 
 
 def _replies(dialogue: list[SeenTurn], turn: int, most: int) -> list[ReplySeen]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from ...dissectors.tables.verbs import VERBS
 from ..findings.rendering import RecordedFinding
 from ..model import AuthTurn, CommandTurn, Endpoint, MalformedTurn, MessageTurn, ReplyTurn
@@ -16,20 +18,23 @@ from .report_texts import hidden_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from ..model import Connection, Finding, Header, Turn
+    from ..model import Certificate, Connection, Finding, Header, Turn
     from ..rules.phrases import Value
     from .pseudonyms import Pseudonyms
 
 __all__ = ["hide_people"]
 
 MAX_FIELD = 8192  # characters of an address field that are searched
+# What names a person or a machine in a distinguished name (RFC 4514 §3): common name, user id, mailbox.
+_NAMED = re.compile(r"(?:^|[,+])(?:CN|UID|SN|givenName|emailAddress)=((?:[^,+\\]|\\.)+)")
+_ESCAPED = re.compile(r"\\(.)")
 _FIELD = re.compile(r"([!-9;-~]{1,76}[ \t]*:)(.*)", re.DOTALL)
 
 
 def hide_people(connection: Connection, pseudonyms: Pseudonyms) -> None:
-    """Replace mailboxes, subjects, message ids, and names and addresses of clients by pseudonyms, in place."""
-    people = KnownPeople()
-    _collect_names(connection, pseudonyms, people)
+    """Replace mailboxes, subjects, message ids, and names, addresses and certificates of clients by pseudonyms, in
+    place."""
+    people = _known_people(connection, pseudonyms)
     pattern = people.pattern()
 
     def change(text: str) -> str:
@@ -63,6 +68,8 @@ def hide_people(connection: Connection, pseudonyms: Pseudonyms) -> None:
         message.message_id = pseudonyms.message_id(message.message_id) if message.message_id else message.message_id
         if message.header is not None:
             _hide_in_header(message.header, pseudonyms)
+    for certificate in _of_client(connection):
+        _hide_certificate(certificate, pseudonyms)
     for finding in connection.findings:
         _hide_people_in_finding(finding, dialogue, change, private)
     connection.notes = [change(note) for note in connection.notes]
@@ -84,14 +91,51 @@ def _hide_in_header(header: Header, pseudonyms: Pseudonyms) -> None:
     header.received = []
 
 
+def _of_client(connection: Connection) -> list[Certificate]:
+    return [] if connection.tls_session is UNSET else connection.tls_session.client_certificates
+
+
+def _collect_of_certificate(certificate: Certificate, pseudonyms: Pseudonyms, people: KnownPeople) -> None:
+    """Add the names in a certificate of the client to ``people``."""
+    people.add(certificate.subject, _distinguished(certificate.subject, pseudonyms))
+    named = [_ESCAPED.sub(r"\1", value) for value in _NAMED.findall(certificate.subject)]
+    for name in (*certificate.names, *named):
+        local, at, _ = name.partition("@")
+        is_host = not at and "." in name and " " not in name
+        people.add(local, pseudonyms.address(name) if is_host else pseudonyms.of("user", local))
+
+
+def _hide_certificate(certificate: Certificate, pseudonyms: Pseudonyms) -> None:
+    """Replace what says whose certificate it is. The issuer too: it may be the same person, or the next of the
+    chain."""
+    certificate.subject = _distinguished(certificate.subject, pseudonyms)
+    certificate.issuer = _distinguished(certificate.issuer, pseudonyms)
+    certificate.names = [pseudonyms.address(name) for name in certificate.names]
+    certificate.serial = pseudonyms.of("serial", certificate.serial)
+    certificate.sha256 = pseudonyms.of("certificate", certificate.sha256)
+
+
+def _distinguished(name: str, pseudonyms: Pseudonyms) -> str:
+    return f"CN={pseudonyms.of('name', name)}" if name else name
+
+
 def _address(address: str | None, pseudonyms: Pseudonyms) -> str | None:
     if not address:
         return address
     return pseudonyms.mailboxes(address) if "@" in address else pseudonyms.of("user", address)
 
 
+def _known_people(connection: Connection, pseudonyms: Pseudonyms) -> KnownPeople:
+    """Return all names that this connection uses for people and their machines."""
+    people = KnownPeople()
+    for certificate in _of_client(connection):
+        _collect_of_certificate(certificate, pseudonyms, people)
+    _collect_names(connection, pseudonyms, people)
+    return people
+
+
 def _collect_names(connection: Connection, pseudonyms: Pseudonyms, people: KnownPeople) -> None:
-    """Add to ``people`` all names that this connection uses for people and their machines."""
+    """Add to ``people`` the names in the dialogue and the findings."""
     address = connection.client.address
     people.add(address, pseudonyms.address(address))
     for finding in connection.findings:

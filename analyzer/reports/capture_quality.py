@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..findings.counts import is_complete
+from ..findings.counts import decrypted, is_complete
 from .output import plural
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ class CaptureQuality:
 
     def __init__(self) -> None:
         self.connections = self.whole = self.one_sided = self.gaps = self.lost = self.midstream = self.encrypted = 0
+        self.decrypted = self.partly_decrypted = 0
 
     def count(self, connection: Connection) -> None:
         """Count one more connection."""
@@ -28,10 +29,22 @@ class CaptureQuality:
         self.one_sided += one_sided
         self.midstream += midstream
         self.encrypted += encrypted
+        self.decrypted += encrypted and decrypted(connection) == "all"
+        self.partly_decrypted += encrypted and decrypted(connection) == "part"
         if connection.gaps:
             self.gaps += 1
             self.lost += sum(gap.length for gap in connection.gaps)
         self.whole += is_complete(connection)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all connections are complete and could be read."""
+        return self.whole == self.connections
+
+    @property
+    def completeness(self) -> str:
+        """What a complete connection is here."""
+        return "complete, and in clear text or decrypted" if self.decrypted else "complete and in clear text"
 
     def limitations(self) -> list[tuple[int, str]]:
         """Return the limitations of the capture, each with its number of connections. A connection may have several;
@@ -40,9 +53,15 @@ class CaptureQuality:
             (self.one_sided, "with one side only"),
             (self.gaps, f"with gaps ({plural(self.lost, 'byte')} not captured)"),
             (self.midstream, "already open when the capture began"),
-            (self.encrypted, "encrypted (from the start, or after STARTTLS)"),
+            (self.encrypted, f"encrypted (from the start, or after STARTTLS){self._decrypted()}"),
         ]
         return [(count, what) for count, what in found if count]
+
+    def _decrypted(self) -> str:
+        if self.decrypted:
+            part = f", {self.partly_decrypted:,} in part" if self.partly_decrypted else ""
+            return f", {self.decrypted:,} of them decrypted{part}"
+        return f", {self.partly_decrypted:,} of them decrypted in part" if self.partly_decrypted else ""
 
 
 def limitations(connection: Connection) -> list[str]:

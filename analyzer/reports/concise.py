@@ -70,5 +70,7 @@ def summed_up(quality: CaptureQuality, summary: Summary) -> Iterator[Line]:
     else:
         yield [("bold yellow" if is_restricted(summary) else "bold green", "No findings"), ("", f" {seen}.")]
     limitations = ", ".join(f"{count:,} {what}" for count, what in quality.limitations())
-    if limitations:
-        yield [("yellow", f"Not all connections are complete and in clear text: {limitations}.")]
+    if limitations and quality.is_whole:
+        yield [("", f"All connections are {quality.completeness}: {limitations}.")]
+    elif limitations:
+        yield [("yellow", f"Not all connections are {quality.completeness}: {limitations}.")]

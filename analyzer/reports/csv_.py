@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from .table_cells import csv_lines
 from .wording import part_of
 
@@ -18,7 +20,7 @@ __all__ = ["COLUMNS", "CsvWriter"]
 COLUMNS = (
     *("connection", "client_address", "client_port", "server_address", "server_port", "protocol", "rule", "name"),
     *("severity", "side", "certainty", "frame", "time", "offset", "length", "count", "message", "reference"),
-    *("evidence", "finding", "caused_by", "capture"),
+    *("evidence", "finding", "caused_by", "capture", "inside"),
 )
 
 
@@ -55,4 +57,5 @@ def _rows(connection: Connection) -> Iterator[tuple[object, ...]]:
             *(connection.id, *ends, connection.protocol, f.rule, f.name, f.severity, f.side, f.certainty, f.frame),
             *(f.time, f.offset, f.length, f.count, f.message, f.reference, f.evidence, number, f.caused_by),
             part.path if part is not None else None,
+            None if f.inside is UNSET else f.inside,
         )

@@ -9,7 +9,8 @@ from ..model import Capture, Connection, Finding, ReplyTurn, Summary
 from ..timestamps import local_time, parse_time
 from .scope import remarks_on
 from .styled_text import SEVERITY_STYLE, SIDE_STYLE, Line, clip, paint, wrapped
-from .text import heading
+from .text import heading, tls_session
+from .tls_wording import insides
 from .wording import belongs_to, circumstances, frame, message_parts, part_of, prediction, quotation, said
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ MARGIN = 7 + 1 + 11 + 3
 ZONED_MARGIN = 7 + 1 + 15 + 3
 # Lines of text shown for one line of a command or reply; a hostile line has 60,000 characters.
 SHOWN_LINES = 6
+# In clear text, and inside TLS. The place of a gap on the path has no side of its own.
+_ARROWS = {
+    False: {"client": "→", "server": "←", "path": "←"},
+    True: {"client": "⇒", "server": "⇐", "path": "⇐"},
+}
 
 
 class DialogueWriter:
@@ -61,6 +67,7 @@ def _dialogue(connection: Connection, width: int, zone: tzinfo | None, *, severa
     parts = connection.captures
     yield from heading(connection, width, several=several)
     yield from wrapped(circumstances(connection, zone), width, "  ", "dim")
+    yield from tls_session(connection, width)
     for note in connection.notes:
         yield from wrapped(note, width, "    ", "yellow", first="  ! ")
     yield []
@@ -71,18 +78,19 @@ def _dialogue(connection: Connection, width: int, zone: tzinfo | None, *, severa
         below.setdefault(at, []).append(finding)
     start, room = parse_time(connection.started), MARGIN if zone is None else ZONED_MARGIN
     here = part_of(parts, connection.started)
+    inside = insides(connection)
     for index, turn in enumerate(connection.dialogue):
         part = part_of(parts, turn.time)
         if part is not here and part is not None:
             here = part
             yield from wrapped(f"continues in {part.path}", width, " " * 8, "dim")
-        arrow = "→" if turn.side == "client" else "←"
+        arrow = _ARROWS[inside[index]][turn.side]
         if zone is None:
             time = f"{(parse_time(turn.time) - start) / 1e9:>11.6f}"
         else:
             time = f"{local_time(turn.time, zone):%H:%M:%S.%f}"
         margin = f"{turn.frame:>7} {time} {arrow} "
-        texts = [text for line in said(turn) for text in _broken_lines(line, width - room)]
+        texts = [text for line in said(turn, connection.tls_session) for text in _broken_lines(line, width - room)]
         answers = belongs_to(index, connection.dialogue)
         for number, text in enumerate(texts, 1):
             suffix = ("dim", f"  (to {answers})" if answers and number == len(texts) else "")

@@ -9,18 +9,21 @@ from ...dissectors.printable import printable
 from ..enums import Redact
 from ..exchanges.end_of_data_tap import EndTap
 from ..lines.shown_lines import shown_in_text
+from ..tls.places import shown_place
 from .output import plural
 from .scope import remarks_on
 from .styled_text import SIDE_STYLE, Line, clip, paint, wrapped
 from .text import heading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ..exchanges.connection_report import TimeFormat
     from ..exchanges.end_of_data_tap import EndView, SeenEnd
     from ..exchanges.record import ConnectionRecord
     from ..model import Capture, Connection, Summary
+    from ..tls.facts import Side
+    from ..tls.places import RecordPlaces
     from .output import Output
 
 __all__ = ["EndOfDataWriter"]
@@ -44,13 +47,14 @@ class EndOfDataWriter:
         self._redact = redact
         self._output = output
         self._everything = everything
-        self._taps: dict[int, EndTap] = {}
+        self._taps: dict[int, tuple[EndTap, ConnectionRecord]] = {}
         self._messages = 0
         self._differing = 0
 
     def tap(self, record: ConnectionRecord, clock: TimeFormat) -> EndTap:
         """Return the tap that reads the messages of a new connection."""
-        tap = self._taps[record.id] = EndTap(record, everything=self._everything)
+        tap = EndTap(record, everything=self._everything)
+        self._taps[record.id] = tap, record
         return tap
 
     def passed_over(self, connection: Connection) -> None:
@@ -64,16 +68,17 @@ class EndOfDataWriter:
 
     def connection(self, connection: Connection) -> None:
         """Print the messages of the connection."""
-        tap = self._taps.pop(connection.id, None)
-        if tap is None:
+        known = self._taps.pop(connection.id, None)
+        if known is None:
             return
+        tap, record = known
         self.found = True
         views = tap.finish()
         self._messages += tap.messages
         self._differing += sum(view.differs for view in views)
         if views:
             top = heading(connection, self._output.width, several=self._several)
-            paint(self._output, [*top, [], *_lines(views, self._output.width, self._redact)])
+            paint(self._output, [*top, [], *_lines(views, record.places or {}, self._output.width, self._redact)])
 
     def finish(self, summary: Summary) -> None:
         """Print the number of messages."""
@@ -88,25 +93,28 @@ class EndOfDataWriter:
         paint(self._output, [line for one in texts for line in wrapped(one, self._output.width, "")])
 
 
-def _lines(views: list[EndView], width: int, redact: Redact) -> Iterator[Line]:
+def _lines(views: list[EndView], places: Mapping[Side, RecordPlaces], width: int, redact: Redact) -> Iterator[Line]:
     for view in views:
-        yield [("bold", f"  message in frame {view.frame}, from byte {view.offset} on")]
-        head = f"{'reader':<{READER}}{'frame':>{FRAME}} {'byte':>{BYTE}}  {'end':<{MARK}}what follows"
+        offset, inside = shown_place(places, view.offset)
+        also = "" if inside is None else f" (inside TLS: byte {inside})"
+        yield [("bold", f"  message in frame {view.frame}, from byte {offset}{also} on")]
+        byte = "byte" if inside is None else "inside"
+        head = f"{'reader':<{READER}}{'frame':>{FRAME}} {byte:>{BYTE}}  {'end':<{MARK}}what follows"
         yield [("dim", f"    {head}")]
         for one in view.seen:
-            yield _row(one, width, redact)
+            yield _row(one, 0 if inside is None else view.offset - inside, width, redact)
         yield from _server(view, width)
         if not view.whole:
             yield from wrapped("Bytes of the message are not in the capture.", width, "    ", "yellow")
         yield []
 
 
-def _row(one: SeenEnd, width: int, redact: Redact) -> Line:
+def _row(one: SeenEnd, base: int, width: int, redact: Redact) -> Line:
     ending = one.ending
     name = f"    {ending.reader:<{READER}}"
     if ending.end < 0:
         return [("", name), ("dim", f"{'':>{FRAME + 1 + BYTE}}  sees no end")]
-    place = f"{one.frame:>{FRAME}} {one.offset:>{BYTE}}  "
+    place = f"{one.frame:>{FRAME}} {one.offset - base:>{BYTE}}  "
     mark = f"{named(ending.before + ending.mark):<{MARK - 2}}  "
     following = _shown(one.line, redact)
     room = width - len(name) - len(place) - len(mark)

@@ -131,7 +131,7 @@ def _ecs(output: Output, style: Style) -> Writer:
 def _zeek(output: Output, style: Style) -> Writer:
     from .siem.zeek import ZeekWriter  # noqa: PLC0415
 
-    return ZeekWriter(output, output if style.zeek_json else None, as_json=style.zeek_json)
+    return ZeekWriter(output, (lambda _: output) if style.zeek_json else None, as_json=style.zeek_json)
 
 
 def _zeek_logs(path: Path, style: Style) -> AbstractContextManager[Writer]:

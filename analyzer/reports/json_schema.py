@@ -7,11 +7,11 @@ from inspect import cleandoc
 
 import msgspec
 
+from .. import model
 from ..model import SCHEMA, Report
 
 __all__ = ["report_schema", "schema_text"]
 
-_OPTIONAL = {"ReplyTurn": ("codes",)}  # fields that are there only if there is something to say
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -23,10 +23,17 @@ def report_schema() -> dict[str, object]:
         properties = definition["properties"]
         if "description" in definition:  # some versions of msgspec leave the indentation of the source in it
             definition["description"] = cleandoc(definition["description"])
-        definition["required"] = [name for name in properties if name not in _OPTIONAL.get(title, ())]
+        optional = _optional(title)
+        definition["required"] = [name for name in properties if name not in optional]
         for value in properties.values():
             value.pop("default", None)
     return {"$schema": DIALECT, "title": f"smtpwire report, schema {SCHEMA}", **root, "$defs": definitions}
+
+
+def _optional(title: str) -> set[str]:
+    """Return the fields of a type of the model that are there only if there is something to say."""
+    fields = msgspec.structs.fields(getattr(model, title))
+    return {field.encode_name for field in fields if field.default is msgspec.UNSET}
 
 
 def schema_text() -> str:

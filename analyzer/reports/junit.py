@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
+from ..findings.counts import decrypted
 from ..timestamps import parse_time
 from .capture_quality import is_unread
 from .scope import remarks_on
@@ -66,7 +67,7 @@ class JunitWriter:
             by_rule.setdefault(finding.rule, []).append(finding)
         cases = [_case(f"{rule} {found[0].name}", ends, self._outcome(found, parts)) for rule, found in by_rule.items()]
         failures = sum(any(self._fails(finding) for finding in found) for found in by_rule.values())
-        skipped = not cases and connection.tls == "implicit"
+        skipped = not cases and connection.tls == "implicit" and decrypted(connection) == "none"
         if not cases:
             cases = [_case("no finding", ends, [_SKIPPED] if skipped else [])]
         seconds = (parse_time(connection.ended) - parse_time(connection.started)) / 1e9

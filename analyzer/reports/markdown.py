@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from .capture_quality import CaptureQuality, read
@@ -19,6 +20,7 @@ from .output import Output, plural
 from .scope import contents, scope
 from .styled_text import SEVERITIES
 from .text import address, when
+from .tls_wording import key_logs, tls_lines
 from .wording import place, remarks, where
 
 if TYPE_CHECKING:
@@ -114,16 +116,19 @@ class MarkdownWriter:
         if len(self._captures) > MAX_CAPTURES:
             yield f"| {len(self._captures) - MAX_CAPTURES:,} more | | | |"
         yield ""
+        for capture in [c for c in self._captures if c.key_logs][:MAX_CAPTURES]:
+            yield f"- {code(capture.path)}: {prose(key_logs(capture.key_logs))}"
         for capture in [c for c in self._captures if c.problems][:MAX_CAPTURES]:
             for problem in capture.problems:
                 yield f"- **!** {code(capture.path)}: {prose(problem)}"
         quality = self._quality
         if not quality.connections:
             return
-        if quality.whole == quality.connections:
-            yield "- All connections are complete and in clear text."
+        if quality.is_whole:
+            yield f"- All connections are {quality.completeness}."
+            yield from (f"- {count:,} {what}" for count, what in quality.limitations())
         else:
-            yield f"- {quality.whole:,} of {plural(quality.connections, 'connection')} complete and in clear text"
+            yield f"- {quality.whole:,} of {plural(quality.connections, 'connection')} {quality.completeness}"
             yield from (f"- **!** {count:,} {what}" for count, what in quality.limitations())
 
     def _rules(self, summary: Summary) -> Iterator[str]:
@@ -176,6 +181,8 @@ def _connection(group: ConnectionGroup, *, several: bool) -> Iterator[str]:
     location = f", {prose(where(connection.captures))}" if several and connection.captures else ""
     yield f"{connection.profile}, started {when(connection.started)} UTC{location}{others}"
     yield ""
+    if connection.tls_session is not UNSET:
+        yield from (f"- {prose(text)}" for text in tls_lines(connection.tls_session))
     for note in connection.notes[:MAX_FOLDS]:
         yield f"- **!** {prose(note)}"
     folds = fold(connection.findings)

@@ -23,7 +23,9 @@ FILE_WIDTH = 100
 _BLOCK = 1 << 18  # bytes written at once if no reader waits for each item
 
 # Used if the encoding of the output does not have the character.
-_ASCII = str.maketrans({"→": ">", "←": "<", "│": "|", "└": "`", "─": "-", "…": "...", "§": "section ", "·": "-"})
+_ASCII = str.maketrans(
+    {"→": ">", "←": "<", "⇒": "=>", "⇐": "<=", "│": "|", "└": "`", "─": "-", "…": "...", "§": "section ", "·": "-"}
+)
 
 
 class Writer(Protocol):
@@ -68,7 +70,7 @@ class Output:
         self.colour = _wants_colour(self.terminal)
         columns = shutil.get_terminal_size((FILE_WIDTH, 24)).columns
         self.width = min(max(columns, MIN_WIDTH), MAX_WIDTH)
-        self._plain_ascii = not _can_encode("→←│└─…§·", encoding)
+        self._plain_ascii = not _can_encode("→←⇒⇐│└─…§·", encoding)
 
     def through(self, pipe: BinaryIO | IO[bytes]) -> Output:
         """Return an output that writes into ``pipe``, a program that shows the text here."""

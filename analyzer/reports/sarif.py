@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
+from msgspec import UNSET
 
 from ..._project import URL, page
 from ..findings.baseline import fingerprint
@@ -166,6 +167,8 @@ class SarifWriter:
                 "evidence": finding.evidence,
             },
         }
+        if finding.inside is not UNSET:
+            result["properties"]["inside"] = finding.inside
         cause = finding.caused_by
         if cause is not None and 0 <= cause < len(connection.findings):
             why = connection.findings[cause]

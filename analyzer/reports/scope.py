@@ -82,7 +82,8 @@ def contents(summary: Summary) -> str | None:
         rest = len(summary.other_traffic) - NAMED_KINDS
         kinds += [f"{rest} more kinds"] if rest > 0 else []
         return f"No SMTP seen. TCP: {', '.join(kinds) or 'no connections'}."
-    if summary.implicit_tls == summary.connections and not summary.messages:
+    opened = summary.decrypted or summary.partly_decrypted
+    if summary.implicit_tls == summary.connections and not summary.messages and not opened:
         return f"Nothing was readable: {plural(summary.connections, 'connection')}, encrypted from the start."
     return None
 
@@ -97,8 +98,11 @@ def unmet(require: Require, summary: Summary, captures: Iterable[Capture]) -> st
     """Return why the captures do not hold what was required; None if they do."""
     if not summary.connections:
         return "no connection matches the filters" if summary.filtered else "no SMTP was seen"
-    if require is not Require.SMTP and summary.encrypted:
-        return f"{plural(summary.encrypted, 'connection')} of {summary.connections:,} encrypted, as a whole or in part"
+    encrypted = summary.encrypted - summary.decrypted
+    if require is not Require.SMTP and encrypted > 0:
+        opened = " and not wholly decrypted" if summary.decrypted or summary.partly_decrypted else ""
+        whole = f"{plural(encrypted, 'connection')} of {summary.connections:,} encrypted, as a whole or in part"
+        return whole + opened
     if require is Require.COMPLETE:
         parts = summary.connections - summary.complete
         if parts:

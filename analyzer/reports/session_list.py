@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..findings.counts import decrypted
 from ..findings.filters import recipients_of, senders_of
 from ..model import ReplyTurn
 from ..timestamps import local_time
@@ -65,7 +66,8 @@ def _line(connection: Connection, zone: tzinfo, *, several: bool) -> Iterator[tu
     yield "", " → "
     yield SIDE_STYLE["server"], address(connection.server)
     if connection.tls != "none":
-        yield "dim", f" {'TLS' if connection.tls == 'implicit' else 'STARTTLS'}"
+        opened = {"all": ", decrypted", "part": ", decrypted in part", "none": ""}[decrypted(connection)]
+        yield "dim", f" {'TLS' if connection.tls == 'implicit' else 'STARTTLS'}{opened}"
     if several and connection.captures:
         yield "dim", f" {connection.captures[0].path}"
 

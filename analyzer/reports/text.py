@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from .capture_quality import CaptureQuality, is_unread, read
@@ -17,6 +18,7 @@ from .output import Output, plural
 from .ranking import LONG_REPORT, ranked_hosts, ranked_rules
 from .scope import contents, is_restricted, scope
 from .styled_text import SEVERITIES, SEVERITY_STYLE, SIDE_STYLE, Line, clip, paint, wrapped
+from .tls_wording import key_logs, tls_lines
 from .wording import frame, place, remarks, where
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..model import Capture, Connection, Endpoint, Finding, Part, Summary
 
-__all__ = ["TextWriter", "address", "heading", "when"]
+__all__ = ["TextWriter", "address", "heading", "tls_session", "when"]
 
 # Captures that are listed one by one; a directory of rotated files may contain thousands.
 NAMED_CAPTURES = 12
@@ -104,12 +106,10 @@ class TextWriter:
 
 def _quality(quality: CaptureQuality) -> Iterator[Line]:
     yield [("bold", plural(quality.connections, "connection"))]
-    if quality.whole == quality.connections:
-        yield [("", "  all complete and in clear text")]
-        return
-    yield [("", f"  {quality.whole:,} complete and in clear text")]
+    whole = "all" if quality.is_whole else f"{quality.whole:,}"
+    yield [("", f"  {whole} {quality.completeness}")]
     for count, what in quality.limitations():
-        yield [("yellow", f"  {count:,} {what}")]
+        yield [("" if quality.is_whole else "yellow", f"  {count:,} {what}")]
 
 
 def _captures(captures: Sequence[Capture]) -> Iterator[Line]:
@@ -122,6 +122,8 @@ def _captures(captures: Sequence[Capture]) -> Iterator[Line]:
             yield [("bold", capture.path), ("", f": {read(capture)}")]
             if capture.first and capture.last:
                 yield [("dim", f"  {when(capture.first)} to {when(capture.last)} UTC")]
+            if capture.key_logs:
+                yield [("dim", f"  {key_logs(capture.key_logs)}")]
         for problem in capture.problems:
             yield [("yellow", f"  ! {problem}")]
 
@@ -140,6 +142,13 @@ def heading(connection: Connection, width: int, *, several: bool) -> Iterator[Li
         yield from wrapped(where(connection.captures), width, "  ", "dim")
 
 
+def tls_session(connection: Connection, width: int) -> Iterator[Line]:
+    """Return what is known of TLS in a connection."""
+    if connection.tls_session is not UNSET:
+        for text in tls_lines(connection.tls_session):
+            yield from wrapped(text, width, "    ", "dim", first="  ")
+
+
 def address(end: Endpoint) -> str:
     """Return address and port: ``192.0.2.1:25``, ``[2001:db8::1]:25``."""
     return f"[{end.address}]:{end.port}" if ":" in end.address else f"{end.address}:{end.port}"
@@ -153,6 +162,7 @@ def when(time: str) -> str:
 def _connection(group: ConnectionGroup, width: int, *, several: bool) -> Iterator[Line]:
     connection = group.first
     yield from heading(connection, width, several=several)
+    yield from tls_session(connection, width)
     if group.count > 1:
         yield from wrapped(_others(group), width, "  ", "dim")
     for note in connection.notes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..timestamps import parse_time
 from .text import address
+from .tls_wording import insides
 from .wording import said
 
 if TYPE_CHECKING:
@@ -38,11 +39,11 @@ class Transcript:
         first = len(self._lines) + 1
         lines.append(_heading(connection))
         start = parse_time(connection.started)
-        for turn in connection.dialogue:
+        for turn, inside in zip(connection.dialogue, insides(connection), strict=True):
             starts.append(first + len(lines))
-            who = "C" if turn.side == "client" else "S"
+            who = ("C" if turn.side == "client" else "S") + (" in TLS" if inside else "")
             margin = f"{turn.frame:>7} {(parse_time(turn.time) - start) / 1e9:>11.6f} {who}: "
-            for text in said(turn):
+            for text in said(turn, connection.tls_session):
                 lines.append(margin + _cut(text))
                 margin = f"{'':19} {who}: "
         lines.append("")

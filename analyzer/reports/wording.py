@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple, assert_never
 
+from msgspec import UNSET, UnsetType
+
 from ..model import (
     AuthTurn,
     CommandTurn,
@@ -18,11 +20,13 @@ from ..model import (
     MessageTurn,
     Part,
     ReplyTurn,
+    TlsSession,
     TlsTurn,
     Turn,
 )
 from ..timestamps import local_time, parse_time
 from .output import plural
+from .tls_wording import handshake
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,8 +66,9 @@ class Prediction(NamedTuple):
     text: str
 
 
-def said(turn: Turn) -> list[str]:
-    """Return the lines of a command or reply as they were sent; for any other turn, a description in brackets."""
+def said(turn: Turn, session: TlsSession | UnsetType = UNSET) -> list[str]:
+    """Return the lines of a command or reply as they were sent; for any other turn, a description in brackets.
+    ``session``: of TLS in this connection."""
     match turn:
         case ReplyTurn():
             last = len(turn.lines) - 1
@@ -82,7 +87,9 @@ def said(turn: Turn) -> list[str]:
             end = "" if turn.complete else ", incomplete"
             return [f"({kind}: {plural(turn.size, 'byte')}, {plural(turn.lines, 'line')}{end})"]
         case TlsTurn():
-            return ["(TLS handshake: what follows is encrypted)"]
+            return [f"({handshake(session)})"]
+        case GapTurn(length=0):
+            return ["(a TLS record that cannot be opened)"]
         case GapTurn():
             return [f"({plural(turn.length, 'byte')} not captured)"]
         case MalformedTurn():
@@ -184,9 +191,10 @@ def frame(of: Finding, parts: Sequence[Part]) -> str:
 
 
 def place(finding: Finding, parts: Sequence[Part]) -> str:
-    """Return the location of a finding: frame, and byte of the stream of its side. ``parts``: those of its
-    connection."""
-    return f"frame {frame(finding, parts)}, byte {finding.offset:,}"
+    """Return the location of a finding: frame, and byte of the stream of its side; of what was inside TLS, the byte of
+    its record, and the byte inside. ``parts``: those of its connection."""
+    inside = "" if finding.inside is UNSET else f" (inside TLS: byte {finding.inside:,})"
+    return f"frame {frame(finding, parts)}, byte {finding.offset:,}{inside}"
 
 
 def where(parts: Sequence[Part]) -> str:

@@ -42,13 +42,13 @@ __all__ = [
 ]
 
 APPLICATION = 0x534D5457  # "SMTW", which file(1) and SQLite's tools show
-VERSION = 1  # of the tables
+VERSION = 2  # of the tables
 COMMIT_EVERY = 500  # connections
 PATIENCE_SECONDS = 5.0  # wait for another program that writes
 _MAX_RUN = 1 << 53  # what every reader of JSON can count to
 
 _MAGIC = b"SQLite format 3\0"
-_OF_CONNECTIONS = ("connections", "turns", "messages", "recipients", "findings")
+_OF_CONNECTIONS = ("connections", "turns", "messages", "recipients", "tls", "certificates", "findings")
 _TYPES = {"text": "TEXT", "integer": "INTEGER", "boolean": "INTEGER", "time": "TEXT"}
 
 
@@ -162,6 +162,8 @@ _REFERENCES = {
     "turns": (_OF_CONNECTION,),
     "messages": (_OF_CONNECTION,),
     "recipients": (("messages", "run, connection, message"),),
+    "tls": (_OF_CONNECTION,),
+    "certificates": (_OF_CONNECTION,),
     "findings": (_OF_CONNECTION,),
 }
 

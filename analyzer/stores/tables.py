@@ -3,18 +3,20 @@
 # A store is for questions that were not foreseen, so it contains what the report contains, under the report's names
 # (docs/report.schema.json). A list of the report is a table of its own here, or, if no query would join on it, one text
 # with an item on each line. `run` and the numbers of the report make the keys: `turn` and `caused_by` of a finding have
-# the same meaning as there.
+# the same meaning as there. `group` is a word of SQL, so in the table `tls` it is `key_group`.
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple, assert_never
+
+from msgspec import UNSET, UnsetType
 
 from ..model import AuthTurn, CommandTurn, GapTurn, MalformedTurn, MessageTurn, ReplyTurn, TlsTurn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..model import Capture, Connection, Summary, Turn
+    from ..model import Capture, Connection, Summary, TlsSession, Turn
 
 __all__ = ["TABLES", "Cell", "Column", "Row", "Table", "capture_row", "connection_rows", "run_row"]
 
@@ -47,7 +49,7 @@ def _columns(text: str) -> tuple[Column, ...]:
     return tuple(Column(name, kinds[kind]) for name, _, kind in parts)
 
 
-_PLACE = "frame:integer time:time offset:integer"
+_PLACE = "frame:integer time:time offset:integer inside:integer"
 
 _ALL = (
     Table(
@@ -62,7 +64,7 @@ _ALL = (
         "captures",
         _columns(
             "run:integer capture:integer path format link_types frames:integer bytes:integer first:time last:time "
-            "problems"
+            "problems key_logs"
         ),
         2,
     ),
@@ -100,6 +102,25 @@ _ALL = (
         ("address",),
     ),
     Table(
+        "tls",
+        _columns(
+            "run:integer connection:integer version suite key_group dh_bits:integer sni alpn alpn_offered "
+            "resumed:boolean retried:boolean early_data:boolean renegotiations:integer key_updates:integer "
+            "compressed:boolean ja4 alert_side alert decrypted why"
+        ),
+        2,
+        ("sni", "ja4"),
+    ),
+    Table(
+        "certificates",
+        _columns(
+            "run:integer connection:integer side certificate:integer subject issuer names not_before:time "
+            "not_after:time key_type key_bits:integer signature serial sha256"
+        ),
+        4,
+        ("sha256",),
+    ),
+    Table(
         "findings",
         _columns(
             "run:integer connection:integer finding:integer rule name severity side certainty message reference "
@@ -125,8 +146,8 @@ def run_row(run: int, version: str, started: str, finished: str | None, summary:
 
 def capture_row(run: int, number: int, one: Capture) -> Row:
     """Return the row of a capture."""
-    links, problems = "\n".join(one.link_types), "\n".join(one.problems)
-    return (run, number, one.path, one.format, links, one.frames, one.bytes, one.first, one.last, problems)
+    links, problems, keys = ("\n".join(texts) for texts in (one.link_types, one.problems, one.key_logs))
+    return (run, number, one.path, one.format, links, one.frames, one.bytes, one.first, one.last, problems, keys)
 
 
 def connection_rows(run: int, capture: int, one: Connection) -> dict[str, list[Row]]:
@@ -149,11 +170,14 @@ def connection_rows(run: int, capture: int, one: Connection) -> dict[str, list[R
             for number, m in enumerate(one.messages)
         ]
         rows["recipients"] = list(_recipients(key, one))
+    if one.tls_session is not UNSET:
+        rows["tls"] = [_tls(key, one.tls_session)]
+        rows["certificates"] = list(_certificates(key, one.tls_session))
     if one.findings:
         rows["findings"] = [
             (
                 *(*key, number, f.rule, f.name, f.severity, f.side, f.certainty, f.message, f.reference),
-                *(f.turn, f.caused_by, f.frame, f.time, f.offset, f.length, f.evidence, f.count),
+                *(f.turn, f.caused_by, f.frame, f.time, f.offset, _known(f.inside), f.length, f.evidence, f.count),
             )
             for number, f in enumerate(one.findings)
         ]
@@ -166,11 +190,35 @@ def _recipients(key: tuple[int, int], one: Connection) -> Iterator[Row]:
             yield (*key, number, place, recipient.address, recipient.code)
 
 
+def _tls(key: tuple[int, int], one: TlsSession) -> Row:
+    alert = (None, None) if one.alert is None else (one.alert.side, one.alert.description)
+    return (
+        *(*key, one.version, one.suite, one.group, one.dh_bits, one.sni, one.alpn, "\n".join(one.alpn_offered)),
+        *(one.resumed, one.retried, one.early_data, one.renegotiations, one.key_updates, one.compressed, one.ja4),
+        *(*alert, one.decrypted, one.why),
+    )
+
+
+def _certificates(key: tuple[int, int], session: TlsSession) -> Iterator[Row]:
+    for side, chain in (("server", session.certificates), ("client", session.client_certificates)):
+        for number, one in enumerate(chain):
+            names = "\n".join(one.names)
+            yield (
+                *(*key, side, number, one.subject, one.issuer, names, one.not_before, one.not_after),
+                *(one.key_type, one.key_bits, one.signature, one.serial, one.sha256),
+            )
+
+
+def _known(place: int | UnsetType) -> int | None:
+    return None if place is UNSET else place
+
+
 _NONE_8 = (None,) * 8
 
 
 def _turn(turn: Turn) -> Row:
-    place = (turn.frame, turn.time, turn.offset)
+    inside = None if isinstance(turn, GapTurn | TlsTurn) else _known(turn.inside)
+    place = (turn.frame, turn.time, turn.offset, inside)
     match turn:
         case ReplyTurn():
             text = "\n".join(turn.lines)

@@ -65,7 +65,7 @@ def find_comments(path: str, audit: Audit | ParallelAudit, progress: Progress | 
             if isinstance(item, Capture):
                 continue
             for finding in item.findings:
-                comments.add(finding.frame, comment(finding, item.findings))
+                comments.add(finding.frame, comment(finding, item.findings, item.tls_session))
         if audit.unreadable:
             raise audit.unreadable[0]
         comments.summary, comments.captures = audit.summary, audit.captures

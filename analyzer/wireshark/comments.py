@@ -16,13 +16,15 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
+from msgspec import UNSET, UnsetType
+
 from ..errors import display_path, is_visible
 from ..model import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ..model import Capture, Finding
+    from ..model import Capture, Finding, TlsSession
 
 __all__ = ["MAX_COMMENT", "Comments", "comment", "is_alike"]
 
@@ -36,8 +38,11 @@ _MARK = "smtpwire:"
 _IN_MEMORY = 8 << 20  # bytes of text that are kept in memory instead of a file
 
 
-def comment(finding: Finding, findings: Sequence[Finding], *, late: bool = False) -> str:
-    """Return the finding in one line. ``findings``: those of its connection, among them its cause.
+def comment(
+    finding: Finding, findings: Sequence[Finding], session: TlsSession | UnsetType = UNSET, *, late: bool = False
+) -> str:
+    """Return the finding in one line. ``findings``: those of its connection, among them its cause; ``session``: of TLS
+    in that.
 
     ``late``: the comment is on another frame than its own.
     """
@@ -46,6 +51,9 @@ def comment(finding: Finding, findings: Sequence[Finding], *, late: bool = False
         text = f"not certain: {text}"
     if finding.count > 1 and " times" not in finding.message:
         text += f" In {finding.count:,} places."
+    if finding.inside is not UNSET:
+        agreed = () if session is UNSET else (session.version, session.suite)
+        text += f" Inside {', '.join(word for word in agreed if word) or 'TLS'}."
     if finding.caused_by is not None:
         cause = findings[finding.caused_by]
         text += f" Follows from {cause.rule} in frame {cause.frame}."

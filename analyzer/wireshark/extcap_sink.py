@@ -23,6 +23,8 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, BinaryIO
 
+from msgspec import UNSET, UnsetType
+
 from ..._version import __version__
 from ..errors import UsageError
 from ..frames.input_window import StreamWindow
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
     from ..audit import Options
     from ..live.live_audit import Update
-    from ..model import Finding
+    from ..model import Finding, TlsSession
     from .pcapng_blocks import OutputBlock
 
 __all__ = ["HOLD_SECONDS", "HeldBlocks", "capture", "capture_command"]
@@ -84,9 +86,9 @@ class HeldBlocks:
         while self._bytes > HOLD_BYTES:
             self._write()
 
-    def add_finding(self, finding: Finding, known: Sequence[Finding]) -> None:
+    def add_finding(self, finding: Finding, known: Sequence[Finding], session: TlsSession | UnsetType = UNSET) -> None:
         """Add ``finding`` to its frame, or to the last one if that has left the queue. ``known``: the findings among
-        which its cause is."""
+        which its cause is; ``session``: of TLS in its connection."""
         if not self._queue:
             self.lost += 1
             return
@@ -94,7 +96,7 @@ class HeldBlocks:
         there = first <= finding.frame <= last
         _, texts, _ = self._queue[finding.frame - first if there else -1]
         if len(texts) < MAX_ON_FRAME:
-            texts.append(comment(finding, known, late=not there))
+            texts.append(comment(finding, known, session, late=not there))
 
     def seconds_left(self) -> float | None:
         """Return the seconds until the first block must leave; None if no block waits."""
@@ -128,7 +130,7 @@ class HeldBlocks:
 def _add_findings(updates: Iterable[Update], held: HeldBlocks) -> None:
     for one in updates:
         for finding in one.findings:
-            held.add_finding(finding, one.known)
+            held.add_finding(finding, one.known, one.connection.tls_session)
 
 
 def capture_command(interface: str, capture_filter: str) -> list[str]:

@@ -469,3 +469,24 @@ def test_a_disk_that_becomes_full_is_one_line_and_leaves_no_part_of_a_message(
         for path in (tmp_path / "mail").rglob("*.eml"):
             assert path.stat().st_size > 2000
     assert not list((tmp_path / "mail").rglob(".smtpwire*"))
+
+
+# -- inside TLS -------------------------------------------------------------------------------------------------------
+
+
+def test_the_envelope_says_what_a_message_was_inside_of(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    from tls_captures import HELLO_INSIDE, QUIT, TRANSACTION, tls_capture  # noqa: PLC0415
+    from tls_captures import MESSAGE as SENT  # noqa: PLC0415
+
+    script = [*HELLO_INSIDE, *TRANSACTION, *QUIT]
+    path = tls_capture(tmp_path / "a.pcap", script, keylog=tmp_path / "a.keys").path
+    command_line(["extract", str(path), "-o", str(tmp_path / "mail"), "--no-config"], standalone_mode=False)
+    ((sidecar, data),) = extracted(tmp_path / "mail")
+    assert sidecar["tls"] == {"version": "TLS 1.3", "suite": "TLS_AES_256_GCM_SHA384"}
+    assert data == SENT
+
+
+def test_the_envelope_of_a_message_in_clear_text_says_nothing_of_tls(tmp_path: Path) -> None:
+    ((sidecar, _),) = extract(tmp_path, mail())
+    assert "tls" not in sidecar

@@ -90,7 +90,8 @@ def test_sqlite_can_create_the_tables_of_the_schema(capfd: pytest.CaptureFixture
     fresh = sqlite3.connect(":memory:")
     fresh.executescript(query(capfd, "--schema"))
     names = {name for (name,) in fresh.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert names == {"runs", "captures", "connections", "turns", "messages", "recipients", "findings"}
+    of_mail = {"runs", "captures", "connections", "turns", "messages", "recipients", "findings"}
+    assert names == of_mail | {"tls", "certificates"}
     fresh.close()
 
 

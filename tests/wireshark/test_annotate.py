@@ -78,7 +78,7 @@ def expected(path: Path) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
     for connection in audit(path):
         for finding in connection.findings:
-            found.setdefault(finding.frame, []).append(comment(finding, connection.findings))
+            found.setdefault(finding.frame, []).append(comment(finding, connection.findings, connection.tls_session))
     return found
 
 
@@ -398,3 +398,15 @@ def test_the_copy_may_go_to_a_pipe(tmp_path: Path) -> None:
     with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
         run(source, "-o", pipe)
         assert reader.communicate()[0] == copy.read_bytes()
+
+
+def test_a_comment_on_what_was_inside_tls_says_so(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    from tls_captures import HELLO_INSIDE, QUIT, tls_capture  # noqa: PLC0415
+
+    script = [*HELLO_INSIDE, ("C", b"RCPT TO:<b@mx.example>\r\n"), ("S", b"503 no\r\n"), *QUIT]
+    path = tls_capture(tmp_path / "a.pcap", script, keylog=tmp_path / "a.keys").path
+    with closing(find_comments(str(path), Audit(Options(select=("SEQ103",))))) as comments:
+        ((_, (text,)),) = comments.by_frame()
+    assert text.startswith("smtpwire: error SEQ103 client: ")
+    assert " Inside TLS 1.3, TLS_AES_256_GCM_SHA384. (RFC 5321" in text

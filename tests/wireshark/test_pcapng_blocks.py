@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from smtpwire.analyzer.frames.input_window import MAX_RECORD, StreamWindow
 from smtpwire.analyzer.frames.inputs import Source
-from smtpwire.analyzer.model import Finding
+from smtpwire.analyzer.model import Finding, TlsSession
 from smtpwire.analyzer.segments.decoder import SegmentDecoder
 from smtpwire.analyzer.wireshark.comments import MAX_COMMENT, MAX_ON_FRAME, Comments, comment
 from smtpwire.analyzer.wireshark.pcapng_blocks import OutputBlock, commented, pcap_blocks, pcapng_blocks, uncommented
@@ -151,6 +151,29 @@ def test_broken_options_are_kept_after_the_comment() -> None:
 # -- comments ---------------------------------------------------------------------------------------------------------
 
 
+TLS = TlsSession(
+    version="TLS 1.3",
+    suite="TLS_AES_128_GCM_SHA256",
+    group="x25519",
+    dh_bits=None,
+    sni="mx.example",
+    alpn=None,
+    alpn_offered=[],
+    resumed=False,
+    retried=False,
+    early_data=None,
+    renegotiations=0,
+    key_updates=0,
+    compressed=False,
+    ja4=None,
+    alert=None,
+    certificates=[],
+    client_certificates=[],
+    decrypted="all",
+    why=None,
+)
+
+
 def finding(message: str = "what happened", **changes: object) -> Finding:
     fields = {
         **{"rule": "SEQ101", "name": "x", "severity": "error", "side": "client", "certainty": "certain"},
@@ -176,6 +199,15 @@ def test_a_comment_has_its_certainty_and_its_cause() -> None:
     assert comment(effect, [cause, effect]) == (
         "smtpwire: error SEQ120 client: not certain: then that In 3 places. Follows from SEQ101 in frame 7."
     )
+
+
+def test_a_comment_says_what_was_inside_tls() -> None:
+    inside, outside = finding(inside=7), finding()
+    assert comment(inside, [inside], TLS) == (
+        "smtpwire: error SEQ101 client: what happened Inside TLS 1.3, TLS_AES_128_GCM_SHA256. (RFC 5321 §3.3)"
+    )
+    assert comment(inside, [inside]).endswith("what happened Inside TLS. (RFC 5321 §3.3)")
+    assert "Inside" not in comment(outside, [outside], TLS)
 
 
 def test_comments_come_back_by_frame() -> None:

@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
+from ...findings.counts import decrypted
 from ...model import CommandTurn, GapTurn, ReplyTurn, TlsTurn
 from ...timestamps import parse_time
 from ..capture_quality import limitations
 from ..output import plural
+from ..tls_wording import insides, key_of, tls_facts, validity
 from ..wording import (
     Prediction,
     belongs_to,
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
 
     from ...model import Connection, Endpoint, Severity, Side, Turn
 
-__all__ = ["Ladder", "LadderFinding", "LadderRow", "ladder"]
+__all__ = ["Ladder", "LadderCertificate", "LadderFinding", "LadderRow", "ladder"]
 
 # Rows of one ladder. Of a longer dialogue, the first and last turns and those around findings.
 MAX_ROWS = 100
@@ -43,6 +47,8 @@ FIRST_ROWS, LAST_ROWS, ROWS_BEFORE, ROWS_AFTER = 20, 5, 2, 1
 MAX_LINES, MAX_CHARACTERS = 24, 1200
 # Findings shown for one connection, messages and notes listed below it, frames named in its display filter.
 MAX_FINDINGS, MAX_MESSAGES, MAX_NOTES, MAX_FRAMES = 100, 10, 10, 20
+# Host names of one certificate, and certificates above it.
+NAMED_HOSTS, NAMED_ISSUERS = 8, 4
 MAX_TEXT = 400
 # Shortest pause that the ladder shows. RFC 5321 §4.5.3.2 counts in minutes; users notice seconds.
 PAUSE_NS = 1_000_000_000
@@ -90,9 +96,25 @@ class LadderRow:
 
 
 @dataclass(slots=True)
+class LadderCertificate:
+    """A certificate as the page shows it. ``of``: the side that sent it; ``above``: those above it in its chain."""
+
+    of: str
+    subject: str
+    names: str
+    issuer: str
+    valid: str
+    key: str
+    serial: str
+    sha256: str
+    above: list[str]
+
+
+@dataclass(slots=True)
 class Ladder:
     """One connection. ``notes``: findings about the connection as a whole. ``rules``: all rules that fired in it.
-    ``where``: the captures that it is in; ``frames``: those of findings, by the path of their capture."""
+    ``where``: the captures that it is in; ``frames``: those of findings, by the path of their capture. ``session``:
+    what is known of TLS; ``decrypted``: how much could be read of what was inside."""
 
     id: int
     client: Endpoint
@@ -114,6 +136,9 @@ class Ladder:
     more_findings: int
     where: str
     frames: list[tuple[str, list[int]]]
+    session: list[tuple[str, str]]
+    certificates: list[LadderCertificate]
+    decrypted: str
 
     def leave_out_rows(self) -> None:
         """Drop the dialogue: the page has no room for it."""
@@ -155,7 +180,32 @@ def ladder(connection: Connection) -> Ladder:
         more_findings=len(findings) - len(shown),
         where=where(connection.captures),
         frames=_frames(connection),
+        session=[(name, _cut(value)) for name, value in _session(connection)],
+        certificates=list(_certificates(connection)),
+        decrypted=decrypted(connection),
     )
+
+
+def _session(connection: Connection) -> Iterator[tuple[str, str]]:
+    if connection.tls_session is not UNSET:
+        yield from tls_facts(connection.tls_session)
+
+
+def _certificates(connection: Connection) -> Iterator[LadderCertificate]:
+    if connection.tls_session is UNSET:
+        return
+    session = connection.tls_session
+    for of, chain in (("server", session.certificates), ("client", session.client_certificates)):
+        if not chain:
+            continue
+        one, *rest = chain
+        more = len(one.names) - NAMED_HOSTS
+        names = ", ".join(one.names[:NAMED_HOSTS]) + (f" and {more:,} more" if more > 0 else "")
+        above = [_cut(f"{each.subject}, {validity(each)}") for each in rest[:NAMED_ISSUERS]]
+        subject, issuer = _cut(one.subject), _cut(one.issuer)
+        yield LadderCertificate(
+            of, subject, _cut(names), issuer, validity(one), key_of(one), one.serial, one.sha256, above
+        )
 
 
 def _unlink(shown: Sequence[LadderFinding]) -> None:
@@ -199,7 +249,7 @@ def _rows(connection: Connection, about: dict[int | None, list[LadderFinding]]) 
     dialogue = connection.dialogue
     groups = _groups(dialogue) if connection.client_bytes and connection.server_bytes else {}
     start = before = parse_time(connection.started)
-    tls_from = next((n for n, turn in enumerate(dialogue) if isinstance(turn, TlsTurn)), len(dialogue))
+    inside = insides(connection)
     shown = _shown(len(dialogue), [at for at in about if at is not None])
     previous = -1
     here = part_of(connection.captures, connection.started)
@@ -217,9 +267,9 @@ def _rows(connection: Connection, about: dict[int | None, list[LadderFinding]]) 
         row = LadderRow(
             kind(turn), turn.side, [], turn.frame, f"{(now - start) / 1e9:.6f}", group=group, group_size=size
         )
-        row.lines, row.more = _bounded(said(turn))
+        row.lines, row.more = _bounded(said(turn, connection.tls_session))
         row.pause = f"{(now - before) / 1e9:.1f} s" if now - before >= PAUSE_NS else ""
-        row.secured = index > tls_from
+        row.secured = inside[index]
         row.notes = about.get(index, [])
         if isinstance(turn, ReplyTurn):
             row.prediction = prediction(turn, dialogue)

@@ -10,6 +10,7 @@ from ..host_counts import SEVERITIES
 from ..output import plural
 from ..rule_docs import FAMILIES, paragraphs, scripts
 from ..scope import contents, is_restricted, scope
+from ..tls_wording import key_logs
 from .charts import stack, time_chart
 from .counts import NAMED_IDS, PageCounts
 from .page import render
@@ -87,6 +88,7 @@ class HtmlWriter:
             "connections": list(_within_bounds(choices)),
             "left_out": list(self._left_out(len(choices))),
             "families": FAMILIES,
+            "key_logs": key_logs,
         }
 
     def _title(self) -> str:

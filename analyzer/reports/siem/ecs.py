@@ -1,21 +1,25 @@
-"""The Elastic Common Schema: one document for each line, an alert for each finding and an event for each mail."""
+"""The Elastic Common Schema: one document for each line, an alert for each finding and an event for each mail and each
+TLS session."""
 
 # Names and types are those of ECS (https://www.elastic.co/guide/en/ecs/current). It has fields for mail and none for
 # SMTP; fields that it does not have are under `smtpwire.`, as custom fields should be under one name. Objects are
-# nested instead of dotted: Elasticsearch reads both, other readers only nested objects.
+# nested instead of dotted: Elasticsearch reads both, other readers only nested objects. Every document of a connection
+# has what ECS knows of its TLS session; the rest is in that of the session itself.
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import UNSET
 
 from ...rules import RULES
 from .identity import address_family, community_id, uid
 from .mail_records import addresses, mails
+from .tls_records import established, start_of_tls
 
 if TYPE_CHECKING:
-    from ...model import Capture, Connection, Endpoint, Finding, Severity, Summary
+    from ...model import Capture, Certificate, Connection, Endpoint, Finding, Severity, Summary, TlsSession
     from ..output import Output
     from .mail_records import MailRecord
 
@@ -53,7 +57,11 @@ class EcsWriter:
                 "community_id": community_id(connection),
             },
         }
-        documents = [_mail(connection, mail) for mail in mails(connection) if mail.enveloped]
+        documents = []
+        if connection.tls_session is not UNSET:
+            common["tls"] = _tls(connection.tls_session)
+            documents.append(_session(connection, connection.tls_session))
+        documents += [_mail(connection, mail) for mail in mails(connection) if mail.enveloped]
         documents += [_finding(connection, finding) for finding in connection.findings]
         if documents:
             self._output.write(b"".join([self._encode(_bare(common | one)) + b"\n" for one in documents]))
@@ -115,9 +123,86 @@ def _finding(connection: Connection, finding: Finding) -> dict[str, Any]:
                 "evidence": finding.evidence or None,
                 "frame": finding.frame,
                 "offset": finding.offset,
+                "inside": None if finding.inside is UNSET else finding.inside,
                 "length": finding.length,
                 "count": finding.count,
                 "follows_from": connection.findings[cause].rule if cause is not None else None,
+            },
+        },
+    }
+
+
+def _tls(session: TlsSession) -> dict[str, Any]:
+    protocol, _, number = (session.version or "").lower().partition(" ")
+    group = session.group or ""
+    return {
+        "version": number or None,
+        "version_protocol": protocol if number else None,
+        "cipher": session.suite,
+        "curve": None if group.startswith("ffdhe") else group or None,  # those are no curves
+        "resumed": session.resumed,
+        "established": established(session),
+        "next_protocol": session.alpn,
+        "client": {"server_name": session.sni, **_certificate(session.client_certificates)},
+        "server": _certificate(session.certificates),
+    }
+
+
+def _certificate(chain: list[Certificate]) -> dict[str, Any]:
+    """Return what is said of the certificate of a side, the first of its ``chain``."""
+    if not chain:
+        return {}
+    one = chain[0]
+    return {
+        "hash": {"sha256": one.sha256.upper()},
+        "x509": {
+            "subject": {"distinguished_name": one.subject},
+            "issuer": {"distinguished_name": one.issuer},
+            "alternative_names": one.names,
+            "not_before": one.not_before,
+            "not_after": one.not_after,
+            "serial_number": one.serial.upper(),
+            "signature_algorithm": one.signature,
+            "public_key_algorithm": one.key_type,
+            "public_key_size": one.key_bits,
+        },
+    }
+
+
+def _session(connection: Connection, session: TlsSession) -> dict[str, Any]:
+    time, frame = start_of_tls(connection)
+    alert = session.alert
+    return {
+        "@timestamp": time,
+        "event": {
+            "kind": "event",
+            "category": ["network"],
+            "type": ["connection", "protocol"],
+            "module": "smtpwire",
+            "dataset": "smtpwire.tls",
+            "provider": "smtpwire",
+            "outcome": {True: "success", False: "failure", None: "unknown"}[established(session)],
+            "start": time,
+        },
+        "source": _end(connection.client),
+        "destination": _end(connection.server) | {"domain": session.sni},
+        "smtpwire": {
+            "connection": {"id": connection.id, "uid": uid(connection), "profile": connection.profile},
+            "tls": {
+                "how": connection.tls,
+                "ja4": session.ja4,
+                "group": session.group,
+                "dh_bits": session.dh_bits,
+                "alpn_offered": session.alpn_offered,
+                "retried": session.retried,
+                "early_data": session.early_data,
+                "renegotiations": session.renegotiations,
+                "key_updates": session.key_updates,
+                "compressed": session.compressed,
+                "alert": None if alert is None else {"side": alert.side, "description": alert.description},
+                "decrypted": session.decrypted,
+                "why": session.why,
+                "frame": frame,
             },
         },
     }

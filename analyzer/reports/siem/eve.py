@@ -1,20 +1,25 @@
-"""Suricata's EVE: an event of type ``alert`` for each finding and one of type ``smtp`` for each mail."""
+"""Suricata's EVE: an event of type ``alert`` for each finding, one of type ``smtp`` for each mail, and one of type
+``tls`` for each TLS session."""
 
 # Field names and types are those of Suricata's etc/schema.json, which allows no others. Facts that EVE has no field for
 # go into alert.metadata, which is open, as lists of strings, the form in which rule metadata is logged. The rules have
 # a generator id of their own (gid 5321), so that no signature of Suricata or of a rule set has the same pair of ids.
+# Suricata's fingerprint of a certificate is its SHA-1. The report has the SHA-256, for which EVE has no field.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import UNSET
 
 from .identity import address_family, community_id, flow_id
 from .mail_records import addresses, mails
+from .tls_records import in_wire_order, start_of_tls, with_colons
 
 if TYPE_CHECKING:
-    from ...model import Capture, Connection, Finding, Severity, Summary
+    from ...model import Capture, Certificate, Connection, Finding, Severity, Summary, TlsSession
     from ..output import Output
     from .mail_records import MailRecord
 
@@ -23,6 +28,9 @@ __all__ = ["GID", "EveWriter", "signature_id", "timestamp"]
 GID = 5321
 # In Suricata 1 is the most severe.
 _SEVERITY: dict[Severity, int] = {"error": 1, "warning": 2, "info": 3}
+# Suricata's names of versions, those that differ.
+_VERSIONS = {"SSL 2": "SSLv2", "SSL 3": "SSLv3", "TLS 1.0": "TLSv1"}
+_DATE = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}")  # all that its schema allows
 _CATEGORY = "Generic Protocol Command Decode"
 
 
@@ -35,8 +43,8 @@ def signature_id(rule: str) -> int:
 
 
 class EveWriter:
-    """Writes one event for each line, those of a connection when it has ended. Events of mails come before those of
-    findings."""
+    """Writes one event for each line, those of a connection when it has ended. The event of TLS comes first, then those
+    of mails, then those of findings."""
 
     streams = True
 
@@ -49,7 +57,8 @@ class EveWriter:
 
     def connection(self, connection: Connection) -> None:
         """Write the events of the connection."""
-        events = [_smtp(connection, mail, number) for number, mail in enumerate(mails(connection)) if _logged(mail)]
+        events = [] if connection.tls_session is UNSET else [_tls(connection, connection.tls_session)]
+        events += [_smtp(connection, mail, number) for number, mail in enumerate(mails(connection)) if _logged(mail)]
         events += [_alert(connection, finding) for finding in connection.findings]
         if events:
             self._output.write(b"".join([self._encode(event) + b"\n" for event in events]))
@@ -98,6 +107,7 @@ def _alert(connection: Connection, finding: Finding) -> dict[str, Any]:
         "message": [finding.message],
         "evidence": [finding.evidence] if finding.evidence else None,
         "offset": [str(finding.offset)],
+        "inside": None if finding.inside is UNSET else [str(finding.inside)],
         "length": [str(finding.length)],
         "count": [str(finding.count)],
         "follows_from": [connection.findings[cause].rule] if cause is not None else None,
@@ -127,6 +137,37 @@ def _alert(connection: Connection, finding: Finding) -> dict[str, Any]:
         "dest_port": connection.server.port,
     }
     return event
+
+
+def _tls(connection: Connection, session: TlsSession) -> dict[str, Any]:
+    time, frame = start_of_tls(connection)
+    event = _common(connection, "tls", time, frame, from_server=False)
+    fields: dict[str, Any] = {}
+    if session.certificates:
+        fields |= _certificate(session.certificates[0])
+    fields |= {
+        "session_resumed": True if session.resumed else None,
+        "sni": session.sni,
+        "version": session.version and _VERSIONS.get(session.version, session.version),
+        "from_proto": "smtp" if connection.tls == "starttls" else None,
+        "ja4": session.ja4,
+        "client_alpns": session.alpn_offered or None,
+        "server_alpns": [session.alpn] if session.alpn else None,
+        "client": _certificate(session.client_certificates[0]) if session.client_certificates else None,
+    }
+    event["tls"] = {name: value for name, value in fields.items() if value is not None}
+    return event
+
+
+def _certificate(one: Certificate) -> dict[str, Any]:
+    dates = {"notbefore": one.not_before.removesuffix("Z"), "notafter": one.not_after.removesuffix("Z")}
+    return {
+        "subject": in_wire_order(one.subject),
+        "issuerdn": in_wire_order(one.issuer),
+        "serial": with_colons(one.serial),
+        **({"subjectaltname": one.names} if one.names else {}),
+        **{name: date for name, date in dates.items() if _DATE.fullmatch(date)},
+    }
 
 
 def _smtp(connection: Connection, mail: MailRecord, number: int) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from ...model import CommandTurn, MessageTurn, ReplyTurn, TlsTurn
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ class MailRecord:
 
     ``sender`` and ``recipients`` are the addresses of the envelope, without brackets; ``sender`` is None if no MAIL was
     seen. ``last_reply``: code and text of the last line of the last reply. ``frame``: that of the command that opened
-    the record.
+    the record. ``tls``: TLS started in it, or it was inside TLS.
     """
 
     depth: int
@@ -98,9 +100,10 @@ class _Walk:
         if self._current is not None:
             yield self._current
 
-    def _record(self, turn: Turn) -> MailRecord:
+    def _record(self, turn: CommandTurn | MessageTurn | ReplyTurn | TlsTurn) -> MailRecord:
         if self._current is None:
             self._current = MailRecord(self._depth, turn.time, turn.frame, self._helo)
+            self._current.tls = isinstance(turn, TlsTurn) or turn.inside is not UNSET
             self._over = False
             self._content = False
             self._size = 0

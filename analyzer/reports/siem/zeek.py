@@ -1,9 +1,9 @@
-"""Zeek's ``smtp.log``, and ``smtp_audit.log`` in the same form with the findings."""
+"""Zeek's ``smtp.log``, ``ssl.log`` and ``x509.log``, and ``smtp_audit.log`` in the same form with the findings."""
 
 # The columns of smtp.log are those of Zeek's base/protocols/smtp, in the same order, without `fuids`: there are no
 # files here. Zeek's first Received field is the lowest, the oldest one. The path starts with the two ends of this
 # connection and continues with one address of each Received field, from the top. A tab-separated log has one kind of
-# row, so standard output gets only the audit; in JSON each line names its log, so it gets both.
+# row, so standard output gets only the audit; in JSON each line names its log, so it gets all.
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from ...errors import UsageError, display_path
 from ...files.atomic_files import replacing
 from ...files.folders import folder_of
@@ -19,9 +21,10 @@ from ..output import Output
 from .identity import community_id, uid
 from .mail_records import addresses, mails
 from .zeek_log import LogColumn, ZeekLog
+from .zeek_tls import SSL_COLUMNS, X509_COLUMNS, KnownCertificates, session_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from ...model import Capture, Connection, Finding, Summary
@@ -76,6 +79,7 @@ AUDIT_COLUMNS = (
     LogColumn("length", "count"),
     LogColumn("times", "count"),
     LogColumn("follows_from", "string"),
+    LogColumn("inside", "count"),
 )
 
 # An address in brackets or between blanks, the forms that Zeek reads in a Received field.
@@ -86,13 +90,18 @@ _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 
 
 class ZeekWriter:
-    """Writes rows as connections end. ``smtp``: the output of its log; None: that log is not written."""
+    """Writes rows as connections end. ``others``: returns the output of another log by its name; None: only the audit
+    is written."""
 
     streams = True
 
-    def __init__(self, audit: Output, smtp: Output | None, *, as_json: bool) -> None:
+    def __init__(self, audit: Output, others: Callable[[str], Output] | None, *, as_json: bool) -> None:
         self._audit = ZeekLog(audit, "smtp_audit", AUDIT_COLUMNS, as_json=as_json)
-        self._smtp = None if smtp is None else ZeekLog(smtp, "smtp", SMTP_COLUMNS, as_json=as_json)
+        self._others: dict[str, ZeekLog] = {}
+        self._certificates = KnownCertificates()
+        if others is not None:
+            columns = {"smtp": SMTP_COLUMNS, "ssl": (*_CONNECTION, *SSL_COLUMNS), "x509": X509_COLUMNS}
+            self._others = {name: ZeekLog(others(name), name, of, as_json=as_json) for name, of in columns.items()}
 
     def capture(self, capture: Capture) -> None:
         """Write nothing: Zeek has no row for captures."""
@@ -106,24 +115,27 @@ class ZeekWriter:
             "id.resp_h": connection.server.address,
             "id.resp_p": connection.server.port,
         }
-        if self._smtp is not None:
+        if self._others:
+            session = connection.tls_session
+            if session is not UNSET:
+                self._others["ssl"].rows([end | session_row(connection, session)])
+                self._others["x509"].rows(list(self._certificates.rows(connection, session)))
             records = [end | _mail(connection, mail) for mail in mails(connection) if mail.enveloped or mail.tls]
             if records:
-                self._smtp.rows(records)
+                self._others["smtp"].rows(records)
         if connection.findings:
             end["community_id"] = community_id(connection)
             self._audit.rows([end | _finding(connection, finding) for finding in connection.findings])
 
     def finish(self, summary: Summary) -> None:
-        """Close both logs."""
-        self._audit.close()
-        if self._smtp is not None:
-            self._smtp.close()
+        """Close the logs."""
+        for log in (self._audit, *self._others.values()):
+            log.close()
 
 
 @contextmanager
 def zeek_directory(path: Path, *, as_json: bool) -> Iterator[ZeekWriter]:
-    """Open both logs in the directory ``path``, which is created if it does not exist. The files appear when they are
+    """Open the logs in the directory ``path``, which is created if it does not exist. The files appear when they are
     complete. Raises UsageError."""
     try:
         folder_of(path).close()
@@ -131,11 +143,12 @@ def zeek_directory(path: Path, *, as_json: bool) -> Iterator[ZeekWriter]:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot write ({reason})", display_path(path), "name a directory with -o") from error
     with ExitStack() as stack:
-        audit, smtp = (
-            Output(stack.enter_context(replacing(path / name)), name=display_path(path / name))
-            for name in ("smtp_audit.log", "smtp.log")
-        )
-        yield ZeekWriter(audit, smtp, as_json=as_json)
+
+        def log(name: str) -> Output:
+            file = path / f"{name}.log"
+            return Output(stack.enter_context(replacing(file)), name=display_path(file))
+
+        yield ZeekWriter(log("smtp_audit"), log, as_json=as_json)
 
 
 def _finding(connection: Connection, finding: Finding) -> dict[str, Value]:
@@ -153,6 +166,7 @@ def _finding(connection: Connection, finding: Finding) -> dict[str, Value]:
         "frame": finding.frame,
         "offset": finding.offset,
         "length": finding.length,
+        "inside": None if finding.inside is UNSET else finding.inside,
         "times": finding.count,
         "follows_from": connection.findings[cause].rule if cause is not None else None,
     }

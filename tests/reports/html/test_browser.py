@@ -123,6 +123,30 @@ def test_every_kind_of_turn_can_be_read_and_fits(browser: Browser, tmp_path: Pat
         assert browser.run(CONTRAST) == []
 
 
+def test_what_was_inside_tls_can_be_read_and_fits(browser: Browser, tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    from tls_captures import HELLO_INSIDE, QUIT, certified, tls_capture  # noqa: PLC0415
+
+    names = ("mx." + "long-label." * 18 + "example", *(f"mx{n}.example" for n in range(20)))
+    host = certified("m" * 64, names)
+    script = [*HELLO_INSIDE, ("C", b"RCPT TO:<b@mx.example>\r\n"), ("S", b"503 no\r\n"), *QUIT]
+    keys = tmp_path / "a.keys"
+    made = tls_capture(
+        tmp_path / "a.pcap", script, keylog=keys, certificate=host, client_certificate=certified("carol", ())
+    )
+    page = audited(tmp_path, made.path)
+    for width in (PHONE, DESK):
+        for dark in (False, True):
+            browser.shape(width, dark=dark, phone=width == PHONE)
+            browser.open(page)
+            browser.run(OPEN_ALL)
+            assert browser.run("return document.documentElement.scrollWidth") <= width
+            assert browser.run(OVERFLOWING) == []
+            assert browser.run(CONTRAST) == []
+    said = browser.run("return document.querySelector('.row.secured .when').innerText")
+    assert said.startswith("in TLS")
+
+
 def test_no_cell_is_squeezed_to_one_character_per_line(browser: Browser, tmp_path: Path) -> None:
     found = [finding(f"ABC{n}", name="a-name-of-several-words-in-a-row", frame=n) for n in range(100, 120)]
     one = connection(1, found)

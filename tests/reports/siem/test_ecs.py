@@ -50,6 +50,26 @@ KEYWORDS = (
     "email.reply_to.address",
     "email.subject",
     "email.x_mailer",
+    "destination.domain",
+    "tls.version",
+    "tls.version_protocol",
+    "tls.cipher",
+    "tls.curve",
+    "tls.next_protocol",
+    "tls.client.server_name",
+    *(
+        f"tls.{side}.{name}"
+        for side in ("client", "server")
+        for name in (
+            "hash.sha256",
+            "x509.subject.distinguished_name",
+            "x509.issuer.distinguished_name",
+            "x509.alternative_names",
+            "x509.serial_number",
+            "x509.signature_algorithm",
+            "x509.public_key_algorithm",
+        )
+    ),
 )
 TYPES: dict[str, str] = {
     "@timestamp": "date",
@@ -59,6 +79,9 @@ TYPES: dict[str, str] = {
     "email.message_id": "wildcard",
     **dict.fromkeys(("client.ip", "server.ip", "source.ip", "destination.ip"), "ip"),
     **dict.fromkeys(("client.port", "server.port", "source.port", "destination.port"), "long"),
+    **dict.fromkeys(("tls.resumed", "tls.established"), "boolean"),
+    **{f"tls.{side}.x509.{name}": "date" for side in ("client", "server") for name in ("not_before", "not_after")},
+    **{f"tls.{side}.x509.public_key_size": "long" for side in ("client", "server")},
     **dict.fromkeys(KEYWORDS, "keyword"),
 }
 ARRAYS = {
@@ -68,6 +91,8 @@ ARRAYS = {
     "email.to.address",
     "email.cc.address",
     "email.reply_to.address",
+    "tls.client.x509.alternative_names",
+    "tls.server.x509.alternative_names",
 }
 # For each category, the types that the schema allows with it.
 ALLOWED = {
@@ -88,23 +113,67 @@ def documents(tmp_path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in written(DEMO, ReportFormat.ECS, tmp_path).splitlines()]
 
 
-def test_names_and_types_are_those_of_the_schema(documents: list[dict[str, Any]]) -> None:
+def check_names_and_types(documents: list[dict[str, Any]]) -> None:
     assert documents
     for document in documents:
         for name, value in flat(document).items():
-            if name.startswith("smtpwire."):
-                continue
-            kind = TYPES[name]
-            assert isinstance(value, list) == (name in ARRAYS), name
-            for one in value if isinstance(value, list) else [value]:
-                if kind == "long":
-                    assert type(one) is int, name
-                elif kind == "ip":
-                    ipaddress.ip_address(one)
-                elif kind == "date":
-                    assert one.endswith("Z"), name
-                else:
-                    assert isinstance(one, str), name
+            if not name.startswith("smtpwire."):
+                assert isinstance(value, list) == (name in ARRAYS), name
+                for one in value if isinstance(value, list) else [value]:
+                    check_type(name, one)
+
+
+def check_type(name: str, one: object) -> None:
+    kind = TYPES[name]
+    if kind == "long":
+        assert type(one) is int, name
+    elif kind == "boolean":
+        assert type(one) is bool, name
+    elif kind == "ip":
+        ipaddress.ip_address(str(one))
+    else:
+        assert isinstance(one, str), name
+        assert kind != "date" or one.endswith("Z"), name
+
+
+def test_names_and_types_are_those_of_the_schema(documents: list[dict[str, Any]]) -> None:
+    check_names_and_types(documents)
+
+
+def test_a_session_and_its_certificates(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    from tls_captures import HELLO_INSIDE, HOST, QUIT, TRANSACTION, certified, tls_capture  # noqa: PLC0415
+
+    client = certified("carol", ())
+    script = [*HELLO_INSIDE, *TRANSACTION, *QUIT]
+    made = tls_capture(
+        tmp_path / "a.pcap", script, keylog=tmp_path / "a.keys", client_certificate=client, alpn=["smtp"]
+    )
+    found = [json.loads(line) for line in written(made.path, ReportFormat.ECS, tmp_path).splitlines()]
+    check_names_and_types(found)
+    own = next(one for one in found if one["event"]["dataset"] == "smtpwire.tls")
+    tls = own["tls"]
+    assert (tls["version"], tls["version_protocol"], tls["established"], tls["resumed"]) == ("1.3", "tls", True, False)
+    assert (tls["client"]["server_name"], tls["next_protocol"]) == (HOST, "smtp")
+    assert tls["server"]["x509"]["alternative_names"] == [HOST]
+    assert tls["client"]["x509"]["subject"]["distinguished_name"] == "CN=carol"
+    assert int(tls["server"]["x509"]["serial_number"], 16) == made.server.serial_number
+    assert (own["event"]["outcome"], own["destination"]["domain"]) == ("success", HOST)
+    assert own["smtpwire"]["tls"]["decrypted"] == "all"
+    assert own["smtpwire"]["tls"]["ja4"].startswith("t13d")
+    mail = next(one for one in found if one["event"]["dataset"] == "smtpwire.mail")
+    assert mail["tls"] == tls
+
+
+def test_a_handshake_that_failed_established_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    from tls_captures import QUIT, tls_capture  # noqa: PLC0415
+
+    made = tls_capture(tmp_path / "a.pcap", QUIT, keylog=tmp_path / "a.keys", refused=True)
+    found = [json.loads(line) for line in written(made.path, ReportFormat.ECS, tmp_path).splitlines()]
+    own = next(one for one in found if one["event"]["dataset"] == "smtpwire.tls")
+    assert (own["tls"]["established"], own["event"]["outcome"]) == (False, "failure")
+    assert own["smtpwire"]["tls"]["alert"] == {"side": "client", "description": "unknown_ca"}
 
 
 def test_the_values_are_allowed(documents: list[dict[str, Any]]) -> None:

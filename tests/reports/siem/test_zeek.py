@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from captures import pcap
+from msgspec import UNSET
 from scripts import MESSAGE, Script, envelope, hello, lines, records, segments
 from written import capture_of, written
 
+from smtpwire.analyzer.audit import audit
 from smtpwire.analyzer.enums import Redact, ReportFormat
 from smtpwire.analyzer.reports.formats import Style
+from smtpwire.analyzer.reports.siem.zeek_tls import SSL_COLUMNS, X509_COLUMNS, KnownCertificates
 
 HERE = Path(__file__).parent
 CAPTURES = Path(__file__).parents[4] / "shared" / "captures" / "zeek"
@@ -82,6 +86,77 @@ def test_zat_reads_it(log: str, tmp_path: Path) -> None:
         assert found[0]["rule"] == "SEQ104"
         assert found[0]["certain"] is True
         assert isinstance(found[0]["frame"], int)
+
+
+def inside_tls(folder: Path, **how: Any) -> Path:
+    """Write a capture of a session inside TLS with a finding, and its key log."""
+    pytest.importorskip("cryptography")
+    from tls_captures import HELLO_INSIDE, QUIT, TRANSACTION, tls_capture  # noqa: PLC0415
+
+    early = [("C", b"RCPT TO:<b@mx.example>\r\n"), ("S", b"503 no\r\n")]
+    script = [*HELLO_INSIDE, *early, *TRANSACTION, *QUIT]
+    return tls_capture(folder / "tls.pcap", script, keylog=folder / "tls.keys", **how).path
+
+
+def test_zat_reads_sessions_and_certificates(tmp_path: Path) -> None:
+    reader = pytest.importorskip("zat.zeek_log_reader")
+    pytest.importorskip("cryptography")
+    from tls_captures import HOST, certified  # noqa: PLC0415
+
+    written(inside_tls(tmp_path, client_certificate=certified("carol", ())), ReportFormat.ZEEK, tmp_path)
+    (session,) = reader.ZeekLogReader(str(tmp_path / "report-zeek" / "ssl.log")).readrows()
+    assert (session["version"], session["server_name"], session["curve"]) == ("TLSv13", HOST, "x25519")
+    assert (session["established"], session["resumed"]) == (True, False)
+    found = list(reader.ZeekLogReader(str(tmp_path / "report-zeek" / "x509.log")).readrows())
+    server, client = found
+    assert (server["certificate.subject"], server["san.dns"], server["client_cert"]) == (f"CN={HOST}", HOST, False)
+    assert (client["certificate.subject"], client["client_cert"], client["host_cert"]) == ("CN=carol", True, True)
+    assert server["certificate.not_valid_after"].year == 2035
+    assert (server["certificate.key_type"], server["certificate.key_length"]) == ("ec", 256)
+    assert session["cert_chain_fps"] == server["fingerprint"]
+    assert session["client_cert_chain_fps"] == client["fingerprint"]
+    (found_inside,) = reader.ZeekLogReader(str(tmp_path / "report-zeek" / "smtp_audit.log")).readrows()
+    assert found_inside["inside"] == len("EHLO client.example\r\n")
+    assert found_inside["uid"] == session["uid"]
+
+
+def test_each_mail_inside_tls_has_its_row(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    from tls_captures import HELLO_INSIDE, QUIT, TRANSACTION, tls_capture  # noqa: PLC0415
+
+    script = [*HELLO_INSIDE, *TRANSACTION, *TRANSACTION, *QUIT]
+    made = tls_capture(tmp_path / "a.pcap", script, keylog=tmp_path / "a.keys")
+    written(made.path, ReportFormat.ZEEK, tmp_path)
+    found = [(row["mailfrom"], row["trans_depth"], row["tls"]) for row in rows(of("smtp.log", tmp_path))]
+    assert found[:2] == [("a@client.example", "1", "T"), ("a@client.example", "2", "T")]
+
+
+def test_columns_have_the_order_of_zeeks_own() -> None:
+    # The lines #fields of ssl.log and x509.log in Zeek's baselines, without the columns of the connection
+    ssl = "version cipher curve server_name resumed last_alert next_protocol established ssl_history cert_chain_fps"
+    ssl += " client_cert_chain_fps sni_matches_cert"
+    x509 = "ts fingerprint certificate.version certificate.serial certificate.subject certificate.issuer"
+    x509 += " certificate.not_valid_before certificate.not_valid_after certificate.key_alg certificate.sig_alg"
+    x509 += " certificate.key_type certificate.key_length certificate.exponent certificate.curve san.dns san.uri"
+    x509 += " san.email san.ip basic_constraints.ca basic_constraints.path_len host_cert client_cert"
+    for columns, theirs in ((SSL_COLUMNS, ssl.split()), (X509_COLUMNS, x509.split())):
+        ours = [column.name for column in columns]
+        assert ours == [name for name in theirs if name in ours]
+
+
+def test_a_certificate_has_one_row(tmp_path: Path) -> None:
+    path = inside_tls(tmp_path)
+    (one,), known = list(audit(path)), KnownCertificates()
+    assert one.tls_session is not UNSET
+    assert len(list(known.rows(one, one.tls_session))) == 1
+    assert list(known.rows(one, one.tls_session)) == []
+
+
+def test_without_tls_the_logs_of_tls_have_no_rows(tmp_path: Path) -> None:
+    written(capture_of(tmp_path / "x.pcap", TALK), ReportFormat.ZEEK, tmp_path)
+    for log in ("ssl.log", "x509.log"):
+        assert rows(of(log, tmp_path)) == []
+        assert of(log, tmp_path).startswith("#separator")
 
 
 def test_both_logs_name_the_same_connection(tmp_path: Path) -> None:

@@ -14,13 +14,13 @@ from .errors import InputError, UsageError, display_path
 from .exchanges.connection_report import TimeFormat, TurnDetail
 from .exchanges.conversation import ContentTap
 from .exchanges.record import ConnectionRecord
-from .files.urls import is_url
 from .findings.counts import count
 from .findings.filters import ConnectionFilter
 from .findings.rulebook import RuleBook
 from .findings.suppress import KnownFindings, Peer, Suppression, drop
 from .frames.input_list import open_inputs
-from .frames.inputs import STDIN, read_capture
+from .frames.inputs import read_capture
+from .frames.key_logs import companions_of, last_secrets, note_key_log
 from .limits import DEFAULT_LIMITS, Limits
 from .model import Capture, Connection, OtherTraffic, Summary
 from .redact.finding_texts import without_secrets
@@ -28,8 +28,8 @@ from .redact.redactor import Redactor
 from .rules import RULES, resolve
 from .rules.plugins import skipped_plugins
 from .segments.decoder import SegmentDecoder
-from .tls.key_files import KeyFiles, companions, read_key_logs
-from .tls.key_log import SessionKeys
+from .tls.key_files import KeyFiles, decrypts, notes_on, read_key_logs
+from .tls.key_log import KeyLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_PORTS", "Audit", "DecoderCounts", "Options", "audit", "complete", "summed"]
 
-
-IN_CAPTURE = "(in the capture)"
-"""What stands for a key log in a pcapng file."""
 
 DecoderCounts = tuple[int, int, int]
 """Frames decoded by the fast loops, by the raw decoder and by Scapy."""
@@ -78,7 +75,7 @@ class Options(Struct, frozen=True):
     wanted: ConnectionFilter | None = None
     passed_over: Callable[[Connection], None] | None = None
     key_logs: tuple[str, ...] = ()
-    keys: SessionKeys | None = None
+    keys: KeyLog | None = None
 
     def rules(self) -> frozenset[str]:
         """Return the ids of the active rules. Raises UsageError for an unknown rule name, and if no rule is left."""
@@ -104,7 +101,7 @@ class Audit:
     def __init__(self, options: Options | None = None, key: bytes | None = None) -> None:
         """``key``: of the pseudonyms; random if None."""
         self.options = options or Options()
-        self.keys = self.options.keys or SessionKeys(read_key_logs(self.options.key_logs))
+        self.keys = read_key_logs(self.options.key_logs) if self.options.keys is None else self.options.keys
         self.summary = Summary()
         self.captures: list[Capture] = []
         self.unreadable: list[InputError] = []
@@ -112,7 +109,6 @@ class Audit:
         self.decoder: SegmentDecoder | None = None
         self.reading: Capture | None = None
         self._capture_parts = CaptureParts()
-        self._key_files: set[str] = set()
         limits = self.options.limits
         self._redacted = Redactor(self.options.redact, key)
         self.summary.settings = self.options.settings
@@ -127,7 +123,7 @@ class Audit:
             limits=limits,
             detail=TurnDetail(secrets=self.options.redact is Redact.NONE, headers=self.options.headers or searched),
             tap=self.options.tap,
-            keys=self.keys,
+            keys=self.keys if decrypts() else None,
         )
 
     def _judge(self) -> Judge:
@@ -164,11 +160,13 @@ class Audit:
         streams = tracker.streams
         decoder = SegmentDecoder(tracker.segment, options.decoder, streams.ignored, options.limits, streams.recent)
         self.decoder = decoder
-        for source in open_inputs(paths):
+        sources = list(open_inputs(paths))
+        self._read_companions(sources)
+        for source in sources:
             self.begin_capture(source.capture)
             try:
-                secrets = self._secrets_of(source)
-                for times in read_capture(source, decoder, progress, tracker.set_digits, secrets):
+                take_secrets = self._take_secrets(source)
+                for times in read_capture(source, decoder, progress, tracker.set_digits, take_secrets):
                     yield from self.finished(*times)
                     if settled is not None:
                         settled()
@@ -183,23 +181,34 @@ class Audit:
             yield source.capture
         yield from self.close()
 
-    def _secrets_of(self, source: Source) -> Callable[[bytes], None]:
-        """Read the key logs beside a capture; return what takes those in it."""
-        log, capture = self.keys.log, source.capture
-        if log is None:
-            return lambda _: None
-        for path in () if source.name == STDIN or is_url(source.name) else companions(source.name):
-            if path not in self._key_files:
-                self._key_files.add(path)
-                KeyFiles(log).add(path, found=True)
-            capture.key_logs.append(display_path(path))
+    def _read_companions(self, sources: Sequence[Source]) -> None:
+        """Read the key logs beside the captures."""
+        for source in sources:
+            for path in companions_of(source):
+                KeyFiles(self.keys).add(path, found=True)
+
+    def _take_secrets(self, source: Source) -> Callable[[bytes], None]:
+        """Return what takes the key logs in a capture; those at its end are taken at once."""
+        capture = source.capture
+        capture.key_logs += map(display_path, companions_of(source))
 
         def take(key_log: bytes) -> None:
-            log.read(key_log)
-            if IN_CAPTURE not in capture.key_logs:
-                capture.key_logs.append(IN_CAPTURE)
+            self.take_secrets(key_log)
+            if key_log:
+                note_key_log(capture)
 
+        for key_log in last_secrets(source):
+            take(key_log)
         return take
+
+    def notes(self) -> list[str]:
+        """Return what a person must know of the key logs."""
+        return notes_on(self.keys)
+
+    def take_secrets(self, key_log: bytes) -> None:
+        """Use a key log in a capture. If it is empty, there may be more of them, after what they open."""
+        self.keys.may_grow = self.keys.may_grow or decrypts()
+        self.keys.read(key_log)
 
     def begin_capture(self, capture: Capture) -> None:
         """The next segments come from ``capture``. The times of its blocks are passed to ``finished``."""

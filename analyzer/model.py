@@ -159,7 +159,8 @@ class MessageTurn(Struct, gc=False, tag_field="kind", tag="message"):
 
 
 class TlsTurn(Struct, gc=False, tag_field="kind", tag="tls"):
-    """The TLS handshake starts; everything after it is encrypted on both sides. Turns after it were decrypted."""
+    """The TLS handshake starts; everything after it is encrypted on both sides. What was decrypted of it follows, with
+    its place ``inside``."""
 
     side: Side
     frame: int
@@ -168,7 +169,8 @@ class TlsTurn(Struct, gc=False, tag_field="kind", tag="tls"):
 
 
 class GapTurn(Struct, gc=False, tag_field="kind", tag="gap"):
-    """``length`` bytes of this side are missing from the capture at this place."""
+    """``length`` bytes of this side are missing from the capture at this place. 0: none is missing there, but the TLS
+    record cannot be opened."""
 
     side: Side
     length: int
@@ -366,8 +368,10 @@ class OtherTraffic(Struct):
 class Summary(Struct):
     """Counts of the whole run, and what it did not look at. ``rules``: findings per rule id.
 
-    ``complete``: connections captured from their beginning, on both sides, without a gap, and in clear text;
-    ``encrypted``: those of which all or a part is encrypted; ``implicit_tls``: those encrypted from the start.
+    ``complete``: connections captured from their beginning, on both sides, without a gap, and in clear text or wholly
+    decrypted; ``encrypted``: those of which all or a part is encrypted; ``implicit_tls``: those encrypted from the
+    start; ``decrypted``: those encrypted of which all that was captured of what was inside TLS could be read;
+    ``partly_decrypted``: those of which a part could.
     ``settings``: the settings file that was used.
     ``not_asked``: rules that settings or options leave out. ``suppressed``: findings that were left out; ``left_out``
     counts them by their reason and rule. ``filtered``: connections that do not match the filters; nothing else counts
@@ -384,6 +388,8 @@ class Summary(Struct):
     complete: int = 0
     encrypted: int = 0
     implicit_tls: int = 0
+    decrypted: int = 0
+    partly_decrypted: int = 0
     settings: str | None = None
     not_asked: list[str] = field(default_factory=list)
     not_loaded: list[str] = field(default_factory=list)

@@ -153,6 +153,8 @@ def _notify(audit: Audit | ParallelAudit, *, stated: bool) -> None:
         notice(audit.options.baseline.summary(audit.summary.not_asked))
     for error in audit.unreadable:
         notice(str(error))
+    for note in audit.notes():
+        notice(note)
     if not stated and not audit.summary.nothing_read:
         notify_of(audit.summary)
 

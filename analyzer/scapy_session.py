@@ -15,6 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
 from scapy.config import conf
 from scapy.error import log_runtime
 from scapy.sessions import DefaultSession
@@ -24,9 +25,10 @@ from .audit import Audit, Options
 from .console import say
 from .model import Connection
 from .segments.decoder import SegmentDecoder
+from .tls.key_files import KeyFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["AuditedConnection", "SMTPSession"]
 
@@ -66,11 +68,19 @@ class AuditedConnection:
 class SMTPSession(DefaultSession):
     """``sniff(offline=…, session=SMTPSession())`` yields an ``AuditedConnection`` for each SMTP connection.
 
-    ``options``: as for ``Audit``. After live sniffing, or to end early, ``close()`` returns the connections still open.
+    ``options``: as for ``Audit``; ``keylog``: files with the secrets of TLS sessions. After live sniffing, or to end
+    early, ``close()`` returns the connections still open.
     """
 
-    def __init__(self, options: Options | None = None) -> None:
+    def __init__(self, options: Options | None = None, *, keylog: str | Sequence[str] = ()) -> None:
+        """``keylog``: key logs of TLS, which may still grow. Raises UsageError if one cannot be read."""
         super().__init__()
+        options = options or Options()
+        if keylog:
+            files = KeyFiles()
+            for path in (keylog,) if isinstance(keylog, str) else keylog:
+                files.add(path, growing=True)
+            options = replace(options, keys=files.keys)
         self.audit = Audit(options)
         tracker = self.audit.tracker
         self._decoder = SegmentDecoder(tracker.segment, self.audit.options.decoder)

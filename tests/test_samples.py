@@ -33,7 +33,10 @@ def listed(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_findings(name: str) -> None:
-    assert sorted(listed(SAMPLES / f"{name}.pcap")) == sorted(EXPECTED[name])
+    (path,) = SAMPLES.glob(f"{name}.pcap*")
+    if "inside-tls" in name:
+        pytest.importorskip("cryptography")
+    assert sorted(listed(path)) == sorted(EXPECTED[name])
 
 
 def test_every_capture_is_expected_and_described() -> None:

@@ -23,6 +23,7 @@ from .options import (
     decoder_option,
     ignore_option,
     jobs_option,
+    keylog_option,
     no_config_option,
     port_option,
     profile_option,
@@ -56,6 +57,7 @@ __all__ = ["annotate"]
 @ignore_option
 @baseline_option
 @decoder_option
+@keylog_option
 @redact_option
 @require_option
 @jobs_option
@@ -70,6 +72,7 @@ def annotate(
     ignore: Sequence[str],
     baseline: str | None,
     decoder: Decoder,
+    keylog: Sequence[str],
     redact: Redact | None,
     require: Require | None,
     jobs: int | None,
@@ -92,6 +95,7 @@ def annotate(
         select=select,
         ignore=ignore,
         decoder=decoder,
+        keylog=keylog,
         baseline=baseline if baseline is not None else settings.baseline,
         redact=redact,
     )

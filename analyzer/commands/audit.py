@@ -38,7 +38,9 @@ from .settings import are_several, configured, inputs_of, options_of, required
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..audit import Audit
     from ..enums import Decoder, Profile, Redact, Require
+    from ..parallel.engine import ParallelAudit
     from .run_stats import Stats
 
 __all__ = ["audit", "demo"]
@@ -81,13 +83,10 @@ def audit(
     require: Require | None,
     baseline: str | None,
     decoder: Decoder,
-    keylog: Sequence[str],
     output: Sequence[str],
     redact: Redact | None,
     zeek_json: bool,
     stats: bool,
-    config: str | None,
-    no_config: bool,
     **more: Any,
 ) -> int:
     """Report every breach of the RFCs in captures: rule, side at fault, frame, byte, evidence.
@@ -101,7 +100,7 @@ def audit(
     clocks = _clocks() if stats else None
     division = Division.taken_from(more)
     inputs = inputs_of(paths, read)
-    settings = configured(config, no_config)
+    settings = configured(more.pop("config"), more.pop("no_config"))
     wanted = destinations(output, format_, ReportFormat(settings.format))
     options = options_of(
         settings,
@@ -113,8 +112,8 @@ def audit(
         baseline=baseline if baseline is not None else settings.baseline,
         redact=redact,
         headers=any(FORMATS[one.form].headers for one in wanted),
+        keylog=more.pop("keylog"),
         wanted=wanted_connections(more),
-        keylog=keylog,
     )
     failing = fail_on or FailOn(settings.fail_on)
     style = Style(concise=concise, zeek_json=zeek_json, failing=COUNTED[failing], several=are_several(inputs))
@@ -127,10 +126,15 @@ def audit(
         timed = shared if clocks is None else clocks.around(shared)
         stated = all(FORMATS[one.form].states_scope for one in wanted)
         status = run(audit, inputs, timed, out, failing, require=require or required(settings), stated=stated)
-    files = any(one.path is not None for one in wanted) and sys.stderr.isatty()
-    for line in (*([written(wanted, audit.summary)] if files else ()), *(clocks.lines(audit) if clocks else ())):
-        notice(line)
+    if any(one.path is not None for one in wanted) and sys.stderr.isatty():
+        notice(written(wanted, audit.summary))
+    _print_times(clocks, audit)
     return status
+
+
+def _print_times(clocks: Stats | None, audit: Audit | ParallelAudit) -> None:
+    for line in () if clocks is None else clocks.lines(audit):
+        notice(line)
 
 
 def _clocks() -> Stats:

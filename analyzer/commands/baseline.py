@@ -15,6 +15,7 @@ from .options import (
     config_option,
     decoder_option,
     ignore_option,
+    keylog_option,
     no_config_option,
     port_option,
     profile_option,
@@ -45,6 +46,7 @@ def baseline() -> None:
 @select_option
 @ignore_option
 @decoder_option
+@keylog_option
 @config_option
 @no_config_option
 def write(
@@ -56,6 +58,7 @@ def write(
     select: Sequence[str],
     ignore: Sequence[str],
     decoder: Decoder,
+    keylog: Sequence[str],
     config: str | None,
     no_config: bool,
 ) -> int:
@@ -80,6 +83,7 @@ def write(
         select=select,
         ignore=ignore,
         decoder=decoder,
+        keylog=keylog,
         redact=Redact.SECRETS,  # an entry holds no names, and is the same for every audit
     )
     # A file that is not a baseline is not overwritten, and that is reported before the work starts.

@@ -12,6 +12,7 @@ from .options import (
     config_option,
     decoder_option,
     jobs_option,
+    keylog_option,
     no_config_option,
     paths_argument,
     port_option,
@@ -54,6 +55,7 @@ MAX_SIZE = 100_000_000  # bytes; more than any large mail provider accepts
 @profile_option
 @port_option
 @decoder_option
+@keylog_option
 @require_option
 @jobs_option
 @config_option
@@ -67,6 +69,7 @@ def extract(
     profile: Profile | None,
     port: Sequence[str],
     decoder: Decoder,
+    keylog: Sequence[str],
     require: Require | None,
     jobs: int | None,
     config: str | None,
@@ -87,7 +90,7 @@ def extract(
     from .parallel_audit import Division, auditing  # noqa: PLC0415
 
     inputs = inputs_of(paths, read)
-    options = options_of(configured(config, no_config), profile=profile, port=port, decoder=decoder)
+    options = options_of(configured(config, no_config), profile=profile, port=port, decoder=decoder, keylog=keylog)
     out = output_to()
     folder = MessageDirectory(output, force=force)
     try:

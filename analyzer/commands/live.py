@@ -9,17 +9,21 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
+from ..console import notice
 from ..errors import UsageError, display_path
 from ..findings.counts import add
 from ..model import Summary
 from ..run import FailOn, Status, found
+from ..tls.key_files import STDIN, KeyFiles, notes_on
 from .option_types import PATH, EnumChoice, Seconds, complete_interfaces
 from .options import (
     PORTS,
     baseline_option,
     config_option,
     ignore_option,
+    keylog_option,
     no_config_option,
     profile_option,
     redact_option,
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from ..live.signals import Signals
     from ..live.sinks import Sink
     from ..reports.output import Output
+    from ..tls.key_log import KeyLog
 
 __all__ = ["live"]
 
@@ -119,6 +124,7 @@ class LiveFormat(StrEnum):
     help="Exit with status 1 if a finding had this severity or a higher one.",
 )
 @baseline_option
+@keylog_option
 @redact_option
 @config_option
 @no_config_option
@@ -145,6 +151,7 @@ def live(
     ignore: Sequence[str],
     fail_on: FailOn,
     baseline: str | None,
+    keylog: Sequence[str],
     redact: Redact | None,
     config: str | None,
     no_config: bool,
@@ -160,12 +167,16 @@ def live(
     _check(interface, watch, bpf, write, ring)
     if jobs > 1:
         _check_jobs(jobs, watch=watch, write=write, count=count)
+        if STDIN in keylog:
+            raise UsageError("--keylog - needs one process", f"--jobs {jobs}", "remove --jobs, or name a file")
+    keys = _growing(keylog)
 
     def read(settings: Config) -> Options:
         known = baseline if baseline is not None else settings.baseline
-        return options_of(
+        options = options_of(
             settings, profile=profile, port=port, select=select, ignore=ignore, baseline=known, redact=redact
         )
+        return replace(options, keys=keys)
 
     options = read(configured(config, no_config))
     output = output_to()
@@ -181,12 +192,26 @@ def live(
     opening = (
         OpenDirectory(watch, user)
         if watch is not None
-        else OpenInterfaces(interface, options.ports, bpf, buffer << 20, not no_promiscuous, user, write, ring, jobs)
+        else OpenInterfaces(
+            interface, options.ports, bpf, buffer << 20, not no_promiscuous, user, write, ring, jobs, keys
+        )
     )
     if jobs > 1:
         assert isinstance(opening, OpenInterfaces)
         return _share(opening, options, sink, loop, fail_on, output)
     return _run(opening, options, sink, loop, fail_on)
+
+
+def _growing(paths: Sequence[str]) -> KeyLog | None:
+    """Open key logs that programs still write to, None if there are none. Raises UsageError."""
+    if not paths:
+        return None
+    files = KeyFiles()
+    for path in paths:
+        files.add(path, growing=True)
+    for note in notes_on(files.keys):
+        notice(note)
+    return files.keys
 
 
 def _check(interface: Sequence[str], watch: str | None, bpf: str | None, write: str | None, ring: str | None) -> None:

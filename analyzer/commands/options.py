@@ -127,7 +127,7 @@ require_option = click.option(
     "--require",
     type=EnumChoice(Require),
     help="Exit with status 4 if the captures do not hold this. smtp: a connection of SMTP. cleartext: also, none is "
-    "encrypted. complete: also, each was captured as a whole.",
+    "encrypted without being decrypted. complete: also, each was captured as a whole.",
 )
 zeek_json_option = click.option(
     "--zeek-json", is_flag=True, help="With --format zeek: JSON lines instead of tab-separated text."

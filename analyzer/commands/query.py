@@ -16,7 +16,15 @@ import click
 from ..errors import OutputError, UsageError, display_path
 from ..run import FailOn, Status
 from .option_types import PATH, EnumChoice
-from .options import config_option, decoder_option, no_config_option, port_option, profile_option, redact_option
+from .options import (
+    config_option,
+    decoder_option,
+    keylog_option,
+    no_config_option,
+    port_option,
+    profile_option,
+    redact_option,
+)
 from .settings import configured, options_of, output_to
 
 if TYPE_CHECKING:
@@ -59,6 +67,7 @@ class ResultFormat(StrEnum):
 @profile_option
 @port_option
 @decoder_option
+@keylog_option
 @redact_option
 @config_option
 @no_config_option
@@ -71,6 +80,7 @@ def query(
     profile: Profile | None,
     port: Sequence[str],
     decoder: Decoder,
+    keylog: Sequence[str],
     redact: Redact | None,
     config: str | None,
     no_config: bool,
@@ -98,7 +108,9 @@ def query(
         for path in paths:
             if is_database(Path(path)):
                 raise UsageError("a database, not a capture", display_path(path), "name it with --db")
-        options = options_of(configured(config, no_config), profile=profile, port=port, decoder=decoder, redact=redact)
+        options = options_of(
+            configured(config, no_config), profile=profile, port=port, decoder=decoder, redact=redact, keylog=keylog
+        )
         database = temporary()
         status = _audited(database, options, paths)
     with closing(database):

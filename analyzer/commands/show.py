@@ -16,6 +16,7 @@ from .filter_options import filter_options, wanted_connections
 from .options import (
     config_option,
     decoder_option,
+    keylog_option,
     no_config_option,
     paths_argument,
     port_option,
@@ -58,6 +59,7 @@ _OFFSET = re.compile(r"([+-])([0-9]{1,2}):?([0-5][0-9])?")
 @profile_option
 @port_option
 @decoder_option
+@keylog_option
 @redact_option
 @require_option
 @config_option
@@ -73,6 +75,7 @@ def show(
     profile: Profile | None,
     port: Sequence[str],
     decoder: Decoder,
+    keylog: Sequence[str],
     redact: Redact | None,
     require: Require | None,
     config: str | None,
@@ -101,7 +104,9 @@ def show(
     times = None if zone is None else _zone(zone)
     wanted = wanted_connections(filters, times or UTC)
     settings = configured(config, no_config)
-    options = options_of(settings, profile=profile, port=port, decoder=decoder, redact=redact, wanted=wanted)
+    options = options_of(
+        settings, profile=profile, port=port, decoder=decoder, redact=redact, wanted=wanted, keylog=keylog
+    )
     several = are_several(inputs)
     with paged(wanted=not no_pager) as out:
         writer: DialogueWriter | EndOfDataWriter | SessionListWriter

@@ -13,7 +13,6 @@ from ..exchanges.record import IMPLICIT_TLS_PORT, ConnectionRecord
 from ..exchanges.secret_context import SecretContext, secret_context
 from ..model import Part
 from ..streams.reassembler import Reassembler
-from ..tls.key_log import NO_KEYS, SessionKeys
 from ..tls.receiver import TlsReceiver
 from .other_traffic import OtherConnections
 from .receivers import Candidate, TappedConversation
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from ..limits import Limits
     from ..streams.flow import Flow
     from ..streams.receiver import Receiver
+    from ..tls.key_log import KeyLog
     from .places import Places
 
 __all__ = ["PROFILE_OF_PORT", "Conversations", "EndedConnection"]
@@ -53,7 +53,7 @@ class Conversations:
         profile: str | None = None,
         detail: TurnDetail = NO_DETAIL,
         tap: Callable[[ConnectionRecord, TimeFormat], ContentTap] | None = None,
-        keys: SessionKeys = NO_KEYS,
+        keys: KeyLog | None = None,
     ) -> None:
         """``tap``: returns the receiver of a new connection's messages."""
         self.streams = Reassembler(self, limits)

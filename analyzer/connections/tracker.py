@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ..exchanges.connection_report import NO_DETAIL, TimeFormat, TurnDetail
 from ..limits import DEFAULT_LIMITS, Limits
-from ..tls.key_log import NO_KEYS, SessionKeys
 from .conversations import PROFILE_OF_PORT, Conversations
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from ..exchanges.record import ConnectionRecord
     from ..segments.decoder import SegmentSink
     from ..streams.housekeeping import Pressure
+    from ..tls.key_log import KeyLog
     from .places import Places
 
 __all__ = ["DEFAULT_PORTS", "PROFILE_OF_PORT", "Tracker"]
@@ -37,7 +37,7 @@ class Tracker:
         limits: Limits = DEFAULT_LIMITS,
         detail: TurnDetail = NO_DETAIL,
         tap: Callable[[ConnectionRecord, TimeFormat], ContentTap] | None = None,
-        keys: SessionKeys = NO_KEYS,
+        keys: KeyLog | None = None,
     ) -> None:
         """``tap``: returns the receiver of a new connection's messages."""
         self.conversations = Conversations(

@@ -56,7 +56,7 @@ def finish_open(talk: Conversation) -> None:
         judge_replies_inside(talk)
     if talk.watching is not None:
         judge_masked_greeting(talk, talk.watching)
-    if talk.tls is not None:
+    if talk.tls is not None and reader.mode is Mode.TLS:
         handshake_over(talk, talk.tls.session.facts)
     if talk.greeting is None and talk.client_seen:
         clear_text_first(talk)

@@ -16,7 +16,6 @@ from ..lines.command_line import shown_words
 from ..timestamps import format_time
 from ..tls.places import shown_place
 from .exchange import Exchange
-from .tls_report import render_tls
 from .turns import ChunkSeen, GapSeen, LineSeen, MessageSeen, ReplySeen, TlsSeen, mailbox
 
 if TYPE_CHECKING:
@@ -97,6 +96,8 @@ def render(
         [*record.notes],
     )
     if record.facts is not None:
+        from .tls_report import render_tls  # noqa: PLC0415  few captures have TLS
+
         report.tls_session = render_tls(record.facts, keys=record.keyed) or UNSET
     return report
 

@@ -34,7 +34,7 @@ from msgspec import Struct
 
 from ..limits import Limits
 from ..lines.client_reader import Mode
-from ..tls.key_log import NO_KEYS, SessionKeys
+from ..tls.key_log import KeyLog
 from .attack_marks import AttackMarks
 from .connection_report import NO_DETAIL, TimeFormat, TurnDetail
 from .interfaces import ContentTap, Judge
@@ -70,7 +70,7 @@ class Run(Struct):
     clock: TimeFormat
     detail: TurnDetail = NO_DETAIL
     profile_fixed: bool = False
-    keys: SessionKeys = NO_KEYS
+    keys: KeyLog | None = None
     most_turns: int = 0
 
     def __post_init__(self) -> None:

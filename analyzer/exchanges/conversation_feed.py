@@ -263,7 +263,7 @@ class ConversationFeed(LimitNotes):
         tls_begins(self.talk, side, kind, offset, frame, time_ns)
 
     def tls_records(self, side: Side, data: bytes, offset: int, frame: int, time_ns: int, seen: int) -> None:
-        """Handle the first records of TLS."""
+        """Handle TLS records: the first ones come with what was read before them."""
         if self.talk.tls is not None:
             self.talk.tls.begin(side, data, offset, frame, time_ns, seen)
 

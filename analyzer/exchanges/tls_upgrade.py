@@ -8,9 +8,7 @@ from msgspec.structs import replace
 
 from ..lines.client_reader import Mode
 from ..lines.marks import Mark
-from ..tls.receiver import TlsReceiver
 from ..tls.records import HANDSHAKE, SSL2
-from ..tls.session import TlsSession
 from .attack_marks import Injection
 from .exchange import Exchange
 from .judging import judge_event
@@ -66,10 +64,13 @@ def _begin_session(talk: Conversation) -> None:
     """Pass the bytes of both sides to a TLS session from now on."""
     if talk.tls is not None or talk.owner is None:
         return
+    from ..tls.receiver import TlsReceiver  # noqa: PLC0415  few captures have TLS
+    from ..tls.session import TlsSession  # noqa: PLC0415
+
     session = TlsSession(talk.run.keys)
     talk.tls = talk.owner.receiver = TlsReceiver(talk.owner.receiver, session, _Listener(talk))
     record = talk.record
-    record.places, record.facts, record.keyed = talk.tls.places, session.facts, bool(talk.run.keys.log)
+    record.places, record.facts, record.keyed = talk.tls.places, session.facts, bool(talk.run.keys)
     talk.reader.mode = Mode.TLS
 
 
@@ -96,21 +97,25 @@ class _Listener:
     def chosen(self, facts: TlsFacts) -> None:
         """See ``TlsListener``."""
         place, version = facts.chosen_at, facts.version
-        if place is not None and version is not None and version < _TLS12:
-            judge_event(self._talk, Mark.OLD_TLS, self._turn, *place[:3])
+        if place is not None and version is not None:
+            marks = Mark.TLS_CHOSEN | Mark.OLD_TLS if version < _TLS12 else Mark.TLS_CHOSEN
+            judge_event(self._talk, marks, self._turn, *place[:3])
 
     def alerted(self, facts: TlsFacts, alert: Alert) -> None:
         """See ``TlsListener``."""
-        if alert is facts.failed and facts.saw_client_hello:
+        if alert is facts.failed and facts.saw_client_hello and not facts.why_unread:
+            _judge_presented(self._talk, facts)
             judge_event(self._talk, Mark.TLS_BROKEN, self._turn, *alert.place[:3])
 
     def secured(self, offset: int, frame: int, time_ns: int) -> None:
         """See ``TlsListener``."""
+        _judge_presented(self._talk, self._talk.record.facts)
         restart_inside(self._talk, offset, frame, time_ns)
 
     def opaque(self) -> None:
         """See ``TlsListener``."""
         talk = self._talk
+        _judge_presented(talk, talk.record.facts)
         if talk.reader.mode is Mode.TLS:
             talk.reader.mode = Mode.OPAQUE
         if talk.owner is not None and talk.tls is not None:
@@ -127,13 +132,22 @@ class _Listener:
 
 
 def handshake_over(talk: Conversation, facts: TlsFacts) -> None:
-    """Pass it to the rules if the server closed instead of an answer to the client's hello."""
+    """Pass it to the rules that the handshake did not go on, and whether the server closed instead of an answer to the
+    client's hello."""
+    _judge_presented(talk, facts)
     closing = talk.course.closing
-    if closing is None or closing.side != "server" or not closing.certain or facts.saw_server_hello:
+    if closing is None or closing.side != "server" or not closing.certain or facts.saw_server_hello or facts.answered:
         return
     if facts.saw_client_hello and not any(talk.course.lost.values()):
         turn = -1 if talk.client_tls is None else talk.client_tls[0]
         judge_event(talk, Mark.TLS_BROKEN, turn, talk.record.server_bytes, closing.frame, closing.time_ns)
+
+
+def _judge_presented(talk: Conversation, facts: TlsFacts | None) -> None:
+    """Pass it to the rules that no more of the handshake will be seen."""
+    if facts is not None and facts.chosen_at is not None:
+        turn = -1 if talk.client_tls is None else talk.client_tls[0]
+        judge_event(talk, Mark.TLS_PRESENTED, turn, *facts.chosen_at[:3])
 
 
 def clear_text_first(talk: Conversation) -> None:
@@ -199,6 +213,9 @@ def expect_tls(talk: Conversation, x: Exchange) -> None:
         reader.discard_held()
         talk.injected = x
         x.marks |= Mark.INJECTED
+    if talk.inside_from >= 0:  # TLS inside TLS: what is not its handshake is still not plain text
+        reader.release(Mode.COMMAND)
+        return
     talk.watch.upgrading = True
     talk.session.restart(inside_tls(talk))
     reader.release(Mode.TLS_EXPECTED)

@@ -192,22 +192,18 @@ class RuleBook:
             cause = cause_of(rule.id, x, talk)
         if series is not None:
             talk.counts.series[series] = place
-        certain = evidence.certain
-        if certain is None:
-            certain = talk.certain and (x is None or x.sure)
         message = evidence.message
         sentence, phrase = (message, None) if isinstance(message, str) else ("", message)
         turn, at, length, frame, time_ns, text = _place(evidence, x)
-        places, offset, inside = talk.record.places, at, None
-        if places is not None:
-            offset, inside = shown_place(places, at)
+        places = talk.record.places
+        offset, inside = (at, None) if places is None else shown_place(places, at)
         findings.append(
             RecordedFinding(
                 rule.id,
                 rule.name,
                 severity,  # type: ignore[arg-type]  # it is not "off"
                 side,
-                "certain" if certain else "indeterminate",
+                "certain" if _is_certain(evidence, x, talk) else "indeterminate",
                 sentence,
                 rule.reference if evidence.reference is None else evidence.reference,
                 turn,
@@ -227,6 +223,12 @@ class RuleBook:
         _explain(rule, x, place, side, findings)
         if x is not None and x.finding == place and x.breaks is not None and talk.session.causes.order is None:
             talk.session.own_causes().order = x
+
+
+def _is_certain(evidence: Evidence, x: Exchange | None, talk: Conversation) -> bool:
+    if evidence.certain is not None:
+        return evidence.certain
+    return talk.certain and (x is None or x.sure)
 
 
 def _causes_first(fired: tuple[Rule, Evidence]) -> tuple[bool, int]:

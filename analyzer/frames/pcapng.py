@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..segments.decoder import SegmentDecoder
     from .input_window import Window
 
-__all__ = ["MAGIC", "PcapngReader"]
+__all__ = ["MAGIC", "ORDERS", "SECRETS", "TLS_KEY_LOG", "PcapngReader"]
 
 MAGIC = b"\x0a\x0d\x0d\x0a"
 
@@ -38,10 +38,10 @@ _INTERFACE: Final = 1
 _PACKET: Final = 2  # obsolete; replaced by the enhanced packet block
 _SIMPLE: Final = 3
 _ENHANCED: Final = 6
-_SECRETS: Final = 10  # a Decryption Secrets Block
-_TLS_KEY_LOG: Final = 0x544C534B  # its secrets are those of TLS
+SECRETS: Final = 10  # a Decryption Secrets Block
+TLS_KEY_LOG: Final = 0x544C534B  # its secrets are those of TLS
 _NUMBERED: Final = frozenset((9, 0x204, 0xBAD, 0x40000BAD))
-_KEPT: Final = frozenset((_SECTION, _INTERFACE, _PACKET, _SIMPLE, _ENHANCED, _SECRETS))
+_KEPT: Final = frozenset((_SECTION, _INTERFACE, _PACKET, _SIMPLE, _ENHANCED))
 
 _STATISTICS: Final = 5  # of an interface
 
@@ -52,7 +52,7 @@ _DROPS_BEFORE_PACKET: Final = 4  # option of a packet
 _DROPS_OF_INTERFACE: Final = (5, 7)  # options of its statistics: lost by the interface, and by the system
 _UNKNOWN_DROPS: Final = 0xFFFF
 
-_ORDERS: Final[dict[bytes, Order]] = {b"\x4d\x3c\x2b\x1a": "little", b"\x1a\x2b\x3c\x4d": "big"}
+ORDERS: Final[dict[bytes, Order]] = {b"\x4d\x3c\x2b\x1a": "little", b"\x1a\x2b\x3c\x4d": "big"}
 
 _SMALLEST: Final = 12  # a block without a body
 _PACKET_BYTES: Final = 32  # an enhanced packet block without frame and options; the frame starts 4 bytes before the end
@@ -136,6 +136,8 @@ class PcapngReader(Reader):
             kind = self._number(at, 4)
             if need > self.longest > 0 and kind not in _KEPT:
                 self.frames += kind in _NUMBERED
+                if kind == SECRETS:
+                    self.problems.append(f"key log of {need} bytes at byte {window.base + at}: too long, not read")
                 if not window.skip(at + need):
                     self.problems.append(f"the last block is cut short at byte {window.base + window.size}")
                     break
@@ -177,10 +179,10 @@ class PcapngReader(Reader):
         """Return the total length of the block, 0 if it is invalid. A section header first sets the byte order."""
         if self._number(at, 4) == _SECTION:
             magic = self.window.data[at + 8 : at + 12]
-            if magic not in _ORDERS:
+            if magic not in ORDERS:
                 self._report_damage(at)
                 return 0
-            self._order = _ORDERS[magic]
+            self._order = ORDERS[magic]
         length = self._number(at + 4, 4)
         if length < _SMALLEST or length % 4:
             self._report_damage(at)
@@ -193,6 +195,7 @@ class PcapngReader(Reader):
         if kind == _SECTION:
             self._interfaces = []
             self._drops.next_section()
+            self.on_secrets(b"")
         elif kind == _INTERFACE:
             return self._describe(decoder, at, length)
         elif kind == _SIMPLE:
@@ -203,8 +206,8 @@ class PcapngReader(Reader):
             for code, value in self._options(at + 20, at + length - 4):
                 if code in _DROPS_OF_INTERFACE and len(value) == 8:
                     self._drops.of_interface(self._number(at + 8, 4), code, int.from_bytes(value, self._order))
-        elif kind == _SECRETS:
-            if self._number(at + 8, 4) == _TLS_KEY_LOG:
+        elif kind == SECRETS:
+            if self._number(at + 8, 4) == TLS_KEY_LOG:
                 size = min(self._number(at + 12, 4), max(0, length - 20))
                 self.on_secrets(self.window.data[at + 16 : at + 16 + size])
         elif kind == _ENHANCED:  # rejected by `_read_packets`

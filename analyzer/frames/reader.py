@@ -33,8 +33,8 @@ class Reader:
     ``frames``: records so far, as Wireshark numbers them. ``octets``: captured bytes in them. ``first_ns``,
     ``prior_ns`` and ``last_ns``: times of the first, the last but one and the last frame that have one. ``digits``:
     decimals of a second in the times; ``on_digits`` is called when that changes. ``on_secrets`` is called with each key
-    log of TLS in the capture. ``link_types``: the first ones, in
-    order of appearance. ``problems``: damage, one sentence each. ``counting``: frames are only counted, not decoded;
+    log of TLS in the capture; with an empty one where a part begins that may have some. ``link_types``: the first ones,
+    in order of appearance. ``problems``: damage, one sentence each. ``counting``: frames are only counted, not decoded;
     then ``before`` is the state before the block in the window. ``start``: where the first record is in the window.
     """
 

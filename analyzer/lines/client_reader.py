@@ -75,7 +75,7 @@ class ClientHandler(Protocol):
     def tls_records(
         self, side: Literal["client", "server"], data: bytes, offset: int, frame: int, time_ns: int, seen: int
     ) -> None:
-        """The first records of TLS came, in the same bytes as what was read before them."""
+        """TLS records came, which are not read here."""
 
     def before_session(self, piece: HeldPiece) -> int:
         """Octets where a PROXY header may be, or plain text where the TLS handshake was expected. Returns how many of

@@ -92,3 +92,5 @@ class Mark(IntFlag):
     LMTP_SERVER = 1 << 71  # on an accepted hello: LMTP on the port of SMTP, or a hello of SMTP to an LMTP server
     KNOWN_POSTMASTER = 1 << 72  # RCPT to the postmaster of a domain that the server accepts mail for was refused
     CLEAR_GREETING = 1 << 73  # a greeting in plain text on a port where TLS comes first
+    TLS_CHOSEN = 1 << 74  # an event: the server chose version, suite and compression of TLS
+    TLS_PRESENTED = 1 << 75  # an event: no more of the TLS handshake will be seen

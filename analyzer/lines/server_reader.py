@@ -44,7 +44,7 @@ class ServerHandler(Protocol):
     def tls_records(
         self, side: Literal["client", "server"], data: bytes, offset: int, frame: int, time_ns: int, seen: int
     ) -> None:
-        """The first records of TLS came, in the same bytes as what was read before them."""
+        """Bytes came that are not read here, TLS records if there is TLS."""
 
     def long_line(self) -> None:
         """A line is longer than the limit: only its first bytes will be reported."""
@@ -170,6 +170,7 @@ class ServerReader:
         """Take the next bytes of the stream. ``seen``: bytes of the client that the server had acknowledged, -1:
         unknown."""
         if self.opaque:
+            self._handler.tls_records("server", data, offset, frame, time_ns, seen)
             return
         start = 0
         if self.partial_line is None and self.open_reply is None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ..segments.decoder import SegmentDecoder
+    from ..tls.key_log import KeyLog
     from .recorder import Rotation
 
 __all__ = ["Interfaces", "Source"]
@@ -91,6 +92,7 @@ class Interfaces:
         self.name = display_path("+".join(ring.interface for ring in self.rings))
         self.size = sum(ring.blocks for ring in self.rings) * BLOCK_BYTES
         self._record: Recorder | None = None
+        self._keys: KeyLog | None = None
         self.captures: list[Capture] = []
         links = list(dict.fromkeys(link_name(ring.link_type) for ring in self.rings))
         self._capture = Capture(self.name, "live", links)
@@ -106,8 +108,12 @@ class Interfaces:
         for ring in self.rings:
             ring.start()
 
-    def record_to(self, path: str, ring: Rotation | None) -> None:
-        """Write every frame to ``path``, or to the files of a ring. Raises UsageError if that is not possible."""
+    def record_to(self, path: str, ring: Rotation | None, keys: KeyLog | None = None) -> None:
+        """Write every frame to ``path``, or to the files of a ring, with the secrets of the TLS sessions that ``keys``
+        open. Raises UsageError if that is not possible."""
+        if keys is not None:
+            keys.take_used()  # from now on they are noted
+        self._keys = keys
         self._record = Recorder(path, [(one.interface, one.link_type) for one in self.rings], ring)
 
     def files(self) -> Sequence[int]:
@@ -126,9 +132,11 @@ class Interfaces:
                 block = cut(block, self._end_ns)
             if limit is not None:
                 block = block._replace(frames=max(0, min(block.frames, limit - capture.frames + before)))
-            if self._record is not None:
-                self._record.add(number, frames(block, ring.link_type))
             done = decode(block, decoder, capture.frames, ring.link_type)
+            if self._record is not None:
+                if self._keys is not None:  # what opens the frames comes before them
+                    self._record.add_secrets(self._keys.take_used())
+                self._record.add(number, frames(block, ring.link_type))
             capture.frames += done.frames
             capture.bytes += done.octets
             self._first_ns = self._first_ns or done.first_ns

@@ -16,6 +16,7 @@ from .scapy_source import ScapySource
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..tls.key_log import KeyLog
     from .interfaces import Interfaces, Source
 
 __all__ = ["OpenDirectory", "OpenInterfaces", "Opening"]
@@ -55,7 +56,8 @@ class OpenDirectory:
 
 class OpenInterfaces:
     """Interfaces. ``write`` and ``ring``: the file of --write and its ring, if they were given; ``jobs``: how many
-    processes share the frames; for the others see ``PacketRing``."""
+    processes share the frames; ``keys``: whose secrets go into the file of --write; for the others see
+    ``PacketRing``."""
 
     drops = True
 
@@ -70,8 +72,10 @@ class OpenInterfaces:
         write: str | None,
         ring: str | None,
         jobs: int = 1,
+        keys: KeyLog | None = None,
     ) -> None:
         self._names = names
+        self._keys = keys
         self._ports = ports
         self._bpf = bpf
         self._size = size
@@ -127,7 +131,10 @@ class OpenInterfaces:
         processes = f" for each of {self._jobs} processes" if self._jobs > 1 else ""
         notice(f"capturing on {first.name}, {self._chosen()}: ring of {first.size >> 20} MB{processes}")
         if self._write is not None:
-            first.record_to(self._write, self._rotation)
+            first.record_to(self._write, self._rotation, self._keys)
+            if self._keys is not None:
+                what = "will hold the secrets of the TLS sessions in it: who has the file can read them"
+                notice(f"{display_path(self._write)} {what}")
         if self._jobs > 1:
             for one in self._rings:
                 one.start()

@@ -33,9 +33,11 @@ _VERSION_3 = 0x20080522  # linux/capability.h
 _LAST_CAPABILITY = 63
 
 LATE = (
+    "cryptography.hazmat.decrepit.ciphers",
     "..segments.scapy_decoder",
     "..findings.baseline",
     "..redact.people",
+    "..tls.ciphers",
     "..redact.pseudonyms",
     "..reports.styled_text",
     "..config",

@@ -30,7 +30,9 @@ __all__ = ["Recorder", "Rotation", "rotation"]
 
 _enhanced = Struct("<IIIIIII").pack
 _block = Struct("<II").pack
-_SECTION, _INTERFACE, _ENHANCED, _STATISTICS = 0x0A0D0D0A, 1, 6, 5
+_SECTION, _INTERFACE, _ENHANCED, _STATISTICS, _SECRETS = 0x0A0D0D0A, 1, 6, 5, 10
+_TLS_KEY_LOG = 0x544C534B
+_MOST_SECRETS = 1 << 20  # octets of secrets that are written again into each file of a ring
 _USER_APPLICATION = 4  # options of a section; of an interface; of its statistics
 _NAME, _TIME_RESOLUTION = 2, 9
 _RECEIVED, _DROPPED = 4, 5
@@ -70,6 +72,7 @@ class Recorder:
         self._path = Path(path)
         self._ring = ring
         self._head = _section() + b"".join(_interface(name, link) for name, link in interfaces)
+        self._secrets = b""  # for the next files of the ring
         self._written = 0
         self._number = 0
         self._kept: deque[Path] = deque()
@@ -108,6 +111,19 @@ class Recorder:
                 self._file.close()
                 self._next()
             self._write(b"".join(pieces))
+        except OSError as error:
+            self._stop(error)
+
+    def add_secrets(self, key_log: bytes) -> None:
+        """Write lines of a key log, so that programs can decrypt the TLS sessions in the file."""
+        if self._file is None or not key_log:
+            return
+        if self._ring is not None:
+            self._secrets += key_log
+            if len(self._secrets) > _MOST_SECRETS:
+                self._secrets = self._secrets[self._secrets.index(b"\n", len(self._secrets) - _MOST_SECRETS) + 1 :]
+        try:
+            self._write(_key_log_block(key_log))
         except OSError as error:
             self._stop(error)
 
@@ -152,7 +168,7 @@ class Recorder:
                 self._kept.popleft().unlink(missing_ok=True)
         self._file = kept_open(path)
         self._written = 0
-        self._write(self._head)
+        self._write(self._head + (_key_log_block(self._secrets) if self._secrets else b""))
 
 
 def _whole(blocks: bytes, size: int) -> int:
@@ -180,6 +196,10 @@ def _section() -> bytes:
 def _interface(name: str, link_type: int) -> bytes:
     options = _option(_NAME, name.encode("utf-8", "replace")) + _option(_TIME_RESOLUTION, bytes([_NANOSECONDS]))
     return _built(_INTERFACE, Struct("<HxxI").pack(link_type, 0) + options + bytes(4))
+
+
+def _key_log_block(key_log: bytes) -> bytes:
+    return _built(_SECRETS, Struct("<II").pack(_TLS_KEY_LOG, len(key_log)) + key_log + bytes(-len(key_log) % 4))
 
 
 def _counted(interface: int, one: RingStatistics) -> bytes:

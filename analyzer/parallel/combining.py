@@ -149,6 +149,8 @@ def captures_of(
         )
         known = (problem for part in parts if part.about is not None for problem in part.about.problems)
         capture.problems = list(dict.fromkeys(known))
+        logs = (name for part in parts if part.about is not None for name in part.about.key_logs)
+        capture.key_logs = list(dict.fromkeys(logs))
         tally = DecodeTally.of(joined.get(number, {}))
         for part in parts:
             tally.add(DecodeTally.of(part.tally))

@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +28,13 @@ from ..files.reading import size_of
 from ..findings.baseline import Baseline
 from ..findings.counts import add
 from ..frames.input_list import open_inputs
+from ..frames.key_logs import companions_of
 from ..model import Capture, Summary
 from ..reports.output import Lines
 from ..rules import RULES
 from ..rules.plugins import skipped_plugins
 from ..streams.flow import reversed_key
+from ..tls.key_files import notes_on, read_key_logs
 from .chunks import ChunkFile
 from .combining import captures_of, known_offers, numbered, others_of
 from .fragments import JoinTask, join_fragments
@@ -124,6 +127,9 @@ class ParallelAudit:
         if progress is not None:
             self._progress = progress
         self._sources = sources = list(open_inputs(paths))
+        read_key_logs(self.options.key_logs)  # so that one that cannot be read is reported here
+        beside = [os.path.abspath(path) for source in sources for path in companions_of(source)]  # noqa: PTH100
+        self.options = replace(self.options, key_logs=(*self.options.key_logs, *beside))
         self._plan = Plan.of(self.options, sources, self._workers.count, self.spool, resume=self._resume)
         self._map(sources)
         yield from self._judge(settled)
@@ -279,6 +285,10 @@ class ParallelAudit:
                 self.captures.append(Capture(source.path))
         for capture in self.captures[-1:]:
             capture.problems += dict.fromkeys(self._missing)
+
+    def notes(self) -> list[str]:
+        """See ``Audit.notes``. Key logs in captures are not counted."""
+        return notes_on(read_key_logs(self.options.key_logs))
 
     @property
     def judged(self) -> list[int]:

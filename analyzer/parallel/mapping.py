@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct, field
 
-from ..errors import InputError
+from ..errors import InputError, display_path
+from ..frames.key_logs import companions_of, last_secrets, note_key_log
 from ..model import Capture
 from ..segments.decoder import SegmentDecoder
 from ..segments.layers import Fragment
 from .chunks import ChunkFile, ChunkWriter
 from .pieces import move_to
-from .sieve import DIGITS, Row, Sieve
+from .sieve import DIGITS, SECRETS, Row, Sieve
 
 if TYPE_CHECKING:
     from ..audit import Options
     from ..files.storage import Storage
-    from ..frames.inputs import OpenInput
+    from ..frames.inputs import OpenInput, Source
     from ..segments.recent_packets import RecentPackets
     from .pieces import Batch, Piece
 
@@ -130,6 +131,7 @@ class _Mapper:
         """Read one piece."""
         source = piece.source()
         limits = self._task.options.limits
+        source.capture.key_logs += map(display_path, companions_of(source))
         result = PieceRead(piece.number, source.path, source.name, piece.is_first, piece.is_last)
         self._result.pieces.append(result)
         self._at = number, 0
@@ -137,7 +139,7 @@ class _Mapper:
             with source.open(limits=limits) as opened:
                 if piece.start is not None and not move_to(piece.start, opened):
                     raise InputError(_SHORTER, source.path, "audit it again when it is complete")
-                self._read_blocks(piece, opened, result)
+                self._read_blocks(piece, source, opened, result)
                 if len(result.ends) < piece.blocks:
                     raise InputError(_SHORTER, source.path, "audit it again when it is complete")
                 result.about = source.describe(opened)
@@ -146,7 +148,7 @@ class _Mapper:
             result.about = result.about or source.capture
         self._result.read += piece.size
 
-    def _read_blocks(self, piece: Piece, opened: OpenInput, result: PieceRead) -> None:
+    def _read_blocks(self, piece: Piece, source: Source, opened: OpenInput, result: PieceRead) -> None:
         seen = _Seen()
         recent: RecentPackets = seen  # type: ignore[assignment]
         sieve, reader = self._sieve, opened.reader
@@ -156,6 +158,10 @@ class _Mapper:
         decoder.put_aside = self._put_aside
         reader.on_digits = lambda digits: self._note_digits(digits, reader.frames)
         result.digits = reader.digits
+        reader.on_secrets = lambda key_log: self._note_secrets(key_log, reader.frames, source.capture)
+        if piece.is_first:
+            for key_log in last_secrets(source):
+                self._note_secrets(key_log, 0, source.capture)
         for _ in reader.run(decoder):
             window = reader.window
             prior, last = reader.prior_ns or 0, reader.last_ns or 0
@@ -169,6 +175,12 @@ class _Mapper:
     def _note_digits(self, digits: int, frames: int) -> None:
         for rows in self._rows:
             rows.append((b"", digits, 0, DIGITS, b"", 0, frames, 0))
+
+    def _note_secrets(self, key_log: bytes, frames: int, capture: Capture) -> None:
+        if key_log:
+            note_key_log(capture)
+        for rows in self._rows:
+            rows.append((b"", 0, 0, SECRETS, key_log, 0, frames, 0))
 
     def _put_aside(self, found: Fragment, link_type: int, time_ns: int, number: int) -> None:
         self._fragments.append((*self._at, link_type, time_ns, number, found))

@@ -31,7 +31,7 @@ from .fragments import Joined
 from .mapping import Mapped, Segments
 from .offers import KnownOffers, NotedOffers, Offer
 from .raw_blocks import RawBlock, RawBlocks
-from .sieve import DIGITS, DROPPED, Row
+from .sieve import DIGITS, DROPPED, SECRETS, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -157,7 +157,7 @@ def _marked(file: ChunkFile, kind: str) -> Iterator[tuple[tuple[int, ...], list[
 
 def _order(row: Row) -> tuple[int, bool]:
     """Return the place of a segment in its block. A mark comes after all segments of its frame."""
-    return row[6], row[3] == DIGITS
+    return row[6], row[3] in {DIGITS, SECRETS}
 
 
 class _Buffer:
@@ -262,9 +262,11 @@ class _Reducer:
         places.segment = None
 
     def _take_mark(self, row: Row, batch: int) -> None:
-        key, digits, _, kind, _, _, _, _ = row
+        key, digits, _, kind, payload, _, _, _ = row
         if kind == DIGITS:
             self._audit.tracker.set_digits(digits)
+        elif kind == SECRETS:
+            self._audit.take_secrets(payload)
         elif kind == DROPPED and (key not in self._audit.tracker.streams.ignored or key in self._missing):
             self._missing.add(key)
             self._result.dropped.setdefault(batch, set()).add(key)

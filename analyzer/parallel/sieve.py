@@ -20,16 +20,19 @@ if TYPE_CHECKING:
 
     from ..limits import Limits
 
-__all__ = ["DIGITS", "DROPPED", "Row", "Sieve", "partition_of"]
+__all__ = ["DIGITS", "DROPPED", "SECRETS", "Row", "Sieve", "partition_of"]
 
 Row = tuple[bytes, int, int, int, bytes, int, int, int]
-"""A segment, see ``SegmentSink``; or, if its flags are DROPPED or DIGITS, a mark."""
+"""A segment, see ``SegmentSink``; or, if its flags are DROPPED, DIGITS or SECRETS, a mark."""
 
 DROPPED = -1
 """Flags of a mark: later segments of this flow were dropped, up to the next SYN."""
 
 DIGITS = -2
 """Flags of a mark: from here on, times have as many decimals as its sequence number says."""
+
+SECRETS = -3
+"""Flags of a mark: its payload is a key log of TLS in the capture."""
 
 _REMEMBERED = 65_536  # flows of each kind; a forgotten one is looked at again
 _SYN = 2

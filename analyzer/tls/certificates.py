@@ -2,8 +2,8 @@
 
 # Theory
 # ------
-# A certificate is a tree of DER elements: tag, length, content (ITU-T X.690 §8.1 and §10.1). This module has its own
-# reader: the package `cryptography` is optional, and Scapy's ASN.1 takes seconds to import and raises on damaged bytes.
+# A certificate is a tree of DER elements (`der`). It is read here, without a library: the package `cryptography` is
+# optional, and Scapy's ASN.1 takes seconds to import and raises on damaged bytes.
 #
 # The reader is strict and follows the fields that RFC 5280 §4.1 lists, one after another. It does not call itself for
 # elements inside elements, so depth is no question, and it reads each octet a few times at most. If one field is
@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from hashlib import sha256
 from ipaddress import ip_address
 from typing import Final
@@ -20,21 +19,30 @@ from typing import Final
 from msgspec import Struct
 
 from ...dissectors.printable import printable
+from .der import (
+    BIT_STRING,
+    INTEGER,
+    OCTET_STRING,
+    OID,
+    SEQUENCE,
+    SET,
+    Der,
+    NotDerError,
+    bits_of,
+    element,
+    read_oid,
+    read_time,
+    without_zeros,
+)
 
 __all__ = ["Certificate", "names_host", "read_certificate"]
 
 _MOST_OCTETS: Final = 1 << 17  # a usual certificate has 1 to 5 KB; OpenSSL accepts 100 KB for all of one side
 _MOST_NAMES: Final = 100
-_MOST_OID_OCTETS: Final = 64  # one with a UUID has 20
 
-# Tags: universal ones, and those of the context (ITU-T X.690 §8.1.2, RFC 5280 §4.1 and §4.2.1.6)
-_INTEGER, _BIT_STRING, _OCTET_STRING, _OID = 0x02, 0x03, 0x04, 0x06
-_UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
-_SEQUENCE, _SET = 0x30, 0x31
+# Tags of the context (RFC 5280 §4.1 and §4.2.1.6)
 _VERSION, _EXTENSIONS = 0xA0, 0xA3
 _DNS_NAME, _IP_ADDRESS = 0x82, 0x87
-_CONSTRUCTED: Final = 0x20
-_MANY: Final = 0x1F  # the tag number continues in the next octet
 
 _TEXTS: Final = {
     0x0C: "utf-8",
@@ -144,70 +152,13 @@ class Certificate(Struct, frozen=True):
     self_issued: bool
 
 
-class _NotDerError(Exception):
-    """The bytes are not DER, or not a certificate. It does not leave this module."""
-
-
-class _Der:
-    """Reads the elements of one level in order."""
-
-    __slots__ = ("_at", "_data")
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    @property
-    def more(self) -> bool:
-        """Whether another element follows."""
-        return self._at < len(self._data)
-
-    def any(self) -> tuple[int, bytes]:
-        """Return tag and content of the next element."""
-        data, at = self._data, self._at + 2
-        if at > len(data) or data[at - 2] & _MANY == _MANY:
-            raise _NotDerError
-        size = data[at - 1]
-        if size >= 0x80:  # the length is in the next octets, in as few as possible (ITU-T X.690 §10.1)
-            digits = data[at : at + (size & 0x7F)]
-            size = int.from_bytes(digits[:5], "big")
-            if not 0 < len(digits) < 5 or not digits[0] or size < 0x80:
-                raise _NotDerError
-            at += len(digits)
-        if at + size > len(data):
-            raise _NotDerError
-        tag = data[self._at]
-        self._at = at + size
-        return tag, data[at : at + size]
-
-    def take(self, tag: int) -> bytes:
-        """Return the content of the next element, which has ``tag``."""
-        found, content = self.any()
-        if found != tag:
-            raise _NotDerError
-        return content
-
-    def inside(self, tag: int) -> _Der:
-        """Return the elements inside the next one, which has ``tag``."""
-        return _Der(self.take(tag))
-
-    def has(self, tag: int) -> bool:
-        """Return whether the next element has ``tag``."""
-        return self._data[self._at : self._at + 1] == bytes((tag,))
-
-    def end(self) -> None:
-        """Require that no element follows."""
-        if self.more:
-            raise _NotDerError
-
-
 def read_certificate(der: bytes) -> Certificate | None:
     """Return the content of a certificate, None if it is broken or has more than 128 KiB."""
     if len(der) > _MOST_OCTETS:
         return None
     try:
         return _read(der)
-    except _NotDerError:
+    except NotDerError:
         return None
 
 
@@ -241,23 +192,23 @@ def _matches(name: str, wanted: str) -> bool:
 
 
 def _read(der: bytes) -> Certificate:
-    whole = _Der(der)
-    outer = whole.inside(_SEQUENCE)
+    whole = Der(der)
+    outer = whole.inside(SEQUENCE)
     whole.end()
-    signed = outer.inside(_SEQUENCE)
-    signature = _oid(outer.inside(_SEQUENCE).take(_OID))
-    outer.take(_BIT_STRING)
+    signed = outer.inside(SEQUENCE)
+    signature = read_oid(outer.inside(SEQUENCE).take(OID))
+    outer.take(BIT_STRING)
     outer.end()
     if signed.has(_VERSION):
         signed.take(_VERSION)
-    serial = signed.take(_INTEGER)
-    signed.take(_SEQUENCE)  # the algorithm once more
-    issuer = signed.take(_SEQUENCE)
-    validity = signed.inside(_SEQUENCE)
-    not_before, not_after = _time(validity), _time(validity)
+    serial = signed.take(INTEGER)
+    signed.take(SEQUENCE)  # the algorithm once more
+    issuer = signed.take(SEQUENCE)
+    validity = signed.inside(SEQUENCE)
+    not_before, not_after = read_time(validity), read_time(validity)
     validity.end()
-    subject = signed.take(_SEQUENCE)
-    key_type, key_bits = _key(signed.inside(_SEQUENCE))
+    subject = signed.take(SEQUENCE)
+    key_type, key_bits = _key(signed.inside(SEQUENCE))
     names = _alternative_names(signed)
     subject_text, common_name = _distinguished_name(subject)
     return Certificate(
@@ -272,96 +223,49 @@ def _read(der: bytes) -> Certificate:
         key_type=key_type,
         key_bits=key_bits,
         signature=_SIGNATURES.get(signature, signature),
-        serial=_without_zeros(serial).hex() or "00",
+        serial=without_zeros(serial).hex() or "00",
         sha256=sha256(der).hexdigest(),
         self_issued=subject == issuer,
     )
 
 
-def _without_zeros(number: bytes) -> bytes:
-    """Return an INTEGER without the zeros at its start."""
-    if not number:
-        raise _NotDerError
-    return number.lstrip(b"\0")
-
-
-def _bits(number: bytes) -> int:
-    digits = _without_zeros(number)
-    return 8 * (len(digits) - 1) + digits[0].bit_length() if digits else 0
-
-
-def _oid(content: bytes) -> str:
-    """Return an object identifier with dots (ITU-T X.690 §8.19)."""
-    if not 0 < len(content) <= _MOST_OID_OCTETS or content[-1] >= 0x80:
-        raise _NotDerError
-    numbers: list[int] = []
-    number = 0
-    begins = True
-    for octet in content:
-        if begins and octet == 0x80:
-            raise _NotDerError
-        number = number << 7 | octet & 0x7F
-        begins = octet < 0x80
-        if begins:
-            numbers.append(number)
-            number = 0
-    first = min(numbers[0] // 40, 2)
-    return ".".join(map(str, (first, numbers[0] - 40 * first, *numbers[1:])))
-
-
-def _time(fields: _Der) -> int:
-    """Return a time in seconds since 1970 (RFC 5280 §4.1.2.5: with seconds, without fractions, in UTC)."""
-    tag, content = fields.any()
-    digits = content[:-1]
-    size = {_UTC_TIME: 12, _GENERALIZED_TIME: 14}.get(tag)
-    if len(digits) != size or not digits.isdigit() or content[-1:] != b"Z":
-        raise _NotDerError
-    if tag == _UTC_TIME:  # years of two digits: 1950 to 2049
-        digits = (b"19" if digits >= b"50" else b"20") + digits
-    month, day, hour, minute, second = (int(digits[at : at + 2]) for at in range(4, 14, 2))
-    try:
-        return int(datetime(int(digits[:4]), month, day, hour, minute, second, tzinfo=UTC).timestamp())
-    except ValueError:
-        raise _NotDerError from None
-
-
-def _key(fields: _Der) -> tuple[str, int | None]:
+def _key(fields: Der) -> tuple[str, int | None]:
     """Return kind and bits of a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7)."""
-    algorithm = fields.inside(_SEQUENCE)
-    oid = _oid(algorithm.take(_OID))
-    key = fields.take(_BIT_STRING)
+    algorithm = fields.inside(SEQUENCE)
+    oid = read_oid(algorithm.take(OID))
+    key = fields.take(BIT_STRING)
     fields.end()
     kind = _KEYS.get(oid, oid)
     bits = _KEY_BITS.get(kind)
     if kind == _RSA:  # after the number of unused bits: modulus and exponent (RFC 3279 §2.3.1)
-        bits = _bits(_Der(key[1:]).inside(_SEQUENCE).take(_INTEGER))
-    elif kind == _EC and algorithm.has(_OID):
-        bits = _CURVES.get(_oid(algorithm.take(_OID)))
-    elif kind == _DSA and algorithm.has(_SEQUENCE):
-        bits = _bits(algorithm.inside(_SEQUENCE).take(_INTEGER))
+        bits = bits_of(Der(key[1:]).inside(SEQUENCE).take(INTEGER))
+    elif kind == _EC and algorithm.has(OID):
+        bits = _CURVES.get(read_oid(algorithm.take(OID)))
+    elif kind == _DSA and algorithm.has(SEQUENCE):
+        bits = bits_of(algorithm.inside(SEQUENCE).take(INTEGER))
     return kind, bits
 
 
-def _alternative_names(signed: _Der) -> list[tuple[int, str]]:
+def _alternative_names(signed: Der) -> list[tuple[int, str]]:
     """Return the DNS names and addresses in the extension subjectAltName, each with its tag. ``signed`` is after the
     key; two identifiers that nothing uses may come before the extensions."""
     while signed.more:
         tag, content = signed.any()
         if tag != _EXTENSIONS:
             continue
-        extensions = _Der(content).inside(_SEQUENCE)
+        extensions = Der(content).inside(SEQUENCE)
         while extensions.more:
-            extension = extensions.inside(_SEQUENCE)
-            if _oid(extension.take(_OID)) != _SUBJECT_ALT_NAME:
+            extension = extensions.inside(SEQUENCE)
+            if read_oid(extension.take(OID)) != _SUBJECT_ALT_NAME:
                 continue
             kind, value = extension.any()
-            if kind != _OCTET_STRING:  # it was the mark "critical"
-                value = extension.take(_OCTET_STRING)
-            return _general_names(_Der(value).inside(_SEQUENCE))
+            if kind != OCTET_STRING:  # it was the mark "critical"
+                value = extension.take(OCTET_STRING)
+            return _general_names(Der(value).inside(SEQUENCE))
     return []
 
 
-def _general_names(fields: _Der) -> list[tuple[int, str]]:
+def _general_names(fields: Der) -> list[tuple[int, str]]:
     names: list[tuple[int, str]] = []
     while fields.more:
         tag, content = fields.any()
@@ -376,13 +280,13 @@ def _distinguished_name(content: bytes) -> tuple[str, str | None]:
     """Return a name in the form of RFC 4514, and the last common name in it: that is the most specific one."""
     parts: list[str] = []
     common_name: str | None = None
-    sets = _Der(content)
+    sets = Der(content)
     while sets.more:
-        attributes = sets.inside(_SET)
+        attributes = sets.inside(SET)
         texts: list[str] = []
         while attributes.more:
-            attribute = attributes.inside(_SEQUENCE)
-            oid = _oid(attribute.take(_OID))
+            attribute = attributes.inside(SEQUENCE)
+            oid = read_oid(attribute.take(OID))
             tag, value = attribute.any()
             attribute.end()
             text = _text(tag, value)
@@ -390,7 +294,7 @@ def _distinguished_name(content: bytes) -> tuple[str, str | None]:
                 common_name = printable(text)
             name = _ATTRIBUTES.get(oid)
             if name is None or text is None:  # in hexadecimal (RFC 4514 §2.4)
-                texts.append(f"{name or oid}=#{_element(tag, value).hex()}")
+                texts.append(f"{name or oid}=#{element(tag, value).hex()}")
             else:
                 texts.append(f"{name}={_ESCAPED.sub(_escape, text).decode('ascii')}")
         parts.append("+".join(texts))
@@ -405,15 +309,6 @@ def _text(tag: int, value: bytes) -> bytes | None:
     if charset in ("utf-8", "ascii"):
         return value
     return value.decode(charset, "replace").encode("utf-8")
-
-
-def _element(tag: int, content: bytes) -> bytes:
-    """Return an element as it was: the inverse of ``_Der.any``."""
-    size = len(content)
-    if size < 0x80:
-        return bytes((tag, size)) + content
-    digits = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(digits))) + digits + content
 
 
 def _escape(match: re.Match[bytes]) -> bytes:

@@ -35,12 +35,13 @@ class OlderParameters:
 
 
 class Direction:
-    """What one side sends. ``over``: nothing more of it is read."""
+    """What one side sends. ``over``: nothing more of it is read; ``hidden``: although there may be more to read."""
 
     __slots__ = (
         "candidates",
         "cutter",
         "held",
+        "hidden",
         "keys",
         "lost",
         "lost_at",
@@ -48,6 +49,8 @@ class Direction:
         "next",
         "over",
         "pending",
+        "rejected",
+        "reported",
         "side",
         "skipping",
         "stage",
@@ -64,6 +67,8 @@ class Direction:
         self.pending: list[tuple[bytes, Place]] | None = None  # records of early data that wait for the decision
         self.held = 0  # their octets
         self.skipping = False  # records that cannot be opened are early data that was refused, or a hidden handshake
-        self.lost_at: Place | None = None  # the place of the last loss
-        self.lost = 0  # bytes since the last record that could be opened, 0 if none are missing
-        self.over = False
+        self.lost_at: Place | None = None  # the first loss after the last record that could be opened
+        self.lost = 0  # bytes that the records lost since then had together, at most
+        self.reported = 0  # missing octets inside that were reported since then
+        self.rejected = False  # bytes of the last segment are no record that can be opened
+        self.over = self.hidden = False

@@ -29,16 +29,17 @@ class Alert(NamedTuple):
 
 class TlsFacts:
     """``client_hello``: the first one of the client; ``saw_client_hello`` is also set by a hello in the form of SSL 2,
-    which is not read. ``server_hello``: the server's choice, not a HelloRetryRequest. ``retried``: there was one.
-    ``chosen_at``: where the server's choice is. ``group``: of the key exchange; ``dh_bits``: of the prime, with DHE.
-    ``early_data``: whether the server accepted it, None if the client sent none. ``failed``: the alert that ended the
-    handshake. ``certificates``, ``client_certificates``: the chain that each side sent, as far as it could be read.
-    ``renegotiations``: handshakes after the first. ``finished``: sides whose Finished could be read, or that sent
-    ChangeCipherSpec. ``text``: octets inside TLS that could be read, by side; ``unread``: octets of records
-    that could not. ``why_unread``: the reason, "" if there is none."""
+    which is not read. ``answered``: the server sent an alert. ``server_hello``: the server's choice, not a
+    HelloRetryRequest. ``retried``: there was one. ``chosen_at``: where the server's choice is. ``group``: of the key
+    exchange; ``dh_bits``: of the prime, with DHE. ``early_data``: whether the server accepted it, None if the client
+    sent none. ``failed``: the alert that ended the handshake. ``certificates``, ``client_certificates``: the chain that
+    each side sent, as far as it could be read. ``renegotiations``: handshakes after the first. ``finished``: sides
+    whose Finished could be read, or that sent ChangeCipherSpec. ``text``: octets inside TLS that could be read, by
+    side; ``unread``: octets of records that could not. ``why_unread``: the reason, "" if there is none."""
 
     __slots__ = (
         "alpn",
+        "answered",
         "certificates",
         "chosen_at",
         "client_certificates",
@@ -64,7 +65,7 @@ class TlsFacts:
     def __init__(self) -> None:
         self.client_hello: ClientHello | None = None
         self.server_hello: ServerHello | None = None
-        self.saw_client_hello = self.saw_server_hello = False
+        self.saw_client_hello = self.saw_server_hello = self.answered = False
         self.chosen_at: Place | None = None
         self.group: int | None = None
         self.dh_bits: int | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
@@ -15,30 +16,29 @@ from .key_log import KeyLog
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["EXTRA", "STDIN", "KeyFiles", "cannot_decrypt", "companions", "read_key_logs"]
+__all__ = ["STDIN", "KeyFiles", "decrypts", "notes_on", "read_key_logs"]
 
 STDIN: Final = "-"
-EXTRA: Final = "cryptography"  # the package of the extra `tls`
-_ENDINGS: Final = (".keys", ".keylog")
+_EXTRA: Final = "cryptography"  # the package of the extra `tls`
 _BLOCK: Final = 1 << 20
 
 
-def cannot_decrypt() -> str | None:
-    """Return why nothing can be decrypted, None if it can: the package is installed."""
-    if find_spec(EXTRA) is not None:
-        return None
-    return f"the package {EXTRA} is missing, so nothing was decrypted: {how_to_install(EXTRA)}"
+@cache
+def decrypts() -> bool:
+    """Whether anything can be decrypted: the package for that is installed."""
+    return find_spec(_EXTRA) is not None
 
 
-def companions(capture: str) -> list[str]:
-    """Return the key logs beside the capture of that name: NAME.keys and NAME.keylog, for NAME.pcap or NAME.pcap.gz."""
-    folder, name = os.path.split(capture)
-    stems = [name]
-    for ending in (".gz", ".pcap", ".pcapng", ".cap", ".ntar"):
-        if stems[-1].lower().endswith(ending):
-            stems.append(stems[-1][: -len(ending)])
-    paths = [os.path.join(folder, stem + ending) for stem in reversed(stems) if stem for ending in _ENDINGS]  # noqa: PTH118
-    return [path for path in paths if path != capture and os.path.isfile(path)]  # noqa: PTH113
+def notes_on(keys: KeyLog) -> list[str]:
+    """Return what a person must know of the key logs: lines that are not used, or that nothing can be decrypted."""
+    notes = []
+    if keys and not decrypts():
+        notes.append(f"nothing was decrypted: the package {_EXTRA} is missing: {how_to_install(_EXTRA)}")
+    if keys.invalid:
+        notes.append(f"{keys.invalid} of {keys.lines} lines of key logs are not valid, and were not used")
+    if keys.left_out:
+        notes.append(f"{keys.left_out} lines of key logs are above the limit, and were not used")
+    return notes
 
 
 class KeyFiles:
@@ -46,7 +46,7 @@ class KeyFiles:
 
     def __init__(self, keys: KeyLog | None = None) -> None:
         self.keys = KeyLog() if keys is None else keys
-        self._open: list[tuple[int, str]] = []
+        self._growing: dict[str, tuple[int, int]] = {}  # by path: descriptor, and octets read; -1: of a pipe
 
     def add(self, path: str, *, found: bool = False, growing: bool = False) -> None:
         """Read a key log; ``-`` is standard input. ``found``: it is no file that the user named. ``growing``: ``poll``
@@ -61,7 +61,9 @@ class KeyFiles:
             reason = getattr(error, "strerror", None) or "cannot be opened"
             raise UsageError(f"the key log cannot be read ({reason})", display_path(path), "check the path") from None
         if growing:
-            self._open.append((fd, path))
+            regular = stat.S_ISREG(os.fstat(fd).st_mode)
+            self._growing[path] = fd, 0 if regular else -1
+            self.keys.may_grow, self.keys.refresh = True, self.poll
             self.poll()
             return
         try:
@@ -76,19 +78,17 @@ class KeyFiles:
 
     def poll(self) -> None:
         """Read what was added to growing files."""
-        for fd, _ in self._open:
+        for path, (fd, known) in self._growing.items():
+            at = known
             try:
-                self._read(fd)
+                # By its place: processes that were forked share the position in the file.
+                while data := os.read(fd, _BLOCK) if at < 0 else os.pread(fd, _BLOCK, at):
+                    self.keys.feed(data)
+                    at += len(data) if at >= 0 else 0
             except OSError:
                 continue  # nothing has come, or never will: the sessions then have no keys
-
-    def close(self) -> None:
-        """Close growing files."""
-        self.keys.end()
-        for fd, path in self._open:
-            if path != STDIN:
-                os.close(fd)
-        self._open = []
+            finally:
+                self._growing[path] = fd, at
 
     def _read(self, fd: int) -> None:
         while data := os.read(fd, _BLOCK):

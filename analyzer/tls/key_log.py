@@ -3,7 +3,7 @@
 # Theory
 # ------
 # A line has a label, the random of the ClientHello, and a secret, both in hexadecimal
-# (https://www.ietf.org/archive/id/draft-ietf-tls-keylogfile). The random finds the session, so one key log may hold any
+# (RFC 9850). The random finds the session, so one key log may hold any
 # number of sessions. A line that cannot be read costs nothing but itself: it is counted. A label may occur several
 # times for one session, with different secrets; they are kept in their order, at most ``SECRETS_OF_LABEL`` of them, and
 # the first record that they open decides.
@@ -15,14 +15,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
-
 from ..limits import KEY_LOG_LINE, KEY_LOG_LINES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-__all__ = ["LABELS", "NO_KEYS", "KeyLog", "SessionKeys"]
+__all__ = ["LABELS", "KeyLog"]
 
 LABELS: Final = (
     b"CLIENT_RANDOM",
@@ -43,16 +41,24 @@ _line = re.compile(rb"([A-Z][A-Z0-9_]{0,63}+) ([0-9a-fA-F]{64}) ((?:[0-9a-fA-F]{
 _ignorable = re.compile(rb"[ \t]*+(?:#.*+)?", re.DOTALL).fullmatch
 
 
+def _nothing() -> None:
+    pass
+
+
 class KeyLog:
     """The secrets so far. ``lines``: how many were read; ``invalid``: how many of them were no lines of a key log;
-    ``left_out``: how many were above the limit. ``version`` grows with each new secret."""
+    ``left_out``: how many were above the limit. ``version`` grows with each new secret. ``may_grow``: secrets may come
+    later than the records that they open; ``refresh`` looks for new ones."""
 
-    __slots__ = ("_rest", "_sessions", "invalid", "left_out", "lines", "version")
+    __slots__ = ("_rest", "_sessions", "_used", "invalid", "left_out", "lines", "may_grow", "refresh", "version")
 
     def __init__(self) -> None:
         self._sessions: dict[bytes, tuple[tuple[int, bytes], ...]] = {}
+        self._used: dict[bytes, int] | None = None  # secrets of each session that `take_used` has returned
         self._rest = b""  # the start of a line whose end has not come
         self.lines = self.invalid = self.left_out = self.version = 0
+        self.may_grow = False
+        self.refresh: Callable[[], None] = _nothing
 
     def __repr__(self) -> str:
         return f"<KeyLog of {len(self._sessions)} sessions>"
@@ -65,7 +71,7 @@ class KeyLog:
         lines = (self._rest + data).split(b"\n")
         rest = lines.pop()
         self._add(lines)
-        self._rest = rest if len(rest) <= KEY_LOG_LINE else rest[: KEY_LOG_LINE + 1]  # too long, whatever follows
+        self._rest = rest[: KEY_LOG_LINE + 1]  # if that much: too long, whatever follows
 
     def end(self) -> None:
         """End the key log: its last line may have no line end."""
@@ -85,15 +91,35 @@ class KeyLog:
         number = _NUMBERS[label]
         return [secret for one, secret in self._sessions.get(client_random, ()) if one == number]
 
+    def note_use(self, client_random: bytes) -> None:
+        """Note that the secrets of a session open records."""
+        if self._used is not None and len(self._used) < KEY_LOG_LINES:
+            self._used.setdefault(client_random, 0)
+
+    def take_used(self) -> bytes:
+        """Return the lines, not returned before, of the sessions whose secrets open records. From the first call on
+        it is noted which these are."""
+        if self._used is None:
+            self._used = {}
+        lines = []
+        for client_random, known in self._used.items():
+            secrets = self._sessions[client_random]
+            for number, secret in secrets[known:]:
+                lines.append(b"%b %b %b\n" % (LABELS[number], client_random.hex().encode(), secret.hex().encode()))
+            self._used[client_random] = len(secrets)
+        return b"".join(lines)
+
     def knows(self, client_random: bytes) -> bool:
         """Return whether there is any secret of this session."""
         return client_random in self._sessions
 
     def _add(self, lines: Iterable[bytes]) -> None:
-        for line in lines:
-            match = _line(line.rstrip())
+        for whole in lines:
+            # Of a longer line only so much is known if it came in pieces.
+            line = whole[: KEY_LOG_LINE + 1] if len(whole) > KEY_LOG_LINE else whole.rstrip()
+            match = _line(line)
             if match is None:
-                if not _ignorable(line.rstrip()):
+                if not _ignorable(line):
                     self.lines += 1
                     self.invalid += 1
                 continue
@@ -116,15 +142,3 @@ class KeyLog:
             return
         self._sessions[client_random] = (*known, (number, secret))
         self.version += 1
-
-
-class SessionKeys(Struct, frozen=True):
-    """Where the secrets of sessions come from. ``log``: None if there are none. ``may_come``: they may come later than
-    the records that they open."""
-
-    log: KeyLog | None = None
-    may_come: bool = False
-
-
-NO_KEYS: Final = SessionKeys()
-"""There is no key log."""

@@ -28,17 +28,19 @@ INSIDE: dict[Side, int] = {"client": _CLIENT, "server": _SERVER}
 
 
 class RecordPlaces:
-    """The records of one side with octets inside. ``size``: octets inside so far. ``exact``: all places are known; if
-    there were too many records, every other one was forgotten, and the place of the one before it is given."""
+    """The records of one side with octets inside. ``size``: octets inside so far; ``lost``: of these, such that could
+    not be read, because ``missing`` bytes of the stream are not in the capture, or not authentic. ``exact``: all places
+    are known; if there were too many records, every other one was forgotten, and the place of the one before it is
+    given."""
 
-    __slots__ = ("_ends", "_gaps", "_starts", "_texts", "exact", "size")
+    __slots__ = ("_ends", "_gaps", "_starts", "_texts", "exact", "lost", "missing", "size")
 
     def __init__(self) -> None:
         self._texts = array("Q")  # octets inside before each record
         self._starts = array("Q")  # its offset in the TCP stream
         self._ends = array("Q")
         self._gaps: dict[int, tuple[int, int]] = {}
-        self.size = 0
+        self.size = self.lost = self.missing = 0
         self.exact = True
 
     def add(self, length: int, start: int, end: int) -> None:
@@ -53,6 +55,8 @@ class RecordPlaces:
 
     def add_gap(self, length: int, start: int, missing: int) -> None:
         """Add ``length`` missing octets; in the TCP stream they are ``missing`` bytes at ``start``."""
+        self.lost += length
+        self.missing += missing
         if missing and len(self._gaps) < TLS_PLACES:
             self._gaps[self.size] = start, missing
         self.add(length, start, start + missing)

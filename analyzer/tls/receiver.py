@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TlsListener", "TlsReceiver"]
 
+_EVENT = 200  # octets that an event takes beside its bytes
 _OTHER: dict[Side, Side] = {"client": "server", "server": "client"}
 
 
@@ -198,8 +199,8 @@ class TlsReceiver:
         self._inside = True
         self._listener.secured(INSIDE["client"], place.frame, place.time_ns)
         missing, self._missing = self._missing, []
-        for one in missing:
-            self.lost(*one)
+        for side, length, lost_at, _ in missing:
+            self.lost(side, length, lost_at, 0)  # that bytes are missing was reported when it happened
 
     def _seen(self, side: Side, seen: int) -> int:
         """Return ``seen``, bytes of the other side, as an offset inside TLS, if there is something inside."""
@@ -213,9 +214,8 @@ class TlsReceiver:
         if self._kept is None:
             return False
         frame_time = event[5] if event[0] in {"take", "gap"} else event[4]
-        if event[0] == "take":
-            self._kept_bytes += len(event[2])
         self._kept.append(event)
+        self._kept_bytes += _EVENT + (len(event[2]) if event[0] == "take" else 0)
         too_long = self._kept_bytes > TLS_WAITING_BYTES or frame_time - self._since_ns > TLS_WAITING_NS
         if too_long or self.session.keys_changed:
             self._release(final=too_long)

@@ -33,7 +33,7 @@ SSL2 = 0x80  # the first octet of a hello in the form of SSL 2
 HEADER = 5
 MAX_RECORD = HEADER + (1 << 14) + 2048  # octets of a record that was encrypted (RFC 5246 §6.2.3)
 
-_header = re.compile(rb"[\x14-\x17]\x03[\x00-\x04](?=[\x00-\x48])").search
+_header = re.compile(rb"[\x14-\x17]\x03[\x00-\x04](?:[\x00-\x47]|\x48\x00)", re.DOTALL).search
 
 
 def begins_record(data: bytes, at: int = 0) -> bool:
@@ -123,8 +123,10 @@ class RecordCutter:
     def reject(self, record: bytes) -> None:
         """Search on one octet after the start of ``record``, which ``next`` returned last: it is none."""
         size = len(record) - 1
-        self._data = record[1:] + self._data[self._at :]
-        self._at = 0
+        if self._have:
+            self._at -= size
+        else:
+            self._data, self._at = record[1:], 0
         self._offset -= size
         self._have += size
 

@@ -34,7 +34,6 @@ from .hellos import (
     read_server_key_exchange_bits,
     read_server_key_exchange_group,
 )
-from .key_log import NO_KEYS, SessionKeys
 from .records import ALERT, CHANGE_CIPHER, DATA, HANDSHAKE, HEADER, SSL2, Place
 from .session_secrets import SessionSecrets
 from .suites import SUITES
@@ -43,13 +42,19 @@ if TYPE_CHECKING:
     from .ciphers import Keys
     from .direction import Stage
     from .hellos import ClientHello
+    from .key_log import KeyLog
 
 __all__ = ["TlsHandler", "TlsSession"]
 
 TLS13 = 0x0304
 _CLIENT_HELLO, _SERVER_HELLO, _END_OF_EARLY_DATA, _ENCRYPTED_EXTENSIONS = 1, 2, 5, 8
 _CERTIFICATE, _SERVER_KEY_EXCHANGE, _FINISHED, _KEY_UPDATE = 11, 12, 20, 24
+_TRY = 512  # to try a record of one octet takes as long as so many octets of a long one
+_RECORD = 200  # octets that a record takes beside its bytes
 _SMALLEST = 22  # octets of an encrypted record with one octet inside, at least
+
+
+_TOO_MANY = "too many records were tried after lost bytes"
 
 
 class TlsHandler(Protocol):
@@ -94,7 +99,7 @@ class TlsSession:
 
     handler: TlsHandler
 
-    def __init__(self, keys: SessionKeys = NO_KEYS) -> None:
+    def __init__(self, keys: KeyLog | None = None) -> None:
         self.facts = TlsFacts()
         self.waiting = False
         self._secrets = SessionSecrets(keys)
@@ -109,7 +114,7 @@ class TlsSession:
         total = 0
         for one in self._sides.values():
             total += one.cutter.weight + one.messages.weight
-            total += one.held if one.pending is not None else 0
+            total += one.held + _RECORD * len(one.pending) if one.pending is not None else 0
         return total
 
     @property
@@ -122,27 +127,35 @@ class TlsSession:
         one = self._sides[side]
         if one.over:
             self.facts.unread[side] += len(data)
+            if one.hidden:
+                self.handler.lost(side, len(data), place, 0)
             return
         if side == "client" and not self.facts.saw_client_hello and data[0] & SSL2 and not one.cutter.unfinished:
             data, place = self._pass_over_old_hello(one, data, place)
         one.cutter.add(data, place)
+        one.rejected = False
         self._read(one)
+        if one.rejected and not one.cutter.aligned:
+            self._lose(one, place, 0)  # none of it can be read, and the other side may answer it
 
     def gap(self, side: Side, place: Place, length: int) -> None:
         """``length`` bytes of ``side`` are missing at ``place``."""
         one = self._sides[side]
         if one.over:
+            if one.hidden:
+                self.handler.lost(side, length, place, length)
             return
         unfinished = one.cutter.gap(length)
         one.messages.clear()
+        place = place._replace(offset=place.offset - unfinished)
+        one.lost_at = one.lost_at or place
         one.lost += length + unfinished
         if one.stage == "clear":
             if not self.facts.why_unread:
                 self.facts.why_unread = f"bytes of the {side}'s TLS handshake are missing from the capture"
-            return
-        if self._has_text(one):
-            one.lost_at = place._replace(offset=place.offset - unfinished)
-            self.handler.lost(side, 1, one.lost_at, length + unfinished)
+            if one.next is None:
+                return
+        self._lose(one, place, length + unfinished)
 
     @property
     def keys_changed(self) -> bool:
@@ -156,9 +169,12 @@ class TlsSession:
     def go_on(self, *, final: bool) -> bool:
         """Look for the missing secrets again. Return whether the session goes on: they came, or (``final``) never
         will."""
-        self._secrets.may_come = self._secrets.may_come and not final
+        secrets = self._secrets
+        secrets.may_come = secrets.may_come and not final
+        if secrets.log is not None:
+            secrets.log.refresh()
+        secrets.look()
         missing = [one for one in self._unarmed if not self._arm(one)]
-        self._secrets.look()
         if missing and not final:
             self._unarmed = missing
             return False
@@ -200,10 +216,14 @@ class TlsSession:
                 facts.resumed = facts.server_hello.session_id != b""
             self._change_cipher(one)
             return
+        if kind == DATA and one.stage == "clear" and one.next is not None:  # ChangeCipherSpec is lost
+            one.lost_at = one.lost_at or place
+            self._change_cipher(one)
+            self.facts.finished.discard(one.side)
         clear = one.stage == "clear" or (version == TLS13 and kind in {ALERT, HANDSHAKE} and one.keys is None)
         if clear:
             one.cutter.aligned = True
-            one.lost = 0
+            one.lost_at, one.lost = None, 0
             content = record[HEADER:]
             if kind == DATA:
                 self._data_in_the_clear(one, record, place)
@@ -234,60 +254,63 @@ class TlsSession:
                 one.pending = [] if one.pending is None else one.pending
                 one.pending.append((record, place))
                 return
+            self.facts.why_unread = self.facts.why_unread or "too much early data came before the server's answer to it"
         self.facts.unread[one.side] += len(record)
-        self._end(one, self.facts.why_unread or "the capture has no whole TLS handshake")
+        self._end(one, "the capture has no whole TLS handshake")
+        self.handler.lost(one.side, len(record), place, 0)
 
     def _open(self, one: Direction, record: bytes, place: Place) -> tuple[int, bytes] | None:
         """Return type and content of an encrypted record, None if it cannot be opened."""
         keys = one.keys
-        if keys is not None and not one.lost:
+        if keys is not None and one.lost_at is None:
             opened = keys.open(record, keys.sequence)
             if opened is not None:
                 return opened
-        elif keys is None and not one.lost:
+        elif keys is None and one.lost_at is None:
             for stage, candidate in one.candidates:
                 opened = candidate.open(record, 0)
                 if opened is not None:
                     self._settle(one, stage, candidate)
                     return opened
-        found = self._search(one, record, place) if one.lost or keys is not None else None
+        found = self._search(one, record, place) if one.lost_at is not None or keys is not None else None
         if found is None:
             self._cannot_open(one, record, place)
         return found
 
     def _settle(self, one: Direction, stage: Stage, keys: Keys) -> None:
         """Go on with ``keys``, which opened a record."""
+        self._secrets.note_use()
         one.keys, one.stage = keys, stage
         one.candidates = []
         one.skipping = False
         if stage in {"application", "older"}:
             self.facts.finished.add(one.side)
-            if one.side == "server" and self._sides["client"].stage == "clear":
+            if stage == "application" and one.side == "server" and self._sides["client"].stage == "clear":
                 self._decide_early(accepted=False)  # the message that decides could not be read
 
     def _search(self, one: Direction, record: bytes, place: Place) -> tuple[int, bytes] | None:
-        """Try the numbers and keys that may open ``record`` after ``one.lost`` missing bytes."""
+        """Try the numbers and keys that may open ``record`` after lost bytes."""
         most = min(TLS_LOST_RECORDS, one.lost // _SMALLEST + 1)
         for stage, keys, first in self._secrets.possible(one):
             for sequence in range(first, first + most + 1):
                 if self._tried > TLS_TRIED_BYTES:
-                    self._end(one, "too many records were tried after lost bytes")
+                    self._end(one, _TOO_MANY)
                     return None
                 opened = keys.open(record, sequence)
                 if opened is None:
-                    self._tried += len(record)
+                    self._tried += _TRY + len(record)
                     continue
                 missing = sequence - first
                 if keys is one.keys and one.lost_at is not None and missing and keys.overhead:
-                    inside = one.lost - missing * keys.overhead - 1  # one octet was reported at once
+                    inside = place.offset - one.lost_at.offset - missing * keys.overhead - one.reported
                     self.handler.lost(one.side, max(0, inside), one.lost_at, 0)
-                one.lost_at = None
                 if keys is not one.keys:
                     self._settle(one, stage, keys)
-                one.lost = 0
+                one.lost_at, one.lost, one.reported = None, 0, 0
                 one.cutter.aligned = True
                 return opened
         return None
+
 
     def _cannot_open(self, one: Direction, record: bytes, place: Place) -> None:
         facts = self.facts
@@ -296,18 +319,22 @@ class TlsSession:
         if one.keys is not None:
             one.keys.skip(record)
         if not one.cutter.aligned:
+            self._tried += _TRY + len(record)
+            one.rejected = True
             one.cutter.reject(record)
+            if self._tried > TLS_TRIED_BYTES:
+                self._end(one, _TOO_MANY)
             return
         facts.unread[one.side] += len(record)
         if one.keys is not None:
-            if not one.lost:
+            if one.lost_at is None:
                 facts.why_unread = facts.why_unread or (
                     f"the TLS record of the {one.side} in frame {place.frame} is not authentic"
                 )
             if self._has_text(one):
-                one.lost_at = place
-                self.handler.lost(one.side, 1, place, 0)
-            one.lost += len(record)
+                self._lose(one, place, 0)
+            one.lost_at = one.lost_at or place
+            one.lost += _SMALLEST
             return
         for _, keys in one.candidates:
             keys.skip(record)
@@ -322,13 +349,20 @@ class TlsSession:
         else:
             facts.why_unread = facts.why_unread or f"the keys do not open the records of the {one.side}"
 
+    def _lose(self, one: Direction, place: Place, missing: int) -> None:
+        """Report that octets inside TLS are missing. How many is known when the next record can be opened."""
+        one.reported += 1
+        self.handler.lost(one.side, 1, place, missing)
+
     def _has_text(self, one: Direction) -> bool:
         """Whether the records of this direction may hold text, and not only the handshake."""
-        return one.side in self.facts.finished
+        return one.side in self.facts.finished or one.stage == "early"
 
     def _end(self, one: Direction, why: str) -> None:
         """Read nothing more of this direction."""
         one.over = True
+        one.hidden = bool(why)
+        self.facts.unread[one.side] += one.cutter.unfinished
         one.keys, one.candidates, one.pending = None, [], None
         if why and not self.facts.why_unread:
             self.facts.why_unread = why
@@ -376,8 +410,9 @@ class TlsSession:
             if facts.group is None:
                 facts.dh_bits = read_server_key_exchange_bits(body)
         if kind == _CERTIFICATE:
-            made = map(read_certificate, read_certificate_list(body, tls13=facts.version == TLS13))
-            chain = tuple([certificate for certificate in made if certificate is not None])
+            made = [*map(read_certificate, read_certificate_list(body, tls13=facts.version == TLS13))]
+            whole = bool(made) and made[0] is not None  # the sender's own comes first
+            chain = tuple([certificate for certificate in made if certificate is not None]) if whole else ()
             if one.side == "server":
                 facts.certificates = facts.certificates or chain
             else:
@@ -393,7 +428,7 @@ class TlsSession:
         facts = self.facts
         facts.saw_client_hello = True
         hello = read_client_hello(body)
-        if hello is None:
+        if hello is None or facts.version == TLS13:  # there is no renegotiation (RFC 8446 §4.1.2)
             return
         self._hello = hello
         self._secrets.client_random = hello.random
@@ -406,7 +441,7 @@ class TlsSession:
         facts = self.facts
         facts.saw_server_hello = True
         hello = read_server_hello(body)
-        if hello is None:
+        if hello is None or facts.version == TLS13:
             return
         client, server = self._sides["client"], self._sides["server"]
         if hello.is_retry:
@@ -458,6 +493,7 @@ class TlsSession:
     def _alert(self, one: Direction, content: bytes, place: Place, *, protected: bool) -> None:
         if len(content) != 2:
             return
+        self.facts.answered = self.facts.answered or one.side == "server"
         alert = Alert(one.side, content[0], content[1], place, protected)
         if alert.description == CLOSE_NOTIFY:
             self.facts.closed.add(one.side)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .direction import OlderParameters
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .ciphers import Keys
-    from .direction import Direction, Stage
-    from .key_log import SessionKeys
+    from .direction import Direction, OlderParameters, Stage
+    from .key_log import KeyLog
     from .suites import Suite
 
 __all__ = ["SessionSecrets"]
@@ -28,9 +26,9 @@ class SessionSecrets:
 
     __slots__ = ("client_random", "log", "may_come", "suite", "version")
 
-    def __init__(self, keys: SessionKeys) -> None:
-        self.log = keys.log
-        self.may_come = keys.may_come
+    def __init__(self, log: KeyLog | None) -> None:
+        self.log = log
+        self.may_come = log is not None and log.may_grow
         self.client_random: bytes | None = None
         self.suite: Suite | None = None
         self.version = 0
@@ -38,11 +36,19 @@ class SessionSecrets:
     @property
     def changed(self) -> bool:
         """Whether the key log has grown since the last look."""
-        return self.log is not None and self.log.version != self.version
+        if self.log is None:
+            return False
+        self.log.refresh()
+        return self.log.version != self.version
 
     def look(self) -> None:
-        """Note that what the key log holds now is known."""
+        """Note that what the key log holds now is known. Call it before the secrets are looked up."""
         self.version = 0 if self.log is None else self.log.version
+
+    def note_use(self) -> None:
+        """Note that the secrets of this session open records."""
+        if self.log is not None and self.client_random is not None and self.log.knows(self.client_random):
+            self.log.note_use(self.client_random)
 
     def why_none(self, *, server_hello: bool) -> str:
         """Return why the session has no keys, "" if there is no key log. ``server_hello``: it was read."""
@@ -58,20 +64,19 @@ class SessionSecrets:
         """Yield the keys that may protect the next record after a loss, and their first number."""
         if one.keys is not None:
             yield one.stage, one.keys, one.keys.sequence
-            if one.stage == "handshake":
-                for keys in self._traffic(_APPLICATION[one.side]):
-                    yield "application", keys, 0
-            elif one.stage == "application":
-                yield "application", self.updated(one.keys), 0
-            elif one.next is not None:
-                for keys in self._older(one, one.next):
-                    yield "older", keys, 0
-        else:
-            for stage, keys in one.candidates:
-                yield stage, keys, 0
-            if one.stage == "handshake":
-                for keys in self._traffic(_APPLICATION[one.side]):
-                    yield "application", keys, 0
+        for stage, keys in one.candidates:
+            yield stage, keys, 0
+        if one.stage == "early":
+            for keys in self._traffic(_HANDSHAKE[one.side]):
+                yield "handshake", keys, 0
+        if one.stage in {"early", "handshake"}:
+            for keys in self._traffic(_APPLICATION[one.side]):
+                yield "application", keys, 0
+        elif one.stage == "application" and one.keys is not None:
+            yield "application", self.updated(one.keys), 0
+        elif one.next is not None:
+            for keys in self._older(one, one.next):
+                yield "older", keys, 0
 
     def candidates(self, one: Direction) -> Iterator[tuple[Stage, Keys]]:
         """Yield the keys that may open the first record of the stage of ``one``."""

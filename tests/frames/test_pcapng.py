@@ -189,8 +189,14 @@ def test_blocks_that_wireshark_numbers_get_a_frame_number(reading, kind: int) ->
     assert (result.capture.frames, result.capture.bytes) == (3, 54 * 2)
 
 
-def test_a_block_longer_than_any_record_is_skipped(reading) -> None:  # type: ignore[no-untyped-def]
+def test_a_key_log_longer_than_any_record_is_skipped_and_reported(reading) -> None:  # type: ignore[no-untyped-def]
     result = reading(section(), interface(), enhanced(RECORDS[0]), block(10, bytes(5_000_000)), enhanced(RECORDS[1]))
+    assert [s.frame for s in result.segments] == [1, 2]
+    assert result.capture.problems == ["key log of 5000012 bytes at byte 148: too long, not read"]
+
+
+def test_a_block_longer_than_any_record_is_skipped(reading) -> None:  # type: ignore[no-untyped-def]
+    result = reading(section(), interface(), enhanced(RECORDS[0]), block(8, bytes(5_000_000)), enhanced(RECORDS[1]))
     assert [s.frame for s in result.segments] == [1, 2]
     assert result.capture.problems == []
 

@@ -157,17 +157,21 @@ def test_after_a_gap_the_next_whole_line_counts() -> None:
 @pytest.mark.parametrize("pieces", [[b"\x16\x03\x03abc"], [b"\x15\x03\x01\0\x02\x02\x28"]])
 def test_a_tls_record_makes_the_rest_opaque(pieces: list[bytes]) -> None:
     recorder = Recorder().feed(b"220 go\r\n", *pieces, b"250 ok\r\n")
-    assert recorder.events == [("reply", 220, ["go"], 0, 8), ("tls", "server", 8)]
+    assert recorder.events[:2] == [("reply", 220, ["go"], 0, 8), ("tls", "server", 8)]
+    assert {event[0] for event in recorder.events[2:]} == {"records"}
 
 
 def test_a_tls_record_in_the_same_segment_as_the_reply() -> None:
-    assert Recorder().feed(b"220 go\r\n\x16\x03\x03abc").events[-1] == ("tls", "server", 8)
+    assert Recorder().feed(b"220 go\r\n\x16\x03\x03abc").events[-2:] == [
+        ("tls", "server", 8),
+        ("records", "server", b"\x16\x03\x03abc", 8),
+    ]
 
 
 def test_the_second_byte_decides_whether_it_is_a_tls_record() -> None:
     recorder = Recorder().feed(b"220 go\r\n", b"\x16")
     assert recorder.events == [("reply", 220, ["go"], 0, 8)]
-    assert recorder.feed(b"\x03\x03").events[-1] == ("tls", "server", 8)
+    assert recorder.feed(b"\x03\x03").events[-2] == ("tls", "server", 8)
     assert Recorder().feed(b"220 go\r\n", b"\x15", b"\r\n").events[-1][0] == "malformed"
 
 

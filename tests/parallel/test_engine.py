@@ -230,3 +230,25 @@ def test_redaction(tmp_path: Path, redact: Redact, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("smtpwire.analyzer.redact.pseudonyms.token_bytes", lambda _: keys)
     monkeypatch.setattr("smtpwire.analyzer.parallel.plan.token_bytes", lambda _: keys)
     same([saved(tmp_path / "a.pcap", one_by_one(*[WHOLE, WRONG] * 4))], Options(redact=redact), [3])
+
+
+def test_key_logs_beside_captures_and_in_them(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    from tls_captures import HELLO_INSIDE, QUIT, TRANSACTION, tls_capture  # noqa: PLC0415
+
+    script = [*HELLO_INSIDE, *TRANSACTION, ("C", b"RCPT TO:<b@mx.example>\r\n"), ("S", b"503 no\r\n"), *QUIT]
+    tls_capture(tmp_path / "a.pcap", script, keylog=tmp_path / "a.keys", port=40_001)
+    tls_capture(tmp_path / "b.pcapng", script, keylog=tmp_path / "log", port=40_002)
+    data, log = (tmp_path / "b.pcapng").read_bytes(), (tmp_path / "log").read_bytes()
+    body = b"KSLT" + len(log).to_bytes(4, "little") + log + bytes(-len(log) % 4)
+    block = b"\n\0\0\0" + (len(body) + 12).to_bytes(4, "little") + body + (len(body) + 12).to_bytes(4, "little")
+    at = 0
+    while at < len(data) * 2 // 3:
+        at += int.from_bytes(data[at + 4 : at + 8], "little")
+    (tmp_path / "b.pcapng").write_bytes(data[:at] + block + data[at:])
+    report, _ = same([tmp_path / "a.pcap", tmp_path / "b.pcapng"])
+    assert rules(report).count("SEQ103") == 2
+    assert [one["key_logs"] for one in report if one["type"] == "capture"] == [
+        [str(tmp_path / "a.keys")],
+        ["(in the capture)"],
+    ]

@@ -22,8 +22,9 @@ from struct import Struct
 from typing import NamedTuple
 
 from ..errors import UsageError, display_path
+from ..tls.key_files import decrypts
 
-__all__ = ["LATE", "User", "become", "is_root", "target", "user_name"]
+__all__ = ["DECRYPTING", "LATE", "User", "become", "is_root", "target", "user_name"]
 
 _NOBODY = "nobody"
 
@@ -32,12 +33,17 @@ _AMBIENT, _AMBIENT_IS_SET, _AMBIENT_CLEAR_ALL = 47, 1, 4
 _VERSION_3 = 0x20080522  # linux/capability.h
 _LAST_CAPABILITY = 63
 
+DECRYPTING = ("..tls.ciphers", "cryptography.hazmat.decrepit.ciphers")
+"""Modules that an audit imports for its first TLS session with keys, if the package for that is installed."""
+
 LATE = (
-    "cryptography.hazmat.decrepit.ciphers",
+    "..exchanges.tls_report",
+    "..tls.certificates",
+    "..tls.receiver",
+    "..tls.session",
     "..segments.scapy_decoder",
     "..findings.baseline",
     "..redact.people",
-    "..tls.ciphers",
     "..redact.pseudonyms",
     "..reports.styled_text",
     "..config",
@@ -51,8 +57,8 @@ LATE = (
     "tomllib",
     "unicodedata",
 )
-"""Modules that an audit imports when it needs them: for tunnels, settings (also after SIGHUP), host names, a misspelled
-name, colour."""
+"""Modules that an audit imports when it needs them: for tunnels, TLS, settings (also after SIGHUP), host names, a
+misspelled name, colour."""
 
 _CODECS = ("ascii", "latin-1", "iso8859-1", "utf-8", "utf-8-sig", "utf-16", "idna", "punycode", "unicode_escape")
 
@@ -114,7 +120,7 @@ def target(name: str | None = None) -> User | None:
 def become(who: User | None) -> None:
     """Become ``who`` (None: stay), drop every capability, and check that both happened. Everything that is loaded late
     is loaded before. Raises UsageError if the system does not allow it."""
-    for name in LATE:
+    for name in (*LATE, *(DECRYPTING if decrypts() else ())):
         import_module(name, __package__)
     for name in _CODECS:
         codecs.lookup(name)

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import sha256
 from ipaddress import ip_address
 from typing import Final
@@ -39,6 +40,7 @@ __all__ = ["Certificate", "names_host", "read_certificate"]
 
 _MOST_OCTETS: Final = 1 << 17  # a usual certificate has 1 to 5 KB; OpenSSL accepts 100 KB for all of one side
 _MOST_NAMES: Final = 100
+_REMEMBERED_OCTETS: Final = 4096  # of a certificate that is remembered: a server sends the same one each time
 
 # Tags of the context (RFC 5280 §4.1 and §4.2.1.6)
 _VERSION, _EXTENSIONS = 0xA0, 0xA3
@@ -154,8 +156,13 @@ class Certificate(Struct, frozen=True):
 
 def read_certificate(der: bytes) -> Certificate | None:
     """Return the content of a certificate, None if it is broken or has more than 128 KiB."""
-    if len(der) > _MOST_OCTETS:
-        return None
+    if len(der) > _REMEMBERED_OCTETS:
+        return _read_whole.__wrapped__(der) if len(der) <= _MOST_OCTETS else None
+    return _read_whole(der)
+
+
+@lru_cache(maxsize=256)
+def _read_whole(der: bytes) -> Certificate | None:
     try:
         return _read(der)
     except NotDerError:

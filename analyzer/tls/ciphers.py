@@ -27,6 +27,7 @@ __all__ = ["Keys", "older_keys", "traffic_keys", "updated_secret"]
 
 TLS11, TLS12 = 0x0302, 0x0303
 _HEADER = 5
+_UNKNOWN = -2  # no number of a record, and not the one before the first
 _IV_SIZES = {"gcm": 4, "ccm": 4, "ccm8": 4, "chacha20": 12, "cbc": 16, "rc4": 0, "null": 0}  # in the key block
 
 
@@ -40,8 +41,8 @@ class Keys(Protocol):
         """Return type and content of a record with its header, None if it is not number ``sequence`` under these keys.
         If it is, ``sequence`` is set to the next one."""
 
-    def skip(self, record: bytes) -> None:
-        """Note that ``record`` was sent under these keys but could not be opened."""
+    def skip(self, record: bytes | None) -> None:
+        """Note that ``record`` was sent under these keys but could not be opened. None: it is missing."""
 
 
 class _Aead13:
@@ -66,7 +67,7 @@ class _Aead13:
         inner = inner.rstrip(b"\0")  # padding; the type is the last octet before it
         return (inner[-1], inner[:-1]) if inner else (0, b"")
 
-    def skip(self, record: bytes) -> None:
+    def skip(self, record: bytes | None) -> None:
         """See ``Keys``."""
 
 
@@ -101,7 +102,7 @@ class _Aead12:
         self.sequence = sequence + 1
         return record[0], plain
 
-    def skip(self, record: bytes) -> None:
+    def skip(self, record: bytes | None) -> None:
         """See ``Keys``."""
 
 
@@ -109,11 +110,13 @@ class _Blocks:
     """Keys of a block cipher in CBC mode with an HMAC (RFC 5246 §6.2.3.2; encrypt-then-MAC: RFC 7366).
 
     TLS 1.0 chains: the last block of a record is the IV of the next one. After a lost record it is not known, and the
-    next record cannot be opened, but its last block is the IV of the one after it.
+    next record cannot be opened, but its last block is the IV of the one after it. With encrypt-then-MAC that record is
+    known to be authentic all the same, and counts as one without content.
     """
 
     __slots__ = (
         "_algorithm",
+        "_before",
         "_chained",
         "_digest",
         "_iv",
@@ -134,6 +137,7 @@ class _Blocks:
         self._mac_key = mac_key
         self._digest = hashlib.new(suite.mac).digest_size
         self._iv = iv
+        self._before: int | None = -1  # number of the record that ends with ``_iv``; None: it was the last one
         self._chained = chained
         self._mac_first = not encrypt_then_mac
         self._size = self._algorithm.block_size // 8  # octets of a block
@@ -143,13 +147,17 @@ class _Blocks:
         """See ``Keys``."""
         digest, size = self._digest, self._size
         body, iv = record[_HEADER:], self._iv
+        known = not self._chained or self._before is None or self._before == sequence - 1
         if not self._mac_first:
             if len(body) < digest or not self._is_authentic(record, body[:-digest], body[-digest:], sequence):
                 return None
             body = body[:-digest]
+            if not known:
+                self._go_on(body, sequence)
+                return record[0], b""
         if not self._chained:
             iv, body = body[:size], body[size:]
-        if not body or len(body) % size or len(iv) != size:
+        if not known or not body or len(body) % size or len(iv) != size:
             return None
         decryptor: CipherContext = Cipher(self._algorithm, modes.CBC(iv)).decryptor()
         plain = decryptor.update(body)
@@ -161,14 +169,18 @@ class _Blocks:
             if len(plain) < digest or not self._is_authentic(record, plain[:-digest], plain[-digest:], sequence):
                 return None
             plain = plain[:-digest]
-        self.sequence = sequence + 1
-        self.skip(record)
+        self._go_on(body, sequence)
         return record[0], plain
 
-    def skip(self, record: bytes) -> None:
-        """See ``Keys``."""
-        if self._chained:
-            self._iv = (record if self._mac_first else record[: -self._digest])[-self._size :]
+    def skip(self, record: bytes | None) -> None:
+        """See ``Keys``. Whether it is a record at all is not known; so the MAC must cover what its IV opens."""
+        if record is None or not self._mac_first:
+            self._before = _UNKNOWN
+        else:
+            self._before, self._iv = None, record[-self._size :]
+
+    def _go_on(self, body: bytes, sequence: int) -> None:
+        self._before, self._iv, self.sequence = sequence, body[-self._size :], sequence + 1
 
     def _is_authentic(self, record: bytes, content: bytes, mac: bytes, sequence: int) -> bool:
         header = sequence.to_bytes(8, "big") + record[:3] + len(content).to_bytes(2, "big")
@@ -200,7 +212,7 @@ class _Stream:
         self.sequence = sequence + 1
         return record[0], content
 
-    def skip(self, record: bytes) -> None:
+    def skip(self, record: bytes | None) -> None:
         """See ``Keys``."""
 
 

@@ -258,11 +258,16 @@ def _read_extensions(fields: _Fields) -> tuple[tuple[int, bytes], ...] | None:
 
 
 def _extension_list(data: bytes) -> tuple[tuple[int, bytes], ...] | None:
-    fields = _Fields(data)
     found: list[tuple[int, bytes]] = []
-    while fields.left:
-        found.append((fields.number(2), fields.vector(2)))
-    return None if fields.broken else tuple(found)
+    at, end, number = 0, len(data), int.from_bytes
+    while at < end:
+        start = at + 4
+        stop = start + number(data[at + 2 : start], "big")
+        if start > end or stop > end:
+            return None
+        found.append((number(data[at : at + 2], "big"), data[start:stop]))
+        at = stop
+    return tuple(found)
 
 
 def _by_type(extensions: tuple[tuple[int, bytes], ...]) -> dict[int, bytes]:
@@ -277,9 +282,8 @@ def _numbers(data: bytes) -> tuple[int, ...]:
 
 def _number_list(content: bytes, size: int) -> tuple[int, ...]:
     """Return the numbers of an extension that is a vector of them; ``size``: octets of its length."""
-    fields = _Fields(content)
-    data = fields.vector(size)
-    return () if fields.broken else _numbers(data)
+    stop = size + int.from_bytes(content[:size], "big")
+    return _numbers(content[size:stop]) if stop <= len(content) else ()
 
 
 def _host_name(content: bytes) -> bytes | None:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -23,18 +24,29 @@ _SERVER_NAME, _ALPN = 0x0000, 0x0010  # extensions that are in the first part al
 _VERSIONS: Final = {0x0304: "13", 0x0303: "12", 0x0302: "11", 0x0301: "10", 0x0300: "s3", 0x0002: "s2"}
 _NOTHING: Final = "0" * 12  # in place of a hash of no values
 _MOST: Final = 99  # the largest number in two digits
+_REMEMBERED: Final = 256  # numbers in a hello that is remembered; clients send some eighty
 
 
 def ja4(hello: ClientHello) -> str:
     """Return the JA4 fingerprint of a client whose TLS is on top of TCP."""
-    suites = _without_grease(hello.suites)
-    extensions = _without_grease(kind for kind, _ in hello.extensions)
+    kinds = tuple([kind for kind, _ in hello.extensions])
+    version = max(_without_grease(hello.versions), default=hello.version)
+    parts = version, hello.suites, kinds, hello.signature_algorithms, _protocol(hello.alpn)
+    small = len(hello.suites) + len(kinds) + len(hello.signature_algorithms) <= _REMEMBERED
+    return _fingerprint(*parts) if small else _fingerprint.__wrapped__(*parts)
+
+
+@lru_cache(maxsize=1024)
+def _fingerprint(
+    version: int, offered: tuple[int, ...], kinds: tuple[int, ...], algorithms: tuple[int, ...], protocol: str
+) -> str:
+    suites, extensions = _without_grease(offered), _without_grease(kinds)
     first = (
-        f"t{_version(hello)}{'d' if _SERVER_NAME in extensions else 'i'}"
-        f"{min(len(suites), _MOST):02}{min(len(extensions), _MOST):02}{_protocol(hello.alpn)}"
+        f"t{_VERSIONS.get(version, '00')}{'d' if _SERVER_NAME in extensions else 'i'}"
+        f"{min(len(suites), _MOST):02}{min(len(extensions), _MOST):02}{protocol}"
     )
     hashed = _joined(sorted(kind for kind in extensions if kind not in (_SERVER_NAME, _ALPN)))
-    signatures = _joined(_without_grease(hello.signature_algorithms))
+    signatures = _joined(_without_grease(algorithms))
     if signatures:
         hashed += "_" + signatures
     return f"{first}_{_hash(_joined(sorted(suites)))}_{_hash(hashed)}"
@@ -43,11 +55,6 @@ def ja4(hello: ClientHello) -> str:
 def _without_grease(numbers: Iterable[int]) -> list[int]:
     """Return ``numbers`` without GREASE: two equal octets, each with an A as its second digit."""
     return [number for number in numbers if number & 0x0F0F != 0x0A0A or number >> 8 != number & 0xFF]
-
-
-def _version(hello: ClientHello) -> str:
-    """Return the highest version that the client offers, in two characters; "00": unknown."""
-    return _VERSIONS.get(max(_without_grease(hello.versions), default=hello.version), "00")
 
 
 def _protocol(offered: tuple[bytes, ...]) -> str:

@@ -93,7 +93,8 @@ class RecordCutter:
         else:
             self._parts.append(data)
         self._have += len(data)
-        self._places.append(place)
+        if self._have > self._need or not self.aligned or not self._places:  # else no record begins here
+            self._places.append(place)
 
     def next(self) -> tuple[bytes, Place] | None:
         """Return the next whole record with its header, None if there is none yet."""

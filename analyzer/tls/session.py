@@ -150,6 +150,7 @@ class TlsSession:
         place = place._replace(offset=place.offset - unfinished)
         one.lost_at = one.lost_at or place
         one.lost += length + unfinished
+        self._skip(one, None)
         if one.stage == "clear":
             if not self.facts.why_unread:
                 self.facts.why_unread = f"bytes of the {side}'s TLS handshake are missing from the capture"
@@ -301,7 +302,9 @@ class TlsSession:
                     self._tried += _TRY + len(record)
                     continue
                 missing = sequence - first
-                if keys is one.keys and one.lost_at is not None and missing and keys.overhead:
+                if missing and one.lost_at is None:
+                    self._lose(one, place, 0)
+                elif keys is one.keys and one.lost_at is not None and missing and keys.overhead:
                     inside = place.offset - one.lost_at.offset - missing * keys.overhead - one.reported
                     self.handler.lost(one.side, max(0, inside), one.lost_at, 0)
                 if keys is not one.keys:
@@ -311,13 +314,11 @@ class TlsSession:
                 return opened
         return None
 
-
     def _cannot_open(self, one: Direction, record: bytes, place: Place) -> None:
         facts = self.facts
         if one.over:
             return
-        if one.keys is not None:
-            one.keys.skip(record)
+        self._skip(one, record)
         if not one.cutter.aligned:
             self._tried += _TRY + len(record)
             one.rejected = True
@@ -336,8 +337,6 @@ class TlsSession:
             one.lost_at = one.lost_at or place
             one.lost += _SMALLEST
             return
-        for _, keys in one.candidates:
-            keys.skip(record)
         if one.skipping:
             return
         other = self._sides["server" if one.side == "client" else "client"]
@@ -348,6 +347,12 @@ class TlsSession:
             facts.why_unread = facts.why_unread or f"the keys do not open the records of the {one.side}"
         else:
             facts.why_unread = facts.why_unread or f"the keys do not open the records of the {one.side}"
+
+    def _skip(self, one: Direction, record: bytes | None) -> None:
+        """Tell the keys of this direction that ``record``, or one that is missing, was not opened."""
+        for keys in (one.keys, *(keys for _, keys in one.candidates)):
+            if keys is not None:
+                keys.skip(record)
 
     def _lose(self, one: Direction, place: Place, missing: int) -> None:
         """Report that octets inside TLS are missing. How many is known when the next record can be opened."""

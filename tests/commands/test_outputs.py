@@ -138,7 +138,7 @@ class TestFiles:
         assert run.returncode == 1
         assert json.loads(run.stdout.splitlines()[-1])["type"] == "summary"
         assert names(tmp_path) == ["logs", "r.html", "r.json", "r.out"]
-        assert names(tmp_path / "logs") == ["smtp.log", "smtp_audit.log"]
+        assert names(tmp_path / "logs") == ["smtp.log", "smtp_audit.log", "ssl.log", "x509.log"]
         assert len(json.loads((tmp_path / "r.json").read_bytes())["connections"]) == 6
 
     @pytest.mark.slow

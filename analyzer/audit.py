@@ -55,7 +55,7 @@ class Options(Struct, frozen=True):
     not show. ``headers``: whether messages carry more of their header fields. ``tap``: called with each new
     connection, returns the object that receives its messages. ``settings``: the name of the file that these settings
     come from. ``wanted``: the connections to report; None: all of them. ``passed_over``: called with each of the
-    others. ``key_logs``: files with the secrets of TLS sessions, besides those beside the captures and in them.
+    others. ``keylog``: files with the secrets of TLS sessions, besides those beside the captures and in them.
     ``keys``: secrets that are already there, instead of these files.
     """
 
@@ -74,7 +74,7 @@ class Options(Struct, frozen=True):
     settings: str | None = None
     wanted: ConnectionFilter | None = None
     passed_over: Callable[[Connection], None] | None = None
-    key_logs: tuple[str, ...] = ()
+    keylog: tuple[str, ...] = ()
     keys: KeyLog | None = None
 
     def rules(self) -> frozenset[str]:
@@ -101,7 +101,7 @@ class Audit:
     def __init__(self, options: Options | None = None, key: bytes | None = None) -> None:
         """``key``: of the pseudonyms; random if None."""
         self.options = options or Options()
-        self.keys = read_key_logs(self.options.key_logs) if self.options.keys is None else self.options.keys
+        self.keys = read_key_logs(self.options.keylog) if self.options.keys is None else self.options.keys
         self.summary = Summary()
         self.captures: list[Capture] = []
         self.unreadable: list[InputError] = []
@@ -123,7 +123,7 @@ class Audit:
             limits=limits,
             detail=TurnDetail(secrets=self.options.redact is Redact.NONE, headers=self.options.headers or searched),
             tap=self.options.tap,
-            keys=self.keys if decrypts() else None,
+            keys=self.keys,
         )
 
     def _judge(self) -> Judge:
@@ -161,11 +161,11 @@ class Audit:
         decoder = SegmentDecoder(tracker.segment, options.decoder, streams.ignored, options.limits, streams.recent)
         self.decoder = decoder
         sources = list(open_inputs(paths))
-        self._read_companions(sources)
+        self.read_companions(*sources)
         for source in sources:
             self.begin_capture(source.capture)
             try:
-                take_secrets = self._take_secrets(source)
+                take_secrets = self.secrets_of(source)
                 for times in read_capture(source, decoder, progress, tracker.set_digits, take_secrets):
                     yield from self.finished(*times)
                     if settled is not None:
@@ -181,13 +181,13 @@ class Audit:
             yield source.capture
         yield from self.close()
 
-    def _read_companions(self, sources: Sequence[Source]) -> None:
-        """Read the key logs beside the captures."""
+    def read_companions(self, *sources: Source) -> None:
+        """Read the key logs beside the captures. Raises UsageError."""
         for source in sources:
             for path in companions_of(source):
                 KeyFiles(self.keys).add(path, found=True)
 
-    def _take_secrets(self, source: Source) -> Callable[[bytes], None]:
+    def secrets_of(self, source: Source) -> Callable[[bytes], None]:
         """Return what takes the key logs in a capture; those at its end are taken at once."""
         capture = source.capture
         capture.key_logs += map(display_path, companions_of(source))
@@ -285,14 +285,17 @@ def audit(
     ports: frozenset[int] = DEFAULT_PORTS,
     select: str | Sequence[str] = (),
     ignore: str | Sequence[str] = (),
+    keylog: str | Sequence[str] = (),
 ) -> Iterator[Connection]:
     """Audit captures (files, directories, "-" for standard input); yield each connection with its findings.
 
-    ``select`` and ``ignore``: rules as the options of the command line name them, one or several.
+    ``select`` and ``ignore``: rules as the options of the command line name them, one or several. ``keylog``: key logs
+    of TLS.
 
     Raises InputError for the first input that cannot be read at all, UsageError for a rule that does not exist.
     """
-    run = Audit(Options(profile, ports, _names(select), _names(ignore)))
+    keylog = (keylog,) if isinstance(keylog, str) else tuple(keylog)
+    run = Audit(Options(profile, ports, _names(select), _names(ignore), keylog=keylog))
     for item in run.run(paths):
         if isinstance(item, Connection):
             yield item

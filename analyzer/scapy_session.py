@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,14 +73,14 @@ class SMTPSession(DefaultSession):
     early, ``close()`` returns the connections still open.
     """
 
-    def __init__(self, options: Options | None = None, *, keylog: str | Sequence[str] = ()) -> None:
+    def __init__(self, options: Options | None = None, *, keylog: str | PathLike[str] | Sequence[str] = ()) -> None:
         """``keylog``: key logs of TLS, which may still grow. Raises UsageError if one cannot be read."""
         super().__init__()
         options = options or Options()
         if keylog:
             files = KeyFiles()
-            for path in (keylog,) if isinstance(keylog, str) else keylog:
-                files.add(path, growing=True)
+            for path in (keylog,) if isinstance(keylog, str | PathLike) else keylog:
+                files.add(fspath(path), growing=True)
             options = replace(options, keys=files.keys)
         self.audit = Audit(options)
         tracker = self.audit.tracker

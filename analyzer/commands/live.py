@@ -236,8 +236,11 @@ def _check_jobs(jobs: int, *, watch: str | None, write: str | None, count: int |
 def _run(opening: Opening, options: Options, sink: Sink, loop: Callable[..., EventLoop], fail_on: FailOn) -> int:
     """Run the audit to its end. Returns the exit status."""
     from ..live.live_audit import LiveAudit  # noqa: PLC0415
+    from ..live.opening import OpenDirectory  # noqa: PLC0415
 
     audit = LiveAudit(options)
+    if isinstance(opening, OpenDirectory):
+        opening.keys_of = audit.keys_of
 
     def go(signals: Signals) -> None:
         loop(opening.source(), audit, sink, signals).run()

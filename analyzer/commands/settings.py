@@ -98,7 +98,7 @@ def options_of(
         headers=headers,
         settings=None if config.path is None else display_path(config.path),
         wanted=wanted,
-        key_logs=tuple(keylog),
+        keylog=tuple(keylog),
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from ..lines.acts import Act
 from ..lines.client_reader import Mode
 from ..lines.marks import Mark
 from ..tls.records import HANDSHAKE, SSL2
@@ -170,10 +171,11 @@ def clear_text_first(talk: Conversation) -> None:
 
 
 def _spoken(talk: Conversation) -> bool:
-    """Whether SMTP was spoken before: a reply came, or bytes of the client were lost."""
+    """Whether SMTP was spoken before: a reply or STARTTLS came, or bytes of the client were lost."""
     if talk.course.lost["client"]:
         return True
-    return any(type(turn) is ReplySeen for turn in talk.record.dialogue)
+    turns = talk.record.dialogue
+    return any(type(turn) is ReplySeen or (type(turn) is Exchange and turn.act is Act.STARTTLS) for turn in turns)
 
 
 def unwanted_tls(talk: Conversation) -> None:

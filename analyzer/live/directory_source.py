@@ -58,8 +58,14 @@ class DirectorySource:
     moving = False
 
     def __init__(
-        self, path: str, quiet_seconds: float = QUIET_SECONDS, *, clock: Callable[[], float] = monotonic
+        self,
+        path: str,
+        quiet_seconds: float = QUIET_SECONDS,
+        *,
+        clock: Callable[[], float] = monotonic,
+        keys_of: Callable[[CaptureFile], Callable[[bytes], None]] | None = None,
     ) -> None:
+        """``keys_of``: reads the key logs that belong to a capture; returns what takes those in it."""
         if not os.path.isdir(path):  # noqa: PTH112  also for a name that is not valid text
             raise UsageError("no such directory", display_path(path), "name the directory that captures are written to")
         try:
@@ -70,6 +76,7 @@ class DirectorySource:
         self._path = path
         self._quiet = quiet_seconds
         self._clock = clock
+        self._keys_of = keys_of
         self.name = display_path(path)
         self.digits = 6
         self.captures: list[Capture] = []
@@ -153,7 +160,8 @@ class DirectorySource:
             del self._read[next(iter(self._read))]
         self._file = CaptureFile(path, found=True)
         self.name = self._file.path
-        self._reading = read_capture(self._file, decoder)
+        take_secrets = None if self._keys_of is None else self._keys_of(self._file)
+        self._reading = read_capture(self._file, decoder, on_secrets=take_secrets)
         return True
 
     def _scan(self, now: float) -> None:

@@ -214,6 +214,8 @@ class Interfaces:
         capture.problems += self._left_sentences()
         capture.problems += decoder.problems()
         if self._record is not None:
+            if self._keys is not None:
+                self._record.add_secrets(self._keys.take_used())
             self._record.close([ring.statistics() for ring in self.rings])
             if self._record.fault is not None:
                 capture.problems.append(self._record.fault)

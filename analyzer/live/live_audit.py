@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -20,6 +21,7 @@ from msgspec.structs import replace
 
 from ..audit import Audit
 from ..enums import Redact
+from ..errors import UsageError
 from ..exchanges.connection_report import render, render_turn
 from ..exchanges.secret_context import secret_context
 from ..model import Connection, ReplyTurn
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from ..exchanges.conversation import Judge
     from ..exchanges.record import ConnectionRecord
     from ..exchanges.secret_context import SecretContext
+    from ..frames.inputs import Source
     from ..model import Finding, Message, Turn
 
 __all__ = ["LiveAudit", "Update"]
@@ -115,6 +118,12 @@ class LiveAudit(Audit):
                 reported.count = len(reported.kept)
                 view = self._view(record, fresh)
                 yield Update(view, view.findings, ended=False, known=reported.kept)
+
+    def keys_of(self, source: Source) -> Callable[[bytes], None]:
+        """Read the key logs that belong to a capture of a directory; return what takes those in it."""
+        with suppress(UsageError):  # one that cannot be read is as if it were not there
+            self.read_companions(source)
+        return self.secrets_of(source)
 
     def last_updates(self) -> Iterator[Update]:
         """Return the connections that were still open at the end."""

@@ -14,8 +14,9 @@ from .recorder import rotation
 from .scapy_source import ScapySource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from ..frames.inputs import Source as CaptureFile
     from ..tls.key_log import KeyLog
     from .interfaces import Interfaces, Source
 
@@ -41,6 +42,7 @@ class OpenDirectory:
 
     def __init__(self, path: str, user: str | None) -> None:
         self._path = path
+        self.keys_of: Callable[[CaptureFile], Callable[[bytes], None]] | None = None
         self.drops = user is not None
         self.who = target(user) if user is not None else None
 
@@ -51,7 +53,7 @@ class OpenDirectory:
         """See ``Opening``."""
         if not self.drops and is_root():
             notice("captures are read as root: name a user with fewer rights with --user")
-        return DirectorySource(self._path)
+        return DirectorySource(self._path, keys_of=self.keys_of)
 
 
 class OpenInterfaces:

@@ -127,9 +127,9 @@ class ParallelAudit:
         if progress is not None:
             self._progress = progress
         self._sources = sources = list(open_inputs(paths))
-        read_key_logs(self.options.key_logs)  # so that one that cannot be read is reported here
+        read_key_logs(self.options.keylog)  # so that one that cannot be read is reported here
         beside = [os.path.abspath(path) for source in sources for path in companions_of(source)]  # noqa: PTH100
-        self.options = replace(self.options, key_logs=(*self.options.key_logs, *beside))
+        self.options = replace(self.options, keylog=(*self.options.keylog, *beside))
         self._plan = Plan.of(self.options, sources, self._workers.count, self.spool, resume=self._resume)
         self._map(sources)
         yield from self._judge(settled)
@@ -288,7 +288,7 @@ class ParallelAudit:
 
     def notes(self) -> list[str]:
         """See ``Audit.notes``. Key logs in captures are not counted."""
-        return notes_on(read_key_logs(self.options.key_logs))
+        return notes_on(read_key_logs(self.options.keylog))
 
     @property
     def judged(self) -> list[int]:

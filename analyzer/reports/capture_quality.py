@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
+
+from msgspec import UNSET
 
 from ..findings.counts import decrypted, is_complete
 from .output import plural
@@ -13,12 +16,16 @@ if TYPE_CHECKING:
 __all__ = ["CaptureQuality", "is_unread", "limitations", "read"]
 
 
+MOST_REASONS = 5  # why something was not decrypted, that are told apart
+
+
 class CaptureQuality:
     """Counts over the connections of a run."""
 
     def __init__(self) -> None:
         self.connections = self.whole = self.one_sided = self.gaps = self.lost = self.midstream = self.encrypted = 0
         self.decrypted = self.partly_decrypted = 0
+        self._not_decrypted: Counter[str] = Counter()  # by the reason
 
     def count(self, connection: Connection) -> None:
         """Count one more connection."""
@@ -31,6 +38,10 @@ class CaptureQuality:
         self.encrypted += encrypted
         self.decrypted += encrypted and decrypted(connection) == "all"
         self.partly_decrypted += encrypted and decrypted(connection) == "part"
+        session = connection.tls_session
+        if session is not UNSET and session.why is not None:
+            known = session.why in self._not_decrypted or len(self._not_decrypted) < MOST_REASONS
+            self._not_decrypted[session.why if known else "other reasons"] += 1
         if connection.gaps:
             self.gaps += 1
             self.lost += sum(gap.length for gap in connection.gaps)
@@ -54,6 +65,7 @@ class CaptureQuality:
             (self.gaps, f"with gaps ({plural(self.lost, 'byte')} not captured)"),
             (self.midstream, "already open when the capture began"),
             (self.encrypted, f"encrypted (from the start, or after STARTTLS){self._decrypted()}"),
+            *((count, f"not or not wholly decrypted: {why}") for why, count in self._not_decrypted.most_common()),
         ]
         return [(count, what) for count, what in found if count]
 

@@ -68,7 +68,7 @@ def tls_facts(session: TlsSession) -> Iterator[tuple[str, str]]:
     if session.group is not None:
         yield "group", session.group
     if session.dh_bits is not None:
-        yield "DHE", plural(session.dh_bits, "bit")
+        yield "DHE", f"{session.dh_bits} bits"
     if session.sni is not None or session.ja4 is not None:  # no name was sent only if the hello was seen
         yield "SNI", session.sni or "none"
     if session.alpn is not None:
@@ -110,7 +110,7 @@ def validity(one: Certificate) -> str:
 
 def key_of(one: Certificate) -> str:
     """Return the kind and the size of the key of a certificate."""
-    return one.key_type if one.key_bits is None else f"{one.key_type} {plural(one.key_bits, 'bit')}"
+    return one.key_type if one.key_bits is None else f"{one.key_type} {one.key_bits} bits"
 
 
 def tls_lines(session: TlsSession) -> Iterator[str]:
@@ -118,7 +118,8 @@ def tls_lines(session: TlsSession) -> Iterator[str]:
     facts = dict(tls_facts(session))
     if session.version is None:
         facts["version"] = "TLS of an unknown version"
-    last = ", ".join(_named(name, facts.pop(name)) for name in ("JA4", "alert", "inside") if name in facts)
+    inside = facts.pop("inside", None)
+    last = ", ".join(_named(name, facts.pop(name)) for name in ("JA4", "alert") if name in facts)
     yield ", ".join(_named(name, value) for name, value in facts.items())
     for side, chain in (("", session.certificates), ("client ", session.client_certificates)):
         if chain:
@@ -128,10 +129,12 @@ def tls_lines(session: TlsSession) -> Iterator[str]:
             yield f"{whose}: {validity(one)}, {key_of(one)}, by {one.issuer}{above}"
     if last:
         yield last
+    if inside is not None:
+        yield inside
 
 
 def _named(name: str, value: str) -> str:
-    return value if name in {"version", "suite", "group", "course", "inside"} else f"{name} {value}"
+    return value if name in {"version", "suite", "group", "course"} else f"{name} {value}"
 
 
 def key_logs(names: Sequence[str]) -> str:

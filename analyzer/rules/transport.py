@@ -289,7 +289,7 @@ def analysis_incomplete(x: Exchange | None, talk: Conversation) -> Iterator[Evid
     if lost := _missing(talk, "server"):
         limits.append(Phrase("{missing_server} bytes of the server are missing", missing_server=Octets(lost)))
     if talk.tls is not None and talk.inside_from >= 0 and talk.tls.session.facts.why_unread:
-        limits.append(Phrase("{unread}", unread=Text(talk.tls.session.facts.why_unread)))
+        limits.append(Phrase("{unread}", unread=Term(talk.tls.session.facts.why_unread)))
     if course.long_header:
         kept = Octets(talk.limits.header_bytes)
         limits.append(Phrase("a message header is longer than {kept} bytes, so its fields were not judged", kept=kept))

@@ -31,11 +31,9 @@ def decrypts() -> bool:
 
 def notes_on(keys: KeyLog) -> list[str]:
     """Return what a person must know of the key logs: lines that are not used, or that nothing can be decrypted."""
-    notes = []
+    notes = [*keys.notes]
     if keys and not decrypts():
         notes.append(f"nothing was decrypted: the package {_EXTRA} is missing: {how_to_install(_EXTRA)}")
-    if keys.invalid:
-        notes.append(f"{keys.invalid} of {keys.lines} lines of key logs are not valid, and were not used")
     if keys.left_out:
         notes.append(f"{keys.left_out} lines of key logs are above the limit, and were not used")
     return notes
@@ -53,10 +51,10 @@ class KeyFiles:
         reads what is added later. Raises UsageError if it cannot be read."""
         try:
             fd = sys.stdin.fileno() if path == STDIN else open_input(path, found=found)
+            if stat.S_ISDIR(os.fstat(fd).st_mode):
+                raise IsADirectoryError(21, "it is a folder")
             if growing:
                 os.set_blocking(fd, False)
-            elif stat.S_ISDIR(os.fstat(fd).st_mode):
-                raise IsADirectoryError(21, "it is a folder")
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "cannot be opened"
             raise UsageError(f"the key log cannot be read ({reason})", display_path(path), "check the path") from None
@@ -66,6 +64,7 @@ class KeyFiles:
             self.keys.may_grow, self.keys.refresh = True, self.poll
             self.poll()
             return
+        lines, invalid = self.keys.lines, self.keys.invalid
         try:
             self._read(fd)
         except OSError as error:
@@ -75,6 +74,14 @@ class KeyFiles:
             if path != STDIN:
                 os.close(fd)
         self.keys.end()
+        self._note(path, self.keys.lines - lines, self.keys.invalid - invalid)
+
+    def _note(self, path: str, lines: int, invalid: int) -> None:
+        """Note what was wrong with a file."""
+        if invalid and invalid == lines:
+            self.keys.notes.append(f"{display_path(path)} is no key log: none of its lines is valid ({lines})")
+        elif invalid:
+            self.keys.notes.append(f"{display_path(path)}: {invalid} of {lines} lines are not valid, and were not used")
 
     def poll(self) -> None:
         """Read what was added to growing files."""

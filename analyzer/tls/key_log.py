@@ -39,6 +39,9 @@ _HASHES = (32, 48)  # octets of a secret of TLS 1.3: of the hash of its suite
 
 _line = re.compile(rb"([A-Z][A-Z0-9_]{0,63}+) ([0-9a-fA-F]{64}) ((?:[0-9a-fA-F]{2}){1,64}+)").fullmatch
 _ignorable = re.compile(rb"[ \t]*+(?:#.*+)?", re.DOTALL).fullmatch
+_other = re.compile(
+    rb"(?:RSA|PMS_CLIENT_RANDOM) [0-9a-fA-F]{16,64}+ [0-9a-fA-F]{96}"
+).fullmatch  # of a premaster secret
 
 
 def _nothing() -> None:
@@ -48,9 +51,20 @@ def _nothing() -> None:
 class KeyLog:
     """The secrets so far. ``lines``: how many were read; ``invalid``: how many of them were no lines of a key log;
     ``left_out``: how many were above the limit. ``version`` grows with each new secret. ``may_grow``: secrets may come
-    later than the records that they open; ``refresh`` looks for new ones."""
+    later than the records that they open; ``refresh`` looks for new ones. ``notes``: what was wrong with files."""
 
-    __slots__ = ("_rest", "_sessions", "_used", "invalid", "left_out", "lines", "may_grow", "refresh", "version")
+    __slots__ = (
+        "_rest",
+        "_sessions",
+        "_used",
+        "invalid",
+        "left_out",
+        "lines",
+        "may_grow",
+        "notes",
+        "refresh",
+        "version",
+    )
 
     def __init__(self) -> None:
         self._sessions: dict[bytes, tuple[tuple[int, bytes], ...]] = {}
@@ -58,6 +72,7 @@ class KeyLog:
         self._rest = b""  # the start of a line whose end has not come
         self.lines = self.invalid = self.left_out = self.version = 0
         self.may_grow = False
+        self.notes: list[str] = []
         self.refresh: Callable[[], None] = _nothing
 
     def __repr__(self) -> str:

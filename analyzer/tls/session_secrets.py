@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .key_files import decrypts
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -24,11 +26,12 @@ class SessionSecrets:
     """What the key log knows of a session. ``client_random`` and ``suite``: None until they are known. ``may_come``:
     what is missing may still come; ``version``: of the key log at the last look."""
 
-    __slots__ = ("client_random", "log", "may_come", "suite", "version")
+    __slots__ = ("_decrypts", "client_random", "log", "may_come", "suite", "version")
 
     def __init__(self, log: KeyLog | None) -> None:
         self.log = log
-        self.may_come = log is not None and log.may_grow
+        self._decrypts = decrypts()
+        self.may_come = self._decrypts and log is not None and log.may_grow
         self.client_random: bytes | None = None
         self.suite: Suite | None = None
         self.version = 0
@@ -54,6 +57,8 @@ class SessionSecrets:
         """Return why the session has no keys, "" if there is no key log. ``server_hello``: it was read."""
         if self.log is None:
             return ""
+        if not self._decrypts:
+            return "the package cryptography is missing"
         if self.client_random is None:
             return "the ClientHello is not in the capture, so no key can be found"
         if server_hello and self.suite is None:
@@ -99,7 +104,7 @@ class SessionSecrets:
 
     def _traffic(self, label: bytes) -> list[Keys]:
         """Return the keys of TLS 1.3 that the secrets with this label give."""
-        if self.log is None or self.client_random is None or self.suite is None:
+        if not self._decrypts or self.log is None or self.client_random is None or self.suite is None:
             return []
         secrets = self.log.secrets(label, self.client_random)
         if not secrets:
@@ -120,7 +125,7 @@ class SessionSecrets:
 
     def _older(self, one: Direction, older: OlderParameters) -> list[Keys]:
         """Return the keys before TLS 1.3 that the master secrets in the key log give."""
-        if self.log is None or older.suite is None or older.version <= _SSL3:
+        if not self._decrypts or self.log is None or older.suite is None or older.version <= _SSL3:
             return []
         secrets = self.log.secrets(b"CLIENT_RANDOM", older.client_random)
         if not secrets:

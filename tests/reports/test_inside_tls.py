@@ -104,7 +104,7 @@ def test_the_session_is_described(tmp_path: Path) -> None:
     said = " ".join(line.strip() for line in shown(made(tmp_path, GOOD, alpn=["smtp"])))
     assert f"TLS 1.3, TLS_AES_256_GCM_SHA384, x25519, SNI {HOST}, ALPN smtp" in said
     assert f"certificate of CN={HOST}: 2025-01-01 to 2035-01-01, EC 256 bits, by CN={HOST}" in said
-    assert re.search(r"JA4 t13[a-z0-9]+_[0-9a-f]{12}_[0-9a-f]{12}, decrypted", said)
+    assert re.search(r"JA4 t13[a-z0-9]+_[0-9a-f]{12}_[0-9a-f]{12} decrypted", said)
 
 
 def test_a_session_that_was_resumed_shows_no_certificate(tmp_path: Path) -> None:

@@ -94,4 +94,4 @@ def test_an_error_shows_no_line_of_the_key_log(tmp_path: Path, captured: Path) -
     found = outputs(tmp_path, captured, "audit", "--no-config", "--keylog", str(broken), str(captured))
     for secret in secrets_of(captured.with_suffix(".keys")):
         assert secret not in found[0] + found[1]
-    assert b"lines of key logs are not valid" in found[1]
+    assert b"is no key log" in found[1]

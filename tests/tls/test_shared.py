@@ -38,7 +38,7 @@ def scorer() -> ModuleType:
 
 
 def reported(path: Path, *keys: Path) -> list[dict[str, Any]]:
-    run = Audit(Options(key_logs=tuple(map(str, keys))))
+    run = Audit(Options(keylog=tuple(map(str, keys))))
     found = [item for item in run.run([path]) if isinstance(item, Connection)]
     return json.loads(msgspec.json.encode(found))  # type: ignore[no-any-return]
 

@@ -194,6 +194,49 @@ TALK = bytes(byte for n, line in enumerate(_MAIL) for byte in (n % 2 == 0, numbe
 """The lines of both sides in order, in the form that ``conversation`` reads."""
 
 
+def _tls_sessions() -> Iterator[bytes]:
+    """Yield inputs of the target ``tls``: a head, then what each side does; see ``tls_targets``."""
+    server, lost, changed, swapped, torn = 16, 4 << 5, 5 << 5, 6 << 5, 7 << 5
+    text, many, hello, extensions, finished, update, change, alert, message, other, raw, stage, happens, keys = (
+        *(0, 2, 3, 4, 5, 6, 7, 8),
+        *(9, 10, 11, 12, 13, 14),
+    )
+
+    def head(kind: int, late: int = 0) -> bytes:
+        return bytes((kind, 63, late, 3, 0, 40))
+
+    def said(way: int = 0) -> bytes:
+        at = bytes((9, 20)) if way in (changed, torn) else b""
+        return bytes((way | text, 5)) + b"EHLO " + at + bytes((server | way | text, 68)) + b"250 " + at
+
+    begun = bytes((hello, 0, server | hello, 0, server | extensions, 0, server | message, 11, 3)) + b"abc"
+    begun += bytes((server | finished, stage, 0, finished))
+    older = bytes((hello, 0, server | hello, 0, server | message, 11, 3)) + b"abc"
+    older += bytes((change, finished, server | change, server | finished))
+    for kind, start in ((0, begun), *((kind, older) for kind in range(1, 6))):
+        yield head(kind) + start + said() + bytes((alert, 1, 0, server | alert, 1, 0))
+        yield head(kind) + start + said() + said(lost) + said() + said(torn) + said() + said(changed) + said()
+        yield head(kind) + start + said() + said(swapped) + said() + bytes((happens, 3, 0, 9, raw, 5)) + b"hello"
+        yield head(kind, 63) + start + said() + bytes((keys,)) + said()
+        yield head(kind) + start + b"".join(bytes((many, what, 255, server | many, what, 80)) for what in range(4))
+        yield head(kind) + start + said() + older + said() + bytes((other, 20, 3)) + b"abc" + said()
+    yield head(0) + begun + bytes((update, 1)) + said() + bytes((server | lost | update, 0)) + said()
+    for accepted in (0, 1):
+        early = bytes((hello, 6)) + said()[:7] + bytes((server | hello, 0, server | extensions, accepted))
+        ending = bytes((extensions,)) if accepted else bytes((stage, 0))
+        yield head(0) + early + bytes((server | finished,)) + said()[:7] + ending + bytes((finished,)) + said()
+    yield head(0) + bytes((hello, 6)) + said()[:7] + bytes((server | hello, 1, stage, 4)) + begun + said()
+
+
+def _key_logs() -> Iterator[bytes]:
+    """Yield inputs of the target ``keylog``."""
+    lines = b"".join(bytes((number, number, number >> 1, number)) for number in range(12))
+    yield b"\0\3" + lines
+    yield (
+        b"\0\x40" + bytes((130, 131, 132, 138, 141, 130, 246)) + b"# notes" + lines + bytes((140, 139, 130)) + lines[:8]
+    )
+
+
 def seeds() -> dict[str, list[bytes]]:
     """Return the inputs by the name of their target."""
     files = list(_captures())
@@ -221,6 +264,8 @@ def seeds() -> dict[str, list[bytes]]:
         "decoders": whole,
         "files": [b"\1" + text for text in whole[:6]],
         "secrets": [bytes((pair, 0, *range(120))) for pair in range(3)] + [bytes((0, 1, 1, 7, 0, 0, 13, 0, 1, 8, 0))],
+        "keylog": [*_key_logs()],
+        "tls": [*_tls_sessions()],
     }
 
 

@@ -26,6 +26,8 @@ TARGETS = {
     "decoders": "audit_targets",
     "files": "file_targets",
     "secrets": "secret_targets",
+    "keylog": "tls_targets",
+    "tls": "tls_targets",
 }
 """For each target the module that has the function of that name."""
 

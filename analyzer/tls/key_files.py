@@ -26,7 +26,10 @@ _BLOCK: Final = 1 << 20
 @cache
 def decrypts() -> bool:
     """Whether anything can be decrypted: the package for that is installed."""
-    return find_spec(_EXTRA) is not None
+    try:
+        return find_spec(_EXTRA) is not None
+    except (ImportError, ValueError):  # it is blocked
+        return False
 
 
 def notes_on(keys: KeyLog) -> list[str]:

@@ -87,6 +87,7 @@ class TlsSession:
     """
 
     __slots__ = (
+        "_first",
         "_hello",
         "_secrets",
         "_sides",
@@ -106,6 +107,7 @@ class TlsSession:
         self._sides: dict[Side, Direction] = {"client": Direction("client"), "server": Direction("server")}
         self._hello: ClientHello | None = None  # the last one
         self._unarmed: list[Direction] = []
+        self._first = b""  # the first octet of a hello in the form of SSL 2, alone in its segment
         self._tried = 0  # bytes of records that were tried in vain
 
     @property
@@ -130,7 +132,7 @@ class TlsSession:
             if one.hidden:
                 self.handler.lost(side, len(data), place, 0)
             return
-        if side == "client" and not self.facts.saw_client_hello and data[0] & SSL2 and not one.cutter.unfinished:
+        if side == "client" and not (self.facts.saw_client_hello or one.cutter.unfinished or one.lost_at):
             data, place = self._pass_over_old_hello(one, data, place)
         one.cutter.add(data, place)
         one.rejected = False
@@ -189,9 +191,14 @@ class TlsSession:
 
     def _pass_over_old_hello(self, one: Direction, data: bytes, place: Place) -> tuple[bytes, Place]:
         """Pass over a ClientHello in the form of SSL 2 (RFC 5246 §E.2): 15 bits of length, then the hello."""
-        self.facts.saw_client_hello = True
-        size = 2 + (int.from_bytes(data[:2], "big") & 0x7FFF if len(data) > 1 else 1)
-        one.cutter.drop(size)
+        data, place = self._first + data, place._replace(offset=place.offset - len(self._first))
+        self._first = b""
+        if data[0] & SSL2:
+            if len(data) == 1:
+                self._first = data
+                return b"", place
+            self.facts.saw_client_hello = True
+            one.cutter.drop(2 + (int.from_bytes(data[:2], "big") & 0x7FFF))
         return data, place
 
     def _read(self, one: Direction) -> None:
@@ -326,6 +333,8 @@ class TlsSession:
             if self._tried > TLS_TRIED_BYTES:
                 self._end(one, _TOO_MANY)
             return
+        if one.keys is None and one.skipping:
+            return
         facts.unread[one.side] += len(record)
         if one.keys is not None:
             if one.lost_at is None:
@@ -336,8 +345,6 @@ class TlsSession:
                 self._lose(one, place, 0)
             one.lost_at = one.lost_at or place
             one.lost += _SMALLEST
-            return
-        if one.skipping:
             return
         other = self._sides["server" if one.side == "client" else "client"]
         if not one.candidates and not (other.keys or other.candidates):

@@ -19,7 +19,6 @@ __all__ = [
     "SCHEMA",
     "AuthTurn",
     "Capture",
-    "Certificate",
     "CommandTurn",
     "Connection",
     "Endpoint",
@@ -42,6 +41,7 @@ __all__ = [
     "Side",
     "Summary",
     "TlsAlert",
+    "TlsCertificate",
     "TlsSession",
     "TlsTurn",
     "Turn",
@@ -126,10 +126,8 @@ class CommandTurn(Struct, gc=False, tag_field="kind", tag="command"):
 
 
 class AuthTurn(Struct, gc=False, tag_field="kind", tag="auth"):
-    """One client line of an AUTH exchange (RFC 4954 §4); ``length`` counts its bytes.
-
-    ``text``: the line itself; None unless the report shows secrets. ``complete``: its line end has come.
-    """
+    """One client line of an AUTH exchange (RFC 4954 §4); ``length`` counts its bytes. ``text``: the line itself; None
+    unless the report shows secrets. ``complete``: its line end has come."""
 
     side: Side
     length: int
@@ -142,10 +140,8 @@ class AuthTurn(Struct, gc=False, tag_field="kind", tag="auth"):
 
 
 class MessageTurn(Struct, gc=False, tag_field="kind", tag="message"):
-    """Mail data after DATA, or one BDAT chunk (``chunked``).
-
-    ``size``: bytes as the receiver stores them: without dot-stuffing and without the end-of-data marker.
-    """
+    """Mail data after DATA, or one BDAT chunk (``chunked``). ``size``: bytes as the receiver stores them: without
+    dot-stuffing and without the end-of-data marker."""
 
     side: Side
     size: int
@@ -216,10 +212,8 @@ class Header(Struct):
 
 class Message(Struct, gc=False, rename={"from_": "from"}):
     """One mail transaction that reached its content. ``code``: code of the final reply, None if no reply was seen.
-
     ``sha256``: hash of the content as the receiver stores it, None if bytes of it are missing. ``header``: more fields
-    of its header, if the report format has a place for them.
-    """
+    of its header, if the report format has a place for them."""
 
     from_: str | None
     recipients: list[Recipient]
@@ -233,13 +227,10 @@ class Message(Struct, gc=False, rename={"from_": "from"}):
 
 
 class Finding(Struct, gc=False):
-    """One violation of one rule by one side.
-
-    ``turn``: index in the dialogue, None if the finding concerns the whole connection. ``caused_by``: index in the
-    connection's findings of the finding that this one is only a consequence of. ``values``: the values in ``message``
-    by their names, redacted as they are there. Durations are in seconds, or in milliseconds if the name ends in
-    ``_ms``. Empty if the rule gives none.
-    """
+    """One violation of one rule by one side. ``turn``: index in the dialogue, None if the finding concerns the whole
+    connection. ``caused_by``: index in the connection's findings of the finding that this one is only a consequence of.
+    ``values``: the values in ``message`` by their names, redacted as they are there. Durations are in seconds, or in
+    milliseconds if the name ends in ``_ms``. Empty if the rule gives none."""
 
     rule: str
     name: str
@@ -260,7 +251,7 @@ class Finding(Struct, gc=False):
     inside: int | UnsetType = UNSET
 
 
-class Certificate(Struct, gc=False):
+class TlsCertificate(Struct, gc=False):
     """A certificate of a TLS handshake. ``names``: host names and addresses that it is for. ``not_before``,
     ``not_after``: RFC 3339. ``key_bits``: size of the key. ``sha256``: of the certificate."""
 
@@ -304,8 +295,8 @@ class TlsSession(Struct, gc=False):
     compressed: bool
     ja4: str | None
     alert: TlsAlert | None
-    certificates: list[Certificate]
-    client_certificates: list[Certificate]
+    certificates: list[TlsCertificate]
+    client_certificates: list[TlsCertificate]
     decrypted: Literal["all", "part", "none"]
     why: str | None
 
@@ -366,19 +357,15 @@ class OtherTraffic(Struct):
 
 
 class Summary(Struct):
-    """Counts of the whole run, and what it did not look at. ``rules``: findings per rule id.
-
-    ``complete``: connections captured from their beginning, on both sides, without a gap, and in clear text or wholly
-    decrypted; ``encrypted``: those of which all or a part is encrypted; ``implicit_tls``: those encrypted from the
-    start; ``decrypted``: those encrypted of which all that was captured of what was inside TLS could be read;
-    ``partly_decrypted``: those of which a part could.
-    ``settings``: the settings file that was used.
-    ``not_asked``: rules that settings or options leave out. ``suppressed``: findings that were left out; ``left_out``
-    counts them by their reason and rule. ``filtered``: connections that do not match the filters; nothing else counts
-    them. ``not_loaded``: plugins whose rules are missing. ``nothing_read``: no input could be read. ``unmet``: why the
-    captures do not hold what was required, None if they do. ``other_traffic``: if there is no
-    SMTP, what there is.
-    """
+    """Counts of the whole run, and what it did not look at. ``rules``: findings per rule id. ``complete``: connections
+    captured from their beginning, on both sides, without a gap, and in clear text or wholly decrypted; ``encrypted``:
+    those of which all or a part is encrypted; ``implicit_tls``: those encrypted from the start; ``decrypted``: those
+    encrypted of which all that was captured of what was inside TLS could be read; ``partly_decrypted``: those of which
+    a part could. ``settings``: the settings file that was used. ``not_asked``: rules that settings or options leave
+    out. ``suppressed``: findings that were left out; ``left_out`` counts them by their reason and rule. ``filtered``:
+    connections that do not match the filters; nothing else counts them. ``not_loaded``: plugins whose rules are
+    missing. ``nothing_read``: no input could be read. ``unmet``: why the captures do not hold what was required, None
+    if they do. ``other_traffic``: if there is no SMTP, what there is."""
 
     connections: int = 0
     messages: int = 0

@@ -32,7 +32,7 @@ from smtpwire.analyzer.tls.key_files import decrypts
 from smtpwire.analyzer.tls.key_log import LABELS, KeyLog
 from smtpwire.analyzer.tls.places import INSIDE
 from smtpwire.analyzer.tls.receiver import TlsReceiver
-from smtpwire.analyzer.tls.session import TlsSession
+from smtpwire.analyzer.tls.session import TlsReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["keylog", "tls"]
 
 _MOST_WEIGHT = 1 << 22  # of two unfinished records in pieces of one octet
-_MOST_EVENTS = 200
+_MOST_EVENTS = 100
 
 
 # -- key logs ----------------------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ class _Script:
         """Text, which is never said twice."""
         size = self.take.number()
         self._texts += 1
-        more = bytes(16_000) if size > 250 else self.take.text(size & 31)
+        more = bytes(4000) if size > 250 else self.take.text(size & 31)
         self._put(end, end.seal(DATA, b"%d:" % self._texts + more, size >> 5))
 
     def many(self, end: End) -> None:
@@ -343,7 +343,7 @@ def _read(events: list[tuple[Any, ...]], early_lines: bytes, late_lines: bytes, 
     log.feed(early_lines)
     log.may_grow = bool(late_lines)
     inner = _Inner()
-    session = TlsSession(log)
+    session = TlsReader(log)
     receiver = TlsReceiver(inner, session, _Listener(inner.events))
     at: dict[str, int] = {"client": 0, "server": 0}
     begun: set[str] = set()
@@ -395,7 +395,7 @@ def tls(data: bytes) -> None:
     script = _Script(take, kind)
     script.play()
     if late:
-        sizes = b"\xff"  # what waits has a limit, and each segment counts
+        sizes = b""  # what waits has a limit, and each segment counts
     early_lines, late_lines = key_log(kind, wanted & ~late), key_log(kind, wanted & late)
     results = [_read(script.events, early_lines, late_lines if late else b"", cut) for cut in (b"", sizes)]
     assert results[0].events == results[1].events

@@ -330,6 +330,9 @@ def detach(talk: Conversation) -> None:
     """Cut what refers back to something that refers to it. The garbage collector, which would have to find these
     cycles, then has nothing to do."""
     del talk.reader, talk.server_reader
+    talk.owner = None
+    if talk.tls is not None:
+        talk.tls.detach()
     for transaction in talk.session.transactions:
         for x in (transaction.mail, *transaction.recipients):
             x.transaction = x.opens = x.state = x.presumed = x.before = x.after = None

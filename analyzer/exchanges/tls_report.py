@@ -51,9 +51,9 @@ def render_tls(facts: TlsFacts, *, keys: bool) -> model.TlsSession | None:
     )
 
 
-def _rendered(chain: Sequence[Certificate]) -> list[model.Certificate]:
+def _rendered(chain: Sequence[Certificate]) -> list[model.TlsCertificate]:
     return [
-        model.Certificate(
+        model.TlsCertificate(
             one.subject[:_LONGEST],
             one.issuer[:_LONGEST],
             [name[:_LONGEST] for name in one.names],

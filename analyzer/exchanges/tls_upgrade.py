@@ -47,7 +47,7 @@ def tls_begins(talk: Conversation, side: Side, kind: int, offset: int, frame: in
             state = talk.session.state
             answered = talk.last is not None or not talk.midstream  # else STARTTLS may have come before the capture
             wanted = talk.watching is not None and talk.watching.upgrading
-            if wanted or (not spoken and not talk.midstream and talk.record.on_tls_port):
+            if wanted or not (spoken or talk.midstream):
                 _begin_session(talk)
             elif spoken and answered and state.sure and not state.hello.secure:
                 unwanted_tls(talk)
@@ -66,9 +66,9 @@ def _begin_session(talk: Conversation) -> None:
     if talk.tls is not None or talk.owner is None:
         return
     from ..tls.receiver import TlsReceiver  # noqa: PLC0415  few captures have TLS
-    from ..tls.session import TlsSession  # noqa: PLC0415
+    from ..tls.session import TlsReader  # noqa: PLC0415
 
-    session = TlsSession(talk.run.keys)
+    session = TlsReader(talk.run.keys)
     talk.tls = talk.owner.receiver = TlsReceiver(talk.owner.receiver, session, _Listener(talk))
     record = talk.record
     record.places, record.facts, record.keyed = talk.tls.places, session.facts, bool(talk.run.keys)
@@ -238,6 +238,7 @@ def restart_inside(talk: Conversation, offset: int, frame: int, time_ns: int) ->
         talk.add_turn(TlsSeen("client", offset, frame, time_ns))
     talk.inside_from = len(talk.record.dialogue)
     talk.watch.upgrading = False
+    talk.next_marks = 0  # the first bytes of the client were no line, but its hello
     session = talk.session
     if session.state.phase is not Phase.CONNECTED:
         session.restart(inside_tls(talk))

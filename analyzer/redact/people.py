@@ -18,7 +18,7 @@ from .report_texts import hidden_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from ..model import Certificate, Connection, Finding, Header, Turn
+    from ..model import Connection, Finding, Header, TlsCertificate, Turn
     from ..rules.phrases import Value
     from .pseudonyms import Pseudonyms
 
@@ -91,11 +91,11 @@ def _hide_in_header(header: Header, pseudonyms: Pseudonyms) -> None:
     header.received = []
 
 
-def _of_client(connection: Connection) -> list[Certificate]:
+def _of_client(connection: Connection) -> list[TlsCertificate]:
     return [] if connection.tls_session is UNSET else connection.tls_session.client_certificates
 
 
-def _collect_of_certificate(certificate: Certificate, pseudonyms: Pseudonyms, people: KnownPeople) -> None:
+def _collect_of_certificate(certificate: TlsCertificate, pseudonyms: Pseudonyms, people: KnownPeople) -> None:
     """Add the names in a certificate of the client to ``people``."""
     people.add(certificate.subject, _distinguished(certificate.subject, pseudonyms))
     named = [_ESCAPED.sub(r"\1", value) for value in _NAMED.findall(certificate.subject)]
@@ -105,7 +105,7 @@ def _collect_of_certificate(certificate: Certificate, pseudonyms: Pseudonyms, pe
         people.add(local, pseudonyms.address(name) if is_host else pseudonyms.of("user", local))
 
 
-def _hide_certificate(certificate: Certificate, pseudonyms: Pseudonyms) -> None:
+def _hide_certificate(certificate: TlsCertificate, pseudonyms: Pseudonyms) -> None:
     """Replace what says whose certificate it is. The issuer too: it may be the same person, or the next of the
     chain."""
     certificate.subject = _distinguished(certificate.subject, pseudonyms)

@@ -12,7 +12,7 @@ from .output import plural
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ..model import Certificate, Connection, TlsSession
+    from ..model import Connection, TlsCertificate, TlsSession
 
 __all__ = [
     "decryption",
@@ -103,12 +103,12 @@ def _course(session: TlsSession) -> Iterator[str]:
         yield "compressed"
 
 
-def validity(one: Certificate) -> str:
+def validity(one: TlsCertificate) -> str:
     """Return the days of a certificate."""
     return f"{one.not_before[:10]} to {one.not_after[:10]}"
 
 
-def key_of(one: Certificate) -> str:
+def key_of(one: TlsCertificate) -> str:
     """Return the kind and the size of the key of a certificate."""
     return one.key_type if one.key_bits is None else f"{one.key_type} {one.key_bits} bits"
 

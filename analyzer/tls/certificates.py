@@ -35,8 +35,9 @@ from .der import (
     read_time,
     without_zeros,
 )
+from .hellos import read_certificate_list
 
-__all__ = ["Certificate", "names_host", "read_certificate"]
+__all__ = ["Certificate", "names_host", "read_certificate", "read_chain"]
 
 _MOST_OCTETS: Final = 1 << 17  # a usual certificate has 1 to 5 KB; OpenSSL accepts 100 KB for all of one side
 _MOST_NAMES: Final = 100
@@ -159,6 +160,14 @@ def read_certificate(der: bytes) -> Certificate | None:
     if len(der) > _REMEMBERED_OCTETS:
         return _read_whole.__wrapped__(der) if len(der) <= _MOST_OCTETS else None
     return _read_whole(der)
+
+
+def read_chain(body: bytes, *, tls13: bool) -> tuple[Certificate, ...]:
+    """Return the certificates of a Certificate message, the sender's own first; none if that one cannot be read."""
+    made = [*map(read_certificate, read_certificate_list(body, tls13=tls13))]
+    if not made or made[0] is None:
+        return ()
+    return tuple([certificate for certificate in made if certificate is not None])
 
 
 @lru_cache(maxsize=256)

@@ -84,6 +84,13 @@ class TlsFacts:
         self.unread: dict[Side, int] = {"client": 0, "server": 0}
         self.why_unread = ""
 
+    def add_chain(self, side: Side, chain: tuple[Certificate, ...]) -> None:
+        """Note the certificates of a side; the first chain counts."""
+        if side == "server":
+            self.certificates = self.certificates or chain
+        else:
+            self.client_certificates = self.client_certificates or chain
+
     @property
     def version(self) -> int | None:
         """The version that the server chose, None until that is known."""

@@ -15,13 +15,14 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..limits import TLS_WAITING_BYTES, TLS_WAITING_NS
+from ..streams.receiver import IGNORING
 from .places import INSIDE, RecordPlaces
 from .records import Place
 
 if TYPE_CHECKING:
     from ..streams.receiver import How, Receiver
     from .facts import Alert, Side, TlsFacts
-    from .session import TlsSession
+    from .session import TlsReader
 
 __all__ = ["TlsListener", "TlsReceiver"]
 
@@ -70,7 +71,7 @@ class TlsReceiver:
         "session",
     )
 
-    def __init__(self, inner: Receiver, session: TlsSession, listener: TlsListener) -> None:
+    def __init__(self, inner: Receiver, session: TlsReader, listener: TlsListener) -> None:
         self.inner = inner
         self.session = session
         self.places: dict[Side, RecordPlaces] = {"client": RecordPlaces(), "server": RecordPlaces()}
@@ -137,6 +138,11 @@ class TlsReceiver:
         """Go on without the keys that did not come: the connection is over."""
         if self._kept is not None:
             self._release(final=True)
+
+    def detach(self) -> None:
+        """Cut what refers back to something that refers to it: nothing more comes, and only ``facts`` are read."""
+        self.session.detach()
+        self.inner = IGNORING
 
     # -- what the session shows ------------------------------------------------------------------------------------
 

@@ -19,67 +19,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ...dissectors.tables.tls_alerts import alert_name
-from ..limits import TLS_EARLY_BYTES, TLS_LOST_RECORDS, TLS_TRIED_BYTES
-from .certificates import read_certificate
+from ..limits import TLS_EARLY_BYTES
+from .certificates import read_chain
 from .direction import Direction, OlderParameters
 from .facts import CLOSE_NOTIFY, FATAL, Alert, Side, TlsFacts
 from .hellos import (
-    read_certificate_list,
     read_client_hello,
     read_encrypted_extensions,
     read_server_hello,
     read_server_key_exchange_bits,
     read_server_key_exchange_group,
 )
+from .opening import RecordOpener
 from .records import ALERT, CHANGE_CIPHER, DATA, HANDSHAKE, HEADER, SSL2, Place
 from .session_secrets import SessionSecrets
 from .suites import SUITES
 
 if TYPE_CHECKING:
-    from .ciphers import Keys
     from .direction import Stage
+    from .handler import TlsHandler
     from .hellos import ClientHello
     from .key_log import KeyLog
 
-__all__ = ["TlsHandler", "TlsSession"]
+__all__ = ["TlsReader"]
 
 TLS13 = 0x0304
 _CLIENT_HELLO, _SERVER_HELLO, _END_OF_EARLY_DATA, _ENCRYPTED_EXTENSIONS = 1, 2, 5, 8
 _CERTIFICATE, _SERVER_KEY_EXCHANGE, _FINISHED, _KEY_UPDATE = 11, 12, 20, 24
-_TRY = 512  # to try a record of one octet takes as long as so many octets of a long one
 _RECORD = 200  # octets that a record takes beside its bytes
-_SMALLEST = 22  # octets of an encrypted record with one octet inside, at least
 
 
-_TOO_MANY = "too many records were tried after lost bytes"
-
-
-class TlsHandler(Protocol):
-    """Receives what a session shows."""
-
-    def chosen(self) -> None:
-        """The ServerHello came: version and suite are known."""
-
-    def alerted(self, alert: Alert) -> None:
-        """An alert came that could be read."""
-
-    def text(self, side: Side, data: bytes, place: Place, end: int) -> None:
-        """Octets inside TLS. ``place``: of their record, ``end``: the offset after it."""
-
-    def lost(self, side: Side, length: int, place: Place, missing: int) -> None:
-        """Octets inside TLS are missing: at least ``length``. ``missing``: bytes of the stream that they stand for."""
-
-    def opaque(self) -> None:
-        """Nothing more can be read."""
-
-    def broken(self, why: str) -> None:
-        """What was read inside TLS ends here: a fatal alert came, or what is no TLS."""
-
-
-class TlsSession:
+class TlsReader:
     """Takes the bytes of both sides by ``take``, in the order in which they came, and calls its handler.
 
     ``waiting``: the session's secrets are not in the key log, but may still come; what comes meanwhile is kept by the
@@ -89,9 +62,9 @@ class TlsSession:
     __slots__ = (
         "_first",
         "_hello",
+        "_opener",
         "_secrets",
         "_sides",
-        "_tried",
         "_unarmed",
         "facts",
         "handler",
@@ -105,10 +78,10 @@ class TlsSession:
         self.waiting = False
         self._secrets = SessionSecrets(keys)
         self._sides: dict[Side, Direction] = {"client": Direction("client"), "server": Direction("server")}
+        self._opener = RecordOpener(self, self._sides, self._secrets, self.facts)
         self._hello: ClientHello | None = None  # the last one
         self._unarmed: list[Direction] = []
         self._first = b""  # the first octet of a hello in the form of SSL 2, alone in its segment
-        self._tried = 0  # bytes of records that were tried in vain
 
     @property
     def weight(self) -> int:
@@ -119,10 +92,9 @@ class TlsSession:
             total += one.held + _RECORD * len(one.pending) if one.pending is not None else 0
         return total
 
-    @property
-    def over(self) -> bool:
-        """Whether nothing more can be read of either side."""
-        return all(one.over for one in self._sides.values())
+    def detach(self) -> None:
+        """Cut what refers back to the session, which is over."""
+        del self.handler, self._opener
 
     def take(self, side: Side, data: bytes, place: Place) -> None:
         """Take the next bytes of ``side``."""
@@ -138,7 +110,7 @@ class TlsSession:
         one.rejected = False
         self._read(one)
         if one.rejected and not one.cutter.aligned:
-            self._lose(one, place, 0)  # none of it can be read, and the other side may answer it
+            self._opener.lose(one, place, 0)  # none of it can be read, and the other side may answer it
 
     def gap(self, side: Side, place: Place, length: int) -> None:
         """``length`` bytes of ``side`` are missing at ``place``."""
@@ -152,13 +124,13 @@ class TlsSession:
         place = place._replace(offset=place.offset - unfinished)
         one.lost_at = one.lost_at or place
         one.lost += length + unfinished
-        self._skip(one, None)
+        self._opener.skip(one, None)
         if one.stage == "clear":
             if not self.facts.why_unread:
                 self.facts.why_unread = f"bytes of the {side}'s TLS handshake are missing from the capture"
             if one.next is None:
                 return
-        self._lose(one, place, length + unfinished)
+        self._opener.lose(one, place, length + unfinished)
 
     @property
     def keys_changed(self) -> bool:
@@ -177,7 +149,7 @@ class TlsSession:
         if secrets.log is not None:
             secrets.log.refresh()
         secrets.look()
-        missing = [one for one in self._unarmed if not self._arm(one)]
+        missing = [one for one in self._unarmed if not self._secrets.arm(one)]
         if missing and not final:
             self._unarmed = missing
             return False
@@ -208,7 +180,7 @@ class TlsSession:
             got = cutter.next()
             if got is None:
                 if cutter.invalid:
-                    self._end(one, f"the {one.side} sent bytes that are no TLS record")
+                    self.end(one, f"the {one.side} sent bytes that are no TLS record")
                     self.handler.broken(self.facts.why_unread)
                 return
             self._record(one, *got)
@@ -228,7 +200,8 @@ class TlsSession:
             one.lost_at = one.lost_at or place
             self._change_cipher(one)
             self.facts.finished.discard(one.side)
-        clear = one.stage == "clear" or (version == TLS13 and kind in {ALERT, HANDSHAKE} and one.keys is None)
+        unkeyed = one.keys is None and one.lost_at is None
+        clear = one.stage == "clear" or (version == TLS13 and kind in {ALERT, HANDSHAKE} and unkeyed)
         if clear:
             one.cutter.aligned = True
             one.lost_at, one.lost = None, 0
@@ -237,7 +210,7 @@ class TlsSession:
                 self._data_in_the_clear(one, record, place)
                 return
         else:
-            opened = self._open(one, record, place)
+            opened = self._opener.open(one, record, place)
             if opened is None:
                 return
             kind, content = opened
@@ -264,113 +237,15 @@ class TlsSession:
                 return
             self.facts.why_unread = self.facts.why_unread or "too much early data came before the server's answer to it"
         self.facts.unread[one.side] += len(record)
-        self._end(one, "the capture has no whole TLS handshake")
+        self.end(one, "the capture has no whole TLS handshake")
         self.handler.lost(one.side, len(record), place, 0)
 
-    def _open(self, one: Direction, record: bytes, place: Place) -> tuple[int, bytes] | None:
-        """Return type and content of an encrypted record, None if it cannot be opened."""
-        keys = one.keys
-        if keys is not None and one.lost_at is None:
-            opened = keys.open(record, keys.sequence)
-            if opened is not None:
-                return opened
-        elif keys is None and one.lost_at is None:
-            for stage, candidate in one.candidates:
-                opened = candidate.open(record, 0)
-                if opened is not None:
-                    self._settle(one, stage, candidate)
-                    return opened
-        found = self._search(one, record, place) if one.lost_at is not None or keys is not None else None
-        if found is None:
-            self._cannot_open(one, record, place)
-        return found
+    def settled(self, one: Direction) -> None:
+        """See ``RecordOwner``."""
+        if one.stage == "application" and one.side == "server" and self._sides["client"].stage == "clear":
+            self._decide_early(accepted=False)  # the message that decides could not be read
 
-    def _settle(self, one: Direction, stage: Stage, keys: Keys) -> None:
-        """Go on with ``keys``, which opened a record."""
-        self._secrets.note_use()
-        one.keys, one.stage = keys, stage
-        one.candidates = []
-        one.skipping = False
-        if stage in {"application", "older"}:
-            self.facts.finished.add(one.side)
-            if stage == "application" and one.side == "server" and self._sides["client"].stage == "clear":
-                self._decide_early(accepted=False)  # the message that decides could not be read
-
-    def _search(self, one: Direction, record: bytes, place: Place) -> tuple[int, bytes] | None:
-        """Try the numbers and keys that may open ``record`` after lost bytes."""
-        most = min(TLS_LOST_RECORDS, one.lost // _SMALLEST + 1)
-        for stage, keys, first in self._secrets.possible(one):
-            for sequence in range(first, first + most + 1):
-                if self._tried > TLS_TRIED_BYTES:
-                    self._end(one, _TOO_MANY)
-                    return None
-                opened = keys.open(record, sequence)
-                if opened is None:
-                    self._tried += _TRY + len(record)
-                    continue
-                missing = sequence - first
-                if missing and one.lost_at is None:
-                    self._lose(one, place, 0)
-                elif keys is one.keys and one.lost_at is not None and missing and keys.overhead:
-                    inside = place.offset - one.lost_at.offset - missing * keys.overhead - one.reported
-                    self.handler.lost(one.side, max(0, inside), one.lost_at, 0)
-                if keys is not one.keys:
-                    self._settle(one, stage, keys)
-                one.lost_at, one.lost, one.reported = None, 0, 0
-                one.cutter.aligned = True
-                return opened
-        return None
-
-    def _cannot_open(self, one: Direction, record: bytes, place: Place) -> None:
-        facts = self.facts
-        if one.over:
-            return
-        self._skip(one, record)
-        if not one.cutter.aligned:
-            self._tried += _TRY + len(record)
-            one.rejected = True
-            one.cutter.reject(record)
-            if self._tried > TLS_TRIED_BYTES:
-                self._end(one, _TOO_MANY)
-            return
-        if one.keys is None and one.skipping:
-            return
-        facts.unread[one.side] += len(record)
-        if one.keys is not None:
-            if one.lost_at is None:
-                facts.why_unread = facts.why_unread or (
-                    f"the TLS record of the {one.side} in frame {place.frame} is not authentic"
-                )
-            if self._has_text(one):
-                self._lose(one, place, 0)
-            one.lost_at = one.lost_at or place
-            one.lost += _SMALLEST
-            return
-        other = self._sides["server" if one.side == "client" else "client"]
-        if not one.candidates and not (other.keys or other.candidates):
-            self._end(one, self._secrets.why_none(server_hello=facts.saw_server_hello))
-        elif any(facts.text.values()) or not one.candidates:
-            self.handler.lost(one.side, max(1, len(record) - _SMALLEST + 1), place, 0)
-            facts.why_unread = facts.why_unread or f"the keys do not open the records of the {one.side}"
-        else:
-            facts.why_unread = facts.why_unread or f"the keys do not open the records of the {one.side}"
-
-    def _skip(self, one: Direction, record: bytes | None) -> None:
-        """Tell the keys of this direction that ``record``, or one that is missing, was not opened."""
-        for keys in (one.keys, *(keys for _, keys in one.candidates)):
-            if keys is not None:
-                keys.skip(record)
-
-    def _lose(self, one: Direction, place: Place, missing: int) -> None:
-        """Report that octets inside TLS are missing. How many is known when the next record can be opened."""
-        one.reported += 1
-        self.handler.lost(one.side, 1, place, missing)
-
-    def _has_text(self, one: Direction) -> bool:
-        """Whether the records of this direction may hold text, and not only the handshake."""
-        return one.side in self.facts.finished or one.stage == "early"
-
-    def _end(self, one: Direction, why: str) -> None:
+    def end(self, one: Direction, why: str) -> None:
         """Read nothing more of this direction."""
         one.over = True
         one.hidden = bool(why)
@@ -378,22 +253,21 @@ class TlsSession:
         one.keys, one.candidates, one.pending = None, [], None
         if why and not self.facts.why_unread:
             self.facts.why_unread = why
-        if self.over:
+        if all(side.over for side in self._sides.values()):
             self.handler.opaque()
 
     # -- keys ------------------------------------------------------------------------------------------------------
-
-    def _arm(self, one: Direction) -> bool:
-        """Set the keys that may open the next records of this direction. Return whether there are some."""
-        one.keys = None
-        one.candidates = [*self._secrets.candidates(one)]
-        return bool(one.candidates)
 
     def _change(self, one: Direction, stage: Stage) -> None:
         """The next records of this direction have the keys of ``stage``."""
         one.stage = stage
         secrets = self._secrets
-        if not self._arm(one) and secrets.may_come and secrets.suite is not None and secrets.client_random is not None:
+        if (
+            not self._secrets.arm(one)
+            and secrets.may_come
+            and secrets.suite is not None
+            and secrets.client_random is not None
+        ):
             self._unarmed.append(one)
             self.waiting = True
             self._secrets.look()
@@ -422,13 +296,7 @@ class TlsSession:
             if facts.group is None:
                 facts.dh_bits = read_server_key_exchange_bits(body)
         if kind == _CERTIFICATE:
-            made = [*map(read_certificate, read_certificate_list(body, tls13=facts.version == TLS13))]
-            whole = bool(made) and made[0] is not None  # the sender's own comes first
-            chain = tuple([certificate for certificate in made if certificate is not None]) if whole else ()
-            if one.side == "server":
-                facts.certificates = facts.certificates or chain
-            else:
-                facts.client_certificates = facts.client_certificates or chain
+            facts.add_chain(one.side, read_chain(body, tls13=facts.version == TLS13))
         elif kind == _FINISHED and facts.version == TLS13 and one.stage == "handshake":
             facts.finished.add(one.side)
             self._change(one, "application")
@@ -513,7 +381,7 @@ class TlsSession:
             self.facts.failed = alert
         self.handler.alerted(alert)
         if alert.description == CLOSE_NOTIFY or alert.level == FATAL:
-            self._end(one, "")
+            self.end(one, "")
         if alert.level == FATAL and alert is not self.facts.failed:
             name = alert_name(alert.description)
             self.handler.broken(f"the {one.side} ended TLS with the alert {name} in frame {place.frame}")

@@ -83,6 +83,12 @@ class SessionSecrets:
             for keys in self._older(one, one.next):
                 yield "older", keys, 0
 
+    def arm(self, one: Direction) -> bool:
+        """Set the keys that may open the next records of a direction. Return whether there are some."""
+        one.keys = None
+        one.candidates = [*self.candidates(one)]
+        return bool(one.candidates)
+
     def candidates(self, one: Direction) -> Iterator[tuple[Stage, Keys]]:
         """Yield the keys that may open the first record of the stage of ``one``."""
         if one.stage == "early":

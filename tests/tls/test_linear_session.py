@@ -92,7 +92,7 @@ def play(modules: dict[str, Any], events: Events, keys: bytes, *, piece: int = 1
     log = modules["key_log"].KeyLog()
     log.feed(keys)
     log.may_grow = grows
-    session = modules["session"].TlsSession(log)
+    session = modules["session"].TlsReader(log)
     receiver = modules["receiver"].TlsReceiver(Nobody(), session, Nobody())
     at, weight, frame = {"client": 0, "server": 0}, 0, 0
     before = WORK[0]
@@ -267,7 +267,8 @@ def test_the_pieces_of_a_record_cost_no_more_than_it(modules: dict[str, Any], pi
 def test_what_is_tried_after_gaps_has_a_limit_that_is_said(
     modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modules["session"], "TLS_TRIED_BYTES", 200_000)
+    opening = sys.modules[f"{PACKAGE}.opening"]
+    monkeypatch.setattr(opening, "TLS_TRIED_BYTES", 200_000)
     for unit in (b"\x17\3\3\0\0", record(DATA, bytes(40)), b"\x17\3\3\x3f\xff"):
         facts = play(modules, rubbish(unit)(4 * COUNT), key_log(NEW)).facts
         assert facts.why_unread == "too many records were tried after lost bytes"

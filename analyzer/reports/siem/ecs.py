@@ -19,7 +19,7 @@ from .mail_records import addresses, mails
 from .tls_records import established, start_of_tls
 
 if TYPE_CHECKING:
-    from ...model import Capture, Certificate, Connection, Endpoint, Finding, Severity, Summary, TlsSession
+    from ...model import Capture, Connection, Endpoint, Finding, Severity, Summary, TlsCertificate, TlsSession
     from ..output import Output
     from .mail_records import MailRecord
 
@@ -148,7 +148,7 @@ def _tls(session: TlsSession) -> dict[str, Any]:
     }
 
 
-def _certificate(chain: list[Certificate]) -> dict[str, Any]:
+def _certificate(chain: list[TlsCertificate]) -> dict[str, Any]:
     """Return what is said of the certificate of a side, the first of its ``chain``."""
     if not chain:
         return {}

@@ -19,7 +19,7 @@ from .mail_records import addresses, mails
 from .tls_records import in_wire_order, start_of_tls, with_colons
 
 if TYPE_CHECKING:
-    from ...model import Capture, Certificate, Connection, Finding, Severity, Summary, TlsSession
+    from ...model import Capture, Connection, Finding, Severity, Summary, TlsCertificate, TlsSession
     from ..output import Output
     from .mail_records import MailRecord
 
@@ -159,7 +159,7 @@ def _tls(connection: Connection, session: TlsSession) -> dict[str, Any]:
     return event
 
 
-def _certificate(one: Certificate) -> dict[str, Any]:
+def _certificate(one: TlsCertificate) -> dict[str, Any]:
     dates = {"notbefore": one.not_before.removesuffix("Z"), "notafter": one.not_after.removesuffix("Z")}
     return {
         "subject": in_wire_order(one.subject),

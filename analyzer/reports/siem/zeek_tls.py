@@ -15,7 +15,7 @@ from .zeek_log import LogColumn
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...model import Certificate, Connection, TlsSession
+    from ...model import Connection, TlsCertificate, TlsSession
     from .zeek_log import Value
 
 __all__ = ["SSL_COLUMNS", "X509_COLUMNS", "KnownCertificates", "session_row"]
@@ -100,7 +100,7 @@ class KnownCertificates:
                 yield _certificate(one) | {"ts": time, "host_cert": not number, "client_cert": is_client}
 
 
-def _certificate(one: Certificate) -> dict[str, Value]:
+def _certificate(one: TlsCertificate) -> dict[str, Value]:
     addresses = [name for name in one.names if _is_address(name)]
     return {
         "fingerprint": one.sha256,

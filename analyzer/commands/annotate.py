@@ -125,8 +125,8 @@ def annotate(
     except BrokenPipeError:
         return Status.CLEAN
     notify_of(comments.summary)
-    for problem in copied.problems:
-        notice(f"{display_path(path)}: {problem}")
+    for note in (*audit.notes(), *(f"{display_path(path)}: {problem}" for problem in copied.problems)):
+        notice(note)
     if copied.left:
         notice(f"{display_path(path)}: {plural(copied.left, 'finding')} on frames that are not in the copy")
     if copied.alike:

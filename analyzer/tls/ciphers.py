@@ -267,7 +267,10 @@ def _block_cipher(cipher: str, key: bytes) -> algorithms.AES:
         return algorithms.AES(key)
     from cryptography.hazmat.decrepit.ciphers import algorithms as old  # noqa: PLC0415  few need it
 
-    return old.Camellia(key) if cipher == "camellia" else old.TripleDES(key)  # type: ignore[return-value]
+    if cipher == "3des":
+        return old.TripleDES(key)  # type: ignore[return-value]
+    camellia = getattr(old, "Camellia", None) or vars(algorithms)["Camellia"]  # where it was in older releases
+    return camellia(key)  # type: ignore[no-any-return]
 
 
 def _arc4(key: bytes) -> algorithms.AES:

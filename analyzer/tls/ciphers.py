@@ -20,13 +20,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
 
+from .records import HEADER
+
 if TYPE_CHECKING:
     from .suites import Suite
 
 __all__ = ["Keys", "older_keys", "traffic_keys", "updated_secret"]
 
 TLS11, TLS12 = 0x0302, 0x0303
-_HEADER = 5
 _UNKNOWN = -2  # no number of a record, and not the one before the first
 _IV_SIZES = {"gcm": 4, "ccm": 4, "ccm8": 4, "chacha20": 12, "cbc": 16, "rc4": 0, "null": 0}  # in the key block
 
@@ -55,12 +56,12 @@ class _Aead13:
         self.sequence = 0
         self._aead = _aead(suite, _expand(suite.hash, secret, b"key", suite.key_size))
         self._iv = int.from_bytes(_expand(suite.hash, secret, b"iv", 12), "big")
-        self.overhead = _HEADER + 1 + (8 if suite.mode == "ccm8" else 16)
+        self.overhead = HEADER + 1 + (8 if suite.mode == "ccm8" else 16)
 
     def open(self, record: bytes, sequence: int) -> tuple[int, bytes] | None:
         """See ``Keys``."""
         try:
-            inner = self._aead.decrypt((self._iv ^ sequence).to_bytes(12, "big"), record[_HEADER:], record[:_HEADER])
+            inner = self._aead.decrypt((self._iv ^ sequence).to_bytes(12, "big"), record[HEADER:], record[:HEADER])
         except (InvalidTag, ValueError):
             return None
         self.sequence = sequence + 1
@@ -82,16 +83,16 @@ class _Aead12:
         self._iv = iv
         self._tag = 8 if suite.mode == "ccm8" else 16
         self._explicit = 0 if suite.mode == "chacha20" else 8  # octets of the nonce that stand in the record
-        self.overhead = _HEADER + self._explicit + self._tag
+        self.overhead = HEADER + self._explicit + self._tag
 
     def open(self, record: bytes, sequence: int) -> tuple[int, bytes] | None:
         """See ``Keys``."""
-        start = _HEADER + self._explicit
+        start = HEADER + self._explicit
         size = len(record) - start - self._tag
         if size < 0:
             return None
         if self._explicit:
-            nonce = self._iv + record[_HEADER:start]
+            nonce = self._iv + record[HEADER:start]
         else:
             nonce = (int.from_bytes(self._iv, "big") ^ sequence).to_bytes(12, "big")
         known = sequence.to_bytes(8, "big") + record[:3] + size.to_bytes(2, "big")
@@ -146,7 +147,7 @@ class _Blocks:
     def open(self, record: bytes, sequence: int) -> tuple[int, bytes] | None:
         """See ``Keys``."""
         digest, size = self._digest, self._size
-        body, iv = record[_HEADER:], self._iv
+        body, iv = record[HEADER:], self._iv
         known = not self._chained or self._before is None or self._before == sequence - 1
         if not self._mac_first:
             if len(body) < digest or not self._is_authentic(record, body[:-digest], body[-digest:], sequence):
@@ -197,14 +198,14 @@ class _Stream:
         self._mac = suite.mac
         self._mac_key = mac_key
         self._decryptor: CipherContext | None = Cipher(_arc4(key), None).decryptor() if key else None
-        self.overhead = _HEADER + hashlib.new(suite.mac).digest_size
+        self.overhead = HEADER + hashlib.new(suite.mac).digest_size
 
     def open(self, record: bytes, sequence: int) -> tuple[int, bytes] | None:
         """See ``Keys``. After a lost record the place in the key stream of RC4 is not known."""
         if self._decryptor is not None and sequence != self.sequence:
             return None
         digest = hashlib.new(self._mac).digest_size
-        plain = record[_HEADER:] if self._decryptor is None else self._decryptor.update(record[_HEADER:])
+        plain = record[HEADER:] if self._decryptor is None else self._decryptor.update(record[HEADER:])
         content, mac = plain[:-digest], plain[-digest:]
         header = sequence.to_bytes(8, "big") + record[:3] + len(content).to_bytes(2, "big")
         if len(plain) < digest or not hmac.compare_digest(hmac.digest(self._mac_key, header + content, self._mac), mac):

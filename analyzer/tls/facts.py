@@ -17,14 +17,13 @@ CLOSE_NOTIFY = 0
 
 
 class Alert(NamedTuple):
-    """An alert that could be read: who sent it, its level and description (RFC 8446 §6), and where its record begins.
-    ``protected``: it was encrypted and is authentic."""
+    """An alert that could be read: who sent it, its level and description (RFC 8446 §6), and where its record
+    begins."""
 
     side: Side
     level: int
     description: int
     place: Place
-    protected: bool
 
 
 class TlsFacts:
@@ -44,7 +43,6 @@ class TlsFacts:
         "chosen_at",
         "client_certificates",
         "client_hello",
-        "closed",
         "dh_bits",
         "early_data",
         "failed",
@@ -76,13 +74,16 @@ class TlsFacts:
         self.key_updates = 0
         self.renegotiations = 0
         self.failed: Alert | None = None
-        self.closed: set[Side] = set()
         self.finished: set[Side] = set()
         self.certificates: tuple[Certificate, ...] = ()
         self.client_certificates: tuple[Certificate, ...] = ()
         self.text: dict[Side, int] = {"client": 0, "server": 0}
         self.unread: dict[Side, int] = {"client": 0, "server": 0}
         self.why_unread = ""
+
+    def note_unread(self, why: str) -> None:
+        """Note why bytes cannot be read; the first reason counts."""
+        self.why_unread = self.why_unread or why
 
     def add_chain(self, side: Side, chain: tuple[Certificate, ...]) -> None:
         """Note the certificates of a side; the first chain counts."""

@@ -2,11 +2,10 @@
 
 # Theory
 # ------
-# A line has a label, the random of the ClientHello, and a secret, both in hexadecimal
-# (RFC 9850). The random finds the session, so one key log may hold any
-# number of sessions. A line that cannot be read costs nothing but itself: it is counted. A label may occur several
-# times for one session, with different secrets; they are kept in their order, at most ``SECRETS_OF_LABEL`` of them, and
-# the first record that they open decides.
+# A line has a label, the random of the ClientHello, and a secret, both in hexadecimal (RFC 9850). The random finds the
+# session, so one key log may hold any number of sessions. A line that cannot be read costs nothing but itself: it is
+# counted. A label may occur several times for one session, with different secrets; they are kept in their order, at
+# most ``SECRETS_OF_LABEL`` of them, and the first record that they open decides.
 #
 # Secrets leave this module only by `secrets`. Nothing here has a text that shows them.
 
@@ -39,9 +38,8 @@ _HASHES = (32, 48)  # octets of a secret of TLS 1.3: of the hash of its suite
 
 _line = re.compile(rb"([A-Z][A-Z0-9_]{0,63}+) ([0-9a-fA-F]{64}) ((?:[0-9a-fA-F]{2}){1,64}+)").fullmatch
 _ignorable = re.compile(rb"[ \t]*+(?:#.*+)?", re.DOTALL).fullmatch
-_other = re.compile(
-    rb"(?:RSA|PMS_CLIENT_RANDOM) [0-9a-fA-F]{16,64}+ [0-9a-fA-F]{96}"
-).fullmatch  # of a premaster secret
+# Premaster secrets, from before RFC 9850: valid lines that are not used.
+_premaster = re.compile(rb"(?:RSA|PMS_CLIENT_RANDOM) [0-9a-fA-F]{16,64}+ [0-9a-fA-F]{96}").fullmatch
 
 
 def _nothing() -> None:
@@ -136,7 +134,7 @@ class KeyLog:
             if match is None:
                 if not _ignorable(line):
                     self.lines += 1
-                    self.invalid += 1
+                    self.invalid += _premaster(line) is None
                 continue
             self.lines += 1
             number = _NUMBERS.get(match[1])

@@ -126,9 +126,7 @@ class RecordOpener:
         facts.unread[one.side] += len(record)
         if one.keys is not None:
             if one.lost_at is None:
-                facts.why_unread = facts.why_unread or (
-                    f"the TLS record of the {one.side} in frame {place.frame} is not authentic"
-                )
+                facts.note_unread(f"the TLS record of the {one.side} in frame {place.frame} is not authentic")
             if self._has_text(one):
                 self.lose(one, place, 0)
             one.lost_at = one.lost_at or place
@@ -137,11 +135,10 @@ class RecordOpener:
         other = self._sides["server" if one.side == "client" else "client"]
         if not one.candidates and not (other.keys or other.candidates):
             self._owner.end(one, self._secrets.why_none(server_hello=facts.saw_server_hello))
-        elif any(facts.text.values()) or not one.candidates:
+            return
+        facts.note_unread(f"the keys do not open the records of the {one.side}")
+        if any(facts.text.values()) or not one.candidates:
             self._owner.handler.lost(one.side, max(1, len(record) - SMALLEST + 1), place, 0)
-            facts.why_unread = facts.why_unread or f"the keys do not open the records of the {one.side}"
-        else:
-            facts.why_unread = facts.why_unread or f"the keys do not open the records of the {one.side}"
 
     def skip(self, one: Direction, record: bytes | None) -> None:
         """Tell the keys of this direction that ``record``, or one that is missing, was not opened."""

@@ -20,6 +20,7 @@ __all__ = [
     "CHANGE_CIPHER",
     "DATA",
     "HANDSHAKE",
+    "HEADER",
     "RECORD_TYPES",
     "SSL2",
     "Place",
@@ -100,9 +101,7 @@ class RecordCutter:
         """Return the next whole record with its header, None if there is none yet."""
         while self._have >= self._need and not self.invalid:
             if self._parts:
-                self._data = b"".join((self._data[self._at :], *self._parts))
-                self._at = 0
-                self._parts.clear()
+                self._join()
             if not self.aligned and not self._find_header():
                 return None
             data, at = self._data, self._at
@@ -135,9 +134,7 @@ class RecordCutter:
         """Leave out the next ``size`` octets, which have come or not."""
         used = min(size, self._have)
         if self._parts:
-            self._data = b"".join((self._data[self._at :], *self._parts))
-            self._at = 0
-            self._parts.clear()
+            self._join()
         self._advance(used)
         self._skip = size - used
 
@@ -161,9 +158,7 @@ class RecordCutter:
         if not self._have or kept < 0 or not self.aligned:
             return False
         if self._parts:
-            self._data = b"".join((self._data[self._at :], *self._parts))
-            self._at = 0
-            self._parts.clear()
+            self._join()
         self._data = self._data[: self._at + kept]
         self._have = min(kept, self._have)
         while len(self._places) > 1 and self._places[-1].offset >= offset:
@@ -171,6 +166,12 @@ class RecordCutter:
         if self._have < HEADER:
             self._need = HEADER
         return True
+
+    def _join(self) -> None:
+        """Make one of the pieces that came."""
+        self._data = b"".join((self._data[self._at :], *self._parts))
+        self._at = 0
+        self._parts.clear()
 
     def _find_header(self) -> bool:
         """Go to the next octets that may be a header. Return whether there are some."""

@@ -126,8 +126,7 @@ class TlsReader:
         one.lost += length + unfinished
         self._opener.skip(one, None)
         if one.stage == "clear":
-            if not self.facts.why_unread:
-                self.facts.why_unread = f"bytes of the {side}'s TLS handshake are missing from the capture"
+            self.facts.note_unread(f"bytes of the {side}'s TLS handshake are missing from the capture")
             if one.next is None:
                 return
         self._opener.lose(one, place, length + unfinished)
@@ -149,7 +148,7 @@ class TlsReader:
         if secrets.log is not None:
             secrets.log.refresh()
         secrets.look()
-        missing = [one for one in self._unarmed if not self._secrets.arm(one)]
+        missing = [one for one in self._unarmed if not secrets.arm(one)]
         if missing and not final:
             self._unarmed = missing
             return False
@@ -222,7 +221,7 @@ class TlsReader:
             for message, body in one.messages.take(content):
                 self._message(one, message, body, place)
         elif kind == ALERT:
-            self._alert(one, content, place, protected=not clear)
+            self._alert(one, content, place)
         elif kind == CHANGE_CIPHER:
             self._change_cipher(one)
 
@@ -235,7 +234,7 @@ class TlsReader:
                 one.pending = [] if one.pending is None else one.pending
                 one.pending.append((record, place))
                 return
-            self.facts.why_unread = self.facts.why_unread or "too much early data came before the server's answer to it"
+            self.facts.note_unread("too much early data came before the server's answer to it")
         self.facts.unread[one.side] += len(record)
         self.end(one, "the capture has no whole TLS handshake")
         self.handler.lost(one.side, len(record), place, 0)
@@ -251,8 +250,7 @@ class TlsReader:
         one.hidden = bool(why)
         self.facts.unread[one.side] += one.cutter.unfinished
         one.keys, one.candidates, one.pending = None, [], None
-        if why and not self.facts.why_unread:
-            self.facts.why_unread = why
+        self.facts.note_unread(why)
         if all(side.over for side in self._sides.values()):
             self.handler.opaque()
 
@@ -262,15 +260,11 @@ class TlsReader:
         """The next records of this direction have the keys of ``stage``."""
         one.stage = stage
         secrets = self._secrets
-        if (
-            not self._secrets.arm(one)
-            and secrets.may_come
-            and secrets.suite is not None
-            and secrets.client_random is not None
-        ):
+        known = secrets.suite is not None and secrets.client_random is not None
+        if not secrets.arm(one) and secrets.may_come and known:
             self._unarmed.append(one)
             self.waiting = True
-            self._secrets.look()
+            secrets.look()
 
     def _change_cipher(self, one: Direction) -> None:
         """The side changes to the keys of the last ServerHello (RFC 5246 §7.1)."""
@@ -370,18 +364,17 @@ class TlsReader:
         for record, place in held or ():
             self._record(client, record, place)
 
-    def _alert(self, one: Direction, content: bytes, place: Place, *, protected: bool) -> None:
+    def _alert(self, one: Direction, content: bytes, place: Place) -> None:
         if len(content) != 2:
             return
         self.facts.answered = self.facts.answered or one.side == "server"
-        alert = Alert(one.side, content[0], content[1], place, protected)
-        if alert.description == CLOSE_NOTIFY:
-            self.facts.closed.add(one.side)
-        elif alert.level == FATAL and self.facts.failed is None and not self.facts.text["server"]:
+        alert = Alert(one.side, content[0], content[1], place)
+        closes, fatal = alert.description == CLOSE_NOTIFY, alert.level == FATAL
+        if fatal and not closes and self.facts.failed is None and not self.facts.text["server"]:
             self.facts.failed = alert
         self.handler.alerted(alert)
-        if alert.description == CLOSE_NOTIFY or alert.level == FATAL:
+        if closes or fatal:
             self.end(one, "")
-        if alert.level == FATAL and alert is not self.facts.failed:
+        if fatal and alert is not self.facts.failed:
             name = alert_name(alert.description)
             self.handler.broken(f"the {one.side} ended TLS with the alert {name} in frame {place.frame}")

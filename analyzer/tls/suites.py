@@ -34,57 +34,45 @@ _CAMELLIA_SHA = [(n, n + 0x43) for n in range(0x41, 0x47)]  # RFC 5932
 _CAMELLIA_SHA256 = [(n, n + 6) for n in range(0xBA, 0xC0)]
 _3DES_SHA = (0x0A, 0x0D, 0x10, 0x13, 0x16, 0x1B, 0x8B, 0x8F, 0x93, 0xC003, 0xC008, 0xC00D, 0xC012, 0xC017, 0xC034)
 _RC4_SHA = (0x05, 0x8A, 0x8E, 0x92, 0xC002, 0xC007, 0xC00C, 0xC011, 0xC016, 0xC033)
+# SHA-256 with the short key, SHA-384 with the long one:
+_AES_SHA2 = [(n, n + 1) for n in (0xAE, 0xB2, 0xB6, 0xC023, 0xC025, 0xC027, 0xC029, 0xC037)]
+_CAMELLIA_SHA2 = [(n, n + 1) for n in (0xC072, 0xC074, 0xC076, 0xC078, 0xC094, 0xC096, 0xC098, 0xC09A)]
+_NULL_SHA = (0x02, 0x2C, 0x2D, 0x2E, 0xC001, 0xC006, 0xC00B, 0xC010, 0xC015, 0xC039)
 
+# Suites that differ in the length of the key: the numbers of both, and what each protects with.
+_PAIRS = (
+    ([(0x1301, 0x1302), *_AES_GCM], Suite("aes", "gcm", 16, "", "sha256"), Suite("aes", "gcm", 32, "", "sha384")),
+    (_AES_CCM, Suite("aes", "ccm", 16, "", "sha256"), Suite("aes", "ccm", 32, "", "sha256")),
+    (_AES_CCM8, Suite("aes", "ccm8", 16, "", "sha256"), Suite("aes", "ccm8", 32, "", "sha256")),
+    (_AES_SHA, Suite("aes", "cbc", 16, "sha1", "sha256"), Suite("aes", "cbc", 32, "sha1", "sha256")),
+    (_AES_SHA256, Suite("aes", "cbc", 16, "sha256", "sha256"), Suite("aes", "cbc", 32, "sha256", "sha256")),
+    (_AES_SHA2, Suite("aes", "cbc", 16, "sha256", "sha256"), Suite("aes", "cbc", 32, "sha384", "sha384")),
+    (_CAMELLIA_SHA, Suite("camellia", "cbc", 16, "sha1", "sha256"), Suite("camellia", "cbc", 32, "sha1", "sha256")),
+    (
+        _CAMELLIA_SHA256,
+        Suite("camellia", "cbc", 16, "sha256", "sha256"),
+        Suite("camellia", "cbc", 32, "sha256", "sha256"),
+    ),
+    (
+        _CAMELLIA_SHA2,
+        Suite("camellia", "cbc", 16, "sha256", "sha256"),
+        Suite("camellia", "cbc", 32, "sha384", "sha384"),
+    ),
+)
+_SINGLE = (
+    ((0x1303, *range(0xCCA8, 0xCCAF)), Suite("chacha20", "chacha20", 32, "", "sha256")),
+    ((0x1304,), Suite("aes", "ccm", 16, "", "sha256")),
+    ((0x1305,), Suite("aes", "ccm8", 16, "", "sha256")),
+    (_3DES_SHA, Suite("3des", "cbc", 24, "sha1", "sha256")),
+    ((0x04,), Suite("rc4", "rc4", 16, "md5", "sha256")),
+    (_RC4_SHA, Suite("rc4", "rc4", 16, "sha1", "sha256")),
+    ((0x01,), Suite("null", "null", 0, "md5", "sha256")),
+    (_NULL_SHA, Suite("null", "null", 0, "sha1", "sha256")),
+    ((0x3B,), Suite("null", "null", 0, "sha256", "sha256")),
+)
 
-def _made() -> dict[int, Suite]:
-    suites: dict[int, Suite] = {
-        0x1301: Suite("aes", "gcm", 16, "", "sha256"),
-        0x1302: Suite("aes", "gcm", 32, "", "sha384"),
-        0x1303: Suite("chacha20", "chacha20", 32, "", "sha256"),
-        0x1304: Suite("aes", "ccm", 16, "", "sha256"),
-        0x1305: Suite("aes", "ccm8", 16, "", "sha256"),
-        0x01: Suite("null", "null", 0, "md5", "sha256"),
-        0x02: Suite("null", "null", 0, "sha1", "sha256"),
-        0x3B: Suite("null", "null", 0, "sha256", "sha256"),
-        0x04: Suite("rc4", "rc4", 16, "md5", "sha256"),
-    }
-    for short, long in _AES_GCM:
-        suites[short] = Suite("aes", "gcm", 16, "", "sha256")
-        suites[long] = Suite("aes", "gcm", 32, "", "sha384")
-    for short, long in _AES_CCM:
-        suites[short], suites[long] = Suite("aes", "ccm", 16, "", "sha256"), Suite("aes", "ccm", 32, "", "sha256")
-    for short, long in _AES_CCM8:
-        suites[short], suites[long] = Suite("aes", "ccm8", 16, "", "sha256"), Suite("aes", "ccm8", 32, "", "sha256")
-    for short, long in _AES_SHA:
-        suites[short], suites[long] = (
-            Suite("aes", "cbc", 16, "sha1", "sha256"),
-            Suite("aes", "cbc", 32, "sha1", "sha256"),
-        )
-    for short, long in _AES_SHA256:
-        suites[short] = Suite("aes", "cbc", 16, "sha256", "sha256")
-        suites[long] = Suite("aes", "cbc", 32, "sha256", "sha256")
-    for number in (0xAE, 0xB2, 0xB6, 0xC023, 0xC025, 0xC027, 0xC029, 0xC037):
-        suites[number] = Suite("aes", "cbc", 16, "sha256", "sha256")
-        suites[number + 1] = Suite("aes", "cbc", 32, "sha384", "sha384")
-    for short, long in _CAMELLIA_SHA:
-        suites[short] = Suite("camellia", "cbc", 16, "sha1", "sha256")
-        suites[long] = Suite("camellia", "cbc", 32, "sha1", "sha256")
-    for short, long in _CAMELLIA_SHA256:
-        suites[short] = Suite("camellia", "cbc", 16, "sha256", "sha256")
-        suites[long] = Suite("camellia", "cbc", 32, "sha256", "sha256")
-    for number in (0xC072, 0xC074, 0xC076, 0xC078, 0xC094, 0xC096, 0xC098, 0xC09A):
-        suites[number] = Suite("camellia", "cbc", 16, "sha256", "sha256")
-        suites[number + 1] = Suite("camellia", "cbc", 32, "sha384", "sha384")
-    for number in range(0xCCA8, 0xCCAF):
-        suites[number] = Suite("chacha20", "chacha20", 32, "", "sha256")
-    for number in _3DES_SHA:
-        suites[number] = Suite("3des", "cbc", 24, "sha1", "sha256")
-    for number in _RC4_SHA:
-        suites[number] = Suite("rc4", "rc4", 16, "sha1", "sha256")
-    for number in (0xC001, 0xC006, 0xC00B, 0xC010, 0xC015, 0xC039, 0x2C, 0x2D, 0x2E):
-        suites[number] = Suite("null", "null", 0, "sha1", "sha256")
-    return suites
-
-
-SUITES = _made()
+SUITES = {number: suite for numbers, suite in _SINGLE for number in numbers}
+SUITES.update(
+    {number: suite for pairs, *both in _PAIRS for pair in pairs for number, suite in zip(pair, both, strict=True)}
+)
 """The suites whose records can be decrypted, by their numbers. ARIA is missing: no common library has it."""

@@ -62,6 +62,14 @@ def test_other_labels_are_permitted() -> None:
     assert (keys.lines, keys.invalid) == (2, 0)
 
 
+def test_premaster_secrets_are_valid_lines_that_are_not_used() -> None:
+    log = KeyLog()
+    log.read(b"RSA 0123456789abcdef %b\nPMS_CLIENT_RANDOM %b %b\n" % (b"ab" * 48, b"01" * 32, b"ab" * 48))
+    assert (log.lines, log.invalid, bool(log)) == (2, 0, False)
+    log.read(b"RSA 0123456789abcdef abcd\n")
+    assert (log.lines, log.invalid) == (3, 1)
+
+
 def test_several_secrets_for_one_purpose_are_kept_in_their_order_up_to_a_limit() -> None:
     secrets = [bytes([n]) * 48 for n in range(9)]
     keys = read(*[line(secret=secret) for secret in secrets])
